@@ -1,0 +1,1 @@
+"""Send DICOM data from Flywheel to a DICOM server by C-STORE."""

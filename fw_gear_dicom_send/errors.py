@@ -1,0 +1,33 @@
+"""What can stop a run.
+
+    DicomSendError
+    ├── ConfigError        an option or input that cannot be used
+    ├── SiteError          the Flywheel site cannot be asked what to send
+    └── CancelledError     the engine or a user ended the job
+
+What goes wrong with one image or one file does not stop the run: it is a value
+(`Unreadable`, `BrokenArchive`, `StoreResult`, `DownloadFailure` in `models`).
+"""
+
+
+class DicomSendError(Exception):
+    """The run cannot go on; the message is one line, fit to be shown to the user."""
+
+
+class ConfigError(DicomSendError):
+    """An option or input cannot be used as given."""
+
+    def __init__(self, option: str, given: object, allowed: str) -> None:
+        """Name the option, what was given and what is allowed."""
+        self.option = option
+        self.given = given
+        self.allowed = allowed
+        super().__init__(f"{option}: {given!r} was given; allowed: {allowed}")
+
+
+class SiteError(DicomSendError):
+    """Flywheel did not tell what there is to send."""
+
+
+class CancelledError(DicomSendError):
+    """The job was ended from outside before all was sent."""

@@ -1,0 +1,224 @@
+"""The frozen types that travel between the steps of a run."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+
+@dataclass(frozen=True)
+class Container:
+    """A Flywheel container: its type (`session`, `acquisition`, ...) and its id."""
+
+    type: str
+    id: str
+
+
+@dataclass(frozen=True)
+class PeerAE:
+    """The DICOM server, and the AE titles of both sides (PS3.8 7.1.1)."""
+
+    host: str
+    port: int
+    called_ae: str
+    calling_ae: str
+
+
+@dataclass(frozen=True)
+class PrivateTag:
+    """The element that marks a dataset as sent (PS3.5 7.8)."""
+
+    group: int
+    creator: str
+    value: str
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """The file given as input: where it lies, its Flywheel name and its container."""
+
+    path: Path
+    name: str
+    parent: Container
+
+
+@dataclass(frozen=True)
+class GearConfig:
+    """A checked gear configuration."""
+
+    peer: PeerAE
+    tag: PrivateTag
+    destination: Container
+    input_file: InputFile | None
+    api_key: str = field(repr=False)
+    file_download_retry_time: float
+    report: bool
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A Flywheel file that is to be sent.
+
+    `size` (bytes) and `hash` are what the site's file record says, where it does.
+    """
+
+    parent: Container
+    name: str
+    fw_path: str
+    size: int | None = None
+    hash: str | None = None
+
+    @property
+    def acquisition_id(self) -> str:
+        """Id of the acquisition that holds the file, empty where none does."""
+        return self.parent.id if self.parent.type == "acquisition" else ""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a run sends, and where its report belongs."""
+
+    entries: tuple[FileEntry, ...]
+    report_parent: Container
+    report_label: str
+
+
+@dataclass(frozen=True)
+class DownloadFailure:
+    """A Flywheel file that could not be had, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Member:
+    """A DICOM file out of an archive, or a DICOM file that came alone.
+
+    `number` counts the members of the archive from 1: messages name a member by
+    it, since its name may be a patient's. `content` is seekable and belongs to
+    whoever takes the member.
+    """
+
+    number: int
+    content: BinaryIO
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """An image that cannot be sent, and why (never with a value of its dataset)."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class BrokenArchive:
+    """An archive that cannot be read, or not further, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Span:
+    """A range of bytes, from `start` up to but without `end`."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class EncodedDataset:
+    """The bytes of a dataset: ranges of `source` and inserted bytes, in order.
+
+    `source` belongs to the dataset, which is read by one thread at a time.
+    """
+
+    source: BinaryIO
+    pieces: tuple[bytes | Span, ...]
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return sum(len(p) if isinstance(p, bytes) else p.end - p.start for p in self.pieces)
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """Yield all bytes, `size` at a time; only the last chunk may be shorter.
+
+        Raises OSError if the source cannot be read or has become shorter.
+        """
+        pending = bytearray()
+        for piece in self.pieces:
+            if isinstance(piece, bytes):
+                pending += piece
+                continue
+            self.source.seek(piece.start)
+            left = piece.end - piece.start
+            while left:
+                data = self.source.read(min(left, size - len(pending) % size))
+                if not data:
+                    raise OSError("the dataset's source became shorter while it was sent")
+                left -= len(data)
+                pending += data
+                while len(pending) >= size:
+                    yield bytes(pending[:size])
+                    del pending[:size]
+        while pending:
+            yield bytes(pending[:size])
+            del pending[:size]
+
+    def close(self) -> None:
+        """Let go of the source, which may delete it."""
+        self.source.close()
+
+
+@dataclass(frozen=True)
+class SOPInstance:
+    """A dataset that is ready to be sent.
+
+    `identifying` holds the values of its patient group (0010), in lower case:
+    what a server says in return is shown only if it quotes none of them.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    dataset: EncodedDataset
+    identifying: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+@dataclass(frozen=True)
+class StoreResult:
+    """What became of one image.
+
+    `remark` is the reason why it was not sent or, where it was, what is worth
+    knowing about it (a warning status, a conversion); equal remarks are counted
+    together, so it names no instance.
+    """
+
+    sent: bool
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something worth knowing about a file's images, and of how many it holds."""
+
+    text: str
+    images: int
+    failure: bool
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """A row of the report: what became of a Flywheel file."""
+
+    entry: FileEntry
+    images: int
+    sent: int
+    remarks: tuple[Remark, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """`Complete`, `Incomplete` or `Failed`."""
+        if self.sent == 0:
+            return "Failed"
+        return "Complete" if self.sent == self.images else "Incomplete"
