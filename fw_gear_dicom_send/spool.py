@@ -1,0 +1,25 @@
+"""Nameless files that hold what is on its way: in memory while small, else on disk."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, cast
+
+_LARGEST_IN_MEMORY = 1 << 20
+
+
+def spool(chunks: Iterable[bytes], work: Path) -> BinaryIO:
+    """Write `chunks` to a nameless file, which goes to `work` once it is over 1 MiB.
+
+    It is rewound, belongs to the caller and is deleted when closed. Raises OSError
+    where the disk does not take it; nothing is left then.
+    """
+    file = cast(BinaryIO, SpooledTemporaryFile(max_size=_LARGEST_IN_MEMORY, dir=str(work)))
+    try:
+        for chunk in chunks:
+            file.write(chunk)
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
