@@ -1,0 +1,143 @@
+"""Reads and checks the gear's configuration; the only reader of manifest keys."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigError
+from .models import Container, GearConfig, InputFile, PeerAE, PrivateTag
+
+_LONGEST_AE_TITLE = 16
+_LONGEST_LO = 64
+_LONGEST_HOST_NAME = 253
+_LONGEST_RETRY_TIME = 86400
+_RESERVED_GROUPS = (0x0001, 0x0003, 0x0005, 0x0007, 0xFFFF)
+_HIGHEST_GROUP = 0xFFFF
+_HIGHEST_PORT = 65535
+
+
+def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearConfig:
+    """Return the checked configuration of a gear run.
+
+    An option that config.json lacks has the manifest's default. Raises ConfigError
+    for the first option or input that cannot be used.
+    """
+    options = {name: option.get("default") for name, option in manifest["config"].items()}
+    options |= config_json.get("config", {})
+    inputs = config_json.get("inputs", {})
+    if options.get("tls_enabled"):
+        raise ConfigError("tls_enabled", True, "false, as this version sends without TLS only")
+    _boolean(options, "debug")
+    return GearConfig(
+        peer=PeerAE(
+            host=_host(options, "destination"),
+            port=_port(options, "port"),
+            called_ae=_text(options, "called_ae", _LONGEST_AE_TITLE),
+            calling_ae=_text(options, "calling_ae", _LONGEST_AE_TITLE),
+        ),
+        tag=PrivateTag(
+            group=_group(options, "group"),
+            creator=_text(options, "identifier", _LONGEST_LO),
+            value=_text(options, "tag_value", _LONGEST_LO),
+        ),
+        destination=_container("destination container", config_json.get("destination")),
+        input_file=_input_file(inputs.get("file")),
+        api_key=_api_key(inputs.get("api-key")),
+        file_download_retry_time=_seconds(options, "file_download_retry_time"),
+        report=_boolean(options, "report"),
+    )
+
+
+def _text(options: Mapping[str, Any], name: str, longest: int) -> str:
+    """Return a value of VR AE or LO in the default repertoire (PS3.5 6.1, 6.2).
+
+    Spaces around it are no part of it.
+    """
+    given = options.get(name)
+    value = given.strip(" ") if isinstance(given, str) else ""
+    is_plain = value.isascii() and value.isprintable() and "\\" not in value
+    if not (is_plain and 0 < len(value) <= longest):
+        allowed = f"1 to {longest} ASCII characters, no backslash and no control character"
+        raise ConfigError(name, given, allowed)
+    return value
+
+
+def _host(options: Mapping[str, Any], name: str) -> str:
+    given = options.get(name)
+    value = given.strip() if isinstance(given, str) else ""
+    if value.startswith("[") and value.endswith("]"):
+        value = value[1:-1]
+    is_plain = value.isprintable() and not set(value) & set(" /\\@?#[]")
+    if not (is_plain and 0 < len(value) <= _LONGEST_HOST_NAME):
+        allowed = "a host name, or an IPv4 or IPv6 address, without port or scheme"
+        raise ConfigError(name, given, allowed)
+    return value
+
+
+def _port(options: Mapping[str, Any], name: str) -> int:
+    given = options.get(name)
+    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= _HIGHEST_PORT:
+        raise ConfigError(name, given, f"a whole number from 1 to {_HIGHEST_PORT}")
+    return given
+
+
+def _group(options: Mapping[str, Any], name: str) -> int:
+    """Return a group that may hold private elements (PS3.5 7.8)."""
+    given = options.get(name)
+    try:
+        value = int(given, 16) if isinstance(given, str) else given
+    except ValueError:
+        value = None
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int)
+        or not 0 < value <= _HIGHEST_GROUP
+        or value % 2 == 0
+        or value in _RESERVED_GROUPS
+    ):
+        allowed = "an odd group from 0x0009 to 0xFFFD, as hexadecimal text or as a number"
+        raise ConfigError(name, given, allowed)
+    return value
+
+
+def _seconds(options: Mapping[str, Any], name: str) -> float:
+    given = options.get(name)
+    if (
+        isinstance(given, bool)
+        or not isinstance(given, int | float)
+        or not 0 <= given <= _LONGEST_RETRY_TIME
+    ):
+        raise ConfigError(name, given, f"a number of seconds from 0 to {_LONGEST_RETRY_TIME}")
+    return float(given)
+
+
+def _boolean(options: Mapping[str, Any], name: str) -> bool:
+    given = options.get(name)
+    if not isinstance(given, bool):
+        raise ConfigError(name, given, "true or false")
+    return given
+
+
+def _container(name: str, given: Any) -> Container:
+    match given:
+        case {"type": str(container_type), "id": str(container_id)} if container_type:
+            return Container(container_type, container_id)
+    raise ConfigError(name, given, "a container with its type and id")
+
+
+def _input_file(given: Any) -> InputFile | None:
+    if given is None:
+        return None
+    match given:
+        case {"hierarchy": hierarchy, "location": {"path": str(path), "name": str(name)}}:
+            if not Path(path).is_file():
+                raise ConfigError("file", name, "a file that is in the input folder")
+            return InputFile(Path(path), name, _container("container of the input file", hierarchy))
+    raise ConfigError("file", given, "an input with its hierarchy and location")
+
+
+def _api_key(given: Any) -> str:
+    match given:
+        case {"key": str(key)} if key:
+            return key
+    raise ConfigError("api-key", None, "the API key that Flywheel gives to a job")

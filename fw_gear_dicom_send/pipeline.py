@@ -1,0 +1,166 @@
+"""The straight line of a run: list, download, unpack, stamp, send, report.
+
+Three steps go on at the same time: the next file is downloaded while the images of
+this one are unpacked and stamped, and while those are sent. At most three archives
+and a few images lie on disk, whatever the size of the data.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from . import archive, reporter, tagger, transcoder
+from .downloader import Downloader
+from .errors import SiteError
+from .flywheel import Site, connect
+from .models import (
+    BrokenArchive,
+    DownloadFailure,
+    FileReport,
+    GearConfig,
+    Member,
+    Selection,
+    SOPInstance,
+    StoreResult,
+    Unreadable,
+)
+from .part10 import is_dicom
+from .stage import Stage
+from .storage_scu import StorageSCU
+from .tally import Tally
+from .upper_layer import resolve
+
+log = logging.getLogger(__name__)
+
+_SITE_RETRIES = 5
+_FILES_AHEAD = 1
+_IMAGES_AHEAD = 8
+
+
+@dataclass(frozen=True)
+class _Download:
+    """A file that was downloaded, or was not."""
+
+    tally: Tally
+    outcome: Path | DownloadFailure
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What was read of a file next."""
+
+    tally: Tally
+    outcome: SOPInstance | Unreadable | BrokenArchive | DownloadFailure | None
+    """None stands for the end of the file."""
+
+
+def run(config: GearConfig, work: Path, output: Path) -> bool:
+    """Send all that the configuration selects, and report it.
+
+    `work` is for data on its way; the report stays in `output` only if Flywheel does
+    not take it. Returns whether there was an image and all were sent. Raises
+    ConfigError or SiteError where nothing could be begun, and CancelledError, after
+    the report, where the run was ended before its end.
+    """
+    resolve(config.peer)
+    site = Site(connect(config.api_key, retries=_SITE_RETRIES))
+    selection = site.select(config)
+    peer = config.peer
+    number = len(selection.entries)
+    log.info("%d files to send to %s at %s port %d", number, peer.called_ae, peer.host, peer.port)
+    tallies = [Tally(entry) for entry in selection.entries]
+    try:
+        with TemporaryDirectory(dir=work, ignore_cleanup_errors=True) as folder:
+            _send(config, tallies, Path(folder))
+    finally:
+        reports = [tally.report() for tally in tallies]
+        _report(config, site, selection, reports, output)
+    return bool(reports) and all(report.status == "Complete" for report in reports)
+
+
+def _send(config: GearConfig, tallies: Iterable[Tally], folder: Path) -> None:
+    """Run the three steps until all images are sent or counted as not sent."""
+    with ExitStack() as stack:
+        downloads = Stage(_download(config, tallies, folder), _FILES_AHEAD)
+        stack.callback(downloads.close)
+        reads = Stage(_read(downloads, config, folder), _IMAGES_AHEAD)
+        stack.callback(reads.close)
+        scu = StorageSCU(config.peer, partial(transcoder.convert, work=folder))
+        stack.callback(scu.abort)
+        for read in reads:
+            _settle(read, scu.send)
+        scu.close()
+
+
+def _download(config: GearConfig, tallies: Iterable[Tally], folder: Path) -> Iterator[_Download]:
+    """Yield each file as it comes: downloaded, or as the input that lies there already."""
+    if config.input_file:
+        for tally in tallies:
+            yield _Download(tally, config.input_file.path)
+        return
+    client = connect(config.api_key, retries=0)
+    downloader = Downloader(client, folder, config.file_download_retry_time)
+    for tally in tallies:
+        yield _Download(tally, downloader.download(tally.entry))
+
+
+def _read(downloads: Iterable[_Download], config: GearConfig, folder: Path) -> Iterator[_Read]:
+    """Yield the images of each file, stamped, and delete what was downloaded."""
+    for download in downloads:
+        if isinstance(download.outcome, DownloadFailure):
+            yield _Read(download.tally, download.outcome)
+        else:
+            for item in archive.read(download.outcome, folder, is_dicom):
+                if isinstance(item, Member):
+                    yield _Read(download.tally, tagger.stamp(item.content, config.tag, folder))
+                else:
+                    yield _Read(download.tally, item)
+            if not config.input_file:
+                download.outcome.unlink()
+        yield _Read(download.tally, None)
+
+
+def _settle(read: _Read, send: Callable[[SOPInstance], StoreResult]) -> None:
+    """Send what can be sent, and count what became of it."""
+    tally, outcome = read.tally, read.outcome
+    tally.begin()
+    match outcome:
+        case SOPInstance():
+            tally.add(send(outcome))
+        case Unreadable():
+            tally.add(StoreResult(False, outcome.reason))
+        case BrokenArchive() | DownloadFailure():
+            tally.fail(outcome.reason)
+        case None:
+            tally.end()
+            log.info("%s: %d of %d images sent", tally.entry.name, tally.sent, tally.images)
+
+
+def _report(
+    config: GearConfig,
+    site: Site,
+    selection: Selection,
+    reports: list[FileReport],
+    output: Path,
+) -> None:
+    """Tell what became of each file: in a file on Flywheel, and at the end of the log."""
+    for line in reporter.render_remarks(reports):
+        log.warning("%s", line)
+    if config.report:
+        try:
+            path = reporter.write(reports, output, selection.report_label, datetime.now())
+            site.attach(selection.report_parent, path)
+            path.unlink()
+            log.info(
+                "The report is attached to the %s: %s", selection.report_parent.type, path.name
+            )
+        except SiteError as exc:
+            log.warning("The report stays in the output folder, as Flywheel took it not: %s", exc)
+        except OSError as exc:
+            log.error("The report could not be written to the output folder: %s", exc.strerror)
+    log.info("Report\n%s", reporter.render_table(reports))

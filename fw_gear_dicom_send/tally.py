@@ -1,0 +1,63 @@
+"""Counts what becomes of a Flywheel file's images."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from .models import FileEntry, FileReport, Remark, StoreResult
+
+NOT_REACHED = "the run ended before it"
+INTERRUPTED = "the run ended in the middle of it"
+NO_IMAGE = "it holds no DICOM image"
+OTHER_REASONS = "for other reasons"
+
+_MOST_REMARKS = 50
+
+
+@dataclass
+class Tally:
+    """What is known so far of one file; equal results are kept once, with their number."""
+
+    entry: FileEntry
+    images: int = 0
+    sent: int = 0
+    _remarks: Counter[StoreResult] = field(default_factory=Counter)
+    _trouble: str = NOT_REACHED
+
+    def begin(self) -> None:
+        """Note that the run has come to the file."""
+        if self._trouble == NOT_REACHED:
+            self._trouble = INTERRUPTED
+
+    def add(self, result: StoreResult) -> None:
+        """Count an image."""
+        self.images += 1
+        self.sent += result.sent
+        if result.remark:
+            is_one_too_many = result not in self._remarks and len(self._remarks) >= _MOST_REMARKS
+            self._remarks[
+                StoreResult(result.sent, OTHER_REASONS) if is_one_too_many else result
+            ] += 1
+
+    def fail(self, reason: str) -> None:
+        """Note why the file, or the rest of it, could not be had."""
+        self._trouble = reason
+
+    def end(self) -> None:
+        """Note that nothing more comes of the file."""
+        if self._trouble == INTERRUPTED:
+            self._trouble = "" if self.images else NO_IMAGE
+
+    def report(self) -> FileReport:
+        """Return the row of the report.
+
+        A file that was not read to its end counts one image more than were seen, so
+        that it never passes for complete.
+        """
+        remarks = [
+            Remark(result.remark, count, failure=not result.sent)
+            for result, count in self._remarks.items()
+        ]
+        if self._trouble:
+            remarks.append(Remark(self._trouble, 0, failure=True))
+        unseen = bool(self._trouble and self.images)
+        return FileReport(self.entry, self.images + unseen, self.sent, tuple(remarks))

@@ -1,0 +1,234 @@
+"""Associations made with pynetdicom, and C-STORE requests over them.
+
+pynetdicom's association reactor can take a C-STORE response off the queue before
+the sender sees it, who then waits in vain. So the reactor's thread is never
+started: requests are made here, with pynetdicom's messages and upper layer.
+"""
+
+import queue
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from pydicom.tag import Tag
+from pynetdicom import _config
+from pynetdicom._globals import MODE_REQUESTOR
+from pynetdicom.ae import ApplicationEntity
+from pynetdicom.association import Association
+from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.pdu_primitives import A_ASSOCIATE, P_DATA
+from pynetdicom.presentation import PresentationContext, build_context
+
+from .errors import ConfigError
+from .models import EncodedDataset, PeerAE, SOPInstance
+from .negotiation import Context
+from .transport import ConnectionLostError, LowLatencySocket, ProviderQueue
+
+ASSOCIATE_TIMEOUT = 30.0
+"""Seconds to wait for the answer to an association request."""
+RESPONSE_TIMEOUT = 120.0
+"""Seconds to wait for the answer to a C-STORE request, once it is sent."""
+RELEASE_TIMEOUT = 10.0
+"""Seconds to wait for the answer to a release request."""
+
+_LARGEST_PDU = 1 << 18
+_TICK = 0.5
+_HAS_DATASET = 0x0001
+_MEDIUM_PRIORITY = 0x0000
+_REJECTED = {
+    (1, 3): "it does not know the calling AE title {calling!r}",
+    (1, 7): "it does not know the called AE title {called!r}",
+    (1, 2): "it does not support the DICOM application context",
+    (2, 2): "it does not support this version of the protocol",
+    (3, 1): "it is temporarily congested",
+    (3, 2): "its limit of associations is reached",
+}
+
+_config.LOG_HANDLER_LEVEL = "none"
+
+
+@dataclass(frozen=True)
+class StoreResponse:
+    """What a peer says to a C-STORE request (PS3.7 9.1.1, C.4)."""
+
+    status: int
+    offending_elements: tuple[str, ...]
+    error_comment: str
+
+
+class AssociationError(Exception):
+    """No association can be had, or it was lost; the message says why in one line."""
+
+
+def resolve(peer: PeerAE) -> None:
+    """Check that the peer's host name means an address.
+
+    Raises ConfigError where it does not.
+    """
+    try:
+        socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as exc:
+        allowed = "a host name that can be resolved, or an IPv4 or IPv6 address"
+        raise ConfigError("destination", peer.host, allowed) from exc
+
+
+class StorageAssociation:
+    """An association with a peer, for C-STORE requests one after the other."""
+
+    def __init__(self, peer: PeerAE, contexts: Sequence[Context]) -> None:
+        """Connect and negotiate `contexts`.
+
+        `accepted` holds those that the peer accepts, which may be none. Raises
+        AssociationError if there is no connection or the association is refused.
+        """
+        self.proposed = tuple(contexts)
+        self.accepted: frozenset[Context] = frozenset()
+        self._message_id = 0
+        self._ids: dict[Context, int] = {}
+        ae = ApplicationEntity(ae_title=peer.calling_ae)
+        ae.acse_timeout = ASSOCIATE_TIMEOUT
+        self._assoc = Association(ae, MODE_REQUESTOR)
+        self._socket = LowLatencySocket(self._assoc)
+        self._assoc.set_socket(self._socket)
+        self._assoc.dul.to_provider_queue = ProviderQueue(self._assoc)
+        self._assoc.acceptor.ae_title = peer.called_ae
+        self._assoc.acceptor.address = peer.host
+        self._assoc.acceptor.port = peer.port
+        self._assoc.requestor.address = "0.0.0.0"  # noqa: S104  (a field that no PDU carries)
+        self._assoc.requestor.port = 0
+        self._assoc.requestor.ae_title = ae.ae_title
+        self._assoc.requestor.maximum_length = ae.maximum_pdu_size
+        self._assoc.requestor.implementation_class_uid = ae.implementation_class_uid
+        self._assoc.requestor.implementation_version_name = ae.implementation_version_name
+        self._assoc.requestor.requested_contexts = list(_with_ids(contexts))
+        self._assoc.request()
+        if self._assoc.is_established:
+            for cx in self._assoc.accepted_contexts:
+                context = Context(str(cx.abstract_syntax), str(cx.transfer_syntax[0]))
+                self._ids[context] = cx.context_id or 0
+            self.accepted = frozenset(self._ids)
+        elif not self._accepted_nothing():
+            raise AssociationError(self._why_not(peer))
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a request can be sent: the peer neither left nor wants to."""
+        return (
+            self._assoc.is_established
+            and self._assoc.dul.is_alive()
+            and self._assoc.dul.peek_next_pdu() is None
+        )
+
+    def send_c_store(self, instance: SOPInstance, context: Context) -> StoreResponse:
+        """Send an image in an accepted context, and return the peer's response.
+
+        `instance` must be encoded in the context's transfer syntax. Raises
+        AssociationError if the association is lost, which is aborted then, and
+        OSError if the dataset cannot be read, with the same consequence.
+        """
+        self._message_id = self._message_id % 0xFFFF + 1
+        request = C_STORE()
+        request.MessageID = self._message_id
+        request.AffectedSOPClassUID = instance.sop_class_uid
+        request.AffectedSOPInstanceUID = instance.sop_instance_uid
+        request.Priority = _MEDIUM_PRIORITY
+        message = C_STORE_RQ()
+        message.primitive_to_message(request)
+        message.command_set.CommandDataSetType = _HAS_DATASET
+        context_id = self._ids[context]
+        try:
+            for pdata in message.encode_msg(context_id, self._largest_pdu()):
+                self._assoc.dul.send_pdu(pdata)
+            for pdata in self._fragments(instance.dataset, context_id):
+                self._assoc.dul.send_pdu(pdata)
+            return self._response()
+        except ConnectionLostError as exc:
+            self.abort()
+            raise AssociationError("the connection was lost in the middle of an image") from exc
+        except BaseException:
+            self.abort()
+            raise
+
+    def release(self) -> None:
+        """End the association in good order, or abort it if the peer does not answer."""
+        if self.is_usable:
+            self._assoc.acse_timeout = RELEASE_TIMEOUT
+            self._assoc.acse.negotiate_release()
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """End the association at once."""
+        self._assoc.abort()
+
+    def _fragments(self, dataset: EncodedDataset, context_id: int) -> Iterator[P_DATA]:
+        """Yield the dataset in fragments of even length (PS3.8 annexes D and E)."""
+        size = self._largest_pdu() - 6 & ~1
+        left = dataset.size
+        for chunk in dataset.chunks(size):
+            left -= len(chunk)
+            pdata = P_DATA()
+            control = b"\x00" if left else b"\x02"
+            pdata.presentation_data_value_list.append((context_id, control + chunk))
+            yield pdata
+
+    def _largest_pdu(self) -> int:
+        """Return the largest PDU to send: the peer's limit (PS3.8 D.1), within reason."""
+        return min(max(self._assoc.acceptor.maximum_length or _LARGEST_PDU, 16), _LARGEST_PDU)
+
+    def _response(self) -> StoreResponse:
+        """Wait for the response to the latest request."""
+        deadline = monotonic() + RESPONSE_TIMEOUT
+        while monotonic() < deadline:
+            try:
+                _, response = self._assoc.dimse.msg_queue.get(timeout=_TICK)
+            except queue.Empty:
+                if self.is_usable:
+                    continue
+                response = None
+            if response is None:
+                raise AssociationError("the connection was lost before the image was acknowledged")
+            if (
+                not isinstance(response, C_STORE)
+                or response.MessageIDBeingRespondedTo != self._message_id
+                or response.Status is None
+            ):
+                raise AssociationError("the server answered something else than it was asked")
+            return StoreResponse(
+                response.Status,
+                _tags(response.OffendingElement),
+                " ".join(str(response.ErrorComment or "").split()),
+            )
+        raise AssociationError(f"the server gave no answer in {RESPONSE_TIMEOUT:.0f} s")
+
+    def _accepted_nothing(self) -> bool:
+        answer = self._assoc.acceptor.primitive
+        return isinstance(answer, A_ASSOCIATE) and answer.result == 0
+
+    def _why_not(self, peer: PeerAE) -> str:
+        """Say in one line why there is no association (PS3.8 9.3.4)."""
+        where = f"{peer.host} port {peer.port}"
+        if self._socket.error:
+            return f"cannot connect to {where}: {self._socket.error}"
+        answer = self._assoc.acceptor.primitive
+        if self._assoc.is_rejected and isinstance(answer, A_ASSOCIATE):
+            key = (answer.result_source or 0, answer.diagnostic or 0)
+            reason = _REJECTED.get(key, "it gives no reason")
+            reason = reason.format(calling=peer.calling_ae, called=peer.called_ae)
+            return f"{where} rejected the association: {reason}"
+        return f"{where} did not answer the association request as a DICOM server does"
+
+
+def _with_ids(contexts: Iterable[Context]) -> Iterator[PresentationContext]:
+    for number, context in enumerate(contexts):
+        cx = build_context(context.abstract_syntax, context.transfer_syntax)
+        cx.context_id = 2 * number + 1
+        yield cx
+
+
+def _tags(value: Any) -> tuple[str, ...]:
+    """Return the tags in a value of VR AT: none, one or several."""
+    return tuple(str(Tag(tag)) for tag in ([value] if isinstance(value, int) else value or ()))
