@@ -87,9 +87,9 @@ def _send(config: GearConfig, tallies: Iterable[Tally], folder: Path) -> None:
     """Run the three steps until all images are sent or counted as not sent."""
     with ExitStack() as stack:
         downloads = Stage(_download(config, tallies, folder), _FILES_AHEAD)
-        stack.callback(downloads.close)
         reads = Stage(_read(downloads, config, folder), _IMAGES_AHEAD)
         stack.callback(reads.close)
+        stack.callback(downloads.close)
         scu = StorageSCU(config.peer, partial(transcoder.convert, work=folder))
         stack.callback(scu.abort)
         for read in reads:

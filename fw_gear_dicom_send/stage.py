@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 _TICK = 0.2
-_LONGEST_GOODBYE = 5.0
+_LONGEST_GOODBYE = 2.0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Install the DICOM servers and tools that the tests use, where they are missing.
+set -eu
+PATH=$PATH:/usr/sbin:/sbin
+missing=
+command -v Orthanc >/dev/null || missing=orthanc
+command -v storescp >/dev/null && command -v dcmsend >/dev/null || missing="$missing dcmtk"
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+    echo "the tests need Orthanc and DCMTK; missing here: $missing" >&2
+    exit 1
+fi
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    if ! sudo -n true 2>/dev/null; then
+        echo "the tests need these packages, install them as root: $missing" >&2
+        exit 1
+    fi
+    as_root="sudo -n"
+fi
+$as_root apt-get update -qq
+# shellcheck disable=SC2086  # two words each, on purpose
+$as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -qq -y --no-install-recommends $missing >/dev/null

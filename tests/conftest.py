@@ -1,0 +1,34 @@
+"""Servers that the tests send to."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.pacs import Orthanc, PythonSCP, StoreSCP
+
+
+@pytest.fixture(scope="session")
+def _session_orthanc() -> Iterator[Orthanc]:
+    with Orthanc() as server:
+        yield server
+
+
+@pytest.fixture
+def orthanc(_session_orthanc: Orthanc) -> Orthanc:
+    """An Orthanc that stores nothing yet."""
+    _session_orthanc.clear()
+    return _session_orthanc
+
+
+@pytest.fixture
+def storescp() -> Iterator[StoreSCP]:
+    """A DCMTK storescp that takes everything, bit by bit."""
+    with StoreSCP("+xa", "-pm", "+B", "--fork") as server:
+        yield server
+
+
+@pytest.fixture
+def python_scp() -> Iterator[PythonSCP]:
+    """A scripted SCP that takes every standard storage class and answers Success."""
+    with PythonSCP() as server:
+        yield server

@@ -1,0 +1,171 @@
+"""The folder in which Flywheel's engine runs a gear, and the gear's run in it."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+IN_THE_IMAGE = ("run.py", "manifest.json", "fw_gear_dicom_send")
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+COVERAGE_VARIABLES = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
+
+
+@dataclass(frozen=True)
+class GearResult:
+    """How a run of the gear ended: `output` is what it left in its output folder."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+    seconds: float
+    output: tuple[Path, ...]
+
+    @property
+    def log(self) -> str:
+        """All that the gear printed."""
+        return self.stdout + self.stderr
+
+
+class RunningGear:
+    """A gear that was started; `pid` is what the engine would send a signal to."""
+
+    def __init__(self, folder: Path, process: "subprocess.Popen[str]") -> None:
+        self.pid = process.pid
+        self._folder = folder
+        self._process = process
+        self._started = time.monotonic()
+
+    def cancel(self) -> None:
+        """Send SIGTERM, as the engine does when a job is cancelled."""
+        self._process.terminate()
+
+    def finish(self, timeout: float = 120) -> GearResult:
+        """Wait for the gear's end; raise TimeoutExpired, and kill it, after `timeout` seconds."""
+        try:
+            stdout, stderr = self._process.communicate(timeout=timeout)
+        finally:
+            self.kill()
+        seconds = time.monotonic() - self._started
+        output = sorted(path for path in (self._folder / "output").rglob("*") if path.is_file())
+        return GearResult(self._process.returncode, stdout, stderr, seconds, tuple(output))
+
+    def kill(self) -> None:
+        """End the gear and all that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.communicate()  # until none of them holds the pipes
+
+
+class GearFolder:
+    """`/flywheel/v0` as the engine lays it out: the image's files, config.json, inputs, outputs.
+
+    Args:
+        folder: Where to build it; made if it does not exist.
+        config: The gear's options; the manifest's defaults stand in for those not given.
+        api_key: The `api-key` input, or none.
+        destination: Type and id of the container where the gear runs, and of the parent of its
+            `file` input.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Mapping[str, object],
+        *,
+        api_key: str | None,
+        destination_id: str,
+        destination_type: str = "session",
+    ) -> None:
+        self.folder = folder
+        for name in ("input", "output", "work"):
+            (folder / name).mkdir(parents=True)
+        for name in IN_THE_IMAGE:
+            source = REPOSITORY / name
+            if source.is_dir():
+                ignore = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(source, folder / name, ignore=ignore)
+            else:
+                shutil.copy2(source, folder / name)
+        self._manifest = json.loads((folder / "manifest.json").read_text())
+        defaults = {
+            name: option["default"]
+            for name, option in self._manifest.get("config", {}).items()
+            if "default" in option
+        }
+        self.config: dict[str, Any] = {
+            "config": defaults | dict(config),
+            "inputs": {},
+            "destination": {"type": destination_type, "id": destination_id},
+            "job": {"id": "66f0aa11bb22cc33dd44ee55"},
+        }
+        if api_key is not None:
+            self.config["inputs"]["api-key"] = {"base": "api-key", "key": api_key}
+
+    def give(
+        self,
+        name: str,
+        content: bytes | Path,
+        *,
+        parent_id: str,
+        parent_type: str = "acquisition",
+        input_name: str = "file",
+        file_type: str | None = "dicom",
+    ) -> None:
+        """Give a Flywheel file as an input; `parent_id` and `parent_type` tell where it is kept."""
+        path = self.folder / "input" / input_name / name
+        path.parent.mkdir()
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            shutil.copyfile(content, path)
+        self.config["inputs"][input_name] = {
+            "base": "file",
+            "hierarchy": {"type": parent_type, "id": parent_id},
+            "location": {"name": name, "path": str(path)},
+            "object": {
+                "type": file_type,
+                "mimetype": "application/octet-stream",
+                "modality": None,
+                "size": path.stat().st_size,
+                "info": {},
+                "tags": [],
+                "classification": {},
+            },
+        }
+
+    def start(self) -> RunningGear:
+        """Start the manifest's command as the engine does, with next to nothing in its way."""
+        (self.folder / "config.json").write_text(json.dumps(self.config))
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", self._manifest["command"]],
+            cwd=self.folder,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        return RunningGear(self.folder, process)
+
+    def run(self, timeout: float = 120) -> GearResult:
+        """Run the gear to its end; raise TimeoutExpired, and kill it, after `timeout` seconds."""
+        return self.start().finish(timeout)
+
+    def _environment(self) -> dict[str, str]:
+        environment: dict[str, str] = dict(self._manifest.get("environment", {}))
+        path = environment.get("PATH", SYSTEM_PATH)
+        environment["PATH"] = f"{Path(sys.executable).parent}:{path}"
+        for name in COVERAGE_VARIABLES:
+            if name in os.environ:
+                environment[name] = os.environ[name]
+        return environment

@@ -1,0 +1,225 @@
+"""What the gear's configuration may be, and what is said of one that cannot be used."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fw_gear_dicom_send.config import parse
+from fw_gear_dicom_send.errors import ConfigError
+from fw_gear_dicom_send.models import Container, PeerAE, PrivateTag
+
+MANIFEST = json.loads((Path(__file__).parents[1] / "manifest.json").read_text())
+REQUIRED = {"destination": "pacs.example.org", "called_ae": "PACS"}
+
+
+def config_json(**options: Any) -> dict[str, Any]:
+    """Return what the engine writes, with `options` on top of what is required."""
+    return {
+        "config": REQUIRED | options,
+        "inputs": {"api-key": {"base": "api-key", "key": "site.example.org:secret"}},
+        "destination": {"type": "session", "id": "5c0ffee"},
+    }
+
+
+def refusal(**options: Any) -> str:
+    """Return what is said of `options`."""
+    with pytest.raises(ConfigError) as caught:
+        parse(config_json(**options), MANIFEST)
+    return str(caught.value)
+
+
+def test_defaults_are_the_manifests() -> None:
+    """Options that are not given have the defaults of the manifest."""
+    config = parse(config_json(), MANIFEST)
+    assert config.peer == PeerAE("pacs.example.org", 104, "PACS", "flywheel")
+    assert config.tag == PrivateTag(0x0021, "Flywheel", "DICOM send")
+    assert config.destination == Container("session", "5c0ffee")
+    assert config.file_download_retry_time == 60
+    assert config.report is True
+    assert config.input_file is None
+
+
+def test_given_options_win() -> None:
+    """Options that are given are taken as they are."""
+    config = parse(
+        config_json(
+            port=11112,
+            calling_ae="SENDER",
+            group="0029",
+            identifier="ACME",
+            tag_value="sent",
+            file_download_retry_time=0,
+            report=False,
+        ),
+        MANIFEST,
+    )
+    assert config.peer == PeerAE("pacs.example.org", 11112, "PACS", "SENDER")
+    assert config.tag == PrivateTag(0x0029, "ACME", "sent")
+    assert config.file_download_retry_time == 0
+    assert config.report is False
+
+
+@pytest.mark.parametrize("port", [1, 104, 65535])
+def test_ports_in_range_are_taken(port: int) -> None:
+    """A port from 1 to 65535 is taken."""
+    assert parse(config_json(port=port), MANIFEST).peer.port == port
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536, "104", 104.0, True, None])
+def test_other_ports_are_refused(port: object) -> None:
+    """Anything else is no port."""
+    message = refusal(port=port)
+    assert message == f"port: {port!r} was given; allowed: a whole number from 1 to 65535"
+
+
+@pytest.mark.parametrize("option", ["called_ae", "calling_ae"])
+@pytest.mark.parametrize(
+    "title", ["", "   ", "A" * 17, "A\\B", "A\nB", "A\tB", "\x7f", "É", None, 7]
+)
+def test_bad_ae_titles_are_refused(option: str, title: object) -> None:
+    """An AE title has 1 to 16 characters, no backslash and no control character."""
+    message = refusal(**{option: title})
+    assert message.startswith(f"{option}: {title!r} was given; allowed: 1 to 16 ASCII characters")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(("given", "title"), [("A" * 16, "A" * 16), (" MY PACS ", "MY PACS")])
+def test_good_ae_titles_are_taken(given: str, title: str) -> None:
+    """Sixteen characters fit; spaces around a title are no part of it."""
+    assert parse(config_json(called_ae=given), MANIFEST).peer.called_ae == title
+
+
+@pytest.mark.parametrize(
+    ("given", "group"),
+    [("0x0021", 0x21), ("0021", 0x21), ("21", 0x21), (33, 0x21), ("0x0009", 9), ("FFFD", 0xFFFD)],
+)
+def test_groups_are_hexadecimal_text_or_numbers(given: object, group: int) -> None:
+    """A group may be written with or without 0x, or be a number."""
+    assert parse(config_json(group=given), MANIFEST).tag.group == group
+
+
+@pytest.mark.parametrize(
+    "group",
+    ["0x0020", "0x0001", "0x0003", "0x0005", "0x0007", "0xFFFF", "0x10021", "-21", "", "zz"],
+)
+def test_group_texts_that_are_not_for_private_use_are_refused(group: str) -> None:
+    """A group is odd, and none of those that the standard keeps (PS3.5 7.8)."""
+    assert refusal(group=group).startswith(f"group: {group!r} was given; allowed: an odd group")
+
+
+@pytest.mark.parametrize("group", [0, 32, 7, 65535, -33, 33.0, True, None])
+def test_group_numbers_that_are_not_for_private_use_are_refused(group: object) -> None:
+    """The same is asked of a group that is given as a number."""
+    message = refusal(group=group)
+    assert message.startswith(f"group: {group!r} was given; allowed: an odd group from 0x0009")
+
+
+@pytest.mark.parametrize("option", ["identifier", "tag_value"])
+@pytest.mark.parametrize("text", ["", "x" * 65, "a\\b", "a\x00b", "Zürich", None, 1])
+def test_texts_that_are_no_lo_are_refused(option: str, text: object) -> None:
+    """Creator and value are of VR LO: 1 to 64 characters, no backslash, no control character."""
+    message = refusal(**{option: text})
+    assert message.startswith(f"{option}: {text!r} was given; allowed: 1 to 64 ASCII characters")
+
+
+def test_the_longest_lo_is_taken() -> None:
+    """Sixty-four characters fit."""
+    assert parse(config_json(identifier="x" * 64), MANIFEST).tag.creator == "x" * 64
+
+
+@pytest.mark.parametrize(
+    ("given", "host"),
+    [("10.1.2.3", "10.1.2.3"), (" pacs ", "pacs"), ("::1", "::1"), ("[fe80::1]", "fe80::1")],
+)
+def test_hosts_are_names_and_addresses(given: str, host: str) -> None:
+    """A host is a name or an address of either kind, in brackets or not."""
+    assert parse(config_json(destination=given), MANIFEST).peer.host == host
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", " ", "dicom://pacs", "two words", "user@pacs", "x" * 254, None, 5, "a\x00b"],
+)
+def test_texts_that_are_no_host_are_refused(host: object) -> None:
+    """A URL, an empty text or one with spaces inside is no host."""
+    message = refusal(destination=host)
+    assert message.startswith(f"destination: {host!r} was given; allowed: a host name, or")
+
+
+def test_required_options_are_required() -> None:
+    """There is no default for the server and its AE title."""
+    for option in REQUIRED:
+        incomplete = config_json()
+        del incomplete["config"][option]
+        with pytest.raises(ConfigError, match=f"^{option}: None was given"):
+            parse(incomplete, MANIFEST)
+
+
+@pytest.mark.parametrize("seconds", [-1, 86401, "60", None, True, float("nan")])
+def test_retry_times_that_are_none_are_refused(seconds: object) -> None:
+    """A retry time is a number of seconds, at most a day."""
+    assert refusal(file_download_retry_time=seconds).startswith("file_download_retry_time: ")
+
+
+@pytest.mark.parametrize("option", ["report", "debug"])
+@pytest.mark.parametrize("given", ["true", 1, None])
+def test_switches_are_true_or_false(option: str, given: object) -> None:
+    """A switch is a boolean and nothing like one."""
+    assert refusal(**{option: given}) == f"{option}: {given!r} was given; allowed: true or false"
+
+
+def test_tls_is_never_silently_left_out() -> None:
+    """A configuration that asks for TLS is refused rather than sent in clear."""
+    assert refusal(tls_enabled=True).startswith("tls_enabled: True was given; allowed: false")
+
+
+@pytest.mark.parametrize("given", [None, {}, {"base": "api-key"}, {"base": "api-key", "key": ""}])
+def test_an_api_key_is_required(given: object) -> None:
+    """Without an API key there is nothing that can be asked of Flywheel."""
+    without = config_json()
+    without["inputs"]["api-key"] = given
+    with pytest.raises(ConfigError, match=r"^api-key: None was given"):
+        parse(without, MANIFEST)
+
+
+def test_the_api_key_is_not_shown() -> None:
+    """The configuration can be printed without giving the key away."""
+    assert "secret" not in repr(parse(config_json(), MANIFEST))
+
+
+def test_an_input_file_has_a_path_a_name_and_a_container(tmp_path: Path) -> None:
+    """The file input is taken with its Flywheel name and the container that holds it."""
+    path = tmp_path / "a b.zip"
+    path.write_bytes(b"")
+    given = config_json()
+    given["inputs"]["file"] = {
+        "base": "file",
+        "hierarchy": {"type": "acquisition", "id": "acq"},
+        "location": {"path": str(path), "name": "a b.zip"},
+    }
+    chosen = parse(given, MANIFEST).input_file
+    assert chosen is not None
+    assert (chosen.path, chosen.name) == (path, "a b.zip")
+    assert chosen.parent == Container("acquisition", "acq")
+
+
+def test_an_input_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """An input whose file is missing is told before anything is sent."""
+    given = config_json()
+    given["inputs"]["file"] = {
+        "hierarchy": {"type": "acquisition", "id": "acq"},
+        "location": {"path": str(tmp_path / "gone.dcm"), "name": "gone.dcm"},
+    }
+    with pytest.raises(ConfigError, match=r"^file: 'gone\.dcm' was given"):
+        parse(given, MANIFEST)
+
+
+@pytest.mark.parametrize("given", [None, {}, {"type": "session"}, {"type": "", "id": "x"}])
+def test_a_destination_container_is_required(given: object) -> None:
+    """A run without a container is refused."""
+    without = config_json()
+    without["destination"] = given
+    with pytest.raises(ConfigError, match=r"^destination container: "):
+        parse(without, MANIFEST)

@@ -1,0 +1,563 @@
+"""The whole gear, started as Flywheel's engine starts it, against real servers."""
+
+import csv
+import io
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from tests.support.compare import added_elements
+from tests.support.flywheel_site import FlywheelSite, Status
+from tests.support.gear import GearFolder
+from tests.support.pacs import CStore, Orthanc, PythonSCP, StoreSCP
+from tests.support.sample_files import (
+    ArchiveMember,
+    encoded,
+    made,
+    member,
+    shipped,
+    tar_of,
+    with_new_uid,
+    zip_of,
+)
+
+HEADER = ["Acquisition ID", "FW Path", "Filename", "Images in Series", "Images Sent", "Status"]
+TEXT = ArchiveMember("readme.txt", b"nothing to send")
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session on the stand-in site, with what is above it."""
+
+    site: FlywheelSite
+    project: str
+    subject: str
+    session: str
+
+    def acquisition(self, label: str) -> str:
+        """Add an acquisition to the session."""
+        return self.site.add_acquisition(self.session, label)
+
+
+@pytest.fixture
+def site() -> Iterator[FlywheelSite]:
+    with FlywheelSite() as running:
+        yield running
+
+
+@pytest.fixture
+def session(site: FlywheelSite) -> Session:
+    site.add_group("lab")
+    project = site.add_project("lab", "Study A")
+    subject = site.add_subject(project, "sub-01")
+    return Session(site, project, subject, site.add_session(subject, "visit 1"))
+
+
+def gear_on(
+    folder: Path,
+    site: FlywheelSite,
+    port: int,
+    container_id: str,
+    container_type: str = "session",
+    **options: object,
+) -> GearFolder:
+    """Build the gear's folder for a run on a container."""
+    peer = {"destination": "127.0.0.1", "port": port, "called_ae": "PACS"}
+    return GearFolder(
+        folder / "v0",
+        peer | options,
+        api_key=site.api_key,
+        destination_id=container_id,
+        destination_type=container_type,
+    )
+
+
+def rows(content: bytes) -> list[list[str]]:
+    """Return a report's rows without the header, which is checked."""
+    header, *found = csv.reader(io.StringIO(content.decode()))
+    assert header == HEADER
+    return found
+
+
+def counts(content: bytes) -> dict[str, tuple[str, ...]]:
+    """Return what a report says of each file: images, sent, status."""
+    return {row[2]: tuple(row[3:]) for row in rows(content)}
+
+
+def images(*numbers: int, pixels: int = 16) -> list[ArchiveMember]:
+    """Return small images as members of an archive."""
+    return [ArchiveMember(f"{n}.dcm", encoded(made(n, pixels=pixels))) for n in numbers]
+
+
+def assert_work_is_empty(gear: GearFolder) -> None:
+    assert list((gear.folder / "work").iterdir()) == []
+
+
+def test_a_session_goes_to_the_server_and_is_reported(
+    tmp_path: Path, session: Session, orthanc: Orthanc
+) -> None:
+    """All DICOM files of a session arrive as they were but for the tag; the report says so."""
+    site = session.site
+    archives = [[TEXT, *images(1, 2)], images(3), [member("rtplan.dcm"), member("test-SR.dcm")]]
+    first, second = session.acquisition("T1 w"), session.acquisition("plan")
+    site.add_file(first, "a.zip", zip_of(tmp_path / "a.zip", archives[0]))
+    site.add_file(first, "b.tgz", tar_of(tmp_path / "b.tgz", archives[1], "gz"))
+    site.add_file(second, "c.tar.xz", tar_of(tmp_path / "c.tar.xz", archives[2], "xz"))
+    site.add_file(second, "single.dcm", shipped("JPEG2000.dcm"))
+    site.add_file(second, "notes.pdf", b"%PDF", file_type="pdf")
+    gear = gear_on(tmp_path, site, orthanc.port, session.session)
+
+    result = gear.run()
+
+    assert result.exit_code == 0, result.log
+    (upload,) = site.uploads
+    assert (upload.container_type, upload.container_id) == ("session", session.session)
+    name = r"dicom-send_report-visit 1_\d{4}-\d\d-\d\d_\d\d:\d\d:\d\d\.csv"
+    assert re.fullmatch(name, upload.name)
+    path = "lab/Study A/sub-01/visit 1"
+    assert rows(upload.content) == [
+        [first, f"{path}/T1 w/files/a.zip", "a.zip", "2", "2", "Complete"],
+        [first, f"{path}/T1 w/files/b.tgz", "b.tgz", "1", "1", "Complete"],
+        [second, f"{path}/plan/files/c.tar.xz", "c.tar.xz", "2", "2", "Complete"],
+        [second, f"{path}/plan/files/single.dcm", "single.dcm", "1", "1", "Complete"],
+    ]
+    sent = [item.content for archive in archives for item in archive if item is not TEXT]
+    received = orthanc.instances()
+    assert len(received) == 6
+    for source in [*sent, shipped("JPEG2000.dcm").read_bytes()]:
+        uid = dcmread(io.BytesIO(source)).SOPInstanceUID
+        added = added_elements(source, received[uid])
+        assert added == [(0x00210010, "Flywheel"), (0x00211000, "DICOM send")]
+    assert result.output == ()
+    assert_work_is_empty(gear)
+
+
+def test_each_kind_of_trouble_has_its_row_and_the_run_goes_on(
+    tmp_path: Path, session: Session, storescp: StoreSCP
+) -> None:
+    """Of five acquisitions one file is gone, one broken, one empty, one mixed and one fine."""
+    site = session.site
+    names = ("gone.zip", "broken.zip", "no dicom.zip", "mixed.zip", "fine.zip")
+    acquisitions = [session.acquisition(f"{n}") for n in range(5)]
+    gone = site.add_file(acquisitions[0], names[0], b"unreachable")
+    site.fault(gone, Status(404))
+    whole = zip_of(tmp_path / "whole.zip", images(1, 2)).read_bytes()
+    site.add_file(acquisitions[1], names[1], whole[: len(whole) // 2])
+    site.add_file(acquisitions[2], names[2], zip_of(tmp_path / "n.zip", [TEXT]))
+    mixed = ["MR_small.dcm", "JPEG2000.dcm", "MR_small_RLE.dcm", "MR_small_jp2klossless.dcm"]
+    sources = [with_new_uid(shipped(name)) for name in mixed]
+    mix = [ArchiveMember(f"IM{n}", source) for n, source in enumerate(sources)]
+    site.add_file(acquisitions[3], names[3], zip_of(tmp_path / "m.zip", mix))
+    site.add_file(acquisitions[4], names[4], zip_of(tmp_path / "f.zip", images(3, 4, 5)))
+
+    result = gear_on(tmp_path, site, storescp.port, session.session).run()
+
+    assert result.exit_code == 1
+    assert counts(site.uploads[0].content) == {
+        "gone.zip": ("0", "0", "Failed"),
+        "broken.zip": ("0", "0", "Failed"),
+        "no dicom.zip": ("0", "0", "Failed"),
+        "mixed.zip": ("4", "4", "Complete"),
+        "fine.zip": ("3", "3", "Complete"),
+    }
+    assert "gone.zip: 404 Not Found" in result.log
+    assert "broken.zip: the archive is corrupt or cut short" in result.log
+    assert "no dicom.zip: it holds no DICOM image" in result.log
+    received = {dcmread(path).SOPInstanceUID: path for path in storescp.received()}
+    assert len(received) == 7
+    for source in sources:
+        original = dcmread(io.BytesIO(source))
+        arrived = dcmread(received[original.SOPInstanceUID])
+        assert arrived.file_meta.TransferSyntaxUID == original.file_meta.TransferSyntaxUID
+        assert arrived.PixelData == original.PixelData
+
+
+@pytest.mark.parametrize("kind", ["dcm", "zip", "tar", "tgz", "tar.gz", "tar.bz2", "tar.xz"])
+def test_a_file_given_as_input_is_sent(
+    tmp_path: Path, session: Session, python_scp: PythonSCP, kind: str
+) -> None:
+    """A DICOM file, a zip or a tar of any kind is sent; the report names its acquisition."""
+    acquisition = session.acquisition("T2/flair")
+    members = [TEXT, *images(1, 2)]
+    path = tmp_path / f"input.{kind}"
+    if kind == "dcm":
+        path.write_bytes(members[1].content)
+    elif kind == "zip":
+        zip_of(path, members)
+    else:
+        tar_of(path, members, {"tgz": "gz", "tar": ""}.get(kind, kind.removeprefix("tar.")))
+    gear = gear_on(tmp_path, session.site, python_scp.port, acquisition, "acquisition")
+    gear.give(path.name, path, parent_id=acquisition)
+
+    result = gear.run()
+
+    assert result.exit_code == 0, result.log
+    expected = "1" if kind == "dcm" else "2"
+    (upload,) = session.site.uploads
+    assert upload.container_id == session.session
+    assert upload.name.startswith("dicom-send_report-visit 1_T2flair_")
+    fw_path = f"lab/Study A/sub-01/visit 1/T2/flair/files/{path.name}"
+    assert rows(upload.content) == [
+        [acquisition, fw_path, path.name, expected, expected, "Complete"]
+    ]
+    assert len(python_scp.stored) == int(expected)
+    assert path.name in {p.name for p in (gear.folder / "input" / "file").iterdir()}
+    assert_work_is_empty(gear)
+
+
+def test_a_subject_is_sent_with_all_its_sessions(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """A run on a subject sends each of its sessions and attaches the report to the subject."""
+    site = session.site
+    other = site.add_session(session.subject, "visit 2")
+    site.add_file(session.acquisition("A"), "a.zip", zip_of(tmp_path / "a.zip", images(1)))
+    site.add_file(site.add_acquisition(other, "B"), "b.dcm", encoded(made(2)))
+
+    result = gear_on(tmp_path, site, python_scp.port, session.subject, "subject").run()
+
+    assert result.exit_code == 0, result.log
+    (upload,) = site.uploads
+    assert (upload.container_type, upload.container_id) == ("subject", session.subject)
+    assert upload.name.startswith("dicom-send_report-sub-01_")
+    assert [row[1] for row in rows(upload.content)] == [
+        "lab/Study A/sub-01/visit 1/A/files/a.zip",
+        "lab/Study A/sub-01/visit 2/B/files/b.dcm",
+    ]
+
+
+def test_an_acquisition_is_sent_alone(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """A run on an acquisition leaves the others of its session alone."""
+    chosen = session.acquisition("chosen")
+    session.site.add_file(chosen, "a.dcm", encoded(made(1)))
+    session.site.add_file(session.acquisition("other"), "b.dcm", encoded(made(2)))
+
+    result = gear_on(tmp_path, session.site, python_scp.port, chosen, "acquisition").run()
+
+    assert result.exit_code == 0, result.log
+    (upload,) = session.site.uploads
+    assert upload.container_id == session.session
+    assert upload.name.startswith("dicom-send_report-visit 1_chosen_")
+    assert counts(upload.content) == {"a.dcm": ("1", "1", "Complete")}
+
+
+def test_names_of_any_kind_work_and_deleted_files_are_left_out(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """Spaces, unicode and the signs of a URL in a name do no harm; a deleted file is not sent."""
+    acquisition = session.acquisition("a?b#c%20 dö")
+    names = ("sp ace.dcm", "ünï 漢字.dcm", "a#b.dcm", "100%.dcm", "what?.dcm", "a%2Fb;c&d=e+f.dcm")
+    for number, name in enumerate(names):
+        session.site.add_file(acquisition, name, encoded(made(number)))
+    session.site.add_file(acquisition, "old.dcm", encoded(made(99)), deleted=True)
+
+    result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
+
+    assert result.exit_code == 0, result.log
+    assert [row[2] for row in rows(session.site.uploads[0].content)] == list(names)
+    assert len(python_scp.stored) == len(names)
+
+
+def test_what_cannot_be_sent_is_counted(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """Images without UIDs count as not sent, with the reason; a DICOMDIR does not count."""
+    nameless, classless = made(1), made(2)
+    without_instance = encoded(nameless).replace(
+        nameless.SOPInstanceUID.encode(), b" " * len(nameless.SOPInstanceUID)
+    )
+    without_class = encoded(classless).replace(classless.SOPClassUID.encode(), b" " * 25)
+    headerless = encoded(made(3))
+    start = headerless.index(b"\x08\x00\x16\x00UI")
+    archive = zip_of(
+        tmp_path / "odd.zip",
+        [
+            ArchiveMember("1", without_instance),
+            ArchiveMember("2", without_class),
+            ArchiveMember("3", headerless[start:]),
+            member("dicomdirtests/DICOMDIR"),
+            TEXT,
+        ],
+    )
+    session.site.add_file(session.acquisition("odd"), "odd.zip", archive)
+
+    result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
+
+    assert result.exit_code == 1
+    assert counts(session.site.uploads[0].content) == {"odd.zip": ("3", "1", "Incomplete")}
+    assert "odd.zip: 1 image not sent: it has no SOP Instance UID" in result.log
+    assert "odd.zip: 1 image not sent: it has no SOP Class UID" in result.log
+    (stored,) = python_scp.stored
+    assert stored.sop_instance_uid == made(3).SOPInstanceUID
+
+
+def test_the_next_file_downloads_while_the_first_is_sent(tmp_path: Path, session: Session) -> None:
+    """The server's first answer can wait until the second file was asked for."""
+    site, acquisition = session.site, session.acquisition("A")
+    for number in (1, 2):
+        site.add_file(acquisition, f"{number}.dcm", encoded(made(number)))
+    overlapped = []
+
+    def answer(_: CStore) -> int:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if any(path.endswith("/2.dcm") for path in site.asked("GET")):
+                overlapped.append(True)
+                break
+            time.sleep(0.02)
+        return 0x0000
+
+    with PythonSCP(status=answer) as scp:
+        result = gear_on(tmp_path, site, scp.port, session.session).run()
+
+    assert result.exit_code == 0, result.log
+    assert overlapped == [True, True]
+
+
+def test_a_signed_url_is_used_where_the_site_wants_it(
+    tmp_path: Path, python_scp: PythonSCP
+) -> None:
+    """A site with signed URLs gets the report through its storage."""
+    with FlywheelSite(signed_url=True) as site:
+        site.add_group("lab")
+        subject = site.add_subject(site.add_project("lab", "P"), "S")
+        session = site.add_session(subject, "ses")
+        site.add_file(site.add_acquisition(session, "A"), "a.dcm", encoded(made(1)))
+        result = gear_on(tmp_path, site, python_scp.port, session).run()
+        assert result.exit_code == 0, result.log
+        assert counts(site.uploads[0].content) == {"a.dcm": ("1", "1", "Complete")}
+        assert "signature" not in result.log
+
+
+def test_a_refused_report_stays_in_the_output_folder(tmp_path: Path, python_scp: PythonSCP) -> None:
+    """A read-only key cannot attach the report: the engine finds it among the outputs."""
+    with FlywheelSite(refuse_uploads=403) as site:
+        site.add_group("lab")
+        subject = site.add_subject(site.add_project("lab", "P"), "S")
+        session = site.add_session(subject, "ses")
+        site.add_file(site.add_acquisition(session, "A"), "a.dcm", encoded(made(1)))
+        result = gear_on(tmp_path, site, python_scp.port, session).run()
+    assert result.exit_code == 0, result.log
+    (report,) = result.output
+    assert report.name.startswith("dicom-send_report-ses_")
+    assert counts(report.read_bytes()) == {"a.dcm": ("1", "1", "Complete")}
+    assert "403 Forbidden" in result.log
+
+
+def test_no_report_is_made_where_none_is_wanted(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """With `report` off nothing is attached or left; the log still has the table."""
+    session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
+    result = gear_on(tmp_path, session.site, python_scp.port, session.session, report=False).run()
+    assert result.exit_code == 0, result.log
+    assert session.site.uploads == []
+    assert result.output == ()
+    assert re.search(r"a\.dcm +1 +1 +Complete", result.log)
+
+
+def test_the_table_is_the_end_of_the_log(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """The log ends with the report as a table whose columns stand in line."""
+    acquisition = session.acquisition("A")
+    session.site.add_file(acquisition, "a.dcm", encoded(made(1)))
+    session.site.add_file(acquisition, "a much longer name.dcm", encoded(made(2)))
+    result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
+    header, *lines = result.stdout.rstrip().splitlines()[-3:]
+    assert header.split("  ")[0] == "Acquisition ID"
+    assert {line.index("Complete") for line in lines} == {header.index("Status")}
+
+
+def test_an_empty_session_is_no_success(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """A run that finds nothing to send ends with 1, and its report has no row."""
+    session.site.add_file(session.acquisition("A"), "a.nii.gz", b"\x1f\x8b", file_type="nifti")
+    result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
+    assert result.exit_code == 1
+    assert rows(session.site.uploads[0].content) == []
+    assert python_scp.associations == ()
+
+
+def test_a_server_that_is_not_there_fails_all_images_at_once(
+    tmp_path: Path, session: Session
+) -> None:
+    """Without a server each image is counted as not sent, and the report says why."""
+    with PythonSCP() as scp:
+        port = scp.port
+    archive = zip_of(tmp_path / "a.zip", images(*range(50)))
+    session.site.add_file(session.acquisition("A"), "a.zip", archive)
+    result = gear_on(tmp_path, session.site, port, session.session).run()
+    assert result.exit_code == 1
+    assert counts(session.site.uploads[0].content) == {"a.zip": ("50", "0", "Failed")}
+    assert f"50 images not sent: cannot connect to 127.0.0.1 port {port}" in result.log
+
+
+def test_a_server_that_dies_leaves_a_true_report(tmp_path: Path, session: Session) -> None:
+    """Images are counted as sent up to the server's death, and as not sent after it."""
+    archive = zip_of(tmp_path / "a.zip", images(*range(400)))
+    session.site.add_file(session.acquisition("A"), "a.zip", archive)
+    with StoreSCP("+xa") as scp:
+        running = gear_on(tmp_path, session.site, scp.port, session.session).start()
+        deadline = time.monotonic() + 30
+        while len(scp.received()) < 5 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        scp.kill()
+        result = running.finish()
+        stored = len(scp.received())
+    assert result.exit_code == 1
+    expected, sent, status = counts(session.site.uploads[0].content)["a.zip"]
+    assert (expected, status) == ("400", "Incomplete")
+    # The last image may have been stored without the server's answer coming through.
+    assert int(sent) in {stored, stored - 1}
+
+
+def test_a_server_that_aborts_in_each_image_gets_none(tmp_path: Path, session: Session) -> None:
+    """A server that aborts in the middle of each image is told, and the run ends."""
+    archive = zip_of(tmp_path / "a.zip", images(1, 2, 3))
+    session.site.add_file(session.acquisition("A"), "a.zip", archive)
+    with StoreSCP("+xa", "--abort-during") as scp:
+        result = gear_on(tmp_path, session.site, scp.port, session.session).run()
+    assert result.exit_code == 1
+    assert counts(session.site.uploads[0].content) == {"a.zip": ("3", "0", "Failed")}
+    assert "3 images not sent: the connection was lost" in result.log
+
+
+def test_a_server_that_refuses_images_is_told(tmp_path: Path, session: Session) -> None:
+    """The status of refused images stands in the log with its meaning, once with its number."""
+    archive = zip_of(tmp_path / "a.zip", images(1, 2, 3))
+    session.site.add_file(session.acquisition("A"), "a.zip", archive)
+    with PythonSCP(status=[0xC000, 0x0000, 0xC000]) as scp:
+        result = gear_on(tmp_path, session.site, scp.port, session.session).run()
+    assert result.exit_code == 1
+    assert counts(session.site.uploads[0].content) == {"a.zip": ("3", "1", "Incomplete")}
+    assert "a.zip: 2 images not sent: status 0xC000 Cannot Understand" in result.log
+
+
+def test_a_cancelled_job_reports_what_it_did(tmp_path: Path, session: Session) -> None:
+    """SIGTERM ends the run with 1 and a report in which no file passes for complete."""
+    site, acquisition = session.site, session.acquisition("A")
+    archive = zip_of(tmp_path / "a.zip", images(*range(20)))
+    site.add_file(acquisition, "a.zip", archive)
+    site.add_file(acquisition, "b.zip", archive)
+
+    def slowly(_: CStore) -> int:
+        time.sleep(0.3)
+        return 0x0000
+
+    with PythonSCP(status=slowly) as scp:
+        running = gear_on(tmp_path, site, scp.port, session.session).start()
+        deadline = time.monotonic() + 30
+        while len(scp.stored) < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        running.cancel()
+        result = running.finish()
+    assert result.exit_code == 1
+    found = counts(site.uploads[0].content)
+    assert found["a.zip"][2] == "Incomplete"
+    assert int(found["a.zip"][1]) >= 2
+    assert found["b.zip"] == ("0", "0", "Failed")
+    assert "The job was ended by SIGTERM" in result.log
+    assert "b.zip: the run ended before it" in result.log
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"port": 70000}, "port: 70000 was given; allowed: a whole number from 1 to 65535"),
+        ({"called_ae": ""}, "called_ae: '' was given; allowed: 1 to 16 ASCII characters"),
+        ({"group": "0x0020"}, "group: '0x0020' was given; allowed: an odd group"),
+        (
+            {"destination": "no-such-host.invalid"},
+            "destination: 'no-such-host.invalid' was given; allowed: a host name that can be",
+        ),
+    ],
+)
+def test_a_bad_configuration_is_told_in_one_line(
+    tmp_path: Path, session: Session, options: dict[str, object], line: str
+) -> None:
+    """What is wrong, what was given and what is allowed stands in one line; exit code 1."""
+    gear = gear_on(tmp_path, session.site, 104, session.session)
+    gear.config["config"] |= options
+    result = gear.run()
+    assert result.exit_code == 1
+    errors = [text for text in result.stderr.splitlines() if "ERROR" in text]
+    assert len(errors) == 1
+    assert line in errors[0]
+    assert "Traceback" not in result.log
+
+
+def test_a_project_is_refused_as_destination(tmp_path: Path, session: Session) -> None:
+    """A container that the gear does not run on is told, with those that it does."""
+    result = gear_on(tmp_path, session.site, 104, session.project, "project").run()
+    assert result.exit_code == 1
+    line = "destination container: 'project' was given; allowed: acquisition, session or subject"
+    assert line in result.stderr
+
+
+def test_a_wrong_api_key_is_told(tmp_path: Path, session: Session) -> None:
+    """A key that the site does not take ends the run with a line that does not show it."""
+    gear = gear_on(tmp_path, session.site, 104, session.session)
+    key = session.site.api_key + "wrong"
+    gear.config["inputs"]["api-key"]["key"] = key
+    result = gear.run()
+    assert result.exit_code == 1
+    assert "401 Unauthorized" in result.stderr
+    assert key.rpartition(":")[2] not in result.log
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_the_log_names_no_patient_and_no_secret(
+    tmp_path: Path, session: Session, debug: bool
+) -> None:
+    """Neither the log nor what is left in the output folder has a patient's data or the key."""
+    who = {
+        "PatientName": "Zweistein^Alberta",
+        "PatientID": "PID-4711",
+        "PatientBirthDate": "19010203",
+    }
+    archive = zip_of(
+        tmp_path / "a.zip",
+        [
+            ArchiveMember("Zweistein_Alberta/1.dcm", encoded(made(1, **who))),
+            ArchiveMember("Zweistein_Alberta/2.dcm", encoded(made(2, **who))[:900]),
+            ArchiveMember(
+                "Zweistein_Alberta/3.dcm", encoded(made(3, **who)).replace(b"UI", b"UX", 3)
+            ),
+        ],
+    )
+    site = session.site
+    site.fault(site.add_file(session.acquisition("A"), "a.zip", archive), Status(503))
+
+    def quote(_: CStore) -> Dataset:
+        answer = Dataset()
+        answer.Status = 0xC001
+        answer.ErrorComment = "cannot take ALBERTA ZWEISTEIN, PID-4711"
+        return answer
+
+    with PythonSCP(status=quote) as scp:
+        result = gear_on(tmp_path, site, scp.port, session.session, debug=debug).run()
+
+    told = result.log + "".join(path.read_text() for path in result.output)
+    assert bool(result.output) == debug
+    assert "status 0xC001 Cannot Understand" in told
+    for secret in ("zweistein", "alberta", "pid-4711", site.api_key.rpartition(":")[2]):
+        assert secret not in told.lower()
+
+
+def test_a_name_of_the_local_machine_works(tmp_path: Path, session: Session) -> None:
+    """A host name that means an IPv6 and an IPv4 address is reached where it listens."""
+    session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
+    with PythonSCP() as scp:
+        gear = gear_on(tmp_path, session.site, scp.port, session.session, destination="localhost")
+        result = gear.run()
+    assert result.exit_code == 0, result.log
