@@ -1,0 +1,101 @@
+"""What compressed frames say of themselves, and the run-length coding (PS3.5 annex G)."""
+
+import struct
+from dataclasses import dataclass
+
+SOI, EOI = b"\xff\xd8", b"\xff\xd9"
+SIZ, JP2 = b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  "
+SOF_JPEG_LS = 0xF7
+NO_SOF = (0xC4, 0xC8, 0xCC)
+APP0, APP14, SOS, FILL = 0xE0, 0xEE, 0xDA, 0xFF
+NO_RUN = 128
+
+
+@dataclass(frozen=True)
+class BitStream:
+    """What a JPEG or JPEG 2000 frame says of itself; `color` is empty where it says none."""
+
+    rows: int
+    columns: int
+    samples: int
+    bits: int
+    signed: bool = False
+    color: str = ""
+
+
+def read_jpeg(data: bytes) -> BitStream:
+    """Read the frame header of a JPEG or JPEG-LS bit stream (ISO 10918-1 B.2.2).
+
+    Its colours are told by a JFIF or Adobe marker or by the components, which are
+    named R, G and B, or sampled unevenly. Raises ValueError, IndexError or
+    struct.error if it is damaged.
+    """
+    color, position = "", len(SOI)
+    while data[position] == FILL:
+        marker = data[position + 1]
+        if marker == FILL:
+            position += 1
+            continue
+        if marker == SOS:
+            break
+        (length,) = struct.unpack_from(">H", data, position + 2)
+        segment = data[position + 4 : position + 2 + length]
+        if marker == APP0 and segment.startswith(b"JFIF\0"):
+            color = "YBR_FULL"
+        elif marker == APP14 and segment.startswith(b"Adobe") and len(segment) >= 12:
+            color = "YBR_FULL" if segment[11] else "RGB"
+        elif marker == SOF_JPEG_LS or (marker & 0xF0 == 0xC0 and marker not in NO_SOF):
+            bits, rows, columns, samples = struct.unpack_from(">BHHB", segment)
+            end = 6 + 3 * samples
+            if not color and segment[6:end:3] == b"RGB":
+                color = "RGB"
+            elif not color and len(set(segment[7:end:3])) > 1:
+                color = "YBR_FULL"
+            return BitStream(rows, columns, samples, bits, color=color)
+        position += 2 + length
+    raise ValueError("a frame is damaged")
+
+
+def read_jpeg_2000(data: bytes) -> BitStream:
+    """Read the SIZ segment of a JPEG 2000 bit stream (ISO 15444-1 A.5.1).
+
+    Raises ValueError, IndexError or struct.error if it is damaged or its components
+    differ in precision or size.
+    """
+    start = data.find(SIZ)
+    if start < 0:
+        raise ValueError("a frame is damaged")
+    right, bottom, left, top = struct.unpack_from(">4I", data, start + 8)
+    (samples,) = struct.unpack_from(">H", data, start + 40)
+    components = data[start + 42 : start + 42 + 3 * samples]
+    if components != bytes((components[0], 1, 1)) * samples:
+        raise ValueError("its colours cannot be decoded")
+    return BitStream(
+        rows=bottom - top,
+        columns=right - left,
+        samples=samples,
+        bits=(components[0] & 0x7F) + 1,
+        signed=components[0] > 0x7F,
+    )
+
+
+def unpack_bits(data: bytes, size: int) -> bytearray:
+    """Decode an RLE segment of `size` bytes (PS3.5 G.3.2).
+
+    Raises ValueError if it holds fewer bytes, or more than padding behind them.
+    """
+    unpacked = bytearray()
+    position = 0
+    while len(unpacked) < size and position + 1 < len(data):
+        code = data[position]
+        if code < NO_RUN:
+            unpacked += data[position + 1 : position + 2 + code]
+            position += 2 + code
+        elif code > NO_RUN:
+            unpacked += data[position + 1 : position + 2] * (257 - code)
+            position += 2
+        else:
+            position += 1
+    if len(unpacked) != size or data[position:].strip(b"\x00\x80"):
+        raise ValueError("a frame is damaged")
+    return unpacked
