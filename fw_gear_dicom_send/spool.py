@@ -8,13 +8,20 @@ from typing import BinaryIO, cast
 _LARGEST_IN_MEMORY = 1 << 20
 
 
-def spool(chunks: Iterable[bytes], work: Path) -> BinaryIO:
-    """Write `chunks` to a nameless file, which goes to `work` once it is over 1 MiB.
+def new_spool(work: Path) -> BinaryIO:
+    """Return an empty nameless file, which goes to `work` once it is over 1 MiB.
 
-    It is rewound, belongs to the caller and is deleted when closed. Raises OSError
-    where the disk does not take it; nothing is left then.
+    It belongs to the caller and is deleted when closed.
     """
-    file = cast(BinaryIO, SpooledTemporaryFile(max_size=_LARGEST_IN_MEMORY, dir=str(work)))
+    return cast(BinaryIO, SpooledTemporaryFile(max_size=_LARGEST_IN_MEMORY, dir=str(work)))
+
+
+def spool(chunks: Iterable[bytes], work: Path) -> BinaryIO:
+    """Write `chunks` to a new spool and rewind it.
+
+    Raises OSError where the disk does not take it; nothing is left then.
+    """
+    file = new_spool(work)
     try:
         for chunk in chunks:
             file.write(chunk)

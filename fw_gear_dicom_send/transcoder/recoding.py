@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from pydicom.datadict import dictionary_VR
 
-from .models import EncodedDataset, Span
+from ..models import EncodedDataset, Span
 
 CHUNK = 65536
 MAX_INFLATED = 1 << 32

@@ -1,15 +1,15 @@
 """Changes the transfer syntax of an image for a server that takes no other."""
 
 import struct
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from pydicom import uid
 
-from .models import EncodedDataset, SOPInstance, Unreadable
+from ..models import EncodedDataset, SOPInstance, Unreadable
+from ..spool import new_spool
 from .pixels import (
     ALLOCATED,
     BYTE,
@@ -39,7 +39,6 @@ from .recoding import (
     inflated,
 )
 
-MAX_IN_MEMORY = 1 << 20
 MAX_DEPTH = 100
 MAX_DESCRIPTION = 64
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -262,8 +261,7 @@ def convert(
         The image in the other syntax, whose dataset the caller closes; or why it
         cannot be converted without loss.
     """
-    # Closed by whoever takes the dataset.
-    spool = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=MAX_IN_MEMORY, dir=str(work)))
+    spool = new_spool(work)
     try:
         dataset = _converted(instance, transfer_syntax_uid, spool, work)
     except UnconvertibleError as error:

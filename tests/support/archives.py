@@ -1,0 +1,103 @@
+"""Archives that are odd, damaged or hostile, and what is in them."""
+
+import copy
+import io
+import random
+import struct
+import tarfile
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+ZIP_FIELDS = {
+    "flags": (6, 8, "<H"),
+    "method": (8, 10, "<H"),
+    "crc": (14, 16, "<L"),
+    "size": (22, 24, "<L"),
+}
+"""Offset of a field in the local and in the central header, and its layout."""
+
+
+def dicom(seed: int, size: int = 9000) -> bytes:
+    """Return what has the start of a DICOM file; half of it can be compressed."""
+    noise = random.Random(seed).randbytes((size - 132) // 2)
+    return bytes(128) + b"DICM" + noise + bytes(size - len(noise) - 132)
+
+
+def has_prefix(head: bytes) -> bool:
+    """Tell a DICOM file by its prefix alone (PS3.10 7.1)."""
+    return head[128:132] == b"DICM"
+
+
+def edit(path: Path, offset: int, data: bytes) -> None:
+    """Overwrite bytes of a file."""
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+def flip(path: Path, offset: int) -> None:
+    """Turn a byte of a file into another."""
+    edit(path, offset, bytes([path.read_bytes()[offset] ^ 0xFF]))
+
+
+def set_zip_field(path: Path, name: str, field: str, value: int) -> None:
+    """Change a field in both headers of a member of a zip."""
+    in_local, in_central, layout = ZIP_FIELDS[field]
+    with zipfile.ZipFile(path) as archive:
+        local = archive.getinfo(name).header_offset
+    data = path.read_bytes()
+    central = data.rindex(name.encode(), data.index(b"PK\x01\x02")) - 46
+    edit(path, local + in_local, struct.pack(layout, value))
+    edit(path, central + in_central, struct.pack(layout, value))
+
+
+def overlapping_zip(path: Path, content: bytes, times: int) -> Path:
+    """Write a zip whose directory names the same stored bytes many times."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("1.dcm", content)
+        archive.filelist += [copy.copy(archive.filelist[0]) for _ in range(times - 1)]
+    return path
+
+
+def tar_entry(
+    name: str, content: bytes = b"", *, tar_format: int = tarfile.GNU_FORMAT, **fields: object
+) -> bytes:
+    """Return a member of a tar: its headers and content; `fields` are those of TarInfo."""
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    for field, value in fields.items():
+        setattr(entry, field, value)
+    return entry.tobuf(tar_format) + content + bytes(-len(content) % tarfile.BLOCKSIZE)
+
+
+def with_checksum(header: bytearray) -> bytes:
+    """Return the header of a member of a tar with the checksum that it should have."""
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)
+
+
+def v7_tar(members: Iterable[tuple[str, bytes]]) -> bytes:
+    """Return a tar as UNIX version 7 wrote it: no magic, no user names."""
+    archive = io.BytesIO()
+    for name, content in members:
+        header = bytearray(tar_entry(name, tar_format=tarfile.USTAR_FORMAT, size=len(content)))
+        header[257:] = bytes(len(header) - 257)
+        archive.write(with_checksum(header) + content + bytes(-len(content) % tarfile.BLOCKSIZE))
+    return archive.getvalue() + bytes(1024)
+
+
+def sparse_entry(name: str, parts: dict[int, bytes], size: int) -> bytes:
+    """Return a member of a tar that is a sparse file (GNU, PAX 1.0): `parts` by offset."""
+    numbers = [len(parts), *(n for at, data in parts.items() for n in (at, len(data)))]
+    sparse_map = "".join(f"{number}\n" for number in numbers).encode()
+    sparse_map += bytes(-len(sparse_map) % tarfile.BLOCKSIZE)
+    headers = {
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.name": name,
+        "GNU.sparse.realsize": str(size),
+    }
+    content = sparse_map + b"".join(parts.values())
+    return tar_entry(name, content, tar_format=tarfile.PAX_FORMAT, pax_headers=headers)
