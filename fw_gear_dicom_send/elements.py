@@ -11,8 +11,11 @@ SEQUENCE_DELIMITATION = 0xFFFEE0DD
 
 SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_VRS = SHORT_VRS | LONG_VRS
 
 _WINDOW = 1 << 15
+_SHORTEST_HEADER, _LONGEST_HEADER = 8, 12
+_LAST_GROUP = 0xFFFF
 _DEEPEST = 64
 
 
@@ -27,17 +30,20 @@ class Encoding(NamedTuple):
     little: bool
 
 
-class Element(NamedTuple):
-    """Where an element lies: header from `start`, value from `value` to `end`.
+class _Headers(NamedTuple):
+    """The layouts of an element's header in one byte order."""
 
-    An element of undefined length ends behind its delimiter.
-    """
+    explicit: Struct
+    implicit: Struct
+    unknown: Struct
+    length: Struct
+    tag: Struct
 
-    tag: int
-    vr: bytes
-    start: int
-    value: int
-    end: int
+
+_LITTLE, _BIG = (
+    _Headers(*(Struct(order + layout) for layout in ("HH2sH", "HHL", "HH2sHL", "L", "HH")))
+    for order in "<>"
+)
 
 
 class ElementReader:
@@ -66,63 +72,83 @@ class ElementReader:
         header = self.bytes_at(start, start + 6)
         return declared if len(header) < 6 else Encoding(not _is_vr(header[4:]), declared.little)
 
-    def walk(self, start: int, encoding: Encoding, depth: int = 0) -> Iterator[Element]:
-        """Yield the elements from `start` on, until padding or the end of the file.
+    def walk(
+        self, start: int, encoding: Encoding, last_group: int = _LAST_GROUP, depth: int = 0
+    ) -> Iterator[tuple[int, int, int, int]]:
+        """Yield the elements from `start` to `last_group`, padding or the end of the file.
 
-        Raises MalformedError for a sequence that does not hold together; a value
-        may reach beyond the end of the file.
+        Each comes as its tag, where its header starts, where its value starts, and
+        where it ends, which for undefined length is behind its delimiter. Plain
+        tuples, since an image has hundreds. Raises MalformedError for a sequence that
+        does not hold together; a value may reach beyond the end of the file.
         """
-        order = "<" if encoding.little else ">"
-        implicit_header, explicit_header = Struct(order + "HHL"), Struct(order + "HH2sH")
-        long_length = Struct(order + "L")
+        is_implicit = encoding.implicit
+        headers = _LITTLE if encoding.little else _BIG
+        unpack = headers.explicit.unpack_from
         window, base = self._window, self._base
+        last = len(window) - _LONGEST_HEADER
         while True:
             at = start - base
-            if at < 0 or at + 12 > len(window):
-                self.bytes_at(start, start + 12)
-                window, base, at = self._window, self._base, start - self._base
-                if at + 8 > len(window):
-                    return
-            group, number, vr, length = explicit_header.unpack_from(window, at)
-            if not (group or number):
-                return
-            value = start + 8
-            if encoding.implicit or vr not in SHORT_VRS:
-                if encoding.implicit or not (vr in LONG_VRS or _is_vr(vr)):
-                    vr, length = b"", implicit_header.unpack_from(window, at)[2]
-                elif vr in LONG_VRS or self._is_long(start, order):
-                    if at + 12 > len(window):
-                        raise MalformedError("an element's header is cut short")
-                    length = long_length.unpack_from(window, at + 8)[0]
-                    value += 4
-            if length == UNDEFINED_LENGTH and group != ITEM >> 16:
-                end = self._sequence_end(value, encoding, depth)
+            if not 0 <= at <= last:
+                self.bytes_at(start, start + _LONGEST_HEADER)
                 window, base = self._window, self._base
+                last = len(window) - _LONGEST_HEADER
+                at = start - base
+                if at + _SHORTEST_HEADER > len(window):
+                    return
+            group, number, vr, length = unpack(window, at)
+            if group > last_group or not (group or number):
+                return
+            value = start + _SHORTEST_HEADER
+            if is_implicit or vr not in SHORT_VRS:
+                if is_implicit or not (vr in LONG_VRS or _is_vr(vr)):
+                    length = headers.implicit.unpack_from(window, at)[2]
+                elif vr in LONG_VRS or self._is_long(start, headers):
+                    if at > last:
+                        raise MalformedError("an element's header is cut short")
+                    length = headers.length.unpack_from(window, at + _SHORTEST_HEADER)[0]
+                    value = start + _LONGEST_HEADER
+                if length == UNDEFINED_LENGTH and group != ITEM >> 16:
+                    end = self._sequence_end(value, encoding, depth)
+                else:
+                    end = value + length
             else:
                 end = value + length
-            yield Element(group << 16 | number, vr, start, value, end)
+            yield group << 16 | number, start, value, end
             start = end
 
-    def _is_long(self, start: int, order: str) -> bool:
+    def _is_long(self, start: int, headers: _Headers) -> bool:
         """Tell whether an element of an unknown VR has the 12 byte header.
 
         It should (PS3.5 7.1.2), but some writers give their own VRs the short one.
         """
-        header = self.bytes_at(start, start + 12)
-        try:
-            tag, number, _, reserved, length = Struct(order + "HH2sHL").unpack(header)
-        except error:
+        header = self.bytes_at(start, start + _LONGEST_HEADER + 2)
+        if len(header) < _LONGEST_HEADER:
             return False
+        group, number, _, reserved, length = headers.unknown.unpack_from(header)
         if reserved:
             return False
-        after = self.bytes_at(start + 12 + length, start + 16 + length)
-        return not after or (len(after) == 4 and Struct(order + "HH").unpack(after) > (tag, number))
+        tag = (group, number)
+        following = headers.tag.unpack_from(header, _SHORTEST_HEADER)
+        is_delimiter = following[0] == ITEM >> 16
+        if following <= tag or not (is_delimiter or header[_LONGEST_HEADER:] in _VRS):
+            return True
+        # This may as well be a short header without value, and the next one.
+        end = start + _LONGEST_HEADER + length
+        after = self.bytes_at(end - 1, end + 4)
+        return len(after) == 1 or (len(after) == 5 and headers.tag.unpack_from(after, 1) > tag)
 
     def _sequence_end(self, start: int, encoding: Encoding, depth: int) -> int:
-        """Return where a sequence of undefined length ends, its delimiter included."""
+        """Return where a sequence of undefined length ends, its delimiter included.
+
+        In a big endian dataset it may be little endian, as those of an element of VR
+        UN must be (PS3.5 6.2.2).
+        """
         if depth > _DEEPEST:
             raise MalformedError("sequences are nested too deep")
-        header = Struct(("<" if encoding.little else ">") + "HHL")
+        if self.bytes_at(start, start + 2) == b"\xfe\xff":
+            encoding = encoding._replace(little=True)
+        header = (_LITTLE if encoding.little else _BIG).implicit
         while True:
             try:
                 group, number, length = header.unpack(self.bytes_at(start, start + 8))
@@ -147,9 +173,9 @@ class ElementReader:
         VR UN must be (PS3.5 6.2.2).
         """
         inner = encoding if encoding.implicit else self.sniff(start, encoding)
-        for element in self.walk(start, inner, depth + 1):
-            if element.tag == ITEM_DELIMITATION:
-                return element.value
+        for tag, _, value, _ in self.walk(start, inner, depth=depth + 1):
+            if tag == ITEM_DELIMITATION:
+                return value
         raise MalformedError("an item is cut short")
 
 

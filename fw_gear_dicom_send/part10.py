@@ -15,7 +15,9 @@ from pydicom.uid import (
 from .elements import ElementReader, Encoding, MalformedError
 
 _FILE_META = Encoding(implicit=False, little=True)
+_META_GROUP = 0x0002
 _SOP_CLASS, _TRANSFER_SYNTAX = 0x00020002, 0x00020010
+_MOST_READ = 128
 _PLAIN = {
     Encoding(implicit=True, little=True): ImplicitVRLittleEndian,
     Encoding(implicit=False, little=True): ExplicitVRLittleEndian,
@@ -49,23 +51,20 @@ def locate(content: BinaryIO) -> DatasetLocation:
     reader = ElementReader(content)
     sop_class = declared = ""
     meta_encoding = reader.sniff(start, _FILE_META)
-    for element in reader.walk(start, meta_encoding):
-        if element.tag >> 16 != 0x0002:
+    for tag, _, value, end in reader.walk(start, meta_encoding, _META_GROUP):
+        if tag >> 16 != _META_GROUP:
             break
-        if element.tag in (_SOP_CLASS, _TRANSFER_SYNTAX):
-            uid = reader.bytes_at(element.value, element.end).decode("ascii", "replace")
-            uid = uid.strip(" \0")
-            if element.tag == _SOP_CLASS:
-                sop_class = uid
-            else:
-                declared = uid
-        start = element.end
-    first = reader.bytes_at(start, start + 4)
-    big = declared == ExplicitVRBigEndian or (not declared and first[:2] == b"\0\x08")
+        if tag == _SOP_CLASS:
+            sop_class = _uid(reader, value, end)
+        elif tag == _TRANSFER_SYNTAX:
+            declared = _uid(reader, value, end)
+        start = end
+    first = reader.bytes_at(start, start + 2)
+    big = declared == ExplicitVRBigEndian or (not declared and first == b"\0\x08")
     encoding = Encoding(implicit=declared == ImplicitVRLittleEndian, little=not big)
     if declared != DeflatedExplicitVRLittleEndian:
         encoding = reader.sniff(start, encoding)
-    if declared in ("", *_PLAIN.values()):
+    if not declared or declared in _PLAIN.values():
         if encoding not in _PLAIN:
             raise MalformedError("it is encoded in implicit VR big endian, which DICOM has not")
         declared = _PLAIN[encoding]
@@ -73,8 +72,13 @@ def locate(content: BinaryIO) -> DatasetLocation:
         start,
         str(declared),
         encoding,
-        sop_class == MediaStorageDirectoryStorage or first == b"\x04\0\0\0",
+        sop_class == MediaStorageDirectoryStorage or first in (b"\x04\0", b"\0\x04"),
     )
+
+
+def _uid(reader: ElementReader, value: int, end: int) -> str:
+    data = reader.bytes_at(value, min(end, value + _MOST_READ))
+    return data.decode("ascii", "replace").strip(" \0")
 
 
 def is_dicom(head: bytes) -> bool:

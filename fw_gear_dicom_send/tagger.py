@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from struct import pack
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from pydicom.datadict import tag_for_keyword
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from .elements import Element, ElementReader, Encoding, MalformedError
+from .elements import UNDEFINED_LENGTH, ElementReader, Encoding, MalformedError
 from .models import EncodedDataset, PrivateTag, SOPInstance, Span, Unreadable
 from .part10 import DatasetLocation, locate
 from .spool import spool
@@ -35,9 +35,18 @@ _SAYS_WHO = frozenset(
         "PatientTelephoneNumbers",
     )
 )
+_PATIENT_GROUP = 0x0010
 _LONGEST_UID = 64
+_MOST_READ = 1 << 16
 _CHUNK = 1 << 20
 _LARGEST_INFLATED = 16 << 30
+
+
+class _Element(NamedTuple):
+    tag: int
+    start: int
+    value: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ class _Header:
     sop_class_uid: str
     sop_instance_uid: str
     identifying: frozenset[str]
-    group: tuple[Element, ...]
+    group: tuple[_Element, ...]
     stop: int
 
 
@@ -70,12 +79,13 @@ def stamp(content: BinaryIO, tag: PrivateTag, work: Path) -> SOPInstance | Unrea
     try:
         location = locate(content)
         if location.transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
-            return _stamp_deflated(content, location, tag, work)
-        instance = _stamp(content, location, tag)
+            instance = _stamp_deflated(content, location, tag, work)
+        else:
+            instance = _stamp(content, location, tag)
     except (MalformedError, zlib.error) as exc:
         instance = Unreadable(f"the dataset is malformed: {exc}")
     except OSError as exc:
-        instance = Unreadable(f"the dataset could not be read or unpacked: {exc.strerror}")
+        instance = Unreadable(f"the dataset could not be read or unpacked: {exc.strerror or exc}")
     if isinstance(instance, Unreadable):
         content.close()
     return instance
@@ -87,11 +97,15 @@ def _stamp(
     size = content.seek(0, 2)
     reader = ElementReader(content)
     header = _read_header(reader, location, tag.group, size)
-    if not header.sop_class_uid or not header.sop_instance_uid:
-        missing = "SOP Instance UID" if header.sop_class_uid else "SOP Class UID"
-        return Unreadable(f"it has no {missing}")
-    if max(len(header.sop_class_uid), len(header.sop_instance_uid)) > _LONGEST_UID:
-        return Unreadable("its SOP Class or Instance UID is longer than 64 characters")
+    for name, uid in (
+        ("SOP Class UID", header.sop_class_uid),
+        ("SOP Instance UID", header.sop_instance_uid),
+        ("Transfer Syntax UID", location.transfer_syntax_uid),
+    ):
+        if not uid:
+            return Unreadable(f"it has no {name}")
+        if len(uid) > _LONGEST_UID or not (uid.isascii() and uid.isprintable()):
+            return Unreadable(f"its {name} is longer than 64 characters, or no plain text")
     added = _elements_to_add(reader, header, tag)
     if added is None:
         return Unreadable(f"group {tag.group:04X} has no free private block")
@@ -112,27 +126,36 @@ def _read_header(
     identifying: set[str] = set()
     ours = []
     stop = location.start
-    for element in reader.walk(location.start, location.encoding):
-        element_group = element.tag >> 16
-        if element_group > group:
-            break
-        if element.end > size:
+    last_group = max(group, _PATIENT_GROUP)
+    for tag, start, value, end in reader.walk(location.start, location.encoding, last_group):
+        if end > size:
             raise MalformedError("it is cut short")
-        stop = element.end
+        element_group = tag >> 16
+        if element_group <= group:
+            stop = end
         if element_group == group:
-            ours.append(element)
-        elif element.tag in uids:
-            uids[element.tag] = _text(reader, element)
-        elif element.tag in _SAYS_WHO:
-            words = re.split(r"[\s^=\\]+", _text(reader, element).lower())
-            identifying.update(word for word in words if len(word) > 1)
+            ours.append(_Element(tag, start, value, end))
+        elif tag in uids:
+            uids[tag] = _text(reader, value, end)
+        elif tag in _SAYS_WHO:
+            identifying.update(_words(reader, value, end))
     return _Header(
         uids[_SOP_CLASS_UID], uids[_SOP_INSTANCE_UID], frozenset(identifying), tuple(ours), stop
     )
 
 
-def _text(reader: ElementReader, element: Element) -> str:
-    return reader.bytes_at(element.value, element.end).decode("utf-8", "replace").strip(" \0")
+def _text(reader: ElementReader, value: int, end: int) -> str:
+    data = reader.bytes_at(value, min(end, value + _MOST_READ))
+    return data.decode("utf-8", "replace").strip(" \0")
+
+
+def _words(reader: ElementReader, value: int, end: int) -> Iterator[str]:
+    """Yield the words of a value, as a server may quote them in whatever repertoire."""
+    data = reader.bytes_at(value, min(end, value + _MOST_READ))
+    for text in (data.decode("utf-8", "replace"), data.decode("latin-1")):
+        for word in re.split(r"[\s\0^=\\,]+", text.lower()):
+            if len(word) > 1:
+                yield word
 
 
 def _elements_to_add(
@@ -142,16 +165,17 @@ def _elements_to_add(
     creators = {e.tag & 0xFFFF: e for e in header.group if 0x10 <= e.tag & 0xFFFF <= 0xFF}
     in_use = {(e.tag & 0xFFFF) >> 8 for e in header.group}
     first = tag.group << 16
-    for block, creator in creators.items():
-        if _text(reader, creator) != tag.creator:
+    free = []
+    for block, creator in sorted(creators.items()):
+        if _text(reader, creator.value, creator.end) != tag.creator:
             continue
         inside = {e.tag: e for e in header.group if (e.tag & 0xFFFF) >> 8 == block}
-        if any(_text(reader, e) == tag.value for e in inside.values()):
+        if any(_text(reader, e.value, e.end) == tag.value for e in inside.values()):
             return []
         numbers = range(first | block << 8, (first | block << 8) + 0x100)
-        free = next((number for number in numbers if number not in inside), None)
-        if free is not None:
-            return [(free, tag.value)]
+        free += [number for number in numbers if number not in inside]
+    if free:
+        return [(free[0], tag.value)]
     for block in range(0x10, 0x100):
         if block not in creators and block not in in_use:
             return [(first | block, tag.creator), (first | block << 8, tag.value)]
@@ -167,11 +191,12 @@ def _splice(
         _Patch(at := next((e.start for e in header.group if e.tag > number), header.stop), at, data)
         for number, data in new
     ]
-    if new and header.group and header.group[0].tag & 0xFFFF == 0:
-        length = header.group[0]
+    length = header.group[0] if new and header.group else None
+    if length and length.tag & 0xFFFF == 0 and length.end - length.value == 4:
         total = header.stop - length.end + sum(len(data) for _, data in new)
-        order = "<" if location.encoding.little else ">"
-        patches.insert(0, _Patch(length.value, length.end, pack(order + "L", total)))
+        if total < UNDEFINED_LENGTH:
+            order = "<" if location.encoding.little else ">"
+            patches.insert(0, _Patch(length.value, length.end, pack(order + "L", total)))
     position = location.start
     for patch in patches:
         yield Span(position, patch.start)
@@ -196,17 +221,14 @@ def _stamp_deflated(
 ) -> SOPInstance | Unreadable:
     """Stamp a dataset that is one deflated stream (PS3.5 A.5)."""
     end = content.seek(0, 2)
-    whole = EncodedDataset(content, (Span(location.start, end),))
-    inflated = spool(_inflate(whole.chunks(_CHUNK)), work)
-    instance = _stamp(inflated, replace(location, start=0), tag)
-    if isinstance(instance, Unreadable):
-        inflated.close()
-        return instance
-    if len(instance.dataset.pieces) == 1:
-        inflated.close()
-        return replace(instance, dataset=whole)
-    deflated = spool(_deflate(instance.dataset.chunks(_CHUNK)), work)
-    inflated.close()
+    whole = EncodedDataset(content, (Span(min(location.start, end), end),))
+    with spool(_inflate(whole.chunks(_CHUNK)), work) as inflated:
+        instance = _stamp(inflated, replace(location, start=0), tag)
+        if isinstance(instance, Unreadable):
+            return instance
+        if len(instance.dataset.pieces) == 1:
+            return replace(instance, dataset=whole)
+        deflated = spool(_deflate(instance.dataset.chunks(_CHUNK)), work)
     content.close()
     size = deflated.seek(0, 2)
     return replace(instance, dataset=EncodedDataset(deflated, (Span(0, size),)))
@@ -224,8 +246,9 @@ def _inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 raise MalformedError("it inflates to more than 16 GiB")
             yield data
             data = inflater.decompress(inflater.unconsumed_tail, _CHUNK)
-    if not inflater.eof:
-        raise MalformedError("its deflated stream is cut short")
+        if inflater.eof:
+            return
+    raise MalformedError("its deflated stream is cut short")
 
 
 def _deflate(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -10,7 +10,8 @@ import socket
 from contextlib import suppress
 
 from pynetdicom.association import Association
-from pynetdicom.pdu_primitives import P_DATA
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.pdu_primitives import A_P_ABORT, P_DATA
 from pynetdicom.transport import T_CONNECT, AssociationSocket
 
 CONNECT_TIMEOUT = 15.0
@@ -19,6 +20,7 @@ WRITE_TIMEOUT = 60.0
 """Seconds after which a peer that reads nothing is given up."""
 
 _QUEUED_PDUS = 8
+_LARGEST_READ = 1 << 16
 _TICK = 0.5
 
 
@@ -45,16 +47,24 @@ class LowLatencySocket(AssociationSocket):
             primitive.result = "Evt2"
         except OSError as exc:
             self.error = exc
+            if self.socket:
+                self.socket.close()
             self.socket = None
             primitive.result = "Evt17"
         self.provider_queue.put(primitive)
         self._ready.set()
 
+    def cut(self) -> None:
+        """End the connection at once, which wakes whoever reads or writes."""
+        if open_socket := self.socket:
+            with suppress(OSError):
+                open_socket.shutdown(socket.SHUT_RDWR)
+
     def recv(self, nr_bytes: int) -> bytearray:
         """Read `nr_bytes`, fewer where the peer closes the connection before."""
         data = bytearray()
         while self.socket and len(data) < nr_bytes:
-            received = self.socket.recv(nr_bytes - len(data))
+            received = self.socket.recv(min(nr_bytes - len(data), _LARGEST_READ))
             if not received:
                 break
             self._acknowledge_at_once()
@@ -96,3 +106,29 @@ class ProviderQueue(queue.Queue):  # type: ignore[type-arg]
             with suppress(queue.Full):
                 super().put(item, block, _TICK if timeout is None else timeout)
                 is_added = True
+
+
+class UpperLayer(DULServiceProvider):
+    """pynetdicom's upper layer, whose thread outlives neither the process nor the connection."""
+
+    def __init__(self, assoc: Association) -> None:
+        """Serve `assoc`."""
+        super().__init__(assoc)
+        self.daemon = True
+        self.to_provider_queue = ProviderQueue(assoc)
+
+    def run_reactor(self) -> None:
+        """Run until the association ends, and close the connection.
+
+        pynetdicom lets some errors of the peer end the thread by an exception, of
+        which nobody else would learn.
+        """
+        try:
+            super().run_reactor()
+        except Exception:
+            self.to_user_queue.put(A_P_ABORT())
+        finally:
+            self.assoc.dimse.msg_queue.put((None, None))
+            if self.socket:
+                self.socket.close()
+                self.socket._ready.set()

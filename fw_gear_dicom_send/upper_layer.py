@@ -5,6 +5,7 @@ the sender sees it, who then waits in vain. So the reactor's thread is never
 started: requests are made here, with pynetdicom's messages and upper layer.
 """
 
+import logging
 import queue
 import socket
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
+from pydicom import config as pydicom_config
 from pydicom.tag import Tag
 from pynetdicom import _config
 from pynetdicom._globals import MODE_REQUESTOR
@@ -19,13 +21,13 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.pdu_primitives import A_ASSOCIATE, P_DATA
+from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE, A_P_ABORT, A_RELEASE, P_DATA
 from pynetdicom.presentation import PresentationContext, build_context
 
 from .errors import ConfigError
 from .models import EncodedDataset, PeerAE, SOPInstance
 from .negotiation import Context
-from .transport import ConnectionLostError, LowLatencySocket, ProviderQueue
+from .transport import ConnectionLostError, LowLatencySocket, UpperLayer
 
 ASSOCIATE_TIMEOUT = 30.0
 """Seconds to wait for the answer to an association request."""
@@ -33,7 +35,10 @@ RESPONSE_TIMEOUT = 120.0
 """Seconds to wait for the answer to a C-STORE request, once it is sent."""
 RELEASE_TIMEOUT = 10.0
 """Seconds to wait for the answer to a release request."""
+ABORT_TIMEOUT = 2.0
+"""Seconds for an abort to be written before the connection is cut."""
 
+_SMALLEST_PDU = 16
 _LARGEST_PDU = 1 << 18
 _TICK = 0.5
 _HAS_DATASET = 0x0001
@@ -47,7 +52,10 @@ _REJECTED = {
     (3, 2): "its limit of associations is reached",
 }
 
+# Both libraries quote values that break the rules, such as a UID, in what they log.
 _config.LOG_HANDLER_LEVEL = "none"
+logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE
 
 
 @dataclass(frozen=True)
@@ -91,9 +99,9 @@ class StorageAssociation:
         ae = ApplicationEntity(ae_title=peer.calling_ae)
         ae.acse_timeout = ASSOCIATE_TIMEOUT
         self._assoc = Association(ae, MODE_REQUESTOR)
+        self._assoc.dul = UpperLayer(self._assoc)
         self._socket = LowLatencySocket(self._assoc)
         self._assoc.set_socket(self._socket)
-        self._assoc.dul.to_provider_queue = ProviderQueue(self._assoc)
         self._assoc.acceptor.ae_title = peer.called_ae
         self._assoc.acceptor.address = peer.host
         self._assoc.acceptor.port = peer.port
@@ -104,14 +112,11 @@ class StorageAssociation:
         self._assoc.requestor.implementation_class_uid = ae.implementation_class_uid
         self._assoc.requestor.implementation_version_name = ae.implementation_version_name
         self._assoc.requestor.requested_contexts = list(_with_ids(contexts))
-        self._assoc.request()
-        if self._assoc.is_established:
-            for cx in self._assoc.accepted_contexts:
-                context = Context(str(cx.abstract_syntax), str(cx.transfer_syntax[0]))
-                self._ids[context] = cx.context_id or 0
-            self.accepted = frozenset(self._ids)
-        elif not self._accepted_nothing():
-            raise AssociationError(self._why_not(peer))
+        try:
+            self._negotiate(peer)
+        except BaseException:
+            self.abort()
+            raise
 
     @property
     def is_usable(self) -> bool:
@@ -154,19 +159,44 @@ class StorageAssociation:
 
     def release(self) -> None:
         """End the association in good order, or abort it if the peer does not answer."""
+        dul, acse = self._assoc.dul, self._assoc.acse
+        answer = dul.peek_next_pdu()
         if self.is_usable:
-            self._assoc.acse_timeout = RELEASE_TIMEOUT
-            self._assoc.acse.negotiate_release()
-        else:
-            self.abort()
+            acse.send_release(is_response=False)
+            answer = dul.receive_pdu(wait=True, timeout=RELEASE_TIMEOUT)
+        if isinstance(answer, A_RELEASE) and answer.result is None:
+            # The peer wants it as well, or wanted it first (PS3.8 7.2.2).
+            acse.send_release(is_response=True)
+        if answer:
+            dul.join(RELEASE_TIMEOUT)
+        self.abort()
 
     def abort(self) -> None:
-        """End the association at once."""
-        self._assoc.abort()
+        """End the association at once, if it has not ended yet."""
+        dul = self._assoc.dul
+        is_ending = isinstance(dul.peek_next_pdu(), A_ABORT | A_P_ABORT)
+        if self._assoc.is_established and dul.is_alive() and not is_ending:
+            self._assoc.acse.send_abort(0x00)
+            dul.join(ABORT_TIMEOUT)
+        self._socket.cut()
+        dul.kill_dul()
+        if dul.is_alive():
+            dul.join(ABORT_TIMEOUT)
+
+    def _negotiate(self, peer: PeerAE) -> None:
+        self._assoc.request()
+        if self._assoc.is_established:
+            for cx in self._assoc.accepted_contexts:
+                if cx.transfer_syntax:
+                    context = Context(str(cx.abstract_syntax), str(cx.transfer_syntax[0]))
+                    self._ids[context] = cx.context_id or 0
+            self.accepted = frozenset(self._ids)
+        elif not self._accepted_nothing():
+            raise AssociationError(self._why_not(peer))
 
     def _fragments(self, dataset: EncodedDataset, context_id: int) -> Iterator[P_DATA]:
         """Yield the dataset in fragments of even length (PS3.8 annexes D and E)."""
-        size = self._largest_pdu() - 6 & ~1
+        size = self._largest_pdu() - 6
         left = dataset.size
         for chunk in dataset.chunks(size):
             left -= len(chunk)
@@ -176,8 +206,9 @@ class StorageAssociation:
             yield pdata
 
     def _largest_pdu(self) -> int:
-        """Return the largest PDU to send: the peer's limit (PS3.8 D.1), within reason."""
-        return min(max(self._assoc.acceptor.maximum_length or _LARGEST_PDU, 16), _LARGEST_PDU)
+        """Return the largest PDU to send: the peer's limit (PS3.8 D.1), within reason, even."""
+        limit = self._assoc.acceptor.maximum_length or _LARGEST_PDU
+        return min(max(limit, _SMALLEST_PDU), _LARGEST_PDU) & ~1
 
     def _response(self) -> StoreResponse:
         """Wait for the response to the latest request."""

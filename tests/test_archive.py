@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fw_gear_dicom_send import archive
-from fw_gear_dicom_send.archive.reading import HEAD_SIZE, PACKED_CHUNK_SIZE, Limits
+from fw_gear_dicom_send.archive.sources import HEAD_SIZE, PACKED_CHUNK_SIZE, Limits
 from fw_gear_dicom_send.models import BrokenArchive, Member, Unreadable
 from tests.support.archives import (
     dicom,

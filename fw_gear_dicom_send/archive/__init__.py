@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from ..models import BrokenArchive, Member, Unreadable
 from .decompression import COMPRESSIONS
-from .reading import (
+from .sources import (
     CORRUPT_ARCHIVE,
     HEAD_SIZE,
     Budget,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import BinaryIO, Protocol
 
-from .reading import PACKED_CHUNK_SIZE, Source, TrailingGarbageError, read_fully
+from .sources import PACKED_CHUNK_SIZE, Source, TrailingGarbageError, read_fully
 
 # `xz -9` needs 65 MiB; the format allows 4 GiB.
 LZMA_MEMORY = 256 << 20

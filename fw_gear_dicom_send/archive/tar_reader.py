@@ -7,7 +7,7 @@ from typing import IO, BinaryIO, Self, cast
 
 from ..models import BrokenArchive, Member, Unreadable
 from .decompression import COMPRESSIONS, Decompressed
-from .reading import (
+from .sources import (
     CHUNK_SIZE,
     HEAD_SIZE,
     PACKED_CHUNK_SIZE,
@@ -89,21 +89,20 @@ def is_tar(block: bytes) -> bool:
     return True
 
 
+# typeshed does not know them.
+_ENDS = (tarfile.EmptyHeaderError, tarfile.EOFHeaderError)  # type: ignore[attr-defined]
+
+
 class _TarHeader(tarfile.TarInfo):
     """A header that raises for any block that is none; tarfile would call some of them the end."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        if not buf or (len(buf) == tarfile.BLOCKSIZE and not buf.strip(b"\0")):
-            raise EndOfTarError
-        return super().frombuf(buf, encoding, errors)
-
-    @classmethod
     def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
+        """Read the next header; raises EndOfTarError where there is none."""
         try:
             return super().fromtarfile(tarfile_)
-        except EndOfTarError:
-            raise
+        except _ENDS as exc:
+            raise EndOfTarError from exc
         except tarfile.HeaderError as exc:
             raise tarfile.ReadError(str(exc)) from exc
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from ..models import Member, Unreadable
 from ..spool import new_spool
-from .reading import CHUNK_SIZE, Budget, Limits, Source, reading
+from .sources import CHUNK_SIZE, Budget, Limits, Source, reading
 
 CORRUPT_MEMBER = "a member of the archive is corrupt"
 ENCRYPTED_MEMBER = "a member of the archive is encrypted"

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from ..models import BrokenArchive, Member, Unreadable
 from .decompression import LZMA_MEMORY, Decompressed, Section, ZlibDecompressor
-from .reading import (
+from .sources import (
     CORRUPT_ARCHIVE,
     HEAD_SIZE,
     UNKNOWN_TYPE,

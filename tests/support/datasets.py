@@ -1,0 +1,204 @@
+"""Encoded datasets built byte by byte, and strategies for what no library writes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from struct import pack, unpack_from
+
+from hypothesis import strategies as st
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from fw_gear_dicom_send.models import EncodedDataset, SOPInstance
+
+UNDEFINED = 0xFFFFFFFF
+SHORT = ["AE", "AS", "CS", "DA", "DS", "IS", "LO", "LT", "PN", "SH", "ST", "UI", "UL", "US"]
+LONG = ["OB", "OD", "OF", "OL", "OV", "OW", "SV", "UC", "UN", "UR", "UT", "UV"]
+UNKNOWN = ["ZZ", "XA", "QB"]
+SOP_CLASS, SOP_INSTANCE = 0x00080016, 0x00080018
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A transfer syntax as it is on the wire."""
+
+    uid: str
+    implicit: bool
+    order: str
+
+
+IMPLICIT = Wire(ImplicitVRLittleEndian, True, "<")
+EXPLICIT = Wire(ExplicitVRLittleEndian, False, "<")
+BIG = Wire(ExplicitVRBigEndian, False, ">")
+DEFLATED = Wire(DeflatedExplicitVRLittleEndian, False, "<")
+
+
+@dataclass(frozen=True)
+class RawElement:
+    """A tag and all bytes of its element, header included."""
+
+    tag: int
+    data: bytes
+
+
+def raw_tag(tag: int, wire: Wire) -> bytes:
+    """Encode a tag."""
+    return pack(wire.order + "HH", tag >> 16, tag & 0xFFFF)
+
+
+def element(
+    tag: int,
+    vr: str,
+    value: bytes,
+    wire: Wire,
+    *,
+    long: bool | None = None,
+    length: int | None = None,
+) -> RawElement:
+    """Encode an element; `long` forces a header form, `length` what it says of its length."""
+    size = len(value) if length is None else length
+    start = raw_tag(tag, wire)
+    if wire.implicit:
+        return RawElement(tag, start + pack(wire.order + "L", size) + value)
+    if vr not in SHORT if long is None else long:
+        return RawElement(tag, start + vr.encode() + b"\0\0" + pack(wire.order + "L", size) + value)
+    return RawElement(tag, start + vr.encode() + pack(wire.order + "H", size) + value)
+
+
+def text(tag: int, value: str, wire: Wire, vr: str = "LO") -> RawElement:
+    """Encode a text, padded to even length."""
+    pad = "\0" if vr == "UI" else " "
+    return element(tag, vr, (value + pad * (len(value) % 2)).encode(), wire)
+
+
+def item(content: bytes, wire: Wire, *, defined: bool) -> bytes:
+    """Encode an item of defined or undefined length."""
+    if defined:
+        return raw_tag(0xFFFEE000, wire) + pack(wire.order + "L", len(content)) + content
+    start = raw_tag(0xFFFEE000, wire) + pack(wire.order + "L", UNDEFINED)
+    return start + content + raw_tag(0xFFFEE00D, wire) + bytes(4)
+
+
+def sequence(
+    tag: int, items: Sequence[bytes], wire: Wire, *, defined: bool, vr: str = "SQ", inner: Wire
+) -> RawElement:
+    """Encode a sequence; `inner` is how its items are encoded."""
+    content = b"".join(items)
+    if defined:
+        return element(tag, vr, content, wire)
+    end = raw_tag(0xFFFEE0DD, inner) + bytes(4)
+    return element(tag, vr, content + end, wire, length=UNDEFINED)
+
+
+def uids(wire: Wire) -> list[RawElement]:
+    """Return what every dataset has: SOP Class UID and SOP Instance UID."""
+    return [text(SOP_CLASS, CTImageStorage, wire, "UI"), text(SOP_INSTANCE, "1.2.3.4", wire, "UI")]
+
+
+def group_length(group: int, value: int, wire: Wire) -> RawElement:
+    """Encode a group length."""
+    return element(group << 16, "UL", pack(wire.order + "L", value), wire)
+
+
+def joined(elements: Sequence[RawElement]) -> bytes:
+    """Return the dataset of these elements."""
+    return b"".join(item.data for item in elements)
+
+
+def file_meta(uid: str, sop_class: str = CTImageStorage) -> bytes:
+    """Encode a file meta group, with its group length (PS3.10 7.1)."""
+    meta = joined(
+        [text(0x00020002, sop_class, EXPLICIT, "UI")]
+        + ([text(0x00020010, uid, EXPLICIT, "UI")] if uid else [])
+    )
+    return group_length(0x0002, len(meta), EXPLICIT).data + meta
+
+
+def part10(dataset: bytes, uid: str) -> bytes:
+    """Return a DICOM file with preamble and file meta group."""
+    return bytes(128) + b"DICM" + file_meta(uid) + dataset
+
+
+def content_of(dataset: EncodedDataset) -> bytes:
+    """Return all bytes of a dataset."""
+    return b"".join(dataset.chunks(1 << 16))
+
+
+def insertions(source: Sequence[RawElement], instance: SOPInstance, wire: Wire) -> list[RawElement]:
+    """Return what is in the dataset but not in `source`; raise ValueError where else differs.
+
+    A group length may have another value: it comes out among the insertions then.
+    """
+    data, at, found = content_of(instance.dataset), 0, []
+    left = list(source)
+    while at < len(data):
+        if left and data.startswith(left[0].data, at):
+            at += len(left.pop(0).data)
+            continue
+        group, number = unpack_from(wire.order + "HH", data, at)
+        tag = group << 16 | number
+        if wire.implicit:
+            size = 8 + unpack_from(wire.order + "L", data, at + 4)[0]
+        else:
+            size = 8 + unpack_from(wire.order + "H", data, at + 6)[0]
+        found.append(RawElement(tag, data[at : at + size]))
+        at += size
+        if left and left[0].tag == tag and number == 0:
+            left.pop(0)
+    if left or at != len(data):
+        raise ValueError("bytes of the source are missing or changed")
+    return found
+
+
+_VALUES = st.binary(max_size=40) | st.text("ABC^xyz\\ 12", max_size=20).map(str.encode)
+
+
+@st.composite
+def raw_elements(draw: st.DrawFn, tag: int, wire: Wire, depth: int = 2) -> RawElement:
+    """Draw an element of this tag, of any VR and form, with items of any form in it."""
+    kinds = ["value"] * 2 + (["sequence", "UN", "implicit items"] if depth else [])
+    if not wire.implicit:
+        kinds += ["unknown long", "unknown short"]
+    kind = draw(st.sampled_from(kinds))
+    match kind:
+        case "value":
+            return element(tag, draw(st.sampled_from(SHORT + LONG)), draw(_VALUES), wire)
+        case "unknown long":
+            return element(tag, draw(st.sampled_from(UNKNOWN)), draw(_VALUES), wire, long=True)
+        case "unknown short":
+            value = draw(_VALUES.filter(bool))
+            return element(tag, draw(st.sampled_from(UNKNOWN)), value, wire, long=False)
+    content = wire
+    around = wire
+    if kind == "UN":
+        content = around = IMPLICIT
+    elif kind == "implicit items":
+        content = Wire(wire.uid, True, wire.order)
+    items = [
+        item(joined(inner), around, defined=draw(st.booleans()))
+        for inner in draw(st.lists(_item_contents(content, depth - 1), max_size=3))
+    ]
+    vr = "UN" if kind == "UN" else "SQ"
+    defined = kind == "sequence" and draw(st.booleans())
+    return sequence(tag, items, wire, defined=defined, vr=vr, inner=around)
+
+
+@st.composite
+def _item_contents(draw: st.DrawFn, wire: Wire, depth: int) -> list[RawElement]:
+    return draw(datasets(wire, st.sampled_from(_INNER_TAGS), depth))
+
+
+_INNER_TAGS = [0x00080000, 0x00080100, 0x00190010, 0x00191001, 0x00210010, 0x7FE00010]
+
+
+@st.composite
+def datasets(
+    draw: st.DrawFn, wire: Wire, tags: st.SearchStrategy[int], depth: int = 2
+) -> list[RawElement]:
+    """Draw elements in ascending order of their tags."""
+    drawn = sorted(draw(st.sets(tags, max_size=5)))
+    return [draw(raw_elements(tag, wire, depth)) for tag in drawn]

@@ -1,0 +1,294 @@
+"""A DICOM server on raw sockets that goes by a script, for what real servers will not do.
+
+Each connection is a `Peer`; a script is a function that is called with it:
+
+    def close_in_mid_image(peer: Peer) -> None:
+        peer.accept()
+        peer.read_pdu()
+
+    with FaultSCP(close_in_mid_image, serve) as server: ...
+"""
+
+import contextlib
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Self
+
+A_ASSOCIATE_RQ, A_ASSOCIATE_AC, A_ASSOCIATE_RJ = 1, 2, 3
+P_DATA_TF, A_RELEASE_RQ, A_RELEASE_RP, A_ABORT = 4, 5, 6, 7
+C_STORE_RSP, C_ECHO_RQ, C_ECHO_RSP = 0x8001, 0x0030, 0x8030
+NO_DATASET = 0x0101
+MAXIMUM_LENGTH = 16384
+PATIENCE = 20.0
+
+
+class PeerLeftError(Exception):
+    """The peer released, aborted or closed the connection."""
+
+
+@dataclass(frozen=True)
+class PDU:
+    """A PDU without its header (PS3.8 9.3.1)."""
+
+    type: int
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Image:
+    """A C-STORE request as it came, with the length of each of its fragments."""
+
+    connection: int
+    message_id: int
+    sop_class_uid: str
+    sop_instance_uid: str
+    context_id: int
+    dataset: bytes
+    fragments: tuple[int, ...]
+
+
+@dataclass
+class Peer:
+    """One connection: what the peer sends, and what it is sent."""
+
+    number: int
+    socket: socket.socket
+    server: "FaultSCP"
+    context_id: int = 1
+    requested: dict[int, bytes] = field(default_factory=dict)
+
+    def read_any(self) -> PDU:
+        """Return the next PDU, whatever it is."""
+        kind, _, length = struct.unpack(">BBL", self._read(6))
+        return PDU(kind, self._read(length))
+
+    def read_pdu(self) -> PDU:
+        """Return the next PDU; a release is answered, and noted like an abort."""
+        pdu = self.read_any()
+        if pdu.type == A_ABORT:
+            self.server.ends.append("aborted")
+            raise PeerLeftError
+        if pdu.type == A_RELEASE_RQ:
+            self.server.ends.append("released")
+            self.send_pdu(A_RELEASE_RP, bytes(4))
+            raise PeerLeftError
+        return pdu
+
+    def read_to_end(self) -> None:
+        """Read until the peer leaves."""
+        while True:
+            self.read_pdu()
+
+    def send_pdu(self, kind: int, body: bytes) -> None:
+        """Send a PDU."""
+        self.socket.sendall(struct.pack(">BBL", kind, 0, len(body)) + body)
+
+    def accept(self, maximum_length: int | None = MAXIMUM_LENGTH, *, syntaxes: bool = True) -> None:
+        """Read the association request, and accept each context as it is proposed.
+
+        `maximum_length` is the length of the PDUs to receive, 0 for any, None for not telling;
+        without `syntaxes` the answer lacks the transfer syntaxes.
+        """
+        request = self.read_pdu().body
+        contexts = b""
+        for kind, value in _items(request[68:]):
+            if kind == 0x20:
+                (syntax,) = (uid for kind, uid in _items(value[4:]) if kind == 0x40)
+                self.requested[value[0]] = syntax
+                accepted = _item(0x40, syntax) if syntaxes else b""
+                contexts += _item(0x21, bytes([value[0], 0, 0, 0]) + accepted)
+        limit = b"" if maximum_length is None else _item(0x51, struct.pack(">L", maximum_length))
+        user = _item(0x50, limit + _item(0x52, b"1.2.3.4"))
+        application = _item(0x10, b"1.2.840.10008.3.1.1.1")
+        self.send_pdu(A_ASSOCIATE_AC, request[:68] + application + contexts + user)
+
+    def reject(self, result: int, source: int, reason: int) -> None:
+        """Read the association request, and reject it (PS3.8 9.3.4)."""
+        self.read_pdu()
+        self.send_pdu(A_ASSOCIATE_RJ, bytes([0, result, source, reason]))
+
+    def read_image(self) -> Image:
+        """Read a C-STORE request with its dataset, and note it in `server.images`."""
+        command, of_command = self._read_message(is_command=1)
+        dataset, of_dataset = self._read_message(is_command=0)
+        values = dict(_command_elements(command))
+        image = Image(
+            self.number,
+            int.from_bytes(values[0x0110], "little"),
+            values[0x0002].decode().rstrip("\0"),
+            values[0x1000].decode().rstrip("\0"),
+            self.context_id,
+            dataset,
+            of_command + of_dataset,
+        )
+        self.server.images.append(image)
+        return image
+
+    def answer(self, image: Image, status: int = 0, *, message_id: int | None = None) -> None:
+        """Answer a C-STORE request."""
+        self.socket.sendall(self.response(image, status, message_id=message_id))
+
+    def response(
+        self,
+        image: Image,
+        status: int = 0,
+        *,
+        message_id: int | None = None,
+        command: int = C_STORE_RSP,
+    ) -> bytes:
+        """Return the PDU that answers a C-STORE request, or what claims to be another answer."""
+        number = image.message_id if message_id is None else message_id
+        return self.message(
+            _element(0x0002, image.sop_class_uid.encode())
+            + _element(0x0100, struct.pack("<H", command))
+            + _element(0x0120, struct.pack("<H", number))
+            + _element(0x0800, struct.pack("<H", NO_DATASET))
+            + _element(0x0900, struct.pack("<H", status))
+            + _element(0x1000, image.sop_instance_uid.encode())
+        )
+
+    def message(self, elements: bytes) -> bytes:
+        """Return the PDU of a message with this command set, without its group length."""
+        command = _element(0x0000, struct.pack("<L", len(elements))) + elements
+        fragment = struct.pack(">LBB", len(command) + 2, self.context_id, 3) + command
+        return struct.pack(">BBL", P_DATA_TF, 0, len(fragment)) + fragment
+
+    def echo_request(self) -> bytes:
+        """Return the PDU of a C-ECHO request."""
+        return self.message(
+            _element(0x0002, b"1.2.840.10008.1.1")
+            + _element(0x0100, struct.pack("<H", C_ECHO_RQ))
+            + _element(0x0110, struct.pack("<H", 1))
+            + _element(0x0800, struct.pack("<H", NO_DATASET))
+        )
+
+    def request_release(self) -> None:
+        """Ask to release the association."""
+        self.send_pdu(A_RELEASE_RQ, bytes(4))
+
+    def abort(self) -> None:
+        """Abort the association."""
+        self.send_pdu(A_ABORT, bytes(4))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.socket.close()
+
+    def stand_still(self) -> None:
+        """Do nothing more until the server is ended."""
+        self.server.closing.wait(PATIENCE)
+
+    def reset(self) -> None:
+        """End the connection by a reset."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def _read_message(self, is_command: int) -> tuple[bytes, tuple[int, ...]]:
+        content, lengths = b"", []
+        while True:
+            body = self.read_pdu().body
+            while body:
+                length, self.context_id, control = struct.unpack(">LBB", body[:6])
+                assert control & 1 == is_command
+                content += body[6 : length + 4]
+                lengths.append(length - 2)
+                body = body[length + 4 :]
+                if control & 2:
+                    return content, tuple(lengths)
+
+    def _read(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            if not (received := self.socket.recv(min(size - len(data), 1 << 16))):
+                self.server.ends.append("closed")
+                raise PeerLeftError
+            data += received
+        return data
+
+
+Script = Callable[[Peer], None]
+
+
+def serve(peer: Peer) -> None:
+    """Behave well: accept the association, and answer each image with Success."""
+    peer.accept()
+    while True:
+        peer.answer(peer.read_image())
+
+
+class FaultSCP:
+    """Listens on a free port; each connection goes by the next script, the last one goes on."""
+
+    def __init__(self, *scripts: Script, host: str = "127.0.0.1") -> None:
+        self.host = host
+        self.images: list[Image] = []
+        self.ends: list[str] = []
+        self.connections = 0
+        self.closing = threading.Event()
+        self._scripts = scripts or (serve,)
+        self._sockets: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Self:
+        """Listen."""
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self._listener = socket.create_server((self.host, 0), family=family)
+        self.port = self._listener.getsockname()[1]
+        self._start(self._listen)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """End what connections are left."""
+        self.closing.set()
+        for end in (self._listener, *self._sockets):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(PATIENCE)
+        self._listener.close()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self.connections += 1
+                self._sockets.append(connection)
+                script = self._scripts[min(self.connections, len(self._scripts)) - 1]
+                self._start(partial(_run, script, Peer(self.connections, connection, self)))
+
+    def _start(self, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name="FaultSCP", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+
+def _run(script: Script, peer: Peer) -> None:
+    with contextlib.suppress(PeerLeftError, OSError), peer.socket:
+        script(peer)
+
+
+def _item(kind: int, value: bytes) -> bytes:
+    return struct.pack(">BBH", kind, 0, len(value)) + value
+
+
+def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
+    while data:
+        kind, _, length = struct.unpack(">BBH", data[:4])
+        yield kind, data[4 : 4 + length]
+        data = data[4 + length :]
+
+
+def _element(element: int, value: bytes) -> bytes:
+    padded = value + bytes(len(value) % 2)
+    return struct.pack("<HHL", 0, element, len(padded)) + padded
+
+
+def _command_elements(data: bytes) -> Iterator[tuple[int, bytes]]:
+    while data:
+        _, element, length = struct.unpack("<HHL", data[:8])
+        yield element, data[8 : 8 + length]
+        data = data[8 + length :]

@@ -1,0 +1,106 @@
+"""What a file's row of the report says of its images."""
+
+import pytest
+
+from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark, StoreResult
+from fw_gear_dicom_send.tally import (
+    INTERRUPTED,
+    NO_IMAGE,
+    NOT_REACHED,
+    OTHER_REASONS,
+    Tally,
+)
+
+SENT, UNSENT = StoreResult(True), StoreResult(False, "the server said no")
+
+
+def tally_of(*results: StoreResult) -> Tally:
+    tally = Tally(FileEntry(Container("acquisition", "a1"), "t1.zip", "g/p/s/v/t1/files/t1.zip"))
+    tally.begin()
+    for result in results:
+        tally.add(result)
+    return tally
+
+
+def ended(*results: StoreResult) -> FileReport:
+    tally = tally_of(*results)
+    tally.end()
+    return tally.report()
+
+
+@pytest.mark.parametrize(
+    ("results", "status"),
+    [
+        ((SENT, SENT), "Complete"),
+        ((SENT, UNSENT), "Incomplete"),
+        ((UNSENT, UNSENT), "Failed"),
+        ((), "Failed"),
+    ],
+)
+def test_status_follows_from_the_images(results: tuple[StoreResult, ...], status: str) -> None:
+    """A file is complete when it has images and all were sent, failed when none was."""
+    report = ended(*results)
+    assert (report.images, report.sent) == (len(results), results.count(SENT))
+    assert report.status == status
+
+
+def test_a_file_without_image_says_so() -> None:
+    """A file in which nothing was found fails for that reason."""
+    assert ended().remarks == (Remark(NO_IMAGE, 0, failure=True),)
+
+
+def test_a_complete_file_has_no_remark() -> None:
+    """Where nothing is worth knowing nothing is said."""
+    assert ended(SENT).remarks == ()
+
+
+def test_equal_remarks_are_counted_together() -> None:
+    """A reason is given once, with the number of its images; a warning is no failure."""
+    warned = StoreResult(True, "coerced")
+    assert ended(UNSENT, warned, UNSENT).remarks == (
+        Remark("the server said no", 2, failure=True),
+        Remark("coerced", 1, failure=False),
+    )
+
+
+def test_a_file_that_was_not_reached_is_failed() -> None:
+    """A run that ends early still reports the files it did not come to."""
+    tally = Tally(FileEntry(Container("session", "s1"), "t1.zip", "g/p/s/v/files/t1.zip"))
+    assert tally.report().status == "Failed"
+    assert tally.report().remarks == (Remark(NOT_REACHED, 0, failure=True),)
+
+
+def test_a_file_that_was_interrupted_is_not_complete() -> None:
+    """A file whose end was not reached never passes for complete, though all seen were sent."""
+    report = tally_of(SENT, SENT).report()
+    assert (report.status, report.images, report.sent) == ("Incomplete", 3, 2)
+    assert Remark(INTERRUPTED, 0, failure=True) in report.remarks
+
+
+def test_a_file_that_broke_in_the_middle_is_not_complete() -> None:
+    """A broken archive stays incomplete when its end is told after its failure."""
+    tally = tally_of(SENT)
+    tally.fail("the archive is cut short")
+    tally.end()
+    assert tally.report().status == "Incomplete"
+    assert tally.report().remarks == (Remark("the archive is cut short", 0, failure=True),)
+
+
+def test_a_file_that_could_not_be_had_is_failed() -> None:
+    """A failed download is a row with no image, and with its reason alone."""
+    tally = tally_of()
+    tally.fail("the site has no such file")
+    tally.end()
+    report = tally.report()
+    assert (report.status, report.images) == ("Failed", 0)
+    assert report.remarks == (Remark("the site has no such file", 0, failure=True),)
+
+
+def test_reports_do_not_grow_with_distinct_remarks() -> None:
+    """Of a great many reasons the first are given, the rest counted together."""
+    results = [StoreResult(number % 2 == 0, f"reason {number}") for number in range(1000)]
+    report = ended(*results, *results)
+    assert (report.images, report.sent) == (2000, 1000)
+    assert len(report.remarks) < 100
+    assert sum(remark.images for remark in report.remarks) == 2000
+    assert {r.failure for r in report.remarks if r.text == OTHER_REASONS} == {True, False}
