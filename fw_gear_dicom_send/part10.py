@@ -1,9 +1,11 @@
 """Finds the dataset in a DICOM file, well formed or not (PS3.10 section 7)."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
+from pydicom.datadict import dictionary_has_tag
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -15,7 +17,7 @@ from pydicom.uid import (
 from .elements import ElementReader, Encoding, MalformedError
 
 _FILE_META = Encoding(implicit=False, little=True)
-_META_GROUP = 0x0002
+_META_GROUP, _FIRST_GROUP = 0x0002, 0x0008
 _SOP_CLASS, _TRANSFER_SYNTAX = 0x00020002, 0x00020010
 _MOST_READ = 128
 _PLAIN = {
@@ -84,24 +86,26 @@ def _uid(reader: ElementReader, value: int, end: int) -> str:
 def is_dicom(head: bytes) -> bool:
     """Tell by the first bytes of a file whether it is a DICOM file, and no DICOMDIR.
 
-    A file without preamble is one if fw-file, which reads such files tolerantly,
-    finds at least two elements of group 0008 at its start.
+    A file without preamble is one if its dataset starts with at least two elements
+    of group 0008 that DICOM knows, in ascending order.
     """
-    if b"DICM" not in (head[128:132], head[:4]) and not _is_headerless(head):
-        return False
+    content = BytesIO(head)
+    is_marked = b"DICM" in (head[128:132], head[:4])
     try:
-        return not locate(BytesIO(head)).is_directory
+        location = locate(content)
+        return not location.is_directory and (is_marked or _starts_dataset(content, location))
     except MalformedError:
-        return True
+        return is_marked
 
 
-def _is_headerless(head: bytes) -> bool:
-    if head[:2] not in (b"\x02\0", b"\x08\0", b"\0\x08"):
-        return False
-    from fw_file.dicom import DICOM  # noqa: PLC0415  (0.4 s, for the few files that need it)
-
-    try:
-        dcm = DICOM(BytesIO(head), force=True, stop_when=lambda tag, *_: tag >= 0x00081000)
-    except Exception:  # whatever a foreign parser says to bytes that may be anything
-        return False
-    return len(dcm.dataset.raw.group_dataset(0x0008)) > 1
+def _starts_dataset(content: BytesIO, location: DatasetLocation) -> bool:
+    known = 0
+    latest = -1
+    walk = ElementReader(content).walk(location.start, location.encoding, _FIRST_GROUP)
+    with suppress(MalformedError):  # of a sequence that goes on behind the head
+        for tag, _, _, _ in walk:
+            if tag >> 16 != _FIRST_GROUP or tag <= latest:
+                return False
+            latest = tag
+            known += dictionary_has_tag(tag)
+    return known > 1

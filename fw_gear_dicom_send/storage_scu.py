@@ -1,19 +1,27 @@
 """Sends images to a DICOM server by C-STORE (PS3.4 annex B)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic
 
+import backoff
 from pydicom.uid import UID
 from pynetdicom._globals import STATUS_SUCCESS, STATUS_WARNING
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
 
 from .models import PeerAE, SOPInstance, StoreResult, Unreadable
 from .negotiation import Context, ContextPlan, choose
-from .upper_layer import AssociationError, StorageAssociation, StoreResponse
+from .upper_layer import (
+    AssociationError,
+    StorageAssociation,
+    StoreResponse,
+    TransientRejectionError,
+)
 
 PATIENCE = 300.0
 """Seconds for which association after association may be lost without any success."""
+REJECTION_PATIENCE = 10.0
+"""Seconds for which a transient rejection is answered by asking again."""
 
 _DUPLICATE_SOP_INSTANCE = 0x0111
 
@@ -84,8 +92,15 @@ class StorageSCU:
         if current and wanted in current.proposed and (current.is_usable or not current.accepted):
             return current
         self.close()
-        self._assoc = StorageAssociation(self._peer, contexts)
+        self._assoc = self._open(contexts)
         return self._assoc
+
+    @backoff.on_exception(
+        backoff.expo, TransientRejectionError, max_time=lambda: REJECTION_PATIENCE, logger=None
+    )
+    def _open(self, contexts: Sequence[Context]) -> StorageAssociation:
+        """Open an association; a server may be slow to forget the one that was released."""
+        return StorageAssociation(self._peer, contexts)
 
     def _store(
         self, assoc: StorageAssociation, instance: SOPInstance, is_resend: bool

@@ -43,6 +43,7 @@ _LARGEST_PDU = 1 << 18
 _TICK = 0.5
 _HAS_DATASET = 0x0001
 _MEDIUM_PRIORITY = 0x0000
+_TRANSIENT = 2
 _REJECTED = {
     (1, 3): "it does not know the calling AE title {calling!r}",
     (1, 7): "it does not know the called AE title {called!r}",
@@ -71,6 +72,10 @@ class AssociationError(Exception):
     """No association can be had, or it was lost; the message says why in one line."""
 
 
+class TransientRejectionError(AssociationError):
+    """The peer has no association to give now, but may have one later (PS3.8 9.3.4)."""
+
+
 def resolve(peer: PeerAE) -> None:
     """Check that the peer's host name means an address.
 
@@ -90,7 +95,8 @@ class StorageAssociation:
         """Connect and negotiate `contexts`.
 
         `accepted` holds those that the peer accepts, which may be none. Raises
-        AssociationError if there is no connection or the association is refused.
+        AssociationError if there is no connection or the association is refused,
+        and TransientRejectionError if it is refused for the time being.
         """
         self.proposed = tuple(contexts)
         self.accepted: frozenset[Context] = frozenset()
@@ -192,7 +198,11 @@ class StorageAssociation:
                     self._ids[context] = cx.context_id or 0
             self.accepted = frozenset(self._ids)
         elif not self._accepted_nothing():
-            raise AssociationError(self._why_not(peer))
+            answer = self._assoc.acceptor.primitive
+            is_transient = isinstance(answer, A_ASSOCIATE) and answer.result == _TRANSIENT
+            raise (TransientRejectionError if is_transient else AssociationError)(
+                self._why_not(peer)
+            )
 
     def _fragments(self, dataset: EncodedDataset, context_id: int) -> Iterator[P_DATA]:
         """Yield the dataset in fragments of even length (PS3.8 annexes D and E)."""

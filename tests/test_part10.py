@@ -2,6 +2,8 @@
 
 import gzip
 import random
+import subprocess
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -33,6 +35,19 @@ WIRES = pytest.mark.parametrize("wire", [IMPLICIT, EXPLICIT, BIG], ids=["implici
 NO_META = pytest.mark.parametrize(
     "head", [b"", bytes(128) + b"DICM", b"DICM"], ids=["nothing", "preamble", "DICM"]
 )
+READ_BY_FW_FILE = """
+import sys
+from fw_file.dicom import DICOM
+
+for number in range(int(sys.argv[2])):
+    path = f"{sys.argv[1]}/{number}"
+    try:
+        dcm = DICOM(path, force=True, stop_when=lambda tag, *_: tag >= 0x00090000)
+        print(sum(1 for tag in dcm.dataset.raw.keys() if tag >> 16 == 0x0008))
+    except Exception:
+        print(0)
+"""
+
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 
 
@@ -154,6 +169,27 @@ def test_dicomdir_in_private_syntax() -> None:
 def test_headerless_dataset_is_dicom(wire: Wire, size: int | None) -> None:
     """A dataset alone is a DICOM file if it holds two elements of group 0008 at its start."""
     assert is_dicom(dataset(wire)[:size])
+
+
+def test_headerless_files_are_those_that_fw_file_reads(tmp_path: Path) -> None:
+    """Without preamble and file meta group, what is DICOM is what fw-file finds to be so."""
+    files = [*shipped_dicom(), shipped("no_meta.dcm"), shipped("README.txt"), shipped("zipMR.gz")]
+    for number, path in enumerate(files):
+        with path.open("rb") as file:
+            file.seek(locate(file).start)
+            (tmp_path / str(number)).write_bytes(file.read(HEAD_SIZE))
+    # It changes how pydicom works in its whole process.
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", READ_BY_FW_FILE, str(tmp_path), str(len(files))],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    told = [is_dicom((tmp_path / str(number)).read_bytes()) for number in range(len(files))]
+    names = [path.name for path in files]
+    assert dict(zip(names, told, strict=True)) == {
+        name: int(elements) > 1 for name, elements in zip(names, found, strict=True)
+    }
 
 
 def test_one_element_is_not_dicom() -> None:

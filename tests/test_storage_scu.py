@@ -746,13 +746,39 @@ def test_a_calling_title_that_is_not_recognised(scu: SCUFactory) -> None:
     ],
 )
 def test_a_rejection_says_why(
-    scu: SCUFactory, rejection: tuple[int, int, int], reason: str
+    scu: SCUFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    rejection: tuple[int, int, int],
+    reason: str,
 ) -> None:
     """Each reason of the standard is told in words (PS3.8 9.3.4)."""
+    monkeypatch.setattr(storage_scu, "REJECTION_PATIENCE", 0)
     with FaultSCP(lambda peer: peer.reject(*rejection)) as server:
         told = fails_at_once(scu(server), server)
         assert server.connections == 1
     assert told.endswith(f"rejected the association: {reason}")
+
+
+def test_a_transient_rejection_is_waited_out(scu: SCUFactory) -> None:
+    """A server that is at its limit for a moment gets the image later."""
+
+    def reject(peer: Peer) -> None:
+        peer.reject(2, 3, 2)
+
+    with FaultSCP(reject, reject, serve) as server:
+        assert send_all(scu(server), [made_instance(1)]) == [StoreResult(True)]
+        assert server.connections == 3
+
+
+def test_a_permanent_rejection_is_not_asked_again(scu: SCUFactory) -> None:
+    """A server that does not know an AE title is asked once."""
+
+    def reject(peer: Peer) -> None:
+        peer.reject(1, 1, 7)
+
+    with FaultSCP(reject, serve) as server:
+        assert not send_all(scu(server), [made_instance(1)])[0].sent
+        assert server.connections == 1
 
 
 def greet_as_http(peer: Peer) -> None:
