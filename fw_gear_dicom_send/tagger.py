@@ -5,8 +5,7 @@ their group stays as it was.
 """
 
 import re
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from struct import pack
@@ -15,6 +14,7 @@ from typing import BinaryIO, NamedTuple
 from pydicom.datadict import tag_for_keyword
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from .deflation import InflationError, deflate, inflate
 from .elements import UNDEFINED_LENGTH, ElementReader, Encoding, MalformedError
 from .models import EncodedDataset, PrivateTag, SOPInstance, Span, Unreadable
 from .part10 import DatasetLocation, locate
@@ -39,7 +39,6 @@ _PATIENT_GROUP = 0x0010
 _LONGEST_UID = 64
 _MOST_READ = 1 << 16
 _CHUNK = 1 << 20
-_LARGEST_INFLATED = 16 << 30
 
 
 class _Element(NamedTuple):
@@ -82,7 +81,7 @@ def stamp(content: BinaryIO, tag: PrivateTag, work: Path) -> SOPInstance | Unrea
             instance = _stamp_deflated(content, location, tag, work)
         else:
             instance = _stamp(content, location, tag)
-    except (MalformedError, zlib.error) as exc:
+    except (MalformedError, InflationError) as exc:
         instance = Unreadable(f"the dataset is malformed: {exc}")
     except OSError as exc:
         instance = Unreadable(f"the dataset could not be read or unpacked: {exc.strerror or exc}")
@@ -222,42 +221,13 @@ def _stamp_deflated(
     """Stamp a dataset that is one deflated stream (PS3.5 A.5)."""
     end = content.seek(0, 2)
     whole = EncodedDataset(content, (Span(min(location.start, end), end),))
-    with spool(_inflate(whole.chunks(_CHUNK)), work) as inflated:
+    with spool(inflate(whole.chunks(_CHUNK)), work) as inflated:
         instance = _stamp(inflated, replace(location, start=0), tag)
         if isinstance(instance, Unreadable):
             return instance
         if len(instance.dataset.pieces) == 1:
             return replace(instance, dataset=whole)
-        deflated = spool(_deflate(instance.dataset.chunks(_CHUNK)), work)
+        deflated = spool(deflate(instance.dataset.chunks(_CHUNK)), work)
     content.close()
     size = deflated.seek(0, 2)
     return replace(instance, dataset=EncodedDataset(deflated, (Span(0, size),)))
-
-
-def _inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield what a deflated stream holds; raise MalformedError if it is cut or too long."""
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    total = 0
-    for chunk in chunks:
-        data = inflater.decompress(chunk, _CHUNK)
-        while data:
-            total += len(data)
-            if total > _LARGEST_INFLATED:
-                raise MalformedError("it inflates to more than 16 GiB")
-            yield data
-            data = inflater.decompress(inflater.unconsumed_tail, _CHUNK)
-        if inflater.eof:
-            return
-    raise MalformedError("its deflated stream is cut short")
-
-
-def _deflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the deflated stream of `chunks`, padded to even length."""
-    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    size = 0
-    for chunk in chunks:
-        data = deflater.compress(chunk)
-        size += len(data)
-        yield data
-    data = deflater.flush()
-    yield data + b"\0" * ((size + len(data)) % 2)

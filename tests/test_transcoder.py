@@ -236,7 +236,7 @@ def test_damaged_deflated_data_is_refused(tmp_path: Path) -> None:
     early = refused(bare(data[:-3], DeflatedExplicitVRLittleEndian), tmp_path)
     damaged = refused(bare(b"\xff" + data, DeflatedExplicitVRLittleEndian), tmp_path)
 
-    assert early == "it ends early"
+    assert early == "its deflated data ends early"
     assert damaged == "its deflated data is damaged"
 
 

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from pydicom import uid
 
+from ..deflation import InflationError, inflate
 from ..models import EncodedDataset, SOPInstance, Unreadable
 from ..spool import new_spool
 from .pixels import (
@@ -36,7 +37,6 @@ from .recoding import (
     Input,
     Output,
     UnconvertibleError,
-    inflated,
 )
 
 MAX_DEPTH = 100
@@ -290,7 +290,7 @@ def _converted(
         raise UnconvertibleError("there is no decoder for it")
     chunks = instance.dataset.chunks(CHUNK)
     if source_uid == uid.DeflatedExplicitVRLittleEndian:
-        chunks = inflated(chunks)
+        chunks = inflate(chunks)
     output = Output(spool)
     try:
         if source == target and source_uid not in DECODABLE:
@@ -298,6 +298,8 @@ def _converted(
                 output.write(chunk)
         else:
             _Converter(Input(chunks), output, source_uid, work).dataset(source, target)
+    except InflationError as error:
+        raise UnconvertibleError(str(error)) from error
     except OSError as error:
         raise UnconvertibleError(error.strerror or "it cannot be read to its end") from error
     return output.finish()

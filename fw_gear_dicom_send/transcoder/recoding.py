@@ -1,7 +1,6 @@
 """Encoded elements, read once from the start and written anew (PS3.5 section 7)."""
 
 import struct
-import zlib
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from pydicom.datadict import dictionary_VR
 from ..models import EncodedDataset, Span
 
 CHUNK = 65536
-MAX_INFLATED = 1 << 32
 UNDEFINED = 0xFFFFFFFF
 MAX_SHORT = 0xFFFF
 DELIMITERS = 0xFFFE
@@ -185,27 +183,3 @@ def dictionary_vr(tag: int) -> str:
     except KeyError:
         return "UN"
     return CHOICES.get(vr, vr)
-
-
-def inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Inflate a deflated dataset (PS3.5 A.5).
-
-    Raises UnconvertibleError if it is damaged, ends early or inflates to more than
-    4 GiB.
-    """
-    engine = zlib.decompressobj(-zlib.MAX_WBITS)
-    total = 0
-    for chunk in chunks:
-        data, left = b"\0", chunk
-        while data and not engine.eof:
-            try:
-                data = engine.decompress(left, CHUNK)
-            except zlib.error as error:
-                raise UnconvertibleError("its deflated data is damaged") from error
-            left = engine.unconsumed_tail
-            total += len(data)
-            if total > MAX_INFLATED:
-                raise UnconvertibleError("it inflates to more than 4 GiB")
-            yield data
-    if not engine.eof:
-        raise UnconvertibleError("it ends early")

@@ -1,0 +1,46 @@
+"""Deflated datasets (PS3.5 A.5), a chunk at a time."""
+
+import zlib
+from collections.abc import Iterable, Iterator
+
+_CHUNK = 1 << 16
+_LARGEST = 16 << 30
+
+
+class InflationError(Exception):
+    """A deflated stream is damaged, ends early or holds more than 16 GiB."""
+
+
+def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what a deflated stream holds; what lies behind its end is left alone.
+
+    Raises InflationError.
+    """
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    total = 0
+    try:
+        for chunk in chunks:
+            data = inflater.decompress(chunk, _CHUNK)
+            while data:
+                total += len(data)
+                if total > _LARGEST:
+                    raise InflationError("it inflates to more than 16 GiB")
+                yield data
+                data = inflater.decompress(inflater.unconsumed_tail, _CHUNK)
+            if inflater.eof:
+                return
+    except zlib.error as exc:
+        raise InflationError("its deflated data is damaged") from exc
+    raise InflationError("its deflated data ends early")
+
+
+def deflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the deflated stream of `chunks`, padded to even length."""
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    size = 0
+    for chunk in chunks:
+        data = deflater.compress(chunk)
+        size += len(data)
+        yield data
+    data = deflater.flush()
+    yield data + b"\0" * ((size + len(data)) % 2)
