@@ -18,7 +18,7 @@ test: $(VENV)/.dev
 	sh scripts/servers.sh
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict fw_gear_dicom_send
+	$(BIN)/mypy --strict fw_gear_dicom_send run.py
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
