@@ -41,10 +41,9 @@ def main() -> int:
 
 
 def keep_quiet() -> None:
-    """Keep libraries from logging values of datasets and addresses that give access."""
+    """Keep pydicom from quoting datasets; the modules that know other libraries quieten those."""
     warnings.simplefilter("ignore")
-    for name in ("pydicom", "pynetdicom", "urllib3"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
 def cancel(number: int, _: FrameType | None) -> None:

@@ -14,6 +14,7 @@ LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _VRS = SHORT_VRS | LONG_VRS
 
 _WINDOW = 1 << 15
+_LONGEST_TEXT = 1 << 16
 _SHORTEST_HEADER, _LONGEST_HEADER = 8, 12
 _LAST_GROUP = 0xFFFF
 _DEEPEST = 64
@@ -62,6 +63,11 @@ class ElementReader:
             self._window = self._content.read(max(_WINDOW, end - start))
             self._base = start
         return self._window[start - self._base : end - self._base]
+
+    def text(self, start: int, end: int) -> str:
+        """Return a value as text, without padding; no more than 64 KiB of it are read."""
+        data = self.bytes_at(start, min(end, start + _LONGEST_TEXT))
+        return data.decode("utf-8", "replace").strip(" \0")
 
     def sniff(self, start: int, declared: Encoding) -> Encoding:
         """Return how the elements at `start` are really encoded.

@@ -19,7 +19,6 @@ from .elements import ElementReader, Encoding, MalformedError
 _FILE_META = Encoding(implicit=False, little=True)
 _META_GROUP, _FIRST_GROUP = 0x0002, 0x0008
 _SOP_CLASS, _TRANSFER_SYNTAX = 0x00020002, 0x00020010
-_MOST_READ = 128
 _PLAIN = {
     Encoding(implicit=True, little=True): ImplicitVRLittleEndian,
     Encoding(implicit=False, little=True): ExplicitVRLittleEndian,
@@ -57,9 +56,9 @@ def locate(content: BinaryIO) -> DatasetLocation:
         if tag >> 16 != _META_GROUP:
             break
         if tag == _SOP_CLASS:
-            sop_class = _uid(reader, value, end)
+            sop_class = reader.text(value, end)
         elif tag == _TRANSFER_SYNTAX:
-            declared = _uid(reader, value, end)
+            declared = reader.text(value, end)
         start = end
     first = reader.bytes_at(start, start + 2)
     big = declared == ExplicitVRBigEndian or (not declared and first == b"\0\x08")
@@ -76,11 +75,6 @@ def locate(content: BinaryIO) -> DatasetLocation:
         encoding,
         sop_class == MediaStorageDirectoryStorage or first in (b"\x04\0", b"\0\x04"),
     )
-
-
-def _uid(reader: ElementReader, value: int, end: int) -> str:
-    data = reader.bytes_at(value, min(end, value + _MOST_READ))
-    return data.decode("ascii", "replace").strip(" \0")
 
 
 def is_dicom(head: bytes) -> bool:

@@ -135,17 +135,12 @@ def _read_header(
         if element_group == group:
             ours.append(_Element(tag, start, value, end))
         elif tag in uids:
-            uids[tag] = _text(reader, value, end)
+            uids[tag] = reader.text(value, end)
         elif tag in _SAYS_WHO:
             identifying.update(_words(reader, value, end))
     return _Header(
         uids[_SOP_CLASS_UID], uids[_SOP_INSTANCE_UID], frozenset(identifying), tuple(ours), stop
     )
-
-
-def _text(reader: ElementReader, value: int, end: int) -> str:
-    data = reader.bytes_at(value, min(end, value + _MOST_READ))
-    return data.decode("utf-8", "replace").strip(" \0")
 
 
 def _words(reader: ElementReader, value: int, end: int) -> Iterator[str]:
@@ -166,10 +161,10 @@ def _elements_to_add(
     first = tag.group << 16
     free = []
     for block, creator in sorted(creators.items()):
-        if _text(reader, creator.value, creator.end) != tag.creator:
+        if reader.text(creator.value, creator.end) != tag.creator:
             continue
         inside = {e.tag: e for e in header.group if (e.tag & 0xFFFF) >> 8 == block}
-        if any(_text(reader, e.value, e.end) == tag.value for e in inside.values()):
+        if any(reader.text(e.value, e.end) == tag.value for e in inside.values()):
             return []
         numbers = range(first | block << 8, (first | block << 8) + 0x100)
         free += [number for number in numbers if number not in inside]

@@ -43,7 +43,7 @@ _LARGEST_PDU = 1 << 18
 _TICK = 0.5
 _HAS_DATASET = 0x0001
 _MEDIUM_PRIORITY = 0x0000
-_TRANSIENT = 2
+_ACCEPTED, _TRANSIENT = 0, 2
 _REJECTED = {
     (1, 3): "it does not know the calling AE title {calling!r}",
     (1, 7): "it does not know the called AE title {called!r}",
@@ -197,12 +197,10 @@ class StorageAssociation:
                     context = Context(str(cx.abstract_syntax), str(cx.transfer_syntax[0]))
                     self._ids[context] = cx.context_id or 0
             self.accepted = frozenset(self._ids)
-        elif not self._accepted_nothing():
-            answer = self._assoc.acceptor.primitive
-            is_transient = isinstance(answer, A_ASSOCIATE) and answer.result == _TRANSIENT
-            raise (TransientRejectionError if is_transient else AssociationError)(
-                self._why_not(peer)
-            )
+            return
+        answer = self._assoc.acceptor.primitive
+        if not (isinstance(answer, A_ASSOCIATE) and answer.result == _ACCEPTED):
+            raise self._refusal(peer)
 
     def _fragments(self, dataset: EncodedDataset, context_id: int) -> Iterator[P_DATA]:
         """Yield the dataset in fragments of even length (PS3.8 annexes D and E)."""
@@ -245,22 +243,21 @@ class StorageAssociation:
             )
         raise AssociationError(f"the server gave no answer in {RESPONSE_TIMEOUT:.0f} s")
 
-    def _accepted_nothing(self) -> bool:
-        answer = self._assoc.acceptor.primitive
-        return isinstance(answer, A_ASSOCIATE) and answer.result == 0
-
-    def _why_not(self, peer: PeerAE) -> str:
-        """Say in one line why there is no association (PS3.8 9.3.4)."""
+    def _refusal(self, peer: PeerAE) -> AssociationError:
+        """Return an error that says in one line why there is no association (PS3.8 9.3.4)."""
         where = f"{peer.host} port {peer.port}"
         if self._socket.error:
-            return f"cannot connect to {where}: {self._socket.error}"
+            return AssociationError(f"cannot connect to {where}: {self._socket.error}")
         answer = self._assoc.acceptor.primitive
         if self._assoc.is_rejected and isinstance(answer, A_ASSOCIATE):
             key = (answer.result_source or 0, answer.diagnostic or 0)
             reason = _REJECTED.get(key, "it gives no reason")
             reason = reason.format(calling=peer.calling_ae, called=peer.called_ae)
-            return f"{where} rejected the association: {reason}"
-        return f"{where} did not answer the association request as a DICOM server does"
+            kind = TransientRejectionError if answer.result == _TRANSIENT else AssociationError
+            return kind(f"{where} rejected the association: {reason}")
+        return AssociationError(
+            f"{where} did not answer the association request as a DICOM server does"
+        )
 
 
 def _with_ids(contexts: Iterable[Context]) -> Iterator[PresentationContext]:

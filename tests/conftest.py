@@ -1,10 +1,18 @@
-"""Servers that the tests send to."""
+"""Servers that the tests send to and ask."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests.support.flywheel_site import FlywheelSite
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP
+
+
+@pytest.fixture
+def site() -> Iterator[FlywheelSite]:
+    """A stand-in Flywheel site that holds nothing yet."""
+    with FlywheelSite() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

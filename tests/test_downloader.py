@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, SimpleNamespace
 
@@ -22,12 +21,6 @@ from tests.support.flywheel_site import Cut, Fault, Flip, FlywheelSite, Reset, S
 
 CONTENT = os.urandom(3_000_000)
 MANY = 1000
-
-
-@pytest.fixture
-def site() -> Iterator[FlywheelSite]:
-    with FlywheelSite() as flywheel_site:
-        yield flywheel_site
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import logging
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,6 @@ from fw_gear_dicom_send.models import Container, GearConfig, InputFile, PeerAE, 
 from tests.support.flywheel_site import Cut, Flip, FlywheelSite, Reset, Status
 
 REPORT_NAMES = ["dicom-send_report-Visit 1.a_2024-03-05_07:08:09.csv", 'é 画像 "x"&%.csv']
-
-
-@pytest.fixture
-def site() -> Iterator[FlywheelSite]:
-    with FlywheelSite() as flywheel_site:
-        yield flywheel_site
 
 
 def gear_config(destination: Container, input_file: InputFile | None = None) -> GearConfig:

@@ -4,7 +4,6 @@ import csv
 import io
 import re
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,12 +42,6 @@ class Session:
     def acquisition(self, label: str) -> str:
         """Add an acquisition to the session."""
         return self.site.add_acquisition(self.session, label)
-
-
-@pytest.fixture
-def site() -> Iterator[FlywheelSite]:
-    with FlywheelSite() as running:
-        yield running
 
 
 @pytest.fixture
@@ -323,31 +316,28 @@ def test_the_next_file_downloads_while_the_first_is_sent(tmp_path: Path, session
 
 
 def test_a_signed_url_is_used_where_the_site_wants_it(
-    tmp_path: Path, python_scp: PythonSCP
+    tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """A site with signed URLs gets the report through its storage."""
-    with FlywheelSite(signed_url=True) as site:
-        site.add_group("lab")
-        subject = site.add_subject(site.add_project("lab", "P"), "S")
-        session = site.add_session(subject, "ses")
-        site.add_file(site.add_acquisition(session, "A"), "a.dcm", encoded(made(1)))
-        result = gear_on(tmp_path, site, python_scp.port, session).run()
-        assert result.exit_code == 0, result.log
-        assert counts(site.uploads[0].content) == {"a.dcm": ("1", "1", "Complete")}
-        assert "signature" not in result.log
+    session.site.signed_url = True
+    session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
+    result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
+    assert result.exit_code == 0, result.log
+    assert counts(session.site.uploads[0].content) == {"a.dcm": ("1", "1", "Complete")}
+    assert any("/storage/" in path for path in session.site.asked("PUT"))
+    assert "signature" not in result.log
 
 
-def test_a_refused_report_stays_in_the_output_folder(tmp_path: Path, python_scp: PythonSCP) -> None:
+def test_a_refused_report_stays_in_the_output_folder(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
     """A read-only key cannot attach the report: the engine finds it among the outputs."""
-    with FlywheelSite(refuse_uploads=403) as site:
-        site.add_group("lab")
-        subject = site.add_subject(site.add_project("lab", "P"), "S")
-        session = site.add_session(subject, "ses")
-        site.add_file(site.add_acquisition(session, "A"), "a.dcm", encoded(made(1)))
-        result = gear_on(tmp_path, site, python_scp.port, session).run()
+    session.site.refuse_uploads = 403
+    session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
+    result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
     assert result.exit_code == 0, result.log
     (report,) = result.output
-    assert report.name.startswith("dicom-send_report-ses_")
+    assert report.name.startswith("dicom-send_report-visit 1_")
     assert counts(report.read_bytes()) == {"a.dcm": ("1", "1", "Complete")}
     assert "403 Forbidden" in result.log
 

@@ -63,12 +63,13 @@ def _items(
     with reading():
         head = read_fully(file, HEAD_SIZE)
         file.seek(0)
-    is_archive = is_tar(head) or head.startswith((*ZIP_MAGIC, *COMPRESSIONS))
+    starts_tar = is_tar(head)
+    is_archive = starts_tar or head.startswith((*ZIP_MAGIC, *COMPRESSIONS))
     # The preamble of a DICOM file may be anything, even the start of a zip (PS3.10 7.1).
     if head[128:132] == b"DICM" or (not is_archive and unpacker.is_dicom(head)):
         if unpacker.is_dicom(head):
             yield Member(1, path.open("rb"))
-    elif is_tar(head):
+    elif starts_tar:
         yield from tar_items(file, unpacker)
     elif head.startswith(tuple(COMPRESSIONS)):
         yield from compressed_tar_items(file, head, unpacker)

@@ -9,6 +9,7 @@ from typing import BinaryIO
 from pydicom import uid
 
 from ..deflation import InflationError, inflate
+from ..elements import ITEM, ITEM_DELIMITATION, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH, Encoding
 from ..models import EncodedDataset, SOPInstance, Unreadable
 from ..spool import new_spool
 from .pixels import (
@@ -30,9 +31,7 @@ from .recoding import (
     EXPLICIT,
     IMPLICIT,
     MAX_SHORT,
-    UNDEFINED,
     US_OR_SS,
-    Coding,
     Header,
     Input,
     Output,
@@ -41,15 +40,14 @@ from .recoding import (
 
 MAX_DEPTH = 100
 MAX_DESCRIPTION = 64
-ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 PIXEL_DATA = 0x7FE00010
 # Extended Offset Table, its lengths, Encapsulated Pixel Data Value Total Length.
 OFFSETS = (0x7FE00001, 0x7FE00002, 0x7FE00003)
-TARGETS: dict[str, Coding] = {
+TARGETS: dict[str, Encoding] = {
     uid.ImplicitVRLittleEndian: IMPLICIT,
     uid.ExplicitVRLittleEndian: EXPLICIT,
 }
-SOURCES: dict[str, Coding] = {
+SOURCES: dict[str, Encoding] = {
     **TARGETS,
     uid.ExplicitVRBigEndian: BIG,
     uid.DeflatedExplicitVRLittleEndian: EXPLICIT,
@@ -70,8 +68,8 @@ class _Held:
 class _Level:
     """The dataset or item that is being converted, and what is known of it."""
 
-    source: Coding
-    target: Coding
+    source: Encoding
+    target: Encoding
     parent: "_Level | None" = None
     description: dict[int, bytes] = field(default_factory=dict)
     held: dict[int, _Held] = field(default_factory=dict)
@@ -104,7 +102,7 @@ class _Converter:
         self._encapsulated = transfer_syntax_uid in DECODABLE
         self._work = work
 
-    def dataset(self, source: Coding, target: Coding) -> None:
+    def dataset(self, source: Encoding, target: Encoding) -> None:
         """Convert the whole dataset."""
         level = _Level(source, target)
         while not self._in.at_end():
@@ -117,7 +115,7 @@ class _Converter:
             raise UnconvertibleError("an item is where none may be")
         if tag == PIXEL_DATA and self._encapsulated and self._is_coded(header, level):
             self._pixel_data(level)
-        elif (header.vr == "SQ" and length) or length == UNDEFINED:
+        elif (header.vr == "SQ" and length) or length == UNDEFINED_LENGTH:
             self._sequence(header, level)
         elif tag & 0xFFFF == 0 or (self._encapsulated and tag in OFFSETS):
             self._in.skip(length)
@@ -131,9 +129,9 @@ class _Converter:
 
     def _is_coded(self, header: Header, level: _Level) -> bool:
         """Tell whether pixel data is compressed; that of an icon may be either (PS3.5 A.4)."""
-        if header.length != UNDEFINED and level.parent is None:
+        if header.length != UNDEFINED_LENGTH and level.parent is None:
             raise UnconvertibleError("its pixels are not encapsulated")
-        return header.length == UNDEFINED
+        return header.length == UNDEFINED_LENGTH
 
     def _described(self, header: Header, level: _Level) -> None:
         """Copy an element that describes pixels, and keep it in mind."""
@@ -147,7 +145,7 @@ class _Converter:
 
     def _plain(self, header: Header, level: _Level) -> None:
         """Copy an element."""
-        if header.tag == PIXEL_DATA and header.vr == "OW" and level.source.big:
+        if header.tag == PIXEL_DATA and header.vr == "OW" and not level.source.little:
             allocated = level.description.get(ALLOCATED, b"")
             # PS3.5 swaps the bytes of 16-bit words; some writers swapped whole pixels.
             if int.from_bytes(allocated, "little") > WORD:
@@ -162,29 +160,29 @@ class _Converter:
         if level.depth == MAX_DEPTH:
             raise UnconvertibleError("its sequences are nested too deeply")
         source, target = level.source, level.target
-        self._out.write(Header(header.tag, header.vr, UNDEFINED).encoded(target))
+        self._out.write(Header(header.tag, header.vr, UNDEFINED_LENGTH).encoded(target))
         if header.vr == "UN":
             # A sequence of unknown VR is implicit VR in any syntax (PS3.5 6.2.2).
             source = target = IMPLICIT
-        end = None if header.length == UNDEFINED else self._in.position + header.length
+        end = None if header.length == UNDEFINED_LENGTH else self._in.position + header.length
         while end is None or self._in.position < end:
             item = self._in.header(source)
-            if item.tag == SEQUENCE_END and end is None:
+            if item.tag == SEQUENCE_DELIMITATION and end is None:
                 break
             if item.tag != ITEM:
                 raise UnconvertibleError("a sequence is damaged")
-            self._out.write(Header(ITEM, "", UNDEFINED).encoded(target))
+            self._out.write(Header(ITEM, "", UNDEFINED_LENGTH).encoded(target))
             self._item(item.length, _Level(source, target, level))
-            self._out.write(Header(ITEM_END, "", 0).encoded(target))
+            self._out.write(Header(ITEM_DELIMITATION, "", 0).encoded(target))
         if end is not None and self._in.position != end:
             raise UnconvertibleError("a sequence is damaged")
-        self._out.write(Header(SEQUENCE_END, "", 0).encoded(target))
+        self._out.write(Header(SEQUENCE_DELIMITATION, "", 0).encoded(target))
 
     def _item(self, length: int, level: _Level) -> None:
-        end = None if length == UNDEFINED else self._in.position + length
+        end = None if length == UNDEFINED_LENGTH else self._in.position + length
         while end is None or self._in.position < end:
             header = self._in.header(level.source)
-            if header.tag == ITEM_END and end is None:
+            if header.tag == ITEM_DELIMITATION and end is None:
                 break
             self._element(header, level)
         if end is not None and self._in.position != end:
@@ -230,7 +228,7 @@ class _Converter:
     def _fragments(self, most: int) -> Iterator[bytes]:
         """Take the fragments behind the Basic Offset Table, none longer than `most` bytes."""
         table = True
-        while (item := self._in.header(EXPLICIT)).tag != SEQUENCE_END:
+        while (item := self._in.header(EXPLICIT)).tag != SEQUENCE_DELIMITATION:
             if item.tag != ITEM:
                 raise UnconvertibleError("its pixel data is damaged")
             if table:

@@ -8,15 +8,15 @@ from typing import BinaryIO
 
 from pydicom.datadict import dictionary_VR
 
+from .. import elements
+from ..elements import ITEM, Encoding
 from ..models import EncodedDataset, Span
 
 CHUNK = 65536
-UNDEFINED = 0xFFFFFFFF
 MAX_SHORT = 0xFFFF
-DELIMITERS = 0xFFFE
+DELIMITERS = ITEM >> 16
 # The other VRs have a length of 32 bits, those to come as well (PS3.5 7.1.2).
-SHORT_VRS = {"AE", "AS", "AT", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "LT", "PN"}
-SHORT_VRS |= {"SH", "SL", "SS", "ST", "TM", "UI", "UL", "US"}
+SHORT_VRS = {vr.decode() for vr in elements.SHORT_VRS}
 WORDS = {"US": "H", "SS": "H", "OW": "H", "AT": "H"}
 WORDS |= {"UL": "I", "SL": "I", "FL": "I", "OF": "I", "OL": "I"}
 WORDS |= {"FD": "Q", "OD": "Q", "OV": "Q", "SV": "Q", "UV": "Q"}
@@ -30,15 +30,9 @@ class UnconvertibleError(Exception):
     """A dataset cannot be converted; the message is the cause, without a value of it."""
 
 
-@dataclass(frozen=True)
-class Coding:
-    """How elements are encoded."""
-
-    implicit: bool = False
-    big: bool = False
-
-
-IMPLICIT, EXPLICIT, BIG = Coding(implicit=True), Coding(), Coding(big=True)
+IMPLICIT = Encoding(implicit=True, little=True)
+EXPLICIT = Encoding(implicit=False, little=True)
+BIG = Encoding(implicit=False, little=False)
 
 
 @dataclass(frozen=True)
@@ -49,7 +43,7 @@ class Header:
     vr: str
     length: int
 
-    def encoded(self, coding: Coding) -> bytes:
+    def encoded(self, coding: Encoding) -> bytes:
         """Encode in little endian."""
         group, element = self.tag >> 16, self.tag & 0xFFFF
         if coding.implicit or not self.vr:
@@ -83,12 +77,12 @@ class Input:
         self.position += size
         return data
 
-    def header(self, coding: Coding) -> Header:
+    def header(self, coding: Encoding) -> Header:
         """Take the start of an element.
 
         Raises UnconvertibleError if it ends early, or has no VR where it needs one.
         """
-        order = ">" if coding.big else "<"
+        order = "<" if coding.little else ">"
         group, element = struct.unpack(order + "HH", self.read(4))
         tag = group << 16 | element
         if group == DELIMITERS or coding.implicit:
@@ -104,13 +98,13 @@ class Input:
             (length,) = struct.unpack(order + "2xI", self.read(6))
         return Header(tag, vr, length)
 
-    def value(self, header: Header, coding: Coding) -> Iterator[bytes]:
+    def value(self, header: Header, coding: Encoding) -> Iterator[bytes]:
         """Take a value in little endian, some bytes at a time.
 
         UN and unknown VRs stay as they are. Raises UnconvertibleError if it ends
         early, or is no whole number of words.
         """
-        code = WORDS.get(header.vr) if coding.big else None
+        code = WORDS.get(header.vr) if not coding.little else None
         if code and header.length % array(code).itemsize:
             raise UnconvertibleError("a value has a wrong length")
         left = header.length
