@@ -14,6 +14,7 @@ _LONGEST_RETRY_TIME = 86400
 _RESERVED_GROUPS = (0x0001, 0x0003, 0x0005, 0x0007, 0xFFFF)
 _HIGHEST_GROUP = 0xFFFF
 _HIGHEST_PORT = 65535
+_MOST_ASSOCIATIONS = 16
 
 
 def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearConfig:
@@ -31,7 +32,7 @@ def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearCo
     return GearConfig(
         peer=PeerAE(
             host=_host(options, "destination"),
-            port=_port(options, "port"),
+            port=_whole_number(options, "port", _HIGHEST_PORT),
             called_ae=_text(options, "called_ae", _LONGEST_AE_TITLE),
             calling_ae=_text(options, "calling_ae", _LONGEST_AE_TITLE),
         ),
@@ -44,6 +45,7 @@ def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearCo
         input_file=_input_file(inputs.get("file")),
         api_key=_api_key(inputs.get("api-key")),
         file_download_retry_time=_seconds(options, "file_download_retry_time"),
+        associations=_whole_number(options, "associations", _MOST_ASSOCIATIONS),
         report=_boolean(options, "report"),
     )
 
@@ -74,10 +76,10 @@ def _host(options: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _port(options: Mapping[str, Any], name: str) -> int:
+def _whole_number(options: Mapping[str, Any], name: str, highest: int) -> int:
     given = options.get(name)
-    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= _HIGHEST_PORT:
-        raise ConfigError(name, given, f"a whole number from 1 to {_HIGHEST_PORT}")
+    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= highest:
+        raise ConfigError(name, given, f"a whole number from 1 to {highest}")
     return given
 
 

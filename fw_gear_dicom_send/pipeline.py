@@ -1,8 +1,9 @@
 """The straight line of a run: list, download, unpack, stamp, send, report.
 
 Three steps go on at the same time: the next file is downloaded while the images of
-this one are unpacked and stamped, and while those are sent. At most three archives
-and a few images lie on disk, whatever the size of the data.
+this one are unpacked and stamped, and while those are sent, over several associations
+at once. At most three archives and a few images lie on disk, whatever the size of the
+data.
 """
 
 import logging
@@ -51,12 +52,26 @@ class _Download:
 
 
 @dataclass(frozen=True)
+class _End:
+    """The end of a file, and the number of images that came out of it."""
+
+    images: int
+
+
+@dataclass(frozen=True)
 class _Read:
     """What was read of a file next."""
 
     tally: Tally
-    outcome: SOPInstance | Unreadable | BrokenArchive | DownloadFailure | None
-    """None stands for the end of the file."""
+    outcome: SOPInstance | Unreadable | BrokenArchive | DownloadFailure | _End
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """What became of what was read."""
+
+    tally: Tally
+    outcome: StoreResult | BrokenArchive | DownloadFailure | _End
 
 
 def run(config: GearConfig, work: Path, output: Path) -> bool:
@@ -86,14 +101,17 @@ def run(config: GearConfig, work: Path, output: Path) -> bool:
 def _send(config: GearConfig, tallies: Iterable[Tally], folder: Path) -> None:
     """Run the three steps until all images are sent or counted as not sent."""
     with ExitStack() as stack:
-        downloads = Stage(_download(config, tallies, folder), _FILES_AHEAD)
-        reads = Stage(_read(downloads, config, folder), _IMAGES_AHEAD)
-        stack.callback(reads.close)
+        downloads = Stage(_download(config, tallies, folder), ahead=_FILES_AHEAD)
         stack.callback(downloads.close)
-        scu = StorageSCU(config.peer, partial(transcoder.convert, work=folder))
+        reads = Stage(_read(downloads, config, folder), ahead=_IMAGES_AHEAD)
+        stack.callback(reads.close)
+        scu = StorageSCU(config.peer, partial(transcoder.convert, work=folder), config.associations)
+        senders = (map(partial(_settle, send=scu.send), reads) for _ in range(config.associations))
+        settled = Stage(*senders, ahead=config.associations)
+        stack.callback(settled.close)
         stack.callback(scu.abort)
-        for read in reads:
-            _settle(read, scu.send)
+        for one in settled:
+            _count(one)
         scu.close()
 
 
@@ -112,33 +130,46 @@ def _download(config: GearConfig, tallies: Iterable[Tally], folder: Path) -> Ite
 def _read(downloads: Iterable[_Download], config: GearConfig, folder: Path) -> Iterator[_Read]:
     """Yield the images of each file, stamped, and delete what was downloaded."""
     for download in downloads:
+        images = 0
         if isinstance(download.outcome, DownloadFailure):
             yield _Read(download.tally, download.outcome)
         else:
             for item in archive.read(download.outcome, folder, is_dicom):
+                images += not isinstance(item, BrokenArchive)
                 if isinstance(item, Member):
                     yield _Read(download.tally, tagger.stamp(item.content, config.tag, folder))
                 else:
                     yield _Read(download.tally, item)
             if not config.input_file:
                 download.outcome.unlink()
-        yield _Read(download.tally, None)
+        yield _Read(download.tally, _End(images))
 
 
-def _settle(read: _Read, send: Callable[[SOPInstance], StoreResult]) -> None:
-    """Send what can be sent, and count what became of it."""
-    tally, outcome = read.tally, read.outcome
+def _settle(read: _Read, send: Callable[[SOPInstance], StoreResult]) -> _Settled:
+    """Send what can be sent."""
+    match read.outcome:
+        case SOPInstance():
+            return _Settled(read.tally, send(read.outcome))
+        case Unreadable():
+            return _Settled(read.tally, StoreResult(False, read.outcome.reason))
+        case _:
+            return _Settled(read.tally, read.outcome)
+
+
+def _count(settled: _Settled) -> None:
+    """Count what became of an image; those of a file may come after its end."""
+    tally, outcome = settled.tally, settled.outcome
     tally.begin()
     match outcome:
-        case SOPInstance():
-            tally.add(send(outcome))
-        case Unreadable():
-            tally.add(StoreResult(False, outcome.reason))
-        case BrokenArchive() | DownloadFailure():
+        case StoreResult():
+            tally.add(outcome)
+        case _End():
+            tally.end(outcome.images)
+        case _:
             tally.fail(outcome.reason)
-        case None:
-            tally.end()
-            log.info("%s: %d of %d images sent", tally.entry.name, tally.sent, tally.images)
+            return
+    if tally.is_done:
+        log.info("%s: %d of %d images sent", tally.entry.name, tally.sent, tally.images)
 
 
 def _report(

@@ -1,79 +1,86 @@
-"""A step of a pipeline, on a thread of its own."""
+"""A step of a pipeline, on threads of its own."""
 
-import queue
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
-from threading import Event, Thread
+from threading import Condition, Lock, Thread
+from time import monotonic
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_TICK = 0.2
 _LONGEST_GOODBYE = 2.0
 
 
-@dataclass(frozen=True)
-class _Failure:
-    error: BaseException
-
-
-@dataclass(frozen=True)
-class _End:
-    """No item is left."""
-
-
 class Stage(Generic[T]):
-    """Runs an iterator on a thread of its own, `ahead` items before its consumer.
+    """Runs iterators, each on a thread of its own, `ahead` items before its consumers.
 
-    What the iterator raises is raised where its items are taken.
+    Each item goes to one consumer, of which there may be several. What an iterator
+    raises ends the stage, and is raised at each consumer.
     """
 
-    def __init__(self, items: Iterator[T], ahead: int) -> None:
-        """Start the thread."""
-        self._items = items
-        self._queue: queue.Queue[T | _Failure | _End] = queue.Queue(ahead)
-        self._is_closed = Event()
-        self._thread = Thread(target=self._run, daemon=True)
-        self._thread.start()
+    def __init__(self, *sources: Iterator[T], ahead: int) -> None:
+        """Start the threads."""
+        self._ahead = ahead
+        self._items: deque[T] = deque()
+        self._at_work = len(sources)
+        self._error: BaseException | None = None
+        self._is_closed = False
+        lock = Lock()
+        self._can_take = Condition(lock)
+        self._can_make = Condition(lock)
+        self._threads = [Thread(target=self._run, args=(each,), daemon=True) for each in sources]
+        for thread in self._threads:
+            thread.start()
 
     def __iter__(self) -> Iterator[T]:
-        """Yield the items as they come, until the last one or until the stage is closed."""
-        while not self._is_closed.is_set():
-            try:
-                item = self._queue.get(timeout=_TICK)
-            except queue.Empty:
-                continue
-            match item:
-                case _End():
+        """Yield items as they come, until the last one or until the stage is closed."""
+        while True:
+            with self._can_take:
+                while self._at_work and not (self._items or self._error or self._is_closed):
+                    self._can_take.wait()
+                if self._is_closed:
                     return
-                case _Failure():
-                    raise item.error
-                case _:
-                    yield item
+                if not self._items:
+                    if self._error:
+                        raise self._error
+                    return
+                item = self._items.popleft()
+                self._can_make.notify()
+            yield item
 
     def close(self) -> None:
-        """Stop the thread, which drops what it made.
+        """Stop the threads, which drop what they made.
 
-        It ends with the item that it is at; one that takes long is not waited for.
+        Each ends with the item that it is at; one that takes long is not waited for.
         """
-        self._is_closed.set()
-        self._thread.join(_LONGEST_GOODBYE)
+        with self._can_take:
+            self._is_closed = True
+            self._can_take.notify_all()
+            self._can_make.notify_all()
+        deadline = monotonic() + _LONGEST_GOODBYE
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - monotonic()))
 
-    def _run(self) -> None:
-        last: _Failure | _End = _End()
+    def _run(self, source: Iterator[T]) -> None:
+        error = None
         try:
-            for item in self._items:
+            for item in source:
                 if not self._hand_over(item):
                     break
-        except BaseException as error:
-            last = _Failure(error)
-        self._hand_over(last)
+        except BaseException as exc:
+            error = exc
+        with self._can_take:
+            self._at_work -= 1
+            self._error = self._error or error
+            self._can_take.notify_all()
+            self._can_make.notify_all()
 
-    def _hand_over(self, item: T | _Failure | _End) -> bool:
-        while not self._is_closed.is_set():
-            try:
-                self._queue.put(item, timeout=_TICK)
-                return True
-            except queue.Full:
-                continue
-        return False
+    def _hand_over(self, item: T) -> bool:
+        with self._can_make:
+            while len(self._items) >= self._ahead and not (self._is_closed or self._error):
+                self._can_make.wait()
+            if self._is_closed or self._error:
+                return False
+            self._items.append(item)
+            self._can_take.notify()
+            return True

@@ -1,51 +1,43 @@
 """Sends images to a DICOM server by C-STORE (PS3.4 annex B)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
 
-import backoff
 from pydicom.uid import UID
 from pynetdicom._globals import STATUS_SUCCESS, STATUS_WARNING
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
 
+from .association_pool import AssociationPool, NoAssociationError
 from .models import PeerAE, SOPInstance, StoreResult, Unreadable
-from .negotiation import Context, ContextPlan, choose
-from .upper_layer import (
-    AssociationError,
-    StorageAssociation,
-    StoreResponse,
-    TransientRejectionError,
-)
+from .negotiation import Context, choose
+from .upper_layer import AssociationError, StorageAssociation, StoreResponse
 
 PATIENCE = 300.0
 """Seconds for which association after association may be lost without any success."""
-REJECTION_PATIENCE = 10.0
-"""Seconds for which a transient rejection is answered by asking again."""
 
 _DUPLICATE_SOP_INSTANCE = 0x0111
 
 
 class StorageSCU:
-    """A Storage SCU that opens associations as the images need them.
-
-    One association is open at a time. It is opened anew, with all contexts seen so
-    far, when an image needs one that was not proposed, and when it was lost.
-    """
+    """A Storage SCU that opens associations as the images need them."""
 
     def __init__(
-        self, peer: PeerAE, convert: Callable[[SOPInstance, str], SOPInstance | Unreadable]
+        self,
+        peer: PeerAE,
+        convert: Callable[[SOPInstance, str], SOPInstance | Unreadable],
+        associations: int = 1,
     ) -> None:
-        """Send to `peer`; `convert` changes an image's transfer syntax."""
-        self._peer = peer
+        """Send to `peer`, over no more than so many `associations` at once.
+
+        `convert` changes an image's transfer syntax.
+        """
         self._convert = convert
-        self._plan = ContextPlan()
-        self._assoc: StorageAssociation | None = None
+        self._pool = AssociationPool(peer, associations)
         self._trouble_since: float | None = None
-        self._gone = ""
 
     def send(self, instance: SOPInstance) -> StoreResult:
-        """Send one image, and close its dataset.
+        """Send one image, and close its dataset; to be called by several threads at once.
 
         An image that was in flight when the association was lost is sent once more.
         A server that cannot be reached, or that goes on losing associations for
@@ -57,50 +49,25 @@ class StorageSCU:
             instance.dataset.close()
 
     def close(self) -> None:
-        """Release the association, if there is one."""
-        if self._assoc:
-            self._assoc.release()
-            self._assoc = None
+        """Release the associations."""
+        self._pool.close()
 
     def abort(self) -> None:
-        """Abort the association, if there is one."""
-        if self._assoc:
-            self._assoc.abort()
-            self._assoc = None
+        """Abort the associations, and what is sent over them."""
+        self._pool.abort()
 
     def _send(self, instance: SOPInstance) -> StoreResult:
         reason = ""
         for is_resend in (False, True):
-            if self._gone:
-                break
             try:
-                assoc = self._associate(_context_of(instance))
-            except AssociationError as exc:
-                self._gone = str(exc)
-                break
-            try:
-                return self._store(assoc, instance, is_resend)
+                with self._pool.association(_context_of(instance)) as assoc:
+                    return self._store(assoc, instance, is_resend)
+            except NoAssociationError as exc:
+                return StoreResult(False, str(exc))
             except AssociationError as exc:
                 reason = str(exc)
                 self._note_loss(reason)
-        return StoreResult(False, self._gone or reason)
-
-    def _associate(self, wanted: Context) -> StorageAssociation:
-        """Return an association in which `wanted` was proposed, a new one if need be."""
-        contexts = self._plan.include(wanted)
-        current = self._assoc
-        if current and wanted in current.proposed and (current.is_usable or not current.accepted):
-            return current
-        self.close()
-        self._assoc = self._open(contexts)
-        return self._assoc
-
-    @backoff.on_exception(
-        backoff.expo, TransientRejectionError, max_time=lambda: REJECTION_PATIENCE, logger=None
-    )
-    def _open(self, contexts: Sequence[Context]) -> StorageAssociation:
-        """Open an association; a server may be slow to forget the one that was released."""
-        return StorageAssociation(self._peer, contexts)
+        return StoreResult(False, reason)
 
     def _store(
         self, assoc: StorageAssociation, instance: SOPInstance, is_resend: bool
@@ -128,17 +95,15 @@ class StorageSCU:
         try:
             response = assoc.send_c_store(instance, context)
         except OSError as exc:
-            self._assoc = None
             return StoreResult(False, f"the image could not be read: {exc.strerror or exc}")
         self._trouble_since = None
         return _judge(response, instance.identifying, is_resend)
 
     def _note_loss(self, reason: str) -> None:
-        """Forget the lost association; give the server up if this goes on too long."""
-        self._assoc = None
+        """Give the server up if associations have been lost for too long."""
         self._trouble_since = self._trouble_since or monotonic()
         if monotonic() - self._trouble_since > PATIENCE:
-            self._gone = f"the server was given up: {reason}"
+            self._pool.give_up(f"the server was given up: {reason}")
 
 
 def _judge(response: StoreResponse, identifying: frozenset[str], is_resend: bool) -> StoreResult:

@@ -22,6 +22,7 @@ class Tally:
     sent: int = 0
     _remarks: Counter[StoreResult] = field(default_factory=Counter)
     _trouble: str = NOT_REACHED
+    _expected: int | None = None
 
     def begin(self) -> None:
         """Note that the run has come to the file."""
@@ -42,10 +43,16 @@ class Tally:
         """Note why the file, or the rest of it, could not be had."""
         self._trouble = reason
 
-    def end(self) -> None:
-        """Note that nothing more comes of the file."""
-        if self._trouble == INTERRUPTED:
-            self._trouble = "" if self.images else NO_IMAGE
+    def end(self, images: int) -> None:
+        """Note that the file was read, and gave so many `images`; some may not be counted yet."""
+        self._expected = images
+        if not images and self._trouble == INTERRUPTED:
+            self._trouble = NO_IMAGE
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the file was read, and all its images are counted."""
+        return self.images == self._expected
 
     def report(self) -> FileReport:
         """Return the row of the report.
@@ -57,7 +64,8 @@ class Tally:
             Remark(result.remark, count, failure=not result.sent)
             for result, count in self._remarks.items()
         ]
-        if self._trouble:
-            remarks.append(Remark(self._trouble, 0, failure=True))
-        unseen = bool(self._trouble and self.images)
+        trouble = "" if self.is_done and self._trouble == INTERRUPTED else self._trouble
+        if trouble:
+            remarks.append(Remark(trouble, 0, failure=True))
+        unseen = bool(trouble and self.images)
         return FileReport(self.entry, self.images + unseen, self.sent, tuple(remarks))

@@ -92,12 +92,8 @@ class StorageAssociation:
     """An association with a peer, for C-STORE requests one after the other."""
 
     def __init__(self, peer: PeerAE, contexts: Sequence[Context]) -> None:
-        """Connect and negotiate `contexts`.
-
-        `accepted` holds those that the peer accepts, which may be none. Raises
-        AssociationError if there is no connection or the association is refused,
-        and TransientRejectionError if it is refused for the time being.
-        """
+        """Prepare to propose `contexts` to `peer`."""
+        self._peer = peer
         self.proposed = tuple(contexts)
         self.accepted: frozenset[Context] = frozenset()
         self._message_id = 0
@@ -118,8 +114,16 @@ class StorageAssociation:
         self._assoc.requestor.implementation_class_uid = ae.implementation_class_uid
         self._assoc.requestor.implementation_version_name = ae.implementation_version_name
         self._assoc.requestor.requested_contexts = list(_with_ids(contexts))
+
+    def open(self) -> None:
+        """Connect and negotiate.
+
+        `accepted` holds the contexts that the peer accepts, which may be none. Raises
+        AssociationError if there is no connection or the association is refused,
+        and TransientRejectionError if it is refused for the time being.
+        """
         try:
-            self._negotiate(peer)
+            self._negotiate()
         except BaseException:
             self.abort()
             raise
@@ -189,7 +193,7 @@ class StorageAssociation:
         if dul.is_alive():
             dul.join(ABORT_TIMEOUT)
 
-    def _negotiate(self, peer: PeerAE) -> None:
+    def _negotiate(self) -> None:
         self._assoc.request()
         if self._assoc.is_established:
             for cx in self._assoc.accepted_contexts:
@@ -200,7 +204,7 @@ class StorageAssociation:
             return
         answer = self._assoc.acceptor.primitive
         if not (isinstance(answer, A_ASSOCIATE) and answer.result == _ACCEPTED):
-            raise self._refusal(peer)
+            raise self._refusal()
 
     def _fragments(self, dataset: EncodedDataset, context_id: int) -> Iterator[P_DATA]:
         """Yield the dataset in fragments of even length (PS3.8 annexes D and E)."""
@@ -243,8 +247,9 @@ class StorageAssociation:
             )
         raise AssociationError(f"the server gave no answer in {RESPONSE_TIMEOUT:.0f} s")
 
-    def _refusal(self, peer: PeerAE) -> AssociationError:
+    def _refusal(self) -> AssociationError:
         """Return an error that says in one line why there is no association (PS3.8 9.3.4)."""
+        peer = self._peer
         where = f"{peer.host} port {peer.port}"
         if self._socket.error:
             return AssociationError(f"cannot connect to {where}: {self._socket.error}")

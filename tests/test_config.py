@@ -37,6 +37,7 @@ def test_defaults_are_the_manifests() -> None:
     assert config.tag == PrivateTag(0x0021, "Flywheel", "DICOM send")
     assert config.destination == Container("session", "5c0ffee")
     assert config.file_download_retry_time == 60
+    assert config.associations == 4
     assert config.report is True
     assert config.input_file is None
 
@@ -51,6 +52,7 @@ def test_given_options_win() -> None:
             identifier="ACME",
             tag_value="sent",
             file_download_retry_time=0,
+            associations=16,
             report=False,
         ),
         MANIFEST,
@@ -58,6 +60,7 @@ def test_given_options_win() -> None:
     assert config.peer == PeerAE("pacs.example.org", 11112, "PACS", "SENDER")
     assert config.tag == PrivateTag(0x0029, "ACME", "sent")
     assert config.file_download_retry_time == 0
+    assert config.associations == 16
     assert config.report is False
 
 
@@ -72,6 +75,15 @@ def test_other_ports_are_refused(port: object) -> None:
     """Anything else is no port."""
     message = refusal(port=port)
     assert message == f"port: {port!r} was given; allowed: a whole number from 1 to 65535"
+
+
+@pytest.mark.parametrize("associations", [0, -1, 17, "4", 4.0, True, None])
+def test_other_numbers_of_associations_are_refused(associations: object) -> None:
+    """There can be 1 to 16 associations."""
+    message = refusal(associations=associations)
+    assert message == (
+        f"associations: {associations!r} was given; allowed: a whole number from 1 to 16"
+    )
 
 
 @pytest.mark.parametrize("option", ["called_ae", "calling_ae"])

@@ -22,6 +22,7 @@ def gear_config(destination: Container, input_file: InputFile | None = None) -> 
         input_file=input_file,
         api_key="",
         file_download_retry_time=0,
+        associations=1,
         report=True,
     )
 

@@ -447,7 +447,7 @@ def test_a_cancelled_job_reports_what_it_did(tmp_path: Path, session: Session) -
     with PythonSCP(status=slowly) as scp:
         running = gear_on(tmp_path, site, scp.port, session.session).start()
         deadline = time.monotonic() + 30
-        while len(scp.stored) < 3 and time.monotonic() < deadline:
+        while len(scp.stored) < 6 and time.monotonic() < deadline:
             time.sleep(0.05)
         running.cancel()
         result = running.finish()

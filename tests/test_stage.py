@@ -45,7 +45,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
 def test_items_come_in_order_and_end() -> None:
     """The consumer gets each item once, in order, made by another thread."""
     producer = Producer(500)
-    assert list(Stage(iter(producer), 3)) == list(range(500))
+    assert list(Stage(iter(producer), ahead=3)) == list(range(500))
     assert producer.ended()
     assert producer.thread is not threading.current_thread()
 
@@ -60,7 +60,7 @@ def test_what_the_producer_raises_is_raised_at_the_consumer(error: BaseException
 
     taken: list[int] = []
     with pytest.raises(type(error)) as caught:
-        taken.extend(Stage(failing(), 2))
+        taken.extend(Stage(failing(), ahead=2))
     assert caught.value is error
     assert taken == [0, 1, 2, 3, 4]
 
@@ -68,7 +68,7 @@ def test_what_the_producer_raises_is_raised_at_the_consumer(error: BaseException
 def test_the_producer_is_only_a_little_ahead() -> None:
     """With nobody to take items, `ahead` of them and the one in hand are made."""
     producer = Producer()
-    step = Stage(iter(producer), 3)
+    step = Stage(iter(producer), ahead=3)
     assert wait_for(lambda: producer.made == 4)
     assert not wait_for(lambda: producer.made > 4, 0.5)
     step.close()
@@ -77,7 +77,7 @@ def test_the_producer_is_only_a_little_ahead() -> None:
 def test_close_ends_a_producer_that_waits_for_room() -> None:
     """Closing a stage whose queue is full ends its thread soon."""
     producer = Producer()
-    step = Stage(iter(producer), 1)
+    step = Stage(iter(producer), ahead=1)
     assert wait_for(lambda: producer.made == 2)
     begun = time.monotonic()
     step.close()
@@ -98,7 +98,7 @@ def test_close_does_not_wait_for_a_slow_item(monkeypatch: pytest.MonkeyPatch) ->
             release.wait(PATIENCE)
             yield item
 
-    step = Stage(slow(), 1)
+    step = Stage(slow(), ahead=1)
     assert wait_for(lambda: producer.made == 1)
     begun = time.monotonic()
     step.close()
@@ -110,7 +110,7 @@ def test_close_does_not_wait_for_a_slow_item(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_closed_stage_has_no_more_items() -> None:
     """A consumer that still iterates when the stage is closed comes to an end."""
-    step = Stage(iter(Producer()), 3)
+    step = Stage(iter(Producer()), ahead=3)
     for item in step:
         if item == 10:
             step.close()
@@ -119,7 +119,7 @@ def test_a_closed_stage_has_no_more_items() -> None:
 
 def test_closing_twice_does_no_harm() -> None:
     """A stage may be closed again, and after its end."""
-    step = Stage(iter(Producer(2)), 3)
+    step = Stage(iter(Producer(2)), ahead=3)
     assert list(step) == [0, 1]
     step.close()
     step.close()

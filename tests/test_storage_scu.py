@@ -17,7 +17,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from fw_gear_dicom_send import storage_scu, transcoder, upper_layer
+from fw_gear_dicom_send import association_pool, storage_scu, transcoder, upper_layer
 from fw_gear_dicom_send.errors import CancelledError, ConfigError
 from fw_gear_dicom_send.models import PeerAE, SOPInstance, StoreResult, Unreadable
 from fw_gear_dicom_send.negotiation import Context
@@ -93,6 +93,12 @@ def scu(tmp_path: Path) -> Iterator[SCUFactory]:
 
 def peer_of(server: Server, called_ae: str = "CALLED", calling_ae: str = "CALLING") -> PeerAE:
     return PeerAE(getattr(server, "host", "127.0.0.1"), server.port, called_ae, calling_ae)
+
+
+def opened(peer: PeerAE) -> StorageAssociation:
+    assoc = StorageAssociation(peer, CONTEXTS)
+    assoc.open()
+    return assoc
 
 
 def send_all(scu: StorageSCU, images: Iterable[SOPInstance]) -> list[StoreResult]:
@@ -520,7 +526,7 @@ def test_a_release_by_the_server_is_answered() -> None:
         answers.append(peer.read_pdu().type)
 
     with FaultSCP(script, serve) as server:
-        assoc = StorageAssociation(peer_of(server), CONTEXTS)
+        assoc = opened(peer_of(server))
         assoc.send_c_store(made_instance(), CONTEXTS[0])
         assert wait_for(lambda: not assoc.is_usable)
         assoc.release()
@@ -543,7 +549,7 @@ def test_a_release_by_both_sides_is_a_release(monkeypatch: pytest.MonkeyPatch) -
 
     with FaultSCP(script) as server:
         begun = time.monotonic()
-        StorageAssociation(peer_of(server), CONTEXTS).release()
+        opened(peer_of(server)).release()
         assert time.monotonic() - begun < SOON
         assert answers == [A_RELEASE_RP]
         assert "aborted" not in server.ends
@@ -752,7 +758,7 @@ def test_a_rejection_says_why(
     reason: str,
 ) -> None:
     """Each reason of the standard is told in words (PS3.8 9.3.4)."""
-    monkeypatch.setattr(storage_scu, "REJECTION_PATIENCE", 0)
+    monkeypatch.setattr(association_pool, "REJECTION_PATIENCE", 0)
     with FaultSCP(lambda peer: peer.reject(*rejection)) as server:
         told = fails_at_once(scu(server), server)
         assert server.connections == 1
@@ -877,7 +883,7 @@ def test_abort_aborts_the_association(scu: SCUFactory) -> None:
 def test_ending_an_association_again_does_nothing() -> None:
     """An association that has ended can be aborted and released, at no cost."""
     with FaultSCP() as server:
-        assoc = StorageAssociation(peer_of(server), CONTEXTS)
+        assoc = opened(peer_of(server))
         assoc.abort()
         begun = time.monotonic()
         assoc.abort()
@@ -1011,7 +1017,7 @@ def test_uids_that_break_the_rules_are_sent_and_not_logged(
 def test_message_ids_go_on_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Message IDs are 16 bits wide: after the last comes 1 again."""
     with FaultSCP() as server:
-        assoc = StorageAssociation(peer_of(server), CONTEXTS)
+        assoc = opened(peer_of(server))
         monkeypatch.setattr(assoc, "_message_id", 0xFFFD)
         for number in range(4):
             assoc.send_c_store(made_instance(number), CONTEXTS[0])

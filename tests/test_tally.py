@@ -24,7 +24,7 @@ def tally_of(*results: StoreResult) -> Tally:
 
 def ended(*results: StoreResult) -> FileReport:
     tally = tally_of(*results)
-    tally.end()
+    tally.end(len(results))
     return tally.report()
 
 
@@ -81,7 +81,7 @@ def test_a_file_that_broke_in_the_middle_is_not_complete() -> None:
     """A broken archive stays incomplete when its end is told after its failure."""
     tally = tally_of(SENT)
     tally.fail("the archive is cut short")
-    tally.end()
+    tally.end(1)
     assert tally.report().status == "Incomplete"
     assert tally.report().remarks == (Remark("the archive is cut short", 0, failure=True),)
 
@@ -90,7 +90,7 @@ def test_a_file_that_could_not_be_had_is_failed() -> None:
     """A failed download is a row with no image, and with its reason alone."""
     tally = tally_of()
     tally.fail("the site has no such file")
-    tally.end()
+    tally.end(0)
     report = tally.report()
     assert (report.status, report.images) == ("Failed", 0)
     assert report.remarks == (Remark("the site has no such file", 0, failure=True),)

@@ -55,7 +55,13 @@ scu.close()
 
 def associate(server: FaultSCP | StoreSCP, host: str | None = None) -> StorageAssociation:
     host = host or getattr(server, "host", "127.0.0.1")
-    return StorageAssociation(PeerAE(host, server.port, "CALLED", "CALLING"), CONTEXTS)
+    return opened(PeerAE(host, server.port, "CALLED", "CALLING"))
+
+
+def opened(peer: PeerAE) -> StorageAssociation:
+    assoc = StorageAssociation(peer, CONTEXTS)
+    assoc.open()
+    return assoc
 
 
 def open_connection() -> socket.socket:
@@ -131,7 +137,7 @@ def test_a_name_with_addresses_of_both_versions(host: str, monkeypatch: pytest.M
 def test_an_error_that_is_none_of_the_network_does_not_wait_for_ever() -> None:
     """A host name that cannot be encoded fails like one that cannot be reached."""
     with pytest.raises(AssociationError):
-        StorageAssociation(PeerAE("a..b", 104, "CALLED", "CALLING"), CONTEXTS)
+        opened(PeerAE("a..b", 104, "CALLED", "CALLING"))
 
 
 def test_an_ended_association_leaves_no_connection_open() -> None:

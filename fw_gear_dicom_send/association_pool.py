@@ -1,0 +1,234 @@
+"""Associations with one peer, as many at once as it takes."""
+
+import logging
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Condition, Thread
+
+import backoff
+
+from .models import PeerAE
+from .negotiation import Context, ContextPlan
+from .upper_layer import AssociationError, StorageAssociation, TransientRejectionError
+
+log = logging.getLogger(__name__)
+
+REJECTION_PATIENCE = 10.0
+"""Seconds for which a transient rejection is answered by asking again."""
+
+
+class NoAssociationError(AssociationError):
+    """No association can be had any more: the peer was given up, or the run has ended."""
+
+
+@dataclass(eq=False)
+class _Waiter:
+    """A thread that waits for an association."""
+
+    wanted: Context
+    assoc: StorageAssociation | None = None
+
+
+@dataclass(eq=False)
+class _Opening:
+    """An association on its way; `assoc` is at first the one that it replaces."""
+
+    wanted: Context
+    is_replacement: bool
+    assoc: StorageAssociation | None
+
+
+class AssociationPool:
+    """Lends associations to threads, first come first served.
+
+    They are opened on threads of their own, when somebody waits and there are fewer
+    than `most`: who waits for one that is long in coming takes one that comes back
+    before. One that was not proposed what is needed next is replaced by one that is
+    proposed all contexts seen so far.
+    """
+
+    def __init__(self, peer: PeerAE, most: int) -> None:
+        """Open no more than `most` associations with `peer` at once."""
+        self._peer = peer
+        self._most = self._wished = most
+        self._plan = ContextPlan()
+        self._idle: list[StorageAssociation] = []
+        self._lent: list[StorageAssociation] = []
+        self._openings: list[_Opening] = []
+        self._waiters: list[_Waiter] = []
+        self._refusal = ""
+        self._is_limit_told = False
+        self._gone = ""
+        self._crash: Exception | None = None
+        self._changed = Condition()
+
+    @contextmanager
+    def association(self, wanted: Context) -> Iterator[StorageAssociation]:
+        """Lend an association in which `wanted` was proposed.
+
+        If the block raises anything, it is not lent again. Raises NoAssociationError
+        if there is none and none can be opened.
+        """
+        assoc = self._take(wanted)
+        is_intact = False
+        try:
+            yield assoc
+            is_intact = True
+        finally:
+            with self._changed:
+                self._lent.remove(assoc)
+                if is_intact:
+                    self._idle.append(assoc)
+                self._serve()
+
+    def give_up(self, reason: str) -> None:
+        """Lend no association any more."""
+        with self._changed:
+            self._gone = self._gone or reason
+            self._serve()
+
+    def close(self) -> None:
+        """Release the associations, and abort what is on its way."""
+        self._end(StorageAssociation.release)
+
+    def abort(self) -> None:
+        """Abort all associations, those that are lent as well."""
+        self._end(StorageAssociation.abort)
+
+    def _end(self, end: Callable[[StorageAssociation], None]) -> None:
+        with self._changed:
+            self.give_up("the run ended before it")
+            coming = [opening.assoc for opening in self._openings if opening.assoc]
+            if end is StorageAssociation.abort:
+                coming += self._lent
+            idle = self._idle.copy()
+            self._idle.clear()
+        _on_all(coming, StorageAssociation.abort)
+        _on_all(idle, end)
+
+    def _take(self, wanted: Context) -> StorageAssociation:
+        waiter = _Waiter(wanted)
+        with self._changed:
+            self._waiters.append(waiter)
+            self._serve()
+            try:
+                while not waiter.assoc:
+                    if self._crash:
+                        raise self._crash
+                    if self._gone:
+                        raise NoAssociationError(self._gone)
+                    self._changed.wait()
+            finally:
+                if not waiter.assoc:
+                    self._waiters.remove(waiter)
+        return waiter.assoc
+
+    def _serve(self) -> None:
+        """Give what is idle to those who wait, in their order, and open what they lack."""
+        on_its_way = len(self._openings)
+        for waiter in [] if self._gone else self._waiters.copy():
+            self._plan.include(waiter.wanted)
+            if assoc := next((one for one in self._idle if _fits(one, waiter.wanted)), None):
+                self._idle.remove(assoc)
+                self._lent.append(assoc)
+                self._waiters.remove(waiter)
+                waiter.assoc = assoc
+            elif on_its_way:
+                on_its_way -= 1
+            elif self._idle or self._number < self._most:
+                self._start_opening(waiter.wanted)
+        self._changed.notify_all()
+
+    @property
+    def _number(self) -> int:
+        return len(self._idle) + len(self._lent) + len(self._openings)
+
+    def _start_opening(self, wanted: Context) -> None:
+        """Open an association; it replaces one that has ended or, without room, that is idle."""
+        replaced = next((assoc for assoc in self._idle if not _is_alive(assoc)), None)
+        if not replaced and self._number >= self._most:
+            replaced = self._idle[0]
+        if replaced:
+            self._idle.remove(replaced)
+        opening = _Opening(wanted, bool(replaced), replaced)
+        self._openings.append(opening)
+        Thread(target=self._open, args=(opening,), daemon=True).start()
+
+    def _open(self, opening: _Opening) -> None:
+        request = backoff.on_exception(
+            backoff.expo,
+            TransientRejectionError,
+            max_time=lambda: REJECTION_PATIENCE,
+            giveup=lambda _: not self._is_worth_waiting(opening),
+            logger=None,
+        )(self._request)
+        assoc, failure, crash = None, "", None
+        try:
+            if opening.assoc:
+                opening.assoc.release()
+            assoc = request(opening)
+        except AssociationError as exc:
+            failure = str(exc)
+        except Exception as exc:
+            crash = exc
+        with self._changed:
+            self._openings.remove(opening)
+            self._crash = self._crash or crash
+            is_too_late = bool(self._gone)
+            if assoc and not is_too_late:
+                self._idle.append(assoc)
+            elif not assoc:
+                self._go_on_without(failure)
+            self._tell_limit()
+            self._serve()
+        if assoc and is_too_late:
+            assoc.abort()
+
+    def _request(self, opening: _Opening) -> StorageAssociation:
+        with self._changed:
+            if self._gone:
+                raise NoAssociationError(self._gone)
+            assoc = StorageAssociation(self._peer, self._plan.include(opening.wanted))
+            opening.assoc = assoc
+        assoc.open()
+        return assoc
+
+    def _is_worth_waiting(self, opening: _Opening) -> bool:
+        """Tell whether a rejected association is needed, or a server slow to forget the last."""
+        with self._changed:
+            return opening.is_replacement or not (self._idle or self._lent)
+
+    def _go_on_without(self, failure: str) -> None:
+        """Open no more than there are."""
+        self._refusal = self._refusal or failure
+        self._most = self._number
+        if not self._number:
+            self._gone = self._gone or failure
+
+    def _tell_limit(self) -> None:
+        """Say once, when all openings have come to an end, that the peer gives fewer."""
+        if self._refusal and not (self._openings or self._gone or self._is_limit_told):
+            self._is_limit_told = True
+            log.warning(
+                "Going on with %d of %d associations: %s", self._most, self._wished, self._refusal
+            )
+
+
+def _is_alive(assoc: StorageAssociation) -> bool:
+    """Tell whether it can be used, if only to learn that nothing was accepted."""
+    return assoc.is_usable or not assoc.accepted
+
+
+def _fits(assoc: StorageAssociation, wanted: Context) -> bool:
+    return wanted in assoc.proposed and _is_alive(assoc)
+
+
+def _on_all(
+    assocs: Collection[StorageAssociation], end: Callable[[StorageAssociation], None]
+) -> None:
+    """End associations at the same time, as each may take its timeout."""
+    if assocs:
+        with ThreadPoolExecutor(len(assocs)) as executor:
+            executor.map(end, assocs)
