@@ -2,12 +2,15 @@
 
 pynetdicom's own sockets are IPv4 only, have no TCP_NODELAY, leave acknowledgements
 to the kernel's delay and wait for ever once connected; its provider queue takes a
-whole image before the first fragment is written.
+whole image before the first fragment is written; its upper layer looks for work a
+thousand times a second.
 """
 
 import queue
+import select
 import socket
 from contextlib import suppress
+from typing import cast
 
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
@@ -60,6 +63,11 @@ class LowLatencySocket(AssociationSocket):
             with suppress(OSError):
                 open_socket.shutdown(socket.SHUT_RDWR)
 
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to read; waits for that, or for something to send."""
+        return cast(UpperLayer, self.assoc.dul).wait(self.socket if self._is_connected else None)
+
     def recv(self, nr_bytes: int) -> bytearray:
         """Read `nr_bytes`, fewer where the peer closes the connection before."""
         data = bytearray()
@@ -83,10 +91,10 @@ class LowLatencySocket(AssociationSocket):
 class ProviderQueue(queue.Queue):  # type: ignore[type-arg]
     """Takes a few PDUs of data at a time, and none once the upper layer has ended."""
 
-    def __init__(self, assoc: Association) -> None:
-        """Queue for the upper layer of `assoc`."""
+    def __init__(self, dul: "UpperLayer") -> None:
+        """Queue for `dul`."""
         super().__init__(_QUEUED_PDUS)
-        self._assoc = assoc
+        self._dul = dul
 
     def put(self, item: object, block: bool = True, timeout: float | None = None) -> None:
         """Add data when there is room for it, anything else at once.
@@ -98,24 +106,33 @@ class ProviderQueue(queue.Queue):  # type: ignore[type-arg]
                 self._put(item)
                 self.unfinished_tasks += 1
                 self.not_empty.notify()
+            self._dul.wake()
             return
         is_added = False
         while not is_added:
-            if not self._assoc.dul.is_alive():
+            if not self._dul.is_alive():
                 raise ConnectionLostError
             with suppress(queue.Full):
                 super().put(item, block, _TICK if timeout is None else timeout)
                 is_added = True
+        self._dul.wake()
 
 
 class UpperLayer(DULServiceProvider):
-    """pynetdicom's upper layer, whose thread outlives neither the process nor the connection."""
+    """pynetdicom's upper layer, whose thread outlives neither the process nor the connection.
+
+    Between events it waits for the next one, in `wait`.
+    """
+
+    _waker: socket.socket
 
     def __init__(self, assoc: Association) -> None:
         """Serve `assoc`."""
         super().__init__(assoc)
         self.daemon = True
-        self.to_provider_queue = ProviderQueue(assoc)
+        self.to_provider_queue = ProviderQueue(self)
+        self._run_loop_delay = 0
+        self._is_waiting = False
 
     def run_reactor(self) -> None:
         """Run until the association ends, and close the connection.
@@ -123,6 +140,8 @@ class UpperLayer(DULServiceProvider):
         pynetdicom lets some errors of the peer end the thread by an exception, of
         which nobody else would learn.
         """
+        self._alarm, self._waker = socket.socketpair()
+        self._waker.setblocking(False)
         try:
             super().run_reactor()
         except Exception:
@@ -132,3 +151,42 @@ class UpperLayer(DULServiceProvider):
             if self.socket:
                 self.socket.close()
                 self.socket._ready.set()
+            self._alarm.close()
+            self._waker.close()
+
+    def wait(self, connection: socket.socket | None) -> bool:
+        """Wait until `connection` can be read, which is told, or until `wake`."""
+        self._is_waiting = True
+        is_busy = self._kill_thread or self.to_provider_queue.queue or self.event_queue.queue
+        is_leaving = self.state_machine.current_state == "Sta13"
+        sources = [self._alarm, connection] if connection else [self._alarm]
+        try:
+            timeout = 0 if is_busy or is_leaving else _TICK
+            readable, _, _ = select.select(sources, [], [], timeout)
+        except (OSError, ValueError):
+            self.event_queue.put("Evt17")
+            return False
+        finally:
+            self._is_waiting = False
+        if self._alarm in readable:
+            self._alarm.recv(_LARGEST_READ)
+        return connection in readable
+
+    def wake(self) -> None:
+        """End the wait, as there is something to do."""
+        if self._is_waiting:
+            with suppress(OSError):
+                self._waker.send(b"\0")
+
+    def kill_dul(self) -> None:
+        """End the thread."""
+        super().kill_dul()
+        self.wake()
+
+    def stop_dul(self) -> bool:
+        """End the thread, if the association has ended; tell whether it has."""
+        has_ended = self.state_machine.current_state == "Sta1"
+        if has_ended:
+            self.kill_dul()
+            self.join()
+        return has_ended
