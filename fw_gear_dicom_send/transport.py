@@ -10,11 +10,12 @@ import queue
 import select
 import socket
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import cast
 
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
-from pynetdicom.pdu_primitives import A_P_ABORT, P_DATA
+from pynetdicom.pdu_primitives import A_P_ABORT
 from pynetdicom.transport import T_CONNECT, AssociationSocket
 
 CONNECT_TIMEOUT = 15.0
@@ -22,9 +23,16 @@ CONNECT_TIMEOUT = 15.0
 WRITE_TIMEOUT = 60.0
 """Seconds after which a peer that reads nothing is given up."""
 
-_QUEUED_PDUS = 8
+_QUEUED_DATA = 4
 _LARGEST_READ = 1 << 16
 _TICK = 0.5
+
+
+@dataclass(frozen=True)
+class DataPDUs:
+    """P-DATA-TF PDUs, one after the other, as they go on the wire (PS3.8 9.3.5)."""
+
+    encoded: bytes
 
 
 class ConnectionLostError(Exception):
@@ -79,6 +87,15 @@ class LowLatencySocket(AssociationSocket):
             data += received
         return data
 
+    def send(self, bytestream: bytes) -> None:
+        """Write all; tell the upper layer if that fails, or if the peer reads nothing for long."""
+        left = memoryview(bytestream)
+        try:
+            while self.socket and left:
+                left = left[self.socket.send(left) :]
+        except OSError:
+            self.event_queue.put("Evt17")
+
     def _acknowledge_at_once(self) -> None:
         """Keep a peer with Nagle's algorithm from waiting 40 ms for our delayed ACK.
 
@@ -89,11 +106,11 @@ class LowLatencySocket(AssociationSocket):
 
 
 class ProviderQueue(queue.Queue):  # type: ignore[type-arg]
-    """Takes a few PDUs of data at a time, and none once the upper layer has ended."""
+    """Takes a little data at a time, and none once the upper layer has ended."""
 
     def __init__(self, dul: "UpperLayer") -> None:
         """Queue for `dul`."""
-        super().__init__(_QUEUED_PDUS)
+        super().__init__(_QUEUED_DATA)
         self._dul = dul
 
     def put(self, item: object, block: bool = True, timeout: float | None = None) -> None:
@@ -101,7 +118,7 @@ class ProviderQueue(queue.Queue):  # type: ignore[type-arg]
 
         Raises ConnectionLostError where nobody is left to take data.
         """
-        if not isinstance(item, P_DATA):
+        if not isinstance(item, DataPDUs):
             with self.mutex:
                 self._put(item)
                 self.unfinished_tasks += 1
@@ -117,6 +134,11 @@ class ProviderQueue(queue.Queue):  # type: ignore[type-arg]
                 is_added = True
         self._dul.wake()
 
+    def next(self) -> DataPDUs | None:
+        """Return the head of the queue without taking it, if it is data."""
+        head = self.queue[0] if self.queue else None
+        return head if isinstance(head, DataPDUs) else None
+
 
 class UpperLayer(DULServiceProvider):
     """pynetdicom's upper layer, whose thread outlives neither the process nor the connection.
@@ -130,7 +152,7 @@ class UpperLayer(DULServiceProvider):
         """Serve `assoc`."""
         super().__init__(assoc)
         self.daemon = True
-        self.to_provider_queue = ProviderQueue(self)
+        self.to_provider_queue = self.data = ProviderQueue(self)
         self._run_loop_delay = 0
         self._is_waiting = False
 
@@ -153,6 +175,22 @@ class UpperLayer(DULServiceProvider):
                 self.socket._ready.set()
             self._alarm.close()
             self._waker.close()
+
+    def _process_recv_primitive(self) -> bool:
+        """Write data at once, if there is some: pynetdicom's state machine takes long for it.
+
+        While an association lasts, data leaves its state as it is (PS3.8 9.2.3, DT-1),
+        else nobody takes it. What the peer says meanwhile is read first.
+        """
+        data = self.data.next()
+        if not data:
+            return super()._process_recv_primitive()
+        if self.event_queue.queue or not self.socket or self.socket.ready:
+            return False
+        self.data.get(block=False)
+        if self.state_machine.current_state == "Sta6":
+            self.socket.send(data.encoded)
+        return True
 
     def wait(self, connection: socket.socket | None) -> bool:
         """Wait until `connection` can be read, which is told, or until `wake`."""

@@ -8,6 +8,7 @@ started: requests are made here, with pynetdicom's messages and upper layer.
 import logging
 import queue
 import socket
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -21,13 +22,14 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE, A_P_ABORT, A_RELEASE, P_DATA
+from pynetdicom.pdu import P_DATA_TF
+from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE, A_P_ABORT, A_RELEASE
 from pynetdicom.presentation import PresentationContext, build_context
 
 from .errors import ConfigError
 from .models import EncodedDataset, PeerAE, SOPInstance
 from .negotiation import Context
-from .transport import ConnectionLostError, LowLatencySocket, UpperLayer
+from .transport import ConnectionLostError, DataPDUs, LowLatencySocket, UpperLayer
 
 ASSOCIATE_TIMEOUT = 30.0
 """Seconds to wait for the answer to an association request."""
@@ -40,6 +42,9 @@ ABORT_TIMEOUT = 2.0
 
 _SMALLEST_PDU = 16
 _LARGEST_PDU = 1 << 18
+_LARGEST_WRITE = 1 << 18
+_PDU_HEADER = struct.Struct(">BBLLBB")
+_P_DATA_TF, _LAST_FRAGMENT = 0x04, 0x02
 _TICK = 0.5
 _HAS_DATASET = 0x0001
 _MEDIUM_PRIORITY = 0x0000
@@ -101,7 +106,8 @@ class StorageAssociation:
         ae = ApplicationEntity(ae_title=peer.calling_ae)
         ae.acse_timeout = ASSOCIATE_TIMEOUT
         self._assoc = Association(ae, MODE_REQUESTOR)
-        self._assoc.dul = UpperLayer(self._assoc)
+        self._dul = UpperLayer(self._assoc)
+        self._assoc.dul = self._dul
         self._socket = LowLatencySocket(self._assoc)
         self._assoc.set_socket(self._socket)
         self._assoc.acceptor.ae_title = peer.called_ae
@@ -155,10 +161,8 @@ class StorageAssociation:
         message.command_set.CommandDataSetType = _HAS_DATASET
         context_id = self._ids[context]
         try:
-            for pdata in message.encode_msg(context_id, self._largest_pdu()):
-                self._assoc.dul.send_pdu(pdata)
-            for pdata in self._fragments(instance.dataset, context_id):
-                self._assoc.dul.send_pdu(pdata)
+            for written in _together(self._pdus(message, instance.dataset, context_id)):
+                self._dul.data.put(DataPDUs(written))
             return self._response()
         except ConnectionLostError as exc:
             self.abort()
@@ -206,16 +210,20 @@ class StorageAssociation:
         if not (isinstance(answer, A_ASSOCIATE) and answer.result == _ACCEPTED):
             raise self._refusal()
 
-    def _fragments(self, dataset: EncodedDataset, context_id: int) -> Iterator[P_DATA]:
-        """Yield the dataset in fragments of even length (PS3.8 annexes D and E)."""
-        size = self._largest_pdu() - 6
+    def _pdus(
+        self, message: C_STORE_RQ, dataset: EncodedDataset, context_id: int
+    ) -> Iterator[bytes]:
+        """Yield the message in fragments of even length (PS3.8 9.3.5, annexes D and E)."""
+        largest = self._largest_pdu()
+        for primitive in message.encode_msg(context_id, largest):
+            yield P_DATA_TF(primitive).encode()
+        size = largest - 6
         left = dataset.size
         for chunk in dataset.chunks(size):
             left -= len(chunk)
-            pdata = P_DATA()
-            control = b"\x00" if left else b"\x02"
-            pdata.presentation_data_value_list.append((context_id, control + chunk))
-            yield pdata
+            control = 0 if left else _LAST_FRAGMENT
+            length = len(chunk) + 2
+            yield _PDU_HEADER.pack(_P_DATA_TF, 0, length + 4, length, context_id, control) + chunk
 
     def _largest_pdu(self) -> int:
         """Return the largest PDU to send: the peer's limit (PS3.8 D.1), within reason, even."""
@@ -263,6 +271,17 @@ class StorageAssociation:
         return AssociationError(
             f"{where} did not answer the association request as a DICOM server does"
         )
+
+
+def _together(pdus: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield PDUs as they go into one write each."""
+    pending = bytearray()
+    for pdu in pdus:
+        if pending and len(pending) + len(pdu) > _LARGEST_WRITE:
+            yield bytes(pending)
+            pending.clear()
+        pending += pdu
+    yield bytes(pending)
 
 
 def _with_ids(contexts: Iterable[Context]) -> Iterator[PresentationContext]:
