@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ssl import SSLContext
 from threading import Condition, Thread
 
 import backoff
@@ -49,9 +50,10 @@ class AssociationPool:
     proposed all contexts seen so far.
     """
 
-    def __init__(self, peer: PeerAE, most: int) -> None:
+    def __init__(self, peer: PeerAE, most: int, ssl_context: SSLContext | None = None) -> None:
         """Open no more than `most` associations with `peer` at once."""
         self._peer = peer
+        self._ssl_context = ssl_context
         self._most = self._wished = most
         self._plan = ContextPlan()
         self._idle: list[StorageAssociation] = []
@@ -125,12 +127,17 @@ class AssociationPool:
                     self._waiters.remove(waiter)
         return waiter.assoc
 
-    def _serve(self) -> None:
-        """Give what is idle to those who wait, in their order, and open what they lack."""
+    def _serve(self, new: StorageAssociation | None = None) -> None:
+        """Give what is idle to those who wait, in their order, and open what they lack.
+
+        A `new` association is given out even if it is lost already: who uses it
+        learns that, and decides how often to try again.
+        """
         on_its_way = len(self._openings)
         for waiter in [] if self._gone else self._waiters.copy():
             self._plan.include(waiter.wanted)
-            if assoc := next((one for one in self._idle if _fits(one, waiter.wanted)), None):
+            fitting = (one for one in self._idle if waiter.wanted in one.proposed)
+            if assoc := next((one for one in fitting if one is new or _is_alive(one)), None):
                 self._idle.remove(assoc)
                 self._lent.append(assoc)
                 self._waiters.remove(waiter)
@@ -182,7 +189,7 @@ class AssociationPool:
             elif not assoc:
                 self._go_on_without(failure)
             self._tell_limit()
-            self._serve()
+            self._serve(new=assoc)
         if assoc and is_too_late:
             assoc.abort()
 
@@ -190,7 +197,8 @@ class AssociationPool:
         with self._changed:
             if self._gone:
                 raise NoAssociationError(self._gone)
-            assoc = StorageAssociation(self._peer, self._plan.include(opening.wanted))
+            contexts = self._plan.include(opening.wanted)
+            assoc = StorageAssociation(self._peer, contexts, self._ssl_context)
             opening.assoc = assoc
         assoc.open()
         return assoc
@@ -219,10 +227,6 @@ class AssociationPool:
 def _is_alive(assoc: StorageAssociation) -> bool:
     """Tell whether it can be used, if only to learn that nothing was accepted."""
     return assoc.is_usable or not assoc.accepted
-
-
-def _fits(assoc: StorageAssociation, wanted: Context) -> bool:
-    return wanted in assoc.proposed and _is_alive(assoc)
 
 
 def _on_all(

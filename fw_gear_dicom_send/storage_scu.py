@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from ssl import SSLContext
 from time import monotonic
 
 from pydicom.uid import UID
@@ -27,13 +28,15 @@ class StorageSCU:
         peer: PeerAE,
         convert: Callable[[SOPInstance, str], SOPInstance | Unreadable],
         associations: int = 1,
+        ssl_context: SSLContext | None = None,
     ) -> None:
         """Send to `peer`, over no more than so many `associations` at once.
 
-        `convert` changes an image's transfer syntax.
+        `convert` changes an image's transfer syntax. With `ssl_context`, each association
+        uses TLS.
         """
         self._convert = convert
-        self._pool = AssociationPool(peer, associations)
+        self._pool = AssociationPool(peer, associations, ssl_context)
         self._trouble_since: float | None = None
 
     def send(self, instance: SOPInstance) -> StoreResult:

@@ -11,6 +11,8 @@ import select
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
+from ssl import SSLContext, SSLSocket, SSLWantReadError, SSLWantWriteError
+from struct import Struct
 from typing import cast
 
 from pynetdicom.association import Association
@@ -25,6 +27,9 @@ WRITE_TIMEOUT = 60.0
 
 _QUEUED_DATA = 4
 _LARGEST_READ = 1 << 16
+_LONGEST_PDU = 1 << 20
+_PDU_TYPES = range(0x01, 0x08)
+_HEADER = Struct(">BxL")
 _TICK = 0.5
 
 
@@ -44,6 +49,13 @@ class LowLatencySocket(AssociationSocket):
 
     error: OSError | None = None
 
+    def __init__(self, assoc: Association, ssl_context: SSLContext | None = None) -> None:
+        """Connect `assoc`, by TLS where there is a context for it."""
+        super().__init__(assoc)
+        self._ssl_context = ssl_context
+        self._received = bytearray()
+        self._has_ended = False
+
     def connect(self, primitive: T_CONNECT) -> None:
         """Connect to the address in `primitive`, and tell the upper layer the outcome."""
         if self.socket:
@@ -52,8 +64,11 @@ class LowLatencySocket(AssociationSocket):
             self.socket = socket.create_connection(primitive.address, CONNECT_TIMEOUT)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            self.socket.settimeout(WRITE_TIMEOUT)
             self._acknowledge_at_once()
+            if self._ssl_context:
+                host, _ = primitive.address
+                self.socket = self._ssl_context.wrap_socket(self.socket, server_hostname=host)
+            self.socket.settimeout(WRITE_TIMEOUT)
             self._is_connected = True
             primitive.result = "Evt2"
         except OSError as exc:
@@ -65,6 +80,16 @@ class LowLatencySocket(AssociationSocket):
         self.provider_queue.put(primitive)
         self._ready.set()
 
+    def close(self) -> None:
+        """Close the connection.
+
+        That there was one stays known: pynetdicom looks for the answer to the association
+        request only then, and may come to it late.
+        """
+        was_connected = self._is_connected
+        super().close()
+        self._is_connected = was_connected
+
     def cut(self) -> None:
         """End the connection at once, which wakes whoever reads or writes."""
         if open_socket := self.socket:
@@ -73,19 +98,43 @@ class LowLatencySocket(AssociationSocket):
 
     @property
     def ready(self) -> bool:
-        """Whether there is something to read; waits for that, or for something to send."""
-        return cast(UpperLayer, self.assoc.dul).wait(self.socket if self._is_connected else None)
+        """Whether there is a PDU to read, or the end; waits for that, or for something to send."""
+        if self._is_readable():
+            return True
+        if cast(UpperLayer, self.assoc.dul).wait(self.socket if self._is_connected else None):
+            self._receive()
+        return self._is_readable()
 
     def recv(self, nr_bytes: int) -> bytearray:
-        """Read `nr_bytes`, fewer where the peer closes the connection before."""
-        data = bytearray()
-        while self.socket and len(data) < nr_bytes:
-            received = self.socket.recv(min(nr_bytes - len(data), _LARGEST_READ))
-            if not received:
-                break
-            self._acknowledge_at_once()
-            data += received
+        """Return the next `nr_bytes` that were received, fewer where the connection has ended."""
+        data = self._received[:nr_bytes]
+        del self._received[:nr_bytes]
         return data
+
+    def _is_readable(self) -> bool:
+        """Tell whether a whole PDU is there, or what cannot be one (PS3.8 9.3.1)."""
+        if self._has_ended or len(self._received) < _HEADER.size:
+            return self._has_ended
+        kind, length = _HEADER.unpack_from(self._received)
+        is_pdu = kind in _PDU_TYPES and length <= _LONGEST_PDU
+        return not is_pdu or len(self._received) >= _HEADER.size + length
+
+    def _receive(self) -> None:
+        """Take what has come, without waiting for more: under TLS that may be nothing."""
+        if not self.socket:
+            return
+        self.socket.settimeout(0)
+        try:
+            while not self._has_ended and len(self._received) <= _LONGEST_PDU:
+                data = self.socket.recv(_LARGEST_READ)
+                self._has_ended = not data
+                self._received += data
+        except (BlockingIOError, SSLWantReadError, SSLWantWriteError):
+            self._acknowledge_at_once()
+        except OSError:
+            self._has_ended = True
+        finally:
+            self.socket.settimeout(WRITE_TIMEOUT)
 
     def send(self, bytestream: bytes) -> None:
         """Write all; tell the upper layer if that fails, or if the peer reads nothing for long."""
@@ -194,6 +243,8 @@ class UpperLayer(DULServiceProvider):
 
     def wait(self, connection: socket.socket | None) -> bool:
         """Wait until `connection` can be read, which is told, or until `wake`."""
+        if isinstance(connection, SSLSocket) and connection.pending():
+            return True
         self._is_waiting = True
         is_busy = self._kill_thread or self.to_provider_queue.queue or self.event_queue.queue
         is_leaving = self.state_machine.current_state == "Sta13"

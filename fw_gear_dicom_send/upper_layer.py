@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from ssl import SSLContext
 from time import monotonic
 from typing import Any
 
@@ -96,8 +97,10 @@ def resolve(peer: PeerAE) -> None:
 class StorageAssociation:
     """An association with a peer, for C-STORE requests one after the other."""
 
-    def __init__(self, peer: PeerAE, contexts: Sequence[Context]) -> None:
-        """Prepare to propose `contexts` to `peer`."""
+    def __init__(
+        self, peer: PeerAE, contexts: Sequence[Context], ssl_context: SSLContext | None = None
+    ) -> None:
+        """Prepare to propose `contexts` to `peer`, over TLS where there is a context for it."""
         self._peer = peer
         self.proposed = tuple(contexts)
         self.accepted: frozenset[Context] = frozenset()
@@ -108,7 +111,7 @@ class StorageAssociation:
         self._assoc = Association(ae, MODE_REQUESTOR)
         self._dul = UpperLayer(self._assoc)
         self._assoc.dul = self._dul
-        self._socket = LowLatencySocket(self._assoc)
+        self._socket = LowLatencySocket(self._assoc, ssl_context)
         self._assoc.set_socket(self._socket)
         self._assoc.acceptor.ae_title = peer.called_ae
         self._assoc.acceptor.address = peer.host
