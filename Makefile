@@ -1,15 +1,20 @@
 # make demo          run the gear as Flywheel would, against servers on this machine
 # make demo PACS=orthanc   the same, with Orthanc as the DICOM server
 # make test          linters, types and tests
+# make bench         measure the gear beside DCMTK's dcmsend, for docs/; BENCH="--scale 0.1" for a trial
+# make bench-peer    the same, and beside the published gear, which gets an environment of its own
+# make bench-claims  measure what the documentation claims of single steps
 # make lock          renew the locked requirements (needs uv)
 # make clean         remove what the others made
 
 PYTHON ?= python3
 PACS ?= pynetdicom
+BENCH ?= --docs docs
 VENV := .venv
 BIN := $(VENV)/bin
+PEER := .venv-peer
 
-.PHONY: demo test lock clean
+.PHONY: demo test bench bench-peer bench-claims lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/python -m demo --pacs $(PACS)
@@ -24,6 +29,18 @@ test: $(VENV)/.dev
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+bench: $(VENV)/.bench
+	sh scripts/servers.sh
+	$(BIN)/python -m benchmarks $(BENCH)
+
+bench-peer: $(VENV)/.bench $(PEER)/.peer
+	sh scripts/servers.sh
+	$(BIN)/python -m benchmarks $(BENCH) --peer $(PEER)/bin/python
+
+bench-claims: $(VENV)/.bench
+	sh scripts/servers.sh
+	$(BIN)/python -m benchmarks.claims --json docs/benchmarks-claims.json
+
 $(VENV)/.runtime: requirements.txt
 	sh scripts/venv.sh $(PYTHON) $(VENV) $<
 	touch $@
@@ -32,13 +49,24 @@ $(VENV)/.dev: requirements-dev.txt
 	sh scripts/venv.sh $(PYTHON) $(VENV) $<
 	touch $@ $(VENV)/.runtime
 
+$(VENV)/.bench: requirements-bench.txt
+	sh scripts/venv.sh $(PYTHON) $(VENV) $<
+	touch $@ $(VENV)/.dev $(VENV)/.runtime
+
+$(PEER)/.peer:
+	$(PYTHON) -m venv --clear $(PEER)
+	$(PEER)/bin/python -m pip install -qq --disable-pip-version-check fw-gear-dicom-send==4.2.0
+	touch $@
+
 LOCK := uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" --upgrade pyproject.toml
 
 lock:
 	$(LOCK) --output-file requirements.txt
 	$(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(LOCK) --extra dev --extra bench --constraint requirements-dev.txt \
+		--output-file requirements-bench.txt
 
 clean:
-	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEER) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,161 @@
+"""Measure the gear beside other senders, and print what was measured.
+
+python -m benchmarks [--rounds N] [--sets mr,ct,multiframe] [--targets orthanc,storescp,distance]
+"""
+
+import argparse
+import datetime
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks import datasets
+from benchmarks.datasets import DataSet
+from benchmarks.machine import this_machine
+from benchmarks.rawcopy import raw_copy_seconds
+from benchmarks.render import write_docs
+from benchmarks.results import Data, Named, Results, rows_of, save
+from benchmarks.rounds import Block, Rounds, run_block, tell
+from benchmarks.senders import Dcmsend, Gear, Peer, Sender
+from benchmarks.tables import tables
+from benchmarks.targets import DISTANCE, ORTHANC, STORESCP, Target
+from tests.support.pacs import ServerError
+
+SETS = ("mr", "ct", "multiframe")
+TARGETS_BY_NAME = {target.name: target for target in (ORTHANC, STORESCP, DISTANCE)}
+FEWEST_IMAGES = 8
+DCMSENDS = (Dcmsend(has_nodelay=False), Dcmsend(has_nodelay=True))
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to measure: `scale` is that of the data sets."""
+
+    sets: tuple[str, ...]
+    targets: tuple[Target, ...]
+    scale: float
+    peer: Path | None
+
+    def count(self, usual: int) -> int:
+        """Return how many images stand for so many."""
+        return max(FEWEST_IMAGES, round(usual * self.scale))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure, print and write; return 0 if no run failed."""
+    parser = argument_parser()
+    arguments = parser.parse_args(argv)
+    for given, known in ((arguments.sets, SETS), (arguments.targets, TARGETS_BY_NAME)):
+        if unknown := sorted(set(given) - set(known)):
+            parser.error(f"{', '.join(unknown)}: is not one of {', '.join(known)}")
+    options = Options(
+        sets=arguments.sets,
+        targets=tuple(TARGETS_BY_NAME[name] for name in arguments.targets),
+        scale=arguments.scale,
+        peer=arguments.peer,
+    )
+    rounds = Rounds(arguments.rounds, min(arguments.rounds, arguments.slow_rounds))
+    try:
+        with tempfile.TemporaryDirectory(prefix="benchmark-data-") as folder:
+            results = measure(list(blocks(options, Path(folder))), rounds)
+    except ServerError as error:
+        tell(str(error))
+        return 1
+    if arguments.json:
+        save(results, arguments.json)
+    if arguments.docs:
+        write_docs(results, arguments.docs)
+        save(results, arguments.docs / "benchmarks.json")
+    sys.stdout.write(tables(results))
+    return 1 if any(run.failure for run in results.runs) else 0
+
+
+def argument_parser() -> argparse.ArgumentParser:
+    """Return what understands the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    add = parser.add_argument
+    targets = tuple(TARGETS_BY_NAME)
+    add("--rounds", type=int, default=3, help="runs of each sender")
+    add(
+        "--slow-rounds",
+        type=int,
+        default=1,
+        help="runs of dcmsend and the peer with 1000 images or more",
+    )
+    add("--sets", type=names_in, default=SETS, help=f"some of {','.join(SETS)}")
+    add("--targets", type=names_in, default=targets, help=f"some of {','.join(targets)}")
+    add("--scale", type=float, default=1.0, help="size of the data sets, e.g. 0.1 for a trial")
+    add("--peer", type=Path, help="a Python in which fw-gear-dicom-send 4.2.0 is installed")
+    add("--json", type=Path, help="a file for all that was measured")
+    add("--docs", type=Path, help="a folder for benchmarks.json, .md and .svg")
+    return parser
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Return names with commas in between."""
+    return tuple(text.split(","))
+
+
+def blocks(options: Options, folder: Path) -> Iterator[Block]:
+    """Make the data sets, and yield what to compare with them."""
+    near = [target for target in options.targets if target is not DISTANCE]
+    made = list(near_sets(options, folder)) if near else []
+    peers: tuple[Sender, ...] = (Peer(options.peer),) if options.peer else ()
+    for target in near:
+        for data in made:
+            yield Block(target, data, (Gear(1), Gear(4), *DCMSENDS, *peers))
+    if DISTANCE in options.targets:
+        few = distant_set(folder, "mr-few", options.count(200))
+        yield Block(DISTANCE, few, (Gear(1), Gear(4), Gear(8), *DCMSENDS, *peers))
+        yield Block(
+            DISTANCE, distant_set(folder, "mr-many", options.count(1600)), (Gear(1), Gear(8))
+        )
+
+
+def near_sets(options: Options, folder: Path) -> Iterator[DataSet]:
+    """Make the data sets for servers that are near."""
+    if "mr" in options.sets:
+        yield datasets.make_mr(folder, options.count(2000))
+    if "ct" in options.sets:
+        yield datasets.make_ct(folder, options.count(400))
+    if "multiframe" in options.sets:
+        yield datasets.make_multiframe(folder, options.count(600))
+
+
+def distant_set(folder: Path, name: str, images: int) -> DataSet:
+    """Make a data set for a server that is far away."""
+    return replace(datasets.make_mr(folder / name, images), name=name)
+
+
+def measure(to_compare: Sequence[Block], rounds: Rounds) -> Results:
+    """Run every block, and the raw copies of their data."""
+    sets = {block.data.name: block.data for block in to_compare}
+    tell(f"{len(sets)} data sets are made")
+    data = [
+        Data(
+            name=item.name,
+            title=item.title,
+            images=item.images,
+            bytes=item.bytes,
+            raw_seconds=[raw_copy_seconds(item) for _ in range(rounds.usual)],
+        )
+        for item in sets.values()
+    ]
+    runs = [run for block in to_compare for run in run_block(block, rounds)]
+    senders = {sender.name: sender.title for block in to_compare for sender in block.senders}
+    targets = {block.target.name: block.target.title for block in to_compare}
+    return Results(
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        machine=this_machine(),
+        targets=[Named(name, title) for name, title in targets.items()],
+        data=data,
+        senders=[Named(name, title) for name, title in senders.items()],
+        rows=rows_of(runs, data),
+        runs=runs,
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

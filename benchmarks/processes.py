@@ -1,0 +1,105 @@
+"""A process that is run to its end: its time, its CPU seconds and its memory."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SECONDS_BETWEEN_SAMPLES = 0.05
+END_OF_OUTPUT = 2000
+
+
+@dataclass(frozen=True)
+class ProcessRun:
+    """How a process and all that it started ended; `output` is the end of what it printed."""
+
+    exit_code: int
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    output: str
+
+
+def measure(
+    command: Sequence[str], *, folder: Path, environment: Mapping[str, str], timeout: float
+) -> ProcessRun:
+    """Run a command in a session of its own; kill it after `timeout` seconds."""
+    with tempfile.TemporaryFile() as printed:
+        started = time.monotonic()
+        process = subprocess.Popen(  # noqa: S603 - the benchmark's own commands
+            command,
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        timer = threading.Timer(timeout, _kill, [process.pid])
+        timer.start()
+        try:
+            with _PeakMemory(process.pid) as memory:
+                _, status, usage = os.wait4(process.pid, 0)
+                seconds = time.monotonic() - started
+            process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            timer.cancel()
+            _kill(process.pid)
+        printed.seek(max(0, printed.seek(0, os.SEEK_END) - END_OF_OUTPUT))
+        output = printed.read().decode(errors="replace")
+    cpu_seconds = usage.ru_utime + usage.ru_stime
+    return ProcessRun(process.returncode, seconds, cpu_seconds, memory.bytes, output)
+
+
+def _kill(session: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(session, signal.SIGKILL)
+
+
+class _PeakMemory:
+    """Watches the memory of a session's processes.
+
+    `bytes` is the largest sum of the peaks of those that ran at a time. The rusage of a process
+    would not do: it counts the memory of the one that started it, which it has until its exec.
+    """
+
+    def __init__(self, session: int) -> None:
+        self.bytes = 0
+        self._session = session
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> "_PeakMemory":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(SECONDS_BETWEEN_SAMPLES):
+            self.bytes = max(self.bytes, sum(map(_peak_bytes, self._processes())))
+
+    def _processes(self) -> Iterable[int]:
+        for process in (int(name) for name in os.listdir("/proc") if name.isdecimal()):
+            with contextlib.suppress(ProcessLookupError):
+                if os.getsid(process) == self._session:
+                    yield process
+
+
+def _peak_bytes(process: int) -> int:
+    """Return the peak of a process's resident memory, or 0 if it has ended."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0

@@ -1,0 +1,186 @@
+"""A TCP proxy in a process of its own, which makes the server behind it seem far away.
+
+python -m benchmarks.proxy HOST PORT ROUND_TRIP_SECONDS
+"""
+
+import asyncio
+import contextlib
+import json
+import selectors
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Self
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+CHUNK = 1 << 16
+MOST_BYTES_UNDER_WAY = 1 << 24
+SECONDS_TO_END = 2
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What went through: `seconds` from the first connection's start to the end of the last.
+
+    Both are when the client opens and closes it.
+    """
+
+    connections: int
+    seconds: float
+
+
+class DelayingProxy:
+    """Passes connections to `port` on, to a host and port that seem `round_trip` seconds away.
+
+    Each direction is late by half of it, and each connection starts one round trip late, as if it
+    took that long to set it up. `traffic` is known once it has been left.
+    """
+
+    def __init__(self, host: str, port: int, round_trip: float) -> None:
+        """Say what to pass connections on to."""
+        self.port = 0
+        self.traffic = Traffic(connections=0, seconds=0.0)
+        self._arguments = [host, str(port), str(round_trip)]
+
+    def __enter__(self) -> Self:
+        """Start the process, which takes a free port."""
+        self._process = subprocess.Popen(  # noqa: S603 - it is this file
+            [sys.executable, "-m", "benchmarks.proxy", *self._arguments],
+            cwd=REPOSITORY,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        self.port = int(self._process.stdout.readline())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the process."""
+        with self._process:
+            told, _stderr = self._process.communicate("stop\n", timeout=10)
+        self.traffic = Traffic(**json.loads(told))
+
+
+@dataclass
+class _Proxy:
+    host: str
+    port: int
+    round_trip: float
+    connections: int = 0
+    first: float = 0.0
+    last: float = 0.0
+    relays: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            client, _ = await loop.sock_accept(listener)
+            self.connections += 1
+            self.first = self.first or time.monotonic()
+            relay = loop.create_task(self.relay(client))
+            self.relays.add(relay)
+            relay.add_done_callback(self.relays.discard)
+
+    async def relay(self, client: socket.socket) -> None:
+        """Pass a connection on, until both ends or either one with an error have closed it."""
+        loop = asyncio.get_running_loop()
+        with client, socket.socket() as server, contextlib.suppress(OSError, ExceptionGroup):
+            for end in (client, server):
+                end.setblocking(False)
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await asyncio.sleep(self.round_trip)
+            await loop.sock_connect(server, (self.host, self.port))
+            there, back = _Way(client, server), _Way(server, client)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.read_client(there))
+                group.create_task(there.write())
+                group.create_task(back.read(self.round_trip / 2))
+                group.create_task(back.write())
+
+    async def read_client(self, way: "_Way") -> None:
+        """Read to the client's end, which is when it has done its work."""
+        await way.read(self.round_trip / 2)
+        self.last = time.monotonic()
+
+
+@dataclass
+class _Way:
+    """One direction of a connection; `late` has the data under way and when each is due."""
+
+    source: socket.socket
+    sink: socket.socket
+    late: deque[tuple[float, bytes]] = field(default_factory=deque)
+    size: int = 0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def read(self, delay: float) -> None:
+        loop = asyncio.get_running_loop()
+        data = b"any"
+        while data:
+            while self.size > MOST_BYTES_UNDER_WAY:
+                self.changed.clear()
+                await self.changed.wait()
+            data = await self.receive()
+            self.late.append((loop.time() + delay, data))
+            self.size += len(data)
+            self.changed.set()
+
+    async def receive(self) -> bytes:
+        """Return what comes next, nothing at the end, and acknowledge it at once."""
+        try:
+            data = await asyncio.get_running_loop().sock_recv(self.source, CHUNK)
+            self.source.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        except OSError:
+            return b""
+        return data
+
+    async def write(self) -> None:
+        loop = asyncio.get_running_loop()
+        data = b"any"
+        while data:
+            while not self.late:
+                self.changed.clear()
+                await self.changed.wait()
+            due, data = self.late.popleft()
+            await asyncio.sleep(due - loop.time())
+            await loop.sock_sendall(self.sink, data)
+            self.size -= len(data)
+            self.changed.set()
+        self.sink.shutdown(socket.SHUT_WR)
+
+
+async def _serve_until_told(proxy: _Proxy) -> None:
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        listener.setblocking(False)
+        sys.stdout.write(f"{listener.getsockname()[1]}\n")
+        sys.stdout.flush()
+        accepting = asyncio.create_task(proxy.accept(listener))
+        await loop.run_in_executor(None, sys.stdin.readline)
+        accepting.cancel()
+        await asyncio.wait([accepting, *proxy.relays], timeout=SECONDS_TO_END)
+
+
+def _precise_loop() -> asyncio.AbstractEventLoop:
+    """Return a loop that wakes on time: with epoll, it would be up to a millisecond late."""
+    return asyncio.SelectorEventLoop(selectors.SelectSelector())
+
+
+def main(argv: Sequence[str]) -> int:
+    """Say the port, pass on until a line comes in, and say how much traffic there was."""
+    proxy = _Proxy(argv[0], int(argv[1]), float(argv[2]))
+    with asyncio.Runner(loop_factory=_precise_loop) as runner:
+        runner.run(_serve_until_told(proxy))
+    traffic = Traffic(proxy.connections, proxy.last - proxy.first)
+    sys.stdout.write(json.dumps(asdict(traffic)) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

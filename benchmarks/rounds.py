@@ -1,0 +1,87 @@
+"""Rounds: each sender in turn, each run to a fresh server, and checked when it has ended."""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.datasets import DataSet
+from benchmarks.results import Run
+from benchmarks.senders import Sender, Sending
+from benchmarks.targets import Target
+
+MANY_IMAGES = 1000
+
+
+@dataclass(frozen=True)
+class Block:
+    """What is compared: the senders of a data set to a target."""
+
+    target: Target
+    data: DataSet
+    senders: tuple[Sender, ...]
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """How often each sender runs; `slow` is for a slow one with many images."""
+
+    usual: int
+    slow: int
+
+    def of(self, sender: Sender, data: DataSet) -> int:
+        """Return how often a sender of a data set runs."""
+        return self.slow if sender.is_slow and data.images >= MANY_IMAGES else self.usual
+
+
+def run_block(block: Block, rounds: Rounds) -> Iterator[Run]:
+    """Run the senders in turn, so that what else the machine does falls on all of them."""
+    for number in range(1, rounds.usual + 1):
+        for sender in block.senders:
+            if number > rounds.of(sender, block.data):
+                continue
+            run = run_once(block.target, block.data, sender)
+            tell(
+                f"{block.target.title}, {block.data.title}, round {number}: {sender.title} "
+                f"{run.seconds:.2f} s{f'  FAILED: {run.failure}' if run.failure else ''}"
+            )
+            yield run
+
+
+def run_once(target: Target, data: DataSet, sender: Sender) -> Run:
+    """Run a sender to a fresh server, and check that all images have arrived."""
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        with target.open() as destination:
+            sending = sender.send(data, destination, Path(folder))
+            stored = destination.stored()
+        failure = failure_of(sending, stored, data)
+        if failure:
+            tell(sending.process.output)
+        return Run(
+            target=target.name,
+            data=data.name,
+            sender=sender.name,
+            seconds=sending.process.seconds,
+            cpu_seconds=sending.process.cpu_seconds,
+            peak_bytes=sending.process.peak_bytes,
+            sending_seconds=destination.sending_seconds(),
+            failure=failure,
+        )
+
+
+def failure_of(sending: Sending, stored: int | None, data: DataSet) -> str:
+    """Say what went wrong in a run, or nothing."""
+    if sending.process.exit_code != 0:
+        return f"it ended with {sending.process.exit_code}"
+    if sending.sent != data.images:
+        return f"it says to have sent {sending.sent} of {data.images} images"
+    if stored not in (None, data.images):
+        return f"the server has {stored} of {data.images} images"
+    return ""
+
+
+def tell(line: str) -> None:
+    """Print a line on what is being done."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,95 @@
+"""Tables of what was measured: a block for each target and data set, a row for each sender."""
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+from benchmarks.results import MEGABYTE, Data, Results, Row
+
+COLUMNS = (
+    "sender",
+    "runs",
+    "s",
+    "range",
+    "images/s",
+    "MB/s",
+    "CPU s",
+    "peak MB",
+    "speed / dcmsend",
+    "time / raw copy",
+)
+CONNECTED = "connected s"
+MANY, ONE = "gear-8", "gear-1"
+
+
+def tables(results: Results) -> str:
+    """Return all tables, in Markdown that can be read as it is."""
+    return "\n".join(block for target in results.targets for block in _blocks(results, target.name))
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay out a Markdown table; the columns after the first are numbers."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = [
+        [text.ljust(width) if index == 0 else text.rjust(width) for index, (text, width) in cells]
+        for cells in ([*enumerate(zip(row, widths, strict=True))] for row in (header, *rows))
+    ]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return "".join(f"| {' | '.join(line)} |\n" for line in (lines[0], rule, *lines[1:]))
+
+
+def number(value: float | None) -> str:
+    """Write a number with two decimals, or with fewer if it has three digits without them."""
+    if value is None:
+        return "-"
+    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"
+
+
+def _blocks(results: Results, target: str) -> Iterator[str]:
+    title = next(item.title for item in results.targets if item.name == target)
+    senders = {sender.name: sender.title for sender in results.senders}
+    for data in results.data:
+        rows = [row for row in results.rows if row.target == target and row.data == data.name]
+        if not rows:
+            continue
+        is_connected_known = any(row.sending_seconds is not None for row in rows)
+        header = [*COLUMNS, CONNECTED] if is_connected_known else COLUMNS
+        cells = [
+            [senders[row.sender], *_numbers(row)]
+            + ([number(row.sending_seconds)] if is_connected_known else [])
+            for row in rows
+        ]
+        yield f"### {title}: {data.title}\n\n{_size(data)}\n\n{table(header, cells)}{_gain(rows)}"
+
+
+def _size(data: Data) -> str:
+    return (
+        f"{number(data.bytes / MEGABYTE)} MB in all; "
+        f"a raw copy of them takes {median(data.raw_seconds):.3f} s."
+    )
+
+
+def _numbers(row: Row) -> list[str]:
+    values = (
+        row.seconds,
+        row.images_per_second,
+        row.megabytes_per_second,
+        row.cpu_seconds,
+        row.peak_megabytes,
+        row.times_dcmsend,
+        row.times_raw,
+    )
+    seconds, *others = map(number, values)
+    limits = f"{number(row.fastest_seconds)} - {number(row.slowest_seconds)}"
+    return [str(row.runs), seconds, limits, *others]
+
+
+def _gain(rows: Sequence[Row]) -> str:
+    """Say what more associations gain where the seconds of the connections are known."""
+    one, many = (next((row for row in rows if row.sender == name), None) for name in (ONE, MANY))
+    if one is None or many is None or not (one.sending_seconds and many.sending_seconds):
+        return ""
+    return (
+        f"\nWith 8 associations the gear is {number(one.sending_seconds / many.sending_seconds)} "
+        "times as fast as with one while it is connected, and "
+        f"{number(one.seconds / many.seconds)} times from its start to its end.\n"
+    )

@@ -1,0 +1,222 @@
+"""The benchmark's own parts: the delaying proxy, the data sets, and what is made of the numbers."""
+
+import json
+import random
+import socket
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.uid import (
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    ExplicitVRLittleEndian,
+    MRImageStorage,
+)
+
+from benchmarks.datasets import DataSet, make_ct, make_mr, make_multiframe
+from benchmarks.proxy import DelayingProxy
+from benchmarks.render import page
+from benchmarks.results import Data, Run, load, rows_of
+from tests.support.pacs import HOST
+
+ROUND_TRIP = 0.05
+
+
+@pytest.fixture
+def echo_port() -> Iterator[int]:
+    """The port of a server that sends back what it gets."""
+    with socket.create_server((HOST, 0)) as listener:
+        threading.Thread(target=answer, args=(listener,), daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def answer(listener: socket.socket) -> None:
+    while True:
+        try:
+            client, _ = listener.accept()
+        except OSError:
+            return
+        threading.Thread(target=echo, args=(client,), daemon=True).start()
+
+
+def echo(client: socket.socket) -> None:
+    with client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while data := client.recv(1 << 16):
+            client.sendall(data)
+
+
+def exchange(connection: socket.socket, data: bytes) -> bytes:
+    """Send data and return as many bytes of what comes back."""
+    sending = threading.Thread(target=connection.sendall, args=(data,))
+    sending.start()
+    received = b""
+    while len(received) < len(data) and (more := connection.recv(1 << 16)):
+        received += more
+    sending.join()
+    return received
+
+
+def test_proxy_delays_each_round_trip_and_the_first_twice(echo_port: int) -> None:
+    """An answer takes 50 ms, and the first one as long again."""
+    with DelayingProxy(HOST, echo_port, ROUND_TRIP) as proxy:
+        seconds = []
+        with socket.create_connection((HOST, proxy.port), timeout=5) as connection:
+            for _ in range(5):
+                started = time.monotonic()
+                exchange(connection, b"ping")
+                seconds.append(time.monotonic() - started)
+    assert seconds[0] >= 2 * ROUND_TRIP
+    assert min(seconds[1:]) >= ROUND_TRIP
+    assert min(seconds[1:]) < 1.5 * ROUND_TRIP
+    assert proxy.traffic.connections == 1
+    assert 6 * ROUND_TRIP <= proxy.traffic.seconds < 1.0
+
+
+def test_proxy_keeps_order_and_bytes_of_several_connections(echo_port: int) -> None:
+    """Four connections at once get back what each has sent, in less time than one by one."""
+    contents = [random.Random(seed).randbytes(1_000_000) for seed in range(4)]
+
+    def send_and_receive(data: bytes) -> bytes:
+        with socket.create_connection((HOST, proxy.port), timeout=5) as connection:
+            return b"".join(
+                exchange(connection, data[at : at + 250_000]) for at in range(0, len(data), 250_000)
+            )
+
+    with DelayingProxy(HOST, echo_port, ROUND_TRIP) as proxy, ThreadPoolExecutor(4) as pool:
+        started = time.monotonic()
+        assert list(pool.map(send_and_receive, contents)) == contents
+        seconds = time.monotonic() - started
+    assert 5 * ROUND_TRIP <= seconds < 4 * 5 * ROUND_TRIP
+
+
+@pytest.mark.parametrize(
+    ("make", "images", "sop_class", "pixels"),
+    [
+        pytest.param(make_mr, 201, MRImageStorage, 128, id="MR"),
+        pytest.param(make_ct, 3, CTImageStorage, 512, id="CT"),
+    ],
+)
+def test_single_frame_images(
+    tmp_path: Path, make: Callable[[Path, int], DataSet], images: int, sop_class: str, pixels: int
+) -> None:
+    """The folder has so many readable images of one study, and the zip has the same files."""
+    data = make(tmp_path, images)
+    files = {str(path.relative_to(data.folder)): path for path in data.folder.rglob("*.dcm")}
+    headers = [pydicom.dcmread(path) for path in files.values()]
+    assert data.images == len(headers) == images
+    assert data.bytes == sum(path.stat().st_size for path in files.values())
+    assert len({header.SOPInstanceUID for header in headers}) == images
+    assert len({header.SeriesInstanceUID for header in headers}) == images // 200 + 1
+    assert len({header.StudyInstanceUID for header in headers}) == 1
+    for header in headers:
+        assert header.SOPClassUID == header.file_meta.MediaStorageSOPClassUID == sop_class
+        assert header.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+        assert len(header.PixelData) == pixels * pixels * 2
+        assert 60 <= len(header) <= 100
+        assert header.private_block(0x0019, "BENCHMARK SCANNER 1.0")
+    with zipfile.ZipFile(data.flywheel_file) as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == {
+            name: path.read_bytes() for name, path in files.items()
+        }
+    assert 0.4 < data.flywheel_file.stat().st_size / data.bytes < 0.6
+
+
+def test_multiframe_image(tmp_path: Path) -> None:
+    """The only file is a readable image of so many frames, and what the session holds."""
+    data = make_multiframe(tmp_path, 5)
+    image = pydicom.dcmread(data.flywheel_file)
+    assert [data.flywheel_file] == list(data.folder.iterdir())
+    assert data.images == 1
+    assert data.bytes == data.flywheel_file.stat().st_size
+    assert image.SOPClassUID == EnhancedCTImageStorage
+    assert image.NumberOfFrames == len(image.PerFrameFunctionalGroupsSequence) == 5
+    assert len(image.PixelData) == 5 * 512 * 512 * 2
+
+
+def test_datasets_are_the_same_each_time(tmp_path: Path) -> None:
+    """Two makings of a data set have the same bytes."""
+    one, other = make_mr(tmp_path / "one", 3), make_mr(tmp_path / "other", 3)
+    assert one.flywheel_file.read_bytes() == other.flywheel_file.read_bytes()
+
+
+DATA = Data(name="mr", title="100 MR images", images=100, bytes=4_000_000, raw_seconds=[0.5, 0.25])
+
+
+def run(sender: str, seconds: float, *, failure: str = "") -> Run:
+    return Run(
+        target="orthanc",
+        data="mr",
+        sender=sender,
+        seconds=seconds,
+        cpu_seconds=seconds / 2,
+        peak_bytes=120_000_000,
+        sending_seconds=None,
+        failure=failure,
+    )
+
+
+RUNS = [
+    run("gear-4", 5.0),
+    run("gear-4", 1.0, failure="it ended with 1"),
+    run("dcmsend", 40.0),
+    run("gear-4", 3.0),
+    run("gear-4", 4.0),
+]
+
+
+def test_rows_are_medians_of_the_runs_that_did_not_fail() -> None:
+    """A row has the median, the limits and what follows from them."""
+    gear, dcmsend = rows_of(RUNS, [DATA])
+    assert (gear.sender, gear.runs) == ("gear-4", 3)
+    assert (gear.fastest_seconds, gear.seconds, gear.slowest_seconds) == (3.0, 4.0, 5.0)
+    assert (gear.images_per_second, gear.megabytes_per_second) == (25.0, 1.0)
+    assert (gear.cpu_seconds, gear.peak_megabytes) == (2.0, 120.0)
+    assert (gear.times_dcmsend, dcmsend.times_dcmsend) == (10.0, 1.0)
+    assert gear.times_raw == pytest.approx(4 / 0.375)
+
+
+def test_page_quotes_the_results(tmp_path: Path) -> None:
+    """The page made of a JSON has its numbers and failures, and what else is in the folder."""
+    results = {
+        "date": "2025-01-02",
+        "machine": {
+            "cpu": "Some CPU",
+            "cores": 2,
+            "memory_bytes": 8 << 30,
+            "system": "Some Linux",
+            "kernel": "6.1",
+            "versions": {"DCMTK": "3.6.7"},
+        },
+        "targets": [{"name": "orthanc", "title": "Orthanc"}],
+        "data": [asdict(DATA)],
+        "senders": [
+            {"name": "gear-4", "title": "gear, 4 associations"},
+            {"name": "dcmsend", "title": "dcmsend"},
+        ],
+        "rows": [asdict(row) for row in rows_of(RUNS, [DATA])],
+        "runs": [asdict(item) for item in RUNS],
+    }
+    claim = {"claim": "It is fast", "bound": "1 s", "measured": "0.8 s", "holds": True}
+    (tmp_path / "benchmarks.json").write_text(json.dumps(results))
+    (tmp_path / "benchmarks-claims.json").write_text(json.dumps([claim]))
+    (tmp_path / "profile.md").touch()
+    lines = page(load(tmp_path / "benchmarks.json"), tmp_path).splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "|" in line]
+    gear = "gear, 4 associations,3,4.00,3.00 - 5.00,25.0,1.00,2.00,120,10.0,10.7"
+    dcmsend = "dcmsend,1,40.0,40.0 - 40.0,2.50,0.10,20.0,120,1.00,107"
+    assert gear.rsplit(",", 9) in cells
+    assert dcmsend.split(",") in cells
+    assert ["It is fast", "1 s", "0.8 s", "yes"] in cells
+    assert "### Orthanc: 100 MR images" in lines
+    assert "- gear-4, mr, orthanc: it ended with 1" in lines
+    assert any("(profile.md)" in line for line in lines)
+    assert any("2 cores of Some CPU, 8.0 GiB" in line for line in lines)
