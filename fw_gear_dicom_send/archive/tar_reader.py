@@ -1,5 +1,6 @@
 """The DICOM members of a tar, plain or compressed, read as a stream."""
 
+import io
 import tarfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -66,7 +67,9 @@ def _tar_members(stream: "_TarStream", unpacker: Unpacker) -> Iterator[Member | 
                 continue
             number += 1
             with reading():
-                content = cast(Source, tar.extractfile(entry))
+                # Its buffer would copy each byte once more, by way of fresh pages.
+                member = cast(io.BufferedReader, tar.extractfile(entry))
+                content: Source = member.raw
                 if entry.issparse():
                     # Holes come out of nothing that was counted.
                     content = Counted(content, unpacker.budget)

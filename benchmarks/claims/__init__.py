@@ -1,0 +1,1 @@
+"""Single claims about the gear, each measured and held against its bound."""

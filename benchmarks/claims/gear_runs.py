@@ -1,0 +1,38 @@
+"""Runs of the whole gear, from a session on a stand-in site."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.claims.outcome import MeasurementError
+from tests.support.flywheel_site import FlywheelSite
+from tests.support.gear import GearFolder, GearResult
+from tests.support.pacs import HOST
+
+ASSOCIATIONS = 4
+
+
+@contextmanager
+def gear_for(
+    files: Iterable[Path], port: int, called_ae: str, folder: Path
+) -> Iterator[GearFolder]:
+    """Lay out a gear's folder for a session that holds the files."""
+    config = {
+        "destination": HOST,
+        "port": port,
+        "called_ae": called_ae,
+        "associations": ASSOCIATIONS,
+    }
+    with FlywheelSite() as site:
+        project = site.add_project(site.add_group("radiology"), "Claims")
+        session = site.add_session(site.add_subject(project, "sub-01"), "Visit 1")
+        acquisition = site.add_acquisition(session, "Scan")
+        for file in files:
+            site.add_file(acquisition, file.name, file)
+        yield GearFolder(folder, config, api_key=site.api_key, destination_id=session)
+
+
+def check(result: GearResult) -> None:
+    """Raise MeasurementError if not all was sent."""
+    if result.exit_code:
+        raise MeasurementError(f"the gear ended with {result.exit_code}:\n{result.log}")

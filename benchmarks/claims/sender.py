@@ -1,0 +1,48 @@
+"""The gear's stamping and sending, put together as its pipeline does."""
+
+import gc
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from benchmarks.claims.outcome import MeasurementError
+from fw_gear_dicom_send import transcoder
+from fw_gear_dicom_send.models import PeerAE, PrivateTag, SOPInstance
+from fw_gear_dicom_send.spool import spool
+from fw_gear_dicom_send.storage_scu import StorageSCU
+from fw_gear_dicom_send.tagger import stamp
+from tests.support.pacs import HOST
+
+TAG = PrivateTag(group=0x0021, creator="Flywheel", value="DICOM send")
+
+
+@contextmanager
+def storage_scu(
+    port: int,
+    called_ae: str,
+    work: Path,
+    *,
+    associations: int,
+    ssl_context: ssl.SSLContext | None = None,
+) -> Iterator[StorageSCU]:
+    """Send to a server on this machine, over at most so many associations, as run.py does."""
+    gc.collect()
+    gc.freeze()
+    peer = PeerAE(HOST, port, called_ae, "flywheel")
+    convert = partial(transcoder.convert, work=work)
+    scu = StorageSCU(peer, convert, associations=associations, ssl_context=ssl_context)
+    try:
+        yield scu
+        scu.close()
+    finally:
+        scu.abort()
+
+
+def stamped(file: bytes, work: Path) -> SOPInstance:
+    """Return the image of a DICOM file, ready to be sent."""
+    instance = stamp(spool([file], work), TAG, work)
+    if not isinstance(instance, SOPInstance):
+        raise MeasurementError(instance.reason)
+    return instance

@@ -1,0 +1,106 @@
+"""What a run of the gear needs of memory and disk, whatever the size of its data."""
+
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from benchmarks.datasets import make_multiframe
+from tests.support.flywheel_site import FlywheelSite
+from tests.support.footprint import Peak, bytes_on_disk, peak_resident
+from tests.support.gear import GearFolder, GearResult
+from tests.support.pacs import HOST, CStore, PythonSCP, StoreSCP
+from tests.support.sample_files import encoded, made
+
+PAUSE = 0.005
+SLACK = 1 << 20
+MOST_MEMORY = 150_000_000
+
+IMAGES_IN_ZIP = 3
+ZIPS = 14
+ASSOCIATIONS = 2
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+def stored_zip(path: Path, contents: list[bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, content in enumerate(contents):
+            archive.writestr(f"{number}.dcm", content)
+    return path
+
+
+def gear_for(site: FlywheelSite, files: list[Path], port: int, folder: Path) -> GearFolder:
+    """Put the files on the site, and return the gear's folder for a run on their session."""
+    project = site.add_project(site.add_group("lab"), "Study")
+    session = site.add_session(site.add_subject(project, "sub-01"), "Visit 1")
+    acquisition = site.add_acquisition(session, "Scan")
+    for file in files:
+        site.add_file(acquisition, file.name, file)
+    config = {
+        "destination": HOST,
+        "port": port,
+        "called_ae": "PACS",
+        "associations": ASSOCIATIONS,
+    }
+    return GearFolder(folder, config, api_key=site.api_key, destination_id=session)
+
+
+def check(result: GearResult) -> None:
+    assert result.exit_code == 0, result.log
+
+
+def test_disk_holds_three_archives_and_a_few_images(site: FlywheelSite, tmp_path: Path) -> None:
+    """However many files a session has, three of them and 9 + 2n images are on disk at once."""
+    image = encoded(made(1, pixels=1024))
+    archive = stored_zip(tmp_path / "a.zip", [image] * IMAGES_IN_ZIP)
+    files = [tmp_path / f"{number}.zip" for number in range(ZIPS)]
+    for file in files:
+        os.link(archive, file)
+
+    def slowly(_: CStore) -> int:
+        time.sleep(0.05)
+        return 0
+
+    with PythonSCP(status=slowly) as scp:
+        gear = gear_for(site, files, scp.port, tmp_path / "v0")
+        running = gear.start()
+        with Peak(partial(bytes_on_disk, gear.folder / "work", running.pid), PAUSE) as disk:
+            result = running.finish()
+    check(result)
+    bound = 3 * archive.stat().st_size + (9 + 2 * ASSOCIATIONS) * len(image) + SLACK
+    assert bound < ZIPS * archive.stat().st_size
+    assert 2 * archive.stat().st_size < disk.value <= bound
+    assert not list((gear.folder / "work").iterdir())
+
+
+def test_memory_does_not_grow_with_an_image(site: FlywheelSite, tmp_path: Path) -> None:
+    """An image of 315 MB in a zip takes less than 150 MB beyond the imported modules."""
+    (tmp_path / "made").mkdir()
+    large = make_multiframe(tmp_path / "made", 600).flywheel_file
+    archive = tmp_path / "large.zip"
+    with zipfile.ZipFile(archive, "w") as target:
+        target.write(large, "large.dcm")
+    assert archive.stat().st_size > 2 * MOST_MEMORY
+    with StoreSCP("--ignore", "--fork") as scp:
+        gear = gear_for(site, [archive], scp.port, tmp_path / "v0")
+        running = gear.start()
+        with Peak(partial(peak_resident, running.pid), PAUSE) as memory:
+            result = running.finish()
+    check(result)
+    before = imported(gear.folder)
+    assert before < memory.value < before + MOST_MEMORY
+
+
+def imported(folder: Path) -> int:
+    """Return the most memory, in bytes, of an interpreter that only imports the gear."""
+    code = "import run; print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, check=True, text=True
+    )
+    return int(done.stdout) * 1024
