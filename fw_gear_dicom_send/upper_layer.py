@@ -2,13 +2,12 @@
 
 pynetdicom's association reactor can take a C-STORE response off the queue before
 the sender sees it, who then waits in vain. So the reactor's thread is never
-started: requests are made here, with pynetdicom's messages and upper layer.
+started: requests are made here, and go by pynetdicom's upper layer.
 """
 
 import logging
 import queue
 import socket
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ssl import SSLContext
@@ -21,14 +20,13 @@ from pynetdicom import _config
 from pynetdicom._globals import MODE_REQUESTOR
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
-from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE, A_P_ABORT, A_RELEASE
 from pynetdicom.presentation import PresentationContext, build_context
 
 from .errors import ConfigError
-from .models import EncodedDataset, PeerAE, SOPInstance
+from .messages import c_store_request
+from .models import PeerAE, SOPInstance
 from .negotiation import Context
 from .transport import ConnectionLostError, DataPDUs, LowLatencySocket, UpperLayer
 
@@ -44,11 +42,7 @@ ABORT_TIMEOUT = 2.0
 _SMALLEST_PDU = 16
 _LARGEST_PDU = 1 << 18
 _LARGEST_WRITE = 1 << 18
-_PDU_HEADER = struct.Struct(">BBLLBB")
-_P_DATA_TF, _LAST_FRAGMENT = 0x04, 0x02
 _TICK = 0.5
-_HAS_DATASET = 0x0001
-_MEDIUM_PRIORITY = 0x0000
 _ACCEPTED, _TRANSIENT = 0, 2
 _REJECTED = {
     (1, 3): "it does not know the calling AE title {calling!r}",
@@ -154,17 +148,10 @@ class StorageAssociation:
         OSError if the dataset cannot be read, with the same consequence.
         """
         self._message_id = self._message_id % 0xFFFF + 1
-        request = C_STORE()
-        request.MessageID = self._message_id
-        request.AffectedSOPClassUID = instance.sop_class_uid
-        request.AffectedSOPInstanceUID = instance.sop_instance_uid
-        request.Priority = _MEDIUM_PRIORITY
-        message = C_STORE_RQ()
-        message.primitive_to_message(request)
-        message.command_set.CommandDataSetType = _HAS_DATASET
         context_id = self._ids[context]
+        pdus = c_store_request(self._message_id, context_id, instance, self._largest_pdu())
         try:
-            for written in _together(self._pdus(message, instance.dataset, context_id)):
+            for written in _together(pdus):
                 self._dul.data.put(DataPDUs(written))
             return self._response()
         except ConnectionLostError as exc:
@@ -212,21 +199,6 @@ class StorageAssociation:
         answer = self._assoc.acceptor.primitive
         if not (isinstance(answer, A_ASSOCIATE) and answer.result == _ACCEPTED):
             raise self._refusal()
-
-    def _pdus(
-        self, message: C_STORE_RQ, dataset: EncodedDataset, context_id: int
-    ) -> Iterator[bytes]:
-        """Yield the message in fragments of even length (PS3.8 9.3.5, annexes D and E)."""
-        largest = self._largest_pdu()
-        for primitive in message.encode_msg(context_id, largest):
-            yield P_DATA_TF(primitive).encode()
-        size = largest - 6
-        left = dataset.size
-        for chunk in dataset.chunks(size):
-            left -= len(chunk)
-            control = 0 if left else _LAST_FRAGMENT
-            length = len(chunk) + 2
-            yield _PDU_HEADER.pack(_P_DATA_TF, 0, length + 4, length, context_id, control) + chunk
 
     def _largest_pdu(self) -> int:
         """Return the largest PDU to send: the peer's limit (PS3.8 D.1), within reason, even."""
