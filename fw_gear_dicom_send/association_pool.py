@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from ssl import SSLContext
 from threading import Condition, Thread
 
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 REJECTION_PATIENCE = 10.0
 """Seconds for which a transient rejection is answered by asking again."""
 
+_MOST_TRIES = 3
+
 
 class NoAssociationError(AssociationError):
     """No association can be had any more: the peer was given up, or the run has ended."""
@@ -29,6 +32,7 @@ class _Waiter:
     """A thread that waits for an association."""
 
     wanted: Context
+    opened_after: float
     assoc: StorageAssociation | None = None
 
 
@@ -39,6 +43,7 @@ class _Opening:
     wanted: Context
     is_replacement: bool
     assoc: StorageAssociation | None
+    tries: int = 0
 
 
 class AssociationPool:
@@ -63,22 +68,29 @@ class AssociationPool:
         self._refusal = ""
         self._is_limit_told = False
         self._gone = ""
+        self._is_over = False
         self._crash: Exception | None = None
         self._changed = Condition()
 
     @contextmanager
-    def association(self, wanted: Context) -> Iterator[StorageAssociation]:
+    def association(
+        self, wanted: Context, opened_after: float = -inf
+    ) -> Iterator[StorageAssociation]:
         """Lend an association in which `wanted` was proposed.
 
-        If the block raises anything, it is not lent again. Raises NoAssociationError
-        if there is none and none can be opened.
+        It is one opened later than `opened_after`, on the clock of `time.monotonic`: of
+        those from before a loss more may be lost. If the block raises anything, the
+        association is aborted. Raises NoAssociationError if there is none and none can
+        be opened.
         """
-        assoc = self._take(wanted)
+        assoc = self._take(_Waiter(wanted, opened_after))
         is_intact = False
         try:
             yield assoc
-            is_intact = True
+            is_intact = not self._is_over
         finally:
+            if not is_intact:
+                assoc.abort()
             with self._changed:
                 self._lent.remove(assoc)
                 if is_intact:
@@ -101,6 +113,8 @@ class AssociationPool:
 
     def _end(self, end: Callable[[StorageAssociation], None]) -> None:
         with self._changed:
+            self._tell_limit()
+            self._is_over = True
             self.give_up("the run ended before it")
             coming = [opening.assoc for opening in self._openings if opening.assoc]
             if end is StorageAssociation.abort:
@@ -110,8 +124,7 @@ class AssociationPool:
         _on_all(coming, StorageAssociation.abort)
         _on_all(idle, end)
 
-    def _take(self, wanted: Context) -> StorageAssociation:
-        waiter = _Waiter(wanted)
+    def _take(self, waiter: _Waiter) -> StorageAssociation:
         with self._changed:
             self._waiters.append(waiter)
             self._serve()
@@ -136,13 +149,13 @@ class AssociationPool:
         on_its_way = len(self._openings)
         for waiter in [] if self._gone else self._waiters.copy():
             self._plan.include(waiter.wanted)
-            fitting = (one for one in self._idle if waiter.wanted in one.proposed)
-            if assoc := next((one for one in fitting if one is new or _is_alive(one)), None):
+            alive = (one for one in self._idle if one is new or _is_alive(one))
+            if assoc := next((one for one in alive if _fits(one, waiter)), None):
                 self._idle.remove(assoc)
                 self._lent.append(assoc)
                 self._waiters.remove(waiter)
                 waiter.assoc = assoc
-            elif on_its_way:
+            elif on_its_way and (self._lent or not self._idle):
                 on_its_way -= 1
             elif self._idle or self._number < self._most:
                 self._start_opening(waiter.wanted)
@@ -160,15 +173,19 @@ class AssociationPool:
         if replaced:
             self._idle.remove(replaced)
         opening = _Opening(wanted, bool(replaced), replaced)
-        self._openings.append(opening)
-        Thread(target=self._open, args=(opening,), daemon=True).start()
+        try:
+            Thread(target=self._open, args=(opening,), daemon=True).start()
+        except RuntimeError as exc:
+            self._crash = exc
+        else:
+            self._openings.append(opening)
 
     def _open(self, opening: _Opening) -> None:
         request = backoff.on_exception(
             backoff.expo,
             TransientRejectionError,
             max_time=lambda: REJECTION_PATIENCE,
-            giveup=lambda _: not self._is_worth_waiting(opening),
+            giveup=lambda exc: not self._is_worth_waiting(opening, exc),
             logger=None,
         )(self._request)
         assoc, failure, crash = None, "", None
@@ -176,7 +193,7 @@ class AssociationPool:
             if opening.assoc:
                 opening.assoc.release()
             assoc = request(opening)
-        except AssociationError as exc:
+        except (AssociationError, OSError) as exc:
             failure = str(exc)
         except Exception as exc:
             crash = exc
@@ -188,7 +205,8 @@ class AssociationPool:
                 self._idle.append(assoc)
             elif not assoc:
                 self._go_on_without(failure)
-            self._tell_limit()
+            if not self._openings:
+                self._tell_limit()
             self._serve(new=assoc)
         if assoc and is_too_late:
             assoc.abort()
@@ -203,10 +221,16 @@ class AssociationPool:
         assoc.open()
         return assoc
 
-    def _is_worth_waiting(self, opening: _Opening) -> bool:
-        """Tell whether a rejected association is needed, or a server slow to forget the last."""
+    def _is_worth_waiting(self, opening: _Opening, rejection: Exception) -> bool:
+        """Tell whether to ask again: one more is asked for thrice, as a server may count slowly.
+
+        It may also be slow to forget the association that was replaced.
+        """
         with self._changed:
-            return opening.is_replacement or not (self._idle or self._lent)
+            opening.tries += 1
+            self._refusal = self._refusal or str(rejection)
+            is_needed = opening.is_replacement or not (self._idle or self._lent)
+            return is_needed or opening.tries < _MOST_TRIES
 
     def _go_on_without(self, failure: str) -> None:
         """Open no more than there are."""
@@ -216,17 +240,22 @@ class AssociationPool:
             self._gone = self._gone or failure
 
     def _tell_limit(self) -> None:
-        """Say once, when all openings have come to an end, that the peer gives fewer."""
-        if self._refusal and not (self._openings or self._gone or self._is_limit_told):
+        """Say once that the peer gives fewer associations than it was asked for."""
+        number = len(self._idle) + len(self._lent)
+        if self._refusal and not (self._gone or self._is_limit_told) and number < self._wished:
             self._is_limit_told = True
             log.warning(
-                "Going on with %d of %d associations: %s", self._most, self._wished, self._refusal
+                "Going on with %d of %d associations: %s", number, self._wished, self._refusal
             )
 
 
 def _is_alive(assoc: StorageAssociation) -> bool:
     """Tell whether it can be used, if only to learn that nothing was accepted."""
     return assoc.is_usable or not assoc.accepted
+
+
+def _fits(assoc: StorageAssociation, waiter: _Waiter) -> bool:
+    return waiter.wanted in assoc.proposed and assoc.opened_at > waiter.opened_after
 
 
 def _on_all(

@@ -8,7 +8,6 @@ data.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -53,9 +52,10 @@ class _Download:
 
 @dataclass(frozen=True)
 class _End:
-    """The end of a file, and the number of images that came out of it."""
+    """The end of a file: how many images came out of it, and why not more, if so."""
 
     images: int
+    trouble: str
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class _Read:
     """What was read of a file next."""
 
     tally: Tally
-    outcome: SOPInstance | Unreadable | BrokenArchive | DownloadFailure | _End
+    outcome: SOPInstance | Unreadable | _End
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class _Settled:
     """What became of what was read."""
 
     tally: Tally
-    outcome: StoreResult | BrokenArchive | DownloadFailure | _End
+    outcome: StoreResult | _End
 
 
 def run(config: GearConfig, work: Path, output: Path) -> bool:
@@ -100,19 +100,21 @@ def run(config: GearConfig, work: Path, output: Path) -> bool:
 
 def _send(config: GearConfig, tallies: Iterable[Tally], folder: Path) -> None:
     """Run the three steps until all images are sent or counted as not sent."""
-    with ExitStack() as stack:
-        downloads = Stage(_download(config, tallies, folder), ahead=_FILES_AHEAD)
-        stack.callback(downloads.close)
-        reads = Stage(_read(downloads, config, folder), ahead=_IMAGES_AHEAD)
-        stack.callback(reads.close)
-        scu = StorageSCU(config.peer, partial(transcoder.convert, work=folder), config.associations)
-        senders = (map(partial(_settle, send=scu.send), reads) for _ in range(config.associations))
-        settled = Stage(*senders, ahead=config.associations)
-        stack.callback(settled.close)
-        stack.callback(scu.abort)
+    downloads = Stage(_download(config, tallies, folder), ahead=_FILES_AHEAD)
+    reads = Stage(_read(downloads, config, folder), ahead=_IMAGES_AHEAD)
+    scu = StorageSCU(config.peer, partial(transcoder.convert, work=folder), config.associations)
+    senders = (map(partial(_settle, send=scu.send), reads) for _ in range(config.associations))
+    settled = Stage(*senders, ahead=config.associations)
+    try:
         for one in settled:
             _count(one)
         scu.close()
+    finally:
+        scu.abort()
+        downloads.close()
+        reads.close()
+        for one in settled.close():
+            _count(one)
 
 
 def _download(config: GearConfig, tallies: Iterable[Tally], folder: Path) -> Iterator[_Download]:
@@ -130,19 +132,22 @@ def _download(config: GearConfig, tallies: Iterable[Tally], folder: Path) -> Ite
 def _read(downloads: Iterable[_Download], config: GearConfig, folder: Path) -> Iterator[_Read]:
     """Yield the images of each file, stamped, and delete what was downloaded."""
     for download in downloads:
-        images = 0
+        images, trouble = 0, ""
         if isinstance(download.outcome, DownloadFailure):
-            yield _Read(download.tally, download.outcome)
+            trouble = download.outcome.reason
         else:
             for item in archive.read(download.outcome, folder, is_dicom):
-                images += not isinstance(item, BrokenArchive)
+                if isinstance(item, BrokenArchive):
+                    trouble = item.reason
+                    continue
+                images += 1
                 if isinstance(item, Member):
                     yield _Read(download.tally, tagger.stamp(item.content, config.tag, folder))
                 else:
                     yield _Read(download.tally, item)
             if not config.input_file:
                 download.outcome.unlink()
-        yield _Read(download.tally, _End(images))
+        yield _Read(download.tally, _End(images, trouble))
 
 
 def _settle(read: _Read, send: Callable[[SOPInstance], StoreResult]) -> _Settled:
@@ -160,14 +165,10 @@ def _count(settled: _Settled) -> None:
     """Count what became of an image; those of a file may come after its end."""
     tally, outcome = settled.tally, settled.outcome
     tally.begin()
-    match outcome:
-        case StoreResult():
-            tally.add(outcome)
-        case _End():
-            tally.end(outcome.images)
-        case _:
-            tally.fail(outcome.reason)
-            return
+    if isinstance(outcome, StoreResult):
+        tally.add(outcome)
+    else:
+        tally.end(outcome.images, outcome.trouble)
     if tally.is_done:
         log.info("%s: %d of %d images sent", tally.entry.name, tally.sent, tally.images)
 

@@ -48,8 +48,8 @@ class Stage(Generic[T]):
                 self._can_make.notify()
             yield item
 
-    def close(self) -> None:
-        """Stop the threads, which drop what they made.
+    def close(self) -> list[T]:
+        """Stop the threads; return what they made and nobody took.
 
         Each ends with the item that it is at; one that takes long is not waited for.
         """
@@ -60,6 +60,10 @@ class Stage(Generic[T]):
         deadline = monotonic() + _LONGEST_GOODBYE
         for thread in self._threads:
             thread.join(max(0.0, deadline - monotonic()))
+        with self._can_take:
+            left = list(self._items)
+            self._items.clear()
+        return left
 
     def _run(self, source: Iterator[T]) -> None:
         error = None
@@ -79,8 +83,6 @@ class Stage(Generic[T]):
         with self._can_make:
             while len(self._items) >= self._ahead and not (self._is_closed or self._error):
                 self._can_make.wait()
-            if self._is_closed or self._error:
-                return False
             self._items.append(item)
             self._can_take.notify()
-            return True
+            return not (self._is_closed or self._error)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from ssl import SSLContext
 from time import monotonic
 
@@ -42,7 +43,8 @@ class StorageSCU:
     def send(self, instance: SOPInstance) -> StoreResult:
         """Send one image, and close its dataset; to be called by several threads at once.
 
-        An image that was in flight when the association was lost is sent once more.
+        An image that was in flight when the association was lost is sent once more, on
+        a new one.
         A server that cannot be reached, or that goes on losing associations for
         `PATIENCE` seconds, is given up: all further images fail at once.
         """
@@ -60,15 +62,15 @@ class StorageSCU:
         self._pool.abort()
 
     def _send(self, instance: SOPInstance) -> StoreResult:
-        reason = ""
+        reason, lost_at = "", -inf
         for is_resend in (False, True):
             try:
-                with self._pool.association(_context_of(instance)) as assoc:
+                with self._pool.association(_context_of(instance), lost_at) as assoc:
                     return self._store(assoc, instance, is_resend)
             except NoAssociationError as exc:
                 return StoreResult(False, str(exc))
             except AssociationError as exc:
-                reason = str(exc)
+                reason, lost_at = str(exc), monotonic()
                 self._note_loss(reason)
         return StoreResult(False, reason)
 
@@ -104,8 +106,9 @@ class StorageSCU:
 
     def _note_loss(self, reason: str) -> None:
         """Give the server up if associations have been lost for too long."""
-        self._trouble_since = self._trouble_since or monotonic()
-        if monotonic() - self._trouble_since > PATIENCE:
+        since = self._trouble_since or monotonic()
+        self._trouble_since = since
+        if monotonic() - since > PATIENCE:
             self._pool.give_up(f"the server was given up: {reason}")
 
 

@@ -39,15 +39,13 @@ class Tally:
                 StoreResult(result.sent, OTHER_REASONS) if is_one_too_many else result
             ] += 1
 
-    def fail(self, reason: str) -> None:
-        """Note why the file, or the rest of it, could not be had."""
-        self._trouble = reason
+    def end(self, images: int, trouble: str = "") -> None:
+        """Note that the file was read, and gave so many `images`; some may not be counted yet.
 
-    def end(self, images: int) -> None:
-        """Note that the file was read, and gave so many `images`; some may not be counted yet."""
+        `trouble` is why the file, or the rest of it, could not be had.
+        """
         self._expected = images
-        if not images and self._trouble == INTERRUPTED:
-            self._trouble = NO_IMAGE
+        self._trouble = trouble or ("" if images else NO_IMAGE)
 
     @property
     def is_done(self) -> bool:
@@ -64,8 +62,9 @@ class Tally:
             Remark(result.remark, count, failure=not result.sent)
             for result, count in self._remarks.items()
         ]
-        trouble = "" if self.is_done and self._trouble == INTERRUPTED else self._trouble
+        images = max(self.images, self._expected or 0)
+        trouble = self._trouble or (INTERRUPTED if self.images < images else "")
         if trouble:
             remarks.append(Remark(trouble, 0, failure=True))
-        unseen = bool(trouble and self.images)
-        return FileReport(self.entry, self.images + unseen, self.sent, tuple(remarks))
+        unseen = bool(self._trouble and images)
+        return FileReport(self.entry, images + unseen, self.sent, tuple(remarks))

@@ -195,8 +195,6 @@ class UpperLayer(DULServiceProvider):
     Between events it waits for the next one, in `wait`.
     """
 
-    _waker: socket.socket
-
     def __init__(self, assoc: Association) -> None:
         """Serve `assoc`."""
         super().__init__(assoc)
@@ -205,19 +203,26 @@ class UpperLayer(DULServiceProvider):
         self._run_loop_delay = 0
         self._is_waiting = False
 
-    def run_reactor(self) -> None:
-        """Run until the association ends, and close the connection.
+    def start(self) -> None:
+        """Start the thread.
 
-        pynetdicom lets some errors of the peer end the thread by an exception, of
-        which nobody else would learn.
+        Raises OSError where the process can open no more files.
         """
         self._alarm, self._waker = socket.socketpair()
         self._waker.setblocking(False)
+        super().start()
+
+    def run_reactor(self) -> None:
+        """Run until the association ends, and close the connection.
+
+        Whoever waits for the peer learns of it, also where pynetdicom lets an error of
+        the peer end the thread by an exception.
+        """
         try:
-            super().run_reactor()
-        except Exception:
-            self.to_user_queue.put(A_P_ABORT())
+            with suppress(Exception):
+                super().run_reactor()
         finally:
+            self.to_user_queue.put(A_P_ABORT())
             self.assoc.dimse.msg_queue.put((None, None))
             if self.socket:
                 self.socket.close()

@@ -10,6 +10,7 @@ import queue
 import socket
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from ssl import SSLContext
 from time import monotonic
 from typing import Any
@@ -98,6 +99,7 @@ class StorageAssociation:
         self._peer = peer
         self.proposed = tuple(contexts)
         self.accepted: frozenset[Context] = frozenset()
+        self.opened_at = -inf
         self._message_id = 0
         self._ids: dict[Context, int] = {}
         ae = ApplicationEntity(ae_title=peer.calling_ae)
@@ -123,8 +125,10 @@ class StorageAssociation:
 
         `accepted` holds the contexts that the peer accepts, which may be none. Raises
         AssociationError if there is no connection or the association is refused,
-        and TransientRejectionError if it is refused for the time being.
+        and TransientRejectionError if it is refused for the time being. `opened_at` is
+        when it was begun, on the clock of `time.monotonic`.
         """
+        self.opened_at = monotonic()
         try:
             self._negotiate()
         except BaseException:

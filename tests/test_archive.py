@@ -9,6 +9,7 @@ import resource
 import tarfile
 import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -757,6 +758,14 @@ def test_damaged_zip(
     assert list(work.iterdir()) == []
 
 
+def is_unharmed(data: bytes, content: bytes) -> bool:
+    """Tell whether only bits are damaged that deflate leaves unused."""
+    try:
+        return gzip.decompress(data) == content
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
 @fuzz
 @damage
 def test_damaged_tar(work: Path, flips: list[tuple[int, int]], cut: int, method: int) -> None:
@@ -773,6 +782,6 @@ def test_damaged_tar(work: Path, flips: list[tuple[int, int]], cut: int, method:
         whole = gzip.compress(tar + END_OF_TAR, mtime=0)
         data = damaged(whole, flips, cut)
         found = items_of(data, work)
-        is_whole = data[10:] == whole[10:]
+        is_whole = data[10:] == whole[10:] or is_unharmed(data, tar + END_OF_TAR)
         assert is_whole or isinstance(found[-1], BrokenArchive)
     assert list(work.iterdir()) == []

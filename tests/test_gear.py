@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from tests.support import archives
 from tests.support.compare import added_elements
 from tests.support.flywheel_site import FlywheelSite, Status
 from tests.support.gear import GearFolder
@@ -86,6 +88,18 @@ def counts(content: bytes) -> dict[str, tuple[str, ...]]:
 def images(*numbers: int, pixels: int = 16) -> list[ArchiveMember]:
     """Return small images as members of an archive."""
     return [ArchiveMember(f"{n}.dcm", encoded(made(n, pixels=pixels))) for n in numbers]
+
+
+def uid_of(number: int) -> str:
+    """Return the SOP Instance UID of one of `images`."""
+    return str(made(number).SOPInstanceUID)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return condition()
 
 
 def assert_work_is_empty(gear: GearFolder) -> None:
@@ -390,6 +404,116 @@ def test_a_server_that_is_not_there_fails_all_images_at_once(
     assert result.exit_code == 1
     assert counts(session.site.uploads[0].content) == {"a.zip": ("50", "0", "Failed")}
     assert f"50 images not sent: cannot connect to 127.0.0.1 port {port}" in result.log
+
+
+def test_with_one_association_images_go_in_order(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """All images arrive in the order of their archives, over the same association."""
+    acquisition = session.acquisition("A")
+    numbers = [3, 1, 4, 15, 9, 2, 6, 5, 35, 8, 97, 93]
+    session.site.add_file(acquisition, "a.zip", zip_of(tmp_path / "a.zip", images(*numbers[:8])))
+    session.site.add_file(acquisition, "b.zip", zip_of(tmp_path / "b.zip", images(*numbers[8:])))
+    gear = gear_on(tmp_path, session.site, python_scp.port, session.session, associations=1)
+    result = gear.run()
+    assert result.exit_code == 0, result.log
+    assert [record.sop_instance_uid for record in python_scp.stored] == list(map(uid_of, numbers))
+    assert len(python_scp.associations) == 1
+    assert python_scp.released == 1
+
+
+def test_an_image_may_be_answered_after_its_file_and_those_of_the_next(
+    tmp_path: Path, session: Session
+) -> None:
+    """Four associations carry images at once; each file's row counts its own, in any order."""
+    acquisition = session.acquisition("A")
+    session.site.add_file(acquisition, "a.zip", zip_of(tmp_path / "a.zip", images(0, 1, 2)))
+    session.site.add_file(acquisition, "b.zip", zip_of(tmp_path / "b.zip", images(3, 4, 5, 6, 7)))
+    together = []
+
+    def answer(record: CStore) -> int:
+        together.append(wait_for(lambda: len(scp.stored) >= 4, 10))
+        if record.sop_instance_uid != uid_of(0):
+            return 0x0000
+        together.append(wait_for(lambda: len(scp.stored) == 8))
+        time.sleep(0.5)
+        return 0xC000
+
+    with PythonSCP(status=answer) as scp:
+        result = gear_on(tmp_path, session.site, scp.port, session.session).run()
+        assert len(scp.associations) == 4
+        assert len({record.association for record in scp.stored}) == 4
+        assert scp.released == 4
+    assert all(together)
+    assert result.exit_code == 1
+    assert counts(session.site.uploads[0].content) == {
+        "a.zip": ("3", "2", "Incomplete"),
+        "b.zip": ("5", "5", "Complete"),
+    }
+    assert "a.zip: 1 image not sent: status 0xC000 Cannot Understand" in result.log
+    told = re.findall(r"\S+: \d of \d images sent", result.log)
+    assert told == ["b.zip: 5 of 5 images sent", "a.zip: 2 of 3 images sent"]
+
+
+def test_a_server_that_gives_fewer_associations_is_no_failure(
+    tmp_path: Path, session: Session
+) -> None:
+    """A server with a limit gets all images over what it gives; the log says so once."""
+    archive = zip_of(tmp_path / "a.zip", images(*range(60)))
+    session.site.add_file(session.acquisition("A"), "a.zip", archive)
+
+    def slowly(_: CStore) -> int:
+        time.sleep(0.1)
+        return 0x0000
+
+    scp = PythonSCP(status=slowly)
+    scp.ae.maximum_associations = 2
+    with scp:
+        result = gear_on(tmp_path, session.site, scp.port, session.session).run()
+        assert len({record.association for record in scp.stored}) <= 2
+        assert sorted(r.sop_instance_uid for r in scp.stored) == sorted(map(uid_of, range(60)))
+    assert result.exit_code == 0, result.log
+    assert counts(session.site.uploads[0].content) == {"a.zip": ("60", "60", "Complete")}
+    line = r"Going on with [12] of 4 associations: .* its limit of associations is reached"
+    assert len(re.findall(line, result.log)) == 1
+    assert result.log.count("Going on with") == 1
+
+
+@pytest.mark.parametrize("associations", [1, 4, 16])
+def test_broken_archives_over_any_number_of_associations(
+    tmp_path: Path, session: Session, python_scp: PythonSCP, associations: int
+) -> None:
+    """What could be read of an archive is sent; its row and its reason are right."""
+    site, acquisition = session.site, session.acquisition("A")
+    members = images(*range(10))
+    step = len(archives.tar_entry(members[0].name, members[0].content))
+    cut = tar_of(tmp_path / "cut.tar", members)
+    cut.write_bytes(cut.read_bytes()[: 7 * step + step // 2])
+    damaged = zip_of(tmp_path / "damaged.zip", images(*range(10, 20)))
+    archives.set_zip_field(damaged, "15.dcm", "crc", 0)
+    site.add_file(acquisition, "cut.tar", cut)
+    site.add_file(acquisition, "damaged.zip", damaged)
+    site.add_file(acquisition, "fine.zip", zip_of(tmp_path / "fine.zip", images(*range(20, 30))))
+    result = gear_on(
+        tmp_path, site, python_scp.port, session.session, associations=associations
+    ).run()
+    assert result.exit_code == 1
+    assert counts(site.uploads[0].content) == {
+        "cut.tar": ("8", "7", "Incomplete"),
+        "damaged.zip": ("10", "9", "Incomplete"),
+        "fine.zip": ("10", "10", "Complete"),
+    }
+    told = re.findall(r"\S+: \d+ of \d+ images sent", result.log)
+    assert sorted(told) == [
+        "cut.tar: 7 of 7 images sent",
+        "damaged.zip: 9 of 10 images sent",
+        "fine.zip: 10 of 10 images sent",
+    ]
+    assert "cut.tar: the archive is corrupt or cut short" in result.log
+    assert "damaged.zip: 1 image not sent: a member of the archive is corrupt" in result.log
+    numbers = [*range(7), *range(10, 15), *range(16, 30)]
+    assert {r.sop_instance_uid for r in python_scp.stored} == set(map(uid_of, numbers))
+    assert len(python_scp.stored) == len(numbers)
 
 
 def test_a_server_that_dies_leaves_a_true_report(tmp_path: Path, session: Session) -> None:

@@ -80,17 +80,51 @@ def test_a_file_that_was_interrupted_is_not_complete() -> None:
 def test_a_file_that_broke_in_the_middle_is_not_complete() -> None:
     """A broken archive stays incomplete when its end is told after its failure."""
     tally = tally_of(SENT)
-    tally.fail("the archive is cut short")
-    tally.end(1)
+    tally.end(1, "the archive is cut short")
     assert tally.report().status == "Incomplete"
     assert tally.report().remarks == (Remark("the archive is cut short", 0, failure=True),)
+
+
+def test_the_end_may_be_told_before_the_last_images() -> None:
+    """Images that are counted after the file's end belong to it; it is complete with the last."""
+    tally = tally_of(SENT)
+    tally.end(3)
+    assert not tally.is_done
+    assert tally.report() == FileReport(tally.entry, 3, 1, (Remark(INTERRUPTED, 0, failure=True),))
+    tally.add(UNSENT)
+    assert not tally.is_done
+    tally.add(SENT)
+    assert tally.is_done
+    report = tally.report()
+    assert (report.images, report.sent, report.status) == (3, 2, "Incomplete")
+    assert report.remarks == (Remark("the server said no", 1, failure=True),)
+
+
+def test_a_broken_file_is_not_complete_when_its_images_come_last() -> None:
+    """A broken archive is not complete, though its images are counted after its end."""
+    tally = tally_of()
+    tally.end(1, "the archive is cut short")
+    tally.add(SENT)
+    assert tally.is_done
+    assert tally.report().status == "Incomplete"
+    assert tally.report().remarks == (Remark("the archive is cut short", 0, failure=True),)
+
+
+def test_a_file_is_done_when_its_end_and_all_its_images_are_known() -> None:
+    """Neither images without the end nor the end without images make a file done."""
+    assert not tally_of().is_done
+    assert not tally_of(SENT).is_done
+    empty, whole = tally_of(), tally_of(SENT, UNSENT)
+    empty.end(0)
+    whole.end(2)
+    assert empty.is_done
+    assert whole.is_done
 
 
 def test_a_file_that_could_not_be_had_is_failed() -> None:
     """A failed download is a row with no image, and with its reason alone."""
     tally = tally_of()
-    tally.fail("the site has no such file")
-    tally.end(0)
+    tally.end(0, "the site has no such file")
     report = tally.report()
     assert (report.status, report.images) == ("Failed", 0)
     assert report.remarks == (Remark("the site has no such file", 0, failure=True),)

@@ -14,7 +14,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Self
 
@@ -111,20 +111,25 @@ class Peer:
         self.read_pdu()
         self.send_pdu(A_ASSOCIATE_RJ, bytes([0, result, source, reason]))
 
-    def read_image(self) -> Image:
-        """Read a C-STORE request with its dataset, and note it in `server.images`."""
-        command, of_command = self._read_message(is_command=1)
-        dataset, of_dataset = self._read_message(is_command=0)
+    def read_command(self) -> Image:
+        """Read the command of a C-STORE request, without the dataset that follows."""
+        command, lengths = self._read_message(is_command=1)
         values = dict(_command_elements(command))
-        image = Image(
+        return Image(
             self.number,
             int.from_bytes(values[0x0110], "little"),
             values[0x0002].decode().rstrip("\0"),
             values[0x1000].decode().rstrip("\0"),
             self.context_id,
-            dataset,
-            of_command + of_dataset,
+            b"",
+            lengths,
         )
+
+    def read_image(self, command: Image | None = None) -> Image:
+        """Read a C-STORE request, or what follows its `command`; note it in `server.images`."""
+        command = command or self.read_command()
+        dataset, lengths = self._read_message(is_command=0)
+        image = replace(command, dataset=dataset, fragments=command.fragments + lengths)
         self.server.images.append(image)
         return image
 
@@ -250,6 +255,10 @@ class FaultSCP:
         for thread in self._threads:
             thread.join(PATIENCE)
         self._listener.close()
+
+    def stop_listening(self) -> None:
+        """Refuse further connections; those that there are go on."""
+        self._listener.shutdown(socket.SHUT_RDWR)
 
     def _listen(self) -> None:
         with contextlib.suppress(OSError):
