@@ -82,7 +82,7 @@ def argument_parser() -> argparse.ArgumentParser:
         "--slow-rounds",
         type=int,
         default=1,
-        help="runs of dcmsend and the peer with 1000 images or more",
+        help="runs of dcmsend with 1000 images or more, and of the peer",
     )
     add("--sets", type=names_in, default=SETS, help=f"some of {','.join(SETS)}")
     add("--targets", type=names_in, default=targets, help=f"some of {','.join(targets)}")

@@ -11,8 +11,6 @@ from benchmarks.results import Run
 from benchmarks.senders import Sender, Sending
 from benchmarks.targets import Target
 
-MANY_IMAGES = 1000
-
 
 @dataclass(frozen=True)
 class Block:
@@ -25,14 +23,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Rounds:
-    """How often each sender runs; `slow` is for a slow one with many images."""
+    """How often each sender runs; `slow` is for one that takes minutes."""
 
     usual: int
     slow: int
 
     def of(self, sender: Sender, data: DataSet) -> int:
         """Return how often a sender of a data set runs."""
-        return self.slow if sender.is_slow and data.images >= MANY_IMAGES else self.usual
+        return self.slow if data.images >= sender.slow_from else self.usual
 
 
 def run_block(block: Block, rounds: Rounds) -> Iterator[Run]:

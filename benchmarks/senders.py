@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import os
 import re
 import sys
@@ -43,8 +44,8 @@ class Sender(Protocol):
         """Its name for a reader."""
 
     @property
-    def is_slow(self) -> bool:
-        """Whether it waits for tens of milliseconds with each image."""
+    def slow_from(self) -> float:
+        """From how many images on it takes minutes, and runs less often."""
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
         """Run it to its end."""
@@ -55,7 +56,7 @@ class Gear:
     """This gear, from a session on a site to the attached report."""
 
     associations: int
-    is_slow: bool = False
+    slow_from: float = math.inf
 
     @property
     def name(self) -> str:
@@ -95,7 +96,7 @@ class Dcmsend:
     """DCMTK's dcmsend, from the folder of files."""
 
     has_nodelay: bool
-    is_slow: bool = True
+    slow_from: float = 1000
 
     @property
     def name(self) -> str:
@@ -130,7 +131,7 @@ class Peer:
     python: Path
     name: str = "peer"
     title: str = "fw-gear-dicom-send 4.2.0"
-    is_slow: bool = True
+    slow_from: float = 1
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
         """Run it from a session on a site to the attached report."""
