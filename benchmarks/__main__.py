@@ -8,7 +8,7 @@ import datetime
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import datasets
@@ -82,7 +82,7 @@ def argument_parser() -> argparse.ArgumentParser:
         "--slow-rounds",
         type=int,
         default=1,
-        help="runs of dcmsend with 1000 images or more, and of the peer",
+        help="runs of what takes minutes: the peer, dcmsend with many images, all at a distance",
     )
     add("--sets", type=names_in, default=SETS, help=f"some of {','.join(SETS)}")
     add("--targets", type=names_in, default=targets, help=f"some of {','.join(targets)}")
@@ -100,33 +100,22 @@ def names_in(text: str) -> tuple[str, ...]:
 
 def blocks(options: Options, folder: Path) -> Iterator[Block]:
     """Make the data sets, and yield what to compare with them."""
-    near = [target for target in options.targets if target is not DISTANCE]
-    made = list(near_sets(options, folder)) if near else []
+    made = list(data_sets(options, folder))
     peers: tuple[Sender, ...] = (Peer(options.peer),) if options.peer else ()
-    for target in near:
+    for target in options.targets:
+        gears = (Gear(1), Gear(4), Gear(8)) if target is DISTANCE else (Gear(1), Gear(4))
         for data in made:
-            yield Block(target, data, (Gear(1), Gear(4), *DCMSENDS, *peers))
-    if DISTANCE in options.targets:
-        few = distant_set(folder, "mr-few", options.count(200))
-        yield Block(DISTANCE, few, (Gear(1), Gear(4), Gear(8), *DCMSENDS, *peers))
-        yield Block(
-            DISTANCE, distant_set(folder, "mr-many", options.count(1600)), (Gear(1), Gear(8))
-        )
+            yield Block(target, data, (*gears, *DCMSENDS, *peers))
 
 
-def near_sets(options: Options, folder: Path) -> Iterator[DataSet]:
-    """Make the data sets for servers that are near."""
+def data_sets(options: Options, folder: Path) -> Iterator[DataSet]:
+    """Make the data sets."""
     if "mr" in options.sets:
         yield datasets.make_mr(folder, options.count(2000))
     if "ct" in options.sets:
         yield datasets.make_ct(folder, options.count(400))
     if "multiframe" in options.sets:
         yield datasets.make_multiframe(folder, options.count(600))
-
-
-def distant_set(folder: Path, name: str, images: int) -> DataSet:
-    """Make a data set for a server that is far away."""
-    return replace(datasets.make_mr(folder / name, images), name=name)
 
 
 def measure(to_compare: Sequence[Block], rounds: Rounds) -> Results:

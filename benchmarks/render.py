@@ -54,10 +54,10 @@ downloads nor unpacks; it runs with its default options, without and with `TCP_N
 environment.
 
 The senders run in turn, round by round; what is quoted are medians, and `benchmarks.json` has every
-single run. `dcmsend` with a thousand images or more, and the published gear, run less often. Each
-run is to a fresh server. It counts only if the sender ended with 0 and told that it sent every
-image, if the gear's report says `Complete`, and if Orthanc, where that is the server, holds as many
-images.
+single run. `dcmsend` with a thousand images or more, the published gear, and all that send to the
+server 50 ms away, run less often. Each run is to a fresh server. It counts only if the sender ended
+with 0 and told that it sent every image, if the gear's report says `Complete`, and if Orthanc, as
+the server, holds as many images.
 
 CPU seconds and peak memory are those of the sender and all processes that it started: the user and
 system time of all of them, and the largest sum of the peaks of those that ran at the same time,

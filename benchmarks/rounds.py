@@ -28,16 +28,17 @@ class Rounds:
     usual: int
     slow: int
 
-    def of(self, sender: Sender, data: DataSet) -> int:
-        """Return how often a sender of a data set runs."""
-        return self.slow if data.images >= sender.slow_from else self.usual
+    def of(self, sender: Sender, block: Block) -> int:
+        """Return how often a sender of the block runs."""
+        is_slow = block.target.is_slow or block.data.images >= sender.slow_from
+        return self.slow if is_slow else self.usual
 
 
 def run_block(block: Block, rounds: Rounds) -> Iterator[Run]:
     """Run the senders in turn, so that what else the machine does falls on all of them."""
     for number in range(1, rounds.usual + 1):
         for sender in block.senders:
-            if number > rounds.of(sender, block.data):
+            if number > rounds.of(sender, block):
                 continue
             run = run_once(block.target, block.data, sender)
             tell(

@@ -27,11 +27,12 @@ class Destination:
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of server; `open` starts one of it."""
+    """A kind of server; `open` starts one of it. Sending to one that `is_slow` takes minutes."""
 
     name: str
     title: str
     open: Callable[[], AbstractContextManager[Destination]]
+    is_slow: bool = False
 
 
 def unknown() -> None:
@@ -71,4 +72,4 @@ def _distant_storescp() -> Iterator[Destination]:
 
 ORTHANC = Target("orthanc", "Orthanc", _orthanc)
 STORESCP = Target("storescp", "storescp", _storescp)
-DISTANCE = Target("distance", "storescp, 50 ms away", _distant_storescp)
+DISTANCE = Target("distance", "storescp, 50 ms away", _distant_storescp, is_slow=True)

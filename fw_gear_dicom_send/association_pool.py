@@ -13,14 +13,20 @@ import backoff
 
 from .models import PeerAE
 from .negotiation import Context, ContextPlan
-from .upper_layer import AssociationError, StorageAssociation, TransientRejectionError
+from .patience import Patience
+from .upper_layer import (
+    AssociationError,
+    NoAnswerError,
+    StorageAssociation,
+    TemporaryError,
+)
 
 log = logging.getLogger(__name__)
 
-REJECTION_PATIENCE = 10.0
-"""Seconds for which a transient rejection is answered by asking again."""
+RUN_ENDED = "the run ended before it"
 
-_MOST_TRIES = 3
+_LONGEST_WAIT = 15.0
+_MOST_TRIES, _MOST_TRIES_TO_REPLACE = 3, 5
 
 
 class NoAssociationError(AssociationError):
@@ -44,6 +50,7 @@ class _Opening:
     is_replacement: bool
     assoc: StorageAssociation | None
     tries: int = 0
+    refusal: str = ""
 
 
 class AssociationPool:
@@ -55,9 +62,15 @@ class AssociationPool:
     proposed all contexts seen so far.
     """
 
-    def __init__(self, peer: PeerAE, most: int, ssl_context: SSLContext | None = None) -> None:
-        """Open no more than `most` associations with `peer` at once."""
+    def __init__(
+        self, peer: PeerAE, most: int, patience: Patience, ssl_context: SSLContext | None = None
+    ) -> None:
+        """Open no more than `most` associations with `peer` at once.
+
+        While there is none, one is asked for again and again, as long as `patience` lasts.
+        """
         self._peer = peer
+        self._patience = patience
         self._ssl_context = ssl_context
         self._most = self._wished = most
         self._plan = ContextPlan()
@@ -66,6 +79,7 @@ class AssociationPool:
         self._openings: list[_Opening] = []
         self._waiters: list[_Waiter] = []
         self._refusal = ""
+        self._is_down = False
         self._is_limit_told = False
         self._gone = ""
         self._is_over = False
@@ -103,6 +117,11 @@ class AssociationPool:
             self._gone = self._gone or reason
             self._serve()
 
+    def wait(self, seconds: float) -> None:
+        """Wait, but no longer than until the peer is given up."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._gone, seconds)
+
     def close(self) -> None:
         """Release the associations, and abort what is on its way."""
         self._end(StorageAssociation.release)
@@ -115,7 +134,7 @@ class AssociationPool:
         with self._changed:
             self._tell_limit()
             self._is_over = True
-            self.give_up("the run ended before it")
+            self.give_up(RUN_ENDED)
             coming = [opening.assoc for opening in self._openings if opening.assoc]
             if end is StorageAssociation.abort:
                 coming += self._lent
@@ -157,7 +176,7 @@ class AssociationPool:
                 waiter.assoc = assoc
             elif on_its_way and (self._lent or not self._idle):
                 on_its_way -= 1
-            elif self._idle or self._number < self._most:
+            elif self._idle or self._number < (1 if self._is_down else self._most):
                 self._start_opening(waiter.wanted)
         self._changed.notify_all()
 
@@ -183,18 +202,18 @@ class AssociationPool:
     def _open(self, opening: _Opening) -> None:
         request = backoff.on_exception(
             backoff.expo,
-            TransientRejectionError,
-            max_time=lambda: REJECTION_PATIENCE,
+            TemporaryError,
+            max_value=_LONGEST_WAIT,
             giveup=lambda exc: not self._is_worth_waiting(opening, exc),
             logger=None,
         )(self._request)
-        assoc, failure, crash = None, "", None
+        assoc, failure, crash = None, None, None
         try:
             if opening.assoc:
                 opening.assoc.release()
             assoc = request(opening)
         except (AssociationError, OSError) as exc:
-            failure = str(exc)
+            failure = exc
         except Exception as exc:
             crash = exc
         with self._changed:
@@ -203,7 +222,8 @@ class AssociationPool:
             is_too_late = bool(self._gone)
             if assoc and not is_too_late:
                 self._idle.append(assoc)
-            elif not assoc:
+                self._recover()
+            elif failure:
                 self._go_on_without(failure)
             if not self._openings:
                 self._tell_limit()
@@ -221,32 +241,45 @@ class AssociationPool:
         assoc.open()
         return assoc
 
-    def _is_worth_waiting(self, opening: _Opening, rejection: Exception) -> bool:
-        """Tell whether to ask again: one more is asked for thrice, as a server may count slowly.
+    def _is_worth_waiting(self, opening: _Opening, failure: Exception) -> bool:
+        """Tell whether to ask again.
 
-        It may also be slow to forget the association that was replaced.
+        One more association is asked for a few times, as the peer may be slow to count, or
+        to forget the one that was replaced. Where there is none, one opening goes on asking.
         """
         with self._changed:
             opening.tries += 1
-            self._refusal = self._refusal or str(rejection)
-            is_needed = opening.is_replacement or not (self._idle or self._lent)
-            return is_needed or opening.tries < _MOST_TRIES
+            if self._idle or self._lent:
+                opening.refusal = str(failure)
+                most = _MOST_TRIES_TO_REPLACE if opening.is_replacement else _MOST_TRIES
+                return opening.tries < most and not isinstance(failure, NoAnswerError)
+            self._is_down = True
+            return len(self._openings) == 1 and not self._patience.is_over()
 
-    def _go_on_without(self, failure: str) -> None:
-        """Open no more than there are."""
-        self._refusal = self._refusal or failure
-        self._most = self._number
-        if not self._number:
-            self._gone = self._gone or failure
+    def _recover(self) -> None:
+        """Open as many as are wished again, after there was none."""
+        if self._is_down:
+            self._is_down = False
+            self._most = self._wished
+
+    def _go_on_without(self, failure: Exception) -> None:
+        """Open no more than there are; give the peer up where there is none."""
+        if self._idle or self._lent:
+            self._most = self._number
+            self._refusal = self._refusal or str(failure)
+        elif not isinstance(failure, TemporaryError):
+            self._gone = self._gone or str(failure)
+        elif self._patience.is_over():
+            self._gone = self._gone or self._patience.explain(str(failure))
 
     def _tell_limit(self) -> None:
         """Say once that the peer gives fewer associations than it was asked for."""
         number = len(self._idle) + len(self._lent)
-        if self._refusal and not (self._gone or self._is_limit_told) and number < self._wished:
+        pending = (opening.refusal for opening in self._openings if opening.refusal)
+        refusal = self._refusal or next(pending, "")
+        if refusal and number and not (self._gone or self._is_limit_told):
             self._is_limit_told = True
-            log.warning(
-                "Going on with %d of %d associations: %s", number, self._wished, self._refusal
-            )
+            log.warning("Going on with %d of %d associations: %s", number, self._wished, refusal)
 
 
 def _is_alive(assoc: StorageAssociation) -> bool:

@@ -45,6 +45,7 @@ def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearCo
         input_file=_input_file(inputs.get("file")),
         api_key=_api_key(inputs.get("api-key")),
         file_download_retry_time=_seconds(options, "file_download_retry_time"),
+        send_retry_time=_seconds(options, "send_retry_time"),
         associations=_whole_number(options, "associations", _MOST_ASSOCIATIONS),
         report=_boolean(options, "report"),
     )

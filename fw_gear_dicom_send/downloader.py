@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Generator
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 import backoff
@@ -22,6 +22,7 @@ from .models import DownloadFailure, FileEntry
 CHUNK_SIZE = 1 << 20
 LONGEST_WAIT = 10.0
 HASH = re.compile(r"v0-sha384-([0-9a-f]{96})")
+UNAUTHORIZED = 401
 RETRIED_STATUS = 429
 FIRST_SERVER_ERROR = 500
 
@@ -33,7 +34,11 @@ class _FetchError(Exception):
 
 
 class _TransientError(_FetchError):
-    """A transfer failed in a way that may pass."""
+    """A transfer failed in a way that may pass, `after` so many seconds if the site says so."""
+
+    def __init__(self, reason: str, after: float = 0) -> None:
+        super().__init__(reason)
+        self.after = after
 
 
 class Downloader:
@@ -91,8 +96,12 @@ class Downloader:
                 _save(response, entry, path)
         except requests.HTTPError as error:
             status = error.response.status_code
-            kind = _TransientError if _may_pass(status) else _FetchError
-            raise kind(f"{status} {http.client.responses.get(status, '')}".rstrip()) from error
+            reason = f"{status} {http.client.responses.get(status, '')}".rstrip()
+            if status == UNAUTHORIZED:
+                raise _FetchError(f"{reason}: the API key is not valid, or no longer") from error
+            if not _may_pass(status):
+                raise _FetchError(reason) from error
+            raise _TransientError(reason, _retry_after(error.response)) from error
         except requests.RequestException as error:
             raise _TransientError("connection lost or too slow") from error
 
@@ -127,14 +136,24 @@ def _may_pass(status: int) -> bool:
     return status == RETRIED_STATUS or status >= FIRST_SERVER_ERROR
 
 
-def _waits(retry_time: float) -> Generator[float, object, None]:
-    """Yield waits in seconds: exponential with full jitter, none beyond the time given."""
-    # backoff takes this first value to start the generator, and sends it the first
-    # failure later: the time begins with that.
-    yield 0
+def _retry_after(response: requests.Response) -> float:
+    """Return for how many seconds the site asks to wait (RFC 9110 10.2.3), 0 where it does not."""
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isdecimal() else 0
+
+
+def _waits(retry_time: float) -> Generator[float, Any, None]:
+    """Yield waits in seconds: exponential with full jitter, none beyond the time given.
+
+    A wait is no shorter than what the site asks for.
+    """
+    # backoff takes this first value to start the generator, and sends it each failure
+    # later: the time begins with the first.
+    failure = yield 0
     deadline = time.monotonic() + retry_time
     for attempt in count():
         left = deadline - time.monotonic()
         if left <= 0:
             return
-        yield min(backoff.full_jitter(min(2.0**attempt, LONGEST_WAIT)), left)
+        wait = backoff.full_jitter(min(2.0**attempt, LONGEST_WAIT))
+        failure = yield min(max(wait, failure.after), left)

@@ -3,6 +3,8 @@
     DicomSendError
     ├── ConfigError        an option or input that cannot be used
     ├── SiteError          the Flywheel site cannot be asked what to send
+    ├── ServerError        the DICOM server cannot be sent to
+    ├── WorkFolderError    the work folder cannot be written to
     └── CancelledError     the engine or a user ended the job
 
 What goes wrong with one image or one file does not stop the run: it is a value
@@ -27,6 +29,14 @@ class ConfigError(DicomSendError):
 
 class SiteError(DicomSendError):
     """Flywheel did not tell what there is to send."""
+
+
+class ServerError(DicomSendError):
+    """The DICOM server gave no association to begin with."""
+
+
+class WorkFolderError(DicomSendError):
+    """There is no place for data on its way."""
 
 
 class CancelledError(DicomSendError):

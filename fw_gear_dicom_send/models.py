@@ -52,6 +52,7 @@ class GearConfig:
     input_file: InputFile | None
     api_key: str = field(repr=False)
     file_download_retry_time: float
+    send_retry_time: float
     associations: int
     report: bool
 

@@ -8,15 +8,16 @@ data.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from . import archive, reporter, tagger, transcoder
+from . import archive, preflight, reporter, tagger, transcoder
 from .downloader import Downloader
-from .errors import SiteError
+from .errors import SiteError, WorkFolderError
 from .flywheel import Site, connect
 from .models import (
     BrokenArchive,
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 _SITE_RETRIES = 5
 _FILES_AHEAD = 1
 _IMAGES_AHEAD = 8
+_TIME_TO_FINISH = 4.0
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,9 @@ def run(config: GearConfig, work: Path, output: Path) -> bool:
 
     `work` is for data on its way; the report stays in `output` only if Flywheel does
     not take it. Returns whether there was an image and all were sent. Raises
-    ConfigError or SiteError where nothing could be begun, and CancelledError, after
-    the report, where the run was ended before its end.
+    ConfigError or SiteError where nothing could be begun, and after the report
+    ServerError or WorkFolderError where nothing could be sent, and CancelledError where
+    the run was ended before its end.
     """
     resolve(config.peer)
     site = Site(connect(config.api_key, retries=_SITE_RETRIES))
@@ -90,19 +93,37 @@ def run(config: GearConfig, work: Path, output: Path) -> bool:
     log.info("%d files to send to %s at %s port %d", number, peer.called_ae, peer.host, peer.port)
     tallies = [Tally(entry) for entry in selection.entries]
     try:
-        with TemporaryDirectory(dir=work, ignore_cleanup_errors=True) as folder:
-            _send(config, tallies, Path(folder))
+        with _folder_in(work) as folder:
+            if tallies:
+                preflight.check(config.peer)
+            _send(config, tallies, folder)
     finally:
         reports = [tally.report() for tally in tallies]
         _report(config, site, selection, reports, output)
     return bool(reports) and all(report.status == "Complete" for report in reports)
 
 
+@contextmanager
+def _folder_in(work: Path) -> Iterator[Path]:
+    """Make a folder that is gone at the end."""
+    try:
+        folder = TemporaryDirectory(dir=work, ignore_cleanup_errors=True)
+    except OSError as exc:
+        raise WorkFolderError(f"The work folder cannot be written to: {exc.strerror}") from exc
+    with folder as name:
+        yield Path(name)
+
+
 def _send(config: GearConfig, tallies: Iterable[Tally], folder: Path) -> None:
     """Run the three steps until all images are sent or counted as not sent."""
     downloads = Stage(_download(config, tallies, folder), ahead=_FILES_AHEAD)
     reads = Stage(_read(downloads, config, folder), ahead=_IMAGES_AHEAD)
-    scu = StorageSCU(config.peer, partial(transcoder.convert, work=folder), config.associations)
+    scu = StorageSCU(
+        config.peer,
+        partial(transcoder.convert, work=folder),
+        associations=config.associations,
+        retry_time=config.send_retry_time,
+    )
     senders = (map(partial(_settle, send=scu.send), reads) for _ in range(config.associations))
     settled = Stage(*senders, ahead=config.associations)
     try:
@@ -110,11 +131,15 @@ def _send(config: GearConfig, tallies: Iterable[Tally], folder: Path) -> None:
             _count(one)
         scu.close()
     finally:
+        scu.finish()
+        downloads.stop()
+        reads.stop()
+        left = settled.close(_TIME_TO_FINISH)
         scu.abort()
-        downloads.close()
-        reads.close()
-        for one in settled.close():
+        for one in (*left, *settled.close()):
             _count(one)
+        reads.close()
+        downloads.close()
 
 
 def _download(config: GearConfig, tallies: Iterable[Tally], folder: Path) -> Iterator[_Download]:
@@ -136,18 +161,30 @@ def _read(downloads: Iterable[_Download], config: GearConfig, folder: Path) -> I
         if isinstance(download.outcome, DownloadFailure):
             trouble = download.outcome.reason
         else:
-            for item in archive.read(download.outcome, folder, is_dicom):
-                if isinstance(item, BrokenArchive):
-                    trouble = item.reason
-                    continue
-                images += 1
-                if isinstance(item, Member):
-                    yield _Read(download.tally, tagger.stamp(item.content, config.tag, folder))
-                else:
-                    yield _Read(download.tally, item)
+            try:
+                for item in archive.read(download.outcome, folder, is_dicom):
+                    if isinstance(item, BrokenArchive):
+                        trouble = item.reason
+                        continue
+                    instance = _stamped(item, config, folder)
+                    images += 1
+                    yield _Read(download.tally, instance)
+            except OSError as exc:
+                trouble = f"it could not be unpacked: {exc.strerror or exc}"
             if not config.input_file:
-                download.outcome.unlink()
+                download.outcome.unlink(missing_ok=True)
         yield _Read(download.tally, _End(images, trouble))
+
+
+def _stamped(
+    item: Member | Unreadable, config: GearConfig, folder: Path
+) -> SOPInstance | Unreadable:
+    if isinstance(item, Unreadable):
+        return item
+    try:
+        return tagger.stamp(item.content, config.tag, folder)
+    except OSError as exc:
+        return Unreadable(f"the image could not be stamped: {exc.strerror or exc}")
 
 
 def _settle(read: _Read, send: Callable[[SOPInstance], StoreResult]) -> _Settled:

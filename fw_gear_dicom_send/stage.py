@@ -8,7 +8,8 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_LONGEST_GOODBYE = 2.0
+LONGEST_GOODBYE = 2.0
+"""Seconds to wait for threads that are stopped."""
 
 
 class Stage(Generic[T]):
@@ -48,16 +49,20 @@ class Stage(Generic[T]):
                 self._can_make.notify()
             yield item
 
-    def close(self) -> list[T]:
-        """Stop the threads; return what they made and nobody took.
-
-        Each ends with the item that it is at; one that takes long is not waited for.
-        """
+    def stop(self) -> None:
+        """Let the threads end, each with the item that it is at."""
         with self._can_take:
             self._is_closed = True
             self._can_take.notify_all()
             self._can_make.notify_all()
-        deadline = monotonic() + _LONGEST_GOODBYE
+
+    def close(self, patience: float = LONGEST_GOODBYE) -> list[T]:
+        """Stop the threads; return what they made and nobody took.
+
+        An item that takes longer than `patience`, in seconds, is not waited for.
+        """
+        self.stop()
+        deadline = monotonic() + patience
         for thread in self._threads:
             thread.join(max(0.0, deadline - monotonic()))
         with self._can_take:

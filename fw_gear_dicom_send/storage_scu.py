@@ -1,24 +1,38 @@
 """Sends images to a DICOM server by C-STORE (PS3.4 annex B)."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import count
 from math import inf
 from ssl import SSLContext
 from time import monotonic
 
+import backoff
 from pydicom.uid import UID
 from pynetdicom._globals import STATUS_SUCCESS, STATUS_WARNING
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
 
-from .association_pool import AssociationPool, NoAssociationError
+from .association_pool import RUN_ENDED, AssociationPool, NoAssociationError
 from .models import PeerAE, SOPInstance, StoreResult, Unreadable
 from .negotiation import Context, choose
+from .patience import Patience
 from .upper_layer import AssociationError, StorageAssociation, StoreResponse
 
-PATIENCE = 300.0
-"""Seconds for which association after association may be lost without any success."""
+MOST_TRIES = 6
+"""How often an image is sent that gets lost or is refused for want of resources."""
 
 _DUPLICATE_SOP_INSTANCE = 0x0111
+_RESOURCE_LIMITATION = 0x0213
+_OUT_OF_RESOURCES = range(0xA700, 0xA800)
+_LONGEST_WAIT = 15.0
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of a try to send an image, and whether another may end better."""
+
+    result: StoreResult
+    may_pass: bool = False
 
 
 class StorageSCU:
@@ -28,30 +42,36 @@ class StorageSCU:
         self,
         peer: PeerAE,
         convert: Callable[[SOPInstance, str], SOPInstance | Unreadable],
+        *,
         associations: int = 1,
+        retry_time: float = 300,
         ssl_context: SSLContext | None = None,
     ) -> None:
         """Send to `peer`, over no more than so many `associations` at once.
 
-        `convert` changes an image's transfer syntax. With `ssl_context`, each association
+        `convert` changes an image's transfer syntax. `retry_time` is for how many seconds
+        to go on without any image being accepted. With `ssl_context`, each association
         uses TLS.
         """
         self._convert = convert
-        self._pool = AssociationPool(peer, associations, ssl_context)
-        self._trouble_since: float | None = None
+        self._patience = Patience(retry_time)
+        self._pool = AssociationPool(peer, associations, self._patience, ssl_context)
 
     def send(self, instance: SOPInstance) -> StoreResult:
         """Send one image, and close its dataset; to be called by several threads at once.
 
-        An image that was in flight when the association was lost is sent once more, on
-        a new one.
-        A server that cannot be reached, or that goes on losing associations for
-        `PATIENCE` seconds, is given up: all further images fail at once.
+        An image that is lost with its association, or refused for want of resources, is
+        sent again, on a new association or after a while. Once the retry time is over the
+        server is given up: all further images fail at once.
         """
         try:
             return self._send(instance)
         finally:
             instance.dataset.close()
+
+    def finish(self) -> None:
+        """Let what is being sent come to its end, and send nothing more."""
+        self._pool.give_up(RUN_ENDED)
 
     def close(self) -> None:
         """Release the associations."""
@@ -62,71 +82,88 @@ class StorageSCU:
         self._pool.abort()
 
     def _send(self, instance: SOPInstance) -> StoreResult:
-        reason, lost_at = "", -inf
-        for is_resend in (False, True):
+        lost_at = -inf
+        for number in count(1):
             try:
                 with self._pool.association(_context_of(instance), lost_at) as assoc:
-                    return self._store(assoc, instance, is_resend)
+                    outcome = self._store(assoc, instance, is_resend=number > 1)
+                wait = min(2.0**number, _LONGEST_WAIT)
             except NoAssociationError as exc:
                 return StoreResult(False, str(exc))
             except AssociationError as exc:
-                reason, lost_at = str(exc), monotonic()
-                self._note_loss(reason)
-        return StoreResult(False, reason)
+                outcome, lost_at = (
+                    _Outcome(StoreResult(False, str(exc)), may_pass=True),
+                    monotonic(),
+                )
+                wait = min(2.0**number - 2, _LONGEST_WAIT)
+            if not outcome.may_pass:
+                break
+            if self._patience.is_over():
+                self._pool.give_up(self._patience.explain(outcome.result.remark))
+                break
+            if number == MOST_TRIES:
+                break
+            self._pool.wait(backoff.full_jitter(wait))
+        return outcome.result
 
     def _store(
-        self, assoc: StorageAssociation, instance: SOPInstance, is_resend: bool
-    ) -> StoreResult:
+        self, assoc: StorageAssociation, instance: SOPInstance, *, is_resend: bool
+    ) -> _Outcome:
         """Send an image as it is or, where it must be, converted."""
         wanted = _context_of(instance)
         context = choose(wanted, assoc.accepted)
         if context is None:
-            return StoreResult(False, f"the server does not accept {_describe(wanted)}")
+            return _failure(f"the server does not accept {_describe(wanted)}")
         if context == wanted:
             return self._request(assoc, instance, context, is_resend)
-        converted = self._convert(instance, context.transfer_syntax)
-        if isinstance(converted, Unreadable):
-            return StoreResult(False, converted.reason)
         try:
-            result = self._request(assoc, converted, context, is_resend)
+            converted = self._convert(instance, context.transfer_syntax)
+        except OSError as exc:
+            return _failure(f"the image could not be converted: {exc.strerror or exc}")
+        if isinstance(converted, Unreadable):
+            return _failure(converted.reason)
+        try:
+            outcome = self._request(assoc, converted, context, is_resend)
         finally:
             converted.dataset.close()
         change = f"the server takes {_describe(wanted)} only as {_name(context.transfer_syntax)}"
-        return replace(result, remark="; ".join(filter(None, (change, result.remark))))
+        remark = "; ".join(filter(None, (change, outcome.result.remark)))
+        return replace(outcome, result=replace(outcome.result, remark=remark))
 
     def _request(
         self, assoc: StorageAssociation, instance: SOPInstance, context: Context, is_resend: bool
-    ) -> StoreResult:
+    ) -> _Outcome:
         try:
             response = assoc.send_c_store(instance, context)
         except OSError as exc:
-            return StoreResult(False, f"the image could not be read: {exc.strerror or exc}")
-        self._trouble_since = None
-        return _judge(response, instance.identifying, is_resend)
-
-    def _note_loss(self, reason: str) -> None:
-        """Give the server up if associations have been lost for too long."""
-        since = self._trouble_since or monotonic()
-        self._trouble_since = since
-        if monotonic() - since > PATIENCE:
-            self._pool.give_up(f"the server was given up: {reason}")
+            return _failure(f"the image could not be read: {exc.strerror or exc}")
+        outcome = _judge(response, instance.identifying, is_resend)
+        if not outcome.may_pass:
+            self._patience.renew()
+        return outcome
 
 
-def _judge(response: StoreResponse, identifying: frozenset[str], is_resend: bool) -> StoreResult:
+def _failure(reason: str) -> _Outcome:
+    return _Outcome(StoreResult(False, reason))
+
+
+def _judge(response: StoreResponse, identifying: frozenset[str], is_resend: bool) -> _Outcome:
     """Tell by the status whether the image was stored (PS3.4 B.2.3, PS3.7 annex C)."""
-    category = code_to_category(response.status)
-    is_there = is_resend and response.status == _DUPLICATE_SOP_INSTANCE
+    status = response.status
+    category = code_to_category(status)
+    is_there = is_resend and status == _DUPLICATE_SOP_INSTANCE
     if category == STATUS_SUCCESS or is_there:
-        return StoreResult(True)
-    _, meaning = STORAGE_SERVICE_CLASS_STATUS.get(response.status, ("", "of unknown meaning"))
-    remark = f"status 0x{response.status:04X} {meaning}"
+        return _Outcome(StoreResult(True))
+    _, meaning = STORAGE_SERVICE_CLASS_STATUS.get(status, ("", "of unknown meaning"))
+    remark = f"status 0x{status:04X} {meaning}"
     if response.offending_elements:
         remark += f", offending elements {' '.join(response.offending_elements)}"
     if response.error_comment:
         quotes = any(word in response.error_comment.lower() for word in identifying)
         comment = "withheld as it may name the patient" if quotes else response.error_comment
         remark += f", error comment {comment}"
-    return StoreResult(category == STATUS_WARNING, remark)
+    may_pass = status in _OUT_OF_RESOURCES or status == _RESOURCE_LIMITATION
+    return _Outcome(StoreResult(category == STATUS_WARNING, remark), may_pass)
 
 
 def _context_of(instance: SOPInstance) -> Context:

@@ -11,17 +11,20 @@ import socket
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
-from ssl import SSLContext
+from ssl import SSLCertVerificationError, SSLContext
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from pydicom import config as pydicom_config
 from pydicom.tag import Tag
+from pydicom.uid import UID
 from pynetdicom import _config
 from pynetdicom._globals import MODE_REQUESTOR
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dimse_messages import C_ECHO_RQ
+from pynetdicom.dimse_primitives import C_ECHO, C_STORE
+from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE, A_P_ABORT, A_RELEASE
 from pynetdicom.presentation import PresentationContext, build_context
 
@@ -35,6 +38,8 @@ ASSOCIATE_TIMEOUT = 30.0
 """Seconds to wait for the answer to an association request."""
 RESPONSE_TIMEOUT = 120.0
 """Seconds to wait for the answer to a C-STORE request, once it is sent."""
+ECHO_TIMEOUT = 15.0
+"""Seconds to wait for the answer to a C-ECHO request."""
 RELEASE_TIMEOUT = 10.0
 """Seconds to wait for the answer to a release request."""
 ABORT_TIMEOUT = 2.0
@@ -53,6 +58,8 @@ _REJECTED = {
     (3, 1): "it is temporarily congested",
     (3, 2): "its limit of associations is reached",
 }
+
+_Message = TypeVar("_Message", C_ECHO, C_STORE)
 
 # Both libraries quote values that break the rules, such as a UID, in what they log.
 _config.LOG_HANDLER_LEVEL = "none"
@@ -73,7 +80,19 @@ class AssociationError(Exception):
     """No association can be had, or it was lost; the message says why in one line."""
 
 
-class TransientRejectionError(AssociationError):
+class TemporaryError(AssociationError):
+    """There is no association to be had now, but there may be one later."""
+
+
+class NoConnectionError(TemporaryError):
+    """The peer cannot be connected to."""
+
+
+class NoAnswerError(TemporaryError):
+    """The peer does not answer an association request as it should."""
+
+
+class TransientRejectionError(TemporaryError):
     """The peer has no association to give now, but may have one later (PS3.8 9.3.4)."""
 
 
@@ -123,10 +142,10 @@ class StorageAssociation:
     def open(self) -> None:
         """Connect and negotiate.
 
-        `accepted` holds the contexts that the peer accepts, which may be none. Raises
-        AssociationError if there is no connection or the association is refused,
-        and TransientRejectionError if it is refused for the time being. `opened_at` is
-        when it was begun, on the clock of `time.monotonic`.
+        `accepted` holds the contexts that the peer accepts, which may be none; `opened_at`
+        is when it was begun, on the clock of `time.monotonic`. Raises AssociationError if
+        the association is refused for good, and TemporaryError if it is refused for the
+        time being (PS3.8 9.3.4) or if there is no connection.
         """
         self.opened_at = monotonic()
         try:
@@ -151,19 +170,29 @@ class StorageAssociation:
         AssociationError if the association is lost, which is aborted then, and
         OSError if the dataset cannot be read, with the same consequence.
         """
-        self._message_id = self._message_id % 0xFFFF + 1
+        message_id = self._next_message_id()
         context_id = self._ids[context]
-        pdus = c_store_request(self._message_id, context_id, instance, self._largest_pdu())
-        try:
-            for written in _together(pdus):
-                self._dul.data.put(DataPDUs(written))
-            return self._response()
-        except ConnectionLostError as exc:
-            self.abort()
-            raise AssociationError("the connection was lost in the middle of an image") from exc
-        except BaseException:
-            self.abort()
-            raise
+        pdus = c_store_request(message_id, context_id, instance, self._largest_pdu())
+        response = self._ask(_together(pdus), C_STORE, RESPONSE_TIMEOUT)
+        return StoreResponse(
+            response.Status or 0,
+            _tags(response.OffendingElement),
+            " ".join(str(response.ErrorComment or "").split()),
+        )
+
+    def send_c_echo(self, context: Context) -> int:
+        """Verify the association in an accepted context, and return the status (PS3.7 9.1.5).
+
+        Raises AssociationError if the association is lost, which is aborted then.
+        """
+        request = C_ECHO()
+        request.MessageID = self._next_message_id()
+        request.AffectedSOPClassUID = UID(context.abstract_syntax)
+        message = C_ECHO_RQ()
+        message.primitive_to_message(request)
+        primitives = message.encode_msg(self._ids[context], self._largest_pdu())
+        pdus = (P_DATA_TF(primitive).encode() for primitive in primitives)
+        return self._ask(pdus, C_ECHO, ECHO_TIMEOUT).Status or 0
 
     def release(self) -> None:
         """End the association in good order, or abort it if the peer does not answer."""
@@ -209,9 +238,26 @@ class StorageAssociation:
         limit = self._assoc.acceptor.maximum_length or _LARGEST_PDU
         return min(max(limit, _SMALLEST_PDU), _LARGEST_PDU) & ~1
 
-    def _response(self) -> StoreResponse:
+    def _next_message_id(self) -> int:
+        self._message_id = self._message_id % 0xFFFF + 1
+        return self._message_id
+
+    def _ask(self, request: Iterable[bytes], kind: type[_Message], timeout: float) -> _Message:
+        """Write a request, and return the response; abort the association if that fails."""
+        try:
+            for written in request:
+                self._dul.data.put(DataPDUs(written))
+            return self._response(kind, timeout)
+        except ConnectionLostError as exc:
+            self.abort()
+            raise AssociationError("the connection was lost in the middle of a request") from exc
+        except BaseException:
+            self.abort()
+            raise
+
+    def _response(self, kind: type[_Message], timeout: float) -> _Message:
         """Wait for the response to the latest request."""
-        deadline = monotonic() + RESPONSE_TIMEOUT
+        deadline = monotonic() + timeout
         while monotonic() < deadline:
             try:
                 _, response = self._assoc.dimse.msg_queue.get(timeout=_TICK)
@@ -220,26 +266,25 @@ class StorageAssociation:
                     continue
                 response = None
             if response is None:
-                raise AssociationError("the connection was lost before the image was acknowledged")
+                raise AssociationError("the connection was lost before the answer to a request")
             if (
-                not isinstance(response, C_STORE)
+                not isinstance(response, kind)
                 or response.MessageIDBeingRespondedTo != self._message_id
                 or response.Status is None
             ):
                 raise AssociationError("the server answered something else than it was asked")
-            return StoreResponse(
-                response.Status,
-                _tags(response.OffendingElement),
-                " ".join(str(response.ErrorComment or "").split()),
-            )
-        raise AssociationError(f"the server gave no answer in {RESPONSE_TIMEOUT:.0f} s")
+            return response
+        raise AssociationError(f"the server gave no answer in {timeout:.0f} s")
 
     def _refusal(self) -> AssociationError:
         """Return an error that says in one line why there is no association (PS3.8 9.3.4)."""
         peer = self._peer
         where = f"{peer.host} port {peer.port}"
+        if isinstance(self._socket.error, SSLCertVerificationError):
+            return AssociationError(f"{where} is not trusted: {self._socket.error.verify_message}")
         if self._socket.error:
-            return AssociationError(f"cannot connect to {where}: {self._socket.error}")
+            reason = self._socket.error.strerror or self._socket.error
+            return NoConnectionError(f"cannot connect to {where}: {reason}")
         answer = self._assoc.acceptor.primitive
         if self._assoc.is_rejected and isinstance(answer, A_ASSOCIATE):
             key = (answer.result_source or 0, answer.diagnostic or 0)
@@ -247,7 +292,7 @@ class StorageAssociation:
             reason = reason.format(calling=peer.calling_ae, called=peer.called_ae)
             kind = TransientRejectionError if answer.result == _TRANSIENT else AssociationError
             return kind(f"{where} rejected the association: {reason}")
-        return AssociationError(
+        return NoAnswerError(
             f"{where} did not answer the association request as a DICOM server does"
         )
 

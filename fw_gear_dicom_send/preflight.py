@@ -1,0 +1,64 @@
+"""Finds out in seconds whether a server can be sent to, before anything is downloaded."""
+
+import logging
+from ssl import SSLContext
+
+import backoff
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+from .errors import ServerError
+from .models import PeerAE
+from .negotiation import Context
+from .upper_layer import (
+    AssociationError,
+    NoAnswerError,
+    NoConnectionError,
+    StorageAssociation,
+    TransientRejectionError,
+)
+
+log = logging.getLogger(__name__)
+
+REJECTION_PATIENCE = 10.0
+"""Seconds for which a transient rejection is answered by asking again."""
+
+_VERIFICATION = tuple(
+    Context(str(Verification), str(syntax))
+    for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+)
+_ADVICE = {
+    NoConnectionError: "check destination and port, that the server runs, and that no firewall is "
+    "in between",
+    NoAnswerError: "check that destination and port are those of a DICOM server, and whether it "
+    "takes TLS only",
+    TransientRejectionError: "try again later, or have its limit of associations raised",
+    AssociationError: "check called_ae and calling_ae, and that the server knows both",
+}
+
+
+def check(peer: PeerAE, ssl_context: SSLContext | None = None) -> None:
+    """Open an association, verify it by C-ECHO where the peer takes that, and release it.
+
+    Raises ServerError, whose message says what to check (PS3.4 annex A, PS3.8 9.3.4).
+    """
+    try:
+        assoc = _open(peer, ssl_context)
+        try:
+            context = next((one for one in _VERIFICATION if one in assoc.accepted), None)
+            if context and (status := assoc.send_c_echo(context)):
+                log.warning("The server answers a C-ECHO with status 0x%04X", status)
+            assoc.release()
+        finally:
+            assoc.abort()
+    except AssociationError as exc:
+        raise ServerError(f"{exc}: {_ADVICE.get(type(exc), _ADVICE[NoAnswerError])}") from exc
+
+
+@backoff.on_exception(
+    backoff.expo, TransientRejectionError, max_time=lambda: REJECTION_PATIENCE, logger=None
+)
+def _open(peer: PeerAE, ssl_context: SSLContext | None) -> StorageAssociation:
+    assoc = StorageAssociation(peer, _VERIFICATION, ssl_context)
+    assoc.open()
+    return assoc
