@@ -6,9 +6,11 @@ whole image before the first fragment is written; its upper layer looks for work
 thousand times a second.
 """
 
+import fcntl
 import queue
 import select
 import socket
+import termios
 from contextlib import suppress
 from dataclasses import dataclass
 from ssl import SSLContext, SSLSocket, SSLWantReadError, SSLWantWriteError
@@ -30,6 +32,7 @@ _LARGEST_READ = 1 << 16
 _LONGEST_PDU = 1 << 20
 _PDU_TYPES = range(0x01, 0x08)
 _HEADER = Struct(">BxL")
+_INT = Struct("i")
 _TICK = 0.5
 
 
@@ -139,11 +142,27 @@ class LowLatencySocket(AssociationSocket):
     def send(self, bytestream: bytes) -> None:
         """Write all; tell the upper layer if that fails, or if the peer reads nothing for long."""
         left = memoryview(bytestream)
+        on_its_way = self.unacknowledged
         try:
             while self.socket and left:
-                left = left[self.socket.send(left) :]
+                try:
+                    left = left[self.socket.send(left) :]
+                except TimeoutError:
+                    # The kernel asks for more only when much of its buffer is free again.
+                    if self.unacknowledged >= on_its_way:
+                        raise
+                on_its_way = self.unacknowledged
         except OSError:
             self.event_queue.put("Evt17")
+
+    @property
+    def unacknowledged(self) -> int:
+        """Bytes that were written and have not reached the peer, 0 where that is not known."""
+        try:
+            size = fcntl.ioctl(cast(socket.socket, self.socket), termios.TIOCOUTQ, _INT.pack(0))
+        except (AttributeError, OSError, TypeError, ValueError):
+            return 0
+        return int(_INT.unpack(size)[0])
 
     def _acknowledge_at_once(self) -> None:
         """Keep a peer with Nagle's algorithm from waiting 40 ms for our delayed ACK.

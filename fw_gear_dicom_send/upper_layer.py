@@ -256,9 +256,14 @@ class StorageAssociation:
             raise
 
     def _response(self, kind: type[_Message], timeout: float) -> _Message:
-        """Wait for the response to the latest request."""
-        deadline = monotonic() + timeout
+        """Wait for the response to the latest request.
+
+        The time begins when the request has reached the peer, which may take long.
+        """
+        on_its_way, deadline = (0, 0), monotonic() + timeout
         while monotonic() < deadline:
+            if on_its_way != (left := (self._dul.data.qsize(), self._socket.unacknowledged)):
+                on_its_way, deadline = left, monotonic() + timeout
             try:
                 _, response = self._assoc.dimse.msg_queue.get(timeout=_TICK)
             except queue.Empty:
