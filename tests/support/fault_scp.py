@@ -13,6 +13,7 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -51,14 +52,26 @@ class Image:
     fragments: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A status that an image was answered with."""
+
+    sop_instance_uid: str
+    status: int
+
+
 @dataclass
 class Peer:
-    """One connection: what the peer sends, and what it is sent."""
+    """One connection: what the peer sends, and what it is sent.
+
+    `pause` is for how many seconds to wait before each time that something is read.
+    """
 
     number: int
     socket: socket.socket
     server: "FaultSCP"
     context_id: int = 1
+    pause: float = 0.0
     requested: dict[int, bytes] = field(default_factory=dict)
 
     def read_any(self) -> PDU:
@@ -112,9 +125,15 @@ class Peer:
         self.send_pdu(A_ASSOCIATE_RJ, bytes([0, result, source, reason]))
 
     def read_command(self) -> Image:
-        """Read the command of a C-STORE request, without the dataset that follows."""
+        """Read the command of a C-STORE request, without the dataset that follows.
+
+        A C-ECHO before it is answered.
+        """
         command, lengths = self._read_message(is_command=1)
         values = dict(_command_elements(command))
+        if values[0x0100] == struct.pack("<H", C_ECHO_RQ):
+            self.socket.sendall(self.echo_response(values[0x0110]))
+            return self.read_command()
         return Image(
             self.number,
             int.from_bytes(values[0x0110], "little"),
@@ -134,7 +153,9 @@ class Peer:
         return image
 
     def answer(self, image: Image, status: int = 0, *, message_id: int | None = None) -> None:
-        """Answer a C-STORE request."""
+        """Answer a C-STORE request; note it in `server.answers` if it is a true answer."""
+        if message_id is None:
+            self.server.answers.append(Answer(image.sop_instance_uid, status))
         self.socket.sendall(self.response(image, status, message_id=message_id))
 
     def response(
@@ -169,6 +190,16 @@ class Peer:
             + _element(0x0100, struct.pack("<H", C_ECHO_RQ))
             + _element(0x0110, struct.pack("<H", 1))
             + _element(0x0800, struct.pack("<H", NO_DATASET))
+        )
+
+    def echo_response(self, message_id: bytes) -> bytes:
+        """Return the PDU that answers a C-ECHO request with Success."""
+        return self.message(
+            _element(0x0002, b"1.2.840.10008.1.1")
+            + _element(0x0100, struct.pack("<H", C_ECHO_RSP))
+            + _element(0x0120, message_id)
+            + _element(0x0800, struct.pack("<H", NO_DATASET))
+            + _element(0x0900, bytes(2))
         )
 
     def request_release(self) -> None:
@@ -208,6 +239,7 @@ class Peer:
     def _read(self, size: int) -> bytes:
         data = b""
         while len(data) < size:
+            time.sleep(self.pause)
             if not (received := self.socket.recv(min(size - len(data), 1 << 16))):
                 self.server.ends.append("closed")
                 raise PeerLeftError
@@ -231,6 +263,7 @@ class FaultSCP:
     def __init__(self, *scripts: Script, host: str = "127.0.0.1") -> None:
         self.host = host
         self.images: list[Image] = []
+        self.answers: list[Answer] = []
         self.ends: list[str] = []
         self.connections = 0
         self.closing = threading.Event()
@@ -240,10 +273,8 @@ class FaultSCP:
 
     def __enter__(self) -> Self:
         """Listen."""
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        self._listener = socket.create_server((self.host, 0), family=family)
-        self.port = self._listener.getsockname()[1]
-        self._start(self._listen)
+        self.port = 0
+        self.listen()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -256,14 +287,22 @@ class FaultSCP:
             thread.join(PATIENCE)
         self._listener.close()
 
+    def listen(self) -> None:
+        """Listen, or listen again on the same port."""
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self._listener = socket.create_server((self.host, self.port), family=family)
+        self.port = self._listener.getsockname()[1]
+        self._start(partial(self._listen, self._listener))
+
     def stop_listening(self) -> None:
         """Refuse further connections; those that there are go on."""
         self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
 
-    def _listen(self) -> None:
+    def _listen(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while True:
-                connection, _ = self._listener.accept()
+                connection, _ = listener.accept()
                 self.connections += 1
                 self._sockets.append(connection)
                 script = self._scripts[min(self.connections, len(self._scripts)) - 1]
