@@ -1,6 +1,7 @@
 # make demo          run the gear as Flywheel would, against servers on this machine
 # make demo PACS=orthanc   the same, with Orthanc as the DICOM server
 # make test          linters, types and tests
+# make soak          send 50,000 images to a server that breaks again and again
 # make bench         measure the gear beside DCMTK's dcmsend, for docs/; BENCH="--scale 0.1" for a trial
 # make bench-peer    the same, and beside the published gear, which gets an environment of its own
 # make bench-claims  measure what the documentation claims of single steps
@@ -14,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEER := .venv-peer
 
-.PHONY: demo test bench bench-peer bench-claims lock clean
+.PHONY: demo test soak bench bench-peer bench-claims lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/python -m demo --pacs $(PACS)
@@ -28,6 +29,9 @@ test: $(VENV)/.dev
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m soak
 
 bench: $(VENV)/.bench
 	sh scripts/servers.sh

@@ -8,6 +8,11 @@ from tests.support.flywheel_site import FlywheelSite
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say how long the fuzz tests go on."""
+    parser.addoption("--fuzz-seconds", type=float, help="for each test of tests/test_fuzz.py")
+
+
 @pytest.fixture
 def site() -> Iterator[FlywheelSite]:
     """A stand-in Flywheel site that holds nothing yet."""

@@ -15,6 +15,7 @@ from fw_gear_dicom_send import association_pool, storage_scu, upper_layer
 from fw_gear_dicom_send.association_pool import AssociationPool
 from fw_gear_dicom_send.models import PeerAE, SOPInstance, StoreResult, Unreadable
 from fw_gear_dicom_send.negotiation import Context
+from fw_gear_dicom_send.patience import Patience
 from fw_gear_dicom_send.storage_scu import StorageSCU
 from fw_gear_dicom_send.transport import UpperLayer
 from fw_gear_dicom_send.upper_layer import StorageAssociation
@@ -56,8 +57,20 @@ def peer_of(server: Server) -> PeerAE:
     return PeerAE("127.0.0.1", server.port, "CALLED", "CALLING")
 
 
-def scu_of(server: Server, associations: int = 4) -> StorageSCU:
-    return StorageSCU(peer_of(server), lambda *_: Unreadable("not converted"), associations)
+def scu_of(server: Server, associations: int = 4, *, retry_time: float = PATIENCE) -> StorageSCU:
+    return StorageSCU(
+        peer_of(server),
+        lambda *_: Unreadable("not converted"),
+        associations=associations,
+        retry_time=retry_time,
+    )
+
+
+@pytest.fixture
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let back-off go on as it does, in steps that a test can wait for."""
+    monkeypatch.setattr(association_pool, "_LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(storage_scu, "_LONGEST_WAIT", 0.05)
 
 
 def ct(*numbers: int) -> list[SOPInstance]:
@@ -232,7 +245,7 @@ def test_a_server_that_refuses_further_connections(caplog: pytest.LogCaptureFixt
         assert server.connections == 1
     assert told == (
         "Going on with 1 of 4 associations: "
-        f"cannot connect to 127.0.0.1 port {server.port}: [Errno 111] Connection refused"
+        f"cannot connect to 127.0.0.1 port {server.port}: Connection refused"
     )
     assert len(caplog.records) == 1
 
@@ -321,7 +334,7 @@ def test_who_comes_first_is_served_first() -> None:
             served.append(number)
 
     with FaultSCP() as server:
-        pool = AssociationPool(peer_of(server), 1)
+        pool = AssociationPool(peer_of(server), 1, Patience(PATIENCE))
         with pool.association(CONTEXT):
             for number, wanted in enumerate([CONTEXT, other, CONTEXT, other, CONTEXT]):
                 threading.Thread(target=use, args=(number, wanted), daemon=True).start()
@@ -339,8 +352,9 @@ def test_a_server_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
     """All threads fail for the same reason, and no connection is made after that."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    scu = StorageSCU(PeerAE("127.0.0.1", port, "A", "B"), lambda *_: Unreadable(""), 4)
-    reason = f"cannot connect to 127.0.0.1 port {port}: [Errno 111] Connection refused"
+    peer = PeerAE("127.0.0.1", port, "A", "B")
+    scu = StorageSCU(peer, lambda *_: Unreadable(""), associations=4, retry_time=0)
+    reason = f"cannot connect to 127.0.0.1 port {port}: Connection refused"
     assert send_all(scu, ct(*range(12)), seconds=SOON) == [StoreResult(False, reason)] * 12
     with socket.create_server(("127.0.0.1", port)) as listener:
         assert send_all(scu, ct(1, 2, 3, 4)) == [StoreResult(False, reason)] * 4
@@ -355,6 +369,7 @@ def test_a_permanent_rejection_ends_all_threads() -> None:
     with FaultSCP(lambda peer: peer.reject(1, 1, 7)) as server:
         scu = scu_of(server)
         results = send_all(scu, ct(*range(12)), seconds=SOON)
+        assert wait_for(lambda: not scu._pool._openings)
         connections = server.connections
         assert connections <= 4
         assert send_all(scu, ct(1, 2, 3, 4)) == results[:4]
@@ -366,6 +381,7 @@ def test_a_permanent_rejection_ends_all_threads() -> None:
     assert set(results) == {StoreResult(False, reason)}
 
 
+@pytest.mark.usefixtures("_short_waits")
 def test_rejections_for_the_time_being_are_waited_out() -> None:
     """A server that has no association to give at first gets all images later."""
 
@@ -380,12 +396,15 @@ def test_rejections_for_the_time_being_are_waited_out() -> None:
         assert len(server.images) == 20
 
 
-def test_rejections_that_go_on_give_the_server_up(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("_short_waits")
+def test_rejections_that_go_on_give_the_server_up() -> None:
     """When patience is over all images fail for that reason."""
-    monkeypatch.setattr(association_pool, "REJECTION_PATIENCE", 0.2)
     with FaultSCP(lambda peer: peer.reject(2, 3, 1)) as server:
-        results = send_all(scu_of(server), ct(*range(12)), seconds=SOON)
-    reason = f"127.0.0.1 port {server.port} rejected the association: it is temporarily congested"
+        results = send_all(scu_of(server, retry_time=1), ct(*range(12)), seconds=SOON)
+    reason = (
+        f"the server was given up after 1 s of trouble: 127.0.0.1 port {server.port} "
+        "rejected the association: it is temporarily congested"
+    )
     assert set(results) == {StoreResult(False, reason)}
 
 
@@ -402,6 +421,122 @@ def test_what_is_not_expected_reaches_those_who_wait(monkeypatch: pytest.MonkeyP
         sending = start(scu_of(server), ct(*range(8)))
         assert not wait(sending, SOON).not_done
     assert [future.exception() for future in sending] == [error] * 8
+
+
+class Leaving:
+    """Leaves so many associations at once, in the second image of each, and listens no more."""
+
+    def __init__(self, associations: int, then: Callable[[Peer], None] = serve) -> None:
+        """Go on by the script `then`."""
+        self.gone = threading.Event()
+        self._most = associations
+        self._together = threading.Barrier(associations, timeout=PATIENCE)
+        self._then = then
+
+    def __call__(self, peer: Peer) -> None:
+        """Serve one image, and go with the others."""
+        if peer.number > self._most:
+            self._then(peer)
+        peer.accept()
+        peer.answer(peer.read_image())
+        peer.read_image()
+        if self._together.wait() == 0:
+            peer.server.stop_listening()
+            self.gone.set()
+        self.gone.wait(PATIENCE)
+
+
+@pytest.mark.usefixtures("_short_waits")
+def test_a_server_that_went_away_is_asked_for_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many images wait they share one opening, and fail together with one reason."""
+    asked: list[StorageAssociation] = []
+    open_one = StorageAssociation.open
+
+    all_fail = threading.Barrier(8, timeout=SOON)
+
+    def note(assoc: StorageAssociation) -> None:
+        asked.append(assoc)
+        if 8 < len(asked) <= 16:
+            all_fail.wait()
+        open_one(assoc)
+
+    monkeypatch.setattr(StorageAssociation, "open", note)
+    script = Leaving(8)
+    with FaultSCP(script) as server:
+        scu = scu_of(server, 8, retry_time=1)
+        sending = start(scu, ct(*range(40)), threads=8)
+        assert script.gone.wait(SOON)
+        begun = time.monotonic()
+        results = results_of(sending, SOON)
+        assert 0.9 < time.monotonic() - begun < 4
+    reason = (
+        "the server was given up after 1 s of trouble: "
+        f"cannot connect to 127.0.0.1 port {server.port}: Connection refused"
+    )
+    assert Counter(results) == {SENT: 8, StoreResult(False, reason): 32}
+    assert 8 < len(asked) < 8 + 8 + 100
+
+
+@pytest.mark.usefixtures("_short_waits")
+def test_a_server_that_comes_back_gets_as_many_associations_as_before(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """All images are sent, over as many at once as are wished, and no limit is told."""
+    script = Leaving(4, then=Together(4))
+    with FaultSCP(script) as server:
+        scu = scu_of(server)
+        sending = start(scu, ct(*range(40)))
+        assert script.gone.wait(SOON)
+        assert wait_for(lambda: scu._pool._is_down)
+        server.listen()
+        assert results_of(sending) == [SENT] * 40
+        scu.close()
+        assert server.connections == 8
+    assert caplog.records == []
+
+
+@pytest.mark.usefixtures("_short_waits")
+def test_a_lowered_number_is_forgotten_when_the_server_was_away(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A server that took one association takes all that are wished when it is back."""
+    is_told, is_back, together = threading.Event(), threading.Event(), Together(4)
+
+    def script(peer: Peer) -> None:
+        if is_back.is_set():
+            together(peer)
+        if peer.number > 1:
+            peer.reject(2, 3, 2)
+            return
+        peer.accept()
+        image = peer.read_image()
+        is_told.wait(PATIENCE)
+        peer.answer(image)
+        peer.read_image()
+        peer.server.stop_listening()
+
+    with FaultSCP(script) as server:
+        scu = scu_of(server)
+        sending = start(scu, ct(*range(37)))
+        told = limit_told(caplog)
+        is_told.set()
+        assert wait_for(lambda: scu._pool._is_down)
+        is_back.set()
+        server.listen()
+        assert results_of(sending) == [SENT] * 37
+        scu.close()
+    assert told.startswith("Going on with 1 of 4 associations: ")
+    assert len(caplog.records) == 1
+
+
+def test_who_waits_for_a_better_time_is_woken_when_the_run_ends() -> None:
+    """The wait between two tries of an image does not outlast the run."""
+    with FaultSCP() as server:
+        pool = AssociationPool(peer_of(server), 1, Patience(PATIENCE))
+        threading.Timer(0.1, pool.give_up, ["enough"]).start()
+        begun = time.monotonic()
+        pool.wait(PATIENCE)
+        assert 0.1 <= time.monotonic() - begun < SOON
 
 
 # Associations that are lost
@@ -472,28 +607,6 @@ def test_an_image_is_not_lost_again_with_what_dies_together() -> None:
         assert send_all(scu, ct(1, 2), threads=2) == [SENT] * 2
         assert scu.send(ct(3)[0]) == SENT
         scu.close()
-
-
-def test_a_success_while_a_loss_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What another thread notes between two looks at the clock does no harm."""
-    looks = []
-    real = time.monotonic
-
-    def monotonic() -> float:
-        looks.append(1)
-        scu._trouble_since = None  # as another thread does after a success
-        return real()
-
-    def lose(peer: Peer) -> None:
-        peer.accept()
-        peer.read_image()
-
-    monkeypatch.setattr(storage_scu, "monotonic", monotonic)
-    with FaultSCP(lose, serve) as server:
-        scu = scu_of(server)
-        assert scu.send(ct(1)[0]) == SENT
-        scu.close()
-    assert looks
 
 
 @pytest.mark.parametrize("leave", [Peer.close, Peer.abort, Peer.reset, Peer.request_release])
@@ -588,7 +701,7 @@ def test_an_association_that_comes_too_late_is_aborted(
 
     monkeypatch.setattr(StorageAssociation, "open", late)
     with FaultSCP() as server:
-        pool = AssociationPool(peer_of(server), 4)
+        pool = AssociationPool(peer_of(server), 4, Patience(PATIENCE))
         user = threading.Thread(target=lambda: failed.append(raised(use)), daemon=True)
         failed: list[BaseException | None] = []
         user.start()
@@ -638,7 +751,7 @@ def test_close_releases_all_at_the_same_time() -> None:
 def test_an_association_is_lent_to_one_at_a_time() -> None:
     """It comes back when its block ends; if that raises, another one is lent."""
     with FaultSCP() as server:
-        pool = AssociationPool(peer_of(server), 2)
+        pool = AssociationPool(peer_of(server), 2, Patience(PATIENCE))
         with pool.association(CONTEXT) as first, pool.association(CONTEXT) as second:
             assert first is not second
         with pool.association(CONTEXT) as again:
@@ -684,24 +797,25 @@ def test_no_thread_left(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_association_that_comes_back_after_the_end_is_ended() -> None:
     """What is lent when the pool is closed does not stay open."""
     with FaultSCP() as server:
-        pool = AssociationPool(peer_of(server), 2)
+        pool = AssociationPool(peer_of(server), 2, Patience(PATIENCE))
         with pool.association(CONTEXT):
             pool.close()
         assert wait_for(lambda: not upper_layers())
 
 
-def test_a_conversion_that_raises_leaves_no_association() -> None:
-    """The association of an image that could not be converted, for want of disk, is aborted."""
+def test_a_conversion_that_raises_fails_its_image_alone() -> None:
+    """An image that could not be converted, for want of disk, costs neither others nor a reset."""
 
     def broken(*_: object) -> SOPInstance:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with PythonSCP({CT: ["1.2.840.10008.1.2"]}) as server:
-        scu = StorageSCU(peer_of(server), broken, 2)
-        with pytest.raises(OSError, match="No space left"):
-            scu.send(made_instance())
-        assert wait_for(lambda: not upper_layers())
-        scu.abort()
+        scu = StorageSCU(peer_of(server), broken, associations=2)
+        results = [scu.send(made_instance(n)) for n in range(3)]
+        scu.close()
+        assert len(server.associations) == 1
+    reason = "the image could not be converted: No space left on device"
+    assert results == [StoreResult(False, reason)] * 3
 
 
 @pytest.mark.parametrize("count", [6, 7, 20, 40])

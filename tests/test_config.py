@@ -37,6 +37,7 @@ def test_defaults_are_the_manifests() -> None:
     assert config.tag == PrivateTag(0x0021, "Flywheel", "DICOM send")
     assert config.destination == Container("session", "5c0ffee")
     assert config.file_download_retry_time == 60
+    assert config.send_retry_time == 300
     assert config.associations == 4
     assert config.report is True
     assert config.input_file is None
@@ -52,6 +53,7 @@ def test_given_options_win() -> None:
             identifier="ACME",
             tag_value="sent",
             file_download_retry_time=0,
+            send_retry_time=3600,
             associations=16,
             report=False,
         ),
@@ -60,6 +62,7 @@ def test_given_options_win() -> None:
     assert config.peer == PeerAE("pacs.example.org", 11112, "PACS", "SENDER")
     assert config.tag == PrivateTag(0x0029, "ACME", "sent")
     assert config.file_download_retry_time == 0
+    assert config.send_retry_time == 3600
     assert config.associations == 16
     assert config.report is False
 
@@ -172,7 +175,8 @@ def test_required_options_are_required() -> None:
 @pytest.mark.parametrize("seconds", [-1, 86401, "60", None, True, float("nan")])
 def test_retry_times_that_are_none_are_refused(seconds: object) -> None:
     """A retry time is a number of seconds, at most a day."""
-    assert refusal(file_download_retry_time=seconds).startswith("file_download_retry_time: ")
+    for option in ("file_download_retry_time", "send_retry_time"):
+        assert refusal(**{option: seconds}).startswith(f"{option}: ")
 
 
 @pytest.mark.parametrize("option", ["report", "debug"])

@@ -6,6 +6,9 @@ import signal
 import threading
 import time
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import FrameType, SimpleNamespace
 
@@ -234,6 +237,74 @@ def test_back_off_grows(
     monkeypatch.setattr(backoff, "full_jitter", lambda value: value)
     download(site, folder, add_file(site, *[Status(503)] * MANY), retry_time=40)
     assert waits == [1, 2, 4, 8, 10, 10, 5]
+
+
+@contextmanager
+def busy_site(*, retry_after: str, times: int) -> Iterator[list[str]]:
+    """A site that answers 429 so many times, with this Retry-After, and then a file."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            is_busy = len(asked) <= times + 1
+            self.send_response(429 if is_busy else 200)
+            if is_busy:
+                self.send_header("Retry-After", retry_after)
+            self.send_header("Content-Length", "0" if is_busy else "4")
+            self.end_headers()
+            self.wfile.write(b"" if is_busy else b"file")
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        asked.append(f"http://127.0.0.1:{server.server_address[1]}:secret")
+        yield asked
+        server.shutdown()
+
+
+BUSY = FileEntry(Container("acquisition", "1"), "a.dcm", "path/a.dcm", 4)
+
+
+def test_a_busy_site_is_given_the_time_that_it_asks_for(folder: Path, waits: list[float]) -> None:
+    """Each wait is as long as Retry-After says, at least."""
+    with busy_site(retry_after="7", times=3) as asked:
+        client = connect(asked[0], retries=0)
+        outcome = Downloader(client, folder, 60).download(BUSY)
+        assert len(asked) == 1 + 4
+    assert content(outcome) == b"file"
+    assert len(waits) == 3
+    assert all(7 <= wait <= 10 for wait in waits)
+
+
+def test_a_site_that_is_busy_for_too_long_is_given_up(folder: Path, waits: list[float]) -> None:
+    """A Retry-After beyond the retry time does not make the run longer."""
+    with busy_site(retry_after="3600", times=MANY) as asked:
+        client = connect(asked[0], retries=0)
+        outcome = Downloader(client, folder, 60).download(BUSY)
+        assert len(asked) == 1 + 2
+    assert outcome == DownloadFailure("429 Too Many Requests after back-off")
+    assert waits == [pytest.approx(60)]
+
+
+@pytest.mark.parametrize("value", ["", "soon", "-5", "Wed, 21 Oct 2099 07:28:00 GMT", "1.5"])
+def test_a_retry_after_that_is_no_number_is_left(
+    folder: Path, waits: list[float], value: str
+) -> None:
+    """Back-off goes on as without it."""
+    with busy_site(retry_after=value, times=3) as asked:
+        outcome = Downloader(connect(asked[0], retries=0), folder, 60).download(BUSY)
+    assert content(outcome) == b"file"
+    assert max(waits) <= 4
+
+
+def test_a_key_that_is_no_longer_valid_is_told(site: FlywheelSite, folder: Path) -> None:
+    """A 401 in mid-run says in words what it means."""
+    assert download(site, folder, add_file(site, Status(401))) == DownloadFailure(
+        "401 Unauthorized: the API key is not valid, or no longer"
+    )
 
 
 @pytest.mark.usefixtures("_short_waits")

@@ -1,21 +1,41 @@
 """The whole gear, started as Flywheel's engine starts it, against real servers."""
 
 import csv
+import errno
 import io
+import os
 import re
+import resource
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
+from fw_gear_dicom_send import archive as archive_module
+from fw_gear_dicom_send import pipeline, tagger
+from fw_gear_dicom_send.models import (
+    Container,
+    GearConfig,
+    PeerAE,
+    PrivateTag,
+    SOPInstance,
+    Unreadable,
+)
 from tests.support import archives
 from tests.support.compare import added_elements
-from tests.support.flywheel_site import FlywheelSite, Status
-from tests.support.gear import GearFolder
+from tests.support.fault_scp import FaultSCP, Peer, Script
+from tests.support.flywheel_site import Cut, Flip, FlywheelSite, Reset, Stall, Status
+from tests.support.gear import GearFolder, GearResult
 from tests.support.pacs import CStore, Orthanc, PythonSCP, StoreSCP
 from tests.support.sample_files import (
     ArchiveMember,
@@ -29,6 +49,7 @@ from tests.support.sample_files import (
 )
 
 HEADER = ["Acquisition ID", "FW Path", "Filename", "Images in Series", "Images Sent", "Status"]
+CT = "1.2.840.10008.5.1.4.1.1.2"
 TEXT = ArchiveMember("readme.txt", b"nothing to send")
 
 
@@ -392,18 +413,62 @@ def test_an_empty_session_is_no_success(
     assert python_scp.associations == ()
 
 
-def test_a_server_that_is_not_there_fails_all_images_at_once(
+def test_a_server_that_is_not_there_ends_the_run_before_any_download(
     tmp_path: Path, session: Session
 ) -> None:
-    """Without a server each image is counted as not sent, and the report says why."""
+    """Without a server each file has its row, one line says why, and nothing was downloaded."""
     with PythonSCP() as scp:
         port = scp.port
     archive = zip_of(tmp_path / "a.zip", images(*range(50)))
-    session.site.add_file(session.acquisition("A"), "a.zip", archive)
-    result = gear_on(tmp_path, session.site, port, session.session).run()
+    acquisition = session.acquisition("A")
+    for name in ("a.zip", "b.zip"):
+        session.site.add_file(acquisition, name, archive)
+    gear = gear_on(tmp_path, session.site, port, session.session)
+    result = gear.run()
+    assert_failed_at_once(session, gear, result, ["a.zip", "b.zip"])
+    told = f"cannot connect to 127.0.0.1 port {port}: Connection refused: check destination and"
+    assert told in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        (partial(Peer.reject, result=1, source=1, reason=7), "the called AE title 'PACS': check "),
+        (partial(Peer.reject, result=1, source=1, reason=3), "AE title 'flywheel': check "),
+        (Peer.close, "as a DICOM server does: check that destination and port are those"),
+    ],
+)
+def test_a_server_that_fails_the_check_ends_the_run_before_any_download(
+    tmp_path: Path, session: Session, script: Script, told: str
+) -> None:
+    """A wrong AE title or port is told in one line, within seconds."""
+    session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
+    with FaultSCP(script) as server:
+        gear = gear_on(tmp_path, session.site, server.port, session.session)
+        result = gear.run()
+        assert server.connections == 1
+    assert_failed_at_once(session, gear, result, ["a.dcm"])
+    assert told in result.stderr
+
+
+def assert_failed_at_once(
+    session: Session, gear: GearFolder, result: GearResult, names: list[str]
+) -> None:
+    """Nothing was downloaded, each file is reported as failed, and one line says why."""
     assert result.exit_code == 1
-    assert counts(session.site.uploads[0].content) == {"a.zip": ("50", "0", "Failed")}
-    assert f"50 images not sent: cannot connect to 127.0.0.1 port {port}" in result.log
+    assert result.seconds < 15
+    found = counts(session.site.uploads[0].content)
+    assert found == dict.fromkeys(names, ("0", "0", "Failed"))
+    assert not downloads(session.site)
+    (error,) = [line for line in result.stderr.splitlines() if "ERROR" in line]
+    assert f"{gear.config['config']['destination']} port" in error
+    assert "Traceback" not in result.log
+    assert_work_is_empty(gear)
+
+
+def downloads(site: FlywheelSite) -> list[str]:
+    """Return the files that were asked for."""
+    return [path for path in site.asked("GET") if "/files/" in path]
 
 
 def test_with_one_association_images_go_in_order(
@@ -418,8 +483,9 @@ def test_with_one_association_images_go_in_order(
     result = gear.run()
     assert result.exit_code == 0, result.log
     assert [record.sop_instance_uid for record in python_scp.stored] == list(map(uid_of, numbers))
-    assert len(python_scp.associations) == 1
-    assert python_scp.released == 1
+    assert [record.association for record in python_scp.stored] == [2] * len(numbers)
+    assert len(python_scp.associations) == 2
+    assert python_scp.released == 2
 
 
 def test_an_image_may_be_answered_after_its_file_and_those_of_the_next(
@@ -441,9 +507,9 @@ def test_an_image_may_be_answered_after_its_file_and_those_of_the_next(
 
     with PythonSCP(status=answer) as scp:
         result = gear_on(tmp_path, session.site, scp.port, session.session).run()
-        assert len(scp.associations) == 4
+        assert len(scp.associations) == 1 + 4
         assert len({record.association for record in scp.stored}) == 4
-        assert scp.released == 4
+        assert scp.released == 1 + 4
     assert all(together)
     assert result.exit_code == 1
     assert counts(session.site.uploads[0].content) == {
@@ -521,7 +587,8 @@ def test_a_server_that_dies_leaves_a_true_report(tmp_path: Path, session: Sessio
     archive = zip_of(tmp_path / "a.zip", images(*range(400)))
     session.site.add_file(session.acquisition("A"), "a.zip", archive)
     with StoreSCP("+xa") as scp:
-        running = gear_on(tmp_path, session.site, scp.port, session.session).start()
+        gear = gear_on(tmp_path, session.site, scp.port, session.session, send_retry_time=1)
+        running = gear.start()
         deadline = time.monotonic() + 30
         while len(scp.received()) < 5 and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -540,7 +607,8 @@ def test_a_server_that_aborts_in_each_image_gets_none(tmp_path: Path, session: S
     archive = zip_of(tmp_path / "a.zip", images(1, 2, 3))
     session.site.add_file(session.acquisition("A"), "a.zip", archive)
     with StoreSCP("+xa", "--abort-during") as scp:
-        result = gear_on(tmp_path, session.site, scp.port, session.session).run()
+        options = {"associations": 1, "send_retry_time": 0}
+        result = gear_on(tmp_path, session.site, scp.port, session.session, **options).run()
     assert result.exit_code == 1
     assert counts(session.site.uploads[0].content) == {"a.zip": ("3", "0", "Failed")}
     assert "3 images not sent: the connection was lost" in result.log
@@ -582,6 +650,287 @@ def test_a_cancelled_job_reports_what_it_did(tmp_path: Path, session: Session) -
     assert found["b.zip"] == ("0", "0", "Failed")
     assert "The job was ended by SIGTERM" in result.log
     assert "b.zip: the run ended before it" in result.log
+
+
+@pytest.mark.parametrize("associations", [1, 4])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_images_in_flight_are_finished_when_the_job_is_cancelled(
+    tmp_path: Path, session: Session, associations: int, number: signal.Signals
+) -> None:
+    """Those that the server still answers count as sent, and no other is begun."""
+    site, answering = session.site, threading.Event()
+    site.add_file(session.acquisition("A"), "a.zip", zip_of(tmp_path / "a", images(*range(40))))
+
+    def hold(_: CStore) -> int:
+        answering.wait(30)
+        return 0x0000
+
+    with PythonSCP(status=hold) as scp:
+        gear = gear_on(tmp_path, site, scp.port, session.session, associations=associations)
+        running = gear.start()
+        assert wait_for(lambda: len(scp.stored) == associations)
+        os.kill(running.pid, number)
+        time.sleep(0.5)
+        answering.set()
+        result = running.finish(20)
+        assert len(scp.stored) == associations
+    assert_cancelled(session, gear, result, number)
+    _, sent, status = counts(site.uploads[0].content)["a.zip"]
+    assert (int(sent), status) == (associations, "Incomplete")
+
+
+def assert_cancelled(
+    session: Session, gear: GearFolder, result: GearResult, number: signal.Signals = signal.SIGTERM
+) -> None:
+    """The report is attached, one line says what ended the job, and no file is left."""
+    assert result.exit_code == 1
+    assert len(session.site.uploads) == 1
+    assert f"The job was ended by {number.name}" in result.stderr
+    assert "Traceback" not in result.log
+    assert_work_is_empty(gear)
+
+
+def never_answer(peer: Peer) -> None:
+    peer.accept()
+    peer.read_image()
+    peer.stand_still()
+
+
+@pytest.mark.parametrize(("number", "associations"), [(signal.SIGTERM, 1), (signal.SIGINT, 4)])
+def test_a_cancelled_job_does_not_wait_for_a_silent_server(
+    tmp_path: Path, session: Session, associations: int, number: signal.Signals
+) -> None:
+    """The run ends within 10 s; a second signal, of either kind, takes nothing away."""
+    site = session.site
+    site.add_file(session.acquisition("A"), "a.zip", zip_of(tmp_path / "a", images(*range(40))))
+    with FaultSCP(never_answer) as server:
+        gear = gear_on(tmp_path, site, server.port, session.session, associations=associations)
+        running = gear.start()
+        assert wait_for(lambda: len(server.images) == associations)
+        begun = time.monotonic()
+        os.kill(running.pid, number)
+        for second in (signal.SIGTERM, signal.SIGINT):
+            time.sleep(0.1)
+            os.kill(running.pid, second)
+        result = running.finish(20)
+        assert time.monotonic() - begun < 10
+        assert len(server.images) == associations
+    assert_cancelled(session, gear, result, number)
+    _, sent, status = counts(site.uploads[0].content)["a.zip"]
+    assert (sent, status) == ("0", "Failed")
+
+
+def test_a_job_is_cancelled_while_a_file_is_downloaded(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """A site that stalls does not hold up the end; no part of the file is left."""
+    site = session.site
+    site.fault(
+        site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1))), Stall(60, after=500)
+    )
+    gear = gear_on(tmp_path, site, python_scp.port, session.session)
+    running = gear.start()
+    assert wait_for(lambda: bool(downloads(site)))
+    begun = time.monotonic()
+    running.cancel()
+    result = running.finish(20)
+    assert time.monotonic() - begun < 10
+    assert_cancelled(session, gear, result)
+    assert counts(site.uploads[0].content) == {"a.dcm": ("0", "0", "Failed")}
+    assert "a.dcm: the run ended before it" in result.log
+
+
+def test_a_job_is_cancelled_while_an_archive_is_unpacked(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """An image that unpacks to much is left in its middle, and nothing of it stays."""
+    site = session.site
+    large = ArchiveMember("1.dcm", encoded(made(1)) + bytes(300_000_000))
+    site.add_file(session.acquisition("A"), "a.zip", zip_of(tmp_path / "a.zip", [large]))
+    gear = gear_on(tmp_path, site, python_scp.port, session.session)
+    running = gear.start()
+    assert wait_for(lambda: bool(downloads(site)))
+    time.sleep(0.2)
+    running.cancel()
+    result = running.finish(20)
+    assert_cancelled(session, gear, result)
+    assert counts(site.uploads[0].content)["a.zip"][1:] == ("0", "Failed")
+
+
+def test_a_job_is_cancelled_in_the_check_of_the_server(tmp_path: Path, session: Session) -> None:
+    """A server that says nothing does not hold up the end, and the report has all rows."""
+    site = session.site
+    site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
+    with FaultSCP(Peer.stand_still) as server:
+        gear = gear_on(tmp_path, site, server.port, session.session)
+        running = gear.start()
+        assert wait_for(lambda: server.connections == 1)
+        begun = time.monotonic()
+        running.cancel()
+        result = running.finish(20)
+        assert time.monotonic() - begun < 10
+    assert_cancelled(session, gear, result)
+    assert counts(site.uploads[0].content) == {"a.dcm": ("0", "0", "Failed")}
+    assert not downloads(site)
+
+
+def test_a_full_disk_costs_only_what_needs_it(tmp_path: Path, session: Session) -> None:
+    """What cannot be downloaded, unpacked or converted is told; small images go on."""
+    site, acquisition = session.site, session.acquisition("A")
+    limit = 2_000_000
+    large = encoded(made(1, pixels=1200))
+    compressed = made(2, pixels=1200)
+    compressed.compress(RLELossless)
+    site.add_file(acquisition, "large.dcm", large)
+    unpacked = zip_of(tmp_path / "u.zip", [ArchiveMember("1", large), *images(3)])
+    site.add_file(acquisition, "unpacked.zip", unpacked)
+    site.add_file(acquisition, "converted.dcm", encoded(compressed))
+    site.add_file(acquisition, "small.zip", zip_of(tmp_path / "s.zip", images(4, 5)))
+    with PythonSCP({CT: [ExplicitVRLittleEndian]}) as scp:
+        gear = gear_on(tmp_path, site, scp.port, session.session)
+        running = gear.start()
+        resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (limit, limit))
+        result = running.finish(60)
+    assert result.exit_code == 1
+    found = counts(site.uploads[0].content)
+    assert found["large.dcm"] == ("0", "0", "Failed")
+    assert found["unpacked.zip"] == ("2", "1", "Incomplete")
+    assert found["converted.dcm"] == ("1", "0", "Failed")
+    assert found["small.zip"] == ("2", "2", "Complete")
+    assert "large.dcm: cannot be written to disk: File too large" in result.log
+    assert "unpacked.zip: 1 image not sent: no space left to unpack a member" in result.log
+    assert "converted.dcm: 1 image not sent: cannot be converted from RLE Lossless" in result.log
+    assert "Traceback" not in result.log
+    assert_work_is_empty(gear)
+
+
+Run = Callable[[], tuple[str, ...]]
+
+
+@pytest.fixture
+def run_here(tmp_path: Path, session: Session, python_scp: PythonSCP) -> Run:
+    """Send six images in this process; return what the report says of them."""
+    return partial(send_six_images, tmp_path, session, python_scp.port)
+
+
+def send_six_images(tmp_path: Path, session: Session, port: int) -> tuple[str, ...]:
+    site = session.site
+    archive = zip_of(tmp_path / "a.zip", images(*range(6)))
+    site.add_file(session.acquisition("A"), "a.zip", archive)
+    work, output = tmp_path / "work", tmp_path / "output"
+    for folder in (work, output):
+        folder.mkdir()
+    config = GearConfig(
+        peer=PeerAE("127.0.0.1", port, "PACS", "flywheel"),
+        tag=PrivateTag(0x0021, "Flywheel", "DICOM send"),
+        destination=Container("session", session.session),
+        input_file=None,
+        api_key=site.api_key,
+        file_download_retry_time=0,
+        send_retry_time=0,
+        associations=2,
+        report=True,
+    )
+    assert not pipeline.run(config, work, output)
+    assert [*work.iterdir(), *output.iterdir()] == []
+    return counts(site.uploads[0].content)["a.zip"]
+
+
+NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(("failed", "number"), [(1, "1 image"), (6, "6 images")])
+def test_an_image_that_cannot_be_stamped_fails_alone(
+    run_here: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    failed: int,
+    number: str,
+) -> None:
+    """For want of disk space it is not sent, and told; the others are."""
+    calls: list[int] = []
+    real = tagger.stamp
+
+    def stamp(*arguments: Any) -> SOPInstance | Unreadable:
+        calls.append(1)
+        if len(calls) <= failed:
+            raise NO_SPACE
+        return real(*arguments)
+
+    monkeypatch.setattr(tagger, "stamp", stamp)
+    found = run_here()
+    assert found == ("6", str(6 - failed), "Failed" if failed == 6 else "Incomplete")
+    reason = "the image could not be stamped: No space left on device"
+    assert f"a.zip: {number} not sent: {reason}" in caplog.text
+
+
+def test_an_archive_that_cannot_be_unpacked_is_told(
+    run_here: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What was read before the disk was full is sent, and the reason is in the log."""
+    real = archive_module.read
+
+    def read(*arguments: Any) -> Iterator[object]:
+        yield from islice(real(*arguments), 4)
+        raise NO_SPACE
+
+    monkeypatch.setattr(archive_module, "read", read)
+    found = run_here()
+    assert found[1:] == ("4", "Incomplete")
+    assert "a.zip: it could not be unpacked: No space left on device" in caplog.text
+
+
+def test_a_work_folder_that_cannot_be_written_to_is_told(tmp_path: Path, session: Session) -> None:
+    """A path that is no folder stops the run before the server is asked, after the report."""
+    site = session.site
+    site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
+    with PythonSCP() as scp:
+        gear = gear_on(tmp_path, site, scp.port, session.session)
+        (gear.folder / "work").rmdir()
+        (gear.folder / "work").symlink_to("/proc/self")
+        result = gear.run()
+        assert scp.associations == ()
+    assert result.exit_code == 1
+    assert counts(site.uploads[0].content) == {"a.dcm": ("0", "0", "Failed")}
+    assert "ERROR" in result.stderr
+    assert "The work folder cannot be written to: " in result.stderr
+    assert "Unexpected" not in result.log
+    assert "Traceback" not in result.log
+    assert not downloads(site)
+
+
+def test_what_the_site_does_wrong_is_told_and_the_rest_goes_on(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """Bursts of 503, bodies cut short, resets, a key that expired and files that changed."""
+    site, acquisition = session.site, session.acquisition("A")
+    files = {
+        "burst.dcm": [Status(503), Status(503)],
+        "cut.dcm": [Cut(after=500)],
+        "reset.dcm": [Reset()],
+        "expired.dcm": [Status(401)],
+        "other.dcm": [Flip(at=9)] * 50,
+        "fine.dcm": [],
+    }
+    for number, (name, faults) in enumerate(files.items()):
+        site.fault(site.add_file(acquisition, name, encoded(made(number))), *faults)
+    site.add_file(acquisition, "longer.dcm", encoded(made(8)), size=10)
+    options = {"file_download_retry_time": 3}
+    result = gear_on(tmp_path, site, python_scp.port, session.session, **options).run()
+    assert result.exit_code == 1
+    sent, failed = ("1", "1", "Complete"), ("0", "0", "Failed")
+    assert counts(site.uploads[0].content) == dict.fromkeys(files, sent) | {
+        "expired.dcm": failed,
+        "other.dcm": failed,
+        "longer.dcm": failed,
+    }
+    told = "expired.dcm: 401 Unauthorized: the API key is not valid, or no longer"
+    assert told in result.log
+    assert "other.dcm: other bytes than its record says after back-off" in result.log
+    assert "longer.dcm: more bytes than its record says after back-off" in result.log
+    assert len(python_scp.stored) == 4
 
 
 @pytest.mark.parametrize(

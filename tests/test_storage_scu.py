@@ -17,11 +17,11 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from fw_gear_dicom_send import association_pool, storage_scu, transcoder, upper_layer
+from fw_gear_dicom_send import storage_scu, transcoder, upper_layer
 from fw_gear_dicom_send.errors import CancelledError, ConfigError
 from fw_gear_dicom_send.models import PeerAE, SOPInstance, StoreResult, Unreadable
 from fw_gear_dicom_send.negotiation import Context
-from fw_gear_dicom_send.storage_scu import StorageSCU
+from fw_gear_dicom_send.storage_scu import MOST_TRIES, StorageSCU
 from fw_gear_dicom_send.transport import UpperLayer
 from fw_gear_dicom_send.upper_layer import StorageAssociation, resolve
 from tests.support.fault_scp import (
@@ -81,14 +81,27 @@ def scu(tmp_path: Path) -> Iterator[SCUFactory]:
     """Make an SCU for a server, which is closed at the end."""
     made: list[StorageSCU] = []
 
-    def make(server: Server, **titles: str) -> StorageSCU:
+    def make(server: Server, retry_time: float = 300, **titles: str) -> StorageSCU:
         convert = partial(transcoder.convert, work=tmp_path)
-        made.append(StorageSCU(peer_of(server, **titles), convert))
+        made.append(StorageSCU(peer_of(server, **titles), convert, retry_time=retry_time))
         return made[-1]
 
     yield make
     for one in made:
         one.abort()
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The longest waits between tries of an image, in seconds, none of which is waited for."""
+    longest: list[float] = []
+
+    def no_wait(seconds: float) -> float:
+        longest.append(seconds)
+        return 0
+
+    monkeypatch.setattr(storage_scu.backoff, "full_jitter", no_wait)
+    return longest
 
 
 def peer_of(server: Server, called_ae: str = "CALLED", calling_ae: str = "CALLING") -> PeerAE:
@@ -319,6 +332,18 @@ def test_an_accepted_context_without_transfer_syntax_is_as_none(scu: SCUFactory)
 # Statuses
 
 
+def answering(*statuses: int) -> Script:
+    """Return a script that answers with these in turn, and goes on with the last one."""
+    left = list(statuses)
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        while True:
+            peer.answer(peer.read_image(), left.pop(0) if len(left) > 1 else left[0])
+
+    return script
+
+
 @pytest.mark.parametrize(
     ("status", "sent", "remark"),
     [
@@ -343,19 +368,15 @@ def test_an_accepted_context_without_transfer_syntax_is_as_none(scu: SCUFactory)
         (0x1234, False, "status 0x1234 of unknown meaning"),
     ],
 )
+@pytest.mark.usefixtures("waits")
 def test_the_status_tells_whether_an_image_was_stored(
     scu: SCUFactory, status: int, sent: bool, remark: str
 ) -> None:
-    """Success and warnings are sent, all else is not; code and meaning are told."""
-
-    def script(peer: Peer) -> None:
-        peer.accept()
-        peer.answer(peer.read_image(), status)
-        peer.read_pdu()
-
-    with FaultSCP(script) as server:
+    """Success and warnings are sent, all else is not; what may pass is tried six times."""
+    with FaultSCP(answering(status)) as server:
         results = send_all(scu(server), [made_instance()])
-        assert len(server.images) == 1
+        assert len(server.images) == (MOST_TRIES if status in (0xA700, 0x0213) else 1)
+        assert server.connections == 1
     assert results == [StoreResult(sent, remark)]
 
 
@@ -472,13 +493,95 @@ def test_an_image_without_response_is_sent_once_more(scu: SCUFactory, script: Sc
     assert results == [StoreResult(True)] * 2
 
 
-def test_an_association_lost_twice_fails_the_image_alone(scu: SCUFactory) -> None:
-    """An image is sent twice at most; the next one has its own tries."""
-    with FaultSCP(abort_in_image, close_in_image, serve) as server:
+@pytest.mark.parametrize("losses", [MOST_TRIES - 1, MOST_TRIES])
+def test_an_image_is_sent_six_times_at_most(
+    scu: SCUFactory, waits: list[float], losses: int
+) -> None:
+    """One that loses each association fails alone; the next one has its own tries."""
+    with FaultSCP(
+        *[abort_in_image, close_in_image] * 2, *[reset_in_image] * (losses - 4), serve
+    ) as (server):
         results = send_all(scu(server), [big_instance(), made_instance()])
-        assert server.connections == 3
-    assert [result.sent for result in results] == [False, True]
-    assert "connection was lost" in results[0].remark
+        assert server.connections == losses + 1
+        assert {image.connection for image in server.images} == {losses + 1}
+    assert [result.sent for result in results] == [losses < MOST_TRIES, True]
+    assert losses < MOST_TRIES or "connection was lost" in results[0].remark
+    assert waits == [0, 2, 6, 14, 15]
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xA7FF, 0x0213])
+def test_a_server_out_of_resources_gets_the_image_later(
+    scu: SCUFactory, waits: list[float], status: int
+) -> None:
+    """Back-off grows; the association stays; and the next image is not held against it."""
+    with FaultSCP(answering(*[status] * 5, 0x0000)) as server:
+        results = send_all(scu(server), [made_instance(1), made_instance(2)])
+        assert server.connections == 1
+        assert len(server.images) == 7
+    assert results == [StoreResult(True)] * 2
+    assert waits == [2, 4, 8, 15, 15]
+
+
+@pytest.mark.parametrize("status", [0xA700, 0x0213])
+def test_a_server_out_of_resources_is_given_up_after_the_retry_time(
+    scu: SCUFactory, waits: list[float], status: int
+) -> None:
+    """With no time to retry the first such answer ends it, and no other image is begun."""
+    with FaultSCP(answering(status)) as server:
+        results = send_all(scu(server, retry_time=0), [made_instance(n) for n in range(4)])
+        assert len(server.images) == 1
+    assert not waits
+    assert [result.sent for result in results] == [False] * 4
+    assert {result.remark[:13] for result in results} == {f"status 0x{status:04X}"}
+
+
+@pytest.mark.usefixtures("waits")
+def test_a_final_refusal_is_sent_once(scu: SCUFactory) -> None:
+    """The server is there: its refusals end neither patience nor the run."""
+    with FaultSCP(answering(0xC000)) as server:
+        results = send_all(scu(server, retry_time=0), [made_instance(n) for n in range(4)])
+        assert len(server.images) == 4
+    assert results == [StoreResult(False, "status 0xC000 Cannot Understand")] * 4
+
+
+def test_each_success_renews_the_retry_time(scu: SCUFactory, waits: list[float]) -> None:
+    """A server that is in trouble again and again for a while in all, but never long, is used."""
+
+    def lose_each_first(peer: Peer) -> None:
+        peer.accept()
+        peer.answer(peer.read_image())
+        peer.read_image()
+        time.sleep(0.15)
+
+    with FaultSCP(lose_each_first) as server:
+        begun = time.monotonic()
+        results = send_all(scu(server, retry_time=0.6), [made_instance(n) for n in range(12)])
+        assert time.monotonic() - begun > 2 * 0.6
+    assert results == [StoreResult(True)] * 12
+    assert set(waits) == {0}
+
+
+@pytest.mark.usefixtures("waits")
+def test_without_success_the_server_is_given_up_in_about_the_retry_time(scu: SCUFactory) -> None:
+    """The clock goes on over several images; what is left fails without a try."""
+
+    def lose(peer: Peer) -> None:
+        peer.accept()
+        peer.read_image()
+        time.sleep(0.12)
+
+    with FaultSCP(lose) as server:
+        begun = time.monotonic()
+        results = send_all(scu(server, retry_time=1), [made_instance(n) for n in range(50)])
+        seconds = time.monotonic() - begun
+        assert 7 <= len(server.images) <= 10
+    assert 1 <= seconds < 3
+    lost = "the connection was lost before the answer to a request"
+    assert results[0] == StoreResult(False, lost)
+    assert results[-1] == StoreResult(
+        False, f"the server was given up after 1 s of trouble: {lost}"
+    )
+    assert not any(result.sent for result in results)
 
 
 def test_a_duplicate_on_the_resend_was_stored_before(scu: SCUFactory) -> None:
@@ -663,7 +766,7 @@ def test_a_second_answer_is_not_taken_for_that_to_the_next_image(scu: SCUFactory
 def test_a_server_that_never_answers_an_image(
     scu: SCUFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An image without answer is given up after the timeout, twice."""
+    """An image without answer is given up after the timeout, and so is the server."""
     monkeypatch.setattr(upper_layer, "RESPONSE_TIMEOUT", 0.2)
 
     def script(peer: Peer) -> None:
@@ -671,24 +774,20 @@ def test_a_server_that_never_answers_an_image(
         peer.read_to_end()
 
     with FaultSCP(script) as server:
-        (result,) = send_all(scu(server), [made_instance()])
-        assert wait_for(lambda: server.ends == ["aborted", "aborted"])
+        (result,) = send_all(scu(server, retry_time=0), [made_instance()])
+        assert wait_for(lambda: server.ends == ["aborted"])
     assert not result.sent
     assert result.remark.startswith("the server gave no answer in")
 
 
-def test_a_server_that_goes_on_losing_associations_is_given_up(
-    scu: SCUFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """When patience is over no further connection is made, and each image says why."""
-    monkeypatch.setattr(storage_scu, "PATIENCE", 0.0)
-    with FaultSCP(close_in_image) as server:
-        results = send_all(scu(server), [made_instance(n) for n in range(1, 6)])
-        assert server.connections <= 2
-    assert {result.sent for result in results} == {False}
-    assert {result.remark for result in results} == {
-        "the server was given up: the connection was lost before the image was acknowledged"
-    }
+def test_with_no_retry_time_the_first_loss_ends_it(scu: SCUFactory) -> None:
+    """No further connection is made, and each image says why."""
+    with FaultSCP(lose_before_response) as server:
+        results = send_all(scu(server, retry_time=0), [made_instance(n) for n in range(1, 6)])
+        assert server.connections == 1
+        assert len(server.images) == 1
+    reason = "the connection was lost before the answer to a request"
+    assert results == [StoreResult(False, reason)] * 5
 
 
 # Servers that cannot be had
@@ -708,11 +807,10 @@ def test_no_connection() -> None:
     """Where nothing listens it says so, with host and port, and tries no more."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    sender = StorageSCU(PeerAE("127.0.0.1", port, "A", "B"), lambda *_: Unreadable(""))
+    peer = PeerAE("127.0.0.1", port, "A", "B")
+    sender = StorageSCU(peer, lambda *_: Unreadable(""), retry_time=0)
     first = sender.send(made_instance())
-    assert (
-        first.remark == f"cannot connect to 127.0.0.1 port {port}: [Errno 111] Connection refused"
-    )
+    assert first.remark == f"cannot connect to 127.0.0.1 port {port}: Connection refused"
     with socket.create_server(("127.0.0.1", port)) as listener:
         assert sender.send(made_instance()) == first
         listener.setblocking(False)
@@ -752,15 +850,11 @@ def test_a_calling_title_that_is_not_recognised(scu: SCUFactory) -> None:
     ],
 )
 def test_a_rejection_says_why(
-    scu: SCUFactory,
-    monkeypatch: pytest.MonkeyPatch,
-    rejection: tuple[int, int, int],
-    reason: str,
+    scu: SCUFactory, rejection: tuple[int, int, int], reason: str
 ) -> None:
     """Each reason of the standard is told in words (PS3.8 9.3.4)."""
-    monkeypatch.setattr(association_pool, "REJECTION_PATIENCE", 0)
     with FaultSCP(lambda peer: peer.reject(*rejection)) as server:
-        told = fails_at_once(scu(server), server)
+        told = fails_at_once(scu(server, retry_time=0), server)
         assert server.connections == 1
     assert told.endswith(f"rejected the association: {reason}")
 
@@ -830,7 +924,7 @@ def test_what_is_no_dicom_server(scu: SCUFactory, script: Script) -> None:
     """Whatever does not answer as a DICOM server does is told to be so, soon."""
     begun = time.monotonic()
     with FaultSCP(script) as server:
-        reason = fails_at_once(scu(server), server)
+        reason = fails_at_once(scu(server, retry_time=0), server)
         assert server.connections == 1
     no_answer = "did not answer the association request as a DICOM server does"
     assert reason.endswith((no_answer, "Connection reset by peer"))
@@ -844,7 +938,7 @@ def test_a_server_that_does_not_answer_the_request(
     monkeypatch.setattr(upper_layer, "ASSOCIATE_TIMEOUT", 0.2)
     with FaultSCP(Peer.stand_still) as server:
         begun = time.monotonic()
-        fails_at_once(scu(server), server)
+        fails_at_once(scu(server, retry_time=0), server)
         assert time.monotonic() - begun < 3.0
         assert server.connections == 1
 
@@ -974,7 +1068,7 @@ def test_an_image_that_cannot_be_read_aborts_its_association(scu: SCUFactory) ->
     with FaultSCP() as server:
         cut = of_source(io.BytesIO(bytes(1_000_000)), 2_000_000)
         results = send_all(scu(server), [cut, made_instance()])
-        assert server.ends == ["aborted", "released"]
+        assert wait_for(lambda: sorted(server.ends) == ["aborted", "released"])
         assert [image.connection for image in server.images] == [2]
     assert [result.sent for result in results] == [False, True]
 

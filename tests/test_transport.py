@@ -358,7 +358,7 @@ def test_an_abort_in_the_middle_of_an_image_is_heard() -> None:
     with FaultSCP(script) as server:
         assoc = associate(server)
         open_connection().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
-        with pytest.raises(AssociationError, match="lost in the middle of an image"):
+        with pytest.raises(AssociationError, match="lost in the middle of a request"):
             assoc.send_c_store(of_source(source, 1 << 28), CONTEXTS[0])
         assert wait_for(lambda: bool(server.ends))
     assert source.taken < 1 << 22
@@ -449,7 +449,7 @@ def test_a_server_that_stops_reading_is_given_up(monkeypatch: pytest.MonkeyPatch
         assoc = associate(server)
         open_connection().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
         begun = time.monotonic()
-        with pytest.raises(AssociationError, match="lost in the middle of an image"):
+        with pytest.raises(AssociationError, match="lost in the middle of a request"):
             assoc.send_c_store(of_source(source, 1 << 30), CONTEXTS[0])
         assert time.monotonic() - begun < PATIENCE
         assert 0 < source.taken < 1 << 23

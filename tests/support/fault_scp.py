@@ -64,7 +64,8 @@ class Answer:
 class Peer:
     """One connection: what the peer sends, and what it is sent.
 
-    `pause` is for how many seconds to wait before each time that something is read.
+    `pause` is for how many seconds to wait before each time that something is read;
+    `answers_release` tells whether a release is answered, or only noted.
     """
 
     number: int
@@ -72,6 +73,7 @@ class Peer:
     server: "FaultSCP"
     context_id: int = 1
     pause: float = 0.0
+    answers_release: bool = True
     requested: dict[int, bytes] = field(default_factory=dict)
 
     def read_any(self) -> PDU:
@@ -87,7 +89,8 @@ class Peer:
             raise PeerLeftError
         if pdu.type == A_RELEASE_RQ:
             self.server.ends.append("released")
-            self.send_pdu(A_RELEASE_RP, bytes(4))
+            if self.answers_release:
+                self.send_pdu(A_RELEASE_RP, bytes(4))
             raise PeerLeftError
         return pdu
 

@@ -1,0 +1,163 @@
+"""Runs of the whole gear to a server with a fault, over one association and over four."""
+
+import csv
+import io
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.fault_scp import Answer, FaultSCP, Image, Script, serve
+from tests.support.flywheel_site import FlywheelSite
+from tests.support.gear import REPOSITORY, GearFolder, GearResult
+from tests.support.sample_files import ArchiveMember, encoded, made, tar_of, zip_of
+
+FILES = {"a.zip": range(1, 6), "b.tgz": range(6, 12), "c.dcm": range(12, 13)}
+IMAGES, LAST = 12, 12
+ALL_SENT = {name: (str(len(n)), str(len(n)), "Complete") for name, n in FILES.items()}
+NOT_REACHED = dict.fromkeys(FILES, ("0", "0", "Failed"))
+ASSOCIATIONS = (1, 4)
+SERVERS_AT_A_TIME = 3
+RUN_SECONDS = 40
+DRIVER = Path(__file__).with_name("hurried_run.py")
+NOT_SENT = re.compile(r": (\d+) images? not sent: (.*)")
+ASKED_FOR = re.compile(r"connections asked for: (\d+)")
+
+Scripts = Callable[[int], Sequence[Script]]
+"""The scripts of a server's connections, for a run with so many associations.
+
+The first is that of the connection by which the gear checks the server.
+"""
+
+
+@dataclass(frozen=True)
+class FaultRun:
+    """A run of the gear: what the server got and answered, and what the gear told of it.
+
+    `rows` are those of the report, by file: images, sent, status. `not_sent` are the reasons in
+    the log, with the number of images. `connections` counts what the gear asked for, refused or
+    not.
+    """
+
+    associations: int
+    result: GearResult
+    images: tuple[Image, ...]
+    answers: tuple[Answer, ...]
+    rows: dict[str, tuple[str, ...]]
+    not_sent: dict[str, int]
+    connections: int
+    downloads: int
+
+    @property
+    def acknowledged(self) -> list[int]:
+        """The numbers of the images that were answered with Success or a warning, in order."""
+        good = (answer for answer in self.answers if answer.status in (0x0000, 0xB000))
+        return sorted(number_of(answer.sop_instance_uid) for answer in good)
+
+
+FaultRuns = dict[str, list[FaultRun]]
+"""The runs to several servers, by what is wrong with the server."""
+
+
+def number_of(sop_instance_uid: str) -> int:
+    """Return an image's number."""
+    return int(sop_instance_uid.rpartition(".")[2])
+
+
+def once(fault: Script) -> Scripts:
+    """Let each association meet the fault, and serve those that take their places."""
+    return lambda associations: (serve, *[fault] * associations, serve)
+
+
+def always(fault: Script) -> Scripts:
+    """Let each association meet the fault, however many are opened."""
+    return lambda _: (serve, fault)
+
+
+def run_gears(
+    folders: pytest.TempPathFactory, servers: Mapping[str, Scripts], **options: Any
+) -> FaultRuns:
+    """Run the gear as `run_gear` does for each of the servers, for several at a time."""
+    folder = folders.mktemp("servers")
+
+    def run(name: str) -> list[FaultRun]:
+        (folder / name).mkdir()
+        return run_gear(folder / name, servers[name], **options)
+
+    with ThreadPoolExecutor(SERVERS_AT_A_TIME) as executor:
+        return dict(zip(servers, executor.map(run, servers), strict=True))
+
+
+def run_gear(
+    folder: Path,
+    scripts: Scripts,
+    *,
+    numbers: Sequence[int] = ASSOCIATIONS,
+    size_of_last: int = 16,
+    **options: object,
+) -> list[FaultRun]:
+    """Send twelve images in three files, over so many associations each, all at the same time.
+
+    `size_of_last` is of how many rows and columns the last image is.
+    """
+
+    def run(associations: int) -> FaultRun:
+        parent = folder / f"{associations}"
+        parent.mkdir()
+        with FaultSCP(*scripts(associations)) as server, FlywheelSite() as site:
+            gear = _gear(parent, site, server, size_of_last, {"associations": associations})
+            gear.config["config"] |= options
+            result = gear.run(RUN_SECONDS)
+        (upload,) = site.uploads
+        _, *rows = csv.reader(io.StringIO(upload.content.decode()))
+        not_sent: dict[str, int] = {}
+        for number, reason in NOT_SENT.findall(result.log):
+            not_sent[reason] = not_sent.get(reason, 0) + int(number)
+        (asked_for,) = ASKED_FOR.findall(result.stderr)
+        return FaultRun(
+            associations=associations,
+            result=result,
+            images=tuple(server.images),
+            answers=tuple(server.answers),
+            rows={row[2]: tuple(row[3:]) for row in rows},
+            not_sent=not_sent,
+            connections=int(asked_for),
+            downloads=sum("/files/" in request.path for request in site.requests),
+        )
+
+    with ThreadPoolExecutor() as executor:
+        return list(executor.map(run, numbers))
+
+
+class HurriedGear(GearFolder):
+    """The gear with short timeouts; else it is run as the engine does."""
+
+    def __init__(self, folder: Path, site: FlywheelSite, session: str, **options: object) -> None:
+        super().__init__(folder, options, api_key=site.api_key, destination_id=session)
+        package = REPOSITORY / "fw_gear_dicom_send"
+        shutil.copytree(package, folder / package.name, dirs_exist_ok=True)  # as compiled already
+        shutil.copy2(DRIVER, folder)
+        self._manifest["command"] = f"exec python {DRIVER.name}"
+
+
+def _gear(
+    folder: Path, site: FlywheelSite, server: FaultSCP, size_of_last: int, options: dict[str, int]
+) -> HurriedGear:
+    members = [
+        ArchiveMember(f"{n}.dcm", encoded(made(n, pixels=size_of_last if n == LAST else 16)))
+        for n in range(1, IMAGES + 1)
+    ]
+    first, second, (last,) = (members[n.start - 1 : n.stop - 1] for n in FILES.values())
+    project = site.add_project(site.add_group("lab"), "Study")
+    session = site.add_session(site.add_subject(project, "sub-01"), "visit 1")
+    acquisition = site.add_acquisition(session, "CT")
+    site.add_file(acquisition, "a.zip", zip_of(folder / "a.zip", first))
+    site.add_file(acquisition, "b.tgz", tar_of(folder / "b.tgz", second, "gz"))
+    site.add_file(acquisition, "c.dcm", last.content)
+    peer = {"destination": "127.0.0.1", "port": server.port, "called_ae": "PACS"}
+    return HurriedGear(folder / "v0", site, session, **peer, **options)

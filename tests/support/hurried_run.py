@@ -1,0 +1,46 @@
+"""The gear in the current folder, in a hurry: what it waits for in vain, it waits for shortly.
+
+At its end it prints how often it has asked for a connection to the server.
+"""
+
+import sys
+
+from pynetdicom.transport import T_CONNECT
+
+import run
+from fw_gear_dicom_send import association_pool, preflight, storage_scu, transport, upper_layer
+
+TIMEOUT = 1.0
+LONGEST_WAIT = 0.5
+
+connect = transport.LowLatencySocket.connect
+asked_for: list[T_CONNECT] = []
+
+
+def count_and_connect(self: transport.LowLatencySocket, primitive: T_CONNECT) -> None:
+    """Connect, and count it."""
+    asked_for.append(primitive)
+    connect(self, primitive)
+
+
+def main() -> int:
+    """Run the gear, and return its exit code."""
+    for module, names in (
+        (transport, ("CONNECT_TIMEOUT", "WRITE_TIMEOUT")),
+        (upper_layer, ("ASSOCIATE_TIMEOUT", "RESPONSE_TIMEOUT", "ECHO_TIMEOUT")),
+        (upper_layer, ("RELEASE_TIMEOUT", "ABORT_TIMEOUT")),
+        (preflight, ("REJECTION_PATIENCE",)),
+        (storage_scu, ("_LONGEST_WAIT",)),
+        (association_pool, ("_LONGEST_WAIT",)),
+    ):
+        for name in names:
+            getattr(module, name)  # raises where there is nothing to shorten
+            setattr(module, name, LONGEST_WAIT if name == "_LONGEST_WAIT" else TIMEOUT)
+    transport.LowLatencySocket.connect = count_and_connect
+    exit_code = run.main()
+    sys.stderr.write(f"connections asked for: {len(asked_for)}\n")
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
