@@ -111,6 +111,11 @@ class AssociationPool:
                     self._idle.append(assoc)
                 self._serve()
 
+    @property
+    def gone(self) -> str:
+        """Why no association is lent any more, empty while there may be one."""
+        return self._gone
+
     def give_up(self, reason: str) -> None:
         """Lend no association any more."""
         with self._changed:
@@ -261,6 +266,7 @@ class AssociationPool:
         if self._is_down:
             self._is_down = False
             self._most = self._wished
+            self._refusal = ""
 
     def _go_on_without(self, failure: Exception) -> None:
         """Open no more than there are; give the peer up where there is none."""

@@ -116,14 +116,14 @@ def _folder_in(work: Path) -> Iterator[Path]:
 
 def _send(config: GearConfig, tallies: Iterable[Tally], folder: Path) -> None:
     """Run the three steps until all images are sent or counted as not sent."""
-    downloads = Stage(_download(config, tallies, folder), ahead=_FILES_AHEAD)
-    reads = Stage(_read(downloads, config, folder), ahead=_IMAGES_AHEAD)
     scu = StorageSCU(
         config.peer,
         partial(transcoder.convert, work=folder),
         associations=config.associations,
         retry_time=config.send_retry_time,
     )
+    downloads = Stage(_download(config, tallies, folder, scu), ahead=_FILES_AHEAD)
+    reads = Stage(_read(downloads, config, folder), ahead=_IMAGES_AHEAD)
     senders = (map(partial(_settle, send=scu.send), reads) for _ in range(config.associations))
     settled = Stage(*senders, ahead=config.associations)
     try:
@@ -142,8 +142,13 @@ def _send(config: GearConfig, tallies: Iterable[Tally], folder: Path) -> None:
         downloads.close()
 
 
-def _download(config: GearConfig, tallies: Iterable[Tally], folder: Path) -> Iterator[_Download]:
-    """Yield each file as it comes: downloaded, or as the input that lies there already."""
+def _download(
+    config: GearConfig, tallies: Iterable[Tally], folder: Path, scu: StorageSCU
+) -> Iterator[_Download]:
+    """Yield each file as it comes: downloaded, or as the input that lies there already.
+
+    What nobody is left to take is not downloaded.
+    """
     if config.input_file:
         for tally in tallies:
             yield _Download(tally, config.input_file.path)
@@ -151,7 +156,9 @@ def _download(config: GearConfig, tallies: Iterable[Tally], folder: Path) -> Ite
     client = connect(config.api_key, retries=0)
     downloader = Downloader(client, folder, config.file_download_retry_time)
     for tally in tallies:
-        yield _Download(tally, downloader.download(tally.entry))
+        reason = scu.given_up
+        outcome = DownloadFailure(reason) if reason else downloader.download(tally.entry)
+        yield _Download(tally, outcome)
 
 
 def _read(downloads: Iterable[_Download], config: GearConfig, folder: Path) -> Iterator[_Read]:

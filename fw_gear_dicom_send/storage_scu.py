@@ -18,13 +18,14 @@ from .negotiation import Context, choose
 from .patience import Patience
 from .upper_layer import AssociationError, StorageAssociation, StoreResponse
 
-MOST_TRIES = 6
-"""How often an image is sent that gets lost or is refused for want of resources."""
+FEWEST_TRIES = 6
+"""How often an image that gets lost, or is refused for want of resources, is sent at least."""
 
 _DUPLICATE_SOP_INSTANCE = 0x0111
 _RESOURCE_LIMITATION = 0x0213
 _OUT_OF_RESOURCES = range(0xA700, 0xA800)
 _LONGEST_WAIT = 15.0
+_MOST_DOUBLINGS = 5
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ class StorageSCU:
         finally:
             instance.dataset.close()
 
+    @property
+    def given_up(self) -> str:
+        """Why nothing is sent any more, empty while something may be."""
+        return self._pool.gone
+
     def finish(self) -> None:
         """Let what is being sent come to its end, and send nothing more."""
         self._pool.give_up(RUN_ENDED)
@@ -82,28 +88,29 @@ class StorageSCU:
         self._pool.abort()
 
     def _send(self, instance: SOPInstance) -> StoreResult:
-        lost_at = -inf
+        began_at, failed_at, lost_at = inf, -inf, -inf
         for number in count(1):
+            grown = 2.0 ** min(number, _MOST_DOUBLINGS)
             try:
                 with self._pool.association(_context_of(instance), lost_at) as assoc:
                     outcome = self._store(assoc, instance, is_resend=number > 1)
-                wait = min(2.0**number, _LONGEST_WAIT)
+                wait = grown
             except NoAssociationError as exc:
                 return StoreResult(False, str(exc))
             except AssociationError as exc:
-                outcome, lost_at = (
-                    _Outcome(StoreResult(False, str(exc)), may_pass=True),
-                    monotonic(),
-                )
-                wait = min(2.0**number - 2, _LONGEST_WAIT)
+                outcome = _Outcome(StoreResult(False, str(exc)), may_pass=True)
+                lost_at = monotonic()
+                wait = grown - 2
             if not outcome.may_pass:
                 break
             if self._patience.is_over():
                 self._pool.give_up(self._patience.explain(outcome.result.remark))
                 break
-            if number == MOST_TRIES:
+            began_at = min(began_at, monotonic())
+            if number >= FEWEST_TRIES and self._patience.is_over_for_one(began_at, failed_at):
                 break
-            self._pool.wait(backoff.full_jitter(wait))
+            failed_at = monotonic()
+            self._pool.wait(backoff.full_jitter(min(wait, _LONGEST_WAIT)))
         return outcome.result
 
     def _store(

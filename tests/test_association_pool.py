@@ -529,6 +529,40 @@ def test_a_lowered_number_is_forgotten_when_the_server_was_away(
     assert len(caplog.records) == 1
 
 
+@pytest.mark.usefixtures("_short_waits")
+def test_a_limit_from_before_the_server_was_away_is_not_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A refusal that was not told yet when all was lost says nothing about what comes after it."""
+    refused = threading.Semaphore(0)
+    all_refused, is_back = threading.Event(), threading.Event()
+
+    def script(peer: Peer) -> None:
+        if peer.number == 1:
+            peer.accept()
+            peer.read_image()
+            all_refused.wait(PATIENCE)
+        elif peer.number == 2:
+            all_refused.wait(PATIENCE)
+            wait_for(lambda: not scu._pool._lent)
+        elif peer.number <= 5:
+            peer.reject(2, 3, 2)
+            refused.release()
+        elif is_back.is_set() or scu._pool._is_down:
+            is_back.set()
+            serve(peer)
+
+    with FaultSCP(script) as server:
+        scu = scu_of(server, 3)
+        sending = start(scu, ct(*range(30)), threads=3)
+        assert all(refused.acquire(timeout=SOON) for _ in range(3))
+        assert wait_for(lambda: bool(scu._pool._refusal))
+        all_refused.set()
+        assert results_of(sending) == [SENT] * 30
+        scu.close()
+    assert caplog.records == []
+
+
 def test_who_waits_for_a_better_time_is_woken_when_the_run_ends() -> None:
     """The wait between two tries of an image does not outlast the run."""
     with FaultSCP() as server:

@@ -16,7 +16,7 @@ from threading import Lock, Timer
 
 import pytest
 
-from fw_gear_dicom_send.storage_scu import MOST_TRIES
+from fw_gear_dicom_send.storage_scu import FEWEST_TRIES
 from tests.support.fault_runs import (
     ALL_SENT,
     IMAGES,
@@ -41,7 +41,7 @@ RETRY_SECONDS = 2
 SOON = 10.0
 PAUSE = 0.04
 DOWN_SECONDS = 1.5
-GIVEN_UP = f"the server was given up after {RETRY_SECONDS} s of trouble: "
+GIVEN_UP = "the server was given up after "
 CALLED, CALLING = (1, 1, 7), (1, 1, 3)
 CONGESTED, LIMIT = (2, 3, 1), (2, 3, 2)
 
@@ -335,11 +335,12 @@ STATUSES: dict[int, tuple[int, ...]] = {
 
 def test_each_status_has_its_own_end(tmp_path: Path) -> None:
     """Warnings count as sent, want of resources is tried again, all else is final."""
-    for run in run_gear(tmp_path, always(answer_by_status)):
+    for run in run_gear(tmp_path, always(answer_by_status), send_retry_time=3 * RETRY_SECONDS):
         assert_true_report(run)
         assert run.acknowledged == [1, 2, 5, 6, 12]
         tries = Counter(number_of(image.sop_instance_uid) for image in run.images)
-        assert tries == Counter(range(1, 13)) + Counter({4: 5, 5: 2, 6: 1, 11: 1})
+        assert tries.pop(4) >= FEWEST_TRIES
+        assert tries == Counter(range(1, 13)) - Counter([4]) + Counter({5: 2, 6: 1, 11: 1})
         assert {
             reason.split()[1]: number for reason, number in run.not_sent.items()
         } == dict.fromkeys(
@@ -365,10 +366,10 @@ def answer_by_status(peer: Peer) -> None:
 
 def test_a_server_that_stays_out_of_resources_is_given_up(tmp_path: Path) -> None:
     """It stores some images and then none: the rest is told with one reason."""
-    for run in run_gear(tmp_path, always(run_out), send_retry_time=RETRY_SECONDS):
+    for run in run_gear(tmp_path, always(run_out), send_retry_time=1):
         assert_given_up(run, "status 0xA700 Refused: Out of Resources")
         assert run.rows["a.zip"] == ("5", "4", "Incomplete")
-        assert len(run.images) < IMAGES * MOST_TRIES
+        assert len(run.images) < IMAGES * FEWEST_TRIES
 
 
 def run_out(peer: Peer) -> None:
@@ -406,7 +407,7 @@ def test_a_server_that_never_recovers_is_given_up(for_ever: FaultRuns, name: str
     for run in for_ever[name]:
         assert_given_up(run, reason)
         assert run.acknowledged == []
-        assert run.connections < IMAGES * MOST_TRIES - IMAGES
+        assert run.connections < IMAGES * FEWEST_TRIES - IMAGES
         if script in NOT_OPENED.values():
             assert list(run.not_sent.values()) == [IMAGES]
             assert run.connections < 30

@@ -33,7 +33,7 @@ from fw_gear_dicom_send.models import (
 )
 from tests.support import archives
 from tests.support.compare import added_elements
-from tests.support.fault_scp import FaultSCP, Peer, Script
+from tests.support.fault_scp import FaultSCP, Peer, Script, serve
 from tests.support.flywheel_site import Cut, Flip, FlywheelSite, Reset, Stall, Status
 from tests.support.gear import GearFolder, GearResult
 from tests.support.pacs import CStore, Orthanc, PythonSCP, StoreSCP
@@ -600,6 +600,29 @@ def test_a_server_that_dies_leaves_a_true_report(tmp_path: Path, session: Sessio
     assert (expected, status) == ("400", "Incomplete")
     # The last image may have been stored without the server's answer coming through.
     assert int(sent) in {stored, stored - 1}
+
+
+def test_nothing_is_downloaded_for_a_server_that_is_given_up(
+    tmp_path: Path, session: Session
+) -> None:
+    """The rest of the files fails together: each is told, with the reason."""
+    site, acquisition = session.site, session.acquisition("A")
+    names = [f"{number:02}.dcm" for number in range(20)]
+    for number, name in enumerate(names):
+        site.add_file(acquisition, name, encoded(made(number)))
+
+    def reject(peer: Peer) -> None:
+        peer.reject(1, 1, 7)
+
+    with FaultSCP(serve, reject) as server:
+        result = gear_on(tmp_path, site, server.port, session.session, associations=1).run()
+    assert result.exit_code == 1
+    assert len(downloads(site)) < len(names) / 2
+    found = counts(site.uploads[0].content)
+    assert list(found) == names
+    assert {status for _, _, status in found.values()} == {"Failed"}
+    reason = "rejected the association: it does not know the called AE title 'PACS'"
+    assert result.log.count(reason) == len(names)
 
 
 def test_a_server_that_aborts_in_each_image_gets_none(tmp_path: Path, session: Session) -> None:

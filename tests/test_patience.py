@@ -59,6 +59,27 @@ def test_without_time_no_trouble_is_borne() -> None:
     assert patient.is_over()
 
 
+def test_one_image_has_a_third_of_the_time_while_none_is_accepted(clock: Clock) -> None:
+    """Trouble of all images is not held against one; in the end others have to get their turn."""
+    patient = Patience(300)
+    began_at = clock.now
+    clock.now += 99
+    assert not patient.is_over_for_one(began_at, tried_at=clock.now - 1)
+    clock.now += 1
+    assert patient.is_over_for_one(began_at, tried_at=clock.now - 1)
+
+
+def test_one_image_has_had_its_share_when_others_are_accepted(clock: Clock) -> None:
+    """A success since its last try tells that the trouble is its own; one before that does not."""
+    patient = Patience(300)
+    began_at = clock.now
+    clock.now += 10
+    patient.renew()
+    clock.now += 10
+    assert not patient.is_over_for_one(began_at, tried_at=clock.now - 5)
+    assert patient.is_over_for_one(began_at, tried_at=clock.now - 15)
+
+
 @pytest.mark.parametrize(
     ("seconds", "told"),
     [(0, "no answer"), (300, "the server was given up after 300 s of trouble: no answer")],
@@ -74,7 +95,8 @@ def test_a_success_while_trouble_is_noted(monkeypatch: pytest.MonkeyPatch) -> No
 
     def look() -> float:
         looks.append(1)
-        patient.renew()
+        if len(looks) % 2:
+            patient.renew()
         return 1000.0
 
     monkeypatch.setattr(patience, "monotonic", look)

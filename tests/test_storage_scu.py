@@ -17,11 +17,11 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from fw_gear_dicom_send import storage_scu, transcoder, upper_layer
+from fw_gear_dicom_send import patience, storage_scu, transcoder, upper_layer
 from fw_gear_dicom_send.errors import CancelledError, ConfigError
 from fw_gear_dicom_send.models import PeerAE, SOPInstance, StoreResult, Unreadable
 from fw_gear_dicom_send.negotiation import Context
-from fw_gear_dicom_send.storage_scu import MOST_TRIES, StorageSCU
+from fw_gear_dicom_send.storage_scu import FEWEST_TRIES, StorageSCU
 from fw_gear_dicom_send.transport import UpperLayer
 from fw_gear_dicom_send.upper_layer import StorageAssociation, resolve
 from tests.support.fault_scp import (
@@ -61,6 +61,8 @@ MIXED = [
 CONTEXTS = (Context(CT, EXPLICIT), Context(CT, IMPLICIT))
 BIG = 4_000_000
 SOON = 5.0
+REFUSED_TRIES, LOST_TRIES = 10, 11
+"""How often an image is sent that meets trouble for 100 s, by the longest waits."""
 
 Server = FaultSCP | PythonSCP | StoreSCP | Orthanc
 SCUFactory = Callable[..., StorageSCU]
@@ -93,14 +95,18 @@ def scu(tmp_path: Path) -> Iterator[SCUFactory]:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The longest waits between tries of an image, in seconds, none of which is waited for."""
+    """The longest waits between tries of an image, in seconds, by which alone patience ends."""
     longest: list[float] = []
+    begun = time.monotonic()
 
     def no_wait(seconds: float) -> float:
         longest.append(seconds)
         return 0
 
+    for module in (storage_scu, patience):
+        monkeypatch.setattr(module, "monotonic", lambda: begun + sum(longest))
     monkeypatch.setattr(storage_scu.backoff, "full_jitter", no_wait)
+    monkeypatch.setattr(upper_layer, "monotonic", lambda: time.monotonic() + sum(longest))
     return longest
 
 
@@ -372,10 +378,10 @@ def answering(*statuses: int) -> Script:
 def test_the_status_tells_whether_an_image_was_stored(
     scu: SCUFactory, status: int, sent: bool, remark: str
 ) -> None:
-    """Success and warnings are sent, all else is not; what may pass is tried six times."""
+    """Success and warnings are sent, all else is not; what may pass is tried again."""
     with FaultSCP(answering(status)) as server:
         results = send_all(scu(server), [made_instance()])
-        assert len(server.images) == (MOST_TRIES if status in (0xA700, 0x0213) else 1)
+        assert len(server.images) == (REFUSED_TRIES if status in (0xA700, 0x0213) else 1)
         assert server.connections == 1
     assert results == [StoreResult(sent, remark)]
 
@@ -493,20 +499,41 @@ def test_an_image_without_response_is_sent_once_more(scu: SCUFactory, script: Sc
     assert results == [StoreResult(True)] * 2
 
 
-@pytest.mark.parametrize("losses", [MOST_TRIES - 1, MOST_TRIES])
-def test_an_image_is_sent_six_times_at_most(
+@pytest.mark.parametrize("losses", [LOST_TRIES - 1, LOST_TRIES])
+def test_an_image_that_is_lost_again_and_again_has_its_share_of_the_time(
     scu: SCUFactory, waits: list[float], losses: int
 ) -> None:
-    """One that loses each association fails alone; the next one has its own tries."""
+    """With no success meanwhile it is a third of the retry time; the next one has its own."""
     with FaultSCP(
-        *[abort_in_image, close_in_image] * 2, *[reset_in_image] * (losses - 4), serve
-    ) as (server):
+        *[abort_in_image, close_in_image, reset_in_image] * 3,
+        *[close_in_image] * (losses - 9),
+        serve,
+    ) as server:
         results = send_all(scu(server), [big_instance(), made_instance()])
         assert server.connections == losses + 1
         assert {image.connection for image in server.images} == {losses + 1}
-    assert [result.sent for result in results] == [losses < MOST_TRIES, True]
-    assert losses < MOST_TRIES or "connection was lost" in results[0].remark
-    assert waits == [0, 2, 6, 14, 15]
+    assert [result.sent for result in results] == [losses < LOST_TRIES, True]
+    assert losses < LOST_TRIES or "connection was lost" in results[0].remark
+    assert waits == [0, 2, 6, 14, 15, 15, 15, 15, 15, 15][: LOST_TRIES - 1]
+
+
+@pytest.mark.parametrize("refusals", [FEWEST_TRIES - 1, FEWEST_TRIES])
+def test_an_image_that_is_refused_while_others_are_accepted_is_sent_six_times(
+    scu: SCUFactory, monkeypatch: pytest.MonkeyPatch, refusals: int
+) -> None:
+    """That trouble is its own, and does not last for longer than it has to."""
+
+    def send_another(_: float) -> float:
+        assert sender.send(made_instance(2)).sent
+        return 0
+
+    monkeypatch.setattr(storage_scu.backoff, "full_jitter", send_another)
+    with FaultSCP(answering(*[0xA700, 0x0000] * refusals, 0x0000)) as server:
+        sender = scu(server)
+        (result,) = send_all(sender, [made_instance(1)])
+    uids = [image.sop_instance_uid for image in server.images]
+    assert uids.count(made_instance(1).sop_instance_uid) == FEWEST_TRIES
+    assert result.sent == (refusals < FEWEST_TRIES)
 
 
 @pytest.mark.parametrize("status", [0xA700, 0xA7FF, 0x0213])
@@ -546,42 +573,24 @@ def test_a_final_refusal_is_sent_once(scu: SCUFactory) -> None:
 
 def test_each_success_renews_the_retry_time(scu: SCUFactory, waits: list[float]) -> None:
     """A server that is in trouble again and again for a while in all, but never long, is used."""
-
-    def lose_each_first(peer: Peer) -> None:
-        peer.accept()
-        peer.answer(peer.read_image())
-        peer.read_image()
-        time.sleep(0.15)
-
-    with FaultSCP(lose_each_first) as server:
-        begun = time.monotonic()
-        results = send_all(scu(server, retry_time=0.6), [made_instance(n) for n in range(12)])
-        assert time.monotonic() - begun > 2 * 0.6
+    statuses = [0xA700, 0xA700, 0xA700, 0x0000] * 12
+    with FaultSCP(answering(*statuses)) as server:
+        results = send_all(scu(server, retry_time=20), [made_instance(n) for n in range(12)])
     assert results == [StoreResult(True)] * 12
-    assert set(waits) == {0}
+    assert waits == [2, 4, 8] * 12
 
 
-@pytest.mark.usefixtures("waits")
-def test_without_success_the_server_is_given_up_in_about_the_retry_time(scu: SCUFactory) -> None:
+def test_without_success_the_server_is_given_up_after_the_retry_time(
+    scu: SCUFactory, waits: list[float]
+) -> None:
     """The clock goes on over several images; what is left fails without a try."""
-
-    def lose(peer: Peer) -> None:
-        peer.accept()
-        peer.read_image()
-        time.sleep(0.12)
-
-    with FaultSCP(lose) as server:
-        begun = time.monotonic()
-        results = send_all(scu(server, retry_time=1), [made_instance(n) for n in range(50)])
-        seconds = time.monotonic() - begun
-        assert 7 <= len(server.images) <= 10
-    assert 1 <= seconds < 3
+    with FaultSCP(lose_before_response) as server:
+        results = send_all(scu(server, retry_time=300), [made_instance(n) for n in range(50)])
+        assert len({image.sop_instance_uid for image in server.images}) == 3
+    assert 300 <= sum(waits) < 315
     lost = "the connection was lost before the answer to a request"
-    assert results[0] == StoreResult(False, lost)
-    assert results[-1] == StoreResult(
-        False, f"the server was given up after 1 s of trouble: {lost}"
-    )
-    assert not any(result.sent for result in results)
+    given_up = f"the server was given up after 300 s of trouble: {lost}"
+    assert results == [StoreResult(False, lost)] * 3 + [StoreResult(False, given_up)] * 47
 
 
 def test_a_duplicate_on_the_resend_was_stored_before(scu: SCUFactory) -> None:

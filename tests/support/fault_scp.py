@@ -229,7 +229,10 @@ class Peer:
     def _read_message(self, is_command: int) -> tuple[bytes, tuple[int, ...]]:
         content, lengths = b"", []
         while True:
-            body = self.read_pdu().body
+            pdu = self.read_pdu()
+            if pdu.type != P_DATA_TF:  # such as the answer to a release that a script asked for
+                raise PeerLeftError
+            body = pdu.body
             while body:
                 length, self.context_id, control = struct.unpack(">LBB", body[:6])
                 assert control & 1 == is_command
