@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError
-from .models import Container, GearConfig, InputFile, PeerAE, PrivateTag
+from .models import Container, GearConfig, InputFile, PeerAE, PrivateTag, TLSConfig
 
 _LONGEST_AE_TITLE = 16
 _LONGEST_LO = 64
@@ -26,8 +26,6 @@ def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearCo
     options = {name: option.get("default") for name, option in manifest["config"].items()}
     options |= config_json.get("config", {})
     inputs = config_json.get("inputs", {})
-    if options.get("tls_enabled"):
-        raise ConfigError("tls_enabled", True, "false, as this version sends without TLS only")
     _boolean(options, "debug")
     return GearConfig(
         peer=PeerAE(
@@ -36,6 +34,7 @@ def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearCo
             called_ae=_text(options, "called_ae", _LONGEST_AE_TITLE),
             calling_ae=_text(options, "calling_ae", _LONGEST_AE_TITLE),
         ),
+        tls=_tls(options, inputs, manifest),
         tag=PrivateTag(
             group=_group(options, "group"),
             creator=_text(options, "identifier", _LONGEST_LO),
@@ -49,6 +48,40 @@ def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearCo
         associations=_whole_number(options, "associations", _MOST_ASSOCIATIONS),
         report=_boolean(options, "report"),
     )
+
+
+def _tls(
+    options: Mapping[str, Any], inputs: Mapping[str, Any], manifest: Mapping[str, Any]
+) -> TLSConfig | None:
+    """Return how to use TLS, None where it is not asked for.
+
+    Its options are checked in any case, so that none of them is wrong unnoticed.
+    """
+    profiles = manifest["config"]["tls_security_profile"]["enum"]
+    profile = options["tls_security_profile"]
+    if profile not in profiles:
+        raise ConfigError("tls_security_profile", profile, f"one of {'; '.join(profiles)}")
+    requires_peer_cert = _boolean(options, "tls_require_peer_cert")
+    checks_hostname = _boolean(options, "tls_check_hostname")
+    if not _boolean(options, "tls_enabled"):
+        return None
+    if checks_hostname and not requires_peer_cert:
+        raise ConfigError("tls_check_hostname", True, "false where tls_require_peer_cert is false")
+    return TLSConfig(
+        key=_pem(inputs, "key"),
+        cert=_pem(inputs, "cert"),
+        add_cert_file=_pem(inputs, "add_cert_file") if inputs.get("add_cert_file") else None,
+        profile=profile,
+        require_peer_cert=requires_peer_cert,
+        check_hostname=checks_hostname,
+    )
+
+
+def _pem(inputs: Mapping[str, Any], name: str) -> Path:
+    given = inputs.get(name)
+    if given is None:
+        raise ConfigError(name, None, "a PEM file, as tls_enabled is true")
+    return _input_path(name, given)
 
 
 def _text(options: Mapping[str, Any], name: str, longest: int) -> str:
@@ -132,11 +165,19 @@ def _input_file(given: Any) -> InputFile | None:
     if given is None:
         return None
     match given:
-        case {"hierarchy": hierarchy, "location": {"path": str(path), "name": str(name)}}:
-            if not Path(path).is_file():
-                raise ConfigError("file", name, "a file that is in the input folder")
-            return InputFile(Path(path), name, _container("container of the input file", hierarchy))
+        case {"hierarchy": hierarchy, "location": {"name": str(name)}}:
+            path = _input_path("file", given)
+            return InputFile(path, name, _container("container of the input file", hierarchy))
     raise ConfigError("file", given, "an input with its hierarchy and location")
+
+
+def _input_path(name: str, given: Any) -> Path:
+    match given:
+        case {"location": {"path": str(path)}}:
+            if not Path(path).is_file():
+                raise ConfigError(name, Path(path).name, "a file that is in the input folder")
+            return Path(path)
+    raise ConfigError(name, given, "an input with its location")
 
 
 def _api_key(given: Any) -> str:

@@ -25,6 +25,33 @@ class PeerAE:
 
 
 @dataclass(frozen=True)
+class TLSConfig:
+    """How to use TLS: the gear's own key and certificate, and what the peer has to show.
+
+    `profile` is a name in PS3.15 annex B, `add_cert_file` holds CA certificates to trust beyond
+    those of the system; all files are PEM. `check_hostname` tells whether the peer's certificate
+    has to be for the name or address that is connected to.
+    """
+
+    key: Path
+    cert: Path
+    add_cert_file: Path | None
+    profile: str
+    require_peer_cert: bool
+    check_hostname: bool
+
+
+@dataclass(frozen=True)
+class TLSSession:
+    """What was negotiated, and the peer's certificate (RFC 4514)."""
+
+    version: str
+    cipher: str
+    subject: str
+    issuer: str
+
+
+@dataclass(frozen=True)
 class PrivateTag:
     """The element that marks a dataset as sent (PS3.5 7.8)."""
 
@@ -47,6 +74,7 @@ class GearConfig:
     """A checked gear configuration."""
 
     peer: PeerAE
+    tls: TLSConfig | None
     tag: PrivateTag
     destination: Container
     input_file: InputFile | None

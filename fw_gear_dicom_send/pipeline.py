@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from ssl import SSLContext
 from tempfile import TemporaryDirectory
 
-from . import archive, preflight, reporter, tagger, transcoder
+from . import archive, preflight, reporter, tagger, tls, transcoder
 from .downloader import Downloader
 from .errors import SiteError, WorkFolderError
 from .flywheel import Site, connect
@@ -86,6 +87,7 @@ def run(config: GearConfig, work: Path, output: Path) -> bool:
     the run was ended before its end.
     """
     resolve(config.peer)
+    ssl_context = tls.make_context(config.tls) if config.tls else None
     site = Site(connect(config.api_key, retries=_SITE_RETRIES))
     selection = site.select(config)
     peer = config.peer
@@ -95,8 +97,8 @@ def run(config: GearConfig, work: Path, output: Path) -> bool:
     try:
         with _folder_in(work) as folder:
             if tallies:
-                preflight.check(config.peer)
-            _send(config, tallies, folder)
+                preflight.check(config.peer, ssl_context)
+            _send(config, tallies, folder, ssl_context)
     finally:
         reports = [tally.report() for tally in tallies]
         _report(config, site, selection, reports, output)
@@ -114,13 +116,16 @@ def _folder_in(work: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def _send(config: GearConfig, tallies: Iterable[Tally], folder: Path) -> None:
+def _send(
+    config: GearConfig, tallies: Iterable[Tally], folder: Path, ssl_context: SSLContext | None
+) -> None:
     """Run the three steps until all images are sent or counted as not sent."""
     scu = StorageSCU(
         config.peer,
         partial(transcoder.convert, work=folder),
         associations=config.associations,
         retry_time=config.send_retry_time,
+        ssl_context=ssl_context,
     )
     downloads = Stage(_download(config, tallies, folder, scu), ahead=_FILES_AHEAD)
     reads = Stage(_read(downloads, config, folder), ahead=_IMAGES_AHEAD)

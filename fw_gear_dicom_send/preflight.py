@@ -15,6 +15,7 @@ from .upper_layer import (
     NoAnswerError,
     NoConnectionError,
     StorageAssociation,
+    TLSError,
     TransientRejectionError,
 )
 
@@ -40,17 +41,29 @@ _ADVICE = {
 def check(peer: PeerAE, ssl_context: SSLContext | None = None) -> None:
     """Open an association, verify it by C-ECHO where the peer takes that, and release it.
 
+    What was negotiated for TLS is logged.
+
     Raises ServerError, whose message says what to check (PS3.4 annex A, PS3.8 9.3.4).
     """
     try:
         assoc = _open(peer, ssl_context)
         try:
+            if session := assoc.tls:
+                log.info(
+                    "%s with %s; the server's certificate is that of %s, issued by %s",
+                    session.version,
+                    session.cipher,
+                    session.subject,
+                    session.issuer,
+                )
             context = next((one for one in _VERIFICATION if one in assoc.accepted), None)
             if context and (status := assoc.send_c_echo(context)):
                 log.warning("The server answers a C-ECHO with status 0x%04X", status)
             assoc.release()
         finally:
             assoc.abort()
+    except TLSError as exc:
+        raise ServerError(f"{exc}: {exc.advice}") from exc
     except AssociationError as exc:
         raise ServerError(f"{exc}: {_ADVICE.get(type(exc), _ADVICE[NoAnswerError])}") from exc
 

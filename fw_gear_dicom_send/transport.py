@@ -13,7 +13,7 @@ import socket
 import termios
 from contextlib import suppress
 from dataclasses import dataclass
-from ssl import SSLContext, SSLSocket, SSLWantReadError, SSLWantWriteError
+from ssl import SSLContext, SSLError, SSLSocket, SSLWantReadError, SSLWantWriteError
 from struct import Struct
 from typing import cast
 
@@ -34,6 +34,7 @@ _PDU_TYPES = range(0x01, 0x08)
 _HEADER = Struct(">BxL")
 _INT = Struct("i")
 _TICK = 0.5
+_TLS_ALERT = b"\x15\x03"
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,15 @@ class ConnectionLostError(Exception):
 
 
 class LowLatencySocket(AssociationSocket):
-    """A socket for IPv4 and IPv6 that neither delays nor waits for ever."""
+    """A socket for IPv4 and IPv6 that neither delays nor waits for ever.
+
+    `error` is why there is no connection, `tls_error` why there is no TLS; `speaks_tls` tells
+    whether the peer answered by an alert of TLS (RFC 8446 5.1, 6) where none was asked for.
+    """
 
     error: OSError | None = None
+    tls_error: OSError | None = None
+    speaks_tls = False
 
     def __init__(self, assoc: Association, ssl_context: SSLContext | None = None) -> None:
         """Connect `assoc`, by TLS where there is a context for it."""
@@ -69,8 +76,7 @@ class LowLatencySocket(AssociationSocket):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             self._acknowledge_at_once()
             if self._ssl_context:
-                host, _ = primitive.address
-                self.socket = self._ssl_context.wrap_socket(self.socket, server_hostname=host)
+                self.socket = self._secured(self.socket, self._ssl_context, primitive.address[0])
             self.socket.settimeout(WRITE_TIMEOUT)
             self._is_connected = True
             primitive.result = "Evt2"
@@ -82,6 +88,13 @@ class LowLatencySocket(AssociationSocket):
             primitive.result = "Evt17"
         self.provider_queue.put(primitive)
         self._ready.set()
+
+    def _secured(self, plain: socket.socket, ssl_context: SSLContext, host: str) -> SSLSocket:
+        try:
+            return ssl_context.wrap_socket(plain, server_hostname=host)
+        except OSError as exc:
+            self.tls_error = exc
+            raise
 
     def close(self) -> None:
         """Close the connection.
@@ -134,10 +147,14 @@ class LowLatencySocket(AssociationSocket):
                 self._received += data
         except (BlockingIOError, SSLWantReadError, SSLWantWriteError):
             self._acknowledge_at_once()
-        except OSError:
+        except OSError as exc:
             self._has_ended = True
+            if isinstance(exc, SSLError):
+                self.tls_error = exc
         finally:
             self.socket.settimeout(WRITE_TIMEOUT)
+        if not self._ssl_context and self._received.startswith(_TLS_ALERT):
+            self.speaks_tls = True
 
     def send(self, bytestream: bytes) -> None:
         """Write all; tell the upper layer if that fails, or if the peer reads nothing for long."""
@@ -153,6 +170,8 @@ class LowLatencySocket(AssociationSocket):
                         raise
                 on_its_way = self.unacknowledged
         except OSError:
+            # A peer that refuses our certificate in TLS 1.3 tells it only after the handshake.
+            self._receive()
             self.event_queue.put("Evt17")
 
     @property

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
-from ssl import SSLCertVerificationError, SSLContext
+from ssl import SSLContext, SSLSocket
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -29,8 +29,9 @@ from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE, A_P_ABORT, A_RELEASE
 from pynetdicom.presentation import PresentationContext, build_context
 
 from .errors import ConfigError
+from .handshake import TLS_ONLY, HandshakeFailure, describe, explain
 from .messages import c_store_request
-from .models import PeerAE, SOPInstance
+from .models import PeerAE, SOPInstance, TLSSession
 from .negotiation import Context
 from .transport import ConnectionLostError, DataPDUs, LowLatencySocket, UpperLayer
 
@@ -80,12 +81,28 @@ class AssociationError(Exception):
     """No association can be had, or it was lost; the message says why in one line."""
 
 
+class TLSError(AssociationError):
+    """There is no TLS where it was asked for, or the peer takes nothing else.
+
+    `advice` is what to do about it.
+    """
+
+    def __init__(self, where: str, failure: HandshakeFailure) -> None:
+        """Say what is the matter with `where`."""
+        self.advice = failure.advice
+        super().__init__(f"{where}: {failure.cause}")
+
+
 class TemporaryError(AssociationError):
     """There is no association to be had now, but there may be one later."""
 
 
 class NoConnectionError(TemporaryError):
     """The peer cannot be connected to."""
+
+
+class NoHandshakeError(TLSError, TemporaryError):
+    """The peer broke the TLS handshake off without saying why."""
 
 
 class NoAnswerError(TemporaryError):
@@ -162,6 +179,12 @@ class StorageAssociation:
             and self._assoc.dul.is_alive()
             and self._assoc.dul.peek_next_pdu() is None
         )
+
+    @property
+    def tls(self) -> TLSSession | None:
+        """What was negotiated, where TLS is used."""
+        connection = self._socket.socket
+        return describe(connection) if isinstance(connection, SSLSocket) else None
 
     def send_c_store(self, instance: SOPInstance, context: Context) -> StoreResponse:
         """Send an image in an accepted context, and return the peer's response.
@@ -285,8 +308,11 @@ class StorageAssociation:
         """Return an error that says in one line why there is no association (PS3.8 9.3.4)."""
         peer = self._peer
         where = f"{peer.host} port {peer.port}"
-        if isinstance(self._socket.error, SSLCertVerificationError):
-            return AssociationError(f"{where} is not trusted: {self._socket.error.verify_message}")
+        if self._socket.tls_error:
+            failure = explain(self._socket.tls_error)
+            return (TLSError if failure.is_final else NoHandshakeError)(where, failure)
+        if self._socket.speaks_tls:
+            return TLSError(where, TLS_ONLY)
         if self._socket.error:
             reason = self._socket.error.strerror or self._socket.error
             return NoConnectionError(f"cannot connect to {where}: {reason}")

@@ -8,7 +8,7 @@ import pytest
 
 from fw_gear_dicom_send.config import parse
 from fw_gear_dicom_send.errors import ConfigError
-from fw_gear_dicom_send.models import Container, PeerAE, PrivateTag
+from fw_gear_dicom_send.models import Container, PeerAE, PrivateTag, TLSConfig
 
 MANIFEST = json.loads((Path(__file__).parents[1] / "manifest.json").read_text())
 REQUIRED = {"destination": "pacs.example.org", "called_ae": "PACS"}
@@ -179,16 +179,100 @@ def test_retry_times_that_are_none_are_refused(seconds: object) -> None:
         assert refusal(**{option: seconds}).startswith(f"{option}: ")
 
 
-@pytest.mark.parametrize("option", ["report", "debug"])
+@pytest.mark.parametrize(
+    "option", ["report", "debug", "tls_enabled", "tls_require_peer_cert", "tls_check_hostname"]
+)
 @pytest.mark.parametrize("given", ["true", 1, None])
 def test_switches_are_true_or_false(option: str, given: object) -> None:
     """A switch is a boolean and nothing like one."""
     assert refusal(**{option: given}) == f"{option}: {given!r} was given; allowed: true or false"
 
 
-def test_tls_is_never_silently_left_out() -> None:
-    """A configuration that asks for TLS is refused rather than sent in clear."""
-    assert refusal(tls_enabled=True).startswith("tls_enabled: True was given; allowed: false")
+def given_files(folder: Path, *names: str) -> dict[str, Any]:
+    """Return inputs whose files are there."""
+    inputs = {}
+    for name in names:
+        path = folder / f"{name}.pem"
+        path.write_bytes(b"")
+        inputs[name] = {"base": "file", "location": {"path": str(path), "name": path.name}}
+    return inputs
+
+
+def with_tls(inputs: dict[str, Any], **options: Any) -> dict[str, Any]:
+    given = config_json(tls_enabled=True, **options)
+    given["inputs"] |= inputs
+    return given
+
+
+def test_tls_is_used_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    """A key and a certificate alone do not turn it on."""
+    given = config_json()
+    given["inputs"] |= given_files(tmp_path, "key", "cert")
+    assert parse(given, MANIFEST).tls is None
+
+
+def test_tls_by_default(tmp_path: Path) -> None:
+    """With TLS the server's certificate is checked, but not its name."""
+    assert parse(with_tls(given_files(tmp_path, "key", "cert")), MANIFEST).tls == TLSConfig(
+        key=tmp_path / "key.pem",
+        cert=tmp_path / "cert.pem",
+        add_cert_file=None,
+        profile="BCP 195",
+        require_peer_cert=True,
+        check_hostname=False,
+    )
+
+
+def test_all_options_of_tls(tmp_path: Path) -> None:
+    """Options of TLS are taken as they are given."""
+    inputs = given_files(tmp_path, "key", "cert", "add_cert_file")
+    profile = "Modified BCP 195 RFC 8996, 9325"
+    given = with_tls(inputs, tls_security_profile=profile, tls_check_hostname=True)
+    config = parse(given, MANIFEST).tls
+    assert config is not None
+    assert config.add_cert_file == tmp_path / "add_cert_file.pem"
+    assert (config.profile, config.check_hostname) == (profile, True)
+    lax = parse(with_tls(inputs, tls_require_peer_cert=False), MANIFEST).tls
+    assert lax is not None
+    assert lax.require_peer_cert is False
+
+
+@pytest.mark.parametrize("missing", ["key", "cert"])
+def test_tls_needs_key_and_certificate(tmp_path: Path, missing: str) -> None:
+    """The line names the input that is missing."""
+    inputs = given_files(tmp_path, "key", "cert")
+    del inputs[missing]
+    with pytest.raises(ConfigError) as caught:
+        parse(with_tls(inputs), MANIFEST)
+    told = f"{missing}: None was given; allowed: a PEM file, as tls_enabled is true"
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize("name", ["key", "cert", "add_cert_file"])
+def test_a_file_of_tls_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
+    """A missing file is told by its name."""
+    inputs = given_files(tmp_path, "key", "cert", "add_cert_file")
+    (tmp_path / f"{name}.pem").unlink()
+    with pytest.raises(ConfigError, match=rf"^{name}: '{name}\.pem' was given; allowed: a file"):
+        parse(with_tls(inputs), MANIFEST)
+
+
+@pytest.mark.parametrize("profile", ["", "bcp 195", "TLS 1.0", None, 7])
+def test_other_profiles_are_refused(profile: object) -> None:
+    """A profile is one of the manifest's, with or without TLS."""
+    assert refusal(tls_security_profile=profile) == (
+        f"tls_security_profile: {profile!r} was given; allowed: one of BCP 195; BCP 195 RFC 8996, "
+        "9325; Modified BCP 195 RFC 8996, 9325; Non-downgrading BCP 195; Extended BCP 195"
+    )
+
+
+def test_a_name_is_not_checked_in_a_certificate_that_is_not(tmp_path: Path) -> None:
+    """A check of the name that could not hold is refused."""
+    given = with_tls(
+        given_files(tmp_path, "key", "cert"), tls_check_hostname=True, tls_require_peer_cert=False
+    )
+    with pytest.raises(ConfigError, match=r"^tls_check_hostname: True was given; allowed: false"):
+        parse(given, MANIFEST)
 
 
 @pytest.mark.parametrize("given", [None, {}, {"base": "api-key"}, {"base": "api-key", "key": ""}])

@@ -17,6 +17,7 @@ REPORT_NAMES = ["dicom-send_report-Visit 1.a_2024-03-05_07:08:09.csv", 'é 画�
 def gear_config(destination: Container, input_file: InputFile | None = None) -> GearConfig:
     return GearConfig(
         peer=PeerAE("localhost", 104, "CALLED", "CALLING"),
+        tls=None,
         tag=PrivateTag(0x21, "Flywheel", "DICOM send"),
         destination=destination,
         input_file=input_file,

@@ -845,6 +845,7 @@ def send_six_images(tmp_path: Path, session: Session, port: int) -> tuple[str, .
         folder.mkdir()
     config = GearConfig(
         peer=PeerAE("127.0.0.1", port, "PACS", "flywheel"),
+        tls=None,
         tag=PrivateTag(0x0021, "Flywheel", "DICOM send"),
         destination=Container("session", session.session),
         input_file=None,
