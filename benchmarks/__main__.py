@@ -104,6 +104,8 @@ def blocks(options: Options, folder: Path) -> Iterator[Block]:
     peers: tuple[Sender, ...] = (Peer(options.peer),) if options.peer else ()
     for target in options.targets:
         gears = (Gear(1), Gear(4), Gear(8)) if target is DISTANCE else (Gear(1), Gear(4))
+        if target.open_tls:
+            gears += (Gear(1, uses_tls=True), Gear(4, uses_tls=True))
         for data in made:
             yield Block(target, data, (*gears, *DCMSENDS, *peers))
 

@@ -38,9 +38,10 @@ does the same with the published gear as well, and `make bench-claims` measures 
 """
 
 COLUMNS = """\
-`s` is the median of the seconds of the runs, `range` goes from the fastest to the slowest, and MB
-are 1,000,000 bytes; `speed / dcmsend` is how many times as fast as `dcmsend` with its defaults it
-is, and `time / raw copy` how many times as long as a raw copy of the same bytes it takes.
+`s` is the median of the seconds of the runs, `range` goes from the fastest to the slowest, `by TLS`
+is the median to the same server by TLS 1.3, and MB are 1,000,000 bytes; `speed / dcmsend` is how
+many times as fast as `dcmsend` with its defaults it is, and `time / raw copy` how many times as
+long as a raw copy of the same bytes it takes.
 """
 
 METHOD = """\
@@ -51,7 +52,7 @@ elements and pixels that deflate to half. The session holds single-frame images 
 at level 1, and the multi-frame image as it is. The gear runs as Flywheel's engine does it, in a new
 folder each time, so that Python compiles it anew. `dcmsend` has the plain files, and neither
 downloads nor unpacks; it runs with its default options, without and with `TCP_NODELAY=1` in its
-environment.
+environment. By TLS the gear shows a certificate, and checks the server's; `dcmsend` has no TLS.
 
 The senders run in turn, round by round; what is quoted are medians, and `benchmarks.json` has every
 single run. `dcmsend` with a thousand images or more, the published gear, and all that send to the

@@ -7,6 +7,8 @@ from pathlib import Path
 from statistics import median
 
 MEGABYTE = 1_000_000
+TLS_SUFFIX = "-tls"
+"""Ends the name of a sender that uses TLS; what is before it is that of the same without."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Row:
     """The medians of a sender's runs, and the fastest and slowest of them.
 
     `sending_seconds` is the median of the seconds of its connections, where that is known;
+    `tls_seconds` is the median of the seconds of its runs by TLS, where there are some;
     `times_dcmsend` is how many times as fast as dcmsend it is, where that has run;
     `times_raw` is how many times as long as a raw copy it takes.
     """
@@ -63,6 +66,7 @@ class Row:
     cpu_seconds: float
     peak_megabytes: float
     sending_seconds: float | None
+    tls_seconds: float | None
     times_dcmsend: float | None
     times_raw: float
 
@@ -97,7 +101,11 @@ def rows_of(runs: Sequence[Run], data: Iterable[Data]) -> list[Row]:
     sets = {item.name: item for item in data}
     good = [run for run in runs if not run.failure]
     keys = dict.fromkeys((run.target, run.data, run.sender) for run in good)
-    return [_row(good, sets[name], target, sender) for target, name, sender in keys]
+    return [
+        _row(good, sets[name], target, sender)
+        for target, name, sender in keys
+        if not sender.endswith(TLS_SUFFIX)
+    ]
 
 
 def _row(runs: Iterable[Run], data: Data, target: str, sender: str) -> Row:
@@ -105,6 +113,7 @@ def _row(runs: Iterable[Run], data: Data, target: str, sender: str) -> Row:
     own = [run for run in here if run.sender == sender]
     seconds = median(run.seconds for run in own)
     dcmsend = [run.seconds for run in here if run.sender == "dcmsend"]
+    by_tls = [run.seconds for run in here if run.sender == f"{sender}{TLS_SUFFIX}"]
     sending = [run.sending_seconds for run in own if run.sending_seconds is not None]
     return Row(
         target=target,
@@ -119,6 +128,7 @@ def _row(runs: Iterable[Run], data: Data, target: str, sender: str) -> Row:
         cpu_seconds=median(run.cpu_seconds for run in own),
         peak_megabytes=median(run.peak_bytes for run in own) / MEGABYTE,
         sending_seconds=median(sending) if sending else None,
+        tls_seconds=median(by_tls) if by_tls else None,
         times_dcmsend=median(dcmsend) / seconds if dcmsend else None,
         times_raw=seconds / median(data.raw_seconds),
     )

@@ -51,7 +51,8 @@ def run_block(block: Block, rounds: Rounds) -> Iterator[Run]:
 def run_once(target: Target, data: DataSet, sender: Sender) -> Run:
     """Run a sender to a fresh server, and check that all images have arrived."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
-        with target.open() as destination:
+        start = target.open_tls if sender.uses_tls and target.open_tls else target.open
+        with start() as destination:
             sending = sender.send(data, destination, Path(folder))
             stored = destination.stored()
         failure = failure_of(sending, stored, data)

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from benchmarks.datasets import DataSet
 from benchmarks.processes import ProcessRun, measure
+from benchmarks.results import TLS_SUFFIX
 from benchmarks.targets import Destination
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import GearFolder
@@ -47,6 +48,10 @@ class Sender(Protocol):
     def slow_from(self) -> float:
         """From how many images on it takes minutes, and runs less often."""
 
+    @property
+    def uses_tls(self) -> bool:
+        """Whether it sends to a server that takes TLS only."""
+
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
         """Run it to its end."""
 
@@ -56,17 +61,19 @@ class Gear:
     """This gear, from a session on a site to the attached report."""
 
     associations: int
+    uses_tls: bool = False
     slow_from: float = math.inf
 
     @property
     def name(self) -> str:
         """Its name in the results."""
-        return f"gear-{self.associations}"
+        return f"gear-{self.associations}{TLS_SUFFIX if self.uses_tls else ''}"
 
     @property
     def title(self) -> str:
         """Its name for a reader."""
-        return f"gear, {self.associations} association{'s' * (self.associations > 1)}"
+        by_tls = ", TLS" if self.uses_tls else ""
+        return f"gear, {self.associations} association{'s' * (self.associations > 1)}{by_tls}"
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
         """Run the manifest's command as the engine does."""
@@ -75,17 +82,23 @@ class Gear:
             "port": server.port,
             "called_ae": server.ae_title,
             "associations": self.associations,
+            "tls_enabled": self.uses_tls,
         }
         with _session_with(data) as session:
             api_key = session.site.api_key
             gear = GearFolder(folder / "v0", config, api_key=api_key, destination_id=session.id)
+            if server.tls:
+                for name in ("key", "cert", "ca"):
+                    input_name = "add_cert_file" if name == "ca" else name
+                    path = getattr(server.tls, name)
+                    gear.give(path.name, path, parent_id=session.id, input_name=input_name)
             (gear.folder / "config.json").write_text(json.dumps(gear.config))
             manifest = json.loads((gear.folder / "manifest.json").read_text())
-            path = f"{Path(sys.executable).parent}:{manifest['environment']['PATH']}"
+            programs = f"{Path(sys.executable).parent}:{manifest['environment']['PATH']}"
             process = measure(
                 ["/bin/sh", "-c", manifest["command"]],
                 folder=gear.folder,
-                environment=manifest["environment"] | {"PATH": path},
+                environment=manifest["environment"] | {"PATH": programs},
                 timeout=RUN_SECONDS,
             )
             return Sending(process, sent=session.reported("Images Sent"))
@@ -96,6 +109,7 @@ class Dcmsend:
     """DCMTK's dcmsend, from the folder of files."""
 
     has_nodelay: bool
+    uses_tls: bool = False
     slow_from: float = 1000
 
     @property
@@ -131,6 +145,7 @@ class Peer:
     python: Path
     name: str = "peer"
     title: str = "fw-gear-dicom-send 4.2.0"
+    uses_tls: bool = False
     slow_from: float = 1
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:

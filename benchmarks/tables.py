@@ -10,6 +10,7 @@ COLUMNS = (
     "runs",
     "s",
     "range",
+    "by TLS s",
     "images/s",
     "MB/s",
     "CPU s",
@@ -71,6 +72,7 @@ def _size(data: Data) -> str:
 def _numbers(row: Row) -> list[str]:
     values = (
         row.seconds,
+        row.tls_seconds,
         row.images_per_second,
         row.megabytes_per_second,
         row.cpu_seconds,

@@ -170,8 +170,6 @@ class LowLatencySocket(AssociationSocket):
                         raise
                 on_its_way = self.unacknowledged
         except OSError:
-            # A peer that refuses our certificate in TLS 1.3 tells it only after the handshake.
-            self._receive()
             self.event_queue.put("Evt17")
 
     @property

@@ -1,14 +1,15 @@
 #!/bin/sh
-# Install the DICOM servers and tools that the tests use, where they are missing.
+# Install the servers and tools that the tests use, where they are missing.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 missing=
 command -v Orthanc >/dev/null || missing=orthanc
 command -v storescp >/dev/null && command -v dcmsend >/dev/null || missing="$missing dcmtk"
+command -v openssl >/dev/null || missing="$missing openssl"
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null; then
-    echo "the tests need Orthanc and DCMTK; missing here: $missing" >&2
+    echo "the tests need Orthanc, DCMTK and OpenSSL; missing here: $missing" >&2
     exit 1
 fi
 as_root=

@@ -4,6 +4,7 @@ import datetime
 import json
 import re
 import ssl
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -338,6 +339,16 @@ def test_a_servers_own_certificate_can_be_trusted(config: TLSConfig, server: Ide
         assert send(scu_of(scp.port, context)) == [SENT] * 3
 
 
+def test_the_authorities_of_the_system_are_trusted(
+    monkeypatch: pytest.MonkeyPatch, config: TLSConfig, server: Identity
+) -> None:
+    """A server with a certificate that the system knows needs no add_cert_file."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(server.ca))
+    context = make_context(replace(config, add_cert_file=None))
+    with FaultSCP(secured(server_context(server))) as scp:
+        assert send(scu_of(scp.port, context)) == [SENT] * 3
+
+
 def test_any_certificate_is_taken_if_none_is_required(
     tmp_path: Path, config: TLSConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -659,3 +670,52 @@ def test_the_gear_tells_a_key_that_it_cannot_use(gear: GearFolder, client: Ident
     assert result.exit_code == 1
     assert "key: 'key.pem' was given; allowed: an unencrypted PEM file" in result.stderr
     assert "Traceback" not in result.log
+
+
+# The worked example
+
+
+def blocks(language: str) -> list[str]:
+    """Return the blocks of code in docs/tls.md."""
+    text = (REPOSITORY / "docs" / "tls.md").read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def test_the_example_of_the_documentation(tmp_path: Path, gear: GearFolder) -> None:
+    """Its certificates, Orthanc's configuration and the gear's options work together."""
+    (script,) = blocks("sh")
+    orthanc_settings, options = map(json.loads, blocks("json"))
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    subprocess.run(["sh", "-c", script], cwd=folder, check=True, capture_output=True)
+    for name in ("DicomTlsPrivateKey", "DicomTlsCertificate", "DicomTlsTrustedCertificates"):
+        orthanc_settings[name] = str(folder / orthanc_settings[name])
+    assert orthanc_settings.pop("DicomPort") == options["port"]
+    for file, input_name in (
+        ("flywheel-key.pem", "key"),
+        ("flywheel.pem", "cert"),
+        ("pacs-ca.pem", "add_cert_file"),
+    ):
+        gear.give(file, folder / file, parent_id="p", input_name=input_name)
+    with Orthanc(**orthanc_settings) as orthanc:
+        gear.config["config"] |= options | {"port": orthanc.port}
+        result = gear.run()
+        assert len(orthanc.ids()) == 1
+    assert result.exit_code == 0, result.log
+    assert (
+        "the server's certificate is that of CN=pacs.example.org, issued by CN=Example PACS CA"
+        in result.log
+    )
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_the_table_of_profiles_is_that_of_the_code(name: str) -> None:
+    """Each profile has a row, with its source and whether it has TLS 1.3."""
+    text = (REPOSITORY / "docs" / "tls.md").read_text()
+    (row,) = (line for line in text.splitlines() if line.startswith(f"| `{name}`"))
+    cells = [cell.strip() for cell in row.split("|")[1:-1]]
+    assert cells[1] == ("yes" if PROFILES[name].has_tls_1_3 else "no")
+    assert cells[3] == PROFILES[name].source
+    assert ("DHE or" in cells[2] or "or DHE" in cells[2]) == any(
+        suite.startswith("DHE") for suite in PROFILES[name].ciphers
+    )
