@@ -1,9 +1,19 @@
 ARG BASE_IMAGE=python:3.12-slim-bookworm
-FROM ${BASE_IMAGE}
 
+FROM ${BASE_IMAGE} AS packages
+COPY requirements.txt /
+RUN python -m venv --without-pip /opt/venv \
+    && python -m pip --python /opt/venv/bin/python install --no-cache-dir --only-binary :all: \
+        --no-binary memoization \
+        --require-hashes --disable-pip-version-check -r /requirements.txt
+
+FROM ${BASE_IMAGE}
+COPY --from=packages /opt/venv /opt/venv
 WORKDIR /flywheel/v0
-COPY requirements.txt ./
-RUN pip install --no-cache-dir --require-hashes -r requirements.txt
-COPY run.py manifest.json ./
+COPY run.py manifest.json LICENSE ./
 COPY fw_gear_dicom_send ./fw_gear_dicom_send
-ENTRYPOINT ["python", "/flywheel/v0/run.py"]
+# Compiled here, as the gear may run as any user and on a read-only file system.
+RUN /opt/venv/bin/python -m compileall -q . && chmod -R a+rX,go-w . && mkdir input output work
+ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin
+USER 1000:1000
+ENTRYPOINT ["/bin/sh", "-c", "exec python run.py"]

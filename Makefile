@@ -1,10 +1,13 @@
 # make demo          run the gear as Flywheel would, against servers on this machine
 # make demo PACS=orthanc   the same, with Orthanc as the DICOM server
 # make test          linters, types and tests
+# make image         build the gear's image; BASE_IMAGE=... on another base
+# make image-test    build it, and run it as the engine does
 # make soak          send 50,000 images to a server that breaks again and again
 # make bench         measure the gear beside DCMTK's dcmsend, for docs/; BENCH="--scale 0.1" for a trial
 # make bench-peer    the same, and beside the published gear, which gets an environment of its own
 # make bench-claims  measure what the documentation claims of single steps
+# make docs          write docs/CONFORMANCE.md anew
 # make lock          renew the locked requirements (needs uv)
 # make clean         remove what the others made
 
@@ -15,7 +18,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEER := .venv-peer
 
-.PHONY: demo test soak bench bench-peer bench-claims lock clean
+.PHONY: demo test image image-test soak bench bench-peer bench-claims docs lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/python -m demo --pacs $(PACS)
@@ -29,6 +32,12 @@ test: $(VENV)/.dev
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+image:
+	sh scripts/image.sh
+
+image-test: $(VENV)/.dev
+	sh scripts/image_test.sh $(BIN)/python
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m soak
@@ -44,6 +53,9 @@ bench-peer: $(VENV)/.bench $(PEER)/.peer
 bench-claims: $(VENV)/.bench
 	sh scripts/servers.sh
 	$(BIN)/python -m benchmarks.claims --json docs/benchmarks-claims.json
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m scripts.conformance
 
 $(VENV)/.runtime: requirements.txt
 	sh scripts/venv.sh $(PYTHON) $(VENV) $<

@@ -7,6 +7,8 @@ from typing import Any
 from .errors import ConfigError
 from .models import Container, GearConfig, InputFile, PeerAE, PrivateTag, TLSConfig
 
+MOST_ASSOCIATIONS = 16
+
 _LONGEST_AE_TITLE = 16
 _LONGEST_LO = 64
 _LONGEST_HOST_NAME = 253
@@ -14,7 +16,6 @@ _LONGEST_RETRY_TIME = 86400
 _RESERVED_GROUPS = (0x0001, 0x0003, 0x0005, 0x0007, 0xFFFF)
 _HIGHEST_GROUP = 0xFFFF
 _HIGHEST_PORT = 65535
-_MOST_ASSOCIATIONS = 16
 
 
 def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearConfig:
@@ -45,7 +46,7 @@ def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearCo
         api_key=_api_key(inputs.get("api-key")),
         file_download_retry_time=_seconds(options, "file_download_retry_time"),
         send_retry_time=_seconds(options, "send_retry_time"),
-        associations=_whole_number(options, "associations", _MOST_ASSOCIATIONS),
+        associations=_whole_number(options, "associations", MOST_ASSOCIATIONS),
         report=_boolean(options, "report"),
     )
 

@@ -29,6 +29,14 @@ _MOST_DOUBLINGS = 5
 
 
 @dataclass(frozen=True)
+class Fate:
+    """What a status means for an image: whether it is stored, and whether it may be later."""
+
+    sent: bool
+    may_pass: bool = False
+
+
+@dataclass(frozen=True)
 class _Outcome:
     """What became of a try to send an image, and whether another may end better."""
 
@@ -154,12 +162,23 @@ def _failure(reason: str) -> _Outcome:
     return _Outcome(StoreResult(False, reason))
 
 
-def _judge(response: StoreResponse, identifying: frozenset[str], is_resend: bool) -> _Outcome:
-    """Tell by the status whether the image was stored (PS3.4 B.2.3, PS3.7 annex C)."""
-    status = response.status
+def fate_of(status: int, *, is_resend: bool) -> Fate:
+    """Tell by the status of a C-STORE response what becomes of its image.
+
+    PS3.4 B.2.3, PS3.7 annex C. What is a duplicate when it `is_resend` was stored before.
+    """
     category = code_to_category(status)
-    is_there = is_resend and status == _DUPLICATE_SOP_INSTANCE
-    if category == STATUS_SUCCESS or is_there:
+    if is_resend and status == _DUPLICATE_SOP_INSTANCE:
+        return Fate(sent=True)
+    may_pass = status in _OUT_OF_RESOURCES or status == _RESOURCE_LIMITATION
+    return Fate(category in (STATUS_SUCCESS, STATUS_WARNING), may_pass)
+
+
+def _judge(response: StoreResponse, identifying: frozenset[str], is_resend: bool) -> _Outcome:
+    """Return the outcome, with what the peer says of it."""
+    status = response.status
+    fate = fate_of(status, is_resend=is_resend)
+    if fate.sent and code_to_category(status) != STATUS_WARNING:
         return _Outcome(StoreResult(True))
     _, meaning = STORAGE_SERVICE_CLASS_STATUS.get(status, ("", "of unknown meaning"))
     remark = f"status 0x{status:04X} {meaning}"
@@ -169,8 +188,7 @@ def _judge(response: StoreResponse, identifying: frozenset[str], is_resend: bool
         quotes = any(word in response.error_comment.lower() for word in identifying)
         comment = "withheld as it may name the patient" if quotes else response.error_comment
         remark += f", error comment {comment}"
-    may_pass = status in _OUT_OF_RESOURCES or status == _RESOURCE_LIMITATION
-    return _Outcome(StoreResult(category == STATUS_WARNING, remark), may_pass)
+    return _Outcome(StoreResult(fate.sent, remark), fate.may_pass)
 
 
 def _context_of(instance: SOPInstance) -> Context:

@@ -46,12 +46,9 @@ RELEASE_TIMEOUT = 10.0
 ABORT_TIMEOUT = 2.0
 """Seconds for an abort to be written before the connection is cut."""
 
-_SMALLEST_PDU = 16
-_LARGEST_PDU = 1 << 18
-_LARGEST_WRITE = 1 << 18
-_TICK = 0.5
-_ACCEPTED, _TRANSIENT = 0, 2
-_REJECTED = {
+LARGEST_PDU = 1 << 18
+"""Bytes of a PDU that is sent, after its header, where the peer allows more."""
+REJECTED = {
     (1, 3): "it does not know the calling AE title {calling!r}",
     (1, 7): "it does not know the called AE title {called!r}",
     (1, 2): "it does not support the DICOM application context",
@@ -59,6 +56,13 @@ _REJECTED = {
     (3, 1): "it is temporarily congested",
     (3, 2): "its limit of associations is reached",
 }
+"""What a rejection means, by source and reason (PS3.8 9.3.4)."""
+NO_REASON = "it gives no reason"
+
+_SMALLEST_PDU = 16
+_LARGEST_WRITE = 1 << 18
+_TICK = 0.5
+_ACCEPTED, _TRANSIENT = 0, 2
 
 _Message = TypeVar("_Message", C_ECHO, C_STORE)
 
@@ -258,8 +262,8 @@ class StorageAssociation:
 
     def _largest_pdu(self) -> int:
         """Return the largest PDU to send: the peer's limit (PS3.8 D.1), within reason, even."""
-        limit = self._assoc.acceptor.maximum_length or _LARGEST_PDU
-        return min(max(limit, _SMALLEST_PDU), _LARGEST_PDU) & ~1
+        limit = self._assoc.acceptor.maximum_length or LARGEST_PDU
+        return min(max(limit, _SMALLEST_PDU), LARGEST_PDU) & ~1
 
     def _next_message_id(self) -> int:
         self._message_id = self._message_id % 0xFFFF + 1
@@ -319,7 +323,7 @@ class StorageAssociation:
         answer = self._assoc.acceptor.primitive
         if self._assoc.is_rejected and isinstance(answer, A_ASSOCIATE):
             key = (answer.result_source or 0, answer.diagnostic or 0)
-            reason = _REJECTED.get(key, "it gives no reason")
+            reason = REJECTED.get(key, NO_REASON)
             reason = reason.format(calling=peer.calling_ae, called=peer.called_ae)
             kind = TransientRejectionError if answer.result == _TRANSIENT else AssociationError
             return kind(f"{where} rejected the association: {reason}")

@@ -1,0 +1,134 @@
+"""Writes docs/CONFORMANCE.md, the DICOM Conformance Statement, from the code's own tables.
+
+python -m scripts.conformance
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from string import Template
+
+from pydicom.uid import UID
+from pynetdicom import (
+    PYNETDICOM_IMPLEMENTATION_UID,
+    PYNETDICOM_IMPLEMENTATION_VERSION,
+    AllStoragePresentationContexts,
+)
+from pynetdicom._globals import DEFAULT_MAX_LENGTH
+from pynetdicom.sop_class import _STORAGE_CLASSES
+from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
+
+import fw_gear_dicom_send
+from fw_gear_dicom_send import config, negotiation, storage_scu, transcoder, transport, upper_layer
+from fw_gear_dicom_send.tls import PROFILES
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+TEMPLATE = Path(__file__).with_name("conformance.md")
+TARGET = REPOSITORY / "docs" / "CONFORMANCE.md"
+
+TIMEOUTS = {
+    "a TCP connection, for each address of the host": transport.CONNECT_TIMEOUT,
+    "the answer to an association request": upper_layer.ASSOCIATE_TIMEOUT,
+    "the peer to read any of what is written": transport.WRITE_TIMEOUT,
+    "the answer to a C-STORE request, once it is written": upper_layer.RESPONSE_TIMEOUT,
+    "the answer to a C-ECHO request": upper_layer.ECHO_TIMEOUT,
+    "the answer to a release request": upper_layer.RELEASE_TIMEOUT,
+}
+STORAGE_KEYWORDS = {uid: keyword for keyword, uid in _STORAGE_CLASSES.items()}
+"""For those that pydicom has no name for."""
+
+
+def main() -> None:
+    """Write it."""
+    TARGET.write_text(statement())
+
+
+def statement() -> str:
+    """Return the Conformance Statement."""
+    return Template(TEMPLATE.read_text()).substitute(
+        version=fw_gear_dicom_send.__version__,
+        implementation_uid=PYNETDICOM_IMPLEMENTATION_UID,
+        implementation_version=PYNETDICOM_IMPLEMENTATION_VERSION,
+        most_associations=config.MOST_ASSOCIATIONS,
+        most_contexts=negotiation.MOST_CONTEXTS,
+        largest_pdu_received=DEFAULT_MAX_LENGTH,
+        largest_pdu_sent=upper_layer.LARGEST_PDU,
+        ways_out=table(("name", "UID"), map(named, negotiation.WAYS_OUT)),
+        decodable=table(("name", "UID"), map(named, sorted(transcoder.SOURCES))),
+        statuses=table(("status", "meaning", "the image", "what the gear does"), statuses()),
+        rejections=table(("source", "reason", "what the log says"), rejections()),
+        timeouts=table(("what is waited for", "seconds"), timeouts()),
+        profiles=table(("profile", "source", "TLS 1.3", "suites of TLS 1.2"), profiles()),
+        sop_classes=table(("SOP class", "UID"), sop_classes()),
+    )
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Lay out a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def named(uid: str) -> tuple[str, str]:
+    """Return the name of a UID, and the UID."""
+    name = UID(uid).name
+    return STORAGE_KEYWORDS.get(uid, uid) if name == uid else name, f"`{uid}`"
+
+
+def statuses() -> Iterator[tuple[str, ...]]:
+    """Yield a row for each range of statuses that are treated alike, in their order."""
+    rows: list[tuple[int, int, tuple[str, ...]]] = []
+    for code in sorted(STORAGE_SERVICE_CLASS_STATUS):
+        _, meaning = STORAGE_SERVICE_CLASS_STATUS[code]
+        row = (meaning or code_to_category(code), *treatment(code))
+        if rows and rows[-1][1] == code - 1 and rows[-1][2] == row:
+            rows[-1] = (rows[-1][0], code, row)
+        else:
+            rows.append((code, code, row))
+    for first, last, row in rows:
+        codes = f"{first:04X}" if first == last else f"{first:04X} to {last:04X}"
+        yield (codes, *row)
+    for code, name in ((0x0001, "0001"), (0xBFFF, "any other Bxxx"), (0xFFFF, "any other")):
+        yield (name, code_to_category(code), *treatment(code))
+
+
+def treatment(code: int) -> tuple[str, str]:
+    """Return what a status means for the image, and what is done."""
+    fate = storage_scu.fate_of(code, is_resend=False)
+    if fate.may_pass:
+        return "not stored", "sends it again after a while"
+    if fate.sent:
+        return "stored", "tells the status in the log" if code else "-"
+    if storage_scu.fate_of(code, is_resend=True).sent:
+        return "not stored", "names it in the report; after a lost response it counts as stored"
+    return "not stored", "names it in the report"
+
+
+def rejections() -> Iterator[tuple[str, ...]]:
+    """Yield what is told of each reason for a rejection (PS3.8 9.3.4)."""
+    titles = {"calling": "<calling AE title>", "called": "<called AE title>"}
+    for (source, reason), words in upper_layer.REJECTED.items():
+        yield (str(source), str(reason), words.replace("!r", "").format(**titles))
+    yield ("any other", "", upper_layer.NO_REASON)
+
+
+def timeouts() -> Iterator[tuple[str, str]]:
+    """Yield what is waited for, and how long."""
+    for what, seconds in TIMEOUTS.items():
+        yield what, f"{seconds:g}"
+
+
+def profiles() -> Iterator[tuple[str, ...]]:
+    """Yield the security profiles."""
+    for name, profile in PROFILES.items():
+        suites = ", ".join(f"`{suite}`" for suite in profile.ciphers)
+        yield (name, profile.source, "yes" if profile.has_tls_1_3 else "no", suites)
+
+
+def sop_classes() -> Iterator[tuple[str, str]]:
+    """Yield the standard storage SOP classes by their names."""
+    uids = {str(context.abstract_syntax) for context in AllStoragePresentationContexts}
+    yield from sorted(map(named, uids), key=lambda row: row[0].lower())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Build the gear's image with docker, podman or buildah, whichever is there.
+# usage: image.sh [BUILD OPTION...]
+set -eu
+cd "$(dirname "$0")/.."
+image=$(sed -n 's/.*"image": "\(.*\)".*/\1/p' manifest.json)
+
+for engine in ${ENGINES:-docker podman buildah}; do
+    case $engine in
+        docker) docker info >/dev/null 2>&1 || continue ;;
+        *) command -v $engine >/dev/null || continue ;;
+    esac
+    $engine build ${BASE_IMAGE:+--build-arg "BASE_IMAGE=$BASE_IMAGE"} "$@" --tag "$image" .
+    echo "$engine has built $image"
+    exit 0
+done
+echo "none of docker (with its daemon), podman and buildah is there to build $image" >&2
+exit 1

@@ -1,0 +1,170 @@
+"""The manifest: what Flywheel reads of the gear, and what has to say the same."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flywheel_gear_toolkit.utils.manifest import Manifest as ToolkitManifest
+from fw_gear.manifest import Manifest as FwGearManifest
+from gears.generator import derive_invocation_schema, validate_manifest
+from jsonschema import Draft4Validator, ValidationError
+
+import fw_gear_dicom_send
+from fw_gear_dicom_send.config import parse
+from fw_gear_dicom_send.errors import ConfigError
+from tests.support.gear import REPOSITORY
+
+PATH = REPOSITORY / "manifest.json"
+MANIFEST: dict[str, Any] = json.loads(PATH.read_text())
+ROW = re.compile(r"^\| (`[^|]+`) \| ([^|]+) \|", re.MULTILINE)
+
+
+def section(heading: str) -> str:
+    """Return a part of the README."""
+    text = (REPOSITORY / "README.md").read_text()
+    return text.partition(f"### {heading}\n")[2].partition("\n##")[0]
+
+
+def config_with(**options: object) -> dict[str, Any]:
+    return {
+        "config": {"destination": "pacs.example.org", "called_ae": "PACS"} | options,
+        "inputs": {"api-key": {"base": "api-key", "key": "site:key"}},
+        "destination": {"type": "session", "id": "x"},
+    }
+
+
+# What Flywheel takes
+
+
+def test_it_is_valid_by_the_specification() -> None:
+    """The specification's own tool takes it, and makes a schema of its options."""
+    validate_manifest(MANIFEST)
+    schema = derive_invocation_schema(MANIFEST)
+    defaults = {
+        name: option["default"]
+        for name, option in MANIFEST["config"].items()
+        if "default" in option
+    }
+    given = {"destination": "pacs.example.org", "called_ae": "PACS"}
+    job = {"config": defaults | given, "inputs": {"api-key": {"key": "site:key"}}}
+    Draft4Validator(schema).validate(job)
+    with pytest.raises(ValidationError):
+        Draft4Validator(schema).validate(job | {"config": defaults})
+
+
+@pytest.mark.parametrize("kind", [ToolkitManifest, FwGearManifest])
+def test_the_toolkits_take_it(kind: type[Any]) -> None:
+    """Both of Flywheel's libraries find no error in it."""
+    kind(str(PATH)).validate()
+
+
+def test_what_the_engine_and_the_site_go_by() -> None:
+    """The image has the version as its tag; the gear is among the exporting ones."""
+    custom = MANIFEST["custom"]
+    assert custom["gear-builder"] == {
+        "category": "utility",
+        "image": f"dicom-send:{MANIFEST['version']}",
+    }
+    assert custom["flywheel"] == {"suite": "Export", "show-job": True}
+    assert MANIFEST["capabilities"] == ["networking"]
+    assert MANIFEST["inputs"]["api-key"] == {"base": "api-key", "read-only": True}
+
+
+def test_each_option_and_input_is_described() -> None:
+    """Whoever sees the dialog learns what each is, in a sentence or two."""
+    described = {**MANIFEST["config"], **MANIFEST["inputs"]}
+    del described["api-key"]
+    for name, item in described.items():
+        assert item["description"].endswith("."), name
+        assert len(item["description"]) > 20, name
+
+
+# What has to say the same
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    """It is kept in one place; the manifest and the documents repeat it."""
+    version = fw_gear_dicom_send.__version__
+    assert MANIFEST["version"] == version
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    assert project["project"]["dynamic"] == ["version"]
+    for document in ("docs/TESTING.md", "docs/CONFORMANCE.md"):
+        found = set(re.findall(r"dicom-send[: ](\d+\.\d+\.\d+)", _read(document)))
+        assert found == {version}, document
+
+
+def test_the_environment_is_that_of_the_image() -> None:
+    """The engine sets these variables alone, so that they are all that the image has."""
+    variables = dict(re.findall(r"^ENV (\w+)=(.*)$", _read("Dockerfile"), re.MULTILINE))
+    assert variables == MANIFEST["environment"]
+
+
+def test_the_readme_has_each_option_with_its_default() -> None:
+    """The table of options is that of the manifest, in its order."""
+    told = {
+        name.strip("`"): default.strip("` ") for name, default in ROW.findall(section("Config"))
+    }
+    assert told == {
+        name: _written(option.get("default", "required"))
+        for name, option in MANIFEST["config"].items()
+    }
+
+
+def test_the_readme_has_each_input() -> None:
+    """The table of inputs names them all."""
+    told = {
+        name
+        for cell, _ in ROW.findall(section("Inputs"))
+        for name in re.findall(r"`([^`]+)`", cell)
+    }
+    assert told == set(MANIFEST["inputs"])
+
+
+@pytest.mark.parametrize(
+    ("name", "bound", "step"),
+    [
+        (name, bound, step)
+        for name, option in MANIFEST["config"].items()
+        for bound, step in (("minimum", -1), ("maximum", 1))
+        if bound in option
+    ],
+)
+def test_bounds_are_those_of_the_code(name: str, bound: str, step: int) -> None:
+    """What the manifest allows is taken, and what it does not is refused."""
+    limit = MANIFEST["config"][name][bound]
+    parse(config_with(**{name: limit}), MANIFEST)
+    with pytest.raises(ConfigError, match=f"^{name}: "):
+        parse(config_with(**{name: limit + step}), MANIFEST)
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [
+        (name, option["maxLength"])
+        for name, option in MANIFEST["config"].items()
+        if "maxLength" in option
+    ],
+)
+def test_lengths_are_those_of_the_code(name: str, limit: int) -> None:
+    """The longest text that the manifest allows is taken, and no longer one."""
+    parse(config_with(**{name: "A" * limit}), MANIFEST)
+    with pytest.raises(ConfigError, match=f"^{name}: "):
+        parse(config_with(**{name: "A" * (limit + 1)}), MANIFEST)
+
+
+@pytest.mark.parametrize("name", MANIFEST["config"])
+def test_each_option_is_read(name: str) -> None:
+    """A value that nothing could be is refused for each of them."""
+    with pytest.raises(ConfigError, match=f"^{name}: "):
+        parse(config_with(**{name: ["nonsense"]}), MANIFEST)
+
+
+def _written(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _read(path: str) -> str:
+    return Path(REPOSITORY / path).read_text()
