@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
         sets=arguments.sets,
         targets=tuple(TARGETS_BY_NAME[name] for name in arguments.targets),
         scale=arguments.scale,
-        peer=arguments.peer,
+        peer=arguments.peer.absolute() if arguments.peer else None,
     )
     rounds = Rounds(arguments.rounds, min(arguments.rounds, arguments.slow_rounds))
     try:
