@@ -169,7 +169,7 @@ class _Session:
 
     def reported(self, column: str) -> int:
         """Return the sum of a column of the attached report; 0 if an image is not complete."""
-        reports = [upload.content.decode() for upload in self.site.uploads]
+        reports = [upload.content.decode() for upload in self.site.reports]
         rows = [row for text in reports for row in csv.DictReader(io.StringIO(text))]
         if any(row.get("Status", "Complete") != "Complete" for row in rows):
             return 0

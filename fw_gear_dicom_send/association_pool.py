@@ -1,7 +1,7 @@
 """Associations with one peer, as many at once as it takes."""
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -83,6 +83,7 @@ class AssociationPool:
         self._is_limit_told = False
         self._gone = ""
         self._is_over = False
+        self._contexts: dict[Context, bool] = {}
         self._crash: Exception | None = None
         self._changed = Condition()
 
@@ -110,6 +111,18 @@ class AssociationPool:
                 if is_intact:
                     self._idle.append(assoc)
                 self._serve()
+
+    @property
+    def contexts(self) -> Mapping[Context, bool]:
+        """The presentation contexts that were proposed, and whether they were accepted."""
+        with self._changed:
+            return dict(self._contexts)
+
+    @property
+    def open_associations(self) -> int:
+        """How many associations there are."""
+        with self._changed:
+            return len(self._idle) + len(self._lent)
 
     @property
     def gone(self) -> str:
@@ -225,6 +238,8 @@ class AssociationPool:
             self._openings.remove(opening)
             self._crash = self._crash or crash
             is_too_late = bool(self._gone)
+            if assoc:
+                self._contexts |= {one: one in assoc.accepted for one in assoc.proposed}
             if assoc and not is_too_late:
                 self._idle.append(assoc)
                 self._recover()

@@ -48,6 +48,11 @@ def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearCo
         send_retry_time=_seconds(options, "send_retry_time"),
         associations=_whole_number(options, "associations", MOST_ASSOCIATIONS),
         report=_boolean(options, "report"),
+        instance_report=_boolean(options, "instance_report"),
+        html_report=_boolean(options, "html_report"),
+        verify=_choice(options, "verify", manifest),
+        skip_existing=_boolean(options, "skip_existing"),
+        dry_run=_boolean(options, "dry_run"),
     )
 
 
@@ -58,10 +63,7 @@ def _tls(
 
     Its options are checked in any case, so that none of them is wrong unnoticed.
     """
-    profiles = manifest["config"]["tls_security_profile"]["enum"]
-    profile = options["tls_security_profile"]
-    if profile not in profiles:
-        raise ConfigError("tls_security_profile", profile, f"one of {'; '.join(profiles)}")
+    profile = _choice(options, "tls_security_profile", manifest)
     requires_peer_cert = _boolean(options, "tls_require_peer_cert")
     checks_hostname = _boolean(options, "tls_check_hostname")
     if not _boolean(options, "tls_enabled"):
@@ -152,6 +154,15 @@ def _boolean(options: Mapping[str, Any], name: str) -> bool:
     given = options.get(name)
     if not isinstance(given, bool):
         raise ConfigError(name, given, "true or false")
+    return given
+
+
+def _choice(options: Mapping[str, Any], name: str, manifest: Mapping[str, Any]) -> str:
+    """Return one of the values that the manifest has for an option."""
+    choices: list[str] = manifest["config"][name]["enum"]
+    given = options.get(name)
+    if not isinstance(given, str) or given not in choices:
+        raise ConfigError(name, given, f"one of {'; '.join(choices)}")
     return given
 
 

@@ -83,6 +83,11 @@ class GearConfig:
     send_retry_time: float
     associations: int
     report: bool
+    instance_report: bool = True
+    html_report: bool = True
+    verify: str = "none"
+    skip_existing: bool = False
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,12 +130,15 @@ class Member:
     """A DICOM file out of an archive, or a DICOM file that came alone.
 
     `number` counts the members of the archive from 1: messages name a member by
-    it, since its name may be a patient's. `content` is seekable and belongs to
-    whoever takes the member.
+    it, since its `name`, empty for a file that came alone, may be a patient's.
+    `content` is seekable and belongs to whoever takes the member. `position` is how
+    far the archive has been read, in bytes.
     """
 
     number: int
     content: BinaryIO
+    name: str = ""
+    position: int = 0
 
 
 @dataclass(frozen=True)
@@ -204,8 +212,9 @@ class EncodedDataset:
 class SOPInstance:
     """A dataset that is ready to be sent.
 
-    `identifying` holds the values of its patient group (0010), in lower case:
-    what a server says in return is shown only if it quotes none of them.
+    `identifying` holds the words of its patient group (0010), in lower case: what a
+    server says in return, and the name of a file, is shown only if it quotes none
+    of them. Study and series are empty where the dataset does not name them.
     """
 
     sop_class_uid: str
@@ -213,6 +222,8 @@ class SOPInstance:
     transfer_syntax_uid: str
     dataset: EncodedDataset
     identifying: frozenset[str] = field(default=frozenset(), repr=False)
+    study_instance_uid: str = ""
+    series_instance_uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -221,11 +232,49 @@ class StoreResult:
 
     `remark` is the reason why it was not sent or, where it was, what is worth
     knowing about it (a warning status, a conversion); equal remarks are counted
-    together, so it names no instance.
+    together, so it names no instance. What else is known of it makes no difference
+    between results: the last status of the server and its error comment, how often
+    it was tried, how many seconds the last try took, and in which transfer syntax it
+    went. `is_there` tells that the server had it already.
     """
 
     sent: bool
     remark: str = ""
+    status: int | None = field(default=None, compare=False)
+    error_comment: str = field(default="", compare=False)
+    tries: int = field(default=0, compare=False)
+    seconds: float = field(default=0.0, compare=False)
+    transfer_syntax_uid: str = field(default="", compare=False)
+    is_there: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """An image of a Flywheel file, and what became of it.
+
+    `name` is that of the member of the archive; UIDs and `size`, in bytes, are those
+    of the dataset, empty and 0 where it could not be read.
+    """
+
+    fw_path: str
+    name: str
+    result: StoreResult
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    study_instance_uid: str = ""
+    series_instance_uid: str = ""
+    transfer_syntax_uid: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class ImageReference:
+    """What names an image to a server: its class and its UIDs (PS3.3 10.8)."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
 
 
 @dataclass(frozen=True)

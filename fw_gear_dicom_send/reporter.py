@@ -2,9 +2,9 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 
 from pathvalidate import sanitize_filename
 
@@ -19,6 +19,8 @@ COLUMNS = (
     "Status",
 )
 LONGEST_NAME = 255
+MOST_LINES = 100
+"""Lines of the table, and lines of remarks, in the log."""
 
 
 def render_csv(reports: Sequence[FileReport]) -> str:
@@ -31,37 +33,39 @@ def render_csv(reports: Sequence[FileReport]) -> str:
 
 
 def render_table(reports: Sequence[FileReport]) -> str:
-    """Return the report as a table with aligned columns."""
-    rows = [COLUMNS, *([_printable(cell) for cell in _row(report)] for report in reports)]
+    """Return the report as a table with aligned columns, of at most 100 rows.
+
+    Of more files it has those that are not complete, and says how many it leaves out.
+    """
+    shown, left_out = list(reports), ""
+    if len(reports) > MOST_LINES:
+        shown = [report for report in reports if report.status != "Complete"][:MOST_LINES]
+        counts = Counter(report.status for report in reports)
+        words = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+        left_out = f"\n{len(shown)} of {len(reports)} files are shown; in all: {words}"
+    rows = [COLUMNS, *([_printable(cell) for cell in _row(report)] for report in shown)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
+    table = "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
+    return table + left_out
 
 
 def render_remarks(reports: Sequence[FileReport]) -> list[str]:
-    """Return a line for each remark on a file or its images."""
-    return [_printable(line) for report in reports for line in _remarks(report)]
+    """Return a line for each remark on a file or its images, and no more than 100 lines."""
+    lines = [_printable(line) for report in reports for line in _remarks(report)]
+    more = len(lines) - MOST_LINES
+    return lines if more <= 0 else [*lines[:MOST_LINES], f"{more} more such lines are left out"]
 
 
-def report_name(label: str, now: datetime) -> str:
-    """Return the report's file name, fit for any file system: at most 255 bytes."""
-    head, tail = "dicom-send_report-", f"_{now:%Y-%m-%d_%H:%M:%S}.csv"
+def report_name(head: str, label: str, now: datetime, suffix: str) -> str:
+    """Return a report's file name, fit for any file system: at most 255 bytes."""
+    tail = f"_{now:%Y-%m-%d_%H:%M:%S}{suffix}"
     safe = sanitize_filename(label) or "unnamed"
     room = LONGEST_NAME - len(head) - len(tail)
     # A character that is cut in its middle is dropped.
     return f"{head}{safe.encode()[:room].decode(errors='ignore')}{tail}"
-
-
-def write(reports: Sequence[FileReport], folder: Path, label: str, now: datetime) -> Path:
-    """Write the report as CSV (UTF-8) into a folder and return its path.
-
-    Raises OSError if it cannot be written.
-    """
-    path = folder / report_name(label, now)
-    path.write_text(render_csv(reports), encoding="utf-8", newline="")
-    return path
 
 
 def _row(report: FileReport) -> tuple[str, ...]:

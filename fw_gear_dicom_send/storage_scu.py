@@ -1,11 +1,11 @@
 """Sends images to a DICOM server by C-STORE (PS3.4 annex B)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from math import inf
 from ssl import SSLContext
-from time import monotonic
+from time import monotonic, perf_counter
 
 import backoff
 from pydicom.uid import UID
@@ -55,13 +55,16 @@ class StorageSCU:
         associations: int = 1,
         retry_time: float = 300,
         ssl_context: SSLContext | None = None,
+        is_dry: bool = False,
     ) -> None:
         """Send to `peer`, over no more than so many `associations` at once.
 
         `convert` changes an image's transfer syntax. `retry_time` is for how many seconds
         to go on without any image being accepted. With `ssl_context`, each association
-        uses TLS.
+        uses TLS. If it `is_dry`, all is done but the C-STORE requests, and an image counts
+        as sent that could be.
         """
+        self._is_dry = is_dry
         self._convert = convert
         self._patience = Patience(retry_time)
         self._pool = AssociationPool(peer, associations, self._patience, ssl_context)
@@ -82,6 +85,16 @@ class StorageSCU:
     def given_up(self) -> str:
         """Why nothing is sent any more, empty while something may be."""
         return self._pool.gone
+
+    @property
+    def contexts(self) -> Mapping[Context, bool]:
+        """The presentation contexts that were proposed, and whether they were accepted."""
+        return self._pool.contexts
+
+    @property
+    def open_associations(self) -> int:
+        """How many there are."""
+        return self._pool.open_associations
 
     def finish(self) -> None:
         """Let what is being sent come to its end, and send nothing more."""
@@ -104,7 +117,7 @@ class StorageSCU:
                     outcome = self._store(assoc, instance, is_resend=number > 1)
                 wait = grown
             except NoAssociationError as exc:
-                return StoreResult(False, str(exc))
+                return StoreResult(False, str(exc), tries=number - 1)
             except AssociationError as exc:
                 outcome = _Outcome(StoreResult(False, str(exc)), may_pass=True)
                 lost_at = monotonic()
@@ -119,7 +132,7 @@ class StorageSCU:
                 break
             failed_at = monotonic()
             self._pool.wait(backoff.full_jitter(min(wait, _LONGEST_WAIT)))
-        return outcome.result
+        return replace(outcome.result, tries=number)
 
     def _store(
         self, assoc: StorageAssociation, instance: SOPInstance, *, is_resend: bool
@@ -148,14 +161,21 @@ class StorageSCU:
     def _request(
         self, assoc: StorageAssociation, instance: SOPInstance, context: Context, is_resend: bool
     ) -> _Outcome:
+        syntax = context.transfer_syntax
+        if self._is_dry:
+            self._patience.renew()
+            return _Outcome(StoreResult(True, transfer_syntax_uid=syntax))
+        begun = perf_counter()
         try:
             response = assoc.send_c_store(instance, context)
         except OSError as exc:
             return _failure(f"the image could not be read: {exc.strerror or exc}")
+        seconds = perf_counter() - begun
         outcome = _judge(response, instance.identifying, is_resend)
         if not outcome.may_pass:
             self._patience.renew()
-        return outcome
+        result = replace(outcome.result, seconds=seconds, transfer_syntax_uid=syntax)
+        return replace(outcome, result=result)
 
 
 def _failure(reason: str) -> _Outcome:
@@ -179,16 +199,19 @@ def _judge(response: StoreResponse, identifying: frozenset[str], is_resend: bool
     status = response.status
     fate = fate_of(status, is_resend=is_resend)
     if fate.sent and code_to_category(status) != STATUS_WARNING:
-        return _Outcome(StoreResult(True))
+        return _Outcome(StoreResult(True, status=status))
     _, meaning = STORAGE_SERVICE_CLASS_STATUS.get(status, ("", "of unknown meaning"))
     remark = f"status 0x{status:04X} {meaning}"
     if response.offending_elements:
         remark += f", offending elements {' '.join(response.offending_elements)}"
-    if response.error_comment:
-        quotes = any(word in response.error_comment.lower() for word in identifying)
-        comment = "withheld as it may name the patient" if quotes else response.error_comment
+    comment = response.error_comment
+    if comment:
+        if any(word in comment.lower() for word in identifying):
+            comment = "withheld as it may name the patient"
         remark += f", error comment {comment}"
-    return _Outcome(StoreResult(fate.sent, remark), fate.may_pass)
+    return _Outcome(
+        StoreResult(fate.sent, remark, status=status, error_comment=comment), fate.may_pass
+    )
 
 
 def _context_of(instance: SOPInstance) -> Context:

@@ -21,6 +21,7 @@ from .part10 import DatasetLocation, locate
 from .spool import spool
 
 _SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00080016, 0x00080018
+_STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
 _SAYS_WHO = frozenset(
     tag_for_keyword(keyword)
     for keyword in (
@@ -35,7 +36,7 @@ _SAYS_WHO = frozenset(
         "PatientTelephoneNumbers",
     )
 )
-_PATIENT_GROUP = 0x0010
+_PATIENT_GROUP, _SERIES_GROUP = 0x0010, 0x0020
 _LONGEST_UID = 64
 _MOST_READ = 1 << 16
 _CHUNK = 1 << 20
@@ -52,8 +53,7 @@ class _Element(NamedTuple):
 class _Header:
     """What a dataset holds up to the end of the tag's group, which ends at `stop`."""
 
-    sop_class_uid: str
-    sop_instance_uid: str
+    uids: dict[int, str]
     identifying: frozenset[str]
     group: tuple[_Element, ...]
     stop: int
@@ -97,8 +97,8 @@ def _stamp(
     reader = ElementReader(content)
     header = _read_header(reader, location, tag.group, size)
     for name, uid in (
-        ("SOP Class UID", header.sop_class_uid),
-        ("SOP Instance UID", header.sop_instance_uid),
+        ("SOP Class UID", header.uids[_SOP_CLASS_UID]),
+        ("SOP Instance UID", header.uids[_SOP_INSTANCE_UID]),
         ("Transfer Syntax UID", location.transfer_syntax_uid),
     ):
         if not uid:
@@ -109,38 +109,49 @@ def _stamp(
     if added is None:
         return Unreadable(f"group {tag.group:04X} has no free private block")
     return SOPInstance(
-        header.sop_class_uid,
-        header.sop_instance_uid,
+        header.uids[_SOP_CLASS_UID],
+        header.uids[_SOP_INSTANCE_UID],
         location.transfer_syntax_uid,
         EncodedDataset(content, tuple(_splice(header, location, added, size))),
         header.identifying,
+        header.uids[_STUDY_INSTANCE_UID],
+        header.uids[_SERIES_INSTANCE_UID],
     )
 
 
 def _read_header(
     reader: ElementReader, location: DatasetLocation, group: int, size: int
 ) -> _Header:
-    """Walk to the end of `group`; raise MalformedError if the file ends before."""
-    uids = {_SOP_CLASS_UID: "", _SOP_INSTANCE_UID: ""}
+    """Walk to the end of `group`; raise MalformedError if the file ends before.
+
+    Study and series come later than some groups: there they are left out if they are not found.
+    """
+    wanted = (_SOP_CLASS_UID, _SOP_INSTANCE_UID, _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID)
+    uids = dict.fromkeys(wanted, "")
     identifying: set[str] = set()
     ours = []
     stop = location.start
-    last_group = max(group, _PATIENT_GROUP)
-    for tag, start, value, end in reader.walk(location.start, location.encoding, last_group):
-        if end > size:
-            raise MalformedError("it is cut short")
-        element_group = tag >> 16
-        if element_group <= group:
-            stop = end
-        if element_group == group:
-            ours.append(_Element(tag, start, value, end))
-        elif tag in uids:
-            uids[tag] = reader.text(value, end)
-        elif tag in _SAYS_WHO:
-            identifying.update(_words(reader, value, end))
-    return _Header(
-        uids[_SOP_CLASS_UID], uids[_SOP_INSTANCE_UID], frozenset(identifying), tuple(ours), stop
-    )
+    needed = max(group, _PATIENT_GROUP)
+    element_group = 0
+    try:
+        for tag, start, value, end in reader.walk(
+            location.start, location.encoding, max(group, _SERIES_GROUP)
+        ):
+            element_group = tag >> 16
+            if end > size:
+                raise MalformedError("it is cut short")
+            if element_group <= group:
+                stop = end
+            if element_group == group:
+                ours.append(_Element(tag, start, value, end))
+            elif tag in uids:
+                uids[tag] = reader.text(value, end)
+            elif tag in _SAYS_WHO:
+                identifying.update(_words(reader, value, end))
+    except MalformedError:
+        if element_group <= needed:
+            raise
+    return _Header(uids, frozenset(identifying), tuple(ours), stop)
 
 
 def _words(reader: ElementReader, value: int, end: int) -> Iterator[str]:

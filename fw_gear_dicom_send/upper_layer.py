@@ -22,8 +22,8 @@ from pynetdicom import _config
 from pynetdicom._globals import MODE_REQUESTOR
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
-from pynetdicom.dimse_messages import C_ECHO_RQ
-from pynetdicom.dimse_primitives import C_ECHO, C_STORE
+from pynetdicom.dimse_messages import C_ECHO_RQ, DIMSEMessage
+from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_STORE, N_ACTION
 from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE, A_P_ABORT, A_RELEASE
 from pynetdicom.presentation import PresentationContext, build_context
@@ -64,7 +64,7 @@ _LARGEST_WRITE = 1 << 18
 _TICK = 0.5
 _ACCEPTED, _TRANSIENT = 0, 2
 
-_Message = TypeVar("_Message", C_ECHO, C_STORE)
+_Message = TypeVar("_Message", C_ECHO, C_FIND, C_STORE, N_ACTION)
 
 # Both libraries quote values that break the rules, such as a UID, in what they log.
 _config.LOG_HANDLER_LEVEL = "none"
@@ -215,10 +215,7 @@ class StorageAssociation:
         request = C_ECHO()
         request.MessageID = self._next_message_id()
         request.AffectedSOPClassUID = UID(context.abstract_syntax)
-        message = C_ECHO_RQ()
-        message.primitive_to_message(request)
-        primitives = message.encode_msg(self._ids[context], self._largest_pdu())
-        pdus = (P_DATA_TF(primitive).encode() for primitive in primitives)
+        pdus = self._pdus(C_ECHO_RQ(), request, context)
         return self._ask(pdus, C_ECHO, ECHO_TIMEOUT).Status or 0
 
     def release(self) -> None:
@@ -264,6 +261,12 @@ class StorageAssociation:
         """Return the largest PDU to send: the peer's limit (PS3.8 D.1), within reason, even."""
         limit = self._assoc.acceptor.maximum_length or LARGEST_PDU
         return min(max(limit, _SMALLEST_PDU), LARGEST_PDU) & ~1
+
+    def _pdus(self, message: DIMSEMessage, request: _Message, context: Context) -> Iterator[bytes]:
+        """Yield the PDUs of a request that pynetdicom encodes."""
+        message.primitive_to_message(request)
+        for primitive in message.encode_msg(self._ids[context], self._largest_pdu()):
+            yield P_DATA_TF(primitive).encode()
 
     def _next_message_id(self) -> int:
         self._message_id = self._message_id % 0xFFFF + 1

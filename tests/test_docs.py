@@ -96,7 +96,7 @@ def test_a_session_is_sent_as_testing_tells(
     ended = place.run(session)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert len(python_scp.stored) == 1
-    assert site.uploads[0].content.endswith(b"ct.dcm,1,1,Complete\n")
+    assert site.reports[0].content.endswith(b"ct.dcm,1,1,Complete\n")
 
 
 def test_a_file_is_sent_as_testing_tells(
@@ -112,7 +112,7 @@ def test_a_file_is_sent_as_testing_tells(
     ended = place.run(file, DICOM_FILE=str(archive))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert len(python_scp.stored) == 2
-    assert site.uploads[0].content.endswith(b"scan.zip,2,2,Complete\n")
+    assert site.reports[0].content.endswith(b"scan.zip,2,2,Complete\n")
 
 
 def test_the_command_of_testing_is_the_manifests() -> None:

@@ -144,7 +144,7 @@ def test_a_session_goes_to_the_server_and_is_reported(
     result = gear.run()
 
     assert result.exit_code == 0, result.log
-    (upload,) = site.uploads
+    (upload,) = site.reports
     assert (upload.container_type, upload.container_id) == ("session", session.session)
     name = r"dicom-send_report-visit 1_\d{4}-\d\d-\d\d_\d\d:\d\d:\d\d\.csv"
     assert re.fullmatch(name, upload.name)
@@ -187,7 +187,7 @@ def test_each_kind_of_trouble_has_its_row_and_the_run_goes_on(
     result = gear_on(tmp_path, site, storescp.port, session.session).run()
 
     assert result.exit_code == 1
-    assert counts(site.uploads[0].content) == {
+    assert counts(site.reports[0].content) == {
         "gone.zip": ("0", "0", "Failed"),
         "broken.zip": ("0", "0", "Failed"),
         "no dicom.zip": ("0", "0", "Failed"),
@@ -227,7 +227,7 @@ def test_a_file_given_as_input_is_sent(
 
     assert result.exit_code == 0, result.log
     expected = "1" if kind == "dcm" else "2"
-    (upload,) = session.site.uploads
+    (upload,) = session.site.reports
     assert upload.container_id == session.session
     assert upload.name.startswith("dicom-send_report-visit 1_T2flair_")
     fw_path = f"lab/Study A/sub-01/visit 1/T2/flair/files/{path.name}"
@@ -251,7 +251,7 @@ def test_a_subject_is_sent_with_all_its_sessions(
     result = gear_on(tmp_path, site, python_scp.port, session.subject, "subject").run()
 
     assert result.exit_code == 0, result.log
-    (upload,) = site.uploads
+    (upload,) = site.reports
     assert (upload.container_type, upload.container_id) == ("subject", session.subject)
     assert upload.name.startswith("dicom-send_report-sub-01_")
     assert [row[1] for row in rows(upload.content)] == [
@@ -271,7 +271,7 @@ def test_an_acquisition_is_sent_alone(
     result = gear_on(tmp_path, session.site, python_scp.port, chosen, "acquisition").run()
 
     assert result.exit_code == 0, result.log
-    (upload,) = session.site.uploads
+    (upload,) = session.site.reports
     assert upload.container_id == session.session
     assert upload.name.startswith("dicom-send_report-visit 1_chosen_")
     assert counts(upload.content) == {"a.dcm": ("1", "1", "Complete")}
@@ -290,7 +290,7 @@ def test_names_of_any_kind_work_and_deleted_files_are_left_out(
     result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
 
     assert result.exit_code == 0, result.log
-    assert [row[2] for row in rows(session.site.uploads[0].content)] == list(names)
+    assert [row[2] for row in rows(session.site.reports[0].content)] == list(names)
     assert len(python_scp.stored) == len(names)
 
 
@@ -320,7 +320,7 @@ def test_what_cannot_be_sent_is_counted(
     result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
 
     assert result.exit_code == 1
-    assert counts(session.site.uploads[0].content) == {"odd.zip": ("3", "1", "Incomplete")}
+    assert counts(session.site.reports[0].content) == {"odd.zip": ("3", "1", "Incomplete")}
     assert "odd.zip: 1 image not sent: it has no SOP Instance UID" in result.log
     assert "odd.zip: 1 image not sent: it has no SOP Class UID" in result.log
     (stored,) = python_scp.stored
@@ -358,7 +358,7 @@ def test_a_signed_url_is_used_where_the_site_wants_it(
     session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
     result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
     assert result.exit_code == 0, result.log
-    assert counts(session.site.uploads[0].content) == {"a.dcm": ("1", "1", "Complete")}
+    assert counts(session.site.reports[0].content) == {"a.dcm": ("1", "1", "Complete")}
     assert any("/storage/" in path for path in session.site.asked("PUT"))
     assert "signature" not in result.log
 
@@ -366,13 +366,15 @@ def test_a_signed_url_is_used_where_the_site_wants_it(
 def test_a_refused_report_stays_in_the_output_folder(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """A read-only key cannot attach the report: the engine finds it among the outputs."""
+    """A read-only key cannot attach the reports: the engine finds them among the outputs."""
     session.site.refuse_uploads = 403
     session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
     result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
     assert result.exit_code == 0, result.log
-    (report,) = result.output
-    assert report.name.startswith("dicom-send_report-visit 1_")
+    report, page, instances = result.output
+    stem = report.name.removesuffix(".csv")
+    assert stem.startswith("dicom-send_report-visit 1_")
+    assert (page.name, instances.name) == (f"{stem}.html", f"{stem}_instances.csv")
     assert counts(report.read_bytes()) == {"a.dcm": ("1", "1", "Complete")}
     assert "403 Forbidden" in result.log
 
@@ -380,7 +382,7 @@ def test_a_refused_report_stays_in_the_output_folder(
 def test_no_report_is_made_where_none_is_wanted(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """With `report` off nothing is attached or left; the log still has the table."""
+    """With `report` off nothing at all is attached or left; the log still has the table."""
     session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
     result = gear_on(tmp_path, session.site, python_scp.port, session.session, report=False).run()
     assert result.exit_code == 0, result.log
@@ -409,7 +411,7 @@ def test_an_empty_session_is_no_success(
     session.site.add_file(session.acquisition("A"), "a.nii.gz", b"\x1f\x8b", file_type="nifti")
     result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
     assert result.exit_code == 1
-    assert rows(session.site.uploads[0].content) == []
+    assert rows(session.site.reports[0].content) == []
     assert python_scp.associations == ()
 
 
@@ -457,7 +459,7 @@ def assert_failed_at_once(
     """Nothing was downloaded, each file is reported as failed, and one line says why."""
     assert result.exit_code == 1
     assert result.seconds < 15
-    found = counts(session.site.uploads[0].content)
+    found = counts(session.site.reports[0].content)
     assert found == dict.fromkeys(names, ("0", "0", "Failed"))
     assert not downloads(session.site)
     (error,) = [line for line in result.stderr.splitlines() if "ERROR" in line]
@@ -512,7 +514,7 @@ def test_an_image_may_be_answered_after_its_file_and_those_of_the_next(
         assert scp.released == 1 + 4
     assert all(together)
     assert result.exit_code == 1
-    assert counts(session.site.uploads[0].content) == {
+    assert counts(session.site.reports[0].content) == {
         "a.zip": ("3", "2", "Incomplete"),
         "b.zip": ("5", "5", "Complete"),
     }
@@ -539,7 +541,7 @@ def test_a_server_that_gives_fewer_associations_is_no_failure(
         assert len({record.association for record in scp.stored}) <= 2
         assert sorted(r.sop_instance_uid for r in scp.stored) == sorted(map(uid_of, range(60)))
     assert result.exit_code == 0, result.log
-    assert counts(session.site.uploads[0].content) == {"a.zip": ("60", "60", "Complete")}
+    assert counts(session.site.reports[0].content) == {"a.zip": ("60", "60", "Complete")}
     line = r"Going on with [12] of 4 associations: .* its limit of associations is reached"
     assert len(re.findall(line, result.log)) == 1
     assert result.log.count("Going on with") == 1
@@ -564,14 +566,14 @@ def test_broken_archives_over_any_number_of_associations(
         tmp_path, site, python_scp.port, session.session, associations=associations
     ).run()
     assert result.exit_code == 1
-    assert counts(site.uploads[0].content) == {
+    assert counts(site.reports[0].content) == {
         "cut.tar": ("8", "7", "Incomplete"),
         "damaged.zip": ("10", "9", "Incomplete"),
         "fine.zip": ("10", "10", "Complete"),
     }
     told = re.findall(r"\S+: \d+ of \d+ images sent", result.log)
     assert sorted(told) == [
-        "cut.tar: 7 of 7 images sent",
+        "cut.tar: 7 of 8 images sent",
         "damaged.zip: 9 of 10 images sent",
         "fine.zip: 10 of 10 images sent",
     ]
@@ -596,7 +598,7 @@ def test_a_server_that_dies_leaves_a_true_report(tmp_path: Path, session: Sessio
         result = running.finish()
         stored = len(scp.received())
     assert result.exit_code == 1
-    expected, sent, status = counts(session.site.uploads[0].content)["a.zip"]
+    expected, sent, status = counts(session.site.reports[0].content)["a.zip"]
     assert (expected, status) == ("400", "Incomplete")
     # The last image may have been stored without the server's answer coming through.
     assert int(sent) in {stored, stored - 1}
@@ -618,7 +620,7 @@ def test_nothing_is_downloaded_for_a_server_that_is_given_up(
         result = gear_on(tmp_path, site, server.port, session.session, associations=1).run()
     assert result.exit_code == 1
     assert len(downloads(site)) < len(names) / 2
-    found = counts(site.uploads[0].content)
+    found = counts(site.reports[0].content)
     assert list(found) == names
     assert {status for _, _, status in found.values()} == {"Failed"}
     reason = "rejected the association: it does not know the called AE title 'PACS'"
@@ -633,7 +635,7 @@ def test_a_server_that_aborts_in_each_image_gets_none(tmp_path: Path, session: S
         options = {"associations": 1, "send_retry_time": 0}
         result = gear_on(tmp_path, session.site, scp.port, session.session, **options).run()
     assert result.exit_code == 1
-    assert counts(session.site.uploads[0].content) == {"a.zip": ("3", "0", "Failed")}
+    assert counts(session.site.reports[0].content) == {"a.zip": ("3", "0", "Failed")}
     assert "3 images not sent: the connection was lost" in result.log
 
 
@@ -644,7 +646,7 @@ def test_a_server_that_refuses_images_is_told(tmp_path: Path, session: Session) 
     with PythonSCP(status=[0xC000, 0x0000, 0xC000]) as scp:
         result = gear_on(tmp_path, session.site, scp.port, session.session).run()
     assert result.exit_code == 1
-    assert counts(session.site.uploads[0].content) == {"a.zip": ("3", "1", "Incomplete")}
+    assert counts(session.site.reports[0].content) == {"a.zip": ("3", "1", "Incomplete")}
     assert "a.zip: 2 images not sent: status 0xC000 Cannot Understand" in result.log
 
 
@@ -667,7 +669,7 @@ def test_a_cancelled_job_reports_what_it_did(tmp_path: Path, session: Session) -
         running.cancel()
         result = running.finish()
     assert result.exit_code == 1
-    found = counts(site.uploads[0].content)
+    found = counts(site.reports[0].content)
     assert found["a.zip"][2] == "Incomplete"
     assert int(found["a.zip"][1]) >= 2
     assert found["b.zip"] == ("0", "0", "Failed")
@@ -698,7 +700,7 @@ def test_images_in_flight_are_finished_when_the_job_is_cancelled(
         result = running.finish(20)
         assert len(scp.stored) == associations
     assert_cancelled(session, gear, result, number)
-    _, sent, status = counts(site.uploads[0].content)["a.zip"]
+    _, sent, status = counts(site.reports[0].content)["a.zip"]
     assert (int(sent), status) == (associations, "Incomplete")
 
 
@@ -707,7 +709,7 @@ def assert_cancelled(
 ) -> None:
     """The report is attached, one line says what ended the job, and no file is left."""
     assert result.exit_code == 1
-    assert len(session.site.uploads) == 1
+    assert len(session.site.reports) == 1
     assert f"The job was ended by {number.name}" in result.stderr
     assert "Traceback" not in result.log
     assert_work_is_empty(gear)
@@ -739,7 +741,7 @@ def test_a_cancelled_job_does_not_wait_for_a_silent_server(
         assert time.monotonic() - begun < 10
         assert len(server.images) == associations
     assert_cancelled(session, gear, result, number)
-    _, sent, status = counts(site.uploads[0].content)["a.zip"]
+    _, sent, status = counts(site.reports[0].content)["a.zip"]
     assert (sent, status) == ("0", "Failed")
 
 
@@ -759,7 +761,7 @@ def test_a_job_is_cancelled_while_a_file_is_downloaded(
     result = running.finish(20)
     assert time.monotonic() - begun < 10
     assert_cancelled(session, gear, result)
-    assert counts(site.uploads[0].content) == {"a.dcm": ("0", "0", "Failed")}
+    assert counts(site.reports[0].content) == {"a.dcm": ("0", "0", "Failed")}
     assert "a.dcm: the run ended before it" in result.log
 
 
@@ -777,7 +779,7 @@ def test_a_job_is_cancelled_while_an_archive_is_unpacked(
     running.cancel()
     result = running.finish(20)
     assert_cancelled(session, gear, result)
-    assert counts(site.uploads[0].content)["a.zip"][1:] == ("0", "Failed")
+    assert counts(site.reports[0].content)["a.zip"][1:] == ("0", "Failed")
 
 
 def test_a_job_is_cancelled_in_the_check_of_the_server(tmp_path: Path, session: Session) -> None:
@@ -793,7 +795,7 @@ def test_a_job_is_cancelled_in_the_check_of_the_server(tmp_path: Path, session: 
         result = running.finish(20)
         assert time.monotonic() - begun < 10
     assert_cancelled(session, gear, result)
-    assert counts(site.uploads[0].content) == {"a.dcm": ("0", "0", "Failed")}
+    assert counts(site.reports[0].content) == {"a.dcm": ("0", "0", "Failed")}
     assert not downloads(site)
 
 
@@ -815,7 +817,7 @@ def test_a_full_disk_costs_only_what_needs_it(tmp_path: Path, session: Session) 
         resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (limit, limit))
         result = running.finish(60)
     assert result.exit_code == 1
-    found = counts(site.uploads[0].content)
+    found = counts(site.reports[0].content)
     assert found["large.dcm"] == ("0", "0", "Failed")
     assert found["unpacked.zip"] == ("2", "1", "Incomplete")
     assert found["converted.dcm"] == ("1", "0", "Failed")
@@ -857,7 +859,7 @@ def send_six_images(tmp_path: Path, session: Session, port: int) -> tuple[str, .
     )
     assert not pipeline.run(config, work, output)
     assert [*work.iterdir(), *output.iterdir()] == []
-    return counts(site.uploads[0].content)["a.zip"]
+    return counts(site.reports[0].content)["a.zip"]
 
 
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
@@ -917,7 +919,7 @@ def test_a_work_folder_that_cannot_be_written_to_is_told(tmp_path: Path, session
         result = gear.run()
         assert scp.associations == ()
     assert result.exit_code == 1
-    assert counts(site.uploads[0].content) == {"a.dcm": ("0", "0", "Failed")}
+    assert counts(site.reports[0].content) == {"a.dcm": ("0", "0", "Failed")}
     assert "ERROR" in result.stderr
     assert "The work folder cannot be written to: " in result.stderr
     assert "Unexpected" not in result.log
@@ -945,7 +947,7 @@ def test_what_the_site_does_wrong_is_told_and_the_rest_goes_on(
     result = gear_on(tmp_path, site, python_scp.port, session.session, **options).run()
     assert result.exit_code == 1
     sent, failed = ("1", "1", "Complete"), ("0", "0", "Failed")
-    assert counts(site.uploads[0].content) == dict.fromkeys(files, sent) | {
+    assert counts(site.reports[0].content) == dict.fromkeys(files, sent) | {
         "expired.dcm": failed,
         "other.dcm": failed,
         "longer.dcm": failed,

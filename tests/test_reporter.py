@@ -102,36 +102,50 @@ def test_remark_is_one_line() -> None:
 
 def test_name_has_label_and_time() -> None:
     """The report is named after its label and the time."""
-    name = reporter.report_name("Visit 1_T1", NOW)
+    name = reporter.report_name("dicom-send_report-", "Visit 1_T1", NOW, ".csv")
     assert name == "dicom-send_report-Visit 1_T1_2024-03-05_07:08:09.csv"
 
 
 @pytest.mark.parametrize("label", ["a/b", "../../etc/passwd", "a\0b", 'a<b>:"|?*\\c', "line\n"])
 def test_name_is_a_plain_file_name(label: str) -> None:
     """What no file name may hold is taken out of the label."""
-    stem = reporter.report_name(label, NOW).removesuffix("_2024-03-05_07:08:09.csv")
+    stem = reporter.report_name("dicom-send_report-", label, NOW, ".csv").removesuffix(
+        "_2024-03-05_07:08:09.csv"
+    )
     assert not set(stem) & set('/\\\0\n<>:"|?*')
 
 
 @pytest.mark.parametrize("label", ["", "???", "/"])
 def test_name_of_no_label_is_not_empty(label: str) -> None:
     """A label of which nothing is left has a stand-in."""
-    name = reporter.report_name(label, NOW)
+    name = reporter.report_name("dicom-send_report-", label, NOW, ".csv")
     assert name == "dicom-send_report-unnamed_2024-03-05_07:08:09.csv"
 
 
 @pytest.mark.parametrize("label", ["x" * 400, "画" * 200, "é" * 250])
-def test_name_fits_the_file_system(tmp_path: Path, label: str) -> None:
+@pytest.mark.parametrize("suffix", [".csv", "_instances.csv", ".html"])
+def test_name_fits_the_file_system(tmp_path: Path, label: str, suffix: str) -> None:
     """A long label is cut so that the file can be made, and keeps its ending."""
-    path = reporter.write([], tmp_path, label, NOW)
-    assert len(path.name.encode()) > 250
-    assert path.name.endswith("_2024-03-05_07:08:09.csv")
-    assert label.startswith(path.name[18:-24])
+    name = reporter.report_name("dicom-send_report-", label, NOW, suffix)
+    (tmp_path / name).touch()
+    assert len(name.encode()) > 250
+    assert name.endswith(f"_2024-03-05_07:08:09{suffix}")
+    assert label.startswith(name[18 : -20 - len(suffix)])
 
 
-def test_written_report_is_the_csv(tmp_path: Path) -> None:
-    """The file holds the CSV, byte for byte, in UTF-8."""
-    reports = [report("é\r\n.zip")]
-    path = reporter.write(reports, tmp_path, "Visit 1", NOW)
-    assert path == tmp_path / reporter.report_name("Visit 1", NOW)
-    assert path.read_bytes() == reporter.render_csv(reports).encode()
+def test_table_of_many_files_has_those_that_are_not_complete() -> None:
+    """The log does not grow with the files; the report itself has them all."""
+    reports = [report(f"{n}.dcm", images=1, sent=int(n % 3 > 0)) for n in range(240)]
+    lines = reporter.render_table(reports).splitlines()
+    assert len(lines) == 82
+    assert all(line.endswith("Failed") for line in lines[1:-1])
+    assert lines[-1] == "80 of 240 files are shown; in all: 160 Complete, 80 Failed"
+    assert reporter.render_csv(reports).count("\n") == 241
+
+
+def test_remarks_of_many_files_are_cut() -> None:
+    """There are a hundred lines at most, and one that says how many are left out."""
+    remark = Remark("lost", images=1, failure=True)
+    lines = reporter.render_remarks([report(f"{n}", remarks=(remark,)) for n in range(130)])
+    assert len(lines) == 101
+    assert lines[-1] == "30 more such lines are left out"

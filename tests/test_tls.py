@@ -634,7 +634,7 @@ def test_the_gear_sends_by_tls(
         result = gear.run()
         assert len(orthanc.ids()) == 1
     assert result.exit_code == 0, result.log
-    assert site.uploads[0].content.endswith(b"ct.dcm,1,1,Complete\n")
+    assert site.reports[0].content.endswith(b"ct.dcm,1,1,Complete\n")
     assert re.search(
         r"TLSv1\.3 with TLS_\w+; the server's certificate is that of OU=Testing cert .*, "
         r"issued by OU=Testing CA",
@@ -656,7 +656,7 @@ def test_the_gear_does_not_send_to_a_server_that_it_does_not_trust(
         lax = gear.run()
         assert len(orthanc.ids()) == 1
     assert strict.exit_code == 1
-    assert site.uploads[0].content.endswith(b"ct.dcm,0,0,Failed\n")
+    assert site.reports[0].content.endswith(b"ct.dcm,0,0,Failed\n")
     assert "the server's certificate is not trusted" in strict.stderr
     assert "give the certificate of its CA, or its own, as add_cert_file" in strict.stderr
     assert lax.exit_code == 0, lax.log

@@ -6,6 +6,7 @@ ever used on disk: a member is unpacked to a nameless temporary file.
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,7 +47,11 @@ def read(
         budget = Budget(max(limits.archive, limits.ratio * os.fstat(file.fileno()).st_size))
         unpacker = Unpacker(work, is_dicom, limits, budget)
         try:
-            yield from _items(path, file, unpacker)
+            for item in _items(path, file, unpacker):
+                if isinstance(item, Member):
+                    yield replace(item, position=file.tell())
+                else:
+                    yield item
         except CorruptError:
             yield BrokenArchive(CORRUPT_ARCHIVE)
         except OverBudgetError:

@@ -21,7 +21,7 @@ from .sources import (
     read_fully,
     reading,
 )
-from .unpacking import Unpacker
+from .unpacking import Declared, Unpacker
 
 # What tarfile may read to understand one header; pax records and sparse maps have no bound.
 TAR_HEADER_SIZE = 1024**2
@@ -75,7 +75,7 @@ def _tar_members(stream: "_TarStream", unpacker: Unpacker) -> Iterator[Member | 
                     content = Counted(content, unpacker.budget)
                 head = read_fully(content, HEAD_SIZE)
             if unpacker.is_dicom(head):
-                yield unpacker.unpack(number, head, content, entry.size)
+                yield unpacker.unpack(Declared(number, entry.name, entry.size), head, content)
 
 
 def _next(tar: "_Tar") -> tarfile.TarInfo | None:

@@ -21,6 +21,16 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
+class Declared:
+    """What an archive says of a member: its number and name, its size in bytes and its CRC."""
+
+    number: int
+    name: str
+    size: int
+    crc: int | None = None
+
+
+@dataclass(frozen=True)
 class Unpacker:
     """Takes members out of one archive, within its limits."""
 
@@ -29,15 +39,13 @@ class Unpacker:
     limits: Limits
     budget: Budget
 
-    def unpack(
-        self, number: int, head: bytes, source: Source, size: int, crc: int | None = None
-    ) -> Member | Unreadable:
-        """Unpack a member, of which `head` has been read and `size` and `crc` are declared."""
-        if size > self.limits.member:
+    def unpack(self, declared: Declared, head: bytes, source: Source) -> Member | Unreadable:
+        """Unpack a member, of which `head` has been read already."""
+        if declared.size > self.limits.member:
             return Unreadable(LARGE_MEMBER)
         spool = new_spool(self.work)
         try:
-            problem = fill(spool, head, source, size, crc)
+            problem = fill(spool, head, source, declared.size, declared.crc)
         except BaseException as exc:
             discard(spool)
             if isinstance(exc, OSError) and exc.errno in DISK_FULL:
@@ -46,7 +54,7 @@ class Unpacker:
         if problem:
             discard(spool)
             return Unreadable(problem)
-        return Member(number, spool)
+        return Member(declared.number, spool, declared.name)
 
 
 def fill(spool: BinaryIO, head: bytes, source: Source, size: int, crc: int | None) -> str | None:

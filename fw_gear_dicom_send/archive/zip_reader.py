@@ -25,7 +25,7 @@ from .sources import (
     read_fully,
     reading,
 )
-from .unpacking import CORRUPT_MEMBER, ENCRYPTED_MEMBER, Unpacker
+from .unpacking import CORRUPT_MEMBER, ENCRYPTED_MEMBER, Declared, Unpacker
 
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 ZIP_LOCAL_HEADER = struct.Struct("<4s22xHH")
@@ -77,7 +77,8 @@ def _zip_item(
     if not unpacker.is_dicom(head):
         return None
     try:
-        return unpacker.unpack(number, head, content, entry.file_size, entry.CRC)
+        declared = Declared(number, entry.filename, entry.file_size, entry.CRC)
+        return unpacker.unpack(declared, head, content)
     except CorruptError:
         return Unreadable(CORRUPT_MEMBER)
 

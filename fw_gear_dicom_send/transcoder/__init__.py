@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -269,13 +269,7 @@ def convert(
     except BaseException:
         spool.close()
         raise
-    return SOPInstance(
-        sop_class_uid=instance.sop_class_uid,
-        sop_instance_uid=instance.sop_instance_uid,
-        transfer_syntax_uid=transfer_syntax_uid,
-        dataset=dataset,
-        identifying=instance.identifying,
-    )
+    return replace(instance, transfer_syntax_uid=transfer_syntax_uid, dataset=dataset)
 
 
 def _converted(

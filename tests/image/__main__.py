@@ -175,7 +175,7 @@ def session_is_sent(image: Image, folder: Path) -> None:
         ]
         expect(ended.exit_code == 0, ended.output)
         expect([element.value for element in tagged if element] == ["DICOM send"] * 3, str(tagged))
-        expect(_rows(site.uploads) == [("a.zip", "3", "3", "Complete")], ended.output)
+        expect(_rows(site.reports) == [("a.zip", "3", "3", "Complete")], ended.output)
     expect(not list((gear.folder / "work").iterdir()), "something is left in work/")
     expect(not list((gear.folder / "output").iterdir()), "something is left in output/")
 
@@ -233,7 +233,7 @@ def cancelled_job_is_reported(image: Image, folder: Path) -> None:
         expect(time.monotonic() - begun < 12, "it took too long")
         expect(process.returncode == 1, output)
         expect("The job was ended by SIGTERM" in output, output)
-        expect(_rows(site.uploads)[0][3] == "Incomplete", output)
+        expect(_rows(site.reports)[0][3] == "Incomplete", output)
 
 
 CHECKS: tuple[Callable[[Image, Path], None], ...] = (

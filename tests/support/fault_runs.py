@@ -113,7 +113,7 @@ def run_gear(
             gear = _gear(parent, site, server, size_of_last, {"associations": associations})
             gear.config["config"] |= options
             result = gear.run(RUN_SECONDS)
-        (upload,) = site.uploads
+        (upload,) = site.reports
         _, *rows = csv.reader(io.StringIO(upload.content.decode()))
         not_sent: dict[str, int] = {}
         for number, reason in NOT_SENT.findall(result.log):

@@ -123,6 +123,15 @@ class FlywheelSite:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self.api_key = f"{self.url}:secret"
 
+    @property
+    def reports(self) -> list[Upload]:
+        """The reports on files that were attached: not those on images, and no pages."""
+        return [
+            upload
+            for upload in self.uploads
+            if upload.name.endswith(".csv") and not upload.name.endswith("_instances.csv")
+        ]
+
     def __enter__(self) -> Self:
         """Begin to answer."""
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()

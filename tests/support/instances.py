@@ -24,6 +24,8 @@ def instance(file: bytes | Path, identifying: frozenset[str] = frozenset()) -> S
         str(header.file_meta.TransferSyntaxUID),
         EncodedDataset(io.BytesIO(content), (Span(dataset_start(content), len(content)),)),
         identifying,
+        str(header.get("StudyInstanceUID", "")),
+        str(header.get("SeriesInstanceUID", "")),
     )
 
 

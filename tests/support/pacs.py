@@ -158,6 +158,7 @@ class Orthanc(_ServerProcess):
             "DicomCheckCalledAet": False,
             "DicomAlwaysAllowStore": True,
             "DicomAlwaysAllowEcho": True,
+            "DicomAlwaysAllowFind": True,
             "AcceptedTransferSyntaxes": ["*"],
             "UnknownSopClassAccepted": True,
             "OverwriteInstances": True,
@@ -240,6 +241,25 @@ class StoreSCP(_ServerProcess):
     def received(self) -> list[Path]:
         """Return the files received."""
         return sorted(path for path in (self._folder / "images").rglob("*") if path.is_file())
+
+
+class DcmQRSCP(_ServerProcess):
+    """DCMTK's dcmqrscp, an archive that stores uncompressed images and answers queries."""
+
+    program = "dcmqrscp"
+    ae_title = "QRSCP"
+
+    def _prepare(self) -> list[str]:
+        self.port = free_port()
+        (self._folder / "db").mkdir()
+        path = self._folder / "dcmqrscp.cfg"
+        path.write_text(
+            f"NetworkTCPPort = {self.port}\nMaxPDUSize = 16384\nMaxAssociations = 16\n"
+            "HostTable BEGIN\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
+            f"AETable BEGIN\n{self.ae_title} {self._folder / 'db'} RW (200, 1024mb) ANY\n"
+            "AETable END\n"
+        )
+        return ["--config", str(path)]
 
 
 def _association_config(accept: Mapping[str, Sequence[str]]) -> str:

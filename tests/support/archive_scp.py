@@ -1,0 +1,98 @@
+"""An SCP that stores, answers queries and commits itself, as well or as badly as it is told."""
+
+from collections.abc import Callable, Collection, Iterator
+from threading import Thread
+from typing import Any, Self
+
+from pydicom.dataset import Dataset
+from pynetdicom import evt
+from pynetdicom.sop_class import (
+    StorageCommitmentPushModel,
+    StorageCommitmentPushModelInstance,
+    StudyRootQueryRetrieveInformationModelFind,
+)
+
+from tests.support.pacs import PythonSCP
+
+PENDING, SUCCESS = 0xFF00, 0x0000
+COMMITTED, WITH_FAILURES = 1, 2
+NO_SUCH_INSTANCE = 0x0112
+
+Absent = Callable[[str], bool]
+"""Tells whether an instance that was stored is not found; it is asked at each query."""
+
+
+class ArchiveSCP(PythonSCP):
+    """Finds and commits what it stored, but for what is `absent`.
+
+    `find_status` and `action_status` are what queries and commitment requests are answered with;
+    `reports` tells whether an N-EVENT-REPORT follows on the same association.
+    """
+
+    def __init__(
+        self,
+        absent: Absent = lambda _: False,
+        *,
+        find_status: int = SUCCESS,
+        action_status: int = SUCCESS,
+        reports: bool = True,
+        **options: Any,
+    ) -> None:
+        handlers = [(evt.EVT_C_FIND, self._on_find), (evt.EVT_N_ACTION, self._on_action)]
+        super().__init__(handlers=handlers, **options)
+        self.queries: list[Dataset] = []
+        self.commitments: list[Dataset] = []
+        self._absent = absent
+        self._find_status = find_status
+        self._action_status = action_status
+        self._reports = reports
+
+    def __enter__(self) -> Self:
+        """Offer queries and commitment as well."""
+        self.ae.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
+        self.ae.add_supported_context(StorageCommitmentPushModel)
+        return super().__enter__()
+
+    def _on_find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
+        self.queries.append(event.identifier)
+        if self._find_status != SUCCESS:
+            yield self._find_status, None
+            return
+        for uid in dict.fromkeys(one.sop_instance_uid for one in self.stored):
+            if not self._absent(uid):
+                found = Dataset()
+                found.QueryRetrieveLevel = "IMAGE"
+                found.SOPInstanceUID = uid
+                yield PENDING, found
+
+    def _on_action(self, event: evt.Event) -> tuple[int, None]:
+        self.commitments.append(event.action_information)
+        if self._reports and self._action_status == SUCCESS:
+            Thread(target=self._report, args=(event.assoc, event.action_information)).start()
+        return self._action_status, None
+
+    def _report(self, assoc: Any, asked: Dataset) -> None:
+        known = {one.sop_instance_uid for one in self.stored}
+        failed = [
+            item
+            for item in asked.ReferencedSOPSequence
+            if item.ReferencedSOPInstanceUID not in known
+            or self._absent(item.ReferencedSOPInstanceUID)
+        ]
+        report = Dataset()
+        report.TransactionUID = asked.TransactionUID
+        report.ReferencedSOPSequence = _without(asked.ReferencedSOPSequence, failed)
+        if failed:
+            for item in failed:
+                item.FailureReason = NO_SUCH_INSTANCE
+            report.FailedSOPSequence = failed
+        assoc.send_n_event_report(
+            report,
+            WITH_FAILURES if failed else COMMITTED,
+            StorageCommitmentPushModel,
+            StorageCommitmentPushModelInstance,
+        )
+
+
+def _without(items: Collection[Dataset], left_out: Collection[Dataset]) -> list[Dataset]:
+    return [item for item in items if item not in left_out]
