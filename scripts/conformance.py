@@ -18,7 +18,15 @@ from pynetdicom.sop_class import _STORAGE_CLASSES
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
 
 import fw_gear_dicom_send
-from fw_gear_dicom_send import config, negotiation, storage_scu, transcoder, transport, upper_layer
+from fw_gear_dicom_send import (
+    config,
+    negotiation,
+    query_scu,
+    storage_scu,
+    transcoder,
+    transport,
+    upper_layer,
+)
 from fw_gear_dicom_send.tls import PROFILES
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -50,6 +58,9 @@ def statement() -> str:
         implementation_version=PYNETDICOM_IMPLEMENTATION_VERSION,
         most_associations=config.MOST_ASSOCIATIONS,
         most_contexts=negotiation.MOST_CONTEXTS,
+        find_timeout=f"{query_scu.FIND_TIMEOUT:g}",
+        commitment_timeout=f"{query_scu.COMMITMENT_TIMEOUT:g}",
+        most_references=query_scu.MOST_REFERENCES,
         largest_pdu_received=DEFAULT_MAX_LENGTH,
         largest_pdu_sent=upper_layer.LARGEST_PDU,
         ways_out=table(("name", "UID"), map(named, negotiation.WAYS_OUT)),

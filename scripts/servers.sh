@@ -5,11 +5,13 @@ PATH=$PATH:/usr/sbin:/sbin
 missing=
 command -v Orthanc >/dev/null || missing=orthanc
 command -v storescp >/dev/null && command -v dcmsend >/dev/null || missing="$missing dcmtk"
+command -v chromium >/dev/null && command -v chromedriver >/dev/null ||
+    missing="$missing chromium chromium-driver"
 command -v openssl >/dev/null || missing="$missing openssl"
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null; then
-    echo "the tests need Orthanc, DCMTK and OpenSSL; missing here: $missing" >&2
+    echo "the tests need Orthanc, DCMTK, OpenSSL and Chromium; missing here: $missing" >&2
     exit 1
 fi
 as_root=
