@@ -11,7 +11,7 @@ from typing import TextIO
 from pydicom.uid import UID
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
-from .models import ImageRecord, StoreResult
+from .models import FileEntry, ImageRecord, StoreResult
 from .observer import Observer
 
 log = logging.getLogger(__name__)
@@ -58,9 +58,9 @@ class InstanceReport(Observer):
         """Let what is told from now on replace the rows of the same images."""
         self._revised = {}
 
-    def deny(self, fw_path: str, sop_instance_uid: str, reason: str) -> None:
+    def deny(self, entry: FileEntry, sop_instance_uid: str, reason: str) -> None:
         """Note that an image that was told since `revise` was not sent after all."""
-        key = fw_path, sop_instance_uid
+        key = entry.fw_path, sop_instance_uid
         if self._revised and (record := self._revised.get(key)):
             result = replace(record.result, sent=False, remark=reason)
             self._revised[key] = replace(record, result=result)
@@ -68,7 +68,7 @@ class InstanceReport(Observer):
     def image(self, record: ImageRecord) -> None:
         """Write a row."""
         if self._revised is not None:
-            self._revised[record.fw_path, record.sop_instance_uid] = record
+            self._revised[record.entry.fw_path, record.sop_instance_uid] = record
         elif self._file:
             self._rows += 1
             try:
@@ -115,7 +115,7 @@ def row_of(record: ImageRecord, is_dry: bool = False) -> tuple[str, ...]:
     """Return the row of an image, in the order of `COLUMNS`."""
     result = record.result
     return (
-        record.fw_path,
+        record.entry.fw_path,
         record.name,
         _name(record.sop_class_uid),
         record.sop_instance_uid,

@@ -18,6 +18,7 @@ from .instance_report import safe_name
 from .models import (
     BrokenArchive,
     DownloadFailure,
+    FileEntry,
     GearConfig,
     ImageRecord,
     Member,
@@ -95,11 +96,11 @@ class _Settled:
 
 
 def send(
-    line: Line, tallies: Iterable[Tally], only: Mapping[str, frozenset[str]] | None = None
+    line: Line, tallies: Iterable[Tally], only: Mapping[FileEntry, frozenset[str]] | None = None
 ) -> None:
     """Run the three steps until all images are sent or counted as not sent.
 
-    With `only`, of each file, by its path, just the images with these SOP Instance UIDs.
+    With `only`, of each file just the images with these SOP Instance UIDs.
     """
     config, scu = line.config, line.scu
     downloads = Stage(_download(line, tallies), ahead=_FILES_AHEAD)
@@ -144,7 +145,7 @@ def _download(line: Line, tallies: Iterable[Tally]) -> Iterator[_Download]:
 
 
 def _read(
-    line: Line, downloads: Iterable[_Download], only: Mapping[str, frozenset[str]] | None
+    line: Line, downloads: Iterable[_Download], only: Mapping[FileEntry, frozenset[str]] | None
 ) -> Iterator[_Read]:
     """Yield the images of each file, stamped, and delete what was downloaded."""
     for download in downloads:
@@ -153,7 +154,7 @@ def _read(
         if isinstance(path, DownloadFailure):
             trouble = path.reason
         else:
-            wanted = None if only is None else only[tally.entry.fw_path]
+            wanted = None if only is None else only[tally.entry]
             try:
                 for item in archive.read(path, line.folder, is_dicom):
                     if isinstance(item, BrokenArchive):
@@ -223,11 +224,11 @@ def _count(line: Line, settled: _Settled) -> None:
 
 
 def _record(tally: Tally, image: _Image, result: StoreResult) -> ImageRecord:
-    fw_path, content = tally.entry.fw_path, image.content
+    content = image.content
     if isinstance(content, Unreadable):
-        return ImageRecord(fw_path, image.name, result)
+        return ImageRecord(tally.entry, image.name, result)
     return ImageRecord(
-        fw_path,
+        tally.entry,
         image.name,
         result,
         content.sop_class_uid,

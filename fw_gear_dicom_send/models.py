@@ -256,7 +256,7 @@ class ImageRecord:
     of the dataset, empty and 0 where it could not be read.
     """
 
-    fw_path: str
+    entry: FileEntry
     name: str
     result: StoreResult
     sop_class_uid: str = ""

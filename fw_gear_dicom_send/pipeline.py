@@ -14,7 +14,7 @@ from .errors import WorkFolderError
 from .existing import Existing
 from .flywheel import Site, connect
 from .line import Line
-from .models import FileReport, GearConfig, Remark
+from .models import FileEntry, FileReport, GearConfig, Remark
 from .negotiation import Context
 from .observer import Observer, Observers
 from .progress import Progress
@@ -89,7 +89,7 @@ class _Sending:
         self._ssl_context = ssl_context
         self._tallies = tallies
         self._reports = reports
-        self._revised: dict[str, FileReport] = {}
+        self._revised: dict[FileEntry, FileReport] = {}
         self._scu: StorageSCU | None = None
 
     @property
@@ -100,7 +100,7 @@ class _Sending:
     def rows(self) -> list[FileReport]:
         """Return what has become of each file by now."""
         reports = (tally.report() for tally in self._tallies)
-        return [self._revised.get(report.entry.fw_path, report) for report in reports]
+        return [self._revised.get(report.entry, report) for report in reports]
 
     def run(self, folder: Path) -> None:
         """Send, and verify."""
@@ -142,22 +142,24 @@ class _Sending:
         log.warning("%d images are sent once more, as the server does not have them", number)
         if self._reports.instances:
             self._reports.instances.revise()
-        first = {tally.entry.fw_path: tally for tally in self._tallies}
-        again = [Tally(first[path].entry) for path in missing]
-        for path, uids in missing.items():
-            report = first[path].report()
-            self._revised[path] = replace(report, sent=report.sent - len(uids))
+        first = {tally.entry: tally.report() for tally in self._tallies if tally.entry in missing}
+        for entry, uids in missing.items():
+            self._revised[entry] = replace(first[entry], sent=first[entry].sent - len(uids))
+        again = [Tally(entry) for entry in missing]
         line.send(replace(work, existing=None), again, missing)
         absent = verifier.missing()
         for tally in again:
-            path = tally.entry.fw_path
-            self._revised[path] = _merged(
-                self._revised[path], tally.report(), len(missing[path]), len(absent.get(path, ()))
+            entry = tally.entry
+            self._revised[entry] = _merged(
+                self._revised[entry],
+                tally.report(),
+                len(missing[entry]),
+                len(absent.get(entry, ())),
             )
         if self._reports.instances:
-            for path, uids in absent.items():
+            for entry, uids in absent.items():
                 for uid in uids:
-                    self._reports.instances.deny(path, uid, NOT_THERE)
+                    self._reports.instances.deny(entry, uid, NOT_THERE)
 
 
 def _merged(first: FileReport, again: FileReport, repeated: int, absent: int) -> FileReport:
@@ -167,5 +169,6 @@ def _merged(first: FileReport, again: FileReport, repeated: int, absent: int) ->
         remarks.append(Remark("it was not found in its file again", lost, failure=True))
     if absent:
         remarks.append(Remark(NOT_THERE, absent, failure=True))
-    sent = first.sent + again.sent - absent
+    # A file may hold an image twice.
+    sent = min(first.sent + again.sent, first.images) - absent
     return replace(first, sent=sent, remarks=tuple(remarks))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import backoff
 
-from .models import FileReport, ImageRecord, ImageReference
+from .models import FileEntry, FileReport, ImageRecord, ImageReference
 from .observer import Observer
 from .query_scu import Inquirer, QueryError
 
@@ -28,15 +28,14 @@ class Verifier(Observer):
     def __init__(self, inquirer: Inquirer) -> None:
         """Ask by `inquirer`."""
         self._inquirer = inquirer
-        self._sent: dict[str, dict[str, ImageReference]] = defaultdict(dict)
-        self._missing: dict[str, dict[str, ImageReference]] = {}
+        self._sent: dict[FileEntry, dict[str, ImageReference]] = defaultdict(dict)
+        self._missing: dict[FileEntry, dict[str, ImageReference]] = {}
         self._is_off = False
-        self.asked = 0
 
     def image(self, record: ImageRecord) -> None:
         """Note an image that was sent, and can be asked for."""
         if record.result.sent and record.study_instance_uid and record.series_instance_uid:
-            self._sent[record.fw_path][record.sop_instance_uid] = ImageReference(
+            self._sent[record.entry][record.sop_instance_uid] = ImageReference(
                 record.sop_class_uid,
                 record.sop_instance_uid,
                 record.study_instance_uid,
@@ -45,12 +44,10 @@ class Verifier(Observer):
 
     def file(self, report: FileReport) -> None:
         """Ask for the images of a file."""
-        images = self._sent.pop(report.entry.fw_path, {})
-        self.asked += len(images)
-        self._note(report.entry.fw_path, images)
+        self._note(report.entry, self._sent.pop(report.entry, {}))
 
-    def missing(self) -> Mapping[str, frozenset[str]]:
-        """Return the SOP Instance UIDs that are missing, by the path of their file.
+    def missing(self) -> Mapping[FileEntry, frozenset[str]]:
+        """Return the SOP Instance UIDs that are missing, by their file.
 
         Those that were are asked for again, as a server may take a while to find what it has.
         """
@@ -63,17 +60,17 @@ class Verifier(Observer):
             logger=None,
         )
         def are_found() -> bool:
-            for fw_path, images in list(self._missing.items()):
-                del self._missing[fw_path]
-                self._note(fw_path, images)
+            for entry, images in list(self._missing.items()):
+                del self._missing[entry]
+                self._note(entry, images)
             return not self._missing
 
         are_found()
-        missing = {path: frozenset(images) for path, images in self._missing.items()}
+        missing = {entry: frozenset(images) for entry, images in self._missing.items()}
         self._missing.clear()
         return missing
 
-    def _note(self, fw_path: str, images: Mapping[str, ImageReference]) -> None:
+    def _note(self, entry: FileEntry, images: Mapping[str, ImageReference]) -> None:
         """Remember those of the images that the server does not have."""
         if self._is_off or not images:
             return
@@ -84,4 +81,4 @@ class Verifier(Observer):
             self._is_off = True
             return
         if absent:
-            self._missing[fw_path] = {uid: images[uid] for uid in absent if uid in images}
+            self._missing[entry] = {uid: images[uid] for uid in absent if uid in images}

@@ -251,9 +251,9 @@ def test_times_are_counted_in_few_slots(monkeypatch: pytest.MonkeyPatch) -> None
     for second in range(1000):
         now[0] = second + 0.5
         result = StoreResult(True, seconds=0.001 * (second % 20))
-        counted.image(ImageRecord("p", "n", result, size=10))
-    counted.image(ImageRecord("p", "n", StoreResult(False), size=10))
-    counted.image(ImageRecord("p", "n", StoreResult(True, is_there=True), size=10))
+        counted.image(ImageRecord(REPORTS[0].entry, "n", result, size=10))
+    counted.image(ImageRecord(REPORTS[0].entry, "n", StoreResult(False), size=10))
+    counted.image(ImageRecord(REPORTS[0].entry, "n", StoreResult(True, is_there=True), size=10))
     timings = counted.timings()
     assert timings.slot_seconds == 16
     assert len(timings.images) == 63

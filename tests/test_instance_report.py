@@ -6,16 +6,18 @@ from pathlib import Path
 import pytest
 
 from fw_gear_dicom_send.instance_report import COLUMNS, InstanceReport, safe_name
-from fw_gear_dicom_send.models import ImageRecord, StoreResult
+from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord, StoreResult
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
+ENTRY = FileEntry(Container("acquisition", "a"), "a.zip", "lab/study/files/a.zip")
 EXPLICIT, IMPLICIT, RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.5"
 SENT = StoreResult(True, status=0, tries=1, seconds=0.0123, transfer_syntax_uid=EXPLICIT)
 
 
 def record(number: int, result: StoreResult = SENT, syntax: str = EXPLICIT) -> ImageRecord:
-    path, name = "lab/study/files/a.zip", f"{number}.dcm"
-    return ImageRecord(path, name, result, CT, f"1.2.{number}", "1.3", "1.4", syntax, 1000)
+    return ImageRecord(
+        ENTRY, f"{number}.dcm", result, CT, f"1.2.{number}", "1.3", "1.4", syntax, 1000
+    )
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -107,8 +109,8 @@ def test_images_that_were_sent_once_more_have_one_row(tmp_path: Path) -> None:
     report.revise()
     report.image(record(1, StoreResult(False, "lost", tries=6)))
     report.image(record(2))
-    report.deny("lab/study/files/a.zip", "1.2.2", "it is not there")
-    report.deny("lab/study/files/a.zip", "1.2.99", "nobody knows it")
+    report.deny(ENTRY, "1.2.2", "it is not there")
+    report.deny(ENTRY, "1.2.99", "nobody knows it")
     assert report.close()
     assert list(tmp_path.iterdir()) == [tmp_path / "r.csv"]
     found = [(row["Member"], row["Outcome"], row["Reason"]) for row in rows(tmp_path / "r.csv")]
@@ -145,7 +147,8 @@ def test_values_that_a_csv_has_to_quote(tmp_path: Path) -> None:
     """Whatever a name holds, there is one row, and it is read as it was written."""
     report = InstanceReport(tmp_path / "r.csv")
     odd = 'a,"b"\nc;é'
-    report.image(ImageRecord(f"lab/{odd}", odd, StoreResult(False, odd)))
+    entry = FileEntry(Container("acquisition", "a"), odd, f"lab/{odd}")
+    report.image(ImageRecord(entry, odd, StoreResult(False, odd)))
     report.close()
     (row,) = rows(tmp_path / "r.csv")
     assert (row["FW Path"], row["Member"], row["Reason"]) == (f"lab/{odd}", odd, odd)

@@ -21,7 +21,7 @@ def told(files: Sequence[FileEntry], associations: int = 4) -> Progress:
 
 
 def image(*, sent: bool = True, tries: int = 1, size: int = 500_000) -> ImageRecord:
-    return ImageRecord("lab/0.zip", "1", StoreResult(sent, tries=tries), size=size)
+    return ImageRecord(entries(1)[0], "1", StoreResult(sent, tries=tries), size=size)
 
 
 def test_a_line_has_counts_rates_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ class Ended:
     rows: dict[str, tuple[str, ...]]
     instances: list[dict[str, str]]
     names: list[str]
+    all_rows: list[tuple[str, ...]]
 
     @property
     def outcomes(self) -> Counter[str]:
@@ -46,8 +47,12 @@ class Session:
         self._site = site
         project = site.add_project(site.add_group("lab"), "Study")
         self._id = site.add_session(site.add_subject(project, "sub-01"), "visit 1")
-        self._acquisition = site.add_acquisition(self._id, "CT")
         self._runs = 0
+        self.next_acquisition()
+
+    def next_acquisition(self) -> None:
+        """Add files to another acquisition from now on, of the same label."""
+        self._acquisition = self._site.add_acquisition(self._id, "CT")
 
     def add(self, name: str, content: bytes | Path) -> None:
         """Add a file."""
@@ -56,7 +61,7 @@ class Session:
     def add_images(self, name: str, numbers: Sequence[int]) -> None:
         """Add a zip of images."""
         members = [ArchiveMember(f"IM{n}.dcm", encoded(made(n))) for n in numbers]
-        self.add(name, zip_of(self._folder / name, members))
+        self.add(name, zip_of(self._folder / f"{numbers[0]}{name}", members))
 
     def gear(self, server: Any, **options: object) -> GearFolder:
         """Return the gear on it."""
@@ -91,6 +96,7 @@ class Session:
                 for row in csv.DictReader(io.StringIO(text))
             ],
             list(uploads),
+            [tuple(row[3:]) for row in rows],
         )
 
 
@@ -230,6 +236,30 @@ def test_what_is_not_found_is_sent_once_more(session: Session) -> None:
     assert ended.rows == {"a.zip": ("4", "4", "Complete"), "b.zip": ("3", "3", "Complete")}
     assert ended.outcomes == Counter(sent=7)
     assert "1 images are sent once more, as the server does not have them" in ended.result.log
+
+
+def test_files_of_one_name_are_told_apart(session: Session) -> None:
+    """Two acquisitions may have the same label, and files of the same name in them."""
+    session.add_images("a.zip", range(3))
+    session.next_acquisition()
+    session.add_images("a.zip", range(3, 8))
+    with ArchiveSCP(lambda uid: uid == uid_of(4)) as server:
+        ended = session.send(server, verify="find")
+    assert ended.all_rows == [("3", "3", "Complete"), ("5", "4", "Incomplete")]
+
+
+def test_an_image_that_a_file_holds_twice_counts_twice(session: Session) -> None:
+    """What is sent once more does not make more images than there are."""
+    session.add_images("a.zip", [1, 2, 2])
+
+    def is_lost(uid: str) -> bool:
+        copies = [one.sop_instance_uid for one in server.stored].count(uid)
+        return uid == uid_of(2) and copies == 2
+
+    with ArchiveSCP(is_lost) as server:
+        ended = session.send(server, verify="find")
+    assert ended.rows == {"a.zip": ("3", "3", "Complete")}
+    assert ended.result.exit_code == 0
 
 
 @pytest.mark.parametrize("verify", ["find", "commit"])
