@@ -16,6 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import GearFolder, GearResult
+from tests.support.hurried_gear import HurriedGear
 from tests.support.pacs import CStore, Orthanc, PythonSCP, StoreSCP
 from tests.support.sample_files import ArchiveMember, encoded, made, zip_of
 
@@ -71,7 +72,7 @@ class Session:
             "port": server.port,
             "called_ae": getattr(server, "ae_title", "PACS"),
         }
-        return GearFolder(
+        return HurriedGear(
             self._folder / f"run{self._runs}",
             config | options,
             api_key=self._site.api_key,
@@ -248,6 +249,7 @@ def test_files_of_one_name_are_told_apart(session: Session) -> None:
     assert ended.all_rows == [("3", "3", "Complete"), ("5", "4", "Incomplete")]
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_an_image_that_a_file_holds_twice_counts_twice(session: Session) -> None:
     """What is sent once more does not make more images than there are."""
     session.add_images("a.zip", [1, 2, 2])

@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ import pytest
 
 from tests.support.fault_scp import Answer, FaultSCP, Image, Script, serve
 from tests.support.flywheel_site import FlywheelSite
-from tests.support.gear import REPOSITORY, GearFolder, GearResult
+from tests.support.gear import GearResult
+from tests.support.hurried_gear import HurriedGear
 from tests.support.sample_files import ArchiveMember, encoded, made, tar_of, zip_of
 
 FILES = {"a.zip": range(1, 6), "b.tgz": range(6, 12), "c.dcm": range(12, 13)}
@@ -24,7 +24,6 @@ NOT_REACHED = dict.fromkeys(FILES, ("0", "0", "Failed"))
 ASSOCIATIONS = (1, 4)
 SERVERS_AT_A_TIME = 3
 RUN_SECONDS = 40
-DRIVER = Path(__file__).with_name("hurried_run.py")
 NOT_SENT = re.compile(r": (\d+) images? not sent: (.*)")
 ASKED_FOR = re.compile(r"connections asked for: (\d+)")
 
@@ -134,17 +133,6 @@ def run_gear(
         return list(executor.map(run, numbers))
 
 
-class HurriedGear(GearFolder):
-    """The gear with short timeouts; else it is run as the engine does."""
-
-    def __init__(self, folder: Path, site: FlywheelSite, session: str, **options: object) -> None:
-        super().__init__(folder, options, api_key=site.api_key, destination_id=session)
-        package = REPOSITORY / "fw_gear_dicom_send"
-        shutil.copytree(package, folder / package.name, dirs_exist_ok=True)  # as compiled already
-        shutil.copy2(DRIVER, folder)
-        self._manifest["command"] = f"exec python {DRIVER.name}"
-
-
 def _gear(
     folder: Path, site: FlywheelSite, server: FaultSCP, size_of_last: int, options: dict[str, int]
 ) -> HurriedGear:
@@ -160,4 +148,5 @@ def _gear(
     site.add_file(acquisition, "b.tgz", tar_of(folder / "b.tgz", second, "gz"))
     site.add_file(acquisition, "c.dcm", last.content)
     peer = {"destination": "127.0.0.1", "port": server.port, "called_ae": "PACS"}
-    return HurriedGear(folder / "v0", site, session, **peer, **options)
+    config = peer | options
+    return HurriedGear(folder / "v0", config, api_key=site.api_key, destination_id=session)

@@ -8,7 +8,15 @@ import sys
 from pynetdicom.transport import T_CONNECT
 
 import run
-from fw_gear_dicom_send import association_pool, preflight, storage_scu, transport, upper_layer
+from fw_gear_dicom_send import (
+    association_pool,
+    preflight,
+    progress,
+    storage_scu,
+    transport,
+    upper_layer,
+    verifier,
+)
 
 TIMEOUT = 1.0
 LONGEST_WAIT = 0.5
@@ -30,6 +38,8 @@ def main() -> int:
         (upper_layer, ("ASSOCIATE_TIMEOUT", "RESPONSE_TIMEOUT", "ECHO_TIMEOUT")),
         (upper_layer, ("RELEASE_TIMEOUT", "ABORT_TIMEOUT")),
         (preflight, ("REJECTION_PATIENCE",)),
+        (verifier, ("PATIENCE",)),
+        (progress, ("INTERVAL",)),
         (storage_scu, ("_LONGEST_WAIT",)),
         (association_pool, ("_LONGEST_WAIT",)),
     ):
