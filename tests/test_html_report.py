@@ -161,6 +161,8 @@ def test_names_are_text_and_nothing_is_loaded(browser: webdriver.Chrome) -> None
     """What a name holds is shown, not run; the page asks nobody for anything."""
     assert EVIL in browser.find_element(By.ID, "files").text
     assert browser.title != "evil"
+    policy = browser.find_element(By.CSS_SELECTOR, "meta[http-equiv=Content-Security-Policy]")
+    assert policy.get_attribute("content") == "default-src 'none'; style-src 'unsafe-inline'"
     for tag in ("script", "img", "link", "iframe"):
         assert browser.find_elements(By.TAG_NAME, tag) == []
     assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
