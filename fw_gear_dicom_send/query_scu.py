@@ -129,7 +129,10 @@ def _references(images: Iterable[ImageReference]) -> Dataset:
 
 
 class _QuerySCU:
-    """Holds an association of its own, and opens it anew when it is lost."""
+    """Opens an association of its own when it asks, and releases it then.
+
+    A server may give only a few, and the images need them.
+    """
 
     abstract_syntax = ""
     service = ""
@@ -187,18 +190,11 @@ class FindSCU(_QuerySCU):
 
         Raises QueryError where it does not tell.
         """
-        identifier = Dataset()
-        identifier.QueryRetrieveLevel = "IMAGE"
-        identifier.StudyInstanceUID = study_instance_uid
-        identifier.SeriesInstanceUID = series_instance_uid
-        identifier.SOPInstanceUID = ""
         with self._lock:
             try:
-                assoc, context = self._opened()
-                found = [item.get("SOPInstanceUID", "") for item in assoc.find(context, identifier)]
-            except AssociationError as exc:
-                raise QueryError(str(exc)) from exc
-        return frozenset(map(str, found))
+                return self._present(study_instance_uid, series_instance_uid)
+            finally:
+                self.close()
 
     def missing(self, images: Collection[ImageReference]) -> frozenset[str]:
         """Return the SOP Instance UIDs of those that the server does not have.
@@ -206,10 +202,27 @@ class FindSCU(_QuerySCU):
         Raises QueryError where it does not tell.
         """
         absent: set[str] = set()
-        for (study, series), group in groupby(sorted(images, key=_series), key=_series):
-            wanted = {image.sop_instance_uid for image in group}
-            absent |= wanted - self.present(study, series)
+        with self._lock:
+            try:
+                for series, group in groupby(sorted(images, key=_series), key=_series):
+                    wanted = {image.sop_instance_uid for image in group}
+                    absent |= wanted - self._present(*series)
+            finally:
+                self.close()
         return frozenset(absent)
+
+    def _present(self, study_instance_uid: str, series_instance_uid: str) -> frozenset[str]:
+        identifier = Dataset()
+        identifier.QueryRetrieveLevel = "IMAGE"
+        identifier.StudyInstanceUID = study_instance_uid
+        identifier.SeriesInstanceUID = series_instance_uid
+        identifier.SOPInstanceUID = ""
+        try:
+            assoc, context = self._opened()
+            found = [item.get("SOPInstanceUID", "") for item in assoc.find(context, identifier)]
+        except AssociationError as exc:
+            raise QueryError(str(exc)) from exc
+        return frozenset(map(str, found))
 
 
 class CommitmentSCU(_QuerySCU):
@@ -232,6 +245,8 @@ class CommitmentSCU(_QuerySCU):
                 del left[:MOST_REFERENCES]
         except AssociationError as exc:
             raise QueryError(str(exc)) from exc
+        finally:
+            self.close()
         return frozenset(failed)
 
 

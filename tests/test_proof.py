@@ -326,6 +326,18 @@ def test_a_second_run_sends_nothing(session: Session, orthanc: Orthanc) -> None:
     assert [one["ChangeType"] for one in changes].count("NewInstance") == 2
 
 
+def test_a_server_of_one_association_can_be_asked(session: Session) -> None:
+    """The query gives its association back before the images need it."""
+    session.add_images("a.zip", range(3))
+    with ArchiveSCP() as server:
+        server.ae.maximum_associations = 1
+        first = session.send(server, skip_existing=True, associations=1)
+        second = session.send(server, skip_existing=True, associations=1)
+    assert (first.result.exit_code, second.result.exit_code) == (0, 0), first.result.log
+    assert first.outcomes == Counter(sent=3)
+    assert second.outcomes == Counter({"already there": 3})
+
+
 def test_all_are_sent_where_nobody_knows(session: Session, storescp: StoreSCP) -> None:
     """A server without queries gets all, and it is told."""
     session.add_images("a.zip", range(3))

@@ -87,7 +87,15 @@ def test_a_query_that_fails_says_its_status() -> None:
         for _ in range(2):
             with pytest.raises(QueryError, match=r"^the server answers a C-FIND with .* 0xA700 "):
                 find.present(STUDY, SERIES)
-        assert len(server.associations) == 1
+        assert server.released == len(server.associations) == 2
+
+
+def test_several_series_are_asked_for_over_one_association() -> None:
+    """It is released when all is known, as a server may give only a few."""
+    with ArchiveSCP() as server, FindSCU(peer_of(server)) as find:
+        find.missing([reference(1), reference(2, OTHER), reference(3, "1.2.9")])
+        assert len(server.queries) == 3
+        assert server.released == len(server.associations) == 1
 
 
 def test_an_association_that_is_lost_is_opened_anew() -> None:
