@@ -200,13 +200,14 @@ def session_is_sent_by_tls(image: Image, folder: Path) -> None:
 
 
 def refused_report_is_left_for_the_engine(image: Image, folder: Path) -> None:
-    """With a key that may only read, the report is left in output/."""
+    """With a key that may only read, the reports are left in output/."""
     with FlywheelSite(refuse_uploads=403) as site, PythonSCP() as scp:
         gear = _gear(folder, site, encoded(made(1)), scp.port)
         ended = image.run(gear)
     expect(ended.exit_code == 0, ended.output)
-    (report,) = (gear.folder / "output").iterdir()
-    expect(report.read_text().endswith("1,1,Complete\n"), report.read_text())
+    reports = sorted((gear.folder / "output").iterdir())
+    expect([path.suffix for path in reports] == [".csv", ".html", ".csv"], str(reports))
+    expect(reports[0].read_text().endswith("1,1,Complete\n"), reports[0].read_text())
 
 
 def cancelled_job_is_reported(image: Image, folder: Path) -> None:
