@@ -270,6 +270,16 @@ def test_a_certificate_out_of_its_time_is_refused(
     )
 
 
+def test_a_weak_key_is_refused(tmp_path: Path, config: TLSConfig) -> None:
+    """A key that no server of today takes is told before one is asked."""
+    key, cert = tmp_path / "weak-key.pem", tmp_path / "weak.pem"
+    make_self_signed(key, cert, bits=1024)
+    assert refusal(replace(config, key=key, cert=cert)) == (
+        "cert: 'weak.pem, which OpenSSL does not take (ee key too small)' was given; allowed: a "
+        "key of 2048 bits RSA or 256 bits EC at least"
+    )
+
+
 # What is said where there is no TLS
 
 
