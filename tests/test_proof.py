@@ -194,10 +194,10 @@ def test_a_job_that_is_killed_leaves_what_it_had(session: Session) -> None:
 
 def test_the_log_of_many_images_is_short(session: Session) -> None:
     """A thousand files of ten images each have fewer than 300 lines."""
-    content = [encoded(made(n)) for n in range(10)]
+    members = [ArchiveMember(f"{n}.dcm", encoded(made(n))) for n in range(10)]
+    archive = zip_of(session._folder / "some.zip", members)
     for number in range(1000):
-        members = [ArchiveMember(f"{n}.dcm", content[n]) for n in range(10)]
-        session.add(f"{number}.zip", zip_of(session._folder / "some.zip", members))
+        session.add(f"{number}.zip", archive)
     with StoreSCP("--ignore", "--fork") as server:
         ended = session.send(server)
     assert ended.result.exit_code == 0
