@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pydicom
 
-from tests.support.flywheel_site import FlywheelSite, Upload
+from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import GearFolder, GearResult
 from tests.support.pacs import HOST, Orthanc, PythonSCP, ServerError
 from tests.support.sample_files import (
@@ -149,15 +149,12 @@ def run_gear(server: Orthanc | PythonSCP, files: Iterable[SessionFile], folder: 
         attached = [upload for upload in site.uploads if upload.container_id == session]
     return Outcome(
         gear=result,
-        report="\n".join(_shown(upload) for upload in attached),
+        report="\n".join(
+            f"{upload.name}\n{upload.content.decode() if upload in site.reports else ''}"
+            for upload in attached
+        ),
         received=tuple(received(content) for content in server.files()),
     )
-
-
-def _shown(upload: Upload) -> str:
-    """Return an attached file as it is printed: the shortest of the reports whole."""
-    is_short = upload.name.endswith(".csv") and not upload.name.endswith("_instances.csv")
-    return f"{upload.name}\n{upload.content.decode() if is_short else ''}"
 
 
 def received(content: bytes) -> Received:
