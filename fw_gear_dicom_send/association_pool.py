@@ -184,7 +184,7 @@ class AssociationPool:
         learns that, and decides how often to try again.
         """
         on_its_way = len(self._openings)
-        for waiter in [] if self._gone else self._waiters.copy():
+        for waiter in [] if self._gone or self._crash else self._waiters.copy():
             self._plan.include(waiter.wanted)
             alive = (one for one in self._idle if one is new or _is_alive(one))
             if assoc := next((one for one in alive if _fits(one, waiter)), None):
@@ -253,6 +253,8 @@ class AssociationPool:
 
     def _request(self, opening: _Opening) -> StorageAssociation:
         with self._changed:
+            if self._crash:
+                raise self._crash
             if self._gone:
                 raise NoAssociationError(self._gone)
             contexts = self._plan.include(opening.wanted)

@@ -423,6 +423,21 @@ def test_what_is_not_expected_reaches_those_who_wait(monkeypatch: pytest.MonkeyP
     assert [future.exception() for future in sending] == [error] * 8
 
 
+def test_nothing_is_opened_after_what_is_not_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of our own ends the pool: no thread of it asks the server for anything."""
+    opened = []
+
+    def fail(assoc: StorageAssociation) -> None:
+        opened.append(assoc)
+        raise RuntimeError
+
+    monkeypatch.setattr(StorageAssociation, "open", fail)
+    with FaultSCP() as server:
+        sending = start(scu_of(server), ct(*range(8)), threads=1)
+        assert not wait(sending, SOON).not_done
+    assert len(opened) == 1
+
+
 class Leaving:
     """Leaves so many associations at once, in the second image of each, and listens no more."""
 
