@@ -1,11 +1,21 @@
 """Reads and checks the gear's configuration; the only reader of manifest keys."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError
-from .models import Container, GearConfig, InputFile, PeerAE, PrivateTag, TLSConfig
+from .models import (
+    Container,
+    GearConfig,
+    InputFile,
+    Option,
+    PeerAE,
+    PrivateTag,
+    SendConfig,
+    TLSConfig,
+)
 
 MOST_ASSOCIATIONS = 16
 
@@ -18,33 +28,63 @@ _HIGHEST_GROUP = 0xFFFF
 _HIGHEST_PORT = 65535
 
 
+def manifest() -> Mapping[str, Any]:
+    """Return the gear's manifest."""
+    text = Path(__file__).with_name("manifest.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def options(manifest: Mapping[str, Any]) -> tuple[Option, ...]:
+    """Return the options that a manifest has."""
+    return tuple(
+        Option(
+            name,
+            option["type"],
+            option.get("default"),
+            option["description"],
+            tuple(option.get("enum", ())),
+        )
+        for name, option in manifest["config"].items()
+    )
+
+
 def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearConfig:
     """Return the checked configuration of a gear run.
 
     An option that config.json lacks has the manifest's default. Raises ConfigError
     for the first option or input that cannot be used.
     """
-    options = {name: option.get("default") for name, option in manifest["config"].items()}
-    options |= config_json.get("config", {})
+    given = config_json.get("config", {})
     inputs = config_json.get("inputs", {})
-    _boolean(options, "debug")
+    retry_time = _seconds(_with_defaults(given, manifest), "file_download_retry_time")
     return GearConfig(
-        peer=PeerAE(
-            host=_host(options, "destination"),
-            port=_whole_number(options, "port", _HIGHEST_PORT),
-            called_ae=_text(options, "called_ae", _LONGEST_AE_TITLE),
-            calling_ae=_text(options, "calling_ae", _LONGEST_AE_TITLE),
-        ),
-        tls=_tls(options, inputs, manifest),
+        **vars(parse_sending(given, inputs, manifest)),
+        destination=_container("destination container", config_json.get("destination")),
+        input_file=_input_file(inputs.get("file")),
+        api_key=_api_key(inputs.get("api-key")),
+        file_download_retry_time=retry_time,
+    )
+
+
+def parse_sending(
+    given: Mapping[str, Any], inputs: Mapping[str, Any], manifest: Mapping[str, Any]
+) -> SendConfig:
+    """Return how to send, by the options that are given and the inputs for TLS.
+
+    An option that is not given has the manifest's default. Raises ConfigError for the
+    first option or input that cannot be used.
+    """
+    options = _with_defaults(given, manifest)
+    _boolean(options, "debug")
+    return SendConfig(
+        peer=peer(given, manifest),
+        tls=tls(given, inputs, manifest),
         tag=PrivateTag(
             group=_group(options, "group"),
             creator=_text(options, "identifier", _LONGEST_LO),
             value=_text(options, "tag_value", _LONGEST_LO),
         ),
-        destination=_container("destination container", config_json.get("destination")),
-        input_file=_input_file(inputs.get("file")),
-        api_key=_api_key(inputs.get("api-key")),
-        file_download_retry_time=_seconds(options, "file_download_retry_time"),
         send_retry_time=_seconds(options, "send_retry_time"),
         associations=_whole_number(options, "associations", MOST_ASSOCIATIONS),
         report=_boolean(options, "report"),
@@ -56,13 +96,30 @@ def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearCo
     )
 
 
-def _tls(
-    options: Mapping[str, Any], inputs: Mapping[str, Any], manifest: Mapping[str, Any]
+def peer(given: Mapping[str, Any], manifest: Mapping[str, Any]) -> PeerAE:
+    """Return the DICOM server and the AE titles; raise ConfigError as `parse_sending` does."""
+    options = _with_defaults(given, manifest)
+    return PeerAE(
+        host=_host(options, "destination"),
+        port=_whole_number(options, "port", _HIGHEST_PORT),
+        called_ae=_text(options, "called_ae", _LONGEST_AE_TITLE),
+        calling_ae=_text(options, "calling_ae", _LONGEST_AE_TITLE),
+    )
+
+
+def _with_defaults(given: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
+    return {option.name: option.default for option in options(manifest)} | dict(given)
+
+
+def tls(
+    given: Mapping[str, Any], inputs: Mapping[str, Any], manifest: Mapping[str, Any]
 ) -> TLSConfig | None:
     """Return how to use TLS, None where it is not asked for.
 
-    Its options are checked in any case, so that none of them is wrong unnoticed.
+    Its options are checked in any case, so that none of them is wrong unnoticed. Raises
+    ConfigError as `parse_sending` does.
     """
+    options = _with_defaults(given, manifest)
     profile = _choice(options, "tls_security_profile", manifest)
     requires_peer_cert = _boolean(options, "tls_require_peer_cert")
     checks_hostname = _boolean(options, "tls_check_hostname")

@@ -2,6 +2,7 @@
 
     DicomSendError
     ├── ConfigError        an option or input that cannot be used
+    ├── UsageError         a command line that cannot be understood
     ├── SiteError          the Flywheel site cannot be asked what to send
     ├── ServerError        the DICOM server cannot be sent to
     ├── WorkFolderError    the work folder cannot be written to
@@ -25,6 +26,10 @@ class ConfigError(DicomSendError):
         self.given = given
         self.allowed = allowed
         super().__init__(f"{option}: {given!r} was given; allowed: {allowed}")
+
+
+class UsageError(DicomSendError):
+    """A command line cannot be understood, or lacks something."""
 
 
 class SiteError(DicomSendError):

@@ -15,6 +15,17 @@ class Container:
 
 
 @dataclass(frozen=True)
+class Option:
+    """An option of the manifest; `default` is None where a value has to be given."""
+
+    name: str
+    type: str
+    default: str | int | bool | None
+    description: str
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class PeerAE:
     """The DICOM server, and the AE titles of both sides (PS3.8 7.1.1)."""
 
@@ -69,17 +80,13 @@ class InputFile:
     parent: Container
 
 
-@dataclass(frozen=True)
-class GearConfig:
-    """A checked gear configuration."""
+@dataclass(frozen=True, kw_only=True)
+class SendConfig:
+    """How to send, wherever the images come from; without `tag` datasets stay as they are."""
 
     peer: PeerAE
     tls: TLSConfig | None
-    tag: PrivateTag
-    destination: Container
-    input_file: InputFile | None
-    api_key: str = field(repr=False)
-    file_download_retry_time: float
+    tag: PrivateTag | None
     send_retry_time: float
     associations: int
     report: bool
@@ -88,6 +95,16 @@ class GearConfig:
     verify: str = "none"
     skip_existing: bool = False
     dry_run: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class GearConfig(SendConfig):
+    """A checked gear configuration."""
+
+    destination: Container
+    input_file: InputFile | None
+    api_key: str = field(repr=False)
+    file_download_retry_time: float
 
 
 @dataclass(frozen=True)

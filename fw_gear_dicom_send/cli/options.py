@@ -1,0 +1,117 @@
+"""The gear's options on a command line: the manifest's, in groups, with dashes."""
+
+import json
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+import shtab
+
+from .. import __version__
+from ..config import manifest, options
+from ..errors import ConfigError, UsageError
+from ..models import Option
+
+CONNECTION = ("destination", "port", "called_ae", "calling_ae")
+TLS = ("tls_enabled", "tls_security_profile", "tls_require_peer_cert", "tls_check_hostname")
+TAG = ("group", "identifier", "tag_value")
+SENDING = ("associations", "send_retry_time")
+PROOF = ("verify", "skip_existing", "dry_run")
+REPORTS = ("report", "instance_report", "html_report")
+"""Options that go together; each name is one of the manifest."""
+
+_METAVARS = {
+    "destination": "HOST",
+    "port": "N",
+    "called_ae": "AE",
+    "calling_ae": "AE",
+    "group": "GGGG",
+    "identifier": "TEXT",
+    "tag_value": "TEXT",
+    "associations": "N",
+    "send_retry_time": "SECONDS",
+    "file_download_retry_time": "SECONDS",
+    "tls_security_profile": "PROFILE",
+}
+
+
+class Parser(ArgumentParser):
+    """Raises UsageError instead of ending the process."""
+
+    def __init__(self, prog: str, description: str, epilog: str = "", **how: Any) -> None:
+        """Take `--help` and `--version`, and keep the lines of the text as they are."""
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            formatter_class=RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            **how,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError."""
+        raise UsageError(f"{message}; {self.prog} --help tells more")
+
+
+def add_common(parser: ArgumentParser) -> None:
+    """Add what each command has: its version, and shell completion."""
+    parser.add_argument("--version", action="version", version=f"dicom-send {__version__}")
+    shtab.add_argument_to(
+        parser,
+        "--print-completion",
+        help="Print a script that completes options in a shell, for it to source.",
+    )
+
+
+def add_group(
+    parser: ArgumentParser,
+    title: str,
+    names: Iterable[str],
+    words: Mapping[str, str] | None = None,
+) -> None:
+    """Add a group of the manifest's options, with `words` instead of what it says of them."""
+    group = parser.add_argument_group(title)
+    known = {option.name: option for option in options(manifest())}
+    for name in names:
+        option = known[name]
+        text = (words or {}).get(name, option.description)
+        group.add_argument(flag(name), dest=name, help=_help(text, option), **_how(option))
+
+
+def given(namespace: Namespace) -> dict[str, Any]:
+    """Return those of the manifest's options that were given."""
+    values = {option.name: getattr(namespace, option.name, None) for option in options(manifest())}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def flag(name: str) -> str:
+    """Return an option as it is on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
+def as_usage(error: ConfigError) -> UsageError:
+    """Return an error that names the option as it is on the command line."""
+    if error.given is None:
+        return UsageError(f"{flag(error.option)} is needed: {error.allowed}")
+    return UsageError(f"{flag(error.option)}: {error.given!r} was given; allowed: {error.allowed}")
+
+
+def _how(option: Option) -> dict[str, Any]:
+    if option.type == "boolean":
+        return {"action": BooleanOptionalAction, "default": None}
+    how: dict[str, Any] = {"metavar": _METAVARS.get(option.name)}
+    if option.type == "integer":
+        how["type"] = int
+    if option.choices:
+        how["choices"] = option.choices
+    return how
+
+
+def _help(text: str, option: Option) -> str:
+    words = text.replace("%", "%%")
+    choices = f" One of: {'; '.join(option.choices)}." if option.choices else ""
+    if option.default is None:
+        return f"{words}{choices} Needed."
+    default = json.dumps(option.default) if option.type == "boolean" else option.default
+    return f"{words}{choices} Default: {default}."
