@@ -6,6 +6,7 @@ from flywheel_gear_toolkit import GearToolkitContext
 
 from fw_gear_dicom_send.config import parse
 from fw_gear_dicom_send.entry import exit_code, keep_quiet
+from fw_gear_dicom_send.flywheel_source import FlywheelSource
 from fw_gear_dicom_send.pipeline import run
 
 
@@ -20,7 +21,7 @@ def _run() -> bool:
         keep_quiet()
         config = parse(context.config_json, context.manifest)
         context.log_config()
-        return run(config, context.work_dir, context.output_dir)
+        return run(config, FlywheelSource(config), context.work_dir, context.output_dir)
 
 
 if __name__ == "__main__":

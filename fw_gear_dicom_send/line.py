@@ -1,6 +1,6 @@
-"""The three steps from Flywheel to the server: download, unpack and stamp, send.
+"""The three steps to the server: fetch, unpack and stamp, send.
 
-They go on at the same time: the next file is downloaded while the images of this one are
+They go on at the same time: the next file is fetched while the images of this one are
 unpacked and stamped, and while those are sent, over several associations at once. At most
 three archives and a few images lie on disk, whatever the size of the data.
 """
@@ -11,23 +11,22 @@ from functools import partial
 from pathlib import Path
 
 from . import archive, tagger
-from .downloader import Downloader
 from .existing import Existing
-from .flywheel import connect
 from .instance_report import safe_name
 from .models import (
     BrokenArchive,
     DownloadFailure,
     FileEntry,
-    GearConfig,
     ImageRecord,
     Member,
+    SendConfig,
     SOPInstance,
     StoreResult,
     Unreadable,
 )
 from .observer import Observer
 from .part10 import is_dicom
+from .source import Source
 from .stage import Stage
 from .storage_scu import StorageSCU
 from .tally import Tally
@@ -46,7 +45,8 @@ class Line:
     With `existing`, images that the server has already are not sent.
     """
 
-    config: GearConfig
+    config: SendConfig
+    source: Source
     folder: Path
     scu: StorageSCU
     observer: Observer
@@ -54,8 +54,8 @@ class Line:
 
 
 @dataclass(frozen=True)
-class _Download:
-    """A file that was downloaded, or was not."""
+class _Fetched:
+    """A file that was fetched, or was not."""
 
     tally: Tally
     outcome: Path | DownloadFailure
@@ -103,8 +103,8 @@ def send(
     With `only`, of each file just the images with these SOP Instance UIDs.
     """
     config, scu = line.config, line.scu
-    downloads = Stage(_download(line, tallies), ahead=_FILES_AHEAD)
-    reads = Stage(_read(line, downloads, only), ahead=_IMAGES_AHEAD)
+    fetched = Stage(_fetch(line, tallies), ahead=_FILES_AHEAD)
+    reads = Stage(_read(line, fetched, only), ahead=_IMAGES_AHEAD)
     senders = (map(partial(_settle, line=line), reads) for _ in range(config.associations))
     settled = Stage(*senders, ahead=config.associations)
     is_whole = False
@@ -115,7 +115,7 @@ def send(
     finally:
         if not is_whole:
             scu.finish()
-        downloads.stop()
+        fetched.stop()
         reads.stop()
         left = settled.close(_TIME_TO_FINISH)
         if not is_whole:
@@ -123,33 +123,23 @@ def send(
         for one in (*left, *settled.close()):
             _count(line, one)
         reads.close()
-        downloads.close()
+        fetched.close()
 
 
-def _download(line: Line, tallies: Iterable[Tally]) -> Iterator[_Download]:
-    """Yield each file as it comes: downloaded, or as the input that lies there already.
-
-    What nobody is left to take is not downloaded.
-    """
-    config = line.config
-    if config.input_file:
-        for tally in tallies:
-            yield _Download(tally, config.input_file.path)
-        return
-    client = connect(config.api_key, retries=0)
-    downloader = Downloader(client, line.folder, config.file_download_retry_time)
+def _fetch(line: Line, tallies: Iterable[Tally]) -> Iterator[_Fetched]:
+    """Yield each file as it comes; what nobody is left to take is not fetched."""
+    fetch = line.source.fetcher(line.folder)
     for tally in tallies:
         reason = line.scu.given_up
-        outcome = DownloadFailure(reason) if reason else downloader.download(tally.entry)
-        yield _Download(tally, outcome)
+        yield _Fetched(tally, DownloadFailure(reason) if reason else fetch(tally.entry))
 
 
 def _read(
-    line: Line, downloads: Iterable[_Download], only: Mapping[FileEntry, frozenset[str]] | None
+    line: Line, files: Iterable[_Fetched], only: Mapping[FileEntry, frozenset[str]] | None
 ) -> Iterator[_Read]:
-    """Yield the images of each file, stamped, and delete what was downloaded."""
-    for download in downloads:
-        tally, path = download.tally, download.outcome
+    """Yield the images of each file, stamped, and let go of it."""
+    for file in files:
+        tally, path = file.tally, file.outcome
         images, trouble = 0, ""
         if isinstance(path, DownloadFailure):
             trouble = path.reason
@@ -167,8 +157,7 @@ def _read(
                     yield _Read(tally, image)
             except OSError as exc:
                 trouble = f"it could not be unpacked: {exc.strerror or exc}"
-            if not line.config.input_file:
-                path.unlink(missing_ok=True)
+            line.source.release(path)
         yield _Read(tally, _End(images, trouble))
 
 
@@ -182,7 +171,7 @@ def _is_among(content: SOPInstance | Unreadable, wanted: frozenset[str]) -> bool
 
 def _stamped(line: Line, item: Member | Unreadable) -> _Image:
     if isinstance(item, Unreadable):
-        return _Image("", 0, item)
+        return _Image(f"member {item.number}" if item.number else "", 0, item)
     try:
         content = tagger.stamp(item.content, line.config.tag, line.folder)
     except OSError as exc:

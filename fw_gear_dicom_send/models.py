@@ -63,6 +63,21 @@ class TLSSession:
 
 
 @dataclass(frozen=True)
+class Greeting:
+    """What a server says of itself before any image (PS3.7 D.3.3, PS3.8 D.1).
+
+    `echo_status` is its answer to a C-ECHO, None where it takes none, which took `echo_seconds`;
+    `longest_pdu` is in bytes, 0 where it sets no limit.
+    """
+
+    implementation: str
+    longest_pdu: int
+    tls: TLSSession | None
+    echo_status: int | None
+    echo_seconds: float
+
+
+@dataclass(frozen=True)
 class PrivateTag:
     """The element that marks a dataset as sent (PS3.5 7.8)."""
 
@@ -160,9 +175,13 @@ class Member:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An image that cannot be sent, and why (never with a value of its dataset)."""
+    """An image that cannot be sent, and why (never with a value of its dataset).
+
+    `number` is that of the member, 0 where it is not known.
+    """
 
     reason: str
+    number: int = 0
 
 
 @dataclass(frozen=True)

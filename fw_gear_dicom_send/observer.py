@@ -1,6 +1,6 @@
 """What a run tells as it goes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from .models import FileEntry, FileReport, ImageRecord
 
@@ -16,6 +16,9 @@ class Observer:
 
     def file(self, report: FileReport) -> None:
         """All images of a file are told."""
+
+    def done(self, rows: Sequence[FileReport]) -> None:
+        """The run has ended, well or not, and these are the rows of its report."""
 
 
 class Observers(Observer):
@@ -39,3 +42,8 @@ class Observers(Observer):
         """Pass it on."""
         for observer in self._observers:
             observer.file(report)
+
+    def done(self, rows: Sequence[FileReport]) -> None:
+        """Pass it on."""
+        for observer in self._observers:
+            observer.done(rows)

@@ -1,7 +1,7 @@
 """The straight line of a run: list, check, send, verify, report."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -12,14 +12,14 @@ from tempfile import TemporaryDirectory
 from . import line, preflight, tls, transcoder
 from .errors import WorkFolderError
 from .existing import Existing
-from .flywheel import Site, connect
 from .line import Line
-from .models import FileEntry, FileReport, GearConfig, Remark
+from .models import FileEntry, FileReport, Remark, SendConfig
 from .negotiation import Context
 from .observer import Observer, Observers
 from .progress import Progress
 from .query_scu import CommitmentSCU, FindSCU
 from .reports import Reports
+from .source import Source
 from .storage_scu import StorageSCU
 from .tally import Tally
 from .upper_layer import resolve
@@ -27,40 +27,60 @@ from .verifier import NOT_THERE, Verifier
 
 log = logging.getLogger(__name__)
 
-_SITE_RETRIES = 5
+MakeProgress = Callable[[Sequence[FileEntry], Callable[[], int]], Progress]
+
 _INQUIRERS: dict[str, type[FindSCU] | type[CommitmentSCU]] = {
     "find": FindSCU,
     "commit": CommitmentSCU,
 }
 
 
-def run(config: GearConfig, work: Path, output: Path) -> bool:
-    """Send all that the configuration selects, and report it.
+def run(
+    config: SendConfig,
+    source: Source,
+    work: Path,
+    output: Path,
+    *,
+    observer: Observer | None = None,
+    make_progress: MakeProgress = Progress,
+) -> bool:
+    """Send all that the source selects, and report it.
 
-    `work` is for data on its way; reports stay in `output` only if Flywheel does not take
-    them. Returns whether there was an image and all were sent. Raises ConfigError or SiteError
-    where nothing could be begun, and after the report ServerError or WorkFolderError where
-    nothing could be sent, and CancelledError where the run was ended before its end.
+    `work` is for data on its way; reports stay in `output` unless the source takes them
+    elsewhere. `observer` is told of the run; `make_progress` makes what tells people how far
+    it is, given the files, and what says how many associations are open. Returns whether there
+    was an image and all were sent. Raises ConfigError, UsageError or SiteError where nothing
+    could be begun, and after the report ServerError or WorkFolderError where nothing could be
+    sent, and CancelledError where the run was ended before its end.
     """
     resolve(config.peer)
     ssl_context = tls.make_context(config.tls) if config.tls else None
-    site = Site(connect(config.api_key, retries=_SITE_RETRIES))
-    selection = site.select(config)
+    selection = source.select()
     peer = config.peer
     number = len(selection.entries)
     log.info("%d files to send to %s at %s port %d", number, peer.called_ae, peer.host, peer.port)
     if config.dry_run:
         log.info("This is a dry run: nothing is sent")
     reports = Reports(config, selection, output)
-    sending = _Sending(config, ssl_context, [Tally(entry) for entry in selection.entries], reports)
+    watchers = Observers([*reports.observers, observer or Observer()])
+    sending = _Sending(
+        config,
+        source,
+        ssl_context=ssl_context,
+        tallies=[Tally(entry) for entry in selection.entries],
+        reports=reports,
+        observer=watchers,
+        make_progress=make_progress,
+    )
     try:
         with _folder_in(work) as folder:
             if selection.entries:
                 preflight.check(config.peer, ssl_context)
             sending.run(folder)
     finally:
-        rows = sending.rows()
-        reports.publish(site, rows, sending.contexts)
+        rows = source.rows(sending.rows())
+        watchers.done(rows)
+        reports.publish(source, rows, sending.contexts)
     return bool(rows) and all(row.status == "Complete" for row in rows)
 
 
@@ -80,12 +100,19 @@ class _Sending:
 
     def __init__(
         self,
-        config: GearConfig,
+        config: SendConfig,
+        source: Source,
+        *,
         ssl_context: SSLContext | None,
         tallies: Sequence[Tally],
         reports: Reports,
+        observer: Observer,
+        make_progress: MakeProgress,
     ) -> None:
         self._config = config
+        self._source = source
+        self._observer = observer
+        self._make_progress = make_progress
         self._ssl_context = ssl_context
         self._tallies = tallies
         self._reports = reports
@@ -116,8 +143,9 @@ class _Sending:
         entries = [tally.entry for tally in self._tallies]
         with ExitStack() as stack:
             stack.callback(scu.abort)
-            progress = stack.enter_context(Progress(entries, lambda: scu.open_associations))
-            observers: list[Observer] = [progress, *self._reports.observers]
+            progress = self._make_progress(entries, lambda: scu.open_associations)
+            stack.enter_context(progress)
+            observers: list[Observer] = [progress, self._observer]
             existing = None
             if config.skip_existing:
                 existing = Existing(stack.enter_context(FindSCU(peer, context)))
@@ -127,7 +155,7 @@ class _Sending:
                 stack.enter_context(inquirer)
                 verifier = Verifier(inquirer)
                 observers.append(verifier)
-            work = Line(config, folder, scu, Observers(observers), existing)
+            work = Line(config, self._source, folder, scu, Observers(observers), existing)
             line.send(work, self._tallies)
             if verifier:
                 self._verify(work, verifier)

@@ -1,15 +1,18 @@
 """Finds out in seconds whether a server can be sent to, before anything is downloaded."""
 
 import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from ssl import SSLContext
+from time import monotonic
 
 import backoff
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from .errors import ServerError
-from .models import PeerAE
-from .negotiation import Context
+from .models import Greeting, PeerAE
+from .negotiation import MOST_CONTEXTS, Context
 from .upper_layer import (
     AssociationError,
     NoAnswerError,
@@ -38,17 +41,18 @@ _ADVICE = {
 }
 
 
-def check(peer: PeerAE, ssl_context: SSLContext | None = None) -> None:
+def check(peer: PeerAE, ssl_context: SSLContext | None = None) -> Greeting:
     """Open an association, verify it by C-ECHO where the peer takes that, and release it.
 
     What was negotiated for TLS is logged.
 
     Raises ServerError, whose message says what to check (PS3.4 annex A, PS3.8 9.3.4).
     """
-    try:
+    with _explained():
         assoc = _open(peer, ssl_context)
         try:
-            if session := assoc.tls:
+            status, seconds, session = None, 0.0, assoc.tls
+            if session:
                 log.info(
                     "%s with %s; the server's certificate is that of %s, issued by %s",
                     session.version,
@@ -57,11 +61,38 @@ def check(peer: PeerAE, ssl_context: SSLContext | None = None) -> None:
                     session.issuer,
                 )
             context = next((one for one in _VERIFICATION if one in assoc.accepted), None)
-            if context and (status := assoc.send_c_echo(context)):
+            if context:
+                begun = monotonic()
+                status = assoc.send_c_echo(context)
+                seconds = monotonic() - begun
+            if status:
                 log.warning("The server answers a C-ECHO with status 0x%04X", status)
             assoc.release()
         finally:
             assoc.abort()
+        return Greeting(assoc.implementation, assoc.longest_pdu, session, status, seconds)
+
+
+def accepted(
+    peer: PeerAE, contexts: Sequence[Context], ssl_context: SSLContext | None = None
+) -> frozenset[Context]:
+    """Propose presentation contexts, in as many associations as that takes, one after the other.
+
+    Returns those that the peer accepts; raises ServerError as `check` does.
+    """
+    found: set[Context] = set()
+    with _explained():
+        for start in range(0, len(contexts), MOST_CONTEXTS):
+            assoc = _open(peer, ssl_context, contexts[start : start + MOST_CONTEXTS])
+            found |= assoc.accepted
+            assoc.release()
+    return frozenset(found)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
     except TLSError as exc:
         raise ServerError(f"{exc}: {exc.advice}") from exc
     except AssociationError as exc:
@@ -71,7 +102,9 @@ def check(peer: PeerAE, ssl_context: SSLContext | None = None) -> None:
 @backoff.on_exception(
     backoff.expo, TransientRejectionError, max_time=lambda: REJECTION_PATIENCE, logger=None
 )
-def _open(peer: PeerAE, ssl_context: SSLContext | None) -> StorageAssociation:
-    assoc = StorageAssociation(peer, _VERIFICATION, ssl_context)
+def _open(
+    peer: PeerAE, ssl_context: SSLContext | None, contexts: Sequence[Context] = _VERIFICATION
+) -> StorageAssociation:
+    assoc = StorageAssociation(peer, contexts, ssl_context)
     assoc.open()
     return assoc

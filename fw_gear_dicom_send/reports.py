@@ -9,11 +9,11 @@ from pathlib import Path
 
 from . import __version__, html_report, reporter
 from .errors import SiteError
-from .flywheel import Site
 from .instance_report import InstanceReport
-from .models import FileReport, GearConfig, Selection
+from .models import FileReport, Selection, SendConfig
 from .negotiation import Context
 from .observer import Observer
+from .source import Source
 from .timing import Timing
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ _LIBRARIES = ("pynetdicom", "pydicom", "flywheel-gear-toolkit", "fw-core-client"
 class Reports:
     """The report on files, the report on images, and the page; whichever are wanted."""
 
-    def __init__(self, config: GearConfig, selection: Selection, output: Path) -> None:
+    def __init__(self, config: SendConfig, selection: Selection, output: Path) -> None:
         """Begin them, in `output`."""
         self._config = config
         self._selection = selection
@@ -41,22 +41,20 @@ class Reports:
         return (self._timing, self.instances) if self.instances else (self._timing,)
 
     def publish(
-        self, site: Site, rows: Sequence[FileReport], contexts: Mapping[Context, bool]
+        self, source: Source, rows: Sequence[FileReport], contexts: Mapping[Context, bool]
     ) -> None:
-        """Tell what became of each file: in files on Flywheel, and at the end of the log."""
+        """Tell what became of each file: in files where they belong, and at the end of the log."""
         for line in reporter.render_remarks(rows):
             log.warning("%s", line)
         if self._config.report:
-            self._attach(site, self._written(rows, contexts))
+            self._deliver(source, self._written(rows, self._facts(source.options, contexts)))
         log.info("%s\n%s", self._what().capitalize(), reporter.render_table(rows))
 
-    def _written(
-        self, rows: Sequence[FileReport], contexts: Mapping[Context, bool]
-    ) -> Sequence[Path]:
+    def _written(self, rows: Sequence[FileReport], facts: html_report.Facts) -> Sequence[Path]:
         """Write what is not written yet; return what there is."""
         texts = {self._path(".csv"): reporter.render_csv(rows)}
         if self._config.html_report:
-            texts[self._path(".html")] = html_report.render(rows, self._facts(contexts))
+            texts[self._path(".html")] = html_report.render(rows, facts)
         written = []
         for path, text in texts.items():
             try:
@@ -68,12 +66,12 @@ class Reports:
             written.insert(1, self.instances.path)
         return written
 
-    def _attach(self, site: Site, paths: Sequence[Path]) -> None:
-        """Attach files until one is refused; that one and the others stay where they are."""
+    def _deliver(self, source: Source, paths: Sequence[Path]) -> None:
+        """Deliver files until one is refused; that one and the others stay where they are."""
         parent = self._selection.report_parent
         for path in paths:
             try:
-                site.attach(parent, path)
+                is_gone = source.deliver(parent, path)
             except SiteError as exc:
                 log.warning(
                     "The %s stays in the output folder, as Flywheel took it not: %s",
@@ -81,8 +79,11 @@ class Reports:
                     exc,
                 )
                 return
-            path.unlink()
-            log.info("The %s is attached to the %s: %s", self._what(), parent.type, path.name)
+            if is_gone:
+                path.unlink()
+                log.info("The %s is attached to the %s: %s", self._what(), parent.type, path.name)
+            else:
+                log.info("The %s is in %s", self._what(), path)
 
     def _what(self) -> str:
         return "report of a dry run" if self._config.dry_run else "report"
@@ -92,19 +93,21 @@ class Reports:
         label = self._selection.report_label
         return self._output / reporter.report_name(head, label, self._started, suffix)
 
-    def _facts(self, contexts: Mapping[Context, bool]) -> html_report.Facts:
+    def _facts(
+        self, others: Mapping[str, str], contexts: Mapping[Context, bool]
+    ) -> html_report.Facts:
         config, label = self._config, self._selection.report_label
-        peer, tls = config.peer, config.tls
+        peer, tag, tls = config.peer, config.tag, config.tls
         options = {
             "destination": peer.host,
             "port": peer.port,
             "called_ae": peer.called_ae,
             "calling_ae": peer.calling_ae,
-            "group": f"0x{config.tag.group:04X}",
-            "identifier": config.tag.creator,
-            "tag_value": config.tag.value,
+            "group": f"0x{tag.group:04X}" if tag else "no tag",
+            "identifier": tag.creator if tag else "no tag",
+            "tag_value": tag.value if tag else "no tag",
             "associations": config.associations,
-            "file_download_retry_time": f"{config.file_download_retry_time:g} s",
+            **others,
             "send_retry_time": f"{config.send_retry_time:g} s",
             "verify": config.verify,
             "skip_existing": config.skip_existing,

@@ -68,8 +68,8 @@ class _Patch:
     data: bytes
 
 
-def stamp(content: BinaryIO, tag: PrivateTag, work: Path) -> SOPInstance | Unreadable:
-    """Return the dataset of a DICOM file with the private element in it.
+def stamp(content: BinaryIO, tag: PrivateTag | None, work: Path) -> SOPInstance | Unreadable:
+    """Return the dataset of a DICOM file with the private element in it, or as it is.
 
     An existing block of the creator is reused, else the first free one is taken; a
     dataset that has the element already is left alone. `content` becomes part of
@@ -91,11 +91,11 @@ def stamp(content: BinaryIO, tag: PrivateTag, work: Path) -> SOPInstance | Unrea
 
 
 def _stamp(
-    content: BinaryIO, location: DatasetLocation, tag: PrivateTag
+    content: BinaryIO, location: DatasetLocation, tag: PrivateTag | None
 ) -> SOPInstance | Unreadable:
     size = content.seek(0, 2)
     reader = ElementReader(content)
-    header = _read_header(reader, location, tag.group, size)
+    header = _read_header(reader, location, tag.group if tag else 0, size)
     for name, uid in (
         ("SOP Class UID", header.uids[_SOP_CLASS_UID]),
         ("SOP Instance UID", header.uids[_SOP_INSTANCE_UID]),
@@ -105,14 +105,14 @@ def _stamp(
             return Unreadable(f"it has no {name}")
         if len(uid) > _LONGEST_UID or not (uid.isascii() and uid.isprintable()):
             return Unreadable(f"its {name} is longer than 64 characters, or no plain text")
-    added = _elements_to_add(reader, header, tag)
-    if added is None:
+    added = _elements_to_add(reader, header, tag) if tag else []
+    if tag and added is None:
         return Unreadable(f"group {tag.group:04X} has no free private block")
     return SOPInstance(
         header.uids[_SOP_CLASS_UID],
         header.uids[_SOP_INSTANCE_UID],
         location.transfer_syntax_uid,
-        EncodedDataset(content, tuple(_splice(header, location, added, size))),
+        EncodedDataset(content, tuple(_splice(header, location, added or [], size))),
         header.identifying,
         header.uids[_STUDY_INSTANCE_UID],
         header.uids[_SERIES_INSTANCE_UID],
@@ -222,7 +222,7 @@ def _encode(number: int, text: str, encoding: Encoding) -> bytes:
 
 
 def _stamp_deflated(
-    content: BinaryIO, location: DatasetLocation, tag: PrivateTag, work: Path
+    content: BinaryIO, location: DatasetLocation, tag: PrivateTag | None, work: Path
 ) -> SOPInstance | Unreadable:
     """Stamp a dataset that is one deflated stream (PS3.5 A.5)."""
     end = content.seek(0, 2)

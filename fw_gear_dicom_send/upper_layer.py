@@ -185,6 +185,17 @@ class StorageAssociation:
         )
 
     @property
+    def implementation(self) -> str:
+        """Version name of the peer's implementation, or its class UID (PS3.7 D.3.3.2)."""
+        acceptor = self._assoc.acceptor
+        return str(acceptor.implementation_version_name or acceptor.implementation_class_uid or "")
+
+    @property
+    def longest_pdu(self) -> int:
+        """The longest PDU, in bytes, that the peer takes; 0 where it sets no limit (PS3.8 D.1)."""
+        return self._assoc.acceptor.maximum_length or 0
+
+    @property
     def tls(self) -> TLSSession | None:
         """What was negotiated, where TLS is used."""
         connection = self._socket.socket

@@ -23,6 +23,7 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from fw_gear_dicom_send import archive as archive_module
 from fw_gear_dicom_send import pipeline, tagger
+from fw_gear_dicom_send.flywheel_source import FlywheelSource
 from fw_gear_dicom_send.models import (
     Container,
     GearConfig,
@@ -857,7 +858,7 @@ def send_six_images(tmp_path: Path, session: Session, port: int) -> tuple[str, .
         associations=2,
         report=True,
     )
-    assert not pipeline.run(config, work, output)
+    assert not pipeline.run(config, FlywheelSource(config), work, output)
     assert [*work.iterdir(), *output.iterdir()] == []
     return counts(site.reports[0].content)["a.zip"]
 

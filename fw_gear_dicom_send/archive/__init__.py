@@ -1,4 +1,4 @@
-"""Reads a zip, a tar or a single file to the DICOM files in it, one at a time.
+"""Reads a zip, a tar, a folder or a single file to the DICOM files in it, one at a time.
 
 What a file is, is told by its content. No name, link or mode out of an archive is
 ever used on disk: a member is unpacked to a nameless temporary file.
@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 from ..models import BrokenArchive, Member, Unreadable
 from .decompression import COMPRESSIONS
+from .folder_reader import ARCHIVE_SUFFIXES as ARCHIVE_SUFFIXES
+from .folder_reader import folder_items
 from .sources import (
     CORRUPT_ARCHIVE,
     HEAD_SIZE,
@@ -35,7 +37,7 @@ def read(
     is_dicom: Callable[[bytes], bool],
     limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[Member | Unreadable | BrokenArchive]:
-    """Yield the DICOM files of a zip or tar, or the one that `path` is.
+    """Yield the DICOM files of a zip, a tar or a folder, or the one that `path` is.
 
     A member is unpacked when the next item is asked for, to memory or to a nameless
     file in `work`; the consumer closes its content. `is_dicom` is given up to
@@ -43,6 +45,9 @@ def read(
     other members are passed over. A `BrokenArchive` is the last item. Raises OSError
     if `path` cannot be opened or `work` not written to for a reason other than space.
     """
+    if path.is_dir():
+        yield from folder_items(path, is_dicom)
+        return
     with path.open("rb") as file:
         budget = Budget(max(limits.archive, limits.ratio * os.fstat(file.fileno()).st_size))
         unpacker = Unpacker(work, is_dicom, limits, budget)

@@ -1,0 +1,64 @@
+"""How far a run is, as a bar on a terminal."""
+
+from collections.abc import Callable, Sequence
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.progress import Progress as Bar
+
+from ..models import FileEntry
+from ..progress import Progress
+
+INTERVAL = 0.2
+"""Seconds between two states of the bar."""
+
+
+class ProgressBar(Progress):
+    """Shows the count on standard error; what is logged meanwhile stands above it."""
+
+    def __init__(self, entries: Sequence[FileEntry], associations: Callable[[], int]) -> None:
+        """Expect `entries`; `associations` returns how many are open."""
+        super().__init__(entries, associations)
+        self._bar = Bar(
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+            console=Console(stderr=True),
+        )
+        self._task = TaskID(0)
+
+    def __enter__(self) -> Self:
+        """Show the bar."""
+        self._bar.start()
+        self._task = self._bar.add_task("", total=self._file_bytes or None)
+        return super().__enter__()
+
+    def __exit__(self, *exception: object) -> None:
+        """Leave the bar as it is at the end."""
+        super().__exit__(*exception)
+        self._show()
+        self._bar.stop()
+
+    def _run(self) -> None:
+        while not self._is_over.wait(INTERVAL):
+            self._show()
+
+    def _show(self) -> None:
+        with self._lock:
+            count = self._count
+            done, images = count.file_bytes + count.position, count.images
+            words = f"{count.sent} images sent, {images - count.sent} not"
+        words += f", {self._associations()} associations, {count.retries} retries"
+        self._bar.update(self._task, completed=done, description=words)
