@@ -33,7 +33,22 @@ class UsageError(DicomSendError):
 
 
 class SiteError(DicomSendError):
-    """Flywheel did not tell what there is to send."""
+    """Flywheel did not tell what there is to send, or did not do what it was asked to.
+
+    `status` is that of its answer (HTTP), None where there was none.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        """Say what was asked for and what came of it."""
+        self.status = status
+        super().__init__(message)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether to ask again would change nothing."""
+        return (
+            self.status is not None and 400 <= self.status < 500 and self.status not in (408, 429)
+        )
 
 
 class ServerError(DicomSendError):

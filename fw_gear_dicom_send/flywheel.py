@@ -4,8 +4,6 @@ All that is asked is the site's REST API
 (https://api-docs.flywheel.io, `/api/<containers>/<id>[/files]`).
 """
 
-import http.client
-import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,16 +11,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-import requests
 from fw_core_client import CoreClient
 
 from .errors import ConfigError, SiteError
 from .models import Container, FileEntry, GearConfig, Selection
+from .site_api import API, unpromised
 
 CONNECT_TIMEOUT = 15
 READ_TIMEOUT = 60
 LONGEST_RETRY_AFTER = 60
-PAGE_SIZE = 250
 LEVELS = ("group", "project", "subject", "session", "acquisition")
 RUN_LEVELS = LEVELS[2:]
 
@@ -70,7 +67,7 @@ class Site:
 
     def __init__(self, client: CoreClient) -> None:
         """Use `client` for all requests."""
-        self._client = client
+        self._api = API(client)
 
     def select(self, config: GearConfig) -> Selection:
         """Find the files to send: the input file, or all DICOM files under the destination.
@@ -109,24 +106,24 @@ class Site:
         url = f"{_url(container)}/files"
         try:
             with path.open("rb") as file:
-                if self._json("GET", "/api/config").get("signed_url"):
+                if self._api.json("GET", "/api/config").get("signed_url"):
                     self._put(url, path.name, file)
                 else:
-                    self._ask("POST", url, files={"file": (path.name, file)})
+                    self._api.ask("POST", url, files={"file": (path.name, file)})
         except OSError as error:
             raise SiteError(f"POST {url}: the file cannot be read: {error.strerror}") from error
 
     def _put(self, url: str, name: str, file: BinaryIO) -> None:
         """Upload a file to the storage that the site names, then let the site take it in."""
         body = {"filenames": [name], "metadata": {}}
-        upload = self._json("POST", url, params={"ticket": ""}, json=body)
+        upload = self._api.json("POST", url, params={"ticket": ""}, json=body)
         try:
             ticket, target = upload["ticket"], upload["urls"][name]
             headers = {**upload.get("headers", {}), "Authorization": None}
         except (KeyError, TypeError):
             raise SiteError(f"POST {url}: the answer holds no signed URL") from None
-        self._ask("PUT", target, what="the site's storage", headers=headers, data=file)
-        self._ask("POST", url, params={"ticket": ticket})
+        self._api.ask("PUT", target, what="the site's storage", headers=headers, data=file)
+        self._api.ask("POST", url, params={"ticket": ticket})
 
     def _below(self, node: _Node, path: str) -> Iterator[FileEntry]:
         """Yield the DICOM files of a container and of those below it."""
@@ -143,55 +140,18 @@ class Site:
 
     def _get(self, container: Container, *, files: bool = True) -> _Node:
         url = _url(container)
-        record = self._json("GET", url, headers={} if files else self._without_files())
+        record = self._api.json("GET", url, headers={} if files else self._without_files())
         return _node(url, container.type, record)
 
     def _list(self, parent: Container, level: str) -> Iterator[_Node]:
         """Yield a container's children, page by page as the site may cap a list."""
         url = f"{_url(parent)}/{level}s"
-        query: dict[str, str | int] = {"limit": PAGE_SIZE}
-        while True:
-            records = self._json("GET", url, list, params=query)
-            page = [_node(url, level, record) for record in records]
-            # A site that does not know after_id gives the same page again.
-            if not page or page[-1].container.id == query.get("after_id"):
-                return
+        for records in self._api.pages(url):
+            page = (_node(url, level, record) for record in records)
             yield from (node for node in page if not node.deleted)
-            query["after_id"] = page[-1].container.id
 
     def _without_files(self) -> dict[str, str]:
-        return {"X-Accept-Feature": f"{self._client.headers['X-Accept-Feature']},Exclude-Files"}
-
-    def _json(self, method: str, url: str, kind: type = dict, **options: Any) -> Any:
-        """Make a request and return the JSON object (or what `kind` says) in the answer."""
-        body = self._ask(method, url, **options)
-        try:
-            answer = json.loads(body)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, kind):
-            raise SiteError(f"{method} {url}: the answer is not what the API promises")
-        return answer
-
-    def _ask(self, method: str, url: str, *, what: str = "", **options: Any) -> bytes:
-        """Make a request and return the body; errors name `what`, else the URL."""
-        cause: str
-        try:
-            # With stream=True the client gives the response, not the JSON in it.
-            with self._client.request(method, url, stream=True, **options) as response:
-                content: bytes = response.content
-                return content
-        except requests.HTTPError as error:
-            status = error.response.status_code
-            cause = f"{status} {http.client.responses.get(status, '')}".rstrip()
-        except requests.Timeout:
-            cause = "no answer in time"
-        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
-            cause = "connection failed"
-        except requests.RequestException:
-            cause = "no usable answer"
-        # The causes quote URLs, headers and bodies: they are not chained.
-        raise SiteError(f"{method} {what or url}: {cause}")
+        return {"X-Accept-Feature": f"{self._api.features},Exclude-Files"}
 
 
 def _url(container: Container) -> str:
@@ -210,4 +170,4 @@ def _node(url: str, level: str, record: Any) -> _Node:
             deleted=bool(record.get("deleted")),
         )
     except (AttributeError, KeyError, TypeError):
-        raise SiteError(f"GET {url}: the answer is not what the API promises") from None
+        raise unpromised("GET", url) from None

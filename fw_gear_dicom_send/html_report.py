@@ -1,6 +1,6 @@
 """A page that shows at a glance what became of a run, and loads nothing from elsewhere."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -10,6 +10,7 @@ from pydicom.uid import UID
 
 from .advice import advice
 from .html_page import PAGE
+from .html_parts import bar, table, tiles
 from .models import FileReport
 from .negotiation import Context
 from .timing import LIMITS, Timings
@@ -37,7 +38,7 @@ def render(reports: Sequence[FileReport], facts: Facts) -> str:
     is_good = bool(reports) and complete == len(reports)
     megabytes = sum(facts.timings.bytes) / _MEGABYTE
     seconds = facts.timings.seconds
-    tiles = (
+    numbers = (
         ("Images sent", f"{sent:,} of {images:,}"),
         ("Files complete", f"{complete:,} of {len(reports):,}"),
         ("Data sent", f"{megabytes:,.1f} MB"),
@@ -49,22 +50,20 @@ def render(reports: Sequence[FileReport], facts: Facts) -> str:
         started=f"{facts.started:%Y-%m-%d %H:%M:%S}",
         state="good" if is_good else "bad",
         outcome="All images were sent" if is_good else "Not all images were sent",
-        tiles="".join(
-            f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in tiles
-        ),
+        tiles=tiles(numbers),
         failures=_failures(reports),
         files="".join(map(_file, reports)),
         rate=_rate(facts.timings),
         durations=_durations(facts.timings),
-        contexts=_table(
+        contexts=table(
             ("SOP class", "Transfer syntax", "Accepted"),
             [
                 (_name(context.abstract_syntax), _name(context.transfer_syntax), _yes(is_accepted))
                 for context, is_accepted in facts.contexts
             ],
         ),
-        config=_table(("Option", "Value"), facts.config),
-        versions=_table(("Software", "Version"), facts.versions),
+        config=table(("Option", "Value"), facts.config),
+        versions=table(("Software", "Version"), facts.versions),
     )
 
 
@@ -79,7 +78,7 @@ def _failures(reports: Iterable[FileReport]) -> str:
     if not groups:
         return "<p>Nothing went wrong.</p>"
     rows = sorted(groups.items(), key=lambda group: group[1], reverse=True)
-    return _table(
+    return table(
         ("Reason", "Images", "Files", "What to do"),
         [(text, str(images), str(files), advice(text)) for text, (images, files) in rows],
     )
@@ -89,12 +88,13 @@ def _file(report: FileReport) -> str:
     share = report.sent / report.images if report.images else 0
     state = {"Complete": "good", "Incomplete": "part", "Failed": "bad"}[report.status]
     label = f"{report.sent} of {report.images} images sent"
-    bar = (
-        f'<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" '
-        f'aria-label="{label}"><rect class="rest" width="100" height="8"/>'
-        f'<rect class="{state}" width="{share * 100:.1f}" height="8"/></svg>'
+    shown = bar(share, state, label)
+    cells = (
+        escape(report.entry.fw_path),
+        f"{report.sent} of {report.images}",
+        shown,
+        report.status,
     )
-    cells = (escape(report.entry.fw_path), f"{report.sent} of {report.images}", bar, report.status)
     return f'<tr class="{state}">{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>\n'
 
 
@@ -167,17 +167,6 @@ def _chart(title: str, marks: str, labels: Iterable[tuple[str, float, str]], hig
         f'<line x1="{_MARGIN}" x2="{_WIDTH - _MARGIN}" y1="{base}" y2="{base}"/>'
         f'<text x="{_MARGIN}" y="{_MARGIN - 8}">{escape(highest)}</text>{texts}</svg>'
     )
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    def cells(tag: str, row: Sequence[str]) -> Iterator[str]:
-        scope = ' scope="col"' if tag == "th" else ""
-        yield from (f"<{tag}{scope}>{escape(cell)}</{tag}>" for cell in row)
-
-    body = "".join(f"<tr>{''.join(cells('td', row))}</tr>\n" for row in rows)
-    head = "".join(cells("th", header))
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f'<div class="wide">{table}</div>'
 
 
 def _name(uid: str) -> str:
