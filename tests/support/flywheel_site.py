@@ -6,7 +6,10 @@ with FlywheelSite() as site:
     acquisition = site.add_acquisition(session, "T1")
     file_id = site.add_file(acquisition, "t1.zip", Path("t1.zip"))
     site.fault(file_id, Status(503), Cut(after=1000))
-    ... CoreClient(api_key=site.api_key) ...
+    ... CoreClient(api_key=site.api_key), flywheel.Client(site.sdk_key) ...
+
+Its gears, jobs and batches are in tests/support/flywheel_jobs.py; what runs the jobs is in
+tests/support/flywheel_engine.py.
 """
 
 import hashlib
@@ -17,16 +20,20 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from tests.support.flywheel_jobs import ORIGIN, USER, JobQueue
+from tests.support.flywheel_lists import Record, Refusal, now, selected
+
 CHUNK = 1 << 18
 DELETED = "2024-01-01T00:00:00.000000+00:00"
 STORAGE_HEADERS = {"x-storage-class": "standard"}
+LEVELS = ("group", "project", "subject", "session", "acquisition")
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,7 @@ class Request:
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    body: bytes = b""
 
 
 class FlywheelSite:
@@ -116,12 +124,20 @@ class FlywheelSite:
         self.contents: dict[str, bytes | Path] = {}
         self.faults: dict[str, deque[Fault]] = {}
         self.tickets: dict[str, Upload] = {}
+        self.gears: dict[str, Record] = {}
+        self.jobs: dict[str, Record] = {}
+        self.batches: dict[str, Record] = {}
+        self.logs: dict[str, list[Record]] = {}
+        self.lock = threading.RLock()
+        self.queue = JobQueue(self)
         self.closing = threading.Event()
         self._ids = 0
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.site = self
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self.api_key = f"{self.url}:secret"
+        host = self.url.removeprefix("http://")
+        self.sdk_key = f"{host}:__force_insecure:secret"
 
     @property
     def reports(self) -> list[Upload]:
@@ -145,7 +161,15 @@ class FlywheelSite:
 
     def add_group(self, group_id: str) -> str:
         """Add a group; its id is its name in a path."""
-        self.containers[group_id] = {"_id": group_id, "label": group_id, "parents": {}}
+        self.containers[group_id] = {
+            "_id": group_id,
+            "label": group_id,
+            "parents": {},
+            "files": [],
+            "tags": [],
+            "created": now(),
+            "modified": now(),
+        }
         self.types[group_id] = "group"
         return group_id
 
@@ -157,9 +181,21 @@ class FlywheelSite:
         """Add a subject."""
         return self._add("subject", project_id, label, deleted=False)
 
-    def add_session(self, subject_id: str, label: str | None, *, deleted: bool = False) -> str:
-        """Add a session."""
-        return self._add("session", subject_id, label, deleted=deleted)
+    def add_session(
+        self,
+        subject_id: str,
+        label: str | None,
+        *,
+        deleted: bool = False,
+        timestamp: str | None = None,
+        tags: Sequence[str] = (),
+    ) -> str:
+        """Add a session; `timestamp` is when the patient was examined, as ISO 8601."""
+        session_id = self._add("session", subject_id, label, deleted=deleted)
+        self.containers[session_id] |= {"tags": list(tags)}
+        if timestamp is not None:
+            self.containers[session_id]["timestamp"] = timestamp
+        return session_id
 
     def add_acquisition(self, session_id: str, label: str | None, *, deleted: bool = False) -> str:
         """Add an acquisition."""
@@ -175,6 +211,7 @@ class FlywheelSite:
         size: int | None = None,
         file_hash: str | None = None,
         deleted: bool = False,
+        origin: Mapping[str, str] = ORIGIN,
     ) -> str:
         """Add a file; its record tells its true size and hash unless others are given."""
         with open_content(content) as source:
@@ -188,17 +225,38 @@ class FlywheelSite:
             "type": file_type,
             "size": length if size is None else size,
             "hash": file_hash or f"v0-sha384-{digest}",
+            "created": now(),
+            "modified": now(),
+            "origin": dict(origin),
+            "parents": self._parents(container_id),
         }
         if deleted:
             record["deleted"] = DELETED
-        self.containers[container_id]["files"].append(record)
-        self.contents[record["file_id"]] = content
+        with self.lock:
+            self.contents[record["file_id"]] = content
+            self.containers[container_id]["files"].append(record)
         return str(record["file_id"])
 
-    def fault(self, wanted_id: str, *faults: Fault) -> None:
-        """Let the next requests for a file, a container or its lists go wrong, one fault each.
+    def attach(
+        self, container_id: str, name: str, content: bytes, origin: Mapping[str, str] = ORIGIN
+    ) -> Upload:
+        """Add a file as if it was uploaded."""
+        upload = Upload(self.types[container_id], container_id, name, content)
+        with self.lock:
+            self.uploads.append(upload)
+            self.add_file(container_id, name, content, file_type="tabular data", origin=origin)
+        return upload
 
-        "storage" stands for the PUTs to signed URLs.
+    def add_gear(self, manifest: Mapping[str, Any], version: str | None = None) -> str:
+        """Add a gear by its manifest, or one more version of it; return its id."""
+        return self.queue.add_gear(manifest, version)
+
+    def fault(self, wanted_id: str, *faults: Fault) -> None:
+        """Let the answers for a file, a container or its lists go wrong, one fault each.
+
+        The id may be a job's or a batch's too. "storage" stands for the PUTs to signed URLs,
+        "lookup", "sessions", "gears", "jobs" and "batch" for the requests without an id. What was
+        asked for is done nevertheless.
         """
         self.faults.setdefault(wanted_id, deque()).extend(faults)
 
@@ -208,12 +266,48 @@ class FlywheelSite:
 
     def new_id(self) -> str:
         """Return an id like those of the site's database: 24 hex digits, ascending."""
-        self._ids += 1
-        return f"{self._ids:024x}"
+        with self.lock:
+            self._ids += 1
+            return f"{self._ids:024x}"
+
+    def resolve(self, path: Sequence[str]) -> Record:
+        """Return the container or gear at a path of labels or `<id:...>`, with its type."""
+        if path[:1] == ["gears"] and len(path) in (2, 3):
+            return {"container_type": "gear", **self.queue.gear(*path[1:])}
+        if not 1 <= len(path) <= len(LEVELS):
+            raise Refusal(404, "No node matched that path")
+        above = ""
+        for level, part in zip(LEVELS, path, strict=False):
+            above = self._child(level, above, part)
+        return {"container_type": level, **self.containers[above]}
+
+    def _child(self, level: str, parent_id: str, part: str) -> str:
+        by_id = re.fullmatch(r"<id:(.+)>", part)
+        for child_id, record in self.containers.items():
+            if (
+                self.types[child_id] == level
+                and (level == "group" or parent_id in record["parents"].values())
+                and (child_id == by_id[1] if by_id else record.get("label") == part)
+                and "deleted" not in record
+            ):
+                return child_id
+        raise Refusal(404, f"No {level} {part} found")
+
+    def _parents(self, container_id: str) -> Record:
+        above = self.containers[container_id]["parents"]
+        return {**above, self.types[container_id]: container_id}
 
     def _add(self, kind: str, parent_id: str, label: str | None, *, deleted: bool) -> str:
-        parents = {**self.containers[parent_id]["parents"], self.types[parent_id]: parent_id}
-        record: dict[str, Any] = {"_id": self.new_id(), "parents": parents, "files": []}
+        parents = self._parents(parent_id)
+        record: dict[str, Any] = {
+            "_id": self.new_id(),
+            "parents": parents,
+            "files": [],
+            "tags": [],
+            "created": now(),
+            "modified": now(),
+            **{level: parents[level] for level in ("group", "project") if level in parents},
+        }
         if label is not None:
             record["label"] = label
         if deleted:
@@ -237,12 +331,6 @@ class _Server(ThreadingHTTPServer):
         """Say nothing about a client that hangs up."""
 
 
-class _Refusal(Exception):  # noqa: N818
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
@@ -255,32 +343,45 @@ class _Handler(BaseHTTPRequestHandler):
         self.site = self.server.site
         url = urlsplit(self.path)
         query = dict(parse_qsl(url.query, keep_blank_values=True))
-        self.site.requests.append(Request(self.command, url.path, query, dict(self.headers)))
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        request = Request(self.command, url.path, query, dict(self.headers), body)
+        self.site.requests.append(request)
         try:
             self._route([unquote(part) for part in url.path.split("/")[1:]], query, body)
-        except (_Refusal, KeyError) as error:
-            code = error.code if isinstance(error, _Refusal) else 404
-            answer = {"message": "it is not to be", "status_code": code}
-            self._send(json.dumps(answer).encode(), code=code)
+        except (Refusal, KeyError) as error:
+            refusal = error if isinstance(error, Refusal) else Refusal(404)
+            answer = {"message": refusal.message, "status_code": refusal.code}
+            self._send(json.dumps(answer).encode(), code=refusal.code)
 
     do_GET = do_POST = do_PUT = _answer  # noqa: N815
 
     def _route(self, parts: list[str], query: dict[str, str], body: bytes) -> None:
         site = self.site
         key = self.headers["Authorization"]
-        if parts[0] != "storage" and key != f"scitran-user {site.api_key}":
-            raise _Refusal(401)
+        known = (f"scitran-user {site.api_key}", "scitran-user secret")
+        if parts[0] != "storage" and key not in known:
+            raise Refusal(401)
         match self.command, *parts:
             case "PUT", "storage", ticket:
                 self._store(ticket, query, body)
-            case "GET", "api", "config":
-                self._send_json({"signed_url": site.signed_url, "features": {}})
-            case "GET", "api", "version":
-                self._send_json({"release": "18.3.0"})
+            case _, "api", ("config" | "version" | "auth" | "lookup"), *_:
+                self._route_site(parts[1:], body)
+            case _, "api", ("gears" | "jobs" | "batch"), *_:
+                self._route_jobs(parts[1:], query, body)
+            case "GET", "api", ("projects" | "subjects" | "sessions" | "acquisitions") as plural:
+                self._send_json(self._page("", plural, query), plural)
+            case "GET", "api", "containers", wanted_id:
+                found = {"container_type": site.types[wanted_id], **site.containers[wanted_id]}
+                self._send_json(self._shown(found), wanted_id)
             case "GET", "api", plural, wanted_id:
                 self._send_json(self._shown(self._container(plural, wanted_id)), wanted_id)
-            case "GET", "api", plural, wanted_id, ("sessions" | "acquisitions") as children:
+            case (
+                "GET",
+                "api",
+                plural,
+                wanted_id,
+                ("subjects" | "sessions" | "acquisitions") as children,
+            ):
                 self._container(plural, wanted_id)
                 self._send_json(self._page(wanted_id, children, query), wanted_id)
             case "GET", "api", plural, container_id, "files", name:
@@ -291,35 +392,79 @@ class _Handler(BaseHTTPRequestHandler):
                 self._container(plural, container_id)
                 self._take_upload(plural.removesuffix("s"), container_id, query, body)
             case _:
-                raise _Refusal(404)
+                raise Refusal(404)
+
+    def _route_site(self, parts: list[str], body: bytes) -> None:
+        site = self.site
+        match self.command, *parts:
+            case "GET", "config":
+                self._send_json({"signed_url": site.signed_url, "features": {}})
+            case "GET", "version":
+                self._send_json({"release": "18.3.0"})
+            case "GET", "auth", "status":
+                self._send_json({"origin": ORIGIN, "user_id": USER, "user_is_admin": False})
+            case "POST", "lookup":
+                path = json.loads(body)["path"]
+                self._send_json(self._shown(site.resolve(path)), "lookup")
+            case _:
+                raise Refusal(404)
+
+    def _route_jobs(self, parts: list[str], query: dict[str, str], body: bytes) -> None:
+        site = self.site
+        wanted_id = parts[0] if parts[-1] in (parts[0], "jobs", "add") else parts[1]
+        with site.lock:
+            answer = site.queue.route(
+                self.command, parts, query, body, lambda found: self._listed(found, query)
+            )
+            text = json.dumps(answer).encode()
+        self._send(text, self._fault(wanted_id))
 
     def _container(self, plural: str, wanted_id: str) -> dict[str, Any]:
         if f"{self.site.types[wanted_id]}s" != plural:
-            raise _Refusal(404)
+            raise Refusal(404)
         return self.site.containers[wanted_id]
 
     def _shown(self, record: dict[str, Any]) -> dict[str, Any]:
-        hidden = ["files"] if "Exclude-Files" in self.headers.get("X-Accept-Feature", "") else []
-        return {key: value for key, value in record.items() if key not in hidden}
+        hidden = ["files"] if self._wants("exclude-files") else []
+        shown = {key: value for key, value in record.items() if key not in hidden}
+        if self.site.types.get(record["_id"]) == "session":
+            subject = self.site.containers[record["parents"]["subject"]]
+            code = subject.get("label")
+            shown["subject"] = {"_id": subject["_id"], "label": code, "code": code}
+        return shown
 
-    def _page(self, parent_id: str, children: str, query: dict[str, str]) -> list[Any]:
-        after = query.get("after_id", "") if self.site.knows_after_id else ""
-        found = [
-            self._shown(record)
-            for child_id, record in self.site.containers.items()
-            if f"{self.site.types[child_id]}s" == children
-            and parent_id in record["parents"].values()
-            and child_id > after
-        ]
-        limit = self.site.page_limit
-        return found[: min(limit, int(query.get("limit", limit)))]
+    def _wants(self, feature: str) -> bool:
+        return feature in self.headers.get("X-Accept-Feature", "").lower()
+
+    def _page(self, parent_id: str, children: str, query: dict[str, str]) -> object:
+        site = self.site
+        with site.lock:
+            below = [
+                self._shown(record)
+                for child_id, record in site.containers.items()
+                if f"{site.types[child_id]}s" == children
+                and (not parent_id or parent_id in record["parents"].values())
+            ]
+        return self._listed(below, query)
+
+    def _listed(self, records: Iterable[Record], query: dict[str, str]) -> object:
+        """Answer for a list as the client can take it: bare, or a page that tells its size."""
+        page, total = selected(
+            records,
+            query,
+            page_limit=self.site.page_limit,
+            knows_after_id=self.site.knows_after_id,
+        )
+        if self._wants("pagination"):
+            return {"results": page, "count": len(page), "total": total}
+        return page
 
     def _take_upload(
         self, kind: str, container_id: str, query: dict[str, str], body: bytes
     ) -> None:
         site = self.site
         if site.refuse_uploads is not None:
-            raise _Refusal(site.refuse_uploads)
+            raise Refusal(site.refuse_uploads)
         if query.get("ticket") == "":
             (name,) = json.loads(body)["filenames"]
             ticket = site.new_id()
@@ -331,8 +476,7 @@ class _Handler(BaseHTTPRequestHandler):
             upload = site.tickets.pop(query["ticket"])
         else:
             upload = Upload(kind, container_id, *self._form_file(body))
-        site.uploads.append(upload)
-        site.add_file(container_id, upload.name, upload.content, file_type="tabular data")
+        site.attach(container_id, upload.name, upload.content)
         self._send_json(site.containers[container_id]["files"][-1:])
 
     def _form_file(self, body: bytes) -> tuple[str, bytes]:
@@ -341,13 +485,13 @@ class _Handler(BaseHTTPRequestHandler):
             head, _, content = part.partition(b"\r\n\r\n")
             if found := re.search(rb'; name="file"; filename="([^"]*)"', head):
                 return unquote(found[1].decode()), content.removesuffix(b"\r\n")
-        raise _Refusal(400)
+        raise Refusal(400)
 
     def _store(self, ticket: str, query: dict[str, str], body: bytes) -> None:
         known = query.get("signature") == "hush"
         told = all(self.headers[key] == value for key, value in STORAGE_HEADERS.items())
         if "Authorization" in self.headers or not (known and told):
-            raise _Refusal(400)
+            raise Refusal(400)
         self.site.tickets[ticket] = replace(self.site.tickets[ticket], content=body)
         self._send(b"", self._fault("storage"))
 
@@ -360,7 +504,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, content: bytes | Path, fault: Fault | None = None, *, code: int = 200) -> None:
         if isinstance(fault, Status):
-            raise _Refusal(fault.code)
+            raise Refusal(fault.code)
         if isinstance(fault, Reset):
             linger = struct.pack("ii", 1, 0)  # a close with unsent data dropped is a reset
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
