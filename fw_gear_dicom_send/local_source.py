@@ -21,6 +21,7 @@ class LocalSource:
     def __init__(self, paths: Iterable[Path]) -> None:
         """Take paths of files and folders."""
         self._paths = tuple(paths)
+        self.reports: list[Path] = []
 
     @property
     def options(self) -> Mapping[str, str]:
@@ -58,8 +59,9 @@ class LocalSource:
                 kept.append(report)
         return kept
 
-    def deliver(self, parent: Container, path: Path) -> bool:  # noqa: ARG002
-        """Leave a report where it was written."""
+    def deliver(self, _: Container, path: Path) -> bool:
+        """Leave a report where it was written, and keep it in mind in `reports`."""
+        self.reports.append(path)
         return False
 
     def _entries(self) -> Iterator[FileEntry]:

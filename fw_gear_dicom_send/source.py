@@ -29,7 +29,7 @@ class Source(Protocol):
     def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
         """Return those that belong in the report."""
 
-    def deliver(self, parent: Container, path: Path) -> bool:
+    def deliver(self, parent: Container, path: Path, /) -> bool:
         """Take a report to where it belongs, which may be where it is.
 
         Returns whether it is there, so that it need not stay. Raises SiteError where it

@@ -12,9 +12,9 @@ class _StandardError(logging.Handler):
         print(self.format(record), file=sys.stderr, flush=True)  # noqa: T201
 
 
-def begin_logging(*, debug: bool = False) -> None:
+def begin_logging() -> None:
     """Log to standard error: on a terminal the bare words, else with the time."""
     handler = _StandardError()
     layout = "%(message)s" if sys.stderr.isatty() else "%(asctime)s %(levelname)s %(message)s"
     handler.setFormatter(logging.Formatter(layout))
-    logging.basicConfig(handlers=[handler], level=logging.DEBUG if debug else logging.INFO)
+    logging.basicConfig(handlers=[handler], level=logging.INFO)

@@ -1,8 +1,15 @@
 """The gear's options on a command line: the manifest's, in groups, with dashes."""
 
 import json
-from argparse import ArgumentParser, BooleanOptionalAction, Namespace, RawDescriptionHelpFormatter
+from argparse import (
+    ArgumentParser,
+    BooleanOptionalAction,
+    Namespace,
+    RawDescriptionHelpFormatter,
+    _ArgumentGroup,
+)
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 import shtab
@@ -20,6 +27,12 @@ PROOF = ("verify", "skip_existing", "dry_run")
 REPORTS = ("report", "instance_report", "html_report")
 """Options that go together; each name is one of the manifest."""
 
+_PEM_FILES = {
+    "key": "Private key of this computer, an unencrypted PEM file.",
+    "cert": "Its certificate, a PEM file, with those of its chain after it, if any.",
+    "add_cert_file": "A PEM file with the certificate of the CA that has signed the server's "
+    "certificate, if it is not a public one; there may be several.",
+}
 _METAVARS = {
     "destination": "HOST",
     "port": "N",
@@ -71,12 +84,36 @@ def add_group(
     words: Mapping[str, str] | None = None,
 ) -> None:
     """Add a group of the manifest's options, with `words` instead of what it says of them."""
-    group = parser.add_argument_group(title)
+    fill(parser.add_argument_group(title), names, words)
+
+
+def fill(
+    group: _ArgumentGroup, names: Iterable[str], words: Mapping[str, str] | None = None
+) -> None:
+    """Add options of the manifest to a group."""
     known = {option.name: option for option in options(manifest())}
     for name in names:
         option = known[name]
         text = (words or {}).get(name, option.description)
         group.add_argument(flag(name), dest=name, help=_help(text, option), **_how(option))
+
+
+def add_tls(parser: ArgumentParser, words: Mapping[str, str] | None = None) -> None:
+    """Add the options for TLS, and those that name PEM files instead of the gear's inputs."""
+    group = parser.add_argument_group("TLS")
+    fill(group, TLS, words)
+    for name, text in _PEM_FILES.items():
+        pem = group.add_argument(flag(name), metavar="FILE", type=Path, dest=name, help=text)
+        pem.complete = shtab.FILE  # type: ignore[attr-defined]
+
+
+def tls_inputs(namespace: Namespace) -> dict[str, Any]:
+    """Return the PEM files that were given, as the gear's inputs; raise UsageError for no file."""
+    paths = {name: getattr(namespace, name) for name in _PEM_FILES}
+    for name, path in paths.items():
+        if path and not path.is_file():
+            raise UsageError(f"{flag(name)}: {path}: there is no such file")
+    return {name: {"location": {"path": str(path)}} for name, path in paths.items() if path}
 
 
 def given(namespace: Namespace) -> dict[str, Any]:
@@ -110,7 +147,8 @@ def _how(option: Option) -> dict[str, Any]:
 
 def _help(text: str, option: Option) -> str:
     words = text.replace("%", "%%")
-    choices = f" One of: {'; '.join(option.choices)}." if option.choices else ""
+    is_hidden = option.choices and option.name in _METAVARS
+    choices = f" One of: {'; '.join(option.choices)}." if is_hidden else ""
     if option.default is None:
         return f"{words}{choices} Needed."
     default = json.dumps(option.default) if option.type == "boolean" else option.default

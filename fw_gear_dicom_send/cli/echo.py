@@ -1,0 +1,133 @@
+"""`dicom-send echo`: whether a server answers, and what it takes."""
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pydicom.uid import UID
+from pynetdicom import ALL_TRANSFER_SYNTAXES  # type: ignore[attr-defined]
+from pynetdicom.presentation import AllStoragePresentationContexts
+
+from .. import preflight, tls
+from ..config import manifest, peer
+from ..config import tls as tls_options
+from ..errors import ConfigError, DicomSendError
+from ..models import Greeting, PeerAE
+from ..negotiation import Context
+from ..upper_layer import resolve
+from . import options
+
+DESCRIPTION = """\
+Test the connection to a DICOM server: open an association, send a C-ECHO, and ask in
+further associations for each storage SOP class and transfer syntax whether it is accepted.
+Nothing is sent or changed.
+"""
+EPILOG = """\
+The exit code is 0 only if the server answers the C-ECHO with success, else 1.
+"""
+SUCCESS = 0
+
+Taken = Mapping[str, tuple[str, ...]]
+
+
+def run(argv: Sequence[str]) -> bool:
+    """Run the command line after `echo`; raise DicomSendError where there is no association."""
+    arguments = parser().parse_args(argv)
+    try:
+        return _ask(arguments)
+    except DicomSendError as exc:
+        if arguments.json:
+            _print_json({"error": str(exc)})
+        raise
+
+
+def parser() -> options.Parser:
+    """Return what understands the command line after `echo`."""
+    made = options.Parser("dicom-send echo", DESCRIPTION, EPILOG)
+    options.add_group(made, "DICOM server", options.CONNECTION)
+    options.add_tls(made)
+    made.add_argument("--json", action="store_true", help="Print the result as JSON.")
+    options.add_common(made)
+    return made
+
+
+def _ask(arguments: Namespace) -> bool:
+    try:
+        options_given = options.given(arguments)
+        server = peer(options_given, manifest())
+        tls_config = tls_options(options_given, options.tls_inputs(arguments), manifest())
+        resolve(server)
+        context = tls.make_context(tls_config) if tls_config else None
+    except ConfigError as exc:
+        raise options.as_usage(exc) from exc
+    greeting = preflight.check(server, context)
+    proposed = [
+        Context(str(one.abstract_syntax), str(syntax))
+        for one in AllStoragePresentationContexts
+        for syntax in ALL_TRANSFER_SYNTAXES
+    ]
+    taken = _by_class(proposed, preflight.accepted(server, proposed, context))
+    if arguments.json:
+        accepted = {sop_class: list(syntaxes) for sop_class, syntaxes in taken.items()}
+        _print_json({"error": None, **asdict(greeting), "accepted": accepted})
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in _lines(server, greeting, taken))
+    return greeting.echo_status == SUCCESS
+
+
+def _by_class(proposed: Sequence[Context], accepted: frozenset[Context]) -> Taken:
+    """Return the transfer syntaxes that are accepted, for each SOP class."""
+    taken: dict[str, tuple[str, ...]] = {}
+    for context in proposed:
+        before = taken.setdefault(context.abstract_syntax, ())
+        if context in accepted:
+            taken[context.abstract_syntax] = (*before, context.transfer_syntax)
+    return taken
+
+
+def _lines(server: PeerAE, greeting: Greeting, taken: Taken) -> Iterator[str]:
+    implementation = greeting.implementation or "of an implementation that it does not name"
+    limit = f"of at most {greeting.longest_pdu} bytes" if greeting.longest_pdu else "of any length"
+    yield f"{server.called_ae} at {server.host} port {server.port} accepts an association"
+    yield f"Implementation: {implementation}; PDUs {limit}"
+    if session := greeting.tls:
+        yield f"TLS: {session.version} with {session.cipher}"
+        yield f"Certificate: {session.subject}, issued by {session.issuer}"
+    yield f"C-ECHO: {_echo(greeting)}"
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for sop_class, syntaxes in taken.items():
+        groups.setdefault(syntaxes, []).append(sop_class)
+    for syntaxes, classes in sorted(
+        groups.items(), key=lambda group: (not group[0], -len(group[1]))
+    ):
+        is_all = len(groups) == 1
+        yield ""
+        yield f"{'A' if syntaxes else 'Not a'}ccepted: {_storage(len(classes), is_all)}"
+        if not is_all:
+            yield from (f"    {UID(uid).name}" for uid in classes)
+        if syntaxes:
+            yield f"  each in {_counted(len(syntaxes), 'transfer syntax')}:"
+            yield from (f"    {UID(uid).name}" for uid in syntaxes)
+
+
+def _storage(number: int, is_all: bool) -> str:
+    return ("all " if is_all else "") + _counted(number, "storage SOP class")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}es"
+
+
+def _echo(greeting: Greeting) -> str:
+    if greeting.echo_status is None:
+        return "not accepted"
+    words = "success" if greeting.echo_status == SUCCESS else f"status 0x{greeting.echo_status:04X}"
+    return f"{words}, in {greeting.echo_seconds * 1000:.1f} ms"
+
+
+def _print_json(answer: Mapping[str, Any]) -> None:
+    json.dump(answer, sys.stdout, indent=2)
+    sys.stdout.write("\n")

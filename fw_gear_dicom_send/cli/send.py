@@ -1,0 +1,192 @@
+"""`dicom-send`: sends files and folders to a DICOM server, by the gear's own pipeline."""
+
+import json
+import logging
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
+
+import shtab
+
+from ..config import manifest, parse_sending
+from ..entry import exit_code, keep_quiet
+from ..errors import ConfigError, DicomSendError, UsageError
+from ..local_source import LocalSource
+from ..models import FileReport, SendConfig
+from ..observer import Observer
+from ..pipeline import run
+from ..progress import Progress
+from . import echo, options
+from .console import begin_logging
+from .progress_bar import ProgressBar
+
+log = logging.getLogger(__name__)
+
+DESCRIPTION = """\
+Send DICOM files to a DICOM server (a PACS, an archive, a workstation) by C-STORE.
+
+Give files, folders and archives (zip; tar, also compressed) in any number. Folders are
+searched with all that is below them; what is no DICOM file is passed over. Each image goes
+in the transfer syntax that it has, with a private element that marks it as sent (--no-tag
+leaves it as it is). Reports tell what became of each image.
+"""
+EPILOG = """\
+To find out first whether the server answers, and what it takes:
+
+    dicom-send echo --destination HOST --port N --called-ae AE
+
+The exit code is 0 only if there was an image and all were sent, else 1.
+
+examples:
+  dicom-send /data/study --destination pacs.example.org --port 104 --called-ae ARCHIVE
+  dicom-send *.zip --destination 192.0.2.7 --called-ae PACS --verify find
+  dicom-send cd/ --destination pacs --called-ae PACS --tls-enabled --key k.pem --cert c.pem
+  dicom-send /data/study --destination pacs --called-ae PACS --dry-run
+"""
+_WORDS = {
+    "calling_ae": "AE title that this computer calls itself, as the server may have to know it.",
+    "report": "Write a report (CSV) that has a row for each folder and archive.",
+    "instance_report": "With the report, write one that has a row for each image (CSV).",
+    "html_report": "With the report, write a page that shows what became of it all (HTML).",
+    "associations": "How many associations to send over at once, 1 to 16. With 1, images go in the "
+    "order of their names, or in that of their archive.",
+    "tls_enabled": "Use TLS; --key and --cert are needed then.",
+    "tls_require_peer_cert": "Send only to a server whose certificate is signed by a CA that is "
+    "known here, or given by --add-cert-file. With --no-tls-require-peer-cert, any is taken.",
+    "tls_check_hostname": "Send only to a server whose certificate is for HOST.",
+    "debug": "Log in more detail.",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv`, or that of the process; return the exit code."""
+    begin_logging()
+    keep_quiet()
+    return exit_code(partial(_command, list(sys.argv[1:] if argv is None else argv)))
+
+
+def parser() -> options.Parser:
+    """Return what understands the command line, but for that of `dicom-send echo`."""
+    made = options.Parser(
+        "dicom-send",
+        DESCRIPTION,
+        EPILOG,
+        usage="dicom-send PATH... --destination HOST --port N --called-ae AE [options]\n"
+        "       dicom-send echo --destination HOST --port N --called-ae AE [options]",
+    )
+    paths = made.add_argument(
+        "paths", nargs="+", metavar="PATH", type=Path, help="A file, a folder or an archive."
+    )
+    paths.complete = shtab.FILE  # type: ignore[attr-defined]
+    options.add_group(made, "DICOM server", options.CONNECTION, _WORDS)
+    options.add_tls(made, _WORDS)
+    tag = made.add_argument_group("private element that marks an image as sent")
+    tag.add_argument("--no-tag", action="store_true", help="Leave datasets as they are.")
+    options.fill(tag, options.TAG)
+    options.add_group(made, "sending", options.SENDING, _WORDS)
+    options.add_group(made, "proof", options.PROOF)
+    options.add_group(made, "reports", options.REPORTS, _WORDS)
+    made.add_argument(
+        "--report-folder",
+        metavar="FOLDER",
+        type=Path,
+        default=Path(),
+        help="Where to write the reports. Default: the current folder.",
+    ).complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+    made.add_argument(
+        "--work-folder",
+        metavar="FOLDER",
+        type=Path,
+        default=Path(gettempdir()),
+        help="Where to unpack archives, one image at a time. Default: %(default)s.",
+    ).complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+    made.add_argument(
+        "--json",
+        action="store_true",
+        help="Print what became of each file as JSON on standard output, at the end.",
+    )
+    options.add_group(made, "messages", ("debug",), _WORDS)
+    options.add_common(made)
+    return made
+
+
+def _command(argv: list[str]) -> bool:
+    if argv[:1] == ["echo"]:
+        return echo.run(argv[1:])
+    return _send(parser().parse_args(argv))
+
+
+def _send(arguments: Namespace) -> bool:
+    if arguments.debug:
+        logging.getLogger().setLevel(logging.DEBUG)
+    outcome = _Outcome()
+    try:
+        return _run(arguments, outcome)
+    except DicomSendError as exc:
+        outcome.error = str(exc)
+        raise
+    finally:
+        if arguments.json:
+            json.dump(outcome.summary(), sys.stdout, indent=2, ensure_ascii=False)
+            sys.stdout.write("\n")
+
+
+def _run(arguments: Namespace, outcome: "_Outcome") -> bool:
+    source = outcome.source = LocalSource(arguments.paths)
+    try:
+        arguments.report_folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise UsageError(f"--report-folder: {exc.strerror}") from exc
+    try:
+        return run(
+            _config(arguments),
+            source,
+            arguments.work_folder,
+            arguments.report_folder,
+            observer=outcome,
+            make_progress=ProgressBar if sys.stderr.isatty() else Progress,
+        )
+    except ConfigError as exc:
+        raise options.as_usage(exc) from exc
+
+
+def _config(arguments: Namespace) -> SendConfig:
+    config = parse_sending(options.given(arguments), options.tls_inputs(arguments), manifest())
+    return replace(config, tag=None) if arguments.no_tag else config
+
+
+class _Outcome(Observer):
+    """What the command prints for machines."""
+
+    def __init__(self) -> None:
+        self.error = ""
+        self.source: LocalSource | None = None
+        self._rows: Sequence[FileReport] = ()
+
+    def done(self, rows: Sequence[FileReport]) -> None:
+        self._rows = rows
+
+    def summary(self) -> dict[str, Any]:
+        rows = self._rows
+        return {
+            "complete": bool(rows) and all(row.status == "Complete" for row in rows),
+            "images": sum(row.images for row in rows),
+            "sent": sum(row.sent for row in rows),
+            "error": self.error or None,
+            "files": [
+                {
+                    "path": row.entry.fw_path,
+                    "images": row.images,
+                    "sent": row.sent,
+                    "status": row.status,
+                    "remarks": [vars(remark) for remark in row.remarks],
+                }
+                for row in rows
+            ],
+            "reports": [str(path) for path in self.source.reports] if self.source else [],
+        }
