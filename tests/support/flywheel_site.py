@@ -427,8 +427,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _shown(self, record: dict[str, Any]) -> dict[str, Any]:
         hidden = ["files"] if self._wants("exclude-files") else []
         shown = {key: value for key, value in record.items() if key not in hidden}
-        if self.site.types.get(record["_id"]) == "session":
-            subject = self.site.containers[record["parents"]["subject"]]
+        subject = self.site.containers.get(record.get("parents", {}).get("subject", ""))
+        if subject and self.site.types.get(record.get("_id", "")) == "session":
             code = subject.get("label")
             shown["subject"] = {"_id": subject["_id"], "label": code, "code": code}
         return shown
