@@ -1,0 +1,1 @@
+"""`dicom-send-batch`: a gear job for each of many sessions."""

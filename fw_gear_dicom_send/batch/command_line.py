@@ -1,0 +1,203 @@
+"""What `dicom-send-batch` understands."""
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError, _SubParsersAction
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import shtab
+
+from ..cli import options
+
+DESCRIPTION = """\
+Run the gear dicom-send on many sessions of a Flywheel site: one job for each, in a batch.
+
+Flywheel's engine runs the jobs, wherever the site has it run them; a batch goes on without this
+command, which starts and follows it, and gathers its reports into one table and one page.
+"""
+EPILOG = """\
+examples:
+  dicom-send-batch start --project lab/Study --destination pacs.example.org --called-ae ARCHIVE
+  dicom-send-batch follow 66f0aa11bb22cc33dd44ee55
+  dicom-send-batch stop 66f0aa11bb22cc33dd44ee55
+  dicom-send-batch retry 66f0aa11bb22cc33dd44ee55
+  dicom-send-batch gather 66f0aa11bb22cc33dd44ee55
+
+The exit code of start, follow, retry and gather is 0 only if each session's newest job is
+complete, and its report says that all images were sent; else 1.
+
+The key is the user's own, as `fw login` keeps it in ~/.config/flywheel/user.json; where there is
+none, it is asked for.
+"""
+_EXAMPLES = {
+    "start": """\
+examples:
+  dicom-send-batch start --project lab/Study --destination pacs --called-ae ARCHIVE
+  dicom-send-batch start --project lab/Study --since 2024-01-01 --tag ready --not-yet-sent \\
+      --destination pacs --called-ae ARCHIVE --verify find
+  dicom-send-batch start --sessions-file ids.txt --destination pacs --called-ae ARCHIVE --dry-run
+""",
+    "follow": "example:\n  dicom-send-batch follow 66f0aa11bb22cc33dd44ee55\n",
+    "stop": "example:\n  dicom-send-batch stop 66f0aa11bb22cc33dd44ee55\n",
+    "retry": "example:\n  dicom-send-batch retry 66f0aa11bb22cc33dd44ee55\n",
+    "gather": "example:\n  dicom-send-batch gather 66f0aa11bb22cc33dd44ee55 --report-folder out\n",
+}
+_WORDS = {
+    "calling_ae": "AE title that the jobs call themselves.",
+    "tls_enabled": "Use TLS; --key and --cert are needed then.",
+    "instance_report": "Attach a report that has a row for each image to each session (CSV).",
+    "html_report": "Attach a page that shows what became of its job to each session (HTML).",
+    "debug": "Jobs log in more detail.",
+}
+_FILES = {
+    "key": "Private key for TLS: the name of a file on the session's project.",
+    "cert": "Certificate for TLS: the name of a file on the session's project.",
+    "add_cert_file": "Certificate of the CA that has signed the server's: the name of a file on "
+    "the session's project.",
+}
+
+
+def parser() -> options.Parser:
+    """Return what understands the command line."""
+    made = options.Parser("dicom-send-batch", DESCRIPTION, EPILOG)
+    options.add_common(made)
+    commands = made.add_subparsers(
+        title="commands",
+        dest="command",
+        metavar="COMMAND",
+        required=True,
+        parser_class=options.Parser,
+    )
+    _add_start(_command(commands, "start", "Run the gear on sessions, and follow the jobs."))
+    _add_batch(_command(commands, "follow", "Take up a batch again, and follow its jobs."))
+    _add_batch(_command(commands, "stop", "Cancel the jobs of a batch that do not run yet."))
+    _add_batch(_command(commands, "retry", "Run what failed in a batch again, and follow it."))
+    _add_batch(_command(commands, "gather", "Gather the reports of a batch's jobs."))
+    return made
+
+
+def files(namespace: Any) -> dict[str, str]:
+    """Return the names of the files on the project that were given, by input."""
+    named = {name: getattr(namespace, name) for name in _FILES}
+    return {name: file for name, file in named.items() if file}
+
+
+def _command(commands: "_SubParsersAction[Any]", name: str, text: str) -> ArgumentParser:
+    made: ArgumentParser = commands.add_parser(
+        name, help=text, description=text, epilog=_EXAMPLES[name]
+    )
+    made.add_argument(
+        "--api-key-file",
+        metavar="FILE",
+        type=Path,
+        help='A JSON file with the user\'s API key: {"key": "<host>:<key>"}. '
+        "Default: ~/.config/flywheel/user.json.",
+    ).complete = shtab.FILE  # type: ignore[attr-defined]
+    if name != "stop":
+        made.add_argument(
+            "--report-folder",
+            metavar="FOLDER",
+            type=Path,
+            default=Path(),
+            help="Where to write the table and the page. Default: the current folder.",
+        ).complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+    if name != "gather":
+        made.add_argument("--yes", action="store_true", help="Do not ask before it is done.")
+    if name not in ("stop", "gather"):
+        made.add_argument(
+            "--interval",
+            metavar="SECONDS",
+            type=_seconds,
+            default=5.0,
+            help="How often to ask the site how far the jobs are. Default: 5.",
+        )
+    if name in ("start", "retry"):
+        made.add_argument("--no-follow", action="store_true", help="End once the jobs are started.")
+    return made
+
+
+def _add_batch(made: ArgumentParser) -> None:
+    made.add_argument("batch", metavar="BATCH", help="The batch's id, which start prints.")
+
+
+def _add_start(made: ArgumentParser) -> None:
+    where = made.add_argument_group("sessions, one of these")
+    chosen = where.add_mutually_exclusive_group(required=True)
+    chosen.add_argument(
+        "--project", metavar="GROUP/PROJECT", help="All sessions of a project, or of its id."
+    )
+    chosen.add_argument(
+        "--subject",
+        metavar="GROUP/PROJECT/SUBJECT",
+        help="All sessions of a subject, or of its id.",
+    )
+    chosen.add_argument(
+        "--session", metavar="ID", action="append", help="A session; may be given repeatedly."
+    )
+    chosen.add_argument(
+        "--sessions-file",
+        metavar="FILE",
+        help="A file with a session's id on each line, after # a comment; - is standard input.",
+    ).complete = shtab.FILE  # type: ignore[attr-defined]
+    fits = made.add_argument_group("of these, only sessions that fit all of")
+    fits.add_argument(
+        "--label", metavar="REGEX", type=_pattern, help="A pattern that is found in the label."
+    )
+    fits.add_argument(
+        "--since", metavar="DATE", type=_day, help="First day of the scan, as 2024-01-31."
+    )
+    fits.add_argument("--until", metavar="DATE", type=_day, help="Last day of the scan.")
+    fits.add_argument(
+        "--tag", action="append", default=[], help="A tag; all that are given are needed."
+    )
+    fits.add_argument(
+        "--not-yet-sent",
+        action="store_true",
+        help="No job of the gear has sent the session to this server, or is about to.",
+    )
+    options.add_group(made, "DICOM server", options.CONNECTION, _WORDS)
+    tls = made.add_argument_group("TLS")
+    options.fill(tls, options.TLS, _WORDS)
+    for name, text in _FILES.items():
+        tls.add_argument(options.flag(name), dest=name, metavar="NAME", help=text)
+    options.add_group(made, "private element that marks an image as sent", options.TAG)
+    options.add_group(made, "sending", (*options.SENDING, "file_download_retry_time"))
+    options.add_group(made, "proof", options.PROOF)
+    options.add_group(made, "reports", options.REPORTS[1:], _WORDS)
+    jobs = made.add_argument_group("jobs")
+    jobs.add_argument(
+        "--gear-version", metavar="V", help="Version of the gear. Default: the site's newest."
+    )
+    jobs.add_argument(
+        "--job-tag",
+        metavar="TAG",
+        action="append",
+        default=[],
+        help="A tag for the jobs, by which a site may choose where they run.",
+    )
+    options.fill(jobs, ("debug",), _WORDS)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as exc:
+        raise ArgumentTypeError(f"it is no regular expression: {exc}") from exc
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no date, as 2024-01-31 is one") from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 < seconds <= 3600:
+        raise ArgumentTypeError("it is no number of seconds up to 3600")
+    return seconds

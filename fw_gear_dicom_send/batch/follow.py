@@ -1,0 +1,105 @@
+"""Follows a batch until none of its jobs is left, and shows how far it is."""
+
+import logging
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+from rich.text import Text
+
+from ..errors import SiteError
+from .models import STATES, Batch, Job
+
+LONGEST_SILENCE = 600.0
+"""Seconds without an answer of the site, after which it is given up."""
+MOST_FAILURES = 5
+"""Failed jobs that are shown, the newest ones."""
+
+log = logging.getLogger(__name__)
+
+
+def follow(poll: Callable[[], Batch], label: Callable[[str], str], interval: float) -> Batch:
+    """Ask for a batch every `interval` seconds until all its jobs have ended, and return it.
+
+    `label` returns the label of a session. Raises SiteError if the site refuses, or does not
+    answer for ten minutes.
+    """
+    with _View(label) if sys.stderr.isatty() else _Lines() as view:
+        while True:
+            batch = _patiently(poll, interval)
+            view.show(batch.newest)
+            if not any(job.is_active for job in batch.newest):
+                return batch
+            time.sleep(interval)
+
+
+def counts(jobs: Sequence[Job]) -> str:
+    """Return how many jobs are in which state."""
+    found = Counter(job.state for job in jobs)
+    words = [f"{found[state]} {state}" for state in STATES if found[state]]
+    done = sum(not job.is_active for job in jobs)
+    return f"{done} of {len(jobs)} jobs have ended: {', '.join(words) or 'there are none'}"
+
+
+def _patiently(poll: Callable[[], Batch], interval: float) -> Batch:
+    deadline = time.monotonic() + LONGEST_SILENCE
+    told = ""
+    while True:
+        try:
+            return poll()
+        except SiteError as exc:
+            if exc.is_final or time.monotonic() >= deadline:
+                raise
+            if str(exc) != told:
+                told = str(exc)
+                log.warning("%s; the batch goes on, and the site is asked again", exc)
+            time.sleep(interval)
+
+
+class _Lines:
+    """Logs the counts when they change."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is left open."""
+
+    def show(self, jobs: Sequence[Job]) -> None:
+        line = counts(jobs)
+        if line != self._last:
+            log.info("%s", line)
+            self._last = line
+
+
+class _View:
+    """Shows a bar, the counts and the newest failures on a terminal."""
+
+    def __init__(self, label: Callable[[str], str]) -> None:
+        self._label = label
+        self._bar = Progress(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._task = self._bar.add_task("", total=None)
+        self._live = Live(self._bar, console=Console(stderr=True))
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, jobs: Sequence[Job]) -> None:
+        done = sum(not job.is_active for job in jobs)
+        self._bar.update(self._task, total=len(jobs), completed=done)
+        failed = [job for job in jobs if job.state == "failed"]
+        newest = sorted(failed, key=lambda job: job.ended or job.created)[-MOST_FAILURES:]
+        lines = [f"{self._label(job.session_id)}: {job.reason}" for job in reversed(newest)]
+        self._live.update(Group(self._bar, Text(counts(jobs)), *map(Text, lines)))

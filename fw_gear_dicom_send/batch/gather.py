@@ -1,0 +1,132 @@
+"""Gathers the reports of a batch's jobs into one CSV, one report in memory at a time."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ..errors import SiteError, UsageError
+from ..reporter import COLUMNS, report_name
+from .models import Batch, Job, Outcome, Session, StoredFile
+
+OWN_COLUMNS = ("Session ID", "Session", "Job ID", "Job State")
+
+_SLACK = timedelta(minutes=1)
+"""For how long after a job's end its report may be attached."""
+
+_ANY_TIME = datetime(2000, 1, 1)
+_ANY_TIME_TAIL = "_2000-01-01_00:00:00.csv"
+
+Row = Mapping[str, str]
+
+
+def gather(
+    batch: Batch,
+    session: Callable[[str], Session],
+    read: Callable[[str, str], bytes],
+    path: Path,
+) -> list[Outcome]:
+    """Write the rows of all reports to `path`, and return what became of each session.
+
+    A job without report has one row, whose status is the reason. `session` returns a session
+    with its files, `read` what one of these holds. Raises SiteError if the site does not answer,
+    and UsageError if the file cannot be written.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            write = csv.writer(file, lineterminator="\n").writerow
+            write([*OWN_COLUMNS, *COLUMNS])
+            outcomes = [_gather_one(write, job, session, read) for job in batch.newest]
+        part.replace(path)
+    except OSError as exc:
+        raise UsageError(f"--report-folder: {exc.strerror}") from exc
+    finally:
+        with suppress(OSError):
+            part.unlink()
+    return outcomes
+
+
+def _gather_one(
+    write: Callable[[Sequence[str]], object],
+    job: Job,
+    session: Callable[[str], Session],
+    read: Callable[[str, str], bytes],
+) -> Outcome:
+    label, rows, trouble = "", None, "there is no report"
+    try:
+        found = session(job.session_id)
+        label = found.label
+        if report := _newest_report(job, found):
+            trouble = "the report cannot be read"
+            rows = _rows(read(found.id, report.name))
+    except SiteError as exc:
+        if not exc.is_final:
+            raise
+        trouble = str(exc)
+    outcome = _outcome(job, label, rows, trouble)
+    own = (job.session_id, label, job.id, job.state)
+    for row in rows or ():
+        write([*own, *(row[column] for column in COLUMNS)])
+    if not rows:
+        write([*own, *[""] * (len(COLUMNS) - 1), outcome.reason])
+    return outcome
+
+
+def _newest_report(job: Job, session: Session) -> StoredFile | None:
+    """Return the newest report on the session as a whole that was attached while the job ran.
+
+    Reports on one of its acquisitions, and those of other jobs, may lie beside it.
+    """
+    head = "dicom-send_dry-run-" if job.is_dry_run else "dicom-send_report-"
+    start = report_name(head, session.label, _ANY_TIME, ".csv").removesuffix(_ANY_TIME_TAIL)
+    name = re.compile(re.escape(start) + r"_\d{4}-\d\d-\d\d_\d\d.\d\d.\d\d\.csv")
+    last = job.ended + _SLACK if job.ended else None
+    reports = (
+        file
+        for file in session.files
+        if name.fullmatch(file.name)
+        and file.job_id in ("", job.id)
+        and file.created >= job.created
+        and (not last or file.created <= last)
+    )
+    return max(reports, key=lambda file: file.created, default=None)
+
+
+def _rows(content: bytes) -> list[Row] | None:
+    """Return the rows of a report, None for something else."""
+    try:
+        reader = csv.DictReader(io.StringIO(content.decode("utf-8")), strict=True)
+        rows: list[Row] = list(reader)
+        for row in rows:
+            int(row["Images in Series"]), int(row["Images Sent"])
+    except (csv.Error, KeyError, TypeError, ValueError):
+        return None
+    return rows if tuple(reader.fieldnames or ()) == COLUMNS else None
+
+
+def _outcome(job: Job, label: str, rows: Sequence[Row] | None, trouble: str) -> Outcome:
+    complete = sum(row["Status"] == "Complete" for row in rows or ())
+    is_short = rows is not None and complete < len(rows)
+    if is_short and job.state in ("complete", "failed"):
+        reason = "not all images were sent"
+    elif job.state != "complete":
+        reason = job.reason
+    elif rows is None:
+        reason = trouble
+    else:
+        reason = "" if rows else "there was no file to send"
+    return Outcome(
+        session_id=job.session_id,
+        label=label,
+        job_id=job.id,
+        state=job.state,
+        images=sum(int(row["Images in Series"]) for row in rows or ()),
+        sent=sum(int(row["Images Sent"]) for row in rows or ()),
+        files=len(rows or ()),
+        complete_files=complete,
+        reason=reason,
+    )

@@ -1,0 +1,145 @@
+"""The frozen types that travel between the steps of a batch run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+ACTIVE = ("pending", "running")
+STATES = ("complete", "failed", "cancelled", "running", "pending")
+"""All states of a job (the SDK's JobState)."""
+
+
+@dataclass(frozen=True)
+class Gear:
+    """A version of the gear as the site has it.
+
+    `options` are those of its manifest, `inputs` the names of its inputs.
+    """
+
+    id: str
+    name: str
+    version: str
+    options: Mapping[str, Mapping[str, Any]]
+    inputs: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project, with its group's id and the names of the files that are attached to it."""
+
+    id: str
+    group: str
+    label: str
+    files: frozenset[str]
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file on a session; `job_id` is that of the job whose output it is, where it is one's."""
+
+    name: str
+    created: datetime
+    job_id: str = ""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session; `timestamp` is when it was scanned, in the time zone of the scan if that is known.
+
+    `files` are known only where the session was asked for alone.
+    """
+
+    id: str
+    label: str
+    project_id: str
+    timestamp: datetime | None
+    tags: frozenset[str]
+    deleted: bool
+    files: tuple[StoredFile, ...] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of a gear.
+
+    `session_id` is empty where it ran on something else; `config` holds the gear's options, and
+    `ended` is None while it has not.
+    """
+
+    id: str
+    session_id: str
+    state: str
+    gear_name: str
+    attempt: int
+    created: datetime
+    ended: datetime | None
+    failure_reason: str
+    config: Mapping[str, Any]
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in ACTIVE
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether it sends nothing."""
+        return bool(self.config.get("dry_run"))
+
+    @property
+    def reason(self) -> str:
+        """Why it did not complete, as far as the site says."""
+        if self.state == "failed":
+            return f"the job failed: {self.failure_reason or 'its log says why'}"
+        return f"the job is {self.state}"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of jobs; its `state` is pending until it is run."""
+
+    id: str
+    state: str
+    jobs: tuple[Job, ...]
+
+    @property
+    def newest(self) -> tuple[Job, ...]:
+        """The newest job of each session: a retry counts instead of what it repeats."""
+        found: dict[str, Job] = {}
+        for job in self.jobs:
+            other = found.get(job.session_id)
+            if not other or (other.attempt, other.created) <= (job.attempt, job.created):
+                found[job.session_id] = job
+        return tuple(found.values())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a batch would run; `files` names the files on the project that are inputs."""
+
+    gear: Gear
+    config: Mapping[str, Any]
+    files: Mapping[str, str]
+    tags: tuple[str, ...]
+    sessions: tuple[Session, ...]
+    projects: Mapping[str, Project]
+    already_sent: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a session: its newest job, and what the report of that says.
+
+    `reason` tells why not all is sent, and is empty where all is.
+    """
+
+    session_id: str
+    label: str
+    job_id: str
+    state: str
+    images: int = 0
+    sent: int = 0
+    files: int = 0
+    complete_files: int = 0
+    reason: str = ""

@@ -1,0 +1,101 @@
+"""The page about a batch: it loads nothing, and nothing may be loaded by it."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from html import escape
+from string import Template
+
+from ..html_parts import STYLE, bar, table, tiles
+from .models import Outcome
+
+_PAGE = Template(
+    """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>$title</title>
+<style>
+"""
+    + STYLE
+    + """\
+#sessions td:nth-child(n+3) { white-space: nowrap; }
+</style>
+</head>
+<body>
+<main>
+<h1>$title</h1>
+<p>Gathered on $gathered</p>
+<p class="outcome $state">$outcome</p>
+<dl>$tiles</dl>
+<h2>What went wrong</h2>
+$failures
+<h2>Sessions</h2>
+<div class="wide"><table id="sessions">
+<thead><tr><th scope="col">Session</th><th scope="col">Outcome</th><th scope="col">Images sent</th>
+<th scope="col">Share</th><th scope="col">Job</th></tr></thead>
+<tbody>
+$sessions</tbody></table></div>
+</main>
+</body>
+</html>
+"""
+)
+
+
+def render(batch_id: str, outcomes: Sequence[Outcome], gathered: datetime, *, is_dry: bool) -> str:
+    """Return the page; `is_dry` tells that nothing was sent."""
+    good = sum(not outcome.reason for outcome in outcomes)
+    is_good = bool(outcomes) and good == len(outcomes)
+    images, sent = sum(o.images for o in outcomes), sum(o.sent for o in outcomes)
+    files, complete = sum(o.files for o in outcomes), sum(o.complete_files for o in outcomes)
+    completed = sum(outcome.state == "complete" for outcome in outcomes)
+    numbers = (
+        ("Sessions complete", f"{good:,} of {len(outcomes):,}"),
+        ("Jobs complete", f"{completed:,} of {len(outcomes):,}"),
+        ("Images sent", f"{sent:,} of {images:,}"),
+        ("Files complete", f"{complete:,} of {files:,}"),
+    )
+    dry = " (dry run: nothing was sent)" * is_dry
+    return _PAGE.substitute(
+        title=escape(f"DICOM send: batch {batch_id}{dry}"),
+        gathered=f"{gathered:%Y-%m-%d %H:%M:%S}",
+        state="good" if is_good else "bad",
+        outcome="All images of all sessions were sent" if is_good else "Not all images were sent",
+        tiles=tiles(numbers),
+        failures=_failures(outcomes),
+        sessions="".join(map(_row, outcomes)),
+    )
+
+
+def reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
+    """Return why sessions are not complete, and how many for each reason, the most first."""
+    found: dict[str, int] = {}
+    for outcome in outcomes:
+        if outcome.reason:
+            found[outcome.reason] = found.get(outcome.reason, 0) + 1
+    return sorted(found.items(), key=lambda one: one[1], reverse=True)
+
+
+def _failures(outcomes: Sequence[Outcome]) -> str:
+    groups = reasons(outcomes)
+    if not groups:
+        return "<p>Nothing went wrong.</p>"
+    rows = [(reason, str(sessions)) for reason, sessions in groups]
+    return table(("Reason", "Sessions"), rows)
+
+
+def _row(outcome: Outcome) -> str:
+    share = outcome.sent / outcome.images if outcome.images else 0
+    state = "good" if not outcome.reason else "part" if outcome.sent else "bad"
+    count = f"{outcome.sent:,} of {outcome.images:,}"
+    cells = (
+        escape(f"{outcome.label} ({outcome.session_id})"),
+        escape(outcome.reason or "all images were sent"),
+        count,
+        bar(share, state, f"{count} images sent"),
+        escape(f"{outcome.state} ({outcome.job_id})"),
+    )
+    return f'<tr class="{state}">{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>\n'

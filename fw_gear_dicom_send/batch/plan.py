@@ -1,0 +1,75 @@
+"""What a batch would run: its options checked, its files found, and told before it is started."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..cli.options import flag
+from ..config import manifest, parse
+from ..errors import UsageError
+from .models import Gear, Plan, Project
+
+MOST_SHOWN = 20
+_PLACE = ("destination", "port", "called_ae")
+
+
+def check(config: Mapping[str, Any], files: Mapping[str, str]) -> None:
+    """Raise ConfigError for an option that the gear would refuse, UsageError for a file in vain."""
+    if files and not config.get("tls_enabled"):
+        raise UsageError(f"{flag(next(iter(files)))} is of use with --tls-enabled only")
+    # The files are on the site: here any file stands in for them.
+    inputs = {name: {"location": {"path": str(Path(__file__))}} for name in files}
+    parse(
+        {
+            "config": config,
+            "inputs": {**inputs, "api-key": {"key": "that of the job"}},
+            "destination": {"type": "session", "id": "each"},
+        },
+        manifest(),
+    )
+
+
+def check_gear(config: Mapping[str, Any], files: Mapping[str, str], gear: Gear) -> None:
+    """Raise UsageError for an option that the site's version of the gear does not have."""
+    known = {*gear.options, *gear.inputs}
+    for name in (*config, *files):
+        if name not in known:
+            raise UsageError(f"{flag(name)}: {gear.name} {gear.version} on the site has no such")
+
+
+def check_files(files: Mapping[str, str], projects: Mapping[str, Project]) -> None:
+    """Raise UsageError for an input that a project does not have."""
+    for project in projects.values():
+        for name, file in files.items():
+            if file not in project.files:
+                raise UsageError(
+                    f"{flag(name)}: {project.group}/{project.label} has no file {file!r}"
+                )
+
+
+def describe(plan: Plan) -> Iterator[str]:
+    """Yield lines that tell what would run; none has the label of a subject."""
+    config = plan.config
+    port = config.get("port") or plan.gear.options["port"].get("default")
+    yield f"Gear: {plan.gear.name} {plan.gear.version}"
+    yield f"Destination: {config['called_ae']} at {config['destination']}, port {port}"
+    others = {**config, **plan.files}
+    told = [_option(name, value) for name, value in others.items() if name not in _PLACE]
+    if told:
+        yield f"Options: {', '.join(told)}"
+    if plan.tags:
+        yield f"Job tags: {', '.join(plan.tags)}"
+    yield f"Sessions: {len(plan.sessions)}"
+    for session in plan.sessions[:MOST_SHOWN]:
+        project = plan.projects[session.project_id]
+        yield f"  {project.group}/{project.label}: {session.label} ({session.id})"
+    if len(plan.sessions) > MOST_SHOWN:
+        yield f"  and {len(plan.sessions) - MOST_SHOWN} more"
+    if plan.already_sent:
+        yield f"Left out, as already sent: {plan.already_sent}"
+
+
+def _option(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return flag(name) if value else f"--no-{flag(name)[2:]}"
+    return f"{flag(name)} {value}"

@@ -1,0 +1,115 @@
+"""Reads the site's records (JSON) into the types of a batch run.
+
+Raises AttributeError, KeyError, TypeError or ValueError for a record that lacks something.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from .models import Batch, Gear, Job, Project, Session, StoredFile
+
+Record = Mapping[str, Any]
+
+
+def record_id(record: Record) -> str:
+    """Return the id of a record."""
+    return str(record["_id"])
+
+
+def id_of(kind: str, record: Record) -> str:
+    """Return the id of a record that is one of a kind of container."""
+    if record["container_type"] != kind:
+        raise ValueError(kind)
+    return record_id(record)
+
+
+def gear(record: Record) -> Gear:
+    """Read a gear (the SDK's GearNode)."""
+    manifest = record["gear"]
+    return Gear(
+        id=record_id(record),
+        name=manifest["name"],
+        version=manifest["version"],
+        options=dict(manifest.get("config") or {}),
+        inputs=frozenset(manifest.get("inputs") or ()),
+    )
+
+
+def project(record: Record) -> Project:
+    """Read a project."""
+    return Project(
+        id=record_id(record),
+        group=record.get("group") or record["parents"]["group"],
+        label=record.get("label") or record_id(record),
+        files=frozenset(file["name"] for file in _files(record)),
+    )
+
+
+def session(record: Record) -> Session:
+    """Read a session."""
+    return Session(
+        id=record_id(record),
+        label=record.get("label") or record_id(record),
+        project_id=record["parents"]["project"],
+        timestamp=_local(record.get("timestamp"), record.get("timezone")),
+        tags=frozenset(record.get("tags") or ()),
+        deleted=bool(record.get("deleted")),
+        files=tuple(
+            StoredFile(file["name"], _time(file["created"]), _job_of(file))
+            for file in _files(record)
+            if file.get("created")
+        ),
+    )
+
+
+def job(record: Record) -> Job:
+    """Read a job (the SDK's JobOutput and JobListOutput)."""
+    state = record["state"]
+    config = record.get("config") or {}
+    place = record.get("destination") or config.get("destination") or {}
+    ended = (record.get("transitions") or {}).get(state) or record.get("modified")
+    created = _time(record["created"])
+    is_over = state not in ("pending", "running")
+    return Job(
+        # In a list it is `_id`, for a job alone and those of a batch `id`.
+        id=str(record.get("_id") or record["id"]),
+        session_id=place["id"] if place.get("type") == "session" else "",
+        state=state,
+        gear_name=(record.get("gear_info") or {}).get("name") or "",
+        attempt=record.get("attempt") or 1,
+        created=created,
+        ended=_time(ended) if is_over and ended else None,
+        failure_reason=" ".join(str(record.get("failure_reason") or "").split())[:200],
+        config=config.get("config") or {},
+    )
+
+
+def batch(record: Record) -> Batch:
+    """Read a batch with its jobs."""
+    return Batch(record_id(record), record["state"], tuple(map(job, record.get("jobs") or ())))
+
+
+def _files(record: Record) -> list[Record]:
+    return [file for file in record.get("files") or () if not file.get("deleted")]
+
+
+def _job_of(file: Record) -> str:
+    origin = file.get("origin") or {}
+    return str(origin["id"]) if origin.get("type") == "job" else ""
+
+
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _local(text: str | None, zone: str | None) -> datetime | None:
+    if not text:
+        return None
+    time = _time(text)
+    try:
+        return time.astimezone(ZoneInfo(zone)) if zone else time
+    except (KeyError, ValueError, OSError):
+        return time

@@ -1,0 +1,85 @@
+"""Which sessions a batch is for: by label, date and tags, and whether they have been sent."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from .models import Gear, Job, Session
+
+_SAME_PLACE = ("destination", "port", "called_ae")
+_CAST = re.compile(r'[,<>=!"]|^[\d\s.+-]|^(null|nan|inf(inity)?)$|^[0-9a-f]{24}$', re.IGNORECASE)
+"""What the site's filter would take apart, or read as something else than text."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a session has to be like: `label` is searched in its label, days count inclusively."""
+
+    label: re.Pattern[str] | None = None
+    since: date | None = None
+    until: date | None = None
+    tags: Sequence[str] = ()
+
+    @property
+    def search(self) -> str:
+        """The filter as the site's lists take it, which may let more pass.
+
+        The site compares days in UTC: one more on either side is let pass, as a session may be
+        of any time zone. Of tags it heeds one.
+        """
+        parts = []
+        if self.label and not _CAST.search(self.label.pattern):
+            parts.append(f"label=~{self.label.pattern}")
+        if self.since and self.since > date.min:
+            parts.append(f"timestamp>={self.since - timedelta(days=1)}")
+        if self.until and self.until < date.max - timedelta(days=1):
+            parts.append(f"timestamp<{self.until + timedelta(days=2)}")
+        parts += [f"tags={tag}" for tag in self.tags if not _CAST.search(tag)][:1]
+        return ",".join(parts)
+
+    def passes(self, session: Session) -> bool:
+        """Return whether a session is like that."""
+        if session.deleted or not set(self.tags) <= session.tags:
+            return False
+        if self.label and not self.label.search(session.label):
+            return False
+        if not (self.since or self.until):
+            return True
+        if not session.timestamp:
+            return False
+        day = session.timestamp.date()
+        return (self.since or date.min) <= day <= (self.until or date.max)
+
+
+def choose(sessions: Iterable[Session], wanted: Filter) -> Iterator[Session]:
+    """Yield the sessions that pass, each once."""
+    seen = set()
+    for session in sessions:
+        if session.id not in seen and wanted.passes(session):
+            seen.add(session.id)
+            yield session
+
+
+def sent(jobs: Iterable[Job], gear: Gear, config: Mapping[str, Any]) -> set[str]:
+    """Return the ids of the sessions that a job has sent to the same server, or is about to.
+
+    A job that failed, was cancelled or is a dry run does not count.
+    """
+    place = _place(gear, config)
+    return {
+        job.session_id
+        for job in jobs
+        if job.gear_name == gear.name
+        and (job.is_active or job.state == "complete")
+        and not job.is_dry_run
+        and _place(gear, job.config) == place
+    }
+
+
+def _place(gear: Gear, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return where a job sends to; an option that it lacks has the gear's default."""
+    values = [config.get(name, gear.options.get(name, {}).get("default")) for name in _SAME_PLACE]
+    host, port, title = (str(value).strip() for value in values)
+    return (host.lower(), port, title)
