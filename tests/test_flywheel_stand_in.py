@@ -378,6 +378,22 @@ def test_engine_runs_the_gear(
     assert "a.dcm" in log
 
 
+def test_engine_attaches_what_the_gear_leaves(
+    site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
+) -> None:
+    """Reports that the gear could not attach itself come to its destination as its outputs."""
+    site.refuse_uploads = 403
+    site.add_file(site.add_acquisition(sessions[0], "T1"), "a.dcm", encoded(made(1)))
+    with PythonSCP() as pacs, FlywheelEngine(site, tmp_path) as engine:
+        wanted = job(gear, sessions[0]) | {"config": {**OPTIONS, "port": pacs.port}}
+        batch = fw.create_batch_job_from_jobs({"jobs": [wanted]})
+        (record,) = fw.start_batch(batch.id)
+        engine.wait()
+    files = fw.get_session(sessions[0]).files
+    assert {(file.origin.type.value, file.origin.id) for file in files} == {("job", record.id)}
+    assert fw.get_job(record.id).saved_files == [file.name for file in files]
+
+
 def test_cancelled_job_ends_its_gear(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
