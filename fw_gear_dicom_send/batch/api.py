@@ -14,14 +14,18 @@ All raise SiteError. What starts or ends something is asked once, whatever comes
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
+from ..errors import ConfigError, SiteError, UsageError
+from ..flywheel import connect
 from ..site_api import API, unpromised
 from . import records
 from .models import Batch, Gear, Job, Plan, Project, Session
 
 GEAR = "dicom-send"
+READ_RETRIES = 3
+"""How often a client asks again for what changes nothing."""
 
 T = TypeVar("T")
 
@@ -33,6 +37,15 @@ class BatchAPI:
         """Use two clients of the same site."""
         self._reader = reader
         self._writer = writer
+        self._labels: dict[str, str] = {}
+
+    @classmethod
+    def connected(cls, api_key: str) -> Self:
+        """Return what asks the site that a key names; raise UsageError if it names none."""
+        try:
+            return cls(*(API(connect(api_key, retries=number)) for number in (READ_RETRIES, 0)))
+        except ConfigError:
+            raise UsageError("--api-key-file: the key is not <host>:<key>") from None
 
     def gear(self, version: str | None = None) -> Gear:
         """Return a version of the gear, or the newest."""
@@ -51,6 +64,16 @@ class BatchAPI:
     def session(self, session_id: str) -> Session:
         """Return a session with its files."""
         return self._get(f"/api/sessions/{_quoted(session_id)}", records.session)
+
+    def label(self, session_id: str) -> str:
+        """Return a session's label and id, for people; the id where the site does not tell."""
+        if session_id not in self._labels:
+            try:
+                label = f"{self.session(session_id).label} ({session_id})"
+            except SiteError:
+                return session_id
+            self._labels[session_id] = label
+        return self._labels[session_id]
 
     def sessions_of(self, kind: str, container_id: str, search: str) -> Iterator[Session]:
         """Yield the sessions of a project or subject that the site finds by `search`."""

@@ -6,25 +6,21 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 from ..cli import options
 from ..cli.console import begin_logging
 from ..entry import exit_code
 from ..errors import CancelledError, ConfigError, SiteError, UsageError
-from ..flywheel import connect
-from ..site_api import API
 from . import page, plan, selection
 from .api import BatchAPI
+from .ask import confirmed, read_key
 from .command_line import files, parser
 from .follow import counts, follow
 from .gather import gather
-from .key import read_key
 from .models import Batch, Plan, Session
 
-READ_RETRIES = 3
-"""How often the client asks again for what changes nothing."""
 RUN_PATIENCE = 120.0
 """Seconds for the site to have run a batch, once its answer to that is lost."""
 
@@ -57,7 +53,9 @@ def _start(arguments: Namespace) -> bool:
         plan.check(config, named)
     except ConfigError as exc:
         raise options.as_usage(exc) from exc
-    ids = _ids(arguments)
+    ids = arguments.session or ()
+    if arguments.sessions_file:
+        ids = selection.read_ids(arguments.sessions_file)
     api = _connected(arguments)
     gear = api.gear(arguments.gear_version)
     plan.check_gear(config, named, gear)
@@ -79,7 +77,7 @@ def _start(arguments: Namespace) -> bool:
     if not left:
         log.info("%s", "All have been sent already" if sessions else "No session fits")
         return bool(sessions)
-    if not _confirmed(f"Start {len(left)} jobs?", arguments):
+    if not confirmed(f"Start {plan.count(len(left), 'job')}?", arguments.yes):
         return False
     batch_id = api.create(whole)
     log.info("The batch is %s; to take it up again: dicom-send-batch follow %s", batch_id, batch_id)
@@ -89,7 +87,7 @@ def _start(arguments: Namespace) -> bool:
 def _take_up(api: BatchAPI, arguments: Namespace) -> bool:
     batch = api.get(arguments.batch)
     if batch.state == "pending":
-        if not _confirmed(f"The batch {batch.id} was never started. Start it?", arguments):
+        if not confirmed(f"The batch {batch.id} was never started. Start it?", arguments.yes):
             return False
         return _run(api, batch.id, arguments)
     return _follow(api, batch.id, arguments)
@@ -101,11 +99,11 @@ def _stop(api: BatchAPI, arguments: Namespace) -> bool:
     if not any(job.is_active for job in batch.newest):
         log.info("There is nothing to stop")
         return True
-    if not _confirmed("Cancel those that are pending?", arguments):
+    if not confirmed("Cancel those that are pending?", arguments.yes):
         return False
     cancelled = api.cancel(batch.id)
     running = sum(job.state == "running" for job in api.get(batch.id).newest)
-    log.info("%d jobs are cancelled; %d that run go on to their end", cancelled, running)
+    log.info("Cancelled: %s; running on to their end: %d", plan.count(cancelled, "job"), running)
     return True
 
 
@@ -113,22 +111,21 @@ def _retry(api: BatchAPI, arguments: Namespace) -> bool:
     jobs = api.get(arguments.batch).newest
     failed = [job for job in jobs if job.state == "failed"]
     cancelled = sum(job.state == "cancelled" for job in jobs)
-    label = _labels(api)
     for job in failed[: plan.MOST_SHOWN]:
-        log.info("  %s: %s", label(job.session_id), job.reason)
+        log.info("  %s: %s", api.label(job.session_id), job.reason)
     if len(failed) > plan.MOST_SHOWN:
         log.info("  and %d more", len(failed) - plan.MOST_SHOWN)
     if cancelled:
-        log.info("%d jobs are cancelled, which `start --not-yet-sent` takes up", cancelled)
+        log.info("Cancelled: %s; `start --not-yet-sent` takes them", plan.count(cancelled, "job"))
     if not failed:
         log.info("No job has failed")
-    elif not _confirmed(f"Run {len(failed)} jobs again?", arguments):
+    elif not confirmed(f"Run {plan.count(len(failed), 'job')} again?", arguments.yes):
         return False
     for job in failed:
         try:
             api.retry(job.id)
         except SiteError as exc:
-            log.error("%s: it is not run again: %s", label(job.session_id), exc)
+            log.error("%s: it is not run again: %s", api.label(job.session_id), exc)
     return _follow(api, arguments.batch, arguments)
 
 
@@ -152,7 +149,7 @@ def _follow(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
     if getattr(arguments, "no_follow", False):
         return True
     try:
-        batch = follow(partial(api.get, batch_id), _labels(api), arguments.interval)
+        batch = follow(partial(api.get, batch_id), api.label, arguments.interval)
     except (CancelledError, SiteError):
         log.warning("The batch goes on; to take it up again: dicom-send-batch follow %s", batch_id)
         raise
@@ -163,7 +160,7 @@ def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
     folder: Path = arguments.report_folder
     csv_path = folder / f"dicom-send_batch-{batch.id}.csv"
     html_path = csv_path.with_suffix(".html")
-    log.info("Gathering the reports of %d jobs", len(batch.newest))
+    log.info("Gathering the reports of %s", plan.count(len(batch.newest), "job"))
     outcomes = gather(batch, api.session, api.read, csv_path)
     is_dry = any(job.is_dry_run for job in batch.newest)
     try:
@@ -174,7 +171,7 @@ def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
         raise UsageError(f"--report-folder: {exc.strerror}") from exc
     log.info("%s", counts(batch.newest))
     for reason, sessions in page.reasons(outcomes):
-        log.warning("%d sessions: %s", sessions, reason)
+        log.warning("%s: %s", plan.count(sessions, "session"), reason)
     log.info("The reports are in %s and %s", csv_path, html_path.name)
     return bool(outcomes) and not any(outcome.reason for outcome in outcomes)
 
@@ -186,25 +183,7 @@ def _connected(arguments: Namespace) -> BatchAPI:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
             raise UsageError(f"--report-folder: {exc.strerror}") from exc
-    key = read_key(arguments.api_key_file)
-    try:
-        reader, writer = (API(connect(key, retries=number)) for number in (READ_RETRIES, 0))
-    except ConfigError:
-        raise UsageError("--api-key-file: the key is not <host>:<key>") from None
-    return BatchAPI(reader, writer)
-
-
-def _ids(arguments: Namespace) -> Sequence[str]:
-    """Return the ids of sessions that were given."""
-    name = arguments.sessions_file
-    if not name:
-        return arguments.session or ()
-    try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        raise UsageError(f"--sessions-file: {name}: it cannot be read") from None
-    lines = (line.partition("#")[0].strip() for line in text.splitlines())
-    return [line for line in lines if line]
+    return BatchAPI.connected(read_key(arguments.api_key_file))
 
 
 def _found(
@@ -214,29 +193,3 @@ def _found(
         if place:
             yield from api.sessions_of(kind, api.container(kind, place), wanted.search)
     yield from map(api.session, dict.fromkeys(ids))
-
-
-def _labels(api: BatchAPI) -> Callable[[str], str]:
-    """Return what gives a session's label by its id, and asks for it once."""
-
-    @cache
-    def label(session_id: str) -> str:
-        try:
-            return f"{api.session(session_id).label} ({session_id})"
-        except SiteError:
-            return session_id
-
-    return label
-
-
-def _confirmed(question: str, arguments: Namespace) -> bool:
-    if arguments.yes:
-        return True
-    if not sys.stdin.isatty():
-        raise UsageError("there is no terminal to ask on whether to go on; see --yes")
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() in ("y", "yes"):
-        return True
-    log.info("Nothing was done")
-    return False

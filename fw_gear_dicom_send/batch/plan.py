@@ -13,6 +13,11 @@ MOST_SHOWN = 20
 _PLACE = ("destination", "port", "called_ae")
 
 
+def count(number: int, thing: str) -> str:
+    """Return a number of things in words."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def check(config: Mapping[str, Any], files: Mapping[str, str]) -> None:
     """Raise ConfigError for an option that the gear would refuse, UsageError for a file in vain."""
     if files and not config.get("tls_enabled"):
@@ -50,7 +55,7 @@ def check_files(files: Mapping[str, str], projects: Mapping[str, Project]) -> No
 def describe(plan: Plan) -> Iterator[str]:
     """Yield lines that tell what would run; none has the label of a subject."""
     config = plan.config
-    port = config.get("port") or plan.gear.options["port"].get("default")
+    port = config.get("port") or plan.gear.options.get("port", {}).get("default")
     yield f"Gear: {plan.gear.name} {plan.gear.version}"
     yield f"Destination: {config['called_ae']} at {config['destination']}, port {port}"
     others = {**config, **plan.files}

@@ -1,11 +1,14 @@
 """Which sessions a batch is for: by label, date and tags, and whether they have been sent."""
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
+from ..errors import UsageError
 from .models import Gear, Job, Session
 
 _SAME_PLACE = ("destination", "port", "called_ae")
@@ -51,6 +54,19 @@ class Filter:
             return False
         day = session.timestamp.date()
         return (self.since or date.min) <= day <= (self.until or date.max)
+
+
+def read_ids(name: str) -> list[str]:
+    """Return the ids in a file, one on each line, or those on standard input for `-`.
+
+    Raises UsageError.
+    """
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        raise UsageError(f"--sessions-file: {name}: it cannot be read") from None
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return [line for line in lines if line]
 
 
 def choose(sessions: Iterable[Session], wanted: Filter) -> Iterator[Session]:

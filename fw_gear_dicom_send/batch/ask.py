@@ -1,11 +1,14 @@
-"""The user's own API key: from where `fw login` keeps it, or asked for."""
+"""What the user is asked for: the API key, where `fw login` keeps none, and whether to go on."""
 
 import getpass
 import json
+import logging
 import sys
 from pathlib import Path
 
 from ..errors import UsageError
+
+log = logging.getLogger(__name__)
 
 DEFAULT = Path("~/.config/flywheel/user.json")
 
@@ -41,3 +44,17 @@ def _asked() -> str:
         return getpass.getpass("API key: ").strip()
     except EOFError:
         raise UsageError("no API key was given") from None
+
+
+def confirmed(question: str, is_sure: bool) -> bool:
+    """Return whether the user, who may be sure already, says yes; raise UsageError for nobody."""
+    if is_sure:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError("there is no terminal to ask on whether to go on; see --yes")
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+        return True
+    log.info("Nothing was done")
+    return False

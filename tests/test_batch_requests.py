@@ -1,0 +1,231 @@
+"""Each request of a batch is the one that Flywheel's public SDK makes for the same purpose."""
+
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import flywheel
+
+from fw_gear_dicom_send.batch.api import BatchAPI
+from fw_gear_dicom_send.batch.models import Gear, Plan
+from fw_gear_dicom_send.config import manifest
+from tests.support.flywheel_site import FlywheelSite
+
+CONFIG = {"destination": "pacs", "called_ae": "ARCHIVE", "port": 11112}
+ASKED_BY_THE_SDK_ALONE = ("/api/version", "/api/config", "/api/auth/status")
+
+
+@dataclass(frozen=True)
+class World:
+    """A site with what a batch is about, and both who ask it."""
+
+    site: FlywheelSite
+    fw: Any
+    api: BatchAPI
+    gear: str
+    project: str
+    subject: str
+    session: str
+
+    def batch(self) -> str:
+        """Make a batch that was not run."""
+        return str(self.fw.create_batch_job_from_jobs(self.proposal()).id)
+
+    def proposal(self) -> Any:
+        """Return what the SDK proposes for the session."""
+        job = flywheel.InputJob(
+            gear_id=self.gear,
+            destination={"type": "session", "id": self.session},
+            inputs={"key": {"type": "project", "id": self.project, "name": "key.pem"}},
+            tags=["hpc"],
+            config=CONFIG,
+        )
+        return flywheel.PremadeJobsBatchProposalInput(jobs=[job])
+
+    def plan(self) -> Plan:
+        """Return our plan for the same."""
+        gear = Gear(self.gear, "dicom-send", "0.1.0", {}, frozenset())
+        session = self.api.session(self.session)
+        return Plan(gear, CONFIG, {"key": "key.pem"}, ("hpc",), (session,), {}, 0)
+
+    def started(self) -> str:
+        """Make a batch and run it."""
+        batch_id = self.batch()
+        self.fw.start_batch(batch_id)
+        return batch_id
+
+    def failed_job(self) -> str:
+        """Let a job fail."""
+        (job,) = self.fw.get_batch(self.started()).jobs
+        self.site.queue.take()
+        self.site.queue.end(job, "failed")
+        return str(job)
+
+
+@pytest.fixture
+def world(site: FlywheelSite) -> Iterator[World]:
+    gear = site.add_gear(manifest())
+    project = site.add_project(site.add_group("lab"), "Study")
+    site.add_file(project, "key.pem", b"1")
+    subject = site.add_subject(project, "S1")
+    session = site.add_session(subject, "Visit 1", timestamp="2024-03-05T07:08:09+00:00")
+    site.add_file(session, "a report.csv", b"a,b\n")
+    fw = flywheel.Client(site.sdk_key)
+    yield World(site, fw, BatchAPI.connected(site.api_key), gear, project, subject, session)
+    fw.shutdown()
+
+
+def recorded(world: World, ask: Callable[[], object]) -> list[tuple[object, ...]]:
+    """Return the requests that reach the site."""
+    world.site.requests.clear()
+    ask()
+    return [
+        (one.method, one.path, dict(one.query), json.loads(one.body) if one.body else None)
+        for one in world.site.requests
+        if one.path not in ASKED_BY_THE_SDK_ALONE
+    ]
+
+
+Asks = Callable[[World], object]
+
+SAME: dict[str, tuple[Asks, Asks]] = {
+    "newest gear": (lambda w: w.fw.lookup("gears/dicom-send"), lambda w: w.api.gear()),
+    "gear version": (
+        lambda w: w.fw.lookup("gears/dicom-send/0.1.0"),
+        lambda w: w.api.gear("0.1.0"),
+    ),
+    "project by path": (
+        lambda w: w.fw.lookup("lab/Study"),
+        lambda w: w.api.container("project", "lab/Study"),
+    ),
+    "subject by path": (
+        lambda w: w.fw.lookup("lab/Study/S1"),
+        lambda w: w.api.container("subject", "lab/Study/S1"),
+    ),
+    "project by id": (
+        lambda w: w.fw.get_project(w.project),
+        lambda w: w.api.container("project", w.project),
+    ),
+    "subject by id": (
+        lambda w: w.fw.get_subject(w.subject),
+        lambda w: w.api.container("subject", w.subject),
+    ),
+    "project with its files": (
+        lambda w: w.fw.get_project(w.project),
+        lambda w: w.api.project(w.project),
+    ),
+    "session": (lambda w: w.fw.get_session(w.session), lambda w: w.api.session(w.session)),
+    "sessions of a project": (
+        lambda w: list(w.fw.get_project(w.project).sessions.iter_find("label=~Visit")),
+        lambda w: [
+            w.api.container("project", w.project),
+            *w.api.sessions_of("project", w.project, "label=~Visit"),
+        ],
+    ),
+    "sessions of a subject": (
+        lambda w: list(w.fw.get_subject(w.subject).sessions.iter()),
+        lambda w: [
+            w.api.container("subject", w.subject),
+            *w.api.sessions_of("subject", w.subject, ""),
+        ],
+    ),
+    "jobs of a project": (
+        lambda w: list(
+            w.fw.jobs.iter_find(f"parents.project={w.project}", "gear_info.name=dicom-send")
+        ),
+        lambda w: list(w.api.jobs_of(w.project)),
+    ),
+    "report": (
+        lambda w: w.fw.download_file_from_session_as_data(w.session, "a report.csv"),
+        lambda w: w.api.read(w.session, "a report.csv"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_question_is_that_of_the_sdk(world: World, name: str) -> None:
+    """What is only asked goes to the same place, with the same query and body."""
+    theirs, ours = SAME[name]
+    assert recorded(world, lambda: ours(world)) == recorded(world, lambda: theirs(world))
+    assert world.site.requests
+
+
+def test_proposal_is_that_of_the_sdk(world: World) -> None:
+    """A batch is created by the same body, with the files of the project as inputs."""
+    plan = world.plan()
+    ours = recorded(world, lambda: world.api.create(plan))
+    assert ours == recorded(world, world.batch)
+    assert ours[0][:2] == ("POST", "/api/batch/jobs")
+
+
+CHANGES: dict[str, tuple[Callable[[World], str], Callable[[World, str], object], Any]] = {
+    "run": (World.batch, lambda w, one: w.fw.start_batch(one), lambda w, one: w.api.run(one)),
+    "batch with its jobs": (
+        World.started,
+        lambda w, one: w.fw.get_batch(one, jobs=True),
+        lambda w, one: w.api.get(one),
+    ),
+    "cancel": (
+        World.started,
+        lambda w, one: w.fw.cancel_batch(one),
+        lambda w, one: w.api.cancel(one),
+    ),
+    "retry": (
+        World.failed_job,
+        lambda w, one: w.fw.retry_job(one),
+        lambda w, one: w.api.retry(one),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_change_is_that_of_the_sdk(world: World, name: str) -> None:
+    """What changes something goes to the same place, with the same query and body."""
+    prepare, theirs, ours = CHANGES[name]
+    first, second = prepare(world), prepare(world)
+    mine = recorded(world, lambda: ours(world, first))
+    others = recorded(world, lambda: theirs(world, second))
+    assert mine == [_with(request, second, first) for request in others]
+
+
+def _with(request: tuple[object, ...], old: str, new: str) -> tuple[object, ...]:
+    method, path, *rest = request
+    return (method, str(path).replace(old, new), *rest)
+
+
+def test_answers_are_read_as_the_sdk_reads_them(world: World) -> None:
+    """Ids, states and counts are those that the SDK finds in the answers."""
+    batch_id = world.started()
+    theirs, ours = world.fw.get_batch(batch_id), world.api.get(batch_id)
+    assert (ours.id, ours.state) == (theirs.id, theirs.state)
+    assert [job.id for job in ours.jobs] == theirs.jobs
+    (job,) = ours.jobs
+    same = world.fw.get_job(job.id)
+    assert (job.id, job.state, job.attempt, job.created) == (
+        same.id,
+        same.state,
+        same.attempt,
+        same.created,
+    )
+    assert job.session_id == same.destination.id == world.session
+    assert job.config["port"] == same.config["config"]["port"]
+    assert [one.id for one in world.api.jobs_of(world.project)] == [job.id]
+    gear = world.fw.lookup("gears/dicom-send")
+    assert (world.api.gear().id, world.api.gear().version) == (gear.id, gear.gear.version)
+    assert world.api.cancel(batch_id) == 1
+
+
+def test_key_goes_where_the_sdk_puts_it(world: World) -> None:
+    """The key is in one header, and in no URL."""
+    world.site.requests.clear()
+    world.api.session(world.session)
+    (request,) = world.site.requests
+    assert [name for name, value in request.headers.items() if "secret" in value] == [
+        "Authorization"
+    ]
