@@ -46,4 +46,4 @@ def _cancel(number: int, _: FrameType | None) -> None:
     """End the run in good order, once."""
     for other in SIGNALS:
         signal.signal(other, signal.SIG_IGN)
-    raise CancelledError(f"The job was ended by {signal.Signals(number).name}")
+    raise CancelledError(f"The run was ended by {signal.Signals(number).name}")

@@ -674,7 +674,7 @@ def test_a_cancelled_job_reports_what_it_did(tmp_path: Path, session: Session) -
     assert found["a.zip"][2] == "Incomplete"
     assert int(found["a.zip"][1]) >= 2
     assert found["b.zip"] == ("0", "0", "Failed")
-    assert "The job was ended by SIGTERM" in result.log
+    assert "The run was ended by SIGTERM" in result.log
     assert "b.zip: the run ended before it" in result.log
 
 
@@ -711,7 +711,7 @@ def assert_cancelled(
     """The report is attached, one line says what ended the job, and no file is left."""
     assert result.exit_code == 1
     assert len(session.site.reports) == 1
-    assert f"The job was ended by {number.name}" in result.stderr
+    assert f"The run was ended by {number.name}" in result.stderr
     assert "Traceback" not in result.log
     assert_work_is_empty(gear)
 

@@ -1,0 +1,112 @@
+"""The console scripts, as they are installed, each in a process of its own."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.gear import COVERAGE_VARIABLES, REPOSITORY, SYSTEM_PATH
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """How a command ended, and what it printed."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+def arguments_of(script: str, *arguments: object) -> list[str]:
+    """Return the command line that a script of pyproject.toml comes to."""
+    scripts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
+    module, function = scripts[script].split(":")
+    code = f"import sys; from {module} import {function}; sys.exit({function}())"
+    return [sys.executable, "-c", code, *map(str, arguments)]
+
+
+def run(
+    script: str, *arguments: object, cwd: Path, given: str = "", timeout: float = 120
+) -> CommandResult:
+    """Run a script without a terminal, with `given` on its standard input."""
+    done = subprocess.run(
+        arguments_of(script, *arguments),
+        cwd=cwd,
+        env=environment(),
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return CommandResult(done.returncode, done.stdout, done.stderr)
+
+
+def run_on_terminal(
+    script: str,
+    *arguments: object,
+    cwd: Path,
+    interrupt_at: Callable[[str], bool] = lambda _: False,
+    typed: str = "",
+) -> CommandResult:
+    """Run a script on a terminal, where all that it prints comes as `stdout`.
+
+    `typed` is what somebody types. SIGINT is sent, once, when `interrupt_at` says so of what
+    was printed.
+    """
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        arguments_of(script, *arguments),
+        cwd=cwd,
+        env={**environment(), "TERM": "xterm", "COLUMNS": "200"},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+    )
+    os.close(slave)
+    os.write(master, typed.encode())
+    printed, is_interrupted = "", False
+    try:
+        while data := _read(master):
+            printed += data.decode(errors="replace")
+            if not is_interrupted and interrupt_at(printed):
+                is_interrupted = True
+                process.send_signal(signal.SIGINT)
+        return CommandResult(process.wait(timeout=60), printed, "")
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+
+
+def start(script: str, *arguments: object, cwd: Path) -> "subprocess.Popen[str]":
+    """Start a script without a terminal."""
+    return subprocess.Popen(
+        arguments_of(script, *arguments),
+        cwd=cwd,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def environment() -> dict[str, str]:
+    """Return next to nothing, so that no variable of whoever tests decides."""
+    kept = {name: os.environ[name] for name in COVERAGE_VARIABLES if name in os.environ}
+    path = f"{Path(sys.executable).parent}:{SYSTEM_PATH}"
+    return {"PATH": path, "PYTHONPATH": str(REPOSITORY), "HOME": "/nonexistent", **kept}
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 1 << 16)
+    except OSError:  # the other side is closed
+        return b""
