@@ -62,6 +62,27 @@ def test_the_images_of_a_folder_come_in_the_order_of_their_names(top: Path) -> N
     assert read(top) == [A, B]
 
 
+def test_folders_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+    """Whatever order the file system has."""
+    for name in "hcfaegbd":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "image").write_bytes(A)
+
+    assert [name[-1] for name, _ in found(tmp_path)] == list("abcdefgh")
+
+
+def test_an_image_with_the_suffix_of_an_archive_is_sent_once(tmp_path: Path) -> None:
+    """It has an entry for itself, and is no part of its folder."""
+    (tmp_path / "a").write_bytes(A)
+    (tmp_path / "b.zip").write_bytes(B)
+
+    assert read(tmp_path) == [A]
+    assert found(tmp_path) == [
+        (tmp_path.name, len(A)),
+        (f"{tmp_path.name}/b.zip", len(B)),
+    ]
+
+
 def test_what_is_named_twice_is_sent_once(top: Path) -> None:
     """A folder within another, a link to it, and the same path again are one entry."""
     (top.parent / "link").symlink_to(top / "below" / "deep")
