@@ -75,7 +75,7 @@ def run(
     try:
         with _folder_in(work) as folder:
             if selection.entries:
-                preflight.check(config.peer, ssl_context)
+                preflight.check(config.peer, ssl_context, patience=config.send_retry_time)
             sending.run(folder)
     finally:
         rows = source.rows(sending.rows())

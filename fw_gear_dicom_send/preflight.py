@@ -1,12 +1,14 @@
 """Finds out in seconds whether a server can be sent to, before anything is downloaded."""
 
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ssl import SSLContext
 from time import monotonic
 
 import backoff
+from backoff.types import Details
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
@@ -25,7 +27,9 @@ from .upper_layer import (
 log = logging.getLogger(__name__)
 
 REJECTION_PATIENCE = 10.0
-"""Seconds for which a transient rejection is answered by asking again."""
+"""Seconds for which a transient rejection is answered by asking again, unless others are said."""
+
+_LONGEST_WAIT = 15.0
 
 _VERIFICATION = tuple(
     Context(str(Verification), str(syntax))
@@ -41,15 +45,18 @@ _ADVICE = {
 }
 
 
-def check(peer: PeerAE, ssl_context: SSLContext | None = None) -> Greeting:
+def check(
+    peer: PeerAE, ssl_context: SSLContext | None = None, *, patience: float = REJECTION_PATIENCE
+) -> Greeting:
     """Open an association, verify it by C-ECHO where the peer takes that, and release it.
 
-    What was negotiated for TLS is logged.
+    A peer that rejects it for the time being is asked again for `patience` seconds. What was
+    negotiated for TLS is logged.
 
     Raises ServerError, whose message says what to check (PS3.4 annex A, PS3.8 9.3.4).
     """
     with _explained():
-        assoc = _open(peer, ssl_context)
+        assoc = _open(peer, ssl_context, _VERIFICATION, patience)
         try:
             status, seconds, session = None, 0.0, assoc.tls
             if session:
@@ -83,7 +90,8 @@ def accepted(
     found: set[Context] = set()
     with _explained():
         for start in range(0, len(contexts), MOST_CONTEXTS):
-            assoc = _open(peer, ssl_context, contexts[start : start + MOST_CONTEXTS])
+            proposed = contexts[start : start + MOST_CONTEXTS]
+            assoc = _open(peer, ssl_context, proposed, REJECTION_PATIENCE)
             found |= assoc.accepted
             assoc.release()
     return frozenset(found)
@@ -99,12 +107,24 @@ def _explained() -> Iterator[None]:
         raise ServerError(f"{exc}: {_ADVICE.get(type(exc), _ADVICE[NoAnswerError])}") from exc
 
 
-@backoff.on_exception(
-    backoff.expo, TransientRejectionError, max_time=lambda: REJECTION_PATIENCE, logger=None
-)
 def _open(
-    peer: PeerAE, ssl_context: SSLContext | None, contexts: Sequence[Context] = _VERIFICATION
+    peer: PeerAE, ssl_context: SSLContext | None, contexts: Sequence[Context], patience: float
 ) -> StorageAssociation:
-    assoc = StorageAssociation(peer, contexts, ssl_context)
-    assoc.open()
-    return assoc
+    def tell(details: Details) -> None:
+        if details["tries"] == 1 and patience > REJECTION_PATIENCE:
+            log.warning("%s: it is asked again for up to %.0f s", sys.exception(), patience)
+
+    @backoff.on_exception(
+        backoff.expo,
+        TransientRejectionError,
+        max_value=_LONGEST_WAIT,
+        max_time=patience,
+        on_backoff=tell,
+        logger=None,
+    )
+    def open_one() -> StorageAssociation:
+        assoc = StorageAssociation(peer, contexts, ssl_context)
+        assoc.open()
+        return assoc
+
+    return open_one()

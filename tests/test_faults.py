@@ -231,9 +231,17 @@ def test_an_association_that_is_refused_for_a_while(not_opened: FaultRuns, name:
 
 
 def test_a_transient_rejection_of_the_check_is_waited_out(tmp_path: Path) -> None:
-    """A server that is busy when the run begins is asked again."""
-    for run in run_gear(tmp_path, lambda _: (partial(refuse, LIMIT), serve)):
+    """A server that is busy when the run begins is asked again, which is told once."""
+    for run in run_gear(tmp_path, lambda _: (*[partial(refuse, LIMIT)] * 2, serve)):
         assert_nothing_lost(run)
+        assert run.result.log.count("it is asked again for up to 300 s") == 1
+
+
+def test_the_check_has_the_retry_time_for_a_transient_rejection(tmp_path: Path) -> None:
+    """Where there is none the server is asked once."""
+    for run in run_gear(tmp_path, lambda _: (partial(refuse, LIMIT),), send_retry_time=0):
+        assert "its limit of associations is reached: try again later" in run.result.log
+        assert (run.connections, run.downloads, run.result.exit_code) == (1, 0, 1)
 
 
 def test_a_server_that_starts_anew_in_mid_run(tmp_path: Path) -> None:

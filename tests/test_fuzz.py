@@ -564,7 +564,6 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in TIMEOUTS:
         monkeypatch.setattr(upper_layer, name, 0.2)
     monkeypatch.setattr(upper_layer, "_TICK", 0.05)
-    monkeypatch.setattr(preflight, "REJECTION_PATIENCE", 0.1)
     monkeypatch.setattr(backoff, "full_jitter", lambda _: 0.0)
 
 
@@ -611,6 +610,6 @@ def test_what_a_server_says_to_the_check(fuzz: Fuzz) -> None:
     def check(case: Misbehaviour) -> None:
         script = misbehaving(case, [])
         with nothing_left(), FaultSCP(script) as server, suppress(ServerError):
-            preflight.check(PeerAE("127.0.0.1", server.port, "CALLED", "CALLING"))
+            preflight.check(PeerAE("127.0.0.1", server.port, "CALLED", "CALLING"), patience=0.1)
 
     fuzz(check)

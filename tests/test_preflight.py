@@ -9,7 +9,7 @@ import pytest
 import trustme
 from pynetdicom import evt
 
-from fw_gear_dicom_send import preflight, upper_layer
+from fw_gear_dicom_send import upper_layer
 from fw_gear_dicom_send.errors import ServerError
 from fw_gear_dicom_send.models import PeerAE
 from fw_gear_dicom_send.preflight import check
@@ -40,11 +40,11 @@ def peer_of(server: FaultSCP | PythonSCP | StoreSCP | Orthanc) -> PeerAE:
     return PeerAE("127.0.0.1", server.port, "CALLED", "CALLING")
 
 
-def failure(peer: PeerAE, seconds: float = SOON) -> str:
+def failure(peer: PeerAE, seconds: float = SOON, patience: float = 10) -> str:
     """Return the one line in which a check fails, soon."""
     begun = time.monotonic()
     with pytest.raises(ServerError) as caught:
-        check(peer)
+        check(peer, patience=patience)
     assert time.monotonic() - begun < seconds
     assert "\n" not in str(caught.value)
     return str(caught.value).removeprefix(f"127.0.0.1 port {peer.port} ")
@@ -220,11 +220,10 @@ def test_a_transient_rejection_is_waited_out() -> None:
         assert server.connections == 3
 
 
-def test_a_transient_rejection_that_goes_on_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_transient_rejection_that_goes_on_is_told() -> None:
     """After the time for it the reason is told, with another advice."""
-    monkeypatch.setattr(preflight, "REJECTION_PATIENCE", 0.5)
     with FaultSCP(reject_for_now) as server:
-        told = failure(peer_of(server))
+        told = failure(peer_of(server), patience=0.5)
         assert server.connections > 1
     assert told == f"rejected the association: its limit of associations is reached{TRY_LATER}"
 

@@ -10,7 +10,6 @@ from pynetdicom.transport import T_CONNECT
 import run
 from fw_gear_dicom_send import (
     association_pool,
-    preflight,
     progress,
     storage_scu,
     transport,
@@ -37,7 +36,6 @@ def main() -> int:
         (transport, ("CONNECT_TIMEOUT", "WRITE_TIMEOUT")),
         (upper_layer, ("ASSOCIATE_TIMEOUT", "RESPONSE_TIMEOUT", "ECHO_TIMEOUT")),
         (upper_layer, ("RELEASE_TIMEOUT", "ABORT_TIMEOUT")),
-        (preflight, ("REJECTION_PATIENCE",)),
         (verifier, ("PATIENCE",)),
         (progress, ("INTERVAL",)),
         (storage_scu, ("_LONGEST_WAIT",)),
