@@ -84,5 +84,5 @@ lock:
 		--output-file requirements-bench.txt
 
 clean:
-	rm -rf $(VENV) $(PEER) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEER) build *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
