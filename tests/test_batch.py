@@ -122,6 +122,16 @@ def posts(site: FlywheelSite, end: str) -> list[str]:
     return [path for path in site.asked("POST") if path.endswith(end)]
 
 
+def ignore_filters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the site give all that a list has, whatever is searched for."""
+    selected = flywheel_site.selected
+    monkeypatch.setattr(
+        flywheel_site,
+        "selected",
+        lambda records, query, **how: selected(records, {**query, "filter": ""}, **how),
+    )
+
+
 # Which sessions
 
 
@@ -167,12 +177,7 @@ def test_filters_choose_sessions(
 ) -> None:
     """A session has to fit all filters, whether or not the site heeds what it is asked for."""
     if not filters_at_the_site:
-        selected = flywheel_site.selected
-        monkeypatch.setattr(
-            flywheel_site,
-            "selected",
-            lambda records, query, **how: selected(records, {**query, "filter": ""}, **how),
-        )
+        ignore_filters(monkeypatch)
     months.start("--no-follow", *filters)
     assert months.labels() == found
 
@@ -230,10 +235,11 @@ def test_project_and_subject_are_found_by_path_and_id(world: World, by_id: bool)
     assert len(second_batch["jobs"]) == 1
 
 
-def test_wrong_kind_of_container_is_refused(world: World) -> None:
+def test_wrong_kind_of_container_is_refused(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """A path to something else is no project."""
     world.add("Visit 1")
     assert world.run("start", "--project", "lab/Study/DOE^JANE", *TO, "--yes") == 1
+    assert "--project: what is at that path is a subject" in caplog.text
     assert world.site.batches == {}
 
 
@@ -286,8 +292,11 @@ def test_sessions_that_have_been_sent_are_left_out(
     assert world.labels() == (["Visit 1", "Visit 2"] if is_left else ["Visit 2"])
 
 
-def test_jobs_of_other_gears_and_containers_do_not_count(world: World) -> None:
+def test_jobs_of_other_gears_and_containers_do_not_count(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only a job of this gear on the session itself has sent it."""
+    ignore_filters(monkeypatch)
     world.prepare("Visit 1", "Visit 2")
     world.ended(lambda _: GOOD)
     other, on_an_acquisition = world.site.jobs.values()

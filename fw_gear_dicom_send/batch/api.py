@@ -13,7 +13,6 @@ All raise SiteError. What starts or ends something is asked once, whatever comes
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
@@ -52,10 +51,16 @@ class BatchAPI:
         return self._look_up(["gears", GEAR, *([version] if version else [])], records.gear)
 
     def container(self, kind: str, place: str) -> str:
-        """Return the id of a project or subject, of which `place` is the path or the id."""
-        if "/" in place:
-            return self._look_up(place.split("/"), partial(records.id_of, kind))
-        return self._get(f"/api/{kind}s/{_quoted(place)}", records.record_id)
+        """Return the id of a project or subject, of which `place` is the path or the id.
+
+        Raises UsageError if something else is at the path.
+        """
+        if "/" not in place:
+            return self._get(f"/api/{kind}s/{_quoted(place)}", records.record_id)
+        found, container_id = self._look_up(place.split("/"), records.place)
+        if found != kind:
+            raise UsageError(f"--{kind}: what is at that path is a {found}")
+        return container_id
 
     def project(self, project_id: str) -> Project:
         """Return a project with its files."""

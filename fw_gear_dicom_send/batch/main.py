@@ -60,7 +60,7 @@ def _start(arguments: Namespace) -> bool:
     gear = api.gear(arguments.gear_version)
     plan.check_gear(config, named, gear)
     wanted = selection.Filter(arguments.label, arguments.since, arguments.until, arguments.tag)
-    sessions = list(selection.choose(_found(api, arguments, ids, wanted), wanted))
+    sessions = [one for one in _found(api, arguments, ids, wanted) if wanted.passes(one)]
     project_ids = dict.fromkeys(session.project_id for session in sessions)
     projects = {project_id: api.project(project_id) for project_id in project_ids}
     plan.check_files(named, projects)

@@ -18,11 +18,9 @@ def record_id(record: Record) -> str:
     return str(record["_id"])
 
 
-def id_of(kind: str, record: Record) -> str:
-    """Return the id of a record that is one of a kind of container."""
-    if record["container_type"] != kind:
-        raise ValueError(kind)
-    return record_id(record)
+def place(record: Record) -> tuple[str, str]:
+    """Return the kind and the id of a container."""
+    return str(record["container_type"]), record_id(record)
 
 
 def gear(record: Record) -> Gear:

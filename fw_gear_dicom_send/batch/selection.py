@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -67,15 +67,6 @@ def read_ids(name: str) -> list[str]:
         raise UsageError(f"--sessions-file: {name}: it cannot be read") from None
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return [line for line in lines if line]
-
-
-def choose(sessions: Iterable[Session], wanted: Filter) -> Iterator[Session]:
-    """Yield the sessions that pass, each once."""
-    seen = set()
-    for session in sessions:
-        if session.id not in seen and wanted.passes(session):
-            seen.add(session.id)
-            yield session
 
 
 def sent(jobs: Iterable[Job], gear: Gear, config: Mapping[str, Any]) -> set[str]:
