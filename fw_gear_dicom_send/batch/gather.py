@@ -112,7 +112,7 @@ def _outcome(job: Job, label: str, rows: Sequence[Row] | None, trouble: str) -> 
     complete = sum(row["Status"] == "Complete" for row in rows or ())
     is_short = rows is not None and complete < len(rows)
     if is_short and job.state in ("complete", "failed"):
-        reason = "not all images were sent"
+        reason = f"not all images {'would be' if job.is_dry_run else 'were'} sent"
     elif job.state != "complete":
         reason = job.reason
     elif rows is None:

@@ -21,7 +21,7 @@ _PAGE = Template(
 """
     + STYLE
     + """\
-#sessions td:nth-child(n+3) { white-space: nowrap; }
+#sessions td:nth-child(n+2):nth-child(-n+4) { white-space: nowrap; }
 </style>
 </head>
 <body>
@@ -34,8 +34,8 @@ _PAGE = Template(
 $failures
 <h2>Sessions</h2>
 <div class="wide"><table id="sessions">
-<thead><tr><th scope="col">Session</th><th scope="col">Outcome</th><th scope="col">Images sent</th>
-<th scope="col">Share</th><th scope="col">Job</th></tr></thead>
+<thead><tr><th scope="col">Session</th><th scope="col">Session ID</th><th scope="col">Job</th>
+<th scope="col">Images sent</th><th scope="col">Share</th><th scope="col">Outcome</th></tr></thead>
 <tbody>
 $sessions</tbody></table></div>
 </main>
@@ -46,7 +46,8 @@ $sessions</tbody></table></div>
 
 
 def render(batch_id: str, outcomes: Sequence[Outcome], gathered: datetime, *, is_dry: bool) -> str:
-    """Return the page; `is_dry` tells that nothing was sent."""
+    """Return the page, what went wrong first; `is_dry` tells that nothing was sent."""
+    verb = "would be" if is_dry else "were"
     good = sum(not outcome.reason for outcome in outcomes)
     is_good = bool(outcomes) and good == len(outcomes)
     images, sent = sum(o.images for o in outcomes), sum(o.sent for o in outcomes)
@@ -63,10 +64,10 @@ def render(batch_id: str, outcomes: Sequence[Outcome], gathered: datetime, *, is
         title=escape(f"DICOM send: batch {batch_id}{dry}"),
         gathered=f"{gathered:%Y-%m-%d %H:%M:%S}",
         state="good" if is_good else "bad",
-        outcome="All images of all sessions were sent" if is_good else "Not all images were sent",
+        outcome=f"{'All images of all sessions' if is_good else 'Not all images'} {verb} sent",
         tiles=tiles(numbers),
         failures=_failures(outcomes),
-        sessions="".join(map(_row, outcomes)),
+        sessions="".join(map(_row, sorted(outcomes, key=lambda o: not o.reason))),
     )
 
 
@@ -92,10 +93,11 @@ def _row(outcome: Outcome) -> str:
     state = "good" if not outcome.reason else "part" if outcome.sent else "bad"
     count = f"{outcome.sent:,} of {outcome.images:,}"
     cells = (
-        escape(f"{outcome.label} ({outcome.session_id})"),
-        escape(outcome.reason or "all images were sent"),
+        escape(outcome.label),
+        escape(outcome.session_id),
+        escape(outcome.state),
         count,
         bar(share, state, f"{count} images sent"),
-        escape(f"{outcome.state} ({outcome.job_id})"),
+        escape(outcome.reason or "Complete"),
     )
     return f'<tr class="{state}">{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>\n'
