@@ -449,7 +449,7 @@ def test_run_whose_answer_is_lost_is_not_repeated(
 ) -> None:
     """A batch that was run, though the answer did not come, is followed and not run again."""
     world.add("Visit 1")
-    world.site.fault(next_batch(world.site), Reset())
+    world.site.fault(next_batch(world.site), Reset(), Flip())
     with FlywheelEngine(world.site, world.folder, outcome=lambda _: GOOD):
         assert world.start() == 0
     assert "the batch will tell" in caplog.text
@@ -520,6 +520,18 @@ def test_unknown_batch_is_told_at_once(world: World, caplog: pytest.LogCaptureFi
         assert [record.getMessage() for record in caplog.records] == [
             "GET /api/batch/5f: 404 Not Found"
         ]
+
+
+def test_batch_of_another_gear_is_refused(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A batch that another gear runs is neither followed nor stopped, run again or gathered."""
+    batch_id = world.prepare("Visit 1")
+    (job,) = world.site.jobs.values()
+    job["gear_info"] = {"name": "dcm2niix"}
+    for name in ("follow", "stop", "retry", "gather"):
+        caplog.clear()
+        assert world.run(name, batch_id, *(["--yes"] if name != "gather" else [])) == 1
+        assert f"the batch {batch_id} is one of the gear dcm2niix" in caplog.text
+    assert posts(world.site, "/cancel") + posts(world.site, "/retry") == []
 
 
 def test_progress_is_seen_on_a_terminal(world: World) -> None:
@@ -776,6 +788,9 @@ def test_table_is_written_whole_or_not_at_all(
     world.site.fault(second, Flip())
     assert world.run("gather", batch_id) == 1
     assert "not what the API promises" in caplog.text
+    world.site.fault(second, Flip())
+    assert world.run("follow", batch_id) == 1
+    assert f"to take it up again: dicom-send-batch follow {batch_id}" in caplog.text
     assert len(world.rows(batch_id)) == 2
     assert len(list((world.folder / "out").iterdir())) == 2
 

@@ -105,10 +105,13 @@ class BatchAPI:
         self._writer.json("POST", f"{_batch(batch_id)}/run", (list, dict))
 
     def get(self, batch_id: str) -> Batch:
-        """Return a batch with its jobs."""
+        """Return a batch with its jobs; raise UsageError for one of another gear."""
         url = _batch(batch_id)
         answer = self._reader.json("GET", url, params={"jobs": True})
-        return _read(records.batch, answer, "GET", url)
+        batch = _read(records.batch, answer, "GET", url)
+        if others := {job.gear_name for job in batch.jobs} - {GEAR}:
+            raise UsageError(f"the batch {batch_id} is one of the gear {min(others)}")
+        return batch
 
     def cancel(self, batch_id: str) -> int:
         """Cancel the pending jobs of a batch, and return how many these were."""

@@ -138,11 +138,20 @@ def _run(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
             raise
         log.warning("%s; the batch will tell whether it runs", exc)
         deadline = time.monotonic() + RUN_PATIENCE
-        while api.get(batch_id).state == "pending":
+        while _is_pending(api, batch_id):
             if time.monotonic() >= deadline:
                 raise SiteError(f"The batch {batch_id} does not run: {exc}") from exc
             time.sleep(arguments.interval)
     return _follow(api, batch_id, arguments)
+
+
+def _is_pending(api: BatchAPI, batch_id: str) -> bool:
+    try:
+        return api.get(batch_id).state == "pending"
+    except SiteError as exc:
+        if exc.is_final:
+            raise
+        return True
 
 
 def _follow(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
@@ -150,10 +159,12 @@ def _follow(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
         return True
     try:
         batch = follow(partial(api.get, batch_id), api.label, arguments.interval)
+        return _gather(api, batch, arguments)
     except (CancelledError, SiteError):
-        log.warning("The batch goes on; to take it up again: dicom-send-batch follow %s", batch_id)
+        log.warning(
+            "The batch itself goes on; to take it up again: dicom-send-batch follow %s", batch_id
+        )
         raise
-    return _gather(api, batch, arguments)
 
 
 def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
