@@ -343,6 +343,15 @@ def test_plan_is_shown_before_it_is_asked_for(
     assert len(world.site.batches) == 1
 
 
+def test_label_stays_on_its_line(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A label does nothing to a terminal and does not look like a line of the command."""
+    batch_id = world.prepare("Visit\n1\x1b[2J")
+    world.ended(lambda _: FAILED)
+    world.run("retry", batch_id)
+    assert caplog.text.count("Visit?1?[2J (") == 2
+    assert "\x1b" not in caplog.text
+
+
 def test_only_given_options_are_those_of_the_jobs(world: World) -> None:
     """The site's defaults hold for options that are not given."""
     world.add("Visit 1")

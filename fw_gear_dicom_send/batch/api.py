@@ -74,10 +74,9 @@ class BatchAPI:
         """Return a session's label and id, for people; the id where the site does not tell."""
         if session_id not in self._labels:
             try:
-                label = f"{self.session(session_id).label} ({session_id})"
+                self._labels[session_id] = self.session(session_id).title
             except SiteError:
                 return session_id
-            self._labels[session_id] = label
         return self._labels[session_id]
 
     def sessions_of(self, kind: str, container_id: str, search: str) -> Iterator[Session]:

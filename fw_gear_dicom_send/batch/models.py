@@ -10,6 +10,11 @@ STATES = ("complete", "failed", "cancelled", "running", "pending")
 """All states of a job (the SDK's JobState)."""
 
 
+def printable(text: str) -> str:
+    """Return a text that stays on its line, and does nothing to a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
 @dataclass(frozen=True)
 class Gear:
     """A version of the gear as the site has it.
@@ -32,6 +37,11 @@ class Project:
     group: str
     label: str
     files: frozenset[str]
+
+    @property
+    def path(self) -> str:
+        """Where it is, for people."""
+        return printable(f"{self.group}/{self.label}")
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,11 @@ class Session:
     tags: frozenset[str]
     deleted: bool
     files: tuple[StoredFile, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Label and id, for people."""
+        return printable(f"{self.label} ({self.id})")
 
 
 @dataclass(frozen=True)
@@ -91,7 +106,7 @@ class Job:
     def reason(self) -> str:
         """Why it did not complete, as far as the site says."""
         if self.state == "failed":
-            return f"the job failed: {self.failure_reason or 'its log says why'}"
+            return f"the job failed: {printable(self.failure_reason) or 'its log says why'}"
         return f"the job is {self.state}"
 
 

@@ -47,9 +47,7 @@ def check_files(files: Mapping[str, str], projects: Mapping[str, Project]) -> No
     for project in projects.values():
         for name, file in files.items():
             if file not in project.files:
-                raise UsageError(
-                    f"{flag(name)}: {project.group}/{project.label} has no file {file!r}"
-                )
+                raise UsageError(f"{flag(name)}: {project.path} has no file {file!r}")
 
 
 def describe(plan: Plan) -> Iterator[str]:
@@ -66,8 +64,7 @@ def describe(plan: Plan) -> Iterator[str]:
         yield f"Job tags: {', '.join(plan.tags)}"
     yield f"Sessions: {len(plan.sessions)}"
     for session in plan.sessions[:MOST_SHOWN]:
-        project = plan.projects[session.project_id]
-        yield f"  {project.group}/{project.label}: {session.label} ({session.id})"
+        yield f"  {plan.projects[session.project_id].path}: {session.title}"
     if len(plan.sessions) > MOST_SHOWN:
         yield f"  and {len(plan.sessions) - MOST_SHOWN} more"
     if plan.already_sent:
