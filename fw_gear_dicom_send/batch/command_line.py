@@ -125,12 +125,14 @@ def _add_start(made: ArgumentParser) -> None:
     where = made.add_argument_group("sessions, one of these")
     chosen = where.add_mutually_exclusive_group(required=True)
     chosen.add_argument(
-        "--project", metavar="GROUP/PROJECT", help="All sessions of a project, or of its id."
+        "--project",
+        metavar="GROUP/PROJECT",
+        help="All sessions of a project, by its path or its id.",
     )
     chosen.add_argument(
         "--subject",
         metavar="GROUP/PROJECT/SUBJECT",
-        help="All sessions of a subject, or of its id.",
+        help="All sessions of a subject, by its path or its id.",
     )
     chosen.add_argument(
         "--session", metavar="ID", action="append", help="A session; may be given repeatedly."
