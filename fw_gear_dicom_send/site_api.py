@@ -66,18 +66,12 @@ class API:
         # The causes quote URLs, headers and bodies: they are not chained.
         raise SiteError(f"{method} {what or url}: {cause}", status)
 
-    def pages(
-        self, url: str, key: str = "results", query: Mapping[str, Any] | None = None
-    ) -> Iterator[list[Any]]:
-        """Yield a list page by page, as the site may cap it; `key` holds it where it is in a dict.
-
-        Raises SiteError.
-        """
+    def pages(self, url: str, query: Mapping[str, Any] | None = None) -> Iterator[list[Any]]:
+        """Yield a list page by page, as the site may cap it; raise SiteError."""
         asked = {**(query or {}), "limit": PAGE_SIZE}
         while True:
-            answer = self.json("GET", url, (list, dict), params=asked)
+            records = self.json("GET", url, list, params=asked)
             try:
-                records = answer[key] if isinstance(answer, dict) else answer
                 last = records[-1]["_id"] if records else None
             except (KeyError, TypeError):
                 raise unpromised("GET", url) from None

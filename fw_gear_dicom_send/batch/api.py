@@ -82,14 +82,14 @@ class BatchAPI:
     def sessions_of(self, kind: str, container_id: str, search: str) -> Iterator[Session]:
         """Yield the sessions of a project or subject that the site finds by `search`."""
         url = f"/api/{kind}s/{_quoted(container_id)}/sessions"
-        for page in self._reader.pages(url, query={"filter": search} if search else {}):
+        for page in self._reader.pages(url, {"filter": search} if search else {}):
             yield from (_read(records.session, record, "GET", url) for record in page)
 
     def jobs_of(self, project_id: str) -> Iterator[Job]:
         """Yield the jobs of the gear in a project."""
         url = "/api/jobs"
         query = {"filter": f"parents.project={project_id},gear_info.name={GEAR}"}
-        for page in self._reader.pages(url, query=query):
+        for page in self._reader.pages(url, query):
             yield from (_read(records.job, record, "GET", url) for record in page)
 
     def create(self, plan: Plan) -> str:
