@@ -510,6 +510,17 @@ def test_site_that_does_not_answer_is_asked_again(
     assert caplog.text.count("the site is asked again") == 1
 
 
+def test_questions_are_asked_again_and_changes_are_not(world: World) -> None:
+    """A server error is asked again by the client where nothing changes, and only there."""
+    world.add("Visit 1")
+    world.site.fault(world.project, Status(503))
+    world.site.fault("jobs", Status(503))
+    assert world.start("--no-follow", "--not-yet-sent") == 0
+    world.site.fault("batch", Status(503))
+    assert world.start("--no-follow") == 1
+    assert len(posts(world.site, "/batch/jobs")) == 2
+
+
 def test_site_that_is_away_for_long_is_given_up(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

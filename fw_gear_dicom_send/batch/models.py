@@ -78,8 +78,8 @@ class Session:
 class Job:
     """A job of a gear.
 
-    `session_id` is empty where it ran on something else; `config` holds the gear's options, and
-    `ended` is None while it has not.
+    `session_id` is the id of what it runs on; `config` holds the gear's options, and `ended` is
+    None while it has not.
     """
 
     id: str

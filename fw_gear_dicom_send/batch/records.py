@@ -66,14 +66,14 @@ def job(record: Record) -> Job:
     """Read a job (the SDK's JobOutput and JobListOutput)."""
     state = record["state"]
     config = record.get("config") or {}
-    place = record.get("destination") or config.get("destination") or {}
+    place = record.get("destination") or config["destination"]
     ended = (record.get("transitions") or {}).get(state) or record.get("modified")
     created = _time(record["created"])
     is_over = state not in ("pending", "running")
     return Job(
         # In a list it is `_id`, for a job alone and those of a batch `id`.
         id=str(record.get("_id") or record["id"]),
-        session_id=place["id"] if place.get("type") == "session" else "",
+        session_id=place["id"],
         state=state,
         gear_name=(record.get("gear_info") or {}).get("name") or "",
         attempt=record.get("attempt") or 1,
