@@ -121,12 +121,14 @@ def _retry(api: BatchAPI, arguments: Namespace) -> bool:
         log.info("No job has failed")
     elif not confirmed(f"Run {plan.count(len(failed), 'job')} again?", arguments.yes):
         return False
+    is_refused = False
     for job in failed:
         try:
             api.retry(job.id)
         except SiteError as exc:
+            is_refused = True
             log.error("%s: it is not run again: %s", api.label(job.session_id), exc)
-    return _follow(api, arguments.batch, arguments)
+    return _follow(api, arguments.batch, arguments) and not is_refused
 
 
 def _run(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
