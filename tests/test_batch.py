@@ -529,7 +529,7 @@ def test_site_that_is_away_for_long_is_given_up(
     batch_id = world.prepare("Visit 1")
     world.site.fault(batch_id, FINE, *[Flip()] * 1000)
     assert world.run("follow", batch_id) == 1
-    assert f"dicom-send-batch follow {batch_id}" in caplog.text
+    assert f"goes on; to take it up again: dicom-send-batch follow {batch_id}" in caplog.text
 
 
 def test_unknown_batch_is_told_at_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -595,7 +595,7 @@ def test_interrupted_batch_goes_on_and_is_taken_up_again(world: World) -> None:
     (batch_id,) = world.site.batches
     assert result.exit_code == 1
     assert "was ended by SIGINT" in result.stdout
-    assert f"dicom-send-batch follow {batch_id}" in result.stdout
+    assert f"goes on; to take it up again: dicom-send-batch follow {batch_id}" in result.stdout
     (job,) = world.site.jobs.values()
     assert (job["state"], posts(world.site, "/cancel")) == ("running", [])
     world.site.queue.end(job["_id"], "complete")
@@ -810,7 +810,7 @@ def test_table_is_written_whole_or_not_at_all(
     assert "not what the API promises" in caplog.text
     world.site.fault(second, Flip())
     assert world.run("follow", batch_id) == 1
-    assert f"to take it up again: dicom-send-batch follow {batch_id}" in caplog.text
+    assert f"goes on; to take it up again: dicom-send-batch follow {batch_id}" in caplog.text
     assert len(world.rows(batch_id)) == 2
     assert len(list((world.folder / "out").iterdir())) == 2
 
