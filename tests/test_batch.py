@@ -532,6 +532,15 @@ def test_site_that_is_away_for_long_is_given_up(
     assert f"goes on; to take it up again: dicom-send-batch follow {batch_id}" in caplog.text
 
 
+def test_refused_answer_is_final(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A key that holds no longer, say, ends the command at once."""
+    batch_id = world.prepare("Visit 1")
+    world.ended(lambda _: GOOD)
+    world.site.fault(batch_id, FINE, Status(401))
+    assert world.run("follow", batch_id) == 1
+    assert f"GET /api/batch/{batch_id}: 401 Unauthorized" in caplog.text
+
+
 def test_unknown_batch_is_told_at_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """A batch that the site does not have is an error of one line, for each command."""
     for name in ("follow", "stop", "retry", "gather"):
@@ -557,10 +566,10 @@ def test_batch_of_another_gear_is_refused(world: World, caplog: pytest.LogCaptur
 def test_progress_is_seen_on_a_terminal(world: World) -> None:
     """On a terminal the plan is asked for, and a bar, the counts and failures are shown."""
     for number in range(3):
-        world.add(f"Visit [{number}]")
+        world.add(f"Visit [b{number}]")
 
     def outcome(job: Record) -> Played:
-        is_bad = world.label_of(job) == "Visit [1]"
+        is_bad = world.label_of(job) == "Visit [b1]"
         return Played("failed", 0.2) if is_bad else Played(seconds=0.3, report=[ROW])
 
     with FlywheelEngine(world.site, world.folder / "jobs", outcome=outcome):
@@ -570,7 +579,7 @@ def test_progress_is_seen_on_a_terminal(world: World) -> None:
     assert "Start 3 jobs? [y/N]" in result.stdout
     assert "3/3" in result.stdout
     assert "3 of 3 jobs have ended: 2 complete, 1 failed" in result.stdout
-    assert "Visit [1] (" in result.stdout
+    assert "Visit [b1] (" in result.stdout.rpartition("3/3")[2]
     assert "secret" not in result.stdout
     assert "JANE" not in result.stdout
 
@@ -721,6 +730,19 @@ def test_reports_become_one_table(world: World) -> None:
     assert "JANE" not in page
 
 
+def test_page_is_inert(world: World) -> None:
+    """Neither a label nor a reason can be more than text, and nothing is loaded."""
+    evil = "<script src='http://127.0.0.1:9/x.js'></script>"
+    batch_id = world.prepare(evil)
+    world.ended(lambda _: FAILED)
+    next(iter(world.site.jobs.values()))["failure_reason"] = evil
+    assert world.run("gather", batch_id) == 1
+    page = world.page(batch_id)
+    assert "<script" not in page
+    assert page.count("&lt;script src=") == 3
+    assert "content=\"default-src 'none'; style-src 'unsafe-inline'\"" in page
+
+
 def test_only_the_jobs_own_report_counts(world: World) -> None:
     """Reports of before and after the job, of an acquisition and of other kinds are passed over."""
     batch_id = world.prepare("Visit 1")
@@ -738,6 +760,17 @@ def test_only_the_jobs_own_report_counts(world: World) -> None:
     world.site.attach(session, name.replace(".csv", "_instances.csv"), content)
     assert world.run("gather", batch_id) == 0
     assert [row["Filename"] for row in world.rows(batch_id)] == ["t.zip"]
+
+
+def test_report_of_before_the_job_is_none_of_it(world: World) -> None:
+    """A job without report does not get that of an earlier job on its session."""
+    world.prepare("Visit 1")
+    world.ended(lambda _: GOOD)
+    assert world.start("--no-follow") == 0
+    world.ended(lambda _: Played())
+    batch_id = list(world.site.batches)[-1]
+    assert world.run("gather", batch_id) == 1
+    assert [row["Status"] for row in world.rows(batch_id)] == ["there is no report"]
 
 
 def test_newest_of_two_reports_counts(world: World) -> None:
