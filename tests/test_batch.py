@@ -925,7 +925,8 @@ def test_help_shows_each_command_with_an_example(tmp_path: Path) -> None:
     result = script("--help", cwd=tmp_path)
     assert result.exit_code == 0
     for name in ("start", "follow", "stop", "retry", "gather"):
-        assert f"dicom-send-batch {name} " in result.stdout
-        assert f"dicom-send-batch {name} " in script(name, "--help", cwd=tmp_path).stdout
+        example = f"\n  dicom-send-batch {name} "
+        assert example in result.stdout
+        assert example in script(name, "--help", cwd=tmp_path).stdout
     assert script("--version", cwd=tmp_path).stdout.startswith("dicom-send ")
     assert "--not-yet-sent" in script("--print-completion", "bash", cwd=tmp_path).stdout
