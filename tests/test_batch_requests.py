@@ -60,12 +60,17 @@ class World:
         self.fw.start_batch(batch_id)
         return batch_id
 
-    def failed_job(self) -> str:
-        """Let a job fail."""
+    def running_job(self) -> str:
+        """Let a job run."""
         (job,) = self.fw.get_batch(self.started()).jobs
         self.site.queue.take()
-        self.site.queue.end(job, "failed")
         return str(job)
+
+    def failed_job(self) -> str:
+        """Let a job fail."""
+        job = self.running_job()
+        self.site.queue.end(job, "failed")
+        return job
 
 
 @pytest.fixture
@@ -175,6 +180,11 @@ CHANGES: dict[str, tuple[Callable[[World], str], Callable[[World, str], object],
         World.started,
         lambda w, one: w.fw.cancel_batch(one),
         lambda w, one: w.api.cancel(one),
+    ),
+    "cancel a job": (
+        World.running_job,
+        lambda w, one: w.fw.change_job_state(one, "cancelled"),
+        lambda w, one: w.api.cancel_job(one),
     ),
     "retry": (
         World.failed_job,

@@ -6,6 +6,7 @@
     jobs_of                     the finder `jobs`
     create                      `create_batch_job_from_jobs` (POST /api/batch/jobs)
     run, get, cancel            `start_batch`, `get_batch`, `cancel_batch`
+    cancel_job                  `change_job_state` (PUT /api/jobs/<id>)
     retry                       `retry_job` (POST /api/jobs/<id>/retry)
     read                        `download_file_from_session_as_data`
 
@@ -117,6 +118,10 @@ class BatchAPI:
         url = f"{_batch(batch_id)}/cancel"
         answer = self._writer.json("POST", url)
         return _read(lambda record: int(record["number_cancelled"]), answer, "POST", url)
+
+    def cancel_job(self, job_id: str) -> None:
+        """Cancel a job, whether it runs or not."""
+        self._writer.ask("PUT", f"/api/jobs/{_quoted(job_id)}", json={"state": "cancelled"})
 
     def retry(self, job_id: str) -> str:
         """Run a failed job again, and return the new job's id."""

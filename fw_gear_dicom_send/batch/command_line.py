@@ -71,7 +71,9 @@ def parser() -> options.Parser:
     )
     _add_start(_command(commands, "start", "Run the gear on sessions, and follow the jobs."))
     _add_batch(_command(commands, "follow", "Take up a batch again, and follow its jobs."))
-    _add_batch(_command(commands, "stop", "Cancel the jobs of a batch that do not run yet."))
+    stop = _command(commands, "stop", "Cancel the jobs of a batch that do not run yet.")
+    stop.add_argument("--running", action="store_true", help="Cancel those that run, too.")
+    _add_batch(stop)
     _add_batch(_command(commands, "retry", "Run what failed in a batch again, and follow it."))
     _add_batch(_command(commands, "gather", "Gather the reports of a batch's jobs."))
     return made

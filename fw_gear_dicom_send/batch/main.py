@@ -16,6 +16,7 @@ from ..errors import CancelledError, ConfigError, SiteError, UsageError
 from . import page, plan, selection
 from .api import BatchAPI
 from .ask import confirmed, read_key
+from .changes import change_each
 from .command_line import files, parser
 from .follow import counts, follow
 from .gather import gather
@@ -96,15 +97,25 @@ def _take_up(api: BatchAPI, arguments: Namespace) -> bool:
 def _stop(api: BatchAPI, arguments: Namespace) -> bool:
     batch = api.get(arguments.batch)
     log.info("%s", counts(batch.newest))
-    if not any(job.is_active for job in batch.newest):
+    pending, running = (
+        [job for job in batch.newest if job.state == state] for state in ("pending", "running")
+    )
+    doomed = pending + running if arguments.running else pending
+    if not doomed:
         log.info("There is nothing to stop")
         return True
-    if not confirmed("Cancel those that are pending?", arguments.yes):
+    if not confirmed(f"Cancel {plan.count(len(doomed), 'job')}?", arguments.yes):
         return False
-    cancelled = api.cancel(batch.id)
-    running = sum(job.state == "running" for job in api.get(batch.id).newest)
-    log.info("Cancelled: %s; running on to their end: %d", plan.count(cancelled, "job"), running)
-    return True
+    cancelled = 0
+    if pending and batch.state == "running":
+        cancelled = api.cancel(batch.id)
+        doomed = doomed[len(pending) :]
+    # The site cancels a batch once; jobs that were run again since are cancelled one by one.
+    refused = change_each(doomed, api.cancel_job, "it is not cancelled", api.label)
+    left = sum(job.state == "running" for job in api.get(batch.id).newest)
+    told = plan.count(cancelled + len(doomed) - refused, "job")
+    log.info("Cancelled: %s; running on to their end: %d", told, left)
+    return not refused
 
 
 def _retry(api: BatchAPI, arguments: Namespace) -> bool:
@@ -121,14 +132,8 @@ def _retry(api: BatchAPI, arguments: Namespace) -> bool:
         log.info("No job has failed")
     elif not confirmed(f"Run {plan.count(len(failed), 'job')} again?", arguments.yes):
         return False
-    is_refused = False
-    for job in failed:
-        try:
-            api.retry(job.id)
-        except SiteError as exc:
-            is_refused = True
-            log.error("%s: it is not run again: %s", api.label(job.session_id), exc)
-    return _follow(api, arguments.batch, arguments) and not is_refused
+    refused = change_each(failed, api.retry, "it is not run again", api.label)
+    return _follow(api, arguments.batch, arguments) and not refused
 
 
 def _run(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
