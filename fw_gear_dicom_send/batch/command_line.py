@@ -43,9 +43,12 @@ examples:
     "retry": "example:\n  dicom-send-batch retry 66f0aa11bb22cc33dd44ee55\n",
     "gather": "example:\n  dicom-send-batch gather 66f0aa11bb22cc33dd44ee55 --report-folder out\n",
 }
+_USAGE = {
+    "start": "dicom-send-batch start --project GROUP/PROJECT --destination HOST --port N "
+    "--called-ae AE [options]",
+}
 _WORDS = {
     "calling_ae": "AE title that the jobs call themselves.",
-    "tls_enabled": "Use TLS; --key and --cert are needed then.",
     "instance_report": "Attach a report that has a row for each image to each session (CSV).",
     "html_report": "Attach a page that shows what became of its job to each session (HTML).",
     "debug": "Jobs log in more detail.",
@@ -71,7 +74,7 @@ def parser() -> options.Parser:
     )
     _add_start(_command(commands, "start", "Run the gear on sessions, and follow the jobs."))
     _add_batch(_command(commands, "follow", "Take up a batch again, and follow its jobs."))
-    stop = _command(commands, "stop", "Cancel the jobs of a batch that do not run yet.")
+    stop = _command(commands, "stop", "Cancel the jobs of a batch that do not run yet, or all.")
     stop.add_argument("--running", action="store_true", help="Cancel those that run, too.")
     _add_batch(stop)
     _add_batch(_command(commands, "retry", "Run what failed in a batch again, and follow it."))
@@ -87,7 +90,7 @@ def files(namespace: Any) -> dict[str, str]:
 
 def _command(commands: "_SubParsersAction[Any]", name: str, text: str) -> ArgumentParser:
     made: ArgumentParser = commands.add_parser(
-        name, help=text, description=text, epilog=_EXAMPLES[name]
+        name, help=text, description=text, epilog=_EXAMPLES[name], usage=_USAGE.get(name)
     )
     made.add_argument(
         "--api-key-file",
@@ -162,7 +165,7 @@ def _add_start(made: ArgumentParser) -> None:
     )
     options.add_group(made, "DICOM server", options.CONNECTION, _WORDS)
     tls = made.add_argument_group("TLS")
-    options.fill(tls, options.TLS, _WORDS)
+    options.fill(tls, options.TLS)
     for name, text in _FILES.items():
         tls.add_argument(options.flag(name), dest=name, metavar="NAME", help=text)
     options.add_group(made, "private element that marks an image as sent", options.TAG)

@@ -33,6 +33,13 @@ _PEM_FILES = {
     "add_cert_file": "A PEM file with the certificate of the CA that has signed the server's "
     "certificate, if it is not a public one; there may be several.",
 }
+_WORDS = {
+    "tls_enabled": "Use TLS; --key and --cert are needed then.",
+    "tls_require_peer_cert": "Send only to a server whose certificate is signed by a CA that is "
+    "known here, or given by --add-cert-file. With --no-tls-require-peer-cert, any is taken.",
+    "tls_check_hostname": "Send only to a server whose certificate is for HOST.",
+}
+"""What the manifest says in words that are a gear's."""
 _METAVARS = {
     "destination": "HOST",
     "port": "N",
@@ -94,14 +101,14 @@ def fill(
     known = {option.name: option for option in options(manifest())}
     for name in names:
         option = known[name]
-        text = (words or {}).get(name, option.description)
+        text = {**_WORDS, **(words or {})}.get(name, option.description)
         group.add_argument(flag(name), dest=name, help=_help(text, option), **_how(option))
 
 
-def add_tls(parser: ArgumentParser, words: Mapping[str, str] | None = None) -> None:
+def add_tls(parser: ArgumentParser) -> None:
     """Add the options for TLS, and those that name PEM files instead of the gear's inputs."""
     group = parser.add_argument_group("TLS")
-    fill(group, TLS, words)
+    fill(group, TLS)
     for name, text in _PEM_FILES.items():
         pem = group.add_argument(flag(name), metavar="FILE", type=Path, dest=name, help=text)
         pem.complete = shtab.FILE  # type: ignore[attr-defined]

@@ -55,10 +55,6 @@ _WORDS = {
     "html_report": "With the report, write a page that shows what became of it all (HTML).",
     "associations": "How many associations to send over at once, 1 to 16. With 1, images go in the "
     "order of their names, or in that of their archive.",
-    "tls_enabled": "Use TLS; --key and --cert are needed then.",
-    "tls_require_peer_cert": "Send only to a server whose certificate is signed by a CA that is "
-    "known here, or given by --add-cert-file. With --no-tls-require-peer-cert, any is taken.",
-    "tls_check_hostname": "Send only to a server whose certificate is for HOST.",
     "debug": "Log in more detail.",
 }
 
@@ -84,7 +80,7 @@ def parser() -> options.Parser:
     )
     paths.complete = shtab.FILE  # type: ignore[attr-defined]
     options.add_group(made, "DICOM server", options.CONNECTION, _WORDS)
-    options.add_tls(made, _WORDS)
+    options.add_tls(made)
     tag = made.add_argument_group("private element that marks an image as sent")
     tag.add_argument("--no-tag", action="store_true", help="Leave datasets as they are.")
     options.fill(tag, options.TAG)
