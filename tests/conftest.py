@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+from selenium import webdriver
 
+from tests.support import browser
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP
 
@@ -45,3 +47,10 @@ def python_scp() -> Iterator[PythonSCP]:
     """A scripted SCP that takes every standard storage class and answers Success."""
     with PythonSCP() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[webdriver.Chrome]:
+    """A browser, for one page at a time."""
+    with browser.chromium() as shown:
+        yield shown

@@ -3,7 +3,6 @@
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,12 +12,12 @@ from selenium.webdriver.common.by import By
 
 from fw_gear_dicom_send.config import manifest
 from tests.support import command
+from tests.support.browser import CONTRASTS, LOWEST_CONTRAST, texts
 from tests.support.flywheel_engine import FlywheelEngine, Outcome, Played, RunGear
 from tests.support.flywheel_lists import Record
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.pacs import Orthanc
 from tests.support.sample_files import encoded, made
-from tests.test_html_report import ARGUMENTS, CONTRASTS, LOWEST_CONTRAST, texts
 
 SESSIONS = 500
 SENT_BY_THE_GEAR = (0, 123, 456)
@@ -46,22 +45,11 @@ def sessions(site: FlywheelSite) -> list[str]:
     ]
 
 
-@pytest.fixture
-def browser() -> Iterator[webdriver.Chrome]:
-    """Debian's Chromium, without a screen."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    for argument in ARGUMENTS:
-        options.add_argument(argument)
-    with webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver")) as shown:
-        yield shown
-
-
 def test_five_hundred_sessions_are_sent_and_what_failed_is_sent_again(
     site: FlywheelSite,
     sessions: list[str],
     orthanc: Orthanc,
-    browser: webdriver.Chrome,
+    chromium: webdriver.Chrome,
     tmp_path: Path,
 ) -> None:
     """One command starts 500 jobs and gathers them; another runs what failed, and no more."""
@@ -117,7 +105,7 @@ def test_five_hundred_sessions_are_sent_and_what_failed_is_sent_again(
     assert len(by_the_gear) == len(SENT_BY_THE_GEAR) + 1
 
     images = (SESSIONS - len(by_the_gear)) * IMAGES + len(by_the_gear)
-    _check_page(browser, tmp_path / f"dicom-send_batch-{batch_id}.html", images)
+    _check_page(chromium, tmp_path / f"dicom-send_batch-{batch_id}.html", images)
 
 
 def _check_page(browser: webdriver.Chrome, page: Path, images: int) -> None:

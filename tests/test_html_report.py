@@ -1,7 +1,6 @@
 """The page about a run, as a browser shows it."""
 
 import json
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,37 +22,11 @@ from fw_gear_dicom_send.models import (
 )
 from fw_gear_dicom_send.negotiation import Context
 from fw_gear_dicom_send.timing import Timing, Timings
+from tests.support.browser import CONTRASTS, LOWEST_CONTRAST, texts
 
 CT, RLE = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.5"
 EVIL = "<script>document.title='evil'</script><img src='http://127.0.0.1:9/x.png'>.zip"
 TIMINGS = Timings(1.0, (120, 80, 0, 55), (4_000_000, 3_000_000, 0, 2_000_000), (0,) * 13, 4.2)
-ARGUMENTS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=900,1200",
-)
-LOWEST_CONTRAST = 4.5
-
-CONTRASTS = """
-const channel = c => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-const light = text => {
-  const [r, g, b] = text.match(/[\\d.]+/g).map(Number);
-  return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
-};
-const page = light(getComputedStyle(document.body).backgroundColor);
-return [...document.querySelectorAll('h1, h2, p, dt, dd, th, td, svg text')].map(one => {
-  const style = getComputedStyle(one);
-  const own = light(one.closest('svg') ? style.fill : style.color);
-  const contrast = (Math.max(own, page) + 0.05) / (Math.min(own, page) + 0.05);
-  return [one.textContent.slice(0, 30), contrast];
-});
-"""
 
 
 def file(name: str, images: int, sent: int, *remarks: Remark) -> FileReport:
@@ -81,19 +54,6 @@ def facts(**changes: Any) -> Facts:
     return Facts(**known | changes)
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[webdriver.Chrome]:
-    """Debian's Chromium, without a screen."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    for argument in ARGUMENTS:
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
-    browser = webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver"))
-    yield browser
-    browser.quit()
-
-
 @pytest.fixture
 def browser(chromium: webdriver.Chrome, tmp_path: Path) -> webdriver.Chrome:
     """A browser that shows the page of some files."""
@@ -105,10 +65,6 @@ def show(browser: webdriver.Chrome, folder: Path, page: str) -> None:
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
     browser.get(path.as_uri())
-
-
-def texts(browser: webdriver.Chrome, selector: str) -> list[str]:
-    return [one.text for one in browser.find_elements(By.CSS_SELECTOR, selector)]
 
 
 def test_the_outcome_is_seen_at_a_glance(browser: webdriver.Chrome) -> None:
