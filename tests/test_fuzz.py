@@ -256,7 +256,7 @@ def check_archive(data: bytes, path: Path, work: Path) -> tuple[list[Item], list
     assert all(isinstance(item, Member | Unreadable | BrokenArchive) for item in items)
     assert not any(isinstance(item, BrokenArchive) for item in items[:-1])
     assert sum(map(len, images)) <= max(LIMITS.archive, LIMITS.ratio * len(data), len(data))
-    assert open_files() == before
+    assert open_files() <= before
     assert not list(work.iterdir())
     return items, images
 
@@ -411,7 +411,7 @@ def test_datasets(fuzz: Fuzz, tmp_path: Path) -> None:
         with no_hang():
             is_dicom(data[:4096])
             outcome = stamp(content, TAG, tmp_path)
-        assert open_files() == before
+        assert open_files() <= before
         assert not list(tmp_path.iterdir())
         assert isinstance(outcome, SOPInstance | Unreadable)
         if isinstance(outcome, Unreadable):
