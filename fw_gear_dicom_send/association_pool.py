@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from ssl import SSLContext
 from threading import Condition, Thread
@@ -35,11 +35,16 @@ class NoAssociationError(AssociationError):
 
 @dataclass(eq=False)
 class _Waiter:
-    """A thread that waits for an association."""
+    """A thread that waits for an association or, where none is `wanted`, for a place.
 
-    wanted: Context
-    opened_after: float
-    assoc: StorageAssociation | None = None
+    It is served with `assoc`, or with a place for which those `replaced` have to make room.
+    """
+
+    wanted: Context | None
+    opened_after: float = -inf
+    is_served: bool = False
+    assoc: StorageAssociation = field(init=False)
+    replaced: list[StorageAssociation] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -76,6 +81,7 @@ class AssociationPool:
         self._plan = ContextPlan()
         self._idle: list[StorageAssociation] = []
         self._lent: list[StorageAssociation] = []
+        self._places = 0
         self._openings: list[_Opening] = []
         self._waiters: list[_Waiter] = []
         self._refusal = ""
@@ -98,7 +104,9 @@ class AssociationPool:
         association is aborted. Raises NoAssociationError if there is none and none can
         be opened.
         """
-        assoc = self._take(_Waiter(wanted, opened_after))
+        waiter = _Waiter(wanted, opened_after)
+        self._take(waiter)
+        assoc = waiter.assoc
         is_intact = False
         try:
             yield assoc
@@ -110,6 +118,27 @@ class AssociationPool:
                 self._lent.remove(assoc)
                 if is_intact:
                     self._idle.append(assoc)
+                self._serve()
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Keep the place of one association free, for one that the block opens by itself.
+
+        An idle one makes room if there are as many as there may be, and all do if none is
+        in use: they would only take turns with it. Where none is lent any more there is room.
+        """
+        waiter = _Waiter(wanted=None)
+        try:
+            self._take(waiter)
+        except NoAssociationError:
+            yield
+            return
+        try:
+            _on_all(waiter.replaced, StorageAssociation.release)
+            yield
+        finally:
+            with self._changed:
+                self._places -= 1
                 self._serve()
 
     @property
@@ -161,21 +190,20 @@ class AssociationPool:
         _on_all(coming, StorageAssociation.abort)
         _on_all(idle, end)
 
-    def _take(self, waiter: _Waiter) -> StorageAssociation:
+    def _take(self, waiter: _Waiter) -> None:
         with self._changed:
             self._waiters.append(waiter)
             self._serve()
             try:
-                while not waiter.assoc:
+                while not waiter.is_served:
                     if self._crash:
                         raise self._crash
                     if self._gone:
                         raise NoAssociationError(self._gone)
                     self._changed.wait()
             finally:
-                if not waiter.assoc:
+                if not waiter.is_served:
                     self._waiters.remove(waiter)
-        return waiter.assoc
 
     def _serve(self, new: StorageAssociation | None = None) -> None:
         """Give what is idle to those who wait, in their order, and open what they lack.
@@ -185,22 +213,37 @@ class AssociationPool:
         """
         on_its_way = len(self._openings)
         for waiter in [] if self._gone or self._crash else self._waiters.copy():
+            if not waiter.wanted:
+                self._give_place(waiter)
+                continue
             self._plan.include(waiter.wanted)
             alive = (one for one in self._idle if one is new or _is_alive(one))
             if assoc := next((one for one in alive if _fits(one, waiter)), None):
                 self._idle.remove(assoc)
                 self._lent.append(assoc)
                 self._waiters.remove(waiter)
-                waiter.assoc = assoc
+                waiter.assoc, waiter.is_served = assoc, True
             elif on_its_way and (self._lent or not self._idle):
                 on_its_way -= 1
             elif self._idle or self._number < (1 if self._is_down else self._most):
                 self._start_opening(waiter.wanted)
         self._changed.notify_all()
 
+    def _give_place(self, waiter: _Waiter) -> None:
+        """Give a place if there is one, or that of an idle association."""
+        if self._is_down or (self._number >= self._most and not self._idle):
+            return
+        if not self._lent and self._waiters == [waiter]:
+            waiter.replaced, self._idle = self._idle, []
+        elif self._number >= self._most:
+            waiter.replaced = [self._idle.pop(0)]
+        self._places += 1
+        self._waiters.remove(waiter)
+        waiter.is_served = True
+
     @property
     def _number(self) -> int:
-        return len(self._idle) + len(self._lent) + len(self._openings)
+        return len(self._idle) + len(self._lent) + len(self._openings) + self._places
 
     def _start_opening(self, wanted: Context) -> None:
         """Open an association; it replaces one that has ended or, without room, that is idle."""
@@ -238,10 +281,13 @@ class AssociationPool:
             self._openings.remove(opening)
             self._crash = self._crash or crash
             is_too_late = bool(self._gone)
+            # What has a place may need this one, that nobody waits for.
+            is_in_the_way = bool(self._places) and not self._waiters
             if assoc:
                 self._contexts |= {one: one in assoc.accepted for one in assoc.proposed}
             if assoc and not is_too_late:
-                self._idle.append(assoc)
+                if not is_in_the_way:
+                    self._idle.append(assoc)
                 self._recover()
             elif failure:
                 self._go_on_without(failure)
@@ -250,6 +296,8 @@ class AssociationPool:
             self._serve(new=assoc)
         if assoc and is_too_late:
             assoc.abort()
+        elif assoc and is_in_the_way:
+            assoc.release()
 
     def _request(self, opening: _Opening) -> StorageAssociation:
         with self._changed:
@@ -297,7 +345,7 @@ class AssociationPool:
 
     def _tell_limit(self) -> None:
         """Say once that the peer gives fewer associations than it was asked for."""
-        number = len(self._idle) + len(self._lent)
+        number = len(self._idle) + len(self._lent) + self._places
         pending = (opening.refusal for opening in self._openings if opening.refusal)
         refusal = self._refusal or next(pending, "")
         if refusal and number and not (self._gone or self._is_limit_told):

@@ -148,10 +148,10 @@ class _Sending:
             observers: list[Observer] = [progress, self._observer]
             existing = None
             if config.skip_existing:
-                existing = Existing(stack.enter_context(FindSCU(peer, context)))
+                existing = Existing(stack.enter_context(FindSCU(peer, context, scu.place)))
             verifier = None
             if config.verify != "none" and not config.dry_run:
-                inquirer = _INQUIRERS[config.verify](peer, context)
+                inquirer = _INQUIRERS[config.verify](peer, context, scu.place)
                 stack.enter_context(inquirer)
                 verifier = Verifier(inquirer)
                 observers.append(verifier)

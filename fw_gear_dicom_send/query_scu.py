@@ -1,13 +1,15 @@
 """Asks a DICOM server what it has: by C-FIND, and by storage commitment (PS3.4 annexes C and J)."""
 
 import queue
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import BytesIO
 from itertools import groupby
 from ssl import SSLContext
 from threading import Lock
 from typing import Protocol, Self
 
+import backoff
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 from pynetdicom import evt
@@ -25,7 +27,7 @@ from pynetdicom.status import QR_FIND_SERVICE_CLASS_STATUS, code_to_category
 
 from .models import ImageReference, PeerAE
 from .negotiation import Context
-from .upper_layer import AssociationError, StorageAssociation
+from .upper_layer import AssociationError, StorageAssociation, TransientRejectionError
 
 FIND_TIMEOUT = 60.0
 """Seconds to wait for each response to a C-FIND request."""
@@ -36,6 +38,7 @@ COMMITMENT_TIMEOUT = 60.0
 MOST_REFERENCES = 1000
 """Instances in one request for storage commitment."""
 
+_MOST_TRIES = 5
 _MEDIUM_PRIORITY = 0
 _REQUEST_COMMITMENT = 1
 _SYNTAXES = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
@@ -131,17 +134,24 @@ def _references(images: Iterable[ImageReference]) -> Dataset:
 class _QuerySCU:
     """Opens an association of its own when it asks, and releases it then.
 
-    A server may give only a few, and the images need them.
+    A server may give only a few, and the images need them: it asks in the place of one of those.
     """
 
     abstract_syntax = ""
     service = ""
 
-    def __init__(self, peer: PeerAE, ssl_context: SSLContext | None = None) -> None:
-        """Ask `peer`, over TLS where there is a context for it."""
+    def __init__(
+        self,
+        peer: PeerAE,
+        ssl_context: SSLContext | None = None,
+        place: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Ask `peer`, over TLS where there is a context for it; `place` makes room meanwhile."""
         self._peer = peer
         self._ssl_context = ssl_context
+        self._place = place
         self._assoc: _QueryAssociation | None = None
+        self._lock = Lock()
 
     def __enter__(self) -> Self:
         """Be closed at the end of a block."""
@@ -158,6 +168,17 @@ class _QuerySCU:
             self._assoc.release()
             self._assoc = None
 
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Have the block ask; by one thread at a time."""
+        with self._lock, self._place():
+            try:
+                yield
+            except AssociationError as exc:
+                raise QueryError(str(exc)) from exc
+            finally:
+                self.close()
+
     def _opened(self) -> tuple[_QueryAssociation, Context]:
         """Return an association, and the context that it accepts. Raises QueryError."""
         contexts = tuple(Context(self.abstract_syntax, syntax) for syntax in _SYNTAXES)
@@ -165,13 +186,18 @@ class _QuerySCU:
             self._assoc.abort()
             self._assoc = None
         if not self._assoc:
-            assoc = _QueryAssociation(self._peer, contexts, self._ssl_context)
-            assoc.open()
-            self._assoc = assoc
+            self._assoc = self._open(contexts)
         context = next((one for one in contexts if one in self._assoc.accepted), None)
         if not context:
             raise QueryError(f"the server does not offer {self.service}")
         return self._assoc, context
+
+    @backoff.on_exception(backoff.expo, TransientRejectionError, max_tries=_MOST_TRIES, logger=None)
+    def _open(self, contexts: Sequence[Context]) -> _QueryAssociation:
+        """Open an association, also of a server that is slow to forget the one before."""
+        assoc = _QueryAssociation(self._peer, contexts, self._ssl_context)
+        assoc.open()
+        return assoc
 
 
 class FindSCU(_QuerySCU):
@@ -180,21 +206,13 @@ class FindSCU(_QuerySCU):
     abstract_syntax = _FIND
     service = "queries by C-FIND (Study Root)"
 
-    def __init__(self, peer: PeerAE, ssl_context: SSLContext | None = None) -> None:
-        """Ask `peer`, over TLS where there is a context for it."""
-        super().__init__(peer, ssl_context)
-        self._lock = Lock()
-
     def present(self, study_instance_uid: str, series_instance_uid: str) -> frozenset[str]:
         """Return the SOP Instance UIDs that the server has of a series.
 
         Raises QueryError where it does not tell.
         """
-        with self._lock:
-            try:
-                return self._present(study_instance_uid, series_instance_uid)
-            finally:
-                self.close()
+        with self._asking():
+            return self._present(study_instance_uid, series_instance_uid)
 
     def missing(self, images: Collection[ImageReference]) -> frozenset[str]:
         """Return the SOP Instance UIDs of those that the server does not have.
@@ -202,13 +220,10 @@ class FindSCU(_QuerySCU):
         Raises QueryError where it does not tell.
         """
         absent: set[str] = set()
-        with self._lock:
-            try:
-                for series, group in groupby(sorted(images, key=_series), key=_series):
-                    wanted = {image.sop_instance_uid for image in group}
-                    absent |= wanted - self._present(*series)
-            finally:
-                self.close()
+        with self._asking():
+            for series, group in groupby(sorted(images, key=_series), key=_series):
+                wanted = {image.sop_instance_uid for image in group}
+                absent |= wanted - self._present(*series)
         return frozenset(absent)
 
     def _present(self, study_instance_uid: str, series_instance_uid: str) -> frozenset[str]:
@@ -217,11 +232,8 @@ class FindSCU(_QuerySCU):
         identifier.StudyInstanceUID = study_instance_uid
         identifier.SeriesInstanceUID = series_instance_uid
         identifier.SOPInstanceUID = ""
-        try:
-            assoc, context = self._opened()
-            found = [item.get("SOPInstanceUID", "") for item in assoc.find(context, identifier)]
-        except AssociationError as exc:
-            raise QueryError(str(exc)) from exc
+        assoc, context = self._opened()
+        found = [item.get("SOPInstanceUID", "") for item in assoc.find(context, identifier)]
         return frozenset(map(str, found))
 
 
@@ -238,15 +250,11 @@ class CommitmentSCU(_QuerySCU):
         """
         left = list(images)
         failed: set[str] = set()
-        try:
+        with self._asking():
             while left:
                 assoc, context = self._opened()
                 failed |= _failed(assoc.commit(context, left[:MOST_REFERENCES]))
                 del left[:MOST_REFERENCES]
-        except AssociationError as exc:
-            raise QueryError(str(exc)) from exc
-        finally:
-            self.close()
         return frozenset(failed)
 
 

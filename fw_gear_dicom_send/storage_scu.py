@@ -1,6 +1,7 @@
 """Sends images to a DICOM server by C-STORE (PS3.4 annex B)."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import count
 from math import inf
@@ -80,6 +81,10 @@ class StorageSCU:
             return self._send(instance)
         finally:
             instance.dataset.close()
+
+    def place(self) -> AbstractContextManager[None]:
+        """Keep the place of one association free for a block that opens one by itself."""
+        return self._pool.place()
 
     @property
     def given_up(self) -> str:

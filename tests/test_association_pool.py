@@ -877,3 +877,101 @@ def test_two_classes_at_a_server_that_lets_further_associations_wait(count: int)
         assert send_all(scu, images) == [SENT] * count
         assert time.monotonic() - begun < SOON
         scu.close()
+
+
+# A place for what somebody else opens
+
+
+def ask(server: Server) -> None:
+    """Open an association beside those of the pool, and release it."""
+    assoc = StorageAssociation(peer_of(server), (CONTEXT,), None)
+    assoc.open()
+    assoc.release()
+
+
+def test_an_idle_association_makes_room() -> None:
+    """A server that gives a single association can be asked between images."""
+    with PythonSCP() as server:
+        server.ae.maximum_associations = 1
+        scu = scu_of(server, 1)
+        assert send_all(scu, ct(1)) == [SENT]
+        with scu.place():
+            ask(server)
+        assert send_all(scu, ct(2)) == [SENT]
+        scu.close()
+        assert len(server.associations) == 3
+
+
+def test_all_make_room_when_none_is_in_use() -> None:
+    """They would only take turns with what is opened in their place."""
+    with FaultSCP(Together()) as server:
+        scu = scu_of(server)
+        send_all(scu, ct(1, 2, 3, 4))
+        with scu.place():
+            assert wait_for(lambda: server.ends == ["released"] * 4)
+        scu.close()
+
+
+def test_a_place_is_waited_for_in_line() -> None:
+    """While the only association is in use there is none, and it comes before later images."""
+    order: list[str] = []
+    asked, answer = threading.Event(), threading.Event()
+
+    def slowly(peer: Peer) -> None:
+        peer.accept()
+        while True:
+            image = peer.read_image()
+            asked.set()
+            assert answer.wait(PATIENCE)
+            order.append(image.sop_instance_uid.rpartition(".")[2])
+            peer.answer(image)
+
+    def take_place() -> None:
+        with scu.place():
+            order.append("place")
+
+    with FaultSCP(slowly) as server:
+        scu = scu_of(server, 1)
+        first = start(scu, ct(1), threads=1)
+        assert asked.wait(SOON)
+        taking = threading.Thread(target=take_place)
+        taking.start()
+        assert wait_for(lambda: len(scu._pool._waiters) == 1)
+        second = start(scu, ct(2), threads=1)
+        assert wait_for(lambda: len(scu._pool._waiters) == 2)
+        answer.set()
+        assert results_of(first + second) == [SENT] * 2
+        taking.join(SOON)
+        scu.close()
+    assert order == ["1", "place", "2"]
+
+
+def test_a_place_is_given_back() -> None:
+    """As many associations as before are opened after it, and no more."""
+    with FaultSCP(Together()) as server:
+        scu = scu_of(server)
+        with scu.place():
+            assert scu.open_associations == 0
+        assert send_all(scu, ct(*range(1, 9))) == [SENT] * 8
+        assert scu.open_associations == 4
+        scu.close()
+        assert server.connections == 4
+
+
+def test_no_more_than_the_rest_are_opened_beside_a_place() -> None:
+    """Of four associations three are for images then."""
+    with FaultSCP(Together(3)) as server:
+        scu = scu_of(server)
+        with scu.place():
+            assert send_all(scu, ct(*range(1, 7))) == [SENT] * 6
+            assert scu.open_associations == 3
+        scu.close()
+
+
+def test_there_is_room_once_the_server_is_given_up() -> None:
+    """Nothing is sent any more, so that nobody has to wait."""
+    with FaultSCP(serve) as server:
+        scu = scu_of(server, 1)
+        scu.finish()
+        with scu.place():
+            ask(server)

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -13,6 +13,15 @@ from typing import Any
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
+from fw_gear_dicom_send.models import (
+    Container,
+    FileEntry,
+    FileReport,
+    ImageRecord,
+    ImageReference,
+    StoreResult,
+)
+from fw_gear_dicom_send.verifier import Verifier
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import GearFolder, GearResult
@@ -21,6 +30,7 @@ from tests.support.pacs import CStore, Orthanc, PythonSCP, StoreSCP
 from tests.support.sample_files import ArchiveMember, encoded, made, zip_of
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
+FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 NOT_THERE = "the server has acknowledged it, but does not have it"
 
 
@@ -307,6 +317,85 @@ def test_a_server_commits_itself(session: Session) -> None:
     assert sorted(named) == sorted(map(uid_of, range(6)))
 
 
+# A server that gives few associations
+
+
+@pytest.mark.parametrize("associations", [1, 4])
+@pytest.mark.parametrize("options", [{"verify": "find"}, {"verify": "commit"}])
+def test_a_server_of_one_association_can_be_asked_at_the_end(
+    session: Session, options: dict[str, object], associations: int
+) -> None:
+    """What asks it takes the place of what sends."""
+    session.add_images("a.zip", range(3))
+    with ArchiveSCP() as server:
+        server.ae.maximum_associations = 1
+        ended = session.send(server, associations=associations, **options)
+        asked = len(server.queries) + len(server.commitments)
+    assert ended.result.exit_code == 0
+    assert "not verified" not in ended.result.log
+    assert asked == 1
+    assert ended.outcomes == Counter(sent=3)
+
+
+@pytest.mark.parametrize("associations", [1, 4])
+def test_a_server_of_one_association_can_be_asked_at_first(
+    session: Session, associations: int
+) -> None:
+    """What asks it gives its place back before the images need it."""
+    session.add_images("a.zip", range(3))
+    with ArchiveSCP() as server:
+        server.ae.maximum_associations = 1
+        first = session.send(server, skip_existing=True, associations=associations)
+        second = session.send(server, skip_existing=True, associations=associations)
+    assert (first.result.exit_code, second.result.exit_code) == (0, 0), first.result.log
+    assert first.outcomes == Counter(sent=3)
+    assert second.outcomes == Counter({"already there": 3})
+
+
+def test_the_images_of_many_files_are_asked_for_together(session: Session) -> None:
+    """One association is enough for a query for each of their series, once all are sent."""
+    for number in range(12):
+        session.add(f"{number}.dcm", encoded(made(number, SeriesInstanceUID=f"1.2.{number}")))
+    with ArchiveSCP() as server:
+        ended = session.send(server, verify="find", associations=2)
+        asking = [
+            one
+            for one in server.associations
+            if any(context.abstract_syntax == FIND for context in one.contexts)
+        ]
+        asked = [query.SeriesInstanceUID for query in server.queries]
+    assert ended.result.exit_code == 0
+    assert sorted(asked) == sorted(f"1.2.{number}" for number in range(12))
+    assert len(asking) == 1
+
+
+def test_they_are_asked_for_before_they_are_too_many() -> None:
+    """No more than a thousand and the images of a file are remembered."""
+    asked: list[int] = []
+
+    class Inquirer:
+        def missing(self, images: Collection[ImageReference]) -> frozenset[str]:
+            asked.append(len(images))
+            return frozenset({"1.2.5"} if len(asked) == 1 else ())
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    verifier = Verifier(Inquirer())
+    for number in range(2500):
+        entry = FileEntry(Container("acquisition", "a"), f"{number}", f"p/{number}")
+        verifier.image(record_of(entry, f"1.2.{number}"))
+        verifier.file(FileReport(entry, 1, 1))
+    assert asked == [1000, 1000]
+    assert verifier.missing() == {}
+    assert asked == [1000, 1000, 501]
+
+
+def record_of(entry: FileEntry, uid: str) -> ImageRecord:
+    """Return an image that was sent."""
+    return ImageRecord(entry, "", StoreResult(True), CT, uid, "1.2", "1.3")
+
+
 # What is there already
 
 
@@ -324,18 +413,6 @@ def test_a_second_run_sends_nothing(session: Session, orthanc: Orthanc) -> None:
     assert "a.zip: 5 images sent, already there" in second.result.log
     changes = orthanc.get(f"/changes?since={received}&limit=1000").json()["Changes"]
     assert [one["ChangeType"] for one in changes].count("NewInstance") == 2
-
-
-def test_a_server_of_one_association_can_be_asked(session: Session) -> None:
-    """The query gives its association back before the images need it."""
-    session.add_images("a.zip", range(3))
-    with ArchiveSCP() as server:
-        server.ae.maximum_associations = 1
-        first = session.send(server, skip_existing=True, associations=1)
-        second = session.send(server, skip_existing=True, associations=1)
-    assert (first.result.exit_code, second.result.exit_code) == (0, 0), first.result.log
-    assert first.outcomes == Counter(sent=3)
-    assert second.outcomes == Counter({"already there": 3})
 
 
 def test_all_are_sent_where_nobody_knows(session: Session, storescp: StoreSCP) -> None:

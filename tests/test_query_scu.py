@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator
+from threading import Timer
 
+import backoff
 import pytest
 from pynetdicom import evt
 
@@ -12,6 +14,7 @@ from fw_gear_dicom_send.models import ImageReference, PeerAE, SOPInstance, Unrea
 from fw_gear_dicom_send.query_scu import CommitmentSCU, FindSCU, QueryError
 from fw_gear_dicom_send.storage_scu import StorageSCU
 from tests.support.archive_scp import ArchiveSCP
+from tests.support.fault_scp import FaultSCP
 from tests.support.instances import made_instance
 from tests.support.pacs import DcmQRSCP, Orthanc, PythonSCP, StoreSCP
 
@@ -19,7 +22,7 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 STUDY, SERIES, OTHER = "1.2.3.10", "1.2.3.11", "1.2.3.12"
 
 
-def peer_of(server: Orthanc | DcmQRSCP | PythonSCP | StoreSCP) -> PeerAE:
+def peer_of(server: Orthanc | DcmQRSCP | PythonSCP | StoreSCP | FaultSCP) -> PeerAE:
     return PeerAE("127.0.0.1", server.port, getattr(server, "ae_title", "PACS"), "CALLING")
 
 
@@ -218,3 +221,26 @@ def test_a_server_that_does_not_tell_has_nothing(
         "All images are sent, whether they are there or not: the server does not offer queries by "
         "C-FIND (Study Root)"
     ]
+
+
+# A server at its limit
+
+
+def test_a_server_that_is_slow_to_forget_is_asked_again() -> None:
+    """The association that made room may still count when the query asks for its own."""
+    with ArchiveSCP() as server:
+        server.ae.maximum_associations = 1
+        scu = StorageSCU(peer_of(server), lambda *_: Unreadable(""))
+        assert scu.send(image(0)).sent
+        Timer(0.5, scu.close).start()
+        with FindSCU(peer_of(server)) as find:
+            assert find.present(STUDY, SERIES) == uids(0)
+
+
+def test_a_server_that_stays_at_its_limit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a few tries nothing is known of what it has."""
+    monkeypatch.setattr(backoff, "full_jitter", lambda _: 0.0)
+    with FaultSCP(lambda peer: peer.reject(2, 3, 2)) as server:
+        with FindSCU(peer_of(server)) as find, pytest.raises(QueryError, match="limit of assoc"):
+            find.present(STUDY, SERIES)
+        assert server.connections == 5
