@@ -121,21 +121,22 @@ class AssociationPool:
                 self._serve()
 
     @contextmanager
-    def place(self) -> Iterator[None]:
+    def place(self) -> Iterator[Callable[[str], None]]:
         """Keep the place of one association free, for one that the block opens by itself.
 
         An idle one makes room if there are as many as there may be, and all do if none is
         in use: they would only take turns with it. Where none is lent any more there is room.
+        The block gets what it has to call with the peer's words if it is refused all the same.
         """
         waiter = _Waiter(wanted=None)
         try:
             self._take(waiter)
         except NoAssociationError:
-            yield
+            yield lambda _: None
             return
         try:
             _on_all(waiter.replaced, StorageAssociation.release)
-            yield
+            yield self._make_room
         finally:
             with self._changed:
                 self._places -= 1
@@ -240,6 +241,15 @@ class AssociationPool:
         self._places += 1
         self._waiters.remove(waiter)
         waiter.is_served = True
+
+    def _make_room(self, refusal: str) -> None:
+        """Release what is idle, as the peer gives no more associations than there are."""
+        with self._changed:
+            idle, self._idle = self._idle, []
+            if idle:
+                self._most = min(self._most, len(idle) + len(self._lent))
+                self._refusal = self._refusal or refusal
+        _on_all(idle, StorageAssociation.release)
 
     @property
     def _number(self) -> int:

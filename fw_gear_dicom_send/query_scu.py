@@ -1,6 +1,7 @@
 """Asks a DICOM server what it has: by C-FIND, and by storage commitment (PS3.4 annexes C and J)."""
 
 import queue
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import BytesIO
@@ -44,6 +45,18 @@ _REQUEST_COMMITMENT = 1
 _SYNTAXES = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 _FIND = str(StudyRootQueryRetrieveInformationModelFind)
 _COMMITMENT = str(StorageCommitmentPushModel)
+
+MakeRoom = Callable[[str], None]
+Place = Callable[[], AbstractContextManager[MakeRoom]]
+"""Makes room for an association, and gives what makes more when the peer refuses it."""
+
+
+def _do_nothing(_: str) -> None:
+    """Make no room, as there are no other associations."""
+
+
+def _alone() -> AbstractContextManager[MakeRoom]:
+    return nullcontext(_do_nothing)
 
 
 class QueryError(Exception):
@@ -144,12 +157,13 @@ class _QuerySCU:
         self,
         peer: PeerAE,
         ssl_context: SSLContext | None = None,
-        place: Callable[[], AbstractContextManager[None]] = nullcontext,
+        place: Place = _alone,
     ) -> None:
         """Ask `peer`, over TLS where there is a context for it; `place` makes room meanwhile."""
         self._peer = peer
         self._ssl_context = ssl_context
         self._place = place
+        self._make_room: MakeRoom = _do_nothing
         self._assoc: _QueryAssociation | None = None
         self._lock = Lock()
 
@@ -171,7 +185,7 @@ class _QuerySCU:
     @contextmanager
     def _asking(self) -> Iterator[None]:
         """Have the block ask; by one thread at a time."""
-        with self._lock, self._place():
+        with self._lock, self._place() as self._make_room:
             try:
                 yield
             except AssociationError as exc:
@@ -192,12 +206,22 @@ class _QuerySCU:
             raise QueryError(f"the server does not offer {self.service}")
         return self._assoc, context
 
-    @backoff.on_exception(backoff.expo, TransientRejectionError, max_tries=_MOST_TRIES, logger=None)
     def _open(self, contexts: Sequence[Context]) -> _QueryAssociation:
-        """Open an association, also of a server that is slow to forget the one before."""
-        assoc = _QueryAssociation(self._peer, contexts, self._ssl_context)
-        assoc.open()
-        return assoc
+        """Open an association, if need be in the place of others that the server has to forget."""
+
+        @backoff.on_exception(
+            backoff.expo,
+            TransientRejectionError,
+            max_tries=_MOST_TRIES,
+            on_backoff=lambda _: self._make_room(str(sys.exception())),
+            logger=None,
+        )
+        def open_one() -> _QueryAssociation:
+            assoc = _QueryAssociation(self._peer, contexts, self._ssl_context)
+            assoc.open()
+            return assoc
+
+        return open_one()
 
 
 class FindSCU(_QuerySCU):

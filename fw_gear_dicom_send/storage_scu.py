@@ -82,8 +82,8 @@ class StorageSCU:
         finally:
             instance.dataset.close()
 
-    def place(self) -> AbstractContextManager[None]:
-        """Keep the place of one association free for a block that opens one by itself."""
+    def place(self) -> AbstractContextManager[Callable[[str], None]]:
+        """Keep the place of one association free, as `AssociationPool.place` does."""
         return self._pool.place()
 
     @property

@@ -26,6 +26,7 @@ from fw_gear_dicom_send import (
     transcoder,
     transport,
     upper_layer,
+    verifier,
 )
 from fw_gear_dicom_send.tls import PROFILES
 
@@ -58,6 +59,7 @@ def statement() -> str:
         implementation_version=PYNETDICOM_IMPLEMENTATION_VERSION,
         most_associations=config.MOST_ASSOCIATIONS,
         most_contexts=negotiation.MOST_CONTEXTS,
+        most_unverified=verifier.MOST_UNVERIFIED,
         find_timeout=f"{query_scu.FIND_TIMEOUT:g}",
         commitment_timeout=f"{query_scu.COMMITMENT_TIMEOUT:g}",
         most_references=query_scu.MOST_REFERENCES,

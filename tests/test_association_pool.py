@@ -912,6 +912,34 @@ def test_all_make_room_when_none_is_in_use() -> None:
         scu.close()
 
 
+def test_what_comes_late_makes_room_as_well() -> None:
+    """An association that was on its way, for an image that went another way, is released."""
+    first, late = threading.Event(), threading.Event()
+
+    def serve_at_first(peer: Peer) -> None:
+        peer.accept()
+        image = peer.read_image()
+        assert first.wait(SOON)
+        peer.answer(image)
+        peer.answer(peer.read_image())
+        peer.read_to_end()
+
+    def serve_late(peer: Peer) -> None:
+        assert late.wait(SOON)
+        serve(peer)
+
+    with FaultSCP(serve_at_first, serve_late) as server:
+        scu = scu_of(server, 2)
+        sending = start(scu, ct(1, 2), threads=2)
+        assert wait_for(lambda: server.connections == 2)
+        first.set()
+        assert results_of(sending) == [SENT] * 2
+        with scu.place():
+            late.set()
+            assert wait_for(lambda: server.ends == ["released"] * 2)
+        scu.close()
+
+
 def test_a_place_is_waited_for_in_line() -> None:
     """While the only association is in use there is none, and it comes before later images."""
     order: list[str] = []
@@ -944,6 +972,23 @@ def test_a_place_is_waited_for_in_line() -> None:
         taking.join(SOON)
         scu.close()
     assert order == ["1", "place", "2"]
+
+
+def test_a_place_that_is_refused_costs_what_is_idle(caplog: pytest.LogCaptureFixture) -> None:
+    """The server gives no more than there were; what is left of them is all that is opened."""
+    with FaultSCP(Together(2)) as server:
+        scu = scu_of(server)
+        send_all(scu, ct(1, 2), threads=2)
+        sending = start(scu, ct(3), threads=1)
+        assert wait_for(lambda: len(server.images) == 3)
+        with scu.place() as make_room:
+            make_room("its limit of associations is reached")
+            assert wait_for(lambda: server.ends == ["released"])
+        sending += start(scu, ct(4, 5, 6), threads=3)
+        assert results_of(sending) == [SENT] * 4
+        assert scu.open_associations == 2
+        scu.close()
+    assert "Going on with 2 of 4 associations: its limit" in limit_told(caplog)
 
 
 def test_a_place_is_given_back() -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -403,6 +404,22 @@ def test_echo_fails_where_it_is_not_accepted(tmp_path: Path) -> None:
 
     assert "C-ECHO: not accepted" in result.stdout
     assert result.exit_code == 1
+
+
+def test_whoever_reads_may_leave(orthanc: Orthanc, tmp_path: Path) -> None:
+    """A result that nobody reads to its end, as behind `| head`, is no error."""
+    arguments = command.arguments_of("dicom-send", "echo", *to(orthanc))
+
+    ended = subprocess.run(
+        ["bash", "-c", f"{shlex.join(arguments)} | true; exit ${{PIPESTATUS[0]}}"],
+        cwd=tmp_path,
+        env=command.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ended.stderr, ended.returncode) == ("", 0)
 
 
 def test_echo_tells_of_tls(tmp_path: Path) -> None:

@@ -341,15 +341,18 @@ def test_a_server_of_one_association_can_be_asked_at_the_end(
 def test_a_server_of_one_association_can_be_asked_at_first(
     session: Session, associations: int
 ) -> None:
-    """What asks it gives its place back before the images need it."""
+    """What asks for a series takes the place of what sends the one before, and gives it back."""
     session.add_images("a.zip", range(3))
+    session.add("b.dcm", encoded(made(3, SeriesInstanceUID="1.2.3")))
+    session.add("c.dcm", encoded(made(4, SeriesInstanceUID="1.2.4")))
     with ArchiveSCP() as server:
         server.ae.maximum_associations = 1
         first = session.send(server, skip_existing=True, associations=associations)
         second = session.send(server, skip_existing=True, associations=associations)
     assert (first.result.exit_code, second.result.exit_code) == (0, 0), first.result.log
-    assert first.outcomes == Counter(sent=3)
-    assert second.outcomes == Counter({"already there": 3})
+    assert "whether they are there or not" not in first.result.log + second.result.log
+    assert first.outcomes == Counter(sent=5)
+    assert second.outcomes == Counter({"already there": 5})
 
 
 def test_the_images_of_many_files_are_asked_for_together(session: Session) -> None:
@@ -437,7 +440,7 @@ def test_a_dry_run_sends_nothing(session: Session) -> None:
     session.add("b.zip", zip_of(session._folder / "b.zip", members))
     session.add("c.zip", b"PK\x03\x04 nothing")
     with PythonSCP({CT: [ExplicitVRLittleEndian]}) as server:
-        ended = session.send(server, dry_run=True)
+        ended = session.send(server, dry_run=True, associations=1)
         assert server.stored == ()
     assert ended.result.exit_code == 1
     assert ended.rows == {

@@ -1,11 +1,8 @@
 """`dicom-send echo`: whether a server answers, and what it takes."""
 
-import json
-import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from pydicom.uid import UID
 from pynetdicom import ALL_TRANSFER_SYNTAXES  # type: ignore[attr-defined]
@@ -19,6 +16,7 @@ from ..models import Greeting, PeerAE
 from ..negotiation import Context
 from ..upper_layer import resolve
 from . import options
+from .console import write, write_json
 
 DESCRIPTION = """\
 Test the connection to a DICOM server: open an association, send a C-ECHO, and ask in
@@ -40,7 +38,7 @@ def run(argv: Sequence[str]) -> bool:
         return _ask(arguments)
     except DicomSendError as exc:
         if arguments.json:
-            _print_json({"error": str(exc)})
+            write_json({"error": str(exc)})
         raise
 
 
@@ -72,9 +70,9 @@ def _ask(arguments: Namespace) -> bool:
     taken = _by_class(proposed, preflight.accepted(server, proposed, context))
     if arguments.json:
         accepted = {sop_class: list(syntaxes) for sop_class, syntaxes in taken.items()}
-        _print_json({"error": None, **asdict(greeting), "accepted": accepted})
+        write_json({"error": None, **asdict(greeting), "accepted": accepted})
     else:
-        sys.stdout.writelines(f"{line}\n" for line in _lines(server, greeting, taken))
+        write("".join(f"{line}\n" for line in _lines(server, greeting, taken)))
     return greeting.echo_status == SUCCESS
 
 
@@ -126,8 +124,3 @@ def _echo(greeting: Greeting) -> str:
         return "not accepted"
     words = "success" if greeting.echo_status == SUCCESS else f"status 0x{greeting.echo_status:04X}"
     return f"{words}, in {greeting.echo_seconds * 1000:.1f} ms"
-
-
-def _print_json(answer: Mapping[str, Any]) -> None:
-    json.dump(answer, sys.stdout, indent=2)
-    sys.stdout.write("\n")

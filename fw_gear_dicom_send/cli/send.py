@@ -1,6 +1,5 @@
 """`dicom-send`: sends files and folders to a DICOM server, by the gear's own pipeline."""
 
-import json
 import logging
 import sys
 from argparse import Namespace
@@ -22,7 +21,7 @@ from ..observer import Observer
 from ..pipeline import run
 from ..progress import Progress
 from . import echo, options
-from .console import begin_logging
+from .console import begin_logging, write_json
 from .progress_bar import ProgressBar
 
 log = logging.getLogger(__name__)
@@ -128,8 +127,7 @@ def _send(arguments: Namespace) -> bool:
         raise
     finally:
         if arguments.json:
-            json.dump(outcome.summary(), sys.stdout, indent=2, ensure_ascii=False)
-            sys.stdout.write("\n")
+            write_json(outcome.summary())
 
 
 def _run(arguments: Namespace, outcome: "_Outcome") -> bool:
