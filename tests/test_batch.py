@@ -235,6 +235,26 @@ def test_project_and_subject_are_found_by_path_and_id(world: World, by_id: bool)
     assert len(second_batch["jobs"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--project", "lab/Nothing"], "--project: there is nothing at that path"),
+        (["--subject", "lab/Study/DOE^JOHN"], "--subject: there is nothing at that path"),
+        (["--gear-version", "9.9.9"], "the site has no gear dicom-send 9.9.9"),
+    ],
+)
+def test_what_is_not_on_the_site_is_told(
+    world: World, caplog: pytest.LogCaptureFixture, given: list[str], told: str
+) -> None:
+    """A slip is told by its option, without the name of a subject."""
+    world.add("Visit 1")
+    place = [] if given[0] != "--gear-version" else ["--project", "lab/Study"]
+    assert world.run("start", *place, *given, *TO, "--yes") == 1
+    assert told in caplog.text
+    assert "JOHN" not in caplog.text
+    assert world.site.batches == {}
+
+
 def test_wrong_kind_of_container_is_refused(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """A path to something else is no project."""
     world.add("Visit 1")

@@ -14,6 +14,7 @@ All raise SiteError. What starts or ends something is asked once, whatever comes
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
@@ -48,17 +49,20 @@ class BatchAPI:
             raise UsageError("--api-key-file: the key is not <host>:<key>") from None
 
     def gear(self, version: str | None = None) -> Gear:
-        """Return a version of the gear, or the newest."""
-        return self._look_up(["gears", GEAR, *([version] if version else [])], records.gear)
+        """Return a version of the gear, or the newest; raise UsageError if there is none."""
+        wanted = [GEAR, version] if version else [GEAR]
+        absent = f"the site has no gear {' '.join(wanted)}"
+        return self._look_up(["gears", *wanted], records.gear, absent)
 
     def container(self, kind: str, place: str) -> str:
         """Return the id of a project or subject, of which `place` is the path or the id.
 
-        Raises UsageError if something else is at the path.
+        Raises UsageError if nothing is at the path, or something else.
         """
         if "/" not in place:
             return self._get(f"/api/{kind}s/{_quoted(place)}", records.record_id)
-        found, container_id = self._look_up(place.split("/"), records.place)
+        absent = f"--{kind}: there is nothing at that path"
+        found, container_id = self._look_up(place.split("/"), records.place, absent)
         if found != kind:
             raise UsageError(f"--{kind}: what is at that path is a {found}")
         return container_id
@@ -136,9 +140,15 @@ class BatchAPI:
             "GET", url, what=what, headers={"Accept": "application/octet-stream"}
         )
 
-    def _look_up(self, path: Sequence[str], read: Callable[[Any], T]) -> T:
+    def _look_up(self, path: Sequence[str], read: Callable[[Any], T], absent: str) -> T:
         url = "/api/lookup"
-        return _read(read, self._reader.json("POST", url, json={"path": path}), "POST", url)
+        try:
+            answer = self._reader.json("POST", url, json={"path": path})
+        except SiteError as exc:
+            if exc.status == HTTPStatus.NOT_FOUND:
+                raise UsageError(absent) from exc
+            raise
+        return _read(read, answer, "POST", url)
 
     def _get(self, url: str, read: Callable[[Any], T]) -> T:
         return _read(read, self._reader.json("GET", url), "GET", url)
