@@ -68,7 +68,7 @@ def images_in(paths: Iterable[Path]) -> list[Path]:
     """Return those files that pydicom can tell the SOP class and instance of."""
     found = []
     for path in paths:
-        if path.is_file() and path.suffix != ".json":
+        if path.is_file() and path.suffix != ".json" and "DICOMDIR" not in path.name:
             ds = dcmread(path, force=True, stop_before_pixels=True)
             if "SOPInstanceUID" in ds and "SOPClassUID" in ds:
                 found.append(path)
