@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.support.flywheel_lists import Record, Refusal, now
@@ -22,6 +23,21 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "array": (list,),
 }
 Listed = Callable[[Iterable[Record]], object]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request; `listed` makes one of a list's page."""
+
+    method: str
+    parts: Sequence[str]
+    query: Mapping[str, str]
+    body: bytes
+    listed: Listed
+
+    def says(self, name: str) -> bool:
+        """Tell whether a parameter of the query is true."""
+        return self.query.get(name, "").lower() == "true"
 
 
 class JobQueue:
@@ -53,46 +69,28 @@ class JobQueue:
                 return document
         raise Refusal(404, f"Gear {name} not found.")
 
-    def route(
-        self,
-        method: str,
-        parts: Sequence[str],
-        query: Mapping[str, str],
-        body: bytes,
-        listed: Listed,
-    ) -> object:
-        """Do what a request asks and return the answer; `listed` makes one of a list's page."""
-        kind, *rest = parts
-        if kind == "gears":
-            return self._route_gears(method, rest, query, listed)
-        if kind == "jobs":
-            return self._route_jobs(method, rest, query, body, listed)
-        return self._route_batches(method, rest, query, body, listed)
+    def route(self, call: Call) -> object:
+        """Do what a request asks and return the answer."""
+        match call.parts[0]:
+            case "gears":
+                return self._route_gears(call)
+            case "jobs":
+                return self._route_jobs(call)
+        return self._route_batches(call)
 
-    def _route_gears(
-        self, method: str, rest: Sequence[str], query: Mapping[str, str], listed: Listed
-    ) -> object:
-        match method, *rest:
+    def _route_gears(self, call: Call) -> object:
+        match call.method, *call.parts[1:]:
             case ("GET",):
-                return listed(
-                    self._shown_gears(every=query.get("all_versions", "").lower() == "true")
-                )
+                return call.listed(self._shown_gears(every=call.says("all_versions")))
             case "GET", gear_id:
                 return self._get(self._site.gears, gear_id, "Gear")
         raise Refusal(404)
 
-    def _route_jobs(
-        self,
-        method: str,
-        rest: Sequence[str],
-        query: Mapping[str, str],
-        body: bytes,
-        listed: Listed,
-    ) -> object:
-        site = self._site
-        match method, *rest:
+    def _route_jobs(self, call: Call) -> object:
+        site, body = self._site, call.body
+        match call.method, *call.parts[1:]:
             case ("GET",):
-                return listed(map(_in_list, site.jobs.values()))
+                return call.listed(map(_in_list, site.jobs.values()))
             case "GET", job_id:
                 return _alone(self._get(site.jobs, job_id, "Job"))
             case "GET", job_id, "logs":
@@ -101,34 +99,23 @@ class JobQueue:
             case "POST", "add":
                 return {"_id": self._insert(self._made(_object(body)))}
             case "POST", job_id, "retry":
-                return {
-                    "_id": self._retry(
-                        job_id, forced=query.get("ignoreState", "").lower() == "true"
-                    )
-                }
+                return {"_id": self._retry(job_id, forced=call.says("ignoreState"))}
             case "PUT", job_id:
                 return self._modify(job_id, _object(body))
         raise Refusal(404)
 
-    def _route_batches(
-        self,
-        method: str,
-        rest: Sequence[str],
-        query: Mapping[str, str],
-        body: bytes,
-        listed: Listed,
-    ) -> object:
+    def _route_batches(self, call: Call) -> object:
         site = self._site
-        match method, *rest:
+        match call.method, *call.parts[1:]:
             case ("GET",):
-                return listed(map(_without_proposal, site.batches.values()))
+                return call.listed(map(_without_proposal, site.batches.values()))
             case "GET", batch_id:
                 batch = _without_proposal(self._get(site.batches, batch_id, "Batch job"))
-                if query.get("jobs", "").lower() == "true":
+                if call.says("jobs"):
                     batch["jobs"] = [_alone(site.jobs[job_id]) for job_id in batch["jobs"]]
                 return batch
             case "POST", "jobs":
-                return self._propose(_object(body))
+                return self._propose(_object(call.body))
             case "POST", batch_id, "run":
                 return [_alone(job) for job in self._run(batch_id)]
             case "POST", batch_id, "cancel":

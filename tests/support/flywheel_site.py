@@ -22,12 +22,13 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tests.support.flywheel_jobs import ORIGIN, USER, JobQueue
+from tests.support.flywheel_jobs import ORIGIN, USER, Call, JobQueue
 from tests.support.flywheel_lists import Record, Refusal, now, selected
 
 CHUNK = 1 << 18
@@ -413,9 +414,8 @@ class _Handler(BaseHTTPRequestHandler):
         site = self.site
         wanted_id = parts[0] if parts[-1] in (parts[0], "jobs", "add") else parts[1]
         with site.lock:
-            answer = site.queue.route(
-                self.command, parts, query, body, lambda found: self._listed(found, query)
-            )
+            listed = partial(self._listed, query=query)
+            answer = site.queue.route(Call(self.command, parts, query, body, listed))
             text = json.dumps(answer).encode()
         self._send(text, self._fault(wanted_id))
 
