@@ -55,11 +55,11 @@ def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearCo
     An option that config.json lacks has the manifest's default. Raises ConfigError
     for the first option or input that cannot be used.
     """
-    given = config_json.get("config", {})
+    options = with_defaults(config_json.get("config", {}), manifest)
     inputs = config_json.get("inputs", {})
-    retry_time = _seconds(_with_defaults(given, manifest), "file_download_retry_time")
+    retry_time = _seconds(options, "file_download_retry_time")
     return GearConfig(
-        **vars(parse_sending(given, inputs, manifest)),
+        **vars(parse_sending(options, inputs, manifest)),
         destination=_container("destination container", config_json.get("destination")),
         input_file=_input_file(inputs.get("file")),
         api_key=_api_key(inputs.get("api-key")),
@@ -68,18 +68,16 @@ def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearCo
 
 
 def parse_sending(
-    given: Mapping[str, Any], inputs: Mapping[str, Any], manifest: Mapping[str, Any]
+    options: Mapping[str, Any], inputs: Mapping[str, Any], manifest: Mapping[str, Any]
 ) -> SendConfig:
-    """Return how to send, by the options that are given and the inputs for TLS.
+    """Return how to send, by all options and the inputs for TLS.
 
-    An option that is not given has the manifest's default. Raises ConfigError for the
-    first option or input that cannot be used.
+    Raises ConfigError for the first option or input that cannot be used.
     """
-    options = _with_defaults(given, manifest)
     _boolean(options, "debug")
     return SendConfig(
-        peer=peer(given, manifest),
-        tls=tls(given, inputs, manifest),
+        peer=peer(options),
+        tls=tls(options, inputs, manifest),
         tag=PrivateTag(
             group=_group(options, "group"),
             creator=_text(options, "identifier", _LONGEST_LO),
@@ -96,9 +94,8 @@ def parse_sending(
     )
 
 
-def peer(given: Mapping[str, Any], manifest: Mapping[str, Any]) -> PeerAE:
+def peer(options: Mapping[str, Any]) -> PeerAE:
     """Return the DICOM server and the AE titles; raise ConfigError as `parse_sending` does."""
-    options = _with_defaults(given, manifest)
     return PeerAE(
         host=_host(options, "destination"),
         port=_whole_number(options, "port", _HIGHEST_PORT),
@@ -107,19 +104,19 @@ def peer(given: Mapping[str, Any], manifest: Mapping[str, Any]) -> PeerAE:
     )
 
 
-def _with_defaults(given: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
+def with_defaults(given: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all options: those that are given, and the manifest's defaults for the others."""
     return {option.name: option.default for option in options(manifest)} | dict(given)
 
 
 def tls(
-    given: Mapping[str, Any], inputs: Mapping[str, Any], manifest: Mapping[str, Any]
+    options: Mapping[str, Any], inputs: Mapping[str, Any], manifest: Mapping[str, Any]
 ) -> TLSConfig | None:
     """Return how to use TLS, None where it is not asked for.
 
     Its options are checked in any case, so that none of them is wrong unnoticed. Raises
     ConfigError as `parse_sending` does.
     """
-    options = _with_defaults(given, manifest)
     profile = _choice(options, "tls_security_profile", manifest)
     requires_peer_cert = _boolean(options, "tls_require_peer_cert")
     checks_hostname = _boolean(options, "tls_check_hostname")

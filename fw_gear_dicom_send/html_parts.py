@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
+from string import Template
 
-STYLE = """\
+_STYLE = """\
 :root { color-scheme: light dark; --text: #1a1a1a; --soft: #595959; --page: #ffffff;
   --line: #d0d0d0; --good: #1a7f37; --part: #9a6700; --bad: #b3261e; --mark: #0b63b3; }
 @media (prefers-color-scheme: dark) { :root { --text: #ececec; --soft: #b0b0b0; --page: #161616;
@@ -32,6 +33,39 @@ svg line { stroke: var(--soft); } svg text { fill: var(--text); font-size: 11px;
 """
 
 
+def page(when: str, body: str, style: str = "") -> Template:
+    """Return a page that loads nothing, and lets nothing be loaded by it.
+
+    It begins with `$title`, `when`, `$outcome` of `$state`, `$tiles` and `$failures`; `body` and
+    `style` are what one page has beside the others.
+    """
+    return Template(
+        f"""\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>$title</title>
+<style>
+{_STYLE}{style}</style>
+</head>
+<body>
+<main>
+<h1>$title</h1>
+<p>{when}</p>
+<p class="outcome $state">$outcome</p>
+<dl>$tiles</dl>
+<h2>What went wrong</h2>
+$failures
+{body}</main>
+</body>
+</html>
+"""
+    )
+
+
 def tiles(named: Iterable[tuple[str, str]]) -> str:
     """Return the numbers that come first, each with its name, for a `dl`."""
     return "".join(
@@ -46,6 +80,11 @@ def bar(share: float, state: str, label: str) -> str:
         f'aria-label="{escape(label)}"><rect class="rest" width="100" height="8"/>'
         f'<rect class="{state}" width="{share * 100:.1f}" height="8"/></svg>'
     )
+
+
+def row(state: str, cells: Iterable[str]) -> str:
+    """Return a row in the colour of `state`; its cells are HTML."""
+    return f'<tr class="{state}">{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>\n'
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

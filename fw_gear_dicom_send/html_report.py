@@ -10,9 +10,10 @@ from pydicom.uid import UID
 
 from .advice import advice
 from .html_page import PAGE
-from .html_parts import bar, table, tiles
+from .html_parts import bar, row, table, tiles
 from .models import FileReport
 from .negotiation import Context
+from .reporter import is_complete
 from .timing import LIMITS, Timings
 
 _MEGABYTE = 1e6
@@ -35,7 +36,7 @@ def render(reports: Sequence[FileReport], facts: Facts) -> str:
     """Return the page."""
     images, sent = sum(r.images for r in reports), sum(r.sent for r in reports)
     complete = sum(report.status == "Complete" for report in reports)
-    is_good = bool(reports) and complete == len(reports)
+    is_good = is_complete(reports)
     megabytes = sum(facts.timings.bytes) / _MEGABYTE
     seconds = facts.timings.seconds
     numbers = (
@@ -87,15 +88,9 @@ def _failures(reports: Iterable[FileReport]) -> str:
 def _file(report: FileReport) -> str:
     share = report.sent / report.images if report.images else 0
     state = {"Complete": "good", "Incomplete": "part", "Failed": "bad"}[report.status]
-    label = f"{report.sent} of {report.images} images sent"
-    shown = bar(share, state, label)
-    cells = (
-        escape(report.entry.fw_path),
-        f"{report.sent} of {report.images}",
-        shown,
-        report.status,
-    )
-    return f'<tr class="{state}">{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>\n'
+    count = f"{report.sent} of {report.images}"
+    shown = bar(share, state, f"{count} images sent")
+    return row(state, (escape(report.entry.fw_path), count, shown, report.status))
 
 
 def _rate(timings: Timings) -> str:

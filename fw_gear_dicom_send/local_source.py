@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from .archive import ARCHIVE_SUFFIXES
+from .archive import is_archive
 from .errors import UsageError
 from .models import Container, FileEntry, FileReport, Selection
 from .source import Fetch
@@ -51,11 +51,8 @@ class LocalSource:
         found = {one.entry.parent for one in reports if not _is_void(one)}
         kept = []
         for report in reports:
-            parent = report.entry.parent
-            if not _is_void(report):
-                kept.append(report)
-            elif parent not in found:
-                found.add(parent)
+            if not _is_void(report) or report.entry.parent not in found:
+                found.add(report.entry.parent)
                 kept.append(report)
         return kept
 
@@ -82,21 +79,22 @@ def _below(parent: Container, name: str, top: Path) -> Iterator[FileEntry]:
     def note(error: OSError) -> None:
         unreadable.append(str(error.filename))
 
+    def shown(folder: str) -> str:
+        return os.path.normpath(os.path.join(name, os.path.relpath(folder, top)))
+
     for folder, below, files in os.walk(top, onerror=note):
         below.sort()
-        archives = sorted(one for one in files if one.lower().endswith(ARCHIVE_SUFFIXES))
+        archives = sorted(filter(is_archive, files))
         others = set(files).difference(archives)
-        shown = os.path.normpath(os.path.join(name, os.path.relpath(folder, top)))
         if others:
             size = sum(_size(os.path.join(folder, one)) for one in others)
-            yield FileEntry(parent, shown, folder, size)
+            yield FileEntry(parent, shown(folder), folder, size)
         for one in archives:
             path = os.path.join(folder, one)
-            yield FileEntry(parent, os.path.join(shown, one), path, _size(path))
+            yield FileEntry(parent, shown(path), path, _size(path))
         is_empty = is_empty and not files
     for folder in unreadable:
-        shown = os.path.normpath(os.path.join(name, os.path.relpath(folder, top)))
-        yield FileEntry(parent, shown, folder)
+        yield FileEntry(parent, shown(folder), folder)
     if is_empty and not unreadable:
         yield FileEntry(parent, name, str(top))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ssl import SSLContext
 from tempfile import TemporaryDirectory
 
-from . import line, preflight, tls, transcoder
+from . import line, preflight, reporter, tls, transcoder
 from .errors import WorkFolderError
 from .existing import Existing
 from .line import Line
@@ -81,7 +81,7 @@ def run(
         rows = source.rows(sending.rows())
         watchers.done(rows)
         reports.publish(source, rows, sending.contexts)
-    return bool(rows) and all(row.status == "Complete" for row in rows)
+    return reporter.is_complete(rows)
 
 
 @contextmanager
@@ -148,12 +148,10 @@ class _Sending:
             observers: list[Observer] = [progress, self._observer]
             existing = None
             if config.skip_existing:
-                existing = Existing(stack.enter_context(FindSCU(peer, context, scu.place)))
+                existing = Existing(FindSCU(peer, context, scu.place))
             verifier = None
             if config.verify != "none" and not config.dry_run:
-                inquirer = _INQUIRERS[config.verify](peer, context, scu.place)
-                stack.enter_context(inquirer)
-                verifier = Verifier(inquirer)
+                verifier = Verifier(_INQUIRERS[config.verify](peer, context, scu.place))
                 observers.append(verifier)
             work = Line(config, self._source, folder, scu, Observers(observers), existing)
             line.send(work, self._tallies)

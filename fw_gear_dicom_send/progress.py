@@ -34,6 +34,10 @@ class _Count:
     position: int = 0
     told: int = 0
 
+    @property
+    def read(self) -> int:
+        return self.file_bytes + self.position
+
 
 class Progress(Observer):
     """Counts, and tells the count from a thread of its own."""
@@ -108,7 +112,7 @@ class Progress(Observer):
             f"{count.files} of {self._files} files done",
         ]
         if self._file_bytes:
-            done, whole = count.file_bytes + count.position, self._file_bytes
+            done, whole = count.read, self._file_bytes
             parts.append(f"{done / _MEGABYTE:.0f} of {whole / _MEGABYTE:.0f} MB read")
         parts.append(
             f"{(count.sent - last.sent) / seconds:.0f} images/s, "
@@ -120,7 +124,7 @@ class Progress(Observer):
         return "Progress: " + "; ".join(parts)
 
     def _time_left(self, count: _Count, now: float) -> str:
-        done = count.file_bytes + count.position
+        done = count.read
         if not (self._file_bytes and done):
             return ""
         seconds = (now - self._begun) * (self._file_bytes - done) / done

@@ -8,7 +8,7 @@ from io import BytesIO
 from itertools import groupby
 from ssl import SSLContext
 from threading import Lock
-from typing import Protocol, Self
+from typing import Protocol
 
 import backoff
 from pydicom.dataset import Dataset
@@ -51,12 +51,9 @@ Place = Callable[[], AbstractContextManager[MakeRoom]]
 """Makes room for an association, and gives what makes more when the peer refuses it."""
 
 
-def _do_nothing(_: str) -> None:
-    """Make no room, as there are no other associations."""
-
-
 def _alone() -> AbstractContextManager[MakeRoom]:
-    return nullcontext(_do_nothing)
+    """There is room, as there are no other associations."""
+    return nullcontext(lambda _: None)
 
 
 class QueryError(Exception):
@@ -71,9 +68,6 @@ class Inquirer(Protocol):
 
         Raises QueryError where it does not tell.
         """
-
-    def close(self) -> None:
-        """Let go of the server."""
 
 
 class _QueryAssociation(StorageAssociation):
@@ -163,24 +157,9 @@ class _QuerySCU:
         self._peer = peer
         self._ssl_context = ssl_context
         self._place = place
-        self._make_room: MakeRoom = _do_nothing
+        self._make_room: MakeRoom
         self._assoc: _QueryAssociation | None = None
         self._lock = Lock()
-
-    def __enter__(self) -> Self:
-        """Be closed at the end of a block."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind and self._assoc:
-            self._assoc.abort()
-        self.close()
-
-    def close(self) -> None:
-        """Release the association, if there is one."""
-        if self._assoc:
-            self._assoc.release()
-            self._assoc = None
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -191,7 +170,9 @@ class _QuerySCU:
             except AssociationError as exc:
                 raise QueryError(str(exc)) from exc
             finally:
-                self.close()
+                if self._assoc:
+                    self._assoc.release()
+                    self._assoc = None
 
     def _opened(self) -> tuple[_QueryAssociation, Context]:
         """Return an association, and the context that it accepts. Raises QueryError."""

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -21,6 +22,11 @@ COLUMNS = (
 LONGEST_NAME = 255
 MOST_LINES = 100
 """Lines of the table, and lines of remarks, in the log."""
+
+
+def is_complete(reports: Sequence[FileReport]) -> bool:
+    """Tell whether there was an image and all were sent."""
+    return bool(reports) and all(report.status == "Complete" for report in reports)
 
 
 def render_csv(reports: Sequence[FileReport]) -> str:
@@ -59,13 +65,29 @@ def render_remarks(reports: Sequence[FileReport]) -> list[str]:
     return lines if more <= 0 else [*lines[:MOST_LINES], f"{more} more such lines are left out"]
 
 
+def report_head(*, is_dry: bool) -> str:
+    """Return how the names of a run's reports begin."""
+    return "dicom-send_dry-run-" if is_dry else "dicom-send_report-"
+
+
 def report_name(head: str, label: str, now: datetime, suffix: str) -> str:
     """Return a report's file name, fit for any file system: at most 255 bytes."""
-    tail = f"_{now:%Y-%m-%d_%H:%M:%S}{suffix}"
+    tail = _tail(now, suffix)
     safe = sanitize_filename(label) or "unnamed"
     room = LONGEST_NAME - len(head) - len(tail)
     # A character that is cut in its middle is dropped.
     return f"{head}{safe.encode()[:room].decode(errors='ignore')}{tail}"
+
+
+def report_pattern(head: str, label: str) -> re.Pattern[str]:
+    """Return what matches the names of a label's reports on files, whenever they were written."""
+    any_time, suffix = datetime(2000, 1, 1), ".csv"
+    start = report_name(head, label, any_time, suffix).removesuffix(_tail(any_time, suffix))
+    return re.compile(re.escape(start) + r"_\d{4}-\d\d-\d\d_\d\d.\d\d.\d\d\.csv")
+
+
+def _tail(now: datetime, suffix: str) -> str:
+    return f"_{now:%Y-%m-%d_%H:%M:%S}{suffix}"
 
 
 def _row(report: FileReport) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ class Reports:
         return "report of a dry run" if self._config.dry_run else "report"
 
     def _path(self, suffix: str) -> Path:
-        head = "dicom-send_dry-run-" if self._config.dry_run else "dicom-send_report-"
+        head = reporter.report_head(is_dry=self._config.dry_run)
         label = self._selection.report_label
         return self._output / reporter.report_name(head, label, self._started, suffix)
 

@@ -105,14 +105,17 @@ def _stamp(
             return Unreadable(f"it has no {name}")
         if len(uid) > _LONGEST_UID or not (uid.isascii() and uid.isprintable()):
             return Unreadable(f"its {name} is longer than 64 characters, or no plain text")
-    added = _elements_to_add(reader, header, tag) if tag else []
-    if tag and added is None:
-        return Unreadable(f"group {tag.group:04X} has no free private block")
+    added: list[tuple[int, str]] = []
+    if tag:
+        missing = _elements_to_add(reader, header, tag)
+        if missing is None:
+            return Unreadable(f"group {tag.group:04X} has no free private block")
+        added = missing
     return SOPInstance(
         header.uids[_SOP_CLASS_UID],
         header.uids[_SOP_INSTANCE_UID],
         location.transfer_syntax_uid,
-        EncodedDataset(content, tuple(_splice(header, location, added or [], size))),
+        EncodedDataset(content, tuple(_splice(header, location, added, size))),
         header.identifying,
         header.uids[_STUDY_INSTANCE_UID],
         header.uids[_SERIES_INSTANCE_UID],

@@ -381,9 +381,6 @@ def test_they_are_asked_for_before_they_are_too_many() -> None:
             asked.append(len(images))
             return frozenset({"1.2.5"} if len(asked) == 1 else ())
 
-        def close(self) -> None:
-            """Nothing is open."""
-
     verifier = Verifier(Inquirer())
     for number in range(2500):
         entry = FileEntry(Container("acquisition", "a"), f"{number}", f"p/{number}")

@@ -54,17 +54,18 @@ def archive(request: pytest.FixtureRequest) -> Iterator[Orthanc | DcmQRSCP | Arc
 
 def test_a_series_is_found(archive: Orthanc | DcmQRSCP | ArchiveSCP) -> None:
     """The answer has the instances of the series that the server has, and no others."""
-    with FindSCU(peer_of(archive)) as find:
-        wanted = uids(0, 1, 2) if not isinstance(archive, ArchiveSCP) else uids(0, 1, 2, 3)
-        assert find.present(STUDY, SERIES) == wanted
-        asked = [reference(n) for n in (0, 1, 2, 7)] + [reference(3, OTHER), reference(8, OTHER)]
-        assert find.missing(asked) == uids(7, 8)
+    find = FindSCU(peer_of(archive))
+    wanted = uids(0, 1, 2) if not isinstance(archive, ArchiveSCP) else uids(0, 1, 2, 3)
+    assert find.present(STUDY, SERIES) == wanted
+    asked = [reference(n) for n in (0, 1, 2, 7)] + [reference(3, OTHER), reference(8, OTHER)]
+    assert find.missing(asked) == uids(7, 8)
 
 
 @pytest.mark.parametrize("kind", [Orthanc, DcmQRSCP])
 def test_a_series_that_is_not_there_is_empty(kind: type[Orthanc] | type[DcmQRSCP]) -> None:
     """An unknown series is no error."""
-    with kind() as server, FindSCU(peer_of(server)) as find:
+    with kind() as server:
+        find = FindSCU(peer_of(server))
         assert find.present(STUDY, SERIES) == frozenset()
 
 
@@ -79,14 +80,16 @@ def test_a_server_without_the_service_says_so(
     kind: type[FindSCU] | type[CommitmentSCU], told: str, storescp: StoreSCP
 ) -> None:
     """A plain storage server is asked once, and told to be one."""
-    with kind(peer_of(storescp)) as scu, pytest.raises(QueryError) as caught:
+    scu = kind(peer_of(storescp))
+    with pytest.raises(QueryError) as caught:
         scu.missing([reference(1)])
     assert str(caught.value) == told
 
 
 def test_a_query_that_fails_says_its_status() -> None:
     """The status of the server is told, and the association is good for another query."""
-    with ArchiveSCP(find_status=0xA700) as server, FindSCU(peer_of(server)) as find:
+    with ArchiveSCP(find_status=0xA700) as server:
+        find = FindSCU(peer_of(server))
         for _ in range(2):
             with pytest.raises(QueryError, match=r"^the server answers a C-FIND with .* 0xA700 "):
                 find.present(STUDY, SERIES)
@@ -95,7 +98,8 @@ def test_a_query_that_fails_says_its_status() -> None:
 
 def test_several_series_are_asked_for_over_one_association() -> None:
     """It is released when all is known, as a server may give only a few."""
-    with ArchiveSCP() as server, FindSCU(peer_of(server)) as find:
+    with ArchiveSCP() as server:
+        find = FindSCU(peer_of(server))
         find.missing([reference(1), reference(2, OTHER), reference(3, "1.2.9")])
         assert len(server.queries) == 3
         assert server.released == len(server.associations) == 1
@@ -111,7 +115,8 @@ def test_an_association_that_is_lost_is_opened_anew() -> None:
             event.assoc.abort()
         yield 0x0000, None
 
-    with _with_find(lose_first) as server, FindSCU(peer_of(server)) as find:
+    with _with_find(lose_first) as server:
+        find = FindSCU(peer_of(server))
         with pytest.raises(QueryError, match="lost"):
             find.present(STUDY, SERIES)
         assert find.present(STUDY, SERIES) == frozenset()
@@ -128,7 +133,8 @@ def test_a_server_that_is_not_there_is_told() -> None:
     """No connection is a query that fails, and nothing worse."""
     with ArchiveSCP() as server:
         peer = peer_of(server)
-    with FindSCU(peer) as find, pytest.raises(QueryError, match="cannot connect"):
+    find = FindSCU(peer)
+    with pytest.raises(QueryError, match="cannot connect"):
         find.present(STUDY, SERIES)
 
 
@@ -140,7 +146,8 @@ def test_what_is_committed_is_not_missing() -> None:
     bad = next(iter(uids(5)))
     with ArchiveSCP(lambda uid: uid == bad) as server:
         store(server, *(image(n) for n in range(8)))
-        with pytest.MonkeyPatch.context() as patch, CommitmentSCU(peer_of(server)) as scu:
+        with pytest.MonkeyPatch.context() as patch:
+            scu = CommitmentSCU(peer_of(server))
             patch.setattr(query_scu, "MOST_REFERENCES", 3)
             assert scu.missing([reference(n) for n in range(10)]) == uids(5, 8, 9)
         assert [len(one.ReferencedSOPSequence) for one in server.commitments] == [3, 3, 3, 1]
@@ -152,7 +159,8 @@ def test_a_report_that_does_not_come_here_is_not_waited_for_long(
 ) -> None:
     """A gear cannot be connected to: what is reported elsewhere is not known."""
     monkeypatch.setattr(query_scu, "COMMITMENT_TIMEOUT", 0.5)
-    with ArchiveSCP(reports=False) as server, CommitmentSCU(peer_of(server)) as scu:
+    with ArchiveSCP(reports=False) as server:
+        scu = CommitmentSCU(peer_of(server))
         begun = time.monotonic()
         with pytest.raises(QueryError, match="did not report a storage commitment on the same"):
             scu.missing([reference(1)])
@@ -163,18 +171,15 @@ def test_orthanc_reports_elsewhere(monkeypatch: pytest.MonkeyPatch, orthanc: Ort
     """Orthanc takes the request, and would open an association of its own for the report."""
     monkeypatch.setattr(query_scu, "COMMITMENT_TIMEOUT", 1)
     store(orthanc, image(1))
-    with CommitmentSCU(peer_of(orthanc)) as scu, pytest.raises(QueryError):
+    scu = CommitmentSCU(peer_of(orthanc))
+    with pytest.raises(QueryError):
         scu.missing([reference(1)])
 
 
 def test_a_commitment_that_is_refused_says_its_status() -> None:
     """The status of the server is told."""
-    with (
-        ArchiveSCP(action_status=0x0110) as server,
-        CommitmentSCU(peer_of(server)) as scu,
-        pytest.raises(QueryError) as caught,
-    ):
-        scu.missing([reference(1)])
+    with ArchiveSCP(action_status=0x0110) as server, pytest.raises(QueryError) as caught:
+        CommitmentSCU(peer_of(server)).missing([reference(1)])
     assert str(caught.value) == "the server refuses storage commitment with status 0x0110"
 
 
@@ -183,7 +188,8 @@ def test_a_commitment_that_is_refused_says_its_status() -> None:
 
 def test_a_series_is_asked_for_once() -> None:
     """Each image after the first costs no query, until very many series are in between."""
-    with ArchiveSCP() as server, FindSCU(peer_of(server)) as find:
+    with ArchiveSCP() as server:
+        find = FindSCU(peer_of(server))
         store(server, image(0), image(1))
         existing = Existing(find)
         assert [existing.has(image(n)) for n in (0, 1, 2)] == [True, True, False]
@@ -200,7 +206,8 @@ def test_a_series_is_asked_for_once() -> None:
 
 def test_an_image_without_study_or_series_is_not_asked_for() -> None:
     """A query without them would be answered for all studies."""
-    with ArchiveSCP() as server, FindSCU(peer_of(server)) as find:
+    with ArchiveSCP() as server:
+        find = FindSCU(peer_of(server))
         store(server, made_instance(1))
         nameless = image(1)
         existing = Existing(find)
@@ -214,9 +221,9 @@ def test_a_server_that_does_not_tell_has_nothing(
     caplog: pytest.LogCaptureFixture, storescp: StoreSCP
 ) -> None:
     """It is told once, and asked once."""
-    with FindSCU(peer_of(storescp)) as find:
-        existing = Existing(find)
-        assert not any(existing.has(image(0, f"1.2.9.{n}")) for n in range(3))
+    find = FindSCU(peer_of(storescp))
+    existing = Existing(find)
+    assert not any(existing.has(image(0, f"1.2.9.{n}")) for n in range(3))
     assert caplog.messages == [
         "All images are sent, whether they are there or not: the server does not offer queries by "
         "C-FIND (Study Root)"
@@ -233,14 +240,15 @@ def test_a_server_that_is_slow_to_forget_is_asked_again() -> None:
         scu = StorageSCU(peer_of(server), lambda *_: Unreadable(""))
         assert scu.send(image(0)).sent
         Timer(0.5, scu.close).start()
-        with FindSCU(peer_of(server)) as find:
-            assert find.present(STUDY, SERIES) == uids(0)
+        find = FindSCU(peer_of(server))
+        assert find.present(STUDY, SERIES) == uids(0)
 
 
 def test_a_server_that_stays_at_its_limit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a few tries nothing is known of what it has."""
     monkeypatch.setattr(backoff, "full_jitter", lambda _: 0.0)
     with FaultSCP(lambda peer: peer.reject(2, 3, 2)) as server:
-        with FindSCU(peer_of(server)) as find, pytest.raises(QueryError, match="limit of assoc"):
+        find = FindSCU(peer_of(server))
+        with pytest.raises(QueryError, match="limit of assoc"):
             find.present(STUDY, SERIES)
         assert server.connections == 5

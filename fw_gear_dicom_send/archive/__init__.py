@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 from ..models import BrokenArchive, Member, Unreadable
 from .decompression import COMPRESSIONS
-from .folder_reader import ARCHIVE_SUFFIXES as ARCHIVE_SUFFIXES
 from .folder_reader import folder_items
+from .folder_reader import is_archive as is_archive
 from .sources import (
     CORRUPT_ARCHIVE,
     HEAD_SIZE,

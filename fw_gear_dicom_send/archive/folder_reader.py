@@ -7,8 +7,12 @@ from pathlib import Path
 from ..models import BrokenArchive, Member, Unreadable
 from .sources import HEAD_SIZE, read_fully
 
-ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz")
-"""Archives in a folder are read for themselves."""
+_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz")
+
+
+def is_archive(name: str) -> bool:
+    """Tell by the name of a file in a folder whether it is an archive, to be read for itself."""
+    return name.lower().endswith(_SUFFIXES)
 
 
 def folder_items(
@@ -16,14 +20,14 @@ def folder_items(
 ) -> Iterator[Member | Unreadable | BrokenArchive]:
     """Yield the DICOM files of a folder, by their names."""
     try:
-        names = sorted(entry.name for entry in os.scandir(folder) if not entry.is_dir())
+        found = [entry for entry in os.scandir(folder) if not entry.is_dir()]
     except OSError as exc:
         yield BrokenArchive(f"the folder cannot be read: {exc.strerror}")
         return
     position = 0
-    for number, name in enumerate(names, start=1):
-        path = folder / name
-        if name.lower().endswith(ARCHIVE_SUFFIXES) or (path.exists() and not path.is_file()):
+    for number, entry in enumerate(sorted(found, key=lambda one: one.name), start=1):
+        path = folder / entry.name
+        if is_archive(entry.name) or (not entry.is_file() and path.exists()):
             continue
         try:
             file = path.open("rb")
@@ -39,6 +43,6 @@ def folder_items(
             yield Unreadable(f"a file cannot be read: {exc.strerror}", number)
             continue
         if is_dicom(head):
-            yield Member(number, file, name, position)
+            yield Member(number, file, entry.name, position)
         else:
             file.close()

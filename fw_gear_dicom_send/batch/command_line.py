@@ -100,13 +100,7 @@ def _command(commands: "_SubParsersAction[Any]", name: str, text: str) -> Argume
         "Default: ~/.config/flywheel/user.json.",
     ).complete = shtab.FILE  # type: ignore[attr-defined]
     if name != "stop":
-        made.add_argument(
-            "--report-folder",
-            metavar="FOLDER",
-            type=Path,
-            default=Path(),
-            help="Where to write the table and the page. Default: the current folder.",
-        ).complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+        options.add_report_folder(made, "the table and the page")
     if name != "gather":
         made.add_argument("--yes", action="store_true", help="Do not ask before it is done.")
     if name not in ("stop", "gather"):

@@ -2,23 +2,19 @@
 
 import csv
 import io
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from ..errors import SiteError, UsageError
-from ..reporter import COLUMNS, report_name
+from ..reporter import COLUMNS, report_head, report_pattern
 from .models import Batch, Job, Outcome, Session, StoredFile
 
 OWN_COLUMNS = ("Session ID", "Session", "Job ID", "Job State")
 
 _SLACK = timedelta(minutes=1)
 """For how long after a job's end its report may be attached."""
-
-_ANY_TIME = datetime(2000, 1, 1)
-_ANY_TIME_TAIL = "_2000-01-01_00:00:00.csv"
 
 Row = Mapping[str, str]
 
@@ -81,9 +77,7 @@ def _newest_report(job: Job, session: Session) -> StoredFile | None:
 
     Reports on one of its acquisitions, and those of other jobs, may lie beside it.
     """
-    head = "dicom-send_dry-run-" if job.is_dry_run else "dicom-send_report-"
-    start = report_name(head, session.label, _ANY_TIME, ".csv").removesuffix(_ANY_TIME_TAIL)
-    name = re.compile(re.escape(start) + r"_\d{4}-\d\d-\d\d_\d\d.\d\d.\d\d\.csv")
+    name = report_pattern(report_head(is_dry=job.is_dry_run), session.label)
     last = job.ended + _SLACK if job.ended else None
     reports = (
         file

@@ -195,12 +195,8 @@ def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
 
 
 def _connected(arguments: Namespace) -> BatchAPI:
-    folder: Path | None = getattr(arguments, "report_folder", None)
-    if folder:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as exc:
-            raise UsageError(f"--report-folder: {exc.strerror}") from exc
+    if arguments.command != "stop":
+        options.report_folder(arguments)
     return BatchAPI.connected(read_key(arguments.api_key_file))
 
 

@@ -1,47 +1,23 @@
-"""The page about a batch: it loads nothing, and nothing may be loaded by it."""
+"""The page about a batch."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from html import escape
-from string import Template
 
-from ..html_parts import STYLE, bar, table, tiles
+from ..html_parts import bar, page, row, table, tiles
 from .models import Outcome
 
-_PAGE = Template(
+_PAGE = page(
+    "Gathered on $gathered",
     """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>$title</title>
-<style>
-"""
-    + STYLE
-    + """\
-#sessions td:nth-child(n+2):nth-child(-n+4) { white-space: nowrap; }
-</style>
-</head>
-<body>
-<main>
-<h1>$title</h1>
-<p>Gathered on $gathered</p>
-<p class="outcome $state">$outcome</p>
-<dl>$tiles</dl>
-<h2>What went wrong</h2>
-$failures
 <h2>Sessions</h2>
 <div class="wide"><table id="sessions">
 <thead><tr><th scope="col">Session</th><th scope="col">Session ID</th><th scope="col">Job</th>
 <th scope="col">Images sent</th><th scope="col">Share</th><th scope="col">Outcome</th></tr></thead>
 <tbody>
 $sessions</tbody></table></div>
-</main>
-</body>
-</html>
-"""
+""",
+    "#sessions td:nth-child(n+2):nth-child(-n+4) { white-space: nowrap; }\n",
 )
 
 
@@ -100,4 +76,4 @@ def _row(outcome: Outcome) -> str:
         bar(share, state, f"{count} images sent"),
         escape(outcome.reason or "Complete"),
     )
-    return f'<tr class="{state}">{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>\n'
+    return row(state, cells)

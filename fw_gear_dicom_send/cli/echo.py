@@ -9,7 +9,7 @@ from pynetdicom import ALL_TRANSFER_SYNTAXES  # type: ignore[attr-defined]
 from pynetdicom.presentation import AllStoragePresentationContexts
 
 from .. import preflight, tls
-from ..config import manifest, peer
+from ..config import manifest, peer, with_defaults
 from ..config import tls as tls_options
 from ..errors import ConfigError, DicomSendError
 from ..models import Greeting, PeerAE
@@ -54,9 +54,10 @@ def parser() -> options.Parser:
 
 def _ask(arguments: Namespace) -> bool:
     try:
-        options_given = options.given(arguments)
-        server = peer(options_given, manifest())
-        tls_config = tls_options(options_given, options.tls_inputs(arguments), manifest())
+        known = manifest()
+        chosen = with_defaults(options.given(arguments), known)
+        server = peer(chosen)
+        tls_config = tls_options(chosen, options.tls_inputs(arguments), known)
         resolve(server)
         context = tls.make_context(tls_config) if tls_config else None
     except ConfigError as exc:

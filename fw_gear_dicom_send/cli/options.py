@@ -59,7 +59,7 @@ class Parser(ArgumentParser):
     """Raises UsageError instead of ending the process."""
 
     def __init__(self, prog: str, description: str, epilog: str = "", **how: Any) -> None:
-        """Take `--help` and `--version`, and keep the lines of the text as they are."""
+        """Take `--help`, and keep the lines of the text as they are."""
         super().__init__(
             prog=prog,
             description=description,
@@ -121,6 +121,27 @@ def tls_inputs(namespace: Namespace) -> dict[str, Any]:
         if path and not path.is_file():
             raise UsageError(f"{flag(name)}: {path}: there is no such file")
     return {name: {"location": {"path": str(path)}} for name, path in paths.items() if path}
+
+
+def add_report_folder(parser: ArgumentParser, what: str) -> None:
+    """Add the option that says where to write `what`."""
+    parser.add_argument(
+        "--report-folder",
+        metavar="FOLDER",
+        type=Path,
+        default=Path(),
+        help=f"Where to write {what}. Default: the current folder.",
+    ).complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+
+
+def report_folder(namespace: Namespace) -> Path:
+    """Return the folder for reports, made if it is not there; raise UsageError if it cannot be."""
+    folder: Path = namespace.report_folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise UsageError(f"--report-folder: {exc.strerror}") from exc
+    return folder
 
 
 def given(namespace: Namespace) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class ProgressBar(Progress):
     def _show(self) -> None:
         with self._lock:
             count = self._count
-            done, images = count.file_bytes + count.position, count.images
-            words = f"{count.sent} images sent, {images - count.sent} not"
+            done = count.read
+            words = f"{count.sent} images sent, {count.images - count.sent} not"
         words += f", {self._associations()} associations, {count.retries} retries"
         self._bar.update(self._task, completed=done, description=words)

@@ -12,14 +12,15 @@ from typing import Any
 
 import shtab
 
-from ..config import manifest, parse_sending
+from ..config import manifest, parse_sending, with_defaults
 from ..entry import exit_code, keep_quiet
-from ..errors import ConfigError, DicomSendError, UsageError
+from ..errors import ConfigError, DicomSendError
 from ..local_source import LocalSource
 from ..models import FileReport, SendConfig
 from ..observer import Observer
 from ..pipeline import run
 from ..progress import Progress
+from ..reporter import is_complete
 from . import echo, options
 from .console import begin_logging, write_json
 from .progress_bar import ProgressBar
@@ -86,13 +87,7 @@ def parser() -> options.Parser:
     options.add_group(made, "sending", options.SENDING, _WORDS)
     options.add_group(made, "proof", options.PROOF)
     options.add_group(made, "reports", options.REPORTS, _WORDS)
-    made.add_argument(
-        "--report-folder",
-        metavar="FOLDER",
-        type=Path,
-        default=Path(),
-        help="Where to write the reports. Default: the current folder.",
-    ).complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+    options.add_report_folder(made, "the reports")
     made.add_argument(
         "--work-folder",
         metavar="FOLDER",
@@ -132,16 +127,13 @@ def _send(arguments: Namespace) -> bool:
 
 def _run(arguments: Namespace, outcome: "_Outcome") -> bool:
     source = outcome.source = LocalSource(arguments.paths)
-    try:
-        arguments.report_folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise UsageError(f"--report-folder: {exc.strerror}") from exc
+    folder = options.report_folder(arguments)
     try:
         return run(
             _config(arguments),
             source,
             arguments.work_folder,
-            arguments.report_folder,
+            folder,
             observer=outcome,
             make_progress=ProgressBar if sys.stderr.isatty() else Progress,
         )
@@ -150,7 +142,9 @@ def _run(arguments: Namespace, outcome: "_Outcome") -> bool:
 
 
 def _config(arguments: Namespace) -> SendConfig:
-    config = parse_sending(options.given(arguments), options.tls_inputs(arguments), manifest())
+    known = manifest()
+    chosen = with_defaults(options.given(arguments), known)
+    config = parse_sending(chosen, options.tls_inputs(arguments), known)
     return replace(config, tag=None) if arguments.no_tag else config
 
 
@@ -168,7 +162,7 @@ class _Outcome(Observer):
     def summary(self) -> dict[str, Any]:
         rows = self._rows
         return {
-            "complete": bool(rows) and all(row.status == "Complete" for row in rows),
+            "complete": is_complete(rows),
             "images": sum(row.images for row in rows),
             "sent": sum(row.sent for row in rows),
             "error": self.error or None,
