@@ -5,9 +5,9 @@ import sys
 from flywheel_gear_toolkit import GearToolkitContext
 
 from fw_gear_dicom_send.config import parse
-from fw_gear_dicom_send.entry import exit_code, keep_quiet
-from fw_gear_dicom_send.flywheel_source import FlywheelSource
-from fw_gear_dicom_send.pipeline import run
+from fw_gear_dicom_send.exit_codes import exit_code, keep_quiet
+from fw_gear_dicom_send.flywheel import FlywheelSource
+from fw_gear_dicom_send.run import run
 
 
 def main() -> int:

@@ -2,20 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .dicom.types import PrivateTag
 from .errors import ConfigError
-from .models import (
-    Container,
-    GearConfig,
-    InputFile,
-    Option,
-    PeerAE,
-    PrivateTag,
-    SendConfig,
-    TLSConfig,
-)
+from .models import Container, GearConfig, InputFile, SendConfig
+from .network.types import PeerAE, TLSConfig
 
 MOST_ASSOCIATIONS = 16
 
@@ -26,6 +20,17 @@ _LONGEST_RETRY_TIME = 86400
 _RESERVED_GROUPS = (0x0001, 0x0003, 0x0005, 0x0007, 0xFFFF)
 _HIGHEST_GROUP = 0xFFFF
 _HIGHEST_PORT = 65535
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of the manifest; `default` is None where a value has to be given."""
+
+    name: str
+    type: str
+    default: str | int | bool | None
+    description: str
+    choices: tuple[str, ...] = ()
 
 
 def manifest() -> Mapping[str, Any]:

@@ -18,29 +18,25 @@ from pynetdicom.sop_class import _STORAGE_CLASSES
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
 
 import fw_gear_dicom_send
-from fw_gear_dicom_send import (
-    config,
-    negotiation,
-    query_scu,
-    storage_scu,
-    transcoder,
-    transport,
-    upper_layer,
-    verifier,
-)
-from fw_gear_dicom_send.tls import PROFILES
+from fw_gear_dicom_send import config
+from fw_gear_dicom_send.dicom.transcode.converter import SOURCES
+from fw_gear_dicom_send.network import association, connection, query
+from fw_gear_dicom_send.network.contexts import MOST_CONTEXTS
+from fw_gear_dicom_send.network.statuses import fate_of
+from fw_gear_dicom_send.network.tls import PROFILES
+from fw_gear_dicom_send.run.verify import MOST_UNVERIFIED
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEMPLATE = Path(__file__).with_name("conformance.md")
 TARGET = REPOSITORY / "docs" / "CONFORMANCE.md"
 
 TIMEOUTS = {
-    "a TCP connection, for each address of the host": transport.CONNECT_TIMEOUT,
-    "the answer to an association request": upper_layer.ASSOCIATE_TIMEOUT,
-    "the peer to read any of what is written": transport.WRITE_TIMEOUT,
-    "the answer to a C-STORE request, once it is written": upper_layer.RESPONSE_TIMEOUT,
-    "the answer to a C-ECHO request": upper_layer.ECHO_TIMEOUT,
-    "the answer to a release request": upper_layer.RELEASE_TIMEOUT,
+    "a TCP connection, for each address of the host": connection.CONNECT_TIMEOUT,
+    "the answer to an association request": association.ASSOCIATE_TIMEOUT,
+    "the peer to read any of what is written": connection.WRITE_TIMEOUT,
+    "the answer to a C-STORE request, once it is written": association.RESPONSE_TIMEOUT,
+    "the answer to a C-ECHO request": association.ECHO_TIMEOUT,
+    "the answer to a release request": association.RELEASE_TIMEOUT,
 }
 STORAGE_KEYWORDS = {uid: keyword for keyword, uid in _STORAGE_CLASSES.items()}
 """For those that pydicom has no name for."""
@@ -58,15 +54,15 @@ def statement() -> str:
         implementation_uid=PYNETDICOM_IMPLEMENTATION_UID,
         implementation_version=PYNETDICOM_IMPLEMENTATION_VERSION,
         most_associations=config.MOST_ASSOCIATIONS,
-        most_contexts=negotiation.MOST_CONTEXTS,
-        most_unverified=verifier.MOST_UNVERIFIED,
-        find_timeout=f"{query_scu.FIND_TIMEOUT:g}",
-        commitment_timeout=f"{query_scu.COMMITMENT_TIMEOUT:g}",
-        most_references=query_scu.MOST_REFERENCES,
+        most_contexts=MOST_CONTEXTS,
+        most_unverified=MOST_UNVERIFIED,
+        find_timeout=f"{query.FIND_TIMEOUT:g}",
+        commitment_timeout=f"{query.COMMITMENT_TIMEOUT:g}",
+        most_references=query.MOST_REFERENCES,
         largest_pdu_received=DEFAULT_MAX_LENGTH,
-        largest_pdu_sent=upper_layer.LARGEST_PDU,
+        largest_pdu_sent=association.LARGEST_PDU,
         ways_out=table(("name", "UID"), map(named, negotiation.WAYS_OUT)),
-        decodable=table(("name", "UID"), map(named, sorted(transcoder.SOURCES))),
+        decodable=table(("name", "UID"), map(named, sorted(SOURCES))),
         statuses=table(("status", "meaning", "the image", "what the gear does"), statuses()),
         rejections=table(("source", "reason", "what the log says"), rejections()),
         timeouts=table(("what is waited for", "seconds"), timeouts()),
@@ -106,12 +102,12 @@ def statuses() -> Iterator[tuple[str, ...]]:
 
 def treatment(code: int) -> tuple[str, str]:
     """Return what a status means for the image, and what is done."""
-    fate = storage_scu.fate_of(code, is_resend=False)
+    fate = fate_of(code, is_resend=False)
     if fate.may_pass:
         return "not stored", "sends it again after a while"
     if fate.sent:
         return "stored", "tells the status in the log" if code else "-"
-    if storage_scu.fate_of(code, is_resend=True).sent:
+    if fate_of(code, is_resend=True).sent:
         return "not stored", "names it in the report; after a lost response it counts as stored"
     return "not stored", "names it in the report"
 
@@ -119,9 +115,9 @@ def treatment(code: int) -> tuple[str, str]:
 def rejections() -> Iterator[tuple[str, ...]]:
     """Yield what is told of each reason for a rejection (PS3.8 9.3.4)."""
     titles = {"calling": "<calling AE title>", "called": "<called AE title>"}
-    for (source, reason), words in upper_layer.REJECTED.items():
+    for (source, reason), words in association.REJECTED.items():
         yield (str(source), str(reason), words.replace("!r", "").format(**titles))
-    yield ("any other", "", upper_layer.NO_REASON)
+    yield ("any other", "", association.NO_REASON)
 
 
 def timeouts() -> Iterator[tuple[str, str]]:

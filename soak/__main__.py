@@ -19,16 +19,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fw_gear_dicom_send.models import (
-    EncodedDataset,
-    PeerAE,
-    SOPInstance,
-    Span,
-    StoreResult,
-    Unreadable,
-)
-from fw_gear_dicom_send.stage import Stage
-from fw_gear_dicom_send.storage_scu import StorageSCU
+from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Span, Unreadable
+from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.types import PeerAE, StoreResult
+from fw_gear_dicom_send.run.background import Stage
 
 from . import server
 from .ledger import Ledger, content_of

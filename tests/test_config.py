@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from fw_gear_dicom_send.config import parse
+from fw_gear_dicom_send.dicom.types import PrivateTag
 from fw_gear_dicom_send.errors import ConfigError
-from fw_gear_dicom_send.models import Container, PeerAE, PrivateTag, TLSConfig
+from fw_gear_dicom_send.models import Container
+from fw_gear_dicom_send.network.types import PeerAE, TLSConfig
 
 MANIFEST = json.loads((Path(__file__).parents[1] / "manifest.json").read_text())
 REQUIRED = {"destination": "pacs.example.org", "called_ae": "PACS"}

@@ -8,11 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.claims.outcome import MeasurementError
-from fw_gear_dicom_send import transcoder
-from fw_gear_dicom_send.models import PeerAE, PrivateTag, SOPInstance
-from fw_gear_dicom_send.spool import spool
-from fw_gear_dicom_send.storage_scu import StorageSCU
-from fw_gear_dicom_send.tagger import stamp
+from fw_gear_dicom_send.dicom.spool import spool
+from fw_gear_dicom_send.dicom.stamp import stamp
+from fw_gear_dicom_send.dicom.transcode import converter as transcoder
+from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance
+from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.types import PeerAE
 from tests.support.pacs import HOST
 
 TAG = PrivateTag(group=0x0021, creator="Flywheel", value="DICOM send")

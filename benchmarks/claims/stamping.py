@@ -9,9 +9,9 @@ from typing import BinaryIO
 from benchmarks.claims.outcome import MeasurementError, Outcome
 from benchmarks.claims.sender import TAG
 from benchmarks.datasets import make_mr, make_multiframe
-from fw_gear_dicom_send.models import SOPInstance
-from fw_gear_dicom_send.spool import spool
-from fw_gear_dicom_send.tagger import stamp
+from fw_gear_dicom_send.dicom.spool import spool
+from fw_gear_dicom_send.dicom.stamp import stamp
+from fw_gear_dicom_send.dicom.types import SOPInstance
 
 IMAGES = 2000
 LARGE_FRAMES = 600

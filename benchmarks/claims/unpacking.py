@@ -10,9 +10,9 @@ from time import perf_counter
 
 from benchmarks.claims.outcome import MeasurementError, Outcome
 from benchmarks.datasets import DataSet, make_ct
-from fw_gear_dicom_send import archive
-from fw_gear_dicom_send.models import Member
-from fw_gear_dicom_send.part10 import is_dicom
+from fw_gear_dicom_send.archive import reader as archive
+from fw_gear_dicom_send.archive.types import Member
+from fw_gear_dicom_send.dicom.part10 import is_dicom
 
 IMAGES = 400
 ROUNDS = 5

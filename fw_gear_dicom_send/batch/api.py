@@ -19,8 +19,8 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 from ..errors import ConfigError, SiteError, UsageError
-from ..flywheel import connect
-from ..site_api import API, unpromised
+from ..flywheel.api import API, unpromised
+from ..flywheel.site import connect
 from . import records
 from .models import Batch, Gear, Job, Plan, Project, Session
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from ..errors import SiteError, UsageError
-from ..reporter import COLUMNS, report_head, report_pattern
+from ..report.files_csv import COLUMNS, report_head, report_pattern
 from .models import Batch, Job, Outcome, Session, StoredFile
 
 OWN_COLUMNS = ("Session ID", "Session", "Job ID", "Job State")

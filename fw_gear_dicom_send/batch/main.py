@@ -11,16 +11,16 @@ from pathlib import Path
 
 from ..cli import options
 from ..cli.console import begin_logging
-from ..entry import exit_code
 from ..errors import CancelledError, ConfigError, SiteError, UsageError
+from ..exit_codes import exit_code
 from . import page, plan, selection
 from .api import BatchAPI
-from .ask import confirmed, read_key
-from .changes import change_each
+from .bulk import change_each
 from .command_line import files, parser
 from .follow import counts, follow
 from .gather import gather
 from .models import Batch, Plan, Session
+from .prompts import confirmed, read_key
 
 RUN_PATIENCE = 120.0
 """Seconds for the site to have run a batch, once its answer to that is lost."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from html import escape
 
-from ..html_parts import bar, page, row, table, tiles
+from ..report.html import bar, page, row, table, tiles
 from .models import Outcome
 
 _PAGE = page(

@@ -5,16 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from pydicom.uid import UID
-from pynetdicom import ALL_TRANSFER_SYNTAXES  # type: ignore[attr-defined]
-from pynetdicom.presentation import AllStoragePresentationContexts
 
-from .. import preflight, tls
 from ..config import manifest, peer, with_defaults
 from ..config import tls as tls_options
 from ..errors import ConfigError, DicomSendError
-from ..models import Greeting, PeerAE
-from ..negotiation import Context
-from ..upper_layer import resolve
+from ..network import preflight, tls
+from ..network.association import resolve
+from ..network.contexts import Context, storage_contexts
+from ..network.types import Greeting, PeerAE
 from . import options
 from .console import write, write_json
 
@@ -63,11 +61,7 @@ def _ask(arguments: Namespace) -> bool:
     except ConfigError as exc:
         raise options.as_usage(exc) from exc
     greeting = preflight.check(server, context)
-    proposed = [
-        Context(str(one.abstract_syntax), str(syntax))
-        for one in AllStoragePresentationContexts
-        for syntax in ALL_TRANSFER_SYNTAXES
-    ]
+    proposed = storage_contexts()
     taken = _by_class(proposed, preflight.accepted(server, proposed, context))
     if arguments.json:
         accepted = {sop_class: list(syntaxes) for sop_class, syntaxes in taken.items()}

@@ -15,9 +15,8 @@ from typing import Any, NoReturn
 import shtab
 
 from .. import __version__
-from ..config import manifest, options
+from ..config import Option, manifest, options
 from ..errors import ConfigError, UsageError
-from ..models import Option
 
 CONNECTION = ("destination", "port", "called_ae", "calling_ae")
 TLS = ("tls_enabled", "tls_security_profile", "tls_require_peer_cert", "tls_check_hostname")

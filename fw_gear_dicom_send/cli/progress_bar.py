@@ -16,7 +16,7 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 
 from ..models import FileEntry
-from ..progress import Progress
+from ..report.progress import Progress
 
 INTERVAL = 0.2
 """Seconds between two states of the bar."""

@@ -13,16 +13,16 @@ from typing import Any
 import shtab
 
 from ..config import manifest, parse_sending, with_defaults
-from ..entry import exit_code, keep_quiet
 from ..errors import ConfigError, DicomSendError
-from ..local_source import LocalSource
+from ..exit_codes import exit_code, keep_quiet
 from ..models import FileReport, SendConfig
-from ..observer import Observer
-from ..pipeline import run
-from ..progress import Progress
-from ..reporter import is_complete
+from ..report.events import Observer
+from ..report.files_csv import is_complete
+from ..report.progress import Progress
+from ..run import run
 from . import echo, options
 from .console import begin_logging, write_json
+from .local_source import LocalSource
 from .progress_bar import ProgressBar
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from fw_gear_dicom_send.models import EncodedDataset, SOPInstance
+from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance
 
 UNDEFINED = 0xFFFFFFFF
 SHORT = ["AE", "AS", "CS", "DA", "DS", "IS", "LO", "LT", "PN", "SH", "ST", "UI", "UL", "US"]

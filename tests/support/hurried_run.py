@@ -8,14 +8,20 @@ import sys
 from pynetdicom.transport import T_CONNECT
 
 import run
-from fw_gear_dicom_send import (
-    association_pool,
-    progress,
-    storage_scu,
-    transport,
-    upper_layer,
-    verifier,
+from fw_gear_dicom_send.network import (
+    association as upper_layer,
 )
+from fw_gear_dicom_send.network import (
+    connection as transport,
+)
+from fw_gear_dicom_send.network import (
+    pool as association_pool,
+)
+from fw_gear_dicom_send.network import (
+    store as storage_scu,
+)
+from fw_gear_dicom_send.report import progress
+from fw_gear_dicom_send.run import verify as verifier
 
 TIMEOUT = 1.0
 LONGEST_WAIT = 0.5

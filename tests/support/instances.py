@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import pydicom
 
-from fw_gear_dicom_send.models import EncodedDataset, SOPInstance, Span
+from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Span
 from tests.support.sample_files import encoded, made
 
 META_START = 132

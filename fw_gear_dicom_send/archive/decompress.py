@@ -1,0 +1,134 @@
+"""Decompresses streams without ever holding more of them than was asked for."""
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable
+from functools import partial
+from typing import BinaryIO, Protocol
+
+from .limits import PACKED_CHUNK_SIZE, Source, TrailingGarbageError, read_fully
+
+# `xz -9` needs 65 MiB; the format allows 4 GiB.
+LZMA_MEMORY = 256 << 20
+
+
+class Codec(Protocol):
+    """What the decompressors of bz2 and lzma have in common."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the end of the stream was reached."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether nothing more comes out without more data."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What was found behind the end of the stream."""
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Return at most `max_length` bytes."""
+
+
+class ZlibDecompressor:
+    """A Codec for deflate and gzip."""
+
+    def __init__(self, wbits: int) -> None:
+        """Expect the format that zlib knows by `wbits`."""
+        self._codec = zlib.decompressobj(wbits)
+
+    @property
+    def eof(self) -> bool:
+        """Whether the end of the stream was reached."""
+        return self._codec.eof
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether nothing more comes out without more data."""
+        return not self._codec.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        """What was found behind the end of the stream."""
+        return self._codec.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Return at most `max_length` bytes."""
+        return self._codec.decompress(self._codec.unconsumed_tail + data, max_length)
+
+
+COMPRESSIONS: dict[bytes, Callable[[], Codec]] = {
+    b"\x1f\x8b\x08": partial(ZlibDecompressor, zlib.MAX_WBITS + 16),
+    b"BZh": bz2.BZ2Decompressor,
+    b"\xfd7zXZ\x00": partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, LZMA_MEMORY),
+}
+
+
+class Decompressed:
+    """A source, decompressed, never more of it in memory than was asked for.
+
+    With `magic`, more streams that start with it may follow the first, padded with
+    zeros, as after `cat a.gz b.gz`. A stream that is cut short raises EOFError.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        codec: Callable[[], Codec],
+        magic: bytes = b"",
+        start: bytes = b"",
+    ) -> None:
+        """Decompress `start`, then what `source` holds."""
+        self._source = source
+        self._new_codec = codec
+        self._codec = codec()
+        self._magic = magic
+        self._pending = start
+
+    def read(self, size: int) -> bytes:
+        """Return at most `size` bytes, and none only at the end."""
+        while not self._codec.eof or self._next_stream():
+            is_hungry = self._codec.needs_input
+            data = b""
+            if is_hungry:
+                data = self._pending or self._source.read(PACKED_CHUNK_SIZE)
+                self._pending = b""
+            unpacked = self._codec.decompress(data, size)
+            if unpacked:
+                return unpacked
+            if is_hungry and not data and not self._codec.eof:
+                raise EOFError("the compressed data is cut short")
+        return b""
+
+    def _next_stream(self) -> bool:
+        """Go on with the stream that follows, if there is one."""
+        if not self._magic:
+            return False
+        rest = self._codec.unused_data.lstrip(b"\0")
+        while not rest and (data := self._source.read(PACKED_CHUNK_SIZE)):
+            rest = data.lstrip(b"\0")
+        if not rest:
+            return False
+        rest += read_fully(self._source, len(self._magic))
+        if not rest.startswith(self._magic):
+            raise TrailingGarbageError
+        self._codec = self._new_codec()
+        self._pending = rest
+        return True
+
+
+class Section:
+    """The next `size` bytes of a file, which nothing else moves meanwhile."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        """Begin where the file stands."""
+        self._file = file
+        self._left = size
+
+    def read(self, size: int) -> bytes:
+        """Return at most `size` bytes, and none only at the end."""
+        data = self._file.read(min(size, self._left))
+        self._left -= len(data)
+        return data

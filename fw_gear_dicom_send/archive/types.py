@@ -1,0 +1,27 @@
+"""What comes out of an archive."""
+
+from dataclasses import dataclass
+from typing import BinaryIO
+
+
+@dataclass(frozen=True)
+class Member:
+    """A DICOM file out of an archive, or a DICOM file that came alone.
+
+    `number` counts the members of the archive from 1: messages name a member by
+    it, since its `name`, empty for a file that came alone, may be a patient's.
+    `content` is seekable and belongs to whoever takes the member. `position` is how
+    far the archive has been read, in bytes.
+    """
+
+    number: int
+    content: BinaryIO
+    name: str = ""
+    position: int = 0
+
+
+@dataclass(frozen=True)
+class BrokenArchive:
+    """An archive that cannot be read, or not further, and why."""
+
+    reason: str

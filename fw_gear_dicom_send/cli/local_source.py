@@ -1,0 +1,110 @@
+"""Files and folders on disk."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ..archive import is_archive
+from ..errors import UsageError
+from ..models import Container, FileEntry, FileReport, Selection
+from ..report.file_counts import NO_IMAGE
+from ..source import Fetch
+
+
+class LocalSource:
+    """The files that are named, and what is in the folders that are named and below them.
+
+    In a folder, an archive is known by its suffix; the other files of the folder are one
+    entry together. Links to files are followed, those to folders are not.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        """Take paths of files and folders."""
+        self._paths = tuple(paths)
+        self.reports: list[Path] = []
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """There are none."""
+        return {}
+
+    def select(self) -> Selection:
+        """Find the files; raises UsageError for a path where there is nothing."""
+        for path in self._paths:
+            if not (path.is_dir() or path.is_file()):
+                raise UsageError(f"{path}: there is no such file or folder")
+        entries = {os.path.realpath(one.fw_path): one for one in reversed(list(self._entries()))}
+        first = self._paths[0]
+        label = first.resolve().name if len(self._paths) == 1 else f"{len(self._paths)} paths"
+        place = Container("folder", str(first))
+        return Selection(tuple(reversed(entries.values())), place, label)
+
+    def fetcher(self, _: Path) -> Fetch:
+        """Return what finds files where they are."""
+        return lambda entry: Path(entry.fw_path)
+
+    def release(self, path: Path) -> None:
+        """Leave files as they are."""
+
+    def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
+        """Leave out what is no DICOM, unless there is nothing else in what was named."""
+        found = {one.entry.parent for one in reports if not _is_void(one)}
+        kept = []
+        for report in reports:
+            if not _is_void(report) or report.entry.parent not in found:
+                found.add(report.entry.parent)
+                kept.append(report)
+        return kept
+
+    def deliver(self, _: Container, path: Path) -> bool:
+        """Leave a report where it was written, and keep it in mind in `reports`."""
+        self.reports.append(path)
+        return False
+
+    def _entries(self) -> Iterator[FileEntry]:
+        for path in self._paths:
+            parent = Container("folder", str(path))
+            name = path.name or str(path)
+            if path.is_file():
+                yield FileEntry(parent, name, str(path), path.stat().st_size)
+            else:
+                yield from _below(parent, name, path)
+
+
+def _below(parent: Container, name: str, top: Path) -> Iterator[FileEntry]:
+    """Yield an entry for each folder that holds files, and for each archive."""
+    unreadable: list[str] = []
+    is_empty = True
+
+    def note(error: OSError) -> None:
+        unreadable.append(str(error.filename))
+
+    def shown(folder: str) -> str:
+        return os.path.normpath(os.path.join(name, os.path.relpath(folder, top)))
+
+    for folder, below, files in os.walk(top, onerror=note):
+        below.sort()
+        archives = sorted(filter(is_archive, files))
+        others = set(files).difference(archives)
+        if others:
+            size = sum(_size(os.path.join(folder, one)) for one in others)
+            yield FileEntry(parent, shown(folder), folder, size)
+        for one in archives:
+            path = os.path.join(folder, one)
+            yield FileEntry(parent, shown(path), path, _size(path))
+        is_empty = is_empty and not files
+    for folder in unreadable:
+        yield FileEntry(parent, shown(folder), folder)
+    if is_empty and not unreadable:
+        yield FileEntry(parent, name, str(top))
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:  # a link that leads nowhere, which is told when it is read
+        return 0
+
+
+def _is_void(report: FileReport) -> bool:
+    return report.images == 0 and all(one.text == NO_IMAGE for one in report.remarks)

@@ -1,0 +1,242 @@
+"""Splices the private element into an encoded dataset (PS3.5 7.8).
+
+Every byte that is not the new creator, the new element or the group length of
+their group stays as it was.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from struct import pack
+from typing import BinaryIO, NamedTuple
+
+from pydicom.datadict import tag_for_keyword
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from .deflate import InflationError, deflate, inflate
+from .elements import UNDEFINED_LENGTH, ElementReader, Encoding, MalformedError
+from .part10 import DatasetLocation, locate
+from .spool import spool
+from .types import EncodedDataset, PrivateTag, SOPInstance, Span, Unreadable
+
+_SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00080016, 0x00080018
+_STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
+_SAYS_WHO = frozenset(
+    tag_for_keyword(keyword)
+    for keyword in (
+        "PatientName",
+        "PatientID",
+        "PatientBirthDate",
+        "OtherPatientIDs",
+        "OtherPatientNames",
+        "PatientBirthName",
+        "PatientAddress",
+        "PatientMotherBirthName",
+        "PatientTelephoneNumbers",
+    )
+)
+_PATIENT_GROUP, _SERIES_GROUP = 0x0010, 0x0020
+_LONGEST_UID = 64
+_MOST_READ = 1 << 16
+_CHUNK = 1 << 20
+
+
+class _Element(NamedTuple):
+    tag: int
+    start: int
+    value: int
+    end: int
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What a dataset holds up to the end of the tag's group, which ends at `stop`."""
+
+    uids: dict[int, str]
+    identifying: frozenset[str]
+    group: tuple[_Element, ...]
+    stop: int
+
+
+@dataclass(frozen=True)
+class _Patch:
+    """Bytes that come in place of those from `start` to `end`."""
+
+    start: int
+    end: int
+    data: bytes
+
+
+def stamp(content: BinaryIO, tag: PrivateTag | None, work: Path) -> SOPInstance | Unreadable:
+    """Return the dataset of a DICOM file with the private element in it, or as it is.
+
+    An existing block of the creator is reused, else the first free one is taken; a
+    dataset that has the element already is left alone. `content` becomes part of
+    what is returned, or is closed. A deflated dataset is unpacked in `work`.
+    """
+    try:
+        location = locate(content)
+        if location.transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
+            instance = _stamp_deflated(content, location, tag, work)
+        else:
+            instance = _stamp(content, location, tag)
+    except (MalformedError, InflationError) as exc:
+        instance = Unreadable(f"the dataset is malformed: {exc}")
+    except OSError as exc:
+        instance = Unreadable(f"the dataset could not be read or unpacked: {exc.strerror or exc}")
+    if isinstance(instance, Unreadable):
+        content.close()
+    return instance
+
+
+def _stamp(
+    content: BinaryIO, location: DatasetLocation, tag: PrivateTag | None
+) -> SOPInstance | Unreadable:
+    size = content.seek(0, 2)
+    reader = ElementReader(content)
+    header = _read_header(reader, location, tag.group if tag else 0, size)
+    for name, uid in (
+        ("SOP Class UID", header.uids[_SOP_CLASS_UID]),
+        ("SOP Instance UID", header.uids[_SOP_INSTANCE_UID]),
+        ("Transfer Syntax UID", location.transfer_syntax_uid),
+    ):
+        if not uid:
+            return Unreadable(f"it has no {name}")
+        if len(uid) > _LONGEST_UID or not (uid.isascii() and uid.isprintable()):
+            return Unreadable(f"its {name} is longer than 64 characters, or no plain text")
+    added: list[tuple[int, str]] = []
+    if tag:
+        missing = _elements_to_add(reader, header, tag)
+        if missing is None:
+            return Unreadable(f"group {tag.group:04X} has no free private block")
+        added = missing
+    return SOPInstance(
+        header.uids[_SOP_CLASS_UID],
+        header.uids[_SOP_INSTANCE_UID],
+        location.transfer_syntax_uid,
+        EncodedDataset(content, tuple(_splice(header, location, added, size))),
+        header.identifying,
+        header.uids[_STUDY_INSTANCE_UID],
+        header.uids[_SERIES_INSTANCE_UID],
+    )
+
+
+def _read_header(
+    reader: ElementReader, location: DatasetLocation, group: int, size: int
+) -> _Header:
+    """Walk to the end of `group`; raise MalformedError if the file ends before.
+
+    Study and series come later than some groups: there they are left out if they are not found.
+    """
+    wanted = (_SOP_CLASS_UID, _SOP_INSTANCE_UID, _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID)
+    uids = dict.fromkeys(wanted, "")
+    identifying: set[str] = set()
+    ours = []
+    stop = location.start
+    needed = max(group, _PATIENT_GROUP)
+    element_group = 0
+    try:
+        for tag, start, value, end in reader.walk(
+            location.start, location.encoding, max(group, _SERIES_GROUP)
+        ):
+            element_group = tag >> 16
+            if end > size:
+                raise MalformedError("it is cut short")
+            if element_group <= group:
+                stop = end
+            if element_group == group:
+                ours.append(_Element(tag, start, value, end))
+            elif tag in uids:
+                uids[tag] = reader.text(value, end)
+            elif tag in _SAYS_WHO:
+                identifying.update(_words(reader, value, end))
+    except MalformedError:
+        if element_group <= needed:
+            raise
+    return _Header(uids, frozenset(identifying), tuple(ours), stop)
+
+
+def _words(reader: ElementReader, value: int, end: int) -> Iterator[str]:
+    """Yield the words of a value, as a server may quote them in whatever repertoire."""
+    data = reader.bytes_at(value, min(end, value + _MOST_READ))
+    for text in (data.decode("utf-8", "replace"), data.decode("latin-1")):
+        for word in re.split(r"[\s\0^=\\,]+", text.lower()):
+            if len(word) > 1:
+                yield word
+
+
+def _elements_to_add(
+    reader: ElementReader, header: _Header, tag: PrivateTag
+) -> list[tuple[int, str]] | None:
+    """Return the missing elements, none if it is tagged, None if there is no room."""
+    creators = {e.tag & 0xFFFF: e for e in header.group if 0x10 <= e.tag & 0xFFFF <= 0xFF}
+    in_use = {(e.tag & 0xFFFF) >> 8 for e in header.group}
+    first = tag.group << 16
+    free = []
+    for block, creator in sorted(creators.items()):
+        if reader.text(creator.value, creator.end) != tag.creator:
+            continue
+        inside = {e.tag: e for e in header.group if (e.tag & 0xFFFF) >> 8 == block}
+        if any(reader.text(e.value, e.end) == tag.value for e in inside.values()):
+            return []
+        numbers = range(first | block << 8, (first | block << 8) + 0x100)
+        free += [number for number in numbers if number not in inside]
+    if free:
+        return [(free[0], tag.value)]
+    for block in range(0x10, 0x100):
+        if block not in creators and block not in in_use:
+            return [(first | block, tag.creator), (first | block << 8, tag.value)]
+    return None
+
+
+def _splice(
+    header: _Header, location: DatasetLocation, added: list[tuple[int, str]], size: int
+) -> Iterator[bytes | Span]:
+    """Yield the dataset in pieces, the added elements in ascending tag order."""
+    new = [(number, _encode(number, text, location.encoding)) for number, text in added]
+    patches = [
+        _Patch(at := next((e.start for e in header.group if e.tag > number), header.stop), at, data)
+        for number, data in new
+    ]
+    length = header.group[0] if new and header.group else None
+    if length and length.tag & 0xFFFF == 0 and length.end - length.value == 4:
+        total = header.stop - length.end + sum(len(data) for _, data in new)
+        if total < UNDEFINED_LENGTH:
+            order = "<" if location.encoding.little else ">"
+            patches.insert(0, _Patch(length.value, length.end, pack(order + "L", total)))
+    position = location.start
+    for patch in patches:
+        yield Span(position, patch.start)
+        yield patch.data
+        position = patch.end
+    yield Span(position, size)
+
+
+def _encode(number: int, text: str, encoding: Encoding) -> bytes:
+    """Encode an element of VR LO, padded to even length (PS3.5 6.2, 7.1)."""
+    value = text.encode("ascii")
+    value += b" " * (len(value) % 2)
+    order = "<" if encoding.little else ">"
+    start = pack(order + "HH", number >> 16, number & 0xFFFF)
+    if encoding.implicit:
+        return start + pack(order + "L", len(value)) + value
+    return start + b"LO" + pack(order + "H", len(value)) + value
+
+
+def _stamp_deflated(
+    content: BinaryIO, location: DatasetLocation, tag: PrivateTag | None, work: Path
+) -> SOPInstance | Unreadable:
+    """Stamp a dataset that is one deflated stream (PS3.5 A.5)."""
+    end = content.seek(0, 2)
+    whole = EncodedDataset(content, (Span(min(location.start, end), end),))
+    with spool(inflate(whole.chunks(_CHUNK)), work) as inflated:
+        instance = _stamp(inflated, replace(location, start=0), tag)
+        if isinstance(instance, Unreadable):
+            return instance
+        if len(instance.dataset.pieces) == 1:
+            return replace(instance, dataset=whole)
+        deflated = spool(deflate(instance.dataset.chunks(_CHUNK)), work)
+    content.close()
+    size = deflated.seek(0, 2)
+    return replace(instance, dataset=EncodedDataset(deflated, (Span(0, size),)))

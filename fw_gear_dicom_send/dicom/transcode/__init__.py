@@ -1,0 +1,5 @@
+"""Other transfer syntaxes, for servers that do not accept that of an image."""
+
+from .converter import convert
+
+__all__ = ["convert"]

@@ -1,0 +1,297 @@
+"""Changes the transfer syntax of an image for a server that takes no other."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom import uid
+
+from ..deflate import InflationError, inflate
+from ..elements import ITEM, ITEM_DELIMITATION, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH, Encoding
+from ..spool import new_spool
+from ..types import EncodedDataset, SOPInstance, Unreadable
+from .pixels import (
+    ALLOCATED,
+    BYTE,
+    COLOR,
+    DECODABLE,
+    DESCRIPTION,
+    PHOTOMETRIC,
+    PLANAR,
+    REPRESENTATION,
+    WORD,
+    Layout,
+    native_frames,
+)
+from .recoding import (
+    BIG,
+    CHUNK,
+    EXPLICIT,
+    IMPLICIT,
+    MAX_SHORT,
+    US_OR_SS,
+    Header,
+    Input,
+    Output,
+    UnconvertibleError,
+)
+
+MAX_DEPTH = 100
+MAX_DESCRIPTION = 64
+PIXEL_DATA = 0x7FE00010
+# Extended Offset Table, its lengths, Encapsulated Pixel Data Value Total Length.
+OFFSETS = (0x7FE00001, 0x7FE00002, 0x7FE00003)
+TARGETS: dict[str, Encoding] = {
+    uid.ImplicitVRLittleEndian: IMPLICIT,
+    uid.ExplicitVRLittleEndian: EXPLICIT,
+}
+SOURCES: dict[str, Encoding] = {
+    **TARGETS,
+    uid.ExplicitVRBigEndian: BIG,
+    uid.DeflatedExplicitVRLittleEndian: EXPLICIT,
+    **dict.fromkeys(DECODABLE, EXPLICIT),
+}
+
+
+@dataclass(frozen=True)
+class _Held:
+    """An element in a piece of its own, which may be written anew."""
+
+    piece: int
+    header: Header
+    value: bytes
+
+
+@dataclass
+class _Level:
+    """The dataset or item that is being converted, and what is known of it."""
+
+    source: Encoding
+    target: Encoding
+    parent: "_Level | None" = None
+    description: dict[int, bytes] = field(default_factory=dict)
+    held: dict[int, _Held] = field(default_factory=dict)
+    unsigned_or_signed: list[_Held] = field(default_factory=list)
+
+    @property
+    def depth(self) -> int:
+        """Number of sequences around it."""
+        return self.parent.depth + 1 if self.parent else 0
+
+    @property
+    def pixel_vr(self) -> str:
+        """US or SS, as Pixel Representation says here or further out; empty before it."""
+        if value := self.description.get(REPRESENTATION):
+            return "SS" if value[0] else "US"
+        return self.parent.pixel_vr if self.parent else ""
+
+
+class _Converter:
+    """Reads elements in one encoding and writes them in another, with equal values.
+
+    Sequences and items come out with undefined length, and without group lengths,
+    which would not stay true (PS3.5 7.2, 7.5).
+    """
+
+    def __init__(self, source: Input, target: Output, transfer_syntax_uid: str, work: Path) -> None:
+        self._in = source
+        self._out = target
+        self._transfer_syntax_uid = transfer_syntax_uid
+        self._encapsulated = transfer_syntax_uid in DECODABLE
+        self._work = work
+
+    def dataset(self, source: Encoding, target: Encoding) -> None:
+        """Convert the whole dataset."""
+        level = _Level(source, target)
+        while not self._in.at_end():
+            self._element(self._in.header(source), level)
+        self._settle(level)
+
+    def _element(self, header: Header, level: _Level) -> None:
+        tag, length = header.tag, header.length
+        if not header.vr:
+            raise UnconvertibleError("an item is where none may be")
+        if tag == PIXEL_DATA and self._encapsulated and self._is_coded(header, level):
+            self._pixel_data(level)
+        elif (header.vr == "SQ" and length) or length == UNDEFINED_LENGTH:
+            self._sequence(header, level)
+        elif tag & 0xFFFF == 0 or (self._encapsulated and tag in OFFSETS):
+            self._in.skip(length)
+        elif tag in DESCRIPTION and length <= MAX_DESCRIPTION:
+            self._described(header, level)
+        elif header.vr == US_OR_SS and length <= MAX_SHORT and not level.target.implicit:
+            held = _Held(self._out.hold(b""), header, self._in.read(length))
+            level.unsigned_or_signed.append(held)
+        else:
+            self._plain(header, level)
+
+    def _is_coded(self, header: Header, level: _Level) -> bool:
+        """Tell whether pixel data is compressed; that of an icon may be either (PS3.5 A.4)."""
+        if header.length != UNDEFINED_LENGTH and level.parent is None:
+            raise UnconvertibleError("its pixels are not encapsulated")
+        return header.length == UNDEFINED_LENGTH
+
+    def _described(self, header: Header, level: _Level) -> None:
+        """Copy an element that describes pixels, and keep it in mind."""
+        value = b"".join(self._in.value(header, level.source))
+        level.description[header.tag] = value
+        data = header.encoded(level.target) + value
+        if self._encapsulated and header.tag in (PHOTOMETRIC, PLANAR):
+            level.held[header.tag] = _Held(self._out.hold(data), header, value)
+        else:
+            self._out.write(data)
+
+    def _plain(self, header: Header, level: _Level) -> None:
+        """Copy an element."""
+        if header.tag == PIXEL_DATA and header.vr == "OW" and not level.source.little:
+            allocated = level.description.get(ALLOCATED, b"")
+            # PS3.5 swaps the bytes of 16-bit words; some writers swapped whole pixels.
+            if int.from_bytes(allocated, "little") > WORD:
+                raise UnconvertibleError("its pixels can be read in two ways")
+        self._out.write(header.encoded(level.target))
+        for block in self._in.value(header, level.source):
+            self._out.write(block)
+
+    def _sequence(self, header: Header, level: _Level) -> None:
+        if header.vr not in ("SQ", "UN"):
+            raise UnconvertibleError("an element has no length")
+        if level.depth == MAX_DEPTH:
+            raise UnconvertibleError("its sequences are nested too deeply")
+        source, target = level.source, level.target
+        self._out.write(Header(header.tag, header.vr, UNDEFINED_LENGTH).encoded(target))
+        if header.vr == "UN":
+            # A sequence of unknown VR is implicit VR in any syntax (PS3.5 6.2.2).
+            source = target = IMPLICIT
+        end = None if header.length == UNDEFINED_LENGTH else self._in.position + header.length
+        while end is None or self._in.position < end:
+            item = self._in.header(source)
+            if item.tag == SEQUENCE_DELIMITATION and end is None:
+                break
+            if item.tag != ITEM:
+                raise UnconvertibleError("a sequence is damaged")
+            self._out.write(Header(ITEM, "", UNDEFINED_LENGTH).encoded(target))
+            self._item(item.length, _Level(source, target, level))
+            self._out.write(Header(ITEM_DELIMITATION, "", 0).encoded(target))
+        if end is not None and self._in.position != end:
+            raise UnconvertibleError("a sequence is damaged")
+        self._out.write(Header(SEQUENCE_DELIMITATION, "", 0).encoded(target))
+
+    def _item(self, length: int, level: _Level) -> None:
+        end = None if length == UNDEFINED_LENGTH else self._in.position + length
+        while end is None or self._in.position < end:
+            header = self._in.header(level.source)
+            if header.tag == ITEM_DELIMITATION and end is None:
+                break
+            self._element(header, level)
+        if end is not None and self._in.position != end:
+            raise UnconvertibleError("a sequence is damaged")
+        self._settle(level)
+
+    def _settle(self, level: _Level) -> None:
+        """Write the elements that Pixel Representation was needed for.
+
+        An item without one has that of the dataset around it, which may come later.
+        """
+        if not level.pixel_vr and level.parent:
+            level.parent.unsigned_or_signed += level.unsigned_or_signed
+            return
+        vr = level.pixel_vr or "US"
+        for held in level.unsigned_or_signed:
+            header = Header(held.header.tag, vr, held.header.length)
+            self._out.replace(held.piece, header.encoded(level.target) + held.value)
+
+    def _pixel_data(self, level: _Level) -> None:
+        """Write encapsulated pixel data as native (PS3.5 8.1, 8.2 and A.4)."""
+        layout = Layout.of(level.description)
+        vr = "OW" if layout.allocated > BYTE else "OB"
+        self._out.write(Header(PIXEL_DATA, vr, layout.size).encoded(level.target))
+        photometric = layout.photometric
+        fragments = self._fragments(layout.max_coded)
+        for frame in native_frames(fragments, self._transfer_syntax_uid, layout, self._work):
+            self._out.write(frame.pixels)
+            photometric = frame.photometric
+        if layout.frame_size * layout.frames % 2:
+            self._out.write(b"\0")
+        if photometric != layout.photometric:
+            value = photometric.encode() + b" " * (len(photometric) % 2)
+            self._rewrite(level, PHOTOMETRIC, value)
+        if layout.samples == COLOR:
+            self._rewrite(level, PLANAR, struct.pack("<H", 0))
+
+    def _rewrite(self, level: _Level, tag: int, value: bytes) -> None:
+        if held := level.held.get(tag):
+            header = Header(tag, held.header.vr, len(value))
+            self._out.replace(held.piece, header.encoded(level.target) + value)
+
+    def _fragments(self, most: int) -> Iterator[bytes]:
+        """Take the fragments behind the Basic Offset Table, none longer than `most` bytes."""
+        table = True
+        while (item := self._in.header(EXPLICIT)).tag != SEQUENCE_DELIMITATION:
+            if item.tag != ITEM:
+                raise UnconvertibleError("its pixel data is damaged")
+            if table:
+                self._in.skip(item.length)
+                table = False
+            elif item.length > most:
+                raise UnconvertibleError("a frame is far longer than its pixels")
+            else:
+                yield self._in.read(item.length)
+
+
+def convert(
+    instance: SOPInstance, transfer_syntax_uid: str, work: Path
+) -> SOPInstance | Unreadable:
+    """Re-encode an image, so that its values stay as they are.
+
+    Compressed pixel data is decoded; what was lost before is all that is lost. Its
+    Photometric Interpretation and Planar Configuration become those of the decoded
+    pixels. Memory and time of one frame are needed at once; the new dataset lies in
+    `work` if it is longer than 1 MiB.
+
+    Args:
+        instance: The image; it stays open, whatever happens.
+        transfer_syntax_uid: Explicit or Implicit VR Little Endian.
+        work: Folder for temporary files.
+
+    Returns:
+        The image in the other syntax, whose dataset the caller closes; or why it
+        cannot be converted without loss.
+    """
+    spool = new_spool(work)
+    try:
+        dataset = _converted(instance, transfer_syntax_uid, spool, work)
+    except UnconvertibleError as error:
+        spool.close()
+        names = (uid.UID(instance.transfer_syntax_uid).name, uid.UID(transfer_syntax_uid).name)
+        return Unreadable(f"cannot be converted from {names[0]} to {names[1]}: {error}")
+    except BaseException:
+        spool.close()
+        raise
+    return replace(instance, transfer_syntax_uid=transfer_syntax_uid, dataset=dataset)
+
+
+def _converted(
+    instance: SOPInstance, transfer_syntax_uid: str, spool: BinaryIO, work: Path
+) -> EncodedDataset:
+    """Convert into `spool`; raises UnconvertibleError, and nothing else for bad data."""
+    source_uid = instance.transfer_syntax_uid
+    source, target = SOURCES.get(source_uid), TARGETS.get(transfer_syntax_uid)
+    if source is None or target is None:
+        raise UnconvertibleError("there is no decoder for it")
+    chunks = instance.dataset.chunks(CHUNK)
+    if source_uid == uid.DeflatedExplicitVRLittleEndian:
+        chunks = inflate(chunks)
+    output = Output(spool)
+    try:
+        if source == target and source_uid not in DECODABLE:
+            for chunk in chunks:
+                output.write(chunk)
+        else:
+            _Converter(Input(chunks), output, source_uid, work).dataset(source, target)
+    except InflationError as error:
+        raise UnconvertibleError(str(error)) from error
+    except OSError as error:
+        raise UnconvertibleError(error.strerror or "it cannot be read to its end") from error
+    return output.finish()

@@ -1,0 +1,96 @@
+"""The frozen types of a dataset: its bytes, and what names it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+
+@dataclass(frozen=True)
+class PrivateTag:
+    """The element that marks a dataset as sent (PS3.5 7.8)."""
+
+    group: int
+    creator: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """An image that cannot be sent, and why (never with a value of its dataset).
+
+    `number` is that of the member, 0 where it is not known.
+    """
+
+    reason: str
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Span:
+    """A range of bytes, from `start` up to but without `end`."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class EncodedDataset:
+    """The bytes of a dataset: ranges of `source` and inserted bytes, in order.
+
+    `source` belongs to the dataset, which is read by one thread at a time.
+    """
+
+    source: BinaryIO
+    pieces: tuple[bytes | Span, ...]
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return sum(len(p) if isinstance(p, bytes) else p.end - p.start for p in self.pieces)
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """Yield all bytes, `size` at a time; only the last chunk may be shorter.
+
+        Raises OSError if the source cannot be read or has become shorter.
+        """
+        pending = bytearray()
+        for piece in self.pieces:
+            if isinstance(piece, bytes):
+                pending += piece
+                continue
+            self.source.seek(piece.start)
+            left = piece.end - piece.start
+            while left:
+                data = self.source.read(min(left, size - len(pending) % size))
+                if not data:
+                    raise OSError("the dataset's source became shorter while it was sent")
+                left -= len(data)
+                pending += data
+                while len(pending) >= size:
+                    yield bytes(pending[:size])
+                    del pending[:size]
+        while pending:
+            yield bytes(pending[:size])
+            del pending[:size]
+
+    def close(self) -> None:
+        """Let go of the source, which may delete it."""
+        self.source.close()
+
+
+@dataclass(frozen=True)
+class SOPInstance:
+    """A dataset that is ready to be sent.
+
+    `identifying` holds the words of its patient group (0010), in lower case: what a
+    server says in return, and the name of a file, is shown only if it quotes none
+    of them. Study and series are empty where the dataset does not name them.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    dataset: EncodedDataset
+    identifying: frozenset[str] = field(default=frozenset(), repr=False)
+    study_instance_uid: str = ""
+    series_instance_uid: str = ""

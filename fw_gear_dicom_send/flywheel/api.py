@@ -1,0 +1,87 @@
+"""Requests to a Flywheel site's REST API, whose failures are SiteErrors of one line.
+
+No `Pagination` is asked for by X-Accept-Feature: lists come as the records alone, a page at a
+time by `limit` and `after_id`, as the finders of the public flywheel-sdk ask for them.
+"""
+
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import requests
+from fw_core_client import CoreClient
+
+from ..errors import SiteError
+
+PAGE_SIZE = 250
+
+
+class API:
+    """Asks a site by a client of it."""
+
+    def __init__(self, client: CoreClient) -> None:
+        """Use `client` for all requests."""
+        self._client = client
+
+    @property
+    def features(self) -> str:
+        """What the client says in X-Accept-Feature."""
+        return str(self._client.headers["X-Accept-Feature"])
+
+    def json(
+        self, method: str, url: str, kind: type | tuple[type, ...] = dict, **options: Any
+    ) -> Any:
+        """Make a request and return the JSON object (or what `kind` says) in the answer.
+
+        Raises SiteError.
+        """
+        body = self.ask(method, url, **options)
+        try:
+            answer = json.loads(body)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, kind):
+            raise unpromised(method, url)
+        return answer
+
+    def ask(self, method: str, url: str, *, what: str = "", **options: Any) -> bytes:
+        """Make a request and return the body; a SiteError names `what`, else the URL."""
+        cause: str
+        status = None
+        try:
+            # With stream=True the client gives the response, not the JSON in it.
+            with self._client.request(method, url, stream=True, **options) as response:
+                content: bytes = response.content
+                return content
+        except requests.HTTPError as error:
+            status = error.response.status_code
+            cause = f"{status} {http.client.responses.get(status, '')}".rstrip()
+        except requests.Timeout:
+            cause = "no answer in time"
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+            cause = "connection failed"
+        except requests.RequestException:
+            cause = "no usable answer"
+        # The causes quote URLs, headers and bodies: they are not chained.
+        raise SiteError(f"{method} {what or url}: {cause}", status)
+
+    def pages(self, url: str, query: Mapping[str, Any] | None = None) -> Iterator[list[Any]]:
+        """Yield a list page by page, as the site may cap it; raise SiteError."""
+        asked = {**(query or {}), "limit": PAGE_SIZE}
+        while True:
+            records = self.json("GET", url, list, params=asked)
+            try:
+                last = records[-1]["_id"] if records else None
+            except (KeyError, TypeError):
+                raise unpromised("GET", url) from None
+            # A site that does not know after_id gives the same page again.
+            if last is None or last == asked.get("after_id"):
+                return
+            yield records
+            asked["after_id"] = last
+
+
+def unpromised(method: str, url: str) -> SiteError:
+    """Return the error for an answer that is not what it should be."""
+    return SiteError(f"{method} {url}: the answer is not what the API promises")

@@ -1,0 +1,173 @@
+"""The Flywheel site: what a run sends, and where its report goes.
+
+All that is asked is the site's REST API
+(https://api-docs.flywheel.io, `/api/<containers>/<id>[/files]`).
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+from fw_core_client import CoreClient
+
+from ..errors import ConfigError, SiteError
+from ..models import Container, FileEntry, GearConfig, Selection
+from .api import API, unpromised
+
+CONNECT_TIMEOUT = 15
+READ_TIMEOUT = 60
+LONGEST_RETRY_AFTER = 60
+LEVELS = ("group", "project", "subject", "session", "acquisition")
+RUN_LEVELS = LEVELS[2:]
+
+
+def connect(api_key: str, *, retries: int) -> CoreClient:
+    """Make a client of the site that the key names; nothing is asked of the site yet.
+
+    `retries` is how often the client asks again on its own.
+
+    Raises ConfigError if the key names no site.
+    """
+    try:
+        client = CoreClient(
+            api_key=api_key,
+            client_name="dicom-send",
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            retry_total=retries,
+        )
+    except ValueError:
+        # The cause quotes the key.
+        raise ConfigError("api-key", "a key without a host", "<host>:<key>") from None
+    # Containers come without their analyses, which may be many.
+    client.headers["X-Accept-Feature"] += ",Slim-Containers"
+    for adapter in client.adapters.values():
+        adapter.max_retries = adapter.max_retries.new(retry_after_max=LONGEST_RETRY_AFTER)
+    # urllib3 logs the URL of each request: a signed one is as good as a key.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    return client
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A container as the site knows it; `above` holds the ids of its parents by type."""
+
+    container: Container
+    label: str
+    above: Mapping[str, str]
+    files: tuple[Mapping[str, Any], ...]
+    deleted: bool
+
+
+class Site:
+    """What a run asks of a Flywheel site."""
+
+    def __init__(self, client: CoreClient) -> None:
+        """Use `client` for all requests."""
+        self._api = API(client)
+
+    def select(self, config: GearConfig) -> Selection:
+        """Find the files to send: the input file, or all DICOM files under the destination.
+
+        Raises ConfigError if the container is of a type that has no acquisitions, and
+        SiteError if the site does not answer.
+        """
+        chosen = config.input_file
+        start = chosen.parent if chosen else config.destination
+        if start.type not in RUN_LEVELS:
+            option = "container of the file" if chosen else "destination container"
+            raise ConfigError(option, start.type, "acquisition, session or subject")
+        node = self._get(start)
+        parents = {
+            level: self._get(Container(level, above), files=False)
+            for level, above in node.above.items()
+            if level != "group"
+        }
+        labels = [node.above["group"], *(parent.label for parent in parents.values()), node.label]
+        path = "/".join(labels)
+        entries: tuple[FileEntry, ...]
+        if chosen:
+            entries = (FileEntry(start, chosen.name, f"{path}/files/{chosen.name}"),)
+        else:
+            entries = tuple(self._below(node, path))
+        if start.type == "acquisition":
+            session = parents["session"]
+            return Selection(entries, session.container, f"{session.label}_{node.label}")
+        return Selection(entries, start, node.label)
+
+    def attach(self, container: Container, path: Path) -> None:
+        """Attach a file to a container, under the file's name.
+
+        Raises SiteError if the site refuses it, or does not answer.
+        """
+        url = f"{_url(container)}/files"
+        try:
+            with path.open("rb") as file:
+                if self._api.json("GET", "/api/config").get("signed_url"):
+                    self._put(url, path.name, file)
+                else:
+                    self._api.ask("POST", url, files={"file": (path.name, file)})
+        except OSError as error:
+            raise SiteError(f"POST {url}: the file cannot be read: {error.strerror}") from error
+
+    def _put(self, url: str, name: str, file: BinaryIO) -> None:
+        """Upload a file to the storage that the site names, then let the site take it in."""
+        body = {"filenames": [name], "metadata": {}}
+        upload = self._api.json("POST", url, params={"ticket": ""}, json=body)
+        try:
+            ticket, target = upload["ticket"], upload["urls"][name]
+            headers = {**upload.get("headers", {}), "Authorization": None}
+        except (KeyError, TypeError):
+            raise SiteError(f"POST {url}: the answer holds no signed URL") from None
+        self._api.ask("PUT", target, what="the site's storage", headers=headers, data=file)
+        self._api.ask("POST", url, params={"ticket": ticket})
+
+    def _below(self, node: _Node, path: str) -> Iterator[FileEntry]:
+        """Yield the DICOM files of a container and of those below it."""
+        for file in node.files:
+            if file.get("type") == "dicom" and not file.get("deleted"):
+                name = file["name"]
+                fw_path = f"{path}/files/{name}"
+                size, digest = file.get("size"), file.get("hash")
+                yield FileEntry(node.container, name, fw_path, size, digest)
+        level = node.container.type
+        if level != "acquisition":
+            for child in self._list(node.container, LEVELS[LEVELS.index(level) + 1]):
+                yield from self._below(child, f"{path}/{child.label}")
+
+    def _get(self, container: Container, *, files: bool = True) -> _Node:
+        url = _url(container)
+        record = self._api.json("GET", url, headers={} if files else self._without_files())
+        return _node(url, container.type, record)
+
+    def _list(self, parent: Container, level: str) -> Iterator[_Node]:
+        """Yield a container's children, page by page as the site may cap a list."""
+        url = f"{_url(parent)}/{level}s"
+        for records in self._api.pages(url):
+            page = (_node(url, level, record) for record in records)
+            yield from (node for node in page if not node.deleted)
+
+    def _without_files(self) -> dict[str, str]:
+        return {"X-Accept-Feature": f"{self._api.features},Exclude-Files"}
+
+
+def _url(container: Container) -> str:
+    return f"/api/{container.type}s/{quote(container.id, safe='')}"
+
+
+def _node(url: str, level: str, record: Any) -> _Node:
+    """Read a container's record."""
+    try:
+        parents = record["parents"]
+        return _Node(
+            container=Container(level, record["_id"]),
+            label=record.get("label") or record["_id"],
+            above={above: parents[above] for above in LEVELS[: LEVELS.index(level)]},
+            files=tuple(record.get("files") or ()),
+            deleted=bool(record.get("deleted")),
+        )
+    except (AttributeError, KeyError, TypeError):
+        raise unpromised("GET", url) from None

@@ -1,0 +1,51 @@
+"""The files of a Flywheel container, or the one given as input."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..models import Container, FileReport, GearConfig, Selection
+from ..source import Fetch
+from .download import Downloader
+from .site import Site, connect
+
+_SITE_RETRIES = 5
+
+
+class FlywheelSource:
+    """Knows the site and the downloader, which do not know each other."""
+
+    def __init__(self, config: GearConfig) -> None:
+        """Raises ConfigError if the API key names no site; nothing is asked of it yet."""
+        self._config = config
+        self._site = Site(connect(config.api_key, retries=_SITE_RETRIES))
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """How long a download is tried."""
+        return {"file_download_retry_time": f"{self._config.file_download_retry_time:g} s"}
+
+    def select(self) -> Selection:
+        """Find the files to send; raises ConfigError or SiteError as `Site.select` does."""
+        return self._site.select(self._config)
+
+    def fetcher(self, folder: Path) -> Fetch:
+        """Return what downloads files to `folder`; an input lies on disk already."""
+        config = self._config
+        if chosen := config.input_file:
+            return lambda _: chosen.path
+        client = connect(config.api_key, retries=0)
+        return Downloader(client, folder, config.file_download_retry_time).download
+
+    def release(self, path: Path) -> None:
+        """Delete what was downloaded."""
+        if not self._config.input_file:
+            path.unlink(missing_ok=True)
+
+    def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
+        """Return them all."""
+        return reports
+
+    def deliver(self, parent: Container, path: Path) -> bool:
+        """Attach a report; raises SiteError if the site does not take it."""
+        self._site.attach(parent, path)
+        return True

@@ -1,0 +1,71 @@
+"""Decides which presentation contexts to propose, and in which associations.
+
+An acceptor takes one transfer syntax per context (PS3.8 9.3.3.2), so each pair of
+SOP class and transfer syntax has a context of its own. Explicit and Implicit VR
+Little Endian are proposed for each SOP class as well (PS3.5 10.1): as ways out,
+where the acceptor does not take the images as they are.
+"""
+
+from dataclasses import dataclass
+
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import ALL_TRANSFER_SYNTAXES  # type: ignore[attr-defined]
+from pynetdicom.presentation import AllStoragePresentationContexts
+
+WAYS_OUT = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
+MOST_CONTEXTS = 128
+"""An association has at most 128: context IDs are odd and below 256 (PS3.8 9.3.2.2)."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """A presentation context: one abstract syntax with one transfer syntax."""
+
+    abstract_syntax: str
+    transfer_syntax: str
+
+
+def storage_contexts() -> list[Context]:
+    """Return each storage SOP class that pynetdicom knows, in each transfer syntax."""
+    return [
+        Context(str(context.abstract_syntax), str(syntax))
+        for context in AllStoragePresentationContexts
+        for syntax in ALL_TRANSFER_SYNTAXES
+    ]
+
+
+class ContextPlan:
+    """The contexts for all images seen so far, in groups that fit an association."""
+
+    def __init__(self) -> None:
+        """Begin with no image seen."""
+        self._groups: list[dict[Context, None]] = []
+
+    def include(self, wanted: Context) -> tuple[Context, ...]:
+        """Return the contexts of the association that can carry an image.
+
+        They grow with each new SOP class or transfer syntax, up to 128; what does
+        not fit makes a further association.
+        """
+        for group in self._groups:
+            if wanted in group:
+                return tuple(group)
+        needed = [wanted, *(Context(wanted.abstract_syntax, uid) for uid in WAYS_OUT)]
+        for group in self._groups:
+            if len(group.keys() | needed) <= MOST_CONTEXTS:
+                break
+        else:
+            group = {}
+            self._groups.append(group)
+        group.update(dict.fromkeys(needed))
+        return tuple(group)
+
+
+def choose(wanted: Context, accepted: frozenset[Context]) -> Context | None:
+    """Return the context to send an image in, None where it cannot be sent.
+
+    An image goes as it is where that was accepted, else explicit VR is preferred:
+    it keeps the VRs of private elements.
+    """
+    candidates = (wanted, *(Context(wanted.abstract_syntax, uid) for uid in WAYS_OUT))
+    return next((context for context in candidates if context in accepted), None)

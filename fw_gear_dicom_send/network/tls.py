@@ -1,0 +1,123 @@
+"""The one TLS context of a run: every association and every reconnect uses it.
+
+What a profile of PS3.15 annex B means is in `PROFILES`. Whichever it is, nothing goes below TLS
+1.2, and OpenSSL's security level 2 keeps keys at RSA and DH 2048 bits and ECC 224 bits at least,
+and signatures at SHA-224 (RFC 9325 4.5). Key exchange is offered in OpenSSL's own groups, none of
+which is below 128 bits of security for curves, or 2048 bits for finite fields (RFC 9325 4.4).
+"""
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..errors import ConfigError
+from .types import TLSConfig
+
+_SECURITY_LEVEL = "@SECLEVEL=2"
+_ECDHE = (
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+)
+_DHE = ("DHE-RSA-AES256-GCM-SHA384", "DHE-RSA-AES128-GCM-SHA256")
+_MODIFIED = (
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+    "ECDHE-ECDSA-AES256-CCM",
+    "ECDHE-ECDSA-AES128-CCM",
+)
+
+_KEY = "an unencrypted PEM file with one private key, RSA or EC"
+_CERTIFICATE = "a PEM file with the key's certificate first, then those of its chain, if any"
+_AUTHORITIES = "a PEM file with one or more CA certificates"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a profile allows: cipher suites of TLS 1.2 in OpenSSL's names, and TLS 1.3 or not.
+
+    TLS 1.3 has no other suites than those that RFC 9325 and PS3.15 B.13 allow.
+    """
+
+    source: str
+    ciphers: tuple[str, ...]
+    has_tls_1_3: bool = True
+
+
+PROFILES: Mapping[str, Profile] = {
+    "BCP 195": Profile("PS3.15 B.9 (2018c), RFC 7525 4.2", _ECDHE + _DHE),
+    "BCP 195 RFC 8996, 9325": Profile("PS3.15 B.12, RFC 9325 4.2", _ECDHE),
+    "Modified BCP 195 RFC 8996, 9325": Profile("PS3.15 B.13", _ECDHE + _MODIFIED),
+    "Non-downgrading BCP 195": Profile("PS3.15 B.10 (2018c), RFC 7525 4.2", _ECDHE + _DHE),
+    "Extended BCP 195": Profile("PS3.15 B.11 (2020d)", _ECDHE + _DHE, has_tls_1_3=False),
+}
+
+
+def make_context(config: TLSConfig) -> ssl.SSLContext:
+    """Return a context for connections to the peer.
+
+    Raises ConfigError if a key or a certificate cannot be used.
+    """
+    profile = PROFILES[config.profile]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not profile.has_tls_1_3:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(":".join((*profile.ciphers, _SECURITY_LEVEL)))
+    context.check_hostname = config.check_hostname
+    context.verify_mode = ssl.CERT_REQUIRED if config.require_peer_cert else ssl.CERT_NONE
+    # A certificate that is trusted need not be a root: it may be the server's own.
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    context.load_default_certs()
+    if config.add_cert_file:
+        _trust(context, config.add_cert_file)
+    _identify(context, config)
+    return context
+
+
+def _trust(context: ssl.SSLContext, path: Path) -> None:
+    try:
+        context.load_verify_locations(path)
+    except OSError as exc:
+        raise ConfigError("add_cert_file", path.name, _AUTHORITIES) from exc
+
+
+def _identify(context: ssl.SSLContext, config: TLSConfig) -> None:
+    """Load key and certificate; OpenSSL alone would not tell what is wrong with which."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    key_file, certificate_file = config.key, config.cert
+    try:
+        key = load_pem_private_key(key_file.read_bytes(), password=None)
+    except TypeError as exc:
+        given = f"{key_file.name}, which is encrypted"
+        decrypt = f"{_KEY} (openssl pkey -in {key_file.name} -out decrypted.pem)"
+        raise ConfigError("key", given, decrypt) from exc
+    except (OSError, ValueError, UnsupportedAlgorithm) as exc:
+        raise ConfigError("key", key_file.name, _KEY) from exc
+    try:
+        certificate = x509.load_pem_x509_certificates(certificate_file.read_bytes())[0]
+    except (OSError, ValueError) as exc:
+        raise ConfigError("cert", certificate_file.name, _CERTIFICATE) from exc
+    if certificate.public_key() != key.public_key():
+        given = f"{certificate_file.name}, whose first certificate is not that of {key_file.name}"
+        raise ConfigError("cert", given, _CERTIFICATE)
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if not begin <= datetime.now(UTC) <= end:
+        given = f"{certificate_file.name}, which is valid from {begin:%Y-%m-%d} to {end:%Y-%m-%d}"
+        raise ConfigError("cert", given, "a certificate that is valid today")
+    try:
+        context.load_cert_chain(certificate_file, key_file)
+    except OSError as exc:
+        given = f"{certificate_file.name}, which OpenSSL does not take ({_words(exc)})"
+        raise ConfigError("cert", given, "a key of 2048 bits RSA or 256 bits EC at least") from exc
+
+
+def _words(error: OSError) -> str:
+    reason = getattr(error, "reason", None) or type(error).__name__
+    return str(reason).lower().replace("_", " ")

@@ -1,0 +1,115 @@
+"""What a TLS handshake came to, in words."""
+
+import re
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .types import TLSSession
+
+
+@dataclass(frozen=True)
+class HandshakeFailure:
+    """Why there is no TLS, and what to do about it.
+
+    `is_final` tells whether it would be the same at the next try.
+    """
+
+    cause: str
+    advice: str
+    is_final: bool = True
+
+
+TLS_ONLY = HandshakeFailure(
+    "the server takes TLS only", "set tls_enabled, and give a key and a cert that it trusts"
+)
+
+_TLS_PORT = "check port (2762 is the usual one for TLS), and that the server takes TLS there"
+_PLAIN_TEXT = HandshakeFailure("the server does not speak TLS", _TLS_PORT)
+_NO_VERSION = HandshakeFailure(
+    "the server takes neither TLS 1.2 nor, where the profile has it, TLS 1.3",
+    "have a current version enabled on the server, or choose another tls_security_profile",
+)
+_NOTHING_IN_COMMON = HandshakeFailure(
+    "the server and the gear have no version or cipher suite of TLS in common",
+    "choose another tls_security_profile, or have TLS 1.2 or 1.3 with AES-GCM and ECDHE enabled on "
+    "the server",
+)
+_BY_REASON: Mapping[str, HandshakeFailure] = {
+    "WRONG_VERSION_NUMBER": _PLAIN_TEXT,
+    "PACKET_LENGTH_TOO_LONG": _PLAIN_TEXT,
+    "RECORD_LAYER_FAILURE": _PLAIN_TEXT,
+    "HTTP_REQUEST": _PLAIN_TEXT,
+    "UNEXPECTED_MESSAGE": _PLAIN_TEXT,
+    "UNSUPPORTED_PROTOCOL": _NO_VERSION,
+    "TLSV1_ALERT_PROTOCOL_VERSION": _NO_VERSION,
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": _NOTHING_IN_COMMON,
+    "TLSV1_ALERT_INSUFFICIENT_SECURITY": _NOTHING_IN_COMMON,
+    "DH_KEY_TOO_SMALL": _NOTHING_IN_COMMON,
+}
+"""By OpenSSL's reasons."""
+_OWN_CERTIFICATE = re.compile(r".*_ALERT_(UNKNOWN_CA|ACCESS_DENIED|DECRYPT_ERROR|.*CERTIFICATE.*)")
+
+_NOT_TRUSTED = HandshakeFailure(
+    "the server's certificate is not trusted",
+    "give the certificate of its CA, or its own, as add_cert_file",
+)
+_OTHER_NAME = HandshakeFailure(
+    "the server's certificate is for another name than destination",
+    "give the name that the certificate has as destination, or set tls_check_hostname to false",
+)
+_WEAK = HandshakeFailure(
+    "the server's certificate is too weak",
+    "have one made with RSA 2048 bits or EC 256 bits at least, and SHA-256",
+)
+_BY_VERIFY_CODE: Mapping[int, HandshakeFailure] = {
+    9: HandshakeFailure(
+        "the server's certificate is not valid yet", "check the clocks of both sides"
+    ),
+    10: HandshakeFailure("the server's certificate has expired", "have it renewed"),
+    **dict.fromkeys((2, 18, 19, 20, 21), _NOT_TRUSTED),
+    **dict.fromkeys((62, 64), _OTHER_NAME),
+    **dict.fromkeys((66, 67, 68), _WEAK),
+}
+"""By X509_V_ERR_* of OpenSSL's x509_vfy.h."""
+_NOT_ACCEPTED = HandshakeFailure(
+    "the server's certificate is not accepted", "have a valid one installed on the server"
+)
+
+
+def describe(connection: ssl.SSLSocket) -> TLSSession:
+    """Return what was negotiated, and whose certificate the peer has, verified or not."""
+    from cryptography import x509
+
+    cipher, _, _ = connection.cipher() or ("", "", 0)
+    certificate = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"")
+    return TLSSession(
+        version=connection.version() or "",
+        cipher=cipher,
+        subject=certificate.subject.rfc4514_string(),
+        issuer=certificate.issuer.rfc4514_string(),
+    )
+
+
+def explain(error: OSError) -> HandshakeFailure:
+    """Return what an error in a handshake, or in the first read after it, means."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        known = _BY_VERIFY_CODE.get(error.verify_code, _NOT_ACCEPTED)
+        return HandshakeFailure(f"{known.cause} ({error.verify_message})", known.advice)
+    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
+        return _BY_REASON.get(error.reason) or _explain_reason(error.reason)
+    words = "timed out" if isinstance(error, TimeoutError) else "connection lost"
+    return HandshakeFailure(f"no answer to the TLS handshake ({words})", _TLS_PORT, is_final=False)
+
+
+def _explain_reason(reason: str) -> HandshakeFailure:
+    if own := _OWN_CERTIFICATE.fullmatch(reason):
+        return HandshakeFailure(
+            f"the server refuses the gear's certificate ({_words(own[1])})",
+            "have the CA of cert trusted by the server, or give the cert and key that it expects",
+        )
+    return HandshakeFailure(f"the TLS handshake failed ({_words(reason)})", _TLS_PORT)
+
+
+def _words(reason: str) -> str:
+    return reason.lower().replace("_", " ")

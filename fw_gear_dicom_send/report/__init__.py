@@ -1,0 +1,1 @@
+"""What a run tells: as it goes, and at its end."""

@@ -1,0 +1,113 @@
+"""What became of the files: as CSV, as a table and as remarks."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from pathvalidate import sanitize_filename
+
+from ..models import FileReport
+
+COLUMNS = (
+    "Acquisition ID",
+    "FW Path",
+    "Filename",
+    "Images in Series",
+    "Images Sent",
+    "Status",
+)
+LONGEST_NAME = 255
+MOST_LINES = 100
+"""Lines of the table, and lines of remarks, in the log."""
+
+
+def is_complete(reports: Sequence[FileReport]) -> bool:
+    """Tell whether there was an image and all were sent."""
+    return bool(reports) and all(report.status == "Complete" for report in reports)
+
+
+def render_csv(reports: Sequence[FileReport]) -> str:
+    r"""Return the report as CSV, a row for each file; lines end with `\n`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(_row(report) for report in reports)
+    return text.getvalue()
+
+
+def render_table(reports: Sequence[FileReport]) -> str:
+    """Return the report as a table with aligned columns, of at most 100 rows.
+
+    Of more files it has those that are not complete, and says how many it leaves out.
+    """
+    shown, left_out = list(reports), ""
+    if len(reports) > MOST_LINES:
+        shown = [report for report in reports if report.status != "Complete"][:MOST_LINES]
+        counts = Counter(report.status for report in reports)
+        words = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+        left_out = f"\n{len(shown)} of {len(reports)} files are shown; in all: {words}"
+    rows = [COLUMNS, *([_printable(cell) for cell in _row(report)] for report in shown)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    table = "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+    return table + left_out
+
+
+def render_remarks(reports: Sequence[FileReport]) -> list[str]:
+    """Return a line for each remark on a file or its images, and no more than 100 lines."""
+    lines = [_printable(line) for report in reports for line in _remarks(report)]
+    more = len(lines) - MOST_LINES
+    return lines if more <= 0 else [*lines[:MOST_LINES], f"{more} more such lines are left out"]
+
+
+def report_head(*, is_dry: bool) -> str:
+    """Return how the names of a run's reports begin."""
+    return "dicom-send_dry-run-" if is_dry else "dicom-send_report-"
+
+
+def report_name(head: str, label: str, now: datetime, suffix: str) -> str:
+    """Return a report's file name, fit for any file system: at most 255 bytes."""
+    tail = _tail(now, suffix)
+    safe = sanitize_filename(label) or "unnamed"
+    room = LONGEST_NAME - len(head) - len(tail)
+    # A character that is cut in its middle is dropped.
+    return f"{head}{safe.encode()[:room].decode(errors='ignore')}{tail}"
+
+
+def report_pattern(head: str, label: str) -> re.Pattern[str]:
+    """Return what matches the names of a label's reports on files, whenever they were written."""
+    any_time, suffix = datetime(2000, 1, 1), ".csv"
+    start = report_name(head, label, any_time, suffix).removesuffix(_tail(any_time, suffix))
+    return re.compile(re.escape(start) + r"_\d{4}-\d\d-\d\d_\d\d.\d\d.\d\d\.csv")
+
+
+def _tail(now: datetime, suffix: str) -> str:
+    return f"_{now:%Y-%m-%d_%H:%M:%S}{suffix}"
+
+
+def _row(report: FileReport) -> tuple[str, ...]:
+    entry = report.entry
+    counts = (str(report.images), str(report.sent))
+    return (entry.acquisition_id, entry.fw_path, entry.name, *counts, report.status)
+
+
+def _remarks(report: FileReport) -> Iterator[str]:
+    for remark in report.remarks:
+        images = "1 image" if remark.images == 1 else f"{remark.images} images"
+        if remark.images == 0:
+            about = ": "
+        elif remark.failure:
+            about = f": {images} not sent: "
+        else:
+            about = f": {images} sent, "
+        yield f"{report.entry.name}{about}{remark.text}"
+
+
+def _printable(text: str) -> str:
+    """Keep a line one line: a name may hold a line break."""
+    return "".join(char if char.isprintable() else "?" for char in text)

@@ -1,0 +1,153 @@
+"""What became of each image, as CSV, written as the run goes."""
+
+import csv
+import logging
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
+
+from pydicom.uid import UID
+
+from ..models import FileEntry, ImageRecord
+from ..network.statuses import describe
+from ..network.types import StoreResult
+from .events import Observer
+
+log = logging.getLogger(__name__)
+
+COLUMNS = (
+    "FW Path",
+    "Member",
+    "SOP Class",
+    "SOP Instance UID",
+    "Transfer Syntax",
+    "Sent As",
+    "Bytes",
+    "Status",
+    "Error Comment",
+    "Tries",
+    "Milliseconds",
+    "Outcome",
+    "Reason",
+)
+_PATH, _UID = COLUMNS.index("FW Path"), COLUMNS.index("SOP Instance UID")
+
+
+class InstanceReport(Observer):
+    """A row for each image, written when it is told."""
+
+    def __init__(self, path: Path, *, is_dry: bool = False) -> None:
+        """Write to a new file; one that cannot be written to is told, and left.
+
+        In a run that `is_dry` images that count as sent only would be.
+        """
+        self.path = path
+        self._is_dry = is_dry
+        self._rows = 0
+        self._file: TextIO | None = None
+        self._revised: dict[tuple[str, str], ImageRecord] | None = None
+        try:
+            # Line by line, so that a job that is killed leaves what it had.
+            self._file = path.open("w", buffering=1, encoding="utf-8", newline="")
+            self._write(COLUMNS)
+        except OSError as exc:
+            self._give_up(exc)
+
+    def revise(self) -> None:
+        """Let what is told from now on replace the rows of the same images."""
+        self._revised = {}
+
+    def deny(self, entry: FileEntry, sop_instance_uid: str, reason: str) -> None:
+        """Note that an image that was told since `revise` was not sent after all."""
+        key = entry.fw_path, sop_instance_uid
+        if self._revised and (record := self._revised.get(key)):
+            result = replace(record.result, sent=False, remark=reason)
+            self._revised[key] = replace(record, result=result)
+
+    def image(self, record: ImageRecord) -> None:
+        """Write a row."""
+        if self._revised is not None:
+            self._revised[record.entry.fw_path, record.sop_instance_uid] = record
+        elif self._file:
+            self._rows += 1
+            try:
+                self._write(row_of(record, self._is_dry))
+            except OSError as exc:
+                self._give_up(exc)
+
+    def close(self) -> bool:
+        """Close the file, with what was revised in its place; tell whether it has a row."""
+        if not self._file:
+            return False
+        try:
+            self._file.close()
+            if self._revised:
+                self._rewrite(self._revised)
+            if not self._rows:
+                self.path.unlink()
+        except OSError as exc:
+            self._give_up(exc)
+        return bool(self._rows and self._file)
+
+    def _write(self, row: tuple[str, ...]) -> None:
+        if self._file:
+            csv.writer(self._file, lineterminator="\n").writerow(row)
+
+    def _rewrite(self, revised: dict[tuple[str, str], ImageRecord]) -> None:
+        new = self.path.with_name(f"{self.path.name[:200]}.new")
+        with (
+            self.path.open(encoding="utf-8", newline="") as source,
+            new.open("w", encoding="utf-8", newline="") as target,
+        ):
+            writer = csv.writer(target, lineterminator="\n")
+            for row in csv.reader(source):
+                record = revised.get((row[_PATH], row[_UID]))
+                writer.writerow(row_of(record, self._is_dry) if record else row)
+        os.replace(new, self.path)
+
+    def _give_up(self, error: OSError) -> None:
+        log.error("The report on each image could not be written: %s", error.strerror or error)
+        self._file = None
+
+
+def row_of(record: ImageRecord, is_dry: bool = False) -> tuple[str, ...]:
+    """Return the row of an image, in the order of `COLUMNS`."""
+    result = record.result
+    return (
+        record.entry.fw_path,
+        record.name,
+        _name(record.sop_class_uid),
+        record.sop_instance_uid,
+        _name(record.transfer_syntax_uid),
+        _name(result.transfer_syntax_uid),
+        str(record.size or ""),
+        "" if result.status is None else describe(result.status),
+        result.error_comment,
+        str(result.tries or ""),
+        f"{result.seconds * 1000:.1f}" if result.seconds else "",
+        ("would be " if is_dry and result.sent and not result.is_there else "")
+        + outcome_of(result),
+        "" if result.sent else result.remark,
+    )
+
+
+def outcome_of(result: StoreResult) -> str:
+    """Return in a word or two what became of an image."""
+    if result.is_there:
+        return "already there"
+    if result.sent:
+        return "sent, with a warning" if result.status else "sent"
+    return "not sent"
+
+
+def safe_name(name: str, number: int, identifying: frozenset[str]) -> str:
+    """Return the name of a member, or its number where the name says who the patient is."""
+    parts = set(re.split(r"[\W_]+", name.lower()))
+    quotes = any(word in parts or (len(word) > 3 and word in name.lower()) for word in identifying)
+    return f"member {number}" if quotes else name
+
+
+def _name(uid: str) -> str:
+    return UID(uid).name if uid else ""

@@ -1,0 +1,140 @@
+"""How far a run is, in the log: a line every now and then."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Event, Lock, Thread
+from time import monotonic
+from typing import Self
+
+from ..models import FileEntry, FileReport, ImageRecord
+from .events import Observer
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 10.0
+"""Seconds between two lines, at first."""
+LATER_INTERVAL = 60.0
+"""Seconds between two lines, after the first ten minutes."""
+MOST_FILES_TOLD = 100
+"""Files, of which each has a line of its own; of more only those have that are not complete."""
+
+_EARLY = 600.0
+_MEGABYTE = 1e6
+
+
+@dataclass
+class _Count:
+    images: int = 0
+    sent: int = 0
+    bytes: int = 0
+    retries: int = 0
+    files: int = 0
+    file_bytes: int = 0
+    position: int = 0
+    told: int = 0
+
+    @property
+    def read(self) -> int:
+        return self.file_bytes + self.position
+
+
+class Progress(Observer):
+    """Counts, and tells the count from a thread of its own."""
+
+    def __init__(self, entries: Sequence[FileEntry], associations: Callable[[], int]) -> None:
+        """Expect `entries`; `associations` returns how many are open."""
+        sizes = [entry.size for entry in entries]
+        self._files = len(sizes)
+        self._file_bytes = sum(size for size in sizes if size) if all(sizes) else 0
+        self._associations = associations
+        self._count = _Count()
+        self._last = _Count()
+        self._lock = Lock()
+        self._begun = self._last_at = monotonic()
+        self._is_over = Event()
+        self._thread = Thread(target=self._run, name="progress", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to tell."""
+        self._begun = self._last_at = monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self._is_over.set()
+        self._thread.join()
+
+    def reading(self, entry: FileEntry, position: int) -> None:
+        """Note how much of a file has been read."""
+        if entry.size:
+            with self._lock:
+                self._count.position = min(position, entry.size)
+
+    def image(self, record: ImageRecord) -> None:
+        """Count an image."""
+        with self._lock:
+            self._count.images += 1
+            self._count.retries += max(record.result.tries - 1, 0)
+            if record.result.sent:
+                self._count.sent += 1
+                self._count.bytes += record.size
+
+    def file(self, report: FileReport) -> None:
+        """Count a file, and tell what became of it."""
+        with self._lock:
+            self._count.files += 1
+            self._count.file_bytes += report.entry.size or 0
+            self._count.position = 0
+            is_told = self._files <= MOST_FILES_TOLD or (
+                report.status != "Complete" and self._count.told < MOST_FILES_TOLD
+            )
+            self._count.told += is_told
+        log.log(
+            logging.INFO if is_told else logging.DEBUG,
+            "%s: %d of %d images sent",
+            report.entry.name,
+            report.sent,
+            report.images,
+        )
+
+    def line(self) -> str:
+        """Return how far it is, and how fast since the last time."""
+        now = monotonic()
+        with self._lock:
+            count, last = _Count(**vars(self._count)), self._last
+            seconds = max(now - self._last_at, 0.001)
+            self._last, self._last_at = count, now
+        parts = [
+            f"{count.sent} images sent ({count.bytes / _MEGABYTE:.0f} MB)",
+            f"{count.images - count.sent} not",
+            f"{count.files} of {self._files} files done",
+        ]
+        if self._file_bytes:
+            done, whole = count.read, self._file_bytes
+            parts.append(f"{done / _MEGABYTE:.0f} of {whole / _MEGABYTE:.0f} MB read")
+        parts.append(
+            f"{(count.sent - last.sent) / seconds:.0f} images/s, "
+            f"{(count.bytes - last.bytes) / _MEGABYTE / seconds:.1f} MB/s"
+        )
+        if left := self._time_left(count, now):
+            parts.append(f"{left} left")
+        parts.append(f"{self._associations()} associations, {count.retries} retries")
+        return "Progress: " + "; ".join(parts)
+
+    def _time_left(self, count: _Count, now: float) -> str:
+        done = count.read
+        if not (self._file_bytes and done):
+            return ""
+        seconds = (now - self._begun) * (self._file_bytes - done) / done
+        minutes, seconds = divmod(round(max(seconds, 0)), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+
+    def _run(self) -> None:
+        while not self._is_over.wait(self._interval()):
+            log.info("%s", self.line())
+
+    def _interval(self) -> float:
+        return INTERVAL if monotonic() - self._begun < _EARLY else LATER_INTERVAL

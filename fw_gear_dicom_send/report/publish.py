@@ -1,0 +1,131 @@
+"""What a run leaves: its reports, attached where Flywheel takes them, else in the output folder."""
+
+import logging
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from .. import __version__
+from ..errors import SiteError
+from ..models import FileReport, Selection, SendConfig
+from ..network.contexts import Context
+from ..source import Source
+from . import files_csv, run_page
+from .events import Observer
+from .images_csv import InstanceReport
+from .throughput import Timing
+
+log = logging.getLogger(__name__)
+
+_LIBRARIES = ("pynetdicom", "pydicom", "flywheel-gear-toolkit", "fw-core-client")
+
+
+class Reports:
+    """The report on files, the report on images, and the page; whichever are wanted."""
+
+    def __init__(self, config: SendConfig, selection: Selection, output: Path) -> None:
+        """Begin them, in `output`."""
+        self._config = config
+        self._selection = selection
+        self._output = output
+        self._started = datetime.now()
+        self._timing = Timing()
+        self.instances: InstanceReport | None = None
+        if config.report and config.instance_report:
+            self.instances = InstanceReport(self._path("_instances.csv"), is_dry=config.dry_run)
+
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        """Those that have to be told of the run."""
+        return (self._timing, self.instances) if self.instances else (self._timing,)
+
+    def publish(
+        self, source: Source, rows: Sequence[FileReport], contexts: Mapping[Context, bool]
+    ) -> None:
+        """Tell what became of each file: in files where they belong, and at the end of the log."""
+        for line in files_csv.render_remarks(rows):
+            log.warning("%s", line)
+        if self._config.report:
+            self._deliver(source, self._written(rows, self._facts(source.options, contexts)))
+        log.info("%s\n%s", self._what().capitalize(), files_csv.render_table(rows))
+
+    def _written(self, rows: Sequence[FileReport], facts: run_page.Facts) -> Sequence[Path]:
+        """Write what is not written yet; return what there is."""
+        texts = {self._path(".csv"): files_csv.render_csv(rows)}
+        if self._config.html_report:
+            texts[self._path(".html")] = run_page.render(rows, facts)
+        written = []
+        for path, text in texts.items():
+            try:
+                path.write_text(text, encoding="utf-8", newline="")
+                written.append(path)
+            except OSError as exc:
+                log.error("The report could not be written to the output folder: %s", exc.strerror)
+        if self.instances and self.instances.close():
+            written.insert(1, self.instances.path)
+        return written
+
+    def _deliver(self, source: Source, paths: Sequence[Path]) -> None:
+        """Deliver files until one is refused; that one and the others stay where they are."""
+        parent = self._selection.report_parent
+        for path in paths:
+            try:
+                is_gone = source.deliver(parent, path)
+            except SiteError as exc:
+                log.warning(
+                    "The %s stays in the output folder, as Flywheel took it not: %s",
+                    self._what(),
+                    exc,
+                )
+                return
+            if is_gone:
+                path.unlink()
+                log.info("The %s is attached to the %s: %s", self._what(), parent.type, path.name)
+            else:
+                log.info("The %s is in %s", self._what(), path)
+
+    def _what(self) -> str:
+        return "report of a dry run" if self._config.dry_run else "report"
+
+    def _path(self, suffix: str) -> Path:
+        head = files_csv.report_head(is_dry=self._config.dry_run)
+        label = self._selection.report_label
+        return self._output / files_csv.report_name(head, label, self._started, suffix)
+
+    def _facts(self, others: Mapping[str, str], contexts: Mapping[Context, bool]) -> run_page.Facts:
+        config, label = self._config, self._selection.report_label
+        peer, tag, tls = config.peer, config.tag, config.tls
+        options = {
+            "destination": peer.host,
+            "port": peer.port,
+            "called_ae": peer.called_ae,
+            "calling_ae": peer.calling_ae,
+            "group": f"0x{tag.group:04X}" if tag else "no tag",
+            "identifier": tag.creator if tag else "no tag",
+            "tag_value": tag.value if tag else "no tag",
+            "associations": config.associations,
+            **others,
+            "send_retry_time": f"{config.send_retry_time:g} s",
+            "verify": config.verify,
+            "skip_existing": config.skip_existing,
+            "dry_run": config.dry_run,
+            "tls_enabled": bool(tls),
+        }
+        if tls:
+            options |= {
+                "tls_security_profile": tls.profile,
+                "tls_require_peer_cert": tls.require_peer_cert,
+                "tls_check_hostname": tls.check_hostname,
+            }
+        libraries = [(name, version(name)) for name in _LIBRARIES]
+        own = [("dicom-send", __version__), ("Python", platform.python_version())]
+        return run_page.Facts(
+            title=f"DICOM send: {label}" + (" (dry run: nothing was sent)" * config.dry_run),
+            started=self._started,
+            timings=self._timing.timings(),
+            contexts=list(contexts.items()),
+            config=[(name, str(value)) for name, value in options.items()],
+            versions=[*own, *libraries],
+        )

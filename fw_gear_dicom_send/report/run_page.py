@@ -1,0 +1,192 @@
+"""A page that shows at a glance what became of a run, and loads nothing from elsewhere."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from itertools import pairwise
+
+from pydicom.uid import UID
+
+from ..advice import advice
+from ..models import FileReport
+from ..network.contexts import Context
+from .files_csv import is_complete
+from .html import bar, page, row, table, tiles
+from .throughput import LIMITS, Timings
+
+_MEGABYTE = 1e6
+_WIDTH, _HEIGHT, _MARGIN = 640, 160, 28
+_PAGE = page(
+    "Started on $started",
+    """\
+<h2>Files</h2>
+<div class="wide"><table id="files">
+<thead><tr><th scope="col">File</th><th scope="col">Images sent</th><th scope="col">Share</th>
+<th scope="col">Status</th></tr></thead>
+<tbody>
+$files</tbody></table></div>
+<h2>Images a second</h2>
+$rate
+<h2>C-STORE times</h2>
+$durations
+<h2>Presentation contexts</h2>
+$contexts
+<h2>Configuration</h2>
+$config
+<h2>Versions</h2>
+$versions
+""",
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the page says besides the files: all of it is fit for anybody's eyes."""
+
+    title: str
+    started: datetime
+    timings: Timings
+    contexts: Sequence[tuple[Context, bool]]
+    config: Sequence[tuple[str, str]]
+    versions: Sequence[tuple[str, str]]
+
+
+def render(reports: Sequence[FileReport], facts: Facts) -> str:
+    """Return the page."""
+    images, sent = sum(r.images for r in reports), sum(r.sent for r in reports)
+    complete = sum(report.status == "Complete" for report in reports)
+    is_good = is_complete(reports)
+    megabytes = sum(facts.timings.bytes) / _MEGABYTE
+    seconds = facts.timings.seconds
+    numbers = (
+        ("Images sent", f"{sent:,} of {images:,}"),
+        ("Files complete", f"{complete:,} of {len(reports):,}"),
+        ("Data sent", f"{megabytes:,.1f} MB"),
+        ("Time", f"{seconds:,.1f} s"),
+        ("Rate", f"{sent / seconds:,.1f} images/s" if seconds else "-"),
+    )
+    return _PAGE.substitute(
+        title=escape(facts.title),
+        started=f"{facts.started:%Y-%m-%d %H:%M:%S}",
+        state="good" if is_good else "bad",
+        outcome="All images were sent" if is_good else "Not all images were sent",
+        tiles=tiles(numbers),
+        failures=_failures(reports),
+        files="".join(map(_file, reports)),
+        rate=_rate(facts.timings),
+        durations=_durations(facts.timings),
+        contexts=table(
+            ("SOP class", "Transfer syntax", "Accepted"),
+            [
+                (_name(context.abstract_syntax), _name(context.transfer_syntax), _yes(is_accepted))
+                for context, is_accepted in facts.contexts
+            ],
+        ),
+        config=table(("Option", "Value"), facts.config),
+        versions=table(("Software", "Version"), facts.versions),
+    )
+
+
+def _failures(reports: Iterable[FileReport]) -> str:
+    """Group what went wrong by its reason."""
+    groups: dict[str, list[int]] = {}
+    for report in reports:
+        for remark in report.remarks:
+            if remark.failure:
+                images, files = groups.get(remark.text, (0, 0))
+                groups[remark.text] = [images + remark.images, files + 1]
+    if not groups:
+        return "<p>Nothing went wrong.</p>"
+    rows = sorted(groups.items(), key=lambda group: group[1], reverse=True)
+    return table(
+        ("Reason", "Images", "Files", "What to do"),
+        [(text, str(images), str(files), advice(text)) for text, (images, files) in rows],
+    )
+
+
+def _file(report: FileReport) -> str:
+    share = report.sent / report.images if report.images else 0
+    state = {"Complete": "good", "Incomplete": "part", "Failed": "bad"}[report.status]
+    count = f"{report.sent} of {report.images}"
+    shown = bar(share, state, f"{count} images sent")
+    return row(state, (escape(report.entry.fw_path), count, shown, report.status))
+
+
+def _rate(timings: Timings) -> str:
+    """Draw images a second over time."""
+    rates = [count / timings.slot_seconds for count in timings.images]
+    highest = max(rates, default=0)
+    if not highest:
+        return "<p>No image was sent.</p>"
+    width = (_WIDTH - 2 * _MARGIN) / len(rates)
+    bars = "".join(
+        _bar(_MARGIN + place * width, max(width - 1, 0.5), rate / highest)
+        for place, rate in enumerate(rates)
+    )
+    end = len(rates) * timings.slot_seconds
+    return _chart(
+        f"Images a second over the {end:.0f} s of the run, at most {highest:.0f}",
+        bars,
+        (("start", _MARGIN, "0 s"), ("end", _WIDTH - _MARGIN, f"{end:.0f} s")),
+        f"{highest:.0f}/s",
+    )
+
+
+def _durations(timings: Timings) -> str:
+    """Draw how many C-STOREs took how long."""
+    highest = max(timings.durations, default=0)
+    if not highest:
+        return "<p>No image was sent.</p>"
+    width = (_WIDTH - 2 * _MARGIN) / len(timings.durations)
+    bars = "".join(
+        _bar(_MARGIN + place * width + 1, width - 2, count / highest, f"{words}: {count} images")
+        for place, (count, words) in enumerate(zip(timings.durations, _ranges(), strict=True))
+    )
+    labels = [
+        ("middle", _MARGIN + (place + 1) * width, _time(limit))
+        for place, limit in enumerate(LIMITS)
+    ]
+    most = _ranges()[timings.durations.index(highest)]
+    return _chart(f"C-STORE times, most of them {most}", bars, labels, f"{highest}")
+
+
+def _ranges() -> list[str]:
+    between = [f"{_time(low)} to {_time(high)}" for low, high in pairwise(LIMITS)]
+    return [f"under {_time(LIMITS[0])}", *between, f"over {_time(LIMITS[-1])}"]
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds >= 1 else f"{seconds * 1000:g} ms"
+
+
+def _bar(left: float, width: float, share: float, title: str = "") -> str:
+    room = _HEIGHT - 2 * _MARGIN
+    height = share * room
+    told = f"<title>{escape(title)}</title>" if title else ""
+    return (
+        f'<rect class="mark" x="{left:.1f}" y="{_MARGIN + room - height:.1f}" '
+        f'width="{width:.1f}" height="{height:.1f}">{told}</rect>'
+    )
+
+
+def _chart(title: str, marks: str, labels: Iterable[tuple[str, float, str]], highest: str) -> str:
+    base = _HEIGHT - _MARGIN
+    texts = "".join(
+        f'<text x="{left:.1f}" y="{base + 16}" text-anchor="{anchor}">{escape(text)}</text>'
+        for anchor, left, text in labels
+    )
+    return (
+        f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'aria-label="{escape(title)}">{marks}'
+        f'<line x1="{_MARGIN}" x2="{_WIDTH - _MARGIN}" y1="{base}" y2="{base}"/>'
+        f'<text x="{_MARGIN}" y="{_MARGIN - 8}">{escape(highest)}</text>{texts}</svg>'
+    )
+
+
+def _name(uid: str) -> str:
+    return UID(uid).name
+
+
+def _yes(is_so: bool) -> str:
+    return "yes" if is_so else "no"

@@ -1,0 +1,202 @@
+"""The straight line of a run: list, check, send, verify, report."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from ssl import SSLContext
+from tempfile import TemporaryDirectory
+
+from ..dicom.transcode import convert
+from ..errors import WorkFolderError
+from ..models import FileEntry, FileReport, Remark, SendConfig
+from ..network import preflight, tls
+from ..network.association import resolve
+from ..network.contexts import Context
+from ..network.query import CommitmentSCU, FindSCU
+from ..network.store import StorageSCU
+from ..report.events import Observer, Observers
+from ..report.file_counts import Tally
+from ..report.files_csv import is_complete
+from ..report.progress import Progress
+from ..report.publish import Reports
+from ..source import Source
+from .already_stored import Existing
+from .steps import Line, send
+from .verify import NOT_THERE, Verifier
+
+log = logging.getLogger(__name__)
+
+MakeProgress = Callable[[Sequence[FileEntry], Callable[[], int]], Progress]
+
+_INQUIRERS: dict[str, type[FindSCU] | type[CommitmentSCU]] = {
+    "find": FindSCU,
+    "commit": CommitmentSCU,
+}
+
+
+def run(
+    config: SendConfig,
+    source: Source,
+    work: Path,
+    output: Path,
+    *,
+    observer: Observer | None = None,
+    make_progress: MakeProgress = Progress,
+) -> bool:
+    """Send all that the source selects, and report it.
+
+    `work` is for data on its way; reports stay in `output` unless the source takes them
+    elsewhere. `observer` is told of the run; `make_progress` makes what tells people how far
+    it is, given the files, and what says how many associations are open. Returns whether there
+    was an image and all were sent. Raises ConfigError, UsageError or SiteError where nothing
+    could be begun, and after the report ServerError or WorkFolderError where nothing could be
+    sent, and CancelledError where the run was ended before its end.
+    """
+    resolve(config.peer)
+    ssl_context = tls.make_context(config.tls) if config.tls else None
+    selection = source.select()
+    peer = config.peer
+    number = len(selection.entries)
+    log.info("%d files to send to %s at %s port %d", number, peer.called_ae, peer.host, peer.port)
+    if config.dry_run:
+        log.info("This is a dry run: nothing is sent")
+    reports = Reports(config, selection, output)
+    watchers = Observers([*reports.observers, observer or Observer()])
+    sending = _Sending(
+        config,
+        source,
+        ssl_context=ssl_context,
+        tallies=[Tally(entry) for entry in selection.entries],
+        reports=reports,
+        observer=watchers,
+        make_progress=make_progress,
+    )
+    try:
+        with _folder_in(work) as folder:
+            if selection.entries:
+                preflight.check(config.peer, ssl_context, patience=config.send_retry_time)
+            sending.run(folder)
+    finally:
+        rows = source.rows(sending.rows())
+        watchers.done(rows)
+        reports.publish(source, rows, sending.contexts)
+    return is_complete(rows)
+
+
+@contextmanager
+def _folder_in(work: Path) -> Iterator[Path]:
+    """Make a folder that is gone at the end."""
+    try:
+        folder = TemporaryDirectory(dir=work, ignore_cleanup_errors=True)
+    except OSError as exc:
+        raise WorkFolderError(f"The work folder cannot be written to: {exc.strerror}") from exc
+    with folder as name:
+        yield Path(name)
+
+
+class _Sending:
+    """Sends the files, verifies that they have arrived, and knows at any time how far it is."""
+
+    def __init__(
+        self,
+        config: SendConfig,
+        source: Source,
+        *,
+        ssl_context: SSLContext | None,
+        tallies: Sequence[Tally],
+        reports: Reports,
+        observer: Observer,
+        make_progress: MakeProgress,
+    ) -> None:
+        self._config = config
+        self._source = source
+        self._observer = observer
+        self._make_progress = make_progress
+        self._ssl_context = ssl_context
+        self._tallies = tallies
+        self._reports = reports
+        self._revised: dict[FileEntry, FileReport] = {}
+        self._scu: StorageSCU | None = None
+
+    @property
+    def contexts(self) -> Mapping[Context, bool]:
+        """The presentation contexts that were proposed, and whether they were accepted."""
+        return self._scu.contexts if self._scu else {}
+
+    def rows(self) -> list[FileReport]:
+        """Return what has become of each file by now."""
+        reports = (tally.report() for tally in self._tallies)
+        return [self._revised.get(report.entry, report) for report in reports]
+
+    def run(self, folder: Path) -> None:
+        """Send, and verify."""
+        config, peer, context = self._config, self._config.peer, self._ssl_context
+        self._scu = scu = StorageSCU(
+            peer,
+            partial(convert, work=folder),
+            associations=config.associations,
+            retry_time=config.send_retry_time,
+            ssl_context=context,
+            is_dry=config.dry_run,
+        )
+        entries = [tally.entry for tally in self._tallies]
+        with ExitStack() as stack:
+            stack.callback(scu.abort)
+            progress = self._make_progress(entries, lambda: scu.open_associations)
+            stack.enter_context(progress)
+            observers: list[Observer] = [progress, self._observer]
+            existing = None
+            if config.skip_existing:
+                existing = Existing(FindSCU(peer, context, scu.place))
+            verifier = None
+            if config.verify != "none" and not config.dry_run:
+                verifier = Verifier(_INQUIRERS[config.verify](peer, context, scu.place))
+                observers.append(verifier)
+            work = Line(config, self._source, folder, scu, Observers(observers), existing)
+            send(work, self._tallies)
+            if verifier:
+                self._verify(work, verifier)
+            scu.close()
+
+    def _verify(self, work: Line, verifier: Verifier) -> None:
+        """Send once more what the server does not have, and tell what it still has not."""
+        missing = verifier.missing()
+        if not missing:
+            return
+        number = sum(map(len, missing.values()))
+        log.warning("%d images are sent once more, as the server does not have them", number)
+        if self._reports.instances:
+            self._reports.instances.revise()
+        first = {tally.entry: tally.report() for tally in self._tallies if tally.entry in missing}
+        for entry, uids in missing.items():
+            self._revised[entry] = replace(first[entry], sent=first[entry].sent - len(uids))
+        again = [Tally(entry) for entry in missing]
+        send(replace(work, existing=None), again, missing)
+        absent = verifier.missing()
+        for tally in again:
+            entry = tally.entry
+            self._revised[entry] = _merged(
+                self._revised[entry],
+                tally.report(),
+                len(missing[entry]),
+                len(absent.get(entry, ())),
+            )
+        if self._reports.instances:
+            for entry, uids in absent.items():
+                for uid in uids:
+                    self._reports.instances.deny(entry, uid, NOT_THERE)
+
+
+def _merged(first: FileReport, again: FileReport, repeated: int, absent: int) -> FileReport:
+    """Add what became of the images that were sent once more, of which some are still absent."""
+    remarks = [*first.remarks, *again.remarks]
+    if (lost := repeated - again.images) > 0:
+        remarks.append(Remark("it was not found in its file again", lost, failure=True))
+    if absent:
+        remarks.append(Remark(NOT_THERE, absent, failure=True))
+    # A file may hold an image twice.
+    sent = min(first.sent + again.sent, first.images) - absent
+    return replace(first, sent=sent, remarks=tuple(remarks))

@@ -1,0 +1,168 @@
+"""Which files are found on disk, and what of them is in the report."""
+
+import errno
+import os
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.archive import reader as archive
+from fw_gear_dicom_send.archive.types import BrokenArchive, Member
+from fw_gear_dicom_send.cli.local_source import LocalSource
+from fw_gear_dicom_send.errors import UsageError
+from fw_gear_dicom_send.models import FileReport, Remark
+from fw_gear_dicom_send.report.file_counts import NO_IMAGE
+from tests.support.archives import dicom, has_prefix
+from tests.support.sample_files import ArchiveMember, zip_of
+
+A, B, C = (dicom(seed) for seed in range(3))
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    """A folder with two images, an archive, and a folder with one more image."""
+    folder = tmp_path / "top"
+    (folder / "below" / "deep").mkdir(parents=True)
+    (folder / "b").write_bytes(B)
+    (folder / "a").write_bytes(A)
+    (folder / "notes.txt").write_text("hello")
+    (folder / "below" / "deep" / "c").write_bytes(C)
+    zip_of(folder / "old.ZIP", [ArchiveMember("a", A)])
+    return folder
+
+
+def found(*paths: Path) -> list[tuple[str, int | None]]:
+    """Return the name and size of each entry."""
+    return [(one.name, one.size) for one in LocalSource(paths).select().entries]
+
+
+def read(folder: Path) -> list[bytes | str]:
+    """Return the images of a folder, and why others could not be had."""
+    items: list[bytes | str] = []
+    for item in archive.read(folder, folder, has_prefix):
+        if isinstance(item, Member):
+            with closing(item.content):
+                items.append(item.content.read())
+        else:
+            items.append(item.reason)
+    return items
+
+
+def test_each_folder_with_files_and_each_archive_is_an_entry(top: Path) -> None:
+    """Sizes are those of the files that the entry stands for."""
+    assert found(top) == [
+        ("top", len(A) + len(B) + len("hello")),
+        ("top/old.ZIP", (top / "old.ZIP").stat().st_size),
+        ("top/below/deep", len(C)),
+    ]
+
+
+def test_the_images_of_a_folder_come_in_the_order_of_their_names(top: Path) -> None:
+    """Other files, archives and folders below are left to others."""
+    assert read(top) == [A, B]
+
+
+def test_folders_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+    """Whatever order the file system has."""
+    for name in "hcfaegbd":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "image").write_bytes(A)
+
+    assert [name[-1] for name, _ in found(tmp_path)] == list("abcdefgh")
+
+
+def test_an_image_with_the_suffix_of_an_archive_is_sent_once(tmp_path: Path) -> None:
+    """It has an entry for itself, and is no part of its folder."""
+    (tmp_path / "a").write_bytes(A)
+    (tmp_path / "b.zip").write_bytes(B)
+
+    assert read(tmp_path) == [A]
+    assert found(tmp_path) == [
+        (tmp_path.name, len(A)),
+        (f"{tmp_path.name}/b.zip", len(B)),
+    ]
+
+
+def test_what_is_named_twice_is_sent_once(top: Path) -> None:
+    """A folder within another, a link to it, and the same path again are one entry."""
+    (top.parent / "link").symlink_to(top / "below" / "deep")
+
+    entries = LocalSource([top, top / "below", top.parent / "link", top]).select().entries
+
+    assert len({Path(one.fw_path).resolve() for one in entries}) == len(entries) == 3
+
+
+def test_links_to_files_are_followed_and_those_to_folders_not(top: Path) -> None:
+    """A link to a folder might lead in a circle."""
+    (top / "round").symlink_to(top)
+    (top / "z").symlink_to(top / "below" / "deep" / "c")
+
+    assert read(top) == [A, B, C]
+    assert len(found(top)) == 3
+
+
+def test_a_link_that_leads_nowhere_is_told(top: Path) -> None:
+    """It counts as an image that could not be sent, as nobody knows what was there."""
+    (top / "c").symlink_to(top / "gone")
+
+    assert read(top) == [A, B, "a file cannot be opened: No such file or directory"]
+
+
+def test_pipes_are_passed_over(top: Path) -> None:
+    """To open one would wait for ever."""
+    os.mkfifo(top / "pipe")
+
+    assert read(top) == [A, B]
+
+
+def test_a_folder_that_cannot_be_read_is_told(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is found so at first or later, it has an entry, and its row says why."""
+
+    def refuse(path: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+    assert found(top) == [("top", None)]
+    (item,) = archive.read(top, top, has_prefix)
+    assert item == BrokenArchive("the folder cannot be read: Permission denied")
+
+
+@pytest.mark.parametrize("name", ["nowhere", "top/a/b"])
+def test_a_path_with_nothing_there_ends_the_run(top: Path, name: str) -> None:
+    """What is named in vain may be a slip, so that nothing is sent."""
+    with pytest.raises(UsageError, match=f"{name}: there is no such file or folder"):
+        LocalSource([top, top.parent / name]).select()
+
+
+def test_the_report_is_named_by_what_is_sent(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the name of a folder, also of the current one, or by how many paths there are."""
+    monkeypatch.chdir(top)
+
+    assert LocalSource([top]).select().report_label == "top"
+    assert LocalSource([Path()]).select().report_label == "top"
+    assert LocalSource([top / "a", top / "b"]).select().report_label == "2 paths"
+
+
+def test_rows_of_what_is_no_dicom_are_left_out(top: Path) -> None:
+    """Unless nothing else was found in what was named: then one tells so."""
+    (top.parent / "papers" / "more").mkdir(parents=True)
+    for name in ("papers/x", "papers/more/y"):
+        (top.parent / name).write_text("hello")
+    source = LocalSource([top, top.parent / "papers"])
+    entries = source.select().entries
+    void = Remark(NO_IMAGE, 0, failure=True)
+    reports = [
+        FileReport(entry, 2, 2)
+        if entry.name == "top/below/deep"
+        else FileReport(entry, 0, 0, (void,))
+        for entry in entries
+    ]
+
+    assert [one.entry.name for one in source.rows(reports)] == ["top/below/deep", "papers"]
+
+
+def test_an_empty_folder_is_told(tmp_path: Path) -> None:
+    """It has an entry, so that the run is not complete."""
+    assert found(tmp_path) == [(tmp_path.name, None)]

@@ -1,0 +1,277 @@
+"""Walking over elements without decoding them."""
+
+from collections.abc import Callable
+from io import BytesIO
+from struct import pack
+
+import pytest
+
+from fw_gear_dicom_send.dicom.elements import ElementReader, Encoding, MalformedError
+from tests.support import datasets as raw
+from tests.support.datasets import BIG, EXPLICIT, IMPLICIT, RawElement, Wire
+
+WIRES = pytest.mark.parametrize("wire", [IMPLICIT, EXPLICIT, BIG], ids=["implicit", "le", "be"])
+TAG, NEXT = 0x00191001, 0x00191002
+
+
+def encoding(wire: Wire) -> Encoding:
+    return Encoding(wire.implicit, wire.order == "<")
+
+
+def walk(data: bytes, wire: Wire, last_group: int = 0xFFFF) -> list[tuple[int, int, int]]:
+    reader = ElementReader(BytesIO(data))
+    return [(tag, start, end) for tag, start, _, end in reader.walk(0, encoding(wire), last_group)]
+
+
+def places(elements: list[RawElement]) -> list[tuple[int, int, int]]:
+    at, found = 0, []
+    for element in elements:
+        found.append((element.tag, at, at + len(element.data)))
+        at += len(element.data)
+    return found
+
+
+def holds(elements: list[RawElement], wire: Wire) -> bool:
+    return walk(raw.joined(elements), wire) == places(elements)
+
+
+@pytest.mark.parametrize("vr", raw.SHORT + raw.LONG)
+def test_every_vr(vr: str) -> None:
+    """Each VR has its own header form."""
+    elements = [raw.element(TAG, vr, b"abcd", EXPLICIT), raw.text(NEXT, "next", EXPLICIT)]
+    assert holds(elements, EXPLICIT)
+
+
+@WIRES
+@pytest.mark.parametrize("value", [b"", b"a", b"abc", b"x" * 40000, b"x" * 65535])
+def test_any_length(wire: Wire, value: bytes) -> None:
+    """A value may be empty, odd in length, or longer than what is read at a time."""
+    assert holds([raw.element(TAG, "LT", value, wire), raw.text(NEXT, "next", wire)], wire)
+
+
+def test_value_start() -> None:
+    """The value starts behind a header of 8 or 12 bytes."""
+    data = raw.joined(
+        [raw.element(TAG, "LT", b"ab", EXPLICIT), raw.element(NEXT, "OB", b"cd", EXPLICIT)]
+    )
+    reader = ElementReader(BytesIO(data))
+    found = [data[value:end] for _, _, value, end in reader.walk(0, encoding(EXPLICIT))]
+    assert found == [b"ab", b"cd"]
+
+
+@pytest.mark.parametrize("wire", [EXPLICIT, BIG], ids=["le", "be"])
+@pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
+@pytest.mark.parametrize("value", [b"", b"ab", b"SHIFT", bytes(6), b"\0\x40\0\x10LOxx"])
+@pytest.mark.parametrize("is_last", [False, True])
+def test_unknown_vr(wire: Wire, long: bool, value: bytes, is_last: bool) -> None:
+    """An element of an unknown VR has the 12 byte header, or the 8 byte one of some writers."""
+    elements = [raw.element(TAG, "ZZ", value, wire, long=long)]
+    if not is_last:
+        elements.append(raw.text(NEXT, "next", wire))
+    assert holds(elements, wire)
+
+
+@pytest.mark.parametrize("value", [b"LOxyz123", b"SH"])
+def test_unknown_vr_like_a_header(value: bytes) -> None:
+    """A long value of an unknown VR that begins like a VR is not taken for the next element."""
+    value = value.ljust(64)
+    element = raw.element(TAG, "ZZ", value, EXPLICIT, long=True)
+    assert holds([element], EXPLICIT)
+    assert holds([element, raw.text(NEXT, "next", EXPLICIT)], EXPLICIT)
+
+
+@pytest.mark.parametrize("wire", [EXPLICIT, BIG], ids=["le", "be"])
+def test_empty_unknown_vr_in_a_large_dataset(wire: Wire) -> None:
+    """An 8 byte header without value is told where the next tag, as a length, is in the file."""
+    elements = [
+        raw.element(TAG, "ZZ", b"", wire, long=False),
+        raw.text(NEXT, "next", wire),
+        raw.element(0x7FE00010, "OW", bytes(2 << 20), wire),
+    ]
+    assert holds(elements, wire)
+
+
+@pytest.mark.parametrize("wire", [EXPLICIT, BIG], ids=["le", "be"])
+def test_unknown_vr_of_undefined_length(wire: Wire) -> None:
+    """An element of an unknown VR may have undefined length."""
+    items = [raw.item(raw.text(TAG, "x", wire).data, wire, defined=False)]
+    unknown = raw.sequence(TAG, items, wire, defined=False, vr="ZZ", inner=wire)
+    assert holds([unknown, raw.text(NEXT, "next", wire)], wire)
+
+
+@WIRES
+def test_empty_unknown_vr_in_an_item(wire: Wire) -> None:
+    """An 8 byte header without value may come before an item's delimiter."""
+    inner = raw.element(TAG, "ZZ", b"", wire, long=False).data
+    items = [raw.item(inner, wire, defined=False)]
+    elements = [raw.sequence(TAG, items, wire, defined=False, inner=wire)]
+    assert holds([*elements, raw.text(NEXT, "next", wire)], wire)
+
+
+@WIRES
+@pytest.mark.parametrize("defined", [True, False])
+@pytest.mark.parametrize("defined_item", [True, False])
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_sequences(wire: Wire, defined: bool, defined_item: bool, count: int) -> None:
+    """Sequences and items have defined or undefined length; they may be empty."""
+    for content in (b"", raw.text(NEXT, "inside", wire).data):
+        items = [raw.item(content, wire, defined=defined_item)] * count
+        inner = raw.sequence(TAG, items, wire, defined=defined, inner=wire)
+        nested = raw.item(inner.data, wire, defined=defined_item)
+        outer = raw.sequence(TAG, [nested], wire, defined=defined, inner=wire)
+        assert holds([outer, raw.text(NEXT, "next", wire)], wire)
+
+
+@pytest.mark.parametrize(
+    ("wire", "inner"),
+    [(EXPLICIT, IMPLICIT), (EXPLICIT, EXPLICIT), (BIG, IMPLICIT), (BIG, EXPLICIT), (BIG, BIG)],
+)
+def test_un_of_undefined_length(wire: Wire, inner: Wire) -> None:
+    """UN of undefined length holds implicit VR little endian; some writers keep their own."""
+    items = [raw.item(raw.text(TAG, "inside", inner).data, inner, defined=False)] * 2
+    unknown = raw.sequence(TAG, items, wire, defined=False, vr="UN", inner=inner)
+    assert holds([unknown, raw.text(NEXT, "next", wire)], wire)
+
+
+def test_implicit_length_like_a_vr() -> None:
+    """In an implicit VR item, a length that reads like a VR is none."""
+    inner = [
+        raw.text(TAG, "x", IMPLICIT),
+        raw.element(NEXT, "UN", bytes(int.from_bytes(b"OB", "little")), IMPLICIT),
+    ]
+    items = [raw.item(raw.joined(inner), IMPLICIT, defined=False)]
+    unknown = raw.sequence(TAG, items, EXPLICIT, defined=False, vr="UN", inner=IMPLICIT)
+    assert holds([unknown, raw.text(NEXT, "next", EXPLICIT)], EXPLICIT)
+
+
+def test_delimiter_in_a_value() -> None:
+    """A value that looks like a delimiter ends no sequence."""
+    trap = raw.raw_tag(0xFFFEE0DD, EXPLICIT) + bytes(4)
+    for inner in (
+        raw.item(raw.element(TAG, "OB", trap, EXPLICIT).data, EXPLICIT, defined=False),
+        raw.item(trap, EXPLICIT, defined=True),
+    ):
+        elements = [raw.sequence(TAG, [inner], EXPLICIT, defined=False, inner=EXPLICIT)]
+        assert holds([*elements, raw.text(NEXT, "next", EXPLICIT)], EXPLICIT)
+
+
+@WIRES
+@pytest.mark.parametrize("rest", [bytes(2), bytes(8), bytes(1000), b"\x19\0\x02\x10LO\0"])
+def test_stops_at_padding(wire: Wire, rest: bytes) -> None:
+    """Zeros, and what is shorter than a header, are no elements."""
+    elements = [raw.text(TAG, "x", wire)]
+    assert walk(raw.joined(elements) + rest, wire) == places(elements)
+
+
+def test_element_of_group_zero_number() -> None:
+    """An element of group 0 that is not zero in number does not stop the walk."""
+    elements = [raw.text(0x00000002, "1.2", IMPLICIT), raw.text(TAG, "x", IMPLICIT)]
+    assert holds(elements, IMPLICIT)
+
+
+@WIRES
+def test_stops_before_a_later_group(wire: Wire) -> None:
+    """What lies behind the last group is not looked at, even if it does not hold together."""
+    elements = [raw.text(TAG, "x", wire)]
+    broken = raw.element(0x00210010, "SQ", b"no items", wire, length=raw.UNDEFINED)
+    data = raw.joined([*elements, broken])
+    assert walk(data, wire, 0x0019) == places(elements)
+    with pytest.raises(MalformedError):
+        walk(data, wire)
+
+
+def nested(levels: int, wire: Wire) -> bytes:
+    start = raw.element(TAG, "SQ", b"", wire, length=raw.UNDEFINED).data
+    start += raw.raw_tag(0xFFFEE000, wire) + pack(wire.order + "L", raw.UNDEFINED)
+    end = raw.raw_tag(0xFFFEE00D, wire) + bytes(4) + raw.raw_tag(0xFFFEE0DD, wire) + bytes(4)
+    return start * levels + end * levels
+
+
+@WIRES
+def test_nested_30_levels(wire: Wire) -> None:
+    """30 levels of sequences are followed."""
+    data = nested(30, wire)
+    assert walk(data, wire) == [(TAG, 0, len(data))]
+
+
+@WIRES
+def test_nested_5000_levels(wire: Wire) -> None:
+    """5,000 levels are refused, not recursed into."""
+    with pytest.raises(MalformedError, match="nested too deep"):
+        walk(nested(5000, wire), wire)
+
+
+def _cut_long_header() -> bytes:
+    return raw.element(TAG, "OB", b"", EXPLICIT).data[:-2]
+
+
+def _cut_sequence() -> bytes:
+    return raw.element(TAG, "SQ", b"", EXPLICIT, length=raw.UNDEFINED).data
+
+
+def _cut_item() -> bytes:
+    return _cut_sequence() + raw.item(b"", EXPLICIT, defined=False)[:8]
+
+
+def _no_item() -> bytes:
+    return _cut_sequence() + raw.text(TAG, "x" * 20, EXPLICIT).data
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        (_cut_long_header, "header is cut short"),
+        (_cut_sequence, "sequence is cut short"),
+        (_cut_item, "item is cut short"),
+        (_no_item, "something else than items"),
+    ],
+)
+def test_malformed(made: Callable[[], bytes], reason: str) -> None:
+    """What does not hold together raises MalformedError."""
+    with pytest.raises(MalformedError, match=reason):
+        walk(made(), EXPLICIT)
+
+
+def test_value_beyond_the_end() -> None:
+    """A value may reach beyond the end of the file; the walk ends there."""
+    data = raw.element(TAG, "OW", b"abc", EXPLICIT, length=1 << 31).data
+    assert walk(data, EXPLICIT) == [(TAG, 0, 12 + (1 << 31))]
+
+
+@WIRES
+def test_sniff(wire: Wire) -> None:
+    """Whether VRs are explicit is seen in the first element, whatever is declared."""
+    reader = ElementReader(BytesIO(raw.text(TAG, "x", wire).data))
+    for implicit in (True, False):
+        declared = Encoding(implicit, wire.order == "<")
+        assert reader.sniff(0, declared) == encoding(wire)
+
+
+def test_sniff_nothing() -> None:
+    """Without an element, what is declared holds."""
+    reader = ElementReader(BytesIO(b"12345"))
+    for declared in (Encoding(True, True), Encoding(False, False)):
+        assert reader.sniff(0, declared) == declared
+
+
+def test_bytes_at() -> None:
+    """Bytes are had from anywhere, back and forth, and fewer at the end."""
+    data = bytes(range(256)) * 400
+    reader = ElementReader(BytesIO(data))
+    for start, end in [
+        (90000, 90010),
+        (0, 4),
+        (90000, 90010),
+        (5, 70000),
+        (102390, 102500),
+        (200000, 200004),
+    ]:
+        assert reader.bytes_at(start, end) == data[start:end]
+
+
+def test_walk_back() -> None:
+    """A walk may start before what was read last."""
+    elements = [raw.text(TAG, "x", EXPLICIT), raw.element(NEXT, "OB", bytes(90000), EXPLICIT)]
+    reader = ElementReader(BytesIO(raw.joined(elements)))
+    reader.bytes_at(70000, 70010)
+    assert [tag for tag, *_ in reader.walk(0, encoding(EXPLICIT))] == [TAG, NEXT]

@@ -1,0 +1,243 @@
+"""Finding the dataset in a file, and telling what is a DICOM file."""
+
+import gzip
+import random
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    MediaStorageDirectoryStorage,
+)
+
+from fw_gear_dicom_send.dicom.elements import MalformedError
+from fw_gear_dicom_send.dicom.part10 import is_dicom, locate
+from tests.support import datasets as raw
+from tests.support.datasets import BIG, EXPLICIT, IMPLICIT, Wire
+from tests.support.sample_files import TEST_FILES, shipped
+
+HEAD_SIZE = 4096
+PREFIXES = {
+    "whole": lambda uid: bytes(128) + b"DICM" + raw.file_meta(uid),
+    "garbage preamble": lambda uid: b"\x08\0\x05\0" * 32 + b"DICM" + raw.file_meta(uid),
+    "no preamble": lambda uid: b"DICM" + raw.file_meta(uid),
+    "meta only": raw.file_meta,
+}
+WIRES = pytest.mark.parametrize("wire", [IMPLICIT, EXPLICIT, BIG], ids=["implicit", "le", "be"])
+NO_META = pytest.mark.parametrize(
+    "head", [b"", bytes(128) + b"DICM", b"DICM"], ids=["nothing", "preamble", "DICM"]
+)
+READ_BY_FW_FILE = """
+import sys
+from fw_file.dicom import DICOM
+
+for number in range(int(sys.argv[2])):
+    path = f"{sys.argv[1]}/{number}"
+    try:
+        dcm = DICOM(path, force=True, stop_when=lambda tag, *_: tag >= 0x00090000)
+        print(sum(1 for tag in dcm.dataset.raw.keys() if tag >> 16 == 0x0008))
+    except Exception:
+        print(0)
+"""
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+
+
+def dataset(wire: Wire) -> bytes:
+    return raw.joined([*raw.uids(wire), raw.text(0x00100010, "Doe^John", wire, "PN")])
+
+
+def shipped_dicom() -> list[Path]:
+    charsets = TEST_FILES.parent / "charset_files"
+    found = [
+        *TEST_FILES.glob("*.dcm"),
+        *charsets.glob("*.dcm"),
+        *(TEST_FILES / "dicomdirtests").glob("*/*/*"),
+    ]
+    return sorted(path for path in found if path.is_file() and path.name != "no_meta.dcm")
+
+
+@WIRES
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_locate(wire: Wire, prefix: str) -> None:
+    """The dataset starts behind the file meta group, whatever stands before that."""
+    head = PREFIXES[prefix](wire.uid)
+    location = locate(BytesIO(head + dataset(wire)))
+    assert (location.start, location.transfer_syntax_uid) == (len(head), wire.uid)
+    assert location.encoding == (wire.implicit, wire.order == "<")
+
+
+@WIRES
+@NO_META
+def test_locate_without_meta(wire: Wire, head: bytes) -> None:
+    """Without file meta group, the bytes tell the transfer syntax."""
+    location = locate(BytesIO(head + dataset(wire)))
+    assert (location.start, location.transfer_syntax_uid) == (len(head), wire.uid)
+
+
+@WIRES
+def test_missing_transfer_syntax(wire: Wire) -> None:
+    """Where the file meta group has no transfer syntax, the bytes tell it."""
+    head = raw.part10(b"", "")
+    location = locate(BytesIO(head + dataset(wire)))
+    assert (location.start, location.transfer_syntax_uid) == (len(head), wire.uid)
+
+
+@pytest.mark.parametrize(
+    ("declared", "wire"),
+    [(ImplicitVRLittleEndian, EXPLICIT), (ExplicitVRLittleEndian, IMPLICIT)],
+    ids=["explicit", "implicit"],
+)
+def test_wrong_vr_encoding(declared: str, wire: Wire) -> None:
+    """The bytes decide, where the file meta group declares another VR encoding."""
+    location = locate(BytesIO(raw.part10(dataset(wire), declared)))
+    assert location.transfer_syntax_uid == wire.uid
+
+
+@pytest.mark.parametrize("uid", [JPEGBaseline8Bit, "1.2.840.113619.5.2", "9.9"])
+def test_other_transfer_syntax_is_kept(uid: str) -> None:
+    """A compressed or unknown transfer syntax is the declared one, whatever the VR encoding."""
+    for wire in (EXPLICIT, IMPLICIT):
+        location = locate(BytesIO(raw.part10(dataset(wire), uid)))
+        assert (location.transfer_syntax_uid, location.encoding.implicit) == (uid, wire.implicit)
+
+
+def test_deflated_bytes_say_nothing() -> None:
+    """The bytes of a deflated stream are not taken for elements."""
+    stream = b"\x09\0\x01\0\xff\xff\xff\xff" + bytes(8)
+    location = locate(BytesIO(raw.part10(stream, DeflatedExplicitVRLittleEndian)))
+    assert location.transfer_syntax_uid == DeflatedExplicitVRLittleEndian
+    assert location.encoding == (False, True)
+
+
+def test_implicit_big_endian() -> None:
+    """Implicit VR big endian is refused: no transfer syntax has it."""
+    wire = Wire(ExplicitVRBigEndian, True, ">")
+    with pytest.raises(MalformedError, match="big endian"):
+        locate(BytesIO(raw.part10(dataset(wire), ExplicitVRBigEndian)))
+
+
+@pytest.mark.parametrize("path", shipped_dicom(), ids=lambda path: path.name)
+def test_shipped_files_are_dicom(path: Path) -> None:
+    """Each DICOM file that pydicom ships is told by its first bytes."""
+    with path.open("rb") as file:
+        assert is_dicom(file.read(HEAD_SIZE))
+
+
+@pytest.mark.parametrize("path", shipped_dicom(), ids=lambda path: path.name)
+def test_shipped_files_start(path: Path) -> None:
+    """The dataset starts where pydicom finds it to start."""
+    with path.open("rb") as file:
+        preamble = pydicom.filereader.read_preamble(file, force=True)
+        pydicom.filereader._read_file_meta_info(file)
+        start = file.tell()
+        assert (locate(file).start, preamble is None) == (start, start < 132)
+
+
+@pytest.mark.parametrize("path", sorted((TEST_FILES / "dicomdirtests").rglob("DICOMDIR*")), ids=str)
+def test_dicomdir_is_not_dicom(path: Path) -> None:
+    """A DICOMDIR holds no image."""
+    assert not is_dicom(path.read_bytes()[:HEAD_SIZE])
+
+
+@WIRES
+@pytest.mark.parametrize("number", [0x0000, 0x1130], ids=hex)
+@NO_META
+def test_dicomdir_without_meta(wire: Wire, number: int, head: bytes) -> None:
+    """A DICOMDIR is told by its first group, 0004, where it has no file meta group."""
+    first = raw.element(0x00040000 | number, "UL", bytes(4), wire)
+    records = raw.element(0x00041220, "SQ", b"", wire)
+    assert not is_dicom(head + raw.joined([first, records]))
+
+
+def test_dicomdir_in_private_syntax() -> None:
+    """The media storage SOP class of the file meta group tells a DICOMDIR as well."""
+    meta = raw.file_meta(ExplicitVRLittleEndian, MediaStorageDirectoryStorage)
+    assert not is_dicom(bytes(128) + b"DICM" + meta + dataset(EXPLICIT))
+
+
+@WIRES
+@pytest.mark.parametrize("size", [None, 100, 60])
+def test_headerless_dataset_is_dicom(wire: Wire, size: int | None) -> None:
+    """A dataset alone is a DICOM file if it holds two elements of group 0008 at its start."""
+    assert is_dicom(dataset(wire)[:size])
+
+
+def test_headerless_files_are_those_that_fw_file_reads(tmp_path: Path) -> None:
+    """Without preamble and file meta group, what is DICOM is what fw-file finds to be so."""
+    files = [*shipped_dicom(), shipped("no_meta.dcm"), shipped("README.txt"), shipped("zipMR.gz")]
+    for number, path in enumerate(files):
+        with path.open("rb") as file:
+            file.seek(locate(file).start)
+            (tmp_path / str(number)).write_bytes(file.read(HEAD_SIZE))
+    # It changes how pydicom works in its whole process.
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", READ_BY_FW_FILE, str(tmp_path), str(len(files))],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    told = [is_dicom((tmp_path / str(number)).read_bytes()) for number in range(len(files))]
+    names = [path.name for path in files]
+    assert dict(zip(names, told, strict=True)) == {
+        name: int(elements) > 1 for name, elements in zip(names, found, strict=True)
+    }
+
+
+def test_one_element_is_not_dicom() -> None:
+    """One element of group 0008 may be there by chance."""
+    assert not is_dicom(raw.uids(EXPLICIT)[0].data)
+
+
+def test_meta_without_preamble_is_dicom() -> None:
+    """A file that starts with its file meta group is a DICOM file."""
+    assert is_dicom(raw.file_meta(ExplicitVRLittleEndian) + dataset(EXPLICIT))
+
+
+def test_malformed_dicom_is_dicom() -> None:
+    """What says DICM but is malformed is a DICOM file, so that it is missed if it is not sent."""
+    broken = raw.element(0x00020102, "SQ", b"no items", EXPLICIT, length=raw.UNDEFINED)
+    assert is_dicom(bytes(128) + b"DICM" + broken.data)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"\x08",
+        b"\x08\0",
+        bytes(4096),
+        b"Some text about a patient.\n" * 100,
+        b"\x08\0" + b"text" * 100,
+        b'{"00080016": {"vr": "UI"}}' * 20,
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(500),
+        gzip.compress(b"x" * 1000),
+        b"PK\x03\x04" + bytes(500),
+        b"\x08\0\x05\0" * 1000,
+        b"\x02\0\0\0" * 1000,
+        b"\0\x08" + bytes(1000),
+        shipped("test1.json").read_bytes(),
+        shipped("README.txt").read_bytes(),
+        shipped("zipMR.gz").read_bytes(),
+    ],
+    ids=lambda head: repr(head[:6]),
+)
+def test_other_files_are_not_dicom(head: bytes) -> None:
+    """Text, JSON, pictures, archives, zeros and nothing at all are no DICOM files."""
+    assert not is_dicom(head[:HEAD_SIZE])
+
+
+def test_random_bytes_are_not_dicom() -> None:
+    """Random bytes are no DICOM file, even if they start like a dataset."""
+    source = random.Random(7)
+    for start in (b"", b"\x08\0", b"\x02\0", b"\0\x08"):
+        for size in (10, 300, HEAD_SIZE):
+            assert not is_dicom(start + source.randbytes(size))

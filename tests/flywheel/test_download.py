@@ -1,0 +1,352 @@
+"""Files come whole from the site, or not at all."""
+
+import os
+import resource
+import signal
+import threading
+import time
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import FrameType, SimpleNamespace
+
+import backoff._sync
+import pytest
+
+from fw_gear_dicom_send.errors import CancelledError
+from fw_gear_dicom_send.flywheel import download as downloader
+from fw_gear_dicom_send.flywheel.download import Downloader
+from fw_gear_dicom_send.flywheel.site import connect
+from fw_gear_dicom_send.models import Container, DownloadFailure, FileEntry
+from tests.support.flywheel_site import Cut, Fault, Flip, FlywheelSite, Reset, Stall, Status
+
+CONTENT = os.urandom(3_000_000)
+MANY = 1000
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "downloads"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let back-off go on as it does, in steps that a test can wait for."""
+    monkeypatch.setattr(downloader, "LONGEST_WAIT", 0.01)
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits of a back-off whose clock goes on by them alone, in seconds."""
+    slept: list[float] = []
+    clock = SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append)
+    monkeypatch.setattr(downloader, "time", clock)
+    monkeypatch.setattr(backoff._sync, "time", clock)
+    return slept
+
+
+def add_file(
+    site: FlywheelSite,
+    *faults: Fault,
+    name: str = "t1.zip",
+    content: bytes | Path = CONTENT,
+    size: int | None = None,
+    file_hash: str | None = None,
+) -> FileEntry:
+    """Add a file to the site and return what the site's record of it says."""
+    group = site.add_group("radiology")
+    session = site.add_session(site.add_subject(site.add_project(group, "Trial"), "S1"), "Visit 1")
+    acquisition = site.add_acquisition(session, "T1")
+    file_id = site.add_file(acquisition, name, content, size=size, file_hash=file_hash)
+    site.fault(file_id, *faults)
+    record = site.containers[acquisition]["files"][0]
+    parent = Container("acquisition", acquisition)
+    return FileEntry(parent, name, f"path/{name}", record["size"], record["hash"])
+
+
+def download(
+    site: FlywheelSite, folder: Path, entry: FileEntry, retry_time: float = 60
+) -> Path | DownloadFailure:
+    return Downloader(connect(site.api_key, retries=0), folder, retry_time).download(entry)
+
+
+def content(outcome: Path | DownloadFailure) -> bytes:
+    assert isinstance(outcome, Path), outcome
+    return outcome.read_bytes()
+
+
+def test_file_is_downloaded(site: FlywheelSite, folder: Path) -> None:
+    """A file comes byte for byte, with one request."""
+    entry = add_file(site)
+    assert content(download(site, folder, entry, retry_time=0)) == CONTENT
+    assert site.asked("GET") == [f"/api/acquisitions/{entry.parent.id}/files/t1.zip"]
+
+
+def test_empty_file_is_downloaded(site: FlywheelSite, folder: Path) -> None:
+    """A file of no bytes is a file."""
+    assert content(download(site, folder, add_file(site, content=b""))) == b""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a b.zip",
+        "画像 é.dcm",
+        "#1.dcm",
+        "100%.dcm",
+        "%20.dcm",
+        "a?b=c.dcm",
+        "a/b.dcm",
+        "a+b&c;d.dcm",
+    ],
+)
+def test_any_name_can_be_downloaded(site: FlywheelSite, folder: Path, name: str) -> None:
+    """What a URL gives a meaning to is a plain character in a name."""
+    assert content(download(site, folder, add_file(site, name=name, content=b"x"))) == b"x"
+
+
+@pytest.mark.parametrize("name", ["../../evil.dcm", "t1.zip"])
+def test_name_on_disk_is_not_the_sites(site: FlywheelSite, folder: Path, name: str) -> None:
+    """The file lies in the folder, under a name that the site has no say in."""
+    outcome = download(site, folder, add_file(site, name=name, content=b"x"))
+    assert isinstance(outcome, Path)
+    assert outcome.parent == folder
+    assert outcome.name != "t1.zip"
+    assert outcome.name.isalnum()
+
+
+def test_two_files_of_one_name_do_not_meet(site: FlywheelSite, folder: Path) -> None:
+    """Each file has its own place on disk, whatever it is called."""
+    first, second = (add_file(site, content=data) for data in (b"1", b"2"))
+    outcomes = [download(site, folder, entry) for entry in (first, second)]
+    assert [content(outcome) for outcome in outcomes] == [b"1", b"2"]
+
+
+def test_file_is_not_held_in_memory(site: FlywheelSite, folder: Path, tmp_path: Path) -> None:
+    """A file of any size takes a few chunks of memory."""
+    large = tmp_path / "large"
+    large.touch()
+    os.truncate(large, 64 << 20)
+    entry = add_file(site, content=large)
+    tracemalloc.start()
+    try:
+        outcome = download(site, folder, entry)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert isinstance(outcome, Path)
+    assert peak < 16 << 20
+
+
+@pytest.mark.usefixtures("_short_waits")
+@pytest.mark.parametrize(
+    "fault", [Status(500), Status(503), Status(429), Reset(), Cut(after=1_500_000), Flip(at=7)]
+)
+def test_what_may_pass_is_tried_again(site: FlywheelSite, folder: Path, fault: Fault) -> None:
+    """After two failures of a kind that may pass, the file comes whole, and alone."""
+    outcome = download(site, folder, add_file(site, fault, fault))
+    assert content(outcome) == CONTENT
+    assert len(site.requests) == 3
+    assert list(folder.iterdir()) == [outcome]
+
+
+@pytest.mark.usefixtures("_short_waits")
+def test_cut_body_is_seen_without_a_record(site: FlywheelSite, folder: Path) -> None:
+    """A body that ends early is tried again even if the file's size is not known."""
+    known = add_file(site, Cut(after=1_500_000))
+    entry = FileEntry(known.parent, known.name, known.fw_path)
+    assert content(download(site, folder, entry)) == CONTENT
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 410])
+def test_refusal_is_final(site: FlywheelSite, folder: Path, code: int) -> None:
+    """What the site refuses is asked for once."""
+    outcome = download(site, folder, add_file(site, Status(code), Status(code)))
+    assert isinstance(outcome, DownloadFailure)
+    assert len(site.requests) == 1
+
+
+@pytest.mark.usefixtures("waits")
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Status(404), "404 Not Found"),
+        (Status(503), "503 Service Unavailable after back-off"),
+        (Status(429), "429 Too Many Requests after back-off"),
+        (Reset(), "connection lost or too slow after back-off"),
+        (Cut(after=10), "connection lost or too slow after back-off"),
+        (Flip(), "other bytes than its record says after back-off"),
+    ],
+)
+def test_reason_is_short(site: FlywheelSite, folder: Path, fault: Fault, reason: str) -> None:
+    """A failure says what happened, the same for the same cause, and leaves no file."""
+    entry = add_file(site, *[fault] * MANY, content=b"x" * 100)
+    assert download(site, folder, entry) == DownloadFailure(reason)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.usefixtures("waits")
+@pytest.mark.parametrize(("told", "word"), [(99, "more"), (101, "fewer")])
+def test_wrong_size_is_a_failure(site: FlywheelSite, folder: Path, told: int, word: str) -> None:
+    """A file that is not as long as its record says is not taken."""
+    entry = add_file(site, content=b"x" * 100, size=told)
+    expected = DownloadFailure(f"{word} bytes than its record says after back-off")
+    assert download(site, folder, entry) == expected
+    assert list(folder.iterdir()) == []
+
+
+def test_surplus_is_not_waited_for(site: FlywheelSite, folder: Path) -> None:
+    """A body that is longer than the record says is dropped at once."""
+    entry = add_file(site, Stall(60, after=2_500_000), size=1000)
+    begin = time.monotonic()
+    assert isinstance(download(site, folder, entry, retry_time=0), DownloadFailure)
+    assert time.monotonic() - begin < 30
+
+
+@pytest.mark.parametrize("file_hash", ["v1-blake-00", "v0-sha384-xyz", ""])
+def test_unknown_hash_is_not_checked(site: FlywheelSite, folder: Path, file_hash: str) -> None:
+    """A hash of another kind does not stop a file."""
+    known = add_file(site)
+    entry = FileEntry(known.parent, known.name, known.fw_path, known.size, file_hash)
+    assert content(download(site, folder, entry, retry_time=0)) == CONTENT
+
+
+def test_no_retry_time_is_one_attempt(site: FlywheelSite, folder: Path) -> None:
+    """With a retry time of 0 seconds, the first failure is the last."""
+    outcome = download(site, folder, add_file(site, Status(503)), retry_time=0)
+    assert outcome == DownloadFailure("503 Service Unavailable")
+    assert len(site.requests) == 1
+
+
+def test_back_off_keeps_to_its_time(site: FlywheelSite, folder: Path, waits: list[float]) -> None:
+    """Back-off uses its time to the last second and no more; no wait is over 10 s."""
+    download(site, folder, add_file(site, *[Status(503)] * MANY), retry_time=60)
+    assert sum(waits) == pytest.approx(60)
+    assert max(waits) <= 10
+    assert len(site.requests) == len(waits) + 1
+
+
+def test_back_off_grows(
+    site: FlywheelSite, folder: Path, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The longest possible waits double up to 10 s."""
+    monkeypatch.setattr(backoff, "full_jitter", lambda value: value)
+    download(site, folder, add_file(site, *[Status(503)] * MANY), retry_time=40)
+    assert waits == [1, 2, 4, 8, 10, 10, 5]
+
+
+@contextmanager
+def busy_site(*, retry_after: str, times: int) -> Iterator[list[str]]:
+    """A site that answers 429 so many times, with this Retry-After, and then a file."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            is_busy = len(asked) <= times + 1
+            self.send_response(429 if is_busy else 200)
+            if is_busy:
+                self.send_header("Retry-After", retry_after)
+            self.send_header("Content-Length", "0" if is_busy else "4")
+            self.end_headers()
+            self.wfile.write(b"" if is_busy else b"file")
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        asked.append(f"http://127.0.0.1:{server.server_address[1]}:secret")
+        yield asked
+        server.shutdown()
+
+
+BUSY = FileEntry(Container("acquisition", "1"), "a.dcm", "path/a.dcm", 4)
+
+
+def test_a_busy_site_is_given_the_time_that_it_asks_for(folder: Path, waits: list[float]) -> None:
+    """Each wait is as long as Retry-After says, at least."""
+    with busy_site(retry_after="7", times=3) as asked:
+        client = connect(asked[0], retries=0)
+        outcome = Downloader(client, folder, 60).download(BUSY)
+        assert len(asked) == 1 + 4
+    assert content(outcome) == b"file"
+    assert len(waits) == 3
+    assert all(7 <= wait <= 10 for wait in waits)
+
+
+def test_a_site_that_is_busy_for_too_long_is_given_up(folder: Path, waits: list[float]) -> None:
+    """A Retry-After beyond the retry time does not make the run longer."""
+    with busy_site(retry_after="3600", times=MANY) as asked:
+        client = connect(asked[0], retries=0)
+        outcome = Downloader(client, folder, 60).download(BUSY)
+        assert len(asked) == 1 + 2
+    assert outcome == DownloadFailure("429 Too Many Requests after back-off")
+    assert waits == [pytest.approx(60)]
+
+
+@pytest.mark.parametrize("value", ["", "soon", "-5", "Wed, 21 Oct 2099 07:28:00 GMT", "1.5"])
+def test_a_retry_after_that_is_no_number_is_left(
+    folder: Path, waits: list[float], value: str
+) -> None:
+    """Back-off goes on as without it."""
+    with busy_site(retry_after=value, times=3) as asked:
+        outcome = Downloader(connect(asked[0], retries=0), folder, 60).download(BUSY)
+    assert content(outcome) == b"file"
+    assert max(waits) <= 4
+
+
+def test_a_key_that_is_no_longer_valid_is_told(site: FlywheelSite, folder: Path) -> None:
+    """A 401 in mid-run says in words what it means."""
+    assert download(site, folder, add_file(site, Status(401))) == DownloadFailure(
+        "401 Unauthorized: the API key is not valid, or no longer"
+    )
+
+
+@pytest.mark.usefixtures("_short_waits")
+def test_time_before_the_first_failure_does_not_count(site: FlywheelSite, folder: Path) -> None:
+    """A transfer that took longer than the retry time before it failed is tried again."""
+    entry = add_file(site, Stall(0.6, after=10), file_hash=f"v0-sha384-{'0' * 96}")
+    download(site, folder, entry, retry_time=0.3)
+    assert len(site.requests) > 1
+
+
+def test_full_disk_is_final(site: FlywheelSite, folder: Path) -> None:
+    """A file that cannot be written is asked for once, told, and leaves nothing behind."""
+    entry = add_file(site)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, hard))
+    try:
+        outcome = download(site, folder, entry)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert outcome == DownloadFailure("cannot be written to disk: File too large")
+    assert len(site.requests) == 1
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [CancelledError("cancelled"), KeyboardInterrupt()])
+def test_cancelling_passes_through(site: FlywheelSite, folder: Path, error: BaseException) -> None:
+    """A job that is cancelled in the middle of a file ends, and leaves no partial file."""
+    entry = add_file(site, Stall(60, after=1000))
+
+    def cancel(_number: int, _frame: FrameType | None) -> None:
+        raise error
+
+    def cancel_once_begun() -> None:
+        while not any(folder.iterdir()):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, cancel)
+    threading.Thread(target=cancel_once_begun, daemon=True).start()
+    try:
+        with pytest.raises(type(error)):
+            download(site, folder, entry)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert list(folder.iterdir()) == []

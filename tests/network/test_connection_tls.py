@@ -1,0 +1,102 @@
+"""Connections by TLS: the same options and limits as without."""
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+
+from fw_gear_dicom_send.dicom.types import Unreadable
+from fw_gear_dicom_send.network import connection as transport
+from fw_gear_dicom_send.network.association import AssociationError, StorageAssociation
+from fw_gear_dicom_send.network.connection import UpperLayer
+from fw_gear_dicom_send.network.contexts import Context
+from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.types import PeerAE
+from tests.support.instances import dataset_of, instance, made_instance
+from tests.support.pacs import StoreSCP
+from tests.support.sample_files import shipped
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+CONTEXTS = (Context(CT, "1.2.840.10008.1.2.1"),)
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+@dataclass(frozen=True)
+class TLSServer:
+    """A storescp that takes TLS alone, and a context that trusts it."""
+
+    scp: StoreSCP
+    context: ssl.SSLContext
+
+    @property
+    def peer(self) -> PeerAE:
+        """Return it as a peer."""
+        return PeerAE("127.0.0.1", self.scp.port, "CALLED", "CALLING")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[TLSServer]:
+    """A DCMTK storescp with a certificate for 127.0.0.1."""
+    ca = trustme.CA()
+    certificate = ca.issue_cert("127.0.0.1", key_type=trustme.KeyType.RSA)
+    key, chain, root = (tmp_path / name for name in ("key.pem", "cert.pem", "ca.pem"))
+    certificate.private_key_pem.write_to_path(str(key))
+    certificate.cert_chain_pems[0].write_to_path(str(chain))
+    ca.cert_pem.write_to_path(str(root))
+    context = ssl.create_default_context(cafile=str(root))
+    options = ("+tls", str(key), str(chain), "+cf", str(root), "-ic", "+xa", "+B", "--fork")
+    with StoreSCP(*options) as scp:
+        yield TLSServer(scp, context)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_images_arrive_by_tls_without_stalls(server: TLSServer, version: ssl.TLSVersion) -> None:
+    """Images arrive byte for byte; neither Nagle's algorithm nor a late session ticket waits.
+
+    Each stall would cost 40 ms, a read that waits for more than the ticket a minute.
+    """
+    server.context.minimum_version = server.context.maximum_version = version
+    scu = StorageSCU(server.peer, lambda *_: Unreadable(""), ssl_context=server.context)
+    files = [shipped("CT_small.dcm"), shipped("MR_small_RLE.dcm")]
+    assert [scu.send(instance(path)).remark for path in files] == ["", ""]
+    begun = time.monotonic()
+    assert all(scu.send(made_instance(number, pixels=128)).sent for number in range(30))
+    assert time.monotonic() - begun < 30 * 0.025
+    scu.close()
+    received = {dataset_of(path) for path in server.scp.received()}
+    assert received >= {dataset_of(path) for path in files}
+    assert len(received) == 32
+
+
+def test_options_hold_under_tls(server: TLSServer) -> None:
+    """TCP_NODELAY, SO_KEEPALIVE and the timeout are those of a plain connection."""
+    assoc = StorageAssociation(server.peer, CONTEXTS, server.context)
+    assoc.open()
+    (layer,) = (thread for thread in threading.enumerate() if isinstance(thread, UpperLayer))
+    assert layer.socket
+    connection = layer.socket.socket
+    assert isinstance(connection, ssl.SSLSocket)
+    assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert connection.gettimeout() == transport.WRITE_TIMEOUT
+    assoc.release()
+
+
+def test_no_image_leaves_where_the_server_is_not_trusted(server: TLSServer) -> None:
+    """A certificate that the context does not trust ends the connection before anything is sent."""
+    assoc = StorageAssociation(server.peer, CONTEXTS, ssl.create_default_context())
+    with pytest.raises(AssociationError, match=r"is not trusted \(self-signed"):
+        assoc.open()
+    assert not server.scp.received()
+
+
+def test_plain_text_is_no_way_round(server: TLSServer) -> None:
+    """A server that takes TLS alone has no association to give without."""
+    with pytest.raises(AssociationError):
+        StorageAssociation(server.peer, CONTEXTS).open()

@@ -1,0 +1,87 @@
+"""Which presentation contexts are proposed, and which of those accepted is used."""
+
+import pytest
+
+from fw_gear_dicom_send.network.contexts import Context, ContextPlan, choose
+
+EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+RLE, JPEG_2000 = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90"
+CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
+
+
+def test_a_compressed_image_is_proposed_as_it_is_and_uncompressed() -> None:
+    """A pair of class and syntax has a context of its own, and two more as ways out."""
+    contexts = ContextPlan().include(Context(CT, RLE))
+    assert set(contexts) == {Context(CT, RLE), Context(CT, EXPLICIT), Context(CT, IMPLICIT)}
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
+def test_an_uncompressed_image_needs_no_third_context(syntax: str) -> None:
+    """No context is proposed twice."""
+    contexts = ContextPlan().include(Context(CT, syntax))
+    assert sorted(contexts, key=str) == sorted(
+        [Context(CT, EXPLICIT), Context(CT, IMPLICIT)], key=str
+    )
+
+
+def test_new_pairs_join_those_before() -> None:
+    """An association carries all pairs seen so far, in a stable order."""
+    plan = ContextPlan()
+    first = plan.include(Context(CT, RLE))
+    second = plan.include(Context(MR, JPEG_2000))
+    assert second[: len(first)] == first
+    assert len(second) == 6
+
+
+def test_a_known_pair_adds_nothing() -> None:
+    """An image like one before needs no other association."""
+    plan = ContextPlan()
+    plan.include(Context(CT, RLE))
+    before = plan.include(Context(MR, RLE))
+    assert plan.include(Context(CT, RLE)) == plan.include(Context(CT, EXPLICIT)) == before
+
+
+def test_no_association_has_more_than_128_contexts() -> None:
+    """What does not fit makes further associations, and each pair finds its own again."""
+    plan = ContextPlan()
+    pairs = [Context(f"1.2.3.{number}", f"1.2.4.{number}") for number in range(100)]
+    for pair in pairs:
+        plan.include(pair)
+    groups = [plan.include(pair) for pair in pairs]
+    assert all(pair in group for pair, group in zip(pairs, groups, strict=True))
+    assert sorted(len(group) for group in set(groups)) == [48, 126, 126]
+
+
+def test_all_128_contexts_are_used() -> None:
+    """An association is full at 128 contexts, not before."""
+    plan = ContextPlan()
+    for number in range(42):
+        plan.include(Context(f"1.2.3.{number}", RLE))
+    assert len(plan.include(Context(CT, EXPLICIT))) == 128
+    assert len(plan.include(Context(MR, EXPLICIT))) == 2
+
+
+def test_a_known_pair_stays_where_it_is() -> None:
+    """A pair that is in a later association does not join an earlier one that has room."""
+    plan = ContextPlan()
+    for number in range(42):
+        first = plan.include(Context(f"1.2.3.{number}", RLE))
+    second = plan.include(Context(CT, RLE))
+    assert plan.include(Context(CT, EXPLICIT)) == second
+    assert plan.include(Context("1.2.3.0", RLE)) == first
+
+
+@pytest.mark.parametrize(
+    ("accepted", "chosen"),
+    [
+        ([RLE, EXPLICIT, IMPLICIT], RLE),
+        ([IMPLICIT, EXPLICIT], EXPLICIT),
+        ([IMPLICIT], IMPLICIT),
+        ([JPEG_2000], None),
+        ([], None),
+    ],
+)
+def test_the_best_accepted_context_is_chosen(accepted: list[str], chosen: str | None) -> None:
+    """An image goes as it is, else in explicit VR, else in implicit VR, else not at all."""
+    contexts = frozenset(Context(CT, syntax) for syntax in accepted) | {Context(MR, RLE)}
+    assert choose(Context(CT, RLE), contexts) == (Context(CT, chosen) if chosen else None)

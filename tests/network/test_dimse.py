@@ -1,0 +1,70 @@
+"""C-STORE requests on the wire: the same bytes that pynetdicom makes."""
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.pdu import P_DATA_TF
+
+from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Span
+from fw_gear_dicom_send.network.dimse import c_store_request
+
+UIDS = st.from_regex(r"[1-9][0-9]{0,4}(\.[1-9][0-9]{0,8}){1,5}", fullmatch=True)
+LARGEST_PDUS = [16, 128, 4096, 16382, 1 << 18]
+
+
+def image(sop_class_uid: str, sop_instance_uid: str, dataset: bytes) -> SOPInstance:
+    encoded = EncodedDataset(io.BytesIO(dataset), (Span(0, len(dataset)),))
+    return SOPInstance(sop_class_uid, sop_instance_uid, "1.2.840.10008.1.2.1", encoded)
+
+
+def as_pynetdicom(
+    message_id: int, context_id: int, sent: SOPInstance, dataset: bytes, largest_pdu: int
+) -> bytes:
+    """Return the same request as pynetdicom encodes it."""
+    request = C_STORE()
+    request.MessageID = message_id
+    request.AffectedSOPClassUID = sent.sop_class_uid
+    request.AffectedSOPInstanceUID = sent.sop_instance_uid
+    request.Priority = 0
+    request.DataSet = io.BytesIO(dataset)
+    message = C_STORE_RQ()
+    message.primitive_to_message(request)
+    primitives = message.encode_msg(context_id, largest_pdu)
+    return b"".join(P_DATA_TF(primitive).encode() for primitive in primitives)
+
+
+@given(
+    sop_class_uid=UIDS,
+    sop_instance_uid=UIDS,
+    message_id=st.integers(1, 0xFFFF),
+    context_id=st.integers(0, 127).map(lambda number: 2 * number + 1),
+    dataset=st.binary(min_size=1, max_size=300),
+    largest_pdu=st.sampled_from(LARGEST_PDUS),
+)
+def test_requests_are_those_of_pynetdicom(
+    *,
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    message_id: int,
+    context_id: int,
+    dataset: bytes,
+    largest_pdu: int,
+) -> None:
+    """Whatever the UIDs, numbers and sizes, pynetdicom would write the same bytes."""
+    sent = image(sop_class_uid, sop_instance_uid, dataset)
+    ours = b"".join(c_store_request(message_id, context_id, sent, largest_pdu))
+    assert ours == as_pynetdicom(message_id, context_id, sent, dataset, largest_pdu)
+
+
+@pytest.mark.parametrize("largest_pdu", LARGEST_PDUS)
+def test_pdus_are_as_large_as_the_server_takes_them(largest_pdu: int) -> None:
+    """All PDUs of a large dataset but the last are of the size that the server wants."""
+    sent = image("1.2.3", "1.2.4", bytes(1 << 17))
+    pdus = list(c_store_request(1, 1, sent, largest_pdu))
+    sizes = [len(pdu) - 6 for pdu in pdus if pdu[11] & 1 == 0]
+    assert set(sizes[:-1]) <= {largest_pdu}
+    assert 0 < sizes[-1] <= largest_pdu

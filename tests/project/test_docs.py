@@ -1,0 +1,125 @@
+"""What the documents say of the code."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from scripts import conformance
+from tests.support.flywheel_site import FlywheelSite
+from tests.support.gear import IN_THE_IMAGE, MOUNTED, REPOSITORY
+from tests.support.pacs import PythonSCP
+from tests.support.sample_files import ArchiveMember, encoded, made, zip_of
+
+NAMED_TEST = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
+
+
+def test_the_conformance_statement_is_that_of_the_code() -> None:
+    """What `make docs` writes is what is there."""
+    assert conformance.TARGET.read_text() == conformance.statement()
+
+
+@pytest.mark.parametrize("document", ["reliability.md"])
+def test_each_test_that_is_named_exists(document: str) -> None:
+    """A table of what is tested names tests that there are."""
+    text = (REPOSITORY / "docs" / document).read_text()
+    named = NAMED_TEST.findall(text)
+    assert named
+    for file, test in named:
+        assert f"\ndef {test}(" in (REPOSITORY / "tests" / file).read_text(), (file, test)
+
+
+# Running the gear without Docker
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder as TESTING.md has it, and what its blocks say instead of their placeholders."""
+
+    folder: Path
+    names: dict[str, str]
+
+    def run(self, block: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a block of the document."""
+        for placeholder, name in self.names.items():
+            block = block.replace(placeholder, name)
+        return subprocess.run(
+            ["sh", "-c", block],
+            check=False,
+            cwd=self.folder,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+
+def blocks_of_testing() -> list[str]:
+    text = (REPOSITORY / "docs" / "TESTING.md").read_text()
+    return re.findall(r"^```sh\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def place(tmp_path: Path, site: FlywheelSite, python_scp: PythonSCP) -> Place:
+    """A copy of what is in the image, with a virtual environment, and a session to send."""
+    folder = tmp_path / "dicom-send"
+    folder.mkdir()
+    for name in IN_THE_IMAGE:
+        (folder / name).symlink_to(REPOSITORY / name)
+    (folder / ".venv").symlink_to(sys.prefix)
+    project = site.add_project(site.add_group("lab"), "Study")
+    session = site.add_session(site.add_subject(project, "sub-01"), "visit 1")
+    acquisition = site.add_acquisition(session, "CT")
+    site.add_file(acquisition, "ct.dcm", encoded(made(1)))
+    return Place(
+        folder,
+        {
+            "pacs.example.org": "127.0.0.1",
+            "11112": str(python_scp.port),
+            "<site>:<your key>": site.api_key,
+            "<id of a session>": session,
+            "<id of an acquisition>": acquisition,
+        },
+    )
+
+
+def test_a_session_is_sent_as_testing_tells(
+    place: Place, site: FlywheelSite, python_scp: PythonSCP
+) -> None:
+    """The first block, with what it leaves to the reader put in, sends a session."""
+    session, _ = blocks_of_testing()
+    ended = place.run(session)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert len(python_scp.stored) == 1
+    assert site.reports[0].content.endswith(b"ct.dcm,1,1,Complete\n")
+
+
+def test_a_file_is_sent_as_testing_tells(
+    place: Place, site: FlywheelSite, python_scp: PythonSCP, tmp_path: Path
+) -> None:
+    """The second block sends one file."""
+    members = [ArchiveMember(f"{n}.dcm", encoded(made(n))) for n in (1, 2)]
+    archive = zip_of(tmp_path / "any.zip", members)
+    (place.folder / "input").mkdir()
+    (place.folder / "output").mkdir()
+    (place.folder / "work").mkdir()
+    _, file = blocks_of_testing()
+    ended = place.run(file, DICOM_FILE=str(archive))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert len(python_scp.stored) == 2
+    assert site.reports[0].content.endswith(b"scan.zip,2,2,Complete\n")
+
+
+def test_the_command_of_testing_is_the_manifests() -> None:
+    """What is run in the image, and what is mounted, is what the engine and the tests do."""
+    text = (REPOSITORY / "docs" / "TESTING.md").read_text()
+    manifest = json.loads((REPOSITORY / "manifest.json").read_text())
+    image = manifest["custom"]["gear-builder"]["image"]
+    assert f"{image} /bin/sh -c '{manifest['command']}'" in text
+    mounted = re.findall(r"-v \$PWD/(\S+):/flywheel/v0/(\S+)", text)
+    assert {(name, name) for name in MOUNTED} == set(mounted)

@@ -1,0 +1,105 @@
+"""The order of the rooms: who may import whom, and which library is known where."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.gear import REPOSITORY
+
+PACKAGE = "fw_gear_dicom_send"
+LAYERS = (
+    {"advice", "errors", "reasons", "retry", "text"},
+    {"exit_codes"},
+    {"dicom"},
+    {"archive", "network"},
+    {"models"},
+    {"source", "config"},
+    {"flywheel", "report"},
+    {"run"},
+    {"cli"},
+    {"batch"},
+)
+"""Each room imports from the layers before its own, and from itself."""
+LIBRARIES = {
+    "pynetdicom": {"network"},
+    "fw_core_client": {"flywheel"},
+    "requests": {"flywheel"},
+    "gdcm": {"dicom/transcode"},
+    "rich": {"cli", "batch"},
+    "flywheel_gear_toolkit": set[str](),
+}
+"""Where in the package a library may be imported, under a room or in it."""
+LAYER_OF = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
+
+
+def violations(package: Path) -> Iterator[str]:
+    """Yield what a module imports that its room may not."""
+    for path in sorted(package.rglob("*.py")):
+        place = path.relative_to(package).with_suffix("").parts
+        for imported in imports(path, place):
+            own, top = place[0], imported.split(".")[0]
+            if top in LIBRARIES and not any(_is_in(place, room) for room in LIBRARIES[top]):
+                yield f"{'/'.join(place)} imports {top}"
+            if top != PACKAGE or imported in (f"{PACKAGE}.{own}", f"{PACKAGE}.__version__"):
+                continue
+            room = imported.split(".")[1]
+            if room != own and LAYER_OF[room] >= LAYER_OF[own]:
+                yield f"{'/'.join(place)} imports {room}"
+
+
+def imports(path: Path, place: tuple[str, ...]) -> Iterator[str]:
+    """Yield the absolute name of each module, or name in a package, that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import():
+                yield from (alias.name for alias in node.names)
+            case ast.ImportFrom(level=0):
+                yield str(node.module)
+            case ast.ImportFrom():
+                above = (PACKAGE, *place)[: -node.level]
+                yield from (".".join((*above, node.module or a.name)) for a in node.names)
+            case ast.Call(func=ast.Name("import_module"), args=[ast.Constant(str(name))]):
+                yield name
+
+
+def _is_in(place: tuple[str, ...], room: str) -> bool:
+    return "/".join(place).startswith(f"{room}/")
+
+
+def test_rooms_import_one_way() -> None:
+    """No room imports one of its own layer or of a later one, nor a library of another room."""
+    assert list(violations(REPOSITORY / PACKAGE)) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "violation"),
+    [
+        ("dicom/stamp.py", "from ..network.types import PeerAE", "dicom/stamp imports network"),
+        ("archive/reader.py", "from .. import network", "archive/reader imports network"),
+        ("report/html.py", "from ..flywheel import Site", "report/html imports flywheel"),
+        ("errors.py", "from .models import FileEntry", "errors imports models"),
+        ("run/steps.py", "import pynetdicom.ae", "run/steps imports pynetdicom"),
+        ("dicom/stamp.py", "import gdcm", "dicom/stamp imports gdcm"),
+        ("run/steps.py", "import_module('gdcm')", "run/steps imports gdcm"),
+        ("report/html.py", "from rich import print", "report/html imports rich"),
+        ("config.py", "def f():\n    from requests import get", "config imports requests"),
+    ],
+)
+def test_a_wrong_import_is_found(tmp_path: Path, file: str, line: str, violation: str) -> None:
+    """One line too many in any room is named with its module."""
+    path = tmp_path / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"{line}\n")
+    assert list(violations(tmp_path)) == [violation]
+
+
+def test_faces_hold_no_code() -> None:
+    """An `__init__.py` has a docstring, imports and `__all__`, and the package its version."""
+    for path in (REPOSITORY / PACKAGE).rglob("__init__.py"):
+        docstring, *rest = ast.parse(path.read_text()).body
+        assert isinstance(docstring, ast.Expr)
+        for node in rest:
+            names = [target.id for target in getattr(node, "targets", ())]  # of an assignment
+            assert isinstance(node, ast.ImportFrom) or names in (["__all__"], ["__version__"]), path

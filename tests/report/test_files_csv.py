@@ -1,0 +1,151 @@
+"""The report as CSV, table and remarks, and what its file is called."""
+
+import csv
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
+from fw_gear_dicom_send.report import files_csv as reporter
+
+NOW = datetime(2024, 3, 5, 7, 8, 9)
+
+
+def report(
+    name: str = "t1.zip",
+    *,
+    images: int = 3,
+    sent: int = 3,
+    level: str = "acquisition",
+    remarks: tuple[Remark, ...] = (),
+) -> FileReport:
+    entry = FileEntry(Container(level, "a1"), name, f"g/p/s/v/t1/files/{name}")
+    return FileReport(entry, images, sent, remarks)
+
+
+def test_csv_has_a_row_for_each_file() -> None:
+    """The CSV has the promised header and a row for each file, in order."""
+    reports = [report(), report("t2.zip", sent=1), report("t3.zip", images=0, sent=0)]
+    assert reporter.render_csv(reports) == (
+        "Acquisition ID,FW Path,Filename,Images in Series,Images Sent,Status\n"
+        "a1,g/p/s/v/t1/files/t1.zip,t1.zip,3,3,Complete\n"
+        "a1,g/p/s/v/t1/files/t2.zip,t2.zip,3,1,Incomplete\n"
+        "a1,g/p/s/v/t1/files/t3.zip,t3.zip,0,0,Failed\n"
+    )
+
+
+def test_csv_of_nothing_is_the_header() -> None:
+    """A run without files still has a report, with the header alone."""
+    assert reporter.render_csv([]).count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ['a,"b".zip', "line\nbreak.zip", "=SUM(A1)", "é 画像.zip"])
+def test_csv_keeps_any_name(name: str) -> None:
+    """A CSV reader gets back the very name of the file."""
+    rows = list(csv.DictReader(reporter.render_csv([report(name)]).splitlines(keepends=True)))
+    assert [row["Filename"] for row in rows] == [name]
+
+
+def test_csv_of_a_file_outside_an_acquisition_has_no_acquisition_id() -> None:
+    """The acquisition id is empty where the file belongs to a session."""
+    text = reporter.render_csv([report(level="session")])
+    assert text.splitlines()[1].startswith(",g/p/s/v")
+
+
+def test_table_is_aligned() -> None:
+    """Each column of the table begins at one place in all lines."""
+    lines = reporter.render_table([report(), report("a longer name.zip", sent=0)]).splitlines()
+    starts = [lines[0].index(column) for column in ("Filename", "Images Sent", "Status")]
+    cells = [[line[start:].split("  ")[0].strip() for start in starts] for line in lines]
+    assert cells == [
+        ["Filename", "Images Sent", "Status"],
+        ["t1.zip", "3", "Complete"],
+        ["a longer name.zip", "0", "Failed"],
+    ]
+
+
+def test_table_has_one_line_for_each_file() -> None:
+    """A line break in a name does not break the table."""
+    assert len(reporter.render_table([report("line\nbreak.zip")]).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("remark", "line"),
+    [
+        (Remark("A700", images=3, failure=True), "t1.zip: 3 images not sent: A700"),
+        (Remark("A700", images=1, failure=True), "t1.zip: 1 image not sent: A700"),
+        (Remark("decoded", images=12, failure=False), "t1.zip: 12 images sent, decoded"),
+        (Remark("decoded", images=1, failure=False), "t1.zip: 1 image sent, decoded"),
+        (Remark("404 Not Found", images=0, failure=True), "t1.zip: 404 Not Found"),
+    ],
+)
+def test_remark_speaks_of_its_images(remark: Remark, line: str) -> None:
+    """A remark says of how many images it speaks, or of the file alone."""
+    assert reporter.render_remarks([report(remarks=(remark,))]) == [line]
+
+
+def test_remarks_come_file_by_file() -> None:
+    """All remarks of all files are given, in order."""
+    first = Remark("one", images=0, failure=True)
+    second = Remark("two", images=0, failure=True)
+    reports = [report("a", remarks=(first, second)), report("b"), report("c", remarks=(first,))]
+    assert reporter.render_remarks(reports) == ["a: one", "a: two", "c: one"]
+
+
+def test_remark_is_one_line() -> None:
+    """A line break in a name does not forge a line of the log."""
+    remark = Remark("lost", images=0, failure=True)
+    (line,) = reporter.render_remarks([report("a\nERROR", remarks=(remark,))])
+    assert line == "a?ERROR: lost"
+
+
+def test_name_has_label_and_time() -> None:
+    """The report is named after its label and the time."""
+    name = reporter.report_name("dicom-send_report-", "Visit 1_T1", NOW, ".csv")
+    assert name == "dicom-send_report-Visit 1_T1_2024-03-05_07:08:09.csv"
+
+
+@pytest.mark.parametrize("label", ["a/b", "../../etc/passwd", "a\0b", 'a<b>:"|?*\\c', "line\n"])
+def test_name_is_a_plain_file_name(label: str) -> None:
+    """What no file name may hold is taken out of the label."""
+    stem = reporter.report_name("dicom-send_report-", label, NOW, ".csv").removesuffix(
+        "_2024-03-05_07:08:09.csv"
+    )
+    assert not set(stem) & set('/\\\0\n<>:"|?*')
+
+
+@pytest.mark.parametrize("label", ["", "???", "/"])
+def test_name_of_no_label_is_not_empty(label: str) -> None:
+    """A label of which nothing is left has a stand-in."""
+    name = reporter.report_name("dicom-send_report-", label, NOW, ".csv")
+    assert name == "dicom-send_report-unnamed_2024-03-05_07:08:09.csv"
+
+
+@pytest.mark.parametrize("label", ["x" * 400, "画" * 200, "é" * 250])
+@pytest.mark.parametrize("suffix", [".csv", "_instances.csv", ".html"])
+def test_name_fits_the_file_system(tmp_path: Path, label: str, suffix: str) -> None:
+    """A long label is cut so that the file can be made, and keeps its ending."""
+    name = reporter.report_name("dicom-send_report-", label, NOW, suffix)
+    (tmp_path / name).touch()
+    assert len(name.encode()) > 250
+    assert name.endswith(f"_2024-03-05_07:08:09{suffix}")
+    assert label.startswith(name[18 : -20 - len(suffix)])
+
+
+def test_table_of_many_files_has_those_that_are_not_complete() -> None:
+    """The log does not grow with the files; the report itself has them all."""
+    reports = [report(f"{n}.dcm", images=1, sent=int(n % 3 > 0)) for n in range(240)]
+    lines = reporter.render_table(reports).splitlines()
+    assert len(lines) == 82
+    assert all(line.endswith("Failed") for line in lines[1:-1])
+    assert lines[-1] == "80 of 240 files are shown; in all: 160 Complete, 80 Failed"
+    assert reporter.render_csv(reports).count("\n") == 241
+
+
+def test_remarks_of_many_files_are_cut() -> None:
+    """There are a hundred lines at most, and one that says how many are left out."""
+    remark = Remark("lost", images=1, failure=True)
+    lines = reporter.render_remarks([report(f"{n}", remarks=(remark,)) for n in range(130)])
+    assert len(lines) == 101
+    assert lines[-1] == "30 more such lines are left out"

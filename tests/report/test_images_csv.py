@@ -1,0 +1,172 @@
+"""The report on images: a row for each, as the run goes."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
+from fw_gear_dicom_send.network.types import StoreResult
+from fw_gear_dicom_send.report.images_csv import COLUMNS, InstanceReport, safe_name
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+ENTRY = FileEntry(Container("acquisition", "a"), "a.zip", "lab/study/files/a.zip")
+EXPLICIT, IMPLICIT, RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.5"
+SENT = StoreResult(True, status=0, tries=1, seconds=0.0123, transfer_syntax_uid=EXPLICIT)
+
+
+def record(number: int, result: StoreResult = SENT, syntax: str = EXPLICIT) -> ImageRecord:
+    return ImageRecord(
+        ENTRY, f"{number}.dcm", result, CT, f"1.2.{number}", "1.3", "1.4", syntax, 1000
+    )
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_row_says_all_that_is_known(tmp_path: Path) -> None:
+    """Each column has its value, by the names of DICOM."""
+    report = InstanceReport(tmp_path / "r.csv")
+    result = StoreResult(
+        True,
+        "status 0xB000 Coercion",
+        status=0xB000,
+        error_comment="too long",
+        tries=3,
+        seconds=0.0123,
+        transfer_syntax_uid=EXPLICIT,
+    )
+    report.image(record(1, result, RLE))
+    assert report.close()
+    assert rows(tmp_path / "r.csv") == [
+        {
+            "FW Path": "lab/study/files/a.zip",
+            "Member": "1.dcm",
+            "SOP Class": "CT Image Storage",
+            "SOP Instance UID": "1.2.1",
+            "Transfer Syntax": "RLE Lossless",
+            "Sent As": "Explicit VR Little Endian",
+            "Bytes": "1000",
+            "Status": "0xB000 Coercion of Data Elements",
+            "Error Comment": "too long",
+            "Tries": "3",
+            "Milliseconds": "12.3",
+            "Outcome": "sent, with a warning",
+            "Reason": "",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("result", "outcome", "status", "reason"),
+    [
+        (SENT, "sent", "0x0000 Success", ""),
+        (StoreResult(True, "already there", is_there=True), "already there", "", ""),
+        (StoreResult(False, "it has no UID"), "not sent", "", "it has no UID"),
+        (
+            StoreResult(False, "status 0xC001", status=0xC001, tries=1),
+            "not sent",
+            "0xC001 Cannot Understand",
+            "status 0xC001",
+        ),
+        (StoreResult(False, "x", status=0x1234), "not sent", "0x1234 of unknown meaning", "x"),
+    ],
+)
+def test_outcomes(
+    tmp_path: Path, result: StoreResult, outcome: str, status: str, reason: str
+) -> None:
+    """What became of an image is told in a word, with its status and the reason."""
+    report = InstanceReport(tmp_path / "r.csv")
+    report.image(record(1, result))
+    report.close()
+    (row,) = rows(tmp_path / "r.csv")
+    assert (row["Outcome"], row["Status"], row["Reason"]) == (outcome, status, reason)
+
+
+def test_a_row_is_there_at_once(tmp_path: Path) -> None:
+    """A job that is killed leaves the rows that it had, each of them whole."""
+    report = InstanceReport(tmp_path / "r.csv")
+    for number in range(3):
+        report.image(record(number))
+        assert [row["Member"] for row in rows(tmp_path / "r.csv")] == [
+            f"{n}.dcm" for n in range(number + 1)
+        ]
+
+
+def test_without_an_image_there_is_no_report(tmp_path: Path) -> None:
+    """A run that came to no image leaves no file."""
+    report = InstanceReport(tmp_path / "r.csv")
+    assert not report.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_that_were_sent_once_more_have_one_row(tmp_path: Path) -> None:
+    """What is told after the first time replaces the row, in its place."""
+    report = InstanceReport(tmp_path / "r.csv")
+    for number in range(4):
+        report.image(record(number))
+    report.revise()
+    report.image(record(1, StoreResult(False, "lost", tries=6)))
+    report.image(record(2))
+    report.deny(ENTRY, "1.2.2", "it is not there")
+    report.deny(ENTRY, "1.2.99", "nobody knows it")
+    assert report.close()
+    assert list(tmp_path.iterdir()) == [tmp_path / "r.csv"]
+    found = [(row["Member"], row["Outcome"], row["Reason"]) for row in rows(tmp_path / "r.csv")]
+    assert found == [
+        ("0.dcm", "sent", ""),
+        ("1.dcm", "not sent", "lost"),
+        ("2.dcm", "not sent", "it is not there"),
+        ("3.dcm", "sent", ""),
+    ]
+
+
+def test_a_dry_run_claims_nothing(tmp_path: Path) -> None:
+    """What would be sent is not said to be."""
+    report = InstanceReport(tmp_path / "r.csv", is_dry=True)
+    report.image(record(1, StoreResult(True, transfer_syntax_uid=EXPLICIT)))
+    report.image(record(2, StoreResult(True, "already there", is_there=True)))
+    report.image(record(3, StoreResult(False, "no")))
+    report.close()
+    outcomes = [row["Outcome"] for row in rows(tmp_path / "r.csv")]
+    assert outcomes == ["would be sent", "already there", "not sent"]
+
+
+def test_a_disk_that_is_full_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The run goes on without the report, which is not attached."""
+    report = InstanceReport(Path("/dev/full"))
+    for number in range(3):
+        report.image(record(number))
+    assert not report.close()
+    told = "The report on each image could not be written: No space left on device"
+    assert caplog.messages == [told]
+
+
+def test_values_that_a_csv_has_to_quote(tmp_path: Path) -> None:
+    """Whatever a name holds, there is one row, and it is read as it was written."""
+    report = InstanceReport(tmp_path / "r.csv")
+    odd = 'a,"b"\nc;é'
+    entry = FileEntry(Container("acquisition", "a"), odd, f"lab/{odd}")
+    report.image(ImageRecord(entry, odd, StoreResult(False, odd)))
+    report.close()
+    (row,) = rows(tmp_path / "r.csv")
+    assert (row["FW Path"], row["Member"], row["Reason"]) == (f"lab/{odd}", odd, odd)
+    assert tuple(row) == COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "shown"),
+    [
+        ("IM_0001.dcm", {"zweistein", "alberta"}, "IM_0001.dcm"),
+        ("Zweistein_Alberta/1.dcm", {"zweistein"}, "member 7"),
+        ("series/ZWEISTEIN1.dcm", {"zweistein"}, "member 7"),
+        ("IM_0001.dcm", {"01", "m"}, "IM_0001.dcm"),
+        ("p/01/IM_1.dcm", {"01"}, "member 7"),
+        ("", {"zweistein"}, ""),
+    ],
+)
+def test_a_name_that_says_who_it_is_is_withheld(name: str, words: set[str], shown: str) -> None:
+    """The name of a member is shown only if it quotes nothing of the patient group."""
+    assert safe_name(name, 7, frozenset(words)) == shown

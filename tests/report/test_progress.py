@@ -1,0 +1,102 @@
+"""How far a run is: what the lines say, and how many there are."""
+
+import logging
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord
+from fw_gear_dicom_send.network.types import StoreResult
+from fw_gear_dicom_send.report import progress
+from fw_gear_dicom_send.report.progress import Progress
+
+
+def entries(number: int, size: int | None = 1_000_000) -> list[FileEntry]:
+    parent = Container("acquisition", "a")
+    return [FileEntry(parent, f"{n}.zip", f"lab/{n}.zip", size) for n in range(number)]
+
+
+def told(files: Sequence[FileEntry], associations: int = 4) -> Progress:
+    return Progress(files, lambda: associations)
+
+
+def image(*, sent: bool = True, tries: int = 1, size: int = 500_000) -> ImageRecord:
+    return ImageRecord(entries(1)[0], "1", StoreResult(sent, tries=tries), size=size)
+
+
+def test_a_line_has_counts_rates_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images and MB, done and in all, how fast, how long, over what, and how often again."""
+    now = [100.0]
+    monkeypatch.setattr(progress, "monotonic", lambda: now[0])
+    files = entries(4)
+    seen = told(files)
+    for tries in (1, 1, 3, 1):
+        seen.image(image(tries=tries))
+    seen.image(image(sent=False, tries=2))
+    seen.file(FileReport(files[0], 5, 4))
+    seen.reading(files[1], 600_000)
+    now[0] += 10
+    assert seen.line() == (
+        "Progress: 4 images sent (2 MB); 1 not; 1 of 4 files done; 2 of 4 MB read; "
+        "0 images/s, 0.2 MB/s; 0 min 15 s left; 4 associations, 3 retries"
+    )
+    for _ in range(50):
+        seen.image(image())
+    now[0] += 5
+    assert "54 images sent (27 MB); " in (line := seen.line())
+    assert "10 images/s, 5.0 MB/s" in line
+
+
+def test_files_of_unknown_size_have_no_time_left() -> None:
+    """Nothing is made up where the site does not say how large its files are."""
+    seen = told([*entries(2), *entries(1, None)])
+    seen.image(image())
+    line = seen.line()
+    assert "left" not in line
+    assert "read" not in line
+    assert "1 images sent" in line
+
+
+def test_lines_come_at_intervals(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There is no line before the first interval is over, and none after the end."""
+    monkeypatch.setattr(progress, "INTERVAL", 0.1)
+    with caplog.at_level(logging.INFO), told(entries(1)):
+        time.sleep(0.45)
+    number = len(caplog.messages)
+    assert 2 <= number <= 4
+    time.sleep(0.25)
+    assert len(caplog.messages) == number
+
+
+def test_a_long_run_has_fewer_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After ten minutes there is one a minute."""
+    now = [0.0]
+    monkeypatch.setattr(progress, "monotonic", lambda: now[0])
+    seen = told(entries(1))
+    assert seen._interval() == 10
+    now[0] = 601
+    assert seen._interval() == 60
+
+
+def test_ten_thousand_files_have_few_lines(caplog: pytest.LogCaptureFixture) -> None:
+    """Of very many files only those have a line that are not complete, and not all of them."""
+    files = entries(10_000)
+    seen = told(files)
+    with caplog.at_level(logging.INFO):
+        for number, entry in enumerate(files):
+            seen.file(FileReport(entry, 1, int(number % 10 > 0)))
+    assert len(caplog.messages) == 100
+    assert all("0 of 1 images sent" in message for message in caplog.messages)
+
+
+def test_each_of_a_few_files_has_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    """What became of a file is told when it is done."""
+    files = entries(2)
+    seen = told(files)
+    with caplog.at_level(logging.INFO):
+        seen.file(FileReport(files[0], 5, 5))
+        seen.file(FileReport(files[1], 3, 1))
+    assert caplog.messages == ["0.zip: 5 of 5 images sent", "1.zip: 1 of 3 images sent"]

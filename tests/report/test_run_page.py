@@ -1,0 +1,231 @@
+"""The page about a run, as a browser shows it."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+
+from fw_gear_dicom_send.advice import advice
+from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord, Remark
+from fw_gear_dicom_send.network.contexts import Context
+from fw_gear_dicom_send.network.types import StoreResult
+from fw_gear_dicom_send.report import throughput as timing
+from fw_gear_dicom_send.report.run_page import Facts, render
+from fw_gear_dicom_send.report.throughput import Timing, Timings
+from tests.support.browser import CONTRASTS, LOWEST_CONTRAST, texts
+
+CT, RLE = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.5"
+EVIL = "<script>document.title='evil'</script><img src='http://127.0.0.1:9/x.png'>.zip"
+TIMINGS = Timings(1.0, (120, 80, 0, 55), (4_000_000, 3_000_000, 0, 2_000_000), (0,) * 13, 4.2)
+
+
+def file(name: str, images: int, sent: int, *remarks: Remark) -> FileReport:
+    entry = FileEntry(Container("acquisition", "a"), name, f"lab/Study/sub-01/v/{name}")
+    return FileReport(entry, images, sent, remarks)
+
+
+REPORTS = [
+    file("good.zip", 176, 176),
+    file("part.zip", 100, 79, Remark("status 0xC000 Cannot Understand", 21, failure=True)),
+    file("bad.zip", 5, 0, Remark("status 0xC000 Cannot Understand", 5, failure=True)),
+    file(EVIL, 0, 0, Remark("the archive is corrupt or cut short", 0, failure=True)),
+]
+
+
+def facts(**changes: Any) -> Facts:
+    known: dict[str, Any] = {
+        "title": "DICOM send: visit 1",
+        "started": datetime(2024, 3, 5, 7, 8, 9),
+        "timings": TIMINGS,
+        "contexts": [(Context(CT, RLE), False), (Context(CT, "1.2.840.10008.1.2"), True)],
+        "config": [("destination", "pacs.example.org"), ("port", "104")],
+        "versions": [("dicom-send", "0.1.0")],
+    }
+    return Facts(**known | changes)
+
+
+@pytest.fixture
+def browser(chromium: webdriver.Chrome, tmp_path: Path) -> webdriver.Chrome:
+    """A browser that shows the page of some files."""
+    show(chromium, tmp_path, render(REPORTS, facts()))
+    return chromium
+
+
+def show(browser: webdriver.Chrome, folder: Path, page: str) -> None:
+    path = folder / "report.html"
+    path.write_text(page, encoding="utf-8")
+    browser.get(path.as_uri())
+
+
+def test_the_outcome_is_seen_at_a_glance(browser: webdriver.Chrome) -> None:
+    """What became of the run comes first, with its numbers."""
+    assert browser.title == "DICOM send: visit 1"
+    assert texts(browser, ".outcome") == ["Not all images were sent"]
+    assert dict(zip(texts(browser, "dt"), texts(browser, "dd"), strict=True)) == {
+        "Images sent": "255 of 281",
+        "Files complete": "1 of 4",
+        "Data sent": "9.0 MB",
+        "Time": "4.2 s",
+        "Rate": "60.7 images/s",
+    }
+
+
+def test_a_good_run_says_so(chromium: webdriver.Chrome, tmp_path: Path) -> None:
+    """Where all was sent nothing is said to be wrong."""
+    show(chromium, tmp_path, render(REPORTS[:1], facts()))
+    assert texts(chromium, ".outcome") == ["All images were sent"]
+    assert "Nothing went wrong." in texts(chromium, "p")
+
+
+def test_each_file_has_a_row_with_a_bar(browser: webdriver.Chrome) -> None:
+    """The bars are as long as the shares that were sent, and say so in words."""
+    rows = browser.find_elements(By.CSS_SELECTOR, "#files tbody tr")
+    shares = [row.find_elements(By.CSS_SELECTOR, "rect")[1] for row in rows]
+    assert [float(one.get_attribute("width") or 0) for one in shares] == [100, 79, 0, 0]
+    labels = [row.find_element(By.TAG_NAME, "svg").get_attribute("aria-label") for row in rows]
+    assert labels[1] == "79 of 100 images sent"
+    assert [row.text.split()[-1] for row in rows] == ["Complete", "Incomplete", "Failed", "Failed"]
+
+
+def test_failures_are_grouped_with_what_to_do(browser: webdriver.Chrome) -> None:
+    """One row for each reason, the most frequent first, with an advice."""
+    cells = texts(browser, "h2 + .wide tbody")[0].splitlines()
+    assert cells[0].startswith("status 0xC000 Cannot Understand 26 2 The server refused")
+    assert cells[1].startswith("the archive is corrupt or cut short 0 1 The file on Flywheel")
+
+
+def test_contexts_configuration_and_versions_are_there(browser: webdriver.Chrome) -> None:
+    """What was negotiated, what was configured, and with which software."""
+    shown = browser.find_element(By.TAG_NAME, "main").text
+    assert "CT Image Storage RLE Lossless no" in shown
+    assert "CT Image Storage Implicit VR Little Endian yes" in shown
+    assert "destination pacs.example.org" in shown
+    assert "dicom-send 0.1.0" in shown
+
+
+def test_names_are_text_and_nothing_is_loaded(browser: webdriver.Chrome) -> None:
+    """What a name holds is shown, not run; the page asks nobody for anything."""
+    assert EVIL in browser.find_element(By.ID, "files").text
+    assert browser.title != "evil"
+    policy = browser.find_element(By.CSS_SELECTOR, "meta[http-equiv=Content-Security-Policy]")
+    assert policy.get_attribute("content") == "default-src 'none'; style-src 'unsafe-inline'"
+    for tag in ("script", "img", "link", "iframe"):
+        assert browser.find_elements(By.TAG_NAME, tag) == []
+    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = {
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    }
+    assert asked
+    assert all(url.startswith(("file:", "data:", "chrome:")) for url in asked)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read(browser: webdriver.Chrome, scheme: str) -> None:
+    """All text has the contrast that WCAG 2.1 asks for, by day and by night."""
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    contrasts = browser.execute_script(CONTRASTS)
+    background = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert (background == "rgb(255, 255, 255)") == (scheme == "light")
+    assert len(contrasts) > 50
+    assert [one for one in contrasts if one[1] < LOWEST_CONTRAST] == []
+
+
+def test_it_can_be_printed(browser: webdriver.Chrome) -> None:
+    """On paper it is black on white, whatever the screen has."""
+    features = [{"name": "prefers-color-scheme", "value": "dark"}]
+    media = {"media": "print", "features": features}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    script = "const s = getComputedStyle(document.body); return [s.color, s.backgroundColor]"
+    assert browser.execute_script(script) == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
+    assert [one for one in browser.execute_script(CONTRASTS) if one[1] < LOWEST_CONTRAST] == []
+    pages = browser.print_page()
+    assert len(pages) > 10_000
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_it_is_accessible(browser: webdriver.Chrome) -> None:
+    """The language is told, pictures have labels, headings have an order, tables have headers."""
+    root = browser.find_element(By.TAG_NAME, "html")
+    assert root.get_attribute("lang") == "en"
+    for picture in browser.find_elements(By.TAG_NAME, "svg"):
+        assert picture.get_attribute("role") == "img"
+        assert picture.get_attribute("aria-label")
+    assert len(browser.find_elements(By.TAG_NAME, "h1")) == 1
+    for table in browser.find_elements(By.TAG_NAME, "table"):
+        headers = table.find_elements(By.TAG_NAME, "th")
+        assert headers
+        assert all(header.get_attribute("scope") == "col" for header in headers)
+
+
+def test_charts_show_rates_and_times(chromium: webdriver.Chrome, tmp_path: Path) -> None:
+    """There is a bar for each slot of time, and for each range of C-STORE times."""
+    durations = (0, 3, 40, 7, *[0] * 8, 1)
+    show(
+        chromium,
+        tmp_path,
+        render(REPORTS, facts(timings=Timings(2.0, (10, 30), (1, 1), durations, 4))),
+    )
+    rate, times = chromium.find_elements(By.CSS_SELECTOR, "svg.chart")
+    assert rate.get_attribute("aria-label") == (
+        "Images a second over the 4 s of the run, at most 15"
+    )
+    heights = [
+        float(one.get_attribute("height") or 0) for one in rate.find_elements(By.TAG_NAME, "rect")
+    ]
+    assert heights[0] * 3 == pytest.approx(heights[1], rel=0.01)
+    assert times.get_attribute("aria-label") == "C-STORE times, most of them 5 ms to 10 ms"
+    assert len(times.find_elements(By.TAG_NAME, "rect")) == 13
+
+
+def test_a_run_without_images_has_a_page(chromium: webdriver.Chrome, tmp_path: Path) -> None:
+    """There is nothing to draw then, and nothing to divide by."""
+    show(chromium, tmp_path, render([], facts(timings=Timings(1.0, (), (), (0,) * 13, 0.0))))
+    assert texts(chromium, ".outcome") == ["Not all images were sent"]
+    assert "No image was sent." in texts(chromium, "p")
+
+
+# What the page is made of
+
+
+def test_times_are_counted_in_few_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a run is, there are no more slots, and no image is lost among them."""
+    now = [0.0]
+    monkeypatch.setattr(timing, "monotonic", lambda: now[0])
+    counted = Timing()
+    for second in range(1000):
+        now[0] = second + 0.5
+        result = StoreResult(True, seconds=0.001 * (second % 20))
+        counted.image(ImageRecord(REPORTS[0].entry, "n", result, size=10))
+    counted.image(ImageRecord(REPORTS[0].entry, "n", StoreResult(False), size=10))
+    counted.image(ImageRecord(REPORTS[0].entry, "n", StoreResult(True, is_there=True), size=10))
+    timings = counted.timings()
+    assert timings.slot_seconds == 16
+    assert len(timings.images) == 63
+    assert (sum(timings.images), sum(timings.bytes)) == (1000, 10_000)
+    assert timings.images[:62] == (16,) * 62
+    assert sum(timings.durations) == 950
+    assert timings.durations[:4] == (50, 150, 250, 500)
+
+
+@pytest.mark.parametrize(
+    ("reason", "part"),
+    [
+        ("status 0xA700 Refused: Out of Resources", "had no room"),
+        ("the server was given up after 300 s of trouble: no answer", "away for too long"),
+        ("the server does not accept MR Image Storage in RLE Lossless", "SOP class"),
+        ("pacs port 104 rejected the association: it does not know the called AE title 'X'", "ae"),
+        ("401 Unauthorized: the API key is not valid, or no longer", "expired"),
+        ("something that nobody has thought of", "log"),
+    ],
+)
+def test_each_reason_has_an_advice(reason: str, part: str) -> None:
+    """What to do is told for all that the gear says, and there is a word for the rest."""
+    assert part in advice(reason)
