@@ -21,7 +21,7 @@ import fw_gear_dicom_send
 from fw_gear_dicom_send import config
 from fw_gear_dicom_send.dicom.transcode.converter import SOURCES
 from fw_gear_dicom_send.network import association, connection, query
-from fw_gear_dicom_send.network.contexts import MOST_CONTEXTS
+from fw_gear_dicom_send.network.contexts import MOST_CONTEXTS, WAYS_OUT
 from fw_gear_dicom_send.network.statuses import fate_of
 from fw_gear_dicom_send.network.tls import PROFILES
 from fw_gear_dicom_send.run.verify import MOST_UNVERIFIED
@@ -61,7 +61,7 @@ def statement() -> str:
         most_references=query.MOST_REFERENCES,
         largest_pdu_received=DEFAULT_MAX_LENGTH,
         largest_pdu_sent=association.LARGEST_PDU,
-        ways_out=table(("name", "UID"), map(named, negotiation.WAYS_OUT)),
+        ways_out=table(("name", "UID"), map(named, WAYS_OUT)),
         decodable=table(("name", "UID"), map(named, sorted(SOURCES))),
         statuses=table(("status", "meaning", "the image", "what the gear does"), statuses()),
         rejections=table(("source", "reason", "what the log says"), rejections()),
