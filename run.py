@@ -21,7 +21,8 @@ def _run() -> bool:
         keep_quiet()
         config = parse(context.config_json, context.manifest)
         context.log_config()
-        return run(config, FlywheelSource(config), context.work_dir, context.output_dir)
+        source = FlywheelSource(config)
+        return run(config, source, source.reports, context.work_dir, context.output_dir)
 
 
 if __name__ == "__main__":

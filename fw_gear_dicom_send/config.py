@@ -11,15 +11,15 @@ from .errors import ConfigError
 from .models import Container, GearConfig, InputFile, SendConfig
 from .network.types import PeerAE, TLSConfig
 
-MOST_ASSOCIATIONS = 16
+MAX_ASSOCIATIONS = 16
 
-_LONGEST_AE_TITLE = 16
-_LONGEST_LO = 64
-_LONGEST_HOST_NAME = 253
-_LONGEST_RETRY_TIME = 86400
+_MAX_AE_TITLE = 16
+_MAX_LO = 64
+_MAX_HOST_NAME = 253
+_MAX_RETRY_TIME = 86400
 _RESERVED_GROUPS = (0x0001, 0x0003, 0x0005, 0x0007, 0xFFFF)
-_HIGHEST_GROUP = 0xFFFF
-_HIGHEST_PORT = 65535
+_MAX_GROUP = 0xFFFF
+_MAX_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,11 @@ def parse_sending(
         tls=tls(options, inputs, manifest),
         tag=PrivateTag(
             group=_group(options, "group"),
-            creator=_text(options, "identifier", _LONGEST_LO),
-            value=_text(options, "tag_value", _LONGEST_LO),
+            creator=_text(options, "identifier", _MAX_LO),
+            value=_text(options, "tag_value", _MAX_LO),
         ),
         send_retry_time=_seconds(options, "send_retry_time"),
-        associations=_whole_number(options, "associations", MOST_ASSOCIATIONS),
+        associations=_whole_number(options, "associations", MAX_ASSOCIATIONS),
         report=_boolean(options, "report"),
         instance_report=_boolean(options, "instance_report"),
         html_report=_boolean(options, "html_report"),
@@ -103,9 +103,9 @@ def peer(options: Mapping[str, Any]) -> PeerAE:
     """Return the DICOM server and the AE titles; raise ConfigError as `parse_sending` does."""
     return PeerAE(
         host=_host(options, "destination"),
-        port=_whole_number(options, "port", _HIGHEST_PORT),
-        called_ae=_text(options, "called_ae", _LONGEST_AE_TITLE),
-        calling_ae=_text(options, "calling_ae", _LONGEST_AE_TITLE),
+        port=_whole_number(options, "port", _MAX_PORT),
+        called_ae=_text(options, "called_ae", _MAX_AE_TITLE),
+        calling_ae=_text(options, "calling_ae", _MAX_AE_TITLE),
     )
 
 
@@ -166,7 +166,7 @@ def _host(options: Mapping[str, Any], name: str) -> str:
     if value.startswith("[") and value.endswith("]"):
         value = value[1:-1]
     is_plain = value.isprintable() and not set(value) & set(" /\\@?#[]")
-    if not (is_plain and 0 < len(value) <= _LONGEST_HOST_NAME):
+    if not (is_plain and 0 < len(value) <= _MAX_HOST_NAME):
         allowed = "a host name, or an IPv4 or IPv6 address, without port or scheme"
         raise ConfigError(name, given, allowed)
     return value
@@ -189,7 +189,7 @@ def _group(options: Mapping[str, Any], name: str) -> int:
     if (
         isinstance(value, bool)
         or not isinstance(value, int)
-        or not 0 < value <= _HIGHEST_GROUP
+        or not 0 < value <= _MAX_GROUP
         or value % 2 == 0
         or value in _RESERVED_GROUPS
     ):
@@ -203,9 +203,9 @@ def _seconds(options: Mapping[str, Any], name: str) -> float:
     if (
         isinstance(given, bool)
         or not isinstance(given, int | float)
-        or not 0 <= given <= _LONGEST_RETRY_TIME
+        or not 0 <= given <= _MAX_RETRY_TIME
     ):
-        raise ConfigError(name, given, f"a number of seconds from 0 to {_LONGEST_RETRY_TIME}")
+        raise ConfigError(name, given, f"a number of seconds from 0 to {_MAX_RETRY_TIME}")
     return float(given)
 
 

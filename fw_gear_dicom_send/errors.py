@@ -8,9 +8,11 @@
     ├── WorkFolderError    the work folder cannot be written to
     └── CancelledError     the engine or a user ended the job
 
-What goes wrong with one image or one file does not stop the run: it is a value
-(`Unreadable`, `BrokenArchive`, `StoreResult`, `DownloadFailure` in `models`).
+What goes wrong with one image or one file does not stop the run: it is a value with a
+`Reason` (`Unreadable`, `BrokenArchive`, `DownloadFailure`, `NotSent`).
 """
+
+from .retry import is_temporary_status
 
 
 class DicomSendError(Exception):
@@ -45,10 +47,8 @@ class SiteError(DicomSendError):
 
     @property
     def is_final(self) -> bool:
-        """Whether to ask again would change nothing."""
-        return (
-            self.status is not None and 400 <= self.status < 500 and self.status not in (408, 429)
-        )
+        """Whether a retry would change nothing."""
+        return self.status is not None and not is_temporary_status(self.status)
 
 
 class ServerError(DicomSendError):

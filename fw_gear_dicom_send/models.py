@@ -1,10 +1,12 @@
 """The frozen types that travel between the steps of a run."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from .dicom.types import PrivateTag
 from .network.types import PeerAE, StoreResult, TLSConfig
+from .reasons import Reason
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Selection:
 class DownloadFailure:
     """A Flywheel file that could not be had, and why."""
 
-    reason: str
+    reason: Reason
 
 
 @dataclass(frozen=True)
@@ -105,13 +107,39 @@ class ImageRecord:
     size: int = 0
 
 
+class FileStatus(StrEnum):
+    """The status of a file, as the report has it."""
+
+    COMPLETE = "Complete"
+    INCOMPLETE = "Incomplete"
+    FAILED = "Failed"
+
+
 @dataclass(frozen=True)
 class Remark:
-    """Something worth knowing about a file's images, and of how many it holds."""
+    """Something worth knowing about a file, or about so many of its images.
 
-    text: str
+    The last of the reasons is the one that counts; a conversion may come before it.
+    """
+
+    reasons: tuple[Reason, ...]
     images: int
     failure: bool
+
+    @property
+    def text(self) -> str:
+        """The reasons in words."""
+        return "; ".join(reason.text for reason in self.reasons)
+
+    @property
+    def code(self) -> str:
+        """The code of the reason that counts."""
+        return self.reasons[-1].code
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return self.reasons[-1].advice
 
 
 @dataclass(frozen=True)
@@ -124,8 +152,8 @@ class FileReport:
     remarks: tuple[Remark, ...] = ()
 
     @property
-    def status(self) -> str:
-        """`Complete`, `Incomplete` or `Failed`."""
+    def status(self) -> FileStatus:
+        """What the counts come to."""
         if self.sent == 0:
-            return "Failed"
-        return "Complete" if self.sent == self.images else "Incomplete"
+            return FileStatus.FAILED
+        return FileStatus.COMPLETE if self.sent == self.images else FileStatus.INCOMPLETE

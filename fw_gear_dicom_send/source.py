@@ -1,17 +1,17 @@
-"""Where the images of a run come from, and where its reports go."""
+"""Where the images of a run come from."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from .models import Container, DownloadFailure, FileEntry, FileReport, Selection
+from .models import DownloadFailure, FileEntry, Selection
 
 Fetch = Callable[[FileEntry], Path | DownloadFailure]
 """Brings a file to disk; called by one thread."""
 
 
-class Source(Protocol):
-    """What a run asks of the place where its files are."""
+class ImageSource(Protocol):
+    """The place that holds the files of a run."""
 
     @property
     def options(self) -> Mapping[str, str]:
@@ -24,14 +24,4 @@ class Source(Protocol):
         """Return what brings files to disk, in `folder` if they are not there yet."""
 
     def release(self, path: Path) -> None:
-        """Let go of what was fetched."""
-
-    def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
-        """Return those that belong in the report."""
-
-    def deliver(self, parent: Container, path: Path, /) -> bool:
-        """Take a report to where it belongs, which may be where it is.
-
-        Returns whether it is there, so that it need not stay. Raises SiteError where it
-        is not taken.
-        """
+        """Free what was fetched."""

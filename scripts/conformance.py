@@ -21,10 +21,10 @@ import fw_gear_dicom_send
 from fw_gear_dicom_send import config
 from fw_gear_dicom_send.dicom.transcode.converter import SOURCES
 from fw_gear_dicom_send.network import association, connection, query
-from fw_gear_dicom_send.network.contexts import MOST_CONTEXTS, WAYS_OUT
+from fw_gear_dicom_send.network.contexts import MAX_CONTEXTS, WAYS_OUT
 from fw_gear_dicom_send.network.statuses import fate_of
 from fw_gear_dicom_send.network.tls import PROFILES
-from fw_gear_dicom_send.run.verify import MOST_UNVERIFIED
+from fw_gear_dicom_send.run.verify import MAX_UNVERIFIED
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEMPLATE = Path(__file__).with_name("conformance.md")
@@ -53,14 +53,14 @@ def statement() -> str:
         version=fw_gear_dicom_send.__version__,
         implementation_uid=PYNETDICOM_IMPLEMENTATION_UID,
         implementation_version=PYNETDICOM_IMPLEMENTATION_VERSION,
-        most_associations=config.MOST_ASSOCIATIONS,
-        most_contexts=MOST_CONTEXTS,
-        most_unverified=MOST_UNVERIFIED,
+        most_associations=config.MAX_ASSOCIATIONS,
+        most_contexts=MAX_CONTEXTS,
+        most_unverified=MAX_UNVERIFIED,
         find_timeout=f"{query.FIND_TIMEOUT:g}",
         commitment_timeout=f"{query.COMMITMENT_TIMEOUT:g}",
-        most_references=query.MOST_REFERENCES,
+        most_references=query.MAX_REFERENCES,
         largest_pdu_received=DEFAULT_MAX_LENGTH,
-        largest_pdu_sent=association.LARGEST_PDU,
+        largest_pdu_sent=association.MAX_PDU,
         ways_out=table(("name", "UID"), map(named, WAYS_OUT)),
         decodable=table(("name", "UID"), map(named, sorted(SOURCES))),
         statuses=table(("status", "meaning", "the image", "what the gear does"), statuses()),

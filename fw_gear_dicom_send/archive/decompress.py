@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import BinaryIO, Protocol
 
-from .limits import PACKED_CHUNK_SIZE, Source, TrailingGarbageError, read_fully
+from .limits import PACKED_CHUNK_SIZE, ByteStream, TrailingGarbageError, read_fully
 
 # `xz -9` needs 65 MiB; the format allows 4 GiB.
 LZMA_MEMORY = 256 << 20
@@ -75,7 +75,7 @@ class Decompressed:
 
     def __init__(
         self,
-        source: Source,
+        source: ByteStream,
         codec: Callable[[], Codec],
         magic: bytes = b"",
         start: bytes = b"",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..dicom.types import Unreadable
+from ..reasons import Kind, Reason
 from .limits import HEAD_SIZE, read_fully
 from .types import BrokenArchive, Member
 
@@ -23,7 +24,7 @@ def folder_items(
     try:
         found = [entry for entry in os.scandir(folder) if not entry.is_dir()]
     except OSError as exc:
-        yield BrokenArchive(f"the folder cannot be read: {exc.strerror}")
+        yield BrokenArchive(Reason(Kind.UNREADABLE_FOLDER, str(exc.strerror)))
         return
     position = 0
     for number, entry in enumerate(sorted(found, key=lambda one: one.name), start=1):
@@ -33,7 +34,7 @@ def folder_items(
         try:
             file = path.open("rb")
         except OSError as exc:
-            yield Unreadable(f"a file cannot be opened: {exc.strerror}", number)
+            yield Unreadable(Reason(Kind.UNOPENED_FILE, str(exc.strerror)), number)
             continue
         try:
             head = read_fully(file, HEAD_SIZE)
@@ -41,7 +42,7 @@ def folder_items(
             file.seek(0)
         except OSError as exc:
             file.close()
-            yield Unreadable(f"a file cannot be read: {exc.strerror}", number)
+            yield Unreadable(Reason(Kind.UNREADABLE_FILE, str(exc.strerror)), number)
             continue
         if is_dicom(head):
             yield Member(number, file, entry.name, position)

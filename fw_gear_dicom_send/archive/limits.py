@@ -15,9 +15,6 @@ HEAD_SIZE = 4096
 CHUNK_SIZE = 1 << 20
 PACKED_CHUNK_SIZE = 1 << 16
 
-CORRUPT_ARCHIVE = "the archive is corrupt or cut short"
-UNKNOWN_TYPE = "neither a DICOM file nor a zip or tar archive"
-
 # All that zipfile, tarfile and the decompressors were seen or are documented to raise.
 READ_ERRORS = (
     OSError,
@@ -48,7 +45,7 @@ class Limits:
     ratio: int = 1100
 
 
-class Source(Protocol):
+class ByteStream(Protocol):
     """What bytes can be read from."""
 
     def read(self, size: int, /) -> bytes:
@@ -72,7 +69,7 @@ class Budget:
 class Counted:
     """A source whose bytes are taken off a budget."""
 
-    def __init__(self, source: Source, budget: Budget) -> None:
+    def __init__(self, source: ByteStream, budget: Budget) -> None:
         """Count what is read from `source`."""
         self._source = source
         self._budget = budget
@@ -111,7 +108,7 @@ def reading() -> Iterator[None]:
         raise CorruptError from exc
 
 
-def read_fully(source: Source, size: int) -> bytes:
+def read_fully(source: ByteStream, size: int) -> bytes:
     """Read `size` bytes, or all up to the end."""
     data = b""
     while len(data) < size and (more := source.read(size - len(data))):

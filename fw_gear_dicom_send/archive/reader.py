@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..dicom.types import Unreadable
+from ..reasons import Kind, Reason
 from .decompress import COMPRESSIONS
 from .folder import folder_items
 from .limits import (
-    CORRUPT_ARCHIVE,
     HEAD_SIZE,
     Budget,
     CorruptError,
@@ -58,12 +58,9 @@ def read(
                 else:
                     yield item
         except CorruptError:
-            yield BrokenArchive(CORRUPT_ARCHIVE)
+            yield BrokenArchive(Reason(Kind.CORRUPT_ARCHIVE))
         except OverBudgetError:
-            yield BrokenArchive(
-                f"the archive unpacks to more than {limits.ratio} times its size, "
-                "which no honest one does"
-            )
+            yield BrokenArchive(Reason(Kind.ARCHIVE_TOO_LARGE, str(limits.ratio)))
 
 
 def _items(

@@ -7,16 +7,16 @@ from contextlib import suppress
 from typing import IO, BinaryIO, Self, cast
 
 from ..dicom.types import Unreadable
+from ..reasons import Kind, Reason
 from .decompress import COMPRESSIONS, Decompressed
 from .limits import (
     CHUNK_SIZE,
     HEAD_SIZE,
     PACKED_CHUNK_SIZE,
     READ_ERRORS,
-    UNKNOWN_TYPE,
+    ByteStream,
     Counted,
     EndOfTarError,
-    Source,
     TrailingGarbageError,
     read_fully,
     reading,
@@ -40,10 +40,10 @@ def compressed_tar_items(
     if is_tar(inside):
         yield from tar_items(Decompressed(file, codec, magic), unpacker)
     else:
-        yield BrokenArchive(UNKNOWN_TYPE)
+        yield BrokenArchive(Reason(Kind.UNKNOWN_TYPE))
 
 
-def tar_items(source: Source, unpacker: Unpacker) -> Iterator[Member | Unreadable]:
+def tar_items(source: ByteStream, unpacker: Unpacker) -> Iterator[Member | Unreadable]:
     """Yield the DICOM members of a tar; raises CorruptError where it breaks off."""
     stream = _TarStream(Counted(source, unpacker.budget))
     with suppress(EndOfTarError):
@@ -70,7 +70,7 @@ def _tar_members(stream: "_TarStream", unpacker: Unpacker) -> Iterator[Member | 
             with reading():
                 # Its buffer would copy each byte once more, by way of fresh pages.
                 member = cast(io.BufferedReader, tar.extractfile(entry))
-                content: Source = member.raw
+                content: ByteStream = member.raw
                 if entry.issparse():
                     # Holes come out of nothing that was counted.
                     content = Counted(content, unpacker.budget)
@@ -120,7 +120,7 @@ class _Tar(tarfile.TarFile):
 class _TarStream:
     """What tarfile reads, so that it neither hoards headers nor seeks for ever past the end."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: ByteStream) -> None:
         self._source = source
         self._position = 0
         self._allowed = TAR_HEADER_SIZE

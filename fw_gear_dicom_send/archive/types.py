@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from ..reasons import Reason
+
 
 @dataclass(frozen=True)
 class Member:
@@ -24,4 +26,4 @@ class Member:
 class BrokenArchive:
     """An archive that cannot be read, or not further, and why."""
 
-    reason: str
+    reason: Reason

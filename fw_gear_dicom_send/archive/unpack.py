@@ -10,13 +10,9 @@ from typing import BinaryIO
 
 from ..dicom.spool import new_spool
 from ..dicom.types import Unreadable
-from .limits import CHUNK_SIZE, Budget, Limits, Source, reading
+from ..reasons import Kind, Reason
+from .limits import CHUNK_SIZE, Budget, ByteStream, Limits, reading
 from .types import Member
-
-CORRUPT_MEMBER = "a member of the archive is corrupt"
-ENCRYPTED_MEMBER = "a member of the archive is encrypted"
-LARGE_MEMBER = "a member of the archive is larger than allowed"
-NO_SPACE = "no space left to unpack a member"
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -40,39 +36,41 @@ class Unpacker:
     limits: Limits
     budget: Budget
 
-    def unpack(self, declared: Declared, head: bytes, source: Source) -> Member | Unreadable:
+    def unpack(self, declared: Declared, head: bytes, source: ByteStream) -> Member | Unreadable:
         """Unpack a member, of which `head` has been read already."""
         if declared.size > self.limits.member:
-            return Unreadable(LARGE_MEMBER)
+            return Unreadable(Reason(Kind.MEMBER_TOO_LARGE))
         spool = new_spool(self.work)
         try:
             problem = fill(spool, head, source, declared.size, declared.crc)
         except BaseException as exc:
             discard(spool)
             if isinstance(exc, OSError) and exc.errno in DISK_FULL:
-                return Unreadable(NO_SPACE)
+                return Unreadable(Reason(Kind.NO_SPACE))
             raise
         if problem:
             discard(spool)
-            return Unreadable(problem)
+            return Unreadable(Reason(problem))
         return Member(declared.number, spool, declared.name)
 
 
-def fill(spool: BinaryIO, head: bytes, source: Source, size: int, crc: int | None) -> str | None:
+def fill(
+    spool: BinaryIO, head: bytes, source: ByteStream, size: int, crc: int | None
+) -> Kind | None:
     """Copy a member to `spool`, and say what is wrong with it."""
     copied = actual_crc = 0
     data = head
     while data:
         copied += len(data)
         if copied > size:
-            return LARGE_MEMBER
+            return Kind.MEMBER_TOO_LARGE
         if crc is not None:
             actual_crc = zlib.crc32(data, actual_crc)
         spool.write(data)
         with reading():
             data = source.read(CHUNK_SIZE)
     if copied < size or crc not in (None, actual_crc):
-        return CORRUPT_MEMBER
+        return Kind.CORRUPT_MEMBER
     spool.seek(0)
     return None
 

@@ -14,19 +14,18 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from ..dicom.types import Unreadable
+from ..reasons import Kind, Reason
 from .decompress import LZMA_MEMORY, Decompressed, Section, ZlibDecompressor
 from .limits import (
-    CORRUPT_ARCHIVE,
     HEAD_SIZE,
-    UNKNOWN_TYPE,
+    ByteStream,
     CorruptError,
     Counted,
-    Source,
     read_fully,
     reading,
 )
 from .types import BrokenArchive, Member
-from .unpack import CORRUPT_MEMBER, ENCRYPTED_MEMBER, Declared, Unpacker
+from .unpack import Declared, Unpacker
 
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 ZIP_LOCAL_HEADER = struct.Struct("<4s22xHH")
@@ -49,7 +48,9 @@ def zip_items(
         with reading():
             entries = zipfile.ZipFile(file).infolist()
     except CorruptError:
-        yield BrokenArchive(CORRUPT_ARCHIVE if head.startswith(ZIP_MAGIC) else UNKNOWN_TYPE)
+        is_zip = head.startswith(ZIP_MAGIC)
+        kind = Kind.CORRUPT_ARCHIVE if is_zip else Kind.UNKNOWN_TYPE
+        yield BrokenArchive(Reason(kind))
         return
     for number, entry in enumerate(filter(_is_regular, entries), start=1):
         item = _zip_item(file, entry, number, unpacker)
@@ -66,7 +67,7 @@ def _zip_item(
     file: BinaryIO, entry: zipfile.ZipInfo, number: int, unpacker: Unpacker
 ) -> Member | Unreadable | None:
     if entry.flag_bits & ZIP_ENCRYPTED:
-        return Unreadable(ENCRYPTED_MEMBER) if _may_be_dicom(entry.filename) else None
+        return Unreadable(Reason(Kind.ENCRYPTED_MEMBER)) if _may_be_dicom(entry.filename) else None
     try:
         with reading():
             content = Counted(_zip_content(file, entry), unpacker.budget)
@@ -74,17 +75,17 @@ def _zip_item(
             if len(head) < min(HEAD_SIZE, entry.file_size):
                 raise EOFError
     except CorruptError:
-        return Unreadable(CORRUPT_MEMBER) if _may_be_dicom(entry.filename) else None
+        return Unreadable(Reason(Kind.CORRUPT_MEMBER)) if _may_be_dicom(entry.filename) else None
     if not unpacker.is_dicom(head):
         return None
     try:
         declared = Declared(number, entry.filename, entry.file_size, entry.CRC)
         return unpacker.unpack(declared, head, content)
     except CorruptError:
-        return Unreadable(CORRUPT_MEMBER)
+        return Unreadable(Reason(Kind.CORRUPT_MEMBER))
 
 
-def _zip_content(file: BinaryIO, entry: zipfile.ZipInfo) -> Source:
+def _zip_content(file: BinaryIO, entry: zipfile.ZipInfo) -> ByteStream:
     """Open a member (APPNOTE.TXT 4.3.7).
 
     Not by `ZipFile.open`, which unpacks bzip2 and LZMA without a bound on memory.

@@ -13,25 +13,26 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 from rich.text import Text
 
 from ..errors import SiteError
+from ..retry import RetryPolicy, retry
 from .models import STATES, Batch, Job
 
-LONGEST_SILENCE = 600.0
-"""Seconds without an answer of the site, after which it is given up."""
-MOST_FAILURES = 5
+MAX_FAILURES_SHOWN = 5
 """Failed jobs that are shown, the newest ones."""
 
 log = logging.getLogger(__name__)
 
 
-def follow(poll: Callable[[], Batch], label: Callable[[str], str], interval: float) -> Batch:
-    """Ask for a batch every `interval` seconds until all its jobs have ended, and return it.
+def follow(
+    poll: Callable[[], Batch], label: Callable[[str], str], interval: float, policy: RetryPolicy
+) -> Batch:
+    """Poll a batch every `interval` seconds until all its jobs have ended, and return it.
 
-    `label` returns the label of a session. Raises SiteError if the site refuses, or does not
-    answer for ten minutes.
+    `label` returns the label of a session; `policy` is for a site that does not answer. Raises
+    SiteError if the site refuses, or once the policy gives up.
     """
     with _View(label) if sys.stderr.isatty() else _Lines() as view:
         while True:
-            batch = _patiently(poll, interval)
+            batch = _polled(poll, policy)
             view.show(batch.newest)
             if not any(job.is_active for job in batch.newest):
                 return batch
@@ -46,19 +47,22 @@ def counts(jobs: Sequence[Job]) -> str:
     return f"{done} of {len(jobs)} jobs have ended: {', '.join(words) or 'there are none'}"
 
 
-def _patiently(poll: Callable[[], Batch], interval: float) -> Batch:
-    deadline = time.monotonic() + LONGEST_SILENCE
-    told = ""
-    while True:
-        try:
-            return poll()
-        except SiteError as exc:
-            if exc.is_final or time.monotonic() >= deadline:
-                raise
-            if str(exc) != told:
-                told = str(exc)
-                log.warning("%s; the batch goes on, and the site is asked again", exc)
-            time.sleep(interval)
+def _polled(poll: Callable[[], Batch], policy: RetryPolicy) -> Batch:
+    logged = ""
+
+    def warn(error: SiteError, _: float) -> None:
+        nonlocal logged
+        if str(error) != logged:
+            logged = str(error)
+            log.warning("%s; the batch goes on, and the site is asked again", error)
+
+    return retry(
+        policy,
+        poll,
+        on=SiteError,
+        is_temporary=lambda error: not error.is_final,
+        before_wait=warn,
+    )
 
 
 class _Lines:
@@ -100,6 +104,6 @@ class _View:
         done = sum(not job.is_active for job in jobs)
         self._bar.update(self._task, total=len(jobs), completed=done)
         failed = [job for job in jobs if job.state == "failed"]
-        newest = sorted(failed, key=lambda job: job.ended or job.created)[-MOST_FAILURES:]
+        newest = sorted(failed, key=lambda job: job.ended or job.created)[-MAX_FAILURES_SHOWN:]
         lines = [f"{self._label(job.session_id)}: {job.reason}" for job in reversed(newest)]
         self._live.update(Group(self._bar, Text(counts(jobs)), *map(Text, lines)))

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from ..errors import SiteError, UsageError
+from ..models import FileStatus
 from ..report.files_csv import COLUMNS, report_head, report_pattern
 from .models import Batch, Job, Outcome, Session, StoredFile
 
@@ -103,7 +104,7 @@ def _rows(content: bytes) -> list[Row] | None:
 
 
 def _outcome(job: Job, label: str, rows: Sequence[Row] | None, trouble: str) -> Outcome:
-    complete = sum(row["Status"] == "Complete" for row in rows or ())
+    complete = sum(row["Status"] == FileStatus.COMPLETE for row in rows or ())
     is_short = rows is not None and complete < len(rows)
     if is_short and job.state in ("complete", "failed"):
         reason = f"not all images {'would be' if job.is_dry_run else 'were'} sent"

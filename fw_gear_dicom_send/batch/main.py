@@ -5,6 +5,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from ..cli import options
 from ..cli.console import begin_logging
 from ..errors import CancelledError, ConfigError, SiteError, UsageError
 from ..exit_codes import exit_code
+from ..retry import Retry, RetryPolicy
 from . import page, plan, selection
 from .api import BatchAPI
 from .bulk import change_each
@@ -22,20 +24,33 @@ from .gather import gather
 from .models import Batch, Plan, Session
 from .prompts import confirmed, read_key
 
-RUN_PATIENCE = 120.0
-"""Seconds for the site to have run a batch, once its answer to that is lost."""
+
+@dataclass(frozen=True)
+class Patience:
+    """For how many seconds to ask a site on.
+
+    `start` is for it to have run a batch, once its answer to that is lost; `silence` is without
+    any answer while a batch is followed.
+    """
+
+    start: float = 120.0
+    silence: float = 600.0
+
+
+DEFAULT_PATIENCE = Patience()
 
 log = logging.getLogger(__name__)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, patience: Patience = DEFAULT_PATIENCE) -> int:
     """Run the command line `argv`, or that of the process; return the exit code."""
     begin_logging()
-    return exit_code(partial(_command, list(sys.argv[1:] if argv is None else argv)))
+    words = list(sys.argv[1:] if argv is None else argv)
+    return exit_code(partial(_command, words, patience))
 
 
-def _command(argv: list[str]) -> bool:
-    arguments = parser().parse_args(argv)
+def _command(argv: list[str], patience: Patience) -> bool:
+    arguments = parser().parse_args(argv, Namespace(patience=patience))
     if arguments.command == "start":
         return _start(arguments)
     api = _connected(arguments)
@@ -122,10 +137,10 @@ def _retry(api: BatchAPI, arguments: Namespace) -> bool:
     jobs = api.get(arguments.batch).newest
     failed = [job for job in jobs if job.state == "failed"]
     cancelled = sum(job.state == "cancelled" for job in jobs)
-    for job in failed[: plan.MOST_SHOWN]:
+    for job in failed[: plan.MAX_SHOWN]:
         log.info("  %s: %s", api.label(job.session_id), job.reason)
-    if len(failed) > plan.MOST_SHOWN:
-        log.info("  and %d more", len(failed) - plan.MOST_SHOWN)
+    if len(failed) > plan.MAX_SHOWN:
+        log.info("  and %d more", len(failed) - plan.MAX_SHOWN)
     if cancelled:
         log.info("Cancelled: %s; `start --not-yet-sent` takes them", plan.count(cancelled, "job"))
     if not failed:
@@ -144,11 +159,12 @@ def _run(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
         if exc.is_final:
             raise
         log.warning("%s; the batch will tell whether it runs", exc)
-        deadline = time.monotonic() + RUN_PATIENCE
+        attempts = Retry(_policy(arguments, arguments.patience.start))
         while _is_pending(api, batch_id):
-            if time.monotonic() >= deadline:
+            wait = attempts.wait_time()
+            if wait is None:
                 raise SiteError(f"The batch {batch_id} does not run: {exc}") from exc
-            time.sleep(arguments.interval)
+            time.sleep(wait)
     return _follow(api, batch_id, arguments)
 
 
@@ -165,13 +181,20 @@ def _follow(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
     if getattr(arguments, "no_follow", False):
         return True
     try:
-        batch = follow(partial(api.get, batch_id), api.label, arguments.interval)
+        policy = _policy(arguments, arguments.patience.silence)
+        batch = follow(partial(api.get, batch_id), api.label, arguments.interval, policy)
         return _gather(api, batch, arguments)
     except (CancelledError, SiteError):
         log.warning(
             "The batch itself goes on; to take it up again: dicom-send-batch follow %s", batch_id
         )
         raise
+
+
+def _policy(arguments: Namespace, seconds: float) -> RetryPolicy:
+    """Return the retries at the interval that the user chose."""
+    interval = arguments.interval
+    return RetryPolicy(max_time=seconds, min_wait=interval, max_wait=interval, jitter=False)
 
 
 def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:

@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ..text import printable
+
 ACTIVE = ("pending", "running")
 STATES = ("complete", "failed", "cancelled", "running", "pending")
 """All states of a job (the SDK's JobState)."""
-
-
-def printable(text: str) -> str:
-    """Return a text that stays on its line, and does nothing to a terminal."""
-    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from html import escape
 
+from ..models import FileStatus
 from ..report.html import bar, page, row, table, tiles
 from .models import Outcome
 
@@ -74,6 +75,6 @@ def _row(outcome: Outcome) -> str:
         escape(outcome.state),
         count,
         bar(share, state, f"{count} images sent"),
-        escape(outcome.reason or "Complete"),
+        escape(outcome.reason or FileStatus.COMPLETE),
     )
     return row(state, cells)

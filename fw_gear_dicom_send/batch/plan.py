@@ -9,7 +9,7 @@ from ..config import manifest, parse
 from ..errors import UsageError
 from .models import Gear, Plan, Project
 
-MOST_SHOWN = 20
+MAX_SHOWN = 20
 _PLACE = ("destination", "port", "called_ae")
 
 
@@ -63,10 +63,10 @@ def describe(plan: Plan) -> Iterator[str]:
     if plan.tags:
         yield f"Job tags: {', '.join(plan.tags)}"
     yield f"Sessions: {len(plan.sessions)}"
-    for session in plan.sessions[:MOST_SHOWN]:
+    for session in plan.sessions[:MAX_SHOWN]:
         yield f"  {plan.projects[session.project_id].path}: {session.title}"
-    if len(plan.sessions) > MOST_SHOWN:
-        yield f"  and {len(plan.sessions) - MOST_SHOWN} more"
+    if len(plan.sessions) > MAX_SHOWN:
+        yield f"  and {len(plan.sessions) - MAX_SHOWN} more"
     if plan.already_sent:
         yield f"Left out, as already sent: {plan.already_sent}"
 

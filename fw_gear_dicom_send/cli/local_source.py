@@ -7,7 +7,7 @@ from pathlib import Path
 from ..archive import is_archive
 from ..errors import UsageError
 from ..models import Container, FileEntry, FileReport, Selection
-from ..report.file_counts import NO_IMAGE
+from ..reasons import Kind
 from ..source import Fetch
 
 
@@ -21,7 +21,6 @@ class LocalSource:
     def __init__(self, paths: Iterable[Path]) -> None:
         """Take paths of files and folders."""
         self._paths = tuple(paths)
-        self.reports: list[Path] = []
 
     @property
     def options(self) -> Mapping[str, str]:
@@ -45,21 +44,6 @@ class LocalSource:
 
     def release(self, path: Path) -> None:
         """Leave files as they are."""
-
-    def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
-        """Leave out what is no DICOM, unless there is nothing else in what was named."""
-        found = {one.entry.parent for one in reports if not _is_void(one)}
-        kept = []
-        for report in reports:
-            if not _is_void(report) or report.entry.parent not in found:
-                found.add(report.entry.parent)
-                kept.append(report)
-        return kept
-
-    def deliver(self, _: Container, path: Path) -> bool:
-        """Leave a report where it was written, and keep it in mind in `reports`."""
-        self.reports.append(path)
-        return False
 
     def _entries(self) -> Iterator[FileEntry]:
         for path in self._paths:
@@ -106,5 +90,30 @@ def _size(path: str) -> int:
         return 0
 
 
-def _is_void(report: FileReport) -> bool:
-    return report.images == 0 and all(one.text == NO_IMAGE for one in report.remarks)
+class LocalReports:
+    """Reports that stay where they were written; `paths` are those of this run."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.paths: list[Path] = []
+
+    def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
+        """Leave out what holds no DICOM image, unless nothing else was under the same path."""
+        found = {report.entry.parent for report in reports if not _has_no_image(report)}
+        kept = []
+        for report in reports:
+            if not _has_no_image(report) or report.entry.parent not in found:
+                found.add(report.entry.parent)
+                kept.append(report)
+        return kept
+
+    def deliver(self, _: Container, path: Path) -> bool:
+        """Leave a report where it was written."""
+        self.paths.append(path)
+        return False
+
+
+def _has_no_image(report: FileReport) -> bool:
+    """Tell whether nothing but the lack of an image is known of a file."""
+    kinds = {reason.kind for remark in report.remarks for reason in remark.reasons}
+    return report.images == 0 and kinds <= {Kind.NO_IMAGE}

@@ -15,14 +15,14 @@ import shtab
 from ..config import manifest, parse_sending, with_defaults
 from ..errors import ConfigError, DicomSendError
 from ..exit_codes import exit_code, keep_quiet
-from ..models import FileReport, SendConfig
+from ..models import FileReport, Remark, SendConfig
 from ..report.events import Observer
 from ..report.files_csv import is_complete
 from ..report.progress import Progress
 from ..run import run
 from . import echo, options
 from .console import begin_logging, write_json
-from .local_source import LocalSource
+from .local_source import LocalReports, LocalSource
 from .progress_bar import ProgressBar
 
 log = logging.getLogger(__name__)
@@ -126,12 +126,13 @@ def _send(arguments: Namespace) -> bool:
 
 
 def _run(arguments: Namespace, outcome: "_Outcome") -> bool:
-    source = outcome.source = LocalSource(arguments.paths)
+    source = LocalSource(arguments.paths)
     folder = options.report_folder(arguments)
     try:
         return run(
             _config(arguments),
             source,
+            outcome.reports,
             arguments.work_folder,
             folder,
             observer=outcome,
@@ -153,7 +154,7 @@ class _Outcome(Observer):
 
     def __init__(self) -> None:
         self.error = ""
-        self.source: LocalSource | None = None
+        self.reports = LocalReports()
         self._rows: Sequence[FileReport] = ()
 
     def done(self, rows: Sequence[FileReport]) -> None:
@@ -172,9 +173,18 @@ class _Outcome(Observer):
                     "images": row.images,
                     "sent": row.sent,
                     "status": row.status,
-                    "remarks": [vars(remark) for remark in row.remarks],
+                    "remarks": [_remark(remark) for remark in row.remarks],
                 }
                 for row in rows
             ],
-            "reports": [str(path) for path in self.source.reports] if self.source else [],
+            "reports": [str(path) for path in self.reports.paths],
         }
+
+
+def _remark(remark: Remark) -> dict[str, Any]:
+    return {
+        "text": remark.text,
+        "code": remark.code,
+        "images": remark.images,
+        "failure": remark.failure,
+    }

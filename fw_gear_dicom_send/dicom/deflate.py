@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 _CHUNK = 1 << 16
-_LARGEST = 16 << 30
+_MAX_INFLATED = 16 << 30
 
 
 class InflationError(Exception):
@@ -23,7 +23,7 @@ def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
             data = inflater.decompress(chunk, _CHUNK)
             while data:
                 total += len(data)
-                if total > _LARGEST:
+                if total > _MAX_INFLATED:
                     raise InflationError("it inflates to more than 16 GiB")
                 yield data
                 data = inflater.decompress(inflater.unconsumed_tail, _CHUNK)

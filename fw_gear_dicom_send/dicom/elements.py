@@ -14,10 +14,10 @@ LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _VRS = SHORT_VRS | LONG_VRS
 
 _WINDOW = 1 << 15
-_LONGEST_TEXT = 1 << 16
-_SHORTEST_HEADER, _LONGEST_HEADER = 8, 12
+_MAX_TEXT = 1 << 16
+_MIN_HEADER, _MAX_HEADER = 8, 12
 _LAST_GROUP = 0xFFFF
-_DEEPEST = 64
+_MAX_NESTING = 64
 
 
 class MalformedError(Exception):
@@ -66,7 +66,7 @@ class ElementReader:
 
     def text(self, start: int, end: int) -> str:
         """Return a value as text, without padding; no more than 64 KiB of it are read."""
-        data = self.bytes_at(start, min(end, start + _LONGEST_TEXT))
+        data = self.bytes_at(start, min(end, start + _MAX_TEXT))
         return data.decode("utf-8", "replace").strip(" \0")
 
     def sniff(self, start: int, declared: Encoding) -> Encoding:
@@ -92,28 +92,28 @@ class ElementReader:
         headers = _LITTLE if encoding.little else _BIG
         unpack = headers.explicit.unpack_from
         window, base = self._window, self._base
-        last = len(window) - _LONGEST_HEADER
+        last = len(window) - _MAX_HEADER
         while True:
             at = start - base
             if not 0 <= at <= last:
-                self.bytes_at(start, start + _LONGEST_HEADER)
+                self.bytes_at(start, start + _MAX_HEADER)
                 window, base = self._window, self._base
-                last = len(window) - _LONGEST_HEADER
+                last = len(window) - _MAX_HEADER
                 at = start - base
-                if at + _SHORTEST_HEADER > len(window):
+                if at + _MIN_HEADER > len(window):
                     return
             group, number, vr, length = unpack(window, at)
             if group > last_group or not (group or number):
                 return
-            value = start + _SHORTEST_HEADER
+            value = start + _MIN_HEADER
             if is_implicit or vr not in SHORT_VRS:
                 if is_implicit or not (vr in LONG_VRS or _is_vr(vr)):
                     length = headers.implicit.unpack_from(window, at)[2]
                 elif vr in LONG_VRS or self._is_long(start, headers):
                     if at > last:
                         raise MalformedError("an element's header is cut short")
-                    length = headers.length.unpack_from(window, at + _SHORTEST_HEADER)[0]
-                    value = start + _LONGEST_HEADER
+                    length = headers.length.unpack_from(window, at + _MIN_HEADER)[0]
+                    value = start + _MAX_HEADER
                 if length == UNDEFINED_LENGTH and group != ITEM >> 16:
                     end = self._sequence_end(value, encoding, depth)
                 else:
@@ -128,19 +128,19 @@ class ElementReader:
 
         It should (PS3.5 7.1.2), but some writers give their own VRs the short one.
         """
-        header = self.bytes_at(start, start + _LONGEST_HEADER + 2)
-        if len(header) < _LONGEST_HEADER:
+        header = self.bytes_at(start, start + _MAX_HEADER + 2)
+        if len(header) < _MAX_HEADER:
             return False
         group, number, _, reserved, length = headers.unknown.unpack_from(header)
         if reserved:
             return False
         tag = (group, number)
-        following = headers.tag.unpack_from(header, _SHORTEST_HEADER)
+        following = headers.tag.unpack_from(header, _MIN_HEADER)
         is_delimiter = following[0] == ITEM >> 16
-        if following <= tag or not (is_delimiter or header[_LONGEST_HEADER:] in _VRS):
+        if following <= tag or not (is_delimiter or header[_MAX_HEADER:] in _VRS):
             return True
         # This may as well be a short header without value, and the next one.
-        end = start + _LONGEST_HEADER + length
+        end = start + _MAX_HEADER + length
         after = self.bytes_at(end - 1, end + 4)
         return len(after) == 1 or (len(after) == 5 and headers.tag.unpack_from(after, 1) > tag)
 
@@ -150,7 +150,7 @@ class ElementReader:
         In a big endian dataset it may be little endian, as those of an element of VR
         UN must be (PS3.5 6.2.2).
         """
-        if depth > _DEEPEST:
+        if depth > _MAX_NESTING:
             raise MalformedError("sequences are nested too deep")
         if self.bytes_at(start, start + 2) == b"\xfe\xff":
             encoding = encoding._replace(little=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
-_LARGEST_IN_MEMORY = 1 << 20
+_MAX_IN_MEMORY = 1 << 20
 
 
 def new_spool(work: Path) -> BinaryIO:
@@ -13,7 +13,7 @@ def new_spool(work: Path) -> BinaryIO:
 
     It belongs to the caller and is deleted when closed.
     """
-    return cast(BinaryIO, SpooledTemporaryFile(max_size=_LARGEST_IN_MEMORY, dir=str(work)))
+    return cast(BinaryIO, SpooledTemporaryFile(max_size=_MAX_IN_MEMORY, dir=str(work)))
 
 
 def spool(chunks: Iterable[bytes], work: Path) -> BinaryIO:

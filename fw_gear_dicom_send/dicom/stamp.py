@@ -4,41 +4,27 @@ Every byte that is not the new creator, the new element or the group length of
 their group stays as it was.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from struct import pack
 from typing import BinaryIO, NamedTuple
 
-from pydicom.datadict import tag_for_keyword
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from ..reasons import Kind, Reason
 from .deflate import InflationError, deflate, inflate
 from .elements import UNDEFINED_LENGTH, ElementReader, Encoding, MalformedError
 from .part10 import DatasetLocation, locate
+from .privacy import IDENTIFYING_TAGS, identifying_words
 from .spool import spool
 from .types import EncodedDataset, PrivateTag, SOPInstance, Span, Unreadable
 
 _SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00080016, 0x00080018
 _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
-_SAYS_WHO = frozenset(
-    tag_for_keyword(keyword)
-    for keyword in (
-        "PatientName",
-        "PatientID",
-        "PatientBirthDate",
-        "OtherPatientIDs",
-        "OtherPatientNames",
-        "PatientBirthName",
-        "PatientAddress",
-        "PatientMotherBirthName",
-        "PatientTelephoneNumbers",
-    )
-)
 _PATIENT_GROUP, _SERIES_GROUP = 0x0010, 0x0020
-_LONGEST_UID = 64
-_MOST_READ = 1 << 16
+_MAX_UID = 64
+_MAX_READ = 1 << 16
 _CHUNK = 1 << 20
 
 
@@ -82,9 +68,9 @@ def stamp(content: BinaryIO, tag: PrivateTag | None, work: Path) -> SOPInstance 
         else:
             instance = _stamp(content, location, tag)
     except (MalformedError, InflationError) as exc:
-        instance = Unreadable(f"the dataset is malformed: {exc}")
+        instance = Unreadable(Reason(Kind.MALFORMED, str(exc)))
     except OSError as exc:
-        instance = Unreadable(f"the dataset could not be read or unpacked: {exc.strerror or exc}")
+        instance = Unreadable(Reason(Kind.DATASET_UNREADABLE, exc.strerror or str(exc)))
     if isinstance(instance, Unreadable):
         content.close()
     return instance
@@ -102,14 +88,14 @@ def _stamp(
         ("Transfer Syntax UID", location.transfer_syntax_uid),
     ):
         if not uid:
-            return Unreadable(f"it has no {name}")
-        if len(uid) > _LONGEST_UID or not (uid.isascii() and uid.isprintable()):
-            return Unreadable(f"its {name} is longer than 64 characters, or no plain text")
+            return Unreadable(Reason(Kind.MISSING_UID, name))
+        if len(uid) > _MAX_UID or not (uid.isascii() and uid.isprintable()):
+            return Unreadable(Reason(Kind.INVALID_UID, name))
     added: list[tuple[int, str]] = []
     if tag:
         missing = _elements_to_add(reader, header, tag)
         if missing is None:
-            return Unreadable(f"group {tag.group:04X} has no free private block")
+            return Unreadable(Reason(Kind.NO_PRIVATE_BLOCK, f"{tag.group:04X}"))
         added = missing
     return SOPInstance(
         header.uids[_SOP_CLASS_UID],
@@ -149,21 +135,13 @@ def _read_header(
                 ours.append(_Element(tag, start, value, end))
             elif tag in uids:
                 uids[tag] = reader.text(value, end)
-            elif tag in _SAYS_WHO:
-                identifying.update(_words(reader, value, end))
+            elif tag in IDENTIFYING_TAGS:
+                data = reader.bytes_at(value, min(end, value + _MAX_READ))
+                identifying.update(identifying_words(data))
     except MalformedError:
         if element_group <= needed:
             raise
     return _Header(uids, frozenset(identifying), tuple(ours), stop)
-
-
-def _words(reader: ElementReader, value: int, end: int) -> Iterator[str]:
-    """Yield the words of a value, as a server may quote them in whatever repertoire."""
-    data = reader.bytes_at(value, min(end, value + _MOST_READ))
-    for text in (data.decode("utf-8", "replace"), data.decode("latin-1")):
-        for word in re.split(r"[\s\0^=\\,]+", text.lower()):
-            if len(word) > 1:
-                yield word
 
 
 def _elements_to_add(

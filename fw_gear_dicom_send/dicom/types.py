@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from ..reasons import Reason
+
 
 @dataclass(frozen=True)
 class PrivateTag:
@@ -16,12 +18,12 @@ class PrivateTag:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An image that cannot be sent, and why (never with a value of its dataset).
+    """An image that cannot be sent, and why.
 
     `number` is that of the member, 0 where it is not known.
     """
 
-    reason: str
+    reason: Reason
     number: int = 0
 
 

@@ -19,7 +19,7 @@ from .api import API, unpromised
 
 CONNECT_TIMEOUT = 15
 READ_TIMEOUT = 60
-LONGEST_RETRY_AFTER = 60
+MAX_RETRY_AFTER = 60
 LEVELS = ("group", "project", "subject", "session", "acquisition")
 RUN_LEVELS = LEVELS[2:]
 
@@ -45,7 +45,7 @@ def connect(api_key: str, *, retries: int) -> CoreClient:
     # Containers come without their analyses, which may be many.
     client.headers["X-Accept-Feature"] += ",Slim-Containers"
     for adapter in client.adapters.values():
-        adapter.max_retries = adapter.max_retries.new(retry_after_max=LONGEST_RETRY_AFTER)
+        adapter.max_retries = adapter.max_retries.new(retry_after_max=MAX_RETRY_AFTER)
     # urllib3 logs the URL of each request: a signed one is as good as a key.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     return client

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..models import Container, FileReport, GearConfig, Selection
+from ..retry import RetryPolicy
 from ..source import Fetch
 from .download import Downloader
 from .site import Site, connect
 
 _SITE_RETRIES = 5
+_MAX_WAIT = 10.0
 
 
 class FlywheelSource:
@@ -34,12 +36,26 @@ class FlywheelSource:
         if chosen := config.input_file:
             return lambda _: chosen.path
         client = connect(config.api_key, retries=0)
-        return Downloader(client, folder, config.file_download_retry_time).download
+        policy = RetryPolicy(max_time=config.file_download_retry_time, max_wait=_MAX_WAIT)
+        return Downloader(client, folder, policy).download
 
     def release(self, path: Path) -> None:
         """Delete what was downloaded."""
         if not self._config.input_file:
             path.unlink(missing_ok=True)
+
+    @property
+    def reports(self) -> "FlywheelReports":
+        """Where the reports of the run go."""
+        return FlywheelReports(self._site)
+
+
+class FlywheelReports:
+    """The containers of the site, to which reports are attached."""
+
+    def __init__(self, site: Site) -> None:
+        """Attach to containers of `site`."""
+        self._site = site
 
     def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
         """Return them all."""

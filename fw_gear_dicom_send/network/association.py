@@ -30,24 +30,24 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 from ..dicom.types import SOPInstance
 from ..errors import ConfigError
-from .connection import ConnectionLostError, DataPDUs, LowLatencySocket, UpperLayer
+from ..reasons import Kind, Reason
+from .connection import LowLatencySocket
 from .contexts import Context
 from .dimse import c_store_request
-from .tls_errors import TLS_ONLY, HandshakeFailure, describe, explain
+from .errors import (
+    AssociationError,
+    NoAnswerError,
+    NoConnectionError,
+    NoHandshakeError,
+    TLSError,
+    TransientRejectionError,
+)
+from .timeouts import DEFAULT_TIMEOUTS, Timeouts
+from .tls_errors import TLS_ONLY, describe, explain
 from .types import PeerAE, TLSSession
+from .upper_layer import ConnectionLostError, DataPDUs, UpperLayer
 
-ASSOCIATE_TIMEOUT = 30.0
-"""Seconds to wait for the answer to an association request."""
-RESPONSE_TIMEOUT = 120.0
-"""Seconds to wait for the answer to a C-STORE request, once it is sent."""
-ECHO_TIMEOUT = 15.0
-"""Seconds to wait for the answer to a C-ECHO request."""
-RELEASE_TIMEOUT = 10.0
-"""Seconds to wait for the answer to a release request."""
-ABORT_TIMEOUT = 2.0
-"""Seconds for an abort to be written before the connection is cut."""
-
-LARGEST_PDU = 1 << 18
+MAX_PDU = 1 << 18
 """Bytes of a PDU that is sent, after its header, where the peer allows more."""
 REJECTED = {
     (1, 3): "it does not know the calling AE title {calling!r}",
@@ -60,9 +60,9 @@ REJECTED = {
 """What a rejection means, by source and reason (PS3.8 9.3.4)."""
 NO_REASON = "it gives no reason"
 
-_SMALLEST_PDU = 16
-_LARGEST_WRITE = 1 << 18
-_TICK = 0.5
+_REJECTION_KINDS = {(1, 3): Kind.UNKNOWN_CALLING_AE, (1, 7): Kind.UNKNOWN_CALLED_AE}
+_MIN_PDU = 16
+_MAX_WRITE = 1 << 18
 _ACCEPTED, _TRANSIENT = 0, 2
 
 _Message = TypeVar("_Message", C_ECHO, C_FIND, C_STORE, N_ACTION)
@@ -82,42 +82,6 @@ class StoreResponse:
     error_comment: str
 
 
-class AssociationError(Exception):
-    """No association can be had, or it was lost; the message says why in one line."""
-
-
-class TLSError(AssociationError):
-    """There is no TLS where it was asked for, or the peer takes nothing else.
-
-    `advice` is what to do about it.
-    """
-
-    def __init__(self, where: str, failure: HandshakeFailure) -> None:
-        """Say what is the matter with `where`."""
-        self.advice = failure.advice
-        super().__init__(f"{where}: {failure.cause}")
-
-
-class TemporaryError(AssociationError):
-    """There is no association to be had now, but there may be one later."""
-
-
-class NoConnectionError(TemporaryError):
-    """The peer cannot be connected to."""
-
-
-class NoHandshakeError(TLSError, TemporaryError):
-    """The peer broke the TLS handshake off without saying why."""
-
-
-class NoAnswerError(TemporaryError):
-    """The peer does not answer an association request as it should."""
-
-
-class TransientRejectionError(TemporaryError):
-    """The peer has no association to give now, but may have one later (PS3.8 9.3.4)."""
-
-
 def resolve(peer: PeerAE) -> None:
     """Check that the peer's host name means an address.
 
@@ -134,21 +98,26 @@ class StorageAssociation:
     """An association with a peer, for C-STORE requests one after the other."""
 
     def __init__(
-        self, peer: PeerAE, contexts: Sequence[Context], ssl_context: SSLContext | None = None
+        self,
+        peer: PeerAE,
+        contexts: Sequence[Context],
+        ssl_context: SSLContext | None = None,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
         """Prepare to propose `contexts` to `peer`, over TLS where there is a context for it."""
         self._peer = peer
+        self._timeouts = timeouts
         self.proposed = tuple(contexts)
         self.accepted: frozenset[Context] = frozenset()
         self.opened_at = -inf
         self._message_id = 0
         self._ids: dict[Context, int] = {}
         ae = ApplicationEntity(ae_title=peer.calling_ae)
-        ae.acse_timeout = ASSOCIATE_TIMEOUT
+        ae.acse_timeout = timeouts.associate
         self._assoc = Association(ae, MODE_REQUESTOR)
-        self._dul = UpperLayer(self._assoc)
+        self._dul = UpperLayer(self._assoc, timeouts)
         self._assoc.dul = self._dul
-        self._socket = LowLatencySocket(self._assoc, ssl_context)
+        self._socket = LowLatencySocket(self._assoc, ssl_context, timeouts)
         self._assoc.set_socket(self._socket)
         self._assoc.acceptor.ae_title = peer.called_ae
         self._assoc.acceptor.address = peer.host
@@ -212,7 +181,7 @@ class StorageAssociation:
         message_id = self._next_message_id()
         context_id = self._ids[context]
         pdus = c_store_request(message_id, context_id, instance, self._largest_pdu())
-        response = self._ask(_together(pdus), C_STORE, RESPONSE_TIMEOUT)
+        response = self._ask(_together(pdus), C_STORE, self._timeouts.response)
         return StoreResponse(
             response.Status or 0,
             _tags(response.OffendingElement),
@@ -228,7 +197,7 @@ class StorageAssociation:
         request.MessageID = self._next_message_id()
         request.AffectedSOPClassUID = UID(context.abstract_syntax)
         pdus = self._pdus(C_ECHO_RQ(), request, context)
-        return self._ask(pdus, C_ECHO, ECHO_TIMEOUT).Status or 0
+        return self._ask(pdus, C_ECHO, self._timeouts.echo).Status or 0
 
     def release(self) -> None:
         """End the association in good order, or abort it if the peer does not answer."""
@@ -236,12 +205,12 @@ class StorageAssociation:
         answer = dul.peek_next_pdu()
         if self.is_usable:
             acse.send_release(is_response=False)
-            answer = dul.receive_pdu(wait=True, timeout=RELEASE_TIMEOUT)
+            answer = dul.receive_pdu(wait=True, timeout=self._timeouts.release)
         if isinstance(answer, A_RELEASE) and answer.result is None:
             # The peer wants it as well, or wanted it first (PS3.8 7.2.2).
             acse.send_release(is_response=True)
         if answer:
-            dul.join(RELEASE_TIMEOUT)
+            dul.join(self._timeouts.release)
         self.abort()
 
     def abort(self) -> None:
@@ -250,11 +219,11 @@ class StorageAssociation:
         is_ending = isinstance(dul.peek_next_pdu(), A_ABORT | A_P_ABORT)
         if self._assoc.is_established and dul.is_alive() and not is_ending:
             self._assoc.acse.send_abort(0x00)
-            dul.join(ABORT_TIMEOUT)
+            dul.join(self._timeouts.abort)
         self._socket.cut()
         dul.kill_dul()
         if dul.is_alive():
-            dul.join(ABORT_TIMEOUT)
+            dul.join(self._timeouts.abort)
 
     def _negotiate(self) -> None:
         self._assoc.request()
@@ -271,8 +240,8 @@ class StorageAssociation:
 
     def _largest_pdu(self) -> int:
         """Return the largest PDU to send: the peer's limit (PS3.8 D.1), within reason, even."""
-        limit = self._assoc.acceptor.maximum_length or LARGEST_PDU
-        return min(max(limit, _SMALLEST_PDU), LARGEST_PDU) & ~1
+        limit = self._assoc.acceptor.maximum_length or MAX_PDU
+        return min(max(limit, _MIN_PDU), MAX_PDU) & ~1
 
     def _pdus(self, message: DIMSEMessage, request: _Message, context: Context) -> Iterator[bytes]:
         """Yield the PDUs of a request that pynetdicom encodes."""
@@ -292,7 +261,9 @@ class StorageAssociation:
             return self._response(kind, timeout)
         except ConnectionLostError as exc:
             self.abort()
-            raise AssociationError("the connection was lost in the middle of a request") from exc
+            raise AssociationError(
+                Reason(Kind.CONNECTION_LOST, "in the middle of a request")
+            ) from exc
         except BaseException:
             self.abort()
             raise
@@ -307,21 +278,23 @@ class StorageAssociation:
             if on_its_way != (left := (self._dul.data.qsize(), self._socket.unacknowledged)):
                 on_its_way, deadline = left, monotonic() + timeout
             try:
-                _, response = self._assoc.dimse.msg_queue.get(timeout=_TICK)
+                _, response = self._assoc.dimse.msg_queue.get(timeout=self._timeouts.tick)
             except queue.Empty:
                 if self.is_usable:
                     continue
                 response = None
             if response is None:
-                raise AssociationError("the connection was lost before the answer to a request")
+                raise AssociationError(
+                    Reason(Kind.CONNECTION_LOST, "before the answer to a request")
+                )
             if (
                 not isinstance(response, kind)
                 or response.MessageIDBeingRespondedTo != self._message_id
                 or response.Status is None
             ):
-                raise AssociationError("the server answered something else than it was asked")
+                raise AssociationError(Reason(Kind.WRONG_ANSWER))
             return response
-        raise AssociationError(f"the server gave no answer in {timeout:.0f} s")
+        raise AssociationError(Reason(Kind.NO_ANSWER, f"{timeout:.0f}"))
 
     def _refusal(self) -> AssociationError:
         """Return an error that says in one line why there is no association (PS3.8 9.3.4)."""
@@ -334,24 +307,26 @@ class StorageAssociation:
             return TLSError(where, TLS_ONLY)
         if self._socket.error:
             reason = self._socket.error.strerror or self._socket.error
-            return NoConnectionError(f"cannot connect to {where}: {reason}")
+            detail = f"cannot connect to {where}: {reason}"
+            return NoConnectionError(Reason(Kind.NO_CONNECTION, detail))
         answer = self._assoc.acceptor.primitive
         if self._assoc.is_rejected and isinstance(answer, A_ASSOCIATE):
             key = (answer.result_source or 0, answer.diagnostic or 0)
             reason = REJECTED.get(key, NO_REASON)
             reason = reason.format(calling=peer.calling_ae, called=peer.called_ae)
-            kind = TransientRejectionError if answer.result == _TRANSIENT else AssociationError
-            return kind(f"{where} rejected the association: {reason}")
-        return NoAnswerError(
-            f"{where} did not answer the association request as a DICOM server does"
-        )
+            detail = f"{where} rejected the association: {reason}"
+            rejection = Reason(_REJECTION_KINDS.get(key, Kind.REJECTED), detail)
+            is_transient = answer.result == _TRANSIENT
+            return (TransientRejectionError if is_transient else AssociationError)(rejection)
+        detail = f"{where} did not answer the association request as a DICOM server does"
+        return NoAnswerError(Reason(Kind.NO_ASSOCIATION, detail))
 
 
 def _together(pdus: Iterable[bytes]) -> Iterator[bytes]:
     """Yield PDUs as they go into one write each."""
     pending = bytearray()
     for pdu in pdus:
-        if pending and len(pending) + len(pdu) > _LARGEST_WRITE:
+        if pending and len(pending) + len(pdu) > _MAX_WRITE:
             yield bytes(pending)
             pending.clear()
         pending += pdu

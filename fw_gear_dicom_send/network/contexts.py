@@ -13,7 +13,7 @@ from pynetdicom import ALL_TRANSFER_SYNTAXES  # type: ignore[attr-defined]
 from pynetdicom.presentation import AllStoragePresentationContexts
 
 WAYS_OUT = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
-MOST_CONTEXTS = 128
+MAX_CONTEXTS = 128
 """An association has at most 128: context IDs are odd and below 256 (PS3.8 9.3.2.2)."""
 
 
@@ -52,7 +52,7 @@ class ContextPlan:
                 return tuple(group)
         needed = [wanted, *(Context(wanted.abstract_syntax, uid) for uid in WAYS_OUT)]
         for group in self._groups:
-            if len(group.keys() | needed) <= MOST_CONTEXTS:
+            if len(group.keys() | needed) <= MAX_CONTEXTS:
                 break
         else:
             group = {}

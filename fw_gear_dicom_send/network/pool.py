@@ -5,27 +5,24 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from ssl import SSLContext
 from threading import Condition, Thread
 
-import backoff
-
-from .association import AssociationError, NoAnswerError, StorageAssociation, TemporaryError
+from ..reasons import Kind, Reason
+from ..retry import DEFAULT_POLICY, RetryBudget, RetryPolicy, retry
+from .association import StorageAssociation
 from .contexts import Context, ContextPlan
-from .patience import Patience
+from .errors import AssociationError, NoAnswerError, NoAssociationError, TemporaryError
+from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .types import PeerAE
 
 log = logging.getLogger(__name__)
 
-RUN_ENDED = "the run ended before it"
+RUN_ENDED = Reason(Kind.NOT_REACHED)
 
-_LONGEST_WAIT = 15.0
-_MOST_TRIES, _MOST_TRIES_TO_REPLACE = 3, 5
-
-
-class NoAssociationError(AssociationError):
-    """No association can be had any more: the peer was given up, or the run has ended."""
+_MAX_TRIES, _MAX_TRIES_TO_REPLACE = 3, 5
 
 
 @dataclass(eq=False)
@@ -63,14 +60,23 @@ class AssociationPool:
     """
 
     def __init__(
-        self, peer: PeerAE, most: int, patience: Patience, ssl_context: SSLContext | None = None
+        self,
+        peer: PeerAE,
+        most: int,
+        budget: RetryBudget,
+        ssl_context: SSLContext | None = None,
+        *,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        policy: RetryPolicy = DEFAULT_POLICY,
     ) -> None:
         """Open no more than `most` associations with `peer` at once.
 
-        While there is none, one is asked for again and again, as long as `patience` lasts.
+        While there is none, one is requested with the waits of `policy` until `budget` is spent.
         """
         self._peer = peer
-        self._patience = patience
+        self._budget = budget
+        self._timeouts = timeouts
+        self._policy = policy
         self._ssl_context = ssl_context
         self._most = self._wished = most
         self._plan = ContextPlan()
@@ -82,7 +88,7 @@ class AssociationPool:
         self._refusal = ""
         self._is_down = False
         self._is_limit_told = False
-        self._gone = ""
+        self._gone: Reason | None = None
         self._is_over = False
         self._contexts: dict[Context, bool] = {}
         self._crash: Exception | None = None
@@ -150,11 +156,11 @@ class AssociationPool:
             return len(self._idle) + len(self._lent)
 
     @property
-    def gone(self) -> str:
-        """Why no association is lent any more, empty while there may be one."""
+    def gone(self) -> Reason | None:
+        """Why no association is lent any more, None while there may be one."""
         return self._gone
 
-    def give_up(self, reason: str) -> None:
+    def give_up(self, reason: Reason) -> None:
         """Lend no association any more."""
         with self._changed:
             self._gone = self._gone or reason
@@ -163,7 +169,7 @@ class AssociationPool:
     def wait(self, seconds: float) -> None:
         """Wait, but no longer than until the peer is given up."""
         with self._changed:
-            self._changed.wait_for(lambda: self._gone, seconds)
+            self._changed.wait_for(lambda: bool(self._gone), seconds)
 
     def close(self) -> None:
         """Release the associations, and abort what is on its way."""
@@ -266,18 +272,16 @@ class AssociationPool:
             self._openings.append(opening)
 
     def _open(self, opening: _Opening) -> None:
-        request = backoff.on_exception(
-            backoff.expo,
-            TemporaryError,
-            max_value=_LONGEST_WAIT,
-            giveup=lambda exc: not self._is_worth_waiting(opening, exc),
-            logger=None,
-        )(self._request)
         assoc, failure, crash = None, None, None
         try:
             if opening.assoc:
                 opening.assoc.release()
-            assoc = request(opening)
+            assoc = retry(
+                self._policy,
+                partial(self._request, opening),
+                on=TemporaryError,
+                is_temporary=partial(self._is_worth_waiting, opening),
+            )
         except (AssociationError, OSError) as exc:
             failure = exc
         except Exception as exc:
@@ -311,7 +315,7 @@ class AssociationPool:
             if self._gone:
                 raise NoAssociationError(self._gone)
             contexts = self._plan.include(opening.wanted)
-            assoc = StorageAssociation(self._peer, contexts, self._ssl_context)
+            assoc = StorageAssociation(self._peer, contexts, self._ssl_context, self._timeouts)
             opening.assoc = assoc
         assoc.open()
         return assoc
@@ -326,10 +330,10 @@ class AssociationPool:
             opening.tries += 1
             if self._idle or self._lent:
                 opening.refusal = str(failure)
-                most = _MOST_TRIES_TO_REPLACE if opening.is_replacement else _MOST_TRIES
+                most = _MAX_TRIES_TO_REPLACE if opening.is_replacement else _MAX_TRIES
                 return opening.tries < most and not isinstance(failure, NoAnswerError)
             self._is_down = True
-            return len(self._openings) == 1 and not self._patience.is_over()
+            return len(self._openings) == 1 and not self._budget.is_spent()
 
     def _recover(self) -> None:
         """Open as many as are wished again, after there was none."""
@@ -338,15 +342,15 @@ class AssociationPool:
             self._most = self._wished
             self._refusal = ""
 
-    def _go_on_without(self, failure: Exception) -> None:
+    def _go_on_without(self, failure: AssociationError | OSError) -> None:
         """Open no more than there are; give the peer up where there is none."""
         if self._idle or self._lent:
             self._most = self._number
             self._refusal = self._refusal or str(failure)
         elif not isinstance(failure, TemporaryError):
-            self._gone = self._gone or str(failure)
-        elif self._patience.is_over():
-            self._gone = self._gone or self._patience.explain(str(failure))
+            self._gone = self._gone or _reason_of(failure)
+        elif self._budget.is_spent():
+            self._gone = self._gone or given_up(self._budget, failure.reason)
 
     def _tell_limit(self) -> None:
         """Say once that the peer gives fewer associations than it was asked for."""
@@ -356,6 +360,19 @@ class AssociationPool:
         if refusal and number and not (self._gone or self._is_limit_told):
             self._is_limit_told = True
             log.warning("Going on with %d of %d associations: %s", number, self._wished, refusal)
+
+
+def given_up(budget: RetryBudget, reason: Reason) -> Reason:
+    """Return why a peer is given up: the latest trouble, and for how long there was some."""
+    if not budget.seconds:
+        return reason
+    return Reason(Kind.GIVEN_UP, f"{budget.seconds:.0f} s of trouble: {reason.text}")
+
+
+def _reason_of(failure: AssociationError | OSError) -> Reason:
+    if isinstance(failure, AssociationError):
+        return failure.reason
+    return Reason(Kind.NO_CONNECTION, str(failure))
 
 
 def _is_alive(assoc: StorageAssociation) -> bool:

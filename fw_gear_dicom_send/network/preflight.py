@@ -1,35 +1,32 @@
 """Finds out in seconds whether a server can be sent to, before anything is downloaded."""
 
 import logging
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ssl import SSLContext
 from time import monotonic
 
-import backoff
-from backoff.types import Details
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from ..errors import ServerError
-from .association import (
+from ..retry import RetryPolicy, retry
+from .association import StorageAssociation
+from .contexts import MAX_CONTEXTS, Context
+from .errors import (
     AssociationError,
     NoAnswerError,
     NoConnectionError,
-    StorageAssociation,
     TLSError,
     TransientRejectionError,
 )
-from .contexts import MOST_CONTEXTS, Context
+from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .types import Greeting, PeerAE
 
 log = logging.getLogger(__name__)
 
-REJECTION_PATIENCE = 10.0
-"""Seconds for which a transient rejection is answered by asking again, unless others are said."""
-
-_LONGEST_WAIT = 15.0
+REJECTION_POLICY = RetryPolicy(max_time=10)
+"""The retries after a transient rejection, unless others are given."""
 
 _VERIFICATION = tuple(
     Context(str(Verification), str(syntax))
@@ -46,17 +43,21 @@ _ADVICE = {
 
 
 def check(
-    peer: PeerAE, ssl_context: SSLContext | None = None, *, patience: float = REJECTION_PATIENCE
+    peer: PeerAE,
+    ssl_context: SSLContext | None = None,
+    *,
+    policy: RetryPolicy = REJECTION_POLICY,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
 ) -> Greeting:
     """Open an association, verify it by C-ECHO where the peer takes that, and release it.
 
-    A peer that rejects it for the time being is asked again for `patience` seconds. What was
-    negotiated for TLS is logged.
+    `policy` is for a peer that rejects the association for the time being. What was negotiated
+    for TLS is logged.
 
     Raises ServerError, whose message says what to check (PS3.4 annex A, PS3.8 9.3.4).
     """
     with _explained():
-        assoc = _open(peer, ssl_context, _VERIFICATION, patience)
+        assoc = _open(peer, ssl_context, _VERIFICATION, policy, timeouts)
         try:
             status, seconds, session = None, 0.0, assoc.tls
             if session:
@@ -89,9 +90,9 @@ def accepted(
     """
     found: set[Context] = set()
     with _explained():
-        for start in range(0, len(contexts), MOST_CONTEXTS):
-            proposed = contexts[start : start + MOST_CONTEXTS]
-            assoc = _open(peer, ssl_context, proposed, REJECTION_PATIENCE)
+        for start in range(0, len(contexts), MAX_CONTEXTS):
+            proposed = contexts[start : start + MAX_CONTEXTS]
+            assoc = _open(peer, ssl_context, proposed, REJECTION_POLICY, DEFAULT_TIMEOUTS)
             found |= assoc.accepted
             assoc.release()
     return frozenset(found)
@@ -108,23 +109,23 @@ def _explained() -> Iterator[None]:
 
 
 def _open(
-    peer: PeerAE, ssl_context: SSLContext | None, contexts: Sequence[Context], patience: float
+    peer: PeerAE,
+    ssl_context: SSLContext | None,
+    contexts: Sequence[Context],
+    policy: RetryPolicy,
+    timeouts: Timeouts,
 ) -> StorageAssociation:
-    def tell(details: Details) -> None:
-        if details["tries"] == 1 and patience > REJECTION_PATIENCE:
-            log.warning("%s: it is asked again for up to %.0f s", sys.exception(), patience)
+    is_told = policy.max_time <= REJECTION_POLICY.max_time
 
-    @backoff.on_exception(
-        backoff.expo,
-        TransientRejectionError,
-        max_value=_LONGEST_WAIT,
-        max_time=patience,
-        on_backoff=tell,
-        logger=None,
-    )
+    def tell(error: Exception, _: float) -> None:
+        nonlocal is_told
+        if not is_told:
+            is_told = True
+            log.warning("%s: it is asked again for up to %.0f s", error, policy.max_time)
+
     def open_one() -> StorageAssociation:
-        assoc = StorageAssociation(peer, contexts, ssl_context)
+        assoc = StorageAssociation(peer, contexts, ssl_context, timeouts)
         assoc.open()
         return assoc
 
-    return open_one()
+    return retry(policy, open_one, on=TransientRejectionError, before_wait=tell)

@@ -1,7 +1,6 @@
 """Asks a DICOM server what it has: by C-FIND, and by storage commitment (PS3.4 annexes C and J)."""
 
 import queue
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import BytesIO
@@ -10,7 +9,6 @@ from ssl import SSLContext
 from threading import Lock
 from typing import Protocol
 
-import backoff
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
 from pynetdicom import evt
@@ -26,20 +24,19 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 from pynetdicom.status import QR_FIND_SERVICE_CLASS_STATUS, code_to_category
 
-from .association import AssociationError, StorageAssociation, TransientRejectionError
+from ..retry import RetryPolicy, retry
+from .association import StorageAssociation
 from .contexts import Context
+from .errors import AssociationError, QueryError, TransientRejectionError
+from .statuses import describe
+from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .types import ImageReference, PeerAE
 
-FIND_TIMEOUT = 60.0
-"""Seconds to wait for each response to a C-FIND request."""
-ACTION_TIMEOUT = 60.0
-"""Seconds to wait for the response to an N-ACTION request."""
-COMMITMENT_TIMEOUT = 60.0
-"""Seconds to wait for the N-EVENT-REPORT of a storage commitment, on the same association."""
-MOST_REFERENCES = 1000
+MAX_REFERENCES = 1000
 """Instances in one request for storage commitment."""
 
-_MOST_TRIES = 5
+OPEN_POLICY = RetryPolicy(max_tries=5, max_wait=60)
+"""The waits before a query association is requested again from a peer at its limit."""
 _MEDIUM_PRIORITY = 0
 _REQUEST_COMMITMENT = 1
 _SYNTAXES = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
@@ -54,10 +51,6 @@ Place = Callable[[], AbstractContextManager[MakeRoom]]
 def _alone() -> AbstractContextManager[MakeRoom]:
     """There is room, as there are no other associations."""
     return nullcontext(lambda _: None)
-
-
-class QueryError(Exception):
-    """The server does not tell what it has; the message says why in one line."""
 
 
 class Inquirer(Protocol):
@@ -81,14 +74,14 @@ class _QueryAssociation(StorageAssociation):
         request.AffectedSOPClassUID = UID(context.abstract_syntax)
         request.Priority = _MEDIUM_PRIORITY
         request.Identifier = BytesIO(encode(identifier, is_implicit, True) or b"")
-        response = self._ask(self._pdus(C_FIND_RQ(), request, context), C_FIND, FIND_TIMEOUT)
+        response = self._ask(self._pdus(C_FIND_RQ(), request, context), C_FIND, self._timeouts.find)
         while code_to_category(response.Status or 0) == STATUS_PENDING:
             if response.Identifier:
                 yield decode(response.Identifier, is_implicit, True)
-            response = self._response(C_FIND, FIND_TIMEOUT)
+            response = self._response(C_FIND, self._timeouts.find)
         if status := response.Status:
-            _, meaning = QR_FIND_SERVICE_CLASS_STATUS.get(status, ("", "of unknown meaning"))
-            raise QueryError(f"the server answers a C-FIND with status 0x{status:04X} {meaning}")
+            words = describe(status, QR_FIND_SERVICE_CLASS_STATUS)
+            raise QueryError(f"the server answers a C-FIND with status {words}")
 
     def commit(self, context: Context, images: Iterable[ImageReference]) -> Dataset:
         """Ask for storage commitment, and return what the server reports (PS3.4 J.3).
@@ -111,15 +104,15 @@ class _QueryAssociation(StorageAssociation):
         is_implicit = UID(context.transfer_syntax).is_implicit_VR
         request.ActionInformation = BytesIO(encode(asked, is_implicit, True) or b"")
         pdus = self._pdus(N_ACTION_RQ(), request, context)
-        if status := self._ask(pdus, N_ACTION, ACTION_TIMEOUT).Status:
+        if status := self._ask(pdus, N_ACTION, self._timeouts.action).Status:
             raise QueryError(f"the server refuses storage commitment with status 0x{status:04X}")
         while True:
             try:
-                report = reports.get(timeout=COMMITMENT_TIMEOUT)
+                report = reports.get(timeout=self._timeouts.commitment)
             except queue.Empty:
                 raise QueryError(
                     f"the server did not report a storage commitment on the same association in "
-                    f"{COMMITMENT_TIMEOUT:.0f} s"
+                    f"{self._timeouts.commitment:.0f} s"
                 ) from None
             if report.get("TransactionUID") == asked.TransactionUID:
                 return report
@@ -152,8 +145,13 @@ class _QuerySCU:
         peer: PeerAE,
         ssl_context: SSLContext | None = None,
         place: Place = _alone,
+        *,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        policy: RetryPolicy = OPEN_POLICY,
     ) -> None:
         """Ask `peer`, over TLS where there is a context for it; `place` makes room meanwhile."""
+        self._timeouts = timeouts
+        self._policy = policy
         self._peer = peer
         self._ssl_context = ssl_context
         self._place = place
@@ -190,19 +188,17 @@ class _QuerySCU:
     def _open(self, contexts: Sequence[Context]) -> _QueryAssociation:
         """Open an association, if need be in the place of others that the server has to forget."""
 
-        @backoff.on_exception(
-            backoff.expo,
-            TransientRejectionError,
-            max_tries=_MOST_TRIES,
-            on_backoff=lambda _: self._make_room(str(sys.exception())),
-            logger=None,
-        )
         def open_one() -> _QueryAssociation:
-            assoc = _QueryAssociation(self._peer, contexts, self._ssl_context)
+            assoc = _QueryAssociation(self._peer, contexts, self._ssl_context, self._timeouts)
             assoc.open()
             return assoc
 
-        return open_one()
+        return retry(
+            self._policy,
+            open_one,
+            on=TransientRejectionError,
+            before_wait=lambda error, _: self._make_room(str(error)),
+        )
 
 
 class FindSCU(_QuerySCU):
@@ -258,8 +254,8 @@ class CommitmentSCU(_QuerySCU):
         with self._asking():
             while left:
                 assoc, context = self._opened()
-                failed |= _failed(assoc.commit(context, left[:MOST_REFERENCES]))
-                del left[:MOST_REFERENCES]
+                failed |= _failed(assoc.commit(context, left[:MAX_REFERENCES]))
+                del left[:MAX_REFERENCES]
         return frozenset(failed)
 
 

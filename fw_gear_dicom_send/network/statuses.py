@@ -1,9 +1,12 @@
 """What the status of a C-STORE response means (PS3.4 B.2.3, PS3.7 annex C)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pynetdicom._globals import STATUS_SUCCESS, STATUS_WARNING
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
+
+_Table = Mapping[int, tuple[str, str]]
 
 _DUPLICATE_SOP_INSTANCE = 0x0111
 _RESOURCE_LIMITATION = 0x0213
@@ -34,7 +37,7 @@ def is_warning(status: int) -> bool:
     return bool(code_to_category(status) == STATUS_WARNING)
 
 
-def describe(status: int) -> str:
-    """Return a status in hexadecimal, and its meaning."""
-    _, meaning = STORAGE_SERVICE_CLASS_STATUS.get(status, ("", ""))
+def describe(status: int, table: _Table = STORAGE_SERVICE_CLASS_STATUS) -> str:
+    """Return a status in hexadecimal, and its meaning in a table of pynetdicom."""
+    _, meaning = table.get(status, ("", ""))
     return f"0x{status:04X} {meaning or ('Success' if status == 0 else 'of unknown meaning')}"

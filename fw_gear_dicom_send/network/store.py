@@ -8,29 +8,32 @@ from math import inf
 from ssl import SSLContext
 from time import monotonic, perf_counter
 
-import backoff
 from pydicom.uid import UID
 
+from ..dicom.privacy import quotes_patient
 from ..dicom.types import SOPInstance, Unreadable
-from .association import AssociationError, StorageAssociation, StoreResponse
+from ..reasons import Kind, Reason
+from ..retry import Retry, RetryBudget, RetryPolicy
+from .association import StorageAssociation, StoreResponse
 from .contexts import Context, choose
-from .patience import Patience
-from .pool import RUN_ENDED, AssociationPool, NoAssociationError
+from .errors import AssociationError, NoAssociationError
+from .pool import RUN_ENDED, AssociationPool, given_up
 from .statuses import describe, fate_of, is_warning
-from .types import PeerAE, StoreResult
+from .timeouts import DEFAULT_TIMEOUTS, Timeouts
+from .types import NotSent, PeerAE, Sent, Transfer
 
-FEWEST_TRIES = 6
+MIN_TRIES = 6
 """How often an image that gets lost, or is refused for want of resources, is sent at least."""
 
-_LONGEST_WAIT = 15.0
-_MOST_DOUBLINGS = 5
+RESEND_POLICY = RetryPolicy(min_wait=2, max_wait=15)
+"""The waits before an image is resent; the time is that of the retry budget."""
 
 
 @dataclass(frozen=True)
 class _Outcome:
     """What became of a try to send an image, and whether another may end better."""
 
-    result: StoreResult
+    result: Sent | NotSent
     may_pass: bool = False
 
 
@@ -46,20 +49,25 @@ class StorageSCU:
         retry_time: float = 300,
         ssl_context: SSLContext | None = None,
         is_dry: bool = False,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        policy: RetryPolicy = RESEND_POLICY,
     ) -> None:
         """Send to `peer`, over no more than so many `associations` at once.
 
         `convert` changes an image's transfer syntax. `retry_time` is for how many seconds
         to go on without any image being accepted. With `ssl_context`, each association
         uses TLS. If it `is_dry`, all is done but the C-STORE requests, and an image counts
-        as sent that could be.
+        as sent that could be. `policy` has the waits before an image is resent.
         """
         self._is_dry = is_dry
         self._convert = convert
-        self._patience = Patience(retry_time)
-        self._pool = AssociationPool(peer, associations, self._patience, ssl_context)
+        self._policy = policy
+        self._budget = RetryBudget(retry_time)
+        self._pool = AssociationPool(
+            peer, associations, self._budget, ssl_context, timeouts=timeouts, policy=policy
+        )
 
-    def send(self, instance: SOPInstance) -> StoreResult:
+    def send(self, instance: SOPInstance) -> Sent | NotSent:
         """Send one image, and close its dataset; to be called by several threads at once.
 
         An image that is lost with its association, or refused for want of resources, is
@@ -76,8 +84,8 @@ class StorageSCU:
         return self._pool.place()
 
     @property
-    def given_up(self) -> str:
-        """Why nothing is sent any more, empty while something may be."""
+    def given_up(self) -> Reason | None:
+        """Why nothing is sent any more, None while something may be."""
         return self._pool.gone
 
     @property
@@ -102,31 +110,34 @@ class StorageSCU:
         """Abort the associations, and what is sent over them."""
         self._pool.abort()
 
-    def _send(self, instance: SOPInstance) -> StoreResult:
+    def _send(self, instance: SOPInstance) -> Sent | NotSent:
         began_at, failed_at, lost_at = inf, -inf, -inf
+        attempts = Retry(self._policy)
         for number in count(1):
-            grown = 2.0 ** min(number, _MOST_DOUBLINGS)
             try:
                 with self._pool.association(_context_of(instance), lost_at) as assoc:
                     outcome = self._store(assoc, instance, is_resend=number > 1)
-                wait = grown
+                is_lost = False
             except NoAssociationError as exc:
-                return StoreResult(False, str(exc), tries=number - 1)
+                return NotSent(exc.reason, Transfer(tries=number - 1))
             except AssociationError as exc:
-                outcome = _Outcome(StoreResult(False, str(exc)), may_pass=True)
+                outcome = _failure(exc.reason, may_pass=True)
                 lost_at = monotonic()
-                wait = grown - 2
-            if not outcome.may_pass:
+                is_lost = True
+            result = outcome.result
+            if not (outcome.may_pass and isinstance(result, NotSent)):
                 break
-            if self._patience.is_over():
-                self._pool.give_up(self._patience.explain(outcome.result.remark))
+            if self._budget.is_spent():
+                self._pool.give_up(given_up(self._budget, result.reason))
                 break
             began_at = min(began_at, monotonic())
-            if number >= FEWEST_TRIES and self._patience.is_over_for_one(began_at, failed_at):
+            if number >= MIN_TRIES and self._budget.is_spent_for_one(began_at, failed_at):
                 break
             failed_at = monotonic()
-            self._pool.wait(backoff.full_jitter(min(wait, _LONGEST_WAIT)))
-        return replace(outcome.result, tries=number)
+            wait = attempts.wait_time() or 0
+            # The first loss may be that of an idle association, which a new one makes good.
+            self._pool.wait(0 if is_lost and number == 1 else wait)
+        return replace(result, transfer=replace(result.transfer, tries=number))
 
     def _store(
         self, assoc: StorageAssociation, instance: SOPInstance, *, is_resend: bool
@@ -135,45 +146,45 @@ class StorageSCU:
         wanted = _context_of(instance)
         context = choose(wanted, assoc.accepted)
         if context is None:
-            return _failure(f"the server does not accept {_describe(wanted)}")
+            return _failure(Reason(Kind.NOT_ACCEPTED, _describe(wanted)))
         if context == wanted:
             return self._request(assoc, instance, context, is_resend)
         try:
             converted = self._convert(instance, context.transfer_syntax)
         except OSError as exc:
-            return _failure(f"the image could not be converted: {exc.strerror or exc}")
+            return _failure(Reason(Kind.NOT_CONVERTED, exc.strerror or str(exc)))
         if isinstance(converted, Unreadable):
             return _failure(converted.reason)
         try:
             outcome = self._request(assoc, converted, context, is_resend)
         finally:
             converted.dataset.close()
-        change = f"the server takes {_describe(wanted)} only as {_name(context.transfer_syntax)}"
-        remark = "; ".join(filter(None, (change, outcome.result.remark)))
-        return replace(outcome, result=replace(outcome.result, remark=remark))
+        change = f"{_describe(wanted)} only as {_name(context.transfer_syntax)}"
+        remarks = (Reason(Kind.CONVERTED, change), *outcome.result.remarks)
+        return replace(outcome, result=replace(outcome.result, remarks=remarks))
 
     def _request(
         self, assoc: StorageAssociation, instance: SOPInstance, context: Context, is_resend: bool
     ) -> _Outcome:
         syntax = context.transfer_syntax
         if self._is_dry:
-            self._patience.renew()
-            return _Outcome(StoreResult(True, transfer_syntax_uid=syntax))
+            self._budget.restore()
+            return _Outcome(Sent(Transfer(transfer_syntax_uid=syntax)))
         begun = perf_counter()
         try:
             response = assoc.send_c_store(instance, context)
         except OSError as exc:
-            return _failure(f"the image could not be read: {exc.strerror or exc}")
+            return _failure(Reason(Kind.NOT_READ, exc.strerror or str(exc)))
         seconds = perf_counter() - begun
         outcome = _judge(response, instance.identifying, is_resend)
         if not outcome.may_pass:
-            self._patience.renew()
-        result = replace(outcome.result, seconds=seconds, transfer_syntax_uid=syntax)
-        return replace(outcome, result=result)
+            self._budget.restore()
+        transfer = replace(outcome.result.transfer, seconds=seconds, transfer_syntax_uid=syntax)
+        return replace(outcome, result=replace(outcome.result, transfer=transfer))
 
 
-def _failure(reason: str) -> _Outcome:
-    return _Outcome(StoreResult(False, reason))
+def _failure(reason: Reason, *, may_pass: bool = False) -> _Outcome:
+    return _Outcome(NotSent(reason), may_pass)
 
 
 def _judge(response: StoreResponse, identifying: frozenset[str], is_resend: bool) -> _Outcome:
@@ -181,18 +192,20 @@ def _judge(response: StoreResponse, identifying: frozenset[str], is_resend: bool
     status = response.status
     fate = fate_of(status, is_resend=is_resend)
     if fate.sent and not is_warning(status):
-        return _Outcome(StoreResult(True, status=status))
-    remark = f"status {describe(status)}"
+        return _Outcome(Sent(Transfer(status)))
+    detail = describe(status)
     if response.offending_elements:
-        remark += f", offending elements {' '.join(response.offending_elements)}"
+        detail += f", offending elements {' '.join(response.offending_elements)}"
     comment = response.error_comment
     if comment:
-        if any(word in comment.lower() for word in identifying):
+        if quotes_patient(comment, identifying):
             comment = "withheld as it may name the patient"
-        remark += f", error comment {comment}"
-    return _Outcome(
-        StoreResult(fate.sent, remark, status=status, error_comment=comment), fate.may_pass
-    )
+        detail += f", error comment {comment}"
+    transfer = Transfer(status, comment)
+    if fate.sent:
+        return _Outcome(Sent(transfer, (Reason(Kind.WARNING, detail),)))
+    kind = Kind.OUT_OF_RESOURCES if fate.may_pass else Kind.REFUSED
+    return _Outcome(NotSent(Reason(kind, detail), transfer), fate.may_pass)
 
 
 def _context_of(instance: SOPInstance) -> Context:

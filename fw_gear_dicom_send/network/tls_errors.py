@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..reasons import Kind
 from .types import TLSSession
 
 
@@ -18,6 +19,12 @@ class HandshakeFailure:
     cause: str
     advice: str
     is_final: bool = True
+    kind: Kind = Kind.TLS_FAILED
+
+
+def _certificate(cause: str, advice: str) -> HandshakeFailure:
+    """Return a failure where one side does not accept the other's certificate."""
+    return HandshakeFailure(cause, advice, kind=Kind.TLS_CERTIFICATE)
 
 
 TLS_ONLY = HandshakeFailure(
@@ -50,29 +57,27 @@ _BY_REASON: Mapping[str, HandshakeFailure] = {
 """By OpenSSL's reasons."""
 _OWN_CERTIFICATE = re.compile(r".*_ALERT_(UNKNOWN_CA|ACCESS_DENIED|DECRYPT_ERROR|.*CERTIFICATE.*)")
 
-_NOT_TRUSTED = HandshakeFailure(
+_NOT_TRUSTED = _certificate(
     "the server's certificate is not trusted",
     "give the certificate of its CA, or its own, as add_cert_file",
 )
-_OTHER_NAME = HandshakeFailure(
+_OTHER_NAME = _certificate(
     "the server's certificate is for another name than destination",
     "give the name that the certificate has as destination, or set tls_check_hostname to false",
 )
-_WEAK = HandshakeFailure(
+_WEAK = _certificate(
     "the server's certificate is too weak",
     "have one made with RSA 2048 bits or EC 256 bits at least, and SHA-256",
 )
 _BY_VERIFY_CODE: Mapping[int, HandshakeFailure] = {
-    9: HandshakeFailure(
-        "the server's certificate is not valid yet", "check the clocks of both sides"
-    ),
-    10: HandshakeFailure("the server's certificate has expired", "have it renewed"),
+    9: _certificate("the server's certificate is not valid yet", "check the clocks of both sides"),
+    10: _certificate("the server's certificate has expired", "have it renewed"),
     **dict.fromkeys((2, 18, 19, 20, 21), _NOT_TRUSTED),
     **dict.fromkeys((62, 64), _OTHER_NAME),
     **dict.fromkeys((66, 67, 68), _WEAK),
 }
 """By X509_V_ERR_* of OpenSSL's x509_vfy.h."""
-_NOT_ACCEPTED = HandshakeFailure(
+_NOT_ACCEPTED = _certificate(
     "the server's certificate is not accepted", "have a valid one installed on the server"
 )
 
@@ -95,7 +100,7 @@ def explain(error: OSError) -> HandshakeFailure:
     """Return what an error in a handshake, or in the first read after it, means."""
     if isinstance(error, ssl.SSLCertVerificationError):
         known = _BY_VERIFY_CODE.get(error.verify_code, _NOT_ACCEPTED)
-        return HandshakeFailure(f"{known.cause} ({error.verify_message})", known.advice)
+        return _certificate(f"{known.cause} ({error.verify_message})", known.advice)
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
         return _BY_REASON.get(error.reason) or _explain_reason(error.reason)
     words = "timed out" if isinstance(error, TimeoutError) else "connection lost"
@@ -104,7 +109,7 @@ def explain(error: OSError) -> HandshakeFailure:
 
 def _explain_reason(reason: str) -> HandshakeFailure:
     if own := _OWN_CERTIFICATE.fullmatch(reason):
-        return HandshakeFailure(
+        return _certificate(
             f"the server refuses the gear's certificate ({_words(own[1])})",
             "have the CA of cert trusted by the server, or give the cert and key that it expects",
         )

@@ -1,7 +1,10 @@
 """The frozen types of the network: the peer, TLS, and what became of an image."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
+
+from ..reasons import Reason
 
 
 @dataclass(frozen=True)
@@ -57,28 +60,6 @@ class Greeting:
 
 
 @dataclass(frozen=True)
-class StoreResult:
-    """What became of one image.
-
-    `remark` is the reason why it was not sent or, where it was, what is worth
-    knowing about it (a warning status, a conversion); equal remarks are counted
-    together, so it names no instance. What else is known of it makes no difference
-    between results: the last status of the server and its error comment, how often
-    it was tried, how many seconds the last try took, and in which transfer syntax it
-    went. `is_there` tells that the server had it already.
-    """
-
-    sent: bool
-    remark: str = ""
-    status: int | None = field(default=None, compare=False)
-    error_comment: str = field(default="", compare=False)
-    tries: int = field(default=0, compare=False)
-    seconds: float = field(default=0.0, compare=False)
-    transfer_syntax_uid: str = field(default="", compare=False)
-    is_there: bool = field(default=False, compare=False)
-
-
-@dataclass(frozen=True)
 class ImageReference:
     """What names an image to a server: its class and its UIDs (PS3.3 10.8)."""
 
@@ -86,3 +67,48 @@ class ImageReference:
     sop_instance_uid: str
     study_instance_uid: str
     series_instance_uid: str
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """How an image was sent, or how that was tried.
+
+    `status` and `error_comment` are those of the latest response (PS3.7 C), `status` is None
+    where there was none. `seconds` is how long the last of the `tries` took, and
+    `transfer_syntax_uid` how the image was encoded in it.
+    """
+
+    status: int | None = None
+    error_comment: str = ""
+    tries: int = 0
+    seconds: float = 0.0
+    transfer_syntax_uid: str = ""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """An image that was sent; remarks are a conversion, or the server's warning."""
+
+    transfer: Transfer
+    remarks: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
+class NotSent:
+    """An image that was not sent, and why; a conversion before that is a remark."""
+
+    reason: Reason
+    transfer: Transfer = Transfer()
+    remarks: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
+class AlreadyStored:
+    """An image that the server had before, so that it was not sent."""
+
+    transfer: ClassVar[Transfer] = Transfer()
+    remarks: ClassVar[tuple[Reason, ...]] = ()
+
+
+StoreResult = Sent | NotSent | AlreadyStored
+"""What became of one image."""

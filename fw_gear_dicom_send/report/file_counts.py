@@ -1,52 +1,63 @@
 """Counts what becomes of a Flywheel file's images."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..models import FileEntry, FileReport, Remark
-from ..network.types import StoreResult
+from ..network.types import NotSent, StoreResult
+from ..reasons import Kind, Reason
 
-NOT_REACHED = "the run ended before it"
-INTERRUPTED = "the run ended in the middle of it"
-NO_IMAGE = "it holds no DICOM image"
-OTHER_REASONS = "for other reasons"
+_MAX_REMARKS = 50
+_NOT_REACHED = Reason(Kind.NOT_REACHED)
+_INTERRUPTED = Reason(Kind.INTERRUPTED)
 
-_MOST_REMARKS = 50
+
+@dataclass(frozen=True)
+class _Key:
+    """What makes two remarks the same."""
+
+    reasons: tuple[Reason, ...]
+    failure: bool
 
 
 @dataclass
-class Tally:
-    """What is known so far of one file; equal results are kept once, with their number."""
+class FileCount:
+    """What is known so far of one file; equal remarks are kept once, with their number."""
 
     entry: FileEntry
     images: int = 0
     sent: int = 0
-    _remarks: Counter[StoreResult] = field(default_factory=Counter)
-    _trouble: str = NOT_REACHED
+    _remarks: Counter[_Key] = field(default_factory=Counter)
+    _trouble: Reason | None = _NOT_REACHED
     _expected: int | None = None
 
     def begin(self) -> None:
         """Note that the run has come to the file."""
-        if self._trouble == NOT_REACHED:
-            self._trouble = INTERRUPTED
+        if self._trouble == _NOT_REACHED:
+            self._trouble = _INTERRUPTED
 
     def add(self, result: StoreResult) -> None:
         """Count an image."""
+        is_failure = isinstance(result, NotSent)
         self.images += 1
-        self.sent += result.sent
-        if result.remark:
-            is_one_too_many = result not in self._remarks and len(self._remarks) >= _MOST_REMARKS
-            self._remarks[
-                StoreResult(result.sent, OTHER_REASONS) if is_one_too_many else result
-            ] += 1
+        self.sent += not is_failure
+        reasons = (
+            (*result.remarks, result.reason) if isinstance(result, NotSent) else result.remarks
+        )
+        if reasons:
+            key = _Key(reasons, is_failure)
+            if key not in self._remarks and len(self._remarks) >= _MAX_REMARKS:
+                key = _Key((Reason(Kind.OTHER),), is_failure)
+            self._remarks[key] += 1
 
-    def end(self, images: int, trouble: str = "") -> None:
+    def end(self, images: int, trouble: Reason | None) -> None:
         """Note that the file was read, and gave so many `images`; some may not be counted yet.
 
         `trouble` is why the file, or the rest of it, could not be had.
         """
         self._expected = images
-        self._trouble = trouble or ("" if images else NO_IMAGE)
+        self._trouble = trouble or (None if images else Reason(Kind.NO_IMAGE))
 
     @property
     def is_done(self) -> bool:
@@ -60,12 +71,32 @@ class Tally:
         that it never passes for complete.
         """
         remarks = [
-            Remark(result.remark, count, failure=not result.sent)
-            for result, count in self._remarks.items()
+            Remark(key.reasons, count, failure=key.failure) for key, count in self._remarks.items()
         ]
         images = max(self.images, self._expected or 0)
-        trouble = self._trouble or (INTERRUPTED if self.images < images else "")
-        if trouble:
-            remarks.append(Remark(trouble, 0, failure=True))
+        interrupted = _INTERRUPTED if self.images < images else None
+        if trouble := self._trouble or interrupted:
+            remarks.append(Remark((trouble,), 0, failure=True))
         unseen = bool(self._trouble and images)
         return FileReport(self.entry, images + unseen, self.sent, tuple(remarks))
+
+
+class FileCounts:
+    """The counts of all files of a run, in their order."""
+
+    def __init__(self, entries: Iterable[FileEntry]) -> None:
+        """Begin with no image counted."""
+        self._counts = {entry: FileCount(entry) for entry in entries}
+
+    def __getitem__(self, entry: FileEntry) -> FileCount:
+        """Return the count of a file."""
+        return self._counts[entry]
+
+    @property
+    def entries(self) -> list[FileEntry]:
+        """The files."""
+        return list(self._counts)
+
+    def reports(self) -> list[FileReport]:
+        """Return what has become of each file by now."""
+        return [count.report() for count in self._counts.values()]

@@ -9,7 +9,8 @@ from datetime import datetime
 
 from pathvalidate import sanitize_filename
 
-from ..models import FileReport
+from ..models import FileReport, FileStatus
+from ..text import printable
 
 COLUMNS = (
     "Acquisition ID",
@@ -19,14 +20,14 @@ COLUMNS = (
     "Images Sent",
     "Status",
 )
-LONGEST_NAME = 255
-MOST_LINES = 100
+MAX_NAME = 255
+MAX_LINES = 100
 """Lines of the table, and lines of remarks, in the log."""
 
 
 def is_complete(reports: Sequence[FileReport]) -> bool:
     """Tell whether there was an image and all were sent."""
-    return bool(reports) and all(report.status == "Complete" for report in reports)
+    return bool(reports) and all(report.status is FileStatus.COMPLETE for report in reports)
 
 
 def render_csv(reports: Sequence[FileReport]) -> str:
@@ -44,12 +45,14 @@ def render_table(reports: Sequence[FileReport]) -> str:
     Of more files it has those that are not complete, and says how many it leaves out.
     """
     shown, left_out = list(reports), ""
-    if len(reports) > MOST_LINES:
-        shown = [report for report in reports if report.status != "Complete"][:MOST_LINES]
+    if len(reports) > MAX_LINES:
+        shown = [report for report in reports if report.status is not FileStatus.COMPLETE][
+            :MAX_LINES
+        ]
         counts = Counter(report.status for report in reports)
         words = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         left_out = f"\n{len(shown)} of {len(reports)} files are shown; in all: {words}"
-    rows = [COLUMNS, *([_printable(cell) for cell in _row(report)] for report in shown)]
+    rows = [COLUMNS, *([printable(cell) for cell in _row(report)] for report in shown)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -60,9 +63,9 @@ def render_table(reports: Sequence[FileReport]) -> str:
 
 def render_remarks(reports: Sequence[FileReport]) -> list[str]:
     """Return a line for each remark on a file or its images, and no more than 100 lines."""
-    lines = [_printable(line) for report in reports for line in _remarks(report)]
-    more = len(lines) - MOST_LINES
-    return lines if more <= 0 else [*lines[:MOST_LINES], f"{more} more such lines are left out"]
+    lines = [printable(line) for report in reports for line in _remarks(report)]
+    more = len(lines) - MAX_LINES
+    return lines if more <= 0 else [*lines[:MAX_LINES], f"{more} more such lines are left out"]
 
 
 def report_head(*, is_dry: bool) -> str:
@@ -74,7 +77,7 @@ def report_name(head: str, label: str, now: datetime, suffix: str) -> str:
     """Return a report's file name, fit for any file system: at most 255 bytes."""
     tail = _tail(now, suffix)
     safe = sanitize_filename(label) or "unnamed"
-    room = LONGEST_NAME - len(head) - len(tail)
+    room = MAX_NAME - len(head) - len(tail)
     # A character that is cut in its middle is dropped.
     return f"{head}{safe.encode()[:room].decode(errors='ignore')}{tail}"
 
@@ -106,8 +109,3 @@ def _remarks(report: FileReport) -> Iterator[str]:
         else:
             about = f": {images} sent, "
         yield f"{report.entry.name}{about}{remark.text}"
-
-
-def _printable(text: str) -> str:
-    """Keep a line one line: a name may hold a line break."""
-    return "".join(char if char.isprintable() else "?" for char in text)

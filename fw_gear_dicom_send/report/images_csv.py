@@ -3,16 +3,17 @@
 import csv
 import logging
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
 from pydicom.uid import UID
 
+from ..dicom.privacy import quotes_patient
 from ..models import FileEntry, ImageRecord
 from ..network.statuses import describe
-from ..network.types import StoreResult
+from ..network.types import AlreadyStored, NotSent, Sent, StoreResult, Transfer
+from ..reasons import Reason
 from .events import Observer
 
 log = logging.getLogger(__name__)
@@ -31,11 +32,12 @@ COLUMNS = (
     "Milliseconds",
     "Outcome",
     "Reason",
+    "Code",
 )
 _PATH, _UID = COLUMNS.index("FW Path"), COLUMNS.index("SOP Instance UID")
 
 
-class InstanceReport(Observer):
+class ImagesCSV(Observer):
     """A row for each image, written when it is told."""
 
     def __init__(self, path: Path, *, is_dry: bool = False) -> None:
@@ -59,12 +61,13 @@ class InstanceReport(Observer):
         """Let what is told from now on replace the rows of the same images."""
         self._revised = {}
 
-    def deny(self, entry: FileEntry, sop_instance_uid: str, reason: str) -> None:
+    def deny(self, entry: FileEntry, sop_instance_uid: str, reason: Reason) -> None:
         """Note that an image that was told since `revise` was not sent after all."""
         key = entry.fw_path, sop_instance_uid
         if self._revised and (record := self._revised.get(key)):
-            result = replace(record.result, sent=False, remark=reason)
-            self._revised[key] = replace(record, result=result)
+            result = record.result
+            denied = NotSent(reason, result.transfer)
+            self._revised[key] = replace(record, result=denied)
 
     def image(self, record: ImageRecord) -> None:
         """Write a row."""
@@ -114,39 +117,52 @@ class InstanceReport(Observer):
 
 def row_of(record: ImageRecord, is_dry: bool = False) -> tuple[str, ...]:
     """Return the row of an image, in the order of `COLUMNS`."""
-    result = record.result
+    result, transfer = record.result, record.result.transfer
+    is_planned = is_dry and isinstance(result, Sent)
     return (
         record.entry.fw_path,
         record.name,
         _name(record.sop_class_uid),
         record.sop_instance_uid,
         _name(record.transfer_syntax_uid),
-        _name(result.transfer_syntax_uid),
+        _name(transfer.transfer_syntax_uid),
         str(record.size or ""),
-        "" if result.status is None else describe(result.status),
-        result.error_comment,
-        str(result.tries or ""),
-        f"{result.seconds * 1000:.1f}" if result.seconds else "",
-        ("would be " if is_dry and result.sent and not result.is_there else "")
-        + outcome_of(result),
-        "" if result.sent else result.remark,
+        "" if transfer.status is None else describe(transfer.status),
+        transfer.error_comment,
+        str(transfer.tries or ""),
+        f"{transfer.seconds * 1000:.1f}" if transfer.seconds else "",
+        ("would be " if is_planned else "") + _outcome(result),
+        _reason(result),
+        _code(result),
     )
 
 
-def outcome_of(result: StoreResult) -> str:
+def _outcome(result: StoreResult) -> str:
     """Return in a word or two what became of an image."""
-    if result.is_there:
-        return "already there"
-    if result.sent:
-        return "sent, with a warning" if result.status else "sent"
-    return "not sent"
+    match result:
+        case AlreadyStored():
+            return "already there"
+        case NotSent():
+            return "not sent"
+        case Sent(transfer=Transfer(status=status)):
+            return "sent, with a warning" if status else "sent"
+
+
+def _reason(result: StoreResult) -> str:
+    if not isinstance(result, NotSent):
+        return ""
+    return "; ".join(reason.text for reason in (*result.remarks, result.reason))
+
+
+def _code(result: StoreResult) -> str:
+    """Return the code of what is worth knowing: why it was not sent, or how it was."""
+    reasons = (result.reason,) if isinstance(result, NotSent) else result.remarks
+    return reasons[-1].code if reasons else ""
 
 
 def safe_name(name: str, number: int, identifying: frozenset[str]) -> str:
     """Return the name of a member, or its number where the name says who the patient is."""
-    parts = set(re.split(r"[\W_]+", name.lower()))
-    quotes = any(word in parts or (len(word) > 3 and word in name.lower()) for word in identifying)
-    return f"member {number}" if quotes else name
+    return f"member {number}" if quotes_patient(name, identifying) else name
 
 
 def _name(uid: str) -> str:

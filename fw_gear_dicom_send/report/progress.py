@@ -7,20 +7,28 @@ from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Self
 
-from ..models import FileEntry, FileReport, ImageRecord
+from ..models import FileEntry, FileReport, FileStatus, ImageRecord
+from ..network.types import NotSent
 from .events import Observer
 
 log = logging.getLogger(__name__)
 
-INTERVAL = 10.0
-"""Seconds between two lines, at first."""
-LATER_INTERVAL = 60.0
-"""Seconds between two lines, after the first ten minutes."""
-MOST_FILES_TOLD = 100
+MAX_FILE_LINES = 100
 """Files, of which each has a line of its own; of more only those have that are not complete."""
 
-_EARLY = 600.0
 _MEGABYTE = 1e6
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Seconds between two lines, in the first `early_time` seconds of a run and later."""
+
+    early: float = 10.0
+    later: float = 60.0
+    early_time: float = 600.0
+
+
+DEFAULT_INTERVALS = Intervals()
 
 
 @dataclass
@@ -42,8 +50,14 @@ class _Count:
 class Progress(Observer):
     """Counts, and tells the count from a thread of its own."""
 
-    def __init__(self, entries: Sequence[FileEntry], associations: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        entries: Sequence[FileEntry],
+        associations: Callable[[], int],
+        intervals: Intervals = DEFAULT_INTERVALS,
+    ) -> None:
         """Expect `entries`; `associations` returns how many are open."""
+        self._intervals = intervals
         sizes = [entry.size for entry in entries]
         self._files = len(sizes)
         self._file_bytes = sum(size for size in sizes if size) if all(sizes) else 0
@@ -76,8 +90,8 @@ class Progress(Observer):
         """Count an image."""
         with self._lock:
             self._count.images += 1
-            self._count.retries += max(record.result.tries - 1, 0)
-            if record.result.sent:
+            self._count.retries += max(record.result.transfer.tries - 1, 0)
+            if not isinstance(record.result, NotSent):
                 self._count.sent += 1
                 self._count.bytes += record.size
 
@@ -87,8 +101,8 @@ class Progress(Observer):
             self._count.files += 1
             self._count.file_bytes += report.entry.size or 0
             self._count.position = 0
-            is_told = self._files <= MOST_FILES_TOLD or (
-                report.status != "Complete" and self._count.told < MOST_FILES_TOLD
+            is_told = self._files <= MAX_FILE_LINES or (
+                report.status is not FileStatus.COMPLETE and self._count.told < MAX_FILE_LINES
             )
             self._count.told += is_told
         log.log(
@@ -123,6 +137,13 @@ class Progress(Observer):
         parts.append(f"{self._associations()} associations, {count.retries} retries")
         return "Progress: " + "; ".join(parts)
 
+    @property
+    def interval(self) -> float:
+        """Seconds until the next line."""
+        intervals = self._intervals
+        is_early = monotonic() - self._begun < intervals.early_time
+        return intervals.early if is_early else intervals.later
+
     def _time_left(self, count: _Count, now: float) -> str:
         done = count.read
         if not (self._file_bytes and done):
@@ -133,8 +154,5 @@ class Progress(Observer):
         return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
 
     def _run(self) -> None:
-        while not self._is_over.wait(self._interval()):
+        while not self._is_over.wait(self.interval):
             log.info("%s", self.line())
-
-    def _interval(self) -> float:
-        return INTERVAL if monotonic() - self._begun < _EARLY else LATER_INTERVAL

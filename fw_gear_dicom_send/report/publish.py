@@ -6,20 +6,34 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
 from .. import __version__
 from ..errors import SiteError
-from ..models import FileReport, Selection, SendConfig
+from ..models import Container, FileReport, Selection, SendConfig
 from ..network.contexts import Context
-from ..source import Source
 from . import files_csv, run_page
 from .events import Observer
-from .images_csv import InstanceReport
-from .throughput import Timing
+from .images_csv import ImagesCSV
+from .throughput import Throughput
 
 log = logging.getLogger(__name__)
 
 _LIBRARIES = ("pynetdicom", "pydicom", "flywheel-gear-toolkit", "fw-core-client")
+
+
+class ReportDestination(Protocol):
+    """Where the reports of a run go."""
+
+    def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
+        """Return those that belong in the report."""
+
+    def deliver(self, parent: Container, path: Path, /) -> bool:
+        """Take a report to where it belongs, which may be where it is.
+
+        Returns whether it is there, so that it need not stay. Raises SiteError where it
+        is not taken.
+        """
 
 
 class Reports:
@@ -31,24 +45,29 @@ class Reports:
         self._selection = selection
         self._output = output
         self._started = datetime.now()
-        self._timing = Timing()
-        self.instances: InstanceReport | None = None
+        self._throughput = Throughput()
+        self.images: ImagesCSV | None = None
         if config.report and config.instance_report:
-            self.instances = InstanceReport(self._path("_instances.csv"), is_dry=config.dry_run)
+            self.images = ImagesCSV(self._path("_instances.csv"), is_dry=config.dry_run)
 
     @property
     def observers(self) -> tuple[Observer, ...]:
         """Those that have to be told of the run."""
-        return (self._timing, self.instances) if self.instances else (self._timing,)
+        return (self._throughput, self.images) if self.images else (self._throughput,)
 
     def publish(
-        self, source: Source, rows: Sequence[FileReport], contexts: Mapping[Context, bool]
+        self,
+        destination: ReportDestination,
+        rows: Sequence[FileReport],
+        source_options: Mapping[str, str],
+        contexts: Mapping[Context, bool],
     ) -> None:
         """Tell what became of each file: in files where they belong, and at the end of the log."""
         for line in files_csv.render_remarks(rows):
             log.warning("%s", line)
         if self._config.report:
-            self._deliver(source, self._written(rows, self._facts(source.options, contexts)))
+            facts = self._facts(source_options, contexts)
+            self._deliver(destination, self._written(rows, facts))
         log.info("%s\n%s", self._what().capitalize(), files_csv.render_table(rows))
 
     def _written(self, rows: Sequence[FileReport], facts: run_page.Facts) -> Sequence[Path]:
@@ -63,16 +82,16 @@ class Reports:
                 written.append(path)
             except OSError as exc:
                 log.error("The report could not be written to the output folder: %s", exc.strerror)
-        if self.instances and self.instances.close():
-            written.insert(1, self.instances.path)
+        if self.images and self.images.close():
+            written.insert(1, self.images.path)
         return written
 
-    def _deliver(self, source: Source, paths: Sequence[Path]) -> None:
+    def _deliver(self, destination: ReportDestination, paths: Sequence[Path]) -> None:
         """Deliver files until one is refused; that one and the others stay where they are."""
         parent = self._selection.report_parent
         for path in paths:
             try:
-                is_gone = source.deliver(parent, path)
+                is_gone = destination.deliver(parent, path)
             except SiteError as exc:
                 log.warning(
                     "The %s stays in the output folder, as Flywheel took it not: %s",
@@ -124,7 +143,7 @@ class Reports:
         return run_page.Facts(
             title=f"DICOM send: {label}" + (" (dry run: nothing was sent)" * config.dry_run),
             started=self._started,
-            timings=self._timing.timings(),
+            throughput=self._throughput.counts(),
             contexts=list(contexts.items()),
             config=[(name, str(value)) for name, value in options.items()],
             versions=[*own, *libraries],

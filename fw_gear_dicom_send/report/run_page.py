@@ -8,14 +8,18 @@ from itertools import pairwise
 
 from pydicom.uid import UID
 
-from ..advice import advice
-from ..models import FileReport
+from ..models import FileReport, FileStatus
 from ..network.contexts import Context
 from .files_csv import is_complete
 from .html import bar, page, row, table, tiles
-from .throughput import LIMITS, Timings
+from .throughput import LIMITS, ThroughputCounts
 
 _MEGABYTE = 1e6
+_STATES = {
+    FileStatus.COMPLETE: "good",
+    FileStatus.INCOMPLETE: "part",
+    FileStatus.FAILED: "bad",
+}
 _WIDTH, _HEIGHT, _MARGIN = 640, 160, 28
 _PAGE = page(
     "Started on $started",
@@ -46,7 +50,7 @@ class Facts:
 
     title: str
     started: datetime
-    timings: Timings
+    throughput: ThroughputCounts
     contexts: Sequence[tuple[Context, bool]]
     config: Sequence[tuple[str, str]]
     versions: Sequence[tuple[str, str]]
@@ -55,10 +59,10 @@ class Facts:
 def render(reports: Sequence[FileReport], facts: Facts) -> str:
     """Return the page."""
     images, sent = sum(r.images for r in reports), sum(r.sent for r in reports)
-    complete = sum(report.status == "Complete" for report in reports)
+    complete = sum(report.status is FileStatus.COMPLETE for report in reports)
     is_good = is_complete(reports)
-    megabytes = sum(facts.timings.bytes) / _MEGABYTE
-    seconds = facts.timings.seconds
+    megabytes = sum(facts.throughput.bytes) / _MEGABYTE
+    seconds = facts.throughput.seconds
     numbers = (
         ("Images sent", f"{sent:,} of {images:,}"),
         ("Files complete", f"{complete:,} of {len(reports):,}"),
@@ -74,8 +78,8 @@ def render(reports: Sequence[FileReport], facts: Facts) -> str:
         tiles=tiles(numbers),
         failures=_failures(reports),
         files="".join(map(_file, reports)),
-        rate=_rate(facts.timings),
-        durations=_durations(facts.timings),
+        rate=_rate(facts.throughput),
+        durations=_durations(facts.throughput),
         contexts=table(
             ("SOP class", "Transfer syntax", "Accepted"),
             [
@@ -90,32 +94,33 @@ def render(reports: Sequence[FileReport], facts: Facts) -> str:
 
 def _failures(reports: Iterable[FileReport]) -> str:
     """Group what went wrong by its reason."""
-    groups: dict[str, list[int]] = {}
+    groups: dict[tuple[str, str], list[int]] = {}
     for report in reports:
         for remark in report.remarks:
             if remark.failure:
-                images, files = groups.get(remark.text, (0, 0))
-                groups[remark.text] = [images + remark.images, files + 1]
+                key = remark.text, remark.advice
+                images, files = groups.get(key, (0, 0))
+                groups[key] = [images + remark.images, files + 1]
     if not groups:
         return "<p>Nothing went wrong.</p>"
     rows = sorted(groups.items(), key=lambda group: group[1], reverse=True)
     return table(
         ("Reason", "Images", "Files", "What to do"),
-        [(text, str(images), str(files), advice(text)) for text, (images, files) in rows],
+        [(text, str(images), str(files), advice) for (text, advice), (images, files) in rows],
     )
 
 
 def _file(report: FileReport) -> str:
     share = report.sent / report.images if report.images else 0
-    state = {"Complete": "good", "Incomplete": "part", "Failed": "bad"}[report.status]
+    state = _STATES[report.status]
     count = f"{report.sent} of {report.images}"
     shown = bar(share, state, f"{count} images sent")
     return row(state, (escape(report.entry.fw_path), count, shown, report.status))
 
 
-def _rate(timings: Timings) -> str:
+def _rate(throughput: ThroughputCounts) -> str:
     """Draw images a second over time."""
-    rates = [count / timings.slot_seconds for count in timings.images]
+    rates = [count / throughput.slot_seconds for count in throughput.images]
     highest = max(rates, default=0)
     if not highest:
         return "<p>No image was sent.</p>"
@@ -124,7 +129,7 @@ def _rate(timings: Timings) -> str:
         _bar(_MARGIN + place * width, max(width - 1, 0.5), rate / highest)
         for place, rate in enumerate(rates)
     )
-    end = len(rates) * timings.slot_seconds
+    end = len(rates) * throughput.slot_seconds
     return _chart(
         f"Images a second over the {end:.0f} s of the run, at most {highest:.0f}",
         bars,
@@ -133,21 +138,21 @@ def _rate(timings: Timings) -> str:
     )
 
 
-def _durations(timings: Timings) -> str:
+def _durations(throughput: ThroughputCounts) -> str:
     """Draw how many C-STOREs took how long."""
-    highest = max(timings.durations, default=0)
+    highest = max(throughput.durations, default=0)
     if not highest:
         return "<p>No image was sent.</p>"
-    width = (_WIDTH - 2 * _MARGIN) / len(timings.durations)
+    width = (_WIDTH - 2 * _MARGIN) / len(throughput.durations)
     bars = "".join(
         _bar(_MARGIN + place * width + 1, width - 2, count / highest, f"{words}: {count} images")
-        for place, (count, words) in enumerate(zip(timings.durations, _ranges(), strict=True))
+        for place, (count, words) in enumerate(zip(throughput.durations, _ranges(), strict=True))
     )
     labels = [
         ("middle", _MARGIN + (place + 1) * width, _time(limit))
         for place, limit in enumerate(LIMITS)
     ]
-    most = _ranges()[timings.durations.index(highest)]
+    most = _ranges()[throughput.durations.index(highest)]
     return _chart(f"C-STORE times, most of them {most}", bars, labels, f"{highest}")
 
 

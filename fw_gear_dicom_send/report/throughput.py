@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from time import monotonic
 
 from ..models import ImageRecord
+from ..network.types import Sent
 from .events import Observer
 
 LIMITS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds that part the counts of C-STORE times."""
-MOST_SLOTS = 120
+MAX_SLOTS = 120
 
 
 @dataclass(frozen=True)
-class Timings:
+class ThroughputCounts:
     """What was counted.
 
     `images` and `bytes` are those sent in each of the slots of `slot_seconds`; `durations` are
@@ -28,7 +29,7 @@ class Timings:
     seconds: float
 
 
-class Timing(Observer):
+class Throughput(Observer):
     """Counts images in slots, which become longer as the run does."""
 
     def __init__(self) -> None:
@@ -42,12 +43,12 @@ class Timing(Observer):
     def image(self, record: ImageRecord) -> None:
         """Count an image that was sent."""
         result = record.result
-        if result.seconds:
-            self._durations[bisect_right(LIMITS, result.seconds)] += 1
-        if not result.sent or result.is_there:
+        if seconds := result.transfer.seconds:
+            self._durations[bisect_right(LIMITS, seconds)] += 1
+        if not isinstance(result, Sent):
             return
         place = int((monotonic() - self._begun) / self._slot)
-        while place >= MOST_SLOTS:
+        while place >= MAX_SLOTS:
             self._images, self._bytes = _halved(self._images), _halved(self._bytes)
             self._slot *= 2
             place //= 2
@@ -57,9 +58,9 @@ class Timing(Observer):
         self._images[place] += 1
         self._bytes[place] += record.size
 
-    def timings(self) -> Timings:
+    def counts(self) -> ThroughputCounts:
         """Return what was counted."""
-        return Timings(
+        return ThroughputCounts(
             self._slot,
             tuple(self._images),
             tuple(self._bytes),

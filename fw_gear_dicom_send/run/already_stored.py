@@ -5,14 +5,15 @@ from collections import OrderedDict
 from threading import Lock
 
 from ..dicom.types import SOPInstance
-from ..network.query import FindSCU, QueryError
+from ..network.errors import QueryError
+from ..network.query import FindSCU
 
 log = logging.getLogger(__name__)
 
-_MOST_SERIES = 64
+_MAX_SERIES = 64
 
 
-class Existing:
+class StoredImages:
     """Asks for a whole series at its first image, and remembers the answer for a while."""
 
     def __init__(self, find: FindSCU) -> None:
@@ -41,6 +42,6 @@ class Existing:
                     self._is_off = True
                     return False
             self._series.move_to_end(series)
-            if len(self._series) > _MOST_SERIES:
+            if len(self._series) > _MAX_SERIES:
                 self._series.popitem(last=False)
             return instance.sop_instance_uid in self._series[series]

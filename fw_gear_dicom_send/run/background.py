@@ -8,11 +8,11 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-LONGEST_GOODBYE = 2.0
+MAX_CLOSE_TIME = 2.0
 """Seconds to wait for threads that are stopped."""
 
 
-class Stage(Generic[T]):
+class Background(Generic[T]):
     """Runs iterators, each on a thread of its own, `ahead` items before its consumers.
 
     Each item goes to one consumer, of which there may be several. What an iterator
@@ -56,13 +56,13 @@ class Stage(Generic[T]):
             self._can_take.notify_all()
             self._can_make.notify_all()
 
-    def close(self, patience: float = LONGEST_GOODBYE) -> list[T]:
+    def close(self, timeout: float = MAX_CLOSE_TIME) -> list[T]:
         """Stop the threads; return what they made and nobody took.
 
-        An item that takes longer than `patience`, in seconds, is not waited for.
+        An item that takes longer than `timeout`, in seconds, is not waited for.
         """
         self.stop()
-        deadline = monotonic() + patience
+        deadline = monotonic() + timeout
         for thread in self._threads:
             thread.join(max(0.0, deadline - monotonic()))
         with self._can_take:

@@ -17,15 +17,17 @@ from ..network.association import resolve
 from ..network.contexts import Context
 from ..network.query import CommitmentSCU, FindSCU
 from ..network.store import StorageSCU
+from ..reasons import Kind, Reason
 from ..report.events import Observer, Observers
-from ..report.file_counts import Tally
+from ..report.file_counts import FileCounts
 from ..report.files_csv import is_complete
 from ..report.progress import Progress
-from ..report.publish import Reports
-from ..source import Source
-from .already_stored import Existing
-from .steps import Line, send
-from .verify import NOT_THERE, Verifier
+from ..report.publish import ReportDestination, Reports
+from ..retry import RetryPolicy
+from ..source import ImageSource
+from .already_stored import StoredImages
+from .steps import Equipment, send
+from .verify import Verifier
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,8 @@ _INQUIRERS: dict[str, type[FindSCU] | type[CommitmentSCU]] = {
 
 def run(
     config: SendConfig,
-    source: Source,
+    source: ImageSource,
+    destination: ReportDestination,
     work: Path,
     output: Path,
     *,
@@ -48,7 +51,7 @@ def run(
 ) -> bool:
     """Send all that the source selects, and report it.
 
-    `work` is for data on its way; reports stay in `output` unless the source takes them
+    `work` is for data on its way; reports stay in `output` unless `destination` takes them
     elsewhere. `observer` is told of the run; `make_progress` makes what tells people how far
     it is, given the files, and what says how many associations are open. Returns whether there
     was an image and all were sent. Raises ConfigError, UsageError or SiteError where nothing
@@ -69,7 +72,7 @@ def run(
         config,
         source,
         ssl_context=ssl_context,
-        tallies=[Tally(entry) for entry in selection.entries],
+        counts=FileCounts(selection.entries),
         reports=reports,
         observer=watchers,
         make_progress=make_progress,
@@ -77,12 +80,13 @@ def run(
     try:
         with _folder_in(work) as folder:
             if selection.entries:
-                preflight.check(config.peer, ssl_context, patience=config.send_retry_time)
+                policy = RetryPolicy(max_time=config.send_retry_time)
+                preflight.check(config.peer, ssl_context, policy=policy)
             sending.run(folder)
     finally:
-        rows = source.rows(sending.rows())
+        rows = destination.rows(sending.rows())
         watchers.done(rows)
-        reports.publish(source, rows, sending.contexts)
+        reports.publish(destination, rows, source.options, sending.contexts)
     return is_complete(rows)
 
 
@@ -103,10 +107,10 @@ class _Sending:
     def __init__(
         self,
         config: SendConfig,
-        source: Source,
+        source: ImageSource,
         *,
         ssl_context: SSLContext | None,
-        tallies: Sequence[Tally],
+        counts: FileCounts,
         reports: Reports,
         observer: Observer,
         make_progress: MakeProgress,
@@ -116,7 +120,7 @@ class _Sending:
         self._observer = observer
         self._make_progress = make_progress
         self._ssl_context = ssl_context
-        self._tallies = tallies
+        self._counts = counts
         self._reports = reports
         self._revised: dict[FileEntry, FileReport] = {}
         self._scu: StorageSCU | None = None
@@ -128,7 +132,7 @@ class _Sending:
 
     def rows(self) -> list[FileReport]:
         """Return what has become of each file by now."""
-        reports = (tally.report() for tally in self._tallies)
+        reports = self._counts.reports()
         return [self._revised.get(report.entry, report) for report in reports]
 
     def run(self, folder: Path) -> None:
@@ -142,61 +146,58 @@ class _Sending:
             ssl_context=context,
             is_dry=config.dry_run,
         )
-        entries = [tally.entry for tally in self._tallies]
         with ExitStack() as stack:
             stack.callback(scu.abort)
-            progress = self._make_progress(entries, lambda: scu.open_associations)
+            progress = self._make_progress(self._counts.entries, lambda: scu.open_associations)
             stack.enter_context(progress)
             observers: list[Observer] = [progress, self._observer]
-            existing = None
+            stored = None
             if config.skip_existing:
-                existing = Existing(FindSCU(peer, context, scu.place))
+                stored = StoredImages(FindSCU(peer, context, scu.place))
             verifier = None
             if config.verify != "none" and not config.dry_run:
                 verifier = Verifier(_INQUIRERS[config.verify](peer, context, scu.place))
                 observers.append(verifier)
-            work = Line(config, self._source, folder, scu, Observers(observers), existing)
-            send(work, self._tallies)
+            observer = Observers(observers)
+            equipment = Equipment(config, self._source, folder, scu, observer, stored)
+            send(equipment, self._counts)
             if verifier:
-                self._verify(work, verifier)
+                self._verify(equipment, verifier)
             scu.close()
 
-    def _verify(self, work: Line, verifier: Verifier) -> None:
-        """Send once more what the server does not have, and tell what it still has not."""
+    def _verify(self, equipment: Equipment, verifier: Verifier) -> None:
+        """Resend once what the server does not have, and report what it still has not."""
         missing = verifier.missing()
         if not missing:
             return
         number = sum(map(len, missing.values()))
         log.warning("%d images are sent once more, as the server does not have them", number)
-        if self._reports.instances:
-            self._reports.instances.revise()
-        first = {tally.entry: tally.report() for tally in self._tallies if tally.entry in missing}
+        if self._reports.images:
+            self._reports.images.revise()
+        first = {entry: self._counts[entry].report() for entry in missing}
         for entry, uids in missing.items():
             self._revised[entry] = replace(first[entry], sent=first[entry].sent - len(uids))
-        again = [Tally(entry) for entry in missing]
-        send(replace(work, existing=None), again, missing)
+        again = FileCounts(missing)
+        send(replace(equipment, stored=None), again, missing)
         absent = verifier.missing()
-        for tally in again:
-            entry = tally.entry
+        for report in again.reports():
+            entry = report.entry
             self._revised[entry] = _merged(
-                self._revised[entry],
-                tally.report(),
-                len(missing[entry]),
-                len(absent.get(entry, ())),
+                self._revised[entry], report, len(missing[entry]), len(absent.get(entry, ()))
             )
-        if self._reports.instances:
+        if self._reports.images:
             for entry, uids in absent.items():
                 for uid in uids:
-                    self._reports.instances.deny(entry, uid, NOT_THERE)
+                    self._reports.images.deny(entry, uid, Reason(Kind.NOT_STORED))
 
 
 def _merged(first: FileReport, again: FileReport, repeated: int, absent: int) -> FileReport:
     """Add what became of the images that were sent once more, of which some are still absent."""
     remarks = [*first.remarks, *again.remarks]
     if (lost := repeated - again.images) > 0:
-        remarks.append(Remark("it was not found in its file again", lost, failure=True))
+        remarks.append(Remark((Reason(Kind.NOT_FOUND_AGAIN),), lost, failure=True))
     if absent:
-        remarks.append(Remark(NOT_THERE, absent, failure=True))
+        remarks.append(Remark((Reason(Kind.NOT_STORED),), absent, failure=True))
     # A file may hold an image twice.
     sent = min(first.sent + again.sent, first.images) - absent
     return replace(first, sent=sent, remarks=tuple(remarks))

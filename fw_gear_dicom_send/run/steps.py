@@ -17,15 +17,14 @@ from ..dicom.stamp import stamp
 from ..dicom.types import SOPInstance, Unreadable
 from ..models import DownloadFailure, FileEntry, ImageRecord, SendConfig
 from ..network.store import StorageSCU
-from ..network.types import StoreResult
+from ..network.types import AlreadyStored, NotSent, StoreResult
+from ..reasons import Kind, Reason
 from ..report.events import Observer
-from ..report.file_counts import Tally
+from ..report.file_counts import FileCounts
 from ..report.images_csv import safe_name
-from ..source import Source
-from .already_stored import Existing
-from .background import Stage
-
-ALREADY_THERE = "already there"
+from ..source import ImageSource
+from .already_stored import StoredImages
+from .background import Background
 
 _FILES_AHEAD = 1
 _IMAGES_AHEAD = 8
@@ -33,32 +32,33 @@ _TIME_TO_FINISH = 4.0
 
 
 @dataclass(frozen=True)
-class Line:
+class Equipment:
     """What the steps work with; `folder` is for data on its way.
 
-    With `existing`, images that the server has already are not sent.
+    With `stored`, images that the server has already are not sent.
     """
 
     config: SendConfig
-    source: Source
+    source: ImageSource
     folder: Path
     scu: StorageSCU
     observer: Observer
-    existing: Existing | None = None
+    stored: StoredImages | None = None
 
 
 @dataclass(frozen=True)
 class _Fetched:
     """A file that was fetched, or was not."""
 
-    tally: Tally
+    entry: FileEntry
     outcome: Path | DownloadFailure
 
 
 @dataclass(frozen=True)
 class _Image:
-    """An image, and its name: that of the member of an archive."""
+    """An image of a file, and its name: that of the member of an archive."""
 
+    entry: FileEntry
     name: str
     position: int
     content: SOPInstance | Unreadable
@@ -68,91 +68,87 @@ class _Image:
 class _End:
     """The end of a file: how many images came out of it, and why not more, if so."""
 
+    entry: FileEntry
     images: int
-    trouble: str
-
-
-@dataclass(frozen=True)
-class _Read:
-    """What was read of a file next."""
-
-    tally: Tally
-    outcome: _Image | _End
+    trouble: Reason | None
 
 
 @dataclass(frozen=True)
 class _Settled:
-    """What became of what was read."""
+    """What became of an image."""
 
-    tally: Tally
-    outcome: _Image | _End
-    result: StoreResult | None = None
+    image: _Image
+    result: StoreResult
 
 
 def send(
-    line: Line, tallies: Iterable[Tally], only: Mapping[FileEntry, frozenset[str]] | None = None
+    equipment: Equipment,
+    counts: FileCounts,
+    only: Mapping[FileEntry, frozenset[str]] | None = None,
 ) -> None:
     """Run the three steps until all images are sent or counted as not sent.
 
     With `only`, of each file just the images with these SOP Instance UIDs.
     """
-    config, scu = line.config, line.scu
-    fetched = Stage(_fetch(line, tallies), ahead=_FILES_AHEAD)
-    reads = Stage(_read(line, fetched, only), ahead=_IMAGES_AHEAD)
-    senders = (map(partial(_settle, line=line), reads) for _ in range(config.associations))
-    settled = Stage(*senders, ahead=config.associations)
+    config, scu = equipment.config, equipment.scu
+    fetched = Background(_fetch(equipment, counts.entries), ahead=_FILES_AHEAD)
+    reads = Background(_read(equipment, fetched, only), ahead=_IMAGES_AHEAD)
+    senders = (map(partial(_settle, equipment), reads) for _ in range(config.associations))
+    settled = Background(*senders, ahead=config.associations)
     is_whole = False
     try:
         for one in settled:
-            _count(line, one)
+            _count(equipment.observer, counts, one)
         is_whole = True
     finally:
         if not is_whole:
             scu.finish()
         fetched.stop()
         reads.stop()
-        left = settled.close(_TIME_TO_FINISH)
+        remaining = settled.close(_TIME_TO_FINISH)
         if not is_whole:
             scu.abort()
-        for one in (*left, *settled.close()):
-            _count(line, one)
+        for one in (*remaining, *settled.close()):
+            _count(equipment.observer, counts, one)
         reads.close()
         fetched.close()
 
 
-def _fetch(line: Line, tallies: Iterable[Tally]) -> Iterator[_Fetched]:
-    """Yield each file as it comes; what nobody is left to take is not fetched."""
-    fetch = line.source.fetcher(line.folder)
-    for tally in tallies:
-        reason = line.scu.given_up
-        yield _Fetched(tally, DownloadFailure(reason) if reason else fetch(tally.entry))
+def _fetch(equipment: Equipment, entries: Iterable[FileEntry]) -> Iterator[_Fetched]:
+    """Yield each file as it comes; none is fetched for a server that was given up."""
+    fetch = equipment.source.fetcher(equipment.folder)
+    for entry in entries:
+        reason = equipment.scu.given_up
+        yield _Fetched(entry, DownloadFailure(reason) if reason else fetch(entry))
 
 
 def _read(
-    line: Line, files: Iterable[_Fetched], only: Mapping[FileEntry, frozenset[str]] | None
-) -> Iterator[_Read]:
-    """Yield the images of each file, stamped, and let go of it."""
+    equipment: Equipment,
+    files: Iterable[_Fetched],
+    only: Mapping[FileEntry, frozenset[str]] | None,
+) -> Iterator[_Image | _End]:
+    """Yield the images of each file, stamped, and its end; release the file then."""
     for file in files:
-        tally, path = file.tally, file.outcome
-        images, trouble = 0, ""
+        entry, path = file.entry, file.outcome
         if isinstance(path, DownloadFailure):
-            trouble = path.reason
-        else:
-            wanted = None if only is None else only[tally.entry]
-            try:
-                for item in archive.read(path, line.folder, is_dicom):
-                    if isinstance(item, BrokenArchive):
-                        trouble = item.reason
-                        continue
-                    image = _stamped(line, item)
-                    if wanted is not None and not _is_among(image.content, wanted):
-                        continue
-                    images += 1
-                    yield _Read(tally, image)
-            except OSError as exc:
-                trouble = f"it could not be unpacked: {exc.strerror or exc}"
-            line.source.release(path)
-        yield _Read(tally, _End(images, trouble))
+            yield _End(entry, 0, path.reason)
+            continue
+        wanted = None if only is None else only[entry]
+        images, trouble = 0, None
+        try:
+            for item in archive.read(path, equipment.folder, is_dicom):
+                if isinstance(item, BrokenArchive):
+                    trouble = item.reason
+                    continue
+                image = _stamped(equipment, entry, item)
+                if wanted is not None and not _is_among(image.content, wanted):
+                    continue
+                images += 1
+                yield image
+        except OSError as exc:
+            trouble = Reason(Kind.NOT_UNPACKED, exc.strerror or str(exc))
+        equipment.source.release(path)
+        yield _End(entry, images, trouble)
 
 
 def _is_among(content: SOPInstance | Unreadable, wanted: frozenset[str]) -> bool:
@@ -163,55 +159,55 @@ def _is_among(content: SOPInstance | Unreadable, wanted: frozenset[str]) -> bool
     return is_wanted
 
 
-def _stamped(line: Line, item: Member | Unreadable) -> _Image:
+def _stamped(equipment: Equipment, entry: FileEntry, item: Member | Unreadable) -> _Image:
     if isinstance(item, Unreadable):
-        return _Image(f"member {item.number}" if item.number else "", 0, item)
+        return _Image(entry, f"member {item.number}" if item.number else "", 0, item)
     try:
-        content = stamp(item.content, line.config.tag, line.folder)
+        content = stamp(item.content, equipment.config.tag, equipment.folder)
     except OSError as exc:
-        content = Unreadable(f"the image could not be stamped: {exc.strerror or exc}")
+        content = Unreadable(Reason(Kind.NOT_STAMPED, exc.strerror or str(exc)))
     if isinstance(content, SOPInstance):
         name = safe_name(item.name, item.number, content.identifying)
     else:
         # Nobody knows then whether the name is that of the patient.
         name = f"member {item.number}" if item.name else ""
-    return _Image(name, item.position, content)
+    return _Image(entry, name, item.position, content)
 
 
-def _settle(read: _Read, line: Line) -> _Settled:
+def _settle(equipment: Equipment, item: _Image | _End) -> _Settled | _End:
     """Send what can be sent."""
-    outcome = read.outcome
-    if isinstance(outcome, _End):
-        return _Settled(read.tally, outcome)
-    content = outcome.content
+    if isinstance(item, _End):
+        return item
+    content = item.content
     if isinstance(content, Unreadable):
-        return _Settled(read.tally, outcome, StoreResult(False, content.reason))
-    if line.existing and line.existing.has(content):
+        return _Settled(item, NotSent(content.reason))
+    if equipment.stored and equipment.stored.has(content):
         content.dataset.close()
-        return _Settled(read.tally, outcome, StoreResult(True, ALREADY_THERE, is_there=True))
-    return _Settled(read.tally, outcome, line.scu.send(content))
+        return _Settled(item, AlreadyStored())
+    return _Settled(item, equipment.scu.send(content))
 
 
-def _count(line: Line, settled: _Settled) -> None:
+def _count(observer: Observer, counts: FileCounts, item: _Settled | _End) -> None:
     """Count what became of an image; those of a file may come after its end."""
-    tally, outcome = settled.tally, settled.outcome
-    tally.begin()
-    if isinstance(outcome, _End):
-        tally.end(outcome.images, outcome.trouble)
-    elif settled.result:
-        tally.add(settled.result)
-        line.observer.reading(tally.entry, outcome.position)
-        line.observer.image(_record(tally, outcome, settled.result))
-    if tally.is_done:
-        line.observer.file(tally.report())
+    entry = item.entry if isinstance(item, _End) else item.image.entry
+    count = counts[entry]
+    count.begin()
+    if isinstance(item, _End):
+        count.end(item.images, item.trouble)
+    else:
+        count.add(item.result)
+        observer.reading(entry, item.image.position)
+        observer.image(_record(item.image, item.result))
+    if count.is_done:
+        observer.file(count.report())
 
 
-def _record(tally: Tally, image: _Image, result: StoreResult) -> ImageRecord:
+def _record(image: _Image, result: StoreResult) -> ImageRecord:
     content = image.content
     if isinstance(content, Unreadable):
-        return ImageRecord(tally.entry, image.name, result)
+        return ImageRecord(image.entry, image.name, result)
     return ImageRecord(
-        tally.entry,
+        image.entry,
         image.name,
         result,
         content.sop_class_uid,

@@ -1,25 +1,23 @@
 """Finds out whether what the server has acknowledged is there."""
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 
-import backoff
-
 from ..models import FileEntry, FileReport, ImageRecord
-from ..network.query import Inquirer, QueryError
-from ..network.types import ImageReference
+from ..network.errors import QueryError
+from ..network.query import Inquirer
+from ..network.types import ImageReference, NotSent
 from ..report.events import Observer
+from ..retry import Retry, RetryPolicy
 
 log = logging.getLogger(__name__)
 
-MOST_UNVERIFIED = 1000
+MAX_UNVERIFIED = 1000
 """Images that were sent, and are remembered, before they are asked for."""
-PATIENCE = 30.0
-"""Seconds that a server may take to find what it has just taken in."""
-NOT_THERE = "the server has acknowledged it, but does not have it"
-
-_LONGEST_WAIT = 5.0
+VERIFY_POLICY = RetryPolicy(max_time=30, max_wait=5)
+"""A server may take a while to find what it has just taken in."""
 
 _References = dict[FileEntry, dict[str, ImageReference]]
 """Images by their SOP Instance UIDs, by their files."""
@@ -31,8 +29,9 @@ class Verifier(Observer):
     Only what is not asked for yet, and what is missing, is remembered.
     """
 
-    def __init__(self, inquirer: Inquirer) -> None:
-        """Ask by `inquirer`."""
+    def __init__(self, inquirer: Inquirer, policy: RetryPolicy = VERIFY_POLICY) -> None:
+        """Ask by `inquirer`, and again by `policy` for what is missing."""
+        self._policy = policy
         self._inquirer = inquirer
         self._sent: _References = defaultdict(dict)
         self._unverified: _References = {}
@@ -41,7 +40,11 @@ class Verifier(Observer):
 
     def image(self, record: ImageRecord) -> None:
         """Note an image that was sent, and can be asked for."""
-        if record.result.sent and record.study_instance_uid and record.series_instance_uid:
+        if (
+            not isinstance(record.result, NotSent)
+            and record.study_instance_uid
+            and record.series_instance_uid
+        ):
             self._sent[record.entry][record.sop_instance_uid] = ImageReference(
                 record.sop_class_uid,
                 record.sop_instance_uid,
@@ -52,7 +55,7 @@ class Verifier(Observer):
     def file(self, report: FileReport) -> None:
         """Ask for the images of this file and of those before, once they are many."""
         self._unverified[report.entry] = self._sent.pop(report.entry, {})
-        if sum(map(len, self._unverified.values())) >= MOST_UNVERIFIED:
+        if sum(map(len, self._unverified.values())) >= MAX_UNVERIFIED:
             self._ask()
 
     def missing(self) -> Mapping[FileEntry, frozenset[str]]:
@@ -60,22 +63,16 @@ class Verifier(Observer):
 
         Those that were are asked for again, as a server may take a while to find what it has.
         """
-
-        @backoff.on_predicate(
-            backoff.expo,
-            lambda is_found: not is_found,
-            max_value=_LONGEST_WAIT,
-            max_time=lambda: PATIENCE,
-            logger=None,
-        )
-        def are_found() -> bool:
+        attempts = Retry(self._policy)
+        while True:
             for entry, images in self._missing.items():
                 self._unverified[entry] = self._unverified.get(entry, {}) | images
             self._missing = {}
             self._ask()
-            return not self._missing
-
-        are_found()
+            wait = attempts.wait_time() if self._missing else None
+            if wait is None:
+                break
+            time.sleep(wait)
         missing = {entry: frozenset(images) for entry, images in self._missing.items()}
         self._missing = {}
         return missing
@@ -93,5 +90,5 @@ class Verifier(Observer):
             self._is_off = True
             return
         for entry, known in asked.items():
-            if left := {uid: known[uid] for uid in known.keys() & absent}:
-                self._missing[entry] = self._missing.get(entry, {}) | left
+            if absent_here := {uid: known[uid] for uid in known.keys() & absent}:
+                self._missing[entry] = self._missing.get(entry, {}) | absent_here

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 
 import pytest
+from fw_gear_dicom_send.network.patience import Patience
 
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.network import (
@@ -24,7 +25,6 @@ from fw_gear_dicom_send.network import (
 from fw_gear_dicom_send.network.association import StorageAssociation
 from fw_gear_dicom_send.network.connection import UpperLayer
 from fw_gear_dicom_send.network.contexts import Context
-from fw_gear_dicom_send.network.patience import Patience
 from fw_gear_dicom_send.network.pool import AssociationPool
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.types import PeerAE, StoreResult

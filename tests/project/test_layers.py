@@ -10,7 +10,8 @@ from tests.support.gear import REPOSITORY
 
 PACKAGE = "fw_gear_dicom_send"
 LAYERS = (
-    {"advice", "errors", "reasons", "retry", "text"},
+    {"reasons", "retry", "text"},
+    {"errors"},
     {"exit_codes"},
     {"dicom"},
     {"archive", "network"},

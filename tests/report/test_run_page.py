@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fw_gear_dicom_send.advice import advice
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from fw_gear_dicom_send.advice import advice
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord, Remark
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.types import StoreResult

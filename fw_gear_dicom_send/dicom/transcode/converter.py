@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from pydicom import uid
 
+from ...reasons import Kind, Reason
 from ..deflate import InflationError, inflate
 from ..elements import ITEM, ITEM_DELIMITATION, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH, Encoding
 from ..spool import new_spool
@@ -265,7 +266,7 @@ def convert(
     except UnconvertibleError as error:
         spool.close()
         names = (uid.UID(instance.transfer_syntax_uid).name, uid.UID(transfer_syntax_uid).name)
-        return Unreadable(f"cannot be converted from {names[0]} to {names[1]}: {error}")
+        return Unreadable(Reason(Kind.NOT_CONVERTIBLE, f"{names[0]} to {names[1]}: {error}"))
     except BaseException:
         spool.close()
         raise

@@ -1,0 +1,240 @@
+"""Why an image or a file was not sent, or was changed: kind, detail, text, advice and code.
+
+The program decides by the kind. The text is for people, and is made last.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+_LOG = "The log of the job may say more."
+_DAMAGED_FILE = "The file on Flywheel is damaged, or no archive. Upload it anew."
+_DAMAGED_DATASET = "The DICOM file is damaged. Upload it anew."
+_INCOMPLETE = "This is no complete DICOM image. It cannot be sent by C-STORE."
+_DISK_FULL = "The disk of the machine was full. Run the gear again where there is more room."
+_CHANGED = "The file changed on Flywheel meanwhile, or is damaged there. Run the gear again."
+_CONNECTION = (
+    "The connection was lost. Look for a firewall, or a server that restarts; then run the gear "
+    "again."
+)
+_ENDED = "The job was cancelled or could not go on. Run the gear again."
+_REFUSED_ASSOCIATION = "The server refused the association. Its administrator can tell why."
+
+
+class Kind(Enum):
+    """What a reason is about. Codes are stable: programs may rely on them."""
+
+    def __init__(self, code: str, template: str, advice: str = _LOG) -> None:
+        """Take the code, the text with a place for the detail, and what to do about it."""
+        self.code = code
+        self.template = template
+        self.advice = advice
+
+    # Archives and folders
+    CORRUPT_ARCHIVE = (
+        "archive-corrupt",
+        "the archive is corrupt or cut short",
+        _DAMAGED_FILE,
+    )
+    UNKNOWN_TYPE = (
+        "unknown-file-type",
+        "neither a DICOM file nor a zip or tar archive",
+        _DAMAGED_FILE,
+    )
+    ARCHIVE_TOO_LARGE = (
+        "archive-too-large",
+        "the archive unpacks to more than {} times its size, which no honest one does",
+        "The archive is not what it seems. Pack the images again, and upload the new archive.",
+    )
+    CORRUPT_MEMBER = (
+        "member-corrupt",
+        "a member of the archive is corrupt",
+        _DAMAGED_FILE,
+    )
+    ENCRYPTED_MEMBER = (
+        "member-encrypted",
+        "a member of the archive is encrypted",
+        "The gear has no password. Upload an archive that is not encrypted.",
+    )
+    MEMBER_TOO_LARGE = (
+        "member-too-large",
+        "a member of the archive is larger than allowed",
+        "Images of more than 16 GiB are not sent. Split the image, or send it another way.",
+    )
+    NO_SPACE = ("disk-full", "no space left to unpack a member", _DISK_FULL)
+    UNREADABLE_FOLDER = (
+        "folder-unreadable",
+        "the folder cannot be read: {}",
+        "Check the permissions of the folder.",
+    )
+    UNOPENED_FILE = (
+        "file-unreadable",
+        "a file cannot be opened: {}",
+        "Check that the file is still there, and its permissions.",
+    )
+    UNREADABLE_FILE = (
+        "file-unreadable",
+        "a file cannot be read: {}",
+        "Check the disk that holds the file.",
+    )
+    NOT_UNPACKED = ("not-unpacked", "it could not be unpacked: {}", _DISK_FULL)
+    NO_IMAGE = (
+        "no-image",
+        "it holds no DICOM image",
+        "There is nothing in it to send. Its type on Flywheel may be wrong.",
+    )
+
+    # Datasets
+    MALFORMED = ("dataset-malformed", "the dataset is malformed: {}", _DAMAGED_DATASET)
+    DATASET_UNREADABLE = (
+        "dataset-unreadable",
+        "the dataset could not be read or unpacked: {}",
+        _DISK_FULL,
+    )
+    MISSING_UID = ("uid-missing", "it has no {}", _INCOMPLETE)
+    INVALID_UID = (
+        "uid-invalid",
+        "its {} is longer than 64 characters, or no plain text",
+        _INCOMPLETE,
+    )
+    NO_PRIVATE_BLOCK = (
+        "no-private-block",
+        "group {} has no free private block",
+        "Choose another group for the private element.",
+    )
+    NOT_STAMPED = ("not-stamped", "the image could not be stamped: {}", _DISK_FULL)
+    NOT_READ = ("image-unreadable", "the image could not be read: {}", _DISK_FULL)
+
+    # Downloads
+    DOWNLOAD_REFUSED = (
+        "download-refused",
+        "{}",
+        "Flywheel does not deliver the file. Check that it is still there, and that the user who "
+        "started the job may read it.",
+    )
+    INVALID_API_KEY = (
+        "api-key-invalid",
+        "{}: the API key is not valid, or no longer",
+        "The key that Flywheel gave to the job has expired. Run the gear again.",
+    )
+    DOWNLOAD_FAILED = (
+        "download-failed",
+        "{}",
+        "Flywheel did not deliver the file in time. Run the gear again, with a longer "
+        "file_download_retry_time if the site is often busy.",
+    )
+    DOWNLOAD_LOST = (
+        "download-lost",
+        "connection lost or too slow{}",
+        "The connection to Flywheel was lost. Run the gear again, with a longer "
+        "file_download_retry_time if that happens often.",
+    )
+    DOWNLOAD_DIFFERS = ("download-differs", "{}", _CHANGED)
+    DOWNLOAD_NOT_WRITTEN = ("disk-full", "cannot be written to disk: {}", _DISK_FULL)
+
+    # Associations
+    NO_CONNECTION = (
+        "server-unreachable",
+        "{}",
+        "The DICOM server cannot be connected to. Check that it runs, and that no firewall is in "
+        "between; then run the gear again.",
+    )
+    NO_ASSOCIATION = (
+        "no-association",
+        "{}",
+        "The server did not answer. Check that it is not overloaded.",
+    )
+    TLS_CERTIFICATE = (
+        "tls-certificate",
+        "{}",
+        "One side does not accept the other's certificate. docs/tls.md has each case.",
+    )
+    TLS_FAILED = ("tls-failed", "{}", "There was no TLS. docs/tls.md has each case.")
+    UNKNOWN_CALLING_AE = (
+        "calling-ae-unknown",
+        "{}",
+        "The server does not know the gear. Have calling_ae entered there.",
+    )
+    UNKNOWN_CALLED_AE = (
+        "called-ae-unknown",
+        "{}",
+        "called_ae is not the server's AE title.",
+    )
+    REJECTED = ("association-rejected", "{}", _REFUSED_ASSOCIATION)
+    CONNECTION_LOST = ("connection-lost", "the connection was lost {}", _CONNECTION)
+    NO_ANSWER = (
+        "no-answer",
+        "the server gave no answer in {} s",
+        "The server did not answer. Check that it is not overloaded.",
+    )
+    WRONG_ANSWER = (
+        "wrong-answer",
+        "the server answered something else than it was asked",
+        "The server does not follow the protocol. Its administrator should know.",
+    )
+    GIVEN_UP = (
+        "server-given-up",
+        "the server was given up after {}",
+        "The server was away for too long. Check that it runs and can be reached; then run the "
+        "gear again, with a longer send_retry_time if it is often away.",
+    )
+
+    # Images
+    NOT_ACCEPTED = (
+        "not-accepted",
+        "the server does not accept {}",
+        "The server takes no images of this kind. Ask its administrator to have the SOP class and "
+        "the transfer syntax enabled.",
+    )
+    OUT_OF_RESOURCES = (
+        "out-of-resources",
+        "status {}",
+        "The server had no room. Ask its administrator to make some; then run the gear again.",
+    )
+    REFUSED = ("refused", "status {}", "The server refused the image. Its log says why.")
+    WARNING = ("stored-with-warning", "status {}", "The server stored the image. Its log says why.")
+    CONVERTED = ("converted", "the server takes {}", "Nothing: the values are the same.")
+    NOT_CONVERTIBLE = (
+        "not-convertible",
+        "cannot be converted from {}",
+        "The server takes such images uncompressed only, and this one cannot be decoded. Have the "
+        "transfer syntax enabled on the server.",
+    )
+    NOT_CONVERTED = ("not-converted", "the image could not be converted: {}", _DISK_FULL)
+    NOT_STORED = (
+        "not-stored",
+        "the server has acknowledged it, but does not have it",
+        "The server lost what it had acknowledged. Its administrator should know.",
+    )
+    NOT_FOUND_AGAIN = ("not-found-again", "it was not found in its file again", _CHANGED)
+
+    # Runs
+    NOT_REACHED = ("not-reached", "the run ended before it", _ENDED)
+    INTERRUPTED = ("interrupted", "the run ended in the middle of it", _ENDED)
+    OTHER = ("other", "for other reasons")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A kind and, where its text has a place for it, a detail.
+
+    The detail is free text (of an operating system, a server, a library): nothing is decided by
+    it, and no value of a dataset but UIDs is in it.
+    """
+
+    kind: Kind
+    detail: str = ""
+
+    @property
+    def code(self) -> str:
+        """The kind's code."""
+        return self.kind.code
+
+    @property
+    def text(self) -> str:
+        """What is the matter, as a part of a sentence."""
+        return self.kind.template.replace("{}", self.detail)
+
+    @property
+    def advice(self) -> str:
+        """What to do about it, in a sentence or two."""
+        return self.kind.advice

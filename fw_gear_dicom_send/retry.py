@@ -1,0 +1,139 @@
+"""One retry policy, as a value: how long, how often, and how long to wait in between.
+
+All times are seconds on a monotonic clock. The waits are those of the backoff package:
+exponential, with full jitter.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from threading import Lock
+from typing import TypeVar
+
+import backoff
+
+_TEMPORARY_STATUSES = (408, 429)
+_FIRST_SERVER_ERROR = 500
+_SHARE_OF_ONE_IMAGE = 1 / 3
+
+T = TypeVar("T")
+E = TypeVar("E", bound=Exception)
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """When to retry, and when to give up.
+
+    The waits double from `min_wait` to `max_wait`; each is drawn at random between 0 and that,
+    unless `jitter` is false. `max_time` counts from the first failure, `max_tries` from the first
+    try; what comes first ends it. The last wait is cut to the time that remains.
+    """
+
+    max_time: float = inf
+    max_tries: float = inf
+    min_wait: float = 1.0
+    max_wait: float = 15.0
+    jitter: bool = True
+
+
+DEFAULT_POLICY = RetryPolicy()
+
+
+class Retry:
+    """The tries of one action by a policy."""
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        """Begin with no try made."""
+        self.policy = policy
+        self.tries = 0
+        self._deadline: float | None = None
+        self._waits = backoff.expo(factor=policy.min_wait, max_value=policy.max_wait)
+        # backoff's generators begin with a value that is no wait.
+        next(self._waits)
+
+    def wait_time(self, at_least: float = 0) -> float | None:
+        """Note a failed try; return the seconds until the next one, None where to give up.
+
+        `at_least` is for how long whoever refused asks to wait.
+        """
+        policy, now = self.policy, time.monotonic()
+        self.tries += 1
+        if self._deadline is None:
+            self._deadline = now + policy.max_time
+        remaining = self._deadline - now
+        if remaining <= 0 or self.tries >= policy.max_tries:
+            return None
+        wait = next(self._waits)
+        if policy.jitter:
+            wait = backoff.full_jitter(wait)
+        return min(max(wait, at_least), remaining)
+
+
+def retry(
+    policy: RetryPolicy,
+    action: Callable[[], T],
+    *,
+    on: type[E],
+    is_temporary: Callable[[E], bool] = lambda _: True,
+    before_wait: Callable[[E, float], object] = lambda *_: None,
+) -> T:
+    """Call `action` until it raises no `on`, and return what it returns.
+
+    Raises the last error once the policy gives up, or at once where it is not temporary.
+    `before_wait` gets the error and the wait, in seconds.
+    """
+    state = Retry(policy)
+    while True:
+        try:
+            return action()
+        except on as error:
+            wait = state.wait_time() if is_temporary(error) else None
+            if wait is None:
+                raise
+            before_wait(error, wait)
+        time.sleep(wait)
+
+
+def is_temporary_status(status: int) -> bool:
+    """Return whether an HTTP request with this answer may succeed later (RFC 9110 15.5, 15.6)."""
+    return status in _TEMPORARY_STATUSES or status >= _FIRST_SERVER_ERROR
+
+
+class RetryBudget:
+    """The time for which a run goes on without success; each success restores it.
+
+    The mutable state is when the trouble began, and when the latest success was. Threads share
+    it.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        """Allow trouble for `seconds`; with 0 the first trouble is the last."""
+        self.seconds = seconds
+        self._trouble_since: float | None = None
+        self._restored_at = -inf
+        self._lock = Lock()
+
+    def restore(self) -> None:
+        """Note a success."""
+        with self._lock:
+            self._restored_at = time.monotonic()
+            self._trouble_since = None
+
+    def is_spent(self) -> bool:
+        """Note trouble, and tell whether it has lasted too long."""
+        with self._lock:
+            now = time.monotonic()
+            if self._trouble_since is None:
+                self._trouble_since = now
+            return now - self._trouble_since >= self.seconds
+
+    def is_spent_for_one(self, began_at: float, tried_at: float) -> bool:
+        """Tell whether one image in trouble has had its share, so that others get theirs.
+
+        Trouble that `began_at` some time is the image's own if there was a success since the
+        image was last `tried_at`, both on the clock of `time.monotonic`. Else it is everybody's,
+        and the image may take a third of the whole time.
+        """
+        is_its_own = self._restored_at > tried_at
+        return is_its_own or time.monotonic() - began_at >= self.seconds * _SHARE_OF_ONE_IMAGE

@@ -1,0 +1,127 @@
+"""Reasons: what the program decides by, and what people read."""
+
+import re
+
+import pytest
+
+from fw_gear_dicom_send.models import Remark
+from fw_gear_dicom_send.reasons import Kind, Reason
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_each_kind_has_a_code_a_text_and_an_advice(kind: Kind) -> None:
+    """Codes are words with dashes, texts start in lower case, advice is made of sentences."""
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", kind.code)
+    assert kind.template
+    assert kind.template[0].islower() or kind.template.startswith("{}")
+    assert re.fullmatch(r"[A-Z].+\.|called_ae .+\.", kind.advice, re.DOTALL)
+
+
+def test_codes_are_stable() -> None:
+    """Programs rely on them: a code that is changed or dropped here breaks theirs."""
+    assert {kind.name: kind.code for kind in Kind} == CODES
+
+
+def test_a_code_belongs_to_one_advice_unless_it_says_the_same() -> None:
+    """Two kinds share a code only for one thing that happens at two places."""
+    shared = [kind for kind in Kind if sum(kind.code == other.code for other in Kind) > 1]
+    assert {kind.code for kind in shared} == {"disk-full", "file-unreadable"}
+
+
+def test_the_detail_takes_its_place_in_the_text() -> None:
+    """Braces in a detail stay as they are."""
+    reason = Reason(Kind.UNREADABLE_FOLDER, "Permission {denied} {}")
+    assert reason.text == "the folder cannot be read: Permission {denied} {}"
+    assert Reason(Kind.ENCRYPTED_MEMBER).text == "a member of the archive is encrypted"
+
+
+@pytest.mark.parametrize(
+    "detail",
+    ["out of resources", "no space", "certificate", "given up", "the archive", "API key", "{}"],
+)
+def test_free_text_does_not_steer_the_advice(detail: str) -> None:
+    """What a server, a site or a system says changes the text alone."""
+    reason = Reason(Kind.REFUSED, f"0xC000 Cannot Understand, error comment {detail}")
+    assert reason.advice == Kind.REFUSED.advice
+    assert reason.code == "refused"
+    assert detail in reason.text
+
+
+def test_an_encrypted_member_is_not_called_damaged() -> None:
+    """Uploading the same archive again does not help."""
+    advice = Reason(Kind.ENCRYPTED_MEMBER).advice
+    assert "not encrypted" in advice
+    assert "damaged" not in advice
+
+
+def test_a_lost_download_is_not_blamed_on_the_dicom_server() -> None:
+    """Its advice speaks of Flywheel, that of a lost association of the server."""
+    assert "Flywheel" in Reason(Kind.DOWNLOAD_LOST).advice
+    assert "firewall" not in Reason(Kind.DOWNLOAD_LOST).advice
+    assert "firewall" in Reason(Kind.CONNECTION_LOST, "before the answer to a request").advice
+
+
+def test_a_member_that_is_too_large_is_not_called_damaged() -> None:
+    """It is whole, and over a limit."""
+    assert "16 GiB" in Reason(Kind.MEMBER_TOO_LARGE).advice
+
+
+def test_the_last_reason_of_a_remark_counts() -> None:
+    """A conversion comes first in the text; code and advice are those of the failure."""
+    conversion = Reason(Kind.CONVERTED, "MR only as RLE")
+    refusal = Reason(Kind.REFUSED, "0xC000 Cannot Understand")
+    remark = Remark((conversion, refusal), 2, failure=True)
+    assert remark.text == "the server takes MR only as RLE; status 0xC000 Cannot Understand"
+    assert (remark.code, remark.advice) == ("refused", Kind.REFUSED.advice)
+
+
+CODES = {
+    "CORRUPT_ARCHIVE": "archive-corrupt",
+    "UNKNOWN_TYPE": "unknown-file-type",
+    "ARCHIVE_TOO_LARGE": "archive-too-large",
+    "CORRUPT_MEMBER": "member-corrupt",
+    "ENCRYPTED_MEMBER": "member-encrypted",
+    "MEMBER_TOO_LARGE": "member-too-large",
+    "NO_SPACE": "disk-full",
+    "UNREADABLE_FOLDER": "folder-unreadable",
+    "UNOPENED_FILE": "file-unreadable",
+    "UNREADABLE_FILE": "file-unreadable",
+    "NOT_UNPACKED": "not-unpacked",
+    "NO_IMAGE": "no-image",
+    "MALFORMED": "dataset-malformed",
+    "DATASET_UNREADABLE": "dataset-unreadable",
+    "MISSING_UID": "uid-missing",
+    "INVALID_UID": "uid-invalid",
+    "NO_PRIVATE_BLOCK": "no-private-block",
+    "NOT_STAMPED": "not-stamped",
+    "NOT_READ": "image-unreadable",
+    "DOWNLOAD_REFUSED": "download-refused",
+    "INVALID_API_KEY": "api-key-invalid",
+    "DOWNLOAD_FAILED": "download-failed",
+    "DOWNLOAD_LOST": "download-lost",
+    "DOWNLOAD_DIFFERS": "download-differs",
+    "DOWNLOAD_NOT_WRITTEN": "disk-full",
+    "NO_CONNECTION": "server-unreachable",
+    "NO_ASSOCIATION": "no-association",
+    "TLS_CERTIFICATE": "tls-certificate",
+    "TLS_FAILED": "tls-failed",
+    "UNKNOWN_CALLING_AE": "calling-ae-unknown",
+    "UNKNOWN_CALLED_AE": "called-ae-unknown",
+    "REJECTED": "association-rejected",
+    "CONNECTION_LOST": "connection-lost",
+    "NO_ANSWER": "no-answer",
+    "WRONG_ANSWER": "wrong-answer",
+    "GIVEN_UP": "server-given-up",
+    "NOT_ACCEPTED": "not-accepted",
+    "OUT_OF_RESOURCES": "out-of-resources",
+    "REFUSED": "refused",
+    "WARNING": "stored-with-warning",
+    "CONVERTED": "converted",
+    "NOT_CONVERTIBLE": "not-convertible",
+    "NOT_CONVERTED": "not-converted",
+    "NOT_STORED": "not-stored",
+    "NOT_FOUND_AGAIN": "not-found-again",
+    "NOT_REACHED": "not-reached",
+    "INTERRUPTED": "interrupted",
+    "OTHER": "other",
+}
