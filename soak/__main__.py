@@ -21,8 +21,8 @@ from pathlib import Path
 
 from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Span, Unreadable
 from fw_gear_dicom_send.network.store import StorageSCU
-from fw_gear_dicom_send.network.types import PeerAE, StoreResult
-from fw_gear_dicom_send.run.background import Stage
+from fw_gear_dicom_send.network.types import NotSent, PeerAE, Sent
+from fw_gear_dicom_send.run.background import Background
 
 from . import server
 from .ledger import Ledger, content_of
@@ -42,7 +42,7 @@ class Settled:
     """An image's number, and what became of it."""
 
     number: int
-    result: StoreResult
+    result: Sent | NotSent
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,10 @@ def soak(port: int, ledger: Ledger) -> Run:
     peer = PeerAE("127.0.0.1", port, "CALLED", "CALLING")
     for settled, one in enumerate(send(peer, images), 1):
         faulthandler.dump_traceback_later(LONGEST_STANDSTILL, exit=True)
-        if one.result.sent:
+        if isinstance(one.result, Sent):
             sent[one.number] += 1
         else:
-            reasons[one.result.remark] += 1
+            reasons[one.result.reason.text] += 1
         if settled == images // 10:
             warm = footprint()
         if time.monotonic() - told >= REPORT_SECONDS:
@@ -122,12 +122,12 @@ def send(peer: PeerAE, images: int) -> Iterator[Settled]:
         retry_time=RETRY_TIME,
     )
 
-    def sent(numbers: Stage[int]) -> Iterator[Settled]:
+    def sent(numbers: Background[int]) -> Iterator[Settled]:
         for number in numbers:
             yield Settled(number, scu.send(image(number)))
 
-    numbers = Stage(iter(range(images)), ahead=AHEAD)
-    outcomes = Stage(*(sent(numbers) for _ in range(ASSOCIATIONS)), ahead=ASSOCIATIONS)
+    numbers = Background(iter(range(images)), ahead=AHEAD)
+    outcomes = Background(*(sent(numbers) for _ in range(ASSOCIATIONS)), ahead=ASSOCIATIONS)
     try:
         yield from outcomes
         scu.close()

@@ -18,6 +18,7 @@ import trustme
 from benchmarks.claims.outcome import MeasurementError, Outcome
 from benchmarks.claims.sender import stamped, storage_scu
 from benchmarks.datasets import make_mr
+from fw_gear_dicom_send.network.types import NotSent
 from tests.support.pacs import HOST, StoreSCP
 
 IMAGES = 10_000
@@ -121,8 +122,8 @@ def _timings(
             begin = perf_counter()
             result = scu.send(instance)
             seconds = perf_counter() - begin
-            if not result.sent:
-                raise MeasurementError(f"an image was not sent: {result.remark}")
+            if isinstance(result, NotSent):
+                raise MeasurementError(f"an image was not sent: {result.reason.text}")
             if number:
                 images.append(seconds)
                 controls.append(_control(ping, min(seconds, LONGEST_CONTROL)))

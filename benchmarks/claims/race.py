@@ -12,6 +12,7 @@ from time import perf_counter
 from benchmarks.claims.outcome import Outcome
 from benchmarks.claims.sender import stamped, storage_scu
 from benchmarks.claims.small_images import small_image
+from fw_gear_dicom_send.network.types import NotSent, Sent
 from tests.support.fault_scp import FaultSCP, serve
 
 IMAGES = 20_000
@@ -57,7 +58,7 @@ def measure(scale: float, work: Path) -> Iterator[Outcome]:
             )
         seconds = perf_counter() - begin
         received = server.received()
-    sent = sum(result.sent for result in results)
+    sent = sum(isinstance(result, Sent) for result in results)
     different = len(set(received.uids))
     twice = len(received.uids) - different
     yield Outcome(
@@ -66,7 +67,10 @@ def measure(scale: float, work: Path) -> Iterator[Outcome]:
         measured=f"{sent} sent, {different} received, {twice} of them more than once, "
         f"over {received.connections} connections",
         holds=sent == different == images and twice == 0 and received.connections == ASSOCIATIONS,
-        details=(f"{images / seconds:.0f} images/s", *{r.remark for r in results if r.remark}),
+        details=(
+            f"{images / seconds:.0f} images/s",
+            *{r.reason.text for r in results if isinstance(r, NotSent)},
+        ),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.claims.outcome import MeasurementError
 from fw_gear_dicom_send.dicom.spool import spool
 from fw_gear_dicom_send.dicom.stamp import stamp
-from fw_gear_dicom_send.dicom.transcode import converter as transcoder
+from fw_gear_dicom_send.dicom.transcode import convert
 from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.types import PeerAE
@@ -32,8 +32,8 @@ def storage_scu(
     gc.collect()
     gc.freeze()
     peer = PeerAE(HOST, port, called_ae, "flywheel")
-    convert = partial(transcoder.convert, work=work)
-    scu = StorageSCU(peer, convert, associations=associations, ssl_context=ssl_context)
+    conversion = partial(convert, work=work)
+    scu = StorageSCU(peer, conversion, associations=associations, ssl_context=ssl_context)
     try:
         yield scu
         scu.close()
@@ -45,5 +45,5 @@ def stamped(file: bytes, work: Path) -> SOPInstance:
     """Return the image of a DICOM file, ready to be sent."""
     instance = stamp(spool([file], work), TAG, work)
     if not isinstance(instance, SOPInstance):
-        raise MeasurementError(instance.reason)
+        raise MeasurementError(instance.reason.text)
     return instance

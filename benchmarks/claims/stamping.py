@@ -59,6 +59,6 @@ def _seconds(content: BinaryIO, work: Path) -> float:
     instance = stamp(content, TAG, work)
     seconds = perf_counter() - begin
     if not isinstance(instance, SOPInstance):
-        raise MeasurementError(instance.reason)
+        raise MeasurementError(instance.reason.text)
     instance.dataset.close()
     return seconds

@@ -50,7 +50,7 @@ def _unpack(path: Path, images: DataSet, work: Path) -> float:
     size = 0
     for item in archive.read(path, work, is_dicom):
         if not isinstance(item, Member):
-            raise MeasurementError(item.reason)
+            raise MeasurementError(item.reason.text)
         with item.content as content:
             while data := content.read(CHUNK_SIZE):
                 size += len(data)
