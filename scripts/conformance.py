@@ -20,9 +20,10 @@ from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
 import fw_gear_dicom_send
 from fw_gear_dicom_send import config
 from fw_gear_dicom_send.dicom.transcode.converter import SOURCES
-from fw_gear_dicom_send.network import association, connection, query
+from fw_gear_dicom_send.network import association, query
 from fw_gear_dicom_send.network.contexts import MAX_CONTEXTS, WAYS_OUT
 from fw_gear_dicom_send.network.statuses import fate_of
+from fw_gear_dicom_send.network.timeouts import DEFAULT_TIMEOUTS
 from fw_gear_dicom_send.network.tls import PROFILES
 from fw_gear_dicom_send.run.verify import MAX_UNVERIFIED
 
@@ -31,12 +32,12 @@ TEMPLATE = Path(__file__).with_name("conformance.md")
 TARGET = REPOSITORY / "docs" / "CONFORMANCE.md"
 
 TIMEOUTS = {
-    "a TCP connection, for each address of the host": connection.CONNECT_TIMEOUT,
-    "the answer to an association request": association.ASSOCIATE_TIMEOUT,
-    "the peer to read any of what is written": connection.WRITE_TIMEOUT,
-    "the answer to a C-STORE request, once it is written": association.RESPONSE_TIMEOUT,
-    "the answer to a C-ECHO request": association.ECHO_TIMEOUT,
-    "the answer to a release request": association.RELEASE_TIMEOUT,
+    "a TCP connection, for each address of the host": DEFAULT_TIMEOUTS.connect,
+    "the answer to an association request": DEFAULT_TIMEOUTS.associate,
+    "the peer to read any of what is written": DEFAULT_TIMEOUTS.write,
+    "the answer to a C-STORE request, once it is written": DEFAULT_TIMEOUTS.response,
+    "the answer to a C-ECHO request": DEFAULT_TIMEOUTS.echo,
+    "the answer to a release request": DEFAULT_TIMEOUTS.release,
 }
 STORAGE_KEYWORDS = {uid: keyword for keyword, uid in _STORAGE_CLASSES.items()}
 """For those that pydicom has no name for."""
@@ -56,8 +57,8 @@ def statement() -> str:
         most_associations=config.MAX_ASSOCIATIONS,
         most_contexts=MAX_CONTEXTS,
         most_unverified=MAX_UNVERIFIED,
-        find_timeout=f"{query.FIND_TIMEOUT:g}",
-        commitment_timeout=f"{query.COMMITMENT_TIMEOUT:g}",
+        find_timeout=f"{DEFAULT_TIMEOUTS.find:g}",
+        commitment_timeout=f"{DEFAULT_TIMEOUTS.commitment:g}",
         most_references=query.MAX_REFERENCES,
         largest_pdu_received=DEFAULT_MAX_LENGTH,
         largest_pdu_sent=association.MAX_PDU,

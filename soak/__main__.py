@@ -22,6 +22,7 @@ from pathlib import Path
 from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Span, Unreadable
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.types import NotSent, PeerAE, Sent
+from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.run.background import Background
 
 from . import server
@@ -117,7 +118,7 @@ def send(peer: PeerAE, images: int) -> Iterator[Settled]:
     """Send so many images as a run of the gear does, and yield what became of each."""
     scu = StorageSCU(
         peer,
-        lambda *_: Unreadable("not converted"),
+        lambda *_: Unreadable(Reason(Kind.NOT_CONVERTIBLE, "anything")),
         associations=ASSOCIATIONS,
         retry_time=RETRY_TIME,
     )

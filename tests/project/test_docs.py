@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,25 @@ def test_each_test_that_is_named_exists(document: str) -> None:
     assert named
     for file, test in named:
         assert f"\ndef {test}(" in (REPOSITORY / "tests" / file).read_text(), (file, test)
+
+
+def test_the_tree_is_that_of_the_package() -> None:
+    """The architecture shows each module in its folder, and no module that is not there."""
+    text = (REPOSITORY / "docs" / "architecture.md").read_text()
+    package = REPOSITORY / "fw_gear_dicom_send"
+    modules = {str(path.relative_to(package)) for path in package.rglob("*.py")}
+    assert set(_tree(text)) == {path for path in modules if not path.endswith("__init__.py")}
+
+
+def _tree(text: str) -> Iterator[str]:
+    """Yield the paths of the modules in a tree that is indented by two blanks a level."""
+    folders: list[str] = []
+    for indent, name in re.findall(r"^( *)([a-z_0-9]+(?:\.py|/))", text, re.MULTILINE):
+        del folders[len(indent) // 2 :]
+        if name.endswith("/"):
+            folders.append(name)
+        elif folders:
+            yield "".join([*folders[1:], name])
 
 
 # Running the gear without Docker
