@@ -1,8 +1,12 @@
-"""The folder that members are unpacked in."""
+"""Fixtures of the archive tests: the folder that members are unpacked in, and fuzzing."""
 
 from pathlib import Path
 
 import pytest
+
+from tests.support.fuzzing import fuzz
+
+__all__ = ["fuzz", "work"]
 
 
 @pytest.fixture
