@@ -12,7 +12,7 @@ from tests.support.pacs import Orthanc, PythonSCP, StoreSCP
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Say how long the fuzz tests go on."""
-    parser.addoption("--fuzz-seconds", type=float, help="for each test of tests/test_fuzz.py")
+    parser.addoption("--fuzz-seconds", type=float, help="how long each fuzz test goes on")
 
 
 @pytest.fixture

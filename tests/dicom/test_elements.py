@@ -8,9 +8,8 @@ import pytest
 
 from fw_gear_dicom_send.dicom.elements import ElementReader, Encoding, MalformedError
 from tests.support import datasets as raw
-from tests.support.datasets import BIG, EXPLICIT, IMPLICIT, RawElement, Wire
+from tests.support.datasets import BIG, EXPLICIT, IMPLICIT, RawElement, Wire, each_wire
 
-WIRES = pytest.mark.parametrize("wire", [IMPLICIT, EXPLICIT, BIG], ids=["implicit", "le", "be"])
 TAG, NEXT = 0x00191001, 0x00191002
 
 
@@ -42,7 +41,7 @@ def test_every_vr(vr: str) -> None:
     assert holds(elements, EXPLICIT)
 
 
-@WIRES
+@each_wire
 @pytest.mark.parametrize("value", [b"", b"a", b"abc", b"x" * 40000, b"x" * 65535])
 def test_any_length(wire: Wire, value: bytes) -> None:
     """A value may be empty, odd in length, or longer than what is read at a time."""
@@ -99,7 +98,7 @@ def test_unknown_vr_of_undefined_length(wire: Wire) -> None:
     assert holds([unknown, raw.text(NEXT, "next", wire)], wire)
 
 
-@WIRES
+@each_wire
 def test_empty_unknown_vr_in_an_item(wire: Wire) -> None:
     """An 8 byte header without value may come before an item's delimiter."""
     inner = raw.element(TAG, "ZZ", b"", wire, long=False).data
@@ -108,7 +107,7 @@ def test_empty_unknown_vr_in_an_item(wire: Wire) -> None:
     assert holds([*elements, raw.text(NEXT, "next", wire)], wire)
 
 
-@WIRES
+@each_wire
 @pytest.mark.parametrize("defined", [True, False])
 @pytest.mark.parametrize("defined_item", [True, False])
 @pytest.mark.parametrize("count", [0, 1, 3])
@@ -155,7 +154,7 @@ def test_delimiter_in_a_value() -> None:
         assert holds([*elements, raw.text(NEXT, "next", EXPLICIT)], EXPLICIT)
 
 
-@WIRES
+@each_wire
 @pytest.mark.parametrize("rest", [bytes(2), bytes(8), bytes(1000), b"\x19\0\x02\x10LO\0"])
 def test_stops_at_padding(wire: Wire, rest: bytes) -> None:
     """Zeros, and what is shorter than a header, are no elements."""
@@ -169,7 +168,7 @@ def test_element_of_group_zero_number() -> None:
     assert holds(elements, IMPLICIT)
 
 
-@WIRES
+@each_wire
 def test_stops_before_a_later_group(wire: Wire) -> None:
     """What lies behind the last group is not looked at, even if it does not hold together."""
     elements = [raw.text(TAG, "x", wire)]
@@ -187,14 +186,14 @@ def nested(levels: int, wire: Wire) -> bytes:
     return start * levels + end * levels
 
 
-@WIRES
+@each_wire
 def test_nested_30_levels(wire: Wire) -> None:
     """30 levels of sequences are followed."""
     data = nested(30, wire)
     assert walk(data, wire) == [(TAG, 0, len(data))]
 
 
-@WIRES
+@each_wire
 def test_nested_5000_levels(wire: Wire) -> None:
     """5,000 levels are refused, not recursed into."""
     with pytest.raises(MalformedError, match="nested too deep"):
@@ -238,7 +237,7 @@ def test_value_beyond_the_end() -> None:
     assert walk(data, EXPLICIT) == [(TAG, 0, 12 + (1 << 31))]
 
 
-@WIRES
+@each_wire
 def test_sniff(wire: Wire) -> None:
     """Whether VRs are explicit is seen in the first element, whatever is declared."""
     reader = ElementReader(BytesIO(raw.text(TAG, "x", wire).data))

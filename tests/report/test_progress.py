@@ -71,14 +71,35 @@ def test_lines_come_at_intervals(
     assert len(caplog.messages) == number
 
 
-def test_a_long_run_has_fewer_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+class Waits:
+    """An event on which time passes at once; it is set after so many waits."""
+
+    def __init__(self, now: list[float], most: int) -> None:
+        self.seconds: list[float] = []
+        self._now = now
+        self._most = most
+
+    def wait(self, seconds: float) -> bool:
+        self.seconds.append(seconds)
+        self._now[0] += seconds
+        return len(self.seconds) == self._most
+
+    def set(self) -> None:
+        """Do nothing: the number of waits tells when it is set."""
+
+
+def test_a_long_run_has_fewer_lines(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """After ten minutes there is one a minute."""
     now = [0.0]
+    waits = Waits(now, most=70)
     monkeypatch.setattr(progress, "monotonic", lambda: now[0])
-    seen = told(entries(1))
-    assert seen._interval() == 10
-    now[0] = 601
-    assert seen._interval() == 60
+    monkeypatch.setattr(progress, "Event", lambda: waits)
+    with caplog.at_level(logging.INFO), told(entries(1)):
+        pass
+    assert waits.seconds == [10] * 60 + [60] * 10
+    assert len(caplog.messages) == 69
 
 
 def test_ten_thousand_files_have_few_lines(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,7 +1,10 @@
 """Archives that are odd, damaged or hostile, and what is in them."""
 
+import bz2
 import copy
+import gzip
 import io
+import lzma
 import random
 import struct
 import tarfile
@@ -16,12 +19,19 @@ ZIP_FIELDS = {
     "size": (22, 24, "<L"),
 }
 """Offset of a field in the local and in the central header, and its layout."""
+END_OF_TAR = bytes(2 * tarfile.BLOCKSIZE)
+COMPRESSORS = [gzip.compress, bz2.compress, lzma.compress]
 
 
 def dicom(seed: int, size: int = 9000) -> bytes:
     """Return what has the start of a DICOM file; half of it can be compressed."""
     noise = random.Random(seed).randbytes((size - 132) // 2)
     return bytes(128) + b"DICM" + noise + bytes(size - len(noise) - 132)
+
+
+A, B, C = (dicom(seed) for seed in range(3))
+ORIGINALS = [dicom(seed, size) for seed, size in enumerate([132, 700, 5000, 9000])]
+"""Members of archives that are damaged at random."""
 
 
 def has_prefix(head: bytes) -> bool:
@@ -101,3 +111,16 @@ def sparse_entry(name: str, parts: dict[int, bytes], size: int) -> bytes:
     }
     content = sparse_map + b"".join(parts.values())
     return tar_entry(name, content, tar_format=tarfile.PAX_FORMAT, pax_headers=headers)
+
+
+def zipped(path: Path, *contents: bytes, method: int = zipfile.ZIP_DEFLATED) -> Path:
+    """Write a zip of members called `1.dcm`, `2.dcm`, ..."""
+    with zipfile.ZipFile(path, "w", method) as file:
+        for number, content in enumerate(contents, start=1):
+            file.writestr(f"{number}.dcm", content)
+    return path
+
+
+def tarred(*contents: bytes) -> bytes:
+    """Return the members of a tar, without its end."""
+    return b"".join(tar_entry(f"{n}.dcm", content) for n, content in enumerate(contents))

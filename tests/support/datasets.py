@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from struct import pack, unpack_from
 
+import pytest
 from hypothesis import strategies as st
 from pydicom.uid import (
     CTImageStorage,
@@ -35,6 +36,7 @@ IMPLICIT = Wire(ImplicitVRLittleEndian, True, "<")
 EXPLICIT = Wire(ExplicitVRLittleEndian, False, "<")
 BIG = Wire(ExplicitVRBigEndian, False, ">")
 DEFLATED = Wire(DeflatedExplicitVRLittleEndian, False, "<")
+each_wire = pytest.mark.parametrize("wire", [IMPLICIT, EXPLICIT, BIG], ids=["implicit", "le", "be"])
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ def instance(file: bytes | Path, identifying: frozenset[str] = frozenset()) -> S
     content = file if isinstance(file, bytes) else file.read_bytes()
     header = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True)
     return SOPInstance(
-        str(header.SOPClassUID),
-        str(header.SOPInstanceUID),
+        str(header.get("SOPClassUID", "")),
+        str(header.get("SOPInstanceUID", "")),
         str(header.file_meta.TransferSyntaxUID),
         EncodedDataset(io.BytesIO(content), (Span(dataset_start(content), len(content)),)),
         identifying,

@@ -1,0 +1,130 @@
+"""Archives that unpack to more than their limits, or claim absurd sizes."""
+
+import gzip
+import tarfile
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.archive.limits import Limits
+from fw_gear_dicom_send.archive.types import BrokenArchive
+from tests.support.archive_reading import BROKEN, LARGE, Image, images, items, items_of
+from tests.support.archives import (
+    END_OF_TAR,
+    A,
+    B,
+    C,
+    dicom,
+    overlapping_zip,
+    sparse_entry,
+    tar_entry,
+    tarred,
+    zipped,
+)
+from tests.support.sample_files import ArchiveMember, tar_of
+
+
+def test_member_over_its_limit(tmp_path: Path, work: Path) -> None:
+    """A member that declares to be too large is not unpacked, and the next one is read."""
+    contents = [dicom(1, 20_000), A, b"text" * 10_000, B]
+    limits = Limits(member=10_000)
+    expected = [LARGE, Image(2, A), Image(4, B)]
+    assert items(zipped(tmp_path / "zip", *contents), work, limits=limits) == expected
+    path = tar_of(tmp_path / "tar", [ArchiveMember("a", c) for c in contents])
+    assert items(path, work, limits=limits) == expected
+
+
+def test_archive_limit_of_a_zip(tmp_path: Path, work: Path) -> None:
+    """Members that share their bytes are stopped at the limit of the archive."""
+    content = A + bytes(91_000)
+    path = overlapping_zip(tmp_path / "a", content, 100)
+    *members, last = items(path, work, limits=Limits(archive=1_000_000, ratio=10))
+    assert len(members) == 10
+    assert last == BrokenArchive(
+        "the archive unpacks to more than 10 times its size, which no honest one does"
+    )
+
+
+def test_archive_limit_grows_with_the_file(tmp_path: Path, work: Path) -> None:
+    """A large archive may unpack to as many times its size as deflate can pack."""
+    path = zipped(tmp_path / "a", A + bytes(2_000_000))
+    found = items(path, work, limits=Limits(archive=0))
+    assert found == images(A + bytes(2_000_000))
+
+
+@pytest.mark.parametrize("place", ["member", "skipped member", "after the end"])
+def test_archive_limit_of_a_tar(work: Path, place: str) -> None:
+    """A compressed tar is stopped at the limit, wherever its bytes are."""
+    much = bytes(5_000_000)
+    data = {
+        "member": tarred(A, B + much),
+        "skipped member": tarred(A, much) + tarred(B),
+        "after the end": tarred(A) + END_OF_TAR + much,
+    }[place]
+    path = work.parent / "a"
+    path.write_bytes(gzip.compress(data))
+    *members, last = items(path, work, limits=Limits(archive=1_000_000, ratio=1))
+    assert members == images(A)
+    assert isinstance(last, BrokenArchive)
+    assert "1 times its size" in last.reason
+
+
+def test_sparse_member(work: Path) -> None:
+    """A sparse member of a tar comes out with its holes."""
+    parts = {0: A, 20_000: B}
+    expected = A + bytes(20_000 - len(A)) + B + bytes(1000)
+    data = sparse_entry("a", parts, len(expected)) + tarred(C) + END_OF_TAR
+    assert items_of(data, work) == images(expected, C)
+
+
+def test_sparse_member_over_the_limit(work: Path) -> None:
+    """The holes of a sparse member count, though nothing in the file stands for them."""
+    path = work.parent / "a"
+    path.write_bytes(sparse_entry("a", {0: A}, 50_000_000) + END_OF_TAR)
+    (last,) = items(path, work, limits=Limits(archive=1_000_000, ratio=1))
+    assert isinstance(last, BrokenArchive)
+    assert "1 times its size" in last.reason
+
+
+def test_header_without_a_bound(work: Path) -> None:
+    """A header that is nothing but long is given up before it fills the memory."""
+    header = tar_entry("x", bytes(100_000_000), type=tarfile.GNUTYPE_LONGNAME)
+    data = gzip.compress(tarred(A) + header + tarred(B) + END_OF_TAR, 1)
+    del header
+    tracemalloc.start()
+    try:
+        found = items_of(data, work)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == [Image(1, A), BROKEN]
+    assert peak < 12 * 1024**2
+
+
+def test_memory_does_not_grow_with_members(work: Path) -> None:
+    """What a tar says of all its members is not kept."""
+    path = work.parent / "a"
+    with gzip.open(path, "wb", 1) as file:
+        for number in range(5000):
+            headers = {f"comment.{number}": "x" * 1000}
+            file.write(tarfile.TarInfo.create_pax_global_header(headers))
+            file.write(tar_entry("a"))
+        file.write(tar_entry("b", A))
+    tracemalloc.start()
+    try:
+        found = items(path, work)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == [Image(5001, A)]
+    assert peak < 3 * 1024**2
+
+
+@pytest.mark.parametrize("size", [2**62, -1, -(2**40)])
+def test_absurd_size_in_a_tar(work: Path, size: int) -> None:
+    """A size that no file has neither hangs nor passes."""
+    second = tar_entry("b", b"", size=size) + B
+    found = items_of(tarred(A) + second + END_OF_TAR, work)
+    assert (found[0], found[-1]) == (Image(1, A), BROKEN)
+    assert set(found[1:-1]) <= {LARGE}

@@ -1,0 +1,98 @@
+"""Damage to a zip costs the damaged member, not the others."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.dicom.types import Unreadable
+from tests.support.archive_reading import BROKEN, CORRUPT, ENCRYPTED, LARGE, Image, items, items_of
+from tests.support.archives import A, B, C, dicom, edit, flip, set_zip_field, zipped
+from tests.support.sample_files import ArchiveMember, zip_of
+
+
+def test_wrong_crc(tmp_path: Path, work: Path) -> None:
+    """A member whose content was changed is corrupt, and the next one is read."""
+    path = zipped(tmp_path / "a", A, B, C, method=zipfile.ZIP_STORED)
+    flip(path, path.read_bytes().index(B) + 4200)
+    assert items(path, work) == [Image(1, A), CORRUPT, Image(3, C)]
+
+
+def test_wrong_crc_of_a_short_member(tmp_path: Path, work: Path) -> None:
+    """A member that is all head is checked as well."""
+    path = zipped(tmp_path / "a", dicom(1, 200), method=zipfile.ZIP_STORED)
+    set_zip_field(path, "1.dcm", "crc", 1)
+    assert items(path, work) == [CORRUPT]
+
+
+def test_bad_deflate_stream(tmp_path: Path, work: Path) -> None:
+    """A member that cannot be inflated to its end is corrupt, and the next one is read."""
+    path = zipped(tmp_path / "a", dicom(1, 500_000), B)
+    edit(path, 100_000, b"\xff" * 100_000)
+    assert items(path, work) == [CORRUPT, Image(2, B)]
+
+
+@pytest.mark.parametrize(
+    ("name", "item"),
+    [
+        ("IM0001", True),
+        ("a/b.dcm", True),
+        ("a.IMA", True),
+        ("1.2.840.10008.5", True),
+        ("sub.txt/IM1", True),
+        ("info.json", False),
+        ("a/REPORT.PDF", False),
+        ("brain.nii.gz", False),
+        ("a\\table.csv", False),
+        ("cd/DICOMDIR", False),
+        ("cd\\DICOMDIR", False),
+    ],
+)
+def test_members_without_a_head_go_by_their_name(
+    tmp_path: Path, work: Path, name: str, item: bool
+) -> None:
+    """What cannot be looked into counts as DICOM unless its name says something else."""
+    path = zip_of(tmp_path / "a", [ArchiveMember(name, A), ArchiveMember("z.dcm", B)])
+    set_zip_field(path, name, "flags", 1)
+    assert items(path, work) == [ENCRYPTED] * item + [Image(2, B)]
+    set_zip_field(path, name, "flags", 0)
+    set_zip_field(path, name, "method", 9)
+    assert items(path, work) == [CORRUPT] * item + [Image(2, B)]
+
+
+@pytest.mark.parametrize("offset", [10**9, 2**62, 2**64 - 1])
+def test_member_that_is_not_in_the_file(tmp_path: Path, work: Path, offset: int) -> None:
+    """A member that should lie behind the end is corrupt, and the next one is read."""
+    with zipfile.ZipFile(tmp_path / "a", "w") as file:
+        file.writestr("1.dcm", A)
+        file.writestr("2.dcm", B)
+        file.filelist[0].header_offset = offset
+    assert items(tmp_path / "a", work) == [CORRUPT, Image(2, B)]
+
+
+def test_missing_local_header(tmp_path: Path, work: Path) -> None:
+    """A member whose own header is overwritten is corrupt, and the next one is read."""
+    path = zipped(tmp_path / "a", A, B)
+    flip(path, 0)
+    assert items(path, work) == [CORRUPT, Image(2, B)]
+
+
+def test_stream_that_ends_in_the_head(tmp_path: Path, work: Path) -> None:
+    """A member that ends before its head is whole is corrupt, not something else."""
+    path = zipped(tmp_path / "a", A, B)
+    edit(path, 30 + len("1.dcm"), b"\x03\x00")
+    assert items(path, work) == [CORRUPT, Image(2, B)]
+
+
+@pytest.mark.parametrize(("size", "item"), [(8999, LARGE), (9001, CORRUPT), (0, LARGE)])
+def test_sizes_that_lie(tmp_path: Path, work: Path, size: int, item: Unreadable) -> None:
+    """A member that is longer or shorter than it declares is not taken."""
+    path = zipped(tmp_path / "a", A, B)
+    set_zip_field(path, "1.dcm", "size", size)
+    assert items(path, work) == [item, Image(2, B)]
+
+
+def test_zip_without_its_end(tmp_path: Path, work: Path) -> None:
+    """A zip whose directory is cut off is broken."""
+    data = zipped(tmp_path / "a", A, B).read_bytes()
+    assert items_of(data[:-30], work) == [BROKEN]

@@ -1,0 +1,128 @@
+"""Telling whether a file is DICOM, a zip or a tar, and reading each kind whole."""
+
+import bz2
+import gzip
+import tarfile
+import zipfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.archive import reader as archive
+from fw_gear_dicom_send.archive.types import Member
+from tests.support.archive_reading import UNKNOWN, images, items, items_of
+from tests.support.archives import (
+    COMPRESSORS,
+    END_OF_TAR,
+    A,
+    B,
+    dicom,
+    has_prefix,
+    tar_entry,
+    tarred,
+    v7_tar,
+    zipped,
+)
+from tests.support.sample_files import ArchiveMember, tar_of
+
+
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_zip(tmp_path: Path, work: Path, method: int) -> None:
+    """The members of a zip come out as they went in, in order, however it is compressed."""
+    path = zipped(tmp_path / "a", A, B, dicom(3, 3_000_000), dicom(4, 132), method=method)
+    assert items(path, work) == images(A, B, dicom(3, 3_000_000), dicom(4, 132))
+
+
+@pytest.mark.parametrize("compression", ["", "gz", "bz2", "xz"])
+def test_tar(tmp_path: Path, work: Path, compression: str) -> None:
+    """The members of a tar come out as they went in, in order, however it is compressed."""
+    contents = [A, B, dicom(3, 3_000_000), dicom(4, 132)]
+    path = tar_of(tmp_path / "a", [ArchiveMember("x" * 200, c) for c in contents], compression)
+    assert items(path, work) == images(*contents)
+
+
+def test_v7_tar(work: Path) -> None:
+    """A tar without a magic, as very old tools make it, is read."""
+    assert items_of(v7_tar([("a", A), ("b", B)]), work) == images(A, B)
+
+
+@pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.PAX_FORMAT])
+def test_tar_formats(work: Path, tar_format: int) -> None:
+    """A tar with POSIX headers is read."""
+    name = "längst/" + "y" * 90
+    data = tar_entry(name, A, tar_format=tar_format) + END_OF_TAR
+    assert items_of(data, work) == images(A)
+
+
+def test_single_file_is_opened_where_it_is(tmp_path: Path, work: Path) -> None:
+    """A DICOM file that came alone is handed out itself, not as a copy."""
+    path = tmp_path / "a"
+    path.write_bytes(A)
+    (item,) = archive.read(path, work, has_prefix)
+    assert isinstance(item, Member)
+    with closing(item.content):
+        assert (item.number, item.content.name, item.content.read()) == (1, str(path), A)
+
+
+def test_single_file_without_a_prefix(work: Path) -> None:
+    """A file that only `is_dicom` knows as DICOM is one."""
+    data = b"\x08\x00\x05\x00" + bytes(9000)
+    assert items_of(data, work, is_dicom=lambda head: head[:2] == b"\x08\x00") == images(data)
+
+
+def test_single_file_that_is_not_to_be_sent(work: Path) -> None:
+    """A DICOM file that is not to be sent, as a DICOMDIR, is passed over."""
+    assert items_of(A, work, is_dicom=lambda _: False) == []
+
+
+def test_head_is_all_that_is_needed(tmp_path: Path, work: Path) -> None:
+    """What a member is, is asked with its first 4096 bytes, fewer where it is short."""
+    heads: list[bytes] = []
+    items(zipped(tmp_path / "a", A, b"short"), work, is_dicom=lambda h: bool(heads.append(h)))
+    assert heads == [A[:4096], b"short"]
+
+
+@pytest.mark.parametrize("start", [A, b"\x08\x00\x05\x00" + bytes(9000)])
+def test_dicom_with_a_zip_in_its_tail(tmp_path: Path, work: Path, start: bytes) -> None:
+    """A DICOM file is DICOM even if it ends as a zip does."""
+    data = start + zipped(tmp_path / "a", B).read_bytes()
+    assert items_of(data, work, is_dicom=lambda head: head[:4096] == data[:4096]) == images(data)
+
+
+def test_dicom_that_starts_as_a_zip(tmp_path: Path, work: Path) -> None:
+    """A preamble may be anything, even the start of a zip (PS3.10 7.1)."""
+    data = b"PK\x03\x04" + A[4:] + zipped(tmp_path / "a", B).read_bytes()
+    assert items_of(data, work) == images(data)
+
+
+def test_tar_that_ends_with_a_zip(tmp_path: Path, work: Path) -> None:
+    """A tar whose last member is a zip is a tar."""
+    inner = zipped(tmp_path / "a", B, method=zipfile.ZIP_STORED).read_bytes()
+    assert items_of(tarred(A, inner) + END_OF_TAR, work) == images(A)
+
+
+def test_zip_after_something_else(tmp_path: Path, work: Path) -> None:
+    """A zip that unpacks itself, with a program before it, is a zip."""
+    data = b"#!/bin/sh\n" * 1000 + zipped(tmp_path / "a", A).read_bytes()
+    assert items_of(data, work) == images(A)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"P", b"just text" * 1000, bytes(100_000), gzip.compress(A), bz2.compress(b"")],
+    ids=["empty", "one byte", "text", "zeros", "gzip of DICOM", "bzip2 of nothing"],
+)
+def test_unknown_file(work: Path, data: bytes) -> None:
+    """A file that is neither DICOM nor an archive is said to be so."""
+    assert items_of(data, work) == [UNKNOWN]
+
+
+@pytest.mark.parametrize("compress", COMPRESSORS)
+def test_empty_archives(tmp_path: Path, work: Path, compress: Callable[[bytes], bytes]) -> None:
+    """An archive without a DICOM file yields nothing."""
+    assert items(zipped(tmp_path / "a"), work) == []
+    assert items_of(compress(tarred(b"text") + END_OF_TAR), work) == []

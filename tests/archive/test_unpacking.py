@@ -1,0 +1,133 @@
+"""Members are unpacked one at a time, in little memory, and leave nothing open."""
+
+import os
+import resource
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.archive import reader as archive
+from fw_gear_dicom_send.archive.types import Member
+from tests.support.archive_reading import CORRUPT, NO_SPACE, Image, items, taken
+from tests.support.archives import A, B, dicom, flip, has_prefix, set_zip_field, zipped
+from tests.support.sample_files import ArchiveMember, tar_of, zip_of
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no /proc")
+
+
+def open_files() -> set[str]:
+    """Return the paths of the files that this process has open."""
+    fds = Path("/proc/self/fd")
+    return {os.readlink(fd) for fd in fds.iterdir() if fd.is_symlink() and fd.exists()}
+
+
+def test_a_member_is_unpacked_when_it_is_asked_for(tmp_path: Path, work: Path) -> None:
+    """The next member is not touched before the consumer asks for it."""
+    first, second = dicom(1, 2_000_000), dicom(2, 2_000_000)
+    path = zipped(tmp_path / "a", first, second, method=zipfile.ZIP_STORED)
+    reading = archive.read(path, work, has_prefix)
+    assert taken(next(reading)) == Image(1, first)
+    flip(path, path.read_bytes().index(second) + 500_000)
+    assert list(reading) == [CORRUPT]
+
+
+@needs_proc
+def test_large_members_go_to_the_work_folder(tmp_path: Path, work: Path) -> None:
+    """A large member lies in a nameless file of the work folder, gone when it is closed."""
+    path = zipped(tmp_path / "a", dicom(1, 2_000_000))
+    reading = archive.read(path, work, has_prefix)
+    member = next(reading)
+    assert isinstance(member, Member)
+    on_disk = Path(os.readlink(f"/proc/self/fd/{member.content.fileno()}"))
+    assert on_disk.parent == work
+    assert list(work.iterdir()) == []
+    member.content.close()
+    assert not any(name.startswith(str(work)) for name in open_files())
+
+
+@needs_proc
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_closed_early_nothing_stays_open(tmp_path: Path, work: Path, kind: str) -> None:
+    """A consumer that stops early leaves neither the archive nor a temporary file open."""
+    members = [ArchiveMember(f"{n}", dicom(n, 2_000_000)) for n in range(3)]
+    path = zip_of(tmp_path / "a", members) if kind == "zip" else tar_of(tmp_path / "a", members)
+    reading = archive.read(path, work, has_prefix)
+    taken(next(reading))
+    assert str(path) in open_files()
+    reading.close()
+    assert not any(name.startswith(str(tmp_path)) for name in open_files())
+
+
+@needs_proc
+def test_corrupt_members_leave_nothing_open(tmp_path: Path, work: Path) -> None:
+    """A member that turns out to be corrupt when it is on disk leaves nothing there."""
+    path = zipped(tmp_path / "a", dicom(1, 2_000_000), A)
+    set_zip_field(path, "1.dcm", "crc", 1)
+    reading = archive.read(path, work, has_prefix)
+    assert next(reading) == CORRUPT
+    assert not any(name.startswith(str(work)) for name in open_files())
+    reading.close()
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.parametrize("error", [OSError("theirs"), EOFError("theirs"), KeyboardInterrupt()])
+def test_errors_of_the_consumer_pass(
+    tmp_path: Path, work: Path, kind: str, error: BaseException
+) -> None:
+    """What is raised into the reading by its consumer comes out as it is."""
+    members = [ArchiveMember("a", A), ArchiveMember("b", B)]
+    path = zip_of(tmp_path / "a", members) if kind == "zip" else tar_of(tmp_path / "a", members)
+    reading = archive.read(path, work, has_prefix)
+    taken(next(reading))
+    with pytest.raises(type(error)) as caught:
+        reading.throw(error)
+    assert caught.value is error
+
+
+def test_errors_of_is_dicom_pass(tmp_path: Path, work: Path) -> None:
+    """An error in `is_dicom` is not taken for damage to the archive."""
+    with pytest.raises(ZeroDivisionError):
+        items(zipped(tmp_path / "a", A), work, is_dicom=lambda _: bool(1 / 0))
+
+
+def test_a_missing_work_folder_is_an_error(tmp_path: Path) -> None:
+    """A work folder that cannot be written to is not taken for damage to the archive."""
+    path = tar_of(tmp_path / "a", [ArchiveMember("a", dicom(1, 2_000_000))])
+    with pytest.raises(FileNotFoundError):
+        items(path, tmp_path / "missing")
+
+
+def test_no_space_left(tmp_path: Path, work: Path) -> None:
+    """A member that does not fit on the disk is passed over, and the next one is read."""
+    contents = [dicom(1, 6_000_000), A]
+    paths = [
+        zipped(tmp_path / "zip", *contents),
+        tar_of(tmp_path / "tar", [ArchiveMember("a", c) for c in contents]),
+    ]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, limits[1]))
+    try:
+        found = [items(path, work) for path in paths]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert found == [[NO_SPACE, Image(2, A)]] * 2
+
+
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=str
+)
+def test_memory_is_bounded(tmp_path: Path, work: Path, method: int) -> None:
+    """However small a large member was packed, little of it is in memory at a time."""
+    content = A + bytes(64 * 1024**2)
+    path = zipped(tmp_path / "a", content, method=method)
+    tracemalloc.start()
+    try:
+        for item in archive.read(path, work, has_prefix):
+            assert isinstance(item, Member)
+            item.content.close()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 12 * 1024**2

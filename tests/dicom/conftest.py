@@ -1,0 +1,5 @@
+"""Fixtures of the DICOM tests: fuzzing."""
+
+from tests.support.fuzzing import fuzz
+
+__all__ = ["fuzz"]

@@ -1,0 +1,121 @@
+"""The UIDs that a stamped image is sent as, and the words that identify its patient."""
+
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.uid import CTImageStorage
+
+from fw_gear_dicom_send.dicom.types import PrivateTag
+from tests.support import datasets as raw
+from tests.support.datasets import EXPLICIT, Wire, each_wire
+from tests.support.sample_files import encoded, made, shipped
+from tests.support.stamping import each_group, refused, stamped
+
+
+def test_uids_come_from_the_dataset(tmp_path: Path) -> None:
+    """The SOP UIDs are those of the dataset, whatever the file meta group says."""
+    uids = [
+        raw.text(raw.SOP_CLASS, "1.2.840.10008.5.1.4.1.1.4", EXPLICIT, "UI"),
+        raw.text(raw.SOP_INSTANCE, "1.2.3.4.5", EXPLICIT, "UI"),
+    ]
+    instance = stamped(raw.part10(raw.joined(uids), EXPLICIT.uid), tmp_path)
+    assert instance.sop_class_uid == "1.2.840.10008.5.1.4.1.1.4"
+    assert instance.sop_instance_uid == "1.2.3.4.5"
+
+
+BAD_UIDS = {
+    "missing": None,
+    "empty": "",
+    "blank": "  ",
+    "too long": "1." * 32 + "1",
+    "far too long": "1." * 100000,
+    "not ASCII": "1.2.3.é",
+    "not printable": "1.2\n.3",
+    "NUL within": "1.2\0.3",
+}
+
+
+@each_wire
+@pytest.mark.parametrize("uid", BAD_UIDS.values(), ids=list(BAD_UIDS))
+@pytest.mark.parametrize("name", ["SOP Class UID", "SOP Instance UID"])
+def test_bad_uid(wire: Wire, name: str, uid: str | None, tmp_path: Path) -> None:
+    """A missing or unusable SOP UID is refused, by a reason that does not quote it."""
+    if uid and len(uid) > 0xFFFF and not wire.implicit:
+        uid = uid[:60000]
+    elements = dict(zip(["SOP Class UID", "SOP Instance UID"], raw.uids(wire), strict=True))
+    if uid is None:
+        del elements[name]
+    else:
+        elements[name] = raw.element(elements[name].tag, "UI", uid.encode(), wire)
+    reason = refused(raw.part10(raw.joined([*elements.values()]), wire.uid), tmp_path)
+    assert name in reason
+    assert not uid or not uid.strip() or uid[:4] not in reason
+
+
+def test_longest_uid(tmp_path: Path) -> None:
+    """A UID of 64 characters is taken."""
+    uid = "1." * 31 + "12"
+    elements = [raw.uids(EXPLICIT)[0], raw.text(raw.SOP_INSTANCE, uid, EXPLICIT, "UI")]
+    instance = stamped(raw.part10(raw.joined(elements), EXPLICIT.uid), tmp_path)
+    assert instance.sop_instance_uid == uid
+
+
+@pytest.mark.parametrize("uid", ["1." * 32 + "1", "1.2.é", "1.2\t3"])
+def test_bad_transfer_syntax(uid: str, tmp_path: Path) -> None:
+    """An unusable Transfer Syntax UID is refused."""
+    reason = refused(raw.part10(raw.joined(raw.uids(EXPLICIT)), uid), tmp_path)
+    assert "Transfer Syntax UID" in reason
+    assert uid[:4] not in reason
+
+
+@each_group
+def test_identifying(group: int, tmp_path: Path) -> None:
+    """The words of the patient's name, ids and birth date are known, and nothing else."""
+    dataset = made(
+        1,
+        PatientName="Doe^Mary Ann=Yamada",
+        PatientID="ID-77 A",
+        PatientBirthDate="19700131",
+        OtherPatientNames=["Roe^Jane", "Poe"],
+        PatientBirthName="Smith, Mary",
+        PatientSex="F",
+        PatientAge="050Y",
+        StudyDescription="Brain study",
+        ReferringPhysicianName="House^Gregory",
+    )
+    tag = PrivateTag(group, "Flywheel", "DICOM send")
+    instance = stamped(encoded(dataset), tmp_path, tag)
+    assert instance.identifying == frozenset(
+        ["doe", "mary", "ann", "yamada", "id-77", "19700131", "roe", "jane", "poe", "smith"]
+    )
+
+
+@pytest.mark.parametrize("charset", ["ISO_IR 100", "ISO_IR 192"])
+def test_identifying_beyond_ascii(charset: str, tmp_path: Path) -> None:
+    """A name is known as it reads in Latin-1 and, where it is UTF-8, in that."""
+    dataset = made(1, SpecificCharacterSet=charset, PatientName="MÜLLER^Zoë", PatientID="7")
+    raw_name = dataset.PatientName.encode(["latin-1" if charset == "ISO_IR 100" else "utf-8"])
+    identifying = stamped(encoded(dataset), tmp_path).identifying
+    assert identifying >= set(raw_name.decode("latin-1").lower().split("^"))
+    assert charset == "ISO_IR 100" or identifying >= {"müller", "zoë"}
+
+
+def test_no_patient(tmp_path: Path) -> None:
+    """Empty and missing names identify nobody."""
+    instance = stamped(encoded(made(1, PatientName="", PatientID=" ")), tmp_path)
+    assert instance.identifying == frozenset()
+
+
+def test_repr_names_no_patient(tmp_path: Path) -> None:
+    """What is printed of an instance names no patient."""
+    dataset = made(1, PatientName="Doe^Mary", PatientID="ID77")
+    shown = repr(stamped(encoded(dataset), tmp_path)).lower()
+    assert not [word for word in ("doe", "mary", "id77") if word in shown]
+
+
+def test_shipped_uid(tmp_path: Path) -> None:
+    """A real image keeps its identity."""
+    instance = stamped(shipped("CT_small.dcm").read_bytes(), tmp_path)
+    expected = pydicom.dcmread(shipped("CT_small.dcm")).SOPInstanceUID
+    assert (instance.sop_class_uid, instance.sop_instance_uid) == (CTImageStorage, expected)

@@ -1,0 +1,137 @@
+"""Stamping works in every transfer syntax, deflated and undeclared ones too."""
+
+import gc
+import random
+import warnings
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from fw_gear_dicom_send.dicom.stamp import stamp
+from fw_gear_dicom_send.dicom.types import SOPInstance
+from tests.support import datasets as raw
+from tests.support.datasets import DEFLATED, EXPLICIT, IMPLICIT, Wire, content_of, each_wire
+from tests.support.stamping import TAG, ours, refused, stamped
+
+LARGE = 3 << 20
+
+
+def inflated(stream: bytes) -> bytes:
+    return zlib.decompress(stream, -zlib.MAX_WBITS)
+
+
+def deflated(dataset: bytes) -> bytes:
+    codec = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    stream = codec.compress(dataset) + codec.flush()
+    return stream + bytes(len(stream) % 2)
+
+
+def test_deflated(tmp_path: Path) -> None:
+    """A deflated dataset holds the elements as well, in one deflated stream of even length."""
+    source = [*raw.uids(EXPLICIT), raw.text(0x00280010, "x", EXPLICIT)]
+    file = raw.part10(deflated(raw.joined(source)), DeflatedExplicitVRLittleEndian)
+    instance = stamped(file, tmp_path)
+    data = content_of(instance.dataset)
+    assert inflated(data) == raw.joined([*source[:2], *ours(0x10), *source[2:]])
+    assert (len(data) % 2, instance.transfer_syntax_uid) == (0, DEFLATED.uid)
+
+
+@pytest.mark.parametrize("size", range(2, 12, 2))
+def test_deflated_is_even(size: int, tmp_path: Path) -> None:
+    """A deflated stream is padded to even length (PS3.5 A.5)."""
+    source = [*raw.uids(EXPLICIT), raw.element(0x00280010, "OB", bytes(range(size)), EXPLICIT)]
+    file = raw.part10(deflated(raw.joined(source)), DeflatedExplicitVRLittleEndian)
+    assert stamped(file, tmp_path).dataset.size % 2 == 0
+
+
+def test_deflated_and_tagged(tmp_path: Path) -> None:
+    """A deflated dataset that is tagged stays as it is, byte for byte."""
+    codec = zlib.compressobj(level=0, wbits=-zlib.MAX_WBITS)
+    stream = codec.compress(raw.joined([*raw.uids(EXPLICIT), *ours(0x10)])) + codec.flush()
+    file = raw.part10(stream, DeflatedExplicitVRLittleEndian)
+    assert content_of(stamped(file, tmp_path).dataset) == stream
+
+
+def test_bytes_behind_a_deflated_stream(tmp_path: Path) -> None:
+    """What lies behind the end of the deflated stream is not read into it."""
+    stream = deflated(raw.joined(raw.uids(EXPLICIT))) + b"more" * 1000000
+    instance = stamped(raw.part10(stream, DeflatedExplicitVRLittleEndian), tmp_path)
+    expected = raw.joined([*raw.uids(EXPLICIT), *ours(0x10)])
+    assert inflated(content_of(instance.dataset)) == expected
+
+
+def large_deflated() -> bytes:
+    noise = raw.element(0x7FE00010, "OB", random.Random(1).randbytes(LARGE), EXPLICIT)
+    return raw.part10(deflated(raw.joined([*raw.uids(EXPLICIT), noise])), DEFLATED.uid)
+
+
+def test_deflated_leaves_nothing(tmp_path: Path) -> None:
+    """A large deflated dataset is unpacked in `work`, without a name, and without a trace."""
+    instance = stamped(large_deflated(), tmp_path)
+    assert len(inflated(content_of(instance.dataset))) > LARGE
+    assert list(tmp_path.iterdir()) == []
+    instance.dataset.close()
+    assert instance.dataset.source.closed
+
+
+@pytest.mark.parametrize("cut", [None, -LARGE // 2], ids=["whole", "cut"])
+def test_deflated_closes_its_files(cut: int | None, tmp_path: Path) -> None:
+    """Every file that was used on the way is closed, whatever the outcome."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        content = BytesIO(large_deflated()[:cut])
+        outcome = stamp(content, TAG, tmp_path)
+        assert content.closed
+        if isinstance(outcome, SOPInstance):
+            outcome.dataset.close()
+        del outcome
+        gc.collect()
+    assert [warning for warning in caught if warning.category is ResourceWarning] == []
+
+
+def test_deflated_malformed_inside(tmp_path: Path) -> None:
+    """A malformed dataset is refused, and its files closed, if it comes deflated too."""
+    broken = raw.element(0x00200000, "SQ", b"no items", EXPLICIT, length=raw.UNDEFINED)
+    noise = raw.element(0x00190010, "OB", random.Random(1).randbytes(LARGE), EXPLICIT)
+    stream = deflated(raw.joined([*raw.uids(EXPLICIT), noise, broken]))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert "malformed" in refused(raw.part10(stream, DEFLATED.uid), tmp_path)
+        gc.collect()
+    assert [warning for warning in caught if warning.category is ResourceWarning] == []
+
+
+def test_no_room_to_unpack(tmp_path: Path) -> None:
+    """Where `work` takes nothing, the image is refused, and the reason names no path."""
+    reason = refused(large_deflated(), tmp_path / "missing")
+    assert "No such file" in reason
+    assert str(tmp_path) not in reason
+
+
+@pytest.mark.parametrize("stream", [b"", b"\xff\xff\xff\xff", bytes(100), deflated(b"x" * 99)[:-3]])
+def test_broken_deflated_stream(stream: bytes, tmp_path: Path) -> None:
+    """What cannot be inflated is refused."""
+    file = raw.part10(stream, DeflatedExplicitVRLittleEndian)
+    assert "malformed" in refused(file, tmp_path)
+
+
+@each_wire
+@pytest.mark.parametrize("head", [b"", bytes(128) + b"DICM", b"DICM"], ids=["", "pre", "DICM"])
+def test_headerless(wire: Wire, head: bytes, tmp_path: Path) -> None:
+    """Without file meta group, the dataset is stamped in the encoding that it has."""
+    instance = stamped(head + raw.joined(raw.uids(wire)), tmp_path)
+    assert content_of(instance.dataset) == raw.joined([*raw.uids(wire), *ours(0x10, wire)])
+    assert instance.transfer_syntax_uid == wire.uid
+
+
+@pytest.mark.parametrize(
+    ("declared", "wire"), [(IMPLICIT, EXPLICIT), (EXPLICIT, IMPLICIT)], ids=["explicit", "implicit"]
+)
+def test_wrong_vr_encoding(declared: Wire, wire: Wire, tmp_path: Path) -> None:
+    """Where the file meta group lies, the element has the VR encoding of the others."""
+    instance = stamped(raw.part10(raw.joined(raw.uids(wire)), declared.uid), tmp_path)
+    assert content_of(instance.dataset) == raw.joined([*raw.uids(wire), *ours(0x10, wire)])
+    assert instance.transfer_syntax_uid == wire.uid

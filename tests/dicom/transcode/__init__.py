@@ -1,0 +1,1 @@
+"""Tests of the transcoder, beside the room `dicom/transcode`."""

@@ -1,0 +1,55 @@
+"""Big-endian datasets become the little-endian ones of the same values."""
+
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.tag import Tag
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
+
+from tests.support.instances import instance
+from tests.support.sample_files import shipped
+from tests.support.transcoding import BOTH, bare, converted, differences, encoded_by, refused
+
+
+@pytest.mark.parametrize("target", BOTH)
+@pytest.mark.parametrize(
+    ("big", "little"),
+    [
+        ("MR_small_bigendian.dcm", "MR_small.dcm"),
+        ("SC_rgb_small_odd_big_endian.dcm", "SC_rgb_small_odd.dcm"),
+        ("liver_expb_1frame.dcm", "liver_1frame.dcm"),
+    ],
+)
+def test_big_endian_becomes_its_little_endian_twin(
+    big: str, little: str, target: str, tmp_path: Path
+) -> None:
+    """All values, and words and bytes of pixels, are those of the little-endian file."""
+    dataset = converted(shipped(big).read_bytes(), target, tmp_path)
+
+    assert dataset.PixelData == pydicom.dcmread(shipped(little)).PixelData
+    assert differences(pydicom.dcmread(shipped(big)), dataset, [Tag("PixelData")]) == []
+
+
+def test_big_endian_words_are_swapped_wherever_they_are(tmp_path: Path) -> None:
+    """Words of every width are swapped, in items as well; OB and UN stay."""
+    words = "00186060 4644 0008 0102030405060708  00281201 4f57 0000 00000002 0102"
+    words += "00660016 4f46 0000 00000004 01020304"
+    words += "00720073 4f44 0000 00000008 0102030405060708"
+    words += "00420011 4f42 0000 00000002 0102  00430011 554e 0000 00000002 0102"
+    size = len(bytes.fromhex(words))
+    data = bytes.fromhex(f"00081140 5351 0000 {size + 8:08x} fffee000 {size:08x}" + words)
+
+    out = encoded_by(bare(data, ExplicitVRBigEndian), ImplicitVRLittleEndian, tmp_path)
+
+    item = "18006060 08000000 0807060504030201 28000112 02000000 0201  66001600 04000000 04030201"
+    item += "72007300 08000000 0807060504030201 42001100 02000000 0102 43001100 02000000 0102"
+    sequence = "08004011 ffffffff feff00e0 ffffffff" + item
+    assert out == bytes.fromhex(sequence + "feff0de0 00000000 feffdde0 00000000")
+
+
+def test_big_endian_pixels_of_two_words_are_refused(tmp_path: Path) -> None:
+    """32-bit pixels as OW have no order that all writers agree on."""
+    content = shipped("rtdose_expb.dcm").read_bytes()
+
+    assert refused(instance(content), tmp_path) == "its pixels can be read in two ways"

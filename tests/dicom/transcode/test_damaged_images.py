@@ -1,0 +1,96 @@
+"""Images that are damaged or contradict themselves are refused."""
+
+import io
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.encaps import encapsulate
+from pydicom.uid import ImplicitVRLittleEndian, RLELossless
+
+from tests.support.instances import instance
+from tests.support.sample_files import encoded, shipped
+from tests.support.transcoding import BOTH, RLE_FRAME, bare, by_dcmtk, compressed, refused
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("MR_small_RLE.dcm", "a frame is damaged"),
+        ("MR_small_jp2klossless.dcm", "a frame ends early"),
+        ("MR_small_jpeg_ls_lossless.dcm", "a frame ends early"),
+    ],
+)
+def test_fragment_that_breaks_off_is_refused(name: str, cause: str, tmp_path: Path) -> None:
+    """Half a frame is not sent."""
+    dataset = pydicom.dcmread(shipped(name))
+    frame = pydicom.encaps.defragment_data(dataset.PixelData)
+    dataset.PixelData = encapsulate([frame[: len(frame) // 4 * 2]])
+
+    assert refused(instance(encoded(dataset)), tmp_path) == cause
+
+
+@pytest.mark.parametrize("name", ["JPGExtended.dcm", "SC_rgb_dcmtk_+eb+cr.dcm"])
+def test_jpeg_data_that_the_decoder_makes_up_is_refused(name: str, tmp_path: Path) -> None:
+    """A frame whose second half is missing is not filled with grey."""
+    dataset = pydicom.dcmread(shipped(name))
+    frame = pydicom.encaps.defragment_data(dataset.PixelData)
+    dataset.PixelData = encapsulate([frame[: len(frame) * 3 // 4] + b"\xff\xd9"])
+
+    assert refused(instance(encoded(dataset)), tmp_path) == "a frame is damaged"
+
+
+def test_broken_huffman_table_does_not_end_the_run(tmp_path: Path) -> None:
+    """A frame that aborts GDCM is one unreadable image."""
+    color = by_dcmtk(shipped("SC_rgb_rle.dcm").read_bytes(), tmp_path, "dcmdrle")
+    dataset = pydicom.dcmread(io.BytesIO(by_dcmtk(color, tmp_path, "dcmcjpeg", "+e1")))
+    frame = bytearray(pydicom.encaps.defragment_data(dataset.PixelData))
+    table = frame.index(b"\xff\xc4")
+    frame[table + 5 : table + 21] = b"\xff" * 16
+    dataset.PixelData = encapsulate([bytes(frame)])
+
+    assert refused(instance(encoded(dataset)), tmp_path) == "a frame is damaged"
+
+
+def test_sequence_delimiter_within_a_fragment_ends_nothing(tmp_path: Path) -> None:
+    """Fragments are read by their length; here that of the damaged frame is seen."""
+    content = shipped("JPEG2000-embedded-sequence-delimiter.dcm").read_bytes()
+
+    cause = refused(instance(content), tmp_path)
+
+    assert cause == "a frame has another size than the dataset says"
+
+
+def test_frame_of_another_size_is_refused(tmp_path: Path) -> None:
+    """Rows that contradict the bit stream make the image unreadable."""
+    dataset = pydicom.dcmread(shipped("MR_small_jp2klossless.dcm"))
+    dataset.Rows += 1
+
+    cause = refused(instance(encoded(dataset)), tmp_path)
+
+    assert cause == "a frame has another size than the dataset says"
+
+
+def test_more_than_four_gibibytes_are_refused(tmp_path: Path) -> None:
+    """Pixels that no element can hold are not decoded at all."""
+    dataset = compressed(RLELossless, [RLE_FRAME], NumberOfFrames=2**31)
+
+    assert refused(instance(encoded(dataset)), tmp_path) == "its pixels would be longer than 4 GiB"
+
+
+@pytest.mark.parametrize("name", ["MR_truncated.dcm", "rtplan_truncated.dcm"])
+def test_dataset_that_ends_early_is_refused(name: str, tmp_path: Path) -> None:
+    """A dataset that breaks off in an element is unreadable."""
+    source = instance(shipped(name).read_bytes())
+    (target,) = {*BOTH} - {source.transfer_syntax_uid}
+
+    assert refused(source, tmp_path, target) == "it ends early"
+
+
+def test_sequences_nested_without_end_are_refused(tmp_path: Path) -> None:
+    """Nesting that no real dataset has is unreadable, not a crash."""
+    data = bytes.fromhex("400030a7 ffffffff feff00e0 ffffffff") * 5000
+
+    cause = refused(bare(data, ImplicitVRLittleEndian), tmp_path)
+
+    assert cause == "its sequences are nested too deeply"

@@ -1,0 +1,63 @@
+"""What is read out of an archive, as values that a test can compare."""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from fw_gear_dicom_send.archive import reader as archive
+from fw_gear_dicom_send.archive.limits import Limits
+from fw_gear_dicom_send.archive.types import BrokenArchive, Member
+from fw_gear_dicom_send.dicom.types import Unreadable
+from tests.support.archives import has_prefix
+
+CORRUPT = Unreadable("a member of the archive is corrupt")
+ENCRYPTED = Unreadable("a member of the archive is encrypted")
+LARGE = Unreadable("a member of the archive is larger than allowed")
+NO_SPACE = Unreadable("no space left to unpack a member")
+BROKEN = BrokenArchive("the archive is corrupt or cut short")
+UNKNOWN = BrokenArchive("neither a DICOM file nor a zip or tar archive")
+
+
+@dataclass(frozen=True)
+class Image:
+    """A member that was yielded, read to its end."""
+
+    number: int
+    content: bytes
+
+
+Item = Image | Unreadable | BrokenArchive
+
+
+def taken(item: Member | Unreadable | BrokenArchive) -> Item:
+    """Read a member to its end and close it; return anything else as it is."""
+    if not isinstance(item, Member):
+        return item
+    with closing(item.content):
+        return Image(item.number, item.content.read())
+
+
+def items(
+    path: Path,
+    work: Path,
+    *,
+    is_dicom: Callable[[bytes], bool] = has_prefix,
+    limits: Limits = archive.DEFAULT_LIMITS,
+) -> list[Item]:
+    """Return all that comes out of an archive."""
+    return [taken(item) for item in archive.read(path, work, is_dicom, limits)]
+
+
+def items_of(
+    data: bytes, work: Path, *, is_dicom: Callable[[bytes], bool] = has_prefix
+) -> list[Item]:
+    """Return all that comes out of an archive of these bytes."""
+    path = work.parent / "4f2a"
+    path.write_bytes(data)
+    return items(path, work, is_dicom=is_dicom)
+
+
+def images(*contents: bytes) -> list[Item]:
+    """Return the images of these contents, numbered from 1."""
+    return [Image(number, content) for number, content in enumerate(contents, start=1)]

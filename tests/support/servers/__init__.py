@@ -1,0 +1,1 @@
+"""Storage SCPs to send to, a module each kind."""

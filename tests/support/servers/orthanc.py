@@ -1,0 +1,89 @@
+"""An Orthanc to send to and to ask by its REST API."""
+
+import json
+from collections.abc import Iterator
+
+import requests
+
+from tests.support.servers.process import HOST, ServerProcess, free_port
+
+
+class Orthanc(ServerProcess):
+    """An Orthanc that takes every SOP class and transfer syntax.
+
+    `settings` are any of Orthanc's configuration options, e.g. `DicomCheckCalledAet=True`.
+    """
+
+    program = "Orthanc"
+
+    def __init__(self, ae_title: str = "ORTHANC", **settings: object) -> None:
+        super().__init__()
+        self.ae_title = ae_title
+        self._settings = settings
+        self._http_port = 0
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def _prepare(self) -> list[str]:
+        self.port = free_port()
+        self._http_port = free_port()
+        settings: dict[str, object] = {
+            "Name": "test",
+            "StorageDirectory": str(self._folder / "storage"),
+            "IndexDirectory": str(self._folder / "storage"),
+            "HttpServerEnabled": True,
+            "HttpPort": self._http_port,
+            "RemoteAccessAllowed": False,
+            "AuthenticationEnabled": False,
+            "DicomServerEnabled": True,
+            "DicomPort": self.port,
+            "DicomAet": self.ae_title,
+            "DicomCheckCalledAet": False,
+            "DicomAlwaysAllowStore": True,
+            "DicomAlwaysAllowEcho": True,
+            "DicomAlwaysAllowFind": True,
+            "AcceptedTransferSyntaxes": ["*"],
+            "UnknownSopClassAccepted": True,
+            "OverwriteInstances": True,
+            "Plugins": [],
+        }
+        path = self._folder / "orthanc.json"
+        path.write_text(json.dumps(settings | self._settings))
+        return [str(path)]
+
+    def _ports(self) -> list[int]:
+        return [self.port, self._http_port]
+
+    def __exit__(self, *exception: object) -> None:
+        """End it."""
+        self._session.close()
+        super().__exit__(*exception)
+
+    def get(self, path: str) -> requests.Response:
+        """Ask Orthanc's REST API."""
+        response = self._session.get(f"http://{HOST}:{self._http_port}{path}", timeout=60)
+        response.raise_for_status()
+        return response
+
+    def ids(self) -> dict[str, str]:
+        """Return Orthanc's id of each instance it has stored, by SOP Instance UID."""
+        instances = self.get("/instances?expand").json()
+        return {item["MainDicomTags"]["SOPInstanceUID"]: item["ID"] for item in instances}
+
+    def files(self) -> Iterator[bytes]:
+        """Yield the DICOM file of each stored instance, one in memory at a time."""
+        for identifier in self.ids().values():
+            yield self.get(f"/instances/{identifier}/file").content
+
+    def instances(self) -> dict[str, bytes]:
+        """Return the DICOM file of each stored instance, by SOP Instance UID."""
+        return {
+            uid: self.get(f"/instances/{identifier}/file").content
+            for uid, identifier in self.ids().items()
+        }
+
+    def clear(self) -> None:
+        """Delete all that is stored."""
+        for identifier in self.get("/patients").json():
+            url = f"http://{HOST}:{self._http_port}/patients/{identifier}"
+            self._session.delete(url, timeout=60).raise_for_status()

@@ -1,0 +1,223 @@
+"""A storage SCP of pynetdicom that answers as a test tells it and records what came."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import UID
+from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt, register_uid
+from pynetdicom.service_class import StorageServiceClass
+from pynetdicom.sop_class import Verification, uid_to_service_class
+
+from tests.support.servers.process import HOST
+
+SUCCESS = 0x0000
+Status = int | Dataset
+
+
+@dataclass(frozen=True)
+class CStore:
+    """A C-STORE request exactly as it came (PS3.7 9.1.1)."""
+
+    association: int
+    message_id: int
+    abstract_syntax: str
+    transfer_syntax: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    dataset: bytes
+
+    def file(self) -> bytes:
+        """Return what came as a DICOM file (PS3.10 7.1)."""
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID = self.sop_class_uid
+        meta.MediaStorageSOPInstanceUID = self.sop_instance_uid
+        meta.TransferSyntaxUID = self.transfer_syntax
+        target = DicomBytesIO()
+        target.write(bytes(128) + b"DICM")
+        write_file_meta_info(target, meta, enforce_standard=True)
+        return bytes(target.getvalue()) + self.dataset
+
+
+@dataclass(frozen=True)
+class ProposedContext:
+    """A presentation context as the peer proposed it."""
+
+    abstract_syntax: str
+    transfer_syntaxes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AssociationRequest:
+    """An association as the peer asked for it; `number` counts from 1."""
+
+    number: int
+    calling_ae: str
+    called_ae: str
+    contexts: tuple[ProposedContext, ...]
+
+
+class PythonSCP:
+    """A storage SCP that answers as told and records what came, for what real servers won't do.
+
+    Args:
+        accept: SOP classes to accept, each with its transfer syntaxes; every standard storage
+            class and transfer syntax without it.
+        status: The status of each answer: one for all, a sequence (Success after its end), or a
+            callable that is asked with each request.
+        ae_title: Its AE title.
+        handlers: More pynetdicom event handlers, as `(event, handler)`.
+
+    `ae` is its pynetdicom AE: set what a test needs (`maximum_associations`,
+    `require_called_aet`, ...) before it is entered.
+    """
+
+    def __init__(
+        self,
+        accept: Mapping[str, Sequence[str]] | None = None,
+        status: Status | Iterable[int] | Callable[[CStore], Status] = SUCCESS,
+        *,
+        ae_title: str = "PYTHONSCP",
+        handlers: Sequence[tuple[evt.EventType, Callable[[evt.Event], Any]]] = (),
+    ) -> None:
+        self.ae_title = ae_title
+        self.port = 0
+        self.ae = AE(ae_title)
+        self._handlers = [*handlers, *self._own_handlers()]
+        self._status = _status_source(status)
+        self._lock = threading.Lock()
+        self._numbers: dict[object, int] = {}
+        self._stored: list[CStore] = []
+        self._requests: list[AssociationRequest] = []
+        self._released = 0
+        self._aborted = 0
+        self.ae.add_supported_context(Verification, ALL_TRANSFER_SYNTAXES)
+        if accept is None:
+            accept = {
+                str(context.abstract_syntax): ALL_TRANSFER_SYNTAXES
+                for context in AllStoragePresentationContexts
+            }
+        for sop_class, transfer_syntaxes in accept.items():
+            if uid_to_service_class(sop_class) is not StorageServiceClass:
+                name = "Private" + sop_class.replace(".", "_")
+                register_uid(UID(sop_class), name, StorageServiceClass)
+            self.ae.add_supported_context(sop_class, list(transfer_syntaxes))
+
+    def _own_handlers(self) -> list[tuple[evt.EventType, Callable[[evt.Event], Any]]]:
+        return [
+            (evt.EVT_CONN_OPEN, self._on_open),
+            (evt.EVT_REQUESTED, self._on_requested),
+            (evt.EVT_C_STORE, self._on_store),
+            (evt.EVT_RELEASED, self._on_released),
+            (evt.EVT_ABORTED, self._on_aborted),
+        ]
+
+    def __enter__(self) -> Self:
+        """Listen on a free port."""
+        self._server = self.ae.start_server((HOST, 0), block=False, evt_handlers=self._handlers)
+        self.port = self._server.socket.getsockname()[1]
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Stop listening and abort what associations are left."""
+        stopping = threading.Thread(target=self._server.shutdown)
+        stopping.start()
+        with contextlib.suppress(OSError):  # wakes the server, which looks up twice a second
+            socket.create_connection((HOST, self.port), timeout=1).close()
+        stopping.join()
+        for association in self.ae.active_associations:
+            association.abort()
+
+    @property
+    def stored(self) -> tuple[CStore, ...]:
+        """The C-STORE requests so far, in the order in which they came."""
+        with self._lock:
+            return tuple(self._stored)
+
+    def files(self) -> Iterator[bytes]:
+        """Yield the DICOM file of each image that came, stored or not."""
+        return (record.file() for record in self.stored)
+
+    @property
+    def associations(self) -> tuple[AssociationRequest, ...]:
+        """The associations that were asked for so far."""
+        with self._lock:
+            return tuple(self._requests)
+
+    @property
+    def released(self) -> int:
+        """How many associations the peer has released."""
+        with self._lock:
+            return self._released
+
+    @property
+    def aborted(self) -> int:
+        """How many associations have been aborted, by the peer or by its vanishing."""
+        with self._lock:
+            return self._aborted
+
+    def _on_open(self, event: evt.Event) -> None:
+        event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _on_requested(self, event: evt.Event) -> None:
+        request = event.assoc.requestor.primitive
+        contexts = tuple(
+            ProposedContext(
+                str(context.abstract_syntax), tuple(str(uid) for uid in context.transfer_syntax)
+            )
+            for context in request.presentation_context_definition_list
+        )
+        with self._lock:
+            number = len(self._requests) + 1
+            self._numbers[event.assoc] = number
+            self._requests.append(
+                AssociationRequest(
+                    number, request.calling_ae_title, request.called_ae_title, contexts
+                )
+            )
+
+    def _on_store(self, event: evt.Event) -> Status:
+        request = event.request
+        with self._lock:
+            record = CStore(
+                association=self._numbers[event.assoc],
+                message_id=request.MessageID,
+                abstract_syntax=str(event.context.abstract_syntax),
+                transfer_syntax=str(event.context.transfer_syntax),
+                sop_class_uid=str(request.AffectedSOPClassUID),
+                sop_instance_uid=str(request.AffectedSOPInstanceUID),
+                dataset=request.DataSet.getvalue(),
+            )
+            self._stored.append(record)
+        return self._status(record)
+
+    def _on_released(self, _event: evt.Event) -> None:
+        with self._lock:
+            self._released += 1
+
+    def _on_aborted(self, _event: evt.Event) -> None:
+        with self._lock:
+            self._aborted += 1
+
+
+def _status_source(
+    status: Status | Iterable[int] | Callable[[CStore], Status],
+) -> Callable[[CStore], Status]:
+    if isinstance(status, int | Dataset):
+        return lambda _record: status
+    if callable(status):
+        return status
+    lock = threading.Lock()
+    script = iter(status)
+
+    def scripted(_record: CStore) -> Status:
+        with lock:
+            return next(script, SUCCESS)
+
+    return scripted

@@ -1,0 +1,85 @@
+"""Converting images to another transfer syntax, and reading what comes out."""
+
+import io
+import struct
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from fw_gear_dicom_send.dicom.transcode.converter import convert
+from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Unreadable
+from tests.support.instances import instance
+from tests.support.sample_files import made
+
+BOTH = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+RLE_FRAME = struct.pack("<16I", 2, 64, 64 + 258, *[0] * 13) + 2 * (
+    b"\x7f" + bytes(range(128)) + b"\x7f" + bytes(range(128, 256))
+)
+
+
+def bare(data: bytes, transfer_syntax_uid: str) -> SOPInstance:
+    """Return an instance whose dataset is given byte by byte."""
+    dataset = EncodedDataset(io.BytesIO(), (data,))
+    return SOPInstance("1.2", "1.2.3", transfer_syntax_uid, dataset)
+
+
+def encoded_by(instance: SOPInstance, target: str, work: Path) -> bytes:
+    """Convert, and return the encoded dataset."""
+    converted = convert(instance, target, work)
+    assert isinstance(converted, SOPInstance), converted
+    assert converted.transfer_syntax_uid == target
+    data = b"".join(converted.dataset.chunks(1000))
+    converted.dataset.close()
+    return data
+
+
+def converted(content: bytes, target: str, work: Path) -> Dataset:
+    """Convert a DICOM file, and read the dataset."""
+    data = encoded_by(instance(content), target, work)
+    return read_dataset(DicomBytesIO(data), target == ImplicitVRLittleEndian, True)
+
+
+def refused(instance: SOPInstance, work: Path, target: str = ExplicitVRLittleEndian) -> str:
+    """Return the cause that an instance cannot be converted for."""
+    result = convert(instance, target, work)
+    assert isinstance(result, Unreadable)
+    return result.reason.split(": ", 1)[1]
+
+
+def by_dcmtk(content: bytes, work: Path, *command: str) -> bytes:
+    """Return what a DCMTK tool makes of a file."""
+    (work / "in.dcm").write_bytes(content)
+    subprocess.run([*command, work / "in.dcm", work / "out.dcm"], check=True, capture_output=True)
+    return (work / "out.dcm").read_bytes()
+
+
+def differences(one: Dataset, other: Dataset, but: Iterable[BaseTag] = ()) -> list[str]:
+    """Name the elements that differ, but group lengths and those given."""
+    tags = {tag for tag in (*one.keys(), *other.keys()) if tag.element} - set(but)
+    found = []
+    for tag in sorted(tags):
+        if tag not in one or tag not in other:
+            found.append(f"{tag} is in one only")
+        elif one[tag].VR == other[tag].VR == "SQ" and len(one[tag].value) == len(other[tag].value):
+            for items in zip(one[tag].value, other[tag].value, strict=True):
+                found += differences(*items)
+        elif one[tag].value != other[tag].value and not one[tag].is_empty & other[tag].is_empty:
+            found.append(f"{tag} differs")
+    return found
+
+
+def compressed(syntax: str, frames: Iterable[bytes], **elements: object) -> Dataset:
+    """Return a 16 x 16 image of the given frames, one fragment each."""
+    dataset = made(1, **elements)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.PixelData = encapsulate(list(frames), has_bot=False)
+    dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = True
+    return dataset
