@@ -36,6 +36,35 @@ def test_the_detail_takes_its_place_in_the_text() -> None:
 
 
 @pytest.mark.parametrize(
+    ("reason", "text"),
+    [
+        (Reason(Kind.CORRUPT_MEMBER), "a member of the archive is corrupt"),
+        (Reason(Kind.ENCRYPTED_MEMBER), "a member of the archive is encrypted"),
+        (Reason(Kind.MEMBER_TOO_LARGE), "a member of the archive is larger than allowed"),
+        (Reason(Kind.NO_SPACE), "no space left to unpack a member"),
+        (Reason(Kind.CORRUPT_ARCHIVE), "the archive is corrupt or cut short"),
+        (Reason(Kind.UNKNOWN_TYPE), "neither a DICOM file nor a zip or tar archive"),
+        (
+            Reason(Kind.ARCHIVE_TOO_LARGE, "10"),
+            "the archive unpacks to more than 10 times its size, which no honest one does",
+        ),
+        (
+            Reason(Kind.DATASET_UNREADABLE, "Input/output error"),
+            "the dataset could not be read or unpacked: Input/output error",
+        ),
+        (Reason(Kind.NOT_REACHED), "the run ended before it"),
+        (Reason(Kind.INTERRUPTED), "the run ended in the middle of it"),
+        (Reason(Kind.NO_IMAGE), "it holds no DICOM image"),
+        (Reason(Kind.OTHER), "for other reasons"),
+        (Reason(Kind.NOT_STORED), "the server has acknowledged it, but does not have it"),
+    ],
+)
+def test_texts(reason: Reason, text: str) -> None:
+    """What people read of each."""
+    assert reason.text == text
+
+
+@pytest.mark.parametrize(
     "detail",
     ["out of resources", "no space", "certificate", "given up", "the archive", "API key", "{}"],
 )

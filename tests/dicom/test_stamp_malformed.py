@@ -9,6 +9,7 @@ from pydicom.uid import JPEGBaseline8Bit
 
 from fw_gear_dicom_send.dicom.stamp import stamp
 from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance, Unreadable
+from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support import datasets as raw
 from tests.support.datasets import (
     DEFLATED,
@@ -98,7 +99,7 @@ def test_unreadable_file(tmp_path: Path) -> None:
     """A file that cannot be read is refused, by a reason without its path."""
     content = Unplugged()
     outcome = stamp(content, TAG, tmp_path)
-    reason = "the dataset could not be read or unpacked: Input/output error"
+    reason = Reason(Kind.DATASET_UNREADABLE, "Input/output error")
     assert (outcome, content.closed) == (Unreadable(reason), True)
 
 

@@ -9,14 +9,15 @@ from fw_gear_dicom_send.archive import reader as archive
 from fw_gear_dicom_send.archive.limits import Limits
 from fw_gear_dicom_send.archive.types import BrokenArchive, Member
 from fw_gear_dicom_send.dicom.types import Unreadable
+from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.archives import has_prefix
 
-CORRUPT = Unreadable("a member of the archive is corrupt")
-ENCRYPTED = Unreadable("a member of the archive is encrypted")
-LARGE = Unreadable("a member of the archive is larger than allowed")
-NO_SPACE = Unreadable("no space left to unpack a member")
-BROKEN = BrokenArchive("the archive is corrupt or cut short")
-UNKNOWN = BrokenArchive("neither a DICOM file nor a zip or tar archive")
+CORRUPT = Unreadable(Reason(Kind.CORRUPT_MEMBER))
+ENCRYPTED = Unreadable(Reason(Kind.ENCRYPTED_MEMBER))
+LARGE = Unreadable(Reason(Kind.MEMBER_TOO_LARGE))
+NO_SPACE = Unreadable(Reason(Kind.NO_SPACE))
+BROKEN = BrokenArchive(Reason(Kind.CORRUPT_ARCHIVE))
+UNKNOWN = BrokenArchive(Reason(Kind.UNKNOWN_TYPE))
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def refused(data: bytes, work: Path, tag: PrivateTag = TAG) -> str:
     outcome = stamp(content, tag, work)
     assert isinstance(outcome, Unreadable)
     assert content.closed
-    return outcome.reason
+    return outcome.reason.text
 
 
 def added(

@@ -50,7 +50,7 @@ def refused(instance: SOPInstance, work: Path, target: str = ExplicitVRLittleEnd
     """Return the cause that an instance cannot be converted for."""
     result = convert(instance, target, work)
     assert isinstance(result, Unreadable)
-    return result.reason.split(": ", 1)[1]
+    return result.reason.text.split(": ", 1)[1]
 
 
 def by_dcmtk(content: bytes, work: Path, *command: str) -> bytes:

@@ -8,6 +8,7 @@ from pydicom.uid import MPEG2MPML, ExplicitVRLittleEndian, ImplicitVRLittleEndia
 
 from fw_gear_dicom_send.dicom.transcode.converter import convert
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
+from fw_gear_dicom_send.reasons import Kind
 from tests.support.instances import instance
 from tests.support.sample_files import shipped
 from tests.support.transcoding import bare, converted, differences
@@ -26,7 +27,9 @@ def test_other_syntaxes_are_refused(tmp_path: Path) -> None:
     """Video has no decoder here, and the reason names both syntaxes."""
     result = convert(bare(b"", MPEG2MPML), ExplicitVRLittleEndian, tmp_path)
 
-    assert result == Unreadable(
+    assert isinstance(result, Unreadable)
+    assert result.reason.kind is Kind.NOT_CONVERTIBLE
+    assert result.reason.text == (
         "cannot be converted from MPEG2 Main Profile / Main Level to "
         "Explicit VR Little Endian: there is no decoder for it"
     )
