@@ -4,29 +4,27 @@ import pytest
 
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
 from fw_gear_dicom_send.network.types import StoreResult
-from fw_gear_dicom_send.report.file_counts import (
-    INTERRUPTED,
-    NO_IMAGE,
-    NOT_REACHED,
-    OTHER_REASONS,
-    Tally,
-)
+from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.report.file_counts import FileCount
+from tests.support.results import not_sent, remark, saying, sent
 
-SENT, UNSENT = StoreResult(True), StoreResult(False, "the server said no")
+SENT, UNSENT = sent(), not_sent("the server said no")
 
 
-def tally_of(*results: StoreResult) -> Tally:
-    tally = Tally(FileEntry(Container("acquisition", "a1"), "t1.zip", "g/p/s/v/t1/files/t1.zip"))
-    tally.begin()
+def count_of(*results: StoreResult) -> FileCount:
+    count = FileCount(
+        FileEntry(Container("acquisition", "a1"), "t1.zip", "g/p/s/v/t1/files/t1.zip")
+    )
+    count.begin()
     for result in results:
-        tally.add(result)
-    return tally
+        count.add(result)
+    return count
 
 
 def ended(*results: StoreResult) -> FileReport:
-    tally = tally_of(*results)
-    tally.end(len(results))
-    return tally.report()
+    count = count_of(*results)
+    count.end(len(results), None)
+    return count.report()
 
 
 @pytest.mark.parametrize(
@@ -47,7 +45,7 @@ def test_status_follows_from_the_images(results: tuple[StoreResult, ...], status
 
 def test_a_file_without_image_says_so() -> None:
     """A file in which nothing was found fails for that reason."""
-    assert ended().remarks == (Remark(NO_IMAGE, 0, failure=True),)
+    assert ended().remarks == (Remark((Reason(Kind.NO_IMAGE),), 0, failure=True),)
 
 
 def test_a_complete_file_has_no_remark() -> None:
@@ -57,85 +55,90 @@ def test_a_complete_file_has_no_remark() -> None:
 
 def test_equal_remarks_are_counted_together() -> None:
     """A reason is given once, with the number of its images; a warning is no failure."""
-    warned = StoreResult(True, "coerced")
+    warned = sent("coerced")
     assert ended(UNSENT, warned, UNSENT).remarks == (
-        Remark("the server said no", 2, failure=True),
-        Remark("coerced", 1, failure=False),
+        remark("the server said no", 2, failure=True),
+        remark("coerced", 1, failure=False),
     )
 
 
 def test_a_file_that_was_not_reached_is_failed() -> None:
     """A run that ends early still reports the files it did not come to."""
-    tally = Tally(FileEntry(Container("session", "s1"), "t1.zip", "g/p/s/v/files/t1.zip"))
-    assert tally.report().status == "Failed"
-    assert tally.report().remarks == (Remark(NOT_REACHED, 0, failure=True),)
+    count = FileCount(FileEntry(Container("session", "s1"), "t1.zip", "g/p/s/v/files/t1.zip"))
+    assert count.report().status == "Failed"
+    assert count.report().remarks == (Remark((Reason(Kind.NOT_REACHED),), 0, failure=True),)
 
 
 def test_a_file_that_was_interrupted_is_not_complete() -> None:
     """A file whose end was not reached never passes for complete, though all seen were sent."""
-    report = tally_of(SENT, SENT).report()
+    report = count_of(SENT, SENT).report()
     assert (report.status, report.images, report.sent) == ("Incomplete", 3, 2)
-    assert Remark(INTERRUPTED, 0, failure=True) in report.remarks
+    assert Remark((Reason(Kind.INTERRUPTED),), 0, failure=True) in report.remarks
 
 
 def test_a_file_that_broke_in_the_middle_is_not_complete() -> None:
     """A broken archive stays incomplete when its end is told after its failure."""
-    tally = tally_of(SENT)
-    tally.end(1, "the archive is cut short")
-    assert tally.report().status == "Incomplete"
-    assert tally.report().remarks == (Remark("the archive is cut short", 0, failure=True),)
+    count = count_of(SENT)
+    count.end(1, saying("the archive is cut short"))
+    assert count.report().status == "Incomplete"
+    assert count.report().remarks == (remark("the archive is cut short", 0, failure=True),)
 
 
 def test_the_end_may_be_told_before_the_last_images() -> None:
     """Images that are counted after the file's end belong to it; it is complete with the last."""
-    tally = tally_of(SENT)
-    tally.end(3)
-    assert not tally.is_done
-    assert tally.report() == FileReport(tally.entry, 3, 1, (Remark(INTERRUPTED, 0, failure=True),))
-    tally.add(UNSENT)
-    assert not tally.is_done
-    tally.add(SENT)
-    assert tally.is_done
-    report = tally.report()
+    count = count_of(SENT)
+    count.end(3, None)
+    assert not count.is_done
+    assert count.report() == FileReport(
+        count.entry, 3, 1, (Remark((Reason(Kind.INTERRUPTED),), 0, failure=True),)
+    )
+    count.add(UNSENT)
+    assert not count.is_done
+    count.add(SENT)
+    assert count.is_done
+    report = count.report()
     assert (report.images, report.sent, report.status) == (3, 2, "Incomplete")
-    assert report.remarks == (Remark("the server said no", 1, failure=True),)
+    assert report.remarks == (remark("the server said no", 1, failure=True),)
 
 
 def test_a_broken_file_is_not_complete_when_its_images_come_last() -> None:
     """A broken archive is not complete, though its images are counted after its end."""
-    tally = tally_of()
-    tally.end(1, "the archive is cut short")
-    tally.add(SENT)
-    assert tally.is_done
-    assert tally.report().status == "Incomplete"
-    assert tally.report().remarks == (Remark("the archive is cut short", 0, failure=True),)
+    count = count_of()
+    count.end(1, saying("the archive is cut short"))
+    count.add(SENT)
+    assert count.is_done
+    assert count.report().status == "Incomplete"
+    assert count.report().remarks == (remark("the archive is cut short", 0, failure=True),)
 
 
 def test_a_file_is_done_when_its_end_and_all_its_images_are_known() -> None:
     """Neither images without the end nor the end without images make a file done."""
-    assert not tally_of().is_done
-    assert not tally_of(SENT).is_done
-    empty, whole = tally_of(), tally_of(SENT, UNSENT)
-    empty.end(0)
-    whole.end(2)
+    assert not count_of().is_done
+    assert not count_of(SENT).is_done
+    empty, whole = count_of(), count_of(SENT, UNSENT)
+    empty.end(0, None)
+    whole.end(2, None)
     assert empty.is_done
     assert whole.is_done
 
 
 def test_a_file_that_could_not_be_had_is_failed() -> None:
     """A failed download is a row with no image, and with its reason alone."""
-    tally = tally_of()
-    tally.end(0, "the site has no such file")
-    report = tally.report()
+    count = count_of()
+    count.end(0, saying("the site has no such file"))
+    report = count.report()
     assert (report.status, report.images) == ("Failed", 0)
-    assert report.remarks == (Remark("the site has no such file", 0, failure=True),)
+    assert report.remarks == (remark("the site has no such file", 0, failure=True),)
 
 
 def test_reports_do_not_grow_with_distinct_remarks() -> None:
     """Of a great many reasons the first are given, the rest counted together."""
-    results = [StoreResult(number % 2 == 0, f"reason {number}") for number in range(1000)]
+    results = [(not_sent if n % 2 else sent)(f"reason {n}") for n in range(1000)]
     report = ended(*results, *results)
     assert (report.images, report.sent) == (2000, 1000)
     assert len(report.remarks) < 100
     assert sum(remark.images for remark in report.remarks) == 2000
-    assert {r.failure for r in report.remarks if r.text == OTHER_REASONS} == {True, False}
+    assert {r.failure for r in report.remarks if r.reasons == (Reason(Kind.OTHER),)} == {
+        True,
+        False,
+    }

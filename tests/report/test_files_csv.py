@@ -8,6 +8,7 @@ import pytest
 
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
 from fw_gear_dicom_send.report import files_csv as reporter
+from tests.support.results import remark
 
 NOW = datetime(2024, 3, 5, 7, 8, 9)
 
@@ -73,11 +74,11 @@ def test_table_has_one_line_for_each_file() -> None:
 @pytest.mark.parametrize(
     ("remark", "line"),
     [
-        (Remark("A700", images=3, failure=True), "t1.zip: 3 images not sent: A700"),
-        (Remark("A700", images=1, failure=True), "t1.zip: 1 image not sent: A700"),
-        (Remark("decoded", images=12, failure=False), "t1.zip: 12 images sent, decoded"),
-        (Remark("decoded", images=1, failure=False), "t1.zip: 1 image sent, decoded"),
-        (Remark("404 Not Found", images=0, failure=True), "t1.zip: 404 Not Found"),
+        (remark("A700", images=3, failure=True), "t1.zip: 3 images not sent: A700"),
+        (remark("A700", images=1, failure=True), "t1.zip: 1 image not sent: A700"),
+        (remark("decoded", images=12, failure=False), "t1.zip: 12 images sent, decoded"),
+        (remark("decoded", images=1, failure=False), "t1.zip: 1 image sent, decoded"),
+        (remark("404 Not Found", images=0, failure=True), "t1.zip: 404 Not Found"),
     ],
 )
 def test_remark_speaks_of_its_images(remark: Remark, line: str) -> None:
@@ -87,16 +88,16 @@ def test_remark_speaks_of_its_images(remark: Remark, line: str) -> None:
 
 def test_remarks_come_file_by_file() -> None:
     """All remarks of all files are given, in order."""
-    first = Remark("one", images=0, failure=True)
-    second = Remark("two", images=0, failure=True)
+    first = remark("one", images=0, failure=True)
+    second = remark("two", images=0, failure=True)
     reports = [report("a", remarks=(first, second)), report("b"), report("c", remarks=(first,))]
     assert reporter.render_remarks(reports) == ["a: one", "a: two", "c: one"]
 
 
 def test_remark_is_one_line() -> None:
     """A line break in a name does not forge a line of the log."""
-    remark = Remark("lost", images=0, failure=True)
-    (line,) = reporter.render_remarks([report("a\nERROR", remarks=(remark,))])
+    lost = remark("lost", images=0, failure=True)
+    (line,) = reporter.render_remarks([report("a\nERROR", remarks=(lost,))])
     assert line == "a?ERROR: lost"
 
 
@@ -145,7 +146,7 @@ def test_table_of_many_files_has_those_that_are_not_complete() -> None:
 
 def test_remarks_of_many_files_are_cut() -> None:
     """There are a hundred lines at most, and one that says how many are left out."""
-    remark = Remark("lost", images=1, failure=True)
-    lines = reporter.render_remarks([report(f"{n}", remarks=(remark,)) for n in range(130)])
+    lost = remark("lost", images=1, failure=True)
+    lines = reporter.render_remarks([report(f"{n}", remarks=(lost,)) for n in range(130)])
     assert len(lines) == 101
     assert lines[-1] == "30 more such lines are left out"

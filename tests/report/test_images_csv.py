@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
-from fw_gear_dicom_send.network.types import StoreResult
-from fw_gear_dicom_send.report.images_csv import COLUMNS, InstanceReport, safe_name
+from fw_gear_dicom_send.network.types import AlreadyStored, NotSent, Sent, StoreResult, Transfer
+from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.report.images_csv import COLUMNS, ImagesCSV, safe_name
+from tests.support.results import not_sent, saying, sent
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 ENTRY = FileEntry(Container("acquisition", "a"), "a.zip", "lab/study/files/a.zip")
 EXPLICIT, IMPLICIT, RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.5"
-SENT = StoreResult(True, status=0, tries=1, seconds=0.0123, transfer_syntax_uid=EXPLICIT)
+SENT = sent(status=0, tries=1, seconds=0.0123, transfer_syntax_uid=EXPLICIT)
 
 
 def record(number: int, result: StoreResult = SENT, syntax: str = EXPLICIT) -> ImageRecord:
@@ -28,15 +30,10 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_a_row_says_all_that_is_known(tmp_path: Path) -> None:
     """Each column has its value, by the names of DICOM."""
-    report = InstanceReport(tmp_path / "r.csv")
-    result = StoreResult(
-        True,
-        "status 0xB000 Coercion",
-        status=0xB000,
-        error_comment="too long",
-        tries=3,
-        seconds=0.0123,
-        transfer_syntax_uid=EXPLICIT,
+    report = ImagesCSV(tmp_path / "r.csv")
+    result = Sent(
+        Transfer(0xB000, "too long", 3, 0.0123, EXPLICIT),
+        (Reason(Kind.CONVERTED, "CT only as ..."), Reason(Kind.WARNING, "0xB000 Coercion")),
     )
     report.image(record(1, result, RLE))
     assert report.close()
@@ -55,6 +52,7 @@ def test_a_row_says_all_that_is_known(tmp_path: Path) -> None:
             "Milliseconds": "12.3",
             "Outcome": "sent, with a warning",
             "Reason": "",
+            "Code": "stored-with-warning",
         }
     ]
 
@@ -63,31 +61,63 @@ def test_a_row_says_all_that_is_known(tmp_path: Path) -> None:
     ("result", "outcome", "status", "reason"),
     [
         (SENT, "sent", "0x0000 Success", ""),
-        (StoreResult(True, "already there", is_there=True), "already there", "", ""),
-        (StoreResult(False, "it has no UID"), "not sent", "", "it has no UID"),
+        (AlreadyStored(), "already there", "", ""),
+        (not_sent("it has no UID"), "not sent", "", "it has no UID"),
         (
-            StoreResult(False, "status 0xC001", status=0xC001, tries=1),
+            not_sent("status 0xC001", status=0xC001, tries=1),
             "not sent",
             "0xC001 Cannot Understand",
             "status 0xC001",
         ),
-        (StoreResult(False, "x", status=0x1234), "not sent", "0x1234 of unknown meaning", "x"),
+        (not_sent("x", status=0x1234), "not sent", "0x1234 of unknown meaning", "x"),
     ],
 )
 def test_outcomes(
     tmp_path: Path, result: StoreResult, outcome: str, status: str, reason: str
 ) -> None:
     """What became of an image is told in a word, with its status and the reason."""
-    report = InstanceReport(tmp_path / "r.csv")
+    report = ImagesCSV(tmp_path / "r.csv")
     report.image(record(1, result))
     report.close()
     (row,) = rows(tmp_path / "r.csv")
     assert (row["Outcome"], row["Status"], row["Reason"]) == (outcome, status, reason)
 
 
+@pytest.mark.parametrize(
+    ("result", "code"),
+    [
+        (Sent(Transfer(0)), ""),
+        (AlreadyStored(), ""),
+        (Sent(Transfer(0), (Reason(Kind.CONVERTED, "..."),)), "converted"),
+        (NotSent(Reason(Kind.ENCRYPTED_MEMBER)), "member-encrypted"),
+        (
+            NotSent(Reason(Kind.REFUSED, "0xC000"), remarks=(Reason(Kind.CONVERTED, "..."),)),
+            "refused",
+        ),
+    ],
+)
+def test_the_code_is_that_of_the_reason(tmp_path: Path, result: StoreResult, code: str) -> None:
+    """A program reads why an image was not sent, or how it was, without the sentence."""
+    report = ImagesCSV(tmp_path / "r.csv")
+    report.image(record(1, result))
+    report.close()
+    (row,) = rows(tmp_path / "r.csv")
+    assert row["Code"] == code
+
+
+def test_a_conversion_before_a_refusal_is_in_the_reason(tmp_path: Path) -> None:
+    """It may be what the server refuses."""
+    conversion = Reason(Kind.CONVERTED, "CT in RLE Lossless only as Explicit VR Little Endian")
+    report = ImagesCSV(tmp_path / "r.csv")
+    report.image(record(1, NotSent(Reason(Kind.REFUSED, "0xC000"), remarks=(conversion,))))
+    report.close()
+    (row,) = rows(tmp_path / "r.csv")
+    assert row["Reason"] == f"{conversion.text}; status 0xC000"
+
+
 def test_a_row_is_there_at_once(tmp_path: Path) -> None:
     """A job that is killed leaves the rows that it had, each of them whole."""
-    report = InstanceReport(tmp_path / "r.csv")
+    report = ImagesCSV(tmp_path / "r.csv")
     for number in range(3):
         report.image(record(number))
         assert [row["Member"] for row in rows(tmp_path / "r.csv")] == [
@@ -97,21 +127,21 @@ def test_a_row_is_there_at_once(tmp_path: Path) -> None:
 
 def test_without_an_image_there_is_no_report(tmp_path: Path) -> None:
     """A run that came to no image leaves no file."""
-    report = InstanceReport(tmp_path / "r.csv")
+    report = ImagesCSV(tmp_path / "r.csv")
     assert not report.close()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_images_that_were_sent_once_more_have_one_row(tmp_path: Path) -> None:
     """What is told after the first time replaces the row, in its place."""
-    report = InstanceReport(tmp_path / "r.csv")
+    report = ImagesCSV(tmp_path / "r.csv")
     for number in range(4):
         report.image(record(number))
     report.revise()
-    report.image(record(1, StoreResult(False, "lost", tries=6)))
+    report.image(record(1, not_sent("lost", tries=6)))
     report.image(record(2))
-    report.deny(ENTRY, "1.2.2", "it is not there")
-    report.deny(ENTRY, "1.2.99", "nobody knows it")
+    report.deny(ENTRY, "1.2.2", saying("it is not there"))
+    report.deny(ENTRY, "1.2.99", saying("nobody knows it"))
     assert report.close()
     assert list(tmp_path.iterdir()) == [tmp_path / "r.csv"]
     found = [(row["Member"], row["Outcome"], row["Reason"]) for row in rows(tmp_path / "r.csv")]
@@ -125,10 +155,10 @@ def test_images_that_were_sent_once_more_have_one_row(tmp_path: Path) -> None:
 
 def test_a_dry_run_claims_nothing(tmp_path: Path) -> None:
     """What would be sent is not said to be."""
-    report = InstanceReport(tmp_path / "r.csv", is_dry=True)
-    report.image(record(1, StoreResult(True, transfer_syntax_uid=EXPLICIT)))
-    report.image(record(2, StoreResult(True, "already there", is_there=True)))
-    report.image(record(3, StoreResult(False, "no")))
+    report = ImagesCSV(tmp_path / "r.csv", is_dry=True)
+    report.image(record(1, sent(transfer_syntax_uid=EXPLICIT)))
+    report.image(record(2, AlreadyStored()))
+    report.image(record(3, not_sent("no")))
     report.close()
     outcomes = [row["Outcome"] for row in rows(tmp_path / "r.csv")]
     assert outcomes == ["would be sent", "already there", "not sent"]
@@ -136,7 +166,7 @@ def test_a_dry_run_claims_nothing(tmp_path: Path) -> None:
 
 def test_a_disk_that_is_full_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     """The run goes on without the report, which is not attached."""
-    report = InstanceReport(Path("/dev/full"))
+    report = ImagesCSV(Path("/dev/full"))
     for number in range(3):
         report.image(record(number))
     assert not report.close()
@@ -146,10 +176,10 @@ def test_a_disk_that_is_full_is_told_once(caplog: pytest.LogCaptureFixture) -> N
 
 def test_values_that_a_csv_has_to_quote(tmp_path: Path) -> None:
     """Whatever a name holds, there is one row, and it is read as it was written."""
-    report = InstanceReport(tmp_path / "r.csv")
+    report = ImagesCSV(tmp_path / "r.csv")
     odd = 'a,"b"\nc;é'
     entry = FileEntry(Container("acquisition", "a"), odd, f"lab/{odd}")
-    report.image(ImageRecord(entry, odd, StoreResult(False, odd)))
+    report.image(ImageRecord(entry, odd, not_sent(odd)))
     report.close()
     (row,) = rows(tmp_path / "r.csv")
     assert (row["FW Path"], row["Member"], row["Reason"]) == (f"lab/{odd}", odd, odd)

@@ -1,15 +1,17 @@
 """How far a run is: what the lines say, and how many there are."""
 
 import logging
-import time
+import threading
 from collections.abc import Sequence
 
 import pytest
 
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord
-from fw_gear_dicom_send.network.types import StoreResult
+from fw_gear_dicom_send.network.types import Sent, Transfer
 from fw_gear_dicom_send.report import progress
 from fw_gear_dicom_send.report.progress import Progress
+from tests.support.results import not_sent
+from tests.support.waiting import wait_for
 
 
 def entries(number: int, size: int | None = 1_000_000) -> list[FileEntry]:
@@ -22,7 +24,8 @@ def told(files: Sequence[FileEntry], associations: int = 4) -> Progress:
 
 
 def image(*, sent: bool = True, tries: int = 1, size: int = 500_000) -> ImageRecord:
-    return ImageRecord(entries(1)[0], "1", StoreResult(sent, tries=tries), size=size)
+    result = Sent(Transfer(tries=tries)) if sent else not_sent(tries=tries)
+    return ImageRecord(entries(1)[0], "1", result, size=size)
 
 
 def test_a_line_has_counts_rates_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,17 +61,15 @@ def test_files_of_unknown_size_have_no_time_left() -> None:
     assert "1 images sent" in line
 
 
-def test_lines_come_at_intervals(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """There is no line before the first interval is over, and none after the end."""
-    monkeypatch.setattr(progress, "INTERVAL", 0.1)
-    with caplog.at_level(logging.INFO), told(entries(1)):
-        time.sleep(0.45)
-    number = len(caplog.messages)
-    assert 2 <= number <= 4
-    time.sleep(0.25)
-    assert len(caplog.messages) == number
+def test_lines_come_until_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    """There is none before the first interval is over; with the end the thread ends."""
+    with caplog.at_level(logging.INFO):
+        with Progress(entries(1), lambda: 1, Intervals(early=3600)):
+            pass
+        assert caplog.messages == []
+        with Progress(entries(1), lambda: 1, Intervals(early=0.01)):
+            assert wait_for(lambda: len(caplog.messages) > 1)
+    assert not any(thread.name == "progress" for thread in threading.enumerate())
 
 
 class Waits:

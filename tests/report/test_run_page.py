@@ -6,21 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fw_gear_dicom_send.advice import advice
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord, Remark
 from fw_gear_dicom_send.network.contexts import Context
-from fw_gear_dicom_send.network.types import StoreResult
+from fw_gear_dicom_send.network.types import AlreadyStored
+from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report import throughput as timing
 from fw_gear_dicom_send.report.run_page import Facts, render
-from fw_gear_dicom_send.report.throughput import Timing, Timings
+from fw_gear_dicom_send.report.throughput import Throughput, ThroughputCounts
 from tests.support.browser import CONTRASTS, LOWEST_CONTRAST, texts
+from tests.support.results import not_sent, sent
 
 CT, RLE = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.5"
+REFUSED = (Reason(Kind.REFUSED, "0xC000 Cannot Understand"),)
 EVIL = "<script>document.title='evil'</script><img src='http://127.0.0.1:9/x.png'>.zip"
-TIMINGS = Timings(1.0, (120, 80, 0, 55), (4_000_000, 3_000_000, 0, 2_000_000), (0,) * 13, 4.2)
+TIMINGS = ThroughputCounts(
+    1.0, (120, 80, 0, 55), (4_000_000, 3_000_000, 0, 2_000_000), (0,) * 13, 4.2
+)
 
 
 def file(name: str, images: int, sent: int, *remarks: Remark) -> FileReport:
@@ -30,9 +34,9 @@ def file(name: str, images: int, sent: int, *remarks: Remark) -> FileReport:
 
 REPORTS = [
     file("good.zip", 176, 176),
-    file("part.zip", 100, 79, Remark("status 0xC000 Cannot Understand", 21, failure=True)),
-    file("bad.zip", 5, 0, Remark("status 0xC000 Cannot Understand", 5, failure=True)),
-    file(EVIL, 0, 0, Remark("the archive is corrupt or cut short", 0, failure=True)),
+    file("part.zip", 100, 79, Remark(REFUSED, 21, failure=True)),
+    file("bad.zip", 5, 0, Remark(REFUSED, 5, failure=True)),
+    file(EVIL, 0, 0, Remark((Reason(Kind.CORRUPT_ARCHIVE),), 0, failure=True)),
 ]
 
 
@@ -40,7 +44,7 @@ def facts(**changes: Any) -> Facts:
     known: dict[str, Any] = {
         "title": "DICOM send: visit 1",
         "started": datetime(2024, 3, 5, 7, 8, 9),
-        "timings": TIMINGS,
+        "throughput": TIMINGS,
         "contexts": [(Context(CT, RLE), False), (Context(CT, "1.2.840.10008.1.2"), True)],
         "config": [("destination", "pacs.example.org"), ("port", "104")],
         "versions": [("dicom-send", "0.1.0")],
@@ -171,7 +175,7 @@ def test_charts_show_rates_and_times(chromium: webdriver.Chrome, tmp_path: Path)
     show(
         chromium,
         tmp_path,
-        render(REPORTS, facts(timings=Timings(2.0, (10, 30), (1, 1), durations, 4))),
+        render(REPORTS, facts(throughput=ThroughputCounts(2.0, (10, 30), (1, 1), durations, 4))),
     )
     rate, times = chromium.find_elements(By.CSS_SELECTOR, "svg.chart")
     assert rate.get_attribute("aria-label") == (
@@ -187,7 +191,11 @@ def test_charts_show_rates_and_times(chromium: webdriver.Chrome, tmp_path: Path)
 
 def test_a_run_without_images_has_a_page(chromium: webdriver.Chrome, tmp_path: Path) -> None:
     """There is nothing to draw then, and nothing to divide by."""
-    show(chromium, tmp_path, render([], facts(timings=Timings(1.0, (), (), (0,) * 13, 0.0))))
+    show(
+        chromium,
+        tmp_path,
+        render([], facts(throughput=ThroughputCounts(1.0, (), (), (0,) * 13, 0.0))),
+    )
     assert texts(chromium, ".outcome") == ["Not all images were sent"]
     assert "No image was sent." in texts(chromium, "p")
 
@@ -199,33 +207,17 @@ def test_times_are_counted_in_few_slots(monkeypatch: pytest.MonkeyPatch) -> None
     """However long a run is, there are no more slots, and no image is lost among them."""
     now = [0.0]
     monkeypatch.setattr(timing, "monotonic", lambda: now[0])
-    counted = Timing()
+    counted = Throughput()
     for second in range(1000):
         now[0] = second + 0.5
-        result = StoreResult(True, seconds=0.001 * (second % 20))
+        result = sent(seconds=0.001 * (second % 20))
         counted.image(ImageRecord(REPORTS[0].entry, "n", result, size=10))
-    counted.image(ImageRecord(REPORTS[0].entry, "n", StoreResult(False), size=10))
-    counted.image(ImageRecord(REPORTS[0].entry, "n", StoreResult(True, is_there=True), size=10))
-    timings = counted.timings()
+    counted.image(ImageRecord(REPORTS[0].entry, "n", not_sent(), size=10))
+    counted.image(ImageRecord(REPORTS[0].entry, "n", AlreadyStored(), size=10))
+    timings = counted.counts()
     assert timings.slot_seconds == 16
     assert len(timings.images) == 63
     assert (sum(timings.images), sum(timings.bytes)) == (1000, 10_000)
     assert timings.images[:62] == (16,) * 62
     assert sum(timings.durations) == 950
     assert timings.durations[:4] == (50, 150, 250, 500)
-
-
-@pytest.mark.parametrize(
-    ("reason", "part"),
-    [
-        ("status 0xA700 Refused: Out of Resources", "had no room"),
-        ("the server was given up after 300 s of trouble: no answer", "away for too long"),
-        ("the server does not accept MR Image Storage in RLE Lossless", "SOP class"),
-        ("pacs port 104 rejected the association: it does not know the called AE title 'X'", "ae"),
-        ("401 Unauthorized: the API key is not valid, or no longer", "expired"),
-        ("something that nobody has thought of", "log"),
-    ],
-)
-def test_each_reason_has_an_advice(reason: str, part: str) -> None:
-    """What to do is told for all that the gear says, and there is a word for the rest."""
-    assert part in advice(reason)
