@@ -9,7 +9,7 @@ import pytest
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord
 from fw_gear_dicom_send.network.types import Sent, Transfer
 from fw_gear_dicom_send.report import progress
-from fw_gear_dicom_send.report.progress import Progress
+from fw_gear_dicom_send.report.progress import Intervals, Progress
 from tests.support.results import not_sent
 from tests.support.waiting import wait_for
 
