@@ -97,13 +97,6 @@ def close_before_answer(peer: Peer) -> None:
     peer.read_image()
 
 
-def stand_still_before_answer(peer: Peer) -> None:
-    """Read the first image, and do nothing more."""
-    peer.accept()
-    peer.read_image()
-    peer.stand_still()
-
-
 def answering_by(misbehave: Callable[[Peer, Image], None]) -> Script:
     """Return a script that reads an image, calls `misbehave` instead of answering, and reads on."""
 
