@@ -1,4 +1,4 @@
-"""Connections by TLS: the same options and limits as without."""
+"""Connections over TLS: the same options and limits as without."""
 
 import socket
 import ssl
@@ -20,6 +20,7 @@ from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.types import PeerAE
 from tests.support.instances import dataset_of, instance, made_instance
 from tests.support.pacs import StoreSCP
+from tests.support.peers import peer_of
 from tests.support.sample_files import shipped
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -37,7 +38,7 @@ class TLSServer:
     @property
     def peer(self) -> PeerAE:
         """Return it as a peer."""
-        return PeerAE("127.0.0.1", self.scp.port, "CALLED", "CALLING")
+        return peer_of(self.scp)
 
 
 @pytest.fixture

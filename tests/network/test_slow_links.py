@@ -11,9 +11,10 @@ from fw_gear_dicom_send.dicom.types import Unreadable
 from fw_gear_dicom_send.network import association as upper_layer
 from fw_gear_dicom_send.network import connection as transport
 from fw_gear_dicom_send.network.store import StorageSCU
-from fw_gear_dicom_send.network.types import PeerAE, StoreResult
+from fw_gear_dicom_send.network.types import StoreResult
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import of_source
+from tests.support.peers import peer_of
 
 TIMEOUT = 0.4
 READ = 16_384
@@ -55,8 +56,7 @@ def test_time_does_not_run_while_an_image_is_on_its_way(
         peer.read_pdu()
 
     with FaultSCP(script) as server:
-        peer = PeerAE("127.0.0.1", server.port, "CALLED", "CALLING")
-        scu = StorageSCU(peer, lambda *_: Unreadable(""), retry_time=0)
+        scu = StorageSCU(peer_of(server), lambda *_: Unreadable(""), retry_time=0)
         begun = time.monotonic()
         assert scu.send(of_source(io.BytesIO(bytes(size)), size)) == StoreResult(True)
         assert time.monotonic() - begun > 2 * TIMEOUT

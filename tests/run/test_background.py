@@ -2,11 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from fw_gear_dicom_send.run.background import Background
+from tests.support.waiting import wait_for
 
 PATIENCE = 10.0
 
@@ -30,15 +31,6 @@ class Producer:
         assert self.thread
         self.thread.join(PATIENCE)
         return not self.thread.is_alive()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.005)
-    return True
 
 
 def test_items_come_in_order_and_end() -> None:
@@ -68,7 +60,7 @@ def test_the_producer_is_only_a_little_ahead() -> None:
     """With nobody to take items, `ahead` of them and the one in hand are made."""
     producer = Producer()
     step = Background(iter(producer), ahead=3)
-    assert wait_for(lambda: producer.made == 4)
+    assert wait_for(lambda: producer.made == 4, PATIENCE)
     assert not wait_for(lambda: producer.made > 4, 0.5)
     step.close()
 
@@ -77,7 +69,7 @@ def test_close_ends_a_producer_that_waits_for_room() -> None:
     """Closing a stage whose queue is full ends its thread soon."""
     producer = Producer()
     step = Background(iter(producer), ahead=1)
-    assert wait_for(lambda: producer.made == 2)
+    assert wait_for(lambda: producer.made == 2, PATIENCE)
     begun = time.monotonic()
     step.close()
     assert time.monotonic() - begun < 3
@@ -97,7 +89,7 @@ def test_close_does_not_wait_for_a_slow_item() -> None:
             yield item
 
     step = Background(slow(), ahead=1)
-    assert wait_for(lambda: producer.made == 1)
+    assert wait_for(lambda: producer.made == 1, PATIENCE)
     begun = time.monotonic()
     step.close(0.2)
     assert time.monotonic() - begun < 3
@@ -186,14 +178,14 @@ def test_each_consumer_in_wait_is_given_an_item() -> None:
     def source() -> Iterator[int]:
         gate.wait(PATIENCE)
         yield from range(3)
-        assert wait_for(lambda: len(taken) == 3)
+        assert wait_for(lambda: len(taken) == 3, PATIENCE)
 
     step = Background(source(), ahead=3)
     taken: list[int] = []
     for _ in range(3):
         threading.Thread(target=lambda: taken.append(next(iter(step))), daemon=True).start()
     gate.set()
-    assert wait_for(lambda: sorted(taken) == [0, 1, 2])
+    assert wait_for(lambda: sorted(taken) == [0, 1, 2], PATIENCE)
     step.close()
 
 
@@ -208,7 +200,7 @@ def test_an_error_of_one_source_reaches_all_consumers_and_stops_the_others() -> 
         yield
 
     step = Background(failing(), *(iter(producer) for producer in producers), ahead=2)
-    assert wait_for(lambda: sum(producer.made for producer in producers) == 4)
+    assert wait_for(lambda: sum(producer.made for producer in producers) == 4, PATIENCE)
     gate.set()
     assert all(producer.ended() for producer in producers)
     consumers = Consumers(step, 3)
@@ -241,7 +233,7 @@ def test_close_wakes_all_who_wait() -> None:
     """Closing ends producers that wait for room and consumers that wait for items, at once."""
     producers = [Producer() for _ in range(3)]
     full = Background(*(iter(producer) for producer in producers), ahead=1)
-    assert wait_for(lambda: sum(producer.made for producer in producers) == 4)
+    assert wait_for(lambda: sum(producer.made for producer in producers) == 4, PATIENCE)
     release = threading.Event()
     empty = Background((number for number in range(1) if release.wait(3 * PATIENCE)), ahead=1)
     consumers = Consumers(empty, 3)

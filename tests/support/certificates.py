@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization as pem
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
 
 HOST = "127.0.0.1"
+DAY = datetime.timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -42,3 +47,20 @@ def issue(
     identity.cert.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
     leaf.private_key_pem.write_to_path(identity.key)
     return identity
+
+
+def make_self_signed(key_file: Path, cert_file: Path, bits: int) -> None:
+    """Write an RSA key of so many bits, and a certificate that it signs itself."""
+    key = rsa.generate_private_key(65537, bits)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - DAY)
+        .not_valid_after(now + DAY)
+        .sign(key, SHA256())
+    )
+    cert_file.write_bytes(certificate.public_bytes(pem.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption())
+    )

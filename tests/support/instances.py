@@ -12,6 +12,7 @@ from tests.support.sample_files import encoded, made
 
 META_START = 132
 GROUP_LENGTH_SIZE = 12
+BIG = 4_000_000
 
 
 def instance(file: bytes | Path, identifying: frozenset[str] = frozenset()) -> SOPInstance:
@@ -61,3 +62,8 @@ def of_source(source: BinaryIO, size: int) -> SOPInstance:
         "1.2.840.10008.1.2.1",
         EncodedDataset(source, (Span(0, size),)),
     )
+
+
+def big_instance(size: int = BIG) -> SOPInstance:
+    """Return an explicit VR CT image whose dataset is so many zeros."""
+    return of_source(io.BytesIO(bytes(size)), size)

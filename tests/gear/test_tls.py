@@ -1,0 +1,140 @@
+"""The whole gear sends over TLS, as docs/tls.md shows it."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.network.tls import PROFILES
+from tests.support.certificates import HOST, Identity, issue
+from tests.support.flywheel_site import FlywheelSite
+from tests.support.gear import REPOSITORY, GearFolder
+from tests.support.pacs import Orthanc
+from tests.support.sample_files import encoded, made
+from tests.support.tls_servers import orthanc_with_tls
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Identity:
+    """What the server shows."""
+    return issue(tmp_path / "server")
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Identity:
+    """What the gear shows, of another authority."""
+    return issue(tmp_path / "client")
+
+
+@pytest.fixture
+def gear(tmp_path: Path, site: FlywheelSite) -> GearFolder:
+    """The gear on a session with one image, with TLS turned on."""
+    project = site.add_project(site.add_group("lab"), "Study")
+    session = site.add_session(site.add_subject(project, "sub-01"), "visit 1")
+    site.add_file(site.add_acquisition(session, "CT"), "ct.dcm", encoded(made(1)))
+    options = {"destination": HOST, "called_ae": "PACS", "tls_enabled": True}
+    return GearFolder(tmp_path / "v0", options, api_key=site.api_key, destination_id=session)
+
+
+def give(gear: GearFolder, client: Identity, server: Identity | None) -> None:
+    """Give the gear its key and certificate, and the server's authority."""
+    gear.give("client key.pem", client.key, parent_id="p", input_name="key")
+    gear.give("client.pem", client.cert, parent_id="p", input_name="cert")
+    if server:
+        gear.give("pacs-ca.pem", server.ca, parent_id="p", input_name="add_cert_file")
+
+
+def test_the_gear_sends_over_tls(
+    gear: GearFolder, site: FlywheelSite, server: Identity, client: Identity
+) -> None:
+    """What was negotiated stands in the log; nothing of the key does."""
+    with orthanc_with_tls(server, client, verifies=True) as orthanc:
+        give(gear, client, server)
+        gear.config["config"]["port"] = orthanc.port
+        result = gear.run()
+        assert len(orthanc.ids()) == 1
+    assert result.exit_code == 0, result.log
+    assert site.reports[0].content.endswith(b"ct.dcm,1,1,Complete\n")
+    assert re.search(
+        r"TLSv1\.3 with TLS_\w+; the server's certificate is that of OU=Testing cert .*, "
+        r"issued by OU=Testing CA",
+        result.log,
+    )
+    assert client.key.read_text().splitlines()[1] not in result.log
+
+
+def test_the_gear_does_not_send_to_a_server_that_it_does_not_trust(
+    gear: GearFolder, site: FlywheelSite, server: Identity, client: Identity
+) -> None:
+    """The run ends in one line that says what to give; false takes any certificate."""
+    with orthanc_with_tls(server, client, verifies=True) as orthanc:
+        give(gear, client, None)
+        gear.config["config"]["port"] = orthanc.port
+        strict = gear.run()
+        assert orthanc.ids() == {}
+        gear.config["config"]["tls_require_peer_cert"] = False
+        lax = gear.run()
+        assert len(orthanc.ids()) == 1
+    assert strict.exit_code == 1
+    assert site.reports[0].content.endswith(b"ct.dcm,0,0,Failed\n")
+    assert "the server's certificate is not trusted" in strict.stderr
+    assert "give the certificate of its CA, or its own, as add_cert_file" in strict.stderr
+    assert lax.exit_code == 0, lax.log
+
+
+def test_the_gear_names_a_key_that_it_cannot_use(gear: GearFolder, client: Identity) -> None:
+    """A bad key is a bad configuration: one line, before anything is asked of anyone."""
+    gear.give("key.pem", b"no key", parent_id="p", input_name="key")
+    gear.give("cert.pem", client.cert, parent_id="p", input_name="cert")
+    result = gear.run()
+    assert result.exit_code == 1
+    assert "key: 'key.pem' was given; allowed: an unencrypted PEM file" in result.stderr
+    assert "Traceback" not in result.log
+
+
+def blocks(language: str) -> list[str]:
+    """Return the blocks of code in docs/tls.md."""
+    text = (REPOSITORY / "docs" / "tls.md").read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def test_the_example_of_the_documentation(tmp_path: Path, gear: GearFolder) -> None:
+    """Its certificates, Orthanc's configuration and the gear's options work together."""
+    (script,) = blocks("sh")
+    orthanc_settings, options = map(json.loads, blocks("json"))
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    subprocess.run(["sh", "-c", script], cwd=folder, check=True, capture_output=True)
+    for name in ("DicomTlsPrivateKey", "DicomTlsCertificate", "DicomTlsTrustedCertificates"):
+        orthanc_settings[name] = str(folder / orthanc_settings[name])
+    assert orthanc_settings.pop("DicomPort") == options["port"]
+    for file, input_name in (
+        ("flywheel-key.pem", "key"),
+        ("flywheel.pem", "cert"),
+        ("pacs-ca.pem", "add_cert_file"),
+    ):
+        gear.give(file, folder / file, parent_id="p", input_name=input_name)
+    with Orthanc(**orthanc_settings) as orthanc:
+        gear.config["config"] |= options | {"port": orthanc.port}
+        result = gear.run()
+        assert len(orthanc.ids()) == 1
+    assert result.exit_code == 0, result.log
+    assert (
+        "the server's certificate is that of CN=pacs.example.org, issued by CN=Example PACS CA"
+        in result.log
+    )
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_the_table_of_profiles_is_that_of_the_code(name: str) -> None:
+    """Each profile has a row, with its source and whether it has TLS 1.3."""
+    text = (REPOSITORY / "docs" / "tls.md").read_text()
+    (row,) = (line for line in text.splitlines() if line.startswith(f"| `{name}`"))
+    cells = [cell.strip() for cell in row.split("|")[1:-1]]
+    assert cells[1] == ("yes" if PROFILES[name].has_tls_1_3 else "no")
+    assert cells[3] == PROFILES[name].source
+    assert ("DHE or" in cells[2] or "or DHE" in cells[2]) == any(
+        suite.startswith("DHE") for suite in PROFILES[name].ciphers
+    )

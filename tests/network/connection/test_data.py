@@ -1,0 +1,145 @@
+"""Data arrives whole and in order, and stops when the server ends the association."""
+
+import io
+import socket
+
+import pytest
+
+from fw_gear_dicom_send.network import connection as transport
+from fw_gear_dicom_send.network.association import AssociationError
+from fw_gear_dicom_send.network.connection import DataPDUs
+from tests.support.associations import CONTEXTS, associate, open_connection, open_layer
+from tests.support.fault_scp import A_RELEASE_RP, MAXIMUM_LENGTH, FaultSCP, Peer
+from tests.support.instances import made_instance, of_source
+from tests.support.sources import CountedSource
+from tests.support.waiting import wait_for
+
+PATIENCE = 10.0
+SMALL_BUFFER = 1 << 16
+
+
+class Counting(io.RawIOBase):
+    """Numbers of 4 bytes, one after the other, so that each part of the data is another."""
+
+    def __init__(self) -> None:
+        self._at = 0
+
+    def seek(self, offset: int, _whence: int = 0) -> int:
+        """Go to a position."""
+        self._at = offset
+        return offset
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the numbers from the position on."""
+        first, skipped = divmod(self._at, 4)
+        numbers = range(first, (self._at + size) // 4 + 1)
+        self._at += size
+        return b"".join(n.to_bytes(4, "big") for n in numbers)[skipped:][:size]
+
+
+def test_data_arrives_whole_and_in_order_in_partial_writes() -> None:
+    """A connection that takes a few KB at a time gets all of it, each byte once."""
+    size = 2_000_002
+
+    def script(peer: Peer) -> None:
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+        peer.accept(1 << 18)
+        peer.answer(peer.read_image())
+        peer.read_to_end()
+
+    with FaultSCP(script) as server:
+        assoc = associate(server)
+        open_connection().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        assert assoc.send_c_store(of_source(Counting(), size), CONTEXTS[0]).status == 0
+        assoc.release()
+        (image,) = server.images
+    assert image.dataset == Counting().read(size)
+
+
+def test_a_server_that_reads_bit_by_bit_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One write may take longer than the timeout, as long as some of it is read now and then."""
+    monkeypatch.setattr(transport, "WRITE_TIMEOUT", 1.0)
+    pdus = 50
+
+    def script(peer: Peer) -> None:
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER // 4)
+        peer.accept()
+        command = peer.read_command()
+        for _ in range(pdus):
+            peer.server.closing.wait(0.1)
+            peer.read_pdu()
+        peer.answer(command)
+        peer.read_to_end()
+
+    with FaultSCP(script) as server:
+        assoc = associate(server)
+        open_connection().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER // 4)
+        image = of_source(CountedSource(), pdus * (MAXIMUM_LENGTH - 6))
+        assert assoc.send_c_store(image, CONTEXTS[0]).status == 0
+        assoc.release()
+
+
+def test_an_abort_in_the_middle_of_an_image_is_heard() -> None:
+    """A server that aborts is not sent the rest of the image, though it goes on reading."""
+
+    def script(peer: Peer) -> None:
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+        peer.accept(1 << 18)
+        peer.read_pdu()
+        assert wait_for(open_layer().data.full, PATIENCE)
+        peer.abort()
+        peer.read_to_end()
+
+    source = CountedSource()
+    with FaultSCP(script) as server:
+        assoc = associate(server)
+        open_connection().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
+        with pytest.raises(AssociationError, match="lost in the middle of a request"):
+            assoc.send_c_store(of_source(source, 1 << 28), CONTEXTS[0])
+        assert wait_for(lambda: bool(server.ends), PATIENCE)
+    assert source.taken < 1 << 22
+
+
+def test_a_status_before_the_end_of_the_image_is_its_answer() -> None:
+    """A server that refuses an image early gets the rest of it, and the next image as well."""
+
+    def script(peer: Peer) -> None:
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+        peer.accept(1 << 18)
+        command = peer.read_command()
+        peer.answer(command, 0xA700)
+        peer.read_image(command)
+        peer.answer(peer.read_image())
+        peer.read_to_end()
+
+    with FaultSCP(script) as server:
+        assoc = associate(server)
+        open_connection().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
+        big = of_source(CountedSource(), 1 << 23)
+        assert assoc.send_c_store(big, CONTEXTS[0]).status == 0xA700
+        assert assoc.is_usable
+        assert assoc.send_c_store(made_instance(), CONTEXTS[0]).status == 0
+        assoc.release()
+        assert len(server.images[0].dataset) == 1 << 23
+        assert server.ends == ["released"]
+
+
+def test_data_for_an_association_that_has_ended_is_dropped() -> None:
+    """Once the server wants to leave it gets the answer to that, and no data before it."""
+    answers: list[int] = []
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        peer.request_release()
+        answers.append(peer.read_any().type)
+
+    with FaultSCP(script) as server:
+        assoc = associate(server)
+        layer = open_layer()
+        assert wait_for(lambda: not assoc.is_usable, PATIENCE)
+        for _ in range(3):
+            layer.data.put(DataPDUs(b"\x04\0\0\0\0\x06\0\0\0\x02\x01\x02"))
+        assoc.release()
+        assert wait_for(lambda: bool(answers), PATIENCE)
+    assert answers == [A_RELEASE_RP]
+    assert not layer.is_alive()

@@ -1,0 +1,109 @@
+"""Connections have the options that sending needs, and end with their association."""
+
+import socket
+import sys
+import threading
+import time
+
+import pytest
+
+from fw_gear_dicom_send.network import connection as transport
+from fw_gear_dicom_send.network.association import AssociationError, StorageAssociation
+from fw_gear_dicom_send.network.types import PeerAE
+from tests.support.associations import CONTEXTS, associate, open_connection, opened
+from tests.support.fault_scp import FaultSCP, Peer
+from tests.support.instances import made_instance
+from tests.support.waiting import wait_for
+
+PATIENCE = 10.0
+
+
+def test_small_writes_are_not_delayed_and_dead_peers_are_noticed() -> None:
+    """TCP_NODELAY and SO_KEEPALIVE are on, and no read or write waits for ever."""
+    with FaultSCP() as server:
+        assoc = associate(server)
+        connection = open_connection()
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert connection.gettimeout() == transport.WRITE_TIMEOUT
+        assoc.release()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="acknowledges at once on Linux only")
+def test_a_server_with_nagles_algorithm_does_not_stall() -> None:
+    """A response in two small writes does not wait for our delayed acknowledgement.
+
+    Each stall would cost 40 ms.
+    """
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        while True:
+            response = peer.response(peer.read_image())
+            peer.socket.sendall(response[:6])
+            peer.socket.sendall(response[6:])
+
+    with FaultSCP(script) as server:
+        assoc = associate(server)
+        begun = time.monotonic()
+        for number in range(30):
+            assoc.send_c_store(made_instance(number, pixels=128), CONTEXTS[0])
+        assert time.monotonic() - begun < 30 * 0.020
+        assoc.release()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_both_versions_of_ip(host: str) -> None:
+    """A server is reached at an IPv4 and at an IPv6 address."""
+    with FaultSCP(host=host) as server:
+        assoc = associate(server)
+        assert assoc.send_c_store(made_instance(), CONTEXTS[0]).status == 0
+        assoc.release()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_name_with_addresses_of_both_versions(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the addresses of a name the one is used where the server listens."""
+    resolve = socket.getaddrinfo
+
+    def both(name: str, *args: object, **kwargs: object) -> object:
+        hosts = ("::1", "127.0.0.1") if name == "both.example" else (name,)
+        return [item for one in hosts for item in resolve(one, *args, **kwargs)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    with FaultSCP(host=host) as server:
+        assoc = associate(server, "both.example")
+        assert assoc.accepted == frozenset(CONTEXTS)
+        assoc.release()
+
+
+def test_an_error_that_is_none_of_the_network_does_not_wait_for_ever() -> None:
+    """A host name that cannot be encoded fails like one that cannot be reached."""
+    with pytest.raises(AssociationError):
+        opened(PeerAE("a..b", 104, "CALLED", "CALLING"))
+
+
+def test_an_ended_association_leaves_no_connection_open() -> None:
+    """The connection is closed by the end of the association, however it ends."""
+    with FaultSCP() as server:
+        for end in (StorageAssociation.release, StorageAssociation.abort):
+            assoc = associate(server)
+            connection = open_connection()
+            end(assoc)
+            assert connection.fileno() == -1
+
+
+def test_a_connection_that_the_server_closed_is_closed_here() -> None:
+    """What the server has closed does not stay half open."""
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        go_on.wait(PATIENCE)
+
+    go_on = threading.Event()
+    with FaultSCP(script) as server:
+        assoc = associate(server)
+        connection = open_connection()
+        go_on.set()
+        assert wait_for(lambda: connection.fileno() == -1, PATIENCE)
+        assert not assoc.is_usable

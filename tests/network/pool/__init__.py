@@ -1,0 +1,1 @@
+"""Several associations at once."""

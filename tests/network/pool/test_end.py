@@ -1,0 +1,151 @@
+"""All associations end with the run, those in use and those on their way as well."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from fw_gear_dicom_send.network import association as upper_layer
+from fw_gear_dicom_send.network.association import StorageAssociation
+from fw_gear_dicom_send.network.patience import Patience
+from fw_gear_dicom_send.network.pool import AssociationPool, NoAssociationError
+from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.types import StoreResult
+from tests.support.associations import upper_layers
+from tests.support.fault_scp import A_RELEASE_RP, A_RELEASE_RQ, FaultSCP, Peer
+from tests.support.peers import peer_of
+from tests.support.pool import (
+    CONTEXT,
+    PATIENCE,
+    SENT,
+    SOON,
+    ct,
+    results_of,
+    scu_of,
+    send_in_threads,
+    start,
+    threads_ended,
+)
+from tests.support.waiting import wait_for
+
+ENDED = StoreResult(False, "the run ended before it")
+
+
+def accept_and_read(peer: Peer) -> None:
+    peer.accept()
+    peer.read_image()
+    peer.read_to_end()
+
+
+def test_abort_ends_images_in_flight() -> None:
+    """All who send learn at once that their image is not sent; so does who comes later."""
+    with FaultSCP(accept_and_read) as server:
+        scu = scu_of(server)
+        sending = start(scu, ct(*range(12)))
+        assert wait_for(lambda: len(server.images) == 4, SOON)
+        scu.abort()
+        assert results_of(sending, SOON) == [ENDED] * 12
+        assert upper_layers() == []
+        assert scu.send(ct(1)[0]) == ENDED
+        assert wait_for(lambda: server.ends == ["aborted"] * 4, SOON)
+        assert server.connections == 4
+
+
+@pytest.mark.parametrize("end", [StorageSCU.close, StorageSCU.abort])
+def test_the_end_does_not_wait_for_associations_on_their_way(
+    end: Callable[[StorageSCU], None],
+) -> None:
+    """A server that takes connections and says nothing holds nobody up."""
+    with FaultSCP(Peer.stand_still) as server:
+        scu = scu_of(server)
+        sending = start(scu, ct(*range(12)))
+        assert wait_for(lambda: server.connections == 4, SOON)
+        end(scu)
+        assert results_of(sending, SOON) == [ENDED] * 12
+        assert upper_layers() == []
+        assert scu.send(ct(1)[0]) == ENDED
+        assert server.connections == 4
+
+
+def give_up(pool: AssociationPool) -> None:
+    pool.give_up("enough")
+
+
+@pytest.mark.parametrize("end", [give_up, AssociationPool.close, AssociationPool.abort])
+@pytest.mark.parametrize("is_before", [True, False])
+def test_an_association_that_comes_too_late_is_aborted(
+    monkeypatch: pytest.MonkeyPatch, end: Callable[[AssociationPool], None], is_before: bool
+) -> None:
+    """Whatever is established after the end, or only then asked for, is not left open."""
+    opening, go_on = threading.Event(), threading.Event()
+    open_one = StorageAssociation.open
+
+    def late(assoc: StorageAssociation) -> None:
+        if not is_before:
+            open_one(assoc)
+        opening.set()
+        go_on.wait(PATIENCE)
+        if is_before:
+            open_one(assoc)
+
+    def use() -> None:
+        with pool.association(CONTEXT):
+            pass
+
+    monkeypatch.setattr(StorageAssociation, "open", late)
+    before = set(threading.enumerate())
+    with FaultSCP() as server:
+        pool = AssociationPool(peer_of(server), 4, Patience(PATIENCE))
+        user = threading.Thread(target=lambda: failed.append(raised(use)), daemon=True)
+        failed: list[BaseException | None] = []
+        user.start()
+        assert opening.wait(SOON)
+        end(pool)
+        user.join(SOON)
+        assert isinstance(failed[0], NoAssociationError)
+        go_on.set()
+        assert wait_for(threads_ended(before), SOON)
+        assert wait_for(lambda: len(server.ends) == server.connections, SOON)
+    assert "released" not in server.ends
+
+
+def raised(action: Callable[[], None]) -> BaseException | None:
+    try:
+        action()
+    except BaseException as exc:
+        return exc
+    return None
+
+
+def test_close_releases_all_at_the_same_time() -> None:
+    """No association waits for another one's release to be answered."""
+    images, releases = (threading.Barrier(4, timeout=PATIENCE) for _ in range(2))
+    asked: list[int] = []
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        image = peer.read_image()
+        images.wait()
+        peer.answer(image)
+        asked.append(peer.read_any().type)
+        releases.wait()
+        peer.send_pdu(A_RELEASE_RP, bytes(4))
+
+    with FaultSCP(script) as server:
+        scu = scu_of(server)
+        assert send_in_threads(scu, ct(1, 2, 3, 4)) == [SENT] * 4
+        begun = time.monotonic()
+        scu.close()
+        assert time.monotonic() - begun < upper_layer.RELEASE_TIMEOUT
+        assert not releases.broken
+    assert asked == [A_RELEASE_RQ] * 4
+
+
+def test_an_association_that_comes_back_after_the_end_is_ended() -> None:
+    """What is lent when the pool is closed does not stay open."""
+    with FaultSCP() as server:
+        pool = AssociationPool(peer_of(server), 2, Patience(PATIENCE))
+        with pool.association(CONTEXT):
+            pool.close()
+        assert wait_for(lambda: not upper_layers(), SOON)

@@ -1,0 +1,107 @@
+"""Associations that are lost are replaced, and their images are sent again."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.associations import upper_layers
+from tests.support.fault_scp import FaultSCP, Peer
+from tests.support.pool import PATIENCE, SENT, SOON, ct, scu_of, send_in_threads
+from tests.support.waiting import wait_for
+
+
+class Losing:
+    """Loses each of the first four associations in an image, after so many that were answered."""
+
+    def __init__(self, answered: int, lose: Callable[[Peer], None]) -> None:
+        """Lose as `lose` does."""
+        self.lost: list[str] = []
+        self._together = threading.Barrier(4, timeout=PATIENCE)
+        self._answered = answered
+        self._lose = lose
+
+    def __call__(self, peer: Peer) -> None:
+        """Accept the association, and answer its images up to the loss."""
+        peer.accept()
+        answered = 0
+        while True:
+            image = peer.read_image()
+            if peer.number <= 4 and not answered:
+                self._together.wait()
+            if peer.number <= 4 and answered >= self._answered:
+                self.lost.append(image.sop_instance_uid)
+                self._lose(peer)
+                return
+            peer.answer(image)
+            answered += 1
+
+
+@pytest.mark.parametrize("answered", [1, 7])
+@pytest.mark.parametrize("lose", [Peer.close, Peer.abort, Peer.reset])
+def test_lost_associations_are_replaced_and_their_images_sent_again(
+    caplog: pytest.LogCaptureFixture, answered: int, lose: Callable[[Peer], None]
+) -> None:
+    """No image is lost, and none that was acknowledged is sent again."""
+    script = Losing(answered, lose)
+    with FaultSCP(script) as server:
+        scu = scu_of(server)
+        assert send_in_threads(scu, ct(*range(400))) == [SENT] * 400
+        scu.close()
+        assert 4 < server.connections <= 12
+        counts = Counter(image.sop_instance_uid for image in server.images)
+    assert 1 <= len(script.lost) <= 4
+    assert counts == {f"1.2.3.4.{n}": 1 for n in range(400)} | dict.fromkeys(script.lost, 2)
+    assert caplog.records == []
+
+
+def test_an_image_is_not_lost_again_with_what_dies_together() -> None:
+    """Where all associations die at once, as by a restart, each image is sent on a new one."""
+    together = threading.Barrier(2, timeout=PATIENCE)
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        image = peer.read_image()
+        if peer.number <= 2:
+            together.wait()
+        peer.answer(image)
+        while True:
+            image = peer.read_image()
+            if peer.number <= 2:
+                return
+            peer.answer(image)
+
+    with FaultSCP(script) as server:
+        scu = scu_of(server, 2)
+        assert send_in_threads(scu, ct(1, 2), threads=2) == [SENT] * 2
+        assert scu.send(ct(3)[0]) == SENT
+        scu.close()
+
+
+@pytest.mark.parametrize("leave", [Peer.close, Peer.abort, Peer.reset, Peer.request_release])
+def test_associations_that_end_while_idle_are_replaced(leave: Callable[[Peer], None]) -> None:
+    """Four connections that the server ends between images cost nothing."""
+    together, go_on = threading.Barrier(4, timeout=PATIENCE), threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        image = peer.read_image()
+        together.wait()
+        peer.answer(image)
+        if peer.number <= 4:
+            go_on.wait(PATIENCE)
+            leave(peer)
+        peer.read_to_end()
+
+    with FaultSCP(script) as server:
+        scu = scu_of(server)
+        assert send_in_threads(scu, ct(1, 2, 3, 4)) == [SENT] * 4
+        layers = upper_layers()
+        go_on.set()
+        assert wait_for(
+            lambda: all(not one.is_alive() or one.peek_next_pdu() for one in layers), SOON
+        )
+        assert send_in_threads(scu, ct(5, 6, 7, 8)) == [SENT] * 4
+        scu.close()
+        assert sorted(image.connection for image in server.images) == list(range(1, 9))

@@ -1,0 +1,122 @@
+"""Associations that lack a presentation context are replaced."""
+
+import threading
+import time
+
+import pytest
+
+from fw_gear_dicom_send.network.contexts import Context
+from fw_gear_dicom_send.network.patience import Patience
+from fw_gear_dicom_send.network.pool import AssociationPool
+from fw_gear_dicom_send.network.types import StoreResult
+from tests.support.fault_scp import FaultSCP, Peer, serve
+from tests.support.instances import made_instance
+from tests.support.pacs import StoreSCP
+from tests.support.peers import peer_of
+from tests.support.pool import (
+    CONTEXT,
+    CT,
+    EXPLICIT,
+    MR,
+    PATIENCE,
+    SENT,
+    SOON,
+    Together,
+    ct,
+    mr,
+    scu_of,
+    send_in_threads,
+)
+from tests.support.waiting import wait_for
+
+
+def test_each_association_is_replaced_once_for_a_new_context() -> None:
+    """Those that lack a context are released, and as many that carry it are opened."""
+    with FaultSCP(Together()) as server:
+        scu = scu_of(server)
+        assert send_in_threads(scu, ct(1, 2, 3, 4)) == [SENT] * 4
+        assert send_in_threads(scu, mr(5, 6, 7, 8)) == [SENT] * 4
+        assert server.connections == 8
+        mixed = [one for n in range(9, 21, 2) for one in (*ct(n), *mr(n + 1))]
+        assert send_in_threads(scu, mixed) == [SENT] * 12
+        scu.close()
+        assert server.connections == 8
+        assert server.ends == ["released"] * 8
+
+
+def test_a_single_image_of_a_new_context_needs_one_association() -> None:
+    """Of four idle associations one is replaced; the others stay."""
+    together = Together()
+
+    def script(peer: Peer) -> None:
+        if peer.number <= 4:
+            together(peer)
+        serve(peer)
+
+    with FaultSCP(script) as server:
+        scu = scu_of(server)
+        assert send_in_threads(scu, ct(1, 2, 3, 4)) == [SENT] * 4
+        assert send_in_threads(scu, mr(5, 6, 7), threads=1) == [SENT] * 3
+        assert server.connections == 5
+        assert server.ends == ["released"]
+        scu.close()
+
+
+def test_a_new_context_is_not_starved() -> None:
+    """An image that nothing idle can carry gets its turn, though others are always waiting."""
+    stop = threading.Event()
+    sent: list[StoreResult] = []
+
+    def go_on_sending() -> None:
+        while not stop.is_set():
+            sent.append(scu.send(ct(1)[0]))
+
+    with FaultSCP() as server:
+        scu = scu_of(server, associations=1)
+        threads = [threading.Thread(target=go_on_sending, daemon=True) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        assert wait_for(lambda: len(server.images) > 20, SOON)
+        before = len(server.images)
+        assert send_in_threads(scu, mr(2), threads=1) == [SENT]
+        at = next(n for n, image in enumerate(server.images) if image.sop_class_uid == MR)
+        stop.set()
+        for thread in threads:
+            thread.join(SOON)
+        scu.close()
+        assert server.connections == 2
+    assert at - before < 10
+    assert set(sent) == {SENT}
+
+
+def test_who_comes_first_is_served_first() -> None:
+    """Those who wait get an association in their order, whatever they need."""
+    other = Context(MR, EXPLICIT)
+    served: list[int] = []
+
+    def use(number: int, wanted: Context) -> None:
+        with pool.association(wanted):
+            served.append(number)
+
+    with FaultSCP() as server:
+        pool = AssociationPool(peer_of(server), 1, Patience(PATIENCE))
+        with pool.association(CONTEXT):
+            for number, wanted in enumerate([CONTEXT, other, CONTEXT, other, CONTEXT]):
+                threading.Thread(target=use, args=(number, wanted), daemon=True).start()
+                assert wait_for(lambda count=number + 1: len(pool._waiters) == count, SOON)
+        assert wait_for(lambda: len(served) == 5, SOON)
+        pool.close()
+        assert server.connections == 2
+    assert served == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("count", [6, 7, 20, 40])
+def test_two_classes_at_a_server_that_lets_further_associations_wait(count: int) -> None:
+    """The one association that is served is replaced without the others' timeout."""
+    with StoreSCP("+xa") as server:
+        scu = scu_of(server)
+        begun = time.monotonic()
+        images = [made_instance(n, SOPClassUID=(CT, MR)[n % 2]) for n in range(count)]
+        assert send_in_threads(scu, images) == [SENT] * count
+        assert time.monotonic() - begun < SOON
+        scu.close()

@@ -1,0 +1,92 @@
+"""An error of the gear itself leaves no thread waiting."""
+
+import errno
+import socket
+import threading
+from concurrent.futures import wait
+
+import pytest
+
+from fw_gear_dicom_send.dicom.types import SOPInstance
+from fw_gear_dicom_send.network.association import StorageAssociation
+from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.types import StoreResult
+from tests.support.fault_scp import FaultSCP
+from tests.support.instances import made_instance
+from tests.support.pacs import PythonSCP
+from tests.support.peers import peer_of
+from tests.support.pool import CT, SOON, ct, results_of, scu_of, start
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_is_not_expected_reaches_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of our own when an association is opened leaves nobody waiting."""
+    error = RuntimeError("boom")
+
+    def fail(_: StorageAssociation) -> None:
+        raise error
+
+    monkeypatch.setattr(StorageAssociation, "open", fail)
+    with FaultSCP() as server:
+        sending = start(scu_of(server), ct(*range(8)))
+        assert not wait(sending, SOON).not_done
+    assert [future.exception() for future in sending] == [error] * 8
+
+
+def test_nothing_is_opened_after_what_is_not_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of our own ends the pool: no thread of it asks the server for anything."""
+    opened = []
+
+    def fail(assoc: StorageAssociation) -> None:
+        opened.append(assoc)
+        raise RuntimeError
+
+    monkeypatch.setattr(StorageAssociation, "open", fail)
+    with FaultSCP() as server:
+        sending = start(scu_of(server), ct(*range(8)), threads=1)
+        assert not wait(sending, SOON).not_done
+    assert len(opened) == 1
+
+
+def test_no_file_descriptor_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that can open no more files says so for each image, and does not hang."""
+
+    def fail() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with FaultSCP() as server:
+        scu = scu_of(server)
+        monkeypatch.setattr(socket, "socketpair", fail)
+        (result,) = results_of(start(scu, ct(1)), SOON)
+    assert not result.sent
+    assert "Too many open files" in result.remark
+
+
+def test_no_thread_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that can start no more threads ends in an error, and does not hang."""
+
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with FaultSCP() as server:
+        scu = scu_of(server)
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", fail)
+            with pytest.raises(RuntimeError):
+                scu.send(ct(1)[0])
+        scu.abort()
+
+
+def test_a_conversion_that_raises_fails_its_image_alone() -> None:
+    """An image that could not be converted, for want of disk, costs neither others nor a reset."""
+
+    def broken(*_: object) -> SOPInstance:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with PythonSCP({CT: ["1.2.840.10008.1.2"]}) as server:
+        scu = StorageSCU(peer_of(server), broken, associations=2)
+        results = [scu.send(made_instance(n)) for n in range(3)]
+        scu.close()
+        assert len(server.associations) == 1
+    reason = "the image could not be converted: No space left on device"
+    assert results == [StoreResult(False, reason)] * 3

@@ -1,0 +1,164 @@
+"""A place is kept free for an association that somebody else opens."""
+
+import threading
+
+import pytest
+
+from fw_gear_dicom_send.network.association import StorageAssociation
+from tests.support.fault_scp import FaultSCP, Peer, serve
+from tests.support.pacs import PythonSCP
+from tests.support.peers import Server, peer_of
+from tests.support.pool import (
+    CONTEXT,
+    PATIENCE,
+    SENT,
+    SOON,
+    Together,
+    ct,
+    limit_told,
+    results_of,
+    scu_of,
+    send_in_threads,
+    start,
+)
+from tests.support.waiting import wait_for
+
+
+def ask(server: Server) -> None:
+    """Open an association beside those of the pool, and release it."""
+    assoc = StorageAssociation(peer_of(server), (CONTEXT,), None)
+    assoc.open()
+    assoc.release()
+
+
+def test_an_idle_association_makes_room() -> None:
+    """A server that gives a single association can be asked between images."""
+    with PythonSCP() as server:
+        server.ae.maximum_associations = 1
+        scu = scu_of(server, 1)
+        assert send_in_threads(scu, ct(1)) == [SENT]
+        with scu.place():
+            ask(server)
+        assert send_in_threads(scu, ct(2)) == [SENT]
+        scu.close()
+        assert len(server.associations) == 3
+
+
+def test_all_make_room_when_none_is_in_use() -> None:
+    """They would only take turns with what is opened in their place."""
+    with FaultSCP(Together()) as server:
+        scu = scu_of(server)
+        send_in_threads(scu, ct(1, 2, 3, 4))
+        with scu.place():
+            assert wait_for(lambda: server.ends == ["released"] * 4, SOON)
+        scu.close()
+
+
+def test_what_comes_late_makes_room_as_well() -> None:
+    """An association that was on its way, for an image that went another way, is released."""
+    first, late = threading.Event(), threading.Event()
+
+    def serve_at_first(peer: Peer) -> None:
+        peer.accept()
+        image = peer.read_image()
+        assert first.wait(SOON)
+        peer.answer(image)
+        peer.answer(peer.read_image())
+        peer.read_to_end()
+
+    def serve_late(peer: Peer) -> None:
+        assert late.wait(SOON)
+        serve(peer)
+
+    with FaultSCP(serve_at_first, serve_late) as server:
+        scu = scu_of(server, 2)
+        sending = start(scu, ct(1, 2), threads=2)
+        assert wait_for(lambda: server.connections == 2, SOON)
+        first.set()
+        assert results_of(sending) == [SENT] * 2
+        with scu.place():
+            late.set()
+            assert wait_for(lambda: server.ends == ["released"] * 2, SOON)
+        scu.close()
+
+
+def test_a_place_is_waited_for_in_line() -> None:
+    """While the only association is in use there is none, and it comes before later images."""
+    order: list[str] = []
+    asked, answer = threading.Event(), threading.Event()
+
+    def slowly(peer: Peer) -> None:
+        peer.accept()
+        while True:
+            image = peer.read_image()
+            asked.set()
+            assert answer.wait(PATIENCE)
+            order.append(image.sop_instance_uid.rpartition(".")[2])
+            peer.answer(image)
+
+    def take_place() -> None:
+        with scu.place():
+            order.append("place")
+
+    with FaultSCP(slowly) as server:
+        scu = scu_of(server, 1)
+        first = start(scu, ct(1), threads=1)
+        assert asked.wait(SOON)
+        taking = threading.Thread(target=take_place)
+        taking.start()
+        assert wait_for(lambda: len(scu._pool._waiters) == 1, SOON)
+        second = start(scu, ct(2), threads=1)
+        assert wait_for(lambda: len(scu._pool._waiters) == 2, SOON)
+        answer.set()
+        assert results_of(first + second) == [SENT] * 2
+        taking.join(SOON)
+        scu.close()
+    assert order == ["1", "place", "2"]
+
+
+def test_a_place_that_is_refused_costs_what_is_idle(caplog: pytest.LogCaptureFixture) -> None:
+    """The server gives no more than there were; what is left of them is all that is opened."""
+    with FaultSCP(Together(2)) as server:
+        scu = scu_of(server)
+        send_in_threads(scu, ct(1, 2), threads=2)
+        sending = start(scu, ct(3), threads=1)
+        assert wait_for(lambda: len(server.images) == 3, SOON)
+        with scu.place() as make_room:
+            make_room("its limit of associations is reached")
+            assert wait_for(lambda: server.ends == ["released"], SOON)
+        sending += start(scu, ct(4, 5, 6), threads=3)
+        assert results_of(sending) == [SENT] * 4
+        assert scu.open_associations == 2
+        scu.close()
+    assert "Going on with 2 of 4 associations: its limit" in limit_told(caplog)
+
+
+def test_a_place_is_given_back() -> None:
+    """As many associations as before are opened after it, and no more."""
+    with FaultSCP(Together()) as server:
+        scu = scu_of(server)
+        with scu.place():
+            assert scu.open_associations == 0
+        assert send_in_threads(scu, ct(*range(1, 9))) == [SENT] * 8
+        assert scu.open_associations == 4
+        scu.close()
+        assert server.connections == 4
+
+
+def test_no_more_than_the_rest_are_opened_beside_a_place() -> None:
+    """Of four associations three are for images then."""
+    with FaultSCP(Together(3)) as server:
+        scu = scu_of(server)
+        with scu.place():
+            assert send_in_threads(scu, ct(*range(1, 7))) == [SENT] * 6
+            assert scu.open_associations == 3
+        scu.close()
+
+
+def test_there_is_room_once_the_server_is_given_up() -> None:
+    """Nothing is sent any more, so that nobody has to wait."""
+    with FaultSCP(serve) as server:
+        scu = scu_of(server, 1)
+        scu.finish()
+        with scu.place():
+            ask(server)

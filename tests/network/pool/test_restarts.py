@@ -1,0 +1,165 @@
+"""A server that goes away and comes back gets as many associations as before."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from fw_gear_dicom_send.network.association import StorageAssociation
+from fw_gear_dicom_send.network.types import StoreResult
+from tests.support.fault_scp import FaultSCP, Peer, serve
+from tests.support.pool import (
+    PATIENCE,
+    SENT,
+    SOON,
+    Together,
+    ct,
+    limit_told,
+    results_of,
+    scu_of,
+    start,
+)
+from tests.support.scripted import AT_LIMIT
+from tests.support.waiting import wait_for
+
+
+class Leaving:
+    """Leaves so many associations at once, in the second image of each, and listens no more."""
+
+    def __init__(self, associations: int, then: Callable[[Peer], None] = serve) -> None:
+        """Go on by the script `then`."""
+        self.gone = threading.Event()
+        self._most = associations
+        self._together = threading.Barrier(associations, timeout=PATIENCE)
+        self._then = then
+
+    def __call__(self, peer: Peer) -> None:
+        """Serve one image, and go with the others."""
+        if peer.number > self._most:
+            self._then(peer)
+        peer.accept()
+        peer.answer(peer.read_image())
+        peer.read_image()
+        if self._together.wait() == 0:
+            peer.server.stop_listening()
+            self.gone.set()
+        self.gone.wait(PATIENCE)
+
+
+@pytest.mark.usefixtures("_short_waits")
+def test_a_server_that_went_away_is_asked_for_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many images wait they share one opening, and fail together with one reason."""
+    asked: list[StorageAssociation] = []
+    open_one = StorageAssociation.open
+
+    all_fail = threading.Barrier(8, timeout=SOON)
+
+    def note(assoc: StorageAssociation) -> None:
+        asked.append(assoc)
+        if 8 < len(asked) <= 16:
+            all_fail.wait()
+        open_one(assoc)
+
+    monkeypatch.setattr(StorageAssociation, "open", note)
+    script = Leaving(8)
+    with FaultSCP(script) as server:
+        scu = scu_of(server, 8, retry_time=1)
+        sending = start(scu, ct(*range(40)), threads=8)
+        assert script.gone.wait(SOON)
+        begun = time.monotonic()
+        results = results_of(sending, SOON)
+        assert 0.9 < time.monotonic() - begun < 4
+    reason = (
+        "the server was given up after 1 s of trouble: "
+        f"cannot connect to 127.0.0.1 port {server.port}: Connection refused"
+    )
+    assert Counter(results) == {SENT: 8, StoreResult(False, reason): 32}
+    assert 8 < len(asked) < 8 + 8 + 100
+
+
+@pytest.mark.usefixtures("_short_waits")
+def test_a_server_that_comes_back_gets_as_many_associations_as_before(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """All images are sent, over as many at once as are wished, and no limit is logged."""
+    script = Leaving(4, then=Together(4))
+    with FaultSCP(script) as server:
+        scu = scu_of(server)
+        sending = start(scu, ct(*range(40)))
+        assert script.gone.wait(SOON)
+        assert wait_for(lambda: scu._pool._is_down, SOON)
+        server.listen()
+        assert results_of(sending) == [SENT] * 40
+        scu.close()
+        assert server.connections == 8
+    assert caplog.records == []
+
+
+@pytest.mark.usefixtures("_short_waits")
+def test_a_lowered_number_is_forgotten_when_the_server_was_away(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A server that took one association takes all that are wished when it is back."""
+    is_told, is_back, together = threading.Event(), threading.Event(), Together(4)
+
+    def script(peer: Peer) -> None:
+        if is_back.is_set():
+            together(peer)
+        if peer.number > 1:
+            peer.reject(*AT_LIMIT)
+            return
+        peer.accept()
+        image = peer.read_image()
+        is_told.wait(PATIENCE)
+        peer.answer(image)
+        peer.read_image()
+        peer.server.stop_listening()
+
+    with FaultSCP(script) as server:
+        scu = scu_of(server)
+        sending = start(scu, ct(*range(37)))
+        told = limit_told(caplog)
+        is_told.set()
+        assert wait_for(lambda: scu._pool._is_down, SOON)
+        is_back.set()
+        server.listen()
+        assert results_of(sending) == [SENT] * 37
+        scu.close()
+    assert told.startswith("Going on with 1 of 4 associations: ")
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.usefixtures("_short_waits")
+def test_a_limit_from_before_the_server_was_away_is_not_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A refusal that is not logged yet when all is lost says nothing about what comes after it."""
+    refused = threading.Semaphore(0)
+    all_refused, is_back = threading.Event(), threading.Event()
+
+    def script(peer: Peer) -> None:
+        if peer.number == 1:
+            peer.accept()
+            peer.read_image()
+            all_refused.wait(PATIENCE)
+        elif peer.number == 2:
+            all_refused.wait(PATIENCE)
+            wait_for(lambda: scu.open_associations == 0, SOON)
+        elif peer.number <= 5:
+            peer.reject(*AT_LIMIT)
+            refused.release()
+        elif is_back.is_set() or scu._pool._is_down:
+            is_back.set()
+            serve(peer)
+
+    with FaultSCP(script) as server:
+        scu = scu_of(server, 3)
+        sending = start(scu, ct(*range(30)), threads=3)
+        assert all(refused.acquire(timeout=SOON) for _ in range(3))
+        assert wait_for(lambda: bool(scu._pool._refusal), SOON)
+        all_refused.set()
+        assert results_of(sending) == [SENT] * 30
+        scu.close()
+    assert caplog.records == []

@@ -1,0 +1,94 @@
+"""A server that takes fewer associations than wished still gets all images."""
+
+import threading
+import time
+
+import pytest
+
+from tests.support.fault_scp import FaultSCP, Peer
+from tests.support.instances import made_instance
+from tests.support.pacs import CStore, PythonSCP, StoreSCP
+from tests.support.pool import (
+    MR,
+    PATIENCE,
+    SENT,
+    SOON,
+    ct,
+    limit_told,
+    results_of,
+    scu_of,
+    send_in_threads,
+    start,
+)
+from tests.support.waiting import wait_for
+
+
+def test_a_limit_of_the_server_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """With two of four associations all images are sent; one warning says why."""
+    go_on = threading.Event()
+
+    def hold(_: CStore) -> int:
+        go_on.wait(PATIENCE)
+        return 0x0000
+
+    server = PythonSCP(status=hold)
+    server.ae.maximum_associations = 2
+    with server:
+        scu = scu_of(server)
+        first = start(scu, [made_instance(n) for n in range(20)], threads=2)
+        assert wait_for(lambda: len(server.stored) == 2, SOON)
+        second = start(scu, [made_instance(n) for n in range(20, 40)], threads=2)
+        told = limit_told(caplog)
+        go_on.set()
+        assert results_of(first + second) == [SENT] * 40
+        assert {record.association for record in server.stored} == {1, 2}
+        assert 4 <= len(server.associations) <= 8
+        assert scu.send(made_instance(40, SOPClassUID=MR)) == SENT
+        scu.close()
+    assert told == (
+        f"Going on with 2 of 4 associations: 127.0.0.1 port {server.port} "
+        "rejected the association: its limit of associations is reached"
+    )
+    assert len(caplog.records) == 1
+
+
+def test_a_server_that_refuses_further_connections(caplog: pytest.LogCaptureFixture) -> None:
+    """Where only the first connection is taken it carries all images, and the log says so."""
+    go_on = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        image = peer.read_image()
+        peer.server.stop_listening()
+        go_on.wait(PATIENCE)
+        peer.answer(image)
+        while True:
+            peer.answer(peer.read_image())
+
+    with FaultSCP(script) as server:
+        scu = scu_of(server)
+        first = start(scu, ct(*range(5)), threads=1)
+        assert wait_for(lambda: bool(server.images), SOON)
+        second = start(scu, ct(*range(5, 30)), threads=3)
+        told = limit_told(caplog)
+        go_on.set()
+        assert results_of(first + second) == [SENT] * 30
+        scu.close()
+        assert server.connections == 1
+    assert told == (
+        "Going on with 1 of 4 associations: "
+        f"cannot connect to 127.0.0.1 port {server.port}: Connection refused"
+    )
+    assert len(caplog.records) == 1
+
+
+def test_a_server_that_lets_further_associations_wait(caplog: pytest.LogCaptureFixture) -> None:
+    """Where one association is served at a time nobody waits for the others, even in the end."""
+    with StoreSCP("+xa") as server:
+        scu = scu_of(server)
+        begun = time.monotonic()
+        assert send_in_threads(scu, [made_instance(n) for n in range(40)]) == [SENT] * 40
+        scu.close()
+        assert time.monotonic() - begun < SOON
+        assert len(server.received()) == 40
+    assert caplog.records == []

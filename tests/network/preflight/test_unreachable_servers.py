@@ -1,0 +1,118 @@
+"""A server that gives no association fails the check, with what to look at."""
+
+import socket
+import ssl
+
+import pytest
+import trustme
+
+from fw_gear_dicom_send.network import association as upper_layer
+from fw_gear_dicom_send.network.preflight import check
+from fw_gear_dicom_send.network.types import PeerAE
+from tests.support.checks import check_failure
+from tests.support.fault_scp import FaultSCP, Peer, Script, serve
+from tests.support.peers import peer_of
+from tests.support.scripted import (
+    AT_LIMIT,
+    UNKNOWN_CALLED_AE,
+    UNKNOWN_CALLING_AE,
+    Rejection,
+    abort_on_request,
+    accept_with_nonsense,
+    answer_on_request,
+    close_on_request,
+    rejecting,
+    reset_on_request,
+)
+
+CHECK_TITLES = ": check called_ae and calling_ae, and that the server knows both"
+CHECK_PORT = (
+    ": check that destination and port are those of a DICOM server, and whether it takes TLS only"
+)
+CHECK_REACH = (
+    ": check destination and port, that the server runs, and that no firewall is in between"
+)
+HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+TRY_LATER = ": try again later, or have its limit of associations raised"
+
+
+def test_where_nothing_listens() -> None:
+    """A refused connection names host and port, and what may be the cause."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    reason = f"cannot connect to 127.0.0.1 port {port}: Connection refused"
+    assert check_failure(PeerAE("127.0.0.1", port, "A", "B")) == reason + CHECK_REACH
+
+
+def test_a_connection_that_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that drops what it is sent is given up after the timeout."""
+    monkeypatch.setattr(upper_layer, "ASSOCIATE_TIMEOUT", 0.3)
+    with FaultSCP(Peer.stand_still) as server:
+        told = check_failure(peer_of(server))
+    assert told == "did not answer the association request as a DICOM server does" + CHECK_PORT
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(answer_on_request(HTTP), id="greet_as_http"),
+        close_on_request,
+        reset_on_request,
+        accept_with_nonsense,
+        abort_on_request,
+    ],
+)
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_is_no_dicom_server(script: Script) -> None:
+    """Whatever does not answer as a DICOM server does is asked once, and the line says so."""
+    with FaultSCP(script) as server:
+        told = check_failure(peer_of(server))
+        assert server.connections == 1
+    assert told == "did not answer the association request as a DICOM server does" + CHECK_PORT
+
+
+def test_a_server_that_takes_tls_only() -> None:
+    """The line says that TLS may be what is missing."""
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    def shake_hands(peer: Peer) -> None:
+        with pytest.raises(ssl.SSLError):
+            context.wrap_socket(peer.socket, server_side=True)
+
+    with FaultSCP(shake_hands) as server:
+        told = check_failure(peer_of(server))
+    assert told == "did not answer the association request as a DICOM server does" + CHECK_PORT
+
+
+@pytest.mark.parametrize(
+    ("rejection", "reason"),
+    [
+        (UNKNOWN_CALLING_AE, "it does not know the calling AE title 'CALLING'"),
+        (UNKNOWN_CALLED_AE, "it does not know the called AE title 'CALLED'"),
+        ((1, 1, 2), "it does not support the DICOM application context"),
+        ((1, 1, 1), "it gives no reason"),
+    ],
+)
+def test_a_permanent_rejection_fails_at_once(rejection: Rejection, reason: str) -> None:
+    """A permanent rejection is asked for once, and says which title is wrong."""
+    with FaultSCP(rejecting(rejection), serve) as server:
+        told = check_failure(peer_of(server), seconds=2)
+        assert server.connections == 1
+    assert told == f"rejected the association: {reason}{CHECK_TITLES}"
+
+
+def test_a_transient_rejection_is_waited_out() -> None:
+    """A server at its limit for a moment passes later."""
+    with FaultSCP(rejecting(AT_LIMIT), rejecting(AT_LIMIT), serve) as server:
+        check(peer_of(server))
+        assert server.connections == 3
+
+
+def test_a_transient_rejection_that_goes_on_is_told() -> None:
+    """After the time for it the line has the reason, and other advice."""
+    with FaultSCP(rejecting(AT_LIMIT)) as server:
+        told = check_failure(peer_of(server), patience=0.5)
+        assert server.connections > 1
+    assert told == f"rejected the association: its limit of associations is reached{TRY_LATER}"

@@ -1,0 +1,106 @@
+"""C-FIND tells which instances of a series a server has."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from pynetdicom import evt
+
+from fw_gear_dicom_send.network.query import CommitmentSCU, FindSCU, QueryError
+from tests.support.archive_scp import ArchiveSCP
+from tests.support.pacs import DcmQRSCP, Orthanc, PythonSCP, StoreSCP
+from tests.support.peers import peer_of
+from tests.support.series import OTHER, SERIES, STUDY, image, reference, store, uids
+
+
+@pytest.fixture(params=[Orthanc, DcmQRSCP, ArchiveSCP])
+def archive(request: pytest.FixtureRequest) -> Iterator[Orthanc | DcmQRSCP | ArchiveSCP]:
+    """A server that has two series."""
+    with request.param() as server:
+        store(server, *(image(n) for n in range(3)), image(3, OTHER))
+        yield server
+
+
+def test_a_series_is_found(archive: Orthanc | DcmQRSCP | ArchiveSCP) -> None:
+    """The answer has the instances of the series that the server has, and no others."""
+    find = FindSCU(peer_of(archive, archive.ae_title))
+    wanted = uids(0, 1, 2) if not isinstance(archive, ArchiveSCP) else uids(0, 1, 2, 3)
+    assert find.present(STUDY, SERIES) == wanted
+    asked = [reference(n) for n in (0, 1, 2, 7)] + [reference(3, OTHER), reference(8, OTHER)]
+    assert find.missing(asked) == uids(7, 8)
+
+
+@pytest.mark.parametrize("kind", [Orthanc, DcmQRSCP])
+def test_a_series_that_is_not_there_is_empty(kind: type[Orthanc] | type[DcmQRSCP]) -> None:
+    """An unknown series is no error."""
+    with kind() as server:
+        find = FindSCU(peer_of(server, server.ae_title))
+        assert find.present(STUDY, SERIES) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (FindSCU, "the server does not offer queries by C-FIND (Study Root)"),
+        (CommitmentSCU, "the server does not offer storage commitment"),
+    ],
+)
+def test_a_server_without_the_service_says_so(
+    kind: type[FindSCU] | type[CommitmentSCU], told: str, storescp: StoreSCP
+) -> None:
+    """A plain storage server is asked once, and told to be one."""
+    scu = kind(peer_of(storescp, storescp.ae_title))
+    with pytest.raises(QueryError) as caught:
+        scu.missing([reference(1)])
+    assert str(caught.value) == told
+
+
+def test_a_query_that_fails_says_its_status() -> None:
+    """The error has the status of the server, and another query can follow."""
+    with ArchiveSCP(find_status=0xA700) as server:
+        find = FindSCU(peer_of(server, server.ae_title))
+        for _ in range(2):
+            with pytest.raises(QueryError, match=r"^the server answers a C-FIND with .* 0xA700 "):
+                find.present(STUDY, SERIES)
+        assert server.released == len(server.associations) == 2
+
+
+def test_several_series_are_asked_for_over_one_association() -> None:
+    """It is released when all is known, as a server may give only a few."""
+    with ArchiveSCP() as server:
+        find = FindSCU(peer_of(server, server.ae_title))
+        find.missing([reference(1), reference(2, OTHER), reference(3, "1.2.9")])
+        assert len(server.queries) == 3
+        assert server.released == len(server.associations) == 1
+
+
+def test_an_association_that_is_lost_is_replaced() -> None:
+    """A query that loses it fails; the next one has another."""
+    queries = []
+
+    def lose_first(event: evt.Event) -> Iterator[tuple[int, None]]:
+        queries.append(1)
+        if len(queries) == 1:
+            event.assoc.abort()
+        yield 0x0000, None
+
+    with server_with_find(lose_first) as server:
+        find = FindSCU(peer_of(server, server.ae_title))
+        with pytest.raises(QueryError, match="lost"):
+            find.present(STUDY, SERIES)
+        assert find.present(STUDY, SERIES) == frozenset()
+        assert len(server.associations) == 2
+
+
+def server_with_find(handler: Callable[[evt.Event], Iterator[tuple[int, None]]]) -> PythonSCP:
+    server = PythonSCP(handlers=[(evt.EVT_C_FIND, handler)])
+    server.ae.add_supported_context("1.2.840.10008.5.1.4.1.2.2.1")
+    return server
+
+
+def test_a_query_of_a_server_that_is_not_there_fails() -> None:
+    """No connection is a query that fails, and nothing worse."""
+    with ArchiveSCP() as server:
+        peer = peer_of(server, server.ae_title)
+    find = FindSCU(peer)
+    with pytest.raises(QueryError, match="cannot connect"):
+        find.present(STUDY, SERIES)

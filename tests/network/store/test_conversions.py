@@ -1,0 +1,81 @@
+"""Images are converted for a server that does not accept them as they are."""
+
+import io
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from fw_gear_dicom_send.dicom.transcode import converter as transcoder
+from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
+from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.types import StoreResult
+from tests.support.instances import instance, made_instance
+from tests.support.pacs import PythonSCP, StoreSCP
+from tests.support.peers import peer_of
+from tests.support.sample_files import shipped
+from tests.support.sending import SCUFactory, send_all
+
+CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
+EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
+def test_images_are_decompressed_for_a_server_that_takes_no_other(
+    scu: SCUFactory, syntax: str
+) -> None:
+    """Where only one uncompressed syntax is accepted the image arrives in it, pixels unchanged."""
+    with PythonSCP({MR: [syntax]}) as server:
+        (result,) = send_all(scu(server), [instance(shipped("MR_small_RLE.dcm"))])
+        (record,) = server.stored
+    name = pydicom.uid.UID(syntax).name
+    assert result.sent
+    assert result.remark == f"the server takes MR Image Storage in RLE Lossless only as {name}"
+    assert record.transfer_syntax == syntax
+    arrived = pydicom.dcmread(io.BytesIO(record.file()))
+    assert arrived.PixelData == pydicom.dcmread(shipped("MR_small.dcm")).PixelData
+
+
+@pytest.mark.parametrize(("options", "syntax"), [((), EXPLICIT), (("+xi",), IMPLICIT)])
+def test_storescp_gets_what_it_takes(
+    scu: SCUFactory, options: tuple[str, ...], syntax: str
+) -> None:
+    """DCMTK's storescp, which by default takes no compression, gets all images readable."""
+    names = ["MR_small_RLE.dcm", "JPEG2000.dcm", "CT_small.dcm"]
+    with StoreSCP(*options) as server:
+        results = send_all(scu(server), [instance(shipped(name)) for name in names])
+        arrived = [pydicom.dcmread(path) for path in server.received()]
+    assert [result.sent for result in results] == [True] * 3
+    assert [bool(result.remark) for result in results] == [True, True, syntax == IMPLICIT]
+    assert {str(dataset.file_meta.TransferSyntaxUID) for dataset in arrived} == {syntax}
+    assert pydicom.dcmread(shipped("MR_small.dcm")).PixelData in [d.PixelData for d in arrived]
+
+
+def test_a_conversion_that_fails_names_its_reason() -> None:
+    """An image that cannot be converted is not sent, and the next one is."""
+
+    def refuse(_image: SOPInstance, _syntax: str) -> Unreadable:
+        return Unreadable("cannot be converted")
+
+    with PythonSCP({MR: [EXPLICIT], CT: [EXPLICIT]}) as server:
+        sender = StorageSCU(peer_of(server), refuse)
+        results = send_all(sender, [instance(shipped("MR_small_RLE.dcm")), made_instance()])
+    assert results == [StoreResult(False, "cannot be converted"), StoreResult(True)]
+
+
+def test_converted_datasets_are_closed(tmp_path: Path) -> None:
+    """What a conversion made is let go of when it is sent, and when it is refused."""
+    converted: list[SOPInstance] = []
+
+    def convert(image: SOPInstance, syntax: str) -> SOPInstance | Unreadable:
+        result = transcoder.convert(image, syntax, tmp_path)
+        assert isinstance(result, SOPInstance)
+        converted.append(result)
+        return result
+
+    with PythonSCP({MR: [EXPLICIT]}, [0xC000]) as server:
+        sender = StorageSCU(peer_of(server), convert)
+        results = send_all(sender, [instance(shipped("MR_small_RLE.dcm")) for _ in range(2)])
+    assert [result.sent for result in results] == [False, True]
+    assert len(converted) == 2
+    assert all(image.dataset.source.closed for image in converted)

@@ -1,0 +1,104 @@
+"""Associations end with the run, whether it is complete, cancelled or aborted."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import pytest
+
+from fw_gear_dicom_send.dicom.types import Unreadable
+from fw_gear_dicom_send.errors import CancelledError
+from fw_gear_dicom_send.network import association as upper_layer
+from fw_gear_dicom_send.network.store import StorageSCU
+from tests.support.associations import opened, upper_layers
+from tests.support.fault_scp import FaultSCP, Peer, Script
+from tests.support.instances import big_instance, made_instance
+from tests.support.peers import peer_of
+from tests.support.scripted import accept_and_stand_still, answering_one
+from tests.support.sending import SCUFactory, send_all
+from tests.support.waiting import wait_for
+
+SOON = 5.0
+
+
+def test_close_releases_the_association(scu: SCUFactory) -> None:
+    """At the end the association is released; closing again does nothing."""
+    with FaultSCP() as server:
+        sender = scu(server)
+        send_all(sender, [made_instance()])
+        sender.close()
+        sender.abort()
+        assert server.ends == ["released"]
+
+
+def test_abort_aborts_the_association(scu: SCUFactory) -> None:
+    """A run that is broken off aborts; aborting again does nothing."""
+    with FaultSCP() as server:
+        sender = scu(server)
+        sender.send(made_instance())
+        sender.abort()
+        sender.abort()
+        assert wait_for(lambda: server.ends == ["aborted"], SOON)
+
+
+def test_ending_an_association_again_does_nothing() -> None:
+    """An association that has ended can be aborted and released, at no cost."""
+    with FaultSCP() as server:
+        assoc = opened(peer_of(server))
+        assoc.abort()
+        begun = time.monotonic()
+        assoc.abort()
+        assoc.release()
+        assert time.monotonic() - begun < 1.0
+        assert not assoc.is_usable
+        assert wait_for(lambda: server.ends == ["aborted"], SOON)
+
+
+@pytest.mark.parametrize("end", [StorageSCU.close, StorageSCU.abort])
+def test_the_end_does_not_wait_for_a_silent_server(
+    scu: SCUFactory, monkeypatch: pytest.MonkeyPatch, end: Callable[[StorageSCU], None]
+) -> None:
+    """A server that does not answer a release, or read an abort, is left after the timeout."""
+    monkeypatch.setattr(upper_layer, "RELEASE_TIMEOUT", 0.3)
+    monkeypatch.setattr(upper_layer, "ABORT_TIMEOUT", 0.3)
+    with FaultSCP(answering_one(Peer.stand_still)) as server:
+        sender = scu(server)
+        assert sender.send(made_instance()).sent
+        begun = time.monotonic()
+        end(sender)
+        assert time.monotonic() - begun < 2.0
+
+
+@contextmanager
+def cancelled_after(seconds: float) -> Iterator[None]:
+    """Let a signal raise CancelledError in the main thread, as the end of a job does."""
+
+    def cancel(_signal: int, _frame: FrameType | None) -> None:
+        raise CancelledError("the job was ended")
+
+    before = signal.signal(signal.SIGALRM, cancel)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("script", [Peer.stand_still, accept_and_stand_still])
+@pytest.mark.parametrize("size", [1000, 64_000_000])
+def test_a_job_that_is_ended_leaves_its_server_at_once(
+    monkeypatch: pytest.MonkeyPatch, script: Script, size: int
+) -> None:
+    """A signal ends the wait for a server that does not answer, or does not read."""
+    monkeypatch.setattr(upper_layer, "ABORT_TIMEOUT", 0.3)
+    with FaultSCP(script) as server:
+        sender = StorageSCU(peer_of(server), lambda *_: Unreadable(""))
+        begun = time.monotonic()
+        with pytest.raises(CancelledError), cancelled_after(0.5):
+            sender.send(big_instance(size))
+        sender.abort()
+        assert time.monotonic() - begun < 3.0
+        assert upper_layers() == []

@@ -1,0 +1,133 @@
+"""An association that is lost costs no image."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from fw_gear_dicom_send.network import association as upper_layer
+from fw_gear_dicom_send.network.types import StoreResult
+from tests.support.associations import CONTEXTS, opened
+from tests.support.fault_scp import A_RELEASE_RP, FaultSCP, Peer, Script, serve
+from tests.support.instances import BIG, big_instance, made_instance
+from tests.support.peers import peer_of
+from tests.support.scripted import (
+    abort_in_first_message,
+    answering,
+    answering_one,
+    close_before_answer,
+    close_in_first_message,
+    reset_in_first_message,
+)
+from tests.support.sending import SCUFactory, send_all
+from tests.support.waiting import wait_for
+
+SOON = 5.0
+
+
+def lose_before_image(peer: Peer) -> None:
+    peer.accept()
+
+
+def release_in_image(peer: Peer) -> None:
+    peer.accept()
+    peer.read_pdu()
+    peer.request_release()
+    peer.read_to_end()
+
+
+def abort_before_response(peer: Peer) -> None:
+    peer.accept()
+    peer.read_image()
+    peer.abort()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        lose_before_image,
+        abort_in_first_message,
+        close_in_first_message,
+        reset_in_first_message,
+        release_in_image,
+    ],
+)
+def test_an_image_in_flight_is_sent_once_more(scu: SCUFactory, script: Script) -> None:
+    """An association that is lost before or in an image costs a new one, and no image."""
+    with FaultSCP(script, serve) as server:
+        results = send_all(scu(server), [big_instance(), made_instance()])
+        assert server.connections == 2
+        assert [image.connection for image in server.images] == [2, 2]
+        assert server.images[0].dataset == bytes(BIG)
+    assert results == [StoreResult(True)] * 2
+
+
+@pytest.mark.parametrize("script", [close_before_answer, abort_before_response])
+def test_an_image_without_response_is_sent_once_more(scu: SCUFactory, script: Script) -> None:
+    """An image whose response was lost is sent again, as nobody knows what became of it."""
+    with FaultSCP(script, serve) as server:
+        results = send_all(scu(server), [made_instance(1), made_instance(2)])
+        assert [image.connection for image in server.images] == [1, 2, 2]
+    assert results == [StoreResult(True)] * 2
+
+
+def test_a_duplicate_on_the_resend_was_stored_before(scu: SCUFactory) -> None:
+    """Status 0111 to an image that is sent once more means that it is there."""
+    with FaultSCP(close_before_answer, answering(0x0111)) as server:
+        results = send_all(scu(server), [made_instance(1), made_instance(2)])
+    assert results == [
+        StoreResult(True),
+        StoreResult(False, "status 0x0111 Duplication SOP Instance"),
+    ]
+
+
+@pytest.mark.parametrize("ending", [Peer.close, Peer.abort, Peer.reset])
+def test_a_server_that_leaves_between_images_costs_nothing(
+    scu: SCUFactory, ending: Callable[[Peer], None]
+) -> None:
+    """A connection that ends while idle is replaced; each image arrives once."""
+    with FaultSCP(answering_one(ending), answering_one(ending), serve) as server:
+        results = send_all(scu(server), [made_instance(n) for n in range(1, 5)])
+        assert [image.connection for image in server.images] == [1, 2, 3, 3]
+        assert server.connections == 3
+    assert results == [StoreResult(True)] * 4
+
+
+def test_a_release_by_the_server_is_answered() -> None:
+    """A server that releases while idle gets its answer, and the next image a new association."""
+    answers: list[int] = []
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        peer.answer(peer.read_image())
+        peer.request_release()
+        answers.append(peer.read_pdu().type)
+
+    with FaultSCP(script, serve) as server:
+        assoc = opened(peer_of(server))
+        assoc.send_c_store(made_instance(), CONTEXTS[0])
+        assert wait_for(lambda: not assoc.is_usable, SOON)
+        assoc.release()
+        assert wait_for(lambda: bool(answers), SOON)
+    assert answers == [A_RELEASE_RP]
+
+
+def test_a_release_by_both_sides_is_a_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Release requests that cross each other are both answered (PS3.8 7.2.2.7)."""
+    monkeypatch.setattr(upper_layer, "RELEASE_TIMEOUT", SOON)
+    answers: list[int] = []
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        peer.read_any()
+        peer.request_release()
+        answers.append(peer.read_any().type)
+        peer.send_pdu(A_RELEASE_RP, bytes(4))
+        peer.read_to_end()
+
+    with FaultSCP(script) as server:
+        begun = time.monotonic()
+        opened(peer_of(server)).release()
+        assert time.monotonic() - begun < SOON
+        assert answers == [A_RELEASE_RP]
+        assert "aborted" not in server.ends

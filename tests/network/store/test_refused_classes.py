@@ -1,0 +1,41 @@
+"""A SOP class that the server does not accept costs only the images of that class."""
+
+from fw_gear_dicom_send.network.types import StoreResult
+from tests.support.fault_scp import FaultSCP
+from tests.support.instances import instance, made_instance
+from tests.support.pacs import PythonSCP
+from tests.support.sample_files import shipped
+from tests.support.sending import SCUFactory, send_all
+
+CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
+EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+
+
+def test_a_class_that_is_not_accepted_costs_only_its_images(scu: SCUFactory) -> None:
+    """Refused images name their class, others go on, and no association is opened for each."""
+    rle = "MR_small_RLE.dcm"
+    with PythonSCP({CT: [EXPLICIT]}) as server:
+        images = [made_instance(1), *(instance(shipped(rle)) for _ in range(5)), made_instance(2)]
+        results = send_all(scu(server), images)
+        assert len(server.associations) == 2
+        assert len(server.stored) == 2
+    refused = StoreResult(False, "the server does not accept MR Image Storage in RLE Lossless")
+    assert results == [StoreResult(True), *[refused] * 5, StoreResult(True)]
+
+
+def test_a_server_that_accepts_no_context_is_asked_once(scu: SCUFactory) -> None:
+    """Where no class is accepted at first, a later one still is sent."""
+    with PythonSCP({CT: [EXPLICIT]}) as server:
+        images = [*(instance(shipped("MR_small_RLE.dcm")) for _ in range(3)), made_instance()]
+        results = send_all(scu(server), images)
+        assert len(server.associations) == 2
+    assert [result.sent for result in results] == [False, False, False, True]
+
+
+def test_an_accepted_context_without_transfer_syntax_is_as_none(scu: SCUFactory) -> None:
+    """An answer that lacks its transfer syntaxes leaves nothing to send in."""
+    with FaultSCP(lambda peer: peer.accept(syntaxes=False)) as server:
+        (result,) = send_all(scu(server), [made_instance()])
+    assert result.remark == (
+        "the server does not accept CT Image Storage in Explicit VR Little Endian"
+    )

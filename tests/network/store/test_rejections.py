@@ -1,0 +1,63 @@
+"""A server that rejects the association is asked again only where that may help."""
+
+import pytest
+
+from fw_gear_dicom_send.network.types import StoreResult
+from tests.support.fault_scp import FaultSCP, serve
+from tests.support.instances import made_instance
+from tests.support.pacs import PythonSCP
+from tests.support.scripted import AT_LIMIT, CONGESTED, UNKNOWN_CALLED_AE, Rejection, rejecting
+from tests.support.sending import SCUFactory, fail_to_send, send_all
+
+
+def test_a_called_title_that_is_not_recognised(scu: SCUFactory) -> None:
+    """A rejection names the called AE title where that is what is wrong."""
+    server = PythonSCP(ae_title="RIGHT")
+    server.ae.require_called_aet = True
+    with server:
+        reason = fail_to_send(scu(server, called_ae="WRONG"), server)
+        assert len(server.associations) == 1
+    assert reason.endswith("rejected the association: it does not know the called AE title 'WRONG'")
+
+
+def test_a_calling_title_that_is_not_recognised(scu: SCUFactory) -> None:
+    """A rejection names the calling AE title where that is what is wrong."""
+    server = PythonSCP()
+    server.ae.require_calling_aet = ["SOMEONE"]
+    with server:
+        reason = fail_to_send(scu(server, calling_ae="ELSE"), server)
+        assert len(server.associations) == 1
+    assert reason.endswith("rejected the association: it does not know the calling AE title 'ELSE'")
+
+
+@pytest.mark.parametrize(
+    ("rejection", "reason"),
+    [
+        (AT_LIMIT, "its limit of associations is reached"),
+        (CONGESTED, "it is temporarily congested"),
+        ((1, 1, 2), "it does not support the DICOM application context"),
+        ((1, 2, 2), "it does not support this version of the protocol"),
+        ((1, 1, 1), "it gives no reason"),
+        ((1, 2, 1), "it gives no reason"),
+    ],
+)
+def test_a_rejection_says_why(scu: SCUFactory, rejection: Rejection, reason: str) -> None:
+    """Each reason of the standard has its words in the remark (PS3.8 9.3.4)."""
+    with FaultSCP(rejecting(rejection)) as server:
+        told = fail_to_send(scu(server, retry_time=0), server)
+        assert server.connections == 1
+    assert told.endswith(f"rejected the association: {reason}")
+
+
+def test_a_transient_rejection_is_waited_out(scu: SCUFactory) -> None:
+    """A server that is at its limit for a moment gets the image later."""
+    with FaultSCP(rejecting(AT_LIMIT), rejecting(AT_LIMIT), serve) as server:
+        assert send_all(scu(server), [made_instance(1)]) == [StoreResult(True)]
+        assert server.connections == 3
+
+
+def test_a_permanent_rejection_is_not_asked_again(scu: SCUFactory) -> None:
+    """A server that does not know an AE title is asked once."""
+    with FaultSCP(rejecting(UNKNOWN_CALLED_AE), serve) as server:
+        assert not send_all(scu(server), [made_instance(1)])[0].sent
+        assert server.connections == 1

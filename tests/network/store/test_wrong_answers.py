@@ -1,0 +1,133 @@
+"""An answer that is no answer to the image ends the association."""
+
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from fw_gear_dicom_send.network import association as upper_layer
+from fw_gear_dicom_send.network.types import StoreResult
+from tests.support.fault_scp import (
+    A_ASSOCIATE_RQ,
+    C_ECHO_RSP,
+    P_DATA_TF,
+    FaultSCP,
+    Image,
+    Peer,
+    serve,
+)
+from tests.support.instances import big_instance, made_instance
+from tests.support.scripted import answer_wrong_message_id, answering_by
+from tests.support.sending import SCUFactory, send_all
+from tests.support.waiting import wait_for
+
+SOON = 5.0
+
+
+def ask_for_echo(peer: Peer, _image: Image) -> None:
+    peer.socket.sendall(peer.echo_request())
+
+
+def answer_as_to_echo(peer: Peer, image: Image) -> None:
+    peer.socket.sendall(peer.response(image, command=C_ECHO_RSP))
+
+
+def send_garbage(peer: Peer, _image: Image) -> None:
+    peer.socket.sendall(bytes(range(200, 256)) * 10)
+
+
+def send_undecodable_pdu(peer: Peer, _image: Image) -> None:
+    peer.send_pdu(P_DATA_TF, b"\xff" * 20)
+
+
+def send_undecodable_message(peer: Peer, _image: Image) -> None:
+    peer.send_pdu(P_DATA_TF, b"\0\0\0\x06\x01\x03\xff\xff\xff\xff")
+
+
+def send_association_request(peer: Peer, _image: Image) -> None:
+    peer.send_pdu(A_ASSOCIATE_RQ, bytes(80))
+
+
+def send_half_a_pdu(peer: Peer, image: Image) -> None:
+    peer.socket.sendall(peer.response(image)[:20])
+    peer.socket.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize(
+    "misbehave",
+    [
+        answer_wrong_message_id,
+        ask_for_echo,
+        answer_as_to_echo,
+        send_garbage,
+        send_undecodable_pdu,
+        send_undecodable_message,
+        send_association_request,
+        send_half_a_pdu,
+    ],
+)
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_is_no_answer_ends_the_association(
+    scu: SCUFactory, misbehave: Callable[[Peer, Image], None]
+) -> None:
+    """After an answer that is none the association is not used again; the image is resent."""
+    with FaultSCP(answering_by(misbehave), serve) as server:
+        results = send_all(scu(server), [made_instance(1), made_instance(2)])
+        assert [image.connection for image in server.images] == [1, 2, 2]
+        assert len(server.ends) == 2
+        assert server.ends[0] != "released"
+        assert server.ends[1] == "released"
+    assert results == [StoreResult(True)] * 2
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_garbage_in_the_middle_of_an_image_ends_the_association(scu: SCUFactory) -> None:
+    """A server that sends nonsense while it is sent an image is left, without a traceback."""
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        peer.read_pdu()
+        peer.socket.sendall(b"\xff" * 64)
+        peer.read_to_end()
+
+    with FaultSCP(script, serve) as server:
+        assert send_all(scu(server), [big_instance()]) == [StoreResult(True)]
+        assert [image.connection for image in server.images] == [2]
+
+
+def test_a_second_answer_is_not_taken_for_that_to_the_next_image(scu: SCUFactory) -> None:
+    """An answer that comes twice ends the association: it says nothing about the next image."""
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        image = peer.read_image()
+        peer.socket.sendall(peer.response(image) * 2)
+        peer.read_image()
+        peer.read_to_end()
+
+    def refuse(peer: Peer) -> None:
+        peer.accept()
+        peer.answer(peer.read_image(), 0xC000)
+        peer.read_to_end()
+
+    with FaultSCP(script, refuse) as server:
+        results = send_all(scu(server), [made_instance(1), made_instance(2)])
+    assert results[0] == StoreResult(True)
+    assert not results[1].sent
+
+
+def test_a_server_that_never_answers_an_image(
+    scu: SCUFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image without answer is given up after the timeout, and so is the server."""
+    monkeypatch.setattr(upper_layer, "RESPONSE_TIMEOUT", 0.2)
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        peer.read_to_end()
+
+    with FaultSCP(script) as server:
+        (result,) = send_all(scu(server, retry_time=0), [made_instance()])
+        assert wait_for(lambda: server.ends == ["aborted"], SOON)
+    assert not result.sent
+    assert result.remark.startswith("the server gave no answer in")

@@ -1,0 +1,217 @@
+"""Whatever a server says, sending and the check end soon, with a value."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from struct import pack
+from typing import cast
+
+import backoff
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pynetdicom._globals import STATUS_SUCCESS, STATUS_WARNING
+from pynetdicom.status import code_to_category
+
+from fw_gear_dicom_send.dicom.types import Unreadable
+from fw_gear_dicom_send.errors import ServerError
+from fw_gear_dicom_send.network import association as upper_layer
+from fw_gear_dicom_send.network import preflight
+from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.types import StoreResult
+from tests.support.fault_scp import (
+    A_ASSOCIATE_AC,
+    A_RELEASE_RP,
+    P_DATA_TF,
+    FaultSCP,
+    Peer,
+    Script,
+    serve,
+)
+from tests.support.fuzzing import (
+    LONGEST,
+    NUMBERS,
+    Damage,
+    Fuzz,
+    damaged,
+    in_rounds,
+    many_damages,
+    open_files,
+)
+from tests.support.instances import made_instance
+from tests.support.peers import peer_of
+from tests.support.waiting import wait_for
+
+SOON = 5.0
+TIMEOUTS = ["ASSOCIATE_TIMEOUT", "RESPONSE_TIMEOUT", "ECHO_TIMEOUT", "RELEASE_TIMEOUT"]
+STATUSES = [0x0000, 0xB000, 0xA700, 0xC000, 0x0111, 0x0213]
+COMMAND_ELEMENTS = [0x0000, 0x0002, 0x0100, 0x0120, 0x0800, 0x0900, 0x0901, 0x0902, 0x1000]
+MID_IMAGE = -1
+STATUS_HEADER = pack("<HHL", 0, 0x0900, 2)
+
+
+@st.composite
+def pdus(draw: st.DrawFn) -> bytes:
+    """Draw a PDU, whose length need not be right."""
+    body = draw(st.binary(max_size=120))
+    length = draw(st.just(len(body)) | st.sampled_from(NUMBERS))
+    kind = draw(st.integers(0, 8) | st.just(0xFF))
+    return pack(">BBL", kind, 0, length) + body
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> bytes:
+    """Draw the PDU of a message with any elements of a command set."""
+    drawn = draw(st.lists(st.tuples(st.sampled_from(COMMAND_ELEMENTS), st.binary(max_size=8))))
+    elements = b"".join(
+        pack("<HHL", 0, element, draw(st.just(len(value)) | st.sampled_from(NUMBERS))) + value
+        for element, value in drawn
+    )
+    context_id, control = draw(st.sampled_from([0, 1, 2, 3, 255])), draw(st.integers(0, 255))
+    body = pack(">LBB", len(elements) + 2, context_id, control) + elements
+    return pack(">BBL", P_DATA_TF, 0, len(body)) + body
+
+
+@dataclass(frozen=True)
+class Misbehaviour:
+    """What a server says other than it should, in place of which PDU, and how it goes on."""
+
+    instead_of: int
+    changes: list[Damage]
+    times: int
+    noise: bytes
+    ending: str
+    status: int = 0
+
+
+misbehaviours = st.builds(
+    Misbehaviour,
+    st.sampled_from([A_ASSOCIATE_AC, P_DATA_TF, A_RELEASE_RP, MID_IMAGE]),
+    many_damages,
+    st.sampled_from([0, 1, 1, 2]),
+    st.just(b"") | st.binary(max_size=64) | pdus() | messages(),
+    st.sampled_from(["go on", "go on", "close", "reset", "half close"]),
+    st.sampled_from(STATUSES),
+)
+
+
+class BadSocket:
+    """A server's socket that says something else than it is given."""
+
+    def __init__(self, peer: Peer, case: Misbehaviour) -> None:
+        self.said = b""
+        self._peer = peer
+        self._socket = peer.socket
+        self._case = case
+
+    def __getattr__(self, name: str) -> object:
+        """Do all else as a socket does."""
+        return getattr(self._socket, name)
+
+    def sendall(self, pdu: bytes) -> None:
+        if pdu[0] == self._case.instead_of:
+            self.misbehave(pdu)
+        else:
+            self._socket.sendall(pdu)
+
+    def misbehave(self, pdu: bytes) -> None:
+        case = self._case
+        said = damaged(pdu, case.changes) * case.times + case.noise
+        self.said += said
+        self._socket.sendall(said)
+        match case.ending:
+            case "close":
+                self._socket.close()
+            case "reset":
+                self._peer.reset()
+            case "half close":
+                self._socket.shutdown(socket.SHUT_WR)
+
+
+def misbehaving(case: Misbehaviour, sockets: list[BadSocket]) -> Script:
+    """Return a script that goes by `case`."""
+
+    def script(peer: Peer) -> None:
+        bad = BadSocket(peer, case)
+        sockets.append(bad)
+        peer.socket = cast(socket.socket, bad)
+        peer.accept()
+        while True:
+            command = peer.read_command()
+            if case.instead_of == MID_IMAGE:
+                bad.misbehave(peer.response(command))
+            peer.answer(peer.read_image(command), case.status)
+
+    return script
+
+
+@contextmanager
+def nothing_left() -> Iterator[None]:
+    """Check that the block takes no long time, and leaves no thread and no open file."""
+    files, threads = open_files(), set(threading.enumerate())
+    begun = time.monotonic()
+    yield
+    assert time.monotonic() - begun < LONGEST
+    assert wait_for(lambda: set(threading.enumerate()) <= threads, SOON)
+    assert wait_for(lambda: open_files() <= files, SOON)
+
+
+@pytest.fixture
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have silence noticed soon."""
+    for name in TIMEOUTS:
+        monkeypatch.setattr(upper_layer, name, 0.2)
+    monkeypatch.setattr(upper_layer, "_TICK", 0.05)
+    monkeypatch.setattr(backoff, "full_jitter", lambda _: 0.0)
+
+
+def may_mean_stored(said: bytes) -> bool:
+    """Tell whether some status in what was said is Success or a warning."""
+    parts = said.split(STATUS_HEADER)[1:]
+    codes = [int.from_bytes(part[:2], "little") for part in parts]
+    return any(code_to_category(code) in (STATUS_SUCCESS, STATUS_WARNING) for code in codes)
+
+
+@pytest.mark.usefixtures("_hurried")
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_a_server_says_to_images(fuzz: Fuzz) -> None:
+    """Whatever a server says, each image has an outcome soon, and nothing of it is left."""
+
+    @in_rounds
+    @given(misbehaviours, st.sampled_from([0.0, 0.0, 0.0, 5.0]))
+    def check(case: Misbehaviour, retry_time: float) -> None:
+        sockets: list[BadSocket] = []
+        with nothing_left(), FaultSCP(misbehaving(case, sockets), serve) as server:
+            scu = StorageSCU(
+                peer_of(server), lambda *_: Unreadable("not converted"), retry_time=retry_time
+            )
+            results = [scu.send(made_instance(number)) for number in (1, 2)]
+            scu.close()
+        assert all(isinstance(result, StoreResult) for result in results)
+        assert all(result.sent or result.remark for result in results)
+        if server.connections == 1 and case.instead_of == P_DATA_TF:
+            is_told = may_mean_stored(b"".join(one.said for one in sockets))
+            assert is_told or not any(result.sent for result in results)
+
+    fuzz(check)
+
+
+@pytest.mark.usefixtures("_hurried")
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_a_server_says_to_the_check(fuzz: Fuzz) -> None:
+    """Whatever a server says to the check before the first download, it ends soon.
+
+    It raises nothing but ServerError.
+    """
+
+    @in_rounds
+    @given(misbehaviours)
+    def check(case: Misbehaviour) -> None:
+        script = misbehaving(case, [])
+        with nothing_left(), FaultSCP(script) as server, suppress(ServerError):
+            preflight.check(peer_of(server), patience=0.1)
+
+    fuzz(check)

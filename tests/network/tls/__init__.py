@@ -1,0 +1,1 @@
+"""DICOM over TLS."""

@@ -1,0 +1,33 @@
+"""Certificates of the server and of the gear."""
+
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.network.types import TLSConfig
+from tests.support.certificates import Identity, issue
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Identity:
+    """What the server shows."""
+    return issue(tmp_path / "server")
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Identity:
+    """What the gear shows, of another authority."""
+    return issue(tmp_path / "client")
+
+
+@pytest.fixture
+def config(server: Identity, client: Identity) -> TLSConfig:
+    """Trust the server, and nothing else of this machine."""
+    return TLSConfig(
+        key=client.key,
+        cert=client.cert,
+        add_cert_file=server.ca,
+        profile="BCP 195",
+        require_peer_cert=True,
+        check_hostname=False,
+    )

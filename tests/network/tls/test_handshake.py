@@ -1,0 +1,106 @@
+"""A handshake that fails says what to look at."""
+
+import ssl
+from collections.abc import Callable
+
+import pytest
+
+from fw_gear_dicom_send.errors import ServerError
+from fw_gear_dicom_send.network import connection as transport
+from fw_gear_dicom_send.network import preflight
+from fw_gear_dicom_send.network.tls import make_context
+from fw_gear_dicom_send.network.types import TLSConfig
+from tests.support.certificates import HOST, Identity
+from tests.support.fault_scp import FaultSCP, Peer
+from tests.support.peers import peer_of
+from tests.support.scripted import answer_on_request, close_after_command
+from tests.support.tls_servers import (
+    NOTHING_IN_COMMON,
+    SENT,
+    scu_of,
+    secured,
+    send,
+    server_context,
+    tls_failure,
+)
+
+
+def test_a_server_in_plain_text(config: TLSConfig) -> None:
+    """The line says where a server answers anything but TLS."""
+
+    def abort(peer: Peer) -> None:
+        peer.abort()
+        peer.close()
+
+    assert tls_failure(config, abort) == (
+        "the server does not speak TLS: check port (2762 is the usual one for TLS), and that the "
+        "server takes TLS there"
+    )
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (Peer.close, "connection lost"),
+        (Peer.reset, "connection lost"),
+        (Peer.stand_still, "timed out"),
+    ],
+)
+def test_a_server_that_does_not_answer_the_handshake(
+    monkeypatch: pytest.MonkeyPatch, config: TLSConfig, end: Callable[[Peer], None], words: str
+) -> None:
+    """Nothing is known but that there is no TLS."""
+    monkeypatch.setattr(transport, "CONNECT_TIMEOUT", 0.5)
+
+    def read_and_end(peer: Peer) -> None:
+        peer.socket.recv(1 << 16)
+        end(peer)
+
+    assert tls_failure(config, read_and_end) == (
+        f"no answer to the TLS handshake ({words}): check port (2762 is the usual one for TLS), "
+        "and that the server takes TLS there"
+    )
+
+
+def test_a_handshake_that_is_not_answered_is_tried_again(
+    config: TLSConfig, server: Identity
+) -> None:
+    """A server that restarts in mid-run may be caught before it can shake hands."""
+    context = server_context(server)
+    with FaultSCP(
+        secured(context, close_after_command), Peer.close, Peer.reset, secured(context)
+    ) as scp:
+        assert send(scu_of(scp, make_context(config), retry_time=10)) == [SENT] * 3
+        assert scp.connections == 4
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_that_refuses_the_gears_certificate(
+    config: TLSConfig, server: Identity, version: ssl.TLSVersion
+) -> None:
+    """The line says so also where the server refuses it only after the handshake, as in TLS 1.3."""
+    verifying = server_context(server, version, version)
+    verifying.verify_mode = ssl.CERT_REQUIRED
+    verifying.load_verify_locations(server.ca)
+    assert tls_failure(config, secured(verifying)) == (
+        "the server refuses the gear's certificate (unknown ca): have the CA of cert trusted by "
+        "the server, or give the cert and key that it expects"
+    )
+
+
+def test_a_server_without_a_cipher_suite_in_common(config: TLSConfig, server: Identity) -> None:
+    """The line says where a server has only what the profile leaves out."""
+    other = server_context(server, highest=ssl.TLSVersion.TLSv1_2)
+    other.set_ciphers("AES256-SHA:@SECLEVEL=0")
+    assert tls_failure(config, secured(other)) == NOTHING_IN_COMMON
+
+
+def test_a_check_in_clear_says_that_a_server_takes_tls_only() -> None:
+    """An alert of TLS in the place of an answer says what is missing."""
+    alert = b"\x15\x03\x03\x00\x02\x02\x0a"
+    with FaultSCP(answer_on_request(alert)) as scp, pytest.raises(ServerError) as caught:
+        preflight.check(peer_of(scp))
+    assert str(caught.value) == (
+        f"{HOST} port {scp.port}: the server takes TLS only: set tls_enabled, and give a key and a "
+        "cert that it trusts"
+    )

@@ -1,0 +1,43 @@
+"""No image goes out without TLS where TLS is on."""
+
+from fw_gear_dicom_send.network.tls import make_context
+from fw_gear_dicom_send.network.types import TLSConfig
+from tests.support.certificates import HOST, Identity
+from tests.support.fault_scp import FaultSCP, Peer, PeerLeftError
+from tests.support.scripted import close_after_command
+from tests.support.tls_servers import SENT, scu_of, secured, send, server_context
+
+
+def test_a_server_that_drops_tls_in_mid_run_gets_nothing(
+    config: TLSConfig, server: Identity
+) -> None:
+    """Each reconnect begins with a handshake: not a byte of DICOM goes out in clear."""
+    seen: list[bytes] = []
+
+    def serve_one(peer: Peer) -> None:
+        peer.accept()
+        peer.answer(peer.read_image())
+        peer.read_image()
+
+    def in_clear(peer: Peer) -> None:
+        seen.append(peer.socket.recv(1 << 16))
+        peer.abort()
+        raise PeerLeftError
+
+    with FaultSCP(secured(server_context(server), serve_one), in_clear) as scp:
+        results = send(scu_of(scp, make_context(config), retry_time=5), 4)
+    assert results[0] == SENT
+    assert {result.remark for result in results[1:]} == {
+        f"{HOST} port {scp.port}: the server does not speak TLS"
+    }
+    assert seen
+    assert all(data[:2] == b"\x16\x03" for data in seen)
+    assert not any(b"CALLED" in data for data in seen)
+
+
+def test_a_lost_association_is_replaced_over_tls(config: TLSConfig, server: Identity) -> None:
+    """The second connection is as safe as the first, and the image that was lost arrives."""
+    context = server_context(server)
+    with FaultSCP(secured(context, close_after_command), secured(context)) as scp:
+        assert send(scu_of(scp, make_context(config), retry_time=5)) == [SENT] * 3
+        assert scp.connections == 2

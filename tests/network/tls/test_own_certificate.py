@@ -1,0 +1,123 @@
+"""The gear's key and certificate are checked before the server is asked."""
+
+import datetime
+import ssl
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trustme
+from cryptography.hazmat.primitives import serialization as pem
+
+from fw_gear_dicom_send.errors import ConfigError
+from fw_gear_dicom_send.network.tls import make_context
+from fw_gear_dicom_send.network.types import TLSConfig
+from tests.support.certificates import DAY, Identity, issue, make_self_signed
+from tests.support.fault_scp import FaultSCP
+from tests.support.tls_servers import SENT, scu_of, secured, send, server_context
+
+
+def refusal(config: TLSConfig) -> str:
+    with pytest.raises(ConfigError) as caught:
+        make_context(config)
+    told = str(caught.value)
+    assert "\n" not in told
+    return told
+
+
+@pytest.mark.parametrize("key_type", trustme.KeyType)
+def test_keys_of_both_kinds_are_taken(
+    tmp_path: Path, config: TLSConfig, server: Identity, key_type: trustme.KeyType
+) -> None:
+    """RSA and EC keys show the server who the gear is."""
+    own = issue(tmp_path / "own", key_type=key_type)
+    verifying = server_context(server)
+    verifying.verify_mode = ssl.CERT_REQUIRED
+    verifying.load_verify_locations(own.ca)
+    context = make_context(replace(config, key=own.key, cert=own.cert))
+    with FaultSCP(secured(verifying)) as scp:
+        assert send(scu_of(scp, context)) == [SENT] * 3
+
+
+def test_a_chain_is_shown_whole(tmp_path: Path, config: TLSConfig, server: Identity) -> None:
+    """A server that knows the root alone is given the authorities in between."""
+    root = trustme.CA()
+    own = issue(tmp_path / "own", authority=root.create_child_ca())
+    root_file = tmp_path / "root.pem"
+    root.cert_pem.write_to_path(str(root_file))
+    verifying = server_context(server)
+    verifying.verify_mode = ssl.CERT_REQUIRED
+    verifying.load_verify_locations(root_file)
+    assert own.cert.read_text().count("BEGIN CERTIFICATE") == 2
+    with FaultSCP(secured(verifying)) as scp:
+        context = make_context(replace(config, key=own.key, cert=own.cert))
+        assert send(scu_of(scp, context)) == [SENT] * 3
+
+
+def test_an_encrypted_key_is_refused(tmp_path: Path, config: TLSConfig, client: Identity) -> None:
+    """Nobody is asked for a password; the line says how to do without."""
+    key = pem.load_pem_private_key(client.key.read_bytes(), None)
+    encrypted = tmp_path / "encrypted.pem"
+    encrypted.write_bytes(
+        key.private_bytes(
+            pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.BestAvailableEncryption(b"secret")
+        )
+    )
+    assert refusal(replace(config, key=encrypted)) == (
+        "key: 'encrypted.pem, which is encrypted' was given; allowed: an unencrypted PEM file with "
+        "one private key, RSA or EC (openssl pkey -in encrypted.pem -out decrypted.pem)"
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"\x30\x82\x01\x0a", b"-----BEGIN RSA PRIVATE KEY-----"])
+def test_what_is_no_pem_is_refused(tmp_path: Path, config: TLSConfig, content: bytes) -> None:
+    """Each file that cannot be read is named, with what it should be."""
+    bad = tmp_path / "bad.pem"
+    bad.write_bytes(content)
+    told = "bad.pem' was given; allowed: "
+    assert refusal(replace(config, key=bad)) == (
+        f"key: '{told}an unencrypted PEM file with one private key, RSA or EC"
+    )
+    assert refusal(replace(config, cert=bad)) == (
+        f"cert: '{told}a PEM file with the key's certificate first, then those of its chain, if any"
+    )
+    assert refusal(replace(config, add_cert_file=bad)) == (
+        f"add_cert_file: '{told}a PEM file with one or more CA certificates"
+    )
+
+
+def test_key_and_certificate_that_are_swapped_are_refused(config: TLSConfig) -> None:
+    """Both are PEM, but not what they should be."""
+    assert refusal(replace(config, key=config.cert, cert=config.key)).startswith("key: 'cert.pem'")
+
+
+def test_a_key_of_another_certificate_is_refused(config: TLSConfig, server: Identity) -> None:
+    """The line says that the files are mixed up."""
+    assert refusal(replace(config, key=server.key)).startswith(
+        "cert: 'cert.pem, whose first certificate is not that of key.pem' was given; allowed: "
+    )
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"), [(-9 * DAY, -DAY), (DAY, 9 * DAY)], ids=["expired", "not yet valid"]
+)
+def test_a_certificate_out_of_its_time_is_refused(
+    tmp_path: Path, config: TLSConfig, begin: datetime.timedelta, end: datetime.timedelta
+) -> None:
+    """The line has its dates; the server is not asked."""
+    now = datetime.datetime.now(datetime.UTC)
+    old = issue(tmp_path / "old", not_before=now + begin, not_after=now + end)
+    assert refusal(replace(config, key=old.key, cert=old.cert)) == (
+        f"cert: 'cert.pem, which is valid from {now + begin:%Y-%m-%d} to {now + end:%Y-%m-%d}' was "
+        "given; allowed: a certificate that is valid today"
+    )
+
+
+def test_a_weak_key_is_refused(tmp_path: Path, config: TLSConfig) -> None:
+    """A key that no server of today takes is refused before one is asked."""
+    key, cert = tmp_path / "weak-key.pem", tmp_path / "weak.pem"
+    make_self_signed(key, cert, bits=1024)
+    assert refusal(replace(config, key=key, cert=cert)) == (
+        "cert: 'weak.pem, which OpenSSL does not take (ee key too small)' was given; allowed: a "
+        "key of 2048 bits RSA or 256 bits EC at least"
+    )

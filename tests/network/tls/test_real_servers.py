@@ -1,0 +1,75 @@
+"""DCMTK and Orthanc take images over TLS."""
+
+from dataclasses import replace
+
+import pytest
+
+from fw_gear_dicom_send.errors import ServerError
+from fw_gear_dicom_send.network import connection as transport
+from fw_gear_dicom_send.network import preflight
+from fw_gear_dicom_send.network.tls import PROFILES, make_context
+from fw_gear_dicom_send.network.types import TLSConfig
+from tests.support.certificates import Identity
+from tests.support.instances import dataset_of, instance
+from tests.support.pacs import Orthanc, StoreSCP
+from tests.support.peers import peer_of
+from tests.support.sample_files import shipped
+from tests.support.tls_servers import SENT, orthanc_with_tls, scu_of, send
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("of_storescp", ["+px", "+py", "+pz"])
+def test_storescp_takes_each_profile(
+    config: TLSConfig, server: Identity, client: Identity, profile: str, of_storescp: str
+) -> None:
+    """DCMTK's own profiles, and a client certificate that it verifies."""
+    options = ("+tls", str(server.key), str(server.cert), "+cf", str(client.ca), of_storescp)
+    context = make_context(replace(config, profile=profile))
+    path = shipped("CT_small.dcm")
+    with StoreSCP(*options, "-rc", "+xa", "+B") as scp:
+        scu = scu_of(scp, context)
+        assert scu.send(instance(path)) == SENT
+        scu.close()
+        assert [dataset_of(one) for one in scp.received()] == [dataset_of(path)]
+
+
+def test_storescp_refuses_a_certificate_that_it_does_not_know(
+    config: TLSConfig, server: Identity
+) -> None:
+    """The line names the certificate as what is wrong."""
+    options = ("+tls", str(server.key), str(server.cert), "+cf", str(server.ca))
+    with StoreSCP(*options, "-rc", "+xa") as scp, pytest.raises(ServerError) as caught:
+        preflight.check(peer_of(scp), make_context(config))
+    assert "the server refuses the gear's certificate (unknown ca)" in str(caught.value)
+
+
+@pytest.mark.parametrize("verifies", [False, True])
+@pytest.mark.parametrize("profile", PROFILES)
+def test_orthanc_takes_each_profile(
+    config: TLSConfig, server: Identity, client: Identity, profile: str, verifies: bool
+) -> None:
+    """Orthanc, whether it asks for the gear's certificate or not."""
+    with orthanc_with_tls(server, client, verifies=verifies) as orthanc:
+        context = make_context(replace(config, profile=profile))
+        preflight.check(peer_of(orthanc), context)
+        assert send(scu_of(orthanc, context)) == [SENT] * 3
+        assert len(orthanc.ids()) == 3
+
+
+def test_a_check_in_clear_says_that_orthanc_takes_tls(server: Identity, client: Identity) -> None:
+    """What a real server says to an association request in clear is understood."""
+    with orthanc_with_tls(server, client, verifies=False) as orthanc:
+        with pytest.raises(ServerError) as caught:
+            preflight.check(peer_of(orthanc))
+        assert "TLS" in str(caught.value)
+
+
+def test_a_check_over_tls_says_that_orthanc_is_in_clear(
+    monkeypatch: pytest.MonkeyPatch, config: TLSConfig, orthanc: Orthanc
+) -> None:
+    """What a real server says to a handshake is understood."""
+    monkeypatch.setattr(transport, "CONNECT_TIMEOUT", 2)
+    with pytest.raises(ServerError) as caught:
+        preflight.check(peer_of(orthanc), make_context(config))
+    assert "TLS" in str(caught.value)
+    assert "2762" in str(caught.value)

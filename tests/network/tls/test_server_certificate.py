@@ -1,0 +1,121 @@
+"""The server's certificate has to be trusted, current and strong, and may have to have its name."""
+
+import datetime
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.network import preflight
+from fw_gear_dicom_send.network.tls import make_context
+from fw_gear_dicom_send.network.types import TLSConfig
+from tests.support.certificates import DAY, Identity, issue, make_self_signed
+from tests.support.fault_scp import FaultSCP
+from tests.support.peers import peer_of
+from tests.support.tls_servers import SENT, scu_of, secured, send, server_context, tls_failure
+
+
+def test_a_server_that_is_not_trusted(config: TLSConfig, server: Identity) -> None:
+    """Without its authority a server is not sent to; the line names the input that helps."""
+    told = tls_failure(replace(config, add_cert_file=None), secured(server_context(server)))
+    assert told.startswith("the server's certificate is not trusted (")
+    assert told.endswith("): give the certificate of its CA, or its own, as add_cert_file")
+
+
+def test_a_servers_own_certificate_can_be_trusted(config: TLSConfig, server: Identity) -> None:
+    """The certificate itself will do in the place of its authority's."""
+    context = make_context(replace(config, add_cert_file=server.cert))
+    with FaultSCP(secured(server_context(server))) as scp:
+        assert send(scu_of(scp, context)) == [SENT] * 3
+
+
+def test_the_authorities_of_the_system_are_trusted(
+    monkeypatch: pytest.MonkeyPatch, config: TLSConfig, server: Identity
+) -> None:
+    """A server with a certificate that the system knows needs no add_cert_file."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(server.ca))
+    context = make_context(replace(config, add_cert_file=None))
+    with FaultSCP(secured(server_context(server))) as scp:
+        assert send(scu_of(scp, context)) == [SENT] * 3
+
+
+def test_any_certificate_is_taken_if_none_is_required(
+    tmp_path: Path, config: TLSConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An unknown authority, another name and a date in the past do not matter then."""
+    now = datetime.datetime.now(datetime.UTC)
+    old = issue(
+        tmp_path / "old", "other.example.org", not_before=now - 9 * DAY, not_after=now - DAY
+    )
+    lax = replace(config, require_peer_cert=False, add_cert_file=None)
+    with FaultSCP(secured(server_context(old))) as scp, caplog.at_level("INFO"):
+        preflight.check(peer_of(scp), make_context(lax))
+        assert send(scu_of(scp, make_context(lax))) == [SENT] * 3
+    (line,) = caplog.messages
+    assert re.fullmatch(
+        r"TLSv1\.3 with TLS_AES_256_GCM_SHA384; the server's certificate is that of "
+        r"OU=Testing cert .*,O=trustme .*, issued by OU=Testing CA .*,O=trustme .*",
+        line,
+    )
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "told"),
+    [
+        (
+            -9 * DAY,
+            -DAY,
+            "the server's certificate has expired (certificate has expired): have it renewed",
+        ),
+        (
+            DAY,
+            9 * DAY,
+            "the server's certificate is not valid yet (certificate is not yet valid): check the "
+            "clocks of both sides",
+        ),
+    ],
+)
+def test_a_server_out_of_its_time(
+    tmp_path: Path,
+    config: TLSConfig,
+    begin: datetime.timedelta,
+    end: datetime.timedelta,
+    told: str,
+) -> None:
+    """The line says whether its certificate is too old or too new."""
+    now = datetime.datetime.now(datetime.UTC)
+    old = issue(tmp_path / "old", not_before=now + begin, not_after=now + end)
+    assert tls_failure(replace(config, add_cert_file=old.ca), secured(server_context(old))) == told
+
+
+def test_a_server_of_another_name(tmp_path: Path, config: TLSConfig) -> None:
+    """The name is checked only where that is asked for."""
+    other = issue(tmp_path / "other", "pacs.example.org")
+    trusting = replace(config, add_cert_file=other.ca)
+    script = secured(server_context(other))
+    assert tls_failure(replace(trusting, check_hostname=True), script) == (
+        "the server's certificate is for another name than destination (IP address mismatch, "
+        "certificate is not valid for '127.0.0.1'.): give the name that the certificate has as "
+        "destination, or set tls_check_hostname to false"
+    )
+    with FaultSCP(script) as scp:
+        assert send(scu_of(scp, make_context(trusting))) == [SENT] * 3
+
+
+def test_a_server_of_the_right_name(config: TLSConfig, server: Identity) -> None:
+    """An address is looked for in the certificate as well."""
+    context = make_context(replace(config, check_hostname=True))
+    with FaultSCP(secured(server_context(server))) as scp:
+        assert send(scu_of(scp, context)) == [SENT] * 3
+
+
+def test_a_server_with_a_weak_key(tmp_path: Path, config: TLSConfig) -> None:
+    """A key of 1024 bits is refused by all profiles."""
+    weak = tmp_path / "weak"
+    weak.mkdir()
+    key, cert = weak / "key.pem", weak / "cert.pem"
+    make_self_signed(key, cert, bits=1024)
+    script = secured(server_context(Identity(cert, cert, key)))
+    told = tls_failure(replace(config, add_cert_file=cert), script)
+    assert told.startswith("the server's certificate is too weak (")

@@ -1,0 +1,109 @@
+"""Images that several threads send over several associations at once."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, wait
+
+import pytest
+
+from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
+from fw_gear_dicom_send.network.contexts import Context
+from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.types import StoreResult
+from tests.support.fault_scp import Peer
+from tests.support.instances import relabelled
+from tests.support.peers import Server, peer_of
+from tests.support.waiting import wait_for
+
+CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
+EXPLICIT = "1.2.840.10008.1.2.1"
+CONTEXT = Context(CT, EXPLICIT)
+SENT = StoreResult(True)
+PATIENCE = 60.0
+SOON = 10.0
+
+Sending = list[Future[StoreResult]]
+
+
+def scu_of(server: Server, associations: int = 4, *, retry_time: float = PATIENCE) -> StorageSCU:
+    """Return an SCU that opens so many associations with a server, and converts nothing."""
+    return StorageSCU(
+        peer_of(server),
+        lambda *_: Unreadable("not converted"),
+        associations=associations,
+        retry_time=retry_time,
+    )
+
+
+def ct(*numbers: int) -> list[SOPInstance]:
+    """Return CT images of these numbers."""
+    return [relabelled(n, sop_class=CT, transfer_syntax=EXPLICIT) for n in numbers]
+
+
+def mr(*numbers: int) -> list[SOPInstance]:
+    """Return MR images of these numbers."""
+    return [relabelled(n, sop_class=MR, transfer_syntax=EXPLICIT) for n in numbers]
+
+
+def start(scu: StorageSCU, images: Iterable[SOPInstance], threads: int = 4) -> Sending:
+    """Send images over so many threads, each of which takes the next one in turn."""
+    sending: list[tuple[Future[StoreResult], SOPInstance]] = [(Future(), one) for one in images]
+    left = deque(sending)
+
+    def run() -> None:
+        while left:
+            try:
+                future, image = left.popleft()
+            except IndexError:
+                return
+            try:
+                future.set_result(scu.send(image))
+            except Exception as exc:
+                future.set_exception(exc)
+
+    for _ in range(threads):
+        threading.Thread(target=run, daemon=True).start()
+    return [future for future, _ in sending]
+
+
+def results_of(sending: Sending, seconds: float = PATIENCE) -> list[StoreResult]:
+    """Wait for images to be sent; return what became of them, in their order."""
+    assert not wait(sending, seconds).not_done
+    return [future.result() for future in sending]
+
+
+def send_in_threads(
+    scu: StorageSCU, images: Iterable[SOPInstance], threads: int = 4, seconds: float = PATIENCE
+) -> list[StoreResult]:
+    """Send images over so many threads; return what became of them, in their order."""
+    return results_of(start(scu, images, threads), seconds)
+
+
+def threads_ended(before: set[threading.Thread]) -> Callable[[], bool]:
+    """Return a condition: all threads that were not there `before` have ended, but the server's."""
+    return lambda: all(one.name == "FaultSCP" for one in set(threading.enumerate()) - before)
+
+
+class Together:
+    """A script that answers images so many at a time, when all of them are there."""
+
+    def __init__(self, images: int = 4) -> None:
+        self._barrier = threading.Barrier(images, timeout=PATIENCE)
+
+    def __call__(self, peer: Peer) -> None:
+        """Accept the association, and answer its images."""
+        peer.accept()
+        while True:
+            image = peer.read_image()
+            self._barrier.wait()
+            peer.answer(image)
+
+
+def limit_told(caplog: pytest.LogCaptureFixture) -> str:
+    """Return the one warning that there is."""
+    assert wait_for(lambda: bool(caplog.records), SOON)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    return record.getMessage()

@@ -1,0 +1,33 @@
+"""The images of a study with two series that tests store and ask for."""
+
+from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
+from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.types import ImageReference
+from tests.support.instances import made_instance
+from tests.support.pacs import DcmQRSCP, Orthanc, PythonSCP
+from tests.support.peers import peer_of
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+STUDY, SERIES, OTHER = "1.2.3.10", "1.2.3.11", "1.2.3.12"
+
+
+def image(number: int, series: str = SERIES) -> SOPInstance:
+    """Return the image of this number in a series."""
+    return made_instance(number, StudyInstanceUID=STUDY, SeriesInstanceUID=series)
+
+
+def reference(number: int, series: str = SERIES) -> ImageReference:
+    """Return what names the image of this number to a server."""
+    return ImageReference(CT, image(number).sop_instance_uid, STUDY, series)
+
+
+def uids(*numbers: int) -> frozenset[str]:
+    """Return the SOP Instance UIDs of the images of these numbers."""
+    return frozenset(image(number).sop_instance_uid for number in numbers)
+
+
+def store(server: Orthanc | DcmQRSCP | PythonSCP, *images: SOPInstance) -> None:
+    """Send images to a server that has to take them all."""
+    scu = StorageSCU(peer_of(server, server.ae_title), lambda *_: Unreadable(""), retry_time=0)
+    assert all(scu.send(one).sent for one in images)
+    scu.close()

@@ -1,0 +1,78 @@
+"""Servers that take TLS, and how tests check them and send to them."""
+
+import ssl
+
+import pytest
+
+from fw_gear_dicom_send.dicom.types import Unreadable
+from fw_gear_dicom_send.errors import ServerError
+from fw_gear_dicom_send.network import preflight
+from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.tls import make_context
+from fw_gear_dicom_send.network.types import StoreResult, TLSConfig
+from tests.support.certificates import HOST, Identity
+from tests.support.fault_scp import FaultSCP, Peer, Script, serve
+from tests.support.instances import made_instance
+from tests.support.pacs import Orthanc
+from tests.support.peers import Server, peer_of
+from tests.support.sending import send_all
+
+SENT = StoreResult(True)
+NOTHING_IN_COMMON = (
+    "the server and the gear have no version or cipher suite of TLS in common: choose another "
+    "tls_security_profile, or have TLS 1.2 or 1.3 with AES-GCM and ECDHE enabled on the server"
+)
+
+
+def server_context(
+    identity: Identity,
+    lowest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
+    highest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+) -> ssl.SSLContext:
+    """Return a server's context, as lax as this OpenSSL can be."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version, context.maximum_version = lowest, highest
+    return identity.configure(context)
+
+
+def secured(context: ssl.SSLContext, script: Script = serve) -> Script:
+    """Return a script that shakes hands first."""
+
+    def run(peer: Peer) -> None:
+        with context.wrap_socket(peer.socket, server_side=True) as peer.socket:
+            script(peer)
+
+    return run
+
+
+def orthanc_with_tls(server: Identity, client: Identity, *, verifies: bool) -> Orthanc:
+    """Return an Orthanc that takes TLS only, and `verifies` the certificate of who connects."""
+    return Orthanc(
+        DicomTlsEnabled=True,
+        DicomTlsPrivateKey=str(server.key),
+        DicomTlsCertificate=str(server.cert),
+        DicomTlsTrustedCertificates=str(client.ca),
+        DicomTlsRemoteCertificateRequired=verifies,
+    )
+
+
+def tls_failure(config: TLSConfig, script: Script) -> str:
+    """Return what the check says of a server, without its place."""
+    with FaultSCP(script) as server, pytest.raises(ServerError) as caught:
+        preflight.check(peer_of(server), make_context(config))
+    where, _, told = str(caught.value).partition(": ")
+    assert where == f"{HOST} port {server.port}"
+    return told
+
+
+def scu_of(server: Server, context: ssl.SSLContext, retry_time: float = 0) -> StorageSCU:
+    """Return an SCU that sends to a server over TLS, and converts nothing."""
+    return StorageSCU(
+        peer_of(server), lambda *_: Unreadable(""), retry_time=retry_time, ssl_context=context
+    )
+
+
+def send(scu: StorageSCU, number: int = 3) -> list[StoreResult]:
+    """Send so many images, and close the SCU; return what became of each."""
+    return send_all(scu, (made_instance(one) for one in range(number)))
