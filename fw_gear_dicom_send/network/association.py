@@ -33,7 +33,7 @@ from ..errors import ConfigError
 from ..reasons import Kind, Reason
 from .connection import LowLatencySocket
 from .contexts import Context
-from .dimse import c_store_request
+from .dimse import c_store_request, message_ids
 from .errors import (
     AssociationError,
     NoAnswerError,
@@ -110,6 +110,7 @@ class StorageAssociation:
         self.proposed = tuple(contexts)
         self.accepted: frozenset[Context] = frozenset()
         self.opened_at = -inf
+        self._message_ids = message_ids()
         self._message_id = 0
         self._ids: dict[Context, int] = {}
         ae = ApplicationEntity(ae_title=peer.calling_ae)
@@ -250,7 +251,7 @@ class StorageAssociation:
             yield P_DATA_TF(primitive).encode()
 
     def _next_message_id(self) -> int:
-        self._message_id = self._message_id % 0xFFFF + 1
+        self._message_id = next(self._message_ids)
         return self._message_id
 
     def _ask(self, request: Iterable[bytes], kind: type[_Message], timeout: float) -> _Message:

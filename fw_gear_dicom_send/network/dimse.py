@@ -23,6 +23,12 @@ _PDV_OVERHEAD = 6
 _DATASET, _COMMAND, _LAST = 0x00, 0x01, 0x02
 
 
+def message_ids() -> Iterator[int]:
+    """Yield the message IDs of an association, which start over after 65535 (PS3.7 E.1)."""
+    while True:
+        yield from range(1, 0x10000)
+
+
 def c_store_request(
     message_id: int, context_id: int, instance: SOPInstance, largest_pdu: int
 ) -> Iterator[bytes]:

@@ -94,6 +94,17 @@ class AssociationPool:
         self._crash: Exception | None = None
         self._changed = Condition()
 
+    def __repr__(self) -> str:
+        """Show its state: how many associations there are, and how many threads wait."""
+        with self._changed:
+            return (
+                f"<AssociationPool: {len(self._idle)} idle, {len(self._lent)} lent, "
+                f"{len(self._openings)} opening, {len(self._waiters)} waiting"
+                f"{', no association' if self._is_down else ''}"
+                f"{f', limited: {self._refusal}' if self._refusal else ''}"
+                f"{f', given up: {self._gone.text}' if self._gone else ''}>"
+            )
+
     @contextmanager
     def association(
         self, wanted: Context, opened_after: float = -inf

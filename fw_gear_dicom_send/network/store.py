@@ -67,6 +67,10 @@ class StorageSCU:
             peer, associations, self._budget, ssl_context, timeouts=timeouts, policy=policy
         )
 
+    def __repr__(self) -> str:
+        """Show the state of its pool."""
+        return f"<StorageSCU: {self._pool!r}>"
+
     def send(self, instance: SOPInstance) -> Sent | NotSent:
         """Send one image, and close its dataset; to be called by several threads at once.
 

@@ -71,7 +71,7 @@ class ProviderQueue(queue.Queue):  # type: ignore[type-arg]
 class UpperLayer(DULServiceProvider):
     """pynetdicom's upper layer, whose thread outlives neither the process nor the connection.
 
-    Between events it waits for the next one, in `wait`.
+    Between events it waits for the next one, in `wait`; `is_waiting` tells that it does.
     """
 
     def __init__(self, assoc: Association, timeouts: Timeouts) -> None:
@@ -81,7 +81,7 @@ class UpperLayer(DULServiceProvider):
         self._tick = timeouts.tick
         self.to_provider_queue = self.data = ProviderQueue(self, timeouts.tick)
         self._run_loop_delay = 0
-        self._is_waiting = False
+        self.is_waiting = False
 
     def start(self) -> None:
         """Start the thread.
@@ -130,7 +130,7 @@ class UpperLayer(DULServiceProvider):
         """Wait until `connection` can be read, which is told, or until `wake`."""
         if isinstance(connection, SSLSocket) and connection.pending():
             return True
-        self._is_waiting = True
+        self.is_waiting = True
         is_busy = self._kill_thread or self.to_provider_queue.queue or self.event_queue.queue
         is_leaving = self.state_machine.current_state == "Sta13"
         sources = [self._alarm, connection] if connection else [self._alarm]
@@ -141,14 +141,14 @@ class UpperLayer(DULServiceProvider):
             self.event_queue.put("Evt17")
             return False
         finally:
-            self._is_waiting = False
+            self.is_waiting = False
         if self._alarm in readable:
             self._alarm.recv(_MAX_READ)
         return connection in readable
 
     def wake(self) -> None:
         """End the wait, as there is something to do."""
-        if self._is_waiting:
+        if self.is_waiting:
             with suppress(OSError):
                 self._waker.send(b"\0")
 

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable
 
 import pytest
+from fw_gear_dicom_send.network.patience import Patience
 
 from fw_gear_dicom_send.network import association as upper_layer
 from fw_gear_dicom_send.network.association import StorageAssociation
-from fw_gear_dicom_send.network.patience import Patience
 from fw_gear_dicom_send.network.pool import AssociationPool, NoAssociationError
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.types import StoreResult

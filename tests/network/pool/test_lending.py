@@ -1,8 +1,8 @@
 """An association is lent to one thread at a time."""
 
 import pytest
-
 from fw_gear_dicom_send.network.patience import Patience
+
 from fw_gear_dicom_send.network.pool import AssociationPool
 from tests.support.fault_scp import FaultSCP
 from tests.support.peers import peer_of

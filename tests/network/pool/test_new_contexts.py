@@ -4,9 +4,9 @@ import threading
 import time
 
 import pytest
+from fw_gear_dicom_send.network.patience import Patience
 
 from fw_gear_dicom_send.network.contexts import Context
-from fw_gear_dicom_send.network.patience import Patience
 from fw_gear_dicom_send.network.pool import AssociationPool
 from fw_gear_dicom_send.network.types import StoreResult
 from tests.support.fault_scp import FaultSCP, Peer, serve

@@ -5,9 +5,9 @@ import threading
 import time
 
 import pytest
+from fw_gear_dicom_send.network.patience import Patience
 
 from fw_gear_dicom_send.dicom.types import Unreadable
-from fw_gear_dicom_send.network.patience import Patience
 from fw_gear_dicom_send.network.pool import AssociationPool
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.types import PeerAE, StoreResult
