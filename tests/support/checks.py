@@ -1,21 +1,20 @@
 """Checks of servers that fail."""
 
-import time
-
 import pytest
 
 from fw_gear_dicom_send.errors import ServerError
-from fw_gear_dicom_send.network.preflight import check
+from fw_gear_dicom_send.network.preflight import REJECTION_POLICY, check
+from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.types import PeerAE
+from fw_gear_dicom_send.retry import RetryPolicy
+from tests.support.waiting import PATIENT, at_once
 
-SOON = 5.0
 
-
-def check_failure(peer: PeerAE, seconds: float = SOON, patience: float = 10) -> str:
-    """Return the one line in which a check fails, soon."""
-    begun = time.monotonic()
-    with pytest.raises(ServerError) as caught:
-        check(peer, patience=patience)
-    assert time.monotonic() - begun < seconds
+def check_failure(
+    peer: PeerAE, *, policy: RetryPolicy = REJECTION_POLICY, timeouts: Timeouts = PATIENT
+) -> str:
+    """Return the one line in which a check fails, by no timeout that is not meant to pass."""
+    with at_once(), pytest.raises(ServerError) as caught:
+        check(peer, policy=policy, timeouts=timeouts)
     assert "\n" not in str(caught.value)
     return str(caught.value).removeprefix(f"127.0.0.1 port {peer.port} ")

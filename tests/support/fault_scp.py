@@ -24,7 +24,7 @@ P_DATA_TF, A_RELEASE_RQ, A_RELEASE_RP, A_ABORT = 4, 5, 6, 7
 C_STORE_RSP, C_ECHO_RQ, C_ECHO_RSP = 0x8001, 0x0030, 0x8030
 NO_DATASET = 0x0101
 MAXIMUM_LENGTH = 16384
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 
 class PeerLeftError(Exception):
@@ -219,7 +219,7 @@ class Peer:
 
     def stand_still(self) -> None:
         """Do nothing more until the server is ended."""
-        self.server.closing.wait(PATIENCE)
+        self.server.closing.wait()
 
     def reset(self) -> None:
         """End the connection by a reset."""

@@ -8,33 +8,62 @@ from concurrent.futures import Future, wait
 
 import pytest
 
-from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
+from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.network.contexts import Context
+from fw_gear_dicom_send.network.pool import AssociationPool
 from fw_gear_dicom_send.network.store import StorageSCU
-from fw_gear_dicom_send.network.types import StoreResult
+from fw_gear_dicom_send.network.timeouts import Timeouts
+from fw_gear_dicom_send.network.types import NotSent, Sent
+from fw_gear_dicom_send.retry import RetryBudget, RetryPolicy
 from tests.support.fault_scp import Peer
 from tests.support.instances import relabelled
 from tests.support.peers import Server, peer_of
-from tests.support.waiting import wait_for
+from tests.support.results import Outcome, outcomes
+from tests.support.sending import unconverted
+from tests.support.waiting import NEVER, PATIENCE, PATIENT, wait_for
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT = "1.2.840.10008.1.2.1"
 CONTEXT = Context(CT, EXPLICIT)
-SENT = StoreResult(True)
-PATIENCE = 60.0
-SOON = 10.0
+SHORT_WAITS = RetryPolicy(max_wait=0.05)
+"""The waits of a test whose server is away for a while, or is at its limit."""
 
-Sending = list[Future[StoreResult]]
+Sending = list[Future[Sent | NotSent]]
 
 
-def scu_of(server: Server, associations: int = 4, *, retry_time: float = PATIENCE) -> StorageSCU:
+def scu_of(
+    server: Server,
+    associations: int = 4,
+    *,
+    retry_time: float = NEVER,
+    timeouts: Timeouts = PATIENT,
+    policy: RetryPolicy = SHORT_WAITS,
+) -> StorageSCU:
     """Return an SCU that opens so many associations with a server, and converts nothing."""
     return StorageSCU(
         peer_of(server),
-        lambda *_: Unreadable("not converted"),
+        unconverted,
         associations=associations,
         retry_time=retry_time,
+        timeouts=timeouts,
+        policy=policy,
     )
+
+
+def pool_of(server: Server, associations: int) -> AssociationPool:
+    """Return a pool of so many associations with a server."""
+    budget = RetryBudget(NEVER)
+    return AssociationPool(peer_of(server), associations, budget, timeouts=PATIENT)
+
+
+def are_waiting(lender: StorageSCU | AssociationPool, threads: int) -> Callable[[], bool]:
+    """Return a condition: so many threads wait for an association, or for a place."""
+    return lambda: f" {threads} waiting" in repr(lender)
+
+
+def is_down(scu: StorageSCU) -> bool:
+    """Tell whether there is no association, and was none when one was last asked for."""
+    return ", no association" in repr(scu)
 
 
 def ct(*numbers: int) -> list[SOPInstance]:
@@ -49,7 +78,7 @@ def mr(*numbers: int) -> list[SOPInstance]:
 
 def start(scu: StorageSCU, images: Iterable[SOPInstance], threads: int = 4) -> Sending:
     """Send images over so many threads, each of which takes the next one in turn."""
-    sending: list[tuple[Future[StoreResult], SOPInstance]] = [(Future(), one) for one in images]
+    sending: list[tuple[Future[Sent | NotSent], SOPInstance]] = [(Future(), one) for one in images]
     left = deque(sending)
 
     def run() -> None:
@@ -68,17 +97,17 @@ def start(scu: StorageSCU, images: Iterable[SOPInstance], threads: int = 4) -> S
     return [future for future, _ in sending]
 
 
-def results_of(sending: Sending, seconds: float = PATIENCE) -> list[StoreResult]:
+def results_of(sending: Sending) -> list[Outcome]:
     """Wait for images to be sent; return what became of them, in their order."""
-    assert not wait(sending, seconds).not_done
-    return [future.result() for future in sending]
+    assert not wait(sending, NEVER / 2).not_done
+    return outcomes(future.result() for future in sending)
 
 
 def send_in_threads(
-    scu: StorageSCU, images: Iterable[SOPInstance], threads: int = 4, seconds: float = PATIENCE
-) -> list[StoreResult]:
+    scu: StorageSCU, images: Iterable[SOPInstance], threads: int = 4
+) -> list[Outcome]:
     """Send images over so many threads; return what became of them, in their order."""
-    return results_of(start(scu, images, threads), seconds)
+    return results_of(start(scu, images, threads))
 
 
 def threads_ended(before: set[threading.Thread]) -> Callable[[], bool]:
@@ -103,7 +132,7 @@ class Together:
 
 def limit_told(caplog: pytest.LogCaptureFixture) -> str:
     """Return the one warning that there is."""
-    assert wait_for(lambda: bool(caplog.records), SOON)
+    assert wait_for(lambda: bool(caplog.records))
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     return record.getMessage()

@@ -2,29 +2,36 @@
 
 from collections.abc import Callable, Iterable
 
-from fw_gear_dicom_send.dicom.types import SOPInstance
+from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.network.store import StorageSCU
-from fw_gear_dicom_send.network.types import StoreResult
+from fw_gear_dicom_send.network.types import NotSent, Sent
+from fw_gear_dicom_send.reasons import Kind
 from tests.support.fault_scp import FaultSCP
 from tests.support.instances import made_instance
 from tests.support.pacs import PythonSCP
+from tests.support.results import outcomes, saying
 
 SCUFactory = Callable[..., StorageSCU]
-"""Makes an SCU for a server, with its retry time and the AE titles of both sides."""
+"""Makes an SCU for a server, with its options and the AE titles of both sides."""
 
 
-def send_all(scu: StorageSCU, images: Iterable[SOPInstance]) -> list[StoreResult]:
+def unconverted(_image: SOPInstance, _transfer_syntax_uid: str) -> Unreadable:
+    """Convert no image."""
+    return Unreadable(saying("not converted"))
+
+
+def send_all(scu: StorageSCU, images: Iterable[SOPInstance]) -> list[Sent | NotSent]:
     """Send images, and close the SCU; return what became of each."""
     results = [scu.send(image) for image in images]
     scu.close()
     return results
 
 
-def fail_to_send(scu: StorageSCU, server: FaultSCP | PythonSCP) -> str:
-    """Send three images in vain, and return the one reason they have in common."""
+def fail_to_send(scu: StorageSCU, server: FaultSCP | PythonSCP) -> tuple[Kind | None, str]:
+    """Send three images in vain; return the kind and text of the one reason they share."""
     results = send_all(scu, [made_instance(n) for n in (1, 2, 3)])
-    assert {result.sent for result in results} == {False}
-    (reason,) = {result.remark for result in results}
-    assert "\n" not in reason
-    assert f"127.0.0.1 port {server.port}" in reason
-    return reason
+    (failed,) = set(outcomes(results))
+    assert not failed.is_sent
+    assert "\n" not in failed.text
+    assert f"127.0.0.1 port {server.port}" in failed.text
+    return failed.kind, failed.text

@@ -1,11 +1,13 @@
 """The images of a study with two series that tests store and ask for."""
 
-from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
+from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.network.store import StorageSCU
-from fw_gear_dicom_send.network.types import ImageReference
+from fw_gear_dicom_send.network.types import ImageReference, Sent
 from tests.support.instances import made_instance
 from tests.support.pacs import DcmQRSCP, Orthanc, PythonSCP
 from tests.support.peers import peer_of
+from tests.support.sending import unconverted
+from tests.support.waiting import PATIENT
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 STUDY, SERIES, OTHER = "1.2.3.10", "1.2.3.11", "1.2.3.12"
@@ -28,6 +30,7 @@ def uids(*numbers: int) -> frozenset[str]:
 
 def store(server: Orthanc | DcmQRSCP | PythonSCP, *images: SOPInstance) -> None:
     """Send images to a server that has to take them all."""
-    scu = StorageSCU(peer_of(server, server.ae_title), lambda *_: Unreadable(""), retry_time=0)
-    assert all(scu.send(one).sent for one in images)
+    peer = peer_of(server, server.ae_title)
+    scu = StorageSCU(peer, unconverted, retry_time=0, timeouts=PATIENT)
+    assert all(isinstance(scu.send(one), Sent) for one in images)
     scu.close()

@@ -4,20 +4,22 @@ import ssl
 
 import pytest
 
-from fw_gear_dicom_send.dicom.types import Unreadable
 from fw_gear_dicom_send.errors import ServerError
 from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.tls import make_context
-from fw_gear_dicom_send.network.types import StoreResult, TLSConfig
+from fw_gear_dicom_send.network.types import TLSConfig
+from fw_gear_dicom_send.retry import RetryPolicy
 from tests.support.certificates import HOST, Identity
 from tests.support.fault_scp import FaultSCP, Peer, Script, serve
 from tests.support.instances import made_instance
 from tests.support.pacs import Orthanc
 from tests.support.peers import Server, peer_of
-from tests.support.sending import send_all
+from tests.support.results import Outcome, outcomes
+from tests.support.sending import send_all, unconverted
+from tests.support.waiting import PATIENT, at_once
 
-SENT = StoreResult(True)
 NOTHING_IN_COMMON = (
     "the server and the gear have no version or cipher suite of TLS in common: choose another "
     "tls_security_profile, or have TLS 1.2 or 1.3 with AES-GCM and ECDHE enabled on the server"
@@ -57,10 +59,10 @@ def orthanc_with_tls(server: Identity, client: Identity, *, verifies: bool) -> O
     )
 
 
-def tls_failure(config: TLSConfig, script: Script) -> str:
+def tls_failure(config: TLSConfig, script: Script, timeouts: Timeouts = PATIENT) -> str:
     """Return what the check says of a server, without its place."""
-    with FaultSCP(script) as server, pytest.raises(ServerError) as caught:
-        preflight.check(peer_of(server), make_context(config))
+    with FaultSCP(script) as server, at_once(), pytest.raises(ServerError) as caught:
+        preflight.check(peer_of(server), make_context(config), timeouts=timeouts)
     where, _, told = str(caught.value).partition(": ")
     assert where == f"{HOST} port {server.port}"
     return told
@@ -69,10 +71,15 @@ def tls_failure(config: TLSConfig, script: Script) -> str:
 def scu_of(server: Server, context: ssl.SSLContext, retry_time: float = 0) -> StorageSCU:
     """Return an SCU that sends to a server over TLS, and converts nothing."""
     return StorageSCU(
-        peer_of(server), lambda *_: Unreadable(""), retry_time=retry_time, ssl_context=context
+        peer_of(server),
+        unconverted,
+        retry_time=retry_time,
+        ssl_context=context,
+        timeouts=PATIENT,
+        policy=RetryPolicy(max_wait=0.05),
     )
 
 
-def send(scu: StorageSCU, number: int = 3) -> list[StoreResult]:
+def send(scu: StorageSCU, number: int = 3) -> list[Outcome]:
     """Send so many images, and close the SCU; return what became of each."""
-    return send_all(scu, (made_instance(one) for one in range(number)))
+    return outcomes(send_all(scu, (made_instance(one) for one in range(number))))
