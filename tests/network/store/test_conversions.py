@@ -6,13 +6,14 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from fw_gear_dicom_send.dicom.transcode import converter as transcoder
+from fw_gear_dicom_send.dicom import transcode
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.network.store import StorageSCU
-from fw_gear_dicom_send.network.types import StoreResult
+from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.instances import instance, made_instance
 from tests.support.pacs import PythonSCP, StoreSCP
 from tests.support.peers import peer_of
+from tests.support.results import SENT, Outcome, outcome, outcomes
 from tests.support.sample_files import shipped
 from tests.support.sending import SCUFactory, send_all
 
@@ -29,8 +30,8 @@ def test_images_are_decompressed_for_a_server_that_takes_no_other(
         (result,) = send_all(scu(server), [instance(shipped("MR_small_RLE.dcm"))])
         (record,) = server.stored
     name = pydicom.uid.UID(syntax).name
-    assert result.sent
-    assert result.remark == f"the server takes MR Image Storage in RLE Lossless only as {name}"
+    told = f"the server takes MR Image Storage in RLE Lossless only as {name}"
+    assert outcome(result) == Outcome(True, Kind.CONVERTED, told)
     assert record.transfer_syntax == syntax
     arrived = pydicom.dcmread(io.BytesIO(record.file()))
     assert arrived.PixelData == pydicom.dcmread(shipped("MR_small.dcm")).PixelData
@@ -45,8 +46,12 @@ def test_storescp_gets_what_it_takes(
     with StoreSCP(*options) as server:
         results = send_all(scu(server), [instance(shipped(name)) for name in names])
         arrived = [pydicom.dcmread(path) for path in server.received()]
-    assert [result.sent for result in results] == [True] * 3
-    assert [bool(result.remark) for result in results] == [True, True, syntax == IMPLICIT]
+    converted, as_it_is = (True, Kind.CONVERTED), SENT[:2]
+    assert [one[:2] for one in outcomes(results)] == [
+        converted,
+        converted,
+        converted if syntax == IMPLICIT else as_it_is,
+    ]
     assert {str(dataset.file_meta.TransferSyntaxUID) for dataset in arrived} == {syntax}
     assert pydicom.dcmread(shipped("MR_small.dcm")).PixelData in [d.PixelData for d in arrived]
 
@@ -55,12 +60,13 @@ def test_a_conversion_that_fails_names_its_reason() -> None:
     """An image that cannot be converted is not sent, and the next one is."""
 
     def refuse(_image: SOPInstance, _syntax: str) -> Unreadable:
-        return Unreadable("cannot be converted")
+        return Unreadable(Reason(Kind.NOT_CONVERTIBLE, "RLE Lossless"))
 
     with PythonSCP({MR: [EXPLICIT], CT: [EXPLICIT]}) as server:
         sender = StorageSCU(peer_of(server), refuse)
         results = send_all(sender, [instance(shipped("MR_small_RLE.dcm")), made_instance()])
-    assert results == [StoreResult(False, "cannot be converted"), StoreResult(True)]
+    told = "cannot be converted from RLE Lossless"
+    assert outcomes(results) == [Outcome(False, Kind.NOT_CONVERTIBLE, told), SENT]
 
 
 def test_converted_datasets_are_closed(tmp_path: Path) -> None:
@@ -68,7 +74,7 @@ def test_converted_datasets_are_closed(tmp_path: Path) -> None:
     converted: list[SOPInstance] = []
 
     def convert(image: SOPInstance, syntax: str) -> SOPInstance | Unreadable:
-        result = transcoder.convert(image, syntax, tmp_path)
+        result = transcode.convert(image, syntax, tmp_path)
         assert isinstance(result, SOPInstance)
         converted.append(result)
         return result
@@ -76,6 +82,6 @@ def test_converted_datasets_are_closed(tmp_path: Path) -> None:
     with PythonSCP({MR: [EXPLICIT]}, [0xC000]) as server:
         sender = StorageSCU(peer_of(server), convert)
         results = send_all(sender, [instance(shipped("MR_small_RLE.dcm")) for _ in range(2)])
-    assert [result.sent for result in results] == [False, True]
+    assert [one.is_sent for one in outcomes(results)] == [False, True]
     assert len(converted) == 2
     assert all(image.dataset.source.closed for image in converted)

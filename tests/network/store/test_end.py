@@ -1,26 +1,25 @@
 """Associations end with the run, whether it is complete, cancelled or aborted."""
 
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 
 import pytest
 
-from fw_gear_dicom_send.dicom.types import Unreadable
 from fw_gear_dicom_send.errors import CancelledError
-from fw_gear_dicom_send.network import association as upper_layer
 from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.types import Sent
 from tests.support.associations import opened, upper_layers
 from tests.support.fault_scp import FaultSCP, Peer, Script
 from tests.support.instances import big_instance, made_instance
 from tests.support.peers import peer_of
 from tests.support.scripted import accept_and_stand_still, answering_one
 from tests.support.sending import SCUFactory, send_all
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENT, at_once, wait_for
 
-SOON = 5.0
+SHORT = 0.3
 
 
 def test_close_releases_the_association(scu: SCUFactory) -> None:
@@ -40,7 +39,7 @@ def test_abort_aborts_the_association(scu: SCUFactory) -> None:
         sender.send(made_instance())
         sender.abort()
         sender.abort()
-        assert wait_for(lambda: server.ends == ["aborted"], SOON)
+        assert wait_for(lambda: server.ends == ["aborted"])
 
 
 def test_ending_an_association_again_does_nothing() -> None:
@@ -48,27 +47,25 @@ def test_ending_an_association_again_does_nothing() -> None:
     with FaultSCP() as server:
         assoc = opened(peer_of(server))
         assoc.abort()
-        begun = time.monotonic()
-        assoc.abort()
-        assoc.release()
-        assert time.monotonic() - begun < 1.0
+        with at_once():
+            assoc.abort()
+            assoc.release()
         assert not assoc.is_usable
-        assert wait_for(lambda: server.ends == ["aborted"], SOON)
+        assert wait_for(lambda: server.ends == ["aborted"])
 
 
 @pytest.mark.parametrize("end", [StorageSCU.close, StorageSCU.abort])
 def test_the_end_does_not_wait_for_a_silent_server(
-    scu: SCUFactory, monkeypatch: pytest.MonkeyPatch, end: Callable[[StorageSCU], None]
+    scu: SCUFactory, end: Callable[[StorageSCU], None]
 ) -> None:
     """A server that does not answer a release, or read an abort, is left after the timeout."""
-    monkeypatch.setattr(upper_layer, "RELEASE_TIMEOUT", 0.3)
-    monkeypatch.setattr(upper_layer, "ABORT_TIMEOUT", 0.3)
+    timeouts = replace(PATIENT, release=SHORT, abort=SHORT)
     with FaultSCP(answering_one(Peer.stand_still)) as server:
-        sender = scu(server)
-        assert sender.send(made_instance()).sent
-        begun = time.monotonic()
-        end(sender)
-        assert time.monotonic() - begun < 2.0
+        sender = scu(server, timeouts=timeouts)
+        assert isinstance(sender.send(made_instance()), Sent)
+        with at_once():
+            end(sender)
+        assert not server.ends
 
 
 @contextmanager
@@ -90,15 +87,15 @@ def cancelled_after(seconds: float) -> Iterator[None]:
 @pytest.mark.parametrize("script", [Peer.stand_still, accept_and_stand_still])
 @pytest.mark.parametrize("size", [1000, 64_000_000])
 def test_a_job_that_is_ended_leaves_its_server_at_once(
-    monkeypatch: pytest.MonkeyPatch, script: Script, size: int
+    scu: SCUFactory, script: Script, size: int
 ) -> None:
     """A signal ends the wait for a server that does not answer, or does not read."""
-    monkeypatch.setattr(upper_layer, "ABORT_TIMEOUT", 0.3)
     with FaultSCP(script) as server:
-        sender = StorageSCU(peer_of(server), lambda *_: Unreadable(""))
-        begun = time.monotonic()
-        with pytest.raises(CancelledError), cancelled_after(0.5):
-            sender.send(big_instance(size))
-        sender.abort()
-        assert time.monotonic() - begun < 3.0
+        sender = scu(server, timeouts=replace(PATIENT, abort=SHORT))
+        image = big_instance(size)
+        with at_once():
+            with pytest.raises(CancelledError), cancelled_after(0.5):
+                sender.send(image)
+            sender.abort()
+        assert image.dataset.source.closed
         assert upper_layers() == []

@@ -1,16 +1,15 @@
 """An association that is lost costs no image."""
 
-import time
 from collections.abc import Callable
 
 import pytest
 
-from fw_gear_dicom_send.network import association as upper_layer
-from fw_gear_dicom_send.network.types import StoreResult
+from fw_gear_dicom_send.reasons import Kind
 from tests.support.associations import CONTEXTS, opened
 from tests.support.fault_scp import A_RELEASE_RP, FaultSCP, Peer, Script, serve
 from tests.support.instances import BIG, big_instance, made_instance
 from tests.support.peers import peer_of
+from tests.support.results import SENT, Outcome, outcomes
 from tests.support.scripted import (
     abort_in_first_message,
     answering,
@@ -20,9 +19,7 @@ from tests.support.scripted import (
     reset_in_first_message,
 )
 from tests.support.sending import SCUFactory, send_all
-from tests.support.waiting import wait_for
-
-SOON = 5.0
+from tests.support.waiting import at_once, wait_for
 
 
 def lose_before_image(peer: Peer) -> None:
@@ -59,7 +56,7 @@ def test_an_image_in_flight_is_sent_once_more(scu: SCUFactory, script: Script) -
         assert server.connections == 2
         assert [image.connection for image in server.images] == [2, 2]
         assert server.images[0].dataset == bytes(BIG)
-    assert results == [StoreResult(True)] * 2
+    assert outcomes(results) == [SENT] * 2
 
 
 @pytest.mark.parametrize("script", [close_before_answer, abort_before_response])
@@ -68,17 +65,15 @@ def test_an_image_without_response_is_sent_once_more(scu: SCUFactory, script: Sc
     with FaultSCP(script, serve) as server:
         results = send_all(scu(server), [made_instance(1), made_instance(2)])
         assert [image.connection for image in server.images] == [1, 2, 2]
-    assert results == [StoreResult(True)] * 2
+    assert outcomes(results) == [SENT] * 2
 
 
 def test_a_duplicate_on_the_resend_was_stored_before(scu: SCUFactory) -> None:
     """Status 0111 to an image that is sent once more means that it is there."""
     with FaultSCP(close_before_answer, answering(0x0111)) as server:
         results = send_all(scu(server), [made_instance(1), made_instance(2)])
-    assert results == [
-        StoreResult(True),
-        StoreResult(False, "status 0x0111 Duplication SOP Instance"),
-    ]
+    told = "status 0x0111 Duplication SOP Instance"
+    assert outcomes(results) == [SENT, Outcome(False, Kind.REFUSED, told)]
 
 
 @pytest.mark.parametrize("ending", [Peer.close, Peer.abort, Peer.reset])
@@ -90,7 +85,7 @@ def test_a_server_that_leaves_between_images_costs_nothing(
         results = send_all(scu(server), [made_instance(n) for n in range(1, 5)])
         assert [image.connection for image in server.images] == [1, 2, 3, 3]
         assert server.connections == 3
-    assert results == [StoreResult(True)] * 4
+    assert outcomes(results) == [SENT] * 4
 
 
 def test_a_release_by_the_server_is_answered() -> None:
@@ -106,15 +101,14 @@ def test_a_release_by_the_server_is_answered() -> None:
     with FaultSCP(script, serve) as server:
         assoc = opened(peer_of(server))
         assoc.send_c_store(made_instance(), CONTEXTS[0])
-        assert wait_for(lambda: not assoc.is_usable, SOON)
+        assert wait_for(lambda: not assoc.is_usable)
         assoc.release()
-        assert wait_for(lambda: bool(answers), SOON)
+        assert wait_for(lambda: bool(answers))
     assert answers == [A_RELEASE_RP]
 
 
-def test_a_release_by_both_sides_is_a_release(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_release_by_both_sides_is_a_release() -> None:
     """Release requests that cross each other are both answered (PS3.8 7.2.2.7)."""
-    monkeypatch.setattr(upper_layer, "RELEASE_TIMEOUT", SOON)
     answers: list[int] = []
 
     def script(peer: Peer) -> None:
@@ -126,8 +120,7 @@ def test_a_release_by_both_sides_is_a_release(monkeypatch: pytest.MonkeyPatch) -
         peer.read_to_end()
 
     with FaultSCP(script) as server:
-        begun = time.monotonic()
-        opened(peer_of(server)).release()
-        assert time.monotonic() - begun < SOON
+        with at_once():
+            opened(peer_of(server)).release()
         assert answers == [A_RELEASE_RP]
         assert "aborted" not in server.ends

@@ -1,9 +1,9 @@
 """Which presentation contexts an association proposes for the images to send."""
 
-from fw_gear_dicom_send.network.types import StoreResult
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import instance, made_instance, relabelled
 from tests.support.pacs import PythonSCP
+from tests.support.results import SENT, outcomes
 from tests.support.sample_files import shipped
 from tests.support.sending import SCUFactory, send_all
 
@@ -26,7 +26,8 @@ def test_context_ids_are_odd_and_within_limits(scu: SCUFactory) -> None:
     with FaultSCP(script) as server:
         sender = scu(server)
         images = (relabelled(n, sop_class=f"1.2.3.{n}", transfer_syntax=RLE) for n in range(45))
-        assert all(result.sent for result in send_all(sender, images))
+        results = send_all(sender, images)
+    assert all(one.is_sent for one in outcomes(results))
     assert len(ids) == 45
     assert max(len(numbers) for numbers in ids) == 126
     assert {n for numbers in ids for n in numbers} <= set(range(1, 256, 2))
@@ -43,7 +44,7 @@ def test_more_contexts_than_fit_make_more_associations(scu: SCUFactory) -> None:
     ]
     with PythonSCP(accept) as server:
         results = send_all(scu(server), images)
-        assert results == [StoreResult(True)] * 60
+        assert outcomes(results) == [SENT] * 60
         assert {r.sop_class_uid: r.transfer_syntax for r in server.stored} == pairs
         assert len(server.stored) == 60
         assert max(len(request.contexts) for request in server.associations) <= 128
@@ -54,7 +55,7 @@ def test_a_new_pair_reopens_the_association_once(scu: SCUFactory, python_scp: Py
     ct = [made_instance(n) for n in (1, 2, 3)]
     rle = [instance(shipped("MR_small_RLE.dcm")) for _ in range(2)]
     results = send_all(scu(python_scp), [ct[0], rle[0], ct[1], rle[1], ct[2]])
-    assert [result.sent for result in results] == [True] * 5
+    assert outcomes(results) == [SENT] * 5
     assert [record.association for record in python_scp.stored] == [1, 2, 2, 2, 2]
     proposed = [
         sorted((c.abstract_syntax, *c.transfer_syntaxes) for c in request.contexts)

@@ -1,9 +1,10 @@
 """A SOP class that the server does not accept costs only the images of that class."""
 
-from fw_gear_dicom_send.network.types import StoreResult
+from fw_gear_dicom_send.reasons import Kind
 from tests.support.fault_scp import FaultSCP
 from tests.support.instances import instance, made_instance
 from tests.support.pacs import PythonSCP
+from tests.support.results import SENT, Outcome, outcome, outcomes
 from tests.support.sample_files import shipped
 from tests.support.sending import SCUFactory, send_all
 
@@ -19,8 +20,9 @@ def test_a_class_that_is_not_accepted_costs_only_its_images(scu: SCUFactory) -> 
         results = send_all(scu(server), images)
         assert len(server.associations) == 2
         assert len(server.stored) == 2
-    refused = StoreResult(False, "the server does not accept MR Image Storage in RLE Lossless")
-    assert results == [StoreResult(True), *[refused] * 5, StoreResult(True)]
+    told = "the server does not accept MR Image Storage in RLE Lossless"
+    refused = Outcome(False, Kind.NOT_ACCEPTED, told)
+    assert outcomes(results) == [SENT, *[refused] * 5, SENT]
 
 
 def test_a_server_that_accepts_no_context_is_asked_once(scu: SCUFactory) -> None:
@@ -29,13 +31,12 @@ def test_a_server_that_accepts_no_context_is_asked_once(scu: SCUFactory) -> None
         images = [*(instance(shipped("MR_small_RLE.dcm")) for _ in range(3)), made_instance()]
         results = send_all(scu(server), images)
         assert len(server.associations) == 2
-    assert [result.sent for result in results] == [False, False, False, True]
+    assert [one.is_sent for one in outcomes(results)] == [False, False, False, True]
 
 
 def test_an_accepted_context_without_transfer_syntax_is_as_none(scu: SCUFactory) -> None:
     """An answer that lacks its transfer syntaxes leaves nothing to send in."""
     with FaultSCP(lambda peer: peer.accept(syntaxes=False)) as server:
         (result,) = send_all(scu(server), [made_instance()])
-    assert result.remark == (
-        "the server does not accept CT Image Storage in Explicit VR Little Endian"
-    )
+    told = "the server does not accept CT Image Storage in Explicit VR Little Endian"
+    assert outcome(result) == Outcome(False, Kind.NOT_ACCEPTED, told)

@@ -2,10 +2,12 @@
 
 import pytest
 
-from fw_gear_dicom_send.network.types import StoreResult
+from fw_gear_dicom_send.reasons import Kind
+from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, serve
 from tests.support.instances import made_instance
 from tests.support.pacs import PythonSCP
+from tests.support.results import SENT, outcome, outcomes
 from tests.support.scripted import AT_LIMIT, CONGESTED, UNKNOWN_CALLED_AE, Rejection, rejecting
 from tests.support.sending import SCUFactory, fail_to_send, send_all
 
@@ -15,9 +17,10 @@ def test_a_called_title_that_is_not_recognised(scu: SCUFactory) -> None:
     server = PythonSCP(ae_title="RIGHT")
     server.ae.require_called_aet = True
     with server:
-        reason = fail_to_send(scu(server, called_ae="WRONG"), server)
+        kind, told = fail_to_send(scu(server, called_ae="WRONG"), server)
         assert len(server.associations) == 1
-    assert reason.endswith("rejected the association: it does not know the called AE title 'WRONG'")
+    assert kind is Kind.UNKNOWN_CALLED_AE
+    assert told.endswith("rejected the association: it does not know the called AE title 'WRONG'")
 
 
 def test_a_calling_title_that_is_not_recognised(scu: SCUFactory) -> None:
@@ -25,9 +28,10 @@ def test_a_calling_title_that_is_not_recognised(scu: SCUFactory) -> None:
     server = PythonSCP()
     server.ae.require_calling_aet = ["SOMEONE"]
     with server:
-        reason = fail_to_send(scu(server, calling_ae="ELSE"), server)
+        kind, told = fail_to_send(scu(server, calling_ae="ELSE"), server)
         assert len(server.associations) == 1
-    assert reason.endswith("rejected the association: it does not know the calling AE title 'ELSE'")
+    assert kind is Kind.UNKNOWN_CALLING_AE
+    assert told.endswith("rejected the association: it does not know the calling AE title 'ELSE'")
 
 
 @pytest.mark.parametrize(
@@ -44,20 +48,23 @@ def test_a_calling_title_that_is_not_recognised(scu: SCUFactory) -> None:
 def test_a_rejection_says_why(scu: SCUFactory, rejection: Rejection, reason: str) -> None:
     """Each reason of the standard has its words in the remark (PS3.8 9.3.4)."""
     with FaultSCP(rejecting(rejection)) as server:
-        told = fail_to_send(scu(server, retry_time=0), server)
+        kind, told = fail_to_send(scu(server, retry_time=0), server)
         assert server.connections == 1
+    assert kind is Kind.REJECTED
     assert told.endswith(f"rejected the association: {reason}")
 
 
-def test_a_transient_rejection_is_waited_out(scu: SCUFactory) -> None:
+def test_a_transient_rejection_is_waited_out(scu: SCUFactory, clock: Clock) -> None:
     """A server that is at its limit for a moment gets the image later."""
     with FaultSCP(rejecting(AT_LIMIT), rejecting(AT_LIMIT), serve) as server:
-        assert send_all(scu(server), [made_instance(1)]) == [StoreResult(True)]
+        assert outcomes(send_all(scu(server), [made_instance(1)])) == [SENT]
         assert server.connections == 3
+    assert len(clock.waits) == 2
 
 
 def test_a_permanent_rejection_is_not_asked_again(scu: SCUFactory) -> None:
     """A server that does not know an AE title is asked once."""
     with FaultSCP(rejecting(UNKNOWN_CALLED_AE), serve) as server:
-        assert not send_all(scu(server), [made_instance(1)])[0].sent
+        (result,) = send_all(scu(server), [made_instance(1)])
         assert server.connections == 1
+    assert outcome(result)[:2] == (False, Kind.UNKNOWN_CALLED_AE)

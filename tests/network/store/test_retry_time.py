@@ -1,12 +1,17 @@
 """How often and for how long an image is sent again."""
 
+from dataclasses import replace
+
 import pytest
 
-from fw_gear_dicom_send.network import store as storage_scu
-from fw_gear_dicom_send.network.store import FEWEST_TRIES
-from fw_gear_dicom_send.network.types import StoreResult
+from fw_gear_dicom_send.network.pool import AssociationPool
+from fw_gear_dicom_send.network.store import RESEND_POLICY
+from fw_gear_dicom_send.network.types import Sent
+from fw_gear_dicom_send.reasons import Kind
+from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, serve
 from tests.support.instances import big_instance, made_instance
+from tests.support.results import SENT, Outcome, outcome, outcomes
 from tests.support.scripted import (
     abort_in_first_message,
     answering,
@@ -16,13 +21,14 @@ from tests.support.scripted import (
 )
 from tests.support.sending import SCUFactory, send_all
 
-LOST_TRIES = 11
+LONGEST_WAITS = replace(RESEND_POLICY, jitter=False)
+LOST_TRIES = 10
 """How often an image is sent that is lost again and again for 100 s, by the longest waits."""
 
 
 @pytest.mark.parametrize("losses", [LOST_TRIES - 1, LOST_TRIES])
 def test_an_image_that_is_lost_again_and_again_has_its_share_of_the_time(
-    scu: SCUFactory, waits: list[float], losses: int
+    scu: SCUFactory, clock: Clock, losses: int
 ) -> None:
     """With no success meanwhile it is a third of the retry time; the next one has its own."""
     with FaultSCP(
@@ -30,88 +36,100 @@ def test_an_image_that_is_lost_again_and_again_has_its_share_of_the_time(
         *[close_in_first_message] * (losses - 9),
         serve,
     ) as server:
-        results = send_all(scu(server), [big_instance(), made_instance()])
+        results = send_all(scu(server, policy=LONGEST_WAITS), [big_instance(), made_instance()])
         assert server.connections == losses + 1
         assert {image.connection for image in server.images} == {losses + 1}
-    assert [result.sent for result in results] == [losses < LOST_TRIES, True]
-    assert losses < LOST_TRIES or "connection was lost" in results[0].remark
-    assert waits == [0, 2, 6, 14, 15, 15, 15, 15, 15, 15][: LOST_TRIES - 1]
+    assert [one.is_sent for one in outcomes(results)] == [losses < LOST_TRIES, True]
+    if losses == LOST_TRIES:
+        assert outcome(results[0]).kind is Kind.CONNECTION_LOST
+        assert "connection was lost" in outcome(results[0]).text
+    assert [result.transfer.tries for result in results] == [LOST_TRIES, 1]
+    assert clock.waits == [0, 4, 8, 15, 15, 15, 15, 15, 15]
 
 
-@pytest.mark.parametrize("refusals", [FEWEST_TRIES - 1, FEWEST_TRIES])
+@pytest.mark.parametrize("refusals", [5, 6])
 def test_an_image_that_is_refused_while_others_are_accepted_is_sent_six_times(
     scu: SCUFactory, monkeypatch: pytest.MonkeyPatch, refusals: int
 ) -> None:
     """That trouble is its own, and does not last for longer than it has to."""
 
-    def send_another(_: float) -> float:
-        assert sender.send(made_instance(2)).sent
-        return 0
+    def send_another(_: AssociationPool, __: float) -> None:
+        assert isinstance(sender.send(made_instance(2)), Sent)
 
-    monkeypatch.setattr(storage_scu.backoff, "full_jitter", send_another)
+    monkeypatch.setattr(AssociationPool, "wait", send_another)
     with FaultSCP(answering(*[0xA700, 0x0000] * refusals, 0x0000)) as server:
         sender = scu(server)
         (result,) = send_all(sender, [made_instance(1)])
     uids = [image.sop_instance_uid for image in server.images]
-    assert uids.count(made_instance(1).sop_instance_uid) == FEWEST_TRIES
-    assert result.sent == (refusals < FEWEST_TRIES)
+    assert uids.count(made_instance(1).sop_instance_uid) == 6
+    assert result.transfer.tries == 6
+    assert isinstance(result, Sent) == (refusals == 5)
 
 
 @pytest.mark.parametrize("status", [0xA700, 0xA7FF, 0x0213])
 def test_a_server_out_of_resources_gets_the_image_later(
-    scu: SCUFactory, waits: list[float], status: int
+    scu: SCUFactory, clock: Clock, status: int
 ) -> None:
     """Back-off grows; the association stays; and the next image is not held against it."""
     with FaultSCP(answering(*[status] * 5, 0x0000)) as server:
-        results = send_all(scu(server), [made_instance(1), made_instance(2)])
+        sender = scu(server, policy=LONGEST_WAITS)
+        results = send_all(sender, [made_instance(1), made_instance(2)])
         assert server.connections == 1
         assert len(server.images) == 7
-    assert results == [StoreResult(True)] * 2
-    assert waits == [2, 4, 8, 15, 15]
+    assert outcomes(results) == [SENT] * 2
+    assert clock.waits == [2, 4, 8, 15, 15]
 
 
 @pytest.mark.parametrize("status", [0xA700, 0x0213])
 def test_a_server_out_of_resources_is_given_up_after_the_retry_time(
-    scu: SCUFactory, waits: list[float], status: int
+    scu: SCUFactory, clock: Clock, status: int
 ) -> None:
     """With no time to retry the first such answer ends it, and no other image is begun."""
     with FaultSCP(answering(status)) as server:
         results = send_all(scu(server, retry_time=0), [made_instance(n) for n in range(4)])
         assert len(server.images) == 1
-    assert not waits
-    assert [result.sent for result in results] == [False] * 4
-    assert {result.remark[:13] for result in results} == {f"status 0x{status:04X}"}
+    assert not clock.waits
+    found = outcomes(results)
+    assert [one[:2] for one in found] == [(False, Kind.OUT_OF_RESOURCES)] * 4
+    assert {one.text[:13] for one in found} == {f"status 0x{status:04X}"}
 
 
-@pytest.mark.usefixtures("waits")
+@pytest.mark.usefixtures("clock")
 def test_a_final_refusal_is_sent_once(scu: SCUFactory) -> None:
     """The server is there: its refusals end neither patience nor the run."""
     with FaultSCP(answering(0xC000)) as server:
         results = send_all(scu(server, retry_time=0), [made_instance(n) for n in range(4)])
         assert len(server.images) == 4
-    assert results == [StoreResult(False, "status 0xC000 Cannot Understand")] * 4
+    refused = Outcome(False, Kind.REFUSED, "status 0xC000 Cannot Understand")
+    assert outcomes(results) == [refused] * 4
 
 
-def test_each_success_renews_the_retry_time(scu: SCUFactory, waits: list[float]) -> None:
+def test_each_success_renews_the_retry_time(scu: SCUFactory, clock: Clock) -> None:
     """A server that is in trouble again and again for a while in all, but never long, is used."""
     statuses = [0xA700, 0xA700, 0xA700, 0x0000] * 12
     with FaultSCP(answering(*statuses)) as server:
-        results = send_all(scu(server, retry_time=20), [made_instance(n) for n in range(12)])
-    assert results == [StoreResult(True)] * 12
-    assert waits == [2, 4, 8] * 12
+        sender = scu(server, retry_time=20, policy=LONGEST_WAITS)
+        results = send_all(sender, [made_instance(n) for n in range(12)])
+    assert outcomes(results) == [SENT] * 12
+    assert clock.waits == [2, 4, 8] * 12
 
 
 def test_without_success_the_server_is_given_up_after_the_retry_time(
-    scu: SCUFactory, waits: list[float]
+    scu: SCUFactory, clock: Clock
 ) -> None:
     """The clock goes on over several images; what is left fails without a try."""
     with FaultSCP(close_before_answer) as server:
-        results = send_all(scu(server, retry_time=300), [made_instance(n) for n in range(50)])
+        sender = scu(server, retry_time=300, policy=LONGEST_WAITS)
+        results = send_all(sender, [made_instance(n) for n in range(50)])
         assert len({image.sop_instance_uid for image in server.images}) == 3
-    assert 300 <= sum(waits) < 315
+    assert 300 <= sum(clock.waits) < 315
     lost = "the connection was lost before the answer to a request"
     given_up = f"the server was given up after 300 s of trouble: {lost}"
-    assert results == [StoreResult(False, lost)] * 3 + [StoreResult(False, given_up)] * 47
+    assert outcomes(results) == [
+        *[Outcome(False, Kind.CONNECTION_LOST, lost)] * 3,
+        *[Outcome(False, Kind.GIVEN_UP, given_up)] * 47,
+    ]
+    assert [result.transfer.tries for result in results[3:]] == [0] * 47
 
 
 def test_with_no_retry_time_the_first_loss_ends_it(scu: SCUFactory) -> None:
@@ -120,5 +138,5 @@ def test_with_no_retry_time_the_first_loss_ends_it(scu: SCUFactory) -> None:
         results = send_all(scu(server, retry_time=0), [made_instance(n) for n in range(1, 6)])
         assert server.connections == 1
         assert len(server.images) == 1
-    reason = "the connection was lost before the answer to a request"
-    assert results == [StoreResult(False, reason)] * 5
+    told = "the connection was lost before the answer to a request"
+    assert outcomes(results) == [Outcome(False, Kind.CONNECTION_LOST, told)] * 5

@@ -1,54 +1,60 @@
 """The status of an answer decides whether an image counts as sent."""
 
+from dataclasses import replace
+
 import pytest
 from pydicom.dataset import Dataset
 
-from fw_gear_dicom_send.network.types import StoreResult
+from fw_gear_dicom_send.network.store import RESEND_POLICY
+from fw_gear_dicom_send.reasons import Kind
 from tests.support.fault_scp import FaultSCP
 from tests.support.instances import instance, made_instance
 from tests.support.pacs import PythonSCP
+from tests.support.results import Outcome, outcome, outcomes
 from tests.support.sample_files import encoded, made
 from tests.support.scripted import answering
 from tests.support.sending import SCUFactory, send_all
 
+LONGEST_WAITS = replace(RESEND_POLICY, jitter=False)
 REFUSED_TRIES = 10
 """How often an image is sent that is refused for 100 s, by the longest waits."""
 
 
 @pytest.mark.parametrize(
-    ("status", "sent", "remark"),
+    ("status", "is_sent", "kind", "told"),
     [
-        (0x0000, True, ""),
-        (0xB000, True, "status 0xB000 Coercion of Data Elements"),
-        (0xB006, True, "status 0xB006 Element Discarded"),
-        (0xB007, True, "status 0xB007 Data Set Does Not Match SOP Class"),
-        (0xB123, True, "status 0xB123 of unknown meaning"),
-        (0x0107, True, "status 0x0107 Attribute List Error"),
-        (0x0116, True, "status 0x0116 Attribute Value Out of Range"),
-        (0x0001, True, "status 0x0001 of unknown meaning"),
-        (0xA700, False, "status 0xA700 Refused: Out of Resources"),
-        (0xA900, False, "status 0xA900 Data Set Does Not Match SOP Class"),
-        (0xC000, False, "status 0xC000 Cannot Understand"),
-        (0x0111, False, "status 0x0111 Duplication SOP Instance"),
-        (0x0117, False, "status 0x0117 Invalid Object Instance"),
-        (0x0122, False, "status 0x0122 Refused: SOP Class Not Supported"),
-        (0x0124, False, "status 0x0124 Refused: Not Authorised"),
-        (0x0213, False, "status 0x0213 Resource Limitation"),
-        (0xFE00, False, "status 0xFE00 "),
-        (0xFF00, False, "status 0xFF00 of unknown meaning"),
-        (0x1234, False, "status 0x1234 of unknown meaning"),
+        (0x0000, True, None, ""),
+        (0xB000, True, Kind.WARNING, "status 0xB000 Coercion of Data Elements"),
+        (0xB006, True, Kind.WARNING, "status 0xB006 Element Discarded"),
+        (0xB007, True, Kind.WARNING, "status 0xB007 Data Set Does Not Match SOP Class"),
+        (0xB123, True, Kind.WARNING, "status 0xB123 of unknown meaning"),
+        (0x0107, True, Kind.WARNING, "status 0x0107 Attribute List Error"),
+        (0x0116, True, Kind.WARNING, "status 0x0116 Attribute Value Out of Range"),
+        (0x0001, True, Kind.WARNING, "status 0x0001 of unknown meaning"),
+        (0xA700, False, Kind.OUT_OF_RESOURCES, "status 0xA700 Refused: Out of Resources"),
+        (0xA900, False, Kind.REFUSED, "status 0xA900 Data Set Does Not Match SOP Class"),
+        (0xC000, False, Kind.REFUSED, "status 0xC000 Cannot Understand"),
+        (0x0111, False, Kind.REFUSED, "status 0x0111 Duplication SOP Instance"),
+        (0x0117, False, Kind.REFUSED, "status 0x0117 Invalid Object Instance"),
+        (0x0122, False, Kind.REFUSED, "status 0x0122 Refused: SOP Class Not Supported"),
+        (0x0124, False, Kind.REFUSED, "status 0x0124 Refused: Not Authorised"),
+        (0x0213, False, Kind.OUT_OF_RESOURCES, "status 0x0213 Resource Limitation"),
+        (0xFE00, False, Kind.REFUSED, "status 0xFE00 of unknown meaning"),
+        (0xFF00, False, Kind.REFUSED, "status 0xFF00 of unknown meaning"),
+        (0x1234, False, Kind.REFUSED, "status 0x1234 of unknown meaning"),
     ],
 )
-@pytest.mark.usefixtures("waits")
+@pytest.mark.usefixtures("clock")
 def test_the_status_tells_whether_an_image_was_stored(
-    scu: SCUFactory, status: int, sent: bool, remark: str
+    scu: SCUFactory, status: int, is_sent: bool, kind: Kind | None, told: str
 ) -> None:
     """Success and warnings are sent, all else is not; what may pass is tried again."""
     with FaultSCP(answering(status)) as server:
-        results = send_all(scu(server), [made_instance()])
+        results = send_all(scu(server, policy=LONGEST_WAITS), [made_instance()])
         assert len(server.images) == (REFUSED_TRIES if status in (0xA700, 0x0213) else 1)
         assert server.connections == 1
-    assert results == [StoreResult(sent, remark)]
+    assert outcomes(results) == [Outcome(is_sent, kind, told)]
+    assert [result.transfer.status for result in results] == [status]
 
 
 def status_with(code: int, comment: str, *tags: int) -> Dataset:
@@ -64,19 +70,21 @@ def test_the_remark_has_what_the_server_adds_to_a_status(scu: SCUFactory) -> Non
     """Offending elements and the error comment are part of the remark, on one line."""
     with PythonSCP(status=status_with(0xA900, "No  such study", 0x00100020, 0x0020000D)) as server:
         (result,) = send_all(scu(server), [made_instance()])
-    assert result == StoreResult(
+    assert outcome(result) == Outcome(
         False,
+        Kind.REFUSED,
         "status 0xA900 Data Set Does Not Match SOP Class, "
         "offending elements (0010, 0020) (0020, 000d), error comment No such study",
     )
+    assert result.transfer.error_comment == "No such study"
 
 
 def test_the_remark_has_a_single_offending_element(scu: SCUFactory) -> None:
     """One offending element is written like several."""
     with PythonSCP(status=status_with(0xB007, "odd", 0x00080016)) as server:
         (result,) = send_all(scu(server), [made_instance()])
-    assert result.sent
-    assert "offending elements (0008, 0016), error comment odd" in result.remark
+    assert outcome(result)[:2] == (True, Kind.WARNING)
+    assert "offending elements (0008, 0016), error comment odd" in outcome(result).text
 
 
 @pytest.mark.parametrize("comment", ["unknown patient MÜLLER^Eva", "id 4711-x", "eva is not here"])
@@ -90,5 +98,7 @@ def test_an_error_comment_that_names_the_patient_is_withheld(
     status.SpecificCharacterSet = "ISO_IR 192"
     with PythonSCP(status=status) as server:
         (result,) = send_all(scu(server), [instance(encoded(made(1)), identifying)])
-    assert "error comment withheld" in result.remark
-    assert not any(word in result.remark.lower() for word in identifying)
+    told = outcome(result).text
+    assert "error comment withheld" in told
+    for shown in (told, result.transfer.error_comment):
+        assert not any(word in shown.lower() for word in identifying)

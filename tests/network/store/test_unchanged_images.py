@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pydicom
 
-from fw_gear_dicom_send.network.types import StoreResult
 from tests.support.instances import dataset_of, instance, made_instance, relabelled
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP
+from tests.support.results import SENT, outcomes
 from tests.support.sample_files import encoded, made, shipped
 from tests.support.sending import SCUFactory, send_all
 
@@ -35,7 +35,7 @@ def test_a_mix_reaches_storescp_as_it_is(scu: SCUFactory, storescp: StoreSCP) ->
     """Plain, compressed and private images arrive byte for byte at a bit-preserving server."""
     files = [path.read_bytes() for path in mixed()] + [private_file(1), private_file(2)]
     results = send_all(scu(storescp), map(instance, files))
-    assert results == [StoreResult(True)] * len(files)
+    assert outcomes(results) == [SENT] * len(files)
     received = {dataset_of(path) for path in storescp.received()}
     assert received == {dataset_of(content) for content in files}
 
@@ -44,7 +44,7 @@ def test_a_mix_reaches_orthanc_as_it_is(scu: SCUFactory, orthanc: Orthanc) -> No
     """Orthanc stores plain, compressed and private images as they were."""
     files = [path.read_bytes() for path in mixed()] + [private_file(1), private_file(2)]
     results = send_all(scu(orthanc), map(instance, files))
-    assert results == [StoreResult(True)] * len(files)
+    assert outcomes(results) == [SENT] * len(files)
     stored = orthanc.instances()
     for content in files:
         uid = str(pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True).SOPInstanceUID)
@@ -57,5 +57,5 @@ def test_datasets_are_closed(scu: SCUFactory, python_scp: PythonSCP) -> None:
     """What held an image is let go of as soon as it is sent, or is not."""
     images = [made_instance(), relabelled(1, sop_class="1.2.3", transfer_syntax=RLE)]
     results = send_all(scu(python_scp), images)
-    assert [result.sent for result in results] == [True, False]
+    assert [one.is_sent for one in outcomes(results)] == [True, False]
     assert all(image.dataset.source.closed for image in images)

@@ -1,22 +1,21 @@
 """A server that gives no association fails each image with the reason."""
 
 import socket
-import time
+from dataclasses import replace
 
 import pytest
 
-from fw_gear_dicom_send.dicom.types import Unreadable
 from fw_gear_dicom_send.errors import ConfigError
-from fw_gear_dicom_send.network import association as upper_layer
 from fw_gear_dicom_send.network.association import resolve
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.types import PeerAE
+from fw_gear_dicom_send.reasons import Kind
 from tests.support.fault_scp import FaultSCP, Peer, Script
 from tests.support.instances import made_instance
+from tests.support.results import Outcome, outcome
 from tests.support.scripted import abort_on_request, accept_with_nonsense
-from tests.support.sending import SCUFactory, fail_to_send
-
-SOON = 5.0
+from tests.support.sending import SCUFactory, fail_to_send, unconverted
+from tests.support.waiting import PATIENT, at_once
 
 
 def test_no_connection() -> None:
@@ -24,11 +23,12 @@ def test_no_connection() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     peer = PeerAE("127.0.0.1", port, "A", "B")
-    sender = StorageSCU(peer, lambda *_: Unreadable(""), retry_time=0)
-    first = sender.send(made_instance())
-    assert first.remark == f"cannot connect to 127.0.0.1 port {port}: Connection refused"
+    sender = StorageSCU(peer, unconverted, retry_time=0)
+    told = f"cannot connect to 127.0.0.1 port {port}: Connection refused"
+    failed = Outcome(False, Kind.NO_CONNECTION, told)
+    assert outcome(sender.send(made_instance())) == failed
     with socket.create_server(("127.0.0.1", port)) as listener:
-        assert sender.send(made_instance()) == first
+        assert outcome(sender.send(made_instance())) == failed
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):
             listener.accept()
@@ -64,25 +64,23 @@ def release_request(peer: Peer) -> None:
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_what_is_no_dicom_server(scu: SCUFactory, script: Script) -> None:
     """Whatever does not answer as a DICOM server does fails soon, and the reason says so."""
-    begun = time.monotonic()
-    with FaultSCP(script) as server:
-        reason = fail_to_send(scu(server, retry_time=0), server)
+    with FaultSCP(script) as server, at_once():
+        kind, told = fail_to_send(scu(server, retry_time=0), server)
         assert server.connections == 1
     no_answer = "did not answer the association request as a DICOM server does"
-    assert reason.endswith((no_answer, "Connection reset by peer"))
-    assert time.monotonic() - begun < SOON
+    assert (kind, told.endswith(no_answer)) == (Kind.NO_ASSOCIATION, True) or (
+        kind is Kind.NO_CONNECTION and told.endswith("Connection reset by peer")
+    )
 
 
-def test_a_server_that_does_not_answer_the_request(
-    scu: SCUFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_does_not_answer_the_request(scu: SCUFactory) -> None:
     """A server that says nothing at all is given up after the timeout."""
-    monkeypatch.setattr(upper_layer, "ASSOCIATE_TIMEOUT", 0.2)
+    timeouts = replace(PATIENT, associate=0.2)
     with FaultSCP(Peer.stand_still) as server:
-        begun = time.monotonic()
-        fail_to_send(scu(server, retry_time=0), server)
-        assert time.monotonic() - begun < 3.0
+        with at_once():
+            kind, _ = fail_to_send(scu(server, retry_time=0, timeouts=timeouts), server)
         assert server.connections == 1
+    assert kind is Kind.NO_ASSOCIATION
 
 
 def test_a_host_that_cannot_be_resolved_is_an_error_in_the_configuration() -> None:

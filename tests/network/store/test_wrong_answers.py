@@ -2,11 +2,11 @@
 
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from fw_gear_dicom_send.network import association as upper_layer
-from fw_gear_dicom_send.network.types import StoreResult
+from fw_gear_dicom_send.reasons import Kind
 from tests.support.fault_scp import (
     A_ASSOCIATE_RQ,
     C_ECHO_RSP,
@@ -17,11 +17,10 @@ from tests.support.fault_scp import (
     serve,
 )
 from tests.support.instances import big_instance, made_instance
+from tests.support.results import SENT, Outcome, outcome, outcomes
 from tests.support.scripted import answer_wrong_message_id, answering_by
 from tests.support.sending import SCUFactory, send_all
-from tests.support.waiting import wait_for
-
-SOON = 5.0
+from tests.support.waiting import PATIENT, wait_for
 
 
 def ask_for_echo(peer: Peer, _image: Image) -> None:
@@ -77,7 +76,7 @@ def test_what_is_no_answer_ends_the_association(
         assert len(server.ends) == 2
         assert server.ends[0] != "released"
         assert server.ends[1] == "released"
-    assert results == [StoreResult(True)] * 2
+    assert outcomes(results) == [SENT] * 2
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
@@ -91,7 +90,7 @@ def test_garbage_in_the_middle_of_an_image_ends_the_association(scu: SCUFactory)
         peer.read_to_end()
 
     with FaultSCP(script, serve) as server:
-        assert send_all(scu(server), [big_instance()]) == [StoreResult(True)]
+        assert outcomes(send_all(scu(server), [big_instance()])) == [SENT]
         assert [image.connection for image in server.images] == [2]
 
 
@@ -112,22 +111,21 @@ def test_a_second_answer_is_not_taken_for_that_to_the_next_image(scu: SCUFactory
 
     with FaultSCP(script, refuse) as server:
         results = send_all(scu(server), [made_instance(1), made_instance(2)])
-    assert results[0] == StoreResult(True)
-    assert not results[1].sent
+    refused = Outcome(False, Kind.REFUSED, "status 0xC000 Cannot Understand")
+    assert outcomes(results) == [SENT, refused]
 
 
-def test_a_server_that_never_answers_an_image(
-    scu: SCUFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_never_answers_an_image(scu: SCUFactory) -> None:
     """An image without answer is given up after the timeout, and so is the server."""
-    monkeypatch.setattr(upper_layer, "RESPONSE_TIMEOUT", 0.2)
+    timeouts = replace(PATIENT, response=0.2)
 
     def script(peer: Peer) -> None:
         peer.accept()
         peer.read_to_end()
 
     with FaultSCP(script) as server:
-        (result,) = send_all(scu(server, retry_time=0), [made_instance()])
-        assert wait_for(lambda: server.ends == ["aborted"], SOON)
-    assert not result.sent
-    assert result.remark.startswith("the server gave no answer in")
+        sender = scu(server, retry_time=0, timeouts=timeouts)
+        (result,) = send_all(sender, [made_instance()])
+        assert wait_for(lambda: server.ends == ["aborted"])
+    told = "the server gave no answer in 0 s"
+    assert outcome(result) == Outcome(False, Kind.NO_ANSWER, told)
