@@ -1,18 +1,15 @@
 """An association is lent to one thread at a time."""
 
 import pytest
-from fw_gear_dicom_send.network.patience import Patience
 
-from fw_gear_dicom_send.network.pool import AssociationPool
 from tests.support.fault_scp import FaultSCP
-from tests.support.peers import peer_of
-from tests.support.pool import CONTEXT, PATIENCE
+from tests.support.pool import CONTEXT, pool_of
 
 
 def test_an_association_is_lent_to_one_at_a_time() -> None:
     """It comes back when its block ends; if that raises, another one is lent."""
     with FaultSCP() as server:
-        pool = AssociationPool(peer_of(server), 2, Patience(PATIENCE))
+        pool = pool_of(server, 2)
         with pool.association(CONTEXT) as first, pool.association(CONTEXT) as second:
             assert first is not second
         with pool.association(CONTEXT) as again:

@@ -8,8 +8,9 @@ import pytest
 
 from tests.support.associations import upper_layers
 from tests.support.fault_scp import FaultSCP, Peer
-from tests.support.pool import PATIENCE, SENT, SOON, ct, scu_of, send_in_threads
-from tests.support.waiting import wait_for
+from tests.support.pool import ct, scu_of, send_in_threads
+from tests.support.results import SENT, outcome
+from tests.support.waiting import PATIENCE, wait_for
 
 
 class Losing:
@@ -75,7 +76,7 @@ def test_an_image_is_not_lost_again_with_what_dies_together() -> None:
     with FaultSCP(script) as server:
         scu = scu_of(server, 2)
         assert send_in_threads(scu, ct(1, 2), threads=2) == [SENT] * 2
-        assert scu.send(ct(3)[0]) == SENT
+        assert outcome(scu.send(ct(3)[0])) == SENT
         scu.close()
 
 
@@ -99,9 +100,7 @@ def test_associations_that_end_while_idle_are_replaced(leave: Callable[[Peer], N
         assert send_in_threads(scu, ct(1, 2, 3, 4)) == [SENT] * 4
         layers = upper_layers()
         go_on.set()
-        assert wait_for(
-            lambda: all(not one.is_alive() or one.peek_next_pdu() for one in layers), SOON
-        )
+        assert wait_for(lambda: all(not one.is_alive() or one.peek_next_pdu() for one in layers))
         assert send_in_threads(scu, ct(5, 6, 7, 8)) == [SENT] * 4
         scu.close()
         assert sorted(image.connection for image in server.images) == list(range(1, 9))

@@ -1,33 +1,30 @@
 """Associations that lack a presentation context are replaced."""
 
 import threading
-import time
 
 import pytest
-from fw_gear_dicom_send.network.patience import Patience
 
 from fw_gear_dicom_send.network.contexts import Context
-from fw_gear_dicom_send.network.pool import AssociationPool
-from fw_gear_dicom_send.network.types import StoreResult
 from tests.support.fault_scp import FaultSCP, Peer, serve
 from tests.support.instances import made_instance
 from tests.support.pacs import StoreSCP
-from tests.support.peers import peer_of
 from tests.support.pool import (
     CONTEXT,
     CT,
     EXPLICIT,
     MR,
-    PATIENCE,
-    SENT,
-    SOON,
     Together,
+    are_waiting,
     ct,
     mr,
+    pool_of,
+    results_of,
     scu_of,
     send_in_threads,
+    start,
 )
-from tests.support.waiting import wait_for
+from tests.support.results import SENT, Outcome, outcome
+from tests.support.waiting import PATIENCE, at_once, wait_for
 
 
 def test_each_association_is_replaced_once_for_a_new_context() -> None:
@@ -64,28 +61,42 @@ def test_a_single_image_of_a_new_context_needs_one_association() -> None:
 
 def test_a_new_context_is_not_starved() -> None:
     """An image that nothing idle can carry gets its turn, though others are always waiting."""
-    stop = threading.Event()
-    sent: list[StoreResult] = []
+    stop, hold, go_on = threading.Event(), threading.Event(), threading.Event()
+    sent: list[Outcome] = []
 
     def go_on_sending() -> None:
         while not stop.is_set():
-            sent.append(scu.send(ct(1)[0]))
+            sent.append(outcome(scu.send(ct(1)[0])))
 
-    with FaultSCP() as server:
+    def script(peer: Peer) -> None:
+        peer.accept()
+        while True:
+            image = peer.read_image()
+            if hold.is_set():
+                go_on.wait(PATIENCE)
+            peer.answer(image)
+
+    with FaultSCP(script) as server:
         scu = scu_of(server, associations=1)
         threads = [threading.Thread(target=go_on_sending, daemon=True) for _ in range(3)]
         for thread in threads:
             thread.start()
-        assert wait_for(lambda: len(server.images) > 20, SOON)
+        assert wait_for(lambda: len(server.images) > 20)
+        hold.set()
+        assert wait_for(lambda: len(server.answers) < len(server.images))
+        assert wait_for(are_waiting(scu, 2))
         before = len(server.images)
-        assert send_in_threads(scu, mr(2), threads=1) == [SENT]
+        sending = start(scu, mr(2), threads=1)
+        assert wait_for(are_waiting(scu, 3))
+        go_on.set()
+        assert results_of(sending) == [SENT]
         at = next(n for n, image in enumerate(server.images) if image.sop_class_uid == MR)
         stop.set()
         for thread in threads:
-            thread.join(SOON)
+            thread.join(PATIENCE)
         scu.close()
         assert server.connections == 2
-    assert at - before < 10
+    assert at - before == 2
     assert set(sent) == {SENT}
 
 
@@ -99,12 +110,12 @@ def test_who_comes_first_is_served_first() -> None:
             served.append(number)
 
     with FaultSCP() as server:
-        pool = AssociationPool(peer_of(server), 1, Patience(PATIENCE))
+        pool = pool_of(server, 1)
         with pool.association(CONTEXT):
             for number, wanted in enumerate([CONTEXT, other, CONTEXT, other, CONTEXT]):
                 threading.Thread(target=use, args=(number, wanted), daemon=True).start()
-                assert wait_for(lambda count=number + 1: len(pool._waiters) == count, SOON)
-        assert wait_for(lambda: len(served) == 5, SOON)
+                assert wait_for(are_waiting(pool, number + 1))
+        assert wait_for(lambda: len(served) == 5)
         pool.close()
         assert server.connections == 2
     assert served == [0, 1, 2, 3, 4]
@@ -115,8 +126,7 @@ def test_two_classes_at_a_server_that_lets_further_associations_wait(count: int)
     """The one association that is served is replaced without the others' timeout."""
     with StoreSCP("+xa") as server:
         scu = scu_of(server)
-        begun = time.monotonic()
         images = [made_instance(n, SOPClassUID=(CT, MR)[n % 2]) for n in range(count)]
-        assert send_in_threads(scu, images) == [SENT] * count
-        assert time.monotonic() - begun < SOON
+        with at_once():
+            assert send_in_threads(scu, images) == [SENT] * count
         scu.close()

@@ -6,7 +6,9 @@ from collections import Counter
 import pytest
 
 from tests.support.fault_scp import FaultSCP, Peer
-from tests.support.pool import PATIENCE, SENT, Together, ct, scu_of, send_in_threads
+from tests.support.pool import Together, ct, scu_of, send_in_threads
+from tests.support.results import SENT
+from tests.support.waiting import PATIENCE
 
 
 @pytest.mark.parametrize("associations", [1, 3])

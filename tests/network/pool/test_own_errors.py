@@ -10,12 +10,14 @@ import pytest
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.network.association import StorageAssociation
 from fw_gear_dicom_send.network.store import StorageSCU
-from fw_gear_dicom_send.network.types import StoreResult
+from fw_gear_dicom_send.reasons import Kind
 from tests.support.fault_scp import FaultSCP
 from tests.support.instances import made_instance
 from tests.support.pacs import PythonSCP
 from tests.support.peers import peer_of
-from tests.support.pool import CT, SOON, ct, results_of, scu_of, start
+from tests.support.pool import CT, ct, results_of, scu_of, start
+from tests.support.results import Outcome, outcomes
+from tests.support.waiting import PATIENCE, PATIENT
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
@@ -29,7 +31,7 @@ def test_what_is_not_expected_reaches_those_who_wait(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(StorageAssociation, "open", fail)
     with FaultSCP() as server:
         sending = start(scu_of(server), ct(*range(8)))
-        assert not wait(sending, SOON).not_done
+        assert not wait(sending, PATIENCE).not_done
     assert [future.exception() for future in sending] == [error] * 8
 
 
@@ -44,7 +46,7 @@ def test_nothing_is_opened_after_what_is_not_expected(monkeypatch: pytest.Monkey
     monkeypatch.setattr(StorageAssociation, "open", fail)
     with FaultSCP() as server:
         sending = start(scu_of(server), ct(*range(8)), threads=1)
-        assert not wait(sending, SOON).not_done
+        assert not wait(sending, PATIENCE).not_done
     assert len(opened) == 1
 
 
@@ -57,9 +59,9 @@ def test_no_file_descriptor_left(monkeypatch: pytest.MonkeyPatch) -> None:
     with FaultSCP() as server:
         scu = scu_of(server)
         monkeypatch.setattr(socket, "socketpair", fail)
-        (result,) = results_of(start(scu, ct(1)), SOON)
-    assert not result.sent
-    assert "Too many open files" in result.remark
+        (result,) = results_of(start(scu, ct(1)))
+    assert result[:2] == (False, Kind.NO_CONNECTION)
+    assert "Too many open files" in result.text
 
 
 def test_no_thread_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,9 +86,9 @@ def test_a_conversion_that_raises_fails_its_image_alone() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with PythonSCP({CT: ["1.2.840.10008.1.2"]}) as server:
-        scu = StorageSCU(peer_of(server), broken, associations=2)
+        scu = StorageSCU(peer_of(server), broken, associations=2, timeouts=PATIENT)
         results = [scu.send(made_instance(n)) for n in range(3)]
         scu.close()
         assert len(server.associations) == 1
-    reason = "the image could not be converted: No space left on device"
-    assert results == [StoreResult(False, reason)] * 3
+    told = "the image could not be converted: No space left on device"
+    assert outcomes(results) == [Outcome(False, Kind.NOT_CONVERTED, told)] * 3

@@ -5,15 +5,16 @@ import threading
 import pytest
 
 from fw_gear_dicom_send.network.association import StorageAssociation
+from fw_gear_dicom_send.network.errors import TransientRejectionError
+from fw_gear_dicom_send.retry import retry
 from tests.support.fault_scp import FaultSCP, Peer, serve
 from tests.support.pacs import PythonSCP
 from tests.support.peers import Server, peer_of
 from tests.support.pool import (
     CONTEXT,
-    PATIENCE,
-    SENT,
-    SOON,
+    SHORT_WAITS,
     Together,
+    are_waiting,
     ct,
     limit_told,
     results_of,
@@ -21,13 +22,17 @@ from tests.support.pool import (
     send_in_threads,
     start,
 )
-from tests.support.waiting import wait_for
+from tests.support.results import SENT
+from tests.support.waiting import PATIENCE, PATIENT, wait_for
 
 
 def ask(server: Server) -> None:
-    """Open an association beside those of the pool, and release it."""
-    assoc = StorageAssociation(peer_of(server), (CONTEXT,), None)
-    assoc.open()
+    """Open an association beside those of the pool, and release it.
+
+    A server may take a while to forget the one that was released for it.
+    """
+    assoc = StorageAssociation(peer_of(server), (CONTEXT,), timeouts=PATIENT)
+    retry(SHORT_WAITS, assoc.open, on=TransientRejectionError)
     assoc.release()
 
 
@@ -50,7 +55,7 @@ def test_all_make_room_when_none_is_in_use() -> None:
         scu = scu_of(server)
         send_in_threads(scu, ct(1, 2, 3, 4))
         with scu.place():
-            assert wait_for(lambda: server.ends == ["released"] * 4, SOON)
+            assert wait_for(lambda: server.ends == ["released"] * 4)
         scu.close()
 
 
@@ -61,24 +66,24 @@ def test_what_comes_late_makes_room_as_well() -> None:
     def serve_at_first(peer: Peer) -> None:
         peer.accept()
         image = peer.read_image()
-        assert first.wait(SOON)
+        assert first.wait(PATIENCE)
         peer.answer(image)
         peer.answer(peer.read_image())
         peer.read_to_end()
 
     def serve_late(peer: Peer) -> None:
-        assert late.wait(SOON)
+        assert late.wait(PATIENCE)
         serve(peer)
 
     with FaultSCP(serve_at_first, serve_late) as server:
         scu = scu_of(server, 2)
         sending = start(scu, ct(1, 2), threads=2)
-        assert wait_for(lambda: server.connections == 2, SOON)
+        assert wait_for(lambda: server.connections == 2)
         first.set()
         assert results_of(sending) == [SENT] * 2
         with scu.place():
             late.set()
-            assert wait_for(lambda: server.ends == ["released"] * 2, SOON)
+            assert wait_for(lambda: server.ends == ["released"] * 2)
         scu.close()
 
 
@@ -103,15 +108,15 @@ def test_a_place_is_waited_for_in_line() -> None:
     with FaultSCP(slowly) as server:
         scu = scu_of(server, 1)
         first = start(scu, ct(1), threads=1)
-        assert asked.wait(SOON)
+        assert asked.wait(PATIENCE)
         taking = threading.Thread(target=take_place)
         taking.start()
-        assert wait_for(lambda: len(scu._pool._waiters) == 1, SOON)
+        assert wait_for(are_waiting(scu, 1))
         second = start(scu, ct(2), threads=1)
-        assert wait_for(lambda: len(scu._pool._waiters) == 2, SOON)
+        assert wait_for(are_waiting(scu, 2))
         answer.set()
         assert results_of(first + second) == [SENT] * 2
-        taking.join(SOON)
+        taking.join(PATIENCE)
         scu.close()
     assert order == ["1", "place", "2"]
 
@@ -122,10 +127,10 @@ def test_a_place_that_is_refused_costs_what_is_idle(caplog: pytest.LogCaptureFix
         scu = scu_of(server)
         send_in_threads(scu, ct(1, 2), threads=2)
         sending = start(scu, ct(3), threads=1)
-        assert wait_for(lambda: len(server.images) == 3, SOON)
+        assert wait_for(lambda: len(server.images) == 3)
         with scu.place() as make_room:
             make_room("its limit of associations is reached")
-            assert wait_for(lambda: server.ends == ["released"], SOON)
+            assert wait_for(lambda: server.ends == ["released"])
         sending += start(scu, ct(4, 5, 6), threads=3)
         assert results_of(sending) == [SENT] * 4
         assert scu.open_associations == 2

@@ -1,28 +1,28 @@
 """A server that goes away and comes back gets as many associations as before."""
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
 from fw_gear_dicom_send.network.association import StorageAssociation
-from fw_gear_dicom_send.network.types import StoreResult
+from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.retry import RetryPolicy
+from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, Peer, serve
 from tests.support.pool import (
-    PATIENCE,
-    SENT,
-    SOON,
     Together,
     ct,
+    is_down,
     limit_told,
     results_of,
     scu_of,
     start,
 )
+from tests.support.results import SENT, Outcome
 from tests.support.scripted import AT_LIMIT
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE, wait_for
 
 
 class Leaving:
@@ -48,13 +48,14 @@ class Leaving:
         self.gone.wait(PATIENCE)
 
 
-@pytest.mark.usefixtures("_short_waits")
-def test_a_server_that_went_away_is_asked_for_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_went_away_is_asked_for_by_one(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
     """However many images wait they share one opening, and fail together with one reason."""
     asked: list[StorageAssociation] = []
     open_one = StorageAssociation.open
 
-    all_fail = threading.Barrier(8, timeout=SOON)
+    all_fail = threading.Barrier(8, timeout=PATIENCE)
 
     def note(assoc: StorageAssociation) -> None:
         asked.append(assoc)
@@ -65,21 +66,19 @@ def test_a_server_that_went_away_is_asked_for_by_one(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(StorageAssociation, "open", note)
     script = Leaving(8)
     with FaultSCP(script) as server:
-        scu = scu_of(server, 8, retry_time=1)
+        scu = scu_of(server, 8, retry_time=60, policy=RetryPolicy(jitter=False))
         sending = start(scu, ct(*range(40)), threads=8)
-        assert script.gone.wait(SOON)
-        begun = time.monotonic()
-        results = results_of(sending, SOON)
-        assert 0.9 < time.monotonic() - begun < 4
+        assert script.gone.wait(PATIENCE)
+        results = results_of(sending)
+    assert [wait for wait in clock.waits if wait] == [1, 2, 4, 8, 15, 15, 15]
     reason = (
-        "the server was given up after 1 s of trouble: "
+        "the server was given up after 60 s of trouble: "
         f"cannot connect to 127.0.0.1 port {server.port}: Connection refused"
     )
-    assert Counter(results) == {SENT: 8, StoreResult(False, reason): 32}
-    assert 8 < len(asked) < 8 + 8 + 100
+    assert Counter(results) == {SENT: 8, Outcome(False, Kind.GIVEN_UP, reason): 32}
+    assert len(asked) == 8 + 8 + 7
 
 
-@pytest.mark.usefixtures("_short_waits")
 def test_a_server_that_comes_back_gets_as_many_associations_as_before(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -88,8 +87,8 @@ def test_a_server_that_comes_back_gets_as_many_associations_as_before(
     with FaultSCP(script) as server:
         scu = scu_of(server)
         sending = start(scu, ct(*range(40)))
-        assert script.gone.wait(SOON)
-        assert wait_for(lambda: scu._pool._is_down, SOON)
+        assert script.gone.wait(PATIENCE)
+        assert wait_for(lambda: is_down(scu))
         server.listen()
         assert results_of(sending) == [SENT] * 40
         scu.close()
@@ -97,7 +96,6 @@ def test_a_server_that_comes_back_gets_as_many_associations_as_before(
     assert caplog.records == []
 
 
-@pytest.mark.usefixtures("_short_waits")
 def test_a_lowered_number_is_forgotten_when_the_server_was_away(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -122,7 +120,7 @@ def test_a_lowered_number_is_forgotten_when_the_server_was_away(
         sending = start(scu, ct(*range(37)))
         told = limit_told(caplog)
         is_told.set()
-        assert wait_for(lambda: scu._pool._is_down, SOON)
+        assert wait_for(lambda: is_down(scu))
         is_back.set()
         server.listen()
         assert results_of(sending) == [SENT] * 37
@@ -131,7 +129,6 @@ def test_a_lowered_number_is_forgotten_when_the_server_was_away(
     assert len(caplog.records) == 1
 
 
-@pytest.mark.usefixtures("_short_waits")
 def test_a_limit_from_before_the_server_was_away_is_not_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -146,19 +143,19 @@ def test_a_limit_from_before_the_server_was_away_is_not_logged(
             all_refused.wait(PATIENCE)
         elif peer.number == 2:
             all_refused.wait(PATIENCE)
-            wait_for(lambda: scu.open_associations == 0, SOON)
+            wait_for(lambda: scu.open_associations == 0)
         elif peer.number <= 5:
             peer.reject(*AT_LIMIT)
             refused.release()
-        elif is_back.is_set() or scu._pool._is_down:
+        elif is_back.is_set() or is_down(scu):
             is_back.set()
             serve(peer)
 
     with FaultSCP(script) as server:
         scu = scu_of(server, 3)
         sending = start(scu, ct(*range(30)), threads=3)
-        assert all(refused.acquire(timeout=SOON) for _ in range(3))
-        assert wait_for(lambda: bool(scu._pool._refusal), SOON)
+        assert all(refused.acquire(timeout=PATIENCE) for _ in range(3))
+        assert wait_for(lambda: ", limited: " in repr(scu))
         all_refused.set()
         assert results_of(sending) == [SENT] * 30
         scu.close()

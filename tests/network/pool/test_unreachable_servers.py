@@ -5,17 +5,16 @@ import threading
 import time
 
 import pytest
-from fw_gear_dicom_send.network.patience import Patience
 
-from fw_gear_dicom_send.dicom.types import Unreadable
-from fw_gear_dicom_send.network.pool import AssociationPool
 from fw_gear_dicom_send.network.store import StorageSCU
-from fw_gear_dicom_send.network.types import PeerAE, StoreResult
+from fw_gear_dicom_send.network.types import PeerAE
+from fw_gear_dicom_send.reasons import Kind
 from tests.support.fault_scp import FaultSCP, serve
-from tests.support.peers import peer_of
-from tests.support.pool import PATIENCE, SENT, SOON, ct, scu_of, send_in_threads, threads_ended
+from tests.support.pool import ct, pool_of, scu_of, send_in_threads, threads_ended
+from tests.support.results import SENT, Outcome, saying
 from tests.support.scripted import AT_LIMIT, CONGESTED, UNKNOWN_CALLED_AE, rejecting
-from tests.support.waiting import wait_for
+from tests.support.sending import unconverted
+from tests.support.waiting import NEVER, at_once, wait_for
 
 
 def test_a_server_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
@@ -23,11 +22,12 @@ def test_a_server_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     peer = PeerAE("127.0.0.1", port, "A", "B")
-    scu = StorageSCU(peer, lambda *_: Unreadable(""), associations=4, retry_time=0)
+    scu = StorageSCU(peer, unconverted, associations=4, retry_time=0)
     reason = f"cannot connect to 127.0.0.1 port {port}: Connection refused"
-    assert send_in_threads(scu, ct(*range(12)), seconds=SOON) == [StoreResult(False, reason)] * 12
+    failed = Outcome(False, Kind.NO_CONNECTION, reason)
+    assert send_in_threads(scu, ct(*range(12))) == [failed] * 12
     with socket.create_server(("127.0.0.1", port)) as listener:
-        assert send_in_threads(scu, ct(1, 2, 3, 4)) == [StoreResult(False, reason)] * 4
+        assert send_in_threads(scu, ct(1, 2, 3, 4)) == [failed] * 4
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):
             listener.accept()
@@ -39,8 +39,8 @@ def test_a_permanent_rejection_ends_all_threads() -> None:
     before = set(threading.enumerate())
     with FaultSCP(rejecting(UNKNOWN_CALLED_AE)) as server:
         scu = scu_of(server)
-        results = send_in_threads(scu, ct(*range(12)), seconds=SOON)
-        assert wait_for(threads_ended(before), SOON)
+        results = send_in_threads(scu, ct(*range(12)))
+        assert wait_for(threads_ended(before))
         connections = server.connections
         assert connections <= 4
         assert send_in_threads(scu, ct(1, 2, 3, 4)) == results[:4]
@@ -49,10 +49,9 @@ def test_a_permanent_rejection_ends_all_threads() -> None:
         f"127.0.0.1 port {server.port} rejected the association: "
         "it does not know the called AE title 'CALLED'"
     )
-    assert set(results) == {StoreResult(False, reason)}
+    assert set(results) == {Outcome(False, Kind.UNKNOWN_CALLED_AE, reason)}
 
 
-@pytest.mark.usefixtures("_short_waits")
 def test_transient_rejections_are_waited_out() -> None:
     """A server that has no association to give at first gets all images later."""
     with FaultSCP(*[rejecting(AT_LIMIT)] * 6, serve) as server:
@@ -63,23 +62,24 @@ def test_transient_rejections_are_waited_out() -> None:
         assert len(server.images) == 20
 
 
-@pytest.mark.usefixtures("_short_waits")
+@pytest.mark.usefixtures("clock")
 def test_rejections_that_go_on_give_the_server_up() -> None:
     """When patience is over all images fail for that reason."""
     with FaultSCP(rejecting(CONGESTED)) as server:
-        results = send_in_threads(scu_of(server, retry_time=1), ct(*range(12)), seconds=SOON)
+        results = send_in_threads(scu_of(server, retry_time=1), ct(*range(12)))
     reason = (
         f"the server was given up after 1 s of trouble: 127.0.0.1 port {server.port} "
         "rejected the association: it is temporarily congested"
     )
-    assert set(results) == {StoreResult(False, reason)}
+    assert set(results) == {Outcome(False, Kind.GIVEN_UP, reason)}
 
 
 def test_who_waits_for_a_better_time_is_woken_when_the_run_ends() -> None:
     """The wait between two tries of an image does not outlast the run."""
     with FaultSCP() as server:
-        pool = AssociationPool(peer_of(server), 1, Patience(PATIENCE))
-        threading.Timer(0.1, pool.give_up, ["enough"]).start()
+        pool = pool_of(server, 1)
         begun = time.monotonic()
-        pool.wait(PATIENCE)
-        assert 0.1 <= time.monotonic() - begun < SOON
+        threading.Timer(0.1, pool.give_up, [saying("enough")]).start()
+        with at_once():
+            pool.wait(NEVER)
+        assert time.monotonic() - begun >= 0.1
