@@ -2,14 +2,16 @@
 
 import socket
 import ssl
+from dataclasses import replace
 
 import pytest
 import trustme
 
-from fw_gear_dicom_send.network import association as upper_layer
 from fw_gear_dicom_send.network.preflight import check
 from fw_gear_dicom_send.network.types import PeerAE
+from fw_gear_dicom_send.retry import RetryPolicy
 from tests.support.checks import check_failure
+from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, Peer, Script, serve
 from tests.support.peers import peer_of
 from tests.support.scripted import (
@@ -24,6 +26,7 @@ from tests.support.scripted import (
     rejecting,
     reset_on_request,
 )
+from tests.support.waiting import PATIENT
 
 CHECK_TITLES = ": check called_ae and calling_ae, and that the server knows both"
 CHECK_PORT = (
@@ -44,11 +47,10 @@ def test_where_nothing_listens() -> None:
     assert check_failure(PeerAE("127.0.0.1", port, "A", "B")) == reason + CHECK_REACH
 
 
-def test_a_connection_that_is_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_is_not_answered() -> None:
     """A host that drops what it is sent is given up after the timeout."""
-    monkeypatch.setattr(upper_layer, "ASSOCIATE_TIMEOUT", 0.3)
     with FaultSCP(Peer.stand_still) as server:
-        told = check_failure(peer_of(server))
+        told = check_failure(peer_of(server), timeouts=replace(PATIENT, associate=0.3))
     assert told == "did not answer the association request as a DICOM server does" + CHECK_PORT
 
 
@@ -98,21 +100,38 @@ def test_a_server_that_takes_tls_only() -> None:
 def test_a_permanent_rejection_fails_at_once(rejection: Rejection, reason: str) -> None:
     """A permanent rejection is asked for once, and says which title is wrong."""
     with FaultSCP(rejecting(rejection), serve) as server:
-        told = check_failure(peer_of(server), seconds=2)
+        told = check_failure(peer_of(server))
         assert server.connections == 1
     assert told == f"rejected the association: {reason}{CHECK_TITLES}"
 
 
-def test_a_transient_rejection_is_waited_out() -> None:
-    """A server at its limit for a moment passes later."""
+def test_a_transient_rejection_is_waited_out(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server at its limit for a moment passes later, without a word."""
     with FaultSCP(rejecting(AT_LIMIT), rejecting(AT_LIMIT), serve) as server:
         check(peer_of(server))
         assert server.connections == 3
+    assert len(clock.waits) == 2
+    assert caplog.messages == []
 
 
-def test_a_transient_rejection_that_goes_on_is_told() -> None:
+def test_a_transient_rejection_that_goes_on_is_told(clock: Clock) -> None:
     """After the time for it the line has the reason, and other advice."""
     with FaultSCP(rejecting(AT_LIMIT)) as server:
-        told = check_failure(peer_of(server), patience=0.5)
+        told = check_failure(peer_of(server))
         assert server.connections > 1
+    assert sum(clock.waits) == pytest.approx(10, abs=0.01)
     assert told == f"rejected the association: its limit of associations is reached{TRY_LATER}"
+
+
+def test_a_long_wait_is_told_once(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """Where a rejection is waited out for longer than usual, the log says for how long."""
+    with FaultSCP(rejecting(AT_LIMIT), rejecting(AT_LIMIT), serve) as server:
+        check(peer_of(server), policy=RetryPolicy(max_time=300))
+        assert server.connections == 3
+    assert len(clock.waits) == 2
+    assert caplog.messages == [
+        f"127.0.0.1 port {server.port} rejected the association: its limit of associations is "
+        "reached: it is asked again for up to 300 s"
+    ]

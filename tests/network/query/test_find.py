@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from pynetdicom import evt
 
-from fw_gear_dicom_send.network.query import CommitmentSCU, FindSCU, QueryError
+from fw_gear_dicom_send.network.errors import QueryError
+from fw_gear_dicom_send.network.query import CommitmentSCU, FindSCU
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.pacs import DcmQRSCP, Orthanc, PythonSCP, StoreSCP
 from tests.support.peers import peer_of
