@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,20 +10,24 @@ from pathlib import Path
 import pytest
 import trustme
 
-from fw_gear_dicom_send.dicom.types import Unreadable
-from fw_gear_dicom_send.network import connection as transport
-from fw_gear_dicom_send.network.association import AssociationError, StorageAssociation
-from fw_gear_dicom_send.network.connection import UpperLayer
+from fw_gear_dicom_send.network.association import StorageAssociation
 from fw_gear_dicom_send.network.contexts import Context
+from fw_gear_dicom_send.network.errors import AssociationError
 from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.types import PeerAE
+from tests.support.associations import open_connection
 from tests.support.instances import dataset_of, instance, made_instance
 from tests.support.pacs import StoreSCP
 from tests.support.peers import peer_of
+from tests.support.results import SENT, outcome
 from tests.support.sample_files import shipped
+from tests.support.sending import unconverted
+from tests.support.waiting import PATIENT, at_once
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 CONTEXTS = (Context(CT, "1.2.840.10008.1.2.1"),)
+DELAYED_ACKNOWLEDGEMENT = 0.04
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
 
@@ -60,16 +63,21 @@ def server(tmp_path: Path) -> Iterator[TLSServer]:
 def test_images_arrive_by_tls_without_stalls(server: TLSServer, version: ssl.TLSVersion) -> None:
     """Images arrive byte for byte; neither Nagle's algorithm nor a late session ticket waits.
 
-    Each stall would cost 40 ms, a read that waits for more than the ticket a minute.
+    Each image would be stalled for 40 ms at least, or for a timeout that is not meant to pass.
     """
     server.context.minimum_version = server.context.maximum_version = version
-    scu = StorageSCU(server.peer, lambda *_: Unreadable(""), ssl_context=server.context)
+    scu = StorageSCU(server.peer, unconverted, ssl_context=server.context, timeouts=PATIENT)
     files = [shipped("CT_small.dcm"), shipped("MR_small_RLE.dcm")]
-    assert [scu.send(instance(path)).remark for path in files] == ["", ""]
-    begun = time.monotonic()
-    assert all(scu.send(made_instance(number, pixels=128)).sent for number in range(30))
-    assert time.monotonic() - begun < 30 * 0.025
-    scu.close()
+    images = [made_instance(number, pixels=128) for number in range(30)]
+    with at_once():
+        assert [outcome(scu.send(instance(path))) for path in files] == [SENT, SENT]
+        took: list[float] = []
+        for image in images:
+            begun = time.monotonic()
+            assert outcome(scu.send(image)) == SENT
+            took.append(time.monotonic() - begun)
+        scu.close()
+    assert min(took) < DELAYED_ACKNOWLEDGEMENT
     received = {dataset_of(path) for path in server.scp.received()}
     assert received >= {dataset_of(path) for path in files}
     assert len(received) == 32
@@ -77,15 +85,13 @@ def test_images_arrive_by_tls_without_stalls(server: TLSServer, version: ssl.TLS
 
 def test_options_hold_under_tls(server: TLSServer) -> None:
     """TCP_NODELAY, SO_KEEPALIVE and the timeout are those of a plain connection."""
-    assoc = StorageAssociation(server.peer, CONTEXTS, server.context)
+    assoc = StorageAssociation(server.peer, CONTEXTS, server.context, Timeouts(write=123))
     assoc.open()
-    (layer,) = (thread for thread in threading.enumerate() if isinstance(thread, UpperLayer))
-    assert layer.socket
-    connection = layer.socket.socket
+    connection = open_connection()
     assert isinstance(connection, ssl.SSLSocket)
     assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-    assert connection.gettimeout() == transport.WRITE_TIMEOUT
+    assert connection.gettimeout() == 123
     assoc.release()
 
 

@@ -3,61 +3,61 @@
 import io
 import socket
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from fw_gear_dicom_send.dicom.types import Unreadable
-from fw_gear_dicom_send.network import association as upper_layer
-from fw_gear_dicom_send.network import connection as transport
 from fw_gear_dicom_send.network.store import StorageSCU
-from fw_gear_dicom_send.network.types import StoreResult
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import of_source
 from tests.support.peers import peer_of
+from tests.support.results import SENT, outcome
+from tests.support.sending import unconverted
+from tests.support.waiting import PATIENT
 
-TIMEOUT = 0.4
+TIMEOUT = 2.0
 READ = 16_384
-PAUSE = 0.01
 
 
 class SlowReader:
-    """A socket from which little is read at a time."""
+    """A socket from which little is read at a time for so many seconds, after a pause each."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, pause: float, seconds: float) -> None:
         self._connection = connection
+        self._pause = pause
+        self._end = time.monotonic() + seconds
 
     def recv(self, size: int) -> bytes:
-        """Read some, after a pause."""
-        time.sleep(PAUSE)
+        """Read some."""
+        if time.monotonic() < self._end:
+            time.sleep(self._pause)
         return bytes(self._connection.recv(min(size, READ)))
 
 
 @pytest.mark.parametrize("size", [1_000_000, 4_000_000])
-def test_time_does_not_run_while_an_image_is_on_its_way(
-    monkeypatch: pytest.MonkeyPatch, size: int
-) -> None:
+def test_time_does_not_run_while_an_image_is_on_its_way(size: int) -> None:
     """Neither what waits in the kernel's buffer nor a full buffer is silence of the server.
 
     The smaller image fits the buffer: there it is the response that comes late.
     """
-    monkeypatch.setattr(transport, "WRITE_TIMEOUT", TIMEOUT)
-    monkeypatch.setattr(upper_layer, "RESPONSE_TIMEOUT", TIMEOUT)
-    monkeypatch.setattr(upper_layer, "_TICK", TIMEOUT / 8)
+    timeouts = replace(PATIENT, write=TIMEOUT, response=TIMEOUT, tick=TIMEOUT / 8)
+    seconds = 3 * TIMEOUT
+    pause = seconds / (size / READ)
 
     def script(peer: Peer) -> None:
         peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, READ)
         peer.accept()
         connection = peer.socket
-        peer.socket = SlowReader(connection)  # type: ignore[assignment]
+        peer.socket = SlowReader(connection, pause, seconds)  # type: ignore[assignment]
         image = peer.read_image()
         peer.socket = connection
         peer.answer(image)
         peer.read_pdu()
 
     with FaultSCP(script) as server:
-        scu = StorageSCU(peer_of(server), lambda *_: Unreadable(""), retry_time=0)
+        scu = StorageSCU(peer_of(server), unconverted, retry_time=0, timeouts=timeouts)
         begun = time.monotonic()
-        assert scu.send(of_source(io.BytesIO(bytes(size)), size)) == StoreResult(True)
+        assert outcome(scu.send(of_source(io.BytesIO(bytes(size)), size))) == SENT
         assert time.monotonic() - begun > 2 * TIMEOUT
         scu.close()

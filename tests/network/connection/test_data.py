@@ -2,19 +2,18 @@
 
 import io
 import socket
+from dataclasses import replace
 
 import pytest
 
-from fw_gear_dicom_send.network import connection as transport
-from fw_gear_dicom_send.network.association import AssociationError
-from fw_gear_dicom_send.network.connection import DataPDUs
+from fw_gear_dicom_send.network.errors import AssociationError
+from fw_gear_dicom_send.network.upper_layer import DataPDUs
 from tests.support.associations import CONTEXTS, associate, open_connection, open_layer
 from tests.support.fault_scp import A_RELEASE_RP, MAXIMUM_LENGTH, FaultSCP, Peer
 from tests.support.instances import made_instance, of_source
 from tests.support.sources import CountedSource
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENT, wait_for
 
-PATIENCE = 10.0
 SMALL_BUFFER = 1 << 16
 
 
@@ -56,23 +55,25 @@ def test_data_arrives_whole_and_in_order_in_partial_writes() -> None:
     assert image.dataset == Counting().read(size)
 
 
-def test_a_server_that_reads_bit_by_bit_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One write may take longer than the timeout, as long as some of it is read now and then."""
-    monkeypatch.setattr(transport, "WRITE_TIMEOUT", 1.0)
-    pdus = 50
+def test_a_server_that_reads_bit_by_bit_is_not_given_up() -> None:
+    """One write may take longer than the timeout, as long as some of it is read now and then.
+
+    A write has 16 of the server's PDUs, which it reads in 4 s.
+    """
+    timeout, pause, pdus = 3.0, 0.25, 32
 
     def script(peer: Peer) -> None:
         peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER // 4)
         peer.accept()
         command = peer.read_command()
         for _ in range(pdus):
-            peer.server.closing.wait(0.1)
+            peer.server.closing.wait(pause)
             peer.read_pdu()
         peer.answer(command)
         peer.read_to_end()
 
     with FaultSCP(script) as server:
-        assoc = associate(server)
+        assoc = associate(server, timeouts=replace(PATIENT, write=timeout))
         open_connection().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER // 4)
         image = of_source(CountedSource(), pdus * (MAXIMUM_LENGTH - 6))
         assert assoc.send_c_store(image, CONTEXTS[0]).status == 0
@@ -86,7 +87,7 @@ def test_an_abort_in_the_middle_of_an_image_is_heard() -> None:
         peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
         peer.accept(1 << 18)
         peer.read_pdu()
-        assert wait_for(open_layer().data.full, PATIENCE)
+        assert wait_for(open_layer().data.full)
         peer.abort()
         peer.read_to_end()
 
@@ -96,7 +97,7 @@ def test_an_abort_in_the_middle_of_an_image_is_heard() -> None:
         open_connection().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
         with pytest.raises(AssociationError, match="lost in the middle of a request"):
             assoc.send_c_store(of_source(source, 1 << 28), CONTEXTS[0])
-        assert wait_for(lambda: bool(server.ends), PATIENCE)
+        assert wait_for(lambda: bool(server.ends))
     assert source.taken < 1 << 22
 
 
@@ -136,10 +137,10 @@ def test_data_for_an_association_that_has_ended_is_dropped() -> None:
     with FaultSCP(script) as server:
         assoc = associate(server)
         layer = open_layer()
-        assert wait_for(lambda: not assoc.is_usable, PATIENCE)
+        assert wait_for(lambda: not assoc.is_usable)
         for _ in range(3):
             layer.data.put(DataPDUs(b"\x04\0\0\0\0\x06\0\0\0\x02\x01\x02"))
         assoc.release()
-        assert wait_for(lambda: bool(answers), PATIENCE)
+        assert wait_for(lambda: bool(answers))
     assert answers == [A_RELEASE_RP]
     assert not layer.is_alive()

@@ -2,7 +2,6 @@
 
 import queue
 import threading
-import time
 
 import pytest
 from pynetdicom.association import Association
@@ -10,18 +9,13 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import A_ABORT
 from pynetdicom.transport import AssociationSocket
 
-from fw_gear_dicom_send.network.connection import (
-    ConnectionLostError,
-    DataPDUs,
-    LowLatencySocket,
-    UpperLayer,
-)
+from fw_gear_dicom_send.network.connection import LowLatencySocket
+from fw_gear_dicom_send.network.timeouts import DEFAULT_TIMEOUTS
+from fw_gear_dicom_send.network.upper_layer import ConnectionLostError, DataPDUs, UpperLayer
 from tests.support.associations import CONTEXTS, associate
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import made_instance
 from tests.support.waiting import wait_for
-
-PATIENCE = 10.0
 
 
 @pytest.fixture
@@ -34,7 +28,7 @@ def raw_association() -> Association:
 
 def test_data_for_an_upper_layer_that_has_ended_is_refused(raw_association: Association) -> None:
     """Where no thread takes data from the queue, adding some fails and does not wait."""
-    layer = UpperLayer(raw_association)
+    layer = UpperLayer(raw_association, DEFAULT_TIMEOUTS)
     raw_association.dul = layer
     with pytest.raises(ConnectionLostError):
         layer.to_provider_queue.put(DataPDUs(bytes(12)))
@@ -42,7 +36,7 @@ def test_data_for_an_upper_layer_that_has_ended_is_refused(raw_association: Asso
 
 def test_an_abort_passes_a_full_queue(raw_association: Association) -> None:
     """All but data is queued at once, so that an abort never waits for a stuck server."""
-    layer = UpperLayer(raw_association)
+    layer = UpperLayer(raw_association, DEFAULT_TIMEOUTS)
     for number in range(100):
         layer.to_provider_queue.put(number)
     assert layer.to_provider_queue.get(block=False) == 0
@@ -67,8 +61,7 @@ def test_pynetdicoms_reactor_does_not_run() -> None:
         assert isinstance(layer, UpperLayer)
         assoc.send_c_store(made_instance(), CONTEXTS[0])
         messages = layer.assoc.dimse.msg_queue
-        assert wait_for(lambda: not messages.empty(), PATIENCE)
-        time.sleep(0.2)
+        assert wait_for(lambda: not messages.empty())
         assert messages.qsize() == 1
         assert not layer.assoc.is_alive()
         assoc.abort()
@@ -82,7 +75,7 @@ def test_pynetdicom_has_what_is_built_upon(raw_association: Association) -> None
     assert isinstance(raw_association.dul.to_user_queue, queue.Queue)
     assert isinstance(raw_association.dimse.msg_queue, queue.Queue)
     assert raw_association.dul.peek_next_pdu() is None
-    end = LowLatencySocket(raw_association)
+    end = LowLatencySocket(raw_association, None, DEFAULT_TIMEOUTS)
     assert isinstance(end._ready, threading.Event)
     assert end._is_connected is False
     raw_association.set_socket(end)
@@ -95,7 +88,7 @@ def test_pynetdicom_has_what_is_built_upon(raw_association: Association) -> None
 
 def test_pynetdicom_peeks_before_it_takes(raw_association: Association) -> None:
     """The upper layer looks at the head of its queue, and leaves it there for the state machine."""
-    layer = UpperLayer(raw_association)
+    layer = UpperLayer(raw_association, DEFAULT_TIMEOUTS)
     raw_association.dul = layer
     layer.to_provider_queue.put(A_ABORT())
     assert layer._process_recv_primitive()
@@ -105,7 +98,7 @@ def test_pynetdicom_peeks_before_it_takes(raw_association: Association) -> None:
 
 def test_pynetdicom_can_wait_and_be_woken(raw_association: Association) -> None:
     """What makes its upper layer wait for events is where it was, and asked for as it was."""
-    layer = UpperLayer(raw_association)
+    layer = UpperLayer(raw_association, DEFAULT_TIMEOUTS)
     raw_association.dul = layer
     replaced = {"_process_recv_primitive", "kill_dul", "stop_dul", "run_reactor"}
     assert vars(DULServiceProvider).keys() >= replaced
@@ -130,9 +123,9 @@ def test_pynetdicom_asks_the_socket_what_there_is(
     """Each turn of its upper layer asks once whether there is something to read, and so waits."""
     asked: list[str] = []
     monkeypatch.setattr(LowLatencySocket, "ready", property(lambda _: bool(asked.append(state))))
-    layer = UpperLayer(raw_association)
+    layer = UpperLayer(raw_association, DEFAULT_TIMEOUTS)
     raw_association.dul = layer
-    end = LowLatencySocket(raw_association)
+    end = LowLatencySocket(raw_association, None, DEFAULT_TIMEOUTS)
     raw_association.set_socket(end)
     layer.state_machine.current_state = state
     layer._is_transport_event()
@@ -145,4 +138,4 @@ def test_the_upper_layers_thread_does_not_keep_the_process_alive(
     raw_association: Association,
 ) -> None:
     """Should it ever be left behind, the process ends nevertheless."""
-    assert UpperLayer(raw_association).daemon
+    assert UpperLayer(raw_association, DEFAULT_TIMEOUTS).daemon

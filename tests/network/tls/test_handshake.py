@@ -2,27 +2,28 @@
 
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from fw_gear_dicom_send.errors import ServerError
-from fw_gear_dicom_send.network import connection as transport
 from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.tls import make_context
 from fw_gear_dicom_send.network.types import TLSConfig
 from tests.support.certificates import HOST, Identity
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.peers import peer_of
+from tests.support.results import SENT
 from tests.support.scripted import answer_on_request, close_after_command
 from tests.support.tls_servers import (
     NOTHING_IN_COMMON,
-    SENT,
     scu_of,
     secured,
     send,
     server_context,
     tls_failure,
 )
+from tests.support.waiting import NEVER, PATIENT
 
 
 def test_a_server_in_plain_text(config: TLSConfig) -> None:
@@ -39,24 +40,23 @@ def test_a_server_in_plain_text(config: TLSConfig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "words"),
+    ("end", "timeout", "words"),
     [
-        (Peer.close, "connection lost"),
-        (Peer.reset, "connection lost"),
-        (Peer.stand_still, "timed out"),
+        (Peer.close, NEVER, "connection lost"),
+        (Peer.reset, NEVER, "connection lost"),
+        (Peer.stand_still, 0.5, "timed out"),
     ],
 )
 def test_a_server_that_does_not_answer_the_handshake(
-    monkeypatch: pytest.MonkeyPatch, config: TLSConfig, end: Callable[[Peer], None], words: str
+    config: TLSConfig, end: Callable[[Peer], None], timeout: float, words: str
 ) -> None:
     """Nothing is known but that there is no TLS."""
-    monkeypatch.setattr(transport, "CONNECT_TIMEOUT", 0.5)
 
     def read_and_end(peer: Peer) -> None:
         peer.socket.recv(1 << 16)
         end(peer)
 
-    assert tls_failure(config, read_and_end) == (
+    assert tls_failure(config, read_and_end, replace(PATIENT, connect=timeout)) == (
         f"no answer to the TLS handshake ({words}): check port (2762 is the usual one for TLS), "
         "and that the server takes TLS there"
     )
@@ -70,7 +70,7 @@ def test_a_handshake_that_is_not_answered_is_tried_again(
     with FaultSCP(
         secured(context, close_after_command), Peer.close, Peer.reset, secured(context)
     ) as scp:
-        assert send(scu_of(scp, make_context(config), retry_time=10)) == [SENT] * 3
+        assert send(scu_of(scp, make_context(config), retry_time=NEVER)) == [SENT] * 3
         assert scp.connections == 4
 
 

@@ -14,7 +14,8 @@ from fw_gear_dicom_send.network.tls import make_context
 from fw_gear_dicom_send.network.types import TLSConfig
 from tests.support.certificates import DAY, Identity, issue, make_self_signed
 from tests.support.fault_scp import FaultSCP
-from tests.support.tls_servers import SENT, scu_of, secured, send, server_context
+from tests.support.results import SENT
+from tests.support.tls_servers import scu_of, secured, send, server_context
 
 
 def refusal(config: TLSConfig) -> str:

@@ -81,4 +81,4 @@ def test_current_versions_are_taken(
     context = make_context(replace(config, profile=profile))
     with FaultSCP(secured(server_context(server, version, version))) as scp:
         (result,) = send(scu_of(scp, context), 1)
-    assert result.sent == (version == ssl.TLSVersion.TLSv1_2 or profile != EXTENDED)
+    assert result.is_sent == (version == ssl.TLSVersion.TLSv1_2 or profile != EXTENDED)

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from fw_gear_dicom_send.errors import ServerError
-from fw_gear_dicom_send.network import connection as transport
 from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.tls import PROFILES, make_context
 from fw_gear_dicom_send.network.types import TLSConfig
@@ -13,8 +12,10 @@ from tests.support.certificates import Identity
 from tests.support.instances import dataset_of, instance
 from tests.support.pacs import Orthanc, StoreSCP
 from tests.support.peers import peer_of
+from tests.support.results import SENT, outcome
 from tests.support.sample_files import shipped
-from tests.support.tls_servers import SENT, orthanc_with_tls, scu_of, send
+from tests.support.tls_servers import orthanc_with_tls, scu_of, send
+from tests.support.waiting import PATIENT
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -28,7 +29,7 @@ def test_storescp_takes_each_profile(
     path = shipped("CT_small.dcm")
     with StoreSCP(*options, "-rc", "+xa", "+B") as scp:
         scu = scu_of(scp, context)
-        assert scu.send(instance(path)) == SENT
+        assert outcome(scu.send(instance(path))) == SENT
         scu.close()
         assert [dataset_of(one) for one in scp.received()] == [dataset_of(path)]
 
@@ -65,11 +66,11 @@ def test_a_check_in_clear_says_that_orthanc_takes_tls(server: Identity, client: 
 
 
 def test_a_check_over_tls_says_that_orthanc_is_in_clear(
-    monkeypatch: pytest.MonkeyPatch, config: TLSConfig, orthanc: Orthanc
+    config: TLSConfig, orthanc: Orthanc
 ) -> None:
     """What a real server says to a handshake is understood."""
-    monkeypatch.setattr(transport, "CONNECT_TIMEOUT", 2)
+    timeouts = replace(PATIENT, connect=2)
     with pytest.raises(ServerError) as caught:
-        preflight.check(peer_of(orthanc), make_context(config))
+        preflight.check(peer_of(orthanc), make_context(config), timeouts=timeouts)
     assert "TLS" in str(caught.value)
     assert "2762" in str(caught.value)

@@ -13,7 +13,8 @@ from fw_gear_dicom_send.network.types import TLSConfig
 from tests.support.certificates import DAY, Identity, issue, make_self_signed
 from tests.support.fault_scp import FaultSCP
 from tests.support.peers import peer_of
-from tests.support.tls_servers import SENT, scu_of, secured, send, server_context, tls_failure
+from tests.support.results import SENT
+from tests.support.tls_servers import scu_of, secured, send, server_context, tls_failure
 
 
 def test_a_server_that_is_not_trusted(config: TLSConfig, server: Identity) -> None:
