@@ -1,6 +1,7 @@
 """C-STORE requests on the wire: the same bytes that pynetdicom makes."""
 
 import io
+from itertools import islice
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu import P_DATA_TF
 
 from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Span
-from fw_gear_dicom_send.network.dimse import c_store_request
+from fw_gear_dicom_send.network.dimse import c_store_request, message_ids
 
 UIDS = st.from_regex(r"[1-9][0-9]{0,4}(\.[1-9][0-9]{0,8}){1,5}", fullmatch=True)
 LARGEST_PDUS = [16, 128, 4096, 16382, 1 << 18]
@@ -68,3 +69,10 @@ def test_pdus_are_as_large_as_the_server_takes_them(largest_pdu: int) -> None:
     sizes = [len(pdu) - 6 for pdu in pdus if pdu[11] & 1 == 0]
     assert set(sizes[:-1]) <= {largest_pdu}
     assert 0 < sizes[-1] <= largest_pdu
+
+
+def test_message_ids_start_over() -> None:
+    """Message IDs are 16 bits wide: after the last comes 1 again (PS3.7 E.1)."""
+    ids = list(islice(message_ids(), 0x10000 + 2))
+    assert ids[:0xFFFF] == list(range(1, 0x10000))
+    assert ids[0xFFFF:] == [1, 2, 3]

@@ -5,23 +5,22 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from struct import pack
 from typing import cast
 
-import backoff
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pynetdicom._globals import STATUS_SUCCESS, STATUS_WARNING
 from pynetdicom.status import code_to_category
 
-from fw_gear_dicom_send.dicom.types import Unreadable
 from fw_gear_dicom_send.errors import ServerError
-from fw_gear_dicom_send.network import association as upper_layer
 from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.store import StorageSCU
-from fw_gear_dicom_send.network.types import StoreResult
+from fw_gear_dicom_send.network.timeouts import Timeouts
+from fw_gear_dicom_send.network.types import NotSent, Sent
+from fw_gear_dicom_send.retry import RetryPolicy
 from tests.support.fault_scp import (
     A_ASSOCIATE_AC,
     A_RELEASE_RP,
@@ -43,10 +42,13 @@ from tests.support.fuzzing import (
 )
 from tests.support.instances import made_instance
 from tests.support.peers import peer_of
+from tests.support.results import text_of
+from tests.support.sending import unconverted
 from tests.support.waiting import wait_for
 
-SOON = 5.0
-TIMEOUTS = ["ASSOCIATE_TIMEOUT", "RESPONSE_TIMEOUT", "ECHO_TIMEOUT", "RELEASE_TIMEOUT"]
+SHORT_TIMEOUTS = Timeouts(associate=0.2, response=0.2, echo=0.2, release=0.2, tick=0.05)
+"""With them, silence is noticed soon."""
+NO_WAITS = RetryPolicy(min_wait=0, max_wait=0)
 STATUSES = [0x0000, 0xB000, 0xA700, 0xC000, 0x0111, 0x0213]
 COMMAND_ELEMENTS = [0x0000, 0x0002, 0x0100, 0x0120, 0x0800, 0x0900, 0x0901, 0x0902, 0x1000]
 MID_IMAGE = -1
@@ -155,17 +157,8 @@ def nothing_left() -> Iterator[None]:
     begun = time.monotonic()
     yield
     assert time.monotonic() - begun < LONGEST
-    assert wait_for(lambda: set(threading.enumerate()) <= threads, SOON)
-    assert wait_for(lambda: open_files() <= files, SOON)
-
-
-@pytest.fixture
-def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have silence noticed soon."""
-    for name in TIMEOUTS:
-        monkeypatch.setattr(upper_layer, name, 0.2)
-    monkeypatch.setattr(upper_layer, "_TICK", 0.05)
-    monkeypatch.setattr(backoff, "full_jitter", lambda _: 0.0)
+    assert wait_for(lambda: set(threading.enumerate()) <= threads)
+    assert wait_for(lambda: open_files() <= files)
 
 
 def may_mean_stored(said: bytes) -> bool:
@@ -175,7 +168,6 @@ def may_mean_stored(said: bytes) -> bool:
     return any(code_to_category(code) in (STATUS_SUCCESS, STATUS_WARNING) for code in codes)
 
 
-@pytest.mark.usefixtures("_hurried")
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_what_a_server_says_to_images(fuzz: Fuzz) -> None:
     """Whatever a server says, each image has an outcome soon, and nothing of it is left."""
@@ -186,20 +178,23 @@ def test_what_a_server_says_to_images(fuzz: Fuzz) -> None:
         sockets: list[BadSocket] = []
         with nothing_left(), FaultSCP(misbehaving(case, sockets), serve) as server:
             scu = StorageSCU(
-                peer_of(server), lambda *_: Unreadable("not converted"), retry_time=retry_time
+                peer_of(server),
+                unconverted,
+                retry_time=retry_time,
+                timeouts=SHORT_TIMEOUTS,
+                policy=NO_WAITS,
             )
             results = [scu.send(made_instance(number)) for number in (1, 2)]
             scu.close()
-        assert all(isinstance(result, StoreResult) for result in results)
-        assert all(result.sent or result.remark for result in results)
+        assert all(isinstance(result, Sent | NotSent) for result in results)
+        assert all(isinstance(result, Sent) or text_of(result) for result in results)
         if server.connections == 1 and case.instead_of == P_DATA_TF:
             is_told = may_mean_stored(b"".join(one.said for one in sockets))
-            assert is_told or not any(result.sent for result in results)
+            assert is_told or not any(isinstance(result, Sent) for result in results)
 
     fuzz(check)
 
 
-@pytest.mark.usefixtures("_hurried")
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_what_a_server_says_to_the_check(fuzz: Fuzz) -> None:
     """Whatever a server says to the check before the first download, it ends soon.
@@ -212,6 +207,10 @@ def test_what_a_server_says_to_the_check(fuzz: Fuzz) -> None:
     def check(case: Misbehaviour) -> None:
         script = misbehaving(case, [])
         with nothing_left(), FaultSCP(script) as server, suppress(ServerError):
-            preflight.check(peer_of(server), patience=0.1)
+            preflight.check(
+                peer_of(server),
+                policy=replace(NO_WAITS, max_time=0.1),
+                timeouts=SHORT_TIMEOUTS,
+            )
 
     fuzz(check)

@@ -4,7 +4,7 @@ import pytest
 
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.network.query import FindSCU
-from fw_gear_dicom_send.run.already_stored import Existing
+from fw_gear_dicom_send.run.already_stored import StoredImages
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.instances import made_instance
 from tests.support.pacs import StoreSCP
@@ -17,16 +17,16 @@ def test_a_series_is_asked_for_once() -> None:
     with ArchiveSCP() as server:
         find = FindSCU(peer_of(server, server.ae_title))
         store(server, image(0), image(1))
-        existing = Existing(find)
-        assert [existing.has(image(n)) for n in (0, 1, 2)] == [True, True, False]
+        stored_images = StoredImages(find)
+        assert [stored_images.has(image(n)) for n in (0, 1, 2)] == [True, True, False]
         assert len(server.queries) == 1
         (query,) = server.queries
         assert (query.StudyInstanceUID, query.SeriesInstanceUID) == (STUDY, SERIES)
         assert query.QueryRetrieveLevel == "IMAGE"
         for number in range(64):
-            existing.has(image(0, f"1.2.9.{number}"))
+            stored_images.has(image(0, f"1.2.9.{number}"))
         assert len(server.queries) == 65
-        existing.has(image(0))
+        stored_images.has(image(0))
         assert len(server.queries) == 66
 
 
@@ -36,10 +36,10 @@ def test_an_image_without_study_or_series_is_not_asked_for() -> None:
         find = FindSCU(peer_of(server, server.ae_title))
         store(server, made_instance(1))
         nameless = image(1)
-        existing = Existing(find)
+        stored_images = StoredImages(find)
         for missing in ("study_instance_uid", "series_instance_uid"):
             values = vars(nameless) | {missing: ""}
-            assert not existing.has(SOPInstance(**values))
+            assert not stored_images.has(SOPInstance(**values))
         assert server.queries == []
 
 
@@ -48,8 +48,8 @@ def test_a_server_that_does_not_tell_has_nothing(
 ) -> None:
     """The log says so once, and the server is asked once."""
     find = FindSCU(peer_of(storescp, storescp.ae_title))
-    existing = Existing(find)
-    assert not any(existing.has(image(0, f"1.2.9.{n}")) for n in range(3))
+    stored_images = StoredImages(find)
+    assert not any(stored_images.has(image(0, f"1.2.9.{n}")) for n in range(3))
     assert caplog.messages == [
         "All images are sent, whether they are there or not: the server does not offer queries by "
         "C-FIND (Study Root)"
