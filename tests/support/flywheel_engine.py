@@ -20,8 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support.flywheel_http import Upload
 from tests.support.flywheel_lists import Record
-from tests.support.flywheel_site import FlywheelSite, Upload
+from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import GearFolder, GearResult
 
 POLL = 0.005
