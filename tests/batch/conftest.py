@@ -13,6 +13,7 @@ from tests.support.flywheel_site import FlywheelSite
 
 @pytest.fixture
 def world(site: FlywheelSite, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[World]:
+    """A project without sessions, and a user; the command's handlers of signals go with it."""
     caplog.set_level(logging.INFO)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield World(site, tmp_path)

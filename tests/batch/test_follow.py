@@ -1,5 +1,6 @@
 """A batch is run once, and followed to its end."""
 
+import re
 from functools import partial
 
 import pytest
@@ -11,6 +12,7 @@ from tests.support.flywheel_engine import Endless, FlywheelEngine, Played
 from tests.support.flywheel_http import Flip, Reset, Stall, Status
 from tests.support.flywheel_lists import Record, Refusal
 from tests.support.flywheel_site import FlywheelSite
+from tests.support.waiting import wait_for
 
 FINE = Stall(0)
 """No fault: the answer comes as it is."""
@@ -21,10 +23,17 @@ def test_jobs_are_run_and_followed(world: World, caplog: pytest.LogCaptureFixtur
     """A batch is run once, followed by lines of counts, and its reports are gathered."""
     for number in range(3):
         world.add(f"Visit {number}")
-    with FlywheelEngine(
-        world.site, world.folder, outcome=lambda _: Played(seconds=0.1, report=[ROW])
-    ):
+    seen = []
+
+    def outcome(_: Record) -> Played:
+        """Let a job run until the command has told that it does."""
+        told = f"{len(seen)} of 3 jobs have ended: .*1 running"
+        seen.append(wait_for(lambda: bool(re.search(told, caplog.text))))
+        return GOOD
+
+    with FlywheelEngine(world.site, world.folder, outcome=outcome):
         assert world.start() == 0
+    assert seen == [True] * 3
     lines = [record.getMessage() for record in caplog.records]
     counts = [line for line in lines if "jobs have ended" in line]
     assert counts[-1] == "3 of 3 jobs have ended: 3 complete"

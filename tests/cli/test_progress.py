@@ -38,14 +38,14 @@ def test_there_is_a_bar_on_a_terminal(
 def test_an_interrupted_run_reports_what_it_sent(made_images: Path, tmp_path: Path) -> None:
     """SIGINT ends the run in good order: the report counts what was acknowledged."""
 
-    def slowly(peer: Peer) -> None:
+    def serve_slower_and_slower(peer: Peer) -> None:
         peer.accept()
         while True:
             image = peer.read_image()
-            time.sleep(0.05)
+            time.sleep(0.05 if len(server.images) < 20 else 1)
             peer.answer(image)
 
-    with FaultSCP(slowly) as server:
+    with FaultSCP(serve_slower_and_slower) as server:
         result = command.run_on_terminal(
             "dicom-send",
             made_images,

@@ -1,8 +1,10 @@
 """The gear sends over one association or several, while it downloads the next file."""
 
 import re
-import time
+import threading
 from pathlib import Path
+
+from pynetdicom import evt
 
 from tests.support.gear_runs import Session, counts, gear_on, images
 from tests.support.pacs import CStore, PythonSCP
@@ -23,12 +25,9 @@ def test_the_next_file_downloads_while_the_first_is_sent(tmp_path: Path, session
     overlapped = []
 
     def answer(_: CStore) -> int:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            if any(path.endswith("/2.dcm") for path in site.asked("GET")):
-                overlapped.append(True)
-                break
-            time.sleep(0.02)
+        overlapped.append(
+            wait_for(lambda: any(path.endswith("/2.dcm") for path in site.asked("GET")))
+        )
         return 0x0000
 
     with PythonSCP(status=answer) as scp:
@@ -52,7 +51,7 @@ def test_with_one_association_images_go_in_order(
     assert [record.sop_instance_uid for record in python_scp.stored] == list(map(uid_of, numbers))
     assert [record.association for record in python_scp.stored] == [2] * len(numbers)
     assert len(python_scp.associations) == 2
-    assert python_scp.released == 2
+    assert wait_for(lambda: python_scp.released == 2)
 
 
 def test_an_image_may_be_answered_after_its_file_and_those_of_the_next(
@@ -62,21 +61,24 @@ def test_an_image_may_be_answered_after_its_file_and_those_of_the_next(
     acquisition = session.acquisition("A")
     session.site.add_file(acquisition, "a.zip", zip_of(tmp_path / "a.zip", images(0, 1, 2)))
     session.site.add_file(acquisition, "b.zip", zip_of(tmp_path / "b.zip", images(3, 4, 5, 6, 7)))
-    together = []
+    begun, together = threading.Event(), []
 
     def answer(record: CStore) -> int:
-        together.append(wait_for(lambda: len(scp.stored) >= 4, 10))
+        together.append(wait_for(lambda: len(scp.stored) >= 4))
         if record.sop_instance_uid != uid_of(0):
             return 0x0000
         together.append(wait_for(lambda: len(scp.stored) == 8))
-        time.sleep(0.5)
+        begun.wait()
+        together.append(wait_for(lambda: "b.zip: 5 of 5 images sent" in running.log))
         return 0xC000
 
     with PythonSCP(status=answer) as scp:
-        result = gear_on(tmp_path, session.site, scp.port, session.session).run()
+        running = gear_on(tmp_path, session.site, scp.port, session.session).start()
+        begun.set()
+        result = running.finish()
         assert len(scp.associations) == 1 + 4
         assert len({record.association for record in scp.stored}) == 4
-        assert scp.released == 1 + 4
+        assert wait_for(lambda: scp.released == 1 + 4)
     assert all(together)
     assert result.exit_code == 1
     assert counts(session.site.reports[0].content) == {
@@ -95,11 +97,13 @@ def test_a_server_that_gives_fewer_associations_is_no_failure(
     archive = zip_of(tmp_path / "a.zip", images(*range(60)))
     session.site.add_file(session.acquisition("A"), "a.zip", archive)
 
-    def slowly(_: CStore) -> int:
-        time.sleep(0.1)
+    rejected = threading.Event()
+
+    def answer(_: CStore) -> int:
+        rejected.wait(30)
         return 0x0000
 
-    scp = PythonSCP(status=slowly)
+    scp = PythonSCP(status=answer, handlers=[(evt.EVT_REJECTED, lambda _: rejected.set())])
     scp.ae.maximum_associations = 2
     with scp:
         result = gear_on(tmp_path, session.site, scp.port, session.session).run()

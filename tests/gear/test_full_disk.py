@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
-from fw_gear_dicom_send.archive import reader as archive_module
-from fw_gear_dicom_send.dicom import stamp as tagger
+from fw_gear_dicom_send import archive
 from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance, Unreadable
 from fw_gear_dicom_send.flywheel.source import FlywheelSource
 from fw_gear_dicom_send.models import Container, GearConfig
 from fw_gear_dicom_send.network.types import PeerAE
-from fw_gear_dicom_send.run import pipeline
+from fw_gear_dicom_send.run import pipeline, steps
 from tests.support.gear_runs import (
     CT,
     Session,
@@ -52,7 +51,7 @@ def test_a_full_disk_costs_only_what_needs_it(tmp_path: Path, session: Session) 
         gear = gear_on(tmp_path, site, scp.port, session.session)
         running = gear.start()
         resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (limit, limit))
-        result = running.finish(60)
+        result = running.finish()
     assert result.exit_code == 1
     found = counts(site.reports[0].content)
     assert found["large.dcm"] == ("0", "0", "Failed")
@@ -112,7 +111,7 @@ def test_an_image_that_cannot_be_stamped_fails_alone(
 ) -> None:
     """For want of disk space it is not sent, and told; the others are."""
     calls: list[int] = []
-    real = tagger.stamp
+    real = steps.stamp
 
     def stamp(*arguments: Any) -> SOPInstance | Unreadable:
         calls.append(1)
@@ -120,7 +119,7 @@ def test_an_image_that_cannot_be_stamped_fails_alone(
             raise NO_SPACE
         return real(*arguments)
 
-    monkeypatch.setattr(tagger, "stamp", stamp)
+    monkeypatch.setattr(steps, "stamp", stamp)
     found = run_here()
     assert found == ("6", str(6 - failed), "Failed" if failed == 6 else "Incomplete")
     reason = "the image could not be stamped: No space left on device"
@@ -133,13 +132,13 @@ def test_an_archive_that_cannot_be_unpacked_is_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """What was read before the disk was full is sent, and the reason is in the log."""
-    real = archive_module.read
+    real = archive.read
 
     def read(*arguments: Any) -> Iterator[object]:
         yield from islice(real(*arguments), 4)
         raise NO_SPACE
 
-    monkeypatch.setattr(archive_module, "read", read)
+    monkeypatch.setattr(archive, "read", read)
     found = run_here()
     assert found[1:] == ("4", "Incomplete")
     assert "a.zip: it could not be unpacked: No space left on device" in caplog.text

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.fault_scp import Answer, FaultSCP, Image, Script, serve
+from tests.support.fault_scp import Answer, FaultSCP, Image, Peer, Script, serve
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import GearResult
+from tests.support.gear_runs import downloads
 from tests.support.hurried_gear import HurriedGear
 from tests.support.sample_files import ArchiveMember, encoded, made, tar_of, zip_of
 
@@ -23,8 +24,8 @@ ALL_SENT = {name: (str(len(n)), str(len(n)), "Complete") for name, n in FILES.it
 NOT_REACHED = dict.fromkeys(FILES, ("0", "0", "Failed"))
 ASSOCIATIONS = (1, 4)
 SERVERS_AT_A_TIME = 3
-RUN_SECONDS = 40
 NOT_SENT = re.compile(r": (\d+) images? not sent: (.*)")
+NOT_FETCHED = re.compile(rf"({'|'.join(map(re.escape, FILES))}): (?!\d+ )(.*)")
 ASKED_FOR = re.compile(r"connections asked for: (\d+)")
 
 Scripts = Callable[[int], Sequence[Script]]
@@ -36,11 +37,12 @@ The first is that of the connection by which the gear checks the server.
 
 @dataclass(frozen=True)
 class FaultRun:
-    """A run of the gear: what the server got and answered, and what the gear told of it.
+    """A run of the gear: what the server got and answered, and what the gear said of it.
 
-    `rows` are those of the report, by file: images, sent, status. `not_sent` are the reasons in
-    the log, with the number of images. `connections` counts what the gear asked for, refused or
-    not.
+    `start_seconds` is how long the gear took until it connected for the first time. `rows` are
+    those of the report, by file: images, sent, status. `not_sent` are the reasons in the log, with
+    the number of images. `connections` counts what the gear asked for, refused or not. `fetched`
+    are the files that it asked the site for, and `not_fetched` says of each other why not.
     """
 
     associations: int
@@ -50,7 +52,14 @@ class FaultRun:
     rows: dict[str, tuple[str, ...]]
     not_sent: dict[str, int]
     connections: int
-    downloads: int
+    fetched: frozenset[str]
+    not_fetched: dict[str, str]
+    start_seconds: float
+
+    @property
+    def images_fetched(self) -> int:
+        """How many images there are in the files that were fetched."""
+        return sum(len(FILES[name]) for name in self.fetched)
 
     @property
     def acknowledged(self) -> list[int]:
@@ -108,15 +117,24 @@ def run_gear(
     def run(associations: int) -> FaultRun:
         parent = folder / f"{associations}"
         parent.mkdir()
-        with FaultSCP(*scripts(associations)) as server, FlywheelSite() as site:
+        connected_after: list[float] = []
+
+        def check(peer: Peer) -> None:
+            connected_after.append(running.seconds)
+            first(peer)
+
+        first, *others = scripts(associations)
+        with FaultSCP(check, *others) as server, FlywheelSite() as site:
             gear = _gear(parent, site, server, size_of_last, {"associations": associations})
             gear.config["config"] |= options
-            result = gear.run(RUN_SECONDS)
+            running = gear.start()
+            result = running.finish()
         (upload,) = site.reports
         _, *rows = csv.reader(io.StringIO(upload.content.decode()))
         not_sent: dict[str, int] = {}
         for number, reason in NOT_SENT.findall(result.log):
             not_sent[reason] = not_sent.get(reason, 0) + int(number)
+        fetched = frozenset(path.rpartition("/files/")[2] for path in downloads(site))
         (asked_for,) = ASKED_FOR.findall(result.stderr)
         return FaultRun(
             associations=associations,
@@ -126,7 +144,13 @@ def run_gear(
             rows={row[2]: tuple(row[3:]) for row in rows},
             not_sent=not_sent,
             connections=int(asked_for),
-            downloads=sum("/files/" in request.path for request in site.requests),
+            fetched=fetched,
+            not_fetched={
+                name: reason
+                for name, reason in NOT_FETCHED.findall(result.log)
+                if name not in fetched
+            },
+            start_seconds=connected_after[0],
         )
 
     with ThreadPoolExecutor() as executor:

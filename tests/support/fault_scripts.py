@@ -1,6 +1,7 @@
 """What a server may do wrong, as scripts for its connections."""
 
 from collections.abc import Callable
+from pathlib import Path
 from threading import Lock, Timer
 
 from tests.support.fault_scp import Peer
@@ -20,19 +21,37 @@ def after_pdus(number: int, end: Callable[[Peer], None], peer: Peer) -> None:
 
 
 def give_no_answer(peer: Peer) -> None:
+    """Take an image, and say nothing."""
     peer.accept()
     peer.read_image()
     peer.stand_still()
 
 
 def refuse(rejection: tuple[int, int, int], peer: Peer) -> None:
+    """Reject the association: result, source, reason."""
     peer.reject(*rejection)
 
 
 def abort_request(peer: Peer) -> None:
+    """Abort instead of an answer to the association request."""
     peer.read_pdu()
     peer.abort()
     peer.close()
+
+
+def has_read_all(peer: Peer) -> bool:
+    """Tell whether the peer has read all that it was sent, by the kernel's table of sockets."""
+    here, there = (
+        f":{name[1]:04X}" for name in (peer.socket.getsockname(), peer.socket.getpeername())
+    )
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, queues, *_ = line.split()
+        sent, unread = (int(size, 16) for size in queues.split(":"))
+        if (local.endswith(here) and remote.endswith(there) and sent) or (
+            local.endswith(there) and remote.endswith(here) and unread
+        ):
+            return False
+    return True
 
 
 class Restart:

@@ -69,6 +69,7 @@ def images(*numbers: int, pixels: int = 16) -> list[ArchiveMember]:
 
 
 def assert_work_is_empty(gear: GearFolder) -> None:
+    """Nothing is left in the work folder."""
     assert list((gear.folder / "work").iterdir()) == []
 
 

@@ -8,6 +8,7 @@ from tests.support.flywheel_site import FlywheelSite
 
 
 def gear_config(destination: Container, input_file: InputFile | None = None) -> GearConfig:
+    """Return the configuration of a run on a container, or on a file."""
     return GearConfig(
         peer=PeerAE("localhost", 104, "CALLED", "CALLING"),
         tls=None,
@@ -23,14 +24,17 @@ def gear_config(destination: Container, input_file: InputFile | None = None) -> 
 
 
 def add_subject(site: FlywheelSite, label: str | None = "S1") -> str:
+    """Add a subject, with what is above it."""
     return site.add_subject(site.add_project(site.add_group("radiology"), "Trial"), label)
 
 
 def add_session(site: FlywheelSite, label: str | None = "Visit 1") -> str:
+    """Add a session, with what is above it."""
     return site.add_session(add_subject(site), label)
 
 
 def client_site(site: FlywheelSite, *, retries: int = 0) -> Site:
+    """Return the site as a run sees it."""
     return Site(connect(site.api_key, retries=retries))
 
 

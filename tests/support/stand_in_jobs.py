@@ -24,6 +24,7 @@ def run_batch(fw: flywheel.Client, gear: str, sessions: list[str]) -> str:
 
 
 def states(fw: flywheel.Client, batch_id: str) -> list[str]:
+    """Return the states of a batch's jobs, in their order."""
     return [fw.get_job(job_id).state.value for job_id in fw.get_batch(batch_id).jobs]
 
 

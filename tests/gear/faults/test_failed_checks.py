@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fault_asserts import SOON, assert_nothing_lost
+from tests.support.fault_asserts import assert_ended_soon, assert_nothing_lost
 from tests.support.fault_runs import (
     NOT_REACHED,
     FaultRuns,
@@ -28,7 +28,7 @@ def test_the_check_has_the_retry_time_for_a_transient_rejection(tmp_path: Path) 
     """Where there is none the server is asked once."""
     for run in run_gear(tmp_path, lambda _: (partial(refuse, LIMIT),), send_retry_time=0):
         assert "its limit of associations is reached: try again later" in run.result.log
-        assert (run.connections, run.downloads, run.result.exit_code) == (1, 0, 1)
+        assert (run.connections, run.fetched, run.result.exit_code) == (1, frozenset(), 1)
 
 
 def give_no_echo(peer: Peer) -> None:
@@ -64,7 +64,7 @@ def test_a_server_that_fails_the_check_gets_no_image(checked: FaultRuns, name: s
     for run in checked[name]:
         assert reason in run.result.log
         assert run.rows == NOT_REACHED
-        assert run.downloads == 0
+        assert run.fetched == frozenset()
         assert (run.images, run.result.exit_code) == ((), 1)
         assert run.connections == 1 or name == "limit"
-        assert run.result.seconds < SOON
+        assert_ended_soon(run)

@@ -1,7 +1,6 @@
 """An association that is lost costs no image."""
 
 import struct
-import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +20,8 @@ from tests.support.fault_runs import (
     run_gears,
 )
 from tests.support.fault_scp import P_DATA_TF, Peer, PeerLeftError, Script, serve
-from tests.support.fault_scripts import after_pdus, give_no_answer
+from tests.support.fault_scripts import after_pdus, give_no_answer, has_read_all
+from tests.support.waiting import wait_for
 
 
 def say(data: bytes, peer: Peer) -> None:
@@ -92,10 +92,10 @@ def test_a_server_that_takes_one_image_an_association(
 
 
 def answer_and_wait(leave: Callable[[Peer], None], peer: Peer) -> None:
-    """Answer an image, and leave a little later, so that the answer is read before a reset."""
+    """Answer an image, and leave when the answer was read: a reset would take it away."""
     peer.accept()
     peer.answer(peer.read_image())
-    time.sleep(0.05 if leave is Peer.reset else 0)
+    assert wait_for(lambda: has_read_all(peer))
     leave(peer)
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from fw_gear_dicom_send.network.store import FEWEST_TRIES
-from tests.support.fault_asserts import SOON, assert_given_up, assert_true_report
+from tests.support.fault_asserts import assert_ended_soon, assert_given_up, assert_true_report
 from tests.support.fault_runs import (
     ALL_SENT,
     IMAGES,
@@ -48,7 +48,7 @@ def test_each_status_has_its_own_end(tmp_path: Path) -> None:
         assert run.rows["b.tgz"] == ("6", "1", "Incomplete")
         assert run.rows["c.dcm"] == ALL_SENT["c.dcm"]
         assert run.result.exit_code == 1
-        assert run.result.seconds < SOON
+        assert_ended_soon(run)
 
 
 def answer_by_status(peer: Peer) -> None:

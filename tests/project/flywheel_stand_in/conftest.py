@@ -13,11 +13,13 @@ MANIFEST = json.loads((REPOSITORY / "manifest.json").read_text())
 
 @pytest.fixture
 def fw(site: FlywheelSite) -> flywheel.Client:
+    """Flywheel's SDK, with a key of the site."""
     return flywheel.Client(site.sdk_key)
 
 
 @pytest.fixture
 def project(site: FlywheelSite) -> str:
+    """A project without subjects."""
     return site.add_project(site.add_group("lab"), "Trial")
 
 
@@ -37,5 +39,6 @@ def sessions(site: FlywheelSite, project: str) -> list[str]:
 
 @pytest.fixture
 def gear(site: FlywheelSite) -> str:
+    """The newer of two versions of the gear."""
     site.add_gear(MANIFEST, "0.0.9")
     return site.add_gear(MANIFEST)
