@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.support.fault_scp import Answer, FaultSCP, Image, Peer, Script, serve
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import GearResult
 from tests.support.gear_runs import downloads
-from tests.support.hurried_gear import HurriedGear
+from tests.support.hurried_gear import LONG_TIMEOUT, SHORT_TIMEOUT, HurriedGear
 from tests.support.sample_files import ArchiveMember, encoded, made, tar_of, zip_of
 
 FILES = {"a.zip": range(1, 6), "b.tgz": range(6, 12), "c.dcm": range(12, 13)}
@@ -88,14 +88,21 @@ def always(fault: Script) -> Scripts:
 
 
 def run_gears(
-    folders: pytest.TempPathFactory, servers: Mapping[str, Scripts], **options: Any
+    folders: pytest.TempPathFactory,
+    servers: Mapping[str, Scripts],
+    silent: Collection[str] = (),
+    **options: Any,
 ) -> FaultRuns:
-    """Run the gear as `run_gear` does for each of the servers, for several at a time."""
+    """Run the gear as `run_gear` does for each of the servers, for several at a time.
+
+    It soon has enough of those that are `silent`.
+    """
     folder = folders.mktemp("servers")
 
     def run(name: str) -> list[FaultRun]:
         (folder / name).mkdir()
-        return run_gear(folder / name, servers[name], **options)
+        timeout = SHORT_TIMEOUT if name in silent else LONG_TIMEOUT
+        return run_gear(folder / name, servers[name], timeout=timeout, **options)
 
     with ThreadPoolExecutor(SERVERS_AT_A_TIME) as executor:
         return dict(zip(servers, executor.map(run, servers), strict=True))
@@ -107,11 +114,13 @@ def run_gear(
     *,
     numbers: Sequence[int] = ASSOCIATIONS,
     size_of_last: int = 16,
+    timeout: float = LONG_TIMEOUT,
     **options: object,
 ) -> list[FaultRun]:
     """Send twelve images in three files, over so many associations each, all at the same time.
 
-    `size_of_last` is of how many rows and columns the last image is.
+    `size_of_last` is of how many rows and columns the last image is; `timeout` is for how many
+    seconds the gear waits for a silent server.
     """
 
     def run(associations: int) -> FaultRun:
@@ -125,8 +134,8 @@ def run_gear(
 
         first, *others = scripts(associations)
         with FaultSCP(check, *others) as server, FlywheelSite() as site:
-            gear = _gear(parent, site, server, size_of_last, {"associations": associations})
-            gear.config["config"] |= options
+            gear = _gear(parent, site, server, size_of_last, timeout)
+            gear.config["config"] |= {"associations": associations, **options}
             running = gear.start()
             result = running.finish()
         (upload,) = site.reports
@@ -158,7 +167,7 @@ def run_gear(
 
 
 def _gear(
-    folder: Path, site: FlywheelSite, server: FaultSCP, size_of_last: int, options: dict[str, int]
+    folder: Path, site: FlywheelSite, server: FaultSCP, size_of_last: int, timeout: float
 ) -> HurriedGear:
     members = [
         ArchiveMember(f"{n}.dcm", encoded(made(n, pixels=size_of_last if n == LAST else 16)))
@@ -172,5 +181,6 @@ def _gear(
     site.add_file(acquisition, "b.tgz", tar_of(folder / "b.tgz", second, "gz"))
     site.add_file(acquisition, "c.dcm", last.content)
     peer = {"destination": "127.0.0.1", "port": server.port, "called_ae": "PACS"}
-    config = peer | options
-    return HurriedGear(folder / "v0", config, api_key=site.api_key, destination_id=session)
+    return HurriedGear(
+        folder / "v0", peer, api_key=site.api_key, destination_id=session, timeout=timeout
+    )

@@ -6,7 +6,7 @@ from threading import Lock, Timer
 
 from tests.support.fault_scp import Peer
 
-SHORT_PDU = 256
+SHORT_PDU = 128
 RETRY_SECONDS = 2
 CALLED, CALLING = (1, 1, 7), (1, 1, 3)
 CONGESTED, LIMIT = (2, 3, 1), (2, 3, 2)

@@ -15,6 +15,7 @@ from tests.support.fault_runs import (
 )
 from tests.support.fault_scp import Peer, Script, serve
 from tests.support.fault_scripts import CALLED, CALLING, LIMIT, RETRY_SECONDS, abort_request, refuse
+from tests.support.hurried_gear import SHORT_TIMEOUT
 
 
 def test_a_transient_rejection_of_the_check_is_waited_out(tmp_path: Path) -> None:
@@ -43,8 +44,12 @@ CHECK: dict[str, tuple[Script, str]] = {
     "silence": (Peer.stand_still, "as a DICOM server does: check that destination and port"),
     "close": (Peer.close, "as a DICOM server does: check that destination and port"),
     "abort": (abort_request, "as a DICOM server does: check that destination and port"),
-    "no answer to the C-ECHO": (give_no_echo, "the server gave no answer in 1 s: check"),
+    "no answer to the C-ECHO": (
+        give_no_echo,
+        f"the server gave no answer in {SHORT_TIMEOUT:.0f} s: check",
+    ),
 }
+SILENT = ("silence", "no answer to the C-ECHO")
 
 
 def scripts_of_check(script: Script, _: int) -> Sequence[Script]:
@@ -54,7 +59,7 @@ def scripts_of_check(script: Script, _: int) -> Sequence[Script]:
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
     scripts = {name: partial(scripts_of_check, script) for name, (script, _) in CHECK.items()}
-    return run_gears(tmp_path_factory, scripts, numbers=[4], send_retry_time=RETRY_SECONDS)
+    return run_gears(tmp_path_factory, scripts, SILENT, numbers=[4], send_retry_time=RETRY_SECONDS)
 
 
 @pytest.mark.parametrize("name", CHECK)

@@ -26,23 +26,25 @@ from tests.support.fault_scripts import (
     give_no_answer,
     refuse,
 )
+from tests.support.hurried_gear import SHORT_TIMEOUT
 
 FOR_EVER: dict[str, tuple[Script, str]] = {
     "dies with each image": (
         partial(after_pdus, 3, Peer.reset),
         "the connection was lost",
     ),
-    "never answers": (give_no_answer, "the server gave no answer in 1 s"),
+    "never answers": (give_no_answer, f"the server gave no answer in {SHORT_TIMEOUT:.0f} s"),
     "congested": (partial(refuse, CONGESTED), "rejected the association: it is temporarily"),
     "silent": (Peer.stand_still, "did not answer the association request as a DICOM server does"),
 }
+SILENT = ("never answers", "silent")
 WITHOUT_ASSOCIATION = ("congested", "silent")
 
 
 @pytest.fixture(scope="module")
 def for_ever(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
     scripts = {name: always(script) for name, (script, _) in FOR_EVER.items()}
-    return run_gears(tmp_path_factory, scripts, send_retry_time=RETRY_SECONDS)
+    return run_gears(tmp_path_factory, scripts, SILENT, send_retry_time=RETRY_SECONDS)
 
 
 @pytest.mark.parametrize("name", FOR_EVER)

@@ -21,6 +21,7 @@ from tests.support.fault_runs import (
 )
 from tests.support.fault_scp import P_DATA_TF, Peer, PeerLeftError, Script, serve
 from tests.support.fault_scripts import after_pdus, give_no_answer, has_read_all
+from tests.support.hurried_gear import SHORT_TIMEOUT
 from tests.support.waiting import wait_for
 
 
@@ -66,11 +67,14 @@ LOST: dict[str, Script] = {
     "release between images": partial(leave_between_images, Peer.request_release),
     "abort between images": partial(leave_between_images, Peer.abort),
 }
+SILENT = ("no answer", "half an answer, then silence")
 
 
 @pytest.fixture(scope="module")
 def lost(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
-    return run_gears(tmp_path_factory, {name: once(script) for name, script in LOST.items()})
+    return run_gears(
+        tmp_path_factory, {name: once(script) for name, script in LOST.items()}, SILENT
+    )
 
 
 @pytest.mark.parametrize("name", LOST)
@@ -129,7 +133,7 @@ def test_the_end_of_the_last_association_costs_nothing(
     tmp_path: Path, end: Callable[[Peer], None]
 ) -> None:
     """What a server does instead of answering a release is not the images' affair."""
-    for run in run_gear(tmp_path, lambda _: [partial(end_on_release, end)]):
+    for run in run_gear(tmp_path, lambda _: [partial(end_on_release, end)], timeout=SHORT_TIMEOUT):
         assert_nothing_lost(run)
         assert run.not_sent == {}
 

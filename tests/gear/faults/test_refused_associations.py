@@ -35,7 +35,9 @@ NOT_OPENED: dict[str, Script] = {
 
 @pytest.fixture(scope="module")
 def not_opened(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
-    return run_gears(tmp_path_factory, {name: once(script) for name, script in NOT_OPENED.items()})
+    return run_gears(
+        tmp_path_factory, {name: once(script) for name, script in NOT_OPENED.items()}, ["silence"]
+    )
 
 
 @pytest.mark.parametrize("name", NOT_OPENED)
