@@ -20,7 +20,8 @@ from fw_gear_dicom_send.flywheel import download as downloader
 from fw_gear_dicom_send.flywheel.download import Downloader
 from fw_gear_dicom_send.flywheel.site import connect
 from fw_gear_dicom_send.models import Container, DownloadFailure, FileEntry
-from tests.support.flywheel_site import Cut, Fault, Flip, FlywheelSite, Reset, Stall, Status
+from tests.support.flywheel_http import Cut, Fault, Flip, Reset, Stall, Status
+from tests.support.flywheel_site import FlywheelSite
 
 CONTENT = os.urandom(3_000_000)
 MANY = 1000

@@ -1,4 +1,4 @@
-"""The gear in the current folder, in a hurry: what it waits for in vain, it waits for shortly.
+"""The gear in the current folder, in a hurry; the argument is its timeout for a silent server.
 
 At its end it prints how often it has asked for a connection to the server.
 """
@@ -23,7 +23,7 @@ from fw_gear_dicom_send.network import (
 from fw_gear_dicom_send.report import progress
 from fw_gear_dicom_send.run import verify as verifier
 
-TIMEOUT = 1.0
+INTERVAL = 1.0
 LONGEST_WAIT = 0.5
 
 connect = transport.LowLatencySocket.connect
@@ -38,18 +38,19 @@ def count_and_connect(self: transport.LowLatencySocket, primitive: T_CONNECT) ->
 
 def main() -> int:
     """Run the gear, and return its exit code."""
-    for module, names in (
-        (transport, ("CONNECT_TIMEOUT", "WRITE_TIMEOUT")),
-        (upper_layer, ("ASSOCIATE_TIMEOUT", "RESPONSE_TIMEOUT", "ECHO_TIMEOUT")),
-        (upper_layer, ("RELEASE_TIMEOUT", "ABORT_TIMEOUT")),
-        (verifier, ("PATIENCE",)),
-        (progress, ("INTERVAL",)),
-        (storage_scu, ("_LONGEST_WAIT",)),
-        (association_pool, ("_LONGEST_WAIT",)),
+    timeout = float(sys.argv[1])
+    for module, names, seconds in (
+        (transport, ("CONNECT_TIMEOUT", "WRITE_TIMEOUT"), timeout),
+        (upper_layer, ("ASSOCIATE_TIMEOUT", "RESPONSE_TIMEOUT", "ECHO_TIMEOUT"), timeout),
+        (upper_layer, ("RELEASE_TIMEOUT", "ABORT_TIMEOUT"), timeout),
+        (verifier, ("PATIENCE",), INTERVAL),
+        (progress, ("INTERVAL",), INTERVAL),
+        (storage_scu, ("_LONGEST_WAIT",), LONGEST_WAIT),
+        (association_pool, ("_LONGEST_WAIT",), LONGEST_WAIT),
     ):
         for name in names:
             getattr(module, name)  # raises where there is nothing to shorten
-            setattr(module, name, LONGEST_WAIT if name == "_LONGEST_WAIT" else TIMEOUT)
+            setattr(module, name, seconds)
     transport.LowLatencySocket.connect = count_and_connect
     exit_code = run.main()
     sys.stderr.write(f"connections asked for: {len(asked_for)}\n")

@@ -1,0 +1,44 @@
+"""A stand-in site, and Flywheel's own SDK that asks it."""
+
+import json
+
+import flywheel
+import pytest
+
+from tests.support.flywheel_site import FlywheelSite
+from tests.support.gear import REPOSITORY
+
+MANIFEST = json.loads((REPOSITORY / "manifest.json").read_text())
+
+
+@pytest.fixture
+def fw(site: FlywheelSite) -> flywheel.Client:
+    """Flywheel's SDK, with a key of the site."""
+    return flywheel.Client(site.sdk_key)
+
+
+@pytest.fixture
+def project(site: FlywheelSite) -> str:
+    """A project without subjects."""
+    return site.add_project(site.add_group("lab"), "Trial")
+
+
+@pytest.fixture
+def sessions(site: FlywheelSite, project: str) -> list[str]:
+    """Five sessions, one of each month from January 2024."""
+    return [
+        site.add_session(
+            site.add_subject(project, f"S{month}"),
+            f"Visit {month}",
+            timestamp=f"2024-0{month}-10T08:00:00+00:00",
+            tags=["odd"] if month % 2 else [],
+        )
+        for month in range(1, 6)
+    ]
+
+
+@pytest.fixture
+def gear(site: FlywheelSite) -> str:
+    """The newer of two versions of the gear."""
+    site.add_gear(MANIFEST, "0.0.9")
+    return site.add_gear(MANIFEST)

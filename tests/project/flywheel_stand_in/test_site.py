@@ -1,0 +1,99 @@
+"""The stand-in site has containers, gears and files, as Flywheel's own SDK finds them."""
+
+import flywheel
+import pytest
+import requests
+
+from tests.support.flywheel_site import FlywheelSite
+
+SLOW = 30
+
+
+def test_sdk_resolves_paths(fw: flywheel.Client, project: str, sessions: list[str]) -> None:
+    """Containers are found by their labels, and by `<id:...>`."""
+    assert fw.lookup("lab").container_type == "group"
+    assert fw.lookup("lab/Trial").id == project
+    assert fw.lookup("lab/Trial/S2/Visit 2").id == sessions[1]
+    assert fw.lookup(["lab", f"<id:{project}>", "S2"]).label == "S2"
+    with pytest.raises(flywheel.ApiException) as caught:
+        fw.lookup("lab/Trial/S2/Visit 1")
+    assert caught.value.status == 404
+
+
+def test_sdk_finds_gears(fw: flywheel.Client, gear: str) -> None:
+    """A gear is its newest version unless another is named."""
+    assert fw.lookup("gears/dicom-send").id == gear
+    assert fw.lookup("gears/dicom-send/0.0.9").gear.version == "0.0.9"
+    assert [found.id for found in fw.gears.find("gear.name=dicom-send")] == [gear]
+    assert fw.get_gear(gear).get_default_config()["port"] == 104
+    assert fw.gears.find("gear.name=other") == []
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ([], [1, 2, 3, 4, 5]),
+        (["label=Visit 3"], [3]),
+        (['label="Visit 3"'], [3]),
+        (["label!=Visit 3"], [1, 2, 4, 5]),
+        (["label=~^Visit [24]$"], [2, 4]),
+        (["timestamp>=2024-02-10", "timestamp<2024-04-10"], [2, 3]),
+        (["timestamp>2024-04-10T08:00:00+00:00"], [5]),
+        (["created>2024-01-01"], [1, 2, 3, 4, 5]),
+        (["tags=odd", "timestamp<=2024-04-01"], [1, 3]),
+        (["subject.label=S4"], [4]),
+        (["label=3"], []),
+    ],
+)
+def test_sdk_filters_sessions(
+    fw: flywheel.Client,
+    project: str,
+    sessions: list[str],
+    filters: list[str],
+    found: list[int],
+) -> None:
+    """A filter lets through what meets all of its conditions, page by page."""
+    below = fw.get_project(project).sessions.iter_find(*filters, limit=2)
+    wanted = [sessions[month - 1] for month in found]
+    assert [one.id for one in below] == wanted
+    above = fw.sessions.iter_find(f"parents.project={project}", *filters, limit=2)
+    assert [one.id for one in above] == wanted
+
+
+def test_sdk_finds_sessions_by_ids(fw: flywheel.Client, sessions: list[str]) -> None:
+    """`=|` takes any of a list."""
+    found = fw.sessions.find(f"_id=|[{sessions[0]},{sessions[3]}]", sort="label:desc", limit=9)
+    assert [one.label for one in found] == ["Visit 4", "Visit 1"]
+    assert [one.timestamp.month for one in found] == [4, 1]
+
+
+@pytest.mark.usefixtures("sessions")
+def test_page_is_given_to_who_takes_it(site: FlywheelSite) -> None:
+    """A client that knows pages is told how many records there are in all."""
+    url = f"{site.url}/api/sessions?limit=2&filter=tags=odd"
+    headers = {"Authorization": f"scitran-user {site.api_key}"}
+    bare = requests.get(url, headers=headers, timeout=SLOW).json()
+    headers["X-Accept-Feature"] = "Safe-Redirect,pagination"
+    page = requests.get(url, headers=headers, timeout=SLOW).json()
+    assert page == {"results": bare, "count": 2, "total": 3}
+
+
+def test_sdk_reads_files(site: FlywheelSite, fw: flywheel.Client, sessions: list[str]) -> None:
+    """Files tell when and by whom they came, whether the SDK has uploaded them or not."""
+    site.add_file(site.add_acquisition(sessions[0], "T1"), "a.dcm", b"image")
+    session = fw.get_session(sessions[0])
+    session.upload_file(flywheel.FileSpec("b.csv", "x,y"))
+    (acquisition,) = session.acquisitions()
+    for container, name in ((acquisition, "a.dcm"), (session, "b.csv")):
+        (file,) = container.reload().files
+        assert file.created.utcoffset() is not None
+        assert (file.name, file.origin.type.value) == (name, "user")
+    assert acquisition.read_file("a.dcm") == b"image"
+    assert session.read_file("b.csv") == b"x,y"
+
+
+def test_bodies_are_recorded(site: FlywheelSite, fw: flywheel.Client, project: str) -> None:
+    """A request is recorded with its body."""
+    fw.get_project(project)
+    fw.lookup("lab/Trial")
+    assert [request.body for request in site.requests[-2:]] == [b"", b'{"path": ["lab", "Trial"]}']
