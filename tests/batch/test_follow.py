@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from fw_gear_dicom_send.batch import follow, main
+from fw_gear_dicom_send.batch.main import Patience
 from tests.support import command
 from tests.support.batch_world import GOOD, ROW, TO, World, posts
 from tests.support.flywheel_engine import Endless, FlywheelEngine, Played
@@ -65,7 +65,7 @@ def test_batch_that_does_not_run_is_told(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch that stays pending is told with its id; it is not run once more."""
-    monkeypatch.setattr(main, "RUN_PATIENCE", 0.1)
+    world.patience = Patience(start=0.1)
     monkeypatch.setattr(
         world.site.queue, "run_batch", lambda _: (_ for _ in ()).throw(Refusal(503))
     )
@@ -120,10 +120,10 @@ def test_questions_are_asked_again_and_changes_are_not(world: World) -> None:
 
 
 def test_site_that_is_away_for_long_is_given_up(
-    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The command ends when the site is silent for too long; the batch can be taken up again."""
-    monkeypatch.setattr(follow, "LONGEST_SILENCE", 0.1)
+    world.patience = Patience(silence=0.1)
     batch_id = world.prepare("Visit 1")
     world.site.fault(batch_id, FINE, *[Flip()] * 1000)
     assert world.run("follow", batch_id) == 1

@@ -27,6 +27,7 @@ class World:
         self.folder = folder
         self.gear = site.add_gear(manifest())
         self.project = site.add_project(site.add_group("lab"), "Study")
+        self.patience = main.DEFAULT_PATIENCE
         self.key_file = folder / "user.json"
         self.key_file.write_text(json.dumps({"key": site.api_key}))
 
@@ -46,7 +47,7 @@ class World:
 
     def run(self, *arguments: object) -> int:
         """Run the command and return its exit code."""
-        return main.main(self.arguments(*arguments))
+        return main.main(self.arguments(*arguments), patience=self.patience)
 
     def start(self, *arguments: object) -> int:
         """Start a batch on the project."""
