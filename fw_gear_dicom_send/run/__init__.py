@@ -1,5 +1,5 @@
 """The run: fetch, unpack, stamp, send, verify and report."""
 
-from .pipeline import run
+from .pipeline import Waits, run
 
-__all__ = ["run"]
+__all__ = ["Waits", "run"]

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from ssl import SSLContext
@@ -16,7 +16,8 @@ from ..network import preflight, tls
 from ..network.association import resolve
 from ..network.contexts import Context
 from ..network.query import CommitmentSCU, FindSCU
-from ..network.store import StorageSCU
+from ..network.store import RESEND_POLICY, StorageSCU
+from ..network.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from ..reasons import Kind, Reason
 from ..report.events import Observer, Observers
 from ..report.file_counts import FileCounts
@@ -27,7 +28,7 @@ from ..retry import RetryPolicy
 from ..source import ImageSource
 from .already_stored import StoredImages
 from .steps import Equipment, send
-from .verify import Verifier
+from .verify import VERIFY_POLICY, Verifier
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,18 @@ _INQUIRERS: dict[str, type[FindSCU] | type[CommitmentSCU]] = {
 }
 
 
+@dataclass(frozen=True)
+class Waits:
+    """How long a run waits for the server, before it resends an image, and to verify."""
+
+    timeouts: Timeouts = DEFAULT_TIMEOUTS
+    resend: RetryPolicy = RESEND_POLICY
+    verify: RetryPolicy = VERIFY_POLICY
+
+
+DEFAULT_WAITS = Waits()
+
+
 def run(
     config: SendConfig,
     source: ImageSource,
@@ -48,6 +61,7 @@ def run(
     *,
     observer: Observer | None = None,
     make_progress: MakeProgress = Progress,
+    waits: Waits = DEFAULT_WAITS,
 ) -> bool:
     """Send all that the source selects, and report it.
 
@@ -76,12 +90,13 @@ def run(
         reports=reports,
         observer=watchers,
         make_progress=make_progress,
+        waits=waits,
     )
     try:
         with _folder_in(work) as folder:
             if selection.entries:
-                policy = RetryPolicy(max_time=config.send_retry_time)
-                preflight.check(config.peer, ssl_context, policy=policy)
+                policy = replace(waits.resend, max_time=config.send_retry_time)
+                preflight.check(config.peer, ssl_context, policy=policy, timeouts=waits.timeouts)
             sending.run(folder)
     finally:
         rows = destination.rows(sending.rows())
@@ -114,11 +129,13 @@ class _Sending:
         reports: Reports,
         observer: Observer,
         make_progress: MakeProgress,
+        waits: Waits,
     ) -> None:
         self._config = config
         self._source = source
         self._observer = observer
         self._make_progress = make_progress
+        self._waits = waits
         self._ssl_context = ssl_context
         self._counts = counts
         self._reports = reports
@@ -138,6 +155,7 @@ class _Sending:
     def run(self, folder: Path) -> None:
         """Send, and verify."""
         config, peer, context = self._config, self._config.peer, self._ssl_context
+        waits = self._waits
         self._scu = scu = StorageSCU(
             peer,
             partial(convert, work=folder),
@@ -145,6 +163,8 @@ class _Sending:
             retry_time=config.send_retry_time,
             ssl_context=context,
             is_dry=config.dry_run,
+            timeouts=waits.timeouts,
+            policy=waits.resend,
         )
         with ExitStack() as stack:
             stack.callback(scu.abort)
@@ -153,10 +173,13 @@ class _Sending:
             observers: list[Observer] = [progress, self._observer]
             stored = None
             if config.skip_existing:
-                stored = StoredImages(FindSCU(peer, context, scu.place))
+                stored = StoredImages(FindSCU(peer, context, scu.place, timeouts=waits.timeouts))
             verifier = None
             if config.verify != "none" and not config.dry_run:
-                verifier = Verifier(_INQUIRERS[config.verify](peer, context, scu.place))
+                inquirer = _INQUIRERS[config.verify](
+                    peer, context, scu.place, timeouts=waits.timeouts
+                )
+                verifier = Verifier(inquirer, waits.verify)
                 observers.append(verifier)
             observer = Observers(observers)
             equipment = Equipment(config, self._source, folder, scu, observer, stored)

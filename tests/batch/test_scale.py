@@ -25,7 +25,7 @@ WITHOUT_FILE_AT_FIRST = 321
 FAILED_ONCE = range(10, SESSIONS, 25)
 FAILED_TWICE = 485
 IMAGES = 7
-run = partial(command.run, "dicom-send-batch", timeout=60)
+run = partial(command.run, "dicom-send-batch")
 
 
 def played(number: int) -> Played:

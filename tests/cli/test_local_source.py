@@ -9,10 +9,10 @@ import pytest
 
 from fw_gear_dicom_send.archive import reader as archive
 from fw_gear_dicom_send.archive.types import BrokenArchive, Member
-from fw_gear_dicom_send.cli.local_source import LocalSource
+from fw_gear_dicom_send.cli.local_source import LocalReports, LocalSource
 from fw_gear_dicom_send.errors import UsageError
-from fw_gear_dicom_send.models import FileReport, Remark
-from fw_gear_dicom_send.report.file_counts import NO_IMAGE
+from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
+from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.archives import dicom, has_prefix
 from tests.support.sample_files import ArchiveMember, zip_of
 
@@ -45,7 +45,7 @@ def read(folder: Path) -> list[bytes | str]:
             with closing(item.content):
                 items.append(item.content.read())
         else:
-            items.append(item.reason)
+            items.append(item.reason.text)
     return items
 
 
@@ -126,7 +126,7 @@ def test_a_folder_that_cannot_be_read_is_told(top: Path, monkeypatch: pytest.Mon
 
     assert found(top) == [("top", None)]
     (item,) = archive.read(top, top, has_prefix)
-    assert item == BrokenArchive("the folder cannot be read: Permission denied")
+    assert item == BrokenArchive(Reason(Kind.UNREADABLE_FOLDER, "Permission denied"))
 
 
 @pytest.mark.parametrize("name", ["nowhere", "top/a/b"])
@@ -152,7 +152,7 @@ def test_rows_of_what_is_no_dicom_are_left_out(top: Path) -> None:
         (top.parent / name).write_text("hello")
     source = LocalSource([top, top.parent / "papers"])
     entries = source.select().entries
-    void = Remark(NO_IMAGE, 0, failure=True)
+    void = Remark((Reason(Kind.NO_IMAGE),), 0, failure=True)
     reports = [
         FileReport(entry, 2, 2)
         if entry.name == "top/below/deep"
@@ -160,7 +160,18 @@ def test_rows_of_what_is_no_dicom_are_left_out(top: Path) -> None:
         for entry in entries
     ]
 
-    assert [one.entry.name for one in source.rows(reports)] == ["top/below/deep", "papers"]
+    assert [one.entry.name for one in LocalReports().rows(reports)] == ["top/below/deep", "papers"]
+
+
+def test_rows_are_left_out_by_their_kind_and_not_by_their_text(tmp_path: Path) -> None:
+    """A file that cannot be read is shown, even if what the system says sounds like no image."""
+    parent = Container("folder", str(tmp_path))
+    good = FileReport(FileEntry(parent, "a", "a"), 2, 2)
+    sounding = Reason(Kind.DOWNLOAD_REFUSED, Reason(Kind.NO_IMAGE).text)
+    odd = FileReport(FileEntry(parent, "b", "b"), 0, 0, (Remark((sounding,), 0, failure=True),))
+    assert odd.remarks[0].text == "it holds no DICOM image"
+
+    assert LocalReports().rows([good, odd]) == [good, odd]
 
 
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:

@@ -12,15 +12,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import FrameType, SimpleNamespace
 
-import backoff._sync
+import backoff
 import pytest
 
+from fw_gear_dicom_send import retry
 from fw_gear_dicom_send.errors import CancelledError
-from fw_gear_dicom_send.flywheel import download as downloader
+from fw_gear_dicom_send.flywheel import download as download_module
 from fw_gear_dicom_send.flywheel.download import Downloader
 from fw_gear_dicom_send.flywheel.site import connect
 from fw_gear_dicom_send.models import Container, DownloadFailure, FileEntry
-from tests.support.flywheel_site import Cut, Fault, Flip, FlywheelSite, Reset, Stall, Status
+from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.retry import RetryPolicy
+from tests.support.flywheel_http import Cut, Fault, Flip, Reset, Stall, Status
+from tests.support.flywheel_site import FlywheelSite
 
 CONTENT = os.urandom(3_000_000)
 MANY = 1000
@@ -34,19 +38,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let back-off go on as it does, in steps that a test can wait for."""
-    monkeypatch.setattr(downloader, "LONGEST_WAIT", 0.01)
-
-
-@pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The waits of a back-off whose clock goes on by them alone, in seconds."""
     slept: list[float] = []
     clock = SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append)
-    monkeypatch.setattr(downloader, "time", clock)
-    monkeypatch.setattr(backoff._sync, "time", clock)
+    monkeypatch.setattr(retry, "time", clock)
+    monkeypatch.setattr(download_module, "time", clock)
     return slept
+
+
+POLICY = RetryPolicy(max_time=60, max_wait=10)
 
 
 def add_file(
@@ -69,9 +70,19 @@ def add_file(
 
 
 def download(
-    site: FlywheelSite, folder: Path, entry: FileEntry, retry_time: float = 60
+    site: FlywheelSite,
+    folder: Path,
+    entry: FileEntry,
+    retry_time: float = 60,
+    max_wait: float = 10,
 ) -> Path | DownloadFailure:
-    return Downloader(connect(site.api_key, retries=0), folder, retry_time).download(entry)
+    policy = RetryPolicy(max_time=retry_time, max_wait=max_wait)
+    return Downloader(connect(site.api_key, retries=0), folder, policy).download(entry)
+
+
+def reason_of(outcome: Path | DownloadFailure) -> str:
+    assert isinstance(outcome, DownloadFailure)
+    return outcome.reason.text
 
 
 def content(outcome: Path | DownloadFailure) -> bytes:
@@ -142,24 +153,23 @@ def test_file_is_not_held_in_memory(site: FlywheelSite, folder: Path, tmp_path: 
     assert peak < 16 << 20
 
 
-@pytest.mark.usefixtures("_short_waits")
 @pytest.mark.parametrize(
-    "fault", [Status(500), Status(503), Status(429), Reset(), Cut(after=1_500_000), Flip(at=7)]
+    "fault",
+    [Status(500), Status(503), Status(408), Status(429), Reset(), Cut(after=1_500_000), Flip(at=7)],
 )
 def test_what_may_pass_is_tried_again(site: FlywheelSite, folder: Path, fault: Fault) -> None:
     """After two failures of a kind that may pass, the file comes whole, and alone."""
-    outcome = download(site, folder, add_file(site, fault, fault))
+    outcome = download(site, folder, add_file(site, fault, fault), max_wait=0.01)
     assert content(outcome) == CONTENT
     assert len(site.requests) == 3
     assert list(folder.iterdir()) == [outcome]
 
 
-@pytest.mark.usefixtures("_short_waits")
 def test_cut_body_is_seen_without_a_record(site: FlywheelSite, folder: Path) -> None:
     """A body that ends early is tried again even if the file's size is not known."""
     known = add_file(site, Cut(after=1_500_000))
     entry = FileEntry(known.parent, known.name, known.fw_path)
-    assert content(download(site, folder, entry)) == CONTENT
+    assert content(download(site, folder, entry, max_wait=0.01)) == CONTENT
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 410])
@@ -185,7 +195,7 @@ def test_refusal_is_final(site: FlywheelSite, folder: Path, code: int) -> None:
 def test_reason_is_short(site: FlywheelSite, folder: Path, fault: Fault, reason: str) -> None:
     """A failure says what happened, the same for the same cause, and leaves no file."""
     entry = add_file(site, *[fault] * MANY, content=b"x" * 100)
-    assert download(site, folder, entry) == DownloadFailure(reason)
+    assert reason_of(download(site, folder, entry)) == reason
     assert list(folder.iterdir()) == []
 
 
@@ -194,8 +204,8 @@ def test_reason_is_short(site: FlywheelSite, folder: Path, fault: Fault, reason:
 def test_wrong_size_is_a_failure(site: FlywheelSite, folder: Path, told: int, word: str) -> None:
     """A file that is not as long as its record says is not taken."""
     entry = add_file(site, content=b"x" * 100, size=told)
-    expected = DownloadFailure(f"{word} bytes than its record says after back-off")
-    assert download(site, folder, entry) == expected
+    expected = Reason(Kind.DOWNLOAD_DIFFERS, f"{word} bytes than its record says after back-off")
+    assert download(site, folder, entry) == DownloadFailure(expected)
     assert list(folder.iterdir()) == []
 
 
@@ -218,7 +228,7 @@ def test_unknown_hash_is_not_checked(site: FlywheelSite, folder: Path, file_hash
 def test_no_retry_time_is_one_attempt(site: FlywheelSite, folder: Path) -> None:
     """With a retry time of 0 seconds, the first failure is the last."""
     outcome = download(site, folder, add_file(site, Status(503)), retry_time=0)
-    assert outcome == DownloadFailure("503 Service Unavailable")
+    assert reason_of(outcome) == "503 Service Unavailable"
     assert len(site.requests) == 1
 
 
@@ -272,7 +282,7 @@ def test_a_busy_site_is_given_the_time_that_it_asks_for(folder: Path, waits: lis
     """Each wait is as long as Retry-After says, at least."""
     with busy_site(retry_after="7", times=3) as asked:
         client = connect(asked[0], retries=0)
-        outcome = Downloader(client, folder, 60).download(BUSY)
+        outcome = Downloader(client, folder, POLICY).download(BUSY)
         assert len(asked) == 1 + 4
     assert content(outcome) == b"file"
     assert len(waits) == 3
@@ -283,9 +293,9 @@ def test_a_site_that_is_busy_for_too_long_is_given_up(folder: Path, waits: list[
     """A Retry-After beyond the retry time does not make the run longer."""
     with busy_site(retry_after="3600", times=MANY) as asked:
         client = connect(asked[0], retries=0)
-        outcome = Downloader(client, folder, 60).download(BUSY)
+        outcome = Downloader(client, folder, POLICY).download(BUSY)
         assert len(asked) == 1 + 2
-    assert outcome == DownloadFailure("429 Too Many Requests after back-off")
+    assert reason_of(outcome) == "429 Too Many Requests after back-off"
     assert waits == [pytest.approx(60)]
 
 
@@ -295,23 +305,22 @@ def test_a_retry_after_that_is_no_number_is_left(
 ) -> None:
     """Back-off goes on as without it."""
     with busy_site(retry_after=value, times=3) as asked:
-        outcome = Downloader(connect(asked[0], retries=0), folder, 60).download(BUSY)
+        outcome = Downloader(connect(asked[0], retries=0), folder, POLICY).download(BUSY)
     assert content(outcome) == b"file"
     assert max(waits) <= 4
 
 
 def test_a_key_that_is_no_longer_valid_is_told(site: FlywheelSite, folder: Path) -> None:
     """A 401 in mid-run says in words what it means."""
-    assert download(site, folder, add_file(site, Status(401))) == DownloadFailure(
-        "401 Unauthorized: the API key is not valid, or no longer"
-    )
+    outcome = download(site, folder, add_file(site, Status(401)))
+    assert reason_of(outcome) == "401 Unauthorized: the API key is not valid, or no longer"
+    assert outcome == DownloadFailure(Reason(Kind.INVALID_API_KEY, "401 Unauthorized"))
 
 
-@pytest.mark.usefixtures("_short_waits")
 def test_time_before_the_first_failure_does_not_count(site: FlywheelSite, folder: Path) -> None:
     """A transfer that took longer than the retry time before it failed is tried again."""
     entry = add_file(site, Stall(0.6, after=10), file_hash=f"v0-sha384-{'0' * 96}")
-    download(site, folder, entry, retry_time=0.3)
+    download(site, folder, entry, retry_time=0.3, max_wait=0.01)
     assert len(site.requests) > 1
 
 
@@ -324,7 +333,7 @@ def test_full_disk_is_final(site: FlywheelSite, folder: Path) -> None:
         outcome = download(site, folder, entry)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert outcome == DownloadFailure("cannot be written to disk: File too large")
+    assert reason_of(outcome) == "cannot be written to disk: File too large"
     assert len(site.requests) == 1
     assert list(folder.iterdir()) == []
 

@@ -22,7 +22,8 @@ import pydicom
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from tests.support.certificates import HOST, issue
-from tests.support.flywheel_site import FlywheelSite, Upload
+from tests.support.flywheel_http import Upload
+from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import MOUNTED, GearFolder
 from tests.support.pacs import PythonSCP, StoreSCP
 from tests.support.sample_files import ArchiveMember, encoded, made, zip_of

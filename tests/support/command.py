@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.gear import COVERAGE_VARIABLES, REPOSITORY, SYSTEM_PATH
+from tests.support.gear import COVERAGE_VARIABLES, LONGEST_RUN, REPOSITORY, SYSTEM_PATH
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def arguments_of(script: str, *arguments: object) -> list[str]:
 
 
 def run(
-    script: str, *arguments: object, cwd: Path, given: str = "", timeout: float = 120
+    script: str, *arguments: object, cwd: Path, given: str = "", timeout: float = LONGEST_RUN
 ) -> CommandResult:
     """Run a script without a terminal, with `given` on its standard input."""
     done = subprocess.run(
@@ -78,7 +78,7 @@ def run_on_terminal(
             if not is_interrupted and interrupt_at(printed):
                 is_interrupted = True
                 process.send_signal(signal.SIGINT)
-        return CommandResult(process.wait(timeout=60), printed, "")
+        return CommandResult(process.wait(timeout=LONGEST_RUN), printed, "")
     finally:
         process.kill()
         process.wait()

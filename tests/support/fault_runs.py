@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.fault_scp import Answer, FaultSCP, Image, Script, serve
+from tests.support.fault_scp import Answer, FaultSCP, Image, Peer, Script, serve
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import GearResult
-from tests.support.hurried_gear import HurriedGear
+from tests.support.gear_runs import downloads
+from tests.support.hurried_gear import LONG_TIMEOUT, SHORT_TIMEOUT, HurriedGear
 from tests.support.sample_files import ArchiveMember, encoded, made, tar_of, zip_of
 
 FILES = {"a.zip": range(1, 6), "b.tgz": range(6, 12), "c.dcm": range(12, 13)}
@@ -23,8 +24,8 @@ ALL_SENT = {name: (str(len(n)), str(len(n)), "Complete") for name, n in FILES.it
 NOT_REACHED = dict.fromkeys(FILES, ("0", "0", "Failed"))
 ASSOCIATIONS = (1, 4)
 SERVERS_AT_A_TIME = 3
-RUN_SECONDS = 40
 NOT_SENT = re.compile(r": (\d+) images? not sent: (.*)")
+NOT_FETCHED = re.compile(rf"({'|'.join(map(re.escape, FILES))}): (?!\d+ )(.*)")
 ASKED_FOR = re.compile(r"connections asked for: (\d+)")
 
 Scripts = Callable[[int], Sequence[Script]]
@@ -36,11 +37,12 @@ The first is that of the connection by which the gear checks the server.
 
 @dataclass(frozen=True)
 class FaultRun:
-    """A run of the gear: what the server got and answered, and what the gear told of it.
+    """A run of the gear: what the server got and answered, and what the gear said of it.
 
-    `rows` are those of the report, by file: images, sent, status. `not_sent` are the reasons in
-    the log, with the number of images. `connections` counts what the gear asked for, refused or
-    not.
+    `start_seconds` is how long the gear took until it connected for the first time. `rows` are
+    those of the report, by file: images, sent, status. `not_sent` are the reasons in the log, with
+    the number of images. `connections` counts what the gear asked for, refused or not. `fetched`
+    are the files that it asked the site for, and `not_fetched` says of each other why not.
     """
 
     associations: int
@@ -50,7 +52,14 @@ class FaultRun:
     rows: dict[str, tuple[str, ...]]
     not_sent: dict[str, int]
     connections: int
-    downloads: int
+    fetched: frozenset[str]
+    not_fetched: dict[str, str]
+    start_seconds: float
+
+    @property
+    def images_fetched(self) -> int:
+        """How many images there are in the files that were fetched."""
+        return sum(len(FILES[name]) for name in self.fetched)
 
     @property
     def acknowledged(self) -> list[int]:
@@ -79,14 +88,21 @@ def always(fault: Script) -> Scripts:
 
 
 def run_gears(
-    folders: pytest.TempPathFactory, servers: Mapping[str, Scripts], **options: Any
+    folders: pytest.TempPathFactory,
+    servers: Mapping[str, Scripts],
+    silent: Collection[str] = (),
+    **options: Any,
 ) -> FaultRuns:
-    """Run the gear as `run_gear` does for each of the servers, for several at a time."""
+    """Run the gear as `run_gear` does for each of the servers, for several at a time.
+
+    It soon has enough of those that are `silent`.
+    """
     folder = folders.mktemp("servers")
 
     def run(name: str) -> list[FaultRun]:
         (folder / name).mkdir()
-        return run_gear(folder / name, servers[name], **options)
+        timeout = SHORT_TIMEOUT if name in silent else LONG_TIMEOUT
+        return run_gear(folder / name, servers[name], timeout=timeout, **options)
 
     with ThreadPoolExecutor(SERVERS_AT_A_TIME) as executor:
         return dict(zip(servers, executor.map(run, servers), strict=True))
@@ -98,25 +114,36 @@ def run_gear(
     *,
     numbers: Sequence[int] = ASSOCIATIONS,
     size_of_last: int = 16,
+    timeout: float = LONG_TIMEOUT,
     **options: object,
 ) -> list[FaultRun]:
     """Send twelve images in three files, over so many associations each, all at the same time.
 
-    `size_of_last` is of how many rows and columns the last image is.
+    `size_of_last` is of how many rows and columns the last image is; `timeout` is for how many
+    seconds the gear waits for a silent server.
     """
 
     def run(associations: int) -> FaultRun:
         parent = folder / f"{associations}"
         parent.mkdir()
-        with FaultSCP(*scripts(associations)) as server, FlywheelSite() as site:
-            gear = _gear(parent, site, server, size_of_last, {"associations": associations})
-            gear.config["config"] |= options
-            result = gear.run(RUN_SECONDS)
+        connected_after: list[float] = []
+
+        def check(peer: Peer) -> None:
+            connected_after.append(running.seconds)
+            first(peer)
+
+        first, *others = scripts(associations)
+        with FaultSCP(check, *others) as server, FlywheelSite() as site:
+            gear = _gear(parent, site, server, size_of_last, timeout)
+            gear.config["config"] |= {"associations": associations, **options}
+            running = gear.start()
+            result = running.finish()
         (upload,) = site.reports
         _, *rows = csv.reader(io.StringIO(upload.content.decode()))
         not_sent: dict[str, int] = {}
         for number, reason in NOT_SENT.findall(result.log):
             not_sent[reason] = not_sent.get(reason, 0) + int(number)
+        fetched = frozenset(path.rpartition("/files/")[2] for path in downloads(site))
         (asked_for,) = ASKED_FOR.findall(result.stderr)
         return FaultRun(
             associations=associations,
@@ -126,7 +153,13 @@ def run_gear(
             rows={row[2]: tuple(row[3:]) for row in rows},
             not_sent=not_sent,
             connections=int(asked_for),
-            downloads=sum("/files/" in request.path for request in site.requests),
+            fetched=fetched,
+            not_fetched={
+                name: reason
+                for name, reason in NOT_FETCHED.findall(result.log)
+                if name not in fetched
+            },
+            start_seconds=connected_after[0],
         )
 
     with ThreadPoolExecutor() as executor:
@@ -134,7 +167,7 @@ def run_gear(
 
 
 def _gear(
-    folder: Path, site: FlywheelSite, server: FaultSCP, size_of_last: int, options: dict[str, int]
+    folder: Path, site: FlywheelSite, server: FaultSCP, size_of_last: int, timeout: float
 ) -> HurriedGear:
     members = [
         ArchiveMember(f"{n}.dcm", encoded(made(n, pixels=size_of_last if n == LAST else 16)))
@@ -148,5 +181,6 @@ def _gear(
     site.add_file(acquisition, "b.tgz", tar_of(folder / "b.tgz", second, "gz"))
     site.add_file(acquisition, "c.dcm", last.content)
     peer = {"destination": "127.0.0.1", "port": server.port, "called_ae": "PACS"}
-    config = peer | options
-    return HurriedGear(folder / "v0", config, api_key=site.api_key, destination_id=session)
+    return HurriedGear(
+        folder / "v0", peer, api_key=site.api_key, destination_id=session, timeout=timeout
+    )

@@ -20,9 +20,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support.flywheel_http import Upload
 from tests.support.flywheel_lists import Record
-from tests.support.flywheel_site import FlywheelSite, Upload
-from tests.support.gear import GearFolder, GearResult
+from tests.support.flywheel_site import FlywheelSite
+from tests.support.gear import LONGEST_RUN, GearFolder, GearResult
 
 POLL = 0.005
 REPORT_HEADER = (
@@ -39,7 +40,7 @@ REPORT_HEADER = (
 class RunGear:
     """Run the gear itself; it is killed, and the job failed, after `timeout` seconds."""
 
-    timeout: float = 120
+    timeout: float = LONGEST_RUN
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class FlywheelEngine:
         if kind is None and self._errors:
             raise self._errors[0]
 
-    def wait(self, timeout: float = 60) -> None:
+    def wait(self, timeout: float = LONGEST_RUN) -> None:
         """Wait until no job is pending or running; raise TimeoutError after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while not self._idle() and not self._errors:

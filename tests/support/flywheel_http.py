@@ -1,22 +1,63 @@
-"""The REST API of the stand-in site: which request does what, and uploads."""
+"""How the stand-in Flywheel site answers over HTTP, and what of it can go wrong."""
 
+import io
 import json
 import re
+import socket
+import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from http.server import ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tests.support.flywheel_faults import Fault, FaultyHandler
 from tests.support.flywheel_jobs import ORIGIN, USER, Call
 from tests.support.flywheel_lists import Record, Refusal, selected
 
 if TYPE_CHECKING:
     from tests.support.flywheel_site import FlywheelSite
 
+CHUNK = 1 << 18
 STORAGE_HEADERS = {"x-storage-class": "standard"}
+
+
+@dataclass(frozen=True)
+class Status:
+    """Answer with an HTTP status."""
+
+    code: int
+
+
+@dataclass(frozen=True)
+class Reset:
+    """Reset the connection instead of an answer."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Close the connection after so many bytes of the body."""
+
+    after: int
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Invert one byte of the body."""
+
+    at: int = 0
+
+
+@dataclass(frozen=True)
+class Stall:
+    """Wait some seconds after so many bytes of the body."""
+
+    seconds: float
+    after: int = 0
+
+
+Fault = Status | Reset | Cut | Flip | Stall
 
 
 @dataclass(frozen=True)
@@ -40,8 +81,13 @@ class Request:
     body: bytes = b""
 
 
+def open_content(content: bytes | Path) -> io.BytesIO | io.BufferedReader:
+    """Open what a file holds."""
+    return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
+
+
 class Server(ThreadingHTTPServer):
-    """The port of a site, with a thread for each connection."""
+    """Listens for a site."""
 
     site: "FlywheelSite"
     daemon_threads = True
@@ -51,8 +97,8 @@ class Server(ThreadingHTTPServer):
         """Say nothing about a client that hangs up."""
 
 
-class Handler(FaultyHandler):
-    """Answers the requests of a client from what the site holds."""
+class Handler(BaseHTTPRequestHandler):
+    """Answers the requests of one connection."""
 
     server: Server
     protocol_version = "HTTP/1.1"
@@ -63,7 +109,6 @@ class Handler(FaultyHandler):
 
     def _answer(self) -> None:
         self.site = self.server.site
-        self.closing = self.site.closing
         url = urlsplit(self.path)
         query = dict(parse_qsl(url.query, keep_blank_values=True))
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -74,7 +119,7 @@ class Handler(FaultyHandler):
         except (Refusal, KeyError) as error:
             refusal = error if isinstance(error, Refusal) else Refusal(404)
             answer = {"message": refusal.message, "status_code": refusal.code}
-            self.send_content(json.dumps(answer).encode(), code=refusal.code)
+            self._send(json.dumps(answer).encode(), code=refusal.code)
 
     do_GET = do_POST = do_PUT = _answer  # noqa: N815
 
@@ -110,7 +155,7 @@ class Handler(FaultyHandler):
             case "GET", "api", plural, container_id, "files", name:
                 files = self._container(plural, container_id)["files"]
                 file_id = next((f["file_id"] for f in files if f["name"] == name), "")
-                self.send_content(site.contents[file_id], self._fault(file_id))
+                self._send(site.contents[file_id], self._fault(file_id))
             case "POST", "api", plural, container_id, "files":
                 self._container(plural, container_id)
                 self._take_upload(plural.removesuffix("s"), container_id, query, body)
@@ -139,7 +184,7 @@ class Handler(FaultyHandler):
             listed = partial(self._listed, query=query)
             answer = site.queue.route(Call(self.command, parts, query, body, listed))
             text = json.dumps(answer).encode()
-        self.send_content(text, self._fault(wanted_id))
+        self._send(text, self._fault(wanted_id))
 
     def _container(self, plural: str, wanted_id: str) -> dict[str, Any]:
         if f"{self.site.types[wanted_id]}s" != plural:
@@ -173,7 +218,7 @@ class Handler(FaultyHandler):
         """Answer for a list as the client can take it: bare, or a page that tells its size."""
         page, total = selected(
             records,
-            query,
+            query if self.site.heeds_filters else {**query, "filter": ""},
             page_limit=self.site.page_limit,
             knows_after_id=self.site.knows_after_id,
         )
@@ -215,11 +260,44 @@ class Handler(FaultyHandler):
         if "Authorization" in self.headers or not (known and told):
             raise Refusal(400)
         self.site.tickets[ticket] = replace(self.site.tickets[ticket], content=body)
-        self.send_content(b"", self._fault("storage"))
+        self._send(b"", self._fault("storage"))
 
     def _fault(self, wanted_id: str) -> Fault | None:
         faults = self.site.faults.get(wanted_id)
         return faults.popleft() if faults else None
 
     def _send_json(self, answer: object, wanted_id: str = "") -> None:
-        self.send_content(json.dumps(answer).encode(), self._fault(wanted_id))
+        self._send(json.dumps(answer).encode(), self._fault(wanted_id))
+
+    def _send(self, content: bytes | Path, fault: Fault | None = None, *, code: int = 200) -> None:
+        if isinstance(fault, Status):
+            raise Refusal(fault.code)
+        if isinstance(fault, Reset):
+            linger = struct.pack("ii", 1, 0)  # a close with unsent data dropped is a reset
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.rfile.close()
+            self.connection.close()
+            self.close_connection = True
+            return
+        with open_content(content) as source:
+            self.send_response(code)
+            self.send_header("Content-Length", str(source.seek(0, io.SEEK_END)))
+            self.end_headers()
+            source.seek(0)
+            match fault:
+                case Cut(after):
+                    self._copy(source, after)
+                    self.close_connection = True
+                    return
+                case Stall(seconds, after):
+                    self._copy(source, after)
+                    self.site.closing.wait(seconds)
+                case Flip(at):
+                    self._copy(source, at)
+                    self.wfile.write(bytes([source.read(1)[0] ^ 0xFF]))
+            self._copy(source)
+
+    def _copy(self, source: io.BufferedIOBase, count: float = float("inf")) -> None:
+        while count and (data := source.read(int(min(CHUNK, count)))):
+            self.wfile.write(data)
+            count -= len(data)

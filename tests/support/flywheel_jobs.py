@@ -117,7 +117,7 @@ class JobQueue:
             case "POST", "jobs":
                 return self._propose(_object(call.body))
             case "POST", batch_id, "run":
-                return [_alone(job) for job in self._run(batch_id)]
+                return [_alone(job) for job in self.run_batch(batch_id)]
             case "POST", batch_id, "cancel":
                 return {"number_cancelled": self._cancel_batch(batch_id)}
         raise Refusal(404)
@@ -233,7 +233,8 @@ class JobQueue:
         self._site.batches[batch_id] = batch
         return batch
 
-    def _run(self, batch_id: str) -> list[Record]:
+    def run_batch(self, batch_id: str) -> list[Record]:
+        """Make the jobs of a batch that is pending, and return their records."""
         batch = self._get(self._site.batches, batch_id, "Batch job")
         if batch["state"] != "pending":
             raise Refusal(400, "Can only run pending batch jobs.")

@@ -8,37 +8,28 @@ with FlywheelSite() as site:
     site.fault(file_id, Status(503), Cut(after=1000))
     ... CoreClient(api_key=site.api_key), flywheel.Client(site.sdk_key) ...
 
-Its containers and files are in tests/support/flywheel_hierarchy.py, its requests in
-flywheel_http.py, its faults in flywheel_faults.py, its gears, jobs and batches in
-flywheel_jobs.py; what runs the jobs is in flywheel_engine.py.
+How it answers, and the faults, are in tests/support/flywheel_http.py; its gears, jobs and batches
+in tests/support/flywheel_jobs.py; what runs the jobs in tests/support/flywheel_engine.py.
 """
 
+import hashlib
+import io
+import re
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
-from tests.support.flywheel_faults import Cut, Fault, Flip, Reset, Stall, Status, open_content
-from tests.support.flywheel_hierarchy import Hierarchy
-from tests.support.flywheel_http import Handler, Request, Server, Upload
+from tests.support.flywheel_http import Fault, Handler, Request, Server, Upload, open_content
 from tests.support.flywheel_jobs import ORIGIN, JobQueue
-from tests.support.flywheel_lists import Record
+from tests.support.flywheel_lists import Record, Refusal, now
 
-__all__ = [
-    "Cut",
-    "Fault",
-    "Flip",
-    "FlywheelSite",
-    "Request",
-    "Reset",
-    "Stall",
-    "Status",
-    "Upload",
-    "open_content",
-]
+DELETED = "2024-01-01T00:00:00.000000+00:00"
+LEVELS = ("group", "project", "subject", "session", "acquisition")
 
 
-class FlywheelSite(Hierarchy):
+class FlywheelSite:
     """A site with one user: build its hierarchy, enter it, give its `api_key` to a client."""
 
     def __init__(
@@ -48,6 +39,7 @@ class FlywheelSite(Hierarchy):
         refuse_uploads: int | None = None,
         page_limit: int = 1000,
         knows_after_id: bool = True,
+        heeds_filters: bool = True,
     ) -> None:
         """Take a port of the loopback interface.
 
@@ -56,22 +48,28 @@ class FlywheelSite(Hierarchy):
             refuse_uploads: The HTTP status that every upload gets.
             page_limit: Longest list in one answer.
             knows_after_id: Whether lists can be asked for page by page.
+            heeds_filters: Whether lists have only what fits the filter that is asked for.
         """
-        super().__init__()
         self.signed_url = signed_url
         self.refuse_uploads = refuse_uploads
         self.page_limit = page_limit
         self.knows_after_id = knows_after_id
+        self.heeds_filters = heeds_filters
         self.uploads: list[Upload] = []
         self.requests: list[Request] = []
+        self.containers: dict[str, dict[str, Any]] = {}
+        self.types: dict[str, str] = {}
+        self.contents: dict[str, bytes | Path] = {}
         self.faults: dict[str, deque[Fault]] = {}
         self.tickets: dict[str, Upload] = {}
         self.gears: dict[str, Record] = {}
         self.jobs: dict[str, Record] = {}
         self.batches: dict[str, Record] = {}
         self.logs: dict[str, list[Record]] = {}
+        self.lock = threading.RLock()
         self.queue = JobQueue(self)
         self.closing = threading.Event()
+        self._ids = 0
         self._server = Server(("127.0.0.1", 0), Handler)
         self._server.site = self
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -98,6 +96,84 @@ class FlywheelSite(Hierarchy):
         self.closing.set()
         self._server.shutdown()
         self._server.server_close()
+
+    def add_group(self, group_id: str) -> str:
+        """Add a group; its id is its name in a path."""
+        self.containers[group_id] = {
+            "_id": group_id,
+            "label": group_id,
+            "parents": {},
+            "files": [],
+            "tags": [],
+            "created": now(),
+            "modified": now(),
+        }
+        self.types[group_id] = "group"
+        return group_id
+
+    def add_project(self, group_id: str, label: str | None) -> str:
+        """Add a project. Here as below, the record of a container without label has none."""
+        return self._add("project", group_id, label, deleted=False)
+
+    def add_subject(self, project_id: str, label: str | None) -> str:
+        """Add a subject."""
+        return self._add("subject", project_id, label, deleted=False)
+
+    def add_session(
+        self,
+        subject_id: str,
+        label: str | None,
+        *,
+        deleted: bool = False,
+        timestamp: str | None = None,
+        tags: Sequence[str] = (),
+    ) -> str:
+        """Add a session; `timestamp` is when the patient was examined, as ISO 8601."""
+        session_id = self._add("session", subject_id, label, deleted=deleted)
+        self.containers[session_id] |= {"tags": list(tags)}
+        if timestamp is not None:
+            self.containers[session_id]["timestamp"] = timestamp
+        return session_id
+
+    def add_acquisition(self, session_id: str, label: str | None, *, deleted: bool = False) -> str:
+        """Add an acquisition."""
+        return self._add("acquisition", session_id, label, deleted=deleted)
+
+    def add_file(
+        self,
+        container_id: str,
+        name: str,
+        content: bytes | Path,
+        *,
+        file_type: str | None = "dicom",
+        size: int | None = None,
+        file_hash: str | None = None,
+        deleted: bool = False,
+        origin: Mapping[str, str] = ORIGIN,
+    ) -> str:
+        """Add a file; its record tells its true size and hash unless others are given."""
+        with open_content(content) as source:
+            digest = hashlib.file_digest(source, "sha384").hexdigest()
+            length = source.seek(0, io.SEEK_END)
+        record: dict[str, Any] = {
+            "_id": self.new_id(),
+            "file_id": self.new_id(),
+            "version": 1,
+            "name": name,
+            "type": file_type,
+            "size": length if size is None else size,
+            "hash": file_hash or f"v0-sha384-{digest}",
+            "created": now(),
+            "modified": now(),
+            "origin": dict(origin),
+            "parents": self._parents(container_id),
+        }
+        if deleted:
+            record["deleted"] = DELETED
+        with self.lock:
+            self.contents[record["file_id"]] = content
+            self.containers[container_id]["files"].append(record)
+        return str(record["file_id"])
 
     def attach(
         self, container_id: str, name: str, content: bytes, origin: Mapping[str, str] = ORIGIN
@@ -126,8 +202,54 @@ class FlywheelSite(Hierarchy):
         """Return the paths that were asked for with a method, in order."""
         return [request.path for request in self.requests if request.method == method]
 
+    def new_id(self) -> str:
+        """Return an id like those of the site's database: 24 hex digits, ascending."""
+        with self.lock:
+            self._ids += 1
+            return f"{self._ids:024x}"
+
     def resolve(self, path: Sequence[str]) -> Record:
         """Return the container or gear at a path of labels or `<id:...>`, with its type."""
         if path[:1] == ["gears"] and len(path) in (2, 3):
             return {"container_type": "gear", **self.queue.gear(*path[1:])}
-        return self.container_at(path)
+        if not 1 <= len(path) <= len(LEVELS):
+            raise Refusal(404, "No node matched that path")
+        above = ""
+        for level, part in zip(LEVELS, path, strict=False):
+            above = self._child(level, above, part)
+        return {"container_type": level, **self.containers[above]}
+
+    def _child(self, level: str, parent_id: str, part: str) -> str:
+        by_id = re.fullmatch(r"<id:(.+)>", part)
+        for child_id, record in self.containers.items():
+            if (
+                self.types[child_id] == level
+                and (level == "group" or parent_id in record["parents"].values())
+                and (child_id == by_id[1] if by_id else record.get("label") == part)
+                and "deleted" not in record
+            ):
+                return child_id
+        raise Refusal(404, f"No {level} {part} found")
+
+    def _parents(self, container_id: str) -> Record:
+        above = self.containers[container_id]["parents"]
+        return {**above, self.types[container_id]: container_id}
+
+    def _add(self, kind: str, parent_id: str, label: str | None, *, deleted: bool) -> str:
+        parents = self._parents(parent_id)
+        record: dict[str, Any] = {
+            "_id": self.new_id(),
+            "parents": parents,
+            "files": [],
+            "tags": [],
+            "created": now(),
+            "modified": now(),
+            **{level: parents[level] for level in ("group", "project") if level in parents},
+        }
+        if label is not None:
+            record["label"] = label
+        if deleted:
+            record["deleted"] = DELETED
+        self.containers[record["_id"]] = record
+        self.types[record["_id"]] = kind
+        return str(record["_id"])

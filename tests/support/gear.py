@@ -3,20 +3,25 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 IN_THE_IMAGE = ("run.py", "manifest.json", "fw_gear_dicom_send")
 MOUNTED = ("input", "output", "work", "config.json", "manifest.json")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+LONGEST_START = 300.0
+"""Seconds to wait for what a gear does that was just started, on the slowest of machines."""
+LONGEST_RUN = 600.0
 COVERAGE_VARIABLES = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 
 
@@ -44,26 +49,80 @@ class RunningGear:
         self._folder = folder
         self._process = process
         self._started = time.monotonic()
+        self._stdout, self._stderr = _Output(process.stdout), _Output(process.stderr)
+
+    @property
+    def log(self) -> str:
+        """All that the gear has printed so far."""
+        return self._stdout.text() + self._stderr.text()
+
+    @property
+    def seconds(self) -> float:
+        """How long ago the gear was started."""
+        return time.monotonic() - self._started
+
+    def is_ending(self) -> bool:
+        """Tell whether the gear has taken a signal to end: it ignores further ones then."""
+        if self._process.poll() is not None:
+            return True
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        ignored = int(re.findall(r"SigIgn:\s*(\w+)", status)[0], 16)
+        return bool(ignored >> (signal.SIGTERM - 1) & 1)
 
     def cancel(self) -> None:
         """Send SIGTERM, as the engine does when a job is cancelled."""
         self._process.terminate()
 
-    def finish(self, timeout: float = 120) -> GearResult:
+    def finish(self, timeout: float = LONGEST_RUN) -> GearResult:
         """Wait for the gear's end; raise TimeoutExpired, and kill it, after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
         try:
-            stdout, stderr = self._process.communicate(timeout=timeout)
+            for output in (self._stdout, self._stderr):
+                if not output.is_closed(deadline - time.monotonic()):
+                    raise subprocess.TimeoutExpired(self._process.args, timeout)
+            self._process.wait(timeout=max(deadline - time.monotonic(), 0))
         finally:
             self.kill()
-        seconds = time.monotonic() - self._started
-        output = sorted(path for path in (self._folder / "output").rglob("*") if path.is_file())
-        return GearResult(self._process.returncode, stdout, stderr, seconds, tuple(output))
+        left = sorted(path for path in (self._folder / "output").rglob("*") if path.is_file())
+        return GearResult(
+            self._process.returncode,
+            self._stdout.text(),
+            self._stderr.text(),
+            self.seconds,
+            tuple(left),
+        )
 
     def kill(self) -> None:
         """End the gear and all that it started."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._process.communicate()  # until none of them holds the pipes
+        self._process.wait()
+        for output in (self._stdout, self._stderr):  # until none of them holds the pipes
+            output.is_closed()
+
+
+class _Output:
+    """What a process prints to a pipe, read as it comes."""
+
+    def __init__(self, pipe: IO[str] | None) -> None:
+        assert pipe is not None
+        self._lines: list[str] = []
+        self._thread = threading.Thread(target=self._read, args=(pipe,), daemon=True)
+        self._thread.start()
+
+    def text(self) -> str:
+        """Return all lines so far."""
+        return "".join(self._lines)
+
+    def is_closed(self, seconds: float | None = None) -> bool:
+        """Wait until nobody holds the pipe, at most so many seconds; return whether it is so."""
+        self._thread.join(None if seconds is None else max(seconds, 0))
+        return not self._thread.is_alive()
+
+    def _read(self, pipe: IO[str]) -> None:
+        with pipe:
+            for line in pipe:
+                self._lines.append(line)
 
 
 class GearFolder:
@@ -158,7 +217,7 @@ class GearFolder:
         )
         return RunningGear(self.folder, process)
 
-    def run(self, timeout: float = 120) -> GearResult:
+    def run(self, timeout: float = LONGEST_RUN) -> GearResult:
         """Run the gear to its end; raise TimeoutExpired, and kill it, after `timeout` seconds."""
         return self.start().finish(timeout)
 

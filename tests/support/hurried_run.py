@@ -1,58 +1,52 @@
-"""The gear in the current folder, in a hurry: what it waits for in vain, it waits for shortly.
+"""The gear in the current folder, in a hurry; the argument is its timeout for a silent server.
 
 At its end it prints how often it has asked for a connection to the server.
 """
 
 import sys
+from functools import partial
 
 from pynetdicom.transport import T_CONNECT
 
 import run
-from fw_gear_dicom_send.network import (
-    association as upper_layer,
-)
-from fw_gear_dicom_send.network import (
-    connection as transport,
-)
-from fw_gear_dicom_send.network import (
-    pool as association_pool,
-)
-from fw_gear_dicom_send.network import (
-    store as storage_scu,
-)
-from fw_gear_dicom_send.report import progress
-from fw_gear_dicom_send.run import verify as verifier
+from fw_gear_dicom_send.network.connection import LowLatencySocket
+from fw_gear_dicom_send.network.timeouts import Timeouts
+from fw_gear_dicom_send.report.progress import Intervals, Progress
+from fw_gear_dicom_send.retry import RetryPolicy
+from fw_gear_dicom_send.run import Waits
 
-TIMEOUT = 1.0
-LONGEST_WAIT = 0.5
+SECOND = 1.0
+MAX_WAIT = 0.5
 
-connect = transport.LowLatencySocket.connect
-asked_for: list[T_CONNECT] = []
+connect = LowLatencySocket.connect
+requested: list[T_CONNECT] = []
 
 
-def count_and_connect(self: transport.LowLatencySocket, primitive: T_CONNECT) -> None:
+def count_and_connect(self: LowLatencySocket, primitive: T_CONNECT) -> None:
     """Connect, and count it."""
-    asked_for.append(primitive)
+    requested.append(primitive)
     connect(self, primitive)
 
 
 def main() -> int:
     """Run the gear, and return its exit code."""
-    for module, names in (
-        (transport, ("CONNECT_TIMEOUT", "WRITE_TIMEOUT")),
-        (upper_layer, ("ASSOCIATE_TIMEOUT", "RESPONSE_TIMEOUT", "ECHO_TIMEOUT")),
-        (upper_layer, ("RELEASE_TIMEOUT", "ABORT_TIMEOUT")),
-        (verifier, ("PATIENCE",)),
-        (progress, ("INTERVAL",)),
-        (storage_scu, ("_LONGEST_WAIT",)),
-        (association_pool, ("_LONGEST_WAIT",)),
-    ):
-        for name in names:
-            getattr(module, name)  # raises where there is nothing to shorten
-            setattr(module, name, LONGEST_WAIT if name == "_LONGEST_WAIT" else TIMEOUT)
-    transport.LowLatencySocket.connect = count_and_connect
-    exit_code = run.main()
-    sys.stderr.write(f"connections asked for: {len(asked_for)}\n")
+    timeout = float(sys.argv[1])
+    waits = Waits(
+        timeouts=Timeouts(
+            connect=timeout,
+            associate=timeout,
+            write=timeout,
+            response=timeout,
+            echo=timeout,
+            release=timeout,
+            abort=timeout,
+        ),
+        resend=RetryPolicy(max_wait=MAX_WAIT),
+        verify=RetryPolicy(max_time=SECOND),
+    )
+    LowLatencySocket.connect = count_and_connect
+    exit_code = run.main(waits, partial(Progress, intervals=Intervals(early=SECOND)))
+    sys.stderr.write(f"connections asked for: {len(requested)}\n")
     return exit_code
 
 

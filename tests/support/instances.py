@@ -42,6 +42,11 @@ def dataset_of(file: bytes | Path) -> bytes:
     return content[dataset_start(content) :]
 
 
+def sop_instance_uid_of(file: Path) -> str:
+    """Return the SOP Instance UID in a DICOM file."""
+    return str(pydicom.dcmread(file, force=True, stop_before_pixels=True).SOPInstanceUID)
+
+
 def made_instance(number: int = 1, **elements: object) -> SOPInstance:
     """Return a small CT image, the `number`-th of a series; `elements` go by DICOM keyword."""
     return instance(encoded(made(number, **elements)))

@@ -93,6 +93,11 @@ def made(number: int, *, pixels: int = 16, **elements: object) -> Dataset:
     return dataset
 
 
+def uid_of(number: int) -> str:
+    """Return the SOP Instance UID of the `number`-th made image."""
+    return str(made(number).SOPInstanceUID)
+
+
 def encoded(dataset: Dataset) -> bytes:
     """Return a dataset as a DICOM file, in its own transfer syntax."""
     meta = dataset.file_meta

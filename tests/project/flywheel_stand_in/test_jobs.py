@@ -1,4 +1,4 @@
-"""Flywheel's SDK makes, starts, retries and cancels jobs on the stand-in site."""
+"""The stand-in site runs batches of jobs, as Flywheel's own SDK finds them."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,10 @@ from typing import Any
 import flywheel
 import pytest
 
-from tests.support.flywheel_batches import OPTIONS, by_session, job, run_batch, states
 from tests.support.flywheel_engine import Endless, FlywheelEngine, Outcome, Played
-from tests.support.flywheel_site import FlywheelSite, Status
+from tests.support.flywheel_http import Status
+from tests.support.flywheel_site import FlywheelSite
+from tests.support.stand_in_jobs import OPTIONS, by_session, job, run_batch, states
 from tests.support.waiting import wait_for
 
 

@@ -1,4 +1,4 @@
-"""Flywheel's SDK finds the containers, gears and files of the stand-in site."""
+"""The stand-in site has containers, gears and files, as Flywheel's own SDK finds them."""
 
 import flywheel
 import pytest

@@ -1,4 +1,4 @@
-"""Batches of jobs on the stand-in site, made with Flywheel's own SDK."""
+"""Jobs and batches on the stand-in site, as the SDK makes them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""A client of the stand-in site, and a project with sessions and a gear."""
+"""A stand-in site, and Flywheel's own SDK that asks it."""
 
 import json
 
@@ -13,13 +13,13 @@ MANIFEST = json.loads((REPOSITORY / "manifest.json").read_text())
 
 @pytest.fixture
 def fw(site: FlywheelSite) -> flywheel.Client:
-    """Flywheel's SDK, as a client of the site."""
+    """Flywheel's SDK, with a key of the site."""
     return flywheel.Client(site.sdk_key)
 
 
 @pytest.fixture
 def project(site: FlywheelSite) -> str:
-    """A project without a session."""
+    """A project without subjects."""
     return site.add_project(site.add_group("lab"), "Trial")
 
 
@@ -39,6 +39,6 @@ def sessions(site: FlywheelSite, project: str) -> list[str]:
 
 @pytest.fixture
 def gear(site: FlywheelSite) -> str:
-    """This gear, in two versions; the id is that of the newer one."""
+    """The newer of two versions of the gear."""
     site.add_gear(MANIFEST, "0.0.9")
     return site.add_gear(MANIFEST)

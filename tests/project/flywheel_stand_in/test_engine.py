@@ -1,4 +1,4 @@
-"""The engine of the stand-in site plays jobs and runs the gear."""
+"""The engine of the stand-in site plays jobs, or runs the gear for them."""
 
 import threading
 import time
@@ -7,14 +7,16 @@ from pathlib import Path
 import flywheel
 import pytest
 
-from tests.support.flywheel_batches import OPTIONS, by_session, job, run_batch, states
 from tests.support.flywheel_engine import Endless, FlywheelEngine, Played, RunGear
 from tests.support.flywheel_site import FlywheelSite
+from tests.support.gear import LONGEST_RUN, LONGEST_START
 from tests.support.pacs import PythonSCP
 from tests.support.sample_files import encoded, made
+from tests.support.stand_in_jobs import OPTIONS, by_session, job, run_batch, states
 from tests.support.waiting import wait_for
 
-SLOW = 30
+FAST = 15.0
+"""Seconds in which 300 jobs are played that take 0.15 on an idle machine."""
 
 
 def test_many_jobs_are_played_fast(
@@ -28,8 +30,8 @@ def test_many_jobs_are_played_fast(
     started = time.monotonic()
     with FlywheelEngine(site, tmp_path, at_once=4, outcome=lambda _job: Played()) as engine:
         engine.wait()
-    assert time.monotonic() - started < 1
-    assert threading.active_count() <= before
+    assert time.monotonic() - started < FAST
+    assert wait_for(lambda: threading.active_count() <= before)
     assert fw.get_batch(batch_id).state.value == "complete"
 
 
@@ -105,7 +107,7 @@ def test_cancelled_job_ends_its_gear(
     held = threading.Event()
 
     def hold(_record: object) -> int:
-        held.wait(SLOW)
+        held.wait(LONGEST_RUN)
         return 0
 
     with (
@@ -115,9 +117,9 @@ def test_cancelled_job_ends_its_gear(
         wanted = job(gear, sessions[0]) | {"config": {**OPTIONS, "port": pacs.port}}
         batch = fw.create_batch_job_from_jobs({"jobs": [wanted]})
         (record,) = fw.start_batch(batch.id)
-        assert wait_for(lambda: len(pacs.stored) == 1)
+        assert wait_for(lambda: len(pacs.stored) == 1, LONGEST_START)
         fw.get_job(record.id).change_state("cancelled")
+        assert wait_for(lambda: record.id in engine.results, LONGEST_RUN)
         held.set()
-        assert wait_for(lambda: record.id in engine.results)
     assert "ended by SIGTERM" in engine.results[record.id].log
     assert fw.get_job(record.id).state.value == "cancelled"

@@ -1,0 +1,67 @@
+"""The API key is read from where it is kept, and printed nowhere."""
+
+import json
+import logging
+
+import pytest
+
+from fw_gear_dicom_send.batch import main
+from tests.support.batch_world import FAILED, GOOD, TO, World
+from tests.support.flywheel_http import Status
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("{secret", "it is not"),
+        ('["secret"]', "it is not"),
+        ('{"key": 5}', "it is not"),
+        ('{"key": "secret"}', "the key is not <host>:<key>"),
+        (None, "there is no such file"),
+    ],
+)
+def test_key_that_cannot_be_used_is_not_shown(
+    world: World, caplog: pytest.LogCaptureFixture, content: str | None, told: str
+) -> None:
+    """A file that holds no key is wrong usage, told in one line without what it holds."""
+    world.key_file.unlink()
+    if content:
+        world.key_file.write_text(content)
+    assert world.run("gather", "5f") == 1
+    assert "--api-key-file: " in caplog.text
+    assert told in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_key_is_that_of_fw_login(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The key is read from where `fw login` keeps it, or asked for on a terminal, or missing."""
+    batch_id = world.prepare("Visit 1")
+    world.ended(lambda _: GOOD)
+    monkeypatch.setenv("HOME", str(world.folder))
+    gather = ["gather", batch_id, "--report-folder", str(world.folder / "out")]
+    assert main.main(gather) == 1
+    assert "no API key" in caplog.text
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", lambda _: f"{world.site.api_key} ")
+    assert main.main(gather) == 0
+    monkeypatch.setattr("getpass.getpass", lambda _: pytest.fail("it is not asked for"))
+    kept = world.folder / ".config" / "flywheel" / "user.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text(json.dumps({"key": world.site.api_key}))
+    assert main.main(gather) == 0
+
+
+def test_neither_key_nor_subject_is_printed(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """No log of any command shows the key or a subject's label, not even of a failure."""
+    caplog.set_level(logging.DEBUG)
+    batch_id = world.prepare("Visit 1", "Visit 2")
+    world.ended(lambda _: FAILED)
+    for name in ("follow", "stop", "retry"):
+        world.run(name, batch_id, "--yes", *(["--no-follow"] if name == "retry" else []))
+    world.run("gather", batch_id)
+    world.site.fault("lookup", Status(500))
+    assert world.run("start", "--subject", "lab/Study/DOE^JANE", *TO, "--yes") == 1
+    assert "secret" not in caplog.text
+    assert "JANE" not in caplog.text

@@ -1,0 +1,50 @@
+"""The command line of `dicom-send-batch`: its help, and what cannot be used."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.support import command
+from tests.support.batch_world import TO, World
+
+script = partial(command.run, "dicom-send-batch")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--project", "lab/Study"], "--destination is needed"),
+        (["--project", "lab/Study", *TO, "--port", "0"], "--port: 0 was given"),
+        (["--project", "lab/Study", *TO, "--group", "0x20"], "--group"),
+        (["--project", "p/q", *TO, "--file-download-retry-time", "-1"], "--file-download-retry"),
+        (["--project", "lab/Study", "--session", "1", *TO], "not allowed with"),
+        ([*TO], "is required"),
+        (["--project", "lab/Study", *TO, "--label", "("], "--label: it is no regular expression"),
+        (["--project", "lab/Study", *TO, "--since", "May"], "--since: 'May' is no date"),
+        (["--project", "lab/Study", *TO, "--tls-enabled"], "--key is needed"),
+        (["--project", "lab/Study", *TO, "--key", "k.pem"], "--key is of use with --tls-enabled"),
+        (["--project", "lab/Study", *TO, "--interval", "0"], "--interval: it is no number"),
+        (["--sessions-file", "/nowhere", *TO], "--sessions-file: /nowhere: it cannot be read"),
+    ],
+)
+def test_wrong_usage_is_told_before_the_site_is_asked(
+    world: World, caplog: pytest.LogCaptureFixture, arguments: list[str], told: str
+) -> None:
+    """A command line that cannot be used ends it in one line, which names the option."""
+    assert world.run("start", "--yes", *arguments) == 1
+    assert told in caplog.text
+    assert len(caplog.records) == 1
+    assert world.site.requests == []
+
+
+def test_help_shows_each_command_with_an_example(tmp_path: Path) -> None:
+    """Each command has a help of its own, with an example that is understood."""
+    result = script("--help", cwd=tmp_path)
+    assert result.exit_code == 0
+    for name in ("start", "follow", "stop", "retry", "gather"):
+        example = f"\n  dicom-send-batch {name} "
+        assert example in result.stdout
+        assert example in script(name, "--help", cwd=tmp_path).stdout
+    assert script("--version", cwd=tmp_path).stdout.startswith("dicom-send ")
+    assert "--not-yet-sent" in script("--print-completion", "bash", cwd=tmp_path).stdout

@@ -1,0 +1,210 @@
+"""A batch is run once, and followed to its end."""
+
+import re
+from functools import partial
+
+import pytest
+
+from fw_gear_dicom_send.batch.main import Patience
+from tests.support import command
+from tests.support.batch_world import GOOD, ROW, TO, World, posts
+from tests.support.flywheel_engine import Endless, FlywheelEngine, Played
+from tests.support.flywheel_http import Flip, Reset, Stall, Status
+from tests.support.flywheel_lists import Record, Refusal
+from tests.support.flywheel_site import FlywheelSite
+from tests.support.waiting import wait_for
+
+FINE = Stall(0)
+"""No fault: the answer comes as it is."""
+on_terminal = partial(command.run_on_terminal, "dicom-send-batch")
+
+
+def test_jobs_are_run_and_followed(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A batch is run once, followed by lines of counts, and its reports are gathered."""
+    for number in range(3):
+        world.add(f"Visit {number}")
+    seen = []
+
+    def outcome(_: Record) -> Played:
+        """Let a job run until the command has told that it does."""
+        told = f"{len(seen)} of 3 jobs have ended: .*1 running"
+        seen.append(wait_for(lambda: bool(re.search(told, caplog.text))))
+        return GOOD
+
+    with FlywheelEngine(world.site, world.folder, outcome=outcome):
+        assert world.start() == 0
+    assert seen == [True] * 3
+    lines = [record.getMessage() for record in caplog.records]
+    counts = [line for line in lines if "jobs have ended" in line]
+    assert counts[-1] == "3 of 3 jobs have ended: 3 complete"
+    assert len(counts[:-1]) == len(set(counts[:-1])) >= 3
+    (batch_id,) = world.site.batches
+    assert f"dicom-send-batch follow {batch_id}" in caplog.text
+    assert len(posts(world.site, "/run")) == len(posts(world.site, "/batch/jobs")) == 1
+    assert len(world.rows(batch_id)) == 3
+
+
+def next_batch(site: FlywheelSite) -> str:
+    """Return the id that the next batch will have."""
+    return f"{int(site.new_id(), 16) + 1:024x}"
+
+
+def test_run_whose_answer_is_lost_is_not_repeated(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A batch that was run, though the answer did not come, is followed and not run again."""
+    world.add("Visit 1")
+    world.site.fault(next_batch(world.site), Reset(), Flip())
+    with FlywheelEngine(world.site, world.folder, outcome=lambda _: GOOD):
+        assert world.start() == 0
+    assert "the batch will tell" in caplog.text
+    assert len(posts(world.site, "/run")) == 1
+
+
+def test_batch_that_does_not_run_is_told(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that stays pending is told with its id; it is not run once more."""
+    world.patience = Patience(start=0.1)
+    monkeypatch.setattr(
+        world.site.queue, "run_batch", lambda _: (_ for _ in ()).throw(Refusal(503))
+    )
+    world.add("Visit 1")
+    assert world.start() == 1
+    (batch_id,) = world.site.batches
+    assert f"The batch {batch_id} does not run: POST" in caplog.records[-1].getMessage()
+    assert len(posts(world.site, "/run")) == 1
+
+
+def test_refused_run_is_final(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A site that refuses to run a batch is not asked whether it runs."""
+    world.add("Visit 1")
+    world.site.fault(next_batch(world.site), Status(403))
+    assert world.start() == 1
+    assert caplog.records[-1].getMessage().endswith("/run: 403 Forbidden")
+
+
+def test_batch_that_was_never_run_is_offered(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A batch that was only created is run by follow, if that is wished."""
+    batch_id = world.prepare("Visit 1")
+    world.site.batches[batch_id] |= {"state": "pending", "jobs": []}
+    world.site.jobs.clear()
+    assert world.run("follow", batch_id) == 1
+    assert "--yes" in caplog.text
+    with FlywheelEngine(world.site, world.folder, outcome=lambda _: GOOD):
+        assert world.run("follow", batch_id, "--yes") == 0
+
+
+def test_site_that_does_not_answer_is_asked_again(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An answer that cannot be read is told once, and asked for again."""
+    batch_id = world.prepare("Visit 1")
+    world.ended(lambda _: GOOD)
+    world.site.fault(batch_id, FINE, Flip(), Flip())
+    assert world.run("follow", batch_id) == 0
+    assert caplog.text.count("the site is asked again") == 1
+
+
+def test_questions_are_asked_again_and_changes_are_not(world: World) -> None:
+    """A server error is asked again by the client where nothing changes, and only there."""
+    world.add("Visit 1")
+    world.site.fault(world.project, Status(503))
+    world.site.fault("jobs", Status(503))
+    assert world.start("--no-follow", "--not-yet-sent") == 0
+    world.site.fault("batch", Status(503))
+    assert world.start("--no-follow") == 1
+    assert len(posts(world.site, "/batch/jobs")) == 2
+
+
+def test_site_that_is_away_for_long_is_given_up(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The command ends when the site is silent for too long; the batch can be taken up again."""
+    world.patience = Patience(silence=0.1)
+    batch_id = world.prepare("Visit 1")
+    world.site.fault(batch_id, FINE, *[Flip()] * 1000)
+    assert world.run("follow", batch_id) == 1
+    assert f"goes on; to take it up again: dicom-send-batch follow {batch_id}" in caplog.text
+
+
+def test_refused_answer_is_final(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A key that holds no longer, say, ends the command at once."""
+    batch_id = world.prepare("Visit 1")
+    world.ended(lambda _: GOOD)
+    world.site.fault(batch_id, FINE, Status(401))
+    assert world.run("follow", batch_id) == 1
+    assert f"GET /api/batch/{batch_id}: 401 Unauthorized" in caplog.text
+
+
+def test_unknown_batch_is_told_at_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A batch that the site does not have is an error of one line, for each command."""
+    for name in ("follow", "stop", "retry", "gather"):
+        caplog.clear()
+        assert world.run(name, "5f") == 1
+        assert [record.getMessage() for record in caplog.records] == [
+            "GET /api/batch/5f: 404 Not Found"
+        ]
+
+
+def test_batch_of_another_gear_is_refused(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A batch that another gear runs is neither followed nor stopped, run again or gathered."""
+    batch_id = world.prepare("Visit 1")
+    (job,) = world.site.jobs.values()
+    job["gear_info"] = {"name": "dcm2niix"}
+    for name in ("follow", "stop", "retry", "gather"):
+        caplog.clear()
+        assert world.run(name, batch_id, *(["--yes"] if name != "gather" else [])) == 1
+        assert f"the batch {batch_id} is one of the gear dcm2niix" in caplog.text
+    assert posts(world.site, "/cancel") + posts(world.site, "/retry") == []
+
+
+def test_progress_is_seen_on_a_terminal(world: World) -> None:
+    """On a terminal the plan is asked for, and a bar, the counts and failures are shown."""
+    for number in range(3):
+        world.add(f"Visit [b{number}]")
+
+    def outcome(job: Record) -> Played:
+        is_bad = world.label_of(job) == "Visit [b1]"
+        return Played("failed", 0.2) if is_bad else Played(seconds=0.3, report=[ROW])
+
+    with FlywheelEngine(world.site, world.folder / "jobs", outcome=outcome):
+        start = world.arguments("start", "--project", "lab/Study", *TO)
+        result = on_terminal(*start, cwd=world.folder, typed="y\n")
+    assert result.exit_code == 1
+    assert "Start 3 jobs? [y/N]" in result.stdout
+    assert "3/3" in result.stdout
+    assert "3 of 3 jobs have ended: 2 complete, 1 failed" in result.stdout
+    assert "Visit [b1] (" in result.stdout.rpartition("3/3")[2]
+    assert "secret" not in result.stdout
+    assert "JANE" not in result.stdout
+
+
+def test_no_is_an_answer(world: World) -> None:
+    """What is not confirmed on a terminal is not done."""
+    world.add("Visit 1")
+    start = world.arguments("start", "--project", "lab/Study", *TO)
+    result = on_terminal(*start, cwd=world.folder, typed="\n")
+    assert (result.exit_code, world.site.batches) == (1, {})
+    assert "Nothing was done" in result.stdout
+
+
+def test_interrupted_batch_goes_on_and_is_taken_up_again(world: World) -> None:
+    """Ctrl-C ends the command and not the batch, and tells how to follow it again."""
+    world.add("Visit 1")
+    with FlywheelEngine(world.site, world.folder / "jobs", outcome=lambda _: Endless()):
+        start = world.arguments("start", "--project", "lab/Study", *TO, "--yes")
+        result = on_terminal(
+            *start, cwd=world.folder, interrupt_at=lambda printed: "1 running" in printed
+        )
+    (batch_id,) = world.site.batches
+    assert result.exit_code == 1
+    assert "was ended by SIGINT" in result.stdout
+    assert f"goes on; to take it up again: dicom-send-batch follow {batch_id}" in result.stdout
+    (job,) = world.site.jobs.values()
+    assert (job["state"], posts(world.site, "/cancel")) == ("running", [])
+    world.site.queue.end(job["_id"], "complete")
+    assert world.run("follow", batch_id) == 1
+    assert world.rows(batch_id)[0]["Status"] == "there is no report"

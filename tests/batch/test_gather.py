@@ -1,0 +1,178 @@
+"""The reports of a batch's jobs become one table and one page."""
+
+import csv
+import io
+
+import pytest
+
+from fw_gear_dicom_send.batch import main
+from fw_gear_dicom_send.report.files_csv import COLUMNS
+from tests.support.batch_world import (
+    FAILED,
+    GOOD,
+    ROW,
+    World,
+)
+from tests.support.flywheel_engine import Played
+from tests.support.flywheel_http import Flip
+
+
+def report(label: str, *rows: tuple[object, ...], head: str = "report") -> tuple[str, bytes]:
+    """Return the name and content of a report."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
+    return f"dicom-send_{head}-{label}_2024-03-05_07:08:09.csv", text.getvalue().encode()
+
+
+def test_reports_become_one_table(world: World) -> None:
+    """Each row of a report is told with its session and job, one that has none by its state."""
+    batch_id = world.prepare("Visit 1", "Visit 2", "Visit 3")
+    more = ("a2", "lab/Study/S/v/T2/files/u.zip", "u.zip", 4, 1, "Incomplete")
+    outcomes = {"Visit 1": GOOD, "Visit 2": Played("failed", report=[ROW, more]), "Visit 3": FAILED}
+    world.ended(lambda job: outcomes[world.label_of(job)])
+    assert world.run("gather", batch_id) == 1
+    rows = world.rows(batch_id)
+    assert list(rows[0]) == ["Session ID", "Session", "Job ID", "Job State", *COLUMNS]
+    told = [(row["Session"], row["Job State"], *(row[one] for one in COLUMNS[2:])) for row in rows]
+    assert told == [
+        ("Visit 1", "complete", "t.zip", "5", "5", "Complete"),
+        ("Visit 2", "failed", "t.zip", "5", "5", "Complete"),
+        ("Visit 2", "failed", "u.zip", "4", "1", "Incomplete"),
+        ("Visit 3", "failed", "", "", "", "the job failed: its log says why"),
+    ]
+    assert [row["Job ID"] for row in rows[:2]] == world.site.batches[batch_id]["jobs"][:2]
+    page = world.page(batch_id)
+    for words in ("Not all images were sent", "11 of 14", "Visit 2</td>", "its log says why"):
+        assert words in page
+    assert page.index("Visit 2</td>") < page.index("Visit 1</td>")
+    assert "JANE" not in page
+
+
+def test_page_is_inert(world: World) -> None:
+    """Neither a label nor a reason can be more than text, and nothing is loaded."""
+    evil = "<script src='http://127.0.0.1:9/x.js'></script>"
+    batch_id = world.prepare(evil)
+    world.ended(lambda _: FAILED)
+    next(iter(world.site.jobs.values()))["failure_reason"] = evil
+    assert world.run("gather", batch_id) == 1
+    page = world.page(batch_id)
+    assert "<script" not in page
+    assert page.count("&lt;script src=") == 3
+    assert "content=\"default-src 'none'; style-src 'unsafe-inline'\"" in page
+
+
+def test_only_the_jobs_own_report_counts(world: World) -> None:
+    """Reports of before and after the job, of an acquisition and of other kinds are passed over."""
+    batch_id = world.prepare("Visit 1")
+    session = world.session_of("Visit 1")
+    wrong = ("x", "x", "x", 1, 0, "Failed")
+    world.site.attach(session, *report("Visit 1", wrong))
+    world.site.containers[session]["files"][-1]["created"] = "2024-01-01T00:00:00+00:00"
+    world.ended(lambda _: GOOD)
+    for name in ("Visit 1_T1", "Visit 1"):
+        world.site.attach(session, *report(name, wrong))
+    world.site.containers[session]["files"][-1]["created"] = "2099-01-01T00:00:00+00:00"
+    world.site.attach(session, *report("Visit 1", wrong), {"type": "job", "id": "another"})
+    world.site.attach(session, *report("Visit 1", wrong, head="dry-run"))
+    name, content = report("Visit 1", wrong)
+    world.site.attach(session, name.replace(".csv", "_instances.csv"), content)
+    assert world.run("gather", batch_id) == 0
+    assert [row["Filename"] for row in world.rows(batch_id)] == ["t.zip"]
+
+
+def test_report_of_before_the_job_is_none_of_it(world: World) -> None:
+    """A job without report does not get that of an earlier job on its session."""
+    world.prepare("Visit 1")
+    world.ended(lambda _: GOOD)
+    assert world.start("--no-follow") == 0
+    world.ended(lambda _: Played())
+    batch_id = list(world.site.batches)[-1]
+    assert world.run("gather", batch_id) == 1
+    assert [row["Status"] for row in world.rows(batch_id)] == ["there is no report"]
+
+
+def test_newest_of_two_reports_counts(world: World) -> None:
+    """Where a job left two reports the later one holds."""
+    batch_id = world.prepare("Visit 1")
+    session = world.session_of("Visit 1")
+    world.site.attach(session, *report("Visit 1", ("x", "x", "x", 1, 0, "Failed")))
+    world.ended(lambda _: GOOD)
+    assert world.run("gather", batch_id) == 0
+
+
+def test_report_of_a_dry_run_is_that_of_its_kind(world: World) -> None:
+    """A dry run's report has a name of its own, and the page says that nothing was sent."""
+    world.add("Visit 1")
+    assert world.start("--no-follow", "--dry-run") == 0
+    (batch_id,) = world.site.batches
+    session = world.session_of("Visit 1")
+    world.site.attach(session, *report("Visit 1", ROW, head="dry-run"))
+    world.ended(lambda _: Played())
+    assert world.run("gather", batch_id) == 0
+    for words in ("dry run: nothing was sent", "All images of all sessions would be sent"):
+        assert words in world.page(batch_id)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"\xff\xfe", "the report cannot be read"),
+        (b"a,b\n1,2\n", "the report cannot be read"),
+        (b"", "the report cannot be read"),
+        (report("", ("a", "p", "f", "many", 0, "Failed"))[1], "the report cannot be read"),
+        (report("", ("a", "p", "f", 1))[1], "the report cannot be read"),
+        (report("")[1], "there was no file to send"),
+        (report("", ("a", "p", "f", 1, 0, "Failed"))[1], "Failed"),
+    ],
+)
+def test_success_has_to_be_told_by_the_report(world: World, content: bytes, told: str) -> None:
+    """A complete job whose report is broken, empty or tells of images not sent is no success."""
+    batch_id = world.prepare("Visit 1")
+    session = world.session_of("Visit 1")
+    world.site.attach(session, report("Visit 1")[0], content)
+    world.ended(lambda _: Played())
+    assert world.run("gather", batch_id) == 1
+    assert [row["Status"] for row in world.rows(batch_id)] == [told]
+
+
+def test_session_that_is_gone_does_not_stop_the_others(world: World) -> None:
+    """A session that was deleted meanwhile has a row that says so."""
+    batch_id = world.prepare("Visit 1", "Visit 2")
+    world.ended(lambda _: GOOD)
+    first = world.site.jobs[world.site.batches[batch_id]["jobs"][0]]["destination"]["id"]
+    del world.site.types[first]
+    assert world.run("gather", batch_id) == 1
+    assert [row["Status"] for row in world.rows(batch_id)] == [
+        f"GET /api/sessions/{first}: 404 Not Found",
+        "Complete",
+    ]
+
+
+def test_table_is_written_whole_or_not_at_all(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was gathered before stays, where the site fails in the midst of it."""
+    batch_id = world.prepare("Visit 1", "Visit 2")
+    world.ended(lambda _: GOOD)
+    assert world.run("gather", batch_id) == 0
+    second = world.site.jobs[world.site.batches[batch_id]["jobs"][1]]["destination"]["id"]
+    world.site.fault(second, Flip())
+    assert world.run("gather", batch_id) == 1
+    assert "not what the API promises" in caplog.text
+    world.site.fault(second, Flip())
+    assert world.run("follow", batch_id) == 1
+    assert f"goes on; to take it up again: dicom-send-batch follow {batch_id}" in caplog.text
+    assert len(world.rows(batch_id)) == 2
+    assert len(list((world.folder / "out").iterdir())) == 2
+
+
+def test_folder_for_reports_is_made(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A folder that is not there is made; one that cannot be is wrong usage."""
+    batch_id = world.prepare("Visit 1")
+    world.ended(lambda _: GOOD)
+    (world.folder / "file").write_text("")
+    (world.folder / "out").rmdir()
+    assert world.run("gather", batch_id) == 0
+    gather = ["gather", batch_id, "--api-key-file", str(world.key_file)]
+    assert main.main([*gather, "--report-folder", str(world.folder / "file" / "x")]) == 1
+    assert "--report-folder: Not a directory" in caplog.text

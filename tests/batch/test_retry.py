@@ -1,0 +1,67 @@
+"""To retry a batch runs again what failed, and no more."""
+
+import pytest
+
+from tests.support.batch_world import FAILED, GOOD, World, posts
+from tests.support.flywheel_engine import FlywheelEngine, Played
+from tests.support.flywheel_lists import Record
+
+
+@pytest.mark.parametrize("stands_beside", [False, True])
+def test_only_what_failed_is_run_again(
+    world: World, caplog: pytest.LogCaptureFixture, stands_beside: bool
+) -> None:
+    """The newest job of a session counts, whether or not the site keeps those before it."""
+    batch_id = world.prepare("Visit 1", "Visit 2", "Visit 3")
+    world.ended(lambda job: GOOD if world.label_of(job) == "Visit 1" else FAILED)
+    first = list(world.site.batches[batch_id]["jobs"])
+
+    def outcome(_: Record) -> Played:
+        if stands_beside:
+            batch = world.site.batches[batch_id]
+            batch["jobs"] = [*(job for job in batch["jobs"] if job not in first), *first]
+        return GOOD
+
+    with FlywheelEngine(world.site, world.folder / "jobs", outcome=outcome):
+        assert world.run("retry", batch_id, "--yes") == 0
+    assert "Visit 2 (" in caplog.text
+    assert [path.split("/")[3] for path in posts(world.site, "/retry")] == first[1:]
+    assert [row["Session"] for row in world.rows(batch_id)] in (
+        ["Visit 1", "Visit 2", "Visit 3"],
+        ["Visit 2", "Visit 3", "Visit 1"],
+    )
+    with FlywheelEngine(world.site, world.folder / "jobs", outcome=outcome):
+        assert world.run("retry", batch_id, "--yes") == 0
+    assert "No job has failed" in caplog.text
+    assert len(posts(world.site, "/retry")) == 2
+
+
+def test_job_that_cannot_be_run_again_does_not_stop_the_others(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A refusal is told of its session, and the next failed job is run again."""
+    batch_id = world.prepare("Visit 1", "Visit 2")
+    world.ended(lambda _: FAILED)
+    first, _ = world.site.batches[batch_id]["jobs"]
+    del world.site.jobs[first]["request"]
+    with FlywheelEngine(world.site, world.folder / "jobs", outcome=lambda _: GOOD):
+        assert world.run("retry", batch_id, "--yes") == 1
+    assert "Visit 1 (" in caplog.text
+    assert f"it is not run again: POST /api/jobs/{first}/retry: 500" in caplog.text
+    states = {row["Session"]: row["Job State"] for row in world.rows(batch_id)}
+    assert states == {"Visit 1": "failed", "Visit 2": "complete"}
+    assert len(posts(world.site, "/retry")) == 2
+    assert world.run("retry", batch_id, "--yes", "--no-follow") == 1
+
+
+def test_cancelled_jobs_are_left_to_a_new_batch(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The site runs no cancelled job again: how to send its session is told."""
+    batch_id = world.prepare("Visit 1", "Visit 2")
+    assert world.run("stop", batch_id, "--yes") == 0
+    assert world.run("retry", batch_id, "--yes") == 1
+    assert "Cancelled: 2 jobs; `start --not-yet-sent` takes them" in caplog.text
+    assert posts(world.site, "/retry") == []
+    assert world.start("--no-follow", "--not-yet-sent") == 0
+    assert world.labels() == ["Visit 1", "Visit 2"]

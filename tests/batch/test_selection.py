@@ -1,0 +1,207 @@
+"""Which sessions a batch is for."""
+
+import io
+from typing import Any
+
+import pytest
+
+from tests.support.batch_world import FAILED, GOOD, TO, World
+from tests.support.flywheel_engine import Endless
+
+
+@pytest.fixture
+def months(world: World) -> World:
+    """Four sessions of four months, some with tags, one without time."""
+    world.add("Visit 1", timestamp="2024-01-10T08:00:00+00:00", tags=["odd", "ready"])
+    world.add("Visit 2", timestamp="2024-02-10T08:00:00+00:00", tags=["ready"])
+    world.add("Visit 3, again", timestamp="2024-03-10T23:59:59+00:00", tags=["odd"])
+    world.add("2024")
+    world.add("Visit gone", deleted=True)
+    return world
+
+
+ALL = ["Visit 1", "Visit 2", "Visit 3, again", "2024"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ([], ALL),
+        (["--label", "^Visit"], ALL[:3]),
+        (["--label", "[12]$"], ALL[:2]),
+        (["--label", "3, a"], ALL[2:3]),
+        (["--label", "2024"], ALL[3:]),
+        (["--label", "(?!.*1)V"], ALL[1:3]),
+        (["--since", "2024-02-10"], ALL[1:3]),
+        (["--until", "2024-02-10"], ALL[:2]),
+        (["--since", "2024-01-11", "--until", "2024-03-10"], ALL[1:3]),
+        (["--until", "2024-03-09"], ALL[:2]),
+        (["--tag", "odd"], [ALL[0], ALL[2]]),
+        (["--tag", "odd", "--tag", "ready"], ALL[:1]),
+        (["--tag", "odd", "--since", "2024-02-01", "--label", "Visit"], ALL[2:3]),
+    ],
+)
+@pytest.mark.parametrize("filters_at_the_site", [True, False])
+def test_filters_choose_sessions(
+    months: World,
+    filters: list[str],
+    found: list[str],
+    filters_at_the_site: bool,
+) -> None:
+    """A session has to fit all filters, whether or not the site heeds what it is asked for."""
+    if not filters_at_the_site:
+        months.site.heeds_filters = False
+    months.start("--no-follow", *filters)
+    assert months.labels() == found
+
+
+@pytest.mark.parametrize(
+    ("filters", "asked"),
+    [
+        (["--label", "^Visit"], "label=~^Visit"),
+        (["--label", "1, 2"], None),
+        (["--label", "2024"], None),
+        (["--tag", "odd", "--tag", "ready"], "tags=odd"),
+        (
+            ["--since", "2024-02-10", "--until", "2024-02-10"],
+            "timestamp>=2024-02-09,timestamp<2024-02-12",
+        ),
+    ],
+)
+def test_site_is_asked_for_what_it_can_tell(
+    months: World, filters: list[str], asked: str | None
+) -> None:
+    """Filters are the site's work where it would not misread them."""
+    months.start("--no-follow", *filters)
+    (query, *_) = [one.query for one in months.site.requests if one.path.endswith("/sessions")]
+    assert query.get("filter") == asked
+
+
+def test_day_is_that_of_the_scanner(world: World) -> None:
+    """A scan late in the evening of New York is of that day, though it is the next one in UTC."""
+    session = world.add("Visit 1", timestamp="2024-01-11T02:00:00+00:00")
+    world.site.containers[session]["timezone"] = "America/New_York"
+    assert world.start("--no-follow", "--since", "2024-01-11") == 1
+    assert world.start("--no-follow", "--until", "2024-01-10") == 0
+
+
+def test_list_of_sessions_comes_whole(world: World) -> None:
+    """A project with more sessions than the site gives at once is asked for page by page."""
+    world.site.page_limit = 2
+    world.prepare(*(f"Visit {number}" for number in range(5)))
+    assert len(world.labels()) == 5
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+def test_project_and_subject_are_found_by_path_and_id(world: World, by_id: bool) -> None:
+    """A project or a subject is named by its path or its id."""
+    first = world.add("Visit 1", "S1")
+    world.add("Visit 2", "S2")
+    subject = world.site.containers[first]["parents"]["subject"]
+    places = {"--project": "lab/Study", "--subject": "lab/Study/S1"}
+    if by_id:
+        places = {"--project": world.project, "--subject": subject}
+    for option, place in places.items():
+        assert world.run("start", option, place, *TO, "--yes", "--no-follow") == 0
+    first_batch, second_batch = world.site.batches.values()
+    assert len(first_batch["jobs"]) == 2
+    assert len(second_batch["jobs"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--project", "lab/Nothing"], "--project: there is nothing at that path"),
+        (["--subject", "lab/Study/DOE^JOHN"], "--subject: there is nothing at that path"),
+        (["--gear-version", "9.9.9"], "the site has no gear dicom-send 9.9.9"),
+    ],
+)
+def test_what_is_not_on_the_site_is_told(
+    world: World, caplog: pytest.LogCaptureFixture, given: list[str], told: str
+) -> None:
+    """A slip is told by its option, without the name of a subject."""
+    world.add("Visit 1")
+    place = [] if given[0] != "--gear-version" else ["--project", "lab/Study"]
+    assert world.run("start", *place, *given, *TO, "--yes") == 1
+    assert told in caplog.text
+    assert "JOHN" not in caplog.text
+    assert world.site.batches == {}
+
+
+def test_wrong_kind_of_container_is_refused(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A path to something else is no project."""
+    world.add("Visit 1")
+    assert world.run("start", "--project", "lab/Study/DOE^JANE", *TO, "--yes") == 1
+    assert "--project: what is at that path is a subject" in caplog.text
+    assert world.site.batches == {}
+
+
+def test_sessions_are_given_by_their_ids(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids come as options, in a file with comments, or on standard input; each counts once."""
+    ids = [world.add(label) for label in ("Visit 1", "Visit 2", "Visit 3")]
+    text = f"# chosen\n{ids[2]}  # the last\n\n{ids[0]}\n{ids[2]}\n"
+    listed = world.folder / "ids.txt"
+    listed.write_text(text)
+    more = (*TO, "--yes", "--no-follow")
+    assert world.run("start", "--session", ids[0], "--session", ids[1], *more) == 0
+    assert world.labels() == ["Visit 1", "Visit 2"]
+    assert world.run("start", "--sessions-file", listed, *more) == 0
+    assert world.labels() == ["Visit 3", "Visit 1"]
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert world.run("start", "--sessions-file", "-", "--label", "1", *more) == 0
+    assert world.labels() == ["Visit 1"]
+
+
+@pytest.mark.parametrize(
+    ("ended", "options", "is_left"),
+    [
+        (GOOD, (), False),
+        (None, (), False),
+        (Endless(), (), False),
+        (FAILED, (), True),
+        (GOOD, ("--dry-run",), True),
+        (GOOD, ("--port", "105"), True),
+        (GOOD, ("--port", "104"), False),
+        (GOOD, ("--called-ae", "OTHER"), True),
+        (GOOD, ("--destination", "other"), True),
+        (GOOD, ("--destination", "PACS.example.org"), False),
+        (GOOD, ("--calling-ae", "ME"), False),
+    ],
+)
+def test_sessions_that_have_been_sent_are_left_out(
+    world: World, ended: Any, options: tuple[str, ...], is_left: bool
+) -> None:
+    """A job that is complete, or may become it, to the same server leaves its session out."""
+    world.prepare("Visit 1")
+    world.site.batches.clear()
+    world.site.jobs.clear()
+    assert world.start("--no-follow", *options) == 0
+    if isinstance(ended, Endless):
+        world.site.queue.take()
+    elif ended:
+        world.ended(lambda _: ended)
+    world.add("Visit 2")
+    assert world.start("--no-follow", "--not-yet-sent") == 0
+    assert world.labels() == (["Visit 1", "Visit 2"] if is_left else ["Visit 2"])
+
+
+def test_jobs_of_other_gears_and_containers_do_not_count(world: World) -> None:
+    """Only a job of this gear on the session itself has sent it."""
+    world.site.heeds_filters = False
+    world.prepare("Visit 1", "Visit 2")
+    world.ended(lambda _: GOOD)
+    other, on_an_acquisition = world.site.jobs.values()
+    other["gear_info"]["name"] = "dicom-send-else"
+    on_an_acquisition["destination"] = {"type": "acquisition", "id": "0"}
+    assert world.start("--no-follow", "--not-yet-sent") == 0
+    assert world.labels() == ["Visit 1", "Visit 2"]
+
+
+def test_nothing_to_do_is_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """All sent already is success, no session that fits is not; neither makes a batch."""
+    world.prepare("Visit 1")
+    assert world.start("--not-yet-sent") == 0
+    assert "All have been sent already" in caplog.text
+    assert world.start("--label", "nothing") == 1
+    assert "No session fits" in caplog.text
+    assert len(world.site.batches) == 1

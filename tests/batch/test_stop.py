@@ -1,0 +1,55 @@
+"""To stop a batch cancels its jobs."""
+
+import pytest
+
+from tests.support.batch_world import FAILED, GOOD, World, posts
+from tests.support.flywheel_http import Status
+
+
+def test_stop_cancels_what_is_pending(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Pending jobs are cancelled, and how many is told; one that runs goes on."""
+    batch_id = world.prepare("Visit 1", "Visit 2", "Visit 3")
+    world.site.queue.take()
+    assert world.run("stop", batch_id) == 1
+    assert posts(world.site, "/cancel") == []
+    assert world.run("stop", batch_id, "--yes") == 0
+    assert "Cancelled: 2 jobs; running on to their end: 1" in caplog.text
+    states = [job["state"] for job in world.site.jobs.values()]
+    assert states == ["running", "cancelled", "cancelled"]
+
+
+def test_stop_cancels_what_runs_if_that_is_wished(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With --running no job is left; it may be asked for later, when the batch is cancelled."""
+    batch_id = world.prepare("Visit 1", "Visit 2", "Visit 3")
+    world.site.queue.take()
+    assert world.run("stop", batch_id, "--yes") == 0
+    assert world.run("stop", batch_id) == 0
+    assert "There is nothing to stop" in caplog.text
+    assert world.run("stop", batch_id, "--yes", "--running") == 0
+    assert "Cancelled: 1 job; running on to their end: 0" in caplog.text
+    assert {job["state"] for job in world.site.jobs.values()} == {"cancelled"}
+    assert len(posts(world.site, "/cancel")) == len(world.site.asked("PUT")) == 1
+
+
+def test_stop_cancels_what_is_run_again(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Jobs that were run again when all had ended are cancelled, though the batch has ended."""
+    batch_id = world.prepare("Visit 1", "Visit 2")
+    world.ended(lambda _: FAILED)
+    assert world.run("retry", batch_id, "--yes", "--no-follow") == 0
+    first, second = world.site.batches[batch_id]["jobs"]
+    world.site.fault(first, Status(403))
+    assert world.run("stop", batch_id, "--yes") == 1
+    assert "Visit 1 (" in caplog.text
+    assert f"it is not cancelled: PUT /api/jobs/{first}: 403 Forbidden" in caplog.text
+    assert world.site.jobs[second]["state"] == "cancelled"
+
+
+def test_there_may_be_nothing_to_stop(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A batch whose jobs have ended is left as it is."""
+    batch_id = world.prepare("Visit 1")
+    world.ended(lambda _: GOOD)
+    assert world.run("stop", batch_id, "--yes") == 0
+    assert "There is nothing to stop" in caplog.text
+    assert posts(world.site, "/cancel") == []

@@ -1,0 +1,67 @@
+"""`dicom-send` writes its reports where it is told, and prints JSON for machines."""
+
+import json
+from pathlib import Path
+
+from tests.support.certificates import HOST
+from tests.support.pacs import PythonSCP, StoreSCP, free_port
+from tests.support.send_command import send, to
+
+
+def test_reports_are_the_gears_in_the_folder_that_is_named(
+    series: Path, python_scp: PythonSCP, tmp_path: Path
+) -> None:
+    """The report, that on images and the page are written where --report-folder says."""
+    send(series, *to(python_scp), "--report-folder", tmp_path / "new/reports", cwd=tmp_path)
+
+    names = sorted(path.name for path in (tmp_path / "new/reports").iterdir())
+    assert [name[name.index("series") :][26:] for name in names] == [
+        ".csv",
+        ".html",
+        "_instances.csv",
+    ]
+    assert "All images were sent" in next((tmp_path / "new/reports").glob("*.html")).read_text()
+
+
+def test_no_report_is_written_where_none_is_wanted(
+    series: Path, python_scp: PythonSCP, tmp_path: Path
+) -> None:
+    """With --no-report the current folder stays as it is."""
+    before = set(tmp_path.iterdir())
+
+    assert send(series, *to(python_scp), "--no-report", cwd=tmp_path).exit_code == 0
+
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_json_tells_what_became_of_each_file(
+    series: Path, storescp: StoreSCP, tmp_path: Path
+) -> None:
+    """With --json standard output is JSON alone: counts, remarks, and where the reports are."""
+    (series / "bad.zip").write_bytes(b"PK\3\4 no zip")
+
+    result = send(series, "--json", *to(storescp), cwd=tmp_path)
+
+    told = json.loads(result.stdout)
+    assert (told["images"], told["sent"], told["complete"]) == (4, 4, False)
+    assert {Path(one["path"]).name: one["status"] for one in told["files"]} == {
+        "series": "Complete",
+        "bad.zip": "Failed",
+    }
+    assert [one["remarks"] for one in told["files"]][1][0]["failure"]
+    assert [Path(one).suffix for one in told["reports"]] == [".csv", ".csv", ".html"]
+    assert all(Path(tmp_path / one).is_file() for one in told["reports"])
+    assert (told["error"], result.exit_code) == (None, 1)
+
+
+def test_json_tells_why_nothing_was_sent(series: Path, tmp_path: Path) -> None:
+    """An error that ends the run is in the JSON, too."""
+    port = free_port()
+    result = send(
+        series, "--json", "--destination", HOST, "--port", port, "--called-ae", "X", cwd=tmp_path
+    )
+
+    told = json.loads(result.stdout)
+    assert told["error"].startswith(f"cannot connect to {HOST} port {port}: Connection refused")
+    assert told["sent"] == 0
+    assert result.exit_code == 1

@@ -1,0 +1,97 @@
+"""A report is attached to its container, whichever way the site takes uploads."""
+
+import logging
+import traceback
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.errors import SiteError
+from fw_gear_dicom_send.models import Container
+from tests.support.flywheel_http import Reset, Status
+from tests.support.flywheel_site import FlywheelSite
+from tests.support.site_clients import add_session, add_subject, client_site
+
+REPORT_NAMES = ["dicom-send_report-Visit 1.a_2024-03-05_07:08:09.csv", 'é 画像 "x"&%.csv']
+
+
+@pytest.mark.parametrize("signed_url", [False, True])
+@pytest.mark.parametrize("name", REPORT_NAMES)
+def test_file_is_attached(site: FlywheelSite, tmp_path: Path, name: str, signed_url: bool) -> None:
+    """A file reaches its container under its name, whichever way the site takes uploads."""
+    site.signed_url = signed_url
+    path = tmp_path / name
+    path.write_bytes(b"a,b\r\n\r\n--c\n")
+    session = add_session(site)
+    client_site(site).attach(Container("session", session), path)
+    (upload,) = site.uploads
+    assert (upload.container_type, upload.container_id) == ("session", session)
+    assert (upload.name, upload.content) == (name, path.read_bytes())
+
+
+@pytest.mark.parametrize(("signed_url", "puts"), [(False, 0), (True, 1)])
+def test_upload_goes_the_way_that_the_site_takes(
+    site: FlywheelSite, tmp_path: Path, signed_url: bool, puts: int
+) -> None:
+    """A signed URL is used where, and only where, the site's config says so."""
+    site.signed_url = signed_url
+    path = tmp_path / "report.csv"
+    path.write_bytes(b"a")
+    client_site(site).attach(Container("subject", add_subject(site)), path)
+    assert len(site.asked("PUT")) == puts
+
+
+def test_storage_does_not_get_the_key(site: FlywheelSite, tmp_path: Path) -> None:
+    """The API key is not sent along to a signed URL."""
+    site.signed_url = True
+    path = tmp_path / "report.csv"
+    path.write_bytes(b"a")
+    client_site(site).attach(Container("session", add_session(site)), path)
+    (put,) = (request for request in site.requests if request.method == "PUT")
+    assert not any("secret" in value for value in put.headers.values())
+
+
+@pytest.mark.parametrize("signed_url", [False, True])
+def test_refused_upload_is_a_site_error(
+    site: FlywheelSite, tmp_path: Path, signed_url: bool
+) -> None:
+    """A read-only key gets 403 for an upload: the error says so."""
+    site.signed_url, site.refuse_uploads = signed_url, 403
+    path = tmp_path / "report.csv"
+    path.write_bytes(b"a")
+    session = add_session(site)
+    with pytest.raises(SiteError) as caught:
+        client_site(site).attach(Container("session", session), path)
+    assert str(caught.value) == f"POST /api/sessions/{session}/files: 403 Forbidden"
+
+
+def test_failed_storage_is_told_without_its_url(site: FlywheelSite, tmp_path: Path) -> None:
+    """An error of the storage is told, the signed URL is not, not even in a traceback."""
+    site.signed_url = True
+    site.fault("storage", Status(500))
+    path = tmp_path / "report.csv"
+    path.write_bytes(b"a")
+    with pytest.raises(SiteError) as caught:
+        client_site(site).attach(Container("session", add_session(site)), path)
+    assert str(caught.value) == "PUT the site's storage: 500 Internal Server Error"
+    assert "hush" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_missing_file_is_a_site_error(site: FlywheelSite, tmp_path: Path) -> None:
+    """A file that cannot be read is not attached, and that is told."""
+    with pytest.raises(SiteError, match="No such file"):
+        client_site(site).attach(Container("session", add_session(site)), tmp_path / "no.csv")
+
+
+def test_signed_urls_are_not_logged(
+    site: FlywheelSite, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not even a log at its most verbose holds a signed URL."""
+    caplog.set_level(logging.DEBUG)
+    site.signed_url = True
+    site.fault("storage", Status(503), Reset())
+    path = tmp_path / "report.csv"
+    path.write_bytes(b"a")
+    client_site(site, retries=3).attach(Container("session", add_session(site)), path)
+    assert len(site.uploads) == 1
+    assert "storage" not in caplog.text

@@ -1,0 +1,75 @@
+"""A server that fails the check before the first download gets no image."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.support.fault_asserts import assert_ended_soon, assert_nothing_lost
+from tests.support.fault_runs import (
+    NOT_REACHED,
+    FaultRuns,
+    run_gear,
+    run_gears,
+)
+from tests.support.fault_scp import Peer, Script, serve
+from tests.support.fault_scripts import CALLED, CALLING, LIMIT, RETRY_SECONDS, abort_request, refuse
+from tests.support.hurried_gear import SHORT_TIMEOUT
+
+
+def test_a_transient_rejection_of_the_check_is_waited_out(tmp_path: Path) -> None:
+    """A server that is busy when the run begins is asked again, which is told once."""
+    for run in run_gear(tmp_path, lambda _: (*[partial(refuse, LIMIT)] * 2, serve)):
+        assert_nothing_lost(run)
+        assert run.result.log.count("it is asked again for up to 300 s") == 1
+
+
+def test_the_check_has_the_retry_time_for_a_transient_rejection(tmp_path: Path) -> None:
+    """Where there is none the server is asked once."""
+    for run in run_gear(tmp_path, lambda _: (partial(refuse, LIMIT),), send_retry_time=0):
+        assert "its limit of associations is reached: try again later" in run.result.log
+        assert (run.connections, run.fetched, run.result.exit_code) == (1, frozenset(), 1)
+
+
+def give_no_echo(peer: Peer) -> None:
+    peer.accept()
+    peer.stand_still()
+
+
+CHECK: dict[str, tuple[Script, str]] = {
+    "called AE title": (partial(refuse, CALLED), "the called AE title 'PACS': check called_ae"),
+    "calling AE title": (partial(refuse, CALLING), "the calling AE title 'flywheel': check"),
+    "limit": (partial(refuse, LIMIT), "its limit of associations is reached: try again later"),
+    "silence": (Peer.stand_still, "as a DICOM server does: check that destination and port"),
+    "close": (Peer.close, "as a DICOM server does: check that destination and port"),
+    "abort": (abort_request, "as a DICOM server does: check that destination and port"),
+    "no answer to the C-ECHO": (
+        give_no_echo,
+        f"the server gave no answer in {SHORT_TIMEOUT:.0f} s: check",
+    ),
+}
+SILENT = ("silence", "no answer to the C-ECHO")
+
+
+def scripts_of_check(script: Script, _: int) -> Sequence[Script]:
+    return [script]
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
+    scripts = {name: partial(scripts_of_check, script) for name, (script, _) in CHECK.items()}
+    return run_gears(tmp_path_factory, scripts, SILENT, numbers=[4], send_retry_time=RETRY_SECONDS)
+
+
+@pytest.mark.parametrize("name", CHECK)
+def test_a_server_that_fails_the_check_gets_no_image(checked: FaultRuns, name: str) -> None:
+    """Nothing is downloaded; the log says in one line what happened and what to check."""
+    _, reason = CHECK[name]
+    for run in checked[name]:
+        assert reason in run.result.log
+        assert run.rows == NOT_REACHED
+        assert run.fetched == frozenset()
+        assert (run.images, run.result.exit_code) == ((), 1)
+        assert run.connections == 1 or name == "limit"
+        assert_ended_soon(run)

@@ -1,0 +1,90 @@
+"""A server that never recovers is given up, and each image left is reported."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.support.fault_asserts import assert_given_up, assert_true_report
+from tests.support.fault_runs import (
+    IMAGES,
+    FaultRuns,
+    Scripts,
+    always,
+    run_gear,
+    run_gears,
+)
+from tests.support.fault_scp import Peer, Script, serve
+from tests.support.fault_scripts import (
+    CALLED,
+    CALLING,
+    CONGESTED,
+    RETRY_SECONDS,
+    Restart,
+    after_pdus,
+    give_no_answer,
+    refuse,
+)
+from tests.support.hurried_gear import SHORT_TIMEOUT
+
+FOR_EVER: dict[str, tuple[Script, str]] = {
+    "dies with each image": (
+        partial(after_pdus, 3, Peer.reset),
+        "the connection was lost",
+    ),
+    "never answers": (give_no_answer, f"the server gave no answer in {SHORT_TIMEOUT:.0f} s"),
+    "congested": (partial(refuse, CONGESTED), "rejected the association: it is temporarily"),
+    "silent": (Peer.stand_still, "did not answer the association request as a DICOM server does"),
+}
+SILENT = ("never answers", "silent")
+WITHOUT_ASSOCIATION = ("congested", "silent")
+
+
+@pytest.fixture(scope="module")
+def for_ever(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
+    scripts = {name: always(script) for name, (script, _) in FOR_EVER.items()}
+    return run_gears(tmp_path_factory, scripts, SILENT, send_retry_time=RETRY_SECONDS)
+
+
+@pytest.mark.parametrize("name", FOR_EVER)
+def test_a_server_that_never_recovers_is_given_up(for_ever: FaultRuns, name: str) -> None:
+    """After the retry time all images are told, without a connection for each try of each."""
+    _, reason = FOR_EVER[name]
+    for run in for_ever[name]:
+        assert_given_up(run, reason)
+        assert run.acknowledged == []
+        assert run.connections < IMAGES * 6 - IMAGES
+        if name in WITHOUT_ASSOCIATION:
+            assert list(run.not_sent.values()) == [run.images_fetched]
+            assert run.connections < 30
+
+
+def test_a_server_that_never_starts_again_is_given_up(tmp_path: Path) -> None:
+    """What it took is counted, all else is told, and its port is tried a few times only."""
+    scripts: Scripts = lambda n: (serve, *[Restart(None)] * n, serve)  # noqa: E731
+    for run in run_gear(tmp_path, scripts, send_retry_time=RETRY_SECONDS):
+        assert_given_up(run, "Connection refused")
+        assert len(run.not_sent) == 1
+        assert 1 <= len(run.acknowledged) <= run.associations
+        assert run.connections < 30
+
+
+@pytest.mark.parametrize(
+    ("rejection", "reason"),
+    [
+        (CALLED, "it does not know the called AE title 'PACS'"),
+        (CALLING, "it does not know the calling AE title 'flywheel'"),
+    ],
+)
+def test_a_permanent_rejection_in_mid_run_ends_it(
+    tmp_path: Path, rejection: tuple[int, int, int], reason: str
+) -> None:
+    """It is not asked again, and the title at fault is named."""
+    for run in run_gear(
+        tmp_path, always(partial(refuse, rejection)), send_retry_time=RETRY_SECONDS
+    ):
+        assert_true_report(run)
+        ((told, number),) = run.not_sent.items()
+        assert all(one.endswith(reason) for one in (told, *run.not_fetched.values()))
+        assert (number, run.result.exit_code) == (run.images_fetched, 1)
+        assert run.connections <= 1 + run.associations

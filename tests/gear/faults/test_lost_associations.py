@@ -1,0 +1,145 @@
+"""An association that is lost costs no image."""
+
+import struct
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.support.fault_asserts import assert_nothing_lost
+from tests.support.fault_runs import (
+    ALL_SENT,
+    IMAGES,
+    FaultRuns,
+    always,
+    once,
+    run_gear,
+    run_gears,
+)
+from tests.support.fault_scp import P_DATA_TF, Peer, PeerLeftError, Script, serve
+from tests.support.fault_scripts import after_pdus, give_no_answer, has_read_all
+from tests.support.hurried_gear import SHORT_TIMEOUT
+from tests.support.waiting import wait_for
+
+
+def say(data: bytes, peer: Peer) -> None:
+    """Answer an image with these bytes, and read on."""
+    peer.accept()
+    peer.read_image()
+    peer.socket.sendall(data)
+    peer.read_to_end()
+
+
+def say_half_an_answer(end: Callable[[Peer], None], peer: Peer) -> None:
+    peer.accept()
+    response = peer.response(peer.read_image())
+    peer.socket.sendall(response[: len(response) // 2])
+    end(peer)
+
+
+def say_wrong_message_id(peer: Peer) -> None:
+    peer.accept()
+    image = peer.read_image()
+    peer.answer(image, message_id=image.message_id + 1)
+    peer.read_to_end()
+
+
+def leave_between_images(leave: Callable[[Peer], None], peer: Peer) -> None:
+    peer.accept()
+    peer.answer(peer.read_image())
+    leave(peer)
+
+
+LOST: dict[str, Script] = {
+    "abort after 1 PDU": partial(after_pdus, 1, Peer.abort),
+    "abort after 6 PDUs": partial(after_pdus, 6, Peer.abort),
+    "reset in mid-image": partial(after_pdus, 3, Peer.reset),
+    "close in mid-image": partial(after_pdus, 3, Peer.close),
+    "no answer": give_no_answer,
+    "wrong message ID": say_wrong_message_id,
+    "garbage": partial(say, b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    "a PDU of 4 GiB": partial(say, struct.pack(">BBL", P_DATA_TF, 0, 0xFFFFFFF0) + bytes(64)),
+    "half an answer, then silence": partial(say_half_an_answer, Peer.stand_still),
+    "half an answer, then the end": partial(say_half_an_answer, Peer.close),
+    "release between images": partial(leave_between_images, Peer.request_release),
+    "abort between images": partial(leave_between_images, Peer.abort),
+}
+SILENT = ("no answer", "half an answer, then silence")
+
+
+@pytest.fixture(scope="module")
+def lost(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
+    return run_gears(
+        tmp_path_factory, {name: once(script) for name, script in LOST.items()}, SILENT
+    )
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_a_lost_association_loses_no_image(lost: FaultRuns, name: str) -> None:
+    """What was not acknowledged goes again, once, on another association."""
+    for run in lost[name]:
+        assert_nothing_lost(run)
+        assert run.connections >= 3
+
+
+@pytest.mark.parametrize("leave", [Peer.close, Peer.reset])
+def test_a_server_that_takes_one_image_an_association(
+    tmp_path: Path, leave: Callable[[Peer], None]
+) -> None:
+    """A connection that ends after each answer costs a new one each time, and no image."""
+    for run in run_gear(tmp_path, always(partial(answer_and_wait, leave))):
+        assert_nothing_lost(run)
+        assert run.connections > IMAGES
+
+
+def answer_and_wait(leave: Callable[[Peer], None], peer: Peer) -> None:
+    """Answer an image, and leave when the answer was read: a reset would take it away."""
+    peer.accept()
+    peer.answer(peer.read_image())
+    assert wait_for(lambda: has_read_all(peer))
+    leave(peer)
+
+
+def test_a_duplicate_on_a_resend_was_stored_before(tmp_path: Path) -> None:
+    """An image that was stored, but not acknowledged, counts as sent when it is there already."""
+    for run in run_gear(tmp_path, lambda n: (serve, *[lose_after_image] * n, say_duplicate)):
+        assert run.rows == ALL_SENT, run.result.log
+        assert run.result.exit_code == 0
+        assert 0x0111 in {answer.status for answer in run.answers}
+        most = max(Counter(image.sop_instance_uid for image in run.images).values())
+        assert 2 <= most <= 1 + run.associations  # of which each loses one image
+
+
+def lose_after_image(peer: Peer) -> None:
+    peer.accept()
+    peer.read_image()
+    peer.close()
+
+
+def say_duplicate(peer: Peer) -> None:
+    """Answer by what came before, on any association."""
+    peer.accept()
+    while True:
+        image = peer.read_image()
+        uids = [one.sop_instance_uid for one in peer.server.images]
+        peer.answer(image, 0x0111 if uids.count(image.sop_instance_uid) > 1 else 0)
+
+
+@pytest.mark.parametrize("end", [Peer.close, Peer.stand_still])
+def test_the_end_of_the_last_association_costs_nothing(
+    tmp_path: Path, end: Callable[[Peer], None]
+) -> None:
+    """What a server does instead of answering a release is not the images' affair."""
+    for run in run_gear(tmp_path, lambda _: [partial(end_on_release, end)], timeout=SHORT_TIMEOUT):
+        assert_nothing_lost(run)
+        assert run.not_sent == {}
+
+
+def end_on_release(end: Callable[[Peer], None], peer: Peer) -> None:
+    peer.answers_release = False
+    with suppress(PeerLeftError):
+        serve(peer)
+    end(peer)

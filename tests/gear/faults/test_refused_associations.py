@@ -1,0 +1,55 @@
+"""A server that refuses associations for a while gets all images."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.support.fault_asserts import assert_nothing_lost
+from tests.support.fault_runs import (
+    FaultRuns,
+    once,
+    run_gear,
+    run_gears,
+)
+from tests.support.fault_scp import Peer, Script, serve
+from tests.support.fault_scripts import CONGESTED, LIMIT, Restart, abort_request, refuse
+
+DOWN_SECONDS = 1.5
+
+
+def answer_request(data: bytes, peer: Peer) -> None:
+    peer.read_pdu()
+    peer.socket.sendall(data)
+
+
+NOT_OPENED: dict[str, Script] = {
+    "silence": Peer.stand_still,
+    "close": Peer.close,
+    "abort": abort_request,
+    "garbage": partial(answer_request, b"SSH-2.0-OpenSSH_9.2\r\n"),
+    "congested": partial(refuse, CONGESTED),
+    "limit": partial(refuse, LIMIT),
+}
+
+
+@pytest.fixture(scope="module")
+def not_opened(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
+    return run_gears(
+        tmp_path_factory, {name: once(script) for name, script in NOT_OPENED.items()}, ["silence"]
+    )
+
+
+@pytest.mark.parametrize("name", NOT_OPENED)
+def test_an_association_that_is_refused_for_a_while(not_opened: FaultRuns, name: str) -> None:
+    """After the check the server gives no association several times, and then does."""
+    for run in not_opened[name]:
+        assert_nothing_lost(run)
+        assert run.connections >= 3
+
+
+def test_a_server_that_starts_anew_in_mid_run(tmp_path: Path) -> None:
+    """Its port refuses connections for a while, and nothing is lost."""
+    for run in run_gear(tmp_path, lambda n: (serve, *[Restart(DOWN_SECONDS)] * n, serve)):
+        assert_nothing_lost(run)
+        assert run.connections < 30

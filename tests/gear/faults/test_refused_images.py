@@ -1,0 +1,76 @@
+"""Each status that a server answers with has its own end."""
+
+from collections import Counter
+from pathlib import Path
+
+from tests.support.fault_asserts import assert_ended_soon, assert_given_up, assert_true_report
+from tests.support.fault_runs import (
+    ALL_SENT,
+    IMAGES,
+    always,
+    number_of,
+    run_gear,
+)
+from tests.support.fault_scp import Peer
+from tests.support.fault_scripts import RETRY_SECONDS
+
+STATUSES: dict[int, tuple[int, ...]] = {
+    2: (0xB000,),
+    3: (0x0111,),
+    4: (0xA700,),
+    5: (0xA700, 0xA701, 0x0000),
+    6: (0x0213, 0x0000),
+    7: (0xA900,),
+    8: (0xC000,),
+    9: (0x0122,),
+    10: (0x0124,),
+    11: (0xA700, 0xC001),
+}
+"""What each image is answered with, the last status again and again; Success by default."""
+
+
+def test_each_status_has_its_own_end(tmp_path: Path) -> None:
+    """Warnings count as sent, want of resources is tried again, all else is final."""
+    for run in run_gear(tmp_path, always(answer_by_status), send_retry_time=3 * RETRY_SECONDS):
+        assert_true_report(run)
+        assert run.acknowledged == [1, 2, 5, 6, 12]
+        tries = Counter(number_of(image.sop_instance_uid) for image in run.images)
+        assert tries.pop(4) >= 6
+        assert tries == Counter(range(1, 13)) - Counter([4]) + Counter({5: 2, 6: 1, 11: 1})
+        assert {
+            reason.split()[1]: number for reason, number in run.not_sent.items()
+        } == dict.fromkeys(
+            ("0x0111", "0xA700", "0xA900", "0xC000", "0x0122", "0x0124", "0xC001"), 1
+        )
+        assert "a.zip: 1 image sent, status 0xB000" in run.result.log
+        assert run.rows["a.zip"] == ("5", "3", "Incomplete")
+        assert run.rows["b.tgz"] == ("6", "1", "Incomplete")
+        assert run.rows["c.dcm"] == ALL_SENT["c.dcm"]
+        assert run.result.exit_code == 1
+        assert_ended_soon(run)
+
+
+def answer_by_status(peer: Peer) -> None:
+    peer.accept()
+    while True:
+        image = peer.read_image()
+        uids = [one.sop_instance_uid for one in peer.server.images]
+        statuses = STATUSES.get(number_of(image.sop_instance_uid), (0x0000,))
+        tries = uids.count(image.sop_instance_uid)
+        peer.answer(image, statuses[min(tries, len(statuses)) - 1])
+
+
+def test_a_server_that_stays_out_of_resources_is_given_up(tmp_path: Path) -> None:
+    """It stores some images and then none: the rest is told with one reason."""
+    for run in run_gear(tmp_path, always(run_out), send_retry_time=1):
+        assert_given_up(run, "status 0xA700 Refused: Out of Resources")
+        assert run.rows["a.zip"] == ("5", "4", "Incomplete")
+        assert len(run.images) < IMAGES * 6
+
+
+def run_out(peer: Peer) -> None:
+    """Have room for the first four images."""
+    peer.accept()
+    while True:
+        image = peer.read_image()
+        peer.answer(image, 0x0000 if number_of(image.sop_instance_uid) <= 4 else 0xA700)

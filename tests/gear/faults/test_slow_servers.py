@@ -1,0 +1,56 @@
+"""A server that reads slowly is no failure, one that stops reading loses its association."""
+
+import socket
+from pathlib import Path
+
+from tests.support.fault_asserts import (
+    assert_nothing_lost,
+)
+from tests.support.fault_runs import (
+    IMAGES,
+    LAST,
+    always,
+    number_of,
+    once,
+    run_gear,
+)
+from tests.support.fault_scp import Peer
+from tests.support.hurried_gear import SHORT_TIMEOUT
+
+SMALL_BUFFER = 1 << 15
+LARGE, LARGER = 600, 2048
+PAUSE = 0.06
+
+
+def test_a_slow_reader_is_waited_for(tmp_path: Path) -> None:
+    """A server that reads an image bit by bit, for longer than each timeout, gets it."""
+    for run in run_gear(tmp_path, always(read_slowly), size_of_last=LARGE, timeout=SHORT_TIMEOUT):
+        assert_nothing_lost(run, seconds=30)
+        assert run.result.seconds - run.start_seconds > 2 * SHORT_TIMEOUT
+        assert len(run.images) == IMAGES
+
+
+def read_slowly(peer: Peer) -> None:
+    """Read the large image with a pause before each bit."""
+    peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+    peer.accept()
+    while True:
+        command = peer.read_command()
+        peer.pause = PAUSE if number_of(command.sop_instance_uid) == LAST else 0
+        peer.answer(peer.read_image(command))
+
+
+def test_a_reader_that_stops_in_mid_image_is_given_up(tmp_path: Path) -> None:
+    """A server that reads nothing any more loses its association, and gets the image again."""
+    for run in run_gear(tmp_path, once(stop_reading), size_of_last=LARGER, timeout=SHORT_TIMEOUT):
+        assert_nothing_lost(run, seconds=20)
+
+
+def stop_reading(peer: Peer) -> None:
+    peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+    peer.accept()
+    while True:
+        command = peer.read_command()
+        if number_of(command.sop_instance_uid) == LAST:
+            peer.stand_still()
+        peer.answer(peer.read_image(command))

@@ -1,0 +1,116 @@
+"""The gear sends over one association or several, while it downloads the next file."""
+
+import re
+import threading
+from pathlib import Path
+
+from pynetdicom import evt
+
+from tests.support.gear_runs import Session, counts, gear_on, images
+from tests.support.pacs import CStore, PythonSCP
+from tests.support.sample_files import (
+    encoded,
+    made,
+    uid_of,
+    zip_of,
+)
+from tests.support.waiting import wait_for
+
+
+def test_the_next_file_downloads_while_the_first_is_sent(tmp_path: Path, session: Session) -> None:
+    """The server's first answer can wait until the second file was asked for."""
+    site, acquisition = session.site, session.acquisition("A")
+    for number in (1, 2):
+        site.add_file(acquisition, f"{number}.dcm", encoded(made(number)))
+    overlapped = []
+
+    def answer(_: CStore) -> int:
+        overlapped.append(
+            wait_for(lambda: any(path.endswith("/2.dcm") for path in site.asked("GET")))
+        )
+        return 0x0000
+
+    with PythonSCP(status=answer) as scp:
+        result = gear_on(tmp_path, site, scp.port, session.session).run()
+
+    assert result.exit_code == 0, result.log
+    assert overlapped == [True, True]
+
+
+def test_with_one_association_images_go_in_order(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """All images arrive in the order of their archives, over the same association."""
+    acquisition = session.acquisition("A")
+    numbers = [3, 1, 4, 15, 9, 2, 6, 5, 35, 8, 97, 93]
+    session.site.add_file(acquisition, "a.zip", zip_of(tmp_path / "a.zip", images(*numbers[:8])))
+    session.site.add_file(acquisition, "b.zip", zip_of(tmp_path / "b.zip", images(*numbers[8:])))
+    gear = gear_on(tmp_path, session.site, python_scp.port, session.session, associations=1)
+    result = gear.run()
+    assert result.exit_code == 0, result.log
+    assert [record.sop_instance_uid for record in python_scp.stored] == list(map(uid_of, numbers))
+    assert [record.association for record in python_scp.stored] == [2] * len(numbers)
+    assert len(python_scp.associations) == 2
+    assert wait_for(lambda: python_scp.released == 2)
+
+
+def test_an_image_may_be_answered_after_its_file_and_those_of_the_next(
+    tmp_path: Path, session: Session
+) -> None:
+    """Four associations carry images at once; each file's row counts its own, in any order."""
+    acquisition = session.acquisition("A")
+    session.site.add_file(acquisition, "a.zip", zip_of(tmp_path / "a.zip", images(0, 1, 2)))
+    session.site.add_file(acquisition, "b.zip", zip_of(tmp_path / "b.zip", images(3, 4, 5, 6, 7)))
+    begun, together = threading.Event(), []
+
+    def answer(record: CStore) -> int:
+        together.append(wait_for(lambda: len(scp.stored) >= 4))
+        if record.sop_instance_uid != uid_of(0):
+            return 0x0000
+        together.append(wait_for(lambda: len(scp.stored) == 8))
+        begun.wait()
+        together.append(wait_for(lambda: "b.zip: 5 of 5 images sent" in running.log))
+        return 0xC000
+
+    with PythonSCP(status=answer) as scp:
+        running = gear_on(tmp_path, session.site, scp.port, session.session).start()
+        begun.set()
+        result = running.finish()
+        assert len(scp.associations) == 1 + 4
+        assert len({record.association for record in scp.stored}) == 4
+        assert wait_for(lambda: scp.released == 1 + 4)
+    assert all(together)
+    assert result.exit_code == 1
+    assert counts(session.site.reports[0].content) == {
+        "a.zip": ("3", "2", "Incomplete"),
+        "b.zip": ("5", "5", "Complete"),
+    }
+    assert "a.zip: 1 image not sent: status 0xC000 Cannot Understand" in result.log
+    told = re.findall(r"\S+: \d of \d images sent", result.log)
+    assert told == ["b.zip: 5 of 5 images sent", "a.zip: 2 of 3 images sent"]
+
+
+def test_a_server_that_gives_fewer_associations_is_no_failure(
+    tmp_path: Path, session: Session
+) -> None:
+    """A server with a limit gets all images over what it gives; the log says so once."""
+    archive = zip_of(tmp_path / "a.zip", images(*range(60)))
+    session.site.add_file(session.acquisition("A"), "a.zip", archive)
+
+    rejected = threading.Event()
+
+    def answer(_: CStore) -> int:
+        rejected.wait(30)
+        return 0x0000
+
+    scp = PythonSCP(status=answer, handlers=[(evt.EVT_REJECTED, lambda _: rejected.set())])
+    scp.ae.maximum_associations = 2
+    with scp:
+        result = gear_on(tmp_path, session.site, scp.port, session.session).run()
+        assert len({record.association for record in scp.stored}) <= 2
+        assert sorted(r.sop_instance_uid for r in scp.stored) == sorted(map(uid_of, range(60)))
+    assert result.exit_code == 0, result.log
+    assert counts(session.site.reports[0].content) == {"a.zip": ("60", "60", "Complete")}
+    line = r"Going on with [12] of 4 associations: .* its limit of associations is reached"
+    assert len(re.findall(line, result.log)) == 1
+    assert result.log.count("Going on with") == 1

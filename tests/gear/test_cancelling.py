@@ -1,0 +1,181 @@
+"""A job that is cancelled ends soon and in good order."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.support.fault_scp import FaultSCP, Peer
+from tests.support.fault_scripts import give_no_answer
+from tests.support.flywheel_http import Stall
+from tests.support.footprint import bytes_on_disk
+from tests.support.gear import LONGEST_START, GearFolder, GearResult
+from tests.support.gear_runs import (
+    Session,
+    assert_work_is_empty,
+    counts,
+    downloads,
+    gear_on,
+    images,
+)
+from tests.support.pacs import CStore, PythonSCP
+from tests.support.sample_files import (
+    ArchiveMember,
+    encoded,
+    made,
+    zip_of,
+)
+from tests.support.waiting import wait_for
+
+
+def test_a_cancelled_job_reports_what_it_did(tmp_path: Path, session: Session) -> None:
+    """SIGTERM ends the run with 1 and a report in which no file passes for complete."""
+    site, acquisition = session.site, session.acquisition("A")
+    archive = zip_of(tmp_path / "a.zip", images(*range(20)))
+    site.add_file(acquisition, "a.zip", archive)
+    site.add_file(acquisition, "b.zip", archive)
+
+    answering = threading.Event()
+
+    def answer_two_and_hold(record: CStore) -> int:
+        if record not in scp.stored[:2]:
+            answering.wait(LONGEST_START)
+        return 0x0000
+
+    with PythonSCP(status=answer_two_and_hold) as scp:
+        running = gear_on(tmp_path, site, scp.port, session.session).start()
+        assert wait_for(lambda: len(scp.stored) == 2 + 4, LONGEST_START)
+        running.cancel()
+        assert wait_for(running.is_ending)
+        answering.set()
+        result = running.finish()
+    assert result.exit_code == 1
+    found = counts(site.reports[0].content)
+    assert found["a.zip"][2] == "Incomplete"
+    assert int(found["a.zip"][1]) >= 2
+    assert found["b.zip"] == ("0", "0", "Failed")
+    assert "The run was ended by SIGTERM" in result.log
+    assert "b.zip: the run ended before it" in result.log
+
+
+@pytest.mark.parametrize("associations", [1, 4])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_images_in_flight_are_finished_when_the_job_is_cancelled(
+    tmp_path: Path, session: Session, associations: int, number: signal.Signals
+) -> None:
+    """Those that the server still answers count as sent, and no other is begun."""
+    site, answering = session.site, threading.Event()
+    site.add_file(session.acquisition("A"), "a.zip", zip_of(tmp_path / "a", images(*range(40))))
+
+    def hold(_: CStore) -> int:
+        answering.wait(LONGEST_START)
+        return 0x0000
+
+    with PythonSCP(status=hold) as scp:
+        gear = gear_on(tmp_path, site, scp.port, session.session, associations=associations)
+        running = gear.start()
+        assert wait_for(lambda: len(scp.stored) == associations, LONGEST_START)
+        os.kill(running.pid, number)
+        assert wait_for(running.is_ending)
+        answering.set()
+        result = running.finish()
+        assert len(scp.stored) == associations
+    assert_cancelled(session, gear, result, number)
+    _, sent, status = counts(site.reports[0].content)["a.zip"]
+    assert (int(sent), status) == (associations, "Incomplete")
+
+
+def assert_cancelled(
+    session: Session, gear: GearFolder, result: GearResult, number: signal.Signals = signal.SIGTERM
+) -> None:
+    """The report is attached, one line says what ended the job, and no file is left."""
+    assert result.exit_code == 1
+    assert len(session.site.reports) == 1
+    assert f"The run was ended by {number.name}" in result.stderr
+    assert "Traceback" not in result.log
+    assert_work_is_empty(gear)
+
+
+def assert_ended_soon(result: GearResult, cancelled_after: float) -> None:
+    """Within 10 s, and what the start took: where that is slow, so is the end."""
+    assert result.seconds - cancelled_after < 10 + cancelled_after
+
+
+@pytest.mark.parametrize(("number", "associations"), [(signal.SIGTERM, 1), (signal.SIGINT, 4)])
+def test_a_cancelled_job_does_not_wait_for_a_silent_server(
+    tmp_path: Path, session: Session, associations: int, number: signal.Signals
+) -> None:
+    """The run ends within 10 s; a second signal, of either kind, takes nothing away."""
+    site = session.site
+    site.add_file(session.acquisition("A"), "a.zip", zip_of(tmp_path / "a", images(*range(40))))
+    with FaultSCP(give_no_answer) as server:
+        gear = gear_on(tmp_path, site, server.port, session.session, associations=associations)
+        running = gear.start()
+        assert wait_for(lambda: len(server.images) == associations, LONGEST_START)
+        cancelled_after = running.seconds
+        os.kill(running.pid, number)
+        assert wait_for(running.is_ending)
+        for second in (signal.SIGTERM, signal.SIGINT):
+            os.kill(running.pid, second)
+        result = running.finish()
+        assert_ended_soon(result, cancelled_after)
+        assert len(server.images) == associations
+    assert_cancelled(session, gear, result, number)
+    _, sent, status = counts(site.reports[0].content)["a.zip"]
+    assert (sent, status) == ("0", "Failed")
+
+
+def test_a_job_is_cancelled_while_a_file_is_downloaded(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """A site that stalls does not hold up the end; no part of the file is left."""
+    site = session.site
+    site.fault(
+        site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1))), Stall(60, after=500)
+    )
+    gear = gear_on(tmp_path, site, python_scp.port, session.session)
+    running = gear.start()
+    assert wait_for(lambda: bool(downloads(site)), LONGEST_START)
+    cancelled_after = running.seconds
+    running.cancel()
+    result = running.finish()
+    assert_ended_soon(result, cancelled_after)
+    assert_cancelled(session, gear, result)
+    assert counts(site.reports[0].content) == {"a.dcm": ("0", "0", "Failed")}
+    assert "a.dcm: the run ended before it" in result.log
+
+
+def test_a_job_is_cancelled_while_an_archive_is_unpacked(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """An image that unpacks to much is left in its middle, and nothing of it stays."""
+    site = session.site
+    large = ArchiveMember("1.dcm", encoded(made(1)) + bytes(300_000_000))
+    site.add_file(session.acquisition("A"), "a.zip", zip_of(tmp_path / "a.zip", [large]))
+    gear = gear_on(tmp_path, site, python_scp.port, session.session)
+    running = gear.start()
+    work = gear.folder / "work"
+    assert wait_for(lambda: bytes_on_disk(work, running.pid) > 10_000_000, LONGEST_START)
+    running.cancel()
+    result = running.finish()
+    assert_cancelled(session, gear, result)
+    assert counts(site.reports[0].content)["a.zip"][1:] == ("0", "Failed")
+
+
+def test_a_job_is_cancelled_in_the_check_of_the_server(tmp_path: Path, session: Session) -> None:
+    """A server that says nothing does not hold up the end, and the report has all rows."""
+    site = session.site
+    site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
+    with FaultSCP(Peer.stand_still) as server:
+        gear = gear_on(tmp_path, site, server.port, session.session)
+        running = gear.start()
+        assert wait_for(lambda: server.connections == 1, LONGEST_START)
+        cancelled_after = running.seconds
+        running.cancel()
+        result = running.finish()
+        assert_ended_soon(result, cancelled_after)
+    assert_cancelled(session, gear, result)
+    assert counts(site.reports[0].content) == {"a.dcm": ("0", "0", "Failed")}
+    assert not downloads(site)

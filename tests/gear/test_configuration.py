@@ -1,0 +1,52 @@
+"""The gear says in one line what is wrong with its configuration, and ends with 1."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.gear_runs import Session, gear_on
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"port": 70000}, "port: 70000 was given; allowed: a whole number from 1 to 65535"),
+        ({"called_ae": ""}, "called_ae: '' was given; allowed: 1 to 16 ASCII characters"),
+        ({"group": "0x0020"}, "group: '0x0020' was given; allowed: an odd group"),
+        (
+            {"destination": "no-such-host.invalid"},
+            "destination: 'no-such-host.invalid' was given; allowed: a host name that can be",
+        ),
+    ],
+)
+def test_a_bad_configuration_is_told_in_one_line(
+    tmp_path: Path, session: Session, options: dict[str, object], line: str
+) -> None:
+    """What is wrong, what was given and what is allowed stands in one line; exit code 1."""
+    gear = gear_on(tmp_path, session.site, 104, session.session)
+    gear.config["config"] |= options
+    result = gear.run()
+    assert result.exit_code == 1
+    errors = [text for text in result.stderr.splitlines() if "ERROR" in text]
+    assert len(errors) == 1
+    assert line in errors[0]
+    assert "Traceback" not in result.log
+
+
+def test_a_project_is_refused_as_destination(tmp_path: Path, session: Session) -> None:
+    """A container that the gear does not run on is told, with those that it does."""
+    result = gear_on(tmp_path, session.site, 104, session.project, "project").run()
+    assert result.exit_code == 1
+    line = "destination container: 'project' was given; allowed: acquisition, session or subject"
+    assert line in result.stderr
+
+
+def test_a_wrong_api_key_is_told(tmp_path: Path, session: Session) -> None:
+    """A key that the site does not take ends the run with a line that does not show it."""
+    gear = gear_on(tmp_path, session.site, 104, session.session)
+    key = session.site.api_key + "wrong"
+    gear.config["inputs"]["api-key"]["key"] = key
+    result = gear.run()
+    assert result.exit_code == 1
+    assert "401 Unauthorized" in result.stderr
+    assert key.rpartition(":")[2] not in result.log

@@ -1,0 +1,166 @@
+"""A file that is broken or cannot be downloaded has its row in the report; the rest is sent."""
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from tests.support import archives
+from tests.support.flywheel_http import Cut, Flip, Reset, Status
+from tests.support.gear_runs import TEXT, Session, counts, gear_on, images
+from tests.support.pacs import PythonSCP, StoreSCP
+from tests.support.sample_files import (
+    ArchiveMember,
+    encoded,
+    made,
+    member,
+    shipped,
+    tar_of,
+    uid_of,
+    with_new_uid,
+    zip_of,
+)
+
+
+def test_each_kind_of_trouble_has_its_row_and_the_run_goes_on(
+    tmp_path: Path, session: Session, storescp: StoreSCP
+) -> None:
+    """Of five acquisitions one file is gone, one broken, one empty, one mixed and one fine."""
+    site = session.site
+    names = ("gone.zip", "broken.zip", "no dicom.zip", "mixed.zip", "fine.zip")
+    acquisitions = [session.acquisition(f"{n}") for n in range(5)]
+    gone = site.add_file(acquisitions[0], names[0], b"unreachable")
+    site.fault(gone, Status(404))
+    whole = zip_of(tmp_path / "whole.zip", images(1, 2)).read_bytes()
+    site.add_file(acquisitions[1], names[1], whole[: len(whole) // 2])
+    site.add_file(acquisitions[2], names[2], zip_of(tmp_path / "n.zip", [TEXT]))
+    mixed = ["MR_small.dcm", "JPEG2000.dcm", "MR_small_RLE.dcm", "MR_small_jp2klossless.dcm"]
+    sources = [with_new_uid(shipped(name)) for name in mixed]
+    mix = [ArchiveMember(f"IM{n}", source) for n, source in enumerate(sources)]
+    site.add_file(acquisitions[3], names[3], zip_of(tmp_path / "m.zip", mix))
+    site.add_file(acquisitions[4], names[4], zip_of(tmp_path / "f.zip", images(3, 4, 5)))
+
+    result = gear_on(tmp_path, site, storescp.port, session.session).run()
+
+    assert result.exit_code == 1
+    assert counts(site.reports[0].content) == {
+        "gone.zip": ("0", "0", "Failed"),
+        "broken.zip": ("0", "0", "Failed"),
+        "no dicom.zip": ("0", "0", "Failed"),
+        "mixed.zip": ("4", "4", "Complete"),
+        "fine.zip": ("3", "3", "Complete"),
+    }
+    assert "gone.zip: 404 Not Found" in result.log
+    assert "broken.zip: the archive is corrupt or cut short" in result.log
+    assert "no dicom.zip: it holds no DICOM image" in result.log
+    received = {dcmread(path).SOPInstanceUID: path for path in storescp.received()}
+    assert len(received) == 7
+    for source in sources:
+        original = dcmread(io.BytesIO(source))
+        arrived = dcmread(received[original.SOPInstanceUID])
+        assert arrived.file_meta.TransferSyntaxUID == original.file_meta.TransferSyntaxUID
+        assert arrived.PixelData == original.PixelData
+
+
+def test_what_cannot_be_sent_is_counted(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """Images without UIDs count as not sent, with the reason; a DICOMDIR does not count."""
+    nameless, classless = made(1), made(2)
+    without_instance = encoded(nameless).replace(
+        nameless.SOPInstanceUID.encode(), b" " * len(nameless.SOPInstanceUID)
+    )
+    without_class = encoded(classless).replace(classless.SOPClassUID.encode(), b" " * 25)
+    headerless = encoded(made(3))
+    start = headerless.index(b"\x08\x00\x16\x00UI")
+    archive = zip_of(
+        tmp_path / "odd.zip",
+        [
+            ArchiveMember("1", without_instance),
+            ArchiveMember("2", without_class),
+            ArchiveMember("3", headerless[start:]),
+            member("dicomdirtests/DICOMDIR"),
+            TEXT,
+        ],
+    )
+    session.site.add_file(session.acquisition("odd"), "odd.zip", archive)
+
+    result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
+
+    assert result.exit_code == 1
+    assert counts(session.site.reports[0].content) == {"odd.zip": ("3", "1", "Incomplete")}
+    assert "odd.zip: 1 image not sent: it has no SOP Instance UID" in result.log
+    assert "odd.zip: 1 image not sent: it has no SOP Class UID" in result.log
+    (stored,) = python_scp.stored
+    assert stored.sop_instance_uid == made(3).SOPInstanceUID
+
+
+@pytest.mark.parametrize("associations", [1, 4, 16])
+def test_broken_archives_over_any_number_of_associations(
+    tmp_path: Path, session: Session, python_scp: PythonSCP, associations: int
+) -> None:
+    """What could be read of an archive is sent; its row and its reason are right."""
+    site, acquisition = session.site, session.acquisition("A")
+    members = images(*range(10))
+    step = len(archives.tar_entry(members[0].name, members[0].content))
+    cut = tar_of(tmp_path / "cut.tar", members)
+    cut.write_bytes(cut.read_bytes()[: 7 * step + step // 2])
+    damaged = zip_of(tmp_path / "damaged.zip", images(*range(10, 20)))
+    archives.set_zip_field(damaged, "15.dcm", "crc", 0)
+    site.add_file(acquisition, "cut.tar", cut)
+    site.add_file(acquisition, "damaged.zip", damaged)
+    site.add_file(acquisition, "fine.zip", zip_of(tmp_path / "fine.zip", images(*range(20, 30))))
+    result = gear_on(
+        tmp_path, site, python_scp.port, session.session, associations=associations
+    ).run()
+    assert result.exit_code == 1
+    assert counts(site.reports[0].content) == {
+        "cut.tar": ("8", "7", "Incomplete"),
+        "damaged.zip": ("10", "9", "Incomplete"),
+        "fine.zip": ("10", "10", "Complete"),
+    }
+    told = re.findall(r"\S+: \d+ of \d+ images sent", result.log)
+    assert sorted(told) == [
+        "cut.tar: 7 of 8 images sent",
+        "damaged.zip: 9 of 10 images sent",
+        "fine.zip: 10 of 10 images sent",
+    ]
+    assert "cut.tar: the archive is corrupt or cut short" in result.log
+    assert "damaged.zip: 1 image not sent: a member of the archive is corrupt" in result.log
+    numbers = [*range(7), *range(10, 15), *range(16, 30)]
+    assert {r.sop_instance_uid for r in python_scp.stored} == set(map(uid_of, numbers))
+    assert len(python_scp.stored) == len(numbers)
+
+
+def test_what_the_site_does_wrong_is_told_and_the_rest_goes_on(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """Bursts of 503, bodies cut short, resets, a key that expired and files that changed."""
+    site, acquisition = session.site, session.acquisition("A")
+    files = {
+        "burst.dcm": [Status(503), Status(503)],
+        "cut.dcm": [Cut(after=500)],
+        "reset.dcm": [Reset()],
+        "expired.dcm": [Status(401)],
+        "other.dcm": [Flip(at=9)] * 50,
+        "fine.dcm": [],
+    }
+    for number, (name, faults) in enumerate(files.items()):
+        site.fault(site.add_file(acquisition, name, encoded(made(number))), *faults)
+    site.add_file(acquisition, "longer.dcm", encoded(made(8)), size=10)
+    options = {"file_download_retry_time": 3}
+    result = gear_on(tmp_path, site, python_scp.port, session.session, **options).run()
+    assert result.exit_code == 1
+    sent, failed = ("1", "1", "Complete"), ("0", "0", "Failed")
+    assert counts(site.reports[0].content) == dict.fromkeys(files, sent) | {
+        "expired.dcm": failed,
+        "other.dcm": failed,
+        "longer.dcm": failed,
+    }
+    told = "expired.dcm: 401 Unauthorized: the API key is not valid, or no longer"
+    assert told in result.log
+    assert "other.dcm: other bytes than its record says after back-off" in result.log
+    assert "longer.dcm: more bytes than its record says after back-off" in result.log
+    assert len(python_scp.stored) == 4

@@ -1,0 +1,111 @@
+"""Each image has its row in the report on images."""
+
+import csv
+from threading import Event
+
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
+
+from tests.support.gear import LONGEST_START
+from tests.support.gear_runs import CT
+from tests.support.pacs import CStore, PythonSCP, StoreSCP
+from tests.support.sample_files import ArchiveMember, encoded, made, uid_of, zip_of
+from tests.support.session_runs import SessionRuns
+
+PROGRESS_INTERVAL = 1.0
+"""Seconds, as in tests/support/hurried_run.py."""
+
+
+def test_each_image_has_its_row(runs: SessionRuns) -> None:
+    """Sent or not, converted or not: each image is there once, with what became of it."""
+    compressed = made(3)
+    compressed.compress(RLELossless)
+    members = [
+        ArchiveMember("a/1.dcm", encoded(made(1))),
+        ArchiveMember("a/2.dcm", encoded(made(2))),
+        ArchiveMember("a/3.dcm", encoded(compressed)),
+        ArchiveMember("Made_For_Test/5.dcm", encoded(made(5))),
+        ArchiveMember("notes.txt", b"nothing"),
+    ]
+    runs.add("a.zip", zip_of(runs.folder / "a.zip", members))
+    runs.add("b.dcm", encoded(made(6)))
+
+    def answer(record: CStore) -> int:
+        return 0xC000 if record.sop_instance_uid == uid_of(2) else 0x0000
+
+    with PythonSCP({CT: [ExplicitVRLittleEndian]}, status=answer) as server:
+        ended = runs.send(server, associations=1)
+    assert ended.result.exit_code == 1
+    path = "lab/Study/sub-01/visit 1/CT/files/"
+    found = [
+        (row["FW Path"].removeprefix(path), row["Member"], row["SOP Instance UID"], row["Outcome"])
+        for row in ended.instances
+    ]
+    assert found == [
+        ("a.zip", "a/1.dcm", uid_of(1), "sent"),
+        ("a.zip", "a/2.dcm", uid_of(2), "not sent"),
+        ("a.zip", "a/3.dcm", uid_of(3), "sent"),
+        ("a.zip", "member 4", uid_of(5), "sent"),
+        ("b.dcm", "", uid_of(6), "sent"),
+    ]
+    refused, converted = ended.instances[1:3]
+    assert refused["Status"] == "0xC000 Cannot Understand"
+    assert (converted["Transfer Syntax"], converted["Sent As"]) == (
+        "RLE Lossless",
+        "Explicit VR Little Endian",
+    )
+    assert all(float(row["Milliseconds"]) > 0 for row in ended.instances)
+    assert all(int(row["Bytes"]) > 300 for row in ended.instances)
+
+
+@pytest.mark.parametrize(
+    ("option", "suffix"), [("instance_report", "_instances.csv"), ("html_report", ".html")]
+)
+def test_a_report_can_be_left_out(runs: SessionRuns, option: str, suffix: str) -> None:
+    """Each of the two further reports can be turned off by itself."""
+    runs.add_images("a.zip", [1])
+    with PythonSCP() as server:
+        whole, less = runs.send(server), runs.send(server, **{option: False})
+    assert len(whole.names) == 3
+    assert len(less.names) == 2
+    assert not any(name.endswith(suffix) for name in less.names)
+
+
+def test_a_job_that_is_killed_leaves_what_it_had(runs: SessionRuns) -> None:
+    """Nothing can be written at the end then; the rows so far are in the output folder."""
+    runs.add_images("a.zip", range(200))
+    reached, ended = Event(), Event()
+
+    def answer(_: CStore) -> int:
+        if len(server.stored) > 50:
+            reached.set()
+            ended.wait(LONGEST_START)
+        return 0x0000
+
+    with PythonSCP(status=answer) as server:
+        gear = runs.gear(server, associations=1)
+        running = gear.start()
+        assert reached.wait(LONGEST_START)
+        running.kill()
+        ended.set()
+    (left,) = (gear.folder / "output").iterdir()
+    assert left.name.endswith("_instances.csv")
+    rows = list(csv.DictReader(left.open(newline="")))
+    assert len(rows) > 30
+    assert all(row["Outcome"] == "sent" for row in rows)
+
+
+def test_the_log_of_many_images_is_short(runs: SessionRuns) -> None:
+    """A thousand files of ten images each have fewer than 250 lines, and those on progress."""
+    members = [ArchiveMember(f"{n}.dcm", encoded(made(n))) for n in range(10)]
+    archive = zip_of(runs.folder / "some.zip", members)
+    for number in range(1000):
+        runs.add(f"{number}.zip", archive)
+    with StoreSCP("--ignore", "--fork") as server:
+        ended = runs.send(server)
+    assert ended.result.exit_code == 0
+    assert len(ended.instances) == 10_000
+    lines = ended.result.log.splitlines()
+    told = [line for line in lines if "Progress: " in line]
+    assert 1 <= len(told) <= ended.result.seconds / PROGRESS_INTERVAL
+    assert len(lines) - len(told) < 250

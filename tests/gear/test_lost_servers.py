@@ -1,0 +1,78 @@
+"""The report is true of a server that dies, rejects, aborts or refuses images in mid-run."""
+
+from pathlib import Path
+
+from tests.support.fault_scp import FaultSCP, Peer, serve
+from tests.support.gear import LONGEST_START
+from tests.support.gear_runs import Session, counts, downloads, gear_on, images
+from tests.support.pacs import PythonSCP, StoreSCP
+from tests.support.sample_files import (
+    encoded,
+    made,
+    zip_of,
+)
+from tests.support.waiting import wait_for
+
+
+def test_a_server_that_dies_leaves_a_true_report(tmp_path: Path, session: Session) -> None:
+    """Images are counted as sent up to the server's death, and as not sent after it."""
+    archive = zip_of(tmp_path / "a.zip", images(*range(400)))
+    session.site.add_file(session.acquisition("A"), "a.zip", archive)
+    with StoreSCP("+xa") as scp:
+        gear = gear_on(tmp_path, session.site, scp.port, session.session, send_retry_time=1)
+        running = gear.start()
+        assert wait_for(lambda: len(scp.received()) >= 5, LONGEST_START)
+        scp.kill()
+        result = running.finish()
+        stored = len(scp.received())
+    assert result.exit_code == 1
+    expected, sent, status = counts(session.site.reports[0].content)["a.zip"]
+    assert (expected, status) == ("400", "Incomplete")
+    # The last image may have been stored without the server's answer coming through.
+    assert int(sent) in {stored, stored - 1}
+
+
+def test_nothing_is_downloaded_for_a_server_that_is_given_up(
+    tmp_path: Path, session: Session
+) -> None:
+    """The rest of the files fails together: each is told, with the reason."""
+    site, acquisition = session.site, session.acquisition("A")
+    names = [f"{number:02}.dcm" for number in range(40)]
+    for number, name in enumerate(names):
+        site.add_file(acquisition, name, encoded(made(number)))
+
+    def reject(peer: Peer) -> None:
+        peer.reject(1, 1, 7)
+
+    with FaultSCP(serve, reject) as server:
+        result = gear_on(tmp_path, site, server.port, session.session, associations=1).run()
+    assert result.exit_code == 1
+    assert len(downloads(site)) < len(names) / 2
+    found = counts(site.reports[0].content)
+    assert list(found) == names
+    assert {status for _, _, status in found.values()} == {"Failed"}
+    reason = "rejected the association: it does not know the called AE title 'PACS'"
+    assert result.log.count(reason) == len(names)
+
+
+def test_a_server_that_aborts_in_each_image_gets_none(tmp_path: Path, session: Session) -> None:
+    """A server that aborts in the middle of each image is told, and the run ends."""
+    archive = zip_of(tmp_path / "a.zip", images(1, 2, 3))
+    session.site.add_file(session.acquisition("A"), "a.zip", archive)
+    with StoreSCP("+xa", "--abort-during") as scp:
+        options = {"associations": 1, "send_retry_time": 0}
+        result = gear_on(tmp_path, session.site, scp.port, session.session, **options).run()
+    assert result.exit_code == 1
+    assert counts(session.site.reports[0].content) == {"a.zip": ("3", "0", "Failed")}
+    assert "3 images not sent: the connection was lost" in result.log
+
+
+def test_a_server_that_refuses_images_is_told(tmp_path: Path, session: Session) -> None:
+    """The status of refused images stands in the log with its meaning, once with its number."""
+    archive = zip_of(tmp_path / "a.zip", images(1, 2, 3))
+    session.site.add_file(session.acquisition("A"), "a.zip", archive)
+    with PythonSCP(status=[0xC000, 0x0000, 0xC000]) as scp:
+        result = gear_on(tmp_path, session.site, scp.port, session.session).run()
+    assert result.exit_code == 1
+    assert counts(session.site.reports[0].content) == {"a.zip": ("3", "1", "Incomplete")}
+    assert "a.zip: 2 images not sent: status 0xC000 Cannot Understand" in result.log

@@ -1,0 +1,88 @@
+"""The gear checks the server before the first download."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.support.fault_scp import FaultSCP, Peer, Script
+from tests.support.gear import GearFolder, GearResult
+from tests.support.gear_runs import (
+    Session,
+    assert_work_is_empty,
+    counts,
+    downloads,
+    gear_on,
+    images,
+)
+from tests.support.pacs import PythonSCP
+from tests.support.sample_files import (
+    encoded,
+    made,
+    zip_of,
+)
+
+SOON = 60.0
+"""Seconds in which a run ends that sends nothing; a retry would go on for 300."""
+
+
+def test_a_server_that_is_not_there_ends_the_run_before_any_download(
+    tmp_path: Path, session: Session
+) -> None:
+    """Without a server each file has its row, one line says why, and nothing was downloaded."""
+    with PythonSCP() as scp:
+        port = scp.port
+    archive = zip_of(tmp_path / "a.zip", images(*range(50)))
+    acquisition = session.acquisition("A")
+    for name in ("a.zip", "b.zip"):
+        session.site.add_file(acquisition, name, archive)
+    gear = gear_on(tmp_path, session.site, port, session.session)
+    result = gear.run()
+    assert_failed_at_once(session, gear, result, ["a.zip", "b.zip"])
+    told = f"cannot connect to 127.0.0.1 port {port}: Connection refused: check destination and"
+    assert told in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        (partial(Peer.reject, result=1, source=1, reason=7), "the called AE title 'PACS': check "),
+        (partial(Peer.reject, result=1, source=1, reason=3), "AE title 'flywheel': check "),
+        (Peer.close, "as a DICOM server does: check that destination and port are those"),
+    ],
+)
+def test_a_server_that_fails_the_check_ends_the_run_before_any_download(
+    tmp_path: Path, session: Session, script: Script, told: str
+) -> None:
+    """A wrong AE title or port is told in one line, within seconds."""
+    session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
+    with FaultSCP(script) as server:
+        gear = gear_on(tmp_path, session.site, server.port, session.session)
+        result = gear.run()
+        assert server.connections == 1
+    assert_failed_at_once(session, gear, result, ["a.dcm"])
+    assert told in result.stderr
+
+
+def assert_failed_at_once(
+    session: Session, gear: GearFolder, result: GearResult, names: list[str]
+) -> None:
+    """Nothing was downloaded, each file is reported as failed, and one line says why."""
+    assert result.exit_code == 1
+    assert result.seconds < SOON
+    found = counts(session.site.reports[0].content)
+    assert found == dict.fromkeys(names, ("0", "0", "Failed"))
+    assert not downloads(session.site)
+    (error,) = [line for line in result.stderr.splitlines() if "ERROR" in line]
+    assert f"{gear.config['config']['destination']} port" in error
+    assert "Traceback" not in result.log
+    assert_work_is_empty(gear)
+
+
+def test_a_name_of_the_local_machine_works(tmp_path: Path, session: Session) -> None:
+    """A host name that means an IPv6 and an IPv4 address is reached where it listens."""
+    session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
+    with PythonSCP() as scp:
+        gear = gear_on(tmp_path, session.site, scp.port, session.session, destination="localhost")
+        result = gear.run()
+    assert result.exit_code == 0, result.log

@@ -1,0 +1,53 @@
+"""With `skip_existing` the gear sends only what the server does not have."""
+
+from collections import Counter
+
+import pytest
+
+from tests.support.archive_scp import ArchiveSCP
+from tests.support.pacs import Orthanc, StoreSCP
+from tests.support.sample_files import encoded, made
+from tests.support.session_runs import SessionRuns
+
+
+@pytest.mark.parametrize("associations", [1, 4])
+def test_a_server_of_one_association_can_be_asked_at_first(
+    runs: SessionRuns, associations: int
+) -> None:
+    """What asks for a series takes the place of what sends the one before, and gives it back."""
+    runs.add_images("a.zip", range(3))
+    runs.add("b.dcm", encoded(made(3, SeriesInstanceUID="1.2.3")))
+    runs.add("c.dcm", encoded(made(4, SeriesInstanceUID="1.2.4")))
+    with ArchiveSCP() as server:
+        server.ae.maximum_associations = 1
+        first = runs.send(server, skip_existing=True, associations=associations)
+        second = runs.send(server, skip_existing=True, associations=associations)
+    assert (first.result.exit_code, second.result.exit_code) == (0, 0), first.result.log
+    assert "whether they are there or not" not in first.result.log + second.result.log
+    assert first.outcomes == Counter(sent=5)
+    assert second.outcomes == Counter({"already there": 5})
+
+
+def test_a_second_run_sends_nothing(runs: SessionRuns, orthanc: Orthanc) -> None:
+    """What the server has is not sent again, counts as sent, and is said to be there."""
+    runs.add_images("a.zip", range(5))
+    first = runs.send(orthanc, skip_existing=True)
+    assert first.outcomes == Counter(sent=5)
+    received = orthanc.get("/changes?last").json()["Last"]
+    runs.add_images("b.zip", [5, 6])
+    second = runs.send(orthanc, skip_existing=True)
+    assert second.result.exit_code == 0, second.result.log
+    assert second.rows == {"a.zip": ("5", "5", "Complete"), "b.zip": ("2", "2", "Complete")}
+    assert second.outcomes == Counter({"already there": 5, "sent": 2})
+    assert "a.zip: 5 images sent, already there" in second.result.log
+    changes = orthanc.get(f"/changes?since={received}&limit=1000").json()["Changes"]
+    assert [one["ChangeType"] for one in changes].count("NewInstance") == 2
+
+
+def test_all_are_sent_where_nobody_knows(runs: SessionRuns, storescp: StoreSCP) -> None:
+    """A server without queries gets all, and it is told."""
+    runs.add_images("a.zip", range(3))
+    ended = runs.send(storescp, skip_existing=True)
+    assert ended.result.exit_code == 0
+    assert ended.outcomes == Counter(sent=3)
+    assert "All images are sent, whether they are there or not" in ended.result.log

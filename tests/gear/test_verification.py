@@ -1,0 +1,145 @@
+"""With `verify` the gear asks the server whether it has what it acknowledged."""
+
+from collections import Counter
+
+import pytest
+
+from tests.support.archive_scp import ArchiveSCP
+from tests.support.pacs import Orthanc, StoreSCP
+from tests.support.sample_files import encoded, made, uid_of
+from tests.support.session_runs import SessionRuns
+
+FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+NOT_THERE = "the server has acknowledged it, but does not have it"
+
+
+def test_what_orthanc_has_is_found(runs: SessionRuns, orthanc: Orthanc) -> None:
+    """A run that is verified by C-FIND ends as one that is not."""
+    runs.add_images("a.zip", range(5))
+    runs.add_images("b.zip", range(5, 8))
+    ended = runs.send(orthanc, verify="find")
+    assert ended.result.exit_code == 0, ended.result.log
+    assert ended.outcomes == Counter(sent=8)
+    assert "verified" not in ended.result.log
+    assert "once more" not in ended.result.log
+
+
+def test_what_is_not_found_is_sent_once_more(runs: SessionRuns) -> None:
+    """An image that the server lost is sent again, and counts once."""
+    runs.add_images("a.zip", range(4))
+    runs.add_images("b.zip", range(4, 7))
+
+    def is_lost(uid: str) -> bool:
+        copies = [one.sop_instance_uid for one in server.stored].count(uid)
+        return uid == uid_of(2) and copies == 1
+
+    with ArchiveSCP(is_lost) as server:
+        ended = runs.send(server, verify="find")
+    stored = Counter(one.sop_instance_uid for one in server.stored)
+    assert stored == Counter({uid_of(n): 1 for n in range(7)} | {uid_of(2): 2})
+    assert ended.result.exit_code == 0, ended.result.log
+    assert ended.rows == {"a.zip": ("4", "4", "Complete"), "b.zip": ("3", "3", "Complete")}
+    assert ended.outcomes == Counter(sent=7)
+    assert "1 images are sent once more, as the server does not have them" in ended.result.log
+
+
+def test_files_of_one_name_are_told_apart(runs: SessionRuns) -> None:
+    """Two acquisitions may have the same label, and files of the same name in them."""
+    runs.add_images("a.zip", range(3))
+    runs.next_acquisition()
+    runs.add_images("a.zip", range(3, 8))
+    with ArchiveSCP(lambda uid: uid == uid_of(4)) as server:
+        ended = runs.send(server, verify="find")
+    assert ended.all_rows == [("3", "3", "Complete"), ("5", "4", "Incomplete")]
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_image_that_a_file_holds_twice_counts_twice(runs: SessionRuns) -> None:
+    """What is sent once more does not make more images than there are."""
+    runs.add_images("a.zip", [1, 2, 2])
+
+    def is_lost(uid: str) -> bool:
+        copies = [one.sop_instance_uid for one in server.stored].count(uid)
+        return uid == uid_of(2) and copies == 2
+
+    with ArchiveSCP(is_lost) as server:
+        ended = runs.send(server, verify="find")
+    assert ended.rows == {"a.zip": ("3", "3", "Complete")}
+    assert ended.result.exit_code == 0
+
+
+@pytest.mark.parametrize("verify", ["find", "commit"])
+def test_what_is_never_there_is_told(runs: SessionRuns, verify: str) -> None:
+    """After the second time it counts as not sent, in all reports and in the exit code."""
+    runs.add_images("a.zip", range(4))
+    with ArchiveSCP(lambda uid: uid == uid_of(2)) as server:
+        ended = runs.send(server, verify=verify)
+    assert [one.sop_instance_uid for one in server.stored].count(uid_of(2)) == 2
+    assert ended.result.exit_code == 1
+    assert ended.rows == {"a.zip": ("4", "3", "Incomplete")}
+    assert f"a.zip: 1 image not sent: {NOT_THERE}" in ended.result.log
+    (bad,) = (row for row in ended.instances if row["Outcome"] != "sent")
+    assert (bad["SOP Instance UID"], bad["Outcome"], bad["Reason"]) == (
+        uid_of(2),
+        "not sent",
+        NOT_THERE,
+    )
+    assert len(ended.instances) == 4
+
+
+def test_a_server_without_queries_is_told_once(runs: SessionRuns, storescp: StoreSCP) -> None:
+    """That is no failure: the images count as sent."""
+    runs.add_images("a.zip", range(3))
+    runs.add_images("b.zip", range(3, 5))
+    ended = runs.send(storescp, verify="find")
+    assert ended.result.exit_code == 0
+    told = "What was sent is not verified: the server does not offer queries by C-FIND"
+    assert ended.result.log.count(told) == 1
+
+
+def test_a_server_commits_itself(runs: SessionRuns) -> None:
+    """With commitment each image is named to the server once."""
+    runs.add_images("a.zip", range(6))
+    with ArchiveSCP() as server:
+        ended = runs.send(server, verify="commit")
+        named = [
+            item.ReferencedSOPInstanceUID
+            for request in server.commitments
+            for item in request.ReferencedSOPSequence
+        ]
+    assert ended.result.exit_code == 0, ended.result.log
+    assert sorted(named) == sorted(map(uid_of, range(6)))
+
+
+@pytest.mark.parametrize("associations", [1, 4])
+@pytest.mark.parametrize("options", [{"verify": "find"}, {"verify": "commit"}])
+def test_a_server_of_one_association_can_be_asked_at_the_end(
+    runs: SessionRuns, options: dict[str, object], associations: int
+) -> None:
+    """What asks it takes the place of what sends."""
+    runs.add_images("a.zip", range(3))
+    with ArchiveSCP() as server:
+        server.ae.maximum_associations = 1
+        ended = runs.send(server, associations=associations, **options)
+        asked = len(server.queries) + len(server.commitments)
+    assert ended.result.exit_code == 0
+    assert "not verified" not in ended.result.log
+    assert asked == 1
+    assert ended.outcomes == Counter(sent=3)
+
+
+def test_the_images_of_many_files_are_asked_for_together(runs: SessionRuns) -> None:
+    """One association is enough for a query for each of their series, once all are sent."""
+    for number in range(12):
+        runs.add(f"{number}.dcm", encoded(made(number, SeriesInstanceUID=f"1.2.{number}")))
+    with ArchiveSCP() as server:
+        ended = runs.send(server, verify="find", associations=2)
+        asking = [
+            one
+            for one in server.associations
+            if any(context.abstract_syntax == FIND for context in one.contexts)
+        ]
+        asked = [query.SeriesInstanceUID for query in server.queries]
+    assert ended.result.exit_code == 0
+    assert sorted(asked) == sorted(f"1.2.{number}" for number in range(12))
+    assert len(asking) == 1

@@ -1,1 +1,0 @@
-"""Tests of the stand-in site and its engine."""

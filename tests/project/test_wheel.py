@@ -1,0 +1,34 @@
+"""A wheel of the package has all that its commands need."""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from tests.support.gear import REPOSITORY
+
+
+def test_a_wheel_brings_the_commands_and_the_manifest(tmp_path: Path) -> None:
+    """What pip installs has all that the commands need, as no repository is beside it."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "manifest.json"):
+        shutil.copy(REPOSITORY / name, source)
+    ignored = shutil.ignore_patterns("__pycache__")
+    package = source / "fw_gear_dicom_send"
+    shutil.copytree(REPOSITORY / package.name, package, symlinks=True, ignore=ignored)
+
+    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path, source]
+    subprocess.run(pip, check=True)
+
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        names = wheel.namelist()
+        (scripts,) = (name for name in names if name.endswith("entry_points.txt"))
+        listed = wheel.read(scripts).decode()
+        manifest = wheel.read("fw_gear_dicom_send/manifest.json")
+    modules = {str(path.relative_to(source)) for path in package.rglob("*.py")}
+    assert modules <= set(names)
+    assert "dicom-send = " in listed
+    assert "dicom-send-batch = " in listed
+    assert manifest == (REPOSITORY / "manifest.json").read_bytes()

@@ -1,0 +1,72 @@
+"""What a server may do wrong, as scripts for its connections."""
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock, Timer
+
+from tests.support.fault_scp import Peer
+
+SHORT_PDU = 128
+RETRY_SECONDS = 2
+CALLED, CALLING = (1, 1, 7), (1, 1, 3)
+CONGESTED, LIMIT = (2, 3, 1), (2, 3, 2)
+
+
+def after_pdus(number: int, end: Callable[[Peer], None], peer: Peer) -> None:
+    """End the association after so many PDUs of it."""
+    peer.accept(SHORT_PDU)
+    for _ in range(number):
+        peer.read_pdu()
+    end(peer)
+
+
+def give_no_answer(peer: Peer) -> None:
+    """Take an image, and say nothing."""
+    peer.accept()
+    peer.read_image()
+    peer.stand_still()
+
+
+def refuse(rejection: tuple[int, int, int], peer: Peer) -> None:
+    """Reject the association: result, source, reason."""
+    peer.reject(*rejection)
+
+
+def abort_request(peer: Peer) -> None:
+    """Abort instead of an answer to the association request."""
+    peer.read_pdu()
+    peer.abort()
+    peer.close()
+
+
+def has_read_all(peer: Peer) -> bool:
+    """Tell whether the peer has read all that it was sent, by the kernel's table of sockets."""
+    here, there = (
+        f":{name[1]:04X}" for name in (peer.socket.getsockname(), peer.socket.getpeername())
+    )
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, queues, *_ = line.split()
+        sent, unread = (int(size, 16) for size in queues.split(":"))
+        if (local.endswith(here) and remote.endswith(there) and sent) or (
+            local.endswith(there) and remote.endswith(here) and unread
+        ):
+            return False
+    return True
+
+
+class Restart:
+    """A server that dies in its second image, and listens again after some seconds, or never."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._deaths = Lock()
+
+    def __call__(self, peer: Peer) -> None:
+        peer.accept()
+        peer.answer(peer.read_image())
+        peer.read_command()
+        if self._deaths.acquire(blocking=False):
+            peer.server.stop_listening()
+            if self._seconds is not None:
+                Timer(self._seconds, peer.server.listen).start()
+        peer.reset()

@@ -1,0 +1,44 @@
+"""What asks the stand-in site, and containers on it to ask for."""
+
+from fw_gear_dicom_send.dicom.types import PrivateTag
+from fw_gear_dicom_send.flywheel.site import Site, connect
+from fw_gear_dicom_send.models import Container, GearConfig, InputFile
+from fw_gear_dicom_send.network.types import PeerAE
+from tests.support.flywheel_site import FlywheelSite
+
+
+def gear_config(destination: Container, input_file: InputFile | None = None) -> GearConfig:
+    """Return the configuration of a run on a container, or on a file."""
+    return GearConfig(
+        peer=PeerAE("localhost", 104, "CALLED", "CALLING"),
+        tls=None,
+        tag=PrivateTag(0x21, "Flywheel", "DICOM send"),
+        destination=destination,
+        input_file=input_file,
+        api_key="",
+        file_download_retry_time=0,
+        associations=1,
+        send_retry_time=0,
+        report=True,
+    )
+
+
+def add_subject(site: FlywheelSite, label: str | None = "S1") -> str:
+    """Add a subject, with what is above it."""
+    return site.add_subject(site.add_project(site.add_group("radiology"), "Trial"), label)
+
+
+def add_session(site: FlywheelSite, label: str | None = "Visit 1") -> str:
+    """Add a session, with what is above it."""
+    return site.add_session(add_subject(site), label)
+
+
+def client_site(site: FlywheelSite, *, retries: int = 0) -> Site:
+    """Return the site as a run sees it."""
+    return Site(connect(site.api_key, retries=retries))
+
+
+def selected(site: FlywheelSite, kind: str, container_id: str) -> list[str]:
+    """Return the paths of the files that a run on a container sends."""
+    selection = client_site(site).select(gear_config(Container(kind, container_id)))
+    return [entry.fw_path for entry in selection.entries]
