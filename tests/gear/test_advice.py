@@ -1,0 +1,86 @@
+"""The advice on the page of a run belongs to what happened, whatever the texts say."""
+
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+
+from tests.support.flywheel_http import Reset, Status
+from tests.support.gear_runs import Session, gear_on, images
+from tests.support.pacs import CStore, PythonSCP
+from tests.support.sample_files import zip_of
+
+FAILURE = re.compile(r"<tr><td>([^<]*)</td><td>\d+</td><td>\d+</td><td>([^<]*)</td></tr>")
+ENCRYPTED_FLAG = 0x1
+
+
+def advice_of(folder: Path, session: Session, port: int, **options: object) -> dict[str, str]:
+    """Run the gear on a session; return the advice on its page by its reason."""
+    gear_on(folder, session.site, port, session.session, **options).run()
+    (page,) = (upload for upload in session.site.uploads if upload.name.endswith(".html"))
+    return {
+        unescape(text): unescape(advice) for text, advice in FAILURE.findall(page.content.decode())
+    }
+
+
+def encrypted_zip(path: Path) -> bytes:
+    """Return a zip whose one member claims to be encrypted (APPNOTE.TXT 4.4.4)."""
+    data = bytearray(zip_of(path, images(1)).read_bytes())
+    data[6] |= ENCRYPTED_FLAG
+    data[data.index(b"PK\x01\x02") + 8] |= ENCRYPTED_FLAG
+    return bytes(data)
+
+
+def test_an_encrypted_member_is_not_called_damaged(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """To upload the same archive again would not help."""
+    session.site.add_file(session.acquisition("CT"), "a.zip", encrypted_zip(tmp_path / "a.zip"))
+    (advice,) = advice_of(tmp_path, session, python_scp.port).values()
+    assert "not encrypted" in advice
+    assert "damaged" not in advice
+
+
+def test_a_lost_download_is_not_blamed_on_the_dicom_server(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """The connection that was lost is that to Flywheel."""
+    file = session.site.add_file(session.acquisition("CT"), "a.zip", b"anything")
+    session.site.fault(file, *[Reset()] * 3)
+    (advice,) = advice_of(tmp_path, session, python_scp.port, file_download_retry_time=0).values()
+    assert "Flywheel" in advice
+    assert "firewall" not in advice
+
+
+@pytest.mark.parametrize(
+    "comment", ["Out of resources", "it does not accept this", "bad certificate", "given up: API key"]
+)
+def test_the_comment_of_a_server_does_not_steer_the_advice(
+    tmp_path: Path, session: Session, comment: str
+) -> None:
+    """Whatever it says, it refused the image by its status."""
+
+    def refuse(_: CStore) -> Dataset:
+        status = Dataset()
+        status.Status = 0xC000
+        status.ErrorComment = comment
+        return status
+
+    archive = zip_of(tmp_path / "a.zip", images(1))
+    session.site.add_file(session.acquisition("CT"), "a.zip", archive)
+    with PythonSCP(status=refuse) as server:
+        ((text, advice),) = advice_of(tmp_path, session, server.port).items()
+    assert comment in text
+    assert advice == "The server refused the image. Its log says why."
+
+
+def test_a_download_that_is_refused_is_not_a_riddle(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """A 404 says to look on Flywheel, where "The log may say more" says nothing."""
+    file = session.site.add_file(session.acquisition("CT"), "a.zip", b"anything")
+    session.site.fault(file, Status(404))
+    (advice,) = advice_of(tmp_path, session, python_scp.port).values()
+    assert "Check that it is still there" in advice
