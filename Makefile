@@ -7,7 +7,7 @@
 # make bench         measure the gear beside DCMTK's dcmsend, for docs/; BENCH="--scale 0.1" for a trial
 # make bench-peer    the same, and beside the published gear, which gets an environment of its own
 # make bench-claims  measure what the documentation claims of single steps
-# make docs          write docs/CONFORMANCE.md anew
+# make docs          write docs/CONFORMANCE.md and docs/reasons.md from the code
 # make lock          renew the locked requirements (needs uv)
 # make clean         remove what the others made
 
@@ -56,6 +56,7 @@ bench-claims: $(VENV)/.bench
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m scripts.conformance
+	$(BIN)/python -m scripts.reasons
 
 $(VENV)/.runtime: requirements.txt
 	sh scripts/venv.sh $(PYTHON) $(VENV) $<

@@ -11,6 +11,10 @@ _DAMAGED_FILE = "The file on Flywheel is damaged, or no archive. Upload it anew.
 _DAMAGED_DATASET = "The DICOM file is damaged. Upload it anew."
 _INCOMPLETE = "This is no complete DICOM image. It cannot be sent by C-STORE."
 _DISK_FULL = "The disk of the machine was full. Run the gear again where there is more room."
+_DISK_FAILED = (
+    "The disk of the machine was full, or failed. Run the gear again, on another machine if it "
+    "happens again."
+)
 _CHANGED = "The file changed on Flywheel meanwhile, or is damaged there. Run the gear again."
 _CONNECTION = (
     "The connection was lost. Look for a firewall, or a server that restarts; then run the gear "
@@ -76,7 +80,7 @@ class Kind(Enum):
         "a file cannot be read: {}",
         "Check the disk that holds the file.",
     )
-    NOT_UNPACKED = ("not-unpacked", "it could not be unpacked: {}", _DISK_FULL)
+    NOT_UNPACKED = ("not-unpacked", "it could not be unpacked: {}", _DISK_FAILED)
     NO_IMAGE = (
         "no-image",
         "it holds no DICOM image",
@@ -88,7 +92,7 @@ class Kind(Enum):
     DATASET_UNREADABLE = (
         "dataset-unreadable",
         "the dataset could not be read or unpacked: {}",
-        _DISK_FULL,
+        _DISK_FAILED,
     )
     MISSING_UID = ("uid-missing", "it has no {}", _INCOMPLETE)
     INVALID_UID = (
@@ -101,8 +105,8 @@ class Kind(Enum):
         "group {} has no free private block",
         "Choose another group for the private element.",
     )
-    NOT_STAMPED = ("not-stamped", "the image could not be stamped: {}", _DISK_FULL)
-    NOT_READ = ("image-unreadable", "the image could not be read: {}", _DISK_FULL)
+    NOT_STAMPED = ("not-stamped", "the image could not be stamped: {}", _DISK_FAILED)
+    NOT_READ = ("image-unreadable", "the image could not be read: {}", _DISK_FAILED)
 
     # Downloads
     DOWNLOAD_REFUSED = (
@@ -129,7 +133,7 @@ class Kind(Enum):
         "file_download_retry_time if that happens often.",
     )
     DOWNLOAD_DIFFERS = ("download-differs", "{}", _CHANGED)
-    DOWNLOAD_NOT_WRITTEN = ("disk-full", "cannot be written to disk: {}", _DISK_FULL)
+    DOWNLOAD_NOT_WRITTEN = ("disk-full", "cannot be written to disk: {}", _DISK_FAILED)
 
     # Associations
     NO_CONNECTION = (
@@ -199,7 +203,7 @@ class Kind(Enum):
         "The server takes such images uncompressed only, and this one cannot be decoded. Have the "
         "transfer syntax enabled on the server.",
     )
-    NOT_CONVERTED = ("not-converted", "the image could not be converted: {}", _DISK_FULL)
+    NOT_CONVERTED = ("not-converted", "the image could not be converted: {}", _DISK_FAILED)
     NOT_STORED = (
         "not-stored",
         "the server has acknowledged it, but does not have it",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import conformance
+from scripts import conformance, reasons
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import IN_THE_IMAGE, MOUNTED, REPOSITORY
 from tests.support.pacs import PythonSCP
@@ -23,6 +23,11 @@ NAMED_TEST = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
 def test_the_conformance_statement_is_that_of_the_code() -> None:
     """What `make docs` writes is what is there."""
     assert conformance.TARGET.read_text() == conformance.statement()
+
+
+def test_the_reasons_are_those_of_the_code() -> None:
+    """What `make docs` writes is what is there."""
+    assert reasons.TARGET.read_text() == reasons.document()
 
 
 @pytest.mark.parametrize("document", ["reliability.md"])
