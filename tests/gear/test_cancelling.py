@@ -168,10 +168,17 @@ def test_a_job_is_cancelled_in_the_check_of_the_server(tmp_path: Path, session: 
     """A server that says nothing does not hold up the end, and the report has all rows."""
     site = session.site
     site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
-    with FaultSCP(Peer.stand_still) as server:
+    asked = threading.Event()
+
+    def say_nothing(peer: Peer) -> None:
+        peer.read_pdu()
+        asked.set()
+        peer.stand_still()
+
+    with FaultSCP(say_nothing) as server:
         gear = gear_on(tmp_path, site, server.port, session.session)
         running = gear.start()
-        assert wait_for(lambda: server.connections == 1, LONGEST_START)
+        assert asked.wait(LONGEST_START)
         cancelled_after = running.seconds
         running.cancel()
         result = running.finish()
