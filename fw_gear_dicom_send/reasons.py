@@ -196,6 +196,11 @@ class Kind(Enum):
     )
     REFUSED = ("refused", "status {}", "The server refused the image. Its log says why.")
     WARNING = ("stored-with-warning", "status {}", "The server stored the image. Its log says why.")
+    ALREADY_STORED = (
+        "already-stored",
+        "already there",
+        "Nothing: the server had the image before.",
+    )
     CONVERTED = ("converted", "the server takes {}", "Nothing: the values are the same.")
     NOT_CONVERTIBLE = (
         "not-convertible",

@@ -145,6 +145,7 @@ CODES = {
     "OUT_OF_RESOURCES": "out-of-resources",
     "REFUSED": "refused",
     "WARNING": "stored-with-warning",
+    "ALREADY_STORED": "already-stored",
     "CONVERTED": "converted",
     "NOT_CONVERTIBLE": "not-convertible",
     "NOT_CONVERTED": "not-converted",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from ..reasons import Reason
+from ..reasons import Kind, Reason
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class AlreadyStored:
     """An image that the server had before, so that it was not sent."""
 
     transfer: ClassVar[Transfer] = Transfer()
-    remarks: ClassVar[tuple[Reason, ...]] = ()
+    remarks: ClassVar[tuple[Reason, ...]] = (Reason(Kind.ALREADY_STORED),)
 
 
 StoreResult = Sent | NotSent | AlreadyStored

@@ -93,7 +93,8 @@ def send_six_images(tmp_path: Path, session: Session, port: int) -> tuple[str, .
         associations=2,
         report=True,
     )
-    assert not pipeline.run(config, FlywheelSource(config), work, output)
+    source = FlywheelSource(config)
+    assert not pipeline.run(config, source, source.reports, work, output)
     assert [*work.iterdir(), *output.iterdir()] == []
     return counts(site.reports[0].content)["a.zip"]
 

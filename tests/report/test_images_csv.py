@@ -87,7 +87,7 @@ def test_outcomes(
     ("result", "code"),
     [
         (Sent(Transfer(0)), ""),
-        (AlreadyStored(), ""),
+        (AlreadyStored(), "already-stored"),
         (Sent(Transfer(0), (Reason(Kind.CONVERTED, "..."),)), "converted"),
         (NotSent(Reason(Kind.ENCRYPTED_MEMBER)), "member-encrypted"),
         (

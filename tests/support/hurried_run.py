@@ -16,7 +16,7 @@ from fw_gear_dicom_send.retry import RetryPolicy
 from fw_gear_dicom_send.run import Waits
 
 SECOND = 1.0
-MAX_WAIT = 0.5
+WAIT = 0.5
 
 connect = LowLatencySocket.connect
 requested: list[T_CONNECT] = []
@@ -41,7 +41,7 @@ def main() -> int:
             release=timeout,
             abort=timeout,
         ),
-        resend=RetryPolicy(max_wait=MAX_WAIT),
+        resend=RetryPolicy(min_wait=WAIT, max_wait=WAIT, jitter=False),
         verify=RetryPolicy(max_time=SECOND),
     )
     LowLatencySocket.connect = count_and_connect
