@@ -15,7 +15,7 @@ _VRS = SHORT_VRS | LONG_VRS
 
 _WINDOW = 1 << 15
 _MAX_TEXT = 1 << 16
-_MIN_HEADER, _MAX_HEADER = 8, 12
+_TAG_SIZE, _MIN_HEADER, _MAX_HEADER = 4, 8, 12
 _LAST_GROUP = 0xFFFF
 _MAX_NESTING = 64
 
@@ -68,6 +68,14 @@ class ElementReader:
         """Return a value as text, without padding; no more than 64 KiB of it are read."""
         data = self.bytes_at(start, min(end, start + _MAX_TEXT))
         return data.decode("utf-8", "replace").strip(" \0")
+
+    def tag_at(self, start: int, encoding: Encoding) -> int | None:
+        """Return the tag of the element at `start`, None where the file ends before."""
+        header = self.bytes_at(start, start + _TAG_SIZE)
+        if len(header) < _TAG_SIZE:
+            return None
+        group, number = (_LITTLE if encoding.little else _BIG).tag.unpack(header)
+        return int(group << 16 | number)
 
     def sniff(self, start: int, declared: Encoding) -> Encoding:
         """Return how the elements at `start` are really encoded.

@@ -17,7 +17,8 @@ from pydicom.uid import (
 from .elements import ElementReader, Encoding, MalformedError
 
 _FILE_META = Encoding(implicit=False, little=True)
-_META_GROUP, _FIRST_GROUP = 0x0002, 0x0008
+_META_GROUP, _FILE_SET_GROUP, _FIRST_GROUP = 0x0002, 0x0004, 0x0008
+_DIRECTORY_RECORDS = 0x00041220
 _SOP_CLASS, _TRANSFER_SYNTAX = 0x00020002, 0x00020010
 _PLAIN = {
     Encoding(implicit=True, little=True): ImplicitVRLittleEndian,
@@ -61,7 +62,8 @@ def locate(content: BinaryIO) -> DatasetLocation:
             declared = reader.text(value, end)
         start = end
     first = reader.bytes_at(start, start + 2)
-    big = declared == ExplicitVRBigEndian or (not declared and first == b"\0\x08")
+    looks_big = first in (b"\0\x04", b"\0\x08")
+    big = declared == ExplicitVRBigEndian or (not declared and looks_big)
     encoding = Encoding(implicit=declared == ImplicitVRLittleEndian, little=not big)
     if declared != DeflatedExplicitVRLittleEndian:
         encoding = reader.sniff(start, encoding)
@@ -73,15 +75,28 @@ def locate(content: BinaryIO) -> DatasetLocation:
         start,
         str(declared),
         encoding,
-        sop_class == MediaStorageDirectoryStorage or first in (b"\x04\0", b"\0\x04"),
+        sop_class == MediaStorageDirectoryStorage or _holds_records(reader, start, encoding),
     )
+
+
+def _holds_records(reader: ElementReader, start: int, encoding: Encoding) -> bool:
+    """Tell whether a dataset has a Directory Record Sequence, as a DICOMDIR does (PS3.3 F.3).
+
+    Other elements of its group make none: some writers leave (0004,1500) in images.
+    """
+    with suppress(MalformedError):  # of a sequence that goes on behind the head
+        for tag, _, _, end in reader.walk(start, encoding, _FILE_SET_GROUP):
+            if tag == _DIRECTORY_RECORDS:
+                return True
+            start = end
+    return reader.tag_at(start, encoding) == _DIRECTORY_RECORDS
 
 
 def is_dicom(head: bytes) -> bool:
     """Tell by the first bytes of a file whether it is a DICOM file, and no DICOMDIR.
 
     A file without preamble is one if its dataset starts with at least two elements
-    of group 0008 that DICOM knows, in ascending order.
+    of group 0008 that DICOM knows, in ascending order; some of group 0004 may precede.
     """
     content = BytesIO(head)
     is_marked = b"DICM" in (head[128:132], head[:4])
@@ -98,8 +113,9 @@ def _starts_dataset(content: BytesIO, location: DatasetLocation) -> bool:
     walk = ElementReader(content).walk(location.start, location.encoding, _FIRST_GROUP)
     with suppress(MalformedError):  # of a sequence that goes on behind the head
         for tag, _, _, _ in walk:
-            if tag >> 16 != _FIRST_GROUP or tag <= latest:
+            group = tag >> 16
+            if group not in (_FILE_SET_GROUP, _FIRST_GROUP) or tag <= latest:
                 return False
             latest = tag
-            known += dictionary_has_tag(tag)
+            known += group == _FIRST_GROUP and dictionary_has_tag(tag)
     return known > 1

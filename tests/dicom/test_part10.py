@@ -148,12 +148,28 @@ def test_dicomdir_is_not_dicom(path: Path) -> None:
 
 @each_wire
 @pytest.mark.parametrize("number", [0x0000, 0x1130], ids=hex)
+@pytest.mark.parametrize("defined", [True, False], ids=["defined", "undefined"])
 @NO_META
-def test_dicomdir_without_meta(wire: Wire, number: int, head: bytes) -> None:
-    """A DICOMDIR is told by its first group, 0004, where it has no file meta group."""
+def test_dicomdir_without_meta(wire: Wire, number: int, defined: bool, head: bytes) -> None:
+    """A DICOMDIR is told by its Directory Record Sequence, where it has no file meta group."""
     first = raw.element(0x00040000 | number, "UL", bytes(4), wire)
-    records = raw.element(0x00041220, "SQ", b"", wire)
-    assert not is_dicom(head + raw.joined([first, records]))
+    items = [raw.item(bytes(9000), wire, defined=True)]
+    records = raw.sequence(0x00041220, items, wire, defined=defined, inner=wire)
+    file = head + raw.joined([first, records])
+    assert not is_dicom(file[:HEAD_SIZE])
+
+
+@each_wire
+@pytest.mark.parametrize("number", [0x0000, 0x1130, 0x1500], ids=hex)
+@pytest.mark.parametrize("prefix", [*PREFIXES, "nothing", "DICM"])
+def test_image_that_begins_with_group_0004(wire: Wire, number: int, prefix: str) -> None:
+    """An image may begin with elements of group 0004, which some writers leave in it."""
+    head = {"nothing": b"", "DICM": b"DICM"}.get(prefix)
+    head = PREFIXES[prefix](wire.uid) if head is None else head
+    first = raw.element(0x00040000 | number, "UL", bytes(4), wire)
+    file = head + first.data + dataset(wire)
+    assert is_dicom(file[:HEAD_SIZE])
+    assert locate(BytesIO(file)).transfer_syntax_uid == wire.uid
 
 
 def test_dicomdir_in_private_syntax() -> None:
