@@ -101,10 +101,20 @@ def explain(error: OSError) -> HandshakeFailure:
     if isinstance(error, ssl.SSLCertVerificationError):
         known = _BY_VERIFY_CODE.get(error.verify_code, _NOT_ACCEPTED)
         return _certificate(f"{known.cause} ({error.verify_message})", known.advice)
-    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
-        return _BY_REASON.get(error.reason) or _explain_reason(error.reason)
+    if reason := _reason(error):
+        return _BY_REASON.get(reason) or _explain_reason(reason)
     words = "timed out" if isinstance(error, TimeoutError) else "connection lost"
     return HandshakeFailure(f"no answer to the TLS handshake ({words})", _TLS_PORT, is_final=False)
+
+
+def _reason(error: OSError) -> str | None:
+    """Return OpenSSL's reason; there is none where the connection ends without an alert.
+
+    Some versions of Python raise a bare SSLError for that, and some SSLEOFError.
+    """
+    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
+        return error.reason
+    return None
 
 
 def _explain_reason(reason: str) -> HandshakeFailure:

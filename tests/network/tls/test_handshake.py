@@ -9,6 +9,7 @@ import pytest
 from fw_gear_dicom_send.errors import ServerError
 from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.tls import make_context
+from fw_gear_dicom_send.network.tls_errors import HandshakeFailure, explain
 from fw_gear_dicom_send.network.types import TLSConfig
 from tests.support.certificates import HOST, Identity
 from tests.support.fault_scp import FaultSCP, Peer
@@ -24,6 +25,9 @@ from tests.support.tls_servers import (
     tls_failure,
 )
 from tests.support.waiting import NEVER, PATIENT
+
+CLOSE_NOTIFY = b"\x15\x03\x03\x00\x02\x01\x00"
+"""An alert of TLS (RFC 8446 6.1)."""
 
 
 def test_a_server_in_plain_text(config: TLSConfig) -> None:
@@ -59,6 +63,31 @@ def test_a_server_that_does_not_answer_the_handshake(
     assert tls_failure(config, read_and_end, replace(PATIENT, connect=timeout)) == (
         f"no answer to the TLS handshake ({words}): check port (2762 is the usual one for TLS), "
         "and that the server takes TLS there"
+    )
+
+
+def test_a_server_that_closes_tls_in_the_handshake(config: TLSConfig) -> None:
+    """OpenSSL gives no reason where the server says that it closes, and names no error."""
+
+    def say_close(peer: Peer) -> None:
+        peer.socket.recv(1 << 16)
+        peer.socket.sendall(CLOSE_NOTIFY)
+        peer.close()
+
+    assert tls_failure(config, say_close) == (
+        "no answer to the TLS handshake (connection lost): check port (2762 is the usual one for "
+        "TLS), and that the server takes TLS there"
+    )
+
+
+def test_an_error_without_a_reason_may_pass() -> None:
+    """Python 3.11.2 raises a bare SSLError, with no reason, where a server just closes."""
+    error = ssl.SSLError("A failure in the SSL library occurred")
+    error.reason = None
+    assert explain(error) == HandshakeFailure(
+        "no answer to the TLS handshake (connection lost)",
+        "check port (2762 is the usual one for TLS), and that the server takes TLS there",
+        is_final=False,
     )
 
 
