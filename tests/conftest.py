@@ -5,14 +5,25 @@ from collections.abc import Iterator
 import pytest
 from selenium import webdriver
 
-from tests.support import browser
+from tests.support import browser, programs
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Say how long the fuzz tests go on."""
+    """Say which tests run, and how long the fuzz tests go on."""
     parser.addoption("--fuzz-seconds", type=float, help="how long each fuzz test goes on")
+    parser.addoption(
+        "--no-servers",
+        action="store_true",
+        help="skip tests that start a server, a browser or another program beside the gear",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let no test start such a program, where that is asked."""
+    if config.getoption("--no-servers"):
+        programs.withhold()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from tests.support.certificates import HOST, Identity, issue
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import REPOSITORY, GearFolder
 from tests.support.pacs import Orthanc
+from tests.support.programs import path_of
 from tests.support.sample_files import encoded, made
 from tests.support.tls_servers import orthanc_with_tls
 
@@ -102,6 +103,7 @@ def blocks(language: str) -> list[str]:
 
 def test_the_example_of_the_documentation(tmp_path: Path, gear: GearFolder) -> None:
     """Its certificates, Orthanc's configuration and the gear's options work together."""
+    path_of("openssl")
     (script,) = blocks("sh")
     orthanc_settings, options = map(json.loads, blocks("json"))
     folder = tmp_path / "certificates"

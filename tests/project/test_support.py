@@ -17,6 +17,7 @@ from pynetdicom import AE
 
 from tests.support.gear import GearFolder
 from tests.support.pacs import HOST, Orthanc, PythonSCP, ServerError, StoreSCP
+from tests.support.programs import path_of
 from tests.support.sample_files import encoded, made, member, shipped, with_new_uid, zip_of
 
 PRIVATE_SOP_CLASS = "1.3.46.670589.11.0.0.12.1"
@@ -32,7 +33,7 @@ def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 def dcmsend(server: Orthanc | StoreSCP | PythonSCP, *paths: Path) -> None:
     address = ["-aec", server.ae_title, HOST, str(server.port)]
-    subprocess.run(["dcmsend", *address, *map(str, paths)], check=True, timeout=60)
+    subprocess.run([path_of("dcmsend"), *address, *map(str, paths)], check=True, timeout=60)
 
 
 def send(server: PythonSCP, *datasets: pydicom.Dataset) -> list[int]:

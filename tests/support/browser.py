@@ -3,6 +3,8 @@
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
+from tests.support.programs import path_of
+
 ARGUMENTS = (
     "--headless=new",
     "--no-sandbox",
@@ -36,11 +38,11 @@ return [...document.querySelectorAll('h1, h2, p, dt, dd, th, td, svg text')].map
 def chromium() -> webdriver.Chrome:
     """Start it without a screen; it logs what it loads."""
     options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
+    options.binary_location = path_of("chromium")
     for argument in ARGUMENTS:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
-    return webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver"))
+    return webdriver.Chrome(options, webdriver.ChromeService(path_of("chromedriver")))
 
 
 def texts(browser: webdriver.Chrome, selector: str) -> list[str]:

@@ -3,9 +3,10 @@
 Each is a context manager that listens on a free port of 127.0.0.1 and leaves nothing behind.
 """
 
+from tests.support.programs import ServerError
 from tests.support.servers.dcmtk import DcmQRSCP, StoreSCP
 from tests.support.servers.orthanc import Orthanc
-from tests.support.servers.process import HOST, ServerError, free_port
+from tests.support.servers.process import HOST, free_port
 from tests.support.servers.scripted import (
     SUCCESS,
     AssociationRequest,

@@ -16,6 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from fw_gear_dicom_send.dicom.transcode.converter import convert
 from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Unreadable
 from tests.support.instances import instance
+from tests.support.programs import path_of
 from tests.support.sample_files import made
 
 BOTH = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
@@ -56,7 +57,9 @@ def refused(instance: SOPInstance, work: Path, target: str = ExplicitVRLittleEnd
 def by_dcmtk(content: bytes, work: Path, *command: str) -> bytes:
     """Return what a DCMTK tool makes of a file."""
     (work / "in.dcm").write_bytes(content)
-    subprocess.run([*command, work / "in.dcm", work / "out.dcm"], check=True, capture_output=True)
+    program, *options = command
+    command = (path_of(program), *options, str(work / "in.dcm"), str(work / "out.dcm"))
+    subprocess.run(command, check=True, capture_output=True)
     return (work / "out.dcm").read_bytes()
 
 

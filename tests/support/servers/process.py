@@ -11,13 +11,11 @@ import time
 from pathlib import Path
 from typing import Self
 
+from tests.support.programs import ServerError, path_of
+
 HOST = "127.0.0.1"
 START_SECONDS = 30
 START_ATTEMPTS = 3
-
-
-class ServerError(Exception):
-    """A server is not installed or does not start."""
 
 
 def free_port() -> int:
@@ -46,9 +44,7 @@ class ServerProcess:
 
     def __enter__(self) -> Self:
         """Start it, at another port if need be, and wait until it answers."""
-        program = shutil.which(self.program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-        if program is None:
-            raise ServerError(f"{self.program} is not installed")
+        program = path_of(self.program)
         for _ in range(START_ATTEMPTS):
             try:
                 self._start(program)

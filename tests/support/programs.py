@@ -1,0 +1,43 @@
+"""Programs that tests start beside the gear: servers, DCMTK's tools, OpenSSL, a browser.
+
+The tests ask here for each of them. So `pytest --no-servers` skips every test that needs one,
+whether the machine has it or not.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+
+
+class ServerError(Exception):
+    """A server is not installed or does not start."""
+
+
+@dataclass
+class _Permission:
+    is_given: bool = True
+
+
+_permission = _Permission()
+
+
+def withhold() -> None:
+    """Skip each test that asks for a program from now on."""
+    _permission.is_given = False
+
+
+def path_of(program: str) -> str:
+    """Return where a program is installed.
+
+    Raises:
+        ServerError: The program is not installed.
+        pytest.skip.Exception: The tests start no programs.
+    """
+    if not _permission.is_given:
+        import pytest  # the demo, which starts servers as well, has no pytest
+
+        pytest.skip(f"--no-servers: {program} is not started")
+    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if path is None:
+        raise ServerError(f"{program} is not installed")
+    return path
