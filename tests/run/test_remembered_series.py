@@ -1,0 +1,77 @@
+"""The answers about the last 64 series are remembered, and no more."""
+
+import pytest
+
+from fw_gear_dicom_send.dicom.types import SOPInstance
+from fw_gear_dicom_send.run.already_stored import StoredImages
+from tests.support.series import STUDY, image
+
+REMEMBERED = 64
+
+
+class Server:
+    """A server that has image 0 of each series, and counts the queries."""
+
+    def __init__(self) -> None:
+        self.queries: list[tuple[str, str]] = []
+
+    def present(self, study: str, series: str) -> frozenset[str]:
+        """Answer a query for a series."""
+        self.queries.append((study, series))
+        return frozenset({image(0).sop_instance_uid})
+
+
+@pytest.fixture
+def server() -> Server:
+    """A server that nobody has asked yet."""
+    return Server()
+
+
+def series(number: int) -> str:
+    return f"1.2.9.{number}"
+
+
+def first_image(number: int) -> SOPInstance:
+    return image(0, series(number))
+
+
+def test_sixty_four_series_are_remembered(server: Server) -> None:
+    """The images of 64 series come in any order with one query for each series."""
+    stored = StoredImages(server)
+    for _ in range(3):
+        assert all(stored.has(first_image(number)) for number in range(REMEMBERED))
+    assert server.queries == [(STUDY, series(number)) for number in range(REMEMBERED)]
+
+
+def test_the_next_series_replaces_one(server: Server) -> None:
+    """The memory does not grow with the number of series."""
+    stored = StoredImages(server)
+    for number in range(REMEMBERED + 1):
+        stored.has(first_image(number))
+    server.queries.clear()
+    assert stored.has(first_image(0))
+    assert server.queries == [(STUDY, series(0))]
+
+
+def test_the_series_that_was_used_least_recently_is_forgotten(server: Server) -> None:
+    """A series whose images keep coming stays, however long ago its query was."""
+    stored = StoredImages(server)
+    for number in range(REMEMBERED):
+        stored.has(first_image(number))
+    stored.has(first_image(0))
+    stored.has(first_image(REMEMBERED))
+    server.queries.clear()
+    assert stored.has(first_image(0))
+    assert stored.has(first_image(REMEMBERED))
+    assert server.queries == []
+    assert stored.has(first_image(1))
+    assert server.queries == [(STUDY, series(1))]
+
+
+def test_many_series_one_after_the_other_have_one_query_each(server: Server) -> None:
+    """A series is remembered until 64 others came after it."""
+    stored = StoredImages(server)
+    for number in range(2 * REMEMBERED):
+        assert stored.has(first_image(number))
+        assert not stored.has(image(1, series(number)))
+    assert len(server.queries) == 2 * REMEMBERED
