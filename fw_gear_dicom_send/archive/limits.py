@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 HEAD_SIZE = 4096
 """Bytes at the start of a member that tell whether it is DICOM."""
@@ -29,6 +29,9 @@ READ_ERRORS = (
     zipfile.BadZipFile,
     tarfile.TarError,
 )
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,16 @@ def reading() -> Iterator[None]:
         raise
     except READ_ERRORS as exc:
         raise CorruptError from exc
+
+
+def read_each(items: Iterator[T]) -> Iterator[T]:
+    """Yield what is read out of an archive; raises CorruptError where that fails."""
+    while True:
+        with reading():
+            item = next(items, None)
+        if item is None:
+            return
+        yield item
 
 
 def read_fully(source: ByteStream, size: int) -> bytes:

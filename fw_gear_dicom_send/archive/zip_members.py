@@ -4,7 +4,6 @@ import bz2
 import lzma
 import mimetypes
 import os
-import stat
 import struct
 import zipfile
 import zlib
@@ -21,17 +20,27 @@ from .limits import (
     ByteStream,
     CorruptError,
     Counted,
+    read_each,
     read_fully,
     reading,
 )
 from .types import BrokenArchive, Member
 from .unpack import Declared, Unpacker
+from .zip_directory import (
+    DESCRIPTOR,
+    END_RECORD,
+    LOCAL_HEADER,
+    Directory,
+    ZipEntry,
+    directory_entries,
+    find_directory,
+)
+from .zip_recovery import ZipRecovery
 
-ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+ZIP_MAGIC = (LOCAL_HEADER, END_RECORD, DESCRIPTOR)
 ZIP_LOCAL_HEADER = struct.Struct("<4s22xHH")
 ZIP_ENCRYPTED = 0x1
 ZIP_LZMA_END_MARKER = 0x2
-ZIP_MADE_ON_UNIX = 3
 UNKNOWN_SIZE = 2**64 - 1
 
 _MIME = mimetypes.MimeTypes()
@@ -43,60 +52,72 @@ OTHER_SUFFIXES = frozenset(_MIME.encodings_map) | {
 def zip_items(
     file: BinaryIO, head: bytes, unpacker: Unpacker
 ) -> Iterator[Member | Unreadable | BrokenArchive]:
-    """Yield the DICOM members of a zip."""
-    try:
-        with reading():
-            entries = zipfile.ZipFile(file).infolist()
-    except CorruptError:
-        is_zip = head.startswith(ZIP_MAGIC)
-        kind = Kind.CORRUPT_ARCHIVE if is_zip else Kind.UNKNOWN_TYPE
-        yield BrokenArchive(Reason(kind))
-        return
-    for number, entry in enumerate(filter(_is_regular, entries), start=1):
-        item = _zip_item(file, entry, number, unpacker)
+    """Yield the DICOM members of a zip.
+
+    What its directory names, or where that is missing, damaged or of another zip, what can be
+    told by the headers of the members.
+    """
+    with reading():
+        directory = find_directory(file)
+    recovery = None
+    if directory and _is_of_all(directory, head):
+        entries = directory_entries(file, directory)
+    else:
+        recovery = ZipRecovery(file)
+        entries = recovery.entries()
+    count = 0
+    members = (entry for entry in read_each(entries) if entry.is_regular)
+    for count, entry in enumerate(members, start=1):
+        item = _zip_item(file, entry, count, unpacker)
         if item:
             yield item
+    if recovery and not recovery.is_whole:
+        is_zip = head.startswith(ZIP_MAGIC) or count
+        yield BrokenArchive(Reason(Kind.CORRUPT_ARCHIVE if is_zip else Kind.UNKNOWN_TYPE))
 
 
-def _is_regular(entry: zipfile.ZipInfo) -> bool:
-    mode = entry.external_attr >> 16 if entry.create_system == ZIP_MADE_ON_UNIX else 0
-    return not entry.filename.endswith("/") and stat.S_IFMT(mode) in (0, stat.S_IFREG)
+def _is_of_all(directory: Directory, head: bytes) -> bool:
+    """Tell whether a directory is that of the whole file.
+
+    Where a zip is cut short behind a stored member that is a zip, it is of that member only.
+    """
+    return directory.is_last and (directory.first == 0 or not head.startswith(LOCAL_HEADER))
 
 
 def _zip_item(
-    file: BinaryIO, entry: zipfile.ZipInfo, number: int, unpacker: Unpacker
+    file: BinaryIO, entry: ZipEntry, number: int, unpacker: Unpacker
 ) -> Member | Unreadable | None:
-    if entry.flag_bits & ZIP_ENCRYPTED:
-        return Unreadable(Reason(Kind.ENCRYPTED_MEMBER)) if _may_be_dicom(entry.filename) else None
+    if entry.flags & ZIP_ENCRYPTED:
+        return Unreadable(Reason(Kind.ENCRYPTED_MEMBER)) if _may_be_dicom(entry.name) else None
     try:
         with reading():
             content = Counted(_zip_content(file, entry), unpacker.budget)
             head = read_fully(content, HEAD_SIZE)
-            if len(head) < min(HEAD_SIZE, entry.file_size):
+            if len(head) < min(HEAD_SIZE, entry.size):
                 raise EOFError
     except CorruptError:
-        return Unreadable(Reason(Kind.CORRUPT_MEMBER)) if _may_be_dicom(entry.filename) else None
+        return Unreadable(Reason(Kind.CORRUPT_MEMBER)) if _may_be_dicom(entry.name) else None
     if not unpacker.is_dicom(head):
         return None
     try:
-        declared = Declared(number, entry.filename, entry.file_size, entry.CRC)
+        declared = Declared(number, entry.name, entry.size, entry.crc)
         return unpacker.unpack(declared, head, content)
     except CorruptError:
         return Unreadable(Reason(Kind.CORRUPT_MEMBER))
 
 
-def _zip_content(file: BinaryIO, entry: zipfile.ZipInfo) -> ByteStream:
+def _zip_content(file: BinaryIO, entry: ZipEntry) -> ByteStream:
     """Open a member (APPNOTE.TXT 4.3.7).
 
     Not by `ZipFile.open`, which unpacks bzip2 and LZMA without a bound on memory.
     """
-    file.seek(entry.header_offset)
+    file.seek(entry.offset)
     signature, name_size, extra_size = ZIP_LOCAL_HEADER.unpack(file.read(ZIP_LOCAL_HEADER.size))
     if signature != ZIP_MAGIC[0]:
         raise zipfile.BadZipFile("no local header")
     file.seek(name_size + extra_size, os.SEEK_CUR)
-    packed = Section(file, entry.compress_size)
-    match entry.compress_type:
+    packed = Section(file, entry.packed_size)
+    match entry.method:
         case zipfile.ZIP_STORED:
             return packed
         case zipfile.ZIP_DEFLATED:
@@ -107,8 +128,8 @@ def _zip_content(file: BinaryIO, entry: zipfile.ZipInfo) -> ByteStream:
             # A version and the size of the properties, then what an .lzma file starts with
             # but for the unpacked size (APPNOTE.TXT 5.8.8).
             (properties_size,) = struct.unpack("<2xH", packed.read(4))
-            has_end = entry.flag_bits & ZIP_LZMA_END_MARKER
-            size = UNKNOWN_SIZE if has_end else entry.file_size
+            has_end = entry.flags & ZIP_LZMA_END_MARKER
+            size = UNKNOWN_SIZE if has_end else entry.size
             start = packed.read(properties_size) + size.to_bytes(8, "little")
             codec = partial(lzma.LZMADecompressor, lzma.FORMAT_ALONE, LZMA_MEMORY)
             return Decompressed(packed, codec, start=start)

@@ -3,6 +3,7 @@
 import gzip
 import tarfile
 import tracemalloc
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,26 @@ def test_memory_does_not_grow_with_members(work: Path) -> None:
         tracemalloc.stop()
     assert found == [Image(5001, A)]
     assert peak < 3 * 1024**2
+
+
+@pytest.mark.parametrize("cut", [0, 10], ids=["whole", "cut short"])
+def test_memory_does_not_grow_with_members_of_a_zip(work: Path, cut: int) -> None:
+    """Neither does what a directory says of them."""
+    path = work.parent / "a"
+    with zipfile.ZipFile(path, "w") as file:
+        for number in range(20_000):
+            file.writestr(f"{number}" + "x" * 100, b"")
+        file.writestr("b", A)
+    with path.open("r+b") as data:
+        data.truncate(path.stat().st_size - cut)
+    tracemalloc.start()
+    try:
+        found = items(path, work)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == [Image(20_001, A), BROKEN][: 2 if cut else 1]
+    assert peak < 4 * 1024**2
 
 
 @pytest.mark.parametrize("size", [2**62, -1, -(2**40)])

@@ -2,6 +2,7 @@
 
 import io
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def test_each_kind_of_trouble_has_its_row_and_the_run_goes_on(
     gone = site.add_file(acquisitions[0], names[0], b"unreachable")
     site.fault(gone, Status(404))
     whole = zip_of(tmp_path / "whole.zip", images(1, 2)).read_bytes()
-    site.add_file(acquisitions[1], names[1], whole[: len(whole) // 2])
+    site.add_file(acquisitions[1], names[1], whole[: len(whole) // 3])
     site.add_file(acquisitions[2], names[2], zip_of(tmp_path / "n.zip", [TEXT]))
     mixed = ["MR_small.dcm", "JPEG2000.dcm", "MR_small_RLE.dcm", "MR_small_jp2klossless.dcm"]
     sources = [with_new_uid(shipped(name)) for name in mixed]
@@ -107,9 +108,14 @@ def test_broken_archives_over_any_number_of_associations(
     step = len(archives.tar_entry(members[0].name, members[0].content))
     cut = tar_of(tmp_path / "cut.tar", members)
     cut.write_bytes(cut.read_bytes()[: 7 * step + step // 2])
+    short = zip_of(tmp_path / "short.zip", images(*range(30, 60)))
+    with zipfile.ZipFile(short) as whole:
+        last = whole.infolist()[-2].header_offset
+    short.write_bytes(short.read_bytes()[: last + 100])
     damaged = zip_of(tmp_path / "damaged.zip", images(*range(10, 20)))
     archives.set_zip_field(damaged, "15.dcm", "crc", 0)
     site.add_file(acquisition, "cut.tar", cut)
+    site.add_file(acquisition, "short.zip", short)
     site.add_file(acquisition, "damaged.zip", damaged)
     site.add_file(acquisition, "fine.zip", zip_of(tmp_path / "fine.zip", images(*range(20, 30))))
     result = gear_on(
@@ -118,6 +124,7 @@ def test_broken_archives_over_any_number_of_associations(
     assert result.exit_code == 1
     assert counts(site.reports[0].content) == {
         "cut.tar": ("8", "7", "Incomplete"),
+        "short.zip": ("29", "28", "Incomplete"),
         "damaged.zip": ("10", "9", "Incomplete"),
         "fine.zip": ("10", "10", "Complete"),
     }
@@ -126,10 +133,12 @@ def test_broken_archives_over_any_number_of_associations(
         "cut.tar: 7 of 8 images sent",
         "damaged.zip: 9 of 10 images sent",
         "fine.zip: 10 of 10 images sent",
+        "short.zip: 28 of 29 images sent",
     ]
     assert "cut.tar: the archive is corrupt or cut short" in result.log
+    assert "short.zip: the archive is corrupt or cut short" in result.log
     assert "damaged.zip: 1 image not sent: a member of the archive is corrupt" in result.log
-    numbers = [*range(7), *range(10, 15), *range(16, 30)]
+    numbers = [*range(7), *range(10, 15), *range(16, 58)]
     assert {r.sop_instance_uid for r in python_scp.stored} == set(map(uid_of, numbers))
     assert len(python_scp.stored) == len(numbers)
 

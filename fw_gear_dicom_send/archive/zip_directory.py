@@ -1,0 +1,169 @@
+"""The central directory of a zip (APPNOTE.TXT 4.3.12 to 4.3.16), one entry at a time.
+
+`zipfile` would keep all entries in memory, and refuse the archive for one bad name.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from struct import Struct
+from typing import Any, BinaryIO
+
+from .limits import CorruptError
+
+LOCAL_HEADER = b"PK\x03\x04"
+DIRECTORY_HEADER = b"PK\x01\x02"
+END_RECORD = b"PK\x05\x06"
+ZIP64_END_RECORD = b"PK\x06\x06"
+ZIP64_LOCATOR = b"PK\x06\x07"
+DESCRIPTOR = b"PK\x07\x08"
+
+DIRECTORY_LAYOUT = Struct("<4sxB2xHH4xLLLHHH4xLL")
+END_LAYOUT = Struct("<4s8xLLH")
+ZIP64_END_LAYOUT = Struct("<4s36xQQ")
+ZIP64_LOCATOR_LAYOUT = Struct("<4s4xQ4x")
+IN_ZIP64 = 0xFFFFFFFF
+"""A size or an offset that stands in the extra field (APPNOTE.TXT 4.5.3)."""
+
+_ZIP64_EXTRA = 0x0001
+_MAX_COMMENT = (1 << 16) - 1
+_MAX_OFFSET = (1 << 63) - 1
+_MADE_ON_UNIX = 3
+_IS_UTF8 = 0x800
+
+
+@dataclass(frozen=True)
+class ZipEntry:
+    """What a zip says of a member; sizes are in bytes.
+
+    `offset` is that of its local header. `is_regular` is false for folders, links and devices.
+    """
+
+    name: str
+    flags: int
+    method: int
+    crc: int
+    packed_size: int
+    size: int
+    offset: int
+    is_regular: bool
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Where a central directory is.
+
+    `shift` is by how much offsets in it are too low, where something precedes the zip; `is_last`
+    tells that nothing follows it. `first` is the lowest offset of a member, None where there is
+    none.
+    """
+
+    start: int
+    end: int
+    shift: int
+    is_last: bool
+    first: int | None = None
+
+
+def find_directory(file: BinaryIO) -> Directory | None:
+    """Return where the central directory is, None where it is missing or damaged."""
+    try:
+        found = _located(file)
+        offsets = (entry.offset for entry in directory_entries(file, found)) if found else iter(())
+        first = min(offsets, default=None)
+    except CorruptError:
+        return None
+    return found and replace(found, first=first)
+
+
+def directory_entries(file: BinaryIO, directory: Directory) -> Iterator[ZipEntry]:
+    """Yield the entries of a central directory; raises CorruptError where it is damaged.
+
+    The position of `file` may be moved meanwhile.
+    """
+    position = directory.start
+    while position < directory.end:
+        file.seek(position)
+        header = file.read(DIRECTORY_LAYOUT.size)
+        if len(header) < DIRECTORY_LAYOUT.size or not header.startswith(DIRECTORY_HEADER):
+            raise CorruptError
+        fields = DIRECTORY_LAYOUT.unpack(header)
+        _, system, flags, method, crc, packed, size, *lengths, attributes, offset = fields
+        name, extra = file.read(lengths[0]), file.read(lengths[1])
+        size, packed, offset = with_zip64(extra, size, packed, offset)
+        mode = attributes >> 16 if system == _MADE_ON_UNIX else 0
+        text = decoded_name(name, flags)
+        yield ZipEntry(
+            text,
+            flags,
+            method,
+            crc,
+            packed,
+            size,
+            offset + directory.shift,
+            not text.endswith("/") and stat.S_IFMT(mode) in (0, stat.S_IFREG),
+        )
+        position += len(header) + sum(lengths)
+
+
+def with_zip64(extra: bytes, *values: int) -> tuple[int, ...]:
+    """Return sizes and offsets, those that stand in an extra field taken from there."""
+    numbers = iter(_zip64_numbers(extra))
+    return tuple(next(numbers, value) if value == IN_ZIP64 else value for value in values)
+
+
+def decoded_name(name: bytes, flags: int) -> str:
+    """Return the name of a member, up to a NUL as in all that reads zips."""
+    text = name.partition(b"\0")[0]
+    return text.decode("utf-8", "backslashreplace") if flags & _IS_UTF8 else text.decode("cp437")
+
+
+def _zip64_numbers(extra: bytes) -> Iterator[int]:
+    while len(extra) >= 4:
+        kind, size = (int.from_bytes(extra[at : at + 2], "little") for at in (0, 2))
+        data, extra = extra[4 : 4 + size], extra[4 + size :]
+        if kind == _ZIP64_EXTRA:
+            for at in range(0, len(data) - 7, 8):
+                yield int.from_bytes(data[at : at + 8], "little")
+
+
+def _located(file: BinaryIO) -> Directory | None:
+    """Find the record at the end of a zip, and by that the directory."""
+    whole = file.seek(0, os.SEEK_END)
+    tail_start = max(0, whole - END_LAYOUT.size - _MAX_COMMENT)
+    file.seek(tail_start)
+    tail = file.read()
+    at = tail.rfind(END_RECORD, 0, len(tail) - END_LAYOUT.size + len(END_RECORD))
+    if at < 0:
+        return None
+    _, size, offset, comment_size = END_LAYOUT.unpack_from(tail, at)
+    end = tail_start + at
+    is_last = end + END_LAYOUT.size + comment_size >= whole
+    if zip64 := _zip64_end(file, end):
+        end, size, offset = zip64
+    if end < size:
+        return None
+    return Directory(end - size, end, end - size - offset, is_last)
+
+
+def _zip64_end(file: BinaryIO, end: int) -> tuple[int, int, int] | None:
+    """Return where the directory ends, its size and its offset, where they need 64 bits."""
+    locator_start = end - ZIP64_LOCATOR_LAYOUT.size
+    locator = _record(file, locator_start, ZIP64_LOCATOR_LAYOUT)
+    if not locator or locator[0] != ZIP64_LOCATOR:
+        return None
+    # Something may precede the zip, or data of its own follow the record.
+    for start in (locator_start - ZIP64_END_LAYOUT.size, locator[1]):
+        record = _record(file, start, ZIP64_END_LAYOUT)
+        if record and record[0] == ZIP64_END_RECORD:
+            return start, record[1], record[2]
+    return None
+
+
+def _record(file: BinaryIO, start: int, layout: Struct) -> tuple[Any, ...] | None:
+    if not 0 <= start <= _MAX_OFFSET:
+        return None
+    file.seek(start)
+    data = file.read(layout.size)
+    return layout.unpack(data) if len(data) == layout.size else None
