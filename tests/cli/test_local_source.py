@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fw_gear_dicom_send.archive import reader as archive
+from fw_gear_dicom_send.archive import reader
 from fw_gear_dicom_send.archive.types import BrokenArchive, Member
 from fw_gear_dicom_send.cli.local_source import LocalReports, LocalSource
 from fw_gear_dicom_send.errors import UsageError
@@ -40,7 +40,7 @@ def found(*paths: Path) -> list[tuple[str, int | None]]:
 def read(folder: Path) -> list[bytes | str]:
     """Return the images of a folder, and why others could not be had."""
     items: list[bytes | str] = []
-    for item in archive.read(folder, folder, has_prefix):
+    for item in reader.read(folder, folder, has_prefix):
         if isinstance(item, Member):
             with closing(item.content):
                 items.append(item.content.read())
@@ -125,7 +125,7 @@ def test_a_folder_that_cannot_be_read_is_told(top: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "scandir", refuse)
 
     assert found(top) == [("top", None)]
-    (item,) = archive.read(top, top, has_prefix)
+    (item,) = reader.read(top, top, has_prefix)
     assert item == BrokenArchive(Reason(Kind.UNREADABLE_FOLDER, "Permission denied"))
 
 

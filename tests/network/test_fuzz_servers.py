@@ -12,7 +12,6 @@ from typing import cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pynetdicom._globals import STATUS_SUCCESS, STATUS_WARNING
 from pynetdicom.status import code_to_category
 
 from fw_gear_dicom_send.errors import ServerError
@@ -52,6 +51,8 @@ NO_WAITS = RetryPolicy(min_wait=0, max_wait=0)
 STATUSES = [0x0000, 0xB000, 0xA700, 0xC000, 0x0111, 0x0213]
 COMMAND_ELEMENTS = [0x0000, 0x0002, 0x0100, 0x0120, 0x0800, 0x0900, 0x0901, 0x0902, 0x1000]
 MID_IMAGE = -1
+STORED = ("Success", "Warning")
+"""The categories of a status with which an image is stored (PS3.7 annex C)."""
 STATUS_HEADER = pack("<HHL", 0, 0x0900, 2)
 
 
@@ -165,7 +166,7 @@ def may_mean_stored(said: bytes) -> bool:
     """Tell whether some status in what was said is Success or a warning."""
     parts = said.split(STATUS_HEADER)[1:]
     codes = [int.from_bytes(part[:2], "little") for part in parts]
-    return any(code_to_category(code) in (STATUS_SUCCESS, STATUS_WARNING) for code in codes)
+    return any(code_to_category(code) in STORED for code in codes)
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")

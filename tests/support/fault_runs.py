@@ -15,8 +15,9 @@ from tests.support.fault_scp import Answer, FaultSCP, Image, Peer, Script, serve
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import GearResult
 from tests.support.gear_runs import downloads
-from tests.support.hurried_gear import LONG_TIMEOUT, SHORT_TIMEOUT, HurriedGear
+from tests.support.hurried_gear import SHORT_TIMEOUT, HurriedGear
 from tests.support.sample_files import ArchiveMember, encoded, made, tar_of, zip_of
+from tests.support.waiting import NEVER
 
 FILES = {"a.zip": range(1, 6), "b.tgz": range(6, 12), "c.dcm": range(12, 13)}
 IMAGES, LAST = 12, 12
@@ -101,7 +102,7 @@ def run_gears(
 
     def run(name: str) -> list[FaultRun]:
         (folder / name).mkdir()
-        timeout = SHORT_TIMEOUT if name in silent else LONG_TIMEOUT
+        timeout = SHORT_TIMEOUT if name in silent else NEVER
         return run_gear(folder / name, servers[name], timeout=timeout, **options)
 
     with ThreadPoolExecutor(SERVERS_AT_A_TIME) as executor:
@@ -114,7 +115,7 @@ def run_gear(
     *,
     numbers: Sequence[int] = ASSOCIATIONS,
     size_of_last: int = 16,
-    timeout: float = LONG_TIMEOUT,
+    timeout: float = NEVER,
     **options: object,
 ) -> list[FaultRun]:
     """Send twelve images in three files, over so many associations each, all at the same time.

@@ -8,8 +8,6 @@ from tests.support.fault_scp import Peer
 
 SHORT_PDU = 128
 RETRY_SECONDS = 2
-CALLED, CALLING = (1, 1, 7), (1, 1, 3)
-CONGESTED, LIMIT = (2, 3, 1), (2, 3, 2)
 
 
 def after_pdus(number: int, end: Callable[[Peer], None], peer: Peer) -> None:
@@ -25,18 +23,6 @@ def give_no_answer(peer: Peer) -> None:
     peer.accept()
     peer.read_image()
     peer.stand_still()
-
-
-def refuse(rejection: tuple[int, int, int], peer: Peer) -> None:
-    """Reject the association: result, source, reason."""
-    peer.reject(*rejection)
-
-
-def abort_request(peer: Peer) -> None:
-    """Abort instead of an answer to the association request."""
-    peer.read_pdu()
-    peer.abort()
-    peer.close()
 
 
 def has_read_all(peer: Peer) -> bool:

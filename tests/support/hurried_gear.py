@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.gear import REPOSITORY, GearFolder
+from tests.support.waiting import NEVER
 
 DRIVER = Path(__file__).with_name("hurried_run.py")
 
 
 SHORT_TIMEOUT = 3.0
 """Seconds to wait for a server that is silent; a slow machine answers within them."""
-LONG_TIMEOUT = 60.0
 
 
 class HurriedGear(GearFolder):
@@ -24,7 +24,7 @@ class HurriedGear(GearFolder):
         *,
         api_key: str,
         destination_id: str,
-        timeout: float = LONG_TIMEOUT,
+        timeout: float = NEVER,
     ) -> None:
         super().__init__(folder, config, api_key=api_key, destination_id=destination_id)
         package = REPOSITORY / "fw_gear_dicom_send"

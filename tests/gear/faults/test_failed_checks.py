@@ -14,38 +14,44 @@ from tests.support.fault_runs import (
     run_gears,
 )
 from tests.support.fault_scp import Peer, Script, serve
-from tests.support.fault_scripts import CALLED, CALLING, LIMIT, RETRY_SECONDS, abort_request, refuse
+from tests.support.fault_scripts import RETRY_SECONDS
 from tests.support.hurried_gear import SHORT_TIMEOUT
+from tests.support.scripted import (
+    AT_LIMIT,
+    UNKNOWN_CALLED_AE,
+    UNKNOWN_CALLING_AE,
+    abort_on_request,
+    accept_and_stand_still,
+    rejecting,
+)
 
 
 def test_a_transient_rejection_of_the_check_is_waited_out(tmp_path: Path) -> None:
     """A server that is busy when the run begins is asked again, which is told once."""
-    for run in run_gear(tmp_path, lambda _: (*[partial(refuse, LIMIT)] * 2, serve)):
+    for run in run_gear(tmp_path, lambda _: (*[rejecting(AT_LIMIT)] * 2, serve)):
         assert_nothing_lost(run)
         assert run.result.log.count("it is asked again for up to 300 s") == 1
 
 
 def test_the_check_has_the_retry_time_for_a_transient_rejection(tmp_path: Path) -> None:
     """Where there is none the server is asked once."""
-    for run in run_gear(tmp_path, lambda _: (partial(refuse, LIMIT),), send_retry_time=0):
+    for run in run_gear(tmp_path, lambda _: (rejecting(AT_LIMIT),), send_retry_time=0):
         assert "its limit of associations is reached: try again later" in run.result.log
         assert (run.connections, run.fetched, run.result.exit_code) == (1, frozenset(), 1)
 
 
-def give_no_echo(peer: Peer) -> None:
-    peer.accept()
-    peer.stand_still()
-
-
 CHECK: dict[str, tuple[Script, str]] = {
-    "called AE title": (partial(refuse, CALLED), "the called AE title 'PACS': check called_ae"),
-    "calling AE title": (partial(refuse, CALLING), "the calling AE title 'flywheel': check"),
-    "limit": (partial(refuse, LIMIT), "its limit of associations is reached: try again later"),
+    "called AE title": (
+        rejecting(UNKNOWN_CALLED_AE),
+        "the called AE title 'PACS': check called_ae",
+    ),
+    "calling AE title": (rejecting(UNKNOWN_CALLING_AE), "the calling AE title 'flywheel': check"),
+    "limit": (rejecting(AT_LIMIT), "its limit of associations is reached: try again later"),
     "silence": (Peer.stand_still, "as a DICOM server does: check that destination and port"),
     "close": (Peer.close, "as a DICOM server does: check that destination and port"),
-    "abort": (abort_request, "as a DICOM server does: check that destination and port"),
+    "abort": (abort_on_request, "as a DICOM server does: check that destination and port"),
     "no answer to the C-ECHO": (
-        give_no_echo,
+        accept_and_stand_still,
         f"the server gave no answer in {SHORT_TIMEOUT:.0f} s: check",
     ),
 }

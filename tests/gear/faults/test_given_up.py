@@ -15,17 +15,15 @@ from tests.support.fault_runs import (
     run_gears,
 )
 from tests.support.fault_scp import Peer, Script, serve
-from tests.support.fault_scripts import (
-    CALLED,
-    CALLING,
-    CONGESTED,
-    RETRY_SECONDS,
-    Restart,
-    after_pdus,
-    give_no_answer,
-    refuse,
-)
+from tests.support.fault_scripts import RETRY_SECONDS, Restart, after_pdus, give_no_answer
 from tests.support.hurried_gear import SHORT_TIMEOUT
+from tests.support.scripted import (
+    CONGESTED,
+    UNKNOWN_CALLED_AE,
+    UNKNOWN_CALLING_AE,
+    Rejection,
+    rejecting,
+)
 
 FOR_EVER: dict[str, tuple[Script, str]] = {
     "dies with each image": (
@@ -33,7 +31,7 @@ FOR_EVER: dict[str, tuple[Script, str]] = {
         "the connection was lost",
     ),
     "never answers": (give_no_answer, f"the server gave no answer in {SHORT_TIMEOUT:.0f} s"),
-    "congested": (partial(refuse, CONGESTED), "rejected the association: it is temporarily"),
+    "congested": (rejecting(CONGESTED), "rejected the association: it is temporarily"),
     "silent": (Peer.stand_still, "did not answer the association request as a DICOM server does"),
 }
 SILENT = ("never answers", "silent")
@@ -72,17 +70,15 @@ def test_a_server_that_never_starts_again_is_given_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rejection", "reason"),
     [
-        (CALLED, "it does not know the called AE title 'PACS'"),
-        (CALLING, "it does not know the calling AE title 'flywheel'"),
+        (UNKNOWN_CALLED_AE, "it does not know the called AE title 'PACS'"),
+        (UNKNOWN_CALLING_AE, "it does not know the calling AE title 'flywheel'"),
     ],
 )
 def test_a_permanent_rejection_in_mid_run_ends_it(
-    tmp_path: Path, rejection: tuple[int, int, int], reason: str
+    tmp_path: Path, rejection: Rejection, reason: str
 ) -> None:
     """It is not asked again, and the title at fault is named."""
-    for run in run_gear(
-        tmp_path, always(partial(refuse, rejection)), send_retry_time=RETRY_SECONDS
-    ):
+    for run in run_gear(tmp_path, always(rejecting(rejection)), send_retry_time=RETRY_SECONDS):
         assert_true_report(run)
         ((told, number),) = run.not_sent.items()
         assert all(one.endswith(reason) for one in (told, *run.not_fetched.values()))

@@ -1,6 +1,5 @@
 """A server that refuses associations for a while gets all images."""
 
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,23 +12,25 @@ from tests.support.fault_runs import (
     run_gears,
 )
 from tests.support.fault_scp import Peer, Script, serve
-from tests.support.fault_scripts import CONGESTED, LIMIT, Restart, abort_request, refuse
+from tests.support.fault_scripts import Restart
+from tests.support.scripted import (
+    AT_LIMIT,
+    CONGESTED,
+    abort_on_request,
+    answer_on_request,
+    rejecting,
+)
 
 DOWN_SECONDS = 1.5
-
-
-def answer_request(data: bytes, peer: Peer) -> None:
-    peer.read_pdu()
-    peer.socket.sendall(data)
 
 
 NOT_OPENED: dict[str, Script] = {
     "silence": Peer.stand_still,
     "close": Peer.close,
-    "abort": abort_request,
-    "garbage": partial(answer_request, b"SSH-2.0-OpenSSH_9.2\r\n"),
-    "congested": partial(refuse, CONGESTED),
-    "limit": partial(refuse, LIMIT),
+    "abort": abort_on_request,
+    "garbage": answer_on_request(b"SSH-2.0-OpenSSH_9.2\r\n"),
+    "congested": rejecting(CONGESTED),
+    "limit": rejecting(AT_LIMIT),
 }
 
 

@@ -25,7 +25,7 @@ PAUSE = 0.06
 def test_a_slow_reader_is_waited_for(tmp_path: Path) -> None:
     """A server that reads an image bit by bit, for longer than each timeout, gets it."""
     for run in run_gear(tmp_path, always(read_slowly), size_of_last=LARGE, timeout=SHORT_TIMEOUT):
-        assert_nothing_lost(run, seconds=30)
+        assert_nothing_lost(run)
         assert run.result.seconds - run.start_seconds > 2 * SHORT_TIMEOUT
         assert len(run.images) == IMAGES
 
@@ -43,7 +43,7 @@ def read_slowly(peer: Peer) -> None:
 def test_a_reader_that_stops_in_mid_image_is_given_up(tmp_path: Path) -> None:
     """A server that reads nothing any more loses its association, and gets the image again."""
     for run in run_gear(tmp_path, once(stop_reading), size_of_last=LARGER, timeout=SHORT_TIMEOUT):
-        assert_nothing_lost(run, seconds=20)
+        assert_nothing_lost(run)
 
 
 def stop_reading(peer: Peer) -> None:

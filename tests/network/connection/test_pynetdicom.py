@@ -1,15 +1,10 @@
-"""The parts of pynetdicom that the connection builds upon are as it expects."""
+"""Of pynetdicom's threads the upper layer's alone runs, and it holds nothing up."""
 
-import queue
 import threading
 
 import pytest
 from pynetdicom.association import Association
-from pynetdicom.dul import DULServiceProvider
-from pynetdicom.pdu_primitives import A_ABORT
-from pynetdicom.transport import AssociationSocket
 
-from fw_gear_dicom_send.network.connection import LowLatencySocket
 from fw_gear_dicom_send.network.timeouts import DEFAULT_TIMEOUTS
 from fw_gear_dicom_send.network.upper_layer import ConnectionLostError, DataPDUs, UpperLayer
 from tests.support.associations import CONTEXTS, associate
@@ -65,73 +60,6 @@ def test_pynetdicoms_reactor_does_not_run() -> None:
         assert messages.qsize() == 1
         assert not layer.assoc.is_alive()
         assoc.abort()
-
-
-def test_pynetdicom_has_what_is_built_upon(raw_association: Association) -> None:
-    """The private parts of pynetdicom that are used or replaced are where they were."""
-    assert isinstance(raw_association.dul, DULServiceProvider)
-    assert isinstance(raw_association.dul, threading.Thread)
-    assert isinstance(raw_association.dul.to_provider_queue, queue.Queue)
-    assert isinstance(raw_association.dul.to_user_queue, queue.Queue)
-    assert isinstance(raw_association.dimse.msg_queue, queue.Queue)
-    assert raw_association.dul.peek_next_pdu() is None
-    end = LowLatencySocket(raw_association, None, DEFAULT_TIMEOUTS)
-    assert isinstance(end._ready, threading.Event)
-    assert end._is_connected is False
-    raw_association.set_socket(end)
-    assert raw_association.dul.socket is end
-    assert end.provider_queue is raw_association.dul.to_provider_queue
-    assert vars(AssociationSocket).keys() >= {"connect", "recv", "close", "send", "ready"}
-    assert end.socket
-    end.socket.close()
-
-
-def test_pynetdicom_peeks_before_it_takes(raw_association: Association) -> None:
-    """The upper layer looks at the head of its queue, and leaves it there for the state machine."""
-    layer = UpperLayer(raw_association, DEFAULT_TIMEOUTS)
-    raw_association.dul = layer
-    layer.to_provider_queue.put(A_ABORT())
-    assert layer._process_recv_primitive()
-    assert layer.event_queue.get(block=False) == "Evt15"
-    assert layer.to_provider_queue.qsize() == 1
-
-
-def test_pynetdicom_can_wait_and_be_woken(raw_association: Association) -> None:
-    """What makes its upper layer wait for events is where it was, and asked for as it was."""
-    layer = UpperLayer(raw_association, DEFAULT_TIMEOUTS)
-    raw_association.dul = layer
-    replaced = {"_process_recv_primitive", "kill_dul", "stop_dul", "run_reactor"}
-    assert vars(DULServiceProvider).keys() >= replaced
-    assert vars(DULServiceProvider(raw_association)).keys() >= {
-        "_run_loop_delay",
-        "_kill_thread",
-        "event_queue",
-        "to_provider_queue",
-        "state_machine",
-    }
-    assert layer.state_machine.current_state == "Sta1"
-    assert not layer._process_recv_primitive()
-    layer.kill_dul()
-    assert layer._kill_thread
-    assert layer.event_queue.empty()
-
-
-@pytest.mark.parametrize("state", ["Sta1", "Sta6", "Sta13"])
-def test_pynetdicom_asks_the_socket_what_there_is(
-    raw_association: Association, state: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each turn of its upper layer asks once whether there is something to read, and so waits."""
-    asked: list[str] = []
-    monkeypatch.setattr(LowLatencySocket, "ready", property(lambda _: bool(asked.append(state))))
-    layer = UpperLayer(raw_association, DEFAULT_TIMEOUTS)
-    raw_association.dul = layer
-    end = LowLatencySocket(raw_association, None, DEFAULT_TIMEOUTS)
-    raw_association.set_socket(end)
-    layer.state_machine.current_state = state
-    layer._is_transport_event()
-    assert asked == [state]
-    assert end.socket
-    end.socket.close()
 
 
 def test_the_upper_layers_thread_does_not_keep_the_process_alive(

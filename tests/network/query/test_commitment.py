@@ -4,27 +4,42 @@ from dataclasses import replace
 
 import pytest
 
-from fw_gear_dicom_send.network import query
 from fw_gear_dicom_send.network.errors import QueryError
 from fw_gear_dicom_send.network.query import CommitmentSCU
+from fw_gear_dicom_send.network.types import ImageReference
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.pacs import Orthanc
 from tests.support.peers import peer_of
-from tests.support.series import image, reference, store, uids
+from tests.support.series import CT, SERIES, STUDY, image, reference, store, uids
 from tests.support.waiting import PATIENT, at_once
 
 
 def test_what_is_committed_is_not_missing() -> None:
-    """Of many images those are missing that the report calls failed, in several requests."""
+    """Those images are missing that the report calls failed."""
     bad = next(iter(uids(5)))
     with ArchiveSCP(lambda uid: uid == bad) as server:
         store(server, *(image(n) for n in range(8)))
-        with pytest.MonkeyPatch.context() as patch:
-            scu = CommitmentSCU(peer_of(server, server.ae_title), timeouts=PATIENT)
-            patch.setattr(query, "MAX_REFERENCES", 3)
-            assert scu.missing([reference(n) for n in range(10)]) == uids(5, 8, 9)
-        assert [len(one.ReferencedSOPSequence) for one in server.commitments] == [3, 3, 3, 1]
-        assert len({one.TransactionUID for one in server.commitments}) == 4
+        scu = CommitmentSCU(peer_of(server, server.ae_title), timeouts=PATIENT)
+        assert scu.missing([reference(n) for n in range(10)]) == uids(5, 8, 9)
+        (request,) = server.commitments
+    assert [
+        (item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID)
+        for item in request.ReferencedSOPSequence
+    ] == [(reference(n).sop_class_uid, reference(n).sop_instance_uid) for n in range(10)]
+
+
+def test_a_thousand_images_are_asked_for_at_a_time() -> None:
+    """Of more, each image is part of one request, and each request has a name of its own."""
+    asked = [ImageReference(CT, f"1.2.{n}", STUDY, SERIES) for n in range(1001)]
+    with ArchiveSCP() as server:
+        scu = CommitmentSCU(peer_of(server, server.ae_title), timeouts=PATIENT)
+        assert scu.missing(asked) == {image.sop_instance_uid for image in asked}
+        requests = [one.ReferencedSOPSequence for one in server.commitments]
+        assert len({one.TransactionUID for one in server.commitments}) == 2
+        assert server.released == len(server.associations) == 1
+    assert list(map(len, requests)) == [1000, 1]
+    named = [item.ReferencedSOPInstanceUID for items in requests for item in items]
+    assert named == [image.sop_instance_uid for image in asked]
 
 
 NO_REPORT = "did not report a storage commitment on the same association in 1 s"
