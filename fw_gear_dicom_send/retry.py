@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
-from threading import Lock
+from threading import Condition, Lock
 from typing import TypeVar
 
 import backoff
@@ -21,13 +21,33 @@ T = TypeVar("T")
 E = TypeVar("E", bound=Exception)
 
 
+class MonotonicClock:
+    """The time in seconds, which never goes back, and the waits on it."""
+
+    def now(self) -> float:
+        """Return the time."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+    def wait_for(self, condition: Condition, is_over: Callable[[], bool], seconds: float) -> None:
+        """Wait until `is_over`, at most `seconds`; the caller owns the `condition`."""
+        condition.wait_for(is_over, seconds)
+
+
+CLOCK = MonotonicClock()
+
+
 @dataclass(frozen=True)
 class RetryPolicy:
     """When to retry, and when to give up.
 
     The waits double from `min_wait` to `max_wait`; each is drawn at random between 0 and that,
     unless `jitter` is false. `max_time` counts from the first failure, `max_tries` from the first
-    try; what comes first ends it. The last wait is cut to the time that remains.
+    try; what comes first ends it. The last wait is cut to the time that remains. Times and waits
+    are those of `clock`.
     """
 
     max_time: float = inf
@@ -35,6 +55,7 @@ class RetryPolicy:
     min_wait: float = 1.0
     max_wait: float = 15.0
     jitter: bool = True
+    clock: MonotonicClock = CLOCK
 
 
 DEFAULT_POLICY = RetryPolicy()
@@ -57,7 +78,7 @@ class Retry:
 
         `at_least` is for how long whoever refused asks to wait.
         """
-        policy, now = self.policy, time.monotonic()
+        policy, now = self.policy, self.policy.clock.now()
         self.tries += 1
         if self._deadline is None:
             self._deadline = now + policy.max_time
@@ -92,7 +113,7 @@ def retry(
             if wait is None:
                 raise
             before_wait(error, wait)
-        time.sleep(wait)
+        policy.clock.sleep(wait)
 
 
 def is_temporary_status(status: int) -> bool:
@@ -107,9 +128,10 @@ class RetryBudget:
     it.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, clock: MonotonicClock = CLOCK) -> None:
         """Allow trouble for `seconds`; with 0 the first trouble is the last."""
         self.seconds = seconds
+        self._clock = clock
         self._trouble_since: float | None = None
         self._restored_at = -inf
         self._lock = Lock()
@@ -117,13 +139,13 @@ class RetryBudget:
     def restore(self) -> None:
         """Note a success."""
         with self._lock:
-            self._restored_at = time.monotonic()
+            self._restored_at = self._clock.now()
             self._trouble_since = None
 
     def is_spent(self) -> bool:
         """Note trouble, and tell whether it has lasted too long."""
         with self._lock:
-            now = time.monotonic()
+            now = self._clock.now()
             if self._trouble_since is None:
                 self._trouble_since = now
             return now - self._trouble_since >= self.seconds
@@ -132,8 +154,8 @@ class RetryBudget:
         """Tell whether one image in trouble has had its share, so that others get theirs.
 
         Trouble that `began_at` some time is the image's own if there was a success since the
-        image was last `tried_at`, both on the clock of `time.monotonic`. Else it is everybody's,
+        image was last `tried_at`, both on the same clock. Else it is everybody's,
         and the image may take a third of the whole time.
         """
         is_its_own = self._restored_at > tried_at
-        return is_its_own or time.monotonic() - began_at >= self.seconds * _SHARE_OF_ONE_IMAGE
+        return is_its_own or self._clock.now() - began_at >= self.seconds * _SHARE_OF_ONE_IMAGE

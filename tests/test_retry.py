@@ -1,73 +1,47 @@
 """One retry policy: how long, how often, and how long to wait in between."""
 
 import threading
-from collections.abc import Iterator
+from dataclasses import replace
 
-import backoff
 import pytest
 
-from fw_gear_dicom_send import retry as retry_module
 from fw_gear_dicom_send.retry import Retry, RetryBudget, RetryPolicy, is_temporary_status, retry
-
-
-class Clock:
-    """A monotonic clock that goes on when somebody sleeps, or when it is set."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.sleeps: list[float] = []
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
-        self.now += seconds
+from tests.support.clock import Clock
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
-    made = Clock()
-    monkeypatch.setattr(retry_module, "time", made)
-    return made
+def clock() -> Clock:
+    return Clock()
 
 
 def waits(policy: RetryPolicy, number: int) -> list[float | None]:
-    attempts = Retry(policy)
+    attempts = Retry(replace(policy, clock=Clock()))
     return [attempts.wait_time() for _ in range(number)]
 
 
 # Policies
 
 
-@pytest.mark.usefixtures("clock")
 def test_waits_double_up_to_the_longest() -> None:
     """They begin with the shortest wait."""
     policy = RetryPolicy(min_wait=2, max_wait=15, jitter=False)
     assert waits(policy, 6) == [2, 4, 8, 15, 15, 15]
 
 
-@pytest.mark.usefixtures("clock")
 def test_equal_waits_are_an_interval() -> None:
     """Without jitter, and with both waits equal, tries come at an interval."""
     assert waits(RetryPolicy(min_wait=5, max_wait=5, jitter=False), 3) == [5, 5, 5]
 
 
-@pytest.mark.usefixtures("clock")
-def test_jitter_draws_a_wait_below_the_full_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The backoff package draws it."""
-    drawn: list[float] = []
-
-    def half(value: float) -> float:
-        drawn.append(value)
-        return value / 2
-
-    monkeypatch.setattr(backoff, "full_jitter", half)
-    assert waits(RetryPolicy(max_wait=3), 3) == [0.5, 1, 1.5]
-    assert drawn == [1, 2, 3]
+def test_jitter_draws_a_wait_below_the_full_one() -> None:
+    """Any wait up to the full one may come, so that clients do not come back all at once."""
+    policy = RetryPolicy(min_wait=4, max_wait=4)
+    drawn = [wait for wait in waits(policy, 1000) if wait is not None]
+    assert len(drawn) == 1000
+    assert min(drawn) < 1
+    assert 3 < max(drawn) <= 4
 
 
-@pytest.mark.usefixtures("clock")
 def test_tries_are_counted() -> None:
     """The last try is the one that `max_tries` allows."""
     assert waits(RetryPolicy(max_tries=3, jitter=False), 3) == [1, 2, None]
@@ -76,16 +50,15 @@ def test_tries_are_counted() -> None:
 
 def test_the_time_begins_with_the_first_failure(clock: Clock) -> None:
     """However long the first try took."""
-    attempts = Retry(RetryPolicy(max_time=10, jitter=False))
-    clock.now += 10_000
+    attempts = Retry(RetryPolicy(max_time=10, jitter=False, clock=clock))
+    clock.time += 10_000
     assert attempts.wait_time() == 1
-    clock.now += 9
+    clock.time += 9
     assert attempts.wait_time() == 1  # all that remains
-    clock.now += 1
+    clock.time += 1
     assert attempts.wait_time() is None
 
 
-@pytest.mark.usefixtures("clock")
 def test_without_time_there_is_no_retry() -> None:
     """The first failure is the last."""
     assert waits(RetryPolicy(max_time=0), 1) == [None]
@@ -93,9 +66,9 @@ def test_without_time_there_is_no_retry() -> None:
 
 def test_a_wait_is_no_shorter_than_what_is_asked_for(clock: Clock) -> None:
     """Unless less time than that remains."""
-    attempts = Retry(RetryPolicy(max_time=60, jitter=False))
+    attempts = Retry(RetryPolicy(max_time=60, jitter=False, clock=clock))
     assert attempts.wait_time(at_least=20) == 20
-    clock.now += 50
+    clock.time += 50
     assert attempts.wait_time(at_least=20) == 10
 
 
@@ -121,34 +94,34 @@ def test_an_action_is_retried_until_it_succeeds(clock: Clock) -> None:
     """Before each wait the error and the wait are shown."""
     shown: list[tuple[str, float]] = []
     result = retry(
-        RetryPolicy(jitter=False),
+        RetryPolicy(jitter=False, clock=clock),
         Flaky(2, KeyError("busy")),
         on=KeyError,
         before_wait=lambda error, wait: shown.append((str(error), wait)),
     )
     assert result == 3
     assert shown == [("'busy'", 1), ("'busy'", 2)]
-    assert clock.sleeps == [1, 2]
+    assert clock.waits == [1, 2]
 
 
 def test_the_last_error_is_raised(clock: Clock) -> None:
     """Once the policy gives up."""
     action = Flaky(9, KeyError())
     with pytest.raises(KeyError):
-        retry(RetryPolicy(max_tries=3), action, on=KeyError)
+        retry(RetryPolicy(max_tries=3, clock=clock), action, on=KeyError)
     assert action.calls == 3
-    assert len(clock.sleeps) == 2
+    assert len(clock.waits) == 2
 
 
 def test_an_error_that_is_final_is_raised_at_once(clock: Clock) -> None:
     """So is one of another kind."""
     action = Flaky(9, KeyError())
     with pytest.raises(KeyError):
-        retry(RetryPolicy(), action, on=KeyError, is_temporary=lambda _: False)
+        retry(RetryPolicy(clock=clock), action, on=KeyError, is_temporary=lambda _: False)
     with pytest.raises(KeyError):
-        retry(RetryPolicy(), action, on=ValueError)
+        retry(RetryPolicy(clock=clock), action, on=ValueError)
     assert action.calls == 2
-    assert clock.sleeps == []
+    assert clock.waits == []
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 599])
@@ -168,28 +141,27 @@ def test_final_statuses(status: int) -> None:
 
 def test_the_budget_is_spent_from_the_first_trouble_on(clock: Clock) -> None:
     """The time before does not count, and further trouble does not set the clock back."""
-    budget = RetryBudget(300)
-    clock.now += 10_000
+    budget = RetryBudget(300, clock)
+    clock.time += 10_000
     assert not budget.is_spent()
-    clock.now += 299.9
+    clock.time += 299.9
     assert not budget.is_spent()
-    clock.now += 0.1
+    clock.time += 0.1
     assert budget.is_spent()
 
 
 def test_a_success_restores_the_budget(clock: Clock) -> None:
     """The next trouble after a success has the whole time."""
-    budget = RetryBudget(300)
+    budget = RetryBudget(300, clock)
     for _ in range(5):
         assert not budget.is_spent()
-        clock.now += 299
+        clock.time += 299
         assert not budget.is_spent()
         budget.restore()
-        clock.now += 1000
+        clock.time += 1000
     assert not budget.is_spent()
 
 
-@pytest.mark.usefixtures("clock")
 def test_a_budget_of_nothing_is_spent_by_the_first_trouble() -> None:
     """Also after a success."""
     budget = RetryBudget(0)
@@ -200,23 +172,23 @@ def test_a_budget_of_nothing_is_spent_by_the_first_trouble() -> None:
 
 def test_one_image_has_a_third_of_the_time_while_none_is_accepted(clock: Clock) -> None:
     """Trouble of all images is not held against one; in the end others have to get their turn."""
-    budget = RetryBudget(300)
-    began_at = clock.now
-    clock.now += 99
-    assert not budget.is_spent_for_one(began_at, tried_at=clock.now - 1)
-    clock.now += 1
-    assert budget.is_spent_for_one(began_at, tried_at=clock.now - 1)
+    budget = RetryBudget(300, clock)
+    began_at = clock.time
+    clock.time += 99
+    assert not budget.is_spent_for_one(began_at, tried_at=clock.time - 1)
+    clock.time += 1
+    assert budget.is_spent_for_one(began_at, tried_at=clock.time - 1)
 
 
 def test_one_image_has_had_its_share_when_others_are_accepted(clock: Clock) -> None:
     """A success since its last try tells that the trouble is its own; one before that does not."""
-    budget = RetryBudget(300)
-    began_at = clock.now
-    clock.now += 10
+    budget = RetryBudget(300, clock)
+    began_at = clock.time
+    clock.time += 10
     budget.restore()
-    clock.now += 10
-    assert not budget.is_spent_for_one(began_at, tried_at=clock.now - 5)
-    assert budget.is_spent_for_one(began_at, tried_at=clock.now - 15)
+    clock.time += 10
+    assert not budget.is_spent_for_one(began_at, tried_at=clock.time - 5)
+    assert budget.is_spent_for_one(began_at, tried_at=clock.time - 15)
 
 
 def test_threads_share_a_budget() -> None:

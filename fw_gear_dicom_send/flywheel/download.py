@@ -4,7 +4,6 @@ import hashlib
 import http.client
 import logging
 import re
-import time
 import uuid
 from pathlib import Path
 from typing import BinaryIO
@@ -70,7 +69,7 @@ class Downloader:
                 if wait is None:
                     return DownloadFailure(self._given_up(error.reason))
                 log.info("%s: %s; next try in %.1f s", entry.name, error, wait)
-                time.sleep(wait)
+                self._policy.clock.sleep(wait)
             except _FetchError as error:
                 return DownloadFailure(error.reason)
             except OSError as error:

@@ -31,6 +31,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 from ..dicom.types import SOPInstance
 from ..errors import ConfigError
 from ..reasons import Kind, Reason
+from ..retry import CLOCK, MonotonicClock
 from .connection import LowLatencySocket
 from .contexts import Context
 from .dimse import c_store_request, message_ids
@@ -103,8 +104,10 @@ class StorageAssociation:
         contexts: Sequence[Context],
         ssl_context: SSLContext | None = None,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        clock: MonotonicClock = CLOCK,
     ) -> None:
         """Prepare to propose `contexts` to `peer`, over TLS where there is a context for it."""
+        self._clock = clock
         self._peer = peer
         self._timeouts = timeouts
         self.proposed = tuple(contexts)
@@ -135,11 +138,11 @@ class StorageAssociation:
         """Connect and negotiate.
 
         `accepted` holds the contexts that the peer accepts, which may be none; `opened_at`
-        is when it was begun, on the clock of `time.monotonic`. Raises AssociationError if
+        is when it was begun, on the `clock`. Raises AssociationError if
         the association is refused for good, and TemporaryError if it is refused for the
         time being (PS3.8 9.3.4) or if there is no connection.
         """
-        self.opened_at = monotonic()
+        self.opened_at = self._clock.now()
         try:
             self._negotiate()
         except BaseException:

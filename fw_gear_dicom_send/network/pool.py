@@ -111,7 +111,7 @@ class AssociationPool:
     ) -> Iterator[StorageAssociation]:
         """Lend an association in which `wanted` was proposed.
 
-        It is one opened later than `opened_after`, on the clock of `time.monotonic`: of
+        It is one opened later than `opened_after`, on the clock of the policy: of
         those from before a loss more may be lost. If the block raises anything, the
         association is aborted. Raises NoAssociationError if there is none and none can
         be opened.
@@ -180,7 +180,7 @@ class AssociationPool:
     def wait(self, seconds: float) -> None:
         """Wait, but no longer than until the peer is given up."""
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._gone), seconds)
+            self._policy.clock.wait_for(self._changed, lambda: bool(self._gone), seconds)
 
     def close(self) -> None:
         """Release the associations, and abort what is on its way."""
@@ -326,7 +326,9 @@ class AssociationPool:
             if self._gone:
                 raise NoAssociationError(self._gone)
             contexts = self._plan.include(opening.wanted)
-            assoc = StorageAssociation(self._peer, contexts, self._ssl_context, self._timeouts)
+            assoc = StorageAssociation(
+                self._peer, contexts, self._ssl_context, self._timeouts, self._policy.clock
+            )
             opening.assoc = assoc
         assoc.open()
         return assoc

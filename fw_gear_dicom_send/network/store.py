@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from math import inf
 from ssl import SSLContext
-from time import monotonic, perf_counter
+from time import perf_counter
 
 from pydicom.uid import UID
 
@@ -62,7 +62,7 @@ class StorageSCU:
         self._is_dry = is_dry
         self._convert = convert
         self._policy = policy
-        self._budget = RetryBudget(retry_time)
+        self._budget = RetryBudget(retry_time, policy.clock)
         self._pool = AssociationPool(
             peer, associations, self._budget, ssl_context, timeouts=timeouts, policy=policy
         )
@@ -116,7 +116,7 @@ class StorageSCU:
 
     def _send(self, instance: SOPInstance) -> Sent | NotSent:
         began_at, failed_at, lost_at = inf, -inf, -inf
-        attempts = Retry(self._policy)
+        attempts, clock = Retry(self._policy), self._policy.clock
         for number in count(1):
             try:
                 with self._pool.association(_context_of(instance), lost_at) as assoc:
@@ -126,7 +126,7 @@ class StorageSCU:
                 return NotSent(exc.reason, Transfer(tries=number - 1))
             except AssociationError as exc:
                 outcome = _failure(exc.reason, may_pass=True)
-                lost_at = monotonic()
+                lost_at = clock.now()
                 is_lost = True
             result = outcome.result
             if not (outcome.may_pass and isinstance(result, NotSent)):
@@ -134,10 +134,10 @@ class StorageSCU:
             if self._budget.is_spent():
                 self._pool.give_up(given_up(self._budget, result.reason))
                 break
-            began_at = min(began_at, monotonic())
+            began_at = min(began_at, clock.now())
             if number >= MIN_TRIES and self._budget.is_spent_for_one(began_at, failed_at):
                 break
-            failed_at = monotonic()
+            failed_at = clock.now()
             wait = attempts.wait_time() or 0
             # The first loss may be that of an idle association, which a new one makes good.
             self._pool.wait(0 if is_lost and number == 1 else wait)

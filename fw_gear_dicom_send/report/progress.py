@@ -4,11 +4,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
-from time import monotonic
 from typing import Self
 
 from ..models import FileEntry, FileReport, FileStatus, ImageRecord
 from ..network.types import NotSent
+from ..retry import CLOCK, MonotonicClock
 from .events import Observer
 
 log = logging.getLogger(__name__)
@@ -55,9 +55,11 @@ class Progress(Observer):
         entries: Sequence[FileEntry],
         associations: Callable[[], int],
         intervals: Intervals = DEFAULT_INTERVALS,
+        clock: MonotonicClock = CLOCK,
     ) -> None:
         """Expect `entries`; `associations` returns how many are open."""
         self._intervals = intervals
+        self._clock = clock
         sizes = [entry.size for entry in entries]
         self._files = len(sizes)
         self._file_bytes = sum(size for size in sizes if size) if all(sizes) else 0
@@ -65,13 +67,13 @@ class Progress(Observer):
         self._count = _Count()
         self._last = _Count()
         self._lock = Lock()
-        self._begun = self._last_at = monotonic()
+        self._begun = self._last_at = self._clock.now()
         self._is_over = Event()
         self._thread = Thread(target=self._run, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
         """Begin to tell."""
-        self._begun = self._last_at = monotonic()
+        self._begun = self._last_at = self._clock.now()
         self._thread.start()
         return self
 
@@ -115,7 +117,7 @@ class Progress(Observer):
 
     def line(self) -> str:
         """Return how far it is, and how fast since the last time."""
-        now = monotonic()
+        now = self._clock.now()
         with self._lock:
             count, last = _Count(**vars(self._count)), self._last
             seconds = max(now - self._last_at, 0.001)
@@ -141,7 +143,7 @@ class Progress(Observer):
     def interval(self) -> float:
         """Seconds until the next line."""
         intervals = self._intervals
-        is_early = monotonic() - self._begun < intervals.early_time
+        is_early = self._clock.now() - self._begun < intervals.early_time
         return intervals.early if is_early else intervals.later
 
     def _time_left(self, count: _Count, now: float) -> str:

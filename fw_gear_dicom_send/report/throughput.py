@@ -2,10 +2,10 @@
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from time import monotonic
 
 from ..models import ImageRecord
 from ..network.types import Sent
+from ..retry import CLOCK, MonotonicClock
 from .events import Observer
 
 LIMITS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -32,9 +32,10 @@ class ThroughputCounts:
 class Throughput(Observer):
     """Counts images in slots, which become longer as the run does."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: MonotonicClock = CLOCK) -> None:
         """Begin now."""
-        self._begun = monotonic()
+        self._clock = clock
+        self._begun = clock.now()
         self._slot = 1.0
         self._images: list[int] = []
         self._bytes: list[int] = []
@@ -47,7 +48,7 @@ class Throughput(Observer):
             self._durations[bisect_right(LIMITS, seconds)] += 1
         if not isinstance(result, Sent):
             return
-        place = int((monotonic() - self._begun) / self._slot)
+        place = int((self._clock.now() - self._begun) / self._slot)
         while place >= MAX_SLOTS:
             self._images, self._bytes = _halved(self._images), _halved(self._bytes)
             self._slot *= 2
@@ -65,7 +66,7 @@ class Throughput(Observer):
             tuple(self._images),
             tuple(self._bytes),
             tuple(self._durations),
-            monotonic() - self._begun,
+            self._clock.now() - self._begun,
         )
 
 

@@ -1,7 +1,6 @@
 """Finds out whether what the server has acknowledged is there."""
 
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Mapping
 
@@ -72,7 +71,7 @@ class Verifier(Observer):
             wait = attempts.wait_time() if self._missing else None
             if wait is None:
                 break
-            time.sleep(wait)
+            self._policy.clock.sleep(wait)
         missing = {entry: frozenset(images) for entry, images in self._missing.items()}
         self._missing = {}
         return missing

@@ -8,21 +8,20 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import FrameType, SimpleNamespace
+from types import FrameType
 
-import backoff
 import pytest
 
-from fw_gear_dicom_send import retry
 from fw_gear_dicom_send.errors import CancelledError
-from fw_gear_dicom_send.flywheel import download as download_module
 from fw_gear_dicom_send.flywheel.download import Downloader
 from fw_gear_dicom_send.flywheel.site import connect
 from fw_gear_dicom_send.models import Container, DownloadFailure, FileEntry
 from fw_gear_dicom_send.reasons import Kind, Reason
-from fw_gear_dicom_send.retry import RetryPolicy
+from fw_gear_dicom_send.retry import CLOCK, MonotonicClock, RetryPolicy
+from tests.support.clock import Clock
 from tests.support.flywheel_http import Cut, Fault, Flip, Reset, Stall, Status
 from tests.support.flywheel_site import FlywheelSite
 
@@ -38,13 +37,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits of a back-off whose clock goes on by them alone, in seconds."""
-    slept: list[float] = []
-    clock = SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append)
-    monkeypatch.setattr(retry, "time", clock)
-    monkeypatch.setattr(download_module, "time", clock)
-    return slept
+def clock() -> Clock:
+    return Clock()
 
 
 POLICY = RetryPolicy(max_time=60, max_wait=10)
@@ -75,8 +69,11 @@ def download(
     entry: FileEntry,
     retry_time: float = 60,
     max_wait: float = 10,
+    *,
+    jitter: bool = True,
+    clock: MonotonicClock = CLOCK,
 ) -> Path | DownloadFailure:
-    policy = RetryPolicy(max_time=retry_time, max_wait=max_wait)
+    policy = RetryPolicy(max_time=retry_time, max_wait=max_wait, jitter=jitter, clock=clock)
     return Downloader(connect(site.api_key, retries=0), folder, policy).download(entry)
 
 
@@ -180,7 +177,6 @@ def test_refusal_is_final(site: FlywheelSite, folder: Path, code: int) -> None:
     assert len(site.requests) == 1
 
 
-@pytest.mark.usefixtures("waits")
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
@@ -192,20 +188,23 @@ def test_refusal_is_final(site: FlywheelSite, folder: Path, code: int) -> None:
         (Flip(), "other bytes than its record says after back-off"),
     ],
 )
-def test_reason_is_short(site: FlywheelSite, folder: Path, fault: Fault, reason: str) -> None:
+def test_reason_is_short(
+    site: FlywheelSite, folder: Path, clock: Clock, fault: Fault, reason: str
+) -> None:
     """A failure says what happened, the same for the same cause, and leaves no file."""
     entry = add_file(site, *[fault] * MANY, content=b"x" * 100)
-    assert reason_of(download(site, folder, entry)) == reason
+    assert reason_of(download(site, folder, entry, clock=clock)) == reason
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.usefixtures("waits")
 @pytest.mark.parametrize(("told", "word"), [(99, "more"), (101, "fewer")])
-def test_wrong_size_is_a_failure(site: FlywheelSite, folder: Path, told: int, word: str) -> None:
+def test_wrong_size_is_a_failure(
+    site: FlywheelSite, folder: Path, clock: Clock, told: int, word: str
+) -> None:
     """A file that is not as long as its record says is not taken."""
     entry = add_file(site, content=b"x" * 100, size=told)
     expected = Reason(Kind.DOWNLOAD_DIFFERS, f"{word} bytes than its record says after back-off")
-    assert download(site, folder, entry) == DownloadFailure(expected)
+    assert download(site, folder, entry, clock=clock) == DownloadFailure(expected)
     assert list(folder.iterdir()) == []
 
 
@@ -232,21 +231,19 @@ def test_no_retry_time_is_one_attempt(site: FlywheelSite, folder: Path) -> None:
     assert len(site.requests) == 1
 
 
-def test_back_off_keeps_to_its_time(site: FlywheelSite, folder: Path, waits: list[float]) -> None:
+def test_back_off_keeps_to_its_time(site: FlywheelSite, folder: Path, clock: Clock) -> None:
     """Back-off uses its time to the last second and no more; no wait is over 10 s."""
-    download(site, folder, add_file(site, *[Status(503)] * MANY), retry_time=60)
-    assert sum(waits) == pytest.approx(60)
-    assert max(waits) <= 10
-    assert len(site.requests) == len(waits) + 1
+    download(site, folder, add_file(site, *[Status(503)] * MANY), clock=clock)
+    assert sum(clock.waits) == pytest.approx(60)
+    assert max(clock.waits) <= 10
+    assert len(site.requests) == len(clock.waits) + 1
 
 
-def test_back_off_grows(
-    site: FlywheelSite, folder: Path, waits: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_back_off_grows(site: FlywheelSite, folder: Path, clock: Clock) -> None:
     """The longest possible waits double up to 10 s."""
-    monkeypatch.setattr(backoff, "full_jitter", lambda value: value)
-    download(site, folder, add_file(site, *[Status(503)] * MANY), retry_time=40)
-    assert waits == [1, 2, 4, 8, 10, 10, 5]
+    entry = add_file(site, *[Status(503)] * MANY)
+    download(site, folder, entry, retry_time=40, jitter=False, clock=clock)
+    assert clock.waits == [1, 2, 4, 8, 10, 10, 5]
 
 
 @contextmanager
@@ -278,36 +275,36 @@ def busy_site(*, retry_after: str, times: int) -> Iterator[list[str]]:
 BUSY = FileEntry(Container("acquisition", "1"), "a.dcm", "path/a.dcm", 4)
 
 
-def test_a_busy_site_is_given_the_time_that_it_asks_for(folder: Path, waits: list[float]) -> None:
+def test_a_busy_site_is_given_the_time_that_it_asks_for(folder: Path, clock: Clock) -> None:
     """Each wait is as long as Retry-After says, at least."""
     with busy_site(retry_after="7", times=3) as asked:
         client = connect(asked[0], retries=0)
-        outcome = Downloader(client, folder, POLICY).download(BUSY)
+        outcome = Downloader(client, folder, replace(POLICY, clock=clock)).download(BUSY)
         assert len(asked) == 1 + 4
     assert content(outcome) == b"file"
-    assert len(waits) == 3
-    assert all(7 <= wait <= 10 for wait in waits)
+    assert len(clock.waits) == 3
+    assert all(7 <= wait <= 10 for wait in clock.waits)
 
 
-def test_a_site_that_is_busy_for_too_long_is_given_up(folder: Path, waits: list[float]) -> None:
+def test_a_site_that_is_busy_for_too_long_is_given_up(folder: Path, clock: Clock) -> None:
     """A Retry-After beyond the retry time does not make the run longer."""
     with busy_site(retry_after="3600", times=MANY) as asked:
         client = connect(asked[0], retries=0)
-        outcome = Downloader(client, folder, POLICY).download(BUSY)
+        outcome = Downloader(client, folder, replace(POLICY, clock=clock)).download(BUSY)
         assert len(asked) == 1 + 2
     assert reason_of(outcome) == "429 Too Many Requests after back-off"
-    assert waits == [pytest.approx(60)]
+    assert clock.waits == [pytest.approx(60)]
 
 
 @pytest.mark.parametrize("value", ["", "soon", "-5", "Wed, 21 Oct 2099 07:28:00 GMT", "1.5"])
-def test_a_retry_after_that_is_no_number_is_left(
-    folder: Path, waits: list[float], value: str
-) -> None:
+def test_a_retry_after_that_is_no_number_is_left(folder: Path, clock: Clock, value: str) -> None:
     """Back-off goes on as without it."""
     with busy_site(retry_after=value, times=3) as asked:
-        outcome = Downloader(connect(asked[0], retries=0), folder, POLICY).download(BUSY)
+        outcome = Downloader(
+            connect(asked[0], retries=0), folder, replace(POLICY, clock=clock)
+        ).download(BUSY)
     assert content(outcome) == b"file"
-    assert max(waits) <= 4
+    assert max(clock.waits) <= 4
 
 
 def test_a_key_that_is_no_longer_valid_is_told(site: FlywheelSite, folder: Path) -> None:

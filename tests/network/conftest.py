@@ -4,9 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from fw_gear_dicom_send import retry
-from fw_gear_dicom_send.network import association, store
-from fw_gear_dicom_send.network.pool import AssociationPool
 from tests.support.associations import upper_layers
 from tests.support.clock import Clock
 from tests.support.fuzzing import fuzz
@@ -23,15 +20,6 @@ def _no_thread_left() -> Iterator[None]:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of retries and of associations, on which waits between tries alone take time."""
-    made = Clock()
-
-    def wait(_: AssociationPool, seconds: float) -> None:
-        made.sleep(seconds)
-
-    monkeypatch.setattr(retry, "time", made)
-    for module in (association, store):
-        monkeypatch.setattr(module, "monotonic", made.monotonic)
-    monkeypatch.setattr(AssociationPool, "wait", wait)
-    return made
+def clock() -> Clock:
+    """A clock for a policy, on which waits between tries take nearly all the time."""
+    return Clock(tick=1e-6)

@@ -8,8 +8,8 @@ import pytest
 
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord
 from fw_gear_dicom_send.network.types import Sent, Transfer
-from fw_gear_dicom_send.report import progress
 from fw_gear_dicom_send.report.progress import Intervals, Progress
+from tests.support.clock import Clock
 from tests.support.results import not_sent
 from tests.support.waiting import wait_for
 
@@ -19,8 +19,8 @@ def entries(number: int, size: int | None = 1_000_000) -> list[FileEntry]:
     return [FileEntry(parent, f"{n}.zip", f"lab/{n}.zip", size) for n in range(number)]
 
 
-def told(files: Sequence[FileEntry], associations: int = 4) -> Progress:
-    return Progress(files, lambda: associations)
+def told(files: Sequence[FileEntry], clock: Clock | None = None) -> Progress:
+    return Progress(files, lambda: 4, clock=clock or Clock())
 
 
 def image(*, sent: bool = True, tries: int = 1, size: int = 500_000) -> ImageRecord:
@@ -28,25 +28,24 @@ def image(*, sent: bool = True, tries: int = 1, size: int = 500_000) -> ImageRec
     return ImageRecord(entries(1)[0], "1", result, size=size)
 
 
-def test_a_line_has_counts_rates_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_has_counts_rates_and_time_left() -> None:
     """Images and MB, done and in all, how fast, how long, over what, and how often again."""
-    now = [100.0]
-    monkeypatch.setattr(progress, "monotonic", lambda: now[0])
+    clock = Clock()
     files = entries(4)
-    seen = told(files)
+    seen = told(files, clock)
     for tries in (1, 1, 3, 1):
         seen.image(image(tries=tries))
     seen.image(image(sent=False, tries=2))
     seen.file(FileReport(files[0], 5, 4))
     seen.reading(files[1], 600_000)
-    now[0] += 10
+    clock.time += 10
     assert seen.line() == (
         "Progress: 4 images sent (2 MB); 1 not; 1 of 4 files done; 2 of 4 MB read; "
         "0 images/s, 0.2 MB/s; 0 min 15 s left; 4 associations, 3 retries"
     )
     for _ in range(50):
         seen.image(image())
-    now[0] += 5
+    clock.time += 5
     assert "54 images sent (27 MB); " in (line := seen.line())
     assert "10 images/s, 5.0 MB/s" in line
 
@@ -72,35 +71,20 @@ def test_lines_come_until_the_end(caplog: pytest.LogCaptureFixture) -> None:
     assert not any(thread.name == "progress" for thread in threading.enumerate())
 
 
-class Waits:
-    """An event on which time passes at once; it is set after so many waits."""
-
-    def __init__(self, now: list[float], most: int) -> None:
-        self.seconds: list[float] = []
-        self._now = now
-        self._most = most
-
-    def wait(self, seconds: float) -> bool:
-        self.seconds.append(seconds)
-        self._now[0] += seconds
-        return len(self.seconds) == self._most
-
-    def set(self) -> None:
-        """Do nothing: the number of waits tells when it is set."""
-
-
-def test_a_long_run_has_fewer_lines(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_long_run_has_fewer_lines() -> None:
     """After ten minutes there is one a minute."""
-    now = [0.0]
-    waits = Waits(now, most=70)
-    monkeypatch.setattr(progress, "monotonic", lambda: now[0])
-    monkeypatch.setattr(progress, "Event", lambda: waits)
-    with caplog.at_level(logging.INFO), told(entries(1)):
-        pass
-    assert waits.seconds == [10] * 60 + [60] * 10
-    assert len(caplog.messages) == 69
+    clock = Clock()
+    with Progress([], lambda: 1, Intervals(early=3600, later=60), clock) as seen:
+        assert seen.interval == 3600
+        clock.time += 599
+        assert seen.interval == 3600
+        clock.time += 1
+        assert seen.interval == 60
+
+
+def test_a_line_comes_every_ten_seconds_at_first() -> None:
+    """That is often enough to see that a run goes on."""
+    assert told(entries(1)).interval == 10
 
 
 def test_ten_thousand_files_have_few_lines(caplog: pytest.LogCaptureFixture) -> None:

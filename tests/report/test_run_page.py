@@ -13,10 +13,10 @@ from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRec
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.types import AlreadyStored
 from fw_gear_dicom_send.reasons import Kind, Reason
-from fw_gear_dicom_send.report import throughput as timing
 from fw_gear_dicom_send.report.run_page import Facts, render
 from fw_gear_dicom_send.report.throughput import Throughput, ThroughputCounts
 from tests.support.browser import CONTRASTS, LOWEST_CONTRAST, texts
+from tests.support.clock import Clock
 from tests.support.results import not_sent, sent
 
 CT, RLE = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.5"
@@ -203,15 +203,15 @@ def test_a_run_without_images_has_a_page(chromium: webdriver.Chrome, tmp_path: P
 # What the page is made of
 
 
-def test_times_are_counted_in_few_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_times_are_counted_in_few_slots() -> None:
     """However long a run is, there are no more slots, and no image is lost among them."""
-    now = [0.0]
-    monkeypatch.setattr(timing, "monotonic", lambda: now[0])
-    counted = Throughput()
+    clock = Clock()
+    counted = Throughput(clock)
+    clock.time += 0.5
     for second in range(1000):
-        now[0] = second + 0.5
         result = sent(seconds=0.001 * (second % 20))
         counted.image(ImageRecord(REPORTS[0].entry, "n", result, size=10))
+        clock.time += 1
     counted.image(ImageRecord(REPORTS[0].entry, "n", not_sent(), size=10))
     counted.image(ImageRecord(REPORTS[0].entry, "n", AlreadyStored(), size=10))
     timings = counted.counts()

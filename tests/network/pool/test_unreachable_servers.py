@@ -3,14 +3,16 @@
 import socket
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind
+from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, serve
-from tests.support.pool import ct, pool_of, scu_of, send_in_threads, threads_ended
+from tests.support.pool import SHORT_WAITS, ct, pool_of, scu_of, send_in_threads, threads_ended
 from tests.support.results import SENT, Outcome, saying
 from tests.support.scripted import AT_LIMIT, CONGESTED, UNKNOWN_CALLED_AE, rejecting
 from tests.support.sending import unconverted
@@ -62,11 +64,12 @@ def test_transient_rejections_are_waited_out() -> None:
         assert len(server.images) == 20
 
 
-@pytest.mark.usefixtures("clock")
-def test_rejections_that_go_on_give_the_server_up() -> None:
+def test_rejections_that_go_on_give_the_server_up(clock: Clock) -> None:
     """When patience is over all images fail for that reason."""
     with FaultSCP(rejecting(CONGESTED)) as server:
-        results = send_in_threads(scu_of(server, retry_time=1), ct(*range(12)))
+        results = send_in_threads(
+            scu_of(server, retry_time=1, policy=replace(SHORT_WAITS, clock=clock)), ct(*range(12))
+        )
     reason = (
         f"the server was given up after 1 s of trouble: 127.0.0.1 port {server.port} "
         "rejected the association: it is temporarily congested"

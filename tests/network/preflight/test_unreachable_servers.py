@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import trustme
 
-from fw_gear_dicom_send.network.preflight import check
+from fw_gear_dicom_send.network.preflight import REJECTION_POLICY, check
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.retry import RetryPolicy
 from tests.support.checks import check_failure
@@ -110,7 +110,7 @@ def test_a_transient_rejection_is_waited_out(
 ) -> None:
     """A server at its limit for a moment passes later, without a word."""
     with FaultSCP(rejecting(AT_LIMIT), rejecting(AT_LIMIT), serve) as server:
-        check(peer_of(server))
+        check(peer_of(server), policy=replace(REJECTION_POLICY, clock=clock))
         assert server.connections == 3
     assert len(clock.waits) == 2
     assert caplog.messages == []
@@ -119,7 +119,7 @@ def test_a_transient_rejection_is_waited_out(
 def test_a_transient_rejection_that_goes_on_is_told(clock: Clock) -> None:
     """After the time for it the line has the reason, and other advice."""
     with FaultSCP(rejecting(AT_LIMIT)) as server:
-        told = check_failure(peer_of(server))
+        told = check_failure(peer_of(server), policy=replace(REJECTION_POLICY, clock=clock))
         assert server.connections > 1
     assert sum(clock.waits) == pytest.approx(10, abs=0.01)
     assert told == f"rejected the association: its limit of associations is reached{TRY_LATER}"
@@ -128,7 +128,7 @@ def test_a_transient_rejection_that_goes_on_is_told(clock: Clock) -> None:
 def test_a_long_wait_is_told_once(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """Where a rejection is waited out for longer than usual, the log says for how long."""
     with FaultSCP(rejecting(AT_LIMIT), rejecting(AT_LIMIT), serve) as server:
-        check(peer_of(server), policy=RetryPolicy(max_time=300))
+        check(peer_of(server), policy=RetryPolicy(max_time=300, clock=clock))
         assert server.connections == 3
     assert len(clock.waits) == 2
     assert caplog.messages == [

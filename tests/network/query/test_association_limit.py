@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from fw_gear_dicom_send.network.errors import QueryError
-from fw_gear_dicom_send.network.query import FindSCU, MakeRoom
+from fw_gear_dicom_send.network.query import OPEN_POLICY, FindSCU, MakeRoom
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.types import Sent
 from fw_gear_dicom_send.retry import RetryPolicy
@@ -49,7 +50,7 @@ def test_a_server_that_is_slow_to_forget_is_asked_again() -> None:
 def test_a_server_that_stays_at_its_limit_is_given_up(clock: Clock) -> None:
     """After a few tries nothing is known of what it has."""
     with FaultSCP(rejecting(AT_LIMIT)) as server:
-        find = FindSCU(peer_of(server))
+        find = FindSCU(peer_of(server), policy=replace(OPEN_POLICY, clock=clock))
         with pytest.raises(QueryError, match="limit of assoc"):
             find.present(STUDY, SERIES)
         assert server.connections == 5

@@ -1,7 +1,10 @@
 """A server that rejects the association is asked again only where that may help."""
 
+from dataclasses import replace
+
 import pytest
 
+from fw_gear_dicom_send.network.store import RESEND_POLICY
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, serve
@@ -57,7 +60,8 @@ def test_a_rejection_says_why(scu: SCUFactory, rejection: Rejection, reason: str
 def test_a_transient_rejection_is_waited_out(scu: SCUFactory, clock: Clock) -> None:
     """A server that is at its limit for a moment gets the image later."""
     with FaultSCP(rejecting(AT_LIMIT), rejecting(AT_LIMIT), serve) as server:
-        assert outcomes(send_all(scu(server), [made_instance(1)])) == [SENT]
+        sender = scu(server, policy=replace(RESEND_POLICY, clock=clock))
+        assert outcomes(send_all(sender, [made_instance(1)])) == [SENT]
         assert server.connections == 3
     assert len(clock.waits) == 2
 

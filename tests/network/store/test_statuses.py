@@ -7,6 +7,7 @@ from pydicom.dataset import Dataset
 
 from fw_gear_dicom_send.network.store import RESEND_POLICY
 from fw_gear_dicom_send.reasons import Kind
+from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP
 from tests.support.instances import instance, made_instance
 from tests.support.pacs import PythonSCP
@@ -44,13 +45,14 @@ REFUSED_TRIES = 10
         (0x1234, False, Kind.REFUSED, "status 0x1234 of unknown meaning"),
     ],
 )
-@pytest.mark.usefixtures("clock")
 def test_the_status_tells_whether_an_image_was_stored(
     scu: SCUFactory, status: int, is_sent: bool, kind: Kind | None, told: str
 ) -> None:
     """Success and warnings are sent, all else is not; what may pass is tried again."""
     with FaultSCP(answering(status)) as server:
-        results = send_all(scu(server, policy=LONGEST_WAITS), [made_instance()])
+        results = send_all(
+            scu(server, policy=replace(LONGEST_WAITS, clock=Clock(tick=1e-6))), [made_instance()]
+        )
         assert len(server.images) == (REFUSED_TRIES if status in (0xA700, 0x0213) else 1)
         assert server.connections == 1
     assert outcomes(results) == [Outcome(is_sent, kind, told)]
