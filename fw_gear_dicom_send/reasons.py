@@ -105,7 +105,6 @@ class Kind(Enum):
         "group {} has no free private block",
         "Choose another group for the private element.",
     )
-    NOT_STAMPED = ("not-stamped", "the image could not be stamped: {}", _DISK_FAILED)
     NOT_READ = ("image-unreadable", "the image could not be read: {}", _DISK_FAILED)
 
     # Downloads

@@ -122,7 +122,6 @@ CODES = {
     "MISSING_UID": "uid-missing",
     "INVALID_UID": "uid-invalid",
     "NO_PRIVATE_BLOCK": "no-private-block",
-    "NOT_STAMPED": "not-stamped",
     "NOT_READ": "image-unreadable",
     "DOWNLOAD_REFUSED": "download-refused",
     "INVALID_API_KEY": "api-key-invalid",

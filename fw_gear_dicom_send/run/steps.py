@@ -162,10 +162,7 @@ def _is_among(content: SOPInstance | Unreadable, wanted: frozenset[str]) -> bool
 def _stamped(equipment: Equipment, entry: FileEntry, item: Member | Unreadable) -> _Image:
     if isinstance(item, Unreadable):
         return _Image(entry, f"member {item.number}" if item.number else "", 0, item)
-    try:
-        content = stamp(item.content, equipment.config.tag, equipment.folder)
-    except OSError as exc:
-        content = Unreadable(Reason(Kind.NOT_STAMPED, exc.strerror or str(exc)))
+    content = stamp(item.content, equipment.config.tag, equipment.folder)
     if isinstance(content, SOPInstance):
         name = safe_name(item.name, item.number, content.identifying)
     else:
