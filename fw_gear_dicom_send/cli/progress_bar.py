@@ -1,19 +1,20 @@
 """How far a run is, as a bar on a terminal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     DownloadColumn,
     TaskID,
-    TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
 from rich.progress import Progress as Bar
+from rich.table import Column
+from rich.text import Text
 
 from ..models import FileEntry
 from ..report.progress import Progress
@@ -22,21 +23,32 @@ INTERVAL = 0.2
 """Seconds between two states of the bar."""
 
 
+class _BarAndWords(Bar):
+    """A bar that leaves its numbers whole, and words on a line of their own."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            BarColumn(bar_width=None),
+            DownloadColumn(table_column=Column(no_wrap=True)),
+            TransferSpeedColumn(table_column=Column(no_wrap=True)),
+            TimeElapsedColumn(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
+            console=Console(stderr=True),
+        )
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """Yield the lines."""
+        yield self.make_tasks_table(self.tasks)
+        yield from (Text(task.description) for task in self.tasks)
+
+
 class ProgressBar(Progress):
     """Shows the count on standard error; what is logged meanwhile stands above it."""
 
     def __init__(self, entries: Sequence[FileEntry], associations: Callable[[], int]) -> None:
         """Expect `entries`; `associations` returns how many are open."""
         super().__init__(entries, associations)
-        self._bar = Bar(
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}"),
-            console=Console(stderr=True),
-        )
+        self._bar = _BarAndWords()
         self._task = TaskID(0)
 
     def __enter__(self) -> Self:

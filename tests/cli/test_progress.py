@@ -10,6 +10,12 @@ from tests.support.pacs import PythonSCP
 from tests.support.send_command import rows_of, send, to
 
 
+def lines_of(printed: str) -> list[str]:
+    """Return the lines that a terminal was sent, without the sequences that control it."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed)
+    return plain.replace("\r\n", "\n").replace("\r", "\n").splitlines()
+
+
 def test_there_are_plain_lines_without_a_terminal(
     made_images: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
@@ -24,15 +30,29 @@ def test_there_are_plain_lines_without_a_terminal(
 def test_there_is_a_bar_on_a_terminal(
     made_images: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """It shows how much is sent and left; what is logged meanwhile has no time before it."""
+    """What is logged meanwhile stands above it, and has no time before it."""
     result = command.run_on_terminal("dicom-send", made_images, *to(python_scp), cwd=tmp_path)
 
-    assert "100 images sent, 0 not" in result.stdout
-    assert "━" in result.stdout
-    assert "\nmade: 100 of 100 images sent" in result.stdout.replace("\r", "\n").replace(
-        "\x1b[2K", ""
-    )
     assert result.exit_code == 0
+    lines = lines_of(result.stdout)
+    assert "made: 100 of 100 images sent" in lines
+    assert any(re.match(r"[━╸╺]{20,} ", line) for line in lines)
+
+
+def test_the_bar_fits_eighty_columns(
+    made_images: Path, python_scp: PythonSCP, tmp_path: Path
+) -> None:
+    """All of its numbers are whole: MB, speed, both times, images, associations and retries."""
+    result = command.run_on_terminal("dicom-send", made_images, *to(python_scp), cwd=tmp_path)
+
+    lines = lines_of(result.stdout)
+    last = max(number for number, line in enumerate(lines) if "━" in line)
+    assert len(lines[last]) == 80
+    size = f"{sum(file.stat().st_size for file in made_images.iterdir()) / 1000:.1f}"
+    numbers = rf"━+ {size}/{size} kB (\?|[\d.]+ [kM]B/s) \d:\d\d:\d\d 0:00:00"
+    assert re.fullmatch(numbers, lines[last])
+    assert lines[last + 1] == "100 images sent, 0 not, 0 associations, 0 retries"
+    assert "…" not in result.stdout
 
 
 def test_an_interrupted_run_reports_what_it_sent(made_images: Path, tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from tests.support.gear import COVERAGE_VARIABLES, LONGEST_RUN, REPOSITORY, SYSTEM_PATH
 
+TERMINAL_WIDTH = 80
+
 
 @dataclass(frozen=True)
 class CommandResult:
@@ -63,7 +65,7 @@ def run_on_terminal(
     process = subprocess.Popen(
         arguments_of(script, *arguments),
         cwd=cwd,
-        env={**environment(), "TERM": "xterm", "COLUMNS": "200"},
+        env={**environment(), "TERM": "xterm", "COLUMNS": str(TERMINAL_WIDTH)},
         stdin=slave,
         stdout=slave,
         stderr=slave,
