@@ -39,18 +39,18 @@ class Unpacker:
     def unpack(self, declared: Declared, head: bytes, source: ByteStream) -> Member | Unreadable:
         """Unpack a member, of which `head` has been read already."""
         if declared.size > self.limits.member:
-            return Unreadable(Reason(Kind.MEMBER_TOO_LARGE))
+            return Unreadable(Reason(Kind.MEMBER_TOO_LARGE), declared.number)
         spool = new_spool(self.work)
         try:
             problem = fill(spool, head, source, declared.size, declared.crc)
         except BaseException as exc:
             discard(spool)
             if isinstance(exc, OSError) and exc.errno in DISK_FULL:
-                return Unreadable(Reason(Kind.NO_SPACE))
+                return Unreadable(Reason(Kind.NO_SPACE), declared.number)
             raise
         if problem:
             discard(spool)
-            return Unreadable(Reason(problem))
+            return Unreadable(Reason(problem), declared.number)
         return Member(declared.number, spool, declared.name)
 
 

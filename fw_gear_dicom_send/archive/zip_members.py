@@ -88,7 +88,7 @@ def _zip_item(
     file: BinaryIO, entry: ZipEntry, number: int, unpacker: Unpacker
 ) -> Member | Unreadable | None:
     if entry.flags & ZIP_ENCRYPTED:
-        return Unreadable(Reason(Kind.ENCRYPTED_MEMBER)) if _may_be_dicom(entry.name) else None
+        return _unreadable(Kind.ENCRYPTED_MEMBER, entry, number)
     try:
         with reading():
             content = Counted(_zip_content(file, entry), unpacker.budget)
@@ -96,14 +96,18 @@ def _zip_item(
             if len(head) < min(HEAD_SIZE, entry.size):
                 raise EOFError
     except CorruptError:
-        return Unreadable(Reason(Kind.CORRUPT_MEMBER)) if _may_be_dicom(entry.name) else None
+        return _unreadable(Kind.CORRUPT_MEMBER, entry, number)
     if not unpacker.is_dicom(head):
         return None
     try:
         declared = Declared(number, entry.name, entry.size, entry.crc)
         return unpacker.unpack(declared, head, content)
     except CorruptError:
-        return Unreadable(Reason(Kind.CORRUPT_MEMBER))
+        return Unreadable(Reason(Kind.CORRUPT_MEMBER), number)
+
+
+def _unreadable(kind: Kind, entry: ZipEntry, number: int) -> Unreadable | None:
+    return Unreadable(Reason(kind), number) if _may_be_dicom(entry.name) else None
 
 
 def _zip_content(file: BinaryIO, entry: ZipEntry) -> ByteStream:

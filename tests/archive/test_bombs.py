@@ -4,6 +4,7 @@ import gzip
 import tarfile
 import tracemalloc
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,4 +148,4 @@ def test_absurd_size_in_a_tar(work: Path, size: int) -> None:
     second = tar_entry("b", b"", size=size) + B
     found = items_of(tarred(A) + second + END_OF_TAR, work)
     assert (found[0], found[-1]) == (Image(1, A), BROKEN)
-    assert set(found[1:-1]) <= {LARGE}
+    assert set(found[1:-1]) <= {replace(LARGE, number=2)}

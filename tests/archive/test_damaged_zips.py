@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fw_gear_dicom_send.dicom.types import Unreadable
-from tests.support.archive_reading import CORRUPT, ENCRYPTED, LARGE, Image, items
+from tests.support.archive_reading import CORRUPT, CORRUPT_SECOND, ENCRYPTED, LARGE, Image, items
 from tests.support.archives import A, B, C, dicom, edit, flip, set_zip_field, zipped
 from tests.support.sample_files import ArchiveMember, zip_of
 
@@ -15,7 +15,7 @@ def test_wrong_crc(tmp_path: Path, work: Path) -> None:
     """A member whose content was changed is corrupt, and the next one is read."""
     path = zipped(tmp_path / "a", A, B, C, method=zipfile.ZIP_STORED)
     flip(path, path.read_bytes().index(B) + 4200)
-    assert items(path, work) == [Image(1, A), CORRUPT, Image(3, C)]
+    assert items(path, work) == [Image(1, A), CORRUPT_SECOND, Image(3, C)]
 
 
 def test_wrong_crc_of_a_short_member(tmp_path: Path, work: Path) -> None:
@@ -67,7 +67,7 @@ def test_member_that_is_not_in_the_file(tmp_path: Path, work: Path, offset: int)
         for number, content in enumerate((A, B, C), start=1):
             file.writestr(f"{number}.dcm", content)
         file.filelist[1].header_offset = offset
-    assert items(tmp_path / "a", work) == [Image(1, A), CORRUPT, Image(3, C)]
+    assert items(tmp_path / "a", work) == [Image(1, A), CORRUPT_SECOND, Image(3, C)]
 
 
 def test_missing_local_header(tmp_path: Path, work: Path) -> None:

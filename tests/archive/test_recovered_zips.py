@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.archive_reading import BROKEN, CORRUPT, UNKNOWN, Image, images, items_of
+from tests.support.archive_reading import BROKEN, CORRUPT_SECOND, UNKNOWN, Image, images, items_of
 from tests.support.archives import A, B, C, dicom
 
 ORIGINALS = [dicom(seed, 700 + 100 * seed) for seed in range(6)]
@@ -115,7 +115,7 @@ def test_damaged_data_of_a_zip_that_is_cut_short(work: Path) -> None:
     """A member whose data is damaged is corrupt, and the next one is read."""
     data = bytearray(plain(A, B, C, method=STORED)[:-30])
     data[data.index(B) + 5000] ^= 0xFF
-    assert items_of(bytes(data), work)[:3] == [Image(1, A), CORRUPT, Image(3, C)]
+    assert items_of(bytes(data), work)[:3] == [Image(1, A), CORRUPT_SECOND, Image(3, C)]
 
 
 @kinds

@@ -10,7 +10,7 @@ import pytest
 
 from fw_gear_dicom_send.archive import reader as archive
 from fw_gear_dicom_send.archive.types import Member
-from tests.support.archive_reading import CORRUPT, NO_SPACE, Image, items, taken
+from tests.support.archive_reading import CORRUPT, CORRUPT_SECOND, NO_SPACE, Image, items, taken
 from tests.support.archives import A, B, dicom, flip, has_prefix, set_zip_field, zipped
 from tests.support.sample_files import ArchiveMember, tar_of, zip_of
 
@@ -30,7 +30,7 @@ def test_a_member_is_unpacked_when_it_is_asked_for(tmp_path: Path, work: Path) -
     reading = archive.read(path, work, has_prefix)
     assert taken(next(reading)) == Image(1, first)
     flip(path, path.read_bytes().index(second) + 500_000)
-    assert list(reading) == [CORRUPT]
+    assert list(reading) == [CORRUPT_SECOND]
 
 
 @needs_proc

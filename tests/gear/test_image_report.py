@@ -6,6 +6,7 @@ from threading import Event
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
+from tests.support import archives
 from tests.support.gear import LONGEST_START
 from tests.support.gear_runs import CT
 from tests.support.pacs import CStore, PythonSCP, StoreSCP
@@ -56,6 +57,41 @@ def test_each_image_has_its_row(runs: SessionRuns) -> None:
     )
     assert all(float(row["Milliseconds"]) > 0 for row in ended.instances)
     assert all(int(row["Bytes"]) > 300 for row in ended.instances)
+
+
+def test_an_image_that_cannot_be_read_has_its_number(runs: SessionRuns) -> None:
+    """Nobody knows whether the name of such a member is that of the patient; a file has none."""
+    nameless = encoded(made(1)).replace(uid_of(1).encode(), b" " * len(uid_of(1)))
+    members = [ArchiveMember(f"Doe/{n}.dcm", encoded(made(n))) for n in (1, 2, 3)]
+    members.insert(1, ArchiveMember("Doe/nameless.dcm", nameless))
+    archive = zip_of(runs.folder / "a.zip", members)
+    archives.set_zip_field(archive, "Doe/2.dcm", "crc", 0)
+    runs.add("a.zip", archive)
+    runs.add("b.dcm", nameless)
+    with PythonSCP() as server:
+        ended = runs.send(server, associations=1)
+    assert ended.result.exit_code == 1
+    assert [(row["Member"], row["Code"]) for row in ended.instances] == [
+        ("Doe/1.dcm", ""),
+        ("member 2", "uid-missing"),
+        ("member 3", "member-corrupt"),
+        ("Doe/3.dcm", ""),
+        ("", "uid-missing"),
+    ]
+    assert [row["Tries"] for row in ended.instances] == ["1", "", "", "1", ""]
+
+
+def test_tries_are_those_of_an_image(runs: SessionRuns) -> None:
+    """An image that was refused twice for want of resources was sent three times."""
+    runs.add_images("a.zip", [1, 2])
+    statuses = iter([0xA700, 0xA700, 0x0000, 0x0000])
+    with PythonSCP(status=lambda _: next(statuses)) as server:
+        ended = runs.send(server, associations=1)
+    assert ended.result.exit_code == 0
+    assert [(row["Tries"], row["Outcome"]) for row in ended.instances] == [
+        ("3", "sent"),
+        ("1", "sent"),
+    ]
 
 
 @pytest.mark.parametrize(

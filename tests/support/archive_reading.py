@@ -12,10 +12,10 @@ from fw_gear_dicom_send.dicom.types import Unreadable
 from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.archives import has_prefix
 
-CORRUPT = Unreadable(Reason(Kind.CORRUPT_MEMBER))
-ENCRYPTED = Unreadable(Reason(Kind.ENCRYPTED_MEMBER))
-LARGE = Unreadable(Reason(Kind.MEMBER_TOO_LARGE))
-NO_SPACE = Unreadable(Reason(Kind.NO_SPACE))
+CORRUPT, CORRUPT_SECOND = (Unreadable(Reason(Kind.CORRUPT_MEMBER), n) for n in (1, 2))
+ENCRYPTED = Unreadable(Reason(Kind.ENCRYPTED_MEMBER), 1)
+LARGE = Unreadable(Reason(Kind.MEMBER_TOO_LARGE), 1)
+NO_SPACE = Unreadable(Reason(Kind.NO_SPACE), 1)
 BROKEN = BrokenArchive(Reason(Kind.CORRUPT_ARCHIVE))
 UNKNOWN = BrokenArchive(Reason(Kind.UNKNOWN_TYPE))
 
