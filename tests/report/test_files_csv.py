@@ -1,13 +1,17 @@
 """The report as CSV, table and remarks, and what its file is called."""
 
 import csv
+import io
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
 from fw_gear_dicom_send.report import files_csv as reporter
+from tests.support.drawn_datasets import bounded
 from tests.support.results import remark
 
 NOW = datetime(2024, 3, 5, 7, 8, 9)
@@ -41,11 +45,16 @@ def test_csv_of_nothing_is_the_header() -> None:
     assert reporter.render_csv([]).count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ['a,"b".zip', "line\nbreak.zip", "=SUM(A1)", "é 画像.zip"])
-def test_csv_keeps_any_name(name: str) -> None:
-    """A CSV reader gets back the very name of the file."""
-    rows = list(csv.DictReader(reporter.render_csv([report(name)]).splitlines(keepends=True)))
-    assert [row["Filename"] for row in rows] == [name]
+@bounded
+@given(name=st.text(), path=st.text())
+@example('a,"b".zip', "line\nbreak\r\n.zip")
+@example("=SUM(A1)", "é 画像\u2028.zip")
+def test_csv_keeps_any_name(name: str, path: str) -> None:
+    """A CSV reader gets back the very name and path of the file."""
+    entry = FileEntry(Container("acquisition", "a1"), name, path)
+    text = reporter.render_csv([FileReport(entry, 3, 1)])
+    (row,) = csv.DictReader(io.StringIO(text, newline=""))
+    assert tuple(row.values()) == ("a1", path, name, "3", "1", "Incomplete")
 
 
 def test_csv_of_a_file_outside_an_acquisition_has_no_acquisition_id() -> None:
@@ -66,9 +75,12 @@ def test_table_is_aligned() -> None:
     ]
 
 
-def test_table_has_one_line_for_each_file() -> None:
+@bounded
+@given(st.text())
+@example("line\nbreak.zip")
+def test_table_has_one_line_for_each_file(name: str) -> None:
     """A line break in a name does not break the table."""
-    assert len(reporter.render_table([report("line\nbreak.zip")]).splitlines()) == 2
+    assert len(reporter.render_table([report(name)]).splitlines()) == 2
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,17 @@
 
 import csv
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
 from fw_gear_dicom_send.network.types import AlreadyStored, NotSent, Sent, StoreResult, Transfer
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.images_csv import COLUMNS, ImagesCSV, safe_name
+from tests.support.drawn_datasets import bounded
 from tests.support.results import not_sent, saying, sent
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -167,22 +171,34 @@ def test_a_dry_run_claims_nothing(tmp_path: Path) -> None:
 def test_a_disk_that_is_full_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     """The run goes on without the report, which is not attached."""
     report = ImagesCSV(Path("/dev/full"))
-    for number in range(3):
+    for number in range(100):
         report.image(record(number))
     assert not report.close()
     told = "The report on each image could not be written: No space left on device"
     assert caplog.messages == [told]
 
 
-def test_values_that_a_csv_has_to_quote(tmp_path: Path) -> None:
-    """Whatever a name holds, there is one row, and it is read as it was written."""
-    report = ImagesCSV(tmp_path / "r.csv")
-    odd = 'a,"b"\nc;é'
-    entry = FileEntry(Container("acquisition", "a"), odd, f"lab/{odd}")
-    report.image(ImageRecord(entry, odd, not_sent(odd)))
-    report.close()
-    (row,) = rows(tmp_path / "r.csv")
-    assert (row["FW Path"], row["Member"], row["Reason"]) == (f"lab/{odd}", odd, odd)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@bounded
+@given(path=TEXTS, member=TEXTS, reason=TEXTS, is_revised=st.booleans())
+@example('lab/a,"b"\nc;é', "a\r\nb", '"', True)
+def test_any_text_is_read_as_it_was_written(
+    path: str, member: str, reason: str, is_revised: bool
+) -> None:
+    """Whatever a name holds, there is one row, also where another row was replaced."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "r.csv"
+        report = ImagesCSV(file)
+        entry = FileEntry(Container("acquisition", "a"), path, path)
+        report.image(ImageRecord(entry, member, not_sent(reason)))
+        if is_revised:
+            report.revise()
+            report.image(record(1))
+        report.close()
+        (row,) = rows(file)
+    assert (row["FW Path"], row["Member"], row["Reason"]) == (path, member, reason)
     assert tuple(row) == COLUMNS
 
 
