@@ -75,16 +75,13 @@ def written(dataset: Dataset, wire: Wire) -> bytes:
     dataset.is_implicit_VR = wire.implicit
     dataset.is_little_endian = wire.order == "<"
     target = BytesIO()
-    dcmwrite(target, dataset)
+    dcmwrite(target, dataset, write_like_original=False)
     return target.getvalue()
 
 
 def meta_size(file: bytes) -> int:
-    """Return how long a file is up to its dataset, as pydicom sees it."""
-    stream = BytesIO(file)
-    pydicom.filereader.read_preamble(stream, force=True)
-    pydicom.filereader._read_file_meta_info(stream)
-    return stream.tell()
+    """Return how long a file is up to its dataset, by its group length (PS3.10 7.1)."""
+    return 132 + 12 + int.from_bytes(file[140:144], "little")
 
 
 def without(dataset: bytes, numbers: set[int], read: Dataset, start: int) -> bytes:
