@@ -13,10 +13,15 @@ What goes wrong with one image or one file does not stop the run: it is a value 
 """
 
 from .retry import is_temporary_status
+from .text import printable
 
 
 class DicomSendError(Exception):
     """The run cannot go on; the message is one line, fit to be shown to the user."""
+
+    def __init__(self, message: str) -> None:
+        """Make the message printable, whatever it quotes."""
+        super().__init__(printable(message))
 
 
 class ConfigError(DicomSendError):

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from types import FrameType
 
 from .errors import CancelledError, DicomSendError
+from .text import printable
 
-log = logging.getLogger("dicom-send")
+_OWN = "dicom-send"
+log = logging.getLogger(_OWN)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -18,8 +20,10 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def exit_code(body: Callable[[], bool]) -> int:
     """Run `body` to its end, or until a signal ends it in good order.
 
-    Returns 0 where it returns true, else 1; errors are logged.
+    Returns 0 where it returns true, else 1; errors are logged. Nothing is logged from now on
+    that is not printable.
     """
+    logging.setLogRecordFactory(_PrintableRecord)
     for number in SIGNALS:
         signal.signal(number, _cancel)
     # What was imported stays: a search for garbage in it would stop all threads for 30 ms.
@@ -34,6 +38,18 @@ def exit_code(body: Callable[[], bool]) -> int:
         place = "".join(traceback.format_tb(exc.__traceback__))
         log.critical("Unexpected %s, please report it:\n%s", type(exc).__name__, place)
     return 1
+
+
+class _PrintableRecord(logging.LogRecord):
+    """A record that sends nothing to a terminal but text.
+
+    Only this package may log several lines at once: what it quotes is of one line.
+    """
+
+    def getMessage(self) -> str:  # noqa: N802
+        text = super().getMessage()
+        is_own = self.name == _OWN or self.name.startswith(__package__)
+        return "\n".join(map(printable, text.split("\n"))) if is_own else printable(text)
 
 
 def keep_quiet() -> None:

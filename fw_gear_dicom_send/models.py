@@ -57,7 +57,8 @@ class GearConfig(SendConfig):
 class FileEntry:
     """A Flywheel file that is to be sent.
 
-    `size` (bytes) and `hash` are what the site's file record says, where it does.
+    `name` and `fw_path` are for people, and printable. `size` (bytes) and `hash` are what the
+    site's file record says, where it does. `key` is what the source finds the file by.
     """
 
     parent: Container
@@ -65,6 +66,7 @@ class FileEntry:
     fw_path: str
     size: int | None = None
     hash: str | None = None
+    key: str = field(default="", kw_only=True)
 
     @property
     def acquisition_id(self) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason
+from ..text import printable
 from .limits import HEAD_SIZE, read_fully
 from .types import BrokenArchive, Member
 
@@ -45,6 +46,6 @@ def folder_items(
             yield Unreadable(Reason(Kind.UNREADABLE_FILE, str(exc.strerror)), number)
             continue
         if is_dicom(head):
-            yield Member(number, file, entry.name, position)
+            yield Member(number, file, printable(entry.name), position)
         else:
             file.close()

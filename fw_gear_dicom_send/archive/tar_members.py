@@ -8,6 +8,7 @@ from typing import IO, BinaryIO, Self, cast
 
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason
+from ..text import printable
 from .decompress import COMPRESSIONS, Decompressed
 from .limits import (
     CHUNK_SIZE,
@@ -56,7 +57,13 @@ def tar_items(source: ByteStream, unpacker: Unpacker) -> Iterator[Member | Unrea
 def _tar_members(stream: "_TarStream", unpacker: Unpacker) -> Iterator[Member | Unreadable]:
     """Yield the items of a tar up to the EndOfTarError that is raised at its end."""
     with reading():
-        tar = _Tar.open(fileobj=cast(IO[bytes], stream), mode="r|", bufsize=PACKED_CHUNK_SIZE)
+        tar = _Tar.open(
+            fileobj=cast(IO[bytes], stream),
+            mode="r|",
+            bufsize=PACKED_CHUNK_SIZE,
+            encoding="utf-8",
+            errors="surrogateescape",
+        )
     number = 0
     with tar:
         while entry := _next(tar):
@@ -76,7 +83,9 @@ def _tar_members(stream: "_TarStream", unpacker: Unpacker) -> Iterator[Member | 
                     content = Counted(content, unpacker.budget)
                 head = read_fully(content, HEAD_SIZE)
             if unpacker.is_dicom(head):
-                yield unpacker.unpack(Declared(number, entry.name, entry.size), head, content)
+                yield unpacker.unpack(
+                    Declared(number, printable(entry.name), entry.size), head, content
+                )
 
 
 def _next(tar: "_Tar") -> tarfile.TarInfo | None:

@@ -12,8 +12,8 @@ class Member:
 
     `number` counts the members of the archive from 1: messages name a member by
     it, since its `name`, empty for a file that came alone, may be a patient's.
-    `content` is seekable and belongs to whoever takes the member. `position` is how
-    far the archive has been read, in bytes.
+    The name is printable, and no path to anything. `content` is seekable and belongs to
+    whoever takes the member. `position` is how far the archive has been read, in bytes.
     """
 
     number: int

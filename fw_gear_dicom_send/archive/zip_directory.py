@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from struct import Struct
 from typing import Any, BinaryIO
 
+from ..text import printable
 from .limits import CorruptError
 
 LOCAL_HEADER = b"PK\x03\x04"
@@ -114,9 +115,10 @@ def with_zip64(extra: bytes, *values: int) -> tuple[int, ...]:
 
 
 def decoded_name(name: bytes, flags: int) -> str:
-    """Return the name of a member, up to a NUL as in all that reads zips."""
+    """Return the name of a member, printable, up to a NUL as in all that reads zips."""
     text = name.partition(b"\0")[0]
-    return text.decode("utf-8", "backslashreplace") if flags & _IS_UTF8 else text.decode("cp437")
+    encoding = "utf-8" if flags & _IS_UTF8 else "cp437"
+    return printable(text.decode(encoding, "surrogateescape"))
 
 
 def _zip64_numbers(extra: bytes) -> Iterator[int]:

@@ -5,10 +5,12 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from ..errors import SiteError, UsageError
 from ..models import FileStatus
+from ..report.csv_rows import read_rows, write_row
 from ..report.files_csv import COLUMNS, report_head, report_pattern
 from .models import Batch, Job, Outcome, Session, StoredFile
 
@@ -35,7 +37,7 @@ def gather(
     part = path.with_name(f"{path.name}.part")
     try:
         with part.open("w", encoding="utf-8", newline="") as file:
-            write = csv.writer(file, lineterminator="\n").writerow
+            write = partial(write_row, file)
             write([*OWN_COLUMNS, *COLUMNS])
             outcomes = [_gather_one(write, job, session, read) for job in batch.newest]
         part.replace(path)
@@ -94,13 +96,15 @@ def _newest_report(job: Job, session: Session) -> StoredFile | None:
 def _rows(content: bytes) -> list[Row] | None:
     """Return the rows of a report, None for something else."""
     try:
-        reader = csv.DictReader(io.StringIO(content.decode("utf-8")), strict=True)
-        rows: list[Row] = list(reader)
+        header, *cells = read_rows(io.StringIO(content.decode("utf-8"), newline=""))
+        if tuple(header) != COLUMNS:
+            return None
+        rows: list[Row] = [dict(zip(COLUMNS, row, strict=True)) for row in cells]
         for row in rows:
             int(row["Images in Series"]), int(row["Images Sent"])
-    except (csv.Error, KeyError, TypeError, ValueError):
+    except (csv.Error, ValueError):
         return None
-    return rows if tuple(reader.fieldnames or ()) == COLUMNS else None
+    return rows
 
 
 def _outcome(job: Job, label: str, rows: Sequence[Row] | None, trouble: str) -> Outcome:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..text import printable
-
 ACTIVE = ("pending", "running")
 STATES = ("complete", "failed", "cancelled", "running", "pending")
 """All states of a job (the SDK's JobState)."""
@@ -38,7 +36,7 @@ class Project:
     @property
     def path(self) -> str:
         """Where it is, for people."""
-        return printable(f"{self.group}/{self.label}")
+        return f"{self.group}/{self.label}"
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ class Session:
     @property
     def title(self) -> str:
         """Label and id, for people."""
-        return printable(f"{self.label} ({self.id})")
+        return f"{self.label} ({self.id})"
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ class Job:
     def reason(self) -> str:
         """Why it did not complete, as far as the site says."""
         if self.state == "failed":
-            return f"the job failed: {printable(self.failure_reason) or 'its log says why'}"
+            return f"the job failed: {self.failure_reason or 'its log says why'}"
         return f"the job is {self.state}"
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ..text import printable
 from .models import Batch, Gear, Job, Project, Session, StoredFile
 
 Record = Mapping[str, Any]
@@ -39,8 +40,8 @@ def project(record: Record) -> Project:
     """Read a project."""
     return Project(
         id=record_id(record),
-        group=record.get("group") or record["parents"]["group"],
-        label=record.get("label") or record_id(record),
+        group=printable(record.get("group") or record["parents"]["group"]),
+        label=printable(record.get("label") or record_id(record)),
         files=frozenset(file["name"] for file in _files(record)),
     )
 
@@ -49,7 +50,7 @@ def session(record: Record) -> Session:
     """Read a session."""
     return Session(
         id=record_id(record),
-        label=record.get("label") or record_id(record),
+        label=printable(record.get("label") or record_id(record)),
         project_id=record["parents"]["project"],
         timestamp=_local(record.get("timestamp"), record.get("timezone")),
         tags=frozenset(record.get("tags") or ()),
@@ -79,7 +80,7 @@ def job(record: Record) -> Job:
         attempt=record.get("attempt") or 1,
         created=created,
         ended=_time(ended) if is_over and ended else None,
-        failure_reason=" ".join(str(record.get("failure_reason") or "").split())[:200],
+        failure_reason=printable(" ".join(str(record.get("failure_reason") or "").split()))[:200],
         config=config.get("config") or {},
     )
 

@@ -35,4 +35,5 @@ def write(text: str) -> None:
 
 def write_json(result: Any) -> None:
     """Write a result to standard output as JSON."""
-    write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    # In ASCII, so that it can be written whatever the locale is.
+    write(json.dumps(result, indent=2) + "\n")

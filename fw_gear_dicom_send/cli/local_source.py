@@ -9,6 +9,7 @@ from ..errors import UsageError
 from ..models import Container, FileEntry, FileReport, Selection
 from ..reasons import Kind
 from ..source import Fetch
+from ..text import printable
 
 
 class LocalSource:
@@ -32,15 +33,15 @@ class LocalSource:
         for path in self._paths:
             if not (path.is_dir() or path.is_file()):
                 raise UsageError(f"{path}: there is no such file or folder")
-        entries = {os.path.realpath(one.fw_path): one for one in reversed(list(self._entries()))}
+        entries = {os.path.realpath(one.key): one for one in reversed(list(self._entries()))}
         first = self._paths[0]
         label = first.resolve().name if len(self._paths) == 1 else f"{len(self._paths)} paths"
         place = Container("folder", str(first))
-        return Selection(tuple(reversed(entries.values())), place, label)
+        return Selection(tuple(reversed(entries.values())), place, printable(label))
 
     def fetcher(self, _: Path) -> Fetch:
         """Return what finds files where they are."""
-        return lambda entry: Path(entry.fw_path)
+        return lambda entry: Path(entry.key)
 
     def release(self, path: Path) -> None:
         """Leave files as they are."""
@@ -50,7 +51,7 @@ class LocalSource:
             parent = Container("folder", str(path))
             name = path.name or str(path)
             if path.is_file():
-                yield FileEntry(parent, name, str(path), path.stat().st_size)
+                yield _entry(parent, name, str(path), path.stat().st_size)
             else:
                 yield from _below(parent, name, path)
 
@@ -72,15 +73,19 @@ def _below(parent: Container, name: str, top: Path) -> Iterator[FileEntry]:
         others = set(files).difference(archives)
         if others:
             size = sum(_size(os.path.join(folder, one)) for one in others)
-            yield FileEntry(parent, shown(folder), folder, size)
+            yield _entry(parent, shown(folder), folder, size)
         for one in archives:
             path = os.path.join(folder, one)
-            yield FileEntry(parent, shown(path), path, _size(path))
+            yield _entry(parent, shown(path), path, _size(path))
         is_empty = is_empty and not files
     for folder in unreadable:
-        yield FileEntry(parent, shown(folder), folder)
+        yield _entry(parent, shown(folder), folder)
     if is_empty and not unreadable:
-        yield FileEntry(parent, name, str(top))
+        yield _entry(parent, name, str(top))
+
+
+def _entry(parent: Container, name: str, path: str, size: int | None = None) -> FileEntry:
+    return FileEntry(parent, printable(name), printable(path), size, key=path)
 
 
 def _size(path: str) -> int:

@@ -17,8 +17,10 @@ from rich.table import Column
 from rich.text import Text
 
 from ..models import FileEntry
+from ..report.events import surviving
 from ..report.progress import Progress
 
+_NAME = "The progress bar"
 INTERVAL = 0.2
 """Seconds between two states of the bar."""
 
@@ -50,27 +52,35 @@ class ProgressBar(Progress):
         super().__init__(entries, associations)
         self._bar = _BarAndWords()
         self._task = TaskID(0)
+        self._is_shown = False
 
     def __enter__(self) -> Self:
         """Show the bar."""
-        self._bar.start()
-        self._task = self._bar.add_task("", total=self._file_bytes or None)
+        with surviving(_NAME):
+            self._bar.start()
+            self._task = self._bar.add_task("", total=self._file_bytes or None)
+            self._is_shown = True
         return super().__enter__()
 
     def __exit__(self, *exception: object) -> None:
         """Leave the bar as it is at the end."""
         super().__exit__(*exception)
-        self._show()
-        self._bar.stop()
+        with surviving(_NAME):
+            self._show()
+            self._bar.stop()
 
-    def _run(self) -> None:
+    def _tell(self) -> None:
         while not self._is_over.wait(INTERVAL):
             self._show()
 
     def _show(self) -> None:
+        if not self._is_shown:
+            return
         with self._lock:
             count = self._count
             done = count.read
             words = f"{count.sent} images sent, {count.images - count.sent} not"
         words += f", {self._associations()} associations, {count.retries} retries"
+        self._is_shown = False
         self._bar.update(self._task, completed=done, description=words)
+        self._is_shown = True

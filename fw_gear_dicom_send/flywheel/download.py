@@ -84,7 +84,7 @@ class Downloader:
     def _fetch(self, entry: FileEntry, path: Path) -> None:
         """Make one attempt."""
         container = f"/api/{entry.parent.type}s/{quote(entry.parent.id, safe='')}"
-        url = f"{container}/files/{quote(entry.name, safe='')}"
+        url = f"{container}/files/{quote(entry.key, safe='', errors='surrogatepass')}"
         try:
             # The file's own bytes, whose number is known, not a compressed form.
             headers = {"Accept-Encoding": "identity"}

@@ -15,6 +15,7 @@ from fw_core_client import CoreClient
 
 from ..errors import ConfigError, SiteError
 from ..models import Container, FileEntry, GearConfig, Selection
+from ..text import printable
 from .api import API, unpromised
 
 CONNECT_TIMEOUT = 15
@@ -88,11 +89,8 @@ class Site:
         }
         labels = [node.above["group"], *(parent.label for parent in parents.values()), node.label]
         path = "/".join(labels)
-        entries: tuple[FileEntry, ...]
-        if chosen:
-            entries = (FileEntry(start, chosen.name, f"{path}/files/{chosen.name}"),)
-        else:
-            entries = tuple(self._below(node, path))
+        found = [_entry(start, path, chosen.name)] if chosen else self._below(node, path)
+        entries = tuple(found)
         if start.type == "acquisition":
             session = parents["session"]
             return Selection(entries, session.container, f"{session.label}_{node.label}")
@@ -129,10 +127,8 @@ class Site:
         """Yield the DICOM files of a container and of those below it."""
         for file in node.files:
             if file.get("type") == "dicom" and not file.get("deleted"):
-                name = file["name"]
-                fw_path = f"{path}/files/{name}"
                 size, digest = file.get("size"), file.get("hash")
-                yield FileEntry(node.container, name, fw_path, size, digest)
+                yield _entry(node.container, path, file["name"], size, digest)
         level = node.container.type
         if level != "acquisition":
             for child in self._list(node.container, LEVELS[LEVELS.index(level) + 1]):
@@ -154,6 +150,13 @@ class Site:
         return {"X-Accept-Feature": f"{self._api.features},Exclude-Files"}
 
 
+def _entry(
+    parent: Container, path: str, name: str, size: int | None = None, digest: str | None = None
+) -> FileEntry:
+    shown = printable(name)
+    return FileEntry(parent, shown, f"{path}/files/{shown}", size, digest, key=name)
+
+
 def _url(container: Container) -> str:
     return f"/api/{container.type}s/{quote(container.id, safe='')}"
 
@@ -164,7 +167,7 @@ def _node(url: str, level: str, record: Any) -> _Node:
         parents = record["parents"]
         return _Node(
             container=Container(level, record["_id"]),
-            label=record.get("label") or record["_id"],
+            label=printable(record.get("label") or record["_id"]),
             above={above: parents[above] for above in LEVELS[: LEVELS.index(level)]},
             files=tuple(record.get("files") or ()),
             deleted=bool(record.get("deleted")),

@@ -32,6 +32,7 @@ from ..dicom.types import SOPInstance
 from ..errors import ConfigError
 from ..reasons import Kind, Reason
 from ..retry import CLOCK, MonotonicClock
+from ..text import printable
 from .connection import LowLatencySocket
 from .contexts import Context
 from .dimse import c_store_request, message_ids
@@ -162,7 +163,8 @@ class StorageAssociation:
     def implementation(self) -> str:
         """Version name of the peer's implementation, or its class UID (PS3.7 D.3.3.2)."""
         acceptor = self._assoc.acceptor
-        return str(acceptor.implementation_version_name or acceptor.implementation_class_uid or "")
+        name = acceptor.implementation_version_name or acceptor.implementation_class_uid
+        return printable(str(name or ""))
 
     @property
     def longest_pdu(self) -> int:

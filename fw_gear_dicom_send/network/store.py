@@ -14,6 +14,7 @@ from ..dicom.privacy import quotes_patient
 from ..dicom.types import SOPInstance, Unreadable
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryBudget, RetryPolicy
+from ..text import printable
 from .association import StorageAssociation, StoreResponse
 from .contexts import Context, choose
 from .errors import AssociationError, NoAssociationError
@@ -204,6 +205,7 @@ def _judge(response: StoreResponse, identifying: frozenset[str], is_resend: bool
     if comment:
         if quotes_patient(comment, identifying):
             comment = "withheld as it may name the patient"
+        comment = printable(comment)
         detail += f", error comment {comment}"
     transfer = Transfer(status, comment)
     if fate.sent:

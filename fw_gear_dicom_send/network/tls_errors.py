@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..reasons import Kind
+from ..text import printable
 from .types import TLSSession
 
 
@@ -91,8 +92,8 @@ def describe(connection: ssl.SSLSocket) -> TLSSession:
     return TLSSession(
         version=connection.version() or "",
         cipher=cipher,
-        subject=certificate.subject.rfc4514_string(),
-        issuer=certificate.issuer.rfc4514_string(),
+        subject=printable(certificate.subject.rfc4514_string()),
+        issuer=printable(certificate.issuer.rfc4514_string()),
     )
 
 

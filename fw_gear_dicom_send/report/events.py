@@ -1,8 +1,14 @@
 """What a run tells as it goes."""
 
-from collections.abc import Iterable, Sequence
+import logging
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
+from ..errors import DicomSendError
 from ..models import FileEntry, FileReport, ImageRecord
+
+log = logging.getLogger(__name__)
 
 
 class Observer:
@@ -22,28 +28,60 @@ class Observer:
 
 
 class Observers(Observer):
-    """Passes on what it is told."""
+    """Passes on what it is told; an observer that fails is told nothing more.
 
-    def __init__(self, observers: Iterable[Observer]) -> None:
-        """Pass on to each of them, in their order."""
-        self._observers = tuple(observers)
+    The mutable state is the list of the observers that have not failed.
+    """
+
+    def __init__(self, observers: Iterable[Observer], needed: Iterable[Observer] = ()) -> None:
+        """Pass on to each of them, in their order; what one that is `needed` raises is raised."""
+        self._observers = list(observers)
+        self._needed = tuple(needed)
 
     def reading(self, entry: FileEntry, position: int) -> None:
         """Pass it on."""
-        for observer in self._observers:
-            observer.reading(entry, position)
+        self._tell(lambda observer: observer.reading(entry, position))
 
     def image(self, record: ImageRecord) -> None:
         """Pass it on."""
-        for observer in self._observers:
-            observer.image(record)
+        self._tell(lambda observer: observer.image(record))
 
     def file(self, report: FileReport) -> None:
         """Pass it on."""
-        for observer in self._observers:
-            observer.file(report)
+        self._tell(lambda observer: observer.file(report))
 
     def done(self, rows: Sequence[FileReport]) -> None:
         """Pass it on."""
-        for observer in self._observers:
-            observer.done(rows)
+        self._tell(lambda observer: observer.done(rows))
+
+    def _tell(self, tell: Callable[[Observer], None]) -> None:
+        for observer in tuple(self._observers):
+            is_well = False
+            with surviving(type(observer).__name__):
+                tell(observer)
+                is_well = True
+            if not is_well:
+                self._observers.remove(observer)
+        for observer in self._needed:
+            tell(observer)
+
+
+@contextmanager
+def surviving(what: str) -> Iterator[None]:
+    """Run a block of something that only observes the run: log where it fails, and go on.
+
+    The message of the error is left out, as it may quote a dataset.
+    """
+    try:
+        yield
+    except DicomSendError:
+        raise
+    except Exception as exc:
+        place = traceback.extract_tb(exc.__traceback__)[-1]
+        log.error(
+            "%s failed, and the run goes on without it: %s in %s, line %s",
+            what,
+            type(exc).__name__,
+            place.name,
+            place.lineno,
+        )

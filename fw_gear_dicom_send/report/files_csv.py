@@ -1,6 +1,5 @@
 """What became of the files: as CSV, as a table and as remarks."""
 
-import csv
 import io
 import re
 from collections import Counter
@@ -11,6 +10,7 @@ from pathvalidate import sanitize_filename
 
 from ..models import FileReport, FileStatus
 from ..text import printable
+from .csv_rows import write_row
 
 COLUMNS = (
     "Acquisition ID",
@@ -33,9 +33,8 @@ def is_complete(reports: Sequence[FileReport]) -> bool:
 def render_csv(reports: Sequence[FileReport]) -> str:
     r"""Return the report as CSV, a row for each file; lines end with `\n`."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(_row(report) for report in reports)
+    for row in (COLUMNS, *map(_row, reports)):
+        write_row(text, row)
     return text.getvalue()
 
 

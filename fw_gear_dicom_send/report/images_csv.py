@@ -1,8 +1,9 @@
 """What became of each image, as CSV, written as the run goes."""
 
-import csv
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
@@ -10,11 +11,14 @@ from typing import TextIO
 from pydicom.uid import UID
 
 from ..dicom.privacy import quotes_patient
+from ..errors import DicomSendError
 from ..models import FileEntry, ImageRecord
 from ..network.statuses import describe
 from ..network.types import AlreadyStored, NotSent, Sent, StoreResult, Transfer
 from ..reasons import Reason
+from .csv_rows import read_rows, write_row
 from .events import Observer
+from .output import remove
 
 log = logging.getLogger(__name__)
 
@@ -38,24 +42,29 @@ _PATH, _UID = COLUMNS.index("FW Path"), COLUMNS.index("SOP Instance UID")
 
 
 class ImagesCSV(Observer):
-    """A row for each image, written when it is told."""
+    """A row for each image, written when it is told.
+
+    The mutable state is the file, None where it is closed or was given up, and the rows that
+    replace others in it.
+    """
 
     def __init__(self, path: Path, *, is_dry: bool = False) -> None:
-        """Write to a new file; one that cannot be written to is told, and left.
+        """Write to a new file; one that cannot be written whole is told, and removed.
 
         In a run that `is_dry` images that count as sent only would be.
         """
         self.path = path
+        self.is_given_up = False
+        """Whether it cannot be written, so that there is none."""
+        self._new_path = path.with_name(f"{path.name[:200]}.new")
         self._is_dry = is_dry
         self._rows = 0
         self._file: TextIO | None = None
         self._revised: dict[tuple[str, str], ImageRecord] | None = None
-        try:
+        with self._giving_up():
             # Line by line, so that a job that is killed leaves what it had.
             self._file = path.open("w", buffering=1, encoding="utf-8", newline="")
-            self._write(COLUMNS)
-        except OSError as exc:
-            self._give_up(exc)
+            write_row(self._file, COLUMNS)
 
     def revise(self) -> None:
         """Let what is told from now on replace the rows of the same images."""
@@ -74,45 +83,50 @@ class ImagesCSV(Observer):
         if self._revised is not None:
             self._revised[record.entry.fw_path, record.sop_instance_uid] = record
         elif self._file:
-            self._rows += 1
-            try:
-                self._write(row_of(record, self._is_dry))
-            except OSError as exc:
-                self._give_up(exc)
+            with self._giving_up():
+                write_row(self._file, row_of(record, self._is_dry))
+                self._rows += 1
 
     def close(self) -> bool:
         """Close the file, with what was revised in its place; tell whether it has a row."""
         if not self._file:
             return False
-        try:
+        with self._giving_up():
             self._file.close()
             if self._revised:
                 self._rewrite(self._revised)
             if not self._rows:
                 self.path.unlink()
-        except OSError as exc:
-            self._give_up(exc)
         return bool(self._rows and self._file)
 
-    def _write(self, row: tuple[str, ...]) -> None:
-        if self._file:
-            csv.writer(self._file, lineterminator="\n").writerow(row)
-
     def _rewrite(self, revised: dict[tuple[str, str], ImageRecord]) -> None:
-        new = self.path.with_name(f"{self.path.name[:200]}.new")
         with (
             self.path.open(encoding="utf-8", newline="") as source,
-            new.open("w", encoding="utf-8", newline="") as target,
+            self._new_path.open("w", encoding="utf-8", newline="") as target,
         ):
-            writer = csv.writer(target, lineterminator="\n")
-            for row in csv.reader(source):
+            for row in read_rows(source):
                 record = revised.get((row[_PATH], row[_UID]))
-                writer.writerow(row_of(record, self._is_dry) if record else row)
-        os.replace(new, self.path)
+                write_row(target, row_of(record, self._is_dry) if record else row)
+        os.replace(self._new_path, self.path)
 
-    def _give_up(self, error: OSError) -> None:
-        log.error("The report on each image could not be written: %s", error.strerror or error)
-        self._file = None
+    @contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        """Let nothing that fails here end the run; what was written so far is not whole."""
+        try:
+            yield
+        except DicomSendError:
+            raise
+        except Exception as exc:
+            cause = exc.strerror if isinstance(exc, OSError) else type(exc).__name__
+            log.error("The report on each image could not be written: %s", cause)
+            self.is_given_up = True
+            if self._file:
+                # What is left to be written fails once more.
+                with suppress(OSError):
+                    self._file.close()
+            self._file = None
+            remove(self.path)
+            remove(self._new_path)
 
 
 def row_of(record: ImageRecord, is_dry: bool = False) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Self
 from ..models import FileEntry, FileReport, FileStatus, ImageRecord
 from ..network.types import NotSent
 from ..retry import CLOCK, MonotonicClock
-from .events import Observer
+from .events import Observer, surviving
 
 log = logging.getLogger(__name__)
 
@@ -156,5 +156,10 @@ class Progress(Observer):
         return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
 
     def _run(self) -> None:
+        with surviving(type(self).__name__):
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tell how far it is until the end."""
         while not self._is_over.wait(self.interval):
             log.info("%s", self.line())

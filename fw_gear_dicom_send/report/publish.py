@@ -13,8 +13,9 @@ from ..errors import SiteError
 from ..models import Container, FileReport, Selection, SendConfig
 from ..network.contexts import Context
 from . import files_csv, run_page
-from .events import Observer
+from .events import Observer, surviving
 from .images_csv import ImagesCSV
+from .output import write_whole
 from .throughput import Throughput
 
 log = logging.getLogger(__name__)
@@ -61,30 +62,56 @@ class Reports:
         rows: Sequence[FileReport],
         source_options: Mapping[str, str],
         contexts: Mapping[Context, bool],
-    ) -> None:
-        """Tell what became of each file: in files where they belong, and at the end of the log."""
+    ) -> bool:
+        """Tell what became of each file: in files where they belong, and at the end of the log.
+
+        Returns whether each report that is wanted was written whole. The rows of the report on
+        files are in the log if it was not.
+        """
         for line in files_csv.render_remarks(rows):
             log.warning("%s", line)
+        is_whole = True
         if self._config.report:
-            facts = self._facts(source_options, contexts)
-            self._deliver(destination, self._written(rows, facts))
+            reports = [self._files_report(rows)]
+            if self.images and (self.images.close() or self.images.is_given_up):
+                reports.append(None if self.images.is_given_up else self.images.path)
+            if self._config.html_report:
+                reports.append(self._page(rows, source_options, contexts))
+            written = [path for path in reports if path]
+            is_whole = len(written) == len(reports)
+            self._deliver(destination, written)
         log.info("%s\n%s", self._what().capitalize(), files_csv.render_table(rows))
+        return is_whole
 
-    def _written(self, rows: Sequence[FileReport], facts: run_page.Facts) -> Sequence[Path]:
-        """Write what is not written yet; return what there is."""
-        texts = {self._path(".csv"): files_csv.render_csv(rows)}
-        if self._config.html_report:
-            texts[self._path(".html")] = run_page.render(rows, facts)
-        written = []
-        for path, text in texts.items():
-            try:
-                path.write_text(text, encoding="utf-8", newline="")
-                written.append(path)
-            except OSError as exc:
-                log.error("The report could not be written to the output folder: %s", exc.strerror)
-        if self.images and self.images.close():
-            written.insert(1, self.images.path)
-        return written
+    def _files_report(self, rows: Sequence[FileReport]) -> Path | None:
+        """Write the report on files, or its rows to the log."""
+        text = files_csv.render_csv(rows)
+        path = self._written(self._path(".csv"), text)
+        if not path:
+            log.error("The rows of the report:\n%s", text.rstrip())
+        return path
+
+    def _page(
+        self,
+        rows: Sequence[FileReport],
+        source_options: Mapping[str, str],
+        contexts: Mapping[Context, bool],
+    ) -> Path | None:
+        """Write the page about the run."""
+        with surviving("The page about the run"):
+            text = run_page.render(rows, self._facts(source_options, contexts))
+            return self._written(self._path(".html"), text)
+        return None
+
+    @staticmethod
+    def _written(path: Path, text: str) -> Path | None:
+        """Write a report; return its path, None where it cannot be written."""
+        try:
+            write_whole(path, text)
+        except OSError as exc:
+            log.error("The report could not be written to the output folder: %s", exc.strerror)
+            return None
+        return path
 
     def _deliver(self, destination: ReportDestination, paths: Sequence[Path]) -> None:
         """Deliver files until one is refused; that one and the others stay where they are."""

@@ -68,9 +68,9 @@ def run(
     `work` is for data on its way; reports stay in `output` unless `destination` takes them
     elsewhere. `observer` is told of the run; `make_progress` makes what tells people how far
     it is, given the files, and what says how many associations are open. Returns whether there
-    was an image and all were sent. Raises ConfigError, UsageError or SiteError where nothing
-    could be begun, and after the report ServerError or WorkFolderError where nothing could be
-    sent, and CancelledError where the run was ended before its end.
+    was an image, all were sent, and the reports are written. Raises ConfigError, UsageError or
+    SiteError where nothing could be begun, and after the report ServerError or WorkFolderError
+    where nothing could be sent, and CancelledError where the run was ended before its end.
     """
     resolve(config.peer)
     ssl_context = tls.make_context(config.tls) if config.tls else None
@@ -101,8 +101,8 @@ def run(
     finally:
         rows = destination.rows(sending.rows())
         watchers.done(rows)
-        reports.publish(destination, rows, source.options, sending.contexts)
-    return is_complete(rows)
+        is_reported = reports.publish(destination, rows, source.options, sending.contexts)
+    return is_complete(rows) and is_reported
 
 
 @contextmanager
@@ -170,7 +170,6 @@ class _Sending:
             stack.callback(scu.abort)
             progress = self._make_progress(self._counts.entries, lambda: scu.open_associations)
             stack.enter_context(progress)
-            observers: list[Observer] = [progress, self._observer]
             stored = None
             if config.skip_existing:
                 stored = StoredImages(FindSCU(peer, context, scu.place, timeouts=waits.timeouts))
@@ -180,8 +179,8 @@ class _Sending:
                     peer, context, scu.place, timeouts=waits.timeouts
                 )
                 verifier = Verifier(inquirer, waits.verify)
-                observers.append(verifier)
-            observer = Observers(observers)
+            needed = [verifier] if verifier else []
+            observer = Observers([progress, self._observer], needed)
             equipment = Equipment(config, self._source, folder, scu, observer, stored)
             send(equipment, self._counts)
             if verifier:

@@ -48,6 +48,15 @@ def test_reports_become_one_table(world: World) -> None:
     assert "JANE" not in page
 
 
+def test_no_row_is_a_formula(world: World) -> None:
+    """A name that has an apostrophe in front of it in a report has one in the table."""
+    batch_id = world.prepare("=1+1")
+    row = ("a1", "lab/Study/S/v/T1/files/=2", "'=2", 5, 5, "Complete")
+    world.ended(lambda _: Played(report=[row]))
+    assert world.run("gather", batch_id) == 0
+    assert [(one["Session"], one["Filename"]) for one in world.rows(batch_id)] == [("'=1+1", "'=2")]
+
+
 def test_page_is_inert(world: World) -> None:
     """Neither a label nor a reason can be more than text, and nothing is loaded."""
     evil = "<script src='http://127.0.0.1:9/x.js'></script>"

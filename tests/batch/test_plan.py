@@ -35,7 +35,7 @@ def test_label_stays_on_its_line(world: World, caplog: pytest.LogCaptureFixture)
     batch_id = world.prepare("Visit\n1\x1b[2J")
     world.ended(lambda _: FAILED)
     world.run("retry", batch_id)
-    assert caplog.text.count("Visit?1?[2J (") == 2
+    assert caplog.text.count("Visit\\n1\\x1b[2J (") == 2
     assert "\x1b" not in caplog.text
 
 

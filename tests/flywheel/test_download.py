@@ -60,7 +60,7 @@ def add_file(
     site.fault(file_id, *faults)
     record = site.containers[acquisition]["files"][0]
     parent = Container("acquisition", acquisition)
-    return FileEntry(parent, name, f"path/{name}", record["size"], record["hash"])
+    return FileEntry(parent, name, f"path/{name}", record["size"], record["hash"], key=name)
 
 
 def download(
@@ -165,7 +165,7 @@ def test_what_may_pass_is_tried_again(site: FlywheelSite, folder: Path, fault: F
 def test_cut_body_is_seen_without_a_record(site: FlywheelSite, folder: Path) -> None:
     """A body that ends early is tried again even if the file's size is not known."""
     known = add_file(site, Cut(after=1_500_000))
-    entry = FileEntry(known.parent, known.name, known.fw_path)
+    entry = FileEntry(known.parent, known.name, known.fw_path, key=known.key)
     assert content(download(site, folder, entry, max_wait=0.01)) == CONTENT
 
 
@@ -220,7 +220,7 @@ def test_surplus_is_not_waited_for(site: FlywheelSite, folder: Path) -> None:
 def test_unknown_hash_is_not_checked(site: FlywheelSite, folder: Path, file_hash: str) -> None:
     """A hash of another kind does not stop a file."""
     known = add_file(site)
-    entry = FileEntry(known.parent, known.name, known.fw_path, known.size, file_hash)
+    entry = FileEntry(known.parent, known.name, known.fw_path, known.size, file_hash, key=known.key)
     assert content(download(site, folder, entry, retry_time=0)) == CONTENT
 
 
@@ -272,7 +272,7 @@ def busy_site(*, retry_after: str, times: int) -> Iterator[list[str]]:
         server.shutdown()
 
 
-BUSY = FileEntry(Container("acquisition", "1"), "a.dcm", "path/a.dcm", 4)
+BUSY = FileEntry(Container("acquisition", "1"), "a.dcm", "path/a.dcm", 4, key="a.dcm")
 
 
 def test_a_busy_site_is_given_the_time_that_it_asks_for(folder: Path, clock: Clock) -> None:

@@ -1,6 +1,5 @@
 """The report as CSV, table and remarks, and what its file is called."""
 
-import csv
 import io
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +10,8 @@ from hypothesis import strategies as st
 
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
 from fw_gear_dicom_send.report import files_csv as reporter
+from fw_gear_dicom_send.report.csv_rows import read_rows
+from fw_gear_dicom_send.text import printable
 from tests.support.drawn_datasets import bounded
 from tests.support.results import remark
 
@@ -50,11 +51,17 @@ def test_csv_of_nothing_is_the_header() -> None:
 @example('a,"b".zip', "line\nbreak\r\n.zip")
 @example("=SUM(A1)", "é 画像\u2028.zip")
 def test_csv_keeps_any_name(name: str, path: str) -> None:
-    """A CSV reader gets back the very name and path of the file."""
+    """A CSV reader gets back the name and path of the file, as they are shown everywhere."""
     entry = FileEntry(Container("acquisition", "a1"), name, path)
     text = reporter.render_csv([FileReport(entry, 3, 1)])
-    (row,) = csv.DictReader(io.StringIO(text, newline=""))
-    assert tuple(row.values()) == ("a1", path, name, "3", "1", "Incomplete")
+    _, row = read_rows(io.StringIO(text, newline=""))
+    assert row == ["a1", printable(path), printable(name), "3", "1", "Incomplete"]
+
+
+def test_csv_has_no_formula() -> None:
+    """A name that a spreadsheet would run has an apostrophe in front of it."""
+    _, row = reporter.render_csv([report("=SUM(A1)")]).splitlines()
+    assert row.split(",")[2] == "'=SUM(A1)"
 
 
 def test_csv_of_a_file_outside_an_acquisition_has_no_acquisition_id() -> None:
@@ -110,7 +117,7 @@ def test_remark_is_one_line() -> None:
     """A line break in a name does not forge a line of the log."""
     lost = remark("lost", images=0, failure=True)
     (line,) = reporter.render_remarks([report("a\nERROR", remarks=(lost,))])
-    assert line == "a?ERROR: lost"
+    assert line == "a\\nERROR: lost"
 
 
 def test_name_has_label_and_time() -> None:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
 from fw_gear_dicom_send.network.types import AlreadyStored, NotSent, Sent, StoreResult, Transfer
 from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.report.csv_rows import read_rows
 from fw_gear_dicom_send.report.images_csv import COLUMNS, ImagesCSV, safe_name
+from fw_gear_dicom_send.text import printable
 from tests.support.drawn_datasets import bounded
 from tests.support.results import not_sent, saying, sent
 
@@ -178,12 +180,24 @@ def test_a_disk_that_is_full_is_told_once(caplog: pytest.LogCaptureFixture) -> N
     assert caplog.messages == [told]
 
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+def test_a_report_that_is_not_whole_is_removed(tmp_path: Path) -> None:
+    """What cannot be written ends the report alone, and is told once."""
+    report = ImagesCSV(tmp_path / "r.csv")
+    report.image(record(1))
+    report.image(record(2, sent(seconds="long")))
+    report.image(record(3))
+    assert not report.close()
+    assert report.is_given_up
+    assert list(tmp_path.iterdir()) == []
+
+
+TEXTS = st.text(st.characters()) | st.text("'=+-@\t\r\n")
 
 
 @bounded
 @given(path=TEXTS, member=TEXTS, reason=TEXTS, is_revised=st.booleans())
 @example('lab/a,"b"\nc;é', "a\r\nb", '"', True)
+@example("=1+1", "'=1+1", "\udcfc", True)
 def test_any_text_is_read_as_it_was_written(
     path: str, member: str, reason: str, is_revised: bool
 ) -> None:
@@ -197,9 +211,12 @@ def test_any_text_is_read_as_it_was_written(
             report.revise()
             report.image(record(1))
         report.close()
-        (row,) = rows(file)
-    assert (row["FW Path"], row["Member"], row["Reason"]) == (path, member, reason)
-    assert tuple(row) == COLUMNS
+        with file.open(newline="") as lines:
+            header, row = read_rows(lines)
+    found = dict(zip(header, row, strict=True))
+    shown = map(printable, (path, member, reason))
+    assert (found["FW Path"], found["Member"], found["Reason"]) == tuple(shown)
+    assert tuple(header) == COLUMNS
 
 
 @pytest.mark.parametrize(

@@ -44,11 +44,11 @@ class SessionRuns:
 
     def next_acquisition(self) -> None:
         """Add files to another acquisition from now on, of the same label."""
-        self._acquisition = self._site.add_acquisition(self._id, "CT")
+        self.acquisition = self._site.add_acquisition(self._id, "CT")
 
     def add(self, name: str, content: bytes | Path) -> None:
         """Add a file."""
-        self._site.add_file(self._acquisition, name, content)
+        self._site.add_file(self.acquisition, name, content)
 
     def add_images(self, name: str, numbers: Sequence[int]) -> None:
         """Add a zip of images."""

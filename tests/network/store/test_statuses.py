@@ -89,6 +89,17 @@ def test_the_remark_has_a_single_offending_element(scu: SCUFactory) -> None:
     assert "offending elements (0008, 0016), error comment odd" in outcome(result).text
 
 
+def test_an_error_comment_is_one_line_of_text(scu: SCUFactory) -> None:
+    """Whatever characters a server puts into it."""
+    status = status_with(0xC000, "a\r\nb\x1b[2Jc\x85\u202ed\u2028e")
+    status.SpecificCharacterSet = "ISO_IR 192"
+    with PythonSCP(status=status) as server:
+        (result,) = send_all(scu(server), [made_instance()])
+    told = outcome(result).text
+    assert r"error comment a b\x1b[2Jc" in told
+    assert (told + result.transfer.error_comment).isprintable()
+
+
 @pytest.mark.parametrize("comment", ["unknown patient MÜLLER^Eva", "id 4711-x", "eva is not here"])
 @pytest.mark.parametrize("code", [0xC000, 0xB000])
 def test_an_error_comment_that_names_the_patient_is_withheld(

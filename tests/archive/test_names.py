@@ -1,0 +1,58 @@
+"""Names of members are printable, whatever bytes they are."""
+
+import io
+import os
+import tarfile
+import zipfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.archive import reader
+from fw_gear_dicom_send.archive.types import Member
+from tests.support.archives import END_OF_TAR, A, B, has_prefix, tar_entry
+
+NAMES = [
+    (b"M\xfcller.dcm", r"M\xfcller.dcm"),
+    (b"a\r\n\x1b[2J", r"a\r\n\x1b[2J"),
+    ("Müller 画像".encode(), "Müller 画像"),
+]
+
+
+def names(path: Path) -> list[str]:
+    """Return the names of the members, each of which has to be an image."""
+    found = []
+    for item in reader.read(path, path.parent, has_prefix):
+        assert isinstance(item, Member), item
+        with closing(item.content):
+            found.append(item.name)
+    return found
+
+
+@pytest.mark.parametrize(("name", "shown"), NAMES)
+@pytest.mark.parametrize("tar_format", [tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
+def test_names_in_a_tar(tmp_path: Path, name: bytes, shown: str, tar_format: int) -> None:
+    """Old tools write them in the encoding of their machine."""
+    entry = tar_entry(os.fsdecode(name), A, tar_format=tar_format)
+    (tmp_path / "a").write_bytes(entry + tar_entry("b", B) + END_OF_TAR)
+    assert names(tmp_path / "a") == [shown, "b"]
+
+
+@pytest.mark.parametrize(("name", "shown"), NAMES)
+def test_names_in_a_zip_that_are_said_to_be_utf_8(tmp_path: Path, name: bytes, shown: str) -> None:
+    """What is not UTF-8 of them is escaped."""
+    file = io.BytesIO()
+    stand_in = "é" * (len(name) // 2) + "x" * (len(name) % 2)
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(stand_in, A)
+        archive.writestr("b", B)
+    (tmp_path / "a").write_bytes(file.getvalue().replace(stand_in.encode(), name))
+    assert names(tmp_path / "a") == [shown, "b"]
+
+
+@pytest.mark.parametrize(("name", "shown"), NAMES)
+def test_names_in_a_folder(tmp_path: Path, name: bytes, shown: str) -> None:
+    """A file system takes any bytes but a slash and a NUL."""
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(A)
+    assert names(tmp_path) == [shown]

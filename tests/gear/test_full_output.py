@@ -1,0 +1,67 @@
+"""A report that cannot be written whole is not there at all, and the exit code is 1."""
+
+import resource
+from pathlib import Path
+
+import pytest
+
+from tests.support import command
+from tests.support.flywheel_site import FlywheelSite
+from tests.support.gear_runs import HEADER
+from tests.support.pacs import PythonSCP
+from tests.support.sample_files import encoded, made
+from tests.support.send_command import to
+from tests.support.session_runs import SessionRuns
+
+MAX_FILE = 2000
+"""Bytes that a file may have: more than those of an image, fewer than those of a report."""
+FILES = 30
+
+
+def test_the_gear_logs_the_rows_of_a_report_that_it_cannot_write(
+    runs: SessionRuns, site: FlywheelSite
+) -> None:
+    """All images are sent; nothing is attached or left, and each file has its row in the log."""
+    for number in range(FILES):
+        runs.add(f"{number:02}.dcm", encoded(made(number)))
+    with PythonSCP() as server:
+        gear = runs.gear(server)
+        running = gear.start()
+        resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (MAX_FILE, MAX_FILE))
+        result = running.finish()
+        assert len(server.stored) == FILES
+    assert result.exit_code == 1
+    assert (result.output, site.uploads) == ((), [])
+    assert "The report could not be written to the output folder: File too large" in result.log
+    lines = result.log.splitlines()
+    start = lines.index(",".join(HEADER))
+    assert [line.split(",")[2:] for line in lines[start + 1 : start + 1 + FILES]] == [
+        [f"{number:02}.dcm", "1", "1", "Complete"] for number in range(FILES)
+    ]
+
+
+@pytest.mark.parametrize("number", [1, 100])
+def test_the_command_leaves_no_report_that_is_not_whole(
+    made_folder: Path, python_scp: PythonSCP, tmp_path: Path, number: int
+) -> None:
+    """Neither that on files nor that on images, nor the page; also where only one of them fails."""
+    for image in range(number):
+        (made_folder / f"{image}.dcm").write_bytes(encoded(made(image)))
+    process = command.start("dicom-send", made_folder, *to(python_scp), cwd=tmp_path)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (MAX_FILE, MAX_FILE))
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 1, errors
+    assert len(python_scp.stored) == number
+    left = [path for path in tmp_path.iterdir() if path != made_folder]
+    # What fits is written: the report on files has one row, that on images one for each.
+    assert len(left) == (2 if number == 1 else 1)
+    assert all(path.read_text().endswith("\n") and path.suffix == ".csv" for path in left)
+    assert errors.count("could not be written") == 3 - len(left)
+
+
+@pytest.fixture
+def made_folder(tmp_path: Path) -> Path:
+    """An empty folder for images."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    return folder

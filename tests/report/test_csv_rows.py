@@ -1,0 +1,53 @@
+"""Rows of CSV: a line each, no formula, and read as they were written."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fw_gear_dicom_send.report.csv_rows import read_rows, write_row
+from fw_gear_dicom_send.text import printable
+
+CELLS = st.text(st.characters()) | st.text("'=+-@\t\r\n,\"a")
+
+
+def line_of(*cells: str) -> str:
+    """Return what is written of a row."""
+    file = io.StringIO(newline="")
+    write_row(file, cells)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("start", [*"=+-@", *"\uff1d\uff0b\uff0d\uff20"])
+def test_what_a_spreadsheet_would_run_gets_an_apostrophe(start: str) -> None:
+    """It is shown as text then."""
+    assert line_of(f"{start}1+1", "a") == f"'{start}1+1,a\n"
+
+
+@pytest.mark.parametrize("start", ["\t", "\r", "\n"])
+def test_no_cell_starts_with_a_tab_or_a_line_break(start: str) -> None:
+    """Some spreadsheets pass over them, and run what follows."""
+    assert line_of(f"{start}=1", "a") == f"{printable(start)}=1,a\n"
+
+
+@pytest.mark.parametrize("cell", ["17", "12.3", "", "0x0000 Success", "'a", "a=1", "x-1"])
+def test_other_cells_are_left_alone(cell: str) -> None:
+    """Numbers and text are what they were."""
+    assert line_of(cell, "a") == f"{cell},a\n"
+
+
+@given(st.lists(CELLS, min_size=2))
+def test_a_row_is_a_line_and_is_read_as_it_was_written(cells: list[str]) -> None:
+    """Whatever is in it; also what looks as if an apostrophe had been added."""
+    line = line_of(*cells)
+    assert len(line.splitlines()) == 1
+    assert list(read_rows([line])) == [list(map(printable, cells))]
+
+
+@given(st.lists(CELLS, min_size=2))
+def test_no_cell_is_a_formula(cells: list[str]) -> None:
+    """However many apostrophes are in front of it."""
+    (found,) = csv.reader([line_of(*cells)])
+    assert not [cell for cell in found if cell.startswith(tuple("=+-@\t\r"))]

@@ -1,0 +1,51 @@
+"""What observes a run can neither end it nor disturb others."""
+
+import pytest
+
+from fw_gear_dicom_send.errors import CancelledError
+from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
+from fw_gear_dicom_send.report.events import Observer, Observers
+from tests.support.results import sent
+
+RECORD = ImageRecord(FileEntry(Container("session", "s"), "a", "g/a"), "", sent())
+
+
+class Told(Observer):
+    """Counts the images that it is told of, and raises at each if there is something to raise."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.images = 0
+        self._error = error
+
+    def image(self, record: ImageRecord) -> None:  # noqa: ARG002
+        self.images += 1
+        if self._error:
+            raise self._error
+
+
+def test_one_that_fails_is_told_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
+    """The failure is logged once, without its message, and the others are told on."""
+    failing, first, last = Told(ValueError("Doe^Jane")), Told(), Told()
+    observers = Observers([first, failing, last])
+    for _ in range(3):
+        observers.image(RECORD)
+    assert (first.images, failing.images, last.images) == (3, 1, 3)
+    (message,) = caplog.messages
+    assert message.startswith("Told failed, and the run goes on without it: ValueError in image")
+    assert "Doe" not in message
+
+
+def test_one_that_is_needed_may_end_the_run() -> None:
+    """It does more than observe: its failure is raised, after the others were told."""
+    other = Told()
+    observers = Observers([other], [Told(ValueError())])
+    with pytest.raises(ValueError, match=r"^$"):
+        observers.image(RECORD)
+    assert other.images == 1
+
+
+def test_a_signal_in_an_observer_ends_the_run() -> None:
+    """It is raised wherever the main thread is."""
+    observers = Observers([Told(CancelledError("SIGTERM"))])
+    with pytest.raises(CancelledError):
+        observers.image(RECORD)

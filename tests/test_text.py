@@ -1,0 +1,52 @@
+"""Text from outside becomes fit for one line."""
+
+import os
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from fw_gear_dicom_send.errors import UsageError
+from fw_gear_dicom_send.text import printable
+
+ANY_TEXT = st.text(st.characters())
+"""Also lone surrogates, and characters that no Unicode has yet."""
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\r\n\tb", r"a\r\n\tb"),
+        ("\x1b[2J\x07\0", r"\x1b[2J\x07\x00"),
+        ("\x85\x9b31m", r"\x85\x9b31m"),
+        ("\u202etxt.mcd\u2066", r"\u202etxt.mcd\u2066"),
+        ("a\u2028b\u2029", r"a\u2028b\u2029"),
+        (os.fsdecode(b"M\xfcller.dcm"), r"M\xfcller.dcm"),
+        ("\ud800", r"\ud800"),
+        ("\U000e0041", r"\U000e0041"),
+    ],
+)
+def test_what_is_not_printable_is_escaped(text: str, shown: str) -> None:
+    """Controls, changes of direction, line separators and bytes that are no text."""
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize("text", ["", r"a\nb", "Müller 画像\u3000\xa0☃ é.dcm", "=1+1", "'"])
+def test_text_that_is_printable_is_left_alone(text: str) -> None:
+    """Letters, signs and spaces of all scripts, and backslashes."""
+    assert printable(text) == text
+
+
+@given(ANY_TEXT)
+@example("\udcfc")
+def test_it_is_one_line_that_can_be_written_anywhere(text: str) -> None:
+    """Whatever the text is; and doing it twice changes nothing."""
+    shown = printable(text)
+    assert shown.encode().decode() == shown
+    assert len(shown.splitlines()) <= 1
+    assert printable(shown) == shown
+
+
+def test_the_message_of_an_error_is_one_line() -> None:
+    """It may quote what somebody has typed."""
+    assert str(UsageError("a\nb\x1b: there is no such file")) == r"a\nb\x1b: there is no such file"
