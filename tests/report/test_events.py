@@ -3,7 +3,7 @@
 import pytest
 
 from fw_gear_dicom_send.errors import CancelledError
-from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
+from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord
 from fw_gear_dicom_send.report.events import Observer, Observers
 from tests.support.results import sent
 
@@ -49,3 +49,26 @@ def test_a_signal_in_an_observer_ends_the_run() -> None:
     observers = Observers([Told(CancelledError("SIGTERM"))])
     with pytest.raises(CancelledError):
         observers.image(RECORD)
+
+
+EVENTS = {
+    "reading": (RECORD.entry, 5),
+    "image": (RECORD,),
+    "file": (FileReport(RECORD.entry, 1, 1),),
+    "done": ([FileReport(RECORD.entry, 1, 1)],),
+}
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_each_observer_is_told_of_each_event(event: str) -> None:
+    """They are told in their order, and an observer need not listen to all."""
+    told: list[tuple[int, object]] = []
+
+    class Listener(Observer):
+        def __init__(self, number: int) -> None:
+            setattr(self, event, lambda *what: told.append((number, what)))
+
+    observers = Observers([Listener(1), Observer(), Listener(2)])
+    for name, what in EVENTS.items():
+        getattr(observers, name)(*what)
+    assert told == [(1, EVENTS[event]), (2, EVENTS[event])]

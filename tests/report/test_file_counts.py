@@ -5,7 +5,7 @@ import pytest
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
 from fw_gear_dicom_send.network.types import StoreResult
 from fw_gear_dicom_send.reasons import Kind, Reason
-from fw_gear_dicom_send.report.file_counts import FileCount
+from fw_gear_dicom_send.report.file_counts import FileCount, FileCounts
 from tests.support.results import not_sent, remark, saying, sent
 
 SENT, UNSENT = sent(), not_sent("the server said no")
@@ -142,3 +142,27 @@ def test_reports_do_not_grow_with_distinct_remarks() -> None:
         True,
         False,
     }
+
+
+def test_files_keep_their_order() -> None:
+    """A run has a row for each file, in the order of the files, whichever is counted first."""
+    files = [FileEntry(Container("session", "s"), f"{n}.zip", f"lab/{n}.zip") for n in (2, 3, 1)]
+    counts = FileCounts(files)
+    assert counts.entries == files
+    counts[files[1]].begin()
+    counts[files[1]].add(SENT)
+    counts[files[1]].end(1, None)
+    assert [(row.entry, row.images, row.sent) for row in counts.reports()] == [
+        (files[0], 0, 0),
+        (files[1], 1, 1),
+        (files[2], 0, 0),
+    ]
+
+
+@pytest.mark.parametrize(("reasons", "shown"), [(50, 50), (51, 51), (52, 51)])
+def test_fifty_distinct_remarks_are_kept(reasons: int, shown: int) -> None:
+    """Those after them are one remark."""
+    report = ended(*[not_sent(f"reason {n}") for n in range(reasons)])
+    assert len(report.remarks) == shown
+    others = [remark.images for remark in report.remarks if remark.text == "for other reasons"]
+    assert others == [reasons - 50] * (reasons > 50)

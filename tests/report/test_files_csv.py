@@ -169,3 +169,42 @@ def test_remarks_of_many_files_are_cut() -> None:
     lines = reporter.render_remarks([report(f"{n}", remarks=(lost,)) for n in range(130)])
     assert len(lines) == 101
     assert lines[-1] == "30 more such lines are left out"
+
+
+def test_a_hundred_files_and_a_hundred_remarks_are_shown() -> None:
+    """As many lines are left whole; nothing is said to be left out."""
+    lost = remark("lost", images=1, failure=True)
+    reports = [report(f"{n}", remarks=(lost,)) for n in range(100)]
+    assert len(reporter.render_table(reports).splitlines()) == 101
+    assert len(reporter.render_remarks(reports)) == 100
+    assert all(
+        line.endswith(": 1 image not sent: lost") for line in reporter.render_remarks(reports)
+    )
+
+
+def test_the_table_of_many_failed_files_is_cut() -> None:
+    """It has a hundred of them, and the number of all."""
+    reports = [report(f"{n}", sent=n % 2) for n in range(300)]
+    lines = reporter.render_table(reports).splitlines()
+    assert len(lines) == 102
+    assert lines[-1] == "100 of 300 files are shown; in all: 150 Failed, 150 Incomplete"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "is_good"), [([3], True), ([3, 3], True), ([3, 2], False), ([], False)]
+)
+def test_a_run_is_complete_when_all_of_its_files_are(statuses: list[int], is_good: bool) -> None:
+    """A run without files is not: nothing was sent."""
+    assert reporter.is_complete([report(sent=sent) for sent in statuses]) == is_good
+
+
+def test_reports_of_a_label_are_found_again() -> None:
+    """Those on files are, whenever they were written, and none of another label or kind."""
+    head = reporter.report_head(is_dry=False)
+    pattern = reporter.report_pattern(head, "a.b")
+    assert pattern.fullmatch(reporter.report_name(head, "a.b", NOW, ".csv"))
+    assert pattern.fullmatch("dicom-send_report-a.b_1999-12-31_23-59-59.csv")
+    for label, suffix in (("a.b", "_instances.csv"), ("aXb", ".csv"), ("a.b_c", ".csv")):
+        assert not pattern.fullmatch(reporter.report_name(head, label, NOW, suffix))
+    dry = reporter.report_head(is_dry=True)
+    assert not pattern.fullmatch(reporter.report_name(dry, "a.b", NOW, ".csv"))

@@ -1,42 +1,11 @@
 """What the pages share: each text is text, and never markup."""
 
-from html.parser import HTMLParser
-
 from hypothesis import example, given
-from hypothesis import strategies as st
 
-from fw_gear_dicom_send.report.html import bar, row, table, tiles
+from fw_gear_dicom_send.report.html import bar, page, row, table, tiles
 from tests.support.drawn_datasets import bounded
-
-EVIL = "\"'><script>alert(1)</script>&amp;"
-TEXTS = st.text(st.characters(exclude_characters="\0\r"), min_size=1)
-"""A parser of HTML reads no NUL, and a carriage return as a line break."""
-
-
-class Parsed(HTMLParser):
-    """The elements of a piece of HTML, and the texts in them."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[dict[str, str | None]] = []
-        self.texts: list[str] = []
-        self._is_inside = False
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element, and that a text begins."""
-        self.tags.append(tag)
-        self.attributes.append(dict(attrs))
-        self._is_inside = False
-
-    def handle_data(self, data: str) -> None:
-        """Note a text, or add to it."""
-        if self._is_inside:
-            data = self.texts.pop() + data
-        self.texts.append(data)
-        self._is_inside = True
+from tests.support.html_reading import parsed
+from tests.support.html_texts import EVIL, TEXTS
 
 
 @bounded
@@ -44,9 +13,10 @@ class Parsed(HTMLParser):
 @example(EVIL, EVIL)
 def test_tiles_show_any_text(name: str, value: str) -> None:
     """A number that comes first has its name and its value, as they are."""
-    parsed = Parsed(tiles([(name, value)]))
-    assert parsed.tags == ["div", "dt", "dd"]
-    assert parsed.texts == [name, value]
+    shown = parsed(tiles([(name, value), ("n", "v")]))
+    assert (shown.texts("dt"), shown.texts("dd")) == ([name, "n"], [value, "v"])
+    assert shown.text == f"{name}{value}nv"
+    assert shown.all("script") == []
 
 
 @bounded
@@ -54,10 +24,14 @@ def test_tiles_show_any_text(name: str, value: str) -> None:
 @example(EVIL)
 def test_a_bar_has_any_label(label: str) -> None:
     """The label of a bar is an attribute, and never ends it."""
-    parsed = Parsed(bar(0.25, "part", label))
-    assert parsed.tags == ["svg", "rect", "rect"]
-    assert parsed.attributes[0]["aria-label"] == label
-    assert parsed.attributes[2] == {"class": "part", "width": "25.0", "height": "8"}
+    shown = parsed(bar(0.25, "part", label))
+    assert shown.one("svg").attributes["aria-label"] == label
+    whole, share = shown.all("rect")
+    assert share.number("width") == whole.number("width") / 4
+    assert share.number("height") == whole.number("height")
+    assert (whole.attributes["class"], share.attributes["class"]) == ("rest", "part")
+    assert shown.one("svg").attributes["viewbox"] == "0 0 100 8"
+    assert shown.text == ""
 
 
 @bounded
@@ -65,14 +39,38 @@ def test_a_bar_has_any_label(label: str) -> None:
 @example(EVIL, EVIL)
 def test_a_table_shows_any_text(header: str, cell: str) -> None:
     """Headers and cells are texts; a header says that it is one of a column."""
-    parsed = Parsed(table([header, header], [["x", cell]]))
-    assert parsed.tags == ["div", "table", "thead", "tr", *["th"] * 2, "tbody", "tr", *["td"] * 2]
-    assert parsed.attributes[4] == {"scope": "col"}
-    assert parsed.texts == [header, header, "x", f"{cell}\n"]
+    shown = parsed(table([header, "b"], [["c", cell], [cell, "d"]]))
+    assert shown.one("thead").texts("th") == [header, "b"]
+    rows = [line.texts("td") for line in shown.one("tbody").all("tr")]
+    assert rows == [["c", cell], [cell, "d"]]
+    assert [one.attributes for one in shown.all("th")] == [{"scope": "col"}] * 2
+    assert [one.attributes for one in shown.all("td")] == [{}] * 4
+    assert shown.text == f"{header}bc{cell}\n{cell}d\n"
+
+
+def test_a_wide_table_can_be_scrolled() -> None:
+    """It is in an element that the style lets scroll."""
+    assert parsed(table(["a"], [])).one("div").attributes == {"class": "wide"}
 
 
 def test_the_cells_of_a_row_are_html() -> None:
     """A row takes the colour of its state; its cells may hold a bar."""
-    parsed = Parsed(row("bad", ["<b>x</b>", "y"]))
-    assert parsed.tags == ["tr", "td", "b", "td"]
-    assert parsed.attributes[0] == {"class": "bad"}
+    shown = parsed(row("bad", ["<b>x</b>", "y"]))
+    assert shown.one("tr").attributes == {"class": "bad"}
+    assert shown.texts("td") == ["x", "y"]
+    assert shown.one("b").text == "x"
+    assert shown.text == "xy\n"
+
+
+def test_a_page_has_what_is_its_own() -> None:
+    """Its heading is its title; its body and style are beside those that all pages have."""
+    shown = parsed(
+        page("at $now", "<p>more</p>", "p { color: red }").substitute(
+            title="T", now="noon", state="good", outcome="Done", tiles="", failures="<p>none</p>"
+        )
+    )
+    assert (shown.one("title").text, shown.one("h1").text) == ("T", "T")
+    assert shown.texts("p") == ["at noon", "Done", "none", "more"]
+    assert shown.all("p")[1].attributes == {"class": "outcome good"}
+    assert shown.one("style").text.endswith("p { color: red }")
+    assert " ".join(shown.one("body").text.split()) == "T at noon Done What went wrong none more"

@@ -1,6 +1,8 @@
 """The report on images: a row for each, as the run goes."""
 
 import csv
+import gc
+import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -168,6 +170,52 @@ def test_a_dry_run_claims_nothing(tmp_path: Path) -> None:
     report.close()
     outcomes = [row["Outcome"] for row in rows(tmp_path / "r.csv")]
     assert outcomes == ["would be sent", "already there", "not sent"]
+
+
+def test_a_report_that_cannot_be_begun_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The images are counted elsewhere, and no part of the report is left."""
+    report = ImagesCSV(tmp_path / "missing" / "r.csv")
+    for number in range(100):
+        report.image(record(number))
+    assert not report.close()
+    told = "The report on each image could not be written: No such file or directory"
+    assert caplog.messages == [told]
+
+
+@pytest.mark.parametrize(
+    ("result", "tries", "milliseconds"),
+    [
+        (sent(tries=1, seconds=1.5), "1", "1500.0"),
+        (sent(tries=12, seconds=0.0004), "12", "0.4"),
+        (not_sent("lost", tries=6), "6", ""),
+        (not_sent("no association"), "", ""),
+        (AlreadyStored(), "", ""),
+    ],
+)
+def test_tries_and_time_are_empty_where_there_were_none(
+    tmp_path: Path, result: StoreResult, tries: str, milliseconds: str
+) -> None:
+    """An image that was never sent has neither; an unreadable one has no UID and no size."""
+    report = ImagesCSV(tmp_path / "r.csv")
+    report.image(ImageRecord(ENTRY, "1.dcm", result))
+    report.close()
+    (row,) = rows(tmp_path / "r.csv")
+    assert (row["Tries"], row["Milliseconds"]) == (tries, milliseconds)
+    assert [row[name] for name in ("SOP Class", "Transfer Syntax", "Sent As", "Bytes")] == [""] * 4
+
+
+def test_the_file_is_closed(tmp_path: Path) -> None:
+    """Not when Python gets to it: the report is delivered at once."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        report = ImagesCSV(tmp_path / "r.csv")
+        report.image(record(1))
+        assert report.close()
+        del report
+        gc.collect()
+    assert [warning for warning in caught if warning.category is ResourceWarning] == []
 
 
 def test_a_disk_that_is_full_is_told_once(caplog: pytest.LogCaptureFixture) -> None:

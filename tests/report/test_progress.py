@@ -106,3 +106,50 @@ def test_each_of_a_few_files_has_a_line(caplog: pytest.LogCaptureFixture) -> Non
         seen.file(FileReport(files[0], 5, 5))
         seen.file(FileReport(files[1], 3, 1))
     assert caplog.messages == ["0.zip: 5 of 5 images sent", "1.zip: 1 of 3 images sent"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "left"),
+    [(0, "0 min 0 s"), (30, "0 min 30 s"), (90, "1 min 30 s"), (7290, "2 h 1 min")],
+)
+def test_the_time_left_is_told_in_hours_or_minutes(seconds: float, left: str) -> None:
+    """Half of the data took as long as the other half will."""
+    clock = Clock()
+    files = entries(2)
+    seen = told(files, clock)
+    seen.file(FileReport(files[0], 5, 5))
+    clock.time += seconds
+    assert f"; {left} left; " in seen.line()
+
+
+def test_an_image_that_was_never_sent_is_no_retry() -> None:
+    """It has no tries; one that was sent once has no retry either."""
+    seen = told(entries(1))
+    for tries in (0, 0, 1, 2):
+        seen.image(image(sent=False, tries=tries))
+    assert seen.line().startswith("Progress: 0 images sent (0 MB); 4 not; ")
+    assert seen.line().endswith(" 1 retries")
+
+
+def test_no_more_is_read_than_there_is() -> None:
+    """The position in a file counts up to its size, and until the file is done."""
+    files = entries(2, 3_000_000)
+    seen = told(files)
+    seen.reading(files[0], 9_000_000)
+    assert "; 3 of 6 MB read; " in seen.line()
+    seen.file(FileReport(files[0], 5, 5))
+    assert "; 3 of 6 MB read; " in seen.line()
+    seen.reading(files[1], 1_000_000)
+    assert "; 4 of 6 MB read; " in seen.line()
+
+
+def test_a_hundred_files_have_a_line_each(caplog: pytest.LogCaptureFixture) -> None:
+    """Of one more only those have a line that are not complete."""
+    for number, lines in ((100, 100), (101, 1)):
+        files = entries(number)
+        seen = told(files)
+        with caplog.at_level(logging.INFO):
+            for entry in files:
+                seen.file(FileReport(entry, 1, int(entry is not files[0])))
+        assert len(caplog.messages) == lines
+        caplog.clear()

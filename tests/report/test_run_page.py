@@ -9,15 +9,12 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord, Remark
+from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
 from fw_gear_dicom_send.network.contexts import Context
-from fw_gear_dicom_send.network.types import AlreadyStored
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.run_page import Facts, render
-from fw_gear_dicom_send.report.throughput import Throughput, ThroughputCounts
+from fw_gear_dicom_send.report.throughput import ThroughputCounts
 from tests.support.browser import CONTRASTS, LOWEST_CONTRAST, texts
-from tests.support.clock import Clock
-from tests.support.results import not_sent, sent
 
 CT, RLE = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.5"
 REFUSED = (Reason(Kind.REFUSED, "0xC000 Cannot Understand"),)
@@ -198,26 +195,3 @@ def test_a_run_without_images_has_a_page(chromium: webdriver.Chrome, tmp_path: P
     )
     assert texts(chromium, ".outcome") == ["Not all images were sent"]
     assert "No image was sent." in texts(chromium, "p")
-
-
-# What the page is made of
-
-
-def test_times_are_counted_in_few_slots() -> None:
-    """However long a run is, there are no more slots, and no image is lost among them."""
-    clock = Clock()
-    counted = Throughput(clock)
-    clock.time += 0.5
-    for second in range(1000):
-        result = sent(seconds=0.001 * (second % 20))
-        counted.image(ImageRecord(REPORTS[0].entry, "n", result, size=10))
-        clock.time += 1
-    counted.image(ImageRecord(REPORTS[0].entry, "n", not_sent(), size=10))
-    counted.image(ImageRecord(REPORTS[0].entry, "n", AlreadyStored(), size=10))
-    timings = counted.counts()
-    assert timings.slot_seconds == 16
-    assert len(timings.images) == 63
-    assert (sum(timings.images), sum(timings.bytes)) == (1000, 10_000)
-    assert timings.images[:62] == (16,) * 62
-    assert sum(timings.durations) == 950
-    assert timings.durations[:4] == (50, 150, 250, 500)

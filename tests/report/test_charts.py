@@ -1,0 +1,139 @@
+"""The charts on the page about a run, as they are drawn."""
+
+from datetime import datetime
+from itertools import pairwise
+
+import pytest
+
+from fw_gear_dicom_send.models import FileReport
+from fw_gear_dicom_send.report.run_page import Facts, render
+from fw_gear_dicom_send.report.throughput import ThroughputCounts
+from tests.support.html_reading import Element, parsed
+
+RANGES = (
+    "under 2 ms",
+    "2 ms to 5 ms",
+    "5 ms to 10 ms",
+    "10 ms to 20 ms",
+    "20 ms to 50 ms",
+    "50 ms to 100 ms",
+    "100 ms to 200 ms",
+    "200 ms to 500 ms",
+    "500 ms to 1 s",
+    "1 s to 2 s",
+    "2 s to 5 s",
+    "5 s to 10 s",
+    "over 10 s",
+)
+COUNTS = (*range(1, 12), 40, 20)
+THROUGHPUT = ThroughputCounts(4.0, (10, 40, 20), (1, 1, 1), COUNTS, 11.5)
+
+
+def page_of(throughput: ThroughputCounts, *reports: FileReport) -> Element:
+    return parsed(render(reports, Facts("T", datetime(2024, 1, 2), throughput, [], [], [])))
+
+
+@pytest.fixture(name="charts")
+def _charts() -> list[Element]:
+    """The chart of rates, and that of C-STORE times."""
+    page = page_of(THROUGHPUT)
+    return [chart for chart in page.all("svg") if chart.attributes["class"] == "chart"]
+
+
+def bars_of(chart: Element) -> list[tuple[float, float, float, float]]:
+    """Return the left, right, upper and lower end of each bar."""
+    return [
+        (
+            bar.number("x"),
+            bar.number("x") + bar.number("width"),
+            bar.number("y"),
+            bar.number("y") + bar.number("height"),
+        )
+        for bar in chart.all("rect")
+    ]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_bars_stand_on_the_line_one_beside_the_other(charts: list[Element], which: int) -> None:
+    """They fill the line's length from end to end, and none covers another."""
+    line, bars = charts[which].one("line"), bars_of(charts[which])
+    assert line.number("y1") == line.number("y2")
+    assert [lower for _, _, _, lower in bars] == pytest.approx([line.number("y1")] * len(bars), 0.1)
+    assert bars[0][0] == pytest.approx(line.number("x1"), abs=1)
+    assert bars[-1][1] == pytest.approx(line.number("x2"), abs=1)
+    gaps = [right[0] - left[1] for left, right in pairwise(bars)]
+    assert all(0.8 < gap < 2.2 for gap in gaps)
+    widths = [right - left for left, right, _, _ in bars]
+    assert max(widths) - min(widths) < 0.3
+
+
+@pytest.mark.parametrize(("which", "counts"), [(0, (10, 40, 20)), (1, COUNTS)])
+def test_a_bar_is_as_high_as_its_count(
+    charts: list[Element], which: int, counts: tuple[int, ...]
+) -> None:
+    """The highest reaches to its number, the others their share of that."""
+    heights = [lower - upper for _, _, upper, lower in bars_of(charts[which])]
+    assert heights == pytest.approx([max(heights) * n / 40 for n in counts], abs=0.1)
+    number = charts[which].all("text")[0]
+    assert number.number("y") < min(upper for _, _, upper, _ in bars_of(charts[which]))
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_all_of_a_chart_is_in_its_picture(charts: list[Element], which: int) -> None:
+    """No bar, line or text lies outside of what is shown; labels are below the line."""
+    left, top, width, height = map(int, (charts[which].attributes["viewbox"] or "").split())
+    assert (left, top, width, height) == (0, 0, 640, 160)
+    line = charts[which].one("line").number("y1")
+    for start, end, upper, lower in bars_of(charts[which]):
+        assert 0 < start < end < width
+        assert 0 < upper <= lower <= line + 0.1
+    for label in charts[which].all("text")[1:]:
+        assert 0 < label.number("x") < width
+        assert line + 10 < label.number("y") < height
+
+
+def test_the_chart_of_rates_says_how_long_and_how_fast(charts: list[Element]) -> None:
+    """The time goes from the start to the end of the last slot; the number is the highest rate."""
+    chart = charts[0]
+    assert chart.attributes["role"] == "img"
+    assert chart.attributes["aria-label"] == (
+        "Images a second over the 12 s of the run, at most 10"
+    )
+    assert chart.texts("text") == ["10/s", "0 s", "12 s"]
+    anchors = [label.attributes["text-anchor"] for label in chart.all("text")[1:]]
+    assert anchors == ["start", "end"]
+    line = chart.one("line")
+    assert [label.number("x") for label in chart.all("text")[1:]] == [
+        line.number("x1"),
+        line.number("x2"),
+    ]
+
+
+def test_the_chart_of_times_names_each_range(charts: list[Element]) -> None:
+    """Each bar has a title; each limit has a label, where one bar ends and another begins."""
+    chart = charts[1]
+    assert chart.attributes["aria-label"] == "C-STORE times, most of them 5 s to 10 s"
+    assert chart.texts("title") == [
+        f"{words}: {count} images" for words, count in zip(RANGES, COUNTS, strict=True)
+    ]
+    highest, *limits = chart.all("text")
+    assert highest.text == "40"
+    starts = [words.partition(" to ")[0] for words in RANGES[1:-1]]
+    assert [label.text for label in limits] == [*starts, "10 s"]
+    bars = bars_of(chart)
+    middles = [(left[1] + right[0]) / 2 for left, right in pairwise(bars)]
+    assert [label.number("x") for label in limits] == pytest.approx(middles, abs=0.2)
+    assert {label.attributes["text-anchor"] for label in limits} == {"middle"}
+
+
+def test_many_slots_still_have_bars() -> None:
+    """A bar that would be narrower than its gap is still drawn."""
+    page = page_of(ThroughputCounts(1.0, (5,) * 600, (1,) * 600, (0,) * 13, 600.0))
+    assert [bar.number("width") for bar in page.all("rect")] == [0.5] * 600
+
+
+def test_nothing_is_drawn_where_nothing_was_sent() -> None:
+    """Neither a rate nor a time is known then."""
+    page = page_of(ThroughputCounts(1.0, (0, 0), (0, 0), (0,) * 13, 2.0))
+    assert page.all("svg") == []
+    assert page.texts("p").count("No image was sent.") == 2

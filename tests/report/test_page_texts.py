@@ -1,0 +1,99 @@
+"""What the page about a run says, without the charts."""
+
+from datetime import datetime
+
+from hypothesis import example, given
+
+from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
+from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.report.run_page import Facts, render
+from fw_gear_dicom_send.report.throughput import ThroughputCounts
+from tests.support.drawn_datasets import bounded
+from tests.support.html_reading import Element, parsed
+from tests.support.html_texts import EVIL, TEXTS
+
+NOTHING = ThroughputCounts(1.0, (), (), (0,) * 13, 0.0)
+
+
+def facts(title: str = "T") -> Facts:
+    return Facts(title, datetime(2024, 1, 2, 3, 4, 5), NOTHING, [], [("port", "104")], [("x", "1")])
+
+
+def page_of(*reports: FileReport) -> Element:
+    return parsed(render(reports, facts()))
+
+
+def report(name: str, images: int, sent: int, *remarks: Remark) -> FileReport:
+    return FileReport(FileEntry(Container("session", "s"), name, name), images, sent, remarks)
+
+
+def test_rows_have_the_colour_of_their_status() -> None:
+    """So has the bar of each row, and the outcome."""
+    page = page_of(report("a", 2, 2), report("b", 2, 1), report("c", 2, 0))
+    rows = [one for one in page.all("tr") if "class" in one.attributes]
+    states = ["good", "part", "bad"]
+    assert [one.attributes["class"] for one in rows] == states
+    assert [one.all("rect")[1].attributes["class"] for one in rows] == states
+    assert [one.texts("td") for one in rows] == [
+        ["a", "2 of 2", "", "Complete"],
+        ["b", "1 of 2", "", "Incomplete"],
+        ["c", "0 of 2", "", "Failed"],
+    ]
+    assert page.all("p")[1].attributes["class"] == "outcome bad"
+    good = page_of(report("a", 2, 2))
+    assert good.all("p")[1].attributes["class"] == "outcome good"
+
+
+def test_failures_are_counted_over_all_files() -> None:
+    """Images and files of a reason are added up; what is no failure is left out."""
+    refused, lost = Reason(Kind.REFUSED, "0xC000"), Reason(Kind.NOT_STORED)
+    page = page_of(
+        report("a", 9, 2, Remark((lost,), 1, failure=True)),
+        report("b", 9, 2, Remark((refused,), 3, failure=True), Remark((lost,), 1, failure=True)),
+        report("c", 9, 2, Remark((refused,), 4, failure=True), Remark((lost,), 9, failure=False)),
+    )
+    failures = page.all("table")[0]
+    assert failures.texts("th") == ["Reason", "Images", "Files", "What to do"]
+    assert [line.texts("td") for line in failures.one("tbody").all("tr")] == [
+        [refused.text, "7", "2", refused.advice],
+        [lost.text, "2", "2", lost.advice],
+    ]
+
+
+def test_the_page_has_nothing_else() -> None:
+    """All that a page without files says."""
+    lines = [
+        line for line in parsed(render([], facts("Title"))).one("main").text.splitlines() if line
+    ]
+    assert lines == [
+        "Title",
+        "Started on 2024-01-02 03:04:05",
+        "Not all images were sent",
+        "Images sent0 of 0Files complete0 of 0Data sent0.0 MBTime0.0 sRate-",
+        "What went wrong",
+        "Nothing went wrong.",
+        "Files",
+        "FileImages sentShare",
+        "Status",
+        "Images a second",
+        "No image was sent.",
+        "C-STORE times",
+        "No image was sent.",
+        "Presentation contexts",
+        "SOP classTransfer syntaxAccepted",
+        "Configuration",
+        "OptionValueport104",
+        "Versions",
+        "SoftwareVersionx1",
+    ]
+
+
+@bounded
+@given(TEXTS, TEXTS)
+@example(EVIL, EVIL)
+def test_titles_and_paths_are_texts(title: str, path: str) -> None:
+    """Labels and names come from people, and are shown as they are."""
+    page = parsed(render([report(path, 1, 1)], facts(title)))
+    assert page.one("h1").text == title
+    assert page.all("tbody")[0].texts("td")[0] == path
+    assert page.all("script") == []

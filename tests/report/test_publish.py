@@ -1,0 +1,252 @@
+"""The reports of a run are written, delivered where they belong, and never lost."""
+
+import csv
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.dicom.types import PrivateTag
+from fw_gear_dicom_send.errors import SiteError
+from fw_gear_dicom_send.models import (
+    Container,
+    FileEntry,
+    FileReport,
+    ImageRecord,
+    Selection,
+    SendConfig,
+)
+from fw_gear_dicom_send.network.contexts import Context
+from fw_gear_dicom_send.network.types import PeerAE, TLSConfig
+from fw_gear_dicom_send.report.publish import Reports
+from tests.support.html_reading import Element, parsed
+from tests.support.results import remark, sent
+
+SESSION = Container("session", "s")
+ENTRY = FileEntry(SESSION, "a.zip", "lab/a.zip")
+ROWS = (FileReport(ENTRY, 3, 1, (remark("no", 2, failure=True),)),)
+CONTEXTS = {Context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2"): True}
+CONFIG = SendConfig(
+    peer=PeerAE("pacs.example.org", 104, "PACS", "flywheel"),
+    tls=None,
+    tag=None,
+    send_retry_time=300.0,
+    associations=4,
+    report=True,
+)
+TLS = TLSConfig(Path("k"), Path("c"), None, "BCP 195", True, False)
+SUFFIXES = [".csv", "_instances.csv", ".html"]
+
+
+class Destination:
+    """Takes so many reports, and refuses the next one; or leaves all of them where they are."""
+
+    def __init__(self, takes: int = 9, *, is_elsewhere: bool = True) -> None:
+        self.delivered: list[tuple[Container, str]] = []
+        self._takes = takes
+        self._is_elsewhere = is_elsewhere
+
+    def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
+        """Take all."""
+        return reports
+
+    def deliver(self, parent: Container, path: Path) -> bool:
+        """Note what a report is called, and that it is there."""
+        if len(self.delivered) == self._takes:
+            raise SiteError("403 Forbidden")
+        assert path.stat().st_size
+        self.delivered.append((parent, path.name))
+        return self._is_elsewhere
+
+
+def publish(
+    output: Path,
+    destination: Destination,
+    config: SendConfig = CONFIG,
+    *,
+    options: Mapping[str, str] | None = None,
+) -> Reports:
+    """Let a run of one image end."""
+    reports = Reports(config, Selection((ENTRY,), SESSION, "visit 1"), output)
+    for observer in reports.observers:
+        observer.image(ImageRecord(ENTRY, "1.dcm", sent(), size=2_000_000))
+    reports.publish(destination, ROWS, options or {}, CONTEXTS)
+    return reports
+
+
+def suffixes(names: Sequence[str], head: str = "dicom-send_report-visit 1_") -> list[str]:
+    """Return how names end that begin alike, and have the time in them."""
+    stem = len(head) + len("2024-03-05_07:08:09")
+    assert all(name.startswith(head) for name in names)
+    assert len({name[:stem] for name in names}) <= 1
+    return [name[stem:] for name in names]
+
+
+def left_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def page_in(folder: Path) -> Element:
+    (page,) = folder.glob("*.html")
+    return parsed(page.read_text())
+
+
+def shown_config(folder: Path) -> dict[str, str]:
+    table = page_in(folder).all("table")[-2]
+    rows = [row.texts("td") for row in table.one("tbody").all("tr")]
+    return dict(rows)
+
+
+def test_reports_go_where_they_belong(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Each is delivered to the session, the report on files first, and none stays behind."""
+    caplog.set_level(logging.INFO)
+    destination = Destination()
+    publish(tmp_path, destination)
+    assert [parent for parent, _ in destination.delivered] == [SESSION] * 3
+    names = [name for _, name in destination.delivered]
+    assert suffixes(names) == SUFFIXES
+    assert left_in(tmp_path) == []
+    warning, *attached, table = caplog.records
+    assert (warning.levelname, warning.message) == ("WARNING", "a.zip: 2 images not sent: no")
+    assert [one.message for one in attached] == [
+        f"The report is attached to the session: {name}" for name in names
+    ]
+    assert table.message.splitlines()[0] == "Report"
+    assert table.message.splitlines()[2].split()[-3:] == ["3", "1", "Incomplete"]
+
+
+def test_reports_may_stay_where_they_are(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A destination may leave them in the output folder; the log says where."""
+    caplog.set_level(logging.INFO)
+    publish(tmp_path, Destination(is_elsewhere=False))
+    names = left_in(tmp_path)
+    assert sorted(suffixes(names)) == sorted(SUFFIXES)
+    told = [line for line in caplog.messages if line.startswith("The report is in ")]
+    assert sorted(told) == [f"The report is in {tmp_path / name}" for name in names]
+
+
+@pytest.mark.parametrize("takes", [0, 1, 2])
+def test_a_report_that_is_refused_stays_with_those_after_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, takes: int
+) -> None:
+    """The log says why, once, and still has the table."""
+    publish(tmp_path, Destination(takes))
+    assert sorted(suffixes(left_in(tmp_path))) == sorted(SUFFIXES[takes:])
+    refused = [line for line in caplog.messages if "403 Forbidden" in line]
+    assert len(refused) == 1
+    assert refused[0].startswith("The report stays in the output folder")
+
+
+@pytest.mark.parametrize(
+    ("changes", "written"),
+    [
+        ({"instance_report": False}, [".csv", ".html"]),
+        ({"html_report": False}, [".csv", "_instances.csv"]),
+        ({"instance_report": False, "html_report": False}, [".csv"]),
+        ({"report": False}, []),
+    ],
+)
+def test_only_those_are_written_that_are_wanted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, changes: dict[str, bool], written: list[str]
+) -> None:
+    """Without `report` there is none at all; the table is in the log in any case."""
+    caplog.set_level(logging.INFO)
+    destination = Destination()
+    publish(tmp_path, destination, replace(CONFIG, **changes))
+    assert suffixes([name for _, name in destination.delivered]) == written
+    assert left_in(tmp_path) == []
+    assert caplog.messages[-1].splitlines()[0] == "Report"
+
+
+def test_a_report_that_cannot_be_written_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The run ends as it would; the table in the log is what is left."""
+    caplog.set_level(logging.INFO)
+    destination = Destination()
+    publish(tmp_path / "missing", destination)
+    assert destination.delivered == []
+    reason = "No such file or directory"
+    assert caplog.messages.count(
+        f"The report could not be written to the output folder: {reason}"
+    ) == len(SUFFIXES[::2])
+    assert caplog.messages.count(f"The report on each image could not be written: {reason}") == 1
+    assert caplog.messages[-1].splitlines()[0] == "Report"
+
+
+def test_a_dry_run_says_that_it_is_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is in the names, in the title of the page, in each row and in the log."""
+    caplog.set_level(logging.INFO)
+    publish(tmp_path, Destination(is_elsewhere=False), replace(CONFIG, dry_run=True))
+    names = left_in(tmp_path)
+    assert sorted(suffixes(names, "dicom-send_dry-run-visit 1_")) == sorted(SUFFIXES)
+    title = page_in(tmp_path).one("title").text
+    assert title == "DICOM send: visit 1 (dry run: nothing was sent)"
+    (images,) = tmp_path.glob("*_instances.csv")
+    with images.open(newline="") as file:
+        assert [row["Outcome"] for row in csv.DictReader(file)] == ["would be sent"]
+    assert any(line.startswith("The report of a dry run is in ") for line in caplog.messages)
+    assert caplog.messages[-1].splitlines()[0] == "Report of a dry run"
+    assert shown_config(tmp_path)["dry_run"] == "True"
+
+
+def test_the_page_shows_the_configuration(tmp_path: Path) -> None:
+    """Each option has its value, also those of where the images come from; no key is shown."""
+    options = {"file_download_retry_time": "60 s"}
+    publish(tmp_path, Destination(is_elsewhere=False), options=options)
+    assert shown_config(tmp_path) == {
+        "destination": "pacs.example.org",
+        "port": "104",
+        "called_ae": "PACS",
+        "calling_ae": "flywheel",
+        "group": "no tag",
+        "identifier": "no tag",
+        "tag_value": "no tag",
+        "associations": "4",
+        "file_download_retry_time": "60 s",
+        "send_retry_time": "300 s",
+        "verify": "none",
+        "skip_existing": "False",
+        "dry_run": "False",
+        "tls_enabled": "False",
+    }
+
+
+def test_the_page_shows_the_private_element_and_tls(tmp_path: Path) -> None:
+    """The group is a hexadecimal number; the options of TLS are those that change it."""
+    config = replace(CONFIG, tag=PrivateTag(0x21, "Creator", "Value"), tls=TLS)
+    publish(tmp_path, Destination(is_elsewhere=False), config)
+    shown = shown_config(tmp_path)
+    assert [shown[name] for name in ("group", "identifier", "tag_value")] == [
+        "0x0021",
+        "Creator",
+        "Value",
+    ]
+    assert {name: value for name, value in shown.items() if name.startswith("tls_")} == {
+        "tls_enabled": "True",
+        "tls_security_profile": "BCP 195",
+        "tls_require_peer_cert": "True",
+        "tls_check_hostname": "False",
+    }
+
+
+def test_the_page_shows_what_was_counted_and_with_what(tmp_path: Path) -> None:
+    """Bytes, contexts and the versions of the software."""
+    publish(tmp_path, Destination(is_elsewhere=False))
+    page = page_in(tmp_path)
+    assert page.one("title").text == "DICOM send: visit 1"
+    assert "2.0 MB" in page.texts("dd")
+    contexts, _, versions = page.all("table")[-3:]
+    assert contexts.texts("td") == ["CT Image Storage", "Implicit VR Little Endian", "yes"]
+    software = [row.texts("td") for row in versions.one("tbody").all("tr")]
+    assert [name for name, _ in software] == [
+        "dicom-send",
+        "Python",
+        "pynetdicom",
+        "pydicom",
+        "flywheel-gear-toolkit",
+        "fw-core-client",
+    ]
+    assert all(number[0].isdigit() for _, number in software)

@@ -1,0 +1,101 @@
+"""How images, bytes and C-STORE times are counted over the time of a run."""
+
+import pytest
+
+from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
+from fw_gear_dicom_send.network.types import AlreadyStored, StoreResult
+from fw_gear_dicom_send.report.throughput import Throughput
+from tests.support.clock import Clock
+from tests.support.results import not_sent, sent
+
+ENTRY = FileEntry(Container("acquisition", "a"), "a.zip", "lab/a.zip")
+
+
+class Counting:
+    """A count of images whose time a test decides."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.counted = Throughput(self.clock)
+        self._begun = self.clock.time
+
+    def image(self, second: float, result: StoreResult | None = None, size: int = 10) -> None:
+        """Count an image so many seconds after the beginning."""
+        self.clock.time = self._begun + second
+        self.counted.image(ImageRecord(ENTRY, "n", result or sent(), size=size))
+
+
+@pytest.fixture
+def counting() -> Counting:
+    """A count that has just begun."""
+    return Counting()
+
+
+def test_images_are_counted_by_the_second(counting: Counting) -> None:
+    """Seconds without an image count as well; the time is that since the beginning."""
+    for second, size in ((0.0, 1), (0.9, 2), (3.0, 4)):
+        counting.image(second, size=size)
+    counting.clock.time += 0.5
+    counts = counting.counted.counts()
+    assert (counts.slot_seconds, counts.images, counts.bytes) == (1.0, (2, 0, 0, 1), (3, 0, 0, 4))
+    assert counts.seconds == pytest.approx(3.5)
+
+
+def test_only_what_was_sent_is_counted(counting: Counting) -> None:
+    """An image that the server had before, or refused, is no throughput."""
+    counting.image(0, not_sent("no"))
+    counting.image(0, AlreadyStored())
+    assert counting.counted.counts().images == ()
+    assert sum(counting.counted.counts().durations) == 0
+
+
+def test_slots_become_longer_when_there_would_be_more_than_120(counting: Counting) -> None:
+    """Neither an image nor a byte gets lost, and neither moves to another time."""
+    for second in (0.5, 1.5, 2.5, 119.5):
+        counting.image(second)
+    before = counting.counted.counts()
+    assert (before.slot_seconds, len(before.images)) == (1.0, 120)
+    counting.image(120.0)
+    after = counting.counted.counts()
+    assert (after.slot_seconds, len(after.images), len(after.bytes)) == (2.0, 61, 61)
+    assert {place: n for place, n in enumerate(after.images) if n} == {0: 2, 1: 1, 59: 1, 60: 1}
+    assert [10 * n for n in after.images] == list(after.bytes)
+
+
+def test_a_long_silence_makes_slots_longer_at_once(counting: Counting) -> None:
+    """An image after hours is in one of the last slots."""
+    counting.image(0.5)
+    counting.image(10_000)
+    counts = counting.counted.counts()
+    assert (counts.slot_seconds, sum(counts.images)) == (128.0, 2)
+    assert counts.images[int(10_000 / 128)] == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "place"),
+    [
+        (0.0019, 0),
+        (0.002, 1),
+        (0.0049, 1),
+        (0.005, 2),
+        (0.01, 3),
+        (0.02, 4),
+        (0.05, 5),
+        (0.1, 6),
+        (0.2, 7),
+        (0.5, 8),
+        (0.99, 8),
+        (1.0, 9),
+        (2.0, 10),
+        (5.0, 11),
+        (9.9, 11),
+        (10.0, 12),
+        (300.0, 12),
+    ],
+)
+def test_a_time_is_in_its_range(counting: Counting, seconds: float, place: int) -> None:
+    """A range goes from its lower limit up to, but without, the next one; refusals count too."""
+    counting.image(0, sent(seconds=seconds))
+    counting.image(0, not_sent("no", seconds=seconds))
+    durations = counting.counted.counts().durations
+    assert durations == tuple(2 * (number == place) for number in range(13))

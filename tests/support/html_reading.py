@@ -1,0 +1,67 @@
+"""Pieces of HTML, read without a browser."""
+
+from html.parser import HTMLParser
+
+_WITHOUT_END = frozenset({"meta", "line"})
+
+
+class Element:
+    """An element, what it holds, and all text in it."""
+
+    def __init__(self, tag: str, attributes: dict[str, str | None]) -> None:
+        self.tag = tag
+        self.attributes = attributes
+        self.children: list[Element] = []
+        self.text = ""
+
+    def all(self, tag: str) -> list["Element"]:
+        """Return the elements of this tag in it, in order."""
+        found = []
+        for child in self.children:
+            found += [child] if child.tag == tag else []
+            found += child.all(tag)
+        return found
+
+    def one(self, tag: str) -> "Element":
+        """Return the only element of this tag in it."""
+        (found,) = self.all(tag)
+        return found
+
+    def texts(self, tag: str) -> list[str]:
+        """Return the texts of the elements of this tag in it."""
+        return [element.text for element in self.all(tag)]
+
+    def number(self, attribute: str) -> float:
+        """Return the value of an attribute."""
+        return float(self.attributes[attribute] or "")
+
+
+class _Parser(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.path = [Element("", {})]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = Element(tag, dict(attrs))
+        self.path[-1].children.append(element)
+        if tag not in _WITHOUT_END:
+            self.path.append(element)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.path[-1].children.append(Element(tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.path.pop().tag == tag, f"</{tag}> ends another element"
+
+    def handle_data(self, data: str) -> None:
+        for element in self.path:
+            element.text += data
+
+
+def parsed(html: str) -> Element:
+    """Return what a piece of HTML holds; each element in it has to end where it may."""
+    parser = _Parser()
+    parser.feed(html)
+    parser.close()
+    assert len(parser.path) == 1, f"<{parser.path[-1].tag}> does not end"
+    return parser.path[0]
