@@ -71,6 +71,25 @@ def test_an_echo_fits_the_server(limit: int | None) -> None:
     assert max(bodies) <= max(limit or MAXIMUM_LENGTH, 16)
 
 
+@pytest.mark.parametrize(
+    ("limit", "longest_pdu"), [(None, 0), (0, 0), (MAXIMUM_LENGTH, MAXIMUM_LENGTH)]
+)
+def test_the_check_returns_what_a_server_says_of_itself(
+    limit: int | None, longest_pdu: int
+) -> None:
+    """Its implementation, its limit of a PDU if it has one, and its answer to the C-ECHO."""
+
+    def script(peer: Peer) -> None:
+        peer.accept(limit)
+        peer.read_command()
+
+    with FaultSCP(script) as server:
+        greeting = check(peer_of(server))
+    assert (greeting.implementation, greeting.longest_pdu) == ("1.2.3.4", longest_pdu)
+    assert (greeting.tls, greeting.echo_status) == (None, 0x0000)
+    assert greeting.echo_seconds > 0
+
+
 def counting(read: Callable[[], PDU], bodies: list[int]) -> Callable[[], PDU]:
     def read_and_count() -> PDU:
         pdu = read()

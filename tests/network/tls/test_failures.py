@@ -1,0 +1,106 @@
+"""Each reason that OpenSSL gives for a handshake that failed has its words and its advice."""
+
+import ssl
+
+import pytest
+
+from fw_gear_dicom_send.network.tls_errors import HandshakeFailure, explain
+from fw_gear_dicom_send.reasons import Kind
+
+PORT = "check port (2762 is the usual one for TLS), and that the server takes TLS there"
+PLAIN_TEXT = HandshakeFailure("the server does not speak TLS", PORT)
+NO_VERSION = HandshakeFailure(
+    "the server takes neither TLS 1.2 nor, where the profile has it, TLS 1.3",
+    "have a current version enabled on the server, or choose another tls_security_profile",
+)
+NOTHING_IN_COMMON = HandshakeFailure(
+    "the server and the gear have no version or cipher suite of TLS in common",
+    "choose another tls_security_profile, or have TLS 1.2 or 1.3 with AES-GCM and ECDHE enabled on "
+    "the server",
+)
+NOT_TRUSTED = (
+    "the server's certificate is not trusted",
+    "give the certificate of its CA, or its own, as add_cert_file",
+)
+OTHER_NAME = (
+    "the server's certificate is for another name than destination",
+    "give the name that the certificate has as destination, or set tls_check_hostname to false",
+)
+WEAK = (
+    "the server's certificate is too weak",
+    "have one made with RSA 2048 bits or EC 256 bits at least, and SHA-256",
+)
+NOT_ACCEPTED = (
+    "the server's certificate is not accepted",
+    "have a valid one installed on the server",
+)
+
+
+def failed(reason: str) -> HandshakeFailure:
+    """Return what an error with this reason of OpenSSL means."""
+    error = ssl.SSLError(1, "the handshake failed")
+    error.reason = reason
+    return explain(error)
+
+
+@pytest.mark.parametrize(
+    ("reason", "failure"),
+    [
+        ("WRONG_VERSION_NUMBER", PLAIN_TEXT),
+        ("PACKET_LENGTH_TOO_LONG", PLAIN_TEXT),
+        ("RECORD_LAYER_FAILURE", PLAIN_TEXT),
+        ("HTTP_REQUEST", PLAIN_TEXT),
+        ("UNEXPECTED_MESSAGE", PLAIN_TEXT),
+        ("UNSUPPORTED_PROTOCOL", NO_VERSION),
+        ("TLSV1_ALERT_PROTOCOL_VERSION", NO_VERSION),
+        ("SSLV3_ALERT_HANDSHAKE_FAILURE", NOTHING_IN_COMMON),
+        ("TLSV1_ALERT_INSUFFICIENT_SECURITY", NOTHING_IN_COMMON),
+        ("DH_KEY_TOO_SMALL", NOTHING_IN_COMMON),
+        (
+            "BAD_EXTENSION",
+            HandshakeFailure("the TLS handshake failed (bad extension)", PORT),
+        ),
+    ],
+)
+def test_a_reason_says_what_is_wrong(reason: str, failure: HandshakeFailure) -> None:
+    """A reason that is not known is shown as it is; all are final."""
+    assert failed(reason) == failure
+    assert failure.is_final
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("TLSV1_ALERT_UNKNOWN_CA", "unknown ca"),
+        ("TLSV1_ALERT_ACCESS_DENIED", "access denied"),
+        ("TLSV1_ALERT_DECRYPT_ERROR", "decrypt error"),
+        ("SSLV3_ALERT_BAD_CERTIFICATE", "bad certificate"),
+        ("SSLV3_ALERT_CERTIFICATE_EXPIRED", "certificate expired"),
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "certificate required"),
+    ],
+)
+def test_an_alert_about_the_gears_certificate_says_so(reason: str, words: str) -> None:
+    """The server tells why in its alert (RFC 8446 6.2)."""
+    assert failed(reason) == HandshakeFailure(
+        f"the server refuses the gear's certificate ({words})",
+        "have the CA of cert trusted by the server, or give the cert and key that it expects",
+        kind=Kind.TLS_CERTIFICATE,
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "cause", "advice"),
+    [
+        (9, "the server's certificate is not valid yet", "check the clocks of both sides"),
+        (10, "the server's certificate has expired", "have it renewed"),
+        *[(code, *NOT_TRUSTED) for code in (2, 18, 19, 20, 21)],
+        *[(code, *OTHER_NAME) for code in (62, 64)],
+        *[(code, *WEAK) for code in (66, 67, 68)],
+        (23, *NOT_ACCEPTED),
+    ],
+)
+def test_a_certificate_that_is_not_accepted_says_why(code: int, cause: str, advice: str) -> None:
+    """Codes are those of OpenSSL's x509_vfy.h, whose message is shown."""
+    error = ssl.SSLCertVerificationError(1, "the certificate is not accepted")
+    error.verify_code, error.verify_message = code, "why"
+    assert explain(error) == HandshakeFailure(f"{cause} (why)", advice, kind=Kind.TLS_CERTIFICATE)
