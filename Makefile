@@ -1,6 +1,8 @@
 # make demo          run the gear as Flywheel would, against servers on this machine
 # make demo PACS=orthanc   the same, with Orthanc as the DICOM server
-# make test          linters, types and tests
+# make check         linters, types and the tests that need no servers
+# make test          linters, types and all tests
+# make check-pythons the tests that need no servers, on each other Python that this machine has
 # make image         build the gear's image; BASE_IMAGE=... on another base
 # make image-test    build it, and run it as the engine does
 # make soak          send 50,000 images to a server that breaks again and again
@@ -9,29 +11,41 @@
 # make bench-claims  measure what the documentation claims of single steps
 # make docs          write docs/CONFORMANCE.md and docs/reasons.md from the code
 # make lock          renew the locked requirements (needs uv)
+#
+# make TARGET PYTHON=python3.12   the same with another Python
 # make clean         remove what the others made
 
 PYTHON ?= python3
+WORKERS ?= auto
 PACS ?= pynetdicom
 BENCH ?= --docs docs
 VENV := .venv
 BIN := $(VENV)/bin
 PEER := .venv-peer
 
-.PHONY: demo test image image-test soak bench bench-peer bench-claims docs lock clean
+.PHONY: FORCE demo check lint test check-pythons image image-test soak bench bench-peer bench-claims \
+	docs lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/python -m demo --pacs $(PACS)
 
-test: $(VENV)/.dev
-	sh scripts/servers.sh
+check: lint
+	$(BIN)/python -m pytest --no-servers -n $(WORKERS)
+
+lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict fw_gear_dicom_send run.py
+
+test: lint
+	sh scripts/servers.sh
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n $(WORKERS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+check-pythons: $(VENV)/.dev
+	sh scripts/check_pythons.sh $(BIN)/python
 
 image:
 	sh scripts/image.sh
@@ -58,17 +72,23 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m scripts.conformance
 	$(BIN)/python -m scripts.reasons
 
-$(VENV)/.runtime: requirements.txt
-	sh scripts/venv.sh $(PYTHON) $(VENV) $<
-	touch $@
+# Another Python than that of the environment, and it is made anew.
+FORCE:
 
-$(VENV)/.dev: requirements-dev.txt
-	sh scripts/venv.sh $(PYTHON) $(VENV) $<
-	touch $@ $(VENV)/.runtime
+$(VENV)/.python: FORCE
+	@sh scripts/venv.sh $(PYTHON) $(VENV)
 
-$(VENV)/.bench: requirements-bench.txt
-	sh scripts/venv.sh $(PYTHON) $(VENV) $<
-	touch $@ $(VENV)/.dev $(VENV)/.runtime
+$(VENV)/.runtime: requirements.txt $(VENV)/.python
+	@sh scripts/install.sh $(VENV) $<
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.python
+	@sh scripts/install.sh $(VENV) $<
+	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.bench: requirements-bench.txt $(VENV)/.python
+	@sh scripts/install.sh $(VENV) $<
+	@touch $@ $(VENV)/.dev $(VENV)/.runtime
 
 $(PEER)/.peer:
 	$(PYTHON) -m venv --clear $(PEER)
@@ -85,5 +105,5 @@ lock:
 		--output-file requirements-bench.txt
 
 clean:
-	rm -rf $(VENV) $(PEER) build *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEER) demo-output build *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

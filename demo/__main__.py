@@ -1,6 +1,6 @@
 """Run the gear as Flywheel's engine would, between a stand-in site and a DICOM server.
 
-python -m demo [--pacs pynetdicom|orthanc]
+python -m demo [--pacs pynetdicom|orthanc] [--output FOLDER]
 """
 
 import argparse
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pydicom
 
+from tests.support.flywheel_http import Upload
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import GearFolder, GearResult
 from tests.support.pacs import HOST, Orthanc, PythonSCP, ServerError
@@ -31,6 +32,8 @@ IDENTIFIER = "Flywheel"
 TAG_VALUE = "DICOM send"
 NOTES = ArchiveMember("notes.txt", b"Not a DICOM file: the gear leaves it out.\n")
 RUN_SECONDS = 300
+OUTPUT = "demo-output"
+REPORTS = "dicom-send_report-*"
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Outcome:
     """What a run of the gear left behind: here, on the site and on the DICOM server."""
 
     gear: GearResult
-    report: str
+    reports: tuple[Upload, ...]
     received: tuple[Received, ...]
 
 
@@ -66,7 +69,11 @@ def main(argv: Sequence[str]) -> int:
     """Run the demo; return 0 if the gear did and every image arrived with its tag."""
     parser = argparse.ArgumentParser(prog="python -m demo")
     parser.add_argument("--pacs", choices=("pynetdicom", "orthanc"), default="pynetdicom")
-    pacs = parser.parse_args(argv).pacs
+    parser.add_argument(
+        "--output", type=Path, default=Path(OUTPUT), help="folder that gets the reports"
+    )
+    arguments = parser.parse_args(argv)
+    pacs = arguments.pacs
     with tempfile.TemporaryDirectory(prefix="demo-") as folder:
         files = list(session_files(Path(folder)))
         try:
@@ -77,15 +84,19 @@ def main(argv: Sequence[str]) -> int:
             return 1
     sent = {uid for file in files for uid in file.sop_instance_uids}
     tagged = {image.sop_instance_uid for image in outcome.received if image.tag_value == TAG_VALUE}
+    keep(outcome.reports, arguments.output)
     say("Log of the gear", outcome.gear.log)
-    say("Report attached to the session", outcome.report or "none")
-    say(f"Images that {pacs} received", table(outcome.received))
+    say(
+        f"Reports attached to the session, kept in {arguments.output.absolute()}",
+        "\n".join(report.name for report in outcome.reports),
+    )
+    say(f"Images that {pacs} received", table(outcome.received) if outcome.received else "")
     say(
         "Outcome",
         f"{len(sent & tagged)} of {len(sent)} images arrived with the tag; "
         f"the gear took {outcome.gear.seconds:.1f} s and ended with {outcome.gear.exit_code}",
     )
-    return 0 if outcome.gear.exit_code == 0 and outcome.report and sent <= tagged else 1
+    return 0 if outcome.gear.exit_code == 0 and outcome.reports and sent <= tagged else 1
 
 
 def session_files(folder: Path) -> Iterator[SessionFile]:
@@ -146,15 +157,21 @@ def run_gear(server: Orthanc | PythonSCP, files: Iterable[SessionFile], folder: 
         }
         gear = GearFolder(folder, config, api_key=site.api_key, destination_id=session)
         result = gear.run(RUN_SECONDS)
-        attached = [upload for upload in site.uploads if upload.container_id == session]
+        attached = tuple(upload for upload in site.uploads if upload.container_id == session)
     return Outcome(
         gear=result,
-        report="\n".join(
-            f"{upload.name}\n{upload.content.decode() if upload in site.reports else ''}"
-            for upload in attached
-        ),
+        reports=attached,
         received=tuple(received(content) for content in server.files()),
     )
+
+
+def keep(reports: Iterable[Upload], folder: Path) -> None:
+    """Write the reports of this run to a folder, in place of those of the last run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob(REPORTS):
+        old.unlink()
+    for report in reports:
+        (folder / report.name).write_bytes(report.content)
 
 
 def received(content: bytes) -> Received:
@@ -195,7 +212,9 @@ def table(images: Iterable[Received]) -> str:
 
 
 def say(heading: str, text: str) -> None:
-    """Print a section."""
+    """Print a section, if it has content."""
+    if not text.strip():
+        return
     sys.stdout.write(f"\n== {heading}\n{text.rstrip()}\n")
     sys.stdout.flush()
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Build the gear's image and run it as the engine does, with podman, in a network of its own.
-# Where the machine cannot run containers, it says so in one line and ends with 0.
+# Where the machine cannot run containers, its last line says SKIPPED and why, and it ends with 0.
 # usage: image_test.sh PYTHON
 set -eu
 cd "$(dirname "$0")/.."
@@ -9,7 +9,7 @@ image=$(sed -n 's/.*"image": "\(.*\)".*/\1/p' manifest.json)
 base=$(sed -n 's/^ARG BASE_IMAGE=//p' Dockerfile)
 
 skip() {
-    echo "image-test skipped: $1" >&2
+    echo "image-test SKIPPED: $1"
     exit 0
 }
 
@@ -22,6 +22,7 @@ if [ -n "$missing" ]; then
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
         skip "these packages are missing:$missing"
     fi
+    echo "Installing with apt-get:$missing"
     apt-get update -qq
     # shellcheck disable=SC2086  # several words, on purpose
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing \

@@ -22,6 +22,7 @@ if [ "$(id -u)" -ne 0 ]; then
     fi
     as_root="sudo -n"
 fi
+echo "Installing with apt-get: $missing"
 $as_root apt-get update -qq
 # shellcheck disable=SC2086  # two words each, on purpose
 $as_root env DEBIAN_FRONTEND=noninteractive \

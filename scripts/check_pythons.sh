@@ -1,0 +1,36 @@
+#!/bin/sh
+# Run the tests that need no servers on each other Python from 3.11 on that this machine has.
+# A Python for which a locked requirement has no wheel is named, and left out.
+# usage: check_pythons.sh PYTHON   (the one that is tested already)
+set -eu
+cd "$(dirname "$0")/.."
+
+identify='import sys; print(sys.version_info >= (3, 11) and sys.implementation.name == "cpython",
+    sys.version.split()[0], sys.base_prefix)'
+tested=$("$1" -c "$identify")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+found=0
+IFS=:
+for folder in $PATH /usr/bin /usr/local/bin ${PYENV_ROOT:-$HOME/.pyenv}/versions/*/bin; do
+    for python in "$folder"/python3 "$folder"/python3.1[1-9]; do
+        [ -x "$python" ] && is=$("$python" -c "$identify" 2>/dev/null) || continue
+        case $is in True*) ;; *) continue ;; esac
+        case "$tested" in *"$is"*) continue ;; esac
+        tested="$tested
+$is"
+        found=$((found + 1))
+        version=$("$python" --version)
+        sh scripts/venv.sh "$python" "$work/venv"
+        if ! sh scripts/install.sh "$work/venv" requirements-dev.txt --only-binary :all: \
+            >"$work/log" 2>&1; then
+            tail -n 3 "$work/log"
+            echo "$version ($python) is left out: not every locked requirement has a wheel for it"
+            continue
+        fi
+        echo "Testing with $version ($python)"
+        "$work/venv/bin/python" -m pytest --no-servers -n auto -p no:cacheprovider
+    done
+done
+[ $found -gt 0 ] || echo "This machine has no other Python from 3.11 on"
