@@ -1,11 +1,12 @@
 """Programs that tests start beside the gear: servers, DCMTK's tools, OpenSSL, a browser.
 
 The tests ask here for each of them. So `pytest --no-servers` skips every test that needs one,
-whether the machine has it or not.
+whether the machine has it or not; and every test that listens on a port itself.
 """
 
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 
 
@@ -22,8 +23,15 @@ _permission = _Permission()
 
 
 def withhold() -> None:
-    """Skip each test that asks for a program from now on."""
+    """Skip each test that asks for a program, or starts a server, from now on."""
+    import pytest
+
+    def skip_servers(event: str, _: tuple[object, ...]) -> None:
+        if event == "socket.bind":
+            pytest.skip("--no-servers: no server is started")
+
     _permission.is_given = False
+    sys.addaudithook(skip_servers)
 
 
 def path_of(program: str) -> str:

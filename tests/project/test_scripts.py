@@ -1,0 +1,82 @@
+"""The scripts behind `make` say what they do, and do nothing that is done already."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.support.gear import REPOSITORY
+
+
+def printed_by(*command: str | Path, env: Mapping[str, str] | None = None) -> str:
+    """Run a command in the repository, and return what it prints."""
+    ended = subprocess.run(
+        command, cwd=REPOSITORY, env=env, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def test_an_environment_is_made_anew_for_another_python(tmp_path: Path) -> None:
+    """It is kept for the same Python, and what was installed goes with the other one."""
+    folder = tmp_path / "venv"
+    make = ("sh", "scripts/venv.sh", sys.executable, folder)
+    assert printed_by(*make).startswith(f"Making a virtual environment in {folder} with Python")
+    installed = folder / "installed"
+    installed.touch()
+    assert printed_by(*make) == ""
+    assert installed.exists()
+    (folder / ".python").write_text("3.11.0 in /another/place\n")
+    assert printed_by(*make).startswith("Making a virtual environment")
+    assert not installed.exists()
+
+
+@pytest.mark.parametrize(
+    ("python", "told"),
+    [("no-such-python", "no-such-python is not installed"), ("false", "Python 3.11 or later")],
+)
+def test_a_python_that_does_not_serve_is_named(tmp_path: Path, python: str, told: str) -> None:
+    """One that is missing or too old leaves no environment behind."""
+    ended = subprocess.run(
+        ["sh", "scripts/venv.sh", python, tmp_path / "venv"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert told in ended.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_an_image_test_that_is_skipped_says_so_last(tmp_path: Path) -> None:
+    """Where a machine makes no networks, the last line says SKIPPED, and why."""
+    programs = dict.fromkeys(("podman", "buildah", "runc", "mmdebstrap"), "exit 0")
+    for name, body in {**programs, "id": "echo 0", "unshare": "exit 1"}.items():
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\n{body}\n")
+        program.chmod(0o755)
+    path = f"{tmp_path}:/usr/bin:/bin"
+    *_, last = printed_by(
+        "sh", "scripts/image_test.sh", sys.executable, env={"PATH": path}
+    ).splitlines()
+    assert last == "image-test SKIPPED: this machine lets nobody make a network of its own"
+
+
+def test_the_demo_keeps_its_reports(tmp_path: Path) -> None:
+    """It says where, prints no row of them twice, and no heading without content."""
+    output = tmp_path / "kept"
+    output.mkdir()
+    (output / "dicom-send_report-of-the-last-demo.csv").touch()
+    (output / "notes.txt").touch()
+    printed = printed_by(sys.executable, "-m", "demo", "--output", output)
+    names = sorted(path.name for path in output.glob("dicom-send_report*"))
+    assert len(names) == 3
+    assert (output / "notes.txt").exists()
+    assert all(name in printed for name in names)
+    assert f"kept in {output}" in printed
+    assert printed.count("/MR head/files/head.tgz") == 1
+    sections = printed.split("\n== ")[1:]
+    assert all(section.partition("\n")[2].strip() for section in sections)
