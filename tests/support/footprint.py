@@ -14,7 +14,7 @@ class Peak:
     """Looks at a number again and again, on a thread of its own, and keeps the highest."""
 
     def __init__(self, look: Callable[[], int], pause: float) -> None:
-        """Call `look` every `pause` seconds; what is gone meanwhile counts as nothing."""
+        """Call `look` every `pause` seconds; what is gone, or ending, counts as nothing."""
         self.value = 0
         self.looks = 0
         self._look = look
@@ -34,7 +34,7 @@ class Peak:
 
     def _run(self) -> None:
         while not self._is_over.wait(self._pause):
-            with suppress(FileNotFoundError, ProcessLookupError):
+            with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
                 self.value = max(self.value, self._look())
                 self.looks += 1
 

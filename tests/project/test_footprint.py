@@ -1,0 +1,50 @@
+"""What a process needs is measured, whoever runs the tests."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.footprint import Peak, bytes_on_disk, peak_resident
+from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+MEGABYTE = 1 << 20
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, ProcessLookupError, PermissionError])
+def test_a_process_that_begins_or_ends_does_not_stop_the_watch(error: type[OSError]) -> None:
+    """For a moment nobody but root may look into it; the numbers around that moment count."""
+    looks = iter([5, error(), 7, error()])
+
+    def look() -> int:
+        found = next(looks, 0)
+        if isinstance(found, OSError):
+            raise found
+        return found
+
+    with Peak(look, 0.001) as peak:
+        assert wait_for(lambda: peak.looks > 2)
+    assert peak.value == 7
+
+
+def test_files_with_and_without_a_name_are_measured(tmp_path: Path) -> None:
+    """A file that is open counts once, with a name or without; one elsewhere does not count."""
+    (tmp_path / "below").mkdir()
+    with (
+        (tmp_path / "below" / "named").open("wb") as named,
+        tempfile.TemporaryFile(dir=tmp_path) as nameless,
+    ):
+        for file in (named, nameless):
+            file.write(bytes(MEGABYTE))
+            file.flush()
+        assert 2 * MEGABYTE <= bytes_on_disk(tmp_path, os.getpid()) < 3 * MEGABYTE
+        assert MEGABYTE <= bytes_on_disk(tmp_path / "below", os.getpid()) < 2 * MEGABYTE
+
+
+def test_the_memory_of_a_process_is_measured() -> None:
+    """No Python takes less than a megabyte."""
+    assert peak_resident(os.getpid()) > MEGABYTE
