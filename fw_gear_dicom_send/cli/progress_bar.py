@@ -13,7 +13,6 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.progress import Progress as Bar
-from rich.table import Column
 from rich.text import Text
 
 from ..models import FileEntry
@@ -31,10 +30,10 @@ class _BarAndWords(Bar):
     def __init__(self) -> None:
         super().__init__(
             BarColumn(bar_width=None),
-            DownloadColumn(table_column=Column(no_wrap=True)),
-            TransferSpeedColumn(table_column=Column(no_wrap=True)),
-            TimeElapsedColumn(table_column=Column(no_wrap=True)),
-            TimeRemainingColumn(table_column=Column(no_wrap=True)),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
             console=Console(stderr=True),
         )
 
