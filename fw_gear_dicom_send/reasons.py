@@ -89,6 +89,21 @@ class Kind(Enum):
 
     # Datasets
     MALFORMED = ("dataset-malformed", "the dataset is malformed: {}", _DAMAGED_DATASET)
+    TRUNCATED = (
+        "file-truncated",
+        "the file is truncated: {}",
+        "The rest of the DICOM file is missing. Upload it anew.",
+    )
+    DAMAGED = (
+        "dataset-damaged",
+        "the dataset is damaged at byte {}, so that there is no safe place for the private element",
+        _DAMAGED_DATASET,
+    )
+    NO_PIXEL_DATA = (
+        "pixel-data-missing",
+        "it has Rows and Columns, but no Pixel Data",
+        "The end of the DICOM file may be missing. Compare it with the original.",
+    )
     DATASET_UNREADABLE = (
         "dataset-unreadable",
         "the dataset could not be read or unpacked: {}",

@@ -8,6 +8,7 @@ UNDEFINED_LENGTH = 0xFFFFFFFF
 ITEM = 0xFFFEE000
 ITEM_DELIMITATION = 0xFFFEE00D
 SEQUENCE_DELIMITATION = 0xFFFEE0DD
+_ITEMS = (b"\xfe\xff\0\xe0", b"\xff\xfe\xe0\0")
 
 SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
@@ -18,10 +19,16 @@ _MAX_TEXT = 1 << 16
 _TAG_SIZE, _MIN_HEADER, _MAX_HEADER = 4, 8, 12
 _LAST_GROUP = 0xFFFF
 _MAX_NESTING = 64
+_MAX_IRREGULAR = 3
+"""Elements in a row without a known VR that are read ahead to tell the length of the first."""
 
 
 class MalformedError(Exception):
     """The bytes are no dataset, or end before it does."""
+
+
+class CutShortError(MalformedError):
+    """The bytes end before the dataset does."""
 
 
 class Encoding(NamedTuple):
@@ -29,6 +36,13 @@ class Encoding(NamedTuple):
 
     implicit: bool
     little: bool
+
+
+class _Form(NamedTuple):
+    """One reading of an element's header: where its value starts, and the value's length."""
+
+    value: int
+    length: int
 
 
 class _Headers(NamedTuple):
@@ -55,6 +69,14 @@ class ElementReader:
         self._content = content
         self._base = 0
         self._window = b""
+        self._size = -1
+
+    @property
+    def size(self) -> int:
+        """Length of the file, in bytes."""
+        if self._size < 0:
+            self._size = self._content.seek(0, 2)
+        return self._size
 
     def bytes_at(self, start: int, end: int) -> bytes:
         """Return the bytes from `start` to `end`, fewer where the file ends before."""
@@ -63,6 +85,17 @@ class ElementReader:
             self._window = self._content.read(max(_WINDOW, end - start))
             self._base = start
         return self._window[start - self._base : end - self._base]
+
+    def find(self, data: bytes, start: int) -> int:
+        """Return where `data` is at `start` or behind it, within one window; -1 if it is not."""
+        self.bytes_at(start, start + len(data))
+        found = self._window.find(data, start - self._base)
+        return found if found < 0 else self._base + found
+
+    def last(self, size: int) -> bytes:
+        """Return the last bytes of the file, and leave the window where it is."""
+        self._content.seek(max(self.size - size, 0))
+        return self._content.read(size)
 
     def text(self, start: int, end: int) -> str:
         """Return a value as text, without padding; no more than 64 KiB of it are read."""
@@ -77,14 +110,34 @@ class ElementReader:
         group, number = (_LITTLE if encoding.little else _BIG).tag.unpack(header)
         return int(group << 16 | number)
 
+    def has_vr(self, start: int) -> bool:
+        """Tell whether the element at `start` has a VR that DICOM has."""
+        return self.bytes_at(start + _TAG_SIZE, start + _TAG_SIZE + 2) in _VRS
+
     def sniff(self, start: int, declared: Encoding) -> Encoding:
         """Return how the elements at `start` are really encoded.
 
         Some writers declare another VR encoding than they use. The byte order is
-        taken as declared.
+        taken as declared. Where the first element has no VR, the next one decides.
         """
-        header = self.bytes_at(start, start + 6)
-        return declared if len(header) < 6 else Encoding(not _is_vr(header[4:]), declared.little)
+        header = self.bytes_at(start, start + _MIN_HEADER)
+        if len(header) < _TAG_SIZE + 2:
+            return declared
+        if _is_vr(header[4:6]):
+            return Encoding(False, declared.little)
+        if declared.implicit or len(header) < _MIN_HEADER:
+            return Encoding(True, declared.little)
+        headers = _LITTLE if declared.little else _BIG
+        group, number, length = headers.implicit.unpack(header)
+        tag, end = group << 16 | number, start + _MIN_HEADER + length
+        following = self.bytes_at(end, end + _MIN_HEADER)
+        if len(following) == _MIN_HEADER and not _is_vr(following[4:6]):
+            group, number, length = headers.implicit.unpack(following)
+            if group << 16 | number > tag and end + _MIN_HEADER + length <= self.size:
+                return Encoding(True, declared.little)
+        forms = self._forms(start, headers)[:-1]
+        is_explicit = max(self._ranks(forms, start, headers, _MAX_IRREGULAR)) > 1
+        return Encoding(not is_explicit, declared.little)
 
     def walk(
         self, start: int, encoding: Encoding, last_group: int = _LAST_GROUP, depth: int = 0
@@ -93,8 +146,10 @@ class ElementReader:
 
         Each comes as its tag, where its header starts, where its value starts, and
         where it ends, which for undefined length is behind its delimiter. Plain
-        tuples, since an image has hundreds. Raises MalformedError for a sequence that
-        does not hold together; a value may reach beyond the end of the file.
+        tuples, since an image has hundreds. Raises CutShortError where the file ends
+        within a header or a sequence, and MalformedError for a sequence that does not hold
+        together or an element without VR whose length nobody can tell. A value may reach
+        beyond the end of the file.
         """
         is_implicit = encoding.implicit
         headers = _LITTLE if encoding.little else _BIG
@@ -115,13 +170,15 @@ class ElementReader:
                 return
             value = start + _MIN_HEADER
             if is_implicit or vr not in SHORT_VRS:
-                if is_implicit or not (vr in LONG_VRS or _is_vr(vr)):
+                if is_implicit or group == ITEM >> 16:
                     length = headers.implicit.unpack_from(window, at)[2]
-                elif vr in LONG_VRS or self._is_long(start, headers):
+                elif vr in LONG_VRS:
                     if at > last:
-                        raise MalformedError("an element's header is cut short")
+                        raise CutShortError("an element's header is cut short")
                     length = headers.length.unpack_from(window, at + _MIN_HEADER)[0]
                     value = start + _MAX_HEADER
+                else:
+                    value, length = self._irregular(start, headers)
                 if length == UNDEFINED_LENGTH and group != ITEM >> 16:
                     end = self._sequence_end(value, encoding, depth)
                 else:
@@ -131,26 +188,61 @@ class ElementReader:
             yield group << 16 | number, start, value, end
             start = end
 
-    def _is_long(self, start: int, headers: _Headers) -> bool:
-        """Tell whether an element of an unknown VR has the 12 byte header.
+    def _irregular(self, start: int, headers: _Headers) -> _Form:
+        """Return the form of an element's header whose VR is none that DICOM has.
 
-        It should (PS3.5 7.1.2), but some writers give their own VRs the short one.
+        It should be the long one (PS3.5 7.1.2), but some writers give their own VRs the short
+        one, or leave the VR out. The form that leads to the next element, or to the end of the
+        file, is taken. Raises MalformedError where none does.
         """
-        header = self.bytes_at(start, start + _MAX_HEADER + 2)
+        forms = self._forms(start, headers)
+        ranks = self._ranks(forms, start, headers, _MAX_IRREGULAR)
+        if not any(ranks) and not _is_vr(self.bytes_at(start + _TAG_SIZE, start + _TAG_SIZE + 2)):
+            raise MalformedError("an element has no VR, and no length that leads to the next one")
+        return forms[ranks.index(max(ranks))]
+
+    def _forms(self, start: int, headers: _Headers) -> list[_Form]:
+        """Return what the header of an element may say, the likeliest first, and implicit last."""
+        header = self.bytes_at(start, start + _MAX_HEADER)
+        value = start + _MIN_HEADER
+        short = _Form(value, headers.explicit.unpack_from(header)[3])
+        implicit = _Form(value, headers.implicit.unpack_from(header)[2])
         if len(header) < _MAX_HEADER:
-            return False
-        group, number, _, reserved, length = headers.unknown.unpack_from(header)
-        if reserved:
-            return False
-        tag = (group, number)
-        following = headers.tag.unpack_from(header, _MIN_HEADER)
-        is_delimiter = following[0] == ITEM >> 16
-        if following <= tag or not (is_delimiter or header[_MAX_HEADER:] in _VRS):
-            return True
-        # This may as well be a short header without value, and the next one.
-        end = start + _MAX_HEADER + length
-        after = self.bytes_at(end - 1, end + 4)
-        return len(after) == 1 or (len(after) == 5 and headers.tag.unpack_from(after, 1) > tag)
+            return [short, implicit]
+        reserved, length = headers.unknown.unpack(header)[3:]
+        return [*([] if reserved else [_Form(start + _MAX_HEADER, length)]), short, implicit]
+
+    def _ranks(self, forms: list[_Form], start: int, headers: _Headers, depth: int) -> list[int]:
+        """Tell of each form whether it leads to another element: 0 for no, 2 for surely."""
+        group, number = headers.tag.unpack_from(self.bytes_at(start, start + _TAG_SIZE))
+        ranks = []
+        for value, length in forms:
+            end = value + length
+            if length == UNDEFINED_LENGTH:
+                ranks.append(2 * (self.bytes_at(value, value + _TAG_SIZE) in _ITEMS))
+            elif end >= self.size:
+                ranks.append(2 * (end == self.size))
+            else:
+                ranks.append(self._rank(end, group << 16 | number, headers, depth))
+        return ranks
+
+    def _rank(self, start: int, previous: int, headers: _Headers, depth: int) -> int:
+        """Tell whether an element starts at `start`, whose tag is higher than `previous`."""
+        header = self.bytes_at(start, start + _MAX_HEADER)
+        if len(header) < _MIN_HEADER:
+            return 1
+        group, number, vr, length = headers.explicit.unpack_from(header)
+        tag = group << 16 | number
+        if tag <= previous or group == ITEM >> 16:
+            # Zeros are padding, and a delimiter has no length.
+            is_item = tag == ITEM or not any(header[4:8])
+            return 2 * is_item if group == ITEM >> 16 else int(not any(header))
+        if depth and vr not in _VRS:
+            return max(self._ranks(self._forms(start, headers), start, headers, depth - 1))
+        if vr in LONG_VRS:
+            return 2 * (not length and len(header) == _MAX_HEADER)
+        is_within = start + _MIN_HEADER + length <= self.size
+        return is_within + (vr in SHORT_VRS) if is_within else int(_is_vr(vr))
 
     def _sequence_end(self, start: int, encoding: Encoding, depth: int) -> int:
         """Return where a sequence of undefined length ends, its delimiter included.
@@ -167,7 +259,7 @@ class ElementReader:
             try:
                 group, number, length = header.unpack(self.bytes_at(start, start + 8))
             except error as exc:
-                raise MalformedError("a sequence is cut short") from exc
+                raise CutShortError("a sequence is cut short") from exc
             start += 8
             tag = group << 16 | number
             if tag == SEQUENCE_DELIMITATION:
@@ -190,7 +282,7 @@ class ElementReader:
         for tag, _, value, _ in self.walk(start, inner, depth=depth + 1):
             if tag == ITEM_DELIMITATION:
                 return value
-        raise MalformedError("an item is cut short")
+        raise CutShortError("an item is cut short")
 
 
 def _is_vr(vr: bytes) -> bool:

@@ -14,7 +14,14 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from ..reasons import Kind, Reason
 from .deflate import InflationError, deflate, inflate
-from .elements import UNDEFINED_LENGTH, ElementReader, Encoding, MalformedError
+from .elements import (
+    UNDEFINED_LENGTH,
+    CutShortError,
+    ElementReader,
+    Encoding,
+    MalformedError,
+)
+from .integrity import Walked, examine
 from .part10 import DatasetLocation, locate
 from .privacy import IDENTIFYING_TAGS, identifying_words
 from .spool import spool
@@ -24,6 +31,7 @@ _SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00080016, 0x00080018
 _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
 _PATIENT_GROUP, _SERIES_GROUP = 0x0010, 0x0020
 _MAX_UID = 64
+_MAX_IN_GROUP = 1 << 16
 _MAX_READ = 1 << 16
 _CHUNK = 1 << 20
 
@@ -37,12 +45,16 @@ class _Element(NamedTuple):
 
 @dataclass(frozen=True)
 class _Header:
-    """What a dataset holds up to the end of the tag's group, which ends at `stop`."""
+    """What a dataset holds up to the end of the tag's group, which ends at `stop`.
+
+    `walked` is all that was looked at for that, and for study and series.
+    """
 
     uids: dict[int, str]
     identifying: frozenset[str]
     group: tuple[_Element, ...]
     stop: int
+    walked: Walked
 
 
 @dataclass(frozen=True)
@@ -79,9 +91,13 @@ def stamp(content: BinaryIO, tag: PrivateTag | None, work: Path) -> SOPInstance 
 def _stamp(
     content: BinaryIO, location: DatasetLocation, tag: PrivateTag | None
 ) -> SOPInstance | Unreadable:
-    size = content.seek(0, 2)
     reader = ElementReader(content)
+    size = reader.size
     header = _read_header(reader, location, tag.group if tag else 0, size)
+    added = _elements_to_add(reader, header, tag) if tag else []
+    remarks = examine(reader, location, header.walked, header.stop if added else None)
+    if isinstance(remarks, Unreadable):
+        return remarks
     for name, uid in (
         ("SOP Class UID", header.uids[_SOP_CLASS_UID]),
         ("SOP Instance UID", header.uids[_SOP_INSTANCE_UID]),
@@ -91,57 +107,63 @@ def _stamp(
             return Unreadable(Reason(Kind.MISSING_UID, name))
         if len(uid) > _MAX_UID or not (uid.isascii() and uid.isprintable()):
             return Unreadable(Reason(Kind.INVALID_UID, name))
-    added: list[tuple[int, str]] = []
-    if tag:
-        missing = _elements_to_add(reader, header, tag)
-        if missing is None:
-            return Unreadable(Reason(Kind.NO_PRIVATE_BLOCK, f"{tag.group:04X}"))
-        added = missing
+    if tag and added is None:
+        return Unreadable(Reason(Kind.NO_PRIVATE_BLOCK, f"{tag.group:04X}"))
     return SOPInstance(
         header.uids[_SOP_CLASS_UID],
         header.uids[_SOP_INSTANCE_UID],
         location.transfer_syntax_uid,
-        EncodedDataset(content, tuple(_splice(header, location, added, size))),
+        EncodedDataset(content, tuple(_splice(header, location, added or [], size))),
         header.identifying,
         header.uids[_STUDY_INSTANCE_UID],
         header.uids[_SERIES_INSTANCE_UID],
+        remarks,
     )
 
 
 def _read_header(
     reader: ElementReader, location: DatasetLocation, group: int, size: int
 ) -> _Header:
-    """Walk to the end of `group`; raise MalformedError if the file ends before.
+    """Walk to the end of `group`, of the patient's and of the series'; a cut file may end before.
 
-    Study and series come later than some groups: there they are left out if they are not found.
+    Raises MalformedError for damage up to `group` and the patient's. Study and series are left
+    out where it comes later.
     """
     wanted = (_SOP_CLASS_UID, _SOP_INSTANCE_UID, _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID)
     uids = dict.fromkeys(wanted, "")
     identifying: set[str] = set()
-    ours = []
+    ours: list[_Element] = []
     stop = location.start
     needed = max(group, _PATIENT_GROUP)
     element_group = 0
+    position, previous, is_ordered = location.start, -1, True
     try:
         for tag, start, value, end in reader.walk(
             location.start, location.encoding, max(group, _SERIES_GROUP)
         ):
             element_group = tag >> 16
             if end > size:
-                raise MalformedError("it is cut short")
+                break
+            is_ordered = is_ordered and tag > previous
+            position, previous = end, tag
             if element_group <= group:
                 stop = end
             if element_group == group:
+                if len(ours) == _MAX_IN_GROUP:
+                    raise MalformedError(f"group {group:04X} has an element twice")
                 ours.append(_Element(tag, start, value, end))
             elif tag in uids:
                 uids[tag] = reader.text(value, end)
             elif tag in IDENTIFYING_TAGS:
                 data = reader.bytes_at(value, min(end, value + _MAX_READ))
                 identifying.update(identifying_words(data))
+    except CutShortError:
+        pass
     except MalformedError:
         if element_group <= needed:
             raise
-    return _Header(uids, frozenset(identifying), tuple(ours), stop)
+    walked = Walked(position, previous, is_ordered)
+    return _Header(uids, frozenset(identifying), tuple(ours), stop, walked)
 
 
 def _elements_to_add(

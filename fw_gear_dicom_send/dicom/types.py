@@ -86,7 +86,8 @@ class SOPInstance:
 
     `identifying` holds the words of its patient group (0010), in lower case: what a
     server says in return, and the name of a file, is shown only if it quotes none
-    of them. Study and series are empty where the dataset does not name them.
+    of them. Study and series are empty where the dataset does not name them. Remarks are
+    what is worth knowing about it, though it can be sent.
     """
 
     sop_class_uid: str
@@ -96,3 +97,4 @@ class SOPInstance:
     identifying: frozenset[str] = field(default=frozenset(), repr=False)
     study_instance_uid: str = ""
     series_instance_uid: str = ""
+    remarks: tuple[Reason, ...] = ()

@@ -142,7 +142,8 @@ class StorageSCU:
             wait = attempts.wait_time() or 0
             # The first loss may be that of an idle association, which a new one makes good.
             self._pool.wait(0 if is_lost and number == 1 else wait)
-        return replace(result, transfer=replace(result.transfer, tries=number))
+        remarks = (*instance.remarks, *result.remarks)
+        return replace(result, transfer=replace(result.transfer, tries=number), remarks=remarks)
 
     def _store(
         self, assoc: StorageAssociation, instance: SOPInstance, *, is_resend: bool

@@ -98,6 +98,41 @@ def test_unknown_vr_of_undefined_length(wire: Wire) -> None:
     assert holds([unknown, raw.text(NEXT, "next", wire)], wire)
 
 
+@pytest.mark.parametrize("wire", [EXPLICIT, BIG], ids=["le", "be"])
+@pytest.mark.parametrize("vr", [b"  ", b"??", b"\0\0", b"ox", b"-\0"])
+@pytest.mark.parametrize("form", ["short", "long", "implicit"])
+@pytest.mark.parametrize("value", [b"", b"ab", b"some text!", bytes(300)])
+@pytest.mark.parametrize("count", [1, 3])
+def test_no_vr(wire: Wire, vr: bytes, form: str, value: bytes, count: int) -> None:
+    """An element without VR has the length that leads to the next element."""
+    if form == "implicit":
+        plain = raw.element(TAG, "", value, Wire(wire.uid, True, wire.order)).data
+    else:
+        plain = raw.element(TAG, "ZZ", value, wire, long=form == "long").data.replace(b"ZZ", vr, 1)
+    elements = [
+        RawElement(tag, raw.raw_tag(tag, wire) + plain[4:]) for tag in range(TAG, TAG + count)
+    ]
+    pixels = raw.element(0x7FE00010, "OW", b"\x10\x02" * 50000, wire)
+    assert holds([*elements, raw.text(TAG + 10, "next", wire), pixels], wire)
+    assert holds(elements, wire)
+
+
+@pytest.mark.parametrize("vr", [b"  ", b"??", b"\0\0", b"ox"])
+def test_no_vr_and_no_length(vr: bytes) -> None:
+    """An element without VR whose length leads nowhere is malformed."""
+    element = raw.element(TAG, "ZZ", b"", EXPLICIT, long=False, length=99).data.replace(b"ZZ", vr)
+    with pytest.raises(MalformedError, match="no VR"):
+        walk(element + b"\1\2\3\4" * 100, EXPLICIT)
+
+
+@pytest.mark.parametrize("vr", [b"  ", b"??", b"ox"])
+def test_sniff_an_element_without_vr(vr: bytes) -> None:
+    """A first element without VR makes no dataset an implicit one, where the next one has a VR."""
+    first = raw.text(TAG, "x", EXPLICIT).data.replace(b"LO", vr, 1)
+    reader = ElementReader(BytesIO(first + raw.text(NEXT, "next", EXPLICIT).data))
+    assert reader.sniff(0, encoding(EXPLICIT)) == encoding(EXPLICIT)
+
+
 @each_wire
 def test_empty_unknown_vr_in_an_item(wire: Wire) -> None:
     """An 8 byte header without value may come before an item's delimiter."""

@@ -1,9 +1,7 @@
 """Stamping a file that is changed or cut anywhere raises nothing."""
 
-from collections.abc import Iterator
 from io import BytesIO
 
-import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -73,31 +71,3 @@ def test_fuzz_made(data: st.DataObject, change: bytes, where: int) -> None:
     where %= len(dataset)
     dataset[where : where + len(change)] = change
     check_outcome(BytesIO(raw.part10(bytes(dataset), wire.uid)))
-
-
-def cuts() -> Iterator[tuple[str, range]]:
-    yield "MR_small.dcm", range(2400)
-    yield "rtplan.dcm", range(2800)
-    yield "reportsi.dcm", range(3000)
-    yield "MR_small_bigendian.dcm", range(2400)
-
-
-@pytest.mark.parametrize(("name", "lengths"), cuts())
-def test_cut_anywhere(name: str, lengths: range) -> None:
-    """A file that is cut anywhere is refused, or sent as it is with the element in its place."""
-    file = shipped(name).read_bytes()
-    whole = check_outcome(BytesIO(file))
-    assert isinstance(whole, SOPInstance)
-    data = content_of(whole.dataset)
-    [added] = [piece for piece in whole.dataset.pieces if isinstance(piece, bytes) and piece][:1]
-    place = data.index(added)
-    added = data[place : data.index(TAG.value.encode(), place) + len(TAG.value)]
-    start = len(file) - (len(data) - len(added))
-    for length in lengths:
-        outcome = check_outcome(BytesIO(file[:length]))
-        if isinstance(outcome, Unreadable):
-            assert length < start + place
-            continue
-        cut = content_of(outcome.dataset)
-        assert cut.replace(added, b"", 1) == file[start:length]
-        assert length < start + place or cut.index(added) == place

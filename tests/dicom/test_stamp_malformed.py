@@ -4,24 +4,18 @@ from io import BytesIO
 from pathlib import Path
 from struct import pack
 
-import pytest
-from pydicom.uid import JPEGBaseline8Bit
-
 from fw_gear_dicom_send.dicom.stamp import stamp
-from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance, Unreadable
+from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support import datasets as raw
 from tests.support.datasets import (
     DEFLATED,
     EXPLICIT,
-    IMPLICIT,
     RawElement,
     Wire,
-    content_of,
     each_wire,
 )
-from tests.support.sample_files import shipped
-from tests.support.stamping import TAG, added, ours, refused, stamped
+from tests.support.stamping import TAG, added, ours, refused
 
 
 @each_wire
@@ -41,44 +35,6 @@ def test_nested_5000_levels(tmp_path: Path) -> None:
     start += raw.raw_tag(0xFFFEE000, EXPLICIT) + pack("<L", raw.UNDEFINED)
     file = raw.part10(raw.joined(raw.uids(EXPLICIT)) + start * 5000, EXPLICIT.uid)
     assert "nested too deep" in refused(file, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("name", "group"),
-    [("MR_truncated.dcm", 0x0021), ("MR_truncated.dcm", 0x7FDF), ("rtplan_truncated.dcm", 0x0021)],
-)
-def test_truncated_behind_the_group(name: str, group: int, tmp_path: Path) -> None:
-    """What is cut short behind the group is sent as it is."""
-    tag = PrivateTag(group, "Flywheel", "DICOM send")
-    source = shipped(name).read_bytes()
-    instance = stamped(source, tmp_path, tag)
-    wire = IMPLICIT if instance.transfer_syntax_uid == IMPLICIT.uid else EXPLICIT
-    data = content_of(instance.dataset)
-    assert source.endswith(data.replace(raw.joined(ours(0x10, wire, tag)), b"", 1))
-    assert len(data) > 1000
-
-
-@pytest.mark.parametrize("name", ["MR_truncated.dcm", "rtplan_truncated.dcm"])
-def test_truncated_before_the_group(name: str, tmp_path: Path) -> None:
-    """What is cut short before the group is refused."""
-    source = shipped(name).read_bytes()
-    assert "cut short" in refused(source, tmp_path, PrivateTag(0x7FE1, "Flywheel", "DICOM send"))
-
-
-def test_encapsulated_pixel_data_cut_short(tmp_path: Path) -> None:
-    """Encapsulated pixel data that is cut short directly behind the group is sent as it is."""
-    cut = raw.element(0x7FE00010, "OB", b"\xfe\xff\0\xe0", EXPLICIT, length=raw.UNDEFINED)
-    file = raw.part10(raw.joined([*raw.uids(EXPLICIT), cut]), JPEGBaseline8Bit)
-    expected = raw.joined([*raw.uids(EXPLICIT), *ours(0x10), cut])
-    assert content_of(stamped(file, tmp_path).dataset) == expected
-
-
-def test_cut_within_the_group(tmp_path: Path) -> None:
-    """A dataset that is cut short within the group or before is refused."""
-    for tag in (0x00191001, 0x00211001):
-        cut = raw.element(tag, "OB", b"abc", EXPLICIT, length=1000)
-        file = raw.part10(raw.joined([*raw.uids(EXPLICIT), cut]), EXPLICIT.uid)
-        assert refused(file, tmp_path) == "the dataset is malformed: it is cut short"
 
 
 def test_file_meta_cut_short(tmp_path: Path) -> None:

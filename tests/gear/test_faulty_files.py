@@ -65,6 +65,30 @@ def test_each_kind_of_trouble_has_its_row_and_the_run_goes_on(
         assert arrived.PixelData == original.PixelData
 
 
+def test_a_truncated_image_fails_alone(
+    tmp_path: Path, session: Session, storescp: StoreSCP
+) -> None:
+    """A truncated image is not offered, one without Pixel Data is sent with a remark."""
+    pixelless = made(3)
+    del pixelless.PixelData
+    members = [
+        ArchiveMember("1", encoded(made(1))),
+        ArchiveMember("2", encoded(made(2))[:-100]),
+        ArchiveMember("3", encoded(pixelless)),
+    ]
+    session.site.add_file(session.acquisition("a"), "a.zip", zip_of(tmp_path / "a.zip", members))
+
+    result = gear_on(tmp_path, session.site, storescp.port, session.session).run()
+
+    assert result.exit_code == 1
+    assert counts(session.site.reports[0].content) == {"a.zip": ("3", "2", "Incomplete")}
+    reason = "the file is truncated: Pixel Data has 412 of 512 bytes"
+    assert f"a.zip: 1 image not sent: {reason}" in result.log
+    assert "a.zip: 1 image sent, it has Rows and Columns, but no Pixel Data" in result.log
+    received = {dcmread(path).SOPInstanceUID for path in storescp.received()}
+    assert received == {uid_of(1), uid_of(3)}
+
+
 def test_what_cannot_be_sent_is_counted(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:

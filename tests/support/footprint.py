@@ -48,6 +48,16 @@ def peak_resident(pid: int) -> int:
     return int(rest.split()[0]) * 1024 if rest else 0
 
 
+def peak_resident_of_all(pid: int) -> int:
+    """Return the most memory that a process and those that it started have had, together."""
+    total = peak_resident(pid)
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                total += peak_resident_of_all(int(child))
+    return total
+
+
 def bytes_on_disk(folder: Path, pid: int) -> int:
     """Return what the files in a folder take up, those without a name but open too."""
     found = {}

@@ -1,0 +1,224 @@
+"""Tells whether a dataset is whole, and whether a place in it lies between two elements.
+
+Most images end with Pixel Data whose length meets the end of the file. Then only the elements
+around the place are looked at; otherwise all are, which takes longer (PS3.5 7.1).
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from struct import pack
+from typing import Literal
+
+from pydicom.datadict import dictionary_description, dictionary_has_tag
+
+from ..reasons import Kind, Reason
+from .elements import UNDEFINED_LENGTH, CutShortError, ElementReader, Encoding, MalformedError
+from .part10 import DatasetLocation
+from .types import Span, Unreadable
+
+_PIXEL_DATA = 0x7FE00010
+_PIXELS = frozenset((0x00287FE0, 0x7FE00008, 0x7FE00009, _PIXEL_DATA))
+"""Pixel Data Provider URL, and pixel data of each kind."""
+_TRAILING_PADDING = 0xFFFCFFFC
+_DESCRIPTION = frozenset((0x00280010, 0x00280011, 0x00280100))
+"""Rows, Columns, Bits Allocated."""
+_ITEM = b"\xfe\xff\x00\xe0"
+_END_OF_SEQUENCE = b"\xfe\xff\xdd\xe0\0\0\0\0"
+_REPEATING_GROUPS = (0x50, 0x60)
+_ENOUGH = 3
+"""Elements in ascending order that prove a place."""
+_MAX_CANDIDATES = 8
+_MIN_HEADER, _LONG_HEADER = 8, 12
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Walked:
+    """The elements from the start of a dataset up to `end`: the last tag, and their order."""
+
+    end: int
+    last_tag: int
+    is_ordered: bool
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """What a walk over all elements came to.
+
+    `tags` are those of `_PIXELS` and `_DESCRIPTION` that were found, `missing` is what a
+    truncated file lacks. If it `is_sound`, elements fill the file, but for padding.
+    """
+
+    tags: frozenset[int]
+    missing: str
+    is_sound: bool
+
+
+def examine(
+    reader: ElementReader, location: DatasetLocation, walked: Walked, place: int | None
+) -> Unreadable | tuple[Reason, ...]:
+    """Return remarks on a dataset, or why it cannot be sent.
+
+    It cannot where the file is truncated, or where the elements around `place` don't follow
+    each other, which is where others will be inserted. A value of odd length is no fault here.
+    """
+    pixels = _last_pixel_data(reader, location.encoding, walked.end)
+    if pixels and (place is None or _is_followed(reader, location, walked, pixels.start)):
+        return ()
+    survey = _survey(reader, location)
+    if survey.missing:
+        return Unreadable(Reason(Kind.TRUNCATED, survey.missing))
+    if place is not None and not _is_safe(reader, location, walked, place, survey):
+        return Unreadable(Reason(Kind.DAMAGED, str(walked.end)))
+    if survey.is_sound and survey.tags >= _DESCRIPTION and not survey.tags & _PIXELS:
+        return (Reason(Kind.NO_PIXEL_DATA),)
+    return ()
+
+
+def _last_pixel_data(reader: ElementReader, encoding: Encoding, start: int) -> Span | None:
+    """Return where Pixel Data is that meets the end of the file, behind `start` and near it.
+
+    "Near" is what is in memory at a time. The file may end with Data Set Trailing Padding.
+    """
+    tag = _encoded(_PIXEL_DATA, encoding)
+    order: Literal["little", "big"] = "little" if encoding.little else "big"
+    header = _MIN_HEADER if encoding.implicit else _LONG_HEADER
+    for _ in range(_MAX_CANDIDATES):
+        start = reader.find(tag, start)
+        if start < 0:
+            return None
+        value = start + header
+        length = int.from_bytes(reader.bytes_at(value - 4, value), order)
+        end = value + length
+        if length == UNDEFINED_LENGTH:
+            is_coded = reader.bytes_at(value, value + len(_ITEM)) == _ITEM
+            if is_coded and reader.last(len(_END_OF_SEQUENCE)) == _END_OF_SEQUENCE:
+                return Span(start, reader.size)
+        elif end == reader.size or (end < reader.size and _is_padded(reader, encoding, end)):
+            return Span(start, end)
+        start += 1
+    return None
+
+
+def _is_padded(reader: ElementReader, encoding: Encoding, start: int) -> bool:
+    """Tell whether Data Set Trailing Padding is all that follows (PS3.10 7.2)."""
+    if reader.bytes_at(start, start + 4) != _encoded(_TRAILING_PADDING, encoding):
+        return False
+    return _end_of_element(reader, encoding, start) == reader.size
+
+
+def _end_of_element(reader: ElementReader, encoding: Encoding, start: int) -> int:
+    """Return where the element at `start` ends, -1 where there is none."""
+    with suppress(MalformedError):
+        for _, _, _, end in reader.walk(start, encoding):
+            return end
+    return -1
+
+
+def _encoded(tag: int, encoding: Encoding) -> bytes:
+    return pack("<HH" if encoding.little else ">HH", tag >> 16, tag & 0xFFFF)
+
+
+def _is_followed(
+    reader: ElementReader, location: DatasetLocation, walked: Walked, limit: int
+) -> bool:
+    """Tell whether plausible elements in ascending order come up to `limit`, or enough of them."""
+    if not walked.is_ordered:
+        return False
+    position, previous, number = walked.end, walked.last_tag, 0
+    try:
+        for tag, start, _, end in reader.walk(position, location.encoding):
+            if start == limit or number == _ENOUGH:
+                return True
+            if tag <= previous or end > limit:
+                return False
+            position, previous = end, tag
+            number += _is_plausible(reader, tag, start, location.encoding)
+    except MalformedError:
+        return False
+    return position == limit or (limit == reader.size and _is_padding(reader, position))
+
+
+def _is_plausible(reader: ElementReader, tag: int, start: int, encoding: Encoding) -> bool:
+    """Tell whether the element at `start` is one that DICOM may have."""
+    if encoding.implicit:
+        return _is_known(tag) or bool(tag >> 16 & 1) or not tag & 0xFFFF
+    return reader.has_vr(start)
+
+
+def _is_known(tag: int) -> bool:
+    return dictionary_has_tag(tag) or tag >> 24 in _REPEATING_GROUPS
+
+
+def _survey(reader: ElementReader, location: DatasetLocation) -> _Survey:
+    encoding, size = location.encoding, reader.size
+    position, previous = location.start, -1
+    found: set[int] = set()
+    missing = ""
+    is_sound = True
+    try:
+        for tag, start, value, end in reader.walk(position, encoding):
+            is_sound = is_sound and (tag > previous or _is_plausible(reader, tag, start, encoding))
+            if end > size:
+                is_sound = False
+                if not encoding.implicit or (_is_known(tag) and tag > previous):
+                    missing = f"{_name(tag, encoding)} has {size - value} of {end - value} bytes"
+                break
+            if tag in _DESCRIPTION or tag in _PIXELS:
+                found.add(tag)
+            position, previous = end, tag
+        else:
+            is_sound = is_sound and _is_padding(reader, position)
+            if not found & _PIXELS and _is_start_of_header(reader, encoding, position, previous):
+                is_sound = False
+                missing = "it ends within the header of an element"
+    except CutShortError:
+        is_sound = False
+        tag = reader.tag_at(position, encoding) or 0
+        if tag > previous and _is_plausible(reader, tag, position, encoding):
+            missing = f"it ends within {_name(tag, encoding)}"
+    except MalformedError:
+        is_sound = False
+    return _Survey(frozenset(found), missing, is_sound)
+
+
+def _name(tag: int, encoding: Encoding) -> str:
+    """Return the name of an element; without VR, an unknown number may be a part of a value."""
+    if dictionary_has_tag(tag):
+        return dictionary_description(tag)
+    if encoding.implicit:
+        return "an unknown element"
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def _is_padding(reader: ElementReader, start: int) -> bool:
+    """Tell whether no element follows: nothing, less than a header, or zeros to the end."""
+    if reader.size - start < _MIN_HEADER:
+        return True
+    return all(
+        not any(reader.bytes_at(at, min(at + _CHUNK, reader.size)))
+        for at in range(start, reader.size, _CHUNK)
+    )
+
+
+def _is_start_of_header(reader: ElementReader, encoding: Encoding, start: int, tag: int) -> bool:
+    """Tell whether the last bytes, fewer than a header has, may start the one after `tag`."""
+    rest = reader.bytes_at(start, start + _MIN_HEADER)
+    group = int.from_bytes(rest[:2], "little" if encoding.little else "big")
+    return 2 <= len(rest) < _MIN_HEADER and group >= tag >> 16
+
+
+def _is_safe(
+    reader: ElementReader, location: DatasetLocation, walked: Walked, place: int, survey: _Survey
+) -> bool:
+    """Tell whether elements may be inserted at `place`, of a dataset that ends in another way."""
+    limit = reader.size
+    pixels = _last_pixel_data(reader, location.encoding, location.start)
+    if pixels and pixels.start < walked.end:
+        # Pixel Data in a sequence does not end where the file does.
+        end = _end_of_element(reader, location.encoding, pixels.start)
+        if end == pixels.end and pixels.start < place < end:
+            return False
+    elif pixels:
+        limit = pixels.start
+    return survey.is_sound or _is_followed(reader, location, walked, limit)

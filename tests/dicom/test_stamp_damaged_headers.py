@@ -1,0 +1,117 @@
+"""The private element never lands inside a value, whatever the headers say."""
+
+from io import BytesIO
+from struct import pack
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from fw_gear_dicom_send.dicom.stamp import stamp
+from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance, Span, Unreadable
+from fw_gear_dicom_send.reasons import Kind
+from tests.support import datasets as raw
+from tests.support.datasets import EXPLICIT, IMPLICIT, content_of
+from tests.support.drawn_datasets import bounded
+from tests.support.element_places import element_starts
+from tests.support.sample_files import encoded, made, shipped
+from tests.support.stamping import TAG, WORK, ours
+
+NO_VRS = [b"  ", b"??", b"\0\0", b"ox", b"??", b"0\0"]
+REAL = [
+    "MR_small.dcm",
+    "MR_small_implicit.dcm",
+    "MR_small_bigendian.dcm",
+    "CT_small.dcm",
+    "rtplan.dcm",
+    "JPEG2000.dcm",
+    "test-SR.dcm",
+]
+GROUPS = st.sampled_from([0x0009, 0x0019, 0x0021, 0x0029, 0x7FE1])
+PIXELS = st.sampled_from(
+    [bytes(2), b"\x01\0", b"\0\x80", b"LO", b"\x21\0\x10\0LO\x02\0ab", b"\x28\0\x10\0\x02\0\0\0ab"]
+)
+
+
+@st.composite
+def files(draw: st.DrawFn) -> bytes:
+    """Draw a real file, or an image whose pixels may look like elements."""
+    name = draw(st.sampled_from(REAL) | st.just(""))
+    if name:
+        return shipped(name).read_bytes()
+    pixels = draw(PIXELS)
+    return encoded(made(1, pixels=64, PixelData=(pixels * 8192)[:8192], SliceThickness="1.5"))
+
+
+def check(file: bytes, starts: list[int], tag: PrivateTag) -> None:
+    """Check that a file is refused, or has the element between two of its elements."""
+    outcome = stamp(BytesIO(file), tag, WORK)
+    event(type(outcome).__name__)
+    if isinstance(outcome, Unreadable):
+        return
+    pieces = outcome.dataset.pieces
+    spans = [piece for piece in pieces if isinstance(piece, Span)]
+    assert [span.end for span in spans[:-1]] == [span.start for span in spans[1:]]
+    assert (spans[0].start, spans[-1].end) == (starts[0], len(file))
+    assert {span.end for span in spans} <= {*starts, len(file)}
+
+
+@settings(bounded, max_examples=1000)
+@given(st.data(), files(), GROUPS)
+def test_damaged_length(data: st.DataObject, file: bytes, group: int) -> None:
+    """Whatever length one element claims, the element is between two others, or nowhere."""
+    starts = element_starts(file)
+    place = data.draw(st.sampled_from(starts[:-1]))
+    size = data.draw(st.sampled_from([2, 4]))
+    length = data.draw(
+        st.binary(min_size=size, max_size=size)
+        | st.integers(0, 600).map(lambda value: pack("<L", value)[:size])
+    )
+    at = place + data.draw(st.sampled_from([4, 6, 8]))
+    check(file[:at] + length + file[at + size :], starts, PrivateTag(group, "a", "b"))
+
+
+@settings(bounded, max_examples=500)
+@given(st.data(), files(), GROUPS)
+def test_damaged_vr(data: st.DataObject, file: bytes, group: int) -> None:
+    """Whatever VR one element has, the element is between two others, or nowhere."""
+    starts = element_starts(file)
+    at = data.draw(st.sampled_from(starts)) + 4
+    vr = data.draw(st.sampled_from(NO_VRS) | st.binary(min_size=2, max_size=2))
+    check(file[:at] + vr + file[at + 2 :], starts, PrivateTag(group, "a", "b"))
+
+
+@pytest.mark.parametrize("vr", NO_VRS)
+@pytest.mark.parametrize("is_long", [False, True])
+def test_element_without_vr(vr: bytes, is_long: bool) -> None:
+    """An image with an element without VR is stamped as others are."""
+    odd = raw.element(0x00191001, "ZZ", b"value ", EXPLICIT, long=is_long).data.replace(b"ZZ", vr)
+    pixels = raw.element(0x7FE00010, "OW", b"\x30\0\x40\0" * 50000, EXPLICIT).data
+    head = raw.joined(raw.uids(EXPLICIT)) + odd
+    outcome = stamp(BytesIO(raw.part10(head + pixels, EXPLICIT.uid)), TAG, WORK)
+    assert isinstance(outcome, SOPInstance)
+    assert content_of(outcome.dataset) == head + raw.joined(ours(0x10)) + pixels
+
+
+@pytest.mark.parametrize("wire", [EXPLICIT, IMPLICIT], ids=["explicit", "implicit"])
+@pytest.mark.parametrize("pixel", [bytes(2), b"\x01\0", b"\x30\x01", b"\xff\xff"])
+def test_length_that_leads_into_the_pixels(wire: raw.Wire, pixel: bytes) -> None:
+    """A length that ends in the middle of the pixels is a reason of its own."""
+    thickness = raw.text(0x00180050, "1.5 ", wire, "DS").data
+    pixels = raw.element(0x7FE00010, "OW", pixel * 50000, wire).data
+    dataset = raw.joined(raw.uids(wire)) + thickness.replace(b"\x04\0", b"\x40\x80") + pixels
+    outcome = stamp(BytesIO(raw.part10(dataset, wire.uid)), TAG, WORK)
+    assert isinstance(outcome, Unreadable)
+    assert outcome.reason.kind in (Kind.DAMAGED, Kind.TRUNCATED, Kind.MALFORMED)
+
+
+def test_unordered_elements() -> None:
+    """A dataset whose elements are out of order is stamped where its elements fill the file."""
+    elements = [
+        raw.text(0x00100010, "Doe", EXPLICIT, "PN"),
+        *raw.uids(EXPLICIT),
+        raw.text(0x00280004, "MONOCHROME2", EXPLICIT, "CS"),
+    ]
+    outcome = stamp(BytesIO(raw.part10(raw.joined(elements), EXPLICIT.uid)), TAG, WORK)
+    assert isinstance(outcome, SOPInstance)
+    assert content_of(outcome.dataset) == raw.joined([*elements[:3], *ours(0x10), elements[3]])

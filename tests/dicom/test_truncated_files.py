@@ -1,0 +1,115 @@
+"""Truncated files are found before they are offered, each for itself."""
+
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.dicom.stamp import stamp
+from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance, Span, Unreadable
+from fw_gear_dicom_send.reasons import Kind, Reason
+from tests.support import datasets as raw
+from tests.support.datasets import EXPLICIT, IMPLICIT, Wire, content_of, each_wire
+from tests.support.element_places import element_starts
+from tests.support.sample_files import encoded, made, shipped
+from tests.support.stamping import TAG, refused, stamped
+
+each_tag = pytest.mark.parametrize(
+    "tag", [None, TAG, PrivateTag(0x7FE1, "Flywheel", "DICOM send")], ids=["none", "21", "7fe1"]
+)
+
+
+def reason(file: bytes, work: Path, tag: PrivateTag | None = TAG) -> Reason:
+    outcome = stamp(BytesIO(file), tag, work)
+    assert isinstance(outcome, Unreadable)
+    return outcome.reason
+
+
+@each_tag
+@pytest.mark.parametrize(
+    ("name", "detail"),
+    [
+        ("MR_truncated.dcm", "Pixel Data has 8130 of 8192 bytes"),
+        ("rtplan_truncated.dcm", "Beam Sequence has 711 of 976 bytes"),
+    ],
+)
+def test_truncated_value(name: str, detail: str, tag: PrivateTag | None, tmp_path: Path) -> None:
+    """The reason names the element that is cut, and how much of it there is."""
+    file = shipped(name).read_bytes()
+    assert reason(file, tmp_path, tag) == Reason(Kind.TRUNCATED, detail)
+
+
+@each_tag
+@pytest.mark.parametrize("kept", [0, 0.4, 0.7, 0.999])
+def test_truncated_frames(kept: float, tag: PrivateTag | None, tmp_path: Path) -> None:
+    """Encapsulated pixel data ends with its delimiter, or the file is truncated."""
+    file = shipped("SC_rgb_rle_2frame.dcm").read_bytes()
+    start = file.index(b"\xe0\x7f\x10\0OB") + 12
+    cut = file[: start + int((len(file) - start) * kept)]
+    assert reason(cut, tmp_path, tag) == Reason(Kind.TRUNCATED, "it ends within Pixel Data")
+
+
+@each_wire
+@pytest.mark.parametrize("size", range(2, 12))
+def test_truncated_header(wire: Wire, size: int, tmp_path: Path) -> None:
+    """A part of an element's header, if only of its tag, is no padding."""
+    header = raw.element(0x0040A730, "OB", bytes(100), wire).data[:size]
+    file = raw.part10(raw.joined(raw.uids(wire)) + header, wire.uid)
+    assert "the file is truncated: " in refused(file, tmp_path)
+
+
+@pytest.mark.parametrize("wire", [EXPLICIT, IMPLICIT], ids=["explicit", "implicit"])
+def test_the_number_of_an_unknown_element_is_no_value(wire: Wire, tmp_path: Path) -> None:
+    """An element that DICOM does not know is named by its number only where it has a VR."""
+    cut = raw.element(0x00191001, "OB", b"abc", wire, length=1000)
+    file = raw.part10(raw.joined([*raw.uids(wire), cut]), wire.uid)
+    text = refused(file, tmp_path)
+    assert ("(0019,1001) has 3 of 1000 bytes" in text) is not wire.implicit
+    assert "truncated" in text or "damaged" in text
+
+
+@pytest.mark.parametrize(
+    "name", ["MR_small.dcm", "rtplan.dcm", "reportsi.dcm", "MR_small_bigendian.dcm"]
+)
+def test_cut_anywhere(name: str, tmp_path: Path) -> None:
+    """A file that is cut is sent as it is only where it may have ended, between two elements."""
+    file = shipped(name).read_bytes()
+    places = {*element_starts(file), len(file)}
+    for length in [*range(2400), *range(len(file) - 200, len(file))]:
+        outcome = stamp(BytesIO(file[:length]), TAG, tmp_path)
+        if isinstance(outcome, SOPInstance):
+            assert {length, length - 1} & places or length > max(places - {len(file)})
+            spans = [piece for piece in outcome.dataset.pieces if isinstance(piece, Span)]
+            assert [span.end for span in spans[:-1]] == [span.start for span in spans[1:]]
+            assert spans[-1].end == length
+
+
+def test_missing_pixel_data(tmp_path: Path) -> None:
+    """An image that is cut right before its Pixel Data is sent, with a remark."""
+    dataset = made(1)
+    del dataset.PixelData
+    assert stamped(encoded(dataset), tmp_path).remarks == (Reason(Kind.NO_PIXEL_DATA),)
+    assert stamped(encoded(made(1)), tmp_path).remarks == ()
+
+
+@pytest.mark.parametrize(
+    "keyword", ["FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL"]
+)
+def test_other_pixel_data(keyword: str, tmp_path: Path) -> None:
+    """Pixels may be of another kind, or elsewhere."""
+    dataset = made(1)
+    del dataset.PixelData
+    setattr(dataset, keyword, "http://pixels" if keyword.endswith("URL") else bytes(1024))
+    assert stamped(encoded(dataset), tmp_path).remarks == ()
+
+
+@each_wire
+@pytest.mark.parametrize("rest", [b"", bytes(2), bytes(100000)])
+@pytest.mark.parametrize("is_padded", [False, True])
+def test_whole_files(wire: Wire, rest: bytes, is_padded: bool, tmp_path: Path) -> None:
+    """Padding of either kind behind the pixel data makes no file a truncated one."""
+    elements = [*raw.uids(wire), raw.element(0x7FE00010, "OW", b"\1\2" * 50000, wire)]
+    if is_padded:
+        elements.append(raw.element(0xFFFCFFFC, "OB", bytes(10), wire))
+    file = raw.part10(raw.joined(elements) + rest, wire.uid)
+    assert len(content_of(stamped(file, tmp_path).dataset)) > 100000

@@ -1,0 +1,22 @@
+"""Where the elements of a file lie, as pydicom sees it."""
+
+from io import BytesIO
+from struct import pack
+
+import pydicom
+from pydicom.dataelem import RawDataElement
+
+
+def element_starts(file: bytes) -> list[int]:
+    """Return where each top-level element of an undamaged file's dataset starts, ascending."""
+    dataset = pydicom.dcmread(BytesIO(file))
+    order = "<" if dataset.is_little_endian else ">"
+    starts = []
+    for tag in list(dataset.keys()):
+        element = dataset.get_item(tag)
+        is_raw = isinstance(element, RawDataElement)
+        value = element.value_tell if is_raw else element.file_tell
+        encoded = pack(order + "HH", tag.group, tag.element)
+        sizes = [size for size in (8, 12) if file.startswith(encoded, value - size)]
+        starts.append(value - sizes[0])
+    return sorted(starts)
