@@ -49,6 +49,33 @@ def test_an_idle_association_makes_room() -> None:
         assert len(server.associations) == 3
 
 
+def test_an_idle_association_makes_room_beside_one_in_use() -> None:
+    """There are never more than two; the one that carries an image stays."""
+    together, answer = threading.Barrier(2, timeout=PATIENCE), threading.Event()
+
+    def hold_the_third(peer: Peer) -> None:
+        peer.accept()
+        while True:
+            image = peer.read_image()
+            if image.sop_instance_uid == ct(3)[0].sop_instance_uid:
+                assert answer.wait(PATIENCE)
+            else:
+                together.wait()
+            peer.answer(image)
+
+    with FaultSCP(hold_the_third) as server:
+        scu = scu_of(server, 2)
+        assert send_in_threads(scu, ct(1, 2), threads=2) == [SENT] * 2
+        sending = start(scu, ct(3), threads=1)
+        assert wait_for(lambda: len(server.images) == 3)
+        with scu.place():
+            assert scu.open_associations == 1
+            assert wait_for(lambda: server.ends == ["released"])
+        answer.set()
+        assert results_of(sending) == [SENT]
+        scu.close()
+
+
 def test_all_make_room_when_none_is_in_use() -> None:
     """They would only take turns with what is opened in their place."""
     with FaultSCP(Together()) as server:
