@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from fw_gear_dicom_send.retry import MonotonicClock, RetryPolicy
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import made_instance
 from tests.support.pacs import CStore, PythonSCP, StoreSCP
@@ -17,6 +18,7 @@ from tests.support.pool import (
     start,
 )
 from tests.support.results import SENT, outcome
+from tests.support.scripted import AT_LIMIT
 from tests.support.waiting import PATIENCE, at_once, wait_for
 
 
@@ -78,6 +80,50 @@ def test_a_server_that_refuses_further_connections(caplog: pytest.LogCaptureFixt
         f"cannot connect to 127.0.0.1 port {server.port}: Connection refused"
     )
     assert len(caplog.records) == 1
+
+
+class HeldClock(MonotonicClock):
+    """A clock on which whoever sleeps does so until the end of a test."""
+
+    def __init__(self) -> None:
+        self.is_slept = threading.Event()
+        self.is_over = threading.Event()
+
+    def sleep(self, _: float) -> None:
+        """Sleep."""
+        self.is_slept.set()
+        self.is_over.wait(PATIENCE)
+
+
+def test_a_limit_that_is_still_being_tried_is_told_at_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A run may end between two requests for one more association."""
+    clock, go_on = HeldClock(), threading.Event()
+
+    def script(peer: Peer) -> None:
+        if peer.number > 1:
+            peer.reject(*AT_LIMIT)
+            return
+        peer.accept()
+        while True:
+            image = peer.read_image()
+            go_on.wait(PATIENCE)
+            peer.answer(image)
+
+    with FaultSCP(script) as server:
+        scu = scu_of(server, 2, policy=RetryPolicy(clock=clock))
+        sending = start(scu, ct(1, 2), threads=2)
+        assert clock.is_slept.wait(PATIENCE)
+        assert caplog.messages == []
+        go_on.set()
+        assert results_of(sending) == [SENT] * 2
+        scu.close()
+        clock.is_over.set()
+    assert caplog.messages == [
+        f"Going on with 1 of 2 associations: 127.0.0.1 port {server.port} "
+        "rejected the association: its limit of associations is reached"
+    ]
 
 
 def test_a_server_that_lets_further_associations_wait(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from pydicom.dataset import Dataset
 
+from fw_gear_dicom_send.network.statuses import describe
 from fw_gear_dicom_send.network.store import RESEND_POLICY
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.clock import Clock
@@ -115,3 +116,8 @@ def test_an_error_comment_that_names_the_patient_is_withheld(
     assert "error comment withheld" in told
     for shown in (told, result.transfer.error_comment):
         assert not any(word in shown.lower() for word in identifying)
+
+
+def test_success_has_a_name() -> None:
+    """No table of the standard has one for it, and the report shows the status of each image."""
+    assert describe(0x0000) == "0x0000 Success"
