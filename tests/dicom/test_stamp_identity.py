@@ -1,12 +1,14 @@
 """The UIDs that a stamped image is sent as, and the words that identify its patient."""
 
+from io import BytesIO
 from pathlib import Path
 
 import pydicom
 import pytest
 from pydicom.uid import CTImageStorage
 
-from fw_gear_dicom_send.dicom.types import PrivateTag
+from fw_gear_dicom_send.dicom.stamp import stamp
+from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance
 from tests.support import datasets as raw
 from tests.support.datasets import EXPLICIT, Wire, each_wire
 from tests.support.sample_files import encoded, made, shipped
@@ -22,6 +24,19 @@ def test_uids_come_from_the_dataset(tmp_path: Path) -> None:
     instance = stamped(raw.part10(raw.joined(uids), EXPLICIT.uid), tmp_path)
     assert instance.sop_class_uid == "1.2.840.10008.5.1.4.1.1.4"
     assert instance.sop_instance_uid == "1.2.3.4.5"
+
+
+@each_wire
+def test_study_and_series_are_named(wire: Wire, tmp_path: Path) -> None:
+    """They are read behind the element that is added, and are empty where they are missing."""
+    others = {0x0020000D: "1.2.3.1", 0x0020000E: "1.2.3.2", 0x00200052: "1.2.3.3"}
+    elements = [*raw.uids(wire), *(raw.text(tag, uid, wire, "UI") for tag, uid in others.items())]
+    for tag in (None, PrivateTag(0x0009, "Flywheel", "DICOM send")):
+        instance = stamp(BytesIO(raw.part10(raw.joined(elements), wire.uid)), tag, tmp_path)
+        assert isinstance(instance, SOPInstance)
+        assert (instance.study_instance_uid, instance.series_instance_uid) == ("1.2.3.1", "1.2.3.2")
+    without = stamped(raw.part10(raw.joined(raw.uids(wire)), wire.uid), tmp_path)
+    assert (without.study_instance_uid, without.series_instance_uid) == ("", "")
 
 
 BAD_UIDS = {

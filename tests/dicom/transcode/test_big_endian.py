@@ -7,6 +7,8 @@ import pytest
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+from tests.support import datasets as raw
+from tests.support.datasets import BIG, EXPLICIT
 from tests.support.instances import instance
 from tests.support.sample_files import shipped
 from tests.support.transcoding import BOTH, bare, converted, differences, encoded_by, refused
@@ -46,6 +48,28 @@ def test_big_endian_words_are_swapped_wherever_they_are(tmp_path: Path) -> None:
     item += "72007300 08000000 0807060504030201 42001100 02000000 0102 43001100 02000000 0102"
     sequence = "08004011 ffffffff feff00e0 ffffffff" + item
     assert out == bytes.fromhex(sequence + "feff0de0 00000000 feffdde0 00000000")
+
+
+WORD_SIZES = {
+    1: ("OB", "UN", "LO", "UI", "PN", "IS"),
+    2: ("AT", "OW", "SS", "US"),
+    4: ("FL", "OF", "OL", "SL", "UL"),
+    8: ("FD", "OD", "OV", "SV", "UV"),
+}
+
+
+@pytest.mark.parametrize(
+    ("size", "vr"), [(size, vr) for size, vrs in WORD_SIZES.items() for vr in vrs]
+)
+def test_a_value_is_swapped_by_the_words_of_its_vr(size: int, vr: str, tmp_path: Path) -> None:
+    """Each word of a value of several is swapped for itself (PS3.5 7.3)."""
+    words = [bytes(range(size * n, size * (n + 1))) for n in range(16 // size)]
+    is_long = vr in ("OB", "OD", "OF", "OL", "OV", "OW", "SV", "UN", "UV")
+    source, target = (
+        raw.element(0x00189999, vr, b"".join(value), wire, long=is_long)
+        for value, wire in ((words, BIG), ([word[::-1] for word in words], EXPLICIT))
+    )
+    assert encoded_by(bare(source.data, BIG.uid), EXPLICIT.uid, tmp_path) == target.data
 
 
 def test_big_endian_pixels_of_two_words_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,149 @@
+"""What a compressed frame says of itself, and the run-length coding."""
+
+import struct
+
+import pytest
+
+from fw_gear_dicom_send.dicom.transcode.bitstreams import (
+    BitStream,
+    read_jpeg,
+    read_jpeg_2000,
+    unpack_bits,
+)
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+
+
+def frame_header(names: bytes = b"\1", sampling: bytes = b"\x11", marker: int = 0xC0) -> bytes:
+    """Return the frame header of 8 bits, 3 rows and 5 columns (ISO 10918-1 B.2.2)."""
+    components = b"".join(
+        bytes((name, sampling[n % len(sampling)], 0)) for n, name in enumerate(names)
+    )
+    return segment(marker, struct.pack(">BHHB", 8, 3, 5, len(names)) + components)
+
+
+SOI, SCAN = b"\xff\xd8", segment(0xDA, b"")
+JFIF, ADOBE = segment(0xE0, b"JFIF\0\1"), segment(0xEE, b"Adobe" + bytes(6))
+TABLES = segment(0xC4, b"table")
+
+
+@pytest.mark.parametrize("marker", [0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xCF, 0xF7])
+@pytest.mark.parametrize("before", [b"", TABLES, b"\xff", segment(0xFE, b"") + b"\xff\xff"])
+def test_a_jpeg_frame_has_a_size(marker: int, before: bytes) -> None:
+    """Whatever comes before the frame header is passed over, fill bytes as well."""
+    stream = read_jpeg(SOI + before + frame_header(marker=marker) + SCAN)
+    assert stream == BitStream(rows=3, columns=5, samples=1, bits=8)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        SOI,
+        SOI + SCAN + frame_header(),
+        SOI + TABLES + b"\0" + frame_header(),
+        SOI + segment(0xC0, b"\10"),
+        *(SOI + frame_header(marker=marker) + SCAN for marker in (0xC4, 0xC8, 0xCC, 0xD0, 0xB0)),
+    ],
+)
+def test_a_jpeg_frame_without_a_header_is_damaged(data: bytes) -> None:
+    """There is no header, it comes too late, or its marker is another."""
+    with pytest.raises((ValueError, IndexError, struct.error)):
+        read_jpeg(data)
+
+
+@pytest.mark.parametrize(
+    ("before", "header", "color"),
+    [
+        (b"", frame_header(b"\1\2\3"), ""),
+        (b"", frame_header(b"RGB"), "RGB"),
+        (b"", frame_header(b"\1\2\3", b"\x21\x11\x11"), "YBR_FULL"),
+        (JFIF, frame_header(b"RGB"), "YBR_FULL"),
+        (ADOBE, frame_header(b"RGB"), "RGB"),
+        (ADOBE, frame_header(b"\1\2\3"), ""),
+        (segment(0xEE, b"Adobe" + bytes(7)), frame_header(b"\1\2\3", b"\x21\x11"), "RGB"),
+        (segment(0xEE, b"Adobe" + bytes(6) + b"\1"), frame_header(b"RGB"), "YBR_FULL"),
+        (segment(0xEE, b"Other" + bytes(6) + b"\1"), frame_header(b"\1\2\3"), ""),
+        (segment(0xE0, b"JFXX\0\1"), frame_header(b"\1\2\3"), ""),
+    ],
+)
+def test_the_colours_of_a_jpeg_frame(before: bytes, header: bytes, color: str) -> None:
+    """A marker tells them, else the names of the components or how they are sampled."""
+    assert read_jpeg(SOI + before + header + SCAN).color == color
+
+
+def siz(*components: bytes, samples: int | None = None) -> bytes:
+    """Return the SIZ segment of an image from (3, 2) to (8, 4) (ISO 15444-1 A.5.1)."""
+    head = struct.pack(">HHIIII16s", 41, 0, 8, 4, 3, 2, bytes(16))
+    count = len(components) if samples is None else samples
+    return b"\xff\x4f\xff\x51" + head + struct.pack(">H", count) + b"".join(components)
+
+
+@pytest.mark.parametrize("before", [b"", b"a JP2 header"])
+@pytest.mark.parametrize(
+    ("precision", "bits", "is_signed"),
+    [(7, 8, False), (11, 12, False), (0x8F, 16, True), (127, 128, False)],
+)
+@pytest.mark.parametrize("samples", [1, 3])
+def test_a_jpeg_2000_frame_has_a_size(
+    before: bytes, precision: int, bits: int, is_signed: bool, samples: int
+) -> None:
+    """It goes from its upper left to its lower right corner, with so many bits and a sign."""
+    stream = read_jpeg_2000(before + siz(*[bytes((precision, 1, 1))] * samples))
+    assert stream == BitStream(2, 5, samples, bits, is_signed)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        siz(b"\7\1\1")[1:],
+        siz(b"\7\1\1", b"\7\2\1"),
+        siz(b"\7\1\1", b"\7\1\2"),
+        siz(b"\7\1\1", b"\x0b\1\1"),
+        siz(b"\7\1\1", samples=2),
+        siz(),
+        siz(b"\7\1\1")[:30],
+    ],
+)
+def test_a_jpeg_2000_frame_that_cannot_be_read(data: bytes) -> None:
+    """There is no segment, it is cut short, or its components differ."""
+    with pytest.raises((ValueError, IndexError, struct.error)):
+        read_jpeg_2000(data)
+
+
+PACKED = bytes.fromhex("fe aa 02 80 00 2a fd aa 03 80 00 2a 22 f7 aa")
+UNPACKED = bytes.fromhex("aa aa aa 80 00 2a aa aa aa aa 80 00 2a 22" + "aa" * 10)
+
+
+@pytest.mark.parametrize("behind", [b"", b"\0", b"\x80", b"\0\0\x80"])
+def test_runs_and_literals_are_unpacked(behind: bytes) -> None:
+    """As in Apple's note on PackBits, which PS3.5 G.3 took over; padding may follow."""
+    assert unpack_bits(PACKED + behind, len(UNPACKED)) == UNPACKED
+
+
+def test_the_longest_run_and_the_longest_literal() -> None:
+    """Each has 128 bytes; the code between them stands for nothing."""
+    data = bytes(range(128))
+    packed = b"\x80\x81x\x80\x7f" + data
+    assert unpack_bits(packed, 256) == b"x" * 128 + data
+    assert unpack_bits(b"\xffx", 2) == b"xx"
+    assert unpack_bits(b"\0x", 1) == b"x"
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [
+        (PACKED, len(UNPACKED) - 1),
+        (PACKED, len(UNPACKED) + 1),
+        (PACKED[:-1], len(UNPACKED)),
+        (PACKED + b"\1", len(UNPACKED)),
+        (b"", 1),
+        (b"\x80" * 9, 1),
+    ],
+)
+def test_a_segment_of_another_length_is_damaged(data: bytes, size: int) -> None:
+    """It has fewer bytes, or more than padding behind them."""
+    with pytest.raises(ValueError, match="a frame is damaged"):
+        unpack_bits(data, size)

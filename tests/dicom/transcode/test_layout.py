@@ -1,0 +1,117 @@
+"""What the Image Pixel module has to say so that frames can be decoded (PS3.3 C.7.6.3)."""
+
+from pathlib import Path
+from struct import pack
+
+import pytest
+from pydicom.uid import JPEGBaseline8Bit, RLELossless
+
+from fw_gear_dicom_send.dicom.transcode.pixels import Layout, native_frames
+from fw_gear_dicom_send.dicom.transcode.recoding import UnconvertibleError
+
+SAMPLES, PHOTOMETRIC, FRAMES, ROWS, COLUMNS = (
+    0x00280002,
+    0x00280004,
+    0x00280008,
+    0x00280010,
+    0x00280011,
+)
+ALLOCATED, STORED, HIGH_BIT, REPRESENTATION = 0x00280100, 0x00280101, 0x00280102, 0x00280103
+GREY = {
+    SAMPLES: pack("<H", 1),
+    PHOTOMETRIC: b"MONOCHROME2 ",
+    ROWS: pack("<H", 3),
+    COLUMNS: pack("<H", 5),
+    ALLOCATED: pack("<H", 16),
+    STORED: pack("<H", 12),
+    HIGH_BIT: pack("<H", 11),
+    REPRESENTATION: pack("<H", 1),
+}
+
+
+def test_the_values_are_those_of_the_elements() -> None:
+    """Without a number of frames there is one; a frame is rows times columns of words."""
+    layout = Layout.of(GREY)
+    assert layout == Layout(3, 5, 1, 16, 12, 11, True, "MONOCHROME2", 1)
+    assert (layout.frame_size, layout.size) == (30, 30)
+    assert not Layout.of(GREY | {REPRESENTATION: pack("<H", 0)}).signed
+    assert Layout.of(GREY | {FRAMES: b"7 "}).size == 210
+    assert Layout.of(GREY | {FRAMES: b" \0"}).frames == 1
+
+
+def test_the_length_of_all_frames_is_even() -> None:
+    """One byte is added where it would be odd (PS3.5 8.1.1)."""
+    bytes_only = GREY | {ALLOCATED: pack("<H", 8)}
+    assert Layout.of(bytes_only).size == 16
+    assert Layout.of(bytes_only | {FRAMES: b"2"}).size == 30
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [
+        *[(tag, value) for tag in GREY for value in (None, b"\xff")],
+        *[(tag, b"") for tag in GREY if tag != PHOTOMETRIC],
+    ],
+)
+def test_what_is_missing_or_no_value_cannot_be_decoded(tag: int, value: bytes | None) -> None:
+    """The reason says so, and quotes no value."""
+    description = {one: data for one, data in GREY.items() if one != tag}
+    if value is not None:
+        description[tag] = value
+    with pytest.raises(UnconvertibleError, match=r"^its pixels are not described$"):
+        Layout.of(description)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({FRAMES: b"many"}, "its pixels are not described"),
+        ({FRAMES: b"0"}, "its pixels are described in a way that cannot be decoded"),
+        ({FRAMES: b"-1"}, "its pixels are described in a way that cannot be decoded"),
+        ({ROWS: pack("<H", 0)}, "its pixels are described in a way that cannot be decoded"),
+        ({COLUMNS: pack("<H", 0)}, "its pixels are described in a way that cannot be decoded"),
+        ({ALLOCATED: pack("<H", 0)}, "its pixels are described in a way that cannot be decoded"),
+        ({ALLOCATED: pack("<H", 12)}, "its pixels are described in a way that cannot be decoded"),
+        ({SAMPLES: pack("<H", 2)}, "its colours cannot be decoded"),
+        ({SAMPLES: pack("<H", 4), PHOTOMETRIC: b"RGB"}, "its colours cannot be decoded"),
+        ({SAMPLES: pack("<H", 3)}, "its colours cannot be decoded"),
+        ({FRAMES: b"143165577"}, "its pixels would be longer than 4 GiB"),
+    ],
+)
+def test_an_image_that_cannot_be_decoded(changes: dict[int, bytes], reason: str) -> None:
+    """Each cause has its words."""
+    with pytest.raises(UnconvertibleError, match=f"^{reason}$"):
+        Layout.of(GREY | changes)
+
+
+def test_the_longest_pixels() -> None:
+    """A length of 32 bits holds them, and is not the one that means an undefined length."""
+    assert Layout.of(GREY | {FRAMES: b"143165576"}).size == 4_294_967_280
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"), [(0, "a frame ends early"), (1, "a frame is far longer than its pixels")]
+)
+def test_a_frame_has_a_bound(more: int, reason: str, tmp_path: Path) -> None:
+    """Twice its native length and 64 KiB are enough, of however many fragments."""
+    layout = Layout.of(GREY)
+    first = b"\xff\xd8" + b"x" * 1000
+    fragments = [first, b"x" * (2 * 30 + 65536 - len(first)), b"x" * more]
+    with pytest.raises(UnconvertibleError, match=reason):
+        list(native_frames(iter(fragments), JPEGBaseline8Bit, layout, tmp_path))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        bytes(63),
+        pack("<16I", 1, 64, *[0] * 14) + b"x" * 99,
+        pack("<16I", 2, 63, 70, *[0] * 13) + b"x" * 99,
+        pack("<16I", 2, 80, 70, *[0] * 13) + b"x" * 99,
+        pack("<16I", 2, 64, 999, *[0] * 13) + b"x" * 99,
+    ],
+)
+def test_an_rle_header_has_to_hold_together(frame: bytes, tmp_path: Path) -> None:
+    """It has a segment for each byte of a word, in order, behind the header and in the frame."""
+    with pytest.raises(UnconvertibleError, match="a frame is damaged"):
+        list(native_frames(iter([frame]), RLELossless, Layout.of(GREY), tmp_path))
