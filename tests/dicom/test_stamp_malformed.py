@@ -4,6 +4,8 @@ from io import BytesIO
 from pathlib import Path
 from struct import pack
 
+import pytest
+
 from fw_gear_dicom_send.dicom.stamp import stamp
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.reasons import Kind, Reason
@@ -42,6 +44,19 @@ def test_file_meta_cut_short(tmp_path: Path) -> None:
     cut = raw.element(0x00020102, "OB", b"", EXPLICIT, length=99).data
     assert "no SOP Class UID" in refused(raw.part10(b"", EXPLICIT.uid) + cut, tmp_path)
     assert "its deflated data ends early" in refused(raw.part10(b"", DEFLATED.uid) + cut, tmp_path)
+
+
+@pytest.mark.parametrize(("group", "is_sent"), [(0x0010, False), (0x0020, True)])
+def test_what_is_damaged_behind_the_patient_does_not_matter_without_a_tag(
+    group: int, is_sent: bool, tmp_path: Path
+) -> None:
+    """Nothing is inserted then, but the words that name the patient have to be known."""
+    broken = raw.element(group << 16 | 0x1234, "SQ", b"no items", EXPLICIT, length=raw.UNDEFINED)
+    first = raw.text(group << 16 | 0x0010, "x", EXPLICIT)
+    pixels = raw.element(0x7FE00010, "OW", b"12", EXPLICIT)
+    data = raw.joined([*raw.uids(EXPLICIT), first, broken, pixels])
+    outcome = stamp(BytesIO(raw.part10(data, EXPLICIT.uid)), None, tmp_path)
+    assert isinstance(outcome, SOPInstance) == is_sent
 
 
 class Unplugged(BytesIO):
