@@ -93,6 +93,7 @@ def parse_sending(
         report=_boolean(options, "report"),
         instance_report=_boolean(options, "instance_report"),
         html_report=_boolean(options, "html_report"),
+        show_member_names=_boolean(options, "show_member_names"),
         verify=_choice(options, "verify", manifest),
         skip_existing=_boolean(options, "skip_existing"),
         dry_run=_boolean(options, "dry_run"),

@@ -38,6 +38,7 @@ class SendConfig:
     report: bool
     instance_report: bool = True
     html_report: bool = True
+    show_member_names: bool = False
     verify: str = "none"
     skip_existing: bool = False
     dry_run: bool = False
@@ -94,8 +95,8 @@ class DownloadFailure:
 class ImageRecord:
     """An image of a Flywheel file, and what became of it.
 
-    `name` is that of the member of the archive; UIDs and `size`, in bytes, are those
-    of the dataset, empty and 0 where it could not be read.
+    `name` is what the member of the archive is called, empty for a file that came alone; UIDs
+    and `size`, in bytes, are those of the dataset, empty and 0 where it could not be read.
     """
 
     entry: FileEntry
@@ -121,12 +122,14 @@ class FileStatus(StrEnum):
 class Remark:
     """Something worth knowing about a file, or about so many of its images.
 
-    The last of the reasons is the one that counts; a conversion may come before it.
+    The last of the reasons is the one that counts; a conversion may come before it. `member` is
+    what the first of the images is called in its archive, empty where it is in none.
     """
 
     reasons: tuple[Reason, ...]
     images: int
     failure: bool
+    member: str = ""
 
     @property
     def text(self) -> str:

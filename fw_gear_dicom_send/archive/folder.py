@@ -35,7 +35,9 @@ def folder_items(
         try:
             file = path.open("rb")
         except OSError as exc:
-            yield Unreadable(Reason(Kind.UNOPENED_FILE, str(exc.strerror)), number)
+            yield Unreadable(
+                Reason(Kind.UNOPENED_FILE, str(exc.strerror)), number, printable(entry.name)
+            )
             continue
         try:
             head = read_fully(file, HEAD_SIZE)
@@ -43,7 +45,9 @@ def folder_items(
             file.seek(0)
         except OSError as exc:
             file.close()
-            yield Unreadable(Reason(Kind.UNREADABLE_FILE, str(exc.strerror)), number)
+            yield Unreadable(
+                Reason(Kind.UNREADABLE_FILE, str(exc.strerror)), number, printable(entry.name)
+            )
             continue
         if is_dicom(head):
             yield Member(number, file, printable(entry.name), position)

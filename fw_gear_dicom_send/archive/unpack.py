@@ -39,18 +39,18 @@ class Unpacker:
     def unpack(self, declared: Declared, head: bytes, source: ByteStream) -> Member | Unreadable:
         """Unpack a member, of which `head` has been read already."""
         if declared.size > self.limits.member:
-            return Unreadable(Reason(Kind.MEMBER_TOO_LARGE), declared.number)
+            return Unreadable(Reason(Kind.MEMBER_TOO_LARGE), declared.number, declared.name)
         spool = new_spool(self.work)
         try:
             problem = fill(spool, head, source, declared.size, declared.crc)
         except BaseException as exc:
             discard(spool)
             if isinstance(exc, OSError) and exc.errno in DISK_FULL:
-                return Unreadable(Reason(Kind.NO_SPACE), declared.number)
+                return Unreadable(Reason(Kind.NO_SPACE), declared.number, declared.name)
             raise
         if problem:
             discard(spool)
-            return Unreadable(Reason(problem), declared.number)
+            return Unreadable(Reason(problem), declared.number, declared.name)
         return Member(declared.number, spool, declared.name)
 
 

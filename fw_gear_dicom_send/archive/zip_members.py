@@ -103,11 +103,11 @@ def _zip_item(
         declared = Declared(number, entry.name, entry.size, entry.crc)
         return unpacker.unpack(declared, head, content)
     except CorruptError:
-        return Unreadable(Reason(Kind.CORRUPT_MEMBER), number)
+        return Unreadable(Reason(Kind.CORRUPT_MEMBER), number, entry.name)
 
 
 def _unreadable(kind: Kind, entry: ZipEntry, number: int) -> Unreadable | None:
-    return Unreadable(Reason(kind), number) if _may_be_dicom(entry.name) else None
+    return Unreadable(Reason(kind), number, entry.name) if _may_be_dicom(entry.name) else None
 
 
 def _zip_content(file: BinaryIO, entry: ZipEntry) -> ByteStream:

@@ -23,7 +23,7 @@ TLS = ("tls_enabled", "tls_security_profile", "tls_require_peer_cert", "tls_chec
 TAG = ("group", "identifier", "tag_value")
 SENDING = ("associations", "send_retry_time")
 PROOF = ("verify", "skip_existing", "dry_run")
-REPORTS = ("report", "instance_report", "html_report")
+REPORTS = ("report", "instance_report", "html_report", "show_member_names")
 """Options that go together; each name is one of the manifest."""
 
 _PEM_FILES = {

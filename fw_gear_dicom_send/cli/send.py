@@ -53,6 +53,8 @@ _WORDS = {
     "report": "Write a report (CSV) that has a row for each folder and archive.",
     "instance_report": "With the report, write one that has a row for each image (CSV).",
     "html_report": "With the report, write a page that shows what became of it all (HTML).",
+    "show_member_names": "Show the names of files in folders and archives in the log and in the "
+    "report on images. They may name the patient, so that a file is shown by its number otherwise.",
     "associations": "How many associations to send over at once, 1 to 16. With 1, images go in the "
     "order of their names, or in that of their archive.",
     "debug": "Log in more detail.",

@@ -1,53 +1,206 @@
-"""One rule for whether a text quotes the patient (PS3.3 C.2.2, PS3.15 E)."""
+"""One rule for whether a text quotes a dataset (PS3.3 C.2.2, PS3.15 E).
+
+What is compared are letters and digits, without case, accents, width and separators. So a
+name is found in any order and spelling, and a date in any of the usual forms.
+"""
 
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Self
 
-from pydicom.datadict import tag_for_keyword
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.datadict import dictionary_VR, keyword_dict, tag_for_keyword
 
-IDENTIFYING_TAGS = frozenset(
-    tag_for_keyword(keyword)
-    for keyword in (
-        "PatientName",
-        "PatientID",
-        "PatientBirthDate",
-        "OtherPatientIDs",
-        "OtherPatientNames",
-        "PatientBirthName",
-        "PatientAddress",
-        "PatientMotherBirthName",
-        "PatientTelephoneNumbers",
-    )
+LAST_GROUP = 0x7FDF
+"""The last group that is looked at: what follows are pixels."""
+_VRS = {tag: dictionary_VR(tag) for tag in keyword_dict.values()}
+_WORD_TAGS = frozenset(
+    [tag for tag, vr in _VRS.items() if vr == "PN"]
+    + [
+        tag_for_keyword(keyword)
+        for keyword in (
+            "AccessionNumber",
+            "OtherPatientIDs",
+            "OtherPatientIDsSequence",
+            "PatientAddress",
+            "PatientBirthDate",
+            "PatientID",
+            "PatientTelephoneNumbers",
+            "StudyID",
+        )
+    ]
 )
-"""The elements of group 0010 whose words may say who the patient is."""
-
-_SEPARATORS = re.compile(r"[\s\0^=\\,]+")
-_MIN_WORD = 2
-_MIN_PART = 4
-"""Characters of a word that counts inside of other words as well."""
-
-
-def identifying_words(value: bytes) -> Iterator[str]:
-    """Yield the words of an element's value, as a text may quote them in whatever repertoire."""
-    for text in (value.decode("utf-8", "replace"), value.decode("latin-1")):
-        for word in _SEPARATORS.split(text.lower()):
-            if len(word) >= _MIN_WORD:
-                yield word
-
-
-def quotes_patient(text: str, identifying: frozenset[str]) -> bool:
-    """Tell whether a text quotes one of the words in `identifying`, which are in lower case.
-
-    A word of up to three characters has to stand alone: "cannot deliver" quotes no patient
-    named Li.
-    """
-    lower = text.lower()
-    return any(
-        word in lower and (len(word) >= _MIN_PART or _stands_alone(word, lower))
-        for word in identifying
+"""Elements of which each word counts: names, ids, addresses."""
+_TEXT_TAGS = (
+    frozenset(
+        tag for tag, vr in _VRS.items() if vr in ("DA", "DT", "LO", "LT", "SH", "ST", "UC", "UT")
     )
+    - _WORD_TAGS
+)
+"""Other elements with text and dates, of which the whole value counts."""
+_SPECIFIC_CHARACTER_SET = 0x00080005
+IDENTITY_TAGS = _WORD_TAGS | _TEXT_TAGS | {_SPECIFIC_CHARACTER_SET}
+"""Elements whose values make an Identity."""
+
+_MAX_TEXT = 256
+"""Bytes of a value that can be quoted as a whole: an error comment has 64 characters (PS3.7 C)."""
+_MIN_CUT_COMMENT = 60
+_MIN_PART, _MIN_CUT_PART = 4, 3
+"""Characters of a word that counts inside of other words, and of its part at the end of a text."""
+_MAX_JOINED = 8
+"""Words of a value that are looked for without anything between them."""
+_SEPARATORS = re.compile(r"[\s\0-\x1f^=\\,;]+")
+_UID = re.compile(r"(?<![\w.])[0-2](?:\.\d+){4,}")
+_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NO_ACCENT = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "\u0131": "i"}
+)
+_TWO_LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
 
 
-def _stands_alone(word: str, text: str) -> bool:
-    """Tell whether neither a letter nor a digit precedes or follows `word` somewhere in `text`."""
-    return bool(re.search(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", text))
+@dataclass(frozen=True)
+class Identity:
+    """Values of a dataset that no text for people may quote, as they are encoded.
+
+    Of `words` each word counts, of `texts` the whole value. `charset` is the value of Specific
+    Character Set (0008,0005). If the values are not known, any text may quote them.
+    """
+
+    words: tuple[bytes, ...] = ()
+    texts: tuple[bytes, ...] = ()
+    charset: bytes = b""
+    is_known: bool = True
+
+    @classmethod
+    def of(cls, values: Mapping[int, bytes]) -> Self:
+        """Return that of a dataset, by the values of its elements."""
+        return cls(
+            tuple(value for tag, value in values.items() if tag in _WORD_TAGS),
+            tuple(
+                value
+                for tag, value in values.items()
+                if tag in _TEXT_TAGS and len(value) <= _MAX_TEXT
+            ),
+            values.get(_SPECIFIC_CHARACTER_SET, b""),
+        )
+
+    def is_quoted_in(self, text: str) -> bool:
+        """Tell whether a text quotes one of the values; UIDs in it do not count.
+
+        A word of up to three characters has to stand alone: "cannot deliver" quotes no patient
+        named Li.
+        """
+        if not self.is_known:
+            return True
+        quotes = [
+            _Text(form)
+            for reading in self._readings_of(_UID.sub(" ", text))
+            for form in _folded(reading)
+        ]
+        return any(
+            quote.has_text(form) if is_whole else quote.has_words(form)
+            for is_whole, values in ((False, self.words), (True, self.texts))
+            for value in set(values)
+            for reading in self._decoded(value)
+            for form in _folded(reading)
+            for quote in quotes
+        )
+
+    def _readings_of(self, text: str) -> set[str]:
+        """Return a text, and what it is if its bytes were taken for the wrong characters."""
+        try:
+            return {text, *self._decoded(text.encode("latin-1"))}
+        except UnicodeEncodeError:
+            return {text}
+
+    def _decoded(self, value: bytes) -> set[str]:
+        """Return what a value may be, in its own character set and in the most common ones."""
+        readings = {value.decode("utf-8", "replace"), value.decode("latin-1")}
+        try:
+            names = self.charset.decode("ascii").strip("\0 ").split("\\")
+            encodings = convert_encodings([name.strip() for name in names])
+            readings.add(decode_bytes(value, encodings, set(b"\r\n\t\f\\^=")))
+        except (LookupError, ValueError):
+            pass
+        return readings
+
+
+class _Text:
+    """A text in which values are looked for, folded."""
+
+    def __init__(self, folded: str) -> None:
+        self._folded = folded
+        self._squeezed = _squeezed(folded)
+        self._is_cut = len(folded) >= _MIN_CUT_COMMENT
+
+    def has_words(self, value: str) -> bool:
+        """Tell whether a word of a value is in the text, or two of them joined."""
+        words = [word for part in _SEPARATORS.split(value) if (word := _squeezed(part))]
+        return (
+            any(len(word) > 1 and self._has(word) for word in words)
+            or any(len(pair) >= _MIN_PART and pair in self._squeezed for pair in _joined(words))
+            or self._has_date(value)
+        )
+
+    def has_text(self, value: str) -> bool:
+        """Tell whether a whole value is in the text."""
+        whole = _squeezed(value)
+        return (len(whole) >= _MIN_PART and self._has(whole)) or self._has_date(value)
+
+    def _has(self, word: str) -> bool:
+        if len(word) >= _MIN_PART:
+            return word in self._squeezed or (self._is_cut and self._ends_with_start_of(word))
+        apart = r"[\W_]{0,2}".join(map(re.escape, word))
+        return bool(re.search(rf"(?<![^\W_]){apart}(?![^\W_])", self._folded))
+
+    def _ends_with_start_of(self, word: str) -> bool:
+        sizes = range(_MIN_CUT_PART, len(word))
+        return any(self._squeezed.endswith(word[:size]) for size in sizes)
+
+    def _has_date(self, value: str) -> bool:
+        match = _DATE.match(value)
+        return match is not None and any(
+            form in self._squeezed if form.isdigit() else re.search(form, self._folded)
+            for form in _date_forms(*match.groups())
+        )
+
+
+def _joined(words: Sequence[str]) -> Iterator[str]:
+    """Yield two words in a row, in any order, and a word with the initial of another."""
+    for first, second in permutations(words[:_MAX_JOINED], 2):
+        yield from (first + second, first[0] + second, first + second[0])
+
+
+def _date_forms(year: str, month: str, day: str) -> Iterator[str]:
+    """Yield a date as eight digits in each order, and as patterns for all shorter forms."""
+    name = _MONTHS[int(month) - 1] if 1 <= int(month) <= len(_MONTHS) else month
+    any_year = f"(?:{year}|{year[2:]})"
+    for order in ((0, 1, 2), (2, 1, 0), (1, 2, 0)):
+        yield "".join((year, month, day)[place] for place in order)
+        for parts, separator in (
+            ((year[2:], month, day), ""),
+            ((any_year, f"0?{int(month)}", f"0?{int(day)}"), r"[\W_]+"),
+            ((any_year, f"{name}[a-z]*", f"0?{int(day)}"), r"[\W_]*"),
+        ):
+            form = separator.join(parts[place] for place in order)
+            yield rf"(?<!\d){form}(?!\d)"
+
+
+def _folded(text: str) -> set[str]:
+    """Return a text in lower case without accents, and with two letters for an umlaut."""
+    lower = unicodedata.normalize("NFC", text.casefold())
+    return {_without_accents(form) for form in (lower, lower.translate(_TWO_LETTERS))}
+
+
+def _without_accents(text: str) -> str:
+    parts = unicodedata.normalize("NFKD", text.translate(_NO_ACCENT)).casefold()
+    return "".join(char for char in parts if not unicodedata.combining(char))
+
+
+def _squeezed(text: str) -> str:
+    """Return the letters and digits of a text."""
+    return "".join(filter(str.isalnum, text))

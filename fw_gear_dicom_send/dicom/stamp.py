@@ -6,6 +6,7 @@ their group stays as it was.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from struct import pack
 from typing import BinaryIO, NamedTuple
@@ -23,7 +24,7 @@ from .elements import (
 )
 from .integrity import Walked, examine
 from .part10 import DatasetLocation, locate
-from .privacy import IDENTIFYING_TAGS, identifying_words
+from .privacy import IDENTITY_TAGS, LAST_GROUP, Identity
 from .spool import spool
 from .types import EncodedDataset, PrivateTag, SOPInstance, Span, Unreadable
 
@@ -51,7 +52,6 @@ class _Header:
     """
 
     uids: dict[int, str]
-    identifying: frozenset[str]
     group: tuple[_Element, ...]
     stop: int
     walked: Walked
@@ -114,7 +114,7 @@ def _stamp(
         header.uids[_SOP_INSTANCE_UID],
         location.transfer_syntax_uid,
         EncodedDataset(content, tuple(_splice(header, location, added or [], size))),
-        header.identifying,
+        partial(_read_identity, reader, location),
         header.uids[_STUDY_INSTANCE_UID],
         header.uids[_SERIES_INSTANCE_UID],
         remarks,
@@ -131,7 +131,6 @@ def _read_header(
     """
     wanted = (_SOP_CLASS_UID, _SOP_INSTANCE_UID, _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID)
     uids = dict.fromkeys(wanted, "")
-    identifying: set[str] = set()
     ours: list[_Element] = []
     stop = location.start
     needed = max(group, _PATIENT_GROUP)
@@ -154,16 +153,27 @@ def _read_header(
                 ours.append(_Element(tag, start, value, end))
             elif tag in uids:
                 uids[tag] = reader.text(value, end)
-            elif tag in IDENTIFYING_TAGS:
-                data = reader.bytes_at(value, min(end, value + _MAX_READ))
-                identifying.update(identifying_words(data))
     except CutShortError:
         pass
     except MalformedError:
         if element_group <= needed:
             raise
     walked = Walked(position, previous, is_ordered)
-    return _Header(uids, frozenset(identifying), tuple(ours), stop, walked)
+    return _Header(uids, tuple(ours), stop, walked)
+
+
+def _read_identity(reader: ElementReader, location: DatasetLocation) -> Identity:
+    """Return what may not be quoted of a dataset, up to its pixel data or to damage."""
+    values: dict[int, bytes] = {}
+    try:
+        for tag, _, value, end in reader.walk(location.start, location.encoding, LAST_GROUP):
+            if tag in IDENTITY_TAGS:
+                values[tag] = reader.bytes_at(value, min(end, value + _MAX_READ))
+    except MalformedError:
+        pass
+    except (OSError, ValueError):  # it cannot be read, or is closed
+        return Identity(is_known=False)
+    return Identity.of(values)
 
 
 def _elements_to_add(
@@ -234,6 +244,8 @@ def _stamp_deflated(
         instance = _stamp(inflated, replace(location, start=0), tag)
         if isinstance(instance, Unreadable):
             return instance
+        identity = instance.read_identity()
+        instance = replace(instance, read_identity=lambda: identity)
         if len(instance.dataset.pieces) == 1:
             return replace(instance, dataset=whole)
         deflated = spool(deflate(instance.dataset.chunks(_CHUNK)), work)

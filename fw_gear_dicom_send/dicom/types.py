@@ -1,10 +1,11 @@
 """The frozen types of a dataset: its bytes, and what names it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from ..reasons import Reason
+from .privacy import Identity
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,12 @@ class PrivateTag:
 class Unreadable:
     """An image that cannot be sent, and why.
 
-    `number` is that of the member, 0 where it is not known.
+    `number` and `name` are those of the member, 0 and empty where they are not known.
     """
 
     reason: Reason
     number: int = 0
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,17 +86,16 @@ class EncodedDataset:
 class SOPInstance:
     """A dataset that is ready to be sent.
 
-    `identifying` holds the words of its patient group (0010), in lower case: what a
-    server says in return, and the name of a file, is shown only if it quotes none
-    of them. Study and series are empty where the dataset does not name them. Remarks are
-    what is worth knowing about it, though it can be sent.
+    What a server says in return is shown only if it quotes nothing of what `read_identity`
+    returns, which reads the dataset. Study and series are empty where the dataset does not name
+    them. Remarks are what is worth knowing about it, though it can be sent.
     """
 
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
     dataset: EncodedDataset
-    identifying: frozenset[str] = field(default=frozenset(), repr=False)
+    read_identity: Callable[[], Identity] = field(default=Identity, repr=False)
     study_instance_uid: str = ""
     series_instance_uid: str = ""
     remarks: tuple[Reason, ...] = ()

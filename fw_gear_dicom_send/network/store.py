@@ -10,7 +10,7 @@ from time import perf_counter
 
 from pydicom.uid import UID
 
-from ..dicom.privacy import quotes_patient
+from ..dicom.privacy import Identity
 from ..dicom.types import SOPInstance, Unreadable
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryBudget, RetryPolicy
@@ -182,7 +182,7 @@ class StorageSCU:
         except OSError as exc:
             return _failure(Reason(Kind.NOT_READ, exc.strerror or str(exc)))
         seconds = perf_counter() - begun
-        outcome = _judge(response, instance.identifying, is_resend)
+        outcome = _judge(response, instance.read_identity, is_resend)
         if not outcome.may_pass:
             self._budget.restore()
         transfer = replace(outcome.result.transfer, seconds=seconds, transfer_syntax_uid=syntax)
@@ -193,7 +193,9 @@ def _failure(reason: Reason, *, may_pass: bool = False) -> _Outcome:
     return _Outcome(NotSent(reason), may_pass)
 
 
-def _judge(response: StoreResponse, identifying: frozenset[str], is_resend: bool) -> _Outcome:
+def _judge(
+    response: StoreResponse, read_identity: Callable[[], Identity], is_resend: bool
+) -> _Outcome:
     """Return the outcome, with what the peer says of it."""
     status = response.status
     fate = fate_of(status, is_resend=is_resend)
@@ -204,8 +206,8 @@ def _judge(response: StoreResponse, identifying: frozenset[str], is_resend: bool
         detail += f", offending elements {' '.join(response.offending_elements)}"
     comment = response.error_comment
     if comment:
-        if quotes_patient(comment, identifying):
-            comment = "withheld as it may name the patient"
+        if read_identity().is_quoted_in(comment):
+            comment = "withheld as it may quote the dataset"
         comment = printable(comment)
         detail += f", error comment {comment}"
     transfer = Transfer(status, comment)

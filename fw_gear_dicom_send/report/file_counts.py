@@ -29,6 +29,7 @@ class FileCount:
     images: int = 0
     sent: int = 0
     _remarks: Counter[_Key] = field(default_factory=Counter)
+    _members: dict[_Key, str] = field(default_factory=dict)
     _trouble: Reason | None = _NOT_REACHED
     _expected: int | None = None
 
@@ -37,8 +38,8 @@ class FileCount:
         if self._trouble == _NOT_REACHED:
             self._trouble = _INTERRUPTED
 
-    def add(self, result: StoreResult) -> None:
-        """Count an image."""
+    def add(self, result: StoreResult, member: str = "") -> None:
+        """Count an image, which is called `member` in its archive."""
         is_failure = isinstance(result, NotSent)
         self.images += 1
         self.sent += not is_failure
@@ -50,6 +51,7 @@ class FileCount:
             if key not in self._remarks and len(self._remarks) >= _MAX_REMARKS:
                 key = _Key((Reason(Kind.OTHER),), is_failure)
             self._remarks[key] += 1
+            self._members.setdefault(key, member)
 
     def end(self, images: int, trouble: Reason | None) -> None:
         """Note that the file was read, and gave so many `images`; some may not be counted yet.
@@ -71,7 +73,8 @@ class FileCount:
         that it never passes for complete.
         """
         remarks = [
-            Remark(key.reasons, count, failure=key.failure) for key, count in self._remarks.items()
+            Remark(key.reasons, count, failure=key.failure, member=self._members[key])
+            for key, count in self._remarks.items()
         ]
         images = max(self.images, self._expected or 0)
         interrupted = _INTERRUPTED if self.images < images else None

@@ -107,4 +107,6 @@ def _remarks(report: FileReport) -> Iterator[str]:
             about = f": {images} not sent: "
         else:
             about = f": {images} sent, "
-        yield f"{report.entry.name}{about}{remark.text}"
+        first = "first: " if remark.images > 1 else ""
+        where = f" ({first}{remark.member})" if remark.failure and remark.member else ""
+        yield f"{report.entry.name}{about}{remark.text}{where}"

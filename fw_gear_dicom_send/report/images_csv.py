@@ -10,7 +10,6 @@ from typing import TextIO
 
 from pydicom.uid import UID
 
-from ..dicom.privacy import quotes_patient
 from ..errors import DicomSendError
 from ..models import FileEntry, ImageRecord
 from ..network.statuses import describe
@@ -172,11 +171,6 @@ def _code(result: StoreResult) -> str:
     """Return the code of what is worth knowing: why it was not sent, or how it was."""
     reasons = (result.reason,) if isinstance(result, NotSent) else result.remarks
     return reasons[-1].code if reasons else ""
-
-
-def safe_name(name: str, number: int, identifying: frozenset[str]) -> str:
-    """Return the name of a member, or its number where the name says who the patient is."""
-    return f"member {number}" if quotes_patient(name, identifying) else name
 
 
 def _name(uid: str) -> str:

@@ -157,6 +157,7 @@ class Reports:
             "verify": config.verify,
             "skip_existing": config.skip_existing,
             "dry_run": config.dry_run,
+            "show_member_names": config.show_member_names,
             "tls_enabled": bool(tls),
         }
         if tls:

@@ -21,7 +21,6 @@ from ..network.types import AlreadyStored, NotSent, StoreResult
 from ..reasons import Kind, Reason
 from ..report.events import Observer
 from ..report.file_counts import FileCounts
-from ..report.images_csv import safe_name
 from ..source import ImageSource
 from .already_stored import StoredImages
 from .background import Background
@@ -56,7 +55,7 @@ class _Fetched:
 
 @dataclass(frozen=True)
 class _Image:
-    """An image of a file, and its name: that of the member of an archive."""
+    """An image of a file, and what it is called: the member of an archive by number or name."""
 
     entry: FileEntry
     name: str
@@ -160,15 +159,20 @@ def _is_among(content: SOPInstance | Unreadable, wanted: frozenset[str]) -> bool
 
 
 def _stamped(equipment: Equipment, entry: FileEntry, item: Member | Unreadable) -> _Image:
+    name = _shown_name(item, equipment.config)
     if isinstance(item, Unreadable):
-        return _Image(entry, f"member {item.number}" if item.number else "", 0, item)
+        return _Image(entry, name, 0, item)
     content = stamp(item.content, equipment.config.tag, equipment.folder)
-    if isinstance(content, SOPInstance):
-        name = safe_name(item.name, item.number, content.identifying)
-    else:
-        # Nobody knows then whether the name is that of the patient.
-        name = f"member {item.number}" if item.name else ""
     return _Image(entry, name, item.position, content)
+
+
+def _shown_name(item: Member | Unreadable, config: SendConfig) -> str:
+    """Return what a member is called: its number, as its name may be that of the patient."""
+    if isinstance(item, Member) and not item.name:  # a file that came alone
+        return ""
+    if config.show_member_names and item.name:
+        return item.name
+    return f"member {item.number}" if item.number else ""
 
 
 def _settle(equipment: Equipment, item: _Image | _End) -> _Settled | _End:
@@ -192,7 +196,7 @@ def _count(observer: Observer, counts: FileCounts, item: _Settled | _End) -> Non
     if isinstance(item, _End):
         count.end(item.images, item.trouble)
     else:
-        count.add(item.result)
+        count.add(item.result, item.image.name)
         observer.reading(entry, item.image.position)
         observer.image(_record(item.image, item.result))
     if count.is_done:

@@ -10,8 +10,16 @@ from pathlib import Path
 import pytest
 
 from fw_gear_dicom_send.archive import reader
-from fw_gear_dicom_send.archive.types import Member
-from tests.support.archives import END_OF_TAR, A, B, has_prefix, tar_entry
+from fw_gear_dicom_send.archive.types import BrokenArchive, Member
+from tests.support.archives import (
+    END_OF_TAR,
+    A,
+    B,
+    has_prefix,
+    set_zip_field,
+    tar_entry,
+    zipped,
+)
 
 NAMES = [
     (b"M\xfcller.dcm", r"M\xfcller.dcm"),
@@ -49,6 +57,15 @@ def test_names_in_a_zip_that_are_said_to_be_utf_8(tmp_path: Path, name: bytes, s
         archive.writestr("b", B)
     (tmp_path / "a").write_bytes(file.getvalue().replace(stand_in.encode(), name))
     assert names(tmp_path / "a") == [shown, "b"]
+
+
+def test_a_member_that_cannot_be_unpacked_has_its_name(tmp_path: Path) -> None:
+    """Whoever asks for names wants to know which member it is."""
+    path = zipped(tmp_path / "a", A, B)
+    set_zip_field(path, "2.dcm", "crc", 1)
+    with closing(reader.read(path, tmp_path, has_prefix)) as items:
+        found = [(item.number, item.name) for item in items if not isinstance(item, BrokenArchive)]
+    assert found == [(1, "1.dcm"), (2, "2.dcm")]
 
 
 @pytest.mark.parametrize(("name", "shown"), NAMES)

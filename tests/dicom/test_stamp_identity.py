@@ -1,11 +1,12 @@
-"""The UIDs that a stamped image is sent as, and the words that identify its patient."""
+"""The UIDs that a stamped image is sent as, and what may not be quoted of it."""
 
 from io import BytesIO
 from pathlib import Path
 
 import pydicom
 import pytest
-from pydicom.uid import CTImageStorage
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian
 
 from fw_gear_dicom_send.dicom.stamp import stamp
 from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance
@@ -85,10 +86,22 @@ def test_bad_transfer_syntax(uid: str, tmp_path: Path) -> None:
 
 
 @each_group
-def test_identifying(group: int, tmp_path: Path) -> None:
-    """The words of the patient's name, ids and birth date are known, and nothing else."""
+@pytest.mark.parametrize(
+    ("text", "is_quoted"),
+    [
+        *((word, True) for word in ("mary", "Yamada", "id-77", "1970-01-31", "Jane Roe", "poe")),
+        *(
+            (word, True)
+            for word in ("smith", "House", "acc 42/7", "brain study", "other-9", "MRT Kopf")
+        ),
+        *((word, False) for word in ("CT", "F", "050Y", "study", "1.2.3.4")),
+    ],
+)
+def test_identity(group: int, text: str, is_quoted: bool, tmp_path: Path) -> None:
+    """Names, ids, dates and texts may not be quoted; codes and UIDs may."""
     dataset = made(
         1,
+        AccessionNumber="ACC427",
         PatientName="Doe^Mary Ann=Yamada",
         PatientID="ID-77 A",
         PatientBirthDate="19700131",
@@ -97,29 +110,44 @@ def test_identifying(group: int, tmp_path: Path) -> None:
         PatientSex="F",
         PatientAge="050Y",
         StudyDescription="Brain study",
+        RequestedProcedureDescription="MRT Kopf",
         ReferringPhysicianName="House^Gregory",
+        OtherPatientIDsSequence=[Dataset()],
     )
+    dataset.OtherPatientIDsSequence[0].PatientID = "OTHER-9"
     tag = PrivateTag(group, "Flywheel", "DICOM send")
-    instance = stamped(encoded(dataset), tmp_path, tag)
-    assert instance.identifying == frozenset(
-        ["doe", "mary", "ann", "yamada", "id-77", "19700131", "roe", "jane", "poe", "smith"]
-    )
+    assert stamped(encoded(dataset), tmp_path, tag).read_identity().is_quoted_in(text) == is_quoted
 
 
 @pytest.mark.parametrize("charset", ["ISO_IR 100", "ISO_IR 192"])
-def test_identifying_beyond_ascii(charset: str, tmp_path: Path) -> None:
-    """A name is known as it reads in Latin-1 and, where it is UTF-8, in that."""
+def test_identity_beyond_ascii(charset: str, tmp_path: Path) -> None:
+    """A name is known in the character set of its dataset."""
     dataset = made(1, SpecificCharacterSet=charset, PatientName="MÜLLER^Zoë", PatientID="7")
-    raw_name = dataset.PatientName.encode(["latin-1" if charset == "ISO_IR 100" else "utf-8"])
-    identifying = stamped(encoded(dataset), tmp_path).identifying
-    assert identifying >= set(raw_name.decode("latin-1").lower().split("^"))
-    assert charset == "ISO_IR 100" or identifying >= {"müller", "zoë"}
+    identity = stamped(encoded(dataset), tmp_path).read_identity()
+    assert identity.is_quoted_in("muller")
+    assert identity.is_quoted_in("Zoë")
+
+
+def test_nothing_of_a_dataset_that_cannot_be_read_any_more_is_quoted(tmp_path: Path) -> None:
+    """Any text might quote it."""
+    instance = stamped(encoded(made(1, ImageComments="x" * 60_000)), tmp_path)
+    instance.dataset.close()
+    assert instance.read_identity().is_quoted_in("any text")
+
+
+def test_the_identity_of_a_deflated_dataset_is_known(tmp_path: Path) -> None:
+    """Though what it was inflated to is gone."""
+    dataset = made(1, PatientName="Doe^Jane")
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    identity = stamped(encoded(dataset), tmp_path).read_identity()
+    assert identity.is_quoted_in("Jane")
+    assert not identity.is_quoted_in("any text")
 
 
 def test_no_patient(tmp_path: Path) -> None:
     """Empty and missing names identify nobody."""
-    instance = stamped(encoded(made(1, PatientName="", PatientID=" ")), tmp_path)
-    assert instance.identifying == frozenset()
+    identity = stamped(encoded(made(1, PatientName="", PatientID=" ")), tmp_path).read_identity()
+    assert not identity.is_quoted_in("any text")
 
 
 def test_repr_names_no_patient(tmp_path: Path) -> None:

@@ -43,9 +43,9 @@ def test_each_image_has_its_row(runs: SessionRuns) -> None:
         for row in ended.instances
     ]
     assert found == [
-        ("a.zip", "a/1.dcm", uid_of(1), "sent"),
-        ("a.zip", "a/2.dcm", uid_of(2), "not sent"),
-        ("a.zip", "a/3.dcm", uid_of(3), "sent"),
+        ("a.zip", "member 1", uid_of(1), "sent"),
+        ("a.zip", "member 2", uid_of(2), "not sent"),
+        ("a.zip", "member 3", uid_of(3), "sent"),
         ("a.zip", "member 4", uid_of(5), "sent"),
         ("b.dcm", "", uid_of(6), "sent"),
     ]
@@ -59,8 +59,9 @@ def test_each_image_has_its_row(runs: SessionRuns) -> None:
     assert all(int(row["Bytes"]) > 300 for row in ended.instances)
 
 
-def test_an_image_that_cannot_be_read_has_its_number(runs: SessionRuns) -> None:
-    """Nobody knows whether the name of such a member is that of the patient; a file has none."""
+@pytest.mark.parametrize("shows_names", [False, True])
+def test_members_are_named_where_that_is_asked_for(runs: SessionRuns, shows_names: bool) -> None:
+    """In the report and in the log they have a number else; a file that came alone has none."""
     nameless = encoded(made(1)).replace(uid_of(1).encode(), b" " * len(uid_of(1)))
     members = [ArchiveMember(f"Doe/{n}.dcm", encoded(made(n))) for n in (1, 2, 3)]
     members.insert(1, ArchiveMember("Doe/nameless.dcm", nameless))
@@ -69,15 +70,23 @@ def test_an_image_that_cannot_be_read_has_its_number(runs: SessionRuns) -> None:
     runs.add("a.zip", archive)
     runs.add("b.dcm", nameless)
     with PythonSCP() as server:
-        ended = runs.send(server, associations=1)
+        ended = runs.send(server, associations=1, show_member_names=shows_names)
     assert ended.result.exit_code == 1
+    names = [f"member {n}" for n in range(1, 5)]
+    if shows_names:
+        names = [f"Doe/{name}.dcm" for name in ("1", "nameless", "2", "3")]
     assert [(row["Member"], row["Code"]) for row in ended.instances] == [
-        ("Doe/1.dcm", ""),
-        ("member 2", "uid-missing"),
-        ("member 3", "member-corrupt"),
-        ("Doe/3.dcm", ""),
+        (names[0], ""),
+        (names[1], "uid-missing"),
+        (names[2], "member-corrupt"),
+        (names[3], ""),
         ("", "uid-missing"),
     ]
+    log = ended.result.log
+    assert f"a.zip: 1 image not sent: it has no SOP Instance UID ({names[1]})\n" in log
+    assert f"a.zip: 1 image not sent: a member of the archive is corrupt ({names[2]})\n" in log
+    assert "b.dcm: 1 image not sent: it has no SOP Instance UID\n" in log
+    assert ("Doe" in log) == shows_names
     assert [row["Tries"] for row in ended.instances] == ["1", "", "", "1", ""]
 
 

@@ -1,6 +1,7 @@
 """The report as CSV, table and remarks, and what its file is called."""
 
 import io
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -103,6 +104,18 @@ def test_table_has_one_line_for_each_file(name: str) -> None:
 def test_remark_speaks_of_its_images(remark: Remark, line: str) -> None:
     """A remark says of how many images it speaks, or of the file alone."""
     assert reporter.render_remarks([report(remarks=(remark,))]) == [line]
+
+
+def test_a_failure_has_the_first_member() -> None:
+    """One that is worth knowing of images that were sent has none."""
+    lost = replace(remark("lost", images=3, failure=True), member="member 7")
+    single = replace(lost, images=1)
+    decoded = replace(remark("decoded", images=3, failure=False), member="member 1")
+    assert reporter.render_remarks([report("a", remarks=(lost, single, decoded))]) == [
+        "a: 3 images not sent: lost (first: member 7)",
+        "a: 1 image not sent: lost (member 7)",
+        "a: 3 images sent, decoded",
+    ]
 
 
 def test_remarks_come_file_by_file() -> None:

@@ -14,7 +14,7 @@ from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
 from fw_gear_dicom_send.network.types import AlreadyStored, NotSent, Sent, StoreResult, Transfer
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.csv_rows import read_rows
-from fw_gear_dicom_send.report.images_csv import COLUMNS, ImagesCSV, safe_name
+from fw_gear_dicom_send.report.images_csv import COLUMNS, ImagesCSV
 from fw_gear_dicom_send.text import printable
 from tests.support.drawn_datasets import bounded
 from tests.support.results import not_sent, saying, sent
@@ -265,19 +265,3 @@ def test_any_text_is_read_as_it_was_written(
     shown = map(printable, (path, member, reason))
     assert (found["FW Path"], found["Member"], found["Reason"]) == tuple(shown)
     assert tuple(header) == COLUMNS
-
-
-@pytest.mark.parametrize(
-    ("name", "words", "shown"),
-    [
-        ("IM_0001.dcm", {"zweistein", "alberta"}, "IM_0001.dcm"),
-        ("Zweistein_Alberta/1.dcm", {"zweistein"}, "member 7"),
-        ("series/ZWEISTEIN1.dcm", {"zweistein"}, "member 7"),
-        ("IM_0001.dcm", {"01", "m"}, "IM_0001.dcm"),
-        ("p/01/IM_1.dcm", {"01"}, "member 7"),
-        ("", {"zweistein"}, ""),
-    ],
-)
-def test_a_name_that_says_who_it_is_is_withheld(name: str, words: set[str], shown: str) -> None:
-    """The name of a member is shown only if it quotes nothing of the patient group."""
-    assert safe_name(name, 7, frozenset(words)) == shown

@@ -210,6 +210,7 @@ def test_the_page_shows_the_configuration(tmp_path: Path) -> None:
         "verify": "none",
         "skip_existing": "False",
         "dry_run": "False",
+        "show_member_names": "False",
         "tls_enabled": "False",
     }
 

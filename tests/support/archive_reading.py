@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fw_gear_dicom_send.archive import reader as archive
@@ -32,8 +32,10 @@ Item = Image | Unreadable | BrokenArchive
 
 
 def taken(item: Member | Unreadable | BrokenArchive) -> Item:
-    """Read a member to its end and close it; return anything else as it is."""
-    if not isinstance(item, Member):
+    """Read a member to its end and close it; return anything else, without its name."""
+    if isinstance(item, Unreadable):
+        return replace(item, name="")
+    if isinstance(item, BrokenArchive):
         return item
     with closing(item.content):
         return Image(item.number, item.content.read())

@@ -7,15 +7,17 @@ from typing import BinaryIO
 
 import pydicom
 
+from fw_gear_dicom_send.dicom.privacy import Identity
 from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Span
 from tests.support.sample_files import encoded, made
 
 META_START = 132
 GROUP_LENGTH_SIZE = 12
 BIG = 4_000_000
+NOBODY = Identity()
 
 
-def instance(file: bytes | Path, identifying: frozenset[str] = frozenset()) -> SOPInstance:
+def instance(file: bytes | Path, identity: Identity = NOBODY) -> SOPInstance:
     """Return the image in a DICOM file."""
     content = file if isinstance(file, bytes) else file.read_bytes()
     header = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True)
@@ -24,7 +26,7 @@ def instance(file: bytes | Path, identifying: frozenset[str] = frozenset()) -> S
         str(header.get("SOPInstanceUID", "")),
         str(header.file_meta.TransferSyntaxUID),
         EncodedDataset(io.BytesIO(content), (Span(dataset_start(content), len(content)),)),
-        identifying,
+        lambda: identity,
         str(header.get("StudyInstanceUID", "")),
         str(header.get("SeriesInstanceUID", "")),
     )

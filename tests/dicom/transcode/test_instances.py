@@ -44,6 +44,6 @@ def test_instance_stays_the_same_and_its_source_open(tmp_path: Path) -> None:
     assert isinstance(result, SOPInstance)
     assert result.sop_class_uid == source.sop_class_uid
     assert result.sop_instance_uid == source.sop_instance_uid
-    assert result.identifying == source.identifying
+    assert result.read_identity() == source.read_identity()
     assert result.dataset.size == sum(map(len, result.dataset.chunks(4096)))
     assert not source.dataset.source.closed
