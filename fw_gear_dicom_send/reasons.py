@@ -230,6 +230,36 @@ class Kind(Enum):
     )
     NOT_FOUND_AGAIN = ("not-found-again", "it was not found in its file again", _CHANGED)
 
+    # Verification
+    NOT_OFFERED = (
+        "verification-not-offered",
+        "the server does not answer {}",
+        "Ask its administrator to enable it, or use the other value of verify.",
+    )
+    QUERY_FAILED = (
+        "query-failed",
+        "{}",
+        "The server did not tell what it has. Its log says why. A run with skip_existing and "
+        "verify asks it again.",
+    )
+    NO_COMMITMENT_REPORT = (
+        "commitment-not-reported",
+        "the server did not report a storage commitment on the same association in {} s",
+        "The server may report over an association of its own, which a gear cannot accept. Set "
+        "verify to find.",
+    )
+    NOT_COMMITTED = (
+        "commitment-not-named",
+        "the server's storage commitment report does not name it",
+        "The server does not say whether it keeps the image. Set verify to find.",
+    )
+    NOT_QUERYABLE = (
+        "not-queryable",
+        "its Study, Series or SOP Instance UID is missing or malformed",
+        "The image cannot be queried. Set verify to commit, if the server offers it.",
+    )
+    NOT_VERIFIED = ("not-verified", "the run ended before it was verified", _ENDED)
+
     # Runs
     NOT_REACHED = ("not-reached", "the run ended before it", _ENDED)
     INTERRUPTED = ("interrupted", "the run ended in the middle of it", _ENDED)

@@ -20,12 +20,12 @@ from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
 import fw_gear_dicom_send
 from fw_gear_dicom_send import config
 from fw_gear_dicom_send.dicom.transcode.converter import SOURCES
-from fw_gear_dicom_send.network import association, query
+from fw_gear_dicom_send.network import association, commitment, inquiry, query
 from fw_gear_dicom_send.network.contexts import MAX_CONTEXTS, WAYS_OUT
 from fw_gear_dicom_send.network.statuses import fate_of
 from fw_gear_dicom_send.network.timeouts import DEFAULT_TIMEOUTS
 from fw_gear_dicom_send.network.tls import PROFILES
-from fw_gear_dicom_send.run.verify import MAX_UNVERIFIED
+from fw_gear_dicom_send.run.verify import MAX_UNVERIFIED, MAX_UNVERIFIED_IN_FILE
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEMPLATE = Path(__file__).with_name("conformance.md")
@@ -57,9 +57,12 @@ def statement() -> str:
         most_associations=config.MAX_ASSOCIATIONS,
         most_contexts=MAX_CONTEXTS,
         most_unverified=MAX_UNVERIFIED,
+        most_in_file=MAX_UNVERIFIED_IN_FILE,
+        max_list=query.MAX_LIST,
+        max_failures=inquiry.MAX_FAILURES,
         find_timeout=f"{DEFAULT_TIMEOUTS.find:g}",
         commitment_timeout=f"{DEFAULT_TIMEOUTS.commitment:g}",
-        most_references=query.MAX_REFERENCES,
+        most_references=commitment.MAX_REFERENCES,
         largest_pdu_received=DEFAULT_MAX_LENGTH,
         largest_pdu_sent=association.MAX_PDU,
         ways_out=table(("name", "UID"), map(named, WAYS_OUT)),

@@ -63,4 +63,9 @@ class TransientRejectionError(TemporaryError):
 
 
 class QueryError(Exception):
-    """The peer does not tell what it has; the message says why in one line."""
+    """The peer does not tell what it has; the reason says why in one line."""
+
+    def __init__(self, reason: Reason) -> None:
+        """Keep the reason; its text is the message."""
+        self.reason = reason
+        super().__init__(reason.text)

@@ -1,6 +1,7 @@
 """The frozen types of the network: the peer, TLS, and what became of an image."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -67,6 +68,19 @@ class ImageReference:
     sop_instance_uid: str
     study_instance_uid: str
     series_instance_uid: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a server says of images, by SOP Instance UID; each image is in one of the three.
+
+    `verified` are on the server, `absent` are not. `unknown` has those that the server does not
+    tell of, and why.
+    """
+
+    verified: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
+    unknown: Mapping[str, Reason] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from ..errors import WorkFolderError
 from ..models import FileEntry, FileReport, Remark, SendConfig
 from ..network import preflight, tls
 from ..network.association import resolve
+from ..network.commitment import CommitmentSCU
 from ..network.contexts import Context
-from ..network.query import CommitmentSCU, FindSCU
+from ..network.query import FindSCU
 from ..network.store import RESEND_POLICY, StorageSCU
 from ..network.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from ..reasons import Kind, Reason
@@ -24,6 +25,7 @@ from ..report.file_counts import FileCounts
 from ..report.files_csv import is_complete
 from ..report.progress import Progress
 from ..report.publish import ReportDestination, Reports
+from ..report.verification import Verifications
 from ..retry import RetryPolicy
 from ..source import ImageSource
 from .already_stored import StoredImages
@@ -141,6 +143,9 @@ class _Sending:
         self._reports = reports
         self._revised: dict[FileEntry, FileReport] = {}
         self._scu: StorageSCU | None = None
+        self.verifications: Verifications | None = None
+        if config.verify != "none" and not config.dry_run:
+            self.verifications = Verifications(config.verify)
 
     @property
     def contexts(self) -> Mapping[Context, bool]:
@@ -174,11 +179,11 @@ class _Sending:
             if config.skip_existing:
                 stored = StoredImages(FindSCU(peer, context, scu.place, timeouts=waits.timeouts))
             verifier = None
-            if config.verify != "none" and not config.dry_run:
+            if self.verifications:
                 inquirer = _INQUIRERS[config.verify](
                     peer, context, scu.place, timeouts=waits.timeouts
                 )
-                verifier = Verifier(inquirer, waits.verify)
+                verifier = Verifier(inquirer, self.verifications, waits.verify)
             needed = [verifier] if verifier else []
             observer = Observers([progress, self._observer], needed)
             equipment = Equipment(config, self._source, folder, scu, observer, stored)

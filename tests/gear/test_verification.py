@@ -93,7 +93,7 @@ def test_a_server_without_queries_is_told_once(runs: SessionRuns, storescp: Stor
     runs.add_images("b.zip", range(3, 5))
     ended = runs.send(storescp, verify="find")
     assert ended.result.exit_code == 0
-    told = "What was sent is not verified: the server does not offer queries by C-FIND"
+    told = "Images are not verified: the server does not answer C-FIND"
     assert ended.result.log.count(told) == 1
 
 

@@ -5,8 +5,14 @@ from collections.abc import Collection
 import pytest
 
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord
-from fw_gear_dicom_send.network.errors import QueryError
-from fw_gear_dicom_send.network.types import AlreadyStored, ImageReference, StoreResult
+from fw_gear_dicom_send.network.types import (
+    AlreadyStored,
+    ImageReference,
+    StoreResult,
+    Verification,
+)
+from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.report.verification import Verifications
 from fw_gear_dicom_send.retry import RetryPolicy
 from fw_gear_dicom_send.run.verify import Verifier
 from tests.support.gear_runs import CT
@@ -16,17 +22,32 @@ NO_RETRY = RetryPolicy(max_tries=1)
 
 
 class Server:
-    """A server that has all images but those that are absent at each query in turn."""
+    """A server that has all images but those that are absent at each query in turn.
 
-    def __init__(self, *absent: Collection[str]) -> None:
+    A reason instead of these is why a query fails; the last one, where it is `given_up` for.
+    """
+
+    def __init__(self, *absent: Collection[str] | Reason, given_up: Reason | None = None) -> None:
         self.asked: list[list[str]] = []
         self._absent = absent
+        self._given_up = given_up
 
-    def missing(self, images: Collection[ImageReference]) -> frozenset[str]:
-        """Return those that are absent, also of images that nobody asked for."""
+    @property
+    def given_up(self) -> Reason | None:
+        """Why it is asked nothing more, once all is answered."""
+        return self._given_up if len(self.asked) >= len(self._absent) else None
+
+    def verify(self, images: Collection[ImageReference]) -> Verification:
+        """Return the next answer, also about images that nobody asked for."""
+        uids = frozenset(image.sop_instance_uid for image in images)
+        if self.given_up:
+            return Verification(unknown=dict.fromkeys(uids, self.given_up))
         self.asked.append([image.sop_instance_uid for image in images])
         number = len(self.asked)
-        return frozenset(self._absent[number - 1] if number <= len(self._absent) else ())
+        absent = self._absent[number - 1] if number <= len(self._absent) else ()
+        if isinstance(absent, Reason):
+            return Verification(unknown=dict.fromkeys(uids, absent))
+        return Verification(uids - set(absent), frozenset(absent))
 
     @property
     def numbers(self) -> list[int]:
@@ -59,7 +80,7 @@ def record_of(
 def test_they_are_asked_for_before_they_are_too_many() -> None:
     """No more than a thousand and the images of a file are remembered."""
     server = Server({"1.2.5"})
-    verifier = Verifier(server)
+    verifier = Verifier(server, Verifications("find"))
     for number in range(2500):
         take(verifier, file(number), record_of(file(number), f"1.2.{number}"))
     assert server.numbers == [1000, 1000]
@@ -70,7 +91,7 @@ def test_they_are_asked_for_before_they_are_too_many() -> None:
 def test_images_of_a_file_are_asked_for_together() -> None:
     """A file of many images is one query, and one that is absent of it is told by its file."""
     server = Server({"1.2.7", "9.9"}, {"1.2.7"})
-    verifier = Verifier(server, NO_RETRY)
+    verifier = Verifier(server, Verifications("find"), NO_RETRY)
     take(verifier, file(1), *(record_of(file(1), f"1.2.{n}") for n in range(1500)))
     take(verifier, file(2), record_of(file(2), "1.4.1"))
     assert server.numbers == [1500]
@@ -81,7 +102,7 @@ def test_images_of_a_file_are_asked_for_together() -> None:
 def test_what_is_missing_is_asked_for_again_and_then_forgotten() -> None:
     """A server may take a while to find an image; what it does not find is told once."""
     server = Server({"1.2.1", "1.2.2"}, {"1.2.2"}, {"1.2.2"})
-    verifier = Verifier(server, RetryPolicy(max_tries=3, max_wait=0.01))
+    verifier = Verifier(server, Verifications("find"), RetryPolicy(max_tries=3, max_wait=0.01))
     take(verifier, file(1), *(record_of(file(1), f"1.2.{n}") for n in range(3)))
     assert verifier.missing() == {file(1): frozenset({"1.2.2"})}
     assert server.numbers == [3, 2, 1]
@@ -92,7 +113,7 @@ def test_what_is_missing_is_asked_for_again_and_then_forgotten() -> None:
 def test_an_image_that_is_sent_again_is_asked_for_alone() -> None:
     """The other images of its file were found before."""
     server = Server({"1.2.1"})
-    verifier = Verifier(server, NO_RETRY)
+    verifier = Verifier(server, Verifications("find"), NO_RETRY)
     take(verifier, file(1), *(record_of(file(1), f"1.2.{n}") for n in range(3)))
     assert verifier.missing() == {file(1): frozenset({"1.2.1"})}
     take(verifier, file(1), record_of(file(1), "1.2.1"))
@@ -100,45 +121,96 @@ def test_an_image_that_is_sent_again_is_asked_for_alone() -> None:
     assert server.asked[1:] == [["1.2.1"]]
 
 
-@pytest.mark.parametrize(
-    "record",
-    [
-        record_of(file(1), "1.2.1", not_sent("refused")),
-        record_of(file(1), "1.2.1", study=""),
-        record_of(file(1), "1.2.1", series=""),
-    ],
-    ids=["not sent", "no study", "no series"],
-)
-def test_what_cannot_be_asked_for_is_not(record: ImageRecord) -> None:
-    """An image that was not sent need not be there; one without study or series has no query."""
-    server = Server()
-    verifier = Verifier(server)
-    take(verifier, file(1), record)
+def test_what_was_not_sent_is_not_asked_for() -> None:
+    """An image that was not sent need not be there."""
+    server, verifications = Server(), Verifications("find")
+    verifier = Verifier(server, verifications)
+    take(verifier, file(1), record_of(file(1), "1.2.1", not_sent("refused")))
     assert verifier.missing() == {}
     assert server.asked == []
+    assert verifications.summary().images == 0
 
 
 def test_an_image_that_was_there_before_is_verified() -> None:
     """What the server had before the run it has to have after the run, too."""
-    server = Server()
-    verifier = Verifier(server)
+    server, verifications = Server(), Verifications("find")
+    verifier = Verifier(server, verifications)
     take(verifier, file(1), record_of(file(1), "1.2.1", AlreadyStored()))
     assert verifier.missing() == {}
     assert server.asked == [["1.2.1"]]
+    assert verifications.cell(0) == "yes"
 
 
-def test_a_server_that_answers_no_query_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    """The log says once that nothing is verified, though there would be three queries."""
-    asked: list[int] = []
+def test_images_of_a_large_file_are_asked_for_before_its_end() -> None:
+    """However many images a file has, no more than ten thousand are remembered."""
+    server = Server()
+    verifier = Verifier(server, Verifications("find"))
+    for number in range(25_000):
+        verifier.image(record_of(file(1), f"1.2.{number}"))
+    assert server.numbers == [10_000, 10_000]
 
-    class Silent:
-        def missing(self, images: Collection[ImageReference]) -> frozenset[str]:
-            asked.append(len(images))
-            raise QueryError("no")
 
-    verifier = Verifier(Silent())
+FAILED = Reason(Kind.QUERY_FAILED, "no")
+FEW = RetryPolicy(max_tries=3, max_wait=0.01)
+
+
+def test_images_that_a_query_failed_for_are_asked_for_again() -> None:
+    """One failed query does not leave them unverified."""
+    server, verifications = Server(FAILED), Verifications("find")
+    verifier = Verifier(server, verifications, FEW)
+    for number in range(1500):
+        take(verifier, file(number), record_of(file(number), f"1.2.{number}"))
+    assert verifier.missing() == {}
+    assert server.numbers == [1000, 1500]
+    assert verifications.summary().verified == 1500
+
+
+def test_images_that_cannot_be_asked_for_are_not_waited_for() -> None:
+    """Another query would say the same."""
+    server, verifications = Server(Reason(Kind.NOT_QUERYABLE)), Verifications("find")
+    verifier = Verifier(server, verifications, FEW)
+    take(verifier, file(1), record_of(file(1), "1.2.1"))
+    assert verifier.missing() == {}
+    assert server.numbers == [1]
+    assert verifications.cell(0) == Reason(Kind.NOT_QUERYABLE).text
+
+
+def test_a_server_that_is_asked_no_more_is_not_waited_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log says once that images are not verified, whenever they were sent."""
+    server, verifications = Server(FAILED, given_up=FAILED), Verifications("find")
+    verifier = Verifier(server, verifications, FEW)
     for number in range(2500):
         take(verifier, file(number), record_of(file(number), f"1.2.{number}"))
     assert verifier.missing() == {}
-    assert asked == [1000]
-    assert caplog.messages == ["What was sent is not verified: no"]
+    assert server.numbers == [1000]
+    assert caplog.messages == ["Images are not verified: no"]
+    summary = verifications.summary()
+    assert (summary.images, summary.verified, summary.causes) == (2500, 0, ((FAILED, 2500),))
+
+
+def test_what_is_known_of_an_image_changes_as_it_is_resent() -> None:
+    """An image that is absent is `no`, until it was sent once more and found."""
+    server, verifications = Server({"1.2.1", "1.2.2"}, {"1.2.2"}), Verifications("find")
+    verifier = Verifier(server, verifications, NO_RETRY)
+    images = [record_of(file(1), f"1.2.{n}") for n in range(3)]
+    take(verifier, file(1), *images)
+    assert list(map(verifications.cell, range(3))) == ["the run ended before it was verified"] * 3
+    verifier.missing()
+    assert list(map(verifications.cell, range(3))) == ["yes", "no", "no"]
+    take(verifier, file(1), *images[1:])
+    verifier.missing()
+    assert list(map(verifications.cell, range(3))) == ["yes", "yes", "no"]
+    assert verifications.verified[file(1)] == 2
+
+
+def test_each_copy_of_an_image_is_verified() -> None:
+    """A file may hold an image twice, and so may two files."""
+    server, verifications = Server(), Verifications("find")
+    verifier = Verifier(server, verifications)
+    take(verifier, file(1), record_of(file(1), "1.2.1"), record_of(file(1), "1.2.1"))
+    take(verifier, file(2), record_of(file(2), "1.2.1"))
+    assert verifier.missing() == {}
+    assert verifications.summary().verified == 3
+    assert dict(verifications.verified) == {file(1): 2, file(2): 1}

@@ -12,9 +12,10 @@ from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelFind,
 )
 
+from tests.support.matching import SUCCESS, Matching, by_list
 from tests.support.pacs import PythonSCP
 
-PENDING, SUCCESS = 0xFF00, 0x0000
+PENDING = 0xFF00
 COMMITTED, WITH_FAILURES = 1, 2
 NO_SUCH_INSTANCE = 0x0112
 
@@ -26,7 +27,8 @@ class ArchiveSCP(PythonSCP):
     """Finds and commits what it stored, but for what is `absent`.
 
     `find_status` and `action_status` are what queries and commitment requests are answered with;
-    `reports` tells whether an N-EVENT-REPORT follows on the same association.
+    `matching` is how UIDs are found. `reports` tells whether an N-EVENT-REPORT follows on the
+    same association; it names no image that is `unnamed`.
     """
 
     def __init__(
@@ -35,7 +37,9 @@ class ArchiveSCP(PythonSCP):
         *,
         find_status: int = SUCCESS,
         action_status: int = SUCCESS,
+        matching: Matching = by_list,
         reports: bool = True,
+        unnamed: Collection[str] = (),
         **options: Any,
     ) -> None:
         handlers = [(evt.EVT_C_FIND, self._on_find), (evt.EVT_N_ACTION, self._on_action)]
@@ -45,7 +49,9 @@ class ArchiveSCP(PythonSCP):
         self._absent = absent
         self._find_status = find_status
         self._action_status = action_status
+        self._matching = matching
         self._reports = reports
+        self._unnamed = unnamed
 
     def __enter__(self) -> Self:
         """Offer queries and commitment as well."""
@@ -58,12 +64,15 @@ class ArchiveSCP(PythonSCP):
         if self._find_status != SUCCESS:
             yield self._find_status, None
             return
-        for uid in dict.fromkeys(one.sop_instance_uid for one in self.stored):
-            if not self._absent(uid):
-                found = Dataset()
-                found.QueryRetrieveLevel = "IMAGE"
-                found.SOPInstanceUID = uid
-                yield PENDING, found
+        stored = dict.fromkeys(one.sop_instance_uid for one in self.stored)
+        there = [uid for uid in stored if not self._absent(uid)]
+        uids, status = self._matching(_listed(event.identifier), there)
+        for uid in uids:
+            found = Dataset()
+            found.QueryRetrieveLevel = "IMAGE"
+            found.SOPInstanceUID = uid
+            yield PENDING, found
+        yield status, None
 
     def _on_action(self, event: evt.Event) -> tuple[int, None]:
         self.commitments.append(event.action_information)
@@ -73,15 +82,20 @@ class ArchiveSCP(PythonSCP):
 
     def _report(self, assoc: Any, asked: Dataset) -> None:
         known = {one.sop_instance_uid for one in self.stored}
-        failed = [
+        named = [
             item
             for item in asked.ReferencedSOPSequence
+            if item.ReferencedSOPInstanceUID not in self._unnamed
+        ]
+        failed = [
+            item
+            for item in named
             if item.ReferencedSOPInstanceUID not in known
             or self._absent(item.ReferencedSOPInstanceUID)
         ]
         report = Dataset()
         report.TransactionUID = asked.TransactionUID
-        report.ReferencedSOPSequence = _without(asked.ReferencedSOPSequence, failed)
+        report.ReferencedSOPSequence = _without(named, failed)
         if failed:
             for item in failed:
                 item.FailureReason = NO_SUCH_INSTANCE
@@ -96,3 +110,9 @@ class ArchiveSCP(PythonSCP):
 
 def _without(items: Collection[Dataset], left_out: Collection[Dataset]) -> list[Dataset]:
     return [item for item in items if item not in left_out]
+
+
+def _listed(identifier: Dataset) -> list[str]:
+    """Return the SOP Instance UIDs that a query is for, none where it is for all."""
+    value = identifier.SOPInstanceUID or ()
+    return [str(value)] if isinstance(value, str) else list(map(str, value))

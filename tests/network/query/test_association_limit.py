@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from fw_gear_dicom_send.network.errors import QueryError
-from fw_gear_dicom_send.network.query import OPEN_POLICY, FindSCU, MakeRoom
+from fw_gear_dicom_send.network.inquiry import OPEN_POLICY, MakeRoom
+from fw_gear_dicom_send.network.query import FindSCU
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.types import Sent
 from fw_gear_dicom_send.retry import RetryPolicy

@@ -2,11 +2,9 @@
 
 from dataclasses import replace
 
-import pytest
-
-from fw_gear_dicom_send.network.errors import QueryError
-from fw_gear_dicom_send.network.query import CommitmentSCU
-from fw_gear_dicom_send.network.types import ImageReference
+from fw_gear_dicom_send.network.commitment import CommitmentSCU
+from fw_gear_dicom_send.network.types import ImageReference, Verification
+from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.pacs import Orthanc
 from tests.support.peers import peer_of
@@ -20,7 +18,8 @@ def test_what_is_committed_is_not_missing() -> None:
     with ArchiveSCP(lambda uid: uid == bad) as server:
         store(server, *(image(n) for n in range(8)))
         scu = CommitmentSCU(peer_of(server, server.ae_title), timeouts=PATIENT)
-        assert scu.missing([reference(n) for n in range(10)]) == uids(5, 8, 9)
+        answer = scu.verify([reference(n) for n in range(10)])
+        assert answer == Verification(uids(0, 1, 2, 3, 4, 6, 7), uids(5, 8, 9))
         (request,) = server.commitments
     assert [
         (item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID)
@@ -33,7 +32,7 @@ def test_a_thousand_images_are_asked_for_at_a_time() -> None:
     asked = [ImageReference(CT, f"1.2.{n}", STUDY, SERIES) for n in range(1001)]
     with ArchiveSCP() as server:
         scu = CommitmentSCU(peer_of(server, server.ae_title), timeouts=PATIENT)
-        assert scu.missing(asked) == {image.sop_instance_uid for image in asked}
+        assert scu.verify(asked).absent == {image.sop_instance_uid for image in asked}
         requests = [one.ReferencedSOPSequence for one in server.commitments]
         assert len({one.TransactionUID for one in server.commitments}) == 2
         assert server.released == len(server.associations) == 1
@@ -42,7 +41,8 @@ def test_a_thousand_images_are_asked_for_at_a_time() -> None:
     assert named == [image.sop_instance_uid for image in asked]
 
 
-NO_REPORT = "did not report a storage commitment on the same association in 1 s"
+(ONE,) = uids(1)
+NOT_KNOWN = Verification(unknown={ONE: Reason(Kind.NO_COMMITMENT_REPORT, "1")})
 ONE_SECOND = replace(PATIENT, commitment=1)
 
 
@@ -50,20 +50,32 @@ def test_a_report_that_does_not_come_here_is_not_waited_for_long() -> None:
     """A gear cannot be connected to: what is reported elsewhere is not known."""
     with ArchiveSCP(reports=False) as server:
         scu = CommitmentSCU(peer_of(server, server.ae_title), timeouts=ONE_SECOND)
-        with at_once(), pytest.raises(QueryError, match=NO_REPORT):
-            scu.missing([reference(1)])
+        with at_once():
+            assert scu.verify([reference(1)]) == NOT_KNOWN
 
 
 def test_orthanc_reports_elsewhere(orthanc: Orthanc) -> None:
     """Orthanc takes the request, and would open an association of its own for the report."""
     store(orthanc, image(1))
     scu = CommitmentSCU(peer_of(orthanc, orthanc.ae_title), timeouts=ONE_SECOND)
-    with at_once(), pytest.raises(QueryError):
-        scu.missing([reference(1)])
+    with at_once():
+        assert scu.verify([reference(1)]).unknown.keys() == uids(1)
 
 
 def test_a_commitment_that_is_refused_says_its_status() -> None:
-    """The error has the status of the server."""
-    with ArchiveSCP(action_status=0x0110) as server, pytest.raises(QueryError) as caught:
-        CommitmentSCU(peer_of(server, server.ae_title)).missing([reference(1)])
-    assert str(caught.value) == "the server refuses storage commitment with status 0x0110"
+    """The reason has the status of the server."""
+    with ArchiveSCP(action_status=0x0110) as server:
+        scu = CommitmentSCU(peer_of(server, server.ae_title))
+        reason = scu.verify([reference(1)]).unknown[ONE]
+    assert reason.text == "the server refuses storage commitment with status 0x0110"
+
+
+def test_an_image_that_no_sequence_of_the_report_names_is_unknown() -> None:
+    """It is neither committed nor failed: the server does not say."""
+    unnamed = uids(1, 2)
+    with ArchiveSCP(unnamed=unnamed) as server:
+        store(server, *(image(n) for n in range(3)))
+        scu = CommitmentSCU(peer_of(server, server.ae_title), timeouts=PATIENT)
+        answer = scu.verify([reference(n) for n in range(4)])
+    unknown = dict.fromkeys(unnamed, Reason(Kind.NOT_COMMITTED))
+    assert answer == Verification(uids(0), uids(3), unknown)

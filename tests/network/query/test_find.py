@@ -5,8 +5,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from pynetdicom import evt
 
+from fw_gear_dicom_send.network.commitment import CommitmentSCU
 from fw_gear_dicom_send.network.errors import QueryError
-from fw_gear_dicom_send.network.query import CommitmentSCU, FindSCU
+from fw_gear_dicom_send.network.query import FindSCU
+from fw_gear_dicom_send.network.types import Verification
+from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.pacs import DcmQRSCP, Orthanc, PythonSCP, StoreSCP
 from tests.support.peers import peer_of
@@ -27,7 +30,7 @@ def test_a_series_is_found(archive: Orthanc | DcmQRSCP | ArchiveSCP) -> None:
     wanted = uids(0, 1, 2) if not isinstance(archive, ArchiveSCP) else uids(0, 1, 2, 3)
     assert find.present(STUDY, SERIES) == wanted
     asked = [reference(n) for n in (0, 1, 2, 7)] + [reference(3, OTHER), reference(8, OTHER)]
-    assert find.missing(asked) == uids(7, 8)
+    assert find.verify(asked) == Verification(uids(0, 1, 2, 3), uids(7, 8))
 
 
 @pytest.mark.parametrize("kind", [Orthanc, DcmQRSCP])
@@ -39,20 +42,23 @@ def test_a_series_that_is_not_there_is_empty(kind: type[Orthanc] | type[DcmQRSCP
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("kind", "service"),
     [
-        (FindSCU, "the server does not offer queries by C-FIND (Study Root)"),
-        (CommitmentSCU, "the server does not offer storage commitment"),
+        (FindSCU, "C-FIND (Study Root)"),
+        (CommitmentSCU, "storage commitment requests"),
     ],
 )
 def test_a_server_without_the_service_says_so(
-    kind: type[FindSCU] | type[CommitmentSCU], told: str, storescp: StoreSCP
+    kind: type[FindSCU] | type[CommitmentSCU], service: str, storescp: StoreSCP
 ) -> None:
-    """A plain storage server is asked once, and told to be one."""
+    """Nothing is known then of the images, and the server is asked nothing more."""
     scu = kind(peer_of(storescp, storescp.ae_title))
-    with pytest.raises(QueryError) as caught:
-        scu.missing([reference(1)])
-    assert str(caught.value) == told
+    assert scu.given_up is None
+    reason = Reason(Kind.NOT_OFFERED, service)
+    (uid,) = uids(1)
+    assert scu.verify([reference(1)]) == Verification(unknown={uid: reason})
+    assert scu.given_up == reason
+    assert reason.text == f"the server does not answer {service}"
 
 
 def test_a_query_that_fails_says_its_status() -> None:
@@ -69,7 +75,7 @@ def test_several_series_are_asked_for_over_one_association() -> None:
     """It is released when all is known, as a server may give only a few."""
     with ArchiveSCP() as server:
         find = FindSCU(peer_of(server, server.ae_title))
-        find.missing([reference(1), reference(2, OTHER), reference(3, "1.2.9")])
+        find.verify([reference(1), reference(2, OTHER), reference(3, "1.2.9")])
         assert len(server.queries) == 3
         assert server.released == len(server.associations) == 1
 

@@ -1,0 +1,87 @@
+"""A query that fails costs only its own images; three in a row end the queries."""
+
+from collections.abc import Iterator
+
+from pynetdicom import evt
+
+from fw_gear_dicom_send.network.query import FindSCU
+from fw_gear_dicom_send.network.types import ImageReference
+from tests.support.pacs import PythonSCP
+from tests.support.peers import peer_of
+from tests.support.series import CT, STUDY
+
+REFUSED = 0xC000
+FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+
+
+class Archive(PythonSCP):
+    """An archive that refuses queries for some series, and has all images of the others."""
+
+    def __init__(self, *refused: str) -> None:
+        super().__init__(handlers=[(evt.EVT_C_FIND, self._find)])
+        self.ae.add_supported_context(FIND)
+        self.asked: list[str] = []
+        self._refused = refused
+
+    def _find(self, event: evt.Event) -> Iterator[tuple[int, object]]:
+        query = event.identifier
+        self.asked.append(query.SeriesInstanceUID)
+        if query.SeriesInstanceUID in self._refused:
+            yield REFUSED, None
+            return
+        yield 0xFF00, query
+        yield 0x0000, None
+
+
+def references(*series: int) -> list[ImageReference]:
+    """Return an image of each series."""
+    return [ImageReference(CT, f"1.2.{n}.1", STUDY, f"1.2.{n}") for n in series]
+
+
+def uids(*series: int) -> set[str]:
+    return {f"1.2.{n}.1" for n in series}
+
+
+def test_a_query_that_fails_costs_its_own_images() -> None:
+    """The others are verified, by the same association and in the same call."""
+    with Archive("1.2.2", "1.2.3") as server:
+        find = FindSCU(peer_of(server, server.ae_title))
+        answer = find.verify(references(1, 2, 3, 4))
+        assert len(server.associations) == 1
+    assert answer.verified == uids(1, 4)
+    assert answer.absent == frozenset()
+    assert answer.unknown.keys() == uids(2, 3)
+    text = "the server answers a C-FIND with status 0xC000 Unable to Process"
+    assert {reason.text for reason in answer.unknown.values()} == {text}
+    assert find.given_up is None
+
+
+def test_three_failures_in_a_row_end_the_queries() -> None:
+    """The images of the queries that would follow are unknown for the same reason."""
+    with Archive("1.2.2", "1.2.3", "1.2.4") as server:
+        find = FindSCU(peer_of(server, server.ae_title))
+        answer = find.verify(references(1, 2, 3, 4, 5))
+        again = find.verify(references(1))
+        assert server.asked == ["1.2.1", "1.2.2", "1.2.3", "1.2.4"]
+    assert answer.verified == uids(1)
+    assert answer.unknown.keys() == uids(2, 3, 4, 5)
+    assert find.given_up == answer.unknown["1.2.5.1"] == again.unknown["1.2.1.1"]
+
+
+def test_failures_with_a_success_in_between_do_not() -> None:
+    """A success begins the count anew, also from one call to the next."""
+    with Archive("1.2.1", "1.2.2") as server:
+        find = FindSCU(peer_of(server, server.ae_title))
+        for _ in range(3):
+            assert find.verify(references(1, 2, 3)).verified == uids(3)
+    assert len(server.asked) == 9
+
+
+def test_a_server_that_is_lost_is_unknown() -> None:
+    """No connection is a query that fails, and nothing worse."""
+    with Archive() as server:
+        peer = peer_of(server, server.ae_title)
+    find = FindSCU(peer)
+    answer = find.verify(references(1, 2))
+    assert {reason.code for reason in answer.unknown.values()} == {"server-unreachable"}
+    assert find.given_up is None

@@ -1,0 +1,169 @@
+"""Images are asked for by lists of UIDs, whatever a server makes of lists and of limits."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from fw_gear_dicom_send.network.query import MAX_LIST, FindSCU
+from fw_gear_dicom_send.network.types import ImageReference, Verification
+from fw_gear_dicom_send.reasons import Kind, Reason
+from tests.support.archive_scp import ArchiveSCP
+from tests.support.matching import (
+    OUT_OF_RESOURCES,
+    SUCCESS,
+    Matching,
+    by_list,
+    finding_first_of_list,
+    finding_no_list,
+    ignoring_uids,
+    limited,
+    refusing_lists,
+    refusing_over,
+)
+from tests.support.pacs import DcmQRSCP, Orthanc
+from tests.support.peers import peer_of
+from tests.support.series import CT, SERIES, STUDY, image, reference, store, uids
+
+STORED = 12
+WARNING = 0xB000
+
+
+@contextmanager
+def finder(matching: Matching) -> Iterator[tuple[FindSCU, ArchiveSCP]]:
+    """Yield what asks a server that has images 0 to 11, and the server."""
+    with ArchiveSCP(matching=matching) as server:
+        store(server, *(image(n) for n in range(STORED)))
+        yield FindSCU(peer_of(server, server.ae_title)), server
+
+
+def references(*numbers: int) -> list[ImageReference]:
+    return [reference(n) for n in numbers]
+
+
+def asked_of(server: ArchiveSCP) -> list[int]:
+    """Return how many UIDs each query was for, 0 where it was for a series."""
+    lists = [query.SOPInstanceUID for query in server.queries]
+    return [1 if isinstance(uid, str) and uid else len(uid or ()) for uid in lists]
+
+
+def test_a_list_is_one_query() -> None:
+    """The images of a series that are asked for are in one query, and no others."""
+    with finder(by_list) as (find, server):
+        assert find.verify(references(*range(5))) == Verification(uids(*range(5)))
+    assert asked_of(server) == [5]
+    (query,) = server.queries
+    assert (query.QueryRetrieveLevel, query.StudyInstanceUID) == ("IMAGE", STUDY)
+    assert query.SeriesInstanceUID == SERIES
+    assert set(query.SOPInstanceUID) == uids(*range(5))
+
+
+def test_a_query_has_no_more_uids_than_a_value_may_have() -> None:
+    """The list of a query fits into one value of 64 KiB (PS3.5 7.1.2)."""
+    longest = [ImageReference(CT, f"1.{10**61 + n}", STUDY, SERIES) for n in range(1500)]
+    with ArchiveSCP() as server:
+        answer = FindSCU(peer_of(server, server.ae_title)).verify(longest)
+        sizes = [len("\\".join(query.SOPInstanceUID)) for query in server.queries[:2]]
+    assert len(answer.absent) == 1500
+    assert MAX_LIST - 65 < sizes[0] <= MAX_LIST
+    assert sum(asked_of(server)) == 1500
+
+
+@pytest.mark.parametrize(
+    "matching",
+    [
+        by_list,
+        ignoring_uids,
+        finding_no_list,
+        finding_first_of_list,
+        refusing_lists,
+        limited(3),
+        limited(3, OUT_OF_RESOURCES),
+        limited(3, WARNING),
+        limited(3, SUCCESS),
+        limited(1),
+        refusing_over(3),
+    ],
+    ids=[
+        "lists",
+        "ignores UIDs",
+        "finds no list",
+        "first only",
+        "refuses lists",
+        "limited, 0xFE00",
+        "limited, 0xA700",
+        "limited, 0xB000",
+        "limited in silence",
+        "limited to 1",
+        "refuses long lists",
+    ],
+)
+def test_what_is_there_is_told_from_what_is_not(matching: Matching) -> None:
+    """Each image is verified or absent, as it is, however the server answers."""
+    with finder(matching) as (find, _):
+        for _ in range(2):
+            answer = find.verify(references(*range(2, STORED + 3)))
+            assert answer == Verification(uids(*range(2, STORED)), uids(12, 13, 14))
+
+
+def test_a_limit_costs_a_query_for_each_part() -> None:
+    """Once the limit shows, lists are no longer than it."""
+    with finder(limited(3)) as (find, server):
+        find.verify(references(*range(STORED)))
+    assert asked_of(server) == [12, 3, 3, 3]
+
+
+def test_a_server_that_takes_no_lists_is_asked_by_series_from_then_on() -> None:
+    """The list is tried once."""
+    with finder(finding_no_list) as (find, server):
+        for _ in range(3):
+            assert find.verify(references(*range(5))).verified == uids(*range(5))
+    assert asked_of(server) == [5, 0, 0, 0]
+
+
+def test_what_a_series_leaves_out_is_asked_for_by_itself() -> None:
+    """A server that takes no lists may limit its answers, and not say so."""
+
+    def match(asked: Sequence[str], stored: Sequence[str]) -> tuple[Sequence[str], int]:
+        return limited(10, SUCCESS)(asked, stored) if len(asked) < 2 else ((), SUCCESS)
+
+    with finder(match) as (find, server):
+        answer = find.verify(references(*range(13)))
+    assert answer == Verification(uids(*range(12)), uids(12))
+    assert asked_of(server) == [13, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("bad", ["", "1.2\\1.3", "1.2.*", "1.2 3"])
+def test_an_image_that_no_query_can_name_is_unknown(bad: str) -> None:
+    """A missing UID would match all, a backslash would make two of it."""
+    with finder(by_list) as (find, server):
+        for image_ in (
+            ImageReference(CT, "1.2.3", bad, SERIES),
+            ImageReference(CT, "1.2.3", STUDY, bad),
+            ImageReference(CT, bad, STUDY, SERIES),
+        ):
+            unknown = {image_.sop_instance_uid: Reason(Kind.NOT_QUERYABLE)}
+            assert find.verify([image_, reference(1)]) == Verification(uids(1), unknown=unknown)
+    assert asked_of(server) == [1, 1, 1]
+
+
+@pytest.mark.parametrize("limit", [1, 5])
+def test_orthanc_with_a_limit_tells_all(limit: int) -> None:
+    """Orthanc ends a query at LimitFindInstances, with status 0xFE00."""
+    with Orthanc(LimitFindInstances=limit) as server:
+        store(server, *(image(n) for n in range(STORED)))
+        find = FindSCU(peer_of(server, server.ae_title))
+        asked = references(*range(STORED + 2))
+        assert find.verify(asked) == Verification(uids(*range(STORED)), uids(12, 13))
+        assert len(find.present(STUDY, SERIES)) == limit
+
+
+@pytest.mark.parametrize("kind", [Orthanc, DcmQRSCP])
+def test_servers_take_the_longest_list(kind: type[Orthanc] | type[DcmQRSCP]) -> None:
+    """A list of 64 KiB is answered with the images that are there."""
+    others = [ImageReference(CT, f"1.{10**61 + n}", STUDY, SERIES) for n in range(990)]
+    with kind() as server:
+        store(server, *(image(n) for n in range(3)))
+        answer = FindSCU(peer_of(server, server.ae_title)).verify(others + references(0, 1, 2))
+    assert answer.verified == uids(0, 1, 2)
+    assert len(answer.absent) == 990

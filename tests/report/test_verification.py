@@ -1,0 +1,78 @@
+"""What a run says of the verification of its images."""
+
+from fw_gear_dicom_send.models import Container, FileEntry
+from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.report.verification import Verdict, Verifications, VerificationSummary
+
+ENTRY = FileEntry(Container("acquisition", "a"), "a.zip", "p/a.zip")
+NOT_OFFERED = Reason(Kind.NOT_OFFERED, "C-FIND")
+FAILED = Reason(Kind.QUERY_FAILED, "status 0xC000")
+
+
+def of(*verdicts: Verdict | Reason | None, method: str = "find") -> Verifications:
+    """Return what is known of images: None where an image was sent, and nothing is known."""
+    made = Verifications(method)
+    for verdict in verdicts:
+        number = made.add(is_sent=verdict is not Verdict.NOT_SENT)
+        if verdict:
+            made.note(ENTRY, number, verdict)
+    return made
+
+
+def test_all_verified_says_by_what() -> None:
+    """Images that were not sent do not count."""
+    summary = of(*[Verdict.VERIFIED] * 3, Verdict.NOT_SENT).summary()
+    assert summary.text == "3 of 3 verified by C-FIND"
+    assert summary.is_whole
+    summary = of(Verdict.VERIFIED, method="commit").summary()
+    assert summary.text == "1 of 1 verified by storage commitment"
+
+
+def test_one_cause_is_said_as_it_is() -> None:
+    """The line says how many are verified, and why the others are not."""
+    summary = of(*[NOT_OFFERED] * 300).summary()
+    assert summary.text == "Verified: 0 of 300, the server does not answer C-FIND"
+    assert not summary.is_whole
+    assert of(Verdict.VERIFIED, Verdict.ABSENT).summary().text == (
+        "Verified: 1 of 2, not on the server"
+    )
+
+
+def test_several_causes_have_their_numbers() -> None:
+    """What is not on the server comes first, then the most frequent cause."""
+    summary = of(NOT_OFFERED, FAILED, FAILED, Verdict.ABSENT, Verdict.VERIFIED).summary()
+    assert summary == VerificationSummary("C-FIND", 5, 1, 1, ((FAILED, 2), (NOT_OFFERED, 1)))
+    assert summary.text == (
+        "Verified: 1 of 5, not on the server (1); status 0xC000 (2); "
+        "the server does not answer C-FIND (1)"
+    )
+
+
+def test_each_image_has_a_cell() -> None:
+    """It is empty for an image that was not sent, and never `yes` without an answer."""
+    known = of(Verdict.VERIFIED, Verdict.ABSENT, FAILED, Verdict.NOT_SENT, None)
+    cells = ["yes", "no", "status 0xC000", "", "the run ended before it was verified"]
+    assert [known.cell(number) for number in range(5)] == cells
+
+
+def test_what_is_known_later_replaces_what_was_known() -> None:
+    """The number of verified images follows, also that of the file."""
+    known = of(FAILED, None)
+    for verdict in (Verdict.ABSENT, Verdict.VERIFIED, Verdict.VERIFIED):
+        known.note(ENTRY, 0, verdict)
+    assert known.verified[ENTRY] == known.summary().verified == 1
+    known.note(ENTRY, 0, FAILED)
+    assert known.verified[ENTRY] == known.summary().verified == 0
+
+
+def test_a_new_reason_is_new_once() -> None:
+    """Of a thousand different reasons those are kept that a byte has room for."""
+    known = Verifications("find")
+    news = 0
+    for number in range(1000):
+        known.add(is_sent=True)
+        news += known.note(ENTRY, number, Reason(Kind.QUERY_FAILED, str(number)))
+    assert 200 < news < 256
+    assert known.cell(0) == "0"
+    assert known.cell(999) == "for other reasons"
+    assert sum(count for _, count in known.summary().causes) == 1000
