@@ -4,15 +4,21 @@ import json
 import logging
 import os
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 
 class _StandardError(logging.Handler):
-    """Writes to whatever standard error is now, so that a progress bar can stand in for it."""
+    """Writes to whatever standard error is now, so that a progress bar can stand in for it.
+
+    If nobody reads it any more, or its disk is full, the run goes on without it.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line."""
-        print(self.format(record), file=sys.stderr, flush=True)  # noqa: T201
+        try:
+            print(self.format(record), file=sys.stderr, flush=True)  # noqa: T201
+        except OSError:
+            _discard(sys.stderr)
 
 
 def begin_logging() -> None:
@@ -29,8 +35,12 @@ def write(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python writes what is left once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard(sys.stdout)
+
+
+def _discard(stream: TextIO) -> None:
+    """Let what is left of a stream go nowhere: Python writes it once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def write_json(result: Any) -> None:

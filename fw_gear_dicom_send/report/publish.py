@@ -86,7 +86,7 @@ class Reports:
     def _files_report(self, rows: Sequence[FileReport]) -> Path | None:
         """Write the report on files, or its rows to the log."""
         text = files_csv.render_csv(rows)
-        path = self._written(self._path(".csv"), text)
+        path = self._written("The report", self._path(".csv"), text)
         if not path:
             log.error("The rows of the report:\n%s", text.rstrip())
         return path
@@ -98,18 +98,19 @@ class Reports:
         contexts: Mapping[Context, bool],
     ) -> Path | None:
         """Write the page about the run."""
-        with surviving("The page about the run"):
+        what = "The page about the run"
+        with surviving(what):
             text = run_page.render(rows, self._facts(source_options, contexts))
-            return self._written(self._path(".html"), text)
+            return self._written(what, self._path(".html"), text)
         return None
 
     @staticmethod
-    def _written(path: Path, text: str) -> Path | None:
+    def _written(what: str, path: Path, text: str) -> Path | None:
         """Write a report; return its path, None where it cannot be written."""
         try:
             write_whole(path, text)
         except OSError as exc:
-            log.error("The report could not be written to the output folder: %s", exc.strerror)
+            log.error("%s could not be written to the output folder: %s", what, exc.strerror)
             return None
         return path
 

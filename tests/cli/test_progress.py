@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.support import command
 from tests.support.fault_scp import FaultSCP, Peer
+from tests.support.gear import LONGEST_RUN
 from tests.support.pacs import CStore, PythonSCP
 from tests.support.sample_files import uid_of
 from tests.support.send_command import rows_of, send, to
@@ -26,6 +27,20 @@ def test_there_are_plain_lines_without_a_terminal(
     assert "INFO made: 100 of 100 images sent" in result.stderr
     assert not {"\x1b", "━"} & set(result.stderr)
     assert result.stdout == ""
+
+
+def test_a_run_goes_on_where_nobody_reads_its_lines(
+    made_images: Path, python_scp: PythonSCP, tmp_path: Path
+) -> None:
+    """As with `2>&1 | head`: all is sent and reported, and the exit code is 0."""
+    process = command.start("dicom-send", made_images, *to(python_scp), cwd=tmp_path)
+    assert process.stderr
+    process.stderr.readline()
+    process.stderr.close()
+
+    assert process.wait(LONGEST_RUN) == 0
+    assert [row["Status"] for row in rows_of(tmp_path)] == ["Complete"]
+    assert len(list(tmp_path.glob("*.html"))) == 1
 
 
 def test_there_is_a_bar_on_a_terminal(

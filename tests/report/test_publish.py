@@ -20,6 +20,7 @@ from fw_gear_dicom_send.models import (
 )
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.types import PeerAE, TLSConfig
+from fw_gear_dicom_send.report.files_csv import COLUMNS
 from fw_gear_dicom_send.report.publish import Reports
 from tests.support.html_reading import Element, parsed
 from tests.support.results import remark, sent
@@ -67,13 +68,12 @@ def publish(
     config: SendConfig = CONFIG,
     *,
     options: Mapping[str, str] | None = None,
-) -> Reports:
-    """Let a run of one image end."""
+) -> bool:
+    """Let a run of one image end; return whether all reports are written."""
     reports = Reports(config, Selection((ENTRY,), SESSION, "visit 1"), output)
     for observer in reports.observers:
         observer.image(ImageRecord(ENTRY, "1.dcm", sent(), size=2_000_000))
-    reports.publish(destination, ROWS, options or {}, CONTEXTS)
-    return reports
+    return reports.publish(destination, ROWS, options or {}, CONTEXTS)
 
 
 def suffixes(names: Sequence[str], head: str = "dicom-send_report-visit 1_") -> list[str]:
@@ -163,17 +163,42 @@ def test_only_those_are_written_that_are_wanted(
 def test_a_report_that_cannot_be_written_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The run ends as it would; the table in the log is what is left."""
+    """The run ends as it would; the rows and the table in the log are what is left."""
     caplog.set_level(logging.INFO)
     destination = Destination()
-    publish(tmp_path / "missing", destination)
+    assert not publish(tmp_path / "missing", destination)
     assert destination.delivered == []
+    rows = f"The rows of the report:\n{','.join(COLUMNS)}\n,lab/a.zip,a.zip,3,1,Incomplete"
+    assert caplog.messages.count(rows) == 1
     reason = "No such file or directory"
-    assert caplog.messages.count(
-        f"The report could not be written to the output folder: {reason}"
-    ) == len(SUFFIXES[::2])
+    for what in ("The report", "The page about the run"):
+        told = f"{what} could not be written to the output folder: {reason}"
+        assert caplog.messages.count(told) == 1
     assert caplog.messages.count(f"The report on each image could not be written: {reason}") == 1
     assert caplog.messages[-1].splitlines()[0] == "Report"
+
+
+class Unwritable(str):
+    """Text that cannot be made."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        """Fail."""
+        raise ValueError("Doe")
+
+
+def test_a_page_that_fails_costs_only_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The other reports are delivered; the log says where it failed, and not about what."""
+    destination = Destination()
+    assert not publish(tmp_path, destination, options={"odd": Unwritable()})
+    assert suffixes([name for _, name in destination.delivered]) == SUFFIXES[:2]
+    assert (
+        "The page about the run failed, and the run goes on without it: ValueError" in caplog.text
+    )
+    assert "Doe" not in caplog.text
 
 
 def test_a_dry_run_says_that_it_is_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,95 @@
+"""What observes a run neither ends it nor hides its report."""
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.cli.local_source import LocalReports, LocalSource
+from fw_gear_dicom_send.models import FileEntry, FileReport, ImageRecord, SendConfig
+from fw_gear_dicom_send.network.types import PeerAE
+from fw_gear_dicom_send.report.events import Observer
+from fw_gear_dicom_send.report.progress import Progress
+from fw_gear_dicom_send.run import run
+from tests.support.pacs import PythonSCP
+from tests.support.sample_files import encoded, made
+
+
+class Failing(Observer):
+    """Fails at whatever it is told, from one of its methods on."""
+
+    def __init__(self, method: str) -> None:
+        self._method = method
+
+    def reading(self, entry: FileEntry, position: int) -> None:  # noqa: ARG002
+        self._fail("reading")
+
+    def image(self, record: ImageRecord) -> None:  # noqa: ARG002
+        self._fail("image")
+
+    def file(self, report: FileReport) -> None:  # noqa: ARG002
+        self._fail("file")
+
+    def done(self, rows: Sequence[FileReport]) -> None:  # noqa: ARG002
+        self._fail("done")
+
+    def _fail(self, method: str) -> None:
+        if method == self._method:
+            raise UnicodeEncodeError("utf-8", "Doe\udcfc", 0, 1, "no")
+
+
+class FailingProgress(Progress):
+    """Progress that cannot be told."""
+
+    def image(self, record: ImageRecord) -> None:  # noqa: ARG002
+        """Fail."""
+        raise OSError("the terminal is gone")
+
+
+@pytest.fixture
+def send(tmp_path: Path, python_scp: PythonSCP) -> Callable[..., list[dict[str, str]]]:
+    """Send ten images in this process, which has to succeed; return the report on files."""
+    folder, output = tmp_path / "images", tmp_path / "output"
+    for path in (folder, output):
+        path.mkdir()
+    for number in range(10):
+        (folder / f"{number}.dcm").write_bytes(encoded(made(number)))
+
+    def run_here(**how: object) -> list[dict[str, str]]:
+        config = SendConfig(
+            peer=PeerAE("127.0.0.1", python_scp.port, "PACS", "flywheel"),
+            tls=None,
+            tag=None,
+            send_retry_time=10,
+            associations=2,
+            report=True,
+        )
+        source, reports = LocalSource([folder]), LocalReports()
+        assert run(config, source, reports, tmp_path, output, **how)  # type: ignore[arg-type]
+        assert len(reports.paths) == 3
+        return list(csv.DictReader(reports.paths[0].open(newline="")))
+
+    return run_here
+
+
+@pytest.mark.parametrize("method", ["reading", "image", "file", "done"])
+def test_an_observer_that_fails_is_left_out(
+    method: str, send: Callable[..., list[dict[str, str]]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """All is sent and reported; the failure is logged once, and not what it was about."""
+    (row,) = send(observer=Failing(method))
+    assert (row["Images Sent"], row["Status"]) == ("10", "Complete")
+    (message,) = (one.getMessage() for one in caplog.records if one.levelname == "ERROR")
+    assert message.startswith("Failing failed, and the run goes on without it: UnicodeEncodeError")
+    assert "Doe" not in caplog.text
+
+
+def test_progress_that_fails_is_left_out(
+    send: Callable[..., list[dict[str, str]]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Wherever it fails: the run goes on to its end."""
+    (row,) = send(make_progress=FailingProgress)
+    assert (row["Images Sent"], row["Status"]) == ("10", "Complete")
+    (message,) = (one.getMessage() for one in caplog.records if one.levelname == "ERROR")
+    assert message.startswith("FailingProgress failed, and the run goes on without it: OSError")
