@@ -1,0 +1,60 @@
+"""What is no image, or was not unpacked, is closed at once, not when Python gets to it."""
+
+import gc
+import resource
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.dicom.types import Unreadable
+from fw_gear_dicom_send.reasons import Kind, Reason
+from tests.support.archive_reading import CORRUPT, NO_SPACE, Image, items
+from tests.support.archives import A, dicom, set_zip_field, zipped
+
+
+@contextmanager
+def nothing_left_open() -> Iterator[None]:
+    """Check that the block closes its files; one that is deleted while it is open is a warning."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+        gc.collect()
+    assert [warning for warning in caught if warning.category is ResourceWarning] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads from /proc")
+def test_what_is_not_an_image_is_closed(tmp_path: Path, work: Path) -> None:
+    """Neither a text in a folder nor a file that cannot be read stays open."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (folder / "1.txt").write_bytes(b"no image")
+    (folder / "2.dcm").symlink_to("/proc/self/mem")
+    (folder / "3.dcm").write_bytes(A)
+    with nothing_left_open():
+        found = items(folder, work)
+    failure = Unreadable(Reason(Kind.UNREADABLE_FILE, "Input/output error"), 2)
+    assert found == [failure, Image(3, A)]
+
+
+def test_a_corrupt_member_is_closed(tmp_path: Path, work: Path) -> None:
+    """Also one so large that it went to disk."""
+    path = zipped(tmp_path / "a", dicom(1, 3_000_000))
+    set_zip_field(path, "1.dcm", "crc", 0)
+    with nothing_left_open():
+        assert items(path, work) == [CORRUPT]
+
+
+def test_a_member_that_the_disk_did_not_take_is_closed(tmp_path: Path, work: Path) -> None:
+    """The disk may have room for the next one."""
+    path = zipped(tmp_path / "a", dicom(1, 6_000_000), A)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, limits[1]))
+    try:
+        with nothing_left_open():
+            assert items(path, work) == [NO_SPACE, Image(2, A)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
