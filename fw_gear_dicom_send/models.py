@@ -149,12 +149,16 @@ class Remark:
 
 @dataclass(frozen=True)
 class FileReport:
-    """A row of the report: what became of a Flywheel file."""
+    """A row of the report: what became of a Flywheel file.
+
+    `verified` is how many of its images were verified, None where that was not asked for.
+    """
 
     entry: FileEntry
     images: int
     sent: int
     remarks: tuple[Remark, ...] = ()
+    verified: int | None = None
 
     @property
     def status(self) -> FileStatus:

@@ -19,6 +19,7 @@ from ..models import FileReport, Remark, SendConfig
 from ..report.events import Observer
 from ..report.files_csv import is_complete
 from ..report.progress import Progress
+from ..report.verification import VerificationSummary
 from ..run import run
 from . import echo, options
 from .console import begin_logging, write_json
@@ -40,7 +41,8 @@ To find out first whether the server answers, and what it takes:
 
     dicom-send echo --destination HOST --port N --called-ae AE
 
-The exit code is 0 only if there was an image and all were sent, else 1.
+The exit code is 0 only if there was an image and all were sent, and verified if you ask
+for that; else 1.
 
 examples:
   dicom-send /data/study --destination pacs.example.org --port 104 --called-ae ARCHIVE
@@ -158,22 +160,29 @@ class _Outcome(Observer):
         self.error = ""
         self.reports = LocalReports()
         self._rows: Sequence[FileReport] = ()
+        self._verification: VerificationSummary | None = None
+
+    def verified(self, summary: VerificationSummary) -> None:
+        self._verification = summary
 
     def done(self, rows: Sequence[FileReport]) -> None:
         self._rows = rows
 
     def summary(self) -> dict[str, Any]:
-        rows = self._rows
+        rows, verification = self._rows, self._verification
         return {
             "complete": is_complete(rows),
             "images": sum(row.images for row in rows),
             "sent": sum(row.sent for row in rows),
+            "verified": verification and verification.verified,
+            "not_verified": verification and _not_verified(verification),
             "error": self.error or None,
             "files": [
                 {
                     "path": row.entry.fw_path,
                     "images": row.images,
                     "sent": row.sent,
+                    "verified": row.verified,
                     "status": row.status,
                     "remarks": [_remark(remark) for remark in row.remarks],
                 }
@@ -181,6 +190,14 @@ class _Outcome(Observer):
             ],
             "reports": [str(path) for path in self.reports.paths],
         }
+
+
+def _not_verified(verification: VerificationSummary) -> dict[str, Any]:
+    causes = [
+        {"text": reason.text, "code": reason.code, "images": images}
+        for reason, images in verification.causes
+    ]
+    return {"absent": verification.absent, "causes": causes}
 
 
 def _remark(remark: Remark) -> dict[str, Any]:

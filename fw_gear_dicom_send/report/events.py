@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from ..errors import DicomSendError
 from ..models import FileEntry, FileReport, ImageRecord
+from .verification import VerificationSummary
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,9 @@ class Observer:
 
     def file(self, report: FileReport) -> None:
         """All images of a file are told."""
+
+    def verified(self, summary: VerificationSummary) -> None:
+        """The run has ended, well or not, and so many images were verified; asked for only."""
 
     def done(self, rows: Sequence[FileReport]) -> None:
         """The run has ended, well or not, and these are the rows of its report."""
@@ -49,6 +53,10 @@ class Observers(Observer):
     def file(self, report: FileReport) -> None:
         """Pass it on."""
         self._tell(lambda observer: observer.file(report))
+
+    def verified(self, summary: VerificationSummary) -> None:
+        """Pass it on."""
+        self._tell(lambda observer: observer.verified(summary))
 
     def done(self, rows: Sequence[FileReport]) -> None:
         """Pass it on."""

@@ -18,6 +18,7 @@ from ..reasons import Reason
 from .csv_rows import read_rows, write_row
 from .events import Observer
 from .output import remove
+from .verification import Verifications
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +37,13 @@ COLUMNS = (
     "Outcome",
     "Reason",
     "Code",
+    "Verified",
 )
 _PATH, _UID = COLUMNS.index("FW Path"), COLUMNS.index("SOP Instance UID")
 
 
 class ImagesCSV(Observer):
-    """A row for each image, written when it is told.
+    """A row for each image, written when it is told; whether it was verified follows at the end.
 
     The mutable state is the file, None where it is closed or was given up, and the rows that
     replace others in it.
@@ -86,26 +88,35 @@ class ImagesCSV(Observer):
                 write_row(self._file, row_of(record, self._is_dry))
                 self._rows += 1
 
-    def close(self) -> bool:
-        """Close the file, with what was revised in its place; tell whether it has a row."""
+    def close(self, verifications: Verifications | None = None) -> bool:
+        """Close the file, with what was revised in its place; tell whether it has a row.
+
+        With `verifications`, the column `Verified` is filled.
+        """
         if not self._file:
             return False
         with self._giving_up():
             self._file.close()
-            if self._revised:
-                self._rewrite(self._revised)
+            if self._revised or verifications:
+                self._rewrite(self._revised or {}, verifications)
             if not self._rows:
                 self.path.unlink()
         return bool(self._rows and self._file)
 
-    def _rewrite(self, revised: dict[tuple[str, str], ImageRecord]) -> None:
+    def _rewrite(
+        self, revised: dict[tuple[str, str], ImageRecord], verifications: Verifications | None
+    ) -> None:
         with (
             self.path.open(encoding="utf-8", newline="") as source,
             self._new_path.open("w", encoding="utf-8", newline="") as target,
         ):
-            for row in read_rows(source):
+            rows = read_rows(source)
+            write_row(target, next(rows))
+            for number, row in enumerate(rows):
                 record = revised.get((row[_PATH], row[_UID]))
-                write_row(target, row_of(record, self._is_dry) if record else row)
+                known = row_of(record, self._is_dry) if record else row
+                verified = verifications.cell(number) if verifications else ""
+                write_row(target, (*known[:-1], verified))
         os.replace(self._new_path, self.path)
 
     @contextmanager
@@ -147,6 +158,7 @@ def row_of(record: ImageRecord, is_dry: bool = False) -> tuple[str, ...]:
         ("would be " if is_planned else "") + _outcome(result),
         _reason(result),
         _code(result),
+        "",
     )
 
 

@@ -3,6 +3,7 @@
 import logging
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,7 @@ from .events import Observer, surviving
 from .images_csv import ImagesCSV
 from .output import write_whole
 from .throughput import Throughput
+from .verification import Verifications, VerificationSummary
 
 log = logging.getLogger(__name__)
 
@@ -62,21 +64,26 @@ class Reports:
         rows: Sequence[FileReport],
         source_options: Mapping[str, str],
         contexts: Mapping[Context, bool],
+        verifications: Verifications | None = None,
     ) -> bool:
         """Tell what became of each file: in files where they belong, and at the end of the log.
 
-        Returns whether each report that is wanted was written whole. The rows of the report on
-        files are in the log if it was not.
+        `verifications` are what is known of each image, where that was asked for. Returns whether
+        each report that is wanted was written whole. The rows of the report on files are in the
+        log if it was not.
         """
         for line in files_csv.render_remarks(rows):
             log.warning("%s", line)
+        summary = verifications.summary() if verifications else None
+        if summary:
+            log.log(logging.INFO if summary.is_whole else logging.WARNING, "%s", summary.text)
         is_whole = True
         if self._config.report:
             reports = [self._files_report(rows)]
-            if self.images and (self.images.close() or self.images.is_given_up):
+            if self.images and (self.images.close(verifications) or self.images.is_given_up):
                 reports.append(None if self.images.is_given_up else self.images.path)
             if self._config.html_report:
-                reports.append(self._page(rows, source_options, contexts))
+                reports.append(self._page(rows, source_options, contexts, summary))
             written = [path for path in reports if path]
             is_whole = len(written) == len(reports)
             self._deliver(destination, written)
@@ -96,11 +103,13 @@ class Reports:
         rows: Sequence[FileReport],
         source_options: Mapping[str, str],
         contexts: Mapping[Context, bool],
+        verification: VerificationSummary | None,
     ) -> Path | None:
         """Write the page about the run."""
         what = "The page about the run"
         with surviving(what):
-            text = run_page.render(rows, self._facts(source_options, contexts))
+            facts = replace(self._facts(source_options, contexts), verification=verification)
+            text = run_page.render(rows, facts)
             return self._written(what, self._path(".html"), text)
         return None
 

@@ -13,6 +13,7 @@ from ..network.contexts import Context
 from .files_csv import is_complete
 from .html import bar, page, row, table, tiles
 from .throughput import LIMITS, ThroughputCounts
+from .verification import VerificationSummary
 
 _MEGABYTE = 1e6
 _STATES = {
@@ -46,7 +47,10 @@ $versions
 
 @dataclass(frozen=True)
 class Facts:
-    """What the page says besides the files: all of it is fit for anybody's eyes."""
+    """What the page says besides the files: all of it is fit for anybody's eyes.
+
+    `verification` is None where it was not asked for.
+    """
 
     title: str
     started: datetime
@@ -54,29 +58,35 @@ class Facts:
     contexts: Sequence[tuple[Context, bool]]
     config: Sequence[tuple[str, str]]
     versions: Sequence[tuple[str, str]]
+    verification: VerificationSummary | None = None
 
 
 def render(reports: Sequence[FileReport], facts: Facts) -> str:
     """Return the page."""
     images, sent = sum(r.images for r in reports), sum(r.sent for r in reports)
+    verification = facts.verification
+    is_verified = not verification or verification.is_whole
     complete = sum(report.status is FileStatus.COMPLETE for report in reports)
-    is_good = is_complete(reports)
+    is_good = is_complete(reports) and is_verified
     megabytes = sum(facts.throughput.bytes) / _MEGABYTE
     seconds = facts.throughput.seconds
-    numbers = (
+    numbers = [
         ("Images sent", f"{sent:,} of {images:,}"),
         ("Files complete", f"{complete:,} of {len(reports):,}"),
         ("Data sent", f"{megabytes:,.1f} MB"),
         ("Time", f"{seconds:,.1f} s"),
         ("Rate", f"{sent / seconds:,.1f} images/s" if seconds else "-"),
-    )
+    ]
+    if verification:
+        count = f"{verification.verified:,} of {verification.images:,}"
+        numbers.insert(1, ("Images verified", count))
     return _PAGE.substitute(
         title=escape(facts.title),
         started=f"{facts.started:%Y-%m-%d %H:%M:%S}",
         state="good" if is_good else "bad",
-        outcome="All images were sent" if is_good else "Not all images were sent",
+        outcome=_outcome(is_sent=is_complete(reports), is_verified=is_verified),
         tiles=tiles(numbers),
-        failures=_failures(reports),
+        failures=_verified(verification) + _failures(reports, is_verified=is_verified),
         files="".join(map(_file, reports)),
         rate=_rate(facts.throughput),
         durations=_durations(facts.throughput),
@@ -92,7 +102,22 @@ def render(reports: Sequence[FileReport], facts: Facts) -> str:
     )
 
 
-def _failures(reports: Iterable[FileReport]) -> str:
+def _outcome(*, is_sent: bool, is_verified: bool) -> str:
+    """Return the headline."""
+    if not is_sent:
+        return "Not all images were sent"
+    return "All images were sent" + ("" if is_verified else ", but not all were verified")
+
+
+def _verified(verification: VerificationSummary | None) -> str:
+    """Say how many images were verified, and what to do about the others."""
+    if not verification:
+        return ""
+    advice = dict.fromkeys(reason.advice for reason, _ in verification.causes)
+    return f"<p>{escape(' '.join([f'{verification.text}.', *advice]))}</p>"
+
+
+def _failures(reports: Iterable[FileReport], *, is_verified: bool) -> str:
     """Group what went wrong by its reason."""
     groups: dict[tuple[str, str], list[int]] = {}
     for report in reports:
@@ -102,7 +127,7 @@ def _failures(reports: Iterable[FileReport]) -> str:
                 images, files = groups.get(key, (0, 0))
                 groups[key] = [images + remark.images, files + 1]
     if not groups:
-        return "<p>Nothing went wrong.</p>"
+        return "<p>Nothing went wrong.</p>" if is_verified else ""
     rows = sorted(groups.items(), key=lambda group: group[1], reverse=True)
     return table(
         ("Reason", "Images", "Files", "What to do"),

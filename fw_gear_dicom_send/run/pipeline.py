@@ -70,9 +70,11 @@ def run(
     `work` is for data on its way; reports stay in `output` unless `destination` takes them
     elsewhere. `observer` is told of the run; `make_progress` makes what tells people how far
     it is, given the files, and what says how many associations are open. Returns whether there
-    was an image, all were sent, and the reports are written. Raises ConfigError, UsageError or
-    SiteError where nothing could be begun, and after the report ServerError or WorkFolderError
-    where nothing could be sent, and CancelledError where the run was ended before its end.
+    was an image, all were sent and, if asked for, verified, and the reports are written.
+
+    Raises ConfigError, UsageError or SiteError where nothing could be begun, and after the report
+    ServerError or WorkFolderError where nothing could be sent, and CancelledError where the run
+    was ended before its end.
     """
     resolve(config.peer)
     ssl_context = tls.make_context(config.tls) if config.tls else None
@@ -102,9 +104,15 @@ def run(
             sending.run(folder)
     finally:
         rows = destination.rows(sending.rows())
+        verifications = sending.verifications
+        if verifications:
+            watchers.verified(verifications.summary())
         watchers.done(rows)
-        is_reported = reports.publish(destination, rows, source.options, sending.contexts)
-    return is_complete(rows) and is_reported
+        is_reported = reports.publish(
+            destination, rows, source.options, sending.contexts, verifications
+        )
+    is_verified = not verifications or verifications.summary().is_whole
+    return is_complete(rows) and is_reported and is_verified
 
 
 @contextmanager
@@ -155,7 +163,11 @@ class _Sending:
     def rows(self) -> list[FileReport]:
         """Return what has become of each file by now."""
         reports = self._counts.reports()
-        return [self._revised.get(report.entry, report) for report in reports]
+        rows = [self._revised.get(report.entry, report) for report in reports]
+        if not self.verifications:
+            return rows
+        verified = self.verifications.verified
+        return [replace(row, verified=verified[row.entry]) for row in rows]
 
     def run(self, folder: Path) -> None:
         """Send, and verify."""

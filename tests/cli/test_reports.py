@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tests.support.certificates import HOST
-from tests.support.pacs import PythonSCP, StoreSCP, free_port
+from tests.support.pacs import Orthanc, PythonSCP, StoreSCP, free_port
 from tests.support.send_command import send, to
 
 
@@ -52,6 +52,34 @@ def test_json_tells_what_became_of_each_file(
     assert [Path(one).suffix for one in told["reports"]] == [".csv", ".csv", ".html"]
     assert all(Path(tmp_path / one).is_file() for one in told["reports"])
     assert (told["error"], result.exit_code) == (None, 1)
+
+
+def test_json_tells_how_many_images_were_verified(
+    series: Path, storescp: StoreSCP, orthanc: Orthanc, tmp_path: Path
+) -> None:
+    """With --verify there are the numbers, and why not all were; without it they are null."""
+    told = {}
+    for name, server, options in (
+        ("not asked", storescp, []),
+        ("not offered", storescp, ["--verify", "find"]),
+        ("verified", orthanc, ["--verify", "find"]),
+    ):
+        result = send(series, "--json", "--no-report", *options, *to(server), cwd=tmp_path)
+        (file,) = json.loads(result.stdout)["files"]
+        known = json.loads(result.stdout)
+        assert (known["sent"], known["complete"]) == (4, True)
+        told[name] = (result.exit_code, known["verified"], file["verified"], known["not_verified"])
+
+    cause = {
+        "text": "the server does not answer C-FIND (Study Root)",
+        "code": "verification-not-offered",
+        "images": 4,
+    }
+    assert told == {
+        "not asked": (0, None, None, None),
+        "not offered": (1, 0, 0, {"absent": 0, "causes": [cause]}),
+        "verified": (0, 4, 4, {"absent": 0, "causes": []}),
+    }
 
 
 def test_json_tells_why_nothing_was_sent(series: Path, tmp_path: Path) -> None:

@@ -7,10 +7,15 @@ import pytest
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.pacs import Orthanc, StoreSCP
 from tests.support.sample_files import encoded, made, uid_of
-from tests.support.session_runs import SessionRuns
+from tests.support.session_runs import Ended, SessionRuns
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 NOT_THERE = "the server has acknowledged it, but does not have it"
+
+
+def verified(ended: Ended) -> dict[str, str]:
+    """Return what the report says of the verification of each image, by its UID."""
+    return {row["SOP Instance UID"]: row["Verified"] for row in ended.instances}
 
 
 def test_what_orthanc_has_is_found(runs: SessionRuns, orthanc: Orthanc) -> None:
@@ -20,7 +25,8 @@ def test_what_orthanc_has_is_found(runs: SessionRuns, orthanc: Orthanc) -> None:
     ended = runs.send(orthanc, verify="find")
     assert ended.result.exit_code == 0, ended.result.log
     assert ended.outcomes == Counter(sent=8)
-    assert "verified" not in ended.result.log
+    assert "8 of 8 verified by C-FIND" in ended.result.log
+    assert {row["Verified"] for row in ended.instances} == {"yes"}
     assert "once more" not in ended.result.log
 
 
@@ -40,6 +46,7 @@ def test_what_is_not_found_is_sent_once_more(runs: SessionRuns) -> None:
     assert ended.result.exit_code == 0, ended.result.log
     assert ended.rows == {"a.zip": ("4", "4", "Complete"), "b.zip": ("3", "3", "Complete")}
     assert ended.outcomes == Counter(sent=7)
+    assert "7 of 7 verified by C-FIND" in ended.result.log
     assert "1 images are sent once more, as the server does not have them" in ended.result.log
 
 
@@ -84,17 +91,52 @@ def test_what_is_never_there_is_told(runs: SessionRuns, verify: str) -> None:
         "not sent",
         NOT_THERE,
     )
+    assert verified(ended) == {uid_of(n): "no" if n == 2 else "yes" for n in range(4)}
+    assert "Verified: 3 of 4, not on the server" in ended.result.log
     assert len(ended.instances) == 4
 
 
-def test_a_server_without_queries_is_told_once(runs: SessionRuns, storescp: StoreSCP) -> None:
-    """That is no failure: the images count as sent."""
+def test_a_server_without_queries_verifies_nothing(runs: SessionRuns, storescp: StoreSCP) -> None:
+    """The images count as sent, but the run has not done what was asked for."""
     runs.add_images("a.zip", range(3))
     runs.add_images("b.zip", range(3, 5))
     ended = runs.send(storescp, verify="find")
-    assert ended.result.exit_code == 0
-    told = "Images are not verified: the server does not answer C-FIND"
-    assert ended.result.log.count(told) == 1
+    assert ended.result.exit_code == 1
+    assert ended.rows == {"a.zip": ("3", "3", "Complete"), "b.zip": ("2", "2", "Complete")}
+    cause = "the server does not answer C-FIND (Study Root)"
+    assert ended.result.log.count(f"Images are not verified: {cause}") == 1
+    assert ended.result.log.count(f"Verified: 0 of 5, {cause}") == 1
+    assert list(verified(ended).values()) == [cause] * 5
+
+
+def test_orthanc_that_limits_its_answers_verifies_all(runs: SessionRuns) -> None:
+    """Smaller lists have the rest; what a limit cuts off is not missing."""
+    runs.add_images("a.zip", range(25))
+    with Orthanc(LimitFindInstances=4) as server:
+        ended = runs.send(server, verify="find")
+    assert ended.result.exit_code == 0, ended.result.log
+    assert "25 of 25 verified by C-FIND" in ended.result.log
+    assert "once more" not in ended.result.log
+
+
+def test_a_commitment_that_leaves_images_out_verifies_the_others(runs: SessionRuns) -> None:
+    """An image that the report does not name counts as sent, and not as verified."""
+    runs.add_images("a.zip", range(4))
+    with ArchiveSCP(unnamed={uid_of(1)}) as server:
+        ended = runs.send(server, verify="commit")
+    assert ended.result.exit_code == 1
+    assert ended.rows == {"a.zip": ("4", "4", "Complete")}
+    cause = "the server's storage commitment report does not name it"
+    assert verified(ended) == {uid_of(n): cause if n == 1 else "yes" for n in range(4)}
+    assert f"Verified: 3 of 4, {cause}" in ended.result.log
+
+
+def test_without_verify_nothing_is_said_of_it(runs: SessionRuns, orthanc: Orthanc) -> None:
+    """The column is there, and empty."""
+    runs.add_images("a.zip", range(2))
+    ended = runs.send(orthanc)
+    assert [row["Verified"] for row in ended.instances] == ["", ""]
+    assert "erified" not in ended.result.log.replace("verify", "")
 
 
 def test_a_server_commits_itself(runs: SessionRuns) -> None:

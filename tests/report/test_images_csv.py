@@ -15,6 +15,7 @@ from fw_gear_dicom_send.network.types import AlreadyStored, NotSent, Sent, Store
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.csv_rows import read_rows
 from fw_gear_dicom_send.report.images_csv import COLUMNS, ImagesCSV
+from fw_gear_dicom_send.report.verification import Verdict, Verifications
 from fw_gear_dicom_send.text import printable
 from tests.support.drawn_datasets import bounded
 from tests.support.results import not_sent, saying, sent
@@ -61,6 +62,7 @@ def test_a_row_says_all_that_is_known(tmp_path: Path) -> None:
             "Outcome": "sent, with a warning",
             "Reason": "",
             "Code": "stored-with-warning",
+            "Verified": "",
         }
     ]
 
@@ -158,6 +160,27 @@ def test_images_that_were_sent_once_more_have_one_row(tmp_path: Path) -> None:
         ("1.dcm", "not sent", "lost"),
         ("2.dcm", "not sent", "it is not there"),
         ("3.dcm", "sent", ""),
+    ]
+
+
+def test_verification_fills_its_column_at_the_end(tmp_path: Path) -> None:
+    """Each row has what is known of its image, also where the row was replaced."""
+    report = ImagesCSV(tmp_path / "r.csv")
+    verifications = Verifications("find")
+    verdicts = [Verdict.VERIFIED, Verdict.NOT_SENT, Reason(Kind.NOT_COMMITTED), Verdict.ABSENT]
+    for number, verdict in enumerate(verdicts):
+        report.image(record(number))
+        verifications.note(ENTRY, verifications.add(is_sent=True), verdict)
+    report.revise()
+    report.image(record(3))
+    assert [row["Verified"] for row in rows(tmp_path / "r.csv")] == [""] * 4
+    assert report.close(verifications)
+    found = [(row["Member"], row["Verified"]) for row in rows(tmp_path / "r.csv")]
+    assert found == [
+        ("0.dcm", "yes"),
+        ("1.dcm", ""),
+        ("2.dcm", "the server's storage commitment report does not name it"),
+        ("3.dcm", "no"),
     ]
 
 

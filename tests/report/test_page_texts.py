@@ -1,13 +1,16 @@
 """What the page about a run says, without the charts."""
 
+from dataclasses import replace
 from datetime import datetime
 
+import pytest
 from hypothesis import example, given
 
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.run_page import Facts, render
 from fw_gear_dicom_send.report.throughput import ThroughputCounts
+from fw_gear_dicom_send.report.verification import VerificationSummary
 from tests.support.drawn_datasets import bounded
 from tests.support.html_reading import Element, parsed
 from tests.support.html_texts import EVIL, TEXTS
@@ -42,6 +45,37 @@ def test_rows_have_the_colour_of_their_status() -> None:
     assert page.all("p")[1].attributes["class"] == "outcome bad"
     good = page_of(report("a", 2, 2))
     assert good.all("p")[1].attributes["class"] == "outcome good"
+
+
+@pytest.mark.parametrize(
+    ("verification", "outcome", "number", "line"),
+    [
+        (
+            VerificationSummary("C-FIND", 176, 176, 0),
+            "All images were sent",
+            "176 of 176",
+            "176 of 176 verified by C-FIND.",
+        ),
+        (
+            VerificationSummary("C-FIND", 176, 0, 0, ((Reason(Kind.NOT_OFFERED, "C-FIND"), 176),)),
+            "All images were sent, but not all were verified",
+            "0 of 176",
+            "Verified: 0 of 176, the server does not answer C-FIND. " + Kind.NOT_OFFERED.advice,
+        ),
+    ],
+    ids=["all", "none"],
+)
+def test_verification_has_a_number_and_a_line(
+    verification: VerificationSummary, outcome: str, number: str, line: str
+) -> None:
+    """A run that was not verified is no good run, and the page says what to do."""
+    page = parsed(render([report("a", 176, 176)], replace(facts(), verification=verification)))
+    shown = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
+    assert shown["Images verified"] == number
+    _, told, *lines = page.texts("p")
+    assert told == outcome
+    assert line in lines
+    assert ("Nothing went wrong." in lines) == verification.is_whole
 
 
 def test_failures_are_counted_over_all_files() -> None:
