@@ -14,6 +14,7 @@ from ..cli import options
 from ..cli.console import begin_logging
 from ..errors import CancelledError, ConfigError, SiteError, UsageError
 from ..exit_codes import exit_code
+from ..report.output import write_whole
 from ..retry import Retry, RetryPolicy
 from . import page, plan, selection
 from .api import BatchAPI
@@ -205,9 +206,7 @@ def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
     outcomes = gather(batch, api.session, api.read, csv_path)
     is_dry = any(job.is_dry_run for job in batch.newest)
     try:
-        html_path.write_text(
-            page.render(batch.id, outcomes, datetime.now(), is_dry=is_dry), encoding="utf-8"
-        )
+        write_whole(html_path, page.render(batch.id, outcomes, datetime.now(), is_dry=is_dry))
     except OSError as exc:
         raise UsageError(f"--report-folder: {exc.strerror}") from exc
     log.info("%s", counts(batch.newest))

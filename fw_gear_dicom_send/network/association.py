@@ -73,6 +73,9 @@ _Message = TypeVar("_Message", C_ECHO, C_FIND, C_STORE, N_ACTION)
 _config.LOG_HANDLER_LEVEL = "none"
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
 pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE
+# A server may call its implementation whatever it likes; our AE titles are checked by config.
+_config.VALIDATORS["AE"] = lambda _: (True, "")
+_config.CODECS = ("ascii", "latin-1")
 
 
 @dataclass(frozen=True)
@@ -163,8 +166,8 @@ class StorageAssociation:
     def implementation(self) -> str:
         """Version name of the peer's implementation, or its class UID (PS3.7 D.3.3.2)."""
         acceptor = self._assoc.acceptor
-        name = acceptor.implementation_version_name or acceptor.implementation_class_uid
-        return printable(str(name or ""))
+        name = (acceptor.implementation_version_name or "").strip()
+        return printable(str(name or acceptor.implementation_class_uid or ""))
 
     @property
     def longest_pdu(self) -> int:

@@ -1,10 +1,15 @@
 """`dicom-send` writes its reports where it is told, and prints JSON for machines."""
 
+import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 from tests.support.certificates import HOST
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP, free_port
+from tests.support.sample_files import encoded, made
 from tests.support.send_command import send, to
 
 
@@ -21,6 +26,26 @@ def test_reports_are_the_gears_in_the_folder_that_is_named(
         "_instances.csv",
     ]
     assert "All images were sent" in next((tmp_path / "new/reports").glob("*.html")).read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [((), ["member 1", "member 3"]), (["--show-member-names"], ["a.dcm", "c.dcm"])],
+)
+def test_files_in_a_folder_are_named_where_that_is_asked_for(
+    python_scp: PythonSCP, tmp_path: Path, options: Sequence[str], names: list[str]
+) -> None:
+    """In the report on images a file is called by its place among those of the folder else."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number, name in enumerate(["a.dcm", "c.dcm"]):
+        (folder / name).write_bytes(encoded(made(number)))
+    (folder / "b.txt").write_text("no image")
+
+    send(folder, *options, "--associations", 1, *to(python_scp), cwd=tmp_path)
+
+    (report,) = tmp_path.glob("*_instances.csv")
+    assert [row["Member"] for row in csv.DictReader(report.open(newline=""))] == names
 
 
 def test_no_report_is_written_where_none_is_wanted(

@@ -103,11 +103,18 @@ class Peer:
         """Send a PDU."""
         self.socket.sendall(struct.pack(">BBL", kind, 0, len(body)) + body)
 
-    def accept(self, maximum_length: int | None = MAXIMUM_LENGTH, *, syntaxes: bool = True) -> None:
+    def accept(
+        self,
+        maximum_length: int | None = MAXIMUM_LENGTH,
+        *,
+        syntaxes: bool = True,
+        implementation: bytes = b"",
+    ) -> None:
         """Read the association request, and accept each context as it is proposed.
 
         `maximum_length` is the length of the PDUs to receive, 0 for any, None for not telling;
-        without `syntaxes` the answer lacks the transfer syntaxes.
+        without `syntaxes` the answer lacks the transfer syntaxes. `implementation` is the name
+        of its version.
         """
         request = self.read_pdu().body
         contexts = b""
@@ -118,7 +125,8 @@ class Peer:
                 accepted = _item(0x40, syntax) if syntaxes else b""
                 contexts += _item(0x21, bytes([value[0], 0, 0, 0]) + accepted)
         limit = b"" if maximum_length is None else _item(0x51, struct.pack(">L", maximum_length))
-        user = _item(0x50, limit + _item(0x52, b"1.2.3.4"))
+        name = _item(0x55, implementation) if implementation else b""
+        user = _item(0x50, limit + _item(0x52, b"1.2.3.4") + name)
         application = _item(0x10, b"1.2.840.10008.3.1.1.1")
         self.send_pdu(A_ASSOCIATE_AC, request[:68] + application + contexts + user)
 

@@ -55,6 +55,30 @@ def test_a_status_of_the_echo_is_a_warning(caplog: pytest.LogCaptureFixture) -> 
     assert record.getMessage() == "The server answers a C-ECHO with status 0x0122"
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"PACS 1.0", "PACS 1.0"),
+        (b"A\x1b[2J\nB", r"A\x1b[2J\nB"),
+        (rb"A\B", r"A\B"),
+        (b"caf\xe9", "caf"),
+        (b" ", "1.2.3.4"),
+    ],
+)
+def test_a_server_may_call_itself_anything(
+    name: bytes, shown: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The name of its implementation is shown as text, without what is not ASCII."""
+
+    def script(peer: Peer) -> None:
+        peer.accept(implementation=name)
+        peer.read_command()
+
+    with FaultSCP(script) as server:
+        assert check(peer_of(server)).implementation == shown
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize("limit", [None, 0, 1, 16, MAXIMUM_LENGTH])
 def test_an_echo_fits_the_server(limit: int | None) -> None:
     """The request keeps within the server's limit of a PDU (PS3.8 D.1)."""
