@@ -100,6 +100,7 @@ def test_the_chart_of_rates_says_how_long_and_how_fast(charts: list[Element]) ->
         "Images a second over the 12 s of the run, at most 10"
     )
     assert chart.texts("text") == ["10/s", "0 s", "12 s"]
+    assert chart.text == "10/s0 s12 s"
     anchors = [label.attributes["text-anchor"] for label in chart.all("text")[1:]]
     assert anchors == ["start", "end"]
     line = chart.one("line")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
+from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.run_page import Facts, render
 from fw_gear_dicom_send.report.throughput import ThroughputCounts
@@ -91,6 +92,17 @@ def test_failures_are_counted_over_all_files() -> None:
     assert [line.texts("td") for line in failures.one("tbody").all("tr")] == [
         [refused.text, "7", "2", refused.advice],
         [lost.text, "2", "2", lost.advice],
+    ]
+
+
+def test_contexts_are_named_with_whether_they_were_accepted() -> None:
+    """A private SOP class has no name but its UID."""
+    ct, implicit = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2"
+    contexts = [(Context(ct, implicit), True), (Context("1.2.3", implicit), False)]
+    page = parsed(render([], replace(facts(), contexts=contexts)))
+    assert [line.texts("td") for line in page.all("tbody")[1].all("tr")] == [
+        ["CT Image Storage", "Implicit VR Little Endian", "yes"],
+        ["1.2.3", "Implicit VR Little Endian", "no"],
     ]
 
 

@@ -153,3 +153,14 @@ def test_a_hundred_files_have_a_line_each(caplog: pytest.LogCaptureFixture) -> N
                 seen.file(FileReport(entry, 1, int(entry is not files[0])))
         assert len(caplog.messages) == lines
         caplog.clear()
+
+
+def test_there_is_a_line_every_ten_seconds_and_later_every_minute() -> None:
+    """The first ten minutes are those that people watch."""
+    clock = Clock()
+    seen = told(entries(1), clock)
+    intervals = []
+    for _ in range(3):
+        intervals.append(seen.interval)
+        clock.time += 300
+    assert intervals == [10, 10, 60]
