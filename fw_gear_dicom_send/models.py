@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .dicom.types import PrivateTag
 from .network.types import PeerAE, StoreResult, TLSConfig
-from .reasons import Reason
+from .reasons import Reason, Skipped
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,7 @@ class FileReport:
     """A row of the report: what became of a Flywheel file.
 
     `verified` is how many of its images were verified, None where that was not asked for.
+    `skipped` is how many files in it, of which kind, are no images to send.
     """
 
     entry: FileEntry
@@ -159,6 +160,7 @@ class FileReport:
     sent: int
     remarks: tuple[Remark, ...] = ()
     verified: int | None = None
+    skipped: tuple[tuple[Skipped, int], ...] = ()
 
     @property
     def status(self) -> FileStatus:

@@ -24,6 +24,16 @@ _ENDED = "The job was cancelled or could not go on. Run the gear again."
 _REFUSED_ASSOCIATION = "The server refused the association. Its administrator can tell why."
 
 
+class Skipped(Enum):
+    """What a file is that holds no image to send, so that it is passed over and counted."""
+
+    NOT_DICOM = "not DICOM"
+    DICOMDIR = "DICOMDIR"
+    EMPTY = "empty"
+    SPECIAL = "FIFO, socket or device"
+    NESTED = "archive in a nested archive"
+
+
 class Kind(Enum):
     """What a reason is about. Codes are stable: programs may rely on them."""
 
@@ -43,6 +53,16 @@ class Kind(Enum):
         "unknown-file-type",
         "neither a DICOM file nor a zip or tar archive",
         _DAMAGED_FILE,
+    )
+    UNSUPPORTED_FORMAT = (
+        "format-unsupported",
+        "{} cannot be read",
+        "Unpack it, and pack the images as a zip or tar archive.",
+    )
+    UNSUPPORTED_METHOD = (
+        "method-unsupported",
+        "a member of the archive is compressed by {}, which cannot be read",
+        "Pack the images again with Deflate, the usual method of zip archives.",
     )
     ARCHIVE_TOO_LARGE = (
         "archive-too-large",

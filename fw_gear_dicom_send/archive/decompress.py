@@ -7,10 +7,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import BinaryIO, Protocol
 
+from inflate64 import Inflater
+
 from .limits import PACKED_CHUNK_SIZE, ByteStream, TrailingGarbageError, read_fully
 
 # `xz -9` needs 65 MiB; the format allows 4 GiB.
 LZMA_MEMORY = 256 << 20
+_DEFLATE64_SIZE = 128
 
 
 class Codec(Protocol):
@@ -57,6 +60,42 @@ class ZlibDecompressor:
     def decompress(self, data: bytes, max_length: int) -> bytes:
         """Return at most `max_length` bytes."""
         return self._codec.decompress(self._codec.unconsumed_tail + data, max_length)
+
+
+class Inflate64Decompressor:
+    """A Codec for Deflate64, which Windows Explorer writes for members of 2 GiB and more.
+
+    Its library returns all that comes out of its input, up to 26,000 times as much. So it is
+    given little at once.
+    """
+
+    unused_data = b""
+
+    def __init__(self) -> None:
+        """Begin a stream."""
+        self._codec = Inflater()
+        self._packed = b""
+        self._unpacked = b""
+
+    @property
+    def eof(self) -> bool:
+        """Whether all was returned up to the end of the stream."""
+        return self._codec.eof and not self._unpacked
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether nothing more comes out without more data."""
+        return not (self._packed or self._unpacked)
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Return at most `max_length` bytes."""
+        self._packed += data
+        while self._packed and not self._unpacked and not self._codec.eof:
+            self._unpacked = self._codec.inflate(self._packed[:_DEFLATE64_SIZE])
+            self._packed = self._packed[_DEFLATE64_SIZE:]
+        unpacked = self._unpacked[:max_length]
+        self._unpacked = self._unpacked[max_length:]
+        return unpacked
 
 
 COMPRESSIONS: dict[bytes, Callable[[], Codec]] = {

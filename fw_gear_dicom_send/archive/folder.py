@@ -1,27 +1,59 @@
-"""The DICOM files that lie in a folder, without those in the folders below."""
+"""The files that lie in a folder, without those in the folders below."""
 
+import errno
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from ..dicom.types import Unreadable
-from ..reasons import Kind, Reason
+from ..reasons import Kind, Reason, Skipped
 from ..text import printable
+from .formats import is_archive
 from .limits import HEAD_SIZE, read_fully
-from .types import BrokenArchive, Member
+from .types import BrokenArchive, Member, NestedArchive
+from .unpack import skipped_or_unsupported
 
 _SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz")
 
+_OPTIONAL_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
-def is_archive(name: str) -> bool:
+
+def is_archive_name(name: str) -> bool:
     """Tell by the name of a file in a folder whether it is an archive, to be read for itself."""
     return name.lower().endswith(_SUFFIXES)
 
 
+def open_regular(path: Path) -> BinaryIO | None:
+    """Open a file to read; return None for a FIFO, a socket or a device, and wait for none.
+
+    Raises OSError.
+    """
+    if not _is_readable(os.stat(path).st_mode):
+        return None
+    try:
+        file = os.open(
+            path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        )
+    except OSError as exc:
+        if exc.errno == errno.ENXIO:  # it has become a socket
+            return None
+        raise
+    if _is_readable(os.fstat(file).st_mode):
+        return open(file, "rb")
+    os.close(file)
+    return None
+
+
+def _is_readable(mode: int) -> bool:
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+
+
 def folder_items(
-    folder: Path, is_dicom: Callable[[bytes], bool]
-) -> Iterator[Member | Unreadable | BrokenArchive]:
-    """Yield the DICOM files of a folder, by their names."""
+    folder: Path, skips: Callable[[bytes], Skipped | None]
+) -> Iterator[Member | NestedArchive | Unreadable | Skipped | BrokenArchive]:
+    """Yield what is in a folder, by its names; archives that are known by theirs are left out."""
     try:
         found = [entry for entry in os.scandir(folder) if not entry.is_dir()]
     except OSError as exc:
@@ -29,15 +61,18 @@ def folder_items(
         return
     position = 0
     for number, entry in enumerate(sorted(found, key=lambda one: one.name), start=1):
-        path = folder / entry.name
-        if is_archive(entry.name) or (not entry.is_file() and path.exists()):
-            continue
         try:
-            file = path.open("rb")
+            file = open_regular(folder / entry.name)
         except OSError as exc:
-            yield Unreadable(
-                Reason(Kind.UNOPENED_FILE, str(exc.strerror)), number, printable(entry.name)
-            )
+            if not is_archive_name(entry.name):
+                reason = Reason(Kind.UNOPENED_FILE, str(exc.strerror))
+                yield Unreadable(reason, number, printable(entry.name))
+            continue
+        if file is None:
+            yield Skipped.SPECIAL
+            continue
+        if is_archive_name(entry.name):
+            file.close()
             continue
         try:
             head = read_fully(file, HEAD_SIZE)
@@ -49,7 +84,12 @@ def folder_items(
                 Reason(Kind.UNREADABLE_FILE, str(exc.strerror)), number, printable(entry.name)
             )
             continue
-        if is_dicom(head):
-            yield Member(number, file, printable(entry.name), position)
+        name = printable(entry.name)
+        skipped = skips(head)
+        if skipped is None:
+            yield Member(number, file, name, position)
+        elif skipped is Skipped.NOT_DICOM and is_archive(head):
+            yield NestedArchive(number, file, name)
         else:
             file.close()
+            yield skipped_or_unsupported(skipped, head, number, name)

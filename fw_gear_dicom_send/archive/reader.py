@@ -8,12 +8,13 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from ..dicom.types import Unreadable
-from ..reasons import Kind, Reason
+from ..reasons import Kind, Reason, Skipped
 from .decompress import COMPRESSIONS
-from .folder import folder_items
+from .folder import folder_items, open_regular
+from .formats import ZIP_MAGIC, is_tar, unsupported_format
 from .limits import (
     HEAD_SIZE,
     Budget,
@@ -23,62 +24,144 @@ from .limits import (
     read_fully,
     reading,
 )
-from .tar_members import compressed_tar_items, is_tar, tar_items
-from .types import BrokenArchive, Member
+from .tar_members import compressed_items, tar_items
+from .types import BrokenArchive, Member, NestedArchive
 from .unpack import Unpacker
-from .zip_members import ZIP_MAGIC, zip_items
+from .zip_members import may_be_dicom, zip_items
 
 DEFAULT_LIMITS = Limits()
+_MAGIC = (*ZIP_MAGIC, *COMPRESSIONS)
+_ARCHIVES = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz")
+T = TypeVar("T")
 
 
 def read(
     path: Path,
     work: Path,
-    is_dicom: Callable[[bytes], bool],
+    skips: Callable[[bytes], Skipped | None],
     limits: Limits = DEFAULT_LIMITS,
-) -> Iterator[Member | Unreadable | BrokenArchive]:
-    """Yield the DICOM files of a zip, a tar or a folder, or the one that `path` is.
+) -> Iterator[Member | Unreadable | Skipped | BrokenArchive]:
+    """Yield what is in a zip, a tar or a folder, or the DICOM file that `path` is.
 
-    A member is unpacked when the next item is asked for, to memory or to a nameless
-    file in `work`; the consumer closes its content. `is_dicom` is given up to
-    `HEAD_SIZE` bytes from the start of a member and says whether it is to be sent;
-    other members are passed over. A `BrokenArchive` is the last item. Raises OSError
-    if `path` cannot be opened or `work` not written to for a reason other than space.
+    An archive in an archive, or in a folder without a suffix of archives, is read as well,
+    one level deep. A member is unpacked when the next item is asked for, to memory or to a
+    nameless file in `work`; the consumer closes its content. `skips` is given up to
+    `HEAD_SIZE` bytes from the start of a member and tells why it is not to be sent, None
+    where it is. A `BrokenArchive` is the last item. Raises OSError if `path` cannot be
+    opened or `work` not written to for a reason other than space.
     """
     if path.is_dir():
-        yield from folder_items(path, is_dicom)
+        for item in folder_items(path, skips):
+            if isinstance(item, NestedArchive):
+                unpacker = _unpacker(item.content, work, skips, limits)
+                try:
+                    yield from _nested_items(item, unpacker)
+                except OverBudgetError:
+                    yield Unreadable(_too_large(limits), item.number, item.name)
+            else:
+                yield item
         return
-    with path.open("rb") as file:
-        budget = Budget(max(limits.archive, limits.ratio * os.fstat(file.fileno()).st_size))
-        unpacker = Unpacker(work, is_dicom, limits, budget)
+    file = open_regular(path)
+    if file is None:
+        yield Skipped.SPECIAL
+        return
+    with file:
+        unpacker = _unpacker(file, work, skips, limits)
         try:
             for item in _items(path, file, unpacker):
-                if isinstance(item, Member):
-                    yield replace(item, position=file.tell())
+                if isinstance(item, NestedArchive):
+                    for inner in _nested_items(item, unpacker):
+                        yield _at(file.tell(), inner)
                 else:
-                    yield item
+                    yield _at(file.tell(), item)
         except CorruptError:
             yield BrokenArchive(Reason(Kind.CORRUPT_ARCHIVE))
         except OverBudgetError:
-            yield BrokenArchive(Reason(Kind.ARCHIVE_TOO_LARGE, str(limits.ratio)))
+            yield BrokenArchive(_too_large(limits))
+
+
+def _too_large(limits: Limits) -> Reason:
+    return Reason(Kind.ARCHIVE_TOO_LARGE, str(limits.ratio))
+
+
+def _unpacker(
+    file: BinaryIO, work: Path, skips: Callable[[bytes], Skipped | None], limits: Limits
+) -> Unpacker:
+    size = os.fstat(file.fileno()).st_size
+    return Unpacker(work, skips, limits, Budget(max(limits.archive, limits.ratio * size)))
+
+
+def _at(position: int, item: T) -> T | Member:
+    return replace(item, position=position) if isinstance(item, Member) else item
 
 
 def _items(
     path: Path, file: BinaryIO, unpacker: Unpacker
-) -> Iterator[Member | Unreadable | BrokenArchive]:
-    """Tell what the file is, and yield what is in it."""
+) -> Iterator[Member | NestedArchive | Unreadable | Skipped | BrokenArchive]:
+    """Tell what a file is, and yield what is in it."""
     with reading():
         head = read_fully(file, HEAD_SIZE)
         file.seek(0)
-    starts_tar = is_tar(head)
-    is_archive = starts_tar or head.startswith((*ZIP_MAGIC, *COMPRESSIONS))
     # The preamble of a DICOM file may be anything, even the start of a zip (PS3.10 7.1).
-    if head[128:132] == b"DICM" or (not is_archive and unpacker.is_dicom(head)):
-        if unpacker.is_dicom(head):
-            yield Member(1, path.open("rb"))
-    elif starts_tar:
+    is_plain = head[128:132] == b"DICM" or not (is_tar(head) or head.startswith(_MAGIC))
+    skipped = unpacker.skips(head) if is_plain else Skipped.NOT_DICOM
+    if skipped is None:
+        yield Member(1, path.open("rb"))
+    elif skipped is not Skipped.NOT_DICOM:
+        yield skipped
+    else:
+        yield from _archive_items(file, head, unpacker)
+
+
+def _archive_items(
+    file: BinaryIO, head: bytes, unpacker: Unpacker
+) -> Iterator[Member | NestedArchive | Unreadable | Skipped | BrokenArchive]:
+    if is_tar(head):
         yield from tar_items(file, unpacker)
     elif head.startswith(tuple(COMPRESSIONS)):
-        yield from compressed_tar_items(file, head, unpacker)
+        yield from compressed_items(file, head, unpacker)
+    elif name := unsupported_format(head):
+        yield BrokenArchive(Reason(Kind.UNSUPPORTED_FORMAT, name))
     else:
         yield from zip_items(file, head, unpacker)
+
+
+def _nested_items(
+    archive: NestedArchive, unpacker: Unpacker
+) -> Iterator[Member | Unreadable | Skipped]:
+    """Yield what is in an archive that lies in another one, and close it.
+
+    One that holds no image is one file that is not DICOM, as office documents are.
+    """
+    images = 0
+    failure = None
+    skipped = []
+    with archive.content as file:
+        try:
+            with reading():
+                head = read_fully(file, HEAD_SIZE)
+                file.seek(0)
+            for item in _archive_items(file, head, replace(unpacker, is_nested=True)):
+                match item:
+                    case Member() | Unreadable():
+                        images += 1
+                        name = f"{archive.name}/{item.name}" if item.name else archive.name
+                        yield replace(item, number=f"{archive.number}.{item.number}", name=name)
+                    case BrokenArchive():
+                        failure = item.reason
+                    case Skipped():
+                        skipped.append(item)
+        except CorruptError:
+            failure = Reason(Kind.CORRUPT_ARCHIVE)
+    if failure and (images or _may_hold_images(archive, failure)):
+        yield Unreadable(failure, archive.number, archive.name)
+    elif images:
+        yield from skipped
+    else:
+        yield Skipped.NESTED if Skipped.NESTED in skipped else Skipped.NOT_DICOM
+
+
+def _may_hold_images(archive: NestedArchive, failure: Reason) -> bool:
+    is_known = failure.kind is not Kind.UNKNOWN_TYPE
+    name = archive.name.lower()
+    return is_known and (name.endswith(_ARCHIVES) or may_be_dicom(name))

@@ -7,14 +7,14 @@ from contextlib import suppress
 from typing import IO, BinaryIO, Self, cast
 
 from ..dicom.types import Unreadable
-from ..reasons import Kind, Reason
+from ..reasons import Kind, Reason, Skipped
 from ..text import printable
 from .decompress import COMPRESSIONS, Decompressed
+from .formats import is_tar
 from .limits import (
     CHUNK_SIZE,
     HEAD_SIZE,
     PACKED_CHUNK_SIZE,
-    READ_ERRORS,
     ByteStream,
     Counted,
     EndOfTarError,
@@ -22,30 +22,36 @@ from .limits import (
     read_fully,
     reading,
 )
-from .types import BrokenArchive, Member
+from .types import BrokenArchive, Member, NestedArchive
 from .unpack import Declared, Unpacker
 
 # What tarfile may read to understand one header; pax records and sparse maps have no bound.
 TAR_HEADER_SIZE = 1024**2
 
 
-def compressed_tar_items(
+Item = Member | NestedArchive | Unreadable | Skipped
+
+
+def compressed_items(
     file: BinaryIO, head: bytes, unpacker: Unpacker
-) -> Iterator[Member | Unreadable | BrokenArchive]:
-    """Yield the DICOM members of a tar in one of the known compressions."""
+) -> Iterator[Item | BrokenArchive]:
+    """Yield what is in a tar in one of the known compressions, or the file that is compressed."""
     magic = next(magic for magic in COMPRESSIONS if head.startswith(magic))
     codec = COMPRESSIONS[magic]
     with reading():
-        inside = read_fully(Decompressed(file, codec, magic), tarfile.BLOCKSIZE)
-        file.seek(0)
+        content = Counted(Decompressed(file, codec, magic), unpacker.budget)
+        inside = read_fully(content, HEAD_SIZE)
+        if is_tar(inside):
+            file.seek(0)
     if is_tar(inside):
         yield from tar_items(Decompressed(file, codec, magic), unpacker)
-    else:
-        yield BrokenArchive(Reason(Kind.UNKNOWN_TYPE))
+        return
+    item = unpacker.take(Declared(1, "", None), inside, content)
+    yield BrokenArchive(Reason(Kind.UNKNOWN_TYPE)) if item is Skipped.NOT_DICOM else item
 
 
-def tar_items(source: ByteStream, unpacker: Unpacker) -> Iterator[Member | Unreadable]:
-    """Yield the DICOM members of a tar; raises CorruptError where it breaks off."""
+def tar_items(source: ByteStream, unpacker: Unpacker) -> Iterator[Item]:
+    """Yield what is in a tar; raises CorruptError where it breaks off."""
     stream = _TarStream(Counted(source, unpacker.budget))
     with suppress(EndOfTarError):
         yield from _tar_members(stream, unpacker)
@@ -54,7 +60,7 @@ def tar_items(source: ByteStream, unpacker: Unpacker) -> Iterator[Member | Unrea
         stream.drain()
 
 
-def _tar_members(stream: "_TarStream", unpacker: Unpacker) -> Iterator[Member | Unreadable]:
+def _tar_members(stream: "_TarStream", unpacker: Unpacker) -> Iterator[Item]:
     """Yield the items of a tar up to the EndOfTarError that is raised at its end."""
     with reading():
         tar = _Tar.open(
@@ -63,6 +69,8 @@ def _tar_members(stream: "_TarStream", unpacker: Unpacker) -> Iterator[Member | 
             bufsize=PACKED_CHUNK_SIZE,
             encoding="utf-8",
             errors="surrogateescape",
+            # What `cat a.tar b.tar` makes goes on behind the end of the first one.
+            ignore_zeros=True,
         )
     number = 0
     with tar:
@@ -82,10 +90,8 @@ def _tar_members(stream: "_TarStream", unpacker: Unpacker) -> Iterator[Member | 
                     # Holes come out of nothing that was counted.
                     content = Counted(content, unpacker.budget)
                 head = read_fully(content, HEAD_SIZE)
-            if unpacker.is_dicom(head):
-                yield unpacker.unpack(
-                    Declared(number, printable(entry.name), entry.size), head, content
-                )
+            declared = Declared(number, printable(entry.name), entry.size)
+            yield unpacker.take(declared, head, content)
 
 
 def _next(tar: "_Tar") -> tarfile.TarInfo | None:
@@ -93,17 +99,8 @@ def _next(tar: "_Tar") -> tarfile.TarInfo | None:
         return tar.next()
 
 
-def is_tar(block: bytes) -> bool:
-    """Tell by its checksum whether a file starts with the header of a tar member."""
-    try:
-        tarfile.TarInfo.frombuf(block[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
-    except READ_ERRORS:
-        return False
-    return True
-
-
 # typeshed does not know them.
-_ENDS = (tarfile.EmptyHeaderError, tarfile.EOFHeaderError)  # type: ignore[attr-defined]
+_END, _ZEROS = tarfile.EmptyHeaderError, tarfile.EOFHeaderError  # type: ignore[attr-defined]
 
 
 class _TarHeader(tarfile.TarInfo):
@@ -111,17 +108,29 @@ class _TarHeader(tarfile.TarInfo):
 
     @classmethod
     def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
-        """Read the next header; raises EndOfTarError where there is none."""
+        """Read the next header; raises EndOfTarError where there is none.
+
+        Zeros end a tar (POSIX.1 pax, "ustar Interchange Format"). Another tar may follow.
+        """
+        tar = cast(_Tar, tarfile_)
         try:
-            return super().fromtarfile(tarfile_)
-        except _ENDS as exc:
+            header = super().fromtarfile(tarfile_)
+        except _ZEROS:
+            tar.is_past_end = True
+            raise
+        except _END as exc:
             raise EndOfTarError from exc
-        except tarfile.HeaderError as exc:
+        except (tarfile.HeaderError, tarfile.ReadError) as exc:
+            if tar.is_past_end:
+                raise EndOfTarError from exc
             raise tarfile.ReadError(str(exc)) from exc
+        tar.is_past_end = False
+        return header
 
 
 class _Tar(tarfile.TarFile):
     tarinfo = _TarHeader
+    is_past_end = False
     members: list[tarfile.TarInfo]
     pax_headers: dict[str, str]
 

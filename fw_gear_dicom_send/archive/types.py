@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from ..dicom.types import MemberNumber
 from ..reasons import Reason
 
 
@@ -10,16 +11,26 @@ from ..reasons import Reason
 class Member:
     """A DICOM file out of an archive, or a DICOM file that came alone.
 
-    `number` counts the members of the archive from 1: messages name a member by
-    it, since its `name`, empty for a file that came alone, may be a patient's.
-    The name is printable, and no path to anything. `content` is seekable and belongs to
-    whoever takes the member. `position` is how far the archive has been read, in bytes.
+    `number` counts the members of the archive from 1; `3.12` is number 12 of the archive
+    that is member 3. Messages name a member by it, since its `name`, empty for a file that
+    came alone, may be a patient's. The name is printable, and no path to anything. `content`
+    is seekable and belongs to whoever takes the member. `position` is how far the archive has
+    been read, in bytes.
     """
 
-    number: int
+    number: MemberNumber
     content: BinaryIO
     name: str = ""
     position: int = 0
+
+
+@dataclass(frozen=True)
+class NestedArchive:
+    """A member of an archive, or a file of a folder, that is an archive itself."""
+
+    number: int
+    content: BinaryIO
+    name: str
 
 
 @dataclass(frozen=True)

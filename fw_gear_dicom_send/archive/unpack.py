@@ -10,39 +10,67 @@ from typing import BinaryIO
 
 from ..dicom.spool import new_spool
 from ..dicom.types import Unreadable
-from ..reasons import Kind, Reason
+from ..reasons import Kind, Reason, Skipped
+from .formats import is_archive, unsupported_format
 from .limits import CHUNK_SIZE, Budget, ByteStream, Limits, reading
-from .types import Member
+from .types import Member, NestedArchive
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
 class Declared:
-    """What an archive says of a member: its number and name, its size in bytes and its CRC."""
+    """What an archive says of a member: its number and name, its size in bytes and its CRC.
+
+    The size is None where only the end of the data tells it.
+    """
 
     number: int
     name: str
-    size: int
+    size: int | None
     crc: int | None = None
 
 
 @dataclass(frozen=True)
 class Unpacker:
-    """Takes members out of one archive, within its limits."""
+    """Takes members out of one archive, within its limits.
+
+    `skips` tells by the head of a file why it is no image to send, None where it is one.
+    """
 
     work: Path
-    is_dicom: Callable[[bytes], bool]
+    skips: Callable[[bytes], Skipped | None]
     limits: Limits
     budget: Budget
+    is_nested: bool = False
+
+    def take(
+        self, declared: Declared, head: bytes, source: ByteStream
+    ) -> Member | NestedArchive | Unreadable | Skipped:
+        """Unpack a member, of which `head` has been read already, unless it holds no image."""
+        skipped = self.skips(head)
+        if skipped is None:
+            return self.unpack(declared, head, source)
+        if skipped is Skipped.NOT_DICOM and is_archive(head):
+            return Skipped.NESTED if self.is_nested else self._nested(declared, head, source)
+        return skipped_or_unsupported(skipped, head, declared.number, declared.name)
+
+    def _nested(
+        self, declared: Declared, head: bytes, source: ByteStream
+    ) -> NestedArchive | Unreadable:
+        item = self.unpack(declared, head, source)
+        if isinstance(item, Unreadable):
+            return item
+        return NestedArchive(declared.number, item.content, declared.name)
 
     def unpack(self, declared: Declared, head: bytes, source: ByteStream) -> Member | Unreadable:
         """Unpack a member, of which `head` has been read already."""
-        if declared.size > self.limits.member:
+        most = self.limits.member
+        if declared.size is not None and declared.size > most:
             return Unreadable(Reason(Kind.MEMBER_TOO_LARGE), declared.number, declared.name)
         spool = new_spool(self.work)
         try:
-            problem = fill(spool, head, source, declared.size, declared.crc)
+            problem = fill(spool, head, source, declared, most)
         except BaseException as exc:
             discard(spool)
             if isinstance(exc, OSError) and exc.errno in DISK_FULL:
@@ -54,22 +82,32 @@ class Unpacker:
         return Member(declared.number, spool, declared.name)
 
 
+def skipped_or_unsupported(
+    skipped: Skipped, head: bytes, number: int, name: str
+) -> Skipped | Unreadable:
+    """Name the format of an archive that cannot be read; anything else is skipped."""
+    if skipped is Skipped.NOT_DICOM and (what := unsupported_format(head)):
+        return Unreadable(Reason(Kind.UNSUPPORTED_FORMAT, what), number, name)
+    return skipped
+
+
 def fill(
-    spool: BinaryIO, head: bytes, source: ByteStream, size: int, crc: int | None
+    spool: BinaryIO, head: bytes, source: ByteStream, declared: Declared, most: int
 ) -> Kind | None:
-    """Copy a member to `spool`, and say what is wrong with it."""
+    """Copy a member of `most` bytes to `spool`, and say what is wrong with it."""
+    size, crc = declared.size, declared.crc
     copied = actual_crc = 0
     data = head
     while data:
         copied += len(data)
-        if copied > size:
+        if copied > (most if size is None else size):
             return Kind.MEMBER_TOO_LARGE
         if crc is not None:
             actual_crc = zlib.crc32(data, actual_crc)
         spool.write(data)
         with reading():
             data = source.read(CHUNK_SIZE)
-    if copied < size or crc not in (None, actual_crc):
+    if copied < (size or 0) or crc not in (None, actual_crc):
         return Kind.CORRUPT_MEMBER
     spool.seek(0)
     return None

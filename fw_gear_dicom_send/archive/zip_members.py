@@ -13,8 +13,9 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from ..dicom.types import Unreadable
-from ..reasons import Kind, Reason
-from .decompress import LZMA_MEMORY, Decompressed, Section, ZlibDecompressor
+from ..reasons import Kind, Reason, Skipped
+from .decompress import LZMA_MEMORY, Decompressed, Inflate64Decompressor, Section, ZlibDecompressor
+from .formats import ZIP_MAGIC
 from .limits import (
     HEAD_SIZE,
     ByteStream,
@@ -24,11 +25,9 @@ from .limits import (
     read_fully,
     reading,
 )
-from .types import BrokenArchive, Member
+from .types import BrokenArchive, Member, NestedArchive
 from .unpack import Declared, Unpacker
 from .zip_directory import (
-    DESCRIPTOR,
-    END_RECORD,
     LOCAL_HEADER,
     Directory,
     ZipEntry,
@@ -37,11 +36,30 @@ from .zip_directory import (
 )
 from .zip_recovery import ZipRecovery
 
-ZIP_MAGIC = (LOCAL_HEADER, END_RECORD, DESCRIPTOR)
 ZIP_LOCAL_HEADER = struct.Struct("<4s22xHH")
 ZIP_ENCRYPTED = 0x1
 ZIP_LZMA_END_MARKER = 0x2
 UNKNOWN_SIZE = 2**64 - 1
+ZIP_DEFLATE64, ZIP_XZ, ZIP_AES = 9, 95, 99
+READABLE = {
+    zipfile.ZIP_STORED,
+    zipfile.ZIP_DEFLATED,
+    zipfile.ZIP_BZIP2,
+    zipfile.ZIP_LZMA,
+    ZIP_DEFLATE64,
+    ZIP_XZ,
+}
+METHODS = {
+    1: "Shrink",
+    6: "Implode",
+    20: "Zstandard",
+    93: "Zstandard",
+    94: "MP3",
+    96: "JPEG",
+    97: "WavPack",
+    98: "PPMd",
+}
+"""Names of compression methods that cannot be read (APPNOTE.TXT 4.4.5)."""
 
 _MIME = mimetypes.MimeTypes()
 OTHER_SUFFIXES = frozenset(_MIME.encodings_map) | {
@@ -51,8 +69,8 @@ OTHER_SUFFIXES = frozenset(_MIME.encodings_map) | {
 
 def zip_items(
     file: BinaryIO, head: bytes, unpacker: Unpacker
-) -> Iterator[Member | Unreadable | BrokenArchive]:
-    """Yield the DICOM members of a zip.
+) -> Iterator[Member | NestedArchive | Unreadable | Skipped | BrokenArchive]:
+    """Yield what is in a zip.
 
     What its directory names, or where that is missing, damaged or of another zip, what can be
     told by the headers of the members.
@@ -68,9 +86,7 @@ def zip_items(
     count = 0
     members = (entry for entry in read_each(entries) if entry.is_regular)
     for count, entry in enumerate(members, start=1):
-        item = _zip_item(file, entry, count, unpacker)
-        if item:
-            yield item
+        yield _zip_item(file, entry, count, unpacker)
     if recovery and not recovery.is_whole:
         is_zip = head.startswith(ZIP_MAGIC) or count
         yield BrokenArchive(Reason(Kind.CORRUPT_ARCHIVE if is_zip else Kind.UNKNOWN_TYPE))
@@ -86,9 +102,12 @@ def _is_of_all(directory: Directory, head: bytes) -> bool:
 
 def _zip_item(
     file: BinaryIO, entry: ZipEntry, number: int, unpacker: Unpacker
-) -> Member | Unreadable | None:
-    if entry.flags & ZIP_ENCRYPTED:
-        return _unreadable(Kind.ENCRYPTED_MEMBER, entry, number)
+) -> Member | NestedArchive | Unreadable | Skipped:
+    if entry.flags & ZIP_ENCRYPTED or entry.method == ZIP_AES:
+        return _unreadable(Reason(Kind.ENCRYPTED_MEMBER), entry, number)
+    if entry.method not in READABLE:
+        name = METHODS.get(entry.method, f"method {entry.method}")
+        return _unreadable(Reason(Kind.UNSUPPORTED_METHOD, name), entry, number)
     try:
         with reading():
             content = Counted(_zip_content(file, entry), unpacker.budget)
@@ -96,18 +115,18 @@ def _zip_item(
             if len(head) < min(HEAD_SIZE, entry.size):
                 raise EOFError
     except CorruptError:
-        return _unreadable(Kind.CORRUPT_MEMBER, entry, number)
-    if not unpacker.is_dicom(head):
-        return None
+        return _unreadable(Reason(Kind.CORRUPT_MEMBER), entry, number)
     try:
         declared = Declared(number, entry.name, entry.size, entry.crc)
-        return unpacker.unpack(declared, head, content)
+        return unpacker.take(declared, head, content)
     except CorruptError:
         return Unreadable(Reason(Kind.CORRUPT_MEMBER), number, entry.name)
 
 
-def _unreadable(kind: Kind, entry: ZipEntry, number: int) -> Unreadable | None:
-    return Unreadable(Reason(kind), number, entry.name) if _may_be_dicom(entry.name) else None
+def _unreadable(reason: Reason, entry: ZipEntry, number: int) -> Unreadable | Skipped:
+    if not may_be_dicom(entry.name):
+        return Skipped.NOT_DICOM
+    return Unreadable(reason, number, entry.name)
 
 
 def _zip_content(file: BinaryIO, entry: ZipEntry) -> ByteStream:
@@ -137,10 +156,12 @@ def _zip_content(file: BinaryIO, entry: ZipEntry) -> ByteStream:
             start = packed.read(properties_size) + size.to_bytes(8, "little")
             codec = partial(lzma.LZMADecompressor, lzma.FORMAT_ALONE, LZMA_MEMORY)
             return Decompressed(packed, codec, start=start)
-    raise NotImplementedError("compression method")
+    if entry.method == ZIP_DEFLATE64:
+        return Decompressed(packed, Inflate64Decompressor)
+    return Decompressed(packed, partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, LZMA_MEMORY))
 
 
-def _may_be_dicom(name: str) -> bool:
+def may_be_dicom(name: str) -> bool:
     """Tell by its name alone whether a member whose content cannot be read may be DICOM."""
     path = PurePosixPath(name.replace("\\", "/"))
     return path.name.upper() != "DICOMDIR" and path.suffix.lower() not in OTHER_SUFFIXES

@@ -1,10 +1,11 @@
 """Files and folders on disk."""
 
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..archive import is_archive
+from ..archive import is_archive_name
 from ..errors import UsageError
 from ..models import Container, FileEntry, FileReport, Selection
 from ..reasons import Kind
@@ -32,7 +33,8 @@ class LocalSource:
         """Find the files; raises UsageError for a path where there is nothing."""
         for path in self._paths:
             if not (path.is_dir() or path.is_file()):
-                raise UsageError(f"{path}: there is no such file or folder")
+                problem = "neither a file nor a folder" if path.exists() else "not found"
+                raise UsageError(f"{path}: {problem}")
         entries = {os.path.realpath(one.key): one for one in reversed(list(self._entries()))}
         first = self._paths[0]
         label = first.resolve().name if len(self._paths) == 1 else f"{len(self._paths)} paths"
@@ -69,7 +71,11 @@ def _below(parent: Container, name: str, top: Path) -> Iterator[FileEntry]:
 
     for folder, below, files in os.walk(top, onerror=note):
         below.sort()
-        archives = sorted(filter(is_archive, files))
+        archives = [
+            one
+            for one in sorted(filter(is_archive_name, files))
+            if not _is_special(os.path.join(folder, one))
+        ]
         others = set(files).difference(archives)
         if others:
             size = sum(_size(os.path.join(folder, one)) for one in others)
@@ -86,6 +92,15 @@ def _below(parent: Container, name: str, top: Path) -> Iterator[FileEntry]:
 
 def _entry(parent: Container, name: str, path: str, size: int | None = None) -> FileEntry:
     return FileEntry(parent, printable(name), printable(path), size, key=path)
+
+
+def _is_special(path: str) -> bool:
+    """Tell whether a path is a FIFO, a socket or a device, which no archive is."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:  # a link that leads nowhere, which is told when it is read
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _size(path: str) -> int:

@@ -19,6 +19,7 @@ from ..models import FileReport, Remark, SendConfig
 from ..report.events import Observer
 from ..report.files_csv import is_complete
 from ..report.progress import Progress
+from ..report.skipped import SkippedFiles
 from ..report.verification import VerificationSummary
 from ..run import run
 from . import echo, options
@@ -161,9 +162,13 @@ class _Outcome(Observer):
         self.reports = LocalReports()
         self._rows: Sequence[FileReport] = ()
         self._verification: VerificationSummary | None = None
+        self._skipped = SkippedFiles()
 
     def verified(self, summary: VerificationSummary) -> None:
         self._verification = summary
+
+    def file(self, report: FileReport) -> None:
+        self._skipped.file(report)
 
     def done(self, rows: Sequence[FileReport]) -> None:
         self._rows = rows
@@ -176,6 +181,7 @@ class _Outcome(Observer):
             "sent": sum(row.sent for row in rows),
             "verified": verification and verification.verified,
             "not_verified": verification and _not_verified(verification),
+            "skipped": {kind.name.lower(): n for kind, n in self._skipped.counts.items()},
             "error": self.error or None,
             "files": [
                 {

@@ -14,6 +14,7 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
 )
 
+from ..reasons import Skipped
 from .elements import ElementReader, Encoding, MalformedError
 
 _FILE_META = Encoding(implicit=False, little=True)
@@ -92,19 +93,24 @@ def _holds_records(reader: ElementReader, start: int, encoding: Encoding) -> boo
     return reader.tag_at(start, encoding) == _DIRECTORY_RECORDS
 
 
-def is_dicom(head: bytes) -> bool:
-    """Tell by the first bytes of a file whether it is a DICOM file, and no DICOMDIR.
+def skips(head: bytes) -> Skipped | None:
+    """Tell by the first bytes of a file why it is no image to send, None where it is one.
 
     A file without preamble is one if its dataset starts with at least two elements
     of group 0008 that DICOM knows, in ascending order; some of group 0004 may precede.
     """
+    if not head:
+        return Skipped.EMPTY
     content = BytesIO(head)
     is_marked = b"DICM" in (head[128:132], head[:4])
     try:
         location = locate(content)
-        return not location.is_directory and (is_marked or _starts_dataset(content, location))
+        if location.is_directory:
+            return Skipped.DICOMDIR
+        is_dicom = is_marked or _starts_dataset(content, location)
     except MalformedError:
-        return is_marked
+        is_dicom = is_marked
+    return None if is_dicom else Skipped.NOT_DICOM
 
 
 def _starts_dataset(content: BytesIO, location: DatasetLocation) -> bool:

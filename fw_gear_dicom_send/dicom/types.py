@@ -7,6 +7,9 @@ from typing import BinaryIO
 from ..reasons import Reason
 from .privacy import Identity
 
+MemberNumber = int | str
+"""The number of a member of an archive, from 1; `3.12` is number 12 of the archive in member 3."""
+
 
 @dataclass(frozen=True)
 class PrivateTag:
@@ -25,7 +28,7 @@ class Unreadable:
     """
 
     reason: Reason
-    number: int = 0
+    number: MemberNumber = 0
     name: str = ""
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ..models import FileEntry, FileReport, Remark
 from ..network.types import NotSent, StoreResult
-from ..reasons import Kind, Reason
+from ..reasons import Kind, Reason, Skipped
 
 _MAX_REMARKS = 50
 _NOT_REACHED = Reason(Kind.NOT_REACHED)
@@ -32,6 +32,7 @@ class FileCount:
     _members: dict[_Key, str] = field(default_factory=dict)
     _trouble: Reason | None = _NOT_REACHED
     _expected: int | None = None
+    _skipped: tuple[tuple[Skipped, int], ...] = ()
 
     def begin(self) -> None:
         """Note that the run has come to the file."""
@@ -53,11 +54,18 @@ class FileCount:
             self._remarks[key] += 1
             self._members.setdefault(key, member)
 
-    def end(self, images: int, trouble: Reason | None) -> None:
+    def end(
+        self,
+        images: int,
+        trouble: Reason | None,
+        skipped: tuple[tuple[Skipped, int], ...] = (),
+    ) -> None:
         """Note that the file was read, and gave so many `images`; some may not be counted yet.
 
-        `trouble` is why the file, or the rest of it, could not be had.
+        `trouble` is why the file, or the rest of it, could not be had; `skipped` is how many
+        files in it are no images.
         """
+        self._skipped = skipped
         self._expected = images
         self._trouble = trouble or (None if images else Reason(Kind.NO_IMAGE))
 
@@ -81,7 +89,7 @@ class FileCount:
         if trouble := self._trouble or interrupted:
             remarks.append(Remark((trouble,), 0, failure=True))
         unseen = bool(self._trouble and images)
-        return FileReport(self.entry, images + unseen, self.sent, tuple(remarks))
+        return FileReport(self.entry, images + unseen, self.sent, tuple(remarks), self._skipped)
 
 
 class FileCounts:

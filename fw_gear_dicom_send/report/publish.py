@@ -17,6 +17,7 @@ from . import files_csv, run_page
 from .events import Observer, surviving
 from .images_csv import ImagesCSV
 from .output import write_whole
+from .skipped import SkippedFiles
 from .throughput import Throughput
 from .verification import Verifications, VerificationSummary
 
@@ -49,6 +50,7 @@ class Reports:
         self._output = output
         self._started = datetime.now()
         self._throughput = Throughput()
+        self._skipped = SkippedFiles()
         self.images: ImagesCSV | None = None
         if config.report and config.instance_report:
             self.images = ImagesCSV(self._path("_instances.csv"), is_dry=config.dry_run)
@@ -56,7 +58,8 @@ class Reports:
     @property
     def observers(self) -> tuple[Observer, ...]:
         """Those that have to be told of the run."""
-        return (self._throughput, self.images) if self.images else (self._throughput,)
+        counts = (self._throughput, self._skipped)
+        return (*counts, self.images) if self.images else counts
 
     def publish(
         self,
@@ -77,6 +80,8 @@ class Reports:
         summary = verifications.summary() if verifications else None
         if summary:
             log.log(logging.INFO if summary.is_whole else logging.WARNING, "%s", summary.text)
+        if self._skipped.text:
+            log.info("%s", self._skipped.text)
         is_whole = True
         if self._config.report:
             reports = [self._files_report(rows)]
@@ -182,6 +187,7 @@ class Reports:
             title=f"DICOM send: {label}" + (" (dry run: nothing was sent)" * config.dry_run),
             started=self._started,
             throughput=self._throughput.counts(),
+            skipped=self._skipped.text,
             contexts=list(contexts.items()),
             config=[(name, str(value)) for name, value in options.items()],
             versions=[*own, *libraries],

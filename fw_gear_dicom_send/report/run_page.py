@@ -31,6 +31,7 @@ _PAGE = page(
 <th scope="col">Status</th></tr></thead>
 <tbody>
 $files</tbody></table></div>
+$skipped
 <h2>Images a second</h2>
 $rate
 <h2>C-STORE times</h2>
@@ -59,6 +60,7 @@ class Facts:
     config: Sequence[tuple[str, str]]
     versions: Sequence[tuple[str, str]]
     verification: VerificationSummary | None = None
+    skipped: str = ""
 
 
 def render(reports: Sequence[FileReport], facts: Facts) -> str:
@@ -88,6 +90,7 @@ def render(reports: Sequence[FileReport], facts: Facts) -> str:
         tiles=tiles(numbers),
         failures=_verified(verification) + _failures(reports, is_verified=is_verified),
         files="".join(map(_file, reports)),
+        skipped=f"<p>{escape(facts.skipped)}.</p>" if facts.skipped else "",
         rate=_rate(facts.throughput),
         durations=_durations(facts.throughput),
         contexts=table(

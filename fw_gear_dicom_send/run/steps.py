@@ -5,6 +5,7 @@ unpacked and stamped, and while those are sent, over several associations at onc
 three archives and a few images lie on disk, whatever the size of the data.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,13 +13,13 @@ from pathlib import Path
 
 from .. import archive
 from ..archive.types import BrokenArchive, Member
-from ..dicom.part10 import is_dicom
+from ..dicom.part10 import skips
 from ..dicom.stamp import stamp
 from ..dicom.types import SOPInstance, Unreadable
 from ..models import DownloadFailure, FileEntry, ImageRecord, SendConfig
 from ..network.store import StorageSCU
 from ..network.types import AlreadyStored, NotSent, StoreResult
-from ..reasons import Kind, Reason
+from ..reasons import Kind, Reason, Skipped
 from ..report.events import Observer
 from ..report.file_counts import FileCounts
 from ..source import ImageSource
@@ -65,11 +66,12 @@ class _Image:
 
 @dataclass(frozen=True)
 class _End:
-    """The end of a file: how many images came out of it, and why not more, if so."""
+    """The end of a file: how many images came out of it, why not more, and what else is in it."""
 
     entry: FileEntry
     images: int
     trouble: Reason | None
+    skipped: tuple[tuple[Skipped, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,10 +136,14 @@ def _read(
             continue
         wanted = None if only is None else only[entry]
         images, trouble = 0, None
+        skipped: Counter[Skipped] = Counter()
         try:
-            for item in archive.read(path, equipment.folder, is_dicom):
+            for item in archive.read(path, equipment.folder, skips):
                 if isinstance(item, BrokenArchive):
                     trouble = item.reason
+                    continue
+                if isinstance(item, Skipped):
+                    skipped[item] += 1
                     continue
                 image = _stamped(equipment, entry, item)
                 if wanted is not None and not _is_among(image.content, wanted):
@@ -147,7 +153,7 @@ def _read(
         except OSError as exc:
             trouble = Reason(Kind.NOT_UNPACKED, exc.strerror or str(exc))
         equipment.source.release(path)
-        yield _End(entry, images, trouble)
+        yield _End(entry, images, trouble, tuple(skipped.items()))
 
 
 def _is_among(content: SOPInstance | Unreadable, wanted: frozenset[str]) -> bool:
@@ -194,7 +200,7 @@ def _count(observer: Observer, counts: FileCounts, item: _Settled | _End) -> Non
     count = counts[entry]
     count.begin()
     if isinstance(item, _End):
-        count.end(item.images, item.trouble)
+        count.end(item.images, item.trouble, item.skipped)
     else:
         count.add(item.result, item.image.name)
         observer.reading(entry, item.image.position)

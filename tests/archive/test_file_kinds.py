@@ -12,14 +12,13 @@ import pytest
 
 from fw_gear_dicom_send.archive import reader as archive
 from fw_gear_dicom_send.archive.types import Member
-from tests.support.archive_reading import UNKNOWN, images, items, items_of
+from tests.support.archive_reading import SKIPS, UNKNOWN, images, items, items_of
 from tests.support.archives import (
     COMPRESSORS,
     END_OF_TAR,
     A,
     B,
     dicom,
-    has_prefix,
     tar_entry,
     tarred,
     v7_tar,
@@ -62,7 +61,7 @@ def test_single_file_is_opened_where_it_is(tmp_path: Path, work: Path) -> None:
     """A DICOM file that came alone is handed out itself, not as a copy."""
     path = tmp_path / "a"
     path.write_bytes(A)
-    (item,) = archive.read(path, work, has_prefix)
+    (item,) = archive.read(path, work, SKIPS)
     assert isinstance(item, Member)
     with closing(item.content):
         assert (item.number, item.content.name, item.content.read()) == (1, str(path), A)

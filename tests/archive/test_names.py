@@ -11,11 +11,11 @@ import pytest
 
 from fw_gear_dicom_send.archive import reader
 from fw_gear_dicom_send.archive.types import BrokenArchive, Member
+from tests.support.archive_reading import SKIPS
 from tests.support.archives import (
     END_OF_TAR,
     A,
     B,
-    has_prefix,
     set_zip_field,
     tar_entry,
     zipped,
@@ -31,7 +31,7 @@ NAMES = [
 def names(path: Path) -> list[str]:
     """Return the names of the members, each of which has to be an image."""
     found = []
-    for item in reader.read(path, path.parent, has_prefix):
+    for item in reader.read(path, path.parent, SKIPS):
         assert isinstance(item, Member), item
         with closing(item.content):
             found.append(item.name)
@@ -63,7 +63,7 @@ def test_a_member_that_cannot_be_unpacked_has_its_name(tmp_path: Path) -> None:
     """Whoever asks for names wants to know which member it is."""
     path = zipped(tmp_path / "a", A, B)
     set_zip_field(path, "2.dcm", "crc", 1)
-    with closing(reader.read(path, tmp_path, has_prefix)) as items:
+    with closing(reader.read(path, tmp_path, SKIPS)) as items:
         found = [(item.number, item.name) for item in items if not isinstance(item, BrokenArchive)]
     assert found == [(1, "1.dcm"), (2, "2.dcm")]
 

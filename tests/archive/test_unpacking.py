@@ -10,8 +10,16 @@ import pytest
 
 from fw_gear_dicom_send.archive import reader as archive
 from fw_gear_dicom_send.archive.types import Member
-from tests.support.archive_reading import CORRUPT, CORRUPT_SECOND, NO_SPACE, Image, items, taken
-from tests.support.archives import A, B, dicom, flip, has_prefix, set_zip_field, zipped
+from tests.support.archive_reading import (
+    CORRUPT,
+    CORRUPT_SECOND,
+    NO_SPACE,
+    SKIPS,
+    Image,
+    items,
+    taken,
+)
+from tests.support.archives import A, B, dicom, flip, set_zip_field, zipped
 from tests.support.sample_files import ArchiveMember, tar_of, zip_of
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no /proc")
@@ -27,7 +35,7 @@ def test_a_member_is_unpacked_when_it_is_asked_for(tmp_path: Path, work: Path) -
     """The next member is not touched before the consumer asks for it."""
     first, second = dicom(1, 2_000_000), dicom(2, 2_000_000)
     path = zipped(tmp_path / "a", first, second, method=zipfile.ZIP_STORED)
-    reading = archive.read(path, work, has_prefix)
+    reading = archive.read(path, work, SKIPS)
     assert taken(next(reading)) == Image(1, first)
     flip(path, path.read_bytes().index(second) + 500_000)
     assert list(map(taken, reading)) == [CORRUPT_SECOND]
@@ -37,7 +45,7 @@ def test_a_member_is_unpacked_when_it_is_asked_for(tmp_path: Path, work: Path) -
 def test_large_members_go_to_the_work_folder(tmp_path: Path, work: Path) -> None:
     """A large member lies in a nameless file of the work folder, gone when it is closed."""
     path = zipped(tmp_path / "a", dicom(1, 2_000_000))
-    reading = archive.read(path, work, has_prefix)
+    reading = archive.read(path, work, SKIPS)
     member = next(reading)
     assert isinstance(member, Member)
     on_disk = Path(os.readlink(f"/proc/self/fd/{member.content.fileno()}"))
@@ -53,7 +61,7 @@ def test_closed_early_nothing_stays_open(tmp_path: Path, work: Path, kind: str) 
     """A consumer that stops early leaves neither the archive nor a temporary file open."""
     members = [ArchiveMember(f"{n}", dicom(n, 2_000_000)) for n in range(3)]
     path = zip_of(tmp_path / "a", members) if kind == "zip" else tar_of(tmp_path / "a", members)
-    reading = archive.read(path, work, has_prefix)
+    reading = archive.read(path, work, SKIPS)
     taken(next(reading))
     assert str(path) in open_files()
     reading.close()
@@ -65,7 +73,7 @@ def test_corrupt_members_leave_nothing_open(tmp_path: Path, work: Path) -> None:
     """A member that turns out to be corrupt when it is on disk leaves nothing there."""
     path = zipped(tmp_path / "a", dicom(1, 2_000_000), A)
     set_zip_field(path, "1.dcm", "crc", 1)
-    reading = archive.read(path, work, has_prefix)
+    reading = archive.read(path, work, SKIPS)
     assert taken(next(reading)) == CORRUPT
     assert not any(name.startswith(str(work)) for name in open_files())
     reading.close()
@@ -79,7 +87,7 @@ def test_errors_of_the_consumer_pass(
     """What is raised into the reading by its consumer comes out as it is."""
     members = [ArchiveMember("a", A), ArchiveMember("b", B)]
     path = zip_of(tmp_path / "a", members) if kind == "zip" else tar_of(tmp_path / "a", members)
-    reading = archive.read(path, work, has_prefix)
+    reading = archive.read(path, work, SKIPS)
     taken(next(reading))
     with pytest.raises(type(error)) as caught:
         reading.throw(error)
@@ -124,7 +132,7 @@ def test_memory_is_bounded(tmp_path: Path, work: Path, method: int) -> None:
     path = zipped(tmp_path / "a", content, method=method)
     tracemalloc.start()
     try:
-        for item in archive.read(path, work, has_prefix):
+        for item in archive.read(path, work, SKIPS):
             assert isinstance(item, Member)
             item.content.close()
         peak = tracemalloc.get_traced_memory()[1]

@@ -13,7 +13,8 @@ from fw_gear_dicom_send.cli.local_source import LocalReports, LocalSource
 from fw_gear_dicom_send.errors import UsageError
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
 from fw_gear_dicom_send.reasons import Kind, Reason
-from tests.support.archives import dicom, has_prefix
+from tests.support.archive_reading import SKIPS
+from tests.support.archives import dicom
 from tests.support.sample_files import ArchiveMember, zip_of
 
 A, B, C = (dicom(seed) for seed in range(3))
@@ -40,7 +41,7 @@ def found(*paths: Path) -> list[tuple[str, int | None]]:
 def read(folder: Path) -> list[bytes | str]:
     """Return the images of a folder, and why others could not be had."""
     items: list[bytes | str] = []
-    for item in reader.read(folder, folder, has_prefix):
+    for item in reader.read(folder, folder, SKIPS):
         if isinstance(item, Member):
             with closing(item.content):
                 items.append(item.content.read())
@@ -125,14 +126,14 @@ def test_a_folder_that_cannot_be_read_is_told(top: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "scandir", refuse)
 
     assert found(top) == [("top", None)]
-    (item,) = reader.read(top, top, has_prefix)
+    (item,) = reader.read(top, top, SKIPS)
     assert item == BrokenArchive(Reason(Kind.UNREADABLE_FOLDER, "Permission denied"))
 
 
 @pytest.mark.parametrize("name", ["nowhere", "top/a/b"])
 def test_a_path_with_nothing_there_ends_the_run(top: Path, name: str) -> None:
     """What is named in vain may be a slip, so that nothing is sent."""
-    with pytest.raises(UsageError, match=f"{name}: there is no such file or folder"):
+    with pytest.raises(UsageError, match=f"{name}: not found"):
         LocalSource([top, top.parent / name]).select()
 
 

@@ -9,7 +9,7 @@ from struct import pack
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fw_gear_dicom_send.dicom.part10 import is_dicom
+from fw_gear_dicom_send.dicom.part10 import skips
 from fw_gear_dicom_send.dicom.stamp import stamp
 from fw_gear_dicom_send.dicom.types import SOPInstance, Span, Unreadable
 from tests.support import datasets as raw
@@ -107,7 +107,7 @@ def test_datasets(fuzz: Fuzz, tmp_path: Path) -> None:
         content = io.BytesIO(data)
         before = open_files(sockets=False)
         with no_hang():
-            is_dicom(data[:4096])
+            skips(data[:4096])
             outcome = stamp(content, TAG, tmp_path)
         assert open_files(sockets=False) == before
         assert not list(tmp_path.iterdir())

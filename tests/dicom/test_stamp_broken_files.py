@@ -5,7 +5,7 @@ from io import BytesIO
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from fw_gear_dicom_send.dicom.part10 import is_dicom
+from fw_gear_dicom_send.dicom.part10 import skips
 from fw_gear_dicom_send.dicom.stamp import stamp
 from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance, Unreadable
 from tests.support import datasets as raw
@@ -57,7 +57,7 @@ def test_fuzz(name: str, changes: list[tuple[float, int]], cut: float | None, gr
         data[int(where * head)] = value
     if cut is not None:
         del data[int(cut * len(data)) :]
-    is_dicom(bytes(data[:4096]))
+    skips(bytes(data[:4096]))
     outcome = check_outcome(BytesIO(bytes(data)), group)
     event(type(outcome).__name__)
 

@@ -9,7 +9,7 @@ from fw_gear_dicom_send.archive import reader as archive
 from fw_gear_dicom_send.archive.limits import Limits
 from fw_gear_dicom_send.archive.types import BrokenArchive, Member
 from fw_gear_dicom_send.dicom.types import Unreadable
-from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.reasons import Kind, Reason, Skipped
 from tests.support.archives import has_prefix
 
 CORRUPT, CORRUPT_SECOND = (Unreadable(Reason(Kind.CORRUPT_MEMBER), n) for n in (1, 2))
@@ -24,18 +24,18 @@ UNKNOWN = BrokenArchive(Reason(Kind.UNKNOWN_TYPE))
 class Image:
     """A member that was yielded, read to its end."""
 
-    number: int
+    number: int | str
     content: bytes
 
 
-Item = Image | Unreadable | BrokenArchive
+Item = Image | Unreadable | BrokenArchive | Skipped
 
 
-def taken(item: Member | Unreadable | BrokenArchive) -> Item:
+def taken(item: Member | Unreadable | BrokenArchive | Skipped) -> Item:
     """Read a member to its end and close it; return anything else, without its name."""
     if isinstance(item, Unreadable):
         return replace(item, name="")
-    if isinstance(item, BrokenArchive):
+    if not isinstance(item, Member):
         return item
     with closing(item.content):
         return Image(item.number, item.content.read())
@@ -48,8 +48,32 @@ def items(
     is_dicom: Callable[[bytes], bool] = has_prefix,
     limits: Limits = archive.DEFAULT_LIMITS,
 ) -> list[Item]:
+    """Return all that comes out of an archive, but for what is skipped."""
+    found = items_and_skipped(path, work, is_dicom=is_dicom, limits=limits)
+    return [item for item in found if not isinstance(item, Skipped)]
+
+
+def items_and_skipped(
+    path: Path,
+    work: Path,
+    *,
+    is_dicom: Callable[[bytes], bool] = has_prefix,
+    limits: Limits = archive.DEFAULT_LIMITS,
+) -> list[Item]:
     """Return all that comes out of an archive."""
-    return [taken(item) for item in archive.read(path, work, is_dicom, limits)]
+    return [taken(item) for item in archive.read(path, work, skipping(is_dicom), limits)]
+
+
+def skipping(is_dicom: Callable[[bytes], bool]) -> Callable[[bytes], Skipped | None]:
+    """Return what tells why a file is skipped, where it is no DICOM file."""
+
+    def skips(head: bytes) -> Skipped | None:
+        return None if is_dicom(head) else Skipped.NOT_DICOM if head else Skipped.EMPTY
+
+    return skips
+
+
+SKIPS = skipping(has_prefix)
 
 
 def items_of(
