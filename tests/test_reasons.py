@@ -107,6 +107,8 @@ def test_the_last_reason_of_a_remark_counts() -> None:
 CODES = {
     "CORRUPT_ARCHIVE": "archive-corrupt",
     "UNKNOWN_TYPE": "unknown-file-type",
+    "UNSUPPORTED_FORMAT": "format-unsupported",
+    "UNSUPPORTED_METHOD": "method-unsupported",
     "ARCHIVE_TOO_LARGE": "archive-too-large",
     "CORRUPT_MEMBER": "member-corrupt",
     "ENCRYPTED_MEMBER": "member-encrypted",

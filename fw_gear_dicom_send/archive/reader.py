@@ -103,11 +103,12 @@ def _items(
         head = read_fully(file, HEAD_SIZE)
         file.seek(0)
     # The preamble of a DICOM file may be anything, even the start of a zip (PS3.10 7.1).
-    is_plain = head[128:132] == b"DICM" or not (is_tar(head) or head.startswith(_MAGIC))
+    is_marked = head[128:132] == b"DICM"
+    is_plain = is_marked or not (is_tar(head) or head.startswith(_MAGIC))
     skipped = unpacker.skips(head) if is_plain else Skipped.NOT_DICOM
     if skipped is None:
         yield Member(1, path.open("rb"))
-    elif skipped is not Skipped.NOT_DICOM:
+    elif is_marked or skipped is Skipped.DICOMDIR:
         yield skipped
     else:
         yield from _archive_items(file, head, unpacker)

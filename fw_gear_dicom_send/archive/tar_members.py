@@ -47,7 +47,8 @@ def compressed_items(
         yield from tar_items(Decompressed(file, codec, magic), unpacker)
         return
     item = unpacker.take(Declared(1, "", None), inside, content)
-    yield BrokenArchive(Reason(Kind.UNKNOWN_TYPE)) if item is Skipped.NOT_DICOM else item
+    is_unknown = item in (Skipped.NOT_DICOM, Skipped.EMPTY)
+    yield BrokenArchive(Reason(Kind.UNKNOWN_TYPE)) if is_unknown else item
 
 
 def tar_items(source: ByteStream, unpacker: Unpacker) -> Iterator[Item]:
@@ -120,7 +121,7 @@ class _TarHeader(tarfile.TarInfo):
             raise
         except _END as exc:
             raise EndOfTarError from exc
-        except (tarfile.HeaderError, tarfile.ReadError) as exc:
+        except (tarfile.HeaderError, tarfile.ReadError, TrailingGarbageError) as exc:
             if tar.is_past_end:
                 raise EndOfTarError from exc
             raise tarfile.ReadError(str(exc)) from exc

@@ -89,7 +89,9 @@ class FileCount:
         if trouble := self._trouble or interrupted:
             remarks.append(Remark((trouble,), 0, failure=True))
         unseen = bool(self._trouble and images)
-        return FileReport(self.entry, images + unseen, self.sent, tuple(remarks), self._skipped)
+        return FileReport(
+            self.entry, images + unseen, self.sent, tuple(remarks), skipped=self._skipped
+        )
 
 
 class FileCounts:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fw_gear_dicom_send.dicom.types import Unreadable
+from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.archive_reading import CORRUPT, CORRUPT_SECOND, ENCRYPTED, LARGE, Image, items
 from tests.support.archives import A, B, C, dicom, edit, flip, set_zip_field, zipped
 from tests.support.sample_files import ArchiveMember, zip_of
@@ -56,8 +57,9 @@ def test_members_without_a_head_go_by_their_name(
     set_zip_field(path, name, "flags", 1)
     assert items(path, work) == [ENCRYPTED] * item + [Image(2, B)]
     set_zip_field(path, name, "flags", 0)
-    set_zip_field(path, name, "method", 9)
-    assert items(path, work) == [CORRUPT] * item + [Image(2, B)]
+    set_zip_field(path, name, "method", 98)
+    unsupported = Unreadable(Reason(Kind.UNSUPPORTED_METHOD, "PPMd"), 1)
+    assert items(path, work) == [unsupported] * item + [Image(2, B)]
 
 
 @pytest.mark.parametrize("offset", [10**9, 2**62, 2**64 - 1])

@@ -19,6 +19,7 @@ from fw_gear_dicom_send.archive import reader as archive
 from fw_gear_dicom_send.archive.limits import Limits
 from fw_gear_dicom_send.archive.types import BrokenArchive, Member
 from fw_gear_dicom_send.dicom.types import Unreadable
+from fw_gear_dicom_send.reasons import Skipped
 from tests.support.archive_reading import SKIPS
 from tests.support.archives import ORIGINALS, has_prefix, sparse_entry, tar_entry
 from tests.support.fuzzing import (
@@ -71,7 +72,7 @@ def tars(draw: st.DrawFn) -> bytes:
 
 
 no_archives = st.builds(lambda magic, rest: magic + rest, st.sampled_from(MAGICS), st.binary())
-Item = Member | Unreadable | BrokenArchive
+Item = Member | Unreadable | BrokenArchive | Skipped
 
 
 def check_archive(data: bytes, path: Path, work: Path) -> tuple[list[Item], list[bytes]]:
@@ -87,7 +88,7 @@ def check_archive(data: bytes, path: Path, work: Path) -> tuple[list[Item], list
                 with closing(item.content):
                     images.append(item.content.read())
                     assert item.content.seek(0) == 0
-    assert all(isinstance(item, Member | Unreadable | BrokenArchive) for item in items)
+    assert all(isinstance(item, Item) for item in items)
     assert not any(isinstance(item, BrokenArchive) for item in items[:-1])
     assert sum(map(len, images)) <= max(LIMITS.archive, LIMITS.ratio * len(data), len(data))
     assert open_files(sockets=False) == before

@@ -42,7 +42,7 @@ def test_help_names_each_option_of_the_gear(tmp_path: Path) -> None:
             ["{series}", "--port", "99999", "--destination", "x", "--called-ae", "X"],
             "--port: 99999",
         ),
-        (["nowhere", "--destination", HOST, "--called-ae", "X"], "nowhere: there is no such file"),
+        (["nowhere", "--destination", HOST, "--called-ae", "X"], "nowhere: not found"),
         (["{series}", "--verify", "so"], "--verify"),
         (["{series}", "--dest", HOST, "--called-ae", "X"], "--dest"),
         (

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import socket
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from fw_gear_dicom_send.archive.types import BrokenArchive, Member
 from fw_gear_dicom_send.cli.local_source import LocalReports, LocalSource
 from fw_gear_dicom_send.errors import UsageError
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
-from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.reasons import Kind, Reason, Skipped
 from tests.support.archive_reading import SKIPS
 from tests.support.archives import dicom
 from tests.support.sample_files import ArchiveMember, zip_of
@@ -45,7 +46,7 @@ def read(folder: Path) -> list[bytes | str]:
         if isinstance(item, Member):
             with closing(item.content):
                 items.append(item.content.read())
-        else:
+        elif not isinstance(item, Skipped):
             items.append(item.reason.text)
     return items
 
@@ -110,11 +111,23 @@ def test_a_link_that_leads_nowhere_is_told(top: Path) -> None:
     assert read(top) == [A, B, "a file cannot be opened: No such file or directory"]
 
 
-def test_pipes_are_passed_over(top: Path) -> None:
-    """To open one would wait for ever."""
-    os.mkfifo(top / "pipe")
+@pytest.mark.parametrize("name", ["pipe", "pipe.zip", "pipe.dcm"])
+def test_fifos_and_sockets_are_skipped_and_counted(top: Path, name: str) -> None:
+    """Whatever their name is; to open a FIFO would wait for ever."""
+    os.mkfifo(top / name)
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(str(top / "socket.zip"))
 
-    assert read(top) == [A, B]
+        assert read(top) == [A, B]
+        skipped = [item for item in reader.read(top, top, SKIPS) if isinstance(item, Skipped)]
+    assert sorted(kind.name for kind in skipped) == ["NOT_DICOM", "SPECIAL", "SPECIAL"]
+    assert [entry for entry, _ in found(top)] == ["top", "top/old.ZIP", "top/below/deep"]
+
+
+def test_an_archive_that_has_become_a_fifo_is_skipped(tmp_path: Path) -> None:
+    """It is not waited for, though it was a file when the folder was listed."""
+    os.mkfifo(tmp_path / "a.zip")
+    assert list(reader.read(tmp_path / "a.zip", tmp_path, SKIPS)) == [Skipped.SPECIAL]
 
 
 def test_a_folder_that_cannot_be_read_is_told(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from tests.support.certificates import HOST
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP, free_port
-from tests.support.sample_files import encoded, made
+from tests.support.sample_files import TEST_FILES, encoded, made
 from tests.support.send_command import send, to
 
 
@@ -105,6 +107,26 @@ def test_json_tells_how_many_images_were_verified(
         "not offered": (1, 0, 0, {"absent": 0, "causes": [cause]}),
         "verified": (0, 4, 4, {"absent": 0, "causes": []}),
     }
+
+
+def test_what_is_skipped_is_counted_by_kind(
+    series: Path, python_scp: PythonSCP, tmp_path: Path
+) -> None:
+    """In the log, on the page and in the JSON, and the run is complete."""
+    (series / "notes.txt").write_text("no image")
+    (series / "empty.dcm").touch()
+    (series / "more.txt").write_text("no image either")
+    shutil.copy(TEST_FILES / "dicomdirtests" / "DICOMDIR", series)
+    os.mkfifo(series / "pipe.zip")
+
+    result = send(series, "--json", *to(python_scp), cwd=tmp_path)
+
+    told = json.loads(result.stdout)
+    assert told["skipped"] == {"not_dicom": 2, "dicomdir": 1, "empty": 1, "special": 1}
+    text = "Skipped 5 files: 2 not DICOM, 1 DICOMDIR, 1 empty, 1 FIFO, socket or device"
+    assert text in result.stderr
+    assert f"<p>{text}.</p>" in next(tmp_path.glob("*.html")).read_text()
+    assert result.exit_code == 0
 
 
 def test_json_tells_why_nothing_was_sent(series: Path, tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from tests.support.send_command import rows_of, send, tls_inputs, tls_options, t
 
 BROKEN = ("rtplan_truncated.dcm", "MR_truncated.dcm", "SC_rgb_jpeg.dcm")
 """Servers built on DCMTK end the association at these, each time that they are sent."""
-NOT_FOR_STORESCP = (*BROKEN, "image_dfl.dcm")
+ANOTHER_MR_SMALL = "zipMR.gz"
+NOT_FOR_STORESCP = (*BROKEN, "image_dfl.dcm", ANOTHER_MR_SMALL)
 NOT_FOR_ORTHANC = (*BROKEN, "rtdose_rle.dcm", "rtdose_rle_1frame.dcm")
 WITHOUT_SOP_CLASS = 6
 TAG = [(0x00210010, "Flywheel"), (0x00211000, "DICOM send")]

@@ -1,0 +1,217 @@
+"""An archive in an archive, or in a folder, is read one level deep."""
+
+import bz2
+import gzip
+import io
+import lzma
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from inflate64 import Deflater
+
+from fw_gear_dicom_send.archive.limits import Limits
+from fw_gear_dicom_send.archive.reader import read
+from fw_gear_dicom_send.archive.types import BrokenArchive, Member
+from fw_gear_dicom_send.dicom.types import Unreadable
+from fw_gear_dicom_send.reasons import Kind, Reason, Skipped
+from tests.support.archive_reading import BROKEN, CORRUPT, SKIPS, Image, items_and_skipped, items_of
+from tests.support.archives import END_OF_TAR, A, B, C, dicom, tar_entry, tarred
+
+COMPRESSORS = [gzip.compress, bz2.compress, lzma.compress]
+
+
+def zip_of(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """Return a zip of these members."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def zip_packed(method: int, packed: bytes, content: bytes) -> bytes:
+    """Return a zip of one member that is packed already."""
+    crc, sizes = zlib.crc32(content), (len(packed), len(content), 1, 0)
+    fields = struct.pack("<HHHHHLLLHH", 20, 0, method, 0, 0, crc, *sizes)
+    local = b"PK\x03\x04" + fields + b"a" + packed
+    attributes = struct.pack("<HHHLL", 0, 0, 0, 0, 0)
+    directory = b"PK\x01\x02" + struct.pack("<H", 20) + fields + attributes + b"a"
+    end = struct.pack("<HHHHLLH", 0, 0, 1, 1, len(directory), len(local), 0)
+    return local + directory + b"PK\x05\x06" + end
+
+
+def tar_of(*contents: bytes) -> bytes:
+    """Return a tar with its end."""
+    return tarred(*contents) + END_OF_TAR
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        zip_of(("b", B), ("c", C)),
+        tar_of(B, C),
+        gzip.compress(tar_of(B, C)),
+        gzip.compress(zip_of(("b", B), ("c", C))),
+    ],
+    ids=["zip", "tar", "tgz", "gzipped zip"],
+)
+def test_its_members_are_numbered_below_its_own_number(work: Path, inner: bytes) -> None:
+    """Images before it and after it are read as well, from a zip and from a tar."""
+    nested = [Image("2.1", B), Image("2.2", C)]
+    if inner[:2] == b"\x1f\x8b" and zipfile.is_zipfile(io.BytesIO(gzip.decompress(inner))):
+        nested = []  # it is a zip in a compressed file in an archive: two levels deep
+    outer = zip_of(("a", A), ("inner", inner), ("a2", A))
+    assert items_of(outer, work) == [Image(1, A), *nested, Image(3, A)]
+    assert items_of(tar_of(A, inner, A), work) == [Image(1, A), *nested, Image(3, A)]
+
+
+def test_its_members_are_named_below_its_own_name(tmp_path: Path, work: Path) -> None:
+    """A reader of the report finds the image by the path through both archives."""
+    path = tmp_path / "a"
+    path.write_bytes(zip_of(("p/inner.zip", zip_of(("b.dcm", B))), ("c.dcm.gz", gzip.compress(C))))
+    members = [item for item in read(path, work, SKIPS) if isinstance(item, Member)]
+    for member in members:
+        member.content.close()
+    assert [member.name for member in members] == ["p/inner.zip/b.dcm", "c.dcm.gz"]
+
+
+@pytest.mark.parametrize("compress", COMPRESSORS)
+def test_a_compressed_image_is_read(work: Path, compress: Callable[[bytes], bytes]) -> None:
+    """Alone, and as a member."""
+    assert items_of(compress(A), work) == [Image(1, A)]
+    assert items_of(zip_of(("a.gz", compress(A))), work) == [Image("1.1", A)]
+
+
+def test_a_zip_in_a_compressed_file_is_read(work: Path) -> None:
+    """Some tools compress what is compressed already."""
+    assert items_of(gzip.compress(zip_of(("b", B))), work) == [Image("1.1", B)]
+
+
+def test_a_damaged_compressed_image_fails(work: Path) -> None:
+    """A checksum that is wrong at its end makes it corrupt."""
+    data = bytearray(gzip.compress(A))
+    data[-8] ^= 0xFF
+    assert items_of(bytes(data), work) == [BROKEN]
+
+
+def test_archives_in_a_folder_need_no_suffix(tmp_path: Path, work: Path) -> None:
+    """A file in a folder is read as the archive that it is, unless its name says so already."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name, content in {
+        "1.dcm.gz": gzip.compress(A),
+        "2": zip_of(("b", B)),
+        "3.zip": zip_of(("c", C)),
+    }.items():
+        (folder / name).write_bytes(content)
+    assert items_and_skipped(folder, work) == [Image("1.1", A), Image("2.1", B)]
+
+
+def test_office_documents_are_one_file_that_is_not_dicom(tmp_path: Path, work: Path) -> None:
+    """They are zips, and none of what is in them is of interest."""
+    path = tmp_path / "a"
+    document = zip_of(("word/document.xml", b"<w/>"), ("empty", b""))
+    path.write_bytes(zip_of(("a.docx", document), ("b.dcm", B)))
+    assert items_and_skipped(path, work) == [Skipped.NOT_DICOM, Image(2, B)]
+
+
+def test_what_is_nested_deeper_is_counted(tmp_path: Path, work: Path) -> None:
+    """It is not read, as archives may be nested without an end."""
+    path = tmp_path / "a"
+    deeper = zip_of(("b", B), ("deeper.zip", zip_of(("c", C))))
+    path.write_bytes(zip_of(("inner.zip", deeper)))
+    assert items_and_skipped(path, work) == [Image("1.1", B), Skipped.NESTED]
+    path.write_bytes(zip_of(("inner.zip", zip_of(("deeper.zip", zip_of(("c", C)))))))
+    assert items_and_skipped(path, work) == [Skipped.NESTED]
+
+
+def test_a_damaged_one_costs_only_itself(work: Path) -> None:
+    """Its readable members, and what follows it, are read; it counts as one more image."""
+    inner = tar_of(B, C)[:-4000]
+    corrupt = Unreadable(Reason(Kind.CORRUPT_ARCHIVE), 1)
+    assert items_of(zip_of(("i.tar", inner), ("a", A)), work) == [
+        Image("1.1", B),
+        corrupt,
+        Image(2, A),
+    ]
+    damaged = zip_of(("i.zip", zip_of(("c", C))[:40]), ("a", A))
+    assert items_of(damaged, work) == [corrupt, Image(2, A)]
+
+
+def test_nested_bombs_are_within_the_limits_of_the_whole(work: Path, tmp_path: Path) -> None:
+    """What is unpacked twice counts twice."""
+    bomb = gzip.compress(gzip.compress(bytes(3_000_000)))
+    path = tmp_path / "a"
+    path.write_bytes(zip_of(("a", A), ("bomb.tar", tar_of(A, bytes(3_000_000))), ("bomb.gz", bomb)))
+    found = items_and_skipped(path, work, limits=Limits(archive=100_000, ratio=1))
+    assert found == [Image(1, A), BrokenArchive(Reason(Kind.ARCHIVE_TOO_LARGE, "1"))]
+
+
+@pytest.mark.parametrize(
+    ("magic", "name"),
+    [
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+        (b"Rar!\x1a\x07\x00", "a RAR archive"),
+        (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
+    ],
+)
+def test_formats_that_cannot_be_read_are_named(
+    tmp_path: Path, work: Path, magic: bytes, name: str
+) -> None:
+    """Alone, in an archive and in a folder."""
+    data = magic + bytes(9000)
+    reason = Reason(Kind.UNSUPPORTED_FORMAT, name)
+    assert items_of(data, work) == [BrokenArchive(reason)]
+    assert items_of(zip_of(("x", data), ("a", A)), work) == [Unreadable(reason, 1), Image(2, A)]
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "x.7z").write_bytes(data)
+    assert items_and_skipped(folder, work) == [Unreadable(reason, 1)]
+
+
+@pytest.mark.parametrize("size", [9000, 3_000_000])
+def test_deflate64_is_read(work: Path, size: int) -> None:
+    """Windows Explorer packs by it what is large."""
+    image = dicom(7, size)
+    deflater = Deflater()
+    packed = deflater.deflate(image) + deflater.flush()
+    assert items_of(zip_packed(9, packed, image), work) == [Image(1, image)]
+    assert items_of(zip_packed(9, packed[:-9], image), work) == [CORRUPT]
+
+
+def test_xz_is_read_in_a_zip(work: Path) -> None:
+    """Method 95 (APPNOTE.TXT 4.4.5)."""
+    assert items_of(zip_packed(95, lzma.compress(A), A), work) == [Image(1, A)]
+
+
+@pytest.mark.parametrize(("method", "name"), [(93, "Zstandard"), (98, "PPMd"), (77, "method 77")])
+def test_methods_that_cannot_be_read_are_named(work: Path, method: int, name: str) -> None:
+    """The member is not called corrupt."""
+    item = Unreadable(Reason(Kind.UNSUPPORTED_METHOD, name), 1)
+    assert items_of(zip_packed(method, b"packed", A), work) == [item]
+
+
+@pytest.mark.parametrize("gap", [b"", bytes(10240), bytes(200 * 512)])
+def test_a_second_tar_in_a_row_is_read(work: Path, gap: bytes) -> None:
+    """Plain, compressed together, and compressed each for itself, padded or not."""
+    first, second = tar_of(A) + gap, tar_of(B, C)
+    expected = [Image(1, A), Image(2, B), Image(3, C)]
+    assert items_of(first + second, work) == expected
+    assert items_of(gzip.compress(first + second), work) == expected
+    assert items_of(gzip.compress(first) + gzip.compress(second), work) == expected
+
+
+@pytest.mark.parametrize("tail", [b"garbage", b"x" * 5000, bytes(5000) + b"garbage"])
+def test_what_follows_a_tar_and_is_none_is_left_alone(work: Path, tail: bytes) -> None:
+    """The padding of a tape may be anything."""
+    assert items_of(tar_of(A) + tail, work) == [Image(1, A)]
+
+
+def test_a_tar_that_breaks_off_in_its_second_part_is_broken(work: Path) -> None:
+    """It counts as one that is not read to its end."""
+    found = items_of(tar_of(A) + tar_entry("b", B)[:1000], work)
+    assert found == [Image(1, A), BROKEN]
