@@ -25,7 +25,7 @@ ALL_SENT = {name: (str(len(n)), str(len(n)), "Complete") for name, n in FILES.it
 NOT_REACHED = dict.fromkeys(FILES, ("0", "0", "Failed"))
 ASSOCIATIONS = (1, 4)
 SERVERS_AT_A_TIME = 3
-NOT_SENT = re.compile(r": (\d+) images? not sent: (.*)")
+NOT_SENT = re.compile(r": (\d+) images? not sent: (.*?)(?: \((?:first: )?member \d+\))?$", re.M)
 NOT_FETCHED = re.compile(rf"({'|'.join(map(re.escape, FILES))}): (?!\d+ )(.*)")
 ASKED_FOR = re.compile(r"connections asked for: (\d+)")
 
