@@ -1,5 +1,6 @@
 """Which presentation contexts an association proposes for the images to send."""
 
+from fw_gear_dicom_send.network.contexts import Context
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import instance, made_instance, relabelled
 from tests.support.pacs import PythonSCP
@@ -72,3 +73,12 @@ def test_ae_titles_are_those_configured(scu: SCUFactory, python_scp: PythonSCP) 
     send_all(scu(python_scp, called_ae="PACS", calling_ae="flywheel"), [made_instance()])
     (request,) = python_scp.associations
     assert (request.called_ae, request.calling_ae) == ("PACS", "flywheel")
+
+
+def test_contexts_are_told_with_what_became_of_them(scu: SCUFactory) -> None:
+    """The report shows what was proposed, and whether the server accepted it."""
+    with PythonSCP({CT: [EXPLICIT]}) as server:
+        sender = scu(server)
+        assert sender.contexts == {}
+        assert outcomes(send_all(sender, [made_instance()])) == [SENT]
+        assert sender.contexts == {Context(CT, EXPLICIT): True, Context(CT, IMPLICIT): False}
