@@ -113,6 +113,7 @@ class ImageRecord:
 class FileStatus(StrEnum):
     """The status of a file, as the report has it."""
 
+    DRY_RUN = "Dry run"
     COMPLETE = "Complete"
     INCOMPLETE = "Incomplete"
     FAILED = "Failed"
@@ -151,20 +152,41 @@ class Remark:
 class FileReport:
     """A row of the report: what became of a Flywheel file.
 
-    `verified` is how many of its images were verified, None where that was not asked for.
-    `skipped` is how many files in it, of which kind, are no images to send.
+    Of its `images` some were `already_stored` on the server, and others were `sent`. `planned` is
+    how many would be sent in a dry run, None in any other run. `verified` is how many were
+    verified, None where that was not asked for. `skipped` is how many files in it, of which kind,
+    are no images to send.
     """
 
     entry: FileEntry
     images: int
     sent: int
     remarks: tuple[Remark, ...] = ()
+    already_stored: int = 0
+    planned: int | None = None
     verified: int | None = None
     skipped: tuple[tuple[Skipped, int], ...] = ()
 
     @property
+    def stored(self) -> int:
+        """How many images are on the server after the run, as far as it knows."""
+        return self.sent + self.already_stored
+
+    @property
+    def good(self) -> int:
+        """How many images are on the server after the run, or would be if it was not dry."""
+        return self.stored + (self.planned or 0)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is an image, and all are good."""
+        return 0 < self.good == self.images
+
+    @property
     def status(self) -> FileStatus:
         """What the counts come to."""
-        if self.sent == 0:
-            return FileStatus.FAILED
-        return FileStatus.COMPLETE if self.sent == self.images else FileStatus.INCOMPLETE
+        if self.planned is not None:
+            return FileStatus.DRY_RUN
+        if self.is_complete:
+            return FileStatus.COMPLETE
+        return FileStatus.INCOMPLETE if self.stored else FileStatus.FAILED

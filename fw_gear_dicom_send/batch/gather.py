@@ -108,7 +108,10 @@ def _rows(content: bytes) -> list[Row] | None:
 
 
 def _outcome(job: Job, label: str, rows: Sequence[Row] | None, trouble: str) -> Outcome:
-    complete = sum(row["Status"] == FileStatus.COMPLETE for row in rows or ())
+    # A dry run's report does not tell whether all would be sent; its exit code does.
+    is_good_dry_run = job.is_dry_run and job.state == "complete"
+    good = FileStatus.DRY_RUN if is_good_dry_run else FileStatus.COMPLETE
+    complete = sum(row["Status"] == good for row in rows or ())
     is_short = rows is not None and complete < len(rows)
     if is_short and job.state in ("complete", "failed"):
         reason = f"not all images {'would be' if job.is_dry_run else 'were'} sent"

@@ -44,7 +44,9 @@ def render(batch_id: str, outcomes: Sequence[Outcome], gathered: datetime, *, is
         outcome=f"{'All images of all sessions' if is_good else 'Not all images'} {verb} sent",
         tiles=tiles(numbers),
         failures=_failures(outcomes),
-        sessions="".join(map(_row, sorted(outcomes, key=lambda o: not o.reason))),
+        sessions="".join(
+            _row(outcome, is_dry=is_dry) for outcome in sorted(outcomes, key=lambda o: not o.reason)
+        ),
     )
 
 
@@ -65,7 +67,7 @@ def _failures(outcomes: Sequence[Outcome]) -> str:
     return table(("Reason", "Sessions"), rows)
 
 
-def _row(outcome: Outcome) -> str:
+def _row(outcome: Outcome, *, is_dry: bool) -> str:
     share = outcome.sent / outcome.images if outcome.images else 0
     state = "good" if not outcome.reason else "part" if outcome.sent else "bad"
     count = f"{outcome.sent:,} of {outcome.images:,}"
@@ -75,6 +77,6 @@ def _row(outcome: Outcome) -> str:
         escape(outcome.state),
         count,
         bar(share, state, f"{count} images sent"),
-        escape(outcome.reason or FileStatus.COMPLETE),
+        escape(outcome.reason or (FileStatus.DRY_RUN if is_dry else FileStatus.COMPLETE)),
     )
     return row(state, cells)

@@ -46,9 +46,15 @@ class _BarAndWords(Bar):
 class ProgressBar(Progress):
     """Shows the count on standard error; what is logged meanwhile stands above it."""
 
-    def __init__(self, entries: Sequence[FileEntry], associations: Callable[[], int]) -> None:
-        """Expect `entries`; `associations` returns how many are open."""
-        super().__init__(entries, associations)
+    def __init__(
+        self,
+        entries: Sequence[FileEntry],
+        associations: Callable[[], int],
+        *,
+        is_dry: bool = False,
+    ) -> None:
+        """Expect `entries`; `associations` returns how many are open. A dry run sends nothing."""
+        super().__init__(entries, associations, is_dry=is_dry)
         self._bar = _BarAndWords()
         self._task = TaskID(0)
         self._is_shown = False
@@ -78,7 +84,7 @@ class ProgressBar(Progress):
         with self._lock:
             count = self._count
             done = count.read
-            words = f"{count.sent} images sent, {count.images - count.sent} not"
+            words = ", ".join(self._images(count))
         words += f", {self._associations()} associations, {count.retries} retries"
         self._is_shown = False
         self._bar.update(self._task, completed=done, description=words)

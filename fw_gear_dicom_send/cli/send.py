@@ -17,10 +17,10 @@ from ..errors import ConfigError, DicomSendError
 from ..exit_codes import exit_code, keep_quiet
 from ..models import FileReport, Remark, SendConfig
 from ..report.events import Observer
-from ..report.files_csv import is_complete
 from ..report.progress import Progress
 from ..report.skipped import SkippedFiles
 from ..report.verification import VerificationSummary
+from ..report.wording import is_complete, is_dry
 from ..run import run
 from . import echo, options
 from .console import begin_logging, write_json
@@ -179,6 +179,8 @@ class _Outcome(Observer):
             "complete": is_complete(rows),
             "images": sum(row.images for row in rows),
             "sent": sum(row.sent for row in rows),
+            "already_there": sum(row.already_stored for row in rows),
+            "would_be_sent": sum(row.planned or 0 for row in rows) if is_dry(rows) else None,
             "verified": verification and verification.verified,
             "not_verified": verification and _not_verified(verification),
             "skipped": {kind.name.lower(): n for kind, n in self._skipped.counts.items()},
@@ -188,6 +190,8 @@ class _Outcome(Observer):
                     "path": row.entry.fw_path,
                     "images": row.images,
                     "sent": row.sent,
+                    "already_there": row.already_stored,
+                    "would_be_sent": row.planned,
                     "verified": row.verified,
                     "status": row.status,
                     "remarks": [_remark(remark) for remark in row.remarks],

@@ -21,7 +21,7 @@ from .errors import AssociationError, NoAssociationError
 from .pool import RUN_ENDED, AssociationPool, given_up
 from .statuses import describe, fate_of, is_warning
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
-from .types import NotSent, PeerAE, Sent, Transfer
+from .types import NotSent, PeerAE, Planned, Sent, Transfer
 
 MIN_TRIES = 6
 """How often an image that gets lost, or is refused for want of resources, is sent at least."""
@@ -34,7 +34,7 @@ RESEND_POLICY = RetryPolicy(min_wait=2, max_wait=15)
 class _Outcome:
     """What became of a try to send an image, and whether another may end better."""
 
-    result: Sent | NotSent
+    result: Sent | Planned | NotSent
     may_pass: bool = False
 
 
@@ -57,8 +57,8 @@ class StorageSCU:
 
         `convert` changes an image's transfer syntax. `retry_time` is for how many seconds
         to go on without any image being accepted. With `ssl_context`, each association
-        uses TLS. If it `is_dry`, all is done but the C-STORE requests, and an image counts
-        as sent that could be. `policy` has the waits before an image is resent.
+        uses TLS. If it `is_dry`, all is done but the C-STORE requests, and an image is
+        planned that could be sent. `policy` has the waits before an image is resent.
         """
         self._is_dry = is_dry
         self._convert = convert
@@ -72,7 +72,7 @@ class StorageSCU:
         """Show the state of its pool."""
         return f"<StorageSCU: {self._pool!r}>"
 
-    def send(self, instance: SOPInstance) -> Sent | NotSent:
+    def send(self, instance: SOPInstance) -> Sent | Planned | NotSent:
         """Send one image, and close its dataset; to be called by several threads at once.
 
         An image that is lost with its association, or refused for want of resources, is
@@ -115,7 +115,7 @@ class StorageSCU:
         """Abort the associations, and what is sent over them."""
         self._pool.abort()
 
-    def _send(self, instance: SOPInstance) -> Sent | NotSent:
+    def _send(self, instance: SOPInstance) -> Sent | Planned | NotSent:
         began_at, failed_at, lost_at = inf, -inf, -inf
         attempts, clock = Retry(self._policy), self._policy.clock
         for number in count(1):
@@ -175,7 +175,7 @@ class StorageSCU:
         syntax = context.transfer_syntax
         if self._is_dry:
             self._budget.restore()
-            return _Outcome(Sent(Transfer(transfer_syntax_uid=syntax)))
+            return _Outcome(Planned(Transfer(transfer_syntax_uid=syntax)))
         begun = perf_counter()
         try:
             response = assoc.send_c_store(instance, context)

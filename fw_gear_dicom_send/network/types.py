@@ -108,6 +108,14 @@ class Sent:
 
 
 @dataclass(frozen=True)
+class Planned:
+    """An image that would be sent, in a dry run; a remark is the conversion that it needs."""
+
+    transfer: Transfer
+    remarks: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
 class NotSent:
     """An image that was not sent, and why; a conversion before that is a remark."""
 
@@ -124,5 +132,5 @@ class AlreadyStored:
     remarks: ClassVar[tuple[Reason, ...]] = (Reason(Kind.ALREADY_STORED),)
 
 
-StoreResult = Sent | NotSent | AlreadyStored
+StoreResult = Sent | Planned | NotSent | AlreadyStored
 """What became of one image."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..models import FileEntry, FileReport, Remark
-from ..network.types import NotSent, StoreResult
+from ..network.types import AlreadyStored, NotSent, Planned, Sent, StoreResult
 from ..reasons import Kind, Reason, Skipped
 
 _MAX_REMARKS = 50
@@ -26,8 +26,11 @@ class FileCount:
     """What is known so far of one file; equal remarks are kept once, with their number."""
 
     entry: FileEntry
+    is_dry: bool = False
     images: int = 0
     sent: int = 0
+    already_stored: int = 0
+    planned: int = 0
     _remarks: Counter[_Key] = field(default_factory=Counter)
     _members: dict[_Key, str] = field(default_factory=dict)
     _trouble: Reason | None = _NOT_REACHED
@@ -43,7 +46,9 @@ class FileCount:
         """Count an image, which is called `member` in its archive."""
         is_failure = isinstance(result, NotSent)
         self.images += 1
-        self.sent += not is_failure
+        self.sent += isinstance(result, Sent)
+        self.already_stored += isinstance(result, AlreadyStored)
+        self.planned += isinstance(result, Planned)
         reasons = (
             (*result.remarks, result.reason) if isinstance(result, NotSent) else result.remarks
         )
@@ -90,16 +95,22 @@ class FileCount:
             remarks.append(Remark((trouble,), 0, failure=True))
         unseen = bool(self._trouble and images)
         return FileReport(
-            self.entry, images + unseen, self.sent, tuple(remarks), skipped=self._skipped
+            self.entry,
+            images + unseen,
+            self.sent,
+            tuple(remarks),
+            already_stored=self.already_stored,
+            planned=self.planned if self.is_dry else None,
+            skipped=self._skipped,
         )
 
 
 class FileCounts:
     """The counts of all files of a run, in their order."""
 
-    def __init__(self, entries: Iterable[FileEntry]) -> None:
-        """Begin with no image counted."""
-        self._counts = {entry: FileCount(entry) for entry in entries}
+    def __init__(self, entries: Iterable[FileEntry], *, is_dry: bool = False) -> None:
+        """Begin with no image counted; in a run that `is_dry` none is sent."""
+        self._counts = {entry: FileCount(entry, is_dry) for entry in entries}
 
     def __getitem__(self, entry: FileEntry) -> FileCount:
         """Return the count of a file."""

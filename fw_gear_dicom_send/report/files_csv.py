@@ -8,7 +8,8 @@ from datetime import datetime
 
 from pathvalidate import sanitize_filename
 
-from ..models import FileReport, FileStatus
+from ..models import FileReport
+from ..reasons import Kind
 from ..text import printable
 from .csv_rows import write_row
 
@@ -23,11 +24,6 @@ COLUMNS = (
 MAX_NAME = 255
 MAX_LINES = 100
 """Lines of the table, and lines of remarks, in the log."""
-
-
-def is_complete(reports: Sequence[FileReport]) -> bool:
-    """Tell whether there was an image and all were sent."""
-    return bool(reports) and all(report.status is FileStatus.COMPLETE for report in reports)
 
 
 def render_csv(reports: Sequence[FileReport]) -> str:
@@ -45,9 +41,7 @@ def render_table(reports: Sequence[FileReport]) -> str:
     """
     shown, left_out = list(reports), ""
     if len(reports) > MAX_LINES:
-        shown = [report for report in reports if report.status is not FileStatus.COMPLETE][
-            :MAX_LINES
-        ]
+        shown = [report for report in reports if not report.is_complete][:MAX_LINES]
         counts = Counter(report.status for report in reports)
         words = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         left_out = f"\n{len(shown)} of {len(reports)} files are shown; in all: {words}"
@@ -94,19 +88,22 @@ def _tail(now: datetime, suffix: str) -> str:
 
 def _row(report: FileReport) -> tuple[str, ...]:
     entry = report.entry
-    counts = (str(report.images), str(report.sent))
+    counts = (str(report.images), str(0 if report.planned is not None else report.stored))
     return (entry.acquisition_id, entry.fw_path, entry.name, *counts, report.status)
 
 
 def _remarks(report: FileReport) -> Iterator[str]:
+    sent = "sent" if report.planned is None else "would be sent"
     for remark in report.remarks:
         images = "1 image" if remark.images == 1 else f"{remark.images} images"
         if remark.images == 0:
             about = ": "
         elif remark.failure:
             about = f": {images} not sent: "
+        elif remark.reasons[-1].kind is Kind.ALREADY_STORED:
+            about = f": {images} "
         else:
-            about = f": {images} sent, "
+            about = f": {images} {sent}, "
         first = "first: " if remark.images > 1 else ""
         where = f" ({first}{remark.member})" if remark.failure and remark.member else ""
         yield f"{report.entry.name}{about}{remark.text}{where}"

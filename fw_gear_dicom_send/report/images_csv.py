@@ -13,7 +13,7 @@ from pydicom.uid import UID
 from ..errors import DicomSendError
 from ..models import FileEntry, ImageRecord
 from ..network.statuses import describe
-from ..network.types import AlreadyStored, NotSent, Sent, StoreResult, Transfer
+from ..network.types import AlreadyStored, NotSent, Planned, Sent, StoreResult, Transfer
 from ..reasons import Reason
 from .csv_rows import read_rows, write_row
 from .events import Observer
@@ -49,16 +49,12 @@ class ImagesCSV(Observer):
     replace others in it.
     """
 
-    def __init__(self, path: Path, *, is_dry: bool = False) -> None:
-        """Write to a new file; one that cannot be written whole is told, and removed.
-
-        In a run that `is_dry` images that count as sent only would be.
-        """
+    def __init__(self, path: Path) -> None:
+        """Write to a new file; one that cannot be written whole is told, and removed."""
         self.path = path
         self.is_given_up = False
         """Whether it cannot be written, so that there is none."""
         self._new_path = path.with_name(f"{path.name[:200]}.new")
-        self._is_dry = is_dry
         self._rows = 0
         self._file: TextIO | None = None
         self._revised: dict[tuple[str, str], ImageRecord] | None = None
@@ -85,7 +81,7 @@ class ImagesCSV(Observer):
             self._revised[record.entry.fw_path, record.sop_instance_uid] = record
         elif self._file:
             with self._giving_up():
-                write_row(self._file, row_of(record, self._is_dry))
+                write_row(self._file, row_of(record))
                 self._rows += 1
 
     def close(self, verifications: Verifications | None = None) -> bool:
@@ -114,7 +110,7 @@ class ImagesCSV(Observer):
             write_row(target, next(rows))
             for number, row in enumerate(rows):
                 record = revised.get((row[_PATH], row[_UID]))
-                known = row_of(record, self._is_dry) if record else row
+                known = row_of(record) if record else row
                 verified = verifications.cell(number) if verifications else ""
                 write_row(target, (*known[:-1], verified))
         os.replace(self._new_path, self.path)
@@ -139,10 +135,9 @@ class ImagesCSV(Observer):
             remove(self._new_path)
 
 
-def row_of(record: ImageRecord, is_dry: bool = False) -> tuple[str, ...]:
+def row_of(record: ImageRecord) -> tuple[str, ...]:
     """Return the row of an image, in the order of `COLUMNS`."""
     result, transfer = record.result, record.result.transfer
-    is_planned = is_dry and isinstance(result, Sent)
     return (
         record.entry.fw_path,
         record.name,
@@ -155,7 +150,7 @@ def row_of(record: ImageRecord, is_dry: bool = False) -> tuple[str, ...]:
         transfer.error_comment,
         str(transfer.tries or ""),
         f"{transfer.seconds * 1000:.1f}" if transfer.seconds else "",
-        ("would be " if is_planned else "") + _outcome(result),
+        _outcome(result),
         _reason(result),
         _code(result),
         "",
@@ -169,6 +164,8 @@ def _outcome(result: StoreResult) -> str:
             return "already there"
         case NotSent():
             return "not sent"
+        case Planned():
+            return "would be sent"
         case Sent(transfer=Transfer(status=status)):
             return "sent, with a warning" if status else "sent"
 

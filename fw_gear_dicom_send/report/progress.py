@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from typing import Self
 
-from ..models import FileEntry, FileReport, FileStatus, ImageRecord
-from ..network.types import NotSent
+from ..models import FileEntry, FileReport, ImageRecord
+from ..network.types import AlreadyStored, NotSent, Planned, Sent
 from ..retry import CLOCK, MonotonicClock
 from .events import Observer, surviving
+from .wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,10 @@ DEFAULT_INTERVALS = Intervals()
 
 @dataclass
 class _Count:
-    images: int = 0
     sent: int = 0
+    already_stored: int = 0
+    planned: int = 0
+    not_sent: int = 0
     bytes: int = 0
     retries: int = 0
     files: int = 0
@@ -46,6 +49,20 @@ class _Count:
     def read(self) -> int:
         return self.file_bytes + self.position
 
+    def add(self, record: ImageRecord) -> None:
+        """Count an image; bytes are only those that were sent."""
+        self.retries += max(record.result.transfer.tries - 1, 0)
+        match record.result:
+            case Sent():
+                self.sent += 1
+                self.bytes += record.size
+            case AlreadyStored():
+                self.already_stored += 1
+            case Planned():
+                self.planned += 1
+            case NotSent():
+                self.not_sent += 1
+
 
 class Progress(Observer):
     """Counts, and tells the count from a thread of its own."""
@@ -56,8 +73,11 @@ class Progress(Observer):
         associations: Callable[[], int],
         intervals: Intervals = DEFAULT_INTERVALS,
         clock: MonotonicClock = CLOCK,
+        *,
+        is_dry: bool = False,
     ) -> None:
-        """Expect `entries`; `associations` returns how many are open."""
+        """Expect `entries`; `associations` returns how many are open. A dry run sends nothing."""
+        self._is_dry = is_dry
         self._intervals = intervals
         self._clock = clock
         sizes = [entry.size for entry in entries]
@@ -91,11 +111,7 @@ class Progress(Observer):
     def image(self, record: ImageRecord) -> None:
         """Count an image."""
         with self._lock:
-            self._count.images += 1
-            self._count.retries += max(record.result.transfer.tries - 1, 0)
-            if not isinstance(record.result, NotSent):
-                self._count.sent += 1
-                self._count.bytes += record.size
+            self._count.add(record)
 
     def file(self, report: FileReport) -> None:
         """Count a file, and tell what became of it."""
@@ -104,15 +120,14 @@ class Progress(Observer):
             self._count.file_bytes += report.entry.size or 0
             self._count.position = 0
             is_told = self._files <= MAX_FILE_LINES or (
-                report.status is not FileStatus.COMPLETE and self._count.told < MAX_FILE_LINES
+                not report.is_complete and self._count.told < MAX_FILE_LINES
             )
             self._count.told += is_told
         log.log(
             logging.INFO if is_told else logging.DEBUG,
-            "%s: %d of %d images sent",
+            "%s: %s",
             report.entry.name,
-            report.sent,
-            report.images,
+            counted(report),
         )
 
     def line(self) -> str:
@@ -123,8 +138,7 @@ class Progress(Observer):
             seconds = max(now - self._last_at, 0.001)
             self._last, self._last_at = count, now
         parts = [
-            f"{count.sent} images sent ({count.bytes / _MEGABYTE:.0f} MB)",
-            f"{count.images - count.sent} not",
+            *self._images(count, f" ({count.bytes / _MEGABYTE:.0f} MB)"),
             f"{count.files} of {self._files} files done",
         ]
         if self._file_bytes:
@@ -138,6 +152,14 @@ class Progress(Observer):
             parts.append(f"{left} left")
         parts.append(f"{self._associations()} associations, {count.retries} retries")
         return "Progress: " + "; ".join(parts)
+
+    def _images(self, count: _Count, size: str = "") -> list[str]:
+        """Return what became of the images; `size` is that of those that were sent."""
+        done = f"{count.sent} images sent{size}"
+        if self._is_dry:
+            done = f"{count.planned} images would be sent"
+        already = [f"{count.already_stored} already there"] if count.already_stored else []
+        return [done, *already, f"{count.not_sent} not"]
 
     @property
     def interval(self) -> float:

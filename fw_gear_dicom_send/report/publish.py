@@ -20,6 +20,7 @@ from .output import write_whole
 from .skipped import SkippedFiles
 from .throughput import Throughput
 from .verification import Verifications, VerificationSummary
+from .wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class Reports:
         self._skipped = SkippedFiles()
         self.images: ImagesCSV | None = None
         if config.report and config.instance_report:
-            self.images = ImagesCSV(self._path("_instances.csv"), is_dry=config.dry_run)
+            self.images = ImagesCSV(self._path("_instances.csv"))
 
     @property
     def observers(self) -> tuple[Observer, ...]:
@@ -77,6 +78,7 @@ class Reports:
         """
         for line in files_csv.render_remarks(rows):
             log.warning("%s", line)
+        log.info("%s", counted(*rows))
         summary = verifications.summary() if verifications else None
         if summary:
             log.log(logging.INFO if summary.is_whole else logging.WARNING, "%s", summary.text)

@@ -8,26 +8,21 @@ from itertools import pairwise
 
 from pydicom.uid import UID
 
-from ..models import FileReport, FileStatus
+from ..models import FileReport
 from ..network.contexts import Context
-from .files_csv import is_complete
 from .html import bar, page, row, table, tiles
 from .throughput import LIMITS, ThroughputCounts
 from .verification import VerificationSummary
+from .wording import counted, headline, is_complete, is_dry
 
 _MEGABYTE = 1e6
-_STATES = {
-    FileStatus.COMPLETE: "good",
-    FileStatus.INCOMPLETE: "part",
-    FileStatus.FAILED: "bad",
-}
 _WIDTH, _HEIGHT, _MARGIN = 640, 160, 28
 _PAGE = page(
     "Started on $started",
     """\
 <h2>Files</h2>
 <div class="wide"><table id="files">
-<thead><tr><th scope="col">File</th><th scope="col">Images sent</th><th scope="col">Share</th>
+<thead><tr><th scope="col">File</th><th scope="col">$images</th><th scope="col">Share</th>
 <th scope="col">Status</th></tr></thead>
 <tbody>
 $files</tbody></table></div>
@@ -65,16 +60,18 @@ class Facts:
 
 def render(reports: Sequence[FileReport], facts: Facts) -> str:
     """Return the page."""
-    images, sent = sum(r.images for r in reports), sum(r.sent for r in reports)
     verification = facts.verification
     is_verified = not verification or verification.is_whole
-    complete = sum(report.status is FileStatus.COMPLETE for report in reports)
+    complete = sum(report.is_complete for report in reports)
     is_good = is_complete(reports) and is_verified
     megabytes = sum(facts.throughput.bytes) / _MEGABYTE
     seconds = facts.throughput.seconds
+    sent = sum(facts.throughput.images)
+    label = _label(reports)
+    would_be = "Files that would be complete"
     numbers = [
-        ("Images sent", f"{sent:,} of {images:,}"),
-        ("Files complete", f"{complete:,} of {len(reports):,}"),
+        *_images(reports, label),
+        (would_be if is_dry(reports) else "Files complete", f"{complete:,} of {len(reports):,}"),
         ("Data sent", f"{megabytes:,.1f} MB"),
         ("Time", f"{seconds:,.1f} s"),
         ("Rate", f"{sent / seconds:,.1f} images/s" if seconds else "-"),
@@ -86,7 +83,8 @@ def render(reports: Sequence[FileReport], facts: Facts) -> str:
         title=escape(facts.title),
         started=f"{facts.started:%Y-%m-%d %H:%M:%S}",
         state="good" if is_good else "bad",
-        outcome=_outcome(is_sent=is_complete(reports), is_verified=is_verified),
+        outcome=headline(*reports, is_verified=is_verified),
+        images=label,
         tiles=tiles(numbers),
         failures=_verified(verification) + _failures(reports, is_verified=is_verified),
         files="".join(map(_file, reports)),
@@ -105,11 +103,27 @@ def render(reports: Sequence[FileReport], facts: Facts) -> str:
     )
 
 
-def _outcome(*, is_sent: bool, is_verified: bool) -> str:
-    """Return the headline."""
-    if not is_sent:
-        return "Not all images were sent"
-    return "All images were sent" + ("" if is_verified else ", but not all were verified")
+def _label(reports: Sequence[FileReport]) -> str:
+    """Return what the good images of a file are called."""
+    if is_dry(reports):
+        return "Would be sent"
+    already = any(report.already_stored for report in reports)
+    return "Images on the server" if already else "Images sent"
+
+
+def _images(reports: Sequence[FileReport], label: str) -> list[tuple[str, str]]:
+    """Return the numbers of images: with existing images, they are told from those sent."""
+    images = sum(report.images for report in reports)
+    already = sum(report.already_stored for report in reports)
+    good = sum(report.good for report in reports)
+    if is_dry(reports):
+        good -= already
+    numbers = [(label, f"{good:,} of {images:,}")]
+    if already:
+        numbers.append(("Already there", f"{already:,}"))
+        if not is_dry(reports):
+            numbers.append(("Images sent", f"{sum(report.sent for report in reports):,}"))
+    return numbers
 
 
 def _verified(verification: VerificationSummary | None) -> str:
@@ -139,10 +153,12 @@ def _failures(reports: Iterable[FileReport], *, is_verified: bool) -> str:
 
 
 def _file(report: FileReport) -> str:
-    share = report.sent / report.images if report.images else 0
-    state = _STATES[report.status]
-    count = f"{report.sent} of {report.images}"
-    shown = bar(share, state, f"{count} images sent")
+    share = report.good / report.images if report.images else 0
+    state = "good" if report.is_complete else "part" if report.good else "bad"
+    count = f"{report.good} of {report.images}"
+    if report.already_stored:
+        count += f" ({report.already_stored} already there)"
+    shown = bar(share, state, counted(report))
     return row(state, (escape(report.entry.fw_path), count, shown, report.status))
 
 

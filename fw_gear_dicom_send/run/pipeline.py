@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from ssl import SSLContext
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 from ..dicom.transcode import convert
 from ..errors import WorkFolderError
@@ -22,10 +23,10 @@ from ..network.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from ..reasons import Kind, Reason
 from ..report.events import Observer, Observers
 from ..report.file_counts import FileCounts
-from ..report.files_csv import is_complete
 from ..report.progress import Progress
 from ..report.publish import ReportDestination, Reports
 from ..report.verification import Verifications
+from ..report.wording import is_complete
 from ..retry import RetryPolicy
 from ..source import ImageSource
 from .already_stored import StoredImages
@@ -34,7 +35,15 @@ from .verify import VERIFY_POLICY, Verifier
 
 log = logging.getLogger(__name__)
 
-MakeProgress = Callable[[Sequence[FileEntry], Callable[[], int]], Progress]
+
+class MakeProgress(Protocol):
+    """Makes what tells people how far a run is."""
+
+    def __call__(
+        self, entries: Sequence[FileEntry], associations: Callable[[], int], /, *, is_dry: bool
+    ) -> Progress:
+        """Expect `entries`; `associations` returns how many are open. A dry run sends nothing."""
+
 
 _INQUIRERS: dict[str, type[FindSCU] | type[CommitmentSCU]] = {
     "find": FindSCU,
@@ -68,9 +77,8 @@ def run(
     """Send all that the source selects, and report it.
 
     `work` is for data on its way; reports stay in `output` unless `destination` takes them
-    elsewhere. `observer` is told of the run; `make_progress` makes what tells people how far
-    it is, given the files, and what says how many associations are open. Returns whether there
-    was an image, all were sent and, if asked for, verified, and the reports are written.
+    elsewhere. `observer` is told of the run. Returns whether there was an image, all were sent
+    and, if asked for, verified, and the reports are written.
 
     Raises ConfigError, UsageError or SiteError where nothing could be begun, and after the report
     ServerError or WorkFolderError where nothing could be sent, and CancelledError where the run
@@ -90,7 +98,7 @@ def run(
         config,
         source,
         ssl_context=ssl_context,
-        counts=FileCounts(selection.entries),
+        counts=FileCounts(selection.entries, is_dry=config.dry_run),
         reports=reports,
         observer=watchers,
         make_progress=make_progress,
@@ -185,7 +193,9 @@ class _Sending:
         )
         with ExitStack() as stack:
             stack.callback(scu.abort)
-            progress = self._make_progress(self._counts.entries, lambda: scu.open_associations)
+            progress = self._make_progress(
+                self._counts.entries, lambda: scu.open_associations, is_dry=config.dry_run
+            )
             stack.enter_context(progress)
             stored = None
             if config.skip_existing:
@@ -215,7 +225,7 @@ class _Sending:
             self._reports.images.revise()
         first = {entry: self._counts[entry].report() for entry in missing}
         for entry, uids in missing.items():
-            self._revised[entry] = replace(first[entry], sent=first[entry].sent - len(uids))
+            self._revised[entry] = _storing(first[entry], first[entry].stored - len(uids))
         again = FileCounts(missing)
         send(replace(equipment, stored=None), again, missing)
         absent = verifier.missing()
@@ -238,5 +248,11 @@ def _merged(first: FileReport, again: FileReport, repeated: int, absent: int) ->
     if absent:
         remarks.append(Remark((Reason(Kind.NOT_STORED),), absent, failure=True))
     # A file may hold an image twice.
-    sent = min(first.sent + again.sent, first.images) - absent
-    return replace(first, sent=sent, remarks=tuple(remarks))
+    stored = min(first.stored + again.sent, first.images) - absent
+    return replace(_storing(first, stored), remarks=tuple(remarks))
+
+
+def _storing(report: FileReport, stored: int) -> FileReport:
+    """Return a report on a file of which so many images are on the server."""
+    already = min(report.already_stored, stored)
+    return replace(report, sent=stored - already, already_stored=already)

@@ -8,6 +8,7 @@ import pytest
 from fw_gear_dicom_send.batch import main
 from fw_gear_dicom_send.report.files_csv import COLUMNS
 from tests.support.batch_world import (
+    DRY_ROW,
     FAILED,
     GOOD,
     ROW,
@@ -115,11 +116,27 @@ def test_report_of_a_dry_run_is_that_of_its_kind(world: World) -> None:
     assert world.start("--no-follow", "--dry-run") == 0
     (batch_id,) = world.site.batches
     session = world.session_of("Visit 1")
-    world.site.attach(session, *report("Visit 1", ROW, head="dry-run"))
+    world.site.attach(session, *report("Visit 1", DRY_ROW, head="dry-run"))
     world.ended(lambda _: Played())
     assert world.run("gather", batch_id) == 0
-    for words in ("dry run: nothing was sent", "All images of all sessions would be sent"):
+    for words in (
+        "dry run: nothing was sent",
+        "All images of all sessions would be sent",
+        "<td>Dry run</td>",
+    ):
         assert words in world.page(batch_id)
+
+
+def test_dry_run_that_failed_would_not_send_all(world: World) -> None:
+    """Its report says of each file that nothing was sent; the job says that not all would be."""
+    world.add("Visit 1")
+    assert world.start("--no-follow", "--dry-run") == 0
+    (batch_id,) = world.site.batches
+    session = world.session_of("Visit 1")
+    world.site.attach(session, *report("Visit 1", DRY_ROW, head="dry-run"))
+    world.ended(lambda _: Played("failed"))
+    assert world.run("gather", batch_id) == 1
+    assert "not all images would be sent" in world.page(batch_id)
 
 
 @pytest.mark.parametrize(

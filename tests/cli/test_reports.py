@@ -81,6 +81,24 @@ def test_json_tells_what_became_of_each_file(
     assert (told["error"], result.exit_code) == (None, 1)
 
 
+def test_json_tells_sent_images_from_existing_and_planned_ones(
+    series: Path, orthanc: Orthanc, tmp_path: Path
+) -> None:
+    """A first run sends, one with --skip-existing finds all there, a dry run only would send."""
+    told = []
+    for options in ([], ["--skip-existing"], ["--dry-run"], ["--dry-run", "--skip-existing"]):
+        result = send(series, "--json", "--no-report", *options, *to(orthanc), cwd=tmp_path)
+        known = json.loads(result.stdout)
+        (file,) = known["files"]
+        keys = ("images", "sent", "already_there", "would_be_sent")
+        told += [tuple(one[key] for key in keys) for one in (known, file)]
+        assert (known["complete"], result.exit_code) == (True, 0)
+        assert file["status"] == ("Dry run" if "--dry-run" in options else "Complete")
+
+    first, second, dry, skipping = (4, 4, 0, None), (4, 0, 4, None), (4, 0, 0, 4), (4, 0, 4, 0)
+    assert told == [first, first, second, second, dry, dry, skipping, skipping]
+
+
 def test_json_tells_how_many_images_were_verified(
     series: Path, storescp: StoreSCP, orthanc: Orthanc, tmp_path: Path
 ) -> None:

@@ -124,10 +124,12 @@ def test_each_option_of_the_gear_is_taken(
 
 def test_a_dry_run_sends_nothing(series: Path, python_scp: PythonSCP, tmp_path: Path) -> None:
     """With --dry-run the report is there, and no image."""
-    assert send(series, "--dry-run", *to(python_scp), cwd=tmp_path).exit_code == 0
+    result = send(series, "--dry-run", *to(python_scp), cwd=tmp_path)
 
+    assert result.exit_code == 0
+    assert "series: 4 of 4 images would be sent" in result.stderr
     assert python_scp.stored == ()
-    assert [row["Images Sent"] for row in rows_of(tmp_path)] == ["4"]
+    assert [(row["Images Sent"], row["Status"]) for row in rows_of(tmp_path)] == [("0", "Dry run")]
 
 
 def test_it_sends_over_tls(series: Path, tmp_path: Path) -> None:

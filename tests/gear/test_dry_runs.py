@@ -1,5 +1,8 @@
 """A dry run sends nothing, and says what would be sent."""
 
+import re
+from collections import Counter
+
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from tests.support.gear_runs import CT
@@ -22,9 +25,9 @@ def test_a_dry_run_sends_nothing(runs: SessionRuns) -> None:
         assert server.stored == ()
     assert ended.result.exit_code == 1
     assert ended.rows == {
-        "a.dcm": ("1", "1", "Complete"),
-        "b.zip": ("2", "1", "Incomplete"),
-        "c.zip": ("0", "0", "Failed"),
+        "a.dcm": ("1", "0", "Dry run"),
+        "b.zip": ("2", "0", "Dry run"),
+        "c.zip": ("0", "0", "Dry run"),
     }
     assert [row["Outcome"] for row in ended.instances] == [
         "would be sent",
@@ -36,7 +39,12 @@ def test_a_dry_run_sends_nothing(runs: SessionRuns) -> None:
     assert all(name.startswith("dicom-send_dry-run-visit 1_") for name in ended.names)
     log = ended.result.log
     assert "This is a dry run: nothing is sent" in log
-    assert "b.zip: 1 image sent, the server takes CT Image Storage in RLE Lossless only as" in log
+    assert "a.dcm: 1 of 1 images would be sent" in log
+    assert "2 of 3 images would be sent" in log
+    converted = "the server takes CT Image Storage in RLE Lossless only as"
+    assert f"b.zip: 1 image would be sent, {converted}" in log
+    assert not re.search(r"\d images? sent", log)
+    assert "Not all images would be sent" in ended.page
 
 
 def test_a_dry_run_of_what_can_be_sent_ends_well(runs: SessionRuns, orthanc: Orthanc) -> None:
@@ -45,3 +53,18 @@ def test_a_dry_run_of_what_can_be_sent_ends_well(runs: SessionRuns, orthanc: Ort
     ended = runs.send(orthanc, dry_run=True)
     assert ended.result.exit_code == 0
     assert orthanc.ids() == {}
+    assert "All images would be sent" in ended.page
+
+
+def test_a_dry_run_says_what_is_there_already(runs: SessionRuns, orthanc: Orthanc) -> None:
+    """With `skip_existing` only the others would be sent."""
+    runs.add_images("a.zip", range(3))
+    runs.send(orthanc)
+    runs.add_images("b.zip", [2, 3])
+    ended = runs.send(orthanc, dry_run=True, skip_existing=True)
+    assert ended.result.exit_code == 0
+    assert ended.rows == {"a.zip": ("3", "0", "Dry run"), "b.zip": ("2", "0", "Dry run")}
+    assert ended.outcomes == Counter({"already there": 4, "would be sent": 1})
+    assert "1 of 5 images would be sent, 4 already there" in ended.result.log
+    assert "All images would be sent or are already on the server" in ended.page
+    assert len(orthanc.ids()) == 3

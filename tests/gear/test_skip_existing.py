@@ -39,7 +39,12 @@ def test_a_second_run_sends_nothing(runs: SessionRuns, orthanc: Orthanc) -> None
     assert second.result.exit_code == 0, second.result.log
     assert second.rows == {"a.zip": ("5", "5", "Complete"), "b.zip": ("2", "2", "Complete")}
     assert second.outcomes == Counter({"already there": 5, "sent": 2})
-    assert "a.zip: 5 images sent, already there" in second.result.log
+    log = second.result.log
+    assert "a.zip: 5 of 5 images on the server: 5 already there, 0 sent" in log
+    assert "b.zip: 2 of 2 images sent" in log
+    assert "7 of 7 images on the server: 5 already there, 2 sent" in log
+    assert "a.zip: 5 images already there" in log
+    assert "All images are on the server" in second.page
     changes = orthanc.get(f"/changes?since={received}&limit=1000").json()["Changes"]
     assert [one["ChangeType"] for one in changes].count("NewInstance") == 2
 

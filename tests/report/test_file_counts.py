@@ -3,7 +3,7 @@
 import pytest
 
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
-from fw_gear_dicom_send.network.types import StoreResult
+from fw_gear_dicom_send.network.types import AlreadyStored, Planned, StoreResult, Transfer
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.file_counts import FileCount, FileCounts
 from tests.support.results import not_sent, remark, saying, sent
@@ -11,10 +11,11 @@ from tests.support.results import not_sent, remark, saying, sent
 SENT, UNSENT = sent(), not_sent("the server said no")
 
 
+ENTRY = FileEntry(Container("acquisition", "a1"), "t1.zip", "g/p/s/v/t1/files/t1.zip")
+
+
 def count_of(*results: StoreResult) -> FileCount:
-    count = FileCount(
-        FileEntry(Container("acquisition", "a1"), "t1.zip", "g/p/s/v/t1/files/t1.zip")
-    )
+    count = FileCount(ENTRY)
     count.begin()
     for result in results:
         count.add(result)
@@ -41,6 +42,23 @@ def test_status_follows_from_the_images(results: tuple[StoreResult, ...], status
     report = ended(*results)
     assert (report.images, report.sent) == (len(results), results.count(SENT))
     assert report.status == status
+
+
+def test_existing_images_are_told_from_those_sent() -> None:
+    """Both are on the server after the run."""
+    report = ended(SENT, AlreadyStored(), AlreadyStored(), UNSENT)
+    assert (report.images, report.sent, report.already_stored, report.stored) == (4, 1, 2, 3)
+    assert report.planned is None
+
+
+def test_a_dry_run_has_planned_images() -> None:
+    """None is sent, and the file is none that failed."""
+    count = FileCount(ENTRY, is_dry=True)
+    count.add(Planned(Transfer()))
+    count.add(UNSENT)
+    report = count.report()
+    assert (report.sent, report.planned, report.status) == (0, 1, "Dry run")
+    assert FileCount(ENTRY, is_dry=True).report().planned == 0
 
 
 def test_a_file_without_image_says_so() -> None:

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
+from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report import files_csv as reporter
 from fw_gear_dicom_send.report.csv_rows import read_rows
 from fw_gear_dicom_send.text import printable
@@ -203,12 +204,29 @@ def test_the_table_of_many_failed_files_is_cut() -> None:
     assert lines[-1] == "100 of 300 files are shown; in all: 150 Failed, 150 Incomplete"
 
 
-@pytest.mark.parametrize(
-    ("statuses", "is_good"), [([3], True), ([3, 3], True), ([3, 2], False), ([], False)]
-)
-def test_a_run_is_complete_when_all_of_its_files_are(statuses: list[int], is_good: bool) -> None:
-    """A run without files is not: nothing was sent."""
-    assert reporter.is_complete([report(sent=sent) for sent in statuses]) == is_good
+def test_what_is_on_the_server_counts_as_sent() -> None:
+    """The column counts the images that are there after the run, whoever sent them."""
+    known = replace(report(sent=1), already_stored=2)
+    assert known.status == "Complete"
+    assert reporter.render_csv([known]).endswith("t1.zip,3,3,Complete\n")
+    remarks = (Remark((Reason(Kind.ALREADY_STORED),), 2, failure=False),)
+    lines = reporter.render_remarks([replace(known, remarks=remarks)])
+    assert lines == ["t1.zip: 2 images already there"]
+
+
+def test_a_dry_run_sends_nothing() -> None:
+    """Neither the columns nor the remarks say that an image was sent."""
+    known = replace(report(sent=0), planned=3, remarks=(remark("decoded", 2, failure=False),))
+    assert reporter.render_csv([known]).endswith("t1.zip,3,0,Dry run\n")
+    assert reporter.render_remarks([known]) == ["t1.zip: 2 images would be sent, decoded"]
+
+
+def test_the_table_of_a_large_dry_run_has_what_would_not_be_sent() -> None:
+    """Of many files those are shown of which an image would not be sent."""
+    reports = [replace(report(f"{n}", sent=0), planned=3 - (n == 5)) for n in range(200)]
+    lines = reporter.render_table(reports).splitlines()
+    assert [line.split()[2] for line in lines[1:-1]] == ["5"]
+    assert lines[-1] == "1 of 200 files are shown; in all: 200 Dry run"
 
 
 def test_reports_of_a_label_are_found_again() -> None:

@@ -11,7 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
-from fw_gear_dicom_send.network.types import AlreadyStored, NotSent, Sent, StoreResult, Transfer
+from fw_gear_dicom_send.network.types import (
+    AlreadyStored,
+    NotSent,
+    Planned,
+    Sent,
+    StoreResult,
+    Transfer,
+)
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.csv_rows import read_rows
 from fw_gear_dicom_send.report.images_csv import COLUMNS, ImagesCSV
@@ -186,8 +193,8 @@ def test_verification_fills_its_column_at_the_end(tmp_path: Path) -> None:
 
 def test_a_dry_run_claims_nothing(tmp_path: Path) -> None:
     """What would be sent is not said to be."""
-    report = ImagesCSV(tmp_path / "r.csv", is_dry=True)
-    report.image(record(1, sent(transfer_syntax_uid=EXPLICIT)))
+    report = ImagesCSV(tmp_path / "r.csv")
+    report.image(record(1, Planned(Transfer(transfer_syntax_uid=EXPLICIT))))
     report.image(record(2, AlreadyStored()))
     report.image(record(3, not_sent("no")))
     report.close()

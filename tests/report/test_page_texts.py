@@ -79,6 +79,59 @@ def test_verification_has_a_number_and_a_line(
     assert ("Nothing went wrong." in lines) == verification.is_whole
 
 
+def test_existing_images_are_told_from_those_sent() -> None:
+    """The rate counts only what was sent."""
+    known = [replace(report("a", 300, 0), already_stored=300), report("b", 4, 2)]
+    throughput = replace(NOTHING, images=(2,), bytes=(3_000_000,), seconds=4.0)
+    page = parsed(render(known, replace(facts(), throughput=throughput)))
+    assert dict(zip(page.texts("dt"), page.texts("dd"), strict=True)) == {
+        "Images on the server": "302 of 304",
+        "Already there": "300",
+        "Images sent": "2",
+        "Files complete": "1 of 2",
+        "Data sent": "3.0 MB",
+        "Time": "4.0 s",
+        "Rate": "0.5 images/s",
+    }
+    assert page.texts("p")[1] == "Not all images are on the server"
+    rows = [one.texts("td") for one in page.all("tr") if "class" in one.attributes]
+    assert rows == [
+        ["a", "300 of 300 (300 already there)", "", "Complete"],
+        ["b", "2 of 4", "", "Incomplete"],
+    ]
+    assert "Images on the server" in page.texts("th")
+
+
+def test_a_dry_run_says_what_would_be_sent() -> None:
+    """Each file has the colour of what it would come to."""
+    known = [
+        replace(report("a", 2, 0), planned=2),
+        replace(report("b", 2, 0), planned=1),
+        replace(report("c", 2, 0), planned=0),
+        replace(report("d", 3, 0), planned=1, already_stored=2),
+    ]
+    page = parsed(render(known, replace(facts(), throughput=replace(NOTHING, seconds=4.0))))
+    assert dict(zip(page.texts("dt"), page.texts("dd"), strict=True)) == {
+        "Would be sent": "4 of 9",
+        "Already there": "2",
+        "Files that would be complete": "2 of 4",
+        "Data sent": "0.0 MB",
+        "Time": "4.0 s",
+        "Rate": "0.0 images/s",
+    }
+    rows = [one for one in page.all("tr") if "class" in one.attributes]
+    assert [one.attributes["class"] for one in rows] == ["good", "part", "bad", "good"]
+    assert [one.texts("td")[1] for one in rows] == [
+        "2 of 2",
+        "1 of 2",
+        "0 of 2",
+        "3 of 3 (2 already there)",
+    ]
+    assert {one.texts("td")[3] for one in rows} == {"Dry run"}
+    assert "Would be sent" in page.texts("th")
+    assert "Images sent" not in page.text
+
+
 def test_failures_are_counted_over_all_files() -> None:
     """Images and files of a reason are added up; what is no failure is left out."""
     refused, lost = Reason(Kind.REFUSED, "0xC000"), Reason(Kind.NOT_STORED)

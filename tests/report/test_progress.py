@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord
-from fw_gear_dicom_send.network.types import Sent, Transfer
+from fw_gear_dicom_send.network.types import AlreadyStored, Planned, Sent, Transfer
 from fw_gear_dicom_send.report.progress import Intervals, Progress
 from tests.support.clock import Clock
 from tests.support.results import not_sent
@@ -48,6 +48,35 @@ def test_a_line_has_counts_rates_and_time_left() -> None:
     clock.time += 5
     assert "54 images sent (27 MB); " in (line := seen.line())
     assert "10 images/s, 5.0 MB/s" in line
+
+
+def test_existing_images_are_no_throughput() -> None:
+    """They are counted, but neither their number nor their size is in a rate."""
+    clock = Clock()
+    seen = told(entries(1), clock)
+    seen.image(image())
+    for _ in range(50):
+        seen.image(ImageRecord(entries(1)[0], "1", AlreadyStored(), size=500_000))
+    clock.time += 1
+    line = seen.line()
+    assert line.startswith("Progress: 1 images sent (0 MB); 50 already there; 0 not; ")
+    assert "; 1 images/s, 0.5 MB/s; " in line
+
+
+def test_a_dry_run_says_what_would_be_sent(caplog: pytest.LogCaptureFixture) -> None:
+    """Its images are no throughput either, and its files have a line each."""
+    clock = Clock()
+    files = entries(1)
+    seen = Progress(files, lambda: 1, clock=clock, is_dry=True)
+    for _ in range(5):
+        seen.image(ImageRecord(files[0], "1", Planned(Transfer()), size=500_000))
+    clock.time += 1
+    line = seen.line()
+    assert line.startswith("Progress: 5 images would be sent; 0 not; ")
+    assert "; 0 images/s, 0.0 MB/s; " in line
+    with caplog.at_level(logging.INFO):
+        seen.file(FileReport(files[0], 5, 0, planned=5))
+    assert caplog.messages == ["0.zip: 5 of 5 images would be sent"]
 
 
 def test_files_of_unknown_size_have_no_time_left() -> None:

@@ -19,7 +19,7 @@ from fw_gear_dicom_send.models import (
     SendConfig,
 )
 from fw_gear_dicom_send.network.contexts import Context
-from fw_gear_dicom_send.network.types import PeerAE, TLSConfig
+from fw_gear_dicom_send.network.types import PeerAE, Planned, TLSConfig, Transfer
 from fw_gear_dicom_send.report.files_csv import COLUMNS
 from fw_gear_dicom_send.report.publish import Reports
 from tests.support.html_reading import Element, parsed
@@ -72,7 +72,8 @@ def publish(
     """Let a run of one image end; return whether all reports are written."""
     reports = Reports(config, Selection((ENTRY,), SESSION, "visit 1"), output)
     for observer in reports.observers:
-        observer.image(ImageRecord(ENTRY, "1.dcm", sent(), size=2_000_000))
+        result = Planned(Transfer()) if config.dry_run else sent()
+        observer.image(ImageRecord(ENTRY, "1.dcm", result, size=2_000_000))
     return reports.publish(destination, ROWS, options or {}, CONTEXTS)
 
 
@@ -108,8 +109,9 @@ def test_reports_go_where_they_belong(tmp_path: Path, caplog: pytest.LogCaptureF
     names = [name for _, name in destination.delivered]
     assert suffixes(names) == SUFFIXES
     assert left_in(tmp_path) == []
-    warning, *attached, table = caplog.records
+    warning, number, *attached, table = caplog.records
     assert (warning.levelname, warning.message) == ("WARNING", "a.zip: 2 images not sent: no")
+    assert number.message == "1 of 3 images sent"
     assert [one.message for one in attached] == [
         f"The report is attached to the session: {name}" for name in names
     ]

@@ -3,7 +3,7 @@
 import pytest
 
 from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
-from fw_gear_dicom_send.network.types import AlreadyStored, StoreResult
+from fw_gear_dicom_send.network.types import AlreadyStored, Planned, StoreResult, Transfer
 from fw_gear_dicom_send.report.throughput import Throughput
 from tests.support.clock import Clock
 from tests.support.results import not_sent, sent
@@ -42,9 +42,10 @@ def test_images_are_counted_by_the_second(counting: Counting) -> None:
 
 
 def test_only_what_was_sent_is_counted(counting: Counting) -> None:
-    """An image that the server had before, or refused, is no throughput."""
+    """An image that the server had before or refused, or one of a dry run, is no throughput."""
     counting.image(0, not_sent("no"))
     counting.image(0, AlreadyStored())
+    counting.image(0, Planned(Transfer()))
     assert counting.counted.counts().images == ()
     assert sum(counting.counted.counts().durations) == 0
 

@@ -80,14 +80,14 @@ def files(tmp_path: Path) -> Folder:
 
 
 def test_an_image_that_the_server_has_is_closed(files: Folder, tmp_path: Path) -> None:
-    """It is counted as sent, and is not sent."""
+    """It counts as stored, and is not sent."""
     sender, stored = Sender(), Stored({uid_of(1), uid_of(3)})
     counts = FileCounts(files.entries)
     send(Equipment(CONFIG, files, tmp_path, sender, Observer(), stored), counts)
     assert sender.uids == [uid_of(2)]
     assert len(stored.seen) == 3
     assert all(image.dataset.source.closed for image in stored.seen)
-    assert [(row.images, row.sent) for row in counts.reports()] == [(1, 1)] * 3
+    assert [(row.images, row.stored) for row in counts.reports()] == [(1, 1)] * 3
 
 
 def test_an_image_that_is_not_wanted_is_closed(files: Folder, tmp_path: Path) -> None:

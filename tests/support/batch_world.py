@@ -14,6 +14,7 @@ from tests.support.flywheel_lists import Record
 from tests.support.flywheel_site import FlywheelSite
 
 TO = ("--destination", "pacs.example.org", "--called-ae", "ARCHIVE")
+DRY_ROW = ("a1", "lab/Study/S/v/T1/files/t.zip", "t.zip", 5, 0, "Dry run")
 ROW = ("a1", "lab/Study/S/v/T1/files/t.zip", "t.zip", 5, 5, "Complete")
 GOOD = Played(report=[ROW])
 FAILED = Played("failed")

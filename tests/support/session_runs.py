@@ -24,6 +24,7 @@ class Ended:
     instances: list[dict[str, str]]
     names: list[str]
     all_rows: list[tuple[str, ...]]
+    page: str
 
     @property
     def outcomes(self) -> Counter[str]:
@@ -89,4 +90,5 @@ class SessionRuns:
             ],
             list(uploads),
             [tuple(row[3:]) for row in rows],
+            next((text for name, text in uploads.items() if name.endswith(".html")), ""),
         )

@@ -1,0 +1,35 @@
+"""A dry run negotiates and converts, but sends no image."""
+
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from fw_gear_dicom_send.network.types import NotSent, Planned, Transfer
+from fw_gear_dicom_send.reasons import Kind
+from tests.support.gear_runs import CT
+from tests.support.instances import made_instance
+from tests.support.pacs import PythonSCP
+from tests.support.sending import SCUFactory
+
+
+def test_an_image_is_planned(scu: SCUFactory) -> None:
+    """It is not sent, and how it would be encoded is known."""
+    with PythonSCP() as server:
+        result = scu(server, is_dry=True).send(made_instance(1))
+        assert server.stored == ()
+    assert result == Planned(Transfer(tries=1, transfer_syntax_uid=ExplicitVRLittleEndian))
+
+
+def test_a_conversion_is_a_remark(scu: SCUFactory) -> None:
+    """An image that the server takes only in another transfer syntax would be sent in it."""
+    with PythonSCP({CT: [ImplicitVRLittleEndian]}) as server:
+        result = scu(server, is_dry=True).send(made_instance(1))
+    assert isinstance(result, Planned)
+    assert result.transfer.transfer_syntax_uid == ImplicitVRLittleEndian
+    assert [reason.kind for reason in result.remarks] == [Kind.CONVERTED]
+
+
+def test_an_image_that_the_server_does_not_take_is_not_sent(scu: SCUFactory) -> None:
+    """That needs no C-STORE to know."""
+    with PythonSCP({}) as server:
+        result = scu(server, is_dry=True).send(made_instance(1))
+    assert isinstance(result, NotSent)
+    assert result.reason.kind is Kind.NOT_ACCEPTED

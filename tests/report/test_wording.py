@@ -1,0 +1,79 @@
+"""What a run says of the number of its images."""
+
+import pytest
+
+from fw_gear_dicom_send.models import Container, FileEntry, FileReport
+from fw_gear_dicom_send.report.wording import counted, headline, is_complete
+
+ENTRY = FileEntry(Container("session", "s"), "a.zip", "p/a.zip")
+
+
+def file(images: int, sent: int = 0, already: int = 0, planned: int | None = None) -> FileReport:
+    return FileReport(ENTRY, images, sent, already_stored=already, planned=planned)
+
+
+@pytest.mark.parametrize(
+    ("files", "numbers", "sentence"),
+    [
+        ([file(3, 3)], "3 of 3 images sent", "All images were sent"),
+        ([file(3, 3), file(2, 1)], "4 of 5 images sent", "Not all images were sent"),
+        (
+            [file(300, 0, 300)],
+            "300 of 300 images on the server: 300 already there, 0 sent",
+            "All images are on the server",
+        ),
+        (
+            [file(5, 2, 1), file(2, 2)],
+            "5 of 7 images on the server: 1 already there, 4 sent",
+            "Not all images are on the server",
+        ),
+        ([file(3, planned=3)], "3 of 3 images would be sent", "All images would be sent"),
+        (
+            [file(3, planned=2), file(0, planned=0)],
+            "2 of 3 images would be sent",
+            "Not all images would be sent",
+        ),
+        (
+            [file(3, 0, 1, planned=2)],
+            "2 of 3 images would be sent, 1 already there",
+            "All images would be sent or are already on the server",
+        ),
+        ([], "0 of 0 images sent", "Not all images were sent"),
+    ],
+    ids=["sent", "some sent", "there", "some there", "dry", "dry, some", "dry, there", "none"],
+)
+def test_sent_existing_and_planned_images_are_told_apart(
+    files: list[FileReport], numbers: str, sentence: str
+) -> None:
+    """Nothing says `sent` of an image that was not."""
+    assert counted(*files) == numbers
+    assert headline(*files, is_verified=True) == sentence
+
+
+def test_a_run_that_was_not_verified_says_so() -> None:
+    """It is of no interest where not all were sent."""
+    assert headline(file(3, 3), is_verified=False) == (
+        "All images were sent, but not all were verified"
+    )
+    assert headline(file(3, 2), is_verified=False) == "Not all images were sent"
+
+
+@pytest.mark.parametrize(
+    ("files", "is_good"),
+    [
+        ([file(3, 3)], True),
+        ([file(3, 3), file(3, 3)], True),
+        ([file(3, 1, 2)], True),
+        ([file(3, planned=3)], True),
+        ([file(3, 3), file(3, 2)], False),
+        ([file(3, 0, 1, planned=1)], False),
+        ([file(0)], False),
+        ([file(0, planned=0)], False),
+        ([], False),
+    ],
+)
+def test_a_run_is_complete_when_all_of_its_files_are(
+    files: list[FileReport], is_good: bool
+) -> None:
+    """A run without files, and a file without images, are not: nothing was sent."""
+    assert is_complete(files) == is_good
