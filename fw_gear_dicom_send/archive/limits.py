@@ -62,6 +62,11 @@ class Budget:
         """Allow `size` bytes."""
         self._left = size
 
+    @property
+    def remaining(self) -> int:
+        """Bytes that are left."""
+        return max(self._left, 0)
+
     def spend(self, size: int) -> None:
         """Take off `size` bytes; raises OverBudgetError where they are not left."""
         self._left -= size

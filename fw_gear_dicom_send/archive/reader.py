@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from ..dicom.spool import NO_ROOM, Room
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from .decompress import COMPRESSIONS
@@ -40,6 +41,7 @@ def read(
     work: Path,
     skips: Callable[[bytes], Skipped | None],
     limits: Limits = DEFAULT_LIMITS,
+    room: Room = NO_ROOM,
 ) -> Iterator[Member | Unreadable | Skipped | BrokenArchive]:
     """Yield what is in a zip, a tar or a folder, or the DICOM file that `path` is.
 
@@ -47,13 +49,14 @@ def read(
     one level deep. A member is unpacked when the next item is asked for, to memory or to a
     nameless file in `work`; the consumer closes its content. `skips` is given up to
     `HEAD_SIZE` bytes from the start of a member and tells why it is not to be sent, None
-    where it is. A `BrokenArchive` is the last item. Raises OSError if `path` cannot be
+    where it is. Where the disk is full, a member waits for `room`. A
+    `BrokenArchive` is the last item. Raises OSError if `path` cannot be
     opened or `work` not written to for a reason other than space.
     """
     if path.is_dir():
         for item in folder_items(path, skips):
             if isinstance(item, NestedArchive):
-                unpacker = _unpacker(item.content, work, skips, limits)
+                unpacker = _unpacker(item.content, work, skips, limits, room)
                 try:
                     yield from _nested_items(item, unpacker)
                 except OverBudgetError:
@@ -66,7 +69,7 @@ def read(
         yield Skipped.SPECIAL
         return
     with file:
-        unpacker = _unpacker(file, work, skips, limits)
+        unpacker = _unpacker(file, work, skips, limits, room)
         try:
             for item in _items(path, file, unpacker):
                 if isinstance(item, NestedArchive):
@@ -85,10 +88,14 @@ def _too_large(limits: Limits) -> Reason:
 
 
 def _unpacker(
-    file: BinaryIO, work: Path, skips: Callable[[bytes], Skipped | None], limits: Limits
+    file: BinaryIO,
+    work: Path,
+    skips: Callable[[bytes], Skipped | None],
+    limits: Limits,
+    room: Room,
 ) -> Unpacker:
     size = os.fstat(file.fileno()).st_size
-    return Unpacker(work, skips, limits, Budget(max(limits.archive, limits.ratio * size)))
+    return Unpacker(work, skips, limits, Budget(max(limits.archive, limits.ratio * size)), room)
 
 
 def _at(position: int, item: T) -> T | Member:

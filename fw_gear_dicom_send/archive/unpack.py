@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ..dicom.spool import new_spool
+from ..dicom.spool import NO_ROOM, Room, new_spool, reserve, with_room
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from .formats import is_archive, unsupported_format
@@ -42,6 +42,7 @@ class Unpacker:
     skips: Callable[[bytes], Skipped | None]
     limits: Limits
     budget: Budget
+    room: Room = NO_ROOM
     is_nested: bool = False
 
     def take(
@@ -70,6 +71,9 @@ class Unpacker:
             return Unreadable(Reason(Kind.MEMBER_TOO_LARGE), declared.number, declared.name)
         spool = new_spool(self.work)
         try:
+            # A member of a tar can be read but once: the disk must have room for it before.
+            size = min(declared.size or 0, self.budget.remaining)
+            with_room(self.room, lambda: reserve(spool, size))
             problem = fill(spool, head, source, declared, most)
         except BaseException as exc:
             discard(spool)

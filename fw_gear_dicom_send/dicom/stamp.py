@@ -25,7 +25,7 @@ from .elements import (
 from .integrity import Walked, examine
 from .part10 import DatasetLocation, locate
 from .privacy import IDENTITY_TAGS, LAST_GROUP, Identity
-from .spool import spool
+from .spool import NO_ROOM, Room, spool, with_room
 from .types import EncodedDataset, PrivateTag, SOPInstance, Span, Unreadable
 
 _SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00080016, 0x00080018
@@ -66,17 +66,20 @@ class _Patch:
     data: bytes
 
 
-def stamp(content: BinaryIO, tag: PrivateTag | None, work: Path) -> SOPInstance | Unreadable:
+def stamp(
+    content: BinaryIO, tag: PrivateTag | None, work: Path, room: Room = NO_ROOM
+) -> SOPInstance | Unreadable:
     """Return the dataset of a DICOM file with the private element in it, or as it is.
 
     An existing block of the creator is reused, else the first free one is taken; a
     dataset that has the element already is left alone. `content` becomes part of
-    what is returned, or is closed. A deflated dataset is unpacked in `work`.
+    what is returned, or is closed. A deflated dataset is unpacked in `work`, as soon as there
+    is `room`.
     """
     try:
         location = locate(content)
         if location.transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
-            instance = _stamp_deflated(content, location, tag, work)
+            instance = with_room(room, lambda: _stamp_deflated(content, location, tag, work))
         else:
             instance = _stamp(content, location, tag)
     except (MalformedError, InflationError) as exc:

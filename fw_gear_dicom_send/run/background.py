@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from threading import Condition, Lock, Thread
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ class Background(Generic[T]):
     """
 
     def __init__(self, *sources: Iterator[T], ahead: int) -> None:
-        """Start the threads."""
+        """Make the threads; they are started later, so that whoever does can stop them."""
         self._ahead = ahead
         self._items: deque[T] = deque()
         self._at_work = len(sources)
@@ -30,8 +30,12 @@ class Background(Generic[T]):
         self._can_take = Condition(lock)
         self._can_make = Condition(lock)
         self._threads = [Thread(target=self._run, args=(each,), daemon=True) for each in sources]
+
+    def start(self) -> Self:
+        """Start the threads."""
         for thread in self._threads:
             thread.start()
+        return self
 
     def __iter__(self) -> Iterator[T]:
         """Yield items as they come, until the last one or until the stage is closed."""
@@ -64,7 +68,8 @@ class Background(Generic[T]):
         self.stop()
         deadline = monotonic() + timeout
         for thread in self._threads:
-            thread.join(max(0.0, deadline - monotonic()))
+            if thread.ident:  # it was started
+                thread.join(max(0.0, deadline - monotonic()))
         with self._can_take:
             left = list(self._items)
             self._items.clear()
@@ -73,7 +78,7 @@ class Background(Generic[T]):
     def _run(self, source: Iterator[T]) -> None:
         error = None
         try:
-            for item in source:
+            while not self._is_closed and (item := next(source, None)) is not None:
                 if not self._hand_over(item):
                     break
         except BaseException as exc:

@@ -10,7 +10,9 @@ from ssl import SSLContext
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from ..dicom.spool import with_room
 from ..dicom.transcode import convert
+from ..dicom.types import SOPInstance, Unreadable
 from ..errors import WorkFolderError
 from ..models import FileEntry, FileReport, Remark, SendConfig
 from ..network import preflight, tls
@@ -32,6 +34,7 @@ from ..source import ImageSource
 from .already_stored import StoredImages
 from .steps import Equipment, send
 from .verify import VERIFY_POLICY, Verifier
+from .work_room import RoomInside, WorkRoom
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +137,15 @@ def _folder_in(work: Path) -> Iterator[Path]:
         yield Path(name)
 
 
+def _converted(
+    room: WorkRoom, folder: Path, instance: SOPInstance, transfer_syntax_uid: str
+) -> SOPInstance | Unreadable:
+    """Convert an image, as soon as there is room for it in the work folder."""
+    return with_room(
+        RoomInside(room.images), lambda: convert(instance, transfer_syntax_uid, folder)
+    )
+
+
 class _Sending:
     """Sends the files, verifies that they have arrived, and knows at any time how far it is."""
 
@@ -181,9 +193,10 @@ class _Sending:
         """Send, and verify."""
         config, peer, context = self._config, self._config.peer, self._ssl_context
         waits = self._waits
+        room = WorkRoom()
         self._scu = scu = StorageSCU(
             peer,
-            partial(convert, work=folder),
+            partial(_converted, room, folder),
             associations=config.associations,
             retry_time=config.send_retry_time,
             ssl_context=context,
@@ -208,7 +221,7 @@ class _Sending:
                 verifier = Verifier(inquirer, self.verifications, waits.verify)
             needed = [verifier] if verifier else []
             observer = Observers([progress, self._observer], needed)
-            equipment = Equipment(config, self._source, folder, scu, observer, stored)
+            equipment = Equipment(config, self._source, folder, scu, observer, stored, room)
             send(equipment, self._counts)
             if verifier:
                 self._verify(equipment, verifier)

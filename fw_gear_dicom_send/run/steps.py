@@ -7,7 +7,7 @@ three archives and a few images lie on disk, whatever the size of the data.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -22,13 +22,15 @@ from ..network.types import AlreadyStored, NotSent, StoreResult
 from ..reasons import Kind, Reason, Skipped
 from ..report.events import Observer
 from ..report.file_counts import FileCounts
-from ..source import ImageSource
+from ..source import Fetch, ImageSource
 from .already_stored import StoredImages
 from .background import Background
+from .work_room import WorkRoom
 
 _FILES_AHEAD = 1
 _IMAGES_AHEAD = 8
 _TIME_TO_FINISH = 4.0
+_FULL = Kind.DOWNLOAD_NOT_WRITTEN
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Equipment:
     scu: StorageSCU
     observer: Observer
     stored: StoredImages | None = None
+    room: WorkRoom = field(default_factory=WorkRoom)
 
 
 @dataclass(frozen=True)
@@ -98,12 +101,16 @@ def send(
     settled = Background(*senders, ahead=config.associations)
     is_whole = False
     try:
+        # A signal may come at any time, also between the start of two threads.
+        for step in (fetched, reads, settled):
+            step.start()
         for one in settled:
             _count(equipment.observer, counts, one)
         is_whole = True
     finally:
         if not is_whole:
             scu.finish()
+            equipment.room.close()
         fetched.stop()
         reads.stop()
         remaining = settled.close(_TIME_TO_FINISH)
@@ -120,7 +127,20 @@ def _fetch(equipment: Equipment, entries: Iterable[FileEntry]) -> Iterator[_Fetc
     fetch = equipment.source.fetcher(equipment.folder)
     for entry in entries:
         reason = equipment.scu.given_up
-        yield _Fetched(entry, DownloadFailure(reason) if reason else fetch(entry))
+        outcome = DownloadFailure(reason) if reason else _fetched(equipment.room, fetch, entry)
+        if isinstance(outcome, Path):
+            equipment.room.files.enter()
+        yield _Fetched(entry, outcome)
+
+
+def _fetched(room: WorkRoom, fetch: Fetch, entry: FileEntry) -> Path | DownloadFailure:
+    """Fetch a file; where the work folder is full, again when another file has left it."""
+    while True:
+        files, images = room.files.mark(), room.images.mark()
+        outcome = fetch(entry)
+        is_full = isinstance(outcome, DownloadFailure) and outcome.reason.kind is _FULL
+        if not is_full or not (room.files.wait(files) or room.images.wait(images)):
+            return outcome
 
 
 def _read(
@@ -129,6 +149,7 @@ def _read(
     only: Mapping[FileEntry, frozenset[str]] | None,
 ) -> Iterator[_Image | _End]:
     """Yield the images of each file, stamped, and its end; release the file then."""
+    room = equipment.room
     for file in files:
         entry, path = file.entry, file.outcome
         if isinstance(path, DownloadFailure):
@@ -138,7 +159,7 @@ def _read(
         images, trouble = 0, None
         skipped: Counter[Skipped] = Counter()
         try:
-            for item in archive.read(path, equipment.folder, skips):
+            for item in archive.read(path, equipment.folder, skips, room=room.images):
                 if isinstance(item, BrokenArchive):
                     trouble = item.reason
                     continue
@@ -149,10 +170,13 @@ def _read(
                 if wanted is not None and not _is_among(image.content, wanted):
                     continue
                 images += 1
+                if isinstance(image.content, SOPInstance):
+                    room.images.enter()
                 yield image
         except OSError as exc:
             trouble = Reason(Kind.NOT_UNPACKED, exc.strerror or str(exc))
         equipment.source.release(path)
+        room.files.leave()
         yield _End(entry, images, trouble, tuple(skipped.items()))
 
 
@@ -168,7 +192,7 @@ def _stamped(equipment: Equipment, entry: FileEntry, item: Member | Unreadable) 
     name = _shown_name(item, equipment.config)
     if isinstance(item, Unreadable):
         return _Image(entry, name, 0, item)
-    content = stamp(item.content, equipment.config.tag, equipment.folder)
+    content = stamp(item.content, equipment.config.tag, equipment.folder, equipment.room.images)
     return _Image(entry, name, item.position, content)
 
 
@@ -188,10 +212,13 @@ def _settle(equipment: Equipment, item: _Image | _End) -> _Settled | _End:
     content = item.content
     if isinstance(content, Unreadable):
         return _Settled(item, NotSent(content.reason))
-    if equipment.stored and equipment.stored.has(content):
-        content.dataset.close()
-        return _Settled(item, AlreadyStored())
-    return _Settled(item, equipment.scu.send(content))
+    try:
+        if equipment.stored and equipment.stored.has(content):
+            content.dataset.close()
+            return _Settled(item, AlreadyStored())
+        return _Settled(item, equipment.scu.send(content))
+    finally:
+        equipment.room.images.leave()
 
 
 def _count(observer: Observer, counts: FileCounts, item: _Settled | _End) -> None:

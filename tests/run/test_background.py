@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from typing import TypeVar
 
 import pytest
 
@@ -10,6 +11,12 @@ from fw_gear_dicom_send.run.background import Background
 from tests.support.waiting import wait_for
 
 PATIENCE = 10.0
+T = TypeVar("T")
+
+
+def started(*sources: Iterator[T], ahead: int) -> Background[T]:
+    """Return a step whose threads run."""
+    return Background(*sources, ahead=ahead).start()
 
 
 class Producer:
@@ -36,7 +43,7 @@ class Producer:
 def test_items_come_in_order_and_end() -> None:
     """The consumer gets each item once, in order, made by another thread."""
     producer = Producer(500)
-    assert list(Background(iter(producer), ahead=3)) == list(range(500))
+    assert list(started(iter(producer), ahead=3)) == list(range(500))
     assert producer.ended()
     assert producer.thread is not threading.current_thread()
 
@@ -51,7 +58,7 @@ def test_what_the_producer_raises_is_raised_at_the_consumer(error: BaseException
 
     taken: list[int] = []
     with pytest.raises(type(error)) as caught:
-        taken.extend(Background(failing(), ahead=2))
+        taken.extend(started(failing(), ahead=2))
     assert caught.value is error
     assert taken == [0, 1, 2, 3, 4]
 
@@ -59,7 +66,7 @@ def test_what_the_producer_raises_is_raised_at_the_consumer(error: BaseException
 def test_the_producer_is_only_a_little_ahead() -> None:
     """With nobody to take items, `ahead` of them and the one in hand are made."""
     producer = Producer()
-    step = Background(iter(producer), ahead=3)
+    step = started(iter(producer), ahead=3)
     assert wait_for(lambda: producer.made == 4, PATIENCE)
     assert not wait_for(lambda: producer.made > 4, 0.5)
     step.close()
@@ -68,7 +75,7 @@ def test_the_producer_is_only_a_little_ahead() -> None:
 def test_close_ends_a_producer_that_waits_for_room() -> None:
     """Closing a stage whose queue is full ends its thread soon."""
     producer = Producer()
-    step = Background(iter(producer), ahead=1)
+    step = started(iter(producer), ahead=1)
     assert wait_for(lambda: producer.made == 2, PATIENCE)
     begun = time.monotonic()
     step.close()
@@ -88,7 +95,7 @@ def test_close_does_not_wait_for_a_slow_item() -> None:
             release.wait(PATIENCE)
             yield item
 
-    step = Background(slow(), ahead=1)
+    step = started(slow(), ahead=1)
     assert wait_for(lambda: producer.made == 1, PATIENCE)
     begun = time.monotonic()
     step.close(0.2)
@@ -100,7 +107,7 @@ def test_close_does_not_wait_for_a_slow_item() -> None:
 
 def test_a_closed_stage_has_no_more_items() -> None:
     """A consumer that still iterates when the stage is closed comes to an end."""
-    step = Background(iter(Producer()), ahead=3)
+    step = started(iter(Producer()), ahead=3)
     for item in step:
         if item == 10:
             step.close()
@@ -109,7 +116,7 @@ def test_a_closed_stage_has_no_more_items() -> None:
 
 def test_closing_twice_does_no_harm() -> None:
     """A stage may be closed again, and after its end."""
-    step = Background(iter(Producer(2)), ahead=3)
+    step = started(iter(Producer(2)), ahead=3)
     assert list(step) == [0, 1]
     step.close()
     step.close()
@@ -153,7 +160,7 @@ def test_a_stage_ends_after_the_last_of_its_sources() -> None:
         gate.wait(PATIENCE)
         yield from range(200, 210)
 
-    step = Background(iter(range(100)), iter(range(100, 200)), late(), ahead=3)
+    step = started(iter(range(100)), iter(range(100, 200)), late(), ahead=3)
     items = iter(step)
     taken = [next(items) for _ in range(200)]
     gate.set()
@@ -165,7 +172,7 @@ def test_a_stage_ends_after_the_last_of_its_sources() -> None:
 
 def test_each_item_goes_to_one_of_several_consumers() -> None:
     """Consumers share the items, none of which is lost or given twice, and all of them end."""
-    consumers = Consumers(Background(iter(range(3000)), iter(range(3000, 6000)), ahead=2), 4)
+    consumers = Consumers(started(iter(range(3000)), iter(range(3000, 6000)), ahead=2), 4)
     assert consumers.ended()
     assert sorted(item for taken in consumers.taken for item in taken) == list(range(6000))
     assert consumers.errors == []
@@ -180,7 +187,7 @@ def test_each_consumer_in_wait_is_given_an_item() -> None:
         yield from range(3)
         assert wait_for(lambda: len(taken) == 3, PATIENCE)
 
-    step = Background(source(), ahead=3)
+    step = started(source(), ahead=3)
     taken: list[int] = []
     for _ in range(3):
         threading.Thread(target=lambda: taken.append(next(iter(step))), daemon=True).start()
@@ -199,7 +206,7 @@ def test_an_error_of_one_source_reaches_all_consumers_and_stops_the_others() -> 
         raise error
         yield
 
-    step = Background(failing(), *(iter(producer) for producer in producers), ahead=2)
+    step = started(failing(), *(iter(producer) for producer in producers), ahead=2)
     assert wait_for(lambda: sum(producer.made for producer in producers) == 4, PATIENCE)
     gate.set()
     assert all(producer.ended() for producer in producers)
@@ -222,7 +229,7 @@ def test_an_error_wakes_consumers_that_wait() -> None:
         release.wait(PATIENCE)
         yield 1
 
-    consumers = Consumers(Background(failing(), slow(), ahead=2), 3)
+    consumers = Consumers(started(failing(), slow(), ahead=2), 3)
     gate.set()
     assert consumers.ended()
     assert [str(error) for error in consumers.errors] == ["boom"] * 3
@@ -232,10 +239,10 @@ def test_an_error_wakes_consumers_that_wait() -> None:
 def test_close_wakes_all_who_wait() -> None:
     """Closing ends producers that wait for room and consumers that wait for items, at once."""
     producers = [Producer() for _ in range(3)]
-    full = Background(*(iter(producer) for producer in producers), ahead=1)
+    full = started(*(iter(producer) for producer in producers), ahead=1)
     assert wait_for(lambda: sum(producer.made for producer in producers) == 4, PATIENCE)
     release = threading.Event()
-    empty = Background((number for number in range(1) if release.wait(3 * PATIENCE)), ahead=1)
+    empty = started((number for number in range(1) if release.wait(3 * PATIENCE)), ahead=1)
     consumers = Consumers(empty, 3)
     begun = time.monotonic()
     full.close()
@@ -254,7 +261,7 @@ def test_close_wakes_all_who_wait() -> None:
 
 def test_closing_gives_what_nobody_took() -> None:
     """What was made and not taken comes back when the stage is closed, and only once."""
-    step = Background(iter(Producer(100)), ahead=3)
+    step = started(iter(Producer(100)), ahead=3)
     taken = next(iter(step))
     left = step.close()
     assert [taken, *left] == list(range(len(left) + 1))

@@ -4,18 +4,24 @@ import gc
 import warnings
 from collections.abc import Callable, Collection
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
 from fw_gear_dicom_send.dicom.types import SOPInstance
-from fw_gear_dicom_send.models import Container, FileEntry, SendConfig
+from fw_gear_dicom_send.errors import CancelledError
+from fw_gear_dicom_send.models import Container, DownloadFailure, FileEntry, SendConfig
 from fw_gear_dicom_send.network.types import PeerAE, Sent
+from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.events import Observer
 from fw_gear_dicom_send.report.file_counts import FileCounts
 from fw_gear_dicom_send.run.steps import Equipment, send
 from tests.support.results import sent
 from tests.support.sample_files import encoded, made, uid_of
 
+PATIENCE = 30
+THREADS = 4
+"""Threads of a run: one that fetches, one that reads, and one for each association."""
 CONFIG = SendConfig(
     peer=PeerAE("pacs.example.org", 104, "PACS", "flywheel"),
     tls=None,
@@ -105,3 +111,88 @@ def test_an_image_that_is_not_wanted_is_closed(files: Folder, tmp_path: Path) ->
         gc.collect()
     assert sender.uids == [uid_of(2)]
     assert [warning for warning in caught if warning.category is ResourceWarning] == []
+
+
+class Held(Sender):
+    """Holds what it is given until the run ends, as a server does that is slow to answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_over = Event()
+
+    def send(self, instance: SOPInstance) -> Sent:
+        """Note an image at the end."""
+        self._is_over.wait(PATIENCE)
+        return super().send(instance)
+
+    def finish(self) -> None:
+        """Let go what is held."""
+        self._is_over.set()
+
+    def abort(self) -> None:
+        """Do nothing more."""
+
+
+@pytest.mark.parametrize("number", range(THREADS))
+def test_a_signal_between_the_starts_of_threads_leaves_none(
+    files: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Whichever thread is being started, no thread goes on, and each image sent is counted."""
+    start, begun = Thread.start, list[Thread]()
+
+    def interrupted(thread: Thread) -> None:
+        begun.append(thread)
+        start(thread)
+        if len(begun) > number:
+            raise CancelledError("The run was ended by SIGTERM")
+
+    monkeypatch.setattr(Thread, "start", interrupted)
+    sender, counts = Held(), FileCounts(files.entries)
+    with pytest.raises(CancelledError):
+        send(Equipment(CONFIG, files, tmp_path, sender, Observer()), counts)
+    assert not any(thread.is_alive() for thread in begun)
+    assert sum(row.sent for row in counts.reports()) == len(sender.uids)
+
+
+class Crowded(Folder):
+    """A source that has no room for a file while another one lies in the work folder."""
+
+    def __init__(self, path: Path, images: Collection[int]) -> None:
+        super().__init__(path, images)
+        self.failures = 0
+        self.lying: list[Path] = []
+
+    def fetcher(self, _: Path) -> Callable[[FileEntry], Path | DownloadFailure]:
+        """Return what fails while there is no room."""
+
+        def fetch(entry: FileEntry) -> Path | DownloadFailure:
+            if self.lying:
+                self.failures += 1
+                return DownloadFailure(Reason(Kind.DOWNLOAD_NOT_WRITTEN, "No space left on device"))
+            self.lying.append(self._path / entry.name)
+            return self.lying[0]
+
+        return fetch
+
+    def release(self, path: Path) -> None:
+        """Make room."""
+        self.lying.remove(path)
+
+
+def test_a_download_waits_for_the_file_before_it_to_leave(tmp_path: Path) -> None:
+    """A work folder that has room for one file is enough for all."""
+    files = Crowded(tmp_path, range(20))
+    counts = FileCounts(files.entries)
+    send(Equipment(CONFIG, files, tmp_path, Sender(), Observer()), counts)
+    assert [row.sent for row in counts.reports()] == [1] * 20
+
+
+def test_a_download_that_never_has_room_fails(tmp_path: Path) -> None:
+    """It is told, and the run ends."""
+    files = Crowded(tmp_path, [1])
+    files.lying.append(tmp_path)
+    counts = FileCounts(files.entries)
+    send(Equipment(CONFIG, files, tmp_path, Sender(), Observer()), counts)
+    (row,) = counts.reports()
+    assert [remark.code for remark in row.remarks] == ["disk-full"]
+    assert files.failures == 1

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class ServerError(Exception):
@@ -45,7 +46,10 @@ def path_of(program: str) -> str:
         import pytest  # the demo, which starts servers as well, has no pytest
 
         pytest.skip(f"--no-servers: {program} is not started")
-    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    # An environment that is active has programs of pynetdicom, which are named like DCMTK's.
+    own = str(Path(sys.prefix) / "bin")
+    folders = [one for one in os.environ.get("PATH", "").split(os.pathsep) if one != own]
+    path = shutil.which(program, path=os.pathsep.join([*folders, "/usr/sbin", "/sbin"]))
     if path is None:
         raise ServerError(f"{program} is not installed")
     return path

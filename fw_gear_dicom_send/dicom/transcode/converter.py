@@ -11,7 +11,7 @@ from pydicom import uid
 from ...reasons import Kind, Reason
 from ..deflate import InflationError, inflate
 from ..elements import ITEM, ITEM_DELIMITATION, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH, Encoding
-from ..spool import new_spool
+from ..spool import is_full, new_spool
 from ..types import EncodedDataset, SOPInstance, Unreadable
 from .pixels import (
     ALLOCATED,
@@ -294,5 +294,7 @@ def _converted(
     except InflationError as error:
         raise UnconvertibleError(str(error)) from error
     except OSError as error:
+        if is_full(error):
+            raise
         raise UnconvertibleError(error.strerror or "it cannot be read to its end") from error
     return output.finish()

@@ -1,0 +1,89 @@
+"""A work folder that is full for a while costs time, and no image."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless
+
+from tests.support import command
+from tests.support.gear_runs import CT
+from tests.support.pacs import PythonSCP, StoreSCP
+from tests.support.sample_files import ArchiveMember, encoded, made, tar_of, zip_of
+from tests.support.send_command import rows_of, to
+
+MEGABYTES = 6
+"""The size of the work folder; an image has 1.4 MB."""
+IMAGES = 16
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A place for a work folder; skips where nobody may mount one."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    mounted = subprocess.run(_mounting(folder, "true"), capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("this machine lets nobody mount a file system")
+    return folder
+
+
+def _mounting(folder: Path, *arguments: str) -> list[str]:
+    """Return the command line that runs another one with a small file system at `folder`."""
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    mount = f'mount -t tmpfs -o size={MEGABYTES}m tmpfs "{folder}" && exec "$@"'
+    return ["unshare", "--mount", *as_root, "sh", "-c", mount, "-", *arguments]
+
+
+def send(
+    work: Path, source: Path, server: PythonSCP | StoreSCP, cwd: Path
+) -> list[tuple[str, ...]]:
+    """Send a file or a folder, and return what the report says of it."""
+    arguments = [source, "--work-folder", work, *to(server)]
+    done = subprocess.run(
+        _mounting(work, *command.arguments_of("dicom-send", *arguments)),
+        cwd=cwd,
+        env=command.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return [(row["Images in Series"], row["Images Sent"], row["Status"]) for row in rows_of(cwd)]
+
+
+@pytest.mark.parametrize("pack", [zip_of, tar_of])
+def test_members_wait_for_the_images_before_them(
+    work: Path, tmp_path: Path, storescp: StoreSCP, pack: type
+) -> None:
+    """All of an archive arrives, though a fraction of it has room at once."""
+    images = [ArchiveMember(f"{n}", encoded(made(n, pixels=1200))) for n in range(IMAGES)]
+    archive = pack(tmp_path / "archive", images)
+    assert send(work, archive, storescp, tmp_path) == [(f"{IMAGES}", f"{IMAGES}", "Complete")]
+
+
+def test_deflated_images_and_conversions_wait_as_well(work: Path, tmp_path: Path) -> None:
+    """What is inflated or decoded lies in the work folder, too."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for number in range(IMAGES):
+        image = made(number, pixels=1200)
+        if number % 2:
+            image.compress(RLELossless)
+        else:
+            image.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        (folder / f"{number}").write_bytes(encoded(image))
+    with PythonSCP({CT: [ExplicitVRLittleEndian]}) as server:
+        assert send(work, folder, server, tmp_path) == [(f"{IMAGES}", f"{IMAGES}", "Complete")]
+
+
+def test_an_image_that_never_has_room_fails_alone(
+    work: Path, tmp_path: Path, python_scp: PythonSCP
+) -> None:
+    """It waits for those before it, and costs none of those behind it."""
+    large = ArchiveMember("large", encoded(made(99, pixels=3000)))
+    images = [ArchiveMember(f"{n}", encoded(made(n, pixels=1200))) for n in range(IMAGES)]
+    archive = zip_of(tmp_path / "archive", [*images[:8], large, *images[8:]])
+    total, sent = f"{IMAGES + 1}", f"{IMAGES}"
+    assert send(work, archive, python_scp, tmp_path) == [(total, sent, "Incomplete")]
