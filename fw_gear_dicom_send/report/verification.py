@@ -56,13 +56,14 @@ class Verifications:
     """What is known of each image, by its number in the order in which images are counted.
 
     The mutable state is a byte for each image, the verdicts and reasons that these bytes mean,
-    and the number of verified images of each file.
+    and the numbers of verified and of absent images of each file.
     """
 
     def __init__(self, method: str) -> None:
         """Begin with no image; `method` is one of `METHODS`."""
         self.method = METHODS[method]
         self.verified: Counter[FileEntry] = Counter()
+        self.absent: Counter[FileEntry] = Counter()
         self._codes = bytearray()
         self._meanings: list[Verdict | Reason] = [*Verdict, Reason(Kind.NOT_VERIFIED)]
 
@@ -81,8 +82,9 @@ class Verifications:
             verdict = Reason(Kind.OTHER)
             is_new = verdict not in self._meanings
             self._meanings += [verdict] * is_new
-        was_verified = self._meanings[self._codes[number]] is Verdict.VERIFIED
-        self.verified[entry] += (verdict is Verdict.VERIFIED) - was_verified
+        before = self._meanings[self._codes[number]]
+        for counter, known in ((self.verified, Verdict.VERIFIED), (self.absent, Verdict.ABSENT)):
+            counter[entry] += (verdict is known) - (before is known)
         self._codes[number] = self._meanings.index(verdict)
         return is_new
 

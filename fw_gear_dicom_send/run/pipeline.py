@@ -182,12 +182,16 @@ class _Sending:
 
     def rows(self) -> list[FileReport]:
         """Return what has become of each file by now."""
-        reports = self._counts.reports()
-        rows = [self._revised.get(report.entry, report) for report in reports]
-        if not self.verifications:
-            return rows
-        verified = self.verifications.verified
-        return [replace(row, verified=verified[row.entry]) for row in rows]
+        known = self.verifications
+        if not known:
+            return self._counts.reports()
+        rows = []
+        for report in self._counts.reports():
+            entry, absent = report.entry, known.absent[report.entry]
+            # A run may end before it resends absent images.
+            row = self._revised.get(entry) or (_without(report, absent) if absent else report)
+            rows.append(replace(row, verified=known.verified[entry]))
+        return rows
 
     def run(self, folder: Path) -> None:
         """Send, and verify."""
@@ -258,11 +262,17 @@ def _merged(first: FileReport, again: FileReport, repeated: int, absent: int) ->
     remarks = [*first.remarks, *again.remarks]
     if (lost := repeated - again.images) > 0:
         remarks.append(Remark((Reason(Kind.NOT_FOUND_AGAIN),), lost, failure=True))
-    if absent:
-        remarks.append(Remark((Reason(Kind.NOT_STORED),), absent, failure=True))
     # A file may hold an image twice.
-    stored = min(first.stored + again.sent, first.images) - absent
-    return replace(_storing(first, stored), remarks=tuple(remarks))
+    stored = min(first.stored + again.sent, first.images)
+    merged = replace(_storing(first, stored), remarks=tuple(remarks))
+    return _without(merged, absent) if absent else merged
+
+
+def _without(report: FileReport, absent: int) -> FileReport:
+    """Return a report on a file of which so many images are not on the server after all."""
+    remark = Remark((Reason(Kind.NOT_STORED),), absent, failure=True)
+    known = _storing(report, report.stored - absent)
+    return replace(known, remarks=(*report.remarks, remark))
 
 
 def _storing(report: FileReport, stored: int) -> FileReport:

@@ -60,6 +60,7 @@ def test_what_is_known_later_replaces_what_was_known() -> None:
     known = of(FAILED, None)
     for verdict in (Verdict.ABSENT, Verdict.VERIFIED, Verdict.VERIFIED):
         known.note(ENTRY, 0, verdict)
+        assert known.absent[ENTRY] == (verdict is Verdict.ABSENT)
     assert known.verified[ENTRY] == known.summary().verified == 1
     known.note(ENTRY, 0, FAILED)
     assert known.verified[ENTRY] == known.summary().verified == 0

@@ -16,6 +16,7 @@ from tests.support.matching import (
     by_list,
     finding_first_of_list,
     finding_no_list,
+    ignoring_lists,
     ignoring_uids,
     limited,
     refusing_lists,
@@ -74,6 +75,7 @@ def test_a_query_has_no_more_uids_than_a_value_may_have() -> None:
     [
         by_list,
         ignoring_uids,
+        ignoring_lists(STORED - 2),
         finding_no_list,
         finding_first_of_list,
         refusing_lists,
@@ -87,6 +89,7 @@ def test_a_query_has_no_more_uids_than_a_value_may_have() -> None:
     ids=[
         "lists",
         "ignores UIDs",
+        "ignores lists, limited in silence",
         "finds no list",
         "first only",
         "refuses lists",
@@ -106,11 +109,28 @@ def test_what_is_there_is_told_from_what_is_not(matching: Matching) -> None:
             assert answer == Verification(uids(*range(2, STORED)), uids(12, 13, 14))
 
 
+def test_what_a_list_leaves_out_is_asked_for_once_more() -> None:
+    """A server that is known to take lists needs no query for the series."""
+    with finder(by_list) as (find, server):
+        for _ in range(2):
+            answer = find.verify(references(*range(5), 12, 13))
+            assert answer == Verification(uids(*range(5)), uids(12, 13))
+    assert asked_of(server) == [7, 2] * 2
+
+
 def test_a_limit_costs_a_query_for_each_part() -> None:
     """Once the limit shows, lists are no longer than it."""
     with finder(limited(3)) as (find, server):
         find.verify(references(*range(STORED)))
     assert asked_of(server) == [12, 3, 3, 3]
+
+
+def test_a_list_that_is_refused_is_halved() -> None:
+    """A server out of resources for a long list has not said that an image is absent."""
+    with finder(refusing_over(3)) as (find, server):
+        find.verify(references(*range(3)))
+        assert find.verify(references(*range(STORED))) == Verification(uids(*range(STORED)))
+    assert asked_of(server) == [3, 12, 6, 3, 3, 6, 3, 3]
 
 
 def test_a_server_that_takes_no_lists_is_asked_by_series_from_then_on() -> None:
@@ -131,6 +151,21 @@ def test_what_a_series_leaves_out_is_asked_for_by_itself() -> None:
         answer = find.verify(references(*range(13)))
     assert answer == Verification(uids(*range(12)), uids(12))
     assert asked_of(server) == [13, 0, 1, 1, 1]
+
+
+def test_a_server_that_a_list_ends_is_asked_by_series() -> None:
+    """It may abort the association, or die of the list; another one is opened then."""
+
+    def match(asked: Sequence[str], stored: Sequence[str]) -> tuple[Sequence[str], int]:
+        if len(asked) > 1:
+            for association in server.ae.active_associations:
+                association.abort()
+        return by_list(asked, stored)
+
+    with finder(match) as (find, server):
+        for _ in range(2):
+            assert find.verify(references(1, 2, 13)) == Verification(uids(1, 2), uids(13))
+    assert asked_of(server) == [3, 0, 1, 0, 1]
 
 
 @pytest.mark.parametrize("bad", ["", "1.2\\1.3", "1.2.*", "1.2 3"])

@@ -1,0 +1,52 @@
+"""A run that ends while it verifies reports what is known by then."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.cli.local_source import LocalReports, LocalSource
+from fw_gear_dicom_send.errors import CancelledError
+from fw_gear_dicom_send.models import SendConfig
+from fw_gear_dicom_send.network.types import PeerAE
+from fw_gear_dicom_send.retry import MonotonicClock, RetryPolicy
+from fw_gear_dicom_send.run import Waits, run
+from tests.support.archive_scp import ArchiveSCP
+from tests.support.sample_files import encoded, made, uid_of
+
+
+class Cancelling(MonotonicClock):
+    """A clock on which the run is cancelled as soon as it waits."""
+
+    def sleep(self, seconds: float) -> None:  # noqa: ARG002
+        """Cancel it."""
+        raise CancelledError("The run was ended by SIGTERM")
+
+
+def test_images_that_were_absent_do_not_count_as_sent(tmp_path: Path) -> None:
+    """The gear was waiting for the server to find an image when the job was cancelled."""
+    folder, output = tmp_path / "images", tmp_path / "output"
+    for path in (folder, output):
+        path.mkdir()
+    for number in range(3):
+        (folder / f"{number}.dcm").write_bytes(encoded(made(number)))
+    waits = Waits(verify=RetryPolicy(clock=Cancelling()))
+    reports = LocalReports()
+    with ArchiveSCP(lambda uid: uid == uid_of(1)) as server:
+        config = SendConfig(
+            peer=PeerAE("127.0.0.1", server.port, server.ae_title, "flywheel"),
+            tls=None,
+            tag=None,
+            send_retry_time=10,
+            associations=1,
+            report=True,
+            verify="find",
+        )
+        with pytest.raises(CancelledError):
+            run(config, LocalSource([folder]), reports, tmp_path, output, waits=waits)
+    files, images, _ = reports.paths
+    with files.open(newline="") as rows:
+        assert [row["Images Sent"] for row in csv.DictReader(rows)] == ["2"]
+    with images.open(newline="") as rows:
+        found = {row["SOP Instance UID"]: row["Verified"] for row in csv.DictReader(rows)}
+    assert found == {uid_of(0): "yes", uid_of(1): "no", uid_of(2): "yes"}
