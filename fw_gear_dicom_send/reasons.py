@@ -236,6 +236,11 @@ class Kind(Enum):
         "Nothing: the server had the image before.",
     )
     CONVERTED = ("converted", "the server takes {}", "Nothing: the values are the same.")
+    REPAIRED = (
+        "repaired",
+        "with odd lengths padded",
+        "Nothing: the values are the same. What wrote the file should follow DICOM PS3.5 7.1.",
+    )
     NOT_CONVERTIBLE = (
         "not-convertible",
         "cannot be converted from {}",

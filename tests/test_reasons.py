@@ -120,6 +120,7 @@ CODES = {
     "NOT_UNPACKED": "not-unpacked",
     "NO_IMAGE": "no-image",
     "MALFORMED": "dataset-malformed",
+    "REPAIRED": "repaired",
     "TRUNCATED": "file-truncated",
     "DAMAGED": "dataset-damaged",
     "NO_PIXEL_DATA": "pixel-data-missing",

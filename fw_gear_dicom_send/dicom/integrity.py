@@ -12,7 +12,7 @@ from typing import Literal
 from pydicom.datadict import dictionary_description, dictionary_has_tag
 
 from ..reasons import Kind, Reason
-from .elements import UNDEFINED_LENGTH, CutShortError, ElementReader, Encoding, MalformedError
+from .elements import ITEM, UNDEFINED_LENGTH, CutShortError, ElementReader, Encoding, MalformedError
 from .part10 import DatasetLocation
 from .types import Span, Unreadable
 
@@ -22,11 +22,9 @@ _PIXELS = frozenset((0x00287FE0, 0x7FE00008, 0x7FE00009, _PIXEL_DATA))
 _TRAILING_PADDING = 0xFFFCFFFC
 _DESCRIPTION = frozenset((0x00280010, 0x00280011, 0x00280100))
 """Rows, Columns, Bits Allocated."""
-_ITEM = b"\xfe\xff\x00\xe0"
+_ITEM_TAG = b"\xfe\xff\x00\xe0"
 _END_OF_SEQUENCE = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _REPEATING_GROUPS = (0x50, 0x60)
-_ENOUGH = 3
-"""Elements in ascending order that prove a place."""
 _MAX_CANDIDATES = 8
 _MIN_HEADER, _LONG_HEADER = 8, 12
 _CHUNK = 1 << 16
@@ -63,12 +61,12 @@ def examine(
     each other, which is where others will be inserted. A value of odd length is no fault here.
     """
     pixels = _last_pixel_data(reader, location.encoding, walked.end)
-    if pixels and (place is None or _is_followed(reader, location, walked, pixels.start)):
+    if pixels and (place is None or _leads_to(reader, location, walked, pixels.start)):
         return ()
-    survey = _survey(reader, location)
+    survey = _survey(reader, location, _last_pixel_data(reader, location.encoding, location.start))
     if survey.missing:
         return Unreadable(Reason(Kind.TRUNCATED, survey.missing))
-    if place is not None and not _is_safe(reader, location, walked, place, survey):
+    if place is not None and not survey.is_sound:
         return Unreadable(Reason(Kind.DAMAGED, str(walked.end)))
     if survey.is_sound and survey.tags >= _DESCRIPTION and not survey.tags & _PIXELS:
         return (Reason(Kind.NO_PIXEL_DATA),)
@@ -91,7 +89,7 @@ def _last_pixel_data(reader: ElementReader, encoding: Encoding, start: int) -> S
         length = int.from_bytes(reader.bytes_at(value - 4, value), order)
         end = value + length
         if length == UNDEFINED_LENGTH:
-            is_coded = reader.bytes_at(value, value + len(_ITEM)) == _ITEM
+            is_coded = reader.bytes_at(value, value + len(_ITEM_TAG)) == _ITEM_TAG
             if is_coded and reader.last(len(_END_OF_SEQUENCE)) == _END_OF_SEQUENCE:
                 return Span(start, reader.size)
         elif end == reader.size or (end < reader.size and _is_padded(reader, encoding, end)):
@@ -119,24 +117,19 @@ def _encoded(tag: int, encoding: Encoding) -> bytes:
     return pack("<HH" if encoding.little else ">HH", tag >> 16, tag & 0xFFFF)
 
 
-def _is_followed(
-    reader: ElementReader, location: DatasetLocation, walked: Walked, limit: int
+def _leads_to(
+    reader: ElementReader, location: DatasetLocation, walked: Walked, target: int
 ) -> bool:
-    """Tell whether plausible elements in ascending order come up to `limit`, or enough of them."""
+    """Tell whether nothing but elements in ascending order lies between the start and `target`."""
     if not walked.is_ordered:
         return False
-    position, previous, number = walked.end, walked.last_tag, 0
-    try:
-        for tag, start, _, end in reader.walk(position, location.encoding):
-            if start == limit or number == _ENOUGH:
-                return True
-            if tag <= previous or end > limit:
-                return False
-            position, previous = end, tag
-            number += _is_plausible(reader, tag, start, location.encoding)
-    except MalformedError:
-        return False
-    return position == limit or (limit == reader.size and _is_padding(reader, position))
+    previous = walked.last_tag
+    with suppress(MalformedError):
+        for tag, start, _, _ in reader.walk(walked.end, location.encoding):
+            if start >= target or tag <= previous:
+                return start == target
+            previous = tag
+    return False
 
 
 def _is_plausible(reader: ElementReader, tag: int, start: int, encoding: Encoding) -> bool:
@@ -150,7 +143,8 @@ def _is_known(tag: int) -> bool:
     return dictionary_has_tag(tag) or tag >> 24 in _REPEATING_GROUPS
 
 
-def _survey(reader: ElementReader, location: DatasetLocation) -> _Survey:
+def _survey(reader: ElementReader, location: DatasetLocation, pixels: Span | None) -> _Survey:
+    """Walk over all elements, of which none but a sequence may have `pixels` inside."""
     encoding, size = location.encoding, reader.size
     position, previous = location.start, -1
     found: set[int] = set()
@@ -158,7 +152,12 @@ def _survey(reader: ElementReader, location: DatasetLocation) -> _Survey:
     is_sound = True
     try:
         for tag, start, value, end in reader.walk(position, encoding):
-            is_sound = is_sound and (tag > previous or _is_plausible(reader, tag, start, encoding))
+            is_sound = (
+                is_sound
+                and tag < ITEM
+                and (tag > previous or _is_plausible(reader, tag, start, encoding))
+                and not (pixels and start < pixels.start < end and not _holds_items(reader, value))
+            )
             if end > size:
                 is_sound = False
                 if not encoding.implicit or (_is_known(tag) and tag > previous):
@@ -180,6 +179,10 @@ def _survey(reader: ElementReader, location: DatasetLocation) -> _Survey:
     except MalformedError:
         is_sound = False
     return _Survey(frozenset(found), missing, is_sound)
+
+
+def _holds_items(reader: ElementReader, value: int) -> bool:
+    return reader.bytes_at(value, value + len(_ITEM_TAG)) in (_ITEM_TAG, b"\xff\xfe\xe0\0")
 
 
 def _name(tag: int, encoding: Encoding) -> str:
@@ -206,19 +209,3 @@ def _is_start_of_header(reader: ElementReader, encoding: Encoding, start: int, t
     rest = reader.bytes_at(start, start + _MIN_HEADER)
     group = int.from_bytes(rest[:2], "little" if encoding.little else "big")
     return 2 <= len(rest) < _MIN_HEADER and group >= tag >> 16
-
-
-def _is_safe(
-    reader: ElementReader, location: DatasetLocation, walked: Walked, place: int, survey: _Survey
-) -> bool:
-    """Tell whether elements may be inserted at `place`, of a dataset that ends in another way."""
-    limit = reader.size
-    pixels = _last_pixel_data(reader, location.encoding, location.start)
-    if pixels and pixels.start < walked.end:
-        # Pixel Data in a sequence does not end where the file does.
-        end = _end_of_element(reader, location.encoding, pixels.start)
-        if end == pixels.end and pixels.start < place < end:
-            return False
-    elif pixels:
-        limit = pixels.start
-    return survey.is_sound or _is_followed(reader, location, walked, limit)

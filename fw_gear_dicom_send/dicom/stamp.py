@@ -23,10 +23,11 @@ from .elements import (
     MalformedError,
 )
 from .integrity import Walked, examine
+from .odd_lengths import odd_length_patches
 from .part10 import DatasetLocation, locate
 from .privacy import IDENTITY_TAGS, LAST_GROUP, Identity
 from .spool import NO_ROOM, Room, spool, with_room
-from .types import EncodedDataset, PrivateTag, SOPInstance, Span, Unreadable
+from .types import EncodedDataset, Patch, PrivateTag, SOPInstance, Span, Unreadable
 
 _SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00080016, 0x00080018
 _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
@@ -55,15 +56,6 @@ class _Header:
     group: tuple[_Element, ...]
     stop: int
     walked: Walked
-
-
-@dataclass(frozen=True)
-class _Patch:
-    """Bytes that come in place of those from `start` to `end`."""
-
-    start: int
-    end: int
-    data: bytes
 
 
 def stamp(
@@ -112,11 +104,15 @@ def _stamp(
             return Unreadable(Reason(Kind.INVALID_UID, name))
     if tag and added is None:
         return Unreadable(Reason(Kind.NO_PRIVATE_BLOCK, f"{tag.group:04X}"))
+    patches = []
+    if (size - location.start) % 2:
+        patches = odd_length_patches(reader, location.start, location.encoding)
+        remarks = (*remarks, Reason(Kind.REPAIRED))
     return SOPInstance(
         header.uids[_SOP_CLASS_UID],
         header.uids[_SOP_INSTANCE_UID],
         location.transfer_syntax_uid,
-        EncodedDataset(content, tuple(_splice(header, location, added or [], size))),
+        EncodedDataset(content, tuple(_splice(header, location, added or [], patches, size))),
         partial(_read_identity, reader, location),
         header.uids[_STUDY_INSTANCE_UID],
         header.uids[_SERIES_INSTANCE_UID],
@@ -204,22 +200,32 @@ def _elements_to_add(
 
 
 def _splice(
-    header: _Header, location: DatasetLocation, added: list[tuple[int, str]], size: int
+    header: _Header,
+    location: DatasetLocation,
+    added: list[tuple[int, str]],
+    repairs: list[Patch],
+    size: int,
 ) -> Iterator[bytes | Span]:
-    """Yield the dataset in pieces, the added elements in ascending tag order."""
+    """Yield the dataset in pieces, repaired, and the added elements in ascending tag order."""
     new = [(number, _encode(number, text, location.encoding)) for number, text in added]
     patches = [
-        _Patch(at := next((e.start for e in header.group if e.tag > number), header.stop), at, data)
+        Patch(at := next((e.start for e in header.group if e.tag > number), header.stop), at, data)
         for number, data in new
     ]
     length = header.group[0] if new and header.group else None
     if length and length.tag & 0xFFFF == 0 and length.end - length.value == 4:
-        total = header.stop - length.end + sum(len(data) for _, data in new)
+        inner = [
+            patch for patch in repairs if length.end <= patch.start and patch.end <= header.stop
+        ]
+        repairs = [patch for patch in repairs if patch.start != length.value]
+        total = header.stop - length.end
+        total += sum(len(patch.data) - (patch.end - patch.start) for patch in (*inner, *patches))
         if total < UNDEFINED_LENGTH:
             order = "<" if location.encoding.little else ">"
-            patches.insert(0, _Patch(length.value, length.end, pack(order + "L", total)))
+            patches.append(Patch(length.value, length.end, pack(order + "L", total)))
     position = location.start
-    for patch in patches:
+    # At one place the padding of the element before comes first, and the next header last.
+    for patch in sorted((*repairs, *patches), key=lambda patch: (patch.start, patch.end)):
         yield Span(position, patch.start)
         yield patch.data
         position = patch.end
@@ -250,7 +256,11 @@ def _stamp_deflated(
         identity = instance.read_identity()
         instance = replace(instance, read_identity=lambda: identity)
         if len(instance.dataset.pieces) == 1:
-            return replace(instance, dataset=whole)
+            if whole.size % 2 == 0:
+                return replace(instance, dataset=whole)
+            padded = EncodedDataset(content, (*whole.pieces, b"\0"))
+            remarks = (*instance.remarks, Reason(Kind.REPAIRED))
+            return replace(instance, dataset=padded, remarks=remarks)
         deflated = spool(deflate(instance.dataset.chunks(_CHUNK)), work)
     content.close()
     size = deflated.seek(0, 2)

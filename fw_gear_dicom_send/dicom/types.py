@@ -41,6 +41,15 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Patch:
+    """Bytes that come in place of those from `start` to `end`."""
+
+    start: int
+    end: int
+    data: bytes
+
+
+@dataclass(frozen=True)
 class EncodedDataset:
     """The bytes of a dataset: ranges of `source` and inserted bytes, in order.
 

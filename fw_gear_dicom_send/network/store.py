@@ -142,8 +142,7 @@ class StorageSCU:
             wait = attempts.wait_time() or 0
             # The first loss may be that of an idle association, which a new one makes good.
             self._pool.wait(0 if is_lost and number == 1 else wait)
-        remarks = (*instance.remarks, *result.remarks)
-        return replace(result, transfer=replace(result.transfer, tries=number), remarks=remarks)
+        return replace(result, transfer=replace(result.transfer, tries=number))
 
     def _store(
         self, assoc: StorageAssociation, instance: SOPInstance, *, is_resend: bool
@@ -175,7 +174,7 @@ class StorageSCU:
         syntax = context.transfer_syntax
         if self._is_dry:
             self._budget.restore()
-            return _Outcome(Planned(Transfer(transfer_syntax_uid=syntax)))
+            return _Outcome(Planned(Transfer(transfer_syntax_uid=syntax), instance.remarks))
         begun = perf_counter()
         try:
             response = assoc.send_c_store(instance, context)
@@ -186,7 +185,8 @@ class StorageSCU:
         if not outcome.may_pass:
             self._budget.restore()
         transfer = replace(outcome.result.transfer, seconds=seconds, transfer_syntax_uid=syntax)
-        return replace(outcome, result=replace(outcome.result, transfer=transfer))
+        remarks = (*instance.remarks, *outcome.result.remarks)
+        return replace(outcome, result=replace(outcome.result, transfer=transfer, remarks=remarks))
 
 
 def _failure(reason: Reason, *, may_pass: bool = False) -> _Outcome:

@@ -4,7 +4,7 @@ import zlib
 from io import BytesIO
 
 import pydicom
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
@@ -13,6 +13,7 @@ from pydicom.uid import CTImageStorage
 
 from fw_gear_dicom_send.dicom.stamp import stamp
 from fw_gear_dicom_send.dicom.types import SOPInstance
+from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support import datasets as raw
 from tests.support.datasets import BIG, DEFLATED, EXPLICIT, IMPLICIT, Wire, content_of
 from tests.support.drawn_datasets import GROUP, bounded
@@ -105,6 +106,7 @@ def test_pydicom_reads_the_same(data: st.DataObject, wire: Wire) -> None:
     start = meta_size(file)
     instance = stamp(BytesIO(file), TAG, WORK)
     assert isinstance(instance, SOPInstance)
+    assume(Reason(Kind.REPAIRED) not in instance.remarks)  # another property holds for these
     assert instance.transfer_syntax_uid == wire.uid
     stamped = content_of(instance.dataset)
     plain, plain_stamped, head = file[start:], stamped, file[:start]

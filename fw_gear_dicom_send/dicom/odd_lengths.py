@@ -1,0 +1,288 @@
+"""Mends odd lengths, of which one in a dataset ends the association (PS3.5 7.1, PS3.8 annex E).
+
+Each value and each fragment of odd length gets the byte that DICOM pads its VR with. The lengths
+of what encloses it, group lengths and offset tables follow; all other bytes stay as they were.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from struct import Struct, calcsize, pack
+
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+
+from .elements import (
+    ITEM,
+    ITEM_DELIMITATION,
+    SEQUENCE_DELIMITATION,
+    SHORT_VRS,
+    UNDEFINED_LENGTH,
+    ElementReader,
+    Encoding,
+    MalformedError,
+)
+from .types import Patch, Span
+
+_TEXT_VRS = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UR UT".split())
+_PIXEL_DATA = 0x7FE00010
+_OFFSETS, _LENGTHS = 0x7FE00001, 0x7FE00002
+"""Extended Offset Table, and that of the lengths of frames."""
+_ITEMS = (b"\xfe\xff\0\xe0", b"\xff\xfe\xe0\0")
+_ITEM_HEADER = 8
+_SHORT, _LONG = 2, 4
+_MAX_SHORT = 0xFFFF
+_MAX_PATCHES = 100_000
+_MAX_TABLE = 1 << 24
+_MAX_DEPTH = 64
+
+
+def odd_length_patches(reader: ElementReader, start: int, encoding: Encoding) -> list[Patch]:
+    """Return what makes the lengths of the dataset from `start` to the end of the file even.
+
+    A single byte behind the last element, and what cannot be read, is padded at the end. Raises
+    MalformedError where there are more than 50,000 odd lengths.
+    """
+    mending = _Mending(reader)
+    try:
+        growth, _ = mending.elements(start, reader.size, encoding, 0)
+    except MalformedError:
+        if mending.is_full:
+            raise
+        mending.patches, growth = [], 0
+    if (reader.size - start + growth) % 2:
+        mending.patches.append(Patch(reader.size, reader.size, b"\0"))
+    return sorted(mending.patches, key=lambda patch: (patch.start, patch.end))
+
+
+@dataclass(frozen=True)
+class _Element:
+    """An element: where its header and value start, and where it ends."""
+
+    tag: int
+    start: int
+    value: int
+    end: int
+
+
+@dataclass
+class _Level:
+    """What is known of the dataset or item that is walked: its group, and its offset tables."""
+
+    group: int = -1
+    group_length: _Element | None = None
+    growth: int = 0
+    tables: dict[int, _Element] = field(default_factory=dict)
+
+
+class _Mending:
+    """The patches that have been found to be needed so far."""
+
+    def __init__(self, reader: ElementReader) -> None:
+        self._reader = reader
+        self.patches: list[Patch] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are more patches than are held in memory."""
+        return len(self.patches) > _MAX_PATCHES
+
+    def elements(
+        self, start: int, limit: int | None, encoding: Encoding, depth: int
+    ) -> tuple[int, int]:
+        """Mend elements up to `limit`, or to a delimiter; return their growth and their end.
+
+        Raises MalformedError where they don't fill their range.
+        """
+        level = _Level()
+        total, position = 0, start
+        if position == limit:
+            return 0, position
+        for tag, head, value, end in self._reader.walk(position, encoding):
+            if tag == ITEM_DELIMITATION and limit is None:
+                self._leave_group(level, encoding)
+                return total, value
+            if limit is not None and end > limit:
+                raise MalformedError("an element is longer than what encloses it")
+            element = _Element(tag, head, value, end)
+            if tag >> 16 != level.group:
+                self._leave_group(level, encoding)
+                level.group, level.growth = tag >> 16, 0
+            if tag & 0xFFFF == 0:
+                level.group_length = element
+                level.growth = 0
+            growth = self._element(element, level, encoding, depth)
+            level.growth += growth
+            total += growth
+            position = end
+            if end == limit:
+                break
+        self._leave_group(level, encoding)
+        if limit is None or (depth and position != limit):
+            raise MalformedError("an item does not end where its elements do")
+        return total, position
+
+    def _leave_group(self, level: _Level, encoding: Encoding) -> None:
+        length, level.group_length = level.group_length, None
+        if length and level.growth and length.end - length.value == _LONG:
+            self._add_to(length.value, _LONG, level.growth, encoding)
+
+    def _element(self, element: _Element, level: _Level, encoding: Encoding, depth: int) -> int:
+        """Mend an element, and return by how many bytes it grows."""
+        tag, value, end = element.tag, element.value, element.end
+        vr = self._vr(element, encoding)
+        size = self._size_of_length(element, vr, encoding)
+        is_open = size == _LONG and self._number(value, size, encoding) == UNDEFINED_LENGTH
+        if tag in (_OFFSETS, _LENGTHS):
+            level.tables[tag] = element
+        if is_open and (tag == _PIXEL_DATA or vr in (b"OB", b"OW")):
+            mark = len(self.patches)
+            try:
+                return self._fragments(value, level, encoding)
+            except MalformedError:  # a sequence after all
+                del self.patches[mark:]
+        if is_open:
+            return self._items(value, None, encoding, depth + 1)
+        if vr == b"SQ" or (vr == b"UN" and self._reader.bytes_at(value, value + 4) in _ITEMS):
+            mark = len(self.patches)
+            try:
+                growth = self._items(value, end, encoding, depth + 1)
+            except MalformedError:
+                del self.patches[mark:]
+            else:
+                if growth:
+                    self._add_to(value - size, size, growth, encoding)
+                return growth
+        if (end - value) % 2 == 0:
+            return 0
+        self._put(end, end, b" " if vr in _TEXT_VRS else b"\0")
+        if size == _SHORT and end - value == _MAX_SHORT:
+            # What is too long for its VR goes as UN (PS3.5 6.2.2).
+            head = self._reader.bytes_at(element.start, element.start + 4)
+            order = "<" if encoding.little else ">"
+            self._put(element.start, value, head + b"UN\0\0" + pack(order + "L", _MAX_SHORT + 1))
+            return 1 + _LONG
+        self._add_to(value - size, size, 1, encoding)
+        return 1
+
+    def _items(self, start: int, limit: int | None, encoding: Encoding, depth: int) -> int:
+        """Mend items up to `limit`, or to a delimiter; return by how many bytes they grow."""
+        if depth > _MAX_DEPTH:
+            raise MalformedError("sequences are nested too deep")
+        total, position = 0, start
+        encoding = self._order(position, encoding)
+        while limit is None or position < limit:
+            tag, length = self._item_header(position, encoding)
+            content = position + _ITEM_HEADER
+            if tag == SEQUENCE_DELIMITATION and limit is None:
+                return total
+            if tag != ITEM:
+                raise MalformedError("a sequence holds something else than items")
+            inner = encoding
+            if not encoding.implicit:
+                inner = self._reader.sniff(content, encoding)
+            if length == UNDEFINED_LENGTH:
+                growth, position = self.elements(content, None, inner, depth)
+            else:
+                end = content + length
+                growth, position = self.elements(content, end, inner, depth)
+                if growth:
+                    self._add_to(content - _LONG, _LONG, growth, encoding)
+            total += growth
+        if position != limit:
+            raise MalformedError("a sequence does not end where its items do")
+        return total
+
+    def _fragments(self, start: int, level: _Level, encoding: Encoding) -> int:
+        """Mend the fragments of encapsulated pixel data, and its offset tables (PS3.5 A.4)."""
+        position, first = start, -1
+        odd_ends: list[int] = []
+        table = Span(start, start)
+        growth = 0
+        while True:
+            tag, length = self._item_header(position, encoding)
+            content = position + _ITEM_HEADER
+            if tag == SEQUENCE_DELIMITATION:
+                break
+            if tag != ITEM or length == UNDEFINED_LENGTH:
+                raise MalformedError("pixel data holds something else than fragments")
+            position = content + length
+            if length % 2:
+                growth += 1
+                self._put(position, position, b"\0")
+                self._add_to(content - _LONG, _LONG, 1, encoding)
+            if first < 0:
+                table, first = Span(content, position), position
+            elif length % 2:
+                odd_ends.append(position - first)
+        if odd_ends:
+            self._shift(table, "L", odd_ends, encoding)
+            if offsets := level.tables.pop(_OFFSETS, None):
+                self._shift(Span(offsets.value, offsets.end), "Q", odd_ends, encoding)
+            if lengths := level.tables.pop(_LENGTHS, None):
+                where = Span(lengths.value, lengths.end)
+                sizes = self._numbers(where, "Q", encoding)
+                self._write(where, "Q", (size + size % 2 for size in sizes), encoding)
+        return growth
+
+    def _shift(self, where: Span, code: str, odd_ends: list[int], encoding: Encoding) -> None:
+        """Add to the offsets in a table what was inserted before the fragments they point to."""
+        offsets = self._numbers(where, code, encoding)
+        moved = (offset + bisect_right(odd_ends, offset) for offset in offsets)
+        self._write(where, code, moved, encoding)
+
+    def _numbers(self, where: Span, code: str, encoding: Encoding) -> tuple[int, ...]:
+        """Return the numbers in a table, none where there are far too many."""
+        size = where.end - where.start
+        if size > _MAX_TABLE:
+            return ()
+        layout = Struct(f"{'<' if encoding.little else '>'}{size // calcsize('<' + code)}{code}")
+        return layout.unpack_from(self._reader.bytes_at(where.start, where.end))
+
+    def _write(self, where: Span, code: str, numbers: Iterable[int], encoding: Encoding) -> None:
+        order = "<" if encoding.little else ">"
+        data = b"".join(pack(order + code, number) for number in numbers)
+        self._put(where.start, where.start + len(data), data)
+
+    def _vr(self, element: _Element, encoding: Encoding) -> bytes:
+        """Return an element's VR, `UN` where nobody knows it."""
+        if not encoding.implicit:
+            return self._reader.bytes_at(element.start + 4, element.start + 6)
+        tag = element.tag
+        if tag >> 16 & 1:
+            return b"LO" if 0x10 <= tag & 0xFFFF <= 0xFF else b"UN"
+        return dictionary_VR(tag)[:2].encode() if dictionary_has_tag(tag) else b"UN"
+
+    def _size_of_length(self, element: _Element, vr: bytes, encoding: Encoding) -> int:
+        """Return how many bytes the length in a header has."""
+        if encoding.implicit or element.value - element.start > _ITEM_HEADER:
+            return _LONG
+        length = self._number(element.value, _SHORT, encoding)
+        return _SHORT if vr in SHORT_VRS or length == element.end - element.value else _LONG
+
+    def _number(self, end: int, size: int, encoding: Encoding) -> int:
+        """Return the number whose last byte is before `end`."""
+        data = self._reader.bytes_at(end - size, end)
+        return int.from_bytes(data, "little" if encoding.little else "big")
+
+    def _item_header(self, start: int, encoding: Encoding) -> tuple[int, int]:
+        tag = self._reader.tag_at(start, encoding)
+        length = self._number(start + _ITEM_HEADER, _LONG, encoding)
+        if tag is None:
+            raise MalformedError("a sequence is cut short")
+        return tag, length
+
+    def _order(self, start: int, encoding: Encoding) -> Encoding:
+        """Return the encoding of items, which may be little endian in any dataset (PS3.5 6.2.2)."""
+        if self._reader.bytes_at(start, start + 2) == b"\xfe\xff":
+            return encoding._replace(little=True)
+        return encoding
+
+    def _add_to(self, start: int, size: int, growth: int, encoding: Encoding) -> None:
+        number = self._number(start + size, size, encoding) + growth
+        data = number.to_bytes(size, "little" if encoding.little else "big")
+        self._put(start, start + size, data)
+
+    def _put(self, start: int, end: int, data: bytes) -> None:
+        self.patches.append(Patch(start, end, data))
+        if self.is_full:
+            raise MalformedError("it has too many odd lengths")

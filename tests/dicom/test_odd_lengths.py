@@ -1,0 +1,176 @@
+"""Odd lengths are padded, and every length around them stays true."""
+
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from fw_gear_dicom_send.dicom.stamp import stamp
+from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance, Unreadable
+from fw_gear_dicom_send.reasons import Kind, Reason
+from tests.support import datasets as raw
+from tests.support.datasets import BIG, DEFLATED, EXPLICIT, IMPLICIT, Wire, content_of, each_wire
+from tests.support.drawn_datasets import bounded
+from tests.support.padded_datasets import TEXT, Frames, Tree, Value, trees
+from tests.support.stamping import TAG, WORK, ours, stamped
+
+REPAIRED = (Reason(Kind.REPAIRED),)
+WIRES = st.sampled_from([IMPLICIT, EXPLICIT, BIG])
+
+
+def repaired(dataset: bytes, wire: Wire, tag: PrivateTag | None = None) -> SOPInstance:
+    outcome = stamp(BytesIO(raw.part10(dataset, wire.uid)), tag, WORK)
+    assert isinstance(outcome, SOPInstance), outcome
+    return outcome
+
+
+@each_wire
+@pytest.mark.parametrize("vr", raw.SHORT + raw.LONG)
+def test_each_vr_is_padded_with_its_byte(wire: Wire, vr: str) -> None:
+    """Texts are padded with a space, UIDs and all else with a NUL (PS3.5 6.2)."""
+    dataset = raw.joined([*raw.uids(wire), raw.element(0x00191001, vr, b"abc", wire)])
+    pad = b" " if vr in TEXT and not wire.implicit else b"\0"
+    expected = [*raw.uids(wire), raw.element(0x00191001, vr, b"abc" + pad, wire)]
+    instance = repaired(dataset, wire)
+    assert content_of(instance.dataset) == raw.joined(expected)
+    assert instance.remarks == REPAIRED
+
+
+@settings(bounded, max_examples=1000)
+@given(st.data(), WIRES, st.sampled_from([None, TAG]))
+def test_all_lengths_become_true(data: st.DataObject, wire: Wire, tag: PrivateTag | None) -> None:
+    """A dataset of odd size comes out as if its writer had padded it; others stay as they are."""
+    tree = data.draw(trees(wire))
+    uids = raw.joined(raw.uids(wire))
+    source = uids + tree.encoded(wire, even=False)
+    is_odd = len(source) % 2 == 1
+    event(f"odd {is_odd}")
+    instance = repaired(source, wire, tag)
+    expected = uids + tree.encoded(wire, even=is_odd)
+    content = content_of(instance.dataset)
+    if tag:
+        plain = repaired(expected, wire, tag)
+        assert plain.remarks == ()
+        expected = content_of(plain.dataset)
+    assert content == expected
+    assert instance.remarks == (REPAIRED if is_odd else ())
+
+
+def test_values_longer_than_their_vr_allows() -> None:
+    """A value of 65535 bytes, which has no room for one more in its length, becomes UN."""
+    dataset = raw.joined(
+        [*raw.uids(EXPLICIT), raw.element(0x00204000, "LT", b"x" * 0xFFFF, EXPLICIT)]
+    )
+    expected = raw.element(0x00204000, "UN", b"x" * 0xFFFF + b" ", EXPLICIT)
+    content = content_of(repaired(dataset, EXPLICIT).dataset)
+    assert content == raw.joined([*raw.uids(EXPLICIT), expected])
+
+
+@each_wire
+@pytest.mark.parametrize("tag", [None, TAG])
+def test_odd_group_of_the_tag(wire: Wire, tag: PrivateTag | None) -> None:
+    """A group length counts what is padded in its group, and what is added to it."""
+    creator = raw.element(0x00210010, "LO", b"other", wire)
+    last = raw.element(0x00211001, "LO" if not wire.implicit else "UN", b"x", wire)
+    pad = b"\0" if wire.implicit else b" "
+    evens = [
+        raw.element(0x00210010, "LO", b"other ", wire),
+        raw.element(0x00211001, "LO" if not wire.implicit else "UN", b"x" + pad, wire),
+    ]
+    following = raw.element(0x00280010, "US", b"abc", wire)
+    if tag:
+        added = ours(0x11, wire)
+        evens = [evens[0], added[0], evens[1], added[1]]
+    size = len(raw.joined([creator, last]))
+    source = [*raw.uids(wire), raw.group_length(0x0021, size, wire), creator, last, following]
+    even = raw.element(0x00280010, "US", b"abc\0", wire)
+    length = raw.group_length(0x0021, len(raw.joined(evens)), wire)
+    expected = raw.joined([*raw.uids(wire), length, *evens, even])
+    assert content_of(repaired(raw.joined(source), wire, tag).dataset) == expected
+
+
+@each_wire
+@pytest.mark.parametrize("rest", [b"\0", b"\n", b"abc"])
+def test_odd_bytes_behind_the_last_element(wire: Wire, rest: bytes) -> None:
+    """What is no element gets a NUL at its end."""
+    dataset = raw.joined([*raw.uids(wire), raw.element(0x7FE00010, "OW", bytes(8), wire)]) + rest
+    instance = repaired(dataset, wire)
+    assert content_of(instance.dataset) == dataset + b"\0"
+    assert instance.remarks == REPAIRED
+
+
+@pytest.mark.parametrize("tag", [None, TAG])
+@pytest.mark.parametrize("is_odd_inside", [False, True])
+def test_odd_deflated_stream(tag: PrivateTag | None, is_odd_inside: bool) -> None:
+    """A deflated stream of odd length gets a NUL, and its dataset is repaired too (PS3.5 A.5)."""
+    number, stream = 0, b""
+    while len(stream) % 2 == 0:
+        number += 1
+        values = [raw.element(0x00200010, "SH", b"x" * (2 * number + is_odd_inside), EXPLICIT)]
+        dataset = raw.joined([*raw.uids(EXPLICIT), *values])
+        codec = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        stream = codec.compress(dataset) + codec.flush()
+    instance = repaired(stream, DEFLATED, tag)
+    content = content_of(instance.dataset)
+    assert len(content) % 2 == 0
+    inflated = zlib.decompress(content, -zlib.MAX_WBITS)
+    assert len(inflated) % 2 == 0
+    if tag is None and not is_odd_inside:
+        assert content == stream + b"\0"
+    assert (instance.remarks == REPAIRED) is (tag is None or is_odd_inside)
+
+
+def test_pydicom_reads_the_frames_of_a_repaired_image() -> None:
+    """Each offset leads to its frame."""
+    frames = Frames((b"\xff\xd8a", b"\xff\xd8bc", b"\xff\xd8c"), True, True)
+    number = Value(0x00280008, "IS", b"3")
+    tree = Tree((number, frames))
+    dataset = raw.joined(raw.uids(EXPLICIT)) + tree.encoded(EXPLICIT, even=False)
+    content = content_of(repaired(dataset, EXPLICIT).dataset)
+    file = raw.part10(content, "1.2.840.10008.1.2.4.50")
+    read = pydicom.dcmread(BytesIO(file))
+    assert read.NumberOfFrames == 3
+    found = list(pydicom.encaps.generate_pixel_data_frame(read.PixelData, 3))
+    assert found == [b"\xff\xd8a\0", b"\xff\xd8bc", b"\xff\xd8c\0"]
+    assert read.ExtendedOffsetTableLengths == b"".join(
+        len(frame).to_bytes(8, "little") for frame in found
+    )
+
+
+def test_too_many_odd_lengths(tmp_path: Path) -> None:
+    """A dataset of a million odd lengths is refused, not held in memory."""
+    values = b"".join(
+        raw.element(0x00291000 + number, "LO", b"x", EXPLICIT).data for number in range(60001)
+    )
+    file = raw.part10(raw.joined(raw.uids(EXPLICIT)) + values, EXPLICIT.uid)
+    outcome = stamp(BytesIO(file), TAG, tmp_path)
+    assert isinstance(outcome, Unreadable)
+    assert outcome.reason == Reason(Kind.MALFORMED, "it has too many odd lengths")
+
+
+@bounded
+@given(st.data(), WIRES, st.binary(min_size=1, max_size=4), st.integers(0, 1000))
+def test_fuzz(data: st.DataObject, wire: Wire, change: bytes, where: int) -> None:
+    """Whatever bytes are changed, a dataset that can be sent has an even size."""
+    dataset = bytearray(
+        raw.joined(raw.uids(wire)) + data.draw(trees(wire)).encoded(wire, even=False)
+    )
+    where %= len(dataset)
+    dataset[where : where + len(change)] = change
+    outcome = stamp(BytesIO(raw.part10(bytes(dataset), wire.uid)), TAG, WORK)
+    if isinstance(outcome, SOPInstance):
+        content = content_of(outcome.dataset)
+        assert (len(content) % 2, len(content)) == (0, outcome.dataset.size)
+
+
+def test_even_datasets_stay_as_they_are(tmp_path: Path) -> None:
+    """Two odd lengths that make an even size go through, and nothing is changed for them."""
+    values = [raw.element(tag, "LO", b"abc", EXPLICIT) for tag in (0x00081030, 0x0008103E)]
+    dataset = raw.joined([*raw.uids(EXPLICIT), *values])
+    instance = stamped(raw.part10(dataset, EXPLICIT.uid), tmp_path)
+    assert content_of(instance.dataset) == dataset + raw.joined(ours(0x10))
+    assert instance.remarks == ()
