@@ -15,6 +15,7 @@ from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.verification import Verifications
 from fw_gear_dicom_send.retry import RetryPolicy
 from fw_gear_dicom_send.run.verify import Verifier
+from tests.support.clock import Clock
 from tests.support.gear_runs import CT
 from tests.support.results import not_sent, sent
 
@@ -165,6 +166,16 @@ def test_images_that_a_query_failed_for_are_asked_for_again() -> None:
     assert verifications.summary().verified == 1500
 
 
+def test_a_query_that_fails_at_the_end_is_made_again() -> None:
+    """There is time for it, as for images that the server does not find."""
+    server, verifications = Server(FAILED), Verifications("find")
+    verifier = Verifier(server, verifications, FEW)
+    take(verifier, file(1), *(record_of(file(1), f"1.2.{n}") for n in range(3)))
+    assert verifier.missing() == {}
+    assert server.numbers == [3, 3]
+    assert verifications.summary().verified == 3
+
+
 def test_images_that_cannot_be_asked_for_are_not_waited_for() -> None:
     """Another query would say the same."""
     server, verifications = Server(Reason(Kind.NOT_QUERYABLE)), Verifications("find")
@@ -179,12 +190,13 @@ def test_a_server_that_is_asked_no_more_is_not_waited_for(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The log says once that images are not verified, whenever they were sent."""
-    server, verifications = Server(FAILED, given_up=FAILED), Verifications("find")
-    verifier = Verifier(server, verifications, FEW)
+    server, verifications, clock = Server(FAILED, given_up=FAILED), Verifications("find"), Clock()
+    verifier = Verifier(server, verifications, RetryPolicy(max_time=30, clock=clock))
     for number in range(2500):
         take(verifier, file(number), record_of(file(number), f"1.2.{number}"))
     assert verifier.missing() == {}
     assert server.numbers == [1000]
+    assert clock.waits == []
     assert caplog.messages == ["Images are not verified: no"]
     summary = verifications.summary()
     assert (summary.images, summary.verified, summary.causes) == (2500, 0, ((FAILED, 2500),))

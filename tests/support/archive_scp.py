@@ -1,6 +1,6 @@
 """An SCP that stores, answers queries and commits itself, as well or as badly as it is told."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from threading import Thread
 from typing import Any, Self
 
@@ -80,6 +80,11 @@ class ArchiveSCP(PythonSCP):
             Thread(target=self._report, args=(event.assoc, event.action_information)).start()
         return self._action_status, None
 
+    @staticmethod
+    def committed(named: Sequence[Dataset], failed: Sequence[Dataset]) -> Sequence[Dataset]:
+        """Return what a report names as committed."""
+        return [item for item in named if item not in failed]
+
     def _report(self, assoc: Any, asked: Dataset) -> None:
         known = {one.sop_instance_uid for one in self.stored}
         named = [
@@ -95,7 +100,7 @@ class ArchiveSCP(PythonSCP):
         ]
         report = Dataset()
         report.TransactionUID = asked.TransactionUID
-        report.ReferencedSOPSequence = _without(named, failed)
+        report.ReferencedSOPSequence = self.committed(named, failed)
         if failed:
             for item in failed:
                 item.FailureReason = NO_SUCH_INSTANCE
@@ -106,10 +111,6 @@ class ArchiveSCP(PythonSCP):
             StorageCommitmentPushModel,
             StorageCommitmentPushModelInstance,
         )
-
-
-def _without(items: Collection[Dataset], left_out: Collection[Dataset]) -> list[Dataset]:
-    return [item for item in items if item not in left_out]
 
 
 def _listed(identifier: Dataset) -> list[str]:

@@ -18,7 +18,7 @@ from tests.support.fault_scp import FaultSCP
 from tests.support.peers import peer_of
 from tests.support.scripted import AT_LIMIT, rejecting
 from tests.support.sending import unconverted
-from tests.support.series import SERIES, STUDY, image, uids
+from tests.support.series import SERIES, STUDY, image, reference, uids
 from tests.support.waiting import PATIENT
 
 
@@ -56,3 +56,11 @@ def test_a_server_that_stays_at_its_limit_is_given_up(clock: Clock) -> None:
             find.present(STUDY, SERIES)
         assert server.connections == 5
     assert len(clock.waits) == 4
+
+
+def test_a_list_is_not_asked_for_again_where_there_is_no_association(clock: Clock) -> None:
+    """That the server takes no lists is no reason for it."""
+    with FaultSCP(rejecting(AT_LIMIT)) as server:
+        find = FindSCU(peer_of(server), policy=replace(OPEN_POLICY, clock=clock))
+        assert find.verify([reference(1), reference(2)]).unknown.keys() == uids(1, 2)
+        assert server.connections == 5

@@ -1,6 +1,9 @@
 """Storage commitment tells which instances a server keeps."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+
+from pydicom.dataset import Dataset
 
 from fw_gear_dicom_send.network.commitment import CommitmentSCU
 from fw_gear_dicom_send.network.types import ImageReference, Verification
@@ -68,6 +71,24 @@ def test_a_commitment_that_is_refused_says_its_status() -> None:
         scu = CommitmentSCU(peer_of(server, server.ae_title))
         reason = scu.verify([reference(1)]).unknown[ONE]
     assert reason.text == "the server refuses storage commitment with status 0x0110"
+
+
+def test_an_image_that_both_sequences_name_is_not_committed() -> None:
+    """A report that contradicts itself is no proof."""
+
+    class Contradicting(ArchiveSCP):
+        """Names all images as committed, too."""
+
+        @staticmethod
+        def committed(named: Sequence[Dataset], _: Sequence[Dataset]) -> Sequence[Dataset]:
+            """Return all."""
+            return named
+
+    bad = uids(1)
+    with Contradicting(lambda uid: uid in bad) as server:
+        store(server, *(image(n) for n in range(2)))
+        scu = CommitmentSCU(peer_of(server, server.ae_title), timeouts=PATIENT)
+        assert scu.verify([reference(0), reference(1)]) == Verification(uids(0), bad)
 
 
 def test_an_image_that_no_sequence_of_the_report_names_is_unknown() -> None:

@@ -1,9 +1,11 @@
 """A query that fails costs only its own images; three in a row end the queries."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 from pynetdicom import evt
 
+from fw_gear_dicom_send.network.inquiry import MakeRoom
 from fw_gear_dicom_send.network.query import FindSCU
 from fw_gear_dicom_send.network.types import ImageReference
 from tests.support.pacs import PythonSCP
@@ -66,6 +68,21 @@ def test_three_failures_in_a_row_end_the_queries() -> None:
     assert answer.verified == uids(1)
     assert answer.unknown.keys() == uids(2, 3, 4, 5)
     assert find.given_up == answer.unknown["1.2.5.1"] == again.unknown["1.2.1.1"]
+
+
+def test_queries_that_have_ended_need_no_place() -> None:
+    """The associations that send are left alone from then on."""
+    places = []
+
+    def place() -> AbstractContextManager[MakeRoom]:
+        places.append(1)
+        return nullcontext(lambda _: None)
+
+    with Archive("1.2.1", "1.2.2", "1.2.3") as server:
+        find = FindSCU(peer_of(server, server.ae_title), place=place)
+        for _ in range(3):
+            find.verify(references(1, 2, 3))
+    assert len(places) == 1
 
 
 def test_failures_with_a_success_in_between_do_not() -> None:

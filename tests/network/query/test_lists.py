@@ -28,6 +28,7 @@ from tests.support.series import CT, SERIES, STUDY, image, reference, store, uid
 
 STORED = 12
 WARNING = 0xB000
+UNABLE_TO_PROCESS = 0xC000
 
 
 @contextmanager
@@ -133,6 +134,18 @@ def test_a_list_that_is_refused_is_halved() -> None:
     assert asked_of(server) == [3, 12, 6, 3, 3, 6, 3, 3]
 
 
+def test_a_list_that_fails_at_a_server_that_takes_lists_is_a_failure() -> None:
+    """The query for the series would be no better."""
+
+    def match(asked: Sequence[str], stored: Sequence[str]) -> tuple[Sequence[str], int]:
+        return ((), UNABLE_TO_PROCESS) if len(asked) == 4 else by_list(asked, stored)
+
+    with finder(match) as (find, server):
+        find.verify(references(0, 1))
+        assert find.verify(references(0, 1, 2, 3)).unknown.keys() == uids(0, 1, 2, 3)
+    assert asked_of(server) == [2, 4]
+
+
 def test_a_server_that_takes_no_lists_is_asked_by_series_from_then_on() -> None:
     """The list is tried once."""
     with finder(finding_no_list) as (find, server):
@@ -166,6 +179,26 @@ def test_a_server_that_a_list_ends_is_asked_by_series() -> None:
         for _ in range(2):
             assert find.verify(references(1, 2, 13)) == Verification(uids(1, 2), uids(13))
     assert asked_of(server) == [3, 0, 1, 0, 1]
+
+
+def test_a_series_that_is_refused_has_not_lost_its_images() -> None:
+    """A server out of resources for a series is asked for each image."""
+
+    def match(asked: Sequence[str], stored: Sequence[str]) -> tuple[Sequence[str], int]:
+        status = SUCCESS if asked else OUT_OF_RESOURCES
+        return by_list(asked, stored) if len(asked) == 1 else ((), status)
+
+    with finder(match) as (find, server):
+        assert find.verify(references(0, 1, 12)) == Verification(uids(0, 1), uids(12))
+    assert asked_of(server) == [3, 0, 1, 1, 1]
+
+
+def test_an_image_that_is_refused_is_not_absent() -> None:
+    """A server out of resources for a single image says nothing of it."""
+    with finder(lambda *_: ((), OUT_OF_RESOURCES)) as (find, _):
+        answer = find.verify(references(1))
+    text = "the server answers a C-FIND with status 0xA700 Refused: Out of Resources"
+    assert [reason.text for reason in answer.unknown.values()] == [text]
 
 
 @pytest.mark.parametrize("bad", ["", "1.2\\1.3", "1.2.*", "1.2 3"])
