@@ -109,7 +109,8 @@ class Decompressed:
     """A source, decompressed, never more of it in memory than was asked for.
 
     With `magic`, more streams that start with it may follow the first, padded with
-    zeros, as after `cat a.gz b.gz`. A stream that is cut short raises EOFError.
+    zeros, as after `cat a.gz b.gz`. Anything else that follows raises TrailingGarbageError,
+    or is ignored, as gzip does. A stream that is cut short raises EOFError.
     """
 
     def __init__(
@@ -118,12 +119,15 @@ class Decompressed:
         codec: Callable[[], Codec],
         magic: bytes = b"",
         start: bytes = b"",
+        *,
+        ignore_garbage: bool = False,
     ) -> None:
         """Decompress `start`, then what `source` holds."""
         self._source = source
         self._new_codec = codec
         self._codec = codec()
         self._magic = magic
+        self._ignore_garbage = ignore_garbage
         self._pending = start
 
     def read(self, size: int) -> bytes:
@@ -152,6 +156,8 @@ class Decompressed:
             return False
         rest += read_fully(self._source, len(self._magic))
         if not rest.startswith(self._magic):
+            if self._ignore_garbage:
+                return False
             raise TrailingGarbageError
         self._codec = self._new_codec()
         self._pending = rest

@@ -46,6 +46,13 @@ def open_regular(path: Path) -> BinaryIO | None:
     return None
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads round in a circle, which is told when it is read
+        return False
+
+
 def _is_readable(mode: int) -> bool:
     return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
@@ -55,7 +62,7 @@ def folder_items(
 ) -> Iterator[Member | NestedArchive | Unreadable | Skipped | BrokenArchive]:
     """Yield what is in a folder, by its names; archives that are known by theirs are left out."""
     try:
-        found = [entry for entry in os.scandir(folder) if not entry.is_dir()]
+        found = [entry for entry in os.scandir(folder) if not _is_folder(entry)]
     except OSError as exc:
         yield BrokenArchive(Reason(Kind.UNREADABLE_FOLDER, str(exc.strerror)))
         return

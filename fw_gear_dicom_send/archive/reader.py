@@ -153,7 +153,7 @@ def _nested_items(
                 match item:
                     case Member() | Unreadable():
                         images += 1
-                        name = f"{archive.name}/{item.name}" if item.name else archive.name
+                        name = "/".join(filter(None, (archive.name, item.name)))
                         yield replace(item, number=f"{archive.number}.{item.number}", name=name)
                     case BrokenArchive():
                         failure = item.reason

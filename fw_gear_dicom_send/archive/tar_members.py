@@ -39,7 +39,8 @@ def compressed_items(
     magic = next(magic for magic in COMPRESSIONS if head.startswith(magic))
     codec = COMPRESSIONS[magic]
     with reading():
-        content = Counted(Decompressed(file, codec, magic), unpacker.budget)
+        unpacked = Decompressed(file, codec, magic, ignore_garbage=True)
+        content = Counted(unpacked, unpacker.budget)
         inside = read_fully(content, HEAD_SIZE)
         if is_tar(inside):
             file.seek(0)
@@ -74,6 +75,7 @@ def _tar_members(stream: "_TarStream", unpacker: Unpacker) -> Iterator[Item]:
             ignore_zeros=True,
         )
     number = 0
+    tar.stream = stream
     with tar:
         while entry := _next(tar):
             stream.allow(tar.offset + TAR_HEADER_SIZE)
@@ -117,7 +119,7 @@ class _TarHeader(tarfile.TarInfo):
         try:
             header = super().fromtarfile(tarfile_)
         except _ZEROS:
-            tar.is_past_end = True
+            tar.skip_zeros(True)
             raise
         except _END as exc:
             raise EndOfTarError from exc
@@ -125,15 +127,22 @@ class _TarHeader(tarfile.TarInfo):
             if tar.is_past_end:
                 raise EndOfTarError from exc
             raise tarfile.ReadError(str(exc)) from exc
-        tar.is_past_end = False
+        tar.skip_zeros(False)
         return header
 
 
 class _Tar(tarfile.TarFile):
     tarinfo = _TarHeader
     is_past_end = False
+    stream: "_TarStream | None" = None
     members: list[tarfile.TarInfo]
     pax_headers: dict[str, str]
+
+    def skip_zeros(self, is_past_end: bool) -> None:
+        """Note that zeros ended a tar, or that a header followed them."""
+        self.is_past_end = is_past_end
+        if self.stream:
+            self.stream.skips_zeros = is_past_end
 
 
 class _TarStream:
@@ -144,6 +153,8 @@ class _TarStream:
         self._position = 0
         self._allowed = TAR_HEADER_SIZE
         self._ended = False
+        self.skips_zeros = False
+        """Whether chunks of zeros are left out, of which there may be gigabytes."""
 
     def allow(self, position: int) -> None:
         """Let it be read up to and a little over `position`."""
@@ -155,6 +166,11 @@ class _TarStream:
         if self._position > self._allowed:
             raise tarfile.ReadError("the header of a member is too long")
         data = self._source.read(size)
+        zeros = 0
+        while self.skips_zeros and data and not data.strip(b"\0"):
+            zeros += len(data)
+            data = self._source.read(size)
+        data = bytes(zeros % tarfile.BLOCKSIZE) + data
         self._position += len(data)
         self._ended = not data
         return data

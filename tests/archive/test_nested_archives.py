@@ -44,6 +44,14 @@ def zip_packed(method: int, packed: bytes, content: bytes) -> bytes:
     return local + directory + b"PK\x05\x06" + end
 
 
+def names_in(path: Path, work: Path) -> list[str]:
+    """Return the names of the images in an archive."""
+    members = [item for item in read(path, work, SKIPS) if isinstance(item, Member)]
+    for member in members:
+        member.content.close()
+    return [member.name for member in members]
+
+
 def tar_of(*contents: bytes) -> bytes:
     """Return a tar with its end."""
     return tarred(*contents) + END_OF_TAR
@@ -73,10 +81,14 @@ def test_its_members_are_named_below_its_own_name(tmp_path: Path, work: Path) ->
     """A reader of the report finds the image by the path through both archives."""
     path = tmp_path / "a"
     path.write_bytes(zip_of(("p/inner.zip", zip_of(("b.dcm", B))), ("c.dcm.gz", gzip.compress(C))))
-    members = [item for item in read(path, work, SKIPS) if isinstance(item, Member)]
-    for member in members:
-        member.content.close()
-    assert [member.name for member in members] == ["p/inner.zip/b.dcm", "c.dcm.gz"]
+    assert names_in(path, work) == ["p/inner.zip/b.dcm", "c.dcm.gz"]
+
+
+def test_a_compressed_file_around_a_zip_has_no_name(tmp_path: Path, work: Path) -> None:
+    """Its members are named as in a zip that is not compressed once more."""
+    path = tmp_path / "a.zip.gz"
+    path.write_bytes(gzip.compress(zip_of(("b.dcm", B))))
+    assert names_in(path, work) == ["b.dcm"]
 
 
 @pytest.mark.parametrize("compress", COMPRESSORS)
@@ -84,6 +96,17 @@ def test_a_compressed_image_is_read(work: Path, compress: Callable[[bytes], byte
     """Alone, and as a member."""
     assert items_of(compress(A), work) == [Image(1, A)]
     assert items_of(zip_of(("a.gz", compress(A))), work) == [Image("1.1", A)]
+
+
+@pytest.mark.parametrize("compress", COMPRESSORS)
+def test_what_follows_a_compressed_file_and_is_none_is_left_alone(
+    work: Path, compress: Callable[[bytes], bytes]
+) -> None:
+    """As with gzip: the image is whole, alone, as a member and in a small tar."""
+    assert items_of(compress(A) + b"garbage", work) == [Image(1, A)]
+    assert items_of(zip_of(("a.gz", compress(A) + b"garbage")), work) == [Image("1.1", A)]
+    small = dicom(3, 500)
+    assert items_of(compress(tar_of(small)) + b"garbage", work) == [Image(1, small)]
 
 
 def test_a_zip_in_a_compressed_file_is_read(work: Path) -> None:
@@ -195,10 +218,10 @@ def test_methods_that_cannot_be_read_are_named(work: Path, method: int, name: st
     assert items_of(zip_packed(method, b"packed", A), work) == [item]
 
 
-@pytest.mark.parametrize("gap", [b"", bytes(10240), bytes(200 * 512)])
-def test_a_second_tar_in_a_row_is_read(work: Path, gap: bytes) -> None:
+@pytest.mark.parametrize("blocks", [0, 20, 200, 8192])
+def test_a_second_tar_in_a_row_is_read(work: Path, blocks: int) -> None:
     """Plain, compressed together, and compressed each for itself, padded or not."""
-    first, second = tar_of(A) + gap, tar_of(B, C)
+    first, second = tar_of(A) + bytes(blocks * 512), tar_of(B, C)
     expected = [Image(1, A), Image(2, B), Image(3, C)]
     assert items_of(first + second, work) == expected
     assert items_of(gzip.compress(first + second), work) == expected

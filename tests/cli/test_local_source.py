@@ -111,6 +111,14 @@ def test_a_link_that_leads_nowhere_is_told(top: Path) -> None:
     assert read(top) == [A, B, "a file cannot be opened: No such file or directory"]
 
 
+def test_a_link_to_itself_is_told(top: Path) -> None:
+    """It costs none of the other files of its folder."""
+    (top / "c").symlink_to(top / "c")
+
+    reason = f"a file cannot be opened: {os.strerror(errno.ELOOP)}"
+    assert read(top) == [A, B, reason]
+
+
 @pytest.mark.parametrize("name", ["pipe", "pipe.zip", "pipe.dcm"])
 def test_fifos_and_sockets_are_skipped_and_counted(top: Path, name: str) -> None:
     """Whatever their name is; to open a FIFO would wait for ever."""
