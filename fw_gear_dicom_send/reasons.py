@@ -135,6 +135,12 @@ class Kind(Enum):
         "its {} is longer than 64 characters, or no plain text",
         _INCOMPLETE,
     )
+    DUPLICATE_UID = (
+        "uid-duplicate",
+        "another image with this UID was sent before",
+        "Two different images have one SOP Instance UID, and most servers keep only the last. Give "
+        "one of them another UID.",
+    )
     NO_PRIVATE_BLOCK = (
         "no-private-block",
         "group {} has no free private block",

@@ -121,6 +121,7 @@ CODES = {
     "NO_IMAGE": "no-image",
     "MALFORMED": "dataset-malformed",
     "REPAIRED": "repaired",
+    "DUPLICATE_UID": "uid-duplicate",
     "TRUNCATED": "file-truncated",
     "DAMAGED": "dataset-damaged",
     "NO_PIXEL_DATA": "pixel-data-missing",

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
+from zlib import crc32
 
 from ..reasons import Reason
 from .privacy import Identity
+
+_CHUNK = 1 << 18
 
 MemberNumber = int | str
 """The number of a member of an archive, from 1; `3.12` is number 12 of the archive in member 3."""
@@ -88,6 +91,21 @@ class EncodedDataset:
         while pending:
             yield bytes(pending[:size])
             del pending[:size]
+
+    def crc32(self) -> int:
+        """Return the CRC-32 of all bytes, whatever the pieces.
+
+        Raises OSError if the source cannot be read.
+        """
+        value = 0
+        for piece in self.pieces:
+            if isinstance(piece, bytes):
+                value = crc32(piece, value)
+                continue
+            self.source.seek(piece.start)
+            for start in range(piece.start, piece.end, _CHUNK):
+                value = crc32(self.source.read(min(_CHUNK, piece.end - start)), value)
+        return value
 
     def close(self) -> None:
         """Let go of the source, which may delete it."""

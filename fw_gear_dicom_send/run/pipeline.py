@@ -32,6 +32,7 @@ from ..report.wording import is_complete
 from ..retry import RetryPolicy
 from ..source import ImageSource
 from .already_stored import StoredImages
+from .sent_images import SentImages
 from .steps import Equipment, send
 from .verify import VERIFY_POLICY, Verifier
 from .work_room import RoomInside, WorkRoom
@@ -244,7 +245,7 @@ class _Sending:
         for entry, uids in missing.items():
             self._revised[entry] = _storing(first[entry], first[entry].stored - len(uids))
         again = FileCounts(missing)
-        send(replace(equipment, stored=None), again, missing)
+        send(replace(equipment, stored=None, sent=SentImages()), again, missing)
         absent = verifier.missing()
         for report in again.reports():
             entry = report.entry
@@ -263,7 +264,7 @@ def _merged(first: FileReport, again: FileReport, repeated: int, absent: int) ->
     if (lost := repeated - again.images) > 0:
         remarks.append(Remark((Reason(Kind.NOT_FOUND_AGAIN),), lost, failure=True))
     # A file may hold an image twice.
-    stored = min(first.stored + again.sent, first.images)
+    stored = min(first.stored + again.stored, first.images)
     merged = replace(_storing(first, stored), remarks=tuple(remarks))
     return _without(merged, absent) if absent else merged
 

@@ -18,13 +18,14 @@ from ..dicom.stamp import stamp
 from ..dicom.types import SOPInstance, Unreadable
 from ..models import DownloadFailure, FileEntry, ImageRecord, SendConfig
 from ..network.store import StorageSCU
-from ..network.types import AlreadyStored, NotSent, StoreResult
+from ..network.types import AlreadyStored, NotSent, Planned, Sent, StoreResult
 from ..reasons import Kind, Reason, Skipped
 from ..report.events import Observer
 from ..report.file_counts import FileCounts
 from ..source import Fetch, ImageSource
 from .already_stored import StoredImages
 from .background import Background
+from .sent_images import Claim, SentImages
 from .work_room import WorkRoom
 
 _FILES_AHEAD = 1
@@ -37,7 +38,7 @@ _FULL = Kind.DOWNLOAD_NOT_WRITTEN
 class Equipment:
     """What the steps work with; `folder` is for data on its way.
 
-    With `stored`, images that the server has already are not sent.
+    With `stored`, images that the server has already are not sent. `sent` knows those of this run.
     """
 
     config: SendConfig
@@ -47,6 +48,7 @@ class Equipment:
     observer: Observer
     stored: StoredImages | None = None
     room: WorkRoom = field(default_factory=WorkRoom)
+    sent: SentImages = field(default_factory=SentImages)
 
 
 @dataclass(frozen=True)
@@ -213,12 +215,31 @@ def _settle(equipment: Equipment, item: _Image | _End) -> _Settled | _End:
     if isinstance(content, Unreadable):
         return _Settled(item, NotSent(content.reason))
     try:
-        if equipment.stored and equipment.stored.has(content):
-            content.dataset.close()
-            return _Settled(item, AlreadyStored())
-        return _Settled(item, equipment.scu.send(content))
+        return _Settled(item, _sent(equipment, content))
     finally:
         equipment.room.images.leave()
+
+
+def _sent(equipment: Equipment, content: SOPInstance) -> StoreResult:
+    """Send an image, unless the server has it, or has another one of its UID from this run."""
+    try:
+        claim = equipment.sent.claim(content)
+    except OSError as exc:
+        content.dataset.close()
+        return NotSent(Reason(Kind.NOT_READ, exc.strerror or str(exc)))
+    if claim is not Claim.FIRST:
+        content.dataset.close()
+        is_equal = claim is Claim.EQUAL
+        return AlreadyStored() if is_equal else NotSent(Reason(Kind.DUPLICATE_UID))
+    result: StoreResult = AlreadyStored()
+    try:
+        if equipment.stored and equipment.stored.has(content):
+            content.dataset.close()
+        else:
+            result = equipment.scu.send(content)
+    finally:
+        equipment.sent.settle(content, is_sent=isinstance(result, Sent | Planned))
+    return result
 
 
 def _count(observer: Observer, counts: FileCounts, item: _Settled | _End) -> None:
