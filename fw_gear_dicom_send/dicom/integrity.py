@@ -44,12 +44,13 @@ class _Survey:
     """What a walk over all elements came to.
 
     `tags` are those of `_PIXELS` and `_DESCRIPTION` that were found, `missing` is what a
-    truncated file lacks. If it `is_sound`, elements fill the file, but for padding.
+    truncated file lacks. `damage` is the byte where something else is than an element in its
+    place, None where elements fill the file, but for padding.
     """
 
     tags: frozenset[int]
     missing: str
-    is_sound: bool
+    damage: int | None
 
 
 def examine(
@@ -66,9 +67,9 @@ def examine(
     survey = _survey(reader, location, _last_pixel_data(reader, location.encoding, location.start))
     if survey.missing:
         return Unreadable(Reason(Kind.TRUNCATED, survey.missing))
-    if place is not None and not survey.is_sound:
-        return Unreadable(Reason(Kind.DAMAGED, str(walked.end)))
-    if survey.is_sound and survey.tags >= _DESCRIPTION and not survey.tags & _PIXELS:
+    if place is not None and survey.damage is not None:
+        return Unreadable(Reason(Kind.DAMAGED, str(survey.damage)))
+    if survey.damage is None and survey.tags >= _DESCRIPTION and not survey.tags & _PIXELS:
         return (Reason(Kind.NO_PIXEL_DATA),)
     return ()
 
@@ -149,17 +150,18 @@ def _survey(reader: ElementReader, location: DatasetLocation, pixels: Span | Non
     position, previous = location.start, -1
     found: set[int] = set()
     missing = ""
-    is_sound = True
+    damage = None
     try:
         for tag, start, value, end in reader.walk(position, encoding):
             is_sound = (
-                is_sound
-                and tag < ITEM
+                tag < ITEM
                 and (tag > previous or _is_plausible(reader, tag, start, encoding))
                 and not (pixels and start < pixels.start < end and not _holds_items(reader, value))
+                and end <= size
             )
+            if damage is None and not is_sound:
+                damage = start
             if end > size:
-                is_sound = False
                 if not encoding.implicit or (_is_known(tag) and tag > previous):
                     missing = f"{_name(tag, encoding)} has {size - value} of {end - value} bytes"
                 break
@@ -167,18 +169,19 @@ def _survey(reader: ElementReader, location: DatasetLocation, pixels: Span | Non
                 found.add(tag)
             position, previous = end, tag
         else:
-            is_sound = is_sound and _is_padding(reader, position)
+            if damage is None and not _is_padding(reader, position):
+                damage = position
             if not found & _PIXELS and _is_start_of_header(reader, encoding, position, previous):
-                is_sound = False
+                damage = position if damage is None else damage
                 missing = "it ends within the header of an element"
     except CutShortError:
-        is_sound = False
+        damage = position if damage is None else damage
         tag = reader.tag_at(position, encoding) or 0
         if tag > previous and _is_plausible(reader, tag, position, encoding):
             missing = f"it ends within {_name(tag, encoding)}"
     except MalformedError:
-        is_sound = False
-    return _Survey(frozenset(found), missing, is_sound)
+        damage = position if damage is None else damage
+    return _Survey(frozenset(found), missing, damage)
 
 
 def _holds_items(reader: ElementReader, value: int) -> bool:

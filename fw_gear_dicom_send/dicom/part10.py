@@ -18,6 +18,8 @@ from ..reasons import Skipped
 from .elements import ElementReader, Encoding, MalformedError
 
 _FILE_META = Encoding(implicit=False, little=True)
+_HEAD_SIZE = 134
+_META_START = b"\x02\0"
 _META_GROUP, _FILE_SET_GROUP, _FIRST_GROUP = 0x0002, 0x0004, 0x0008
 _DIRECTORY_RECORDS = 0x00041220
 _SOP_CLASS, _TRANSFER_SYNTAX = 0x00020002, 0x00020010
@@ -49,9 +51,11 @@ def locate(content: BinaryIO) -> DatasetLocation:
     its file meta group is unreadable.
     """
     content.seek(0)
-    head = content.read(132)
-    start = 132 if head[128:] == b"DICM" else 4 if head[:4] == b"DICM" else 0
+    head = content.read(_HEAD_SIZE)
     reader = ElementReader(content)
+    start = 4 if head[:4] == b"DICM" else 0
+    if head[128:132] == b"DICM" and not _is_in_value(reader, head):
+        start = 132
     sop_class = declared = ""
     meta_encoding = reader.sniff(start, _FILE_META)
     for tag, _, value, end in reader.walk(start, meta_encoding, _META_GROUP):
@@ -78,6 +82,16 @@ def locate(content: BinaryIO) -> DatasetLocation:
         encoding,
         sop_class == MediaStorageDirectoryStorage or _holds_records(reader, start, encoding),
     )
+
+
+def _is_in_value(reader: ElementReader, head: bytes) -> bool:
+    """Tell whether "DICM" is part of a value, in a dataset that begins without preamble."""
+    if head[132:] == _META_START or head[:2] != b"\x08\0" or not reader.has_vr(0):
+        return False
+    with suppress(MalformedError):
+        walk = reader.walk(0, _FILE_META, _FIRST_GROUP)
+        return any(value <= 128 and end >= 132 for _, _, value, end in walk)
+    return False
 
 
 def _holds_records(reader: ElementReader, start: int, encoding: Encoding) -> bool:

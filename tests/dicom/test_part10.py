@@ -257,3 +257,20 @@ def test_random_bytes_are_not_dicom() -> None:
     for start in (b"", b"\x08\0", b"\x02\0", b"\0\x08"):
         for size in (10, 300, HEAD_SIZE):
             assert skips(start + source.randbytes(size))
+
+
+@pytest.mark.parametrize("padding", [b"", bytes(2)])
+def test_dicm_in_a_value_is_no_prefix(padding: bytes) -> None:
+    """A dataset without preamble may have the word at byte 128, in the name of a station."""
+    before = raw.joined(raw.uids(EXPLICIT))
+    filler = raw.element(0x00081010, "SH", b"x" * (128 - len(before) - 8) + b"DICMA1", EXPLICIT)
+    file = before + filler.data + raw.text(0x00100010, "Doe^John", EXPLICIT, "PN").data + padding
+    assert file[128:132] == b"DICM"
+    assert locate(BytesIO(file)).start == 0
+
+
+def test_a_preamble_that_looks_like_an_element_is_one() -> None:
+    """A prefix counts where no element has it in its value."""
+    preamble = (b"\x08\0\x05\0CS\x0a\0ISO_IR 100" + bytes(128))[:128]
+    file = preamble + b"DICM" + dataset(EXPLICIT)
+    assert locate(BytesIO(file)).start == 132

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fw_gear_dicom_send.dicom.stamp import stamp
 from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance, Span, Unreadable
-from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support import datasets as raw
 from tests.support.datasets import EXPLICIT, IMPLICIT, content_of
 from tests.support.drawn_datasets import bounded
@@ -103,6 +103,15 @@ def test_length_that_leads_into_the_pixels(wire: raw.Wire, pixel: bytes) -> None
     outcome = stamp(BytesIO(raw.part10(dataset, wire.uid)), TAG, WORK)
     assert isinstance(outcome, Unreadable)
     assert outcome.reason.kind in (Kind.DAMAGED, Kind.TRUNCATED, Kind.MALFORMED)
+
+
+def test_the_place_of_the_damage_is_told() -> None:
+    """It is that of the first thing that is no element in its place, not that of our own."""
+    before = raw.joined([*raw.uids(EXPLICIT), raw.text(0x00280004, "RGB", EXPLICIT, "CS")])
+    stray = b"\xfe\xff\x00\xe0\0\0\0\0"
+    file = raw.part10(before + stray + raw.text(0x00400310, "x", EXPLICIT).data, EXPLICIT.uid)
+    outcome = stamp(BytesIO(file), TAG, WORK)
+    assert outcome == Unreadable(Reason(Kind.DAMAGED, str(file.index(stray))))
 
 
 def test_unordered_elements() -> None:
