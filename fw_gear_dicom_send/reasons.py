@@ -6,6 +6,7 @@ The program decides by the kind. The text is for people, and is made last.
 from dataclasses import dataclass
 from enum import Enum
 
+OUT_OF_MEMORY = "the machine has not enough memory"
 _LOG = "The log of the job may say more."
 _DAMAGED_FILE = "The file on Flywheel is damaged, or no archive. Upload it anew."
 _DAMAGED_DATASET = "The DICOM file is damaged. Upload it anew."
@@ -123,6 +124,12 @@ class Kind(Enum):
         "pixel-data-missing",
         "it has Rows and Columns, but no Pixel Data",
         "The end of the DICOM file may be missing. Compare it with the original.",
+    )
+    IMAGE_TOO_LARGE = (
+        "image-too-large",
+        "it takes too much room: {}",
+        "What an image may take of memory and disk is bounded. If it is a real image, have its "
+        "transfer syntax enabled on the server; a deflated one can be uploaded uncompressed.",
     )
     DATASET_UNREADABLE = (
         "dataset-unreadable",

@@ -125,6 +125,7 @@ CODES = {
     "TRUNCATED": "file-truncated",
     "DAMAGED": "dataset-damaged",
     "NO_PIXEL_DATA": "pixel-data-missing",
+    "IMAGE_TOO_LARGE": "image-too-large",
     "DATASET_UNREADABLE": "dataset-unreadable",
     "MISSING_UID": "uid-missing",
     "INVALID_UID": "uid-invalid",

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.claims.outcome import MeasurementError
 from fw_gear_dicom_send.dicom.spool import spool
 from fw_gear_dicom_send.dicom.stamp import stamp
-from fw_gear_dicom_send.dicom.transcode import convert
+from fw_gear_dicom_send.dicom.transcode import FrameDecoders, convert
 from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.types import PeerAE
@@ -32,13 +32,14 @@ def storage_scu(
     gc.collect()
     gc.freeze()
     peer = PeerAE(HOST, port, called_ae, "flywheel")
-    conversion = partial(convert, work=work)
-    scu = StorageSCU(peer, conversion, associations=associations, ssl_context=ssl_context)
-    try:
-        yield scu
-        scu.close()
-    finally:
-        scu.abort()
+    with FrameDecoders(work) as decoders:
+        conversion = partial(convert, decoders=decoders, work=work)
+        scu = StorageSCU(peer, conversion, associations=associations, ssl_context=ssl_context)
+        try:
+            yield scu
+            scu.close()
+        finally:
+            scu.abort()
 
 
 def stamped(file: bytes, work: Path) -> SOPInstance:

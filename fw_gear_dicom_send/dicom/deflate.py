@@ -4,17 +4,21 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 _CHUNK = 1 << 16
-_MAX_INFLATED = 16 << 30
+_MAX_INFLATED = 1 << 30
 
 
 class InflationError(Exception):
-    """A deflated stream is damaged, ends early or holds more than 16 GiB."""
+    """A deflated stream is damaged or ends early."""
+
+
+class InflatedTooLargeError(InflationError):
+    """A deflated stream holds more than 1 GiB: 5 MB of it could, which compress to 20 KB."""
 
 
 def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield what a deflated stream holds; what lies behind its end is left alone.
 
-    Raises InflationError.
+    Raises InflationError, also where it is more than 1 GiB.
     """
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     total = 0
@@ -24,7 +28,7 @@ def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
             while data:
                 total += len(data)
                 if total > _MAX_INFLATED:
-                    raise InflationError("it inflates to more than 16 GiB")
+                    raise InflatedTooLargeError("it inflates to more than 1 GiB")
                 yield data
                 data = inflater.decompress(inflater.unconsumed_tail, _CHUNK)
             if inflater.eof:

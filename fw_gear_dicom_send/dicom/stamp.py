@@ -13,8 +13,8 @@ from typing import BinaryIO, NamedTuple
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from ..reasons import Kind, Reason
-from .deflate import InflationError, deflate, inflate
+from ..reasons import OUT_OF_MEMORY, Kind, Reason
+from .deflate import InflatedTooLargeError, InflationError, deflate, inflate
 from .elements import (
     UNDEFINED_LENGTH,
     CutShortError,
@@ -74,6 +74,8 @@ def stamp(
             instance = with_room(room, lambda: _stamp_deflated(content, location, tag, work))
         else:
             instance = _stamp(content, location, tag)
+    except (InflatedTooLargeError, MemoryError) as exc:
+        instance = Unreadable(Reason(Kind.IMAGE_TOO_LARGE, str(exc) or OUT_OF_MEMORY))
     except (MalformedError, InflationError) as exc:
         instance = Unreadable(Reason(Kind.MALFORMED, str(exc)))
     except OSError as exc:

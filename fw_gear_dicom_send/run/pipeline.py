@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from ..dicom.spool import with_room
-from ..dicom.transcode import convert
+from ..dicom.transcode import FrameDecoders, convert
 from ..dicom.types import SOPInstance, Unreadable
 from ..errors import WorkFolderError
 from ..models import FileEntry, FileReport, Remark, SendConfig
@@ -139,11 +139,15 @@ def _folder_in(work: Path) -> Iterator[Path]:
 
 
 def _converted(
-    room: WorkRoom, folder: Path, instance: SOPInstance, transfer_syntax_uid: str
+    room: WorkRoom,
+    folder: Path,
+    decoders: FrameDecoders,
+    instance: SOPInstance,
+    transfer_syntax_uid: str,
 ) -> SOPInstance | Unreadable:
     """Convert an image, as soon as there is room for it in the work folder."""
     return with_room(
-        RoomInside(room.images), lambda: convert(instance, transfer_syntax_uid, folder)
+        RoomInside(room.images), lambda: convert(instance, transfer_syntax_uid, decoders, folder)
     )
 
 
@@ -199,9 +203,10 @@ class _Sending:
         config, peer, context = self._config, self._config.peer, self._ssl_context
         waits = self._waits
         room = WorkRoom()
+        decoders = FrameDecoders(folder)
         self._scu = scu = StorageSCU(
             peer,
-            partial(_converted, room, folder),
+            partial(_converted, room, folder, decoders),
             associations=config.associations,
             retry_time=config.send_retry_time,
             ssl_context=context,
@@ -210,6 +215,7 @@ class _Sending:
             policy=waits.resend,
         )
         with ExitStack() as stack:
+            stack.enter_context(decoders)
             stack.callback(scu.abort)
             progress = self._make_progress(
                 self._counts.entries, lambda: scu.open_associations, is_dry=config.dry_run

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.pacs import Orthanc, StoreSCP
-from tests.support.sample_files import encoded, made, uid_of
+from tests.support.sample_files import encoded, made
 from tests.support.session_runs import SessionRuns
 
 
@@ -47,25 +47,6 @@ def test_a_second_run_sends_nothing(runs: SessionRuns, orthanc: Orthanc) -> None
     assert "All images are on the server" in second.page
     changes = orthanc.get(f"/changes?since={received}&limit=1000").json()["Changes"]
     assert [one["ChangeType"] for one in changes].count("NewInstance") == 2
-
-
-def test_an_existing_image_that_vanishes_is_resent(runs: SessionRuns) -> None:
-    """It was there when the run began, and not when it was verified."""
-    runs.add_images("a.zip", range(3))
-
-    def is_lost(uid: str) -> bool:
-        copies = [one.sop_instance_uid for one in server.stored].count(uid)
-        return uid == uid_of(1) and copies == 1 and len(server.queries) > 1
-
-    with ArchiveSCP(is_lost) as server:
-        runs.send(server)
-        ended = runs.send(server, skip_existing=True, verify="find")
-        assert len(server.stored) == 4
-    assert ended.result.exit_code == 0, ended.result.log
-    assert ended.rows == {"a.zip": ("3", "3", "Complete")}
-    assert ended.outcomes == Counter({"already there": 2, "sent": 1})
-    assert "3 of 3 images on the server: 2 already there, 1 sent" in ended.result.log
-    assert "3 of 3 verified by C-FIND" in ended.result.log
 
 
 def test_all_are_sent_where_nobody_knows(runs: SessionRuns, storescp: StoreSCP) -> None:

@@ -22,7 +22,6 @@ from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.types import PeerAE, Planned, TLSConfig, Transfer
 from fw_gear_dicom_send.report.files_csv import COLUMNS
 from fw_gear_dicom_send.report.publish import Reports
-from fw_gear_dicom_send.report.verification import Verdict, Verifications
 from tests.support.html_reading import Element, parsed
 from tests.support.results import remark, sent
 
@@ -202,25 +201,6 @@ def test_a_page_that_fails_costs_only_itself(
         "The page about the run failed, and the run goes on without it: ValueError" in caplog.text
     )
     assert "Doe" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("verdict", "level", "line"),
-    [
-        (Verdict.VERIFIED, "INFO", "1 of 1 verified by C-FIND"),
-        (Verdict.ABSENT, "WARNING", "Verified: 0 of 1, not on the server"),
-    ],
-)
-def test_the_log_says_what_was_verified(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, verdict: Verdict, level: str, line: str
-) -> None:
-    """It is a warning where not all were."""
-    caplog.set_level(logging.INFO)
-    verifications = Verifications("find")
-    verifications.note(ENTRY, verifications.add(is_sent=True), verdict)
-    reports = Reports(replace(CONFIG, report=False), Selection((ENTRY,), SESSION, "v"), tmp_path)
-    reports.publish(Destination(), ROWS, {}, CONTEXTS, verifications)
-    assert (level, line) in [(one.levelname, one.message) for one in caplog.records]
 
 
 def test_a_dry_run_says_that_it_is_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

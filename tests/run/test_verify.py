@@ -217,18 +217,6 @@ def test_what_is_known_of_an_image_changes_as_it_is_resent() -> None:
     assert verifications.verified[file(1)] == 2
 
 
-def test_an_image_that_is_resent_in_vain_is_not_asked_for() -> None:
-    """It is not on the server, which is known already."""
-    server, verifications = Server({"1.2.1"}), Verifications("find")
-    verifier = Verifier(server, verifications, NO_RETRY)
-    take(verifier, file(1), record_of(file(1), "1.2.1"))
-    verifier.missing()
-    take(verifier, file(1), record_of(file(1), "1.2.1", not_sent("refused")))
-    assert verifier.missing() == {}
-    assert server.numbers == [1]
-    assert verifications.cell(0) == "no"
-
-
 def test_each_copy_of_an_image_is_verified() -> None:
     """A file may hold an image twice, and so may two files."""
     server, verifications = Server(), Verifications("find")

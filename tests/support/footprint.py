@@ -51,11 +51,16 @@ def peak_resident(pid: int) -> int:
 def peak_resident_of_all(pid: int) -> int:
     """Return the most memory that a process and those that it started have had, together."""
     total = peak_resident(pid)
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in children.read_text().split():
-            with suppress(FileNotFoundError, ProcessLookupError):
-                total += peak_resident_of_all(int(child))
+    for child in children(pid):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            total += peak_resident_of_all(child)
     return total
+
+
+def children(pid: int) -> frozenset[int]:
+    """Return the processes that a process has started."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return frozenset(int(child) for numbers in lists for child in numbers.read_text().split())
 
 
 def bytes_on_disk(folder: Path, pid: int) -> int:

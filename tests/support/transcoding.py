@@ -4,6 +4,7 @@ import io
 import struct
 import subprocess
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -13,7 +14,9 @@ from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from fw_gear_dicom_send.dicom.transcode.converter import convert
+from fw_gear_dicom_send.dicom import transcode
+from fw_gear_dicom_send.dicom.transcode import FrameDecoders
+from fw_gear_dicom_send.dicom.transcode.pixels import Layout, native_frames
 from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Unreadable
 from tests.support.instances import instance
 from tests.support.programs import path_of
@@ -23,6 +26,12 @@ BOTH = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 RLE_FRAME = struct.pack("<16I", 2, 64, 64 + 258, *[0] * 13) + 2 * (
     b"\x7f" + bytes(range(128)) + b"\x7f" + bytes(range(128, 256))
 )
+
+
+def convert(instance: SOPInstance, target: str, work: Path) -> SOPInstance | Unreadable:
+    """Convert, with decoders of its own."""
+    with FrameDecoders(work) as decoders:
+        return transcode.convert(instance, target, decoders, work)
 
 
 def bare(data: bytes, transfer_syntax_uid: str) -> SOPInstance:
@@ -61,6 +70,15 @@ def by_dcmtk(content: bytes, work: Path, *command: str) -> bytes:
     command = (path_of(program), *options, str(work / "in.dcm"), str(work / "out.dcm"))
     subprocess.run(command, check=True, capture_output=True)
     return (work / "out.dcm").read_bytes()
+
+
+def decode(frames: Iterable[Iterable[bytes]], syntax: str, layout: Layout, work: Path) -> bytes:
+    """Return the pixels of frames, which are given as their fragments."""
+    fragments = (iter([fragment]) for frame in frames for fragment in frame)
+    with FrameDecoders(work) as decoders:
+        found = native_frames(fragments, syntax, layout, decoders, work)
+        with closing(found):
+            return b"".join(chunk for frame in found for chunk in frame.chunks)
 
 
 def differences(one: Dataset, other: Dataset, but: Iterable[BaseTag] = ()) -> list[str]:

@@ -1,5 +1,6 @@
 """Other transfer syntaxes, for servers that do not accept that of an image."""
 
 from .converter import convert
+from .decoders import FrameDecoders
 
-__all__ = ["convert"]
+__all__ = ["FrameDecoders", "convert"]

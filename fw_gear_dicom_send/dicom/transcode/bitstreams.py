@@ -1,4 +1,4 @@
-"""What compressed frames say of themselves, and the run-length coding (PS3.5 annex G)."""
+"""What compressed frames say of themselves."""
 
 import struct
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ SIZ, JP2 = b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  "
 SOF_JPEG_LS = 0xF7
 NO_SOF = (0xC4, 0xC8, 0xCC)
 APP0, APP14, SOS, FILL = 0xE0, 0xEE, 0xDA, 0xFF
-NO_RUN = 128
 
 
 @dataclass(frozen=True)
@@ -77,25 +76,3 @@ def read_jpeg_2000(data: bytes) -> BitStream:
         bits=(components[0] & 0x7F) + 1,
         signed=components[0] > 0x7F,
     )
-
-
-def unpack_bits(data: bytes, size: int) -> bytearray:
-    """Decode an RLE segment of `size` bytes (PS3.5 G.3.2).
-
-    Raises ValueError if it holds fewer bytes, or more than padding behind them.
-    """
-    unpacked = bytearray()
-    position = 0
-    while len(unpacked) < size and position + 1 < len(data):
-        code = data[position]
-        if code < NO_RUN:
-            unpacked += data[position + 1 : position + 2 + code]
-            position += 2 + code
-        elif code > NO_RUN:
-            unpacked += data[position + 1 : position + 2] * (257 - code)
-            position += 2
-        else:
-            position += 1
-    if len(unpacked) != size or data[position:].strip(b"\x00\x80"):
-        raise ValueError("a frame is damaged")
-    return unpacked

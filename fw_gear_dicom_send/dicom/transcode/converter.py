@@ -2,17 +2,19 @@
 
 import struct
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from pydicom import uid
 
-from ...reasons import Kind, Reason
-from ..deflate import InflationError, inflate
+from ...reasons import OUT_OF_MEMORY, Kind, Reason
+from ..deflate import InflatedTooLargeError, InflationError, inflate
 from ..elements import ITEM, ITEM_DELIMITATION, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH, Encoding
 from ..spool import is_full, new_spool
 from ..types import EncodedDataset, SOPInstance, Unreadable
+from .decoders import FrameDecoders
 from .pixels import (
     ALLOCATED,
     BYTE,
@@ -36,6 +38,7 @@ from .recoding import (
     Header,
     Input,
     Output,
+    TooLargeError,
     UnconvertibleError,
 )
 
@@ -96,11 +99,19 @@ class _Converter:
     which would not stay true (PS3.5 7.2, 7.5).
     """
 
-    def __init__(self, source: Input, target: Output, transfer_syntax_uid: str, work: Path) -> None:
+    def __init__(
+        self,
+        source: Input,
+        target: Output,
+        transfer_syntax_uid: str,
+        decoders: FrameDecoders,
+        work: Path,
+    ) -> None:
         self._in = source
         self._out = target
         self._transfer_syntax_uid = transfer_syntax_uid
         self._encapsulated = transfer_syntax_uid in DECODABLE
+        self._decoders = decoders
         self._work = work
 
     def dataset(self, source: Encoding, target: Encoding) -> None:
@@ -123,7 +134,7 @@ class _Converter:
         elif tag in DESCRIPTION and length <= MAX_DESCRIPTION:
             self._described(header, level)
         elif header.vr == US_OR_SS and length <= MAX_SHORT and not level.target.implicit:
-            held = _Held(self._out.hold(b""), header, self._in.read(length))
+            held = _Held(self._out.hold(b"", length), header, self._in.read(length))
             level.unsigned_or_signed.append(held)
         else:
             self._plain(header, level)
@@ -210,9 +221,14 @@ class _Converter:
         self._out.write(Header(PIXEL_DATA, vr, layout.size).encoded(level.target))
         photometric = layout.photometric
         fragments = self._fragments(layout.max_coded)
-        for frame in native_frames(fragments, self._transfer_syntax_uid, layout, self._work):
-            self._out.write(frame.pixels)
-            photometric = frame.photometric
+        frames = native_frames(
+            fragments, self._transfer_syntax_uid, layout, self._decoders, self._work
+        )
+        with closing(frames):
+            for frame in frames:
+                for chunk in frame.chunks:
+                    self._out.write(chunk)
+                photometric = frame.photometric
         if layout.frame_size * layout.frames % 2:
             self._out.write(b"\0")
         if photometric != layout.photometric:
@@ -226,7 +242,7 @@ class _Converter:
             header = Header(tag, held.header.vr, len(value))
             self._out.replace(held.piece, header.encoded(level.target) + value)
 
-    def _fragments(self, most: int) -> Iterator[bytes]:
+    def _fragments(self, most: int) -> Iterator[Iterator[bytes]]:
         """Take the fragments behind the Basic Offset Table, none longer than `most` bytes."""
         table = True
         while (item := self._in.header(EXPLICIT)).tag != SEQUENCE_DELIMITATION:
@@ -238,22 +254,22 @@ class _Converter:
             elif item.length > most:
                 raise UnconvertibleError("a frame is far longer than its pixels")
             else:
-                yield self._in.read(item.length)
+                yield self._in.value(item, EXPLICIT)
 
 
 def convert(
-    instance: SOPInstance, transfer_syntax_uid: str, work: Path
+    instance: SOPInstance, transfer_syntax_uid: str, decoders: FrameDecoders, work: Path
 ) -> SOPInstance | Unreadable:
     """Re-encode an image, so that its values stay as they are.
 
     Compressed pixel data is decoded; what was lost before is all that is lost. Its
     Photometric Interpretation and Planar Configuration become those of the decoded
-    pixels. Memory and time of one frame are needed at once; the new dataset lies in
-    `work` if it is longer than 1 MiB.
+    pixels. The new dataset lies in `work` if it is longer than 1 MiB.
 
     Args:
         instance: The image; it stays open, whatever happens.
         transfer_syntax_uid: Explicit or Implicit VR Little Endian.
+        decoders: Decode compressed frames.
         work: Folder for temporary files.
 
     Returns:
@@ -262,7 +278,10 @@ def convert(
     """
     spool = new_spool(work)
     try:
-        dataset = _converted(instance, transfer_syntax_uid, spool, work)
+        dataset = _converted(instance, transfer_syntax_uid, spool, decoders, work)
+    except (TooLargeError, MemoryError) as error:
+        spool.close()
+        return Unreadable(Reason(Kind.IMAGE_TOO_LARGE, str(error) or OUT_OF_MEMORY))
     except UnconvertibleError as error:
         spool.close()
         names = (uid.UID(instance.transfer_syntax_uid).name, uid.UID(transfer_syntax_uid).name)
@@ -274,7 +293,11 @@ def convert(
 
 
 def _converted(
-    instance: SOPInstance, transfer_syntax_uid: str, spool: BinaryIO, work: Path
+    instance: SOPInstance,
+    transfer_syntax_uid: str,
+    spool: BinaryIO,
+    decoders: FrameDecoders,
+    work: Path,
 ) -> EncodedDataset:
     """Convert into `spool`; raises UnconvertibleError, and nothing else for bad data."""
     source_uid = instance.transfer_syntax_uid
@@ -290,7 +313,10 @@ def _converted(
             for chunk in chunks:
                 output.write(chunk)
         else:
-            _Converter(Input(chunks), output, source_uid, work).dataset(source, target)
+            converter = _Converter(Input(chunks), output, source_uid, decoders, work)
+            converter.dataset(source, target)
+    except InflatedTooLargeError as error:
+        raise TooLargeError(str(error)) from error
     except InflationError as error:
         raise UnconvertibleError(str(error)) from error
     except OSError as error:

@@ -1,71 +1,242 @@
-"""Decodes JPEG, JPEG-LS and JPEG 2000 frames with GDCM, as a program of its own.
+"""Decodes compressed frames, as a program of its own.
 
-GDCM ends its whole process on some damaged frames, and only its standard error
-says of others that they are: `pixels` runs this file apart from the gear for both.
+GDCM ends its whole process on some damaged frames, only its standard error tells that
+others are damaged, and any decoder may eat memory and time: `decoders` runs this file
+apart from the gear. It imports nothing of the package.
 """
 
+import ctypes
+import os
+import re
+import resource
+import signal
 import struct
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import IntEnum
 from importlib import import_module
+from itertools import pairwise
 from typing import Any
 
-LENGTH = struct.Struct("<Q")
+RLE = "1.2.840.10008.1.2.5"
+REQUEST = struct.Struct("<64sHHBBBQ")
+ANSWER = struct.Struct("<BI")
+READY = b"R"
+BYTE = 8
+CHUNK = 65536
+NO_RUN = 128
+RLE_HEADER = struct.Struct("<16I")
+MAX_COMPLAINTS = 65536
+# GDCM tries its 8-bit decoder on 12-bit frames first, and old encoders wrote
+# parameters that a sequential JPEG does not use.
+HARMLESS = (b"Unsupported JPEG data precision", b"Invalid SOS parameters for sequential JPEG")
+MEMORY_TROUBLE = re.compile(rb"bad_alloc|memory", re.IGNORECASE)
+# Measured with JPEG 2000 of 16 bits: 29 bytes of addresses for a sample, and 14 of memory.
+ADDRESSES_PER_SAMPLE = 32
+SPARE_ADDRESSES = 64 << 20
+PR_SET_PDEATHSIG = 1
 
 
-def decode(
-    frame: bytes, transfer_syntax_uid: str, *, rows: int, columns: int, samples: int, bits: int
-) -> bytes:
-    """Decode a frame to pixels, colour by pixel, as its components are coded.
+class Outcome(IntEnum):
+    """What became of a frame."""
 
-    Args:
-        frame: The bit stream of one frame.
-        transfer_syntax_uid: How it is compressed.
-        rows: Its height, in pixels.
-        columns: Its width, in pixels.
-        samples: Its components, 1 or 3.
-        bits: The precision of a sample, 2 to 16 bits.
+    DECODED = 0
+    DAMAGED = 1
+    OUT_OF_MEMORY = 2
 
-    Returns:
-        The little-endian pixels, or nothing where GDCM cannot decode them.
+
+class DamagedError(Exception):
+    """A frame cannot be decoded."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How a frame is compressed, and what it decodes to.
+
+    `allocated` is the size of a sample, 8 bits or a multiple of that; `bits` its precision.
     """
+
+    transfer_syntax_uid: str
+    rows: int
+    columns: int
+    samples: int
+    allocated: int
+    bits: int
+
+    @property
+    def size(self) -> int:
+        """Length of its pixels."""
+        return self.rows * self.columns * self.samples * self.allocated // BYTE
+
+    def request(self, coded_size: int) -> bytes:
+        """Encode what the decoder is to be told before `coded_size` bytes of it."""
+        syntax = self.transfer_syntax_uid.encode()
+        shape = (self.rows, self.columns, self.samples, self.allocated, self.bits)
+        return REQUEST.pack(syntax, *shape, coded_size)
+
+
+def decode(coded: bytes, frame: Frame) -> Iterator[bytes]:
+    """Decode a frame to little-endian pixels, colour by pixel, as its components are coded.
+
+    Raises DamagedError, at its end at the latest.
+    """
+    if frame.transfer_syntax_uid == RLE:
+        return decode_rle(coded, frame)
+    return _decode_by_gdcm(coded, frame)
+
+
+def _decode_by_gdcm(coded: bytes, frame: Frame) -> Iterator[bytes]:
     gdcm: Any = import_module("gdcm")
     fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(frame)
+    fragment.SetByteStringValue(coded)
     fragments = gdcm.SequenceOfFragments.New()
     fragments.AddFragment(fragment)
     element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
     element.SetValue(fragments.__ref__())
     image = gdcm.Image()
     image.SetNumberOfDimensions(2)
-    image.SetDimensions((columns, rows, 1))
+    image.SetDimensions((frame.columns, frame.rows, 1))
     image.SetDataElement(element)
-    color = gdcm.PhotometricInterpretation.GetPIType("MONOCHROME2" if samples == 1 else "RGB")
+    is_grey = frame.samples == 1
+    color = gdcm.PhotometricInterpretation.GetPIType("MONOCHROME2" if is_grey else "RGB")
     image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(color))
-    syntax = gdcm.TransferSyntax.GetTSType(transfer_syntax_uid)
+    syntax = gdcm.TransferSyntax.GetTSType(frame.transfer_syntax_uid)
     image.SetTransferSyntax(gdcm.TransferSyntax(syntax))
-    allocated = 8 if bits <= 8 else 16
-    image.SetPixelFormat(gdcm.PixelFormat(samples, allocated, bits, bits - 1, 0))
-    pixels = image.GetBuffer()
-    # GDCM's Python layer hands out bytes as text, made in this way.
-    return pixels.encode("utf-8", "surrogateescape") if pixels else b""
+    bits = frame.bits
+    image.SetPixelFormat(gdcm.PixelFormat(frame.samples, frame.allocated, bits, bits - 1, 0))
+    with _no_complaints():
+        text: str | None = image.GetBuffer()
+    if not text:
+        raise DamagedError
+    # GDCM's Python layer hands out bytes as text. To encode all at once would take five times
+    # their memory.
+    for position in range(0, len(text), CHUNK):
+        yield text[position : position + CHUNK].encode("utf-8", "surrogateescape")
+
+
+@contextmanager
+def _no_complaints() -> Iterator[None]:
+    """Raise DamagedError, or MemoryError, for what is written to standard error meanwhile."""
+    file = sys.stderr.fileno()
+    os.lseek(file, 0, os.SEEK_SET)
+    os.truncate(file, 0)
+    yield
+    complaints = os.pread(file, MAX_COMPLAINTS, 0)
+    if MEMORY_TROUBLE.search(complaints):
+        raise MemoryError
+    if not all(line.startswith(HARMLESS) for line in complaints.splitlines()):
+        raise DamagedError
+
+
+def decode_rle(coded: bytes, frame: Frame) -> Iterator[bytes]:
+    """Decode an RLE frame: a PackBits segment for each byte of a pixel (PS3.5 annex G).
+
+    Raises DamagedError.
+    """
+    width = frame.allocated // BYTE
+    step = frame.samples * width
+    if len(coded) < RLE_HEADER.size:
+        raise DamagedError
+    count, *offsets = RLE_HEADER.unpack_from(coded)
+    bounds = [*offsets[:step], len(coded)]
+    if count != step or bounds[0] < RLE_HEADER.size or bounds != sorted(bounds):
+        raise DamagedError
+    size = frame.rows * frame.columns
+    segments = [unpack_bits(coded[start:end], size) for start, end in pairwise(bounds)]
+    for planes in zip(*segments, strict=True):
+        pixels = bytearray(step * len(planes[0]))
+        for segment, plane in enumerate(planes):
+            sample, byte = divmod(segment, width)
+            # The most significant byte comes first.
+            pixels[sample * width + width - 1 - byte :: step] = plane
+        yield bytes(pixels)
+
+
+def unpack_bits(data: bytes, size: int) -> Iterator[bytearray]:
+    """Decode an RLE segment of `size` bytes, a chunk at a time (PS3.5 G.3.2).
+
+    Raises DamagedError if it holds fewer bytes, or more than padding behind them.
+    """
+    unpacked = bytearray()
+    position = 0
+    for start in range(0, size, CHUNK):
+        length = min(CHUNK, size - start)
+        while len(unpacked) < length and position + 1 < len(data):
+            code = data[position]
+            if code < NO_RUN:
+                unpacked += data[position + 1 : position + 2 + code]
+                position += 2 + code
+            elif code > NO_RUN:
+                unpacked += data[position + 1 : position + 2] * (257 - code)
+                position += 2
+            else:
+                position += 1
+        if len(unpacked) < length:
+            raise DamagedError
+        chunk = unpacked[:length]
+        del unpacked[:length]
+        yield chunk
+    if unpacked or data[position:].strip(b"\x00\x80"):
+        raise DamagedError
+
+
+def _bind_to_parent(parent: int) -> None:
+    """End with the process that started this one, and before it if memory is short."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_COMPLAINTS, MAX_COMPLAINTS))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
+            score.write("1000")
+    if os.getppid() != parent:
+        raise SystemExit("the gear has ended")
+
+
+def _bound_memory(size: int) -> None:
+    """Limit the addresses of this process to `size` bytes more than it has, on Linux."""
+    if sys.platform != "linux":
+        return
+    with open("/proc/self/statm", encoding="ascii") as memory:
+        pages = int(memory.read().split()[0])
+    limit = pages * resource.getpagesize() + SPARE_ADDRESSES + size
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard == resource.RLIM_INFINITY or limit < hard:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
 def main(argv: list[str]) -> None:
-    """Decode the frames on standard input to standard output, each after its length.
+    """Decode the frames on standard input to standard output, until that ends.
+
+    A frame comes after `REQUEST`, and its pixels go in chunks, each after `ANSWER`. The last
+    chunk is empty.
 
     Args:
-        argv: Transfer syntax, rows, columns, samples and bits, as `decode` takes them.
+        argv: The process id of the parent.
     """
-    trace: Any = import_module("gdcm").Trace
-    trace.WarningOff()
-    trace.ErrorOff()
-    rows, columns, samples, bits = map(int, argv[1:])
-    while length := sys.stdin.buffer.read(LENGTH.size):
-        frame = sys.stdin.buffer.read(*LENGTH.unpack(length))
-        pixels = decode(frame, argv[0], rows=rows, columns=columns, samples=samples, bits=bits)
-        sys.stdout.buffer.write(LENGTH.pack(len(pixels)))
-        sys.stdout.buffer.write(pixels)
-        sys.stdout.buffer.flush()
+    source, target = sys.stdin.buffer, sys.stdout.buffer
+    _bind_to_parent(int(argv[0]))
+    gdcm: Any = import_module("gdcm")
+    gdcm.Trace.WarningOff()
+    gdcm.Trace.ErrorOff()
+    target.write(READY)
+    target.flush()
+    while request := source.read(REQUEST.size):
+        syntax, *shape, coded_size = REQUEST.unpack(request)
+        frame = Frame(syntax.rstrip(b"\0").decode(), *shape)
+        samples = frame.rows * frame.columns * frame.samples
+        _bound_memory(ADDRESSES_PER_SAMPLE * samples + 3 * coded_size)
+        try:
+            for chunk in decode(source.read(coded_size), frame):
+                target.write(ANSWER.pack(Outcome.DECODED, len(chunk)))
+                target.write(chunk)
+            target.write(ANSWER.pack(Outcome.DECODED, 0))
+        except DamagedError:
+            target.write(ANSWER.pack(Outcome.DAMAGED, 0))
+        except MemoryError:
+            target.write(ANSWER.pack(Outcome.OUT_OF_MEMORY, 0))
+        target.flush()
 
 
 if __name__ == "__main__":

@@ -1,20 +1,21 @@
 """Compressed frames to native pixels (PS3.5 8.2, A.4 and annex G)."""
 
-import os
 import struct
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+import zlib
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 from pydicom import uid
 
-from .bitstreams import EOI, JP2, SIZ, SOI, BitStream, read_jpeg, read_jpeg_2000, unpack_bits
-from .recoding import UnconvertibleError
+from ..spool import new_spool
+from .bitstreams import EOI, JP2, SIZ, SOI, BitStream, read_jpeg, read_jpeg_2000
+from .decoders import FrameDecoders
+from .frame_decoder import Frame
+from .recoding import CHUNK, TooLargeError, UnconvertibleError
 
 JPEG_LOSSY = {uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit}
 JPEG = JPEG_LOSSY | {uid.JPEGLosslessP14, uid.JPEGLosslessSV1, uid.JPEGLSLossless}
@@ -41,12 +42,15 @@ MONOCHROME, COLOR = 1, 3
 BYTE, WORD = 8, 16
 MAX_LENGTH = 0xFFFFFFFE
 OVERHEAD = 65536
-MAX_COMPLAINTS = 65536
-RLE_HEADER = struct.Struct("<16I")
-LENGTH = struct.Struct("<Q")
-# GDCM tries its 8-bit decoder on 12-bit frames first, and old encoders wrote
-# parameters that a sequential JPEG does not use.
-HARMLESS = (b"Unsupported JPEG data precision", b"Invalid SOS parameters for sequential JPEG")
+MAX_HEAD = 1 << 20
+MAX_TAIL = 1 << 16
+# Two bytes of RLE stand for 128 at most. Other frames may be blank and compress to almost
+# nothing; with more samples than 3072 x 3072 no real one does, and decoding takes too much
+# memory to find out.
+MAX_RUN = 64
+MAX_BLANK = 3072 * 3072
+MAX_RATIO = 100
+MAX_FRAME = 128 << 20
 
 
 @dataclass(frozen=True)
@@ -90,14 +94,21 @@ class Layout:
             raise UnconvertibleError("its pixels are described in a way that cannot be decoded")
         if layout.samples != MONOCHROME and (layout.samples != COLOR or photometric not in COLORS):
             raise UnconvertibleError("its colours cannot be decoded")
+        if layout.frame_size > MAX_FRAME:
+            raise TooLargeError(f"a frame would be longer than {MAX_FRAME >> 20} MiB")
         if layout.size > MAX_LENGTH:
-            raise UnconvertibleError("its pixels would be longer than 4 GiB")
+            raise TooLargeError("its pixels would be longer than 4 GiB")
         return layout
+
+    @property
+    def frame_samples(self) -> int:
+        """Number of samples in a frame."""
+        return self.rows * self.columns * self.samples
 
     @property
     def frame_size(self) -> int:
         """Length of a native frame."""
-        return self.rows * self.columns * self.samples * self.allocated // BYTE
+        return self.frame_samples * self.allocated // BYTE
 
     @property
     def size(self) -> int:
@@ -113,201 +124,180 @@ class Layout:
 
 @dataclass(frozen=True)
 class NativeFrame:
-    """The pixels of a frame, colour by pixel, and what they are."""
+    """The pixels of a frame, colour by pixel and in chunks of whole words, and what they are."""
 
-    pixels: bytes
+    chunks: Iterator[bytes]
     photometric: str
 
 
+@dataclass(frozen=True)
+class _CodedFrame:
+    """The bit stream of a frame: a file, how long it is, and its start and end."""
+
+    source: BinaryIO
+    size: int
+    head: bytes
+    tail: bytes
+
+
 def native_frames(
-    fragments: Iterator[bytes], transfer_syntax_uid: str, layout: Layout, work: Path
-) -> Iterator[NativeFrame]:
+    fragments: Iterator[Iterator[bytes]],
+    transfer_syntax_uid: str,
+    layout: Layout,
+    decoders: FrameDecoders,
+    work: Path,
+) -> Generator[NativeFrame, None, None]:
     """Decode the fragments of encapsulated pixel data, one frame at a time.
 
-    Memory holds a compressed frame and some copies of a native one.
+    Memory holds a chunk of them, the decoder a compressed frame and some copies of a native one.
 
     Args:
-        fragments: What follows the Basic Offset Table, which is not needed.
+        fragments: What follows the Basic Offset Table, which is not needed, in chunks.
         transfer_syntax_uid: One of `DECODABLE`.
         layout: What the dataset says of the pixels.
-        work: Folder for a small temporary file.
+        decoders: Decode one frame after the other.
+        work: Folder for a compressed frame.
 
     Yields:
-        As many frames as the dataset says, each of `layout.frame_size` bytes.
+        As many frames as the dataset says, each of `layout.frame_size` bytes, which are to be
+        taken before the next frame.
 
     Raises:
         UnconvertibleError: A frame is damaged or contradicts the dataset, or there
             are more or fewer of them.
     """
-    streams = _joined(fragments, transfer_syntax_uid, layout.max_coded)
-    if transfer_syntax_uid == uid.RLELossless:
-        color = COLORS.get(layout.photometric, layout.photometric)
-        frames: Iterator[NativeFrame] = (
-            NativeFrame(_unpack_rle(data, layout), color) for data in streams
-        )
-    else:
-        frames = _decoded(streams, transfer_syntax_uid, layout, work)
     count = 0
-    colors: set[str] = set()
-    for frame in frames:
-        count += 1
-        colors.add(frame.photometric)
-        if count > layout.frames:
-            break
-        if len(frame.pixels) != layout.frame_size:
-            raise UnconvertibleError("a frame has another size than the dataset says")
-        yield frame
+    first: tuple[int, str] | None = None
+    with new_spool(work) as spool:
+        for coded in _joined(fragments, transfer_syntax_uid, layout, spool):
+            count += 1
+            if count > layout.frames:
+                break
+            _check_size(coded, transfer_syntax_uid, layout)
+            stream = _examined(coded, transfer_syntax_uid, layout)
+            color = _color(stream, transfer_syntax_uid, layout)
+            first = first or (stream.bits, color)
+            if stream.bits != first[0]:
+                raise UnconvertibleError("its frames differ in precision")
+            if color != first[1]:
+                raise UnconvertibleError("its frames differ in colour space")
+            frame = Frame(
+                transfer_syntax_uid,
+                layout.rows,
+                layout.columns,
+                layout.samples,
+                layout.allocated,
+                stream.bits,
+            )
+            with decoders.decoded(frame, coded.source, coded.size) as chunks:
+                yield NativeFrame(_extended(chunks, stream, layout), color)
     if count != layout.frames:
         raise UnconvertibleError("it holds more or fewer frames than the dataset says")
-    if len(colors) > 1:
-        raise UnconvertibleError("its frames differ in colour space")
 
 
-def _joined(fragments: Iterator[bytes], transfer_syntax_uid: str, most: int) -> Iterator[bytes]:
-    """Join the fragments of each frame, which takes up `most` bytes.
+def _joined(
+    fragments: Iterator[Iterator[bytes]],
+    transfer_syntax_uid: str,
+    layout: Layout,
+    spool: BinaryIO,
+) -> Iterator[_CodedFrame]:
+    """Join the fragments of each frame in `spool`, which is overwritten by the next.
 
     The start of a bit stream tells a frame's first fragment: within one, entropy
     coding rules it out, and it holds where an offset table is missing or wrong.
     An RLE frame is always one fragment (PS3.5 A.4.2).
     """
     starts = (SIZ, JP2) if transfer_syntax_uid in JPEG_2000 else (SOI,)
-    frame = bytearray()
-    for fragment in fragments:
-        if frame and (transfer_syntax_uid == uid.RLELossless or fragment.startswith(starts)):
-            yield bytes(frame)
-            frame.clear()
-        frame += fragment
-        if len(frame) > most:
-            raise UnconvertibleError("a frame is far longer than its pixels")
-    if frame:
-        yield bytes(frame)
+    for chunks in fragments:
+        chunk = next(chunks, b"")
+        if transfer_syntax_uid == uid.RLELossless or chunk.startswith(starts):
+            if size := spool.tell():
+                yield _coded(spool, size)
+            spool.seek(0)
+            spool.truncate()
+        for data in chain([chunk], chunks):
+            spool.write(data)
+            if spool.tell() > layout.max_coded:
+                raise UnconvertibleError("a frame is far longer than its pixels")
+    if size := spool.tell():
+        yield _coded(spool, size)
 
 
-def _unpack_rle(data: bytes, layout: Layout) -> bytes:
-    """Decode an RLE frame: a PackBits segment for each byte of a pixel (PS3.5 annex G)."""
-    width = layout.allocated // BYTE
-    step = layout.samples * width
-    if len(data) < RLE_HEADER.size:
-        raise UnconvertibleError("a frame is damaged")
-    count, *offsets = RLE_HEADER.unpack_from(data)
-    bounds = [*offsets[:step], len(data)]
-    if count != step or bounds[0] < RLE_HEADER.size or bounds != sorted(bounds):
-        raise UnconvertibleError("a frame is damaged")
-    pixels = bytearray(layout.frame_size)
-    for segment in range(step):
-        sample, byte = divmod(segment, width)
-        coded = data[bounds[segment] : bounds[segment + 1]]
-        try:
-            plane = unpack_bits(coded, layout.rows * layout.columns)
-        except ValueError as error:
-            raise UnconvertibleError("a frame is damaged") from error
-        # The most significant byte comes first.
-        pixels[sample * width + width - 1 - byte :: step] = plane
-    return bytes(pixels)
+def _coded(source: BinaryIO, size: int) -> _CodedFrame:
+    source.seek(0)
+    head = source.read(MAX_HEAD)
+    source.seek(max(0, size - MAX_TAIL))
+    return _CodedFrame(source, size, head, source.read())
 
 
-def _decoded(
-    streams: Iterator[bytes], transfer_syntax_uid: str, layout: Layout, work: Path
-) -> Iterator[NativeFrame]:
-    """Decode JPEG frames in a process apart, which a damaged one may end."""
-    first = next(streams, b"")
-    if not first:
-        return
-    expected = _examined(first, transfer_syntax_uid, layout)
-    program = [sys.executable, "-P", str(Path(__file__).with_name("frame_decoder.py"))]
-    arguments = (layout.rows, layout.columns, layout.samples, expected.bits)
-    with (
-        tempfile.TemporaryFile(dir=work) as complaints,
-        subprocess.Popen(  # noqa: S603
-            [*program, transfer_syntax_uid, *map(str, arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-        ) as process,
-    ):
-        read = 0
-        try:
-            data: bytes | None = first
-            while data is not None:
-                stream = _examined(data, transfer_syntax_uid, layout)
-                if stream.bits != expected.bits:
-                    raise UnconvertibleError("its frames differ in precision")
-                pixels = _exchanged(process, data)
-                # The decoder shares the file's position, which is to stay at its end.
-                said = os.pread(complaints.fileno(), MAX_COMPLAINTS, read)
-                read += len(said)
-                if not all(line.startswith(HARMLESS) for line in said.splitlines()) or not pixels:
-                    raise UnconvertibleError("a frame is damaged")
-                yield NativeFrame(
-                    _extended(pixels, stream, layout), _color(stream, transfer_syntax_uid, layout)
-                )
-                data = next(streams, None)
-        except BaseException:
-            process.kill()
-            with suppress(BrokenPipeError):
-                _pipes(process)[0].close()
-            raise
+def _check_size(coded: _CodedFrame, transfer_syntax_uid: str, layout: Layout) -> None:
+    """Check that a frame is not far shorter than its pixels, however well it is compressed."""
+    if transfer_syntax_uid == uid.RLELossless:
+        if coded.size * MAX_RUN < layout.frame_size:
+            raise UnconvertibleError("a frame is damaged")
+    elif layout.frame_samples > MAX_BLANK and layout.frame_size > _weight(coded) * MAX_RATIO:
+        raise TooLargeError("a large frame would be far longer than what it holds")
 
 
-def _pipes(process: "subprocess.Popen[bytes]") -> tuple[IO[bytes], IO[bytes]]:
-    """Return the decoder's input and output."""
-    if process.stdin is None or process.stdout is None:
-        raise ValueError("the decoder needs pipes")
-    return process.stdin, process.stdout
+def _weight(coded: _CodedFrame) -> int:
+    """Return the length of a bit stream without what only fills it."""
+    packer = zlib.compressobj(1)
+    coded.source.seek(0)
+    chunks = iter(partial(coded.source.read, CHUNK), b"")
+    return sum(len(packer.compress(chunk)) for chunk in chunks) + len(packer.flush())
 
 
-def _exchanged(process: "subprocess.Popen[bytes]", frame: bytes) -> bytes:
-    """Give the decoder a frame, and take its pixels: none if it cannot, or has ended."""
-    to_decoder, from_decoder = _pipes(process)
-    try:
-        to_decoder.write(LENGTH.pack(len(frame)))
-        to_decoder.write(frame)
-        to_decoder.flush()
-    except BrokenPipeError:
-        return b""
-    length = from_decoder.read(LENGTH.size)
-    if len(length) < LENGTH.size:
-        return b""
-    return from_decoder.read(*LENGTH.unpack(length))
-
-
-def _examined(data: bytes, transfer_syntax_uid: str, layout: Layout) -> BitStream:
+def _examined(coded: _CodedFrame, transfer_syntax_uid: str, layout: Layout) -> BitStream:
     """Check that a frame is whole and is what the dataset says."""
-    if not data.rstrip(b"\x00\xff").endswith(EOI):
+    if transfer_syntax_uid == uid.RLELossless:
+        shape = (layout.rows, layout.columns, layout.samples, layout.allocated)
+        return BitStream(*shape, signed=layout.signed)
+    if not coded.tail.rstrip(b"\x00\xff").endswith(EOI):
         raise UnconvertibleError("a frame ends early")
+    read = read_jpeg_2000 if transfer_syntax_uid in JPEG_2000 else read_jpeg
     try:
-        stream = read_jpeg_2000(data) if transfer_syntax_uid in JPEG_2000 else read_jpeg(data)
+        stream = read(coded.head)
     except (IndexError, ValueError, struct.error) as error:
         raise UnconvertibleError("a frame is damaged") from error
-    shape = (stream.rows, stream.columns, stream.samples)
-    if shape != (layout.rows, layout.columns, layout.samples):
+    if (stream.rows, stream.columns, stream.samples) != (
+        layout.rows,
+        layout.columns,
+        layout.samples,
+    ):
         raise UnconvertibleError("a frame has another size than the dataset says")
     if not (BYTE if stream.bits <= BYTE else WORD) == layout.allocated >= stream.bits:
         raise UnconvertibleError("a frame has another precision than the dataset says")
     return stream
 
 
-def _extended(pixels: bytes, stream: BitStream, layout: Layout) -> bytes:
+def _extended(chunks: Iterator[bytes], stream: BitStream, layout: Layout) -> Iterator[bytes]:
     """Fill the bits above the coded ones so that a pixel has the sign that the dataset says.
 
     Bit streams that know no sign, or the other one, leave them as they must not be
     (PS3.5 8.1.1).
     """
     if stream.signed == layout.signed or stream.bits == layout.allocated:
-        return pixels
+        return chunks
     if stream.bits > layout.stored:
-        return pixels
+        return chunks
     if stream.bits < layout.stored or layout.high_bit != layout.stored - 1:
         raise UnconvertibleError("a frame has another precision than the dataset says")
     sign, mask = 1 << (stream.bits - 1) % BYTE, (2 << (stream.bits - 1) % BYTE) - 1
     table = bytes(
         byte | ~mask & 0xFF if layout.signed and byte & sign else byte & mask for byte in range(256)
     )
-    if layout.allocated == BYTE:
-        return pixels.translate(table)
-    extended = bytearray(pixels)
-    extended[1::2] = extended[1::2].translate(table)
-    return bytes(extended)
+    return _translated(chunks, table, layout.allocated // BYTE)
+
+
+def _translated(chunks: Iterator[bytes], table: bytes, width: int) -> Iterator[bytes]:
+    """Replace the most significant byte of each sample of `width` bytes."""
+    position = 0
+    for chunk in chunks:
+        samples = bytearray(chunk)
+        first = (width - 1 - position) % width
+        samples[first::width] = samples[first::width].translate(table)
+        position += len(chunk)
+        yield bytes(samples)
 
 
 def _color(stream: BitStream, transfer_syntax_uid: str, layout: Layout) -> str:

@@ -14,6 +14,8 @@ from ..types import EncodedDataset, Span
 
 CHUNK = 65536
 MAX_SHORT = 0xFFFF
+MAX_HELD = 16 << 20
+SIZE_OF_PIECE = 500
 DELIMITERS = ITEM >> 16
 # The other VRs have a length of 32 bits, those to come as well (PS3.5 7.1.2).
 SHORT_VRS = {vr.decode() for vr in elements.SHORT_VRS}
@@ -28,6 +30,10 @@ US_OR_SS = "US or SS"
 
 class UnconvertibleError(Exception):
     """A dataset cannot be converted; the message is the cause, without a value of it."""
+
+
+class TooLargeError(UnconvertibleError):
+    """Converting a dataset would take more memory or disk space than it may."""
 
 
 IMPLICIT = Encoding(implicit=True, little=True)
@@ -139,6 +145,7 @@ class Output:
         self._spool = spool
         self._start = 0
         self._position = 0
+        self._held = 0
         self._pieces: list[bytes | Span] = []
 
     def write(self, data: bytes) -> None:
@@ -146,8 +153,14 @@ class Output:
         self._spool.write(data)
         self._position += len(data)
 
-    def hold(self, data: bytes) -> int:
-        """Append what may be replaced; returns the number of the piece."""
+    def hold(self, data: bytes, size: int = 0) -> int:
+        """Append what may be replaced by `size` bytes; returns the number of the piece.
+
+        Raises TooLargeError if all of that takes more than 16 MiB of memory.
+        """
+        self._held += len(data) + size + SIZE_OF_PIECE
+        if self._held > MAX_HELD:
+            raise TooLargeError("it has too many elements whose VR depends on others")
         self._cut()
         self._pieces.append(data)
         return len(self._pieces) - 1

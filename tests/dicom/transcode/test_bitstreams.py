@@ -1,4 +1,4 @@
-"""What a compressed frame says of itself, and the run-length coding."""
+"""What a compressed frame says of itself."""
 
 import struct
 
@@ -8,7 +8,6 @@ from fw_gear_dicom_send.dicom.transcode.bitstreams import (
     BitStream,
     read_jpeg,
     read_jpeg_2000,
-    unpack_bits,
 )
 
 
@@ -111,39 +110,3 @@ def test_a_jpeg_2000_frame_that_cannot_be_read(data: bytes) -> None:
     """There is no segment, it is cut short, or its components differ."""
     with pytest.raises((ValueError, IndexError, struct.error)):
         read_jpeg_2000(data)
-
-
-PACKED = bytes.fromhex("fe aa 02 80 00 2a fd aa 03 80 00 2a 22 f7 aa")
-UNPACKED = bytes.fromhex("aa aa aa 80 00 2a aa aa aa aa 80 00 2a 22" + "aa" * 10)
-
-
-@pytest.mark.parametrize("behind", [b"", b"\0", b"\x80", b"\0\0\x80"])
-def test_runs_and_literals_are_unpacked(behind: bytes) -> None:
-    """As in Apple's note on PackBits, which PS3.5 G.3 took over; padding may follow."""
-    assert unpack_bits(PACKED + behind, len(UNPACKED)) == UNPACKED
-
-
-def test_the_longest_run_and_the_longest_literal() -> None:
-    """Each has 128 bytes; the code between them stands for nothing."""
-    data = bytes(range(128))
-    packed = b"\x80\x81x\x80\x7f" + data
-    assert unpack_bits(packed, 256) == b"x" * 128 + data
-    assert unpack_bits(b"\xffx", 2) == b"xx"
-    assert unpack_bits(b"\0x", 1) == b"x"
-
-
-@pytest.mark.parametrize(
-    ("data", "size"),
-    [
-        (PACKED, len(UNPACKED) - 1),
-        (PACKED, len(UNPACKED) + 1),
-        (PACKED[:-1], len(UNPACKED)),
-        (PACKED + b"\1", len(UNPACKED)),
-        (b"", 1),
-        (b"\x80" * 9, 1),
-    ],
-)
-def test_a_segment_of_another_length_is_damaged(data: bytes, size: int) -> None:
-    """It has fewer bytes, or more than padding behind them."""
-    with pytest.raises(ValueError, match="a frame is damaged"):
-        unpack_bits(data, size)

@@ -12,11 +12,10 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLosslessSV1, RLELossless
 
-from fw_gear_dicom_send.dicom.transcode.converter import convert
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from tests.support.instances import instance
 from tests.support.sample_files import encoded, made
-from tests.support.transcoding import RLE_FRAME, by_dcmtk, compressed, converted, refused
+from tests.support.transcoding import RLE_FRAME, by_dcmtk, compressed, convert, converted, refused
 
 RAW_FRAME = bytes(range(256)) * 2
 

@@ -6,12 +6,11 @@ from pathlib import Path
 import pydicom
 from pydicom.uid import MPEG2MPML, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from fw_gear_dicom_send.dicom.transcode.converter import convert
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.instances import instance
 from tests.support.sample_files import shipped
-from tests.support.transcoding import bare, converted, differences
+from tests.support.transcoding import bare, convert, converted, differences
 
 
 def test_compressed_syntax_without_pixels_is_only_renamed(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from struct import pack
 import pytest
 from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
-from fw_gear_dicom_send.dicom.transcode.pixels import Layout, native_frames
+from fw_gear_dicom_send.dicom.transcode.pixels import Layout
 from fw_gear_dicom_send.dicom.transcode.recoding import UnconvertibleError
+from tests.support.transcoding import decode
 
 SAMPLES, PHOTOMETRIC, FRAMES, ROWS, COLUMNS = (
     0x00280002,
@@ -98,7 +99,7 @@ def test_a_frame_has_a_bound(more: int, reason: str, tmp_path: Path) -> None:
     first = b"\xff\xd8" + b"x" * 1000
     fragments = [first, b"x" * (2 * 30 + 65536 - len(first)), b"x" * more]
     with pytest.raises(UnconvertibleError, match=reason):
-        list(native_frames(iter(fragments), JPEGBaseline8Bit, layout, tmp_path))
+        decode([fragments], JPEGBaseline8Bit, layout, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -114,4 +115,4 @@ def test_a_frame_has_a_bound(more: int, reason: str, tmp_path: Path) -> None:
 def test_an_rle_header_has_to_hold_together(frame: bytes, tmp_path: Path) -> None:
     """It has a segment for each byte of a word, in order, behind the header and in the frame."""
     with pytest.raises(UnconvertibleError, match="a frame is damaged"):
-        list(native_frames(iter([frame]), RLELossless, Layout.of(GREY), tmp_path))
+        decode([[frame]], RLELossless, Layout.of(GREY), tmp_path)

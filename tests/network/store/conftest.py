@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from fw_gear_dicom_send.dicom.transcode import convert
 from fw_gear_dicom_send.network.store import RESEND_POLICY, StorageSCU
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.retry import RetryPolicy
 from tests.support.peers import Server, peer_of
 from tests.support.sending import SCUFactory
+from tests.support.transcoding import convert
 from tests.support.waiting import PATIENT
 
 

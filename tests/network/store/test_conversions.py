@@ -6,10 +6,10 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from fw_gear_dicom_send.dicom import transcode
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.reasons import Kind, Reason
+from tests.support import transcoding
 from tests.support.instances import instance, made_instance
 from tests.support.pacs import PythonSCP, StoreSCP
 from tests.support.peers import peer_of
@@ -74,7 +74,7 @@ def test_converted_datasets_are_closed(tmp_path: Path) -> None:
     converted: list[SOPInstance] = []
 
     def convert(image: SOPInstance, syntax: str) -> SOPInstance | Unreadable:
-        result = transcode.convert(image, syntax, tmp_path)
+        result = transcoding.convert(image, syntax, tmp_path)
         assert isinstance(result, SOPInstance)
         converted.append(result)
         return result

@@ -1,0 +1,43 @@
+"""What an image may unpack to is bounded, whatever it claims."""
+
+from pathlib import Path
+
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian
+
+from fw_gear_dicom_send.dicom.types import Unreadable
+from fw_gear_dicom_send.reasons import Kind
+from tests.support import hostile
+from tests.support.instances import instance
+from tests.support.transcoding import convert
+
+BLANK = "a large frame would be far longer than what it holds"
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        (hostile.rle(Rows=65535, Columns=65535), "a frame would be longer than 128 MiB"),
+        (hostile.jpeg(65535, 65535), "a frame would be longer than 128 MiB"),
+        (hostile.jpeg_2000(65535, 65535), "a frame would be longer than 128 MiB"),
+        (hostile.jpeg(6000, 3000), BLANK),
+        (hostile.jpeg_2000(6000, 3000), BLANK),
+        (hostile.jpeg(6000, 3000, padding=1 << 20), BLANK),
+        (hostile.rle(NumberOfFrames=2**31), "its pixels would be longer than 4 GiB"),
+    ],
+    ids=["rle", "jpeg", "jpeg 2000", "blank jpeg", "blank jpeg 2000", "padded jpeg", "frames"],
+)
+def test_few_bytes_are_no_large_frame(content: bytes, cause: str, tmp_path: Path) -> None:
+    """They are refused before anything is decoded, with the bound."""
+    result = convert(instance(content), ExplicitVRLittleEndian, tmp_path)
+    assert isinstance(result, Unreadable)
+    assert result.reason.kind == Kind.IMAGE_TOO_LARGE
+    assert result.reason.text.endswith(f": {cause}")
+
+
+def test_rle_has_bytes_enough_for_its_pixels(tmp_path: Path) -> None:
+    """Two bytes stand for 128 at most, so that a frame of fewer is damaged."""
+    result = convert(instance(hostile.rle(Rows=2000)), ExplicitVRLittleEndian, tmp_path)
+    assert isinstance(result, Unreadable)
+    assert result.reason.kind == Kind.NOT_CONVERTIBLE
+    assert result.reason.text.endswith(": a frame is damaged")

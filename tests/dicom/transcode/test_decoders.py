@@ -1,0 +1,153 @@
+"""The processes that decode frames: few, kept for a run, bounded, and gone with the gear."""
+
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian
+
+from fw_gear_dicom_send.dicom.transcode import FrameDecoders, convert
+from fw_gear_dicom_send.dicom.transcode.decoders import DecodingTimeouts
+from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
+from tests.support import hostile
+from tests.support.footprint import children
+from tests.support.gear import REPOSITORY
+from tests.support.instances import instance
+from tests.support.sample_files import shipped
+from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+RLE, JPEG_2000 = shipped("MR_small_RLE.dcm"), shipped("MR_small_jp2klossless.dcm")
+
+
+def decode(decoders: FrameDecoders, folder: Path, content: bytes = RLE.read_bytes()) -> str:
+    """Convert an image; returns the cause if it cannot be, and nothing else."""
+    result = convert(instance(content), ExplicitVRLittleEndian, decoders, folder)
+    if isinstance(result, Unreadable):
+        return result.reason.text
+    assert isinstance(result, SOPInstance)
+    result.dataset.close()
+    return ""
+
+
+def test_a_decoder_is_kept_for_the_run(tmp_path: Path) -> None:
+    """One process decodes one image after the other, in whatever syntax, and ends at the end."""
+    before = children(os.getpid())
+    with FrameDecoders(tmp_path) as decoders:
+        seen = set()
+        for path in (RLE, JPEG_2000, RLE):
+            assert decode(decoders, tmp_path, path.read_bytes()) == ""
+            seen.add(children(os.getpid()) - before)
+    assert len(seen) == 1
+    assert len(*seen) == 1
+    assert children(os.getpid()) == before
+
+
+def test_there_are_no_more_decoders_than_cores(tmp_path: Path) -> None:
+    """Eight threads share them, two at most, and each image is decoded."""
+    before = children(os.getpid())
+    with FrameDecoders(tmp_path) as decoders, ThreadPoolExecutor(8) as threads:
+        causes = list(threads.map(lambda _: decode(decoders, tmp_path), range(40)))
+        count = len(children(os.getpid()) - before)
+    assert causes == [""] * 40
+    assert 1 <= count <= min(2, os.cpu_count() or 1)
+
+
+def test_a_decoder_has_limits_and_no_environment(tmp_path: Path) -> None:
+    """It knows nothing of the gear's variables, and its address space is limited."""
+    before = children(os.getpid())
+    with FrameDecoders(tmp_path) as decoders:
+        decode(decoders, tmp_path)
+        (decoder,) = children(os.getpid()) - before
+        limits = Path(f"/proc/{decoder}/limits").read_text().splitlines()
+        environment = Path(f"/proc/{decoder}/environ").read_bytes()
+    (addresses,) = (line.split()[3] for line in limits if line.startswith("Max address space"))
+    assert int(addresses) < 300_000_000
+    assert b"=" not in environment.replace(b"LC_CTYPE=", b"")
+
+
+def test_a_decoder_that_hangs_is_ended(tmp_path: Path) -> None:
+    """The image fails for its own reason, and the next one is decoded."""
+    before = children(os.getpid())
+    with FrameDecoders(tmp_path, DecodingTimeouts(frame=3)) as decoders:
+        decode(decoders, tmp_path)
+        (decoder,) = children(os.getpid()) - before
+        os.kill(decoder, signal.SIGSTOP)
+        assert decode(decoders, tmp_path).endswith(": a frame takes more than 3 s")
+        assert decoder not in children(os.getpid())
+    with FrameDecoders(tmp_path) as decoders:
+        assert decode(decoders, tmp_path) == ""
+
+
+def test_a_decoder_that_ended_is_replaced(tmp_path: Path) -> None:
+    """One that was killed while idle costs no image."""
+    before = children(os.getpid())
+    with FrameDecoders(tmp_path) as decoders:
+        decode(decoders, tmp_path)
+        (decoder,) = children(os.getpid()) - before
+        os.kill(decoder, signal.SIGKILL)
+        assert wait_for(partial(_is_gone, decoder))
+        assert decode(decoders, tmp_path) == ""
+
+
+def test_decoders_that_are_closed_decode_nothing(tmp_path: Path) -> None:
+    """An image that comes later is told that the run has ended."""
+    decoders = FrameDecoders(tmp_path)
+    decoders.close()
+    assert decode(decoders, tmp_path).endswith(": the run ended before it was decoded")
+
+
+def test_closing_ends_what_is_being_decoded(tmp_path: Path) -> None:
+    """It does not wait for a decoder that hangs."""
+    before = children(os.getpid())
+    decoders = FrameDecoders(tmp_path)
+    decode(decoders, tmp_path)
+    (decoder,) = children(os.getpid()) - before
+    os.kill(decoder, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as thread:
+        large = hostile.blank_rle(3072, 3072)
+        waiting = thread.submit(decode, decoders, tmp_path, large)
+        decoders.close()
+        assert waiting.result().endswith(": the run ended before it was decoded")
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_a_decoder_dies_with_the_gear(end: signal.Signals, tmp_path: Path) -> None:
+    """Even where it hangs and the gear is killed."""
+    program = f"""
+import sys
+from pathlib import Path
+from tests.dicom.transcode.test_decoders import decode
+from fw_gear_dicom_send.dicom.transcode import FrameDecoders
+decoders = FrameDecoders(Path({str(tmp_path)!r}))
+assert decode(decoders, Path({str(tmp_path)!r})) == ""
+print("ready", flush=True)
+sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as gear:
+        assert gear.stdout
+        assert gear.stdout.readline() == b"ready\n"
+        (decoder,) = children(gear.pid)
+        os.kill(decoder, signal.SIGSTOP)
+        gear.send_signal(end)
+        gear.wait()
+    assert wait_for(partial(_is_gone, decoder))
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return True
+    return status.rpartition(")")[2].split()[0] == "Z"
