@@ -27,7 +27,9 @@ FORGERY = b"a\nERROR forged\x1b[2J"
 ODD = [FORGERY, b"M\xfcller.dcm", b"\r", b"=1+1|x\t", "\u202etxt.\u2028".encode(), b"\xed\xa0\x80"]
 MEMBER_NAMES = st.lists(st.binary(min_size=1, max_size=99), min_size=3, max_size=9)
 FILE_NAMES = st.lists(
-    st.binary(min_size=1, max_size=80).filter(lambda name: not set(name) & set(b"/\0")),
+    st.binary(min_size=1, max_size=80).filter(
+        lambda name: not set(name) & set(b"/\0") and name not in (b".", b"..", b"files")
+    ),
     min_size=3,
     max_size=9,
     unique=True,
