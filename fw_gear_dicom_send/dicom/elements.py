@@ -133,7 +133,11 @@ class ElementReader:
         following = self.bytes_at(end, end + _MIN_HEADER)
         if len(following) == _MIN_HEADER and not _is_vr(following[4:6]):
             group, number, length = headers.implicit.unpack(following)
-            if group << 16 | number > tag and end + _MIN_HEADER + length <= self.size:
+            value = end + _MIN_HEADER
+            is_sequence = (
+                length == UNDEFINED_LENGTH and self.bytes_at(value, value + _TAG_SIZE) in _ITEMS
+            )
+            if group << 16 | number > tag and (is_sequence or value + length <= self.size):
                 return Encoding(True, declared.little)
         forms = self._forms(start, headers)[:-1]
         is_explicit = max(self._ranks(forms, start, headers, _MAX_IRREGULAR)) > 1

@@ -309,3 +309,13 @@ def test_walk_back() -> None:
     reader = ElementReader(BytesIO(raw.joined(elements)))
     reader.bytes_at(70000, 70010)
     assert [tag for tag, *_ in reader.walk(0, encoding(EXPLICIT))] == [TAG, NEXT]
+
+
+def test_an_implicit_item_whose_second_element_is_a_sequence() -> None:
+    """Two elements tell that what is in an element of VR UN is implicit (PS3.5 6.2.2)."""
+    delimiter = b"\xfe\xff\xdd\xe0\0\0\0\0"
+    inner = b"\x08\0\0\0\0\0\0\0" + b"\x08\0\x40\x11\xff\xff\xff\xff" + b"\xfe\xff\0\xe0\0\0\0\0"
+    item = b"\xfe\xff\0\xe0\xff\xff\xff\xff" + inner + delimiter + b"\xfe\xff\x0d\xe0\0\0\0\0"
+    unknown = b"\x21\0\xff\x10UN\0\0\xff\xff\xff\xff" + item + delimiter
+    reader = ElementReader(BytesIO(unknown))
+    assert [end for _, _, _, end in reader.walk(0, encoding(EXPLICIT))] == [len(unknown)]
