@@ -11,6 +11,8 @@ from tests.support import datasets as raw
 from tests.support.datasets import BIG, EXPLICIT, IMPLICIT, RawElement, Wire, each_wire
 
 TAG, NEXT = 0x00191001, 0x00191002
+ITEM_HEADERS = (0xE000, 0xFFFFFFFF), (0xE00D, 0), (0xE0DD, 0)
+"""An item of undefined length, its delimiter and that of a sequence."""
 
 
 def encoding(wire: Wire) -> Encoding:
@@ -313,9 +315,11 @@ def test_walk_back() -> None:
 
 def test_an_implicit_item_whose_second_element_is_a_sequence() -> None:
     """Two elements tell that what is in an element of VR UN is implicit (PS3.5 6.2.2)."""
-    delimiter = b"\xfe\xff\xdd\xe0\0\0\0\0"
-    inner = b"\x08\0\0\0\0\0\0\0" + b"\x08\0\x40\x11\xff\xff\xff\xff" + b"\xfe\xff\0\xe0\0\0\0\0"
-    item = b"\xfe\xff\0\xe0\xff\xff\xff\xff" + inner + delimiter + b"\xfe\xff\x0d\xe0\0\0\0\0"
-    unknown = b"\x21\0\xff\x10UN\0\0\xff\xff\xff\xff" + item + delimiter
+    item, item_end, end = (pack("<HHL", 0xFFFE, *of) for of in ITEM_HEADERS)
+    sequence = pack("<HHL", 0x0008, 0x0100, 0xFFFFFFFF) + item + item_end + end
+    empty = [pack("<HHL", group, 0x0010, 0) for group in (0x0019, 0x0021)]
+    empty_sequence = pack("<HHL", 0x0021, 0x0100, 0xFFFFFFFF) + end
+    inner = pack("<HHL", 0x0008, 0, 0) + sequence + b"".join(empty) + empty_sequence
+    unknown = pack("<HH2s2xL", 0x0021, 0x10FF, b"UN", 0xFFFFFFFF) + item + inner + item_end + end
     reader = ElementReader(BytesIO(unknown))
     assert [end for _, _, _, end in reader.walk(0, encoding(EXPLICIT))] == [len(unknown)]
