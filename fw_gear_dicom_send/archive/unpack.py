@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ..dicom.spool import NO_ROOM, Room, new_spool, reserve, with_room
+from ..dicom.spool import NO_ROOM, Room, is_full, new_spool, reserve, with_room
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from .formats import is_archive, unsupported_format
 from .limits import CHUNK_SIZE, Budget, ByteStream, Limits, reading
 from .types import Member, NestedArchive
 
+_LOSSLESS_RATIO = 3
+"""How much larger an image may become that is compressed without loss."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -72,8 +74,7 @@ class Unpacker:
         spool = new_spool(self.work)
         try:
             # A member of a tar can be read but once: the disk must have room for it before.
-            size = min(declared.size or 0, self.budget.remaining)
-            with_room(self.room, lambda: reserve(spool, size))
+            self._reserve(spool, min(declared.size or 0, self.budget.remaining))
             problem = fill(spool, head, source, declared, most)
         except BaseException as exc:
             discard(spool)
@@ -84,6 +85,15 @@ class Unpacker:
             discard(spool)
             return Unreadable(Reason(problem), declared.number, declared.name)
         return Member(declared.number, spool, declared.name)
+
+    def _reserve(self, spool: BinaryIO, size: int) -> None:
+        """Take room as soon as a converted copy has some as well, or as no image is before."""
+        try:
+            with_room(self.room, lambda: reserve(spool, size, spare=_LOSSLESS_RATIO * size))
+        except OSError as exc:
+            if not is_full(exc):
+                raise
+            reserve(spool, size)
 
 
 def skipped_or_unsupported(

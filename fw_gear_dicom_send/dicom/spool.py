@@ -3,34 +3,51 @@
 import errno
 import os
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, Protocol, TypeVar, cast
+from typing import BinaryIO, NamedTuple, Protocol, TypeVar, cast
 
 _MAX_IN_MEMORY = 1 << 20
+_CANNOT_RESERVE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What some file systems answer that can take what is written only."""
 T = TypeVar("T")
+
+
+class Mark(NamedTuple):
+    """How much had left the work folder at a time, and how many waited for more to leave."""
+
+    left: int
+    waiting: int
 
 
 class Room(Protocol):
     """Knows when something leaves the work folder, so that there may be room again."""
 
-    def mark(self) -> int:
+    def mark(self) -> Mark:
         """Return what to give to `wait` later."""
 
-    def wait(self, mark: int) -> bool:
-        """Wait until something has left since `mark`; return False where nothing is to leave."""
+    def wait(self, mark: Mark) -> bool:
+        """Wait until there may be more room than at `mark`; return False where there will not."""
+
+    def turn(self, is_retry: bool) -> AbstractContextManager[object]:
+        """Return what keeps others from writing meanwhile, where they would take the room."""
 
 
 class NoRoom:
     """A work folder that nothing leaves."""
 
-    def mark(self) -> int:
+    def mark(self) -> Mark:
         """Return what to give to `wait` later."""
-        return 0
+        return Mark(0, 0)
 
-    def wait(self, _: int) -> bool:
+    def wait(self, _: Mark) -> bool:
         """Return that there will be no room."""
         return False
+
+    def turn(self, _: bool) -> AbstractContextManager[object]:
+        """Keep nobody from writing."""
+        return nullcontext()
 
 
 NO_ROOM = NoRoom()
@@ -41,13 +58,16 @@ def with_room(room: Room, attempt: Callable[[], T]) -> T:
 
     Raises the OSError of the last attempt where nothing more leaves the folder.
     """
+    is_retry = False
     while True:
-        mark = room.mark()
         try:
-            return attempt()
+            with room.turn(is_retry):
+                mark = room.mark()
+                return attempt()
         except OSError as exc:
             if not is_full(exc) or not room.wait(mark):
                 raise
+        is_retry = True
 
 
 def is_full(error: OSError) -> bool:
@@ -63,13 +83,22 @@ def new_spool(work: Path) -> BinaryIO:
     return cast(BinaryIO, SpooledTemporaryFile(max_size=_MAX_IN_MEMORY, dir=str(work)))
 
 
-def reserve(spool: BinaryIO, size: int) -> None:
+def reserve(spool: BinaryIO, size: int, spare: int = 0) -> None:
     """Take the room on disk for `size` bytes of an empty spool, where it is to go there.
 
-    Raises OSError where the disk has not so much.
+    Raises OSError where the disk has not so much, and `spare` bytes beside them; takes none then.
     """
-    if size > _MAX_IN_MEMORY and hasattr(os, "posix_fallocate"):
+    if size <= _MAX_IN_MEMORY or not hasattr(os, "posix_fallocate"):
+        return
+    status = os.fstatvfs(spool.fileno())
+    if spare and status.f_bavail * status.f_frsize < size + spare:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    try:
         os.posix_fallocate(spool.fileno(), 0, size)
+    except OSError as exc:
+        spool.truncate(0)
+        if exc.errno not in _CANNOT_RESERVE:
+            raise
 
 
 def spool(chunks: Iterable[bytes], work: Path) -> BinaryIO:

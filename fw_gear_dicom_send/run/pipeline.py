@@ -10,7 +10,7 @@ from ssl import SSLContext
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from ..dicom.spool import with_room
+from ..dicom.spool import Room, with_room
 from ..dicom.transcode import FrameDecoders, convert
 from ..dicom.types import SOPInstance, Unreadable
 from ..errors import WorkFolderError
@@ -139,16 +139,14 @@ def _folder_in(work: Path) -> Iterator[Path]:
 
 
 def _converted(
-    room: WorkRoom,
+    room: Room,
     folder: Path,
     decoders: FrameDecoders,
     instance: SOPInstance,
     transfer_syntax_uid: str,
 ) -> SOPInstance | Unreadable:
     """Convert an image, as soon as there is room for it in the work folder."""
-    return with_room(
-        RoomInside(room.images), lambda: convert(instance, transfer_syntax_uid, decoders, folder)
-    )
+    return with_room(room, lambda: convert(instance, transfer_syntax_uid, decoders, folder))
 
 
 class _Sending:
@@ -204,9 +202,11 @@ class _Sending:
         waits = self._waits
         room = WorkRoom()
         decoders = FrameDecoders(folder)
+        # An image that waits for room keeps its association meanwhile.
+        inside = RoomInside(room.images, lambda: scu.open_associations)
         self._scu = scu = StorageSCU(
             peer,
-            partial(_converted, room, folder, decoders),
+            partial(_converted, inside, folder, decoders),
             associations=config.associations,
             retry_time=config.send_retry_time,
             ssl_context=context,

@@ -1,6 +1,7 @@
 """A work folder that is full for a while costs time, and no image."""
 
 import os
+import random
 import subprocess
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tests.support.sample_files import ArchiveMember, encoded, made, tar_of, zip
 from tests.support.send_command import rows_of, to
 
 MEGABYTES = 6
-"""The size of the work folder; an image has 1.4 MB."""
+"""The size of the work folder; an image has 2.9 MB."""
 IMAGES = 16
 
 
@@ -37,10 +38,10 @@ def _mounting(folder: Path, *arguments: str) -> list[str]:
 
 
 def send(
-    work: Path, source: Path, server: PythonSCP | StoreSCP, cwd: Path
+    work: Path, source: Path, server: PythonSCP | StoreSCP, cwd: Path, *options: object
 ) -> list[tuple[str, ...]]:
     """Send a file or a folder, and return what the report says of it."""
-    arguments = [source, "--work-folder", work, *to(server)]
+    arguments = [source, "--work-folder", work, *to(server), *options]
     done = subprocess.run(
         _mounting(work, *command.arguments_of("dicom-send", *arguments)),
         cwd=cwd,
@@ -76,6 +77,23 @@ def test_deflated_images_and_conversions_wait_as_well(work: Path, tmp_path: Path
         (folder / f"{number}").write_bytes(encoded(image))
     with PythonSCP({CT: [ExplicitVRLittleEndian]}) as server:
         assert send(work, folder, server, tmp_path) == [(f"{IMAGES}", f"{IMAGES}", "Complete")]
+
+
+@pytest.mark.parametrize("associations", [1, 4])
+def test_conversions_have_room_before_images_that_are_unpacked(
+    work: Path, tmp_path: Path, associations: int
+) -> None:
+    """Whatever waits behind an image would wait for it in vain."""
+    images = []
+    for number in range(IMAGES):
+        half = random.Random(number).randbytes(1200**2)
+        image = made(number, pixels=1200, PixelData=half + bytes(len(half)))
+        image.compress(RLELossless)
+        images.append(ArchiveMember(f"{number}", encoded(image)))
+    archive = zip_of(tmp_path / "archive", images)
+    with PythonSCP({CT: [ExplicitVRLittleEndian]}) as server:
+        sent = send(work, archive, server, tmp_path, "--associations", associations)
+    assert sent == [(f"{IMAGES}", f"{IMAGES}", "Complete")]
 
 
 def test_an_image_that_never_has_room_fails_alone(

@@ -7,8 +7,9 @@ from threading import Event
 
 import pytest
 
-from fw_gear_dicom_send.dicom.spool import with_room
+from fw_gear_dicom_send.dicom.spool import Mark, with_room
 from fw_gear_dicom_send.run.work_room import InFlight, RoomInside
+from tests.support.waiting import wait_for
 
 PATIENCE = 30
 
@@ -25,7 +26,7 @@ def failing(times: int, error: int = errno.ENOSPC) -> Callable[[], str]:
     return attempt
 
 
-def waiting(wait: Callable[[int], bool], mark: int) -> tuple[Future[bool], Event]:
+def waiting(wait: Callable[[Mark], bool], mark: Mark) -> tuple[Future[bool], Event]:
     """Wait on a thread of its own; the event tells that it has begun."""
     begun = Event()
 
@@ -87,17 +88,28 @@ def test_an_image_that_has_left_meanwhile_is_enough() -> None:
 
 
 def test_images_that_all_need_room_do_not_wait_for_each_other() -> None:
-    """One of them is told that there will be none; when it has left, the other tries again."""
+    """One of them tries again alone; when it has failed and left, so does the other."""
     images = InFlight()
-    room = RoomInside(images)
+    room = RoomInside(images, lambda: 2)
     images.enter()
     images.enter()
-    first, _ = waiting(room.wait, room.mark())
-    assert not first.done()
+    mark = room.mark()
+    first, _ = waiting(room.wait, mark)
+    assert wait_for(lambda: room.mark() != mark)
+    assert room.wait(mark)
     assert not room.wait(room.mark())
     assert not first.done()
     images.leave()
     assert first.result(PATIENCE)
+
+
+def test_images_that_cannot_leave_before_it_are_not_waited_for() -> None:
+    """One that is sent alone is told that there will be no room, whatever comes behind it."""
+    images = InFlight()
+    images.enter()
+    images.enter()
+    future, _ = waiting(RoomInside(images, lambda: 1).wait, images.mark())
+    assert not future.result(PATIENCE)
 
 
 def test_nobody_waits_once_it_is_closed() -> None:
