@@ -254,6 +254,12 @@ class Kind(Enum):
         "with odd lengths padded",
         "Nothing: the values are the same. What wrote the file should follow DICOM PS3.5 7.1.",
     )
+    FRAMES_PADDED = (
+        "frames-padded",
+        "{} of its frames, smaller than the image, are padded with black",
+        "Nothing: uncompressed frames have one size. The server can be made to take the transfer "
+        "syntax instead.",
+    )
     NOT_CONVERTIBLE = (
         "not-convertible",
         "cannot be converted from {}",

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from string import Template
 
-from pydicom.uid import UID
 from pynetdicom import (
     PYNETDICOM_IMPLEMENTATION_UID,
     PYNETDICOM_IMPLEMENTATION_VERSION,
@@ -20,6 +19,7 @@ from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
 import fw_gear_dicom_send
 from fw_gear_dicom_send import config
 from fw_gear_dicom_send.dicom.transcode.converter import SOURCES
+from fw_gear_dicom_send.dicom.uids import name_of
 from fw_gear_dicom_send.network import association, commitment, inquiry, query
 from fw_gear_dicom_send.network.contexts import MAX_CONTEXTS, WAYS_OUT
 from fw_gear_dicom_send.network.statuses import fate_of
@@ -83,7 +83,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def named(uid: str) -> tuple[str, str]:
     """Return the name of a UID, and the UID."""
-    name = UID(uid).name
+    name = name_of(uid)
     return STORAGE_KEYWORDS.get(uid, uid) if name == uid else name, f"`{uid}`"
 
 

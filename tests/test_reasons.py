@@ -154,6 +154,7 @@ CODES = {
     "WARNING": "stored-with-warning",
     "ALREADY_STORED": "already-stored",
     "CONVERTED": "converted",
+    "FRAMES_PADDED": "frames-padded",
     "NOT_CONVERTIBLE": "not-convertible",
     "NOT_CONVERTED": "not-converted",
     "NOT_STORED": "not-stored",

@@ -4,10 +4,9 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
-from pydicom.uid import UID
-
 from ..config import manifest, peer, with_defaults
 from ..config import tls as tls_options
+from ..dicom.uids import name_of
 from ..errors import ConfigError, DicomSendError
 from ..network import preflight, tls
 from ..network.association import resolve
@@ -100,10 +99,10 @@ def _lines(server: PeerAE, greeting: Greeting, taken: Taken) -> Iterator[str]:
         yield ""
         yield f"{'A' if syntaxes else 'Not a'}ccepted: {_storage(len(classes), is_all)}"
         if not is_all:
-            yield from (f"    {UID(uid).name}" for uid in classes)
+            yield from (f"    {name_of(uid)}" for uid in classes)
         if syntaxes:
             yield f"  each in {_counted(len(syntaxes), 'transfer syntax')}:"
-            yield from (f"    {UID(uid).name}" for uid in syntaxes)
+            yield from (f"    {name_of(uid)}" for uid in syntaxes)
 
 
 def _storage(number: int, is_all: bool) -> str:

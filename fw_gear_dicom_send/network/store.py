@@ -8,10 +8,9 @@ from math import inf
 from ssl import SSLContext
 from time import perf_counter
 
-from pydicom.uid import UID
-
 from ..dicom.privacy import Identity
 from ..dicom.types import SOPInstance, Unreadable
+from ..dicom.uids import name_of
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryBudget, RetryPolicy
 from ..text import printable
@@ -164,7 +163,7 @@ class StorageSCU:
             outcome = self._request(assoc, converted, context, is_resend)
         finally:
             converted.dataset.close()
-        change = f"{_describe(wanted)} only as {_name(context.transfer_syntax)}"
+        change = f"{_describe(wanted)} only as {name_of(context.transfer_syntax)}"
         remarks = (Reason(Kind.CONVERTED, change), *outcome.result.remarks)
         return replace(outcome, result=replace(outcome.result, remarks=remarks))
 
@@ -222,8 +221,4 @@ def _context_of(instance: SOPInstance) -> Context:
 
 
 def _describe(context: Context) -> str:
-    return f"{_name(context.abstract_syntax)} in {_name(context.transfer_syntax)}"
-
-
-def _name(uid: str) -> str:
-    return UID(uid).name
+    return f"{name_of(context.abstract_syntax)} in {name_of(context.transfer_syntax)}"

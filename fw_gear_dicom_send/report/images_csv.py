@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
-from pydicom.uid import UID
-
+from ..dicom.uids import name_of
 from ..errors import DicomSendError
 from ..models import FileEntry, ImageRecord
 from ..network.statuses import describe
@@ -183,4 +182,4 @@ def _code(result: StoreResult) -> str:
 
 
 def _name(uid: str) -> str:
-    return UID(uid).name if uid else ""
+    return name_of(uid) if uid else ""

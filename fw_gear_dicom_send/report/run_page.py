@@ -6,8 +6,7 @@ from datetime import datetime
 from html import escape
 from itertools import pairwise
 
-from pydicom.uid import UID
-
+from ..dicom.uids import name_of
 from ..models import FileReport
 from ..network.contexts import Context
 from .html import bar, page, row, table, tiles
@@ -94,8 +93,12 @@ def render(reports: Sequence[FileReport], facts: Facts) -> str:
         contexts=table(
             ("SOP class", "Transfer syntax", "Accepted"),
             [
-                (_name(context.abstract_syntax), _name(context.transfer_syntax), _yes(is_accepted))
-                for context, is_accepted in facts.contexts
+                (
+                    name_of(context.abstract_syntax),
+                    name_of(context.transfer_syntax),
+                    _yes(accepted),
+                )
+                for context, accepted in facts.contexts
             ],
         ),
         config=table(("Option", "Value"), facts.config),
@@ -231,10 +234,6 @@ def _chart(title: str, marks: str, labels: Iterable[tuple[str, float, str]], hig
         f'<line x1="{_MARGIN}" x2="{_WIDTH - _MARGIN}" y1="{base}" y2="{base}"/>'
         f'<text x="{_MARGIN}" y="{_MARGIN - 8}">{escape(highest)}</text>{texts}</svg>'
     )
-
-
-def _name(uid: str) -> str:
-    return UID(uid).name
 
 
 def _yes(is_so: bool) -> str:

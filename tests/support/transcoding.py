@@ -16,7 +16,8 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from fw_gear_dicom_send.dicom import transcode
 from fw_gear_dicom_send.dicom.transcode import FrameDecoders
-from fw_gear_dicom_send.dicom.transcode.pixels import Layout, native_frames
+from fw_gear_dicom_send.dicom.transcode.layout import Layout
+from fw_gear_dicom_send.dicom.transcode.pixels import native_frames
 from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Unreadable
 from tests.support.instances import instance
 from tests.support.programs import path_of

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,20 +15,20 @@ from ..deflate import InflatedTooLargeError, InflationError, inflate
 from ..elements import ITEM, ITEM_DELIMITATION, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH, Encoding
 from ..spool import is_full, new_spool
 from ..types import EncodedDataset, SOPInstance, Unreadable
+from ..uids import DEFLATED_FRAMES, name_of
 from .decoders import FrameDecoders
-from .pixels import (
+from .layout import (
     ALLOCATED,
     BYTE,
     COLOR,
-    DECODABLE,
     DESCRIPTION,
     PHOTOMETRIC,
     PLANAR,
     REPRESENTATION,
     WORD,
     Layout,
-    native_frames,
 )
+from .pixels import native_frames
 from .recoding import (
     BIG,
     CHUNK,
@@ -40,10 +41,14 @@ from .recoding import (
     Output,
     TooLargeError,
     UnconvertibleError,
+    exchanged,
+    roughness,
 )
+from .syntaxes import DECODABLE
 
 MAX_DEPTH = 100
 MAX_DESCRIPTION = 64
+DOUBLE_WORD, MUCH_SMOOTHER = 32, 4
 PIXEL_DATA = 0x7FE00010
 # Extended Offset Table, its lengths, Encapsulated Pixel Data Value Total Length.
 OFFSETS = (0x7FE00001, 0x7FE00002, 0x7FE00003)
@@ -113,6 +118,7 @@ class _Converter:
         self._encapsulated = transfer_syntax_uid in DECODABLE
         self._decoders = decoders
         self._work = work
+        self.padded = 0
 
     def dataset(self, source: Encoding, target: Encoding) -> None:
         """Convert the whole dataset."""
@@ -158,13 +164,36 @@ class _Converter:
     def _plain(self, header: Header, level: _Level) -> None:
         """Copy an element."""
         if header.tag == PIXEL_DATA and header.vr == "OW" and not level.source.little:
-            allocated = level.description.get(ALLOCATED, b"")
-            # PS3.5 swaps the bytes of 16-bit words; some writers swapped whole pixels.
-            if int.from_bytes(allocated, "little") > WORD:
+            allocated = int.from_bytes(level.description.get(ALLOCATED, b""), "little")
+            if allocated == DOUBLE_WORD:
+                self._double_words(header, level)
+                return
+            if allocated > WORD:
                 raise UnconvertibleError("its pixels can be read in two ways")
         self._out.write(header.encoded(level.target))
         for block in self._in.value(header, level.source):
             self._out.write(block)
+
+    def _double_words(self, header: Header, level: _Level) -> None:
+        """Copy big-endian pixels of 32 bits as OW.
+
+        PS3.5 7.3 swaps the bytes of each 16-bit word, and the less significant word comes
+        first. Some writers swap whole pixels instead. The wrong reading exchanges the words,
+        so that neighbours differ far more.
+        """
+        if header.length % 4:
+            raise UnconvertibleError("a value has a wrong length")
+        as_words = as_pixels = 0
+        with new_spool(self._work) as spool:
+            for block in self._in.value(header, level.source):
+                spool.write(block)
+                as_words += roughness(block)
+                as_pixels += roughness(exchanged(block))
+            spool.seek(0)
+            self._out.write(header.encoded(level.target))
+            for block in iter(partial(spool.read, CHUNK), b""):
+                is_exchanged = as_pixels * MUCH_SMOOTHER < as_words
+                self._out.write(exchanged(block) if is_exchanged else block)
 
     def _sequence(self, header: Header, level: _Level) -> None:
         if header.vr not in ("SQ", "UN"):
@@ -229,12 +258,14 @@ class _Converter:
                 for chunk in frame.chunks:
                     self._out.write(chunk)
                 photometric = frame.photometric
-        if layout.frame_size * layout.frames % 2:
+                if frame.is_padded:
+                    self.padded += 1
+        if layout.length % 2:
             self._out.write(b"\0")
         if photometric != layout.photometric:
             value = photometric.encode() + b" " * (len(photometric) % 2)
             self._rewrite(level, PHOTOMETRIC, value)
-        if layout.samples == COLOR:
+        if layout.samples == COLOR and self._transfer_syntax_uid != DEFLATED_FRAMES:
             self._rewrite(level, PLANAR, struct.pack("<H", 0))
 
     def _rewrite(self, level: _Level, tag: int, value: bytes) -> None:
@@ -278,18 +309,23 @@ def convert(
     """
     spool = new_spool(work)
     try:
-        dataset = _converted(instance, transfer_syntax_uid, spool, decoders, work)
+        dataset, remarks = _converted(instance, transfer_syntax_uid, spool, decoders, work)
     except (TooLargeError, MemoryError) as error:
         spool.close()
         return Unreadable(Reason(Kind.IMAGE_TOO_LARGE, str(error) or OUT_OF_MEMORY))
     except UnconvertibleError as error:
         spool.close()
-        names = (uid.UID(instance.transfer_syntax_uid).name, uid.UID(transfer_syntax_uid).name)
+        names = (name_of(instance.transfer_syntax_uid), name_of(transfer_syntax_uid))
         return Unreadable(Reason(Kind.NOT_CONVERTIBLE, f"{names[0]} to {names[1]}: {error}"))
     except BaseException:
         spool.close()
         raise
-    return replace(instance, transfer_syntax_uid=transfer_syntax_uid, dataset=dataset)
+    return replace(
+        instance,
+        transfer_syntax_uid=transfer_syntax_uid,
+        dataset=dataset,
+        remarks=(*instance.remarks, *remarks),
+    )
 
 
 def _converted(
@@ -298,7 +334,7 @@ def _converted(
     spool: BinaryIO,
     decoders: FrameDecoders,
     work: Path,
-) -> EncodedDataset:
+) -> tuple[EncodedDataset, tuple[Reason, ...]]:
     """Convert into `spool`; raises UnconvertibleError, and nothing else for bad data."""
     source_uid = instance.transfer_syntax_uid
     source, target = SOURCES.get(source_uid), TARGETS.get(transfer_syntax_uid)
@@ -308,6 +344,7 @@ def _converted(
     if source_uid == uid.DeflatedExplicitVRLittleEndian:
         chunks = inflate(chunks)
     output = Output(spool)
+    remarks: tuple[Reason, ...] = ()
     try:
         if source == target and source_uid not in DECODABLE:
             for chunk in chunks:
@@ -315,6 +352,8 @@ def _converted(
         else:
             converter = _Converter(Input(chunks), output, source_uid, decoders, work)
             converter.dataset(source, target)
+            if converter.padded:
+                remarks = (Reason(Kind.FRAMES_PADDED, str(converter.padded)),)
     except InflatedTooLargeError as error:
         raise TooLargeError(str(error)) from error
     except InflationError as error:
@@ -323,4 +362,4 @@ def _converted(
         if is_full(error):
             raise
         raise UnconvertibleError(error.strerror or "it cannot be read to its end") from error
-    return output.finish()
+    return output.finish(), remarks

@@ -12,6 +12,7 @@ import resource
 import signal
 import struct
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ from itertools import pairwise
 from typing import Any
 
 RLE = "1.2.840.10008.1.2.5"
-REQUEST = struct.Struct("<64sHHBBBQ")
+DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
+JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
+REQUEST = struct.Struct("<64sIIBBBQ")
 ANSWER = struct.Struct("<BI")
 READY = b"R"
 BYTE = 8
@@ -36,7 +39,7 @@ MEMORY_TROUBLE = re.compile(rb"bad_alloc|memory", re.IGNORECASE)
 # Measured with JPEG 2000 of 16 bits: 29 bytes of addresses for a sample, and 14 of memory.
 ADDRESSES_PER_SAMPLE = 32
 SPARE_ADDRESSES = 64 << 20
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, M_ARENA_MAX = 1, -8
 
 
 class Outcome(IntEnum):
@@ -84,6 +87,10 @@ def decode(coded: bytes, frame: Frame) -> Iterator[bytes]:
     """
     if frame.transfer_syntax_uid == RLE:
         return decode_rle(coded, frame)
+    if frame.transfer_syntax_uid == DEFLATED_FRAMES:
+        return inflate(coded, frame)
+    if frame.transfer_syntax_uid in JPEG_LS and frame.bits < BYTE:
+        coded = with_thresholds(coded, frame)
     return _decode_by_gdcm(coded, frame)
 
 
@@ -154,6 +161,48 @@ def decode_rle(coded: bytes, frame: Frame) -> Iterator[bytes]:
         yield bytes(pixels)
 
 
+def inflate(coded: bytes, frame: Frame) -> Iterator[bytes]:
+    """Inflate a frame, behind which a byte of padding may follow (PS3.5 A.4.13).
+
+    Raises DamagedError.
+    """
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    size = 0
+    try:
+        while chunk := inflater.decompress(coded, CHUNK):
+            size += len(chunk)
+            if size > frame.size:
+                raise DamagedError
+            yield chunk
+            coded = inflater.unconsumed_tail
+    except zlib.error as error:
+        raise DamagedError from error
+    if not inflater.eof:
+        raise DamagedError
+
+
+def with_thresholds(coded: bytes, frame: Frame) -> bytes:
+    """Write into a JPEG-LS bit stream of less than 8 bits what it leaves to the standard.
+
+    GDCM's decoder knows other thresholds than ISO 14495-1 C.2.4.1.1.1. Raises DamagedError if
+    there is no scan.
+    """
+    scan = coded.find(b"\xff\xda")
+    if scan < 0 or b"\xff\xf8" in coded[:scan]:
+        return coded
+    if len(coded) < scan + 6 + 2 * frame.samples:
+        raise DamagedError
+    near = coded[scan + 5 + 2 * frame.samples]
+    largest = (1 << frame.bits) - 1
+    factor = 256 // (largest + 1)
+    thresholds = [near + 1]
+    for default, weight, least in ((3, 3, 2), (7, 5, 3), (21, 7, 4)):
+        wanted = max(least, default // factor + weight * near)
+        thresholds.append(wanted if thresholds[-1] <= wanted <= largest else thresholds[-1])
+    preset = struct.pack(">HHB5H", 0xFFF8, 13, 1, largest, *thresholds[1:], 64)
+    return coded[:scan] + preset + coded[scan:]
+
+
 def unpack_bits(data: bytes, size: int) -> Iterator[bytearray]:
     """Decode an RLE segment of `size` bytes, a chunk at a time (PS3.5 G.3.2).
 
@@ -185,6 +234,9 @@ def unpack_bits(data: bytes, size: int) -> Iterator[bytearray]:
 def _bind_to_parent(parent: int) -> None:
     """End with the process that started this one, and before it if memory is short."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(AttributeError):
+        # GDCM's threads would each reserve 128 MB of addresses.
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_COMPLAINTS, MAX_COMPLAINTS))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,143 +1,32 @@
 """Compressed frames to native pixels (PS3.5 8.2, A.4 and annex G)."""
 
-import struct
-import zlib
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
-
-from pydicom import uid
 
 from ..spool import new_spool
-from .bitstreams import EOI, JP2, SIZ, SOI, BitStream, read_jpeg, read_jpeg_2000
+from .bitstreams import BitStream
+from .coded_frames import ENDS_EARLY, examined, joined
 from .decoders import FrameDecoders
 from .frame_decoder import Frame
-from .recoding import CHUNK, TooLargeError, UnconvertibleError
+from .layout import BIT, BYTE, COLORS, MONOCHROME, Layout
+from .recoding import TooLargeError, UnconvertibleError
+from .syntaxes import JPEG_LOSSY, PLAIN
 
-JPEG_LOSSY = {uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit}
-JPEG = JPEG_LOSSY | {uid.JPEGLosslessP14, uid.JPEGLosslessSV1, uid.JPEGLSLossless}
-JPEG |= {uid.JPEGLSNearLossless}
-JPEG_2000 = {uid.JPEG2000Lossless, uid.JPEG2000}
-DECODABLE = JPEG | JPEG_2000 | {uid.RLELossless}
-
-SAMPLES, PHOTOMETRIC, PLANAR, FRAMES = 0x00280002, 0x00280004, 0x00280006, 0x00280008
-ROWS, COLUMNS, ALLOCATED = 0x00280010, 0x00280011, 0x00280100
-STORED, HIGH_BIT, REPRESENTATION = 0x00280101, 0x00280102, 0x00280103
-NUMBERS = (SAMPLES, ROWS, COLUMNS, ALLOCATED, STORED, HIGH_BIT, REPRESENTATION)
-DESCRIPTION = frozenset((*NUMBERS, PHOTOMETRIC, PLANAR, FRAMES))
-
-# What three decoded components are: half-sampled colours come out in full, and
-# JPEG 2000 takes its own colour transform back (PS3.3 C.7.6.3.1.2, PS3.5 8.2.4).
-COLORS = {
-    "RGB": "RGB",
-    "YBR_FULL": "YBR_FULL",
-    "YBR_FULL_422": "YBR_FULL",
-    "YBR_ICT": "RGB",
-    "YBR_RCT": "RGB",
-}
-MONOCHROME, COLOR = 1, 3
-BYTE, WORD = 8, 16
-MAX_LENGTH = 0xFFFFFFFE
-OVERHEAD = 65536
-MAX_HEAD = 1 << 20
-MAX_TAIL = 1 << 16
-# Two bytes of RLE stand for 128 at most. Other frames may be blank and compress to almost
-# nothing; with more samples than 3072 x 3072 no real one does, and decoding takes too much
-# memory to find out.
-MAX_RUN = 64
-MAX_BLANK = 3072 * 3072
-MAX_RATIO = 100
-MAX_FRAME = 128 << 20
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How the pixels of an image lie in memory (PS3.3 C.7.6.3); lengths in bytes."""
-
-    rows: int
-    columns: int
-    samples: int
-    allocated: int
-    stored: int
-    high_bit: int
-    signed: bool
-    photometric: str
-    frames: int
-
-    @classmethod
-    def of(cls, description: Mapping[int, bytes]) -> "Layout":
-        """Read the little-endian values of an Image Pixel module.
-
-        Raises UnconvertibleError if they lack or make no image that can be decoded.
-        """
-        try:
-            numbers = {tag: struct.unpack("<H", description[tag])[0] for tag in NUMBERS}
-            frames = int(description.get(FRAMES, b"").strip(b" \0") or 1)
-            photometric = description[PHOTOMETRIC].decode("ascii").strip(" \0")
-        except (KeyError, ValueError, struct.error) as error:
-            raise UnconvertibleError("its pixels are not described") from error
-        layout = cls(
-            rows=numbers[ROWS],
-            columns=numbers[COLUMNS],
-            samples=numbers[SAMPLES],
-            allocated=numbers[ALLOCATED],
-            stored=numbers[STORED],
-            high_bit=numbers[HIGH_BIT],
-            signed=numbers[REPRESENTATION] == 1,
-            photometric=photometric,
-            frames=frames,
-        )
-        if layout.allocated % BYTE or layout.frame_size == 0 or frames < 1:
-            raise UnconvertibleError("its pixels are described in a way that cannot be decoded")
-        if layout.samples != MONOCHROME and (layout.samples != COLOR or photometric not in COLORS):
-            raise UnconvertibleError("its colours cannot be decoded")
-        if layout.frame_size > MAX_FRAME:
-            raise TooLargeError(f"a frame would be longer than {MAX_FRAME >> 20} MiB")
-        if layout.size > MAX_LENGTH:
-            raise TooLargeError("its pixels would be longer than 4 GiB")
-        return layout
-
-    @property
-    def frame_samples(self) -> int:
-        """Number of samples in a frame."""
-        return self.rows * self.columns * self.samples
-
-    @property
-    def frame_size(self) -> int:
-        """Length of a native frame."""
-        return self.frame_samples * self.allocated // BYTE
-
-    @property
-    def size(self) -> int:
-        """Length of all native frames, padded to be even."""
-        length = self.frame_size * self.frames
-        return length + length % 2
-
-    @property
-    def max_coded(self) -> int:
-        """Length above which a compressed frame cannot be in earnest."""
-        return 2 * self.frame_size + OVERHEAD
+BLACK = {"YBR_FULL": b"\0\x80\x80"}
+BITS = bytes.maketrans(b"\0\1", b"01")
 
 
 @dataclass(frozen=True)
 class NativeFrame:
-    """The pixels of a frame, colour by pixel and in chunks of whole words, and what they are."""
+    """The pixels of a frame, colour by pixel and in chunks, and what they are.
+
+    `is_padded` tells whether the frame is smaller than the image.
+    """
 
     chunks: Iterator[bytes]
     photometric: str
-
-
-@dataclass(frozen=True)
-class _CodedFrame:
-    """The bit stream of a frame: a file, how long it is, and its start and end."""
-
-    source: BinaryIO
-    size: int
-    head: bytes
-    tail: bytes
+    is_padded: bool
 
 
 def native_frames(
@@ -159,8 +48,7 @@ def native_frames(
         work: Folder for a compressed frame.
 
     Yields:
-        As many frames as the dataset says, each of `layout.frame_size` bytes, which are to be
-        taken before the next frame.
+        As many frames as the dataset says, which are to be taken before the next frame.
 
     Raises:
         UnconvertibleError: A frame is damaged or contradicts the dataset, or there
@@ -168,106 +56,97 @@ def native_frames(
     """
     count = 0
     first: tuple[int, str] | None = None
+    bits = _Bits()
     with new_spool(work) as spool:
-        for coded in _joined(fragments, transfer_syntax_uid, layout, spool):
+        for coded in joined(fragments, transfer_syntax_uid, layout, spool):
             count += 1
             if count > layout.frames:
                 break
-            _check_size(coded, transfer_syntax_uid, layout)
-            stream = _examined(coded, transfer_syntax_uid, layout)
+            stream = examined(coded, transfer_syntax_uid, layout)
             color = _color(stream, transfer_syntax_uid, layout)
             first = first or (stream.bits, color)
             if stream.bits != first[0]:
                 raise UnconvertibleError("its frames differ in precision")
             if color != first[1]:
                 raise UnconvertibleError("its frames differ in colour space")
-            frame = Frame(
-                transfer_syntax_uid,
-                layout.rows,
-                layout.columns,
-                layout.samples,
-                layout.allocated,
-                stream.bits,
-            )
-            with decoders.decoded(frame, coded.source, coded.size) as chunks:
-                yield NativeFrame(_extended(chunks, stream, layout), color)
+            frame = _frame(stream, transfer_syntax_uid, layout)
+            with decoders.decoded(frame, coded.source, coded.size) as pixels:
+                chunks = pixels if coded.has_end else _as_ending_early(pixels)
+                if layout.allocated == BIT:
+                    is_last = count == layout.frames
+                    packed = chunks if transfer_syntax_uid in PLAIN else _packed(chunks)
+                    yield NativeFrame(bits.joined(packed, layout.frame_bits, is_last), color, False)
+                    continue
+                chunks = _extended(chunks, stream, layout)
+                is_padded = (stream.rows, stream.columns) != (layout.rows, layout.columns)
+                if is_padded:
+                    chunks = _padded(chunks, stream, layout, BLACK.get(color, bytes(1)))
+                yield NativeFrame(chunks, color, is_padded)
     if count != layout.frames:
         raise UnconvertibleError("it holds more or fewer frames than the dataset says")
 
 
-def _joined(
-    fragments: Iterator[Iterator[bytes]],
-    transfer_syntax_uid: str,
-    layout: Layout,
-    spool: BinaryIO,
-) -> Iterator[_CodedFrame]:
-    """Join the fragments of each frame in `spool`, which is overwritten by the next.
-
-    The start of a bit stream tells a frame's first fragment: within one, entropy
-    coding rules it out, and it holds where an offset table is missing or wrong.
-    An RLE frame is always one fragment (PS3.5 A.4.2).
-    """
-    starts = (SIZ, JP2) if transfer_syntax_uid in JPEG_2000 else (SOI,)
-    for chunks in fragments:
-        chunk = next(chunks, b"")
-        if transfer_syntax_uid == uid.RLELossless or chunk.startswith(starts):
-            if size := spool.tell():
-                yield _coded(spool, size)
-            spool.seek(0)
-            spool.truncate()
-        for data in chain([chunk], chunks):
-            spool.write(data)
-            if spool.tell() > layout.max_coded:
-                raise UnconvertibleError("a frame is far longer than its pixels")
-    if size := spool.tell():
-        yield _coded(spool, size)
+def _frame(stream: BitStream, transfer_syntax_uid: str, layout: Layout) -> Frame:
+    """Tell the decoder what a frame is; packed bits are bytes to it."""
+    if layout.allocated == BIT and transfer_syntax_uid in PLAIN:
+        return Frame(transfer_syntax_uid, 1, layout.frame_size, 1, BYTE, BYTE)
+    allocated = max(layout.allocated, BYTE)
+    shape = (stream.rows, stream.columns, stream.samples)
+    return Frame(transfer_syntax_uid, *shape, allocated, stream.bits)
 
 
-def _coded(source: BinaryIO, size: int) -> _CodedFrame:
-    source.seek(0)
-    head = source.read(MAX_HEAD)
-    source.seek(max(0, size - MAX_TAIL))
-    return _CodedFrame(source, size, head, source.read())
-
-
-def _check_size(coded: _CodedFrame, transfer_syntax_uid: str, layout: Layout) -> None:
-    """Check that a frame is not far shorter than its pixels, however well it is compressed."""
-    if transfer_syntax_uid == uid.RLELossless:
-        if coded.size * MAX_RUN < layout.frame_size:
-            raise UnconvertibleError("a frame is damaged")
-    elif layout.frame_samples > MAX_BLANK and layout.frame_size > _weight(coded) * MAX_RATIO:
-        raise TooLargeError("a large frame would be far longer than what it holds")
-
-
-def _weight(coded: _CodedFrame) -> int:
-    """Return the length of a bit stream without what only fills it."""
-    packer = zlib.compressobj(1)
-    coded.source.seek(0)
-    chunks = iter(partial(coded.source.read, CHUNK), b"")
-    return sum(len(packer.compress(chunk)) for chunk in chunks) + len(packer.flush())
-
-
-def _examined(coded: _CodedFrame, transfer_syntax_uid: str, layout: Layout) -> BitStream:
-    """Check that a frame is whole and is what the dataset says."""
-    if transfer_syntax_uid == uid.RLELossless:
-        shape = (layout.rows, layout.columns, layout.samples, layout.allocated)
-        return BitStream(*shape, signed=layout.signed)
-    if not coded.tail.rstrip(b"\x00\xff").endswith(EOI):
-        raise UnconvertibleError("a frame ends early")
-    read = read_jpeg_2000 if transfer_syntax_uid in JPEG_2000 else read_jpeg
+def _as_ending_early(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Tell the reason where a frame that has no end cannot be decoded."""
     try:
-        stream = read(coded.head)
-    except (IndexError, ValueError, struct.error) as error:
-        raise UnconvertibleError("a frame is damaged") from error
-    if (stream.rows, stream.columns, stream.samples) != (
-        layout.rows,
-        layout.columns,
-        layout.samples,
-    ):
-        raise UnconvertibleError("a frame has another size than the dataset says")
-    if not (BYTE if stream.bits <= BYTE else WORD) == layout.allocated >= stream.bits:
-        raise UnconvertibleError("a frame has another precision than the dataset says")
-    return stream
+        yield from chunks
+    except TooLargeError:
+        raise
+    except UnconvertibleError as error:
+        raise UnconvertibleError(ENDS_EARLY) from error
+
+
+class _Bits:
+    """Joins frames of one bit a pixel, of which each begins where the last ends (PS3.5 8.1.1)."""
+
+    def __init__(self) -> None:
+        self._rest = 0
+        self._count = 0
+
+    def joined(self, chunks: Iterator[bytes], bits: int, is_last: bool) -> Iterator[bytes]:
+        """Yield the whole bytes of a frame, and the last one if no other frame follows."""
+        data = b"".join(chunks)
+        value = int.from_bytes(data, "little") & ((1 << bits) - 1)
+        value = value << self._count | self._rest
+        size, self._count = divmod(self._count + bits, BYTE)
+        self._rest = value >> size * BYTE
+        if is_last and self._count:
+            size += 1
+        yield (value & ((1 << size * BYTE) - 1)).to_bytes(size, "little")
+
+
+def _packed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Pack pixels of a byte into bits; the first is the least significant one (PS3.5 8.1.1)."""
+    pixels = b"".join(chunks)
+    size = (len(pixels) + BYTE - 1) // BYTE
+    yield int(pixels.translate(BITS)[::-1], 2).to_bytes(size, "little")
+
+
+def _padded(
+    chunks: Iterator[bytes], stream: BitStream, layout: Layout, black: bytes
+) -> Iterator[bytes]:
+    """Fill what a frame lacks at the right and below with black."""
+    size = layout.samples * layout.allocated // BYTE
+    black *= size // len(black)
+    length = stream.columns * size
+    margin = black * (layout.columns - stream.columns)
+    pixels = bytearray()
+    for chunk in chunks:
+        pixels += chunk
+        while len(pixels) >= length:
+            yield bytes(pixels[:length]) + margin
+            del pixels[:length]
+    for _ in range(layout.rows - stream.rows):
+        yield black * layout.columns
 
 
 def _extended(chunks: Iterator[bytes], stream: BitStream, layout: Layout) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ from struct import pack
 import pytest
 from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
-from fw_gear_dicom_send.dicom.transcode.pixels import Layout
+from fw_gear_dicom_send.dicom.transcode.layout import Layout
 from fw_gear_dicom_send.dicom.transcode.recoding import UnconvertibleError
 from tests.support.transcoding import decode
 
@@ -91,7 +91,7 @@ def test_the_longest_pixels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "reason"), [(0, "a frame ends early"), (1, "a frame is far longer than its pixels")]
+    ("more", "reason"), [(0, "a frame is damaged"), (1, "a frame is far longer than its pixels")]
 )
 def test_a_frame_has_a_bound(more: int, reason: str, tmp_path: Path) -> None:
     """Twice its native length and 64 KiB are enough, of however many fragments."""

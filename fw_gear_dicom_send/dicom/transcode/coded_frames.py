@@ -1,0 +1,153 @@
+"""Bit streams of frames: joined from their fragments, and examined before they are decoded."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import BinaryIO
+
+from ..uids import DEFLATED_FRAMES
+from .bitstreams import EOI, JP2, SIZ, SOI, BitStream, read_jpeg, read_jpeg_2000
+from .layout import BIT, BYTE, WORD, Layout
+from .recoding import CHUNK, TooLargeError, UnconvertibleError
+from .syntaxes import JPEG, JPEG_2000, PLAIN, RLE
+
+MAX_HEAD = 1 << 20
+MAX_TAIL = 1 << 16
+# Two bytes of RLE stand for 128 at most. Other frames may be blank and compress to almost
+# nothing; with more samples than 3072 x 3072 no real one does, and decoding takes too much
+# memory to find out.
+MAX_RUN = 64
+MAX_BLANK = 3072 * 3072
+MAX_RATIO = 100
+RLE_START = struct.Struct("<II")
+SIZE_OF_RLE_HEADER = 64
+ENDS_EARLY = "a frame ends early"
+
+
+@dataclass(frozen=True)
+class CodedFrame:
+    """The bit stream of a frame: a file, how long it is, its start, and whether it has an end."""
+
+    source: BinaryIO
+    size: int
+    head: bytes
+    has_end: bool
+
+
+def joined(
+    fragments: Iterator[Iterator[bytes]],
+    transfer_syntax_uid: str,
+    layout: Layout,
+    spool: BinaryIO,
+) -> Iterator[CodedFrame]:
+    """Join the fragments of each frame in `spool`, which is overwritten by the next.
+
+    The start of a bit stream tells a frame's first fragment: within one, entropy
+    coding rules it out, and it holds where an offset table is missing or wrong.
+    An RLE or deflated frame should be one fragment (PS3.5 A.4.2); RLE that is not
+    has a header in its first.
+
+    Raises UnconvertibleError if a frame is far longer than its pixels.
+    """
+    for chunks in fragments:
+        chunk = next(chunks, b"")
+        if _starts_frame(chunk, transfer_syntax_uid, layout):
+            if spool.tell():
+                yield _coded(spool, transfer_syntax_uid)
+            spool.seek(0)
+            spool.truncate()
+        for data in chain([chunk], chunks):
+            spool.write(data)
+            if spool.tell() > layout.max_coded:
+                raise UnconvertibleError("a frame is far longer than its pixels")
+    if spool.tell():
+        yield _coded(spool, transfer_syntax_uid)
+
+
+def _starts_frame(chunk: bytes, transfer_syntax_uid: str, layout: Layout) -> bool:
+    """Tell whether a fragment that starts so is the first of a frame."""
+    if transfer_syntax_uid == DEFLATED_FRAMES:
+        return True
+    if transfer_syntax_uid != RLE:
+        return chunk.startswith((SIZ, JP2) if transfer_syntax_uid in JPEG_2000 else SOI)
+    if len(chunk) < SIZE_OF_RLE_HEADER:
+        return False
+    segments, offset = RLE_START.unpack_from(chunk)
+    expected = layout.samples * max(1, layout.allocated // BYTE)
+    return bool(segments == expected and SIZE_OF_RLE_HEADER <= offset <= layout.max_coded)
+
+
+def _coded(spool: BinaryIO, transfer_syntax_uid: str) -> CodedFrame:
+    """Return the frame in a spool; a JPEG that has no end gets one."""
+    size = spool.tell()
+    spool.seek(max(0, size - MAX_TAIL))
+    tail = spool.read()
+    has_end = True
+    if transfer_syntax_uid in JPEG_2000:
+        has_end = tail.rstrip(b"\x00\xff").endswith(EOI)
+    elif transfer_syntax_uid in JPEG:
+        # What follows the end of a JPEG is no part of it.
+        has_end = EOI in tail
+        if not has_end:
+            size += spool.write(EOI)
+    spool.seek(0)
+    return CodedFrame(spool, size, spool.read(MAX_HEAD), has_end)
+
+
+def _check_size(coded: CodedFrame, transfer_syntax_uid: str, layout: Layout) -> None:
+    """Check that a frame is not far shorter than its pixels, however well it is compressed."""
+    if transfer_syntax_uid == RLE:
+        if coded.size * MAX_RUN < layout.frame_size:
+            raise UnconvertibleError("a frame is damaged")
+    elif layout.frame_samples > MAX_BLANK and layout.frame_size > _weight(coded) * MAX_RATIO:
+        raise TooLargeError("a large frame would be far longer than what it holds")
+
+
+def _weight(coded: CodedFrame) -> int:
+    """Return the length of a bit stream without what only fills it."""
+    packer = zlib.compressobj(1)
+    coded.source.seek(0)
+    chunks = iter(partial(coded.source.read, CHUNK), b"")
+    return sum(len(packer.compress(chunk)) for chunk in chunks) + len(packer.flush())
+
+
+def examined(coded: CodedFrame, transfer_syntax_uid: str, layout: Layout) -> BitStream:
+    """Check that a frame may be decoded, is whole and is what the dataset says.
+
+    Raises UnconvertibleError.
+    """
+    _check_size(coded, transfer_syntax_uid, layout)
+    if transfer_syntax_uid in PLAIN:
+        shape = (layout.rows, layout.columns, layout.samples, layout.allocated)
+        return BitStream(*shape, signed=layout.signed)
+    is_jpeg_2000 = transfer_syntax_uid in JPEG_2000
+    if not coded.head.startswith((SIZ, JP2) if is_jpeg_2000 else SOI):
+        raise UnconvertibleError("a frame does not start as its transfer syntax says")
+    # GDCM tells that a JPEG is not whole, but makes up what a JPEG 2000 image lacks.
+    if is_jpeg_2000 and not coded.has_end:
+        raise UnconvertibleError(ENDS_EARLY)
+    try:
+        stream = read_jpeg_2000(coded.head) if is_jpeg_2000 else read_jpeg(coded.head)
+    except (IndexError, ValueError, struct.error) as error:
+        raise UnconvertibleError("a frame is damaged") from error
+    if stream.samples != layout.samples or not _fits(stream, layout):
+        raise UnconvertibleError("a frame has another size than the dataset says")
+    allocated = BIT if stream.bits == layout.allocated == BIT else BYTE
+    if stream.bits > BYTE:
+        allocated = WORD
+    if allocated != layout.allocated:
+        raise UnconvertibleError("a frame has another precision than the dataset says")
+    return stream
+
+
+def _fits(stream: BitStream, layout: Layout) -> bool:
+    """Tell whether a frame has the size of the image.
+
+    One of several may be smaller: some writers cut tiles at the edge of a larger image.
+    """
+    if layout.frames == 1 or layout.allocated == BIT:
+        return (stream.rows, stream.columns) == (layout.rows, layout.columns)
+    return 0 < stream.rows <= layout.rows and 0 < stream.columns <= layout.columns

@@ -1,0 +1,107 @@
+"""How the pixels of an image lie in memory (PS3.3 C.7.6.3)."""
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .recoding import TooLargeError, UnconvertibleError
+
+SAMPLES, PHOTOMETRIC, PLANAR, FRAMES = 0x00280002, 0x00280004, 0x00280006, 0x00280008
+ROWS, COLUMNS, ALLOCATED = 0x00280010, 0x00280011, 0x00280100
+STORED, HIGH_BIT, REPRESENTATION = 0x00280101, 0x00280102, 0x00280103
+NUMBERS = (SAMPLES, ROWS, COLUMNS, ALLOCATED, STORED, HIGH_BIT, REPRESENTATION)
+DESCRIPTION = frozenset((*NUMBERS, PHOTOMETRIC, PLANAR, FRAMES))
+
+# What three decoded components are: half-sampled colours come out in full, and
+# JPEG 2000 takes its own colour transform back (PS3.3 C.7.6.3.1.2, PS3.5 8.2.4).
+COLORS = {
+    "RGB": "RGB",
+    "YBR_FULL": "YBR_FULL",
+    "YBR_FULL_422": "YBR_FULL",
+    "YBR_ICT": "RGB",
+    "YBR_RCT": "RGB",
+}
+MONOCHROME, COLOR = 1, 3
+BIT, BYTE, WORD = 1, 8, 16
+MAX_LENGTH = 0xFFFFFFFE
+MAX_FRAME = 128 << 20
+OVERHEAD = 65536
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the pixels of an image lie in memory (PS3.3 C.7.6.3); lengths in bytes."""
+
+    rows: int
+    columns: int
+    samples: int
+    allocated: int
+    stored: int
+    high_bit: int
+    signed: bool
+    photometric: str
+    frames: int
+
+    @classmethod
+    def of(cls, description: Mapping[int, bytes]) -> "Layout":
+        """Read the little-endian values of an Image Pixel module.
+
+        Raises UnconvertibleError if they lack or make no image that can be decoded.
+        """
+        try:
+            numbers = {tag: struct.unpack("<H", description[tag])[0] for tag in NUMBERS}
+            frames = int(description.get(FRAMES, b"").strip(b" \0") or 1)
+            photometric = description[PHOTOMETRIC].decode("ascii").strip(" \0")
+        except (KeyError, ValueError, struct.error) as error:
+            raise UnconvertibleError("its pixels are not described") from error
+        layout = cls(
+            rows=numbers[ROWS],
+            columns=numbers[COLUMNS],
+            samples=numbers[SAMPLES],
+            allocated=numbers[ALLOCATED],
+            stored=numbers[STORED],
+            high_bit=numbers[HIGH_BIT],
+            signed=numbers[REPRESENTATION] == 1,
+            photometric=photometric,
+            frames=frames,
+        )
+        is_packed = layout.allocated == BIT and layout.samples == MONOCHROME
+        if (layout.allocated % BYTE and not is_packed) or layout.frame_size == 0 or frames < 1:
+            raise UnconvertibleError("its pixels are described in a way that cannot be decoded")
+        if layout.samples != MONOCHROME and (layout.samples != COLOR or photometric not in COLORS):
+            raise UnconvertibleError("its colours cannot be decoded")
+        if layout.frame_size > MAX_FRAME:
+            raise TooLargeError(f"a frame would be longer than {MAX_FRAME >> 20} MiB")
+        if layout.size > MAX_LENGTH:
+            raise TooLargeError("its pixels would be longer than 4 GiB")
+        return layout
+
+    @property
+    def frame_samples(self) -> int:
+        """Number of samples in a frame."""
+        return self.rows * self.columns * self.samples
+
+    @property
+    def frame_bits(self) -> int:
+        """Number of bits of a native frame; the next one begins within the same byte."""
+        return self.frame_samples * self.allocated
+
+    @property
+    def frame_size(self) -> int:
+        """Length of a native frame alone."""
+        return (self.frame_bits + BYTE - 1) // BYTE
+
+    @property
+    def length(self) -> int:
+        """Length of all native frames."""
+        return (self.frame_bits * self.frames + BYTE - 1) // BYTE
+
+    @property
+    def size(self) -> int:
+        """Length of all native frames, padded to be even."""
+        return self.length + self.length % 2
+
+    @property
+    def max_coded(self) -> int:
+        """Length above which a compressed frame cannot be in earnest."""
+        return 2 * self.frame_size + OVERHEAD

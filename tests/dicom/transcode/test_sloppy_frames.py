@@ -1,0 +1,175 @@
+"""Frames that writers got wrong in a way that leaves no doubt are decoded."""
+
+import io
+import struct
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pydicom
+import pytest
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    RLELossless,
+)
+
+from fw_gear_dicom_send.dicom.types import SOPInstance
+from fw_gear_dicom_send.reasons import Kind, Reason
+from tests.support.instances import instance
+from tests.support.sample_files import encoded, shipped
+from tests.support.transcoding import (
+    RLE_FRAME,
+    by_dcmtk,
+    compressed,
+    convert,
+    converted,
+    encoded_by,
+    refused,
+)
+
+EOI = b"\xff\xd9"
+
+
+def lossless_jpeg(work: Path) -> bytes:
+    """Return the frame of an image by DCMTK, up to its end."""
+    file = by_dcmtk(shipped("MR_small.dcm").read_bytes(), work, "dcmcjpeg", "+e1")
+    frame = pydicom.encaps.defragment_data(pydicom.dcmread(io.BytesIO(file)).PixelData)
+    return bytes(frame[: frame.rindex(EOI)])
+
+
+def with_frame(frame: bytes) -> bytes:
+    """Return an MR image with another frame, as lossless JPEG."""
+    dataset = pydicom.dcmread(shipped("MR_small_jp2klossless.dcm"))
+    dataset.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+    dataset.PixelData = encapsulate([frame])
+    return encoded(dataset)
+
+
+@pytest.mark.parametrize("end", [b"", EOI, EOI + b"\1", EOI + b"junk", EOI + EOI, EOI + bytes(99)])
+def test_a_jpeg_that_does_not_end_as_it_should(end: bytes, tmp_path: Path) -> None:
+    """It lacks the marker of its end, or has bytes behind it."""
+    dataset = converted(with_frame(lossless_jpeg(tmp_path) + end), ExplicitVRLittleEndian, tmp_path)
+    assert dataset.PixelData == pydicom.dcmread(shipped("MR_small.dcm")).PixelData
+
+
+def test_a_jpeg_without_end_that_is_cut_short(tmp_path: Path) -> None:
+    """What is missing is not made up, and the reason says so."""
+    frame = lossless_jpeg(tmp_path)
+    assert refused(instance(with_frame(frame[:-40])), tmp_path) == "a frame ends early"
+
+
+@pytest.mark.parametrize("frame", [b"Invalid data string\0", b"\xff\x4f\xff\x51" + bytes(99) + EOI])
+def test_a_frame_of_another_kind(frame: bytes, tmp_path: Path) -> None:
+    """It is no JPEG at all."""
+    cause = "a frame does not start as its transfer syntax says"
+    assert refused(instance(with_frame(frame)), tmp_path) == cause
+
+
+@pytest.mark.parametrize("size", [100, 200])
+@pytest.mark.parametrize("frames", [1, 2])
+def test_rle_in_several_fragments(frames: int, size: int, tmp_path: Path) -> None:
+    """A fragment without header goes on with the frame, against PS3.5 A.4.2."""
+    pieces = [RLE_FRAME[start : start + size] for start in range(0, len(RLE_FRAME), size)]
+    dataset = compressed(RLELossless, pieces * frames, NumberOfFrames=frames)
+    out = converted(encoded(dataset), ExplicitVRLittleEndian, tmp_path)
+    assert out.PixelData == bytes(i // 2 for i in range(512)) * frames
+
+
+@pytest.mark.parametrize(
+    ("samples", "photometric", "black"),
+    [(1, "MONOCHROME2", bytes(1)), (3, "RGB", bytes(3)), (3, "YBR_FULL_422", b"\0\x80\x80")],
+)
+def test_smaller_frames_are_padded(
+    samples: int, photometric: str, black: bytes, tmp_path: Path
+) -> None:
+    """They lie at the upper left of black ones, and the report says so."""
+    shape = (16, 16, samples), (9, 16, samples), (16, 7, samples), (1, 1, samples)
+    color = "rgb" if photometric == "RGB" else "ycbcr" if samples == 3 else None
+    frames = [
+        imagecodecs.jpeg8_encode(
+            np.full(one if samples == 3 else one[:2], 150, "u1"),
+            colorspace=color,
+            outcolorspace=color,
+        )
+        for one in shape
+    ]
+    elements = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "SamplesPerPixel": samples}
+    color_elements = {"PlanarConfiguration": 0} if samples == 3 else {}
+    dataset = compressed(
+        JPEGBaseline8Bit,
+        frames,
+        NumberOfFrames=4,
+        PhotometricInterpretation=photometric,
+        **elements,
+        **color_elements,
+    )
+    result = convert(instance(encoded(dataset)), ExplicitVRLittleEndian, tmp_path)
+    assert isinstance(result, SOPInstance)
+    assert result.remarks == (Reason(Kind.FRAMES_PADDED, "3"),)
+    result.dataset.close()
+    out = converted(encoded(dataset), ExplicitVRLittleEndian, tmp_path)
+    grey = bytes([150] * samples)
+    rows = [
+        *[grey * 16] * 16,
+        *[grey * 16] * 9 + [black * 16] * 7,
+        *[grey * 7 + black * 9] * 16,
+        grey + black * 15,
+        *[black * 16] * 15,
+    ]
+    assert out.PixelData == b"".join(rows)
+
+
+def test_a_single_frame_of_another_size(tmp_path: Path) -> None:
+    """There is doubt about what it belongs to."""
+    frame = imagecodecs.jpeg8_encode(np.full((9, 16), 150, "u1"))
+    dataset = compressed(JPEGBaseline8Bit, [frame], BitsAllocated=8, BitsStored=8, HighBit=7)
+    cause = refused(instance(encoded(dataset)), tmp_path)
+    assert cause == "a frame has another size than the dataset says"
+
+
+def test_a_large_frame_fits_into_the_limit_of_addresses(tmp_path: Path) -> None:
+    """JPEG 2000 with loss, 16 MB of pixels, for which GDCM starts threads."""
+    side = 2800
+    values = (np.add.outer(np.arange(side), np.arange(side)) % 4096).astype("<u2")
+    frame = imagecodecs.jpeg2k_encode(
+        values, codecformat="j2k", level=60, reversible=False, bitspersample=12
+    )
+    dataset = compressed(
+        JPEG2000Lossless, [frame], Rows=side, Columns=side, BitsStored=12, HighBit=11
+    )
+    data = encoded_by(instance(encoded(dataset)), ExplicitVRLittleEndian, tmp_path)
+    pixels = np.frombuffer(data[-values.nbytes :], "<u2").astype(int)
+    assert abs(pixels - imagecodecs.jpeg2k_decode(frame).ravel()).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("bits", "values"),
+    [
+        (13, [0, 1, 4095, -1, -4096, 255, 256, -256, 2048, -2048]),
+        (8, [0, 1, 127, -1, -128]),
+        (5, [0, 1, 15, -1, -16, 8, -8]),
+    ],
+)
+def test_a_sign_that_a_bit_stream_lacks(bits: int, values: list[int], tmp_path: Path) -> None:
+    """Positive values stay positive, negative ones negative."""
+    signed = np.resize(np.array(values), (16, 16))
+    coded = (signed & ((1 << bits) - 1)).astype("u1" if bits <= 8 else "<u2")
+    frame = imagecodecs.jpeg2k_encode(
+        coded, codecformat="j2k", reversible=True, level=0, bitspersample=bits
+    )
+    allocated = 8 if bits <= 8 else 16
+    dataset = compressed(
+        JPEG2000Lossless,
+        [frame],
+        BitsAllocated=allocated,
+        BitsStored=bits,
+        HighBit=bits - 1,
+        PixelRepresentation=1,
+    )
+    out = converted(encoded(dataset), ExplicitVRLittleEndian, tmp_path)
+    code = "b" if allocated == 8 else "h"
+    assert struct.unpack(f"<256{code}", out.PixelData) == tuple(signed.ravel())
