@@ -10,6 +10,8 @@ from tests.support.pacs import PythonSCP, StoreSCP
 from tests.support.sample_files import ArchiveMember, encoded, made, zip_of
 from tests.support.session_runs import SessionRuns
 
+pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name")
+
 
 @pytest.mark.parametrize("associations", [1, 4])
 def test_equal_images_are_sent_once(
