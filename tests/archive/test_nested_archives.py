@@ -228,6 +228,19 @@ def test_a_second_tar_in_a_row_is_read(work: Path, blocks: int) -> None:
     assert items_of(gzip.compress(first) + gzip.compress(second), work) == expected
 
 
+def test_a_second_tar_is_read_wherever_its_padding_is_divided(work: Path) -> None:
+    """Streams of compressed data need not end with a block."""
+    parts = [tar_of(A), bytes(300), bytes(212) + tar_of(B)]
+    assert items_of(b"".join(map(gzip.compress, parts)), work) == [Image(1, A), Image(2, B)]
+
+
+def test_a_damaged_one_that_held_images_fails_whatever_its_name(work: Path) -> None:
+    """More of them may be missing."""
+    cut = tarred(A) + tar_entry("b", B)[:1000]
+    failure = Unreadable(Reason(Kind.CORRUPT_ARCHIVE), 1)
+    assert items_of(zip_of(("a.txt", cut)), work) == [Image("1.1", A), failure]
+
+
 @pytest.mark.parametrize("tail", [b"garbage", b"x" * 5000, bytes(5000) + b"garbage"])
 def test_what_follows_a_tar_and_is_none_is_left_alone(work: Path, tail: bytes) -> None:
     """The padding of a tape may be anything."""
