@@ -6,14 +6,16 @@ import threading
 from pathlib import Path
 
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from fw_gear_dicom_send.network.timeouts import DEFAULT_TIMEOUTS
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.fault_scripts import give_no_answer
 from tests.support.flywheel_http import Stall
-from tests.support.footprint import bytes_on_disk
+from tests.support.footprint import bytes_on_disk, children
 from tests.support.gear import LONGEST_START, GearFolder, GearResult
 from tests.support.gear_runs import (
+    CT,
     Session,
     assert_work_is_empty,
     counts,
@@ -167,6 +169,36 @@ def test_a_job_is_cancelled_while_an_archive_is_unpacked(
     result = running.finish()
     assert_cancelled(session, gear, result)
     assert counts(site.reports[0].content)["a.zip"][1:] == ("0", "Failed")
+
+
+def test_a_job_is_cancelled_while_decoders_hang(tmp_path: Path, session: Session) -> None:
+    """It does not wait for their frames, and leaves none of them behind."""
+    site, answering = session.site, threading.Event()
+    datasets = [made(number) for number in range(20)]
+    for dataset in datasets:
+        dataset.compress(RLELossless)
+    members = [ArchiveMember(str(number), encoded(one)) for number, one in enumerate(datasets)]
+    site.add_file(session.acquisition("A"), "a.zip", zip_of(tmp_path / "a.zip", members))
+
+    def hold(_: CStore) -> int:
+        answering.wait(LONGEST_START)
+        return 0x0000
+
+    with PythonSCP({CT: [ExplicitVRLittleEndian]}, hold) as scp:
+        gear = gear_on(tmp_path, site, scp.port, session.session, associations=2)
+        running = gear.start()
+        assert wait_for(lambda: len(scp.stored) == 2, LONGEST_START)
+        decoders = children(running.pid)
+        for decoder in decoders:
+            os.kill(decoder, signal.SIGSTOP)
+        answering.set()
+        cancelled_after = running.seconds
+        running.cancel()
+        result = running.finish()
+    assert_ended_soon(result, cancelled_after)
+    assert_cancelled(session, gear, result)
+    assert decoders
+    assert not any(Path(f"/proc/{decoder}").exists() for decoder in decoders)
 
 
 def test_a_job_is_cancelled_in_the_check_of_the_server(tmp_path: Path, session: Session) -> None:
