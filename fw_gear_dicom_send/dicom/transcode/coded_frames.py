@@ -17,11 +17,11 @@ from .syntaxes import JPEG, JPEG_2000, PLAIN, RLE
 MAX_HEAD = 1 << 20
 MAX_TAIL = 1 << 16
 # Two bytes of RLE stand for 128 at most. Other frames may be blank and compress to almost
-# nothing; with more samples than 3072 x 3072 no real one does, and decoding takes too much
-# memory to find out.
+# nothing. With more samples than 3072 x 3072 no real one does: decoding takes too much memory
+# to find out. A screen full of nothing has 1/256 of its pixels in JPEG.
 MAX_RUN = 64
 MAX_BLANK = 3072 * 3072
-MAX_RATIO = 100
+MAX_RATIO = 300
 RLE_START = struct.Struct("<II")
 SIZE_OF_RLE_HEADER = 64
 ENDS_EARLY = "a frame ends early"
@@ -102,6 +102,9 @@ def _check_size(coded: CodedFrame, transfer_syntax_uid: str, layout: Layout) -> 
     if transfer_syntax_uid == RLE:
         if coded.size * MAX_RUN < layout.frame_size:
             raise UnconvertibleError("a frame is damaged")
+    elif transfer_syntax_uid == DEFLATED_FRAMES:
+        # It is inflated a chunk at a time.
+        return
     elif layout.frame_samples > MAX_BLANK and layout.frame_size > _weight(coded) * MAX_RATIO:
         raise TooLargeError("a large frame would be far longer than what it holds")
 

@@ -25,6 +25,8 @@ MONOCHROME, COLOR = 1, 3
 BIT, BYTE, WORD = 1, 8, 16
 MAX_LENGTH = 0xFFFFFFFE
 MAX_FRAME = 128 << 20
+MAX_BITS = 8192 * 8192
+MAX_FRAMES = 1_000_000
 OVERHEAD = 65536
 
 
@@ -72,8 +74,12 @@ class Layout:
             raise UnconvertibleError("its colours cannot be decoded")
         if layout.frame_size > MAX_FRAME:
             raise TooLargeError(f"a frame would be longer than {MAX_FRAME >> 20} MiB")
+        if is_packed and layout.frame_bits > MAX_BITS:
+            raise TooLargeError(f"a frame would have more than {MAX_BITS} pixels of one bit")
         if layout.size > MAX_LENGTH:
             raise TooLargeError("its pixels would be longer than 4 GiB")
+        if frames > MAX_FRAMES:
+            raise TooLargeError(f"it would have more than {MAX_FRAMES} frames")
         return layout
 
     @property

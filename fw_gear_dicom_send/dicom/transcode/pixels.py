@@ -114,6 +114,9 @@ class _Bits:
 
     def joined(self, chunks: Iterator[bytes], bits: int, is_last: bool) -> Iterator[bytes]:
         """Yield the whole bytes of a frame, and the last one if no other frame follows."""
+        if self._count == bits % BYTE == 0:
+            yield from chunks
+            return
         data = b"".join(chunks)
         value = int.from_bytes(data, "little") & ((1 << bits) - 1)
         value = value << self._count | self._rest
@@ -126,9 +129,18 @@ class _Bits:
 
 def _packed(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Pack pixels of a byte into bits; the first is the least significant one (PS3.5 8.1.1)."""
-    pixels = b"".join(chunks)
+    pixels = b""
+    for chunk in chunks:
+        pixels += chunk
+        whole = len(pixels) // BYTE * BYTE
+        yield _as_bits(pixels[:whole])
+        pixels = pixels[whole:]
+    yield _as_bits(pixels)
+
+
+def _as_bits(pixels: bytes) -> bytes:
     size = (len(pixels) + BYTE - 1) // BYTE
-    yield int(pixels.translate(BITS)[::-1], 2).to_bytes(size, "little")
+    return int(b"0" + pixels.translate(BITS)[::-1], 2).to_bytes(size, "little")
 
 
 def _padded(

@@ -24,8 +24,23 @@ BLANK = "a large frame would be far longer than what it holds"
         (hostile.jpeg_2000(6000, 3000), BLANK),
         (hostile.jpeg(6000, 3000, padding=1 << 20), BLANK),
         (hostile.rle(NumberOfFrames=2**31), "its pixels would be longer than 4 GiB"),
+        (hostile.rle(NumberOfFrames=2**20), "it would have more than 1000000 frames"),
+        (
+            hostile.rle(Rows=65535, Columns=9999, BitsAllocated=1),
+            "a frame would have more than 67108864 pixels of one bit",
+        ),
     ],
-    ids=["rle", "jpeg", "jpeg 2000", "blank jpeg", "blank jpeg 2000", "padded jpeg", "frames"],
+    ids=[
+        "rle",
+        "jpeg",
+        "jpeg 2000",
+        "no jpeg",
+        "no jpeg 2000",
+        "padding",
+        "size",
+        "frames",
+        "bits",
+    ],
 )
 def test_few_bytes_are_no_large_frame(content: bytes, cause: str, tmp_path: Path) -> None:
     """They are refused before anything is decoded, with the bound."""

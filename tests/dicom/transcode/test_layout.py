@@ -76,7 +76,7 @@ def test_what_is_missing_or_no_value_cannot_be_decoded(tag: int, value: bytes | 
         ({SAMPLES: pack("<H", 2)}, "its colours cannot be decoded"),
         ({SAMPLES: pack("<H", 4), PHOTOMETRIC: b"RGB"}, "its colours cannot be decoded"),
         ({SAMPLES: pack("<H", 3)}, "its colours cannot be decoded"),
-        ({FRAMES: b"143165577"}, "its pixels would be longer than 4 GiB"),
+        ({FRAMES: b"1000001"}, "it would have more than 1000000 frames"),
     ],
 )
 def test_an_image_that_cannot_be_decoded(changes: dict[int, bytes], reason: str) -> None:
@@ -86,8 +86,16 @@ def test_an_image_that_cannot_be_decoded(changes: dict[int, bytes], reason: str)
 
 
 def test_the_longest_pixels() -> None:
-    """A length of 32 bits holds them, and is not the one that means an undefined length."""
-    assert Layout.of(GREY | {FRAMES: b"143165576"}).size == 4_294_967_280
+    """A length of 32 bits holds them."""
+    large = GREY | {ROWS: pack("<H", 3000), COLUMNS: pack("<H", 5000)}
+    assert Layout.of(large | {FRAMES: b"143"}).size == 4_290_000_000
+    with pytest.raises(UnconvertibleError, match=r"^its pixels would be longer than 4 GiB$"):
+        Layout.of(large | {FRAMES: b"144"})
+
+
+def test_the_most_frames() -> None:
+    """A million frames are enough for a slide."""
+    assert Layout.of(GREY | {FRAMES: b"1000000"}).frames == 1_000_000
 
 
 @pytest.mark.parametrize(
