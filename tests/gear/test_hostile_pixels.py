@@ -62,12 +62,19 @@ def test_few_bytes_that_claim_gigabytes(
     assert 0 < memory < MOST_MEMORY
 
 
-@pytest.mark.parametrize("make", [hostile.jpeg_2000, hostile.blank_rle])
+@pytest.mark.parametrize(
+    ("make", "rows", "columns"),
+    [
+        (hostile.jpeg_2000, 3072, 3072),
+        (hostile.blank_rle, 8192, 8192),
+        (hostile.blank_jpeg, 2500, 2500),
+    ],
+)
 def test_blank_images_as_large_as_may_be(
-    make: Callable[..., bytes], tmp_path: Path, session: Session
+    make: Callable[..., bytes], rows: int, columns: int, tmp_path: Path, session: Session
 ) -> None:
     """They are sent, and all processes together stay under 300 MB."""
-    images = [make(3072, 3072, SOPInstanceUID=f"1.2.{number}") for number in range(4)]
+    images = [make(rows, columns, SOPInstanceUID=f"1.2.{number}") for number in range(4)]
     number, memory, log = sent(images, tmp_path, session)
     assert number == "4", log
     assert 0 < memory < MOST_MEMORY

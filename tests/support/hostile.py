@@ -3,7 +3,9 @@
 import zlib
 from struct import pack
 
-from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, RLELossless
+import imagecodecs
+import numpy as np
+from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, RLELossless
 
 from tests.support import datasets as raw
 from tests.support.datasets import DEFLATED, EXPLICIT
@@ -36,6 +38,15 @@ def jpeg(rows: int, columns: int, *, padding: int = 0, **elements: object) -> by
     scan = pack(">HB2B3B", 8, 1, 1, 0, 1, 0, 0)
     data = b"\xff\xd8\xff\xc3" + frame + b"\xff\xda" + scan + b"\xff\xd9" + bytes(padding)
     return claiming(JPEGLosslessSV1, data, Rows=rows, Columns=columns, **elements)
+
+
+def blank_jpeg(rows: int, columns: int, **elements: object) -> bytes:
+    """Return a grey image as JPEG Baseline, in colour."""
+    frame = imagecodecs.jpeg8_encode(np.full((rows, columns, 3), 99, "u1"))
+    shape = {"Rows": rows, "Columns": columns, "SamplesPerPixel": 3, "PlanarConfiguration": 0}
+    bits = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+    color = {"PhotometricInterpretation": "YBR_FULL_422"}
+    return claiming(JPEGBaseline8Bit, frame, **shape, **bits, **color, **elements)
 
 
 def jpeg_2000(rows: int, columns: int, **elements: object) -> bytes:

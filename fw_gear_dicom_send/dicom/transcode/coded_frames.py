@@ -17,11 +17,13 @@ from .syntaxes import JPEG, JPEG_2000, PLAIN, RLE
 MAX_HEAD = 1 << 20
 MAX_TAIL = 1 << 16
 # Two bytes of RLE stand for 128 at most. Other frames may be blank and compress to almost
-# nothing. With more samples than 3072 x 3072 no real one does: decoding takes too much memory
-# to find out. A screen full of nothing has 1/256 of its pixels in JPEG.
+# nothing, but real ones do not where decoding takes up more than 132 MB of memory: 3072 x 3072
+# samples of JPEG 2000, or 2500 x 2500 pixels of JPEG in colour.
 MAX_RUN = 64
-MAX_BLANK = 3072 * 3072
 MAX_RATIO = 300
+MAX_MEMORY = 132_120_576
+MEMORY_OF_JPEG_2000 = 14  # bytes for a sample
+MEMORY_OF_JPEG = 7  # bytes for a byte
 RLE_START = struct.Struct("<II")
 SIZE_OF_RLE_HEADER = 64
 ENDS_EARLY = "a frame ends early"
@@ -102,11 +104,12 @@ def _check_size(coded: CodedFrame, transfer_syntax_uid: str, layout: Layout) -> 
     if transfer_syntax_uid == RLE:
         if coded.size * MAX_RUN < layout.frame_size:
             raise UnconvertibleError("a frame is damaged")
-    elif transfer_syntax_uid == DEFLATED_FRAMES:
-        # It is inflated a chunk at a time.
-        return
-    elif layout.frame_samples > MAX_BLANK and layout.frame_size > _weight(coded) * MAX_RATIO:
-        raise TooLargeError("a large frame would be far longer than what it holds")
+    elif transfer_syntax_uid != DEFLATED_FRAMES:  # which are inflated a chunk at a time
+        memory = layout.frame_size * MEMORY_OF_JPEG
+        if transfer_syntax_uid in JPEG_2000:
+            memory = layout.frame_samples * MEMORY_OF_JPEG_2000
+        if memory > MAX_MEMORY and layout.frame_size > _weight(coded) * MAX_RATIO:
+            raise TooLargeError("a large frame would be far longer than what it holds")
 
 
 def _weight(coded: CodedFrame) -> int:

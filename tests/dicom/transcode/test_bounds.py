@@ -20,9 +20,9 @@ BLANK = "a large frame would be far longer than what it holds"
         (hostile.rle(Rows=65535, Columns=65535), "a frame would be longer than 128 MiB"),
         (hostile.jpeg(65535, 65535), "a frame would be longer than 128 MiB"),
         (hostile.jpeg_2000(65535, 65535), "a frame would be longer than 128 MiB"),
-        (hostile.jpeg(6000, 3000), BLANK),
+        (hostile.jpeg(6000, 4000), BLANK),
         (hostile.jpeg_2000(6000, 3000), BLANK),
-        (hostile.jpeg(6000, 3000, padding=1 << 20), BLANK),
+        (hostile.jpeg(6000, 4000, padding=1 << 20), BLANK),
         (hostile.rle(NumberOfFrames=2**31), "its pixels would be longer than 4 GiB"),
         (hostile.rle(NumberOfFrames=2**20), "it would have more than 1000000 frames"),
         (
