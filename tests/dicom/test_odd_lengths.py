@@ -40,7 +40,7 @@ def test_each_vr_is_padded_with_its_byte(wire: Wire, vr: str) -> None:
     assert instance.remarks == REPAIRED
 
 
-@settings(bounded, max_examples=1000)
+@settings(bounded, max_examples=150)
 @given(st.data(), WIRES, st.sampled_from([None, TAG]))
 def test_all_lengths_become_true(data: st.DataObject, wire: Wire, tag: PrivateTag | None) -> None:
     """A dataset of odd size comes out as if its writer had padded it; others stay as they are."""

@@ -56,7 +56,7 @@ def check(file: bytes, starts: list[int], tag: PrivateTag) -> None:
     assert {span.end for span in spans} <= {*starts, len(file)}
 
 
-@settings(bounded, max_examples=1000)
+@settings(bounded, max_examples=500)
 @given(st.data(), files(), GROUPS)
 def test_damaged_length(data: st.DataObject, file: bytes, group: int) -> None:
     """Whatever length one element claims, the element is between two others, or nowhere."""
