@@ -141,12 +141,16 @@ def examined(coded: CodedFrame, transfer_syntax_uid: str, layout: Layout) -> Bit
         raise UnconvertibleError("a frame is damaged") from error
     if stream.samples != layout.samples or not _fits(stream, layout):
         raise UnconvertibleError("a frame has another size than the dataset says")
-    allocated = BIT if stream.bits == layout.allocated == BIT else BYTE
-    if stream.bits > BYTE:
-        allocated = WORD
-    if allocated != layout.allocated:
+    if not _is_held(stream.bits, layout.allocated):
         raise UnconvertibleError("a frame has another precision than the dataset says")
     return stream
+
+
+def _is_held(bits: int, allocated: int) -> bool:
+    """Tell whether samples of so many bits can be written as the dataset says."""
+    if BIT in (bits, allocated):
+        return bits == allocated
+    return bits <= allocated <= WORD
 
 
 def _fits(stream: BitStream, layout: Layout) -> bool:

@@ -9,7 +9,7 @@ from .bitstreams import BitStream
 from .coded_frames import ENDS_EARLY, examined, joined
 from .decoders import FrameDecoders
 from .frame_decoder import Frame
-from .layout import BIT, BYTE, COLORS, MONOCHROME, Layout
+from .layout import BIT, BYTE, COLORS, MONOCHROME, WORD, Layout
 from .recoding import TooLargeError, UnconvertibleError
 from .syntaxes import JPEG_LOSSY, PLAIN
 
@@ -77,7 +77,9 @@ def native_frames(
                     packed = chunks if transfer_syntax_uid in PLAIN else _packed(chunks)
                     yield NativeFrame(bits.joined(packed, layout.frame_bits, is_last), color, False)
                     continue
-                chunks = _extended(chunks, stream, layout)
+                chunks = _extended(chunks, stream, layout, frame.allocated)
+                if frame.allocated < layout.allocated:
+                    chunks = _widened(chunks, is_signed=layout.signed)
                 is_padded = (stream.rows, stream.columns) != (layout.rows, layout.columns)
                 if is_padded:
                     chunks = _padded(chunks, stream, layout, BLACK.get(color, bytes(1)))
@@ -90,7 +92,9 @@ def _frame(stream: BitStream, transfer_syntax_uid: str, layout: Layout) -> Frame
     """Tell the decoder what a frame is; packed bits are bytes to it."""
     if layout.allocated == BIT and transfer_syntax_uid in PLAIN:
         return Frame(transfer_syntax_uid, 1, layout.frame_size, 1, BYTE, BYTE)
-    allocated = max(layout.allocated, BYTE)
+    allocated = BYTE if stream.bits <= BYTE else WORD
+    if transfer_syntax_uid in PLAIN:
+        allocated = layout.allocated
     shape = (stream.rows, stream.columns, stream.samples)
     return Frame(transfer_syntax_uid, *shape, allocated, stream.bits)
 
@@ -161,7 +165,9 @@ def _padded(
         yield black * layout.columns
 
 
-def _extended(chunks: Iterator[bytes], stream: BitStream, layout: Layout) -> Iterator[bytes]:
+def _extended(
+    chunks: Iterator[bytes], stream: BitStream, layout: Layout, allocated: int
+) -> Iterator[bytes]:
     """Fill the bits above the coded ones so that a pixel has the sign that the dataset says.
 
     Bit streams that know no sign, or the other one, leave them as they must not be
@@ -177,7 +183,17 @@ def _extended(chunks: Iterator[bytes], stream: BitStream, layout: Layout) -> Ite
     table = bytes(
         byte | ~mask & 0xFF if layout.signed and byte & sign else byte & mask for byte in range(256)
     )
-    return _translated(chunks, table, layout.allocated // BYTE)
+    return _translated(chunks, table, allocated // BYTE)
+
+
+def _widened(chunks: Iterator[bytes], *, is_signed: bool) -> Iterator[bytes]:
+    """Make 16 bits of samples of 8, as the dataset allocates them."""
+    table = bytes(0xFF if is_signed and byte & 0x80 else 0 for byte in range(256))
+    for chunk in chunks:
+        samples = bytearray(2 * len(chunk))
+        samples[0::2] = chunk
+        samples[1::2] = chunk.translate(table)
+        yield bytes(samples)
 
 
 def _translated(chunks: Iterator[bytes], table: bytes, width: int) -> Iterator[bytes]:

@@ -173,3 +173,45 @@ def test_a_sign_that_a_bit_stream_lacks(bits: int, values: list[int], tmp_path: 
     out = converted(encoded(dataset), ExplicitVRLittleEndian, tmp_path)
     code = "b" if allocated == 8 else "h"
     assert struct.unpack(f"<256{code}", out.PixelData) == tuple(signed.ravel())
+
+
+@pytest.mark.parametrize("is_signed", [False, True])
+@pytest.mark.parametrize("bits", [5, 8])
+def test_bytes_in_words(bits: int, is_signed: bool, tmp_path: Path) -> None:
+    """Frames of up to 8 bits become the 16 that the dataset allocates."""
+    half = 1 << (bits - 1)
+    low, high = (-half, half) if is_signed else (0, 2 * half)
+    values = np.resize(np.arange(low, high), (16, 16))
+    frame = imagecodecs.jpeg2k_encode(
+        values.astype("i1" if is_signed else "u1"),
+        codecformat="j2k",
+        reversible=True,
+        level=0,
+        bitspersample=bits,
+    )
+    elements = {"BitsStored": bits, "HighBit": bits - 1, "PixelRepresentation": int(is_signed)}
+    dataset = compressed(JPEG2000Lossless, [frame], **elements)
+    out = converted(encoded(dataset), ExplicitVRLittleEndian, tmp_path)
+    assert struct.unpack("<256h", out.PixelData) == tuple(values.ravel())
+    assert (out.BitsAllocated, out.BitsStored) == (16, bits)
+
+
+@pytest.mark.parametrize("stored", [8, 12])
+def test_lossy_bytes_in_words(stored: int, tmp_path: Path) -> None:
+    """A JPEG of 8 bits comes out as its values, though the dataset tells of more bits."""
+    values = np.full((16, 16), 200, "u1")
+    dataset = compressed(
+        JPEGBaseline8Bit, [imagecodecs.jpeg8_encode(values)], BitsStored=stored, HighBit=stored - 1
+    )
+    out = converted(encoded(dataset), ExplicitVRLittleEndian, tmp_path)
+    assert struct.unpack("<256H", out.PixelData) == (200,) * 256
+
+
+def test_bytes_in_words_whose_sign_is_unknown(tmp_path: Path) -> None:
+    """A JPEG of 8 bits for signed pixels of 12 bits leaves doubt."""
+    frame = imagecodecs.jpeg8_encode(np.full((16, 16), 200, "u1"))
+    dataset = compressed(
+        JPEGBaseline8Bit, [frame], BitsStored=12, HighBit=11, PixelRepresentation=1
+    )
+    cause = refused(instance(encoded(dataset)), tmp_path)
+    assert cause == "a frame has another precision than the dataset says"
