@@ -1,6 +1,8 @@
 """Walks over an encoded dataset without decoding it (PS3.5 section 7)."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from struct import Struct, error
 from typing import BinaryIO, NamedTuple
 
@@ -8,17 +10,20 @@ UNDEFINED_LENGTH = 0xFFFFFFFF
 ITEM = 0xFFFEE000
 ITEM_DELIMITATION = 0xFFFEE00D
 SEQUENCE_DELIMITATION = 0xFFFEE0DD
-_ITEMS = (b"\xfe\xff\0\xe0", b"\xff\xfe\xe0\0")
+_SEQUENCE_STARTS = (b"\xfe\xff\0\xe0", b"\xfe\xff\xdd\xe0", b"\xff\xfe\xe0\0", b"\xff\xfe\xe0\xdd")
+"""What a sequence of undefined length may start with: an item or its delimiter."""
 
 SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _VRS = SHORT_VRS | LONG_VRS
+_NO_VR = frozenset((b"",))
 
 _WINDOW = 1 << 15
 _MAX_TEXT = 1 << 16
 _TAG_SIZE, _MIN_HEADER, _MAX_HEADER = 4, 8, 12
 _LAST_GROUP = 0xFFFF
 _MAX_NESTING = 64
+_MAX_NOTED = 1 << 17
 _MAX_IRREGULAR = 3
 """Elements in a row without a known VR that are read ahead to tell the length of the first."""
 
@@ -38,6 +43,34 @@ class Encoding(NamedTuple):
     little: bool
 
 
+class Element(NamedTuple):
+    """An element: where its header and its value start, and where it ends."""
+
+    tag: int
+    start: int
+    value: int
+    end: int
+
+
+@dataclass
+class Course:
+    """How far a walk came: where the last element ended, its tag, and whether all ascended.
+
+    `noted` are the elements that a walk was asked for.
+    """
+
+    end: int
+    last_tag: int = -1
+    is_ordered: bool = True
+    noted: list[Element] = field(default_factory=list)
+
+    def note(self, element: Element) -> None:
+        """Note an element. Raises MalformedError for more of them than a group can have."""
+        if len(self.noted) == _MAX_NOTED:
+            raise MalformedError(f"group {element.tag >> 16:04X} has an element twice")
+        self.noted.append(element)
+
+
 class _Form(NamedTuple):
     """One reading of an element's header: where its value starts, and the value's length."""
 
@@ -50,13 +83,14 @@ class _Headers(NamedTuple):
 
     explicit: Struct
     implicit: Struct
+    without_vr: Struct
     unknown: Struct
     length: Struct
     tag: Struct
 
 
 _LITTLE, _BIG = (
-    _Headers(*(Struct(order + layout) for layout in ("HH2sH", "HHL", "HH2sHL", "L", "HH")))
+    _Headers(*(Struct(order + layout) for layout in ("HH2sH", "HHL", "HH0sL", "HH2sHL", "L", "HH")))
     for order in "<>"
 )
 
@@ -70,6 +104,12 @@ class ElementReader:
         self._base = 0
         self._window = b""
         self._size = -1
+        self._lengths = 0
+
+    @property
+    def has_odd_length(self) -> bool:
+        """Whether a walk met an odd length: of a value, or of what has undefined length inside."""
+        return self._lengths % 2 == 1
 
     @property
     def size(self) -> int:
@@ -135,7 +175,8 @@ class ElementReader:
             group, number, length = headers.implicit.unpack(following)
             value = end + _MIN_HEADER
             is_sequence = (
-                length == UNDEFINED_LENGTH and self.bytes_at(value, value + _TAG_SIZE) in _ITEMS
+                length == UNDEFINED_LENGTH
+                and self.bytes_at(value, value + _TAG_SIZE) in _SEQUENCE_STARTS
             )
             if group << 16 | number > tag and (is_sequence or value + length <= self.size):
                 return Encoding(True, declared.little)
@@ -176,9 +217,7 @@ class ElementReader:
             if is_implicit or vr not in SHORT_VRS:
                 if is_implicit or group == ITEM >> 16:
                     length = headers.implicit.unpack_from(window, at)[2]
-                elif vr in LONG_VRS:
-                    if at > last:
-                        raise CutShortError("an element's header is cut short")
+                elif vr in LONG_VRS and at <= last:
                     length = headers.length.unpack_from(window, at + _MIN_HEADER)[0]
                     value = start + _MAX_HEADER
                 else:
@@ -192,16 +231,78 @@ class ElementReader:
             yield group << 16 | number, start, value, end
             start = end
 
+    def pass_over(
+        self, course: Course, encoding: Encoding, marks: tuple[int, ...], group: int = 0
+    ) -> None:
+        """Take `course` over all elements, to padding or the end of the file.
+
+        Elements of `group`, and those that are the first at or behind one of `marks`, are noted;
+        these ascend, and end with ITEM. An element that ends beyond the end of the file is not
+        passed. This is `walk` in a tight loop, for what each image goes through; it raises what
+        `walk` raises, with `course` behind the element before.
+        """
+        headers = _LITTLE if encoding.little else _BIG
+        unpack = (headers.without_vr if encoding.implicit else headers.explicit).unpack_from
+        plain_vrs = _NO_VR if encoding.implicit else SHORT_VRS
+        previous, mark, lengths, is_noted = course.last_tag, 0, 0, False
+        window, base = self._window, self._base
+        last = len(window) - _MAX_HEADER
+        at, limit = course.end - base, self.size - base
+        try:
+            while True:
+                if not 0 <= at <= last:
+                    start = base + at
+                    self.bytes_at(start, start + _MAX_HEADER)
+                    window, base = self._window, self._base
+                    last = len(window) - _MAX_HEADER
+                    at, limit = start - base, self.size - base
+                    if at + _MIN_HEADER > len(window):
+                        return
+                number, minor, vr, length = unpack(window, at)
+                tag = number << 16 | minor
+                if not previous < tag < mark:
+                    if not 0 < tag < ITEM:
+                        return
+                    is_noted = tag >= mark or tag in marks or number == group
+                    course.is_ordered = course.is_ordered and tag > previous
+                    mark = tag + 1 if number == group else marks[bisect_right(marks, tag)]
+                if vr in plain_vrs:
+                    value = at + _MIN_HEADER
+                elif vr in LONG_VRS and at <= last:
+                    (length,) = headers.length.unpack_from(window, at + _MIN_HEADER)
+                    value = at + _MAX_HEADER
+                else:
+                    start, length = self._irregular(base + at, headers)
+                    value = start - base
+                if length == UNDEFINED_LENGTH:
+                    length = self._sequence_end(base + value, encoding, 0) - base - value
+                end = value + length
+                if end > limit:
+                    return
+                lengths |= length
+                if is_noted:
+                    course.note(Element(tag, base + at, base + value, base + end))
+                    is_noted = False
+                at, previous = end, tag
+        finally:
+            course.end, course.last_tag = base + at, previous
+            self._lengths |= lengths
+
     def _irregular(self, start: int, headers: _Headers) -> _Form:
         """Return the form of an element's header whose VR is none that DICOM has.
 
         It should be the long one (PS3.5 7.1.2), but some writers give their own VRs the short
         one, or leave the VR out. The form that leads to the next element, or to the end of the
-        file, is taken. Raises MalformedError where none does.
+        file, is taken. Raises MalformedError where none does, and CutShortError where the file
+        ends within the header.
         """
+        header = self.bytes_at(start, start + _MAX_HEADER)
+        vr = header[_TAG_SIZE:][:2]
+        if vr in LONG_VRS and len(header) < _MAX_HEADER:
+            raise CutShortError("an element's header is cut short")
         forms = self._forms(start, headers)
         ranks = self._ranks(forms, start, headers, _MAX_IRREGULAR)
-        if not any(ranks) and not _is_vr(self.bytes_at(start + _TAG_SIZE, start + _TAG_SIZE + 2)):
+        if not any(ranks) and not _is_vr(vr):
             raise MalformedError("an element has no VR, and no length that leads to the next one")
         return forms[ranks.index(max(ranks))]
 
@@ -223,7 +324,7 @@ class ElementReader:
         for value, length in forms:
             end = value + length
             if length == UNDEFINED_LENGTH:
-                ranks.append(2 * (self.bytes_at(value, value + _TAG_SIZE) in _ITEMS))
+                ranks.append(2 * (self.bytes_at(value, value + _TAG_SIZE) in _SEQUENCE_STARTS))
             elif end >= self.size:
                 ranks.append(2 * (end == self.size))
             else:
@@ -270,11 +371,11 @@ class ElementReader:
                 return start
             if tag != ITEM:
                 raise MalformedError("a sequence holds something else than items")
-            start = (
-                self._item_end(start, encoding, depth)
-                if length == UNDEFINED_LENGTH
-                else start + length
-            )
+            if length == UNDEFINED_LENGTH:
+                start = self._item_end(start, encoding, depth)
+            else:
+                self._lengths |= length
+                start += length
 
     def _item_end(self, start: int, encoding: Encoding, depth: int) -> int:
         """Return where an item of undefined length ends, its delimiter included.
@@ -283,9 +384,10 @@ class ElementReader:
         VR UN must be (PS3.5 6.2.2).
         """
         inner = encoding if encoding.implicit else self.sniff(start, encoding)
-        for tag, _, value, _ in self.walk(start, inner, depth=depth + 1):
+        for tag, _, value, end in self.walk(start, inner, depth=depth + 1):
             if tag == ITEM_DELIMITATION:
                 return value
+            self._lengths |= end - value
         raise CutShortError("an item is cut short")
 
 

@@ -4,6 +4,7 @@ Most images end with Pixel Data whose length meets the end of the file. Then onl
 around the place are looked at; otherwise all are, which takes longer (PS3.5 7.1).
 """
 
+from collections.abc import Set
 from contextlib import suppress
 from dataclasses import dataclass
 from struct import pack
@@ -12,7 +13,15 @@ from typing import Literal
 from pydicom.datadict import dictionary_description, dictionary_has_tag
 
 from ..reasons import Kind, Reason
-from .elements import ITEM, UNDEFINED_LENGTH, CutShortError, ElementReader, Encoding, MalformedError
+from .elements import (
+    ITEM,
+    UNDEFINED_LENGTH,
+    Course,
+    CutShortError,
+    ElementReader,
+    Encoding,
+    MalformedError,
+)
 from .part10 import DatasetLocation
 from .types import Span, Unreadable
 
@@ -22,6 +31,8 @@ _PIXELS = frozenset((0x00287FE0, 0x7FE00008, 0x7FE00009, _PIXEL_DATA))
 _TRAILING_PADDING = 0xFFFCFFFC
 _DESCRIPTION = frozenset((0x00280010, 0x00280011, 0x00280100))
 """Rows, Columns, Bits Allocated."""
+NOTED = _PIXELS | _DESCRIPTION
+"""Elements that tell whether an image is complete."""
 _ITEM_TAG = b"\xfe\xff\x00\xe0"
 _END_OF_SEQUENCE = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _REPEATING_GROUPS = (0x50, 0x60)
@@ -31,12 +42,11 @@ _CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
-class Walked:
-    """The elements from the start of a dataset up to `end`: the last tag, and their order."""
+class Examined:
+    """Remarks on a dataset, and whether it is all elements, each in its place, but for padding."""
 
-    end: int
-    last_tag: int
-    is_ordered: bool
+    remarks: tuple[Reason, ...]
+    is_sound: bool
 
 
 @dataclass(frozen=True)
@@ -54,24 +64,36 @@ class _Survey:
 
 
 def examine(
-    reader: ElementReader, location: DatasetLocation, walked: Walked, place: int | None
-) -> Unreadable | tuple[Reason, ...]:
+    reader: ElementReader, location: DatasetLocation, course: Course, place: int | None
+) -> Unreadable | Examined:
     """Return remarks on a dataset, or why it cannot be sent.
 
     It cannot where the file is truncated, or where the elements around `place` don't follow
     each other, which is where others will be inserted. A value of odd length is no fault here.
+    `course` is that of a walk over all elements, with those of NOTED among the noted ones.
     """
-    pixels = _last_pixel_data(reader, location.encoding, walked.end)
-    if pixels and (place is None or _leads_to(reader, location, walked, pixels.start)):
-        return ()
-    survey = _survey(reader, location, _last_pixel_data(reader, location.encoding, location.start))
+    encoding = location.encoding
+    tags = {element.tag for element in course.noted}
+    pixels = None
+    if course.end != reader.size or _PIXEL_DATA not in tags:
+        pixels = _last_pixel_data(reader, encoding, course.end)
+        pixels = pixels or _last_pixel_data(reader, encoding, location.start)
+    if course.is_ordered and course.end == (pixels.start if pixels else reader.size):
+        return Examined(() if pixels else _remarks(tags), True)
+    if pixels and place is None:
+        return Examined((), False)
+    survey = _survey(reader, location, pixels)
     if survey.missing:
         return Unreadable(Reason(Kind.TRUNCATED, survey.missing))
     if place is not None and survey.damage is not None:
         return Unreadable(Reason(Kind.DAMAGED, str(survey.damage)))
-    if survey.damage is None and survey.tags >= _DESCRIPTION and not survey.tags & _PIXELS:
-        return (Reason(Kind.NO_PIXEL_DATA),)
-    return ()
+    is_sound = survey.damage is None
+    return Examined(_remarks(survey.tags) if is_sound else (), is_sound)
+
+
+def _remarks(tags: Set[int]) -> tuple[Reason, ...]:
+    is_incomplete = tags >= _DESCRIPTION and not tags & _PIXELS
+    return (Reason(Kind.NO_PIXEL_DATA),) if is_incomplete else ()
 
 
 def _last_pixel_data(reader: ElementReader, encoding: Encoding, start: int) -> Span | None:
@@ -116,21 +138,6 @@ def _end_of_element(reader: ElementReader, encoding: Encoding, start: int) -> in
 
 def _encoded(tag: int, encoding: Encoding) -> bytes:
     return pack("<HH" if encoding.little else ">HH", tag >> 16, tag & 0xFFFF)
-
-
-def _leads_to(
-    reader: ElementReader, location: DatasetLocation, walked: Walked, target: int
-) -> bool:
-    """Tell whether nothing but elements in ascending order lies between the start and `target`."""
-    if not walked.is_ordered:
-        return False
-    previous = walked.last_tag
-    with suppress(MalformedError):
-        for tag, start, _, _ in reader.walk(walked.end, location.encoding):
-            if start >= target or tag <= previous:
-                return start == target
-            previous = tag
-    return False
 
 
 def _is_plausible(reader: ElementReader, tag: int, start: int, encoding: Encoding) -> bool:

@@ -6,23 +6,26 @@ their group stays as it was.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from struct import pack
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from ..reasons import OUT_OF_MEMORY, Kind, Reason
 from .deflate import InflatedTooLargeError, InflationError, deflate, inflate
 from .elements import (
+    ITEM,
     UNDEFINED_LENGTH,
+    Course,
     CutShortError,
+    Element,
     ElementReader,
     Encoding,
     MalformedError,
 )
-from .integrity import Walked, examine
+from .integrity import NOTED, examine
 from .odd_lengths import odd_length_patches
 from .part10 import DatasetLocation, locate
 from .privacy import IDENTITY_TAGS, LAST_GROUP, Identity
@@ -31,31 +34,24 @@ from .types import EncodedDataset, Patch, PrivateTag, SOPInstance, Span, Unreada
 
 _SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00080016, 0x00080018
 _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
-_PATIENT_GROUP, _SERIES_GROUP = 0x0010, 0x0020
+_UIDS = (_SOP_CLASS_UID, _SOP_INSTANCE_UID, _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID)
+_PATIENT_GROUP = 0x0010
 _MAX_UID = 64
-_MAX_IN_GROUP = 1 << 16
 _MAX_READ = 1 << 16
 _CHUNK = 1 << 20
-
-
-class _Element(NamedTuple):
-    tag: int
-    start: int
-    value: int
-    end: int
 
 
 @dataclass(frozen=True)
 class _Header:
     """What a dataset holds up to the end of the tag's group, which ends at `stop`.
 
-    `walked` is all that was looked at for that, and for study and series.
+    `course` is that of the walk for this, which goes on behind it.
     """
 
     uids: dict[int, str]
-    group: tuple[_Element, ...]
+    group: tuple[Element, ...]
     stop: int
-    walked: Walked
+    course: Course
 
 
 def stamp(
@@ -90,11 +86,11 @@ def _stamp(
 ) -> SOPInstance | Unreadable:
     reader = ElementReader(content)
     size = reader.size
-    header = _read_header(reader, location, tag.group if tag else 0, size)
+    header = _read_header(reader, location, tag.group if tag else 0)
     added = _elements_to_add(reader, header, tag) if tag else []
-    remarks = examine(reader, location, header.walked, header.stop if added else None)
-    if isinstance(remarks, Unreadable):
-        return remarks
+    examined = examine(reader, location, header.course, header.stop if added else None)
+    if isinstance(examined, Unreadable):
+        return examined
     for name, uid in (
         ("SOP Class UID", header.uids[_SOP_CLASS_UID]),
         ("SOP Instance UID", header.uids[_SOP_INSTANCE_UID]),
@@ -106,10 +102,12 @@ def _stamp(
             return Unreadable(Reason(Kind.INVALID_UID, name))
     if tag and added is None:
         return Unreadable(Reason(Kind.NO_PRIVATE_BLOCK, f"{tag.group:04X}"))
-    patches = []
-    if (size - location.start) % 2:
+    patches: list[Patch] = []
+    if examined.is_sound and (reader.has_odd_length or (size - location.start) % 2):
         patches = odd_length_patches(reader, location.start, location.encoding)
-        remarks = (*remarks, Reason(Kind.REPAIRED))
+    elif (size - location.start) % 2:
+        patches = [Patch(size, size, b"\0")]
+    remarks = (*examined.remarks, Reason(Kind.REPAIRED)) if patches else examined.remarks
     return SOPInstance(
         header.uids[_SOP_CLASS_UID],
         header.uids[_SOP_INSTANCE_UID],
@@ -122,45 +120,39 @@ def _stamp(
     )
 
 
-def _read_header(
-    reader: ElementReader, location: DatasetLocation, group: int, size: int
-) -> _Header:
-    """Walk to the end of `group`, of the patient's and of the series'; a cut file may end before.
+def _read_header(reader: ElementReader, location: DatasetLocation, group: int) -> _Header:
+    """Walk over the dataset, as far as it goes, and return what comes up to the end of `group`.
 
-    Raises MalformedError for damage up to `group` and the patient's. Study and series are left
-    out where it comes later.
+    Raises MalformedError for damage up to `group` and the patient's; what comes later may be
+    damaged or missing.
     """
-    wanted = (_SOP_CLASS_UID, _SOP_INSTANCE_UID, _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID)
-    uids = dict.fromkeys(wanted, "")
-    ours: list[_Element] = []
-    stop = location.start
-    needed = max(group, _PATIENT_GROUP)
-    element_group = 0
-    position, previous, is_ordered = location.start, -1, True
+    course = Course(location.start)
     try:
-        for tag, start, value, end in reader.walk(
-            location.start, location.encoding, max(group, _SERIES_GROUP)
-        ):
-            element_group = tag >> 16
-            if end > size:
-                break
-            is_ordered = is_ordered and tag > previous
-            position, previous = end, tag
-            if element_group <= group:
-                stop = end
-            if element_group == group:
-                if len(ours) == _MAX_IN_GROUP:
-                    raise MalformedError(f"group {group:04X} has an element twice")
-                ours.append(_Element(tag, start, value, end))
-            elif tag in uids:
-                uids[tag] = reader.text(value, end)
+        reader.pass_over(course, location.encoding, _marks(group), group)
     except CutShortError:
         pass
     except MalformedError:
-        if element_group <= needed:
+        if course.last_tag >> 16 <= max(group, _PATIENT_GROUP):
             raise
-    walked = Walked(position, previous, is_ordered)
-    return _Header(uids, tuple(ours), stop, walked)
+    uids = dict.fromkeys(_UIDS, "")
+    ours: list[Element] = []
+    stop = -1
+    for element in course.noted:
+        element_group = element.tag >> 16
+        if element_group == group:
+            ours.append(element)
+            stop = element.end if stop >= 0 else stop
+        elif element_group > group and stop < 0:
+            stop = element.start
+        if element.tag in uids:
+            uids[element.tag] = reader.text(element.value, element.end)
+    return _Header(uids, tuple(ours), course.end if stop < 0 else stop, course)
+
+
+@lru_cache
+def _marks(group: int) -> tuple[int, ...]:
+    """Return the tags to note on a walk over a dataset."""
+    return tuple(sorted({*_UIDS, *NOTED, group << 16, group + 1 << 16, ITEM}))
 
 
 def _read_identity(reader: ElementReader, location: DatasetLocation) -> Identity:

@@ -16,7 +16,7 @@ from tests.support import datasets as raw
 from tests.support.datasets import BIG, DEFLATED, EXPLICIT, IMPLICIT, Wire, content_of, each_wire
 from tests.support.drawn_datasets import bounded
 from tests.support.padded_datasets import TEXT, Frames, Tree, Value, trees
-from tests.support.stamping import TAG, WORK, ours, stamped
+from tests.support.stamping import TAG, WORK, ours
 
 REPAIRED = (Reason(Kind.REPAIRED),)
 WIRES = st.sampled_from([IMPLICIT, EXPLICIT, BIG])
@@ -43,11 +43,15 @@ def test_each_vr_is_padded_with_its_byte(wire: Wire, vr: str) -> None:
 @settings(bounded, max_examples=150)
 @given(st.data(), WIRES, st.sampled_from([None, TAG]))
 def test_all_lengths_become_true(data: st.DataObject, wire: Wire, tag: PrivateTag | None) -> None:
-    """A dataset of odd size comes out as if its writer had padded it; others stay as they are."""
+    """A dataset comes out as if its writer had padded it.
+
+    But it stays as it is if all odd lengths are in sequences of defined and even length.
+    """
     tree = data.draw(trees(wire))
     uids = raw.joined(raw.uids(wire))
     source = uids + tree.encoded(wire, even=False)
-    is_odd = len(source) % 2 == 1
+    is_odd = tree.shows_odd_length(wire)
+    assert is_odd or len(source) % 2 == 0
     event(f"odd {is_odd}")
     instance = repaired(source, wire, tag)
     expected = uids + tree.encoded(wire, even=is_odd)
@@ -167,10 +171,27 @@ def test_fuzz(data: st.DataObject, wire: Wire, change: bytes, where: int) -> Non
         assert (len(content) % 2, len(content)) == (0, outcome.dataset.size)
 
 
-def test_even_datasets_stay_as_they_are(tmp_path: Path) -> None:
-    """Two odd lengths that make an even size go through, and nothing is changed for them."""
-    values = [raw.element(tag, "LO", b"abc", EXPLICIT) for tag in (0x00081030, 0x0008103E)]
-    dataset = raw.joined([*raw.uids(EXPLICIT), *values])
-    instance = stamped(raw.part10(dataset, EXPLICIT.uid), tmp_path)
-    assert content_of(instance.dataset) == dataset + raw.joined(ours(0x10))
-    assert instance.remarks == ()
+@each_wire
+@pytest.mark.parametrize("tag", [None, TAG])
+@pytest.mark.parametrize("numbers", [(0x00081030, 0x0008103E), (0x00321060, 0x00400254)])
+def test_two_odd_lengths(wire: Wire, tag: PrivateTag | None, numbers: tuple[int, int]) -> None:
+    """Two odd lengths are padded though the dataset has an even size, before and behind the tag."""
+    values = [raw.element(number, "LO", b"abc", wire) for number in numbers]
+    pixels = raw.element(0x7FE00010, "OW", bytes(8), wire)
+    instance = repaired(raw.joined([*raw.uids(wire), *values, pixels]), wire, tag)
+    assert instance.remarks == REPAIRED
+    evens = [raw.element(number, "LO", b"abc ", wire) for number in numbers]
+    even = repaired(raw.joined([*raw.uids(wire), *evens, pixels]), wire, tag)
+    assert content_of(instance.dataset) == content_of(even.dataset)
+    assert even.remarks == ()
+
+
+@pytest.mark.parametrize("is_odd", [False, True])
+def test_odd_lengths_before_damage(is_odd: bool) -> None:
+    """Nothing is put into a dataset whose elements don't follow each other, but at its end."""
+    value = raw.element(0x00181030, "LO", b"abc", EXPLICIT, length=0x8001 + is_odd)
+    pixels = raw.element(0x7FE00010, "OW", b"\x30\0" * 50000, EXPLICIT)
+    dataset = raw.joined([*raw.uids(EXPLICIT), value, pixels]) + b"\0" * (not is_odd)
+    assert len(dataset) % 2 == is_odd
+    content = content_of(repaired(dataset, EXPLICIT).dataset)
+    assert content == dataset + b"\0" * is_odd

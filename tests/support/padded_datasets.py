@@ -42,6 +42,10 @@ class Value:
             data += b" " if self.vr in TEXT else b"\0"
         return element(self.tag, self.vr, data, wire).data
 
+    def shows_odd_length(self, _wire: Wire) -> bool:
+        """Tell whether its length is odd."""
+        return len(self.data) % 2 == 1
+
 
 @dataclass(frozen=True)
 class Group:
@@ -60,6 +64,10 @@ class Group:
         data = b"".join(one.encoded(wire, even=even) for one in self.elements)
         return group_length(self.number, len(data), wire).data + data
 
+    def shows_odd_length(self, wire: Wire) -> bool:
+        """Tell whether one of its elements does."""
+        return any(one.shows_odd_length(wire) for one in self.elements)
+
 
 @dataclass(frozen=True)
 class Sequence:
@@ -77,6 +85,14 @@ class Sequence:
             for one in self.items
         ]
         return sequence(self.tag, items, wire, defined=self.is_defined, inner=wire).data
+
+    def shows_odd_length(self, wire: Wire) -> bool:
+        """Tell whether it is odd itself, or what is in it where its length is undefined."""
+        if self.is_defined:
+            return sum(len(one.encoded(wire, even=False)) for one in self.items) % 2 == 1
+        if self.are_items_defined:
+            return any(len(one.encoded(wire, even=False)) % 2 for one in self.items)
+        return any(one.shows_odd_length(wire) for one in self.items)
 
 
 @dataclass(frozen=True)
@@ -101,6 +117,10 @@ class Frames:
         items = [item(one, wire, defined=True) for one in (table, *frames)]
         return tables + sequence(PIXEL_DATA, items, wire, defined=False, vr="OB", inner=wire).data
 
+    def shows_odd_length(self, _wire: Wire) -> bool:
+        """Tell whether a fragment has an odd length."""
+        return any(len(one) % 2 for one in self.fragments)
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -112,6 +132,10 @@ class Tree:
         """Return its elements in ascending order."""
         ascending = sorted(self.elements, key=lambda one: one.tag)
         return b"".join(one.encoded(wire, even=even) for one in ascending)
+
+    def shows_odd_length(self, wire: Wire) -> bool:
+        """Tell whether a walk sees an odd length that looks into no sequence of defined length."""
+        return any(one.shows_odd_length(wire) for one in self.elements)
 
 
 _DATA = st.binary(max_size=9)
