@@ -328,7 +328,8 @@ def test_an_implicit_item_whose_second_element_is_a_sequence() -> None:
 def test_an_implicit_item_whose_second_element_is_an_empty_sequence() -> None:
     """A sequence of undefined length may begin with its delimiter."""
     item, item_end, end = (pack("<HHL", 0xFFFE, *of) for of in ITEM_HEADERS)
-    inner = pack("<HHL4s", 0x0008, 0, 4, b"abcd") + pack("<HHL", 0x0008, 0x0100, 0xFFFFFFFF) + end
+    first = pack("<HHL", 0x0008, 0, 16) + item + item_end
+    inner = first + pack("<HHL", 0x0008, 0x0100, 0xFFFFFFFF) + end
     unknown = pack("<HH2s2xL", 0x0021, 0x10FF, b"UN", 0xFFFFFFFF) + item + inner + item_end + end
     reader = ElementReader(BytesIO(unknown))
     assert [end for _, _, _, end in reader.walk(0, encoding(EXPLICIT))] == [len(unknown)]

@@ -189,8 +189,8 @@ def test_two_odd_lengths(wire: Wire, tag: PrivateTag | None, numbers: tuple[int,
 @pytest.mark.parametrize("is_odd", [False, True])
 def test_odd_lengths_before_damage(is_odd: bool) -> None:
     """Nothing is put into a dataset whose elements don't follow each other, but at its end."""
-    value = raw.element(0x00181030, "LO", b"abc", EXPLICIT, length=0x8001 + is_odd)
-    pixels = raw.element(0x7FE00010, "OW", b"\x30\0" * 50000, EXPLICIT)
+    value = raw.element(0x00181030, "LO", b"abc", EXPLICIT, length=0x8001)
+    pixels = raw.element(0x7FE00010, "OW", bytes(100000), EXPLICIT)
     dataset = raw.joined([*raw.uids(EXPLICIT), value, pixels]) + b"\0" * (not is_odd)
     assert len(dataset) % 2 == is_odd
     content = content_of(repaired(dataset, EXPLICIT).dataset)
