@@ -1,10 +1,13 @@
 """Walks over an encoded dataset without decoding it (PS3.5 section 7)."""
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from struct import Struct, error
 from typing import BinaryIO, NamedTuple
+
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 ITEM = 0xFFFEE000
@@ -14,6 +17,7 @@ _SEQUENCE_STARTS = (b"\xfe\xff\0\xe0", b"\xfe\xff\xdd\xe0", b"\xff\xfe\xe0\0", b
 """What a sequence of undefined length may start with: an item or its delimiter."""
 
 SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
+_TEXT_VRS = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UI".split())
 LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _VRS = SHORT_VRS | LONG_VRS
 _NO_VR = frozenset((b"",))
@@ -24,6 +28,10 @@ _TAG_SIZE, _MIN_HEADER, _MAX_HEADER = 4, 8, 12
 _LAST_GROUP = 0xFFFF
 _MAX_NESTING = 64
 _MAX_NOTED = 1 << 17
+MAX_PLAIN_TEXT = 64
+"""Bytes of a text; a longer one may be so because its length is damaged."""
+_MAX_SEARCHED = 1 << 12
+_VR_OF_HEADER = re.compile(b"|".join(sorted(SHORT_VRS | LONG_VRS)))
 _MAX_IRREGULAR = 3
 """Elements in a row without a known VR that are read ahead to tell the length of the first."""
 
@@ -231,7 +239,7 @@ class ElementReader:
             yield group << 16 | number, start, value, end
             start = end
 
-    def pass_over(
+    def pass_over(  # noqa: PLR0912
         self, course: Course, encoding: Encoding, marks: tuple[int, ...], group: int = 0
     ) -> None:
         """Take `course` over all elements, to padding or the end of the file.
@@ -268,6 +276,10 @@ class ElementReader:
                     mark = tag + 1 if number == group else marks[bisect_right(marks, tag)]
                 if vr in plain_vrs:
                     value = at + _MIN_HEADER
+                    if length > MAX_PLAIN_TEXT:
+                        element = Element(tag, base + at, base + value, base + value + length)
+                        if self.hides_element(element, encoding):
+                            course.is_ordered = False
                 elif vr in LONG_VRS and at <= last:
                     (length,) = headers.length.unpack_from(window, at + _MIN_HEADER)
                     value = at + _MAX_HEADER
@@ -287,6 +299,33 @@ class ElementReader:
         finally:
             course.end, course.last_tag = base + at, previous
             self._lengths |= lengths
+
+    def hides_element(self, element: Element, encoding: Encoding) -> bool:
+        """Tell whether a long text holds a known element with a higher tag, behind a NUL.
+
+        Then its length is damaged: no text has a NUL inside, and each header has one.
+        """
+        tag, start, value, end = element
+        if end - value <= MAX_PLAIN_TEXT:
+            return False
+        vr = b"" if encoding.implicit else self.bytes_at(start + _TAG_SIZE, start + _TAG_SIZE + 2)
+        if (vr or _vr_of(tag)) not in _TEXT_VRS:
+            return False
+        data = self.bytes_at(value, min(end, value + _MAX_SEARCHED))
+        if b"\0" not in data.rstrip(b"\0"):
+            return False
+        header = (_LITTLE if encoding.little else _BIG).implicit
+        if vr:
+            found = _VR_OF_HEADER.finditer(data, _TAG_SIZE, len(data) - 2)
+            places = [match.start() - _TAG_SIZE for match in found]
+        else:
+            places = list(range(0, len(data) - _MIN_HEADER + 1, 2))
+        for at in places:
+            group, minor, length = header.unpack_from(data, at)
+            is_within = vr or length <= self.size
+            if is_within and tag < (group << 16 | minor) < ITEM and _vr_of(group << 16 | minor):
+                return True
+        return False
 
     def _irregular(self, start: int, headers: _Headers) -> _Form:
         """Return the form of an element's header whose VR is none that DICOM has.
@@ -389,6 +428,11 @@ class ElementReader:
                 return value
             self._lengths |= end - value
         raise CutShortError("an item is cut short")
+
+
+def _vr_of(tag: int) -> bytes:
+    """Return the VR that the dictionary has for an element, empty where it has none."""
+    return dictionary_VR(tag).encode() if dictionary_has_tag(tag) else b""
 
 
 def _is_vr(vr: bytes) -> bool:

@@ -18,6 +18,7 @@ from .elements import (
     UNDEFINED_LENGTH,
     Course,
     CutShortError,
+    Element,
     ElementReader,
     Encoding,
     MalformedError,
@@ -165,6 +166,7 @@ def _survey(reader: ElementReader, location: DatasetLocation, pixels: Span | Non
                 and (tag > previous or _is_plausible(reader, tag, start, encoding))
                 and not (pixels and start < pixels.start < end and not _holds_items(reader, value))
                 and end <= size
+                and not reader.hides_element(Element(tag, start, value, end), encoding)
             )
             if damage is None and not is_sound:
                 damage = start

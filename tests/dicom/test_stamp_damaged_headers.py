@@ -124,3 +124,35 @@ def test_unordered_elements() -> None:
     outcome = stamp(BytesIO(raw.part10(raw.joined(elements), EXPLICIT.uid)), TAG, WORK)
     assert isinstance(outcome, SOPInstance)
     assert content_of(outcome.dataset) == raw.joined([*elements[:3], *ours(0x10), elements[3]])
+
+
+@pytest.mark.parametrize("wire", [EXPLICIT, IMPLICIT, raw.BIG], ids=["explicit", "implicit", "big"])
+def test_length_of_a_text_that_leads_into_an_item(wire: raw.Wire) -> None:
+    """A text that holds other elements is damaged, though elements in order follow its end."""
+    series = raw.text(0x0020000E, "1.2.3", wire, "UI")
+    inner = [raw.text(0x0040A027, "OFFIS", wire), raw.text(0x0040A030, "2001", wire, "DT")]
+    items = raw.item(bytes(96) + raw.joined(inner), wire, defined=True)
+    sequence = raw.element(0x0040A073, "SQ", items, wire)
+    before = raw.joined([*raw.uids(wire), series])
+    whole = before + sequence.data + raw.text(0x0040A491, "x", wire, "CS").data
+    place = whole.index(inner[0].data)
+    header = 8
+    start = len(before) - len(series.data)
+    length = pack(wire.order + ("L" if wire.implicit else "H"), place - start - header)
+    at = start + header - len(length)
+    outcome = stamp(
+        BytesIO(raw.part10(whole[:at] + length + whole[start + header :], wire.uid)),
+        PrivateTag(0x0021, "a", "b"),
+        WORK,
+    )
+    assert isinstance(outcome, Unreadable)
+    assert outcome.reason.kind is Kind.DAMAGED
+
+
+@pytest.mark.parametrize("text", [b"x" * 80 + b"\0\0rest of a buffer ", b"LO\0\0 " * 30])
+def test_a_long_text_with_a_nul_is_no_damage(text: bytes) -> None:
+    """Old writers leave what was in their buffers behind a text."""
+    comment = raw.element(0x00104000, "LT", text, EXPLICIT)
+    before = raw.joined([*raw.uids(EXPLICIT), comment])
+    outcome = stamp(BytesIO(raw.part10(before, EXPLICIT.uid)), TAG, WORK)
+    assert isinstance(outcome, SOPInstance)
