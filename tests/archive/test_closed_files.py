@@ -1,11 +1,7 @@
 """What is no image, or was not unpacked, is closed at once, not when Python gets to it."""
 
-import gc
 import resource
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,16 +10,7 @@ from fw_gear_dicom_send.dicom.types import Unreadable
 from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.archive_reading import CORRUPT, NO_SPACE, Image, items
 from tests.support.archives import A, dicom, set_zip_field, zipped
-
-
-@contextmanager
-def nothing_left_open() -> Iterator[None]:
-    """Check that the block closes its files; one that is deleted while it is open is a warning."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-        gc.collect()
-    assert [warning for warning in caught if warning.category is ResourceWarning] == []
+from tests.support.closing import nothing_left_open
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads from /proc")

@@ -1,7 +1,5 @@
 """Datasets that are not sent are closed at once, not when Python gets to it."""
 
-import gc
-import warnings
 from collections.abc import Callable, Collection
 from pathlib import Path
 from threading import Event, Thread
@@ -16,6 +14,7 @@ from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.events import Observer
 from fw_gear_dicom_send.report.file_counts import FileCounts
 from fw_gear_dicom_send.run.steps import Equipment, send
+from tests.support.closing import nothing_left_open
 from tests.support.results import sent
 from tests.support.sample_files import encoded, made, uid_of
 
@@ -101,16 +100,13 @@ def test_an_image_that_is_not_wanted_is_closed(files: Folder, tmp_path: Path) ->
     sender = Sender()
     first, second, third = files.entries
     wanted = {first: frozenset[str](), second: frozenset({uid_of(2)}), third: frozenset({"1.2"})}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with nothing_left_open():
         send(
             Equipment(CONFIG, files, tmp_path, sender, Observer()),
             FileCounts(files.entries),
             wanted,
         )
-        gc.collect()
     assert sender.uids == [uid_of(2)]
-    assert [warning for warning in caught if warning.category is ResourceWarning] == []
 
 
 class Held(Sender):
