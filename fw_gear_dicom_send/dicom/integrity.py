@@ -79,10 +79,13 @@ def examine(
     if course.end != reader.size or _PIXEL_DATA not in tags:
         pixels = _last_pixel_data(reader, encoding, course.end)
         pixels = pixels or _last_pixel_data(reader, encoding, location.start)
-    if course.is_ordered and course.end == (pixels.start if pixels else reader.size):
-        return Examined(() if pixels else _remarks(tags), True)
-    if pixels and place is None:
-        return Examined((), False)
+    if pixels:
+        starts = {element.start for element in course.noted if element.tag == _PIXEL_DATA}
+        is_sound = course.is_ordered and pixels.start in {*starts, course.end}
+        if is_sound or place is None:
+            return Examined((), is_sound)
+    elif course.is_ordered and course.end == reader.size:
+        return Examined(_remarks(tags), True)
     survey = _survey(reader, location, pixels)
     if survey.missing:
         return Unreadable(Reason(Kind.TRUNCATED, survey.missing))
@@ -100,7 +103,7 @@ def _remarks(tags: Set[int]) -> tuple[Reason, ...]:
 def _last_pixel_data(reader: ElementReader, encoding: Encoding, start: int) -> Span | None:
     """Return where Pixel Data is that meets the end of the file, behind `start` and near it.
 
-    "Near" is what is in memory at a time. The file may end with Data Set Trailing Padding.
+    "Near" is what is in memory at a time. The file may end with padding.
     """
     tag = _encoded(_PIXEL_DATA, encoding)
     order: Literal["little", "big"] = "little" if encoding.little else "big"
@@ -116,14 +119,16 @@ def _last_pixel_data(reader: ElementReader, encoding: Encoding, start: int) -> S
             is_coded = reader.bytes_at(value, value + len(_ITEM_TAG)) == _ITEM_TAG
             if is_coded and reader.last(len(_END_OF_SEQUENCE)) == _END_OF_SEQUENCE:
                 return Span(start, reader.size)
-        elif end == reader.size or (end < reader.size and _is_padded(reader, encoding, end)):
+        elif end <= reader.size and _is_padded(reader, encoding, end):
             return Span(start, end)
         start += 1
     return None
 
 
 def _is_padded(reader: ElementReader, encoding: Encoding, start: int) -> bool:
-    """Tell whether Data Set Trailing Padding is all that follows (PS3.10 7.2)."""
+    """Tell whether nothing follows but zeros or Data Set Trailing Padding (PS3.10 7.2)."""
+    if _is_padding(reader, start):
+        return True
     if reader.bytes_at(start, start + 4) != _encoded(_TRAILING_PADDING, encoding):
         return False
     return _end_of_element(reader, encoding, start) == reader.size

@@ -156,3 +156,15 @@ def test_a_long_text_with_a_nul_is_no_damage(text: bytes) -> None:
     before = raw.joined([*raw.uids(EXPLICIT), comment])
     outcome = stamp(BytesIO(raw.part10(before, EXPLICIT.uid)), TAG, WORK)
     assert isinstance(outcome, SOPInstance)
+
+
+@pytest.mark.parametrize("wire", [EXPLICIT, IMPLICIT], ids=["explicit", "implicit"])
+@pytest.mark.parametrize("rest", [0, 1, 1000])
+def test_length_that_leads_into_black_pixels(wire: raw.Wire, rest: int) -> None:
+    """Black pixels up to the end of the file are not taken for padding."""
+    thickness = raw.text(0x00180050, "1.5 ", wire, "DS").data.replace(b"\x04\0", b"\x40\x80")
+    pixels = raw.element(0x7FE00010, "OW", bytes(100000), wire)
+    dataset = raw.joined(raw.uids(wire)) + thickness + pixels.data + bytes(rest)
+    outcome = stamp(BytesIO(raw.part10(dataset, wire.uid)), TAG, WORK)
+    assert isinstance(outcome, Unreadable)
+    assert outcome.reason.kind is Kind.DAMAGED
