@@ -87,7 +87,7 @@ def examine(
     elif course.is_ordered and course.end == reader.size:
         return Examined(_remarks(tags), True)
     survey = _survey(reader, location, pixels)
-    if survey.missing:
+    if survey.missing and not pixels:
         return Unreadable(Reason(Kind.TRUNCATED, survey.missing))
     if place is not None and survey.damage is not None:
         return Unreadable(Reason(Kind.DAMAGED, str(survey.damage)))

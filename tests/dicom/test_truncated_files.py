@@ -113,3 +113,19 @@ def test_whole_files(wire: Wire, rest: bytes, is_padded: bool, tmp_path: Path) -
         elements.append(raw.element(0xFFFCFFFC, "OB", bytes(10), wire))
     file = raw.part10(raw.joined(elements) + rest, wire.uid)
     assert len(content_of(stamped(file, tmp_path).dataset)) > 100000
+
+
+@pytest.mark.parametrize("more", [2, 1 << 20])
+@pytest.mark.parametrize("tag", [None, TAG], ids=["none", "21"])
+def test_damage_is_no_truncation(more: int, tag: PrivateTag | None, tmp_path: Path) -> None:
+    """A file that ends with all of its Pixel Data is whole, whatever another length says."""
+    item = raw.item(raw.text(0x00081150, "1.2.3", EXPLICIT, "UI").data, EXPLICIT, defined=True)
+    sequence = raw.element(0x00081140, "SQ", item, EXPLICIT, length=len(item) + more)
+    pixels = raw.element(0x7FE00010, "OW", b"\1\2" * 1000, EXPLICIT)
+    dataset = raw.joined([*raw.uids(EXPLICIT), sequence, pixels])
+    outcome = stamp(BytesIO(raw.part10(dataset, EXPLICIT.uid)), tag, tmp_path)
+    if tag is None:
+        assert isinstance(outcome, SOPInstance)
+    else:
+        assert isinstance(outcome, Unreadable)
+        assert outcome.reason.kind is Kind.DAMAGED
