@@ -23,6 +23,7 @@ from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
+LARGE = hostile.blank_rle(2048, 2048)
 RLE, JPEG_2000 = shipped("MR_small_RLE.dcm"), shipped("MR_small_jp2klossless.dcm")
 
 
@@ -96,6 +97,21 @@ def test_a_decoder_that_ended_is_replaced(tmp_path: Path) -> None:
         assert decode(decoders, tmp_path) == ""
 
 
+def test_a_decoder_that_is_killed_for_its_memory(tmp_path: Path) -> None:
+    """The image fails, and the reason is what systems kill for."""
+    before = children(os.getpid())
+    with FrameDecoders(tmp_path) as decoders, ThreadPoolExecutor(1) as thread:
+        decode(decoders, tmp_path, LARGE)
+        (decoder,) = children(os.getpid()) - before
+        os.kill(decoder, signal.SIGSTOP)
+        # Larger than what a socket holds, so that the decoder is waited for.
+        waiting = thread.submit(decode, decoders, tmp_path, LARGE)
+        with pytest.raises(TimeoutError):
+            waiting.result(1)
+        os.kill(decoder, signal.SIGKILL)
+        assert waiting.result().endswith(": decoding a frame takes too much memory")
+
+
 def test_decoders_that_are_closed_decode_nothing(tmp_path: Path) -> None:
     """An image that comes later is told that the run has ended."""
     decoders = FrameDecoders(tmp_path)
@@ -107,12 +123,11 @@ def test_closing_ends_what_is_being_decoded(tmp_path: Path) -> None:
     """It does not wait for a decoder that hangs."""
     before = children(os.getpid())
     decoders = FrameDecoders(tmp_path)
-    decode(decoders, tmp_path)
+    decode(decoders, tmp_path, LARGE)
     (decoder,) = children(os.getpid()) - before
     os.kill(decoder, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as thread:
-        large = hostile.blank_rle(3072, 3072)
-        waiting = thread.submit(decode, decoders, tmp_path, large)
+        waiting = thread.submit(decode, decoders, tmp_path, LARGE)
         decoders.close()
         assert waiting.result().endswith(": the run ended before it was decoded")
 

@@ -56,6 +56,15 @@ def test_a_jpeg_that_does_not_end_as_it_should(end: bytes, tmp_path: Path) -> No
     assert dataset.PixelData == pydicom.dcmread(shipped("MR_small.dcm")).PixelData
 
 
+def test_a_lossy_jpeg_without_end(tmp_path: Path) -> None:
+    """It is decoded as if it had one."""
+    frame = imagecodecs.jpeg8_encode(np.full((16, 16), 150, "u1"))
+    elements = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+    dataset = compressed(JPEGBaseline8Bit, [frame[: frame.rindex(EOI)]], **elements)
+    out = converted(encoded(dataset), ExplicitVRLittleEndian, tmp_path)
+    assert out.PixelData == bytes([150] * 256)
+
+
 def test_a_jpeg_without_end_that_is_cut_short(tmp_path: Path) -> None:
     """What is missing is not made up, and the reason says so."""
     frame = lossless_jpeg(tmp_path)
