@@ -171,6 +171,7 @@ def _survey(reader: ElementReader, location: DatasetLocation, pixels: Span | Non
                 and (tag > previous or _is_plausible(reader, tag, start, encoding))
                 and not (pixels and start < pixels.start < end and not _holds_items(reader, value))
                 and end <= size
+                and not _cuts_item(reader, value, end, encoding)
                 and not reader.hides_element(Element(tag, start, value, end), encoding)
             )
             if damage is None and not is_sound:
@@ -196,6 +197,19 @@ def _survey(reader: ElementReader, location: DatasetLocation, pixels: Span | Non
     except MalformedError:
         damage = position if damage is None else damage
     return _Survey(frozenset(found), missing, damage)
+
+
+def _cuts_item(reader: ElementReader, value: int, end: int, encoding: Encoding) -> bool:
+    """Tell whether a value holds items of which one reaches beyond its end."""
+    while value < end and _holds_items(reader, value):
+        is_little = encoding.little or reader.bytes_at(value, value + 1) == _ITEM_TAG[:1]
+        length = int.from_bytes(
+            reader.bytes_at(value + 4, value + _MIN_HEADER), "little" if is_little else "big"
+        )
+        if length == UNDEFINED_LENGTH:
+            return False
+        value += _MIN_HEADER + length
+    return value > end
 
 
 def _holds_items(reader: ElementReader, value: int) -> bool:

@@ -168,3 +168,20 @@ def test_length_that_leads_into_black_pixels(wire: raw.Wire, rest: int) -> None:
     outcome = stamp(BytesIO(raw.part10(dataset, wire.uid)), TAG, WORK)
     assert isinstance(outcome, Unreadable)
     assert outcome.reason.kind is Kind.DAMAGED
+
+
+@pytest.mark.parametrize("wire", [EXPLICIT, IMPLICIT, raw.BIG], ids=["explicit", "implicit", "big"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_length_of_a_sequence_that_leads_into_an_item(wire: raw.Wire, number: int) -> None:
+    """The elements of an item that a sequence cuts are not taken for those around the place."""
+    code = [raw.text(0x00080100, "a", wire, "SH"), raw.text(0x0040A030, "2001", wire, "DT")]
+    items = [raw.item(raw.joined(code), wire, defined=True) for _ in range(2)]
+    kept = number * len(items[0]) + 8 + len(code[0].data)
+    value = b"".join(items[: number + 1])
+    sequence = raw.element(0x00081140, "SQ", value, wire, length=kept)
+    patient = raw.text(0x00100010, "Doe", wire, "PN")
+    pixels = raw.element(0x7FE00010, "OW", b"\1\2" * 100, wire)
+    dataset = raw.joined([*raw.uids(wire), sequence, patient, pixels])
+    outcome = stamp(BytesIO(raw.part10(dataset, wire.uid)), TAG, WORK)
+    assert isinstance(outcome, Unreadable)
+    assert outcome.reason.kind is Kind.DAMAGED
