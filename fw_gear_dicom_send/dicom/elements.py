@@ -312,7 +312,7 @@ class ElementReader:
         if (vr or _vr_of(tag)) not in _TEXT_VRS:
             return False
         data = self.bytes_at(value, min(end, value + _MAX_SEARCHED))
-        if b"\0" not in data.rstrip(b"\0"):
+        if b"\0" not in data.rstrip(b"\0") or data[:_TAG_SIZE] in _SEQUENCE_STARTS:
             return False
         header = (_LITTLE if encoding.little else _BIG).implicit
         if vr:

@@ -185,3 +185,12 @@ def test_length_of_a_sequence_that_leads_into_an_item(wire: raw.Wire, number: in
     outcome = stamp(BytesIO(raw.part10(dataset, wire.uid)), TAG, WORK)
     assert isinstance(outcome, Unreadable)
     assert outcome.reason.kind is Kind.DAMAGED
+
+
+def test_a_sequence_in_the_place_of_a_text_is_no_damage() -> None:
+    """Without VR nothing tells that an element is what the dictionary says."""
+    items = raw.item(raw.text(0x00190010, "x" * 90, IMPLICIT).data, IMPLICIT, defined=True)
+    dates = raw.element(0x00080020, "SQ", items + raw.text(0x00280010, "", IMPLICIT).data, IMPLICIT)
+    elements = [*raw.uids(IMPLICIT), dates, raw.text(0x00280004, "RGB", IMPLICIT, "CS")]
+    file = raw.part10(raw.joined(elements), IMPLICIT.uid)
+    assert isinstance(stamp(BytesIO(file), TAG, WORK), SOPInstance)
