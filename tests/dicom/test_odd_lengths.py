@@ -15,7 +15,7 @@ from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support import datasets as raw
 from tests.support.datasets import BIG, DEFLATED, EXPLICIT, IMPLICIT, Wire, content_of, each_wire
 from tests.support.drawn_datasets import bounded
-from tests.support.padded_datasets import TEXT, Frames, Tree, Value, trees
+from tests.support.padded_datasets import TEXT, Frames, Sequence, Tree, Value, trees
 from tests.support.stamping import TAG, WORK, ours
 
 REPAIRED = (Reason(Kind.REPAIRED),)
@@ -195,3 +195,14 @@ def test_odd_lengths_before_damage(is_odd: bool) -> None:
     assert len(dataset) % 2 == is_odd
     content = content_of(repaired(dataset, EXPLICIT).dataset)
     assert content == dataset + b"\0" * is_odd
+
+
+@each_wire
+def test_two_odd_lengths_in_an_item_of_undefined_length(wire: Wire) -> None:
+    """What has undefined length is looked into."""
+    values = tuple(Value(tag, "LO", b"abc") for tag in (0x00080104, 0x00100020))
+    tree = Tree((Sequence(0x00400275, (Tree(values),), False, False),))
+    instance = repaired(raw.joined(raw.uids(wire)) + tree.encoded(wire, even=False), wire)
+    assert instance.remarks == REPAIRED
+    even = raw.joined(raw.uids(wire)) + tree.encoded(wire, even=True)
+    assert content_of(instance.dataset) == even
