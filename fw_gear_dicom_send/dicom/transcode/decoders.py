@@ -124,7 +124,11 @@ class FrameDecoders:
             if decoder.is_running:
                 return decoder
             decoder.end()
-        started = self._starter.submit(_Decoder, self._work, self._timeouts).result()
+        with self._changed:
+            if self._is_closed:
+                raise UnconvertibleError(ENDED)
+            starting = self._starter.submit(_Decoder, self._work, self._timeouts)
+        started = starting.result()
         with self._changed:
             self._decoders[number] = started
             if self._is_closed:
