@@ -16,8 +16,7 @@
 # make clean         remove what the others made
 
 PYTHON ?= python3
-# Half of the time of the tests with servers is waiting.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(16, 2 * (os.cpu_count() or 1)))' || echo auto)
+WORKERS ?= auto
 PACS ?= pynetdicom
 BENCH ?= --docs docs
 VENV := .venv
@@ -31,7 +30,7 @@ demo: $(VENV)/.runtime
 	$(BIN)/python -m demo --pacs $(PACS)
 
 check: lint
-	$(BIN)/python -m pytest --no-servers -n auto
+	$(BIN)/python -m pytest --no-servers -n $(WORKERS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
