@@ -72,7 +72,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m scripts.conformance
 	$(BIN)/python -m scripts.reasons
 
-# Another Python than that of the environment, and it is made anew.
+# The environment is rebuilt for another Python.
 FORCE:
 
 $(VENV)/.python: FORCE

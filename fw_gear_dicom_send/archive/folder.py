@@ -30,31 +30,30 @@ def open_regular(path: Path) -> BinaryIO | None:
 
     Raises OSError.
     """
-    if not _is_readable(os.stat(path).st_mode):
+    if is_special(os.stat(path).st_mode):
         return None
     try:
-        file = os.open(
-            path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        )
+        file = os.open(path, os.O_RDONLY | _OPTIONAL_FLAGS)
     except OSError as exc:
         if exc.errno == errno.ENXIO:  # it has become a socket
             return None
         raise
-    if _is_readable(os.fstat(file).st_mode):
-        return open(file, "rb")
-    os.close(file)
-    return None
+    if is_special(os.fstat(file).st_mode):
+        os.close(file)
+        return None
+    return open(file, "rb")
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads round in a circle, which is told when it is read
+    except OSError:  # a link to itself; opening it reports the error
         return False
 
 
-def _is_readable(mode: int) -> bool:
-    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+def is_special(mode: int) -> bool:
+    """Tell by its mode whether a file is a FIFO, a socket or a device."""
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def folder_items(

@@ -14,7 +14,7 @@ from ..dicom.spool import NO_ROOM, Room
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from .decompress import COMPRESSIONS
-from .folder import folder_items, open_regular
+from .folder import folder_items, is_archive_name, open_regular
 from .formats import ZIP_MAGIC, is_tar, unsupported_format
 from .limits import (
     HEAD_SIZE,
@@ -32,7 +32,7 @@ from .zip_members import may_be_dicom, zip_items
 
 DEFAULT_LIMITS = Limits()
 _MAGIC = (*ZIP_MAGIC, *COMPRESSIONS)
-_ARCHIVES = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz")
+_COMPRESSED = (".gz", ".bz2", ".xz")
 T = TypeVar("T")
 
 
@@ -48,10 +48,10 @@ def read(
     An archive in an archive, or in a folder without a suffix of archives, is read as well,
     one level deep. A member is unpacked when the next item is asked for, to memory or to a
     nameless file in `work`; the consumer closes its content. `skips` is given up to
-    `HEAD_SIZE` bytes from the start of a member and tells why it is not to be sent, None
-    where it is. Where the disk is full, a member waits for `room`. A
-    `BrokenArchive` is the last item. Raises OSError if `path` cannot be
-    opened or `work` not written to for a reason other than space.
+    `HEAD_SIZE` bytes from the start of a member and returns why it is not sent, None where it
+    is. Where the disk is full, a member waits for `room`. A `BrokenArchive` is the last item.
+    Raises OSError if `path` cannot be opened or `work` not written to for a reason other than
+    space.
     """
     if path.is_dir():
         for item in folder_items(path, skips):
@@ -170,6 +170,7 @@ def _nested_items(
 
 
 def _may_hold_images(archive: NestedArchive, failure: Reason) -> bool:
-    is_known = failure.kind is not Kind.UNKNOWN_TYPE
+    if failure.kind is Kind.UNKNOWN_TYPE:
+        return False
     name = archive.name.lower()
-    return is_known and (name.endswith(_ARCHIVES) or may_be_dicom(name))
+    return is_archive_name(name) or name.endswith(_COMPRESSED) or may_be_dicom(name)

@@ -1,11 +1,10 @@
 """Files and folders on disk."""
 
 import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..archive import is_archive_name
+from ..archive import is_archive_name, is_special
 from ..errors import UsageError
 from ..models import Container, FileEntry, FileReport, Selection
 from ..reasons import Kind
@@ -97,16 +96,15 @@ def _entry(parent: Container, name: str, path: str, size: int | None = None) -> 
 def _is_special(path: str) -> bool:
     """Tell whether a path is a FIFO, a socket or a device, which no archive is."""
     try:
-        mode = os.stat(path).st_mode
-    except OSError:  # a link that leads nowhere, which is told when it is read
+        return is_special(os.stat(path).st_mode)
+    except OSError:  # a broken link; opening it reports the error
         return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _size(path: str) -> int:
     try:
         return os.stat(path).st_size
-    except OSError:  # a link that leads nowhere, which is told when it is read
+    except OSError:  # a broken link; opening it reports the error
         return 0
 
 

@@ -54,7 +54,7 @@ NO_ROOM = NoRoom()
 
 
 def with_room(room: Room, attempt: Callable[[], T]) -> T:
-    """Run what writes to the work folder; where that is full, again as soon as there is room.
+    """Run what writes to the work folder; if the folder is full, retry once there is room.
 
     Raises the OSError of the last attempt where nothing more leaves the folder.
     """

@@ -103,9 +103,10 @@ def _stamp(
     if tag and added is None:
         return Unreadable(Reason(Kind.NO_PRIVATE_BLOCK, f"{tag.group:04X}"))
     patches: list[Patch] = []
-    if examined.is_sound and (reader.has_odd_length or (size - location.start) % 2):
+    is_odd = (size - location.start) % 2
+    if examined.is_sound and (reader.has_odd_length or is_odd):
         patches = odd_length_patches(reader, location.start, location.encoding)
-    elif (size - location.start) % 2:
+    elif is_odd:
         patches = [Patch(size, size, b"\0")]
     remarks = (*examined.remarks, Reason(Kind.REPAIRED)) if patches else examined.remarks
     return SOPInstance(

@@ -32,7 +32,7 @@ class Observer:
 
 
 class Observers(Observer):
-    """Passes on what it is told; an observer that fails is told nothing more.
+    """Passes each event on; an observer that fails gets no more events.
 
     The mutable state is the list of the observers that have not failed.
     """

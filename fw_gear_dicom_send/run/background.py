@@ -20,7 +20,7 @@ class Background(Generic[T]):
     """
 
     def __init__(self, *sources: Iterator[T], ahead: int) -> None:
-        """Make the threads; they are started later, so that whoever does can stop them."""
+        """Create the threads; `start` starts them, where the caller can already stop them."""
         self._ahead = ahead
         self._items: deque[T] = deque()
         self._at_work = len(sources)
