@@ -7,8 +7,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import BinaryIO, Protocol
 
-from inflate64 import Inflater
-
 from .limits import PACKED_CHUNK_SIZE, ByteStream, TrailingGarbageError, read_fully
 
 # `xz -9` needs 65 MiB; the format allows 4 GiB.
@@ -73,6 +71,9 @@ class Inflate64Decompressor:
 
     def __init__(self) -> None:
         """Begin a stream."""
+        # inflate64 takes 0.04 s to import, and few archives need it.
+        from inflate64 import Inflater
+
         self._codec = Inflater()
         self._packed = b""
         self._unpacked = b""

@@ -6,8 +6,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import shtab
-
 from ..cli import options
 
 DESCRIPTION = """\
@@ -98,7 +96,7 @@ def _command(commands: "_SubParsersAction[Any]", name: str, text: str) -> Argume
         type=Path,
         help='A JSON file with the user\'s API key: {"key": "<host>:<key>"}. '
         "Default: ~/.config/flywheel/user.json.",
-    ).complete = shtab.FILE  # type: ignore[attr-defined]
+    ).complete = options.COMPLETE_FILE  # type: ignore[attr-defined]
     if name != "stop":
         options.add_report_folder(made, "the table and the page")
     if name != "gather":
@@ -140,7 +138,7 @@ def _add_start(made: ArgumentParser) -> None:
         "--sessions-file",
         metavar="FILE",
         help="A file with a session's id on each line, after # a comment; - is standard input.",
-    ).complete = shtab.FILE  # type: ignore[attr-defined]
+    ).complete = options.COMPLETE_FILE  # type: ignore[attr-defined]
     fits = made.add_argument_group("of these, only sessions that fit all of")
     fits.add_argument(
         "--label", metavar="REGEX", type=_pattern, help="A pattern that is found in the label."

@@ -3,17 +3,18 @@
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from ..config import manifest, peer, with_defaults
 from ..config import tls as tls_options
 from ..dicom.uids import name_of
 from ..errors import ConfigError, DicomSendError
-from ..network import preflight, tls
-from ..network.association import resolve
-from ..network.contexts import Context, storage_contexts
 from ..network.types import Greeting, PeerAE
 from . import options
 from .console import write, write_json
+
+if TYPE_CHECKING:
+    from ..network.contexts import Context
 
 DESCRIPTION = """\
 Test the connection to a DICOM server: open an association, send a C-ECHO, and ask in
@@ -55,6 +56,11 @@ def _ask(arguments: Namespace) -> bool:
         chosen = with_defaults(options.given(arguments), known)
         server = peer(chosen)
         tls_config = tls_options(chosen, options.tls_inputs(arguments), known)
+        # The network takes long to import, and neither --help nor an error above needs it.
+        from ..network import preflight, tls
+        from ..network.association import resolve
+        from ..network.contexts import storage_contexts
+
         resolve(server)
         context = tls.make_context(tls_config) if tls_config else None
     except ConfigError as exc:
@@ -70,7 +76,7 @@ def _ask(arguments: Namespace) -> bool:
     return greeting.echo_status == SUCCESS
 
 
-def _by_class(proposed: Sequence[Context], accepted: frozenset[Context]) -> Taken:
+def _by_class(proposed: Sequence["Context"], accepted: frozenset["Context"]) -> Taken:
     """Return the transfer syntaxes that are accepted, for each SOP class."""
     taken: dict[str, tuple[str, ...]] = {}
     for context in proposed:

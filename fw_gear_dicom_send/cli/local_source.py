@@ -20,8 +20,12 @@ class LocalSource:
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
-        """Take paths of files and folders."""
+        """Take paths of files and folders; raise UsageError for a path where there is nothing."""
         self._paths = tuple(paths)
+        for path in self._paths:
+            if not (path.is_dir() or path.is_file()):
+                problem = "neither a file nor a folder" if path.exists() else "not found"
+                raise UsageError(f"{path}: {problem}")
 
     @property
     def options(self) -> Mapping[str, str]:
@@ -29,11 +33,7 @@ class LocalSource:
         return {}
 
     def select(self) -> Selection:
-        """Find the files; raises UsageError for a path where there is nothing."""
-        for path in self._paths:
-            if not (path.is_dir() or path.is_file()):
-                problem = "neither a file nor a folder" if path.exists() else "not found"
-                raise UsageError(f"{path}: {problem}")
+        """Find the files."""
         entries = {os.path.realpath(one.key): one for one in reversed(list(self._entries()))}
         first = self._paths[0]
         label = first.resolve().name if len(self._paths) == 1 else f"{len(self._paths)} paths"

@@ -2,6 +2,7 @@
 
 import json
 from argparse import (
+    Action,
     ArgumentParser,
     BooleanOptionalAction,
     Namespace,
@@ -12,11 +13,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-import shtab
-
 from .. import __version__
 from ..config import Option, manifest, options
 from ..errors import ConfigError, UsageError
+from .console import write
 
 CONNECTION = ("destination", "port", "called_ae", "calling_ae")
 TLS = ("tls_enabled", "tls_security_profile", "tls_require_peer_cert", "tls_check_hostname")
@@ -54,6 +54,12 @@ _METAVARS = {
 }
 
 
+COMPLETE_FILE, COMPLETE_FOLDER = "file", "directory"
+"""What shtab calls files and folders that a shell completes an argument with."""
+SHELLS = ("bash", "zsh", "tcsh", "fish", "powershell")
+"""The shells that shtab writes scripts for."""
+
+
 class Parser(ArgumentParser):
     """Raises UsageError instead of ending the process."""
 
@@ -73,12 +79,31 @@ class Parser(ArgumentParser):
         raise UsageError(f"{message}; {self.prog} --help tells more")
 
 
+class _PrintCompletion(Action):
+    """Prints a script that completes the parser's options, and ends the process."""
+
+    def __call__(
+        self,
+        parser: ArgumentParser,
+        namespace: Namespace,  # noqa: ARG002
+        values: Any,
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> NoReturn:
+        """Print the script for the shell `values`."""
+        # shtab takes 0.04 s to import, and only this needs it.
+        import shtab
+
+        write(f"{shtab.complete(parser, values)}\n")
+        parser.exit()
+
+
 def add_common(parser: ArgumentParser) -> None:
     """Add what each command has: its version, and shell completion."""
     parser.add_argument("--version", action="version", version=f"dicom-send {__version__}")
-    shtab.add_argument_to(
-        parser,
+    parser.add_argument(
         "--print-completion",
+        action=_PrintCompletion,
+        choices=SHELLS,
         help="Print a script that completes options in a shell, for it to source.",
     )
 
@@ -110,7 +135,7 @@ def add_tls(parser: ArgumentParser) -> None:
     fill(group, TLS)
     for name, text in _PEM_FILES.items():
         pem = group.add_argument(flag(name), metavar="FILE", type=Path, dest=name, help=text)
-        pem.complete = shtab.FILE  # type: ignore[attr-defined]
+        pem.complete = COMPLETE_FILE  # type: ignore[attr-defined]
 
 
 def tls_inputs(namespace: Namespace) -> dict[str, Any]:
@@ -130,7 +155,7 @@ def add_report_folder(parser: ArgumentParser, what: str) -> None:
         type=Path,
         default=Path(),
         help=f"Where to write {what}. Default: the current folder.",
-    ).complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+    ).complete = COMPLETE_FOLDER  # type: ignore[attr-defined]
 
 
 def report_folder(namespace: Namespace) -> Path:

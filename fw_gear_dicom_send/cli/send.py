@@ -10,8 +10,6 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
-import shtab
-
 from ..config import manifest, parse_sending, with_defaults
 from ..errors import ConfigError, DicomSendError
 from ..exit_codes import exit_code, keep_quiet
@@ -21,11 +19,9 @@ from ..report.progress import Progress
 from ..report.skipped import SkippedFiles
 from ..report.verification import VerificationSummary
 from ..report.wording import is_complete, is_dry
-from ..run import run
 from . import echo, options
 from .console import begin_logging, write_json
 from .local_source import LocalReports, LocalSource
-from .progress_bar import ProgressBar
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +79,7 @@ def parser() -> options.Parser:
     paths = made.add_argument(
         "paths", nargs="+", metavar="PATH", type=Path, help="A file, a folder or an archive."
     )
-    paths.complete = shtab.FILE  # type: ignore[attr-defined]
+    paths.complete = options.COMPLETE_FILE  # type: ignore[attr-defined]
     options.add_group(made, "DICOM server", options.CONNECTION, _WORDS)
     options.add_tls(made)
     tag = made.add_argument_group("private element that marks an image as sent")
@@ -99,7 +95,7 @@ def parser() -> options.Parser:
         type=Path,
         default=Path(gettempdir()),
         help="Where to unpack archives, one image at a time. Default: %(default)s.",
-    ).complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+    ).complete = options.COMPLETE_FOLDER  # type: ignore[attr-defined]
     made.add_argument(
         "--json",
         action="store_true",
@@ -134,17 +130,31 @@ def _run(arguments: Namespace, outcome: "_Outcome") -> bool:
     source = LocalSource(arguments.paths)
     folder = options.report_folder(arguments)
     try:
+        config = _config(arguments)
+        # What sends takes long to import, and neither --help nor an error above needs it.
+        from ..run import run
+
         return run(
-            _config(arguments),
+            config,
             source,
             outcome.reports,
             arguments.work_folder,
             folder,
             observer=outcome,
-            make_progress=ProgressBar if sys.stderr.isatty() else Progress,
+            make_progress=_progress(),
         )
     except ConfigError as exc:
         raise options.as_usage(exc) from exc
+
+
+def _progress() -> type[Progress]:
+    """Return what shows how far the run is: a bar on a terminal, else lines in the log."""
+    if not sys.stderr.isatty():
+        return Progress
+    # rich takes 0.03 s to import.
+    from .progress_bar import ProgressBar
+
+    return ProgressBar
 
 
 def _config(arguments: Namespace) -> SendConfig:

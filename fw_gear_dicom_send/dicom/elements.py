@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from struct import Struct, error
 from typing import BinaryIO, NamedTuple
 
-from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from .dictionary import is_known, vr_of
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 ITEM = 0xFFFEE000
@@ -432,7 +432,7 @@ class ElementReader:
 
 def _vr_of(tag: int) -> bytes:
     """Return the VR that the dictionary has for an element, empty where it has none."""
-    return dictionary_VR(tag).encode() if dictionary_has_tag(tag) else b""
+    return vr_of(tag).encode() if is_known(tag) else b""
 
 
 def _is_vr(vr: bytes) -> bool:

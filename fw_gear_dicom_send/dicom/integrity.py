@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from struct import pack
 from typing import Literal
 
-from pydicom.datadict import dictionary_description, dictionary_has_tag
-
 from ..reasons import Kind, Reason
+from .dictionary import description_of, is_known
 from .elements import (
     ITEM,
     UNDEFINED_LENGTH,
@@ -149,12 +148,12 @@ def _encoded(tag: int, encoding: Encoding) -> bytes:
 def _is_plausible(reader: ElementReader, tag: int, start: int, encoding: Encoding) -> bool:
     """Tell whether the element at `start` is one that DICOM may have."""
     if encoding.implicit:
-        return _is_known(tag) or bool(tag >> 16 & 1) or not tag & 0xFFFF
+        return _is_in_dictionary(tag) or bool(tag >> 16 & 1) or not tag & 0xFFFF
     return reader.has_vr(start)
 
 
-def _is_known(tag: int) -> bool:
-    return dictionary_has_tag(tag) or tag >> 24 in _REPEATING_GROUPS
+def _is_in_dictionary(tag: int) -> bool:
+    return is_known(tag) or tag >> 24 in _REPEATING_GROUPS
 
 
 def _survey(reader: ElementReader, location: DatasetLocation, pixels: Span | None) -> _Survey:
@@ -177,7 +176,7 @@ def _survey(reader: ElementReader, location: DatasetLocation, pixels: Span | Non
             if damage is None and not is_sound:
                 damage = start
             if end > size:
-                if not encoding.implicit or (_is_known(tag) and tag > previous):
+                if not encoding.implicit or (_is_in_dictionary(tag) and tag > previous):
                     missing = f"{_name(tag, encoding)} has {size - value} of {end - value} bytes"
                 break
             if tag in _DESCRIPTION or tag in _PIXELS:
@@ -218,8 +217,8 @@ def _holds_items(reader: ElementReader, value: int) -> bool:
 
 def _name(tag: int, encoding: Encoding) -> str:
     """Return the name of an element; without VR, an unknown number may be a part of a value."""
-    if dictionary_has_tag(tag):
-        return dictionary_description(tag)
+    if is_known(tag):
+        return description_of(tag)
     if encoding.implicit:
         return "an unknown element"
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"

@@ -9,8 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from struct import Struct, calcsize, pack
 
-from pydicom.datadict import dictionary_has_tag, dictionary_VR
-
+from .dictionary import is_known, vr_of
 from .elements import (
     ITEM,
     ITEM_DELIMITATION,
@@ -250,7 +249,7 @@ class _Mending:
         tag = element.tag
         if tag >> 16 & 1:
             return b"LO" if 0x10 <= tag & 0xFFFF <= 0xFF else b"UN"
-        return dictionary_VR(tag)[:2].encode() if dictionary_has_tag(tag) else b"UN"
+        return vr_of(tag)[:2].encode() if is_known(tag) else b"UN"
 
     def _size_of_length(self, element: _Element, vr: bytes, encoding: Encoding) -> int:
         """Return how many bytes the length in a header has."""

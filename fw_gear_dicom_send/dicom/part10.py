@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
-from pydicom.datadict import dictionary_has_tag
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    MediaStorageDirectoryStorage,
-)
-
 from ..reasons import Skipped
+from .dictionary import is_known
 from .elements import ElementReader, Encoding, MalformedError
+from .uids import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    MEDIA_STORAGE_DIRECTORY,
+)
 
 _FILE_META = Encoding(implicit=False, little=True)
 _HEAD_SIZE = 134
@@ -24,9 +23,9 @@ _META_GROUP, _FILE_SET_GROUP, _FIRST_GROUP = 0x0002, 0x0004, 0x0008
 _DIRECTORY_RECORDS = 0x00041220
 _SOP_CLASS, _TRANSFER_SYNTAX = 0x00020002, 0x00020010
 _PLAIN = {
-    Encoding(implicit=True, little=True): ImplicitVRLittleEndian,
-    Encoding(implicit=False, little=True): ExplicitVRLittleEndian,
-    Encoding(implicit=False, little=False): ExplicitVRBigEndian,
+    Encoding(implicit=True, little=True): IMPLICIT_VR_LITTLE_ENDIAN,
+    Encoding(implicit=False, little=True): EXPLICIT_VR_LITTLE_ENDIAN,
+    Encoding(implicit=False, little=False): EXPLICIT_VR_BIG_ENDIAN,
 }
 
 
@@ -68,9 +67,9 @@ def locate(content: BinaryIO) -> DatasetLocation:
         start = end
     first = reader.bytes_at(start, start + 2)
     looks_big = first in (b"\0\x04", b"\0\x08")
-    big = declared == ExplicitVRBigEndian or (not declared and looks_big)
-    encoding = Encoding(implicit=declared == ImplicitVRLittleEndian, little=not big)
-    if declared != DeflatedExplicitVRLittleEndian:
+    big = declared == EXPLICIT_VR_BIG_ENDIAN or (not declared and looks_big)
+    encoding = Encoding(implicit=declared == IMPLICIT_VR_LITTLE_ENDIAN, little=not big)
+    if declared != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
         encoding = reader.sniff(start, encoding)
     if not declared or declared in _PLAIN.values():
         if encoding not in _PLAIN:
@@ -78,9 +77,9 @@ def locate(content: BinaryIO) -> DatasetLocation:
         declared = _PLAIN[encoding]
     return DatasetLocation(
         start,
-        str(declared),
+        declared,
         encoding,
-        sop_class == MediaStorageDirectoryStorage or _holds_records(reader, start, encoding),
+        sop_class == MEDIA_STORAGE_DIRECTORY or _holds_records(reader, start, encoding),
     )
 
 
@@ -137,5 +136,5 @@ def _starts_dataset(content: BytesIO, location: DatasetLocation) -> bool:
             if group not in (_FILE_SET_GROUP, _FIRST_GROUP) or tag <= latest:
                 return False
             latest = tag
-            known += group == _FIRST_GROUP and dictionary_has_tag(tag)
+            known += group == _FIRST_GROUP and is_known(tag)
     return known > 1

@@ -8,42 +8,24 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import permutations
 from typing import Self
 
-from pydicom.charset import convert_encodings, decode_bytes
-from pydicom.datadict import dictionary_VR, keyword_dict, tag_for_keyword
-
 LAST_GROUP = 0x7FDF
 """The last group that is looked at: what follows are pixels."""
-_VRS = {tag: dictionary_VR(tag) for tag in keyword_dict.values()}
-_WORD_TAGS = frozenset(
-    [tag for tag, vr in _VRS.items() if vr == "PN"]
-    + [
-        tag_for_keyword(keyword)
-        for keyword in (
-            "AccessionNumber",
-            "OtherPatientIDs",
-            "OtherPatientIDsSequence",
-            "PatientAddress",
-            "PatientBirthDate",
-            "PatientID",
-            "PatientTelephoneNumbers",
-            "StudyID",
-        )
-    ]
+_WORD_KEYWORDS = (
+    "AccessionNumber",
+    "OtherPatientIDs",
+    "OtherPatientIDsSequence",
+    "PatientAddress",
+    "PatientBirthDate",
+    "PatientID",
+    "PatientTelephoneNumbers",
+    "StudyID",
 )
-"""Elements of which each word counts: names, ids, addresses."""
-_TEXT_TAGS = (
-    frozenset(
-        tag for tag, vr in _VRS.items() if vr in ("DA", "DT", "LO", "LT", "SH", "ST", "UC", "UT")
-    )
-    - _WORD_TAGS
-)
-"""Other elements with text and dates, of which the whole value counts."""
+_TEXT_VRS = frozenset(("DA", "DT", "LO", "LT", "SH", "ST", "UC", "UT"))
 _SPECIFIC_CHARACTER_SET = 0x00080005
-IDENTITY_TAGS = _WORD_TAGS | _TEXT_TAGS | {_SPECIFIC_CHARACTER_SET}
-"""Elements whose values make an Identity."""
 
 _MAX_TEXT = 256
 """Bytes of a value that can be quoted as a whole: an error comment has 64 characters (PS3.7 C)."""
@@ -62,6 +44,30 @@ _NO_ACCENT = str.maketrans(
 _TWO_LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
 
 
+@cache
+def _word_tags() -> frozenset[int]:
+    """Return the elements of which each word counts: names, ids, addresses."""
+    # pydicom takes 0.25 s to import, and few runs have an answer to look through.
+    from pydicom.datadict import dictionary_VR, keyword_dict
+
+    names = (tag for tag in keyword_dict.values() if dictionary_VR(tag) == "PN")
+    return frozenset((*names, *map(keyword_dict.__getitem__, _WORD_KEYWORDS)))
+
+
+@cache
+def _text_tags() -> frozenset[int]:
+    """Return other elements with text and dates, of which the whole value counts."""
+    from pydicom.datadict import dictionary_VR, keyword_dict
+
+    texts = (tag for tag in keyword_dict.values() if dictionary_VR(tag) in _TEXT_VRS)
+    return frozenset(texts) - _word_tags()
+
+
+def identity_tags() -> frozenset[int]:
+    """Return the elements whose values make an Identity."""
+    return _word_tags() | _text_tags() | {_SPECIFIC_CHARACTER_SET}
+
+
 @dataclass(frozen=True)
 class Identity:
     """Values of a dataset that no text for people may quote, as they are encoded.
@@ -78,12 +84,11 @@ class Identity:
     @classmethod
     def of(cls, values: Mapping[int, bytes]) -> Self:
         """Return that of a dataset, by the values of its elements."""
+        words, texts = _word_tags(), _text_tags()
         return cls(
-            tuple(value for tag, value in values.items() if tag in _WORD_TAGS),
+            tuple(value for tag, value in values.items() if tag in words),
             tuple(
-                value
-                for tag, value in values.items()
-                if tag in _TEXT_TAGS and len(value) <= _MAX_TEXT
+                value for tag, value in values.items() if tag in texts and len(value) <= _MAX_TEXT
             ),
             values.get(_SPECIFIC_CHARACTER_SET, b""),
         )
@@ -119,6 +124,8 @@ class Identity:
 
     def _decoded(self, value: bytes) -> set[str]:
         """Return what a value may be, in its own character set and in the most common ones."""
+        from pydicom.charset import convert_encodings, decode_bytes
+
         readings = {value.decode("utf-8", "replace"), value.decode("latin-1")}
         try:
             names = self.charset.decode("ascii").strip("\0 ").split("\\")

@@ -11,8 +11,6 @@ from pathlib import Path
 from struct import pack
 from typing import BinaryIO
 
-from pydicom.uid import DeflatedExplicitVRLittleEndian
-
 from ..reasons import OUT_OF_MEMORY, Kind, Reason
 from .deflate import InflatedTooLargeError, InflationError, deflate, inflate
 from .elements import (
@@ -28,9 +26,10 @@ from .elements import (
 from .integrity import NOTED, examine
 from .odd_lengths import odd_length_patches
 from .part10 import DatasetLocation, locate
-from .privacy import IDENTITY_TAGS, LAST_GROUP, Identity
+from .privacy import LAST_GROUP, Identity, identity_tags
 from .spool import NO_ROOM, Room, spool, with_room
 from .types import EncodedDataset, Patch, PrivateTag, SOPInstance, Span, Unreadable
+from .uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 
 _SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00080016, 0x00080018
 _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
@@ -66,7 +65,7 @@ def stamp(
     """
     try:
         location = locate(content)
-        if location.transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
+        if location.transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
             instance = with_room(room, lambda: _stamp_deflated(content, location, tag, work))
         else:
             instance = _stamp(content, location, tag)
@@ -159,9 +158,10 @@ def _marks(group: int) -> tuple[int, ...]:
 def _read_identity(reader: ElementReader, location: DatasetLocation) -> Identity:
     """Return what may not be quoted of a dataset, up to its pixel data or to damage."""
     values: dict[int, bytes] = {}
+    wanted = identity_tags()
     try:
         for tag, _, value, end in reader.walk(location.start, location.encoding, LAST_GROUP):
-            if tag in IDENTITY_TAGS:
+            if tag in wanted:
                 values[tag] = reader.bytes_at(value, min(end, value + _MAX_READ))
     except MalformedError:
         pass

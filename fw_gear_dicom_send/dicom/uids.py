@@ -1,11 +1,26 @@
-"""The names of UIDs, also of those that pydicom 2.4 does not know (PS3.6 annex A)."""
+"""UIDs that the code decides by, and the names of UIDs (PS3.6 annex A)."""
 
-from pydicom.uid import UID
-
+IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
+JPEG_PROCESS_6_8 = "1.2.840.10008.1.2.4.53"
+JPEG_PROCESS_10_12 = "1.2.840.10008.1.2.4.55"
+JPEG_LOSSLESS = "1.2.840.10008.1.2.4.57"
+JPEG_LOSSLESS_SV1 = "1.2.840.10008.1.2.4.70"
+JPEG_LS_LOSSLESS = "1.2.840.10008.1.2.4.80"
+JPEG_LS_NEAR_LOSSLESS = "1.2.840.10008.1.2.4.81"
+JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
+JPEG_2000 = "1.2.840.10008.1.2.4.91"
 HTJ2K_LOSSLESS = "1.2.840.10008.1.2.4.201"
 HTJ2K_LOSSLESS_RPCL = "1.2.840.10008.1.2.4.202"
 HTJ2K = "1.2.840.10008.1.2.4.203"
+RLE_LOSSLESS = "1.2.840.10008.1.2.5"
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
+MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
+
 _NAMES = {
     HTJ2K_LOSSLESS: "High-Throughput JPEG 2000 Image Compression (Lossless Only)",
     HTJ2K_LOSSLESS_RPCL: (
@@ -14,8 +29,12 @@ _NAMES = {
     HTJ2K: "High-Throughput JPEG 2000 Image Compression",
     DEFLATED_FRAMES: "Deflated Image Frame Compression",
 }
+"""The names that pydicom 2.4 lacks."""
 
 
 def name_of(uid: str) -> str:
     """Return the name of a UID, or the UID itself where it has none."""
+    # pydicom takes 0.25 s to import, and few runs name a UID.
+    from pydicom.uid import UID
+
     return _NAMES.get(uid) or UID(uid).name

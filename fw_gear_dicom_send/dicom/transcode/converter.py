@@ -8,14 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from pydicom import uid
-
 from ...reasons import OUT_OF_MEMORY, Kind, Reason
 from ..deflate import InflatedTooLargeError, InflationError, inflate
 from ..elements import ITEM, ITEM_DELIMITATION, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH, Encoding
 from ..spool import is_full, new_spool
 from ..types import EncodedDataset, SOPInstance, Unreadable
-from ..uids import DEFLATED_FRAMES, name_of
+from ..uids import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    DEFLATED_FRAMES,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    name_of,
+)
 from .decoders import FrameDecoders
 from .layout import (
     ALLOCATED,
@@ -53,13 +58,13 @@ PIXEL_DATA = 0x7FE00010
 # Extended Offset Table, its lengths, Encapsulated Pixel Data Value Total Length.
 OFFSETS = (0x7FE00001, 0x7FE00002, 0x7FE00003)
 TARGETS: dict[str, Encoding] = {
-    uid.ImplicitVRLittleEndian: IMPLICIT,
-    uid.ExplicitVRLittleEndian: EXPLICIT,
+    IMPLICIT_VR_LITTLE_ENDIAN: IMPLICIT,
+    EXPLICIT_VR_LITTLE_ENDIAN: EXPLICIT,
 }
 SOURCES: dict[str, Encoding] = {
     **TARGETS,
-    uid.ExplicitVRBigEndian: BIG,
-    uid.DeflatedExplicitVRLittleEndian: EXPLICIT,
+    EXPLICIT_VR_BIG_ENDIAN: BIG,
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: EXPLICIT,
     **dict.fromkeys(DECODABLE, EXPLICIT),
 }
 
@@ -341,7 +346,7 @@ def _converted(
     if source is None or target is None:
         raise UnconvertibleError("there is no decoder for it")
     chunks = instance.dataset.chunks(CHUNK)
-    if source_uid == uid.DeflatedExplicitVRLittleEndian:
+    if source_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
         chunks = inflate(chunks)
     output = Output(spool)
     remarks: tuple[Reason, ...] = ()

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from pydicom.datadict import dictionary_VR
-
 from .. import elements
+from ..dictionary import vr_of
 from ..elements import ITEM, Encoding
 from ..types import EncodedDataset, Span
 
@@ -199,7 +198,7 @@ def dictionary_vr(tag: int) -> str:
     if group % 2:
         return "LO" if 0x10 <= element <= 0xFF else "UN"
     try:
-        vr = str(dictionary_VR(tag))
+        vr = vr_of(tag)
     except KeyError:
         return "UN"
     return CHOICES.get(vr, vr)

@@ -1,0 +1,26 @@
+"""The data dictionary (PS3.6), loaded with the first element that is looked up.
+
+Importing pydicom takes 0.25 s, most of it for numpy, GDCM and requests. Only datasets in implicit
+VR and damaged ones need the dictionary.
+"""
+
+
+def is_known(tag: int) -> bool:
+    """Return whether an element is in the dictionary, repeating groups aside."""
+    from pydicom.datadict import dictionary_has_tag
+
+    return dictionary_has_tag(tag)
+
+
+def vr_of(tag: int) -> str:
+    """Return the VR of an element, such as `US or SS`; raise KeyError for an unknown one."""
+    from pydicom.datadict import dictionary_VR
+
+    return dictionary_VR(tag)
+
+
+def description_of(tag: int) -> str:
+    """Return the name of an element; raise KeyError for an unknown one."""
+    from pydicom.datadict import dictionary_description
+
+    return dictionary_description(tag)
