@@ -111,6 +111,9 @@ def _size(path: str) -> int:
 class LocalReports:
     """Reports that stay where they were written; `paths` are those of this run."""
 
+    time_format = "%Y-%m-%d_%H-%M-%S"
+    """Without colons, which Windows takes in no file name."""
+
     def __init__(self) -> None:
         """Begin with none."""
         self.paths: list[Path] = []

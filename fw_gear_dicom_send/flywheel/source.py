@@ -53,6 +53,8 @@ class FlywheelSource:
 class FlywheelReports:
     """The containers of the site, to which reports are attached."""
 
+    time_format = "%Y-%m-%d_%H:%M:%S"
+
     def __init__(self, site: Site) -> None:
         """Attach to containers of `site`."""
         self._site = site

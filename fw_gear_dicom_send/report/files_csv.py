@@ -4,7 +4,6 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 from pathvalidate import sanitize_filename
 
@@ -66,9 +65,9 @@ def report_head(*, is_dry: bool) -> str:
     return "dicom-send_dry-run-" if is_dry else "dicom-send_report-"
 
 
-def report_name(head: str, label: str, now: datetime, suffix: str) -> str:
-    """Return a report's file name, fit for any file system: at most 255 bytes."""
-    tail = _tail(now, suffix)
+def report_name(head: str, label: str, time: str, suffix: str) -> str:
+    """Return a report's file name, fit for any file system but for the time: at most 255 bytes."""
+    tail = f"_{time}{suffix}"
     safe = sanitize_filename(label) or "unnamed"
     room = MAX_NAME - len(head) - len(tail)
     # A character that is cut in its middle is dropped.
@@ -77,13 +76,9 @@ def report_name(head: str, label: str, now: datetime, suffix: str) -> str:
 
 def report_pattern(head: str, label: str) -> re.Pattern[str]:
     """Return what matches the names of a label's reports on files, whenever they were written."""
-    any_time, suffix = datetime(2000, 1, 1), ".csv"
-    start = report_name(head, label, any_time, suffix).removesuffix(_tail(any_time, suffix))
+    any_time = "2000-01-01_00:00:00"
+    start = report_name(head, label, any_time, ".csv").removesuffix(f"_{any_time}.csv")
     return re.compile(re.escape(start) + r"_\d{4}-\d\d-\d\d_\d\d.\d\d.\d\d\.csv")
-
-
-def _tail(now: datetime, suffix: str) -> str:
-    return f"_{now:%Y-%m-%d_%H:%M:%S}{suffix}"
 
 
 def _row(report: FileReport) -> tuple[str, ...]:

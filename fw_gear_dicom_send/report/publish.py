@@ -28,7 +28,9 @@ _LIBRARIES = ("pynetdicom", "pydicom", "flywheel-gear-toolkit", "fw-core-client"
 
 
 class ReportDestination(Protocol):
-    """Where the reports of a run go."""
+    """Where the reports of a run go; `time_format` is that of the time in their names."""
+
+    time_format: str
 
     def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
         """Return those that belong in the report."""
@@ -44,12 +46,15 @@ class ReportDestination(Protocol):
 class Reports:
     """The report on files, the report on images, and the page; whichever are wanted."""
 
-    def __init__(self, config: SendConfig, selection: Selection, output: Path) -> None:
-        """Begin them, in `output`."""
+    def __init__(
+        self, config: SendConfig, selection: Selection, output: Path, time_format: str
+    ) -> None:
+        """Begin them, in `output`; the time in their names has the format `time_format`."""
         self._config = config
         self._selection = selection
         self._output = output
         self._started = datetime.now()
+        self._time = f"{self._started:{time_format}}"
         self._throughput = Throughput()
         self._skipped = SkippedFiles()
         self.images: ImagesCSV | None = None
@@ -155,7 +160,7 @@ class Reports:
     def _path(self, suffix: str) -> Path:
         head = files_csv.report_head(is_dry=self._config.dry_run)
         label = self._selection.report_label
-        return self._output / files_csv.report_name(head, label, self._started, suffix)
+        return self._output / files_csv.report_name(head, label, self._time, suffix)
 
     def _facts(self, others: Mapping[str, str], contexts: Mapping[Context, bool]) -> run_page.Facts:
         config, label = self._config, self._selection.report_label

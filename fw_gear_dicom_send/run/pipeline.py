@@ -96,7 +96,7 @@ def run(
     log.info("%d files to send to %s at %s port %d", number, peer.called_ae, peer.host, peer.port)
     if config.dry_run:
         log.info("This is a dry run: nothing is sent")
-    reports = Reports(config, selection, output)
+    reports = Reports(config, selection, output, destination.time_format)
     watchers = Observers([*reports.observers, observer or Observer()])
     sending = _Sending(
         config,

@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from fw_gear_dicom_send.text import printable
 from tests.support.drawn_datasets import bounded
 from tests.support.results import remark
 
-NOW = datetime(2024, 3, 5, 7, 8, 9)
+TIME = "2024-03-05_07:08:09"
 
 
 def report(
@@ -136,15 +135,15 @@ def test_remark_is_one_line() -> None:
 
 def test_name_has_label_and_time() -> None:
     """The report is named after its label and the time."""
-    name = reporter.report_name("dicom-send_report-", "Visit 1_T1", NOW, ".csv")
-    assert name == "dicom-send_report-Visit 1_T1_2024-03-05_07:08:09.csv"
+    name = reporter.report_name("dicom-send_report-", "Visit 1_T1", TIME, ".csv")
+    assert name == f"dicom-send_report-Visit 1_T1_{TIME}.csv"
 
 
 @pytest.mark.parametrize("label", ["a/b", "../../etc/passwd", "a\0b", 'a<b>:"|?*\\c', "line\n"])
 def test_name_is_a_plain_file_name(label: str) -> None:
     """What no file name may hold is taken out of the label."""
-    stem = reporter.report_name("dicom-send_report-", label, NOW, ".csv").removesuffix(
-        "_2024-03-05_07:08:09.csv"
+    stem = reporter.report_name("dicom-send_report-", label, TIME, ".csv").removesuffix(
+        f"_{TIME}.csv"
     )
     assert not set(stem) & set('/\\\0\n<>:"|?*')
 
@@ -152,18 +151,18 @@ def test_name_is_a_plain_file_name(label: str) -> None:
 @pytest.mark.parametrize("label", ["", "???", "/"])
 def test_name_of_no_label_is_not_empty(label: str) -> None:
     """A label of which nothing is left has a stand-in."""
-    name = reporter.report_name("dicom-send_report-", label, NOW, ".csv")
-    assert name == "dicom-send_report-unnamed_2024-03-05_07:08:09.csv"
+    name = reporter.report_name("dicom-send_report-", label, TIME, ".csv")
+    assert name == f"dicom-send_report-unnamed_{TIME}.csv"
 
 
 @pytest.mark.parametrize("label", ["x" * 400, "画" * 200, "é" * 250])
 @pytest.mark.parametrize("suffix", [".csv", "_instances.csv", ".html"])
 def test_name_fits_the_file_system(tmp_path: Path, label: str, suffix: str) -> None:
     """A long label is cut so that the file can be made, and keeps its ending."""
-    name = reporter.report_name("dicom-send_report-", label, NOW, suffix)
+    name = reporter.report_name("dicom-send_report-", label, TIME, suffix)
     (tmp_path / name).touch()
     assert len(name.encode()) > 250
-    assert name.endswith(f"_2024-03-05_07:08:09{suffix}")
+    assert name.endswith(f"_{TIME}{suffix}")
     assert label.startswith(name[18 : -20 - len(suffix)])
 
 
@@ -233,9 +232,9 @@ def test_reports_of_a_label_are_found_again() -> None:
     """Those on files are, whenever they were written, and none of another label or kind."""
     head = reporter.report_head(is_dry=False)
     pattern = reporter.report_pattern(head, "a.b")
-    assert pattern.fullmatch(reporter.report_name(head, "a.b", NOW, ".csv"))
+    assert pattern.fullmatch(reporter.report_name(head, "a.b", TIME, ".csv"))
     assert pattern.fullmatch("dicom-send_report-a.b_1999-12-31_23-59-59.csv")
     for label, suffix in (("a.b", "_instances.csv"), ("aXb", ".csv"), ("a.b_c", ".csv")):
-        assert not pattern.fullmatch(reporter.report_name(head, label, NOW, suffix))
+        assert not pattern.fullmatch(reporter.report_name(head, label, TIME, suffix))
     dry = reporter.report_head(is_dry=True)
-    assert not pattern.fullmatch(reporter.report_name(dry, "a.b", NOW, ".csv"))
+    assert not pattern.fullmatch(reporter.report_name(dry, "a.b", TIME, ".csv"))

@@ -44,6 +44,8 @@ SUFFIXES = [".csv", "_instances.csv", ".html"]
 class Destination:
     """Takes so many reports, and refuses the next one; or leaves all of them where they are."""
 
+    time_format = "%Y-%m-%d_%H:%M:%S"
+
     def __init__(self, takes: int = 9, *, is_elsewhere: bool = True) -> None:
         self.delivered: list[tuple[Container, str]] = []
         self._takes = takes
@@ -70,7 +72,9 @@ def publish(
     options: Mapping[str, str] | None = None,
 ) -> bool:
     """Let a run of one image end; return whether all reports are written."""
-    reports = Reports(config, Selection((ENTRY,), SESSION, "visit 1"), output)
+    reports = Reports(
+        config, Selection((ENTRY,), SESSION, "visit 1"), output, destination.time_format
+    )
     for observer in reports.observers:
         result = Planned(Transfer()) if config.dry_run else sent()
         observer.image(ImageRecord(ENTRY, "1.dcm", result, size=2_000_000))

@@ -1,6 +1,7 @@
 """The processes that decode frames, kept for a run."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGKILL
 from threading import Condition
 from time import monotonic
 from typing import BinaryIO, Self
@@ -22,6 +22,7 @@ from .recoding import TooLargeError, UnconvertibleError
 MAX_DECODERS = 2
 MAX_SMALL_FRAME = 2 << 20
 ENDED = "the run ended before it was decoded"
+_KILLED = (-signal.SIGKILL,) if hasattr(signal, "SIGKILL") else ()
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ class _Decoder:
         status = self._process.wait(self._timeouts.start)
         self._complaints.seek(0)
         # The system kills what takes too much memory.
-        is_short = status == -SIGKILL or MEMORY_TROUBLE.search(self._complaints.read())
+        is_short = status in _KILLED or MEMORY_TROUBLE.search(self._complaints.read())
         return _refusal(Outcome.OUT_OF_MEMORY if is_short else Outcome.DAMAGED)
 
     def kill(self) -> None:

@@ -2,13 +2,12 @@
 
 GDCM ends its whole process on some damaged frames, only its standard error tells that
 others are damaged, and any decoder may eat memory and time: `decoders` runs this file
-apart from the gear. It imports nothing of the package.
+apart from the gear. It imports nothing of the package. The gear imports what describes a
+frame from here, also where a module that the program needs does not exist.
 """
 
-import ctypes
 import os
 import re
-import resource
 import signal
 import struct
 import sys
@@ -233,6 +232,9 @@ def unpack_bits(data: bytes, size: int) -> Iterator[bytearray]:
 
 def _bind_to_parent(parent: int) -> None:
     """End with the process that started this one, and before it if memory is short."""
+    import ctypes
+    import resource
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(AttributeError):
         # GDCM's threads would each reserve 128 MB of addresses.
@@ -250,6 +252,8 @@ def _bound_memory(size: int) -> None:
     """Limit the addresses of this process to `size` bytes more than it has, on Linux."""
     if sys.platform != "linux":
         return
+    import resource
+
     with open("/proc/self/statm", encoding="ascii") as memory:
         pages = int(memory.read().split()[0])
     limit = pages * resource.getpagesize() + SPARE_ADDRESSES + size
