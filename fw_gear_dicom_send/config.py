@@ -12,6 +12,7 @@ from .models import Container, GearConfig, InputFile, SendConfig
 from .network.types import PeerAE, TLSConfig
 
 MAX_ASSOCIATIONS = 16
+MAX_DOWNLOADS = 16
 
 _MAX_AE_TITLE = 16
 _MAX_LO = 64
@@ -62,12 +63,14 @@ def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearCo
     """
     options = with_defaults(config_json.get("config", {}), manifest)
     inputs = config_json.get("inputs", {})
+    downloads = _whole_number(options, "downloads", MAX_DOWNLOADS)
     retry_time = _seconds(options, "file_download_retry_time")
     return GearConfig(
         **vars(parse_sending(options, inputs, manifest)),
         destination=_container("destination container", config_json.get("destination")),
         input_file=_input_file(inputs.get("file")),
         api_key=_api_key(inputs.get("api-key")),
+        downloads=downloads,
         file_download_retry_time=retry_time,
     )
 

@@ -51,6 +51,7 @@ class GearConfig(SendConfig):
     destination: Container
     input_file: InputFile | None
     api_key: str = field(repr=False)
+    downloads: int
     file_download_retry_time: float
 
 

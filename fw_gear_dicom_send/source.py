@@ -1,13 +1,27 @@
 """Where the images of a run come from."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from .models import DownloadFailure, FileEntry, Selection
 
-Fetch = Callable[[FileEntry], Path | DownloadFailure]
-"""Brings a file to disk; called by one thread."""
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True)
+class Fetcher:
+    """Brings files to disk, by `at_once` threads at the same time.
+
+    `stop` ends all that is being fetched, as soon as that can be.
+    """
+
+    fetch: Callable[[FileEntry], Path | DownloadFailure]
+    at_once: int = 1
+    stop: Callable[[], None] = _nothing
 
 
 class ImageSource(Protocol):
@@ -20,7 +34,7 @@ class ImageSource(Protocol):
     def select(self) -> Selection:
         """Find the files to send; raises DicomSendError where that cannot be done."""
 
-    def fetcher(self, folder: Path) -> Fetch:
+    def fetcher(self, folder: Path) -> Fetcher:
         """Return what brings files to disk, in `folder` if they are not there yet."""
 
     def release(self, path: Path) -> None:

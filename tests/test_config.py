@@ -38,6 +38,7 @@ def test_defaults_are_the_manifests() -> None:
     assert config.peer == PeerAE("pacs.example.org", 104, "PACS", "flywheel")
     assert config.tag == PrivateTag(0x0021, "Flywheel", "DICOM send")
     assert config.destination == Container("session", "5c0ffee")
+    assert config.downloads == 4
     assert config.file_download_retry_time == 60
     assert config.send_retry_time == 300
     assert config.associations == 4
@@ -54,6 +55,7 @@ def test_given_options_win() -> None:
             group="0029",
             identifier="ACME",
             tag_value="sent",
+            downloads=16,
             file_download_retry_time=0,
             send_retry_time=3600,
             associations=16,
@@ -63,6 +65,7 @@ def test_given_options_win() -> None:
     )
     assert config.peer == PeerAE("pacs.example.org", 11112, "PACS", "SENDER")
     assert config.tag == PrivateTag(0x0029, "ACME", "sent")
+    assert config.downloads == 16
     assert config.file_download_retry_time == 0
     assert config.send_retry_time == 3600
     assert config.associations == 16

@@ -51,6 +51,7 @@ _WORDS = {
     "html_report": "Attach a page that shows what became of its job to each session (HTML).",
     "debug": "Jobs log in more detail.",
 }
+_DOWNLOADING = ("downloads", "file_download_retry_time")
 _FILES = {
     "key": "Private key for TLS: the name of a file on the session's project.",
     "cert": "Certificate for TLS: the name of a file on the session's project.",
@@ -161,7 +162,7 @@ def _add_start(made: ArgumentParser) -> None:
     for name, text in _FILES.items():
         tls.add_argument(options.flag(name), dest=name, metavar="NAME", help=text)
     options.add_group(made, "private element that marks an image as sent", options.TAG)
-    options.add_group(made, "sending", (*options.SENDING, "file_download_retry_time"))
+    options.add_group(made, "sending", (*options.SENDING, *_DOWNLOADING))
     options.add_group(made, "proof", options.PROOF)
     options.add_group(made, "reports", options.REPORTS[1:], _WORDS)
     jobs = made.add_argument_group("jobs")

@@ -8,7 +8,7 @@ from ..archive import is_archive_name, is_special
 from ..errors import UsageError
 from ..models import Container, FileEntry, FileReport, Selection
 from ..reasons import Kind
-from ..source import Fetch
+from ..source import Fetcher
 from ..text import printable
 
 
@@ -40,9 +40,9 @@ class LocalSource:
         place = Container("folder", str(first))
         return Selection(tuple(reversed(entries.values())), place, printable(label))
 
-    def fetcher(self, _: Path) -> Fetch:
+    def fetcher(self, _: Path) -> Fetcher:
         """Return what finds files where they are."""
-        return lambda entry: Path(entry.key)
+        return Fetcher(lambda entry: Path(entry.key))
 
     def release(self, path: Path) -> None:
         """Leave files as they are."""

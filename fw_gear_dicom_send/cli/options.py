@@ -49,6 +49,7 @@ _METAVARS = {
     "tag_value": "TEXT",
     "associations": "N",
     "send_retry_time": "SECONDS",
+    "downloads": "N",
     "file_download_retry_time": "SECONDS",
     "tls_security_profile": "PROFILE",
 }

@@ -6,6 +6,7 @@ import logging
 import re
 import uuid
 from pathlib import Path
+from threading import Condition
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -19,6 +20,8 @@ from ..retry import Retry, RetryPolicy, is_temporary_status
 CHUNK_SIZE = 1 << 20
 HASH = re.compile(r"v0-sha384-([0-9a-f]{96})")
 UNAUTHORIZED = 401
+
+_INTERRUPTED = Reason(Kind.INTERRUPTED)
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +43,10 @@ class _TransientError(_FetchError):
 
 
 class Downloader:
-    """Downloads the files of a site into a folder."""
+    """Downloads the files of a site into a folder, by several threads at once.
+
+    The mutable state is whether it was stopped, which ends the waits before retries.
+    """
 
     def __init__(self, client: CoreClient, folder: Path, policy: RetryPolicy) -> None:
         """Take a client that does not retry on its own.
@@ -53,6 +59,14 @@ class Downloader:
         self._client = client
         self._folder = folder
         self._policy = policy
+        self._is_stopped = False
+        self._stopping = Condition()
+
+    def stop(self) -> None:
+        """End all downloads, each at the next chunk that it gets."""
+        with self._stopping:
+            self._is_stopped = True
+            self._stopping.notify_all()
 
     def download(self, entry: FileEntry) -> Path | DownloadFailure:
         """Download a file, and check it against the size and hash of its record.
@@ -60,8 +74,8 @@ class Downloader:
         The caller deletes the file that is returned; where none is, none is left.
         """
         path = self._folder / uuid.uuid4().hex
-        attempts = Retry(self._policy)
-        while True:
+        attempts, clock = Retry(self._policy), self._policy.clock
+        while not self._is_stopped:
             try:
                 self._fetch(entry, path)
             except _TransientError as error:
@@ -69,13 +83,15 @@ class Downloader:
                 if wait is None:
                     return DownloadFailure(self._given_up(error.reason))
                 log.info("%s: %s; next try in %.1f s", entry.name, error, wait)
-                self._policy.clock.sleep(wait)
+                with self._stopping:
+                    clock.wait_for(self._stopping, lambda: self._is_stopped, wait)
             except _FetchError as error:
                 return DownloadFailure(error.reason)
             except OSError as error:
                 return DownloadFailure(Reason(Kind.DOWNLOAD_NOT_WRITTEN, str(error.strerror)))
             else:
                 return path
+        return DownloadFailure(_INTERRUPTED)
 
     def _given_up(self, reason: Reason) -> Reason:
         is_retried = self._policy.max_time > 0
@@ -89,7 +105,7 @@ class Downloader:
             # The file's own bytes, whose number is known, not a compressed form.
             headers = {"Accept-Encoding": "identity"}
             with self._client.get(url, stream=True, headers=headers) as response:
-                _save(response, entry, path)
+                self._save(response, entry, path)
         except requests.HTTPError as error:
             status = error.response.status_code
             reason = f"{status} {http.client.responses.get(status, '')}".rstrip()
@@ -102,31 +118,35 @@ class Downloader:
         except requests.RequestException as error:
             raise _TransientError(Reason(Kind.DOWNLOAD_LOST)) from error
 
+    def _save(self, response: requests.Response, entry: FileEntry, path: Path) -> None:
+        """Write the body to `path`; whatever stops it, no partial file is left."""
+        try:
+            with path.open("xb") as file:
+                self._copy(response, entry, file)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
 
-def _save(response: requests.Response, entry: FileEntry, path: Path) -> None:
-    """Write the body to `path`; whatever stops it, no partial file is left."""
-    try:
-        with path.open("xb") as file:
-            _copy(response, entry, file)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    def _copy(self, response: requests.Response, entry: FileEntry, file: BinaryIO) -> None:
+        digest = hashlib.sha384()
+        size = 0
+        for chunk in response.iter_content(CHUNK_SIZE):
+            if self._is_stopped:
+                raise _FetchError(_INTERRUPTED)
+            size += len(chunk)
+            if entry.size is not None and size > entry.size:
+                raise _different("more")
+            digest.update(chunk)
+            file.write(chunk)
+        if entry.size is not None and size < entry.size:
+            raise _different("fewer")
+        expected = HASH.fullmatch(entry.hash or "")
+        if expected and expected[1] != digest.hexdigest():
+            raise _different("other")
 
 
-def _copy(response: requests.Response, entry: FileEntry, file: BinaryIO) -> None:
-    digest = hashlib.sha384()
-    size = 0
-    for chunk in response.iter_content(CHUNK_SIZE):
-        size += len(chunk)
-        if entry.size is not None and size > entry.size:
-            raise _TransientError(Reason(Kind.DOWNLOAD_DIFFERS, "more bytes than its record says"))
-        digest.update(chunk)
-        file.write(chunk)
-    if entry.size is not None and size < entry.size:
-        raise _TransientError(Reason(Kind.DOWNLOAD_DIFFERS, "fewer bytes than its record says"))
-    expected = HASH.fullmatch(entry.hash or "")
-    if expected and expected[1] != digest.hexdigest():
-        raise _TransientError(Reason(Kind.DOWNLOAD_DIFFERS, "other bytes than its record says"))
+def _different(what: str) -> _TransientError:
+    return _TransientError(Reason(Kind.DOWNLOAD_DIFFERS, f"{what} bytes than its record says"))
 
 
 def _retry_after(response: requests.Response) -> float:

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from fw_core_client import CoreClient
+from requests.adapters import HTTPAdapter
 
 from ..errors import ConfigError, SiteError
 from ..models import Container, FileEntry, GearConfig, Selection
@@ -25,10 +26,11 @@ LEVELS = ("group", "project", "subject", "session", "acquisition")
 RUN_LEVELS = LEVELS[2:]
 
 
-def connect(api_key: str, *, retries: int) -> CoreClient:
+def connect(api_key: str, *, retries: int, connections: int = 1) -> CoreClient:
     """Make a client of the site that the key names; nothing is asked of the site yet.
 
-    `retries` is how often the client asks again on its own.
+    `retries` is how often the client asks again on its own; `connections` is how many threads use
+    it at once, for each of which a connection is kept alive.
 
     Raises ConfigError if the key names no site.
     """
@@ -45,8 +47,9 @@ def connect(api_key: str, *, retries: int) -> CoreClient:
         raise ConfigError("api-key", "a key without a host", "<host>:<key>") from None
     # Containers come without their analyses, which may be many.
     client.headers["X-Accept-Feature"] += ",Slim-Containers"
-    for adapter in client.adapters.values():
-        adapter.max_retries = adapter.max_retries.new(retry_after_max=MAX_RETRY_AFTER)
+    for scheme, adapter in list(client.adapters.items()):
+        retry = adapter.max_retries.new(retry_after_max=MAX_RETRY_AFTER)
+        client.mount(scheme, HTTPAdapter(pool_maxsize=connections, max_retries=retry))
     # urllib3 logs the URL of each request: a signed one is as good as a key.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     return client

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..models import Container, FileReport, GearConfig, Selection
 from ..retry import RetryPolicy
-from ..source import Fetch
+from ..source import Fetcher
 from .download import Downloader
 from .site import Site, connect
 
@@ -23,21 +23,26 @@ class FlywheelSource:
 
     @property
     def options(self) -> Mapping[str, str]:
-        """How long a download is tried."""
-        return {"file_download_retry_time": f"{self._config.file_download_retry_time:g} s"}
+        """How many files are downloaded at once, and how long a download is tried."""
+        config = self._config
+        return {
+            "downloads": f"{config.downloads}",
+            "file_download_retry_time": f"{config.file_download_retry_time:g} s",
+        }
 
     def select(self) -> Selection:
         """Find the files to send; raises ConfigError or SiteError as `Site.select` does."""
         return self._site.select(self._config)
 
-    def fetcher(self, folder: Path) -> Fetch:
+    def fetcher(self, folder: Path) -> Fetcher:
         """Return what downloads files to `folder`; an input lies on disk already."""
         config = self._config
         if chosen := config.input_file:
-            return lambda _: chosen.path
-        client = connect(config.api_key, retries=0)
+            return Fetcher(lambda _: chosen.path)
+        client = connect(config.api_key, retries=0, connections=config.downloads)
         policy = RetryPolicy(max_time=config.file_download_retry_time, max_wait=_MAX_WAIT)
-        return Downloader(client, folder, policy).download
+        downloader = Downloader(client, folder, policy)
+        return Fetcher(downloader.download, config.downloads, downloader.stop)
 
     def release(self, path: Path) -> None:
         """Delete what was downloaded."""

@@ -1,12 +1,12 @@
 """The three steps to the server: fetch, unpack and stamp, send.
 
-They go on at the same time: the next file is fetched while the images of this one are
-unpacked and stamped, and while those are sent, over several associations at once. At most
-three archives and a few images lie on disk, whatever the size of the data.
+They go on at the same time: the next files are fetched while the images of this one are
+unpacked and stamped, and while those are sent, over several associations at once. What lies
+on disk is bounded, whatever the size of the data.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,16 +22,15 @@ from ..network.types import AlreadyStored, NotSent, Planned, Sent, StoreResult
 from ..reasons import Kind, Reason, Skipped
 from ..report.events import Observer
 from ..report.file_counts import FileCounts
-from ..source import Fetch, ImageSource
+from ..source import ImageSource
 from .already_stored import StoredImages
 from .background import Background
+from .downloads import Downloads
 from .sent_images import Claim, SentImages
 from .work_room import WorkRoom
 
-_FILES_AHEAD = 1
 _IMAGES_AHEAD = 8
 _TIME_TO_FINISH = 4.0
-_FULL = Kind.DOWNLOAD_NOT_WRITTEN
 
 
 @dataclass(frozen=True)
@@ -49,14 +48,6 @@ class Equipment:
     stored: StoredImages | None = None
     room: WorkRoom = field(default_factory=WorkRoom)
     sent: SentImages = field(default_factory=SentImages)
-
-
-@dataclass(frozen=True)
-class _Fetched:
-    """A file that was fetched, or was not."""
-
-    entry: FileEntry
-    outcome: Path | DownloadFailure
 
 
 @dataclass(frozen=True)
@@ -97,14 +88,19 @@ def send(
     With `only`, of each file just the images with these SOP Instance UIDs.
     """
     config, scu = equipment.config, equipment.scu
-    fetched = Background(_fetch(equipment, counts.entries), ahead=_FILES_AHEAD)
-    reads = Background(_read(equipment, fetched, only), ahead=_IMAGES_AHEAD)
+    downloads = Downloads(
+        equipment.source.fetcher(equipment.folder),
+        counts.entries,
+        equipment.room,
+        lambda: scu.given_up,
+    )
+    reads = Background(_read(equipment, downloads, only), ahead=_IMAGES_AHEAD)
     senders = (map(partial(_settle, equipment), reads) for _ in range(config.associations))
     settled = Background(*senders, ahead=config.associations)
     is_whole = False
     try:
         # A signal may come at any time, also between the start of two threads.
-        for step in (fetched, reads, settled):
+        for step in (downloads, reads, settled):
             step.start()
         for one in settled:
             _count(equipment.observer, counts, one)
@@ -113,7 +109,7 @@ def send(
         if not is_whole:
             scu.finish()
             equipment.room.close()
-        fetched.stop()
+        downloads.stop()
         reads.stop()
         remaining = settled.close(_TIME_TO_FINISH)
         if not is_whole:
@@ -121,40 +117,20 @@ def send(
         for one in (*remaining, *settled.close()):
             _count(equipment.observer, counts, one)
         reads.close()
-        fetched.close()
-
-
-def _fetch(equipment: Equipment, entries: Iterable[FileEntry]) -> Iterator[_Fetched]:
-    """Yield each file as it comes; none is fetched for a server that was given up."""
-    fetch = equipment.source.fetcher(equipment.folder)
-    for entry in entries:
-        reason = equipment.scu.given_up
-        outcome = DownloadFailure(reason) if reason else _fetched(equipment.room, fetch, entry)
-        if isinstance(outcome, Path):
-            equipment.room.files.enter()
-        yield _Fetched(entry, outcome)
-
-
-def _fetched(room: WorkRoom, fetch: Fetch, entry: FileEntry) -> Path | DownloadFailure:
-    """Fetch a file; where the work folder is full, again when another file has left it."""
-    while True:
-        files, images = room.files.mark(), room.images.mark()
-        outcome = fetch(entry)
-        is_full = isinstance(outcome, DownloadFailure) and outcome.reason.kind is _FULL
-        if not is_full or not (room.files.wait(files) or room.images.wait(images)):
-            return outcome
+        downloads.close()
 
 
 def _read(
     equipment: Equipment,
-    files: Iterable[_Fetched],
+    downloads: Downloads,
     only: Mapping[FileEntry, frozenset[str]] | None,
 ) -> Iterator[_Image | _End]:
     """Yield the images of each file, stamped, and its end; release the file then."""
     room = equipment.room
-    for file in files:
+    while file := downloads.take():
         entry, path = file.entry, file.outcome
         if isinstance(path, DownloadFailure):
+            downloads.release(file)
             yield _End(entry, 0, path.reason)
             continue
         wanted = None if only is None else only[entry]
@@ -178,7 +154,7 @@ def _read(
         except OSError as exc:
             trouble = Reason(Kind.NOT_UNPACKED, exc.strerror or str(exc))
         equipment.source.release(path)
-        room.files.leave()
+        downloads.release(file)
         yield _End(entry, images, trouble, tuple(skipped.items()))
 
 

@@ -60,7 +60,7 @@ class InFlight:
             self._changed.wait_for(lambda: self._is_over(mark) or self._count == 0)
             return self._left != mark.left and not self._is_closed
 
-    def wait_inside(self, mark: Mark, leaving: Callable[[], int]) -> bool:
+    def wait_inside(self, mark: Mark, leaving: Callable[[], float]) -> bool:
         """Wait as one of them: not if all others wait as well.
 
         `leaving` tells how many can be on their way at a time: where so many wait, the others

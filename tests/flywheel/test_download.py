@@ -7,6 +7,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,8 +23,9 @@ from fw_gear_dicom_send.models import Container, DownloadFailure, FileEntry
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.retry import CLOCK, MonotonicClock, RetryPolicy
 from tests.support.clock import Clock
-from tests.support.flywheel_http import Cut, Fault, Flip, Reset, Stall, Status
+from tests.support.flywheel_http import Cut, Fault, Flip, Meet, Reset, Stall, Status
 from tests.support.flywheel_site import FlywheelSite
+from tests.support.waiting import wait_for
 
 CONTENT = os.urandom(3_000_000)
 MANY = 1000
@@ -319,6 +321,34 @@ def test_time_before_the_first_failure_does_not_count(site: FlywheelSite, folder
     entry = add_file(site, Stall(0.6, after=10), file_hash=f"v0-sha384-{'0' * 96}")
     download(site, folder, entry, retry_time=0.3, max_wait=0.01)
     assert len(site.requests) > 1
+
+
+def test_stopping_ends_the_wait_before_a_retry(site: FlywheelSite, folder: Path) -> None:
+    """A download that is tried again ends at once, and no further one begins."""
+    entry = add_file(site, *[Status(503)] * MANY)
+    policy = RetryPolicy(max_time=3600, min_wait=1800, max_wait=1800, jitter=False)
+    downloader = Downloader(connect(site.api_key, retries=0), folder, policy)
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(downloader.download, entry)
+        assert wait_for(lambda: bool(site.requests))
+        downloader.stop()
+        assert future.result(60) == DownloadFailure(Reason(Kind.INTERRUPTED))
+    assert downloader.download(entry) == DownloadFailure(Reason(Kind.INTERRUPTED))
+    assert len(site.requests) == 1
+
+
+def test_stopping_ends_a_download_at_its_next_chunk(site: FlywheelSite, folder: Path) -> None:
+    """Nothing is left of it."""
+    barrier = threading.Barrier(2, timeout=60)
+    entry = add_file(site, Meet(barrier))
+    downloader = Downloader(connect(site.api_key, retries=0), folder, POLICY)
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(downloader.download, entry)
+        assert wait_for(lambda: bool(barrier.n_waiting))
+        downloader.stop()
+        barrier.wait()
+        assert future.result(60) == DownloadFailure(Reason(Kind.INTERRUPTED))
+    assert list(folder.iterdir()) == []
 
 
 def test_full_disk_is_final(site: FlywheelSite, folder: Path) -> None:

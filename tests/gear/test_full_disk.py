@@ -11,7 +11,7 @@ from fw_gear_dicom_send.flywheel.source import FlywheelSource
 from fw_gear_dicom_send.models import Container, DownloadFailure, FileEntry, GearConfig
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.run import pipeline
-from fw_gear_dicom_send.source import Fetch
+from fw_gear_dicom_send.source import Fetcher
 from tests.support.gear_runs import (
     CT,
     Session,
@@ -69,9 +69,9 @@ def test_a_full_disk_costs_only_what_needs_it(tmp_path: Path, session: Session) 
 class LosingItsFolder(FlywheelSource):
     """A source after whose download the work folder is no more."""
 
-    def fetcher(self, folder: Path) -> Fetch:
+    def fetcher(self, folder: Path) -> Fetcher:
         """Return what downloads a file, and moves it away before the folder is deleted."""
-        download = super().fetcher(folder)
+        download = super().fetcher(folder).fetch
 
         def fetch(entry: FileEntry) -> Path | DownloadFailure:
             path = download(entry)
@@ -80,7 +80,7 @@ class LosingItsFolder(FlywheelSource):
             folder.rmdir()
             return moved
 
-        return fetch
+        return Fetcher(fetch)
 
 
 def test_an_archive_that_cannot_be_unpacked_is_told(
@@ -101,6 +101,7 @@ def test_an_archive_that_cannot_be_unpacked_is_told(
         destination=Container("session", session.session),
         input_file=None,
         api_key=site.api_key,
+        downloads=1,
         file_download_retry_time=0,
         send_retry_time=0,
         associations=2,

@@ -1,6 +1,6 @@
 """Datasets that are not sent are closed at once, not when Python gets to it."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 from threading import Event, Thread
 
@@ -14,6 +14,7 @@ from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.events import Observer
 from fw_gear_dicom_send.report.file_counts import FileCounts
 from fw_gear_dicom_send.run.steps import Equipment, send
+from fw_gear_dicom_send.source import Fetcher
 from tests.support.closing import nothing_left_open
 from tests.support.results import sent
 from tests.support.sample_files import encoded, made, uid_of
@@ -42,9 +43,9 @@ class Folder:
             (path / name).write_bytes(encoded(made(number)))
             self.entries.append(FileEntry(Container("session", "s"), name, f"lab/{name}"))
 
-    def fetcher(self, _: Path) -> Callable[[FileEntry], Path]:
+    def fetcher(self, _: Path) -> Fetcher:
         """Return what tells where a file is."""
-        return lambda entry: self._path / entry.name
+        return Fetcher(lambda entry: self._path / entry.name)
 
     def release(self, path: Path) -> None:
         """Leave a file where it is."""
@@ -158,7 +159,7 @@ class Crowded(Folder):
         self.failures = 0
         self.lying: list[Path] = []
 
-    def fetcher(self, _: Path) -> Callable[[FileEntry], Path | DownloadFailure]:
+    def fetcher(self, _: Path) -> Fetcher:
         """Return what fails while there is no room."""
 
         def fetch(entry: FileEntry) -> Path | DownloadFailure:
@@ -168,7 +169,7 @@ class Crowded(Folder):
             self.lying.append(self._path / entry.name)
             return self.lying[0]
 
-        return fetch
+        return Fetcher(fetch)
 
     def release(self, path: Path) -> None:
         """Make room."""

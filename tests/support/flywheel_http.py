@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -57,7 +58,14 @@ class Stall:
     after: int = 0
 
 
-Fault = Status | Reset | Cut | Flip | Stall
+@dataclass(frozen=True)
+class Meet:
+    """Answer once as many requests are here as the barrier has parties."""
+
+    barrier: Barrier
+
+
+Fault = Status | Reset | Cut | Flip | Stall | Meet
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,12 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
+    def setup(self) -> None:
+        """Count the connection."""
+        super().setup()
+        with self.server.site.lock:
+            self.server.site.connections += 1
+
     def log_message(self, *_: Any, **__: Any) -> None:
         """Print nothing about requests."""
 
@@ -114,6 +128,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         request = Request(self.command, url.path, query, dict(self.headers), body)
         self.site.requests.append(request)
+        self.site.closing.wait(self.site.latency)
         try:
             self._route([unquote(part) for part in url.path.split("/")[1:]], query, body)
         except (Refusal, KeyError) as error:
@@ -272,6 +287,8 @@ class Handler(BaseHTTPRequestHandler):
     def _send(self, content: bytes | Path, fault: Fault | None = None, *, code: int = 200) -> None:
         if isinstance(fault, Status):
             raise Refusal(fault.code)
+        if isinstance(fault, Meet):
+            fault.barrier.wait()
         if isinstance(fault, Reset):
             linger = struct.pack("ii", 1, 0)  # a close with unsent data dropped is a reset
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

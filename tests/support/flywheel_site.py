@@ -40,6 +40,7 @@ class FlywheelSite:
         page_limit: int = 1000,
         knows_after_id: bool = True,
         heeds_filters: bool = True,
+        latency: float = 0,
     ) -> None:
         """Take a port of the loopback interface.
 
@@ -49,12 +50,15 @@ class FlywheelSite:
             page_limit: Longest list in one answer.
             knows_after_id: Whether lists can be asked for page by page.
             heeds_filters: Whether lists have only what fits the filter that is asked for.
+            latency: Seconds before each answer.
         """
         self.signed_url = signed_url
         self.refuse_uploads = refuse_uploads
         self.page_limit = page_limit
         self.knows_after_id = knows_after_id
         self.heeds_filters = heeds_filters
+        self.latency = latency
+        self.connections = 0
         self.uploads: list[Upload] = []
         self.requests: list[Request] = []
         self.containers: dict[str, dict[str, Any]] = {}

@@ -16,6 +16,7 @@ def gear_config(destination: Container, input_file: InputFile | None = None) -> 
         destination=destination,
         input_file=input_file,
         api_key="",
+        downloads=1,
         file_download_retry_time=0,
         associations=1,
         send_retry_time=0,

@@ -1,0 +1,208 @@
+"""Files on their way to disk: several at once, within a bound on bytes, handed on in order."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from heapq import nlargest
+from math import inf
+from pathlib import Path
+from threading import Condition, Thread
+from time import monotonic
+from typing import Self
+
+from ..models import DownloadFailure, FileEntry
+from ..reasons import Kind, Reason
+from ..source import Fetcher
+from .background import MAX_CLOSE_TIME
+from .work_room import WorkRoom
+
+LARGEST_FILES = 3
+MIN_MAX_BYTES = 16 << 20
+"""Bytes that may lie on disk however small the files are, so that latency costs little."""
+_FULL = Kind.DOWNLOAD_NOT_WRITTEN
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A file that was fetched, or was not; `size` is the room on disk that it takes, in bytes."""
+
+    entry: FileEntry
+    outcome: Path | DownloadFailure
+    size: int
+
+
+@dataclass(eq=False)
+class _Download:
+    """A file that was begun; `is_passed` tells that it waits for room, and others go first."""
+
+    entry: FileEntry
+    fetched: Fetched | None = None
+    is_passed: bool = False
+
+    @property
+    def size(self) -> int:
+        """The bytes that it counts for until it has come."""
+        return self.entry.size or 0
+
+
+class Downloads:
+    """Fetches files on threads of its own, in their order, and hands them on in it.
+
+    All that are begun and not released have together at most the bytes of the three largest
+    files, or `MIN_MAX_BYTES` where that is more. A file whose size is not known counts from when
+    it is on disk.
+
+    The mutable state is the files that are still to begin, those that were begun and not handed
+    on, and the bytes of those that were begun and not released.
+    """
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        entries: Sequence[FileEntry],
+        room: WorkRoom,
+        given_up: Callable[[], Reason | None],
+    ) -> None:
+        """Create the threads, which `start` starts.
+
+        Nothing is fetched once `given_up` returns a reason: it is that of all further files.
+        """
+        self._fetcher = fetcher
+        self._room = room
+        self._given_up = given_up
+        self._waiting = deque(entries)
+        self._begun: deque[_Download] = deque()
+        self._bytes = 0
+        largest = nlargest(LARGEST_FILES, (entry.size or 0 for entry in entries))
+        self._max_bytes = max(sum(largest), MIN_MAX_BYTES)
+        self._error: BaseException | None = None
+        self._is_stopped = False
+        self._changed = Condition()
+        count = min(fetcher.at_once, len(entries))
+        self._threads = [Thread(target=self._run, daemon=True) for _ in range(count)]
+
+    def start(self) -> Self:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def take(self) -> Fetched | None:
+        """Return the next file once it has come; None after the last one, and once stopped.
+
+        A file that waits for room on disk comes after those behind it that lie there. What a
+        fetch raises is raised here.
+        """
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._error or self._is_stopped or self._is_at_end or self._first_come()
+            )
+            if self._error:
+                raise self._error
+            download = None if self._is_stopped else self._first_come()
+            if not download:
+                return None
+            self._begun.remove(download)
+            return download.fetched
+
+    def release(self, file: Fetched) -> None:
+        """Note that a file has left the disk, or never came to it."""
+        if isinstance(file.outcome, Path):
+            self._room.files.leave()
+        with self._changed:
+            self._bytes -= file.size
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Let the threads end as soon as they can."""
+        with self._changed:
+            self._is_stopped = True
+            self._changed.notify_all()
+        self._fetcher.stop()
+
+    def close(self) -> None:
+        """Stop the threads, and wait for them for a while."""
+        self.stop()
+        deadline = monotonic() + MAX_CLOSE_TIME
+        for thread in self._threads:
+            if thread.ident:  # it was started
+                thread.join(max(0.0, deadline - monotonic()))
+
+    @property
+    def _is_at_end(self) -> bool:
+        return not (self._waiting or self._begun)
+
+    def _first_come(self) -> _Download | None:
+        """Return the first file if it has come; one that is passed comes later."""
+        for download in self._begun:
+            if download.fetched:
+                return download
+            if not download.is_passed:
+                return None
+        return None
+
+    def _run(self) -> None:
+        try:
+            while download := self._begin():
+                self._end(download, self._fetched(download))
+        except BaseException as exc:
+            with self._changed:
+                self._error = self._error or exc
+                self._is_stopped = True
+                self._changed.notify_all()
+
+    def _begin(self) -> _Download | None:
+        """Begin the next file once there is room for it; return None where there is none."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._is_stopped or not self._waiting or self._fits(self._waiting[0])
+            )
+            if self._is_stopped or not self._waiting:
+                return None
+            entry = self._waiting.popleft()
+            download = _Download(entry)
+            self._bytes += download.size
+            self._begun.append(download)
+            return download
+
+    def _fits(self, entry: FileEntry) -> bool:
+        return self._bytes + (entry.size or 0) <= self._max_bytes
+
+    def _end(self, download: _Download, outcome: Path | DownloadFailure) -> None:
+        size = _size(outcome) if download.entry.size is None else download.size
+        with self._changed:
+            self._bytes += size - download.size
+            download.fetched = Fetched(download.entry, outcome, size)
+            self._changed.notify_all()
+
+    def _fetched(self, download: _Download) -> Path | DownloadFailure:
+        """Fetch a file; where the disk is full, again when something has left it."""
+        if reason := self._given_up():
+            return DownloadFailure(reason)
+        files, images = self._room.files, self._room.images
+        files.enter()
+        while True:
+            # Of those that try again, one at a time: else each would take the room of the others.
+            with files.turn(True) if download.is_passed else nullcontext():
+                marks = files.mark(), images.mark()
+                outcome = self._fetcher.fetch(download.entry)
+            is_full = isinstance(outcome, DownloadFailure) and outcome.reason.kind is _FULL
+            if not is_full:
+                break
+            with self._changed:
+                download.is_passed = True
+                self._changed.notify_all()
+            if not (files.wait_inside(marks[0], lambda: inf) or images.wait(marks[1])):
+                break
+        if isinstance(outcome, DownloadFailure):
+            files.leave()
+        return outcome
+
+
+def _size(outcome: Path | DownloadFailure) -> int:
+    """Return what a file takes of the disk; nothing where it is no longer there."""
+    try:
+        return 0 if isinstance(outcome, DownloadFailure) else outcome.stat().st_size
+    except OSError:
+        return 0

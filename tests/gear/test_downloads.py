@@ -1,0 +1,116 @@
+"""A session of many files: several are downloaded at once, over connections that stay."""
+
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from tests.support.flywheel_http import Meet, Stall, Status
+from tests.support.flywheel_site import FlywheelSite
+from tests.support.gear import LONGEST_START
+from tests.support.gear_runs import (
+    Session,
+    assert_work_is_empty,
+    counts,
+    downloads,
+    gear_on,
+)
+from tests.support.pacs import PythonSCP
+from tests.support.sample_files import encoded, made, uid_of
+from tests.support.waiting import wait_for
+
+FILES = 12
+PARTIES = 4
+REQUESTS_OF_A_RUN = 2
+"""Connections besides those of downloads: that of the site's records, and of the reports."""
+
+
+def add_files(session: Session) -> list[str]:
+    """Add single images to a session; return their ids."""
+    acquisition = session.acquisition("A")
+    return [
+        session.site.add_file(acquisition, f"{number:02}.dcm", encoded(made(number)))
+        for number in range(FILES)
+    ]
+
+
+def test_downloads_go_on_at_the_same_time(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """The site answers none before four are asked for; the images are sent in order."""
+    barrier = Barrier(PARTIES, timeout=LONGEST_START)
+    for file_id in add_files(session):
+        session.site.fault(file_id, Meet(barrier))
+    gear = gear_on(tmp_path, session.site, python_scp.port, session.session, associations=1)
+    result = gear.run()
+    assert result.exit_code == 0, result.log
+    assert [record.sop_instance_uid for record in python_scp.stored] == [
+        uid_of(number) for number in range(FILES)
+    ]
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 16])
+def test_connections_to_the_site_are_kept(
+    tmp_path: Path, session: Session, python_scp: PythonSCP, at_once: int
+) -> None:
+    """There is one for each download that goes on at the same time, whatever the files."""
+    add_files(session)
+    gear = gear_on(tmp_path, session.site, python_scp.port, session.session, downloads=at_once)
+    result = gear.run()
+    assert result.exit_code == 0, result.log
+    assert len(downloads(session.site)) == FILES
+    assert session.site.connections <= at_once + REQUESTS_OF_A_RUN
+
+
+def test_a_file_in_back_off_costs_only_itself(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """All others are sent, whether it comes in the end or not."""
+    first, *_ = add_files(session)
+    session.site.fault(first, *[Status(503)] * 1000)
+    gear = gear_on(
+        tmp_path,
+        session.site,
+        python_scp.port,
+        session.session,
+        downloads=2,
+        file_download_retry_time=2,
+    )
+    result = gear.run()
+    found = counts(session.site.reports[0].content)
+    assert found.pop("00.dcm") == ("0", "0", "Failed")
+    assert set(found.values()) == {("1", "1", "Complete")}
+    assert "00.dcm: 503 Service Unavailable after back-off" in result.log
+
+
+def test_a_job_is_cancelled_while_all_downloads_stall(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """Neither those that get nothing nor those in back-off hold up the end."""
+    for number, file_id in enumerate(add_files(session)):
+        stall = Stall(LONGEST_START, after=number % 3 * 100)
+        session.site.fault(file_id, *([stall] if number % 2 else [Status(503)] * 1000))
+    gear = gear_on(tmp_path, session.site, python_scp.port, session.session)
+    running = gear.start()
+    assert wait_for(lambda: len(set(downloads(session.site))) == PARTIES, LONGEST_START)
+    cancelled_after = running.seconds
+    running.cancel()
+    result = running.finish()
+    assert result.exit_code == 1
+    assert result.seconds - cancelled_after < LONGEST_START / 10
+    assert "The run was ended by SIGTERM" in result.stderr
+    assert "Traceback" not in result.log
+    assert_work_is_empty(gear)
+    assert set(counts(session.site.reports[0].content).values()) == {("0", "0", "Failed")}
+
+
+def test_a_far_site_is_asked_for_all(tmp_path: Path, python_scp: PythonSCP) -> None:
+    """A site that takes a while for each answer loses nothing."""
+    with FlywheelSite(latency=0.02) as site:
+        project = site.add_project(site.add_group("lab"), "Study")
+        far = Session(site, project, "", site.add_session(site.add_subject(project, "1"), "1"))
+        add_files(far)
+        gear = gear_on(tmp_path, site, python_scp.port, far.session, downloads=8)
+        result = gear.run()
+        assert result.exit_code == 0, result.log
+        assert len(python_scp.stored) == FILES

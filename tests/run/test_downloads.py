@@ -1,0 +1,317 @@
+"""Files come to disk several at once, in order, and within a bound on bytes."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Barrier, Event, Lock
+
+import pytest
+
+from fw_gear_dicom_send.models import Container, DownloadFailure, FileEntry
+from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.run.downloads import LARGEST_FILES, MIN_MAX_BYTES, Downloads, Fetched
+from fw_gear_dicom_send.run.work_room import WorkRoom
+from fw_gear_dicom_send.source import Fetcher
+from tests.support.waiting import wait_for
+
+PATIENCE = 30
+LARGE = MIN_MAX_BYTES
+Outcome = Path | DownloadFailure
+
+
+def entries(*sizes: int | None) -> list[FileEntry]:
+    """Return files of these sizes, which are called by their numbers."""
+    parent = Container("session", "s")
+    return [FileEntry(parent, str(n), f"lab/{n}", size) for n, size in enumerate(sizes)]
+
+
+@contextmanager
+def downloads(
+    fetch: Callable[[FileEntry], Outcome],
+    files: list[FileEntry],
+    at_once: int,
+    *,
+    room: WorkRoom | None = None,
+    given_up: Callable[[], Reason | None] = lambda: None,
+    stop: Callable[[], None] = lambda: None,
+) -> Iterator[Downloads]:
+    """Begin to fetch files, and end it."""
+    running = Downloads(Fetcher(fetch, at_once, stop), files, room or WorkRoom(), given_up)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def taken(running: Downloads) -> Iterator[Fetched]:
+    """Take and release all files."""
+    while file := running.take():
+        yield file
+        running.release(file)
+
+
+def names(running: Downloads) -> list[str]:
+    """Return what all files are called, in the order in which they are handed on."""
+    return [file.entry.name for file in taken(running)]
+
+
+def path_of(entry: FileEntry) -> Path:
+    """Return a path for a file, at which there is nothing."""
+    return Path("/nowhere") / entry.name
+
+
+@pytest.mark.parametrize("at_once", [2, 5])
+def test_several_are_fetched_at_once(at_once: int) -> None:
+    """As many go on at the same time as may."""
+    meeting = Barrier(at_once)
+
+    def fetch(entry: FileEntry) -> Path:
+        meeting.wait(PATIENCE)
+        return path_of(entry)
+
+    with downloads(fetch, entries(*[1] * 10), at_once) as running:
+        assert len(names(running)) == 10
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_no_more_are_fetched_at_once_than_may(at_once: int) -> None:
+    """The number is never passed."""
+    lock, under_way, most = Lock(), 0, 0
+
+    def fetch(entry: FileEntry) -> Path:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        Event().wait(0.01)
+        with lock:
+            under_way -= 1
+        return path_of(entry)
+
+    with downloads(fetch, entries(*[1] * 20), at_once) as running:
+        assert len(names(running)) == 20
+    assert most <= at_once
+
+
+def test_they_are_handed_on_in_order() -> None:
+    """A file that comes early waits for those before it."""
+    come = {str(number): Event() for number in range(4)}
+
+    def fetch(entry: FileEntry) -> Path:
+        if entry.name != "3":
+            come[str(int(entry.name) + 1)].wait(PATIENCE)
+        come[entry.name].set()
+        return path_of(entry)
+
+    with downloads(fetch, entries(*[1] * 4), 4) as running:
+        assert names(running) == ["0", "1", "2", "3"]
+
+
+def test_one_that_takes_long_does_not_stop_the_others() -> None:
+    """All that have room come meanwhile."""
+    come, others = Lock(), Event()
+    count = 0
+
+    def fetch(entry: FileEntry) -> Path:
+        nonlocal count
+        if entry.name == "0":
+            others.wait(PATIENCE)
+        with come:
+            count += 1
+            if count == 9:
+                others.set()
+        return path_of(entry)
+
+    with downloads(fetch, entries(*[1] * 10), 2) as running:
+        assert names(running) == [str(number) for number in range(10)]
+    assert others.is_set()
+
+
+class Disk:
+    """Notes how many bytes lie on disk, by the records of the files."""
+
+    def __init__(self) -> None:
+        self.used = self.most = 0
+        self._lock = Lock()
+
+    def fetch(self, entry: FileEntry) -> Path:
+        """Put a file on the disk."""
+        with self._lock:
+            self.used += entry.size or 0
+            self.most = max(self.most, self.used)
+        return path_of(entry)
+
+    def release(self, file: Fetched) -> None:
+        """Take a file away."""
+        with self._lock:
+            self.used -= file.entry.size or 0
+
+
+def test_files_on_disk_take_no_more_than_the_three_largest() -> None:
+    """However many may be fetched at once, and whoever is slow to release them."""
+    disk = Disk()
+    sizes = [LARGE * factor for factor in (2, 1, 5, 1, 1, 3, 1, 4, 1, 1)]
+    with downloads(disk.fetch, entries(*sizes), 8) as running:
+        for file in iter(running.take, None):
+            wait_for(lambda: disk.used > 9 * LARGE, 0.05)
+            disk.release(file)
+            running.release(file)
+    assert disk.used == 0
+    assert 5 * LARGE < disk.most <= 12 * LARGE
+
+
+def test_small_files_have_room_in_any_case() -> None:
+    """More than three of them are on disk at once, up to the bytes that there always are."""
+    disk = Disk()
+    with downloads(disk.fetch, entries(*[MIN_MAX_BYTES // 8] * 20), 4):
+        assert wait_for(lambda: disk.used == MIN_MAX_BYTES, PATIENCE)
+        assert not wait_for(lambda: disk.used > MIN_MAX_BYTES, 0.2)
+
+
+def test_files_of_unknown_size_count_once_they_have_come(tmp_path: Path) -> None:
+    """Nothing more is begun while they take what there is."""
+    begun: list[str] = []
+
+    def fetch(entry: FileEntry) -> Path:
+        begun.append(entry.name)
+        path = tmp_path / entry.name
+        with path.open("xb") as file:
+            file.truncate(MIN_MAX_BYTES + 1)
+        return path
+
+    with downloads(fetch, entries(*[None] * 4), 1) as running:
+        for number in range(4):
+            assert wait_for(lambda number=number: len(begun) > number, PATIENCE)
+            assert not wait_for(lambda number=number: len(begun) > number + 1, 0.1)
+            file = running.take()
+            assert file
+            running.release(file)
+
+
+def test_a_failure_costs_only_itself() -> None:
+    """The others come, and each outcome belongs to its file."""
+    failure = DownloadFailure(Reason(Kind.DOWNLOAD_LOST))
+
+    def fetch(entry: FileEntry) -> Outcome:
+        return failure if entry.name == "1" else path_of(entry)
+
+    files = entries(*[LARGE] * 9)
+    with downloads(fetch, files, 4) as running:
+        outcomes = [file.outcome for file in taken(running)]
+    assert outcomes == [failure if n == 1 else path_of(file) for n, file in enumerate(files)]
+
+
+def test_nothing_is_fetched_for_a_server_that_was_given_up() -> None:
+    """Each further file fails for the same reason."""
+    asked: list[str] = []
+    reason = Reason(Kind.NOT_REACHED)
+
+    def fetch(entry: FileEntry) -> Path:
+        asked.append(entry.name)
+        return path_of(entry)
+
+    def given_up() -> Reason | None:
+        return reason if len(asked) == 2 else None
+
+    with downloads(fetch, entries(*[1] * 5), 1, given_up=given_up) as running:
+        outcomes = [file.outcome for file in taken(running)]
+    assert outcomes[2:] == [DownloadFailure(reason)] * 3
+    assert asked == ["0", "1"]
+
+
+def test_an_error_is_raised_where_files_are_taken() -> None:
+    """What no file can fail with ends the run."""
+
+    def fetch(_: FileEntry) -> Path:
+        raise ValueError("boom")
+
+    with downloads(fetch, entries(1, 1), 2) as running, pytest.raises(ValueError, match="boom"):
+        running.take()
+
+
+def test_stopping_ends_all_that_wait() -> None:
+    """Those in a fetch are told to end, those without room and those who take end at once."""
+    stopped, begun = Event(), Barrier(LARGEST_FILES + 1)
+
+    def fetch(_: FileEntry) -> Outcome:
+        begun.wait(PATIENCE)
+        assert stopped.wait(PATIENCE)
+        return DownloadFailure(Reason(Kind.INTERRUPTED))
+
+    before = threading.active_count()
+    with downloads(fetch, entries(*[LARGE] * 9), 4, stop=stopped.set) as running:
+        begun.wait(PATIENCE)
+    assert threading.active_count() == before
+    assert running.take() is None
+
+
+class FullDisk:
+    """A disk that has room for so many files, each of which it takes to be of one size."""
+
+    def __init__(self, room: int) -> None:
+        self.failed: list[str] = []
+        self.lying: set[str] = set()
+        self._room = room
+        self._lock = Lock()
+
+    def fetch(self, entry: FileEntry) -> Outcome:
+        """Put a file on the disk if there is room."""
+        with self._lock:
+            if len(self.lying) >= self._room:
+                self.failed.append(entry.name)
+                return DownloadFailure(Reason(Kind.DOWNLOAD_NOT_WRITTEN, "No space left on device"))
+            self.lying.add(entry.name)
+        return path_of(entry)
+
+    def release(self, file: Fetched) -> None:
+        """Take a file away."""
+        with self._lock:
+            self.lying.remove(file.entry.name)
+
+
+@pytest.mark.parametrize("room", [1, 3])
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_where_the_disk_is_full_all_come_in_the_end(room: int, at_once: int) -> None:
+    """Files wait for each other to leave, whichever of them came first."""
+    disk = FullDisk(room)
+    with downloads(disk.fetch, entries(*[1] * 30), at_once) as running:
+        seen = []
+        for file in iter(running.take, None):
+            assert isinstance(file.outcome, Path)
+            seen.append(file.entry.name)
+            disk.release(file)
+            running.release(file)
+    assert sorted(seen, key=int) == [str(number) for number in range(30)]
+
+
+def test_a_file_that_waits_for_room_lets_others_go_first() -> None:
+    """Those behind it lie on the disk, and only by leaving it they make room."""
+    disk, behind = FullDisk(1), Event()
+
+    def fetch(entry: FileEntry) -> Outcome:
+        if entry.name == "0" and not behind.is_set():
+            assert wait_for(lambda: bool(disk.lying), PATIENCE)
+            behind.set()
+        return disk.fetch(entry)
+
+    with downloads(fetch, entries(1, 1), 2) as running:
+        first = running.take()
+        assert first
+        assert first.entry.name == "1"
+        disk.release(first)
+        running.release(first)
+        second = running.take()
+        assert second
+        assert isinstance(second.outcome, Path)
+
+
+def test_files_that_never_have_room_fail_alone() -> None:
+    """Two of them do not wait for each other for ever."""
+    full = DownloadFailure(Reason(Kind.DOWNLOAD_NOT_WRITTEN, "No space left on device"))
+    small: Mapping[str, Outcome] = {"2": Path("/nowhere/2")}
+
+    with downloads(lambda entry: small.get(entry.name, full), entries(1, 1, 1), 3) as running:
+        outcomes = {file.entry.name: file.outcome for file in taken(running)}
+    assert outcomes == {"0": full, "1": full, "2": small["2"]}
