@@ -14,16 +14,19 @@ ASSOCIATIONS = 4
 
 @contextmanager
 def gear_for(
-    files: Iterable[Path], port: int, called_ae: str, folder: Path
+    files: Iterable[Path], port: int, called_ae: str, folder: Path, *, latency: float = 0
 ) -> Iterator[GearFolder]:
-    """Lay out a gear's folder for a session that holds the files."""
+    """Lay out a gear's folder for a session that holds the files.
+
+    The site takes `latency` seconds for each answer.
+    """
     config = {
         "destination": HOST,
         "port": port,
         "called_ae": called_ae,
         "associations": ASSOCIATIONS,
     }
-    with FlywheelSite() as site:
+    with FlywheelSite(latency=latency) as site:
         project = site.add_project(site.add_group("radiology"), "Claims")
         session = site.add_session(site.add_subject(project, "sub-01"), "Visit 1")
         acquisition = site.add_acquisition(session, "Scan")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from benchmarks.claims import disk, latency, memory, race, stamping, start_up, unpacking
+from benchmarks.claims import disk, far_site, latency, memory, race, stamping, start_up, unpacking
 from benchmarks.claims.outcome import MeasurementError, Outcome
 from tests.support.pacs import ServerError
 
@@ -20,6 +20,7 @@ CLAIMS: Mapping[str, Callable[[float, Path], Iterator[Outcome]]] = {
     "unpacking": unpacking.measure,
     "memory": memory.measure,
     "disk": disk.measure,
+    "far-site": far_site.measure,
 }
 
 
