@@ -17,7 +17,8 @@ from ..text import printable
 from .association import StorageAssociation, StoreResponse
 from .contexts import Context, choose
 from .errors import AssociationError, NoAssociationError
-from .pool import RUN_ENDED, AssociationPool, given_up
+from .opener import given_up
+from .pool import RUN_ENDED, AssociationPool
 from .statuses import describe, fate_of, is_warning
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .types import NotSent, PeerAE, Planned, Sent, Transfer

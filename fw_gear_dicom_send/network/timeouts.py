@@ -11,7 +11,8 @@ class Timeouts:
     `response` begins once the request has reached the peer; `find` is for each response to a
     C-FIND request, `action` for that to an N-ACTION request, and `commitment` for the
     N-EVENT-REPORT on the same association. `abort` is for an abort to be written before the
-    connection is cut. `tick` is how often to look whether the connection is still there.
+    connection is cut. `tick` is how often to look whether the connection is still there. `limit` is
+    after how long to request one more association than the peer gave.
     """
 
     connect: float = 15.0
@@ -25,6 +26,7 @@ class Timeouts:
     release: float = 10.0
     abort: float = 2.0
     tick: float = 0.5
+    limit: float = 60.0
 
 
 DEFAULT_TIMEOUTS = Timeouts()
