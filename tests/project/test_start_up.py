@@ -70,6 +70,8 @@ def test_help_and_usage_errors_import_only_what_they_need(arguments: list[str]) 
     assert imported(COMMAND, *arguments) & HEAVY == set()
 
 
-def test_the_gear_imports_no_library_that_few_runs_need() -> None:
-    """Beyond the gear toolkit and its own client there is nothing for the terminal or for TLS."""
-    assert imported(GEAR) & {"cryptography", "inflate64", "rich", "shtab"} == set()
+def test_the_gear_imports_nothing_that_few_runs_need() -> None:
+    """Neither libraries for the terminal, for TLS and for rare archives, nor queries."""
+    rare = {"cryptography", "inflate64", "rich", "shtab"}
+    rare |= {f"fw_gear_dicom_send.network.{name}" for name in ("commitment", "query")}
+    assert imported(GEAR) & rare == set()
