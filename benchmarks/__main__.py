@@ -40,6 +40,7 @@ class Options:
     sets: tuple[str, ...]
     targets: tuple[Target, ...]
     scale: float
+    senders: tuple[str, ...]
     peer: Path | None
     rivals: Path | None
 
@@ -59,6 +60,7 @@ def main(argv: Sequence[str]) -> int:
         sets=arguments.sets,
         targets=tuple(TARGETS_BY_NAME[name] for name in arguments.targets),
         scale=arguments.scale,
+        senders=arguments.senders,
         peer=arguments.peer.absolute() if arguments.peer else None,
         rivals=arguments.rivals,
     )
@@ -94,6 +96,7 @@ def argument_parser() -> argparse.ArgumentParser:
     )
     add("--sets", type=names_in, default=SETS, help=f"some of {','.join(SETS)}")
     add("--targets", type=names_in, default=targets, help=f"some of {','.join(targets)}")
+    add("--senders", type=names_in, default=(), help="some alone, e.g. command-4,replay-4,dcmsend")
     add("--scale", type=float, default=1.0, help="size of the data sets, e.g. 0.1 for a trial")
     add("--rivals", type=Path, help="a folder in which scripts/rivals.sh has installed others")
     add("--peer", type=Path, help="a Python in which fw-gear-dicom-send 4.2.0 is installed")
@@ -112,7 +115,10 @@ def blocks(options: Options, folder: Path) -> Iterator[Block]:
     made = list(data_sets(options, folder))
     for target in options.targets:
         for data in made:
-            if senders := senders_of(options, target, data):
+            senders = senders_of(options, target, data)
+            if options.senders:
+                senders = tuple(sender for sender in senders if sender.name in options.senders)
+            if senders:
                 yield Block(target, data, senders)
 
 
