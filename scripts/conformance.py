@@ -13,7 +13,6 @@ from pynetdicom import (
     AllStoragePresentationContexts,
 )
 from pynetdicom._globals import DEFAULT_MAX_LENGTH
-from pynetdicom.sop_class import _STORAGE_CLASSES
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
 
 import fw_gear_dicom_send
@@ -39,8 +38,6 @@ TIMEOUTS = {
     "the answer to a C-ECHO request": DEFAULT_TIMEOUTS.echo,
     "the answer to a release request": DEFAULT_TIMEOUTS.release,
 }
-STORAGE_KEYWORDS = {uid: keyword for keyword, uid in _STORAGE_CLASSES.items()}
-"""For those that pydicom has no name for."""
 
 
 def main() -> None:
@@ -83,8 +80,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def named(uid: str) -> tuple[str, str]:
     """Return the name of a UID, and the UID."""
-    name = name_of(uid)
-    return STORAGE_KEYWORDS.get(uid, uid) if name == uid else name, f"`{uid}`"
+    return name_of(uid), f"`{uid}`"
 
 
 def statuses() -> Iterator[tuple[str, ...]]:
