@@ -58,7 +58,7 @@ METHOD = """\
 The images are made, always the same ones, in Explicit VR Little Endian, with headers of some 80
 elements and pixels that deflate to half. The session holds single-frame images as one zip, deflated
 at level 1, and the multi-frame image as it is. The gear runs as Flywheel's engine does it, in a new
-folder each time, so that Python compiles it anew. The other senders have the plain files, and
+folder each time, compiled before as in its image. The other senders have the plain files, and
 neither download nor unpack; of a tgz, `dicom-send` reads the tgz itself. They run with their
 default options. `dcmsend` and `storescu` are those of DCMTK, without and with `TCP_NODELAY=1` in
 their environment; `scripts/rivals.sh` has the versions of the others. By TLS the gear shows a

@@ -141,7 +141,7 @@ def _row(runs: Iterable[Run], data: Data, target: str, sender: str) -> Row:
         sending_seconds=sending,
         images_per_second=data.images / sending if sending else None,
         megabytes_per_second=data.bytes / MEGABYTE / sending if sending else None,
-        of_replay=replay / sending if replay and sending and data.images > 1 else None,
+        of_replay=replay / sending if replay and sending else None,
         image_cpu_ms=_image_cpu_ms(own, data.images),
         tls_seconds=median(by_tls) if by_tls else None,
         times_dcmsend=median(dcmsend) / seconds if dcmsend else None,

@@ -96,6 +96,7 @@ class Gear:
                     input_name = "add_cert_file" if name == "ca" else name
                     path = getattr(server.tls, name)
                     gear.give(path.name, path, parent_id=session.id, input_name=input_name)
+            gear.compile()
             (gear.folder / "config.json").write_text(json.dumps(gear.config))
             manifest = json.loads((gear.folder / "manifest.json").read_text())
             programs = f"{Path(sys.executable).parent}:{manifest['environment']['PATH']}"

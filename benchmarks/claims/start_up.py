@@ -28,7 +28,7 @@ CODES = ("import flywheel_gear_toolkit", "import flywheel_gear_toolkit, run")
 
 
 def measure(_: float, work: Path) -> Iterator[Outcome]:
-    """Start the gear several times, each time in a folder that is new, as it is in a job."""
+    """Start the gear several times, each time in a new folder, compiled as in its image."""
     files = [work / f"{number}.dcm" for number in range(IMAGES)]
     for number, file in enumerate(files):
         file.write_bytes(small_image(number))
