@@ -1,0 +1,59 @@
+"""The command needs nothing that Windows lacks; PACS administrators run `dcmsend` there."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import environment
+from tests.support.pacs import StoreSCP
+from tests.support.send_command import rows_of, to
+from tests.support.windows_like import is_name_for_windows
+
+PROGRAM = [sys.executable, "-m", "tests.support.windows_like"]
+
+
+def run(*arguments: object, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    """Run `dicom-send` without what Windows lacks."""
+    return subprocess.run(
+        [*PROGRAM, *map(str, arguments)],
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_sends_with_what_windows_has(
+    series: Path, storescp: StoreSCP, tmp_path: Path
+) -> None:
+    """All images arrive, with each report, from a folder and from an archive."""
+    reports = tmp_path / "reports"
+    folder = series.rename(tmp_path / "a study")
+
+    result = run(
+        folder,
+        *to(storescp),
+        "--associations",
+        2,
+        "--instance-report",
+        "--html-report",
+        "--report-folder",
+        reports,
+        cwd=tmp_path,
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert [row["Images Sent"] for row in rows_of(reports)] == ["4"]
+    names = [path.name for path in reports.iterdir()]
+    assert len(names) == 3
+    assert all(map(is_name_for_windows, names))
+
+
+@pytest.mark.parametrize("name", ["CON", "nul.txt", "a:b", "a.", "a ", "a?", "a\\b", "a\tb"])
+def test_names_that_windows_refuses_are_told(name: str) -> None:
+    """What looks at names knows what Windows takes."""
+    assert not is_name_for_windows(name)
+    assert is_name_for_windows(f"x{name[:1]}.csv")
