@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from pydicom import dcmread
+
 from benchmarks.claims.gear_runs import ASSOCIATIONS, check, gear_for
 from benchmarks.claims.outcome import Outcome
 from benchmarks.datasets import make_multiframe
@@ -17,7 +19,7 @@ IMAGES_IN_ARCHIVE = 4
 FRAMES = 10
 FRAMES_OF_PLAIN_FILE = 100
 ARCHIVES_AT_ONCE = 3
-IMAGES_AT_ONCE = 9 + ASSOCIATIONS
+IMAGES_AT_ONCE = 2 * ASSOCIATIONS
 PAUSE = 0.005
 SLOW = ("--sleep-after", "1")
 
@@ -68,9 +70,10 @@ def _session(scale: float, work: Path) -> Session:
     for path in archives:
         with zipfile.ZipFile(path, "x", zipfile.ZIP_STORED) as target:
             for number in range(IMAGES_IN_ARCHIVE):
-                target.write(image, f"{number}.dcm")
+                target.writestr(f"{number}.dcm", _another(image, f"{path.stem}{number}"))
+    plain.write_bytes(_another(plain, "98"))
     copy = plain.with_name("another.dcm")
-    copy.hardlink_to(plain)
+    copy.write_bytes(_another(plain, "99"))
     middle = ARCHIVES // 2
     # A file that is an image takes the place of one, and none of an archive as well.
     images = [plain.stat().st_size] * 2 + [image.stat().st_size] * (IMAGES_AT_ONCE - 2)
@@ -78,3 +81,10 @@ def _session(scale: float, work: Path) -> Session:
         files=(*archives[:middle], plain, copy, *archives[middle:]),
         bound=ARCHIVES_AT_ONCE * archives[0].stat().st_size + sum(images),
     )
+
+
+def _another(image: Path, number: str) -> bytes:
+    """Return an image with another SOP Instance UID of the same length, which ends in `number`."""
+    uid = str(dcmread(image, stop_before_pixels=True).SOPInstanceUID)
+    changed = uid[: -len(number)] + number
+    return image.read_bytes().replace(uid.encode(), changed.encode())

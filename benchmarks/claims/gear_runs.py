@@ -32,9 +32,7 @@ def gear_for(
         acquisition = site.add_acquisition(session, "Scan")
         for file in files:
             site.add_file(acquisition, file.name, file)
-        gear = GearFolder(folder, config, api_key=site.api_key, destination_id=session)
-        gear.compile()
-        yield gear
+        yield GearFolder(folder, config, api_key=site.api_key, destination_id=session)
 
 
 def check(result: GearResult) -> None:

@@ -2,14 +2,18 @@
 
 from .folder import is_archive_name, is_special
 from .limits import Limits
-from .reader import DEFAULT_LIMITS, read
-from .types import BrokenArchive, Member
+from .reader import DEFAULT_LIMITS, Archive, read
+from .types import BrokenArchive, InnerItems, Item, Member, Task
 
 __all__ = [
     "DEFAULT_LIMITS",
+    "Archive",
     "BrokenArchive",
+    "InnerItems",
+    "Item",
     "Limits",
     "Member",
+    "Task",
     "is_archive_name",
     "is_special",
     "read",

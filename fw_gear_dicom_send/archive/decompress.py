@@ -5,7 +5,7 @@ import lzma
 import zlib
 from collections.abc import Callable
 from functools import partial
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from .limits import PACKED_CHUNK_SIZE, ByteStream, TrailingGarbageError, read_fully
 
@@ -163,18 +163,3 @@ class Decompressed:
         self._codec = self._new_codec()
         self._pending = rest
         return True
-
-
-class Section:
-    """The next `size` bytes of a file, which nothing else moves meanwhile."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        """Begin where the file stands."""
-        self._file = file
-        self._left = size
-
-    def read(self, size: int) -> bytes:
-        """Return at most `size` bytes, and none only at the end."""
-        data = self._file.read(min(size, self._left))
-        self._left -= len(data)
-        return data

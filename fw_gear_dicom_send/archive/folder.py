@@ -4,15 +4,19 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
+from functools import partial
+from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
+from ..dicom.spool import MAX_IN_MEMORY
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from ..text import printable
 from .formats import is_archive
 from .limits import HEAD_SIZE, read_fully
-from .types import BrokenArchive, Member, NestedArchive
+from .types import BrokenArchive, Member, NestedArchive, RawTask
 from .unpack import skipped_or_unsupported
 
 _SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz")
@@ -44,6 +48,21 @@ def open_regular(path: Path) -> BinaryIO | None:
     return open(file, "rb")
 
 
+def loaded(file: BinaryIO) -> tuple[BinaryIO, int]:
+    """Return the content of an open file, and its size in bytes.
+
+    A small file is read to memory at once, and closed. Raises OSError.
+    """
+    size = os.fstat(file.fileno()).st_size
+    if size <= MAX_IN_MEMORY:
+        data = file.read(size + 1)
+        if len(data) <= size:
+            file.close()
+            return BytesIO(data), len(data)
+        file.seek(0)
+    return file, size
+
+
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
@@ -56,46 +75,76 @@ def is_special(mode: int) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def folder_items(
+def folder_tasks(
     folder: Path, skips: Callable[[bytes], Skipped | None]
-) -> Iterator[Member | NestedArchive | Unreadable | Skipped | BrokenArchive]:
-    """Yield what is in a folder, by its names; archives that are known by theirs are left out."""
+) -> Iterator[RawTask | BrokenArchive]:
+    """Yield what opens the files in a folder, by their names.
+
+    Archives that are known by their names are left out.
+    """
     try:
         found = [entry for entry in os.scandir(folder) if not _is_folder(entry)]
     except OSError as exc:
         yield BrokenArchive(Reason(Kind.UNREADABLE_FOLDER, str(exc.strerror)))
         return
-    position = 0
+    position = _Position()
     for number, entry in enumerate(sorted(found, key=lambda one: one.name), start=1):
-        try:
-            file = open_regular(folder / entry.name)
-        except OSError as exc:
-            if not is_archive_name(entry.name):
-                reason = Reason(Kind.UNOPENED_FILE, str(exc.strerror))
-                yield Unreadable(reason, number, printable(entry.name))
-            continue
-        if file is None:
-            yield Skipped.SPECIAL
-            continue
-        if is_archive_name(entry.name):
-            file.close()
-            continue
-        try:
-            head = read_fully(file, HEAD_SIZE)
-            position += os.fstat(file.fileno()).st_size
-            file.seek(0)
-        except OSError as exc:
-            file.close()
-            yield Unreadable(
-                Reason(Kind.UNREADABLE_FILE, str(exc.strerror)), number, printable(entry.name)
-            )
-            continue
-        name = printable(entry.name)
-        skipped = skips(head)
-        if skipped is None:
-            yield Member(number, file, name, position)
-        elif skipped is Skipped.NOT_DICOM and is_archive(head):
-            yield NestedArchive(number, file, name)
-        else:
-            file.close()
-            yield skipped_or_unsupported(skipped, head, number, name)
+        yield partial(_folder_item, folder / entry.name, number, skips, position)
+
+
+class _Position:
+    """How many bytes of the files in a folder were read, by all threads."""
+
+    def __init__(self) -> None:
+        self._value = 0
+        self._lock = Lock()
+
+    def add(self, size: int) -> int:
+        """Count so many bytes more, and return how many there are."""
+        with self._lock:
+            self._value += size
+            return self._value
+
+
+def _folder_item(
+    path: Path, number: int, skips: Callable[[bytes], Skipped | None], position: _Position
+) -> Member | NestedArchive | Unreadable | Skipped | None:
+    """Open a file in a folder, unless it is an archive by its name."""
+    try:
+        file = open_regular(path)
+    except OSError as exc:
+        if is_archive_name(path.name):
+            return None
+        reason = Reason(Kind.UNOPENED_FILE, str(exc.strerror))
+        return Unreadable(reason, number, printable(path.name))
+    if file is None:
+        return Skipped.SPECIAL
+    if is_archive_name(path.name):
+        file.close()
+        return None
+    return _opened(file, number, printable(path.name), skips, position)
+
+
+def _opened(
+    file: BinaryIO,
+    number: int,
+    name: str,
+    skips: Callable[[bytes], Skipped | None],
+    position: _Position,
+) -> Member | NestedArchive | Unreadable | Skipped:
+    """Tell what an open file is, and close one that is nothing to send."""
+    try:
+        content, size = loaded(file)
+        head = read_fully(content, HEAD_SIZE)
+        content.seek(0)
+    except OSError as exc:
+        file.close()
+        return Unreadable(Reason(Kind.UNREADABLE_FILE, str(exc.strerror)), number, name)
+    read = position.add(size)
+    skipped = skips(head)
+    if skipped is None:
+        return Member(number, content, name, read)
+    if skipped is Skipped.NOT_DICOM and is_archive(head):
+        return NestedArchive(number, content, name)
+    content.close()
+    return skipped_or_unsupported(skipped, head, number, name)

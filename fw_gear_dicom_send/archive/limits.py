@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Protocol, TypeVar
 
 HEAD_SIZE = 4096
@@ -56,11 +57,12 @@ class ByteStream(Protocol):
 
 
 class Budget:
-    """The bytes that may still be read out of an archive."""
+    """The bytes that may still be read out of an archive, by all threads."""
 
     def __init__(self, size: int) -> None:
         """Allow `size` bytes."""
         self._left = size
+        self._lock = Lock()
 
     @property
     def remaining(self) -> int:
@@ -69,7 +71,8 @@ class Budget:
 
     def spend(self, size: int) -> None:
         """Take off `size` bytes; raises OverBudgetError where they are not left."""
-        self._left -= size
+        with self._lock:
+            self._left -= size
         if self._left < 0:
             raise OverBudgetError
 

@@ -6,15 +6,17 @@ ever used on disk: a member is unpacked to a nameless temporary file.
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from ..dicom.spool import NO_ROOM, Room
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from .decompress import COMPRESSIONS
-from .folder import folder_items, is_archive_name, open_regular
+from .folder import folder_tasks, is_archive_name, loaded, open_regular
 from .formats import ZIP_MAGIC, is_tar, unsupported_format
 from .limits import (
     HEAD_SIZE,
@@ -25,15 +27,142 @@ from .limits import (
     read_fully,
     reading,
 )
+from .shared_file import SharedFile
 from .tar_members import compressed_items, tar_items
-from .types import BrokenArchive, Member, NestedArchive
+from .types import (
+    BrokenArchive,
+    InnerItems,
+    Item,
+    Member,
+    NestedArchive,
+    RawItem,
+    RawTask,
+    Task,
+    at,
+)
 from .unpack import Unpacker
-from .zip_members import may_be_dicom, zip_items
+from .zip_members import may_be_dicom, zip_tasks
 
 DEFAULT_LIMITS = Limits()
 _MAGIC = (*ZIP_MAGIC, *COMPRESSIONS)
 _COMPRESSED = (".gz", ".bz2", ".xz")
-T = TypeVar("T")
+
+
+class Archive:
+    """A zip, a tar or a folder, or a single DICOM file, that several threads may unpack."""
+
+    def __init__(
+        self,
+        path: Path,
+        work: Path,
+        skips: Callable[[bytes], Skipped | None],
+        limits: Limits = DEFAULT_LIMITS,
+        room: Room = NO_ROOM,
+    ) -> None:
+        """Open `path`; raises OSError if that fails.
+
+        Members are unpacked to memory, or to nameless files in `work`. `skips` is given up to
+        `HEAD_SIZE` bytes from the start of a member and returns why it is not sent, None where it
+        is. Where the disk is full, a member waits for `room`.
+        """
+        self._path = path
+        self._work = work
+        self._skips = skips
+        self._limits = limits
+        self._room = room
+        self._is_folder = path.is_dir()
+        self._files = ExitStack()
+        self._file = None if self._is_folder else open_regular(path)
+        if self._file:
+            self._files.enter_context(self._file)
+
+    def close(self) -> None:
+        """Close the file, once nothing is unpacked any more."""
+        self._files.close()
+
+    def tasks(self) -> Iterator[Task | Item]:
+        """Yield the items, or what makes them, on one thread at a time.
+
+        A task may be called by any thread, while others call other tasks; of a tar there are none.
+        A `BrokenArchive` is the last item. Tasks raise OSError where `work` cannot be written to
+        for a reason other than space.
+        """
+        if self._is_folder:
+            for task in folder_tasks(self._path, self._skips):
+                yield partial(self._of_folder, task) if callable(task) else task
+            return
+        if self._file is None:
+            yield Skipped.SPECIAL
+            return
+        unpacker = self._unpacker(self._file)
+        try:
+            yield from self._items(self._file, unpacker)
+        except CorruptError:
+            yield BrokenArchive(Reason(Kind.CORRUPT_ARCHIVE))
+        except OverBudgetError:
+            yield self._too_large()
+
+    def _items(self, file: BinaryIO, unpacker: Unpacker) -> Iterator[Task | Item]:
+        """Tell what a file is, and yield what is in it."""
+        with reading():
+            head = read_fully(file, HEAD_SIZE)
+            file.seek(0)
+        # The preamble of a DICOM file may be anything, even the start of a zip (PS3.10 7.1).
+        is_marked = head[128:132] == b"DICM"
+        is_plain = is_marked or not (is_tar(head) or head.startswith(_MAGIC))
+        skipped = unpacker.skips(head) if is_plain else Skipped.NOT_DICOM
+        if skipped is None:
+            content, size = loaded(self._path.open("rb"))
+            yield Member(1, content, position=size)
+        elif is_marked or skipped is Skipped.DICOMDIR:
+            yield skipped
+        else:
+            shared = SharedFile(self._files.enter_context(self._path.open("rb")))
+            for item in _archive_items(file, head, unpacker, shared):
+                if callable(item):
+                    yield partial(self._of_file, item, unpacker)
+                elif isinstance(item, NestedArchive):
+                    for inner in _nested_items(item, unpacker):
+                        yield at(file.tell(), inner)
+                else:
+                    yield at(file.tell(), item)
+
+    def _of_file(self, task: RawTask, unpacker: Unpacker) -> Item | InnerItems | None:
+        try:
+            item = task()
+        except OverBudgetError:
+            return self._too_large()
+        if isinstance(item, NestedArchive):
+            return InnerItems(self._nested(item, unpacker))
+        return item
+
+    def _nested(self, archive: NestedArchive, unpacker: Unpacker) -> Iterator[Item]:
+        try:
+            yield from _nested_items(archive, unpacker)
+        except OverBudgetError:
+            yield self._too_large()
+
+    def _of_folder(self, task: RawTask) -> Item | InnerItems | None:
+        item = task()
+        if isinstance(item, NestedArchive):
+            return InnerItems(self._nested_in_folder(item))
+        return item
+
+    def _nested_in_folder(self, archive: NestedArchive) -> Iterator[Item]:
+        try:
+            yield from _nested_items(archive, self._unpacker(archive.content))
+        except OverBudgetError:
+            yield Unreadable(self._too_large().reason, archive.number, archive.name)
+
+    def _too_large(self) -> BrokenArchive:
+        return BrokenArchive(Reason(Kind.ARCHIVE_TOO_LARGE, str(self._limits.ratio)))
+
+    def _unpacker(self, file: BinaryIO) -> Unpacker:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        limits = self._limits
+        budget = Budget(max(limits.archive, limits.ratio * size))
+        return Unpacker(self._work, self._skips, limits, budget, self._room)
 
 
 def read(
@@ -41,89 +170,28 @@ def read(
     work: Path,
     skips: Callable[[bytes], Skipped | None],
     limits: Limits = DEFAULT_LIMITS,
-    room: Room = NO_ROOM,
-) -> Iterator[Member | Unreadable | Skipped | BrokenArchive]:
-    """Yield what is in a zip, a tar or a folder, or the DICOM file that `path` is.
+) -> Iterator[Item]:
+    """Yield what is in a zip, a tar or a folder, or the DICOM file that `path` is, one at a time.
 
     An archive in an archive, or in a folder without a suffix of archives, is read as well,
-    one level deep. A member is unpacked when the next item is asked for, to memory or to a
-    nameless file in `work`; the consumer closes its content. `skips` is given up to
-    `HEAD_SIZE` bytes from the start of a member and returns why it is not sent, None where it
-    is. Where the disk is full, a member waits for `room`. A `BrokenArchive` is the last item.
-    Raises OSError if `path` cannot be opened or `work` not written to for a reason other than
-    space.
+    one level deep. A member is unpacked when the next item is asked for; the consumer closes its
+    content. The arguments, and what is raised, are those of `Archive`.
     """
-    if path.is_dir():
-        for item in folder_items(path, skips):
-            if isinstance(item, NestedArchive):
-                unpacker = _unpacker(item.content, work, skips, limits, room)
-                try:
-                    yield from _nested_items(item, unpacker)
-                except OverBudgetError:
-                    yield Unreadable(_too_large(limits), item.number, item.name)
-            else:
+    with closing(Archive(path, work, skips, limits)) as archive:
+        for task in archive.tasks():
+            item = task() if callable(task) else task
+            if isinstance(item, InnerItems):
+                yield from item.items
+            elif item is not None:
                 yield item
-        return
-    file = open_regular(path)
-    if file is None:
-        yield Skipped.SPECIAL
-        return
-    with file:
-        unpacker = _unpacker(file, work, skips, limits, room)
-        try:
-            for item in _items(path, file, unpacker):
-                if isinstance(item, NestedArchive):
-                    for inner in _nested_items(item, unpacker):
-                        yield _at(file.tell(), inner)
-                else:
-                    yield _at(file.tell(), item)
-        except CorruptError:
-            yield BrokenArchive(Reason(Kind.CORRUPT_ARCHIVE))
-        except OverBudgetError:
-            yield BrokenArchive(_too_large(limits))
-
-
-def _too_large(limits: Limits) -> Reason:
-    return Reason(Kind.ARCHIVE_TOO_LARGE, str(limits.ratio))
-
-
-def _unpacker(
-    file: BinaryIO,
-    work: Path,
-    skips: Callable[[bytes], Skipped | None],
-    limits: Limits,
-    room: Room,
-) -> Unpacker:
-    size = os.fstat(file.fileno()).st_size
-    return Unpacker(work, skips, limits, Budget(max(limits.archive, limits.ratio * size)), room)
-
-
-def _at(position: int, item: T) -> T | Member:
-    return replace(item, position=position) if isinstance(item, Member) else item
-
-
-def _items(
-    path: Path, file: BinaryIO, unpacker: Unpacker
-) -> Iterator[Member | NestedArchive | Unreadable | Skipped | BrokenArchive]:
-    """Tell what a file is, and yield what is in it."""
-    with reading():
-        head = read_fully(file, HEAD_SIZE)
-        file.seek(0)
-    # The preamble of a DICOM file may be anything, even the start of a zip (PS3.10 7.1).
-    is_marked = head[128:132] == b"DICM"
-    is_plain = is_marked or not (is_tar(head) or head.startswith(_MAGIC))
-    skipped = unpacker.skips(head) if is_plain else Skipped.NOT_DICOM
-    if skipped is None:
-        yield Member(1, path.open("rb"))
-    elif is_marked or skipped is Skipped.DICOMDIR:
-        yield skipped
-    else:
-        yield from _archive_items(file, head, unpacker)
+            if isinstance(item, BrokenArchive):
+                return
 
 
 def _archive_items(
-    file: BinaryIO, head: bytes, unpacker: Unpacker
-) -> Iterator[Member | NestedArchive | Unreadable | Skipped | BrokenArchive]:
+    file: BinaryIO, head: bytes, unpacker: Unpacker, shared: SharedFile
+) -> Iterator[RawTask | RawItem]:
+    """Yield what is in an archive, by `file`, or by `shared` where that is any thread's."""
     if is_tar(head):
         yield from tar_items(file, unpacker)
     elif head.startswith(tuple(COMPRESSIONS)):
@@ -131,7 +199,7 @@ def _archive_items(
     elif name := unsupported_format(head):
         yield BrokenArchive(Reason(Kind.UNSUPPORTED_FORMAT, name))
     else:
-        yield from zip_items(file, head, unpacker)
+        yield from zip_tasks(file, head, unpacker, shared)
 
 
 def _nested_items(
@@ -149,7 +217,9 @@ def _nested_items(
             with reading():
                 head = read_fully(file, HEAD_SIZE)
                 file.seek(0)
-            for item in _archive_items(file, head, replace(unpacker, is_nested=True)):
+            inner = replace(unpacker, is_nested=True)
+            for task in _archive_items(file, head, inner, SharedFile(file)):
+                item = task() if callable(task) else task
                 match item:
                     case Member() | Unreadable():
                         images += 1

@@ -1,10 +1,11 @@
 """What comes out of an archive."""
 
-from dataclasses import dataclass
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import BinaryIO, TypeVar
 
-from ..dicom.types import MemberNumber
-from ..reasons import Reason
+from ..dicom.types import MemberNumber, Unreadable
+from ..reasons import Reason, Skipped
 
 
 @dataclass(frozen=True)
@@ -38,3 +39,29 @@ class BrokenArchive:
     """An archive that cannot be read, or not further, and why."""
 
     reason: Reason
+
+
+T = TypeVar("T")
+
+
+def at(position: int, item: T) -> T | Member:
+    """Return an item with its position, where it is a member."""
+    return replace(item, position=position) if isinstance(item, Member) else item
+
+
+Item = Member | Unreadable | Skipped | BrokenArchive
+"""What comes out of an archive."""
+RawItem = Item | NestedArchive
+RawTask = Callable[[], RawItem | None]
+"""Unpacks a member, of which there may be nothing to say."""
+
+
+@dataclass(frozen=True)
+class InnerItems:
+    """What comes out of an archive that lies in another one, on one thread at a time."""
+
+    items: Iterator[Item]
+
+
+Task = Callable[[], Item | InnerItems | None]
+"""Unpacks a member on any thread; one that is an archive is read by its items."""

@@ -5,14 +5,15 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from ..dicom.spool import NO_ROOM, Room, is_full, new_spool, reserve, with_room
+from ..dicom.spool import MAX_IN_MEMORY, NO_ROOM, Room, is_full, new_spool, reserve, with_room
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from .formats import is_archive, unsupported_format
-from .limits import CHUNK_SIZE, Budget, ByteStream, Limits, reading
+from .limits import CHUNK_SIZE, HEAD_SIZE, Budget, ByteStream, Limits, reading
 from .types import Member, NestedArchive
 
 _LOSSLESS_RATIO = 3
@@ -58,6 +59,21 @@ class Unpacker:
             return Skipped.NESTED if self.is_nested else self._nested(declared, head, source)
         return skipped_or_unsupported(skipped, head, declared.number, declared.name)
 
+    def take_whole(
+        self, declared: Declared, data: bytes
+    ) -> Member | NestedArchive | Unreadable | Skipped:
+        """Take a member that was unpacked to memory, and is as it was declared."""
+        self.budget.spend(len(data))
+        head = data[:HEAD_SIZE]
+        skipped = self.skips(head)
+        if skipped is None:
+            return Member(declared.number, BytesIO(data), declared.name)
+        if skipped is Skipped.NOT_DICOM and is_archive(head):
+            if self.is_nested:
+                return Skipped.NESTED
+            return NestedArchive(declared.number, BytesIO(data), declared.name)
+        return skipped_or_unsupported(skipped, head, declared.number, declared.name)
+
     def _nested(
         self, declared: Declared, head: bytes, source: ByteStream
     ) -> NestedArchive | Unreadable:
@@ -71,7 +87,8 @@ class Unpacker:
         most = self.limits.member
         if declared.size is not None and declared.size > most:
             return Unreadable(Reason(Kind.MEMBER_TOO_LARGE), declared.number, declared.name)
-        spool = new_spool(self.work)
+        is_small = declared.size is not None and declared.size <= MAX_IN_MEMORY
+        spool: BinaryIO = BytesIO() if is_small else new_spool(self.work)
         try:
             # A member of a tar can be read but once: the disk must have room for it before.
             self._reserve(spool, min(declared.size or 0, self.budget.remaining))

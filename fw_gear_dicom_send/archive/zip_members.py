@@ -3,7 +3,6 @@
 import bz2
 import lzma
 import mimetypes
-import os
 import struct
 import zipfile
 import zlib
@@ -12,9 +11,10 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
+from ..dicom.spool import MAX_IN_MEMORY
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
-from .decompress import LZMA_MEMORY, Decompressed, Inflate64Decompressor, Section, ZlibDecompressor
+from .decompress import LZMA_MEMORY, Decompressed, Inflate64Decompressor, ZlibDecompressor
 from .formats import ZIP_MAGIC
 from .limits import (
     HEAD_SIZE,
@@ -25,7 +25,8 @@ from .limits import (
     read_fully,
     reading,
 )
-from .types import BrokenArchive, Member, NestedArchive
+from .shared_file import Section, SharedFile
+from .types import BrokenArchive, Member, NestedArchive, RawTask, at
 from .unpack import Declared, Unpacker
 from .zip_directory import (
     LOCAL_HEADER,
@@ -67,13 +68,13 @@ OTHER_SUFFIXES = frozenset(_MIME.encodings_map) | {
 }
 
 
-def zip_items(
-    file: BinaryIO, head: bytes, unpacker: Unpacker
-) -> Iterator[Member | NestedArchive | Unreadable | Skipped | BrokenArchive]:
-    """Yield what is in a zip.
+def zip_tasks(
+    file: BinaryIO, head: bytes, unpacker: Unpacker, shared: SharedFile
+) -> Iterator[RawTask | BrokenArchive]:
+    """Yield what unpacks the members of a zip, which it reads from `shared`.
 
-    What its directory names, or where that is missing, damaged or of another zip, what can be
-    told by the headers of the members.
+    They are those that its directory names, or where that is missing, damaged or of another zip,
+    those that can be told by the headers of the members.
     """
     with reading():
         directory = find_directory(file)
@@ -86,7 +87,7 @@ def zip_items(
     count = 0
     members = (entry for entry in read_each(entries) if entry.is_regular)
     for count, entry in enumerate(members, start=1):
-        yield _zip_item(file, entry, count, unpacker)
+        yield partial(_zip_item, shared, entry, count, unpacker)
     if recovery and not recovery.is_whole:
         is_zip = head.startswith(ZIP_MAGIC) or count
         yield BrokenArchive(Reason(Kind.CORRUPT_ARCHIVE if is_zip else Kind.UNKNOWN_TYPE))
@@ -101,26 +102,63 @@ def _is_of_all(directory: Directory, head: bytes) -> bool:
 
 
 def _zip_item(
-    file: BinaryIO, entry: ZipEntry, number: int, unpacker: Unpacker
+    file: SharedFile, entry: ZipEntry, number: int, unpacker: Unpacker
 ) -> Member | NestedArchive | Unreadable | Skipped:
+    """Unpack a member; one that is small, and as it should be, at once."""
     if entry.flags & ZIP_ENCRYPTED or entry.method == ZIP_AES:
         return _unreadable(Reason(Kind.ENCRYPTED_MEMBER), entry, number)
     if entry.method not in READABLE:
         name = METHODS.get(entry.method, f"method {entry.method}")
         return _unreadable(Reason(Kind.UNSUPPORTED_METHOD, name), entry, number)
+    declared, limits = Declared(number, entry.name, entry.size, entry.crc), unpacker.limits
     try:
         with reading():
-            content = Counted(_zip_content(file, entry), unpacker.budget)
-            head = read_fully(content, HEAD_SIZE)
-            if len(head) < min(HEAD_SIZE, entry.size):
-                raise EOFError
+            start = _data_start(file, entry)
+            is_small = max(entry.size, entry.packed_size) <= min(MAX_IN_MEMORY, limits.member)
+            data = _whole_content(file, entry, start) if is_small else None
+        item = unpacker.take_whole(declared, data) if data else None
+        item = item or _streamed(file, entry, start, declared, unpacker)
     except CorruptError:
         return _unreadable(Reason(Kind.CORRUPT_MEMBER), entry, number)
+    return at(start + entry.packed_size, item)
+
+
+def _streamed(
+    file: SharedFile, entry: ZipEntry, start: int, declared: Declared, unpacker: Unpacker
+) -> Member | NestedArchive | Unreadable | Skipped:
+    """Unpack a member a chunk at a time; raises CorruptError if its start cannot be read."""
+    with reading():
+        content = Counted(_zip_content(file, entry, start), unpacker.budget)
+        head = read_fully(content, HEAD_SIZE)
+        if len(head) < min(HEAD_SIZE, entry.size):
+            raise EOFError
     try:
-        declared = Declared(number, entry.name, entry.size, entry.crc)
         return unpacker.take(declared, head, content)
     except CorruptError:
-        return Unreadable(Reason(Kind.CORRUPT_MEMBER), number, entry.name)
+        return Unreadable(Reason(Kind.CORRUPT_MEMBER), declared.number, entry.name)
+
+
+def _data_start(file: SharedFile, entry: ZipEntry) -> int:
+    """Return where the data of a member starts, behind its local header (APPNOTE.TXT 4.3.7)."""
+    header = file.read_at(entry.offset, ZIP_LOCAL_HEADER.size)
+    signature, name_size, extra_size = ZIP_LOCAL_HEADER.unpack(header)
+    if signature != ZIP_MAGIC[0]:
+        raise zipfile.BadZipFile("no local header")
+    return int(entry.offset + len(header) + name_size + extra_size)
+
+
+def _whole_content(file: SharedFile, entry: ZipEntry, start: int) -> bytes | None:
+    """Unpack a small member to memory; return None for one that is not as declared."""
+    data = file.read_at(start, entry.packed_size)
+    if entry.method == zipfile.ZIP_DEFLATED:
+        codec = zlib.decompressobj(-zlib.MAX_WBITS)
+        data = codec.decompress(data, entry.size + 1)
+        if not codec.eof:
+            return None
+    elif entry.method != zipfile.ZIP_STORED:
+        return None
+    is_whole = len(data) == entry.size and zlib.crc32(data) == entry.crc
+    return data if is_whole else None
 
 
 def _unreadable(reason: Reason, entry: ZipEntry, number: int) -> Unreadable | Skipped:
@@ -129,17 +167,12 @@ def _unreadable(reason: Reason, entry: ZipEntry, number: int) -> Unreadable | Sk
     return Unreadable(reason, number, entry.name)
 
 
-def _zip_content(file: BinaryIO, entry: ZipEntry) -> ByteStream:
-    """Open a member (APPNOTE.TXT 4.3.7).
+def _zip_content(file: SharedFile, entry: ZipEntry, start: int) -> ByteStream:
+    """Open a member whose data starts at `start`.
 
     Not by `ZipFile.open`, which unpacks bzip2 and LZMA without a bound on memory.
     """
-    file.seek(entry.offset)
-    signature, name_size, extra_size = ZIP_LOCAL_HEADER.unpack(file.read(ZIP_LOCAL_HEADER.size))
-    if signature != ZIP_MAGIC[0]:
-        raise zipfile.BadZipFile("no local header")
-    file.seek(name_size + extra_size, os.SEEK_CUR)
-    packed = Section(file, entry.packed_size)
+    packed = Section(file, start, entry.packed_size)
     match entry.method:
         case zipfile.ZIP_STORED:
             return packed
@@ -153,9 +186,9 @@ def _zip_content(file: BinaryIO, entry: ZipEntry) -> ByteStream:
             (properties_size,) = struct.unpack("<2xH", packed.read(4))
             has_end = entry.flags & ZIP_LZMA_END_MARKER
             size = UNKNOWN_SIZE if has_end else entry.size
-            start = packed.read(properties_size) + size.to_bytes(8, "little")
+            head = packed.read(properties_size) + size.to_bytes(8, "little")
             codec = partial(lzma.LZMADecompressor, lzma.FORMAT_ALONE, LZMA_MEMORY)
-            return Decompressed(packed, codec, start=start)
+            return Decompressed(packed, codec, start=head)
     if entry.method == ZIP_DEFLATE64:
         return Decompressed(packed, Inflate64Decompressor)
     return Decompressed(packed, partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, LZMA_MEMORY))

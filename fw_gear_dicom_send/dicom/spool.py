@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
+from threading import Lock
 from typing import BinaryIO, NamedTuple, Protocol, TypeVar, cast
 
-_MAX_IN_MEMORY = 1 << 20
+MAX_IN_MEMORY = 1 << 20
+_RESERVING = Lock()
 _CANNOT_RESERVE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 """What some file systems answer that can take what is written only."""
 T = TypeVar("T")
@@ -80,25 +82,27 @@ def new_spool(work: Path) -> BinaryIO:
 
     It belongs to the caller and is deleted when closed.
     """
-    return cast(BinaryIO, SpooledTemporaryFile(max_size=_MAX_IN_MEMORY, dir=str(work)))
+    return cast(BinaryIO, SpooledTemporaryFile(max_size=MAX_IN_MEMORY, dir=str(work)))
 
 
 def reserve(spool: BinaryIO, size: int, spare: int = 0) -> None:
     """Take the room on disk for `size` bytes of an empty spool, where it is to go there.
 
     Raises OSError where the disk has not so much, and `spare` bytes beside them; takes none then.
+    Threads do so one after the other, so that none takes what another one spares.
     """
-    if size <= _MAX_IN_MEMORY or not hasattr(os, "posix_fallocate"):
+    if size <= MAX_IN_MEMORY or not hasattr(os, "posix_fallocate"):
         return
-    status = os.fstatvfs(spool.fileno())
-    if spare and status.f_bavail * status.f_frsize < size + spare:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    try:
-        os.posix_fallocate(spool.fileno(), 0, size)
-    except OSError as exc:
-        spool.truncate(0)
-        if exc.errno not in _CANNOT_RESERVE:
-            raise
+    with _RESERVING:
+        status = os.fstatvfs(spool.fileno())
+        if spare and status.f_bavail * status.f_frsize < size + spare:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        try:
+            os.posix_fallocate(spool.fileno(), 0, size)
+        except OSError as exc:
+            spool.truncate(0)
+            if exc.errno not in _CANNOT_RESERVE:
+                raise
 
 
 def spool(chunks: Iterable[bytes], work: Path) -> BinaryIO:

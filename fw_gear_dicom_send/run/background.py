@@ -1,8 +1,8 @@
-"""A step of a pipeline, on threads of its own."""
+"""Work on threads of its own, whose results one thread takes."""
 
 from collections import deque
 from collections.abc import Iterator
-from threading import Condition, Lock, Thread
+from threading import Condition, Thread
 from time import monotonic
 from typing import Generic, Self, TypeVar
 
@@ -10,13 +10,17 @@ T = TypeVar("T")
 
 MAX_CLOSE_TIME = 2.0
 """Seconds to wait for threads that are stopped."""
+_PAUSE = 0.05
+"""Seconds after which the consumer looks for items: to be woken for each would cost more."""
 
 
 class Background(Generic[T]):
-    """Runs iterators, each on a thread of its own, `ahead` items before its consumers.
+    """Runs iterators, each on a thread of its own, at most `ahead` items before their consumer.
 
-    Each item goes to one consumer, of which there may be several. What an iterator
-    raises ends the stage, and is raised at each consumer.
+    What an iterator raises ends the stage, and is raised at the consumer.
+
+    The mutable state is the items that were made and not taken, how many iterators go on, and
+    whether the stage has ended.
     """
 
     def __init__(self, *sources: Iterator[T], ahead: int) -> None:
@@ -26,9 +30,7 @@ class Background(Generic[T]):
         self._at_work = len(sources)
         self._error: BaseException | None = None
         self._is_closed = False
-        lock = Lock()
-        self._can_take = Condition(lock)
-        self._can_make = Condition(lock)
+        self._changed = Condition()
         self._threads = [Thread(target=self._run, args=(each,), daemon=True) for each in sources]
 
     def start(self) -> Self:
@@ -38,27 +40,25 @@ class Background(Generic[T]):
         return self
 
     def __iter__(self) -> Iterator[T]:
-        """Yield items as they come, until the last one or until the stage is closed."""
-        while True:
-            with self._can_take:
-                while self._at_work and not (self._items or self._error or self._is_closed):
-                    self._can_take.wait()
-                if self._is_closed:
-                    return
-                if not self._items:
-                    if self._error:
-                        raise self._error
-                    return
-                item = self._items.popleft()
-                self._can_make.notify()
-            yield item
+        """Yield items soon after they come, until the last one or until the stage is closed."""
+        while not self._is_closed:
+            is_last = not self._at_work or self._error is not None
+            while self._items and not self._is_closed:
+                yield self._items.popleft()
+            with self._changed:
+                self._changed.notify_all()
+                if is_last and not self._items:
+                    break
+                if not (self._items or is_last or self._is_closed):
+                    self._changed.wait(_PAUSE)
+        if self._error and not self._is_closed:
+            raise self._error
 
     def stop(self) -> None:
         """Let the threads end, each with the item that it is at."""
-        with self._can_take:
+        with self._changed:
             self._is_closed = True
-            self._can_take.notify_all()
-            self._can_make.notify_all()
+            self._changed.notify_all()
 
     def close(self, timeout: float = MAX_CLOSE_TIME) -> list[T]:
         """Stop the threads; return what they made and nobody took.
@@ -70,29 +70,31 @@ class Background(Generic[T]):
         for thread in self._threads:
             if thread.ident:  # it was started
                 thread.join(max(0.0, deadline - monotonic()))
-        with self._can_take:
-            left = list(self._items)
-            self._items.clear()
-        return left
+        remaining = []
+        while self._items:
+            remaining.append(self._items.popleft())
+        return remaining
 
     def _run(self, source: Iterator[T]) -> None:
         error = None
         try:
-            while not self._is_closed and (item := next(source, None)) is not None:
-                if not self._hand_over(item):
-                    break
+            while not self._is_over and (item := next(source, None)) is not None:
+                # One thread appends at one end while another one takes from the other.
+                self._items.append(item)
+                if len(self._items) >= self._ahead:
+                    self._wait_for_consumer()
         except BaseException as exc:
             error = exc
-        with self._can_take:
+        with self._changed:
             self._at_work -= 1
             self._error = self._error or error
-            self._can_take.notify_all()
-            self._can_make.notify_all()
+            self._changed.notify_all()
 
-    def _hand_over(self, item: T) -> bool:
-        with self._can_make:
-            while len(self._items) >= self._ahead and not (self._is_closed or self._error):
-                self._can_make.wait()
-            self._items.append(item)
-            self._can_take.notify()
-            return not (self._is_closed or self._error)
+    @property
+    def _is_over(self) -> bool:
+        return self._is_closed or self._error is not None
+
+    def _wait_for_consumer(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: len(self._items) < self._ahead or self._is_over)

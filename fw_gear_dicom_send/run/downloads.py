@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from heapq import nlargest
-from math import inf
 from pathlib import Path
 from threading import Condition, Thread
 from time import monotonic
@@ -193,7 +192,7 @@ class Downloads:
             with self._changed:
                 download.is_passed = True
                 self._changed.notify_all()
-            if not (files.wait_inside(marks[0], lambda: inf) or images.wait(marks[1])):
+            if not (files.wait_inside(marks[0]) or images.wait(marks[1])):
                 break
         if isinstance(outcome, DownloadFailure):
             files.leave()

@@ -1,18 +1,16 @@
-"""The three steps to the server: fetch, unpack and stamp, send.
+"""The steps to the server: fetch files, then unpack, stamp and send each image of them.
 
-They go on at the same time: the next files are fetched while the images of this one are
-unpacked and stamped, and while those are sent, over several associations at once. What lies
-on disk is bounded, whatever the size of the data.
+Files are fetched in the background. Each image goes from its archive to the server on one
+thread, of which there is one for each association. What lies on disk is bounded, whatever the
+size of the data.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
+from threading import Lock
 
-from .. import archive
-from ..archive.types import BrokenArchive, Member
+from ..archive import Archive, BrokenArchive, InnerItems, Item, Member, Task
 from ..dicom.part10 import skips
 from ..dicom.stamp import stamp
 from ..dicom.types import SOPInstance, Unreadable
@@ -25,11 +23,12 @@ from ..report.file_counts import FileCounts
 from ..source import ImageSource
 from .already_stored import StoredImages
 from .background import Background
-from .downloads import Downloads
+from .downloads import Downloads, Fetched
+from .open_file import OpenFile, not_unpacked
 from .sent_images import Claim, SentImages
-from .work_room import WorkRoom
+from .work_room import RoomInside, WorkRoom
 
-_IMAGES_AHEAD = 8
+_MAX_UNCOUNTED = 1000
 _TIME_TO_FINISH = 4.0
 
 
@@ -83,7 +82,7 @@ def send(
     counts: FileCounts,
     only: Mapping[FileEntry, frozenset[str]] | None = None,
 ) -> None:
-    """Run the three steps until all images are sent or counted as not sent.
+    """Run the steps until all images are sent or counted as not sent.
 
     With `only`, of each file just the images with these SOP Instance UIDs.
     """
@@ -94,14 +93,14 @@ def send(
         equipment.room,
         lambda: scu.given_up,
     )
-    reads = Background(_read(equipment, downloads, only), ahead=_IMAGES_AHEAD)
-    senders = (map(partial(_settle, equipment), reads) for _ in range(config.associations))
-    settled = Background(*senders, ahead=config.associations)
+    line = _Line(equipment, downloads, only)
+    workers = (line.results() for _ in range(config.associations))
+    settled = Background(*workers, ahead=_MAX_UNCOUNTED)
     is_whole = False
     try:
         # A signal may come at any time, also between the start of two threads.
-        for step in (downloads, reads, settled):
-            step.start()
+        downloads.start()
+        settled.start()
         for one in settled:
             _count(equipment.observer, counts, one)
         is_whole = True
@@ -110,52 +109,126 @@ def send(
             scu.finish()
             equipment.room.close()
         downloads.stop()
-        reads.stop()
         remaining = settled.close(_TIME_TO_FINISH)
         if not is_whole:
             scu.abort()
         for one in (*remaining, *settled.close()):
             _count(equipment.observer, counts, one)
-        reads.close()
         downloads.close()
 
 
-def _read(
-    equipment: Equipment,
-    downloads: Downloads,
-    only: Mapping[FileEntry, frozenset[str]] | None,
-) -> Iterator[_Image | _End]:
-    """Yield the images of each file, stamped, and its end; release the file then."""
-    room = equipment.room
-    while file := downloads.take():
-        entry, path = file.entry, file.outcome
+class _Line:
+    """The images of all files, in their order, for several threads to take and to send.
+
+    The mutable state is the file that is being taken, which is changed with the lock.
+    """
+
+    def __init__(
+        self,
+        equipment: Equipment,
+        downloads: Downloads,
+        only: Mapping[FileEntry, frozenset[str]] | None,
+    ) -> None:
+        self._equipment = equipment
+        self._downloads = downloads
+        self._only = only
+        self._room = RoomInside(equipment.room.images)
+        self._file: OpenFile | None = None
+        self._lock = Lock()
+
+    def results(self) -> Iterator[_Settled | _End]:
+        """Yield what becomes of the images that one thread takes, and the ends of files."""
+        done = None
+        while file := self._next_file(done):
+            if isinstance(file, _End):
+                yield file
+                continue
+            done = file
+            while (member := file.take()) is not None:
+                try:
+                    settled = self._settled(file, member)
+                finally:
+                    file.done()
+                if settled:
+                    yield settled
+            if file.is_over():
+                yield self._release(file)
+
+    def _next_file(self, done: OpenFile | None) -> OpenFile | _End | None:
+        """Return the file that is being taken, or a new one where that is `done`."""
+        with self._lock:
+            if self._file is None or self._file is done:
+                self._file = None
+                fetched = self._downloads.take()
+                if fetched is None:
+                    return None
+                opened = self._opened(fetched)
+                if isinstance(opened, _End):
+                    self._downloads.release(fetched)
+                    return opened
+                self._file = opened
+            return self._file
+
+    def _opened(self, fetched: Fetched) -> OpenFile | _End:
+        """Open a file; where it was not fetched, or cannot be read, that is its end."""
+        equipment, path = self._equipment, fetched.outcome
         if isinstance(path, DownloadFailure):
-            downloads.release(file)
-            yield _End(entry, 0, path.reason)
-            continue
-        wanted = None if only is None else only[entry]
-        images, trouble = 0, None
-        skipped: Counter[Skipped] = Counter()
+            return _End(fetched.entry, 0, path.reason)
         try:
-            for item in archive.read(path, equipment.folder, skips, room=room.images):
-                if isinstance(item, BrokenArchive):
-                    trouble = item.reason
-                    continue
-                if isinstance(item, Skipped):
-                    skipped[item] += 1
-                    continue
-                image = _stamped(equipment, entry, item)
-                if wanted is not None and not _is_among(image.content, wanted):
-                    continue
-                images += 1
-                if isinstance(image.content, SOPInstance):
-                    room.images.enter()
-                yield image
+            archive = Archive(path, equipment.folder, skips, room=self._room)
         except OSError as exc:
-            trouble = Reason(Kind.NOT_UNPACKED, exc.strerror or str(exc))
-        equipment.source.release(path)
-        downloads.release(file)
-        yield _End(entry, images, trouble, tuple(skipped.items()))
+            equipment.source.release(path)
+            return _End(fetched.entry, 0, not_unpacked(exc))
+        return OpenFile(fetched, archive, equipment.room.images)
+
+    def _release(self, file: OpenFile) -> _End:
+        """Free a file of which all is done."""
+        if isinstance(file.fetched.outcome, Path):
+            self._equipment.source.release(file.fetched.outcome)
+        self._downloads.release(file.fetched)
+        return _End(file.entry, file.images, file.trouble, tuple(file.skipped.items()))
+
+    def _settled(self, file: OpenFile, member: Task | Item) -> _Settled | None:
+        """Unpack a member, and send it if it is an image."""
+        try:
+            image = self._image(file, member)
+        except OSError as exc:
+            file.cut(not_unpacked(exc))
+            return None
+        if image is None:
+            return None
+        file.add_image()
+        content = image.content
+        if isinstance(content, Unreadable):
+            return _Settled(image, NotSent(content.reason))
+        return _Settled(image, _sent(self._equipment, content))
+
+    def _image(self, file: OpenFile, member: Task | Item) -> _Image | None:
+        """Unpack and stamp an image that is wanted; note anything else."""
+        item = member() if callable(member) else member
+        match item:
+            case None:
+                return None
+            case InnerItems():
+                file.add(item.items)
+                return None
+            case BrokenArchive():
+                file.cut(item.reason)
+                return None
+            case Skipped():
+                file.skip(item)
+                return None
+        wanted = None if self._only is None else self._only[file.entry]
+        image = self._stamped(file.entry, item)
+        return image if wanted is None or _is_among(image.content, wanted) else None
+
+    def _stamped(self, entry: FileEntry, item: Member | Unreadable) -> _Image:
+        config = self._equipment.config
+        name = _shown_name(item, config)
+        if isinstance(item, Unreadable):
+            return _Image(entry, name, 0, item)
+        content = stamp(item.content, config.tag, self._equipment.folder, self._room)
+        return _Image(entry, name, item.position, content)
 
 
 def _is_among(content: SOPInstance | Unreadable, wanted: frozenset[str]) -> bool:
@@ -166,14 +239,6 @@ def _is_among(content: SOPInstance | Unreadable, wanted: frozenset[str]) -> bool
     return is_wanted
 
 
-def _stamped(equipment: Equipment, entry: FileEntry, item: Member | Unreadable) -> _Image:
-    name = _shown_name(item, equipment.config)
-    if isinstance(item, Unreadable):
-        return _Image(entry, name, 0, item)
-    content = stamp(item.content, equipment.config.tag, equipment.folder, equipment.room.images)
-    return _Image(entry, name, item.position, content)
-
-
 def _shown_name(item: Member | Unreadable, config: SendConfig) -> str:
     """Return what a member is called: its number, as its name may be that of the patient."""
     if isinstance(item, Member) and not item.name:  # a file that came alone
@@ -181,19 +246,6 @@ def _shown_name(item: Member | Unreadable, config: SendConfig) -> str:
     if config.show_member_names and item.name:
         return item.name
     return f"member {item.number}" if item.number else ""
-
-
-def _settle(equipment: Equipment, item: _Image | _End) -> _Settled | _End:
-    """Send what can be sent."""
-    if isinstance(item, _End):
-        return item
-    content = item.content
-    if isinstance(content, Unreadable):
-        return _Settled(item, NotSent(content.reason))
-    try:
-        return _Settled(item, _sent(equipment, content))
-    finally:
-        equipment.room.images.leave()
 
 
 def _sent(equipment: Equipment, content: SOPInstance) -> StoreResult:

@@ -15,7 +15,8 @@ class InFlight:
     """Counts things that lie in the work folder; is a Room for what lies outside.
 
     The mutable state is how many there are, how many have left, how many of those that there
-    are wait for another one to leave, and whether nobody is to wait any more.
+    are wait for another one to leave, how many of these are on their way to the server, and
+    whether nobody is to wait any more.
     """
 
     def __init__(self) -> None:
@@ -25,6 +26,7 @@ class InFlight:
         self._count = 0
         self._left = 0
         self._waiting = 0
+        self._on_their_way = 0
         self._is_closed = False
 
     def enter(self) -> None:
@@ -60,20 +62,22 @@ class InFlight:
             self._changed.wait_for(lambda: self._is_over(mark) or self._count == 0)
             return self._left != mark.left and not self._is_closed
 
-    def wait_inside(self, mark: Mark, leaving: Callable[[], float]) -> bool:
+    def wait_inside(self, mark: Mark, leaving: Callable[[], int] | None = None) -> bool:
         """Wait as one of them: not if all others wait as well.
 
-        `leaving` tells how many can be on their way at a time: where so many wait, the others
-        cannot leave before them. What they had written meanwhile they have taken back, so that
-        one of them tries once more while the others wait.
+        `leaving` tells of what is on its way how many can be so at a time: where so many wait, the
+        others cannot leave before them. What they had written meanwhile they have taken back, so
+        that one of them tries once more while the others wait.
         """
         with self._changed:
             self._waiting += 1
+            self._on_their_way += leaving is not None
             self._changed.notify_all()
             while not self._changed.wait_for(lambda: self._is_done(mark), _PAUSE):
-                if self._waiting >= leaving():
+                if leaving and self._on_their_way >= leaving():
                     break
             self._waiting -= 1
+            self._on_their_way -= leaving is not None
             others_have_stopped = self._waiting != mark.waiting
             return (self._left != mark.left or others_have_stopped) and not self._is_closed
 
@@ -88,11 +92,11 @@ class InFlight:
 class RoomInside:
     """A Room for what lies in the work folder itself, and needs more of it.
 
-    `leaving` tells how many images can be on their way at a time.
+    `leaving` tells how many images can be on their way at a time, for one that is so itself.
     """
 
     images: InFlight
-    leaving: Callable[[], int]
+    leaving: Callable[[], int] | None = None
 
     def mark(self) -> Mark:
         """Return what to give to `wait` later."""

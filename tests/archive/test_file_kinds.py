@@ -58,13 +58,17 @@ def test_tar_formats(work: Path, tar_format: int) -> None:
 
 
 def test_single_file_is_opened_where_it_is(tmp_path: Path, work: Path) -> None:
-    """A DICOM file that came alone is handed out itself, not as a copy."""
-    path = tmp_path / "a"
-    path.write_bytes(A)
+    """A large DICOM file that came alone is handed out itself, not as a copy."""
+    path, content = tmp_path / "a", dicom(1, 2_000_000)
+    path.write_bytes(content)
     (item,) = archive.read(path, work, SKIPS)
     assert isinstance(item, Member)
     with closing(item.content):
-        assert (item.number, item.content.name, item.content.read()) == (1, str(path), A)
+        assert (item.number, item.content.name, item.content.read()) == (
+            1,
+            str(path),
+            content,
+        )
 
 
 def test_single_file_without_a_prefix(work: Path) -> None:

@@ -1,17 +1,19 @@
 """What a run of the gear needs of memory and disk, whatever the size of its data."""
 
-import os
+import random
 import subprocess
 import sys
 import threading
 import time
 import zipfile
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from benchmarks.datasets import make_multiframe
+from fw_gear_dicom_send.run.downloads import MIN_MAX_BYTES
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.footprint import Peak, bytes_on_disk, peak_resident
 from tests.support.gear import GearFolder, GearResult
@@ -23,6 +25,8 @@ PAUSE = 0.005
 SLACK = 1 << 20
 MOST_MEMORY = 150_000_000
 
+PIXELS = 1024
+IMAGE_SIZE = 2 * PIXELS**2
 IMAGES_IN_ZIP = 3
 ZIPS = 14
 ASSOCIATIONS = 2
@@ -30,10 +34,14 @@ ASSOCIATIONS = 2
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
-def stored_zip(path: Path, contents: list[bytes]) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        for number, content in enumerate(contents):
-            archive.writestr(f"{number}.dcm", content)
+def deflated_zip(path: Path, numbers: Iterable[int]) -> Path:
+    """Write a zip of images, each of which unpacks to a file on disk."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for number in numbers:
+            pixels = random.Random(number).randbytes(2 * PIXELS**2)
+            archive.writestr(
+                f"{number}.dcm", encoded(made(number, pixels=PIXELS, PixelData=pixels))
+            )
     return path
 
 
@@ -58,14 +66,13 @@ def check(result: GearResult) -> None:
 
 
 def test_disk_holds_three_archives_and_a_few_images(site: FlywheelSite, tmp_path: Path) -> None:
-    """However many files a session has, three of them and 9 + 2n images are on disk at once."""
-    image = encoded(made(1, pixels=1024))
-    archive = stored_zip(tmp_path / "a.zip", [image] * IMAGES_IN_ZIP)
-    files = [tmp_path / f"{number}.zip" for number in range(ZIPS)]
-    for file in files:
-        os.link(archive, file)
-
-    size, holds = archive.stat().st_size, []
+    """However many files a session has, three of them and 2n images are on disk at once."""
+    files = [
+        deflated_zip(tmp_path / f"{number}.zip", range(start, start + IMAGES_IN_ZIP))
+        for number, start in enumerate(range(0, ZIPS * IMAGES_IN_ZIP, IMAGES_IN_ZIP))
+    ]
+    size, holds = max(file.stat().st_size for file in files), []
+    assert 3 * size > MIN_MAX_BYTES
     watching = threading.Event()
 
     def answer(_: CStore) -> int:
@@ -83,9 +90,9 @@ def test_disk_holds_three_archives_and_a_few_images(site: FlywheelSite, tmp_path
             watching.set()
             result = running.finish()
     check(result)
-    bound = 3 * size + (9 + 2 * ASSOCIATIONS) * len(image) + SLACK
+    bound = 3 * size + 2 * ASSOCIATIONS * IMAGE_SIZE + SLACK
     assert bound < ZIPS * size
-    assert 2 * size < disk.value <= bound
+    assert 2 * size + ASSOCIATIONS * IMAGE_SIZE < disk.value <= bound
     assert not list((gear.folder / "work").iterdir())
 
 

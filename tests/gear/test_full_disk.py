@@ -26,6 +26,7 @@ from tests.support.sample_files import (
     ArchiveMember,
     encoded,
     made,
+    tar_of,
     zip_of,
 )
 
@@ -83,13 +84,18 @@ class LosingItsFolder(FlywheelSource):
         return Fetcher(fetch)
 
 
+@pytest.mark.parametrize("pack", [zip_of, tar_of])
 def test_an_archive_that_cannot_be_unpacked_is_told(
-    tmp_path: Path, session: Session, python_scp: PythonSCP, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    session: Session,
+    python_scp: PythonSCP,
+    caplog: pytest.LogCaptureFixture,
+    pack: type,
 ) -> None:
     """What needs no room in the work folder is sent, and the reason is in the log."""
     site = session.site
     large = ArchiveMember("large", encoded(made(9, pixels=1200)))
-    archive = zip_of(tmp_path / "a.zip", [*images(1, 2, 3), large])
+    archive = pack(tmp_path / "a.zip", [*images(1, 2, 3), large])
     site.add_file(session.acquisition("A"), "a.zip", archive)
     work, output = tmp_path / "work", tmp_path / "output"
     for folder in (work, output):

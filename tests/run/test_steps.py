@@ -8,62 +8,20 @@ import pytest
 
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.errors import CancelledError
-from fw_gear_dicom_send.models import Container, DownloadFailure, FileEntry, SendConfig
-from fw_gear_dicom_send.network.types import PeerAE, Sent
+from fw_gear_dicom_send.models import DownloadFailure, FileEntry
+from fw_gear_dicom_send.network.types import Sent
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.events import Observer
 from fw_gear_dicom_send.report.file_counts import FileCounts
 from fw_gear_dicom_send.run.steps import Equipment, send
 from fw_gear_dicom_send.source import Fetcher
 from tests.support.closing import nothing_left_open
-from tests.support.results import sent
-from tests.support.sample_files import encoded, made, uid_of
+from tests.support.sample_files import uid_of
+from tests.support.steps import CONFIG, Folder, Sender
 
 PATIENCE = 30
-THREADS = 4
-"""Threads of a run: one that fetches, one that reads, and one for each association."""
-CONFIG = SendConfig(
-    peer=PeerAE("pacs.example.org", 104, "PACS", "flywheel"),
-    tls=None,
-    tag=None,
-    send_retry_time=0,
-    associations=2,
-    report=False,
-)
-
-
-class Folder:
-    """Files that are on disk already."""
-
-    def __init__(self, path: Path, images: Collection[int]) -> None:
-        self.entries = []
-        self._path = path
-        for number in images:
-            name = f"{number}.dcm"
-            (path / name).write_bytes(encoded(made(number)))
-            self.entries.append(FileEntry(Container("session", "s"), name, f"lab/{name}"))
-
-    def fetcher(self, _: Path) -> Fetcher:
-        """Return what tells where a file is."""
-        return Fetcher(lambda entry: self._path / entry.name)
-
-    def release(self, path: Path) -> None:
-        """Leave a file where it is."""
-
-
-class Sender:
-    """Sends whatever it is given, and closes it."""
-
-    given_up = None
-
-    def __init__(self) -> None:
-        self.uids: list[str] = []
-
-    def send(self, instance: SOPInstance) -> Sent:
-        """Note an image."""
-        self.uids.append(instance.sop_instance_uid)
-        instance.dataset.close()
-        return sent()
+THREADS = 3
+"""Threads of a run: one that fetches, and one for each association."""
 
 
 class Stored:
@@ -126,9 +84,6 @@ class Held(Sender):
         """Let go what is held."""
         self._is_over.set()
 
-    def abort(self) -> None:
-        """Do nothing more."""
-
 
 @pytest.mark.parametrize("number", range(THREADS))
 def test_a_signal_between_the_starts_of_threads_leaves_none(
@@ -166,7 +121,7 @@ class Crowded(Folder):
             if self.lying:
                 self.failures += 1
                 return DownloadFailure(Reason(Kind.DOWNLOAD_NOT_WRITTEN, "No space left on device"))
-            self.lying.append(self._path / entry.name)
+            self.lying.append(self.path / entry.name)
             return self.lying[0]
 
         return Fetcher(fetch)

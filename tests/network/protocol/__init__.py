@@ -1,1 +1,0 @@
-"""The upper layer without a network."""
