@@ -6,7 +6,7 @@
 # make image         build the gear's image; BASE_IMAGE=... on another base
 # make image-test    build it, and run it as the engine does
 # make soak          send 50,000 images to a server that breaks again and again
-# make bench         measure the gear beside DCMTK's dcmsend, for docs/; BENCH="--scale 0.1" for a trial
+# make bench         measure the gear beside other senders, for docs/; BENCH="--scale 0.1" for a trial
 # make bench-peer    the same, and beside the published gear, which gets an environment of its own
 # make bench-claims  measure what the documentation claims of single steps
 # make docs          write docs/CONFORMANCE.md and docs/reasons.md from the code
@@ -22,6 +22,7 @@ BENCH ?= --docs docs
 VENV := .venv
 BIN := $(VENV)/bin
 PEER := .venv-peer
+RIVALS := .rivals
 
 .PHONY: FORCE demo check lint test check-pythons image image-test soak bench bench-peer bench-claims \
 	docs lock clean
@@ -56,13 +57,13 @@ image-test: $(VENV)/.dev
 soak: $(VENV)/.dev
 	$(BIN)/python -m soak
 
-bench: $(VENV)/.bench
+bench: $(VENV)/.bench $(RIVALS)/.installed
 	sh scripts/servers.sh
-	$(BIN)/python -m benchmarks $(BENCH)
+	$(BIN)/python -m benchmarks $(BENCH) --rivals $(RIVALS)
 
-bench-peer: $(VENV)/.bench $(PEER)/.peer
+bench-peer: $(VENV)/.bench $(RIVALS)/.installed $(PEER)/.peer
 	sh scripts/servers.sh
-	$(BIN)/python -m benchmarks $(BENCH) --peer $(PEER)/bin/python
+	$(BIN)/python -m benchmarks $(BENCH) --rivals $(RIVALS) --peer $(PEER)/bin/python
 
 bench-claims: $(VENV)/.bench
 	sh scripts/servers.sh
@@ -95,6 +96,10 @@ $(PEER)/.peer:
 	$(PEER)/bin/python -m pip install -qq --disable-pip-version-check fw-gear-dicom-send==4.2.0
 	touch $@
 
+$(RIVALS)/.installed: scripts/rivals.sh
+	sh scripts/rivals.sh $(PYTHON) $(RIVALS)
+	touch $@
+
 LOCK := uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" --upgrade pyproject.toml
 
@@ -105,5 +110,5 @@ lock:
 		--output-file requirements-bench.txt
 
 clean:
-	rm -rf $(VENV) $(PEER) demo-output build *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEER) $(RIVALS) demo-output build *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

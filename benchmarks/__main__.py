@@ -1,6 +1,7 @@
 """Measure the gear beside other senders, and print what was measured.
 
-python -m benchmarks [--rounds N] [--sets mr,ct,multiframe] [--targets orthanc,storescp,distance]
+python -m benchmarks [--rounds N] [--sets mr,ct,multiframe,tgz]
+    [--targets orthanc,storescp,distance]
 """
 
 import argparse
@@ -12,21 +13,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import datasets
+from benchmarks.bars import bars
 from benchmarks.datasets import DataSet
 from benchmarks.machine import this_machine
 from benchmarks.rawcopy import raw_copy_seconds
 from benchmarks.render import write_docs
 from benchmarks.results import Data, Named, Results, rows_of, save
+from benchmarks.rivals import Dcmsend, Peer, Storescu, installed
 from benchmarks.rounds import Block, Rounds, run_block, tell
-from benchmarks.senders import Dcmsend, Gear, Peer, Sender
-from benchmarks.tables import tables
+from benchmarks.senders import Command, Gear, Replay, Sender
+from benchmarks.tables import outcomes_table, tables
 from benchmarks.targets import DISTANCE, ORTHANC, STORESCP, Target
 from tests.support.pacs import ServerError
 
-SETS = ("mr", "ct", "multiframe")
+SETS = ("mr", "ct", "multiframe", "tgz")
 TARGETS_BY_NAME = {target.name: target for target in (ORTHANC, STORESCP, DISTANCE)}
 FEWEST_IMAGES = 8
 DCMSENDS = (Dcmsend(has_nodelay=False), Dcmsend(has_nodelay=True))
+STORESCUS = (Storescu(has_nodelay=False), Storescu(has_nodelay=True))
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,9 @@ class Options:
     sets: tuple[str, ...]
     targets: tuple[Target, ...]
     scale: float
+    senders: tuple[str, ...]
     peer: Path | None
+    rivals: Path | None
 
     def count(self, usual: int) -> int:
         """Return how many images stand for so many."""
@@ -54,7 +60,9 @@ def main(argv: Sequence[str]) -> int:
         sets=arguments.sets,
         targets=tuple(TARGETS_BY_NAME[name] for name in arguments.targets),
         scale=arguments.scale,
+        senders=arguments.senders,
         peer=arguments.peer.absolute() if arguments.peer else None,
+        rivals=arguments.rivals,
     )
     rounds = Rounds(arguments.rounds, min(arguments.rounds, arguments.slow_rounds))
     try:
@@ -69,6 +77,8 @@ def main(argv: Sequence[str]) -> int:
         write_docs(results, arguments.docs)
         save(results, arguments.docs / "benchmarks.json")
     sys.stdout.write(tables(results))
+    if found := list(bars(results)):
+        sys.stdout.write(f"\n### Bars\n\n{outcomes_table(found)}")
     return 1 if any(run.failure for run in results.runs) else 0
 
 
@@ -86,7 +96,9 @@ def argument_parser() -> argparse.ArgumentParser:
     )
     add("--sets", type=names_in, default=SETS, help=f"some of {','.join(SETS)}")
     add("--targets", type=names_in, default=targets, help=f"some of {','.join(targets)}")
+    add("--senders", type=names_in, default=(), help="some alone, e.g. command-4,replay-4,dcmsend")
     add("--scale", type=float, default=1.0, help="size of the data sets, e.g. 0.1 for a trial")
+    add("--rivals", type=Path, help="a folder in which scripts/rivals.sh has installed others")
     add("--peer", type=Path, help="a Python in which fw-gear-dicom-send 4.2.0 is installed")
     add("--json", type=Path, help="a file for all that was measured")
     add("--docs", type=Path, help="a folder for benchmarks.json, .md and .svg")
@@ -101,13 +113,28 @@ def names_in(text: str) -> tuple[str, ...]:
 def blocks(options: Options, folder: Path) -> Iterator[Block]:
     """Make the data sets, and yield what to compare with them."""
     made = list(data_sets(options, folder))
-    peers: tuple[Sender, ...] = (Peer(options.peer),) if options.peer else ()
     for target in options.targets:
-        gears = (Gear(1), Gear(4), Gear(8)) if target is DISTANCE else (Gear(1), Gear(4))
-        if target.open_tls:
-            gears += (Gear(1, uses_tls=True), Gear(4, uses_tls=True))
         for data in made:
-            yield Block(target, data, (*gears, *DCMSENDS, *peers))
+            senders = senders_of(options, target, data)
+            if options.senders:
+                senders = tuple(sender for sender in senders if sender.name in options.senders)
+            if senders:
+                yield Block(target, data, senders)
+
+
+def senders_of(options: Options, target: Target, data: DataSet) -> tuple[Sender, ...]:
+    """Return the senders of a data set to a target; those that take too long are left out."""
+    peers: tuple[Sender, ...] = (Peer(options.peer),) if options.peer else ()
+    if target is DISTANCE:
+        if data.name == "tgz":
+            return ()
+        return (Gear(1), Gear(4), Gear(8), Command(4), *DCMSENDS, *peers)
+    if data.name == "tgz":
+        return (Gear(4), Command(4), DCMSENDS[0], Replay(4))
+    rivals = tuple(installed(options.rivals)) if options.rivals else ()
+    by_tls = (Gear(1, uses_tls=True), Gear(4, uses_tls=True)) if target.open_tls else ()
+    own = (Gear(1), Gear(4), *by_tls, Command(1), Command(4), Replay(1), Replay(4))
+    return (*own, *DCMSENDS, *STORESCUS, *rivals, *peers)
 
 
 def data_sets(options: Options, folder: Path) -> Iterator[DataSet]:
@@ -118,6 +145,8 @@ def data_sets(options: Options, folder: Path) -> Iterator[DataSet]:
         yield datasets.make_ct(folder, options.count(400))
     if "multiframe" in options.sets:
         yield datasets.make_multiframe(folder, options.count(600))
+    if "tgz" in options.sets:
+        yield datasets.make_ct_tgz(folder, options.count(1000))
 
 
 def measure(to_compare: Sequence[Block], rounds: Rounds) -> Results:

@@ -1,8 +1,10 @@
 """The data sets that are sent: made images, the same in each run."""
 
+import gzip
 import random
+import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from struct import pack
@@ -15,7 +17,7 @@ from benchmarks.headers import ct_header, enhanced_ct_header, mr_header
 
 IMAGES_IN_SERIES = 200
 SEED = 20250102
-ZIP_LEVEL = 1
+LEVEL = 1
 SIX_BITS = bytes(value & 0x3F for value in range(256))
 
 
@@ -23,7 +25,9 @@ SIX_BITS = bytes(value & 0x3F for value in range(256))
 class DataSet:
     """Images on disk: `bytes` is the size of all DICOM files, `folder` is where they are.
 
-    `flywheel_file` is what the session holds: a zip of the files, or the only file itself.
+    `flywheel_file` is what the session holds: an archive of the files, or the only file itself.
+    `source` is what the command reads. `first` is the same of the first image alone, None where
+    there is no other: what it costs is the start-up.
     """
 
     name: str
@@ -32,16 +36,29 @@ class DataSet:
     bytes: int
     folder: Path
     flywheel_file: Path
+    source: Path
+    first: "DataSet | None" = None
 
 
 def make_mr(folder: Path, images: int = 2000) -> DataSet:
     """Make single-frame MR images of 128 x 128 pixels, some 35 KB each, and a zip of them."""
-    return _make_zipped(folder, "mr", images, pixels=128)
+    files = _make_files(folder / "mr", images, mr_header, pixels=128)
+    title = f"{images} MR images, 128 x 128"
+    return _archived("mr", title, files, folder, zip_of, reads_archive=False)
 
 
 def make_ct(folder: Path, images: int = 400) -> DataSet:
     """Make single-frame CT images of 512 x 512 pixels, some 527 KB each, and a zip of them."""
-    return _make_zipped(folder, "ct", images, pixels=512)
+    files = _make_files(folder / "ct", images, ct_header, pixels=512)
+    title = f"{images} CT images, 512 x 512"
+    return _archived("ct", title, files, folder, zip_of, reads_archive=False)
+
+
+def make_ct_tgz(folder: Path, images: int = 1000) -> DataSet:
+    """Make CT images as `make_ct` does, and a tgz of them, which the command reads as well."""
+    files = _make_files(folder / "tgz", images, ct_header, pixels=512)
+    title = f"{images} CT images in a tgz, 512 x 512"
+    return _archived("tgz", title, files, folder, tgz_of, reads_archive=True)
 
 
 def make_multiframe(folder: Path, frames: int = 600) -> DataSet:
@@ -57,36 +74,78 @@ def make_multiframe(folder: Path, frames: int = 600) -> DataSet:
         bytes=path.stat().st_size,
         folder=files,
         flywheel_file=path,
+        source=files,
     )
 
 
-def _make_zipped(folder: Path, name: str, images: int, *, pixels: int) -> DataSet:
-    files = folder / name
-    header = mr_header if name == "mr" else ct_header
-    archive_path = folder / f"{name}.zip"
-    files.mkdir(parents=True)
-    size = 0
-    with zipfile.ZipFile(archive_path, "x") as archive:
-        for index in range(images):
-            series, number = index // IMAGES_IN_SERIES + 1, index % IMAGES_IN_SERIES + 1
-            path = files / f"series{series:02}" / f"{number:04}.dcm"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_image(path, header(series, number), 1, pixels=pixels, seed=SEED + index)
-            size += path.stat().st_size
-            archive.writestr(
-                zipfile.ZipInfo(str(path.relative_to(files))),
-                path.read_bytes(),
-                zipfile.ZIP_DEFLATED,
-                ZIP_LEVEL,
-            )
+def zip_of(files: Sequence[Path], folder: Path, name: str) -> Path:
+    """Make a deflated zip of files in `folder`, beside it; return its path."""
+    path = folder.with_name(f"{name}.zip")
+    with zipfile.ZipFile(path, "x") as archive:
+        for file in files:
+            member = zipfile.ZipInfo(str(file.relative_to(folder)))
+            archive.writestr(member, file.read_bytes(), zipfile.ZIP_DEFLATED, LEVEL)
+    return path
+
+
+def tgz_of(files: Sequence[Path], folder: Path, name: str) -> Path:
+    """Make a compressed tar of files in `folder`, beside it; return its path."""
+    path = folder.with_name(f"{name}.tgz")
+    with (
+        path.open("xb") as target,
+        gzip.GzipFile("", "wb", LEVEL, target, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as archive,
+    ):
+        for file in files:
+            member = tarfile.TarInfo(str(file.relative_to(folder)))
+            member.size = file.stat().st_size
+            with file.open("rb") as content:
+                archive.addfile(member, content)
+    return path
+
+
+def _archived(
+    name: str,
+    title: str,
+    files: Sequence[Path],
+    folder: Path,
+    archive_of: Callable[[Sequence[Path], Path, str], Path],
+    *,
+    reads_archive: bool,
+) -> DataSet:
+    """Archive the files of a folder, and the first of them in a folder of its own."""
+    archive = archive_of(files, folder / name, name)
+    first = None
+    if len(files) > 1:
+        alone = folder / f"{name}-first" / files[0].name
+        alone.parent.mkdir()
+        alone.write_bytes(files[0].read_bytes())
+        first = _archived(
+            alone.parent.name, "", [alone], folder, archive_of, reads_archive=reads_archive
+        )
     return DataSet(
         name=name,
-        title=f"{images} {name.upper()} images, {pixels} x {pixels}",
-        images=images,
-        bytes=size,
-        folder=files,
-        flywheel_file=archive_path,
+        title=title,
+        images=len(files),
+        bytes=sum(file.stat().st_size for file in files),
+        folder=folder / name,
+        flywheel_file=archive,
+        source=archive if reads_archive else folder / name,
+        first=first,
     )
+
+
+def _make_files(
+    folder: Path, images: int, header: Callable[[int, int], Dataset], *, pixels: int
+) -> list[Path]:
+    paths = []
+    for index in range(images):
+        series, number = index // IMAGES_IN_SERIES + 1, index % IMAGES_IN_SERIES + 1
+        path = folder / f"series{series:02}" / f"{number:04}.dcm"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_image(path, header(series, number), 1, pixels=pixels, seed=SEED + index)
+        paths.append(path)
+    return paths
 
 
 def _write_image(path: Path, header: Dataset, frames: int, *, pixels: int, seed: int) -> None:

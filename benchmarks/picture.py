@@ -1,79 +1,72 @@
-"""The picture of what was measured with Orthanc at the other end."""
+"""The picture of what was measured: how long each sender takes, a panel for each data set."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.results import Data, Results, Row
-from benchmarks.tables import number
+from benchmarks.results import REPLAY, Data, Named, Results
+from benchmarks.tables import number, summary_of
 
-TARGET = "orthanc"
-GEAR_COLOUR, OTHER_COLOUR, FLOOR_COLOUR = "#0072B2", "#D55E00", "#666666"
+OWN = ("command", "gear")
+OWN_COLOUR, OTHER_COLOUR, LIMIT_COLOUR = "#0072B2", "#BBBBBB", "#555555"
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "benchmarks",
     "svg.fonttype": "path",
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.spines.left": False,
+    "axes.spines.bottom": False,
 }
+ROOM = 1.25
+"""Width of a panel, in that of its longest bar, so that the number beside it fits."""
 
 
 def draw(results: Results, path: Path) -> None:
-    """Write an SVG: a panel for each data set, a dot for each sender at its median."""
-    sets = [data for data in results.data if rows_for(results, data)]
+    """Write an SVG with a bar for each sender; the shorter, the faster."""
+    target, sets, senders = summary_of(results)
     if not sets:
         return
-    heights = [len(rows_for(results, data)) + 1 for data in sets]
+    seconds = {(row.data, row.sender): row.seconds for row in results.rows if row.target == target}
+    title = next(item.title for item in results.targets if item.name == target)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8, 0.36 * sum(heights) + 0.6 * len(sets) + 0.4))
+        figure = Figure(figsize=(3 + 2.4 * len(sets), 0.36 * len(senders) + 1.2))
         figure.set_layout_engine("constrained")
-        panels = figure.subplots(
-            len(sets), 1, sharex=True, squeeze=False, height_ratios=heights
-        ).ravel()
+        panels = figure.subplots(1, len(sets), sharey=True, squeeze=False).ravel()
         for panel, data in zip(panels, sets, strict=True):
-            _draw_panel(panel, data, rows_for(results, data), results)
-        panels[-1].set_xlabel("seconds to Orthanc, logarithmic; median, fastest and slowest run")
+            _draw_panel(panel, data, senders, [seconds.get((data.name, s.name)) for s in senders])
+        panels[0].set_yticks(range(len(senders)), [sender.title for sender in senders])
+        panels[0].set_ylim(len(senders) - 0.4, -0.6)
+        figure.suptitle(f"Seconds to {title}: shorter is faster", fontweight="bold")
         figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
 
 
-def rows_for(results: Results, data: Data) -> list[Row]:
-    """Return the rows that a panel shows."""
-    return [row for row in results.rows if row.target == TARGET and row.data == data.name]
-
-
-def _draw_panel(panel: Axes, data: Data, rows: Sequence[Row], results: Results) -> None:
-    titles = {sender.name: sender.title for sender in results.senders}
-    floor = median(data.raw_seconds)
-    labels = [*(titles[row.sender] for row in rows), "raw copy"]
-    for place, row in enumerate(rows):
-        colour = GEAR_COLOUR if row.sender.startswith("gear") else OTHER_COLOUR
-        panel.plot([row.fastest_seconds, row.slowest_seconds], [place, place], color=colour)
-        _draw_dot(panel, place, row.seconds, row.slowest_seconds, colour)
-    _draw_dot(panel, len(rows), floor, floor, FLOOR_COLOUR)
-    panel.set_title(data.title, loc="left", fontsize=10, fontweight="bold")
-    panel.set_xscale("log")
-    panel.set_yticks(range(len(labels)), labels)
-    panel.set_ylim(len(labels) - 0.4, -0.6)
-    panel.margins(x=0.12)
+def _draw_panel(
+    panel: Axes, data: Data, senders: Sequence[Named], seconds: Sequence[float | None]
+) -> None:
+    longest = max(value for value in seconds if value is not None)
+    for place, (sender, value) in enumerate(zip(senders, seconds, strict=True)):
+        if value is None:
+            continue
+        panel.barh(place, value, color=_colour(sender), height=0.7)
+        panel.annotate(
+            number(value),
+            (value, place),
+            xytext=(4, 0),
+            textcoords="offset points",
+            verticalalignment="center",
+            fontsize=9,
+        )
+    panel.set_title(data.title.replace(", ", "\n"), fontsize=9)
+    panel.set_xlim(0, longest * ROOM)
+    panel.set_xticks([])
     panel.tick_params(axis="y", length=0)
-    panel.grid(axis="x", color="#DDDDDD", linewidth=0.6)
-    panel.set_axisbelow(True)
-    panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
-def _draw_dot(panel: Axes, place: int, seconds: float, slowest: float, colour: str) -> None:
-    panel.plot([seconds], [place], "o", color=colour, markersize=6)
-    panel.annotate(
-        number(seconds) if seconds >= 1 else f"{seconds:.2g}",
-        (slowest, place),
-        xytext=(7, 0),
-        textcoords="offset points",
-        verticalalignment="center",
-        fontsize=9,
-    )
+def _colour(sender: Named) -> str:
+    if sender.name.startswith(REPLAY):
+        return LIMIT_COLOUR
+    return OWN_COLOUR if sender.name.startswith(OWN) else OTHER_COLOUR

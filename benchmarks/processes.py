@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SECONDS_BETWEEN_SAMPLES = 0.05
-END_OF_OUTPUT = 2000
 
 
 @dataclass(frozen=True)
 class ProcessRun:
-    """How a process and all that it started ended; `output` is the end of what it printed."""
+    """How a process and all that it started ended; `output` is what it printed."""
 
     exit_code: int
     seconds: float
@@ -52,7 +51,7 @@ def measure(
         finally:
             timer.cancel()
             _kill(process.pid)
-        printed.seek(max(0, printed.seek(0, os.SEEK_END) - END_OF_OUTPUT))
+        printed.seek(0)
         output = printed.read().decode(errors="replace")
     cpu_seconds = usage.ru_utime + usage.ru_stime
     return ProcessRun(process.returncode, seconds, cpu_seconds, memory.bytes, output)

@@ -1,12 +1,14 @@
 """What was measured: every run, a row of medians for each sender, and the machine."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
 MEGABYTE = 1_000_000
+REPLAY = "replay"
 TLS_SUFFIX = "-tls"
 """Ends the name of a sender that uses TLS; what is before it is that of the same without."""
 
@@ -32,7 +34,11 @@ class Data:
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a sender; one with a `failure` is told, and not used."""
+    """A run of a sender; one with a `failure` is told, and not used.
+
+    `sending_seconds` is how long it was connected, and `first_image_cpu_seconds` what the first
+    image alone costs, start-up included; each is None where it was not measured.
+    """
 
     target: str
     data: str
@@ -42,13 +48,17 @@ class Run:
     peak_bytes: int
     sending_seconds: float | None
     failure: str
+    first_image_cpu_seconds: float | None = None
 
 
 @dataclass(frozen=True)
 class Row:
     """The medians of a sender's runs, and the fastest and slowest of them.
 
-    `sending_seconds` is the median of the seconds of its connections, where that is known;
+    `sending_seconds` is the median of the seconds while it was connected, in which the images and
+    megabytes per second are counted; `of_replay` is that rate beside a replay's with as many
+    associations;
+    `image_cpu_ms` are milliseconds of CPU for an image beyond the first;
     `tls_seconds` is the median of the seconds of its runs by TLS, where there are some;
     `times_dcmsend` is how many times as fast as dcmsend it is, where that has run;
     `times_raw` is how many times as long as a raw copy it takes.
@@ -61,11 +71,13 @@ class Row:
     seconds: float
     fastest_seconds: float
     slowest_seconds: float
-    images_per_second: float
-    megabytes_per_second: float
     cpu_seconds: float
     peak_megabytes: float
     sending_seconds: float | None
+    images_per_second: float | None
+    megabytes_per_second: float | None
+    of_replay: float | None
+    image_cpu_ms: float | None
     tls_seconds: float | None
     times_dcmsend: float | None
     times_raw: float
@@ -114,7 +126,8 @@ def _row(runs: Iterable[Run], data: Data, target: str, sender: str) -> Row:
     seconds = median(run.seconds for run in own)
     dcmsend = [run.seconds for run in here if run.sender == "dcmsend"]
     by_tls = [run.seconds for run in here if run.sender == f"{sender}{TLS_SUFFIX}"]
-    sending = [run.sending_seconds for run in own if run.sending_seconds is not None]
+    sending = _sending_seconds(here, sender)
+    replay = _sending_seconds(here, f"{REPLAY}-{associations_of(sender)}")
     return Row(
         target=target,
         data=data.name,
@@ -123,15 +136,42 @@ def _row(runs: Iterable[Run], data: Data, target: str, sender: str) -> Row:
         seconds=seconds,
         fastest_seconds=min(run.seconds for run in own),
         slowest_seconds=max(run.seconds for run in own),
-        images_per_second=data.images / seconds,
-        megabytes_per_second=data.bytes / MEGABYTE / seconds,
         cpu_seconds=median(run.cpu_seconds for run in own),
         peak_megabytes=median(run.peak_bytes for run in own) / MEGABYTE,
-        sending_seconds=median(sending) if sending else None,
+        sending_seconds=sending,
+        images_per_second=data.images / sending if sending else None,
+        megabytes_per_second=data.bytes / MEGABYTE / sending if sending else None,
+        of_replay=replay / sending if replay and sending else None,
+        image_cpu_ms=_image_cpu_ms(own, data.images),
         tls_seconds=median(by_tls) if by_tls else None,
         times_dcmsend=median(dcmsend) / seconds if dcmsend else None,
         times_raw=seconds / median(data.raw_seconds),
     )
+
+
+def associations_of(sender: str) -> int:
+    """Return how many associations a sender has, by the number that its name ends with."""
+    found = re.search(r"-(\d+)$", sender)
+    return int(found[1]) if found else 1
+
+
+def _sending_seconds(runs: Iterable[Run], sender: str) -> float | None:
+    known = [
+        run.sending_seconds
+        for run in runs
+        if run.sender == sender and run.sending_seconds is not None
+    ]
+    return median(known) if known else None
+
+
+def _image_cpu_ms(runs: Iterable[Run], images: int) -> float | None:
+    """Return the milliseconds of CPU for each image after the first, None where not measured."""
+    beyond = [
+        run.cpu_seconds - run.first_image_cpu_seconds
+        for run in runs
+        if run.first_image_cpu_seconds is not None
+    ]
+    return 1000 * median(beyond) / (images - 1) if beyond and images > 1 else None
 
 
 def save(results: Results, path: Path) -> None:
@@ -140,14 +180,16 @@ def save(results: Results, path: Path) -> None:
 
 
 def load(path: Path) -> Results:
-    """Read what `save` has written."""
+    """Read what `save` has written; the rows are made of the runs."""
     content = json.loads(path.read_text())
+    data = [Data(**item) for item in content["data"]]
+    runs = [Run(**item) for item in content["runs"]]
     return Results(
         date=content["date"],
         machine=Machine(**content["machine"]),
         targets=[Named(**item) for item in content["targets"]],
-        data=[Data(**item) for item in content["data"]],
+        data=data,
         senders=[Named(**item) for item in content["senders"]],
-        rows=[Row(**item) for item in content["rows"]],
-        runs=[Run(**item) for item in content["runs"]],
+        rows=rows_of(runs, data),
+        runs=runs,
     )

@@ -3,13 +3,16 @@
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.datasets import DataSet
 from benchmarks.results import Run
 from benchmarks.senders import Sender, Sending
 from benchmarks.targets import Target
+
+END_OF_OUTPUT = 2000
+"""Characters of what a sender that failed has printed."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,23 @@ def run_block(block: Block, rounds: Rounds) -> Iterator[Run]:
         for sender in block.senders:
             if number > rounds.of(sender, block):
                 continue
-            run = run_once(block.target, block.data, sender)
+            run = run_with_start_up(block.target, block.data, sender)
             tell(
                 f"{block.target.title}, {block.data.title}, round {number}: {sender.title} "
                 f"{run.seconds:.2f} s{f'  FAILED: {run.failure}' if run.failure else ''}"
             )
             yield run
+
+
+def run_with_start_up(target: Target, data: DataSet, sender: Sender) -> Run:
+    """Run a sender, and before that with the first image alone, which costs its start-up."""
+    if not (data.first and sender.has_start_up):
+        return run_once(target, data, sender)
+    first = run_once(target, data.first, sender)
+    run = run_once(target, data, sender)
+    return replace(
+        run, first_image_cpu_seconds=first.cpu_seconds, failure=run.failure or first.failure
+    )
 
 
 def run_once(target: Target, data: DataSet, sender: Sender) -> Run:
@@ -57,7 +71,8 @@ def run_once(target: Target, data: DataSet, sender: Sender) -> Run:
             stored = destination.stored()
         failure = failure_of(sending, stored, data)
         if failure:
-            tell(sending.process.output)
+            tell(sending.process.output[-END_OF_OUTPUT:])
+        connected_seconds = sending.connected_seconds or destination.sending_seconds()
         return Run(
             target=target.name,
             data=data.name,
@@ -65,7 +80,7 @@ def run_once(target: Target, data: DataSet, sender: Sender) -> Run:
             seconds=sending.process.seconds,
             cpu_seconds=sending.process.cpu_seconds,
             peak_bytes=sending.process.peak_bytes,
-            sending_seconds=destination.sending_seconds(),
+            sending_seconds=connected_seconds,
             failure=failure,
         )
 

@@ -1,36 +1,36 @@
-"""What sends: the gear, DCMTK's dcmsend and the published gear, each as a whole process."""
+"""What sends: the gear, its command and a replay, each as a whole process."""
 
 import csv
-import io
 import json
 import math
 import os
-import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from benchmarks.datasets import DataSet
 from benchmarks.processes import ProcessRun, measure
 from benchmarks.results import TLS_SUFFIX
+from benchmarks.session import session_with
 from benchmarks.targets import Destination
-from tests.support.flywheel_site import FlywheelSite
-from tests.support.gear import GearFolder
+from tests.support.command import arguments_of
+from tests.support.gear import REPOSITORY, GearFolder
 from tests.support.pacs import HOST
 
 RUN_SECONDS = 3600
-PEER_SCRIPT = Path(__file__).with_name("peer.py")
 
 
 @dataclass(frozen=True)
 class Sending:
-    """A run of a sender, and how many images it says to have sent."""
+    """A run of a sender, and how many images it says to have sent.
+
+    `connected_seconds` is how long it was sending by its own clock, None where the target tells.
+    """
 
     process: ProcessRun
     sent: int
+    connected_seconds: float | None = None
 
 
 class Sender(Protocol):
@@ -38,7 +38,7 @@ class Sender(Protocol):
 
     @property
     def name(self) -> str:
-        """Its name in the results."""
+        """Its name in the results; a number at its end is that of its associations."""
 
     @property
     def title(self) -> str:
@@ -52,6 +52,10 @@ class Sender(Protocol):
     def uses_tls(self) -> bool:
         """Whether it sends to a server that takes TLS only."""
 
+    @property
+    def has_start_up(self) -> bool:
+        """Whether its start-up is measured, so that CPU seconds beyond it are known."""
+
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
         """Run it to its end."""
 
@@ -63,6 +67,7 @@ class Gear:
     associations: int
     uses_tls: bool = False
     slow_from: float = math.inf
+    has_start_up: bool = True
 
     @property
     def name(self) -> str:
@@ -72,8 +77,7 @@ class Gear:
     @property
     def title(self) -> str:
         """Its name for a reader."""
-        by_tls = ", TLS" if self.uses_tls else ""
-        return f"gear, {self.associations} association{'s' * (self.associations > 1)}{by_tls}"
+        return f"gear, {counted(self.associations)}{', TLS' if self.uses_tls else ''}"
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
         """Run the manifest's command as the engine does."""
@@ -84,7 +88,7 @@ class Gear:
             "associations": self.associations,
             "tls_enabled": self.uses_tls,
         }
-        with _session_with(data) as session:
+        with session_with(data) as session:
             api_key = session.site.api_key
             gear = GearFolder(folder / "v0", config, api_key=api_key, destination_id=session.id)
             if server.tls:
@@ -92,6 +96,7 @@ class Gear:
                     input_name = "add_cert_file" if name == "ca" else name
                     path = getattr(server.tls, name)
                     gear.give(path.name, path, parent_id=session.id, input_name=input_name)
+            gear.compile()
             (gear.folder / "config.json").write_text(json.dumps(gear.config))
             manifest = json.loads((gear.folder / "manifest.json").read_text())
             programs = f"{Path(sys.executable).parent}:{manifest['environment']['PATH']}"
@@ -105,82 +110,82 @@ class Gear:
 
 
 @dataclass(frozen=True)
-class Dcmsend:
-    """DCMTK's dcmsend, from the folder of files."""
+class Command:
+    """The command `dicom-send`, from a folder or an archive to the report."""
 
-    has_nodelay: bool
+    associations: int
     uses_tls: bool = False
-    slow_from: float = 1000
+    slow_from: float = math.inf
+    has_start_up: bool = True
 
     @property
     def name(self) -> str:
         """Its name in the results."""
-        return "dcmsend-nodelay" if self.has_nodelay else "dcmsend"
+        return f"command-{self.associations}"
 
     @property
     def title(self) -> str:
         """Its name for a reader."""
-        return "dcmsend, TCP_NODELAY=1" if self.has_nodelay else "dcmsend"
+        return f"dicom-send, {counted(self.associations)}"
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
-        """Run it with its default options, but for the report of what it has sent."""
-        report = folder / "report.txt"
-        address = ["-aec", server.ae_title, HOST, str(server.port)]
-        options = ["--scan-directories", "--recurse", "--create-report-file", str(report)]
+        """Run it as it is installed."""
         process = measure(
-            ["dcmsend", *options, *address, str(data.folder)],
+            arguments_of(
+                "dicom-send",
+                data.source,
+                *("--destination", HOST, "--port", server.port, "--called-ae", server.ae_title),
+                *("--associations", self.associations, "--report-folder", folder),
+            ),
             folder=folder,
-            environment=os.environ | ({"TCP_NODELAY": "1"} if self.has_nodelay else {}),
+            environment=os.environ | {"PYTHONPATH": str(REPOSITORY)},
             timeout=RUN_SECONDS,
         )
-        text = report.read_text() if report.exists() else ""
-        found = re.search(r"with status SUCCESS\s*:\s*(\d+)", text)
-        return Sending(process, sent=int(found[1]) if found else 0)
+        rows = [
+            row
+            for report in folder.glob("dicom-send_report-*[0-9].csv")
+            for row in csv.DictReader(report.read_text().splitlines())
+        ]
+        return Sending(process, sent=sum(int(row["Images Sent"]) for row in rows))
 
 
 @dataclass(frozen=True)
-class Peer:
-    """The published gear, in the Python where it is installed."""
+class Replay:
+    """PDUs that were made before: what the server can take, by a sender that does no work."""
 
-    python: Path
-    name: str = "peer"
-    title: str = "fw-gear-dicom-send 4.2.0"
+    associations: int
     uses_tls: bool = False
-    slow_from: float = 1
+    slow_from: float = math.inf
+    has_start_up: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name in the results."""
+        return f"replay-{self.associations}"
+
+    @property
+    def title(self) -> str:
+        """Its name for a reader."""
+        return f"replay, {counted(self.associations)}"
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
-        """Run it from a session on a site to the attached report."""
-        with _session_with(data) as session:
-            address = [HOST, str(server.port), server.ae_title]
-            script = [str(self.python), "-P", str(PEER_SCRIPT)]
-            process = measure(
-                [*script, session.site.api_key, session.id, *address, str(folder)],
-                folder=folder,
-                environment=os.environ | {"TMPDIR": str(folder)},
-                timeout=RUN_SECONDS,
-            )
-            return Sending(process, sent=session.reported("sent"))
+        """Run it; its seconds are those of the sending alone, by its own clock."""
+        address = (HOST, str(server.port), server.ae_title)
+        options = (*address, str(self.associations), str(data.folder))
+        process = measure(
+            [sys.executable, "-m", "benchmarks.replay", *options],
+            folder=folder,
+            environment=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+            timeout=RUN_SECONDS,
+        )
+        if process.exit_code:
+            return Sending(process, sent=0)
+        told = json.loads(process.output)
+        seconds = told["seconds"]
+        process = replace(process, seconds=seconds, cpu_seconds=told["cpu_seconds"])
+        return Sending(process, told["stored"], seconds)
 
 
-@dataclass(frozen=True)
-class _Session:
-    site: FlywheelSite
-    id: str
-
-    def reported(self, column: str) -> int:
-        """Return the sum of a column of the attached report; 0 if an image is not complete."""
-        reports = [upload.content.decode() for upload in self.site.reports]
-        rows = [row for text in reports for row in csv.DictReader(io.StringIO(text))]
-        if any(row.get("Status", "Complete") != "Complete" for row in rows):
-            return 0
-        return sum(int(row[column]) for row in rows)
-
-
-@contextmanager
-def _session_with(data: DataSet) -> Iterator[_Session]:
-    with FlywheelSite() as site:
-        project = site.add_project(site.add_group("radiology"), "Benchmark")
-        session = site.add_session(site.add_subject(project, "sub-01"), "Visit 1")
-        acquisition = site.add_acquisition(session, "Images")
-        site.add_file(acquisition, data.flywheel_file.name, data.flywheel_file)
-        yield _Session(site, session)
+def counted(associations: int) -> str:
+    """Return a number of associations in words."""
+    return f"{associations} association{'s' * (associations > 1)}"

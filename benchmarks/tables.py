@@ -1,9 +1,10 @@
 """Tables of what was measured: a block for each target and data set, a row for each sender."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 
-from benchmarks.results import MEGABYTE, Data, Results, Row
+from benchmarks.claims.outcome import Outcome
+from benchmarks.results import MEGABYTE, Data, Named, Results, Row
 
 COLUMNS = (
     "sender",
@@ -11,15 +12,40 @@ COLUMNS = (
     "s",
     "range",
     "by TLS s",
+    "connected s",
     "images/s",
     "MB/s",
+    "% of replay",
     "CPU s",
+    "CPU ms/image",
     "peak MB",
     "speed / dcmsend",
     "time / raw copy",
 )
-CONNECTED = "connected s"
 MANY, ONE = "gear-8", "gear-1"
+SUMMARY = (
+    "replay-4",
+    "command-4",
+    "gear-4",
+    "dcmsend",
+    "dcmsend-nodelay",
+    "storescu",
+    "storescu-nodelay",
+    "pynetdicom",
+    "dcmjs",
+    "peer",
+)
+"""Senders that are shown first, in this order."""
+
+
+def summary_of(results: Results) -> tuple[str, list[Data], list[Named]]:
+    """Return what is shown first: the first target, its data sets, and one row of a kind each."""
+    target = results.targets[0].name
+    measured = {(row.data, row.sender) for row in results.rows if row.target == target}
+    data = [item for item in results.data if any(item.name == name for name, _ in measured)]
+    known = {sender.name: sender for sender in results.senders}
+    shown = [known[name] for name in SUMMARY if any(name == sender for _, sender in measured)]
+    return target, data, shown
 
 
 def tables(results: Results) -> str:
@@ -38,6 +64,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in (lines[0], rule, *lines[1:]))
 
 
+def outcomes_table(outcomes: Iterable[Outcome]) -> str:
+    """Lay out what was claimed and what was measured, each with its bound."""
+    rows = [
+        [outcome.claim, outcome.bound, outcome.measured, "yes" if outcome.holds else "no"]
+        for outcome in outcomes
+    ]
+    return table(("claim", "bound", "measured", "holds"), rows)
+
+
 def number(value: float | None) -> str:
     """Write a number with two decimals, or with fewer if it has three digits without them."""
     if value is None:
@@ -52,14 +87,8 @@ def _blocks(results: Results, target: str) -> Iterator[str]:
         rows = [row for row in results.rows if row.target == target and row.data == data.name]
         if not rows:
             continue
-        is_connected_known = any(row.sending_seconds is not None for row in rows)
-        header = [*COLUMNS, CONNECTED] if is_connected_known else COLUMNS
-        cells = [
-            [senders[row.sender], *_numbers(row)]
-            + ([number(row.sending_seconds)] if is_connected_known else [])
-            for row in rows
-        ]
-        yield f"### {title}: {data.title}\n\n{_size(data)}\n\n{table(header, cells)}{_gain(rows)}"
+        cells = [[senders[row.sender], *_numbers(row)] for row in rows]
+        yield f"### {title}: {data.title}\n\n{_size(data)}\n\n{table(COLUMNS, cells)}{_gain(rows)}"
 
 
 def _size(data: Data) -> str:
@@ -73,9 +102,12 @@ def _numbers(row: Row) -> list[str]:
     values = (
         row.seconds,
         row.tls_seconds,
+        row.sending_seconds,
         row.images_per_second,
         row.megabytes_per_second,
+        100 * row.of_replay if row.of_replay is not None else None,
         row.cpu_seconds,
+        row.image_cpu_ms,
         row.peak_megabytes,
         row.times_dcmsend,
         row.times_raw,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from benchmarks.connections import ConnectionWatch
 from benchmarks.proxy import DelayingProxy
 from tests.support.certificates import Identity, issue
 from tests.support.pacs import HOST, Orthanc, StoreSCP
@@ -19,15 +20,15 @@ STORESCP_OPTIONS = ("--ignore", "--fork")
 class Destination:
     """A server that listens on `port` of 127.0.0.1.
 
-    `stored` tells how many images it holds, `sending_seconds` how long it was connected to, once
-    it is closed; each returns None where that is not known. `tls` is whose certificate it has, and
+    `stored` tells how many images it holds, None where that is not known; `sending_seconds` how
+    long it was connected to, once it is closed. `tls` is whose certificate it has, and
     takes, if it takes TLS only.
     """
 
     port: int
     ae_title: str
     stored: Callable[[], int | None]
-    sending_seconds: Callable[[], float | None]
+    sending_seconds: Callable[[], float]
     tls: Identity | None = None
 
 
@@ -70,12 +71,12 @@ def _orthanc(tls: Identity | None = None) -> Iterator[Destination]:
             "DicomTlsCertificate": str(tls.cert),
             "DicomTlsTrustedCertificates": str(tls.ca),
         }
-    with Orthanc(**settings) as server:
+    with Orthanc(**settings) as server, ConnectionWatch(server.port) as watch:
         yield Destination(
             server.port,
             server.ae_title,
             stored=lambda: int(server.get("/statistics").json()["CountInstances"]),
-            sending_seconds=unknown,
+            sending_seconds=lambda: watch.seconds,
             tls=tls,
         )
 
@@ -83,8 +84,11 @@ def _orthanc(tls: Identity | None = None) -> Iterator[Destination]:
 @contextmanager
 def _storescp(tls: Identity | None = None) -> Iterator[Destination]:
     options = ("+tls", str(tls.key), str(tls.cert), "+cf", str(tls.ca)) if tls else ()
-    with StoreSCP(*STORESCP_OPTIONS, *options) as server:
-        yield Destination(server.port, server.ae_title, unknown, unknown, tls)
+    with (
+        StoreSCP(*STORESCP_OPTIONS, *options) as server,
+        ConnectionWatch(server.port) as watch,
+    ):
+        yield Destination(server.port, server.ae_title, unknown, lambda: watch.seconds, tls)
 
 
 @contextmanager

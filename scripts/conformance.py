@@ -12,15 +12,13 @@ from pynetdicom import (
     PYNETDICOM_IMPLEMENTATION_VERSION,
     AllStoragePresentationContexts,
 )
-from pynetdicom._globals import DEFAULT_MAX_LENGTH
-from pynetdicom.sop_class import _STORAGE_CLASSES
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
 
 import fw_gear_dicom_send
 from fw_gear_dicom_send import config
 from fw_gear_dicom_send.dicom.transcode.converter import SOURCES
 from fw_gear_dicom_send.dicom.uids import name_of
-from fw_gear_dicom_send.network import association, commitment, inquiry, query
+from fw_gear_dicom_send.network import association, commitment, inquiry, protocol, query
 from fw_gear_dicom_send.network.contexts import MAX_CONTEXTS, WAYS_OUT
 from fw_gear_dicom_send.network.statuses import fate_of
 from fw_gear_dicom_send.network.timeouts import DEFAULT_TIMEOUTS
@@ -32,15 +30,15 @@ TEMPLATE = Path(__file__).with_name("conformance.md")
 TARGET = REPOSITORY / "docs" / "CONFORMANCE.md"
 
 TIMEOUTS = {
+    "the addresses of the host's name": DEFAULT_TIMEOUTS.resolve,
     "a TCP connection, for each address of the host": DEFAULT_TIMEOUTS.connect,
     "the answer to an association request": DEFAULT_TIMEOUTS.associate,
     "the peer to read any of what is written": DEFAULT_TIMEOUTS.write,
+    "its system to acknowledge data, on Linux": DEFAULT_TIMEOUTS.acknowledge,
     "the answer to a C-STORE request, once it is written": DEFAULT_TIMEOUTS.response,
     "the answer to a C-ECHO request": DEFAULT_TIMEOUTS.echo,
     "the answer to a release request": DEFAULT_TIMEOUTS.release,
 }
-STORAGE_KEYWORDS = {uid: keyword for keyword, uid in _STORAGE_CLASSES.items()}
-"""For those that pydicom has no name for."""
 
 
 def main() -> None:
@@ -63,7 +61,7 @@ def statement() -> str:
         find_timeout=f"{DEFAULT_TIMEOUTS.find:g}",
         commitment_timeout=f"{DEFAULT_TIMEOUTS.commitment:g}",
         most_references=commitment.MAX_REFERENCES,
-        largest_pdu_received=DEFAULT_MAX_LENGTH,
+        largest_pdu_received=protocol.MAX_RECEIVED_PDU,
         largest_pdu_sent=association.MAX_PDU,
         ways_out=table(("name", "UID"), map(named, WAYS_OUT)),
         decodable=table(("name", "UID"), map(named, sorted(SOURCES))),
@@ -83,8 +81,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def named(uid: str) -> tuple[str, str]:
     """Return the name of a UID, and the UID."""
-    name = name_of(uid)
-    return STORAGE_KEYWORDS.get(uid, uid) if name == uid else name, f"`{uid}`"
+    return name_of(uid), f"`{uid}`"
 
 
 def statuses() -> Iterator[tuple[str, ...]]:

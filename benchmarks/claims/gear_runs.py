@@ -32,7 +32,9 @@ def gear_for(
         acquisition = site.add_acquisition(session, "Scan")
         for file in files:
             site.add_file(acquisition, file.name, file)
-        yield GearFolder(folder, config, api_key=site.api_key, destination_id=session)
+        gear = GearFolder(folder, config, api_key=site.api_key, destination_id=session)
+        gear.compile()
+        yield gear
 
 
 def check(result: GearResult) -> None:

@@ -16,6 +16,7 @@ CLAIMS: Mapping[str, Callable[[float, Path], Iterator[Outcome]]] = {
     "latency-tls": latency.measure_tls,
     "race": race.measure,
     "start-up": start_up.measure,
+    "imports": start_up.measure_imports,
     "stamping": stamping.measure,
     "unpacking": unpacking.measure,
     "memory": memory.measure,

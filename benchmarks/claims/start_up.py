@@ -1,4 +1,4 @@
-"""How long it is until the first image is on its way."""
+"""How long it is until the first image is on its way, and what imports take."""
 
 import queue
 import socket
@@ -14,16 +14,21 @@ from time import monotonic
 from benchmarks.claims.gear_runs import check, gear_for
 from benchmarks.claims.outcome import Outcome
 from benchmarks.claims.small_images import small_image
+from tests.support.command import arguments_of
 from tests.support.fault_scp import FaultSCP, Peer
+from tests.support.gear import REPOSITORY
 
 RUNS = 5
 IMAGES = 3
 LONGEST = 2.0
+LONGEST_HELP, LONGEST_IMPORTS = 0.25, 0.15
 HEAVIEST = 10
+MANY_RUNS = 11
+CODES = ("import flywheel_gear_toolkit", "import flywheel_gear_toolkit, run")
 
 
 def measure(_: float, work: Path) -> Iterator[Outcome]:
-    """Start the gear several times, each time in a folder that is new, as it is in a job."""
+    """Start the gear several times, each time in a new folder, compiled as in its image."""
     files = [work / f"{number}.dcm" for number in range(IMAGES)]
     for number, file in enumerate(files):
         file.write_bytes(small_image(number))
@@ -35,6 +40,31 @@ def measure(_: float, work: Path) -> Iterator[Outcome]:
         holds=median(seconds) <= LONGEST,
         details=("heaviest imports, own time of all modules of a package:", *_imports(work / "v0")),
     )
+
+
+def measure_imports(_: float, __: Path) -> Iterator[Outcome]:
+    """Start the command for its help alone, and import what the gear does, several times."""
+    helps = [_seconds(arguments_of("dicom-send", "--help")) for _ in range(MANY_RUNS)]
+    yield Outcome(
+        claim="From the start of `dicom-send --help` to its end",
+        bound=f"at most {LONGEST_HELP} s",
+        measured=f"median {median(helps):.2f} s, {min(helps):.2f} to {max(helps):.2f} s",
+        holds=median(helps) <= LONGEST_HELP,
+    )
+    both = [[_seconds([sys.executable, "-c", code]) for code in CODES] for _ in range(MANY_RUNS)]
+    beyond = [gear - toolkit for toolkit, gear in both]
+    yield Outcome(
+        claim="All imports of the gear, beyond that of flywheel_gear_toolkit",
+        bound=f"at most {LONGEST_IMPORTS} s",
+        measured=f"median {median(beyond):.2f} s, {min(beyond):.2f} to {max(beyond):.2f} s",
+        holds=median(beyond) <= LONGEST_IMPORTS,
+    )
+
+
+def _seconds(command: Sequence[str]) -> float:
+    begin = monotonic()
+    subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, check=True)  # noqa: S603
+    return monotonic() - begin
 
 
 def _to_first_image(files: Sequence[Path], folder: Path) -> float:

@@ -244,7 +244,7 @@ def _stamp_deflated(
     """Stamp a dataset that is one deflated stream (PS3.5 A.5)."""
     end = content.seek(0, 2)
     whole = EncodedDataset(content, (Span(min(location.start, end), end),))
-    with spool(inflate(whole.chunks(_CHUNK)), work) as inflated:
+    with spool(inflate(whole.blocks(_CHUNK)), work) as inflated:
         instance = _stamp(inflated, replace(location, start=0), tag)
         if isinstance(instance, Unreadable):
             return instance
@@ -256,7 +256,7 @@ def _stamp_deflated(
             padded = EncodedDataset(content, (*whole.pieces, b"\0"))
             remarks = (*instance.remarks, Reason(Kind.REPAIRED))
             return replace(instance, dataset=padded, remarks=remarks)
-        deflated = spool(deflate(instance.dataset.chunks(_CHUNK)), work)
+        deflated = spool(deflate(instance.dataset.blocks(_CHUNK)), work)
     content.close()
     size = deflated.seek(0, 2)
     return replace(instance, dataset=EncodedDataset(deflated, (Span(0, size),)))

@@ -8,7 +8,7 @@ from zlib import crc32
 from ..reasons import Reason
 from .privacy import Identity
 
-_CHUNK = 1 << 18
+_BLOCK = 1 << 18
 
 MemberNumber = int | str
 """The number of a member of an archive, from 1; `3.12` is number 12 of the archive in member 3."""
@@ -67,30 +67,23 @@ class EncodedDataset:
         """Length in bytes."""
         return sum(len(p) if isinstance(p, bytes) else p.end - p.start for p in self.pieces)
 
-    def chunks(self, size: int) -> Iterator[bytes]:
-        """Yield all bytes, `size` at a time; only the last chunk may be shorter.
+    def blocks(self, size: int = _BLOCK) -> Iterator[bytes]:
+        """Yield all bytes: each inserted piece, and each range in blocks of up to `size` bytes.
 
         Raises OSError if the source cannot be read or has become shorter.
         """
-        pending = bytearray()
         for piece in self.pieces:
             if isinstance(piece, bytes):
-                pending += piece
+                yield piece
                 continue
             self.source.seek(piece.start)
-            left = piece.end - piece.start
-            while left:
-                data = self.source.read(min(left, size - len(pending) % size))
+            missing = piece.end - piece.start
+            while missing:
+                data = self.source.read(min(missing, size))
                 if not data:
                     raise OSError("the dataset's source became shorter while it was sent")
-                left -= len(data)
-                pending += data
-                while len(pending) >= size:
-                    yield bytes(pending[:size])
-                    del pending[:size]
-        while pending:
-            yield bytes(pending[:size])
-            del pending[:size]
+                missing -= len(data)
+                yield data
 
     def crc32(self) -> int:
         """Return the CRC-32 of all bytes, whatever the pieces.
@@ -103,8 +96,8 @@ class EncodedDataset:
                 value = crc32(piece, value)
                 continue
             self.source.seek(piece.start)
-            for start in range(piece.start, piece.end, _CHUNK):
-                value = crc32(self.source.read(min(_CHUNK, piece.end - start)), value)
+            for start in range(piece.start, piece.end, _BLOCK):
+                value = crc32(self.source.read(min(_BLOCK, piece.end - start)), value)
         return value
 
     def close(self) -> None:

@@ -1,5 +1,7 @@
 """UIDs that the code decides by, and the names of UIDs (PS3.6 annex A)."""
 
+from .uid_names import STORAGE_CLASSES, TRANSFER_SYNTAXES
+
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -21,20 +23,13 @@ RLE_LOSSLESS = "1.2.840.10008.1.2.5"
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
-_NAMES = {
-    HTJ2K_LOSSLESS: "High-Throughput JPEG 2000 Image Compression (Lossless Only)",
-    HTJ2K_LOSSLESS_RPCL: (
-        "High-Throughput JPEG 2000 with RPCL Options Image Compression (Lossless Only)"
-    ),
-    HTJ2K: "High-Throughput JPEG 2000 Image Compression",
-    DEFLATED_FRAMES: "Deflated Image Frame Compression",
-}
-"""The names that pydicom 2.4 lacks."""
-
 
 def name_of(uid: str) -> str:
     """Return the name of a UID, or the UID itself where it has none."""
-    # pydicom takes 0.25 s to import, and few runs name a UID.
+    name = TRANSFER_SYNTAXES.get(uid) or STORAGE_CLASSES.get(uid)
+    if name:
+        return name
+    # pydicom takes 0.25 s to import, and few runs have such a UID.
     from pydicom.uid import UID
 
-    return _NAMES.get(uid) or UID(uid).name
+    return UID(uid).name

@@ -1,68 +1,64 @@
 """Asks a DICOM server to commit itself to images (PS3.4 annex J)."""
 
-import queue
 from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, generate_uid
-from pynetdicom import evt
-from pynetdicom.dimse_messages import N_ACTION_RQ
-from pynetdicom.dimse_primitives import N_ACTION
-from pynetdicom.dsutils import encode
-from pynetdicom.events import Event
+from pynetdicom.dsutils import decode, encode
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
     StorageCommitmentPushModelInstance,
 )
 
 from ..reasons import Kind, Reason
+from . import dimse
 from .association import StorageAssociation
 from .contexts import Context
 from .errors import QueryError
 from .inquiry import Findings, InquirySCU
+from .timeouts import Timeouts
 from .types import ImageReference
 
 MAX_REFERENCES = 1000
 """Instances in one request for storage commitment."""
 _REQUEST_COMMITMENT = 1
+_NOT_DECODED = "the server's report of a storage commitment cannot be decoded"
 
 
-class _CommitmentAssociation(StorageAssociation):
-    """An association for requests for storage commitment."""
+def commit(
+    assoc: StorageAssociation,
+    context: Context,
+    images: Iterable[ImageReference],
+    timeouts: Timeouts,
+) -> Dataset:
+    """Ask for storage commitment, and return what the server reports (PS3.4 J.3).
 
-    def commit(self, context: Context, images: Iterable[ImageReference]) -> Dataset:
-        """Ask for storage commitment, and return what the server reports (PS3.4 J.3).
-
-        Raises QueryError if it refuses, or reports nothing here in time.
-        """
-        reports: queue.Queue[Dataset] = queue.Queue()
-
-        def take(event: Event) -> tuple[int, None]:
-            reports.put(event.event_information)
-            return 0x0000, None
-
-        self._assoc.bind(evt.EVT_N_EVENT_REPORT, take)
-        request = N_ACTION()
-        request.MessageID = self._next_message_id()
-        request.RequestedSOPClassUID = UID(context.abstract_syntax)
-        request.RequestedSOPInstanceUID = StorageCommitmentPushModelInstance
-        request.ActionTypeID = _REQUEST_COMMITMENT
-        asked = _references(images)
-        is_implicit = UID(context.transfer_syntax).is_implicit_VR
-        request.ActionInformation = BytesIO(encode(asked, is_implicit, True) or b"")
-        pdus = self._pdus(N_ACTION_RQ(), request, context)
-        if status := self._ask(pdus, N_ACTION, self._timeouts.action).Status:
-            detail = f"the server refuses storage commitment with status 0x{status:04X}"
-            raise QueryError(Reason(Kind.QUERY_FAILED, detail))
-        while True:
-            try:
-                report = reports.get(timeout=self._timeouts.commitment)
-            except queue.Empty:
-                seconds = f"{self._timeouts.commitment:.0f}"
-                raise QueryError(Reason(Kind.NO_COMMITMENT_REPORT, seconds)) from None
+    Raises QueryError if it refuses, or reports nothing here in time.
+    """
+    asked = _references(images)
+    is_implicit = UID(context.transfer_syntax).is_implicit_VR
+    request: dict[int, int | str] = {
+        dimse.REQUESTED_SOP_CLASS_UID: context.abstract_syntax,
+        dimse.COMMAND_FIELD: dimse.N_ACTION_RQ,
+        dimse.COMMAND_DATA_SET_TYPE: dimse.HAS_DATASET,
+        dimse.REQUESTED_SOP_INSTANCE_UID: str(StorageCommitmentPushModelInstance),
+        dimse.ACTION_TYPE_ID: _REQUEST_COMMITMENT,
+    }
+    encoded = encode(asked, is_implicit, True) or b""
+    response = assoc.ask(context, request, encoded, timeout=timeouts.action)
+    if status := dimse.number(response.command, dimse.STATUS):
+        detail = f"the server refuses storage commitment with status 0x{status:04X}"
+        raise QueryError(Reason(Kind.QUERY_FAILED, detail))
+    while event := assoc.reported(timeouts.commitment):
+        try:
+            report = decode(BytesIO(event.dataset), is_implicit, True)
             if report.get("TransactionUID") == asked.TransactionUID:
                 return report
+        except Exception:
+            # pydicom raises anything for bytes that are no dataset.
+            raise QueryError(Reason(Kind.QUERY_FAILED, _NOT_DECODED)) from None
+    raise QueryError(Reason(Kind.NO_COMMITMENT_REPORT, f"{timeouts.commitment:.0f}"))
 
 
 def _references(images: Iterable[ImageReference]) -> Dataset:
@@ -78,12 +74,11 @@ def _references(images: Iterable[ImageReference]) -> Dataset:
     return ds
 
 
-class CommitmentSCU(InquirySCU[_CommitmentAssociation]):
+class CommitmentSCU(InquirySCU):
     """Asks for storage commitment; the report has to come on the same association."""
 
     abstract_syntax = str(StorageCommitmentPushModel)
     service = "storage commitment requests"
-    association = _CommitmentAssociation
 
     def _requests(self, images: Sequence[ImageReference]) -> Iterator[Sequence[ImageReference]]:
         for start in range(0, len(images), MAX_REFERENCES):
@@ -92,7 +87,7 @@ class CommitmentSCU(InquirySCU[_CommitmentAssociation]):
     def _request(self, images: Sequence[ImageReference], findings: Findings) -> None:
         """Ask for a report. It counts only where it names an image (PS3.4 table J.3-2)."""
         assoc, context = self._opened()
-        report = assoc.commit(context, images)
+        report = commit(assoc, context, images, self._timeouts)
         asked = {image.sop_instance_uid for image in images}
         findings.verified |= asked & _named(report, "ReferencedSOPSequence")
         findings.absent |= asked & _named(report, "FailedSOPSequence")

@@ -2,6 +2,7 @@
 
     AssociationError                    no association can be had, or it was lost
     ├── TLSError                        there is no TLS
+    ├── LostAnswerError                 a request was written, and its answer did not come
     ├── NoAssociationError              the peer was given up, or the run has ended
     └── TemporaryError                  there may be an association later
         ├── NoConnectionError           the peer cannot be connected to
@@ -36,6 +37,10 @@ class TLSError(AssociationError):
         """Say what is the matter with `where`."""
         self.advice = failure.advice
         super().__init__(Reason(failure.kind, f"{where}: {failure.cause}"))
+
+
+class LostAnswerError(AssociationError):
+    """A request was written, and its answer did not come: the peer may have done what it asks."""
 
 
 class NoAssociationError(AssociationError):

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from ssl import SSLContext
 from threading import Lock
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -26,8 +26,6 @@ _SYNTAXES = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 MakeRoom = Callable[[str], None]
 Place = Callable[[], AbstractContextManager[MakeRoom]]
 """Makes room for an association, and gives what makes more when the peer refuses it."""
-
-A = TypeVar("A", bound=StorageAssociation)
 
 
 def _alone() -> AbstractContextManager[MakeRoom]:
@@ -66,7 +64,7 @@ class Findings:
         return Verification(verified, frozenset(self.absent), self.unknown)
 
 
-class InquirySCU(Generic[A]):
+class InquirySCU:
     """Opens an association of its own when it asks, and releases it then.
 
     A server may give only a few, and the images need them: it asks in the place of one of those.
@@ -76,7 +74,6 @@ class InquirySCU(Generic[A]):
 
     abstract_syntax = ""
     service = ""
-    association: type[A]
 
     def __init__(
         self,
@@ -94,7 +91,7 @@ class InquirySCU(Generic[A]):
         self._ssl_context = ssl_context
         self._place = place
         self._make_room: MakeRoom
-        self._assoc: A | None = None
+        self._assoc: StorageAssociation | None = None
         self._lock = Lock()
         self._failures = 0
         self._given_up: Reason | None = None
@@ -161,7 +158,7 @@ class InquirySCU(Generic[A]):
                     self._assoc.release()
                     self._assoc = None
 
-    def _opened(self) -> tuple[A, Context]:
+    def _opened(self) -> tuple[StorageAssociation, Context]:
         """Return an association, and the context that it accepts. Raises QueryError."""
         contexts = tuple(Context(self.abstract_syntax, syntax) for syntax in _SYNTAXES)
         if self._assoc and not self._assoc.is_usable:
@@ -174,11 +171,11 @@ class InquirySCU(Generic[A]):
             raise QueryError(Reason(Kind.NOT_OFFERED, self.service))
         return self._assoc, context
 
-    def _open(self, contexts: Sequence[Context]) -> A:
+    def _open(self, contexts: Sequence[Context]) -> StorageAssociation:
         """Open an association, if need be in the place of others that the server has to forget."""
 
-        def open_one() -> A:
-            assoc = self.association(self._peer, contexts, self._ssl_context, self._timeouts)
+        def open_one() -> StorageAssociation:
+            assoc = StorageAssociation(self._peer, contexts, self._ssl_context, self._timeouts)
             assoc.open()
             return assoc
 

@@ -8,9 +8,6 @@ from itertools import groupby
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
-from pynetdicom._globals import STATUS_CANCEL, STATUS_PENDING, STATUS_SUCCESS, STATUS_WARNING
-from pynetdicom.dimse_messages import C_FIND_RQ
-from pynetdicom.dimse_primitives import C_FIND
 from pynetdicom.dsutils import decode, encode
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelFind,
@@ -18,16 +15,19 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from pynetdicom.status import QR_FIND_SERVICE_CLASS_STATUS, code_to_category
 
 from ..reasons import Kind, Reason
+from . import dimse
 from .association import StorageAssociation
 from .contexts import Context
 from .errors import AssociationError, QueryError
 from .inquiry import Findings, InquirySCU
-from .statuses import describe
+from .statuses import CANCEL, SUCCESS, WARNING, describe
+from .timeouts import Timeouts
 from .types import ImageReference
 
 MAX_LIST = 65_000
 """Bytes of UIDs in one query: a value in explicit VR has at most 65,534 (PS3.5 7.1.2)."""
-_MEDIUM_PRIORITY = 0
+MAX_ANSWERS = 100_000
+"""Images that an answer may name; a series of one image for each heart beat of a day has fewer."""
 _OUT_OF_RESOURCES = 0xA700
 _UID = re.compile(r"[^\\*?\s]+")
 
@@ -58,41 +58,59 @@ class _Answer:
         return QueryError(Reason(Kind.QUERY_FAILED, detail))
 
 
-class _QueryAssociation(StorageAssociation):
-    """An association for queries."""
+def find(
+    assoc: StorageAssociation, context: Context, identifier: Dataset, timeouts: Timeouts
+) -> _Answer:
+    """Return the images that match a query (PS3.7 9.1.2).
 
-    def find(self, context: Context, identifier: Dataset) -> _Answer:
-        """Return what matches (PS3.7 9.1.2).
+    Raises QueryError for a failure status, unless it means that the answer is not whole, and for
+    an answer that cannot be decoded or has too many images.
+    """
+    is_implicit = UID(context.transfer_syntax).is_implicit_VR
+    request: dict[int, int | str] = {
+        dimse.AFFECTED_SOP_CLASS_UID: context.abstract_syntax,
+        dimse.COMMAND_FIELD: dimse.C_FIND_RQ,
+        dimse.PRIORITY: dimse.MEDIUM_PRIORITY,
+        dimse.COMMAND_DATA_SET_TYPE: dimse.HAS_DATASET,
+    }
+    encoded = encode(identifier, is_implicit, True) or b""
+    response = assoc.ask(context, request, encoded, timeout=timeouts.find)
+    uids: set[str] = set()
+    failure = None
+    while (status := dimse.number(response.command, dimse.STATUS)) in dimse.PENDING:
+        if response.dataset and not failure:
+            try:
+                uids.add(_uid_in(response.dataset, is_implicit=is_implicit))
+            except Exception:
+                # pydicom raises anything for bytes that are no dataset. The other answers of this
+                # query are still to be read.
+                failure = "the server's answer to a C-FIND cannot be decoded"
+        if len(uids) > MAX_ANSWERS:
+            assoc.abort()
+            failure = f"the server's answer to a C-FIND has more than {MAX_ANSWERS} images"
+            break
+        response = assoc.next_response(dimse.C_FIND_RQ, timeouts.find)
+    if failure:
+        raise QueryError(Reason(Kind.QUERY_FAILED, failure))
+    answer = _Answer(frozenset(uids - {""}), status or 0)
+    if not _may_be_part(answer.status):
+        raise answer.failure
+    return answer
 
-        Raises QueryError for a failure status, unless it means that the answer is not whole.
-        """
-        is_implicit = UID(context.transfer_syntax).is_implicit_VR
-        request = C_FIND()
-        request.MessageID = self._next_message_id()
-        request.AffectedSOPClassUID = UID(context.abstract_syntax)
-        request.Priority = _MEDIUM_PRIORITY
-        request.Identifier = BytesIO(encode(identifier, is_implicit, True) or b"")
-        response = self._ask(self._pdus(C_FIND_RQ(), request, context), C_FIND, self._timeouts.find)
-        uids = set()
-        while code_to_category(response.Status or 0) == STATUS_PENDING:
-            if response.Identifier:
-                found = decode(response.Identifier, is_implicit, True)
-                uids.add(str(found.get("SOPInstanceUID") or "").strip())
-            response = self._response(C_FIND, self._timeouts.find)
-        answer = _Answer(frozenset(uids - {""}), response.Status or 0)
-        if not _may_be_part(answer.status):
-            raise answer.failure
-        return answer
+
+def _uid_in(identifier: bytes, *, is_implicit: bool) -> str:
+    found = decode(BytesIO(identifier), is_implicit, True)
+    return str(found.get("SOPInstanceUID") or "").strip()
 
 
 def _may_be_part(status: int) -> bool:
     """Tell whether matches before this final status count; there may be more (PS3.4 C.4.1.1.4)."""
     category = code_to_category(status)
     is_limit = status & 0xFF00 == _OUT_OF_RESOURCES
-    return is_limit or category in (STATUS_SUCCESS, STATUS_CANCEL, STATUS_WARNING)
+    return is_limit or category in (SUCCESS, CANCEL, WARNING)
 
 
-class FindSCU(InquirySCU[_QueryAssociation]):
+class FindSCU(InquirySCU):
     """Asks by C-FIND, Study Root, which images there are; by any thread.
 
     It asks by lists of UIDs (PS3.4 C.2.2.2.2), and by series where the server takes no lists.
@@ -101,7 +119,6 @@ class FindSCU(InquirySCU[_QueryAssociation]):
 
     abstract_syntax = str(StudyRootQueryRetrieveInformationModelFind)
     service = "C-FIND (Study Root)"
-    association = _QueryAssociation
     _takes_lists: bool | None = None
 
     def present(self, study_instance_uid: str, series_instance_uid: str) -> frozenset[str]:
@@ -195,7 +212,7 @@ class FindSCU(InquirySCU[_QueryAssociation]):
         identifier.StudyInstanceUID, identifier.SeriesInstanceUID = series
         identifier.SOPInstanceUID = sorted(uids) or ""
         assoc, context = self._opened()
-        return assoc.find(context, identifier)
+        return find(assoc, context, identifier, self._timeouts)
 
 
 def _series(image: ImageReference) -> _Series:

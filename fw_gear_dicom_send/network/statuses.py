@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pynetdicom._globals import STATUS_SUCCESS, STATUS_WARNING
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
 
+SUCCESS, WARNING, FAILURE, CANCEL, PENDING = "Success", "Warning", "Failure", "Cancel", "Pending"
+"""The categories of pynetdicom's status tables."""
 _Table = Mapping[int, tuple[str, str]]
 
 _DUPLICATE_SOP_INSTANCE = 0x0111
@@ -29,12 +30,17 @@ def fate_of(status: int, *, is_resend: bool) -> Fate:
     if is_resend and status == _DUPLICATE_SOP_INSTANCE:
         return Fate(sent=True)
     may_pass = status in _OUT_OF_RESOURCES or status == _RESOURCE_LIMITATION
-    return Fate(code_to_category(status) in (STATUS_SUCCESS, STATUS_WARNING), may_pass)
+    return Fate(code_to_category(status) in (SUCCESS, WARNING), may_pass)
 
 
 def is_warning(status: int) -> bool:
     """Return whether the image is stored, but not as it was sent."""
-    return bool(code_to_category(status) == STATUS_WARNING)
+    return bool(code_to_category(status) == WARNING)
+
+
+def is_failure(status: int) -> bool:
+    """Return whether nothing is stored, for good or for now."""
+    return bool(code_to_category(status) == FAILURE)
 
 
 def describe(status: int, table: _Table = STORAGE_SERVICE_CLASS_STATUS) -> str:

@@ -14,10 +14,12 @@ from ..dicom.uids import name_of
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryBudget, RetryPolicy
 from ..text import printable
-from .association import StorageAssociation, StoreResponse
+from .association import StorageAssociation
 from .contexts import Context, choose
+from .dimse import MAX_ERROR_COMMENT, StoreResponse
 from .errors import AssociationError, NoAssociationError
-from .pool import RUN_ENDED, AssociationPool, given_up
+from .opener import given_up
+from .pool import RUN_ENDED, AssociationPool
 from .statuses import describe, fate_of, is_warning
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .types import NotSent, PeerAE, Planned, Sent, Transfer
@@ -207,7 +209,7 @@ def _judge(
     if comment:
         if read_identity().is_quoted_in(comment):
             comment = "withheld as it may quote the dataset"
-        comment = printable(comment)
+        comment = printable(comment[:MAX_ERROR_COMMENT])
         detail += f", error comment {comment}"
     transfer = Transfer(status, comment)
     if fate.sent:

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 class Timeouts:
     """Seconds to wait for each of these, until the association is given up.
 
-    `connect` is for each address of the host, `write` for a peer to read any of what is written.
+    `resolve` is for the host's name, `connect` for each address of the host, `write` for a
+    peer to read any of what is written, `acknowledge` for its system to take data in.
     `response` begins once the request has reached the peer; `find` is for each response to a
     C-FIND request, `action` for that to an N-ACTION request, and `commitment` for the
     N-EVENT-REPORT on the same association. `abort` is for an abort to be written before the
-    connection is cut. `tick` is how often to look whether the connection is still there.
+    connection is cut. `tick` is how often to look whether the connection is still there. `limit` is
+    after how long to request one more association than the peer gave.
     """
 
+    resolve: float = 30.0
     connect: float = 15.0
     associate: float = 30.0
     write: float = 60.0
+    acknowledge: float = 90.0
     response: float = 120.0
     echo: float = 15.0
     find: float = 60.0
@@ -25,6 +29,7 @@ class Timeouts:
     release: float = 10.0
     abort: float = 2.0
     tick: float = 0.5
+    limit: float = 60.0
 
 
 DEFAULT_TIMEOUTS = Timeouts()

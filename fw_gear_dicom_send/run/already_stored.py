@@ -3,10 +3,13 @@
 import logging
 from collections import OrderedDict
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from ..dicom.types import SOPInstance
 from ..network.errors import QueryError
-from ..network.query import FindSCU
+
+if TYPE_CHECKING:  # queries take long to import, and few runs ask
+    from ..network.query import FindSCU
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +19,7 @@ _MAX_SERIES = 64
 class StoredImages:
     """Asks for a whole series at its first image, and remembers the answer for a while."""
 
-    def __init__(self, find: FindSCU) -> None:
+    def __init__(self, find: "FindSCU") -> None:
         """Ask by `find`."""
         self._find = find
         self._series: OrderedDict[tuple[str, str], frozenset[str]] = OrderedDict()

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from ssl import SSLContext
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, overload
 
 from ..dicom.spool import Room, with_room
 from ..dicom.transcode import FrameDecoders, convert
@@ -17,9 +17,7 @@ from ..errors import WorkFolderError
 from ..models import FileEntry, FileReport, Remark, SendConfig
 from ..network import preflight, tls
 from ..network.association import resolve
-from ..network.commitment import CommitmentSCU
 from ..network.contexts import Context
-from ..network.query import FindSCU
 from ..network.store import RESEND_POLICY, StorageSCU
 from ..network.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from ..reasons import Kind, Reason
@@ -37,6 +35,10 @@ from .steps import Equipment, send
 from .verify import VERIFY_POLICY, Verifier
 from .work_room import RoomInside, WorkRoom
 
+if TYPE_CHECKING:
+    from ..network.commitment import CommitmentSCU
+    from ..network.query import FindSCU
+
 log = logging.getLogger(__name__)
 
 
@@ -47,12 +49,6 @@ class MakeProgress(Protocol):
         self, entries: Sequence[FileEntry], associations: Callable[[], int], /, *, is_dry: bool
     ) -> Progress:
         """Expect `entries`; `associations` returns how many are open. A dry run sends nothing."""
-
-
-_INQUIRERS: dict[str, type[FindSCU] | type[CommitmentSCU]] = {
-    "find": FindSCU,
-    "commit": CommitmentSCU,
-}
 
 
 @dataclass(frozen=True)
@@ -136,6 +132,21 @@ def _folder_in(work: Path) -> Iterator[Path]:
         raise WorkFolderError(f"The work folder cannot be written to: {exc.strerror}") from exc
     with folder as name:
         yield Path(name)
+
+
+@overload
+def _inquirer(verify: Literal["find"]) -> "type[FindSCU]": ...
+@overload
+def _inquirer(verify: str) -> "type[FindSCU] | type[CommitmentSCU]": ...
+def _inquirer(verify: str) -> "type[FindSCU] | type[CommitmentSCU]":
+    """Return what asks the server; it takes long to import, and few runs ask."""
+    if verify == "find":
+        from ..network.query import FindSCU
+
+        return FindSCU
+    from ..network.commitment import CommitmentSCU
+
+    return CommitmentSCU
 
 
 def _converted(
@@ -223,10 +234,11 @@ class _Sending:
             stack.enter_context(progress)
             stored = None
             if config.skip_existing:
-                stored = StoredImages(FindSCU(peer, context, scu.place, timeouts=waits.timeouts))
+                find = _inquirer("find")
+                stored = StoredImages(find(peer, context, scu.place, timeouts=waits.timeouts))
             verifier = None
             if self.verifications:
-                inquirer = _INQUIRERS[config.verify](
+                inquirer = _inquirer(config.verify)(
                     peer, context, scu.place, timeouts=waits.timeouts
                 )
                 verifier = Verifier(inquirer, self.verifications, waits.verify)

@@ -1,4 +1,4 @@
-"""An encoded dataset yields its bytes in chunks of the size asked for."""
+"""An encoded dataset yields its bytes whole and in order."""
 
 from io import BytesIO
 
@@ -13,28 +13,28 @@ PIECES = (Span(3, 3), b"", Span(10, 45), b"inserted", b"x", Span(0, 2), b"y" * 3
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 8, 16, 30, 31, 1000])
-def test_chunks(size: int) -> None:
-    """Each chunk has the size that is asked for, but the last, and they can be had again."""
+def test_blocks(size: int) -> None:
+    """Ranges come in blocks of the size that is asked for at most, and can be had again."""
     source = bytes(range(100))
     dataset = EncodedDataset(BytesIO(source), PIECES)
     expected = source[10:45] + b"insertedx" + source[:2] + b"y" * 30 + source[45:46]
+    inserted = {piece for piece in PIECES if isinstance(piece, bytes)}
     for _ in range(2):
-        chunks = list(dataset.chunks(size))
-        assert b"".join(chunks) == expected
-        assert {len(chunk) for chunk in chunks[:-1]} <= {size}
-        assert 0 < len(chunks[-1]) <= size
+        blocks = list(dataset.blocks(size))
+        assert b"".join(blocks) == expected
+        assert all(len(block) <= size for block in blocks if block not in inserted)
     assert dataset.size == len(expected)
 
 
-def test_no_chunks() -> None:
-    """A dataset without bytes has no chunks."""
-    assert list(EncodedDataset(BytesIO(b"abc"), (Span(1, 1), b"")).chunks(4)) == []
+def test_no_bytes() -> None:
+    """A dataset without bytes has none in any block."""
+    assert b"".join(EncodedDataset(BytesIO(b"abc"), (Span(1, 1), b"")).blocks(4)) == b""
 
 
 def test_source_became_shorter() -> None:
     """A source that ends too early raises OSError, and does not wait for ever."""
     with pytest.raises(OSError, match="shorter"):
-        list(EncodedDataset(BytesIO(b"abc"), (Span(0, 4),)).chunks(2))
+        list(EncodedDataset(BytesIO(b"abc"), (Span(0, 4),)).blocks(2))
 
 
 @bounded
@@ -43,10 +43,10 @@ def test_source_became_shorter() -> None:
     st.lists(st.binary(max_size=20) | st.tuples(st.integers(0, 200), st.integers(0, 200))),
     st.integers(1, 64),
 )
-def test_any_pieces_come_in_chunks(
+def test_any_pieces_come_whole_and_in_order(
     source: bytes, parts: list[bytes | tuple[int, int]], size: int
 ) -> None:
-    """Any pieces come in chunks of exactly the size asked for, but the last, time and again."""
+    """Any pieces come in their order, with all their bytes, time and again."""
     pieces = []
     expected = b""
     for part in parts:
@@ -58,7 +58,6 @@ def test_any_pieces_come_in_chunks(
             pieces.append(Span(first, last))
             expected += source[first:last]
     dataset = EncodedDataset(BytesIO(source), tuple(pieces))
-    chunks = [expected[at : at + size] for at in range(0, len(expected), size)]
-    assert list(dataset.chunks(size)) == chunks
-    assert list(dataset.chunks(size)) == chunks
+    assert b"".join(dataset.blocks(size)) == expected
+    assert b"".join(dataset.blocks(size)) == expected
     assert dataset.size == len(expected)

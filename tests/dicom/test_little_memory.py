@@ -20,10 +20,10 @@ class Metered(BytesIO):
         return super().read(size)
 
 
-def test_chunks_in_little_memory() -> None:
-    """No more than a chunk is read at a time."""
+def test_blocks_in_little_memory() -> None:
+    """No more than a block is read at a time."""
     source = Metered(bytes(100000))
-    assert len(list(EncodedDataset(source, (b"x", Span(0, 100000))).chunks(1000))) == 101
+    assert len(list(EncodedDataset(source, (b"x", Span(0, 100000))).blocks(1000))) == 101
     assert source.largest <= 1000
 
 

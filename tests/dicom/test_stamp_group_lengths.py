@@ -55,5 +55,5 @@ def test_group_over_4_gib(tmp_path: Path) -> None:
         file.truncate(file.tell() + (1 << 31))
     instance = stamp(path.open("rb"), TAG, tmp_path)
     assert isinstance(instance, SOPInstance)
-    assert next(instance.dataset.chunks(len(head))) == head
+    assert next(instance.dataset.blocks(len(head))) == head
     instance.dataset.close()

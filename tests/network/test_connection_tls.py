@@ -1,5 +1,6 @@
 """Connections over TLS: the same options and limits as without."""
 
+import os
 import socket
 import ssl
 import time
@@ -14,9 +15,8 @@ from fw_gear_dicom_send.network.association import StorageAssociation
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.errors import AssociationError
 from fw_gear_dicom_send.network.store import StorageSCU
-from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.types import PeerAE
-from tests.support.associations import open_connection
+from tests.support.associations import connection_to
 from tests.support.instances import dataset_of, instance, made_instance
 from tests.support.pacs import StoreSCP
 from tests.support.peers import peer_of
@@ -84,14 +84,14 @@ def test_images_arrive_by_tls_without_stalls(server: TLSServer, version: ssl.TLS
 
 
 def test_options_hold_under_tls(server: TLSServer) -> None:
-    """TCP_NODELAY, SO_KEEPALIVE and the timeout are those of a plain connection."""
-    assoc = StorageAssociation(server.peer, CONTEXTS, server.context, Timeouts(write=123))
+    """TCP_NODELAY and SO_KEEPALIVE are those of a plain connection, and nothing blocks."""
+    assoc = StorageAssociation(server.peer, CONTEXTS, server.context, PATIENT)
     assoc.open()
-    connection = open_connection()
-    assert isinstance(connection, ssl.SSLSocket)
-    assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-    assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-    assert connection.gettimeout() == 123
+    assert assoc.tls
+    with connection_to(server.scp) as connection:
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert not os.get_blocking(connection.fileno())
     assoc.release()
 
 

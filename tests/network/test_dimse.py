@@ -1,7 +1,8 @@
 """C-STORE requests on the wire: the same bytes that pynetdicom makes."""
 
 import io
-from itertools import islice
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu import P_DATA_TF
 
 from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Span
-from fw_gear_dicom_send.network.dimse import c_store_request, message_ids
+from fw_gear_dicom_send.network.dimse import Buffer, c_store_request, ids_of, message_id
 
 UIDS = st.from_regex(r"[1-9][0-9]{0,4}(\.[1-9][0-9]{0,8}){1,5}", fullmatch=True)
 LARGEST_PDUS = [16, 128, 4096, 16382, 1 << 18]
@@ -38,6 +39,21 @@ def as_pynetdicom(
     return b"".join(P_DATA_TF(primitive).encode() for primitive in primitives)
 
 
+def joined(writes: Iterable[Sequence[Buffer]]) -> bytes:
+    """Return what is written, as one."""
+    return b"".join(chain(*writes))
+
+
+def pdus_of(data: bytes) -> list[bytes]:
+    """Return the PDUs that are written."""
+    pdus = []
+    while data:
+        end = 6 + int.from_bytes(data[2:6], "big")
+        pdus.append(data[:end])
+        data = data[end:]
+    return pdus
+
+
 @given(
     sop_class_uid=UIDS,
     sop_instance_uid=UIDS,
@@ -57,7 +73,7 @@ def test_requests_are_those_of_pynetdicom(
 ) -> None:
     """Whatever the UIDs, numbers and sizes, pynetdicom would write the same bytes."""
     sent = image(sop_class_uid, sop_instance_uid, dataset)
-    ours = b"".join(c_store_request(message_id, context_id, sent, largest_pdu))
+    ours = joined(c_store_request(message_id, context_id, sent, largest_pdu))
     assert ours == as_pynetdicom(message_id, context_id, sent, dataset, largest_pdu)
 
 
@@ -65,14 +81,26 @@ def test_requests_are_those_of_pynetdicom(
 def test_pdus_are_as_large_as_the_server_takes_them(largest_pdu: int) -> None:
     """All PDUs of a large dataset but the last are of the size that the server wants."""
     sent = image("1.2.3", "1.2.4", bytes(1 << 17))
-    pdus = list(c_store_request(1, 1, sent, largest_pdu))
+    pdus = pdus_of(joined(c_store_request(1, 1, sent, largest_pdu)))
     sizes = [len(pdu) - 6 for pdu in pdus if pdu[11] & 1 == 0]
     assert set(sizes[:-1]) <= {largest_pdu}
     assert 0 < sizes[-1] <= largest_pdu
 
 
+def test_the_bytes_of_an_image_are_not_copied() -> None:
+    """Between the headers of PDUs come slices of what was read, in few writes."""
+    data = bytes(range(256)) * 4096
+    writes = list(c_store_request(1, 1, image("1.2.3", "1.2.4", data), 16382))
+    slices = [part for part in chain(*writes) if isinstance(part, memoryview)]
+    assert b"".join(slices[1:]) == data
+    assert len({id(part.obj) for part in slices[1:]}) == 4
+    assert len(writes) <= 5
+
+
 def test_message_ids_start_over() -> None:
     """Message IDs are 16 bits wide: after the last comes 1 again (PS3.7 E.1)."""
-    ids = list(islice(message_ids(), 0x10000 + 2))
+    ids = [message_id(request) for request in range(1, 0x10000 + 3)]
     assert ids[:0xFFFF] == list(range(1, 0x10000))
     assert ids[0xFFFF:] == [1, 2, 3]
+    assert ids_of(2) == range(1, 3)
+    assert ids_of(0x10000) == range(1, 0x10000)

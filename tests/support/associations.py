@@ -1,19 +1,22 @@
-"""Associations that tests open by themselves, and the threads and connections under them."""
+"""Associations that tests open by themselves, and the connections under them."""
 
+import os
 import socket
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 from fw_gear_dicom_send.network.association import StorageAssociation
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.types import PeerAE
-from fw_gear_dicom_send.network.upper_layer import UpperLayer
 from tests.support.peers import Server, peer_of
 from tests.support.waiting import PATIENT
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 CONTEXTS = (Context(CT, "1.2.840.10008.1.2.1"), Context(CT, "1.2.840.10008.1.2"))
+_OPEN_FILES = Path("/proc/self/fd")
 
 
 def opened(peer: PeerAE, timeouts: Timeouts = PATIENT) -> StorageAssociation:
@@ -31,20 +34,36 @@ def associate(
     return opened(replace(peer, host=host or peer.host), timeouts)
 
 
-def upper_layers() -> list[UpperLayer]:
-    """Return the upper layers that run."""
-    return [thread for thread in threading.enumerate() if isinstance(thread, UpperLayer)]
+def connections_to(port: int) -> int:
+    """Return how many connections of this process there are with a port."""
+    found = _sockets_to(port)
+    for connection in found:
+        connection.close()
+    return len(found)
 
 
-def open_layer() -> UpperLayer:
-    """Return the upper layer of the one association that there is."""
-    (layer,) = upper_layers()
-    return layer
+@contextmanager
+def connection_to(server: Server) -> Iterator[socket.socket]:
+    """Give the one connection with a server, to look at its options or to set them."""
+    (connection,) = _sockets_to(server.port)
+    with connection:
+        yield connection
 
 
-def open_connection() -> socket.socket:
-    """Return the connection of the one association that there is."""
-    end = open_layer().socket
-    assert end
-    assert end.socket
-    return end.socket
+def _sockets_to(port: int) -> list[socket.socket]:
+    links = {}
+    for name in os.listdir(_OPEN_FILES):
+        with suppress(OSError):
+            links[os.readlink(_OPEN_FILES / name)] = int(name)
+    found = []
+    for link, number in links.items():
+        if not link.startswith("socket:"):
+            continue
+        with suppress(OSError):
+            connection = socket.socket(fileno=os.dup(number))
+            with suppress(OSError):
+                if connection.getpeername()[1] == port:
+                    found.append(connection)
+                    continue
+            connection.close()
+    return found

@@ -127,7 +127,7 @@ def part10(dataset: bytes, uid: str) -> bytes:
 
 def content_of(dataset: EncodedDataset) -> bytes:
     """Return all bytes of a dataset."""
-    return b"".join(dataset.chunks(1 << 16))
+    return b"".join(dataset.blocks(1 << 16))
 
 
 def insertions(source: Sequence[RawElement], instance: SOPInstance, wire: Wire) -> list[RawElement]:

@@ -1,5 +1,6 @@
 """The folder in which Flywheel's engine runs a gear, and the gear's run in it."""
 
+import compileall
 import contextlib
 import json
 import os
@@ -169,6 +170,10 @@ class GearFolder:
         }
         if api_key is not None:
             self.config["inputs"]["api-key"] = {"base": "api-key", "key": api_key}
+
+    def compile(self) -> None:
+        """Compile all Python files, as the image does when it is built."""
+        compileall.compile_dir(self.folder, quiet=1)
 
     def give(
         self,

@@ -6,10 +6,8 @@ At its end it prints how often it has asked for a connection to the server.
 import sys
 from functools import partial
 
-from pynetdicom.transport import T_CONNECT
-
 import run
-from fw_gear_dicom_send.network.connection import LowLatencySocket
+from fw_gear_dicom_send.network.connection import Connection
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.report.progress import Intervals, Progress
 from fw_gear_dicom_send.retry import RetryPolicy
@@ -18,14 +16,14 @@ from fw_gear_dicom_send.run import Waits
 SECOND = 1.0
 WAIT = 0.5
 
-connect = LowLatencySocket.connect
-requested: list[T_CONNECT] = []
+connect = Connection.open
+requested: list[str] = []
 
 
-def count_and_connect(self: LowLatencySocket, primitive: T_CONNECT) -> None:
+def count_and_connect(self: Connection, host: str, port: int) -> None:
     """Connect, and count it."""
-    requested.append(primitive)
-    connect(self, primitive)
+    requested.append(host)
+    connect(self, host, port)
 
 
 def main() -> int:
@@ -44,7 +42,7 @@ def main() -> int:
         resend=RetryPolicy(min_wait=WAIT, max_wait=WAIT, jitter=False),
         verify=RetryPolicy(max_time=SECOND),
     )
-    LowLatencySocket.connect = count_and_connect
+    Connection.open = count_and_connect
     exit_code = run.main(waits, partial(Progress, intervals=Intervals(early=SECOND)))
     sys.stderr.write(f"connections asked for: {len(requested)}\n")
     return exit_code

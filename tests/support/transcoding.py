@@ -46,7 +46,7 @@ def encoded_by(instance: SOPInstance, target: str, work: Path) -> bytes:
     converted = convert(instance, target, work)
     assert isinstance(converted, SOPInstance), converted
     assert converted.transfer_syntax_uid == target
-    data = b"".join(converted.dataset.chunks(1000))
+    data = b"".join(converted.dataset.blocks(1000))
     converted.dataset.close()
     return data
 

@@ -21,6 +21,7 @@ PATIENT = Timeouts(
     commitment=NEVER,
     release=NEVER,
     abort=NEVER,
+    limit=NEVER,
 )
 """Timeouts of which none is meant to pass."""
 

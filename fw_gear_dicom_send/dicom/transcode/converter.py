@@ -345,7 +345,7 @@ def _converted(
     source, target = SOURCES.get(source_uid), TARGETS.get(transfer_syntax_uid)
     if source is None or target is None:
         raise UnconvertibleError("there is no decoder for it")
-    chunks = instance.dataset.chunks(CHUNK)
+    chunks = instance.dataset.blocks(CHUNK)
     if source_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
         chunks = inflate(chunks)
     output = Output(spool)

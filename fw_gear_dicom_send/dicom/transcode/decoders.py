@@ -157,14 +157,19 @@ class _Decoder:
         self.is_idle = False
         self._complaints = tempfile.TemporaryFile(dir=work)
         self._channel, far = socket.socketpair()
-        with far:
-            self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-I", str(frame_decoder.__file__), str(os.getpid())],
-                stdin=far.fileno(),
-                stdout=far.fileno(),
-                stderr=self._complaints,
-                env={},
-            )
+        try:
+            with far:
+                self._process = subprocess.Popen(  # noqa: S603
+                    [sys.executable, "-I", str(frame_decoder.__file__), str(os.getpid())],
+                    stdin=far.fileno(),
+                    stdout=far.fileno(),
+                    stderr=self._complaints,
+                    env={},
+                )
+        except OSError as error:  # too many processes, or no POSIX system
+            self._channel.close()
+            self._complaints.close()
+            raise UnconvertibleError("the decoder does not start") from error
         try:
             self._receive(len(READY))
         except _DecoderEndedError as error:

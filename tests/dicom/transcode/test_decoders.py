@@ -112,6 +112,17 @@ def test_a_decoder_that_is_killed_for_its_memory(tmp_path: Path) -> None:
         assert waiting.result().endswith(": decoding a frame takes too much memory")
 
 
+def test_where_no_decoder_can_be_started_an_image_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a system allows no more processes, or is Windows: the cause says so."""
+    with FrameDecoders(tmp_path) as decoders:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "executable", str(tmp_path / "none"))
+            assert decode(decoders, tmp_path).endswith("the decoder does not start")
+        assert decode(decoders, tmp_path) == ""
+
+
 def test_decoders_that_are_closed_decode_nothing(tmp_path: Path) -> None:
     """An image that comes later is told that the run has ended."""
     decoders = FrameDecoders(tmp_path)

@@ -44,5 +44,5 @@ def test_instance_stays_the_same_and_its_source_open(tmp_path: Path) -> None:
     assert result.sop_class_uid == source.sop_class_uid
     assert result.sop_instance_uid == source.sop_instance_uid
     assert result.read_identity() == source.read_identity()
-    assert result.dataset.size == sum(map(len, result.dataset.chunks(4096)))
+    assert result.dataset.size == sum(map(len, result.dataset.blocks(4096)))
     assert not source.dataset.source.closed

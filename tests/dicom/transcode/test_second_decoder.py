@@ -60,7 +60,7 @@ def description(bits: int, samples: int = 1, photometric: str = "", **elements: 
 def native(syntax: str, frames: list[bytes], work: Path, **elements: object) -> Dataset:
     """Return an image, decoded; pydicom does not know all syntaxes."""
     content = encoded(compressed(RLELossless, frames, **elements))
-    dataset = b"".join(instance(content).dataset.chunks(1000))
+    dataset = b"".join(instance(content).dataset.blocks(1000))
     data = encoded_by(bare(dataset, syntax), ExplicitVRLittleEndian, work)
     return read_dataset(DicomBytesIO(data), False, True)
 

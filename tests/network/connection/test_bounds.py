@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fw_gear_dicom_send.network.errors import AssociationError
-from tests.support.associations import CONTEXTS, associate, open_connection, upper_layers
+from tests.support.associations import CONTEXTS, associate, connection_to, connections_to
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.gear import REPOSITORY
 from tests.support.instances import of_source
@@ -54,11 +54,12 @@ def test_a_server_that_stops_reading_is_given_up() -> None:
     source = CountedSource()
     with FaultSCP(stop_reading) as server:
         assoc = associate(server, timeouts=replace(PATIENT, write=0.5))
-        open_connection().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
+        with connection_to(server) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
         with at_once(), pytest.raises(AssociationError, match="lost in the middle of a request"):
             assoc.send_c_store(of_source(source, 1 << 30), CONTEXTS[0])
         assert 0 < source.taken < 1 << 23
-    assert upper_layers() == []
+        assert connections_to(server.port) == 0
 
 
 def test_memory_does_not_grow_with_the_image(tmp_path: Path) -> None:

@@ -2,17 +2,17 @@
 
 import io
 import socket
+import threading
 from dataclasses import replace
 
 import pytest
 
 from fw_gear_dicom_send.network.errors import AssociationError
-from fw_gear_dicom_send.network.upper_layer import DataPDUs
-from tests.support.associations import CONTEXTS, associate, open_connection, open_layer
+from tests.support.associations import CONTEXTS, associate, connection_to
 from tests.support.fault_scp import A_RELEASE_RP, MAXIMUM_LENGTH, FaultSCP, Peer
 from tests.support.instances import made_instance, of_source
 from tests.support.sources import CountedSource
-from tests.support.waiting import PATIENT, wait_for
+from tests.support.waiting import PATIENCE, PATIENT, wait_for
 
 SMALL_BUFFER = 1 << 16
 
@@ -48,7 +48,8 @@ def test_data_arrives_whole_and_in_order_in_partial_writes() -> None:
 
     with FaultSCP(script) as server:
         assoc = associate(server)
-        open_connection().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        with connection_to(server) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
         assert assoc.send_c_store(of_source(Counting(), size), CONTEXTS[0]).status == 0
         assoc.release()
         (image,) = server.images
@@ -74,7 +75,8 @@ def test_a_server_that_reads_bit_by_bit_is_not_given_up() -> None:
 
     with FaultSCP(script) as server:
         assoc = associate(server, timeouts=replace(PATIENT, write=timeout))
-        open_connection().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER // 4)
+        with connection_to(server) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER // 4)
         image = of_source(CountedSource(), pdus * (MAXIMUM_LENGTH - 6))
         assert assoc.send_c_store(image, CONTEXTS[0]).status == 0
         assoc.release()
@@ -87,14 +89,15 @@ def test_an_abort_in_the_middle_of_an_image_is_heard() -> None:
         peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
         peer.accept(1 << 18)
         peer.read_pdu()
-        assert wait_for(open_layer().data.full)
+        assert wait_for(lambda: source.taken > SMALL_BUFFER)
         peer.abort()
         peer.read_to_end()
 
     source = CountedSource()
     with FaultSCP(script) as server:
         assoc = associate(server)
-        open_connection().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
+        with connection_to(server) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
         with pytest.raises(AssociationError, match="lost in the middle of a request"):
             assoc.send_c_store(of_source(source, 1 << 28), CONTEXTS[0])
         assert wait_for(lambda: bool(server.ends))
@@ -115,7 +118,8 @@ def test_a_status_before_the_end_of_the_image_is_its_answer() -> None:
 
     with FaultSCP(script) as server:
         assoc = associate(server)
-        open_connection().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
+        with connection_to(server) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
         big = of_source(CountedSource(), 1 << 23)
         assert assoc.send_c_store(big, CONTEXTS[0]).status == 0xA700
         assert assoc.is_usable
@@ -125,22 +129,21 @@ def test_a_status_before_the_end_of_the_image_is_its_answer() -> None:
         assert server.ends == ["released"]
 
 
-def test_data_for_an_association_that_has_ended_is_dropped() -> None:
+def test_no_image_is_sent_after_the_server_wants_to_leave() -> None:
     """Once the server wants to leave it gets the answer to that, and no data before it."""
     answers: list[int] = []
+    go_on = threading.Event()
 
     def script(peer: Peer) -> None:
         peer.accept()
         peer.request_release()
+        go_on.set()
         answers.append(peer.read_any().type)
 
     with FaultSCP(script) as server:
         assoc = associate(server)
-        layer = open_layer()
-        assert wait_for(lambda: not assoc.is_usable)
-        for _ in range(3):
-            layer.data.put(DataPDUs(b"\x04\0\0\0\0\x06\0\0\0\x02\x01\x02"))
+        assert go_on.wait(PATIENCE)
+        assert not assoc.is_usable
         assoc.release()
         assert wait_for(lambda: bool(answers))
     assert answers == [A_RELEASE_RP]
-    assert not layer.is_alive()

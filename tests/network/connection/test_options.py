@@ -1,8 +1,8 @@
 """Connections have the options that sending needs, and end with their association."""
 
+import os
 import socket
 import sys
-import threading
 import time
 
 import pytest
@@ -11,22 +11,24 @@ from fw_gear_dicom_send.network.association import StorageAssociation
 from fw_gear_dicom_send.network.errors import AssociationError
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.types import PeerAE
-from tests.support.associations import CONTEXTS, associate, open_connection, opened
+from tests.support.associations import CONTEXTS, associate, connection_to, connections_to, opened
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import made_instance
-from tests.support.waiting import PATIENCE, wait_for
 
 DELAYED_ACKNOWLEDGEMENT = 0.04
 
 
 def test_small_writes_are_not_delayed_and_dead_peers_are_noticed() -> None:
-    """TCP_NODELAY and SO_KEEPALIVE are on, and no read or write waits for ever."""
+    """TCP_NODELAY and keep-alive are on; data that nobody acknowledges ends the connection."""
     with FaultSCP() as server:
-        assoc = associate(server, timeouts=Timeouts(write=123))
-        connection = open_connection()
-        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        assert connection.gettimeout() == 123
+        assoc = associate(server, timeouts=Timeouts(acknowledge=123))
+        with connection_to(server) as connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert not os.get_blocking(connection.fileno())
+            if sys.platform == "linux":
+                assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 123_000
+                assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
         assoc.release()
 
 
@@ -92,22 +94,6 @@ def test_an_ended_association_leaves_no_connection_open() -> None:
     with FaultSCP() as server:
         for end in (StorageAssociation.release, StorageAssociation.abort):
             assoc = associate(server)
-            connection = open_connection()
+            assert connections_to(server.port) == 1
             end(assoc)
-            assert connection.fileno() == -1
-
-
-def test_a_connection_that_the_server_closed_is_closed_here() -> None:
-    """What the server has closed does not stay half open."""
-
-    def script(peer: Peer) -> None:
-        peer.accept()
-        go_on.wait(PATIENCE)
-
-    go_on = threading.Event()
-    with FaultSCP(script) as server:
-        assoc = associate(server)
-        connection = open_connection()
-        go_on.set()
-        assert wait_for(lambda: connection.fileno() == -1)
-        assert not assoc.is_usable
+            assert connections_to(server.port) == 0

@@ -1,92 +1,90 @@
-"""An idle association waits without work, and reacts at once."""
+"""A wait for the server ends as soon as there is something to do."""
 
-import resource
-import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from fw_gear_dicom_send.network.association import StorageAssociation
-from tests.support.associations import CONTEXTS, associate, open_layer
+from fw_gear_dicom_send.network.errors import AssociationError
+from tests.support.associations import CONTEXTS, associate
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import made_instance
+from tests.support.scripted import accept_and_stand_still
 from tests.support.waiting import NEVER, PATIENCE, PATIENT, at_once, wait_for
 
 LONG_WAITS = replace(PATIENT, tick=NEVER)
-"""Without being woken, the upper layer waits for longer than the tests do."""
+"""Without being woken, an association waits for longer than the tests do."""
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel counts the waits")
-def test_an_idle_association_waits() -> None:
-    """Where nothing happens hardly anything is done: pynetdicom would look 500 times.
-
-    A busy machine lets a thread look less often, and never more.
-    """
+def test_an_association_has_no_thread() -> None:
+    """Neither an open association nor an image on its way makes a thread run."""
     with FaultSCP() as server:
-        assoc = associate(server, timeouts=LONG_WAITS)
+        before = threading.active_count()
+        assoc = associate(server)
         assoc.send_c_store(made_instance(), CONTEXTS[0])
-        assert wait_for(lambda: open_layer().is_waiting)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
-        time.sleep(0.5)
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before < 100
+        assert threading.active_count() - before <= 1  # that of the server
         assoc.release()
-
-
-def kill(_: StorageAssociation) -> None:
-    layer = open_layer()
-    layer.kill_dul()
-    layer.join(PATIENCE)
 
 
 @pytest.mark.parametrize(
     ("end", "told"),
-    [
-        (StorageAssociation.release, "released"),
-        (StorageAssociation.abort, "aborted"),
-        (kill, "closed"),
-    ],
+    [(StorageAssociation.release, "released"), (StorageAssociation.abort, "aborted")],
 )
 def test_an_idle_association_ends_at_once(
     end: Callable[[StorageAssociation], None], told: str
 ) -> None:
-    """A release, an abort and the thread's end do not wait for the next look at the queue."""
+    """A release and an abort do not wait for the next look at the connection."""
     with FaultSCP() as server:
         assoc = associate(server, timeouts=LONG_WAITS)
-        layer = open_layer()
-        assert wait_for(lambda: layer.is_waiting)
         with at_once():
             end(assoc)
-        assert not layer.is_alive()
         assert wait_for(lambda: server.ends == [told])
 
 
-def test_an_image_wakes_an_idle_association() -> None:
-    """Association, images and their responses do not wait for the next look at the queue."""
+def test_an_answer_ends_the_wait_for_it() -> None:
+    """Association, images and their responses do not wait for the next look."""
     with FaultSCP() as server, at_once():
         assoc = associate(server, timeouts=LONG_WAITS)
         for number in range(3):
-            assert wait_for(lambda: open_layer().is_waiting)
             assert assoc.send_c_store(made_instance(number), CONTEXTS[0]).status == 0
         assoc.release()
 
 
+def test_an_abort_by_another_thread_ends_the_wait() -> None:
+    """The thread that waits for an answer learns at once that there is none."""
+    with FaultSCP(accept_and_stand_still) as server:
+        assoc = associate(server, timeouts=LONG_WAITS)
+        errors: list[BaseException] = []
+
+        def send() -> None:
+            try:
+                assoc.send_c_store(made_instance(), CONTEXTS[0])
+            except AssociationError as exc:
+                errors.append(exc)
+
+        sender = threading.Thread(target=send, daemon=True)
+        sender.start()
+        with at_once():
+            assert wait_for(lambda: not assoc.is_usable)
+            assoc.abort()
+            sender.join(PATIENCE)
+        assert [type(error).__name__ for error in errors] == ["LostAnswerError"]
+
+
 @pytest.mark.parametrize("leave", [Peer.close, Peer.abort, Peer.request_release])
-def test_a_server_that_leaves_is_noticed_at_once(leave: Callable[[Peer], None]) -> None:
-    """What the server does ends the wait as well."""
+def test_a_server_that_leaves_is_noticed_before_the_next_image(
+    leave: Callable[[Peer], None],
+) -> None:
+    """An association whose server has gone is not used."""
 
     def script(peer: Peer) -> None:
         peer.accept()
-        go_on.wait(PATIENCE)
         leave(peer)
         peer.read_to_end()
 
-    go_on = threading.Event()
     with FaultSCP(script) as server:
         assoc = associate(server, timeouts=LONG_WAITS)
-        assert wait_for(lambda: open_layer().is_waiting)
-        go_on.set()
         assert wait_for(lambda: not assoc.is_usable)
         assoc.release()

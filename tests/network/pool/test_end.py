@@ -10,7 +10,7 @@ from fw_gear_dicom_send.network.errors import NoAssociationError
 from fw_gear_dicom_send.network.pool import AssociationPool
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.reasons import Kind
-from tests.support.associations import upper_layers
+from tests.support.associations import connections_to
 from tests.support.fault_scp import A_RELEASE_RP, A_RELEASE_RQ, FaultSCP, Peer
 from tests.support.pool import (
     CONTEXT,
@@ -42,7 +42,7 @@ def test_abort_ends_images_in_flight() -> None:
         assert wait_for(lambda: len(server.images) == 4)
         scu.abort()
         assert results_of(sending) == [ENDED] * 12
-        assert upper_layers() == []
+        assert wait_for(lambda: connections_to(server.port) == 0)
         assert outcome(scu.send(ct(1)[0])) == ENDED
         assert wait_for(lambda: server.ends == ["aborted"] * 4)
         assert server.connections == 4
@@ -60,7 +60,7 @@ def test_the_end_does_not_wait_for_associations_on_their_way(
         with at_once():
             end(scu)
         assert results_of(sending) == [ENDED] * 12
-        assert upper_layers() == []
+        assert wait_for(lambda: connections_to(server.port) == 0)
         assert outcome(scu.send(ct(1)[0])) == ENDED
         assert server.connections == 4
 
@@ -143,4 +143,4 @@ def test_an_association_that_comes_back_after_the_end_is_ended() -> None:
         pool = pool_of(server, 2)
         with pool.association(CONTEXT):
             pool.close()
-        assert wait_for(lambda: not upper_layers())
+        assert wait_for(lambda: connections_to(server.port) == 0)

@@ -1,8 +1,6 @@
 """An error of the gear itself leaves no thread waiting."""
 
 import errno
-import socket
-import threading
 from concurrent.futures import wait
 
 import pytest
@@ -15,7 +13,7 @@ from tests.support.fault_scp import FaultSCP
 from tests.support.instances import made_instance
 from tests.support.pacs import PythonSCP
 from tests.support.peers import peer_of
-from tests.support.pool import CT, ct, results_of, scu_of, start
+from tests.support.pool import CT, ct, scu_of, start
 from tests.support.results import Outcome, outcomes
 from tests.support.waiting import PATIENCE, PATIENT
 
@@ -48,35 +46,6 @@ def test_nothing_is_opened_after_what_is_not_expected(monkeypatch: pytest.Monkey
         sending = start(scu_of(server), ct(*range(8)), threads=1)
         assert not wait(sending, PATIENCE).not_done
     assert len(opened) == 1
-
-
-def test_no_file_descriptor_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that can open no more files says so for each image, and does not hang."""
-
-    def fail() -> None:
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    with FaultSCP() as server:
-        scu = scu_of(server)
-        monkeypatch.setattr(socket, "socketpair", fail)
-        (result,) = results_of(start(scu, ct(1)))
-    assert result[:2] == (False, Kind.NO_CONNECTION)
-    assert "Too many open files" in result.text
-
-
-def test_no_thread_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that can start no more threads ends in an error, and does not hang."""
-
-    def fail(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with FaultSCP() as server:
-        scu = scu_of(server)
-        with monkeypatch.context() as patched:
-            patched.setattr(threading.Thread, "start", fail)
-            with pytest.raises(RuntimeError):
-                scu.send(ct(1)[0])
-        scu.abort()
 
 
 def test_a_conversion_that_raises_fails_its_image_alone() -> None:

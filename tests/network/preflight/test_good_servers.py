@@ -61,14 +61,15 @@ def test_a_status_of_the_echo_is_a_warning(caplog: pytest.LogCaptureFixture) -> 
         (b"PACS 1.0", "PACS 1.0"),
         (b"A\x1b[2J\nB", r"A\x1b[2J\nB"),
         (rb"A\B", r"A\B"),
-        (b"caf\xe9", "caf"),
+        (b"caf\xe9", "café"),
+        (b"N" * 100, "N" * 64),
         (b" ", "1.2.3.4"),
     ],
 )
 def test_a_server_may_call_itself_anything(
     name: bytes, shown: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The name of its implementation is shown as text, without what is not ASCII."""
+    """The name of its implementation is shown as text, and not longer than 64 characters."""
 
     def script(peer: Peer) -> None:
         peer.accept(implementation=name)

@@ -11,7 +11,7 @@ import pytest
 from fw_gear_dicom_send.errors import CancelledError
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.types import Sent
-from tests.support.associations import opened, upper_layers
+from tests.support.associations import connections_to, opened
 from tests.support.fault_scp import FaultSCP, Peer, Script
 from tests.support.instances import big_instance, made_instance
 from tests.support.peers import peer_of
@@ -98,4 +98,4 @@ def test_a_job_that_is_ended_leaves_its_server_at_once(
                 sender.send(image)
             sender.abort()
         assert image.dataset.source.closed
-        assert upper_layers() == []
+        assert connections_to(server.port) == 0

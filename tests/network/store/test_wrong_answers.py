@@ -95,24 +95,39 @@ def test_garbage_in_the_middle_of_an_image_ends_the_association(scu: SCUFactory)
 
 
 def test_a_second_answer_is_not_taken_for_that_to_the_next_image(scu: SCUFactory) -> None:
-    """An answer that comes twice ends the association: it says nothing about the next image."""
+    """An answer that comes twice, early or late, says nothing of the next image."""
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        first = peer.read_image()
+        peer.socket.sendall(peer.response(first) * 2)
+        second = peer.read_image()
+        peer.socket.sendall(peer.response(first))
+        peer.answer(second, 0xC000)
+        peer.read_to_end()
+
+    with FaultSCP(script) as server:
+        results = send_all(scu(server), [made_instance(1), made_instance(2)])
+        assert [len(server.images), server.connections] == [2, 1]
+    refused = Outcome(False, Kind.REFUSED, "status 0xC000 Cannot Understand")
+    assert outcomes(results) == [SENT, refused]
+
+
+def test_a_pending_answer_is_not_the_last(scu: SCUFactory) -> None:
+    """After Pending comes the status that counts; the image is not sent again."""
 
     def script(peer: Peer) -> None:
         peer.accept()
         image = peer.read_image()
-        peer.socket.sendall(peer.response(image) * 2)
-        peer.read_image()
+        peer.socket.sendall(peer.response(image, 0xFF00))
+        peer.socket.sendall(peer.response(image, 0xFF01))
+        peer.answer(image)
         peer.read_to_end()
 
-    def refuse(peer: Peer) -> None:
-        peer.accept()
-        peer.answer(peer.read_image(), 0xC000)
-        peer.read_to_end()
-
-    with FaultSCP(script, refuse) as server:
-        results = send_all(scu(server), [made_instance(1), made_instance(2)])
-    refused = Outcome(False, Kind.REFUSED, "status 0xC000 Cannot Understand")
-    assert outcomes(results) == [SENT, refused]
+    with FaultSCP(script) as server:
+        results = send_all(scu(server), [made_instance(1)])
+        assert len(server.images) == 1
+    assert outcomes(results) == [SENT]
 
 
 def test_a_server_that_never_answers_an_image(scu: SCUFactory) -> None:

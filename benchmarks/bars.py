@@ -1,0 +1,114 @@
+"""The bars that a whole run of the benchmarks is held against.
+
+Each is a number of one row of medians. They are no tests: they hold on two idle cores.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from benchmarks.claims.outcome import Outcome
+from benchmarks.results import Results, Row
+from benchmarks.tables import number
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What a row, by its target, data set and sender, has to reach: `least` or `most`."""
+
+    target: str
+    data: str
+    sender: str
+    what: str
+    value: Callable[[Row], float | None]
+    least: float | None = None
+    most: float | None = None
+    unit: str = ""
+
+    @property
+    def bound(self) -> str:
+        """What it allows, in words."""
+        word, value = ("at least", self.least) if self.most is None else ("at most", self.most)
+        return f"{word} {value:g}{self.unit}"
+
+    def holds(self, value: float) -> bool:
+        """Tell whether a number reaches it."""
+        return (self.least is None or value >= self.least) and (
+            self.most is None or value <= self.most
+        )
+
+
+def bars(results: Results) -> Iterator[Outcome]:
+    """Yield what came of each bar, without those that no run at full size has measured."""
+    rows = {(row.target, row.data, row.sender): row for row in results.rows}
+    targets = {target.name: target.title for target in results.targets}
+    data = {item.name: item.title for item in results.data if item.bytes >= FULL[item.name]}
+    senders = {sender.name: sender.title for sender in results.senders}
+    for bar in (*BARS, *_beside_dcmsend(rows)):
+        row = rows.get((bar.target, bar.data, bar.sender))
+        value = bar.value(row) if row and bar.data in data else None
+        if value is None:
+            continue
+        yield Outcome(
+            claim=f"{senders[bar.sender]}, {data[bar.data]} to {targets[bar.target]}: {bar.what}",
+            bound=bar.bound,
+            measured=f"{number(value)}{bar.unit}",
+            holds=bar.holds(value),
+        )
+
+
+def _images_per_second(row: Row) -> float | None:
+    return row.images_per_second
+
+
+def _image_cpu_ms(row: Row) -> float | None:
+    return row.image_cpu_ms
+
+
+def _percent_of_replay(row: Row) -> float | None:
+    return 100 * row.of_replay if row.of_replay is not None else None
+
+
+def _seconds(row: Row) -> float:
+    return row.seconds
+
+
+def _times_dcmsend_connected(dcmsend: Row) -> Callable[[Row], float | None]:
+    def value(row: Row) -> float | None:
+        if row.sending_seconds is None or dcmsend.sending_seconds is None:
+            return None
+        return dcmsend.sending_seconds / row.sending_seconds
+
+    return value
+
+
+def _beside_dcmsend(rows: dict[tuple[str, str, str], Row]) -> Iterator[Bar]:
+    """Yield the bars for one large image, which are numbers of dcmsend's in the same run."""
+    dcmsend = rows.get(("storescp", "multiframe", "dcmsend"))
+    if not dcmsend:
+        return
+    command = ("storescp", "multiframe", "command-4")
+    connected = _times_dcmsend_connected(dcmsend)
+    yield Bar(*command, "MB/s while connected, beside dcmsend's", connected, least=1, unit=" times")
+    yield Bar(
+        *command,
+        "time from start to end, beside dcmsend's",
+        lambda row: row.seconds / dcmsend.seconds,
+        most=1.5,
+        unit=" times",
+    )
+
+
+FULL = {"mr": 70_000_000, "ct": 200_000_000, "multiframe": 300_000_000, "tgz": 500_000_000}
+"""Bytes of each data set, at least; the bars say nothing of a trial."""
+RATE, CPU = "images/s while connected", "CPU for an image, beyond start-up"
+SESSION = "from the session to the attached report"
+BARS = (
+    Bar("storescp", "mr", "command-4", RATE, _images_per_second, least=2500),
+    Bar("storescp", "mr", "command-4", CPU, _image_cpu_ms, most=0.45, unit=" ms"),
+    Bar("storescp", "mr", "command-1", CPU, _image_cpu_ms, most=0.30, unit=" ms"),
+    Bar("orthanc", "mr", "command-4", "part of a replay's rate", _percent_of_replay, 85, unit=" %"),
+    Bar("storescp", "mr", "gear-4", SESSION, _seconds, most=1.9, unit=" s"),
+    Bar("storescp", "ct", "gear-4", SESSION, _seconds, most=1.6, unit=" s"),
+    Bar("storescp", "multiframe", "gear-4", SESSION, _seconds, most=1.5, unit=" s"),
+)
+"""Medians of 2,000 MR images of 33 KB, 400 CT images, and one multi-frame image of 315 MB."""

@@ -1,0 +1,184 @@
+"""Opens the associations of a pool, and learns how many the peer gives."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from ssl import SSLContext
+from threading import Thread
+
+from ..reasons import Kind, Reason
+from ..retry import RetryBudget, RetryPolicy, retry
+from .association import StorageAssociation
+from .errors import (
+    AssociationError,
+    NoAnswerError,
+    NoAssociationError,
+    NoConnectionError,
+    TemporaryError,
+)
+from .pool_state import Opening, PoolState
+from .timeouts import Timeouts
+from .types import PeerAE
+
+log = logging.getLogger(__name__)
+
+_MAX_TRIES, _MAX_TRIES_TO_REPLACE = 3, 5
+
+
+@dataclass(frozen=True)
+class Opener:
+    """Opens associations, each on a thread of its own, and notes in `state` what comes of it.
+
+    While there is none, one is requested with the waits of `policy` until `budget` is spent.
+    """
+
+    state: PoolState
+    peer: PeerAE
+    budget: RetryBudget
+    ssl_context: SSLContext | None
+    timeouts: Timeouts
+    policy: RetryPolicy
+
+    def start(self, openings: Iterable[Opening]) -> None:
+        """Open associations; the caller does not own the lock of the state."""
+        for opening in openings:
+            try:
+                Thread(target=self._open, args=(opening,), daemon=True).start()
+            except RuntimeError as exc:  # there are as many threads as there may be
+                self._open_without_thread(opening, str(exc))
+
+    def _open_without_thread(self, opening: Opening, why: str) -> None:
+        """Go on with the associations that there are, or open the first one on this thread."""
+        state = self.state
+        with state.changed:
+            has_others = state.number > 1
+            if has_others:
+                state.openings.remove(opening)
+                state.limit.lower(state.number, why, self._now())
+                state.tell_limit()
+                state.changed.notify_all()
+        if not has_others:
+            self._open(opening)
+        elif opening.replaced:
+            opening.replaced.release()
+
+    def _open(self, opening: Opening) -> None:
+        assoc, failure, crash = None, None, None
+        try:
+            if opening.replaced:
+                opening.replaced.release()
+            assoc = retry(
+                self.policy,
+                partial(self._request, opening),
+                on=TemporaryError,
+                is_temporary=partial(self._is_worth_waiting, opening),
+            )
+        except AssociationError as exc:
+            failure = exc
+        except Exception as exc:
+            crash = exc
+        state = self.state
+        with state.changed:
+            state.openings.remove(opening)
+            state.crash = state.crash or crash
+            is_too_late = bool(state.gone)
+            # What has a place may need this one, that nobody waits for.
+            is_in_the_way = bool(state.places) and not state.waiting
+            if assoc:
+                state.contexts |= {one: one in assoc.accepted for one in assoc.proposed}
+            if assoc and not is_too_late:
+                if not is_in_the_way:
+                    state.idle.append(assoc)
+                self._note_success(opening)
+            elif failure:
+                self._go_on_without(opening, failure)
+            if not state.openings:
+                state.tell_limit()
+            openings = state.serve(new=assoc)
+        if assoc and is_too_late:
+            assoc.abort()
+        elif assoc and is_in_the_way:
+            assoc.release()
+        self.start(openings)
+
+    def _request(self, opening: Opening) -> StorageAssociation:
+        state = self.state
+        try:
+            with state.changed:
+                if state.crash:
+                    raise state.crash
+                if state.gone:
+                    raise NoAssociationError(state.gone)
+                contexts = state.plan.include(opening.wanted)
+                assoc = StorageAssociation(
+                    self.peer, contexts, self.ssl_context, self.timeouts, self.policy.clock
+                )
+                opening.assoc = assoc
+            assoc.open()
+        except OSError as exc:  # there are as many open files as there may be
+            raise NoConnectionError(Reason(Kind.NO_CONNECTION, exc.strerror or str(exc))) from exc
+        return assoc
+
+    def _is_worth_waiting(self, opening: Opening, failure: TemporaryError) -> bool:
+        """Tell whether to request it again.
+
+        One more association is requested a few times, as the peer may be slow to count, or
+        to forget the one that was replaced. Where there is none, one opening goes on requesting.
+        """
+        state = self.state
+        with state.changed:
+            opening.tries += 1
+            if state.idle or state.lent:
+                if opening.is_extra:
+                    return False
+                opening.refusal = str(failure)
+                tries = _MAX_TRIES_TO_REPLACE if opening.replaced else _MAX_TRIES
+                return opening.tries < tries and not isinstance(failure, NoAnswerError)
+            if state.down_since is None:
+                state.down_since = self._now()
+            if state.gone or len(state.openings) > 1 or self.budget.is_spent():
+                return False
+            if not opening.is_told:
+                opening.is_told = True
+                log.warning(
+                    "There is no association: %s. One is requested again for up to %.0f s",
+                    failure,
+                    self.budget.seconds,
+                )
+            return True
+
+    def _note_success(self, opening: Opening) -> None:
+        """Note that the peer gives an association, so that as many as are wished may be opened."""
+        state = self.state
+        if state.down_since is not None:
+            if opening.is_told:
+                seconds = self._now() - state.down_since
+                log.info("There is an association again, after %.0f s", seconds)
+            state.down_since = None
+            state.limit.reset()
+        elif opening.is_extra:
+            state.limit.raise_to(state.number)
+
+    def _go_on_without(self, opening: Opening, failure: AssociationError) -> None:
+        """Open no more than there are; give the peer up where there is none."""
+        state = self.state
+        if state.idle or state.lent:
+            if opening.is_extra:
+                state.limit.note_refusal(str(failure))
+            else:
+                state.limit.lower(state.number, str(failure), self._now())
+        elif not isinstance(failure, TemporaryError):
+            state.gone = state.gone or failure.reason
+        elif self.budget.is_spent():
+            state.gone = state.gone or given_up(self.budget, failure.reason)
+
+    def _now(self) -> float:
+        return self.policy.clock.now()
+
+
+def given_up(budget: RetryBudget, reason: Reason) -> Reason:
+    """Return why a peer is given up: the latest trouble, and for how long there was some."""
+    if not budget.seconds:
+        return reason
+    return Reason(Kind.GIVEN_UP, f"{budget.seconds:.0f} s of trouble: {reason.text}")

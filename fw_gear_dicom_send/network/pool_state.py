@@ -1,0 +1,143 @@
+"""The state of a pool of associations, and what is decided by it."""
+
+from dataclasses import dataclass, field
+from threading import Condition
+
+from ..reasons import Reason
+from ..retry import MonotonicClock
+from .assign import GivePlace, Idle, Lend, Open, Situation, Waiter, assign
+from .association import StorageAssociation
+from .contexts import Context, ContextPlan
+from .limit import AssociationLimit
+
+
+@dataclass(eq=False)
+class Waiting:
+    """A thread that waits; it is served with `assoc`, or with a place that `released` leave."""
+
+    needs: Waiter
+    is_served: bool = False
+    assoc: StorageAssociation = field(init=False)
+    released: list[StorageAssociation] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Opening:
+    """An association on its way; one that `is_extra` is one more than the peer gave before.
+
+    `tries` have failed, the latest with `refusal`; `is_told` is whether the log says so.
+    """
+
+    wanted: Context
+    replaced: StorageAssociation | None
+    is_extra: bool
+    assoc: StorageAssociation | None = None
+    tries: int = 0
+    refusal: str = ""
+    is_told: bool = False
+
+
+@dataclass(eq=False)
+class PoolState:
+    """The mutable state of a pool, all of it; it is changed with the lock of `changed`.
+
+    There are threads that wait, associations that are idle, lent or on their way, and `places`
+    that are kept free. `down_since` is when the last association was lost, None while there is
+    one. `gone` is why none is lent any more, `crash` what failed unexpectedly; `is_over` tells
+    that those that are lent end when they come back.
+    """
+
+    limit: AssociationLimit
+    clock: MonotonicClock
+    changed: Condition = field(default_factory=Condition)
+    waiting: list[Waiting] = field(default_factory=list)
+    idle: list[StorageAssociation] = field(default_factory=list)
+    lent: list[StorageAssociation] = field(default_factory=list)
+    openings: list[Opening] = field(default_factory=list)
+    places: int = 0
+    plan: ContextPlan = field(default_factory=ContextPlan)
+    contexts: dict[Context, bool] = field(default_factory=dict)
+    down_since: float | None = None
+    gone: Reason | None = None
+    crash: Exception | None = None
+    is_over: bool = False
+
+    def __str__(self) -> str:
+        """Say how many associations there are, and how many threads wait."""
+        refusal = self.limit.refusal
+        return (
+            f"{len(self.idle)} idle, {len(self.lent)} lent, "
+            f"{len(self.openings)} opening, {len(self.waiting)} waiting"
+            f"{', no association' if self.down_since is not None else ''}"
+            f"{f', limited to {self.limit.number}: {refusal}' if refusal else ''}"
+            f"{f', given up: {self.gone.text}' if self.gone else ''}"
+        )
+
+    @property
+    def number(self) -> int:
+        """How many associations there are, with those on their way and the places."""
+        return len(self.idle) + len(self.lent) + len(self.openings) + self.places
+
+    def serve(self, new: StorageAssociation | None = None) -> list[Opening]:
+        """Give those who wait what there is; return what the caller has to open for the others.
+
+        A `new` association is given out even if it is lost already: who uses it learns that, and
+        decides how often to try again.
+        """
+        openings: list[Opening] = []
+        waiting, idle = self.waiting.copy(), self.idle.copy()
+        is_open = waiting and not (self.gone or self.crash)
+        for decision in assign(self._situation(new)) if is_open else ():
+            served = waiting[decision.waiter]
+            match decision:
+                case Lend():
+                    served.assoc = idle[decision.idle]
+                    self.idle.remove(served.assoc)
+                    self.lent.append(served.assoc)
+                case GivePlace():
+                    served.released = [idle[number] for number in decision.released]
+                    self.idle = [one for one in self.idle if one not in served.released]
+                    self.places += 1
+                case Open():
+                    replaced = None if decision.replaced is None else idle[decision.replaced]
+                    openings.append(self._note_opening(decision.wanted, replaced))
+                    continue
+            self.waiting.remove(served)
+            served.is_served = True
+        self.changed.notify_all()
+        return openings
+
+    def tell_limit(self) -> None:
+        """Say once that the peer gives fewer associations than were requested."""
+        number = len(self.idle) + len(self.lent) + self.places
+        pending = (opening.refusal for opening in self.openings if opening.refusal)
+        refusal = self.limit.refusal or next(pending, "")
+        if refusal and number and not self.gone:
+            self.limit.tell(number, refusal)
+
+    def _situation(self, new: StorageAssociation | None) -> Situation:
+        may_ask = not self.openings and self.limit.may_ask(self.clock.now())
+        return Situation(
+            [one.needs for one in self.waiting],
+            [Idle(one.proposed, one.opened_at, one is new or _is_alive(one)) for one in self.idle],
+            len(self.lent),
+            len(self.openings),
+            self.places,
+            self.limit.number + may_ask,
+            self.down_since is not None,
+        )
+
+    def _note_opening(self, wanted: Context, replaced: StorageAssociation | None) -> Opening:
+        if replaced:
+            self.idle.remove(replaced)
+        is_extra = self.number >= self.limit.number
+        if is_extra:
+            self.limit.note_request(self.clock.now())
+        opening = Opening(wanted, replaced, is_extra)
+        self.openings.append(opening)
+        return opening
+
+
+def _is_alive(assoc: StorageAssociation) -> bool:
+    """Tell whether it can be used, if only to learn that nothing was accepted."""
+    return assoc.is_usable or not assoc.accepted

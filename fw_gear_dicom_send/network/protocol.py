@@ -1,0 +1,301 @@
+"""The requestor's side of the DICOM upper layer: bytes in, events out, and no I/O (PS3.8 9).
+
+pynetdicom encodes the association request. What the peer answers is decoded here, as tolerantly
+as other toolkits do: unknown items are ignored (PS3.8 9.3.1), and so are odd names.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from struct import Struct
+
+from pynetdicom import (
+    PYNETDICOM_IMPLEMENTATION_UID,
+    PYNETDICOM_IMPLEMENTATION_VERSION,
+)
+from pynetdicom.pdu import A_ASSOCIATE_RQ
+from pynetdicom.pdu_primitives import (
+    A_ASSOCIATE,
+    ImplementationClassUIDNotification,
+    ImplementationVersionNameNotification,
+    MaximumLengthNotification,
+)
+from pynetdicom.presentation import build_context
+
+from ..text import printable
+from .contexts import Context
+from .dimse import Command, decode_command, has_dataset
+from .types import PeerAE
+
+MAX_RECEIVED_PDU = 16_382
+"""Bytes of a PDU after its header that the peer is told to send at most (PS3.8 D.1)."""
+MAX_ANSWER = 1 << 20
+"""Bytes of a PDU and of a message; a peer that sends more breaks the protocol."""
+
+_HEADER = Struct(">BxL")
+_ITEM = Struct(">BxH")
+_PDV = Struct(">LBB")
+_MAX_NAME = 64
+_TLS_ALERT = b"\x15\x03"
+_APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
+_AC, _RJ, _DATA, _RELEASE_RQ, _RELEASE_RP, _ABORT = range(2, 8)
+_FIXED_FIELDS = 68
+_CONTEXT_RESULT, _TRANSFER_SYNTAX, _USER_INFORMATION = 0x21, 0x40, 0x50
+_MAX_LENGTH, _CLASS_UID, _VERSION_NAME = 0x51, 0x52, 0x55
+_COMMAND, _LAST = 0x01, 0x02
+_RESULTS, _SOURCES = (1, 2), (1, 2, 3)
+
+RELEASE_REQUEST = bytes((5, 0, 0, 0, 0, 4, 0, 0, 0, 0))
+RELEASE_RESPONSE = bytes((6, 0, 0, 0, 0, 4, 0, 0, 0, 0))
+ABORT = bytes((7, 0, 0, 0, 0, 4, 0, 0, 0, 0))
+
+
+class State(Enum):
+    """Where an association is in its life."""
+
+    IDLE = auto()
+    REQUESTED = auto()
+    ESTABLISHED = auto()
+    RELEASING = auto()
+    BROKEN = auto()
+    ENDED = auto()
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The peer accepts the association: its contexts by their IDs, and what it says of itself.
+
+    `max_pdu` is in bytes, 0 where the peer sets no limit (PS3.8 D.1).
+    """
+
+    contexts: Mapping[int, Context]
+    max_pdu: int
+    implementation: str
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """The peer rejects the association (PS3.8 9.3.4)."""
+
+    result: int
+    source: int
+    reason: int
+
+
+@dataclass(frozen=True)
+class Message:
+    """A DIMSE message: the values of its command set, and its dataset, which may be empty."""
+
+    context_id: int
+    command: Command
+    dataset: bytes
+
+
+@dataclass(frozen=True)
+class ReleaseRequested:
+    """The peer wants to release the association."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The association has ended: released, aborted, or the peer broke the protocol."""
+
+
+Event = Accepted | Rejected | Message | ReleaseRequested | Ended
+
+
+class _ProtocolError(Exception):
+    """The peer sends what may not come, or cannot be decoded."""
+
+
+class Protocol:
+    """Decides what received bytes mean, and what may be sent.
+
+    The mutable state is the state of the association, the bytes of a PDU that is not complete,
+    and the fragments of a message that is not complete.
+    """
+
+    def __init__(self, peer: PeerAE, contexts: Sequence[Context]) -> None:
+        """Be about to request an association with `contexts`, of which there are at most 128."""
+        self.state = State.IDLE
+        self.speaks_tls = False
+        self._peer = peer
+        self._contexts = {2 * index + 1: context for index, context in enumerate(contexts)}
+        self._received = bytearray()
+        self._begin_message()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can come."""
+        return self.state in (State.BROKEN, State.ENDED)
+
+    def request(self) -> bytes:
+        """Return the A-ASSOCIATE-RQ (PS3.8 9.3.2)."""
+        self.state = State.REQUESTED
+        max_length = MaximumLengthNotification()
+        max_length.maximum_length_received = MAX_RECEIVED_PDU
+        class_uid = ImplementationClassUIDNotification()
+        class_uid.implementation_class_uid = PYNETDICOM_IMPLEMENTATION_UID
+        version = ImplementationVersionNameNotification()
+        version.implementation_version_name = PYNETDICOM_IMPLEMENTATION_VERSION
+        primitive = A_ASSOCIATE()
+        primitive.application_context_name = _APPLICATION_CONTEXT
+        primitive.calling_ae_title = self._peer.calling_ae
+        primitive.called_ae_title = self._peer.called_ae
+        primitive.user_information = [max_length, class_uid, version]
+        proposed = []
+        for context_id, context in self._contexts.items():
+            cx = build_context(context.abstract_syntax, context.transfer_syntax)
+            cx.context_id = context_id
+            proposed.append(cx)
+        primitive.presentation_context_definition_list = proposed
+        pdu = A_ASSOCIATE_RQ()
+        pdu.from_primitive(primitive)
+        return bytes(pdu.encode())
+
+    def release(self) -> bytes:
+        """Return the A-RELEASE-RQ."""
+        self.state = State.RELEASING
+        return RELEASE_REQUEST
+
+    def abort(self) -> bytes:
+        """Return the A-ABORT, empty where there is no association to abort."""
+        was, self.state = self.state, State.ENDED
+        return b"" if was in (State.IDLE, State.ENDED) else ABORT
+
+    def receive(self, data: bytes) -> Iterator[Event]:
+        """Take received bytes, and yield what they mean; none mean the end of the connection."""
+        self._received += data
+        if self.state is State.REQUESTED and self._received.startswith(_TLS_ALERT):
+            self.speaks_tls = True
+        try:
+            while not self.is_over and (pdu := self._next_pdu()):
+                yield from self._events(*pdu)
+        except (_ProtocolError, IndexError, ValueError):
+            self.state = State.BROKEN
+            yield Ended()
+        if not data and not self.is_over:
+            yield self._end()
+
+    def _next_pdu(self) -> tuple[int, bytes] | None:
+        """Return the type and the body of the next PDU, None where it is not complete."""
+        if len(self._received) < _HEADER.size:
+            return None
+        kind, length = _HEADER.unpack_from(self._received)
+        if not (_AC <= kind <= _ABORT and length <= MAX_ANSWER):
+            raise _ProtocolError
+        end = _HEADER.size + length
+        if len(self._received) < end:
+            return None
+        body = bytes(self._received[_HEADER.size : end])
+        del self._received[:end]
+        return kind, body
+
+    def _events(self, kind: int, body: bytes) -> Iterator[Event]:
+        is_open = self.state in (State.ESTABLISHED, State.RELEASING)
+        if kind == _DATA and is_open:
+            yield from self._messages(body)
+        elif kind == _AC and self.state is State.REQUESTED:
+            self.state = State.ESTABLISHED
+            yield self._accepted(body)
+        elif kind == _RJ and self.state is State.REQUESTED:
+            _, result, source, reason = body[:4]
+            if result not in _RESULTS or source not in _SOURCES:
+                raise _ProtocolError
+            self.state = State.ENDED
+            yield Rejected(result, source, reason)
+        elif kind == _RELEASE_RQ and is_open:
+            yield ReleaseRequested()
+        elif kind == _ABORT or (kind == _RELEASE_RP and self.state is State.RELEASING):
+            yield self._end()
+        else:
+            raise _ProtocolError
+
+    def _end(self) -> Ended:
+        self.state = State.ENDED
+        return Ended()
+
+    def _accepted(self, body: bytes) -> Accepted:
+        """Decode an A-ASSOCIATE-AC (PS3.8 9.3.3)."""
+        if len(body) < _FIXED_FIELDS:
+            raise _ProtocolError
+        contexts: dict[int, Context] = {}
+        told: dict[int, bytes] = {}
+        for kind, value in _items(body[_FIXED_FIELDS:]):
+            if kind == _CONTEXT_RESULT and value[2] == 0:
+                proposed = self._contexts.get(value[0])
+                if proposed and _is_accepted(proposed, value[4:]):
+                    contexts[value[0]] = proposed
+            elif kind == _USER_INFORMATION:
+                told |= _items(value)
+        name = _name(told.get(_VERSION_NAME, b"")) or _name(told.get(_CLASS_UID, b""))
+        max_pdu = int.from_bytes(told.get(_MAX_LENGTH, b"")[:4], "big")
+        return Accepted(contexts, max_pdu, name)
+
+    def _begin_message(self) -> None:
+        self._context_id = 0
+        self._values: Command | None = None
+        self._fragments: list[bytes] = []
+        self._size = 0
+
+    def _messages(self, body: bytes) -> Iterator[Message]:
+        """Take the fragments of a P-DATA-TF, and yield what is complete (PS3.8 9.3.5, E)."""
+        offset = 0
+        while offset < len(body):
+            if offset + _PDV.size > len(body):
+                raise _ProtocolError
+            length, context_id, control = _PDV.unpack_from(body, offset)
+            end = offset + 4 + length
+            if length < 2 or end > len(body):
+                raise _ProtocolError
+            yield from self._take(context_id, control, body[offset + _PDV.size : end])
+            offset = end
+
+    def _take(self, context_id: int, control: int, fragment: bytes) -> Iterator[Message]:
+        is_command = bool(control & _COMMAND)
+        is_first = not self._fragments and self._values is None
+        if is_command != (self._values is None) or not (is_first or context_id == self._context_id):
+            raise _ProtocolError
+        self._context_id = context_id
+        self._fragments.append(fragment)
+        # An empty fragment takes memory as well.
+        self._size += len(fragment) + _PDV.size
+        if self._size > MAX_ANSWER:
+            raise _ProtocolError
+        if not control & _LAST:
+            return
+        data = b"".join(self._fragments)
+        self._fragments = []
+        if self._values is None:
+            self._values = decode_command(data)
+            if has_dataset(self._values):
+                return
+            data = b""
+        message = Message(context_id, self._values, data)
+        self._begin_message()
+        yield message
+
+
+def _items(encoded: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the types and values of items; raises _ProtocolError where one is cut off."""
+    offset = 0
+    while offset < len(encoded):
+        if offset + _ITEM.size > len(encoded):
+            raise _ProtocolError
+        kind, length = _ITEM.unpack_from(encoded, offset)
+        offset += _ITEM.size
+        if offset + length > len(encoded):
+            raise _ProtocolError
+        yield kind, encoded[offset : offset + length]
+        offset += length
+
+
+def _is_accepted(proposed: Context, items: bytes) -> bool:
+    """Return whether the syntax in an accepted context is the one that was proposed."""
+    syntax = dict(_items(items)).get(_TRANSFER_SYNTAX, b"")
+    return _name(syntax) == proposed.transfer_syntax
+
+
+def _name(value: bytes) -> str:
+    """Return a UID or a name, whatever characters it has; servers send longer ones than allowed."""
+    return printable(value[:_MAX_NAME].decode("latin-1").strip("\0 "))

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Install programs that send DICOM, for the benchmarks: pynetdicom's storescu and dcmjs-dimse.
+# usage: rivals.sh PYTHON FOLDER
+set -eu
+python=$1 folder=$2
+mkdir -p "$folder/dcmjs"
+"$python" -m venv --clear "$folder/pynetdicom"
+"$folder/pynetdicom/bin/python" -m pip install -qq --disable-pip-version-check pynetdicom==3.0.4
+if command -v npm >/dev/null; then
+    npm install --silent --no-audit --no-fund --prefix "$folder/dcmjs" dcmjs-dimse@0.3.3
+else
+    echo "npm is not installed: dcmjs-dimse is left out" >&2
+fi

@@ -1,0 +1,36 @@
+"""The names of UIDs."""
+
+import pytest
+from pydicom.uid import UID
+from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
+
+from fw_gear_dicom_send.dicom.uid_names import STORAGE_CLASSES, TRANSFER_SYNTAXES
+from fw_gear_dicom_send.dicom.uids import name_of
+
+NAMES = TRANSFER_SYNTAXES | STORAGE_CLASSES
+
+
+def test_names_are_those_of_pydicom_where_it_has_one() -> None:
+    """No name is mistyped."""
+    others = {uid: UID(uid).name for uid, name in NAMES.items() if UID(uid).name != name}
+    assert all(uid == name for uid, name in others.items())
+
+
+def test_all_that_pynetdicom_proposes_has_a_name() -> None:
+    """Each storage SOP class and each transfer syntax of a run can be named."""
+    classes = {str(context.abstract_syntax) for context in AllStoragePresentationContexts}
+    assert classes | set(ALL_TRANSFER_SYNTAXES) <= NAMES.keys()
+
+
+@pytest.mark.parametrize(
+    ("uid", "name"),
+    [
+        ("1.2.840.10008.5.1.4.1.1.2", "CT Image Storage"),
+        ("1.2.840.10008.1.2.4.203", "High-Throughput JPEG 2000 Image Compression"),
+        ("1.2.840.10008.1.1", "Verification SOP Class"),
+        ("1.2.3.4", "1.2.3.4"),
+    ],
+)
+def test_a_uid_without_a_name_stands_for_itself(uid: str, name: str) -> None:
+    """Others have the name that the standard gives them."""
+    assert name_of(uid) == name

@@ -1,0 +1,111 @@
+"""A server that was at its limit for a while gets more associations later."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from fw_gear_dicom_send.network.store import StorageSCU
+from tests.support.clock import Clock
+from tests.support.fault_scp import FaultSCP, Peer
+from tests.support.pool import SHORT_WAITS, ct, results_of, scu_of, start
+from tests.support.results import SENT
+from tests.support.scripted import AT_LIMIT, rejecting
+from tests.support.waiting import PATIENCE, PATIENT, wait_for
+
+TIMEOUTS = replace(PATIENT, limit=60.0)
+
+
+class Limited:
+    """A server that serves one association, each image when it is told to, and more later."""
+
+    def __init__(self) -> None:
+        self.is_full = True
+        self.requests = 0
+        self._turns = threading.Semaphore(0)
+        self._lock = threading.Lock()
+        self._open = 0
+
+    def __call__(self, peer: Peer) -> None:
+        """Accept the association if there is room for it."""
+        with self._lock:
+            self.requests += 1
+            is_accepted = not (self._open and self.is_full)
+            self._open += is_accepted
+        if not is_accepted:
+            rejecting(AT_LIMIT)(peer)
+            return
+        peer.accept()
+        while True:
+            image = peer.read_image()
+            assert self._turns.acquire(timeout=PATIENCE)
+            peer.answer(image)
+
+    def answer(self, images: int) -> None:
+        """Let so many images be answered."""
+        for _ in range(images):
+            self._turns.release()
+
+
+@pytest.fixture
+def limited(caplog: pytest.LogCaptureFixture) -> Iterator[tuple[Limited, FaultSCP]]:
+    caplog.set_level(logging.DEBUG, logger="fw_gear_dicom_send")
+    script = Limited()
+    with FaultSCP(script) as server:
+        yield script, server
+
+
+def scu_at(server: FaultSCP, clock: Clock) -> StorageSCU:
+    return scu_of(server, 3, timeouts=TIMEOUTS, policy=replace(SHORT_WAITS, clock=clock))
+
+
+def messages(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == level]
+
+
+def test_a_server_is_asked_for_more_each_minute(
+    limited: tuple[Limited, FaultSCP], clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once it has room again there are as many associations as are wished, and the log says so."""
+    script, server = limited
+    scu = scu_at(server, clock)
+    sending = start(scu, ct(*range(12)), threads=3)
+    assert wait_for(lambda: bool(messages(caplog, logging.WARNING)))
+    script.answer(2)
+    assert wait_for(lambda: len(server.answers) == 2)
+    before = script.requests
+    script.is_full = False
+    clock.time += 60
+    script.answer(10)
+    assert results_of(sending) == [SENT] * 12
+    assert script.requests == before + 2
+    assert scu.open_associations == 3
+    scu.close()
+    assert messages(caplog, logging.INFO) == [
+        "There are 2 of 3 associations now",
+        "There are 3 of 3 associations now",
+    ]
+
+
+def test_a_server_that_is_still_full_costs_one_request_each_minute(
+    limited: tuple[Limited, FaultSCP], clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is not asked before a minute is over, nor twice in one; images are sent meanwhile."""
+    script, server = limited
+    scu = scu_at(server, clock)
+    sending = start(scu, ct(*range(12)), threads=3)
+    assert wait_for(lambda: bool(messages(caplog, logging.WARNING)))
+    before = script.requests
+    for minute in range(3):
+        script.answer(3)
+        assert wait_for(lambda number=4 * minute + 3: len(server.answers) == number)
+        assert script.requests == before + minute
+        clock.time += 60
+        script.answer(1)
+    assert results_of(sending) == [SENT] * 12
+    scu.close()
+    assert len(messages(caplog, logging.WARNING)) == 1
+    assert messages(caplog, logging.INFO) == []
+    assert "Still 1 of 3 associations" in messages(caplog, logging.DEBUG)[0]

@@ -1,0 +1,97 @@
+"""What the benchmarks measure by: a replay of ready-made messages, connections, and bars."""
+
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.bars import bars
+from benchmarks.connections import ConnectionWatch
+from benchmarks.datasets import make_ct, make_ct_tgz, make_mr
+from benchmarks.replay import read_image, replay
+from benchmarks.results import Data, Machine, Named, Results, Run, rows_of
+from benchmarks.senders import Command, Gear, Replay, Sender
+from benchmarks.targets import STORESCP
+from tests.support.instances import dataset_of
+from tests.support.pacs import HOST, StoreSCP
+from tests.support.waiting import wait_for
+
+
+def test_a_replay_sends_each_image_once(storescp: StoreSCP, tmp_path: Path) -> None:
+    """Images of two classes over two associations arrive as they are in their files."""
+    folders = [make_mr(tmp_path, 3).folder, make_ct(tmp_path, 2).folder]
+    files = [path for folder in folders for path in sorted(folder.rglob("*.dcm"))]
+
+    replayed = replay(HOST, storescp.port, "SCP", 2, [read_image(path) for path in files])
+
+    assert replayed.stored == 5
+    received = sorted(dataset_of(path) for path in storescp.received())
+    assert received == sorted(map(dataset_of, files))
+
+
+@pytest.mark.parametrize("sender", [Gear(2), Command(2), Replay(2)], ids=lambda one: one.name)
+def test_senders_tell_how_many_images_they_sent(sender: Sender, tmp_path: Path) -> None:
+    """Each sends a tgz, the gear from a session and the others from disk."""
+    data = make_ct_tgz(tmp_path / "data", 3)
+    (tmp_path / "work").mkdir()
+
+    with STORESCP.open() as server:
+        sending = sender.send(data, server, tmp_path / "work")
+
+    assert (sending.process.exit_code, sending.sent) == (0, 3), sending.process.output
+    assert server.sending_seconds() > 0
+
+
+def test_the_time_with_a_connection_is_known() -> None:
+    """Neither the time before the first connection counts nor that after the last."""
+    with socket.create_server((HOST, 0)) as listener:
+        port = listener.getsockname()[1]
+        with ConnectionWatch(port) as watch:
+            assert watch.seconds == 0
+            with socket.create_connection((HOST, port)):
+                assert wait_for(lambda: watch.seconds > 0)
+        told = watch.seconds
+    assert told == watch.seconds > 0
+
+
+RUN = Run("storescp", "mr", "command-4", 2.0, 1.7, 0, 0.8, "", first_image_cpu_seconds=0.7)
+LARGE = replace(RUN, data="multiframe", seconds=0.6, sending_seconds=0.4)
+
+
+def results_of(*runs: Run) -> Results:
+    """Return the results of runs alone."""
+    data = [
+        Data("mr", "MR", 2001, 70_000_000, [0.1]),
+        Data("multiframe", "one", 1, 300_000_000, [0.1]),
+    ]
+    machine = Machine("CPU", 2, 1, "system", "1", {})
+    senders = [Named(run.sender, run.sender) for run in runs]
+    targets = [Named("storescp", "storescp")]
+    return Results("2025-01-02", machine, targets, data, senders, rows_of(runs, data), list(runs))
+
+
+def test_a_trial_is_held_against_no_bar() -> None:
+    """The bars are for data sets of full size."""
+    results = results_of(RUN)
+    assert list(bars(replace(results, data=[replace(results.data[0], bytes=7_000_000)]))) == []
+
+
+def test_bars_are_held_against_medians() -> None:
+    """A bar says what was measured, and whether that is enough."""
+    rate, cpu = bars(results_of(RUN))
+    assert (rate.bound, rate.measured, rate.holds) == ("at least 2500", "2501", True)
+    assert (cpu.bound, cpu.measured, cpu.holds) == ("at most 0.45 ms", "0.50 ms", False)
+    assert cpu.claim == "command-4, MR to storescp: CPU for an image, beyond start-up"
+
+
+@pytest.mark.parametrize(
+    ("dcmsend", "holds"), [((0.4, 0.4), [True, True]), ((0.3, 0.3), [False, False])]
+)
+def test_one_large_image_is_held_against_dcmsend(
+    dcmsend: tuple[float, float], holds: list[bool]
+) -> None:
+    """By the rate while connected, and by the time from start to end."""
+    seconds, connected = dcmsend
+    rival = replace(LARGE, sender="dcmsend", seconds=seconds, sending_seconds=connected)
+    assert [outcome.holds for outcome in bars(results_of(LARGE, rival))] == holds
