@@ -92,6 +92,7 @@ def parse_sending(
             value=_text(options, "tag_value", _MAX_LO),
         ),
         send_retry_time=_seconds(options, "send_retry_time"),
+        response_timeout=_seconds(options, "response_timeout", least=1),
         associations=_whole_number(options, "associations", MAX_ASSOCIATIONS),
         report=_boolean(options, "report"),
         instance_report=_boolean(options, "instance_report"),
@@ -202,14 +203,14 @@ def _group(options: Mapping[str, Any], name: str) -> int:
     return value
 
 
-def _seconds(options: Mapping[str, Any], name: str) -> float:
+def _seconds(options: Mapping[str, Any], name: str, least: int = 0) -> float:
     given = options.get(name)
     if (
         isinstance(given, bool)
         or not isinstance(given, int | float)
-        or not 0 <= given <= _MAX_RETRY_TIME
+        or not least <= given <= _MAX_RETRY_TIME
     ):
-        raise ConfigError(name, given, f"a number of seconds from 0 to {_MAX_RETRY_TIME}")
+        raise ConfigError(name, given, f"a number of seconds from {least} to {_MAX_RETRY_TIME}")
     return float(given)
 
 

@@ -42,6 +42,7 @@ class SendConfig:
     verify: str = "none"
     skip_existing: bool = False
     dry_run: bool = False
+    response_timeout: float = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)

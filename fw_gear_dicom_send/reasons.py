@@ -214,7 +214,7 @@ class Kind(Enum):
     CONNECTION_LOST = ("connection-lost", "the connection was lost {}", _CONNECTION)
     NO_ANSWER = (
         "no-answer",
-        "the server gave no answer in {} s",
+        "the server gave no answer in {}",
         "The server did not answer. Check that it is not overloaded.",
     )
     WRONG_ANSWER = (

@@ -41,6 +41,7 @@ def test_defaults_are_the_manifests() -> None:
     assert config.downloads == 4
     assert config.file_download_retry_time == 60
     assert config.send_retry_time == 300
+    assert config.response_timeout == 300
     assert config.associations == 4
     assert config.report is True
     assert config.input_file is None
@@ -58,6 +59,7 @@ def test_given_options_win() -> None:
             downloads=16,
             file_download_retry_time=0,
             send_retry_time=3600,
+            response_timeout=60,
             associations=16,
             report=False,
         ),
@@ -68,6 +70,7 @@ def test_given_options_win() -> None:
     assert config.downloads == 16
     assert config.file_download_retry_time == 0
     assert config.send_retry_time == 3600
+    assert config.response_timeout == 60
     assert config.associations == 16
     assert config.report is False
 
@@ -180,8 +183,14 @@ def test_required_options_are_required() -> None:
 @pytest.mark.parametrize("seconds", [-1, 86401, "60", None, True, float("nan")])
 def test_retry_times_that_are_none_are_refused(seconds: object) -> None:
     """A retry time is a number of seconds, at most a day."""
-    for option in ("file_download_retry_time", "send_retry_time"):
+    for option in ("file_download_retry_time", "send_retry_time", "response_timeout"):
         assert refusal(**{option: seconds}).startswith(f"{option}: ")
+
+
+def test_a_response_takes_some_time() -> None:
+    """A timeout of 0 would fail each image."""
+    allowed = "a number of seconds from 1 to 86400"
+    assert refusal(response_timeout=0) == f"response_timeout: 0 was given; allowed: {allowed}"
 
 
 @pytest.mark.parametrize(

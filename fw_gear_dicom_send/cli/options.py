@@ -21,7 +21,7 @@ from .console import write
 CONNECTION = ("destination", "port", "called_ae", "calling_ae")
 TLS = ("tls_enabled", "tls_security_profile", "tls_require_peer_cert", "tls_check_hostname")
 TAG = ("group", "identifier", "tag_value")
-SENDING = ("associations", "send_retry_time")
+SENDING = ("associations", "send_retry_time", "response_timeout")
 PROOF = ("verify", "skip_existing", "dry_run")
 REPORTS = ("report", "instance_report", "html_report", "show_member_names")
 """Options that go together; each name is one of the manifest."""
@@ -49,6 +49,7 @@ _METAVARS = {
     "tag_value": "TEXT",
     "associations": "N",
     "send_retry_time": "SECONDS",
+    "response_timeout": "SECONDS",
     "downloads": "N",
     "file_download_retry_time": "SECONDS",
     "tls_security_profile": "PROFILE",

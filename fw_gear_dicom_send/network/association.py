@@ -172,8 +172,14 @@ class StorageAssociation:
             self._next_message_id(), self._ids[context], instance, self._max_pdu_to_send()
         )
         timeout = self._timeouts.response if response_timeout is None else response_timeout
-        with self._using():
-            answer = self._ask(request, dimse.C_STORE_RQ, timeout, skips_pending=True)
+        try:
+            with self._using():
+                answer = self._ask(request, dimse.C_STORE_RQ, timeout, skips_pending=True)
+        except LostAnswerError as exc:
+            if exc.reason.kind is not Kind.NO_ANSWER:
+                raise
+            detail = f"{exc.reason.detail}; it may have stored the image"
+            raise LostAnswerError(Reason(Kind.NO_ANSWER, detail)) from exc
         return dimse.store_response(answer.command)
 
     def send_c_echo(self, context: Context) -> int:
@@ -401,7 +407,7 @@ class StorageAssociation:
         while True:
             event = self._next_event(wait)
             if event is None:
-                raise LostAnswerError(Reason(Kind.NO_ANSWER, f"{timeout:.0f}"))
+                raise LostAnswerError(Reason(Kind.NO_ANSWER, f"{timeout:.0f} s"))
             if not isinstance(event, Message):
                 before = "before the answer to a request"
                 raise LostAnswerError(Reason(Kind.CONNECTION_LOST, before))

@@ -21,7 +21,7 @@ class Timeouts:
     associate: float = 30.0
     write: float = 60.0
     acknowledge: float = 90.0
-    response: float = 120.0
+    response: float = 300.0
     echo: float = 15.0
     find: float = 60.0
     action: float = 60.0

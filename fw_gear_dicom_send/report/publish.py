@@ -176,6 +176,7 @@ class Reports:
             "associations": config.associations,
             **others,
             "send_retry_time": f"{config.send_retry_time:g} s",
+            "response_timeout": f"{config.response_timeout:g} s",
             "verify": config.verify,
             "skip_existing": config.skip_existing,
             "dry_run": config.dry_run,

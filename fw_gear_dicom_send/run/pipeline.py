@@ -222,7 +222,7 @@ class _Sending:
             retry_time=config.send_retry_time,
             ssl_context=context,
             is_dry=config.dry_run,
-            timeouts=waits.timeouts,
+            timeouts=replace(waits.timeouts, response=config.response_timeout),
             policy=waits.resend,
         )
         with ExitStack() as stack:

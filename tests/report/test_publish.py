@@ -238,6 +238,7 @@ def test_the_page_shows_the_configuration(tmp_path: Path) -> None:
         "associations": "4",
         "file_download_retry_time": "60 s",
         "send_retry_time": "300 s",
+        "response_timeout": "300 s",
         "verify": "none",
         "skip_existing": "False",
         "dry_run": "False",

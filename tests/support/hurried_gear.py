@@ -26,7 +26,8 @@ class HurriedGear(GearFolder):
         destination_id: str,
         timeout: float = NEVER,
     ) -> None:
-        super().__init__(folder, config, api_key=api_key, destination_id=destination_id)
+        hurried = {**config, "response_timeout": timeout}
+        super().__init__(folder, hurried, api_key=api_key, destination_id=destination_id)
         package = REPOSITORY / "fw_gear_dicom_send"
         shutil.copytree(package, folder / package.name, dirs_exist_ok=True)  # as compiled already
         shutil.copy2(DRIVER, folder)

@@ -34,7 +34,6 @@ def main() -> int:
             connect=timeout,
             associate=timeout,
             write=timeout,
-            response=timeout,
             echo=timeout,
             release=timeout,
             abort=timeout,

@@ -30,7 +30,10 @@ FOR_EVER: dict[str, tuple[Script, str]] = {
         partial(after_pdus, 3, Peer.reset),
         "the connection was lost",
     ),
-    "never answers": (give_no_answer, f"the server gave no answer in {SHORT_TIMEOUT:.0f} s"),
+    "never answers": (
+        give_no_answer,
+        f"the server gave no answer in {SHORT_TIMEOUT:.0f} s; it may have stored the image",
+    ),
     "congested": (rejecting(CONGESTED), "rejected the association: it is temporarily"),
     "silent": (Peer.stand_still, "did not answer the association request as a DICOM server does"),
 }
