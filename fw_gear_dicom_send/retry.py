@@ -1,11 +1,11 @@
 """One retry policy, as a value: how long, how often, and how long to wait in between.
 
-All times are seconds on a monotonic clock. The waits are exponential, with full jitter.
+All times are seconds on a monotonic clock. The waits are those of the backoff package:
+exponential, with full jitter.
 """
 
-import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from math import inf
 from threading import Condition, Lock
@@ -67,7 +67,7 @@ class Retry:
         self.policy = policy
         self.tries = 0
         self._deadline: float | None = None
-        self._next_wait = policy.min_wait
+        self._waits: Generator[float, None, None] | None = None
 
     def wait_time(self, at_least: float = 0) -> float | None:
         """Note a failed try; return the seconds until the next one, None where to give up.
@@ -81,10 +81,16 @@ class Retry:
         remaining = self._deadline - now
         if remaining <= 0 or self.tries >= policy.max_tries:
             return None
-        wait = min(self._next_wait, policy.max_wait)
-        self._next_wait = wait * 2
+        # backoff takes 0.04 s to import, and most runs never wait.
+        import backoff
+
+        if self._waits is None:
+            self._waits = backoff.expo(factor=policy.min_wait, max_value=policy.max_wait)
+            # backoff's generators begin with a value that is no wait.
+            next(self._waits)
+        wait = next(self._waits)
         if policy.jitter:
-            wait = random.uniform(0, wait)  # noqa: S311 - no secret
+            wait = backoff.full_jitter(wait)
         return min(max(wait, at_least), remaining)
 
 
