@@ -25,13 +25,15 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class Declared:
     """What an archive says of a member: its number and name, its size in bytes and its CRC.
 
-    The size is None where only the end of the data tells it.
+    The size is None where only the end of the data tells it. `position` is where it ends in the
+    archive, if that is known.
     """
 
     number: int
     name: str
     size: int | None
     crc: int | None = None
+    position: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Unpacker:
         head = data[:HEAD_SIZE]
         skipped = self.skips(head)
         if skipped is None:
-            return Member(declared.number, BytesIO(data), declared.name)
+            return Member(declared.number, BytesIO(data), declared.name, declared.position)
         if skipped is Skipped.NOT_DICOM and is_archive(head):
             if self.is_nested:
                 return Skipped.NESTED
@@ -101,7 +103,7 @@ class Unpacker:
         if problem:
             discard(spool)
             return Unreadable(Reason(problem), declared.number, declared.name)
-        return Member(declared.number, spool, declared.name)
+        return Member(declared.number, spool, declared.name, declared.position)
 
     def _reserve(self, spool: BinaryIO, size: int) -> None:
         """Take room as soon as a converted copy has some as well, or as no image is before."""

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from struct import Struct
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from ..text import printable
 from .limits import CorruptError
@@ -29,13 +29,14 @@ IN_ZIP64 = 0xFFFFFFFF
 
 _ZIP64_EXTRA = 0x0001
 _MAX_COMMENT = (1 << 16) - 1
+_BLOCK = 1 << 18
+"""Bytes of a directory to read at once, more than a record may have."""
 _MAX_OFFSET = (1 << 63) - 1
 _MADE_ON_UNIX = 3
 _IS_UTF8 = 0x800
 
 
-@dataclass(frozen=True)
-class ZipEntry:
+class ZipEntry(NamedTuple):
     """What a zip says of a member; sizes are in bytes.
 
     `offset` is that of its local header. `is_regular` is false for folders, links and devices.
@@ -49,6 +50,15 @@ class ZipEntry:
     size: int
     offset: int
     is_regular: bool
+
+
+class _Record(NamedTuple):
+    """A record of a central directory, of `size` bytes with its comment."""
+
+    fields: tuple[Any, ...]
+    name: bytes
+    extra: bytes
+    size: int
 
 
 @dataclass(frozen=True)
@@ -71,11 +81,11 @@ def find_directory(file: BinaryIO) -> Directory | None:
     """Return where the central directory is, None where it is missing or damaged."""
     try:
         found = _located(file)
-        offsets = (entry.offset for entry in directory_entries(file, found)) if found else iter(())
+        offsets = map(_offset, _records(file, found)) if found else iter(())
         first = min(offsets, default=None)
     except CorruptError:
         return None
-    return found and replace(found, first=first)
+    return found and replace(found, first=None if first is None else first + found.shift)
 
 
 def directory_entries(file: BinaryIO, directory: Directory) -> Iterator[ZipEntry]:
@@ -83,18 +93,11 @@ def directory_entries(file: BinaryIO, directory: Directory) -> Iterator[ZipEntry
 
     The position of `file` may be moved meanwhile.
     """
-    position = directory.start
-    while position < directory.end:
-        file.seek(position)
-        header = file.read(DIRECTORY_LAYOUT.size)
-        if len(header) < DIRECTORY_LAYOUT.size or not header.startswith(DIRECTORY_HEADER):
-            raise CorruptError
-        fields = DIRECTORY_LAYOUT.unpack(header)
-        _, system, flags, method, crc, packed, size, *lengths, attributes, offset = fields
-        name, extra = file.read(lengths[0]), file.read(lengths[1])
-        size, packed, offset = with_zip64(extra, size, packed, offset)
+    for record in _records(file, directory):
+        _, system, flags, method, crc, packed, size, _, _, _, attributes, offset = record.fields
+        size, packed, offset = with_zip64(record.extra, size, packed, offset)
         mode = attributes >> 16 if system == _MADE_ON_UNIX else 0
-        text = decoded_name(name, flags)
+        text = decoded_name(record.name, flags)
         yield ZipEntry(
             text,
             flags,
@@ -105,11 +108,51 @@ def directory_entries(file: BinaryIO, directory: Directory) -> Iterator[ZipEntry
             offset + directory.shift,
             not text.endswith("/") and stat.S_IFMT(mode) in (0, stat.S_IFREG),
         )
-        position += len(header) + sum(lengths)
+
+
+def _records(file: BinaryIO, directory: Directory) -> Iterator[_Record]:
+    """Yield the records of a central directory, which is read a block at a time."""
+    position, end = directory.start, directory.end
+    base, block = position, b""
+    while position < end:
+        record = _record_at(block, position - base)
+        if record is None:
+            file.seek(position)
+            base, block = position, file.read(_BLOCK)
+            record = _record_at(block, 0)
+        if record is None or record.fields[0] != DIRECTORY_HEADER:
+            raise CorruptError
+        yield record
+        position += record.size
+
+
+def _record_at(block: bytes, at: int) -> _Record | None:
+    """Return the record at a place of a block, None where the block ends before it does."""
+    start = at + DIRECTORY_LAYOUT.size
+    if len(block) < start:
+        return None
+    fields = DIRECTORY_LAYOUT.unpack_from(block, at)
+    name_size, extra_size, comment_size = fields[7:10]
+    name_end = start + name_size
+    extra_end = name_end + extra_size
+    if len(block) < extra_end:
+        return None
+    size = DIRECTORY_LAYOUT.size + name_size + extra_size + comment_size
+    return _Record(fields, block[start:name_end], block[name_end:extra_end], size)
+
+
+def _offset(record: _Record) -> int:
+    """Return where a member is, as its record says."""
+    offset: int = record.fields[-1]
+    if offset != IN_ZIP64:
+        return offset
+    return with_zip64(record.extra, record.fields[6], record.fields[5], offset)[-1]
 
 
 def with_zip64(extra: bytes, *values: int) -> tuple[int, ...]:
     """Return sizes and offsets, those that stand in an extra field taken from there."""
+    if IN_ZIP64 not in values:
+        return values
     numbers = iter(_zip64_numbers(extra))
     return tuple(next(numbers, value) if value == IN_ZIP64 else value for value in values)
 

@@ -26,7 +26,7 @@ from .limits import (
     reading,
 )
 from .shared_file import Section, SharedFile
-from .types import BrokenArchive, Member, NestedArchive, RawTask, at
+from .types import BrokenArchive, Member, NestedArchive, RawTask
 from .unpack import Declared, Unpacker
 from .zip_directory import (
     LOCAL_HEADER,
@@ -110,17 +110,20 @@ def _zip_item(
     if entry.method not in READABLE:
         name = METHODS.get(entry.method, f"method {entry.method}")
         return _unreadable(Reason(Kind.UNSUPPORTED_METHOD, name), entry, number)
-    declared, limits = Declared(number, entry.name, entry.size, entry.crc), unpacker.limits
+    limits = unpacker.limits
     try:
         with reading():
             start = _data_start(file, entry)
+            declared = Declared(
+                number, entry.name, entry.size, entry.crc, start + entry.packed_size
+            )
             is_small = max(entry.size, entry.packed_size) <= min(MAX_IN_MEMORY, limits.member)
             data = _whole_content(file, entry, start) if is_small else None
         item = unpacker.take_whole(declared, data) if data else None
         item = item or _streamed(file, entry, start, declared, unpacker)
     except CorruptError:
         return _unreadable(Reason(Kind.CORRUPT_MEMBER), entry, number)
-    return at(start + entry.packed_size, item)
+    return item
 
 
 def _streamed(

@@ -64,11 +64,12 @@ class Observers(Observer):
 
     def _tell(self, tell: Callable[[Observer], None]) -> None:
         for observer in tuple(self._observers):
-            is_well = False
-            with surviving(type(observer).__name__):
+            try:
                 tell(observer)
-                is_well = True
-            if not is_well:
+            except DicomSendError:
+                raise
+            except Exception as exc:
+                _log_failure(type(observer).__name__, exc)
                 self._observers.remove(observer)
         for observer in self._needed:
             tell(observer)
@@ -85,11 +86,15 @@ def surviving(what: str) -> Iterator[None]:
     except DicomSendError:
         raise
     except Exception as exc:
-        place = traceback.extract_tb(exc.__traceback__)[-1]
-        log.error(
-            "%s failed, and the run goes on without it: %s in %s, line %s",
-            what,
-            type(exc).__name__,
-            place.name,
-            place.lineno,
-        )
+        _log_failure(what, exc)
+
+
+def _log_failure(what: str, error: Exception) -> None:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    log.error(
+        "%s failed, and the run goes on without it: %s in %s, line %s",
+        what,
+        type(error).__name__,
+        place.name,
+        place.lineno,
+    )
