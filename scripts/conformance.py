@@ -8,8 +8,6 @@ from pathlib import Path
 from string import Template
 
 from pynetdicom import (
-    PYNETDICOM_IMPLEMENTATION_UID,
-    PYNETDICOM_IMPLEMENTATION_VERSION,
     AllStoragePresentationContexts,
 )
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
@@ -50,8 +48,8 @@ def statement() -> str:
     """Return the Conformance Statement."""
     return Template(TEMPLATE.read_text()).substitute(
         version=fw_gear_dicom_send.__version__,
-        implementation_uid=PYNETDICOM_IMPLEMENTATION_UID,
-        implementation_version=PYNETDICOM_IMPLEMENTATION_VERSION,
+        implementation_uid=protocol.IMPLEMENTATION_UID,
+        implementation_version=protocol.IMPLEMENTATION_VERSION,
         most_associations=config.MAX_ASSOCIATIONS,
         most_contexts=MAX_CONTEXTS,
         most_unverified=MAX_UNVERIFIED,

@@ -12,8 +12,6 @@ from ssl import SSLContext, SSLError
 from threading import Lock
 from time import monotonic
 
-from pydicom import config as pydicom_config
-
 from ..dicom.types import SOPInstance
 from ..errors import ConfigError
 from ..reasons import Kind, Reason
@@ -69,9 +67,8 @@ _MAX_REPORTS = 16
 _MAX_EVENTS = 10_000
 """Messages that nobody asked for; a peer that sends more breaks the protocol."""
 
-# Both libraries quote values that break the rules, such as a UID, in what they log.
+# It quotes values that break the rules, such as a UID, in what it logs.
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
-pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE
 
 
 class _LostError(Exception):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 
+from pydicom import config as pydicom_config
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, generate_uid
 from pynetdicom.dsutils import decode, encode
@@ -24,6 +25,9 @@ MAX_REFERENCES = 1000
 """Instances in one request for storage commitment."""
 _REQUEST_COMMITMENT = 1
 _NOT_DECODED = "the server's report of a storage commitment cannot be decoded"
+
+# It would quote values that break the rules, such as a UID, in what it logs.
+pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE
 
 
 def commit(

@@ -7,12 +7,10 @@ from ssl import SSLContext
 from threading import Lock
 from typing import Protocol
 
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-
 from ..reasons import Kind, Reason
 from ..retry import RetryPolicy, retry
 from .association import StorageAssociation
-from .contexts import Context
+from .contexts import WAYS_OUT, Context
 from .errors import AssociationError, QueryError, TransientRejectionError
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .types import ImageReference, PeerAE, Verification
@@ -21,7 +19,6 @@ MAX_FAILURES = 3
 """Requests that fail in a row, after which the peer is asked nothing more."""
 OPEN_POLICY = RetryPolicy(max_tries=5, max_wait=60)
 """The waits before a query association is requested again from a peer at its limit."""
-_SYNTAXES = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 
 MakeRoom = Callable[[str], None]
 Place = Callable[[], AbstractContextManager[MakeRoom]]
@@ -160,7 +157,7 @@ class InquirySCU:
 
     def _opened(self) -> tuple[StorageAssociation, Context]:
         """Return an association, and the context that it accepts. Raises QueryError."""
-        contexts = tuple(Context(self.abstract_syntax, syntax) for syntax in _SYNTAXES)
+        contexts = tuple(Context(self.abstract_syntax, syntax) for syntax in WAYS_OUT)
         if self._assoc and not self._assoc.is_usable:
             self._assoc.abort()
             self._assoc = None

@@ -6,13 +6,11 @@ from contextlib import contextmanager
 from ssl import SSLContext
 from time import monotonic
 
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
-
+from ..dicom.uids import VERIFICATION
 from ..errors import ServerError
 from ..retry import RetryPolicy, retry
 from .association import StorageAssociation
-from .contexts import MAX_CONTEXTS, Context
+from .contexts import MAX_CONTEXTS, WAYS_OUT, Context
 from .errors import (
     AssociationError,
     NoAnswerError,
@@ -28,10 +26,7 @@ log = logging.getLogger(__name__)
 REJECTION_POLICY = RetryPolicy(max_time=10)
 """The retries after a transient rejection, unless others are given."""
 
-_VERIFICATION = tuple(
-    Context(str(Verification), str(syntax))
-    for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
-)
+_VERIFICATION = tuple(Context(VERIFICATION, syntax) for syntax in WAYS_OUT)
 _ADVICE = {
     NoConnectionError: "check destination and port, that the server runs, and that no firewall is "
     "in between",

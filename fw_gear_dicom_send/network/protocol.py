@@ -1,7 +1,7 @@
 """The requestor's side of the DICOM upper layer: bytes in, events out, and no I/O (PS3.8 9).
 
-pynetdicom encodes the association request. What the peer answers is decoded here, as tolerantly
-as other toolkits do: unknown items are ignored (PS3.8 9.3.1), and so are odd names.
+What the peer answers is decoded as tolerantly as other toolkits do: unknown items are ignored
+(PS3.8 9.3.1), and so are odd names.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,24 +9,16 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from struct import Struct
 
-from pynetdicom import (
-    PYNETDICOM_IMPLEMENTATION_UID,
-    PYNETDICOM_IMPLEMENTATION_VERSION,
-)
-from pynetdicom.pdu import A_ASSOCIATE_RQ
-from pynetdicom.pdu_primitives import (
-    A_ASSOCIATE,
-    ImplementationClassUIDNotification,
-    ImplementationVersionNameNotification,
-    MaximumLengthNotification,
-)
-from pynetdicom.presentation import build_context
-
+from .. import __version__
 from ..text import printable
 from .contexts import Context
 from .dimse import Command, decode_command, has_dataset
 from .types import PeerAE
 
+APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
+IMPLEMENTATION_UID = "2.25.208114732446612383087181351115883378914"
+IMPLEMENTATION_VERSION = f"DICOM_SEND_{__version__}"[:16]
+"""What the peer is told of this implementation; a name has 16 characters (PS3.7 D.3.3.2)."""
 MAX_RECEIVED_PDU = 16_382
 """Bytes of a PDU after its header that the peer is told to send at most (PS3.8 D.1)."""
 MAX_ANSWER = 1 << 20
@@ -37,9 +29,11 @@ _ITEM = Struct(">BxH")
 _PDV = Struct(">LBB")
 _MAX_NAME = 64
 _TLS_ALERT = b"\x15\x03"
-_APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
-_AC, _RJ, _DATA, _RELEASE_RQ, _RELEASE_RP, _ABORT = range(2, 8)
+_REQUEST_FIELDS = Struct(">Hxx16s16s32x")
+_PROTOCOL_VERSION, _TITLE_SIZE = 1, 16
+_RQ, _AC, _RJ, _DATA, _RELEASE_RQ, _RELEASE_RP, _ABORT = range(1, 8)
 _FIXED_FIELDS = 68
+_APPLICATION_CONTEXT, _CONTEXT, _ABSTRACT_SYNTAX = 0x10, 0x20, 0x30
 _CONTEXT_RESULT, _TRANSFER_SYNTAX, _USER_INFORMATION = 0x21, 0x40, 0x50
 _MAX_LENGTH, _CLASS_UID, _VERSION_NAME = 0x51, 0x52, 0x55
 _COMMAND, _LAST = 0x01, 0x02
@@ -132,26 +126,29 @@ class Protocol:
     def request(self) -> bytes:
         """Return the A-ASSOCIATE-RQ (PS3.8 9.3.2)."""
         self.state = State.REQUESTED
-        max_length = MaximumLengthNotification()
-        max_length.maximum_length_received = MAX_RECEIVED_PDU
-        class_uid = ImplementationClassUIDNotification()
-        class_uid.implementation_class_uid = PYNETDICOM_IMPLEMENTATION_UID
-        version = ImplementationVersionNameNotification()
-        version.implementation_version_name = PYNETDICOM_IMPLEMENTATION_VERSION
-        primitive = A_ASSOCIATE()
-        primitive.application_context_name = _APPLICATION_CONTEXT
-        primitive.calling_ae_title = self._peer.calling_ae
-        primitive.called_ae_title = self._peer.called_ae
-        primitive.user_information = [max_length, class_uid, version]
-        proposed = []
-        for context_id, context in self._contexts.items():
-            cx = build_context(context.abstract_syntax, context.transfer_syntax)
-            cx.context_id = context_id
-            proposed.append(cx)
-        primitive.presentation_context_definition_list = proposed
-        pdu = A_ASSOCIATE_RQ()
-        pdu.from_primitive(primitive)
-        return bytes(pdu.encode())
+        titles = (self._peer.called_ae, self._peer.calling_ae)
+        called, calling = (title.ljust(_TITLE_SIZE).encode("ascii") for title in titles)
+        contexts = b"".join(
+            _item(
+                _CONTEXT,
+                bytes((context_id, 0, 0, 0))
+                + _item(_ABSTRACT_SYNTAX, context.abstract_syntax.encode("ascii"))
+                + _item(_TRANSFER_SYNTAX, context.transfer_syntax.encode("ascii")),
+            )
+            for context_id, context in self._contexts.items()
+        )
+        user_information = (
+            _item(_MAX_LENGTH, MAX_RECEIVED_PDU.to_bytes(4, "big"))
+            + _item(_CLASS_UID, IMPLEMENTATION_UID.encode("ascii"))
+            + _item(_VERSION_NAME, IMPLEMENTATION_VERSION.encode("ascii"))
+        )
+        body = (
+            _REQUEST_FIELDS.pack(_PROTOCOL_VERSION, called, calling)
+            + _item(_APPLICATION_CONTEXT, APPLICATION_CONTEXT.encode("ascii"))
+            + contexts
+            + _item(_USER_INFORMATION, user_information)
+        )
+        return _HEADER.pack(_RQ, len(body)) + body
 
     def release(self) -> bytes:
         """Return the A-RELEASE-RQ."""
@@ -274,6 +271,10 @@ class Protocol:
         message = Message(context_id, self._values, data)
         self._begin_message()
         yield message
+
+
+def _item(kind: int, value: bytes) -> bytes:
+    return _ITEM.pack(kind, len(value)) + value
 
 
 def _items(encoded: bytes) -> Iterator[tuple[int, bytes]]:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from io import BytesIO
 from itertools import groupby
 
+from pydicom import config as pydicom_config
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom.dsutils import decode, encode
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelFind,
 )
-from pynetdicom.status import QR_FIND_SERVICE_CLASS_STATUS, code_to_category
+from pynetdicom.status import QR_FIND_SERVICE_CLASS_STATUS
 
 from ..reasons import Kind, Reason
 from . import dimse
@@ -20,7 +21,7 @@ from .association import StorageAssociation
 from .contexts import Context
 from .errors import AssociationError, QueryError
 from .inquiry import Findings, InquirySCU
-from .statuses import CANCEL, SUCCESS, WARNING, describe
+from .statuses import CANCEL, SUCCESS, WARNING, category_of, describe
 from .timeouts import Timeouts
 from .types import ImageReference
 
@@ -30,6 +31,9 @@ MAX_ANSWERS = 100_000
 """Images that an answer may name; a series of one image for each heart beat of a day has fewer."""
 _OUT_OF_RESOURCES = 0xA700
 _UID = re.compile(r"[^\\*?\s]+")
+
+# It would quote values that break the rules, such as a UID, in what it logs.
+pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE
 
 _Series = tuple[str, str]
 """The Study and the Series Instance UID."""
@@ -105,7 +109,7 @@ def _uid_in(identifier: bytes, *, is_implicit: bool) -> str:
 
 def _may_be_part(status: int) -> bool:
     """Tell whether matches before this final status count; there may be more (PS3.4 C.4.1.1.4)."""
-    category = code_to_category(status)
+    category = category_of(status)
     is_limit = status & 0xFF00 == _OUT_OF_RESOURCES
     return is_limit or category in (SUCCESS, CANCEL, WARNING)
 

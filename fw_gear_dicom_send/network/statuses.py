@@ -3,14 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
-
 SUCCESS, WARNING, FAILURE, CANCEL, PENDING = "Success", "Warning", "Failure", "Cancel", "Pending"
-"""The categories of pynetdicom's status tables."""
+UNKNOWN = "Unknown"
+"""The categories of statuses (PS3.7 C)."""
 _Table = Mapping[int, tuple[str, str]]
 
 _DUPLICATE_SOP_INSTANCE = 0x0111
 _RESOURCE_LIMITATION = 0x0213
+_WARNINGS, _WARNING_CLASS = (0x0001, 0x0107, 0x0116), 0xB
+_FAILURES = frozenset(
+    (
+        *(0x0105, 0x0106, *range(0x0110, 0x0116), *range(0x0117, 0x011A)),
+        *(*range(0x0120, 0x0125), *range(0x0210, 0x0214)),
+    )
+)
+_FAILURE_CLASSES = (0xA, 0xC)
+_PENDING, _CANCEL = (0xFF00, 0xFF01), 0xFE00
 _OUT_OF_RESOURCES = range(0xA700, 0xA800)
 
 
@@ -22,6 +30,19 @@ class Fate:
     may_pass: bool = False
 
 
+def category_of(status: int) -> str:
+    """Return the category of a status, of any service (PS3.7 C)."""
+    if status == 0:
+        return SUCCESS
+    if status in _PENDING:
+        return PENDING
+    if status == _CANCEL:
+        return CANCEL
+    if status in _WARNINGS or status >> 12 == _WARNING_CLASS:
+        return WARNING
+    return FAILURE if status in _FAILURES or status >> 12 in _FAILURE_CLASSES else UNKNOWN
+
+
 def fate_of(status: int, *, is_resend: bool) -> Fate:
     """Return what becomes of the image that a C-STORE response is about.
 
@@ -30,20 +51,27 @@ def fate_of(status: int, *, is_resend: bool) -> Fate:
     if is_resend and status == _DUPLICATE_SOP_INSTANCE:
         return Fate(sent=True)
     may_pass = status in _OUT_OF_RESOURCES or status == _RESOURCE_LIMITATION
-    return Fate(code_to_category(status) in (SUCCESS, WARNING), may_pass)
+    return Fate(category_of(status) in (SUCCESS, WARNING), may_pass)
 
 
 def is_warning(status: int) -> bool:
     """Return whether the image is stored, but not as it was sent."""
-    return bool(code_to_category(status) == WARNING)
+    return bool(category_of(status) == WARNING)
 
 
 def is_failure(status: int) -> bool:
     """Return whether nothing is stored, for good or for now."""
-    return bool(code_to_category(status) == FAILURE)
+    return bool(category_of(status) == FAILURE)
 
 
-def describe(status: int, table: _Table = STORAGE_SERVICE_CLASS_STATUS) -> str:
-    """Return a status in hexadecimal, and its meaning in a table of pynetdicom."""
+def describe(status: int, table: _Table | None = None) -> str:
+    """Return a status in hexadecimal, and its meaning in a table of pynetdicom, or for C-STORE."""
+    if status == 0:
+        return "0x0000 Success"
+    if table is None:
+        # pynetdicom takes 0.3 s to import, and few runs have such a status.
+        from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
+
+        table = STORAGE_SERVICE_CLASS_STATUS
     _, meaning = table.get(status, ("", ""))
-    return f"0x{status:04X} {meaning or ('Success' if status == 0 else 'of unknown meaning')}"
+    return f"0x{status:04X} {meaning or 'of unknown meaning'}"

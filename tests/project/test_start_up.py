@@ -3,11 +3,14 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.support.gear import REPOSITORY
+from tests.support.pacs import StoreSCP
 from tests.support.sample_files import TEST_FILES
+from tests.support.send_command import rows_of, to
 
 HEAVY = {
     "asyncio",
@@ -26,6 +29,7 @@ HEAVY = {
     "shtab",
 }
 """Libraries that take 0.03 s or more to import."""
+SERIES = TEST_FILES / "dicomdirtests/77654033/CT2"
 COMMAND = """
 import json, sys
 from fw_gear_dicom_send.cli.send import main
@@ -87,12 +91,18 @@ def test_help_and_usage_errors_import_only_what_they_need(arguments: list[str]) 
 
 def test_an_image_in_explicit_vr_needs_no_data_dictionary() -> None:
     """It is told to be one, stamped and named without pydicom, which takes 0.25 s to import."""
-    file = TEST_FILES / "dicomdirtests/77654033/CT2/17106"
-    assert imported(STAMP, str(file)) & HEAVY == set()
+    assert imported(STAMP, str(SERIES / "17106")) & HEAVY == set()
+
+
+def test_a_run_sends_without_libraries(storescp: StoreSCP, tmp_path: Path) -> None:
+    """Images in explicit VR are sent and reported by the package alone."""
+    arguments = (SERIES, *to(storescp), "--report-folder", tmp_path / "reports")
+    assert imported(COMMAND, *map(str, arguments)) & HEAVY == set()
+    assert [row["Images Sent"] for row in rows_of(tmp_path / "reports")] == ["4"]
 
 
 def test_the_gear_imports_nothing_that_few_runs_need() -> None:
     """Neither libraries for the terminal, for TLS and for rare archives, nor queries."""
-    rare = {"cryptography", "inflate64", "rich", "shtab"}
+    rare = HEAVY - {"fw_core_client", "pydantic"}
     rare |= {f"fw_gear_dicom_send.network.{name}" for name in ("commitment", "query")}
     assert imported(GEAR) & rare == set()

@@ -7,6 +7,10 @@ from pynetdicom.pdu import A_ASSOCIATE_RQ
 
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.protocol import (
+    APPLICATION_CONTEXT,
+    IMPLEMENTATION_UID,
+    IMPLEMENTATION_VERSION,
+    MAX_RECEIVED_PDU,
     Accepted,
     Ended,
     Protocol,
@@ -37,6 +41,17 @@ def test_the_request_names_both_sides_and_each_context() -> None:
     assert [cx.context_id for cx in proposed] == list(range(1, 256, 2))
     assert [cx.abstract_syntax for cx in proposed] == [f"1.2.{n}" for n in range(128)]
     assert {tuple(cx.transfer_syntax) for cx in proposed} == {(EXPLICIT,)}
+
+
+def test_the_request_says_who_asks() -> None:
+    """The user information has the maximum length, and the implementation (PS3.7 D.3.3)."""
+    request = A_ASSOCIATE_RQ()
+    request.decode(Protocol(PEER, (Context(CT, EXPLICIT),)).request())
+    told = request.user_information
+    assert told.maximum_length == MAX_RECEIVED_PDU
+    assert told.implementation_class_uid == IMPLEMENTATION_UID
+    assert told.implementation_version_name == IMPLEMENTATION_VERSION
+    assert request.application_context_name == APPLICATION_CONTEXT
 
 
 def test_accepted_contexts_are_those_with_result_0(requested: Protocol) -> None:
