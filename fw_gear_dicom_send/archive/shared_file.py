@@ -28,6 +28,48 @@ class SharedFile:
             self._file.seek(start)
             return self._file.read(size)
 
+    def window(self, start: int, size: int) -> BinaryIO | None:
+        """Return a range as a file of its own, which outlives this one.
+
+        Returns None where threads read one after the other.
+        """
+        if self._number is None:
+            return None
+        return io.BufferedReader(_Window(os.dup(self._number), start, size))
+
+
+class _Window(io.RawIOBase):
+    """A range of a file, by a file descriptor that is closed with it."""
+
+    def __init__(self, number: int, start: int, size: int) -> None:
+        self._number = number
+        self._start = start
+        self._size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        bases = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}
+        self._position = bases[whence] + offset
+        return self._position
+
+    def readinto(self, buffer: "memoryview[int]") -> int:  # type: ignore[override]
+        size = max(0, min(len(buffer), self._size - self._position))
+        data = os.pread(self._number, size, self._start + self._position)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._number)
+        super().close()
+
 
 class Section:
     """A range of a shared file, read from its start to its end."""

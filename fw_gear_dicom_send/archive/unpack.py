@@ -66,15 +66,46 @@ class Unpacker:
     ) -> Member | NestedArchive | Unreadable | Skipped:
         """Take a member that was unpacked to memory, and is as it was declared."""
         self.budget.spend(len(data))
-        head = data[:HEAD_SIZE]
+        return self._as_it_is(declared, data[:HEAD_SIZE], BytesIO(data))
+
+    def take_in_place(
+        self, declared: Declared, head: bytes, content: BinaryIO
+    ) -> Member | NestedArchive | Unreadable | Skipped:
+        """Take a member that can be read where it is, if its CRC is right; else close it."""
+        item = self._as_it_is(declared, head, content)
+        if isinstance(item, Member | NestedArchive) and not self._has_crc(content, declared.crc):
+            content.close()
+            return Unreadable(Reason(Kind.CORRUPT_MEMBER), declared.number, declared.name)
+        return item
+
+    def _as_it_is(
+        self, declared: Declared, head: bytes, content: BinaryIO
+    ) -> Member | NestedArchive | Unreadable | Skipped:
         skipped = self.skips(head)
         if skipped is None:
-            return Member(declared.number, BytesIO(data), declared.name, declared.position)
-        if skipped is Skipped.NOT_DICOM and is_archive(head):
-            if self.is_nested:
-                return Skipped.NESTED
-            return NestedArchive(declared.number, BytesIO(data), declared.name)
+            return Member(declared.number, content, declared.name, declared.position)
+        is_inner = skipped is Skipped.NOT_DICOM and is_archive(head)
+        if is_inner and not self.is_nested:
+            return NestedArchive(declared.number, content, declared.name)
+        content.close()
+        if is_inner:
+            return Skipped.NESTED
         return skipped_or_unsupported(skipped, head, declared.number, declared.name)
+
+    def _has_crc(self, content: BinaryIO, crc: int | None) -> bool:
+        """Read a member to its end, and rewind it."""
+        actual = 0
+        try:
+            content.seek(0)
+            with reading():
+                while data := content.read(CHUNK_SIZE):
+                    self.budget.spend(len(data))
+                    actual = zlib.crc32(data, actual)
+            content.seek(0)
+        except BaseException:
+            content.close()
+            raise
+        return actual == crc
 
     def _nested(
         self, declared: Declared, head: bytes, source: ByteStream

@@ -119,11 +119,26 @@ def _zip_item(
             )
             is_small = max(entry.size, entry.packed_size) <= min(MAX_IN_MEMORY, limits.member)
             data = _whole_content(file, entry, start) if is_small else None
-        item = unpacker.take_whole(declared, data) if data else None
-        item = item or _streamed(file, entry, start, declared, unpacker)
+        if data:
+            return unpacker.take_whole(declared, data)
+        if not is_small and entry.method == zipfile.ZIP_STORED:
+            item = _in_place(file, entry, start, declared, unpacker)
+            if item:
+                return item
+        return _streamed(file, entry, start, declared, unpacker)
     except CorruptError:
         return _unreadable(Reason(Kind.CORRUPT_MEMBER), entry, number)
-    return item
+
+
+def _in_place(
+    file: SharedFile, entry: ZipEntry, start: int, declared: Declared, unpacker: Unpacker
+) -> Member | NestedArchive | Unreadable | Skipped | None:
+    """Take a large member that is stored, as a part of its archive; None where that cannot be."""
+    if entry.size != entry.packed_size or entry.size > unpacker.limits.member:
+        return None
+    head = file.read_at(start, HEAD_SIZE)
+    content = file.window(start, entry.size) if len(head) == HEAD_SIZE else None
+    return unpacker.take_in_place(declared, head, content) if content else None
 
 
 def _streamed(

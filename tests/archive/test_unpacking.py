@@ -56,6 +56,29 @@ def test_large_members_go_to_the_work_folder(tmp_path: Path, work: Path) -> None
 
 
 @needs_proc
+def test_large_stored_members_stay_in_their_archive(tmp_path: Path, work: Path) -> None:
+    """A member that is not compressed is read where it is, and takes no more room."""
+    content = dicom(1, 2_000_000)
+    path = zipped(tmp_path / "a", A, content, B, method=zipfile.ZIP_STORED)
+    reading = archive.read(path, work, SKIPS)
+    assert taken(next(reading)) == Image(1, A)
+    member = next(reading)
+    assert isinstance(member, Member)
+    assert not any(name.startswith(str(work)) for name in open_files())
+    assert taken(member) == Image(2, content)
+    assert list(map(taken, reading)) == [Image(3, B)]
+    assert not any(name.startswith(str(tmp_path)) for name in open_files())
+
+
+def test_a_large_stored_member_of_another_crc_is_corrupt(tmp_path: Path, work: Path) -> None:
+    """It is read as a whole before it is handed out."""
+    content = dicom(1, 2_000_000)
+    path = zipped(tmp_path / "a", content, A, method=zipfile.ZIP_STORED)
+    flip(path, path.read_bytes().index(content) + len(content) - 1)
+    assert items(path, work) == [CORRUPT, Image(2, A)]
+
+
+@needs_proc
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_closed_early_nothing_stays_open(tmp_path: Path, work: Path, kind: str) -> None:
     """A consumer that stops early leaves neither the archive nor a temporary file open."""
