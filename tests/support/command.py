@@ -101,10 +101,14 @@ def start(script: str, *arguments: object, cwd: Path) -> "subprocess.Popen[str]"
 
 
 def environment() -> dict[str, str]:
-    """Return next to nothing, so that no variable of whoever tests decides."""
+    """Return next to nothing, so that no variable of whoever tests decides.
+
+    A command whose files are limited in size would leave modules that are compiled in part.
+    """
     kept = {name: os.environ[name] for name in COVERAGE_VARIABLES if name in os.environ}
     path = f"{Path(sys.executable).parent}:{SYSTEM_PATH}"
-    return {"PATH": path, "PYTHONPATH": str(REPOSITORY), "HOME": "/nonexistent", **kept}
+    fixed = {"PYTHONPATH": str(REPOSITORY), "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {"PATH": path, **fixed, **kept}
 
 
 def _read(terminal: int) -> bytes:
