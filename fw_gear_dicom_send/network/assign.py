@@ -9,13 +9,15 @@ from .contexts import Context
 
 
 class Waiter(NamedTuple):
-    """A thread that waits for an association or, where none is `wanted`, for a place.
+    """A thread that waits for an association in which a context was proposed.
 
-    It takes one that was opened later than `opened_after`, on the clock of the pool.
+    It takes one that was opened later than `opened_after`, on the clock of the pool. Where it
+    wants it `alone`, no other SOP class was proposed.
     """
 
-    wanted: Context | None
+    wanted: Context
     opened_after: float = -inf
+    alone: bool = False
 
 
 class Idle(NamedTuple):
@@ -30,15 +32,14 @@ class Idle(NamedTuple):
 class Situation:
     """Who waits, in their order, and what there is; `limit` is how many there may be at once.
 
-    `opening` are on their way, and `places` are kept free for what others open. Where it `is_down`
-    there is no association, and was none when one was last requested.
+    `opening` are on their way. Where it `is_down` there is no association, and was none when one
+    was last requested.
     """
 
     waiters: Sequence[Waiter]
     idle: Sequence[Idle] = ()
     lent: int = 0
     opening: int = 0
-    places: int = 0
     limit: int = 1
     is_down: bool = False
 
@@ -50,22 +51,14 @@ class Lend(NamedTuple):
     idle: int
 
 
-class GivePlace(NamedTuple):
-    """Give a place to a waiter, for which these idle associations make room."""
-
-    waiter: int
-    released: tuple[int, ...]
-
-
 class Open(NamedTuple):
     """Open an association for a waiter, in the place of an idle one or beside all others."""
 
     waiter: int
-    wanted: Context
     replaced: int | None
 
 
-Decision = Lend | GivePlace | Open
+Decision = Lend | Open
 
 
 def assign(now: Situation) -> list[Decision]:
@@ -75,35 +68,22 @@ def assign(now: Situation) -> list[Decision]:
     """
     decisions: list[Decision] = []
     idle = list(range(len(now.idle)))
-    lent, opening, places = now.lent, now.opening, now.places
-    coming, waiting = now.opening, len(now.waiters)
+    lent, opening, coming = now.lent, now.opening, now.opening
     limit = 1 if now.is_down else now.limit
     for number, waiter in enumerate(now.waiters):
-        has_room = len(idle) + lent + opening + places < limit
-        if not waiter.wanted:
-            if now.is_down or not (has_room or idle):
-                continue
-            # Those that nobody needs would only take turns with what is opened in the place.
-            is_alone = not lent and waiting == 1
-            released = tuple(idle if is_alone else () if has_room else idle[:1])
-            decisions.append(GivePlace(number, released))
-            idle = idle[len(released) :]
-            places += 1
-            waiting -= 1
-            continue
+        has_room = len(idle) + lent + opening < limit
         fit = next((one for one in idle if _fits(now.idle[one], waiter)), None)
         if fit is not None:
             decisions.append(Lend(number, fit))
             idle.remove(fit)
             lent += 1
-            waiting -= 1
         elif coming and (lent or not idle):
             coming -= 1
         elif idle or has_room:
             replaced = next((one for one in idle if not now.idle[one].is_alive), None)
             if replaced is None and not has_room:
                 replaced = idle[0]
-            decisions.append(Open(number, waiter.wanted, replaced))
+            decisions.append(Open(number, replaced))
             if replaced is not None:
                 idle.remove(replaced)
             opening += 1
@@ -112,4 +92,6 @@ def assign(now: Situation) -> list[Decision]:
 
 def _fits(idle: Idle, waiter: Waiter) -> bool:
     is_new_enough = idle.opened_at > waiter.opened_after
-    return idle.is_alive and is_new_enough and waiter.wanted in idle.proposed
+    sop_class = waiter.wanted.abstract_syntax
+    is_alone = not waiter.alone or all(one.abstract_syntax == sop_class for one in idle.proposed)
+    return idle.is_alive and is_new_enough and is_alone and waiter.wanted in idle.proposed

@@ -90,8 +90,7 @@ class CommitmentSCU(InquirySCU):
 
     def _request(self, images: Sequence[ImageReference], findings: Findings) -> None:
         """Ask for a report. It counts only where it names an image (PS3.4 table J.3-2)."""
-        assoc, context = self._opened()
-        report = commit(assoc, context, images, self._timeouts)
+        report = self._ask(lambda assoc, context: commit(assoc, context, images, self._timeouts))
         asked = {image.sop_instance_uid for image in images}
         findings.verified |= asked & _named(report, "ReferencedSOPSequence")
         findings.absent |= asked & _named(report, "FailedSOPSequence")

@@ -43,16 +43,18 @@ class ContextPlan:
         """Begin with no image seen."""
         self._groups: list[dict[Context, None]] = []
 
-    def include(self, wanted: Context) -> tuple[Context, ...]:
-        """Return the contexts of the association that can carry an image.
+    def include(self, wanted: Context, *, alone: bool = False) -> tuple[Context, ...]:
+        """Return the contexts of the association for an image or a query.
 
         They grow with each new SOP class or transfer syntax, up to 128; what does
-        not fit makes a further association.
+        not fit makes a further association. What is wanted `alone` gets one without the others.
         """
+        needed = [wanted, *(Context(wanted.abstract_syntax, uid) for uid in WAYS_OUT)]
+        if alone:
+            return tuple(dict.fromkeys(needed))
         for group in self._groups:
             if wanted in group:
                 return tuple(group)
-        needed = [wanted, *(Context(wanted.abstract_syntax, uid) for uid in WAYS_OUT)]
         for group in self._groups:
             if len(group.keys() | needed) <= MAX_CONTEXTS:
                 break

@@ -1,33 +1,22 @@
-"""Asks a DICOM server what it has, over an association of its own."""
+"""Asks a DICOM server what it has, over the associations that send."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from ssl import SSLContext
 from threading import Lock
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ..reasons import Kind, Reason
-from ..retry import RetryPolicy, retry
 from .association import StorageAssociation
 from .contexts import WAYS_OUT, Context
-from .errors import AssociationError, QueryError, TransientRejectionError
+from .errors import AssociationError, QueryError
+from .pool import AssociationPool
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
-from .types import ImageReference, PeerAE, Verification
+from .types import ImageReference, Verification
 
 MAX_FAILURES = 3
 """Requests that fail in a row, after which the peer is asked nothing more."""
-OPEN_POLICY = RetryPolicy(max_tries=5, max_wait=60)
-"""The waits before a query association is requested again from a peer at its limit."""
 
-MakeRoom = Callable[[str], None]
-Place = Callable[[], AbstractContextManager[MakeRoom]]
-"""Makes room for an association, and gives what makes more when the peer refuses it."""
-
-
-def _alone() -> AbstractContextManager[MakeRoom]:
-    """There is room, as there are no other associations."""
-    return nullcontext(lambda _: None)
+T = TypeVar("T")
 
 
 class Inquirer(Protocol):
@@ -62,34 +51,22 @@ class Findings:
 
 
 class InquirySCU:
-    """Opens an association of its own when it asks, and releases it then.
+    """Asks over an association that sends, where the server accepts the service there as well.
 
-    A server may give only a few, and the images need them: it asks in the place of one of those.
-    The mutable state is the association while it asks, how many requests have failed in a row,
-    and why the peer is asked nothing more.
+    Otherwise it has the pool open one for the service alone, in the place of another. The
+    mutable state is whether the server accepts both, how many requests have failed in a row, and
+    why the peer is asked nothing more.
     """
 
     abstract_syntax = ""
     service = ""
 
-    def __init__(
-        self,
-        peer: PeerAE,
-        ssl_context: SSLContext | None = None,
-        place: Place = _alone,
-        *,
-        timeouts: Timeouts = DEFAULT_TIMEOUTS,
-        policy: RetryPolicy = OPEN_POLICY,
-    ) -> None:
-        """Ask `peer`, over TLS where there is a context for it; `place` makes room meanwhile."""
+    def __init__(self, pool: AssociationPool, *, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
+        """Ask over the associations of `pool`."""
+        self._pool = pool
         self._timeouts = timeouts
-        self._policy = policy
-        self._peer = peer
-        self._ssl_context = ssl_context
-        self._place = place
-        self._make_room: MakeRoom
-        self._assoc: StorageAssociation | None = None
         self._lock = Lock()
+        self._rides_along = True
         self._failures = 0
         self._given_up: Reason | None = None
 
@@ -109,7 +86,7 @@ class InquirySCU:
             findings.note_rest(images, self._given_up)
             return findings.result()
         named = [image for image in images if self._can_name(image)]
-        with self._asking():
+        with self._lock:
             for group in self._requests(named):
                 if reason := self._given_up or self._failure_of(group, findings):
                     findings.note_rest(group, reason)
@@ -142,43 +119,24 @@ class InquirySCU:
             self._given_up = reason
         return reason
 
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Have the block ask; by one thread at a time."""
-        with self._lock, self._place() as self._make_room:
-            try:
-                yield
-            except AssociationError as exc:
-                raise QueryError(exc.reason) from exc
-            finally:
-                if self._assoc:
-                    self._assoc.release()
-                    self._assoc = None
+    def _ask(self, ask: Callable[[StorageAssociation, Context], T]) -> T:
+        """Call `ask` with an association, and the context of the service in it.
 
-    def _opened(self) -> tuple[StorageAssociation, Context]:
-        """Return an association, and the context that it accepts. Raises QueryError."""
-        contexts = tuple(Context(self.abstract_syntax, syntax) for syntax in WAYS_OUT)
-        if self._assoc and not self._assoc.is_usable:
-            self._assoc.abort()
-            self._assoc = None
-        if not self._assoc:
-            self._assoc = self._open(contexts)
-        context = next((one for one in contexts if one in self._assoc.accepted), None)
-        if not context:
-            raise QueryError(Reason(Kind.NOT_OFFERED, self.service))
-        return self._assoc, context
-
-    def _open(self, contexts: Sequence[Context]) -> StorageAssociation:
-        """Open an association, if need be in the place of others that the server has to forget."""
-
-        def open_one() -> StorageAssociation:
-            assoc = StorageAssociation(self._peer, contexts, self._ssl_context, self._timeouts)
-            assoc.open()
-            return assoc
-
-        return retry(
-            self._policy,
-            open_one,
-            on=TransientRejectionError,
-            before_wait=lambda error, _: self._make_room(str(error)),
-        )
+        Raises QueryError where the server does not offer the service or does not tell, and
+        AssociationError where the association is lost.
+        """
+        contexts = [Context(self.abstract_syntax, syntax) for syntax in WAYS_OUT]
+        while True:
+            with self._pool.association(contexts[0], alone=not self._rides_along) as assoc:
+                context = next((one for one in contexts if one in assoc.accepted), None)
+                if context:
+                    try:
+                        return ask(assoc, context)
+                    except QueryError as exc:
+                        failure = exc
+            if context:
+                # Raised where the association is lent, it would end it.
+                raise failure
+            if not self._rides_along:
+                raise QueryError(Reason(Kind.NOT_OFFERED, self.service))
+            self._rides_along = False

@@ -83,13 +83,10 @@ class Opener:
             state.openings.remove(opening)
             state.crash = state.crash or crash
             is_too_late = bool(state.gone)
-            # What has a place may need this one, that nobody waits for.
-            is_in_the_way = bool(state.places) and not state.waiting
             if assoc:
                 state.contexts |= {one: one in assoc.accepted for one in assoc.proposed}
             if assoc and not is_too_late:
-                if not is_in_the_way:
-                    state.idle.append(assoc)
+                state.idle.append(assoc)
                 self._note_success(opening)
             elif failure:
                 self._go_on_without(opening, failure)
@@ -98,8 +95,6 @@ class Opener:
             openings = state.serve(new=assoc)
         if assoc and is_too_late:
             assoc.abort()
-        elif assoc and is_in_the_way:
-            assoc.release()
         self.start(openings)
 
     def _request(self, opening: Opening) -> StorageAssociation:
@@ -110,7 +105,7 @@ class Opener:
                     raise state.crash
                 if state.gone:
                     raise NoAssociationError(state.gone)
-                contexts = state.plan.include(opening.wanted)
+                contexts = state.plan.include(opening.needs.wanted, alone=opening.needs.alone)
                 assoc = StorageAssociation(
                     self.peer, contexts, self.ssl_context, self.timeouts, self.policy.clock
                 )

@@ -57,16 +57,16 @@ class AssociationPool:
 
     @contextmanager
     def association(
-        self, wanted: Context, opened_after: float = -inf
+        self, wanted: Context, opened_after: float = -inf, *, alone: bool = False
     ) -> Iterator[StorageAssociation]:
-        """Lend an association in which `wanted` was proposed.
+        """Lend an association in which `wanted` was proposed, and `alone` no other SOP class.
 
         It is one opened later than `opened_after`, on the clock of the policy: of
         those from before a loss more may be lost. If the block raises anything, the
         association is aborted. Raises NoAssociationError if there is none and none can
         be opened.
         """
-        state, waiting = self._state, Waiting(Waiter(wanted, opened_after))
+        state, waiting = self._state, Waiting(Waiter(wanted, opened_after, alone))
         self._take(waiting)
         assoc = waiting.assoc
         is_intact = False
@@ -81,29 +81,6 @@ class AssociationPool:
                 if is_intact:
                     state.idle.append(assoc)
                 openings = state.serve()
-            self._opener.start(openings)
-
-    @contextmanager
-    def place(self) -> Iterator[Callable[[str], None]]:
-        """Keep the place of one association free, for one that the block opens by itself.
-
-        An idle one makes room if there are as many as there may be, and all do if none is
-        in use: they would only take turns with it. Where none is lent any more there is room.
-        The block gets what it has to call with the peer's words if it is refused all the same.
-        """
-        waiting = Waiting(Waiter(None))
-        try:
-            self._take(waiting)
-        except NoAssociationError:
-            yield lambda _: None
-            return
-        try:
-            _on_all(waiting.released, StorageAssociation.release)
-            yield self._make_room
-        finally:
-            with self._changed:
-                self._state.places -= 1
-                openings = self._state.serve()
             self._opener.start(openings)
 
     @property
@@ -159,8 +136,7 @@ class AssociationPool:
         """Wait until served. Raises NoAssociationError, or what failed unexpectedly."""
         state = self._state
         with self._changed:
-            if waiting.needs.wanted:
-                state.plan.include(waiting.needs.wanted)
+            state.plan.include(waiting.needs.wanted, alone=waiting.needs.alone)
             state.waiting.append(waiting)
             openings = state.serve()
         self._opener.start(openings)
@@ -175,16 +151,6 @@ class AssociationPool:
             finally:
                 if not waiting.is_served:
                     state.waiting.remove(waiting)
-
-    def _make_room(self, refusal: str) -> None:
-        """Release what is idle, as the peer gives no more associations than there are."""
-        state = self._state
-        with self._changed:
-            idle, state.idle = state.idle, []
-            if idle:
-                number = min(state.limit.number, len(idle) + len(state.lent))
-                state.limit.lower(number, refusal, self._clock.now())
-        _on_all(idle, StorageAssociation.release)
 
 
 def _on_all(

@@ -5,7 +5,7 @@ from threading import Condition
 
 from ..reasons import Reason
 from ..retry import MonotonicClock
-from .assign import GivePlace, Idle, Lend, Open, Situation, Waiter, assign
+from .assign import Idle, Lend, Open, Situation, Waiter, assign
 from .association import StorageAssociation
 from .contexts import Context, ContextPlan
 from .limit import AssociationLimit
@@ -13,12 +13,11 @@ from .limit import AssociationLimit
 
 @dataclass(eq=False)
 class Waiting:
-    """A thread that waits; it is served with `assoc`, or with a place that `released` leave."""
+    """A thread that waits; it is served with `assoc`."""
 
     needs: Waiter
     is_served: bool = False
     assoc: StorageAssociation = field(init=False)
-    released: list[StorageAssociation] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -28,7 +27,7 @@ class Opening:
     `tries` have failed, the latest with `refusal`; `is_told` is whether the log says so.
     """
 
-    wanted: Context
+    needs: Waiter
     replaced: StorageAssociation | None
     is_extra: bool
     assoc: StorageAssociation | None = None
@@ -41,10 +40,10 @@ class Opening:
 class PoolState:
     """The mutable state of a pool, all of it; it is changed with the lock of `changed`.
 
-    There are threads that wait, associations that are idle, lent or on their way, and `places`
-    that are kept free. `down_since` is when the last association was lost, None while there is
-    one. `gone` is why none is lent any more, `crash` what failed unexpectedly; `is_over` tells
-    that those that are lent end when they come back.
+    There are threads that wait, and associations that are idle, lent or on their way.
+    `down_since` is when the last association was lost, None while there is one. `gone` is why
+    none is lent any more, `crash` what failed unexpectedly; `is_over` tells that those that are
+    lent end when they come back.
     """
 
     limit: AssociationLimit
@@ -54,7 +53,6 @@ class PoolState:
     idle: list[StorageAssociation] = field(default_factory=list)
     lent: list[StorageAssociation] = field(default_factory=list)
     openings: list[Opening] = field(default_factory=list)
-    places: int = 0
     plan: ContextPlan = field(default_factory=ContextPlan)
     contexts: dict[Context, bool] = field(default_factory=dict)
     down_since: float | None = None
@@ -75,8 +73,8 @@ class PoolState:
 
     @property
     def number(self) -> int:
-        """How many associations there are, with those on their way and the places."""
-        return len(self.idle) + len(self.lent) + len(self.openings) + self.places
+        """How many associations there are, with those on their way."""
+        return len(self.idle) + len(self.lent) + len(self.openings)
 
     def serve(self, new: StorageAssociation | None = None) -> list[Opening]:
         """Give those who wait what there is; return what the caller has to open for the others.
@@ -94,13 +92,9 @@ class PoolState:
                     served.assoc = idle[decision.idle]
                     self.idle.remove(served.assoc)
                     self.lent.append(served.assoc)
-                case GivePlace():
-                    served.released = [idle[number] for number in decision.released]
-                    self.idle = [one for one in self.idle if one not in served.released]
-                    self.places += 1
                 case Open():
                     replaced = None if decision.replaced is None else idle[decision.replaced]
-                    openings.append(self._note_opening(decision.wanted, replaced))
+                    openings.append(self._note_opening(served.needs, replaced))
                     continue
             self.waiting.remove(served)
             served.is_served = True
@@ -109,7 +103,7 @@ class PoolState:
 
     def tell_limit(self) -> None:
         """Say once that the peer gives fewer associations than were requested."""
-        number = len(self.idle) + len(self.lent) + self.places
+        number = len(self.idle) + len(self.lent)
         pending = (opening.refusal for opening in self.openings if opening.refusal)
         refusal = self.limit.refusal or next(pending, "")
         if refusal and number and not self.gone:
@@ -122,18 +116,17 @@ class PoolState:
             [Idle(one.proposed, one.opened_at, one is new or _is_alive(one)) for one in self.idle],
             len(self.lent),
             len(self.openings),
-            self.places,
             self.limit.number + may_ask,
             self.down_since is not None,
         )
 
-    def _note_opening(self, wanted: Context, replaced: StorageAssociation | None) -> Opening:
+    def _note_opening(self, needs: Waiter, replaced: StorageAssociation | None) -> Opening:
         if replaced:
             self.idle.remove(replaced)
         is_extra = self.number >= self.limit.number
         if is_extra:
             self.limit.note_request(self.clock.now())
-        opening = Opening(wanted, replaced, is_extra)
+        opening = Opening(needs, replaced, is_extra)
         self.openings.append(opening)
         return opening
 

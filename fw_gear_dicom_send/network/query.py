@@ -19,7 +19,7 @@ from ..reasons import Kind, Reason
 from . import dimse
 from .association import StorageAssociation
 from .contexts import Context
-from .errors import AssociationError, QueryError
+from .errors import AssociationError, NoAssociationError, QueryError
 from .inquiry import Findings, InquirySCU
 from .statuses import CANCEL, SUCCESS, WARNING, category_of, describe
 from .timeouts import Timeouts
@@ -130,11 +130,14 @@ class FindSCU(InquirySCU):
 
         Raises QueryError where it does not tell.
         """
-        with self._asking():
-            answer = self._find((study_instance_uid, series_instance_uid))
-            if not (answer.uids or answer.is_whole):
-                raise answer.failure
-            return answer.uids
+        with self._lock:
+            try:
+                answer = self._find((study_instance_uid, series_instance_uid))
+            except AssociationError as exc:
+                raise QueryError(exc.reason) from exc
+        if not (answer.uids or answer.is_whole):
+            raise answer.failure
+        return answer.uids
 
     def _can_name(self, image: ImageReference) -> bool:
         return all(map(_UID.fullmatch, (*_series(image), image.sop_instance_uid)))
@@ -169,11 +172,11 @@ class FindSCU(InquirySCU):
         self, series: _Series, asked: frozenset[str], findings: Findings
     ) -> list[frozenset[str]]:
         """Ask for a list; return the lists to ask for next."""
-        self._opened()
         try:
             answer = self._find(series, asked)
-        except (QueryError, AssociationError):
-            if self._takes_lists:
+        except (QueryError, AssociationError) as exc:
+            is_gone = isinstance(exc, NoAssociationError) or exc.reason.kind is Kind.NOT_OFFERED
+            if self._takes_lists or is_gone:
                 raise
             return self._ask_by_series(series, asked, findings)
         found = answer.uids & asked
@@ -215,8 +218,7 @@ class FindSCU(InquirySCU):
         identifier.QueryRetrieveLevel = "IMAGE"
         identifier.StudyInstanceUID, identifier.SeriesInstanceUID = series
         identifier.SOPInstanceUID = sorted(uids) or ""
-        assoc, context = self._opened()
-        return find(assoc, context, identifier, self._timeouts)
+        return self._ask(lambda assoc, context: find(assoc, context, identifier, self._timeouts))
 
 
 def _series(image: ImageReference) -> _Series:

@@ -1,7 +1,6 @@
 """Sends images to a DICOM server by C-STORE (PS3.4 annex B)."""
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import count
 from math import inf
@@ -85,9 +84,10 @@ class StorageSCU:
         finally:
             instance.dataset.close()
 
-    def place(self) -> AbstractContextManager[Callable[[str], None]]:
-        """Keep the place of one association free, as `AssociationPool.place` does."""
-        return self._pool.place()
+    @property
+    def associations(self) -> AssociationPool:
+        """The associations, for queries to ride on."""
+        return self._pool
 
     @property
     def given_up(self) -> Reason | None:

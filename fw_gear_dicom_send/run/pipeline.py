@@ -209,18 +209,17 @@ class _Sending:
 
     def run(self, folder: Path) -> None:
         """Send, and verify."""
-        config, peer, context = self._config, self._config.peer, self._ssl_context
-        waits = self._waits
+        config, waits = self._config, self._waits
         room = WorkRoom()
         decoders = FrameDecoders(folder)
         # An image that waits for room keeps its association meanwhile.
         inside = RoomInside(room.images, lambda: scu.open_associations)
         self._scu = scu = StorageSCU(
-            peer,
+            config.peer,
             partial(_converted, inside, folder, decoders),
             associations=config.associations,
             retry_time=config.send_retry_time,
-            ssl_context=context,
+            ssl_context=self._ssl_context,
             is_dry=config.dry_run,
             timeouts=replace(waits.timeouts, response=config.response_timeout),
             policy=waits.resend,
@@ -235,12 +234,10 @@ class _Sending:
             stored = None
             if config.skip_existing:
                 find = _inquirer("find")
-                stored = StoredImages(find(peer, context, scu.place, timeouts=waits.timeouts))
+                stored = StoredImages(find(scu.associations, timeouts=waits.timeouts))
             verifier = None
             if self.verifications:
-                inquirer = _inquirer(config.verify)(
-                    peer, context, scu.place, timeouts=waits.timeouts
-                )
+                inquirer = _inquirer(config.verify)(scu.associations, timeouts=waits.timeouts)
                 verifier = Verifier(inquirer, self.verifications, waits.verify)
             needed = [verifier] if verifier else []
             observer = Observers([progress, self._observer], needed)

@@ -3,19 +3,18 @@
 import pytest
 
 from fw_gear_dicom_send.dicom.types import SOPInstance
-from fw_gear_dicom_send.network.query import FindSCU
 from fw_gear_dicom_send.run.already_stored import StoredImages
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.instances import made_instance
 from tests.support.pacs import StoreSCP
-from tests.support.peers import peer_of
+from tests.support.querying import find_scu
 from tests.support.series import SERIES, STUDY, image, store
 
 
 def test_a_series_is_asked_for_once() -> None:
     """Each image after the first costs no query, until very many series are in between."""
     with ArchiveSCP() as server:
-        find = FindSCU(peer_of(server, server.ae_title))
+        find = find_scu(server)
         store(server, image(0), image(1))
         stored_images = StoredImages(find)
         assert [stored_images.has(image(n)) for n in (0, 1, 2)] == [True, True, False]
@@ -33,7 +32,7 @@ def test_a_series_is_asked_for_once() -> None:
 def test_an_image_without_study_or_series_is_not_asked_for() -> None:
     """A query without them would be answered for all studies."""
     with ArchiveSCP() as server:
-        find = FindSCU(peer_of(server, server.ae_title))
+        find = find_scu(server)
         store(server, made_instance(1))
         nameless = image(1)
         stored_images = StoredImages(find)
@@ -47,7 +46,7 @@ def test_a_server_that_does_not_tell_has_nothing(
     caplog: pytest.LogCaptureFixture, storescp: StoreSCP
 ) -> None:
     """The log says so once, though there are more series than are remembered."""
-    find = FindSCU(peer_of(storescp, storescp.ae_title))
+    find = find_scu(storescp)
     stored_images = StoredImages(find)
     assert not any(stored_images.has(image(0, f"1.2.9.{n % 70}")) for n in range(140))
     assert caplog.messages == [

@@ -4,7 +4,6 @@ import pytest
 
 from fw_gear_dicom_send.network.assign import (
     Decision,
-    GivePlace,
     Idle,
     Lend,
     Open,
@@ -16,9 +15,10 @@ from fw_gear_dicom_send.network.contexts import Context
 from tests.support.pool import CONTEXT, EXPLICIT, MR
 
 OTHER = Context(MR, EXPLICIT)
-CT, BOTH, PLACE = Waiter(CONTEXT), Waiter(OTHER), Waiter(None)
+CT, BOTH, ALONE = Waiter(CONTEXT), Waiter(OTHER), Waiter(CONTEXT, alone=True)
+MIXED = Idle([CONTEXT, OTHER], 1.0)
 FREE, OLD, DEAD = Idle([CONTEXT], 1.0), Idle([CONTEXT], 0.0), Idle([CONTEXT], 1.0, False)
-OPEN = Open(0, CONTEXT, None)
+OPEN = Open(0, None)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ OPEN = Open(0, CONTEXT, None)
         pytest.param(Situation([CT], [FREE]), [Lend(0, 0)], id="an idle one is lent"),
         pytest.param(
             Situation([CT, CT], [FREE], limit=2),
-            [Lend(0, 0), Open(1, CONTEXT, None)],
+            [Lend(0, 0), Open(1, None)],
             id="the first in line is served first",
         ),
         pytest.param(Situation([CT], limit=1), [OPEN], id="the first one is opened"),
@@ -36,7 +36,7 @@ OPEN = Open(0, CONTEXT, None)
         pytest.param(Situation([CT], lent=1, limit=2), [OPEN], id="up to the limit"),
         pytest.param(
             Situation([CT, CT, CT], limit=2),
-            [OPEN, Open(1, CONTEXT, None)],
+            [OPEN, Open(1, None)],
             id="several are opened at once",
         ),
         pytest.param(
@@ -44,12 +44,12 @@ OPEN = Open(0, CONTEXT, None)
         ),
         pytest.param(
             Situation([CT, CT], lent=1, opening=1, limit=4),
-            [Open(1, CONTEXT, None)],
+            [Open(1, None)],
             id="one on its way is for one waiter",
         ),
         pytest.param(
             Situation([CT], [DEAD], limit=1),
-            [Open(0, CONTEXT, 0)],
+            [Open(0, 0)],
             id="one that has ended is replaced",
         ),
         pytest.param(
@@ -59,17 +59,17 @@ OPEN = Open(0, CONTEXT, None)
         ),
         pytest.param(
             Situation([BOTH], [FREE], limit=1),
-            [Open(0, OTHER, 0)],
+            [Open(0, 0)],
             id="one that lacks a context is replaced",
         ),
         pytest.param(
             Situation([BOTH], [FREE], limit=2),
-            [Open(0, OTHER, None)],
+            [Open(0, None)],
             id="one that lacks a context stays where there is room",
         ),
         pytest.param(
             Situation([BOTH], [FREE, DEAD], lent=2, limit=4),
-            [Open(0, OTHER, 1)],
+            [Open(0, 1)],
             id="one that has ended is replaced before one that is alive",
         ),
         pytest.param(
@@ -79,7 +79,7 @@ OPEN = Open(0, CONTEXT, None)
         ),
         pytest.param(
             Situation([Waiter(CONTEXT, 0.0)], [OLD], limit=1),
-            [Open(0, CONTEXT, 0)],
+            [Open(0, 0)],
             id="one from before a loss is replaced",
         ),
         pytest.param(
@@ -91,28 +91,20 @@ OPEN = Open(0, CONTEXT, None)
             Situation([CT], opening=1, limit=4, is_down=True), [], id="and not a second one"
         ),
         pytest.param(
-            Situation([PLACE], lent=1, limit=2), [GivePlace(0, ())], id="there is a place"
-        ),
-        pytest.param(Situation([PLACE], lent=2, limit=2), [], id="there is no place"),
-        pytest.param(
-            Situation([PLACE], [FREE, FREE], limit=4),
-            [GivePlace(0, (0, 1))],
-            id="all make room where none is in use",
+            Situation([ALONE], [FREE], limit=2),
+            [Lend(0, 0)],
+            id="what was proposed one SOP class is for who wants it alone",
         ),
         pytest.param(
-            Situation([PLACE], [FREE, FREE], lent=2, limit=4),
-            [GivePlace(0, (0,))],
-            id="one makes room beside those in use",
+            Situation([ALONE], [MIXED], limit=1),
+            [Open(0, 0)],
+            id="what was proposed others as well makes room for it",
         ),
         pytest.param(
-            Situation([PLACE, CT], [FREE, FREE], limit=2),
-            [GivePlace(0, (0,)), Lend(1, 1)],
-            id="one makes room where others wait",
+            Situation([BOTH, ALONE], [MIXED, FREE], limit=2),
+            [Lend(0, 0), Lend(1, 1)],
+            id="each gets what it can use",
         ),
-        pytest.param(
-            Situation([CT], lent=1, places=1, limit=2), [], id="a place counts as an association"
-        ),
-        pytest.param(Situation([PLACE], limit=4, is_down=True), [], id="no place while down"),
     ],
 )
 def test_decisions(situation: Situation, decisions: list[Decision]) -> None:

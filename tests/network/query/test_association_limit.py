@@ -1,66 +1,127 @@
-"""A query waits for a server that is at its limit of associations."""
+"""Queries ride on the associations that send, or take the place of one."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from pynetdicom import evt
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 
 from fw_gear_dicom_send.network.errors import QueryError
-from fw_gear_dicom_send.network.inquiry import OPEN_POLICY, MakeRoom
 from fw_gear_dicom_send.network.query import FindSCU
 from fw_gear_dicom_send.network.store import StorageSCU
-from fw_gear_dicom_send.network.types import Sent
-from fw_gear_dicom_send.retry import RetryPolicy
 from tests.support.archive_scp import ArchiveSCP
-from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP
+from tests.support.pacs import Orthanc, PythonSCP
 from tests.support.peers import peer_of
+from tests.support.pool import SHORT_WAITS, send_in_threads
+from tests.support.querying import find_scu
+from tests.support.results import SENT
 from tests.support.scripted import AT_LIMIT, rejecting
 from tests.support.sending import unconverted
 from tests.support.series import SERIES, STUDY, image, reference, uids
 from tests.support.waiting import PATIENT
 
+FIND = str(StudyRootQueryRetrieveInformationModelFind)
 
-def test_a_server_that_is_slow_to_forget_is_asked_again() -> None:
-    """The association that made room may still count when the query asks for its own."""
-    refusals: list[str] = []
 
-    def make_room(refusal: str) -> None:
-        refusals.append(refusal)
-        scu.close()
+def scu_of(server: PythonSCP | Orthanc, associations: int) -> StorageSCU:
+    """Return an SCU that sends to a server."""
+    return StorageSCU(
+        peer_of(server, server.ae_title),
+        unconverted,
+        associations=associations,
+        timeouts=PATIENT,
+        policy=SHORT_WAITS,
+    )
 
-    @contextmanager
-    def place() -> Iterator[MakeRoom]:
-        yield make_room
 
+class PickyArchive(ArchiveSCP):
+    """Accepts queries only in an association without images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mixed = 0
+
+    def _own_handlers(self) -> list[tuple[evt.EventType, Callable[[evt.Event], Any]]]:
+        return [*super()._own_handlers(), (evt.EVT_REQUESTED, self._choose)]
+
+    def _choose(self, event: evt.Event) -> None:
+        proposed = {str(cx.abstract_syntax) for cx in event.assoc.requestor.requested_contexts}
+        if FIND in proposed and len(proposed - {"1.2.840.10008.1.1"}) > 1:
+            self.mixed += 1
+            supported = event.assoc.acceptor.supported_contexts
+            event.assoc.acceptor.supported_contexts = [
+                cx for cx in supported if cx.abstract_syntax != FIND
+            ]
+
+
+def test_a_query_rides_on_an_association_that_sends() -> None:
+    """Images and queries take turns on the only association that the server gives."""
     with ArchiveSCP() as server:
         server.ae.maximum_associations = 1
-        peer = peer_of(server, server.ae_title)
-        scu = StorageSCU(peer, unconverted, timeouts=PATIENT)
-        assert isinstance(scu.send(image(0)), Sent)
-        find = FindSCU(peer, place=place, timeouts=PATIENT, policy=RetryPolicy(max_wait=0.05))
+        scu = scu_of(server, 1)
+        find = FindSCU(scu.associations, timeouts=PATIENT)
+        assert send_in_threads(scu, [image(0)]) == [SENT]
         assert find.present(STUDY, SERIES) == uids(0)
-    told = (
-        f"127.0.0.1 port {server.port} rejected the association: "
-        "its limit of associations is reached"
-    )
-    assert set(refusals) == {told}
+        assert send_in_threads(scu, [image(1)]) == [SENT]
+        assert find.present(STUDY, SERIES) == uids(0, 1)
+        scu.close()
+        # The first one was not proposed queries.
+        assert len(server.associations) == 2
 
 
-def test_a_server_that_stays_at_its_limit_is_given_up(clock: Clock) -> None:
-    """After a few tries nothing is known of what it has."""
-    with FaultSCP(rejecting(AT_LIMIT)) as server:
-        find = FindSCU(peer_of(server), policy=replace(OPEN_POLICY, clock=clock))
-        with pytest.raises(QueryError, match="limit of assoc"):
+def test_orthanc_takes_images_and_queries_in_one_association(orthanc: Orthanc) -> None:
+    """A query costs no association but the first, which replaces one."""
+    scu = scu_of(orthanc, 1)
+    find = FindSCU(scu.associations, timeouts=PATIENT)
+    assert find.present(STUDY, SERIES) == frozenset()
+    assert send_in_threads(scu, [image(0)]) == [SENT]
+    assert find.verify([reference(0), reference(1)]).verified == uids(0)
+    assert scu.open_associations == 1
+    scu.close()
+
+
+def test_a_query_has_an_association_of_its_own_where_it_needs_one() -> None:
+    """It counts as one of those that there may be, and the server is tried with both but once."""
+    with PickyArchive() as server:
+        server.ae.maximum_associations = 1
+        scu = scu_of(server, 1)
+        find = FindSCU(scu.associations, timeouts=PATIENT)
+        for number in range(3):
+            assert send_in_threads(scu, [image(number)]) == [SENT]
+            assert find.present(STUDY, SERIES) == uids(*range(number + 1))
+        scu.close()
+        assert server.mixed >= 1
+
+
+def test_a_query_that_fails_leaves_the_association_to_the_images() -> None:
+    """Only what is lost is not used again."""
+    with ArchiveSCP(find_status=0xC000) as server:
+        scu = scu_of(server, 1)
+        find = FindSCU(scu.associations, timeouts=PATIENT)
+        with pytest.raises(QueryError, match="0xC000"):
             find.present(STUDY, SERIES)
-        assert server.connections == 5
-    assert len(clock.waits) == 4
+        assert send_in_threads(scu, [image(0)]) == [SENT]
+        number = len(server.associations)
+        with pytest.raises(QueryError, match="0xC000"):
+            find.present(STUDY, SERIES)
+        assert send_in_threads(scu, [image(1)]) == [SENT]
+        assert len(server.associations) <= number + 1
+        scu.close()
 
 
-def test_a_list_is_not_asked_for_again_where_there_is_no_association(clock: Clock) -> None:
+def test_a_server_that_stays_at_its_limit_is_given_up() -> None:
+    """Nothing is known of what it has."""
+    with FaultSCP(rejecting(AT_LIMIT)) as server:
+        with pytest.raises(QueryError, match="limit of assoc"):
+            find_scu(peer_of(server)).present(STUDY, SERIES)
+        assert server.connections == 1
+
+
+def test_a_list_is_not_asked_for_again_where_there_is_no_association() -> None:
     """That the server takes no lists is no reason for it."""
     with FaultSCP(rejecting(AT_LIMIT)) as server:
-        find = FindSCU(peer_of(server), policy=replace(OPEN_POLICY, clock=clock))
-        assert find.verify([reference(1), reference(2)]).unknown.keys() == uids(1, 2)
-        assert server.connections == 5
+        answer = find_scu(peer_of(server)).verify([reference(1), reference(2)])
+        assert answer.unknown.keys() == uids(1, 2)
+        assert server.connections == 1

@@ -5,12 +5,11 @@ from dataclasses import replace
 
 from pydicom.dataset import Dataset
 
-from fw_gear_dicom_send.network.commitment import CommitmentSCU
 from fw_gear_dicom_send.network.types import ImageReference, Verification
 from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.pacs import Orthanc
-from tests.support.peers import peer_of
+from tests.support.querying import commitment_scu
 from tests.support.series import CT, SERIES, STUDY, image, reference, store, uids
 from tests.support.waiting import PATIENT, at_once
 
@@ -20,7 +19,7 @@ def test_what_is_committed_is_not_missing() -> None:
     bad = next(iter(uids(5)))
     with ArchiveSCP(lambda uid: uid == bad) as server:
         store(server, *(image(n) for n in range(8)))
-        scu = CommitmentSCU(peer_of(server, server.ae_title), timeouts=PATIENT)
+        scu = commitment_scu(server, timeouts=PATIENT)
         answer = scu.verify([reference(n) for n in range(10)])
         assert answer == Verification(uids(0, 1, 2, 3, 4, 6, 7), uids(5, 8, 9))
         (request,) = server.commitments
@@ -34,11 +33,11 @@ def test_a_thousand_images_are_asked_for_at_a_time() -> None:
     """Of more, each image is part of one request, and each request has a name of its own."""
     asked = [ImageReference(CT, f"1.2.{n}", STUDY, SERIES) for n in range(1001)]
     with ArchiveSCP() as server:
-        scu = CommitmentSCU(peer_of(server, server.ae_title), timeouts=PATIENT)
+        scu = commitment_scu(server, timeouts=PATIENT)
         assert scu.verify(asked).absent == {image.sop_instance_uid for image in asked}
         requests = [one.ReferencedSOPSequence for one in server.commitments]
         assert len({one.TransactionUID for one in server.commitments}) == 2
-        assert server.released == len(server.associations) == 1
+        assert len(server.associations) == 1
     assert list(map(len, requests)) == [1000, 1]
     named = [item.ReferencedSOPInstanceUID for items in requests for item in items]
     assert named == [image.sop_instance_uid for image in asked]
@@ -52,7 +51,7 @@ ONE_SECOND = replace(PATIENT, commitment=1)
 def test_a_report_that_does_not_come_here_is_not_waited_for_long() -> None:
     """A gear cannot be connected to: what is reported elsewhere is not known."""
     with ArchiveSCP(reports=False) as server:
-        scu = CommitmentSCU(peer_of(server, server.ae_title), timeouts=ONE_SECOND)
+        scu = commitment_scu(server, timeouts=ONE_SECOND)
         with at_once():
             assert scu.verify([reference(1)]) == NOT_KNOWN
 
@@ -60,7 +59,7 @@ def test_a_report_that_does_not_come_here_is_not_waited_for_long() -> None:
 def test_orthanc_reports_elsewhere(orthanc: Orthanc) -> None:
     """Orthanc takes the request, and would open an association of its own for the report."""
     store(orthanc, image(1))
-    scu = CommitmentSCU(peer_of(orthanc, orthanc.ae_title), timeouts=ONE_SECOND)
+    scu = commitment_scu(orthanc, timeouts=ONE_SECOND)
     with at_once():
         assert scu.verify([reference(1)]).unknown.keys() == uids(1)
 
@@ -68,7 +67,7 @@ def test_orthanc_reports_elsewhere(orthanc: Orthanc) -> None:
 def test_a_commitment_that_is_refused_says_its_status() -> None:
     """The reason has the status of the server."""
     with ArchiveSCP(action_status=0x0110) as server:
-        scu = CommitmentSCU(peer_of(server, server.ae_title))
+        scu = commitment_scu(server)
         reason = scu.verify([reference(1)]).unknown[ONE]
     assert reason.text == "the server refuses storage commitment with status 0x0110"
 
@@ -87,7 +86,7 @@ def test_an_image_that_both_sequences_name_is_not_committed() -> None:
     bad = uids(1)
     with Contradicting(lambda uid: uid in bad) as server:
         store(server, *(image(n) for n in range(2)))
-        scu = CommitmentSCU(peer_of(server, server.ae_title), timeouts=PATIENT)
+        scu = commitment_scu(server, timeouts=PATIENT)
         assert scu.verify([reference(0), reference(1)]) == Verification(uids(0), bad)
 
 
@@ -96,7 +95,7 @@ def test_an_image_that_no_sequence_of_the_report_names_is_unknown() -> None:
     unnamed = uids(1, 2)
     with ArchiveSCP(unnamed=unnamed) as server:
         store(server, *(image(n) for n in range(3)))
-        scu = CommitmentSCU(peer_of(server, server.ae_title), timeouts=PATIENT)
+        scu = commitment_scu(server, timeouts=PATIENT)
         answer = scu.verify([reference(n) for n in range(4)])
     unknown = dict.fromkeys(unnamed, Reason(Kind.NOT_COMMITTED))
     assert answer == Verification(uids(0), uids(3), unknown)

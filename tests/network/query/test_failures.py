@@ -1,15 +1,13 @@
 """A query that fails costs only its own images; three in a row end the queries."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 
 from pynetdicom import evt
 
-from fw_gear_dicom_send.network.inquiry import MakeRoom
-from fw_gear_dicom_send.network.query import FindSCU
 from fw_gear_dicom_send.network.types import ImageReference
 from tests.support.pacs import PythonSCP
 from tests.support.peers import peer_of
+from tests.support.querying import find_scu
 from tests.support.series import CT, STUDY
 
 REFUSED = 0xC000
@@ -47,7 +45,7 @@ def uids(*series: int) -> set[str]:
 def test_a_query_that_fails_costs_its_own_images() -> None:
     """The others are verified, by the same association and in the same call."""
     with Archive("1.2.2", "1.2.3") as server:
-        find = FindSCU(peer_of(server, server.ae_title))
+        find = find_scu(server)
         answer = find.verify(references(1, 2, 3, 4))
         assert len(server.associations) == 1
     assert answer.verified == uids(1, 4)
@@ -61,7 +59,7 @@ def test_a_query_that_fails_costs_its_own_images() -> None:
 def test_three_failures_in_a_row_end_the_queries() -> None:
     """The images of the queries that would follow are unknown for the same reason."""
     with Archive("1.2.2", "1.2.3", "1.2.4") as server:
-        find = FindSCU(peer_of(server, server.ae_title))
+        find = find_scu(server)
         answer = find.verify(references(1, 2, 3, 4, 5))
         again = find.verify(references(1))
         assert server.asked == ["1.2.1", "1.2.2", "1.2.3", "1.2.4"]
@@ -70,25 +68,10 @@ def test_three_failures_in_a_row_end_the_queries() -> None:
     assert find.given_up == answer.unknown["1.2.5.1"] == again.unknown["1.2.1.1"]
 
 
-def test_queries_that_have_ended_need_no_place() -> None:
-    """The associations that send are left alone from then on."""
-    places = []
-
-    def place() -> AbstractContextManager[MakeRoom]:
-        places.append(1)
-        return nullcontext(lambda _: None)
-
-    with Archive("1.2.1", "1.2.2", "1.2.3") as server:
-        find = FindSCU(peer_of(server, server.ae_title), place=place)
-        for _ in range(3):
-            find.verify(references(1, 2, 3))
-    assert len(places) == 1
-
-
 def test_failures_with_a_success_in_between_do_not() -> None:
     """A success begins the count anew, also from one call to the next."""
     with Archive("1.2.1", "1.2.2") as server:
-        find = FindSCU(peer_of(server, server.ae_title))
+        find = find_scu(server)
         for _ in range(3):
             assert find.verify(references(1, 2, 3)).verified == uids(3)
     assert len(server.asked) == 9
@@ -98,7 +81,7 @@ def test_a_server_that_is_lost_is_unknown() -> None:
     """No connection is a query that fails, and nothing worse."""
     with Archive() as server:
         peer = peer_of(server, server.ae_title)
-    find = FindSCU(peer)
+    find = find_scu(peer)
     answer = find.verify(references(1, 2))
     assert {reason.code for reason in answer.unknown.values()} == {"server-unreachable"}
     assert find.given_up is None

@@ -13,6 +13,7 @@ from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.pacs import DcmQRSCP, Orthanc, PythonSCP, StoreSCP
 from tests.support.peers import peer_of
+from tests.support.querying import find_scu, query_pool
 from tests.support.series import OTHER, SERIES, STUDY, image, reference, store, uids
 
 
@@ -26,7 +27,7 @@ def archive(request: pytest.FixtureRequest) -> Iterator[Orthanc | DcmQRSCP | Arc
 
 def test_a_series_is_found(archive: Orthanc | DcmQRSCP | ArchiveSCP) -> None:
     """The answer has the instances of the series that the server has, and no others."""
-    find = FindSCU(peer_of(archive, archive.ae_title))
+    find = find_scu(archive)
     wanted = uids(0, 1, 2) if not isinstance(archive, ArchiveSCP) else uids(0, 1, 2, 3)
     assert find.present(STUDY, SERIES) == wanted
     asked = [reference(n) for n in (0, 1, 2, 7)] + [reference(3, OTHER), reference(8, OTHER)]
@@ -37,7 +38,7 @@ def test_a_series_is_found(archive: Orthanc | DcmQRSCP | ArchiveSCP) -> None:
 def test_a_series_that_is_not_there_is_empty(kind: type[Orthanc] | type[DcmQRSCP]) -> None:
     """An unknown series is no error."""
     with kind() as server:
-        find = FindSCU(peer_of(server, server.ae_title))
+        find = find_scu(server)
         assert find.present(STUDY, SERIES) == frozenset()
 
 
@@ -52,7 +53,7 @@ def test_a_server_without_the_service_says_so(
     kind: type[FindSCU] | type[CommitmentSCU], service: str, storescp: StoreSCP
 ) -> None:
     """Nothing is known then of the images, and the server is asked nothing more."""
-    scu = kind(peer_of(storescp, storescp.ae_title))
+    scu = kind(query_pool(storescp))
     assert scu.given_up is None
     reason = Reason(Kind.NOT_OFFERED, service)
     (uid,) = uids(1)
@@ -64,20 +65,20 @@ def test_a_server_without_the_service_says_so(
 def test_a_query_that_fails_says_its_status() -> None:
     """The error has the status of the server, and another query can follow."""
     with ArchiveSCP(find_status=0xA700) as server:
-        find = FindSCU(peer_of(server, server.ae_title))
+        find = find_scu(server)
         for _ in range(2):
             with pytest.raises(QueryError, match=r"^the server answers a C-FIND with .* 0xA700 "):
                 find.present(STUDY, SERIES)
-        assert server.released == len(server.associations) == 2
+        assert len(server.associations) == 1
 
 
 def test_several_series_are_asked_for_over_one_association() -> None:
-    """It is released when all is known, as a server may give only a few."""
+    """What was opened for the first is used for the others."""
     with ArchiveSCP() as server:
-        find = FindSCU(peer_of(server, server.ae_title))
+        find = find_scu(server)
         find.verify([reference(1), reference(2, OTHER), reference(3, "1.2.9")])
         assert len(server.queries) == 3
-        assert server.released == len(server.associations) == 1
+        assert len(server.associations) == 1
 
 
 def test_an_association_that_is_lost_is_replaced() -> None:
@@ -91,7 +92,7 @@ def test_an_association_that_is_lost_is_replaced() -> None:
         yield 0x0000, None
 
     with server_with_find(lose_first) as server:
-        find = FindSCU(peer_of(server, server.ae_title))
+        find = find_scu(server)
         with pytest.raises(QueryError, match="lost"):
             find.present(STUDY, SERIES)
         assert find.present(STUDY, SERIES) == frozenset()
@@ -108,6 +109,6 @@ def test_a_query_of_a_server_that_is_not_there_fails() -> None:
     """No connection is a query that fails, and nothing worse."""
     with ArchiveSCP() as server:
         peer = peer_of(server, server.ae_title)
-    find = FindSCU(peer)
+    find = find_scu(peer)
     with pytest.raises(QueryError, match="cannot connect"):
         find.present(STUDY, SERIES)

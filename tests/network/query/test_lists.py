@@ -23,7 +23,7 @@ from tests.support.matching import (
     refusing_over,
 )
 from tests.support.pacs import DcmQRSCP, Orthanc
-from tests.support.peers import peer_of
+from tests.support.querying import find_scu
 from tests.support.series import CT, SERIES, STUDY, image, reference, store, uids
 
 STORED = 12
@@ -36,7 +36,7 @@ def finder(matching: Matching) -> Iterator[tuple[FindSCU, ArchiveSCP]]:
     """Yield what asks a server that has images 0 to 11, and the server."""
     with ArchiveSCP(matching=matching) as server:
         store(server, *(image(n) for n in range(STORED)))
-        yield FindSCU(peer_of(server, server.ae_title)), server
+        yield find_scu(server), server
 
 
 def references(*numbers: int) -> list[ImageReference]:
@@ -64,7 +64,7 @@ def test_a_query_has_no_more_uids_than_a_value_may_have() -> None:
     """The list of a query fits into one value of 64 KiB (PS3.5 7.1.2)."""
     longest = [ImageReference(CT, f"1.{10**61 + n}", STUDY, SERIES) for n in range(1500)]
     with ArchiveSCP() as server:
-        answer = FindSCU(peer_of(server, server.ae_title)).verify(longest)
+        answer = find_scu(server).verify(longest)
         sizes = [len("\\".join(query.SOPInstanceUID)) for query in server.queries[:2]]
     assert len(answer.absent) == 1500
     assert MAX_LIST - 65 < sizes[0] <= MAX_LIST
@@ -220,7 +220,7 @@ def test_orthanc_with_a_limit_tells_all(limit: int) -> None:
     """Orthanc ends a query at LimitFindInstances, with status 0xFE00."""
     with Orthanc(LimitFindInstances=limit) as server:
         store(server, *(image(n) for n in range(STORED)))
-        find = FindSCU(peer_of(server, server.ae_title))
+        find = find_scu(server)
         asked = references(*range(STORED + 2))
         assert find.verify(asked) == Verification(uids(*range(STORED)), uids(12, 13))
         assert len(find.present(STUDY, SERIES)) == limit
@@ -232,6 +232,6 @@ def test_servers_take_the_longest_list(kind: type[Orthanc] | type[DcmQRSCP]) -> 
     others = [ImageReference(CT, f"1.{10**61 + n}", STUDY, SERIES) for n in range(990)]
     with kind() as server:
         store(server, *(image(n) for n in range(3)))
-        answer = FindSCU(peer_of(server, server.ae_title)).verify(others + references(0, 1, 2))
+        answer = find_scu(server).verify(others + references(0, 1, 2))
     assert answer.verified == uids(0, 1, 2)
     assert len(answer.absent) == 990

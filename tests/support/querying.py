@@ -1,0 +1,30 @@
+"""What asks a server, over a pool of its own."""
+
+from fw_gear_dicom_send.network.commitment import CommitmentSCU
+from fw_gear_dicom_send.network.pool import AssociationPool
+from fw_gear_dicom_send.network.query import FindSCU
+from fw_gear_dicom_send.network.timeouts import DEFAULT_TIMEOUTS, Timeouts
+from fw_gear_dicom_send.network.types import PeerAE
+from fw_gear_dicom_send.retry import RetryBudget
+from tests.support.archive_scp import ArchiveSCP
+from tests.support.pacs import DcmQRSCP, Orthanc, PythonSCP, StoreSCP
+from tests.support.peers import peer_of
+from tests.support.pool import SHORT_WAITS
+
+Asked = PeerAE | ArchiveSCP | PythonSCP | StoreSCP | Orthanc | DcmQRSCP
+
+
+def find_scu(server: Asked, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> FindSCU:
+    """Return what asks a server by C-FIND over one association."""
+    return FindSCU(query_pool(server, timeouts), timeouts=timeouts)
+
+
+def commitment_scu(server: Asked, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> CommitmentSCU:
+    """Return what asks a server for storage commitment over one association."""
+    return CommitmentSCU(query_pool(server, timeouts), timeouts=timeouts)
+
+
+def query_pool(server: Asked, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> AssociationPool:
+    """Return a pool of one association, which does not wait for a server that is away."""
+    peer = server if isinstance(server, PeerAE) else peer_of(server, server.ae_title)
+    return AssociationPool(peer, 1, RetryBudget(0), timeouts=timeouts, policy=SHORT_WAITS)
