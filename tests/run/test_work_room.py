@@ -112,6 +112,20 @@ def test_images_that_cannot_leave_before_it_are_not_waited_for() -> None:
     assert not future.result(PATIENCE)
 
 
+def test_images_that_are_unpacked_keep_none_from_leaving() -> None:
+    """An image that is on its way waits for the others that are, whatever waits beside them."""
+    images = InFlight()
+    for _ in range(3):
+        images.enter()
+    unpacked, _ = waiting(RoomInside(images).wait, images.mark())
+    assert wait_for(lambda: images.mark().waiting == 1)
+    sent, _ = waiting(RoomInside(images, lambda: 2).wait, images.mark())
+    assert not wait_for(sent.done, 2.5)
+    images.leave()
+    assert sent.result(PATIENCE)
+    assert unpacked.result(PATIENCE)
+
+
 def test_nobody_waits_once_it_is_closed() -> None:
     """A run that is cancelled ends, whatever was waited for."""
     images = InFlight()
