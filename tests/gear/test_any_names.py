@@ -60,7 +60,8 @@ def zip_with(names: Iterable[bytes], first: int) -> bytes:
     """Return a zip of images with these names, all of them flagged as UTF-8."""
     file = io.BytesIO()
     known = list(names)
-    stand_ins = [f"{number:04}{'é' * (len(name) // 2)}" for number, name in enumerate(known)]
+    # "0008" is a part of each UID that DICOM defines.
+    stand_ins = [f"~{number:03}{'é' * (len(name) // 2)}" for number, name in enumerate(known)]
     with zipfile.ZipFile(file, "w") as archive:
         for number, name in enumerate(stand_ins):
             archive.writestr(name, encoded(made(first + number)))

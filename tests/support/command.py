@@ -87,12 +87,12 @@ def run_on_terminal(
         os.close(master)
 
 
-def start(script: str, *arguments: object, cwd: Path) -> "subprocess.Popen[str]":
-    """Start a script without a terminal."""
+def start(script: str, *arguments: object, cwd: Path, **variables: str) -> "subprocess.Popen[str]":
+    """Start a script without a terminal, with these variables in its environment."""
     return subprocess.Popen(
         arguments_of(script, *arguments),
         cwd=cwd,
-        env=environment(),
+        env=environment() | variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
