@@ -248,6 +248,12 @@ class Kind(Enum):
         "already there",
         "Nothing: the server had the image before.",
     )
+    EXISTING_OBJECT = (
+        "existing-object",
+        "status {}: the server has an object with this UID",
+        "The server had no room for the image at first, and then had an object with its UID. Check "
+        "that it is this image.",
+    )
     CONVERTED = ("converted", "the server takes {}", "Nothing: the values are the same.")
     REPAIRED = (
         "repaired",

@@ -153,6 +153,7 @@ CODES = {
     "REFUSED": "refused",
     "WARNING": "stored-with-warning",
     "ALREADY_STORED": "already-stored",
+    "EXISTING_OBJECT": "existing-object",
     "CONVERTED": "converted",
     "FRAMES_PADDED": "frames-padded",
     "NOT_CONVERTIBLE": "not-convertible",

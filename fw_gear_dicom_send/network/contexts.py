@@ -8,7 +8,7 @@ where the acceptor does not take the images as they are.
 
 from dataclasses import dataclass
 
-from ..dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from ..dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 
 WAYS_OUT = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 MAX_CONTEXTS = 128
@@ -21,6 +21,10 @@ class Context:
 
     abstract_syntax: str
     transfer_syntax: str
+
+
+ECHO = Context(VERIFICATION, IMPLICIT_VR_LITTLE_ENDIAN)
+"""The context of a C-ECHO, by which a server is told from an image that it cannot take."""
 
 
 def storage_contexts() -> list[Context]:
@@ -47,7 +51,8 @@ class ContextPlan:
         """Return the contexts of the association for an image or a query.
 
         They grow with each new SOP class or transfer syntax, up to 128; what does
-        not fit makes a further association. What is wanted `alone` gets one without the others.
+        not fit makes a further association. Each has the context of a C-ECHO as well. What is
+        wanted `alone` gets one without the others.
         """
         needed = [wanted, *(Context(wanted.abstract_syntax, uid) for uid in WAYS_OUT)]
         if alone:
@@ -59,7 +64,7 @@ class ContextPlan:
             if len(group.keys() | needed) <= MAX_CONTEXTS:
                 break
         else:
-            group = {}
+            group = {ECHO: None}
             self._groups.append(group)
         group.update(dict.fromkeys(needed))
         return tuple(group)

@@ -10,6 +10,7 @@ from threading import Thread
 from ..reasons import Kind, Reason
 from ..retry import RetryBudget, RetryPolicy, retry
 from .association import StorageAssociation
+from .contexts import ECHO
 from .errors import (
     AssociationError,
     NoAnswerError,
@@ -19,6 +20,7 @@ from .errors import (
 )
 from .pool_state import Opening, PoolState
 from .timeouts import Timeouts
+from .trouble import given_up
 from .types import PeerAE
 
 log = logging.getLogger(__name__)
@@ -84,7 +86,8 @@ class Opener:
             state.crash = state.crash or crash
             is_too_late = bool(state.gone)
             if assoc:
-                state.contexts |= {one: one in assoc.accepted for one in assoc.proposed}
+                images = (one for one in assoc.proposed if one != ECHO)
+                state.contexts |= {one: one in assoc.accepted for one in images}
             if assoc and not is_too_late:
                 state.idle.append(assoc)
                 self._note_success(opening)
@@ -151,6 +154,7 @@ class Opener:
                 seconds = self._now() - state.down_since
                 log.info("There is an association again, after %.0f s", seconds)
             state.down_since = None
+            state.recovered_at = self._now()
             state.limit.reset()
         elif opening.is_extra:
             state.limit.raise_to(state.number)
@@ -170,10 +174,3 @@ class Opener:
 
     def _now(self) -> float:
         return self.policy.clock.now()
-
-
-def given_up(budget: RetryBudget, reason: Reason) -> Reason:
-    """Return why a peer is given up: the latest trouble, and for how long there was some."""
-    if not budget.seconds:
-        return reason
-    return Reason(Kind.GIVEN_UP, f"{budget.seconds:.0f} s of trouble: {reason.text}")

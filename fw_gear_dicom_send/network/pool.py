@@ -96,6 +96,11 @@ class AssociationPool:
             return len(self._state.idle) + len(self._state.lent)
 
     @property
+    def recovered_at(self) -> float:
+        """When there last was an association again after there was none, on the pool's clock."""
+        return self._state.recovered_at
+
+    @property
     def gone(self) -> Reason | None:
         """Why no association is lent any more, None while there may be one."""
         return self._state.gone

@@ -1,6 +1,7 @@
 """The state of a pool of associations, and what is decided by it."""
 
 from dataclasses import dataclass, field
+from math import inf
 from threading import Condition
 
 from ..reasons import Reason
@@ -40,10 +41,10 @@ class Opening:
 class PoolState:
     """The mutable state of a pool, all of it; it is changed with the lock of `changed`.
 
-    There are threads that wait, and associations that are idle, lent or on their way.
-    `down_since` is when the last association was lost, None while there is one. `gone` is why
-    none is lent any more, `crash` what failed unexpectedly; `is_over` tells that those that are
-    lent end when they come back.
+    There are threads that wait, and associations that are idle, lent or on their way. There is no
+    association since `down_since`, unless that is None, and there was one again at `recovered_at`.
+    `gone` is why none is lent any more, `crash` what failed unexpectedly; `is_over` tells that
+    those that are lent end when they come back.
     """
 
     limit: AssociationLimit
@@ -56,6 +57,7 @@ class PoolState:
     plan: ContextPlan = field(default_factory=ContextPlan)
     contexts: dict[Context, bool] = field(default_factory=dict)
     down_since: float | None = None
+    recovered_at: float = -inf
     gone: Reason | None = None
     crash: Exception | None = None
     is_over: bool = False

@@ -1,41 +1,33 @@
 """Sends images to a DICOM server by C-STORE (PS3.4 annex B)."""
 
+import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from math import inf
 from ssl import SSLContext
+from threading import Lock
 from time import perf_counter
 
-from ..dicom.privacy import Identity
 from ..dicom.types import SOPInstance, Unreadable
 from ..dicom.uids import name_of
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryBudget, RetryPolicy
-from ..text import printable
 from .association import StorageAssociation
-from .contexts import Context, choose
-from .dimse import MAX_ERROR_COMMENT, StoreResponse
-from .errors import AssociationError, NoAssociationError
-from .opener import given_up
+from .contexts import ECHO, Context, choose
+from .errors import AssociationError, LostAnswerError, NoAssociationError
+from .judgement import History, Outcome, failure, judge
 from .pool import RUN_ENDED, AssociationPool
-from .statuses import describe, fate_of, is_warning
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
-from .types import NotSent, PeerAE, Planned, Sent, Transfer
+from .trouble import DEFAULT_BLAME, BlamePolicy, Trouble, given_up
+from .types import NotSent, PeerAE, Planned, Sent, Suspect, Transfer
 
-MIN_TRIES = 6
-"""How often an image that gets lost, or is refused for want of resources, is sent at least."""
+log = logging.getLogger(__name__)
 
+MAX_LOSSES_LOGGED = 10
+"""Associations that are lost with an image, of which each has a line in the log."""
 RESEND_POLICY = RetryPolicy(min_wait=2, max_wait=15)
-"""The waits before an image is resent; the time is that of the retry budget."""
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """What became of a try to send an image, and whether another may end better."""
-
-    result: Sent | Planned | NotSent
-    may_pass: bool = False
+"""The waits while the server is at fault; the time is that of the retry budget."""
 
 
 class StorageSCU:
@@ -52,18 +44,26 @@ class StorageSCU:
         is_dry: bool = False,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         policy: RetryPolicy = RESEND_POLICY,
+        blame: BlamePolicy = DEFAULT_BLAME,
     ) -> None:
         """Send to `peer`, over no more than so many `associations` at once.
 
         `convert` changes an image's transfer syntax. `retry_time` is for how many seconds
         to go on without any image being accepted. With `ssl_context`, each association
         uses TLS. If it `is_dry`, all is done but the C-STORE requests, and an image is
-        planned that could be sent. `policy` has the waits before an image is resent.
+        planned that could be sent. `policy` has the waits while the server is at fault, which
+        it is by `blame`.
         """
         self._is_dry = is_dry
         self._convert = convert
         self._policy = policy
+        self._timeouts = timeouts
         self._budget = RetryBudget(retry_time, policy.clock)
+        self._trouble = Trouble(self._budget, policy, blame, associations)
+        self._turn = Lock()
+        self._losses = count(1)
+        self._retry_numbers = count(1)
+        self._retries = 0
         self._pool = AssociationPool(
             peer, associations, self._budget, ssl_context, timeouts=timeouts, policy=policy
         )
@@ -72,17 +72,26 @@ class StorageSCU:
         """Show the state of its pool."""
         return f"<StorageSCU: {self._pool!r}>"
 
-    def send(self, instance: SOPInstance) -> Sent | Planned | NotSent:
-        """Send one image, and close its dataset; to be called by several threads at once.
+    def send(
+        self, instance: SOPInstance, earlier: Suspect | None = None
+    ) -> Sent | Planned | NotSent | Suspect:
+        """Send one image; to be called by several threads at once.
 
-        An image that is lost with its association, or refused for want of resources, is
-        sent again, on a new association or after a while. Once the retry time is over the
-        server is given up: all further images fail at once.
+        `earlier` is what became of it before. The dataset is closed, unless the image is suspect.
+
+        An image that is lost with its association is resent at once, on a new one that has
+        answered a C-ECHO. If it is lost again, or the server has no resources for it, it is
+        suspect, and it is up to the caller to resend it. Where no association can be had, or
+        many images fail in a row, the server is at fault: it is waited for until the retry time
+        is over. Then it is given up, and all further images fail at once.
         """
+        result: Sent | Planned | NotSent | Suspect | None = None
         try:
-            return self._send(instance)
+            result = self._send(instance, earlier)
         finally:
-            instance.dataset.close()
+            if not isinstance(result, Suspect):
+                instance.dataset.close()
+        return result
 
     @property
     def associations(self) -> AssociationPool:
@@ -104,6 +113,35 @@ class StorageSCU:
         """How many there are."""
         return self._pool.open_associations
 
+    @property
+    def retries(self) -> int:
+        """How often an image was sent again."""
+        return self._retries
+
+    @property
+    def accepted_at(self) -> float:
+        """When the server last accepted an image or refused one for good, -inf if it never did."""
+        return self._trouble.accepted_at
+
+    @property
+    def has_accepted(self) -> bool:
+        """Whether the server has dealt with any image."""
+        return self._trouble.accepted_at > -inf
+
+    @property
+    def is_at_fault(self) -> bool:
+        """Whether the server takes no image at all, as far as it is known."""
+        return self._trouble.is_servers
+
+    def blame(self) -> None:
+        """Take the server to be at fault until it accepts an image."""
+        self._trouble.blame()
+
+    def wait_until(self, moment: float) -> None:
+        """Wait until that time of the policy's clock, or until the server is given up."""
+        if (seconds := moment - self._policy.clock.now()) > 0:
+            self._pool.wait(seconds)
+
     def finish(self) -> None:
         """Let what is being sent come to its end, and send nothing more."""
         self._pool.give_up(RUN_ENDED)
@@ -116,53 +154,113 @@ class StorageSCU:
         """Abort the associations, and what is sent over them."""
         self._pool.abort()
 
-    def _send(self, instance: SOPInstance) -> Sent | Planned | NotSent:
-        began_at, failed_at, lost_at = inf, -inf, -inf
-        attempts, clock = Retry(self._policy), self._policy.clock
-        for number in count(1):
+    def _send(
+        self, instance: SOPInstance, earlier: Suspect | None
+    ) -> Sent | Planned | NotSent | Suspect:
+        wanted, clock = _context_of(instance), self._policy.clock
+        tries = earlier.failure.transfer.tries if earlier else 0
+        may_be_stored = bool(earlier and earlier.may_be_stored)
+        is_slow = bool(earlier and earlier.failure.reason.kind is Kind.NO_ANSWER)
+        lost, lost_at = None, -inf
+        self._hold_back()
+        # While the server is at fault another image has the next try.
+        for is_last in (True,) if self._trouble.is_servers else (False, True):
             try:
-                with self._pool.association(_context_of(instance), lost_at) as assoc:
-                    outcome = self._store(assoc, instance, is_resend=number > 1)
-                is_lost = False
+                with self._pool.association(wanted, lost_at) as assoc:
+                    timeout = self._timeouts.response * (2 if is_slow else 1)
+                    history = History(tries, may_be_stored, timeout)
+                    tries += 1
+                    if tries > 1:
+                        self._retries = next(self._retry_numbers)
+                    outcome = self._store(assoc, instance, history)
             except NoAssociationError as exc:
-                return NotSent(exc.reason, Transfer(tries=number - 1))
+                # Of an image without answer it is to be told that it may be stored.
+                return NotSent(
+                    lost.reason if lost and is_slow else exc.reason, Transfer(tries=tries)
+                )
             except AssociationError as exc:
-                outcome = _failure(exc.reason, may_pass=True)
-                lost_at = clock.now()
-                is_lost = True
-            result = outcome.result
-            if not (outcome.may_pass and isinstance(result, NotSent)):
-                break
-            if self._budget.is_spent():
-                self._pool.give_up(given_up(self._budget, result.reason))
-                break
-            began_at = min(began_at, clock.now())
-            if number >= MIN_TRIES and self._budget.is_spent_for_one(began_at, failed_at):
-                break
-            failed_at = clock.now()
-            wait = attempts.wait_time() or 0
-            # The first loss may be that of an idle association, which a new one makes good.
-            self._pool.wait(0 if is_lost and number == 1 else wait)
-        return replace(result, transfer=replace(result.transfer, tries=number))
+                lost, lost_at = exc, clock.now()
+                may_be_stored = may_be_stored or isinstance(exc, LostAnswerError)
+                outcome = failure(exc.reason, may_pass=True)
+                is_slow = exc.reason.kind is Kind.NO_ANSWER
+                if not is_last:
+                    self._tell_loss(exc.reason)
+                    was_away = self._await_server(wanted, lost_at)
+                    if was_away or not is_slow:
+                        continue
+            break
+        result = replace(outcome.result, transfer=replace(outcome.result.transfer, tries=tries))
+        if not (outcome.may_pass and isinstance(result, NotSent)):
+            return result
+        is_known = bool(earlier and self.has_accepted)
+        if reason := self._trouble.note_failure(result.reason, is_counted=not is_known):
+            self._pool.give_up(reason)
+        return Suspect(result, clock.now(), may_be_stored)
 
-    def _store(
-        self, assoc: StorageAssociation, instance: SOPInstance, *, is_resend: bool
-    ) -> _Outcome:
+    def _hold_back(self) -> None:
+        """Wait as long as the server is at fault; one thread waits, and others behind it."""
+        if not self._trouble.is_servers:
+            return
+        with self._turn:
+            if reason := self._trouble.give_up_reason():
+                self._pool.give_up(reason)
+            elif wait := self._trouble.wait_time():
+                self._pool.wait(wait)
+
+    def _await_server(self, wanted: Context, lost_at: float) -> bool:
+        """Wait until the server answers a C-ECHO on an association that was opened since a loss.
+
+        Returns whether the server was at fault: it gave no association, or did not answer.
+        """
+        attempts, since = Retry(self._policy), lost_at
+        while True:
+            try:
+                with self._pool.association(wanted, since) as assoc:
+                    if ECHO in assoc.accepted:
+                        assoc.send_c_echo(ECHO)
+            except NoAssociationError:
+                return True
+            except AssociationError as exc:
+                since = self._policy.clock.now()
+                if self._budget.is_spent():
+                    self._pool.give_up(given_up(self._budget, exc.reason))
+                    return True
+                if not attempts.tries:
+                    log.warning(
+                        "The server does not answer a C-ECHO: %s. It is retried for up to %.0f s",
+                        exc,
+                        self._budget.seconds,
+                    )
+                self._pool.wait(attempts.wait_time() or 0)
+            else:
+                return since > lost_at or self._pool.recovered_at > lost_at
+
+    def _tell_loss(self, reason: Reason) -> None:
+        """Log that an association was lost with its image; many are logged for debugging only."""
+        number = next(self._losses)
+        log.log(
+            logging.WARNING if number <= MAX_LOSSES_LOGGED else logging.DEBUG,
+            "An association was lost with an image: %s%s",
+            reason.text,
+            ". Further ones are not logged" if number == MAX_LOSSES_LOGGED else "",
+        )
+
+    def _store(self, assoc: StorageAssociation, instance: SOPInstance, history: History) -> Outcome:
         """Send an image as it is or, where it must be, converted."""
         wanted = _context_of(instance)
         context = choose(wanted, assoc.accepted)
         if context is None:
-            return _failure(Reason(Kind.NOT_ACCEPTED, _describe(wanted)))
+            return failure(Reason(Kind.NOT_ACCEPTED, _describe(wanted)))
         if context == wanted:
-            return self._request(assoc, instance, context, is_resend)
+            return self._request(assoc, instance, context, history)
         try:
             converted = self._convert(instance, context.transfer_syntax)
         except OSError as exc:
-            return _failure(Reason(Kind.NOT_CONVERTED, exc.strerror or str(exc)))
+            return failure(Reason(Kind.NOT_CONVERTED, exc.strerror or str(exc)))
         if isinstance(converted, Unreadable):
-            return _failure(converted.reason)
+            return failure(converted.reason)
         try:
-            outcome = self._request(assoc, converted, context, is_resend)
+            outcome = self._request(assoc, converted, context, history)
         finally:
             converted.dataset.close()
         change = f"{_describe(wanted)} only as {name_of(context.transfer_syntax)}"
@@ -170,52 +268,28 @@ class StorageSCU:
         return replace(outcome, result=replace(outcome.result, remarks=remarks))
 
     def _request(
-        self, assoc: StorageAssociation, instance: SOPInstance, context: Context, is_resend: bool
-    ) -> _Outcome:
+        self,
+        assoc: StorageAssociation,
+        instance: SOPInstance,
+        context: Context,
+        history: History,
+    ) -> Outcome:
         syntax = context.transfer_syntax
         if self._is_dry:
-            self._budget.restore()
-            return _Outcome(Planned(Transfer(transfer_syntax_uid=syntax), instance.remarks))
+            self._trouble.note_success()
+            return Outcome(Planned(Transfer(transfer_syntax_uid=syntax), instance.remarks))
         begun = perf_counter()
         try:
-            response = assoc.send_c_store(instance, context)
+            response = assoc.send_c_store(instance, context, history.response_timeout)
         except OSError as exc:
-            return _failure(Reason(Kind.NOT_READ, exc.strerror or str(exc)))
+            return failure(Reason(Kind.NOT_READ, exc.strerror or str(exc)))
         seconds = perf_counter() - begun
-        outcome = _judge(response, instance.read_identity, is_resend)
+        outcome = judge(response, instance.read_identity, history)
         if not outcome.may_pass:
-            self._budget.restore()
+            self._trouble.note_success()
         transfer = replace(outcome.result.transfer, seconds=seconds, transfer_syntax_uid=syntax)
         remarks = (*instance.remarks, *outcome.result.remarks)
         return replace(outcome, result=replace(outcome.result, transfer=transfer, remarks=remarks))
-
-
-def _failure(reason: Reason, *, may_pass: bool = False) -> _Outcome:
-    return _Outcome(NotSent(reason), may_pass)
-
-
-def _judge(
-    response: StoreResponse, read_identity: Callable[[], Identity], is_resend: bool
-) -> _Outcome:
-    """Return the outcome, with what the peer says of it."""
-    status = response.status
-    fate = fate_of(status, is_resend=is_resend)
-    if fate.sent and not is_warning(status):
-        return _Outcome(Sent(Transfer(status)))
-    detail = describe(status)
-    if response.offending_elements:
-        detail += f", offending elements {' '.join(response.offending_elements)}"
-    comment = response.error_comment
-    if comment:
-        if read_identity().is_quoted_in(comment):
-            comment = "withheld as it may quote the dataset"
-        comment = printable(comment[:MAX_ERROR_COMMENT])
-        detail += f", error comment {comment}"
-    transfer = Transfer(status, comment)
-    if fate.sent:
-        return _Outcome(Sent(transfer, (Reason(Kind.WARNING, detail),)))
-    kind = Kind.OUT_OF_RESOURCES if fate.may_pass else Kind.REFUSED
-    return _Outcome(NotSent(Reason(kind, detail), transfer), fate.may_pass)
 
 
 def _context_of(instance: SOPInstance) -> Context:

@@ -125,6 +125,19 @@ class NotSent:
 
 
 @dataclass(frozen=True)
+class Suspect:
+    """An image that was not sent, which may be its own fault or the server's.
+
+    `failure` is what becomes of it if it is not sent later. It `failed_at` that time, on the clock
+    of the retry policy; `may_be_stored` tells whether an answer was lost.
+    """
+
+    failure: NotSent
+    failed_at: float
+    may_be_stored: bool
+
+
+@dataclass(frozen=True)
 class AlreadyStored:
     """An image that the server had before, so that it was not sent."""
 

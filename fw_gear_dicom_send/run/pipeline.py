@@ -30,6 +30,7 @@ from ..report.wording import is_complete
 from ..retry import RetryPolicy
 from ..source import ImageSource
 from .already_stored import StoredImages
+from .quarantine import DEFAULT_QUARANTINE, QuarantinePolicy
 from .sent_images import SentImages
 from .steps import Equipment, send
 from .verify import VERIFY_POLICY, Verifier
@@ -53,10 +54,11 @@ class MakeProgress(Protocol):
 
 @dataclass(frozen=True)
 class Waits:
-    """How long a run waits for the server, before it resends an image, and to verify."""
+    """How long a run waits for the server, before it tries again what failed, and to verify."""
 
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     resend: RetryPolicy = RESEND_POLICY
+    quarantine: QuarantinePolicy = DEFAULT_QUARANTINE
     verify: RetryPolicy = VERIFY_POLICY
 
 
@@ -241,7 +243,16 @@ class _Sending:
                 verifier = Verifier(inquirer, self.verifications, waits.verify)
             needed = [verifier] if verifier else []
             observer = Observers([progress, self._observer], needed)
-            equipment = Equipment(config, self._source, folder, scu, observer, stored, room)
+            equipment = Equipment(
+                config,
+                self._source,
+                folder,
+                scu,
+                observer,
+                stored,
+                room,
+                quarantine=waits.quarantine,
+            )
             send(equipment, self._counts)
             if verifier:
                 self._verify(equipment, verifier)

@@ -5,8 +5,10 @@ thread, of which there is one for each association. What lies on disk is bounded
 size of the data.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import starmap
 from pathlib import Path
 from threading import Lock
 
@@ -14,9 +16,9 @@ from ..archive import Archive, BrokenArchive, InnerItems, Item, Member, Task
 from ..dicom.part10 import skips
 from ..dicom.stamp import stamp
 from ..dicom.types import SOPInstance, Unreadable
-from ..models import DownloadFailure, FileEntry, ImageRecord, SendConfig
+from ..models import DownloadFailure, FileEntry, SendConfig
 from ..network.store import StorageSCU
-from ..network.types import AlreadyStored, NotSent, Planned, Sent, StoreResult
+from ..network.types import AlreadyStored, NotSent, Planned, Sent, StoreResult, Suspect
 from ..reasons import Kind, Reason, Skipped
 from ..report.events import Observer
 from ..report.file_counts import FileCounts
@@ -24,7 +26,9 @@ from ..source import ImageSource
 from .already_stored import StoredImages
 from .background import Background
 from .downloads import Downloads, Fetched
+from .image import Image, Key
 from .open_file import OpenFile, not_unpacked
+from .quarantine import DEFAULT_QUARANTINE, PutAside, Quarantine, QuarantinePolicy
 from .sent_images import Claim, SentImages
 from .work_room import RoomInside, WorkRoom
 
@@ -47,16 +51,7 @@ class Equipment:
     stored: StoredImages | None = None
     room: WorkRoom = field(default_factory=WorkRoom)
     sent: SentImages = field(default_factory=SentImages)
-
-
-@dataclass(frozen=True)
-class _Image:
-    """An image of a file, and what it is called: the member of an archive by number or name."""
-
-    entry: FileEntry
-    name: str
-    position: int
-    content: SOPInstance | Unreadable
+    quarantine: QuarantinePolicy = DEFAULT_QUARANTINE
 
 
 @dataclass(frozen=True)
@@ -73,8 +68,8 @@ class _End:
 class _Settled:
     """What became of an image."""
 
-    image: _Image
-    result: StoreResult
+    image: Image
+    result: StoreResult | Suspect | PutAside
 
 
 def send(
@@ -84,37 +79,61 @@ def send(
 ) -> None:
     """Run the steps until all images are sent or counted as not sent.
 
-    With `only`, of each file just the images with these SOP Instance UIDs.
+    With `only`, of each file just the images with these SOP Instance UIDs. Images that the server
+    did not take while it lives are tried again at the end.
     """
-    config, scu = equipment.config, equipment.scu
-    downloads = Downloads(
-        equipment.source.fetcher(equipment.folder),
-        counts.entries,
-        equipment.room,
-        lambda: scu.given_up,
-    )
-    line = _Line(equipment, downloads, only)
+    config = equipment.config
+    quarantine = Quarantine(equipment.scu, equipment.quarantine, config.send_retry_time)
+    count = partial(_count, equipment.observer, counts, quarantine)
+    is_wanted = _is_any if only is None else partial(_is_among, only)
+    downloads = _downloads(equipment, counts.entries)
+    line = _Line(equipment, downloads, is_wanted, partial(_sent_or_held, equipment, quarantine))
     workers = (line.results() for _ in range(config.associations))
-    settled = Background(*workers, ahead=_MAX_UNCOUNTED)
+    try:
+        _run(equipment, Background(*workers, ahead=_MAX_UNCOUNTED), count, downloads)
+        if quarantine.images:
+            again = quarantine.retried(partial(_resend, equipment), partial(_reread, equipment))
+            _run(equipment, Background(starmap(_Settled, again), ahead=_MAX_UNCOUNTED), count)
+    finally:
+        for aside in quarantine.images:
+            count(_Settled(aside.image, aside.suspect))
+
+
+def _run(
+    equipment: Equipment,
+    settled: Background[_Settled | _End],
+    count: Callable[[_Settled | _End], None],
+    downloads: Downloads | None = None,
+) -> None:
+    """Run a step, with the downloads that it takes from, and count what comes of it."""
+    scu = equipment.scu
     is_whole = False
     try:
         # A signal may come at any time, also between the start of two threads.
-        downloads.start()
+        if downloads:
+            downloads.start()
         settled.start()
         for one in settled:
-            _count(equipment.observer, counts, one)
+            count(one)
         is_whole = True
     finally:
         if not is_whole:
             scu.finish()
             equipment.room.close()
-        downloads.stop()
+        if downloads:
+            downloads.stop()
         remaining = settled.close(_TIME_TO_FINISH)
         if not is_whole:
             scu.abort()
         for one in (*remaining, *settled.close()):
-            _count(equipment.observer, counts, one)
-        downloads.close()
+            count(one)
+        if downloads:
+            downloads.close()
+
+
+def _downloads(equipment: Equipment, entries: Sequence[FileEntry]) -> Downloads:
+    fetcher = equipment.source.fetcher(equipment.folder)
+    return Downloads(fetcher, entries, equipment.room, lambda: equipment.scu.given_up)
 
 
 class _Line:
@@ -127,11 +146,14 @@ class _Line:
         self,
         equipment: Equipment,
         downloads: Downloads,
-        only: Mapping[FileEntry, frozenset[str]] | None,
+        is_wanted: Callable[[Image], bool],
+        settle: Callable[[Image], StoreResult | Suspect | PutAside],
     ) -> None:
+        """Have images that are wanted settled, as soon as they are unpacked."""
         self._equipment = equipment
         self._downloads = downloads
-        self._only = only
+        self._is_wanted = is_wanted
+        self._settle = settle
         self._room = RoomInside(equipment.room.images)
         self._file: OpenFile | None = None
         self._lock = Lock()
@@ -201,9 +223,9 @@ class _Line:
         content = image.content
         if isinstance(content, Unreadable):
             return _Settled(image, NotSent(content.reason))
-        return _Settled(image, _sent(self._equipment, content))
+        return _Settled(image, self._settle(image))
 
-    def _image(self, file: OpenFile, member: Task | Item) -> _Image | None:
+    def _image(self, file: OpenFile, member: Task | Item) -> Image | None:
         """Unpack and stamp an image that is wanted; note anything else."""
         item = member() if callable(member) else member
         match item:
@@ -218,25 +240,35 @@ class _Line:
             case Skipped():
                 file.skip(item)
                 return None
-        wanted = None if self._only is None else self._only[file.entry]
         image = self._stamped(file.entry, item)
-        return image if wanted is None or _is_among(image.content, wanted) else None
+        if self._is_wanted(image):
+            return image
+        _close(image)
+        return None
 
-    def _stamped(self, entry: FileEntry, item: Member | Unreadable) -> _Image:
+    def _stamped(self, entry: FileEntry, item: Member | Unreadable) -> Image:
         config = self._equipment.config
         name = _shown_name(item, config)
         if isinstance(item, Unreadable):
-            return _Image(entry, name, 0, item)
+            return Image(entry, item.number, name, 0, item)
         content = stamp(item.content, config.tag, self._equipment.folder, self._room)
-        return _Image(entry, name, item.position, content)
+        return Image(entry, item.number, name, item.position, content)
 
 
-def _is_among(content: SOPInstance | Unreadable, wanted: frozenset[str]) -> bool:
-    """Tell whether an image is wanted; the dataset of one that is not is closed."""
-    is_wanted = isinstance(content, SOPInstance) and content.sop_instance_uid in wanted
-    if isinstance(content, SOPInstance) and not is_wanted:
-        content.dataset.close()
-    return is_wanted
+def _is_any(_: Image) -> bool:
+    """Want all images."""
+    return True
+
+
+def _is_among(wanted: Mapping[FileEntry, frozenset[str]], image: Image) -> bool:
+    """Tell whether an image is wanted, by its UID."""
+    content = image.content
+    return isinstance(content, SOPInstance) and content.sop_instance_uid in wanted[image.entry]
+
+
+def _close(image: Image) -> None:
+    if isinstance(image.content, SOPInstance):
+        image.content.dataset.close()
 
 
 def _shown_name(item: Member | Unreadable, config: SendConfig) -> str:
@@ -248,8 +280,21 @@ def _shown_name(item: Member | Unreadable, config: SendConfig) -> str:
     return f"member {item.number}" if item.number else ""
 
 
-def _sent(equipment: Equipment, content: SOPInstance) -> StoreResult:
+def _sent_or_held(
+    equipment: Equipment, quarantine: Quarantine, image: Image
+) -> StoreResult | PutAside:
+    """Send an image, or put it aside."""
+    result = _sent(equipment, image)
+    return quarantine.hold(image, result) if isinstance(result, Suspect) else result
+
+
+def _sent(
+    equipment: Equipment, image: Image, earlier: Suspect | None = None
+) -> StoreResult | Suspect:
     """Send an image, unless the server has it, or has another one of its UID from this run."""
+    content = image.content
+    if isinstance(content, Unreadable):
+        return NotSent(content.reason)
     try:
         claim = equipment.sent.claim(content)
     except OSError as exc:
@@ -259,9 +304,11 @@ def _sent(equipment: Equipment, content: SOPInstance) -> StoreResult:
         content.dataset.close()
         is_equal = claim is Claim.EQUAL
         return AlreadyStored() if is_equal else NotSent(Reason(Kind.DUPLICATE_UID))
-    result: StoreResult = AlreadyStored()
+    result: StoreResult | Suspect = AlreadyStored()
     try:
-        if equipment.stored and equipment.stored.has(content):
+        if earlier:
+            result = equipment.scu.send(content, earlier)
+        elif equipment.stored and equipment.stored.has(content):
             content.dataset.close()
         else:
             result = equipment.scu.send(content)
@@ -270,33 +317,54 @@ def _sent(equipment: Equipment, content: SOPInstance) -> StoreResult:
     return result
 
 
-def _count(observer: Observer, counts: FileCounts, item: _Settled | _End) -> None:
-    """Count what became of an image; those of a file may come after its end."""
+def _resend(equipment: Equipment, image: Image, earlier: Suspect) -> StoreResult | Suspect:
+    """Send an image that was put aside."""
+    return _sent(equipment, image, earlier)
+
+
+def _reread(
+    equipment: Equipment,
+    images: Mapping[Key, PutAside],
+    attempt: Callable[[Image], StoreResult | Suspect],
+) -> Iterator[tuple[Image, StoreResult | Suspect]]:
+    """Read images from their files again, and have each sent."""
+
+    def is_wanted(image: Image) -> bool:
+        aside = images.get(image.key)
+        return aside is not None and aside.is_of(image)
+
+    def settle(image: Image) -> StoreResult | Suspect:
+        try:
+            return attempt(image)
+        finally:
+            _close(image)
+
+    downloads = _downloads(equipment, list(dict.fromkeys(entry for entry, _ in images)))
+    try:
+        downloads.start()
+        for item in _Line(equipment, downloads, is_wanted, settle).results():
+            if isinstance(item, _Settled) and not isinstance(item.result, PutAside):
+                yield item.image, item.result
+    finally:
+        downloads.stop()
+        downloads.close()
+
+
+def _count(
+    observer: Observer, counts: FileCounts, quarantine: Quarantine, item: _Settled | _End
+) -> None:
+    """Count what became of an image; those of a file may come after its end.
+
+    One that is put aside is counted later.
+    """
     entry = item.entry if isinstance(item, _End) else item.image.entry
     count = counts[entry]
     count.begin()
     if isinstance(item, _End):
         count.end(item.images, item.trouble, item.skipped)
-    else:
-        count.add(item.result, item.image.name)
+    elif result := quarantine.settled(item.image, item.result):
+        count.add(result, item.image.name)
         observer.reading(entry, item.image.position)
-        observer.image(_record(item.image, item.result))
+        observer.image(item.image.record(result))
     if count.is_done:
         observer.file(count.report())
-
-
-def _record(image: _Image, result: StoreResult) -> ImageRecord:
-    content = image.content
-    if isinstance(content, Unreadable):
-        return ImageRecord(image.entry, image.name, result)
-    return ImageRecord(
-        image.entry,
-        image.name,
-        result,
-        content.sop_class_uid,
-        content.sop_instance_uid,
-        content.study_instance_uid,
-        content.series_instance_uid,
-        content.transfer_syntax_uid,
-        content.dataset.size,
-    )

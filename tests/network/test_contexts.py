@@ -2,17 +2,19 @@
 
 import pytest
 
-from fw_gear_dicom_send.network.contexts import Context, ContextPlan, choose
+from fw_gear_dicom_send.network.contexts import ECHO, Context, ContextPlan, choose
 
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 RLE, JPEG_2000 = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90"
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
+PET = "1.2.840.10008.5.1.4.1.1.128"
 
 
 def test_a_compressed_image_is_proposed_as_it_is_and_uncompressed() -> None:
     """A pair of class and syntax has a context of its own, and two more as ways out."""
     contexts = ContextPlan().include(Context(CT, RLE))
-    assert set(contexts) == {Context(CT, RLE), Context(CT, EXPLICIT), Context(CT, IMPLICIT)}
+    images = {Context(CT, RLE), Context(CT, EXPLICIT), Context(CT, IMPLICIT)}
+    assert set(contexts) == {ECHO, *images}
 
 
 @pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
@@ -20,7 +22,7 @@ def test_an_uncompressed_image_needs_no_third_context(syntax: str) -> None:
     """No context is proposed twice."""
     contexts = ContextPlan().include(Context(CT, syntax))
     assert sorted(contexts, key=str) == sorted(
-        [Context(CT, EXPLICIT), Context(CT, IMPLICIT)], key=str
+        [ECHO, Context(CT, EXPLICIT), Context(CT, IMPLICIT)], key=str
     )
 
 
@@ -30,7 +32,7 @@ def test_new_pairs_join_those_before() -> None:
     first = plan.include(Context(CT, RLE))
     second = plan.include(Context(MR, JPEG_2000))
     assert second[: len(first)] == first
-    assert len(second) == 6
+    assert len(second) == 7
 
 
 def test_a_known_pair_adds_nothing() -> None:
@@ -49,16 +51,17 @@ def test_no_association_has_more_than_128_contexts() -> None:
         plan.include(pair)
     groups = [plan.include(pair) for pair in pairs]
     assert all(pair in group for pair, group in zip(pairs, groups, strict=True))
-    assert sorted(len(group) for group in set(groups)) == [48, 126, 126]
+    assert sorted(len(group) for group in set(groups)) == [49, 127, 127]
 
 
 def test_all_128_contexts_are_used() -> None:
     """An association is full at 128 contexts, not before."""
     plan = ContextPlan()
-    for number in range(42):
+    for number in range(41):
         plan.include(Context(f"1.2.3.{number}", RLE))
-    assert len(plan.include(Context(CT, EXPLICIT))) == 128
-    assert len(plan.include(Context(MR, EXPLICIT))) == 2
+    plan.include(Context(CT, EXPLICIT))
+    assert len(plan.include(Context(MR, EXPLICIT))) == 128
+    assert len(plan.include(Context(PET, EXPLICIT))) == 3
 
 
 def test_a_known_pair_stays_where_it_is() -> None:

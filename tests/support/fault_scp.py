@@ -14,7 +14,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Self
@@ -94,6 +94,16 @@ class Peer:
             raise PeerLeftError
         return pdu
 
+    def read_pdu_of_image(self) -> PDU:
+        """Return the next PDU of an image; a C-ECHO before it is answered."""
+        while True:
+            pdu = self.read_pdu()
+            self.context_id = pdu.body[4]
+            if _element(0x0100, struct.pack("<H", C_ECHO_RQ)) not in pdu.body:
+                return pdu
+            values = dict(_command_elements(pdu.body[6:]))
+            self.socket.sendall(self.echo_response(values[0x0110]))
+
     def read_to_end(self) -> None:
         """Read until the peer leaves."""
         while True:
@@ -109,12 +119,13 @@ class Peer:
         *,
         syntaxes: bool = True,
         implementation: bytes = b"",
+        refused: Sequence[str] = (),
     ) -> None:
         """Read the association request, and accept each context as it is proposed.
 
         `maximum_length` is the length of the PDUs to receive, 0 for any, None for not telling;
         without `syntaxes` the answer lacks the transfer syntaxes. `implementation` is the name
-        of its version.
+        of its version. Contexts of the SOP classes in `refused` are not accepted.
         """
         request = self.read_pdu().body
         contexts = b""
@@ -123,7 +134,9 @@ class Peer:
                 (syntax,) = (uid for kind, uid in _items(value[4:]) if kind == 0x40)
                 self.requested[value[0]] = syntax
                 accepted = _item(0x40, syntax) if syntaxes else b""
-                contexts += _item(0x21, bytes([value[0], 0, 0, 0]) + accepted)
+                (sop_class,) = (uid for kind, uid in _items(value[4:]) if kind == 0x30)
+                result = 3 if sop_class.decode() in refused else 0
+                contexts += _item(0x21, bytes([value[0], 0, result, 0]) + accepted)
         limit = b"" if maximum_length is None else _item(0x51, struct.pack(">L", maximum_length))
         name = _item(0x55, implementation) if implementation else b""
         user = _item(0x50, limit + _item(0x52, b"1.2.3.4") + name)

@@ -11,10 +11,10 @@ RETRY_SECONDS = 2
 
 
 def after_pdus(number: int, end: Callable[[Peer], None], peer: Peer) -> None:
-    """End the association after so many PDUs of it."""
+    """End the association after so many PDUs of an image."""
     peer.accept(SHORT_PDU)
     for _ in range(number):
-        peer.read_pdu()
+        peer.read_pdu_of_image()
     end(peer)
 
 

@@ -12,6 +12,7 @@ from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.report.progress import Intervals, Progress
 from fw_gear_dicom_send.retry import RetryPolicy
 from fw_gear_dicom_send.run import Waits
+from fw_gear_dicom_send.run.quarantine import QuarantinePolicy
 
 SECOND = 1.0
 WAIT = 0.5
@@ -39,6 +40,7 @@ def main() -> int:
             abort=timeout,
         ),
         resend=RetryPolicy(min_wait=WAIT, max_wait=WAIT, jitter=False),
+        quarantine=QuarantinePolicy(wait=WAIT, second_wait=WAIT, long_wait=WAIT),
         verify=RetryPolicy(max_time=SECOND),
     )
     Connection.open = count_and_connect

@@ -13,12 +13,12 @@ from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.pool import AssociationPool
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.timeouts import Timeouts
-from fw_gear_dicom_send.network.types import NotSent, Sent
+from fw_gear_dicom_send.network.types import StoreResult
 from fw_gear_dicom_send.retry import RetryBudget, RetryPolicy
 from tests.support.fault_scp import Peer
 from tests.support.instances import relabelled
 from tests.support.peers import Server, peer_of
-from tests.support.results import Outcome, outcomes
+from tests.support.results import Outcome, final, outcomes
 from tests.support.sending import unconverted
 from tests.support.waiting import NEVER, PATIENCE, PATIENT, wait_for
 
@@ -28,7 +28,7 @@ CONTEXT = Context(CT, EXPLICIT)
 SHORT_WAITS = RetryPolicy(max_wait=0.05)
 """The waits of a test whose server is away for a while, or is at its limit."""
 
-Sending = list[Future[Sent | NotSent]]
+Sending = list[Future[StoreResult]]
 
 
 def scu_of(
@@ -78,7 +78,7 @@ def mr(*numbers: int) -> list[SOPInstance]:
 
 def start(scu: StorageSCU, images: Iterable[SOPInstance], threads: int = 4) -> Sending:
     """Send images over so many threads, each of which takes the next one in turn."""
-    sending: list[tuple[Future[Sent | NotSent], SOPInstance]] = [(Future(), one) for one in images]
+    sending: list[tuple[Future[StoreResult], SOPInstance]] = [(Future(), one) for one in images]
     left = deque(sending)
 
     def run() -> None:
@@ -88,7 +88,7 @@ def start(scu: StorageSCU, images: Iterable[SOPInstance], threads: int = 4) -> S
             except IndexError:
                 return
             try:
-                future.set_result(scu.send(image))
+                future.set_result(final(scu.send(image)))
             except Exception as exc:
                 future.set_exception(exc)
 

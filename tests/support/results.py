@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from fw_gear_dicom_send.models import Remark
-from fw_gear_dicom_send.network.types import NotSent, Sent, StoreResult, Transfer
+from fw_gear_dicom_send.network.types import NotSent, Sent, StoreResult, Suspect, Transfer
 from fw_gear_dicom_send.reasons import Kind, Reason
 
 
@@ -26,6 +26,11 @@ def sent(text: str = "", **transfer: Any) -> Sent:
 def not_sent(text: str = "", **transfer: Any) -> NotSent:
     """Return the result of an image that was not sent, and why."""
     return NotSent(saying(text), Transfer(**transfer))
+
+
+def final(result: StoreResult | Suspect) -> StoreResult:
+    """Return what becomes of an image that is not sent again."""
+    return result.failure if isinstance(result, Suspect) else result
 
 
 class Outcome(NamedTuple):
@@ -52,13 +57,14 @@ def text_of(result: StoreResult) -> str:
     return "; ".join(reason.text for reason in reasons_of(result))
 
 
-def outcome(result: StoreResult) -> Outcome:
-    """Return what tests compare of a result."""
+def outcome(result: StoreResult | Suspect) -> Outcome:
+    """Return what tests compare of a result; that of a suspect image is its failure."""
+    result = final(result)
     reasons = reasons_of(result)
     kind = reasons[-1].kind if reasons else None
     return Outcome(isinstance(result, Sent), kind, text_of(result))
 
 
-def outcomes(results: Iterable[StoreResult]) -> list[Outcome]:
+def outcomes(results: Iterable[StoreResult | Suspect]) -> list[Outcome]:
     """Return what tests compare of results."""
     return list(map(outcome, results))

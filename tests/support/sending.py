@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable
 
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.network.store import StorageSCU
-from fw_gear_dicom_send.network.types import NotSent, Sent
+from fw_gear_dicom_send.network.types import StoreResult
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.fault_scp import FaultSCP
 from tests.support.instances import made_instance
 from tests.support.pacs import PythonSCP
-from tests.support.results import outcomes, saying
+from tests.support.results import final, outcomes, saying
 
 SCUFactory = Callable[..., StorageSCU]
 """Makes an SCU for a server, with its options and the AE titles of both sides."""
@@ -20,9 +20,9 @@ def unconverted(_image: SOPInstance, _transfer_syntax_uid: str) -> Unreadable:
     return Unreadable(saying("not converted"))
 
 
-def send_all(scu: StorageSCU, images: Iterable[SOPInstance]) -> list[Sent | NotSent]:
-    """Send images, and close the SCU; return what became of each."""
-    results = [scu.send(image) for image in images]
+def send_all(scu: StorageSCU, images: Iterable[SOPInstance]) -> list[StoreResult]:
+    """Send images once, and close the SCU; return what became of each."""
+    results = [final(scu.send(image)) for image in images]
     scu.close()
     return results
 

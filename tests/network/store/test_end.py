@@ -98,4 +98,4 @@ def test_a_job_that_is_ended_leaves_its_server_at_once(
                 sender.send(image)
             sender.abort()
         assert image.dataset.source.closed
-        assert connections_to(server.port) == 0
+        assert wait_for(lambda: connections_to(server.port) == 0)

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
+from fw_gear_dicom_send.network.types import Suspect
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.associations import CONTEXTS, opened
 from tests.support.fault_scp import A_RELEASE_RP, FaultSCP, Peer, Script, serve
 from tests.support.instances import BIG, big_instance, made_instance
 from tests.support.peers import peer_of
-from tests.support.results import SENT, Outcome, outcomes
+from tests.support.results import SENT, Outcome, outcome, outcomes
 from tests.support.scripted import (
     abort_in_first_message,
     answering,
@@ -74,6 +75,26 @@ def test_a_duplicate_on_the_resend_was_stored_before(scu: SCUFactory) -> None:
         results = send_all(scu(server), [made_instance(1), made_instance(2)])
     told = "status 0x0111 Duplication SOP Instance"
     assert outcomes(results) == [SENT, Outcome(False, Kind.REFUSED, told)]
+
+
+def test_a_duplicate_after_a_refusal_may_be_another_image(scu: SCUFactory) -> None:
+    """It counts as sent, with a remark: the server had no room for it, and has one now."""
+    with FaultSCP(answering(0xA700, 0x0111)) as server:
+        sender = scu(server)
+        first = sender.send(made_instance(1))
+        assert isinstance(first, Suspect)
+        second = sender.send(made_instance(1), first)
+    told = "status 0x0111 Duplication SOP Instance: the server has an object with this UID"
+    assert outcome(second) == Outcome(True, Kind.EXISTING_OBJECT, told)
+
+
+def test_a_duplicate_after_a_lost_answer_and_a_refusal_was_stored(scu: SCUFactory) -> None:
+    """The first answer may have been Success."""
+    with FaultSCP(close_before_answer, answering(0xA700, 0x0111)) as server:
+        sender = scu(server)
+        first = sender.send(made_instance(1))
+        assert isinstance(first, Suspect)
+        assert outcome(sender.send(made_instance(1), first)) == SENT
 
 
 @pytest.mark.parametrize("ending", [Peer.close, Peer.abort, Peer.reset])

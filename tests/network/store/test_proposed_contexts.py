@@ -1,6 +1,6 @@
 """Which presentation contexts an association proposes for the images to send."""
 
-from fw_gear_dicom_send.network.contexts import Context
+from fw_gear_dicom_send.network.contexts import ECHO, Context
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import instance, made_instance, relabelled
 from tests.support.pacs import PythonSCP
@@ -30,7 +30,7 @@ def test_context_ids_are_odd_and_within_limits(scu: SCUFactory) -> None:
         results = send_all(sender, images)
     assert all(one.is_sent for one in outcomes(results))
     assert len(ids) == 45
-    assert max(len(numbers) for numbers in ids) == 126
+    assert max(len(numbers) for numbers in ids) == 127
     assert {n for numbers in ids for n in numbers} <= set(range(1, 256, 2))
     assert all(len(set(numbers)) == len(numbers) for numbers in ids)
 
@@ -62,7 +62,7 @@ def test_a_new_pair_reopens_the_association_once(scu: SCUFactory, python_scp: Py
         sorted((c.abstract_syntax, *c.transfer_syntaxes) for c in request.contexts)
         for request in python_scp.associations
     ]
-    first = [(CT, IMPLICIT), (CT, EXPLICIT)]
+    first = [(ECHO.abstract_syntax, IMPLICIT), (CT, IMPLICIT), (CT, EXPLICIT)]
     assert proposed == [first, [*first, (MR, IMPLICIT), (MR, EXPLICIT), (MR, RLE)]]
     assert python_scp.released == 2
     assert python_scp.aborted == 0

@@ -131,8 +131,8 @@ def test_a_pending_answer_is_not_the_last(scu: SCUFactory) -> None:
 
 
 def test_a_server_that_never_answers_an_image(scu: SCUFactory) -> None:
-    """An image without answer is given up after the timeout, and so is the server."""
-    timeouts = replace(PATIENT, response=0.2)
+    """An image without answer is given up after the timeout, and so is a server without echo."""
+    timeouts = replace(PATIENT, response=0.2, echo=0.2)
 
     def script(peer: Peer) -> None:
         peer.accept()
@@ -141,6 +141,6 @@ def test_a_server_that_never_answers_an_image(scu: SCUFactory) -> None:
     with FaultSCP(script) as server:
         sender = scu(server, retry_time=0, timeouts=timeouts)
         (result,) = send_all(sender, [made_instance()])
-        assert wait_for(lambda: server.ends == ["aborted"])
+        assert wait_for(lambda: server.ends == ["aborted"] * 2)
     told = "the server gave no answer in 0 s; it may have stored the image"
     assert outcome(result) == Outcome(False, Kind.NO_ANSWER, told)

@@ -1,0 +1,242 @@
+"""Images that the server will not have cost only themselves, and are tried last."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.errors import CancelledError
+from fw_gear_dicom_send.models import ImageRecord
+from fw_gear_dicom_send.network.types import NotSent
+from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.run.quarantine import QuarantinePolicy
+from tests.support.choosy import Archives, Choosy, Records, number_of, run_steps
+from tests.support.fault_scp import FaultSCP, Peer
+from tests.support.sample_files import uid_of
+from tests.support.waiting import PATIENT
+
+IMAGES = range(1, 201)
+PLACES: dict[str, list[int]] = {
+    "first": [*range(1, 33)],
+    "last": [*range(169, 201)],
+    "mixed": [*range(3, 195, 6)],
+}
+NOT_HELD = QuarantinePolicy(max_bytes=0)
+
+
+@pytest.mark.parametrize("associations", [1, 4])
+@pytest.mark.parametrize("place", PLACES)
+def test_bad_images_do_not_hold_up_the_others(
+    tmp_path: Path, place: str, associations: int
+) -> None:
+    """Sixteen that end their association and sixteen that are refused cost nothing but themselves.
+
+    The others are sent once, without a wait; then the bad ones have their further tries.
+    """
+    bad = PLACES[place]
+    killers, refused = bad[::2], bad[1::2]
+    script = Choosy(killers, refused)
+    source = Archives(tmp_path, IMAGES)
+    with FaultSCP(script) as server:
+        run = run_steps(server, source, tmp_path, associations=associations)
+        connections = server.connections
+    good = [number for number in IMAGES if number not in bad]
+    assert sorted(run.order[:168]) == good
+    assert {script.tries[uid_of(number)] for number in good} <= {1, 2}
+    assert set(run.not_sent) == set(bad)
+    assert {run.not_sent[n].reason.kind for n in killers} == {Kind.CONNECTION_LOST}
+    assert {run.not_sent[n].reason.kind for n in refused} == {Kind.OUT_OF_RESOURCES}
+    assert {script.tries[uid_of(n)] for n in refused} == {3}
+    assert {run.not_sent[n].transfer.tries for n in refused} == {3}
+    assert {script.tries[uid_of(n)] for n in killers} == {4}
+    assert {run.not_sent[n].transfer.tries for n in killers} == {4}
+    assert connections <= 5 * len(killers) + associations
+    assert sum(run.waits) < 50
+    assert [(row.images, row.sent) for row in run.rows] == [(200, 168)]
+    assert [report.sent for report in run.records.files] == [168]
+    assert source.fetched == ["0.zip"]
+
+
+@pytest.mark.parametrize("associations", [1, 4])
+def test_a_server_that_had_no_room_for_a_moment_gets_all_images(
+    tmp_path: Path, associations: int
+) -> None:
+    """What it refused comes again at the end, and counts once."""
+    script = Choosy(refused=range(10, 30), times=1)
+    with FaultSCP(script) as server:
+        run = run_steps(
+            server, Archives(tmp_path, IMAGES[:50]), tmp_path, associations=associations
+        )
+    assert run.not_sent == {}
+    assert sorted(run.order[30:]) == [*range(10, 30)]
+    assert [(row.images, row.sent) for row in run.rows] == [(50, 50)]
+
+
+def test_the_order_is_that_of_the_archive_but_for_what_is_put_aside(tmp_path: Path) -> None:
+    """Over one association."""
+    with FaultSCP(Choosy(killers=[2], refused=[4], times=2)) as server:
+        run = run_steps(server, Archives(tmp_path, range(1, 7)), tmp_path)
+        uids = [image.sop_instance_uid for image in server.images]
+    assert uids == [uid_of(number) for number in (1, 2, 2, 3, 4, 5, 6, 2, 4, 4)]
+    assert run.not_sent == {}
+
+
+def test_large_images_are_read_again(tmp_path: Path) -> None:
+    """What is not kept in memory comes from its file again, of which the rest is passed over."""
+    source = Archives(tmp_path, range(1, 6), range(6, 11), range(11, 16))
+    with FaultSCP(Choosy(refused=[2, 4, 12], times=1)) as server:
+        run = run_steps(server, source, tmp_path, quarantine=NOT_HELD)
+        uids = [image.sop_instance_uid for image in server.images]
+    assert run.not_sent == {}
+    assert source.fetched == ["0.zip", "1.zip", "2.zip", "0.zip", "2.zip"]
+    assert uids[15:] == [uid_of(number) for number in (2, 4, 12)]
+    assert [(row.images, row.sent) for row in run.rows] == [(5, 5)] * 3
+
+
+def test_an_image_whose_file_is_gone_has_its_first_reason(tmp_path: Path) -> None:
+    """It is not sent, as the server said; the images of other files are tried again."""
+    source = Archives(tmp_path, range(1, 6), range(6, 11))
+    source.lost = {"0.zip"}
+    with FaultSCP(Choosy(refused=[2, 7], times=1)) as server:
+        run = run_steps(server, source, tmp_path, quarantine=NOT_HELD)
+    assert {n: result.reason.kind for n, result in run.not_sent.items()} == {
+        2: Kind.OUT_OF_RESOURCES
+    }
+    assert run.not_sent[2].transfer.tries == 1
+    assert [(row.images, row.sent) for row in run.rows] == [(5, 4), (5, 5)]
+
+
+def test_so_many_images_are_put_aside_and_no_more(tmp_path: Path) -> None:
+    """What comes after them fails at once, for its own reason."""
+    with FaultSCP(Choosy(refused=[2, 3, 4], times=1)) as server:
+        run = run_steps(
+            server,
+            Archives(tmp_path, range(1, 6)),
+            tmp_path,
+            quarantine=QuarantinePolicy(max_images=2),
+        )
+    assert set(run.not_sent) == {4}
+    assert run.not_sent[4].transfer.tries == 1
+
+
+def test_an_image_is_alone_when_it_is_tried_again(tmp_path: Path) -> None:
+    """Whatever the number of associations, nothing else is in flight then."""
+    choosy = Choosy(refused=range(1, 9), times=2)
+    in_flight: list[int] = [0]
+    most: list[int] = [0]
+
+    def script(peer: Peer) -> None:
+        answer = peer.answer
+
+        def watch(*args: object) -> None:
+            answer(*args)
+            in_flight[0] -= 1
+
+        read = peer.read_image
+
+        def count() -> object:
+            image = read()
+            in_flight[0] += 1
+            if choosy.tries[image.sop_instance_uid]:
+                most[0] = max(most[0], in_flight[0])
+            return image
+
+        peer.answer, peer.read_image = watch, count
+        choosy(peer)
+
+    with FaultSCP(script) as server:
+        run = run_steps(server, Archives(tmp_path, range(1, 20)), tmp_path, associations=4)
+    assert run.not_sent == {}
+    assert most == [1]
+
+
+@pytest.mark.parametrize("associations", [1, 4])
+def test_a_server_without_room_for_anything_is_given_up(tmp_path: Path, associations: int) -> None:
+    """Other images are tried while the retry time goes on; then all fail, and no more is read."""
+    source = Archives(tmp_path, *(range(n, n + 50) for n in range(1, 2000, 50)))
+    script = Choosy(refused=range(1, 2001))
+    with FaultSCP(script) as server:
+        run = run_steps(server, source, tmp_path, associations=associations)
+        requests = len(server.images)
+    assert 64 < requests < 500
+    assert len(script.tries) == requests
+    assert 300 <= sum(run.waits) < 320
+    assert {row.sent for row in run.rows} == {0}
+    kinds = {result.reason.kind for result in run.not_sent.values()}
+    assert kinds == {Kind.GIVEN_UP, Kind.OUT_OF_RESOURCES}
+
+
+def test_a_small_run_waits_for_a_server_without_room(tmp_path: Path) -> None:
+    """Where no image was accepted at all they are tried until one is, for the retry time."""
+    with FaultSCP(Choosy(refused=range(1, 5), times=8)) as server:
+        run = run_steps(server, Archives(tmp_path, range(1, 5)), tmp_path)
+    assert run.not_sent == {}
+    assert sum(run.waits) > 60
+
+
+def test_a_small_run_gives_a_server_without_room_up(tmp_path: Path) -> None:
+    """The images have the server's words, or that it was given up."""
+    with FaultSCP(Choosy(refused=range(1, 5))) as server:
+        run = run_steps(server, Archives(tmp_path, range(1, 5)), tmp_path)
+    assert 300 <= sum(run.waits) < 320
+    assert len(run.not_sent) == 4
+
+
+class Silent:
+    """A server that answers no image of these numbers, and echoes."""
+
+    def __init__(self, *numbers: int) -> None:
+        self._uids = {uid_of(number) for number in numbers}
+
+    def __call__(self, peer: Peer) -> None:
+        """Accept the association, and answer other images."""
+        peer.accept()
+        while True:
+            image = peer.read_image()
+            if image.sop_instance_uid not in self._uids:
+                peer.answer(image)
+
+
+def test_an_image_without_answer_is_tried_once_more_at_the_end(tmp_path: Path) -> None:
+    """It costs two waits for an answer, and no other image."""
+    timeouts = replace(PATIENT, response=0.3)
+    with FaultSCP(Silent(3)) as server:
+        run = run_steps(server, Archives(tmp_path, range(1, 9)), tmp_path, timeouts=timeouts)
+    assert run.order == [1, 2, 4, 5, 6, 7, 8, 3]
+    assert run.not_sent[3].reason.kind is Kind.NO_ANSWER
+    assert run.not_sent[3].transfer.tries == 2
+
+
+@pytest.mark.parametrize("associations", [1, 3])
+def test_a_server_that_answers_no_image_is_given_up(tmp_path: Path, associations: int) -> None:
+    """After two images and one for each association: each of them costs a long wait."""
+    timeouts = replace(PATIENT, response=0.3)
+    with FaultSCP(Silent(*range(1, 51))) as server:
+        run = run_steps(
+            server,
+            Archives(tmp_path, range(1, 51)),
+            tmp_path,
+            associations=associations,
+            timeouts=timeouts,
+        )
+        assert len(server.images) < 3 + 2 * associations + 1
+    reason = f"the server was given up after {2 + associations} images in a row: "
+    assert any(result.reason.text.startswith(reason) for result in run.not_sent.values())
+    assert len(run.not_sent) == 50
+
+
+def test_what_is_put_aside_is_reported_when_the_run_is_cancelled(tmp_path: Path) -> None:
+    """With its own reason, and not as never reached."""
+
+    class Cancelling(Records):
+        def image(self, record: ImageRecord) -> None:
+            super().image(record)
+            if len(self.images) == 5:
+                raise CancelledError("cancelled")
+
+    records = Cancelling()
+    with FaultSCP(Choosy(refused=[2])) as server, pytest.raises(CancelledError):
+        run_steps(server, Archives(tmp_path, range(1, 9)), tmp_path, records=records)
+    results = {number_of(one.sop_instance_uid): one.result for one in records.images}
+    assert isinstance(results[2], NotSent)
+    assert results[2].reason.kind is Kind.OUT_OF_RESOURCES

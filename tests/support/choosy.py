@@ -1,0 +1,172 @@
+"""A server that will not have some images, and runs of the sending steps to it."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+
+from fw_gear_dicom_send.models import (
+    Container,
+    DownloadFailure,
+    FileEntry,
+    FileReport,
+    ImageRecord,
+    SendConfig,
+)
+from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.timeouts import Timeouts
+from fw_gear_dicom_send.network.types import NotSent
+from fw_gear_dicom_send.report.events import Observer
+from fw_gear_dicom_send.report.file_counts import FileCounts
+from fw_gear_dicom_send.retry import RetryPolicy
+from fw_gear_dicom_send.run.quarantine import DEFAULT_QUARANTINE, QuarantinePolicy
+from fw_gear_dicom_send.run.steps import Equipment, send
+from fw_gear_dicom_send.source import Fetcher
+from tests.support.clock import Clock
+from tests.support.fault_scp import FaultSCP, Peer
+from tests.support.peers import peer_of
+from tests.support.results import saying
+from tests.support.sample_files import ArchiveMember, encoded, made, uid_of, zip_of
+from tests.support.sending import unconverted
+from tests.support.waiting import PATIENT
+
+
+@dataclass
+class Choosy:
+    """Loses the association of some images, and refuses others for want of resources.
+
+    It does so `times` an image, or always. `tries` counts how often each image came.
+    """
+
+    killers: Collection[int] = ()
+    refused: Collection[int] = ()
+    times: float = float("inf")
+    status: int = 0xA700
+    tries: Counter[str] = field(default_factory=Counter)
+    _lock: Lock = field(default_factory=Lock)
+
+    def __call__(self, peer: Peer) -> None:
+        """Accept the association, and answer its images."""
+        peer.accept()
+        killers, refused = (set(map(uid_of, some)) for some in (self.killers, self.refused))
+        while True:
+            image = peer.read_image()
+            uid = image.sop_instance_uid
+            with self._lock:
+                self.tries[uid] += 1
+                is_bad = self.tries[uid] <= self.times
+            if uid in killers and is_bad:
+                peer.abort()
+                return
+            peer.answer(image, self.status if uid in refused and is_bad else 0)
+
+
+class Archives:
+    """Zips on disk, of images of these numbers; `fetched` has each that was read.
+
+    Those in `lost` can be read once.
+    """
+
+    def __init__(self, folder: Path, *images: Sequence[int]) -> None:
+        self.fetched: list[str] = []
+        self.lost: set[str] = set()
+        self.entries = []
+        self._folder = folder
+        for number, numbers in enumerate(images):
+            members = [ArchiveMember(f"{n}.dcm", encoded(made(n))) for n in numbers]
+            path = zip_of(folder / f"{number}.zip", members)
+            size = path.stat().st_size
+            self.entries.append(
+                FileEntry(Container("session", "s"), path.name, f"lab/{path.name}", size)
+            )
+
+    def fetcher(self, _: Path) -> Fetcher:
+        """Return what tells where a file is."""
+        return Fetcher(self._fetch)
+
+    def release(self, path: Path) -> None:
+        """Leave a file where it is."""
+
+    def _fetch(self, entry: FileEntry) -> Path | DownloadFailure:
+        is_lost = entry.name in self.lost and entry.name in self.fetched
+        self.fetched.append(entry.name)
+        return DownloadFailure(saying("lost")) if is_lost else self._folder / entry.name
+
+
+class Records(Observer):
+    """Notes what becomes of each image, in order, and which files are done."""
+
+    def __init__(self) -> None:
+        self.images: list[ImageRecord] = []
+        self.files: list[FileReport] = []
+
+    def image(self, record: ImageRecord) -> None:
+        """Note an image."""
+        self.images.append(record)
+
+    def file(self, report: FileReport) -> None:
+        """Note a file."""
+        self.files.append(report)
+
+
+@dataclass
+class Run:
+    """A run of the sending steps, and what came of it."""
+
+    records: Records
+    rows: list[FileReport]
+    waits: list[float]
+
+    @property
+    def not_sent(self) -> dict[int, NotSent]:
+        """What became of images that were not sent, by their numbers."""
+        return {
+            number_of(one.sop_instance_uid): one.result
+            for one in self.records.images
+            if isinstance(one.result, NotSent)
+        }
+
+    @property
+    def order(self) -> list[int]:
+        """The numbers of the images in the order in which they are reported."""
+        return [number_of(one.sop_instance_uid) for one in self.records.images]
+
+
+def number_of(uid: str) -> int:
+    """Return the number of an image."""
+    return int(uid.rpartition(".")[2])
+
+
+def run_steps(
+    server: FaultSCP,
+    source: Archives,
+    folder: Path,
+    *,
+    associations: int = 1,
+    retry_time: float = 300,
+    timeouts: Timeouts = PATIENT,
+    quarantine: QuarantinePolicy = DEFAULT_QUARANTINE,
+    records: Records | None = None,
+) -> Run:
+    """Send all images of a source to a server, on a clock on which nobody waits."""
+    clock, records, counts = Clock(tick=1e-6), records or Records(), FileCounts(source.entries)
+    config = SendConfig(
+        peer=peer_of(server),
+        tls=None,
+        tag=None,
+        send_retry_time=retry_time,
+        associations=associations,
+        report=False,
+    )
+    scu = StorageSCU(
+        config.peer,
+        unconverted,
+        associations=associations,
+        retry_time=retry_time,
+        timeouts=timeouts,
+        policy=RetryPolicy(min_wait=2, jitter=False, clock=clock),
+    )
+    send(Equipment(config, source, folder, scu, records, quarantine=quarantine), counts)
+    scu.close()
+    return Run(records, counts.reports(), [wait for wait in clock.waits if wait])
