@@ -29,7 +29,7 @@ def is_archive_name(name: str) -> bool:
     return name.lower().endswith(_SUFFIXES)
 
 
-def open_regular(path: Path) -> BinaryIO | None:
+def open_regular(path: Path | str) -> BinaryIO | None:
     """Open a file to read; return None for a FIFO, a socket or a device, and wait for none.
 
     Raises OSError.
@@ -89,7 +89,7 @@ def folder_tasks(
         return
     position = _Position()
     for number, entry in enumerate(sorted(found, key=lambda one: one.name), start=1):
-        yield partial(_folder_item, folder / entry.name, number, skips, position)
+        yield partial(_folder_item, entry, number, skips, position)
 
 
 class _Position:
@@ -107,22 +107,25 @@ class _Position:
 
 
 def _folder_item(
-    path: Path, number: int, skips: Callable[[bytes], Skipped | None], position: _Position
+    entry: os.DirEntry[str],
+    number: int,
+    skips: Callable[[bytes], Skipped | None],
+    position: _Position,
 ) -> Member | NestedArchive | Unreadable | Skipped | None:
     """Open a file in a folder, unless it is an archive by its name."""
     try:
-        file = open_regular(path)
+        file = open_regular(entry.path)
     except OSError as exc:
-        if is_archive_name(path.name):
+        if is_archive_name(entry.name):
             return None
         reason = Reason(Kind.UNOPENED_FILE, str(exc.strerror))
-        return Unreadable(reason, number, printable(path.name))
+        return Unreadable(reason, number, printable(entry.name))
     if file is None:
         return Skipped.SPECIAL
-    if is_archive_name(path.name):
+    if is_archive_name(entry.name):
         file.close()
         return None
-    return _opened(file, number, printable(path.name), skips, position)
+    return _opened(file, number, printable(entry.name), skips, position)
 
 
 def _opened(

@@ -1,5 +1,6 @@
 """Finds the dataset in a DICOM file, well formed or not (PS3.10 section 7)."""
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -21,6 +22,10 @@ _HEAD_SIZE = 134
 _META_START = b"\x02\0"
 _META_GROUP, _FILE_SET_GROUP, _FIRST_GROUP = 0x0002, 0x0004, 0x0008
 _DIRECTORY_RECORDS = 0x00041220
+_DIRECTORY_SIGN = re.compile(
+    rb"\x04\0\x20\x12|\0\x04\x12\x20|" + re.escape(MEDIA_STORAGE_DIRECTORY.encode())
+)
+"""What the start of a DICOMDIR holds one of; most images do not."""
 _SOP_CLASS, _TRANSFER_SYNTAX = 0x00020002, 0x00020010
 _PLAIN = {
     Encoding(implicit=True, little=True): IMPLICIT_VR_LITTLE_ENDIAN,
@@ -114,8 +119,10 @@ def skips(head: bytes) -> Skipped | None:
     """
     if not head:
         return Skipped.EMPTY
-    content = BytesIO(head)
     is_marked = b"DICM" in (head[128:132], head[:4])
+    if is_marked and not _DIRECTORY_SIGN.search(head):
+        return None
+    content = BytesIO(head)
     try:
         location = locate(content)
         if location.is_directory:

@@ -47,10 +47,7 @@ def test_the_command_leaves_no_report_that_is_not_whole(
     """Neither that on files nor that on images, nor the page; also where only one of them fails."""
     for image in range(number):
         (made_folder / f"{image}.dcm").write_bytes(encoded(made(image)))
-    # A module would be compiled to a file that is cut short, which each later run would read.
-    process = command.start(
-        "dicom-send", made_folder, *to(python_scp), cwd=tmp_path, PYTHONDONTWRITEBYTECODE="1"
-    )
+    process = command.start("dicom-send", made_folder, *to(python_scp), cwd=tmp_path)
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (MAX_FILE, MAX_FILE))
     _, errors = process.communicate(timeout=100)
     assert process.returncode == 1, errors

@@ -87,12 +87,12 @@ def run_on_terminal(
         os.close(master)
 
 
-def start(script: str, *arguments: object, cwd: Path, **variables: str) -> "subprocess.Popen[str]":
-    """Start a script without a terminal, with these variables in its environment."""
+def start(script: str, *arguments: object, cwd: Path) -> "subprocess.Popen[str]":
+    """Start a script without a terminal."""
     return subprocess.Popen(
         arguments_of(script, *arguments),
         cwd=cwd,
-        env=environment() | variables,
+        env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
