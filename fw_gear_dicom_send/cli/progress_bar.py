@@ -1,6 +1,6 @@
 """How far a run is, as a bar on a terminal."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 from rich.console import Console, RenderableType
@@ -17,7 +17,7 @@ from rich.text import Text
 
 from ..models import FileEntry
 from ..report.events import surviving
-from ..report.progress import Progress
+from ..report.progress import Progress, Sender
 
 _NAME = "The progress bar"
 INTERVAL = 0.2
@@ -49,12 +49,12 @@ class ProgressBar(Progress):
     def __init__(
         self,
         entries: Sequence[FileEntry],
-        associations: Callable[[], int],
+        sender: Sender,
         *,
         is_dry: bool = False,
     ) -> None:
-        """Expect `entries`; `associations` returns how many are open. A dry run sends nothing."""
-        super().__init__(entries, associations, is_dry=is_dry)
+        """Expect `entries`, which `sender` sends. A dry run sends nothing."""
+        super().__init__(entries, sender, is_dry=is_dry)
         self._bar = _BarAndWords()
         self._task = TaskID(0)
         self._is_shown = False
@@ -85,7 +85,7 @@ class ProgressBar(Progress):
             count = self._count
             done = count.read
             words = ", ".join(self._images(count))
-        words += f", {self._associations()} associations, {count.retries} retries"
+        words += f", {self._associations()}"
         self._is_shown = False
         self._bar.update(self._task, completed=done, description=words)
         self._is_shown = True

@@ -1,10 +1,10 @@
 """How far a run is, in the log: a line every now and then."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
-from typing import Self
+from typing import Protocol, Self
 
 from ..models import FileEntry, FileReport, ImageRecord
 from ..network.types import AlreadyStored, NotSent, Planned, Sent
@@ -39,7 +39,6 @@ class _Count:
     planned: int = 0
     not_sent: int = 0
     bytes: int = 0
-    retries: int = 0
     files: int = 0
     file_bytes: int = 0
     position: int = 0
@@ -51,7 +50,6 @@ class _Count:
 
     def add(self, record: ImageRecord) -> None:
         """Count an image; bytes are only those that were sent."""
-        self.retries += max(record.result.transfer.tries - 1, 0)
         match record.result:
             case Sent():
                 self.sent += 1
@@ -64,26 +62,38 @@ class _Count:
                 self.not_sent += 1
 
 
+class Sender(Protocol):
+    """What sends the images, as far as progress tells of it."""
+
+    @property
+    def open_associations(self) -> int:
+        """How many there are."""
+
+    @property
+    def retries(self) -> int:
+        """How often an image was sent again."""
+
+
 class Progress(Observer):
     """Counts, and tells the count from a thread of its own."""
 
     def __init__(
         self,
         entries: Sequence[FileEntry],
-        associations: Callable[[], int],
+        sender: Sender,
         intervals: Intervals = DEFAULT_INTERVALS,
         clock: MonotonicClock = CLOCK,
         *,
         is_dry: bool = False,
     ) -> None:
-        """Expect `entries`; `associations` returns how many are open. A dry run sends nothing."""
+        """Expect `entries`, which `sender` sends. A dry run sends nothing."""
         self._is_dry = is_dry
         self._intervals = intervals
         self._clock = clock
         sizes = [entry.size for entry in entries]
         self._files = len(sizes)
         self._file_bytes = sum(size for size in sizes if size) if all(sizes) else 0
-        self._associations = associations
+        self._sender = sender
         self._count = _Count()
         self._last = _Count()
         self._lock = Lock()
@@ -150,8 +160,12 @@ class Progress(Observer):
         )
         if left := self._time_left(count, now):
             parts.append(f"{left} left")
-        parts.append(f"{self._associations()} associations, {count.retries} retries")
+        parts.append(self._associations())
         return "Progress: " + "; ".join(parts)
+
+    def _associations(self) -> str:
+        """Return how many associations there are, and how often an image was sent again."""
+        return f"{self._sender.open_associations} associations, {self._sender.retries} retries"
 
     def _images(self, count: _Count, size: str = "") -> list[str]:
         """Return what became of the images; `size` is that of those that were sent."""

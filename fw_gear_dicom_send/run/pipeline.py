@@ -1,7 +1,7 @@
 """The straight line of a run: list, check, send, verify, report."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,7 +23,7 @@ from ..network.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from ..reasons import Kind, Reason
 from ..report.events import Observer, Observers
 from ..report.file_counts import FileCounts
-from ..report.progress import Progress
+from ..report.progress import Progress, Sender
 from ..report.publish import ReportDestination, Reports
 from ..report.verification import Verifications
 from ..report.wording import is_complete
@@ -47,9 +47,9 @@ class MakeProgress(Protocol):
     """Makes what tells people how far a run is."""
 
     def __call__(
-        self, entries: Sequence[FileEntry], associations: Callable[[], int], /, *, is_dry: bool
+        self, entries: Sequence[FileEntry], sender: Sender, /, *, is_dry: bool
     ) -> Progress:
-        """Expect `entries`; `associations` returns how many are open. A dry run sends nothing."""
+        """Expect `entries`, which `sender` sends. A dry run sends nothing."""
 
 
 @dataclass(frozen=True)
@@ -229,9 +229,7 @@ class _Sending:
         with ExitStack() as stack:
             stack.enter_context(decoders)
             stack.callback(scu.abort)
-            progress = self._make_progress(
-                self._counts.entries, lambda: scu.open_associations, is_dry=config.dry_run
-            )
+            progress = self._make_progress(self._counts.entries, scu, is_dry=config.dry_run)
             stack.enter_context(progress)
             stored = None
             if config.skip_existing:

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
 
@@ -19,8 +20,16 @@ def entries(number: int, size: int | None = 1_000_000) -> list[FileEntry]:
     return [FileEntry(parent, f"{n}.zip", f"lab/{n}.zip", size) for n in range(number)]
 
 
+@dataclass
+class Sending:
+    """What sends images, over so many associations, with so many retries by now."""
+
+    open_associations: int = 1
+    retries: int = 0
+
+
 def told(files: Sequence[FileEntry], clock: Clock | None = None) -> Progress:
-    return Progress(files, lambda: 4, clock=clock or Clock())
+    return Progress(files, Sending(4, 3), clock=clock or Clock())
 
 
 def image(*, sent: bool = True, tries: int = 1, size: int = 500_000) -> ImageRecord:
@@ -67,7 +76,7 @@ def test_a_dry_run_says_what_would_be_sent(caplog: pytest.LogCaptureFixture) -> 
     """Its images are no throughput either, and its files have a line each."""
     clock = Clock()
     files = entries(1)
-    seen = Progress(files, lambda: 1, clock=clock, is_dry=True)
+    seen = Progress(files, Sending(), clock=clock, is_dry=True)
     for _ in range(5):
         seen.image(ImageRecord(files[0], "1", Planned(Transfer()), size=500_000))
     clock.time += 1
@@ -92,10 +101,10 @@ def test_files_of_unknown_size_have_no_time_left() -> None:
 def test_lines_come_until_the_end(caplog: pytest.LogCaptureFixture) -> None:
     """There is none before the first interval is over; with the end the thread ends."""
     with caplog.at_level(logging.INFO):
-        with Progress(entries(1), lambda: 1, Intervals(early=3600)):
+        with Progress(entries(1), Sending(), Intervals(early=3600)):
             pass
         assert caplog.messages == []
-        with Progress(entries(1), lambda: 1, Intervals(early=0.01)):
+        with Progress(entries(1), Sending(), Intervals(early=0.01)):
             assert wait_for(lambda: len(caplog.messages) > 1)
     assert not any(thread.name == "progress" for thread in threading.enumerate())
 
@@ -103,7 +112,7 @@ def test_lines_come_until_the_end(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_long_run_has_fewer_lines() -> None:
     """After ten minutes there is one a minute."""
     clock = Clock()
-    with Progress([], lambda: 1, Intervals(early=3600, later=60), clock) as seen:
+    with Progress([], Sending(), Intervals(early=3600, later=60), clock) as seen:
         assert seen.interval == 3600
         clock.time += 599
         assert seen.interval == 3600
@@ -151,13 +160,13 @@ def test_the_time_left_is_told_in_hours_or_minutes(seconds: float, left: str) ->
     assert f"; {left} left; " in seen.line()
 
 
-def test_an_image_that_was_never_sent_is_no_retry() -> None:
-    """It has no tries; one that was sent once has no retry either."""
-    seen = told(entries(1))
-    for tries in (0, 0, 1, 2):
-        seen.image(image(sent=False, tries=tries))
-    assert seen.line().startswith("Progress: 0 images sent (0 MB); 4 not; ")
-    assert seen.line().endswith(" 1 retries")
+def test_retries_count_when_they_happen() -> None:
+    """An image that is tried again counts before it is known what becomes of it."""
+    sending = Sending()
+    seen = Progress(entries(1), sending, clock=Clock())
+    assert seen.line().endswith("1 associations, 0 retries")
+    sending.retries = 5
+    assert seen.line().endswith("1 associations, 5 retries")
 
 
 def test_no_more_is_read_than_there_is() -> None:
