@@ -3,6 +3,7 @@
 # make check         linters, types and the tests that need no servers
 # make test          linters, types and all tests
 # make check-pythons the tests that need no servers, on each other Python that this machine has
+# make check-next    the tests of the network with pydicom 3 and pynetdicom 3
 # make image         build the gear's image; BASE_IMAGE=... on another base
 # make image-test    build it, and run it as the engine does
 # make soak          send 50,000 images to a server that breaks again and again
@@ -21,10 +22,11 @@ PACS ?= pynetdicom
 BENCH ?= --docs docs
 VENV := .venv
 BIN := $(VENV)/bin
+NEXT := .venv-next
 PEER := .venv-peer
 RIVALS := .rivals
 
-.PHONY: FORCE demo check lint test check-pythons image image-test soak bench bench-peer bench-claims \
+.PHONY: FORCE demo check lint test check-pythons check-next image image-test soak bench bench-peer bench-claims \
 	docs lock clean
 
 demo: $(VENV)/.runtime
@@ -47,6 +49,10 @@ test: lint
 
 check-pythons: $(VENV)/.dev
 	sh scripts/check_pythons.sh $(BIN)/python
+
+check-next: $(NEXT)/.installed
+	sh scripts/servers.sh
+	$(NEXT)/bin/python -m pytest -n $(WORKERS) -p no:cacheprovider tests/network
 
 image:
 	sh scripts/image.sh
@@ -91,6 +97,11 @@ $(VENV)/.bench: requirements-bench.txt $(VENV)/.python
 	@sh scripts/install.sh $(VENV) $<
 	@touch $@ $(VENV)/.dev $(VENV)/.runtime
 
+$(NEXT)/.installed: requirements-next.txt
+	$(PYTHON) -m venv --clear $(NEXT)
+	@sh scripts/install.sh $(NEXT) $<
+	@touch $@
+
 $(PEER)/.peer:
 	$(PYTHON) -m venv --clear $(PEER)
 	$(PEER)/bin/python -m pip install -qq --disable-pip-version-check fw-gear-dicom-send==4.2.0
@@ -101,14 +112,15 @@ $(RIVALS)/.installed: scripts/rivals.sh
 	touch $@
 
 LOCK := uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
-	--custom-compile-command "make lock" --upgrade pyproject.toml
+	--custom-compile-command "make lock" --upgrade
 
 lock:
-	$(LOCK) --output-file requirements.txt
-	$(LOCK) --extra dev --constraint requirements.txt --output-file requirements-dev.txt
-	$(LOCK) --extra dev --extra bench --constraint requirements-dev.txt \
+	$(LOCK) pyproject.toml --output-file requirements.txt
+	$(LOCK) requirements-next.in --output-file requirements-next.txt
+	$(LOCK) pyproject.toml --extra dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(LOCK) pyproject.toml --extra dev --extra bench --constraint requirements-dev.txt \
 		--output-file requirements-bench.txt
 
 clean:
-	rm -rf $(VENV) $(PEER) $(RIVALS) demo-output build *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(NEXT) $(PEER) $(RIVALS) demo-output build *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,6 +13,7 @@ from pydicom.filewriter import dcmwrite
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 TEST_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
+IS_PYDICOM_2 = pydicom.__version__.startswith("2.")
 PREFIX_OF_MADE_UIDS = "1.2.826.0.1.3680043.8.498."
 
 
@@ -69,8 +70,9 @@ def made(number: int, *, pixels: int = 16, **elements: object) -> Dataset:
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.is_little_endian = True
-    dataset.is_implicit_VR = False
+    if IS_PYDICOM_2:
+        dataset.is_little_endian = True
+        dataset.is_implicit_VR = False
     dataset.SOPClassUID = CTImageStorage
     dataset.SOPInstanceUID = f"{PREFIX_OF_MADE_UIDS}1.{number}"
     dataset.StudyInstanceUID = f"{PREFIX_OF_MADE_UIDS}2"
@@ -104,5 +106,6 @@ def encoded(dataset: Dataset) -> bytes:
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     target = io.BytesIO()
-    dcmwrite(target, dataset, write_like_original=False)
+    whole = {"write_like_original": False} if IS_PYDICOM_2 else {"enforce_file_format": True}
+    dcmwrite(target, dataset, **whole)
     return target.getvalue()
