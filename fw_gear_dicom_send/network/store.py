@@ -80,10 +80,10 @@ class StorageSCU:
         `earlier` is what became of it before. The dataset is closed, unless the image is suspect.
 
         An image that is lost with its association is resent at once, on a new one that has
-        answered a C-ECHO. If it is lost again, or the server has no resources for it, it is
-        suspect, and it is up to the caller to resend it. Where no association can be had, or
-        many images fail in a row, the server is at fault: it is waited for until the retry time
-        is over. Then it is given up, and all further images fail at once.
+        answered a C-ECHO, unless that was of no use the last time. If it is lost again, or the
+        server has no resources for it, it is suspect, and it is up to the caller to resend it.
+        Where no association can be had, or many images fail in a row, the server is at fault: it
+        is waited for until the retry time is over, and then given up.
         """
         result: Sent | Planned | NotSent | Suspect | None = None
         try:
@@ -161,10 +161,13 @@ class StorageSCU:
         tries = earlier.failure.transfer.tries if earlier else 0
         may_be_stored = bool(earlier and earlier.may_be_stored)
         is_slow = bool(earlier and earlier.failure.reason.kind is Kind.NO_ANSWER)
-        lost, lost_at = None, -inf
+        lost_at, was_resent = -inf, False
+        silence: Reason | None = None
         self._hold_back()
         # While the server is at fault another image has the next try.
-        for is_last in (True,) if self._trouble.is_servers else (False, True):
+        may_resend = not self._trouble.is_servers
+        while True:
+            is_lost = False
             try:
                 with self._pool.association(wanted, lost_at) as assoc:
                     timeout = self._timeouts.response * (2 if is_slow else 1)
@@ -175,26 +178,29 @@ class StorageSCU:
                     outcome = self._store(assoc, instance, history)
             except NoAssociationError as exc:
                 # Of an image without answer it is to be told that it may be stored.
-                return NotSent(
-                    lost.reason if lost and is_slow else exc.reason, Transfer(tries=tries)
-                )
+                return NotSent(silence or exc.reason, Transfer(tries=tries))
             except AssociationError as exc:
-                lost, lost_at = exc, clock.now()
+                is_lost, lost_at = True, clock.now()
                 may_be_stored = may_be_stored or isinstance(exc, LostAnswerError)
                 outcome = failure(exc.reason, may_pass=True)
-                is_slow = exc.reason.kind is Kind.NO_ANSWER
-                if not is_last:
+                silence = exc.reason if exc.reason.kind is Kind.NO_ANSWER else None
+                is_slow = bool(silence)
+                if may_resend and not was_resent:
                     self._tell_loss(exc.reason)
                     was_away = self._await_server(wanted, lost_at)
-                    if was_away or not is_slow:
+                    is_useful = bool(earlier) or self._trouble.is_resending_useful
+                    was_resent = was_away or (is_useful and not silence)
+                    if was_resent:
                         continue
             break
+        if was_resent:
+            self._trouble.note_resend(is_useful=not is_lost)
         result = replace(outcome.result, transfer=replace(outcome.result.transfer, tries=tries))
         if not (outcome.may_pass and isinstance(result, NotSent)):
             return result
         is_known = bool(earlier and self.has_accepted)
-        if reason := self._trouble.note_failure(result.reason, is_counted=not is_known):
-            self._pool.give_up(reason)
+        if blame := self._trouble.note_failure(result.reason, is_counted=not is_known):
+            self._pool.give_up(blame)
         return Suspect(result, clock.now(), may_be_stored)
 
     def _hold_back(self) -> None:

@@ -49,6 +49,7 @@ class Trouble:
         self._retry: Retry | None = None
         self._reason = Reason(Kind.OTHER)
         self._accepted_at = -inf
+        self._is_resending_useful = True
 
     @property
     def accepted_at(self) -> float:
@@ -59,6 +60,15 @@ class Trouble:
     def is_servers(self) -> bool:
         """Whether the server is to blame."""
         return self._failures >= self._policy.max_failures
+
+    @property
+    def is_resending_useful(self) -> bool:
+        """Whether the latest image that was resent at once, after a loss, was not lost again."""
+        return self._is_resending_useful
+
+    def note_resend(self, *, is_useful: bool) -> None:
+        """Note whether an image that was resent at once got an answer."""
+        self._is_resending_useful = is_useful
 
     def note_success(self) -> None:
         """Note that the server accepts an image, or refuses it for good."""

@@ -26,7 +26,7 @@ class QuarantinePolicy:
     No more than `max_images` are; later ones fail at once. Those up to `max_image_bytes` stay in
     memory, `max_bytes` of them in all; others are read from their files again. The first try
     comes `wait` after an image failed. The second one, for want of resources, comes `second_wait`
-    after that, or `long_wait` where the server has accepted no other image since.
+    after that, or `long_wait` where the server has accepted no other image since it was put aside.
     """
 
     max_images: int = 10_000
@@ -42,10 +42,11 @@ DEFAULT_QUARANTINE = QuarantinePolicy()
 
 @dataclass(frozen=True)
 class PutAside:
-    """An image that is put aside; its bytes are in memory where it `is_held`."""
+    """An image that is put aside, at `since`; its bytes are in memory where it `is_held`."""
 
     image: Image
     suspect: Suspect
+    since: float
     is_held: bool
 
     def is_of(self, image: Image) -> bool:
@@ -88,7 +89,9 @@ class Quarantine:
         assert isinstance(instance, SOPInstance)  # noqa: S101  (nothing else is sent)
         held = self._in_memory(instance)
         instance.dataset.close()
-        return PutAside(replace(image, content=held or instance), suspect, bool(held))
+        return PutAside(
+            replace(image, content=held or instance), suspect, suspect.failed_at, bool(held)
+        )
 
     def settled(self, image: Image, result: StoreResult | PutAside | Suspect) -> StoreResult | None:
         """Return what became of an image, None where it is put aside and tried again later.
@@ -128,7 +131,7 @@ class Quarantine:
         yield from ((one.image, one.suspect) for one in settled)
 
     def _second_wait(self, aside: PutAside) -> float:
-        is_alone = self._scu.accepted_at > aside.suspect.failed_at
+        is_alone = self._scu.accepted_at > aside.since
         return self._policy.second_wait if is_alone else self._policy.long_wait
 
     def _round(

@@ -11,16 +11,18 @@ from fw_gear_dicom_send.reasons import Kind
 from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, Peer, Script, serve
 from tests.support.instances import made_instance
-from tests.support.results import SENT, Outcome, outcome, outcomes
+from tests.support.results import SENT, Outcome, final, outcome, outcomes
 from tests.support.scripted import (
     abort_in_first_message,
     answering,
+    answering_one,
     close_before_answer,
     close_in_first_message,
 )
 from tests.support.sending import SCUFactory, send_all
 
 LONGEST_WAITS = replace(RESEND_POLICY, jitter=False)
+serve_one = answering_one(Peer.close)
 LOST = "the connection was lost before the answer to a request"
 
 
@@ -43,6 +45,21 @@ def test_an_image_that_is_lost_twice_is_suspect(scu: SCUFactory, ticking: Clock)
     assert first.may_be_stored
     assert isinstance(second, Sent)
     assert not ticking.waits
+
+
+def test_resending_at_once_goes_on_while_it_is_useful(scu: SCUFactory) -> None:
+    """A server that ends associations again and again loses no image, and makes none suspect."""
+    with FaultSCP(*[close_before_answer, serve_one] * 5, serve) as server:
+        results = [scu(server).send(made_instance(n)) for n in range(5)]
+    assert {type(result) for result in results} == {Sent}
+
+
+def test_resending_at_once_ends_where_it_is_useless(scu: SCUFactory) -> None:
+    """After an image that was lost twice the next one that is lost is suspect at once."""
+    with FaultSCP(close_before_answer) as server:
+        sender = scu(server)
+        tries = [final(sender.send(made_instance(n))).transfer.tries for n in range(3)]
+    assert tries == [2, 1, 1]
 
 
 @pytest.mark.parametrize("status", [0xA700, 0xA7FF, 0x0213])
