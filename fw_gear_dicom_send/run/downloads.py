@@ -87,15 +87,16 @@ class Downloads:
             thread.start()
         return self
 
-    def take(self) -> Fetched | None:
+    def take(self, is_called_off: Callable[[], bool] = lambda: False) -> Fetched | None:
         """Return the next file once it has come; None after the last one, and once stopped.
 
-        A file that waits for room on disk comes after those behind it that lie there. What a
+        Returns None also where it `is_called_off` before one comes, of which `wake` tells. A file
+        that waits for room on disk comes after those behind it that lie there. What a
         fetch raises is raised here.
         """
         with self._changed:
             self._changed.wait_for(
-                lambda: self._error or self._is_stopped or self._is_at_end or self._first_come()
+                lambda: self._is_over or self._is_at_end or self._first_come() or is_called_off()
             )
             if self._error:
                 raise self._error
@@ -104,6 +105,16 @@ class Downloads:
                 return None
             self._begun.remove(download)
             return download.fetched
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition, of which `wake` and `release` tell, or until it is stopped."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_over or condition())
+
+    def wake(self) -> None:
+        """Let those that wait for a condition look at it."""
+        with self._changed:
+            self._changed.notify_all()
 
     def release(self, file: Fetched) -> None:
         """Note that a file has left the disk, or never came to it."""
@@ -127,6 +138,10 @@ class Downloads:
         for thread in self._threads:
             if thread.ident:  # it was started
                 thread.join(max(0.0, deadline - monotonic()))
+
+    @property
+    def _is_over(self) -> bool:
+        return self._is_stopped or self._error is not None
 
     @property
     def _is_at_end(self) -> bool:

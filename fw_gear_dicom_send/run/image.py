@@ -28,6 +28,11 @@ class Image:
         """What finds it again."""
         return self.entry, self.number
 
+    def close(self) -> None:
+        """Close the dataset, if it was read."""
+        if isinstance(self.content, SOPInstance):
+            self.content.dataset.close()
+
     def record(self, result: StoreResult) -> ImageRecord:
         """Return what is reported of it."""
         content = self.content

@@ -39,6 +39,11 @@ class OpenFile:
         """The file's record."""
         return self.fetched.entry
 
+    @property
+    def has_members(self) -> bool:
+        """Whether there may be members left to take."""
+        return bool(self._iterators) and not self._is_cut
+
     def take(self) -> Task | Item | None:
         """Return the next member, or what unpacks it, which is to be followed by `done`.
 

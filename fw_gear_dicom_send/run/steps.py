@@ -10,27 +10,23 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import starmap
 from pathlib import Path
-from threading import Lock
 
-from ..archive import Archive, BrokenArchive, InnerItems, Item, Member, Task
-from ..dicom.part10 import skips
-from ..dicom.stamp import stamp
 from ..dicom.types import SOPInstance, Unreadable
-from ..models import DownloadFailure, FileEntry, SendConfig
+from ..models import FileEntry, SendConfig
 from ..network.store import StorageSCU
 from ..network.types import AlreadyStored, NotSent, Planned, Sent, StoreResult, Suspect
-from ..reasons import Kind, Reason, Skipped
+from ..reasons import Kind, Reason
 from ..report.events import Observer
 from ..report.file_counts import FileCounts
 from ..source import ImageSource
 from .already_stored import StoredImages
 from .background import Background
-from .downloads import Downloads, Fetched
+from .downloads import Downloads
 from .image import Image, Key
-from .open_file import OpenFile, not_unpacked
+from .line import End, Line, Settled
 from .quarantine import DEFAULT_QUARANTINE, PutAside, Quarantine, QuarantinePolicy
 from .sent_images import Claim, SentImages
-from .work_room import RoomInside, WorkRoom
+from .work_room import WorkRoom
 
 _MAX_UNCOUNTED = 1000
 _TIME_TO_FINISH = 4.0
@@ -54,24 +50,6 @@ class Equipment:
     quarantine: QuarantinePolicy = DEFAULT_QUARANTINE
 
 
-@dataclass(frozen=True)
-class _End:
-    """The end of a file: how many images came out of it, why not more, and what else is in it."""
-
-    entry: FileEntry
-    images: int
-    trouble: Reason | None
-    skipped: tuple[tuple[Skipped, int], ...] = ()
-
-
-@dataclass(frozen=True)
-class _Settled:
-    """What became of an image."""
-
-    image: Image
-    result: StoreResult | Suspect | PutAside
-
-
 def send(
     equipment: Equipment,
     counts: FileCounts,
@@ -87,22 +65,23 @@ def send(
     count = partial(_count, equipment.observer, counts, quarantine)
     is_wanted = _is_any if only is None else partial(_is_among, only)
     downloads = _downloads(equipment, counts.entries)
-    line = _Line(equipment, downloads, is_wanted, partial(_sent_or_held, equipment, quarantine))
+    settle = partial(_sent_or_held, equipment, quarantine)
+    line = _line(equipment, downloads, is_wanted, settle)
     workers = (line.results() for _ in range(config.associations))
     try:
         _run(equipment, Background(*workers, ahead=_MAX_UNCOUNTED), count, downloads)
         if quarantine.images:
             again = quarantine.retried(partial(_resend, equipment), partial(_reread, equipment))
-            _run(equipment, Background(starmap(_Settled, again), ahead=_MAX_UNCOUNTED), count)
+            _run(equipment, Background(starmap(Settled, again), ahead=_MAX_UNCOUNTED), count)
     finally:
         for aside in quarantine.images:
-            count(_Settled(aside.image, aside.suspect))
+            count(Settled(aside.image, aside.suspect))
 
 
 def _run(
     equipment: Equipment,
-    settled: Background[_Settled | _End],
-    count: Callable[[_Settled | _End], None],
+    settled: Background[Settled | End],
+    count: Callable[[Settled | End], None],
     downloads: Downloads | None = None,
 ) -> None:
     """Run a step, with the downloads that it takes from, and count what comes of it."""
@@ -136,123 +115,21 @@ def _downloads(equipment: Equipment, entries: Sequence[FileEntry]) -> Downloads:
     return Downloads(fetcher, entries, equipment.room, lambda: equipment.scu.given_up)
 
 
-class _Line:
-    """The images of all files, in their order, for several threads to take and to send.
-
-    The mutable state is the file that is being taken, which is changed with the lock.
-    """
-
-    def __init__(
-        self,
-        equipment: Equipment,
-        downloads: Downloads,
-        is_wanted: Callable[[Image], bool],
-        settle: Callable[[Image], StoreResult | Suspect | PutAside],
-    ) -> None:
-        """Have images that are wanted settled, as soon as they are unpacked."""
-        self._equipment = equipment
-        self._downloads = downloads
-        self._is_wanted = is_wanted
-        self._settle = settle
-        self._room = RoomInside(equipment.room.images)
-        self._file: OpenFile | None = None
-        self._lock = Lock()
-
-    def results(self) -> Iterator[_Settled | _End]:
-        """Yield what becomes of the images that one thread takes, and the ends of files."""
-        done = None
-        while file := self._next_file(done):
-            if isinstance(file, _End):
-                yield file
-                continue
-            done = file
-            while (member := file.take()) is not None:
-                try:
-                    settled = self._settled(file, member)
-                finally:
-                    file.done()
-                if settled:
-                    yield settled
-            if file.is_over():
-                yield self._release(file)
-
-    def _next_file(self, done: OpenFile | None) -> OpenFile | _End | None:
-        """Return the file that is being taken, or a new one where that is `done`."""
-        with self._lock:
-            if self._file is None or self._file is done:
-                self._file = None
-                fetched = self._downloads.take()
-                if fetched is None:
-                    return None
-                opened = self._opened(fetched)
-                if isinstance(opened, _End):
-                    self._downloads.release(fetched)
-                    return opened
-                self._file = opened
-            return self._file
-
-    def _opened(self, fetched: Fetched) -> OpenFile | _End:
-        """Open a file; where it was not fetched, or cannot be read, that is its end."""
-        equipment, path = self._equipment, fetched.outcome
-        if isinstance(path, DownloadFailure):
-            return _End(fetched.entry, 0, path.reason)
-        try:
-            archive = Archive(path, equipment.folder, skips, room=self._room)
-        except OSError as exc:
-            equipment.source.release(path)
-            return _End(fetched.entry, 0, not_unpacked(exc))
-        return OpenFile(fetched, archive, equipment.room.images)
-
-    def _release(self, file: OpenFile) -> _End:
-        """Free a file of which all is done."""
-        if isinstance(file.fetched.outcome, Path):
-            self._equipment.source.release(file.fetched.outcome)
-        self._downloads.release(file.fetched)
-        return _End(file.entry, file.images, file.trouble, tuple(file.skipped.items()))
-
-    def _settled(self, file: OpenFile, member: Task | Item) -> _Settled | None:
-        """Unpack a member, and send it if it is an image."""
-        try:
-            image = self._image(file, member)
-        except OSError as exc:
-            file.cut(not_unpacked(exc))
-            return None
-        if image is None:
-            return None
-        file.add_image()
-        content = image.content
-        if isinstance(content, Unreadable):
-            return _Settled(image, NotSent(content.reason))
-        return _Settled(image, self._settle(image))
-
-    def _image(self, file: OpenFile, member: Task | Item) -> Image | None:
-        """Unpack and stamp an image that is wanted; note anything else."""
-        item = member() if callable(member) else member
-        match item:
-            case None:
-                return None
-            case InnerItems():
-                file.add(item.items)
-                return None
-            case BrokenArchive():
-                file.cut(item.reason)
-                return None
-            case Skipped():
-                file.skip(item)
-                return None
-        image = self._stamped(file.entry, item)
-        if self._is_wanted(image):
-            return image
-        _close(image)
-        return None
-
-    def _stamped(self, entry: FileEntry, item: Member | Unreadable) -> Image:
-        config = self._equipment.config
-        name = _shown_name(item, config)
-        if isinstance(item, Unreadable):
-            return Image(entry, item.number, name, 0, item)
-        content = stamp(item.content, config.tag, self._equipment.folder, self._room)
-        return Image(entry, item.number, name, item.position, content)
+def _line(
+    equipment: Equipment,
+    downloads: Downloads,
+    is_wanted: Callable[[Image], bool],
+    settle: Callable[[Image], StoreResult | Suspect | PutAside],
+) -> Line:
+    return Line(
+        equipment.config,
+        equipment.source,
+        downloads,
+        equipment.folder,
+        equipment.room,
+        is_wanted=is_wanted,
+        settle=settle,
+    )
 
 
 def _is_any(_: Image) -> bool:
@@ -264,20 +141,6 @@ def _is_among(wanted: Mapping[FileEntry, frozenset[str]], image: Image) -> bool:
     """Tell whether an image is wanted, by its UID."""
     content = image.content
     return isinstance(content, SOPInstance) and content.sop_instance_uid in wanted[image.entry]
-
-
-def _close(image: Image) -> None:
-    if isinstance(image.content, SOPInstance):
-        image.content.dataset.close()
-
-
-def _shown_name(item: Member | Unreadable, config: SendConfig) -> str:
-    """Return what a member is called: its number, as its name may be that of the patient."""
-    if isinstance(item, Member) and not item.name:  # a file that came alone
-        return ""
-    if config.show_member_names and item.name:
-        return item.name
-    return f"member {item.number}" if item.number else ""
 
 
 def _sent_or_held(
@@ -337,13 +200,13 @@ def _reread(
         try:
             return attempt(image)
         finally:
-            _close(image)
+            image.close()
 
     downloads = _downloads(equipment, list(dict.fromkeys(entry for entry, _ in images)))
     try:
         downloads.start()
-        for item in _Line(equipment, downloads, is_wanted, settle).results():
-            if isinstance(item, _Settled) and not isinstance(item.result, PutAside):
+        for item in _line(equipment, downloads, is_wanted, settle).results():
+            if isinstance(item, Settled) and not isinstance(item.result, PutAside):
                 yield item.image, item.result
     finally:
         downloads.stop()
@@ -351,16 +214,16 @@ def _reread(
 
 
 def _count(
-    observer: Observer, counts: FileCounts, quarantine: Quarantine, item: _Settled | _End
+    observer: Observer, counts: FileCounts, quarantine: Quarantine, item: Settled | End
 ) -> None:
     """Count what became of an image; those of a file may come after its end.
 
     One that is put aside is counted later.
     """
-    entry = item.entry if isinstance(item, _End) else item.image.entry
+    entry = item.entry if isinstance(item, End) else item.image.entry
     count = counts[entry]
     count.begin()
-    if isinstance(item, _End):
+    if isinstance(item, End):
         count.end(item.images, item.trouble, item.skipped)
     elif result := quarantine.settled(item.image, item.result):
         count.add(result, item.image.name)
