@@ -13,7 +13,6 @@ from typing import TypeVar
 
 _TEMPORARY_STATUSES = (408, 429)
 _FIRST_SERVER_ERROR = 500
-_SHARE_OF_ONE_IMAGE = 1 / 3
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Exception)
@@ -127,8 +126,7 @@ def is_temporary_status(status: int) -> bool:
 class RetryBudget:
     """The time for which a run goes on without success; each success restores it.
 
-    The mutable state is when the trouble began, and when the latest success was. Threads share
-    it.
+    The mutable state is when the trouble began. Threads share it.
     """
 
     def __init__(self, seconds: float, clock: MonotonicClock = CLOCK) -> None:
@@ -136,13 +134,11 @@ class RetryBudget:
         self.seconds = seconds
         self._clock = clock
         self._trouble_since: float | None = None
-        self._restored_at = -inf
         self._lock = Lock()
 
     def restore(self) -> None:
         """Note a success."""
         with self._lock:
-            self._restored_at = self._clock.now()
             self._trouble_since = None
 
     def is_spent(self) -> bool:
@@ -152,13 +148,3 @@ class RetryBudget:
             if self._trouble_since is None:
                 self._trouble_since = now
             return now - self._trouble_since >= self.seconds
-
-    def is_spent_for_one(self, began_at: float, tried_at: float) -> bool:
-        """Tell whether one image in trouble has had its share, so that others get theirs.
-
-        Trouble that `began_at` some time is the image's own if there was a success since the
-        image was last `tried_at`, both on the same clock. Else it is everybody's,
-        and the image may take a third of the whole time.
-        """
-        is_its_own = self._restored_at > tried_at
-        return is_its_own or self._clock.now() - began_at >= self.seconds * _SHARE_OF_ONE_IMAGE

@@ -170,27 +170,6 @@ def test_a_budget_of_nothing_is_spent_by_the_first_trouble() -> None:
     assert budget.is_spent()
 
 
-def test_one_image_has_a_third_of_the_time_while_none_is_accepted(clock: Clock) -> None:
-    """Trouble of all images is not held against one; in the end others have to get their turn."""
-    budget = RetryBudget(300, clock)
-    began_at = clock.time
-    clock.time += 99
-    assert not budget.is_spent_for_one(began_at, tried_at=clock.time - 1)
-    clock.time += 1
-    assert budget.is_spent_for_one(began_at, tried_at=clock.time - 1)
-
-
-def test_one_image_has_had_its_share_when_others_are_accepted(clock: Clock) -> None:
-    """A success since its last try tells that the trouble is its own; one before that does not."""
-    budget = RetryBudget(300, clock)
-    began_at = clock.time
-    clock.time += 10
-    budget.restore()
-    clock.time += 10
-    assert not budget.is_spent_for_one(began_at, tried_at=clock.time - 5)
-    assert budget.is_spent_for_one(began_at, tried_at=clock.time - 15)
-
-
 def test_threads_share_a_budget() -> None:
     """Trouble and success may be noted by many threads at once."""
     budget = RetryBudget(60)
