@@ -7,6 +7,7 @@ All that is asked is the site's REST API
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -99,6 +100,11 @@ class Site:
             return Selection(entries, session.container, f"{session.label}_{node.label}")
         return Selection(entries, start, node.label)
 
+    @cached_property
+    def _takes_signed_urls(self) -> bool:
+        """Whether uploads go to a storage of their own, which the site is asked for once."""
+        return bool(self._api.json("GET", "/api/config").get("signed_url"))
+
     def attach(self, container: Container, path: Path) -> None:
         """Attach a file to a container, under the file's name.
 
@@ -107,7 +113,7 @@ class Site:
         url = f"{_url(container)}/files"
         try:
             with path.open("rb") as file:
-                if self._api.json("GET", "/api/config").get("signed_url"):
+                if self._takes_signed_urls:
                     self._put(url, path.name, file)
                 else:
                     self._api.ask("POST", url, files={"file": (path.name, file)})

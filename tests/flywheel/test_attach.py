@@ -41,6 +41,20 @@ def test_upload_goes_the_way_that_the_site_takes(
     assert len(site.asked("PUT")) == puts
 
 
+@pytest.mark.parametrize("signed_url", [False, True])
+def test_the_site_is_asked_once_which_way_it_takes(
+    site: FlywheelSite, tmp_path: Path, signed_url: bool
+) -> None:
+    """Further reports take the same way."""
+    site.signed_url = signed_url
+    client, session = client_site(site), Container("session", add_session(site))
+    for name in ("1.csv", "2.csv", "3.csv"):
+        (tmp_path / name).write_bytes(name.encode())
+        client.attach(session, tmp_path / name)
+    assert [upload.name for upload in site.uploads] == ["1.csv", "2.csv", "3.csv"]
+    assert site.asked("GET").count("/api/config") == 1
+
+
 def test_storage_does_not_get_the_key(site: FlywheelSite, tmp_path: Path) -> None:
     """The API key is not sent along to a signed URL."""
     site.signed_url = True
