@@ -12,6 +12,8 @@ from functools import cache
 from itertools import permutations
 from typing import Self
 
+from ..imports import IMPORTING
+
 LAST_GROUP = 0x7FDF
 """The last group that is looked at: what follows are pixels."""
 _WORD_KEYWORDS = (
@@ -48,7 +50,8 @@ _TWO_LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "�
 def _word_tags() -> frozenset[int]:
     """Return the elements of which each word counts: names, ids, addresses."""
     # pydicom takes 0.25 s to import, and few runs have an answer to look through.
-    from pydicom.datadict import dictionary_VR, keyword_dict
+    with IMPORTING:
+        from pydicom.datadict import dictionary_VR, keyword_dict
 
     names = (tag for tag in keyword_dict.values() if dictionary_VR(tag) == "PN")
     return frozenset((*names, *map(keyword_dict.__getitem__, _WORD_KEYWORDS)))
@@ -57,7 +60,8 @@ def _word_tags() -> frozenset[int]:
 @cache
 def _text_tags() -> frozenset[int]:
     """Return other elements with text and dates, of which the whole value counts."""
-    from pydicom.datadict import dictionary_VR, keyword_dict
+    with IMPORTING:
+        from pydicom.datadict import dictionary_VR, keyword_dict
 
     texts = (tag for tag in keyword_dict.values() if dictionary_VR(tag) in _TEXT_VRS)
     return frozenset(texts) - _word_tags()
@@ -124,7 +128,8 @@ class Identity:
 
     def _decoded(self, value: bytes) -> set[str]:
         """Return what a value may be, in its own character set and in the most common ones."""
-        from pydicom.charset import convert_encodings, decode_bytes
+        with IMPORTING:
+            from pydicom.charset import convert_encodings, decode_bytes
 
         readings = {value.decode("utf-8", "replace"), value.decode("latin-1")}
         try:

@@ -1,5 +1,6 @@
 """UIDs that the code decides by, and the names of UIDs (PS3.6 annex A)."""
 
+from ..imports import IMPORTING
 from .uid_names import STORAGE_CLASSES, TRANSFER_SYNTAXES
 
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
@@ -31,6 +32,7 @@ def name_of(uid: str) -> str:
     if name:
         return name
     # pydicom takes 0.25 s to import, and few runs have such a UID.
-    from pydicom.uid import UID
+    with IMPORTING:
+        from pydicom.uid import UID
 
     return UID(uid).name

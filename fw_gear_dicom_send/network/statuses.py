@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..imports import IMPORTING
+
 SUCCESS, WARNING, FAILURE, CANCEL, PENDING = "Success", "Warning", "Failure", "Cancel", "Pending"
 UNKNOWN = "Unknown"
 """The categories of statuses (PS3.7 C)."""
@@ -70,7 +72,8 @@ def describe(status: int, table: _Table | None = None) -> str:
         return "0x0000 Success"
     if table is None:
         # pynetdicom takes 0.3 s to import, and few runs have such a status.
-        from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
+        with IMPORTING:
+            from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
         table = STORAGE_SERVICE_CLASS_STATUS
     _, meaning = table.get(status, ("", ""))

@@ -10,7 +10,7 @@ from tests.support.gear import REPOSITORY
 
 PACKAGE = "fw_gear_dicom_send"
 LAYERS = (
-    {"reasons", "retry", "text"},
+    {"reasons", "retry", "text", "imports"},
     {"errors"},
     {"exit_codes"},
     {"dicom"},

@@ -1,0 +1,45 @@
+"""Libraries that are imported when they are needed: by several threads at once, all get them."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.gear import REPOSITORY
+
+CALLS = {
+    "dicom.dictionary": ["is_known(0x00100010)", "vr_of(0x00100010)", "description_of(0x00100010)"],
+    "dicom.uids": ["name_of('1.2.840.10008.5.1.4.1.2.2.1')"],
+    "dicom.privacy": ["identity_tags()", "Identity.of({0x00100010: b'A'}).is_quoted_in('B')"],
+    "network.statuses": ["describe(0xC001)"],
+}
+"""What needs pydicom or pynetdicom, by its module."""
+PROGRAM = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from threading import Barrier
+calls = {calls}
+modules = {{name: vars(import_module("fw_gear_dicom_send." + name)) for name in calls}}
+assert "pydicom" not in sys.modules
+every = [(modules[name], call) for name, of_module in calls.items() for call in of_module]
+barrier = Barrier(len(every))
+def run(one):
+    barrier.wait(60)
+    eval(one[1], dict(one[0]))
+with ThreadPoolExecutor(len(every)) as pool:
+    list(pool.map(run, {order}(every)))
+"""
+
+
+@pytest.mark.parametrize("order", ["list", "reversed"])
+def test_threads_may_need_a_library_at_the_same_time(order: str) -> None:
+    """None of them finds a module half made, whichever of them is first."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(calls=CALLS, order=order)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
