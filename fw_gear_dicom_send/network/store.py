@@ -80,8 +80,9 @@ class StorageSCU:
         `earlier` is what became of it before. The dataset is closed, unless the image is suspect.
 
         An image that is lost with its association is resent at once, on a new one that has
-        answered a C-ECHO, unless that was of no use the last time. If it is lost again, or the
-        server has no resources for it, it is suspect, and it is up to the caller to resend it.
+        answered a C-ECHO, unless that was of no use the last time, or the loss took long. If it
+        is lost for good, or the server has no resources for it, it is suspect, and it is up to
+        the caller to resend it.
         Where no association can be had, or many images fail in a row, the server is at fault: it
         is waited for until the retry time is over, and then given up.
         """
@@ -161,7 +162,8 @@ class StorageSCU:
         tries = earlier.failure.transfer.tries if earlier else 0
         may_be_stored = bool(earlier and earlier.may_be_stored)
         is_slow = bool(earlier and earlier.failure.reason.kind is Kind.NO_ANSWER)
-        lost_at, was_resent = -inf, False
+        begun_at = lost_at = -inf
+        was_resent = False
         silence: Reason | None = None
         self._hold_back()
         # While the server is at fault another image has the next try.
@@ -175,6 +177,7 @@ class StorageSCU:
                     tries += 1
                     if tries > 1:
                         self._retries = next(self._retry_numbers)
+                    begun_at = clock.now()
                     outcome = self._store(assoc, instance, history)
             except NoAssociationError as exc:
                 # Of an image without answer it is to be told that it may be stored.
@@ -189,7 +192,8 @@ class StorageSCU:
                     self._tell_loss(exc.reason)
                     was_away = self._await_server(wanted, lost_at)
                     is_useful = bool(earlier) or self._trouble.is_resending_useful
-                    was_resent = was_away or (is_useful and not silence)
+                    is_quick = lost_at - begun_at <= self._trouble.policy.max_quick_loss
+                    was_resent = was_away or (is_useful and is_quick and not silence)
                     if was_resent:
                         continue
             break

@@ -17,12 +17,14 @@ class BlamePolicy:
 
     That is after `max_failures` images in a row without an accepted one. `burst` is how many other
     images are tried then after each wait. `max_unanswered` images in a row get no answer, beside
-    one for each association, before the server is given up.
+    one for each association, before the server is given up. An image that is lost within
+    `max_quick_loss` seconds can be resent at once without holding up others.
     """
 
     max_failures: int = 64
     burst: int = 8
     max_unanswered: int = 2
+    max_quick_loss: float = 5.0
 
 
 DEFAULT_BLAME = BlamePolicy()
@@ -40,7 +42,7 @@ class Trouble:
         """Wait by `waits` until `budget` is spent, once the server is to blame."""
         self._budget = budget
         self._waits = waits
-        self._policy = policy
+        self.policy = policy
         self._max_unanswered = policy.max_unanswered + associations
         self._lock = Lock()
         self._failures = 0
@@ -59,7 +61,7 @@ class Trouble:
     @property
     def is_servers(self) -> bool:
         """Whether the server is to blame."""
-        return self._failures >= self._policy.max_failures
+        return self._failures >= self.policy.max_failures
 
     @property
     def is_resending_useful(self) -> bool:
@@ -103,7 +105,7 @@ class Trouble:
         """Take the server to be at fault until it accepts an image; wait before the next one."""
         with self._lock:
             self._remaining = 0
-            self._failures = max(self._failures, self._policy.max_failures)
+            self._failures = max(self._failures, self.policy.max_failures)
 
     def wait_time(self) -> float:
         """Return for how many seconds to wait before the next image is tried."""
@@ -120,7 +122,7 @@ class Trouble:
                     self._reason.text,
                     self._budget.seconds,
                 )
-            self._remaining = self._policy.burst - 1
+            self._remaining = self.policy.burst - 1
             return self._retry.wait_time() or 0.0
 
     def give_up_reason(self) -> Reason | None:

@@ -15,8 +15,8 @@ from .image import Image, Key
 
 log = logging.getLogger(__name__)
 
-_WAITS = Kind.OUT_OF_RESOURCES
-"""Why an image gets a second try. One that is lost is resent in the first by itself."""
+_MAX_TRIES = 3
+"""An image that had fewer in the first round gets a second one."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,9 @@ class QuarantinePolicy:
 
     No more than `max_images` are; later ones fail at once. Those up to `max_image_bytes` stay in
     memory, `max_bytes` of them in all; others are read from their files again. The first try
-    comes `wait` after an image failed. The second one, for want of resources, comes `second_wait`
-    after that, or `long_wait` where the server has accepted no other image since it was put aside.
+    comes `wait` after an image failed. The second one, if it had no three tries yet, comes
+    `second_wait` after that, or `long_wait` where the server has accepted no other image since it
+    was put aside.
     """
 
     max_images: int = 10_000
@@ -48,6 +49,12 @@ class PutAside:
     suspect: Suspect
     since: float
     is_held: bool
+
+    @property
+    def gets_second_round(self) -> bool:
+        """Whether it is tried once more, which takes too long for one that gets no answer."""
+        failure = self.suspect.failure
+        return failure.transfer.tries < _MAX_TRIES and failure.reason.kind is not Kind.NO_ANSWER
 
     def is_of(self, image: Image) -> bool:
         """Tell whether an image that was read again is the same, by its UID."""
@@ -125,9 +132,9 @@ class Quarantine:
             scu.blame()
             waiting = yield from self._round(waiting, lambda _: 0, resend, reread)
         waiting = yield from self._round(waiting, lambda _: policy.wait, resend, reread)
-        refused = [one for one in waiting if one.suspect.failure.reason.kind is _WAITS]
-        settled = [one for one in waiting if one.suspect.failure.reason.kind is not _WAITS]
-        settled += yield from self._round(refused, self._second_wait, resend, reread)
+        settled = [one for one in waiting if not one.gets_second_round]
+        waiting = [one for one in waiting if one.gets_second_round]
+        settled += yield from self._round(waiting, self._second_wait, resend, reread)
         yield from ((one.image, one.suspect) for one in settled)
 
     def _second_wait(self, aside: PutAside) -> float:

@@ -62,6 +62,23 @@ def test_resending_at_once_ends_where_it_is_useless(scu: SCUFactory) -> None:
     assert tries == [2, 1, 1]
 
 
+def test_an_image_that_is_lost_after_a_while_is_suspect(scu: SCUFactory) -> None:
+    """It would hold up the others once more for as long."""
+    clock = Clock(tick=1e-6)
+
+    def keep_waiting(peer: Peer) -> None:
+        peer.accept()
+        peer.read_image()
+        clock.time += 30
+
+    with FaultSCP(keep_waiting, serve) as server:
+        sender = scu(server, policy=replace(LONGEST_WAITS, clock=clock))
+        first = sender.send(made_instance())
+        assert isinstance(first, Suspect)
+        assert first.failure.transfer.tries == 1
+        assert outcome(sender.send(made_instance(), first)) == SENT
+
+
 @pytest.mark.parametrize("status", [0xA700, 0xA7FF, 0x0213])
 def test_an_image_that_is_refused_for_want_of_resources_is_suspect(
     scu: SCUFactory, ticking: Clock, status: int
