@@ -98,7 +98,7 @@ class Trouble:
             self._unanswered += 1
             if self._unanswered < self._max_unanswered:
                 return None
-            detail = f"{self._unanswered} images in a row: {reason.text}"
+            detail = f"{self._unanswered} images in a row to which the server gave no answer"
             return Reason(Kind.GIVEN_UP, detail)
 
     def blame(self) -> None:

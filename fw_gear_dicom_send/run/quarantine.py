@@ -103,10 +103,10 @@ class Quarantine:
     def settled(self, image: Image, result: StoreResult | PutAside | Suspect) -> StoreResult | None:
         """Return what became of an image, None where it is put aside and tried again later.
 
-        Where too many are put aside it fails at once.
+        Where too many are put aside, or another one of its number, it fails at once.
         """
         if isinstance(result, PutAside):
-            if len(self._images) < self._policy.max_images:
+            if len(self._images) < self._policy.max_images and image.key not in self._images:
                 self._images[image.key] = result
                 return None
             return result.suspect.failure
@@ -130,7 +130,10 @@ class Quarantine:
         log.info("Images that the server did not take are sent again at the end: %d", len(waiting))
         while waiting and not scu.given_up and (scu.is_at_fault or not scu.has_accepted):
             scu.blame()
+            before = [one.suspect for one in waiting]
             waiting = yield from self._round(waiting, lambda _: 0, resend, reread)
+            if [one.suspect for one in waiting] == before:
+                break  # none of them could be read from its file again
         waiting = yield from self._round(waiting, lambda _: policy.wait, resend, reread)
         settled = [one for one in waiting if not one.gets_second_round]
         waiting = [one for one in waiting if one.gets_second_round]

@@ -108,6 +108,16 @@ def test_an_image_whose_file_is_gone_has_its_first_reason(tmp_path: Path) -> Non
     assert [(row.images, row.sent) for row in run.rows] == [(5, 4), (5, 5)]
 
 
+def test_files_that_are_gone_hold_up_no_run(tmp_path: Path) -> None:
+    """Where no image was accepted, and none can be read again, each has its first reason."""
+    source = Archives(tmp_path, range(1, 6))
+    source.lost = {"0.zip"}
+    with FaultSCP(Choosy(refused=range(1, 6))) as server:
+        run = run_steps(server, source, tmp_path, quarantine=NOT_HELD)
+    assert {result.reason.kind for result in run.not_sent.values()} == {Kind.OUT_OF_RESOURCES}
+    assert len(source.fetched) < 5
+
+
 def test_so_many_images_are_put_aside_and_no_more(tmp_path: Path) -> None:
     """What comes after them fails at once, for its own reason."""
     with FaultSCP(Choosy(refused=[2, 3, 4], times=1)) as server:
@@ -222,7 +232,7 @@ def test_a_server_that_answers_no_image_is_given_up(tmp_path: Path, associations
             timeouts=timeouts,
         )
         assert len(server.images) < 3 + 2 * associations + 1
-    reason = f"the server was given up after {2 + associations} images in a row: "
+    reason = f"the server was given up after {2 + associations} images in a row to which"
     assert any(result.reason.text.startswith(reason) for result in run.not_sent.values())
     assert len(run.not_sent) == 50
 
