@@ -72,7 +72,7 @@ def assign(now: Situation) -> list[Decision]:
     limit = 1 if now.is_down else now.limit
     for number, waiter in enumerate(now.waiters):
         has_room = len(idle) + lent + opening < limit
-        fit = next((one for one in idle if _fits(now.idle[one], waiter)), None)
+        fit = next((one for one in idle if fits(now.idle[one], waiter)), None)
         if fit is not None:
             decisions.append(Lend(number, fit))
             idle.remove(fit)
@@ -90,7 +90,8 @@ def assign(now: Situation) -> list[Decision]:
     return decisions
 
 
-def _fits(idle: Idle, waiter: Waiter) -> bool:
+def fits(idle: Idle, waiter: Waiter) -> bool:
+    """Tell whether an association is what a waiter needs."""
     is_new_enough = idle.opened_at > waiter.opened_after
     sop_class = waiter.wanted.abstract_syntax
     is_alone = not waiter.alone or all(one.abstract_syntax == sop_class for one in idle.proposed)

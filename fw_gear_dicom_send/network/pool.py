@@ -141,9 +141,10 @@ class AssociationPool:
         """Wait until served. Raises NoAssociationError, or what failed unexpectedly."""
         state = self._state
         with self._changed:
-            state.plan.include(waiting.needs.wanted, alone=waiting.needs.alone)
             state.waiting.append(waiting)
             openings = state.serve()
+            if not waiting.is_served:
+                state.plan.include(waiting.needs.wanted, alone=waiting.needs.alone)
         self._opener.start(openings)
         with self._changed:
             try:

@@ -6,7 +6,7 @@ from threading import Condition
 
 from ..reasons import Reason
 from ..retry import MonotonicClock
-from .assign import Idle, Lend, Open, Situation, Waiter, assign
+from .assign import Idle, Lend, Open, Situation, Waiter, assign, fits
 from .association import StorageAssociation
 from .contexts import Context, ContextPlan
 from .limit import AssociationLimit
@@ -87,21 +87,35 @@ class PoolState:
         openings: list[Opening] = []
         waiting, idle = self.waiting.copy(), self.idle.copy()
         is_open = waiting and not (self.gone or self.crash)
-        for decision in assign(self._situation(new)) if is_open else ():
-            served = waiting[decision.waiter]
-            match decision:
-                case Lend():
-                    served.assoc = idle[decision.idle]
-                    self.idle.remove(served.assoc)
-                    self.lent.append(served.assoc)
-                case Open():
-                    replaced = None if decision.replaced is None else idle[decision.replaced]
-                    openings.append(self._note_opening(served.needs, replaced))
-                    continue
-            self.waiting.remove(served)
-            served.is_served = True
+        if is_open and not self._lend_to_the_only_one(new):
+            for decision in assign(self._situation(new)):
+                served = waiting[decision.waiter]
+                match decision:
+                    case Lend():
+                        self._lend(served, idle[decision.idle])
+                    case Open():
+                        replaced = None if decision.replaced is None else idle[decision.replaced]
+                        openings.append(self._note_opening(served.needs, replaced))
         self.changed.notify_all()
         return openings
+
+    def _lend_to_the_only_one(self, new: StorageAssociation | None) -> bool:
+        """Decide as `assign` does where one thread waits, and look at no more than it takes."""
+        if len(self.waiting) > 1:
+            return False
+        (waiting,) = self.waiting
+        for assoc in self.idle:
+            if fits(_view(assoc, new), waiting.needs):
+                self._lend(waiting, assoc)
+                return True
+        return False
+
+    def _lend(self, waiting: Waiting, assoc: StorageAssociation) -> None:
+        waiting.assoc = assoc
+        waiting.is_served = True
+        self.waiting.remove(waiting)
+        self.idle.remove(assoc)
+        self.lent.append(assoc)
 
     def tell_limit(self) -> None:
         """Say once that the peer gives fewer associations than were requested."""
@@ -115,7 +129,7 @@ class PoolState:
         may_ask = not self.openings and self.limit.may_ask(self.clock.now())
         return Situation(
             [one.needs for one in self.waiting],
-            [Idle(one.proposed, one.opened_at, one is new or _is_alive(one)) for one in self.idle],
+            [_view(one, new) for one in self.idle],
             len(self.lent),
             len(self.openings),
             self.limit.number + may_ask,
@@ -133,6 +147,7 @@ class PoolState:
         return opening
 
 
-def _is_alive(assoc: StorageAssociation) -> bool:
-    """Tell whether it can be used, if only to learn that nothing was accepted."""
-    return assoc.is_usable or not assoc.accepted
+def _view(assoc: StorageAssociation, new: StorageAssociation | None) -> Idle:
+    """Return what is decided by; one that accepted nothing is lent, if only to learn that."""
+    is_alive = assoc is new or assoc.is_usable or not assoc.accepted
+    return Idle(assoc.proposed, assoc.opened_at, is_alive)
