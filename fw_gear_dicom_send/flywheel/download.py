@@ -5,6 +5,7 @@ import http.client
 import logging
 import re
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from threading import Condition
 from typing import BinaryIO
@@ -45,7 +46,7 @@ class _TransientError(_FetchError):
 class Downloader:
     """Downloads the files of a site into a folder, by several threads at once.
 
-    The mutable state is whether it was stopped, which ends the waits before retries.
+    The mutable state is the responses that are being read, and whether it was stopped.
     """
 
     def __init__(self, client: CoreClient, folder: Path, policy: RetryPolicy) -> None:
@@ -59,14 +60,19 @@ class Downloader:
         self._client = client
         self._folder = folder
         self._policy = policy
+        self._responses: set[requests.Response] = set()
         self._is_stopped = False
         self._stopping = Condition()
 
     def stop(self) -> None:
-        """End all downloads, each at the next chunk that it gets."""
+        """End all downloads, also those that get nothing and those that wait for a retry."""
         with self._stopping:
             self._is_stopped = True
             self._stopping.notify_all()
+        for response in tuple(self._responses):
+            # It may have come to its end meanwhile.
+            with suppress(ValueError, OSError):
+                response.raw.shutdown()
 
     def download(self, entry: FileEntry) -> Path | DownloadFailure:
         """Download a file, and check it against the size and hash of its record.
@@ -105,7 +111,11 @@ class Downloader:
             # The file's own bytes, whose number is known, not a compressed form.
             headers = {"Accept-Encoding": "identity"}
             with self._client.get(url, stream=True, headers=headers) as response:
-                self._save(response, entry, path)
+                self._responses.add(response)
+                try:
+                    self._save(response, entry, path)
+                finally:
+                    self._responses.discard(response)
         except requests.HTTPError as error:
             status = error.response.status_code
             reason = f"{status} {http.client.responses.get(status, '')}".rstrip()
@@ -130,6 +140,8 @@ class Downloader:
     def _copy(self, response: requests.Response, entry: FileEntry, file: BinaryIO) -> None:
         digest = hashlib.sha384()
         size = 0
+        if self._is_stopped:
+            raise _FetchError(_INTERRUPTED)
         for chunk in response.iter_content(CHUNK_SIZE):
             if self._is_stopped:
                 raise _FetchError(_INTERRUPTED)
