@@ -18,10 +18,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Span, Unreadable
+from fw_gear_dicom_send.network.statuses import describe
 from fw_gear_dicom_send.network.store import StorageSCU
-from fw_gear_dicom_send.network.types import NotSent, PeerAE, Sent
+from fw_gear_dicom_send.network.types import NotSent, PeerAE, Planned, Sent, Suspect
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.run.background import Background
 
@@ -30,6 +32,8 @@ from .ledger import Ledger, content_of
 
 ASSOCIATIONS = 4
 AHEAD = 8
+ROUNDS = 2
+OUT_OF_RESOURCES = 0xA700
 RETRY_TIME = 30.0
 REPORT_SECONDS = 10.0
 LONGEST_STANDSTILL = 180.0
@@ -43,7 +47,7 @@ class Settled:
     """An image's number, and what became of it."""
 
     number: int
-    result: Sent | NotSent
+    result: Sent | Planned | NotSent
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ class Run:
 def soak(port: int, ledger: Ledger) -> Run:
     """Send all images to the server, and say every ten seconds how far it is."""
     images = len(ledger.kept)
+    describe(OUT_OF_RESOURCES)  # what is imported for the first refusal is no growth
     before = warm = footprint()
     begun = told = time.monotonic()
     sent, reasons = bytearray(images), Counter[str]()
@@ -101,7 +106,7 @@ def soak(port: int, ledger: Ledger) -> Run:
         faulthandler.dump_traceback_later(LONGEST_STANDSTILL, exit=True)
         if isinstance(one.result, Sent):
             sent[one.number] += 1
-        else:
+        elif isinstance(one.result, NotSent):
             reasons[one.result.reason.text] += 1
         if settled == images // 10:
             warm = footprint()
@@ -123,19 +128,37 @@ def send(peer: PeerAE, images: int) -> Iterator[Settled]:
         retry_time=RETRY_TIME,
     )
 
-    def sent(numbers: Background[int]) -> Iterator[Settled]:
-        for number in numbers:
-            yield Settled(number, scu.send(image(number)))
+    numbers, lock = iter(range(images)), Lock()
+    suspects: list[tuple[int, Suspect]] = []
 
-    numbers = Background(iter(range(images)), ahead=AHEAD)
-    outcomes = Background(*(sent(numbers) for _ in range(ASSOCIATIONS)), ahead=ASSOCIATIONS)
+    def sent() -> Iterator[Settled]:
+        while True:
+            with lock:
+                number = next(numbers, None)
+            if number is None:
+                return
+            result = scu.send(image(number))
+            if isinstance(result, Suspect):
+                suspects.append((number, result))
+            else:
+                yield Settled(number, result)
+
+    def again() -> Iterator[Settled]:
+        for number, suspect in suspects:
+            result: Sent | Planned | NotSent | Suspect = suspect
+            for _ in range(ROUNDS):
+                if isinstance(result, Suspect):
+                    result = scu.send(image(number), result)
+            yield Settled(number, result.failure if isinstance(result, Suspect) else result)
+
+    outcomes = Background(*(sent() for _ in range(ASSOCIATIONS)), ahead=AHEAD)
     try:
-        yield from outcomes
+        yield from outcomes.start()
+        yield from again()
         scu.close()
     finally:
         scu.abort()
         outcomes.close()
-        numbers.close()
 
 
 def image(number: int) -> SOPInstance:
