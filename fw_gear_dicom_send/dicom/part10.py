@@ -1,6 +1,5 @@
 """Finds the dataset in a DICOM file, well formed or not (PS3.10 section 7)."""
 
-import re
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -22,8 +21,10 @@ _HEAD_SIZE = 134
 _META_START = b"\x02\0"
 _META_GROUP, _FILE_SET_GROUP, _FIRST_GROUP = 0x0002, 0x0004, 0x0008
 _DIRECTORY_RECORDS = 0x00041220
-_DIRECTORY_SIGN = re.compile(
-    rb"\x04\0\x20\x12|\0\x04\x12\x20|" + re.escape(MEDIA_STORAGE_DIRECTORY.encode())
+_DIRECTORY_SIGNS = (
+    b"\x04\0\x20\x12",
+    b"\0\x04\x12\x20",
+    MEDIA_STORAGE_DIRECTORY.encode(),
 )
 """What the start of a DICOMDIR holds one of; most images do not."""
 _SOP_CLASS, _TRANSFER_SYNTAX = 0x00020002, 0x00020010
@@ -120,7 +121,7 @@ def skips(head: bytes) -> Skipped | None:
     if not head:
         return Skipped.EMPTY
     is_marked = b"DICM" in (head[128:132], head[:4])
-    if is_marked and not _DIRECTORY_SIGN.search(head):
+    if is_marked and not any(sign in head for sign in _DIRECTORY_SIGNS):
         return None
     content = BytesIO(head)
     try:
