@@ -30,6 +30,7 @@ from .errors import (
     TransientRejectionError,
 )
 from .protocol import (
+    MAX_ANSWER,
     RELEASE_RESPONSE,
     Accepted,
     Ended,
@@ -427,7 +428,7 @@ class StorageAssociation:
         return (
             self._is_aborted
             or self._protocol.is_over
-            or any(not isinstance(event, Message) for event in self._events)
+            or any(isinstance(event, ReleaseRequested | Ended) for event in self._events)
         )
 
     def _next_event(self, wait: "_Wait") -> Event | None:
@@ -449,12 +450,16 @@ class StorageAssociation:
                     self._answer_reports()
 
     def _wait_for_end(self) -> None:
-        """Read what is still to come before the peer closes the connection."""
+        """Read what is still to come, within reason, before the peer closes the connection."""
         deadline = monotonic() + self._timeouts.abort
+        size = 0
         with suppress(OSError, ValueError):
-            while (seconds := deadline - monotonic()) > 0:
-                if self._connection.wait(seconds) and self._connection.read() == b"":
-                    return
+            while (seconds := deadline - monotonic()) > 0 and size < MAX_ANSWER:
+                if self._connection.wait(seconds):
+                    data = self._connection.read()
+                    if data == b"":
+                        return
+                    size += len(data or b"")
 
     def _listen(self, seconds: float) -> None:
         """Take what was received, which is waited for; stop at the first event."""

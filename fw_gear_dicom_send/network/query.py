@@ -9,12 +9,13 @@ from itertools import groupby
 from pydicom import config as pydicom_config
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
-from pynetdicom.dsutils import decode, encode
+from pynetdicom.dsutils import encode
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelFind,
 )
 from pynetdicom.status import QR_FIND_SERVICE_CLASS_STATUS
 
+from ..dicom.elements import ElementReader, Encoding, MalformedError
 from ..reasons import Kind, Reason
 from . import dimse
 from .association import StorageAssociation
@@ -30,6 +31,7 @@ MAX_LIST = 65_000
 MAX_ANSWERS = 100_000
 """Images that an answer may name; a series of one image for each heart beat of a day has fewer."""
 _OUT_OF_RESOURCES = 0xA700
+_SOP_INSTANCE_UID = 0x00080018
 _UID = re.compile(r"[^\\*?\s]+")
 
 # It would quote values that break the rules, such as a UID, in what it logs.
@@ -85,9 +87,8 @@ def find(
         if response.dataset and not failure:
             try:
                 uids.add(_uid_in(response.dataset, is_implicit=is_implicit))
-            except Exception:
-                # pydicom raises anything for bytes that are no dataset. The other answers of this
-                # query are still to be read.
+            except MalformedError:
+                # The other answers of this query are still to be read.
                 failure = "the server's answer to a C-FIND cannot be decoded"
         if len(uids) > MAX_ANSWERS:
             assoc.abort()
@@ -96,15 +97,25 @@ def find(
         response = assoc.next_response(dimse.C_FIND_RQ, timeouts.find)
     if failure:
         raise QueryError(Reason(Kind.QUERY_FAILED, failure))
-    answer = _Answer(frozenset(uids - {""}), status or 0)
+    answer = _Answer(frozenset(uids), status or 0)
     if not _may_be_part(answer.status):
         raise answer.failure
     return answer
 
 
 def _uid_in(identifier: bytes, *, is_implicit: bool) -> str:
-    found = decode(BytesIO(identifier), is_implicit, True)
-    return str(found.get("SOPInstanceUID") or "").strip()
+    """Return the SOP Instance UID in an identifier. Raises MalformedError where it has none."""
+    reader = ElementReader(BytesIO(identifier))
+    encoding = reader.sniff(0, Encoding(implicit=is_implicit, little=True))
+    found = ""
+    for tag, _, value, end in reader.walk(0, encoding):
+        if end > len(identifier):
+            raise MalformedError("an element of the identifier is cut short")
+        if tag == _SOP_INSTANCE_UID:
+            found = reader.text(value, end)
+    if not _UID.fullmatch(found):
+        raise MalformedError("the identifier has no SOP Instance UID")
+    return found
 
 
 def _may_be_part(status: int) -> bool:

@@ -162,11 +162,17 @@ class Peer:
             self.number,
             int.from_bytes(values[0x0110], "little"),
             values[0x0002].decode().rstrip("\0"),
-            values[0x1000].decode().rstrip("\0"),
+            values.get(0x1000, b"").decode().rstrip("\0"),
             self.context_id,
             b"",
             lengths,
         )
+
+    def read_query(self) -> Image:
+        """Read a C-FIND request, of which the SOP instance is empty; a C-ECHO is answered."""
+        request = self.read_command()
+        self._read_message(is_command=0)
+        return request
 
     def read_image(self, command: Image | None = None) -> Image:
         """Read a C-STORE request, or what follows its `command`; note it in `server.images`."""

@@ -135,3 +135,12 @@ def test_a_long_wait_is_told_once(clock: Clock, caplog: pytest.LogCaptureFixture
         f"127.0.0.1 port {server.port} rejected the association: its limit of associations is "
         "reached: it is asked again for up to 300 s"
     ]
+
+
+@pytest.mark.parametrize("result", [1, 2])
+@pytest.mark.parametrize("reason", [1, 2])
+def test_a_congested_provider_is_asked_again(clock: Clock, result: int, reason: int) -> None:
+    """Whatever the result field says: congestion and limits pass (PS3.8 9.3.4)."""
+    with FaultSCP(rejecting((result, 3, reason)), serve) as server:
+        assert check(peer_of(server), policy=replace(REJECTION_POLICY, clock=clock))
+        assert server.connections == 2

@@ -5,13 +5,25 @@ from dataclasses import replace
 
 from pydicom.dataset import Dataset
 
+from fw_gear_dicom_send.network.dimse import (
+    COMMAND_FIELD,
+    MESSAGE_ID_BEING_RESPONDED_TO,
+    STATUS,
+    decode_command,
+    number,
+)
 from fw_gear_dicom_send.network.types import ImageReference, Verification
 from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.archive_scp import ArchiveSCP
+from tests.support.associations import associate
+from tests.support.fault_scp import A_RELEASE_RQ, FaultSCP, Peer
 from tests.support.pacs import Orthanc
+from tests.support.pdus import element, message
 from tests.support.querying import commitment_scu
 from tests.support.series import CT, SERIES, STUDY, image, reference, store, uids
-from tests.support.waiting import PATIENT, at_once
+from tests.support.waiting import PATIENT, at_once, wait_for
+
+N_EVENT_REPORT_RSP = 0x8100
 
 
 def test_what_is_committed_is_not_missing() -> None:
@@ -99,3 +111,38 @@ def test_an_image_that_no_sequence_of_the_report_names_is_unknown() -> None:
         answer = scu.verify([reference(n) for n in range(4)])
     unknown = dict.fromkeys(unnamed, Reason(Kind.NOT_COMMITTED))
     assert answer == Verification(uids(0), uids(3), unknown)
+
+
+def test_a_report_is_answered_before_the_release() -> None:
+    """A report that comes at any time gets its answer (PS3.7 10.3.1), then the release follows."""
+    received: list[bytes] = []
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        peer.socket.sendall(event_report(peer.context_id))
+        received.append(peer.read_any().body)
+        received.append(bytes([peer.read_any().type]))
+
+    with FaultSCP(script) as server:
+        assoc = associate(server)
+        assert wait_for(lambda: assoc.is_usable and bool(received))
+        assoc.release()
+        assert wait_for(lambda: len(received) == 2)
+    answer = decode_command(received[0][6:])
+    assert number(answer, COMMAND_FIELD) == N_EVENT_REPORT_RSP
+    assert number(answer, MESSAGE_ID_BEING_RESPONDED_TO) == 9
+    assert number(answer, STATUS) == 0
+    assert received[1] == bytes([A_RELEASE_RQ])
+
+
+def event_report(context_id: int) -> bytes:
+    """Return an N-EVENT-REPORT request with an empty dataset."""
+    command = (
+        element(0x0002, b"1.2.840.10008.1.20.1")
+        + element(0x0100, 0x0100)
+        + element(0x0110, 9)
+        + element(0x0800, 0x0001)
+        + element(0x1000, b"1.2.840.10008.1.20.1.1")
+        + element(0x1002, 1)
+    )
+    return message(command, b"", context_id)

@@ -1,0 +1,104 @@
+"""Answers to queries that are wrong cost one query, and neither memory nor a run."""
+
+import struct
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from fw_gear_dicom_send.network import query
+from fw_gear_dicom_send.network.contexts import Context
+from fw_gear_dicom_send.network.errors import QueryError
+from tests.support.fault_scp import FaultSCP, Image, Peer
+from tests.support.pdus import C_FIND_RSP, element, message
+from tests.support.peers import peer_of
+from tests.support.querying import find_scu, query_pool
+from tests.support.series import SERIES, STUDY
+from tests.support.waiting import PATIENT
+
+FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+
+
+def answer(request: Image, status: int, identifier: bytes | None = None) -> bytes:
+    """Return a response to a query."""
+    command = (
+        element(0x0100, C_FIND_RSP)
+        + element(0x0120, request.message_id)
+        + element(0x0800, 0x0101 if identifier is None else 1)
+        + element(0x0900, status)
+    )
+    return message(command, identifier, request.context_id)
+
+
+def found(uid: str) -> bytes:
+    """Return an identifier in Explicit VR Little Endian."""
+    value = uid.encode()
+    value += bytes(len(value) % 2)
+    return struct.pack("<HH2sH", 0x0008, 0x0018, b"UI", len(value)) + value
+
+
+def answering(*answers: Iterable[tuple[int, bytes | None]]) -> Callable[[Peer], None]:
+    """Return a script that answers each query in turn."""
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        for one in answers:
+            request = peer.read_query()
+            for status, identifier in one:
+                peer.socket.sendall(answer(request, status, identifier))
+        peer.read_to_end()
+
+    return script
+
+
+GOOD = [(0xFF00, found("1.2.3")), (0x0000, None)]
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        b"\xff" * 30,
+        found("1.2.3")[:-3],
+        found(""),
+        b"\x08\0\x18\0UI\xff\xff1.2",
+        b"\x08\0\x18\0",
+        bytes(40),
+    ],
+)
+def test_an_answer_that_cannot_be_decoded_fails_its_query(identifier: bytes) -> None:
+    """The next query is answered in the same association."""
+    bad = [(0xFF00, identifier), (0xFF00, found("1.2.4")), (0x0000, None)]
+    with FaultSCP(answering(bad, GOOD)) as server:
+        find = find_scu(peer_of(server), PATIENT)
+        with pytest.raises(QueryError, match="answer to a C-FIND cannot be decoded"):
+            find.present(STUDY, SERIES)
+        assert find.present(STUDY, SERIES) == {"1.2.3"}
+        assert server.connections == 1
+
+
+def test_answers_without_end_end_the_query(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that names more images than a series can have is not listened to any more."""
+    monkeypatch.setattr(query, "MAX_ANSWERS", 50)
+    endless = ((0xFF00, found(f"1.2.{n}")) for n in range(100_000))
+    with FaultSCP(answering(endless)) as server:
+        find = find_scu(peer_of(server), PATIENT)
+        with pytest.raises(QueryError, match="has more than 50 images"):
+            find.present(STUDY, SERIES)
+
+
+def test_a_final_answer_after_pending_ones_of_no_use() -> None:
+    """Answers without an identifier count as none."""
+    odd = [(0xFF00, None), (0xFF01, None), (0xFF00, found("1.2.3")), (0x0000, None)]
+    with FaultSCP(answering(odd)) as server:
+        assert find_scu(peer_of(server), PATIENT).present(STUDY, SERIES) == {"1.2.3"}
+
+
+def test_queries_are_proposed_in_both_uncompressed_syntaxes() -> None:
+    """Explicit and Implicit VR Little Endian (PS3.5 10.1)."""
+    with FaultSCP(answering(GOOD)) as server:
+        pool = query_pool(peer_of(server), PATIENT)
+        with pool.association(Context(FIND, "1.2.840.10008.1.2.1")) as assoc:
+            syntaxes = {
+                one.transfer_syntax for one in assoc.accepted if one.abstract_syntax == FIND
+            }
+        pool.close()
+    assert syntaxes == {"1.2.840.10008.1.2.1", "1.2.840.10008.1.2"}

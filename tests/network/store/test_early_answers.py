@@ -1,0 +1,97 @@
+"""A server may answer before it has read an image, and leave."""
+
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from fw_gear_dicom_send.network.errors import AssociationError, LostAnswerError
+from tests.support.associations import CONTEXTS, associate, connection_to
+from tests.support.fault_scp import FaultSCP, Image, Peer
+from tests.support.instances import big_instance, made_instance
+from tests.support.pdus import element
+
+SMALL_BUFFER = 1 << 16
+
+
+def answering_early(status: int, leave: Callable[[Peer], None]) -> Callable[[Peer], None]:
+    """Return a script that answers after the command of an image, and leaves."""
+
+    def script(peer: Peer) -> None:
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+        peer.accept()
+        peer.answer(peer.read_command(), status)
+        leave(peer)
+
+    return script
+
+
+@pytest.mark.parametrize("leave", [Peer.abort, Peer.close, Peer.request_release])
+def test_the_status_of_a_server_that_leaves_counts(leave: Callable[[Peer], None]) -> None:
+    """A server that refuses an image before its end, and leaves, has said why."""
+    with FaultSCP(answering_early(0xA900, leave)) as server:
+        assoc = associate(server)
+        with connection_to(server) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
+        assert assoc.send_c_store(big_instance(8_000_000), CONTEXTS[0]).status == 0xA900
+        assert not assoc.is_usable
+        assoc.release()
+
+
+def test_a_success_before_the_end_of_an_image_is_none() -> None:
+    """A server that has not read all of an image cannot have stored it."""
+    with FaultSCP(answering_early(0x0000, Peer.abort)) as server:
+        assoc = associate(server)
+        with connection_to(server) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
+        with pytest.raises(AssociationError, match="lost in the middle of a request") as raised:
+            assoc.send_c_store(big_instance(8_000_000), CONTEXTS[0])
+        assert not isinstance(raised.value, LostAnswerError)
+
+
+def answer_and_abort(peer: Peer, image: Image) -> None:
+    peer.answer(image, 0xC000)
+    peer.abort()
+
+
+def answer_at_length(peer: Peer, image: Image) -> None:
+    padding = element(0x0902, b"x" * 60_000) * 20
+    peer.socket.sendall(peer.message(padding + peer.response(image)[12:]))
+
+
+def flood(peer: Peer, image: Image) -> None:
+    """Answer again and again, and never the request."""
+    late = peer.response(image, message_id=image.message_id + 1)
+    while True:
+        peer.socket.sendall(late * 100)
+
+
+@pytest.mark.parametrize("misbehave", [answer_at_length, flood])
+def test_an_answer_without_end_ends_the_association(
+    misbehave: Callable[[Peer, Image], None],
+) -> None:
+    """Neither more than 1 MiB nor more answers than requests are taken."""
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        misbehave(peer, peer.read_image())
+
+    with FaultSCP(script) as server:
+        assoc = associate(server)
+        with pytest.raises(LostAnswerError):
+            assoc.send_c_store(made_instance(), CONTEXTS[0])
+        assert not assoc.is_usable
+
+
+def test_an_answer_before_an_abort_counts() -> None:
+    """What the server said last tells more than that it has gone."""
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        answer_and_abort(peer, peer.read_image())
+
+    with FaultSCP(script) as server:
+        assoc = associate(server)
+        assert assoc.send_c_store(made_instance(), CONTEXTS[0]).status == 0xC000
+        assert not assoc.is_usable
+        assoc.release()
