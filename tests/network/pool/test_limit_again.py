@@ -78,10 +78,11 @@ def test_a_server_is_asked_for_more_each_minute(
     before = script.requests
     script.is_full = False
     clock.time += 60
-    script.answer(10)
+    script.answer(1)
+    assert wait_for(lambda: scu.open_associations == 3)
+    script.answer(9)
     assert results_of(sending) == [SENT] * 12
     assert script.requests == before + 2
-    assert scu.open_associations == 3
     scu.close()
     assert messages(caplog, logging.INFO) == [
         "There are 2 of 3 associations now",
