@@ -16,7 +16,14 @@ import fw_gear_dicom_send
 from fw_gear_dicom_send import config
 from fw_gear_dicom_send.dicom.transcode.converter import SOURCES
 from fw_gear_dicom_send.dicom.uids import name_of
-from fw_gear_dicom_send.network import association, commitment, inquiry, protocol, query
+from fw_gear_dicom_send.network import (
+    association,
+    commitment,
+    inquiry,
+    protocol,
+    query,
+    upper_layer,
+)
 from fw_gear_dicom_send.network.contexts import MAX_CONTEXTS, WAYS_OUT
 from fw_gear_dicom_send.network.statuses import fate_of
 from fw_gear_dicom_send.network.timeouts import DEFAULT_TIMEOUTS
@@ -60,7 +67,7 @@ def statement() -> str:
         commitment_timeout=f"{DEFAULT_TIMEOUTS.commitment:g}",
         most_references=commitment.MAX_REFERENCES,
         largest_pdu_received=protocol.MAX_RECEIVED_PDU,
-        largest_pdu_sent=association.MAX_PDU,
+        largest_pdu_sent=upper_layer.MAX_PDU,
         ways_out=table(("name", "UID"), map(named, WAYS_OUT)),
         decodable=table(("name", "UID"), map(named, sorted(SOURCES))),
         statuses=table(("status", "meaning", "the image", "what the gear does"), statuses()),

@@ -34,18 +34,44 @@ def open_regular(path: Path | str) -> BinaryIO | None:
 
     Raises OSError.
     """
-    if is_special(os.stat(path).st_mode):
+    descriptor = _descriptor(path)
+    return None if descriptor is None else open(descriptor, "rb")
+
+
+def _descriptor(path: Path | str, *, was_regular: bool = False) -> int | None:
+    """Open a file as `open_regular` does; one that `was_regular` is not looked at before."""
+    if not was_regular and is_special(os.stat(path).st_mode):
         return None
     try:
-        file = os.open(path, os.O_RDONLY | _OPTIONAL_FLAGS)
+        descriptor = os.open(path, os.O_RDONLY | _OPTIONAL_FLAGS)
     except OSError as exc:
         if exc.errno == errno.ENXIO:  # it has become a socket
             return None
         raise
-    if is_special(os.fstat(file).st_mode):
-        os.close(file)
+    if is_special(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
         return None
-    return open(file, "rb")
+    return descriptor
+
+
+def _loaded(descriptor: int) -> tuple[BinaryIO, int]:
+    """Return the content of a file as `loaded` does; each call of the system costs a small one."""
+    try:
+        size = os.fstat(descriptor).st_size
+        data = os.read(descriptor, size + 1) if size <= MAX_IN_MEMORY else b""
+    except OSError:
+        os.close(descriptor)
+        raise
+    if 0 < len(data) == size:
+        os.close(descriptor)
+        return BytesIO(data), size
+    file = open(descriptor, "rb")
+    try:
+        file.seek(0)
+        return loaded(file)
+    except OSError:
+        file.close()
+        raise
 
 
 def loaded(file: BinaryIO) -> tuple[BinaryIO, int]:
@@ -61,6 +87,14 @@ def loaded(file: BinaryIO) -> tuple[BinaryIO, int]:
             return BytesIO(data), len(data)
         file.seek(0)
     return file, size
+
+
+def _is_regular(entry: os.DirEntry[str]) -> bool:
+    """Tell by what the folder says whether an entry is a regular file, which costs no call."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -114,7 +148,7 @@ def _folder_item(
 ) -> Member | NestedArchive | Unreadable | Skipped | None:
     """Open a file in a folder, unless it is an archive by its name."""
     try:
-        file = open_regular(entry.path)
+        file = _descriptor(entry.path, was_regular=_is_regular(entry))
     except OSError as exc:
         if is_archive_name(entry.name):
             return None
@@ -123,13 +157,13 @@ def _folder_item(
     if file is None:
         return Skipped.SPECIAL
     if is_archive_name(entry.name):
-        file.close()
+        os.close(file)
         return None
     return _opened(file, number, printable(entry.name), skips, position)
 
 
 def _opened(
-    file: BinaryIO,
+    file: int,
     number: int,
     name: str,
     skips: Callable[[bytes], Skipped | None],
@@ -137,11 +171,14 @@ def _opened(
 ) -> Member | NestedArchive | Unreadable | Skipped:
     """Tell what an open file is, and close one that is nothing to send."""
     try:
-        content, size = loaded(file)
+        content, size = _loaded(file)
+    except OSError as exc:
+        return Unreadable(Reason(Kind.UNREADABLE_FILE, str(exc.strerror)), number, name)
+    try:
         head = read_fully(content, HEAD_SIZE)
         content.seek(0)
     except OSError as exc:
-        file.close()
+        content.close()
         return Unreadable(Reason(Kind.UNREADABLE_FILE, str(exc.strerror)), number, name)
     read = position.add(size)
     skipped = skips(head)
