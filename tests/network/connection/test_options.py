@@ -3,17 +3,20 @@
 import os
 import socket
 import sys
+import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from fw_gear_dicom_send.network.association import StorageAssociation
-from fw_gear_dicom_send.network.errors import AssociationError
+from fw_gear_dicom_send.network.errors import AssociationError, NoConnectionError
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.types import PeerAE
 from tests.support.associations import CONTEXTS, associate, connection_to, connections_to, opened
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import made_instance
+from tests.support.waiting import PATIENCE, PATIENT, at_once
 
 DELAYED_ACKNOWLEDGEMENT = 0.04
 
@@ -81,6 +84,23 @@ def test_a_name_with_addresses_of_both_versions(host: str, monkeypatch: pytest.M
         assoc = associate(server, "both.example")
         assert assoc.accepted == frozenset(CONTEXTS)
         assoc.release()
+
+
+def test_a_name_is_not_resolved_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server that is silent is like a server that cannot be reached."""
+    resolve, go_on = socket.getaddrinfo, threading.Event()
+
+    def stall(name: str, *args: object, **kwargs: object) -> object:
+        if kwargs.get("flags"):
+            return resolve(name, *args, **kwargs)
+        go_on.wait(PATIENCE)
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", stall)
+    peer = PeerAE("slow.example", 104, "CALLED", "CALLING")
+    with at_once(), pytest.raises(NoConnectionError, match="name was not resolved in 0 s"):
+        opened(peer, replace(PATIENT, resolve=0.1))
+    go_on.set()
 
 
 def test_an_error_that_is_none_of_the_network_does_not_wait_for_ever() -> None:
