@@ -14,6 +14,7 @@ from ..models import DownloadFailure, FileEntry, SendConfig
 from ..network.types import NotSent, StoreResult, Suspect
 from ..reasons import Reason, Skipped
 from ..source import ImageSource
+from .crew import Crew
 from .downloads import Downloads, Fetched
 from .image import Image
 from .open_file import OpenFile, not_unpacked
@@ -71,6 +72,7 @@ class Line:
         self._extended: deque[OpenFile] = deque()
         self._open: set[OpenFile] = set()
         self._lock = Lock()
+        self._crew = Crew(config.associations)
 
     def results(self) -> Iterator[Settled | End]:
         """Yield what becomes of the images that one thread takes, and the ends of files."""
@@ -78,11 +80,15 @@ class Line:
             if isinstance(file, End):
                 yield file
                 continue
-            while (member := file.take()) is not None:
-                try:
-                    settled = self._settled(file, member)
-                finally:
-                    file.done()
+            while True:
+                with self._crew.at_work():
+                    member = file.take()
+                    if member is None:
+                        break
+                    try:
+                        settled = self._settled(file, member)
+                    finally:
+                        file.done()
                 if settled:
                     yield settled
             if file.is_over():

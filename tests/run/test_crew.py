@@ -1,0 +1,93 @@
+"""As many threads are at work as help."""
+
+import threading
+from dataclasses import dataclass
+
+import pytest
+
+from fw_gear_dicom_send.run.crew import Crew
+from tests.support.waiting import PATIENCE, wait_for
+
+
+@dataclass
+class World:
+    """A machine on which an image takes CPU time, and time that depends on the threads."""
+
+    cpu: float
+    rates: dict[int, float]
+    now: float = 0.0
+    used: float = 0.0
+
+    def crew(self, threads: int) -> Crew:
+        """Return a crew that has the clocks of this machine."""
+        return Crew(threads, clock=lambda: self.now, cpu_clock=lambda: self.used)
+
+    def run(self, crew: Crew, seconds: float) -> list[int]:
+        """Handle images for so long; return how many threads were allowed, time and again."""
+        end, allowed = self.now + seconds, []
+        while self.now < end:
+            with crew.at_work():
+                self.now += 1 / self.rates[crew.allowed]
+                self.used += self.cpu
+            allowed.append(crew.allowed)
+        return allowed
+
+
+def share_of(number: int, allowed: list[int]) -> float:
+    """Return for which part of the images so many threads were allowed."""
+    return allowed.count(number) / len(allowed)
+
+
+def test_a_slow_server_gets_all_threads() -> None:
+    """They wait for it most of the time, so that each of them helps."""
+    world = World(0.0003, {1: 100, 2: 200, 3: 300, 4: 400})
+    assert world.run(world.crew(4), 2)[-1] == 4
+
+
+def test_a_fast_server_gets_one_thread() -> None:
+    """Where each one more makes all slower, another is hardly ever tried."""
+    world = World(0.0003, {1: 3000, 2: 2500, 3: 2300, 4: 2000})
+    assert share_of(1, world.run(world.crew(4), 20)) > 0.9
+
+
+def test_threads_that_share_the_work_are_kept() -> None:
+    """Unpacking runs on several cores: two threads are faster than one, and three no more."""
+    world = World(0.002, {1: 450, 2: 800, 3: 810, 4: 800})
+    allowed = world.run(world.crew(4), 20)
+    assert share_of(1, allowed[len(allowed) // 4 :]) < 0.1
+
+
+def test_a_server_that_becomes_fast_gets_fewer_threads() -> None:
+    """What helped at first may be too much later."""
+    world = World(0.0003, {1: 100, 2: 200, 3: 300, 4: 400})
+    crew = world.crew(4)
+    world.run(crew, 2)
+    world.cpu, world.rates = 0.0005, {1: 3000, 2: 2600, 3: 2300, 4: 2000}
+    allowed = world.run(crew, 30)
+    assert share_of(1, allowed[len(allowed) // 2 :]) > 0.8
+
+
+def test_images_that_wait_for_each_other_get_all_threads() -> None:
+    """Where no image comes to its end, another thread is let go after a moment."""
+    crew, together = Crew(4), threading.Barrier(4, timeout=PATIENCE)
+
+    def work() -> None:
+        with crew.at_work():
+            together.wait()
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    assert wait_for(lambda: not any(thread.is_alive() for thread in threads))
+    assert not together.broken
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_failure_leaves_the_place_to_others(number: int) -> None:
+    """What an image raises is raised, and its thread is no longer at work."""
+    crew = Crew(1)
+    for _ in range(number):
+        with pytest.raises(ValueError, match="bad"), crew.at_work():
+            raise ValueError("bad")
+    with crew.at_work():
+        assert crew.allowed == 1
