@@ -70,8 +70,8 @@ class Downloader:
             self._is_stopped = True
             self._stopping.notify_all()
         for response in tuple(self._responses):
-            # It may have come to its end meanwhile.
-            with suppress(ValueError, OSError):
+            # It may come to its end meanwhile, at each point of what urllib3 does here.
+            with suppress(ValueError, TypeError, RuntimeError, OSError):
                 response.raw.shutdown()
 
     def download(self, entry: FileEntry) -> Path | DownloadFailure:
