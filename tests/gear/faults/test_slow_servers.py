@@ -11,10 +11,9 @@ from tests.support.fault_runs import (
     LAST,
     always,
     number_of,
-    once,
     run_gear,
 )
-from tests.support.fault_scp import Peer
+from tests.support.fault_scp import Peer, serve
 from tests.support.hurried_gear import SHORT_TIMEOUT
 
 SMALL_BUFFER = 1 << 15
@@ -42,7 +41,8 @@ def read_slowly(peer: Peer) -> None:
 
 def test_a_reader_that_stops_in_mid_image_is_given_up(tmp_path: Path) -> None:
     """A server that reads nothing any more loses its association, and gets the image again."""
-    for run in run_gear(tmp_path, once(stop_reading), size_of_last=LARGER, timeout=SHORT_TIMEOUT):
+    scripts = (serve, stop_reading, serve)
+    for run in run_gear(tmp_path, lambda _: scripts, size_of_last=LARGER, timeout=SHORT_TIMEOUT):
         assert_nothing_lost(run)
 
 
