@@ -19,10 +19,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Self
 
+from tests.support.pdus import C_STORE_RSP, NO_DATASET, element, item, message, pdu
+
 A_ASSOCIATE_RQ, A_ASSOCIATE_AC, A_ASSOCIATE_RJ = 1, 2, 3
 P_DATA_TF, A_RELEASE_RQ, A_RELEASE_RP, A_ABORT = 4, 5, 6, 7
-C_STORE_RSP, C_ECHO_RQ, C_ECHO_RSP = 0x8001, 0x0030, 0x8030
-NO_DATASET = 0x0101
+C_ECHO_RQ, C_ECHO_RSP = 0x0030, 0x8030
 MAXIMUM_LENGTH = 16384
 PATIENCE = 120.0
 
@@ -99,7 +100,7 @@ class Peer:
         while True:
             pdu = self.read_pdu()
             self.context_id = pdu.body[4]
-            if _element(0x0100, struct.pack("<H", C_ECHO_RQ)) not in pdu.body:
+            if element(0x0100, C_ECHO_RQ) not in pdu.body:
                 return pdu
             values = dict(_command_elements(pdu.body[6:]))
             self.socket.sendall(self.echo_response(values[0x0110]))
@@ -111,7 +112,7 @@ class Peer:
 
     def send_pdu(self, kind: int, body: bytes) -> None:
         """Send a PDU."""
-        self.socket.sendall(struct.pack(">BBL", kind, 0, len(body)) + body)
+        self.socket.sendall(pdu(kind, body))
 
     def accept(
         self,
@@ -133,14 +134,14 @@ class Peer:
             if kind == 0x20:
                 (syntax,) = (uid for kind, uid in _items(value[4:]) if kind == 0x40)
                 self.requested[value[0]] = syntax
-                accepted = _item(0x40, syntax) if syntaxes else b""
+                accepted = item(0x40, syntax) if syntaxes else b""
                 (sop_class,) = (uid for kind, uid in _items(value[4:]) if kind == 0x30)
                 result = 3 if sop_class.decode() in refused else 0
-                contexts += _item(0x21, bytes([value[0], 0, result, 0]) + accepted)
-        limit = b"" if maximum_length is None else _item(0x51, struct.pack(">L", maximum_length))
-        name = _item(0x55, implementation) if implementation else b""
-        user = _item(0x50, limit + _item(0x52, b"1.2.3.4") + name)
-        application = _item(0x10, b"1.2.840.10008.3.1.1.1")
+                contexts += item(0x21, bytes([value[0], 0, result, 0]) + accepted)
+        limit = b"" if maximum_length is None else item(0x51, struct.pack(">L", maximum_length))
+        name = item(0x55, implementation) if implementation else b""
+        user = item(0x50, limit + item(0x52, b"1.2.3.4") + name)
+        application = item(0x10, b"1.2.840.10008.3.1.1.1")
         self.send_pdu(A_ASSOCIATE_AC, request[:68] + application + contexts + user)
 
     def reject(self, result: int, source: int, reason: int) -> None:
@@ -199,37 +200,36 @@ class Peer:
         """Return the PDU that answers a C-STORE request, or what claims to be another answer."""
         number = image.message_id if message_id is None else message_id
         return self.message(
-            _element(0x0002, image.sop_class_uid.encode())
-            + _element(0x0100, struct.pack("<H", command))
-            + _element(0x0120, struct.pack("<H", number))
-            + _element(0x0800, struct.pack("<H", NO_DATASET))
-            + _element(0x0900, struct.pack("<H", status))
-            + _element(0x1000, image.sop_instance_uid.encode())
+            element(0x0002, image.sop_class_uid.encode())
+            + element(0x0100, command)
+            + element(0x0120, number)
+            + element(0x0800, NO_DATASET)
+            + element(0x0900, status)
+            + element(0x1000, image.sop_instance_uid.encode())
         )
 
     def message(self, elements: bytes) -> bytes:
         """Return the PDU of a message with this command set, without its group length."""
-        command = _element(0x0000, struct.pack("<L", len(elements))) + elements
-        fragment = struct.pack(">LBB", len(command) + 2, self.context_id, 3) + command
-        return struct.pack(">BBL", P_DATA_TF, 0, len(fragment)) + fragment
+        command = element(0x0000, struct.pack("<L", len(elements))) + elements
+        return message(command, context_id=self.context_id)
 
     def echo_request(self) -> bytes:
         """Return the PDU of a C-ECHO request."""
         return self.message(
-            _element(0x0002, b"1.2.840.10008.1.1")
-            + _element(0x0100, struct.pack("<H", C_ECHO_RQ))
-            + _element(0x0110, struct.pack("<H", 1))
-            + _element(0x0800, struct.pack("<H", NO_DATASET))
+            element(0x0002, b"1.2.840.10008.1.1")
+            + element(0x0100, C_ECHO_RQ)
+            + element(0x0110, 1)
+            + element(0x0800, NO_DATASET)
         )
 
     def echo_response(self, message_id: bytes) -> bytes:
         """Return the PDU that answers a C-ECHO request with Success."""
         return self.message(
-            _element(0x0002, b"1.2.840.10008.1.1")
-            + _element(0x0100, struct.pack("<H", C_ECHO_RSP))
-            + _element(0x0120, message_id)
-            + _element(0x0800, struct.pack("<H", NO_DATASET))
-            + _element(0x0900, bytes(2))
+            element(0x0002, b"1.2.840.10008.1.1")
+            + element(0x0100, C_ECHO_RSP)
+            + element(0x0120, message_id)
+            + element(0x0800, NO_DATASET)
+            + element(0x0900, bytes(2))
         )
 
     def request_release(self) -> None:
@@ -352,20 +352,11 @@ def _run(script: Script, peer: Peer) -> None:
         script(peer)
 
 
-def _item(kind: int, value: bytes) -> bytes:
-    return struct.pack(">BBH", kind, 0, len(value)) + value
-
-
 def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
     while data:
         kind, _, length = struct.unpack(">BBH", data[:4])
         yield kind, data[4 : 4 + length]
         data = data[4 + length :]
-
-
-def _element(element: int, value: bytes) -> bytes:
-    padded = value + bytes(len(value) % 2)
-    return struct.pack("<HHL", 0, element, len(padded)) + padded
 
 
 def _command_elements(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -35,8 +35,9 @@ def associate_ac(*items: bytes) -> bytes:
 
 
 def element(number: int, value: bytes | int) -> bytes:
-    """Return an element of a command set; numbers have VR US."""
+    """Return an element of a command set, padded to an even length; numbers have VR US."""
     encoded = struct.pack("<H", value) if isinstance(value, int) else value
+    encoded += bytes(len(encoded) % 2)
     return struct.pack("<HHL", 0, number, len(encoded)) + encoded
 
 
