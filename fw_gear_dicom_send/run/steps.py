@@ -71,7 +71,7 @@ def send(
     try:
         _run(equipment, Background(*workers, ahead=_MAX_UNCOUNTED), count, downloads)
         if quarantine.images:
-            again = quarantine.retried(partial(_resend, equipment), partial(_reread, equipment))
+            again = quarantine.retried(partial(_sent, equipment), partial(_reread, equipment))
             _run(equipment, Background(starmap(Settled, again), ahead=_MAX_UNCOUNTED), count)
     finally:
         for aside in quarantine.images:
@@ -154,7 +154,10 @@ def _sent_or_held(
 def _sent(
     equipment: Equipment, image: Image, earlier: Suspect | None = None
 ) -> StoreResult | Suspect:
-    """Send an image, unless the server has it, or has another one of its UID from this run."""
+    """Send an image, unless the server has it, or has another one of its UID from this run.
+
+    `earlier` is why it was put aside, where it was.
+    """
     content = image.content
     if isinstance(content, Unreadable):
         return NotSent(content.reason)
@@ -178,11 +181,6 @@ def _sent(
     finally:
         equipment.sent.settle(content, is_sent=isinstance(result, Sent | Planned))
     return result
-
-
-def _resend(equipment: Equipment, image: Image, earlier: Suspect) -> StoreResult | Suspect:
-    """Send an image that was put aside."""
-    return _sent(equipment, image, earlier)
 
 
 def _reread(
