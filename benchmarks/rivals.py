@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from benchmarks.datasets import DataSet
 from benchmarks.processes import measure
@@ -22,23 +23,36 @@ NODELAY = {"TCP_NODELAY": "1"}
 
 
 @dataclass(frozen=True)
-class Dcmsend:
-    """DCMTK's dcmsend, from the folder of files."""
+class _Dcmtk:
+    """A program of DCMTK, with its defaults or with TCP_NODELAY=1 in its environment."""
 
+    program: ClassVar[str]
     has_nodelay: bool
     uses_tls: bool = False
-    slow_from: float = 1000
     has_start_up: bool = True
 
     @property
     def name(self) -> str:
         """Its name in the results."""
-        return "dcmsend-nodelay" if self.has_nodelay else "dcmsend"
+        return f"{self.program}-nodelay" if self.has_nodelay else self.program
 
     @property
     def title(self) -> str:
         """Its name for a reader."""
-        return "dcmsend, TCP_NODELAY=1" if self.has_nodelay else "dcmsend"
+        return f"{self.program}, TCP_NODELAY=1" if self.has_nodelay else self.program
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What it has beyond the environment of this process."""
+        return NODELAY if self.has_nodelay else {}
+
+
+@dataclass(frozen=True)
+class Dcmsend(_Dcmtk):
+    """DCMTK's dcmsend, from the folder of files."""
+
+    program = "dcmsend"
+    slow_from: float = 1000
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
         """Run it with its default options, but for the report of what it has sent."""
@@ -48,7 +62,7 @@ class Dcmsend:
         process = measure(
             ["dcmsend", *options, *address, str(data.folder)],
             folder=folder,
-            environment=os.environ | (NODELAY if self.has_nodelay else {}),
+            environment=os.environ | self.environment,
             timeout=RUN_SECONDS,
         )
         text = report.read_text() if report.exists() else ""
@@ -57,30 +71,17 @@ class Dcmsend:
 
 
 @dataclass(frozen=True)
-class Storescu:
+class Storescu(_Dcmtk):
     """DCMTK's storescu, from the folder of files; it ends with an error at the first failure."""
 
-    has_nodelay: bool
-    uses_tls: bool = False
+    program = "storescu"
     slow_from: float = 100
-    has_start_up: bool = True
-
-    @property
-    def name(self) -> str:
-        """Its name in the results."""
-        return "storescu-nodelay" if self.has_nodelay else "storescu"
-
-    @property
-    def title(self) -> str:
-        """Its name for a reader."""
-        return "storescu, TCP_NODELAY=1" if self.has_nodelay else "storescu"
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
         """Run it with its default options."""
         address = ["-aec", server.ae_title, HOST, str(server.port)]
         command = ["storescu", "--scan-directories", "--recurse", *address, str(data.folder)]
-        environment = NODELAY if self.has_nodelay else {}
-        return _without_report(command, data, folder, environment)
+        return _without_report(command, data, folder, self.environment)
 
 
 @dataclass(frozen=True)
