@@ -39,7 +39,7 @@ It needs what `make test` needs, and two idle cores. `make bench-peer` measures 
 as well, and `make bench-claims` the single claims. `make bench BENCH="--scale 0.1"` is a trial,
 which writes nothing. `.venv/bin/python -m benchmarks --help` lists what can be selected, such as
 `--targets orthanc --sets ct`. `.venv/bin/python -m benchmarks.render docs/benchmarks.json` makes
-the page and the picture anew.
+the page and the picture again.
 """
 
 COLUMNS = """\
