@@ -10,6 +10,7 @@ from tests.support.associations import CONTEXTS, associate, connection_to
 from tests.support.fault_scp import FaultSCP, Image, Peer
 from tests.support.instances import big_instance, made_instance
 from tests.support.pdus import element
+from tests.support.waiting import wait_for
 
 SMALL_BUFFER = 1 << 16
 
@@ -49,11 +50,6 @@ def test_a_success_before_the_end_of_an_image_is_none() -> None:
         assert not isinstance(raised.value, LostAnswerError)
 
 
-def answer_and_abort(peer: Peer, image: Image) -> None:
-    peer.answer(image, 0xC000)
-    peer.abort()
-
-
 def answer_at_length(peer: Peer, image: Image) -> None:
     padding = element(0x0902, b"x" * 60_000) * 20
     peer.socket.sendall(peer.message(padding + peer.response(image)[12:]))
@@ -88,10 +84,11 @@ def test_an_answer_before_an_abort_counts() -> None:
 
     def script(peer: Peer) -> None:
         peer.accept()
-        answer_and_abort(peer, peer.read_image())
+        peer.answer(peer.read_image(), 0xC000)
+        peer.abort()
 
     with FaultSCP(script) as server:
         assoc = associate(server)
         assert assoc.send_c_store(made_instance(), CONTEXTS[0]).status == 0xC000
-        assert not assoc.is_usable
+        assert wait_for(lambda: not assoc.is_usable)
         assoc.release()
