@@ -106,6 +106,33 @@ class EncodedDataset:
 
 
 @dataclass(frozen=True)
+class WatchedDataset(EncodedDataset):
+    """A dataset whose CRC-32 is known once it was read, which saves reading a large one twice.
+
+    The mutable state is `crcs`, which gets the CRC-32 when all blocks were read, or at the end.
+    """
+
+    crcs: list[int] = field(default_factory=list)
+
+    def blocks(self, size: int = _BLOCK) -> Iterator[bytes]:
+        """Yield all bytes, and note their CRC-32."""
+        value = 0
+        for block in super().blocks(size):
+            value = crc32(block, value)
+            yield block
+        self.crcs.append(value)
+
+    def close(self) -> None:
+        """Note the CRC-32 if it is not known, and let go of the source."""
+        try:
+            if not self.crcs:
+                self.crcs.append(self.crc32())
+        except (OSError, ValueError):
+            pass  # nothing equals a dataset that cannot be read, or was closed before
+        self.source.close()
+
+
+@dataclass(frozen=True)
 class SOPInstance:
     """A dataset that is ready to be sent.
 

@@ -42,14 +42,14 @@ class Background(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         """Yield items soon after they come, until the last one or until the stage is closed."""
         while not self._is_closed:
-            is_last = not self._at_work or self._error is not None
+            is_last = self._has_ended
             while self._items and not self._is_closed:
                 yield self._items.popleft()
             with self._changed:
                 self._changed.notify_all()
                 if is_last and not self._items:
                     break
-                if not (self._items or is_last or self._is_closed):
+                if not (self._items or self._has_ended or self._is_closed):
                     self._changed.wait(_PAUSE)
         if self._error and not self._is_closed:
             raise self._error
@@ -89,6 +89,10 @@ class Background(Generic[T]):
             self._at_work -= 1
             self._error = self._error or error
             self._changed.notify_all()
+
+    @property
+    def _has_ended(self) -> bool:
+        return not self._at_work or self._error is not None
 
     @property
     def _is_over(self) -> bool:

@@ -80,6 +80,11 @@ class Crew:
                 self._look()
                 # Nobody is woken: this thread comes back at once for the next image.
 
+    def leave(self) -> None:
+        """Have those that wait look at once whether there is work, as there is none here."""
+        with self._changed:
+            self._changed.notify_all()
+
     def _look(self) -> None:
         """Change how many threads are allowed, where a window is over."""
         now, policy = self._clock(), self._policy

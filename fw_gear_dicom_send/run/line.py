@@ -93,6 +93,7 @@ class Line:
                     yield settled
             if file.is_over():
                 yield self._release(file)
+        self._crew.leave()
 
     def _next_file(self) -> OpenFile | End | None:
         """Return a file that has members, or the end of one; None where there will be no more."""

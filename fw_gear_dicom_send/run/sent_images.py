@@ -2,15 +2,19 @@
 
 import logging
 from array import array
+from dataclasses import replace
 from enum import Enum
 from threading import Condition
 
-from ..dicom.types import SOPInstance
+from ..dicom.types import SOPInstance, WatchedDataset
 
 log = logging.getLogger(__name__)
 
 MAX_IMAGES = 1 << 20
 """UIDs that are remembered, in 32 MiB."""
+_LARGE = 8 << 20
+"""Bytes of a dataset, from which on its CRC-32 is taken while it is sent."""
+_UNREADABLE = 0
 _MIN_SLOTS = 1 << 10
 _WORD = (1 << 64) - 1
 
@@ -34,7 +38,7 @@ class SentImages:
         """Remember no more than `max_images`; later ones are not compared, which is logged."""
         self._max_images = max_images
         self._sent = _Table()
-        self._in_flight: dict[int, int] = {}
+        self._in_flight: dict[int, int | None] = {}
         self._changed = Condition()
         self._is_told = False
 
@@ -45,14 +49,22 @@ class SentImages:
         be read.
         """
         uid = _key(instance)
-        digest = instance.dataset.size << 32 & _WORD | instance.dataset.crc32()
+        is_large = instance.dataset.size >= _LARGE
+        digest = None if is_large else _digest(instance)
         with self._changed:
             self._changed.wait_for(lambda: uid not in self._in_flight)
             known = self._sent.get(uid)
             if known is None:
                 self._in_flight[uid] = digest
                 return Claim.FIRST
-        return Claim.EQUAL if known == digest else Claim.DIFFERENT
+        return Claim.EQUAL if known == (digest or _digest(instance)) else Claim.DIFFERENT
+
+    def watched(self, instance: SOPInstance) -> SOPInstance:
+        """Return a claimed image as it is to be sent, and settled then."""
+        if self._in_flight[_key(instance)] is not None:
+            return instance
+        dataset = WatchedDataset(instance.dataset.source, instance.dataset.pieces)
+        return replace(instance, dataset=dataset)
 
     def settle(self, instance: SOPInstance, *, is_sent: bool) -> None:
         """Remember a claimed image if it was sent; else the next one of its UID is the first."""
@@ -60,7 +72,7 @@ class SentImages:
         with self._changed:
             digest = self._in_flight.pop(uid)
             if is_sent and len(self._sent) < self._max_images:
-                self._sent.add(uid, digest)
+                self._sent.add(uid, _watched_digest(instance) if digest is None else digest)
             elif is_sent and not self._is_told:
                 self._is_told = True
                 log.warning(
@@ -74,6 +86,23 @@ class SentImages:
 def _key(instance: SOPInstance) -> int:
     """Return a number for a UID, never 0; Python's hash has 64 bits and a key of its own."""
     return hash(instance.sop_instance_uid) & _WORD or 1
+
+
+def _digest(instance: SOPInstance) -> int:
+    """Return what equal datasets have in common, a number of 64 bits; raises OSError."""
+    return _joined(instance.dataset.size, instance.dataset.crc32())
+
+
+def _watched_digest(instance: SOPInstance) -> int:
+    """Return the digest of an image that was sent and is closed."""
+    dataset = instance.dataset
+    if isinstance(dataset, WatchedDataset) and dataset.crcs:
+        return _joined(dataset.size, dataset.crcs[-1])
+    return _UNREADABLE
+
+
+def _joined(size: int, crc: int) -> int:
+    return size << 32 & _WORD | crc
 
 
 class _Table:

@@ -170,6 +170,7 @@ def _sent(
         content.dataset.close()
         is_equal = claim is Claim.EQUAL
         return AlreadyStored() if is_equal else NotSent(Reason(Kind.DUPLICATE_UID))
+    content = equipment.sent.watched(content)
     result: StoreResult | Suspect = AlreadyStored()
     try:
         if earlier:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from fw_gear_dicom_send.run.crew import Crew
+from fw_gear_dicom_send.run.crew import Crew, CrewPolicy
 from tests.support.waiting import PATIENCE, wait_for
 
 
@@ -91,3 +91,24 @@ def test_a_failure_leaves_the_place_to_others(number: int) -> None:
             raise ValueError("bad")
     with crew.at_work():
         assert crew.allowed == 1
+
+
+def test_threads_that_wait_see_the_end_at_once() -> None:
+    """A thread that finds no more work wakes the others, however long they would wait."""
+    crew, begun = Crew(2, CrewPolicy(window=3600)), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        with crew.at_work():
+            pass
+        crew.leave()
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
+    with crew.at_work():
+        for thread in threads:
+            thread.start()
+        begun.wait(PATIENCE)
+        # Most of the threads wait by now; those that do not will not have to.
+        threads[0].join(0.2)
+    crew.leave()
+    assert wait_for(lambda: not any(thread.is_alive() for thread in threads))

@@ -85,3 +85,49 @@ def test_bounded_memory(caplog: pytest.LogCaptureFixture) -> None:
     for number in range(0, MANY, 100):
         assert sent.claim(image(f"1.2.{number}")) is Claim.EQUAL
     assert sent.claim(image(f"1.2.{MANY}", b"other")) is Claim.FIRST
+
+
+class CountedReads(BytesIO):
+    """Counts the bytes that are read."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        self.taken += len(data)
+        return data
+
+
+def large(last: bytes = b"a") -> tuple[SOPInstance, CountedReads]:
+    """Return an image of 9 MB, and its source."""
+    source = CountedReads(bytes(9_000_000) + last)
+    dataset = EncodedDataset(source, (Span(0, 9_000_000 + len(last)),))
+    return SOPInstance("1.2", "1.1", "1.2.840.10008.1.2.1", dataset), source
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_a_large_image_is_read_once(is_read: bool) -> None:
+    """Equal and different ones are told apart by what was read to send it, or at its end."""
+    sent = SentImages()
+    first, source = large()
+    assert sent.claim(first) is Claim.FIRST
+    watched = sent.watched(first)
+    if is_read:
+        assert sum(map(len, watched.dataset.blocks())) == first.dataset.size
+    watched.dataset.close()
+    sent.settle(watched, is_sent=True)
+    assert source.taken == first.dataset.size
+    assert sent.claim(large()[0]) is Claim.EQUAL
+    assert sent.claim(large(b"b")[0]) is Claim.DIFFERENT
+
+
+def test_a_large_image_that_was_lost_before_it_was_read_equals_none() -> None:
+    """What nobody can read any more is not taken for another image."""
+    sent = SentImages()
+    first, source = large()
+    assert sent.claim(first) is Claim.FIRST
+    watched = sent.watched(first)
+    source.close()
+    watched.dataset.close()
+    sent.settle(watched, is_sent=True)
+    assert sent.claim(large()[0]) is Claim.DIFFERENT
