@@ -4,6 +4,7 @@
     project, session            `get_project`, `get_session`
     sessions_of                 the finders `project.sessions` and `subject.sessions`
     jobs_of                     the finder `jobs`
+    jobs_on                     `get_session_jobs`
     create                      `create_batch_job_from_jobs` (POST /api/batch/jobs)
     run, get, cancel            `start_batch`, `get_batch`, `cancel_batch`
     cancel_job                  `change_job_state` (PUT /api/jobs/<id>)
@@ -96,6 +97,15 @@ class BatchAPI:
         query = {"filter": f"parents.project={project_id},gear_info.name={GEAR}"}
         for page in self._reader.pages(url, query):
             yield from (_read(records.job, record, "GET", url) for record in page)
+
+    def jobs_on(self, session_id: str) -> Iterator[Job]:
+        """Yield the jobs of the gear on a session."""
+        url = f"/api/sessions/{_quoted(session_id)}/jobs"
+        for page in self._reader.pages(url, key="jobs"):
+            for record in page:
+                job = _read(records.job, record, "GET", url)
+                if job.gear_name == GEAR:
+                    yield job
 
     def create(self, plan: Plan) -> str:
         """Create a batch, of which nothing runs yet, and return its id."""

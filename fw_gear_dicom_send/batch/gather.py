@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -25,21 +25,25 @@ Row = Mapping[str, str]
 def gather(
     batch: Batch,
     session: Callable[[str], Session],
+    jobs_on: Callable[[str], Iterable[Job]],
     read: Callable[[str, str], bytes],
     path: Path,
 ) -> list[Outcome]:
     """Write the rows of all reports to `path`, and return what became of each session.
 
     A job without report has one row, whose status is the reason. `session` returns a session
-    with its files, `read` what one of these holds. Raises SiteError if the site does not answer,
-    and UsageError if the file cannot be written.
+    with its files, `jobs_on` its jobs, `read` what one of its files holds. Raises SiteError if
+    the site does not answer, and UsageError if the file cannot be written.
     """
     part = path.with_name(f"{path.name}.part")
     try:
         with part.open("w", encoding="utf-8", newline="") as file:
             write = partial(write_row, file)
             write([*OWN_COLUMNS, *COLUMNS])
-            outcomes = [_gather_one(write, job, session, read) for job in batch.newest]
+            outcomes = [
+                _gather_one(write, job, _others(batch, job, jobs_on), session, read)
+                for job in batch.newest
+            ]
         part.replace(path)
     except OSError as exc:
         raise UsageError(f"--report-folder: {exc.strerror}") from exc
@@ -52,6 +56,7 @@ def gather(
 def _gather_one(
     write: Callable[[Sequence[str]], object],
     job: Job,
+    others: Callable[[], Iterable[Job]],
     session: Callable[[str], Session],
     read: Callable[[str, str], bytes],
 ) -> Outcome:
@@ -59,7 +64,7 @@ def _gather_one(
     try:
         found = session(job.session_id)
         label = found.label
-        if report := _newest_report(job, found):
+        if report := _newest_report(job, found, others):
             trouble = "the report cannot be read"
             rows = _rows(read(found.id, report.name))
     except SiteError as exc:
@@ -75,22 +80,48 @@ def _gather_one(
     return outcome
 
 
-def _newest_report(job: Job, session: Session) -> StoredFile | None:
-    """Return the newest report on the session as a whole that was attached while the job ran.
+def _others(
+    batch: Batch, job: Job, jobs_on: Callable[[str], Iterable[Job]]
+) -> Callable[[], list[Job]]:
+    """Return what finds the other jobs on a job's session, as far as the site shows them."""
 
-    Reports on one of its acquisitions, and those of other jobs, may lie beside it.
+    def find() -> list[Job]:
+        found = {other.id: other for other in batch.jobs if other.session_id == job.session_id}
+        try:
+            found |= {other.id: other for other in jobs_on(job.session_id)}
+        except SiteError as exc:
+            if not exc.is_final:
+                raise
+        found.pop(job.id, None)
+        return list(found.values())
+
+    return find
+
+
+def _newest_report(
+    job: Job, session: Session, others: Callable[[], Iterable[Job]]
+) -> StoredFile | None:
+    """Return the newest report of a job on the session as a whole.
+
+    Reports on one of its acquisitions, and those of other jobs, may lie beside it. A report of
+    which the site does not tell the job is that of the only job that ran when it was attached.
     """
     name = report_pattern(report_head(is_dry=job.is_dry_run), session.label)
-    last = job.ended + _SLACK if job.ended else None
-    reports = (
-        file
-        for file in session.files
-        if name.fullmatch(file.name)
-        and file.job_id in ("", job.id)
-        and file.created >= job.created
-        and (not last or file.created <= last)
-    )
-    return max(reports, key=lambda file: file.created, default=None)
+    reports = [file for file in session.files if name.fullmatch(file.name)]
+    own = [file for file in reports if file.job_id == job.id]
+    if not own:
+        last = job.ended + _SLACK if job.ended else None
+        own = [
+            file
+            for file in reports
+            if not file.job_id
+            and file.created >= job.started
+            and (not last or file.created <= last)
+        ]
+        if own:
+            running = list(others())
+            own = [file for file in own if not any(one.ran_at(file.created) for one in running)]
+    return max(own, key=lambda file: file.created, default=None)
 
 
 def _rows(content: bytes) -> list[Row] | None:

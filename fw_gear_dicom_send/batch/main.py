@@ -203,7 +203,7 @@ def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
     csv_path = folder / f"dicom-send_batch-{batch.id}.csv"
     html_path = csv_path.with_suffix(".html")
     log.info("Gathering the reports of %s", plan.count(len(batch.newest), "job"))
-    outcomes = gather(batch, api.session, api.read, csv_path)
+    outcomes = gather(batch, api.session, api.jobs_on, api.read, csv_path)
     is_dry = any(job.is_dry_run for job in batch.newest)
     try:
         write_whole(html_path, page.render(batch.id, outcomes, datetime.now(), is_dry=is_dry))

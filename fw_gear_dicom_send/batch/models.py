@@ -73,8 +73,9 @@ class Session:
 class Job:
     """A job of a gear.
 
-    `session_id` is the id of what it runs on; `config` holds the gear's options, and `ended` is
-    None while it has not.
+    `session_id` is the id of what it runs on; `config` holds the gear's options. `started` is
+    when it began to run, or was created where the site does not tell; `ended` is None while it
+    has not.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Job:
     gear_name: str
     attempt: int
     created: datetime
+    started: datetime
     ended: datetime | None
     failure_reason: str
     config: Mapping[str, Any]
@@ -91,6 +93,10 @@ class Job:
     def is_active(self) -> bool:
         """Whether it has not ended."""
         return self.state in ACTIVE
+
+    def ran_at(self, moment: datetime) -> bool:
+        """Return whether it ran at a moment."""
+        return self.started <= moment and (not self.ended or moment <= self.ended)
 
     @property
     def is_dry_run(self) -> bool:

@@ -68,8 +68,10 @@ def job(record: Record) -> Job:
     state = record["state"]
     config = record.get("config") or {}
     place = record.get("destination") or config["destination"]
-    ended = (record.get("transitions") or {}).get(state) or record.get("modified")
+    transitions = record.get("transitions") or {}
+    ended = transitions.get(state) or record.get("modified")
     created = _time(record["created"])
+    started = transitions.get("running")
     is_over = state not in ("pending", "running")
     return Job(
         # In a list it is `_id`, for a job alone and those of a batch `id`.
@@ -79,6 +81,7 @@ def job(record: Record) -> Job:
         gear_name=(record.get("gear_info") or {}).get("name") or "",
         attempt=record.get("attempt") or 1,
         created=created,
+        started=_time(started) if started else created,
         ended=_time(ended) if is_over and ended else None,
         failure_reason=printable(" ".join(str(record.get("failure_reason") or "").split()))[:200],
         config=config.get("config") or {},
@@ -95,8 +98,12 @@ def _files(record: Record) -> list[Record]:
 
 
 def _job_of(file: Record) -> str:
+    """Return the id of the job that made a file: as its output, or as an upload by its key."""
     origin = file.get("origin") or {}
-    return str(origin["id"]) if origin.get("type") == "job" else ""
+    for source in (origin.get("via") or {}, origin):
+        if source.get("type") == "job":
+            return str(source["id"])
+    return ""
 
 
 def _time(text: str) -> datetime:

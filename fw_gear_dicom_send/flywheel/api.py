@@ -66,12 +66,18 @@ class API:
         # The causes quote URLs, headers and bodies: they are not chained.
         raise SiteError(f"{method} {what or url}: {cause}", status)
 
-    def pages(self, url: str, query: Mapping[str, Any] | None = None) -> Iterator[list[Any]]:
-        """Yield a list page by page, as the site may cap it; raise SiteError."""
+    def pages(
+        self, url: str, query: Mapping[str, Any] | None = None, *, key: str = ""
+    ) -> Iterator[list[Any]]:
+        """Yield a list page by page, as the site may cap it; raise SiteError.
+
+        `key` is for an answer that has the list under a key.
+        """
         asked = {**(query or {}), "limit": PAGE_SIZE}
         while True:
-            records = self.json("GET", url, list, params=asked)
+            answer = self.json("GET", url, dict if key else list, params=asked)
             try:
+                records = answer[key] if key else answer
                 last = records[-1]["_id"] if records else None
             except (KeyError, TypeError):
                 raise unpromised("GET", url) from None

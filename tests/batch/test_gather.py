@@ -2,6 +2,7 @@
 
 import csv
 import io
+from threading import Barrier
 
 import pytest
 
@@ -14,8 +15,9 @@ from tests.support.batch_world import (
     ROW,
     World,
 )
-from tests.support.flywheel_engine import Played
-from tests.support.flywheel_http import Flip
+from tests.support.flywheel_engine import FlywheelEngine, Played
+from tests.support.flywheel_http import Flip, Status
+from tests.support.flywheel_lists import Record
 
 
 def report(label: str, *rows: tuple[object, ...], head: str = "report") -> tuple[str, bytes]:
@@ -23,6 +25,11 @@ def report(label: str, *rows: tuple[object, ...], head: str = "report") -> tuple
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
     return f"dicom-send_{head}-{label}_2024-03-05_07:08:09.csv", text.getvalue().encode()
+
+
+def by_way_of(job_id: str) -> dict[str, object]:
+    """Return the origin of what a job uploaded by its key."""
+    return {"type": "user", "id": "user@example.org", "via": {"type": "job", "id": job_id}}
 
 
 def test_reports_become_one_table(world: World) -> None:
@@ -82,7 +89,8 @@ def test_only_the_jobs_own_report_counts(world: World) -> None:
     for name in ("Visit 1_T1", "Visit 1"):
         world.site.attach(session, *report(name, wrong))
     world.site.containers[session]["files"][-1]["created"] = "2099-01-01T00:00:00+00:00"
-    world.site.attach(session, *report("Visit 1", wrong), {"type": "job", "id": "another"})
+    for origin in ({"type": "job", "id": "another"}, by_way_of("another")):
+        world.site.attach(session, *report("Visit 1", wrong), origin)
     world.site.attach(session, *report("Visit 1", wrong, head="dry-run"))
     name, content = report("Visit 1", wrong)
     world.site.attach(session, name.replace(".csv", "_instances.csv"), content)
@@ -105,9 +113,46 @@ def test_newest_of_two_reports_counts(world: World) -> None:
     """Where a job left two reports the later one holds."""
     batch_id = world.prepare("Visit 1")
     session = world.session_of("Visit 1")
-    world.site.attach(session, *report("Visit 1", ("x", "x", "x", 1, 0, "Failed")))
+    (job_id,) = world.site.batches[batch_id]["jobs"]
+    wrong = report("Visit 1", ("x", "x", "x", 1, 0, "Failed"))
+    world.site.attach(session, *wrong, by_way_of(job_id))
     world.ended(lambda _: GOOD)
     assert world.run("gather", batch_id) == 0
+
+
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_report_of_an_unknown_job_is_that_of_the_only_one(world: World, is_shown: bool) -> None:
+    """An old site tells no job of an upload: it is clear where no other job ran on the session."""
+    batch_id = world.prepare("Visit 1")
+    session = world.session_of("Visit 1")
+    if not is_shown:
+        world.site.fault(f"{session}/jobs", Status(403))
+
+    def outcome(_: Record) -> Played:
+        world.site.attach(session, *report("Visit 1", ROW))
+        return Played()
+
+    world.ended(outcome)
+    assert world.run("gather", batch_id) == 0
+
+
+def test_report_of_one_of_two_jobs_is_that_of_none(world: World) -> None:
+    """Where two jobs ran on a session at once, an old site does not tell whose report it is."""
+    batch_id = world.prepare("Visit 1")
+    assert world.start("--no-follow") == 0
+    session = world.session_of("Visit 1")
+    both = Barrier(2)
+
+    def outcome(_: Record) -> Played:
+        both.wait()
+        world.site.attach(session, *report("Visit 1", ROW))
+        both.wait()
+        return Played()
+
+    with FlywheelEngine(world.site, world.folder, at_once=2, outcome=outcome) as engine:
+        engine.wait()
+    assert world.run("gather", batch_id) == 1
+    assert [row["Status"] for row in world.rows(batch_id)] == ["there is no report"]
 
 
 def test_report_of_a_dry_run_is_that_of_its_kind(world: World) -> None:
@@ -116,7 +161,9 @@ def test_report_of_a_dry_run_is_that_of_its_kind(world: World) -> None:
     assert world.start("--no-follow", "--dry-run") == 0
     (batch_id,) = world.site.batches
     session = world.session_of("Visit 1")
-    world.site.attach(session, *report("Visit 1", DRY_ROW, head="dry-run"))
+    (job_id,) = world.site.batches[batch_id]["jobs"]
+    dry = report("Visit 1", DRY_ROW, head="dry-run")
+    world.site.attach(session, *dry, by_way_of(job_id))
     world.ended(lambda _: Played())
     assert world.run("gather", batch_id) == 0
     for words in (
@@ -133,7 +180,9 @@ def test_dry_run_that_failed_would_not_send_all(world: World) -> None:
     assert world.start("--no-follow", "--dry-run") == 0
     (batch_id,) = world.site.batches
     session = world.session_of("Visit 1")
-    world.site.attach(session, *report("Visit 1", DRY_ROW, head="dry-run"))
+    (job_id,) = world.site.batches[batch_id]["jobs"]
+    dry = report("Visit 1", DRY_ROW, head="dry-run")
+    world.site.attach(session, *dry, by_way_of(job_id))
     world.ended(lambda _: Played("failed"))
     assert world.run("gather", batch_id) == 1
     assert "not all images would be sent" in world.page(batch_id)
@@ -155,7 +204,8 @@ def test_success_has_to_be_told_by_the_report(world: World, content: bytes, told
     """A complete job whose report is broken, empty or tells of images not sent is no success."""
     batch_id = world.prepare("Visit 1")
     session = world.session_of("Visit 1")
-    world.site.attach(session, report("Visit 1")[0], content)
+    (job_id,) = world.site.batches[batch_id]["jobs"]
+    world.site.attach(session, report("Visit 1")[0], content, by_way_of(job_id))
     world.ended(lambda _: Played())
     assert world.run("gather", batch_id) == 1
     assert [row["Status"] for row in world.rows(batch_id)] == [told]

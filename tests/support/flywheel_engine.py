@@ -174,7 +174,8 @@ class FlywheelEngine:
             label = f"{self._site.containers[container_id]['label']}_{label}"
         moment = datetime.now(UTC).strftime("%Y-%m-%d_%H:%M:%S")
         name = f"dicom-send_report-{label}_{moment}.csv"
-        return self._site.attach(container_id, name, text.getvalue().encode())
+        origin = self._site.origin_of(f"scitran-user {self._site.job_key(job['_id'])}")
+        return self._site.attach(container_id, name, text.getvalue().encode(), origin)
 
     def _run_gear(self, job: Record, timeout: float) -> None:
         folder = self._folder / job["_id"]
@@ -198,7 +199,7 @@ class FlywheelEngine:
         gear = GearFolder(
             folder,
             job["config"]["config"],
-            api_key=self._site.api_key,
+            api_key=self._site.job_key(job["_id"]),
             destination_id=job["destination"]["id"],
             destination_type=job["destination"]["type"],
         )

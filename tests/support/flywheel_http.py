@@ -140,10 +140,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _route(self, parts: list[str], query: dict[str, str], body: bytes) -> None:
         site = self.site
-        key = self.headers["Authorization"]
-        known = (f"scitran-user {site.api_key}", "scitran-user secret")
-        if parts[0] != "storage" and key not in known:
-            raise Refusal(401)
+        if parts[0] != "storage":
+            self.origin = site.origin_of(self.headers["Authorization"])
         match self.command, *parts:
             case "PUT", "storage", ticket:
                 self._store(ticket, query, body)
@@ -151,6 +149,11 @@ class Handler(BaseHTTPRequestHandler):
                 self._route_site(parts[1:], body)
             case _, "api", ("gears" | "jobs" | "batch"), *_:
                 self._route_jobs(parts[1:], query, body)
+            case "GET", "api", "sessions", wanted_id, "jobs":
+                self._container("sessions", wanted_id)
+                found = self._listed(site.queue.on_session(wanted_id), query)
+                answer = {"jobs": found} if isinstance(found, list) else found
+                self._send_json(answer, f"{wanted_id}/jobs")
             case "GET", "api", ("projects" | "subjects" | "sessions" | "acquisitions") as plural:
                 self._send_json(self._page("", plural, query), plural)
             case "GET", "api", "containers", wanted_id:
@@ -258,7 +261,7 @@ class Handler(BaseHTTPRequestHandler):
             upload = site.tickets.pop(query["ticket"])
         else:
             upload = Upload(kind, container_id, *self._form_file(body))
-        site.attach(container_id, upload.name, upload.content)
+        site.attach(container_id, upload.name, upload.content, self.origin)
         self._send_json(site.containers[container_id]["files"][-1:])
 
     def _form_file(self, body: bytes) -> tuple[str, bytes]:

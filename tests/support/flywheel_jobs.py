@@ -122,6 +122,12 @@ class JobQueue:
                 return {"number_cancelled": self._cancel_batch(batch_id)}
         raise Refusal(404)
 
+    def on_session(self, session_id: str) -> list[Record]:
+        """Return the jobs whose destination is a session or what is below it."""
+        with self._site.lock:
+            jobs = [job for job in self._site.jobs.values() if job["parents"].get("session")]
+            return [_in_list(job) for job in jobs if job["parents"]["session"] == session_id]
+
     def take(self) -> Record | None:
         """Let the oldest pending job run, and return a copy of its record."""
         with self._site.lock:

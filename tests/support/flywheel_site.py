@@ -90,6 +90,22 @@ class FlywheelSite:
             if upload.name.endswith(".csv") and not upload.name.endswith("_instances.csv")
         ]
 
+    def job_key(self, job_id: str) -> str:
+        """Return the key that the engine gives a job."""
+        return f"{self.url}:job-{job_id}"
+
+    def origin_of(self, authorization: str | None) -> Record:
+        """Return who asks by a header's key: the user, who may do so by way of a job."""
+        scheme, _, key = (authorization or "").partition(" ")
+        secret = key.removeprefix(f"{self.url}:")
+        if scheme != "scitran-user":
+            raise Refusal(401)
+        if secret == "secret":
+            return ORIGIN
+        if (job_id := secret.removeprefix("job-")) in self.jobs:
+            return {**ORIGIN, "via": {"type": "job", "id": job_id}}
+        raise Refusal(401)
+
     def __enter__(self) -> Self:
         """Begin to answer."""
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -153,7 +169,7 @@ class FlywheelSite:
         size: int | None = None,
         file_hash: str | None = None,
         deleted: bool = False,
-        origin: Mapping[str, str] = ORIGIN,
+        origin: Mapping[str, Any] = ORIGIN,
     ) -> str:
         """Add a file; its record tells its true size and hash unless others are given."""
         with open_content(content) as source:
@@ -180,7 +196,7 @@ class FlywheelSite:
         return str(record["file_id"])
 
     def attach(
-        self, container_id: str, name: str, content: bytes, origin: Mapping[str, str] = ORIGIN
+        self, container_id: str, name: str, content: bytes, origin: Mapping[str, Any] = ORIGIN
     ) -> Upload:
         """Add a file as if it was uploaded."""
         upload = Upload(self.types[container_id], container_id, name, content)
@@ -196,9 +212,9 @@ class FlywheelSite:
     def fault(self, wanted_id: str, *faults: Fault) -> None:
         """Let the answers for a file, a container or its lists go wrong, one fault each.
 
-        The id may be a job's or a batch's too. "storage" stands for the PUTs to signed URLs,
-        "lookup", "sessions", "gears", "jobs" and "batch" for the requests without an id. What was
-        asked for is done nevertheless.
+        The id may be a job's or a batch's too; "<session>/jobs" is the list of a session's jobs.
+        "storage" stands for the PUTs to signed URLs, "lookup", "sessions", "gears", "jobs" and
+        "batch" for the requests without an id. What was asked for is done nevertheless.
         """
         self.faults.setdefault(wanted_id, deque()).extend(faults)
 

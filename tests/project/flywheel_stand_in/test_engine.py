@@ -79,6 +79,8 @@ def test_engine_runs_the_gear(
     assert states(fw, batch.id) == ["complete", "failed"], log
     assert len(pacs.stored) == 1
     assert [upload.container_id for upload in site.reports] == [sessions[0]]
+    origins = [file["origin"] for file in site.containers[sessions[0]]["files"]]
+    assert {(one["type"], one["via"]["id"]) for one in origins} == {("user", jobs[0])}
     assert list(tmp_path.iterdir()) == []
     assert "a.dcm" in log
 
