@@ -1,15 +1,24 @@
 """The gear's entry point: opens the gear context, and runs the pipeline in it."""
 
+import logging
 import sys
 from functools import partial
+from pathlib import Path
 
 from flywheel_gear_toolkit import GearToolkitContext
+from flywheel_gear_toolkit.utils.metadata import Metadata
 
 from fw_gear_dicom_send.config import parse
 from fw_gear_dicom_send.exit_codes import exit_code, keep_quiet
 from fw_gear_dicom_send.flywheel import FlywheelSource
+from fw_gear_dicom_send.models import Outcome
+from fw_gear_dicom_send.report.output import remove
 from fw_gear_dicom_send.report.progress import Progress
 from fw_gear_dicom_send.run.pipeline import DEFAULT_WAITS, MakeProgress, Waits, run
+
+METADATA_FILE = ".metadata.json"
+
+log = logging.getLogger(__name__)
 
 
 def main(waits: Waits = DEFAULT_WAITS, make_progress: MakeProgress = Progress) -> int:
@@ -32,7 +41,20 @@ def _run(waits: Waits, make_progress: MakeProgress) -> bool:
             context.output_dir,
             make_progress=make_progress,
             waits=waits,
+            conclude=partial(_mark, source, context.output_dir),
         )
+
+
+def _mark(source: FlywheelSource, output: Path, outcome: Outcome) -> None:
+    """Leave metadata for the engine in the output folder, even if the run ends in an error."""
+    metadata = Metadata()
+    source.mark(metadata, outcome)
+    try:
+        # The custom information of a file may hold a patient's name, which must not be logged.
+        metadata.write(output, log_meta=False)
+    except OSError as error:
+        remove(output / METADATA_FILE)
+        log.error("Nothing is marked as sent: the output folder: %s", error.strerror)
 
 
 if __name__ == "__main__":

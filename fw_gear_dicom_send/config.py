@@ -18,6 +18,7 @@ _MAX_AE_TITLE = 16
 _MAX_LO = 64
 _MAX_HOST_NAME = 253
 _MAX_RETRY_TIME = 86400
+_MAX_FLYWHEEL_TAG = 32
 _RESERVED_GROUPS = (0x0001, 0x0003, 0x0005, 0x0007, 0xFFFF)
 _MAX_GROUP = 0xFFFF
 _MAX_PORT = 65535
@@ -72,6 +73,7 @@ def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearCo
         api_key=_api_key(inputs.get("api-key")),
         downloads=downloads,
         file_download_retry_time=retry_time,
+        sent_tag=_flywheel_tag(options, "sent_tag"),
     )
 
 
@@ -165,6 +167,15 @@ def _text(options: Mapping[str, Any], name: str, longest: int) -> str:
     return value
 
 
+def _flywheel_tag(options: Mapping[str, Any], name: str) -> str:
+    """Return a tag, empty for none."""
+    given = options.get(name)
+    value = given.strip() if isinstance(given, str) else None
+    if value is None or not value.isprintable() or len(value) > _MAX_FLYWHEEL_TAG:
+        raise ConfigError(name, given, f"a tag of at most {_MAX_FLYWHEEL_TAG} characters, or none")
+    return value
+
+
 def _host(options: Mapping[str, Any], name: str) -> str:
     given = options.get(name)
     value = given.strip() if isinstance(given, str) else ""
@@ -243,7 +254,10 @@ def _input_file(given: Any) -> InputFile | None:
     match given:
         case {"hierarchy": hierarchy, "location": {"name": str(name)}}:
             path = _input_path("file", given)
-            return InputFile(path, name, _container("container of the input file", hierarchy))
+            parent = _container("container of the input file", hierarchy)
+            record = given.get("object") or {}
+            tags, info = tuple(record.get("tags") or ()), record.get("info") or {}
+            return InputFile(path, name, parent, tags, info)
     raise ConfigError("file", given, "an input with its hierarchy and location")
 
 

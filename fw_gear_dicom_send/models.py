@@ -1,8 +1,10 @@
 """The frozen types that travel between the steps of a run."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from .dicom.types import PrivateTag
 from .network.types import PeerAE, StoreResult, TLSConfig
@@ -19,11 +21,16 @@ class Container:
 
 @dataclass(frozen=True)
 class InputFile:
-    """The file given as input: where it lies, its Flywheel name and its container."""
+    """The file given as input: where it lies, its Flywheel name and its container.
+
+    `tags` and `info`, its custom information, are those that it had when the job was made.
+    """
 
     path: Path
     name: str
     parent: Container
+    tags: tuple[str, ...] = ()
+    info: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +61,7 @@ class GearConfig(SendConfig):
     api_key: str = field(repr=False)
     downloads: int
     file_download_retry_time: float
+    sent_tag: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,11 +87,17 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a run sends, and where its report belongs."""
+    """What a run sends, and where its report belongs.
+
+    `tags` are those that the input file, or else the container, has; `info` is the custom
+    information of the input file.
+    """
 
     entries: tuple[FileEntry, ...]
     report_parent: Container
     report_label: str
+    tags: tuple[str, ...] = ()
+    info: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -192,3 +206,14 @@ class FileReport:
         if self.is_complete:
             return FileStatus.COMPLETE
         return FileStatus.INCOMPLETE if self.stored else FileStatus.FAILED
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run: whether all is well, and how many of its images are on the server."""
+
+    status: FileStatus
+    is_success: bool
+    images: int
+    sent: int
+    already_stored: int

@@ -51,7 +51,7 @@ _WORDS = {
     "html_report": "Attach a page that shows what became of its job to each session (HTML).",
     "debug": "Jobs log in more detail.",
 }
-_DOWNLOADING = ("downloads", "file_download_retry_time")
+_DOWNLOADING = ("downloads", "file_download_retry_time", "sent_tag")
 _FILES = {
     "key": "Private key for TLS: the name of a file on the session's project.",
     "cert": "Certificate for TLS: the name of a file on the session's project.",

@@ -52,6 +52,7 @@ _METAVARS = {
     "response_timeout": "SECONDS",
     "downloads": "N",
     "file_download_retry_time": "SECONDS",
+    "sent_tag": "TAG",
     "tls_security_profile": "PROFILE",
 }
 

@@ -16,7 +16,7 @@ from fw_core_client import CoreClient
 from requests.adapters import HTTPAdapter
 
 from ..errors import ConfigError, SiteError
-from ..models import Container, FileEntry, GearConfig, Selection
+from ..models import Container, FileEntry, GearConfig, InputFile, Selection
 from ..text import printable
 from .api import API, unpromised
 
@@ -64,6 +64,7 @@ class _Node:
     label: str
     above: Mapping[str, str]
     files: tuple[Mapping[str, Any], ...]
+    tags: tuple[str, ...]
     deleted: bool
 
 
@@ -94,11 +95,14 @@ class Site:
         labels = [node.above["group"], *(parent.label for parent in parents.values()), node.label]
         path = "/".join(labels)
         found = [_entry(start, path, chosen.name)] if chosen else self._below(node, path)
-        entries = tuple(found)
+        parent, label = start, node.label
         if start.type == "acquisition":
             session = parents["session"]
-            return Selection(entries, session.container, f"{session.label}_{node.label}")
-        return Selection(entries, start, node.label)
+            parent, label = session.container, f"{session.label}_{node.label}"
+        record = _file_record(node, chosen) if chosen else {}
+        tags = {*chosen.tags, *(record.get("tags") or ())} if chosen else node.tags
+        info = record.get("info") or (chosen.info if chosen else {})
+        return Selection(tuple(found), parent, label, tuple(tags), info)
 
     @cached_property
     def _takes_signed_urls(self) -> bool:
@@ -166,6 +170,11 @@ def _entry(
     return FileEntry(parent, shown, f"{path}/files/{shown}", size, digest, key=name)
 
 
+def _file_record(node: _Node, chosen: InputFile) -> Mapping[str, Any]:
+    """Return what a container's record says of a file, empty where it says nothing."""
+    return next((file for file in node.files if file.get("name") == chosen.name), {})
+
+
 def _url(container: Container) -> str:
     return f"/api/{container.type}s/{quote(container.id, safe='')}"
 
@@ -179,6 +188,7 @@ def _node(url: str, level: str, record: Any) -> _Node:
             label=printable(record.get("label") or record["_id"]),
             above={above: parents[above] for above in LEVELS[: LEVELS.index(level)]},
             files=tuple(record.get("files") or ()),
+            tags=tuple(record.get("tags") or ()),
             deleted=bool(record.get("deleted")),
         )
     except (AttributeError, KeyError, TypeError):

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..models import Container, FileReport, GearConfig, Selection
+from ..models import Container, FileReport, GearConfig, Outcome, Selection
 from ..retry import RetryPolicy
 from ..source import Fetcher
 from .download import Downloader
+from .marks import Attached, Metadata, mark
 from .site import Site, connect
 
 _SITE_RETRIES = 5
@@ -20,6 +21,8 @@ class FlywheelSource:
         """Raises ConfigError if the API key names no site; nothing is asked of it yet."""
         self._config = config
         self._site = Site(connect(config.api_key, retries=_SITE_RETRIES))
+        self._selection: Selection | None = None
+        self.reports = FlywheelReports(self._site, config.destination)
 
     @property
     def options(self) -> Mapping[str, str]:
@@ -28,11 +31,18 @@ class FlywheelSource:
         return {
             "downloads": f"{config.downloads}",
             "file_download_retry_time": f"{config.file_download_retry_time:g} s",
+            "sent_tag": config.sent_tag or "no tag",
         }
 
     def select(self) -> Selection:
         """Find the files to send; raises ConfigError or SiteError as `Site.select` does."""
-        return self._site.select(self._config)
+        self._selection = self._site.select(self._config)
+        return self._selection
+
+    def mark(self, metadata: Metadata, outcome: Outcome) -> None:
+        """Leave in `metadata` what came of the run, for the engine to apply."""
+        if self._selection:
+            mark(metadata, self._config, self._selection, outcome, self.reports.first)
 
     def fetcher(self, folder: Path) -> Fetcher:
         """Return what downloads files to `folder`; an input lies on disk already."""
@@ -49,20 +59,20 @@ class FlywheelSource:
         if not self._config.input_file:
             path.unlink(missing_ok=True)
 
-    @property
-    def reports(self) -> "FlywheelReports":
-        """Where the reports of the run go."""
-        return FlywheelReports(self._site)
-
 
 class FlywheelReports:
-    """The containers of the site, to which reports are attached."""
+    """The containers of the site, to which reports are attached.
+
+    The mutable state is `first`, the report that was delivered first: that on files.
+    """
 
     time_format = "%Y-%m-%d_%H:%M:%S"
 
-    def __init__(self, site: Site) -> None:
-        """Attach to containers of `site`."""
+    def __init__(self, site: Site, destination: Container) -> None:
+        """Attach to containers of `site`; the engine attaches what is left to `destination`."""
         self._site = site
+        self._destination = destination
+        self.first: Attached | None = None
 
     def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
         """Return them all."""
@@ -70,5 +80,10 @@ class FlywheelReports:
 
     def deliver(self, parent: Container, path: Path) -> bool:
         """Attach a report; raises SiteError if the site does not take it."""
-        self._site.attach(parent, path)
+        place = self._destination
+        try:
+            self._site.attach(parent, path)
+            place = parent
+        finally:
+            self.first = self.first or Attached(place, path.name)
         return True

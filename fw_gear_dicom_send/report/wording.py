@@ -1,8 +1,8 @@
 """What a run says of the number of its images: sent, already there, or would be sent."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from ..models import FileReport
+from ..models import FileReport, FileStatus, Outcome
 
 
 def is_complete(reports: Iterable[FileReport]) -> bool:
@@ -14,6 +14,19 @@ def is_complete(reports: Iterable[FileReport]) -> bool:
 def is_dry(reports: Iterable[FileReport]) -> bool:
     """Tell whether these are of a dry run."""
     return any(report.planned is not None for report in reports)
+
+
+def outcome_of(reports: Sequence[FileReport], *, is_success: bool) -> Outcome:
+    """Return what came of all files, where it is known whether that is a success."""
+    sent = sum(report.sent for report in reports)
+    already = sum(report.already_stored for report in reports)
+    if is_dry(reports):
+        status = FileStatus.DRY_RUN
+    elif is_success:
+        status = FileStatus.COMPLETE
+    else:
+        status = FileStatus.INCOMPLETE if sent + already else FileStatus.FAILED
+    return Outcome(status, is_success, sum(each.images for each in reports), sent, already)
 
 
 def counted(*reports: FileReport) -> str:

@@ -1,7 +1,7 @@
 """The straight line of a run: list, check, send, verify, report."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +14,7 @@ from ..dicom.spool import Room, with_room
 from ..dicom.transcode import FrameDecoders, convert
 from ..dicom.types import SOPInstance, Unreadable
 from ..errors import WorkFolderError
-from ..models import FileEntry, FileReport, Remark, SendConfig
+from ..models import FileEntry, FileReport, Outcome, Remark, SendConfig
 from ..network import preflight, tls
 from ..network.association import resolve
 from ..network.contexts import Context
@@ -26,7 +26,7 @@ from ..report.file_counts import FileCounts
 from ..report.progress import Progress, Sender
 from ..report.publish import ReportDestination, Reports
 from ..report.verification import Verifications
-from ..report.wording import is_complete
+from ..report.wording import is_complete, outcome_of
 from ..retry import RetryPolicy
 from ..source import ImageSource
 from .already_stored import StoredImages
@@ -75,12 +75,14 @@ def run(
     observer: Observer | None = None,
     make_progress: MakeProgress = Progress,
     waits: Waits = DEFAULT_WAITS,
+    conclude: Callable[[Outcome], object] = lambda _: None,
 ) -> bool:
     """Send all that the source selects, and report it.
 
     `work` is for data on its way; reports stay in `output` unless `destination` takes them
-    elsewhere. `observer` is told of the run. Returns whether there was an image, all were sent
-    and, if asked for, verified, and the reports are written.
+    elsewhere. `observer` is told of the run, and `conclude` in the end what came of it. Returns
+    whether there was an image, all were sent and, if asked for, verified, and the reports are
+    written.
 
     Raises ConfigError, UsageError or SiteError where nothing could be begun, and after the report
     ServerError or WorkFolderError where nothing could be sent, and CancelledError where the run
@@ -121,8 +123,10 @@ def run(
         is_reported = reports.publish(
             destination, rows, source.options, sending.contexts, verifications
         )
-    is_verified = not verifications or verifications.summary().is_whole
-    return is_complete(rows) and is_reported and is_verified
+        is_verified = not verifications or verifications.summary().is_whole
+        is_success = is_complete(rows) and is_reported and is_verified
+        conclude(outcome_of(rows, is_success=is_success))
+    return is_success
 
 
 @contextmanager

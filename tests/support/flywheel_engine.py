@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support import flywheel_metadata
 from tests.support.flywheel_http import Upload
 from tests.support.flywheel_lists import Record
 from tests.support.flywheel_site import FlywheelSite
@@ -190,6 +191,7 @@ class FlywheelEngine:
             origin = {"type": "job", "id": job["_id"]}
             for path in result.output:
                 self._site.attach(job["destination"]["id"], path.name, path.read_bytes(), origin)
+            flywheel_metadata.apply(self._site.containers, job["destination"], result.metadata)
             names = [path.name for path in result.output]
             self._site.queue.end(job["_id"], "complete", saved=names)
         finally:

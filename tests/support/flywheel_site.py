@@ -186,6 +186,8 @@ class FlywheelSite:
             "created": now(),
             "modified": now(),
             "origin": dict(origin),
+            "tags": [],
+            "info": {},
             "parents": self._parents(container_id),
         }
         if deleted:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,13 +28,17 @@ COVERAGE_VARIABLES = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 
 @dataclass(frozen=True)
 class GearResult:
-    """How a run of the gear ended: `output` is what it left in its output folder."""
+    """How a run of the gear ended: `output` is what it left in its output folder.
+
+    `metadata` is what it left there for the engine to apply, which is no output of its own.
+    """
 
     exit_code: int
     stdout: str
     stderr: str
     seconds: float
     output: tuple[Path, ...]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def log(self) -> str:
@@ -84,13 +88,15 @@ class RunningGear:
             self._process.wait(timeout=max(deadline - time.monotonic(), 0))
         finally:
             self.kill()
+        metadata = self._folder / "output" / ".metadata.json"
         left = sorted(path for path in (self._folder / "output").rglob("*") if path.is_file())
         return GearResult(
             self._process.returncode,
             self._stdout.text(),
             self._stderr.text(),
             self.seconds,
-            tuple(left),
+            tuple(path for path in left if path != metadata),
+            json.loads(metadata.read_text()) if metadata in left else {},
         )
 
     def kill(self) -> None:

@@ -1,0 +1,85 @@
+"""Marks on Flywheel what was sent, by the metadata that the engine applies after the run."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from .. import __version__
+from ..models import Container, FileStatus, GearConfig, Outcome, Selection
+
+log = logging.getLogger(__name__)
+
+KEY = "dicom_send"
+"""The key of the summary in the custom information of a file."""
+
+
+class Metadata(Protocol):
+    """Collects what goes to `.metadata.json`, as that of flywheel-gear-toolkit does.
+
+    The engine applies that file with rights of its own, so that a read-only API key is enough.
+    Tags, and the custom information of a file, replace those that there are.
+    """
+
+    def update_container(self, container_type: str, /, **values: Any) -> None:
+        """Set values of the job's destination or of a container above it."""
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A file that is attached to a container, or that the engine will attach."""
+
+    container: Container
+    name: str
+
+
+def mark(
+    metadata: Metadata,
+    config: GearConfig,
+    selection: Selection,
+    outcome: Outcome,
+    report: Attached | None,
+) -> None:
+    """Mark the input file, or else the destination and the `report`, with what came of the run.
+
+    Each gets a summary; the input file or the destination gets the tag where all was sent and
+    verified. A dry run marks nothing.
+    """
+    if outcome.status is FileStatus.DRY_RUN:
+        return
+    chosen = config.input_file
+    if chosen and chosen.parent != config.destination:
+        log.info("The file is not marked as sent: the job's destination is another container")
+        return
+    info = {KEY: _summary(config, outcome)}
+    is_tagged = bool(config.sent_tag) and outcome.is_success
+    tags = sorted({*selection.tags, config.sent_tag}) if is_tagged else None
+    values: dict[str, dict[str, Any]] = {}
+    if chosen:
+        file: dict[str, Any] = {"name": chosen.name, "info": {**selection.info, **info}}
+        values[chosen.parent.type] = {"files": [file | ({"tags": tags} if tags else {})]}
+    else:
+        if tags:
+            values[config.destination.type] = {"tags": tags}
+        if report:
+            files = [{"name": report.name, "info": info}]
+            values.setdefault(report.container.type, {})["files"] = files
+    for container_type, found in values.items():
+        metadata.update_container(container_type, **found)
+
+
+def _summary(config: GearConfig, outcome: Outcome) -> Mapping[str, str | int]:
+    """Return what a rule or a search may ask for."""
+    peer = config.peer
+    return {
+        "state": outcome.status.value,
+        "called_ae": peer.called_ae,
+        "host": peer.host,
+        "port": peer.port,
+        "images": outcome.images,
+        "sent": outcome.sent,
+        "already_there": outcome.already_stored,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": __version__,
+    }
