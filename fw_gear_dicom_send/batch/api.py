@@ -20,7 +20,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 from ..errors import ConfigError, SiteError, UsageError
-from ..flywheel.api import API, unpromised
+from ..flywheel.api import API, EXHAUSTIVE, unpromised
 from ..flywheel.site import connect
 from . import records
 from .models import Batch, Gear, Job, Plan, Project, Session
@@ -88,7 +88,7 @@ class BatchAPI:
     def sessions_of(self, kind: str, container_id: str, search: str) -> Iterator[Session]:
         """Yield the sessions of a project or subject that the site finds by `search`."""
         url = f"/api/{kind}s/{_quoted(container_id)}/sessions"
-        for page in self._reader.pages(url, {"filter": search} if search else {}):
+        for page in self._reader.containers(url, {"filter": search} if search else {}):
             yield from (_read(records.session, record, "GET", url) for record in page)
 
     def jobs_of(self, project_id: str) -> Iterator[Job]:
@@ -152,13 +152,15 @@ class BatchAPI:
 
     def _look_up(self, path: Sequence[str], read: Callable[[Any], T], absent: str) -> T:
         url = "/api/lookup"
-        try:
-            answer = self._reader.json("POST", url, json={"path": path})
-        except SiteError as exc:
-            if exc.status == HTTPStatus.NOT_FOUND:
-                raise UsageError(absent) from exc
-            raise
-        return _read(read, answer, "POST", url)
+        for query in ({}, EXHAUSTIVE):
+            try:
+                answer = self._reader.json("POST", url, params=query, json={"path": path})
+            except SiteError as exc:
+                if exc.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN):
+                    raise
+            else:
+                return _read(read, answer, "POST", url)
+        raise UsageError(absent)
 
     def _get(self, url: str, read: Callable[[Any], T]) -> T:
         return _read(read, self._reader.json("GET", url), "GET", url)

@@ -155,7 +155,7 @@ class Site:
     def _list(self, parent: Container, level: str) -> Iterator[_Node]:
         """Yield a container's children, page by page as the site may cap a list."""
         url = f"{_url(parent)}/{level}s"
-        for records in self._api.pages(url):
+        for records in self._api.containers(url):
             page = (_node(url, level, record) for record in records)
             yield from (node for node in page if not node.deleted)
 

@@ -92,6 +92,18 @@ def test_list_of_sessions_comes_whole(world: World) -> None:
     assert len(world.labels()) == 5
 
 
+@pytest.mark.parametrize("place", ["lab/Study", "lab/Study/<id:{}>"])
+def test_admin_sends_projects_of_others(world: World, place: str) -> None:
+    """A site admin who is no member of a project finds it, its subjects and their sessions."""
+    world.site.is_admin, world.site.is_member = True, False
+    session = world.add("Visit 1")
+    subject = world.site.containers[session]["parents"]["subject"]
+    kind = "--subject" if "{" in place else "--project"
+    arguments = ("start", kind, place.format(subject), *TO, "--yes", "--no-follow")
+    assert world.run(*arguments) == 0
+    assert world.labels() == ["Visit 1"]
+
+
 @pytest.mark.parametrize("by_id", [False, True])
 def test_project_and_subject_are_found_by_path_and_id(world: World, by_id: bool) -> None:
     """A project or a subject is named by its path or its id."""

@@ -56,6 +56,25 @@ def test_lists_come_whole(site: FlywheelSite) -> None:
     assert names == ["T0", "T1", "T2", "T3", "T4"]
 
 
+def test_admin_sees_projects_of_others(site: FlywheelSite) -> None:
+    """A site admin who is no member of a project sends its sessions nevertheless."""
+    site.is_admin, site.is_member = True, False
+    session = add_session(site)
+    for number in range(2):
+        site.add_file(site.add_acquisition(session, f"T{number}"), "a.dcm", b"1")
+    names = [path.split("/")[4] for path in selected(site, "session", session)]
+    assert names == ["T0", "T1"]
+
+
+def test_others_are_asked_once_whether_they_are_admins(site: FlywheelSite) -> None:
+    """Empty sessions of an ordinary user are empty, and the site is not asked again and again."""
+    subject = add_subject(site)
+    for number in range(3):
+        site.add_session(subject, f"Visit {number}")
+    assert selected(site, "subject", subject) == []
+    assert sum("exhaustive" in request.query for request in site.requests) == 1
+
+
 def test_site_without_pages_is_asked_no_further(site: FlywheelSite) -> None:
     """A site that gives the same list again is not asked for ever, nor taken twice."""
     site.knows_after_id = False

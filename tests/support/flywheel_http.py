@@ -146,7 +146,7 @@ class Handler(BaseHTTPRequestHandler):
             case "PUT", "storage", ticket:
                 self._store(ticket, query, body)
             case _, "api", ("config" | "version" | "auth" | "lookup"), *_:
-                self._route_site(parts[1:], body)
+                self._route_site(parts[1:], query, body)
             case _, "api", ("gears" | "jobs" | "batch"), *_:
                 self._route_jobs(parts[1:], query, body)
             case "GET", "api", "sessions", wanted_id, "jobs":
@@ -180,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
             case _:
                 raise Refusal(404)
 
-    def _route_site(self, parts: list[str], body: bytes) -> None:
+    def _route_site(self, parts: list[str], query: dict[str, str], body: bytes) -> None:
         site = self.site
         match self.command, *parts:
             case "GET", "config":
@@ -188,9 +188,11 @@ class Handler(BaseHTTPRequestHandler):
             case "GET", "version":
                 self._send_json({"release": "18.3.0"})
             case "GET", "auth", "status":
-                self._send_json({"origin": ORIGIN, "user_id": USER, "user_is_admin": False})
+                self._send_json({"origin": ORIGIN, "user_id": USER, "user_is_admin": site.is_admin})
             case "POST", "lookup":
                 path = json.loads(body)["path"]
+                if not self._is_shown(query) and path[0] != "gears":
+                    raise Refusal(404, "No node matched that path")
                 self._send_json(self._shown(site.resolve(path)), "lookup")
             case _:
                 raise Refusal(404)
@@ -222,15 +224,23 @@ class Handler(BaseHTTPRequestHandler):
         return feature in self.headers.get("X-Accept-Feature", "").lower()
 
     def _page(self, parent_id: str, children: str, query: dict[str, str]) -> object:
-        site = self.site
+        site, is_shown = self.site, self._is_shown(query)
         with site.lock:
             below = [
                 self._shown(record)
                 for child_id, record in site.containers.items()
-                if f"{site.types[child_id]}s" == children
+                if is_shown
+                and f"{site.types[child_id]}s" == children
                 and (not parent_id or parent_id in record["parents"].values())
             ]
         return self._listed(below, query)
+
+    def _is_shown(self, query: dict[str, str]) -> bool:
+        """Tell whether the user finds the projects; refuse all of them to who may not have them."""
+        is_exhaustive = query.get("exhaustive", "").lower() == "true"
+        if is_exhaustive and not self.site.is_admin:
+            raise Refusal(403, "Only site admins may ask for an exhaustive list")
+        return is_exhaustive or self.site.is_member
 
     def _listed(self, records: Iterable[Record], query: dict[str, str]) -> object:
         """Answer for a list as the client can take it: bare, or a page that tells its size."""

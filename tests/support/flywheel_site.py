@@ -30,7 +30,11 @@ LEVELS = ("group", "project", "subject", "session", "acquisition")
 
 
 class FlywheelSite:
-    """A site with one user: build its hierarchy, enter it, give its `api_key` to a client."""
+    """A site with one user: build its hierarchy, enter it, give its `api_key` to a client.
+
+    The user is a member of all projects, and no site admin, unless `is_member` and `is_admin` are
+    changed. An admin who is no member is shown lists only with `exhaustive`.
+    """
 
     def __init__(
         self,
@@ -58,6 +62,8 @@ class FlywheelSite:
         self.knows_after_id = knows_after_id
         self.heeds_filters = heeds_filters
         self.latency = latency
+        self.is_admin = False
+        self.is_member = True
         self.connections = 0
         self.uploads: list[Upload] = []
         self.requests: list[Request] = []

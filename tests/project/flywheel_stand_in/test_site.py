@@ -29,6 +29,18 @@ def test_sdk_finds_gears(fw: flywheel.Client, gear: str) -> None:
     assert fw.gears.find("gear.name=other") == []
 
 
+def test_sdk_lists_all_for_admins_only(
+    site: FlywheelSite, fw: flywheel.Client, sessions: list[str]
+) -> None:
+    """An admin who is no member is shown lists with `exhaustive`, to others it is refused."""
+    with pytest.raises(flywheel.ApiException) as caught:
+        fw.get_all_sessions(exhaustive=True)
+    assert caught.value.status == 403
+    site.is_admin, site.is_member = True, False
+    assert fw.get_all_sessions() == []
+    assert [one.id for one in fw.get_all_sessions(exhaustive=True)] == sessions
+
+
 @pytest.mark.parametrize(
     ("filters", "found"),
     [
