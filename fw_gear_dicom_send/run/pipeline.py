@@ -4,15 +4,11 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from ssl import SSLContext
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, Protocol, overload
 
-from ..dicom.spool import Room, with_room
-from ..dicom.transcode import FrameDecoders, convert
-from ..dicom.types import SOPInstance, Unreadable
 from ..errors import WorkFolderError
 from ..models import FileEntry, FileReport, Outcome, Remark, SendConfig
 from ..network import preflight, tls
@@ -30,6 +26,7 @@ from ..report.wording import is_complete, outcome_of
 from ..retry import RetryPolicy
 from ..source import ImageSource
 from .already_stored import StoredImages
+from .conversion import Conversion
 from .quarantine import DEFAULT_QUARANTINE, QuarantinePolicy
 from .sent_images import SentImages
 from .steps import Equipment, send
@@ -155,17 +152,6 @@ def _inquirer(verify: str) -> "type[FindSCU] | type[CommitmentSCU]":
     return CommitmentSCU
 
 
-def _converted(
-    room: Room,
-    folder: Path,
-    decoders: FrameDecoders,
-    instance: SOPInstance,
-    transfer_syntax_uid: str,
-) -> SOPInstance | Unreadable:
-    """Convert an image, as soon as there is room for it in the work folder."""
-    return with_room(room, lambda: convert(instance, transfer_syntax_uid, decoders, folder))
-
-
 class _Sending:
     """Sends the files, verifies that they have arrived, and knows at any time how far it is."""
 
@@ -217,12 +203,12 @@ class _Sending:
         """Send, and verify."""
         config, waits = self._config, self._waits
         room = WorkRoom()
-        decoders = FrameDecoders(folder)
         # An image that waits for room keeps its association meanwhile.
         inside = RoomInside(room.images, lambda: scu.open_associations)
+        conversion = Conversion(inside, folder)
         self._scu = scu = StorageSCU(
             config.peer,
-            partial(_converted, inside, folder, decoders),
+            conversion,
             associations=config.associations,
             retry_time=config.send_retry_time,
             ssl_context=self._ssl_context,
@@ -231,7 +217,7 @@ class _Sending:
             policy=waits.resend,
         )
         with ExitStack() as stack:
-            stack.enter_context(decoders)
+            stack.enter_context(conversion)
             stack.callback(scu.abort)
             progress = self._make_progress(self._counts.entries, scu, is_dry=config.dry_run)
             stack.enter_context(progress)

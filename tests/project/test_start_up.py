@@ -102,7 +102,8 @@ def test_a_run_sends_without_libraries(storescp: StoreSCP, tmp_path: Path) -> No
 
 
 def test_the_gear_imports_nothing_that_few_runs_need() -> None:
-    """Neither libraries for the terminal, for TLS and for rare archives, nor queries."""
+    """Neither libraries for the terminal, for TLS and for rare archives, nor queries and codecs."""
     rare = HEAVY - {"fw_core_client", "pydantic"}
-    rare |= {f"fw_gear_dicom_send.network.{name}" for name in ("commitment", "query")}
+    own = ("dicom.transcode", "network.commitment", "network.query")
+    rare |= {f"fw_gear_dicom_send.{name}" for name in own}
     assert imported(GEAR) & rare == set()
