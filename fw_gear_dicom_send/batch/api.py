@@ -6,7 +6,8 @@
     jobs_of                     the finder `jobs`
     jobs_on                     `get_session_jobs`
     create                      `create_batch_job_from_jobs` (POST /api/batch/jobs)
-    run, get, cancel            `start_batch`, `get_batch`, `cancel_batch`
+    run, get, cancel            `start_batch`, `get_batch`, `cancel_batch`; the finder `jobs`, or
+                                `get_current_user_jobs`, for the jobs that repeat others
     cancel_job                  `change_job_state` (PUT /api/jobs/<id>)
     retry                       `retry_job` (POST /api/jobs/<id>/retry)
     read                        `download_file_from_session_as_data`
@@ -14,7 +15,8 @@
 All raise SiteError. What starts or ends something is asked once, whatever comes of it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -23,9 +25,8 @@ from ..errors import ConfigError, SiteError, UsageError
 from ..flywheel.api import API, EXHAUSTIVE, unpromised
 from ..flywheel.site import connect
 from . import records
-from .models import Batch, Gear, Job, Plan, Project, Session
+from .models import GEAR, Batch, Gear, Job, Plan, Project, Session
 
-GEAR = "dicom-send"
 READ_RETRIES = 3
 """How often a client asks again for what changes nothing."""
 
@@ -40,6 +41,7 @@ class BatchAPI:
         self._reader = reader
         self._writer = writer
         self._labels: dict[str, str] = {}
+        self._retries: set[str] = set()
 
     @classmethod
     def connected(cls, api_key: str) -> Self:
@@ -93,19 +95,13 @@ class BatchAPI:
 
     def jobs_of(self, project_id: str) -> Iterator[Job]:
         """Yield the jobs of the gear in a project."""
-        url = "/api/jobs"
         query = {"filter": f"parents.project={project_id},gear_info.name={GEAR}"}
-        for page in self._reader.pages(url, query):
-            yield from (_read(records.job, record, "GET", url) for record in page)
+        yield from self._jobs("/api/jobs", query)
 
     def jobs_on(self, session_id: str) -> Iterator[Job]:
         """Yield the jobs of the gear on a session."""
-        url = f"/api/sessions/{_quoted(session_id)}/jobs"
-        for page in self._reader.pages(url, key="jobs"):
-            for record in page:
-                job = _read(records.job, record, "GET", url)
-                if job.gear_name == GEAR:
-                    yield job
+        jobs = self._jobs(f"/api/sessions/{_quoted(session_id)}/jobs", {}, key="jobs")
+        yield from (job for job in jobs if job.gear_name == GEAR)
 
     def create(self, plan: Plan) -> str:
         """Create a batch, of which nothing runs yet, and return its id."""
@@ -119,13 +115,24 @@ class BatchAPI:
         self._writer.json("POST", f"{_batch(batch_id)}/run", (list, dict))
 
     def get(self, batch_id: str) -> Batch:
-        """Return a batch with its jobs; raise UsageError for one of another gear."""
+        """Return a batch with its jobs; raise UsageError for one of another gear.
+
+        A site may list only the jobs that the batch began with: those that repeat them belong to
+        it as well.
+        """
         url = _batch(batch_id)
         answer = self._reader.json("GET", url, params={"jobs": True})
         batch = _read(records.batch, answer, "GET", url)
         if others := {job.gear_name for job in batch.jobs} - {GEAR}:
             raise UsageError(f"the batch {batch_id} is one of the gear {min(others)}")
-        return batch
+        ended = [job for job in batch.jobs if job.state in ("failed", "cancelled")]
+        if not ended:
+            return batch
+        batch = batch.joined(self._retries_since(min(job.created for job in ended)))
+        unlisted = self._retries.difference(job.id for job in batch.jobs)
+        return batch.joined(
+            self._get(f"/api/jobs/{_quoted(job_id)}", records.job) for job_id in unlisted
+        )
 
     def cancel(self, batch_id: str) -> int:
         """Cancel the pending jobs of a batch, and return how many these were."""
@@ -140,7 +147,9 @@ class BatchAPI:
     def retry(self, job_id: str) -> str:
         """Run a failed job again, and return the new job's id."""
         url = f"/api/jobs/{_quoted(job_id)}/retry"
-        return _read(records.record_id, self._writer.json("POST", url), "POST", url)
+        new_id = _read(records.record_id, self._writer.json("POST", url), "POST", url)
+        self._retries.add(new_id)
+        return new_id
 
     def read(self, session_id: str, name: str) -> bytes:
         """Return what a file on a session holds."""
@@ -149,6 +158,28 @@ class BatchAPI:
         return self._reader.ask(
             "GET", url, what=what, headers={"Accept": "application/octet-stream"}
         )
+
+    def _retries_since(self, created: datetime) -> Iterator[Job]:
+        """Yield the gear's jobs since a day that repeat others, as far as the site lists them.
+
+        Ordinary users may not list the jobs of the site, but those of their own, as are all of
+        their batches.
+        """
+        query = {
+            "filter": f"gear_info.name={GEAR},attempt>1,created>={created.astimezone(UTC).date()}"
+        }
+        for url, key in (("/api/jobs", ""), ("/api/users/self/jobs", "jobs")):
+            try:
+                yield from self._jobs(url, query, key=key)
+            except SiteError as exc:
+                if not exc.is_final:
+                    raise
+            else:
+                return
+
+    def _jobs(self, url: str, query: Mapping[str, str], *, key: str = "") -> Iterator[Job]:
+        for page in self._reader.pages(url, query, key=key):
+            yield from (_read(records.job, record, "GET", url) for record in page)
 
     def _look_up(self, path: Sequence[str], read: Callable[[Any], T], absent: str) -> T:
         url = "/api/lookup"

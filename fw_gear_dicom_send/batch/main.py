@@ -125,7 +125,8 @@ def _stop(api: BatchAPI, arguments: Namespace) -> bool:
     cancelled = 0
     if pending and batch.state == "running":
         cancelled = api.cancel(batch.id)
-        doomed = doomed[len(pending) :]
+        still = {job.id for job in api.get(batch.id).newest if job.is_active}
+        doomed = [job for job in doomed if job.id in still]
     # The site cancels a batch once; jobs that were run again since are cancelled one by one.
     refused = change_each(doomed, api.cancel_job, "it is not cancelled", api.label)
     left = sum(job.state == "running" for job in api.get(batch.id).newest)

@@ -1,10 +1,11 @@
 """The frozen types that travel between the steps of a batch run."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+GEAR = "dicom-send"
 ACTIVE = ("pending", "running")
 STATES = ("complete", "failed", "cancelled", "running", "pending")
 """All states of a job (the SDK's JobState)."""
@@ -75,7 +76,8 @@ class Job:
 
     `session_id` is the id of what it runs on; `config` holds the gear's options. `started` is
     when it began to run, or was created where the site does not tell; `ended` is None while it
-    has not.
+    has not. `batch_id` and `previous_id`, of the job that it repeats, are empty where there is
+    none.
     """
 
     id: str
@@ -88,6 +90,8 @@ class Job:
     ended: datetime | None
     failure_reason: str
     config: Mapping[str, Any]
+    batch_id: str = ""
+    previous_id: str = ""
 
     @property
     def is_active(self) -> bool:
@@ -118,6 +122,14 @@ class Batch:
     id: str
     state: str
     jobs: tuple[Job, ...]
+
+    def joined(self, others: Iterable[Job]) -> "Batch":
+        """Return the batch with those of other jobs that repeat its own."""
+        jobs = {job.id: job for job in self.jobs}
+        for job in sorted(others, key=lambda one: one.attempt):
+            if job.batch_id == self.id or job.previous_id in jobs:
+                jobs.setdefault(job.id, job)
+        return replace(self, jobs=tuple(jobs.values()))
 
     @property
     def newest(self) -> tuple[Job, ...]:

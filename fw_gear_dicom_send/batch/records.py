@@ -85,6 +85,8 @@ def job(record: Record) -> Job:
         ended=_time(ended) if is_over and ended else None,
         failure_reason=printable(" ".join(str(record.get("failure_reason") or "").split()))[:200],
         config=config.get("config") or {},
+        batch_id=str(record.get("batch") or ""),
+        previous_id=str(record.get("previous_job_id") or ""),
     )
 
 

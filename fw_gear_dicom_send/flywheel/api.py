@@ -81,7 +81,7 @@ class API:
             answer = self.json("GET", url, dict if key else list, params=asked)
             try:
                 records = answer[key] if key else answer
-                last = records[-1]["_id"] if records else None
+                last = _record_id(records[-1]) if records else None
             except (KeyError, TypeError):
                 raise unpromised("GET", url) from None
             # A site that does not know after_id gives the same page again.
@@ -112,6 +112,11 @@ class API:
                 if not error.is_final:
                     raise
                 self._may_see_all = False
+
+
+def _record_id(record: Mapping[str, Any]) -> Any:
+    """Return a record's id: `_id` in most lists, `id` for jobs alone."""
+    return record["_id"] if "_id" in record else record["id"]
 
 
 def unpromised(method: str, url: str) -> SiteError:

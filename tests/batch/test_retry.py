@@ -3,26 +3,21 @@
 import pytest
 
 from tests.support.batch_world import FAILED, GOOD, World, posts
-from tests.support.flywheel_engine import FlywheelEngine, Played
-from tests.support.flywheel_lists import Record
+from tests.support.flywheel_engine import FlywheelEngine
 
 
-@pytest.mark.parametrize("stands_beside", [False, True])
+@pytest.mark.parametrize("is_admin", [False, True])
+@pytest.mark.parametrize("replaces_retried", [False, True])
 def test_only_what_failed_is_run_again(
-    world: World, caplog: pytest.LogCaptureFixture, stands_beside: bool
+    world: World, caplog: pytest.LogCaptureFixture, replaces_retried: bool, is_admin: bool
 ) -> None:
-    """The newest job of a session counts, whether or not the site keeps those before it."""
+    """The newest job of a session counts, whether the batch lists it or the one before it."""
+    world.site.replaces_retried, world.site.is_admin = replaces_retried, is_admin
     batch_id = world.prepare("Visit 1", "Visit 2", "Visit 3")
     world.ended(lambda job: GOOD if world.label_of(job) == "Visit 1" else FAILED)
     first = list(world.site.batches[batch_id]["jobs"])
 
-    def outcome(_: Record) -> Played:
-        if stands_beside:
-            batch = world.site.batches[batch_id]
-            batch["jobs"] = [*(job for job in batch["jobs"] if job not in first), *first]
-        return GOOD
-
-    with FlywheelEngine(world.site, world.folder / "jobs", outcome=outcome):
+    with FlywheelEngine(world.site, world.folder / "jobs", outcome=lambda _: GOOD):
         assert world.run("retry", batch_id, "--yes") == 0
     assert "Visit 2 (" in caplog.text
     assert [path.split("/")[3] for path in posts(world.site, "/retry")] == first[1:]
@@ -30,10 +25,32 @@ def test_only_what_failed_is_run_again(
         ["Visit 1", "Visit 2", "Visit 3"],
         ["Visit 2", "Visit 3", "Visit 1"],
     )
-    with FlywheelEngine(world.site, world.folder / "jobs", outcome=outcome):
+    with FlywheelEngine(world.site, world.folder / "jobs", outcome=lambda _: GOOD):
         assert world.run("retry", batch_id, "--yes") == 0
     assert "No job has failed" in caplog.text
     assert len(posts(world.site, "/retry")) == 2
+
+
+def test_job_that_failed_twice_is_run_again(world: World) -> None:
+    """Each command finds the newest jobs anew, though the batch lists the oldest."""
+    batch_id = world.prepare("Visit 1", "Visit 2")
+    world.ended(lambda job: GOOD if world.label_of(job) == "Visit 1" else FAILED)
+    for ended, code in ((FAILED, 1), (GOOD, 0)):
+        assert world.run("retry", batch_id, "--yes", "--no-follow") == 0
+        world.ended(lambda _, ended=ended: ended)  # type: ignore[misc]
+        assert world.run("follow", batch_id) == code
+        assert world.run("gather", batch_id) == code
+    assert [job["attempt"] for job in world.site.jobs.values()] == [1, 1, 2, 3]
+    assert len(world.site.batches[batch_id]["jobs"]) == 2
+
+
+def test_retries_that_the_site_lists_to_nobody_are_followed(world: World) -> None:
+    """The jobs that the command has run again itself are known without any list."""
+    batch_id = world.prepare("Visit 1")
+    world.ended(lambda _: FAILED)
+    world.site.lists_jobs = False
+    with FlywheelEngine(world.site, world.folder / "jobs", outcome=lambda _: GOOD):
+        assert world.run("retry", batch_id, "--yes") == 0
 
 
 def test_job_that_cannot_be_run_again_does_not_stop_the_others(

@@ -38,12 +38,27 @@ def test_stop_cancels_what_is_run_again(world: World, caplog: pytest.LogCaptureF
     batch_id = world.prepare("Visit 1", "Visit 2")
     world.ended(lambda _: FAILED)
     assert world.run("retry", batch_id, "--yes", "--no-follow") == 0
-    first, second = world.site.batches[batch_id]["jobs"]
+    first, second = list(world.site.jobs)[2:]
     world.site.fault(first, Status(403))
     assert world.run("stop", batch_id, "--yes") == 1
     assert "Visit 1 (" in caplog.text
     assert f"it is not cancelled: PUT /api/jobs/{first}: 403 Forbidden" in caplog.text
     assert world.site.jobs[second]["state"] == "cancelled"
+
+
+def test_stop_cancels_what_the_batch_does_not_list(world: World) -> None:
+    """While a job of the batch is pending, one that was run again is cancelled with it."""
+    batch_id = world.prepare("Visit 1", "Visit 2")
+    job = world.site.queue.take()
+    assert job
+    world.site.queue.end(job["_id"], "failed")
+    assert world.run("retry", batch_id, "--yes", "--no-follow") == 0
+    assert world.run("stop", batch_id, "--yes") == 0
+    assert [one["state"] for one in world.site.jobs.values()] == [
+        "failed",
+        "cancelled",
+        "cancelled",
+    ]
 
 
 def test_there_may_be_nothing_to_stop(world: World, caplog: pytest.LogCaptureFixture) -> None:

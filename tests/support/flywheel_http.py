@@ -149,10 +149,9 @@ class Handler(BaseHTTPRequestHandler):
                 self._route_site(parts[1:], query, body)
             case _, "api", ("gears" | "jobs" | "batch"), *_:
                 self._route_jobs(parts[1:], query, body)
-            case "GET", "api", "sessions", wanted_id, "jobs":
-                self._container("sessions", wanted_id)
-                found = self._listed(site.queue.on_session(wanted_id), query)
-                answer = {"jobs": found} if isinstance(found, list) else found
+            case "GET", "api", ("users" | "sessions") as plural, wanted_id, "jobs":
+                listed = partial(self._listed, query=query)
+                answer = site.queue.below(Call("GET", [plural, wanted_id], query, body, listed))
                 self._send_json(answer, f"{wanted_id}/jobs")
             case "GET", "api", ("projects" | "subjects" | "sessions" | "acquisitions") as plural:
                 self._send_json(self._page("", plural, query), plural)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.support.flywheel_lists import Record, Refusal, now
+from tests.support.flywheel_options import filled
 
 if TYPE_CHECKING:
     from tests.support.flywheel_site import FlywheelSite
@@ -15,13 +16,6 @@ USER = "user@example.org"
 ORIGIN = {"type": "user", "id": USER}
 PROVIDER = "5f0000000000000000000001"
 OVER = ("complete", "failed", "cancelled")
-TYPES: Mapping[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "array": (list,),
-}
 Listed = Callable[[Iterable[Record]], object]
 
 
@@ -90,6 +84,7 @@ class JobQueue:
         site, body = self._site, call.body
         match call.method, *call.parts[1:]:
             case ("GET",):
+                self._check_lists()
                 return call.listed(map(_in_list, site.jobs.values()))
             case "GET", job_id:
                 return _alone(self._get(site.jobs, job_id, "Job"))
@@ -122,11 +117,17 @@ class JobQueue:
                 return {"number_cancelled": self._cancel_batch(batch_id)}
         raise Refusal(404)
 
-    def on_session(self, session_id: str) -> list[Record]:
-        """Return the jobs whose destination is a session or what is below it."""
+    def below(self, call: Call) -> object:
+        """Answer for the jobs of the user, shown as each is alone, or for those on a session."""
+        kind, wanted_id = call.parts
         with self._site.lock:
-            jobs = [job for job in self._site.jobs.values() if job["parents"].get("session")]
-            return [_in_list(job) for job in jobs if job["parents"]["session"] == session_id]
+            jobs = list(self._site.jobs.values())
+            if kind == "users":
+                self._check_lists()
+                return {"total": len(jobs), "jobs": [_alone(job) for job in _page(call, jobs)]}
+            self._container({"type": "session", "id": wanted_id})
+            on_session = [job for job in jobs if job["parents"].get("session") == wanted_id]
+            return {"jobs": _page(call, map(_in_list, on_session))}
 
     def take(self) -> Record | None:
         """Let the oldest pending job run, and return a copy of its record."""
@@ -157,6 +158,10 @@ class JobQueue:
         with self._site.lock:
             lines = self._site.logs.setdefault(job_id, [])
             lines += [{"fd": channel, "msg": line} for line in text.splitlines(keepends=True)]
+
+    def _check_lists(self) -> None:
+        if not self._site.lists_jobs:
+            raise Refusal(403)
 
     def _get(self, records: Mapping[str, Record], wanted_id: str, kind: str) -> Record:
         if wanted_id not in records:
@@ -213,7 +218,7 @@ class JobQueue:
         job["retried"] = again["created"]
         new_id = self._insert(again)
         for batch in self._site.batches.values():
-            if job_id in batch["jobs"]:
+            if self._site.replaces_retried and job_id in batch["jobs"]:
                 batch["jobs"] = [one for one in batch["jobs"] if one != job_id] + [new_id]
         return new_id
 
@@ -274,7 +279,7 @@ class JobQueue:
         gear = document["gear"]
         if gear.get("custom", {}).get("flywheel", {}).get("invalid", False):
             raise Refusal(400, "Gear marked as invalid, will not run!")
-        options = _filled(gear, wanted.get("config") or {})
+        options = filled(gear, wanted.get("config") or {})
         inputs = {
             name: self._input(gear, name, reference)
             for name, reference in (wanted.get("inputs") or {}).items()
@@ -356,29 +361,11 @@ def _object(body: bytes) -> Any:
     return found
 
 
-def _filled(gear: Mapping[str, Any], given: Mapping[str, Any]) -> Record:
-    """Return the options with the manifest's defaults, or refuse what the manifest forbids."""
-    options = dict(given)
-    for name, rule in gear.get("config", {}).items():
-        if "default" in rule:
-            options.setdefault(name, rule["default"])
-        if name not in options:
-            if rule.get("optional"):
-                continue
-            raise Refusal(422, f"config did not match manifest: {name!r} is a required property")
-        if not _fits(options[name], rule):
-            raise Refusal(422, f"config did not match manifest: {name!r}: {options[name]!r}")
-    return options
-
-
-def _fits(value: Any, rule: Mapping[str, Any]) -> bool:
-    kinds = TYPES[rule["type"]]
-    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        return False
-    size = len(value) if isinstance(value, str) else value
-    lower = rule.get("minLength" if isinstance(value, str) else "minimum", size)
-    upper = rule.get("maxLength" if isinstance(value, str) else "maximum", size)
-    return value in rule.get("enum", [value]) and lower <= size <= upper
+def _page(call: Call, jobs: Iterable[Record]) -> list[Record]:
+    """Return what a request asks for of jobs that come under a key."""
+    found: Any = call.listed(jobs)
+    page: list[Record] = found if isinstance(found, list) else found["results"]
+    return page
 
 
 def _without_proposal(batch: Record) -> Record:

@@ -33,7 +33,9 @@ class FlywheelSite:
     """A site with one user: build its hierarchy, enter it, give its `api_key` to a client.
 
     The user is a member of all projects, and no site admin, unless `is_member` and `is_admin` are
-    changed. An admin who is no member is shown lists only with `exhaustive`.
+    changed. An admin who is no member is shown lists only with `exhaustive`. A batch goes on to
+    list the jobs that it began with, unless `replaces_retried` puts retries in their places. Jobs
+    are found by lists unless `lists_jobs` is changed.
     """
 
     def __init__(
@@ -62,6 +64,8 @@ class FlywheelSite:
         self.knows_after_id = knows_after_id
         self.heeds_filters = heeds_filters
         self.latency = latency
+        self.replaces_retried = False
+        self.lists_jobs = True
         self.is_admin = False
         self.is_member = True
         self.connections = 0

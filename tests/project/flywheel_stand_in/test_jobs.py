@@ -49,7 +49,7 @@ def test_batch_waits_until_it_is_started(
 def test_sdk_retries_a_failed_job(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
-    """The new job takes the failed one's place in the batch; no other job can be retried."""
+    """The batch goes on to list the failed job, not the new one; no other job can be retried."""
 
     def outcome(record: dict[str, Any]) -> Outcome:
         fails = record["destination"]["id"] == sessions[0] and record["attempt"] == 1
@@ -62,8 +62,10 @@ def test_sdk_retries_a_failed_job(
         assert [line.msg for line in fw.get_job_logs(failed).logs] == ["no peer\n"]
         again = fw.retry_job(failed)
         engine.wait()
-    assert fw.get_batch(batch_id).jobs == [complete, again]
-    assert states(fw, batch_id) == ["complete", "complete"]
+    assert fw.get_batch(batch_id).jobs == [failed, complete]
+    assert states(fw, batch_id) == ["failed", "complete"]
+    assert fw.get_job(again).state.value == "complete"
+    assert [one.id for one in fw.get_current_user_jobs(filter="attempt>1").jobs] == [again]
     assert (fw.get_job(again).previous_job_id, fw.get_job(again).attempt) == (failed, 2)
     assert fw.get_job(failed).failure_reason == "unknown"
     assert fw.get_job(failed).retried == fw.get_job(again).created
