@@ -33,5 +33,5 @@ def session_with(data: DataSet) -> Iterator[Session]:
         project = site.add_project(site.add_group("radiology"), "Benchmark")
         session = site.add_session(site.add_subject(project, "sub-01"), "Visit 1")
         acquisition = site.add_acquisition(session, "Images")
-        site.add_file(acquisition, data.flywheel_file.name, data.flywheel_file)
+        site.add_file(acquisition, data.flywheel_file.name, data.flywheel_file, file_type="dicom")
         yield Session(site, session)

@@ -146,7 +146,7 @@ def run_gear(server: Orthanc | PythonSCP, files: Iterable[SessionFile], folder: 
             label = file.acquisition
             if label not in acquisitions:
                 acquisitions[label] = site.add_acquisition(session, label)
-            site.add_file(acquisitions[label], file.path.name, file.path)
+            site.add_file(acquisitions[label], file.path.name, file.path, file_type="dicom")
         config = {
             "destination": HOST,
             "port": server.port,

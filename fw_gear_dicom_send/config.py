@@ -74,6 +74,7 @@ def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearCo
         downloads=downloads,
         file_download_retry_time=retry_time,
         sent_tag=_flywheel_tag(options, "sent_tag"),
+        file_types=_choice(options, "file_types", manifest),
     )
 
 

@@ -3,6 +3,7 @@
     DicomSendError
     ├── ConfigError        an option or input that cannot be used
     ├── UsageError         a command line that cannot be understood
+    ├── NothingToSendError no file was selected
     ├── SiteError          the Flywheel site cannot be asked what to send
     ├── ServerError        the DICOM server cannot be sent to
     ├── WorkFolderError    the work folder cannot be written to
@@ -37,6 +38,16 @@ class ConfigError(DicomSendError):
 
 class UsageError(DicomSendError):
     """A command line cannot be understood, or lacks something."""
+
+
+class NothingToSendError(DicomSendError):
+    """No file was selected; `found` files were looked at."""
+
+    def __init__(self, found: int) -> None:
+        """Say whether there was any file."""
+        seen = {0: "no file was found", 1: "the only file found is not selected"}
+        many = f"none of the {found} files found is selected"
+        super().__init__(f"Nothing to send: {seen.get(found, many)}")
 
 
 class SiteError(DicomSendError):

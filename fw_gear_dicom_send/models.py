@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,7 @@ class GearConfig(SendConfig):
     downloads: int
     file_download_retry_time: float
     sent_tag: str = ""
+    file_types: str = "dicom"
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,44 @@ class FileEntry:
         return self.parent.id if self.parent.type == "acquisition" else ""
 
 
+class Cause(Enum):
+    """Why a run leaves files out, as a part of a sentence, and the option that selects them."""
+
+    ARCHIVE = ("of type archive", "file_types")
+    OTHER_TYPE = ("of other types", "")
+
+    def __init__(self, text: str, option: str) -> None:
+        """Take the text, and the option if there is one."""
+        self.text = text
+        self.option = option
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Files that a run does not look at, all for one cause.
+
+    `examples` are names of some of them or, for other types, how many there are of a type; all
+    are printable. `more` is how many further ones there are.
+    """
+
+    cause: Cause
+    number: int
+    examples: tuple[str, ...]
+    more: int = 0
+
+    @property
+    def text(self) -> str:
+        """What was left out, in a sentence without its full stop."""
+        files = "1 file" if self.number == 1 else f"{self.number} files"
+        verb = "was" if self.number == 1 else "were"
+        named = ", ".join(self.examples) + (f" and {self.more} more" if self.more else "")
+        hint = f" (see the option {self.cause.option})" if self.cause.option else ""
+        return f"{files} {self.cause.text} {verb} not selected: {named}{hint}"
+
+
 @dataclass(frozen=True)
 class Selection:
-    """What a run sends, and where its report belongs.
+    """What a run sends, where its report belongs, and what was found but is not sent.
 
     `tags` are those that the input file, or else the container, has; `info` is the custom
     information of the input file.
@@ -98,6 +134,7 @@ class Selection:
     report_label: str
     tags: tuple[str, ...] = ()
     info: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def gear_for(
         session = site.add_session(site.add_subject(project, "sub-01"), "Visit 1")
         acquisition = site.add_acquisition(session, "Scan")
         for file in files:
-            site.add_file(acquisition, file.name, file)
+            site.add_file(acquisition, file.name, file, file_type="dicom")
         gear = GearFolder(folder, config, api_key=site.api_key, destination_id=session)
         gear.compile()
         yield gear

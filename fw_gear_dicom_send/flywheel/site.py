@@ -5,7 +5,7 @@ All that is asked is the site's REST API
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,8 @@ from fw_core_client import CoreClient
 from requests.adapters import HTTPAdapter
 
 from ..errors import ConfigError, SiteError
-from ..models import Container, FileEntry, GearConfig, InputFile, Selection
+from ..left_out import LeftOutFiles
+from ..models import Cause, Container, FileEntry, GearConfig, InputFile, Selection
 from ..text import printable
 from .api import API, unpromised
 
@@ -25,6 +26,8 @@ READ_TIMEOUT = 60
 MAX_RETRY_AFTER = 60
 LEVELS = ("group", "project", "subject", "session", "acquisition")
 RUN_LEVELS = LEVELS[2:]
+_TYPES = {"dicom": ("dicom",), "dicom and archive": ("dicom", "archive")}
+"""The types of files that each choice of `file_types` selects."""
 
 
 def connect(api_key: str, *, retries: int, connections: int = 1) -> CoreClient:
@@ -68,6 +71,15 @@ class _Node:
     deleted: bool
 
 
+@dataclass(frozen=True)
+class _File:
+    """A file as the site knows it, the container that holds it, and the path of that."""
+
+    parent: Container
+    path: str
+    record: Mapping[str, Any]
+
+
 class Site:
     """What a run asks of a Flywheel site."""
 
@@ -76,7 +88,7 @@ class Site:
         self._api = API(client)
 
     def select(self, config: GearConfig) -> Selection:
-        """Find the files to send: the input file, or all DICOM files under the destination.
+        """Find the files to send: the input file, or those under the destination by their types.
 
         Raises ConfigError if the container is of a type that has no acquisitions, and
         SiteError if the site does not answer.
@@ -94,7 +106,12 @@ class Site:
         }
         labels = [node.above["group"], *(parent.label for parent in parents.values()), node.label]
         path = "/".join(labels)
-        found = [_entry(start, path, chosen.name)] if chosen else self._below(node, path)
+        left_out = LeftOutFiles()
+        if chosen:
+            entries: tuple[FileEntry, ...] = (_entry(start, path, chosen.name),)
+        else:
+            found = self._below(node, path)
+            entries = tuple(_chosen(found, _TYPES[config.file_types], left_out))
         parent, label = start, node.label
         if start.type == "acquisition":
             session = parents["session"]
@@ -102,7 +119,7 @@ class Site:
         record = _file_record(node, chosen) if chosen else {}
         tags = {*chosen.tags, *(record.get("tags") or ())} if chosen else node.tags
         info = record.get("info") or (chosen.info if chosen else {})
-        return Selection(tuple(found), parent, label, tuple(tags), info)
+        return Selection(entries, parent, label, tuple(tags), info, left_out.counted())
 
     @cached_property
     def _takes_signed_urls(self) -> bool:
@@ -136,12 +153,11 @@ class Site:
         self._api.ask("PUT", target, what="the site's storage", headers=headers, data=file)
         self._api.ask("POST", url, params={"ticket": ticket})
 
-    def _below(self, node: _Node, path: str) -> Iterator[FileEntry]:
-        """Yield the DICOM files of a container and of those below it."""
+    def _below(self, node: _Node, path: str) -> Iterator[_File]:
+        """Yield the files of a container and of those below it."""
         for file in node.files:
-            if file.get("type") == "dicom" and not file.get("deleted"):
-                size, digest = file.get("size"), file.get("hash")
-                yield _entry(node.container, path, file["name"], size, digest)
+            if not file.get("deleted"):
+                yield _File(node.container, path, file)
         level = node.container.type
         if level != "acquisition":
             for child in self._list(node.container, LEVELS[LEVELS.index(level) + 1]):
@@ -161,6 +177,23 @@ class Site:
 
     def _without_files(self) -> dict[str, str]:
         return {"X-Accept-Feature": f"{self._api.features},Exclude-Files"}
+
+
+def _chosen(
+    files: Iterable[_File], types: Sequence[str], left_out: LeftOutFiles
+) -> Iterator[FileEntry]:
+    """Yield the files to send, and count the others."""
+    for file in files:
+        record = file.record
+        file_type = record.get("type")
+        if file_type in types:
+            yield _entry(
+                file.parent, file.path, record["name"], record.get("size"), record.get("hash")
+            )
+        elif file_type == "archive":
+            left_out.add(Cause.ARCHIVE, str(record.get("name")))
+        else:
+            left_out.add_type(file_type)
 
 
 def _entry(

@@ -26,9 +26,10 @@ class FlywheelSource:
 
     @property
     def options(self) -> Mapping[str, str]:
-        """How many files are downloaded at once, and how long a download is tried."""
+        """Which files are sent, how many at once are downloaded, and how long it is tried."""
         config = self._config
         return {
+            "file_types": config.file_types,
             "downloads": f"{config.downloads}",
             "file_download_retry_time": f"{config.file_download_retry_time:g} s",
             "sent_tag": config.sent_tag or "no tag",

@@ -196,6 +196,7 @@ class Reports:
             started=self._started,
             throughput=self._throughput.counts(),
             skipped=self._skipped.text,
+            left_out=[left_out.text for left_out in self._selection.left_out],
             contexts=list(contexts.items()),
             config=[(name, str(value)) for name, value in options.items()],
             versions=[*own, *libraries],

@@ -55,6 +55,7 @@ class Facts:
     versions: Sequence[tuple[str, str]]
     verification: VerificationSummary | None = None
     skipped: str = ""
+    left_out: Sequence[str] = ()
 
 
 def render(reports: Sequence[FileReport], facts: Facts) -> str:
@@ -87,7 +88,7 @@ def render(reports: Sequence[FileReport], facts: Facts) -> str:
         tiles=tiles(numbers),
         failures=_verified(verification) + _failures(reports, is_verified=is_verified),
         files="".join(map(_file, reports)),
-        skipped=f"<p>{escape(facts.skipped)}.</p>" if facts.skipped else "",
+        skipped="".join(f"<p>{escape(text)}.</p>" for text in _not_sent(facts)),
         rate=_rate(facts.throughput),
         durations=_durations(facts.throughput),
         contexts=table(
@@ -104,6 +105,11 @@ def render(reports: Sequence[FileReport], facts: Facts) -> str:
         config=table(("Option", "Value"), facts.config),
         versions=table(("Software", "Version"), facts.versions),
     )
+
+
+def _not_sent(facts: Facts) -> Sequence[str]:
+    """Return what was left out of the run, and what was skipped in its files."""
+    return [*facts.left_out, *([facts.skipped] if facts.skipped else [])]
 
 
 def _label(reports: Sequence[FileReport]) -> str:

@@ -9,7 +9,7 @@ from ssl import SSLContext
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, Protocol, overload
 
-from ..errors import WorkFolderError
+from ..errors import NothingToSendError, WorkFolderError
 from ..models import FileEntry, FileReport, Outcome, Remark, SendConfig
 from ..network import preflight, tls
 from ..network.association import resolve
@@ -82,8 +82,8 @@ def run(
     written.
 
     Raises ConfigError, UsageError or SiteError where nothing could be begun, and after the report
-    ServerError or WorkFolderError where nothing could be sent, and CancelledError where the run
-    was ended before its end.
+    NothingToSendError where no file was selected, ServerError or WorkFolderError where nothing
+    could be sent, and CancelledError where the run was ended before its end.
     """
     resolve(config.peer)
     ssl_context = tls.make_context(config.tls) if config.tls else None
@@ -91,6 +91,8 @@ def run(
     peer = config.peer
     number = len(selection.entries)
     log.info("%d files to send to %s at %s port %d", number, peer.called_ae, peer.host, peer.port)
+    for left_out in selection.left_out:
+        log.info("%s", left_out.text)
     if config.dry_run:
         log.info("This is a dry run: nothing is sent")
     reports = Reports(config, selection, output, destination.time_format)
@@ -106,10 +108,11 @@ def run(
         waits=waits,
     )
     try:
+        if not selection.entries:
+            raise NothingToSendError(sum(left_out.number for left_out in selection.left_out))
         with _folder_in(work) as folder:
-            if selection.entries:
-                policy = replace(waits.resend, max_time=config.send_retry_time)
-                preflight.check(config.peer, ssl_context, policy=policy, timeouts=waits.timeouts)
+            policy = replace(waits.resend, max_time=config.send_retry_time)
+            preflight.check(config.peer, ssl_context, policy=policy, timeouts=waits.timeouts)
             sending.run(folder)
     finally:
         rows = destination.rows(sending.rows())

@@ -15,10 +15,10 @@ def test_session_gives_the_files_of_its_acquisitions(site: FlywheelSite) -> None
     session = add_session(site)
     other = site.add_session(site.containers[session]["parents"]["subject"], "Visit 2")
     acquisitions = [site.add_acquisition(session, label) for label in ("T2", "T1")]
-    site.add_file(acquisitions[0], "b.zip", b"12345")
+    site.add_file(acquisitions[0], "b.zip", b"12345", file_type="dicom")
     site.add_file(acquisitions[0], "a.dcm", b"1")
-    site.add_file(acquisitions[1], "c.zip", b"123")
-    site.add_file(site.add_acquisition(other, "T3"), "d.zip", b"1")
+    site.add_file(acquisitions[1], "c.zip", b"123", file_type="dicom")
+    site.add_file(site.add_acquisition(other, "T3"), "d.zip", b"1", file_type="dicom")
     selection = client_site(site).select(gear_config(Container("session", session)))
     path = "radiology/Trial/S1/Visit 1"
     assert [(entry.acquisition_id, entry.name, entry.fw_path) for entry in selection.entries] == [
@@ -51,12 +51,12 @@ def test_session_is_where_its_report_belongs(site: FlywheelSite) -> None:
 def test_entry_has_size_and_hash_of_the_record(site: FlywheelSite) -> None:
     """What the site's record says of a file is there to check the download."""
     acquisition = site.add_acquisition(add_session(site), "T1")
-    site.add_file(acquisition, "a.zip", b"12345", file_hash="v0-sha384-0")
+    site.add_file(acquisition, "a.zip", b"12345", file_hash="v0-sha384-0", file_type="dicom")
     (entry,) = client_site(site).select(gear_config(Container("acquisition", acquisition))).entries
     assert (entry.size, entry.hash) == (5, "v0-sha384-0")
 
 
-@pytest.mark.parametrize("file_type", ["DICOM", "dicom ", "nifti", None])
+@pytest.mark.parametrize("file_type", ["DICOM", "dicom ", "nifti", "archive", None])
 def test_files_of_other_types_are_left_out(site: FlywheelSite, file_type: str | None) -> None:
     """Only files whose type is exactly dicom are sent."""
     session = add_session(site)

@@ -37,7 +37,9 @@ def test_an_encrypted_member_is_not_called_damaged(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """To upload the same archive again would not help."""
-    session.site.add_file(session.acquisition("CT"), "a.zip", encrypted_zip(tmp_path / "a.zip"))
+    session.site.add_file(
+        session.acquisition("CT"), "a.zip", encrypted_zip(tmp_path / "a.zip"), file_type="dicom"
+    )
     (advice,) = advice_of(tmp_path, session, python_scp.port).values()
     assert "not encrypted" in advice
     assert "damaged" not in advice
@@ -47,7 +49,7 @@ def test_a_lost_download_is_not_blamed_on_the_dicom_server(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """The connection that was lost is that to Flywheel."""
-    file = session.site.add_file(session.acquisition("CT"), "a.zip", b"anything")
+    file = session.site.add_file(session.acquisition("CT"), "a.zip", b"anything", file_type="dicom")
     session.site.fault(file, *[Reset()] * 3)
     (advice,) = advice_of(tmp_path, session, python_scp.port, file_download_retry_time=0).values()
     assert "Flywheel" in advice
@@ -69,7 +71,7 @@ def test_the_comment_of_a_server_does_not_steer_the_advice(
         return status
 
     archive = zip_of(tmp_path / "a.zip", images(1))
-    session.site.add_file(session.acquisition("CT"), "a.zip", archive)
+    session.site.add_file(session.acquisition("CT"), "a.zip", archive, file_type="dicom")
     with PythonSCP(status=refuse) as server:
         ((text, advice),) = advice_of(tmp_path, session, server.port).items()
     assert comment in text
@@ -80,7 +82,7 @@ def test_a_download_that_is_refused_is_not_a_riddle(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """A 404 says to look on Flywheel, where "The log may say more" says nothing."""
-    file = session.site.add_file(session.acquisition("CT"), "a.zip", b"anything")
+    file = session.site.add_file(session.acquisition("CT"), "a.zip", b"anything", file_type="dicom")
     session.site.fault(file, Status(404))
     (advice,) = advice_of(tmp_path, session, python_scp.port).values()
     assert "Check that it is still there" in advice

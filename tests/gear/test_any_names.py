@@ -103,7 +103,7 @@ def test_the_gear_takes_names_and_labels_of_any_bytes(
         contents = [tar_with(in_tar), zip_with(in_zip, 100)]
         contents += [encoded(made(200 + number)) for number in range(len(names) - 2)]
         for name, content in zip(names, contents, strict=True):
-            site.add_file(acquisition, name, content)
+            site.add_file(acquisition, name, content, file_type="dicom")
 
         result = gear_on(Path(folder), site, server.port, session).run()
 

@@ -43,8 +43,12 @@ def test_with_one_association_images_go_in_order(
     """All images arrive in the order of their archives, over the same association."""
     acquisition = session.acquisition("A")
     numbers = [3, 1, 4, 15, 9, 2, 6, 5, 35, 8, 97, 93]
-    session.site.add_file(acquisition, "a.zip", zip_of(tmp_path / "a.zip", images(*numbers[:8])))
-    session.site.add_file(acquisition, "b.zip", zip_of(tmp_path / "b.zip", images(*numbers[8:])))
+    session.site.add_file(
+        acquisition, "a.zip", zip_of(tmp_path / "a.zip", images(*numbers[:8])), file_type="dicom"
+    )
+    session.site.add_file(
+        acquisition, "b.zip", zip_of(tmp_path / "b.zip", images(*numbers[8:])), file_type="dicom"
+    )
     gear = gear_on(tmp_path, session.site, python_scp.port, session.session, associations=1)
     result = gear.run()
     assert result.exit_code == 0, result.log
@@ -59,8 +63,12 @@ def test_an_image_may_be_answered_after_its_file_and_those_of_the_next(
 ) -> None:
     """Four associations carry images at once; each file's row counts its own, in any order."""
     acquisition = session.acquisition("A")
-    session.site.add_file(acquisition, "a.zip", zip_of(tmp_path / "a.zip", images(0, 1, 2)))
-    session.site.add_file(acquisition, "b.zip", zip_of(tmp_path / "b.zip", images(3, 4, 5, 6, 7)))
+    session.site.add_file(
+        acquisition, "a.zip", zip_of(tmp_path / "a.zip", images(0, 1, 2)), file_type="dicom"
+    )
+    session.site.add_file(
+        acquisition, "b.zip", zip_of(tmp_path / "b.zip", images(3, 4, 5, 6, 7)), file_type="dicom"
+    )
     begun, together = threading.Event(), []
 
     def answer(record: CStore) -> int:
@@ -95,7 +103,7 @@ def test_a_server_that_gives_fewer_associations_is_no_failure(
 ) -> None:
     """A server with a limit gets all images over what it gives; the log says so once."""
     archive = zip_of(tmp_path / "a.zip", images(*range(60)))
-    session.site.add_file(session.acquisition("A"), "a.zip", archive)
+    session.site.add_file(session.acquisition("A"), "a.zip", archive, file_type="dicom")
 
     rejected = threading.Event()
 

@@ -51,7 +51,7 @@ def gear_for(site: FlywheelSite, files: list[Path], port: int, folder: Path) -> 
     session = site.add_session(site.add_subject(project, "sub-01"), "Visit 1")
     acquisition = site.add_acquisition(session, "Scan")
     for file in files:
-        site.add_file(acquisition, file.name, file)
+        site.add_file(acquisition, file.name, file, file_type="dicom")
     config = {
         "destination": HOST,
         "port": port,

@@ -40,8 +40,8 @@ def test_a_cancelled_job_reports_what_it_did(tmp_path: Path, session: Session) -
     """SIGTERM ends the run with 1 and a report in which no file passes for complete."""
     site, acquisition = session.site, session.acquisition("A")
     archive = zip_of(tmp_path / "a.zip", images(*range(20)))
-    site.add_file(acquisition, "a.zip", archive)
-    site.add_file(acquisition, "b.zip", archive)
+    site.add_file(acquisition, "a.zip", archive, file_type="dicom")
+    site.add_file(acquisition, "b.zip", archive, file_type="dicom")
 
     answering = threading.Event()
 
@@ -73,7 +73,12 @@ def test_images_in_flight_are_finished_when_the_job_is_cancelled(
 ) -> None:
     """Those that the server still answers count as sent, and no other is begun."""
     site, answering = session.site, threading.Event()
-    site.add_file(session.acquisition("A"), "a.zip", zip_of(tmp_path / "a", images(*range(40))))
+    site.add_file(
+        session.acquisition("A"),
+        "a.zip",
+        zip_of(tmp_path / "a", images(*range(40))),
+        file_type="dicom",
+    )
 
     def hold(_: CStore) -> int:
         answering.wait(LONGEST_START)
@@ -115,7 +120,12 @@ def test_a_cancelled_job_does_not_wait_for_a_silent_server(
 ) -> None:
     """The run does not wait for an answer; a second signal, of either kind, takes nothing away."""
     site = session.site
-    site.add_file(session.acquisition("A"), "a.zip", zip_of(tmp_path / "a", images(*range(40))))
+    site.add_file(
+        session.acquisition("A"),
+        "a.zip",
+        zip_of(tmp_path / "a", images(*range(40))),
+        file_type="dicom",
+    )
     with FaultSCP(give_no_answer) as server:
         gear = gear_on(tmp_path, site, server.port, session.session, associations=associations)
         running = gear.start()
@@ -160,7 +170,9 @@ def test_a_job_is_cancelled_while_an_archive_is_unpacked(
     """An image that unpacks to much is left in its middle, and nothing of it stays."""
     site = session.site
     large = ArchiveMember("1.dcm", encoded(made(1)) + bytes(300_000_000))
-    site.add_file(session.acquisition("A"), "a.zip", zip_of(tmp_path / "a.zip", [large]))
+    site.add_file(
+        session.acquisition("A"), "a.zip", zip_of(tmp_path / "a.zip", [large]), file_type="dicom"
+    )
     gear = gear_on(tmp_path, site, python_scp.port, session.session)
     running = gear.start()
     work = gear.folder / "work"
@@ -178,7 +190,9 @@ def test_a_job_is_cancelled_while_decoders_hang(tmp_path: Path, session: Session
     for dataset in datasets:
         dataset.compress(RLELossless)
     members = [ArchiveMember(str(number), encoded(one)) for number, one in enumerate(datasets)]
-    site.add_file(session.acquisition("A"), "a.zip", zip_of(tmp_path / "a.zip", members))
+    site.add_file(
+        session.acquisition("A"), "a.zip", zip_of(tmp_path / "a.zip", members), file_type="dicom"
+    )
 
     def hold(_: CStore) -> int:
         answering.wait(LONGEST_START)

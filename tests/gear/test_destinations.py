@@ -35,9 +35,11 @@ def test_a_session_goes_to_the_server_and_is_reported(
     site = session.site
     archives = [[TEXT, *images(1, 2)], images(3), [member("rtplan.dcm"), member("test-SR.dcm")]]
     first, second = session.acquisition("T1 w"), session.acquisition("plan")
-    site.add_file(first, "a.zip", zip_of(tmp_path / "a.zip", archives[0]))
-    site.add_file(first, "b.tgz", tar_of(tmp_path / "b.tgz", archives[1], "gz"))
-    site.add_file(second, "c.tar.xz", tar_of(tmp_path / "c.tar.xz", archives[2], "xz"))
+    site.add_file(first, "a.zip", zip_of(tmp_path / "a.zip", archives[0]), file_type="dicom")
+    site.add_file(first, "b.tgz", tar_of(tmp_path / "b.tgz", archives[1], "gz"), file_type="dicom")
+    site.add_file(
+        second, "c.tar.xz", tar_of(tmp_path / "c.tar.xz", archives[2], "xz"), file_type="dicom"
+    )
     site.add_file(second, "single.dcm", shipped("JPEG2000.dcm"))
     site.add_file(second, "notes.pdf", b"%PDF", file_type="pdf")
     gear = gear_on(tmp_path, site, orthanc.port, session.session)
@@ -106,7 +108,9 @@ def test_a_subject_is_sent_with_all_its_sessions(
     """A run on a subject sends each of its sessions and attaches the report to the subject."""
     site = session.site
     other = site.add_session(session.subject, "visit 2")
-    site.add_file(session.acquisition("A"), "a.zip", zip_of(tmp_path / "a.zip", images(1)))
+    site.add_file(
+        session.acquisition("A"), "a.zip", zip_of(tmp_path / "a.zip", images(1)), file_type="dicom"
+    )
     site.add_file(site.add_acquisition(other, "B"), "b.dcm", encoded(made(2)))
 
     result = gear_on(tmp_path, site, python_scp.port, session.subject, "subject").run()
@@ -158,9 +162,9 @@ def test_names_of_any_kind_work_and_deleted_files_are_left_out(
 def test_an_empty_session_is_no_success(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """A run that finds nothing to send ends with 1, and its report has no row."""
-    session.site.add_file(session.acquisition("A"), "a.nii.gz", b"\x1f\x8b", file_type="nifti")
+    """A run that finds nothing to send ends with 1 and says so, and its report has no row."""
     result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
     assert result.exit_code == 1
+    assert "Nothing to send: no file was found" in result.log
     assert rows(session.site.reports[0].content) == []
     assert python_scp.associations == ()

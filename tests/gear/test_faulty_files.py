@@ -32,16 +32,18 @@ def test_each_kind_of_trouble_has_its_row_and_the_run_goes_on(
     site = session.site
     names = ("gone.zip", "broken.zip", "no dicom.zip", "mixed.zip", "fine.zip")
     acquisitions = [session.acquisition(f"{n}") for n in range(5)]
-    gone = site.add_file(acquisitions[0], names[0], b"unreachable")
+    gone = site.add_file(acquisitions[0], names[0], b"unreachable", file_type="dicom")
     site.fault(gone, Status(404))
     whole = zip_of(tmp_path / "whole.zip", images(1, 2)).read_bytes()
-    site.add_file(acquisitions[1], names[1], whole[: len(whole) // 3])
-    site.add_file(acquisitions[2], names[2], zip_of(tmp_path / "n.zip", [TEXT]))
+    site.add_file(acquisitions[1], names[1], whole[: len(whole) // 3], file_type="dicom")
+    site.add_file(acquisitions[2], names[2], zip_of(tmp_path / "n.zip", [TEXT]), file_type="dicom")
     mixed = ["MR_small.dcm", "JPEG2000.dcm", "MR_small_RLE.dcm", "MR_small_jp2klossless.dcm"]
     sources = [with_new_uid(shipped(name)) for name in mixed]
     mix = [ArchiveMember(f"IM{n}", source) for n, source in enumerate(sources)]
-    site.add_file(acquisitions[3], names[3], zip_of(tmp_path / "m.zip", mix))
-    site.add_file(acquisitions[4], names[4], zip_of(tmp_path / "f.zip", images(3, 4, 5)))
+    site.add_file(acquisitions[3], names[3], zip_of(tmp_path / "m.zip", mix), file_type="dicom")
+    site.add_file(
+        acquisitions[4], names[4], zip_of(tmp_path / "f.zip", images(3, 4, 5)), file_type="dicom"
+    )
 
     result = gear_on(tmp_path, site, storescp.port, session.session).run()
 
@@ -76,7 +78,9 @@ def test_a_truncated_image_fails_alone(
         ArchiveMember("2", encoded(made(2))[:-100]),
         ArchiveMember("3", encoded(pixelless)),
     ]
-    session.site.add_file(session.acquisition("a"), "a.zip", zip_of(tmp_path / "a.zip", members))
+    session.site.add_file(
+        session.acquisition("a"), "a.zip", zip_of(tmp_path / "a.zip", members), file_type="dicom"
+    )
 
     result = gear_on(tmp_path, session.site, storescp.port, session.session).run()
 
@@ -110,7 +114,7 @@ def test_what_cannot_be_sent_is_counted(
             TEXT,
         ],
     )
-    session.site.add_file(session.acquisition("odd"), "odd.zip", archive)
+    session.site.add_file(session.acquisition("odd"), "odd.zip", archive, file_type="dicom")
 
     result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
 
@@ -138,10 +142,15 @@ def test_broken_archives_over_any_number_of_associations(
     short.write_bytes(short.read_bytes()[: last + 100])
     damaged = zip_of(tmp_path / "damaged.zip", images(*range(10, 20)))
     archives.set_zip_field(damaged, "15.dcm", "crc", 0)
-    site.add_file(acquisition, "cut.tar", cut)
-    site.add_file(acquisition, "short.zip", short)
-    site.add_file(acquisition, "damaged.zip", damaged)
-    site.add_file(acquisition, "fine.zip", zip_of(tmp_path / "fine.zip", images(*range(20, 30))))
+    site.add_file(acquisition, "cut.tar", cut, file_type="dicom")
+    site.add_file(acquisition, "short.zip", short, file_type="dicom")
+    site.add_file(acquisition, "damaged.zip", damaged, file_type="dicom")
+    site.add_file(
+        acquisition,
+        "fine.zip",
+        zip_of(tmp_path / "fine.zip", images(*range(20, 30))),
+        file_type="dicom",
+    )
     result = gear_on(
         tmp_path, site, python_scp.port, session.session, associations=associations
     ).run()
@@ -181,7 +190,9 @@ def test_what_the_site_does_wrong_is_told_and_the_rest_goes_on(
         "fine.dcm": [],
     }
     for number, (name, faults) in enumerate(files.items()):
-        site.fault(site.add_file(acquisition, name, encoded(made(number))), *faults)
+        site.fault(
+            site.add_file(acquisition, name, encoded(made(number)), file_type="dicom"), *faults
+        )
     site.add_file(acquisition, "longer.dcm", encoded(made(8)), size=10)
     options = {"file_download_retry_time": 3}
     result = gear_on(tmp_path, site, python_scp.port, session.session, **options).run()

@@ -42,10 +42,12 @@ def test_a_full_disk_costs_only_what_needs_it(tmp_path: Path, session: Session) 
     deflated.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     site.add_file(acquisition, "large.dcm", large)
     unpacked = zip_of(tmp_path / "u.zip", [ArchiveMember("1", large), *images(3)])
-    site.add_file(acquisition, "unpacked.zip", unpacked)
+    site.add_file(acquisition, "unpacked.zip", unpacked, file_type="dicom")
     site.add_file(acquisition, "converted.dcm", encoded(compressed))
     site.add_file(acquisition, "deflated.dcm", encoded(deflated))
-    site.add_file(acquisition, "small.zip", zip_of(tmp_path / "s.zip", images(4, 5)))
+    site.add_file(
+        acquisition, "small.zip", zip_of(tmp_path / "s.zip", images(4, 5)), file_type="dicom"
+    )
     with PythonSCP({CT: [ExplicitVRLittleEndian]}) as scp:
         gear = gear_on(tmp_path, site, scp.port, session.session)
         running = gear.start()
@@ -96,7 +98,7 @@ def test_an_archive_that_cannot_be_unpacked_is_told(
     site = session.site
     large = ArchiveMember("large", encoded(made(9, pixels=1200)))
     archive = pack(tmp_path / "a.zip", [*images(1, 2, 3), large])
-    site.add_file(session.acquisition("A"), "a.zip", archive)
+    site.add_file(session.acquisition("A"), "a.zip", archive, file_type="dicom")
     work, output = tmp_path / "work", tmp_path / "output"
     for folder in (work, output):
         folder.mkdir()

@@ -45,7 +45,7 @@ def test_millions_of_elements(
         ArchiveMember("2", encoded(made(2))),
     ]
     archive = zip_of(tmp_path / "a.zip", members)
-    session.site.add_file(session.acquisition("a"), "a.zip", archive)
+    session.site.add_file(session.acquisition("a"), "a.zip", archive, file_type="dicom")
     running = gear_on(tmp_path, session.site, python_scp.port, session.session).start()
     with Peak(partial(peak_resident_of_all, running.pid), PAUSE) as memory:
         result = running.finish()

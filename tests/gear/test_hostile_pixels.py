@@ -38,7 +38,9 @@ def again(content: bytes) -> bytes:
 def sent(contents: list[bytes], folder: Path, session: Session) -> tuple[str, int, str]:
     """Send images to a server that takes no compression: how many, the most memory, the log."""
     members = [ArchiveMember(str(number), content) for number, content in enumerate(contents)]
-    session.site.add_file(session.acquisition("a"), "a.zip", zip_of(folder / "a.zip", members))
+    session.site.add_file(
+        session.acquisition("a"), "a.zip", zip_of(folder / "a.zip", members), file_type="dicom"
+    )
     with PythonSCP({CT: [ExplicitVRLittleEndian]}) as server:
         gear = gear_on(folder, session.site, server.port, session.session, associations=4)
         running = gear.start()

@@ -17,7 +17,7 @@ from tests.support.waiting import wait_for
 def test_a_server_that_dies_leaves_a_true_report(tmp_path: Path, session: Session) -> None:
     """Images are counted as sent up to the server's death, and as not sent after it."""
     archive = zip_of(tmp_path / "a.zip", images(*range(400)))
-    session.site.add_file(session.acquisition("A"), "a.zip", archive)
+    session.site.add_file(session.acquisition("A"), "a.zip", archive, file_type="dicom")
     with StoreSCP("+xa") as scp:
         gear = gear_on(tmp_path, session.site, scp.port, session.session, send_retry_time=1)
         running = gear.start()
@@ -58,7 +58,7 @@ def test_nothing_is_downloaded_for_a_server_that_is_given_up(
 def test_a_server_that_aborts_in_each_image_gets_none(tmp_path: Path, session: Session) -> None:
     """A server that aborts in the middle of each image is told, and the run ends."""
     archive = zip_of(tmp_path / "a.zip", images(1, 2, 3))
-    session.site.add_file(session.acquisition("A"), "a.zip", archive)
+    session.site.add_file(session.acquisition("A"), "a.zip", archive, file_type="dicom")
     with StoreSCP("+xa", "--abort-during") as scp:
         options = {"associations": 1, "send_retry_time": 0}
         result = gear_on(tmp_path, session.site, scp.port, session.session, **options).run()
@@ -70,7 +70,7 @@ def test_a_server_that_aborts_in_each_image_gets_none(tmp_path: Path, session: S
 def test_a_server_that_refuses_images_is_told(tmp_path: Path, session: Session) -> None:
     """The status of refused images stands in the log with its meaning, once with its number."""
     archive = zip_of(tmp_path / "a.zip", images(1, 2, 3))
-    session.site.add_file(session.acquisition("A"), "a.zip", archive)
+    session.site.add_file(session.acquisition("A"), "a.zip", archive, file_type="dicom")
     with PythonSCP(status=[0xC000, 0x0000, 0xC000]) as scp:
         result = gear_on(tmp_path, session.site, scp.port, session.session).run()
     assert result.exit_code == 1

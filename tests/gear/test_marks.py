@@ -90,7 +90,7 @@ def test_a_container_is_tagged(
     site, acquisition = session.site, session.acquisition("T1")
     ids = {"session": session.session, "acquisition": acquisition, "subject": session.subject}
     site.containers[ids[level]]["tags"] = ["reviewed"]
-    site.add_file(acquisition, "a.zip", zip_of(tmp_path / "a.zip", images(1, 2)))
+    site.add_file(acquisition, "a.zip", zip_of(tmp_path / "a.zip", images(1, 2)), file_type="dicom")
     result = ended(site, gear_on(tmp_path, site, python_scp.port, ids[level], level))
     assert result.exit_code == 0, result.log
     tagged = {name for name, record in site.containers.items() if record["tags"]}

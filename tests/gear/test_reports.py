@@ -92,7 +92,9 @@ def test_the_log_names_no_patient_and_no_secret(
         ],
     )
     site = session.site
-    site.fault(site.add_file(session.acquisition("A"), "a.zip", archive), Status(503))
+    site.fault(
+        site.add_file(session.acquisition("A"), "a.zip", archive, file_type="dicom"), Status(503)
+    )
 
     def quote(_: CStore) -> Dataset:
         answer = Dataset()

@@ -35,7 +35,7 @@ def test_a_server_that_is_not_there_ends_the_run_before_any_download(
     archive = zip_of(tmp_path / "a.zip", images(*range(50)))
     acquisition = session.acquisition("A")
     for name in ("a.zip", "b.zip"):
-        session.site.add_file(acquisition, name, archive)
+        session.site.add_file(acquisition, name, archive, file_type="dicom")
     gear = gear_on(tmp_path, session.site, port, session.session)
     result = gear.run()
     assert_failed_at_once(session, gear, result, ["a.zip", "b.zip"])

@@ -260,7 +260,7 @@ def _gear(
     project = site.add_project(site.add_group("lab"), "Study")
     session = site.add_session(site.add_subject(project, "sub-01"), "visit 1")
     name = "a.zip" if isinstance(content, Path) else "a.dcm"
-    site.add_file(site.add_acquisition(session, "CT"), name, content)
+    site.add_file(site.add_acquisition(session, "CT"), name, content, file_type="dicom")
     config = {"destination": HOST, "port": port, "called_ae": "PACS"} | options
     return GearFolder(folder / "v0", config, api_key=site.api_key, destination_id=session)
 

@@ -16,7 +16,7 @@ LAYERS = (
     {"dicom"},
     {"archive", "network"},
     {"models"},
-    {"source", "config"},
+    {"source", "config", "left_out"},
     {"flywheel", "report"},
     {"run"},
     {"cli"},

@@ -178,8 +178,8 @@ def _gear(
     project = site.add_project(site.add_group("lab"), "Study")
     session = site.add_session(site.add_subject(project, "sub-01"), "visit 1")
     acquisition = site.add_acquisition(session, "CT")
-    site.add_file(acquisition, "a.zip", zip_of(folder / "a.zip", first))
-    site.add_file(acquisition, "b.tgz", tar_of(folder / "b.tgz", second, "gz"))
+    site.add_file(acquisition, "a.zip", zip_of(folder / "a.zip", first), file_type="dicom")
+    site.add_file(acquisition, "b.tgz", tar_of(folder / "b.tgz", second, "gz"), file_type="dicom")
     site.add_file(acquisition, "c.dcm", last.content)
     peer = {"destination": "127.0.0.1", "port": server.port, "called_ae": "PACS"}
     return HurriedGear(

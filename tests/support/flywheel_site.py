@@ -24,7 +24,9 @@ from typing import Any, Self
 from tests.support.flywheel_http import Fault, Handler, Request, Server, Upload, open_content
 from tests.support.flywheel_jobs import ORIGIN, JobQueue
 from tests.support.flywheel_lists import Record, Refusal, now
+from tests.support.flywheel_types import type_of
 
+BY_NAME = "that which the name tells"
 DELETED = "2024-01-01T00:00:00.000000+00:00"
 LEVELS = ("group", "project", "subject", "session", "acquisition")
 
@@ -175,13 +177,16 @@ class FlywheelSite:
         name: str,
         content: bytes | Path,
         *,
-        file_type: str | None = "dicom",
+        file_type: str | None = BY_NAME,
         size: int | None = None,
         file_hash: str | None = None,
         deleted: bool = False,
         origin: Mapping[str, Any] = ORIGIN,
     ) -> str:
-        """Add a file; its record tells its true size and hash unless others are given."""
+        """Add a file; its record tells its true size, hash and type unless others are given.
+
+        The site types a file by its name; a user, or a gear, may have given it another type.
+        """
         with open_content(content) as source:
             digest = hashlib.file_digest(source, "sha384").hexdigest()
             length = source.seek(0, io.SEEK_END)
@@ -190,7 +195,7 @@ class FlywheelSite:
             "file_id": self.new_id(),
             "version": 1,
             "name": name,
-            "type": file_type,
+            "type": type_of(name) if file_type == BY_NAME else file_type,
             "size": length if size is None else size,
             "hash": file_hash or f"v0-sha384-{digest}",
             "created": now(),
@@ -214,7 +219,7 @@ class FlywheelSite:
         upload = Upload(self.types[container_id], container_id, name, content)
         with self.lock:
             self.uploads.append(upload)
-            self.add_file(container_id, name, content, file_type="tabular data", origin=origin)
+            self.add_file(container_id, name, content, origin=origin)
         return upload
 
     def add_gear(self, manifest: Mapping[str, Any], version: str | None = None) -> str:

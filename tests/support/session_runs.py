@@ -49,7 +49,7 @@ class SessionRuns:
 
     def add(self, name: str, content: bytes | Path) -> None:
         """Add a file."""
-        self._site.add_file(self.acquisition, name, content)
+        self._site.add_file(self.acquisition, name, content, file_type="dicom")
 
     def add_images(self, name: str, numbers: Sequence[int]) -> None:
         """Add a zip of images."""

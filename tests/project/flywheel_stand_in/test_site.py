@@ -109,3 +109,28 @@ def test_bodies_are_recorded(site: FlywheelSite, fw: flywheel.Client, project: s
     fw.get_project(project)
     fw.lookup("lab/Trial")
     assert [request.body for request in site.requests[-2:]] == [b"", b'{"path": ["lab", "Trial"]}']
+
+
+@pytest.mark.parametrize(
+    ("name", "file_type"),
+    [
+        ("a.dcm", "dicom"),
+        ("A.DCM", "dicom"),
+        ("t1.dicom.zip", "dicom"),
+        ("1.2.840.5.dcm.zip", "dicom"),
+        ("t1.zip", "archive"),
+        ("t1.dcm.tgz", "archive"),
+        ("t1.tar.gz", "archive"),
+        ("t1.dcm.tar", "archive"),
+        ("t1.nii.gz", "nifti"),
+        ("t1.dcm.gz", None),
+        ("dcm", None),
+        ("IM0001", None),
+    ],
+)
+def test_new_files_are_typed_by_their_names(
+    site: FlywheelSite, project: str, name: str, file_type: str | None
+) -> None:
+    """The longest known extension decides, as on the real site; a tar is never DICOM."""
+    site.add_file(project, name, b"1")
+    assert site.containers[project]["files"][-1]["type"] == file_type

@@ -1,0 +1,70 @@
+"""Which files a run sends by their types, and what it says of the others."""
+
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from tests.support.gear_runs import Session, counts, gear_on, images
+from tests.support.pacs import PythonSCP
+from tests.support.sample_files import encoded, made, tar_of, zip_of
+
+LEFT_OUT = "2 files of type archive were not selected: b.tgz, c.zip (see the option file_types)"
+
+
+@pytest.fixture
+def mixed(tmp_path: Path, session: Session) -> Session:
+    """A session with a DICOM file, a tar and a zip of images, and notes."""
+    acquisition = session.acquisition("CT")
+    site = session.site
+    site.add_file(acquisition, "a.dcm", encoded(made(1)))
+    site.add_file(acquisition, "b.tgz", tar_of(tmp_path / "b.tgz", images(2, 3), "gz"))
+    site.add_file(acquisition, "c.zip", zip_of(tmp_path / "c.zip", images(4)))
+    site.add_file(acquisition, "notes.txt", b"not for the PACS")
+    return session
+
+
+def page(session: Session) -> str:
+    """Return what the page says that was attached."""
+    (content,) = (one.content for one in session.site.uploads if one.name.endswith(".html"))
+    return unescape(content.decode())
+
+
+def test_archives_that_are_not_sent_are_named(
+    tmp_path: Path, mixed: Session, python_scp: PythonSCP
+) -> None:
+    """By default files of type `dicom` are sent; log and page name the archives beside them."""
+    result = gear_on(tmp_path, mixed.site, python_scp.port, mixed.session).run()
+    assert result.exit_code == 0, result.log
+    assert len(python_scp.stored) == 1
+    for text in (result.log, page(mixed)):
+        assert LEFT_OUT in text
+        assert "1 file of other types was not selected: 1 text" in text
+
+
+def test_archives_are_sent_where_asked(
+    tmp_path: Path, mixed: Session, python_scp: PythonSCP
+) -> None:
+    """With `dicom and archive` the tar and the zip are sent; other files are still counted."""
+    options = {"file_types": "dicom and archive"}
+    result = gear_on(tmp_path, mixed.site, python_scp.port, mixed.session, **options).run()
+    assert result.exit_code == 0, result.log
+    assert set(counts(mixed.site.reports[0].content)) == {"a.dcm", "b.tgz", "c.zip"}
+    assert len(python_scp.stored) == 4
+    assert "of type archive" not in result.log
+    assert "1 file of other types was not selected: 1 text" in page(mixed)
+
+
+def test_a_session_of_archives_alone_is_no_success(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """A run that selects none of the files ends with 1, says what it saw, and asks no server."""
+    site = session.site
+    site.add_file(session.acquisition("A"), "a.tar", tar_of(tmp_path / "a.tar", images(1)))
+    result = gear_on(tmp_path, site, python_scp.port, session.session).run()
+    assert result.exit_code == 1
+    assert "Nothing to send: the only file found is not selected" in result.log
+    for text in (result.log, page(session)):
+        assert "1 file of type archive was not selected: a.tar" in text
+    assert counts(site.reports[0].content) == {}
+    assert python_scp.associations == ()
