@@ -4,6 +4,7 @@
     project, session            `get_project`, `get_session`
     sessions_of                 the finders `project.sessions` and `subject.sessions`
     jobs_of                     the finder `jobs`
+    own_jobs_of                 `get_current_user_jobs`
     jobs_on                     `get_session_jobs`
     create                      `create_batch_job_from_jobs` (POST /api/batch/jobs)
     run, get, cancel            `start_batch`, `get_batch`, `cancel_batch`; the finder `jobs`, or
@@ -94,9 +95,12 @@ class BatchAPI:
             yield from (_read(records.session, record, "GET", url) for record in page)
 
     def jobs_of(self, project_id: str) -> Iterator[Job]:
-        """Yield the jobs of the gear in a project."""
-        query = {"filter": f"parents.project={project_id},gear_info.name={GEAR}"}
-        yield from self._jobs("/api/jobs", query)
+        """Yield the jobs of the gear in a project, which the site may show to admins only."""
+        yield from self._jobs("/api/jobs", _in_project(project_id))
+
+    def own_jobs_of(self, project_id: str) -> Iterator[Job]:
+        """Yield the jobs of the gear in a project that the user started."""
+        yield from self._jobs("/api/users/self/jobs", _in_project(project_id), key="jobs")
 
     def jobs_on(self, session_id: str) -> Iterator[Job]:
         """Yield the jobs of the gear on a session."""
@@ -220,6 +224,10 @@ def _read(read: Callable[[Any], T], record: Any, method: str, url: str) -> T:
         return read(record)
     except (AttributeError, KeyError, TypeError, ValueError):
         raise unpromised(method, url) from None
+
+
+def _in_project(project_id: str) -> dict[str, str]:
+    return {"filter": f"parents.project={project_id},gear_info.name={GEAR}"}
 
 
 def _batch(batch_id: str) -> str:

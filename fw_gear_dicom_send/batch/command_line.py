@@ -154,7 +154,8 @@ def _add_start(made: ArgumentParser) -> None:
     fits.add_argument(
         "--not-yet-sent",
         action="store_true",
-        help="No job of the gear has sent the session to this server, or is about to.",
+        help="No job of the gear has sent the session to this server, or is about to, and it has "
+        "no tag --sent-tag.",
     )
     options.add_group(made, "files of these sessions", ("file_types",))
     options.add_group(made, "DICOM server", options.CONNECTION, _WORDS)

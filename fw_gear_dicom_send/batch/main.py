@@ -24,6 +24,7 @@ from .follow import counts, follow
 from .gather import gather
 from .models import Batch, Plan, Session
 from .prompts import confirmed, read_key
+from .sent import already_sent
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,7 @@ def _start(arguments: Namespace) -> bool:
     project_ids = dict.fromkeys(session.project_id for session in sessions)
     projects = {project_id: api.project(project_id) for project_id in project_ids}
     plan.check_files(named, projects)
-    sent = set()
-    if arguments.not_yet_sent:
-        for project_id in projects:
-            sent |= selection.sent(api.jobs_of(project_id), gear, config)
+    sent = already_sent(api, sessions, gear, config) if arguments.not_yet_sent else set()
     left = tuple(session for session in sessions if session.id not in sent)
     whole = Plan(
         gear, config, named, tuple(arguments.job_tag), left, projects, len(sessions) - len(left)

@@ -1,17 +1,15 @@
-"""Which sessions a batch is for: by label, date and tags, and whether they have been sent."""
+"""Which sessions a batch is for: by label, date and tags."""
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 from ..errors import UsageError
-from .models import Gear, Job, Session
+from .models import Session
 
-_SAME_PLACE = ("destination", "port", "called_ae")
 _CAST = re.compile(r'[,<>=!"]|^[\d\s.+-]|^(null|nan|inf(inity)?)$|^[0-9a-f]{24}$', re.IGNORECASE)
 """What the site's filter would take apart, or read as something else than text."""
 
@@ -67,26 +65,3 @@ def read_ids(name: str) -> list[str]:
         raise UsageError(f"--sessions-file: {name}: it cannot be read") from None
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return [line for line in lines if line]
-
-
-def sent(jobs: Iterable[Job], gear: Gear, config: Mapping[str, Any]) -> set[str]:
-    """Return the ids of the sessions that a job has sent to the same server, or is about to.
-
-    A job that failed, was cancelled or is a dry run does not count.
-    """
-    place = _place(gear, config)
-    return {
-        job.session_id
-        for job in jobs
-        if job.gear_name == gear.name
-        and (job.is_active or job.state == "complete")
-        and not job.is_dry_run
-        and _place(gear, job.config) == place
-    }
-
-
-def _place(gear: Gear, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return where a job sends to; an option that it lacks has the gear's default."""
-    values = [config.get(name, gear.options.get(name, {}).get("default")) for name in _SAME_PLACE]
-    host, port, title = (str(value).strip() for value in values)
-    return (host.lower(), port, title)

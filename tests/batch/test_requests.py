@@ -75,6 +75,7 @@ class World:
 
 @pytest.fixture
 def world(site: FlywheelSite) -> Iterator[World]:
+    site.is_admin = True
     gear = site.add_gear(manifest())
     project = site.add_project(site.add_group("lab"), "Study")
     site.add_file(project, "key.pem", b"1")
@@ -145,6 +146,16 @@ SAME: dict[str, tuple[Asks, Asks]] = {
             w.fw.jobs.iter_find(f"parents.project={w.project}", "gear_info.name=dicom-send")
         ),
         lambda w: list(w.api.jobs_of(w.project)),
+    ),
+    "own jobs of a project": (
+        lambda w: w.fw.get_current_user_jobs(
+            filter=f"parents.project={w.project},gear_info.name=dicom-send", limit=250
+        ),
+        lambda w: list(w.api.own_jobs_of(w.project)),
+    ),
+    "jobs on a session": (
+        lambda w: w.fw.get_session_jobs(w.session, limit=250),
+        lambda w: list(w.api.jobs_on(w.session)),
     ),
     "report": (
         lambda w: w.fw.download_file_from_session_as_data(w.session, "a report.csv"),

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.batch_world import FAILED, GOOD, TO, World
 from tests.support.flywheel_engine import Endless
+from tests.support.flywheel_http import Status
 
 
 @pytest.fixture
@@ -164,6 +165,7 @@ def test_sessions_are_given_by_their_ids(world: World, monkeypatch: pytest.Monke
     assert world.labels() == ["Visit 1"]
 
 
+@pytest.mark.parametrize("is_admin", [True, False])
 @pytest.mark.parametrize(
     ("ended", "options", "is_left"),
     [
@@ -181,9 +183,10 @@ def test_sessions_are_given_by_their_ids(world: World, monkeypatch: pytest.Monke
     ],
 )
 def test_sessions_that_have_been_sent_are_left_out(
-    world: World, ended: Any, options: tuple[str, ...], is_left: bool
+    world: World, ended: Any, options: tuple[str, ...], is_left: bool, is_admin: bool
 ) -> None:
     """A job that is complete, or may become it, to the same server leaves its session out."""
+    world.site.is_admin = is_admin
     world.prepare("Visit 1")
     world.site.batches.clear()
     world.site.jobs.clear()
@@ -195,6 +198,41 @@ def test_sessions_that_have_been_sent_are_left_out(
     world.add("Visit 2")
     assert world.start("--no-follow", "--not-yet-sent") == 0
     assert world.labels() == (["Visit 1", "Visit 2"] if is_left else ["Visit 2"])
+
+
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_jobs_of_other_users_are_found_by_their_sessions(
+    world: World, caplog: pytest.LogCaptureFixture, is_shown: bool
+) -> None:
+    """An ordinary user finds the jobs of others on each session, if the site shows them."""
+    world.prepare("Visit 1", "Visit 2")
+    world.ended(lambda job: GOOD if world.label_of(job) == "Visit 1" else FAILED)
+    for job in world.site.jobs.values():
+        job["origin"] = {"type": "user", "id": "other@example.org"}
+    if not is_shown:
+        for label in ("Visit 1", "Visit 2"):
+            world.site.fault(f"{world.session_of(label)}/jobs", Status(403))
+    assert world.start("--no-follow", "--not-yet-sent") == 0
+    assert world.labels() == (["Visit 2"] if is_shown else ["Visit 1", "Visit 2"])
+    assert ("does not show the jobs of others on 2 sessions" in caplog.text) is not is_shown
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ((), ["Visit 2", "Visit 3"]),
+        (("--sent-tag", "at-pacs"), ["Visit 1", "Visit 3"]),
+        (("--sent-tag", ""), ["Visit 1", "Visit 2", "Visit 3"]),
+    ],
+)
+def test_sessions_with_the_tag_of_sent_ones_are_left_out(
+    world: World, options: tuple[str, ...], found: list[str]
+) -> None:
+    """The gear's mark tells what was sent, where no job is known."""
+    for number, tag in ((1, "dicom-send"), (2, "at-pacs"), (3, "ready")):
+        world.add(f"Visit {number}", tags=[tag])
+    assert world.start("--no-follow", "--not-yet-sent", *options) == 0
+    assert world.labels() == found
 
 
 def test_jobs_of_other_gears_and_containers_do_not_count(world: World) -> None:

@@ -85,6 +85,8 @@ class JobQueue:
         match call.method, *call.parts[1:]:
             case ("GET",):
                 self._check_lists()
+                if not site.is_admin:
+                    raise Refusal(403, "Request requires admin")
                 return call.listed(map(_in_list, site.jobs.values()))
             case "GET", job_id:
                 return _alone(self._get(site.jobs, job_id, "Job"))
@@ -124,7 +126,8 @@ class JobQueue:
             jobs = list(self._site.jobs.values())
             if kind == "users":
                 self._check_lists()
-                return {"total": len(jobs), "jobs": [_alone(job) for job in _page(call, jobs)]}
+                own = [job for job in jobs if job["origin"]["id"] == USER]
+                return {"total": len(own), "jobs": [_alone(job) for job in _page(call, own)]}
             self._container({"type": "session", "id": wanted_id})
             on_session = [job for job in jobs if job["parents"].get("session") == wanted_id]
             return {"jobs": _page(call, map(_in_list, on_session))}

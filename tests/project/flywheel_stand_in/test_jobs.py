@@ -93,11 +93,12 @@ def test_sdk_cancels(
 def test_sdk_lists_jobs(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
-    """Jobs are found by their gear, state, batch and where they ran."""
+    """Admins find all jobs by what they are and where they ran, others those on a session."""
     outcomes = {one: Played("failed" if one == sessions[1] else "complete") for one in sessions}
     with FlywheelEngine(site, tmp_path, outcome=by_session(outcomes)) as engine:
         batch_id = run_batch(fw, gear, sessions)
         engine.wait()
+    site.is_admin = True
     jobs = fw.get_batch(batch_id).jobs
     project = site.containers[sessions[0]]["parents"]["project"]
     for filters, wanted in (
@@ -108,6 +109,11 @@ def test_sdk_lists_jobs(
     ):
         assert [one.id for one in fw.jobs.iter_find(*filters, limit=2)] == wanted
     assert [one.id for one in fw.get_all_batches()] == [batch_id]
+    site.is_admin = False
+    assert [one.id for one in fw.get_session_jobs(sessions[4]).jobs] == jobs[4:]
+    with pytest.raises(flywheel.ApiException) as caught:
+        fw.get_all_jobs()
+    assert caught.value.status == 403
 
 
 @pytest.mark.parametrize(
