@@ -24,7 +24,7 @@ from urllib.parse import quote
 
 from ..errors import ConfigError, SiteError, UsageError
 from ..flywheel.api import API, EXHAUSTIVE, unpromised
-from ..flywheel.site import connect
+from ..flywheel.client import connect
 from . import records
 from .models import GEAR, Batch, Gear, Job, Plan, Project, Session
 

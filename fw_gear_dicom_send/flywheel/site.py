@@ -4,7 +4,6 @@ All that is asked is the site's REST API
 (https://api-docs.flywheel.io, `/api/<containers>/<id>[/files]`).
 """
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,6 @@ from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from fw_core_client import CoreClient
-from requests.adapters import HTTPAdapter
 
 from ..errors import ConfigError, SiteError
 from ..left_out import LeftOutFiles
@@ -21,42 +19,10 @@ from ..models import Cause, Container, FileEntry, GearConfig, InputFile, Selecti
 from ..text import printable
 from .api import API, unpromised
 
-CONNECT_TIMEOUT = 15
-READ_TIMEOUT = 60
-MAX_RETRY_AFTER = 60
 LEVELS = ("group", "project", "subject", "session", "acquisition")
 RUN_LEVELS = LEVELS[2:]
 _TYPES = {"dicom": ("dicom",), "dicom and archive": ("dicom", "archive")}
 """The types of files that each choice of `file_types` selects."""
-
-
-def connect(api_key: str, *, retries: int, connections: int = 1) -> CoreClient:
-    """Make a client of the site that the key names; nothing is asked of the site yet.
-
-    `retries` is how often the client asks again on its own; `connections` is how many threads use
-    it at once, for each of which a connection is kept alive.
-
-    Raises ConfigError if the key names no site.
-    """
-    try:
-        client = CoreClient(
-            api_key=api_key,
-            client_name="dicom-send",
-            connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=READ_TIMEOUT,
-            retry_total=retries,
-        )
-    except ValueError:
-        # The cause quotes the key.
-        raise ConfigError("api-key", "a key without a host", "<host>:<key>") from None
-    # Containers come without their analyses, which may be many.
-    client.headers["X-Accept-Feature"] += ",Slim-Containers"
-    for scheme, adapter in list(client.adapters.items()):
-        retry = adapter.max_retries.new(retry_after_max=MAX_RETRY_AFTER)
-        client.mount(scheme, HTTPAdapter(pool_maxsize=connections, max_retries=retry))
-    # urllib3 logs the URL of each request: a signed one is as good as a key.
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
-    return client
 
 
 @dataclass(frozen=True)
@@ -124,7 +90,9 @@ class Site:
     @cached_property
     def _takes_signed_urls(self) -> bool:
         """Whether uploads go to a storage of their own, which the site is asked for once."""
-        return bool(self._api.json("GET", "/api/config").get("signed_url"))
+        config = self._api.json("GET", "/api/config")
+        # Older sites say it outside of the features.
+        return bool((config.get("features") or {}).get("signed_url") or config.get("signed_url"))
 
     def attach(self, container: Container, path: Path) -> None:
         """Attach a file to a container, under the file's name.
@@ -147,7 +115,7 @@ class Site:
         upload = self._api.json("POST", url, params={"ticket": ""}, json=body)
         try:
             ticket, target = upload["ticket"], upload["urls"][name]
-            headers = {**upload.get("headers", {}), "Authorization": None}
+            headers = upload.get("headers") or {}
         except (KeyError, TypeError):
             raise SiteError(f"POST {url}: the answer holds no signed URL") from None
         self._api.ask("PUT", target, what="the site's storage", headers=headers, data=file)

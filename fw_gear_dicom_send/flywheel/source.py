@@ -6,9 +6,10 @@ from pathlib import Path
 from ..models import Container, FileReport, GearConfig, Outcome, Selection
 from ..retry import RetryPolicy
 from ..source import Fetcher
+from .client import connect
 from .download import Downloader
 from .marks import Attached, Metadata, mark
-from .site import Site, connect
+from .site import Site
 
 _SITE_RETRIES = 5
 _MAX_WAIT = 10.0

@@ -16,6 +16,7 @@ from fw_gear_dicom_send.batch.api import BatchAPI
 from fw_gear_dicom_send.batch.models import Gear, Plan
 from fw_gear_dicom_send.config import manifest
 from tests.support.flywheel_site import FlywheelSite
+from tests.support.stand_in_jobs import sdk_client
 
 CONFIG = {"destination": "pacs", "called_ae": "ARCHIVE", "port": 11112}
 ASKED_BY_THE_SDK_ALONE = ("/api/version", "/api/config", "/api/auth/status")
@@ -82,7 +83,7 @@ def world(site: FlywheelSite) -> Iterator[World]:
     subject = site.add_subject(project, "S1")
     session = site.add_session(subject, "Visit 1", timestamp="2024-03-05T07:08:09+00:00")
     site.add_file(session, "a report.csv", b"a,b\n")
-    fw = flywheel.Client(site.sdk_key)
+    fw = sdk_client(site)
     yield World(site, fw, BatchAPI.connected(site.api_key), gear, project, subject, session)
     fw.shutdown()
 

@@ -17,8 +17,8 @@ from types import FrameType
 import pytest
 
 from fw_gear_dicom_send.errors import CancelledError
+from fw_gear_dicom_send.flywheel.client import connect
 from fw_gear_dicom_send.flywheel.download import Downloader
-from fw_gear_dicom_send.flywheel.site import connect
 from fw_gear_dicom_send.models import Container, DownloadFailure, FileEntry
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.retry import CLOCK, MonotonicClock, RetryPolicy

@@ -4,29 +4,11 @@ import traceback
 
 import pytest
 
-from fw_gear_dicom_send.errors import ConfigError, SiteError
-from fw_gear_dicom_send.flywheel.site import connect
+from fw_gear_dicom_send.errors import SiteError
 from fw_gear_dicom_send.models import Container
 from tests.support.flywheel_http import Cut, Flip, Reset, Status
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.site_clients import add_session, add_subject, client_site, gear_config, selected
-
-
-@pytest.mark.parametrize("key", ["", "justtext", ":secret"])
-def test_key_without_a_host_is_refused(key: str) -> None:
-    """A key that names no site is a wrong input, and the error does not show it."""
-    with pytest.raises(ConfigError) as caught:
-        connect(key, retries=0)
-    assert caught.value.option == "api-key"
-    shown = "".join(traceback.format_exception(caught.value))
-    assert not key or key not in shown.replace("<host>:<key>", "")
-
-
-def test_containers_are_asked_for_without_analyses(site: FlywheelSite) -> None:
-    """Each request bids the site to leave out what may be large and is not needed."""
-    selected(site, "session", add_session(site))
-    features = {request.headers["X-Accept-Feature"].split(",")[1] for request in site.requests}
-    assert features == {"Slim-Containers"}
 
 
 def test_client_retries_as_often_as_told(site: FlywheelSite) -> None:

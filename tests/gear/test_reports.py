@@ -20,13 +20,18 @@ from tests.support.sample_files import (
 def test_a_signed_url_is_used_where_the_site_wants_it(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """A site with signed URLs gets the report through its storage."""
+    """The file and the report go by its storage, which gets no key and no other password."""
     session.site.signed_url = True
     session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
-    result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
+    gear = gear_on(tmp_path, session.site, python_scp.port, session.session)
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login someone password hunter2\n")
+    gear.environment["NETRC"] = str(netrc)
+    result = gear.run()
     assert result.exit_code == 0, result.log
     assert counts(session.site.reports[0].content) == {"a.dcm": ("1", "1", "Complete")}
-    assert any("/storage/" in path for path in session.site.asked("PUT"))
+    for method in ("GET", "PUT"):
+        assert any("/storage/" in path for path in session.site.asked(method))
     assert "signature" not in result.log
 
 

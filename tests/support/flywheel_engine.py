@@ -175,7 +175,7 @@ class FlywheelEngine:
             label = f"{self._site.containers[container_id]['label']}_{label}"
         moment = datetime.now(UTC).strftime("%Y-%m-%d_%H:%M:%S")
         name = f"dicom-send_report-{label}_{moment}.csv"
-        origin = self._site.origin_of(f"scitran-user {self._site.job_key(job['_id'])}")
+        origin = self._site.origin_of(self._site.credentials(self._site.job_key(job["_id"])))
         return self._site.attach(container_id, name, text.getvalue().encode(), origin)
 
     def _run_gear(self, job: Record, timeout: float) -> None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 18
 STORAGE_HEADERS = {"x-storage-class": "standard"}
+SIGNATURE = "hush"
+FOR_ANY_CLIENT = ("config", "version", "auth")
+"""What is the same whatever a client says in X-Accept-Feature."""
 
 
 @dataclass(frozen=True)
@@ -140,11 +143,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def _route(self, parts: list[str], query: dict[str, str], body: bytes) -> None:
         site = self.site
-        if parts[0] != "storage":
-            self.origin = site.origin_of(self.headers["Authorization"])
+        if parts[0] == "storage":
+            self._route_storage(parts[1], query, body)
+            return
+        self.origin = site.origin_of(self.headers["Authorization"])
+        self._admit(parts[1])
         match self.command, *parts:
-            case "PUT", "storage", ticket:
-                self._store(ticket, query, body)
             case _, "api", ("config" | "version" | "auth" | "lookup"), *_:
                 self._route_site(parts[1:], query, body)
             case _, "api", ("gears" | "jobs" | "batch"), *_:
@@ -171,19 +175,44 @@ class Handler(BaseHTTPRequestHandler):
                 self._send_json(self._page(wanted_id, children, query), wanted_id)
             case "GET", "api", plural, container_id, "files", name:
                 files = self._container(plural, container_id)["files"]
-                file_id = next((f["file_id"] for f in files if f["name"] == name), "")
-                self._send(site.contents[file_id], self._fault(file_id))
+                self._give({f["name"]: f["file_id"] for f in files}[name])
             case "POST", "api", plural, container_id, "files":
                 self._container(plural, container_id)
                 self._take_upload(plural.removesuffix("s"), container_id, query, body)
             case _:
                 raise Refusal(404)
 
+    def _route_storage(self, wanted: str, query: dict[str, str], body: bytes) -> None:
+        """Answer as a storage of its own: it knows signatures, and wants nothing else."""
+        if "Authorization" in self.headers or query.get("signature") != SIGNATURE:
+            raise Refusal(400)
+        if self.command == "GET":
+            self._send(self.site.contents[wanted], self._fault(wanted))
+        else:
+            self._store(wanted, body)
+
+    def _admit(self, what: str) -> None:
+        """Refuse a client that does not know what those of today know."""
+        missing = [feature for feature in self.site.features if not self._wants(feature)]
+        if missing and what not in FOR_ANY_CLIENT:
+            raise Refusal(400, f"X-Accept-Feature lacks {missing}")
+
+    def _give(self, file_id: str) -> None:
+        """Send a file, or say where the storage has it."""
+        site = self.site
+        if not site.signed_url:
+            self._send(site.contents[file_id], self._fault(file_id))
+            return
+        self.send_response(302)
+        self.send_header("Location", f"{site.url}/storage/{file_id}?signature={SIGNATURE}")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def _route_site(self, parts: list[str], query: dict[str, str], body: bytes) -> None:
         site = self.site
         match self.command, *parts:
             case "GET", "config":
-                self._send_json({"signed_url": site.signed_url, "features": {}})
+                self._send_json({"features": {"signed_url": site.signed_url}})
             case "GET", "version":
                 self._send_json({"release": "18.3.0"})
             case "GET", "auth", "status":
@@ -263,7 +292,7 @@ class Handler(BaseHTTPRequestHandler):
             (name,) = json.loads(body)["filenames"]
             ticket = site.new_id()
             site.tickets[ticket] = Upload(kind, container_id, name, b"")
-            url = f"{site.url}/storage/{ticket}?signature=hush"
+            url = f"{site.url}/storage/{ticket}?signature={SIGNATURE}"
             self._send_json({"ticket": ticket, "urls": {name: url}, "headers": STORAGE_HEADERS})
             return
         if "ticket" in query:
@@ -281,10 +310,8 @@ class Handler(BaseHTTPRequestHandler):
                 return unquote(found[1].decode()), content.removesuffix(b"\r\n")
         raise Refusal(400)
 
-    def _store(self, ticket: str, query: dict[str, str], body: bytes) -> None:
-        known = query.get("signature") == "hush"
-        told = all(self.headers[key] == value for key, value in STORAGE_HEADERS.items())
-        if "Authorization" in self.headers or not (known and told):
+    def _store(self, ticket: str, body: bytes) -> None:
+        if any(self.headers[key] != value for key, value in STORAGE_HEADERS.items()):
             raise Refusal(400)
         self.site.tickets[ticket] = replace(self.site.tickets[ticket], content=body)
         self._send(b"", self._fault("storage"))

@@ -6,7 +6,7 @@ with FlywheelSite() as site:
     acquisition = site.add_acquisition(session, "T1")
     file_id = site.add_file(acquisition, "t1.zip", Path("t1.zip"))
     site.fault(file_id, Status(503), Cut(after=1000))
-    ... CoreClient(api_key=site.api_key), flywheel.Client(site.sdk_key) ...
+    ... connect(site.api_key, retries=0), sdk_client(site) ...
 
 How it answers, and the faults, are in tests/support/flywheel_http.py; its gears, jobs and batches
 in tests/support/flywheel_jobs.py; what runs the jobs in tests/support/flywheel_engine.py.
@@ -15,6 +15,7 @@ in tests/support/flywheel_jobs.py; what runs the jobs in tests/support/flywheel_
 import hashlib
 import io
 import re
+import ssl
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,11 @@ from tests.support.flywheel_types import type_of
 BY_NAME = "that which the name tells"
 DELETED = "2024-01-01T00:00:00.000000+00:00"
 LEVELS = ("group", "project", "subject", "session", "acquisition")
+ENHANCED_KEY = "secret".ljust(57, "0")
+"""A key of today, which Flywheel's clients send as `Bearer`."""
+OLD_KEY = "secret"
+FEATURES = ("safe-redirect", "subject-container")
+"""What each of Flywheel's clients says in X-Accept-Feature, fw-client and its command line."""
 
 
 class FlywheelSite:
@@ -49,16 +55,22 @@ class FlywheelSite:
         knows_after_id: bool = True,
         heeds_filters: bool = True,
         latency: float = 0,
+        key: str = ENHANCED_KEY,
+        features: Sequence[str] = FEATURES,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Take a port of the loopback interface.
 
         Args:
-            signed_url: Uploads go to a storage of their own, by signed URLs.
+            signed_url: Files come from and go to a storage of their own, by signed URLs.
             refuse_uploads: The HTTP status that every upload gets.
             page_limit: Longest list in one answer.
             knows_after_id: Whether lists can be asked for page by page.
             heeds_filters: Whether lists have only what fits the filter that is asked for.
             latency: Seconds before each answer.
+            key: The key of the user.
+            features: What a client has to know, by its X-Accept-Feature.
+            tls: How the site shows who it is, where it speaks HTTPS.
         """
         self.signed_url = signed_url
         self.refuse_uploads = refuse_uploads
@@ -70,6 +82,7 @@ class FlywheelSite:
         self.lists_jobs = True
         self.is_admin = False
         self.is_member = True
+        self.features = features
         self.connections = 0
         self.uploads: list[Upload] = []
         self.requests: list[Request] = []
@@ -88,10 +101,12 @@ class FlywheelSite:
         self._ids = 0
         self._server = Server(("127.0.0.1", 0), Handler)
         self._server.site = self
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self.api_key = f"{self.url}:secret"
-        host = self.url.removeprefix("http://")
-        self.sdk_key = f"{host}:__force_insecure:secret"
+        host = f"127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"{'https' if tls else 'http'}://{host}"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.api_key = f"{self.url}:{key}"
+        self.sdk_key = f"{host}:__force_insecure:{key}"
 
     @property
     def reports(self) -> list[Upload]:
@@ -104,19 +119,28 @@ class FlywheelSite:
 
     def job_key(self, job_id: str) -> str:
         """Return the key that the engine gives a job."""
-        return f"{self.url}:job-{job_id}"
+        return f"{self.url}:{f'job-{job_id}'.ljust(len(ENHANCED_KEY), '0')}"
 
     def origin_of(self, authorization: str | None) -> Record:
         """Return who asks by a header's key: the user, who may do so by way of a job."""
-        scheme, _, key = (authorization or "").partition(" ")
-        secret = key.removeprefix(f"{self.url}:")
-        if scheme != "scitran-user":
+        scheme, _, secret = (authorization or "").partition(" ")
+        if scheme == "scitran-user":
+            # Older clients leave the host in it.
+            secret = secret.rpartition(":")[2]
+        if f"{scheme} {secret}" != self.credentials(secret):
             raise Refusal(401)
-        if secret == "secret":
+        if secret == self.api_key.rpartition(":")[2]:
             return ORIGIN
-        if (job_id := secret.removeprefix("job-")) in self.jobs:
-            return {**ORIGIN, "via": {"type": "job", "id": job_id}}
+        for job_id in re.findall("^job-([0-9a-f]{24})", secret):
+            if job_id in self.jobs and self.job_key(job_id).endswith(f":{secret}"):
+                return {**ORIGIN, "via": {"type": "job", "id": job_id}}
         raise Refusal(401)
+
+    def credentials(self, key: str) -> str:
+        """Return the header that Flywheel's clients send for a key."""
+        secret = key.rpartition(":")[2]
+        scheme = "Bearer" if len(secret) == len(ENHANCED_KEY) else "scitran-user"
+        return f"{scheme} {secret}"
 
     def __enter__(self) -> Self:
         """Begin to answer."""

@@ -135,6 +135,8 @@ class _Output:
 class GearFolder:
     """`/flywheel/v0` as the engine lays it out: the image's files, config.json, inputs, outputs.
 
+    What is put into `environment` is what the gear finds besides the variables of the manifest.
+
     Args:
         folder: Where to build it; made if it does not exist.
         config: The gear's options; the manifest's defaults stand in for those not given.
@@ -153,6 +155,7 @@ class GearFolder:
         destination_type: str = "session",
     ) -> None:
         self.folder = folder
+        self.environment: dict[str, str] = {}
         for name in ("input", "output", "work"):
             (folder / name).mkdir(parents=True)
         for name in IN_THE_IMAGE:
@@ -233,7 +236,7 @@ class GearFolder:
         return self.start().finish(timeout)
 
     def _environment(self) -> dict[str, str]:
-        environment: dict[str, str] = dict(self._manifest.get("environment", {}))
+        environment: dict[str, str] = self._manifest.get("environment", {}) | self.environment
         path = environment.get("PATH", SYSTEM_PATH)
         environment["PATH"] = f"{Path(sys.executable).parent}:{path}"
         for name in COVERAGE_VARIABLES:

@@ -1,7 +1,8 @@
 """What asks the stand-in site, and containers on it to ask for."""
 
 from fw_gear_dicom_send.dicom.types import PrivateTag
-from fw_gear_dicom_send.flywheel.site import Site, connect
+from fw_gear_dicom_send.flywheel.client import connect
+from fw_gear_dicom_send.flywheel.site import Site
 from fw_gear_dicom_send.models import Container, GearConfig, InputFile
 from fw_gear_dicom_send.network.types import PeerAE
 from tests.support.flywheel_site import FlywheelSite

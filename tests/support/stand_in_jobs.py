@@ -6,8 +6,16 @@ from typing import Any
 import flywheel
 
 from tests.support.flywheel_engine import Outcome
+from tests.support.flywheel_site import FlywheelSite
 
 OPTIONS = {"destination": "127.0.0.1", "called_ae": "PACS"}
+
+
+def sdk_client(site: FlywheelSite) -> flywheel.Client:
+    """Return Flywheel's SDK with a key of the site, set up as Flywheel's command line does it."""
+    fw = flywheel.Client(site.sdk_key)
+    fw.enable_feature("Subject-Container")
+    return fw
 
 
 def job(gear: str, session: str, **more: object) -> dict[str, Any]:

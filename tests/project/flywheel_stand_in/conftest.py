@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import REPOSITORY
+from tests.support.stand_in_jobs import sdk_client
 
 MANIFEST = json.loads((REPOSITORY / "manifest.json").read_text())
 
@@ -14,7 +15,7 @@ MANIFEST = json.loads((REPOSITORY / "manifest.json").read_text())
 @pytest.fixture
 def fw(site: FlywheelSite) -> flywheel.Client:
     """Flywheel's SDK, with a key of the site."""
-    return flywheel.Client(site.sdk_key)
+    return sdk_client(site)
 
 
 @pytest.fixture

@@ -83,9 +83,10 @@ def test_sdk_finds_sessions_by_ids(fw: flywheel.Client, sessions: list[str]) -> 
 def test_page_is_given_to_who_takes_it(site: FlywheelSite) -> None:
     """A client that knows pages is told how many records there are in all."""
     url = f"{site.url}/api/sessions?limit=2&filter=tags=odd"
-    headers = {"Authorization": f"scitran-user {site.api_key}"}
+    features = ",".join(site.features)
+    headers = {"Authorization": site.credentials(site.api_key), "X-Accept-Feature": features}
     bare = requests.get(url, headers=headers, timeout=SLOW).json()
-    headers["X-Accept-Feature"] = "Safe-Redirect,pagination"
+    headers["X-Accept-Feature"] = f"{features},pagination"
     page = requests.get(url, headers=headers, timeout=SLOW).json()
     assert page == {"results": bare, "count": 2, "total": 3}
 

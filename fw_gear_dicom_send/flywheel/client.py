@@ -1,0 +1,92 @@
+"""A client of a Flywheel site: its key, what answers it takes, and how long it waits for them."""
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from fw_core_client import CoreClient, CoreConfig
+from requests import PreparedRequest
+from requests.adapters import HTTPAdapter
+
+from ..errors import ConfigError
+
+CONNECT_TIMEOUT = 15
+READ_TIMEOUT = 60
+MAX_RETRY_AFTER = 60
+FEATURES = ("Safe-Redirect", "Subject-Container", "Slim-Containers")
+"""What the client says in X-Accept-Feature.
+
+It follows redirects to a storage without its key, knows subjects as containers, and wants
+containers without their analyses, which may be many.
+"""
+ENHANCED_KEY_LENGTH = 57
+SCHEME = re.compile(r"(?i)(bearer|scitran-user) ")
+
+
+class _Adapter(HTTPAdapter):
+    """Gives the key to the site's API, and to nobody else.
+
+    This is the last place before a request is sent, also one that follows a redirect: what requests
+    found in ~/.netrc, which it prefers to a header, is replaced or dropped here.
+    """
+
+    def __init__(self, is_api: Callable[[str], bool], credentials: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._is_api = is_api
+        self._credentials = credentials
+
+    def add_headers(self, request: PreparedRequest, **_: object) -> None:
+        """Set the header `Authorization`, or take it away."""
+        request.headers.pop("Authorization", None)
+        if self._is_api(str(request.url)):
+            request.headers["Authorization"] = self._credentials
+
+
+def connect(api_key: str, *, retries: int, connections: int = 1) -> CoreClient:
+    """Make a client of the site that the key names; nothing is asked of the site yet.
+
+    Proxies and certificates are those of the environment (HTTPS_PROXY, NO_PROXY,
+    REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE).
+
+    Args:
+        api_key: `<host>:<key>`, or `<host>:<port>:<key>`.
+        retries: How often the client asks again on its own.
+        connections: How many threads use it at once. A connection is kept alive for each.
+
+    Raises ConfigError if the key names no site.
+    """
+    api_key = SCHEME.sub("", api_key, count=1)
+    try:
+        site = CoreConfig(api_key=api_key).baseurl
+    except ValueError:
+        # The cause quotes the key.
+        raise ConfigError("api-key", "a key without a host", "<host>:<key>") from None
+    client = CoreClient(
+        url=site,
+        auth_proxy=True,
+        client_name="dicom-send",
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        retry_total=retries,
+        headers={"X-Accept-Feature": ",".join(FEATURES)},
+    )
+    credentials = _credentials(api_key.rpartition(":")[2])
+
+    def is_api(url: str) -> bool:
+        is_elsewhere = client.should_strip_auth(site, url)
+        return not is_elsewhere and urlsplit(url).path.startswith("/api/")
+
+    for scheme, adapter in list(client.adapters.items()):
+        retry = adapter.max_retries.new(retry_after_max=MAX_RETRY_AFTER)
+        options = {"pool_maxsize": connections, "max_retries": retry}
+        client.mount(scheme, _Adapter(is_api, credentials, **options))
+    # urllib3 logs the URL of each request: a signed one is as good as a key.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    return client
+
+
+def _credentials(key: str) -> str:
+    """Return the header for a key; Flywheel tells the two kinds by their length."""
+    return f"{'Bearer' if len(key) == ENHANCED_KEY_LENGTH else 'scitran-user'} {key}"
