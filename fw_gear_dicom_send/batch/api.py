@@ -1,7 +1,7 @@
 """What a batch asks of a Flywheel site: the requests of the public flywheel-sdk.
 
     gear, container             `lookup` (POST /api/lookup); for an id `get_project`, `get_subject`
-    project, session            `get_project`, `get_session`
+    project, session, where     `get_project`, `get_session`, `get_acquisition`
     sessions_of                 the finders `project.sessions` and `subject.sessions`
     jobs_of                     the finder `jobs`
     own_jobs_of                 `get_current_user_jobs`
@@ -11,7 +11,7 @@
                                 `get_current_user_jobs`, for the jobs that repeat others
     cancel_job                  `change_job_state` (PUT /api/jobs/<id>)
     retry                       `retry_job` (POST /api/jobs/<id>/retry)
-    read                        `download_file_from_session_as_data`
+    read                        `download_file_from_session_as_data`, or `_from_acquisition_`
 
 All raise SiteError. What starts or ends something is asked once, whatever comes of it.
 """
@@ -25,9 +25,11 @@ from urllib.parse import quote
 from ..errors import ConfigError, SiteError, UsageError
 from ..flywheel.api import API, EXHAUSTIVE, unpromised
 from ..flywheel.client import connect
+from ..models import Container
 from . import records
-from .models import GEAR, Batch, Gear, Job, Plan, Project, Session
+from .models import GEAR, GEARS, Batch, Gear, Job, Place, Plan, Project, Session, StoredFile
 
+_OF_THE_GEARS = f"gear_info.name=|[{','.join(GEARS)}]"
 READ_RETRIES = 3
 """How often a client asks again for what changes nothing."""
 
@@ -41,7 +43,7 @@ class BatchAPI:
         """Use two clients of the same site."""
         self._reader = reader
         self._writer = writer
-        self._labels: dict[str, str] = {}
+        self._labels: dict[Container, str] = {}
         self._retries: set[str] = set()
 
     @classmethod
@@ -79,14 +81,25 @@ class BatchAPI:
         """Return a session with its files."""
         return self._get(f"/api/sessions/{_quoted(session_id)}", records.session)
 
-    def label(self, session_id: str) -> str:
+    def where(self, container: Container) -> Place:
+        """Return the session of a job's container, and the files on both."""
+        if container.type != "acquisition":
+            session = self.session(container.id)
+            return Place(session, session.label, session.files)
+        url = f"/api/acquisitions/{_quoted(container.id)}"
+        acquisition = self._get(url, records.acquisition)
+        session = self.session(acquisition.session_id)
+        label = f"{session.label}_{acquisition.label}"
+        return Place(session, label, session.files + acquisition.files)
+
+    def label(self, container: Container) -> str:
         """Return a session's label and id, for people; the id where the site does not tell."""
-        if session_id not in self._labels:
+        if container not in self._labels:
             try:
-                self._labels[session_id] = self.session(session_id).title
+                self._labels[container] = self.where(container).session.title
             except SiteError:
-                return session_id
-        return self._labels[session_id]
+                return container.id
+        return self._labels[container]
 
     def sessions_of(self, kind: str, container_id: str, search: str) -> Iterator[Session]:
         """Yield the sessions of a project or subject that the site finds by `search`."""
@@ -105,7 +118,7 @@ class BatchAPI:
     def jobs_on(self, session_id: str) -> Iterator[Job]:
         """Yield the jobs of the gear on a session."""
         jobs = self._jobs(f"/api/sessions/{_quoted(session_id)}/jobs", {}, key="jobs")
-        yield from (job for job in jobs if job.gear_name == GEAR)
+        yield from (job for job in jobs if job.gear_name in GEARS)
 
     def create(self, plan: Plan) -> str:
         """Create a batch, of which nothing runs yet, and return its id."""
@@ -127,7 +140,7 @@ class BatchAPI:
         url = _batch(batch_id)
         answer = self._reader.json("GET", url, params={"jobs": True})
         batch = _read(records.batch, answer, "GET", url)
-        if others := {job.gear_name for job in batch.jobs} - {GEAR}:
+        if others := {job.gear_name for job in batch.jobs}.difference(GEARS):
             raise UsageError(f"the batch {batch_id} is one of the gear {min(others)}")
         ended = [job for job in batch.jobs if job.state in ("failed", "cancelled")]
         if not ended:
@@ -155,10 +168,10 @@ class BatchAPI:
         self._retries.add(new_id)
         return new_id
 
-    def read(self, session_id: str, name: str) -> bytes:
-        """Return what a file on a session holds."""
-        url = f"/api/sessions/{_quoted(session_id)}/files/{_quoted(name)}"
-        what = f"/api/sessions/{_quoted(session_id)}/files/<report>"
+    def read(self, file: StoredFile) -> bytes:
+        """Return what a file holds."""
+        parent = f"/api/{file.parent.type}s/{_quoted(file.parent.id)}"
+        url, what = f"{parent}/files/{_quoted(file.name)}", f"{parent}/files/<report>"
         return self._reader.ask(
             "GET", url, what=what, headers={"Accept": "application/octet-stream"}
         )
@@ -169,9 +182,7 @@ class BatchAPI:
         Ordinary users may not list the jobs of the site, but those of their own, as are all of
         their batches.
         """
-        query = {
-            "filter": f"gear_info.name={GEAR},attempt>1,created>={created.astimezone(UTC).date()}"
-        }
+        query = {"filter": f"{_OF_THE_GEARS},attempt>1,created>={created.astimezone(UTC).date()}"}
         for url, key in (("/api/jobs", ""), ("/api/users/self/jobs", "jobs")):
             try:
                 yield from self._jobs(url, query, key=key)
@@ -227,7 +238,7 @@ def _read(read: Callable[[Any], T], record: Any, method: str, url: str) -> T:
 
 
 def _in_project(project_id: str) -> dict[str, str]:
-    return {"filter": f"parents.project={project_id},gear_info.name={GEAR}"}
+    return {"filter": f"parents.project={project_id},{_OF_THE_GEARS}"}
 
 
 def _batch(batch_id: str) -> str:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from ..errors import SiteError
+from ..models import Container
 from .models import Job
 
 log = logging.getLogger(__name__)
@@ -13,7 +14,7 @@ def change_each(
     jobs: Iterable[Job],
     change: Callable[[str], object],
     told: str,
-    label: Callable[[str], str],
+    label: Callable[[Container], str],
 ) -> int:
     """Change each job by its id, and return how many the site refused.
 
@@ -25,5 +26,5 @@ def change_each(
             change(job.id)
         except SiteError as exc:
             refused += 1
-            log.error("%s: %s: %s", label(job.session_id), told, exc)
+            log.error("%s: %s: %s", label(job.container), told, exc)
     return refused

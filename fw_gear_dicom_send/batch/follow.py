@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 from rich.text import Text
 
 from ..errors import SiteError
+from ..models import Container
 from ..retry import RetryPolicy, retry
 from .models import STATES, Batch, Job
 
@@ -23,7 +24,10 @@ log = logging.getLogger(__name__)
 
 
 def follow(
-    poll: Callable[[], Batch], label: Callable[[str], str], interval: float, policy: RetryPolicy
+    poll: Callable[[], Batch],
+    label: Callable[[Container], str],
+    interval: float,
+    policy: RetryPolicy,
 ) -> Batch:
     """Poll a batch every `interval` seconds until all its jobs have ended, and return it.
 
@@ -87,7 +91,7 @@ class _Lines:
 class _View:
     """Shows a bar, the counts and the newest failures on a terminal."""
 
-    def __init__(self, label: Callable[[str], str]) -> None:
+    def __init__(self, label: Callable[[Container], str]) -> None:
         self._label = label
         self._bar = Progress(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._task = self._bar.add_task("", total=None)
@@ -105,5 +109,5 @@ class _View:
         self._bar.update(self._task, total=len(jobs), completed=done)
         failed = [job for job in jobs if job.state == "failed"]
         newest = sorted(failed, key=lambda job: job.ended or job.created)[-MAX_FAILURES_SHOWN:]
-        lines = [f"{self._label(job.session_id)}: {job.reason}" for job in reversed(newest)]
+        lines = [f"{self._label(job.container)}: {job.reason}" for job in reversed(newest)]
         self._live.update(Group(self._bar, Text(counts(jobs)), *map(Text, lines)))

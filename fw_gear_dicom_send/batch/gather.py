@@ -2,17 +2,17 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from ..errors import SiteError, UsageError
-from ..models import FileStatus
+from ..models import Container, FileStatus
 from ..report.csv_rows import read_rows, write_row
 from ..report.files_csv import COLUMNS, report_head, report_pattern
-from .models import Batch, Job, Outcome, Session, StoredFile
+from .models import Batch, Job, Outcome, Place, StoredFile
 
 OWN_COLUMNS = ("Session ID", "Session", "Job ID", "Job State")
 
@@ -24,16 +24,16 @@ Row = Mapping[str, str]
 
 def gather(
     batch: Batch,
-    session: Callable[[str], Session],
+    where: Callable[[Container], Place],
     jobs_on: Callable[[str], Iterable[Job]],
-    read: Callable[[str, str], bytes],
+    read: Callable[[StoredFile], bytes],
     path: Path,
 ) -> list[Outcome]:
     """Write the rows of all reports to `path`, and return what became of each session.
 
-    A job without report has one row, whose status is the reason. `session` returns a session
-    with its files, `jobs_on` its jobs, `read` what one of its files holds. Raises SiteError if
-    the site does not answer, and UsageError if the file cannot be written.
+    A job without report has one row, whose status is the reason. `where` returns where
+    a job ran, `jobs_on` the jobs on a session, `read` what a file holds. Raises SiteError if the
+    site does not answer, and UsageError if the file cannot be written.
     """
     part = path.with_name(f"{path.name}.part")
     try:
@@ -41,7 +41,7 @@ def gather(
             write = partial(write_row, file)
             write([*OWN_COLUMNS, *COLUMNS])
             outcomes = [
-                _gather_one(write, job, _others(batch, job, jobs_on), session, read)
+                _gather_one(write, job, where, partial(_others, batch, job, jobs_on), read)
                 for job in batch.newest
             ]
         part.replace(path)
@@ -56,23 +56,23 @@ def gather(
 def _gather_one(
     write: Callable[[Sequence[str]], object],
     job: Job,
-    others: Callable[[], Iterable[Job]],
-    session: Callable[[str], Session],
-    read: Callable[[str, str], bytes],
+    where: Callable[[Container], Place],
+    others: Callable[[str], Iterable[Job]],
+    read: Callable[[StoredFile], bytes],
 ) -> Outcome:
-    label, rows, trouble = "", None, "there is no report"
+    session_id, label, rows, trouble = job.container.id, "", None, "there is no report"
     try:
-        found = session(job.session_id)
-        label = found.label
-        if report := _newest_report(job, found, others):
+        place = where(job.container)
+        session_id, label = place.session.id, place.session.label
+        if report := _newest_report(job, place, others):
             trouble = "the report cannot be read"
-            rows = _rows(read(found.id, report.name))
+            rows = _rows(read(report))
     except SiteError as exc:
         if not exc.is_final:
             raise
         trouble = str(exc)
-    outcome = _outcome(job, label, rows, trouble)
-    own = (job.session_id, label, job.id, job.state)
+    outcome = _outcome(job, session_id, label, rows, trouble)
+    own = (session_id, label, job.id, job.state)
     for row in rows or ():
         write([*own, *(row[column] for column in COLUMNS)])
     if not rows:
@@ -81,33 +81,30 @@ def _gather_one(
 
 
 def _others(
-    batch: Batch, job: Job, jobs_on: Callable[[str], Iterable[Job]]
-) -> Callable[[], list[Job]]:
-    """Return what finds the other jobs on a job's session, as far as the site shows them."""
-
-    def find() -> list[Job]:
-        found = {other.id: other for other in batch.jobs if other.session_id == job.session_id}
-        try:
-            found |= {other.id: other for other in jobs_on(job.session_id)}
-        except SiteError as exc:
-            if not exc.is_final:
-                raise
-        found.pop(job.id, None)
-        return list(found.values())
-
-    return find
+    batch: Batch, job: Job, jobs_on: Callable[[str], Iterable[Job]], session_id: str
+) -> Iterator[Job]:
+    """Yield the other jobs on a job's container, as far as the site shows them."""
+    found = {other.id: other for other in batch.jobs}
+    try:
+        found |= {other.id: other for other in jobs_on(session_id)}
+    except SiteError as exc:
+        if not exc.is_final:
+            raise
+    for other in found.values():
+        if other.container == job.container and other.id != job.id:
+            yield other
 
 
 def _newest_report(
-    job: Job, session: Session, others: Callable[[], Iterable[Job]]
+    job: Job, place: Place, others: Callable[[str], Iterable[Job]]
 ) -> StoredFile | None:
-    """Return the newest report of a job on the session as a whole.
+    """Return the newest report of a job on its container as a whole.
 
     Reports on one of its acquisitions, and those of other jobs, may lie beside it. A report of
     which the site does not tell the job is that of the only job that ran when it was attached.
     """
-    name = report_pattern(report_head(is_dry=job.is_dry_run), session.label)
-    reports = [file for file in session.files if name.fullmatch(file.name)]
+    name = report_pattern(report_head(is_dry=job.is_dry_run), place.report_label)
+    reports = [file for file in place.files if name.fullmatch(file.name)]
     own = [file for file in reports if file.job_id == job.id]
     if not own:
         last = job.ended + _SLACK if job.ended else None
@@ -119,7 +116,7 @@ def _newest_report(
             and (not last or file.created <= last)
         ]
         if own:
-            running = list(others())
+            running = list(others(place.session.id))
             own = [file for file in own if not any(one.ran_at(file.created) for one in running)]
     return max(own, key=lambda file: file.created, default=None)
 
@@ -138,7 +135,9 @@ def _rows(content: bytes) -> list[Row] | None:
     return rows
 
 
-def _outcome(job: Job, label: str, rows: Sequence[Row] | None, trouble: str) -> Outcome:
+def _outcome(
+    job: Job, session_id: str, label: str, rows: Sequence[Row] | None, trouble: str
+) -> Outcome:
     # A dry run's report does not tell whether all would be sent; its exit code does.
     is_good_dry_run = job.is_dry_run and job.state == "complete"
     good = FileStatus.DRY_RUN if is_good_dry_run else FileStatus.COMPLETE
@@ -153,7 +152,7 @@ def _outcome(job: Job, label: str, rows: Sequence[Row] | None, trouble: str) -> 
     else:
         reason = "" if rows else "there was no file to send"
     return Outcome(
-        session_id=job.session_id,
+        session_id=session_id,
         label=label,
         job_id=job.id,
         state=job.state,

@@ -138,7 +138,7 @@ def _retry(api: BatchAPI, arguments: Namespace) -> bool:
     failed = [job for job in jobs if job.state == "failed"]
     cancelled = sum(job.state == "cancelled" for job in jobs)
     for job in failed[: plan.MAX_SHOWN]:
-        log.info("  %s: %s", api.label(job.session_id), job.reason)
+        log.info("  %s: %s", api.label(job.container), job.reason)
     if len(failed) > plan.MAX_SHOWN:
         log.info("  and %d more", len(failed) - plan.MAX_SHOWN)
     if cancelled:
@@ -202,7 +202,7 @@ def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
     csv_path = folder / f"dicom-send_batch-{batch.id}.csv"
     html_path = csv_path.with_suffix(".html")
     log.info("Gathering the reports of %s", plan.count(len(batch.newest), "job"))
-    outcomes = gather(batch, api.session, api.jobs_on, api.read, csv_path)
+    outcomes = gather(batch, api.where, api.jobs_on, api.read, csv_path)
     is_dry = any(job.is_dry_run for job in batch.newest)
     try:
         write_whole(html_path, page.render(batch.id, outcomes, datetime.now(), is_dry=is_dry))

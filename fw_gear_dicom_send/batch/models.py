@@ -5,7 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-GEAR = "dicom-send"
+from ..models import Container
+
+GEARS = ("dicom-send", "dicom-send-rule")
+"""The gear that a batch runs, and the one that gear rules run: the same by another manifest."""
+
+GEAR = GEARS[0]
 ACTIVE = ("pending", "running")
 STATES = ("complete", "failed", "cancelled", "running", "pending")
 """All states of a job (the SDK's JobState)."""
@@ -42,8 +47,9 @@ class Project:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file on a session; `job_id` is that of the job whose output it is, where it is one's."""
+    """A file on a container; `job_id` is that of the job whose output it is, where it is one's."""
 
+    parent: Container
     name: str
     created: datetime
     job_id: str = ""
@@ -71,17 +77,40 @@ class Session:
 
 
 @dataclass(frozen=True)
+class Acquisition:
+    """An acquisition with its files."""
+
+    id: str
+    label: str
+    session_id: str
+    files: tuple[StoredFile, ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a job ran, and where its reports lie.
+
+    `report_label` is the label in their names; the `files` are those of the session, and of the
+    acquisition where it ran on one.
+    """
+
+    session: Session
+    report_label: str
+    files: tuple[StoredFile, ...]
+
+
+@dataclass(frozen=True)
 class Job:
     """A job of a gear.
 
-    `session_id` is the id of what it runs on; `config` holds the gear's options. `started` is
+    `container` is what it runs on; `config` holds the gear's options. `started` is
     when it began to run, or was created where the site does not tell; `ended` is None while it
     has not. `batch_id` and `previous_id`, of the job that it repeats, are empty where there is
     none.
     """
 
     id: str
-    session_id: str
+    container: Container
     state: str
     gear_name: str
     attempt: int
@@ -133,12 +162,12 @@ class Batch:
 
     @property
     def newest(self) -> tuple[Job, ...]:
-        """The newest job of each session: a retry counts instead of what it repeats."""
-        found: dict[str, Job] = {}
+        """The newest job of each container: a retry counts instead of what it repeats."""
+        found: dict[Container, Job] = {}
         for job in self.jobs:
-            other = found.get(job.session_id)
+            other = found.get(job.container)
             if not other or (other.attempt, other.created) <= (job.attempt, job.created):
-                found[job.session_id] = job
+                found[job.container] = job
         return tuple(found.values())
 
 

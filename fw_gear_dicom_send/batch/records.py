@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ..models import Container
 from ..text import printable
-from .models import Batch, Gear, Job, Project, Session, StoredFile
+from .models import Acquisition, Batch, Gear, Job, Project, Session, StoredFile
 
 Record = Mapping[str, Any]
 
@@ -55,11 +56,17 @@ def session(record: Record) -> Session:
         timestamp=_local(record.get("timestamp"), record.get("timezone")),
         tags=frozenset(record.get("tags") or ()),
         deleted=bool(record.get("deleted")),
-        files=tuple(
-            StoredFile(file["name"], _time(file["created"]), _job_of(file))
-            for file in _files(record)
-            if file.get("created")
-        ),
+        files=_stored(Container("session", record_id(record)), record),
+    )
+
+
+def acquisition(record: Record) -> Acquisition:
+    """Read an acquisition."""
+    return Acquisition(
+        id=record_id(record),
+        label=printable(record.get("label") or record_id(record)),
+        session_id=record["parents"]["session"],
+        files=_stored(Container("acquisition", record_id(record)), record),
     )
 
 
@@ -76,7 +83,7 @@ def job(record: Record) -> Job:
     return Job(
         # In a list it is `_id`, for a job alone and those of a batch `id`.
         id=str(record.get("_id") or record["id"]),
-        session_id=place["id"],
+        container=Container(place["type"], place["id"]),
         state=state,
         gear_name=(record.get("gear_info") or {}).get("name") or "",
         attempt=record.get("attempt") or 1,
@@ -97,6 +104,14 @@ def batch(record: Record) -> Batch:
 
 def _files(record: Record) -> list[Record]:
     return [file for file in record.get("files") or () if not file.get("deleted")]
+
+
+def _stored(parent: Container, record: Record) -> tuple[StoredFile, ...]:
+    return tuple(
+        StoredFile(parent, file["name"], _time(file["created"]), _job_of(file))
+        for file in _files(record)
+        if file.get("created")
+    )
 
 
 def _job_of(file: Record) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import SiteError
 from .api import BatchAPI
-from .models import Gear, Job, Session
+from .models import GEARS, Gear, Job, Session
 
 _SAME_PLACE = ("destination", "port", "called_ae")
 
@@ -58,9 +58,10 @@ def sent(jobs: Iterable[Job], gear: Gear, config: Mapping[str, Any]) -> set[str]
     """
     place = _place(gear, config)
     return {
-        job.session_id
+        job.container.id
         for job in jobs
-        if job.gear_name == gear.name
+        if job.gear_name in GEARS
+        and job.container.type == "session"
         and (job.is_active or job.state == "complete")
         and not job.is_dry_run
         and _place(gear, job.config) == place

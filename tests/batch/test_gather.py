@@ -7,6 +7,7 @@ from threading import Barrier
 import pytest
 
 from fw_gear_dicom_send.batch import main
+from fw_gear_dicom_send.config import manifest
 from fw_gear_dicom_send.report.files_csv import COLUMNS
 from tests.support.batch_world import (
     DRY_ROW,
@@ -107,6 +108,26 @@ def test_report_of_before_the_job_is_none_of_it(world: World) -> None:
     batch_id = list(world.site.batches)[-1]
     assert world.run("gather", batch_id) == 1
     assert [row["Status"] for row in world.rows(batch_id)] == ["there is no report"]
+
+
+def test_report_that_the_engine_attached_to_an_acquisition_is_found(world: World) -> None:
+    """A gear of rules runs on acquisitions with a read-only key: its reports lie on these."""
+    session = world.add("Visit 1")
+    rule = world.site.add_gear({**manifest(), "name": "dicom-send-rule"})
+    jobs = [
+        {
+            "gear_id": rule,
+            "config": {"destination": "pacs.example.org", "called_ae": "ARCHIVE"},
+            "destination": {"type": "acquisition", "id": world.site.add_acquisition(session, one)},
+        }
+        for one in ("T1", "T2")
+    ]
+    batch_id = world.batch(jobs)
+    world.ended(lambda _: GOOD)
+    assert [upload.container_type for upload in world.site.reports] == ["acquisition"] * 2
+    assert world.run("gather", batch_id) == 0
+    told = [(row["Session ID"], row["Session"], row["Status"]) for row in world.rows(batch_id)]
+    assert told == [(session, "Visit 1", "Complete")] * 2
 
 
 def test_newest_of_two_reports_counts(world: World) -> None:

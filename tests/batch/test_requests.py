@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ with warnings.catch_warnings():
     import flywheel
 
 from fw_gear_dicom_send.batch.api import BatchAPI
-from fw_gear_dicom_send.batch.models import Gear, Plan
+from fw_gear_dicom_send.batch.models import Gear, Plan, StoredFile
 from fw_gear_dicom_send.config import manifest
+from fw_gear_dicom_send.models import Container
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.stand_in_jobs import sdk_client
 
+NOW = datetime.now(UTC)
 CONFIG = {"destination": "pacs", "called_ae": "ARCHIVE", "port": 11112}
 ASKED_BY_THE_SDK_ALONE = ("/api/version", "/api/config", "/api/auth/status")
 
@@ -33,6 +36,7 @@ class World:
     project: str
     subject: str
     session: str
+    acquisition: str
 
     def batch(self) -> str:
         """Make a batch that was not run."""
@@ -84,7 +88,9 @@ def world(site: FlywheelSite) -> Iterator[World]:
     session = site.add_session(subject, "Visit 1", timestamp="2024-03-05T07:08:09+00:00")
     site.add_file(session, "a report.csv", b"a,b\n")
     fw = sdk_client(site)
-    yield World(site, fw, BatchAPI.connected(site.api_key), gear, project, subject, session)
+    acquisition = site.add_acquisition(session, "T1")
+    api = BatchAPI.connected(site.api_key)
+    yield World(site, fw, api, gear, project, subject, session, acquisition)
     fw.shutdown()
 
 
@@ -123,6 +129,10 @@ SAME: dict[str, tuple[Asks, Asks]] = {
         lambda w: w.fw.get_subject(w.subject),
         lambda w: w.api.container("subject", w.subject),
     ),
+    "acquisition of a session": (
+        lambda w: [w.fw.get_acquisition(w.acquisition), w.fw.get_session(w.session)],
+        lambda w: w.api.where(Container("acquisition", w.acquisition)),
+    ),
     "project with its files": (
         lambda w: w.fw.get_project(w.project),
         lambda w: w.api.project(w.project),
@@ -144,13 +154,16 @@ SAME: dict[str, tuple[Asks, Asks]] = {
     ),
     "jobs of a project": (
         lambda w: list(
-            w.fw.jobs.iter_find(f"parents.project={w.project}", "gear_info.name=dicom-send")
+            w.fw.jobs.iter_find(
+                f"parents.project={w.project}", "gear_info.name=|[dicom-send,dicom-send-rule]"
+            )
         ),
         lambda w: list(w.api.jobs_of(w.project)),
     ),
     "own jobs of a project": (
         lambda w: w.fw.get_current_user_jobs(
-            filter=f"parents.project={w.project},gear_info.name=dicom-send", limit=250
+            filter=f"parents.project={w.project},gear_info.name=|[dicom-send,dicom-send-rule]",
+            limit=250,
         ),
         lambda w: list(w.api.own_jobs_of(w.project)),
     ),
@@ -160,7 +173,7 @@ SAME: dict[str, tuple[Asks, Asks]] = {
     ),
     "report": (
         lambda w: w.fw.download_file_from_session_as_data(w.session, "a report.csv"),
-        lambda w: w.api.read(w.session, "a report.csv"),
+        lambda w: w.api.read(StoredFile(Container("session", w.session), "a report.csv", NOW)),
     ),
 }
 
@@ -235,7 +248,7 @@ def test_answers_are_read_as_the_sdk_reads_them(world: World) -> None:
         same.attempt,
         same.created,
     )
-    assert job.session_id == same.destination.id == world.session
+    assert job.container.id == same.destination.id == world.session
     assert job.config["port"] == same.config["config"]["port"]
     assert [one.id for one in world.api.jobs_of(world.project)] == [job.id]
     gear = world.fw.lookup("gears/dicom-send")

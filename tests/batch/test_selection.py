@@ -235,6 +235,16 @@ def test_sessions_with_the_tag_of_sent_ones_are_left_out(
     assert world.labels() == found
 
 
+def test_jobs_of_the_gear_for_rules_count(world: World) -> None:
+    """A session that the same gear by its other name has sent is left out."""
+    world.prepare("Visit 1")
+    (job,) = world.site.jobs.values()
+    job["gear_info"]["name"] = "dicom-send-rule"
+    world.add("Visit 2")
+    assert world.start("--no-follow", "--not-yet-sent") == 0
+    assert world.labels() == ["Visit 2"]
+
+
 def test_jobs_of_other_gears_and_containers_do_not_count(world: World) -> None:
     """Only a job of this gear on the session itself has sent it."""
     world.site.heeds_filters = False

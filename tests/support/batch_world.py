@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,12 @@ class World:
             self.add(label)
         assert self.start("--no-follow") == 0
         return list(self.site.batches)[-1]
+
+    def batch(self, jobs: Sequence[Record]) -> str:
+        """Start a batch of jobs that others than the command have made; return its id."""
+        batch_id = str(self.site.queue.propose({"jobs": jobs})["_id"])
+        self.site.queue.run_batch(batch_id)
+        return batch_id
 
     def proposed(self) -> list[Record]:
         """Return the jobs of the newest batch as they were proposed."""

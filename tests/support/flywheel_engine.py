@@ -164,7 +164,10 @@ class FlywheelEngine:
             )
 
     def _attach_report(self, job: Record, rows: Sequence[Sequence[object]]) -> Upload:
-        """Attach a report where the gear attaches it, under the name that it has there."""
+        """Attach a report where the gear attaches it, under the name that it has there.
+
+        A gear with a read-only key, as gear rules have it, leaves it to the engine.
+        """
         text = io.StringIO()
         csv.writer(text).writerows([REPORT_HEADER, *rows])
         kind, container_id = job["destination"]["type"], job["destination"]["id"]
@@ -176,6 +179,8 @@ class FlywheelEngine:
         moment = datetime.now(UTC).strftime("%Y-%m-%d_%H:%M:%S")
         name = f"dicom-send_report-{label}_{moment}.csv"
         origin = self._site.origin_of(self._site.credentials(self._site.job_key(job["_id"])))
+        if job["gear_info"]["name"] == "dicom-send-rule":
+            container_id, origin = job["destination"]["id"], {"type": "job", "id": job["_id"]}
         return self._site.attach(container_id, name, text.getvalue().encode(), origin)
 
     def _run_gear(self, job: Record, timeout: float) -> None:

@@ -112,7 +112,7 @@ class JobQueue:
                     batch["jobs"] = [_alone(site.jobs[job_id]) for job_id in batch["jobs"]]
                 return batch
             case "POST", "jobs":
-                return self._propose(_object(call.body))
+                return self.propose(_object(call.body))
             case "POST", batch_id, "run":
                 return [_alone(job) for job in self.run_batch(batch_id)]
             case "POST", batch_id, "cancel":
@@ -225,7 +225,8 @@ class JobQueue:
                 batch["jobs"] = [one for one in batch["jobs"] if one != job_id] + [new_id]
         return new_id
 
-    def _propose(self, proposal: Mapping[str, Any]) -> Record:
+    def propose(self, proposal: Mapping[str, Any]) -> Record:
+        """Make a batch of jobs that are checked, but not made yet."""
         batch_id = self._site.new_id()
         jobs = [{**job, "batch": batch_id} for job in proposal.get("jobs", [])]
         for number, job in enumerate(jobs):
