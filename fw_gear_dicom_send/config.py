@@ -9,7 +9,7 @@ from typing import Any
 from .dicom.types import PrivateTag
 from .errors import ConfigError
 from .models import Container, GearConfig, InputFile, SendConfig
-from .network.types import PeerAE, TLSConfig
+from .network.types import ClientCertificate, PeerAE, TLSConfig
 
 MAX_ASSOCIATIONS = 16
 MAX_DOWNLOADS = 16
@@ -137,21 +137,24 @@ def tls(
         return None
     if checks_hostname and not requires_peer_cert:
         raise ConfigError("tls_check_hostname", True, "false where tls_require_peer_cert is false")
+    added = inputs.get("add_cert_file")
     return TLSConfig(
-        key=_pem(inputs, "key"),
-        cert=_pem(inputs, "cert"),
-        add_cert_file=_pem(inputs, "add_cert_file") if inputs.get("add_cert_file") else None,
+        certificate=_client_certificate(inputs),
+        add_cert_file=_input_path("add_cert_file", added) if added else None,
         profile=profile,
         require_peer_cert=requires_peer_cert,
         check_hostname=checks_hostname,
     )
 
 
-def _pem(inputs: Mapping[str, Any], name: str) -> Path:
-    given = inputs.get(name)
-    if given is None:
-        raise ConfigError(name, None, "a PEM file, as tls_enabled is true")
-    return _input_path(name, given)
+def _client_certificate(inputs: Mapping[str, Any]) -> ClientCertificate | None:
+    key, cert = inputs.get("key"), inputs.get("cert")
+    if key is None and cert is None:
+        return None
+    for name, given in (("key", key), ("cert", cert)):
+        if given is None:
+            raise ConfigError(name, None, "a PEM file, as key and cert go together")
+    return ClientCertificate(_input_path("key", key), _input_path("cert", cert))
 
 
 def _text(options: Mapping[str, Any], name: str, longest: int) -> str:

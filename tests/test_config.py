@@ -10,7 +10,7 @@ from fw_gear_dicom_send.config import parse
 from fw_gear_dicom_send.dicom.types import PrivateTag
 from fw_gear_dicom_send.errors import ConfigError
 from fw_gear_dicom_send.models import Container
-from fw_gear_dicom_send.network.types import PeerAE, TLSConfig
+from fw_gear_dicom_send.network.types import ClientCertificate, PeerAE, TLSConfig
 
 MANIFEST = json.loads((Path(__file__).parents[1] / "manifest.json").read_text())
 REQUIRED = {"destination": "pacs.example.org", "called_ae": "PACS"}
@@ -228,8 +228,7 @@ def test_tls_is_used_only_where_it_is_asked_for(tmp_path: Path) -> None:
 def test_tls_by_default(tmp_path: Path) -> None:
     """With TLS the server's certificate is checked, but not its name."""
     assert parse(with_tls(given_files(tmp_path, "key", "cert")), MANIFEST).tls == TLSConfig(
-        key=tmp_path / "key.pem",
-        cert=tmp_path / "cert.pem",
+        certificate=ClientCertificate(tmp_path / "key.pem", tmp_path / "cert.pem"),
         add_cert_file=None,
         profile="BCP 195",
         require_peer_cert=True,
@@ -252,14 +251,17 @@ def test_all_options_of_tls(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["key", "cert"])
-def test_tls_needs_key_and_certificate(tmp_path: Path, missing: str) -> None:
-    """The line names the input that is missing."""
+def test_key_and_certificate_go_together(tmp_path: Path, missing: str) -> None:
+    """The line names the input that is missing; where both are, there is none to show."""
     inputs = given_files(tmp_path, "key", "cert")
     del inputs[missing]
     with pytest.raises(ConfigError) as caught:
         parse(with_tls(inputs), MANIFEST)
-    told = f"{missing}: None was given; allowed: a PEM file, as tls_enabled is true"
+    told = f"{missing}: None was given; allowed: a PEM file, as key and cert go together"
     assert str(caught.value) == told
+    config = parse(with_tls({}), MANIFEST).tls
+    assert config is not None
+    assert config.certificate is None
 
 
 @pytest.mark.parametrize("name", ["key", "cert", "add_cert_file"])

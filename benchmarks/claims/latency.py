@@ -18,6 +18,7 @@ import trustme
 from benchmarks.claims.outcome import MeasurementError, Outcome
 from benchmarks.claims.sender import stamped, storage_scu
 from benchmarks.datasets import make_mr
+from fw_gear_dicom_send.network.tls import TLSContext
 from fw_gear_dicom_send.network.types import NotSent
 from tests.support.pacs import HOST, StoreSCP
 
@@ -99,19 +100,18 @@ def measure_tls(scale: float, work: Path) -> Iterator[Outcome]:
     context = ssl.create_default_context()
     authority.configure_trust(context)
     with StoreSCP("--ignore", "+tls", str(key), str(chain), "--ignore-peer-cert") as server:
-        yield _outcome(" over TLS", _timings(server, context, scale, work))
+        trust = TLSContext(context, shows_certificate=False)
+        yield _outcome(" over TLS", _timings(server, trust, scale, work))
 
 
-def _timings(
-    server: StoreSCP, ssl_context: ssl.SSLContext | None, scale: float, work: Path
-) -> Timings:
+def _timings(server: StoreSCP, tls_context: TLSContext | None, scale: float, work: Path) -> Timings:
     """Send each image on one association, a control after each."""
     images, controls = [], []
     files = _files(work)
     with (
         Ping() as ping,
         storage_scu(
-            server.port, server.ae_title, work, associations=1, ssl_context=ssl_context
+            server.port, server.ae_title, work, associations=1, tls_context=tls_context
         ) as scu,
     ):
         # The first one opens the association.

@@ -33,10 +33,11 @@ _PEM_FILES = {
     "certificate, if it is not a public one; there may be several.",
 }
 _WORDS = {
-    "tls_enabled": "Use TLS; --key and --cert are needed then.",
+    "tls_enabled": "Use TLS. Give --key and --cert if the server asks for a certificate.",
     "tls_require_peer_cert": "Send only to a server whose certificate is signed by a CA that is "
     "known here, or given by --add-cert-file. With --no-tls-require-peer-cert, any is taken.",
-    "tls_check_hostname": "Send only to a server whose certificate is for HOST.",
+    "tls_check_hostname": "With --add-cert-file: send only to a server whose certificate is for "
+    "HOST. A certificate of a public CA must be for HOST in any case.",
 }
 """What the manifest says in words that are a gear's."""
 _METAVARS = {

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import inf
-from ssl import SSLContext
+from ssl import SSLCertVerificationError
 from threading import Lock
 
 from ..dicom.types import SOPInstance
@@ -30,7 +30,8 @@ from .errors import (
 from .protocol import Accepted, Event, Message, Rejected
 from .statuses import is_failure
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
-from .tls_errors import TLS_ONLY, describe, explain
+from .tls import TLSContext
+from .tls_errors import TLS_ONLY, describe, explain, is_untrusted
 from .types import PeerAE, TLSSession
 from .upper_layer import LostError, UpperLayer, Wait
 
@@ -77,7 +78,7 @@ class StorageAssociation:
         self,
         peer: PeerAE,
         contexts: Sequence[Context],
-        ssl_context: SSLContext | None = None,
+        tls_context: TLSContext | None = None,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         clock: MonotonicClock = CLOCK,
     ) -> None:
@@ -85,7 +86,7 @@ class StorageAssociation:
         self._clock = clock
         self._peer = peer
         self._timeouts = timeouts
-        self._ssl_context = ssl_context
+        self._tls_context = tls_context
         self.proposed = tuple(contexts)
         self.accepted: frozenset[Context] = frozenset()
         self.opened_at = -inf
@@ -237,6 +238,29 @@ class StorageAssociation:
             raise
 
     def _connect(self) -> None:
+        """Connect in one way after the other, until the peer is trusted."""
+        contexts = self._tls_context.contexts if self._tls_context else ()
+        refusals: list[OSError] = []
+        self._reach()
+        for context in contexts:
+            if refusals:
+                self._layer.connection.close()
+                self._reach()
+            try:
+                self._layer.connection.secure(context, self._peer.host)
+            except SSLCertVerificationError as exc:
+                refusals.append(exc)
+                continue
+            except OSError as exc:
+                raise self._tls_error(exc) from exc
+            if self._tls_context:
+                self._tls_context.prefer(context)
+            return
+        if refusals:
+            cause = min(refusals, key=is_untrusted)
+            raise self._tls_error(cause) from cause
+
+    def _reach(self) -> None:
         peer = self._peer
         try:
             self._layer.connection.open(peer.host, peer.port)
@@ -244,11 +268,6 @@ class StorageAssociation:
             reason = getattr(exc, "strerror", None) or exc
             detail = f"cannot connect to {self._where}: {reason}"
             raise NoConnectionError(Reason(Kind.NO_CONNECTION, detail)) from exc
-        if self._ssl_context:
-            try:
-                self._layer.connection.secure(self._ssl_context, peer.host)
-            except OSError as exc:
-                raise self._tls_error(exc) from exc
 
     def _negotiate(self) -> None:
         layer = self._layer
@@ -263,7 +282,7 @@ class StorageAssociation:
                 raise self._rejection(event)
             case _ if layer.tls_failure:
                 raise self._tls_error(layer.tls_failure)
-            case _ if layer.speaks_tls and not self._ssl_context:
+            case _ if layer.speaks_tls and not self._tls_context:
                 raise TLSError(self._where, TLS_ONLY)
             case _:
                 did_not = "did not answer the association request as a DICOM server does"
@@ -274,7 +293,12 @@ class StorageAssociation:
         return f"{self._peer.host} port {self._peer.port}"
 
     def _tls_error(self, error: OSError) -> TLSError:
-        failure = explain(error)
+        context = self._tls_context
+        failure = explain(
+            error,
+            shows_certificate=context is None or context.shows_certificate,
+            is_agreed=self._layer.connection.is_agreed,
+        )
         return (TLSError if failure.is_final else NoHandshakeError)(self._where, failure)
 
     def _rejection(self, rejected: Rejected) -> AssociationError:

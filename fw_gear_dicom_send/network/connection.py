@@ -111,6 +111,11 @@ class Connection:
         """The TLS socket, None without TLS."""
         return self._tls
 
+    @property
+    def is_agreed(self) -> bool:
+        """Whether both sides have agreed on a cipher suite of TLS, which comes first."""
+        return bool(self._tls and self._tls.cipher())
+
     def wait(self, seconds: float, *, to_write: bool = False) -> bool:
         """Wait for data, or until data can be written as well; return whether either is so.
 

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from ssl import SSLContext
 from threading import Thread
 
 from ..reasons import Kind, Reason
@@ -20,6 +19,7 @@ from .errors import (
 )
 from .pool_state import Opening, PoolState
 from .timeouts import Timeouts
+from .tls import TLSContext
 from .trouble import given_up
 from .types import PeerAE
 
@@ -38,7 +38,7 @@ class Opener:
     state: PoolState
     peer: PeerAE
     budget: RetryBudget
-    ssl_context: SSLContext | None
+    tls_context: TLSContext | None
     timeouts: Timeouts
     policy: RetryPolicy
 
@@ -110,7 +110,7 @@ class Opener:
                     raise NoAssociationError(state.gone)
                 contexts = state.plan.include(opening.needs.wanted, alone=opening.needs.alone)
                 assoc = StorageAssociation(
-                    self.peer, contexts, self.ssl_context, self.timeouts, self.policy.clock
+                    self.peer, contexts, self.tls_context, self.timeouts, self.policy.clock
                 )
                 opening.assoc = assoc
             assoc.open()

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from math import inf
-from ssl import SSLContext
 from threading import Thread
 
 from ..reasons import Kind, Reason
@@ -16,6 +15,7 @@ from .limit import AssociationLimit
 from .opener import Opener
 from .pool_state import PoolState, Waiting
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
+from .tls import TLSContext
 from .types import PeerAE
 
 RUN_ENDED = Reason(Kind.NOT_REACHED)
@@ -35,7 +35,7 @@ class AssociationPool:
         peer: PeerAE,
         associations: int,
         budget: RetryBudget,
-        ssl_context: SSLContext | None = None,
+        tls_context: TLSContext | None = None,
         *,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         policy: RetryPolicy = DEFAULT_POLICY,
@@ -48,7 +48,7 @@ class AssociationPool:
         self._clock = policy.clock
         self._state = PoolState(limit, policy.clock)
         self._changed = self._state.changed
-        self._opener = Opener(self._state, peer, budget, ssl_context, timeouts, policy)
+        self._opener = Opener(self._state, peer, budget, tls_context, timeouts, policy)
 
     def __repr__(self) -> str:
         """Show its state: how many associations there are, and how many threads wait."""

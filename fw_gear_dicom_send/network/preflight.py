@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from ssl import SSLContext
 from time import monotonic
 
 from ..dicom.uids import VERIFICATION
@@ -19,6 +18,7 @@ from .errors import (
     TransientRejectionError,
 )
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
+from .tls import TLSContext, expires_soon
 from .types import Greeting, PeerAE
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ _ADVICE = {
 
 def check(
     peer: PeerAE,
-    ssl_context: SSLContext | None = None,
+    tls_context: TLSContext | None = None,
     *,
     policy: RetryPolicy = REJECTION_POLICY,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
@@ -52,7 +52,7 @@ def check(
     Raises ServerError, whose message says what to check (PS3.4 annex A, PS3.8 9.3.4).
     """
     with _explained():
-        assoc = _open(peer, ssl_context, _VERIFICATION, policy, timeouts)
+        assoc = _open(peer, tls_context, _VERIFICATION, policy, timeouts)
         try:
             status, seconds, session = None, 0.0, assoc.tls
             if session:
@@ -63,6 +63,9 @@ def check(
                     session.subject,
                     session.issuer,
                 )
+                if expires_soon(session.expires):
+                    day = f"{session.expires:%Y-%m-%d}"
+                    log.warning("The server's certificate is valid until %s", day)
             context = next((one for one in _VERIFICATION if one in assoc.accepted), None)
             if context:
                 begun = monotonic()
@@ -77,7 +80,7 @@ def check(
 
 
 def accepted(
-    peer: PeerAE, contexts: Sequence[Context], ssl_context: SSLContext | None = None
+    peer: PeerAE, contexts: Sequence[Context], tls_context: TLSContext | None = None
 ) -> frozenset[Context]:
     """Propose presentation contexts, in as many associations as that takes, one after the other.
 
@@ -87,7 +90,7 @@ def accepted(
     with _explained():
         for start in range(0, len(contexts), MAX_CONTEXTS):
             proposed = contexts[start : start + MAX_CONTEXTS]
-            assoc = _open(peer, ssl_context, proposed, REJECTION_POLICY, DEFAULT_TIMEOUTS)
+            assoc = _open(peer, tls_context, proposed, REJECTION_POLICY, DEFAULT_TIMEOUTS)
             found |= assoc.accepted
             assoc.release()
     return frozenset(found)
@@ -105,7 +108,7 @@ def _explained() -> Iterator[None]:
 
 def _open(
     peer: PeerAE,
-    ssl_context: SSLContext | None,
+    tls_context: TLSContext | None,
     contexts: Sequence[Context],
     policy: RetryPolicy,
     timeouts: Timeouts,
@@ -119,7 +122,7 @@ def _open(
             log.warning("%s: it is asked again for up to %.0f s", error, policy.max_time)
 
     def open_one() -> StorageAssociation:
-        assoc = StorageAssociation(peer, contexts, ssl_context, timeouts)
+        assoc = StorageAssociation(peer, contexts, tls_context, timeouts)
         assoc.open()
         return assoc
 

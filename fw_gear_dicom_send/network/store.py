@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import count
 from math import inf
-from ssl import SSLContext
 from threading import Lock
 from time import perf_counter
 
@@ -19,6 +18,7 @@ from .errors import AssociationError, LostAnswerError, NoAssociationError
 from .judgement import History, Outcome, failure, judge
 from .pool import RUN_ENDED, AssociationPool
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
+from .tls import TLSContext
 from .trouble import DEFAULT_BLAME, BlamePolicy, Trouble, given_up
 from .types import NotSent, PeerAE, Planned, Sent, Suspect, Transfer
 
@@ -40,7 +40,7 @@ class StorageSCU:
         *,
         associations: int = 1,
         retry_time: float = 300,
-        ssl_context: SSLContext | None = None,
+        tls_context: TLSContext | None = None,
         is_dry: bool = False,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         policy: RetryPolicy = RESEND_POLICY,
@@ -49,7 +49,7 @@ class StorageSCU:
         """Send to `peer`, over no more than so many `associations` at once.
 
         `convert` changes an image's transfer syntax. `retry_time` is for how many seconds
-        to go on without any image being accepted. With `ssl_context`, each association
+        to go on without any image being accepted. With `tls_context`, each association
         uses TLS. If it `is_dry`, all is done but the C-STORE requests, and an image is
         planned that could be sent. `policy` has the waits while the server is at fault, which
         it is by `blame`.
@@ -65,7 +65,7 @@ class StorageSCU:
         self._retry_numbers = count(1)
         self._retries = 0
         self._pool = AssociationPool(
-            peer, associations, self._budget, ssl_context, timeouts=timeouts, policy=policy
+            peer, associations, self._budget, tls_context, timeouts=timeouts, policy=policy
         )
 
     def __repr__(self) -> str:

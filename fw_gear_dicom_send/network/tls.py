@@ -1,4 +1,4 @@
-"""The one TLS context of a run: every association and every reconnect uses it.
+"""How a run uses TLS: every association and every reconnect does it in the same way.
 
 What a profile of PS3.15 annex B means is in `PROFILES`. Whichever it is, nothing goes below TLS
 1.2, and OpenSSL's security level 2 keeps keys at RSA and DH 2048 bits and ECC 224 bits at least,
@@ -6,15 +6,19 @@ and signatures at SHA-224 (RFC 9325 4.5). Key exchange is offered in OpenSSL's o
 which is below 128 bits of security for curves, or 2048 bits for finite fields (RFC 9325 4.4).
 """
 
+import logging
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ..errors import ConfigError
-from .types import TLSConfig
+from .types import ClientCertificate, TLSConfig
 
+log = logging.getLogger(__name__)
+
+_SOON = timedelta(days=30)
 _SECURITY_LEVEL = "@SECLEVEL=2"
 _ECDHE = (
     "ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -56,25 +60,66 @@ PROFILES: Mapping[str, Profile] = {
 }
 
 
-def make_context(config: TLSConfig) -> ssl.SSLContext:
-    """Return a context for connections to the peer.
+def expires_soon(end: datetime) -> bool:
+    """Return whether a certificate that is valid until `end`, in UTC, is worth a warning."""
+    return end - datetime.now(UTC) < _SOON
 
-    Raises ConfigError if a key or a certificate cannot be used.
+
+class TLSContext:
+    """Contexts for connections to the peer, one for each way in which it may be trusted.
+
+    The mutable state is their order: that by which the peer was trusted comes first.
     """
+
+    def __init__(self, *contexts: ssl.SSLContext, shows_certificate: bool) -> None:
+        """Try `contexts` in this order, until one trusts the peer.
+
+        `shows_certificate` tells whether they have one for a peer that asks for it.
+        """
+        self.contexts = contexts
+        self.shows_certificate = shows_certificate
+
+    def prefer(self, context: ssl.SSLContext) -> None:
+        """Begin with this one from now on."""
+        others = (other for other in self.contexts if other is not context)
+        self.contexts = (context, *others)
+
+
+def make_context(config: TLSConfig) -> TLSContext:
+    """Return what makes connections to the peer.
+
+    A CA of `add_cert_file` vouches for the peer, whatever name its certificate has. The CAs of
+    the system vouch for many, so that the name has to be the peer's. Raises ConfigError if a key
+    or a certificate cannot be used.
+    """
+    own = config.certificate
+    if own:
+        _check(own)
+    if not config.require_peer_cert:
+        return TLSContext(_context(config), shows_certificate=bool(own))
+    public = _context(config, checks_name=True)
+    public.load_default_certs()
+    if not config.add_cert_file:
+        return TLSContext(public, shows_certificate=bool(own))
+    added = _context(config, checks_name=config.check_hostname)
+    _trust(added, config.add_cert_file)
+    return TLSContext(added, public, shows_certificate=bool(own))
+
+
+def _context(config: TLSConfig, *, checks_name: bool = False) -> ssl.SSLContext:
+    """Return a context that trusts nobody yet."""
     profile = PROFILES[config.profile]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not profile.has_tls_1_3:
         context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(":".join((*profile.ciphers, _SECURITY_LEVEL)))
-    context.check_hostname = config.check_hostname
+    context.check_hostname = checks_name
     context.verify_mode = ssl.CERT_REQUIRED if config.require_peer_cert else ssl.CERT_NONE
     # A certificate that is trusted need not be a root: it may be the server's own.
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
-    context.load_default_certs()
-    if config.add_cert_file:
-        _trust(context, config.add_cert_file)
-    _identify(context, config)
+    if config.certificate:
+        _show(context, config.certificate)
     return context
 
 
@@ -85,13 +130,13 @@ def _trust(context: ssl.SSLContext, path: Path) -> None:
         raise ConfigError("add_cert_file", path.name, _AUTHORITIES) from exc
 
 
-def _identify(context: ssl.SSLContext, config: TLSConfig) -> None:
-    """Load key and certificate; OpenSSL alone would not tell what is wrong with which."""
+def _check(own: ClientCertificate) -> None:
+    """Read key and certificate; OpenSSL alone would not tell what is wrong with which."""
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    key_file, certificate_file = config.key, config.cert
+    key_file, certificate_file = own.key, own.cert
     try:
         key = load_pem_private_key(key_file.read_bytes(), password=None)
     except TypeError as exc:
@@ -111,10 +156,16 @@ def _identify(context: ssl.SSLContext, config: TLSConfig) -> None:
     if not begin <= datetime.now(UTC) <= end:
         given = f"{certificate_file.name}, which is valid from {begin:%Y-%m-%d} to {end:%Y-%m-%d}"
         raise ConfigError("cert", given, "a certificate that is valid today")
+    if expires_soon(end):
+        day = f"{end:%Y-%m-%d}"
+        log.warning("The certificate in %s is valid until %s", certificate_file.name, day)
+
+
+def _show(context: ssl.SSLContext, own: ClientCertificate) -> None:
     try:
-        context.load_cert_chain(certificate_file, key_file)
+        context.load_cert_chain(own.cert, own.key)
     except OSError as exc:
-        given = f"{certificate_file.name}, which OpenSSL does not take ({_words(exc)})"
+        given = f"{own.cert.name}, which OpenSSL does not take ({_words(exc)})"
         raise ConfigError("cert", given, "a key of 2048 bits RSA or 256 bits EC at least") from exc
 
 

@@ -28,9 +28,7 @@ def _certificate(cause: str, advice: str) -> HandshakeFailure:
     return HandshakeFailure(cause, advice, kind=Kind.TLS_CERTIFICATE)
 
 
-TLS_ONLY = HandshakeFailure(
-    "the server takes TLS only", "set tls_enabled, and give a key and a cert that it trusts"
-)
+TLS_ONLY = HandshakeFailure("the server takes TLS only", "set tls_enabled")
 
 _TLS_PORT = "check port (2762 is the usual one for TLS), and that the server takes TLS there"
 _PLAIN_TEXT = HandshakeFailure("the server does not speak TLS", _TLS_PORT)
@@ -58,13 +56,20 @@ _BY_REASON: Mapping[str, HandshakeFailure] = {
 """By OpenSSL's reasons."""
 _OWN_CERTIFICATE = re.compile(r".*_ALERT_(UNKNOWN_CA|ACCESS_DENIED|DECRYPT_ERROR|.*CERTIFICATE.*)")
 
+_FAILURE = "SSLV3_ALERT_HANDSHAKE_FAILURE"
+"""What a server of TLS 1.2 answers to a client without a certificate (RFC 5246 7.4.6)."""
+_ASKS_FOR_CERTIFICATE = _certificate(
+    "the server asks for a certificate of the gear",
+    "give a key and a cert whose CA the server trusts",
+)
 _NOT_TRUSTED = _certificate(
     "the server's certificate is not trusted",
     "give the certificate of its CA, or its own, as add_cert_file",
 )
 _OTHER_NAME = _certificate(
     "the server's certificate is for another name than destination",
-    "give the name that the certificate has as destination, or set tls_check_hostname to false",
+    "give the name that the certificate has as destination, or the server's own certificate as "
+    "add_cert_file, without tls_check_hostname",
 )
 _WEAK = _certificate(
     "the server's certificate is too weak",
@@ -94,15 +99,32 @@ def describe(connection: ssl.SSLSocket) -> TLSSession:
         cipher=cipher,
         subject=printable(certificate.subject.rfc4514_string()),
         issuer=printable(certificate.issuer.rfc4514_string()),
+        expires=certificate.not_valid_after_utc,
     )
 
 
-def explain(error: OSError) -> HandshakeFailure:
-    """Return what an error in a handshake, or in the first read after it, means."""
+def is_untrusted(error: OSError) -> bool:
+    """Return whether the peer's certificate is that of an unknown CA."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _BY_VERIFY_CODE.get(error.verify_code) is _NOT_TRUSTED
+    return False
+
+
+def explain(
+    error: OSError, *, shows_certificate: bool = True, is_agreed: bool = False
+) -> HandshakeFailure:
+    """Return what an error in a handshake, or in the first read after it, means.
+
+    `shows_certificate` tells whether the gear has a certificate, `is_agreed` whether both sides
+    had agreed on a cipher suite before.
+    """
     if isinstance(error, ssl.SSLCertVerificationError):
         known = _BY_VERIFY_CODE.get(error.verify_code, _NOT_ACCEPTED)
         return _certificate(f"{known.cause} ({error.verify_message})", known.advice)
     if reason := _reason(error):
+        asks = _OWN_CERTIFICATE.fullmatch(reason) or (is_agreed and reason == _FAILURE)
+        if asks and not shows_certificate:
+            return _ASKS_FOR_CERTIFICATE
         return _BY_REASON.get(reason) or _explain_reason(reason)
     words = "timed out" if isinstance(error, TimeoutError) else "connection lost"
     return HandshakeFailure(f"no answer to the TLS handshake ({words})", _TLS_PORT, is_final=False)

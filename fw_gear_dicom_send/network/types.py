@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,16 +20,24 @@ class PeerAE:
 
 
 @dataclass(frozen=True)
-class TLSConfig:
-    """How to use TLS: the gear's own key and certificate, and what the peer has to show.
-
-    `profile` is a name in PS3.15 annex B, `add_cert_file` holds CA certificates to trust beyond
-    those of the system; all files are PEM. `check_hostname` tells whether the peer's certificate
-    has to be for the name or address that is connected to.
-    """
+class ClientCertificate:
+    """What the gear shows to a peer that asks who connects: a key, and its certificate (PEM)."""
 
     key: Path
     cert: Path
+
+
+@dataclass(frozen=True)
+class TLSConfig:
+    """How to use TLS: what the gear shows of itself, and what the peer has to show.
+
+    `profile` is a name in PS3.15 annex B, `add_cert_file` a PEM file with CA certificates to
+    trust beyond those of the system. `check_hostname` tells whether the peer's certificate has to
+    be for the name or address that is connected to, if a CA of that file has signed it; it has to
+    in any case if a CA of the system has.
+    """
+
+    certificate: ClientCertificate | None
     add_cert_file: Path | None
     profile: str
     require_peer_cert: bool
@@ -37,12 +46,13 @@ class TLSConfig:
 
 @dataclass(frozen=True)
 class TLSSession:
-    """What was negotiated, and the peer's certificate (RFC 4514)."""
+    """What was negotiated, and the peer's certificate (RFC 4514), which `expires` in UTC."""
 
     version: str
     cipher: str
     subject: str
     issuer: str
+    expires: datetime
 
 
 @dataclass(frozen=True)

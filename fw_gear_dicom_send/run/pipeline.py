@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from ssl import SSLContext
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, Protocol, overload
 
@@ -86,7 +85,7 @@ def run(
     could be sent, and CancelledError where the run was ended before its end.
     """
     resolve(config.peer)
-    ssl_context = tls.make_context(config.tls) if config.tls else None
+    tls_context = tls.make_context(config.tls) if config.tls else None
     selection = source.select()
     peer = config.peer
     number = len(selection.entries)
@@ -100,7 +99,7 @@ def run(
     sending = _Sending(
         config,
         source,
-        ssl_context=ssl_context,
+        tls_context=tls_context,
         counts=FileCounts(selection.entries, is_dry=config.dry_run),
         reports=reports,
         observer=watchers,
@@ -112,7 +111,7 @@ def run(
             raise NothingToSendError(sum(left_out.number for left_out in selection.left_out))
         with _folder_in(work) as folder:
             policy = replace(waits.resend, max_time=config.send_retry_time)
-            preflight.check(config.peer, ssl_context, policy=policy, timeouts=waits.timeouts)
+            preflight.check(config.peer, tls_context, policy=policy, timeouts=waits.timeouts)
             sending.run(folder)
     finally:
         rows = destination.rows(sending.rows())
@@ -163,7 +162,7 @@ class _Sending:
         config: SendConfig,
         source: ImageSource,
         *,
-        ssl_context: SSLContext | None,
+        tls_context: tls.TLSContext | None,
         counts: FileCounts,
         reports: Reports,
         observer: Observer,
@@ -175,7 +174,7 @@ class _Sending:
         self._observer = observer
         self._make_progress = make_progress
         self._waits = waits
-        self._ssl_context = ssl_context
+        self._tls_context = tls_context
         self._counts = counts
         self._reports = reports
         self._revised: dict[FileEntry, FileReport] = {}
@@ -214,7 +213,7 @@ class _Sending:
             conversion,
             associations=config.associations,
             retry_time=config.send_retry_time,
-            ssl_context=self._ssl_context,
+            tls_context=self._tls_context,
             is_dry=config.dry_run,
             timeouts=replace(waits.timeouts, response=config.response_timeout),
             policy=waits.resend,

@@ -46,8 +46,17 @@ def test_help_names_each_option_of_the_gear(tmp_path: Path) -> None:
         (["{series}", "--verify", "so"], "--verify"),
         (["{series}", "--dest", HOST, "--called-ae", "X"], "--dest"),
         (
-            ["{series}", "--destination", HOST, "--called-ae", "X", "--tls-enabled"],
-            "--key is needed: a PEM file",
+            [
+                "{series}",
+                "--destination",
+                HOST,
+                "--called-ae",
+                "X",
+                "--tls-enabled",
+                "--key",
+                "{file}",
+            ],
+            "--cert is needed: a PEM file, as key and cert go together",
         ),
         (
             ["{series}", "--destination", HOST, "--called-ae", "X", "--key", "none.pem"],

@@ -15,6 +15,7 @@ from fw_gear_dicom_send.network.association import StorageAssociation
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.errors import AssociationError
 from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.tls import TLSContext
 from fw_gear_dicom_send.network.types import PeerAE
 from tests.support.associations import connection_to
 from tests.support.instances import dataset_of, instance, made_instance
@@ -37,6 +38,11 @@ class TLSServer:
 
     scp: StoreSCP
     context: ssl.SSLContext
+
+    @property
+    def trust(self) -> TLSContext:
+        """What an association takes."""
+        return TLSContext(self.context, shows_certificate=False)
 
     @property
     def peer(self) -> PeerAE:
@@ -66,7 +72,7 @@ def test_images_arrive_by_tls_without_stalls(server: TLSServer, version: ssl.TLS
     Each image would be stalled for 40 ms at least, or for a timeout that is not meant to pass.
     """
     server.context.minimum_version = server.context.maximum_version = version
-    scu = StorageSCU(server.peer, unconverted, ssl_context=server.context, timeouts=PATIENT)
+    scu = StorageSCU(server.peer, unconverted, tls_context=server.trust, timeouts=PATIENT)
     files = [shipped("CT_small.dcm"), shipped("MR_small_RLE.dcm")]
     images = [made_instance(number, pixels=128) for number in range(30)]
     with at_once():
@@ -85,7 +91,7 @@ def test_images_arrive_by_tls_without_stalls(server: TLSServer, version: ssl.TLS
 
 def test_options_hold_under_tls(server: TLSServer) -> None:
     """TCP_NODELAY and SO_KEEPALIVE are those of a plain connection, and nothing blocks."""
-    assoc = StorageAssociation(server.peer, CONTEXTS, server.context, PATIENT)
+    assoc = StorageAssociation(server.peer, CONTEXTS, server.trust, PATIENT)
     assoc.open()
     assert assoc.tls
     with connection_to(server.scp) as connection:
@@ -97,7 +103,8 @@ def test_options_hold_under_tls(server: TLSServer) -> None:
 
 def test_no_image_leaves_where_the_server_is_not_trusted(server: TLSServer) -> None:
     """A certificate that the context does not trust ends the connection before anything is sent."""
-    assoc = StorageAssociation(server.peer, CONTEXTS, ssl.create_default_context())
+    trust = TLSContext(ssl.create_default_context(), shows_certificate=False)
+    assoc = StorageAssociation(server.peer, CONTEXTS, trust)
     with pytest.raises(AssociationError, match=r"is not trusted \(self-signed"):
         assoc.open()
     assert not server.scp.received()

@@ -37,7 +37,7 @@ CONFIG = SendConfig(
     associations=4,
     report=True,
 )
-TLS = TLSConfig(Path("k"), Path("c"), None, "BCP 195", True, False)
+TLS = TLSConfig(None, None, "BCP 195", True, False)
 SUFFIXES = [".csv", "_instances.csv", ".html"]
 
 

@@ -1,6 +1,7 @@
 """Servers that take TLS, and how tests check them and send to them."""
 
 import ssl
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,7 @@ from fw_gear_dicom_send.errors import ServerError
 from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.timeouts import Timeouts
-from fw_gear_dicom_send.network.tls import make_context
+from fw_gear_dicom_send.network.tls import TLSContext, make_context
 from fw_gear_dicom_send.network.types import TLSConfig
 from fw_gear_dicom_send.retry import RetryPolicy
 from tests.support.certificates import HOST, Identity
@@ -36,6 +37,19 @@ def server_context(
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version, context.maximum_version = lowest, highest
     return identity.configure(context)
+
+
+def demanding_context(
+    identity: Identity,
+    ca: Path,
+    lowest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
+    highest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+) -> ssl.SSLContext:
+    """Return a server's context that takes no client without a certificate of a CA."""
+    context = server_context(identity, lowest, highest)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(ca)
+    return context
 
 
 def secured(context: ssl.SSLContext, script: Script = serve) -> Script:
@@ -68,13 +82,13 @@ def tls_failure(config: TLSConfig, script: Script, timeouts: Timeouts = PATIENT)
     return told
 
 
-def scu_of(server: Server, context: ssl.SSLContext, retry_time: float = 0) -> StorageSCU:
+def scu_of(server: Server, context: TLSContext, retry_time: float = 0) -> StorageSCU:
     """Return an SCU that sends to a server over TLS, and converts nothing."""
     return StorageSCU(
         peer_of(server),
         unconverted,
         retry_time=retry_time,
-        ssl_context=context,
+        tls_context=context,
         timeouts=PATIENT,
         policy=RetryPolicy(max_wait=0.05),
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fw_gear_dicom_send.network.types import TLSConfig
+from fw_gear_dicom_send.network.types import ClientCertificate, TLSConfig
 from tests.support.certificates import Identity, issue
 
 
@@ -24,8 +24,7 @@ def client(tmp_path: Path) -> Identity:
 def config(server: Identity, client: Identity) -> TLSConfig:
     """Trust the server, and nothing else of this machine."""
     return TLSConfig(
-        key=client.key,
-        cert=client.cert,
+        certificate=ClientCertificate(client.key, client.cert),
         add_cert_file=server.ca,
         profile="BCP 195",
         require_peer_cert=True,

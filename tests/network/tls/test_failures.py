@@ -24,7 +24,8 @@ NOT_TRUSTED = (
 )
 OTHER_NAME = (
     "the server's certificate is for another name than destination",
-    "give the name that the certificate has as destination, or set tls_check_hostname to false",
+    "give the name that the certificate has as destination, or the server's own certificate as "
+    "add_cert_file, without tls_check_hostname",
 )
 WEAK = (
     "the server's certificate is too weak",

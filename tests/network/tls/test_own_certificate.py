@@ -10,12 +10,28 @@ import trustme
 from cryptography.hazmat.primitives import serialization as pem
 
 from fw_gear_dicom_send.errors import ConfigError
+from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.tls import make_context
-from fw_gear_dicom_send.network.types import TLSConfig
+from fw_gear_dicom_send.network.types import ClientCertificate, TLSConfig
 from tests.support.certificates import DAY, Identity, issue, make_self_signed
 from tests.support.fault_scp import FaultSCP
+from tests.support.peers import peer_of
 from tests.support.results import SENT
-from tests.support.tls_servers import scu_of, secured, send, server_context
+from tests.support.tls_servers import (
+    demanding_context,
+    scu_of,
+    secured,
+    send,
+    server_context,
+    tls_failure,
+)
+
+
+def showing(config: TLSConfig, key: Path | None = None, cert: Path | None = None) -> TLSConfig:
+    """Return the configuration with another key or certificate."""
+    own = config.certificate
+    assert own is not None
+    return replace(config, certificate=ClientCertificate(key or own.key, cert or own.cert))
 
 
 def refusal(config: TLSConfig) -> str:
@@ -32,10 +48,8 @@ def test_keys_of_both_kinds_are_taken(
 ) -> None:
     """RSA and EC keys show the server who the gear is."""
     own = issue(tmp_path / "own", key_type=key_type)
-    verifying = server_context(server)
-    verifying.verify_mode = ssl.CERT_REQUIRED
-    verifying.load_verify_locations(own.ca)
-    context = make_context(replace(config, key=own.key, cert=own.cert))
+    verifying = demanding_context(server, own.ca)
+    context = make_context(showing(config, own.key, own.cert))
     with FaultSCP(secured(verifying)) as scp:
         assert send(scu_of(scp, context)) == [SENT] * 3
 
@@ -46,12 +60,10 @@ def test_a_chain_is_shown_whole(tmp_path: Path, config: TLSConfig, server: Ident
     own = issue(tmp_path / "own", authority=root.create_child_ca())
     root_file = tmp_path / "root.pem"
     root.cert_pem.write_to_path(str(root_file))
-    verifying = server_context(server)
-    verifying.verify_mode = ssl.CERT_REQUIRED
-    verifying.load_verify_locations(root_file)
+    verifying = demanding_context(server, root_file)
     assert own.cert.read_text().count("BEGIN CERTIFICATE") == 2
     with FaultSCP(secured(verifying)) as scp:
-        context = make_context(replace(config, key=own.key, cert=own.cert))
+        context = make_context(showing(config, own.key, own.cert))
         assert send(scu_of(scp, context)) == [SENT] * 3
 
 
@@ -64,7 +76,7 @@ def test_an_encrypted_key_is_refused(tmp_path: Path, config: TLSConfig, client: 
             pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.BestAvailableEncryption(b"secret")
         )
     )
-    assert refusal(replace(config, key=encrypted)) == (
+    assert refusal(showing(config, key=encrypted)) == (
         "key: 'encrypted.pem, which is encrypted' was given; allowed: an unencrypted PEM file with "
         "one private key, RSA or EC (openssl pkey -in encrypted.pem -out decrypted.pem)"
     )
@@ -76,10 +88,10 @@ def test_what_is_no_pem_is_refused(tmp_path: Path, config: TLSConfig, content: b
     bad = tmp_path / "bad.pem"
     bad.write_bytes(content)
     told = "bad.pem' was given; allowed: "
-    assert refusal(replace(config, key=bad)) == (
+    assert refusal(showing(config, key=bad)) == (
         f"key: '{told}an unencrypted PEM file with one private key, RSA or EC"
     )
-    assert refusal(replace(config, cert=bad)) == (
+    assert refusal(showing(config, cert=bad)) == (
         f"cert: '{told}a PEM file with the key's certificate first, then those of its chain, if any"
     )
     assert refusal(replace(config, add_cert_file=bad)) == (
@@ -87,14 +99,17 @@ def test_what_is_no_pem_is_refused(tmp_path: Path, config: TLSConfig, content: b
     )
 
 
-def test_key_and_certificate_that_are_swapped_are_refused(config: TLSConfig) -> None:
+def test_key_and_certificate_that_are_swapped_are_refused(
+    config: TLSConfig, client: Identity
+) -> None:
     """Both are PEM, but not what they should be."""
-    assert refusal(replace(config, key=config.cert, cert=config.key)).startswith("key: 'cert.pem'")
+    swapped = showing(config, key=client.cert, cert=client.key)
+    assert refusal(swapped).startswith("key: 'cert.pem'")
 
 
 def test_a_key_of_another_certificate_is_refused(config: TLSConfig, server: Identity) -> None:
     """The line says that the files are mixed up."""
-    assert refusal(replace(config, key=server.key)).startswith(
+    assert refusal(showing(config, key=server.key)).startswith(
         "cert: 'cert.pem, whose first certificate is not that of key.pem' was given; allowed: "
     )
 
@@ -108,7 +123,7 @@ def test_a_certificate_out_of_its_time_is_refused(
     """The line has its dates; the server is not asked."""
     now = datetime.datetime.now(datetime.UTC)
     old = issue(tmp_path / "old", not_before=now + begin, not_after=now + end)
-    assert refusal(replace(config, key=old.key, cert=old.cert)) == (
+    assert refusal(showing(config, old.key, old.cert)) == (
         f"cert: 'cert.pem, which is valid from {now + begin:%Y-%m-%d} to {now + end:%Y-%m-%d}' was "
         "given; allowed: a certificate that is valid today"
     )
@@ -118,7 +133,51 @@ def test_a_weak_key_is_refused(tmp_path: Path, config: TLSConfig) -> None:
     """A key that no server of today takes is refused before one is asked."""
     key, cert = tmp_path / "weak-key.pem", tmp_path / "weak.pem"
     make_self_signed(key, cert, bits=1024)
-    assert refusal(replace(config, key=key, cert=cert)) == (
+    assert refusal(showing(config, key, cert)) == (
         "cert: 'weak.pem, which OpenSSL does not take (ee key too small)' was given; allowed: a "
         "key of 2048 bits RSA or 256 bits EC at least"
     )
+
+
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_server_that_asks_for_no_certificate_gets_none(
+    config: TLSConfig, server: Identity, version: ssl.TLSVersion
+) -> None:
+    """Neither key nor certificate has to be made up for it."""
+    context = make_context(replace(config, certificate=None))
+    with FaultSCP(secured(server_context(server, version, version))) as scp:
+        assert send(scu_of(scp, context)) == [SENT] * 3
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_server_that_asks_for_a_certificate(
+    config: TLSConfig, server: Identity, client: Identity, version: ssl.TLSVersion
+) -> None:
+    """Where the gear has none, the line says that the server wants one."""
+    demanding = demanding_context(server, client.ca, version, version)
+    assert tls_failure(replace(config, certificate=None), secured(demanding)) == (
+        "the server asks for a certificate of the gear: give a key and a cert whose CA the server "
+        "trusts"
+    )
+
+
+@pytest.mark.parametrize(("days", "is_told"), [(29, True), (31, False)])
+def test_a_certificate_that_expires_soon_is_told(
+    tmp_path: Path,
+    config: TLSConfig,
+    caplog: pytest.LogCaptureFixture,
+    days: int,
+    is_told: bool,
+) -> None:
+    """That of either side is worth a warning 30 days before."""
+    end = datetime.datetime.now(datetime.UTC) + days * DAY
+    own, peer = (issue(tmp_path / name, not_after=end) for name in ("own", "peer"))
+    trusting = replace(showing(config, own.key, own.cert), add_cert_file=peer.ca)
+    with FaultSCP(secured(server_context(peer))) as scp, caplog.at_level("WARNING"):
+        preflight.check(peer_of(scp), make_context(trusting))
+    ends = f"is valid until {end:%Y-%m-%d}"
+    told = [f"The certificate in cert.pem {ends}", f"The server's certificate {ends}"]
+    assert caplog.messages == (told if is_told else [])

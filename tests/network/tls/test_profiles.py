@@ -57,7 +57,7 @@ def test_the_manifest_offers_each_profile() -> None:
 )
 def test_what_a_profile_offers(config: TLSConfig, profile: str, suites: set[int]) -> None:
     """The first message has the suites of the profile, strong groups, and TLS 1.2 or 1.3 alone."""
-    hello = client_hello(make_context(replace(config, profile=profile)))
+    hello = client_hello(make_context(replace(config, profile=profile)).contexts[0])
     assert hello.ciphers - {RENEGOTIATION_SCSV} == suites
     assert hello.versions == ({TLS_1_2} if profile == EXTENDED else {TLS_1_2, TLS_1_3})
     assert {SECP256R1, X25519} <= hello.groups <= STRONG_GROUPS

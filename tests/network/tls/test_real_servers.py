@@ -44,6 +44,21 @@ def test_storescp_refuses_a_certificate_that_it_does_not_know(
     assert "the server refuses the gear's certificate (unknown ca)" in str(caught.value)
 
 
+@pytest.mark.parametrize("asks", [False, True])
+def test_storescp_without_a_certificate_of_the_gear(
+    config: TLSConfig, server: Identity, client: Identity, asks: bool
+) -> None:
+    """Nothing has to be made up for a server that does not ask; one that does is named."""
+    options = ("+tls", str(server.key), str(server.cert), "+cf", str(client.ca))
+    context = make_context(replace(config, certificate=None))
+    with StoreSCP(*options, "-rc" if asks else "-ic", "+xa", "+B") as scp:
+        if not asks:
+            assert send(scu_of(scp, context)) == [SENT] * 3
+            return
+        with pytest.raises(ServerError, match="the server asks for a certificate of the gear"):
+            preflight.check(peer_of(scp), context)
+
+
 @pytest.mark.parametrize("verifies", [False, True])
 @pytest.mark.parametrize("profile", PROFILES)
 def test_orthanc_takes_each_profile(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import trustme
 
 from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.tls import make_context
@@ -53,7 +54,8 @@ def test_any_certificate_is_taken_if_none_is_required(
     with FaultSCP(secured(server_context(old))) as scp, caplog.at_level("INFO"):
         preflight.check(peer_of(scp), make_context(lax))
         assert send(scu_of(scp, make_context(lax))) == [SENT] * 3
-    (line,) = caplog.messages
+    line, warning = caplog.messages
+    assert warning == f"The server's certificate is valid until {now - DAY:%Y-%m-%d}"
     assert re.fullmatch(
         r"TLSv1\.3 with TLS_AES_256_GCM_SHA384; the server's certificate is that of "
         r"OU=Testing cert .*,O=trustme .*, issued by OU=Testing CA .*,O=trustme .*",
@@ -98,7 +100,7 @@ def test_a_server_of_another_name(tmp_path: Path, config: TLSConfig) -> None:
     assert tls_failure(replace(trusting, check_hostname=True), script) == (
         "the server's certificate is for another name than destination (IP address mismatch, "
         "certificate is not valid for '127.0.0.1'.): give the name that the certificate has as "
-        "destination, or set tls_check_hostname to false"
+        "destination, or the server's own certificate as add_cert_file, without tls_check_hostname"
     )
     with FaultSCP(script) as scp:
         assert send(scu_of(scp, make_context(trusting))) == [SENT] * 3
@@ -120,3 +122,59 @@ def test_a_server_with_a_weak_key(tmp_path: Path, config: TLSConfig) -> None:
     script = secured(server_context(Identity(cert, cert, key)))
     told = tls_failure(replace(config, add_cert_file=cert), script)
     assert told.startswith("the server's certificate is too weak (")
+
+
+@pytest.fixture
+def public(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
+    """A CA that the system trusts."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "public.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "public.pem"))
+    return authority
+
+
+@pytest.mark.parametrize("adds", [True, False])
+def test_a_public_authority_vouches_for_the_name_alone(
+    tmp_path: Path, config: TLSConfig, public: trustme.CA, adds: bool
+) -> None:
+    """It has signed the certificates of many; which name matters with add_cert_file as well."""
+    trusting = config if adds else replace(config, add_cert_file=None)
+    evil = issue(tmp_path / "evil", "evil.example.org", authority=public)
+    told = tls_failure(trusting, secured(server_context(evil)))
+    assert told.startswith("the server's certificate is for another name than destination (")
+    good = issue(tmp_path / "good", authority=public)
+    with FaultSCP(secured(server_context(good))) as scp:
+        assert send(scu_of(scp, make_context(trusting))) == [SENT] * 3
+
+
+def test_an_authority_that_is_public_and_added_vouches_for_any_name(
+    tmp_path: Path, config: TLSConfig, public: trustme.CA
+) -> None:
+    """Who adds it trusts it."""
+    other = issue(tmp_path / "other", "pacs.example.org", authority=public)
+    context = make_context(replace(config, add_cert_file=other.ca))
+    with FaultSCP(secured(server_context(other))) as scp:
+        assert send(scu_of(scp, context)) == [SENT] * 3
+
+
+@pytest.mark.usefixtures("public")
+def test_an_expired_certificate_of_an_added_authority_has_expired(
+    tmp_path: Path, config: TLSConfig
+) -> None:
+    """The line does not say that the system does not know the authority."""
+    now = datetime.datetime.now(datetime.UTC)
+    old = issue(tmp_path / "old", not_before=now - 9 * DAY, not_after=now - DAY)
+    told = tls_failure(replace(config, add_cert_file=old.ca), secured(server_context(old)))
+    assert told.startswith("the server's certificate has expired (")
+
+
+def test_each_association_of_a_run_shakes_hands_once(
+    tmp_path: Path, config: TLSConfig, public: trustme.CA
+) -> None:
+    """The first finds out by which authority the server is trusted, and takes two connections."""
+    good = issue(tmp_path / "good", authority=public)
+    context = make_context(config)
+    with FaultSCP(secured(server_context(good))) as scp:
+        for connections in (2, 3, 4):
+            preflight.check(peer_of(scp), context)
+            assert scp.connections == connections
