@@ -30,6 +30,9 @@ from . import records
 from .models import GEAR, GEARS, Batch, Gear, Job, Place, Plan, Project, Session, StoredFile
 
 _OF_THE_GEARS = f"gear_info.name=|[{','.join(GEARS)}]"
+_ABSENT = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+"""How a site answers for an id that it does not know, or that is none."""
+
 READ_RETRIES = 3
 """How often a client asks again for what changes nothing."""
 
@@ -57,7 +60,7 @@ class BatchAPI:
     def gear(self, version: str | None = None) -> Gear:
         """Return a version of the gear, or the newest; raise UsageError if there is none."""
         wanted = [GEAR, version] if version else [GEAR]
-        absent = f"the site has no gear {' '.join(wanted)}"
+        absent = f"the site has no gear {' '.join(wanted)!r}"
         return self._look_up(["gears", *wanted], records.gear, absent)
 
     def container(self, kind: str, place: str) -> str:
@@ -65,12 +68,13 @@ class BatchAPI:
 
         Raises UsageError if nothing is at the path, or something else.
         """
+        absent = f"--{kind}: the site has no {kind} {place!r}"
         if "/" not in place:
-            return self._get(f"/api/{kind}s/{_quoted(place)}", records.record_id)
-        absent = f"--{kind}: there is nothing at that path"
+            url = f"/api/{kind}s/{_quoted(place)}"
+            return self._named(lambda: self._get(url, records.record_id), absent)
         found, container_id = self._look_up(place.split("/"), records.place, absent)
         if found != kind:
-            raise UsageError(f"--{kind}: what is at that path is a {found}")
+            raise UsageError(f"--{kind}: {place!r} is a {found}")
         return container_id
 
     def project(self, project_id: str) -> Project:
@@ -80,6 +84,11 @@ class BatchAPI:
     def session(self, session_id: str) -> Session:
         """Return a session with its files."""
         return self._get(f"/api/sessions/{_quoted(session_id)}", records.session)
+
+    def named_session(self, option: str, session_id: str) -> Session:
+        """Return a session that an option names; raise UsageError if the site has none such."""
+        absent = f"{option}: the site has no session {session_id!r}"
+        return self._named(lambda: self.session(session_id), absent)
 
     def where(self, container: Container) -> Place:
         """Return the session of a job's container, and the files on both."""
@@ -132,13 +141,16 @@ class BatchAPI:
         self._writer.json("POST", f"{_batch(batch_id)}/run", (list, dict))
 
     def get(self, batch_id: str) -> Batch:
-        """Return a batch with its jobs; raise UsageError for one of another gear.
+        """Return a batch with its jobs; raise UsageError for none, or one of another gear.
 
         A site may list only the jobs that the batch began with: those that repeat them belong to
         it as well.
         """
         url = _batch(batch_id)
-        answer = self._reader.json("GET", url, params={"jobs": True})
+        answer = self._named(
+            lambda: self._reader.json("GET", url, params={"jobs": True}),
+            f"the site has no batch {batch_id!r}",
+        )
         batch = _read(records.batch, answer, "GET", url)
         if others := {job.gear_name for job in batch.jobs}.difference(GEARS):
             raise UsageError(f"the batch {batch_id} is one of the gear {min(others)}")
@@ -207,6 +219,15 @@ class BatchAPI:
             else:
                 return _read(read, answer, "POST", url)
         raise UsageError(absent)
+
+    def _named(self, get: Callable[[], T], absent: str) -> T:
+        """Get what the user named by its id; raise UsageError if the site knows no such id."""
+        try:
+            return get()
+        except SiteError as exc:
+            if exc.status in _ABSENT:
+                raise UsageError(absent) from exc
+            raise
 
     def _get(self, url: str, read: Callable[[Any], T]) -> T:
         return _read(read, self._reader.json("GET", url), "GET", url)

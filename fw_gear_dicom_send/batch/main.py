@@ -227,4 +227,6 @@ def _found(
     for kind, place in (("project", arguments.project), ("subject", arguments.subject)):
         if place:
             yield from api.sessions_of(kind, api.container(kind, place), wanted.search)
-    yield from map(api.session, dict.fromkeys(ids))
+    option = "--sessions-file" if arguments.sessions_file else "--session"
+    for session_id in dict.fromkeys(ids):
+        yield api.named_session(option, session_id)

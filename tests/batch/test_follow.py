@@ -144,9 +144,7 @@ def test_unknown_batch_is_told_at_once(world: World, caplog: pytest.LogCaptureFi
     for name in ("follow", "stop", "retry", "gather"):
         caplog.clear()
         assert world.run(name, "5f") == 1
-        assert [record.getMessage() for record in caplog.records] == [
-            "GET /api/batch/5f: 404 Not Found"
-        ]
+        assert [record.getMessage() for record in caplog.records] == ["the site has no batch '5f'"]
 
 
 def test_batch_of_another_gear_is_refused(world: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -124,20 +124,21 @@ def test_project_and_subject_are_found_by_path_and_id(world: World, by_id: bool)
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (["--project", "lab/Nothing"], "--project: there is nothing at that path"),
-        (["--subject", "lab/Study/DOE^JOHN"], "--subject: there is nothing at that path"),
-        (["--gear-version", "9.9.9"], "the site has no gear dicom-send 9.9.9"),
+        (["--project", "lab/Nothing"], "--project: the site has no project 'lab/Nothing'"),
+        (["--project", "5f"], "--project: the site has no project '5f'"),
+        (["--subject", "lab/Study/S2"], "--subject: the site has no subject 'lab/Study/S2'"),
+        (["--session", "abc"], "--session: the site has no session 'abc'"),
+        (["--gear-version", "9.9.9"], "the site has no gear 'dicom-send 9.9.9'"),
     ],
 )
 def test_what_is_not_on_the_site_is_told(
     world: World, caplog: pytest.LogCaptureFixture, given: list[str], told: str
 ) -> None:
-    """A slip is told by its option, without the name of a subject."""
+    """A slip is told by its option and by what was given."""
     world.add("Visit 1")
     place = [] if given[0] != "--gear-version" else ["--project", "lab/Study"]
     assert world.run("start", *place, *given, *TO, "--yes") == 1
     assert told in caplog.text
-    assert "JOHN" not in caplog.text
     assert world.site.batches == {}
 
 
@@ -145,11 +146,13 @@ def test_wrong_kind_of_container_is_refused(world: World, caplog: pytest.LogCapt
     """A path to something else is no project."""
     world.add("Visit 1")
     assert world.run("start", "--project", "lab/Study/DOE^JANE", *TO, "--yes") == 1
-    assert "--project: what is at that path is a subject" in caplog.text
+    assert "--project: 'lab/Study/DOE^JANE' is a subject" in caplog.text
     assert world.site.batches == {}
 
 
-def test_sessions_are_given_by_their_ids(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sessions_are_given_by_their_ids(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Ids come as options, in a file with comments, or on standard input; each counts once."""
     ids = [world.add(label) for label in ("Visit 1", "Visit 2", "Visit 3")]
     text = f"# chosen\n{ids[2]}  # the last\n\n{ids[0]}\n{ids[2]}\n"
@@ -160,6 +163,10 @@ def test_sessions_are_given_by_their_ids(world: World, monkeypatch: pytest.Monke
     assert world.labels() == ["Visit 1", "Visit 2"]
     assert world.run("start", "--sessions-file", listed, *more) == 0
     assert world.labels() == ["Visit 3", "Visit 1"]
+    unknown = world.folder / "unknown.txt"
+    unknown.write_text("5f\n")
+    assert world.run("start", "--sessions-file", unknown, *more) == 1
+    assert "--sessions-file: the site has no session '5f'" in caplog.text
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
     assert world.run("start", "--sessions-file", "-", "--label", "1", *more) == 0
     assert world.labels() == ["Visit 1"]
