@@ -8,7 +8,8 @@ from typing import Any
 
 from .dicom.types import PrivateTag
 from .errors import ConfigError
-from .models import Container, GearConfig, InputFile, SendConfig
+from .models import Container, GearConfig, InputFile, NameChoice, SendConfig
+from .name_patterns import NamePatterns
 from .network.types import ClientCertificate, PeerAE, TLSConfig
 
 MAX_ASSOCIATIONS = 16
@@ -75,6 +76,8 @@ def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearCo
         file_download_retry_time=retry_time,
         sent_tag=_flywheel_tag(options, "sent_tag"),
         file_types=_choice(options, "file_types", manifest),
+        modalities=_several(options, "modality", manifest),
+        file_tags=_several(options, "file_tags", manifest),
     )
 
 
@@ -104,6 +107,10 @@ def parse_sending(
         verify=_choice(options, "verify", manifest),
         skip_existing=_boolean(options, "skip_existing"),
         dry_run=_boolean(options, "dry_run"),
+        names=NameChoice(
+            include=NamePatterns(_several(options, "include", manifest)),
+            exclude=NamePatterns(_several(options, "exclude", manifest)),
+        ),
     )
 
 
@@ -178,6 +185,16 @@ def _flywheel_tag(options: Mapping[str, Any], name: str) -> str:
     if value is None or not value.isprintable() or len(value) > _MAX_FLYWHEEL_TAG:
         raise ConfigError(name, given, f"a tag of at most {_MAX_FLYWHEEL_TAG} characters, or none")
     return value
+
+
+def _several(options: Mapping[str, Any], name: str, manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what an option holds between its commas, without the spaces around it."""
+    longest: int = manifest["config"][name]["maxLength"]
+    given = options.get(name)
+    if not isinstance(given, str) or len(given) > longest:
+        allowed = f"text of at most {longest} characters, with commas between several"
+        raise ConfigError(name, given, allowed)
+    return tuple(part for one in given.split(",") if (part := one.strip()))
 
 
 def _host(options: Mapping[str, Any], name: str) -> str:

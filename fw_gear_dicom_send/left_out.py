@@ -20,11 +20,11 @@ class LeftOutFiles:
         self._names: dict[Cause, list[str]] = {}
         self._types: Counter[str] = Counter()
 
-    def add(self, cause: Cause, name: str) -> None:
-        """Count a file of this name."""
+    def add(self, cause: Cause, name: str = "") -> None:
+        """Count a file; it is named where a name is given."""
         self._counts[cause] += 1
         names = self._names.setdefault(cause, [])
-        if len(names) < MAX_EXAMPLES:
+        if name and len(names) < MAX_EXAMPLES:
             names.append(_short(name))
 
     def add_type(self, file_type: object) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .dicom.types import PrivateTag
+from .name_patterns import NO_PATTERNS, NamePatterns
 from .network.types import PeerAE, StoreResult, TLSConfig
 from .reasons import Reason, Skipped
 
@@ -33,6 +34,43 @@ class InputFile:
     info: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
+class Cause(Enum):
+    """Why a run leaves files out, as a part of a sentence, and what selects them."""
+
+    ARCHIVE = ("of type archive", " (see the option file_types)")
+    OTHER_TYPE = ("of other types",)
+    MODALITY = ("of other modalities",)
+    NO_TAG = ("without any of the file_tags",)
+    NOT_INCLUDED = ("not matched by include",)
+    EXCLUDED = ("matched by exclude",)
+
+    def __init__(self, text: str, hint: str = "") -> None:
+        """Take the text, and where to look if a default leaves them out."""
+        self.text = text
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class NameChoice:
+    """Which files to send by their names; without patterns to include, all are included."""
+
+    include: NamePatterns = NO_PATTERNS
+    exclude: NamePatterns = NO_PATTERNS
+
+    def cause(self, name: str) -> Cause | None:
+        """Return why a file of this name is left out, None where it is selected."""
+        if self.include and not self.include.match(name):
+            return Cause.NOT_INCLUDED
+        return Cause.EXCLUDED if self.exclude.match(name) else None
+
+    def selects(self, name: str) -> bool:
+        """Tell whether a file of this name is selected."""
+        return self.cause(name) is None
+
+
+ANY_NAME = NameChoice()
+
+
 @dataclass(frozen=True, kw_only=True)
 class SendConfig:
     """How to send, wherever the images come from; without `tag` datasets stay as they are."""
@@ -50,6 +88,7 @@ class SendConfig:
     skip_existing: bool = False
     dry_run: bool = False
     response_timeout: float = 300.0
+    names: NameChoice = ANY_NAME
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +102,8 @@ class GearConfig(SendConfig):
     file_download_retry_time: float
     sent_tag: str = ""
     file_types: str = "dicom"
+    modalities: tuple[str, ...] = ()
+    file_tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,24 +127,12 @@ class FileEntry:
         return self.parent.id if self.parent.type == "acquisition" else ""
 
 
-class Cause(Enum):
-    """Why a run leaves files out, as a part of a sentence, and the option that selects them."""
-
-    ARCHIVE = ("of type archive", "file_types")
-    OTHER_TYPE = ("of other types", "")
-
-    def __init__(self, text: str, option: str) -> None:
-        """Take the text, and the option if there is one."""
-        self.text = text
-        self.option = option
-
-
 @dataclass(frozen=True)
 class LeftOut:
     """Files that a run does not look at, all for one cause.
 
     `examples` are names of some of them or, for other types, how many there are of a type; all
-    are printable. `more` is how many further ones there are.
+    are printable. `more` is how many there are that are not among these.
     """
 
     cause: Cause
@@ -116,9 +145,9 @@ class LeftOut:
         """What was left out, in a sentence without its full stop."""
         files = "1 file" if self.number == 1 else f"{self.number} files"
         verb = "was" if self.number == 1 else "were"
-        named = ", ".join(self.examples) + (f" and {self.more} more" if self.more else "")
-        hint = f" (see the option {self.cause.option})" if self.cause.option else ""
-        return f"{files} {self.cause.text} {verb} not selected: {named}{hint}"
+        more = f" and {self.more} more" if self.more else ""
+        named = f": {', '.join(self.examples)}{more}" if self.examples else ""
+        return f"{files} {self.cause.text} {verb} not selected{named}{self.cause.hint}"
 
 
 @dataclass(frozen=True)

@@ -110,9 +110,9 @@ def is_special(mode: int) -> bool:
 
 
 def folder_tasks(
-    folder: Path, skips: Callable[[bytes], Skipped | None]
+    folder: Path, skips: Callable[[bytes], Skipped | None], selects: Callable[[str], bool]
 ) -> Iterator[RawTask | BrokenArchive]:
-    """Yield what opens the files in a folder, by their names.
+    """Yield what opens the files in a folder whose names `selects` takes, by their names.
 
     Archives that are known by their names are left out.
     """
@@ -123,7 +123,8 @@ def folder_tasks(
         return
     position = _Position()
     for number, entry in enumerate(sorted(found, key=lambda one: one.name), start=1):
-        yield partial(_folder_item, entry, number, skips, position)
+        if selects(entry.name):
+            yield partial(_folder_item, entry, number, skips, position)
 
 
 class _Position:

@@ -48,6 +48,11 @@ _MAGIC = (*ZIP_MAGIC, *COMPRESSIONS)
 _COMPRESSED = (".gz", ".bz2", ".xz")
 
 
+def _any_name(_: str) -> bool:
+    """Take all names."""
+    return True
+
+
 class Archive:
     """A zip, a tar or a folder, or a single DICOM file, that several threads may unpack."""
 
@@ -57,19 +62,23 @@ class Archive:
         work: Path,
         skips: Callable[[bytes], Skipped | None],
         limits: Limits = DEFAULT_LIMITS,
+        *,
         room: Room = NO_ROOM,
+        selects: Callable[[str], bool] = _any_name,
     ) -> None:
         """Open `path`; raises OSError if that fails.
 
         Members are unpacked to memory, or to nameless files in `work`. `skips` is given up to
         `HEAD_SIZE` bytes from the start of a member and returns why it is not sent, None where it
-        is. Where the disk is full, a member waits for `room`.
+        is. Where the disk is full, a member waits for `room`. Of a folder, the files whose names
+        `selects` takes are read.
         """
         self._path = path
         self._work = work
         self._skips = skips
         self._limits = limits
         self._room = room
+        self._selects = selects
         self._is_folder = path.is_dir()
         self._files = ExitStack()
         self._file = None if self._is_folder else open_regular(path)
@@ -88,7 +97,7 @@ class Archive:
         for a reason other than space.
         """
         if self._is_folder:
-            for task in folder_tasks(self._path, self._skips):
+            for task in folder_tasks(self._path, self._skips, self._selects):
                 yield partial(self._of_folder, task) if callable(task) else task
             return
         if self._file is None:

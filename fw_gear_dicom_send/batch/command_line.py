@@ -157,7 +157,7 @@ def _add_start(made: ArgumentParser) -> None:
         help="No job of the gear has sent the session to this server, or is about to, and it has "
         "no tag --sent-tag.",
     )
-    options.add_group(made, "files of these sessions", ("file_types",))
+    options.add_group(made, "files of these sessions", options.FILES)
     options.add_group(made, "DICOM server", options.CONNECTION, _WORDS)
     tls = made.add_argument_group("TLS")
     options.fill(tls, options.TLS)

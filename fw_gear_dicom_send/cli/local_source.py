@@ -1,13 +1,22 @@
 """Files and folders on disk."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..archive import is_archive_name, is_special
 from ..errors import UsageError
-from ..models import Container, FileEntry, FileReport, Selection
-from ..reasons import Kind
+from ..left_out import LeftOutFiles
+from ..models import (
+    ANY_NAME,
+    Container,
+    DownloadFailure,
+    FileEntry,
+    FileReport,
+    NameChoice,
+    Selection,
+)
+from ..reasons import Kind, Reason
 from ..source import Fetcher
 from ..text import printable
 
@@ -19,13 +28,29 @@ class LocalSource:
     entry together. Links to files are followed, those to folders are not.
     """
 
-    def __init__(self, paths: Iterable[Path]) -> None:
-        """Take paths of files and folders; raise UsageError for a path where there is nothing."""
-        self._paths = tuple(paths)
-        for path in self._paths:
-            if not (path.is_dir() or path.is_file()):
-                problem = "neither a file nor a folder" if path.exists() else "not found"
+    def __init__(
+        self,
+        paths: Iterable[Path],
+        names: NameChoice = ANY_NAME,
+        *,
+        listed: Iterable[Path] = (),
+        shows_names: bool = False,
+    ) -> None:
+        """Take paths of files and folders; raise UsageError for a path where there is nothing.
+
+        `names` says which files in folders are sent; of those left out, archives are named, and
+        with `shows_names` others too. `listed` are further paths, which may be gone by now.
+        """
+        given = tuple(paths)
+        for path in given:
+            if not (os.path.isdir(path) or os.path.isfile(path)):
+                problem = "neither a file nor a folder" if os.path.exists(path) else "not found"
                 raise UsageError(f"{path}: {problem}")
+        self._paths = (*given, *listed)
+        self._names = names
+        self._shows_names = shows_names
+        self.left_out = LeftOutFiles()
+        self._folders: set[str] = set()
 
     @property
     def options(self) -> Mapping[str, str]:
@@ -35,14 +60,15 @@ class LocalSource:
     def select(self) -> Selection:
         """Find the files."""
         entries = {os.path.realpath(one.key): one for one in reversed(list(self._entries()))}
-        first = self._paths[0]
+        first = self._paths[0] if self._paths else Path()
         label = first.resolve().name if len(self._paths) == 1 else f"{len(self._paths)} paths"
         place = Container("folder", str(first))
-        return Selection(tuple(reversed(entries.values())), place, printable(label))
+        chosen, left_out = tuple(reversed(entries.values())), self.left_out.counted()
+        return Selection(chosen, place, printable(label), left_out=left_out)
 
     def fetcher(self, _: Path) -> Fetcher:
         """Return what finds files where they are."""
-        return Fetcher(lambda entry: Path(entry.key))
+        return Fetcher(_found)
 
     def release(self, path: Path) -> None:
         """Leave files as they are."""
@@ -51,42 +77,65 @@ class LocalSource:
         for path in self._paths:
             parent = Container("folder", str(path))
             name = path.name or str(path)
-            if path.is_file():
-                yield _entry(parent, name, str(path), path.stat().st_size)
+            if os.path.isdir(path):
+                yield from self._below(parent, name, path)
             else:
-                yield from _below(parent, name, path)
+                yield _entry(parent, name, str(path), _size(str(path)))
+
+    def _below(self, parent: Container, name: str, top: Path) -> Iterator[FileEntry]:
+        """Yield an entry for each folder that holds files, and for each archive."""
+        unreadable: list[str] = []
+        is_empty = True
+
+        def note(error: OSError) -> None:
+            unreadable.append(str(error.filename))
+
+        def shown(folder: str) -> str:
+            return os.path.normpath(os.path.join(name, os.path.relpath(folder, top)))
+
+        for folder, below, files in os.walk(top, onerror=note):
+            below.sort()
+            chosen = self._chosen(folder, files, shown)
+            archives = [
+                one
+                for one in sorted(filter(is_archive_name, chosen))
+                if not _is_special(os.path.join(folder, one))
+            ]
+            others = set(chosen).difference(archives)
+            if others:
+                size = sum(_size(os.path.join(folder, one)) for one in others)
+                yield _entry(parent, shown(folder), folder, size)
+            for one in archives:
+                path = os.path.join(folder, one)
+                yield _entry(parent, shown(path), path, _size(path))
+            is_empty = is_empty and not files
+        for folder in unreadable:
+            yield _entry(parent, shown(folder), folder)
+        if is_empty and not unreadable:
+            yield _entry(parent, name, str(top))
+
+    def _chosen(
+        self, folder: str, files: Iterable[str], shown: Callable[[str], str]
+    ) -> Sequence[str]:
+        """Return the files to send of those in a folder, and count the others, once."""
+        causes = {name: self._names.cause(name) for name in files}
+        place = os.path.realpath(folder)
+        if place not in self._folders:
+            self._folders.add(place)
+            for name, cause in sorted(causes.items()):
+                is_named = self._shows_names or is_archive_name(name)
+                if cause:
+                    self.left_out.add(cause, shown(os.path.join(folder, name)) * is_named)
+        return [name for name, cause in causes.items() if not cause]
 
 
-def _below(parent: Container, name: str, top: Path) -> Iterator[FileEntry]:
-    """Yield an entry for each folder that holds files, and for each archive."""
-    unreadable: list[str] = []
-    is_empty = True
-
-    def note(error: OSError) -> None:
-        unreadable.append(str(error.filename))
-
-    def shown(folder: str) -> str:
-        return os.path.normpath(os.path.join(name, os.path.relpath(folder, top)))
-
-    for folder, below, files in os.walk(top, onerror=note):
-        below.sort()
-        archives = [
-            one
-            for one in sorted(filter(is_archive_name, files))
-            if not _is_special(os.path.join(folder, one))
-        ]
-        others = set(files).difference(archives)
-        if others:
-            size = sum(_size(os.path.join(folder, one)) for one in others)
-            yield _entry(parent, shown(folder), folder, size)
-        for one in archives:
-            path = os.path.join(folder, one)
-            yield _entry(parent, shown(path), path, _size(path))
-        is_empty = is_empty and not files
-    for folder in unreadable:
-        yield _entry(parent, shown(folder), folder)
-    if is_empty and not unreadable:
-        yield _entry(parent, name, str(top))
+def _found(entry: FileEntry) -> Path | DownloadFailure:
+    """Return where a file or folder is, or why it is there no more."""
+    try:
+        os.stat(entry.key)
+    except OSError as exc:
+        return DownloadFailure(Reason(Kind.UNOPENED_FILE, str(exc.strerror)))
+    return Path(entry.key)
 
 
 def _entry(parent: Container, name: str, path: str, size: int | None = None) -> FileEntry:

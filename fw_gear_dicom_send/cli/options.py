@@ -24,6 +24,8 @@ TAG = ("group", "identifier", "tag_value")
 SENDING = ("associations", "send_retry_time", "response_timeout")
 PROOF = ("verify", "skip_existing", "dry_run")
 REPORTS = ("report", "instance_report", "html_report", "show_member_names")
+NAMES = ("include", "exclude")
+FILES = ("file_types", *NAMES, "modality", "file_tags")
 """Options that go together; each name is one of the manifest."""
 
 _PEM_FILES = {
@@ -54,10 +56,16 @@ _METAVARS = {
     "downloads": "N",
     "file_download_retry_time": "SECONDS",
     "sent_tag": "TAG",
+    "include": "GLOB",
+    "exclude": "GLOB",
+    "modality": "MODALITY",
+    "file_tags": "TAG",
     "tls_security_profile": "PROFILE",
 }
 
 
+_SEVERAL = (*NAMES, "modality", "file_tags")
+"""Options that may be given repeatedly, which is the same as with commas."""
 COMPLETE_FILE, COMPLETE_FOLDER = "file", "directory"
 """What shtab calls files and folders that a shell completes an argument with."""
 SHELLS = ("bash", "zsh", "tcsh", "fish", "powershell")
@@ -175,7 +183,11 @@ def report_folder(namespace: Namespace) -> Path:
 def given(namespace: Namespace) -> dict[str, Any]:
     """Return those of the manifest's options that were given."""
     values = {option.name: getattr(namespace, option.name, None) for option in options(manifest())}
-    return {name: value for name, value in values.items() if value is not None}
+    joined = {
+        name: ",".join(value) if isinstance(value, list) else value
+        for name, value in values.items()
+    }
+    return {name: value for name, value in joined.items() if value is not None}
 
 
 def flag(name: str) -> str:
@@ -196,6 +208,8 @@ def _how(option: Option) -> dict[str, Any]:
     how: dict[str, Any] = {"metavar": _METAVARS.get(option.name)}
     if option.type == "integer":
         how["type"] = int
+    if option.name in _SEVERAL:
+        how["action"] = "append"
     if option.choices:
         how["choices"] = option.choices
     return how
@@ -208,4 +222,6 @@ def _help(text: str, option: Option) -> str:
     if option.default is None:
         return f"{words}{choices} Needed."
     default = json.dumps(option.default) if option.type == "boolean" else option.default
+    if option.name in _SEVERAL:
+        return f"{words} May be given repeatedly."
     return f"{words}{choices} Default: {default}."

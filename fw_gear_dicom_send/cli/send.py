@@ -11,8 +11,9 @@ from tempfile import gettempdir
 from typing import Any
 
 from ..config import manifest, parse_sending, with_defaults
-from ..errors import ConfigError, DicomSendError
+from ..errors import ConfigError, DicomSendError, UsageError
 from ..exit_codes import exit_code, keep_quiet
+from ..left_out import LeftOutFiles
 from ..models import FileReport, Remark, SendConfig
 from ..report.events import Observer
 from ..report.progress import Progress
@@ -22,6 +23,7 @@ from ..report.wording import is_complete, is_dry
 from . import echo, options
 from .console import begin_logging, write_json
 from .local_source import LocalReports, LocalSource
+from .path_list import read_paths
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,8 @@ examples:
   dicom-send *.zip --destination 192.0.2.7 --called-ae PACS --verify find
   dicom-send cd/ --destination pacs --called-ae PACS --tls-enabled --key k.pem --cert c.pem
   dicom-send /data/study --destination pacs --called-ae PACS --dry-run
+  dicom-send /data/study --include '*.dcm' --destination pacs --called-ae PACS
+  find . -mtime -1 -print0 | dicom-send --files-from - --from0 --destination pacs --called-ae P
 """
 _WORDS = {
     "calling_ae": "AE title that this computer calls itself, as the server may have to know it.",
@@ -56,6 +60,10 @@ _WORDS = {
     "report on images. They may name the patient, so that a file is shown by its number otherwise.",
     "associations": "How many associations to send over at once, 1 to 16. With 1, images go in the "
     "order of their names, or in that of their archive.",
+    "include": "Of the files in folders, send only those whose names match a pattern, as in "
+    "'*.dcm'. Commas separate patterns; upper and lower case are the same.",
+    "exclude": "Of the files in folders, do not send those whose names match a pattern. Commas "
+    "separate patterns; upper and lower case are the same.",
     "debug": "Log in more detail.",
 }
 
@@ -74,12 +82,14 @@ def parser() -> options.Parser:
         DESCRIPTION,
         EPILOG,
         usage="dicom-send PATH... --destination HOST --port N --called-ae AE [options]\n"
+        "       dicom-send --files-from LIST --destination HOST --called-ae AE [options]\n"
         "       dicom-send echo --destination HOST --port N --called-ae AE [options]",
     )
     paths = made.add_argument(
-        "paths", nargs="+", metavar="PATH", type=Path, help="A file, a folder or an archive."
+        "paths", nargs="*", metavar="PATH", type=Path, help="A file, a folder or an archive."
     )
     paths.complete = options.COMPLETE_FILE  # type: ignore[attr-defined]
+    _add_files(made)
     options.add_group(made, "DICOM server", options.CONNECTION, _WORDS)
     options.add_tls(made)
     tag = made.add_argument_group("private element that marks an image as sent")
@@ -106,6 +116,21 @@ def parser() -> options.Parser:
     return made
 
 
+def _add_files(made: options.Parser) -> None:
+    """Add the options that say which files to send."""
+    files = made.add_argument_group("files")
+    files.add_argument(
+        "--files-from",
+        metavar="LIST",
+        help="A file with one path a line, relative ones to the current folder; - is standard "
+        "input. May be given instead of PATH, or with it.",
+    ).complete = options.COMPLETE_FILE  # type: ignore[attr-defined]
+    files.add_argument(
+        "--from0", action="store_true", help="Paths in the list end with NUL, as of find -print0."
+    )
+    options.fill(files, options.NAMES, _WORDS)
+
+
 def _command(argv: list[str]) -> bool:
     if argv[:1] == ["echo"]:
         return echo.run(argv[1:])
@@ -127,10 +152,18 @@ def _send(arguments: Namespace) -> bool:
 
 
 def _run(arguments: Namespace, outcome: "_Outcome") -> bool:
-    source = LocalSource(arguments.paths)
-    folder = options.report_folder(arguments)
+    if not arguments.paths and arguments.files_from is None:
+        raise UsageError("required: PATH or --files-from; dicom-send --help tells more")
+    listed: Sequence[Path] = ()
+    if arguments.files_from is not None:
+        listed = read_paths(arguments.files_from, ends_with_nul=arguments.from0)
     try:
         config = _config(arguments)
+        source = LocalSource(
+            arguments.paths, config.names, listed=listed, shows_names=config.show_member_names
+        )
+        outcome.left_out = source.left_out
+        folder = options.report_folder(arguments)
         # What sends takes long to import, and neither --help nor an error above needs it.
         from ..run import run
 
@@ -173,6 +206,7 @@ class _Outcome(Observer):
         self._rows: Sequence[FileReport] = ()
         self._verification: VerificationSummary | None = None
         self._skipped = SkippedFiles()
+        self.left_out = LeftOutFiles()
 
     def verified(self, summary: VerificationSummary) -> None:
         self._verification = summary
@@ -194,6 +228,7 @@ class _Outcome(Observer):
             "verified": verification and verification.verified,
             "not_verified": verification and _not_verified(verification),
             "skipped": {kind.name.lower(): n for kind, n in self._skipped.counts.items()},
+            "not_selected": {one.cause.name.lower(): one.number for one in self.left_out.counted()},
             "error": self.error or None,
             "files": [
                 {

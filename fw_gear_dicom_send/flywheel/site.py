@@ -4,7 +4,7 @@ All that is asked is the site's REST API
 (https://api-docs.flywheel.io, `/api/<containers>/<id>[/files]`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -77,7 +77,7 @@ class Site:
             entries: tuple[FileEntry, ...] = (_entry(start, path, chosen.name),)
         else:
             found = self._below(node, path)
-            entries = tuple(_chosen(found, _TYPES[config.file_types], left_out))
+            entries = tuple(_chosen(found, config, left_out))
         parent, label = start, node.label
         if start.type == "acquisition":
             session = parents["session"]
@@ -148,20 +148,32 @@ class Site:
 
 
 def _chosen(
-    files: Iterable[_File], types: Sequence[str], left_out: LeftOutFiles
+    files: Iterable[_File], config: GearConfig, left_out: LeftOutFiles
 ) -> Iterator[FileEntry]:
     """Yield the files to send, and count the others."""
     for file in files:
         record = file.record
-        file_type = record.get("type")
-        if file_type in types:
-            yield _entry(
-                file.parent, file.path, record["name"], record.get("size"), record.get("hash")
-            )
-        elif file_type == "archive":
-            left_out.add(Cause.ARCHIVE, str(record.get("name")))
+        cause = _cause(record, config)
+        if cause is None:
+            size, digest = record.get("size"), record.get("hash")
+            yield _entry(file.parent, file.path, record["name"], size, digest)
+        elif cause is Cause.OTHER_TYPE:
+            left_out.add_type(record.get("type"))
         else:
-            left_out.add_type(file_type)
+            left_out.add(cause, str(record.get("name")))
+
+
+def _cause(record: Mapping[str, Any], config: GearConfig) -> Cause | None:
+    """Return why a file is left out, None where it is selected."""
+    file_type = record.get("type")
+    if file_type not in _TYPES[config.file_types]:
+        return Cause.ARCHIVE if file_type == "archive" else Cause.OTHER_TYPE
+    modalities = [one.lower() for one in config.modalities]
+    if modalities and str(record.get("modality") or "").lower() not in modalities:
+        return Cause.MODALITY
+    if config.file_tags and not {*config.file_tags} & {*(record.get("tags") or ())}:
+        return Cause.NO_TAG
+    return config.names.cause(str(record.get("name")))
 
 
 def _entry(

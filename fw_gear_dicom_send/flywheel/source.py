@@ -31,6 +31,8 @@ class FlywheelSource:
         config = self._config
         return {
             "file_types": config.file_types,
+            "modality": ", ".join(config.modalities) or "any",
+            "file_tags": ", ".join(config.file_tags) or "any",
             "downloads": f"{config.downloads}",
             "file_download_retry_time": f"{config.file_download_retry_time:g} s",
             "sent_tag": config.sent_tag or "no tag",

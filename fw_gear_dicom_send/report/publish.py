@@ -175,6 +175,8 @@ class Reports:
             "tag_value": tag.value if tag else "no tag",
             "associations": config.associations,
             **others,
+            "include": ", ".join(config.names.include.patterns) or "all",
+            "exclude": ", ".join(config.names.exclude.patterns) or "none",
             "send_retry_time": f"{config.send_retry_time:g} s",
             "response_timeout": f"{config.response_timeout:g} s",
             "verify": config.verify,

@@ -127,7 +127,8 @@ class Line:
         if isinstance(path, DownloadFailure):
             return End(fetched.entry, 0, path.reason)
         try:
-            archive = Archive(path, self._folder, skips, room=self._room)
+            selects = self._config.names.selects
+            archive = Archive(path, self._folder, skips, room=self._room, selects=selects)
         except OSError as exc:
             self._source.release(path)
             return End(fetched.entry, 0, not_unpacked(exc))

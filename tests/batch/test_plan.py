@@ -39,6 +39,22 @@ def test_label_stays_on_its_line(world: World, caplog: pytest.LogCaptureFixture)
     assert "\x1b" not in caplog.text
 
 
+def test_choice_of_files_goes_to_the_jobs(world: World) -> None:
+    """An option that is given repeatedly is one text with commas, as the gear reads it."""
+    world.add("Visit 1")
+    options = ("--include", "*.dcm", "--include", "t1*, t2*", "--modality", "MR,PT")
+    more = ("--file-types", "dicom and archive", "--exclude", "loc*", "--file-tags", "ready")
+    assert world.start("--no-follow", *options, *more) == 0
+    config = world.proposed()[0]["config"]
+    assert {name: config[name] for name in config if name not in ("destination", "called_ae")} == {
+        "include": "*.dcm,t1*, t2*",
+        "modality": "MR,PT",
+        "file_types": "dicom and archive",
+        "exclude": "loc*",
+        "file_tags": "ready",
+    }
+
+
 def test_only_given_options_are_those_of_the_jobs(world: World) -> None:
     """The site's defaults hold for options that are not given."""
     world.add("Visit 1")

@@ -11,7 +11,14 @@ from tests.support.certificates import HOST
 from tests.support.gear import REPOSITORY
 from tests.support.send_command import send
 
-ONLY_ON_FLYWHEEL = {"file_types", "downloads", "file_download_retry_time", "sent_tag"}
+ONLY_ON_FLYWHEEL = {
+    "file_types",
+    "modality",
+    "file_tags",
+    "downloads",
+    "file_download_retry_time",
+    "sent_tag",
+}
 
 
 def test_help_names_each_option_of_the_gear(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tests.support.gear import REPOSITORY
 
 PACKAGE = "fw_gear_dicom_send"
 LAYERS = (
-    {"reasons", "retry", "text", "imports"},
+    {"reasons", "retry", "text", "imports", "name_patterns"},
     {"errors"},
     {"exit_codes"},
     {"dicom"},

@@ -163,7 +163,7 @@ def test_each_option_is_read(name: str) -> None:
 
 
 def _written(default: object) -> str:
-    return str(default).lower() if isinstance(default, bool) else str(default)
+    return str(default).lower() if isinstance(default, bool) else str(default) or "empty"
 
 
 def _read(path: str) -> str:

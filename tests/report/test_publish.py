@@ -230,6 +230,8 @@ def test_the_page_shows_the_configuration(tmp_path: Path) -> None:
     assert shown_config(tmp_path) == {
         "destination": "pacs.example.org",
         "port": "104",
+        "include": "all",
+        "exclude": "none",
         "called_ae": "PACS",
         "calling_ae": "flywheel",
         "group": "no tag",

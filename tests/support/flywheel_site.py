@@ -206,6 +206,8 @@ class FlywheelSite:
         file_hash: str | None = None,
         deleted: bool = False,
         origin: Mapping[str, Any] = ORIGIN,
+        modality: str | None = None,
+        tags: Sequence[str] = (),
     ) -> str:
         """Add a file; its record tells its true size, hash and type unless others are given.
 
@@ -220,12 +222,13 @@ class FlywheelSite:
             "version": 1,
             "name": name,
             "type": type_of(name) if file_type == BY_NAME else file_type,
+            "modality": modality,
+            "tags": list(tags),
             "size": length if size is None else size,
             "hash": file_hash or f"v0-sha384-{digest}",
             "created": now(),
             "modified": now(),
             "origin": dict(origin),
-            "tags": [],
             "info": {},
             "parents": self._parents(container_id),
         }

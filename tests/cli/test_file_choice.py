@@ -1,0 +1,157 @@
+"""Which files `dicom-send` sends of the folders and lists that it is given."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.command import CommandResult
+from tests.support.pacs import PythonSCP
+from tests.support.sample_files import ArchiveMember, encoded, made, zip_of
+from tests.support.send_command import rows_of, send, to
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A folder of images, one of which lies in a folder below, and a zip."""
+    folder = tmp_path / "study"
+    (folder / "below").mkdir(parents=True)
+    for number, name in enumerate(("a.dcm", "b.DCM", "c.ima", "below/d.dcm")):
+        (folder / name).write_bytes(encoded(made(number)))
+    zip_of(folder / "e.zip", [ArchiveMember("e", encoded(made(9)))])
+    return folder
+
+
+def summary(result: CommandResult) -> dict[str, Any]:
+    """Return what --json printed."""
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def sent(result: CommandResult) -> int:
+    """Return how many images were sent."""
+    return int(summary(result)["sent"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "number", "left_out"),
+    [
+        ([], 5, {}),
+        (["--include", "*.dcm"], 3, {"not_included": 2}),
+        (["--include", "*.dcm, *.ima"], 4, {"not_included": 1}),
+        (["--include", "*.dcm", "--include", "*.ima"], 4, {"not_included": 1}),
+        (["--exclude", "*.zip"], 4, {"excluded": 1}),
+        (["--include", "?.d*", "--exclude", "[ab]*"], 1, {"not_included": 2, "excluded": 2}),
+    ],
+)
+def test_files_in_folders_are_chosen_by_name(
+    study: Path, python_scp: PythonSCP, arguments: list[str], number: int, left_out: dict[str, int]
+) -> None:
+    """In each folder, archives too; what is left out is counted."""
+    result = send(study, "--json", *arguments, *to(python_scp), cwd=study.parent)
+    assert result.exit_code == 0, result.stderr
+    assert sent(result) == number
+    assert len(python_scp.stored) == number
+    assert summary(result)["not_selected"] == left_out
+
+
+@pytest.mark.usefixtures("study")
+def test_names_in_folders_stay_private(python_scp: PythonSCP, tmp_path: Path) -> None:
+    """Archives that are left out are named; other files are with --show-member-names only."""
+    arguments = ("--include", "*.ima", *to(python_scp))
+    result = send("study", *arguments, cwd=tmp_path)
+    text = "4 files not matched by include were not selected"
+    assert f"{text}: study/e.zip and 3 more" in result.stderr
+    shown = send("study", "--show-member-names", *arguments, cwd=tmp_path).stderr
+    assert f"{text}: study/a.dcm, study/b.DCM, study/e.zip, study/below/d.dcm" in shown
+
+
+def test_a_file_that_is_named_is_sent_in_any_case(
+    study: Path, python_scp: PythonSCP, tmp_path: Path
+) -> None:
+    """Patterns are for what is found in folders, not for paths that are given."""
+    arguments = ("--exclude", "*", "--json", *to(python_scp))
+    result = send(study / "a.dcm", study / "e.zip", *arguments, cwd=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert sent(result) == 2
+
+
+def test_patterns_that_fit_nothing_are_an_error(
+    study: Path, python_scp: PythonSCP, tmp_path: Path
+) -> None:
+    """The exit code is 1, with a reason, and the server is not asked."""
+    result = send(study, "--include", "*.nii", "--json", *to(python_scp), cwd=tmp_path)
+    assert result.exit_code == 1
+    told = "Nothing to send: none of the 5 files found is selected"
+    assert told in result.stderr
+    assert summary(result)["error"] == told
+    assert python_scp.associations == ()
+
+
+def test_paths_come_from_a_list(study: Path, python_scp: PythonSCP, tmp_path: Path) -> None:
+    """Relative paths are relative to the current folder; a list may name folders."""
+    lines = ["study/a.dcm", "", f"{study / 'c.ima'}\r", "study/below"]
+    (tmp_path / "list.txt").write_text("\n".join(lines))
+    result = send("--files-from", "list.txt", "--json", *to(python_scp), cwd=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert [row["Filename"] for row in rows_of(tmp_path)] == ["a.dcm", "c.ima", "below"]
+    assert sent(result) == 3
+
+
+@pytest.mark.usefixtures("study")
+def test_a_list_comes_from_standard_input(python_scp: PythonSCP, tmp_path: Path) -> None:
+    """It is added to the paths that are given."""
+    arguments = ("study/e.zip", "--files-from", "-", "--json", *to(python_scp))
+    result = send(*arguments, cwd=tmp_path, given="study/a.dcm\nstudy/b.DCM\n")
+    assert result.exit_code == 0, result.stderr
+    assert sent(result) == 3
+
+
+def test_any_name_comes_from_a_list_with_nuls(
+    study: Path, python_scp: PythonSCP, tmp_path: Path
+) -> None:
+    """Names with line breaks, and such as are no UTF-8, are read, and shown as escapes."""
+    names = [b"study/line\nbreak.dcm", b"study/M\xfcller.dcm"]
+    for name, old in zip(names, ("a.dcm", "b.DCM"), strict=True):
+        os.rename(study / old, os.path.join(os.fsencode(tmp_path), name))
+    (tmp_path / "list").write_bytes(b"".join(name + b"\0" for name in names))
+    arguments = ("--files-from", "list", "--from0", "--json", *to(python_scp))
+    result = send(*arguments, cwd=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert [row["Filename"] for row in rows_of(tmp_path)] == [
+        r"line\nbreak.dcm",
+        r"M\xfcller.dcm",
+    ]
+
+
+def test_a_listed_file_that_is_gone_costs_only_itself(
+    study: Path, python_scp: PythonSCP, tmp_path: Path
+) -> None:
+    """The other files are sent, its row says why, and the exit code is 1."""
+    (tmp_path / "list").write_text(f"{study / 'gone.dcm'}\n{study / 'a.dcm'}\n")
+    result = send("--files-from", "list", *to(python_scp), cwd=tmp_path)
+    assert result.exit_code == 1
+    assert "gone.dcm: a file cannot be opened: No such file or directory" in result.stderr
+    assert [row["Status"] for row in rows_of(tmp_path)] == ["Failed", "Complete"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "--files-from: list: No such file or directory"),
+        (b"a\0b", "--files-from: there is a NUL in the list; --from0 reads such a list"),
+        (b"\n\n", "Nothing to send: no file was found"),
+    ],
+)
+def test_a_list_without_paths_is_an_error(
+    python_scp: PythonSCP, tmp_path: Path, content: bytes | None, told: str
+) -> None:
+    """One that is not there, is of another kind, or is empty: the exit code is 1."""
+    if content is not None:
+        (tmp_path / "list").write_bytes(content)
+    result = send("--files-from", "list", *to(python_scp), cwd=tmp_path)
+    assert result.exit_code == 1
+    assert told in result.stderr
+    assert python_scp.associations == ()

@@ -1,0 +1,56 @@
+"""Options that choose among the files of a session, in whole runs of the gear."""
+
+from html import unescape
+from pathlib import Path
+
+from tests.support.gear_runs import Session, counts, gear_on
+from tests.support.pacs import PythonSCP
+from tests.support.sample_files import encoded, made
+
+FILES = {"t1.dcm": "MR", "t2.dcm": "MR", "t2 localizer.dcm": "MR", "ct.dcm": "CT"}
+
+
+def add_files(session: Session) -> None:
+    """Add four files, of which one has a tag."""
+    acquisition = session.acquisition("scan")
+    for number, (name, modality) in enumerate(FILES.items()):
+        tags = ["ready"] if name.startswith("t2") else []
+        content = encoded(made(number))
+        session.site.add_file(acquisition, name, content, modality=modality, tags=tags)
+
+
+def test_files_that_fit_all_options_are_sent(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """The log and the page name the others, and the page has the options."""
+    add_files(session)
+    options = {
+        "include": "T*.dcm, *.zip",
+        "exclude": "*localizer*",
+        "modality": "mr",
+        "file_tags": "ready,more",
+    }
+    result = gear_on(tmp_path, session.site, python_scp.port, session.session, **options).run()
+    assert result.exit_code == 0, result.log
+    assert counts(session.site.reports[0].content) == {"t2.dcm": ("1", "1", "Complete")}
+    (upload,) = (one for one in session.site.uploads if one.name.endswith(".html"))
+    page = unescape(upload.content.decode())
+    for text in (result.log, page):
+        assert "1 file of other modalities was not selected: ct.dcm" in text
+        assert "1 file without any of the file_tags was not selected: t1.dcm" in text
+        assert "1 file matched by exclude was not selected: t2 localizer.dcm" in text
+    for value in ("T*.dcm, *.zip", "*localizer*", "mr", "ready, more"):
+        assert f"<td>{value}</td>" in page
+
+
+def test_no_fitting_file_is_no_success(
+    tmp_path: Path, session: Session, python_scp: PythonSCP
+) -> None:
+    """A run whose options fit no file ends with 1 and says so; its report has no row."""
+    add_files(session)
+    gear = gear_on(tmp_path, session.site, python_scp.port, session.session, include="*.ima")
+    result = gear.run()
+    assert result.exit_code == 1
+    assert "Nothing to send: none of the 4 files found is selected" in result.log
+    assert counts(session.site.reports[0].content) == {}
+    assert python_scp.associations == ()
