@@ -78,14 +78,23 @@ def _start(arguments: Namespace) -> bool:
     gear = api.gear(arguments.gear_version)
     plan.check_gear(config, named, gear)
     wanted = selection.Filter(arguments.label, arguments.since, arguments.until, arguments.tag)
-    sessions = [one for one in _found(api, arguments, ids, wanted) if wanted.passes(one)]
+    found = {one.id: one for one in _found(api, arguments, ids, wanted)}
+    sessions = [one for one in found.values() if wanted.passes(one)]
+    undated = sum(map(wanted.lacks_day, found.values()))
     project_ids = dict.fromkeys(session.project_id for session in sessions)
     projects = {project_id: api.project(project_id) for project_id in project_ids}
     plan.check_files(named, projects)
     sent = already_sent(api, sessions, gear, config) if arguments.not_yet_sent else set()
     left = tuple(session for session in sessions if session.id not in sent)
     whole = Plan(
-        gear, config, named, tuple(arguments.job_tag), left, projects, len(sessions) - len(left)
+        gear,
+        config,
+        named,
+        tuple(arguments.job_tag),
+        left,
+        projects,
+        already_sent=len(sessions) - len(left),
+        undated=undated,
     )
     for line in plan.describe(whole):
         log.info("%s", line)
@@ -226,7 +235,10 @@ def _found(
 ) -> Iterator[Session]:
     for kind, place in (("project", arguments.project), ("subject", arguments.subject)):
         if place:
-            yield from api.sessions_of(kind, api.container(kind, place), wanted.search)
+            container_id = api.container(kind, place)
+            yield from api.sessions_of(kind, container_id, wanted.search)
+            if undated := wanted.search_undated:
+                yield from api.sessions_of(kind, container_id, undated)
     option = "--sessions-file" if arguments.sessions_file else "--session"
     for session_id in dict.fromkeys(ids):
         yield api.named_session(option, session_id)

@@ -173,7 +173,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a batch would run; `files` names the files on the project that are inputs."""
+    """What a batch would run; `files` names the files on the project that are inputs.
+
+    Beside the `sessions`, some were left out as `already_sent`, or `undated` where days were asked
+    for.
+    """
 
     gear: Gear
     config: Mapping[str, Any]
@@ -182,6 +186,7 @@ class Plan:
     sessions: tuple[Session, ...]
     projects: Mapping[str, Project]
     already_sent: int
+    undated: int = 0
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,8 @@ def describe(plan: Plan) -> Iterator[str]:
         yield f"  and {len(plan.sessions) - MAX_SHOWN} more"
     if plan.already_sent:
         yield f"Left out, as already sent: {plan.already_sent}"
+    if plan.undated:
+        yield f"Left out, as they have no scan date: {plan.undated}"
 
 
 def _option(name: str, value: object) -> str:

@@ -30,21 +30,27 @@ class Filter:
         The site compares days in UTC: one more on either side is let pass, as a session may be
         of any time zone. Of tags it heeds one.
         """
-        parts = []
-        if self.label and not _CAST.search(self.label.pattern):
-            parts.append(f"label=~{self.label.pattern}")
+        parts = self._parts()
         if self.since and self.since > date.min:
             parts.append(f"timestamp>={self.since - timedelta(days=1)}")
         if self.until and self.until < date.max - timedelta(days=1):
             parts.append(f"timestamp<{self.until + timedelta(days=2)}")
-        parts += [f"tags={tag}" for tag in self.tags if not _CAST.search(tag)][:1]
         return ",".join(parts)
+
+    @property
+    def search_undated(self) -> str:
+        """The filter for the sessions that are left out for want of a day, empty for none."""
+        return ",".join([*self._parts(), "timestamp=null"]) if self.since or self.until else ""
+
+    def _parts(self) -> list[str]:
+        parts = []
+        if self.label and not _CAST.search(self.label.pattern):
+            parts.append(f"label=~{self.label.pattern}")
+        return parts + [f"tags={tag}" for tag in self.tags if not _CAST.search(tag)][:1]
 
     def passes(self, session: Session) -> bool:
         """Return whether a session is like that."""
-        if session.deleted or not set(self.tags) <= session.tags:
-            return False
-        if self.label and not self.label.search(session.label):
+        if not self._passes_undated(session):
             return False
         if not (self.since or self.until):
             return True
@@ -52,6 +58,16 @@ class Filter:
             return False
         day = session.timestamp.date()
         return (self.since or date.min) <= day <= (self.until or date.max)
+
+    def lacks_day(self, session: Session) -> bool:
+        """Return whether a session is like that but for the day, which it does not have."""
+        has_days = bool(self.since or self.until)
+        return has_days and not session.timestamp and self._passes_undated(session)
+
+    def _passes_undated(self, session: Session) -> bool:
+        if session.deleted or not set(self.tags) <= session.tags:
+            return False
+        return not self.label or bool(self.label.search(session.label))
 
 
 def read_ids(name: str) -> list[str]:

@@ -78,6 +78,26 @@ def test_site_is_asked_for_what_it_can_tell(
     assert query.get("filter") == asked
 
 
+@pytest.mark.parametrize("filters_at_the_site", [True, False])
+def test_sessions_without_a_day_are_counted(
+    months: World, caplog: pytest.LogCaptureFixture, filters_at_the_site: bool
+) -> None:
+    """Where days are asked for, it is told how many sessions have none, of those that fit else."""
+    months.site.heeds_filters = filters_at_the_site
+    months.add("Visit without a day", tags=["odd"])
+    for filters, told in (
+        (["--since", "2024-02-10"], 2),
+        (["--until", "2024-02-10", "--tag", "odd"], 1),
+        (["--since", "2030-01-01", "--label", "Visit 1"], 0),
+        ([], 0),
+    ):
+        caplog.clear()
+        months.start("--no-follow", *filters)
+        line = f"Left out, as they have no scan date: {told}"
+        assert (line in caplog.text) is bool(told)
+        assert ("no scan date" in caplog.text) is bool(told)
+
+
 def test_day_is_that_of_the_scanner(world: World) -> None:
     """A scan late in the evening of New York is of that day, though it is the next one in UTC."""
     session = world.add("Visit 1", timestamp="2024-01-11T02:00:00+00:00")
