@@ -174,6 +174,18 @@ class DownloadFailure:
 
 
 @dataclass(frozen=True)
+class NewerVersion:
+    """A Flywheel file that was replaced after it was selected: what came instead, and a remark."""
+
+    path: Path
+    remark: Reason
+
+
+Fetch = Path | NewerVersion | DownloadFailure
+"""What comes of fetching a file."""
+
+
+@dataclass(frozen=True)
 class ImageRecord:
     """An image of a Flywheel file, and what became of it.
 

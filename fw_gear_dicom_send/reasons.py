@@ -180,6 +180,11 @@ class Kind(Enum):
         "file_download_retry_time if that happens often.",
     )
     DOWNLOAD_DIFFERS = ("download-differs", "{}", _CHANGED)
+    REPLACED = (
+        "file-replaced",
+        "it was replaced on Flywheel during the run, and its newer version was read",
+        "Nothing, if the newer version is the right one.",
+    )
     DOWNLOAD_NOT_WRITTEN = ("disk-full", "cannot be written to disk: {}", _DISK_FAILED)
 
     # Associations

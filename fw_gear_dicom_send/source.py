@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from .models import DownloadFailure, FileEntry, Selection
+from .models import Fetch, FileEntry, Selection
 
 
 def _nothing() -> None:
@@ -19,7 +19,7 @@ class Fetcher:
     `stop` ends all that is being fetched, as soon as that can be.
     """
 
-    fetch: Callable[[FileEntry], Path | DownloadFailure]
+    fetch: Callable[[FileEntry], Fetch]
     at_once: int = 1
     stop: Callable[[], None] = _nothing
 

@@ -105,6 +105,7 @@ def test_the_last_reason_of_a_remark_counts() -> None:
 
 
 CODES = {
+    "REPLACED": "file-replaced",
     "CORRUPT_ARCHIVE": "archive-corrupt",
     "UNKNOWN_TYPE": "unknown-file-type",
     "UNSUPPORTED_FORMAT": "format-unsupported",

@@ -6,6 +6,7 @@ import logging
 import re
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Condition
 from typing import BinaryIO
@@ -14,15 +15,20 @@ from urllib.parse import quote
 import requests
 from fw_core_client import CoreClient
 
-from ..models import DownloadFailure, FileEntry
+from ..errors import SiteError
+from ..models import DownloadFailure, Fetch, FileEntry, NewerVersion
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryPolicy, is_temporary_status
+from .api import API
 
 CHUNK_SIZE = 1 << 20
 HASH = re.compile(r"v0-sha384-([0-9a-f]{96})")
 UNAUTHORIZED = 401
+MAX_VERSIONS = 5
+"""A file that is replaced more often while it is downloaded is tried again with back-off."""
 
 _INTERRUPTED = Reason(Kind.INTERRUPTED)
+_REPLACED = Reason(Kind.REPLACED)
 
 log = logging.getLogger(__name__)
 
@@ -74,17 +80,24 @@ class Downloader:
             with suppress(ValueError, TypeError, RuntimeError, OSError):
                 response.raw.shutdown()
 
-    def download(self, entry: FileEntry) -> Path | DownloadFailure:
+    def download(self, entry: FileEntry) -> Fetch:
         """Download a file, and check it against the size and hash of its record.
 
-        The caller deletes the file that is returned; where none is, none is left.
+        Where it was replaced since then, that is its new record. The caller deletes the file that
+        is returned; where none is, none is left.
         """
         path = self._folder / uuid.uuid4().hex
         attempts, clock = Retry(self._policy), self._policy.clock
+        versions = [entry]
         while not self._is_stopped:
             try:
-                self._fetch(entry, path)
+                self._fetch(versions[-1], path)
             except _TransientError as error:
+                if error.reason.kind is Kind.DOWNLOAD_DIFFERS and len(versions) < MAX_VERSIONS:
+                    newest = self._newest(entry)
+                    if newest != versions[-1]:
+                        versions.append(newest)
+                        continue
                 wait = attempts.wait_time(at_least=error.after)
                 if wait is None:
                     return DownloadFailure(self._given_up(error.reason))
@@ -96,8 +109,21 @@ class Downloader:
             except OSError as error:
                 return DownloadFailure(Reason(Kind.DOWNLOAD_NOT_WRITTEN, str(error.strerror)))
             else:
-                return path
+                return path if len(versions) == 1 else NewerVersion(path, _REPLACED)
         return DownloadFailure(_INTERRUPTED)
+
+    def _newest(self, entry: FileEntry) -> FileEntry:
+        """Return a file as the site has it now; unchanged where the site does not tell."""
+        try:
+            record = API(self._client).json("GET", f"{_url(entry)}/info")
+        except SiteError:
+            return entry
+        size, digest = record.get("size"), record.get("hash")
+        return replace(
+            entry,
+            size=size if isinstance(size, int) else None,
+            hash=digest if isinstance(digest, str) else None,
+        )
 
     def _given_up(self, reason: Reason) -> Reason:
         is_retried = self._policy.max_time > 0
@@ -105,12 +131,10 @@ class Downloader:
 
     def _fetch(self, entry: FileEntry, path: Path) -> None:
         """Make one attempt."""
-        container = f"/api/{entry.parent.type}s/{quote(entry.parent.id, safe='')}"
-        url = f"{container}/files/{quote(entry.key, safe='', errors='surrogatepass')}"
         try:
             # The file's own bytes, whose number is known, not a compressed form.
             headers = {"Accept-Encoding": "identity"}
-            with self._client.get(url, stream=True, headers=headers) as response:
+            with self._client.get(_url(entry), stream=True, headers=headers) as response:
                 self._responses.add(response)
                 try:
                     self._save(response, entry, path)
@@ -155,6 +179,11 @@ class Downloader:
         expected = HASH.fullmatch(entry.hash or "")
         if expected and expected[1] != digest.hexdigest():
             raise _different("other")
+
+
+def _url(entry: FileEntry) -> str:
+    container = f"/api/{entry.parent.type}s/{quote(entry.parent.id, safe='')}"
+    return f"{container}/files/{quote(entry.key, safe='', errors='surrogatepass')}"
 
 
 def _different(what: str) -> _TransientError:

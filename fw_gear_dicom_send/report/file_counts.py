@@ -36,6 +36,7 @@ class FileCount:
     _trouble: Reason | None = _NOT_REACHED
     _expected: int | None = None
     _skipped: tuple[tuple[Skipped, int], ...] = ()
+    _remark: Reason | None = None
 
     def begin(self) -> None:
         """Note that the run has come to the file."""
@@ -64,13 +65,15 @@ class FileCount:
         images: int,
         trouble: Reason | None,
         skipped: tuple[tuple[Skipped, int], ...] = (),
+        remark: Reason | None = None,
     ) -> None:
         """Note that the file was read, and gave so many `images`; some may not be counted yet.
 
         `trouble` is why the file, or the rest of it, could not be had; `skipped` is how many
-        files in it are no images.
+        files in it are no images; `remark` is what else is worth knowing about it.
         """
         self._skipped = skipped
+        self._remark = remark
         self._expected = images
         self._trouble = trouble or (None if images else Reason(Kind.NO_IMAGE))
 
@@ -89,6 +92,8 @@ class FileCount:
             Remark(key.reasons, count, failure=key.failure, member=self._members[key])
             for key, count in self._remarks.items()
         ]
+        if self._remark:
+            remarks.insert(0, Remark((self._remark,), 0, failure=False))
         images = max(self.images, self._expected or 0)
         interrupted = _INTERRUPTED if self.images < images else None
         if trouble := self._trouble or interrupted:

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from ..dicom.uids import name_of
 from ..models import FileReport
 from ..network.contexts import Context
+from ..reasons import Kind
 from .html import bar, page, row, table, tiles
 from .throughput import LIMITS, ThroughputCounts
 from .verification import VerificationSummary
@@ -86,7 +87,9 @@ def render(reports: Sequence[FileReport], facts: Facts) -> str:
         outcome=headline(*reports, is_verified=is_verified),
         images=label,
         tiles=tiles(numbers),
-        failures=_verified(verification) + _failures(reports, is_verified=is_verified),
+        failures=_verified(verification)
+        + _failures(reports, is_verified=is_verified)
+        + _replaced(reports),
         files="".join(map(_file, reports)),
         skipped="".join(f"<p>{escape(text)}.</p>" for text in _not_sent(facts)),
         rate=_rate(facts.throughput),
@@ -159,6 +162,20 @@ def _failures(reports: Iterable[FileReport], *, is_verified: bool) -> str:
         ("Reason", "Images", "Files", "What to do"),
         [(text, str(images), str(files), advice) for (text, advice), (images, files) in rows],
     )
+
+
+def _replaced(reports: Iterable[FileReport]) -> str:
+    """Name the files that were replaced during the run, up to 20 of them."""
+    remarks = {
+        report.entry.fw_path: remark
+        for report in reports
+        for remark in report.remarks
+        if remark.reasons[-1].kind is Kind.REPLACED
+    }
+    lines = [f"{path}: {one.text}. {one.advice}" for path, one in islice(remarks.items(), 20)]
+    if more := len(remarks) - len(lines):
+        lines.append(f"So were {more} more files.")
+    return "".join(f"<p>{escape(line)}</p>" for line in lines)
 
 
 def _file(report: FileReport) -> str:

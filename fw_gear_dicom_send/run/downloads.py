@@ -10,7 +10,7 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import Self
 
-from ..models import DownloadFailure, FileEntry
+from ..models import DownloadFailure, Fetch, FileEntry, NewerVersion
 from ..reasons import Kind, Reason
 from ..source import Fetcher
 from .background import MAX_CLOSE_TIME
@@ -24,11 +24,15 @@ _FULL = Kind.DOWNLOAD_NOT_WRITTEN
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file that was fetched, or was not; `size` is the room on disk that it takes, in bytes."""
+    """A file that was fetched, or was not, and a remark on it where there is one.
+
+    `size` is the room on disk that it takes, in bytes.
+    """
 
     entry: FileEntry
     outcome: Path | DownloadFailure
     size: int
+    remark: Reason | None = None
 
 
 @dataclass(eq=False)
@@ -183,14 +187,19 @@ class Downloads:
     def _fits(self, entry: FileEntry) -> bool:
         return self._bytes + (entry.size or 0) <= self._max_bytes
 
-    def _end(self, download: _Download, outcome: Path | DownloadFailure) -> None:
-        size = _size(outcome) if download.entry.size is None else download.size
+    def _end(self, download: _Download, fetch: Fetch) -> None:
+        remark, outcome = None, fetch
+        size = download.size
+        if isinstance(outcome, NewerVersion):
+            remark, outcome = outcome.remark, outcome.path
+        if remark or download.entry.size is None:
+            size = _size(outcome)
         with self._changed:
             self._bytes += size - download.size
-            download.fetched = Fetched(download.entry, outcome, size)
+            download.fetched = Fetched(download.entry, outcome, size, remark)
             self._changed.notify_all()
 
-    def _fetched(self, download: _Download) -> Path | DownloadFailure:
+    def _fetched(self, download: _Download) -> Fetch:
         """Fetch a file; where the disk is full, again when something has left it."""
         if reason := self._given_up():
             return DownloadFailure(reason)

@@ -24,12 +24,16 @@ from .work_room import RoomInside, WorkRoom
 
 @dataclass(frozen=True)
 class End:
-    """The end of a file: how many images came out of it, why not more, and what else is in it."""
+    """The end of a file: how many images came out of it, why not more, and what else is in it.
+
+    `remark` is what else is worth knowing about the file.
+    """
 
     entry: FileEntry
     images: int
     trouble: Reason | None
     skipped: tuple[tuple[Skipped, int], ...] = ()
+    remark: Reason | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,8 @@ class Line:
             self._source.release(file.fetched.outcome)
         self._open.discard(file)
         self._downloads.release(file.fetched)
-        return End(file.entry, file.images, file.trouble, tuple(file.skipped.items()))
+        skipped = tuple(file.skipped.items())
+        return End(file.entry, file.images, file.trouble, skipped, file.fetched.remark)
 
     def _settled(self, file: OpenFile, member: Task | Item) -> Settled | None:
         """Unpack a member, and send it if it is an image."""

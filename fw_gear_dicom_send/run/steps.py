@@ -223,7 +223,7 @@ def _count(
     count = counts[entry]
     count.begin()
     if isinstance(item, End):
-        count.end(item.images, item.trouble, item.skipped)
+        count.end(item.images, item.trouble, item.skipped, item.remark)
     elif result := quarantine.settled(item.image, item.result):
         count.add(result, item.image.name)
         observer.reading(entry, item.image.position)

@@ -5,12 +5,14 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from fw_gear_dicom_send.batch.api import BatchAPI
+from fw_gear_dicom_send.batch.models import StoredFile
 from fw_gear_dicom_send.errors import ConfigError, SiteError
 from fw_gear_dicom_send.flywheel.client import connect
 from fw_gear_dicom_send.flywheel.download import Downloader
@@ -53,7 +55,8 @@ def ask_all(site: FlywheelSite, folder: Path) -> None:
     outcome = Downloader(client, folder, RetryPolicy(max_time=0)).download(entry)
     assert isinstance(outcome, Path)
     Site(client).attach(Container("session", session), outcome)
-    assert BatchAPI.connected(site.api_key).read(session, "r.csv") == b"report"
+    report = StoredFile(Container("session", session), "r.csv", datetime.now(UTC))
+    assert BatchAPI.connected(site.api_key).read(report) == b"report"
 
 
 @pytest.mark.parametrize("key", ["", "justtext", ":secret"])

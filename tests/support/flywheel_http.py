@@ -68,7 +68,14 @@ class Meet:
     barrier: Barrier
 
 
-Fault = Status | Reset | Cut | Flip | Stall | Meet
+@dataclass(frozen=True)
+class Replace:
+    """Replace the file by a newer version, and answer with that."""
+
+    content: bytes | Path
+
+
+Fault = Status | Reset | Cut | Flip | Stall | Meet | Replace
 
 
 @dataclass(frozen=True)
@@ -176,6 +183,10 @@ class Handler(BaseHTTPRequestHandler):
             case "GET", "api", plural, container_id, "files", name:
                 files = self._container(plural, container_id)["files"]
                 self._give({f["name"]: f["file_id"] for f in files}[name])
+            case "GET", "api", plural, container_id, "files", name, "info":
+                files = self._container(plural, container_id)["files"]
+                record = {f["name"]: f for f in files}[name]
+                self._send_json(record, f"{record['file_id']}/info")
             case "POST", "api", plural, container_id, "files":
                 self._container(plural, container_id)
                 self._take_upload(plural.removesuffix("s"), container_id, query, body)
@@ -187,7 +198,7 @@ class Handler(BaseHTTPRequestHandler):
         if "Authorization" in self.headers or query.get("signature") != SIGNATURE:
             raise Refusal(400)
         if self.command == "GET":
-            self._send(self.site.contents[wanted], self._fault(wanted))
+            self._send_file(wanted)
         else:
             self._store(wanted, body)
 
@@ -201,12 +212,19 @@ class Handler(BaseHTTPRequestHandler):
         """Send a file, or say where the storage has it."""
         site = self.site
         if not site.signed_url:
-            self._send(site.contents[file_id], self._fault(file_id))
+            self._send_file(file_id)
             return
         self.send_response(302)
         self.send_header("Location", f"{site.url}/storage/{file_id}?signature={SIGNATURE}")
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def _send_file(self, file_id: str) -> None:
+        fault = self._fault(file_id)
+        if isinstance(fault, Replace):
+            self.site.replace_file(file_id, fault.content)
+            fault = None
+        self._send(self.site.contents[file_id], fault)
 
     def _route_site(self, parts: list[str], query: dict[str, str], body: bytes) -> None:
         site = self.site

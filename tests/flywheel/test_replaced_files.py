@@ -1,0 +1,91 @@
+"""A file that is replaced after it was selected comes in its newer version."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.flywheel.client import connect
+from fw_gear_dicom_send.flywheel.download import MAX_VERSIONS, Downloader
+from fw_gear_dicom_send.models import Container, DownloadFailure, Fetch, FileEntry, NewerVersion
+from fw_gear_dicom_send.reasons import Kind
+from fw_gear_dicom_send.retry import RetryPolicy
+from tests.support.flywheel_http import Cut, Fault, Replace, Status
+from tests.support.flywheel_site import FlywheelSite
+from tests.support.site_clients import add_session
+
+OLD = os.urandom(100_000)
+
+
+def add_file(site: FlywheelSite, *faults: Fault) -> tuple[FileEntry, str]:
+    """Add a file, and return it as a run selects it, and its id."""
+    acquisition = site.add_acquisition(add_session(site), "T1")
+    file_id = site.add_file(acquisition, "a b.zip", OLD)
+    site.fault(file_id, *faults)
+    record = site.containers[acquisition]["files"][0]
+    parent = Container("acquisition", acquisition)
+    return FileEntry(parent, "a b.zip", "", record["size"], record["hash"], key="a b.zip"), file_id
+
+
+def download(site: FlywheelSite, folder: Path, entry: FileEntry, retry_time: float = 60) -> Fetch:
+    policy = RetryPolicy(max_time=retry_time, max_wait=0.01)
+    return Downloader(connect(site.api_key, retries=0), folder, policy).download(entry)
+
+
+@pytest.mark.parametrize("signed_url", [False, True])
+@pytest.mark.parametrize("size", [0, 99_000, 100_000, 101_000])
+def test_newer_version_is_taken(
+    site: FlywheelSite, tmp_path: Path, size: int, signed_url: bool
+) -> None:
+    """Whether it is smaller, larger or of the same size; it needs no retry time."""
+    site.signed_url = signed_url
+    newer = os.urandom(size)
+    entry, _ = add_file(site, Replace(newer))
+    outcome = download(site, tmp_path, entry, retry_time=0)
+    assert isinstance(outcome, NewerVersion)
+    assert outcome.path.read_bytes() == newer
+    assert outcome.remark.kind is Kind.REPLACED
+    assert list(tmp_path.iterdir()) == [outcome.path]
+
+
+def test_newer_version_is_checked(site: FlywheelSite, tmp_path: Path) -> None:
+    """It is tried again where it comes incomplete, as any file."""
+    newer = os.urandom(120_000)
+    entry, _ = add_file(site, Replace(newer), Cut(after=110_000), Status(503))
+    outcome = download(site, tmp_path, entry)
+    assert isinstance(outcome, NewerVersion)
+    assert outcome.path.read_bytes() == newer
+
+
+def test_file_that_is_replaced_twice_comes_in_its_last_version(
+    site: FlywheelSite, tmp_path: Path
+) -> None:
+    """What counts is the record after the last bytes."""
+    last = os.urandom(50_000)
+    entry, _ = add_file(site, Replace(b"1"), Replace(last))
+    outcome = download(site, tmp_path, entry, retry_time=0)
+    assert isinstance(outcome, NewerVersion)
+    assert outcome.path.read_bytes() == last
+
+
+def test_file_that_is_replaced_all_the_time_is_given_up(site: FlywheelSite, tmp_path: Path) -> None:
+    """Its record is read so many times, and no more."""
+    versions = [Replace(bytes(number)) for number in range(1000)]
+    entry, _ = add_file(site, *versions)
+    outcome = download(site, tmp_path, entry, retry_time=0)
+    assert isinstance(outcome, DownloadFailure)
+    assert outcome.reason.kind is Kind.DOWNLOAD_DIFFERS
+    paths = site.asked("GET")
+    assert sum(path.endswith("/info") for path in paths) == MAX_VERSIONS - 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_file_whose_record_cannot_be_read_fails_as_before(
+    site: FlywheelSite, tmp_path: Path
+) -> None:
+    """The reason is that of its bytes."""
+    entry, file_id = add_file(site, Replace(b"1"))
+    site.fault(f"{file_id}/info", Status(500))
+    outcome = download(site, tmp_path, entry, retry_time=0)
+    assert isinstance(outcome, DownloadFailure)
+    assert outcome.reason.text == "fewer bytes than its record says"
