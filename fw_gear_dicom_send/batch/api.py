@@ -11,6 +11,7 @@
                                 `get_current_user_jobs`, for the jobs that repeat others
     cancel_job                  `change_job_state` (PUT /api/jobs/<id>)
     retry                       `retry_job` (POST /api/jobs/<id>/retry)
+    describe                    `get_job_logs` (GET /api/jobs/<id>/logs)
     read                        `download_file_from_session_as_data`, or `_from_acquisition_`
 
 All raise SiteError. What starts or ends something is asked once, whatever comes of it.
@@ -47,6 +48,7 @@ class BatchAPI:
         self._reader = reader
         self._writer = writer
         self._labels: dict[Container, str] = {}
+        self._last_lines: dict[str, str] = {}
         self._retries: set[str] = set()
 
     @classmethod
@@ -179,6 +181,17 @@ class BatchAPI:
         new_id = _read(records.record_id, self._writer.json("POST", url), "POST", url)
         self._retries.add(new_id)
         return new_id
+
+    def describe(self, job: Job) -> str:
+        """Return what became of a failed job, for people, with the end of its log."""
+        if job.id not in self._last_lines:
+            try:
+                line = self._get(f"/api/jobs/{_quoted(job.id)}/logs", records.last_line)
+            except SiteError:
+                line = ""
+            self._last_lines[job.id] = line
+        line = self._last_lines[job.id]
+        return f"{self.label(job.container)}: {job.reason}{': ' * bool(line)}{line}"
 
     def read(self, file: StoredFile) -> bytes:
         """Return what a file holds."""

@@ -13,7 +13,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 from rich.text import Text
 
 from ..errors import SiteError
-from ..models import Container
 from ..retry import RetryPolicy, retry
 from .models import STATES, Batch, Job
 
@@ -25,16 +24,16 @@ log = logging.getLogger(__name__)
 
 def follow(
     poll: Callable[[], Batch],
-    label: Callable[[Container], str],
+    describe: Callable[[Job], str],
     interval: float,
     policy: RetryPolicy,
 ) -> Batch:
     """Poll a batch every `interval` seconds until all its jobs have ended, and return it.
 
-    `label` returns the label of a session; `policy` is for a site that does not answer. Raises
+    `describe` tells what became of a job; `policy` is for a site that does not answer. Raises
     SiteError if the site refuses, or once the policy gives up.
     """
-    with _View(label) if sys.stderr.isatty() else _Lines() as view:
+    with _View(describe) if sys.stderr.isatty() else _Lines() as view:
         while True:
             batch = _polled(poll, policy)
             view.show(batch.newest)
@@ -91,8 +90,8 @@ class _Lines:
 class _View:
     """Shows a bar, the counts and the newest failures on a terminal."""
 
-    def __init__(self, label: Callable[[Container], str]) -> None:
-        self._label = label
+    def __init__(self, describe: Callable[[Job], str]) -> None:
+        self._describe = describe
         self._bar = Progress(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._task = self._bar.add_task("", total=None)
         self._live = Live(self._bar, console=Console(stderr=True))
@@ -109,5 +108,5 @@ class _View:
         self._bar.update(self._task, total=len(jobs), completed=done)
         failed = [job for job in jobs if job.state == "failed"]
         newest = sorted(failed, key=lambda job: job.ended or job.created)[-MAX_FAILURES_SHOWN:]
-        lines = [f"{self._label(job.container)}: {job.reason}" for job in reversed(newest)]
+        lines = map(self._describe, reversed(newest))
         self._live.update(Group(self._bar, Text(counts(jobs)), *map(Text, lines)))

@@ -22,7 +22,7 @@ from .bulk import change_each
 from .command_line import files, parser
 from .follow import counts, follow
 from .gather import gather
-from .models import Batch, Plan, Session
+from .models import Batch, Job, Plan, Session
 from .prompts import confirmed, read_key
 from .sent import already_sent
 
@@ -146,10 +146,7 @@ def _retry(api: BatchAPI, arguments: Namespace) -> bool:
     jobs = api.get(arguments.batch).newest
     failed = [job for job in jobs if job.state == "failed"]
     cancelled = sum(job.state == "cancelled" for job in jobs)
-    for job in failed[: plan.MAX_SHOWN]:
-        log.info("  %s: %s", api.label(job.container), job.reason)
-    if len(failed) > plan.MAX_SHOWN:
-        log.info("  and %d more", len(failed) - plan.MAX_SHOWN)
+    _log_failed(api, failed)
     if cancelled:
         log.info("Cancelled: %s; `start --not-yet-sent` takes them", plan.count(cancelled, "job"))
     if not failed:
@@ -191,7 +188,7 @@ def _follow(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
         return True
     try:
         policy = _policy(arguments, arguments.patience.silence)
-        batch = follow(partial(api.get, batch_id), api.label, arguments.interval, policy)
+        batch = follow(partial(api.get, batch_id), api.describe, arguments.interval, policy)
         return _gather(api, batch, arguments)
     except (CancelledError, SiteError):
         log.warning(
@@ -218,10 +215,18 @@ def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
     except OSError as exc:
         raise UsageError(f"--report-folder: {exc.strerror}") from exc
     log.info("%s", counts(batch.newest))
+    _log_failed(api, [job for job in batch.newest if job.state == "failed"])
     for reason, sessions in page.reasons(outcomes):
         log.warning("%s: %s", plan.count(sessions, "session"), reason)
     log.info("The reports are in %s and %s", csv_path, html_path.name)
     return bool(outcomes) and not any(outcome.reason for outcome in outcomes)
+
+
+def _log_failed(api: BatchAPI, failed: Sequence[Job]) -> None:
+    for job in failed[: plan.MAX_SHOWN]:
+        log.info("  %s", api.describe(job))
+    if len(failed) > plan.MAX_SHOWN:
+        log.info("  and %d more", len(failed) - plan.MAX_SHOWN)
 
 
 def _connected(arguments: Namespace) -> BatchAPI:

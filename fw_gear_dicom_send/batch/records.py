@@ -3,6 +3,7 @@
 Raises AttributeError, KeyError, TypeError or ValueError for a record that lacks something.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,9 @@ from ..text import printable
 from .models import Acquisition, Batch, Gear, Job, Project, Session, StoredFile
 
 Record = Mapping[str, Any]
+MAX_LINE = 200
+_ERROR = re.compile(r"\[\S+\s+(ERROR|CRITICAL)\s*\]\s*(?P<text>.+)")
+"""An error in the log of a gear, as gears of the toolkit write it."""
 
 
 def record_id(record: Record) -> str:
@@ -90,7 +94,9 @@ def job(record: Record) -> Job:
         created=created,
         started=_time(started) if started else created,
         ended=_time(ended) if is_over and ended else None,
-        failure_reason=printable(" ".join(str(record.get("failure_reason") or "").split()))[:200],
+        failure_reason=printable(" ".join(str(record.get("failure_reason") or "").split()))[
+            :MAX_LINE
+        ],
         config=config.get("config") or {},
         batch_id=str(record.get("batch") or ""),
         previous_id=str(record.get("previous_job_id") or ""),
@@ -100,6 +106,14 @@ def job(record: Record) -> Job:
 def batch(record: Record) -> Batch:
     """Read a batch with its jobs."""
     return Batch(record_id(record), record["state"], tuple(map(job, record.get("jobs") or ())))
+
+
+def last_line(record: Record) -> str:
+    """Return the last error in a job's log, or its last line; empty if there is none."""
+    texts = "".join(line["msg"] for line in record["logs"]).splitlines()
+    errors = [found["text"] for text in texts if (found := _ERROR.match(text))]
+    lines = [" ".join(text.split()) for text in errors or texts if text.strip()]
+    return printable(lines[-1])[:MAX_LINE] if lines else ""
 
 
 def _files(record: Record) -> list[Record]:

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.support.batch_world import FAILED, GOOD, World, posts
-from tests.support.flywheel_engine import FlywheelEngine
+from tests.support.flywheel_engine import FlywheelEngine, Played
+from tests.support.flywheel_http import Status
 
 
 @pytest.mark.parametrize("is_admin", [False, True])
@@ -29,6 +30,44 @@ def test_only_what_failed_is_run_again(
         assert world.run("retry", batch_id, "--yes") == 0
     assert "No job has failed" in caplog.text
     assert len(posts(world.site, "/retry")) == 2
+
+
+@pytest.mark.parametrize(
+    ("log", "told"),
+    [
+        (
+            "[9ms    ERROR    ]  no route\x1b to pacs\n[9ms    INFO     ]  Report\na  b\n",
+            "its log says why: no route\\x1b to pacs",
+        ),
+        ("Killed\n\n", "its log says why: Killed"),
+        ("", "its log says why"),
+        ("x" * 300, f"its log says why: {'x' * 200}"),
+    ],
+    ids=["error", "line", "nothing", "long"],
+)
+def test_end_of_a_failed_jobs_log_is_shown(
+    world: World, caplog: pytest.LogCaptureFixture, log: str, told: str
+) -> None:
+    """The last error in its log, or its last line, stands beside a failed job, in each command."""
+    batch_id = world.prepare("Visit 1")
+    world.ended(lambda _: Played("failed", log=log))
+    for name in ("follow", "gather", "retry"):
+        caplog.clear()
+        assert world.run(name, batch_id) == 1
+        shown = [record.getMessage() for record in caplog.records]
+        assert any(line.endswith(f"): the job failed: {told}") for line in shown)
+
+
+def test_log_that_the_site_does_not_show_is_no_trouble(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A failed job is told without its log where that is refused."""
+    batch_id = world.prepare("Visit 1")
+    world.ended(lambda _: Played("failed", log="Killed", reason="out of memory"))
+    (job_id,) = world.site.jobs
+    world.site.fault(job_id, Status(403))
+    assert world.run("gather", batch_id) == 1
+    assert caplog.text.count("): the job failed: out of memory\n") == 1
 
 
 def test_job_that_failed_twice_is_run_again(world: World) -> None:
