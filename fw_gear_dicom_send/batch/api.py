@@ -7,6 +7,7 @@
     own_jobs_of                 `get_current_user_jobs`
     jobs_on                     `get_session_jobs`
     create                      `create_batch_job_from_jobs` (POST /api/batch/jobs)
+    batches                     `get_all_batches`
     run, get, cancel            `start_batch`, `get_batch`, `cancel_batch`; the finder `jobs`, or
                                 `get_current_user_jobs`, for the jobs that repeat others
     cancel_job                  `change_job_state` (PUT /api/jobs/<id>)
@@ -164,6 +165,19 @@ class BatchAPI:
         return batch.joined(
             self._get(f"/api/jobs/{_quoted(job_id)}", records.job) for job_id in unlisted
         )
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the batches of the gear that the user may see, the newest first."""
+        url = "/api/batch"
+        listed = [
+            _read(lambda one: (records.created(one), records.record_id(one)), record, "GET", url)
+            for record in self._reader.json("GET", url, list)
+        ]
+        for _, batch_id in sorted(listed, reverse=True):
+            try:
+                yield self.get(batch_id)
+            except UsageError:
+                continue  # It is one of another gear.
 
     def cancel(self, batch_id: str) -> int:
         """Cancel the pending jobs of a batch, and return how many these were."""

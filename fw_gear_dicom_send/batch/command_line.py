@@ -21,6 +21,7 @@ examples:
   dicom-send-batch stop 66f0aa11bb22cc33dd44ee55
   dicom-send-batch retry 66f0aa11bb22cc33dd44ee55
   dicom-send-batch gather 66f0aa11bb22cc33dd44ee55
+  dicom-send-batch list
 
 The exit code of start, follow, retry and gather is 0 only if each session's newest job is
 complete, and its report says that all images were sent; else 1.
@@ -39,6 +40,7 @@ examples:
     "follow": "example:\n  dicom-send-batch follow 66f0aa11bb22cc33dd44ee55\n",
     "stop": "example:\n  dicom-send-batch stop 66f0aa11bb22cc33dd44ee55\n",
     "retry": "example:\n  dicom-send-batch retry 66f0aa11bb22cc33dd44ee55\n",
+    "list": "example:\n  dicom-send-batch list\n",
     "gather": "example:\n  dicom-send-batch gather 66f0aa11bb22cc33dd44ee55 --report-folder out\n",
 }
 _USAGE = {
@@ -78,6 +80,7 @@ def parser() -> options.Parser:
     _add_batch(stop)
     _add_batch(_command(commands, "retry", "Run what failed in a batch again, and follow it."))
     _add_batch(_command(commands, "gather", "Gather the reports of a batch's jobs."))
+    _command(commands, "list", "List your newest batches of the gear; an admin's are all.")
     return made
 
 
@@ -98,11 +101,11 @@ def _command(commands: "_SubParsersAction[Any]", name: str, text: str) -> Argume
         help='A JSON file with the user\'s API key: {"key": "<host>:<key>"}. '
         "Default: ~/.config/flywheel/user.json.",
     ).complete = options.COMPLETE_FILE  # type: ignore[attr-defined]
-    if name != "stop":
+    if name not in ("stop", "list"):
         options.add_report_folder(made, "the table and the page")
-    if name != "gather":
+    if name not in ("gather", "list"):
         made.add_argument("--yes", action="store_true", help="Do not ask before it is done.")
-    if name not in ("stop", "gather"):
+    if name not in ("stop", "gather", "list"):
         made.add_argument(
             "--interval",
             metavar="SECONDS",

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from ..cli import options
-from ..cli.console import begin_logging
+from ..cli.console import begin_logging, write
 from ..errors import CancelledError, ConfigError, SiteError, UsageError
 from ..exit_codes import exit_code
 from ..report.output import write_whole
@@ -22,7 +23,7 @@ from .bulk import change_each
 from .command_line import files, parser
 from .follow import counts, follow
 from .gather import gather
-from .models import Batch, Job, Plan, Session
+from .models import GEARS, Batch, Job, Plan, Session
 from .prompts import confirmed, read_key
 from .sent import already_sent
 
@@ -40,6 +41,8 @@ class Patience:
 
 
 DEFAULT_PATIENCE = Patience()
+MAX_LISTED = 20
+"""Batches that are listed, the newest ones."""
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +64,7 @@ def _command(argv: list[str], patience: Patience) -> bool:
         "stop": _stop,
         "retry": _retry,
         "gather": lambda api, arguments: _gather(api, api.get(arguments.batch), arguments),
+        "list": lambda api, _: _list(api),
     }
     return commands[arguments.command](api, arguments)
 
@@ -157,6 +161,17 @@ def _retry(api: BatchAPI, arguments: Namespace) -> bool:
     return _follow(api, arguments.batch, arguments) and not refused
 
 
+def _list(api: BatchAPI) -> bool:
+    batches = list(islice(api.batches(), MAX_LISTED))
+    for batch in batches:
+        how_far = counts(batch.newest) if batch.jobs else "never started"
+        moment = batch.created.astimezone()
+        write(f"{batch.id}  {moment:%Y-%m-%d %H:%M}  {batch.owner}  {how_far}\n")
+    if not batches:
+        log.info("There is no batch of %s", " or ".join(GEARS))
+    return True
+
+
 def _run(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
     """Run a batch once; where the answer is lost, the batch tells whether it runs."""
     try:
@@ -230,7 +245,7 @@ def _log_failed(api: BatchAPI, failed: Sequence[Job]) -> None:
 
 
 def _connected(arguments: Namespace) -> BatchAPI:
-    if arguments.command != "stop":
+    if "report_folder" in arguments:
         options.report_folder(arguments)
     return BatchAPI.connected(read_key(arguments.api_key_file))
 

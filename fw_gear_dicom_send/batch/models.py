@@ -146,10 +146,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch of jobs; its `state` is pending until it is run."""
+    """A batch of jobs; its `state` is pending until it is run. Its `owner` has created it."""
 
     id: str
     state: str
+    created: datetime
+    owner: str
     jobs: tuple[Job, ...]
 
     def joined(self, others: Iterable[Job]) -> "Batch":

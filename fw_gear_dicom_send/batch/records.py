@@ -81,7 +81,7 @@ def job(record: Record) -> Job:
     place = record.get("destination") or config["destination"]
     transitions = record.get("transitions") or {}
     ended = transitions.get(state) or record.get("modified")
-    created = _time(record["created"])
+    since = created(record)
     started = transitions.get("running")
     is_over = state not in ("pending", "running")
     return Job(
@@ -91,8 +91,8 @@ def job(record: Record) -> Job:
         state=state,
         gear_name=(record.get("gear_info") or {}).get("name") or "",
         attempt=record.get("attempt") or 1,
-        created=created,
-        started=_time(started) if started else created,
+        created=since,
+        started=_time(started) if started else since,
         ended=_time(ended) if is_over and ended else None,
         failure_reason=printable(" ".join(str(record.get("failure_reason") or "").split()))[
             :MAX_LINE
@@ -105,7 +105,18 @@ def job(record: Record) -> Job:
 
 def batch(record: Record) -> Batch:
     """Read a batch with its jobs."""
-    return Batch(record_id(record), record["state"], tuple(map(job, record.get("jobs") or ())))
+    return Batch(
+        id=record_id(record),
+        state=record["state"],
+        created=created(record),
+        owner=printable(str((record.get("origin") or {}).get("id") or "unknown")),
+        jobs=tuple(map(job, record.get("jobs") or ())),
+    )
+
+
+def created(record: Record) -> datetime:
+    """Return when a record was created."""
+    return _time(record["created"])
 
 
 def last_line(record: Record) -> str:

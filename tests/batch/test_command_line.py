@@ -42,8 +42,8 @@ def test_help_shows_each_command_with_an_example(tmp_path: Path) -> None:
     """Each command has a help of its own, with an example that is understood."""
     result = script("--help", cwd=tmp_path)
     assert result.exit_code == 0
-    for name in ("start", "follow", "stop", "retry", "gather"):
-        example = f"\n  dicom-send-batch {name} "
+    for name in ("start", "follow", "stop", "retry", "gather", "list"):
+        example = f"\n  dicom-send-batch {name}"
         assert example in result.stdout
         assert example in script(name, "--help", cwd=tmp_path).stdout
     assert script("--version", cwd=tmp_path).stdout.startswith("dicom-send ")

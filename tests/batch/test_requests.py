@@ -152,6 +152,7 @@ SAME: dict[str, tuple[Asks, Asks]] = {
             *w.api.sessions_of("subject", w.subject, ""),
         ],
     ),
+    "batches": (lambda w: w.fw.get_all_batches(), lambda w: list(w.api.batches())),
     "jobs of a project": (
         lambda w: list(
             w.fw.jobs.iter_find(

@@ -40,9 +40,9 @@ class World:
         """Return a command line with the key, in short intervals."""
         name, *rest = map(str, arguments)
         more = ["--api-key-file", str(self.key_file)]
-        if name != "stop":
+        if name not in ("stop", "list"):
             more += ["--report-folder", str(self.folder / "out")]
-        if name not in ("stop", "gather"):
+        if name not in ("stop", "gather", "list"):
             more += ["--interval", "0.02"]
         return [name, *rest, *more]
 

@@ -105,7 +105,8 @@ class JobQueue:
         site = self._site
         match call.method, *call.parts[1:]:
             case ("GET",):
-                return call.listed(map(_without_proposal, site.batches.values()))
+                own = [b for b in site.batches.values() if site.is_admin or b["origin"] == ORIGIN]
+                return call.listed(map(_without_proposal, own))
             case "GET", batch_id:
                 batch = _without_proposal(self._get(site.batches, batch_id, "Batch job"))
                 if call.says("jobs"):
