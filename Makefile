@@ -4,6 +4,7 @@
 # make test          linters, types and all tests
 # make check-pythons the tests that need no servers, on each other Python that this machine has
 # make check-next    the tests of the network with pydicom 3 and pynetdicom 3
+# make check-manifests  the manifest by the validator of today's fw-gear
 # make image         build the gear's image; BASE_IMAGE=... on another base
 # make image-test    build it, and run it as the engine does
 # make soak          send 50,000 images to a server that breaks again and again
@@ -23,10 +24,11 @@ BENCH ?= --docs docs
 VENV := .venv
 BIN := $(VENV)/bin
 NEXT := .venv-next
+FW_GEAR := .venv-fw-gear
 PEER := .venv-peer
 RIVALS := .rivals
 
-.PHONY: FORCE demo check lint test check-pythons check-next image image-test soak bench bench-peer bench-claims \
+.PHONY: FORCE demo check lint test check-pythons check-next check-manifests image image-test soak bench bench-peer bench-claims \
 	docs lock clean
 
 demo: $(VENV)/.runtime
@@ -53,6 +55,9 @@ check-pythons: $(VENV)/.dev
 check-next: $(NEXT)/.installed
 	sh scripts/servers.sh
 	$(NEXT)/bin/python -m pytest -n $(WORKERS) -p no:cacheprovider tests/network
+
+check-manifests: $(FW_GEAR)/.installed
+	$(FW_GEAR)/bin/python scripts/check_manifests.py manifest.json
 
 image:
 	sh scripts/image.sh
@@ -102,6 +107,11 @@ $(NEXT)/.installed: requirements-next.txt
 	@sh scripts/install.sh $(NEXT) $<
 	@touch $@
 
+$(FW_GEAR)/.installed:
+	$(PYTHON) -m venv --clear $(FW_GEAR)
+	$(FW_GEAR)/bin/python -m pip install -qq --disable-pip-version-check fw-gear==0.3.7
+	touch $@
+
 $(PEER)/.peer:
 	$(PYTHON) -m venv --clear $(PEER)
 	$(PEER)/bin/python -m pip install -qq --disable-pip-version-check fw-gear-dicom-send==4.2.0
@@ -122,5 +132,5 @@ lock:
 		--output-file requirements-bench.txt
 
 clean:
-	rm -rf $(VENV) $(NEXT) $(PEER) $(RIVALS) demo-output build *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(NEXT) $(FW_GEAR) $(PEER) $(RIVALS) demo-output build *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

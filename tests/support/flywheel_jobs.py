@@ -94,7 +94,7 @@ class JobQueue:
                 self._get(site.jobs, job_id, "Job")
                 return {"_id": job_id, "logs": site.logs.get(job_id, [])}
             case "POST", "add":
-                return {"_id": self._insert(self._made(_object(body)))}
+                return {"_id": self.add(_object(body))}
             case "POST", job_id, "retry":
                 return {"_id": self._retry(job_id, forced=call.says("ignoreState"))}
             case "PUT", job_id:
@@ -112,6 +112,8 @@ class JobQueue:
                 if call.says("jobs"):
                     batch["jobs"] = [_alone(site.jobs[job_id]) for job_id in batch["jobs"]]
                 return batch
+            case ("POST",):
+                return site.matching.propose(_object(call.body))
             case "POST", "jobs":
                 return self.propose(_object(call.body))
             case "POST", batch_id, "run":
@@ -248,6 +250,10 @@ class JobQueue:
         }
         self._site.batches[batch_id] = batch
         return batch
+
+    def add(self, wanted: Mapping[str, Any]) -> str:
+        """Add a job, and return its id."""
+        return self._insert(self._made(wanted))
 
     def run_batch(self, batch_id: str) -> list[Record]:
         """Make the jobs of a batch that is pending, and return their records."""

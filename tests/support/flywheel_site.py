@@ -25,6 +25,7 @@ from typing import Any, Self
 from tests.support.flywheel_http import Fault, Handler, Request, Server, Upload, open_content
 from tests.support.flywheel_jobs import ORIGIN, JobQueue
 from tests.support.flywheel_lists import Record, Refusal, now
+from tests.support.flywheel_matching import GearMatching
 from tests.support.flywheel_types import type_of
 
 BY_NAME = "that which the name tells"
@@ -97,6 +98,7 @@ class FlywheelSite:
         self.logs: dict[str, list[Record]] = {}
         self.lock = threading.RLock()
         self.queue = JobQueue(self)
+        self.matching = GearMatching(self)
         self.closing = threading.Event()
         self._ids = 0
         self._server = Server(("127.0.0.1", 0), Handler)

@@ -1,0 +1,98 @@
+"""The stand-in site finds files for a gear's inputs, as its dialog for batches does."""
+
+import json
+from typing import Any
+
+import flywheel
+import pytest
+from jsonschema import Draft4Validator
+
+from tests.support.flywheel_site import FlywheelSite
+from tests.support.gear import REPOSITORY
+from tests.support.site_clients import add_session
+from tests.support.stand_in_jobs import OPTIONS
+
+MANIFEST = json.loads((REPOSITORY / "manifest.json").read_text())
+TLS = ("key", "cert", "add_cert_file")
+
+
+def propose(fw: flywheel.Client, gear: str, session: str, policy: str) -> Any:
+    """Propose a batch on the acquisitions of a session."""
+    targets = [flywheel.ContainerReference(type="session", id=session)]
+    proposal = flywheel.BatchProposalInput(
+        gear_id=gear, targets=targets, config=OPTIONS, optional_input_policy=policy
+    )
+    return fw.propose_batch(proposal)
+
+
+def inputs_of(fw: flywheel.Client, site: FlywheelSite, proposed: Any) -> list[dict[str, str]]:
+    """Start a batch, and return the names of the input files of its jobs."""
+    fw.start_batch(proposed.id)
+    return [
+        {name: file["name"] for name, file in job["inputs"].items()} for job in site.jobs.values()
+    ]
+
+
+def test_an_acquisitions_file_is_its_jobs_input(
+    site: FlywheelSite, fw: flywheel.Client, gear: str, sessions: list[str]
+) -> None:
+    """A DICOM file is the gear's `file` alone: it is no key and no certificate."""
+    for name in ("a.dicom.zip", "b.dcm"):
+        site.add_file(site.add_acquisition(sessions[0], name), name, b"1")
+    proposed = propose(fw, gear, sessions[0], "flexible")
+    assert len(proposed.matched) == 2
+    assert inputs_of(fw, site, proposed) == [{"file": "a.dicom.zip"}, {"file": "b.dcm"}]
+
+
+def test_files_for_tls_are_found_by_their_names(
+    site: FlywheelSite, fw: flywheel.Client, gear: str, sessions: list[str]
+) -> None:
+    """A PEM file fits all of these inputs, whatever the case of its name, and is no image."""
+    site.add_file(site.add_acquisition(sessions[0], "TLS"), "Server.PEM", b"1")
+    proposed = propose(fw, gear, sessions[0], "flexible")
+    assert inputs_of(fw, site, proposed) == [dict.fromkeys(TLS, "Server.PEM")]
+
+
+def test_two_files_for_an_input_are_one_too_many(
+    site: FlywheelSite, fw: flywheel.Client, gear: str, sessions: list[str]
+) -> None:
+    """An acquisition with two DICOM files gets no job."""
+    acquisition = site.add_acquisition(sessions[0], "CT")
+    for name in ("a.dcm", "b.dcm"):
+        site.add_file(acquisition, name, b"1")
+    proposed = propose(fw, gear, sessions[0], "flexible")
+    assert [len(proposed.matched), len(proposed.ambiguous), len(proposed.not_matched)] == [0, 1, 0]
+    assert site.batches == {}
+
+
+@pytest.mark.parametrize(("policy", "state"), [("ignored", "matched"), ("required", "not_matched")])
+def test_a_policy_decides_on_optional_inputs(
+    site: FlywheelSite, fw: flywheel.Client, gear: str, policy: str, state: str
+) -> None:
+    """They are left out, or all of them are needed."""
+    session = add_session(site)
+    site.add_file(site.add_acquisition(session, "CT"), "a.dcm", b"1")
+    proposed = propose(fw, gear, session, policy)
+    assert len(getattr(proposed, state)) == 1
+    if state == "matched":
+        assert inputs_of(fw, site, proposed) == [{}]
+
+
+@pytest.mark.parametrize("name", TLS)
+@pytest.mark.parametrize(
+    ("file", "fits"),
+    [
+        ("key.pem", True),
+        ("server.key", True),
+        ("ca.CRT", True),
+        ("a b.Cer", True),
+        ("a.dcm.zip", False),
+        ("pem", False),
+        ("key.pem.zip", False),
+        ("key.pem\n.dcm", False),
+    ],
+)
+def test_names_of_files_for_tls(name: str, file: str, fits: bool) -> None:
+    """Those of PEM files, by the usual endings."""
+    schema = {"properties": {"name": MANIFEST["inputs"][name]["name"]}}
+    assert Draft4Validator(schema).is_valid({"name": file}) is fits
