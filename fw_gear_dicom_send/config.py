@@ -19,6 +19,7 @@ _MAX_AE_TITLE = 16
 _MAX_LO = 64
 _MAX_HOST_NAME = 253
 _MAX_RETRY_TIME = 86400
+_MIN_RATE, _MAX_RATE = 0.1, 10_000
 _MAX_FLYWHEEL_TAG = 32
 _RESERVED_GROUPS = (0x0001, 0x0003, 0x0005, 0x0007, 0xFFFF)
 _MAX_GROUP = 0xFFFF
@@ -100,6 +101,7 @@ def parse_sending(
         send_retry_time=_seconds(options, "send_retry_time"),
         response_timeout=_seconds(options, "response_timeout", least=1),
         associations=_whole_number(options, "associations", MAX_ASSOCIATIONS),
+        bandwidth_limit=_megabytes(options, "bandwidth_limit"),
         report=_boolean(options, "report"),
         instance_report=_boolean(options, "instance_report"),
         html_report=_boolean(options, "html_report"),
@@ -243,6 +245,19 @@ def _seconds(options: Mapping[str, Any], name: str, least: int = 0) -> float:
         or not least <= given <= _MAX_RETRY_TIME
     ):
         raise ConfigError(name, given, f"a number of seconds from {least} to {_MAX_RETRY_TIME}")
+    return float(given)
+
+
+def _megabytes(options: Mapping[str, Any], name: str) -> float:
+    """Return a rate in MB/s, 0 for none."""
+    given = options.get(name)
+    if (
+        isinstance(given, bool)
+        or not isinstance(given, int | float)
+        or not (given == 0 or _MIN_RATE <= given <= _MAX_RATE)
+    ):
+        allowed = f"0 for no limit, or a number of MB/s from {_MIN_RATE:g} to {_MAX_RATE}"
+        raise ConfigError(name, given, allowed)
     return float(given)
 
 

@@ -73,7 +73,10 @@ ANY_NAME = NameChoice()
 
 @dataclass(frozen=True, kw_only=True)
 class SendConfig:
-    """How to send, wherever the images come from; without `tag` datasets stay as they are."""
+    """How to send, wherever the images come from; without `tag` datasets stay as they are.
+
+    Times are in seconds, `bandwidth_limit` is in MB/s, 0 for none.
+    """
 
     peer: PeerAE
     tls: TLSConfig | None
@@ -89,6 +92,7 @@ class SendConfig:
     dry_run: bool = False
     response_timeout: float = 300.0
     names: NameChoice = ANY_NAME
+    bandwidth_limit: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,6 +42,7 @@ def test_defaults_are_the_manifests() -> None:
     assert config.file_download_retry_time == 60
     assert config.send_retry_time == 300
     assert config.response_timeout == 300
+    assert config.bandwidth_limit == 0
     assert config.associations == 4
     assert config.report is True
     assert config.input_file is None
@@ -339,3 +340,16 @@ def test_a_destination_container_is_required(given: object) -> None:
     without["destination"] = given
     with pytest.raises(ConfigError, match=r"^destination container: "):
         parse(without, MANIFEST)
+
+
+@pytest.mark.parametrize("rate", [0, 0.1, 2.5, 10_000])
+def test_a_rate_is_taken_as_a_number(rate: float) -> None:
+    """0 means none."""
+    assert parse(config_json(bandwidth_limit=rate), MANIFEST).bandwidth_limit == rate
+
+
+@pytest.mark.parametrize("rate", [-1, 0.05, 10_001, True, "2", None, float("nan")])
+def test_another_rate_is_refused(rate: object) -> None:
+    """The line says what may be given."""
+    told = "0 for no limit, or a number of MB/s from 0.1 to 10000"
+    assert refusal(bandwidth_limit=rate) == f"bandwidth_limit: {rate!r} was given; allowed: {told}"

@@ -21,7 +21,7 @@ from .console import write
 CONNECTION = ("destination", "port", "called_ae", "calling_ae")
 TLS = ("tls_enabled", "tls_security_profile", "tls_require_peer_cert", "tls_check_hostname")
 TAG = ("group", "identifier", "tag_value")
-SENDING = ("associations", "send_retry_time", "response_timeout")
+SENDING = ("associations", "send_retry_time", "response_timeout", "bandwidth_limit")
 PROOF = ("verify", "skip_existing", "dry_run")
 REPORTS = ("report", "instance_report", "html_report", "show_member_names")
 NAMES = ("include", "exclude")
@@ -53,6 +53,7 @@ _METAVARS = {
     "associations": "N",
     "send_retry_time": "SECONDS",
     "response_timeout": "SECONDS",
+    "bandwidth_limit": "MB/S",
     "downloads": "N",
     "file_download_retry_time": "SECONDS",
     "sent_tag": "TAG",
@@ -66,6 +67,8 @@ _METAVARS = {
 
 _SEVERAL = (*NAMES, "modality", "file_tags")
 """Options that may be given repeatedly, which is the same as with commas."""
+_NUMBERS = {"integer": int, "number": float}
+
 COMPLETE_FILE, COMPLETE_FOLDER = "file", "directory"
 """What shtab calls files and folders that a shell completes an argument with."""
 SHELLS = ("bash", "zsh", "tcsh", "fish", "powershell")
@@ -206,10 +209,10 @@ def _how(option: Option) -> dict[str, Any]:
     if option.type == "boolean":
         return {"action": BooleanOptionalAction, "default": None}
     how: dict[str, Any] = {"metavar": _METAVARS.get(option.name)}
-    if option.type == "integer":
-        how["type"] = int
     if option.name in _SEVERAL:
         how["action"] = "append"
+    if option.type in _NUMBERS:
+        how["type"] = _NUMBERS[option.type]
     if option.choices:
         how["choices"] = option.choices
     return how

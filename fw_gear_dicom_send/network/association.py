@@ -29,6 +29,7 @@ from .errors import (
 )
 from .protocol import Accepted, Event, Message, Rejected
 from .statuses import is_failure
+from .throttle import MAX_PIECE, Throttle
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .tls import TLSContext
 from .tls_errors import TLS_ONLY, describe, explain, is_untrusted
@@ -81,8 +82,14 @@ class StorageAssociation:
         tls_context: TLSContext | None = None,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         clock: MonotonicClock = CLOCK,
+        *,
+        throttle: Throttle | None = None,
     ) -> None:
-        """Prepare to propose `contexts` to `peer`, over TLS where there is a context for it."""
+        """Prepare to propose `contexts` to `peer`, over TLS where there is a context for it.
+
+        Images are written as fast as the `throttle` allows.
+        """
+        self._throttle = throttle
         self._clock = clock
         self._peer = peer
         self._timeouts = timeouts
@@ -138,7 +145,11 @@ class StorageAssociation:
         association is aborted then.
         """
         request = dimse.c_store_request(
-            self._next_message_id(), self._ids[context], instance, self._layer.max_pdu
+            self._next_message_id(),
+            self._ids[context],
+            instance,
+            self._layer.max_pdu,
+            max_write=self._throttle.piece if self._throttle else MAX_PIECE,
         )
         timeout = self._timeouts.response if response_timeout is None else response_timeout
         try:
@@ -276,7 +287,7 @@ class StorageAssociation:
                 self._ids = {context: number for number, context in event.contexts.items()}
                 self.accepted = frozenset(self._ids)
                 self.longest_pdu = event.max_pdu
-                layer.limit_pdus(event.max_pdu)
+                layer.limit_pdus(event.max_pdu, self._throttle.piece if self._throttle else 0)
                 self.implementation = event.implementation
             case Rejected():
                 raise self._rejection(event)
@@ -340,6 +351,8 @@ class StorageAssociation:
             for index, buffers in enumerate(request):
                 if index:
                     self._layer.listen(0)
+                if self._throttle:
+                    self._throttle.wait(sum(map(len, buffers)), lambda: self._layer.wants_to_end)
                 self._layer.write(buffers)
         except LostError:
             lost = AssociationError(Reason(Kind.CONNECTION_LOST, "in the middle of a request"))

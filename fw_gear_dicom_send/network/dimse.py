@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from struct import Struct
 
 from ..dicom.types import SOPInstance
+from .throttle import MAX_PIECE
 
 Buffer = bytes | memoryview
 Command = Mapping[int, bytes]
@@ -44,7 +45,6 @@ _P_DATA_TF = 0x04
 _PDU_HEADER = Struct(">BBLLBB")
 _PDV_OVERHEAD = 6
 _DATASET, _COMMAND, _LAST = 0x00, 0x01, 0x02
-_MAX_WRITE = 1 << 18
 _MAX_BUFFERS = 512
 
 
@@ -71,13 +71,18 @@ def ids_of(requests: int) -> range:
 
 
 def c_store_request(
-    message_id: int, context_id: int, instance: SOPInstance, max_pdu: int
+    message_id: int,
+    context_id: int,
+    instance: SOPInstance,
+    max_pdu: int,
+    *,
+    max_write: int = MAX_PIECE,
 ) -> Iterator[list[Buffer]]:
     """Yield a C-STORE request with its dataset, in the buffers of one write after the other.
 
     `max_pdu` is the maximum number of bytes of a PDU after its header, and even: fragments of
-    odd length end the association at some servers (PS3.7 9.3.1.1). Raises OSError if the
-    dataset cannot be read.
+    odd length end the association at some servers (PS3.7 9.3.1.1). A write has `max_write` bytes,
+    or those of a PDU if that is longer. Raises OSError if the dataset cannot be read.
     """
     command = encode_command(
         {
@@ -89,8 +94,8 @@ def c_store_request(
             AFFECTED_SOP_INSTANCE_UID: instance.sop_instance_uid,
         }
     )
-    dataset = instance.dataset
-    return _writes(context_id, command, dataset.blocks(), dataset.size, max_pdu)
+    blocks, size = instance.dataset.blocks(), instance.dataset.size
+    return _writes(context_id, command, blocks, size, max_pdu, max_write=max_write)
 
 
 def message(
@@ -198,7 +203,13 @@ def _uid(element: int, uid: str) -> bytes:
 
 
 def _writes(
-    context_id: int, command: bytes, dataset: Iterable[Buffer], size: int, max_pdu: int
+    context_id: int,
+    command: bytes,
+    dataset: Iterable[Buffer],
+    size: int,
+    max_pdu: int,
+    *,
+    max_write: int = MAX_PIECE,
 ) -> Iterator[list[Buffer]]:
     """Yield the buffers of the PDUs of a message, as many as go into one write each."""
     pending: list[Buffer] = []
@@ -206,7 +217,7 @@ def _writes(
     for buffer in _buffers(context_id, command, dataset, size, max_pdu - _PDV_OVERHEAD):
         pending.append(buffer)
         pending_size += len(buffer)
-        if pending_size >= _MAX_WRITE or len(pending) >= _MAX_BUFFERS:
+        if pending_size >= max_write or len(pending) >= _MAX_BUFFERS:
             yield pending
             pending, pending_size = [], 0
     if pending:

@@ -18,6 +18,7 @@ from .errors import (
     TemporaryError,
 )
 from .pool_state import Opening, PoolState
+from .throttle import Throttle
 from .timeouts import Timeouts
 from .tls import TLSContext
 from .trouble import given_up
@@ -41,6 +42,7 @@ class Opener:
     tls_context: TLSContext | None
     timeouts: Timeouts
     policy: RetryPolicy
+    throttle: Throttle | None = None
 
     def start(self, openings: Iterable[Opening]) -> None:
         """Open associations; the caller does not own the lock of the state."""
@@ -110,7 +112,12 @@ class Opener:
                     raise NoAssociationError(state.gone)
                 contexts = state.plan.include(opening.needs.wanted, alone=opening.needs.alone)
                 assoc = StorageAssociation(
-                    self.peer, contexts, self.tls_context, self.timeouts, self.policy.clock
+                    self.peer,
+                    contexts,
+                    self.tls_context,
+                    self.timeouts,
+                    self.policy.clock,
+                    throttle=self.throttle,
                 )
                 opening.assoc = assoc
             assoc.open()

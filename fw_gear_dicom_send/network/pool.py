@@ -14,6 +14,7 @@ from .errors import NoAssociationError
 from .limit import AssociationLimit
 from .opener import Opener
 from .pool_state import PoolState, Waiting
+from .throttle import Throttle
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .tls import TLSContext
 from .types import PeerAE
@@ -39,16 +40,18 @@ class AssociationPool:
         *,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         policy: RetryPolicy = DEFAULT_POLICY,
+        throttle: Throttle | None = None,
     ) -> None:
         """Open no more than so many `associations` with `peer` at once.
 
         While there is none, one is requested with the waits of `policy` until `budget` is spent.
+        All of them write together as fast as the `throttle` allows.
         """
         limit = AssociationLimit(associations, timeouts.limit)
         self._clock = policy.clock
         self._state = PoolState(limit, policy.clock)
         self._changed = self._state.changed
-        self._opener = Opener(self._state, peer, budget, tls_context, timeouts, policy)
+        self._opener = Opener(self._state, peer, budget, tls_context, timeouts, policy, throttle)
 
     def __repr__(self) -> str:
         """Show its state: how many associations there are, and how many threads wait."""

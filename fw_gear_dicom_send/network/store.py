@@ -17,6 +17,7 @@ from .contexts import ECHO, Context, choose
 from .errors import AssociationError, LostAnswerError, NoAssociationError
 from .judgement import History, Outcome, failure, judge
 from .pool import RUN_ENDED, AssociationPool
+from .throttle import Throttle
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .tls import TLSContext
 from .trouble import DEFAULT_BLAME, BlamePolicy, Trouble, given_up
@@ -45,6 +46,7 @@ class StorageSCU:
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         policy: RetryPolicy = RESEND_POLICY,
         blame: BlamePolicy = DEFAULT_BLAME,
+        throttle: Throttle | None = None,
     ) -> None:
         """Send to `peer`, over no more than so many `associations` at once.
 
@@ -52,9 +54,10 @@ class StorageSCU:
         to go on without any image being accepted. With `tls_context`, each association
         uses TLS. If it `is_dry`, all is done but the C-STORE requests, and an image is
         planned that could be sent. `policy` has the waits while the server is at fault, which
-        it is by `blame`.
+        it is by `blame`. All associations write together as fast as the `throttle` allows.
         """
         self._is_dry = is_dry
+        self._throttle = throttle
         self._convert = convert
         self._policy = policy
         self._timeouts = timeouts
@@ -65,7 +68,13 @@ class StorageSCU:
         self._retry_numbers = count(1)
         self._retries = 0
         self._pool = AssociationPool(
-            peer, associations, self._budget, tls_context, timeouts=timeouts, policy=policy
+            peer,
+            associations,
+            self._budget,
+            tls_context,
+            timeouts=timeouts,
+            policy=policy,
+            throttle=throttle,
         )
 
     def __repr__(self) -> str:
@@ -98,6 +107,11 @@ class StorageSCU:
     def associations(self) -> AssociationPool:
         """The associations, for queries to ride on."""
         return self._pool
+
+    @property
+    def max_rate(self) -> float:
+        """How many bytes all associations may write a second, 0 where there is no limit."""
+        return self._throttle.rate if self._throttle else 0.0
 
     @property
     def given_up(self) -> Reason | None:

@@ -101,9 +101,10 @@ class UpperLayer:
             or any(isinstance(event, ReleaseRequested | Ended) for event in self._events)
         )
 
-    def limit_pdus(self, limit: int) -> None:
-        """Keep to the peer's limit in bytes (PS3.8 D.1), within reason; 0 means none."""
-        self.max_pdu = min(max(limit or MAX_PDU, _MIN_PDU), MAX_PDU) & ~1
+    def limit_pdus(self, limit: int, own_limit: int = 0) -> None:
+        """Keep to the peer's limit in bytes (PS3.8 D.1) and to ours, within reason; 0 is none."""
+        lower = min(limit or MAX_PDU, own_limit or MAX_PDU)
+        self.max_pdu = min(max(lower, _MIN_PDU), MAX_PDU) & ~1
 
     def request(self, timeout: float) -> Event | None:
         """Request the association; return the peer's answer, None if there is none in time."""

@@ -73,6 +73,10 @@ class Sender(Protocol):
     def retries(self) -> int:
         """How often an image was sent again."""
 
+    @property
+    def max_rate(self) -> float:
+        """How many bytes it may send a second, 0 where there is no limit."""
+
 
 class Progress(Observer):
     """Counts, and tells the count from a thread of its own."""
@@ -165,7 +169,9 @@ class Progress(Observer):
 
     def _associations(self) -> str:
         """Return how many associations there are, and how often an image was sent again."""
-        return f"{self._sender.open_associations} associations, {self._sender.retries} retries"
+        sender = self._sender
+        limit = f", limited to {sender.max_rate / _MEGABYTE:g} MB/s" if sender.max_rate else ""
+        return f"{sender.open_associations} associations, {sender.retries} retries{limit}"
 
     def _images(self, count: _Count, size: str = "") -> list[str]:
         """Return what became of the images; `size` is that of those that were sent."""

@@ -14,6 +14,7 @@ from ..network import preflight, tls
 from ..network.association import resolve
 from ..network.contexts import Context
 from ..network.store import RESEND_POLICY, StorageSCU
+from ..network.throttle import Throttle
 from ..network.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from ..reasons import Kind, Reason
 from ..report.events import Observer, Observers
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from ..network.query import FindSCU
 
 log = logging.getLogger(__name__)
+
+_MEGABYTE = 1e6
 
 
 class MakeProgress(Protocol):
@@ -217,6 +220,7 @@ class _Sending:
             is_dry=config.dry_run,
             timeouts=replace(waits.timeouts, response=config.response_timeout),
             policy=waits.resend,
+            throttle=Throttle(limit * _MEGABYTE) if (limit := config.bandwidth_limit) else None,
         )
         with ExitStack() as stack:
             stack.enter_context(conversion)

@@ -26,6 +26,7 @@ class Sending:
 
     open_associations: int = 1
     retries: int = 0
+    max_rate: float = 0.0
 
 
 def told(files: Sequence[FileEntry], clock: Clock | None = None) -> Progress:
@@ -202,3 +203,9 @@ def test_there_is_a_line_every_ten_seconds_and_later_every_minute() -> None:
         intervals.append(seen.interval)
         clock.time += 300
     assert intervals == [10, 10, 60]
+
+
+def test_a_limit_is_told_with_the_rate() -> None:
+    """Who reads the line does not have to ask why it is slow."""
+    line = Progress([], Sending(2, 1, 2_500_000), clock=Clock()).line()
+    assert line.endswith("; 2 associations, 1 retries, limited to 2.5 MB/s")

@@ -241,6 +241,7 @@ def test_the_page_shows_the_configuration(tmp_path: Path) -> None:
         "file_download_retry_time": "60 s",
         "send_retry_time": "300 s",
         "response_timeout": "300 s",
+        "bandwidth_limit": "none",
         "verify": "none",
         "skip_existing": "False",
         "dry_run": "False",
