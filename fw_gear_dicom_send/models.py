@@ -172,9 +172,14 @@ class Selection:
 
 @dataclass(frozen=True)
 class DownloadFailure:
-    """A Flywheel file that could not be had, and why."""
+    """A Flywheel file that could not be had, and why.
+
+    `retry_after` is for how many seconds to wait at least before it is tried again, None where
+    that is of no use.
+    """
 
     reason: Reason
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from .models import Fetch, FileEntry, Selection
+from .models import DownloadFailure, Fetch, FileEntry, Selection
+from .retry import RetryPolicy
+
+_NEVER = RetryPolicy(max_time=0)
 
 
 def _nothing() -> None:
@@ -16,12 +19,16 @@ def _nothing() -> None:
 class Fetcher:
     """Brings files to disk, by `at_once` threads at the same time.
 
-    `stop` ends all that is being fetched, as soon as that can be.
+    `fetch` tries for a short time. `late` is by what policy all those files are tried again, at the
+    end, that it did not bring, but may. `outage` tells why the source brings nothing at all now,
+    None where it does. `stop` ends all that is being fetched, as soon as that can be.
     """
 
     fetch: Callable[[FileEntry], Fetch]
     at_once: int = 1
     stop: Callable[[], None] = _nothing
+    late: RetryPolicy = _NEVER
+    outage: Callable[[], DownloadFailure | None] = lambda: None
 
 
 class ImageSource(Protocol):

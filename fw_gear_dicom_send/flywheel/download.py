@@ -61,7 +61,7 @@ class Downloader:
         Args:
             client: The site's client.
             folder: Where the files go; it exists.
-            policy: The retries of each file.
+            policy: The retries of each file, before it is given up for now.
         """
         self._client = client
         self._folder = folder
@@ -93,14 +93,15 @@ class Downloader:
             try:
                 self._fetch(versions[-1], path)
             except _TransientError as error:
+                failure = self._given_up(error)
                 if error.reason.kind is Kind.DOWNLOAD_DIFFERS and len(versions) < MAX_VERSIONS:
                     newest = self._newest(entry)
                     if newest != versions[-1]:
                         versions.append(newest)
                         continue
                 wait = attempts.wait_time(at_least=error.after)
-                if wait is None:
-                    return DownloadFailure(self._given_up(error.reason))
+                if wait is None or error.after > self._policy.max_time:
+                    return failure
                 log.info("%s: %s; next try in %.1f s", entry.name, error, wait)
                 with self._stopping:
                     clock.wait_for(self._stopping, lambda: self._is_stopped, wait)
@@ -125,9 +126,20 @@ class Downloader:
             hash=digest if isinstance(digest, str) else None,
         )
 
-    def _given_up(self, reason: Reason) -> Reason:
-        is_retried = self._policy.max_time > 0
-        return Reason(reason.kind, f"{reason.detail} after back-off") if is_retried else reason
+    def outage(self) -> DownloadFailure | None:
+        """Return why the site gives no answer at all now, None where it gives one."""
+        try:
+            with self._client.get("/api/config", stream=True):
+                return None
+        except requests.RequestException as error:
+            failure = _fetch_error(error)
+        return self._given_up(failure) if isinstance(failure, _TransientError) else None
+
+    def _given_up(self, error: _TransientError) -> DownloadFailure:
+        reason = error.reason
+        if self._policy.max_time > 0:
+            reason = Reason(reason.kind, f"{reason.detail} after back-off")
+        return DownloadFailure(reason, retry_after=error.after)
 
     def _fetch(self, entry: FileEntry, path: Path) -> None:
         """Make one attempt."""
@@ -140,17 +152,8 @@ class Downloader:
                     self._save(response, entry, path)
                 finally:
                     self._responses.discard(response)
-        except requests.HTTPError as error:
-            status = error.response.status_code
-            reason = f"{status} {http.client.responses.get(status, '')}".rstrip()
-            if status == UNAUTHORIZED:
-                raise _FetchError(Reason(Kind.INVALID_API_KEY, reason)) from error
-            if not is_temporary_status(status):
-                raise _FetchError(Reason(Kind.DOWNLOAD_REFUSED, reason)) from error
-            transient = Reason(Kind.DOWNLOAD_FAILED, reason)
-            raise _TransientError(transient, _retry_after(error.response)) from error
         except requests.RequestException as error:
-            raise _TransientError(Reason(Kind.DOWNLOAD_LOST)) from error
+            raise _fetch_error(error) from error
 
     def _save(self, response: requests.Response, entry: FileEntry, path: Path) -> None:
         """Write the body to `path`; whatever stops it, no partial file is left."""
@@ -188,6 +191,19 @@ def _url(entry: FileEntry) -> str:
 
 def _different(what: str) -> _TransientError:
     return _TransientError(Reason(Kind.DOWNLOAD_DIFFERS, f"{what} bytes than its record says"))
+
+
+def _fetch_error(error: requests.RequestException) -> _FetchError:
+    """Return what a failed request means for a transfer."""
+    if not isinstance(error, requests.HTTPError):
+        return _TransientError(Reason(Kind.DOWNLOAD_LOST))
+    status = error.response.status_code
+    reason = f"{status} {http.client.responses.get(status, '')}".rstrip()
+    if status == UNAUTHORIZED:
+        return _FetchError(Reason(Kind.INVALID_API_KEY, reason))
+    if not is_temporary_status(status):
+        return _FetchError(Reason(Kind.DOWNLOAD_REFUSED, reason))
+    return _TransientError(Reason(Kind.DOWNLOAD_FAILED, reason), _retry_after(error.response))
 
 
 def _retry_after(response: requests.Response) -> float:

@@ -1,6 +1,7 @@
 """The files of a Flywheel container, or the one given as input."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..models import Container, FileReport, GearConfig, Outcome, Selection
@@ -13,6 +14,8 @@ from .site import Site
 
 _SITE_RETRIES = 5
 _MAX_WAIT = 10.0
+_FIRST_TRY_TIME = 2.0
+"""For how many seconds a download is tried again before others go first."""
 
 
 class FlywheelSource:
@@ -54,9 +57,12 @@ class FlywheelSource:
         if chosen := config.input_file:
             return Fetcher(lambda _: chosen.path)
         client = connect(config.api_key, retries=0, connections=config.downloads)
-        policy = RetryPolicy(max_time=config.file_download_retry_time, max_wait=_MAX_WAIT)
-        downloader = Downloader(client, folder, policy)
-        return Fetcher(downloader.download, config.downloads, downloader.stop)
+        late = RetryPolicy(max_time=config.file_download_retry_time, max_wait=_MAX_WAIT)
+        first = replace(late, max_time=min(late.max_time, _FIRST_TRY_TIME))
+        downloader = Downloader(client, folder, first)
+        return Fetcher(
+            downloader.download, config.downloads, downloader.stop, late, downloader.outage
+        )
 
     def release(self, path: Path) -> None:
         """Delete what was downloaded."""

@@ -1,20 +1,25 @@
 """Files on their way to disk: several at once, within a bound on bytes, handed on in order."""
 
+import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from heapq import nlargest
+from math import inf
 from pathlib import Path
 from threading import Condition, Thread
 from time import monotonic
-from typing import Self
+from typing import Self, TypeGuard
 
 from ..models import DownloadFailure, Fetch, FileEntry, NewerVersion
 from ..reasons import Kind, Reason
+from ..retry import Retry
 from ..source import Fetcher
 from .background import MAX_CLOSE_TIME
 from .work_room import WorkRoom
+
+log = logging.getLogger(__name__)
 
 LARGEST_FILES = 3
 MIN_MAX_BYTES = 16 << 20
@@ -52,12 +57,20 @@ class _Download:
 class Downloads:
     """Fetches files on threads of its own, in their order, and hands them on in it.
 
+    A file that does not come in a short first try is put aside, so that it holds up no other. All
+    of these are tried again at the end, round by round, for as long as the fetcher's policy says:
+    no round begins later, and none takes longer than that. Where the source brings nothing at all,
+    no other file is begun until it does. Once that takes longer than the policy says, it is lost:
+    all further files fail at once.
+
     All that are begun and not released have together at most the bytes of the three largest
     files, or `MIN_MAX_BYTES` where that is more. A file whose size is not known counts from when
     it is on disk.
 
     The mutable state is the files that are still to begin, those that were begun and not handed
-    on, and the bytes of those that were begun and not released.
+    on, and the bytes of those that were begun and not released; those that are put aside, with why
+    they did not come; when the round ends that goes on; how many are being fetched; and whether all
+    are held until a round begins or the source is back.
     """
 
     def __init__(
@@ -77,6 +90,12 @@ class Downloads:
         self._waiting = deque(entries)
         self._begun: deque[_Download] = deque()
         self._bytes = 0
+        self._aside: dict[FileEntry, DownloadFailure] = {}
+        self._round_end = inf
+        self._rounds = Retry(fetcher.late)
+        self._under_way = 0
+        self._is_held = False
+        self._lost: Reason | None = None
         largest = nlargest(LARGEST_FILES, (entry.size or 0 for entry in entries))
         self._max_bytes = max(sum(largest), MIN_MAX_BYTES)
         self._error: BaseException | None = None
@@ -149,7 +168,7 @@ class Downloads:
 
     @property
     def _is_at_end(self) -> bool:
-        return not (self._waiting or self._begun)
+        return not (self._waiting or self._begun or self._aside)
 
     def _first_come(self) -> _Download | None:
         """Return the first file if it has come; one that is passed comes later."""
@@ -173,16 +192,52 @@ class Downloads:
     def _begin(self) -> _Download | None:
         """Begin the next file once there is room for it; return None where there is none."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._is_stopped or not self._waiting or self._fits(self._waiting[0])
-            )
-            if self._is_stopped or not self._waiting:
-                return None
-            entry = self._waiting.popleft()
-            download = _Download(entry)
-            self._bytes += download.size
-            self._begun.append(download)
-            return download
+            while not self._is_stopped:
+                if self._waiting and self._fetcher.late.clock.now() > self._round_end:
+                    self._fail(self._waiting)
+                if self._waiting and not self._is_held and self._fits(self._waiting[0]):
+                    return self._begun_with(self._waiting.popleft())
+                if not (self._waiting or self._under_way or self._is_held):
+                    if not self._aside:
+                        break
+                    self._begin_round()
+                else:
+                    self._changed.wait()
+            return None
+
+    def _begun_with(self, entry: FileEntry) -> _Download:
+        self._aside.pop(entry, None)
+        download = _Download(entry)
+        self._bytes += download.size
+        self._under_way += 1
+        self._begun.append(download)
+        return download
+
+    def _begin_round(self) -> None:
+        """Have the files that were put aside tried again after a while, or fail if it is over."""
+        late, files = self._fetcher.late, tuple(self._aside)
+        after = max(failure.retry_after or 0 for failure in self._aside.values())
+        is_over = self._lost or self._given_up()
+        wait = None if is_over else self._rounds.wait_time(at_least=after)
+        if wait is None:
+            self._fail(files)
+            return
+        log.info("Undelivered files are tried again in %.1f s: %d", wait, len(files))
+        self._is_held = True
+        late.clock.wait_for(self._changed, lambda: self._is_stopped, wait)
+        self._is_held = False
+        self._round_end = late.clock.now() + late.max_time
+        self._waiting.extend(files)
+        self._changed.notify_all()
+
+    def _fail(self, entries: Iterable[FileEntry]) -> None:
+        """Hand on files that were put aside as what did not come."""
+        for entry in tuple(entries):
+            failure = self._aside.pop(entry)
+            reason = self._given_up() or failure.reason
+            self._begun.append(_Download(entry, Fetched(entry, DownloadFailure(reason), 0)))
+        self._waiting.clear()
+        self._changed.notify_all()
 
     def _fits(self, entry: FileEntry) -> bool:
         return self._bytes + (entry.size or 0) <= self._max_bytes
@@ -195,13 +250,48 @@ class Downloads:
         if remark or download.entry.size is None:
             size = _size(outcome)
         with self._changed:
-            self._bytes += size - download.size
-            download.fetched = Fetched(download.entry, outcome, size, remark)
+            self._under_way -= 1
+            self._changed.notify_all()
+            if not self._is_put_aside(outcome):
+                self._bytes += size - download.size
+                download.fetched = Fetched(download.entry, outcome, size, remark)
+                return
+            self._begun.remove(download)
+            self._bytes -= download.size
+            self._aside[download.entry] = outcome
+            if self._is_held or self._lost:
+                return
+            self._is_held = True
+        self._wait_for_source(outcome)
+
+    def _is_put_aside(self, outcome: Path | DownloadFailure) -> TypeGuard[DownloadFailure]:
+        return (
+            isinstance(outcome, DownloadFailure)
+            and outcome.retry_after is not None
+            and self._fetcher.late.max_time > 0
+        )
+
+    def _wait_for_source(self, failure: DownloadFailure) -> None:
+        """Hold all files while the source brings none, or asks to wait."""
+        clock, trouble = self._fetcher.late.clock, Retry(self._fetcher.late)
+        found = failure if failure.retry_after else self._fetcher.outage()
+        while found and not (self._is_stopped or self._given_up()):
+            wait = trouble.wait_time(at_least=found.retry_after or 0)
+            if wait is None:
+                log.error("No more files are downloaded: %s", found.reason.text)
+                self._lost = found.reason
+                break
+            log.warning("All downloads wait for %.1f s: %s", wait, found.reason.text)
+            with self._changed:
+                clock.wait_for(self._changed, lambda: self._is_stopped, wait)
+            found = self._fetcher.outage()
+        with self._changed:
+            self._is_held = False
             self._changed.notify_all()
 
     def _fetched(self, download: _Download) -> Fetch:
         """Fetch a file; where the disk is full, again when something has left it."""
-        if reason := self._given_up():
+        if reason := self._given_up() or self._lost:
             return DownloadFailure(reason)
         files, images = self._room.files, self._room.images
         files.enter()

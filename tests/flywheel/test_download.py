@@ -174,9 +174,10 @@ def test_cut_body_is_seen_without_a_record(site: FlywheelSite, folder: Path) -> 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 410])
 def test_refusal_is_final(site: FlywheelSite, folder: Path, code: int) -> None:
-    """What the site refuses is asked for once."""
+    """What the site refuses is asked for once, and is not to be tried again."""
     outcome = download(site, folder, add_file(site, Status(code), Status(code)))
     assert isinstance(outcome, DownloadFailure)
+    assert outcome.retry_after is None
     assert len(site.requests) == 1
 
 
@@ -207,7 +208,7 @@ def test_wrong_size_is_a_failure(
     """A file that is not as long as its record says is not taken."""
     entry = add_file(site, content=b"x" * 100, size=told)
     expected = Reason(Kind.DOWNLOAD_DIFFERS, f"{word} bytes than its record says after back-off")
-    assert download(site, folder, entry, clock=clock) == DownloadFailure(expected)
+    assert download(site, folder, entry, clock=clock) == DownloadFailure(expected, retry_after=0)
     assert list(folder.iterdir()) == []
 
 
@@ -290,13 +291,15 @@ def test_a_busy_site_is_given_the_time_that_it_asks_for(folder: Path, clock: Clo
 
 
 def test_a_site_that_is_busy_for_too_long_is_given_up(folder: Path, clock: Clock) -> None:
-    """A Retry-After beyond the retry time does not make the run longer."""
+    """A Retry-After beyond the retry time is no reason to ask before; it is told."""
     with busy_site(retry_after="3600", times=MANY) as asked:
         client = connect(asked[0], retries=0)
         outcome = Downloader(client, folder, replace(POLICY, clock=clock)).download(BUSY)
-        assert len(asked) == 1 + 2
+        assert len(asked) == 1 + 1
     assert reason_of(outcome) == "429 Too Many Requests after back-off"
-    assert clock.waits == [pytest.approx(60)]
+    assert isinstance(outcome, DownloadFailure)
+    assert outcome.retry_after == 3600
+    assert clock.waits == []
 
 
 @pytest.mark.parametrize("value", ["", "soon", "-5", "Wed, 21 Oct 2099 07:28:00 GMT", "1.5"])

@@ -75,7 +75,15 @@ class Replace:
     content: bytes | Path
 
 
-Fault = Status | Reset | Cut | Flip | Stall | Meet | Replace
+@dataclass(frozen=True)
+class Outage:
+    """Let so many requests go wrong in this way, whatever they ask for, beginning with this one."""
+
+    fault: "Fault"
+    requests: int
+
+
+Fault = Status | Reset | Cut | Flip | Stall | Meet | Replace | Outage
 
 
 @dataclass(frozen=True)
@@ -140,6 +148,9 @@ class Handler(BaseHTTPRequestHandler):
         self.site.requests.append(request)
         self.site.closing.wait(self.site.latency)
         try:
+            if fault := self._fault("any"):
+                self._send(b"", fault)
+                return
             self._route([unquote(part) for part in url.path.split("/")[1:]], query, body)
         except (Refusal, KeyError) as error:
             refusal = error if isinstance(error, Refusal) else Refusal(404)
@@ -224,6 +235,9 @@ class Handler(BaseHTTPRequestHandler):
         if isinstance(fault, Replace):
             self.site.replace_file(file_id, fault.content)
             fault = None
+        if isinstance(fault, Outage):
+            self.site.fault("any", *[fault.fault] * (fault.requests - 1))
+            fault = fault.fault
         self._send(self.site.contents[file_id], fault)
 
     def _route_site(self, parts: list[str], query: dict[str, str], body: bytes) -> None:

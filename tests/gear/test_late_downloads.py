@@ -1,0 +1,55 @@
+"""A run on a site that does not deliver some files, or nothing for a while."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.flywheel_http import Cut, Fault, Outage, Reset, Status
+from tests.support.gear_runs import Session, counts, downloads, gear_on
+from tests.support.pacs import PythonSCP
+from tests.support.sample_files import encoded, made, uid_of
+
+FILES = 12
+
+
+def add_files(session: Session, *faulty: Fault) -> None:
+    """Add single images to a session, of which the first fails in these ways."""
+    acquisition = session.acquisition("A")
+    for number in range(FILES):
+        content = encoded(made(number))
+        file_id = session.site.add_file(acquisition, f"{number:02}.dcm", content)
+        if number == 0:
+            session.site.fault(file_id, *faulty)
+
+
+@pytest.mark.parametrize("fault", [Status(500), Cut(after=100)])
+def test_a_file_that_never_comes_holds_up_no_other(
+    tmp_path: Path, session: Session, python_scp: PythonSCP, fault: Fault
+) -> None:
+    """All others are asked for before it is tried again at the end, and are sent."""
+    add_files(session, *[fault] * 1000)
+    options = {"downloads": 1, "file_download_retry_time": 6}
+    gear = gear_on(tmp_path, session.site, python_scp.port, session.session, **options)
+    result = gear.run()
+    assert result.exit_code == 1
+    found = counts(session.site.reports[0].content)
+    assert found.pop("00.dcm") == ("0", "0", "Failed")
+    assert set(found.values()) == {("1", "1", "Complete")}
+    names = [path.rpartition("/")[2] for path in downloads(session.site)]
+    last = len(names) - 1 - names[::-1].index("11.dcm")
+    assert "00.dcm" in names[last:]
+    assert names[last - FILES + 2 : last + 1] == [f"{n:02}.dcm" for n in range(1, FILES)]
+
+
+@pytest.mark.parametrize("fault", [Status(503), Reset()])
+def test_a_site_that_comes_back_delivers_all(
+    tmp_path: Path, session: Session, python_scp: PythonSCP, fault: Fault
+) -> None:
+    """A site that answers nothing for a while is waited for."""
+    add_files(session, Outage(fault, 8))
+    gear = gear_on(tmp_path, session.site, python_scp.port, session.session, downloads=1)
+    result = gear.run()
+    assert result.exit_code == 0, result.log
+    stored = {record.sop_instance_uid for record in python_scp.stored}
+    assert stored == {uid_of(number) for number in range(FILES)}
+    assert "All downloads wait for" in result.log

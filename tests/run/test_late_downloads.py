@@ -1,0 +1,215 @@
+"""Files that do not come at first are put aside, and tried again at the end."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+
+import pytest
+
+from fw_gear_dicom_send.models import Container, DownloadFailure, Fetch, FileEntry
+from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.retry import RetryPolicy
+from fw_gear_dicom_send.run.downloads import Downloads, Fetched
+from fw_gear_dicom_send.run.work_room import WorkRoom
+from fw_gear_dicom_send.source import Fetcher
+from tests.support.clock import Clock
+from tests.support.waiting import wait_for
+
+PATIENCE = 30
+BUSY = DownloadFailure(Reason(Kind.DOWNLOAD_FAILED, "503"), retry_after=0)
+DOWN = DownloadFailure(Reason(Kind.DOWNLOAD_LOST), retry_after=0)
+
+
+class Source:
+    """Brings files, but for those that it does not for so many tries, or not while it is down."""
+
+    def __init__(self, failures: dict[str, float], clock: Clock, seconds: float = 0) -> None:
+        """Let each file that does not come take some seconds."""
+        self.failures = failures
+        self.tries: list[str] = []
+        self.probes = 0
+        self.down = 0.0
+        self._clock = clock
+        self._seconds = seconds
+        self._lock = Lock()
+
+    def fetch(self, entry: FileEntry) -> Fetch:
+        """Bring a file, or do not."""
+        with self._lock:
+            self.tries.append(entry.name)
+            if self.down:
+                return DOWN
+            if self.tries.count(entry.name) <= self.failures.get(entry.name, 0):
+                self._clock.time += self._seconds
+                return BUSY
+            return Path("/nowhere") / entry.name
+
+    def outage(self) -> DownloadFailure | None:
+        """Answer, unless it is down; each question brings the end nearer."""
+        with self._lock:
+            self.probes += 1
+            if not self.down:
+                return None
+            self.down -= 1
+            return DOWN
+
+
+def entries(number: int) -> list[FileEntry]:
+    parent = Container("session", "s")
+    return [FileEntry(parent, str(n), f"lab/{n}", 1) for n in range(number)]
+
+
+@contextmanager
+def downloads(
+    source: Source,
+    files: list[FileEntry],
+    clock: Clock,
+    *,
+    at_once: int = 1,
+    max_time: float = 60,
+    fetch: Callable[[FileEntry], Fetch] | None = None,
+    given_up: Callable[[], Reason | None] = lambda: None,
+) -> Iterator[Downloads]:
+    policy = RetryPolicy(max_time=max_time, max_wait=10, clock=clock)
+    fetcher = Fetcher(fetch or source.fetch, at_once, late=policy, outage=source.outage)
+    running = Downloads(fetcher, files, WorkRoom(), given_up).start()
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def taken(running: Downloads) -> Iterator[Fetched]:
+    while file := running.take():
+        yield file
+        running.release(file)
+
+
+def outcomes(running: Downloads) -> dict[str, Path | DownloadFailure]:
+    return {file.entry.name: file.outcome for file in taken(running)}
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_others_go_first(at_once: int) -> None:
+    """A file that comes at its second try comes last."""
+    clock = Clock()
+    source = Source({"0": 1}, clock)
+    with downloads(source, entries(20), clock, at_once=at_once) as running:
+        order = [file.entry.name for file in taken(running)]
+    assert order == [*map(str, range(1, 20)), "0"]
+
+
+def test_file_that_is_put_aside_takes_no_room_on_disk() -> None:
+    """All others are handed on, however large it is."""
+    clock = Clock()
+    large = [replace(entry, size=1 << 30) for entry in entries(12)]
+    with downloads(Source({"0": 2, "1": 2, "2": 2}, clock), large, clock) as running:
+        assert all(isinstance(one, Path) for one in outcomes(running).values())
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_many_take_no_longer_than_one(at_once: int) -> None:
+    """200 files that never come are tried again for the time of one; all others come."""
+    clock = Clock()
+    source = Source({str(n): 10**6 for n in range(200)}, clock)
+    begin = clock.time
+    with downloads(source, entries(250), clock, at_once=at_once) as running:
+        found = outcomes(running)
+    assert clock.time - begin == pytest.approx(60)
+    failed = {int(name) for name, one in found.items() if one == DownloadFailure(BUSY.reason)}
+    assert failed == set(range(200))
+    tries = Counter(source.tries)
+    assert {tries[str(n)] for n in range(200, 250)} == {1}
+    assert len({tries[str(n)] for n in range(200)}) == 1
+
+
+def test_slow_failures_are_bounded_as_well() -> None:
+    """A round of files that take long to fail ends after the retry time, too."""
+    clock = Clock()
+    source = Source({str(n): 10**6 for n in range(200)}, clock, seconds=10)
+    begin = clock.time
+    with downloads(source, entries(200), clock) as running:
+        assert len(outcomes(running)) == 200
+    assert clock.time - begin < 200 * 10 + 2 * 60 + 2 * 10
+
+
+def test_site_that_is_down_is_waited_for() -> None:
+    """No other file is begun before it answers; then all come."""
+    clock = Clock()
+    source = Source({}, clock)
+    source.down = 5
+    with downloads(source, entries(10), clock) as running:
+        found = outcomes(running)
+    assert all(isinstance(one, Path) for one in found.values())
+    assert source.tries == [*map(str, range(10)), "0"]
+    assert 5 <= len(clock.waits) <= 6
+
+
+def test_site_that_stays_down_is_given_up() -> None:
+    """It is waited for as long as the policy says; then all further files fail at once."""
+    clock = Clock()
+    source = Source({}, clock)
+    source.down = float("inf")
+    begin = clock.time
+    with downloads(source, entries(1000), clock) as running:
+        found = outcomes(running)
+    assert set(found.values()) == {DownloadFailure(DOWN.reason)}
+    assert len(found) == 1000
+    assert source.tries == ["0"]
+    assert clock.time - begin == pytest.approx(60)
+
+
+def test_site_is_given_the_time_that_it_asks_for() -> None:
+    """A file's Retry-After counts for all; the site is asked nothing before."""
+    clock = Clock()
+    source = Source({}, clock)
+    asked = replace(BUSY, retry_after=30)
+
+    def fetch(entry: FileEntry) -> Fetch:
+        outcome = source.fetch(entry)
+        return asked if len(source.tries) == 1 else outcome
+
+    with downloads(source, entries(5), clock, fetch=fetch) as running:
+        assert all(isinstance(one, Path) for one in outcomes(running).values())
+    assert clock.waits[0] == 30
+    assert source.probes == 1
+
+
+def test_without_retry_time_each_is_tried_once() -> None:
+    """Files come and fail in their order."""
+    clock = Clock()
+    source = Source({"1": 1}, clock)
+    with downloads(source, entries(3), clock, max_time=0) as running:
+        order = [file.entry.name for file in taken(running)]
+    assert order == source.tries == ["0", "1", "2"]
+    assert source.probes == 0
+
+
+def test_files_fail_at_once_where_the_server_was_given_up() -> None:
+    """Those that were put aside are not waited for."""
+    clock = Clock()
+    reason = Reason(Kind.NOT_REACHED)
+    source = Source({"0": 10**6}, clock)
+
+    def given_up() -> Reason | None:
+        return reason if len(source.tries) == 3 else None
+
+    with downloads(source, entries(3), clock, given_up=given_up) as running:
+        assert outcomes(running)["0"] == DownloadFailure(reason)
+    assert clock.waits == []
+
+
+@pytest.mark.parametrize("is_down", [False, True])
+def test_stopping_ends_the_wait(is_down: bool) -> None:
+    """Nobody waits for a round, or for the site, once the run has ended."""
+    source = Source({"0": 10**6}, Clock())
+    source.down = 10**6 * is_down
+    policy = RetryPolicy(max_time=3600, min_wait=1800, max_wait=1800, jitter=False)
+    fetcher = Fetcher(source.fetch, 2, late=policy, outage=source.outage)
+    running = Downloads(fetcher, entries(1), WorkRoom(), lambda: None).start()
+    assert wait_for(lambda: source.probes > 0, PATIENCE)
+    running.close()
+    assert running.take() is None
