@@ -269,7 +269,8 @@ class FlywheelSite:
 
         The id may be a job's or a batch's too; "<session>/jobs" is the list of a session's jobs.
         "storage" stands for the PUTs to signed URLs, "lookup", "sessions", "gears", "jobs" and
-        "batch" for the requests without an id. What was asked for is done nevertheless. "any" stands for all requests; nothing is done then.
+        "batch" for the requests without an id. What was asked for is done nevertheless.
+        "any" stands for all requests, of which none does anything then.
         """
         self.faults.setdefault(wanted_id, deque()).extend(faults)
 
