@@ -2,6 +2,7 @@
 
     gear, container             `lookup` (POST /api/lookup); for an id `get_project`, `get_subject`
     project, session, where     `get_project`, `get_session`, `get_acquisition`
+    files_below                 a finder of `get_project_acquisitions`
     sessions_of                 the finders `project.sessions` and `subject.sessions`
     jobs_of                     the finder `jobs`
     own_jobs_of                 `get_current_user_jobs`
@@ -34,6 +35,9 @@ from .models import GEAR, GEARS, Batch, Gear, Job, Place, Plan, Project, Session
 _OF_THE_GEARS = f"gear_info.name=|[{','.join(GEARS)}]"
 _ABSENT = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 """How a site answers for an id that it does not know, or that is none."""
+
+_SESSIONS_AT_ONCE = 100
+"""Sessions whose acquisitions are asked for by one filter, which is part of a URL."""
 
 READ_RETRIES = 3
 """How often a client asks again for what changes nothing."""
@@ -97,15 +101,24 @@ class BatchAPI:
         """Return the session of a job's container, and the files on both."""
         if container.type != "acquisition":
             session = self.session(container.id)
-            return Place(session, session.label, session.files)
+            return Place(session, self.link(session), session.label, session.files)
         url = f"/api/acquisitions/{_quoted(container.id)}"
         acquisition = self._get(url, records.acquisition)
         session = self.session(acquisition.session_id)
         label = f"{session.label}_{acquisition.label}"
-        return Place(session, label, session.files + acquisition.files)
+        return Place(session, self.link(session), label, session.files + acquisition.files)
+
+    @property
+    def site(self) -> str:
+        """The site's URL."""
+        return self._reader.site
+
+    def link(self, session: Session) -> str:
+        """Return the URL of a session in a browser."""
+        return f"{self.site}/#/projects/{session.project_id}/sessions/{session.id}"
 
     def label(self, container: Container) -> str:
-        """Return a session's label and id, for people; the id where the site does not tell."""
+        """Return a session's labels and id, for people; the id where the site does not tell."""
         if container not in self._labels:
             try:
                 self._labels[container] = self.where(container).session.title
@@ -118,6 +131,17 @@ class BatchAPI:
         url = f"/api/{kind}s/{_quoted(container_id)}/sessions"
         for page in self._reader.containers(url, {"filter": search} if search else {}):
             yield from (_read(records.session, record, "GET", url) for record in page)
+
+    def files_below(self, project_id: str, session_ids: Sequence[str]) -> Iterator[Any]:
+        """Yield the records of the files in the acquisitions of a project's sessions."""
+        url = f"/api/projects/{_quoted(project_id)}/acquisitions"
+        for start in range(0, len(session_ids), _SESSIONS_AT_ONCE):
+            wanted = session_ids[start : start + _SESSIONS_AT_ONCE]
+            query = {"filter": f"parents.session=|[{','.join(wanted)}]"}
+            for page in self._reader.containers(url, query):
+                for record in page:
+                    if _read(records.session_id, record, "GET", url) in wanted:
+                        yield from record.get("files") or ()
 
     def jobs_of(self, project_id: str) -> Iterator[Job]:
         """Yield the jobs of the gear in a project, which the site may show to admins only."""

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -60,10 +61,13 @@ def _gather_one(
     others: Callable[[str], Iterable[Job]],
     read: Callable[[StoredFile], bytes],
 ) -> Outcome:
-    session_id, label, rows, trouble = job.container.id, "", None, "there is no report"
+    outcome = Outcome(job.container.id, "", job.id, job.state)
+    rows, trouble = None, "there is no report"
     try:
         place = where(job.container)
-        session_id, label = place.session.id, place.session.label
+        outcome = replace(
+            outcome, session_id=place.session.id, label=place.session.label, url=place.url
+        )
         if report := _newest_report(job, place, others):
             trouble = "the report cannot be read"
             rows = _rows(read(report))
@@ -71,8 +75,8 @@ def _gather_one(
         if not exc.is_final:
             raise
         trouble = str(exc)
-    outcome = _outcome(job, session_id, label, rows, trouble)
-    own = (session_id, label, job.id, job.state)
+    outcome = _counted(outcome, job, rows, trouble)
+    own = (outcome.session_id, outcome.label, job.id, job.state)
     for row in rows or ():
         write([*own, *(row[column] for column in COLUMNS)])
     if not rows:
@@ -135,9 +139,7 @@ def _rows(content: bytes) -> list[Row] | None:
     return rows
 
 
-def _outcome(
-    job: Job, session_id: str, label: str, rows: Sequence[Row] | None, trouble: str
-) -> Outcome:
+def _counted(outcome: Outcome, job: Job, rows: Sequence[Row] | None, trouble: str) -> Outcome:
     # A dry run's report does not tell whether all would be sent; its exit code does.
     is_good_dry_run = job.is_dry_run and job.state == "complete"
     good = FileStatus.DRY_RUN if is_good_dry_run else FileStatus.COMPLETE
@@ -151,11 +153,8 @@ def _outcome(
         reason = trouble
     else:
         reason = "" if rows else "there was no file to send"
-    return Outcome(
-        session_id=session_id,
-        label=label,
-        job_id=job.id,
-        state=job.state,
+    return replace(
+        outcome,
         images=sum(int(row["Images in Series"]) for row in rows or ()),
         sent=sum(int(row["Images Sent"]) for row in rows or ()),
         files=len(rows or ()),

@@ -4,20 +4,22 @@ import logging
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from ..cli import options
 from ..cli.console import begin_logging, write
 from ..errors import CancelledError, ConfigError, SiteError, UsageError
 from ..exit_codes import exit_code
+from ..models import GearConfig
 from ..report.output import write_whole
 from ..retry import Retry, RetryPolicy
-from . import page, plan, selection
+from . import contents, page, plan, selection
 from .api import BatchAPI
 from .bulk import change_each
 from .command_line import files, parser
@@ -72,7 +74,7 @@ def _command(argv: list[str], patience: Patience) -> bool:
 def _start(arguments: Namespace) -> bool:
     config, named = options.given(arguments), files(arguments)
     try:
-        plan.check(config, named)
+        checked = plan.check(config, named)
     except ConfigError as exc:
         raise options.as_usage(exc) from exc
     ids = arguments.session or ()
@@ -100,16 +102,33 @@ def _start(arguments: Namespace) -> bool:
         already_sent=len(sessions) - len(left),
         undated=undated,
     )
-    for line in plan.describe(whole):
+    for line in plan.describe(whole, api.link):
         log.info("%s", line)
     if not left:
         log.info("%s", "All have been sent already" if sessions else "No session fits")
         return bool(sessions)
-    if not confirmed(f"Start {plan.count(len(left), 'job')}?", arguments.yes):
+    what = f"{plan.count(len(left), 'job')} on {api.site.partition('://')[2]}"
+    how_much = "" if arguments.yes else _how_much(api, left, checked)
+    if not confirmed(f"Start {what}{how_much}?", arguments.yes):
         return False
     batch_id = api.create(whole)
     log.info("The batch is %s; to take it up again: dicom-send-batch follow %s", batch_id, batch_id)
     return _run(api, batch_id, arguments)
+
+
+def _how_much(api: BatchAPI, sessions: Sequence[Session], config: GearConfig) -> str:
+    """Return how much is sent, empty where the site does not tell."""
+    try:
+        return f": {contents.count(_files_of(api, sessions), config)}"
+    except SiteError as exc:
+        log.warning("%s; how much would be sent is not known", exc)
+        return ""
+
+
+def _files_of(api: BatchAPI, sessions: Sequence[Session]) -> Iterator[Mapping[str, Any]]:
+    for project_id in dict.fromkeys(session.project_id for session in sessions):
+        ids = [session.id for session in sessions if session.project_id == project_id]
+        yield from api.files_below(project_id, ids)
 
 
 def _take_up(api: BatchAPI, arguments: Namespace) -> bool:

@@ -59,11 +59,13 @@ class StoredFile:
 class Session:
     """A session; `timestamp` is when it was scanned, in the time zone of the scan if that is known.
 
+    `subject` is the label of its subject, empty where the site does not tell.
     `files` are known only where the session was asked for alone.
     """
 
     id: str
     label: str
+    subject: str
     project_id: str
     timestamp: datetime | None
     tags: frozenset[str]
@@ -72,8 +74,13 @@ class Session:
 
     @property
     def title(self) -> str:
-        """Label and id, for people."""
-        return f"{self.label} ({self.id})"
+        """Labels and id, for people."""
+        return f"{self.path} ({self.id})"
+
+    @property
+    def path(self) -> str:
+        """The labels of subject and session."""
+        return f"{self.subject}/{self.label}" if self.subject else self.label
 
 
 @dataclass(frozen=True)
@@ -90,11 +97,12 @@ class Acquisition:
 class Place:
     """Where a job ran, and where its reports lie.
 
-    `report_label` is the label in their names; the `files` are those of the session, and of the
-    acquisition where it ran on one.
+    `url` leads to the session on the site, and `report_label` is the label in the names of the
+    reports. The `files` are those of the session, and of the acquisition where it ran on one.
     """
 
     session: Session
+    url: str
     report_label: str
     files: tuple[StoredFile, ...]
 
@@ -195,7 +203,8 @@ class Plan:
 class Outcome:
     """What became of a session: its newest job, and what the report of that says.
 
-    `reason` tells why not all is sent, and is empty where all is.
+    `url` leads to the session on the site; `reason` tells why not all is sent, and is empty where
+    all is.
     """
 
     session_id: str
@@ -206,4 +215,5 @@ class Outcome:
     sent: int = 0
     files: int = 0
     complete_files: int = 0
+    url: str = ""
     reason: str = ""

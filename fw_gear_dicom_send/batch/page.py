@@ -18,7 +18,7 @@ _PAGE = page(
 <tbody>
 $sessions</tbody></table></div>
 """,
-    "#sessions td:nth-child(n+2):nth-child(-n+4) { white-space: nowrap; }\n",
+    "#sessions td:nth-child(n+2):nth-child(-n+4) { white-space: nowrap; }\na { color: inherit; }\n",
 )
 
 
@@ -72,7 +72,7 @@ def _row(outcome: Outcome, *, is_dry: bool) -> str:
     state = "good" if not outcome.reason else "part" if outcome.sent else "bad"
     count = f"{outcome.sent:,} of {outcome.images:,}"
     cells = (
-        escape(outcome.label),
+        _link(outcome),
         escape(outcome.session_id),
         escape(outcome.state),
         count,
@@ -80,3 +80,8 @@ def _row(outcome: Outcome, *, is_dry: bool) -> str:
         escape(outcome.reason or (FileStatus.DRY_RUN if is_dry else FileStatus.COMPLETE)),
     )
     return row(state, cells)
+
+
+def _link(outcome: Outcome) -> str:
+    label = escape(outcome.label)
+    return f'<a href="{escape(outcome.url)}">{label}</a>' if outcome.url else label

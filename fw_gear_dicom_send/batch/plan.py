@@ -1,13 +1,14 @@
 """What a batch would run: its options checked, its files found, and told before it is started."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..cli.options import flag
 from ..config import manifest, parse
 from ..errors import UsageError
-from .models import Gear, Plan, Project
+from ..models import GearConfig
+from .models import Gear, Plan, Project, Session
 
 MAX_SHOWN = 20
 _PLACE = ("destination", "port", "called_ae")
@@ -18,13 +19,16 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def check(config: Mapping[str, Any], files: Mapping[str, str]) -> None:
-    """Raise ConfigError for an option that the gear would refuse, UsageError for a file in vain."""
+def check(config: Mapping[str, Any], files: Mapping[str, str]) -> GearConfig:
+    """Return what the jobs would run with.
+
+    Raises ConfigError for an option that the gear would refuse, UsageError for a file in vain.
+    """
     if files and not config.get("tls_enabled"):
         raise UsageError(f"{flag(next(iter(files)))} is of use with --tls-enabled only")
     # The files are on the site: here any file stands in for them.
     inputs = {name: {"location": {"path": str(Path(__file__))}} for name in files}
-    parse(
+    return parse(
         {
             "config": config,
             "inputs": {**inputs, "api-key": {"key": "that of the job"}},
@@ -50,8 +54,8 @@ def check_files(files: Mapping[str, str], projects: Mapping[str, Project]) -> No
                 raise UsageError(f"{flag(name)}: {project.path} has no file {file!r}")
 
 
-def describe(plan: Plan) -> Iterator[str]:
-    """Yield lines that tell what would run; none has the label of a subject."""
+def describe(plan: Plan, link: Callable[[Session], str]) -> Iterator[str]:
+    """Yield lines that tell what would run; `link` returns the URL of a session."""
     config = plan.config
     port = config.get("port") or plan.gear.options.get("port", {}).get("default")
     yield f"Gear: {plan.gear.name} {plan.gear.version}"
@@ -64,7 +68,7 @@ def describe(plan: Plan) -> Iterator[str]:
         yield f"Job tags: {', '.join(plan.tags)}"
     yield f"Sessions: {len(plan.sessions)}"
     for session in plan.sessions[:MAX_SHOWN]:
-        yield f"  {plan.projects[session.project_id].path}: {session.title}"
+        yield f"  {plan.projects[session.project_id].path}/{session.path}: {link(session)}"
     if len(plan.sessions) > MAX_SHOWN:
         yield f"  and {len(plan.sessions) - MAX_SHOWN} more"
     if plan.already_sent:

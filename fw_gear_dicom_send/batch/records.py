@@ -56,12 +56,18 @@ def session(record: Record) -> Session:
     return Session(
         id=record_id(record),
         label=printable(record.get("label") or record_id(record)),
+        subject=printable(_subject(record)),
         project_id=record["parents"]["project"],
         timestamp=_local(record.get("timestamp"), record.get("timezone")),
         tags=frozenset(record.get("tags") or ()),
         deleted=bool(record.get("deleted")),
         files=_stored(Container("session", record_id(record)), record),
     )
+
+
+def session_id(record: Record) -> str:
+    """Return the id of the session of a container that is not deleted, empty for one that is."""
+    return "" if record.get("deleted") else str(record["parents"]["session"])
 
 
 def acquisition(record: Record) -> Acquisition:
@@ -129,6 +135,11 @@ def last_line(record: Record) -> str:
 
 def _files(record: Record) -> list[Record]:
     return [file for file in record.get("files") or () if not file.get("deleted")]
+
+
+def _subject(record: Record) -> str:
+    subject = record.get("subject") or {}
+    return str(subject.get("label") or subject.get("code") or "")
 
 
 def _stored(parent: Container, record: Record) -> tuple[StoredFile, ...]:

@@ -32,6 +32,11 @@ class API:
         """What the client says in X-Accept-Feature."""
         return str(self._client.headers["X-Accept-Feature"])
 
+    @property
+    def site(self) -> str:
+        """The site's URL."""
+        return str(self._client.baseurl)
+
     def json(
         self, method: str, url: str, kind: type | tuple[type, ...] = dict, **options: Any
     ) -> Any:

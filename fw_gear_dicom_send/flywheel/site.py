@@ -153,7 +153,7 @@ def _chosen(
     """Yield the files to send, and count the others."""
     for file in files:
         record = file.record
-        cause = _cause(record, config)
+        cause = left_out_for(record, config)
         if cause is None:
             size, digest = record.get("size"), record.get("hash")
             yield _entry(file.parent, file.path, record["name"], size, digest)
@@ -163,7 +163,7 @@ def _chosen(
             left_out.add(cause, str(record.get("name")))
 
 
-def _cause(record: Mapping[str, Any], config: GearConfig) -> Cause | None:
+def left_out_for(record: Mapping[str, Any], config: GearConfig) -> Cause | None:
     """Return why a file is left out, None where it is selected."""
     file_type = record.get("type")
     if file_type not in _TYPES[config.file_types]:

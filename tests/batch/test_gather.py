@@ -51,9 +51,12 @@ def test_reports_become_one_table(world: World) -> None:
     ]
     assert [row["Job ID"] for row in rows[:2]] == world.site.batches[batch_id]["jobs"][:2]
     page = world.page(batch_id)
-    for words in ("Not all images were sent", "11 of 14", "Visit 2</td>", "its log says why"):
+    for words in ("Not all images were sent", "11 of 14", "Visit 2</a>", "its log says why"):
         assert words in page
-    assert page.index("Visit 2</td>") < page.index("Visit 1</td>")
+    assert page.index("Visit 2</a>") < page.index("Visit 1</a>")
+    session = world.session_of("Visit 2")
+    url = f"{world.site.url}/#/projects/{world.project}/sessions/{session}"
+    assert f'<a href="{url}">Visit 2</a>' in page
     assert "JANE" not in page
 
 

@@ -3,7 +3,16 @@
 import pytest
 
 from fw_gear_dicom_send.config import manifest
+from tests.support import command
 from tests.support.batch_world import FAILED, TO, World
+from tests.support.flywheel_http import Stall, Status
+
+
+def ask(world: World, *options: str) -> str:
+    """Return what the command shows on a terminal before a no."""
+    start = world.arguments("start", "--project", "lab/Study", *TO, *options)
+    shown = command.run_on_terminal("dicom-send-batch", *start, cwd=world.folder, typed="n\n")
+    return shown.stdout
 
 
 def test_plan_is_shown_before_it_is_asked_for(
@@ -17,6 +26,7 @@ def test_plan_is_shown_before_it_is_asked_for(
     caplog.clear()
     options = ("--not-yet-sent", "--port", "11112", "--verify", "find", "--no-instance-report")
     assert world.run("start", "--project", "lab/Study", *TO, *options) == 1
+    first = world.session_of("Visit 0")
     lines = [record.getMessage() for record in caplog.records]
     assert lines[:4] == [
         "Gear: dicom-send 0.1.0",
@@ -24,10 +34,43 @@ def test_plan_is_shown_before_it_is_asked_for(
         "Options: --no-instance-report, --verify find",
         "Sessions: 22",
     ]
-    assert lines[4].startswith("  lab/Study: Visit 0 (")
+    url = f"{world.site.url}/#/projects/{world.project}/sessions/{first}"
+    assert lines[4] == f"  lab/Study/DOE^JANE/Visit 0: {url}"
     assert lines[24:26] == ["  and 2 more", "Left out, as already sent: 1"]
     assert "--yes" in lines[-1]
     assert len(world.site.batches) == 1
+
+
+def test_question_tells_where_and_how_much(world: World) -> None:
+    """Before a yes the site, files, images and bytes of the selected files are told."""
+    for number in range(2):
+        acquisition = world.site.add_acquisition(world.add(f"Visit {number}"), "T1")
+        world.site.add_file(acquisition, "a.dcm", b"1" * 600_000)
+        world.site.add_file(acquisition, "b.dicom.zip", b"1" * 600_000, members=1500)
+        world.site.add_file(acquisition, "gone.dcm", b"1", deleted=True)
+        world.site.add_file(acquisition, "t1.nii", b"1", file_type="nifti")
+    host = world.site.url.removeprefix("http://")
+    assert f"Start 2 jobs on {host}: 4 files, 3,002 images, 2.4 MB? [y/N]" in ask(world)
+    acquisition = world.site.add_acquisition(world.add("Visit 2"), "T1")
+    world.site.add_file(acquisition, "c.dicom.zip", b"1")
+    assert ": 5 files, at least 3,002 images, 2.4 MB? [y/N]" in ask(world)
+    assert ": 1 file, 1 image, 600.0 kB? [y/N]" in ask(world, "--label", "1$", "--exclude", "*.zip")
+
+
+def test_how_much_is_left_out_where_the_site_does_not_tell(world: World) -> None:
+    """The question is put nevertheless."""
+    world.add("Visit 1")
+    world.site.fault(world.project, *[Stall(0)] * 3, Status(403))
+    asked = ask(world)
+    assert "403 Forbidden; how much would be sent is not known" in asked
+    assert "Start 1 job on 127.0.0.1:" in asked
+    assert "? [y/N]" in asked
+
+
+def test_nothing_is_counted_where_nothing_is_asked(world: World) -> None:
+    """With --yes the site is spared the question."""
+    world.prepare("Visit 1")
+    assert not any(path.endswith("/acquisitions") for path in world.site.asked("GET"))
 
 
 def test_label_stays_on_its_line(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -35,7 +78,7 @@ def test_label_stays_on_its_line(world: World, caplog: pytest.LogCaptureFixture)
     batch_id = world.prepare("Visit\n1\x1b[2J")
     world.ended(lambda _: FAILED)
     world.run("retry", batch_id)
-    assert caplog.text.count("Visit\\n1\\x1b[2J (") == 2
+    assert caplog.text.count("DOE^JANE/Visit\\n1\\x1b[2J") == 2
     assert "\x1b" not in caplog.text
 
 

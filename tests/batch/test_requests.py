@@ -12,6 +12,7 @@ import pytest
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import flywheel
+    from flywheel.finder import Finder
 
 from fw_gear_dicom_send.batch.api import BatchAPI
 from fw_gear_dicom_send.batch.models import Gear, Plan, StoredFile
@@ -138,6 +139,14 @@ SAME: dict[str, tuple[Asks, Asks]] = {
         lambda w: w.api.project(w.project),
     ),
     "session": (lambda w: w.fw.get_session(w.session), lambda w: w.api.session(w.session)),
+    "acquisitions of sessions": (
+        lambda w: list(
+            Finder(w.fw, "get_project_acquisitions", w.project).iter_find(
+                f"parents.session=|[{w.session}]"
+            )
+        ),
+        lambda w: list(w.api.files_below(w.project, [w.session])),
+    ),
     "sessions of a project": (
         lambda w: list(w.fw.get_project(w.project).sessions.iter_find("label=~Visit")),
         lambda w: [

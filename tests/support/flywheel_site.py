@@ -210,10 +210,12 @@ class FlywheelSite:
         origin: Mapping[str, Any] = ORIGIN,
         modality: str | None = None,
         tags: Sequence[str] = (),
+        members: int | None = None,
     ) -> str:
         """Add a file; its record tells its true size, hash and type unless others are given.
 
         The site types a file by its name; a user, or a gear, may have given it another type.
+        `members` is how many a zip has, where the site has counted them.
         """
         length, digest = _size_and_hash(content)
         record: dict[str, Any] = {
@@ -232,6 +234,8 @@ class FlywheelSite:
             "info": {},
             "parents": self._parents(container_id),
         }
+        if members is not None:
+            record["zip_member_count"] = members
         if deleted:
             record["deleted"] = DELETED
         with self.lock:
