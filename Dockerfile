@@ -8,9 +8,11 @@ RUN python -m venv --without-pip /opt/venv \
         --require-hashes --disable-pip-version-check -r /requirements.txt
 
 FROM ${BASE_IMAGE}
+ARG MANIFEST=manifest.json
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /flywheel/v0
-COPY run.py manifest.json LICENSE ./
+COPY run.py LICENSE ./
+COPY ${MANIFEST} ./manifest.json
 COPY fw_gear_dicom_send ./fw_gear_dicom_send
 # Compiled here, as the gear may run as any user and on a read-only file system.
 RUN /opt/venv/bin/python -m compileall -q . && chmod -R a+rX,go-w . && mkdir input output work

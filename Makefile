@@ -6,12 +6,13 @@
 # make check-next    the tests of the network with pydicom 3 and pynetdicom 3
 # make check-manifests  the manifest by the validator of today's fw-gear
 # make image         build the gear's image; BASE_IMAGE=... on another base
+# make image MANIFEST=manifest-rule.json   that of the gear for gear rules
 # make image-test    build it, and run it as the engine does
 # make soak          send 50,000 images to a server that breaks again and again
 # make bench         measure the gear beside other senders, for docs/; BENCH="--scale 0.1" for a trial
 # make bench-peer    the same, and beside the published gear, which gets an environment of its own
 # make bench-claims  measure what the documentation claims of single steps
-# make docs          write docs/CONFORMANCE.md and docs/reasons.md from the code
+# make docs          write docs/CONFORMANCE.md, docs/reasons.md and manifest-rule.json from the code
 # make lock          renew the locked requirements (needs uv)
 #
 # make TARGET PYTHON=python3.12   the same with another Python
@@ -20,6 +21,7 @@
 PYTHON ?= python3
 WORKERS ?= auto
 PACS ?= pynetdicom
+MANIFEST ?= manifest.json
 BENCH ?= --docs docs
 VENV := .venv
 BIN := $(VENV)/bin
@@ -57,10 +59,10 @@ check-next: $(NEXT)/.installed
 	$(NEXT)/bin/python -m pytest -n $(WORKERS) -p no:cacheprovider tests/network
 
 check-manifests: $(FW_GEAR)/.installed
-	$(FW_GEAR)/bin/python scripts/check_manifests.py manifest.json
+	$(FW_GEAR)/bin/python scripts/check_manifests.py manifest.json manifest-rule.json
 
 image:
-	sh scripts/image.sh
+	MANIFEST=$(MANIFEST) sh scripts/image.sh
 
 image-test: $(VENV)/.dev
 	sh scripts/image_test.sh $(BIN)/python
@@ -83,6 +85,7 @@ bench-claims: $(VENV)/.bench
 docs: $(VENV)/.dev
 	$(BIN)/python -m scripts.conformance
 	$(BIN)/python -m scripts.reasons
+	$(BIN)/python -m scripts.rule_manifest
 
 # The environment is rebuilt for another Python.
 FORCE:

@@ -17,9 +17,11 @@ from jsonschema import Draft4Validator, ValidationError
 import fw_gear_dicom_send
 from fw_gear_dicom_send.config import parse
 from fw_gear_dicom_send.errors import ConfigError
+from scripts import rule_manifest
 from tests.support.gear import REPOSITORY
 
 PATH = REPOSITORY / "manifest.json"
+PATHS = (PATH, rule_manifest.TARGET)
 MANIFEST: dict[str, Any] = json.loads(PATH.read_text())
 ROW = re.compile(r"^\| (`[^|]+`) \| ([^|]+) \|", re.MULTILINE)
 
@@ -41,9 +43,14 @@ def config_with(**options: object) -> dict[str, Any]:
 # What Flywheel takes
 
 
-def test_it_is_valid_by_the_specification() -> None:
-    """The specification's own tool takes it, and makes a schema of its options."""
-    validate_manifest(MANIFEST)
+@pytest.mark.parametrize("path", PATHS)
+def test_it_is_valid_by_the_specification(path: Path) -> None:
+    """The specification's own tool takes it."""
+    validate_manifest(json.loads(path.read_text()))
+
+
+def test_the_specification_makes_a_schema_of_its_options() -> None:
+    """It has the options, and asks for those that have no default."""
     schema = derive_invocation_schema(MANIFEST)
     defaults = {
         name: option["default"]
@@ -57,10 +64,11 @@ def test_it_is_valid_by_the_specification() -> None:
         Draft4Validator(schema).validate(job | {"config": defaults})
 
 
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("kind", [ToolkitManifest, FwGearManifest])
-def test_the_toolkits_take_it(kind: type[Any]) -> None:
+def test_the_toolkits_take_it(kind: type[Any], path: Path) -> None:
     """Both of Flywheel's libraries find no error in it."""
-    kind(str(PATH)).validate()
+    kind(str(path)).validate()
 
 
 def test_todays_fw_gear_takes_it() -> None:
@@ -68,7 +76,7 @@ def test_todays_fw_gear_takes_it() -> None:
     python = REPOSITORY / ".venv-fw-gear" / "bin" / "python"
     if not python.exists():
         pytest.skip("make check-manifests has not been run")
-    command = [python, "scripts/check_manifests.py", "manifest.json"]
+    command = [python, "scripts/check_manifests.py", *PATHS]
     ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
 
@@ -103,6 +111,25 @@ def test_each_option_and_input_is_described() -> None:
 
 
 # What has to say the same
+
+
+def test_the_manifest_for_rules_is_made_from_it() -> None:
+    """`make docs` writes it: but for its names, only the required file differs."""
+    is_in_step = rule_manifest.TARGET.read_text() == rule_manifest.document()
+    assert is_in_step, "make docs writes manifest-rule.json again"
+    made = rule_manifest.rule_manifest(MANIFEST)
+    assert made["name"] == "dicom-send-rule"
+    assert made["custom"]["gear-builder"]["image"] == f"dicom-send-rule:{MANIFEST['version']}"
+    assert made["config"] == MANIFEST["config"]
+    required = [name for name, one in made["inputs"].items() if not one.get("optional")]
+    assert required == ["api-key", "file"]
+
+
+def test_the_image_can_have_either_manifest() -> None:
+    """Whatever is copied into the image is let through to its build."""
+    assert "COPY ${MANIFEST} ./manifest.json" in _read("Dockerfile").splitlines()
+    let_through = _read(".dockerignore").splitlines()
+    assert {f"!{path.name}" for path in PATHS} <= set(let_through)
 
 
 def test_the_version_is_that_of_the_package() -> None:

@@ -1,5 +1,6 @@
 """The scripts behind `make` say what they do, and do nothing that is done already."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -63,6 +64,20 @@ def test_an_image_test_that_is_skipped_says_so_last(tmp_path: Path) -> None:
         "sh", "scripts/image_test.sh", sys.executable, env={"PATH": path}
     ).splitlines()
     assert last == "image-test SKIPPED: this machine lets nobody make a network of its own"
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "manifest-rule.json"])
+def test_the_image_is_that_of_a_manifest(tmp_path: Path, name: str) -> None:
+    """MANIFEST says which gear is built; its image has the name and the version in there."""
+    engine = tmp_path / "engine"
+    engine.write_text('#!/bin/sh\necho "$@"\n')
+    engine.chmod(0o755)
+    path = f"{tmp_path}:/usr/bin:/bin"
+    env = {"PATH": path, "ENGINES": "engine", "MANIFEST": name}
+    asked, told = printed_by("sh", "scripts/image.sh", env=env).splitlines()
+    image = json.loads((REPOSITORY / name).read_text())["custom"]["gear-builder"]["image"]
+    assert asked == f"build --build-arg MANIFEST={name} --tag {image} ."
+    assert told == f"engine has built {image}"
 
 
 def test_the_demo_keeps_its_reports(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ with FlywheelEngine(site, tmp_path, at_once=4, outcome=lambda job: Played("faile
 import contextlib
 import csv
 import io
+import json
 import os
 import shutil
 import signal
@@ -210,6 +211,8 @@ class FlywheelEngine:
             destination_id=job["destination"]["id"],
             destination_type=job["destination"]["type"],
         )
+        manifest = self._site.gears[job["gear_id"]]["gear"]
+        (folder / "manifest.json").write_text(json.dumps(manifest))
         gear.config["job"] = {"id": job["_id"]}
         for input_name, reference in job["inputs"].items():
             file = self._file(reference)

@@ -198,9 +198,10 @@ class Handler(BaseHTTPRequestHandler):
                 files = self._container(plural, container_id)["files"]
                 record = {f["name"]: f for f in files}[name]
                 self._send_json(record, f"{record['file_id']}/info")
-            case "POST", "api", plural, container_id, "files":
+            case "POST", "api", plural, container_id, ("files" | "rules") as what:
                 self._container(plural, container_id)
-                self._take_upload(plural.removesuffix("s"), container_id, query, body)
+                take = self._take_upload if what == "files" else self._take_rule
+                take(plural.removesuffix("s"), container_id, query, body)
             case _:
                 raise Refusal(404)
 
@@ -313,6 +314,9 @@ class Handler(BaseHTTPRequestHandler):
         if self._wants("pagination"):
             return {"results": page, "count": len(page), "total": total}
         return page
+
+    def _take_rule(self, _kind: str, project_id: str, _query: dict[str, str], body: bytes) -> None:
+        self._send_json(self.site.rules.add(project_id, json.loads(body)))
 
     def _take_upload(
         self, kind: str, container_id: str, query: dict[str, str], body: bytes

@@ -26,6 +26,7 @@ from tests.support.flywheel_http import Fault, Handler, Request, Server, Upload,
 from tests.support.flywheel_jobs import ORIGIN, JobQueue
 from tests.support.flywheel_lists import Record, Refusal, now
 from tests.support.flywheel_matching import GearMatching
+from tests.support.flywheel_rules import GearRules
 from tests.support.flywheel_types import type_of
 
 BY_NAME = "that which the name tells"
@@ -99,6 +100,7 @@ class FlywheelSite:
         self.lock = threading.RLock()
         self.queue = JobQueue(self)
         self.matching = GearMatching(self)
+        self.rules = GearRules(self)
         self.closing = threading.Event()
         self._ids = 0
         self._server = Server(("127.0.0.1", 0), Handler)
@@ -241,6 +243,7 @@ class FlywheelSite:
         with self.lock:
             self.contents[record["file_id"]] = content
             self.containers[container_id]["files"].append(record)
+            self.rules.file_added(container_id, record)
         return str(record["file_id"])
 
     def replace_file(self, file_id: str, content: bytes | Path) -> None:

@@ -1,0 +1,88 @@
+"""Gear rules: which the stand-in site takes, and that they run the gear on new files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import flywheel
+import pytest
+
+from tests.support.flywheel_engine import FlywheelEngine
+from tests.support.flywheel_site import FlywheelSite
+from tests.support.gear import REPOSITORY
+from tests.support.pacs import PythonSCP
+from tests.support.sample_files import encoded, made
+from tests.support.stand_in_jobs import sdk_client
+
+RULE_MANIFEST = json.loads((REPOSITORY / "manifest-rule.json").read_text())
+DICOM = {"type": "file.type", "value": "dicom"}
+HELD = {"type": "file.tags", "value": "do-not-send"}
+
+
+@pytest.fixture
+def rule_gear(site: FlywheelSite) -> str:
+    """The gear for rules."""
+    return site.add_gear(RULE_MANIFEST)
+
+
+def add_rule(fw: flywheel.Client, project: str, gear: str, **more: Any) -> Any:
+    """Add a rule that runs a gear on new DICOM files, unless they are held."""
+    rule = {"gear_id": gear, "name": "Send", "all": [DICOM], "any": [], "not": [HELD], **more}
+    return fw.add_project_rule(project, rule)
+
+
+def refused(fw: flywheel.Client, project: str, gear: str, **more: Any) -> str:
+    """Return why the site refuses a rule."""
+    with pytest.raises(flywheel.ApiException) as caught:
+        add_rule(fw, project, gear, **more)
+    assert caught.value.status == 400
+    return str(caught.value)
+
+
+def test_a_gear_without_required_file_is_refused(
+    fw: flywheel.Client, project: str, gear: str
+) -> None:
+    """No input of `dicom-send` is required, so that none is left for the file of the rule."""
+    assert "Rule must have exactly 1 non-fixed gear value" in refused(fw, project, gear)
+
+
+def test_fixed_inputs_count_against_required_ones(
+    site: FlywheelSite, fw: flywheel.Client, project: str, rule_gear: str
+) -> None:
+    """The one required input is that of the file: with a fixed one, nothing is left for it."""
+    site.add_file(project, "key.pem", b"1")
+    fixed = {"type": "project", "id": project, "name": "key.pem", "input": "key"}
+    told = refused(fw, project, rule_gear, fixed_inputs=[fixed])
+    assert "Rule must have exactly 1 non-fixed gear value" in told
+
+
+def test_a_rule_sends_each_new_file(
+    site: FlywheelSite, project: str, rule_gear: str, python_scp: PythonSCP, tmp_path: Path
+) -> None:
+    """The gear for rules gets a job for each file that meets the rule, and sends it."""
+    fw = sdk_client(site)
+    session = site.add_session(site.add_subject(project, "S1"), "Visit 1")
+    acquisition = site.add_acquisition(session, "CT")
+    site.add_file(acquisition, "old.dcm", encoded(made(1)))
+    to = {"destination": "127.0.0.1", "port": python_scp.port, "called_ae": "PACS"}
+    add_rule(fw, project, rule_gear, config=to)
+    site.add_file(acquisition, "a.dcm", encoded(made(2)))
+    site.add_file(acquisition, "notes.txt", b"1")
+    site.add_file(acquisition, "held.dcm", encoded(made(3)), tags=["do-not-send"])
+    (job,) = site.jobs.values()
+    at = {"type": "acquisition", "id": acquisition}
+    assert job["inputs"] == {"file": {**at, "name": "a.dcm"}}
+    assert (job["destination"], job["tags"]) == (at, ["auto", "dicom-send-rule"])
+    with FlywheelEngine(site, tmp_path) as engine:
+        engine.wait()
+    assert job["state"] == "complete", engine.results[job["_id"]].log
+    assert len(python_scp.stored) == 1
+
+
+def test_a_disabled_rule_does_nothing(
+    site: FlywheelSite, fw: flywheel.Client, project: str, rule_gear: str
+) -> None:
+    """It is made switched off, to be looked at before it runs."""
+    add_rule(fw, project, rule_gear, disabled=True)
+    site.add_file(project, "a.dcm", b"1")
+    assert site.jobs == {}
