@@ -15,8 +15,16 @@ from fw_core_client import CoreClient
 from ..errors import SiteError
 
 PAGE_SIZE = 250
+MAX_SIGNED_URLS = 3
+"""How many signed URLs a storage may refuse in a row before that is final."""
+EXPIRED = (400, 401, 403)
+"""How storages refuse a signed URL that has expired: Google by 400, Azure by 403, S3 by either."""
 EXHAUSTIVE = {"exhaustive": "true"}
 """Asks for what a site admin may see, whether they are a member of the project or not."""
+
+
+class _ExpiredError(SiteError):
+    """The site led to a signed URL that its storage did not take."""
 
 
 class API:
@@ -54,9 +62,20 @@ class API:
         return answer
 
     def ask(self, method: str, url: str, *, what: str = "", **options: Any) -> bytes:
-        """Make a request and return the body; a SiteError names `what`, else the URL."""
+        """Make a request and return the body; a SiteError names `what`, else the URL.
+
+        Where the site leads to a signed URL that has expired, it is asked for another one.
+        """
+        for _ in range(MAX_SIGNED_URLS - 1):
+            try:
+                return self._ask(method, url, what, options)
+            except _ExpiredError:
+                continue
+        return self._ask(method, url, what, options)
+
+    def _ask(self, method: str, url: str, what: str, options: Mapping[str, Any]) -> bytes:
         cause: str
-        status = None
+        status, kind = None, SiteError
         try:
             # With stream=True the client gives the response, not the JSON in it.
             with self._client.request(method, url, stream=True, **options) as response:
@@ -65,6 +84,8 @@ class API:
         except requests.HTTPError as error:
             status = error.response.status_code
             cause = f"{status} {http.client.responses.get(status, '')}".rstrip()
+            if error.response.history and is_expired(error.response):
+                kind = _ExpiredError
         except requests.Timeout:
             cause = "no answer in time"
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
@@ -72,7 +93,7 @@ class API:
         except requests.RequestException:
             cause = "no usable answer"
         # The causes quote URLs, headers and bodies: they are not chained.
-        raise SiteError(f"{method} {what or url}: {cause}", status)
+        raise kind(f"{method} {what or url}: {cause}", status)
 
     def pages(
         self, url: str, query: Mapping[str, Any] | None = None, *, key: str = ""
@@ -122,6 +143,11 @@ class API:
 def _record_id(record: Mapping[str, Any]) -> Any:
     """Return a record's id: `_id` in most lists, `id` for jobs alone."""
     return record["_id"] if "_id" in record else record["id"]
+
+
+def is_expired(response: requests.Response) -> bool:
+    """Tell whether a storage refuses a signed URL: what is asked of the site has a key."""
+    return response.status_code in EXPIRED and "Authorization" not in response.request.headers
 
 
 def unpromised(method: str, url: str) -> SiteError:

@@ -19,7 +19,7 @@ from ..errors import SiteError
 from ..models import DownloadFailure, Fetch, FileEntry, NewerVersion
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryPolicy, is_temporary_status
-from .api import API
+from .api import API, MAX_SIGNED_URLS, is_expired
 
 CHUNK_SIZE = 1 << 20
 HASH = re.compile(r"v0-sha384-([0-9a-f]{96})")
@@ -47,6 +47,10 @@ class _TransientError(_FetchError):
     def __init__(self, reason: Reason, after: float = 0) -> None:
         super().__init__(reason)
         self.after = after
+
+
+class _ExpiredError(_FetchError):
+    """The storage refused the signed URL that the site had led to."""
 
 
 class Downloader:
@@ -88,7 +92,7 @@ class Downloader:
         """
         path = self._folder / uuid.uuid4().hex
         attempts, clock = Retry(self._policy), self._policy.clock
-        versions = [entry]
+        versions, expired = [entry], 0
         while not self._is_stopped:
             try:
                 self._fetch(versions[-1], path)
@@ -106,7 +110,9 @@ class Downloader:
                 with self._stopping:
                     clock.wait_for(self._stopping, lambda: self._is_stopped, wait)
             except _FetchError as error:
-                return DownloadFailure(error.reason)
+                expired += isinstance(error, _ExpiredError)
+                if not 0 < expired < MAX_SIGNED_URLS:
+                    return DownloadFailure(error.reason)
             except OSError as error:
                 return DownloadFailure(Reason(Kind.DOWNLOAD_NOT_WRITTEN, str(error.strerror)))
             else:
@@ -199,6 +205,8 @@ def _fetch_error(error: requests.RequestException) -> _FetchError:
         return _TransientError(Reason(Kind.DOWNLOAD_LOST))
     status = error.response.status_code
     reason = f"{status} {http.client.responses.get(status, '')}".rstrip()
+    if is_expired(error.response):
+        return _ExpiredError(Reason(Kind.DOWNLOAD_REFUSED, reason))
     if status == UNAUTHORIZED:
         return _FetchError(Reason(Kind.INVALID_API_KEY, reason))
     if not is_temporary_status(status):

@@ -7,6 +7,7 @@ All that is asked is the site's REST API
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from io import SEEK_END
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -17,10 +18,12 @@ from ..errors import ConfigError, SiteError
 from ..left_out import LeftOutFiles
 from ..models import Cause, Container, FileEntry, GearConfig, InputFile, Selection
 from ..text import printable
-from .api import API, unpromised
+from .api import API, EXPIRED, MAX_SIGNED_URLS, unpromised
 
 LEVELS = ("group", "project", "subject", "session", "acquisition")
 RUN_LEVELS = LEVELS[2:]
+NO_TICKET = (400, 404, 405, 409, 422, 501)
+"""How sites answer that know no tickets for uploads."""
 _TYPES = {"dicom": ("dicom",), "dicom and archive": ("dicom", "archive")}
 """The types of files that each choice of `file_types` selects."""
 
@@ -102,24 +105,50 @@ class Site:
         url = f"{_url(container)}/files"
         try:
             with path.open("rb") as file:
-                if self._takes_signed_urls:
-                    self._put(url, path.name, file)
-                else:
+                if not (self._takes_signed_urls and self._put(url, path.name, file)):
+                    file.seek(0)
                     self._api.ask("POST", url, files={"file": (path.name, file)})
         except OSError as error:
             raise SiteError(f"POST {url}: the file cannot be read: {error.strerror}") from error
 
-    def _put(self, url: str, name: str, file: BinaryIO) -> None:
-        """Upload a file to the storage that the site names, then let the site take it in."""
-        body = {"filenames": [name], "metadata": {}}
-        upload = self._api.json("POST", url, params={"ticket": ""}, json=body)
+    def _put(self, url: str, name: str, file: BinaryIO) -> bool:
+        """Upload a file to the storage that the site names, then let the site take it in.
+
+        Returns False, with nothing uploaded, where it names none: its storage knows no signed URLs.
+        """
+        for remaining in reversed(range(MAX_SIGNED_URLS)):
+            upload = self._ticket(url, name, file)
+            if not upload:
+                return False
+            ticket, target, headers = upload
+            file.seek(0)
+            try:
+                self._api.ask("PUT", target, what="the site's storage", headers=headers, data=file)
+            except SiteError as error:
+                if error.status not in EXPIRED or not remaining:
+                    raise
+                continue
+            self._api.ask("POST", url, params={"ticket": ticket})
+            break
+        return True
+
+    def _ticket(
+        self, url: str, name: str, file: BinaryIO
+    ) -> tuple[str, str, dict[str, str]] | None:
+        """Return a ticket, the signed URL and the headers for it, or None where there is none."""
+        body = {
+            "filenames": [name],
+            "metadata": {"name": name, "size": file.seek(0, SEEK_END)},
+        }
         try:
-            ticket, target = upload["ticket"], upload["urls"][name]
-            headers = upload.get("headers") or {}
+            upload = self._api.json("POST", url, (dict, list), params={"ticket": ""}, json=body)
+            return upload["ticket"], upload["urls"][name], upload.get("headers") or {}
+        except SiteError as error:
+            if error.status in NO_TICKET:
+                return None
+            raise
         except (KeyError, TypeError):
-            raise SiteError(f"POST {url}: the answer holds no signed URL") from None
-        self._api.ask("PUT", target, what="the site's storage", headers=headers, data=file)
-        self._api.ask("POST", url, params={"ticket": ticket})
+            return None
 
     def _below(self, node: _Node, path: str) -> Iterator[_File]:
         """Yield the files of a container and of those below it."""

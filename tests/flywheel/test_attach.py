@@ -8,7 +8,7 @@ import pytest
 
 from fw_gear_dicom_send.errors import SiteError
 from fw_gear_dicom_send.models import Container
-from tests.support.flywheel_http import Reset, Status
+from tests.support.flywheel_http import Expired, Reset, Status
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.site_clients import add_session, add_subject, client_site
 
@@ -109,3 +109,43 @@ def test_signed_urls_are_not_logged(
     client_site(site, retries=3).attach(Container("session", add_session(site)), path)
     assert len(site.uploads) == 1
     assert "storage" not in caplog.text
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 405, 409])
+def test_site_that_gives_no_ticket_gets_the_file_directly(
+    site: FlywheelSite, tmp_path: Path, status: int
+) -> None:
+    """A storage without signed URLs, or an older site, takes it as a form."""
+    site.signed_url, site.without_tickets = True, status
+    path = tmp_path / "report.csv"
+    path.write_bytes(b"a,b")
+    client_site(site).attach(Container("session", add_session(site)), path)
+    (upload,) = site.uploads
+    assert (upload.name, upload.content) == ("report.csv", b"a,b")
+    assert site.asked("PUT") == []
+
+
+@pytest.mark.parametrize("code", [400, 401, 403])
+def test_signed_url_that_has_expired_is_replaced(
+    site: FlywheelSite, tmp_path: Path, code: int
+) -> None:
+    """The file goes to another one, whole, with a ticket of its own."""
+    site.signed_url = True
+    site.fault("storage", Expired(code), Expired(code))
+    path = tmp_path / "report.csv"
+    path.write_bytes(b"a" * 200_000)
+    client_site(site).attach(Container("session", add_session(site)), path)
+    (upload,) = site.uploads
+    assert upload.content == path.read_bytes()
+    assert len(site.asked("PUT")) == len(set(site.asked("PUT"))) == 3
+
+
+def test_storage_that_takes_no_signed_url_is_told(site: FlywheelSite, tmp_path: Path) -> None:
+    """After three of them it is given up."""
+    site.signed_url = True
+    site.fault("storage", *[Expired(403)] * 1000)
+    path = tmp_path / "report.csv"
+    path.write_bytes(b"a")
+    with pytest.raises(SiteError, match=r"^PUT the site's storage: 403 Forbidden$"):
+        client_site(site).attach(Container("session", add_session(site)), path)
+    assert len(site.asked("PUT")) == 3

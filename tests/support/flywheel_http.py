@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Barrier
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 18
 STORAGE_HEADERS = {"x-storage-class": "standard"}
-SIGNATURE = "hush"
 FOR_ANY_CLIENT = ("config", "version", "auth")
 """What is the same whatever a client says in X-Accept-Feature."""
 
@@ -83,7 +83,14 @@ class Outage:
     requests: int
 
 
-Fault = Status | Reset | Cut | Flip | Stall | Meet | Replace | Outage
+@dataclass(frozen=True)
+class Expired:
+    """Refuse a signed URL, now and for ever, as one that has expired."""
+
+    code: int
+
+
+Fault = Expired | Status | Reset | Cut | Flip | Stall | Meet | Replace | Outage
 
 
 @dataclass(frozen=True)
@@ -207,12 +214,25 @@ class Handler(BaseHTTPRequestHandler):
 
     def _route_storage(self, wanted: str, query: dict[str, str], body: bytes) -> None:
         """Answer as a storage of its own: it knows signatures, and wants nothing else."""
-        if "Authorization" in self.headers or query.get("signature") != SIGNATURE:
+        signature = query.get("signature", "")
+        if "Authorization" in self.headers:
             raise Refusal(400)
+        if signature not in self.site.signatures:
+            raise Refusal(403)
+        fault = self._fault(wanted if self.command == "GET" else "storage")
+        if isinstance(fault, Expired):
+            self.site.signatures.discard(signature)
+            raise Refusal(fault.code)
         if self.command == "GET":
-            self._send_file(wanted)
+            self._send_file(wanted, fault)
         else:
-            self._store(wanted, body)
+            self._store(wanted, body, fault)
+
+    def _signed(self, wanted: str) -> str:
+        """Return a signed URL, which is another one each time."""
+        signature = f"hush-{self.site.new_id()}"
+        self.site.signatures.add(signature)
+        return f"{self.site.url}/storage/{wanted}?signature={signature}"
 
     def _admit(self, what: str) -> None:
         """Refuse a client that does not know what those of today know."""
@@ -224,15 +244,14 @@ class Handler(BaseHTTPRequestHandler):
         """Send a file, or say where the storage has it."""
         site = self.site
         if not site.signed_url:
-            self._send_file(file_id)
+            self._send_file(file_id, self._fault(file_id))
             return
         self.send_response(302)
-        self.send_header("Location", f"{site.url}/storage/{file_id}?signature={SIGNATURE}")
+        self.send_header("Location", self._signed(file_id))
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def _send_file(self, file_id: str) -> None:
-        fault = self._fault(file_id)
+    def _send_file(self, file_id: str, fault: Fault | None) -> None:
         if isinstance(fault, Replace):
             self.site.replace_file(file_id, fault.content)
             fault = None
@@ -325,11 +344,16 @@ class Handler(BaseHTTPRequestHandler):
         if site.refuse_uploads is not None:
             raise Refusal(site.refuse_uploads)
         if query.get("ticket") == "":
+            if site.without_tickets == HTTPStatus.OK:
+                self._send_json([])  # what was uploaded by a request without a file
+                return
+            if site.without_tickets:
+                raise Refusal(site.without_tickets)
             (name,) = json.loads(body)["filenames"]
             ticket = site.new_id()
             site.tickets[ticket] = Upload(kind, container_id, name, b"")
-            url = f"{site.url}/storage/{ticket}?signature={SIGNATURE}"
-            self._send_json({"ticket": ticket, "urls": {name: url}, "headers": STORAGE_HEADERS})
+            urls = {name: self._signed(ticket)}
+            self._send_json({"ticket": ticket, "urls": urls, "headers": STORAGE_HEADERS})
             return
         if "ticket" in query:
             upload = site.tickets.pop(query["ticket"])
@@ -346,11 +370,11 @@ class Handler(BaseHTTPRequestHandler):
                 return unquote(found[1].decode()), content.removesuffix(b"\r\n")
         raise Refusal(400)
 
-    def _store(self, ticket: str, body: bytes) -> None:
+    def _store(self, ticket: str, body: bytes, fault: Fault | None) -> None:
         if any(self.headers[key] != value for key, value in STORAGE_HEADERS.items()):
             raise Refusal(400)
         self.site.tickets[ticket] = replace(self.site.tickets[ticket], content=body)
-        self._send(b"", self._fault("storage"))
+        self._send(b"", fault)
 
     def _fault(self, wanted_id: str) -> Fault | None:
         faults = self.site.faults.get(wanted_id)

@@ -53,6 +53,7 @@ class FlywheelSite:
         *,
         signed_url: bool = False,
         refuse_uploads: int | None = None,
+        without_tickets: int = 0,
         page_limit: int = 1000,
         knows_after_id: bool = True,
         heeds_filters: bool = True,
@@ -66,6 +67,7 @@ class FlywheelSite:
         Args:
             signed_url: Files come from and go to a storage of their own, by signed URLs.
             refuse_uploads: The HTTP status that every upload gets.
+            without_tickets: How the site answers that gives no tickets for uploads.
             page_limit: Longest list in one answer.
             knows_after_id: Whether lists can be asked for page by page.
             heeds_filters: Whether lists have only what fits the filter that is asked for.
@@ -76,6 +78,8 @@ class FlywheelSite:
         """
         self.signed_url = signed_url
         self.refuse_uploads = refuse_uploads
+        self.without_tickets = without_tickets
+        self.signatures: set[str] = set()
         self.page_limit = page_limit
         self.knows_after_id = knows_after_id
         self.heeds_filters = heeds_filters
