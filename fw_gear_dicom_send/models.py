@@ -9,7 +9,7 @@ from typing import Any
 from .dicom.types import PrivateTag
 from .name_patterns import NO_PATTERNS, NamePatterns
 from .network.types import PeerAE, StoreResult, TLSConfig
-from .reasons import Reason, Skipped
+from .reasons import Kind, Reason, Skipped
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,13 @@ class Cause(Enum):
     NO_TAG = ("without any of the file_tags",)
     NOT_INCLUDED = ("not matched by include",)
     EXCLUDED = ("matched by exclude",)
+    NO_IMAGE = ("of type archive without a DICOM image", "", "passed over")
 
-    def __init__(self, text: str, hint: str = "") -> None:
-        """Take the text, and where to look if a default leaves them out."""
+    def __init__(self, text: str, hint: str = "", verb: str = "not selected") -> None:
+        """Take the text, where to look if a default leaves them out, and what is done to them."""
         self.text = text
         self.hint = hint
+        self.verb = verb
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class FileEntry:
 
     `name` and `fw_path` are for people, and printable. `size` (bytes) and `hash` are what the
     site's file record says, where it does. `key` is what the source finds the file by.
+    `is_any_archive` tells that the site knows it as an archive, which need not hold an image.
     """
 
     parent: Container
@@ -124,6 +127,7 @@ class FileEntry:
     size: int | None = None
     hash: str | None = None
     key: str = field(default="", kw_only=True)
+    is_any_archive: bool = field(default=False, kw_only=True)
 
     @property
     def acquisition_id(self) -> str:
@@ -148,10 +152,10 @@ class LeftOut:
     def text(self) -> str:
         """What was left out, in a sentence without its full stop."""
         files = "1 file" if self.number == 1 else f"{self.number} files"
-        verb = "was" if self.number == 1 else "were"
+        verb = f"{'was' if self.number == 1 else 'were'} {self.cause.verb}"
         more = f" and {self.more} more" if self.more else ""
         named = f": {', '.join(self.examples)}{more}" if self.examples else ""
-        return f"{files} {self.cause.text} {verb} not selected{named}{self.cause.hint}"
+        return f"{files} {self.cause.text} {verb}{named}{self.cause.hint}"
 
 
 @dataclass(frozen=True)
@@ -284,6 +288,12 @@ class FileReport:
     def is_complete(self) -> bool:
         """Whether there is an image, and all are good."""
         return 0 < self.good == self.images
+
+    @property
+    def has_no_image(self) -> bool:
+        """Whether nothing but the lack of an image is known of the file."""
+        kinds = {reason.kind for remark in self.remarks for reason in remark.reasons}
+        return self.images == 0 and kinds <= {Kind.NO_IMAGE}
 
     @property
     def status(self) -> FileStatus:

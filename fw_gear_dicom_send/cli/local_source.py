@@ -169,10 +169,10 @@ class LocalReports:
 
     def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
         """Leave out what holds no DICOM image, unless nothing else was under the same path."""
-        found = {report.entry.parent for report in reports if not _has_no_image(report)}
+        found = {report.entry.parent for report in reports if not report.has_no_image}
         kept = []
         for report in reports:
-            if not _has_no_image(report) or report.entry.parent not in found:
+            if not report.has_no_image or report.entry.parent not in found:
                 found.add(report.entry.parent)
                 kept.append(report)
         return kept
@@ -181,9 +181,3 @@ class LocalReports:
         """Leave a report where it was written."""
         self.paths.append(path)
         return False
-
-
-def _has_no_image(report: FileReport) -> bool:
-    """Tell whether nothing but the lack of an image is known of a file."""
-    kinds = {reason.kind for remark in report.remarks for reason in remark.reasons}
-    return report.images == 0 and kinds <= {Kind.NO_IMAGE}

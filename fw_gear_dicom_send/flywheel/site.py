@@ -5,7 +5,7 @@ All that is asked is the site's REST API
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from io import SEEK_END
 from pathlib import Path
@@ -185,7 +185,8 @@ def _chosen(
         cause = left_out_for(record, config)
         if cause is None:
             size, digest = record.get("size"), record.get("hash")
-            yield _entry(file.parent, file.path, record["name"], size, digest)
+            entry = _entry(file.parent, file.path, record["name"], size, digest)
+            yield replace(entry, is_any_archive=record.get("type") == "archive")
         elif cause is Cause.OTHER_TYPE:
             left_out.add_type(record.get("type"))
         else:

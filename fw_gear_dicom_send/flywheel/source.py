@@ -85,8 +85,8 @@ class FlywheelReports:
         self.first: Attached | None = None
 
     def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
-        """Return them all."""
-        return reports
+        """Leave out files that the site knows as archives, and that hold no DICOM image."""
+        return [one for one in reports if not (one.entry.is_any_archive and one.has_no_image)]
 
     def deliver(self, parent: Container, path: Path) -> bool:
         """Attach a report; raises SiteError if the site does not take it."""

@@ -2,7 +2,7 @@
 
 import logging
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
@@ -11,7 +11,8 @@ from typing import Protocol
 
 from .. import __version__
 from ..errors import SiteError
-from ..models import Container, FileReport, Selection, SendConfig
+from ..left_out import LeftOutFiles
+from ..models import Cause, Container, FileReport, LeftOut, Selection, SendConfig
 from ..network.contexts import Context
 from . import files_csv, run_page
 from .events import Observer, surviving
@@ -57,6 +58,7 @@ class Reports:
         self._time = f"{self._started:{time_format}}"
         self._throughput = Throughput()
         self._skipped = SkippedFiles()
+        self._without_image: Sequence[LeftOut] = ()
         self.images: ImagesCSV | None = None
         if config.report and config.instance_report:
             self.images = ImagesCSV(self._path("_instances.csv"))
@@ -66,6 +68,14 @@ class Reports:
         """Those that have to be told of the run."""
         counts = (self._throughput, self._skipped)
         return (*counts, self.images) if self.images else counts
+
+    def pass_over(self, reports: Iterable[FileReport]) -> None:
+        """Say which files have no row, as the site knows them as archives that hold no image."""
+        passed_over = LeftOutFiles()
+        for report in reports:
+            if report.entry.is_any_archive:
+                passed_over.add(Cause.NO_IMAGE, report.entry.name)
+        self._without_image = passed_over.counted()
 
     def publish(
         self,
@@ -81,6 +91,8 @@ class Reports:
         each report that is wanted was written whole. The rows of the report on files are in the
         log if it was not.
         """
+        for left_out in self._without_image:
+            log.info("%s", left_out.text)
         for line in files_csv.render_remarks(rows):
             log.warning("%s", line)
         log.info("%s", counted(*rows))
@@ -199,7 +211,7 @@ class Reports:
             started=self._started,
             throughput=self._throughput.counts(),
             skipped=self._skipped.text,
-            left_out=[left_out.text for left_out in self._selection.left_out],
+            left_out=[one.text for one in (*self._selection.left_out, *self._without_image)],
             contexts=list(contexts.items()),
             config=[(name, str(value)) for name, value in options.items()],
             versions=[*own, *libraries],

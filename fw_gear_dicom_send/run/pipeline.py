@@ -117,7 +117,10 @@ def run(
             preflight.check(config.peer, tls_context, policy=policy, timeouts=waits.timeouts)
             sending.run(folder)
     finally:
-        rows = destination.rows(sending.rows())
+        known = sending.rows()
+        rows = destination.rows(known)
+        shown = {row.entry for row in rows}
+        reports.pass_over(row for row in known if row.entry not in shown)
         verifications = sending.verifications
         if verifications:
             watchers.verified(verifications.summary())

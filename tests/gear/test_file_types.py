@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gear_runs import Session, counts, gear_on, images
+from tests.support.gear_runs import TEXT, Session, counts, gear_on, images
 from tests.support.pacs import PythonSCP
 from tests.support.sample_files import encoded, made, tar_of, zip_of
 
@@ -53,6 +53,37 @@ def test_archives_are_sent_where_asked(
     assert len(python_scp.stored) == 4
     assert "of type archive" not in result.log
     assert "1 file of other types was not selected: 1 text" in page(mixed)
+
+
+def test_an_archive_without_images_is_passed_over(
+    tmp_path: Path, mixed: Session, python_scp: PythonSCP
+) -> None:
+    """Any archive may be of type archive: one of notes has no row, fails nothing, and is named."""
+    site = mixed.site
+    notes = zip_of(tmp_path / "n.zip", [TEXT])
+    site.add_file(mixed.acquisition("notes"), "notes.zip", notes)
+    options = {"file_types": "dicom and archive"}
+    result = gear_on(tmp_path, site, python_scp.port, mixed.session, **options).run()
+    assert result.exit_code == 0, result.log
+    assert set(counts(site.reports[0].content)) == {"a.dcm", "b.tgz", "c.zip"}
+    for text in (result.log, page(mixed)):
+        told = "1 file of type archive without a DICOM image was passed over: notes.zip"
+        assert text.count(told) == 1
+
+
+@pytest.mark.parametrize("content", ["notes", "damaged"])
+def test_archives_without_images_alone_are_no_success(
+    tmp_path: Path, session: Session, python_scp: PythonSCP, content: str
+) -> None:
+    """A run that finds no image ends with 1; a damaged archive keeps its row."""
+    path = zip_of(tmp_path / "n.zip", [TEXT] if content == "notes" else images(1))
+    if content == "damaged":
+        path.write_bytes(path.read_bytes()[:40])
+    session.site.add_file(session.acquisition("A"), "n.zip", path)
+    options = {"file_types": "dicom and archive"}
+    result = gear_on(tmp_path, session.site, python_scp.port, session.session, **options).run()
+    assert result.exit_code == 1
+    assert ("n.zip" in counts(session.site.reports[0].content)) == (content == "damaged")
 
 
 def test_a_session_of_archives_alone_is_no_success(
