@@ -10,7 +10,7 @@ from .dicom.types import PrivateTag
 from .errors import ConfigError
 from .models import Container, GearConfig, InputFile, NameChoice, SendConfig
 from .name_patterns import NamePatterns
-from .network.types import ClientCertificate, PeerAE, TLSConfig
+from .network.types import ClientCertificate, ConversionMode, PeerAE, TLSConfig
 
 MAX_ASSOCIATIONS = 16
 MAX_DOWNLOADS = 16
@@ -102,6 +102,7 @@ def parse_sending(
         response_timeout=_seconds(options, "response_timeout", least=1),
         associations=_whole_number(options, "associations", MAX_ASSOCIATIONS),
         bandwidth_limit=_megabytes(options, "bandwidth_limit"),
+        conversion=ConversionMode(_choice(options, "conversion", manifest)),
         report=_boolean(options, "report"),
         instance_report=_boolean(options, "instance_report"),
         html_report=_boolean(options, "html_report"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from .dicom.types import PrivateTag
 from .name_patterns import NO_PATTERNS, NamePatterns
-from .network.types import PeerAE, StoreResult, TLSConfig
+from .network.types import ConversionMode, PeerAE, StoreResult, TLSConfig
 from .reasons import Kind, Reason, Skipped
 
 
@@ -95,6 +95,7 @@ class SendConfig:
     response_timeout: float = 300.0
     names: NameChoice = ANY_NAME
     bandwidth_limit: float = 0.0
+    conversion: ConversionMode = ConversionMode.WHEN_NEEDED
 
 
 @dataclass(frozen=True, kw_only=True)

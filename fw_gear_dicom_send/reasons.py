@@ -260,6 +260,11 @@ class Kind(Enum):
         "that it is this image.",
     )
     CONVERTED = ("converted", "the server takes {}", "Nothing: the values are the same.")
+    CONVERSION_OFF = (
+        "conversion-off",
+        "the server takes {}, and conversion is never",
+        "Set conversion to when needed, or have the transfer syntax enabled on the server.",
+    )
     REPAIRED = (
         "repaired",
         "with odd lengths padded",

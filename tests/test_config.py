@@ -10,7 +10,7 @@ from fw_gear_dicom_send.config import parse
 from fw_gear_dicom_send.dicom.types import PrivateTag
 from fw_gear_dicom_send.errors import ConfigError
 from fw_gear_dicom_send.models import Container
-from fw_gear_dicom_send.network.types import ClientCertificate, PeerAE, TLSConfig
+from fw_gear_dicom_send.network.types import ClientCertificate, ConversionMode, PeerAE, TLSConfig
 
 MANIFEST = json.loads((Path(__file__).parents[1] / "manifest.json").read_text())
 REQUIRED = {"destination": "pacs.example.org", "called_ae": "PACS"}
@@ -43,6 +43,7 @@ def test_defaults_are_the_manifests() -> None:
     assert config.send_retry_time == 300
     assert config.response_timeout == 300
     assert config.bandwidth_limit == 0
+    assert config.conversion is ConversionMode.WHEN_NEEDED
     assert config.associations == 4
     assert config.report is True
     assert config.input_file is None
@@ -353,3 +354,16 @@ def test_another_rate_is_refused(rate: object) -> None:
     """The line says what may be given."""
     told = "0 for no limit, or a number of MB/s from 0.1 to 10000"
     assert refusal(bandwidth_limit=rate) == f"bandwidth_limit: {rate!r} was given; allowed: {told}"
+
+
+@pytest.mark.parametrize("mode", list(ConversionMode))
+def test_each_way_to_convert_is_taken(mode: ConversionMode) -> None:
+    """The manifest offers what the program knows."""
+    assert parse(config_json(conversion=mode.value), MANIFEST).conversion is mode
+
+
+def test_another_way_to_convert_is_refused() -> None:
+    """The line names the ways."""
+    ways = "; ".join(ConversionMode)
+    told = f"conversion: 'always' was given; allowed: one of {ways}"
+    assert refusal(conversion="always") == told

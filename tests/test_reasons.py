@@ -155,6 +155,7 @@ CODES = {
     "WARNING": "stored-with-warning",
     "ALREADY_STORED": "already-stored",
     "EXISTING_OBJECT": "existing-object",
+    "CONVERSION_OFF": "conversion-off",
     "CONVERTED": "converted",
     "FRAMES_PADDED": "frames-padded",
     "NOT_CONVERTIBLE": "not-convertible",

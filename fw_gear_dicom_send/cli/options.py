@@ -21,7 +21,7 @@ from .console import write
 CONNECTION = ("destination", "port", "called_ae", "calling_ae")
 TLS = ("tls_enabled", "tls_security_profile", "tls_require_peer_cert", "tls_check_hostname")
 TAG = ("group", "identifier", "tag_value")
-SENDING = ("associations", "send_retry_time", "response_timeout", "bandwidth_limit")
+SENDING = ("associations", "send_retry_time", "response_timeout", "bandwidth_limit", "conversion")
 PROOF = ("verify", "skip_existing", "dry_run")
 REPORTS = ("report", "instance_report", "html_report", "show_member_names")
 NAMES = ("include", "exclude")

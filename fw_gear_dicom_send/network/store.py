@@ -21,7 +21,7 @@ from .throttle import Throttle
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .tls import TLSContext
 from .trouble import DEFAULT_BLAME, BlamePolicy, Trouble, given_up
-from .types import NotSent, PeerAE, Planned, Sent, Suspect, Transfer
+from .types import ConversionMode, NotSent, PeerAE, Planned, Sent, Suspect, Transfer
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class StorageSCU:
         retry_time: float = 300,
         tls_context: TLSContext | None = None,
         is_dry: bool = False,
+        conversion: ConversionMode = ConversionMode.WHEN_NEEDED,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         policy: RetryPolicy = RESEND_POLICY,
         blame: BlamePolicy = DEFAULT_BLAME,
@@ -50,15 +51,16 @@ class StorageSCU:
     ) -> None:
         """Send to `peer`, over no more than so many `associations` at once.
 
-        `convert` changes an image's transfer syntax. `retry_time` is for how many seconds
-        to go on without any image being accepted. With `tls_context`, each association
-        uses TLS. If it `is_dry`, all is done but the C-STORE requests, and an image is
-        planned that could be sent. `policy` has the waits while the server is at fault, which
-        it is by `blame`. All associations write together as fast as the `throttle` allows.
+        `convert` changes an image's transfer syntax, where `conversion` wants that. `retry_time`
+        is for how many seconds to go on without any image being accepted. With `tls_context`,
+        each association uses TLS. If it `is_dry`, all is done but the C-STORE requests, and an
+        image is planned that could be sent. `policy` has the waits while the server is at fault,
+        which it is by `blame`. All associations write together as fast as the `throttle` allows.
         """
         self._is_dry = is_dry
         self._throttle = throttle
         self._convert = convert
+        self._conversion = conversion
         self._policy = policy
         self._timeouts = timeouts
         self._budget = RetryBudget(retry_time, policy.clock)
@@ -277,6 +279,9 @@ class StorageSCU:
             return failure(Reason(Kind.NOT_ACCEPTED, _describe(wanted)))
         if context == wanted:
             return self._request(assoc, instance, context, history)
+        change = f"{_describe(wanted)} only as {name_of(context.transfer_syntax)}"
+        if self._conversion is ConversionMode.NEVER:
+            return failure(Reason(Kind.CONVERSION_OFF, change))
         try:
             converted = self._convert(instance, context.transfer_syntax)
         except OSError as exc:
@@ -287,7 +292,6 @@ class StorageSCU:
             outcome = self._request(assoc, converted, context, history)
         finally:
             converted.dataset.close()
-        change = f"{_describe(wanted)} only as {name_of(context.transfer_syntax)}"
         remarks = (Reason(Kind.CONVERTED, change), *outcome.result.remarks)
         return replace(outcome, result=replace(outcome.result, remarks=remarks))
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,6 +18,13 @@ class PeerAE:
     port: int
     called_ae: str
     calling_ae: str
+
+
+class ConversionMode(StrEnum):
+    """When to change the transfer syntax of an image."""
+
+    WHEN_NEEDED = "when needed"
+    NEVER = "never"
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,7 @@ class Reports:
             "tag_value": tag.value if tag else "no tag",
             "associations": config.associations,
             "bandwidth_limit": f"{rate:g} MB/s" if (rate := config.bandwidth_limit) else "none",
+            "conversion": config.conversion,
             **others,
             "include": ", ".join(config.names.include.patterns) or "all",
             "exclude": ", ".join(config.names.exclude.patterns) or "none",

@@ -221,6 +221,7 @@ class _Sending:
             retry_time=config.send_retry_time,
             tls_context=self._tls_context,
             is_dry=config.dry_run,
+            conversion=config.conversion,
             timeouts=replace(waits.timeouts, response=config.response_timeout),
             policy=waits.resend,
             throttle=Throttle(limit * _MEGABYTE) if (limit := config.bandwidth_limit) else None,

@@ -242,6 +242,7 @@ def test_the_page_shows_the_configuration(tmp_path: Path) -> None:
         "send_retry_time": "300 s",
         "response_timeout": "300 s",
         "bandwidth_limit": "none",
+        "conversion": "when needed",
         "verify": "none",
         "skip_existing": "False",
         "dry_run": "False",

@@ -8,6 +8,7 @@ import pytest
 
 from fw_gear_dicom_send.network.store import RESEND_POLICY, StorageSCU
 from fw_gear_dicom_send.network.timeouts import Timeouts
+from fw_gear_dicom_send.network.types import ConversionMode
 from fw_gear_dicom_send.retry import RetryPolicy
 from tests.support.peers import Server, peer_of
 from tests.support.sending import SCUFactory
@@ -27,6 +28,7 @@ def scu(tmp_path: Path) -> Iterator[SCUFactory]:
         timeouts: Timeouts = PATIENT,
         policy: RetryPolicy = RESEND_POLICY,
         is_dry: bool = False,
+        conversion: ConversionMode = ConversionMode.WHEN_NEEDED,
         **titles: str,
     ) -> StorageSCU:
         made.append(
@@ -37,6 +39,7 @@ def scu(tmp_path: Path) -> Iterator[SCUFactory]:
                 timeouts=timeouts,
                 policy=policy,
                 is_dry=is_dry,
+                conversion=conversion,
             )
         )
         return made[-1]
