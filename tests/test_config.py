@@ -204,6 +204,31 @@ def test_switches_are_true_or_false(option: str, given: object) -> None:
     assert refusal(**{option: given}) == f"{option}: {given!r} was given; allowed: true or false"
 
 
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        ("", ()),
+        (" , ,", ()),
+        ("*.dcm", ("*.dcm",)),
+        (" *.dcm ,t1 w*.zip,[a-c]? ", ("*.dcm", "t1 w*.zip", "[a-c]?")),
+        ("a\nb", ("a\nb",)),
+    ],
+)
+def test_commas_separate_several_values(given: str, parts: tuple[str, ...]) -> None:
+    """Spaces around a value, and values that are empty, do not count."""
+    several = ("include", "exclude", "modality", "file_tags")
+    config = parse(config_json(**dict.fromkeys(several, given)), MANIFEST)
+    assert config.names.include.patterns == parts
+    assert config.names.exclude.patterns == parts
+    assert (config.modalities, config.file_tags) == (parts, parts)
+
+
+@pytest.mark.parametrize("file_types", ["archive", "DICOM", "", None, ["dicom"]])
+def test_other_file_types_are_refused(file_types: object) -> None:
+    """There are two choices, and both have the DICOM files."""
+    assert "dicom; dicom and archive" in refusal(file_types=file_types)
+
+
 def given_files(folder: Path, *names: str) -> dict[str, Any]:
     """Return inputs whose files are there."""
     inputs = {}

@@ -12,7 +12,8 @@ from fw_gear_dicom_send.archive import reader
 from fw_gear_dicom_send.archive.types import BrokenArchive, Member
 from fw_gear_dicom_send.cli.local_source import LocalReports, LocalSource
 from fw_gear_dicom_send.errors import UsageError
-from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
+from fw_gear_dicom_send.models import Container, FileEntry, FileReport, NameChoice, Remark
+from fw_gear_dicom_send.name_patterns import NamePatterns
 from fw_gear_dicom_send.reasons import Kind, Reason, Skipped
 from tests.support.archive_reading import SKIPS
 from tests.support.archives import dicom
@@ -199,3 +200,38 @@ def test_rows_are_left_out_by_their_kind_and_not_by_their_text(tmp_path: Path) -
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     """It has an entry, so that the run is not complete."""
     assert found(tmp_path) == [(tmp_path.name, None)]
+
+
+def test_what_is_left_out_stays_short_and_printable(tmp_path: Path) -> None:
+    """Of thousands of files a few are named, those of hostile names too; each is counted once."""
+    folder = tmp_path / "top"
+    folder.mkdir()
+    for number in range(3000):
+        (folder / f"{number:04}{'x' * 200}.txt").touch()
+    for name in (b"\n\x1b[2J.zip", b"\xff.zip"):
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).touch()
+    names = NameChoice(exclude=NamePatterns(("*",)))
+    source = LocalSource([folder, folder / ".." / "top"], names, shows_names=True)
+    selection = source.select()
+    assert selection.entries == ()
+    (left_out,) = selection.left_out
+    assert left_out.text.startswith(
+        r"3002 files matched by exclude were not selected: top/\n\x1b[2J.zip, top/0000xxx"
+    )
+    assert left_out.text.endswith(" and 2992 more")
+    assert len(left_out.text) < 1000
+
+
+def test_files_in_folders_have_no_names_unless_they_are_shown(top: Path) -> None:
+    """An archive is named by its path, as it is in reports; other files are numbers."""
+    names = NameChoice(include=NamePatterns(("a",)))
+    texts = [
+        files.text
+        for shows_names in (False, True)
+        for files in LocalSource([top], names, shows_names=shows_names).select().left_out
+    ]
+    start = "4 files not matched by include were not selected: "
+    assert texts == [
+        f"{start}top/old.ZIP and 3 more",
+        f"{start}top/b, top/notes.txt, top/old.ZIP, top/below/deep/c",
+    ]
