@@ -260,6 +260,11 @@ class Kind(Enum):
         "that it is this image.",
     )
     CONVERTED = ("converted", "the server takes {}", "Nothing: the values are the same.")
+    CONVERTED_AS_ASKED = (
+        "converted-as-asked",
+        "converted from {}",
+        "Nothing: the values are the same, and the option conversion asks for it.",
+    )
     CONVERSION_OFF = (
         "conversion-off",
         "the server takes {}, and conversion is never",
@@ -279,8 +284,8 @@ class Kind(Enum):
     NOT_CONVERTIBLE = (
         "not-convertible",
         "cannot be converted from {}",
-        "The server takes such images uncompressed only, and this one cannot be decoded. Have the "
-        "transfer syntax enabled on the server.",
+        "Such images are sent uncompressed only, and this one cannot be decoded. Have the transfer "
+        "syntax enabled on the server, and set conversion to when needed.",
     )
     NOT_CONVERTED = ("not-converted", "the image could not be converted: {}", _DISK_FAILED)
     NOT_STORED = (

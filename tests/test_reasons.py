@@ -157,6 +157,7 @@ CODES = {
     "EXISTING_OBJECT": "existing-object",
     "CONVERSION_OFF": "conversion-off",
     "CONVERTED": "converted",
+    "CONVERTED_AS_ASKED": "converted-as-asked",
     "FRAMES_PADDED": "frames-padded",
     "NOT_CONVERTIBLE": "not-convertible",
     "NOT_CONVERTED": "not-converted",

@@ -6,9 +6,11 @@ Little Endian are proposed for each SOP class as well (PS3.5 10.1): as ways out,
 where the acceptor does not take the images as they are.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
+from .types import ConversionMode
 
 WAYS_OUT = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 MAX_CONTEXTS = 128
@@ -70,11 +72,18 @@ class ContextPlan:
         return tuple(group)
 
 
-def choose(wanted: Context, accepted: frozenset[Context]) -> Context | None:
-    """Return the context to send an image in, None where it cannot be sent.
+def ways(own: Context, mode: ConversionMode) -> tuple[Context, ...]:
+    """Return the contexts in which an image may be sent, the best one first.
 
-    An image goes as it is where that was accepted, else explicit VR is preferred:
-    it keeps the VRs of private elements.
+    An image goes as it is where it may, else explicit VR is preferred: it keeps the VRs of private
+    elements.
     """
-    candidates = (wanted, *(Context(wanted.abstract_syntax, uid) for uid in WAYS_OUT))
+    uncompressed = tuple(Context(own.abstract_syntax, uid) for uid in WAYS_OUT)
+    if mode is ConversionMode.UNCOMPRESSED and own not in uncompressed:
+        return uncompressed
+    return tuple(dict.fromkeys((own, *uncompressed)))
+
+
+def choose(candidates: Iterable[Context], accepted: frozenset[Context]) -> Context | None:
+    """Return the first context that was accepted, None where an image cannot be sent."""
     return next((context for context in candidates if context in accepted), None)

@@ -13,7 +13,7 @@ from ..dicom.uids import name_of
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryBudget, RetryPolicy
 from .association import StorageAssociation
-from .contexts import ECHO, Context, choose
+from .contexts import ECHO, Context, choose, ways
 from .errors import AssociationError, LostAnswerError, NoAssociationError
 from .judgement import History, Outcome, failure, judge
 from .pool import RUN_ENDED, AssociationPool
@@ -174,7 +174,7 @@ class StorageSCU:
     def _send(
         self, instance: SOPInstance, earlier: Suspect | None
     ) -> Sent | Planned | NotSent | Suspect:
-        wanted, clock = _context_of(instance), self._policy.clock
+        wanted, clock = ways(_context_of(instance), self._conversion)[0], self._policy.clock
         tries = earlier.failure.transfer.tries if earlier else 0
         may_be_stored = bool(earlier and earlier.may_be_stored)
         is_slow = bool(earlier and earlier.failure.reason.kind is Kind.NO_ANSWER)
@@ -273,13 +273,14 @@ class StorageSCU:
 
     def _store(self, assoc: StorageAssociation, instance: SOPInstance, history: History) -> Outcome:
         """Send an image as it is or, where it must be, converted."""
-        wanted = _context_of(instance)
-        context = choose(wanted, assoc.accepted)
+        own = _context_of(instance)
+        candidates = ways(own, self._conversion)
+        context = choose(candidates, assoc.accepted)
         if context is None:
-            return failure(Reason(Kind.NOT_ACCEPTED, _describe(wanted)))
-        if context == wanted:
+            return failure(Reason(Kind.NOT_ACCEPTED, _describe(candidates[0])))
+        if context == own:
             return self._request(assoc, instance, context, history)
-        change = f"{_describe(wanted)} only as {name_of(context.transfer_syntax)}"
+        change = f"{_describe(own)} only as {name_of(context.transfer_syntax)}"
         if self._conversion is ConversionMode.NEVER:
             return failure(Reason(Kind.CONVERSION_OFF, change))
         try:
@@ -292,7 +293,12 @@ class StorageSCU:
             outcome = self._request(assoc, converted, context, history)
         finally:
             converted.dataset.close()
-        remarks = (Reason(Kind.CONVERTED, change), *outcome.result.remarks)
+        if own in candidates:
+            remark = Reason(Kind.CONVERTED, change)
+        else:
+            names = map(name_of, (own.transfer_syntax, context.transfer_syntax))
+            remark = Reason(Kind.CONVERTED_AS_ASKED, " to ".join(names))
+        remarks = (remark, *outcome.result.remarks)
         return replace(outcome, result=replace(outcome.result, remarks=remarks))
 
     def _request(

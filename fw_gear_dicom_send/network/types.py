@@ -25,6 +25,7 @@ class ConversionMode(StrEnum):
 
     WHEN_NEEDED = "when needed"
     NEVER = "never"
+    UNCOMPRESSED = "uncompressed"
 
 
 @dataclass(frozen=True)

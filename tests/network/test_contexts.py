@@ -2,7 +2,8 @@
 
 import pytest
 
-from fw_gear_dicom_send.network.contexts import ECHO, Context, ContextPlan, choose
+from fw_gear_dicom_send.network.contexts import ECHO, Context, ContextPlan, choose, ways
+from fw_gear_dicom_send.network.types import ConversionMode
 
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 RLE, JPEG_2000 = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90"
@@ -87,4 +88,19 @@ def test_a_known_pair_stays_where_it_is() -> None:
 def test_the_best_accepted_context_is_chosen(accepted: list[str], chosen: str | None) -> None:
     """An image goes as it is, else in explicit VR, else in implicit VR, else not at all."""
     contexts = frozenset(Context(CT, syntax) for syntax in accepted) | {Context(MR, RLE)}
-    assert choose(Context(CT, RLE), contexts) == (Context(CT, chosen) if chosen else None)
+    candidates = ways(Context(CT, RLE), ConversionMode.WHEN_NEEDED)
+    assert choose(candidates, contexts) == (Context(CT, chosen) if chosen else None)
+
+
+@pytest.mark.parametrize(
+    ("own", "syntaxes"),
+    [
+        (RLE, [EXPLICIT, IMPLICIT]),
+        (EXPLICIT, [EXPLICIT, IMPLICIT]),
+        (IMPLICIT, [IMPLICIT, EXPLICIT]),
+    ],
+)
+def test_uncompressed_images_stay_as_they_are(own: str, syntaxes: list[str]) -> None:
+    """Where all go uncompressed, explicit VR is better for those that need a conversion."""
+    contexts = ways(Context(CT, own), ConversionMode.UNCOMPRESSED)
+    assert contexts == tuple(Context(CT, syntax) for syntax in syntaxes)

@@ -1,12 +1,15 @@
 """What becomes of images by the option `conversion`."""
 
+import struct
+
+import pydicom
 import pytest
 
 from fw_gear_dicom_send.network.types import ConversionMode
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.instances import instance
 from tests.support.pacs import PythonSCP, StoreSCP
-from tests.support.results import SENT, Outcome, outcomes
+from tests.support.results import SENT, Outcome, outcome, outcomes
 from tests.support.sample_files import shipped
 from tests.support.sending import SCUFactory, send_all
 
@@ -37,3 +40,45 @@ def test_never_does_not_change_uncompressed_images_either(scu: SCUFactory, synta
         results = send_all(sender, [instance(shipped(name)) for name in names])
         assert [record.transfer_syntax for record in server.stored] == [syntax]
     assert [one.is_sent for one in outcomes(results)] == [syntax == EXPLICIT, syntax == IMPLICIT]
+
+
+@pytest.mark.parametrize(("options", "syntax"), [(("+xa",), EXPLICIT), (("+xi",), IMPLICIT)])
+def test_uncompressed_goes_to_servers_that_would_take_more(
+    scu: SCUFactory, options: tuple[str, ...], syntax: str
+) -> None:
+    """Images arrive uncompressed though storescp would take them as they are, values unchanged."""
+    names = ["MR_small_RLE.dcm", "MR_small_bigendian.dcm", "MR_small_jpeg_ls_lossless.dcm"]
+    with StoreSCP("+uf", *options) as server:
+        sender = scu(server, conversion=ConversionMode.UNCOMPRESSED)
+        results = send_all(sender, [instance(shipped(name)) for name in names])
+        arrived = [pydicom.dcmread(path) for path in server.received()]
+    assert {one.kind for one in outcomes(results)} == {Kind.CONVERTED_AS_ASKED}
+    told = "converted from RLE Lossless to " + pydicom.uid.UID(syntax).name
+    assert outcome(results[0]) == Outcome(True, Kind.CONVERTED_AS_ASKED, told)
+    assert {str(dataset.file_meta.TransferSyntaxUID) for dataset in arrived} == {syntax}
+    pixels = pydicom.dcmread(shipped("MR_small.dcm")).PixelData
+    assert [dataset.PixelData for dataset in arrived] == [pixels] * 3
+
+
+def test_uncompressed_proposes_nothing_else(scu: SCUFactory, python_scp: PythonSCP) -> None:
+    """Images that are uncompressed already arrive byte for byte, also in implicit VR."""
+    names = ["MR_small_implicit.dcm", "MR_small_RLE.dcm", "MR_small.dcm"]
+    sender = scu(python_scp, conversion=ConversionMode.UNCOMPRESSED)
+    results = send_all(sender, [instance(shipped(name)) for name in names])
+    assert [one.is_sent for one in outcomes(results)] == [True] * 3
+    assert [one.transfer_syntax for one in python_scp.stored] == [IMPLICIT, EXPLICIT, EXPLICIT]
+    (request,) = python_scp.associations
+    proposed = {tuple(one.transfer_syntaxes) for one in request.contexts}
+    assert proposed == {(EXPLICIT,), (IMPLICIT,)}
+    assert [outcomes(results)[n] for n in (0, 2)] == [SENT] * 2
+
+
+def test_uncompressed_fails_what_cannot_be_decoded(scu: SCUFactory, python_scp: PythonSCP) -> None:
+    """A damaged image fails with its reason, and the next one is sent."""
+    whole = shipped("MR_small_RLE.dcm").read_bytes()
+    damaged = whole.replace(struct.pack("<II", 2, 64), struct.pack("<II", 3, 64))
+    assert damaged != whole
+    images = [instance(damaged), instance(whole)]
+    results = send_all(scu(python_scp, conversion=ConversionMode.UNCOMPRESSED), images)
+    kinds = [one.kind for one in outcomes(results)]
+    assert kinds == [Kind.NOT_CONVERTIBLE, Kind.CONVERTED_AS_ASKED]
