@@ -8,6 +8,7 @@ from selenium import webdriver
 from tests.support import browser, programs
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP
+from tests.support.request_table import unlisted
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,9 +29,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def site() -> Iterator[FlywheelSite]:
-    """A stand-in Flywheel site that holds nothing yet."""
+    """A stand-in Flywheel site that holds nothing yet, and is asked nothing but what is known."""
     with FlywheelSite() as running:
         yield running
+    assert not unlisted(running.requests), "docs/flywheel.md lacks a request"
 
 
 @pytest.fixture(scope="session")

@@ -94,12 +94,15 @@ def test_key_may_begin_with_a_scheme(site: FlywheelSite, prefix: str) -> None:
 
 
 @pytest.mark.usefixtures("netrc")
-@pytest.mark.parametrize("signed_url", [False, True])
+@pytest.mark.parametrize(
+    ("signed_url", "host"), [(False, "127.0.0.1"), (True, "localhost"), (True, "127.0.0.1")]
+)
 def test_a_password_for_the_host_stays_at_home(
-    site: FlywheelSite, tmp_path: Path, signed_url: bool
+    site: FlywheelSite, tmp_path: Path, signed_url: bool, host: str
 ) -> None:
-    """~/.netrc neither replaces the key, nor goes to a storage, whatever is asked."""
+    """~/.netrc neither replaces the key, nor goes to a storage, whichever host that is on."""
     site.signed_url = signed_url
+    site.storage_url = site.url.replace("127.0.0.1", host)
     ask_all(site, tmp_path)
     for request in site.requests:
         is_api = request.path.startswith("/api/")

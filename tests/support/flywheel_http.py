@@ -232,7 +232,7 @@ class Handler(BaseHTTPRequestHandler):
         """Return a signed URL, which is another one each time."""
         signature = f"hush-{self.site.new_id()}"
         self.site.signatures.add(signature)
-        return f"{self.site.url}/storage/{wanted}?signature={signature}"
+        return f"{self.site.storage_url}/storage/{wanted}?signature={signature}"
 
     def _admit(self, what: str) -> None:
         """Refuse a client that does not know what those of today know."""

@@ -113,6 +113,8 @@ class FlywheelSite:
         self.url = f"{'https' if tls else 'http'}://{host}"
         if tls:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        # Another host, as storages are; a certificate is for one of them alone.
+        self.storage_url = self.url if tls else self.url.replace("127.0.0.1", "localhost")
         self.api_key = f"{self.url}:{key}"
         self.sdk_key = f"{host}:__force_insecure:{key}"
 

@@ -1,0 +1,147 @@
+"""docs/flywheel.md has each request that the gear and batches make, and the SDK's call for it."""
+
+import io
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import flywheel
+    from flywheel.finder import Finder
+
+from tests.batch.test_requests import CHANGES, SAME
+from tests.support.flywheel_http import Replace, Request
+from tests.support.flywheel_site import FlywheelSite
+from tests.support.gear_runs import gear_on
+from tests.support.pacs import PythonSCP
+from tests.support.request_table import Row, is_ours, row_of, rows, unlisted
+from tests.support.sample_files import encoded, made
+from tests.support.sdk_world import World, sdk_world
+
+NAME = "a b.dcm"
+
+
+@pytest.fixture
+def world(site: FlywheelSite) -> Iterator[World]:
+    with sdk_world(site) as found:
+        yield found
+
+
+def rows_of(requests: list[Request]) -> set[str]:
+    found = [row_of(request) for request in requests if is_ours(request)]
+    return {row.request for row in found if row}
+
+
+def rows_by(who: str) -> set[str]:
+    return {row.request for row in rows() if who in row.by}
+
+
+def test_each_row_has_its_own_request() -> None:
+    """No request stands in the table twice."""
+    assert len({row.request for row in rows()}) == len(rows()) > 20
+
+
+def test_rows_are_what_batches_ask() -> None:
+    """Batches make each request that the table says they make, and no other."""
+    asks: list[Callable[[World], list[Request]]] = [_new_batch, _later_questions]
+    asks += [partial(_question, ours) for _, ours in SAME.values()]
+    asks += [partial(_change, prepare, ours) for prepare, _, ours in CHANGES.values()]
+    requests: list[Request] = []
+    for ask in asks:
+        with FlywheelSite() as site, sdk_world(site) as world:
+            requests += ask(world)
+    assert unlisted(requests) == set()
+    assert rows_of(requests) == rows_by("batch")
+
+
+def _question(ours: Callable[[World], object], world: World) -> list[Request]:
+    world.site.requests.clear()
+    ours(world)
+    return world.site.requests
+
+
+def _change(
+    prepare: Callable[[World], str], ours: Callable[[World, str], object], world: World
+) -> list[Request]:
+    one = prepare(world)
+    world.site.requests.clear()
+    ours(world, one)
+    return world.site.requests
+
+
+def _new_batch(world: World) -> list[Request]:
+    world.api.create(world.plan())
+    return world.site.requests
+
+
+def _later_questions(world: World) -> list[Request]:
+    """Return what is asked of a failed job, of one that no list has, and of a storage."""
+    site, api = world.site, world.api
+    batch_id = world.started()
+    site.queue.take()
+    (job,) = api.get(batch_id).jobs
+    site.queue.end(job.id, "failed")
+    site.requests.clear()
+    (job,) = api.get(batch_id).jobs
+    api.describe(job)
+    api.retry(job.id)
+    site.lists_jobs = False
+    api.get(batch_id)
+    site.signed_url = True
+    SAME["report"][1](world)
+    return site.requests
+
+
+def test_rows_are_what_the_gear_asks(tmp_path: Path, world: World, python_scp: PythonSCP) -> None:
+    """Runs of the gear make each request that the table says they make, and no other."""
+    site = world.site
+    file_id = site.add_file(world.acquisition, NAME, encoded(made(1)))
+    site.fault(file_id, Replace(encoded(made(2))))
+    requests: list[Request] = []
+    for number, (kind, container, signed) in enumerate(
+        [
+            ("subject", world.subject, False),
+            ("session", world.session, True),
+            ("acquisition", world.acquisition, True),
+        ]
+    ):
+        site.requests.clear()
+        site.signed_url = signed
+        gear = gear_on(tmp_path / str(number), site, python_scp.port, container, kind)
+        result = gear.run()
+        assert result.exit_code == 0, result.log
+        requests += site.requests
+    assert unlisted(requests) == set()
+    assert rows_of(requests) == rows_by("gear")
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.request)
+def test_sdk_makes_the_request_by_the_call_of_its_row(world: World, row: Row) -> None:
+    """The call of the last column makes the request of the first."""
+    site = world.site
+    site.add_file(world.acquisition, NAME, b"image")
+    spec = flywheel.FileSpec("r.csv", io.BytesIO(b"a,b"), size=3)
+    names: dict[str, Any] = {
+        "Finder": Finder,
+        "fw": world.fw,
+        "name": NAME,
+        "spec": spec,
+        **{name: getattr(world, name) for name in ("project", "subject", "session", "acquisition")},
+    }
+    makers = {
+        "batch": world.batch,
+        "started": world.started,
+        "running": world.running_job,
+        "failed": world.failed_job,
+        "proposal": world.proposal,
+    }
+    names |= {name: make() for name, make in makers.items() if name in row.call}
+    site.signed_url = "signed" in row.request or "ticket" in row.request
+    site.requests.clear()
+    eval(row.call, names)
+    assert any(row.fits(request) for request in site.requests), site.requests

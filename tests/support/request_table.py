@@ -1,0 +1,108 @@
+"""The table of docs/flywheel.md: each request that is made of a Flywheel site."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from tests.support.flywheel_http import Request
+from tests.support.gear import REPOSITORY
+
+PAGE = REPOSITORY / "docs" / "flywheel.md"
+PLACES = {
+    "{containers}": "(?:projects|subjects|sessions|acquisitions)",
+    "{signed URL}": r"/storage/[^?]+\?",
+}
+CLIENT = "dicom-send/"
+OF_ANY_CLIENT = {"host", "content-length", "content-type", "authorization", "user-agent"}
+DEFAULTS = {"connection": "keep-alive", "accept": "*/*", "accept-encoding": "gzip, deflate"}
+FEATURES = "Safe-Redirect,Subject-Container,Slim-Containers"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: the request, who makes it, what it is made of, and the call of Flywheel's SDK."""
+
+    request: str
+    by: str
+    parts: str
+    fields: str
+    call: str
+
+    def fits(self, request: Request) -> bool:
+        """Tell whether a request is of the kind of the row."""
+        ticket = request.query.get("ticket")
+        asked = f"{request.method} {request.path}"
+        if request.path.startswith("/storage/"):
+            asked += "?"
+        elif ticket is not None:
+            asked += f"?ticket={ticket}"
+        return bool(_pattern(self.request).fullmatch(asked))
+
+    def lacks(self, request: Request) -> list[str]:
+        """Return what a request is made of that the row does not name."""
+        if request.path.startswith("/storage/"):
+            return []
+        named = set(re.findall(r"`([^`]+)`", self.parts))
+        parts = [*request.query, *_keys(request), *_headers(request)]
+        return [part for part in parts if part not in named]
+
+
+@cache
+def rows() -> tuple[Row, ...]:
+    """Return the rows of the table."""
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| `")]
+    return tuple(Row(one.strip("`"), *rest, call.strip("`")) for one, *rest, call in cells)
+
+
+def row_of(request: Request) -> Row | None:
+    """Return the row of a request, None where there is none."""
+    return next((row for row in rows() if row.fits(request)), None)
+
+
+def is_ours(request: Request) -> bool:
+    """Tell whether the gear or a batch makes a request, and not Flywheel's SDK."""
+    return request.headers.get("User-Agent", "").startswith(CLIENT)
+
+
+def unlisted(requests: Iterable[Request]) -> set[str]:
+    """Return the requests of the gear and of batches that the table has not, or not wholly."""
+    found = set()
+    for request in requests:
+        if is_ours(request):
+            row = row_of(request)
+            lacking = row.lacks(request) if row else ["row"]
+            found |= {f"{request.method} {request.path}: no {part}" for part in lacking}
+    return found
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    parts = re.split(r"(\{[^}]+\})", text)
+    return re.compile(
+        "".join(
+            PLACES.get(part, "[^/?]+") if part.startswith("{") else re.escape(part)
+            for part in parts
+        )
+    )
+
+
+def _keys(request: Request) -> list[str]:
+    """Return the keys of a body of JSON; a form has the file's."""
+    if "json" in request.headers.get("Content-Type", ""):
+        return list(json.loads(request.body))
+    return ["file"] if request.body else []
+
+
+def _headers(request: Request) -> list[str]:
+    """Return the headers that not all requests have."""
+    found = []
+    for name, value in request.headers.items():
+        if name.lower() in OF_ANY_CLIENT or DEFAULTS.get(name.lower()) in (value, f"{value}, br"):
+            continue
+        shown = value.replace(FEATURES, "…")
+        if shown != "…":
+            found.append(f"{name}: {shown}")
+    return found

@@ -1,0 +1,89 @@
+"""A site on which Flywheel's SDK and a batch ask the same."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import flywheel
+
+from fw_gear_dicom_send.batch.api import BatchAPI
+from fw_gear_dicom_send.batch.models import Gear, Plan
+from fw_gear_dicom_send.config import manifest
+from tests.support.flywheel_site import FlywheelSite
+from tests.support.stand_in_jobs import sdk_client
+
+CONFIG = {"destination": "pacs", "called_ae": "ARCHIVE", "port": 11112}
+
+
+@dataclass(frozen=True)
+class World:
+    """A site with what a batch is about, and both who ask it."""
+
+    site: FlywheelSite
+    fw: Any
+    api: BatchAPI
+    gear: str
+    project: str
+    subject: str
+    session: str
+    acquisition: str
+
+    def batch(self) -> str:
+        """Make a batch that was not run."""
+        return str(self.fw.create_batch_job_from_jobs(self.proposal()).id)
+
+    def proposal(self) -> Any:
+        """Return what the SDK proposes for the session."""
+        job = flywheel.InputJob(
+            gear_id=self.gear,
+            destination={"type": "session", "id": self.session},
+            inputs={"key": {"type": "project", "id": self.project, "name": "key.pem"}},
+            tags=["hpc"],
+            config=CONFIG,
+        )
+        return flywheel.PremadeJobsBatchProposalInput(jobs=[job])
+
+    def plan(self) -> Plan:
+        """Return our plan for the same."""
+        gear = Gear(self.gear, "dicom-send", "0.1.0", {}, frozenset())
+        session = self.api.session(self.session)
+        return Plan(gear, CONFIG, {"key": "key.pem"}, ("hpc",), (session,), {}, 0)
+
+    def started(self) -> str:
+        """Make a batch and run it."""
+        batch_id = self.batch()
+        self.fw.start_batch(batch_id)
+        return batch_id
+
+    def running_job(self) -> str:
+        """Let a job run."""
+        (job,) = self.fw.get_batch(self.started()).jobs
+        self.site.queue.take()
+        return str(job)
+
+    def failed_job(self) -> str:
+        """Let a job fail."""
+        job = self.running_job()
+        self.site.queue.end(job, "failed")
+        return job
+
+
+@contextmanager
+def sdk_world(site: FlywheelSite) -> Iterator[World]:
+    """Make one on a site."""
+    site.is_admin = True
+    gear = site.add_gear(manifest())
+    project = site.add_project(site.add_group("lab"), "Study")
+    site.add_file(project, "key.pem", b"1")
+    subject = site.add_subject(project, "S1")
+    session = site.add_session(subject, "Visit 1", timestamp="2024-03-05T07:08:09+00:00")
+    site.add_file(session, "a report.csv", b"a,b\n")
+    fw = sdk_client(site)
+    acquisition = site.add_acquisition(session, "T1")
+    api = BatchAPI.connected(site.api_key)
+    yield World(site, fw, api, gear, project, subject, session, acquisition)
+    fw.shutdown()
