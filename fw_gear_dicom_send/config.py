@@ -93,6 +93,7 @@ def parse_sending(
     return SendConfig(
         peer=peer(options),
         tls=tls(options, inputs, manifest),
+        identity_file=identity_file(options, inputs),
         tag=PrivateTag(
             group=_group(options, "group"),
             creator=_text(options, "identifier", _MAX_LO),
@@ -155,6 +156,22 @@ def tls(
         require_peer_cert=requires_peer_cert,
         check_hostname=checks_hostname,
     )
+
+
+def identity_file(options: Mapping[str, Any], inputs: Mapping[str, Any]) -> Path | None:
+    """Return the file with the user identity, None where there is none.
+
+    Raises ConfigError as `parse_sending` does, and where the identity would be sent in clear.
+    """
+    may_be_in_clear = _boolean(options, "identity_without_tls")
+    given = inputs.get("identity")
+    if given is None:
+        return None
+    path = _input_path("identity", given)
+    if not (_boolean(options, "tls_enabled") or may_be_in_clear):
+        allowed = "with tls_enabled, or with identity_without_tls, which sends it in clear"
+        raise ConfigError("identity", path.name, allowed)
+    return path
 
 
 def _client_certificate(inputs: Mapping[str, Any]) -> ClientCertificate | None:

@@ -77,7 +77,8 @@ ANY_NAME = NameChoice()
 class SendConfig:
     """How to send, wherever the images come from; without `tag` datasets stay as they are.
 
-    Times are in seconds, `bandwidth_limit` is in MB/s, 0 for none.
+    Times are in seconds, `bandwidth_limit` is in MB/s, 0 for none. `identity_file` holds what the
+    server is told of who sends; the run reads it.
     """
 
     peer: PeerAE
@@ -95,6 +96,7 @@ class SendConfig:
     response_timeout: float = 300.0
     names: NameChoice = ANY_NAME
     bandwidth_limit: float = 0.0
+    identity_file: Path | None = None
     conversion: ConversionMode = ConversionMode.WHEN_NEEDED
 
 

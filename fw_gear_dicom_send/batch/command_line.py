@@ -59,6 +59,8 @@ _FILES = {
     "cert": "Certificate for TLS: the name of a file on the session's project.",
     "add_cert_file": "Certificate of the CA that has signed the server's: the name of a file on "
     "the session's project.",
+    "identity": "User identity for the server: the name of a file on the session's project, which "
+    "ends with identity.json.",
 }
 
 
@@ -162,7 +164,7 @@ def _add_start(made: ArgumentParser) -> None:
     )
     options.add_group(made, "files of these sessions", options.FILES)
     options.add_group(made, "DICOM server", options.CONNECTION, _WORDS)
-    tls = made.add_argument_group("TLS")
+    tls = made.add_argument_group("TLS and identity")
     options.fill(tls, options.TLS)
     for name, text in _FILES.items():
         tls.add_argument(options.flag(name), dest=name, metavar="NAME", help=text)

@@ -24,8 +24,9 @@ def check(config: Mapping[str, Any], files: Mapping[str, str]) -> GearConfig:
 
     Raises ConfigError for an option that the gear would refuse, UsageError for a file in vain.
     """
-    if files and not config.get("tls_enabled"):
-        raise UsageError(f"{flag(next(iter(files)))} is of use with --tls-enabled only")
+    for_tls = [name for name in files if name != "identity"]
+    if for_tls and not config.get("tls_enabled"):
+        raise UsageError(f"{flag(for_tls[0])} is of use with --tls-enabled only")
     # The files are on the site: here any file stands in for them.
     inputs = {name: {"location": {"path": str(Path(__file__))}} for name in files}
     return parse(

@@ -2,10 +2,10 @@
 
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from ..config import manifest, peer, with_defaults
+from ..config import identity_file, manifest, peer, with_defaults
 from ..config import tls as tls_options
 from ..dicom.uids import name_of
 from ..errors import ConfigError, DicomSendError
@@ -55,13 +55,17 @@ def _ask(arguments: Namespace) -> bool:
         known = manifest()
         chosen = with_defaults(options.given(arguments), known)
         server = peer(chosen)
-        tls_config = tls_options(chosen, options.tls_inputs(arguments), known)
+        inputs = options.tls_inputs(arguments)
+        tls_config = tls_options(chosen, inputs, known)
+        identity_path = identity_file(chosen, inputs)
         # The network takes long to import, and neither --help nor an error above needs it.
-        from ..network import preflight, tls
+        from ..network import identity, preflight, tls
         from ..network.association import resolve
         from ..network.contexts import storage_contexts
 
         resolve(server)
+        if identity_path:
+            server = replace(server, identity=identity.read(identity_path))
         context = tls.make_context(tls_config) if tls_config else None
     except ConfigError as exc:
         raise options.as_usage(exc) from exc

@@ -19,7 +19,13 @@ from ..errors import ConfigError, UsageError
 from .console import write
 
 CONNECTION = ("destination", "port", "called_ae", "calling_ae")
-TLS = ("tls_enabled", "tls_security_profile", "tls_require_peer_cert", "tls_check_hostname")
+TLS = (
+    "tls_enabled",
+    "tls_security_profile",
+    "tls_require_peer_cert",
+    "tls_check_hostname",
+    "identity_without_tls",
+)
 TAG = ("group", "identifier", "tag_value")
 SENDING = ("associations", "send_retry_time", "response_timeout", "bandwidth_limit", "conversion")
 PROOF = ("verify", "skip_existing", "dry_run")
@@ -28,11 +34,13 @@ NAMES = ("include", "exclude")
 FILES = ("file_types", *NAMES, "modality", "file_tags")
 """Options that go together; each name is one of the manifest."""
 
-_PEM_FILES = {
+_FILES = {
     "key": "Private key of this computer, an unencrypted PEM file.",
     "cert": "Its certificate, a PEM file, with those of its chain after it, if any.",
     "add_cert_file": "A PEM file with the certificate of the CA that has signed the server's "
     "certificate, if it is not a public one; there may be several.",
+    "identity": "A JSON file with a user identity for the server: username, username and password, "
+    "jwt, saml or kerberos.",
 }
 _WORDS = {
     "tls_enabled": "Use TLS. Give --key and --cert if the server asks for a certificate.",
@@ -145,17 +153,17 @@ def fill(
 
 
 def add_tls(parser: ArgumentParser) -> None:
-    """Add the options for TLS, and those that name PEM files instead of the gear's inputs."""
-    group = parser.add_argument_group("TLS")
+    """Add the options for TLS and identity, and those that name files, the gear's inputs."""
+    group = parser.add_argument_group("TLS and identity")
     fill(group, TLS)
-    for name, text in _PEM_FILES.items():
-        pem = group.add_argument(flag(name), metavar="FILE", type=Path, dest=name, help=text)
-        pem.complete = COMPLETE_FILE  # type: ignore[attr-defined]
+    for name, text in _FILES.items():
+        file = group.add_argument(flag(name), metavar="FILE", type=Path, dest=name, help=text)
+        file.complete = COMPLETE_FILE  # type: ignore[attr-defined]
 
 
 def tls_inputs(namespace: Namespace) -> dict[str, Any]:
-    """Return the PEM files that were given, as the gear's inputs; raise UsageError for no file."""
-    paths = {name: getattr(namespace, name) for name in _PEM_FILES}
+    """Return the files that were given, as the gear's inputs; raise UsageError for no file."""
+    paths = {name: getattr(namespace, name) for name in _FILES}
     for name, path in paths.items():
         if path and not path.is_file():
             raise UsageError(f"{flag(name)}: {path}: there is no such file")

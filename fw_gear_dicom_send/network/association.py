@@ -98,6 +98,7 @@ class StorageAssociation:
         self.accepted: frozenset[Context] = frozenset()
         self.opened_at = -inf
         self.implementation = ""
+        self.confirms_identity: bool | None = None
         self.longest_pdu = 0
         self._requests = 0
         self._ids: Mapping[Context, int] = {}
@@ -289,6 +290,8 @@ class StorageAssociation:
                 self.longest_pdu = event.max_pdu
                 layer.limit_pdus(event.max_pdu, self._throttle.piece if self._throttle else 0)
                 self.implementation = event.implementation
+                if self._peer.identity:
+                    self.confirms_identity = event.confirms_identity
             case Rejected():
                 raise self._rejection(event)
             case _ if layer.tls_failure:
@@ -318,6 +321,8 @@ class StorageAssociation:
         cause = REJECTED.get(key, NO_REASON)
         cause = cause.format(calling=self._peer.calling_ae, called=self._peer.called_ae)
         detail = f"{self._where} rejected the association: {cause}"
+        if self._peer.identity and rejected.source != _CONGESTION:
+            detail += "; it may not accept the identity that was sent"
         reason = Reason(_REJECTION_KINDS.get(key, Kind.REJECTED), detail)
         if rejected.result == _TRANSIENT or rejected.source == _CONGESTION:
             return TransientRejectionError(reason)

@@ -19,7 +19,7 @@ from .errors import (
 )
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .tls import TLSContext, expires_soon
-from .types import Greeting, PeerAE
+from .types import Greeting, PeerAE, UserIdentity
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,8 @@ def check(
                 if expires_soon(session.expires):
                     day = f"{session.expires:%Y-%m-%d}"
                     log.warning("The server's certificate is valid until %s", day)
+            if peer.identity:
+                _tell_identity(peer.identity, is_confirmed=bool(assoc.confirms_identity))
             context = next((one for one in _VERIFICATION if one in assoc.accepted), None)
             if context:
                 begun = monotonic()
@@ -76,7 +78,14 @@ def check(
             assoc.release()
         finally:
             assoc.abort()
-        return Greeting(assoc.implementation, assoc.longest_pdu, session, status, seconds)
+        return Greeting(
+            assoc.implementation,
+            assoc.longest_pdu,
+            session,
+            status,
+            seconds,
+            assoc.confirms_identity,
+        )
 
 
 def accepted(
@@ -94,6 +103,15 @@ def accepted(
             found |= assoc.accepted
             assoc.release()
     return frozenset(found)
+
+
+def _tell_identity(identity: UserIdentity, *, is_confirmed: bool) -> None:
+    """Log whether the peer has checked the identity, as far as it tells (PS3.7 D.3.3.7.2)."""
+    if is_confirmed:
+        log.info("The server confirms the user identity")
+    elif identity.wants_response:
+        # Some servers check a passcode, and confirm other types only: pynetdicom does.
+        log.info("The server does not confirm the user identity: it may have ignored it")
 
 
 @contextmanager

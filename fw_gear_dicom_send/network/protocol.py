@@ -13,7 +13,7 @@ from .. import __version__
 from ..text import printable
 from .contexts import Context
 from .dimse import Command, decode_command, has_dataset
-from .types import PeerAE
+from .types import PeerAE, UserIdentity
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 IMPLEMENTATION_UID = "2.25.208114732446612383087181351115883378914"
@@ -36,6 +36,7 @@ _FIXED_FIELDS = 68
 _APPLICATION_CONTEXT, _CONTEXT, _ABSTRACT_SYNTAX = 0x10, 0x20, 0x30
 _CONTEXT_RESULT, _TRANSFER_SYNTAX, _USER_INFORMATION = 0x21, 0x40, 0x50
 _MAX_LENGTH, _CLASS_UID, _VERSION_NAME = 0x51, 0x52, 0x55
+_USER_IDENTITY, _IDENTITY_RESPONSE = 0x58, 0x59
 _COMMAND, _LAST = 0x01, 0x02
 _RESULTS, _SOURCES = (1, 2), (1, 2, 3)
 
@@ -59,12 +60,14 @@ class State(Enum):
 class Accepted:
     """The peer accepts the association: its contexts by their IDs, and what it says of itself.
 
-    `max_pdu` is in bytes, 0 where the peer sets no limit (PS3.8 D.1).
+    `max_pdu` is in bytes, 0 where the peer sets no limit (PS3.8 D.1). `confirms_identity` tells
+    whether it answers a user identity, whatever it says (PS3.7 D.3.3.7.2).
     """
 
     contexts: Mapping[int, Context]
     max_pdu: int
     implementation: str
+    confirms_identity: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,7 @@ class Protocol:
             _item(_MAX_LENGTH, MAX_RECEIVED_PDU.to_bytes(4, "big"))
             + _item(_CLASS_UID, IMPLEMENTATION_UID.encode("ascii"))
             + _item(_VERSION_NAME, IMPLEMENTATION_VERSION.encode("ascii"))
+            + _encoded_identity(self._peer.identity)
         )
         body = (
             _REQUEST_FIELDS.pack(_PROTOCOL_VERSION, called, calling)
@@ -227,7 +231,7 @@ class Protocol:
                 told |= _items(value)
         name = _name(told.get(_VERSION_NAME, b"")) or _name(told.get(_CLASS_UID, b""))
         max_pdu = int.from_bytes(told.get(_MAX_LENGTH, b"")[:4], "big")
-        return Accepted(contexts, max_pdu, name)
+        return Accepted(contexts, max_pdu, name, _IDENTITY_RESPONSE in told)
 
     def _begin_message(self) -> None:
         self._context_id = 0
@@ -275,6 +279,16 @@ class Protocol:
 
 def _item(kind: int, value: bytes) -> bytes:
     return _ITEM.pack(kind, len(value)) + value
+
+
+def _encoded_identity(identity: UserIdentity | None) -> bytes:
+    """Encode the sub-item of a user identity (PS3.7 D.3.3.7.1), nothing where there is none."""
+    if identity is None:
+        return b""
+    fields = (identity.primary, identity.secondary)
+    value = bytes((identity.kind, identity.wants_response))
+    value += b"".join(len(field).to_bytes(2, "big") + field for field in fields)
+    return _item(_USER_IDENTITY, value)
 
 
 def _items(encoded: bytes) -> Iterator[tuple[int, bytes]]:

@@ -3,21 +3,49 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import ClassVar
 
 from ..reasons import Kind, Reason
 
 
+class IdentityType(IntEnum):
+    """What a user identity is made of (PS3.7 D.3.3.7.1)."""
+
+    USERNAME = 1
+    USERNAME_AND_PASSCODE = 2
+    KERBEROS = 3
+    SAML = 4
+    JWT = 5
+
+
+@dataclass(frozen=True)
+class UserIdentity:
+    """Who the gear is to a server that asks for more than AE titles (PS3.7 D.3.3.7).
+
+    `primary` is the name, ticket, assertion or token, `secondary` the passcode. Neither is shown.
+    """
+
+    kind: IdentityType
+    primary: bytes = field(repr=False)
+    secondary: bytes = field(default=b"", repr=False)
+
+    @property
+    def wants_response(self) -> bool:
+        """Whether the server is to tell that it has checked it; a name alone proves nothing."""
+        return self.kind is not IdentityType.USERNAME
+
+
 @dataclass(frozen=True)
 class PeerAE:
-    """The DICOM server, and the AE titles of both sides (PS3.8 7.1.1)."""
+    """The DICOM server, the AE titles of both sides (PS3.8 7.1.1), and who it is told we are."""
 
     host: str
     port: int
     called_ae: str
     calling_ae: str
+    identity: UserIdentity | None = field(default=None, repr=False)
 
 
 class ConversionMode(StrEnum):
@@ -69,7 +97,8 @@ class Greeting:
     """What a server says of itself before any image (PS3.7 D.3.3, PS3.8 D.1).
 
     `echo_status` is its answer to a C-ECHO, None where it takes none, which took `echo_seconds`;
-    `longest_pdu` is in bytes, 0 where it sets no limit.
+    `longest_pdu` is in bytes, 0 where it sets no limit. `confirms_identity` tells whether it
+    answers the user identity, None where none was sent.
     """
 
     implementation: str
@@ -77,6 +106,7 @@ class Greeting:
     tls: TLSSession | None
     echo_status: int | None
     echo_seconds: float
+    confirms_identity: bool | None = None
 
 
 @dataclass(frozen=True)

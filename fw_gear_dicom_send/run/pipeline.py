@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, overload
 
 from ..errors import NothingToSendError, WorkFolderError
 from ..models import FileEntry, FileReport, Outcome, Remark, SendConfig
-from ..network import preflight, tls
+from ..network import identity, preflight, tls
 from ..network.association import resolve
 from ..network.contexts import Context
 from ..network.store import RESEND_POLICY, StorageSCU
@@ -88,6 +88,9 @@ def run(
     could be sent, and CancelledError where the run was ended before its end.
     """
     resolve(config.peer)
+    if config.identity_file:
+        peer = replace(config.peer, identity=identity.read(config.identity_file))
+        config = replace(config, peer=peer)
     tls_context = tls.make_context(config.tls) if config.tls else None
     selection = source.select()
     peer = config.peer

@@ -128,6 +128,21 @@ def test_option_that_the_sites_gear_lacks_is_refused(
     assert world.proposed()[0]["gear_id"] == world.gear
 
 
+def test_an_identity_is_a_file_of_the_project(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It needs TLS, or the option that lets it go in clear, before any job is started."""
+    world.add("Visit 1")
+    world.site.add_file(world.project, "identity.json", b"{}", file_type=None)
+    given = ("--no-follow", "--identity", "identity.json")
+    assert world.start(*given) == 1
+    assert "allowed: with tls_enabled, or with identity_without_tls" in caplog.text
+    assert world.start(*given, "--identity-without-tls") == 0
+    assert world.proposed()[0]["inputs"] == {
+        "identity": {"type": "project", "id": world.project, "name": "identity.json"}
+    }
+
+
 def test_files_for_tls_are_those_of_the_project(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -29,7 +29,7 @@ def test_help_names_each_option_of_the_gear(tmp_path: Path) -> None:
 
     assert result.exit_code == 0
     names = {f"--{name.replace('_', '-')}" for name in manifest["config"].keys() - ONLY_ON_FLYWHEEL}
-    files = {f"--{name.replace('_', '-')}" for name in ("key", "cert", "add_cert_file")}
+    files = {f"--{name.replace('_', '-')}" for name in ("key", "cert", "add_cert_file", "identity")}
     assert names | files <= set(re.findall(r"--[a-z-]+", result.stdout))
     assert "dicom-send echo" in result.stdout
 

@@ -78,6 +78,19 @@ def test_a_policy_decides_on_optional_inputs(
         assert inputs_of(fw, site, proposed) == [{}]
 
 
+def test_no_other_json_is_taken_for_an_identity(
+    site: FlywheelSite, fw: flywheel.Client, gear: str, sessions: list[str]
+) -> None:
+    """Acquisitions often have a JSON file beside each series, which is no identity."""
+    acquisition = site.add_acquisition(sessions[0], "T1")
+    for name in ("t1.dcm.zip", "t1.json", "pacs-Identity.json"):
+        site.add_file(acquisition, name, b"1")
+    proposed = propose(fw, gear, sessions[0], "flexible")
+    assert inputs_of(fw, site, proposed) == [
+        {"file": "t1.dcm.zip", "identity": "pacs-Identity.json"}
+    ]
+
+
 @pytest.mark.parametrize("name", TLS)
 @pytest.mark.parametrize(
     ("file", "fits"),

@@ -1,0 +1,105 @@
+"""The whole gear, and the command, tell the server who they are, and nobody else."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pynetdicom import evt
+
+from tests.support.gear_runs import Session, gear_on
+from tests.support.pacs import PythonSCP
+from tests.support.sample_files import encoded, made
+from tests.support.send_command import send, to
+
+IDENTITY = {"username": "alice-of-the-gear", "password": "hunter2-of-the-gear"}
+
+
+@pytest.fixture
+def identity(tmp_path: Path) -> Path:
+    """A file with an identity."""
+    path = tmp_path / "identity.json"
+    path.write_text(json.dumps(IDENTITY))
+    return path
+
+
+def scp(seen: list[bytes]) -> PythonSCP:
+    """Return a server that takes the identity alone, and notes each passcode."""
+
+    def check(event: evt.Event) -> tuple[bool, None]:
+        seen.append(event.secondary_field)
+        return event.secondary_field == IDENTITY["password"].encode(), None
+
+    return PythonSCP(handlers=[(evt.EVT_USER_ID, check)])
+
+
+def assert_nowhere(*texts: str) -> None:
+    """Neither name nor passcode is in what anybody can read."""
+    for text in texts:
+        for value in IDENTITY.values():
+            assert value not in text
+
+
+def test_the_gear_sends_with_an_identity(tmp_path: Path, session: Session, identity: Path) -> None:
+    """The server lets it in; log, debug log, reports and metadata do not show it."""
+    session.site.add_file(session.acquisition("CT"), "ct.dcm", encoded(made(1)))
+    seen: list[bytes] = []
+    with scp(seen) as server:
+        gear = gear_on(tmp_path, session.site, server.port, session.session)
+        gear.config["config"] |= {"identity_without_tls": True, "debug": True, "verify": "find"}
+        gear.give("identity.json", identity, parent_id="p", input_name="identity")
+        result = gear.run()
+        assert len(server.stored) == 1
+        assert len(seen) == len(server.associations)
+    assert "Traceback" not in result.log
+    reports = [report.content.decode() for report in session.site.reports]
+    left = [path.read_text(errors="replace") for path in result.output]
+    assert reports
+    assert_nowhere(result.log, json.dumps(result.metadata), *reports, *left)
+
+
+def test_the_gear_refuses_an_identity_in_clear(
+    tmp_path: Path, session: Session, identity: Path
+) -> None:
+    """The line says what to do, and nothing is connected to."""
+    gear = gear_on(tmp_path, session.site, 104, session.session)
+    gear.give("identity.json", identity, parent_id="p", input_name="identity")
+    result = gear.run()
+    assert result.exit_code == 1
+    assert "identity: 'identity.json' was given; allowed: with tls_enabled, or" in result.stderr
+    assert_nowhere(result.log)
+
+
+@pytest.mark.parametrize("command", ["send", "echo"])
+def test_the_command_sends_with_an_identity(tmp_path: Path, identity: Path, command: str) -> None:
+    """`dicom-send` and `dicom-send echo` take --identity FILE, and do not print it."""
+    path = tmp_path / "ct.dcm"
+    path.write_bytes(encoded(made(1)))
+    first = "echo" if command == "echo" else path
+    options = ["--identity", identity, "--identity-without-tls", "--json"]
+    seen: list[bytes] = []
+    with scp(seen) as server:
+        result = send(first, *to(server), *options, cwd=tmp_path)
+        assert len(server.stored) == (command == "send")
+    assert result.exit_code == 0, result.stderr
+    assert seen
+    assert_nowhere(result.stdout, result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "line"),
+    [
+        ("{}", ["--identity-without-tls"], "allowed: a JSON file"),
+        (json.dumps(IDENTITY), [], "allowed: with tls_enabled, or"),
+    ],
+)
+@pytest.mark.parametrize("first", ["echo", "."])
+def test_the_command_says_what_is_wrong(
+    identity: Path, first: str, content: str, options: list[str], line: str
+) -> None:
+    """A bad file, or an identity in clear, ends it in one line."""
+    identity.write_text(content)
+    server = ["--destination", "127.0.0.1", "--called-ae", "X"]
+    result = send(first, *server, "--identity", identity, *options, cwd=identity.parent)
+    assert result.exit_code == 1
+    assert f"--identity: 'identity.json' was given; {line}" in result.stderr
+    assert_nowhere(result.stderr, result.stdout)

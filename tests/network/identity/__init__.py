@@ -1,0 +1,1 @@
+"""The user identity: read, encoded, sent and answered."""

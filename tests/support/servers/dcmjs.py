@@ -1,0 +1,34 @@
+"""A storage SCP of dcmjs-dimse, which npm installs for the benchmarks as well."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers.process import ServerProcess, free_port
+
+_REPOSITORY = Path(__file__).resolve().parents[3]
+_MODULES = _REPOSITORY / ".rivals" / "dcmjs" / "node_modules"
+
+
+class DcmjsSCP(ServerProcess):
+    """Takes one user, by name and password, and answers Success to each image.
+
+    The test is skipped where `scripts/rivals.sh` has not installed dcmjs-dimse.
+    """
+
+    program = "node"
+    ae_title = "DCMJS"
+
+    def __init__(self, username: str, password: str) -> None:
+        super().__init__()
+        if not (_MODULES / "dcmjs-dimse").is_dir():
+            pytest.skip("dcmjs-dimse is not installed: sh scripts/rivals.sh python3 .rivals")
+        self._user = (username, password)
+
+    def _prepare(self) -> list[str]:
+        self.port = free_port()
+        os.symlink(_MODULES, self._folder / "node_modules")
+        script = self._folder / "scp.cjs"
+        script.write_bytes(Path(__file__).with_name("dcmjs_scp.cjs").read_bytes())
+        return [str(script), str(self.port), *self._user]

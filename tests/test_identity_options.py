@@ -1,0 +1,56 @@
+"""When a user identity may be given, and what is said where it may not."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fw_gear_dicom_send.config import parse
+from fw_gear_dicom_send.errors import ConfigError
+
+MANIFEST = json.loads((Path(__file__).parents[1] / "manifest.json").read_text())
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file with an identity."""
+    made = tmp_path / "identity.json"
+    made.write_text('{"username": "alice", "password": "hunter2"}')
+    return made
+
+
+def config_json(path: Path | None, **options: Any) -> dict[str, Any]:
+    """Return what the engine writes, with the input where there is a path."""
+    identity = {"identity": {"location": {"path": str(path)}}} if path else {}
+    return {
+        "config": {"destination": "pacs.example.org", "called_ae": "PACS"} | options,
+        "inputs": {"api-key": {"key": "site.example.org:secret"}} | identity,
+        "destination": {"type": "session", "id": "5c0ffee"},
+    }
+
+
+@pytest.mark.parametrize("option", ["tls_enabled", "identity_without_tls"])
+def test_an_identity_is_taken_with_tls_or_where_it_may_be_in_clear(path: Path, option: str) -> None:
+    """Either is enough."""
+    assert parse(config_json(path, **{option: True}), MANIFEST).identity_file == path
+
+
+def test_an_identity_in_clear_is_refused(path: Path) -> None:
+    """Anybody on the way could read a password."""
+    with pytest.raises(ConfigError) as caught:
+        parse(config_json(path), MANIFEST)
+    assert str(caught.value) == (
+        "identity: 'identity.json' was given; allowed: with tls_enabled, or with "
+        "identity_without_tls, which sends it in clear"
+    )
+
+
+def test_there_need_be_no_identity(path: Path) -> None:
+    """One that is missing from the input folder is told, and none at all is fine."""
+    assert parse(config_json(None, identity_without_tls=True), MANIFEST).identity_file is None
+    path.unlink()
+    with pytest.raises(
+        ConfigError, match=r"^identity: 'identity\.json' was given; allowed: a file"
+    ):
+        parse(config_json(path, tls_enabled=True), MANIFEST)
