@@ -19,7 +19,7 @@ from tests.support.flywheel_http import Replace, Request
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear_runs import gear_on
 from tests.support.pacs import PythonSCP
-from tests.support.request_table import Row, is_ours, row_of, rows, unlisted
+from tests.support.request_table import Row, is_ours, pruned, row_of, rows, unlisted
 from tests.support.sample_files import encoded, made
 from tests.support.sdk_world import World, sdk_world
 
@@ -145,3 +145,45 @@ def test_sdk_makes_the_request_by_the_call_of_its_row(world: World, row: Row) ->
     site.requests.clear()
     eval(row.call, names)
     assert any(row.fits(request) for request in site.requests), site.requests
+
+
+@pytest.mark.parametrize("name", sorted(SAME.keys() - {"acquisitions of sessions"}))
+def test_batches_need_no_other_fields(world: World, name: str) -> None:
+    """They read the same of answers that have only what the table names.
+
+    Of the acquisitions of sessions they pass on the records of files.
+    """
+    world.api.retry(world.failed_job())
+    world.site.add_file(world.acquisition, NAME, b"1")
+    for container in (world.session, world.acquisition):
+        world.site.containers[container]["tags"] = ["seen"]
+    ours = SAME[name][1]
+    before = ours(world)
+    world.site.pruned = pruned
+    assert ours(world) == before
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_changes_need_no_other_fields(world: World, name: str) -> None:
+    """What a batch changes is changed, and told, from answers like that."""
+    prepare, _, ours = CHANGES[name]
+    one = prepare(world)
+    world.site.pruned = pruned
+    ours(world, one)
+
+
+@pytest.mark.parametrize("signed_url", [False, True])
+@pytest.mark.parametrize("kind", ["subject", "session", "acquisition"])
+def test_the_gear_needs_no_other_fields(
+    tmp_path: Path, world: World, python_scp: PythonSCP, kind: str, signed_url: bool
+) -> None:
+    """A run ends well on a site that says nothing else."""
+    site = world.site
+    site.pruned, site.signed_url = pruned, signed_url
+    file_id = site.add_file(world.acquisition, NAME, encoded(made(1)))
+    site.fault(file_id, Replace(encoded(made(2))))
+    gear = gear_on(tmp_path, site, python_scp.port, getattr(world, kind), kind)
+    result = gear.run()
+    assert result.exit_code == 0, result.log
+    assert len(python_scp.stored) == len(site.reports) == 1
+    assert bool(site.asked("PUT")) == signed_url

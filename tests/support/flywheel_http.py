@@ -153,6 +153,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         request = Request(self.command, url.path, query, dict(self.headers), body)
         self.site.requests.append(request)
+        self.request = request
         self.site.closing.wait(self.site.latency)
         try:
             if fault := self._fault("any"):
@@ -283,7 +284,7 @@ class Handler(BaseHTTPRequestHandler):
         with site.lock:
             listed = partial(self._listed, query=query)
             answer = site.queue.route(Call(self.command, parts, query, body, listed))
-            text = json.dumps(answer).encode()
+            text = self._encoded(answer)
         self._send(text, self._fault(wanted_id))
 
     def _container(self, plural: str, wanted_id: str) -> dict[str, Any]:
@@ -381,7 +382,10 @@ class Handler(BaseHTTPRequestHandler):
         return faults.popleft() if faults else None
 
     def _send_json(self, answer: object, wanted_id: str = "") -> None:
-        self._send(json.dumps(answer).encode(), self._fault(wanted_id))
+        self._send(self._encoded(answer), self._fault(wanted_id))
+
+    def _encoded(self, answer: object) -> bytes:
+        return json.dumps(self.site.pruned(self.request, answer)).encode()
 
     def _send(self, content: bytes | Path, fault: Fault | None = None, *, code: int = 200) -> None:
         if isinstance(fault, Status):

@@ -18,7 +18,7 @@ import re
 import ssl
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -80,6 +80,7 @@ class FlywheelSite:
         self.refuse_uploads = refuse_uploads
         self.without_tickets = without_tickets
         self.signatures: set[str] = set()
+        self.pruned: Callable[[Request, object], object] = lambda _, answer: answer
         self.page_limit = page_limit
         self.knows_after_id = knows_after_id
         self.heeds_filters = heeds_filters

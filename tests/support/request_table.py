@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from tests.support.flywheel_http import Request
 from tests.support.gear import REPOSITORY
@@ -20,6 +21,10 @@ DEFAULTS = {"connection": "keep-alive", "accept": "*/*", "accept-encoding": "gzi
 FEATURES = "Safe-Redirect,Subject-Container,Slim-Containers"
 
 
+Fields = dict[str, "Fields | None"]
+"""Names of fields; of some of them only fields are read."""
+
+
 @dataclass(frozen=True)
 class Row:
     """A row: the request, who makes it, what it is made of, and the call of Flywheel's SDK."""
@@ -27,8 +32,13 @@ class Row:
     request: str
     by: str
     parts: str
-    fields: str
+    answer: str
     call: str
+
+    @property
+    def fields(self) -> Fields:
+        """What is read of an answer."""
+        return _fields(self.answer)
 
     def fits(self, request: Request) -> bool:
         """Tell whether a request is of the kind of the row."""
@@ -52,9 +62,14 @@ class Row:
 @cache
 def rows() -> tuple[Row, ...]:
     """Return the rows of the table."""
-    lines = PAGE.read_text(encoding="utf-8").splitlines()
-    cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| `")]
+    cells = [line for line in _table_lines() if line[0].startswith("`")]
     return tuple(Row(one.strip("`"), *rest, call.strip("`")) for one, *rest, call in cells)
+
+
+def pruned(request: Request, answer: Any) -> Any:
+    """Return of an answer of JSON what the table says is read of it."""
+    row = row_of(request) if is_ours(request) else None
+    return _pruned(answer, row.fields) if row else answer
 
 
 def row_of(request: Request) -> Row | None:
@@ -106,3 +121,31 @@ def _headers(request: Request) -> list[str]:
         if shown != "…":
             found.append(f"{name}: {shown}")
     return found
+
+
+def _table_lines() -> list[list[str]]:
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    return [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+
+
+@cache
+def _fields(text: str) -> Fields:
+    """Read which fields a cell names: kinds of records, `name`, `name.part` or `name`: kind."""
+    found: Fields = {}
+    kinds = {line[0]: line[1] for line in _table_lines() if len(line) == 2}
+    for path, kind in re.findall(r"`([\w.]+)`(?:: (\w+))?", text):
+        name, _, part = path.partition(".")
+        inner = _fields(kinds[kind]) if kind else {part: None} if part else None
+        before = found.get(name)
+        found[name] = {**before, **inner} if before and inner else inner
+    for kind in re.findall(r"\w+", re.sub(r"`[^`]*`(: \w+)?", "", text)):
+        found |= _fields(kinds[kind]) if kind in kinds else {}
+    return found
+
+
+def _pruned(value: Any, fields: Fields | None) -> Any:
+    if isinstance(value, list):
+        return [_pruned(one, fields) for one in value]
+    if fields is None or not isinstance(value, dict):
+        return value
+    return {name: _pruned(one, fields[name]) for name, one in value.items() if name in fields}
