@@ -29,7 +29,7 @@ def test_plan_is_shown_before_it_is_asked_for(
     first = world.session_of("Visit 0")
     lines = [record.getMessage() for record in caplog.records]
     assert lines[:4] == [
-        "Gear: dicom-send 0.1.0",
+        "Gear: dicom-send 5.0.0",
         "Destination: ARCHIVE at pacs.example.org, port 11112",
         "Options: --no-instance-report, --verify find",
         "Sessions: 22",
@@ -124,7 +124,7 @@ def test_option_that_the_sites_gear_lacks_is_refused(
     world.add("Visit 1")
     assert world.start("--no-follow", "--verify", "find") == 2
     assert "--verify: dicom-send 0.0.9 on the site has no such" in caplog.text
-    assert world.start("--no-follow", "--verify", "find", "--gear-version", "0.1.0") == 0
+    assert world.start("--no-follow", "--verify", "find", "--gear-version", "5.0.0") == 0
     assert world.proposed()[0]["gear_id"] == world.gear
 
 
