@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from types import FrameType
 
-from .errors import CancelledError, DicomSendError, ExitCode
+from .errors import CancelledError, DicomSendError
 from .text import printable
 
 _OWN = "dicom-send"
@@ -17,11 +17,11 @@ log = logging.getLogger(_OWN)
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def exit_code(body: Callable[[], int]) -> int:
+def exit_code(body: Callable[[], bool]) -> int:
     """Run `body` to its end, or until a signal ends it in good order.
 
-    Returns what it returns, or the exit code of the error that it raises, which is logged.
-    Nothing is logged from now on that is not printable.
+    Returns 0 where it returns true, else 1; errors are logged. Nothing is logged from now on
+    that is not printable.
     """
     logging.setLogRecordFactory(_PrintableRecord)
     for number in SIGNALS:
@@ -30,15 +30,14 @@ def exit_code(body: Callable[[], int]) -> int:
     gc.collect()
     gc.freeze()
     try:
-        return int(body())
+        return 0 if body() else 1
     except DicomSendError as exc:
         log.error("%s", exc)
-        return exc.exit_code
     except Exception as exc:
         # The message of a foreign error may quote a dataset: its type and place do not.
         place = "".join(traceback.format_tb(exc.__traceback__))
         log.critical("Unexpected %s, please report it:\n%s", type(exc).__name__, place)
-    return ExitCode.NOT_ALL_SENT
+    return 1
 
 
 class _PrintableRecord(logging.LogRecord):
@@ -63,4 +62,4 @@ def _cancel(number: int, _: FrameType | None) -> None:
     """End the run in good order, once."""
     for other in SIGNALS:
         signal.signal(other, signal.SIG_IGN)
-    raise CancelledError(signal.Signals(number))
+    raise CancelledError(f"The run was ended by {signal.Signals(number).name}")

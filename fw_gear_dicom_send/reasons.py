@@ -265,6 +265,11 @@ class Kind(Enum):
         "converted from {}",
         "Nothing: the values are the same, and the option conversion asks for it.",
     )
+    NOT_COMPRESSED = (
+        "not-compressed",
+        "sent uncompressed: {}",
+        "Nothing: the image was sent as it is.",
+    )
     CONVERSION_OFF = (
         "conversion-off",
         "the server takes {}, and conversion is never",

@@ -158,6 +158,7 @@ CODES = {
     "CONVERSION_OFF": "conversion-off",
     "CONVERTED": "converted",
     "CONVERTED_AS_ASKED": "converted-as-asked",
+    "NOT_COMPRESSED": "not-compressed",
     "FRAMES_PADDED": "frames-padded",
     "NOT_CONVERTIBLE": "not-convertible",
     "NOT_CONVERTED": "not-converted",

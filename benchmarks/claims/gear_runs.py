@@ -14,17 +14,24 @@ ASSOCIATIONS = 4
 
 @contextmanager
 def gear_for(
-    files: Iterable[Path], port: int, called_ae: str, folder: Path, *, latency: float = 0
+    files: Iterable[Path],
+    port: int,
+    called_ae: str,
+    folder: Path,
+    *,
+    latency: float = 0,
+    **options: object,
 ) -> Iterator[GearFolder]:
     """Lay out a gear's folder for a session that holds the files.
 
-    The site takes `latency` seconds for each answer.
+    The site takes `latency` seconds for each answer; `options` are the gear's.
     """
     config = {
         "destination": HOST,
         "port": port,
         "called_ae": called_ae,
         "associations": ASSOCIATIONS,
+        **options,
     }
     with FlywheelSite(latency=latency) as site:
         project = site.add_project(site.add_group("radiology"), "Claims")

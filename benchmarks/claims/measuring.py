@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from benchmarks.claims import disk, far_site, latency, memory, race, stamping, start_up, unpacking
+from benchmarks.claims import (
+    disk,
+    far_site,
+    latency,
+    memory,
+    race,
+    slow_link,
+    stamping,
+    start_up,
+    unpacking,
+)
 from benchmarks.claims.outcome import MeasurementError, Outcome
 from tests.support.pacs import ServerError
 
@@ -22,6 +32,7 @@ CLAIMS: Mapping[str, Callable[[float, Path], Iterator[Outcome]]] = {
     "memory": memory.measure,
     "disk": disk.measure,
     "far-site": far_site.measure,
+    "slow-link": slow_link.measure,
 }
 
 

@@ -8,11 +8,20 @@ where the acceptor does not take the images as they are.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
-from ..dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
+from ..dicom.uids import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    JPEG_2000_LOSSLESS,
+    JPEG_LS_LOSSLESS,
+    VERIFICATION,
+)
 from .types import ConversionMode
 
 WAYS_OUT = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+COMPRESSIONS = (JPEG_LS_LOSSLESS, JPEG_2000_LOSSLESS)
+"""The transfer syntaxes that uncompressed images may be compressed to, the best one first."""
 MAX_CONTEXTS = 128
 """An association has at most 128: context IDs are odd and below 256 (PS3.8 9.3.2.2)."""
 
@@ -45,8 +54,9 @@ def storage_contexts() -> list[Context]:
 class ContextPlan:
     """The contexts for all images seen so far, in groups that fit an association."""
 
-    def __init__(self) -> None:
-        """Begin with no image seen."""
+    def __init__(self, mode: ConversionMode = ConversionMode.WHEN_NEEDED) -> None:
+        """Begin with no image seen; they are converted by `mode`."""
+        self._mode = mode
         self._groups: list[dict[Context, None]] = []
 
     def include(self, wanted: Context, *, alone: bool = False) -> tuple[Context, ...]:
@@ -56,7 +66,9 @@ class ContextPlan:
         not fit makes a further association. Each has the context of a C-ECHO as well. What is
         wanted `alone` gets one without the others.
         """
-        needed = [wanted, *(Context(wanted.abstract_syntax, uid) for uid in WAYS_OUT)]
+        needed = [wanted, *_of_class(wanted, WAYS_OUT)]
+        if self._mode is ConversionMode.LOSSLESS and wanted.transfer_syntax == COMPRESSIONS[0]:
+            needed += _of_class(wanted, COMPRESSIONS)
         if alone:
             return tuple(dict.fromkeys(needed))
         for group in self._groups:
@@ -72,13 +84,16 @@ class ContextPlan:
         return tuple(group)
 
 
+@lru_cache(1024)
 def ways(own: Context, mode: ConversionMode) -> tuple[Context, ...]:
     """Return the contexts in which an image may be sent, the best one first.
 
     An image goes as it is where it may, else explicit VR is preferred: it keeps the VRs of private
-    elements.
+    elements. By `LOSSLESS`, one that is uncompressed is compressed rather than that.
     """
-    uncompressed = tuple(Context(own.abstract_syntax, uid) for uid in WAYS_OUT)
+    uncompressed = _of_class(own, WAYS_OUT)
+    if mode is ConversionMode.LOSSLESS and own in uncompressed:
+        return tuple(dict.fromkeys((*_of_class(own, COMPRESSIONS), own, *uncompressed)))
     if mode is ConversionMode.UNCOMPRESSED and own not in uncompressed:
         return uncompressed
     return tuple(dict.fromkeys((own, *uncompressed)))
@@ -87,3 +102,7 @@ def ways(own: Context, mode: ConversionMode) -> tuple[Context, ...]:
 def choose(candidates: Iterable[Context], accepted: frozenset[Context]) -> Context | None:
     """Return the first context that was accepted, None where an image cannot be sent."""
     return next((context for context in candidates if context in accepted), None)
+
+
+def _of_class(context: Context, syntaxes: Iterable[str]) -> tuple[Context, ...]:
+    return tuple(Context(context.abstract_syntax, uid) for uid in syntaxes)

@@ -9,7 +9,7 @@ from ..reasons import Kind, Reason
 from ..retry import DEFAULT_POLICY, RetryBudget, RetryPolicy
 from .assign import Waiter
 from .association import StorageAssociation
-from .contexts import Context
+from .contexts import Context, ContextPlan
 from .errors import NoAssociationError
 from .limit import AssociationLimit
 from .opener import Opener
@@ -17,7 +17,7 @@ from .pool_state import PoolState, Waiting
 from .throttle import Throttle
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .tls import TLSContext
-from .types import PeerAE
+from .types import ConversionMode, PeerAE
 
 RUN_ENDED = Reason(Kind.NOT_REACHED)
 
@@ -41,15 +41,17 @@ class AssociationPool:
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         policy: RetryPolicy = DEFAULT_POLICY,
         throttle: Throttle | None = None,
+        conversion: ConversionMode = ConversionMode.WHEN_NEEDED,
     ) -> None:
         """Open no more than so many `associations` with `peer` at once.
 
         While there is none, one is requested with the waits of `policy` until `budget` is spent.
-        All of them write together as fast as the `throttle` allows.
+        All of them write together as fast as the `throttle` allows. What is proposed for images
+        depends on their `conversion`.
         """
         limit = AssociationLimit(associations, timeouts.limit)
         self._clock = policy.clock
-        self._state = PoolState(limit, policy.clock)
+        self._state = PoolState(limit, policy.clock, ContextPlan(conversion))
         self._changed = self._state.changed
         self._opener = Opener(self._state, peer, budget, tls_context, timeouts, policy, throttle)
 

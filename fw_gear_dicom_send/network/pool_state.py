@@ -49,12 +49,12 @@ class PoolState:
 
     limit: AssociationLimit
     clock: MonotonicClock
+    plan: ContextPlan
     changed: Condition = field(default_factory=Condition)
     waiting: list[Waiting] = field(default_factory=list)
     idle: list[StorageAssociation] = field(default_factory=list)
     lent: list[StorageAssociation] = field(default_factory=list)
     openings: list[Opening] = field(default_factory=list)
-    plan: ContextPlan = field(default_factory=ContextPlan)
     contexts: dict[Context, bool] = field(default_factory=dict)
     down_since: float | None = None
     recovered_at: float = -inf

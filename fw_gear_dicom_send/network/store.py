@@ -13,7 +13,7 @@ from ..dicom.uids import name_of
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryBudget, RetryPolicy
 from .association import StorageAssociation
-from .contexts import ECHO, Context, choose, ways
+from .contexts import COMPRESSIONS, ECHO, Context, choose, ways
 from .errors import AssociationError, LostAnswerError, NoAssociationError
 from .judgement import History, Outcome, failure, judge
 from .pool import RUN_ENDED, AssociationPool
@@ -37,7 +37,7 @@ class StorageSCU:
     def __init__(
         self,
         peer: PeerAE,
-        convert: Callable[[SOPInstance, str], SOPInstance | Unreadable],
+        convert: Callable[[SOPInstance, str], SOPInstance | Unreadable | None],
         *,
         associations: int = 1,
         retry_time: float = 300,
@@ -51,11 +51,12 @@ class StorageSCU:
     ) -> None:
         """Send to `peer`, over no more than so many `associations` at once.
 
-        `convert` changes an image's transfer syntax, where `conversion` wants that. `retry_time`
-        is for how many seconds to go on without any image being accepted. With `tls_context`,
-        each association uses TLS. If it `is_dry`, all is done but the C-STORE requests, and an
-        image is planned that could be sent. `policy` has the waits while the server is at fault,
-        which it is by `blame`. All associations write together as fast as the `throttle` allows.
+        `convert` changes an image's transfer syntax, where `conversion` wants that; it returns
+        None for an image that it cannot compress, which then goes as it is. `retry_time` is for
+        how many seconds to go on without any image being accepted. With `tls_context`, each
+        association uses TLS. If it `is_dry`, all is done but the C-STORE requests, and an image is
+        planned that could be sent. `policy` has the waits while the server is at fault, which it
+        is by `blame`. All associations write together as fast as the `throttle` allows.
         """
         self._is_dry = is_dry
         self._throttle = throttle
@@ -67,8 +68,6 @@ class StorageSCU:
         self._trouble = Trouble(self._budget, policy, blame, associations)
         self._turn = Lock()
         self._losses = count(1)
-        self.lost_associations = 0
-        """How many associations were lost with an image."""
         self._retry_numbers = count(1)
         self._retries = 0
         self._pool = AssociationPool(
@@ -79,6 +78,7 @@ class StorageSCU:
             timeouts=timeouts,
             policy=policy,
             throttle=throttle,
+            conversion=conversion,
         )
 
     def __repr__(self) -> str:
@@ -111,11 +111,6 @@ class StorageSCU:
     def associations(self) -> AssociationPool:
         """The associations, for queries to ride on."""
         return self._pool
-
-    @property
-    def lost_server(self) -> Reason | None:
-        """Why the server was given up, None where it was not."""
-        return None if self._pool.gone is RUN_ENDED else self._pool.gone
 
     @property
     def max_rate(self) -> float:
@@ -201,7 +196,7 @@ class StorageSCU:
                     if tries > 1:
                         self._retries = next(self._retry_numbers)
                     begun_at = clock.now()
-                    outcome = self._store(assoc, instance, history)
+                    outcome = self._store(assoc, instance, history, self._conversion)
             except NoAssociationError as exc:
                 # Of an image without answer it is to be told that it may be stored.
                 return NotSent(silence or exc.reason, Transfer(tries=tries))
@@ -270,7 +265,7 @@ class StorageSCU:
 
     def _tell_loss(self, reason: Reason) -> None:
         """Log that an association was lost with its image; many are logged for debugging only."""
-        number = self.lost_associations = next(self._losses)
+        number = next(self._losses)
         log.log(
             logging.WARNING if number <= MAX_LOSSES_LOGGED else logging.DEBUG,
             "An association was lost with an image: %s%s",
@@ -278,35 +273,49 @@ class StorageSCU:
             ". Further ones are not logged" if number == MAX_LOSSES_LOGGED else "",
         )
 
-    def _store(self, assoc: StorageAssociation, instance: SOPInstance, history: History) -> Outcome:
-        """Send an image as it is or, where it must be, converted."""
+    def _store(
+        self,
+        assoc: StorageAssociation,
+        instance: SOPInstance,
+        history: History,
+        mode: ConversionMode,
+    ) -> Outcome:
+        """Send an image as it is or, where it must be or `mode` wants it, converted."""
         own = _context_of(instance)
-        candidates = ways(own, self._conversion)
+        candidates = ways(own, mode)
+        is_fit = own in candidates
         context = choose(candidates, assoc.accepted)
         if context is None:
-            return failure(Reason(Kind.NOT_ACCEPTED, _describe(candidates[0])))
+            return failure(Reason(Kind.NOT_ACCEPTED, _describe(own if is_fit else candidates[0])))
         if context == own:
             return self._request(assoc, instance, context, history)
         change = f"{_describe(own)} only as {name_of(context.transfer_syntax)}"
-        if self._conversion is ConversionMode.NEVER:
+        if mode is ConversionMode.NEVER:
             return failure(Reason(Kind.CONVERSION_OFF, change))
-        try:
-            converted = self._convert(instance, context.transfer_syntax)
-        except OSError as exc:
-            return failure(Reason(Kind.NOT_CONVERTED, exc.strerror or str(exc)))
-        if isinstance(converted, Unreadable):
-            return failure(converted.reason)
+        is_compressed = mode is ConversionMode.LOSSLESS and context.transfer_syntax in COMPRESSIONS
+        converted = self._converted(instance, context)
+        if not isinstance(converted, SOPInstance):
+            if not is_compressed:
+                return failure(converted or Reason(Kind.NOT_CONVERTIBLE, _describe(own)))
+            outcome = self._store(assoc, instance, history, ConversionMode.WHEN_NEEDED)
+            return _with_remark(outcome, converted) if converted else outcome
         try:
             outcome = self._request(assoc, converted, context, history)
         finally:
             converted.dataset.close()
-        if own in candidates:
-            remark = Reason(Kind.CONVERTED, change)
-        else:
+        remark = Reason(Kind.CONVERTED, change)
+        if is_compressed or not is_fit:
             names = map(name_of, (own.transfer_syntax, context.transfer_syntax))
             remark = Reason(Kind.CONVERTED_AS_ASKED, " to ".join(names))
-        remarks = (remark, *outcome.result.remarks)
-        return replace(outcome, result=replace(outcome.result, remarks=remarks))
+        return _with_remark(outcome, remark)
+
+    def _converted(self, instance: SOPInstance, context: Context) -> SOPInstance | Reason | None:
+        """Convert an image; return why that failed, None if it cannot be compressed."""
+        try:
+            converted = self._convert(instance, context.transfer_syntax)
+        except OSError as exc:
+            return Reason(Kind.NOT_CONVERTED, exc.strerror or str(exc))
+        return converted.reason if isinstance(converted, Unreadable) else converted
 
     def _request(
         self,
@@ -331,6 +340,12 @@ class StorageSCU:
         transfer = replace(outcome.result.transfer, seconds=seconds, transfer_syntax_uid=syntax)
         remarks = (*instance.remarks, *outcome.result.remarks)
         return replace(outcome, result=replace(outcome.result, transfer=transfer, remarks=remarks))
+
+
+def _with_remark(outcome: Outcome, remark: Reason) -> Outcome:
+    """Return an outcome with one more remark, before its others."""
+    result = outcome.result
+    return replace(outcome, result=replace(result, remarks=(remark, *result.remarks)))
 
 
 def _context_of(instance: SOPInstance) -> Context:

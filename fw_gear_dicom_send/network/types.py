@@ -54,6 +54,7 @@ class ConversionMode(StrEnum):
     WHEN_NEEDED = "when needed"
     NEVER = "never"
     UNCOMPRESSED = "uncompressed"
+    LOSSLESS = "lossless"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Converts images that the server accepts only in another transfer syntax."""
+"""Converts images to transfer syntaxes that the server accepts, or that are shorter."""
 
 from pathlib import Path
 from threading import Lock
@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Self
 
 from ..dicom.spool import Room, with_room
 from ..dicom.types import SOPInstance, Unreadable
+from ..network.contexts import COMPRESSIONS
+from ..reasons import Kind, Reason
 
 if TYPE_CHECKING:
-    from ..dicom.transcode import FrameDecoders
+    from ..dicom.transcode import FrameDecoders, FrameEncoders
 
 
 class Conversion:
     """Converts as soon as there is room; few runs need it, so that it is imported by the first.
 
-    The mutable state is the decoders, which come with the first image, with the lock.
+    The mutable state is the decoders and encoders, which come with the first image that needs
+    them, with the lock.
     """
 
     def __init__(self, room: Room, folder: Path) -> None:
@@ -22,6 +25,7 @@ class Conversion:
         self._room = room
         self._folder = folder
         self._decoders: FrameDecoders | None = None
+        self._encoders: FrameEncoders | None = None
         self._lock = Lock()
 
     def __enter__(self) -> Self:
@@ -29,13 +33,21 @@ class Conversion:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the decoders; what one of them is decoding fails."""
+        """End the decoders and encoders; what one of them is at fails."""
         with self._lock:
-            if self._decoders:
-                self._decoders.close()
+            for processes in (self._decoders, self._encoders):
+                if processes:
+                    processes.close()
 
-    def __call__(self, instance: SOPInstance, transfer_syntax_uid: str) -> SOPInstance | Unreadable:
-        """Return the image in another transfer syntax, or why it cannot be converted."""
+    def __call__(
+        self, instance: SOPInstance, transfer_syntax_uid: str
+    ) -> SOPInstance | Unreadable | None:
+        """Return the image in another transfer syntax, or why it cannot be converted.
+
+        None is for one that cannot be compressed, which is no failure.
+        """
+        if transfer_syntax_uid in COMPRESSIONS:
+            return self._compressed(instance, transfer_syntax_uid)
         from ..dicom.transcode import FrameDecoders, convert
 
         with self._lock:
@@ -43,3 +55,17 @@ class Conversion:
         return with_room(
             self._room, lambda: convert(instance, transfer_syntax_uid, decoders, self._folder)
         )
+
+    def _compressed(
+        self, instance: SOPInstance, transfer_syntax_uid: str
+    ) -> SOPInstance | Unreadable | None:
+        from ..dicom.transcode import FrameEncoders, compress
+
+        with self._lock:
+            encoders = self._encoders = self._encoders or FrameEncoders(self._folder)
+        try:
+            return with_room(
+                self._room, lambda: compress(instance, transfer_syntax_uid, encoders, self._folder)
+            )
+        except OSError as error:
+            return Unreadable(Reason(Kind.NOT_COMPRESSED, error.strerror or str(error)))

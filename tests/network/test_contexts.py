@@ -7,6 +7,7 @@ from fw_gear_dicom_send.network.types import ConversionMode
 
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 RLE, JPEG_2000 = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.90"
+JPEG_LS = "1.2.840.10008.1.2.4.80"
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 PET = "1.2.840.10008.5.1.4.1.1.128"
 
@@ -104,3 +105,19 @@ def test_uncompressed_images_stay_as_they_are(own: str, syntaxes: list[str]) -> 
     """Where all go uncompressed, explicit VR is better for those that need a conversion."""
     contexts = ways(Context(CT, own), ConversionMode.UNCOMPRESSED)
     assert contexts == tuple(Context(CT, syntax) for syntax in syntaxes)
+
+
+@pytest.mark.parametrize("own", [EXPLICIT, IMPLICIT])
+def test_uncompressed_images_may_be_proposed_compressed(own: str) -> None:
+    """JPEG-LS comes first, then JPEG 2000, then the image as it is."""
+    mode = ConversionMode.LOSSLESS
+    best, *others = ways(Context(CT, own), mode)
+    assert [best, *others][:3] == [Context(CT, uid) for uid in (JPEG_LS, JPEG_2000, own)]
+    assert set(ContextPlan(mode).include(best)) == {ECHO, best, *others}
+
+
+def test_compressed_images_are_not_compressed_anew() -> None:
+    """They are proposed as ever."""
+    mode, rle = ConversionMode.LOSSLESS, Context(CT, RLE)
+    assert ways(rle, mode) == ways(rle, ConversionMode.WHEN_NEEDED)
+    assert ContextPlan(mode).include(rle) == ContextPlan().include(rle)

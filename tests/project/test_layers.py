@@ -28,6 +28,8 @@ LIBRARIES = {
     "fw_core_client": {"flywheel"},
     "requests": {"flywheel"},
     "gdcm": {"dicom/transcode"},
+    "imagecodecs": {"dicom/transcode"},
+    "numpy": {"dicom/transcode"},
     "rich": {"cli", "batch"},
     "flywheel_gear_toolkit": set[str](),
 }

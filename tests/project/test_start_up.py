@@ -19,6 +19,7 @@ HEAVY = {
     "flywheel",
     "fw_core_client",
     "gdcm",
+    "imagecodecs",
     "inflate64",
     "numpy",
     "pydantic",

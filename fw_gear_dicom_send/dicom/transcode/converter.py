@@ -3,14 +3,13 @@
 import struct
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from ...reasons import OUT_OF_MEMORY, Kind, Reason
 from ..deflate import InflatedTooLargeError, InflationError, inflate
-from ..elements import ITEM, ITEM_DELIMITATION, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH, Encoding
+from ..elements import ITEM, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH, Encoding
 from ..spool import is_full, new_spool
 from ..types import EncodedDataset, SOPInstance, Unreadable
 from ..uids import (
@@ -22,41 +21,22 @@ from ..uids import (
     name_of,
 )
 from .decoders import FrameDecoders
-from .layout import (
-    ALLOCATED,
-    BYTE,
-    COLOR,
-    DESCRIPTION,
-    PHOTOMETRIC,
-    PLANAR,
-    REPRESENTATION,
-    WORD,
-    Layout,
-)
+from .layout import BYTE, COLOR, PHOTOMETRIC, PLANAR, Layout
 from .pixels import native_frames
 from .recoding import (
     BIG,
     CHUNK,
     EXPLICIT,
     IMPLICIT,
-    MAX_SHORT,
-    US_OR_SS,
     Header,
     Input,
     Output,
     TooLargeError,
     UnconvertibleError,
-    exchanged,
-    roughness,
 )
+from .rewriter import PIXEL_DATA, Level, Rewriter
 from .syntaxes import DECODABLE
 
-MAX_DEPTH = 100
-MAX_DESCRIPTION = 64
-DOUBLE_WORD, MUCH_SMOOTHER = 32, 4
-PIXEL_DATA = 0x7FE00010
-# Extended Offset Table, its lengths, Encapsulated Pixel Data Value Total Length.
-OFFSETS = (0x7FE00001, 0x7FE00002, 0x7FE00003)
 TARGETS: dict[str, Encoding] = {
     IMPLICIT_VR_LITTLE_ENDIAN: IMPLICIT,
     EXPLICIT_VR_LITTLE_ENDIAN: EXPLICIT,
@@ -69,45 +49,8 @@ SOURCES: dict[str, Encoding] = {
 }
 
 
-@dataclass(frozen=True)
-class _Held:
-    """An element in a piece of its own, which may be written anew."""
-
-    piece: int
-    header: Header
-    value: bytes
-
-
-@dataclass
-class _Level:
-    """The dataset or item that is being converted, and what is known of it."""
-
-    source: Encoding
-    target: Encoding
-    parent: "_Level | None" = None
-    description: dict[int, bytes] = field(default_factory=dict)
-    held: dict[int, _Held] = field(default_factory=dict)
-    unsigned_or_signed: list[_Held] = field(default_factory=list)
-
-    @property
-    def depth(self) -> int:
-        """Number of sequences around it."""
-        return self.parent.depth + 1 if self.parent else 0
-
-    @property
-    def pixel_vr(self) -> str:
-        """US or SS, as Pixel Representation says here or further out; empty before it."""
-        if value := self.description.get(REPRESENTATION):
-            return "SS" if value[0] else "US"
-        return self.parent.pixel_vr if self.parent else ""
-
-
-class _Converter:
-    """Reads elements in one encoding and writes them in another, with equal values.
-
-    Sequences and items come out with undefined length, and without group lengths,
-    which would not stay true (PS3.5 7.2, 7.5).
-    """
+class _Converter(Rewriter):
+    """Decodes compressed pixels, too."""
 
     def __init__(
         self,
@@ -117,138 +60,22 @@ class _Converter:
         decoders: FrameDecoders,
         work: Path,
     ) -> None:
-        self._in = source
-        self._out = target
-        self._transfer_syntax_uid = transfer_syntax_uid
         self._encapsulated = transfer_syntax_uid in DECODABLE
+        super().__init__(source, target, work, recodes_pixels=self._encapsulated)
+        self._transfer_syntax_uid = transfer_syntax_uid
         self._decoders = decoders
-        self._work = work
         self.padded = 0
 
-    def dataset(self, source: Encoding, target: Encoding) -> None:
-        """Convert the whole dataset."""
-        level = _Level(source, target)
-        while not self._in.at_end():
-            self._element(self._in.header(source), level)
-        self._settle(level)
-
-    def _element(self, header: Header, level: _Level) -> None:
-        tag, length = header.tag, header.length
-        if not header.vr:
-            raise UnconvertibleError("an item is where none may be")
-        if tag == PIXEL_DATA and self._encapsulated and self._is_coded(header, level):
-            self._pixel_data(level)
-        elif (header.vr == "SQ" and length) or length == UNDEFINED_LENGTH:
-            self._sequence(header, level)
-        elif tag & 0xFFFF == 0 or (self._encapsulated and tag in OFFSETS):
-            self._in.skip(length)
-        elif tag in DESCRIPTION and length <= MAX_DESCRIPTION:
-            self._described(header, level)
-        elif header.vr == US_OR_SS and length <= MAX_SHORT and not level.target.implicit:
-            held = _Held(self._out.hold(b"", length), header, self._in.read(length))
-            level.unsigned_or_signed.append(held)
-        else:
-            self._plain(header, level)
-
-    def _is_coded(self, header: Header, level: _Level) -> bool:
-        """Tell whether pixel data is compressed; that of an icon may be either (PS3.5 A.4)."""
-        if header.length != UNDEFINED_LENGTH and level.parent is None:
+    def _write_pixels(self, header: Header, level: Level) -> bool:
+        """Decode pixel data that is compressed; that of an icon may be either (PS3.5 A.4)."""
+        is_coded = self._encapsulated and header.length == UNDEFINED_LENGTH
+        if is_coded:
+            self._decode(level)
+        elif self._encapsulated and level.parent is None:
             raise UnconvertibleError("its pixels are not encapsulated")
-        return header.length == UNDEFINED_LENGTH
+        return is_coded
 
-    def _described(self, header: Header, level: _Level) -> None:
-        """Copy an element that describes pixels, and keep it in mind."""
-        value = b"".join(self._in.value(header, level.source))
-        level.description[header.tag] = value
-        data = header.encoded(level.target) + value
-        if self._encapsulated and header.tag in (PHOTOMETRIC, PLANAR):
-            level.held[header.tag] = _Held(self._out.hold(data), header, value)
-        else:
-            self._out.write(data)
-
-    def _plain(self, header: Header, level: _Level) -> None:
-        """Copy an element."""
-        if header.tag == PIXEL_DATA and header.vr == "OW" and not level.source.little:
-            allocated = int.from_bytes(level.description.get(ALLOCATED, b""), "little")
-            if allocated == DOUBLE_WORD:
-                self._double_words(header, level)
-                return
-            if allocated > WORD:
-                raise UnconvertibleError("its pixels can be read in two ways")
-        self._out.write(header.encoded(level.target))
-        for block in self._in.value(header, level.source):
-            self._out.write(block)
-
-    def _double_words(self, header: Header, level: _Level) -> None:
-        """Copy big-endian pixels of 32 bits as OW.
-
-        PS3.5 7.3 swaps the bytes of each 16-bit word, and the less significant word comes
-        first. Some writers swap whole pixels instead. The wrong reading exchanges the words,
-        so that neighbours differ far more.
-        """
-        if header.length % 4:
-            raise UnconvertibleError("a value has a wrong length")
-        as_words = as_pixels = 0
-        with new_spool(self._work) as spool:
-            for block in self._in.value(header, level.source):
-                spool.write(block)
-                as_words += roughness(block)
-                as_pixels += roughness(exchanged(block))
-            spool.seek(0)
-            self._out.write(header.encoded(level.target))
-            for block in iter(partial(spool.read, CHUNK), b""):
-                is_exchanged = as_pixels * MUCH_SMOOTHER < as_words
-                self._out.write(exchanged(block) if is_exchanged else block)
-
-    def _sequence(self, header: Header, level: _Level) -> None:
-        if header.vr not in ("SQ", "UN"):
-            raise UnconvertibleError("an element has no length")
-        if level.depth == MAX_DEPTH:
-            raise UnconvertibleError("its sequences are nested too deeply")
-        source, target = level.source, level.target
-        self._out.write(Header(header.tag, header.vr, UNDEFINED_LENGTH).encoded(target))
-        if header.vr == "UN":
-            # A sequence of unknown VR is implicit VR in any syntax (PS3.5 6.2.2).
-            source = target = IMPLICIT
-        end = None if header.length == UNDEFINED_LENGTH else self._in.position + header.length
-        while end is None or self._in.position < end:
-            item = self._in.header(source)
-            if item.tag == SEQUENCE_DELIMITATION and end is None:
-                break
-            if item.tag != ITEM:
-                raise UnconvertibleError("a sequence is damaged")
-            self._out.write(Header(ITEM, "", UNDEFINED_LENGTH).encoded(target))
-            self._item(item.length, _Level(source, target, level))
-            self._out.write(Header(ITEM_DELIMITATION, "", 0).encoded(target))
-        if end is not None and self._in.position != end:
-            raise UnconvertibleError("a sequence is damaged")
-        self._out.write(Header(SEQUENCE_DELIMITATION, "", 0).encoded(target))
-
-    def _item(self, length: int, level: _Level) -> None:
-        end = None if length == UNDEFINED_LENGTH else self._in.position + length
-        while end is None or self._in.position < end:
-            header = self._in.header(level.source)
-            if header.tag == ITEM_DELIMITATION and end is None:
-                break
-            self._element(header, level)
-        if end is not None and self._in.position != end:
-            raise UnconvertibleError("a sequence is damaged")
-        self._settle(level)
-
-    def _settle(self, level: _Level) -> None:
-        """Write the elements that Pixel Representation was needed for.
-
-        An item without one has that of the dataset around it, which may come later.
-        """
-        if not level.pixel_vr and level.parent:
-            level.parent.unsigned_or_signed += level.unsigned_or_signed
-            return
-        vr = level.pixel_vr or "US"
-        for held in level.unsigned_or_signed:
-            header = Header(held.header.tag, vr, held.header.length)
-            self._out.replace(held.piece, header.encoded(level.target) + held.value)
-
-    def _pixel_data(self, level: _Level) -> None:
+    def _decode(self, level: Level) -> None:
         """Write encapsulated pixel data as native (PS3.5 8.1, 8.2 and A.4)."""
         layout = Layout.of(level.description)
         vr = "OW" if layout.allocated > BYTE else "OB"
@@ -269,14 +96,9 @@ class _Converter:
             self._out.write(b"\0")
         if photometric != layout.photometric:
             value = photometric.encode() + b" " * (len(photometric) % 2)
-            self._rewrite(level, PHOTOMETRIC, value)
+            self._redescribe(level, PHOTOMETRIC, value)
         if layout.samples == COLOR and self._transfer_syntax_uid != DEFLATED_FRAMES:
-            self._rewrite(level, PLANAR, struct.pack("<H", 0))
-
-    def _rewrite(self, level: _Level, tag: int, value: bytes) -> None:
-        if held := level.held.get(tag):
-            header = Header(tag, held.header.vr, len(value))
-            self._out.replace(held.piece, header.encoded(level.target) + value)
+            self._redescribe(level, PLANAR, struct.pack("<H", 0))
 
     def _fragments(self, most: int) -> Iterator[Iterator[bytes]]:
         """Take the fragments behind the Basic Offset Table, none longer than `most` bytes."""

@@ -12,13 +12,13 @@ import signal
 import struct
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from importlib import import_module
 from itertools import pairwise
-from typing import Any
+from typing import Any, BinaryIO
 
 RLE = "1.2.840.10008.1.2.5"
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
@@ -42,15 +42,25 @@ PR_SET_PDEATHSIG, M_ARENA_MAX = 1, -8
 
 
 class Outcome(IntEnum):
-    """What became of a frame."""
+    """What became of a frame; the latter two are those of an encoder."""
 
-    DECODED = 0
+    DONE = 0
     DAMAGED = 1
     OUT_OF_MEMORY = 2
+    UNSUITABLE = 3
+    DIFFERENT = 4
 
 
-class DamagedError(Exception):
+class RefusedError(Exception):
+    """There is no answer to a frame."""
+
+    outcome: Outcome
+
+
+class DamagedError(RefusedError):
     """A frame cannot be decoded."""
+
+    outcome = Outcome.DAMAGED
 
 
 @dataclass(frozen=True)
@@ -248,7 +258,7 @@ def _bind_to_parent(parent: int) -> None:
         raise SystemExit("the gear has ended")
 
 
-def _bound_memory(size: int) -> None:
+def bound_memory(size: int) -> None:
     """Limit the addresses of this process to `size` bytes more than it has, on Linux."""
     if sys.platform != "linux":
         return
@@ -262,37 +272,61 @@ def _bound_memory(size: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
-def main(argv: list[str]) -> None:
-    """Decode the frames on standard input to standard output, until that ends.
+def serve(
+    parent: int,
+    prepare: Callable[[], object],
+    requests: struct.Struct,
+    respond: Callable[..., Iterator[bytes]],
+) -> None:
+    """Answer the frames on standard input on standard output, until that ends.
 
-    A frame comes after `REQUEST`, and its pixels go in chunks, each after `ANSWER`. The last
-    chunk is empty.
+    A frame comes after a request, and what is made of it goes in chunks, each after `ANSWER`. The
+    last chunk is empty.
 
     Args:
-        argv: The process id of the parent.
+        parent: The process id of the gear.
+        prepare: Imports what is needed.
+        requests: The form of a request, whose last field is the length of the frame.
+        respond: Yields the answer to a frame and to the other fields of its request. Before the
+            first chunk it calls `bound_memory`.
     """
     source, target = sys.stdin.buffer, sys.stdout.buffer
-    _bind_to_parent(int(argv[0]))
+    _bind_to_parent(parent)
+    prepare()
+    target.write(READY)
+    target.flush()
+    while request := source.read(requests.size):
+        *fields, size = requests.unpack(request)
+        outcome = Outcome.DONE
+        try:
+            for chunk in respond(source, size, *fields):
+                target.write(ANSWER.pack(Outcome.DONE, len(chunk)))
+                target.write(chunk)
+        except RefusedError as error:
+            outcome = error.outcome
+        except MemoryError:
+            outcome = Outcome.OUT_OF_MEMORY
+        target.write(ANSWER.pack(outcome, 0))
+        target.flush()
+
+
+def prepare_gdcm() -> None:
+    """Import GDCM, and keep it from writing what it thinks of a frame but to standard error."""
     gdcm: Any = import_module("gdcm")
     gdcm.Trace.WarningOff()
     gdcm.Trace.ErrorOff()
-    target.write(READY)
-    target.flush()
-    while request := source.read(REQUEST.size):
-        syntax, *shape, coded_size = REQUEST.unpack(request)
-        frame = Frame(syntax.rstrip(b"\0").decode(), *shape)
-        samples = frame.rows * frame.columns * frame.samples
-        _bound_memory(ADDRESSES_PER_SAMPLE * samples + 3 * coded_size)
-        try:
-            for chunk in decode(source.read(coded_size), frame):
-                target.write(ANSWER.pack(Outcome.DECODED, len(chunk)))
-                target.write(chunk)
-            target.write(ANSWER.pack(Outcome.DECODED, 0))
-        except DamagedError:
-            target.write(ANSWER.pack(Outcome.DAMAGED, 0))
-        except MemoryError:
-            target.write(ANSWER.pack(Outcome.OUT_OF_MEMORY, 0))
-        target.flush()
+
+
+def _decoded(source: BinaryIO, size: int, syntax: bytes, *shape: int) -> Iterator[bytes]:
+    frame = Frame(syntax.rstrip(b"\0").decode(), *shape)
+    samples = frame.rows * frame.columns * frame.samples
+    bound_memory(ADDRESSES_PER_SAMPLE * samples + 3 * size)
+    return decode(source.read(size), frame)
+
+
+def main(argv: list[str]) -> None:
+    """Decode frames; `argv` is the process id of the gear."""
+    serve(int(argv[0]), prepare_gdcm, REQUEST, _decoded)
 
 
 if __name__ == "__main__":

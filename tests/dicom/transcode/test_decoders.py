@@ -12,7 +12,7 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
 from fw_gear_dicom_send.dicom.transcode import FrameDecoders, convert
-from fw_gear_dicom_send.dicom.transcode.decoders import DecodingTimeouts
+from fw_gear_dicom_send.dicom.transcode.frame_processes import FrameTimeouts
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from tests.support import hostile
 from tests.support.footprint import children
@@ -76,7 +76,7 @@ def test_a_decoder_has_limits_and_no_environment(tmp_path: Path) -> None:
 def test_a_decoder_that_hangs_is_ended(tmp_path: Path) -> None:
     """The image fails for its own reason, and the next one is decoded."""
     before = children(os.getpid())
-    with FrameDecoders(tmp_path, DecodingTimeouts(frame=3)) as decoders:
+    with FrameDecoders(tmp_path, FrameTimeouts(frame=3)) as decoders:
         decode(decoders, tmp_path)
         (decoder,) = children(os.getpid()) - before
         os.kill(decoder, signal.SIGSTOP)

@@ -1,0 +1,170 @@
+"""Compresses the pixels of an uncompressed image without loss."""
+
+from array import array
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from ...reasons import OUT_OF_MEMORY, Kind, Reason
+from ..elements import ITEM, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH
+from ..spool import is_full, new_spool
+from ..types import SOPInstance, Unreadable
+from ..uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, JPEG_2000_LOSSLESS
+from .encoders import FrameEncoders
+from .frame_encoder import RawFrame
+from .frame_processes import UnsuitableError
+from .layout import BYTE, COLOR, MONOCHROME, PHOTOMETRIC, PLANAR, WORD, Layout
+from .recoding import CHUNK, EXPLICIT, IMPLICIT, Header, Input, Output, UnconvertibleError
+from .rewriter import PIXEL_DATA, Level, Rewriter
+
+MAX_SAMPLES = 1 << 24
+"""Samples of a frame that is compressed: to encode one takes 18 bytes of memory for each."""
+MIN_STORED = 2
+SOURCES = {EXPLICIT_VR_LITTLE_ENDIAN: EXPLICIT, IMPLICIT_VR_LITTLE_ENDIAN: IMPLICIT}
+GREY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
+RGB, YBR_FULL = "RGB", "YBR_FULL"
+BY_PIXEL, BY_PLANE = b"\0\0", b"\1\0"
+
+
+class _Compressor(Rewriter):
+    """Compresses pixels, and writes the other elements in explicit VR (PS3.5 A.4)."""
+
+    def __init__(
+        self,
+        source: Input,
+        target: Output,
+        transfer_syntax_uid: str,
+        encoders: FrameEncoders,
+        work: Path,
+    ) -> None:
+        super().__init__(source, target, work, recodes_pixels=True)
+        self._transfer_syntax_uid = transfer_syntax_uid
+        self._encoders = encoders
+        self.has_pixels = False
+
+    def _write_pixels(self, header: Header, level: Level) -> bool:
+        """Compress the pixels of the image; those of an icon stay as they are."""
+        if level.parent:
+            return False
+        layout = _layout_of(header, level)
+        frame = self._frame(layout, level)
+        self.has_pixels = True
+        self._out.write(Header(PIXEL_DATA, "OB", UNDEFINED_LENGTH).encoded(EXPLICIT))
+        offsets = array("I")
+        size_of_table = layout.frames * offsets.itemsize
+        self._out.write(Header(ITEM, "", size_of_table).encoded(EXPLICIT))
+        table = self._out.hold(b"", size_of_table)
+        offset = 0
+        # An offset has 32 bits, as the length of the pixels has.
+        for _ in range(layout.frames):
+            offsets.append(offset)
+            offset += self._fragment(frame, level)
+            if offset > layout.size:
+                raise UnsuitableError("it would not be smaller")
+        self._in.skip(header.length - layout.length)
+        self._out.replace(table, offsets.tobytes())
+        self._out.write(Header(SEQUENCE_DELIMITATION, "", 0).encoded(EXPLICIT))
+        if frame.samples == COLOR:
+            self._redescribe(level, PLANAR, BY_PIXEL)
+            if frame.is_rgb and self._transfer_syntax_uid == JPEG_2000_LOSSLESS:
+                self._redescribe(level, PHOTOMETRIC, b"YBR_RCT ")
+        return True
+
+    def _fragment(self, frame: RawFrame, level: Level) -> int:
+        """Write a frame as one fragment, and return the length of that with its header."""
+        native = self._in.value(Header(PIXEL_DATA, "OB", frame.size), level.source)
+        with self._encoders.encoded(frame, native) as coded:
+            size = coded.size + coded.size % 2
+            header = Header(ITEM, "", size).encoded(EXPLICIT)
+            self._out.write(header)
+            for chunk in coded.chunks:
+                self._out.write(chunk)
+        self._out.write(bytes(coded.size % 2))
+        return len(header) + size
+
+    def _frame(self, layout: Layout, level: Level) -> RawFrame:
+        return RawFrame(
+            self._transfer_syntax_uid,
+            layout.rows,
+            layout.columns,
+            layout.samples,
+            layout.allocated,
+            layout.stored,
+            is_signed=layout.signed,
+            is_planar=layout.samples == COLOR and level.description[PLANAR] == BY_PLANE,
+            is_rgb=layout.photometric == RGB,
+        )
+
+
+def _layout_of(header: Header, level: Level) -> Layout:
+    """Return how the pixels lie in memory.
+
+    Raises UnsuitableError where that is not what the transfer syntaxes hold (PS3.5 8.2.3, 8.2.4),
+    or what many decoders would not get right.
+    """
+    try:
+        layout = Layout.of(level.description)
+    except UnconvertibleError as error:
+        raise UnsuitableError(str(error)) from error
+    is_grey = layout.samples == MONOCHROME and layout.photometric in GREY
+    is_color = (
+        layout.samples == COLOR
+        and layout.photometric in (RGB, YBR_FULL)
+        and not layout.signed
+        and level.description.get(PLANAR) in (BY_PIXEL, BY_PLANE)
+    )
+    is_usual = (
+        layout.allocated in (BYTE, WORD)
+        and MIN_STORED <= layout.stored <= layout.allocated
+        and layout.high_bit == layout.stored - 1
+        and header.vr in ("OB", "OW")
+        and header.length in (layout.length, layout.size)
+        and layout.frame_samples <= MAX_SAMPLES
+    )
+    if not (is_usual and (is_grey or is_color)):
+        raise UnsuitableError("its pixels lie in another way")
+    return layout
+
+
+def compress(
+    instance: SOPInstance, transfer_syntax_uid: str, encoders: FrameEncoders, work: Path
+) -> SOPInstance | Unreadable | None:
+    """Compress an image, so that its pixels can be had back bit for bit.
+
+    Frames are encoded one by one, decoded again and compared. The new dataset lies in `work` if
+    it is longer than 1 MiB.
+
+    Args:
+        instance: The image, in Explicit or Implicit VR Little Endian; it stays open, whatever
+            happens.
+        transfer_syntax_uid: JPEG-LS Lossless or JPEG 2000 Lossless.
+        encoders: Encode frames.
+        work: Folder for temporary files.
+
+    Returns:
+        The image in the other syntax, whose dataset the caller closes. None where it cannot be
+        compressed, or would not be smaller. Else why that failed.
+
+    Raises:
+        OSError: There is no room in `work`.
+    """
+    with ExitStack() as stack:
+        spool = stack.enter_context(new_spool(work))
+        output = Output(spool)
+        source = Input(instance.dataset.blocks(CHUNK))
+        compressor = _Compressor(source, output, transfer_syntax_uid, encoders, work)
+        try:
+            compressor.dataset(SOURCES[instance.transfer_syntax_uid], EXPLICIT)
+        except UnsuitableError:
+            return None
+        except (UnconvertibleError, MemoryError) as error:
+            return Unreadable(Reason(Kind.NOT_COMPRESSED, str(error) or OUT_OF_MEMORY))
+        except OSError as error:
+            if is_full(error):
+                raise
+            return Unreadable(Reason(Kind.NOT_COMPRESSED, error.strerror or str(error)))
+        dataset = output.finish()
+        if not compressor.has_pixels or dataset.size >= instance.dataset.size:
+            return None
+        stack.pop_all()
+    return replace(instance, transfer_syntax_uid=transfer_syntax_uid, dataset=dataset)

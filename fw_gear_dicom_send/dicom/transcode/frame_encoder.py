@@ -1,0 +1,173 @@
+"""Encodes frames without loss, as a program of its own.
+
+It is bounded as `frame_decoder` is. GDCM, which has another decoder than the encoder's library,
+decodes each frame again: what comes back has to be equal, bit for bit.
+"""
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, BinaryIO
+
+from .frame_decoder import (
+    BYTE,
+    CHUNK,
+    DamagedError,
+    Frame,
+    Outcome,
+    RefusedError,
+    bound_memory,
+    decode,
+    prepare_gdcm,
+    serve,
+)
+
+JPEG_LS = "1.2.840.10008.1.2.4.80"
+REQUEST = struct.Struct("<64sIIBBBBBBQ")
+LENGTH = struct.Struct("<Q")
+SPARE = 4096
+# Measured with JPEG 2000 of 16 bits: 23 bytes of addresses for a sample, and 18 of memory.
+ADDRESSES_PER_SAMPLE = 32
+
+
+class UnsuitableFrameError(RefusedError):
+    """A frame has samples beyond its stored bits."""
+
+    outcome = Outcome.UNSUITABLE
+
+
+class DifferentError(RefusedError):
+    """A frame that was encoded is not decoded to what it was."""
+
+    outcome = Outcome.DIFFERENT
+
+
+@dataclass(frozen=True)
+class RawFrame:
+    """A native frame, and what to encode it to; samples have 8 or 16 bits.
+
+    Of a frame in colour, `is_planar` tells whether the planes come one after the other, and
+    `is_rgb` whether JPEG 2000 may transform its colours.
+    """
+
+    transfer_syntax_uid: str
+    rows: int
+    columns: int
+    samples: int
+    allocated: int
+    stored: int
+    is_signed: bool
+    is_planar: bool
+    is_rgb: bool
+
+    @property
+    def size(self) -> int:
+        """Length of its pixels."""
+        return self.rows * self.columns * self.samples * self.allocated // BYTE
+
+    @property
+    def precision(self) -> int:
+        """Bits of a coded sample.
+
+        JPEG-LS has all that are allocated, as then no decoder has to know a sign. JPEG 2000 knows
+        it, and takes those that are stored.
+        """
+        return self.allocated if self.transfer_syntax_uid == JPEG_LS else self.stored
+
+    @property
+    def request(self) -> bytes:
+        """What the encoder is to be told before the pixels."""
+        shape = (self.rows, self.columns, self.samples, self.allocated, self.stored)
+        flags = (self.is_signed, self.is_planar, self.is_rgb)
+        return REQUEST.pack(self.transfer_syntax_uid.encode(), *shape, *flags, self.size)
+
+
+def encode(native: bytes, frame: RawFrame) -> bytes:
+    """Return the bit stream of a frame.
+
+    Raises RefusedError.
+    """
+    numpy: Any = import_module("numpy")
+    codecs: Any = import_module("imagecodecs")
+    width = frame.allocated // BYTE
+    pixels = numpy.frombuffer(native, f"{'i' if frame.is_signed else 'u'}{width}")
+    lowest = -(1 << frame.stored - 1) if frame.is_signed else 0
+    if pixels.min() < lowest or pixels.max() >= lowest + (1 << frame.stored):
+        raise UnsuitableFrameError
+    shape = (frame.rows, frame.columns)
+    if frame.is_planar:
+        pixels = numpy.ascontiguousarray(pixels.reshape(frame.samples, *shape).transpose(1, 2, 0))
+    else:
+        pixels = pixels.reshape(*shape, *((frame.samples,) if frame.samples > 1 else ()))
+    try:
+        if frame.transfer_syntax_uid == JPEG_LS:
+            # Noise takes more than its pixels.
+            room = frame.size + frame.size // 4 + SPARE
+            coded = codecs.jpegls_encode(pixels.view(f"u{width}"), out=room)
+        else:
+            coded = codecs.jpeg2k_encode(
+                pixels,
+                level=0,
+                codecformat="j2k",
+                bitspersample=frame.precision,
+                reversible=True,
+                mct=frame.is_rgb,
+                numthreads=1,
+            )
+    except RuntimeError as error:
+        raise DamagedError from error
+    _compare(coded, frame, memoryview(pixels).cast("B"))
+    return bytes(coded)
+
+
+def _compare(coded: bytes, frame: RawFrame, pixels: memoryview) -> None:
+    """Decode a frame again; raises DifferentError if it has changed."""
+    shape = (frame.rows, frame.columns, frame.samples, frame.allocated, frame.precision)
+    position = 0
+    try:
+        for chunk in decode(coded, Frame(frame.transfer_syntax_uid, *shape)):
+            if pixels[position : position + len(chunk)] != chunk:
+                raise DifferentError
+            position += len(chunk)
+    except DamagedError as error:
+        raise DifferentError from error
+    if position != len(pixels):
+        raise DifferentError
+
+
+def _prepare() -> None:
+    # One thread: others would reserve addresses.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    import_module("numpy")
+    codecs: Any = import_module("imagecodecs")
+    for name in ("jpegls_encode", "jpeg2k_encode"):
+        getattr(codecs, name)  # which imports it
+    prepare_gdcm()
+
+
+def _encoded(source: BinaryIO, size: int, syntax: bytes, *fields: int) -> Iterator[bytes]:
+    rows, columns, samples, allocated, stored, *flags = fields
+    is_signed, is_planar, is_rgb = map(bool, flags)
+    frame = RawFrame(
+        syntax.rstrip(b"\0").decode(),
+        rows,
+        columns,
+        samples,
+        allocated,
+        stored,
+        is_signed=is_signed,
+        is_planar=is_planar,
+        is_rgb=is_rgb,
+    )
+    bound_memory(ADDRESSES_PER_SAMPLE * frame.rows * frame.columns * frame.samples)
+    coded = encode(source.read(size), frame)
+    yield LENGTH.pack(len(coded))
+    for position in range(0, len(coded), CHUNK):
+        yield coded[position : position + CHUNK]
+
+
+def main(argv: list[str]) -> None:
+    """Encode frames; `argv` is the process id of the gear."""
+    serve(int(argv[0]), _prepare, REQUEST, _encoded)

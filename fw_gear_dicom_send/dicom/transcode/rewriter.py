@@ -1,0 +1,205 @@
+"""Writes the elements of a dataset anew, in another encoding (PS3.5 section 7)."""
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from ..elements import ITEM, ITEM_DELIMITATION, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH, Encoding
+from ..spool import new_spool
+from .layout import ALLOCATED, DESCRIPTION, PHOTOMETRIC, PLANAR, REPRESENTATION, WORD
+from .recoding import (
+    CHUNK,
+    IMPLICIT,
+    MAX_SHORT,
+    US_OR_SS,
+    Header,
+    Input,
+    Output,
+    UnconvertibleError,
+    exchanged,
+    roughness,
+)
+
+MAX_DEPTH = 100
+MAX_DESCRIPTION = 64
+DOUBLE_WORD, MUCH_SMOOTHER = 32, 4
+PIXEL_DATA = 0x7FE00010
+# Extended Offset Table, its lengths, Encapsulated Pixel Data Value Total Length.
+OFFSETS = (0x7FE00001, 0x7FE00002, 0x7FE00003)
+
+
+@dataclass(frozen=True)
+class Held:
+    """An element in a piece of its own, which may be written anew."""
+
+    piece: int
+    header: Header
+    value: bytes
+
+
+@dataclass
+class Level:
+    """The dataset or item that is being converted, and what is known of it."""
+
+    source: Encoding
+    target: Encoding
+    parent: "Level | None" = None
+    description: dict[int, bytes] = field(default_factory=dict)
+    held: dict[int, Held] = field(default_factory=dict)
+    unsigned_or_signed: list[Held] = field(default_factory=list)
+
+    @property
+    def depth(self) -> int:
+        """Number of sequences around it."""
+        return self.parent.depth + 1 if self.parent else 0
+
+    @property
+    def pixel_vr(self) -> str:
+        """US or SS, as Pixel Representation says here or further out; empty before it."""
+        if value := self.description.get(REPRESENTATION):
+            return "SS" if value[0] else "US"
+        return self.parent.pixel_vr if self.parent else ""
+
+
+class Rewriter:
+    """Reads elements in one encoding and writes them in another, with equal values.
+
+    Sequences and items come out with undefined length, and without group lengths,
+    which would not stay true (PS3.5 7.2, 7.5).
+    """
+
+    def __init__(self, source: Input, target: Output, work: Path, *, recodes_pixels: bool) -> None:
+        """Read from `source`, and write to `target`; `work` is the folder for temporary files.
+
+        If it `recodes_pixels`, what describes them may be written anew.
+        """
+        self._in = source
+        self._out = target
+        self._work = work
+        self._recodes_pixels = recodes_pixels
+
+    def dataset(self, source: Encoding, target: Encoding) -> None:
+        """Convert the whole dataset."""
+        level = Level(source, target)
+        while not self._in.at_end():
+            self._element(self._in.header(source), level)
+        self._settle(level)
+
+    def _element(self, header: Header, level: Level) -> None:
+        tag, length = header.tag, header.length
+        if not header.vr:
+            raise UnconvertibleError("an item is where none may be")
+        if tag == PIXEL_DATA and self._write_pixels(header, level):
+            return
+        if (header.vr == "SQ" and length) or length == UNDEFINED_LENGTH:
+            self._sequence(header, level)
+        elif tag & 0xFFFF == 0 or (self._recodes_pixels and tag in OFFSETS):
+            self._in.skip(length)
+        elif tag in DESCRIPTION and length <= MAX_DESCRIPTION:
+            self._described(header, level)
+        elif header.vr == US_OR_SS and length <= MAX_SHORT and not level.target.implicit:
+            held = Held(self._out.hold(b"", length), header, self._in.read(length))
+            level.unsigned_or_signed.append(held)
+        else:
+            self._plain(header, level)
+
+    def _write_pixels(self, header: Header, level: Level) -> bool:  # noqa: ARG002
+        """Write pixel data anew; return whether that was done, else it is copied."""
+        return False
+
+    def _described(self, header: Header, level: Level) -> None:
+        """Copy an element that describes pixels, and keep it in mind."""
+        value = b"".join(self._in.value(header, level.source))
+        level.description[header.tag] = value
+        data = header.encoded(level.target) + value
+        if self._recodes_pixels and header.tag in (PHOTOMETRIC, PLANAR):
+            level.held[header.tag] = Held(self._out.hold(data), header, value)
+        else:
+            self._out.write(data)
+
+    def _plain(self, header: Header, level: Level) -> None:
+        """Copy an element."""
+        if header.tag == PIXEL_DATA and header.vr == "OW" and not level.source.little:
+            allocated = int.from_bytes(level.description.get(ALLOCATED, b""), "little")
+            if allocated == DOUBLE_WORD:
+                self._double_words(header, level)
+                return
+            if allocated > WORD:
+                raise UnconvertibleError("its pixels can be read in two ways")
+        self._out.write(header.encoded(level.target))
+        for block in self._in.value(header, level.source):
+            self._out.write(block)
+
+    def _double_words(self, header: Header, level: Level) -> None:
+        """Copy big-endian pixels of 32 bits as OW.
+
+        PS3.5 7.3 swaps the bytes of each 16-bit word, and the less significant word comes
+        first. Some writers swap whole pixels instead. The wrong reading exchanges the words,
+        so that neighbours differ far more.
+        """
+        if header.length % 4:
+            raise UnconvertibleError("a value has a wrong length")
+        as_words = as_pixels = 0
+        with new_spool(self._work) as spool:
+            for block in self._in.value(header, level.source):
+                spool.write(block)
+                as_words += roughness(block)
+                as_pixels += roughness(exchanged(block))
+            spool.seek(0)
+            self._out.write(header.encoded(level.target))
+            for block in iter(partial(spool.read, CHUNK), b""):
+                is_exchanged = as_pixels * MUCH_SMOOTHER < as_words
+                self._out.write(exchanged(block) if is_exchanged else block)
+
+    def _sequence(self, header: Header, level: Level) -> None:
+        if header.vr not in ("SQ", "UN"):
+            raise UnconvertibleError("an element has no length")
+        if level.depth == MAX_DEPTH:
+            raise UnconvertibleError("its sequences are nested too deeply")
+        source, target = level.source, level.target
+        self._out.write(Header(header.tag, header.vr, UNDEFINED_LENGTH).encoded(target))
+        if header.vr == "UN":
+            # A sequence of unknown VR is implicit VR in any syntax (PS3.5 6.2.2).
+            source = target = IMPLICIT
+        end = None if header.length == UNDEFINED_LENGTH else self._in.position + header.length
+        while end is None or self._in.position < end:
+            item = self._in.header(source)
+            if item.tag == SEQUENCE_DELIMITATION and end is None:
+                break
+            if item.tag != ITEM:
+                raise UnconvertibleError("a sequence is damaged")
+            self._out.write(Header(ITEM, "", UNDEFINED_LENGTH).encoded(target))
+            self._item(item.length, Level(source, target, level))
+            self._out.write(Header(ITEM_DELIMITATION, "", 0).encoded(target))
+        if end is not None and self._in.position != end:
+            raise UnconvertibleError("a sequence is damaged")
+        self._out.write(Header(SEQUENCE_DELIMITATION, "", 0).encoded(target))
+
+    def _item(self, length: int, level: Level) -> None:
+        end = None if length == UNDEFINED_LENGTH else self._in.position + length
+        while end is None or self._in.position < end:
+            header = self._in.header(level.source)
+            if header.tag == ITEM_DELIMITATION and end is None:
+                break
+            self._element(header, level)
+        if end is not None and self._in.position != end:
+            raise UnconvertibleError("a sequence is damaged")
+        self._settle(level)
+
+    def _settle(self, level: Level) -> None:
+        """Write the elements that Pixel Representation was needed for.
+
+        An item without one has that of the dataset around it, which may come later.
+        """
+        if not level.pixel_vr and level.parent:
+            level.parent.unsigned_or_signed += level.unsigned_or_signed
+            return
+        vr = level.pixel_vr or "US"
+        for held in level.unsigned_or_signed:
+            header = Header(held.header.tag, vr, held.header.length)
+            self._out.replace(held.piece, header.encoded(level.target) + held.value)
+
+    def _redescribe(self, level: Level, tag: int, value: bytes) -> None:
+        if held := level.held.get(tag):
+            header = Header(tag, held.header.vr, len(value))
+            self._out.replace(held.piece, header.encoded(level.target) + value)

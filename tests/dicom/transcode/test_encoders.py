@@ -1,0 +1,114 @@
+"""The processes that encode frames: bounded as those that decode them, and gone with the gear."""
+
+import os
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian
+
+from fw_gear_dicom_send.dicom.spool import NO_ROOM
+from fw_gear_dicom_send.dicom.transcode import FrameEncoders
+from fw_gear_dicom_send.dicom.transcode.frame_processes import FrameTimeouts
+from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
+from fw_gear_dicom_send.run.conversion import Conversion
+from tests.support.compressing import JPEG_LS, SYNTAXES, Shape, compressed_by
+from tests.support.footprint import children
+from tests.support.instances import instance
+from tests.support.sample_files import shipped
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+SMALL, LARGE = Shape(), Shape(1500, 1500)
+
+
+def encode(encoders: FrameEncoders, folder: Path, shape: Shape = SMALL) -> str:
+    """Compress an image; returns why it cannot be, and nothing else."""
+    image = compressed_by(encoders, shape.dataset(shape.pixels()), JPEG_LS, folder)
+    if isinstance(image, Unreadable):
+        return image.reason.detail
+    assert isinstance(image, SOPInstance)
+    image.dataset.close()
+    return ""
+
+
+def test_there_are_no_more_encoders_than_cores(tmp_path: Path) -> None:
+    """Eight threads share them, two at most, and each image is encoded; they end at the end."""
+    before = children(os.getpid())
+    with FrameEncoders(tmp_path) as encoders, ThreadPoolExecutor(8) as threads:
+        causes = list(threads.map(lambda _: encode(encoders, tmp_path), range(40)))
+        count = len(children(os.getpid()) - before)
+    assert causes == [""] * 40
+    assert 1 <= count <= min(2, os.cpu_count() or 1)
+    assert children(os.getpid()) == before
+
+
+def test_an_encoder_has_limits_and_no_environment(tmp_path: Path) -> None:
+    """It knows nothing of the gear's variables, and its address space is limited."""
+    before = children(os.getpid())
+    with FrameEncoders(tmp_path) as encoders:
+        encode(encoders, tmp_path)
+        (encoder,) = children(os.getpid()) - before
+        limits = Path(f"/proc/{encoder}/limits").read_text().splitlines()
+        environment = Path(f"/proc/{encoder}/environ").read_bytes()
+    (addresses,) = (line.split()[3] for line in limits if line.startswith("Max address space"))
+    assert int(addresses) < 400_000_000
+    assert b"=" not in environment.replace(b"LC_CTYPE=", b"")
+
+
+def test_an_encoder_that_hangs_is_ended(tmp_path: Path) -> None:
+    """The image is not compressed for its own reason, and the next one is."""
+    before = children(os.getpid())
+    with FrameEncoders(tmp_path, FrameTimeouts(frame=3)) as encoders:
+        encode(encoders, tmp_path)
+        (encoder,) = children(os.getpid()) - before
+        os.kill(encoder, signal.SIGSTOP)
+        assert encode(encoders, tmp_path) == "a frame takes more than 3 s"
+        assert encoder not in children(os.getpid())
+        assert encode(encoders, tmp_path) == ""
+
+
+def test_an_encoder_that_is_killed_for_its_memory(tmp_path: Path) -> None:
+    """The image is not compressed, and the reason is what systems kill for."""
+    before = children(os.getpid())
+    with FrameEncoders(tmp_path) as encoders, ThreadPoolExecutor(1) as thread:
+        encode(encoders, tmp_path, LARGE)
+        (encoder,) = children(os.getpid()) - before
+        os.kill(encoder, signal.SIGSTOP)
+        # Larger than what a socket holds, so that the encoder is waited for.
+        waiting = thread.submit(encode, encoders, tmp_path, LARGE)
+        with pytest.raises(TimeoutError):
+            waiting.result(1)
+        os.kill(encoder, signal.SIGKILL)
+        assert waiting.result() == "encoding a frame takes too much memory"
+
+
+def test_where_no_encoder_can_be_started_images_go_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a system allows no more processes, or is Windows."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
+    with FrameEncoders(tmp_path) as encoders:
+        assert encode(encoders, tmp_path) == "the encoder does not start"
+
+
+def test_encoders_that_are_closed_encode_nothing(tmp_path: Path) -> None:
+    """An image that comes later is told that the run has ended."""
+    encoders = FrameEncoders(tmp_path)
+    encoders.close()
+    assert encode(encoders, tmp_path) == "the run ended before it was encoded"
+
+
+@pytest.mark.parametrize("syntax", [*SYNTAXES, ExplicitVRLittleEndian])
+def test_a_run_ends_its_processes(syntax: str, tmp_path: Path) -> None:
+    """Those that encode, and those that decode."""
+    before = children(os.getpid())
+    name = "MR_small_RLE.dcm" if syntax == ExplicitVRLittleEndian else "MR_small.dcm"
+    with Conversion(NO_ROOM, tmp_path) as conversion:
+        image = conversion(instance(shipped(name)), syntax)
+        assert isinstance(image, SOPInstance)
+        assert len(children(os.getpid()) - before) == 1
+    image.dataset.close()
+    assert children(os.getpid()) == before

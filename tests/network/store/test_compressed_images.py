@@ -1,0 +1,144 @@
+"""Uncompressed images are compressed for a slow link, where the server takes that."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pydicom
+import pytest
+
+from fw_gear_dicom_send.dicom.spool import NO_ROOM
+from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
+from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.types import ConversionMode
+from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.run.conversion import Conversion
+from tests.support.compressing import JPEG_2000, JPEG_LS, Shape, decoded
+from tests.support.instances import instance
+from tests.support.pacs import Orthanc, PythonSCP, StoreSCP
+from tests.support.peers import Server, peer_of
+from tests.support.results import SENT, Outcome, outcomes
+from tests.support.sample_files import encoded, shipped
+from tests.support.sending import send_all
+from tests.support.waiting import PATIENT
+
+CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
+EXPLICIT, IMPLICIT, RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.5"
+ASKED = (True, Kind.CONVERTED_AS_ASKED)
+
+
+@pytest.fixture
+def conversion(tmp_path: Path) -> Iterator[Conversion]:
+    """What converts the images of a run."""
+    with Conversion(NO_ROOM, tmp_path) as made:
+        yield made
+
+
+def sender(server: Server, conversion: Conversion) -> StorageSCU:
+    """Return an SCU that compresses."""
+    mode = ConversionMode.LOSSLESS
+    return StorageSCU(peer_of(server), conversion, conversion=mode, timeouts=PATIENT)
+
+
+def images(*names: str) -> list[SOPInstance]:
+    """Return images that pydicom ships."""
+    return [instance(shipped(name)) for name in names]
+
+
+@pytest.mark.parametrize(("option", "syntax"), [("+xa", JPEG_LS), ("+xv", JPEG_2000)])
+def test_storescp_gets_what_it_takes(conversion: Conversion, option: str, syntax: str) -> None:
+    """JPEG-LS if it takes that, else JPEG 2000; the pixels are those of the original."""
+    names = ["CT_small.dcm", "MR_small.dcm", "MR_small_implicit.dcm"]
+    with StoreSCP("+uf", option) as server:
+        results = send_all(sender(server, conversion), images(*names))
+        arrived = [pydicom.dcmread(path) for path in server.received()]
+    assert [one[:2] for one in outcomes(results)] == [ASKED] * 3
+    assert {str(dataset.file_meta.TransferSyntaxUID) for dataset in arrived} == {syntax}
+    originals = [pydicom.dcmread(shipped(name)) for name in names]
+    assert sorted(decoded(dataset).tobytes() for dataset in arrived) == sorted(
+        dataset.PixelData for dataset in originals
+    )
+
+
+def test_storescp_that_takes_no_compression_gets_none(conversion: Conversion) -> None:
+    """Images arrive as they are, and nothing is said."""
+    with StoreSCP() as server:
+        results = send_all(sender(server, conversion), images("CT_small.dcm", "MR_small.dcm"))
+        arrived = [pydicom.dcmread(path) for path in server.received()]
+    assert outcomes(results) == [SENT] * 2
+    assert {str(dataset.file_meta.TransferSyntaxUID) for dataset in arrived} == {EXPLICIT}
+
+
+def test_orthanc_shows_the_pixels(orthanc: Orthanc, conversion: Conversion) -> None:
+    """It decodes each frame of a multi-frame image to what it was."""
+    shape = Shape(64, 50, 3, stored=12)
+    pixels = shape.pixels()
+    image = instance(encoded(shape.dataset(pixels)))
+    results = send_all(sender(orthanc, conversion), [image])
+    told = f"converted from Explicit VR Little Endian to {JPEG_LS.name}"
+    assert outcomes(results) == [Outcome(*ASKED, told)]
+    found = f"/instances/{orthanc.ids()[image.sop_instance_uid]}"
+    file = pydicom.dcmread(io.BytesIO(orthanc.get(f"{found}/file").content))
+    assert file.file_meta.TransferSyntaxUID == JPEG_LS
+    frames = [
+        imagecodecs.png_decode(orthanc.get(f"{found}/frames/{number}/image-uint16").content)
+        for number in range(3)
+    ]
+    assert (np.stack(frames) == pixels[..., 0]).all()
+
+
+def test_only_what_is_uncompressed_is_compressed(
+    conversion: Conversion, python_scp: PythonSCP
+) -> None:
+    """Compressed images arrive as they are, and so do reports."""
+    names = ["MR_small_RLE.dcm", "MR_small.dcm", "test-SR.dcm", "MR_small_bigendian.dcm"]
+    results = send_all(sender(python_scp, conversion), images(*names))
+    assert [one.is_sent for one in outcomes(results)] == [True] * 4
+    syntaxes = [one.transfer_syntax for one in python_scp.stored]
+    assert syntaxes == [RLE, JPEG_LS, EXPLICIT, "1.2.840.10008.1.2.2"]
+
+
+def test_what_cannot_be_compressed_goes_as_it_is(conversion: Conversion) -> None:
+    """Also where the server takes it in implicit VR only: it is converted then."""
+    names = ["rtdose.dcm", "MR_small.dcm"]
+    dose = "1.2.840.10008.5.1.4.1.1.481.2"
+    for syntax, expected in ((IMPLICIT, SENT[:2]), (EXPLICIT, (True, Kind.CONVERTED))):
+        with PythonSCP({dose: [JPEG_LS, syntax], MR: [JPEG_LS]}) as server:
+            results = send_all(sender(server, conversion), images(*names))
+            stored = [one.transfer_syntax for one in server.stored]
+        assert [one[:2] for one in outcomes(results)] == [expected, ASKED]
+        assert stored == [syntax, JPEG_LS]
+
+
+def test_a_compression_that_fails_is_a_remark() -> None:
+    """The image arrives uncompressed."""
+
+    def fail(_image: SOPInstance, _syntax: str) -> Unreadable:
+        return Unreadable(Reason(Kind.NOT_COMPRESSED, "a frame differs"))
+
+    with PythonSCP({CT: [JPEG_LS, EXPLICIT]}) as server:
+        scu = StorageSCU(peer_of(server), fail, conversion=ConversionMode.LOSSLESS)
+        results = send_all(scu, images("CT_small.dcm"))
+        (record,) = server.stored
+    told = "sent uncompressed: a frame differs"
+    assert outcomes(results) == [Outcome(True, Kind.NOT_COMPRESSED, told)]
+    assert record.transfer_syntax == EXPLICIT
+
+
+def test_compressed_datasets_are_closed(conversion: Conversion) -> None:
+    """What a compression made is let go of when it is sent, and when it is refused."""
+    made: list[SOPInstance] = []
+
+    def convert(image: SOPInstance, syntax: str) -> SOPInstance | Unreadable | None:
+        result = conversion(image, syntax)
+        assert isinstance(result, SOPInstance)
+        made.append(result)
+        return result
+
+    with PythonSCP({MR: [JPEG_LS]}, [0xC000]) as server:
+        scu = StorageSCU(peer_of(server), convert, conversion=ConversionMode.LOSSLESS)
+        results = send_all(scu, images("MR_small.dcm", "MR_small.dcm"))
+    assert [one.is_sent for one in outcomes(results)] == [False, True]
+    assert [image.dataset.source.closed for image in made] == [True] * 2
