@@ -22,18 +22,18 @@ log = logging.getLogger(__name__)
 
 
 def main(waits: Waits = DEFAULT_WAITS, make_progress: MakeProgress = Progress) -> int:
-    """Run the gear in the current folder and return its exit code."""
-    return exit_code(partial(_run, waits, make_progress))
+    """Run the gear in the current folder; return 0 if all is well, else 1."""
+    return 1 if exit_code(partial(_run, waits, make_progress)) else 0
 
 
-def _run(waits: Waits, make_progress: MakeProgress) -> bool:
+def _run(waits: Waits, make_progress: MakeProgress) -> int:
     with GearToolkitContext() as context:
         context.init_logging()
         keep_quiet()
         config = parse(context.config_json, context.manifest)
         context.log_config()
         source = FlywheelSource(config)
-        return run(
+        outcome = run(
             config,
             source,
             source.reports,
@@ -43,6 +43,7 @@ def _run(waits: Waits, make_progress: MakeProgress) -> bool:
             waits=waits,
             conclude=partial(_mark, source, context.output_dir),
         )
+        return outcome.exit_code
 
 
 def _mark(source: FlywheelSource, output: Path, outcome: Outcome) -> None:

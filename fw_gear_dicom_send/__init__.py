@@ -1,3 +1,3 @@
 """Send DICOM data from Flywheel to a DICOM server by C-STORE."""
 
-__version__ = "0.1.0"
+__version__ = "5.0.0"

@@ -107,6 +107,7 @@ def parse_sending(
         report=_boolean(options, "report"),
         instance_report=_boolean(options, "instance_report"),
         html_report=_boolean(options, "html_report"),
+        summary_report=_boolean(options, "summary_report"),
         show_member_names=_boolean(options, "show_member_names"),
         verify=_choice(options, "verify", manifest),
         skip_existing=_boolean(options, "skip_existing"),

@@ -13,12 +13,30 @@ What goes wrong with one image or one file does not stop the run: it is a value 
 `Reason` (`Unreadable`, `BrokenArchive`, `DownloadFailure`, `NotSent`).
 """
 
+from enum import IntEnum
+from signal import Signals
+
 from .retry import is_temporary_status
 from .text import printable
+
+_SIGNALLED = 128
+"""What shells add to the number of a signal."""
+
+
+class ExitCode(IntEnum):
+    """What a command ends with; by a signal it is 128 and the signal's number."""
+
+    SUCCESS = 0
+    NOT_ALL_SENT = 1
+    USAGE = 2
+    SERVER = 3
+    NOT_VERIFIED = 4
 
 
 class DicomSendError(Exception):
     """The run cannot go on; the message is one line, fit to be shown to the user."""
+
+    exit_code: int = ExitCode.NOT_ALL_SENT
 
     def __init__(self, message: str) -> None:
         """Make the message printable, whatever it quotes."""
@@ -27,6 +45,8 @@ class DicomSendError(Exception):
 
 class ConfigError(DicomSendError):
     """An option or input cannot be used as given."""
+
+    exit_code = ExitCode.USAGE
 
     def __init__(self, option: str, given: object, allowed: str) -> None:
         """Name the option, what was given and what is allowed."""
@@ -39,9 +59,13 @@ class ConfigError(DicomSendError):
 class UsageError(DicomSendError):
     """A command line cannot be understood, or lacks something."""
 
+    exit_code = ExitCode.USAGE
+
 
 class NothingToSendError(DicomSendError):
     """No file was selected; `found` files were looked at."""
+
+    exit_code = ExitCode.USAGE
 
     def __init__(self, found: int) -> None:
         """Say whether there was any file."""
@@ -70,10 +94,17 @@ class SiteError(DicomSendError):
 class ServerError(DicomSendError):
     """The DICOM server gave no association to begin with."""
 
+    exit_code = ExitCode.SERVER
+
 
 class WorkFolderError(DicomSendError):
     """There is no place for data on its way."""
 
 
 class CancelledError(DicomSendError):
-    """The job was ended from outside before all was sent."""
+    """The job was ended from outside, by a signal, before all was sent."""
+
+    def __init__(self, signal: Signals) -> None:
+        """Name the signal."""
+        self.exit_code = _SIGNALLED + signal
+        super().__init__(f"The run was ended by {signal.name}")

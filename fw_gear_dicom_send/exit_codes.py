@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from types import FrameType
 
-from .errors import CancelledError, DicomSendError
+from .errors import CancelledError, DicomSendError, ExitCode
 from .text import printable
 
 _OWN = "dicom-send"
@@ -17,11 +17,11 @@ log = logging.getLogger(_OWN)
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def exit_code(body: Callable[[], bool]) -> int:
+def exit_code(body: Callable[[], int]) -> int:
     """Run `body` to its end, or until a signal ends it in good order.
 
-    Returns 0 where it returns true, else 1; errors are logged. Nothing is logged from now on
-    that is not printable.
+    Returns what it returns, or the exit code of the error that it raises, which is logged.
+    Nothing is logged from now on that is not printable.
     """
     logging.setLogRecordFactory(_PrintableRecord)
     for number in SIGNALS:
@@ -30,14 +30,15 @@ def exit_code(body: Callable[[], bool]) -> int:
     gc.collect()
     gc.freeze()
     try:
-        return 0 if body() else 1
+        return int(body())
     except DicomSendError as exc:
         log.error("%s", exc)
+        return exc.exit_code
     except Exception as exc:
         # The message of a foreign error may quote a dataset: its type and place do not.
         place = "".join(traceback.format_tb(exc.__traceback__))
         log.critical("Unexpected %s, please report it:\n%s", type(exc).__name__, place)
-    return 1
+    return ExitCode.NOT_ALL_SENT
 
 
 class _PrintableRecord(logging.LogRecord):
@@ -62,4 +63,4 @@ def _cancel(number: int, _: FrameType | None) -> None:
     """End the run in good order, once."""
     for other in SIGNALS:
         signal.signal(other, signal.SIG_IGN)
-    raise CancelledError(f"The run was ended by {signal.Signals(number).name}")
+    raise CancelledError(signal.Signals(number))

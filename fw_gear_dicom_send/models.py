@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .dicom.types import PrivateTag
+from .errors import ExitCode
 from .name_patterns import NO_PATTERNS, NamePatterns
 from .network.types import ConversionMode, PeerAE, StoreResult, TLSConfig
 from .reasons import Kind, Reason, Skipped
@@ -89,6 +90,7 @@ class SendConfig:
     report: bool
     instance_report: bool = True
     html_report: bool = True
+    summary_report: bool = True
     show_member_names: bool = False
     verify: str = "none"
     skip_existing: bool = False
@@ -308,12 +310,40 @@ class FileReport:
         return FileStatus.INCOMPLETE if self.stored else FileStatus.FAILED
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of a run: whether all is well, and how many of its images are on the server."""
+    """What came of a run.
+
+    `images` were found; of these `sent` and `already_stored` are on the server. The other flags
+    tell whether each report was written and each image verified, where that was asked for.
+    `given_up` is why the server was given up, empty where it was not. `versions` are those of
+    the libraries.
+    """
 
     status: FileStatus
-    is_success: bool
+    is_complete: bool
+    is_reported: bool
+    is_verified: bool
     images: int
     sent: int
     already_stored: int
+    bytes: int = 0
+    seconds: float = 0.0
+    retries: int = 0
+    lost_associations: int = 0
+    given_up: str = ""
+    versions: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_success(self) -> bool:
+        """Whether all is well."""
+        return self.is_complete and self.is_reported and self.is_verified
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a command ends with; the first that applies."""
+        if self.given_up:
+            return ExitCode.SERVER
+        if not (self.is_complete and self.is_reported):
+            return ExitCode.NOT_ALL_SENT
+        return ExitCode.SUCCESS if self.is_verified else ExitCode.NOT_VERIFIED

@@ -51,6 +51,7 @@ _WORDS = {
     "calling_ae": "AE title that the jobs call themselves.",
     "instance_report": "Attach a report that has a row for each image to each session (CSV).",
     "html_report": "Attach a page that shows what became of its job to each session (HTML).",
+    "summary_report": "Attach a summary of its job for programs to each session (JSON).",
     "debug": "Jobs log in more detail.",
 }
 _DOWNLOADING = ("downloads", "file_download_retry_time", "sent_tag")

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..cli import options
 from ..cli.console import begin_logging, write
-from ..errors import CancelledError, ConfigError, SiteError, UsageError
+from ..errors import CancelledError, ConfigError, ExitCode, SiteError, UsageError
 from ..exit_codes import exit_code
 from ..models import GearConfig
 from ..report.output import write_whole
@@ -53,7 +53,11 @@ def main(argv: Sequence[str] | None = None, *, patience: Patience = DEFAULT_PATI
     """Run the command line `argv`, or that of the process; return the exit code."""
     begin_logging()
     words = list(sys.argv[1:] if argv is None else argv)
-    return exit_code(partial(_command, words, patience))
+    return exit_code(partial(_code, words, patience))
+
+
+def _code(argv: list[str], patience: Patience) -> int:
+    return ExitCode.SUCCESS if _command(argv, patience) else ExitCode.NOT_ALL_SENT
 
 
 def _command(argv: list[str], patience: Patience) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..config import identity_file, manifest, peer, with_defaults
 from ..config import tls as tls_options
 from ..dicom.uids import name_of
-from ..errors import ConfigError, DicomSendError
+from ..errors import ConfigError, DicomSendError, ExitCode
 from ..network.types import Greeting, PeerAE
 from . import options
 from .console import write, write_json
@@ -22,21 +22,22 @@ further associations for each storage SOP class and transfer syntax whether it i
 Nothing is sent or changed.
 """
 EPILOG = """\
-The exit code is 0 only if the server answers the C-ECHO with success, else 1.
+The exit code is 0 if the server answers the C-ECHO with success, 1 if it answers otherwise,
+2 if the command line cannot be used, and 3 if there is no association.
 """
 SUCCESS = 0
 
 Taken = Mapping[str, tuple[str, ...]]
 
 
-def run(argv: Sequence[str]) -> bool:
+def run(argv: Sequence[str]) -> int:
     """Run the command line after `echo`; raise DicomSendError where there is no association."""
     arguments = parser().parse_args(argv)
     try:
         return _ask(arguments)
     except DicomSendError as exc:
         if arguments.json:
-            write_json({"error": str(exc)})
+            write_json({"error": str(exc), "exit_code": exc.exit_code})
         raise
 
 
@@ -50,7 +51,7 @@ def parser() -> options.Parser:
     return made
 
 
-def _ask(arguments: Namespace) -> bool:
+def _ask(arguments: Namespace) -> int:
     try:
         known = manifest()
         chosen = with_defaults(options.given(arguments), known)
@@ -77,7 +78,7 @@ def _ask(arguments: Namespace) -> bool:
         write_json({"error": None, **asdict(greeting), "accepted": accepted})
     else:
         write("".join(f"{line}\n" for line in _lines(server, greeting, taken)))
-    return greeting.echo_status == SUCCESS
+    return ExitCode.SUCCESS if greeting.echo_status == SUCCESS else ExitCode.NOT_ALL_SENT
 
 
 def _by_class(proposed: Sequence["Context"], accepted: frozenset["Context"]) -> Taken:

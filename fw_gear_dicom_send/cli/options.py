@@ -29,7 +29,7 @@ TLS = (
 TAG = ("group", "identifier", "tag_value")
 SENDING = ("associations", "send_retry_time", "response_timeout", "bandwidth_limit", "conversion")
 PROOF = ("verify", "skip_existing", "dry_run")
-REPORTS = ("report", "instance_report", "html_report", "show_member_names")
+REPORTS = ("report", "instance_report", "html_report", "summary_report", "show_member_names")
 NAMES = ("include", "exclude")
 FILES = ("file_types", *NAMES, "modality", "file_tags")
 """Options that go together; each name is one of the manifest."""

@@ -8,18 +8,17 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Any
 
 from ..config import manifest, parse_sending, with_defaults
-from ..errors import ConfigError, DicomSendError, UsageError
+from ..errors import ConfigError, DicomSendError, ExitCode, UsageError
 from ..exit_codes import exit_code, keep_quiet
 from ..left_out import LeftOutFiles
-from ..models import FileReport, Remark, SendConfig
+from ..models import FileReport, Outcome, SendConfig
 from ..report.events import Observer
 from ..report.progress import Progress
 from ..report.skipped import SkippedFiles
+from ..report.summary import RunFacts, summary
 from ..report.verification import VerificationSummary
-from ..report.wording import is_complete, is_dry
 from . import echo, options
 from .console import begin_logging, write_json
 from .local_source import LocalReports, LocalSource
@@ -40,8 +39,13 @@ To find out first whether the server answers, and what it takes:
 
     dicom-send echo --destination HOST --port N --called-ae AE
 
-The exit code is 0 only if there was an image and all were sent, and verified if you ask
-for that; else 1.
+exit codes (the first that applies, after that of a signal):
+  0  all images were sent, and verified if you ask for that
+  1  some images were not sent, or a report could not be written
+  2  the command line or the configuration cannot be used, or selects nothing
+  3  the server was not reached, rejected the association or was given up: try later
+  4  all images were sent, but not all were verified
+  130, 143  the run was ended by SIGINT, SIGTERM
 
 examples:
   dicom-send /data/study --destination pacs.example.org --port 104 --called-ae ARCHIVE
@@ -56,6 +60,7 @@ _WORDS = {
     "report": "Write a report (CSV) that has a row for each folder and archive.",
     "instance_report": "With the report, write one that has a row for each image (CSV).",
     "html_report": "With the report, write a page that shows what became of it all (HTML).",
+    "summary_report": "With the report, write a summary for programs (JSON).",
     "show_member_names": "Show the names of files in folders and archives in the log and in the "
     "report on images. They may name the patient, so that a file is shown by its number otherwise.",
     "associations": "How many associations to send over at once, 1 to 16. With 1, images go in the "
@@ -109,7 +114,7 @@ def parser() -> options.Parser:
     made.add_argument(
         "--json",
         action="store_true",
-        help="Print what became of each file as JSON on standard output, at the end.",
+        help="Print a summary as JSON on standard output, at the end, whatever the end is.",
     )
     options.add_group(made, "messages", ("debug",), _WORDS)
     options.add_common(made)
@@ -131,51 +136,51 @@ def _add_files(made: options.Parser) -> None:
     options.fill(files, options.NAMES, _WORDS)
 
 
-def _command(argv: list[str]) -> bool:
+def _command(argv: list[str]) -> int:
     if argv[:1] == ["echo"]:
         return echo.run(argv[1:])
-    return _send(parser().parse_args(argv))
-
-
-def _send(arguments: Namespace) -> bool:
-    if arguments.debug:
-        logging.getLogger().setLevel(logging.DEBUG)
-    outcome = _Outcome()
+    told = _Told()
     try:
-        return _run(arguments, outcome)
+        arguments = parser().parse_args(argv)
+        if arguments.debug:
+            logging.getLogger().setLevel(logging.DEBUG)
+        code = told.exit_code = _run(arguments, told)
     except DicomSendError as exc:
-        outcome.error = str(exc)
+        told.error, told.exit_code = str(exc), exc.exit_code
         raise
     finally:
-        if arguments.json:
-            write_json(outcome.summary())
+        if "--json" in argv:
+            write_json(summary(told.facts()))
+    return code
 
 
-def _run(arguments: Namespace, outcome: "_Outcome") -> bool:
+def _run(arguments: Namespace, told: "_Told") -> int:
     if not arguments.paths and arguments.files_from is None:
         raise UsageError("required: PATH or --files-from; dicom-send --help tells more")
     listed: Sequence[Path] = ()
     if arguments.files_from is not None:
         listed = read_paths(arguments.files_from, ends_with_nul=arguments.from0)
     try:
-        config = _config(arguments)
+        config = told.config = _config(arguments)
         source = LocalSource(
             arguments.paths, config.names, listed=listed, shows_names=config.show_member_names
         )
-        outcome.left_out = source.left_out
+        told.left_out = source.left_out
         folder = options.report_folder(arguments)
         # What sends takes long to import, and neither --help nor an error above needs it.
         from ..run import run
 
-        return run(
+        outcome = run(
             config,
             source,
-            outcome.reports,
+            told.reports,
             arguments.work_folder,
             folder,
-            observer=outcome,
+            observer=told,
             make_progress=_progress(),
+            conclude=told.conclude,
         )
+        return outcome.exit_code
     except ConfigError as exc:
         raise options.as_usage(exc) from exc
 
@@ -197,16 +202,19 @@ def _config(arguments: Namespace) -> SendConfig:
     return replace(config, tag=None) if arguments.no_tag else config
 
 
-class _Outcome(Observer):
-    """What the command prints for machines."""
+class _Told(Observer):
+    """What the command prints for programs, as far as it is known."""
 
     def __init__(self) -> None:
         self.error = ""
+        self.exit_code: int = ExitCode.NOT_ALL_SENT
         self.reports = LocalReports()
+        self.left_out = LeftOutFiles()
+        self.config: SendConfig | None = None
+        self.outcome: Outcome | None = None
         self._rows: Sequence[FileReport] = ()
         self._verification: VerificationSummary | None = None
         self._skipped = SkippedFiles()
-        self.left_out = LeftOutFiles()
 
     def verified(self, summary: VerificationSummary) -> None:
         self._verification = summary
@@ -217,48 +225,20 @@ class _Outcome(Observer):
     def done(self, rows: Sequence[FileReport]) -> None:
         self._rows = rows
 
-    def summary(self) -> dict[str, Any]:
-        rows, verification = self._rows, self._verification
-        return {
-            "complete": is_complete(rows),
-            "images": sum(row.images for row in rows),
-            "sent": sum(row.sent for row in rows),
-            "already_there": sum(row.already_stored for row in rows),
-            "would_be_sent": sum(row.planned or 0 for row in rows) if is_dry(rows) else None,
-            "verified": verification and verification.verified,
-            "not_verified": verification and _not_verified(verification),
-            "skipped": {kind.name.lower(): n for kind, n in self._skipped.counts.items()},
-            "not_selected": {one.cause.name.lower(): one.number for one in self.left_out.counted()},
-            "error": self.error or None,
-            "files": [
-                {
-                    "path": row.entry.fw_path,
-                    "images": row.images,
-                    "sent": row.sent,
-                    "already_there": row.already_stored,
-                    "would_be_sent": row.planned,
-                    "verified": row.verified,
-                    "status": row.status,
-                    "remarks": [_remark(remark) for remark in row.remarks],
-                }
-                for row in rows
-            ],
-            "reports": [str(path) for path in self.reports.paths],
-        }
+    def conclude(self, outcome: Outcome) -> None:
+        """Take what came of the run."""
+        self.outcome = outcome
 
-
-def _not_verified(verification: VerificationSummary) -> dict[str, Any]:
-    causes = [
-        {"text": reason.text, "code": reason.code, "images": images}
-        for reason, images in verification.causes
-    ]
-    return {"absent": verification.absent, "causes": causes}
-
-
-def _remark(remark: Remark) -> dict[str, Any]:
-    return {
-        "text": remark.text,
-        "code": remark.code,
-        "images": remark.images,
-        "failure": remark.failure,
-    }
+    def facts(self) -> RunFacts:
+        """Return all of it."""
+        return RunFacts(
+            exit_code=self.exit_code,
+            config=self.config,
+            outcome=self.outcome,
+            rows=self._rows,
+            verification=self._verification,
+            skipped=self._skipped.by_name(),
+            left_out=self.left_out.counted(),
+            reports=[str(path) for path in self.reports.paths],
+            error=self.error,
+        )

@@ -68,6 +68,8 @@ class StorageSCU:
         self._trouble = Trouble(self._budget, policy, blame, associations)
         self._turn = Lock()
         self._losses = count(1)
+        self.lost_associations = 0
+        """How many associations were lost with an image."""
         self._retry_numbers = count(1)
         self._retries = 0
         self._pool = AssociationPool(
@@ -111,6 +113,11 @@ class StorageSCU:
     def associations(self) -> AssociationPool:
         """The associations, for queries to ride on."""
         return self._pool
+
+    @property
+    def lost_server(self) -> Reason | None:
+        """Why the server was given up, None where it was not."""
+        return None if self._pool.gone is RUN_ENDED else self._pool.gone
 
     @property
     def max_rate(self) -> float:
@@ -265,7 +272,7 @@ class StorageSCU:
 
     def _tell_loss(self, reason: Reason) -> None:
         """Log that an association was lost with its image; many are logged for debugging only."""
-        number = next(self._losses)
+        number = self.lost_associations = next(self._losses)
         log.log(
             logging.WARNING if number <= MAX_LOSSES_LOGGED else logging.DEBUG,
             "An association was lost with an image: %s%s",

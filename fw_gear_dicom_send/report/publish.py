@@ -1,5 +1,6 @@
 """What a run leaves: its reports, attached where Flywheel takes them, else in the output folder."""
 
+import json
 import logging
 import platform
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,22 +11,29 @@ from pathlib import Path
 from typing import Protocol
 
 from .. import __version__
-from ..errors import SiteError
+from ..errors import DicomSendError, SiteError
 from ..left_out import LeftOutFiles
-from ..models import Cause, Container, FileReport, LeftOut, Selection, SendConfig
+from ..models import Cause, Container, FileReport, LeftOut, Outcome, Selection, SendConfig
 from ..network.contexts import Context
 from . import files_csv, run_page
 from .events import Observer, surviving
 from .images_csv import ImagesCSV
 from .output import write_whole
 from .skipped import SkippedFiles
-from .throughput import Throughput
+from .summary import RunFacts, summary
+from .throughput import Throughput, ThroughputCounts
 from .verification import Verifications, VerificationSummary
 from .wording import counted
 
 log = logging.getLogger(__name__)
 
 _LIBRARIES = ("pynetdicom", "pydicom", "flywheel-gear-toolkit", "fw-core-client")
+
+
+def versions() -> tuple[tuple[str, str], ...]:
+    """Return the versions of this package, of Python and of libraries."""
+    own = [("dicom-send", __version__), ("Python", platform.python_version())]
+    return (*own, *((name, version(name)) for name in _LIBRARIES))
 
 
 class ReportDestination(Protocol):
@@ -59,6 +67,8 @@ class Reports:
         self._throughput = Throughput()
         self._skipped = SkippedFiles()
         self._without_image: Sequence[LeftOut] = ()
+        self._written_paths: Sequence[Path] = ()
+        self._is_refused = False
         self.images: ImagesCSV | None = None
         if config.report and config.instance_report:
             self.images = ImagesCSV(self._path("_instances.csv"))
@@ -85,7 +95,7 @@ class Reports:
         contexts: Mapping[Context, bool],
         verifications: Verifications | None = None,
     ) -> bool:
-        """Tell what became of each file: in files where they belong, and at the end of the log.
+        """Tell what became of each file: in the log, and in files where they belong.
 
         `verifications` are what is known of each image, where that was asked for. Returns whether
         each report that is wanted was written whole. The rows of the report on files are in the
@@ -110,9 +120,49 @@ class Reports:
                 reports.append(self._page(rows, source_options, contexts, summary))
             written = [path for path in reports if path]
             is_whole = len(written) == len(reports)
+            self._written_paths = written
             self._deliver(destination, written)
-        log.info("%s\n%s", self._what().capitalize(), files_csv.render_table(rows))
         return is_whole
+
+    def publish_summary(
+        self,
+        destination: ReportDestination,
+        rows: Sequence[FileReport],
+        outcome: Outcome,
+        error: DicomSendError | None,
+        verifications: Verifications | None = None,
+    ) -> bool:
+        """Write the summary for programs where it is wanted; tell whether it is there then."""
+        if not (self._config.report and self._config.summary_report):
+            return True
+        text = json.dumps(
+            summary(
+                RunFacts(
+                    exit_code=error.exit_code if error else outcome.exit_code,
+                    config=self._config,
+                    outcome=outcome,
+                    rows=rows,
+                    verification=verifications.summary() if verifications else None,
+                    skipped=self._skipped.by_name(),
+                    left_out=self._selection.left_out,
+                    reports=[path.name for path in self._written_paths],
+                    error=str(error or ""),
+                )
+            ),
+            indent=2,
+        )
+        path = self._written("The summary", self._path("_summary.json"), f"{text}\n")
+        if path:
+            self._deliver(destination, [path])
+        return bool(path)
+
+    def tell(self, rows: Sequence[FileReport]) -> None:
+        """Log the report on files as a table, which is the end of the log."""
+        log.info("%s\n%s", self._what().capitalize(), files_csv.render_table(rows))
+
+    def work(self) -> ThroughputCounts:
+        """Return when images were sent, and how long that took."""
+        return self._throughput.counts()
 
     def _files_report(self, rows: Sequence[FileReport]) -> Path | None:
         """Write the report on files, or its rows to the log."""
@@ -150,6 +200,8 @@ class Reports:
     def _deliver(self, destination: ReportDestination, paths: Sequence[Path]) -> None:
         """Deliver files until one is refused; that one and the others stay where they are."""
         parent = self._selection.report_parent
+        if self._is_refused:
+            return
         for path in paths:
             try:
                 is_gone = destination.deliver(parent, path)
@@ -159,6 +211,7 @@ class Reports:
                     self._what(),
                     exc,
                 )
+                self._is_refused = True
                 return
             if is_gone:
                 path.unlink()
@@ -205,8 +258,6 @@ class Reports:
                 "tls_require_peer_cert": tls.require_peer_cert,
                 "tls_check_hostname": tls.check_hostname,
             }
-        libraries = [(name, version(name)) for name in _LIBRARIES]
-        own = [("dicom-send", __version__), ("Python", platform.python_version())]
         return run_page.Facts(
             title=f"DICOM send: {label}" + (" (dry run: nothing was sent)" * config.dry_run),
             started=self._started,
@@ -215,5 +266,5 @@ class Reports:
             left_out=[one.text for one in (*self._selection.left_out, *self._without_image)],
             contexts=list(contexts.items()),
             config=[(name, str(value)) for name, value in options.items()],
-            versions=[*own, *libraries],
+            versions=versions(),
         )

@@ -23,6 +23,10 @@ class SkippedFiles(Observer):
         """Those that there are, in the order of the kinds."""
         return {kind: self._counts[kind] for kind in Skipped if self._counts[kind]}
 
+    def by_name(self) -> dict[str, int]:
+        """Return the counts as programs get them."""
+        return {kind.name.lower(): number for kind, number in self.counts.items()}
+
     @property
     def text(self) -> str:
         """The counts in words, empty where nothing was skipped."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from ..models import FileReport, FileStatus, Outcome
+from ..models import FileReport, FileStatus
 
 
 def is_complete(reports: Iterable[FileReport]) -> bool:
@@ -16,17 +16,14 @@ def is_dry(reports: Iterable[FileReport]) -> bool:
     return any(report.planned is not None for report in reports)
 
 
-def outcome_of(reports: Sequence[FileReport], *, is_success: bool) -> Outcome:
-    """Return what came of all files, where it is known whether that is a success."""
-    sent = sum(report.sent for report in reports)
-    already = sum(report.already_stored for report in reports)
+def status_of(reports: Sequence[FileReport], *, is_success: bool) -> FileStatus:
+    """Return the status of all files together, where it is known whether all is well."""
     if is_dry(reports):
-        status = FileStatus.DRY_RUN
-    elif is_success:
-        status = FileStatus.COMPLETE
-    else:
-        status = FileStatus.INCOMPLETE if sent + already else FileStatus.FAILED
-    return Outcome(status, is_success, sum(each.images for each in reports), sent, already)
+        return FileStatus.DRY_RUN
+    if is_success:
+        return FileStatus.COMPLETE
+    is_any = any(report.stored for report in reports)
+    return FileStatus.INCOMPLETE if is_any else FileStatus.FAILED
 
 
 def counted(*reports: FileReport) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, Protocol, overload
 
-from ..errors import NothingToSendError, WorkFolderError
+from ..errors import DicomSendError, NothingToSendError, WorkFolderError
 from ..models import FileEntry, FileReport, Outcome, Remark, SendConfig
 from ..network import identity, preflight, tls
 from ..network.association import resolve
@@ -20,9 +20,9 @@ from ..reasons import Kind, Reason
 from ..report.events import Observer, Observers
 from ..report.file_counts import FileCounts
 from ..report.progress import Progress, Sender
-from ..report.publish import ReportDestination, Reports
+from ..report.publish import ReportDestination, Reports, versions
 from ..report.verification import Verifications
-from ..report.wording import is_complete, outcome_of
+from ..report.wording import is_complete, status_of
 from ..retry import RetryPolicy
 from ..source import ImageSource
 from .already_stored import StoredImages
@@ -75,13 +75,12 @@ def run(
     make_progress: MakeProgress = Progress,
     waits: Waits = DEFAULT_WAITS,
     conclude: Callable[[Outcome], object] = lambda _: None,
-) -> bool:
+) -> Outcome:
     """Send all that the source selects, and report it.
 
     `work` is for data on its way; reports stay in `output` unless `destination` takes them
-    elsewhere. `observer` is told of the run, and `conclude` in the end what came of it. Returns
-    whether there was an image, all were sent and, if asked for, verified, and the reports are
-    written.
+    elsewhere. `observer` is told of the run. Returns what came of it, which `conclude` is told
+    even if there is an error.
 
     Raises ConfigError, UsageError or SiteError where nothing could be begun, and after the report
     NothingToSendError where no file was selected, ServerError or WorkFolderError where nothing
@@ -112,6 +111,7 @@ def run(
         make_progress=make_progress,
         waits=waits,
     )
+    error: DicomSendError | None = None
     try:
         if not selection.entries:
             raise NothingToSendError(sum(left_out.number for left_out in selection.left_out))
@@ -119,6 +119,9 @@ def run(
             policy = replace(waits.resend, max_time=config.send_retry_time)
             preflight.check(config.peer, tls_context, policy=policy, timeouts=waits.timeouts)
             sending.run(folder)
+    except DicomSendError as exc:
+        error = exc
+        raise
     finally:
         known = sending.rows()
         rows = destination.rows(known)
@@ -131,10 +134,12 @@ def run(
         is_reported = reports.publish(
             destination, rows, source.options, sending.contexts, verifications
         )
-        is_verified = not verifications or verifications.summary().is_whole
-        is_success = is_complete(rows) and is_reported and is_verified
-        conclude(outcome_of(rows, is_success=is_success))
-    return is_success
+        outcome = sending.outcome(rows, is_reported=is_reported)
+        if not reports.publish_summary(destination, rows, outcome, error, verifications):
+            outcome = replace(outcome, is_reported=False)
+        reports.tell(rows)
+        conclude(outcome)
+    return outcome
 
 
 @contextmanager
@@ -196,6 +201,28 @@ class _Sending:
     def contexts(self) -> Mapping[Context, bool]:
         """The presentation contexts that were proposed, and whether they were accepted."""
         return self._scu.contexts if self._scu else {}
+
+    def outcome(self, rows: Sequence[FileReport], *, is_reported: bool) -> Outcome:
+        """Return what came of the run, whose report has these rows."""
+        verified, scu = self.verifications, self._scu
+        is_verified = not verified or verified.summary().is_whole
+        is_good = is_complete(rows)
+        work = self._reports.work()
+        return Outcome(
+            status=status_of(rows, is_success=is_good and is_reported and is_verified),
+            is_complete=is_good,
+            is_reported=is_reported,
+            is_verified=is_verified,
+            images=sum(row.images for row in rows),
+            sent=sum(row.sent for row in rows),
+            already_stored=sum(row.already_stored for row in rows),
+            bytes=sum(work.bytes),
+            seconds=work.seconds,
+            retries=scu.retries if scu else 0,
+            lost_associations=scu.lost_associations if scu else 0,
+            given_up=scu.lost_server.text if scu and scu.lost_server else "",
+            versions=versions(),
+        )
 
     def rows(self) -> list[FileReport]:
         """Return what has become of each file by now."""

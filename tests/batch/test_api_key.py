@@ -27,7 +27,7 @@ def test_key_that_cannot_be_used_is_not_shown(
     world.key_file.unlink()
     if content:
         world.key_file.write_text(content)
-    assert world.run("gather", "5f") == 1
+    assert world.run("gather", "5f") == 2
     assert "--api-key-file: " in caplog.text
     assert told in caplog.text
     assert "secret" not in caplog.text
@@ -41,7 +41,7 @@ def test_key_is_that_of_fw_login(
     world.ended(lambda _: GOOD)
     monkeypatch.setenv("HOME", str(world.folder))
     gather = ["gather", batch_id, "--report-folder", str(world.folder / "out")]
-    assert main.main(gather) == 1
+    assert main.main(gather) == 2
     assert "no API key" in caplog.text
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("getpass.getpass", lambda _: f"{world.site.api_key} ")

@@ -32,7 +32,7 @@ def test_wrong_usage_is_told_before_the_site_is_asked(
     world: World, caplog: pytest.LogCaptureFixture, arguments: list[str], told: str
 ) -> None:
     """A command line that cannot be used ends it in one line, which names the option."""
-    assert world.run("start", "--yes", *arguments) == 1
+    assert world.run("start", "--yes", *arguments) == 2
     assert told in caplog.text
     assert len(caplog.records) == 1
     assert world.site.requests == []

@@ -91,7 +91,7 @@ def test_batch_that_was_never_run_is_offered(
     batch_id = world.prepare("Visit 1")
     world.site.batches[batch_id] |= {"state": "pending", "jobs": []}
     world.site.jobs.clear()
-    assert world.run("follow", batch_id) == 1
+    assert world.run("follow", batch_id) == 2
     assert "--yes" in caplog.text
     with FlywheelEngine(world.site, world.folder, outcome=lambda _: GOOD):
         assert world.run("follow", batch_id, "--yes") == 0
@@ -143,7 +143,7 @@ def test_unknown_batch_is_told_at_once(world: World, caplog: pytest.LogCaptureFi
     """A batch that the site does not have is an error of one line, for each command."""
     for name in ("follow", "stop", "retry", "gather"):
         caplog.clear()
-        assert world.run(name, "5f") == 1
+        assert world.run(name, "5f") == 2
         assert [record.getMessage() for record in caplog.records] == ["the site has no batch '5f'"]
 
 
@@ -154,7 +154,7 @@ def test_batch_of_another_gear_is_refused(world: World, caplog: pytest.LogCaptur
     job["gear_info"] = {"name": "dcm2niix"}
     for name in ("follow", "stop", "retry", "gather"):
         caplog.clear()
-        assert world.run(name, batch_id, *(["--yes"] if name != "gather" else [])) == 1
+        assert world.run(name, batch_id, *(["--yes"] if name != "gather" else [])) == 2
         assert f"the batch {batch_id} is one of the gear dcm2niix" in caplog.text
     assert posts(world.site, "/cancel") + posts(world.site, "/retry") == []
 
@@ -197,7 +197,7 @@ def test_interrupted_batch_goes_on_and_is_taken_up_again(world: World) -> None:
             *start, cwd=world.folder, interrupt_at=lambda printed: "1 running" in printed
         )
     (batch_id,) = world.site.batches
-    assert result.exit_code == 1
+    assert result.exit_code == 130
     assert "was ended by SIGINT" in result.stdout
     assert f"goes on; to take it up again: dicom-send-batch follow {batch_id}" in result.stdout
     (job,) = world.site.jobs.values()

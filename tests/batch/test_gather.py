@@ -274,5 +274,5 @@ def test_folder_for_reports_is_made(world: World, caplog: pytest.LogCaptureFixtu
     (world.folder / "out").rmdir()
     assert world.run("gather", batch_id) == 0
     gather = ["gather", batch_id, "--api-key-file", str(world.key_file)]
-    assert main.main([*gather, "--report-folder", str(world.folder / "file" / "x")]) == 1
+    assert main.main([*gather, "--report-folder", str(world.folder / "file" / "x")]) == 2
     assert "--report-folder: Not a directory" in caplog.text

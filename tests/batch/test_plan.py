@@ -25,11 +25,11 @@ def test_plan_is_shown_before_it_is_asked_for(
         world.add(f"Visit {number}")
     caplog.clear()
     options = ("--not-yet-sent", "--port", "11112", "--verify", "find", "--no-instance-report")
-    assert world.run("start", "--project", "lab/Study", *TO, *options) == 1
+    assert world.run("start", "--project", "lab/Study", *TO, *options) == 2
     first = world.session_of("Visit 0")
     lines = [record.getMessage() for record in caplog.records]
     assert lines[:4] == [
-        "Gear: dicom-send 0.1.0",
+        "Gear: dicom-send 5.0.0",
         "Destination: ARCHIVE at pacs.example.org, port 11112",
         "Options: --no-instance-report, --verify find",
         "Sessions: 22",
@@ -122,9 +122,9 @@ def test_option_that_the_sites_gear_lacks_is_refused(
     del older["config"]["verify"]
     world.site.add_gear(older, "0.0.9")
     world.add("Visit 1")
-    assert world.start("--no-follow", "--verify", "find") == 1
+    assert world.start("--no-follow", "--verify", "find") == 2
     assert "--verify: dicom-send 0.0.9 on the site has no such" in caplog.text
-    assert world.start("--no-follow", "--verify", "find", "--gear-version", "0.1.0") == 0
+    assert world.start("--no-follow", "--verify", "find", "--gear-version", "5.0.0") == 0
     assert world.proposed()[0]["gear_id"] == world.gear
 
 
@@ -135,7 +135,7 @@ def test_an_identity_is_a_file_of_the_project(
     world.add("Visit 1")
     world.site.add_file(world.project, "identity.json", b"{}", file_type=None)
     given = ("--no-follow", "--identity", "identity.json")
-    assert world.start(*given) == 1
+    assert world.start(*given) == 2
     assert "allowed: with tls_enabled, or with identity_without_tls" in caplog.text
     assert world.start(*given, "--identity-without-tls") == 0
     assert world.proposed()[0]["inputs"] == {
@@ -150,7 +150,7 @@ def test_files_for_tls_are_those_of_the_project(
     world.add("Visit 1")
     world.site.add_file(world.project, "k.pem", b"1", file_type=None)
     tls = ("--no-follow", "--tls-enabled", "--key", "k.pem", "--cert", "c.pem")
-    assert world.start(*tls) == 1
+    assert world.start(*tls) == 2
     assert "--cert: lab/Study has no file 'c.pem'" in caplog.text
     world.site.add_file(world.project, "c.pem", b"1", file_type=None)
     assert world.start(*tls) == 0

@@ -44,8 +44,8 @@ Asks = Callable[[World], object]
 SAME: dict[str, tuple[Asks, Asks]] = {
     "newest gear": (lambda w: w.fw.lookup("gears/dicom-send"), lambda w: w.api.gear()),
     "gear version": (
-        lambda w: w.fw.lookup("gears/dicom-send/0.1.0"),
-        lambda w: w.api.gear("0.1.0"),
+        lambda w: w.fw.lookup("gears/dicom-send/5.0.0"),
+        lambda w: w.api.gear("5.0.0"),
     ),
     "project by path": (
         lambda w: w.fw.lookup("lab/Study"),

@@ -157,7 +157,7 @@ def test_what_is_not_on_the_site_is_told(
     """A slip is told by its option and by what was given."""
     world.add("Visit 1")
     place = [] if given[0] != "--gear-version" else ["--project", "lab/Study"]
-    assert world.run("start", *place, *given, *TO, "--yes") == 1
+    assert world.run("start", *place, *given, *TO, "--yes") == 2
     assert told in caplog.text
     assert world.site.batches == {}
 
@@ -165,7 +165,7 @@ def test_what_is_not_on_the_site_is_told(
 def test_wrong_kind_of_container_is_refused(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """A path to something else is no project."""
     world.add("Visit 1")
-    assert world.run("start", "--project", "lab/Study/DOE^JANE", *TO, "--yes") == 1
+    assert world.run("start", "--project", "lab/Study/DOE^JANE", *TO, "--yes") == 2
     assert "--project: 'lab/Study/DOE^JANE' is a subject" in caplog.text
     assert world.site.batches == {}
 
@@ -185,7 +185,7 @@ def test_sessions_are_given_by_their_ids(
     assert world.labels() == ["Visit 3", "Visit 1"]
     unknown = world.folder / "unknown.txt"
     unknown.write_text("5f\n")
-    assert world.run("start", "--sessions-file", unknown, *more) == 1
+    assert world.run("start", "--sessions-file", unknown, *more) == 2
     assert "--sessions-file: the site has no session '5f'" in caplog.text
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
     assert world.run("start", "--sessions-file", "-", "--label", "1", *more) == 0

@@ -10,7 +10,7 @@ def test_stop_cancels_what_is_pending(world: World, caplog: pytest.LogCaptureFix
     """Pending jobs are cancelled, and how many is told; one that runs goes on."""
     batch_id = world.prepare("Visit 1", "Visit 2", "Visit 3")
     world.site.queue.take()
-    assert world.run("stop", batch_id) == 1
+    assert world.run("stop", batch_id) == 2
     assert posts(world.site, "/cancel") == []
     assert world.run("stop", batch_id, "--yes") == 0
     assert "Cancelled: 2 jobs; running on to their end: 1" in caplog.text

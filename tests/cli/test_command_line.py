@@ -86,7 +86,7 @@ def test_what_cannot_be_understood_is_told_in_a_line(
 
     (line,) = result.stderr.splitlines()
     assert told in line
-    assert result.exit_code == 1
+    assert result.exit_code == 2
 
 
 @pytest.mark.parametrize(

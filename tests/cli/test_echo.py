@@ -53,7 +53,7 @@ def test_echo_fails_where_there_is_no_server(tmp_path: Path) -> None:
 
     assert "Connection refused: check destination and port" in plain.stderr
     assert "Connection refused" in json.loads(told.stdout)["error"]
-    assert (plain.exit_code, told.exit_code) == (1, 1)
+    assert (plain.exit_code, told.exit_code) == (3, 3)
 
 
 def test_echo_fails_where_it_is_not_accepted(tmp_path: Path) -> None:

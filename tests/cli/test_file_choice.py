@@ -83,7 +83,7 @@ def test_patterns_that_fit_nothing_are_an_error(
 ) -> None:
     """The exit code is 1, with a reason, and the server is not asked."""
     result = send(study, "--include", "*.nii", "--json", *to(python_scp), cwd=tmp_path)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     told = "Nothing to send: none of the 5 files found is selected"
     assert told in result.stderr
     assert summary(result)["error"] == told
@@ -152,6 +152,6 @@ def test_a_list_without_paths_is_an_error(
     if content is not None:
         (tmp_path / "list").write_bytes(content)
     result = send("--files-from", "list", *to(python_scp), cwd=tmp_path)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert told in result.stderr
     assert python_scp.associations == ()

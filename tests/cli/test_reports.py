@@ -26,6 +26,7 @@ def test_reports_are_the_gears_in_the_folder_that_is_named(
         ".csv",
         ".html",
         "_instances.csv",
+        "_summary.json",
     ]
     assert "All images were sent" in next((tmp_path / "new/reports").glob("*.html")).read_text()
 
@@ -76,7 +77,7 @@ def test_json_tells_what_became_of_each_file(
         "bad.zip": "Failed",
     }
     assert [one["remarks"] for one in told["files"]][1][0]["failure"]
-    assert [Path(one).suffix for one in told["reports"]] == [".csv", ".csv", ".html"]
+    assert [Path(one).suffix for one in told["reports"]] == [".csv", ".csv", ".html", ".json"]
     assert all(Path(tmp_path / one).is_file() for one in told["reports"])
     assert (told["error"], result.exit_code) == (None, 1)
 
@@ -122,7 +123,7 @@ def test_json_tells_how_many_images_were_verified(
     }
     assert told == {
         "not asked": (0, None, None, None),
-        "not offered": (1, 0, 0, {"absent": 0, "causes": [cause]}),
+        "not offered": (4, 0, 0, {"absent": 0, "causes": [cause]}),
         "verified": (0, 4, 4, {"absent": 0, "causes": []}),
     }
 
@@ -157,4 +158,4 @@ def test_json_tells_why_nothing_was_sent(series: Path, tmp_path: Path) -> None:
     told = json.loads(result.stdout)
     assert told["error"].startswith(f"cannot connect to {HOST} port {port}: Connection refused")
     assert told["sent"] == 0
-    assert result.exit_code == 1
+    assert result.exit_code == 3

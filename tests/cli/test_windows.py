@@ -48,7 +48,7 @@ def test_the_command_sends_with_what_windows_has(
     assert result.returncode == 0, result.stderr
     assert [row["Images Sent"] for row in rows_of(reports)] == ["4"]
     names = [path.name for path in reports.iterdir()]
-    assert len(names) == 3
+    assert len(names) == 4
     assert all(map(is_name_for_windows, names))
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from signal import Signals
 from types import FrameType
 
 import pytest
@@ -371,7 +372,7 @@ def test_full_disk_is_final(site: FlywheelSite, folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("error", [CancelledError("cancelled"), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [CancelledError(Signals.SIGTERM), KeyboardInterrupt()])
 def test_cancelling_passes_through(site: FlywheelSite, folder: Path, error: BaseException) -> None:
     """A job that is cancelled in the middle of a file ends, and leaves no partial file."""
     entry = add_file(site, Stall(60, after=1000))

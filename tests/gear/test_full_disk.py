@@ -116,7 +116,7 @@ def test_an_archive_that_cannot_be_unpacked_is_told(
         report=True,
     )
     source = LosingItsFolder(config)
-    assert not pipeline.run(config, source, source.reports, work, output)
+    assert not pipeline.run(config, source, source.reports, work, output).is_success
     assert [*work.iterdir(), *output.iterdir()] == []
     assert counts(site.reports[0].content)["a.zip"][1:] == ("3", "Incomplete")
     assert "a.zip: it could not be unpacked: No such file or directory" in caplog.text

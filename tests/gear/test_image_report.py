@@ -105,15 +105,16 @@ def test_tries_are_those_of_an_image(runs: SessionRuns) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "suffix"), [("instance_report", "_instances.csv"), ("html_report", ".html")]
+    ("option", "suffix"),
+    [("instance_report", "_instances.csv"), ("html_report", ".html"), ("summary_report", ".json")],
 )
 def test_a_report_can_be_left_out(runs: SessionRuns, option: str, suffix: str) -> None:
-    """Each of the two further reports can be turned off by itself."""
+    """Each of the further reports can be turned off by itself."""
     runs.add_images("a.zip", [1])
     with PythonSCP() as server:
         whole, less = runs.send(server), runs.send(server, **{option: False})
-    assert len(whole.names) == 3
-    assert len(less.names) == 2
+    assert len(whole.names) == 4
+    assert len(less.names) == 3
     assert not any(name.endswith(suffix) for name in less.names)
 
 

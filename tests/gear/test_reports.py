@@ -43,10 +43,14 @@ def test_a_refused_report_stays_in_the_output_folder(
     session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
     result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
     assert result.exit_code == 0, result.log
-    report, page, instances = result.output
+    report, page, instances, summary = result.output
     stem = report.name.removesuffix(".csv")
     assert stem.startswith("dicom-send_report-visit 1_")
-    assert (page.name, instances.name) == (f"{stem}.html", f"{stem}_instances.csv")
+    assert [path.name.removeprefix(stem) for path in (page, instances, summary)] == [
+        ".html",
+        "_instances.csv",
+        "_summary.json",
+    ]
     assert counts(report.read_bytes()) == {"a.dcm": ("1", "1", "Complete")}
     assert "403 Forbidden" in result.log
 

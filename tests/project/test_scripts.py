@@ -88,7 +88,7 @@ def test_the_demo_keeps_its_reports(tmp_path: Path) -> None:
     (output / "notes.txt").touch()
     printed = printed_by(sys.executable, "-m", "demo", "--output", output)
     names = sorted(path.name for path in output.glob("dicom-send_report*"))
-    assert len(names) == 3
+    assert len(names) == 4
     assert (output / "notes.txt").exists()
     assert all(name in printed for name in names)
     assert f"kept in {output}" in printed

@@ -1,5 +1,7 @@
 """What observes a run can neither end it nor disturb others."""
 
+from signal import Signals
+
 import pytest
 
 from fw_gear_dicom_send.errors import CancelledError
@@ -46,7 +48,7 @@ def test_one_that_is_needed_may_end_the_run() -> None:
 
 def test_a_signal_in_an_observer_ends_the_run() -> None:
     """It is raised wherever the main thread is."""
-    observers = Observers([Told(CancelledError("SIGTERM"))])
+    observers = Observers([Told(CancelledError(Signals.SIGTERM))])
     with pytest.raises(CancelledError):
         observers.image(RECORD)
 

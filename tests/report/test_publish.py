@@ -14,7 +14,9 @@ from fw_gear_dicom_send.models import (
     Container,
     FileEntry,
     FileReport,
+    FileStatus,
     ImageRecord,
+    Outcome,
     Selection,
     SendConfig,
 )
@@ -38,7 +40,7 @@ CONFIG = SendConfig(
     report=True,
 )
 TLS = TLSConfig(None, None, "BCP 195", True, False)
-SUFFIXES = [".csv", "_instances.csv", ".html"]
+SUFFIXES = [".csv", "_instances.csv", ".html", "_summary.json"]
 
 
 class Destination:
@@ -78,7 +80,19 @@ def publish(
     for observer in reports.observers:
         result = Planned(Transfer()) if config.dry_run else sent()
         observer.image(ImageRecord(ENTRY, "1.dcm", result, size=2_000_000))
-    return reports.publish(destination, ROWS, options or {}, CONTEXTS)
+    is_written = reports.publish(destination, ROWS, options or {}, CONTEXTS)
+    outcome = Outcome(
+        status=FileStatus.INCOMPLETE,
+        is_complete=False,
+        is_reported=is_written,
+        is_verified=True,
+        images=3,
+        sent=1,
+        already_stored=0,
+    )
+    has_summary = reports.publish_summary(destination, ROWS, outcome, None)
+    reports.tell(ROWS)
+    return is_written and has_summary
 
 
 def suffixes(names: Sequence[str], head: str = "dicom-send_report-visit 1_") -> list[str]:
@@ -109,7 +123,7 @@ def test_reports_go_where_they_belong(tmp_path: Path, caplog: pytest.LogCaptureF
     caplog.set_level(logging.INFO)
     destination = Destination()
     publish(tmp_path, destination)
-    assert [parent for parent, _ in destination.delivered] == [SESSION] * 3
+    assert [parent for parent, _ in destination.delivered] == [SESSION] * 4
     names = [name for _, name in destination.delivered]
     assert suffixes(names) == SUFFIXES
     assert left_in(tmp_path) == []
@@ -133,7 +147,7 @@ def test_reports_may_stay_where_they_are(tmp_path: Path, caplog: pytest.LogCaptu
     assert sorted(told) == [f"The report is in {tmp_path / name}" for name in names]
 
 
-@pytest.mark.parametrize("takes", [0, 1, 2])
+@pytest.mark.parametrize("takes", [0, 1, 2, 3])
 def test_a_report_that_is_refused_stays_with_those_after_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, takes: int
 ) -> None:
@@ -148,9 +162,10 @@ def test_a_report_that_is_refused_stays_with_those_after_it(
 @pytest.mark.parametrize(
     ("changes", "written"),
     [
-        ({"instance_report": False}, [".csv", ".html"]),
-        ({"html_report": False}, [".csv", "_instances.csv"]),
-        ({"instance_report": False, "html_report": False}, [".csv"]),
+        ({"instance_report": False}, [".csv", ".html", "_summary.json"]),
+        ({"html_report": False}, [".csv", "_instances.csv", "_summary.json"]),
+        ({"instance_report": False, "html_report": False}, [".csv", "_summary.json"]),
+        ({"summary_report": False}, [".csv", "_instances.csv", ".html"]),
         ({"report": False}, []),
     ],
 )
@@ -177,7 +192,7 @@ def test_a_report_that_cannot_be_written_is_logged(
     rows = f"The rows of the report:\n{','.join(COLUMNS)}\n,lab/a.zip,a.zip,3,1,Incomplete"
     assert caplog.messages.count(rows) == 1
     reason = "No such file or directory"
-    for what in ("The report", "The page about the run"):
+    for what in ("The report", "The page about the run", "The summary"):
         told = f"{what} could not be written to the output folder: {reason}"
         assert caplog.messages.count(told) == 1
     assert caplog.messages.count(f"The report on each image could not be written: {reason}") == 1
@@ -200,7 +215,7 @@ def test_a_page_that_fails_costs_only_itself(
     """The other reports are delivered; the log says where it failed, and not about what."""
     destination = Destination()
     assert not publish(tmp_path, destination, options={"odd": Unwritable()})
-    assert suffixes([name for _, name in destination.delivered]) == SUFFIXES[:2]
+    assert suffixes([name for _, name in destination.delivered]) == [*SUFFIXES[:2], "_summary.json"]
     assert (
         "The page about the run failed, and the run goes on without it: ValueError" in caplog.text
     )

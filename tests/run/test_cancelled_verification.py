@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from signal import Signals
 
 import pytest
 
@@ -20,7 +21,7 @@ class Cancelling(MonotonicClock):
 
     def sleep(self, seconds: float) -> None:  # noqa: ARG002
         """Cancel it."""
-        raise CancelledError("The run was ended by SIGTERM")
+        raise CancelledError(Signals.SIGTERM)
 
 
 def test_images_that_were_absent_do_not_count_as_sent(tmp_path: Path) -> None:
@@ -44,7 +45,7 @@ def test_images_that_were_absent_do_not_count_as_sent(tmp_path: Path) -> None:
         )
         with pytest.raises(CancelledError):
             run(config, LocalSource([folder]), reports, tmp_path, output, waits=waits)
-    files, images, _ = reports.paths
+    files, images, *_ = reports.paths
     with files.open(newline="") as rows:
         assert [row["Images Sent"] for row in csv.DictReader(rows)] == ["2"]
     with images.open(newline="") as rows:

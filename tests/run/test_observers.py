@@ -66,8 +66,8 @@ def send(tmp_path: Path, python_scp: PythonSCP) -> Callable[..., list[dict[str, 
             report=True,
         )
         source, reports = LocalSource([folder]), LocalReports()
-        assert run(config, source, reports, tmp_path, output, **how)  # type: ignore[arg-type]
-        assert len(reports.paths) == 3
+        assert run(config, source, reports, tmp_path, output, **how).is_success  # type: ignore[arg-type]
+        assert len(reports.paths) == 4
         return list(csv.DictReader(reports.paths[0].open(newline="")))
 
     return run_here

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from signal import Signals
 
 import pytest
 
@@ -244,7 +245,7 @@ def test_what_is_put_aside_is_reported_when_the_run_is_cancelled(tmp_path: Path)
         def image(self, record: ImageRecord) -> None:
             super().image(record)
             if len(self.images) == 5:
-                raise CancelledError("cancelled")
+                raise CancelledError(Signals.SIGTERM)
 
     records = Cancelling()
     with FaultSCP(Choosy(refused=[2])) as server, pytest.raises(CancelledError):

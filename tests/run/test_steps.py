@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
+from signal import Signals
 from threading import Event, Thread
 
 import pytest
@@ -96,7 +97,7 @@ def test_a_signal_between_the_starts_of_threads_leaves_none(
         begun.append(thread)
         start(thread)
         if len(begun) > number:
-            raise CancelledError("The run was ended by SIGTERM")
+            raise CancelledError(Signals.SIGTERM)
 
     monkeypatch.setattr(Thread, "start", interrupted)
     sender, counts = Held(), FileCounts(files.entries)

@@ -49,7 +49,7 @@ class World:
 
     def plan(self) -> Plan:
         """Return our plan for the same."""
-        gear = Gear(self.gear, "dicom-send", "0.1.0", {}, frozenset())
+        gear = Gear(self.gear, "dicom-send", "5.0.0", {}, frozenset())
         session = self.api.session(self.session)
         return Plan(gear, CONFIG, {"key": "key.pem"}, ("hpc",), (session,), {}, 0)
 

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from signal import Signals
 from types import FrameType
 
 import pytest
@@ -73,7 +74,7 @@ def cancelled_after(seconds: float) -> Iterator[None]:
     """Let a signal raise CancelledError in the main thread, as the end of a job does."""
 
     def cancel(_signal: int, _frame: FrameType | None) -> None:
-        raise CancelledError("the job was ended")
+        raise CancelledError(Signals.SIGTERM)
 
     before = signal.signal(signal.SIGALRM, cancel)
     signal.setitimer(signal.ITIMER_REAL, seconds)

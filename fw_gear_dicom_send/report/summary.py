@@ -1,0 +1,131 @@
+"""What came of a run, for programs: `docs/summary.schema.json` describes it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from .. import __version__
+from ..models import FileReport, LeftOut, Outcome, Remark, SendConfig
+from ..reasons import Kind
+from .verification import VerificationSummary
+from .wording import is_complete, is_dry
+
+SCHEMA_VERSION = 1
+_MEGABYTE = 1e6
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What is known at the end of a run; a run that ended early has little of it."""
+
+    exit_code: int
+    config: SendConfig | None = None
+    outcome: Outcome | None = None
+    rows: Sequence[FileReport] = ()
+    verification: VerificationSummary | None = None
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    left_out: Sequence[LeftOut] = ()
+    reports: Sequence[str] = ()
+    error: str = ""
+
+
+def summary(facts: RunFacts) -> dict[str, Any]:
+    """Return it as JSON has it; no value of a dataset is in it but UIDs in remarks."""
+    rows, verification, outcome = facts.rows, facts.verification, facts.outcome
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "program": {"name": "dicom-send", "version": __version__},
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "exit_code": facts.exit_code,
+        "complete": is_complete(rows),
+        "error": facts.error or None,
+        "cause": facts.error or (outcome.given_up if outcome else "") or None,
+        "server": _server(facts.config),
+        "images": sum(row.images for row in rows),
+        "sent": sum(row.sent for row in rows),
+        "already_there": sum(row.already_stored for row in rows),
+        "would_be_sent": sum(row.planned or 0 for row in rows) if is_dry(rows) else None,
+        "repaired": _told(rows, Kind.REPAIRED),
+        "converted": _told(rows, Kind.CONVERTED),
+        "failed": _failed(rows),
+        "verified": verification and verification.verified,
+        "not_verified": verification and _not_verified(verification),
+        "skipped": dict(facts.skipped),
+        "not_selected": {one.cause.name.lower(): one.number for one in facts.left_out},
+        **_work(outcome),
+        "versions": dict(outcome.versions) if outcome else {},
+        "files": [_file(row) for row in rows],
+        "reports": list(facts.reports),
+    }
+
+
+def _server(config: SendConfig | None) -> dict[str, Any] | None:
+    if config is None:
+        return None
+    peer = config.peer
+    return {
+        "host": peer.host,
+        "port": peer.port,
+        "called_ae": peer.called_ae,
+        "calling_ae": peer.calling_ae,
+        "tls": config.tls is not None,
+    }
+
+
+def _work(outcome: Outcome | None) -> dict[str, Any]:
+    """Return what it took."""
+    seconds, sent, size = (outcome.seconds, outcome.sent, outcome.bytes) if outcome else (0.0, 0, 0)
+    return {
+        "bytes_sent": size,
+        "seconds": round(seconds, 3),
+        "images_per_second": round(sent / seconds, 3) if seconds else 0.0,
+        "megabytes_per_second": round(size / _MEGABYTE / seconds, 3) if seconds else 0.0,
+        "retries": outcome.retries if outcome else 0,
+        "lost_associations": outcome.lost_associations if outcome else 0,
+    }
+
+
+def _told(rows: Sequence[FileReport], kind: Kind) -> int:
+    """Return how many images have a remark of this kind."""
+    remarks = (remark for row in rows for remark in row.remarks)
+    return sum(one.images for one in remarks if any(why.kind is kind for why in one.reasons))
+
+
+def _failed(rows: Sequence[FileReport]) -> dict[str, int]:
+    """Return how many images were not sent, or files not read, for each code."""
+    counts: Counter[str] = Counter()
+    for remark in (remark for row in rows for remark in row.remarks if remark.failure):
+        counts[remark.code] += remark.images
+    return dict(counts)
+
+
+def _file(row: FileReport) -> dict[str, Any]:
+    return {
+        "path": row.entry.fw_path,
+        "images": row.images,
+        "sent": row.sent,
+        "already_there": row.already_stored,
+        "would_be_sent": row.planned,
+        "verified": row.verified,
+        "status": row.status,
+        "remarks": [_remark(remark) for remark in row.remarks],
+    }
+
+
+def _not_verified(verification: VerificationSummary) -> dict[str, Any]:
+    causes = [
+        {"text": reason.text, "code": reason.code, "images": images}
+        for reason, images in verification.causes
+    ]
+    return {"absent": verification.absent, "causes": causes}
+
+
+def _remark(remark: Remark) -> dict[str, Any]:
+    return {
+        "text": remark.text,
+        "code": remark.code,
+        "images": remark.images,
+        "failure": remark.failure,
+    }

@@ -1,0 +1,141 @@
+"""Results for programs: the exit code, and a summary that a schema describes."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.support import command
+from tests.support.certificates import HOST
+from tests.support.fault_scp import FaultSCP, Peer, serve
+from tests.support.gear import REPOSITORY
+from tests.support.pacs import PythonSCP, StoreSCP
+from tests.support.sample_files import encoded, made
+from tests.support.send_command import send, to
+from tests.support.servers.process import free_port
+from tests.support.waiting import wait_for
+
+SCHEMA = json.loads((REPOSITORY / "docs/summary.schema.json").read_text())
+
+
+def checked(text: str) -> dict[str, Any]:
+    """Return a summary that the schema allows."""
+    told: dict[str, Any] = json.loads(text)
+    jsonschema.Draft7Validator(SCHEMA).validate(told)
+    return told
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three images, and a file that is none."""
+    path = tmp_path / "images"
+    path.mkdir()
+    for number in range(3):
+        (path / f"{number}.dcm").write_bytes(encoded(made(number)))
+    return path
+
+
+def test_all_images_are_sent(folder: Path, storescp: StoreSCP, tmp_path: Path) -> None:
+    """The exit code is 0; what --json prints is also beside the reports."""
+    result = send(folder, "--json", *to(storescp), cwd=tmp_path)
+    told = checked(result.stdout)
+    assert (result.exit_code, told["exit_code"], told["cause"]) == (0, 0, None)
+    assert (told["images"], told["sent"], told["failed"]) == (3, 3, {})
+    assert told["server"] == {
+        "host": HOST,
+        "port": storescp.port,
+        "called_ae": "SCP",
+        "calling_ae": "flywheel",
+        "tls": False,
+    }
+    assert told["bytes_sent"] > 0
+    assert told["seconds"] > 0
+    (path,) = (Path(one) for one in told["reports"] if one.endswith("_summary.json"))
+    written = checked((tmp_path / path).read_text())
+    for unlike in ("finished", "reports"):
+        del told[unlike], written[unlike]
+    assert written == told
+
+
+def test_some_images_are_not_sent(folder: Path, tmp_path: Path) -> None:
+    """The exit code is 1; the failures are counted by their codes."""
+    with PythonSCP(status=[0x0000, 0xC000, 0xC123]) as server:
+        result = send(folder, "--json", "--associations", 1, *to(server), cwd=tmp_path)
+    told = checked(result.stdout)
+    assert (result.exit_code, told["exit_code"]) == (1, 1)
+    assert (told["sent"], sum(told["failed"].values())) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("{folder}",), ("--destination", HOST), ("{folder}", "--port", "x"), ("nowhere", "--x")],
+)
+def test_wrong_usage(folder: Path, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """The exit code is 2, and there is a summary all the same."""
+    given = [one.format(folder=folder) for one in arguments]
+    result = send("--json", *given, cwd=tmp_path)
+    told = checked(result.stdout)
+    assert (result.exit_code, told["exit_code"]) == (2, 2)
+    assert told["error"] in result.stderr
+
+
+def test_a_server_that_is_not_reached(folder: Path, tmp_path: Path) -> None:
+    """The exit code is 3."""
+    peer = ("--destination", HOST, "--port", free_port(), "--called-ae", "X")
+    result = send(folder, "--json", "--send-retry-time", 0, *peer, cwd=tmp_path)
+    told = checked(result.stdout)
+    assert (result.exit_code, told["exit_code"]) == (3, 3)
+    assert "Connection refused" in told["cause"]
+
+
+def test_a_server_that_is_given_up(folder: Path, tmp_path: Path) -> None:
+    """The exit code is 3 as well, and the cause is told though the run came to its end."""
+
+    def refuse(peer: Peer) -> None:
+        peer.reject(1, 1, 3)
+
+    def leave(peer: Peer) -> None:
+        peer.accept()
+        peer.read_image()
+
+    with FaultSCP(serve, leave, refuse) as server:
+        result = send(folder, "--json", "--associations", 1, *to(server), cwd=tmp_path)
+    told = checked(result.stdout)
+    assert (result.exit_code, told["exit_code"], told["error"]) == (3, 3, None)
+    assert "calling AE title" in told["cause"]
+    assert told["lost_associations"] == 1
+
+
+def test_images_that_are_not_verified(folder: Path, storescp: StoreSCP, tmp_path: Path) -> None:
+    """The exit code is 4 where that is all that is amiss."""
+    result = send(folder, "--json", "--verify", "find", *to(storescp), cwd=tmp_path)
+    told = checked(result.stdout)
+    assert (result.exit_code, told["exit_code"]) == (4, 4)
+    assert (told["sent"], told["verified"]) == (3, 0)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal(folder: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """It goes before all else that is amiss."""
+
+    def stall(peer: Peer) -> None:
+        peer.accept()
+        peer.read_image()
+        peer.stand_still()
+
+    with FaultSCP(serve, stall) as server:
+        process = command.start("dicom-send", folder, "--json", *to(server), cwd=tmp_path)
+        assert wait_for(lambda: bool(server.images))
+        process.send_signal(number)
+        printed, _ = process.communicate(timeout=100)
+    assert (process.returncode, checked(printed)["exit_code"]) == (code, code)
+
+
+def test_a_dry_run(folder: Path, storescp: StoreSCP, tmp_path: Path) -> None:
+    """Nothing is sent, and that is as it should be."""
+    result = send(folder, "--json", "--dry-run", *to(storescp), cwd=tmp_path)
+    told = checked(result.stdout)
+    assert (result.exit_code, told["sent"], told["would_be_sent"]) == (0, 0, 3)
