@@ -21,11 +21,14 @@ class _StandardError(logging.Handler):
             _discard(sys.stderr)
 
 
-def begin_logging() -> None:
-    """Log to standard error: on a terminal the bare words, else with the time."""
+def begin_logging(formatter: logging.Formatter | None = None) -> None:
+    """Log to standard error: on a terminal the bare words, else with the time.
+
+    A `formatter` makes other lines of it.
+    """
     handler = _StandardError()
     layout = "%(message)s" if sys.stderr.isatty() else "%(asctime)s %(levelname)s %(message)s"
-    handler.setFormatter(logging.Formatter(layout))
+    handler.setFormatter(formatter or logging.Formatter(layout))
     logging.basicConfig(handlers=[handler], level=logging.INFO)
 
 

@@ -14,17 +14,20 @@ from ..errors import ConfigError, DicomSendError, ExitCode, UsageError
 from ..exit_codes import exit_code, keep_quiet
 from ..left_out import LeftOutFiles
 from ..models import FileReport, Outcome, SendConfig
-from ..report.events import Observer
+from ..report.events import Observer, Observers
 from ..report.progress import Progress
 from ..report.skipped import SkippedFiles
 from ..report.summary import RunFacts, summary
 from ..report.verification import VerificationSummary
 from . import echo, options
 from .console import begin_logging, write_json
+from .json_log import JSONEvents, JSONFormatter, tell
 from .local_source import LocalReports, LocalSource
 from .path_list import read_paths
 
 log = logging.getLogger(__name__)
+
+_LOG_JSON = "--log-json"
 
 DESCRIPTION = """\
 Send DICOM files to a DICOM server (a PACS, an archive, a workstation) by C-STORE.
@@ -75,9 +78,10 @@ _WORDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv`, or that of the process; return the exit code."""
-    begin_logging()
+    words = list(sys.argv[1:] if argv is None else argv)
+    begin_logging(JSONFormatter() if _LOG_JSON in words else None)
     keep_quiet()
-    return exit_code(partial(_command, list(sys.argv[1:] if argv is None else argv)))
+    return exit_code(partial(_command, words))
 
 
 def parser() -> options.Parser:
@@ -116,7 +120,14 @@ def parser() -> options.Parser:
         action="store_true",
         help="Print a summary as JSON on standard output, at the end, whatever the end is.",
     )
-    options.add_group(made, "messages", ("debug",), _WORDS)
+    messages = made.add_argument_group("messages")
+    options.fill(messages, ("debug",), _WORDS)
+    messages.add_argument(
+        _LOG_JSON,
+        action="store_true",
+        help="Log as JSON, one event a line: each image, each file, what is logged else, and "
+        "the summary at the end.",
+    )
     options.add_common(made)
     return made
 
@@ -149,6 +160,8 @@ def _command(argv: list[str]) -> int:
         told.error, told.exit_code = str(exc), exc.exit_code
         raise
     finally:
+        if _LOG_JSON in argv:
+            tell("summary", **summary(told.facts()))
         if "--json" in argv:
             write_json(summary(told.facts()))
     return code
@@ -176,8 +189,8 @@ def _run(arguments: Namespace, told: "_Told") -> int:
             told.reports,
             arguments.work_folder,
             folder,
-            observer=told,
-            make_progress=_progress(),
+            observer=Observers([told, JSONEvents()]) if arguments.log_json else told,
+            make_progress=Progress if arguments.log_json else _progress(),
             conclude=told.conclude,
         )
         return outcome.exit_code

@@ -149,14 +149,14 @@ def row_of(record: ImageRecord) -> tuple[str, ...]:
         transfer.error_comment,
         str(transfer.tries or ""),
         f"{transfer.seconds * 1000:.1f}" if transfer.seconds else "",
-        _outcome(result),
+        outcome_of(result),
         _reason(result),
-        _code(result),
+        code_of(result),
         "",
     )
 
 
-def _outcome(result: StoreResult) -> str:
+def outcome_of(result: StoreResult) -> str:
     """Return in a word or two what became of an image."""
     match result:
         case AlreadyStored():
@@ -175,7 +175,7 @@ def _reason(result: StoreResult) -> str:
     return "; ".join(reason.text for reason in (*result.remarks, result.reason))
 
 
-def _code(result: StoreResult) -> str:
+def code_of(result: StoreResult) -> str:
     """Return the code of what is worth knowing: why it was not sent, or how it was."""
     reasons = (result.reason,) if isinstance(result, NotSent) else result.remarks
     return reasons[-1].code if reasons else ""

@@ -139,3 +139,30 @@ def test_a_dry_run(folder: Path, storescp: StoreSCP, tmp_path: Path) -> None:
     result = send(folder, "--json", "--dry-run", *to(storescp), cwd=tmp_path)
     told = checked(result.stdout)
     assert (result.exit_code, told["sent"], told["would_be_sent"]) == (0, 0, 3)
+
+
+def events(result: command.CommandResult) -> list[dict[str, Any]]:
+    """Return the lines of a log that is JSON."""
+    return [json.loads(line) for line in result.stderr.splitlines()]
+
+
+def test_the_log_as_json_has_an_event_a_line(folder: Path, tmp_path: Path) -> None:
+    """Each image, each file, each other line, and at the end the summary."""
+    with PythonSCP(status=[0x0000, 0xC000]) as server:
+        result = send(folder, "--log-json", "--associations", 1, *to(server), cwd=tmp_path)
+    told = events(result)
+    assert {one["event"] for one in told} == {"log", "image", "file", "summary"}
+    assert [one["status"] for one in told if one["event"] == "image"] == [0x0000, 0xC000, 0x0000]
+    (file,) = (one for one in told if one["event"] == "file")
+    assert (file["images"], file["sent"], file["status"]) == (3, 2, "Incomplete")
+    last = told[-1]
+    assert (last.pop("event"), last.pop("time")[-6:]) == ("summary", "+00:00")
+    assert checked(json.dumps(last))["exit_code"] == result.exit_code == 1
+
+
+def test_wrong_usage_is_json_in_the_log_as_well(tmp_path: Path) -> None:
+    """Nothing but JSON is in the log."""
+    result = send("nowhere", "--log-json", cwd=tmp_path)
+    summary, error = events(result)
+    assert (summary["event"], summary["exit_code"], result.exit_code) == ("summary", 2, 2)
+    assert (error["level"], error["message"]) == ("error", summary["error"])

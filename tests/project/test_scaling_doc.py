@@ -238,7 +238,7 @@ def test_the_rule_is_one_that_the_sdk_knows_whole() -> None:
 
 
 def test_the_rule_names_what_the_manifest_has() -> None:
-    """Its options and inputs are the gear's, and their values are ones that it takes."""
+    """Its options and inputs are the gear's, with values that it takes; few need an identity."""
     rule, inputs = rule_and_inputs()
     kinds = {"string": str, "integer": int, "boolean": bool}
     options = MANIFEST["config"]
@@ -248,7 +248,7 @@ def test_the_rule_names_what_the_manifest_has() -> None:
     needed = {name for name, option in options.items() if "default" not in option}
     assert needed <= set(rule["config"])
     named = {rule["triggering_input"], *(one["input"] for one in inputs)}
-    assert named == set(MANIFEST["inputs"]) - {"api-key"}
+    assert named == set(MANIFEST["inputs"]) - {"api-key", "identity"}
 
 
 def test_what_is_asked_for_in_slurm_is_what_jobs_use() -> None:

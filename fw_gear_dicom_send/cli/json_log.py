@@ -1,0 +1,68 @@
+"""The log of a command as JSON, one event a line, for programs that follow a run."""
+
+import json
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ..models import FileReport, ImageRecord
+from ..network.types import NotSent
+from ..report.events import Observer
+from ..report.images_csv import code_of, outcome_of
+
+log = logging.getLogger(__name__)
+
+
+class JSONFormatter(logging.Formatter):
+    """Makes a line of each record: its time, its event (`log` unless it has one) and its fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, in ASCII."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        fields: Mapping[str, Any] = getattr(record, "fields", None) or {
+            "event": "log",
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        return json.dumps({"time": at, **fields})
+
+
+class JSONEvents(Observer):
+    """Logs what becomes of each image and each file."""
+
+    def image(self, record: ImageRecord) -> None:
+        """Log an image."""
+        result, transfer = record.result, record.result.transfer
+        tell(
+            "image",
+            path=record.entry.fw_path,
+            member=record.name,
+            sop_class_uid=record.sop_class_uid,
+            sop_instance_uid=record.sop_instance_uid,
+            transfer_syntax_uid=record.transfer_syntax_uid,
+            sent_as=transfer.transfer_syntax_uid,
+            bytes=record.size,
+            outcome=outcome_of(result),
+            status=transfer.status,
+            tries=transfer.tries,
+            milliseconds=round(transfer.seconds * 1000, 1),
+            code=code_of(result),
+            reason=result.reason.text if isinstance(result, NotSent) else "",
+        )
+
+    def file(self, report: FileReport) -> None:
+        """Log a file."""
+        tell(
+            "file",
+            path=report.entry.fw_path,
+            images=report.images,
+            sent=report.sent,
+            already_there=report.already_stored,
+            status=report.status,
+        )
+
+
+def tell(event: str, **fields: Any) -> None:
+    """Log an event with its fields, which only `JSONFormatter` shows."""
+    log.info("%s", event, extra={"fields": {"event": event, **fields}})
