@@ -72,9 +72,10 @@ class RawFrame:
         """Bits of a coded sample.
 
         JPEG-LS has all that are allocated, as then no decoder has to know a sign. JPEG 2000 knows
-        it, and takes those that are stored.
+        it, and takes those that are stored, if they need as many bytes as are allocated.
         """
-        return self.allocated if self.transfer_syntax_uid == JPEG_LS else self.stored
+        is_exact = self.transfer_syntax_uid != JPEG_LS and self.stored > self.allocated - BYTE
+        return self.stored if is_exact else self.allocated
 
     @property
     def request(self) -> bytes:
@@ -116,7 +117,7 @@ def encode(native: bytes, frame: RawFrame) -> bytes:
                 mct=frame.is_rgb,
                 numthreads=1,
             )
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise DamagedError from error
     _compare(coded, frame, memoryview(pixels).cast("B"))
     return bytes(coded)
