@@ -108,6 +108,12 @@ class Kind(Enum):
         "There is nothing in it to send. Its type on Flywheel may be wrong.",
     )
 
+    OTHER_FORMAT = (
+        "other-format",
+        "neither a DICOM file nor an archive, but {}",
+        "The gear sends DICOM. Convert the file to DICOM first, or leave it out.",
+    )
+
     # Datasets
     MALFORMED = ("dataset-malformed", "the dataset is malformed: {}", _DAMAGED_DATASET)
     TRUNCATED = (

@@ -120,6 +120,7 @@ CODES = {
     "UNREADABLE_FILE": "file-unreadable",
     "NOT_UNPACKED": "not-unpacked",
     "NO_IMAGE": "no-image",
+    "OTHER_FORMAT": "other-format",
     "MALFORMED": "dataset-malformed",
     "REPAIRED": "repaired",
     "DUPLICATE_UID": "uid-duplicate",

@@ -7,12 +7,13 @@ from pathlib import Path
 from threading import Lock
 
 from ..archive import Archive, BrokenArchive, InnerItems, Item, Member, Task
+from ..dicom.foreign import ForeignFormats
 from ..dicom.part10 import skips
 from ..dicom.stamp import stamp
 from ..dicom.types import Unreadable
 from ..models import DownloadFailure, FileEntry, SendConfig
 from ..network.types import NotSent, StoreResult, Suspect
-from ..reasons import Reason, Skipped
+from ..reasons import Kind, Reason, Skipped
 from ..source import ImageSource
 from .crew import Crew
 from .downloads import Downloads, Fetched
@@ -77,6 +78,7 @@ class Line:
         self._open: set[OpenFile] = set()
         self._lock = Lock()
         self._crew = Crew(config.associations)
+        self._formats = ForeignFormats()
 
     def results(self) -> Iterator[Settled | End]:
         """Yield what becomes of the images that one thread takes, and the ends of files."""
@@ -140,12 +142,20 @@ class Line:
 
     def _release(self, file: OpenFile) -> End:
         """Free a file of which all is done."""
-        if isinstance(file.fetched.outcome, Path):
-            self._source.release(file.fetched.outcome)
+        trouble = file.trouble
+        if isinstance(path := file.fetched.outcome, Path):
+            if trouble and trouble.kind is Kind.UNKNOWN_TYPE:
+                trouble = self._other_format(path) or trouble
+            self._source.release(path)
         self._open.discard(file)
         self._downloads.release(file.fetched)
         skipped = tuple(file.skipped.items())
-        return End(file.entry, file.images, file.trouble, skipped, file.fetched.remark)
+        return End(file.entry, file.images, trouble, skipped, file.fetched.remark)
+
+    def _other_format(self, path: Path) -> Reason | None:
+        """Return what a file is that is no DICOM and no archive, where that is known."""
+        name = self._formats.name(path)
+        return Reason(Kind.OTHER_FORMAT, name) if name else None
 
     def _settled(self, file: OpenFile, member: Task | Item) -> Settled | None:
         """Unpack a member, and send it if it is an image."""
