@@ -9,7 +9,7 @@ from flywheel_gear_toolkit import GearToolkitContext
 from flywheel_gear_toolkit.utils.metadata import Metadata
 
 from fw_gear_dicom_send.config import parse
-from fw_gear_dicom_send.exit_codes import exit_code, keep_quiet
+from fw_gear_dicom_send.exit_codes import exit_code, keep_quiet, log_details
 from fw_gear_dicom_send.flywheel import FlywheelSource
 from fw_gear_dicom_send.models import Outcome
 from fw_gear_dicom_send.report.output import remove
@@ -30,6 +30,8 @@ def _run(waits: Waits, make_progress: MakeProgress) -> int:
     with GearToolkitContext() as context:
         context.init_logging()
         keep_quiet()
+        if context.config.get("debug"):
+            log_details()
         config = parse(context.config_json, context.manifest)
         context.log_config()
         source = FlywheelSource(config)

@@ -59,6 +59,13 @@ def keep_quiet() -> None:
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
+def log_details() -> None:
+    """Log this package in detail, and no other: those may quote URLs, headers and keys."""
+    logging.getLogger().setLevel(logging.INFO)
+    for name in (_OWN, __package__):
+        logging.getLogger(name).setLevel(logging.DEBUG)
+
+
 def _cancel(number: int, _: FrameType | None) -> None:
     """End the run in good order, once."""
     for other in SIGNALS:

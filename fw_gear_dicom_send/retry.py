@@ -4,12 +4,15 @@ All times are seconds on a monotonic clock. The waits are those of the backoff p
 exponential, with full jitter.
 """
 
+import logging
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from math import inf
 from threading import Condition, Lock
 from typing import TypeVar
+
+log = logging.getLogger(__name__)
 
 _TEMPORARY_STATUSES = (408, 429)
 _FIRST_SERVER_ERROR = 500
@@ -103,7 +106,8 @@ def retry(
 ) -> T:
     """Call `action` until it raises no `on`, and return what it returns.
 
-    Raises the last error once the policy gives up, or at once where it is not temporary.
+    Raises the last error once the policy gives up, or at once where it is not temporary. The errors
+    are of one line, fit for a log.
     `before_wait` gets the error and the wait, in seconds.
     """
     state = Retry(policy)
@@ -115,6 +119,7 @@ def retry(
             if wait is None:
                 raise
             before_wait(error, wait)
+            log.debug("Try %d is in %.1f s: %s", state.tries + 1, wait, error)
         policy.clock.sleep(wait)
 
 

@@ -187,3 +187,16 @@ def test_threads_share_a_budget() -> None:
         thread.join(10)
     assert len(spent) == 8000
     assert not any(spent)
+
+
+def test_each_wait_is_told_for_debugging(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """How long it is, before which try, and why."""
+    caplog.set_level("DEBUG", logger="fw_gear_dicom_send")
+    policy = RetryPolicy(max_tries=3, jitter=False, clock=clock)
+    with pytest.raises(OSError, match="away"):
+        retry(policy, fail, on=OSError)
+    assert caplog.messages == ["Try 2 is in 1.0 s: away", "Try 3 is in 2.0 s: away"]
+
+
+def fail() -> None:
+    raise OSError("away")

@@ -11,7 +11,7 @@ from tempfile import gettempdir
 
 from ..config import manifest, parse_sending, with_defaults
 from ..errors import ConfigError, DicomSendError, ExitCode, UsageError
-from ..exit_codes import exit_code, keep_quiet
+from ..exit_codes import exit_code, keep_quiet, log_details
 from ..left_out import LeftOutFiles
 from ..models import FileReport, Outcome, SendConfig
 from ..report.events import Observer, Observers
@@ -72,7 +72,7 @@ _WORDS = {
     "'*.dcm'. Commas separate patterns; upper and lower case are the same.",
     "exclude": "Of the files in folders, do not send those whose names match a pattern. Commas "
     "separate patterns; upper and lower case are the same.",
-    "debug": "Log in more detail.",
+    "debug": "Log in detail: associations with their presentation contexts, each image, waits.",
 }
 
 
@@ -154,7 +154,7 @@ def _command(argv: list[str]) -> int:
     try:
         arguments = parser().parse_args(argv)
         if arguments.debug:
-            logging.getLogger().setLevel(logging.DEBUG)
+            log_details()
         code = told.exit_code = _run(arguments, told)
     except DicomSendError as exc:
         told.error, told.exit_code = str(exc), exc.exit_code

@@ -1,5 +1,7 @@
 """UIDs that the code decides by, and the names of UIDs (PS3.6 annex A)."""
 
+import re
+
 from ..imports import IMPORTING
 from .uid_names import STORAGE_CLASSES, TRANSFER_SYNTAXES
 
@@ -25,14 +27,24 @@ DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 VERIFICATION = "1.2.840.10008.1.1"
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
+_UID = re.compile(r"[0-9.]{1,64}")
+_NO_UID = "(not a UID)"
+
 
 def name_of(uid: str) -> str:
-    """Return the name of a UID, or the UID itself where it has none."""
+    """Return the name of a UID, or what is `shown` of it where it has none."""
     name = TRANSFER_SYNTAXES.get(uid) or STORAGE_CLASSES.get(uid)
     if name:
         return name
+    if shown(uid) == _NO_UID:
+        return _NO_UID
     # pydicom takes 0.25 s to import, and few runs have such a UID.
     with IMPORTING:
         from pydicom.uid import UID
 
     return UID(uid).name
+
+
+def shown(uid: str) -> str:
+    """Return a UID fit for a log: where a dataset has another text in its place, no word of it."""
+    return uid if _UID.fullmatch(uid) else _NO_UID

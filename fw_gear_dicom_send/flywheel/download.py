@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Condition
+from time import monotonic
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -111,6 +112,7 @@ class Downloader:
                     clock.wait_for(self._stopping, lambda: self._is_stopped, wait)
             except _FetchError as error:
                 expired += isinstance(error, _ExpiredError)
+                log.debug("%s: %s", entry.name, error)
                 if not 0 < expired < MAX_SIGNED_URLS:
                     return DownloadFailure(error.reason)
             except OSError as error:
@@ -149,6 +151,8 @@ class Downloader:
 
     def _fetch(self, entry: FileEntry, path: Path) -> None:
         """Make one attempt."""
+        log.debug("Download of %s begins", entry.name)
+        begun = monotonic()
         try:
             # The file's own bytes, whose number is known, not a compressed form.
             headers = {"Accept-Encoding": "identity"}
@@ -160,6 +164,8 @@ class Downloader:
                     self._responses.discard(response)
         except requests.RequestException as error:
             raise _fetch_error(error) from error
+        seconds = monotonic() - begun
+        log.debug("Download of %s: %d bytes in %.2f s", entry.name, path.stat().st_size, seconds)
 
     def _save(self, response: requests.Response, entry: FileEntry, path: Path) -> None:
         """Write the body to `path`; whatever stops it, no partial file is left."""

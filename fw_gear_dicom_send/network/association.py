@@ -33,6 +33,7 @@ from .throttle import MAX_PIECE, Throttle
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .tls import TLSContext
 from .tls_errors import TLS_ONLY, describe, explain, is_untrusted
+from .trace import Trace
 from .types import PeerAE, TLSSession
 from .upper_layer import LostError, UpperLayer, Wait
 
@@ -104,6 +105,7 @@ class StorageAssociation:
         self._ids: Mapping[Context, int] = {}
         self._layer = UpperLayer(peer, contexts, timeouts)
         self._in_use = Lock()
+        self._trace = Trace()
 
     def open(self) -> None:
         """Connect and negotiate.
@@ -127,6 +129,11 @@ class StorageAssociation:
             return self._layer.is_ready(self._is_late)
         finally:
             self._in_use.release()
+
+    @property
+    def number(self) -> int:
+        """The number of the association in the process, which a log tells it by."""
+        return self._trace.number
 
     @property
     def tls(self) -> TLSSession | None:
@@ -228,6 +235,7 @@ class StorageAssociation:
     def abort(self) -> None:
         """End the association at once, if it has not ended yet."""
         is_told = self._layer.abort()
+        self._trace.ended(self._layer.ending)
         if not self._in_use.acquire(blocking=False):
             # The thread that uses it closes it.
             self._layer.connection.cut()
@@ -245,7 +253,10 @@ class StorageAssociation:
         try:
             with self._in_use:
                 yield
-        except BaseException:
+        except BaseException as exc:
+            # What other errors say may quote what they were about.
+            is_own = isinstance(exc, AssociationError)
+            self._trace.failed(str(exc) if is_own else type(exc).__name__)
             self.abort()
             raise
 
@@ -283,6 +294,7 @@ class StorageAssociation:
 
     def _negotiate(self) -> None:
         layer = self._layer
+        self._trace.requested(self._peer, self.proposed, layer.connection.tls)
         match event := layer.request(self._timeouts.associate):
             case Accepted():
                 self._ids = {context: number for number, context in event.contexts.items()}
@@ -292,6 +304,7 @@ class StorageAssociation:
                 self.implementation = event.implementation
                 if self._peer.identity:
                     self.confirms_identity = event.confirms_identity
+                self._trace.accepted(event, self.proposed, layer.max_pdu)
             case Rejected():
                 raise self._rejection(event)
             case _ if layer.tls_failure:
@@ -320,6 +333,7 @@ class StorageAssociation:
         key = rejected.source, rejected.reason
         cause = REJECTED.get(key, NO_REASON)
         cause = cause.format(calling=self._peer.calling_ae, called=self._peer.called_ae)
+        self._trace.rejected(rejected, cause)
         detail = f"{self._where} rejected the association: {cause}"
         if self._peer.identity and rejected.source != _CONGESTION:
             detail += "; it may not accept the identity that was sent"

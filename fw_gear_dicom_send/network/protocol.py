@@ -5,7 +5,7 @@ What the peer answers is decoded as tolerantly as other toolkits do: unknown ite
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from struct import Struct
 
@@ -39,6 +39,16 @@ _MAX_LENGTH, _CLASS_UID, _VERSION_NAME = 0x51, 0x52, 0x55
 _USER_IDENTITY, _IDENTITY_RESPONSE = 0x58, 0x59
 _COMMAND, _LAST = 0x01, 0x02
 _RESULTS, _SOURCES = (1, 2), (1, 2, 3)
+_ABORT_SOURCES = {0: "by its user", 2: "by itself"}
+_ABORT_REASONS = {
+    0: "no reason given",
+    1: "unrecognized PDU",
+    2: "unexpected PDU",
+    4: "unrecognized PDU parameter",
+    5: "unexpected PDU parameter",
+    6: "invalid PDU parameter value",
+}
+"""What an A-ABORT means; reasons are those of a provider (PS3.8 9.3.8)."""
 
 RELEASE_REQUEST = bytes((5, 0, 0, 0, 0, 4, 0, 0, 0, 0))
 RELEASE_RESPONSE = bytes((6, 0, 0, 0, 0, 4, 0, 0, 0, 0))
@@ -61,13 +71,16 @@ class Accepted:
     """The peer accepts the association: its contexts by their IDs, and what it says of itself.
 
     `max_pdu` is in bytes, 0 where the peer sets no limit (PS3.8 D.1). `confirms_identity` tells
-    whether it answers a user identity, whatever it says (PS3.7 D.3.3.7.2).
+    whether it answers a user identity, whatever it says (PS3.7 D.3.3.7.2). `results` are its
+    answers to the contexts that were proposed (PS3.8 9.3.3.2).
     """
 
     contexts: Mapping[int, Context]
     max_pdu: int
     implementation: str
     confirms_identity: bool = False
+    class_uid: str = ""
+    results: Mapping[Context, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,13 +122,15 @@ class Protocol:
     """Decides what received bytes mean, and what may be sent.
 
     The mutable state is the state of the association, the bytes of a PDU that is not complete,
-    and the fragments of a message that is not complete.
+    the fragments of a message that is not complete, and `ending`, how the association ended in
+    words, for a log.
     """
 
     def __init__(self, peer: PeerAE, contexts: Sequence[Context]) -> None:
         """Be about to request an association with `contexts`, of which there are at most 128."""
         self.state = State.IDLE
         self.speaks_tls = False
+        self.ending = ""
         self._peer = peer
         self._contexts = {2 * index + 1: context for index, context in enumerate(contexts)}
         self._received = bytearray()
@@ -162,6 +177,8 @@ class Protocol:
     def abort(self) -> bytes:
         """Return the A-ABORT, empty where there is no association to abort."""
         was, self.state = self.state, State.ENDED
+        if was is not State.IDLE:
+            self.note_ending("the gear aborts it")
         return b"" if was in (State.IDLE, State.ENDED) else ABORT
 
     def receive(self, data: bytes) -> Iterator[Event]:
@@ -174,9 +191,15 @@ class Protocol:
                 yield from self._events(*pdu)
         except (_ProtocolError, IndexError, ValueError):
             self.state = State.BROKEN
+            self.note_ending("the server breaks the protocol")
             yield Ended()
         if not data and not self.is_over:
+            self.note_ending("the connection is closed without a release")
             yield self._end()
+
+    def note_ending(self, how: str) -> None:
+        """Note how the association ended; what came first is the cause."""
+        self.ending = self.ending or how
 
     def _next_pdu(self) -> tuple[int, bytes] | None:
         """Return the type and the body of the next PDU, None where it is not complete."""
@@ -204,10 +227,16 @@ class Protocol:
             if result not in _RESULTS or source not in _SOURCES:
                 raise _ProtocolError
             self.state = State.ENDED
+            self.note_ending("the server has rejected it")
             yield Rejected(result, source, reason)
         elif kind == _RELEASE_RQ and is_open:
+            self.note_ending("the server releases it")
             yield ReleaseRequested()
-        elif kind == _ABORT or (kind == _RELEASE_RP and self.state is State.RELEASING):
+        elif kind == _ABORT:
+            self.note_ending(_aborted(body))
+            yield self._end()
+        elif kind == _RELEASE_RP and self.state is State.RELEASING:
+            self.note_ending("the gear has released it")
             yield self._end()
         else:
             raise _ProtocolError
@@ -221,17 +250,23 @@ class Protocol:
         if len(body) < _FIXED_FIELDS:
             raise _ProtocolError
         contexts: dict[int, Context] = {}
+        results: dict[Context, int] = {}
         told: dict[int, bytes] = {}
         for kind, value in _items(body[_FIXED_FIELDS:]):
-            if kind == _CONTEXT_RESULT and value[2] == 0:
-                proposed = self._contexts.get(value[0])
-                if proposed and _is_accepted(proposed, value[4:]):
-                    contexts[value[0]] = proposed
+            if kind == _CONTEXT_RESULT:
+                context_id, result = value[0], value[2]
+                proposed = self._contexts.get(context_id)
+                if proposed:
+                    results[proposed] = result
+                if proposed and result == 0 and _is_accepted(proposed, value[4:]):
+                    contexts[context_id] = proposed
             elif kind == _USER_INFORMATION:
                 told |= _items(value)
-        name = _name(told.get(_VERSION_NAME, b"")) or _name(told.get(_CLASS_UID, b""))
+        class_uid = _name(told.get(_CLASS_UID, b""))
+        name = _name(told.get(_VERSION_NAME, b"")) or class_uid
         max_pdu = int.from_bytes(told.get(_MAX_LENGTH, b"")[:4], "big")
-        return Accepted(contexts, max_pdu, name, _IDENTITY_RESPONSE in told)
+        confirms_identity = _IDENTITY_RESPONSE in told
+        return Accepted(contexts, max_pdu, name, confirms_identity, class_uid, results)
 
     def _begin_message(self) -> None:
         self._context_id = 0
@@ -303,6 +338,17 @@ def _items(encoded: bytes) -> Iterator[tuple[int, bytes]]:
             raise _ProtocolError
         yield kind, encoded[offset : offset + length]
         offset += length
+
+
+def _aborted(body: bytes) -> str:
+    """Return in words who aborts the association, and why (PS3.8 9.3.8)."""
+    source, reason = body[2:3], body[3:4]
+    who = _ABORT_SOURCES.get(source[0]) if source else None
+    if who is None:
+        return "the server aborts it"
+    # A user gives no reason.
+    why = _ABORT_REASONS.get(reason[0]) if source[0] and reason else None
+    return f"the server aborts it, {who}" + (f": {why}" if why else "")
 
 
 def _is_accepted(proposed: Context, items: bytes) -> bool:

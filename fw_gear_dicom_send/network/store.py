@@ -9,7 +9,7 @@ from threading import Lock
 from time import perf_counter
 
 from ..dicom.types import SOPInstance, Unreadable
-from ..dicom.uids import name_of
+from ..dicom.uids import name_of, shown
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryBudget, RetryPolicy
 from .association import StorageAssociation
@@ -17,6 +17,7 @@ from .contexts import COMPRESSIONS, ECHO, Context, choose, ways
 from .errors import AssociationError, LostAnswerError, NoAssociationError
 from .judgement import History, Outcome, failure, judge
 from .pool import RUN_ENDED, AssociationPool
+from .statuses import describe as describe_status
 from .throttle import Throttle
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .tls import TLSContext
@@ -166,6 +167,7 @@ class StorageSCU:
     def wait_until(self, moment: float) -> None:
         """Wait until that time of the policy's clock, or until the server is given up."""
         if (seconds := moment - self._policy.clock.now()) > 0:
+            log.debug("An image that was not sent is tried again in %.1f s", seconds)
             self._pool.wait(seconds)
 
     def finish(self) -> None:
@@ -266,7 +268,9 @@ class StorageSCU:
                         exc,
                         self._budget.seconds,
                     )
-                self._pool.wait(attempts.wait_time() or 0)
+                wait = attempts.wait_time() or 0
+                log.debug("The next C-ECHO is in %.1f s: %s", wait, exc)
+                self._pool.wait(wait)
             else:
                 return since > lost_at or self._pool.recovered_at > lost_at
 
@@ -340,7 +344,15 @@ class StorageSCU:
             response = assoc.send_c_store(instance, context, history.response_timeout)
         except OSError as exc:
             return failure(Reason(Kind.NOT_READ, exc.strerror or str(exc)))
+        except AssociationError as exc:
+            if log.isEnabledFor(logging.DEBUG):
+                seconds = perf_counter() - begun
+                log.debug("%s: no answer: %s", _request_of(assoc, instance, history, seconds), exc)
+            raise
         seconds = perf_counter() - begun
+        if log.isEnabledFor(logging.DEBUG):
+            request = _request_of(assoc, instance, history, seconds)
+            log.debug("%s: status %s", request, describe_status(response.status))
         outcome = judge(response, instance.read_identity, history)
         if not outcome.may_pass:
             self._trouble.note_success()
@@ -353,6 +365,14 @@ def _with_remark(outcome: Outcome, remark: Reason) -> Outcome:
     """Return an outcome with one more remark, before its others."""
     result = outcome.result
     return replace(outcome, result=replace(result, remarks=(remark, *result.remarks)))
+
+
+def _request_of(
+    assoc: StorageAssociation, instance: SOPInstance, history: History, seconds: float
+) -> str:
+    """Return what tells a C-STORE request from others in a log, and how long it took."""
+    uid, tries = shown(instance.sop_instance_uid), history.tries + 1
+    return f"C-STORE of {uid}, association {assoc.number}, try {tries}, {seconds * 1000:.1f} ms"
 
 
 def _context_of(instance: SOPInstance) -> Context:

@@ -123,7 +123,9 @@ class Trouble:
                     self._budget.seconds,
                 )
             self._remaining = self.policy.burst - 1
-            return self._retry.wait_time() or 0.0
+            wait = self._retry.wait_time() or 0.0
+            log.debug("The next image is tried in %.1f s: %s", wait, self._reason.text)
+            return wait
 
     def give_up_reason(self) -> Reason | None:
         """Return why to give the server up, None while it is not to blame, or not long enough."""

@@ -93,6 +93,11 @@ class UpperLayer:
         return self._protocol.speaks_tls
 
     @property
+    def ending(self) -> str:
+        """How the association ended, in words for a log; empty where it has not."""
+        return self._protocol.ending
+
+    @property
     def wants_to_end(self) -> bool:
         """Whether the association has ended, or the peer wants to release it."""
         return (
@@ -171,6 +176,7 @@ class UpperLayer:
                 has_come = bool(data) and not self._events
         except (OSError, ValueError) as exc:
             self.tls_failure = exc if isinstance(exc, SSLError) else None
+            self._protocol.note_ending(f"the connection fails: {getattr(exc, 'strerror', exc)}")
             self._take(b"")
 
     def release(self, is_late: Callable[[Event], bool]) -> None:
@@ -181,6 +187,8 @@ class UpperLayer:
                 wait = Wait(self.connection, self._timeouts.release)
                 while isinstance(event := self.next_event(wait), Message):
                     pass
+                if event is None:
+                    self._protocol.note_ending("the server does not answer a release")
             else:
                 event = self._events.popleft() if self._events else None
             if isinstance(event, ReleaseRequested):

@@ -95,6 +95,8 @@ class Verifier(Observer):
             wait = None if is_settled else attempts.wait_time()
             if wait is None:
                 break
+            number = len(self._absent) + len(self._unknown)
+            log.debug("%d images are verified again in %.1f s: not found yet", number, wait)
             self._policy.clock.sleep(wait)
         self._resent, self._absent = self._absent, {}
         missing: dict[FileEntry, set[str]] = defaultdict(set)

@@ -100,6 +100,6 @@ def test_the_command_says_what_is_wrong(
     identity.write_text(content)
     server = ["--destination", "127.0.0.1", "--called-ae", "X"]
     result = send(first, *server, "--identity", identity, *options, cwd=identity.parent)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert f"--identity: 'identity.json' was given; {line}" in result.stderr
     assert_nowhere(result.stderr, result.stdout)

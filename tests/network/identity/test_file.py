@@ -53,11 +53,13 @@ def test_each_kind_is_read(
         b'{"kerberos": "hunter2!"}',
         b'{"username": "\\ud800hunter2"}',
         b'{"username": "hunter2\xff"}',
-        b"[" * 100_000,
-        b'{"username": ' + b"9" * 5000 + b"}",
-        json.dumps({"saml": "x" * (MAX_IDENTITY + 1)}).encode(),
-        json.dumps({"username": "x" * MAX_IDENTITY, "password": "y"}).encode(),
-        b'{"username": "hunter2"}' + b" " * MAX_FILE,
+        pytest.param(b"[" * 100_000, id="nested"),
+        pytest.param(b'{"username": ' + b"9" * 5000 + b"}", id="number"),
+        pytest.param(json.dumps({"saml": "x" * (MAX_IDENTITY + 1)}).encode(), id="long"),
+        pytest.param(
+            json.dumps({"username": "x" * MAX_IDENTITY, "password": "y"}).encode(), id="both"
+        ),
+        pytest.param(b'{"username": "hunter2"}' + b" " * MAX_FILE, id="spaces"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_without_a_word_of_it(

@@ -60,14 +60,18 @@ def test_accepted_contexts_are_those_with_result_0(requested: Protocol) -> None:
         accepted_context(1, UID), accepted_context(3, UID, result=4), accepted_context(5, UID),
         user_information(max_length=1234),
     )  # fmt: skip
-    assert only(requested, answer) == Accepted({1: Context(CT, EXPLICIT)}, 1234, "1.2.3.4")
+    first, second = Context(CT, EXPLICIT), Context(CT, IMPLICIT)
+    assert only(requested, answer) == Accepted(
+        {1: first}, 1234, "1.2.3.4", class_uid="1.2.3.4", results={first: 0, second: 4}
+    )
     assert requested.state is State.ESTABLISHED
 
 
 def test_a_context_in_another_syntax_is_not_accepted(requested: Protocol) -> None:
     """The peer has to take the syntax that was proposed (PS3.8 9.3.3.2)."""
     answer = associate_ac(accepted_context(1, IMPLICIT.encode()), accepted_context(3, UID))
-    assert only(requested, answer) == Accepted({}, 0, "")
+    results = {Context(CT, EXPLICIT): 0, Context(CT, IMPLICIT): 0}
+    assert only(requested, answer) == Accepted({}, 0, "", results=results)
 
 
 @pytest.mark.parametrize("padding", [b"\0", b" ", b"\0\0"])
@@ -88,8 +92,9 @@ def test_a_padded_syntax_is_the_same(requested: Protocol, padding: bytes) -> Non
 )
 def test_unknown_items_are_ignored(requested: Protocol, items: tuple[bytes, ...]) -> None:
     """Wherever items and sub-items of other kinds come (PS3.8 9.3.1)."""
+    context = Context(CT, EXPLICIT)
     assert only(requested, associate_ac(*items)) == Accepted(
-        {1: Context(CT, EXPLICIT)}, 16384, "1.2.3.4"
+        {1: context}, 16384, "1.2.3.4", class_uid="1.2.3.4", results={context: 0}
     )
 
 
