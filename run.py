@@ -43,6 +43,7 @@ def _run(waits: Waits, make_progress: MakeProgress) -> int:
             context.output_dir,
             make_progress=make_progress,
             waits=waits,
+            earlier_reports=source.earlier_reports if config.resume else None,
             conclude=partial(_mark, source, context.output_dir),
         )
         return outcome.exit_code

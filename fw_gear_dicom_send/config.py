@@ -79,6 +79,7 @@ def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearCo
         file_types=_choice(options, "file_types", manifest),
         modalities=_several(options, "modality", manifest),
         file_tags=_several(options, "file_tags", manifest),
+        resume=_boolean(options, "resume"),
     )
 
 

@@ -115,6 +115,7 @@ class GearConfig(SendConfig):
     file_types: str = "dicom"
     modalities: tuple[str, ...] = ()
     file_tags: tuple[str, ...] = ()
+    resume: bool = False
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,8 @@ class ImageRecord:
     """An image of a Flywheel file, and what became of it.
 
     `name` is what the member of the archive is called, empty for a file that came alone; UIDs
-    and `size`, in bytes, are those of the dataset, empty and 0 where it could not be read.
+    and `size`, in bytes, are those of the dataset, empty and 0 where it could not be read. `crc32`
+    is that of all its bytes, None where it is not known.
     """
 
     entry: FileEntry
@@ -220,6 +222,7 @@ class ImageRecord:
     series_instance_uid: str = ""
     transfer_syntax_uid: str = ""
     size: int = 0
+    crc32: int | None = None
 
 
 class FileStatus(StrEnum):

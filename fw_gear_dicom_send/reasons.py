@@ -259,6 +259,11 @@ class Kind(Enum):
         "already there",
         "Nothing: the server had the image before.",
     )
+    SENT_EARLIER = (
+        "sent-earlier",
+        "sent by an earlier run",
+        "Nothing: the report of an earlier run has this dataset as sent to the same server.",
+    )
     EXISTING_OBJECT = (
         "existing-object",
         "status {}: the server has an object with this UID",

@@ -155,6 +155,7 @@ CODES = {
     "REFUSED": "refused",
     "WARNING": "stored-with-warning",
     "ALREADY_STORED": "already-stored",
+    "SENT_EARLIER": "sent-earlier",
     "EXISTING_OBJECT": "existing-object",
     "CONVERSION_OFF": "conversion-off",
     "CONVERTED": "converted",

@@ -171,7 +171,7 @@ def _add_start(made: ArgumentParser) -> None:
         tls.add_argument(options.flag(name), dest=name, metavar="NAME", help=text)
     options.add_group(made, "private element that marks an image as sent", options.TAG)
     options.add_group(made, "sending", (*options.SENDING, *_DOWNLOADING))
-    options.add_group(made, "proof", options.PROOF)
+    options.add_group(made, "proof", (*options.PROOF, "resume"))
     options.add_group(made, "reports", options.REPORTS[1:], _WORDS)
     jobs = made.add_argument_group("jobs")
     jobs.add_argument(

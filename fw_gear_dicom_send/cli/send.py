@@ -105,7 +105,18 @@ def parser() -> options.Parser:
     tag.add_argument("--no-tag", action="store_true", help="Leave datasets as they are.")
     options.fill(tag, options.TAG)
     options.add_group(made, "sending", options.SENDING, _WORDS)
-    options.add_group(made, "proof", options.PROOF)
+    proof = made.add_argument_group("proof")
+    options.fill(proof, options.PROOF)
+    proof.add_argument(
+        "--resume",
+        metavar="REPORT",
+        type=Path,
+        action="append",
+        default=[],
+        dest="earlier_reports",
+        help="Skip images that a per-image report (..._instances.csv) of an earlier run has as "
+        "sent to the same server. May be given repeatedly.",
+    ).complete = options.COMPLETE_FILE  # type: ignore[attr-defined]
     options.add_group(made, "reports", options.REPORTS, _WORDS)
     options.add_report_folder(made, "the reports")
     made.add_argument(
@@ -179,6 +190,7 @@ def _run(arguments: Namespace, told: "_Told") -> int:
             arguments.paths, config.names, listed=listed, shows_names=config.show_member_names
         )
         told.left_out = source.left_out
+        earlier = _earlier_reports(arguments)
         folder = options.report_folder(arguments)
         # What sends takes long to import, and neither --help nor an error above needs it.
         from ..run import run
@@ -192,10 +204,20 @@ def _run(arguments: Namespace, told: "_Told") -> int:
             observer=Observers([told, JSONEvents()]) if arguments.log_json else told,
             make_progress=Progress if arguments.log_json else _progress(),
             conclude=told.conclude,
+            earlier_reports=(lambda _: earlier) if earlier else None,
         )
         return outcome.exit_code
     except ConfigError as exc:
         raise options.as_usage(exc) from exc
+
+
+def _earlier_reports(arguments: Namespace) -> list[Path]:
+    """Return the reports of earlier runs; raise UsageError for one that is not there."""
+    reports: list[Path] = arguments.earlier_reports
+    for path in reports:
+        if not path.is_file():
+            raise UsageError(f"--resume: {path}: there is no such file")
+    return reports
 
 
 def _progress() -> type[Progress]:

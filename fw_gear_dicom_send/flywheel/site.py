@@ -4,6 +4,8 @@ All that is asked is the site's REST API
 (https://api-docs.flywheel.io, `/api/<containers>/<id>[/files]`).
 """
 
+import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,10 +22,18 @@ from ..models import Cause, Container, FileEntry, GearConfig, InputFile, Selecti
 from ..text import printable
 from .api import API, EXPIRED, MAX_SIGNED_URLS, unpromised
 
+log = logging.getLogger(__name__)
+
 LEVELS = ("group", "project", "subject", "session", "acquisition")
 RUN_LEVELS = LEVELS[2:]
+MAX_REPORTS = 20
+"""Per-image reports of earlier runs that are read."""
+MAX_REPORT_BYTES = 256 << 20
+"""Their size in all."""
 NO_TICKET = (400, 404, 405, 409, 422, 501)
 """How sites answer that know no tickets for uploads."""
+_IMAGE_REPORT = re.compile(r"dicom-send_report-.*_instances\.csv", re.DOTALL)
+"""Matches the names of per-image reports, but for those of dry runs."""
 _TYPES = {"dicom": ("dicom",), "dicom and archive": ("dicom", "archive")}
 """The types of files that each choice of `file_types` selects."""
 
@@ -89,6 +99,34 @@ class Site:
         tags = {*chosen.tags, *(record.get("tags") or ())} if chosen else node.tags
         info = record.get("info") or (chosen.info if chosen else {})
         return Selection(entries, parent, label, tuple(tags), info, left_out.counted())
+
+    def image_reports(self, places: Iterable[Container]) -> list[FileEntry]:
+        """Return the newest per-image reports on containers, the newest first.
+
+        These are MAX_REPORTS at most, of MAX_REPORT_BYTES in all. Raises SiteError if the site
+        does not answer.
+        """
+        records = [
+            (place, record)
+            for place in dict.fromkeys(places)
+            if place.type in RUN_LEVELS
+            for record in self._get(place).files
+            if _is_image_report(record)
+        ]
+        records.sort(key=lambda found: str(found[1].get("created")), reverse=True)
+        newest = [
+            _entry(place, "", record["name"], record["size"], record.get("hash"))
+            for place, record in records
+        ]
+        total, reports = 0, []
+        for entry in newest[:MAX_REPORTS]:
+            total += entry.size or 0
+            if total > MAX_REPORT_BYTES:
+                break
+            reports.append(entry)
+        if more := len(newest) - len(reports):
+            log.info("Older per-image reports are not read: %d", more)
+        return reports
 
     @cached_property
     def _takes_signed_urls(self) -> bool:
@@ -174,6 +212,13 @@ class Site:
 
     def _without_files(self) -> dict[str, str]:
         return {"X-Accept-Feature": f"{self._api.features},Exclude-Files"}
+
+
+def _is_image_report(record: Mapping[str, Any]) -> bool:
+    """Tell whether a file is a per-image report whose size is known."""
+    name, size = str(record.get("name")), record.get("size")
+    is_named = _IMAGE_REPORT.fullmatch(name) and not record.get("deleted")
+    return bool(is_named) and isinstance(size, int)
 
 
 def _chosen(

@@ -1,16 +1,28 @@
 """The files of a Flywheel container, or the one given as input."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..models import Container, FileReport, GearConfig, Outcome, Selection
+from ..errors import SiteError
+from ..models import (
+    Container,
+    DownloadFailure,
+    FileReport,
+    GearConfig,
+    NewerVersion,
+    Outcome,
+    Selection,
+)
 from ..retry import RetryPolicy
 from ..source import Fetcher
 from .client import connect
 from .download import Downloader
 from .marks import Attached, Metadata, mark
 from .site import Site
+
+log = logging.getLogger(__name__)
 
 _SITE_RETRIES = 5
 _MAX_WAIT = 10.0
@@ -39,6 +51,7 @@ class FlywheelSource:
             "downloads": f"{config.downloads}",
             "file_download_retry_time": f"{config.file_download_retry_time:g} s",
             "sent_tag": config.sent_tag or "no tag",
+            "resume": str(config.resume),
         }
 
     def select(self) -> Selection:
@@ -63,6 +76,30 @@ class FlywheelSource:
         return Fetcher(
             downloader.download, config.downloads, downloader.stop, late, downloader.outage
         )
+
+    def earlier_reports(self, folder: Path) -> Iterator[Path]:
+        """Download the newest per-image reports where the run's own will be, one at a time.
+
+        One that Flywheel does not deliver is passed over, which is logged.
+        """
+        places = [self._config.destination]
+        if self._selection:
+            places.insert(0, self._selection.report_parent)
+        try:
+            found = self._site.image_reports(places)
+        except SiteError as exc:
+            log.warning("No report of an earlier run is used: %s", exc)
+            return
+        client = connect(self._config.api_key, retries=0)
+        policy = RetryPolicy(max_time=self._config.file_download_retry_time, max_wait=_MAX_WAIT)
+        downloader = Downloader(client, folder, policy)
+        for entry in found:
+            match downloader.download(entry):
+                case DownloadFailure(reason=reason):
+                    log.warning("%s is not used: %s", entry.name, reason.text)
+                case NewerVersion(path=path) | (Path() as path):
+                    yield path
+                    path.unlink()
 
     def release(self, path: Path) -> None:
         """Delete what was downloaded."""

@@ -187,12 +187,20 @@ class Suspect:
     may_be_stored: bool
 
 
+_FOUND = Reason(Kind.ALREADY_STORED)
+
+
 @dataclass(frozen=True)
 class AlreadyStored:
-    """An image that the server had before, so that it was not sent."""
+    """An image that the server had before, so that it was not sent, and how that is known."""
 
     transfer: ClassVar[Transfer] = Transfer()
-    remarks: ClassVar[tuple[Reason, ...]] = (Reason(Kind.ALREADY_STORED),)
+    reason: Reason = _FOUND
+
+    @property
+    def remarks(self) -> tuple[Reason, ...]:
+        """The reason alone."""
+        return (self.reason,)
 
 
 StoreResult = Sent | Planned | NotSent | AlreadyStored

@@ -21,6 +21,7 @@ COLUMNS = (
     "Status",
 )
 MAX_NAME = 255
+_NOT_SENT_AGAIN = (Kind.ALREADY_STORED, Kind.SENT_EARLIER)
 MAX_LINES = 100
 """Lines of the table, and lines of remarks, in the log."""
 
@@ -95,7 +96,7 @@ def _remarks(report: FileReport) -> Iterator[str]:
             about = ": "
         elif remark.failure:
             about = f": {images} not sent: "
-        elif remark.reasons[-1].kind is Kind.ALREADY_STORED:
+        elif remark.reasons[-1].kind in _NOT_SENT_AGAIN:
             about = f": {images} "
         else:
             about = f": {images} {sent}, "

@@ -12,7 +12,7 @@ from ..dicom.uids import name_of
 from ..errors import DicomSendError
 from ..models import FileEntry, ImageRecord
 from ..network.statuses import describe
-from ..network.types import AlreadyStored, NotSent, Planned, Sent, StoreResult, Transfer
+from ..network.types import AlreadyStored, NotSent, PeerAE, Planned, Sent, StoreResult, Transfer
 from ..reasons import Reason
 from .csv_rows import read_rows, write_row
 from .events import Observer
@@ -37,8 +37,17 @@ COLUMNS = (
     "Reason",
     "Code",
     "Verified",
+    "CRC-32",
+    "Host",
+    "Port",
+    "Called AE",
 )
+SUFFIX = "_instances.csv"
+"""How the names of these reports end."""
+SENT, SENT_WITH_WARNING, ALREADY_THERE = "sent", "sent, with a warning", "already there"
+"""Outcomes of images that are on the server."""
 _PATH, _UID = COLUMNS.index("FW Path"), COLUMNS.index("SOP Instance UID")
+_VERIFIED = COLUMNS.index("Verified")
 
 
 class ImagesCSV(Observer):
@@ -48,9 +57,13 @@ class ImagesCSV(Observer):
     replace others in it.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Write to a new file; one that cannot be written whole is told, and removed."""
+    def __init__(self, path: Path, peer: PeerAE) -> None:
+        """Write what is sent to `peer` to a new file.
+
+        One that cannot be written whole is told, and removed.
+        """
         self.path = path
+        self._peer = peer
         self.is_given_up = False
         """Whether it cannot be written, so that there is none."""
         self._new_path = path.with_name(f"{path.name[:200]}.new")
@@ -80,7 +93,7 @@ class ImagesCSV(Observer):
             self._revised[record.entry.fw_path, record.sop_instance_uid] = record
         elif self._file:
             with self._giving_up():
-                write_row(self._file, row_of(record))
+                write_row(self._file, self._row(record))
                 self._rows += 1
 
     def close(self, verifications: Verifications | None = None) -> bool:
@@ -109,10 +122,15 @@ class ImagesCSV(Observer):
             write_row(target, next(rows))
             for number, row in enumerate(rows):
                 record = revised.get((row[_PATH], row[_UID]))
-                known = row_of(record) if record else row
-                verified = verifications.cell(number) if verifications else ""
-                write_row(target, (*known[:-1], verified))
+                cells = list(self._row(record)) if record else row
+                cells[_VERIFIED] = verifications.cell(number) if verifications else ""
+                write_row(target, cells)
         os.replace(self._new_path, self.path)
+
+    def _row(self, record: ImageRecord) -> tuple[str, ...]:
+        """Return the row of an image, in the order of `COLUMNS`."""
+        peer = self._peer
+        return (*_about(record), peer.host, str(peer.port), peer.called_ae)
 
     @contextmanager
     def _giving_up(self) -> Iterator[None]:
@@ -134,8 +152,8 @@ class ImagesCSV(Observer):
             remove(self._new_path)
 
 
-def row_of(record: ImageRecord) -> tuple[str, ...]:
-    """Return the row of an image, in the order of `COLUMNS`."""
+def _about(record: ImageRecord) -> tuple[str, ...]:
+    """Return what a row has but for the server."""
     result, transfer = record.result, record.result.transfer
     return (
         record.entry.fw_path,
@@ -153,6 +171,7 @@ def row_of(record: ImageRecord) -> tuple[str, ...]:
         _reason(result),
         code_of(result),
         "",
+        "" if record.crc32 is None else f"{record.crc32:08X}",
     )
 
 
@@ -160,13 +179,13 @@ def outcome_of(result: StoreResult) -> str:
     """Return in a word or two what became of an image."""
     match result:
         case AlreadyStored():
-            return "already there"
+            return ALREADY_THERE
         case NotSent():
             return "not sent"
         case Planned():
             return "would be sent"
         case Sent(transfer=Transfer(status=status)):
-            return "sent, with a warning" if status else "sent"
+            return SENT_WITH_WARNING if status else SENT
 
 
 def _reason(result: StoreResult) -> str:

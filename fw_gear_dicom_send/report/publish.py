@@ -15,7 +15,7 @@ from ..errors import DicomSendError, SiteError
 from ..left_out import LeftOutFiles
 from ..models import Cause, Container, FileReport, LeftOut, Outcome, Selection, SendConfig
 from ..network.contexts import Context
-from . import files_csv, run_page
+from . import files_csv, images_csv, run_page
 from .events import Observer, surviving
 from .images_csv import ImagesCSV
 from .output import write_whole
@@ -71,7 +71,7 @@ class Reports:
         self._is_refused = False
         self.images: ImagesCSV | None = None
         if config.report and config.instance_report:
-            self.images = ImagesCSV(self._path("_instances.csv"))
+            self.images = ImagesCSV(self._path(images_csv.SUFFIX), config.peer)
 
     @property
     def observers(self) -> tuple[Observer, ...]:

@@ -33,8 +33,8 @@ class Image:
         if isinstance(self.content, SOPInstance):
             self.content.dataset.close()
 
-    def record(self, result: StoreResult) -> ImageRecord:
-        """Return what is reported of it."""
+    def record(self, result: StoreResult, crc32: int | None = None) -> ImageRecord:
+        """Return what is reported of it; `crc32` is that of its dataset, where it is known."""
         content = self.content
         if isinstance(content, Unreadable):
             return ImageRecord(self.entry, self.name, result)
@@ -48,4 +48,5 @@ class Image:
             content.series_instance_uid,
             content.transfer_syntax_uid,
             content.dataset.size,
+            crc32,
         )

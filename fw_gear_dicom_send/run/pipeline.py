@@ -1,7 +1,7 @@
 """The straight line of a run: list, check, send, verify, report."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from ..retry import RetryPolicy
 from ..source import ImageSource
 from .already_stored import StoredImages
 from .conversion import Conversion
+from .earlier_images import earlier_images
 from .quarantine import DEFAULT_QUARANTINE, QuarantinePolicy
 from .sent_images import SentImages
 from .steps import Equipment, send
@@ -63,6 +64,9 @@ class Waits:
 
 DEFAULT_WAITS = Waits()
 
+EarlierReports = Callable[[Path], Iterable[Path]]
+"""Brings the per-image reports of earlier runs to a folder, if they are not on disk yet."""
+
 
 def run(
     config: SendConfig,
@@ -75,12 +79,13 @@ def run(
     make_progress: MakeProgress = Progress,
     waits: Waits = DEFAULT_WAITS,
     conclude: Callable[[Outcome], object] = lambda _: None,
+    earlier_reports: EarlierReports | None = None,
 ) -> Outcome:
     """Send all that the source selects, and report it.
 
     `work` is for data on its way; reports stay in `output` unless `destination` takes them
     elsewhere. `observer` is told of the run. Returns what came of it, which `conclude` is told
-    even if there is an error.
+    even if there is an error. What `earlier_reports` have as sent is not sent again.
 
     Raises ConfigError, UsageError or SiteError where nothing could be begun, and after the report
     NothingToSendError where no file was selected, ServerError or WorkFolderError where nothing
@@ -110,6 +115,7 @@ def run(
         observer=watchers,
         make_progress=make_progress,
         waits=waits,
+        earlier_reports=earlier_reports,
     )
     error: DicomSendError | None = None
     try:
@@ -182,12 +188,14 @@ class _Sending:
         observer: Observer,
         make_progress: MakeProgress,
         waits: Waits,
+        earlier_reports: EarlierReports | None,
     ) -> None:
         self._config = config
         self._source = source
         self._observer = observer
         self._make_progress = make_progress
         self._waits = waits
+        self._earlier_reports = earlier_reports
         self._tls_context = tls_context
         self._counts = counts
         self._reports = reports
@@ -261,6 +269,9 @@ class _Sending:
             stack.callback(scu.abort)
             progress = self._make_progress(self._counts.entries, scu, is_dry=config.dry_run)
             stack.enter_context(progress)
+            earlier = None
+            if self._earlier_reports:
+                earlier = earlier_images(self._earlier_reports(folder), config.peer)
             stored = None
             if config.skip_existing:
                 find = _inquirer("find")
@@ -280,6 +291,7 @@ class _Sending:
                 stored,
                 room,
                 quarantine=waits.quarantine,
+                earlier=earlier,
             )
             send(equipment, self._counts)
             if verifier:
@@ -299,7 +311,8 @@ class _Sending:
         for entry, uids in missing.items():
             self._revised[entry] = _storing(first[entry], first[entry].stored - len(uids))
         again = FileCounts(missing)
-        send(replace(equipment, stored=None, sent=SentImages()), again, missing)
+        once_more = replace(equipment, stored=None, earlier=None, sent=SentImages())
+        send(once_more, again, missing)
         absent = verifier.missing()
         for report in again.reports():
             entry = report.entry

@@ -22,6 +22,7 @@ from ..source import ImageSource
 from .already_stored import StoredImages
 from .background import Background
 from .downloads import Downloads
+from .earlier_images import EarlierImages
 from .image import Image, Key
 from .line import End, Line, Settled
 from .quarantine import DEFAULT_QUARANTINE, PutAside, Quarantine, QuarantinePolicy
@@ -30,13 +31,15 @@ from .work_room import WorkRoom
 
 _MAX_UNCOUNTED = 1000
 _TIME_TO_FINISH = 4.0
+_SENT_EARLIER = AlreadyStored(Reason(Kind.SENT_EARLIER))
 
 
 @dataclass(frozen=True)
 class Equipment:
     """What the steps work with; `folder` is for data on its way.
 
-    With `stored`, images that the server has already are not sent. `sent` knows those of this run.
+    With `stored`, images that the server has already are not sent, with `earlier` those that an
+    earlier run has sent. `sent` knows those of this run.
     """
 
     config: SendConfig
@@ -48,6 +51,7 @@ class Equipment:
     room: WorkRoom = field(default_factory=WorkRoom)
     sent: SentImages = field(default_factory=SentImages)
     quarantine: QuarantinePolicy = DEFAULT_QUARANTINE
+    earlier: EarlierImages | None = None
 
 
 def send(
@@ -62,7 +66,7 @@ def send(
     """
     config = equipment.config
     quarantine = Quarantine(equipment.scu, equipment.quarantine, config.send_retry_time)
-    count = partial(_count, equipment.observer, counts, quarantine)
+    count = partial(_count, equipment, counts, quarantine)
     is_wanted = _is_any if only is None else partial(_is_among, only)
     downloads = _downloads(equipment, counts.entries)
     settle = partial(_sent_or_held, equipment, quarantine)
@@ -175,12 +179,16 @@ def _sent(
     try:
         if earlier:
             result = equipment.scu.send(content, earlier)
+        elif equipment.earlier and equipment.earlier.has(content):
+            content.dataset.close()
+            result = _SENT_EARLIER
         elif equipment.stored and equipment.stored.has(content):
             content.dataset.close()
         else:
             result = equipment.scu.send(content)
     finally:
-        equipment.sent.settle(content, is_sent=isinstance(result, Sent | Planned))
+        is_sent = isinstance(result, Sent | Planned) or result == _SENT_EARLIER
+        equipment.sent.settle(content, is_sent=is_sent)
     return result
 
 
@@ -213,20 +221,28 @@ def _reread(
 
 
 def _count(
-    observer: Observer, counts: FileCounts, quarantine: Quarantine, item: Settled | End
+    equipment: Equipment, counts: FileCounts, quarantine: Quarantine, item: Settled | End
 ) -> None:
     """Count what became of an image; those of a file may come after its end.
 
     One that is put aside is counted later.
     """
     entry = item.entry if isinstance(item, End) else item.image.entry
-    count = counts[entry]
+    count, observer = counts[entry], equipment.observer
     count.begin()
     if isinstance(item, End):
         count.end(item.images, item.trouble, item.skipped, item.remark)
     elif result := quarantine.settled(item.image, item.result):
         count.add(result, item.image.name)
         observer.reading(entry, item.image.position)
-        observer.image(item.image.record(result))
+        observer.image(item.image.record(result, _crc32(equipment, item.image, result)))
     if count.is_done:
         observer.file(count.report())
+
+
+def _crc32(equipment: Equipment, image: Image, result: StoreResult) -> int | None:
+    """Return the CRC-32 of an image's dataset that is on the server, where it is known."""
+    content = image.content
+    if isinstance(content, Unreadable) or isinstance(result, NotSent) or equipment.config.dry_run:
+        return None
+    return equipment.sent.crc32(content.sop_instance_uid)

@@ -12,6 +12,7 @@ from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
 from fw_gear_dicom_send.network.types import (
     AlreadyStored,
     NotSent,
+    PeerAE,
     Planned,
     Sent,
     StoreResult,
@@ -29,12 +30,13 @@ from tests.support.results import not_sent, saying, sent
 CT = "1.2.840.10008.5.1.4.1.1.2"
 ENTRY = FileEntry(Container("acquisition", "a"), "a.zip", "lab/study/files/a.zip")
 EXPLICIT, IMPLICIT, RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.5"
+PEER = PeerAE("pacs.example.org", 104, "PACS", "flywheel")
 SENT = sent(status=0, tries=1, seconds=0.0123, transfer_syntax_uid=EXPLICIT)
 
 
 def record(number: int, result: StoreResult = SENT, syntax: str = EXPLICIT) -> ImageRecord:
     return ImageRecord(
-        ENTRY, f"{number}.dcm", result, CT, f"1.2.{number}", "1.3", "1.4", syntax, 1000
+        ENTRY, f"{number}.dcm", result, CT, f"1.2.{number}", "1.3", "1.4", syntax, 1000, 0xABCD
     )
 
 
@@ -45,7 +47,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_a_row_says_all_that_is_known(tmp_path: Path) -> None:
     """Each column has its value, by the names of DICOM."""
-    report = ImagesCSV(tmp_path / "r.csv")
+    report = ImagesCSV(tmp_path / "r.csv", PEER)
     result = Sent(
         Transfer(0xB000, "too long", 3, 0.0123, EXPLICIT),
         (Reason(Kind.CONVERTED, "CT only as ..."), Reason(Kind.WARNING, "0xB000 Coercion")),
@@ -69,6 +71,10 @@ def test_a_row_says_all_that_is_known(tmp_path: Path) -> None:
             "Reason": "",
             "Code": "stored-with-warning",
             "Verified": "",
+            "CRC-32": "0000ABCD",
+            "Host": "pacs.example.org",
+            "Port": "104",
+            "Called AE": "PACS",
         }
     ]
 
@@ -92,7 +98,7 @@ def test_outcomes(
     tmp_path: Path, result: StoreResult, outcome: str, status: str, reason: str
 ) -> None:
     """What became of an image is told in a word, with its status and the reason."""
-    report = ImagesCSV(tmp_path / "r.csv")
+    report = ImagesCSV(tmp_path / "r.csv", PEER)
     report.image(record(1, result))
     report.close()
     (row,) = rows(tmp_path / "r.csv")
@@ -104,6 +110,7 @@ def test_outcomes(
     [
         (Sent(Transfer(0)), ""),
         (AlreadyStored(), "already-stored"),
+        (AlreadyStored(Reason(Kind.SENT_EARLIER)), "sent-earlier"),
         (Sent(Transfer(0), (Reason(Kind.CONVERTED, "..."),)), "converted"),
         (NotSent(Reason(Kind.ENCRYPTED_MEMBER)), "member-encrypted"),
         (
@@ -114,7 +121,7 @@ def test_outcomes(
 )
 def test_the_code_is_that_of_the_reason(tmp_path: Path, result: StoreResult, code: str) -> None:
     """A program reads why an image was not sent, or how it was, without the sentence."""
-    report = ImagesCSV(tmp_path / "r.csv")
+    report = ImagesCSV(tmp_path / "r.csv", PEER)
     report.image(record(1, result))
     report.close()
     (row,) = rows(tmp_path / "r.csv")
@@ -124,7 +131,7 @@ def test_the_code_is_that_of_the_reason(tmp_path: Path, result: StoreResult, cod
 def test_a_conversion_before_a_refusal_is_in_the_reason(tmp_path: Path) -> None:
     """It may be what the server refuses."""
     conversion = Reason(Kind.CONVERTED, "CT in RLE Lossless only as Explicit VR Little Endian")
-    report = ImagesCSV(tmp_path / "r.csv")
+    report = ImagesCSV(tmp_path / "r.csv", PEER)
     report.image(record(1, NotSent(Reason(Kind.REFUSED, "0xC000"), remarks=(conversion,))))
     report.close()
     (row,) = rows(tmp_path / "r.csv")
@@ -133,7 +140,7 @@ def test_a_conversion_before_a_refusal_is_in_the_reason(tmp_path: Path) -> None:
 
 def test_a_row_is_there_at_once(tmp_path: Path) -> None:
     """A job that is killed leaves the rows that it had, each of them whole."""
-    report = ImagesCSV(tmp_path / "r.csv")
+    report = ImagesCSV(tmp_path / "r.csv", PEER)
     for number in range(3):
         report.image(record(number))
         assert [row["Member"] for row in rows(tmp_path / "r.csv")] == [
@@ -143,14 +150,14 @@ def test_a_row_is_there_at_once(tmp_path: Path) -> None:
 
 def test_without_an_image_there_is_no_report(tmp_path: Path) -> None:
     """A run that came to no image leaves no file."""
-    report = ImagesCSV(tmp_path / "r.csv")
+    report = ImagesCSV(tmp_path / "r.csv", PEER)
     assert not report.close()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_images_that_were_sent_once_more_have_one_row(tmp_path: Path) -> None:
     """What is told after the first time replaces the row, in its place."""
-    report = ImagesCSV(tmp_path / "r.csv")
+    report = ImagesCSV(tmp_path / "r.csv", PEER)
     for number in range(4):
         report.image(record(number))
     report.revise()
@@ -171,7 +178,7 @@ def test_images_that_were_sent_once_more_have_one_row(tmp_path: Path) -> None:
 
 def test_verification_fills_its_column_at_the_end(tmp_path: Path) -> None:
     """Each row has what is known of its image, also where the row was replaced."""
-    report = ImagesCSV(tmp_path / "r.csv")
+    report = ImagesCSV(tmp_path / "r.csv", PEER)
     verifications = Verifications("find")
     verdicts = [Verdict.VERIFIED, Verdict.NOT_SENT, Reason(Kind.NOT_COMMITTED), Verdict.ABSENT]
     for number, verdict in enumerate(verdicts):
@@ -192,7 +199,7 @@ def test_verification_fills_its_column_at_the_end(tmp_path: Path) -> None:
 
 def test_a_dry_run_claims_nothing(tmp_path: Path) -> None:
     """What would be sent is not said to be."""
-    report = ImagesCSV(tmp_path / "r.csv")
+    report = ImagesCSV(tmp_path / "r.csv", PEER)
     report.image(record(1, Planned(Transfer(transfer_syntax_uid=EXPLICIT))))
     report.image(record(2, AlreadyStored()))
     report.image(record(3, not_sent("no")))
@@ -205,7 +212,7 @@ def test_a_report_that_cannot_be_begun_is_told_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The images are counted elsewhere, and no part of the report is left."""
-    report = ImagesCSV(tmp_path / "missing" / "r.csv")
+    report = ImagesCSV(tmp_path / "missing" / "r.csv", PEER)
     for number in range(100):
         report.image(record(number))
     assert not report.close()
@@ -227,18 +234,20 @@ def test_tries_and_time_are_empty_where_there_were_none(
     tmp_path: Path, result: StoreResult, tries: str, milliseconds: str
 ) -> None:
     """An image that was never sent has neither; an unreadable one has no UID and no size."""
-    report = ImagesCSV(tmp_path / "r.csv")
+    report = ImagesCSV(tmp_path / "r.csv", PEER)
     report.image(ImageRecord(ENTRY, "1.dcm", result))
     report.close()
     (row,) = rows(tmp_path / "r.csv")
     assert (row["Tries"], row["Milliseconds"]) == (tries, milliseconds)
-    assert [row[name] for name in ("SOP Class", "Transfer Syntax", "Sent As", "Bytes")] == [""] * 4
+    assert [
+        row[name] for name in ("SOP Class", "Transfer Syntax", "Sent As", "Bytes", "CRC-32")
+    ] == [""] * 5
 
 
 def test_the_file_is_closed(tmp_path: Path) -> None:
     """Not when Python gets to it: the report is delivered at once."""
     with nothing_left_open():
-        report = ImagesCSV(tmp_path / "r.csv")
+        report = ImagesCSV(tmp_path / "r.csv", PEER)
         report.image(record(1))
         assert report.close()
         del report
@@ -246,7 +255,7 @@ def test_the_file_is_closed(tmp_path: Path) -> None:
 
 def test_a_disk_that_is_full_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     """The run goes on without the report, which is not attached."""
-    report = ImagesCSV(Path("/dev/full"))
+    report = ImagesCSV(Path("/dev/full"), PEER)
     for number in range(100):
         report.image(record(number))
     assert not report.close()
@@ -256,7 +265,7 @@ def test_a_disk_that_is_full_is_told_once(caplog: pytest.LogCaptureFixture) -> N
 
 def test_a_report_that_is_not_whole_is_removed(tmp_path: Path) -> None:
     """What cannot be written ends the report alone, and is told once."""
-    report = ImagesCSV(tmp_path / "r.csv")
+    report = ImagesCSV(tmp_path / "r.csv", PEER)
     report.image(record(1))
     report.image(record(2, sent(seconds="long")))
     report.image(record(3))
@@ -278,7 +287,7 @@ def test_any_text_is_read_as_it_was_written(
     """Whatever a name holds, there is one row, also where another row was replaced."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "r.csv"
-        report = ImagesCSV(file)
+        report = ImagesCSV(file, PEER)
         entry = FileEntry(Container("acquisition", "a"), path, path)
         report.image(ImageRecord(entry, member, not_sent(reason)))
         if is_revised:

@@ -1,0 +1,141 @@
+"""`dicom-send --resume` skips what the report of an earlier run has as sent."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import CommandResult
+from tests.support.pacs import CStore, PythonSCP, StoreSCP
+from tests.support.sample_files import encoded, made, uid_of
+from tests.support.send_command import send, to
+
+IMAGES = 5
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A folder of images."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in range(IMAGES):
+        (folder / f"{number}.dcm").write_bytes(encoded(made(number)))
+    return folder
+
+
+class Runs:
+    """Runs of the command on a folder of images, each with a folder for its reports."""
+
+    def __init__(self, images: Path, folder: Path) -> None:
+        self.images = images
+        self._folder = folder
+        self._runs = 0
+        self.reports: list[Path] = []
+
+    def send(self, server: PythonSCP | StoreSCP, *options: object) -> CommandResult:
+        """Send the images, and keep the per-image report."""
+        self._runs += 1
+        reports = self._folder / f"reports{self._runs}"
+        given = ["--json", "--report-folder", reports, *options]
+        result = send(self.images, *to(server), *given, cwd=self._folder)
+        self.reports += reports.glob("*_instances.csv")
+        return result
+
+    def resume(self, server: PythonSCP | StoreSCP, *options: object) -> CommandResult:
+        """Send the images but for those that the reports have as sent."""
+        reports = [part for path in self.reports for part in ("--resume", path)]
+        return self.send(server, *reports, *options)
+
+
+@pytest.fixture
+def runs(images: Path, tmp_path: Path) -> Runs:
+    """The runs of a test."""
+    return Runs(images, tmp_path)
+
+
+def counts(result: CommandResult) -> tuple[int, int]:
+    """Return how many images were sent, and were there."""
+    told = json.loads(result.stdout)
+    return told["sent"], told["already_there"]
+
+
+def test_sent_images_are_skipped(runs: Runs, storescp: StoreSCP) -> None:
+    """The rest is sent, to a server that answers no query; a third run has nothing to send."""
+    assert runs.send(storescp, "--include", "[01].dcm").exit_code == 0
+
+    second, third = runs.resume(storescp), runs.resume(storescp)
+
+    assert [counts(one) for one in (second, third)] == [(3, 2), (0, 5)]
+    assert (second.exit_code, third.exit_code) == (0, 0)
+    assert "images: 2 images sent by an earlier run" in second.stderr
+    assert "Earlier runs have sent 2 images to this server" in second.stderr
+    assert ",already there,,sent-earlier," in runs.reports[1].read_text()
+
+
+def test_the_last_report_alone_is_enough(runs: Runs, storescp: StoreSCP) -> None:
+    """A report tells of skipped images as well."""
+    runs.send(storescp, "--include", "[01].dcm")
+    runs.resume(storescp)
+    del runs.reports[0]
+
+    assert counts(runs.resume(storescp)) == (0, 5)
+
+
+def test_a_changed_dataset_is_sent(runs: Runs, storescp: StoreSCP) -> None:
+    """It has the same UID and the same size."""
+    runs.send(storescp)
+    path = runs.images / "0.dcm"
+    before = path.read_bytes()
+    path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+
+    assert counts(runs.resume(storescp)) == (1, 4)
+
+
+def test_failed_images_are_sent(runs: Runs) -> None:
+    """What the server refused is sent again."""
+    refused = {uid_of(0), uid_of(3)}
+
+    def answer(record: CStore) -> int:
+        return 0xC000 if record.sop_instance_uid in refused else 0x0000
+
+    with PythonSCP(status=answer) as server:
+        assert runs.send(server).exit_code == 1
+        refused.clear()
+        assert counts(runs.resume(server)) == (2, 3)
+
+
+def test_images_sent_elsewhere_are_sent(
+    runs: Runs, storescp: StoreSCP, python_scp: PythonSCP
+) -> None:
+    """Another port is another server."""
+    runs.send(storescp)
+
+    assert counts(runs.resume(python_scp)) == (5, 0)
+
+
+def test_a_dry_run_proves_nothing(runs: Runs, storescp: StoreSCP) -> None:
+    """Its report does not count; a dry run that resumes plans the rest."""
+    runs.send(storescp, "--dry-run")
+    assert counts(runs.resume(storescp, "--include", "0.dcm")) == (1, 0)
+
+    planned = json.loads(runs.resume(storescp, "--dry-run").stdout)
+
+    assert (planned["already_there"], planned["would_be_sent"]) == (1, 4)
+
+
+def test_skipped_images_are_verified(runs: Runs, storescp: StoreSCP) -> None:
+    """That they were sent once is no proof that the server has them."""
+    runs.send(storescp)
+
+    result = runs.resume(storescp, "--verify", "find")
+
+    assert json.loads(result.stdout)["not_verified"]["causes"][0]["images"] == 5
+    assert result.exit_code == 4
+
+
+def test_a_report_that_is_not_there_is_told(runs: Runs, storescp: StoreSCP) -> None:
+    """Nothing is sent then."""
+    result = runs.send(storescp, "--resume", "none.csv")
+
+    assert "--resume: none.csv: there is no such file" in result.stderr
+    assert result.exit_code == 2

@@ -1,0 +1,58 @@
+"""With `resume` the gear skips what the newest per-image reports have as sent."""
+
+from collections import Counter
+
+from tests.support.flywheel_http import Status
+from tests.support.flywheel_site import FlywheelSite
+from tests.support.pacs import StoreSCP
+from tests.support.session_runs import SessionRuns
+
+
+def test_a_second_run_sends_the_rest(runs: SessionRuns, storescp: StoreSCP) -> None:
+    """A server that answers no query gets only what it did not get before."""
+    runs.add_images("a.zip", range(4))
+    first = runs.send(storescp, resume=True)
+    runs.add_images("b.zip", range(4, 6))
+    second = runs.send(storescp, resume=True)
+    third = runs.send(storescp, resume=True)
+    assert (first.outcomes, third.outcomes) == (Counter(sent=4), Counter({"already there": 6}))
+    assert second.outcomes == Counter({"already there": 4, "sent": 2})
+    assert second.rows == {"a.zip": ("4", "4", "Complete"), "b.zip": ("2", "2", "Complete")}
+    assert (second.result.exit_code, third.result.exit_code) == (0, 0)
+    log = second.result.log
+    assert "a.zip: 4 images sent by an earlier run" in log
+    assert "Earlier runs have sent 4 images to this server, by their per-image reports: 1" in log
+
+
+def test_without_it_all_is_sent(runs: SessionRuns, storescp: StoreSCP) -> None:
+    """Reports are not read unless that is asked for."""
+    runs.add_images("a.zip", range(2))
+    runs.send(storescp)
+    assert runs.send(storescp).outcomes == Counter(sent=2)
+
+
+def test_the_report_of_a_dry_run_is_not_read(runs: SessionRuns, storescp: StoreSCP) -> None:
+    """It has another name, and nothing was sent."""
+    runs.add_images("a.zip", range(2))
+    runs.send(storescp, dry_run=True)
+    ended = runs.send(storescp, resume=True)
+    assert ended.outcomes == Counter(sent=2)
+    assert "by their per-image reports: 0" in ended.result.log
+
+
+def test_a_report_that_cannot_be_downloaded_costs_only_itself(
+    runs: SessionRuns, site: FlywheelSite, storescp: StoreSCP
+) -> None:
+    """All is sent then, which the log says."""
+    runs.add_images("a.zip", range(2))
+    runs.send(storescp)
+    (report,) = (
+        record["file_id"]
+        for container in site.containers.values()
+        for record in container["files"]
+        if record["name"].endswith("_instances.csv")
+    )
+    site.fault(report, Status(404))
+    ended = runs.send(storescp, resume=True)
+    assert ended.outcomes == Counter(sent=2)
+    assert "_instances.csv is not used: 404 Not Found" in ended.result.log

@@ -1,0 +1,146 @@
+"""Reports of earlier runs are read, as far as they can be relied on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
+from fw_gear_dicom_send.network.types import AlreadyStored, PeerAE, Planned, StoreResult, Transfer
+from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.report.earlier_reports import EarlierImage, images_on
+from fw_gear_dicom_send.report.images_csv import COLUMNS, ImagesCSV
+from fw_gear_dicom_send.report.verification import Verdict, Verifications
+from tests.support.results import not_sent, sent
+
+PEER = PeerAE("pacs.example.org", 104, "PACS", "flywheel")
+ENTRY = FileEntry(Container("session", "s"), "a.zip", "lab/a.zip")
+CRC = 0xFF00_1234
+
+
+def record(number: int, result: StoreResult | None = None, crc32: int | None = CRC) -> ImageRecord:
+    return ImageRecord(ENTRY, f"{number}", result or sent(), "", f"1.{number}", size=9, crc32=crc32)
+
+
+def report(folder: Path, *records: ImageRecord, peer: PeerAE = PEER) -> Path:
+    """Write the report of a run."""
+    written = ImagesCSV(folder / "r_instances.csv", peer)
+    for one in records:
+        written.image(one)
+    written.close()
+    return written.path
+
+
+def uids(path: Path, peer: PeerAE = PEER) -> Sequence[str]:
+    return [image.sop_instance_uid for image in images_on(peer, path)]
+
+
+def test_images_on_the_server_are_told(tmp_path: Path) -> None:
+    """Those are told that were sent, with and without a warning, or were there."""
+    path = report(
+        tmp_path,
+        record(1),
+        record(2, sent(status=0xB000)),
+        record(3, AlreadyStored(Reason(Kind.SENT_EARLIER))),
+        record(4, not_sent("no")),
+        record(5, Planned(Transfer()), None),
+    )
+    assert list(images_on(PEER, path)) == [EarlierImage(f"1.{n}", 9, CRC) for n in (1, 2, 3)]
+
+
+def test_an_image_whose_dataset_is_not_known_is_not_told(tmp_path: Path) -> None:
+    """A query tells the UID alone, so that the dataset may be another one."""
+    assert uids(report(tmp_path, record(1, AlreadyStored(), None), record(2))) == ["1.2"]
+
+
+@pytest.mark.parametrize(
+    ("peer", "is_same"),
+    [
+        (PeerAE("PACS.example.org", 104, "PACS", "OTHER"), True),
+        (PeerAE("pacs2.example.org", 104, "PACS", "flywheel"), False),
+        (PeerAE("pacs.example.org", 105, "PACS", "flywheel"), False),
+        (PeerAE("pacs.example.org", 104, "pacs", "flywheel"), False),
+    ],
+)
+def test_a_server_is_its_host_port_and_ae_title(
+    tmp_path: Path, peer: PeerAE, is_same: bool
+) -> None:
+    """What was sent elsewhere does not count; upper and lower case are the same in host names."""
+    assert uids(report(tmp_path, record(1)), peer) == ["1.1"] * is_same
+
+
+def test_images_that_the_server_lost_are_told_as_such(tmp_path: Path) -> None:
+    """They were acknowledged, and a query did not find them."""
+    written = ImagesCSV(tmp_path / "r_instances.csv", PEER)
+    verifications = Verifications("find")
+    for number, verdict in enumerate((Verdict.VERIFIED, Verdict.ABSENT, Verdict.VERIFIED)):
+        written.image(record(number))
+        verifications.note(ENTRY, verifications.add(is_sent=True), verdict)
+    written.revise()
+    written.image(record(0))
+    written.deny(ENTRY, "1.0", Reason(Kind.NOT_STORED))
+    written.close(verifications)
+    assert [one.is_stored for one in images_on(PEER, written.path)] == [False, False, True]
+
+
+def test_a_truncated_last_line_is_passed_over(tmp_path: Path) -> None:
+    """A job that was killed may leave a row that looks whole, as of another server."""
+    path = report(tmp_path, record(1), record(2))
+    content = path.read_bytes()
+    last = len(content.splitlines(keepends=True)[-1])
+    for cut in range(1, last + 1):
+        path.write_bytes(content[:-cut])
+        assert uids(path) == ["1.1"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"\xff\xfe\x00\n",
+        b'"\n',
+        b"\n",
+        b"a,b,c\n",
+        b"\x00" * 200_000 + b"\n",
+        b"1," * 50_000 + b"\n",
+    ],
+)
+def test_damaged_rows_cost_only_themselves(tmp_path: Path, damage: bytes) -> None:
+    """Whatever is between two rows, these are read."""
+    path = report(tmp_path, record(1), record(2))
+    header, first, second = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(header + first + damage + second)
+    assert uids(path) == ["1.1", "1.2"]
+
+
+@pytest.mark.parametrize("name", ["Bytes", "CRC-32"])
+def test_a_row_without_a_number_is_passed_over(tmp_path: Path, name: str) -> None:
+    """What is no number proves nothing."""
+    path = report(tmp_path, record(1), record(2))
+    lines = path.read_text().splitlines()
+    cells = lines[1].split(",")
+    cells[COLUMNS.index(name)] = "x"
+    path.write_text("\n".join([lines[0], ",".join(cells), *lines[2:], ""]))
+    assert uids(path) == ["1.2"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x00\xff" * 1000, b"FW Path,Member,SOP Class\na,b,c\n", b"no line end" * 100_000],
+)
+def test_other_files_are_logged_and_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    """A report of an older version lacks columns; anything else is none."""
+    path = tmp_path / "old_instances.csv"
+    path.write_bytes(content)
+    assert uids(path) == []
+    told = "is not used: it is no per-image report, or one of an older version"
+    assert caplog.messages == [f"old_instances.csv {told}"]
+
+
+def test_a_report_that_cannot_be_read_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The run goes on without it."""
+    assert uids(tmp_path / "r.csv") == []
+    assert caplog.messages == ["r.csv cannot be read to its end: No such file or directory"]

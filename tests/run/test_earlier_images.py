@@ -1,0 +1,83 @@
+"""Images of earlier runs are known by UID, size and CRC-32, in bounded memory."""
+
+import logging
+import tracemalloc
+from io import BytesIO
+from zlib import crc32
+
+import pytest
+
+from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Span
+from fw_gear_dicom_send.report.earlier_reports import EarlierImage
+from fw_gear_dicom_send.run.earlier_images import EarlierImages
+
+MANY = 50_000
+BYTES_EACH = 80
+
+
+def instance(uid: str, data: bytes = b"data") -> SOPInstance:
+    dataset = EncodedDataset(BytesIO(data), (Span(0, len(data)),))
+    return SOPInstance("1.2", uid, "1.2.840.10008.1.2.1", dataset)
+
+
+def told(uid: str, data: bytes = b"data") -> EarlierImage:
+    return EarlierImage(uid, len(data), crc32(data))
+
+
+def knowing(*images: EarlierImage) -> EarlierImages:
+    earlier = EarlierImages()
+    for image in images:
+        earlier.add(image)
+    return earlier
+
+
+def test_only_the_very_dataset_was_sent() -> None:
+    """A changed dataset of the same UID, also of the same size, is another one."""
+    earlier = knowing(told("1.1"))
+    assert earlier.has(instance("1.1"))
+    assert not earlier.has(instance("1.2"))
+    for data in (b"Data", b"data ", b""):
+        assert not earlier.has(instance("1.1", data))
+
+
+def test_an_image_that_reports_tell_the_same_of_was_sent() -> None:
+    """It was skipped the second time."""
+    earlier = knowing(told("1.1"), told("1.1"))
+    assert (len(earlier), earlier.has(instance("1.1"))) == (1, True)
+
+
+@pytest.mark.parametrize("other", [told("1.1", b"other"), EarlierImage("1.1", is_stored=False)])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_an_image_that_reports_tell_differently_of_is_sent_again(
+    other: EarlierImage, is_first: bool
+) -> None:
+    """Another dataset came over it, or the server lost it; which was last is not known."""
+    images = [other, told("1.1")] if is_first else [told("1.1"), other]
+    earlier = knowing(*images, told("1.1"))
+    assert (len(earlier), earlier.has(instance("1.1"))) == (0, False)
+
+
+def test_an_image_that_cannot_be_read_was_not_sent() -> None:
+    """What is to send it tells why."""
+
+    class Broken(BytesIO):
+        def read(self, *_: object) -> bytes:
+            raise OSError("no")
+
+    broken = SOPInstance("1.2", "1.1", "1.2", EncodedDataset(Broken(), (Span(0, 4),)))
+    assert not knowing(told("1.1")).has(broken)
+
+
+def test_bounded_memory(caplog: pytest.LogCaptureFixture) -> None:
+    """Images take some 40 bytes each, up to a number; later ones are sent again."""
+    earlier = EarlierImages(MANY)
+    tracemalloc.start()
+    with caplog.at_level(logging.WARNING):
+        for number in range(MANY + 10):
+            earlier.add(told(f"1.2.{number}"))
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < MANY * BYTES_EACH
+    assert (len(earlier), earlier.has(instance("1.2.0"))) == (MANY, True)
+    assert not earlier.has(instance(f"1.2.{MANY}"))
+    assert caplog.messages == [f"Only {MANY} images of earlier runs are remembered"]
