@@ -224,6 +224,11 @@ class ImageRecord:
     size: int = 0
     crc32: int | None = None
 
+    @property
+    def sent_size(self) -> int:
+        """Length of the dataset as it was sent, else of the dataset as it is."""
+        return self.result.transfer.size or self.size
+
 
 class FileStatus(StrEnum):
     """The status of a file, as the report has it."""
@@ -253,9 +258,14 @@ class Remark:
         return "; ".join(reason.text for reason in self.reasons)
 
     @property
+    def kind(self) -> Kind:
+        """The kind of the reason that counts."""
+        return self.reasons[-1].kind
+
+    @property
     def code(self) -> str:
         """The code of the reason that counts."""
-        return self.reasons[-1].code
+        return self.kind.code
 
     @property
     def advice(self) -> str:

@@ -335,10 +335,12 @@ class StorageSCU:
         context: Context,
         history: History,
     ) -> Outcome:
-        syntax = context.transfer_syntax
+        syntax, size = context.transfer_syntax, instance.dataset.size
         if self._is_dry:
             self._trouble.note_success()
-            return Outcome(Planned(Transfer(transfer_syntax_uid=syntax), instance.remarks))
+            return Outcome(
+                Planned(Transfer(transfer_syntax_uid=syntax, size=size), instance.remarks)
+            )
         begun = perf_counter()
         try:
             response = assoc.send_c_store(instance, context, history.response_timeout)
@@ -356,7 +358,9 @@ class StorageSCU:
         outcome = judge(response, instance.read_identity, history)
         if not outcome.may_pass:
             self._trouble.note_success()
-        transfer = replace(outcome.result.transfer, seconds=seconds, transfer_syntax_uid=syntax)
+        transfer = replace(
+            outcome.result.transfer, seconds=seconds, transfer_syntax_uid=syntax, size=size
+        )
         remarks = (*instance.remarks, *outcome.result.remarks)
         return replace(outcome, result=replace(outcome.result, transfer=transfer, remarks=remarks))
 

@@ -139,7 +139,7 @@ class Transfer:
 
     `status` and `error_comment` are those of the latest response (PS3.7 C), `status` is None
     where there was none. `seconds` is how long the last of the `tries` took, and
-    `transfer_syntax_uid` how the image was encoded in it.
+    `transfer_syntax_uid` how the image was encoded in it, in `size` bytes.
     """
 
     status: int | None = None
@@ -147,6 +147,7 @@ class Transfer:
     tries: int = 0
     seconds: float = 0.0
     transfer_syntax_uid: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True)

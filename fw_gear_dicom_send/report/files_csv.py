@@ -55,7 +55,10 @@ def render_table(reports: Sequence[FileReport]) -> str:
 
 
 def render_remarks(reports: Sequence[FileReport]) -> list[str]:
-    """Return a line for each remark on a file or its images, and no more than 100 lines."""
+    """Return a line for each remark on a file or its images, and no more than 100 lines.
+
+    Conversions that were asked for are not remarkable.
+    """
     lines = [printable(line) for report in reports for line in _remarks(report)]
     more = len(lines) - MAX_LINES
     return lines if more <= 0 else [*lines[:MAX_LINES], f"{more} more such lines are left out"]
@@ -91,12 +94,14 @@ def _row(report: FileReport) -> tuple[str, ...]:
 def _remarks(report: FileReport) -> Iterator[str]:
     sent = "sent" if report.planned is None else "would be sent"
     for remark in report.remarks:
+        if not remark.failure and remark.kind is Kind.CONVERTED_AS_ASKED:
+            continue
         images = "1 image" if remark.images == 1 else f"{remark.images} images"
         if remark.images == 0:
             about = ": "
         elif remark.failure:
             about = f": {images} not sent: "
-        elif remark.reasons[-1].kind in _NOT_SENT_AGAIN:
+        elif remark.kind in _NOT_SENT_AGAIN:
             about = f": {images} "
         else:
             about = f": {images} {sent}, "

@@ -53,7 +53,7 @@ class _Count:
         match record.result:
             case Sent():
                 self.sent += 1
-                self.bytes += record.size
+                self.bytes += record.sent_size
             case AlreadyStored():
                 self.already_stored += 1
             case Planned():

@@ -15,6 +15,7 @@ from ..errors import DicomSendError, SiteError
 from ..left_out import LeftOutFiles
 from ..models import Cause, Container, FileReport, LeftOut, Outcome, Selection, SendConfig
 from ..network.contexts import Context
+from ..reasons import Kind
 from . import files_csv, images_csv, run_page
 from .events import Observer, surviving
 from .images_csv import ImagesCSV
@@ -23,7 +24,7 @@ from .skipped import SkippedFiles
 from .summary import RunFacts, summary
 from .throughput import Throughput, ThroughputCounts
 from .verification import Verifications, VerificationSummary
-from .wording import counted
+from .wording import counted, number_with
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +107,8 @@ class Reports:
         for line in files_csv.render_remarks(rows):
             log.warning("%s", line)
         log.info("%s", counted(*rows))
+        if number := number_with(Kind.CONVERTED_AS_ASKED, rows):
+            log.info("%d of them converted, as the option conversion asks for", number)
         summary = verifications.summary() if verifications else None
         if summary:
             log.log(logging.INFO if summary.is_whole else logging.WARNING, "%s", summary.text)

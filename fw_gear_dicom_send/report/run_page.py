@@ -170,7 +170,7 @@ def _replaced(reports: Iterable[FileReport]) -> str:
         report.entry.fw_path: remark
         for report in reports
         for remark in report.remarks
-        if remark.reasons[-1].kind is Kind.REPLACED
+        if remark.kind is Kind.REPLACED
     }
     lines = [f"{path}: {one.text}. {one.advice}" for path, one in islice(remarks.items(), 20)]
     if more := len(remarks) - len(lines):

@@ -10,10 +10,11 @@ from .. import __version__
 from ..models import FileReport, LeftOut, Outcome, Remark, SendConfig
 from ..reasons import Kind
 from .verification import VerificationSummary
-from .wording import is_complete, is_dry
+from .wording import is_complete, is_dry, number_with
 
 SCHEMA_VERSION = 1
 _MEGABYTE = 1e6
+_CONVERTED = (Kind.CONVERTED, Kind.CONVERTED_AS_ASKED)
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ def summary(facts: RunFacts) -> dict[str, Any]:
         "sent": sum(row.sent for row in rows),
         "already_there": sum(row.already_stored for row in rows),
         "would_be_sent": sum(row.planned or 0 for row in rows) if is_dry(rows) else None,
-        "repaired": _told(rows, Kind.REPAIRED),
-        "converted": _told(rows, Kind.CONVERTED),
+        "repaired": number_with(Kind.REPAIRED, rows),
+        "converted": sum(number_with(kind, rows) for kind in _CONVERTED),
         "failed": _failed(rows),
         "verified": verification and verification.verified,
         "not_verified": verification and _not_verified(verification),
@@ -85,12 +86,6 @@ def _work(outcome: Outcome | None) -> dict[str, Any]:
         "retries": outcome.retries if outcome else 0,
         "lost_associations": outcome.lost_associations if outcome else 0,
     }
-
-
-def _told(rows: Sequence[FileReport], kind: Kind) -> int:
-    """Return how many images have a remark of this kind."""
-    remarks = (remark for row in rows for remark in row.remarks)
-    return sum(one.images for one in remarks if any(why.kind is kind for why in one.reasons))
 
 
 def _failed(rows: Sequence[FileReport]) -> dict[str, int]:

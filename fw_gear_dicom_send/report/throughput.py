@@ -57,7 +57,7 @@ class Throughput(Observer):
         self._images += [0] * missing
         self._bytes += [0] * missing
         self._images[place] += 1
-        self._bytes[place] += record.size
+        self._bytes[place] += record.sent_size
 
     def counts(self) -> ThroughputCounts:
         """Return what was counted."""

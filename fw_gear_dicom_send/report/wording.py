@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from ..models import FileReport, FileStatus
+from ..reasons import Kind
 
 
 def is_complete(reports: Iterable[FileReport]) -> bool:
@@ -51,3 +52,9 @@ def headline(*reports: FileReport, is_verified: bool) -> str:
     if is_verified or not is_complete(reports):
         return words
     return f"{words}, but not all were verified"
+
+
+def number_with(kind: Kind, reports: Iterable[FileReport]) -> int:
+    """Return how many images have a remark of this kind."""
+    remarks = (remark for report in reports for remark in report.remarks)
+    return sum(one.images for one in remarks if any(why.kind is kind for why in one.reasons))

@@ -118,6 +118,20 @@ def test_a_failure_has_the_first_member() -> None:
     ]
 
 
+def test_conversions_that_were_asked_for_are_no_lines() -> None:
+    """They would hide what is remarkable, unless they come with that."""
+    asked, refused = Reason(Kind.CONVERTED_AS_ASKED, "A to B"), Reason(Kind.REFUSED, "C000")
+    remarks = (
+        Remark((asked,), 200, failure=False),
+        Remark((asked, Reason(Kind.WARNING, "B000")), 2, failure=False),
+        Remark((asked, refused), 3, failure=True),
+    )
+    assert reporter.render_remarks([report("a", remarks=remarks)]) == [
+        "a: 2 images sent, converted from A to B; status B000",
+        "a: 3 images not sent: converted from A to B; status C000",
+    ]
+
+
 def test_remarks_come_file_by_file() -> None:
     """All remarks of all files are given, in order."""
     first = remark("one", images=0, failure=True)

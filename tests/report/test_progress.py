@@ -209,3 +209,10 @@ def test_a_limit_is_told_with_the_rate() -> None:
     """Who reads the line does not have to ask why it is slow."""
     line = Progress([], Sending(2, 1, 2_500_000), clock=Clock()).line()
     assert line.endswith("; 2 associations, 1 retries, limited to 2.5 MB/s")
+
+
+def test_a_rate_is_that_of_the_link() -> None:
+    """Of an image that was compressed, the bytes that were sent count."""
+    seen = told(entries(1))
+    seen.image(ImageRecord(entries(1)[0], "1", Sent(Transfer(size=2_000_000)), size=5_000_000))
+    assert "1 images sent (2 MB)" in seen.line()

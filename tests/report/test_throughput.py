@@ -100,3 +100,9 @@ def test_a_time_is_in_its_range(counting: Counting, seconds: float, place: int) 
     counting.image(0, not_sent("no", seconds=seconds))
     durations = counting.counted.counts().durations
     assert durations == tuple(2 * (number == place) for number in range(13))
+
+
+def test_bytes_are_those_that_were_sent(counting: Counting) -> None:
+    """A compressed image has fewer than the dataset had."""
+    counting.image(0.0, sent(size=40), size=100)
+    assert counting.counted.counts().bytes == (40,)

@@ -13,9 +13,12 @@ from tests.support.sending import SCUFactory
 def test_an_image_is_planned(scu: SCUFactory) -> None:
     """It is not sent, and how it would be encoded is known."""
     with PythonSCP() as server:
-        result = scu(server, is_dry=True).send(made_instance(1))
+        image = made_instance(1)
+        result = scu(server, is_dry=True).send(image)
         assert server.stored == ()
-    assert result == Planned(Transfer(tries=1, transfer_syntax_uid=ExplicitVRLittleEndian))
+    size = image.dataset.size
+    syntax = ExplicitVRLittleEndian
+    assert result == Planned(Transfer(tries=1, transfer_syntax_uid=syntax, size=size))
 
 
 def test_a_conversion_is_a_remark(scu: SCUFactory) -> None:
