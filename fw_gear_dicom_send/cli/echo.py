@@ -2,24 +2,25 @@
 
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from ..config import identity_file, manifest, peer, with_defaults
 from ..config import tls as tls_options
-from ..dicom.uids import name_of
+from ..dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT, STUDY_ROOT_FIND
 from ..errors import ConfigError, DicomSendError, ExitCode
-from ..network.types import Greeting, PeerAE
+from ..network.types import Greeting, PeerAE, ServiceAnswer
 from . import options
 from .console import write, write_json
+from .matrix import Taken, by_class, folded
 
 if TYPE_CHECKING:
     from ..network.contexts import Context
 
 DESCRIPTION = """\
 Test the connection to a DICOM server: open an association, send a C-ECHO, and ask in
-further associations for each storage SOP class and transfer syntax whether it is accepted.
-Nothing is sent or changed.
+further associations whether each storage SOP class is accepted, in which transfer syntaxes,
+and whether queries and storage commitment are, which --verify needs. Nothing is sent or changed.
 """
 EPILOG = """\
 The exit code is 0 if the server answers the C-ECHO with success, 1 if it answers otherwise,
@@ -27,7 +28,23 @@ The exit code is 0 if the server answers the C-ECHO with success, 1 if it answer
 """
 SUCCESS = 0
 
-Taken = Mapping[str, tuple[str, ...]]
+_TITLES = {
+    "C-FIND (Study Root)": STUDY_ROOT_FIND,
+    "C-FIND (Patient Root)": PATIENT_ROOT_FIND,
+    "Storage commitment": STORAGE_COMMITMENT,
+}
+_TITLES_BY_UID = {uid: title for title, uid in _TITLES.items()}
+_SERVICE_NAMES = {
+    "find_study_root": STUDY_ROOT_FIND,
+    "find_patient_root": PATIENT_ROOT_FIND,
+    "storage_commitment": STORAGE_COMMITMENT,
+}
+_NEEDS = {
+    "verify_find": STUDY_ROOT_FIND,
+    "skip_existing": STUDY_ROOT_FIND,
+    "verify_commit": STORAGE_COMMITMENT,
+}
+"""Which service an option needs: what the gear queries is by Study Root."""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -72,12 +89,21 @@ def _ask(arguments: Namespace) -> int:
         raise options.as_usage(exc) from exc
     greeting = preflight.check(server, context)
     proposed = storage_contexts()
-    taken = _by_class(proposed, preflight.accepted(server, proposed, context))
+    accepted = preflight.accepted(server, proposed, context)
+    beside = [one for one in proposed if one in accepted][:1]
+    answers = preflight.services(server, beside, context)
+    found = _Found(
+        server,
+        greeting,
+        is_verified=bool(tls_config and tls_config.require_peer_cert),
+        services={answer.sop_class_uid: answer for answer in answers},
+        taken=_by_class(proposed, accepted),
+        syntaxes=list(dict.fromkeys(one.transfer_syntax for one in proposed)),
+    )
     if arguments.json:
-        accepted = {sop_class: list(syntaxes) for sop_class, syntaxes in taken.items()}
-        write_json({"error": None, **asdict(greeting), "accepted": accepted})
+        write_json(found.summary())
     else:
-        write("".join(f"{line}\n" for line in _lines(server, greeting, taken)))
+        write("".join(f"{line}\n" for line in found.lines()))
     return ExitCode.SUCCESS if greeting.echo_status == SUCCESS else ExitCode.NOT_ALL_SENT
 
 
@@ -91,37 +117,94 @@ def _by_class(proposed: Sequence["Context"], accepted: frozenset["Context"]) -> 
     return taken
 
 
-def _lines(server: PeerAE, greeting: Greeting, taken: Taken) -> Iterator[str]:
-    implementation = greeting.implementation or "of an implementation that it does not name"
-    limit = f"of at most {greeting.longest_pdu} bytes" if greeting.longest_pdu else "of any length"
-    yield f"{server.called_ae} at {server.host} port {server.port} accepts an association"
-    yield f"Implementation: {implementation}; PDUs {limit}"
-    if session := greeting.tls:
-        yield f"TLS: {session.version} with {session.cipher}"
-        yield f"Certificate: {session.subject}, issued by {session.issuer}"
-    yield f"C-ECHO: {_echo(greeting)}"
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for sop_class, syntaxes in taken.items():
-        groups.setdefault(syntaxes, []).append(sop_class)
-    for syntaxes, classes in sorted(
-        groups.items(), key=lambda group: (not group[0], -len(group[1]))
-    ):
-        is_all = len(groups) == 1
+@dataclass(frozen=True)
+class _Found:
+    """What a server answers; the certificate it shows `is_verified` where that is asked for.
+
+    `syntaxes` are the transfer syntaxes that it was asked for.
+    """
+
+    server: PeerAE
+    greeting: Greeting
+    is_verified: bool
+    services: Mapping[str, ServiceAnswer]
+    taken: Taken
+    syntaxes: Sequence[str]
+
+    def summary(self) -> dict[str, Any]:
+        """Return all of it as JSON."""
+        session = self.greeting.tls
+        tls = session and {
+            **asdict(session),
+            "expires": session.expires.isoformat(),
+            "is_verified": self.is_verified,
+        }
+        return {
+            "error": None,
+            **asdict(self.greeting),
+            "tls": tls,
+            "accepted": {sop_class: list(syntaxes) for sop_class, syntaxes in self.taken.items()},
+            "services": {name: asdict(self.services[uid]) for name, uid in _SERVICE_NAMES.items()},
+            "can": {option: self._offers(uid) for option, uid in _NEEDS.items()},
+        }
+
+    def lines(self) -> Iterator[str]:
+        """Yield it for people, in lines of 80 columns."""
+        server, greeting = self.server, self.greeting
+        name = greeting.implementation or "without a name"
+        uid = f" ({greeting.class_uid})" if greeting.class_uid not in ("", name) else ""
+        limit = greeting.longest_pdu
+        size = f"of at most {limit} bytes" if limit else "of any length"
+        yield f"{server.called_ae} at {server.host} port {server.port} accepts an association"
+        yield from folded("Implementation: ", f"{name}{uid}; PDUs {size}", indent=4)
+        yield from self._security()
+        yield f"C-ECHO: {_echo(greeting)}"
         yield ""
-        yield f"{'A' if syntaxes else 'Not a'}ccepted: {_storage(len(classes), is_all)}"
-        if not is_all:
-            yield from (f"    {name_of(uid)}" for uid in classes)
-        if syntaxes:
-            yield f"  each in {_counted(len(syntaxes), 'transfer syntax')}:"
-            yield from (f"    {name_of(uid)}" for uid in syntaxes)
+        for title, uid in _TITLES.items():
+            yield from folded(f"{title}: ", _offer(self.services[uid]), indent=4)
+        yield from folded("verify find, skip_existing: ", self._possible("verify_find"), indent=4)
+        commit = self._possible("verify_commit")
+        if self._offers(STORAGE_COMMITMENT):
+            commit += ", if the server reports over the same association"
+        yield from folded("verify commit: ", commit, indent=4)
+        yield ""
+        yield from by_class(self.taken, self.syntaxes)
+
+    def _security(self) -> Iterator[str]:
+        """Tell of TLS, and of the user identity if there is one."""
+        session, confirms = self.greeting.tls, self.greeting.confirms_identity
+        if session:
+            yield f"TLS: {session.version} with {session.cipher}"
+            verified = "verified" if self.is_verified else "not verified, as any is taken"
+            yield from folded(
+                "Certificate: ",
+                f"{session.subject}, issued by {session.issuer}, valid until "
+                f"{session.expires:%Y-%m-%d}; {verified}",
+                indent=4,
+            )
+        else:
+            yield "TLS: not used"
+        if confirms is not None:
+            yield "User identity: " + (
+                "confirmed" if confirms else "sent; not confirmed, so it may be ignored"
+            )
+
+    def _offers(self, uid: str) -> bool:
+        return self.services[uid].is_accepted
+
+    def _possible(self, option: str) -> str:
+        """Say whether an option would work, as far as contexts tell."""
+        uid = _NEEDS[option]
+        if self._offers(uid):
+            return "possible"
+        return f"not possible without {_TITLES_BY_UID[uid]}"
 
 
-def _storage(number: int, is_all: bool) -> str:
-    return ("all " if is_all else "") + _counted(number, "storage SOP class")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}es"
+def _offer(answer: ServiceAnswer) -> str:
+    """Say whether a service is offered."""
+    if not answer.is_accepted:
+        return f"not accepted: {answer.refusal}"
+    return "accepted, in an association without images only" if answer.is_alone else "accepted"
 
 
 def _echo(greeting: Greeting) -> str:

@@ -97,8 +97,9 @@ class StorageAssociation:
         self._tls_context = tls_context
         self.proposed = tuple(contexts)
         self.accepted: frozenset[Context] = frozenset()
+        self.results: Mapping[Context, int] = {}
         self.opened_at = -inf
-        self.implementation = ""
+        self.implementation = self.class_uid = ""
         self.confirms_identity: bool | None = None
         self.longest_pdu = 0
         self._requests = 0
@@ -299,9 +300,10 @@ class StorageAssociation:
             case Accepted():
                 self._ids = {context: number for number, context in event.contexts.items()}
                 self.accepted = frozenset(self._ids)
+                self.results = event.results
                 self.longest_pdu = event.max_pdu
                 layer.limit_pdus(event.max_pdu, self._throttle.piece if self._throttle else 0)
-                self.implementation = event.implementation
+                self.implementation, self.class_uid = event.implementation, event.class_uid
                 if self._peer.identity:
                     self.confirms_identity = event.confirms_identity
                 self._trace.accepted(event, self.proposed, layer.max_pdu)

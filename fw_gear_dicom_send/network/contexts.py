@@ -26,6 +26,16 @@ MAX_CONTEXTS = 128
 """An association has at most 128: context IDs are odd and below 256 (PS3.8 9.3.2.2)."""
 
 
+_RESULTS = {
+    0: "accepted",
+    1: "rejected by the user of the service",
+    2: "rejected without a reason",
+    3: "abstract syntax not supported",
+    4: "transfer syntax not supported",
+}
+"""What is answered to a presentation context (PS3.8 9.3.3.2)."""
+
+
 @dataclass(frozen=True)
 class Context:
     """A presentation context: one abstract syntax with one transfer syntax."""
@@ -106,3 +116,13 @@ def choose(candidates: Iterable[Context], accepted: frozenset[Context]) -> Conte
 
 def _of_class(context: Context, syntaxes: Iterable[str]) -> tuple[Context, ...]:
     return tuple(Context(context.abstract_syntax, uid) for uid in syntaxes)
+
+
+def describe_result(code: int | None, *, is_accepted: bool) -> str:
+    """Return in words what was answered to a context, None is nothing (PS3.8 9.3.3.2)."""
+    if code is None:
+        return "no answer"
+    words = _RESULTS.get(code, "rejected for an unknown reason")
+    if code == 0 and not is_accepted:
+        words = "accepted in a transfer syntax that was not proposed"
+    return f"{words} ({code})"

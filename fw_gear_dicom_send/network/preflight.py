@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 
-from ..dicom.uids import VERIFICATION
+from ..dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT, STUDY_ROOT_FIND, VERIFICATION
 from ..errors import ServerError
 from ..retry import RetryPolicy, retry
 from .association import StorageAssociation
-from .contexts import MAX_CONTEXTS, WAYS_OUT, Context
+from .contexts import MAX_CONTEXTS, WAYS_OUT, Context, describe_result
 from .errors import (
     AssociationError,
     NoAnswerError,
@@ -19,12 +19,15 @@ from .errors import (
 )
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .tls import TLSContext, expires_soon
-from .types import Greeting, PeerAE, UserIdentity
+from .types import Greeting, PeerAE, ServiceAnswer, UserIdentity
 
 log = logging.getLogger(__name__)
 
 REJECTION_POLICY = RetryPolicy(max_time=10)
 """The retries after a transient rejection, unless others are given."""
+
+SERVICES = (STUDY_ROOT_FIND, PATIENT_ROOT_FIND, STORAGE_COMMITMENT)
+"""SOP classes beside storage of which `dicom-send echo` tells."""
 
 _VERIFICATION = tuple(Context(VERIFICATION, syntax) for syntax in WAYS_OUT)
 _ADVICE = {
@@ -85,6 +88,7 @@ def check(
             status,
             seconds,
             assoc.confirms_identity,
+            assoc.class_uid,
         )
 
 
@@ -103,6 +107,41 @@ def accepted(
             found |= assoc.accepted
             assoc.release()
     return frozenset(found)
+
+
+def services(
+    peer: PeerAE, beside: Sequence[Context], tls_context: TLSContext | None = None
+) -> tuple[ServiceAnswer, ...]:
+    """Propose queries and storage commitment, beside contexts for images, and then alone.
+
+    Nothing is queried. An association that is not to be had is a refusal.
+    """
+    asked = {uid: [Context(uid, syntax) for syntax in WAYS_OUT] for uid in SERVICES}
+    every = [context for contexts in asked.values() for context in contexts]
+    taken, _ = _answers(peer, [*beside, *every], tls_context)
+    found = []
+    for uid, contexts in asked.items():
+        if not taken.isdisjoint(contexts):
+            found.append(ServiceAnswer(uid, is_accepted=True))
+            continue
+        alone, refusal = _answers(peer, contexts, tls_context)
+        found.append(ServiceAnswer(uid, bool(alone), is_alone=bool(alone), refusal=refusal))
+    return tuple(found)
+
+
+def _answers(
+    peer: PeerAE, contexts: Sequence[Context], tls_context: TLSContext | None
+) -> tuple[frozenset[Context], str]:
+    """Return which contexts are accepted, and in words why the first one is not."""
+    try:
+        assoc = _open(peer, tls_context, contexts, REJECTION_POLICY, DEFAULT_TIMEOUTS)
+    except AssociationError as exc:
+        return frozenset(), str(exc)
+    assoc.release()
+    first = contexts[0]
+    is_accepted = first in assoc.accepted
+    words = describe_result(assoc.results.get(first), is_accepted=is_accepted)
+    return assoc.accepted, "" if is_accepted else words
 
 
 def _tell_identity(identity: UserIdentity, *, is_confirmed: bool) -> None:

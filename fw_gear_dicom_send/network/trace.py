@@ -10,22 +10,11 @@ from itertools import count
 from ssl import SSLSocket
 
 from ..dicom.uids import name_of
-from .contexts import Context
+from .contexts import Context, describe_result
 from .protocol import MAX_RECEIVED_PDU, Accepted, Rejected
 from .tls_errors import describe
 from .types import PeerAE
 
-CONTEXT_RESULTS = {
-    0: "accepted",
-    1: "rejected by the user of the service",
-    2: "rejected without a reason",
-    3: "abstract syntax not supported",
-    4: "transfer syntax not supported",
-}
-"""What is answered to a presentation context (PS3.8 9.3.3.2)."""
-
-_NO_ANSWER = "no answer"
-_OTHER_SYNTAX = "accepted in a transfer syntax that was not proposed"
 _RESULTS = {1: "permanent", 2: "transient"}
 _SOURCES = {1: "service user", 2: "service provider, ACSE", 3: "service provider, presentation"}
 
@@ -79,7 +68,9 @@ class Trace:
         )
         for context in proposed:
             syntaxes = f"{name_of(context.abstract_syntax)} in {name_of(context.transfer_syntax)}"
-            self._tell(f"{syntaxes}: {_result(context, answer)}")
+            is_accepted = context in answer.contexts.values()
+            result = describe_result(answer.results.get(context), is_accepted=is_accepted)
+            self._tell(f"{syntaxes}: {result}")
 
     def rejected(self, answer: Rejected, cause: str) -> None:
         """Log a rejection, with its codes (PS3.8 9.3.4)."""
@@ -103,14 +94,3 @@ class Trace:
 
     def _tell(self, text: str) -> None:
         log.debug("Association %d: %s", self.number, text)
-
-
-def _result(context: Context, answer: Accepted) -> str:
-    """Return what became of a context, in words and by its code."""
-    code = answer.results.get(context)
-    if code is None:
-        return _NO_ANSWER
-    words = CONTEXT_RESULTS.get(code, "rejected for an unknown reason")
-    if code == 0 and context not in answer.contexts.values():
-        words = _OTHER_SYNTAX
-    return f"{words} ({code})"

@@ -108,6 +108,21 @@ class Greeting:
     echo_status: int | None
     echo_seconds: float
     confirms_identity: bool | None = None
+    class_uid: str = ""
+
+
+@dataclass(frozen=True)
+class ServiceAnswer:
+    """Whether a server offers a service beside storage.
+
+    If it `is_accepted`, it `is_alone` where that is in an association without images only. Else
+    `refusal` says why not, in words.
+    """
+
+    sop_class_uid: str
+    is_accepted: bool
+    is_alone: bool = False
+    refusal: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,47 +1,69 @@
 """`dicom-send echo` says whether a server answers, and what it accepts."""
 
 import json
+import re
 import shlex
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydicom.uid import JPEGBaseline8Bit, MRImageStorage
+from pynetdicom import evt
 
 from tests.support import command
 from tests.support.certificates import HOST, issue
-from tests.support.pacs import Orthanc, StoreSCP, free_port
+from tests.support.pacs import Orthanc, PythonSCP, StoreSCP, free_port
 from tests.support.send_command import send, tls_inputs, tls_options, to
 
 
 def test_echo_tells_what_orthanc_accepts(orthanc: Orthanc, tmp_path: Path) -> None:
-    """It answers the C-ECHO, and takes all storage SOP classes, in JPEG too."""
+    """It answers the C-ECHO, and takes all storage SOP classes, in JPEG too; it can be queried."""
     result = send("echo", *to(orthanc), cwd=tmp_path)
+    told = send("echo", *to(orthanc), "--json", cwd=tmp_path)
 
     assert result.exit_code == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[0] == f"SCP at {HOST} port {orthanc.port} accepts an association"
     assert "Implementation: OFFIS_DCMTK_" in result.stdout
     assert "C-ECHO: success, in " in result.stdout
-    assert any(line.startswith("Accepted: all ") for line in lines)
-    assert "    JPEG Baseline (Process 1)" in lines
+    assert "TLS: not used" in lines
+    assert "C-FIND (Study Root): accepted" in lines
+    assert "C-FIND (Patient Root): accepted" in lines
+    assert "Storage commitment: accepted" in lines
+    assert "verify find, skip_existing: possible" in lines
+    assert max(map(len, lines)) <= 80
+    answer = json.loads(told.stdout)
+    assert answer["can"] == {"verify_find": True, "skip_existing": True, "verify_commit": True}
+    assert JPEGBaseline8Bit in answer["accepted"][MRImageStorage]
 
 
 def test_echo_tells_what_a_server_does_not_accept(tmp_path: Path) -> None:
-    """The SOP classes and transfer syntaxes that are taken come first, then those that are not."""
+    """What is taken has an x; the rest, queries and storage commitment, is told as well."""
     accept = {"1.2.840.10008.1.1": ["1.2.840.10008.1.2"], MRImageStorage: [JPEGBaseline8Bit]}
     with StoreSCP(accept=accept) as server:
         result = send("echo", *to(server), cwd=tmp_path)
         told = send("echo", "--json", *to(server), cwd=tmp_path)
 
     assert result.exit_code == 0, result.stderr
-    assert (
-        "Accepted: 1 storage SOP class\n    MR Image Storage\n  each in 1 transfer syntax:\n"
-        "    JPEG Baseline (Process 1)\n\nNot accepted: "
-    ) in result.stdout
+    assert re.search(
+        r"\n      A\n   1  x\n   2  \.\n\n   1  MR Image Storage\n   2  \d+ SOP classes, those "
+        r"that are in no other row\n   A  JPEG Baseline \(Process 1\)\n",
+        result.stdout,
+    )
+    no_find = "C-FIND (Study Root): not accepted: abstract syntax not supported (3)"
+    assert no_find in result.stdout
+    assert "verify find, skip_existing: not possible without C-FIND (Study Root)" in result.stdout
+    assert "verify commit: not possible without Storage commitment" in result.stdout
     answer = json.loads(told.stdout)
     assert answer["echo_status"] == 0
     assert answer["accepted"][MRImageStorage] == [JPEGBaseline8Bit]
     assert sum(map(len, answer["accepted"].values())) == 1
+    assert answer["services"]["storage_commitment"] == {
+        "sop_class_uid": "1.2.840.10008.1.20.1",
+        "is_accepted": False,
+        "is_alone": False,
+        "refusal": "abstract syntax not supported (3)",
+    }
 
 
 def test_echo_fails_where_there_is_no_server(tmp_path: Path) -> None:
@@ -82,11 +104,36 @@ def test_whoever_reads_may_leave(orthanc: Orthanc, tmp_path: Path) -> None:
 
 
 def test_echo_tells_of_tls(tmp_path: Path) -> None:
-    """It shows the version, the cipher suite and the server's certificate."""
+    """It shows the version, the cipher suite and the server's certificate, as text and JSON."""
     server, client = issue(tmp_path / "server"), issue(tmp_path / "client")
     with StoreSCP(*tls_options(server, client)) as scp:
         result = send("echo", *to(scp), *tls_inputs(client, server), cwd=tmp_path)
+        told = send("echo", *to(scp), *tls_inputs(client, server), "--json", cwd=tmp_path)
+        lax = ["--tls-enabled", "--no-tls-require-peer-cert", "--key", client.key]
+        unverified = send("echo", *to(scp), *lax, "--cert", client.cert, cwd=tmp_path)
 
     assert result.exit_code == 0, result.stderr
     assert "TLS: TLSv1." in result.stdout
-    assert "Certificate: " in result.stdout
+    assert "Certificate: OU=Testing cert" in result.stdout
+    assert "; verified" in " ".join(result.stdout.split())
+    assert "; not verified, as any is taken" in " ".join(unverified.stdout.split())
+    tls = json.loads(told.stdout)["tls"]
+    assert tls["version"].startswith("TLSv1.")
+    assert tls["is_verified"] is True
+    assert datetime.fromisoformat(tls["expires"]) > datetime.now(UTC)
+
+
+def test_echo_tells_whether_the_identity_is_confirmed(tmp_path: Path) -> None:
+    """One that is not may be ignored; without one nothing is said."""
+    path = tmp_path / "who.json"
+    path.write_text(json.dumps({"jwt": "a.b.c"}))
+    identity = ["--identity", path, "--identity-without-tls"]
+    with PythonSCP(handlers=[(evt.EVT_USER_ID, lambda _: (True, b"yes"))]) as server:
+        confirmed = send("echo", *to(server), *identity, cwd=tmp_path)
+        without = send("echo", *to(server), cwd=tmp_path)
+    with StoreSCP() as scp:
+        ignored = send("echo", *to(scp), *identity, "--json", cwd=tmp_path)
+
+    assert "User identity: confirmed\n" in confirmed.stdout
+    assert "User identity" not in without.stdout
+    assert json.loads(ignored.stdout)["confirms_identity"] is False
