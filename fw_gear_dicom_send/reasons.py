@@ -7,22 +7,49 @@ from dataclasses import dataclass
 from enum import Enum
 
 OUT_OF_MEMORY = "the machine has not enough memory"
-_LOG = "The log of the job may say more."
-_DAMAGED_FILE = "The file on Flywheel is damaged, or no archive. Upload it anew."
-_DAMAGED_DATASET = "The DICOM file is damaged. Upload it anew."
+_LOG = "{log} may say more."
+_DAMAGED_FILE = "{file} is damaged, or no archive. {replace}"
+_DAMAGED_DATASET = "The DICOM file is damaged. {replace}"
 _INCOMPLETE = "This is no complete DICOM image. It cannot be sent by C-STORE."
-_DISK_FULL = "The disk of the machine was full. Run the gear again where there is more room."
+_DISK_FULL = "The disk of the machine was full. Run {program} again where there is more room."
 _DISK_FAILED = (
-    "The disk of the machine was full, or failed. Run the gear again, on another machine if it "
+    "The disk of the machine was full, or failed. Run {program} again, on another machine if it "
     "happens again."
 )
-_CHANGED = "The file changed on Flywheel meanwhile, or is damaged there. Run the gear again."
+_CHANGED = "{file} changed meanwhile, or is damaged. Run {program} again."
 _CONNECTION = (
-    "The connection was lost. Look for a firewall, or a server that restarts; then run the gear "
-    "again."
+    "The connection was lost. Look for a firewall, or a server that restarts; then run "
+    "{program} again."
 )
-_ENDED = "The job was cancelled or could not go on. Run the gear again."
+_ENDED = "The run was cancelled or could not go on. Run {program} again."
 _REFUSED_ASSOCIATION = "The server refused the association. Its administrator can tell why."
+
+
+class _Words(dict[str, str]):
+    """Words of a program; any other word is an option, which the command writes with dashes."""
+
+    def __missing__(self, option: str) -> str:
+        """Return an option as people give it to the program."""
+        return option if self["program"] == "the gear" else f"--{option.replace('_', '-')}"
+
+
+class Program(Enum):
+    """The program that people run; advice is in its words."""
+
+    GEAR = _Words(
+        program="the gear",
+        Program="The gear",
+        log="The log of the job",
+        file="The file on Flywheel",
+        replace="Upload an intact copy.",
+    )
+    COMMAND = _Words(
+        program="dicom-send",
+        Program="dicom-send",
+        log="The log",
+        file="The file",
+        replace="Replace it with an intact copy.",
+    )
 
 
 class Skipped(Enum):
@@ -42,7 +69,16 @@ class Kind(Enum):
         """Take the code, the text with a place for the detail, and what to do about it."""
         self.code = code
         self.template = template
-        self.advice = advice
+        self._advice = advice
+
+    @property
+    def advice(self) -> str:
+        """What to do about it if the gear has run."""
+        return self.advice_for(Program.GEAR)
+
+    def advice_for(self, program: Program) -> str:
+        """Return what to do about it, in the words and options of a program."""
+        return self._advice.format_map(program.value)
 
     # Archives and folders
     CORRUPT_ARCHIVE = (
@@ -68,7 +104,7 @@ class Kind(Enum):
     ARCHIVE_TOO_LARGE = (
         "archive-too-large",
         "the archive unpacks to more than {} times its size, which no honest one does",
-        "The archive is not what it seems. Pack the images again, and upload the new archive.",
+        "The archive is not what it seems. Pack the images again, and send the new archive.",
     )
     CORRUPT_MEMBER = (
         "member-corrupt",
@@ -78,7 +114,7 @@ class Kind(Enum):
     ENCRYPTED_MEMBER = (
         "member-encrypted",
         "a member of the archive is encrypted",
-        "The gear has no password. Upload an archive that is not encrypted.",
+        "{Program} has no password. Pack the images into an archive that is not encrypted.",
     )
     MEMBER_TOO_LARGE = (
         "member-too-large",
@@ -105,13 +141,13 @@ class Kind(Enum):
     NO_IMAGE = (
         "no-image",
         "it holds no DICOM image",
-        "There is nothing in it to send. Its type on Flywheel may be wrong.",
+        "There is nothing to send. Check that it is the right file.",
     )
 
     OTHER_FORMAT = (
         "other-format",
         "neither a DICOM file nor an archive, but {}",
-        "The gear sends DICOM. Convert the file to DICOM first, or leave it out.",
+        "{Program} sends DICOM. Convert the file to DICOM first, or leave it out.",
     )
 
     # Datasets
@@ -119,7 +155,7 @@ class Kind(Enum):
     TRUNCATED = (
         "file-truncated",
         "the file is truncated: {}",
-        "The rest of the DICOM file is missing. Upload it anew.",
+        "The rest of the DICOM file is missing. {replace}",
     )
     DAMAGED = (
         "dataset-damaged",
@@ -135,7 +171,7 @@ class Kind(Enum):
         "image-too-large",
         "it takes too much room: {}",
         "What an image may take of memory and disk is bounded. If it is a real image, have its "
-        "transfer syntax enabled on the server; a deflated one can be uploaded uncompressed.",
+        "transfer syntax enabled on the server; a deflated one can be stored uncompressed.",
     )
     DATASET_UNREADABLE = (
         "dataset-unreadable",
@@ -171,19 +207,19 @@ class Kind(Enum):
     INVALID_API_KEY = (
         "api-key-invalid",
         "{}: the API key is not valid, or no longer",
-        "The key that Flywheel gave to the job has expired. Run the gear again.",
+        "The key that Flywheel gave to the job has expired. Run {program} again.",
     )
     DOWNLOAD_FAILED = (
         "download-failed",
         "{}",
-        "Flywheel did not deliver the file in time. Run the gear again, with a longer "
-        "file_download_retry_time if the site is often busy.",
+        "Flywheel did not deliver the file in time. Run {program} again, with a longer "
+        "{file_download_retry_time} if the site is often busy.",
     )
     DOWNLOAD_LOST = (
         "download-lost",
         "connection lost or too slow{}",
-        "The connection to Flywheel was lost. Run the gear again, with a longer "
-        "file_download_retry_time if that happens often.",
+        "The connection to Flywheel was lost. Run {program} again, with a longer "
+        "{file_download_retry_time} if that happens often.",
     )
     DOWNLOAD_DIFFERS = ("download-differs", "{}", _CHANGED)
     REPLACED = (
@@ -198,7 +234,7 @@ class Kind(Enum):
         "server-unreachable",
         "{}",
         "The DICOM server cannot be connected to. Check that it runs, and that no firewall is in "
-        "between; then run the gear again.",
+        "between; then run {program} again.",
     )
     NO_ASSOCIATION = (
         "no-association",
@@ -214,12 +250,12 @@ class Kind(Enum):
     UNKNOWN_CALLING_AE = (
         "calling-ae-unknown",
         "{}",
-        "The server does not know the gear. Have calling_ae entered there.",
+        "The server does not know {program}. Have {calling_ae} entered there.",
     )
     UNKNOWN_CALLED_AE = (
         "called-ae-unknown",
         "{}",
-        "called_ae is not the server's AE title.",
+        "{called_ae} is not the server's AE title.",
     )
     REJECTED = ("association-rejected", "{}", _REFUSED_ASSOCIATION)
     CONNECTION_LOST = ("connection-lost", "the connection was lost {}", _CONNECTION)
@@ -236,8 +272,8 @@ class Kind(Enum):
     GIVEN_UP = (
         "server-given-up",
         "the server was given up after {}",
-        "The server was away for too long. Check that it runs and can be reached; then run the "
-        "gear again, with a longer send_retry_time if it is often away.",
+        "The server was away for too long. Check that it runs and can be reached; then run "
+        "{program} again, with a longer {send_retry_time} if it is often away.",
     )
 
     # Images
@@ -250,7 +286,7 @@ class Kind(Enum):
     OUT_OF_RESOURCES = (
         "out-of-resources",
         "status {}",
-        "The server had no room. Ask its administrator to make some; then run the gear again.",
+        "The server had no room. Ask its administrator to make some; then run {program} again.",
     )
     REFUSED = ("refused", "status {}", "The server refused the image. Its log says why.")
     WARNING = ("stored-with-warning", "status {}", "The server stored the image. Its log says why.")
@@ -274,7 +310,7 @@ class Kind(Enum):
     CONVERTED_AS_ASKED = (
         "converted-as-asked",
         "converted from {}",
-        "Nothing: the values are the same, and the option conversion asks for it.",
+        "Nothing: the values are the same, and {conversion} asks for it.",
     )
     NOT_COMPRESSED = (
         "not-compressed",
@@ -284,7 +320,7 @@ class Kind(Enum):
     CONVERSION_OFF = (
         "conversion-off",
         "the server takes {}, and conversion is never",
-        "Set conversion to when needed, or have the transfer syntax enabled on the server.",
+        "Set {conversion} to when needed, or have the transfer syntax enabled on the server.",
     )
     REPAIRED = (
         "repaired",
@@ -301,7 +337,7 @@ class Kind(Enum):
         "not-convertible",
         "cannot be converted from {}",
         "Such images are sent uncompressed only, and this one cannot be decoded. Have the transfer "
-        "syntax enabled on the server, and set conversion to when needed.",
+        "syntax enabled on the server, and set {conversion} to when needed.",
     )
     NOT_CONVERTED = ("not-converted", "the image could not be converted: {}", _DISK_FAILED)
     NOT_STORED = (
@@ -315,29 +351,29 @@ class Kind(Enum):
     NOT_OFFERED = (
         "verification-not-offered",
         "the server does not answer {}",
-        "Ask its administrator to enable it, or use the other value of verify.",
+        "Ask its administrator to enable it, or use the other value of {verify}.",
     )
     QUERY_FAILED = (
         "query-failed",
         "{}",
-        "The server did not tell what it has. Its log says why. A run with skip_existing and "
-        "verify asks it again.",
+        "The server did not tell what it has. Its log says why. A run with {skip_existing} "
+        "and {verify} asks it again.",
     )
     NO_COMMITMENT_REPORT = (
         "commitment-not-reported",
         "the server did not report a storage commitment on the same association in {} s",
-        "The server may report over an association of its own, which a gear cannot accept. Set "
-        "verify to find.",
+        "The server may report over an association of its own, which {program} cannot accept. "
+        "Set {verify} to find.",
     )
     NOT_COMMITTED = (
         "commitment-not-named",
         "the server's storage commitment report does not name it",
-        "The server does not say whether it keeps the image. Set verify to find.",
+        "The server does not say whether it keeps the image. Set {verify} to find.",
     )
     NOT_QUERYABLE = (
         "not-queryable",
         "its Study, Series or SOP Instance UID is missing or malformed",
-        "The image cannot be queried. Set verify to commit, if the server offers it.",
+        "The image cannot be queried. Set {verify} to commit, if the server offers it.",
     )
     NOT_VERIFIED = ("not-verified", "the run ended before it was verified", _ENDED)
 

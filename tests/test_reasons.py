@@ -5,7 +5,7 @@ import re
 import pytest
 
 from fw_gear_dicom_send.models import Remark
-from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.reasons import Kind, Program, Reason
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -15,6 +15,25 @@ def test_each_kind_has_a_code_a_text_and_an_advice(kind: Kind) -> None:
     assert kind.template
     assert kind.template[0].islower() or kind.template.startswith("{}")
     assert re.fullmatch(r"[A-Z].+\.|called_ae .+\.", kind.advice, re.DOTALL)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_advice_is_in_the_words_of_the_program(kind: Kind) -> None:
+    """The command knows neither the gear nor a job; only reasons of Flywheel name it."""
+    advice = kind.advice_for(Program.COMMAND)
+    assert not re.search(r"\bgear\b|\bupload\b|\b[a-z]+_[a-z]+\b", advice, re.IGNORECASE)
+    assert ("Flywheel" in advice) <= (kind in FLYWHEEL)
+    assert "dicom-send" not in kind.advice_for(Program.GEAR)
+    assert "{" not in advice + kind.advice
+
+
+def test_options_are_written_as_each_program_takes_them() -> None:
+    """The command has dashes before an option, and in it."""
+    lost = Kind.GIVEN_UP
+    assert lost.advice_for(Program.GEAR).endswith("a longer send_retry_time if it is often away.")
+    assert "run dicom-send again, with a longer --send-retry-time" in lost.advice_for(
+        Program.COMMAND
+    )
 
 
 def test_codes_are_stable() -> None:
@@ -103,6 +122,14 @@ def test_the_last_reason_of_a_remark_counts() -> None:
     assert remark.text == "the server takes MR only as RLE; status 0xC000 Cannot Understand"
     assert (remark.code, remark.advice) == ("refused", Kind.REFUSED.advice)
 
+
+FLYWHEEL = (
+    Kind.DOWNLOAD_REFUSED,
+    Kind.INVALID_API_KEY,
+    Kind.DOWNLOAD_FAILED,
+    Kind.DOWNLOAD_LOST,
+)
+"""Reasons that only a run of the gear has."""
 
 CODES = {
     "REPLACED": "file-replaced",
