@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ _MAX_FLYWHEEL_TAG = 32
 _RESERVED_GROUPS = (0x0001, 0x0003, 0x0005, 0x0007, 0xFFFF)
 _MAX_GROUP = 0xFFFF
 _MAX_PORT = 65535
+_MAX_IMAGES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,10 @@ def parse_sending(
         verify=_choice(options, "verify", manifest),
         skip_existing=_boolean(options, "skip_existing"),
         dry_run=_boolean(options, "dry_run"),
+        max_images_per_association=_whole_number(
+            options, "max_images_per_association", _MAX_IMAGES, least=0
+        ),
+        query_peer=_query_peer(options),
         names=NameChoice(
             include=NamePatterns(_several(options, "include", manifest)),
             exclude=NamePatterns(_several(options, "exclude", manifest)),
@@ -128,6 +133,16 @@ def peer(options: Mapping[str, Any]) -> PeerAE:
         called_ae=_text(options, "called_ae", _MAX_AE_TITLE),
         calling_ae=_text(options, "calling_ae", _MAX_AE_TITLE),
     )
+
+
+def _query_peer(options: Mapping[str, Any]) -> PeerAE | None:
+    """Return the AE that answers queries, None where it is the one that stores."""
+    storing = peer(options)
+    port = _whole_number(options, "query_port", _MAX_PORT, least=0) or storing.port
+    given = options.get("query_ae")
+    title = storing.called_ae if given == "" else _text(options, "query_ae", _MAX_AE_TITLE)
+    querying = replace(storing, port=port, called_ae=title)
+    return None if querying == storing else querying
 
 
 def with_defaults(given: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -231,10 +246,10 @@ def _host(options: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _whole_number(options: Mapping[str, Any], name: str, highest: int) -> int:
+def _whole_number(options: Mapping[str, Any], name: str, highest: int, least: int = 1) -> int:
     given = options.get(name)
-    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= highest:
-        raise ConfigError(name, given, f"a whole number from 1 to {highest}")
+    if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= highest:
+        raise ConfigError(name, given, f"a whole number from {least} to {highest}")
     return given
 
 

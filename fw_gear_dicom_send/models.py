@@ -79,7 +79,8 @@ class SendConfig:
     """How to send, wherever the images come from; without `tag` datasets stay as they are.
 
     Times are in seconds, `bandwidth_limit` is in MB/s, 0 for none. `identity_file` holds what the
-    server is told of who sends; the run reads it.
+    server is told of who sends; the run reads it. `query_peer` answers queries, None where `peer`
+    does.
     """
 
     peer: PeerAE
@@ -99,6 +100,8 @@ class SendConfig:
     names: NameChoice = ANY_NAME
     bandwidth_limit: float = 0.0
     identity_file: Path | None = None
+    max_images_per_association: int = 0
+    query_peer: PeerAE | None = None
     conversion: ConversionMode = ConversionMode.WHEN_NEEDED
 
 

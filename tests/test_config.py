@@ -99,6 +99,49 @@ def test_other_numbers_of_associations_are_refused(associations: object) -> None
     )
 
 
+@pytest.mark.parametrize("number", [0, 1, 1_000_000])
+def test_an_association_may_carry_any_number_of_images(number: int) -> None:
+    """0 is for no limit."""
+    config = parse(config_json(max_images_per_association=number), MANIFEST)
+    assert config.max_images_per_association == number
+
+
+@pytest.mark.parametrize("option", ["max_images_per_association", "query_port"])
+@pytest.mark.parametrize("number", [-1, 1_000_001, "4", 4.0, True, None])
+def test_other_whole_numbers_are_refused(option: str, number: object) -> None:
+    """The line says which there may be."""
+    told = f"{option}: {number!r} was given; allowed: a whole number from 0 to "
+    assert refusal(**{option: number}).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("given", "queried"),
+    [
+        ({}, None),
+        ({"query_ae": "PACS", "query_port": 104}, None),
+        ({"query_ae": " QUERY "}, ("QUERY", 104)),
+        ({"query_port": 105}, ("PACS", 105)),
+    ],
+)
+def test_queries_go_to_the_ae_that_is_named(
+    given: dict[str, object], queried: tuple[str, int] | None
+) -> None:
+    """Where its AE title or port is not given, it is that of storing."""
+    config = parse(config_json(called_ae="PACS", port=104, **given), MANIFEST)
+    found = config.query_peer
+    assert (found and (found.called_ae, found.port)) == queried
+    assert found is None or (found.host, found.calling_ae) == (
+        config.peer.host,
+        config.peer.calling_ae,
+    )
+
+
+@pytest.mark.parametrize("title", [" ", "A" * 17, "A\\B", None])
+def test_bad_query_ae_titles_are_refused(title: object) -> None:
+    """Empty is for none."""
+    assert refusal(query_ae=title).startswith(f"query_ae: {title!r} was given; allowed: 1 to 16")
+
+
 @pytest.mark.parametrize("option", ["called_ae", "calling_ae"])
 @pytest.mark.parametrize(
     "title", ["", "   ", "A" * 17, "A\\B", "A\nB", "A\tB", "\x7f", "É", None, 7]

@@ -27,8 +27,15 @@ TLS = (
     "identity_without_tls",
 )
 TAG = ("group", "identifier", "tag_value")
-SENDING = ("associations", "send_retry_time", "response_timeout", "bandwidth_limit", "conversion")
-PROOF = ("verify", "skip_existing", "dry_run")
+SENDING = (
+    "associations",
+    "send_retry_time",
+    "response_timeout",
+    "bandwidth_limit",
+    "conversion",
+    "max_images_per_association",
+)
+PROOF = ("verify", "skip_existing", "query_ae", "query_port", "dry_run")
 REPORTS = ("report", "instance_report", "html_report", "summary_report", "show_member_names")
 NAMES = ("include", "exclude")
 FILES = ("file_types", *NAMES, "modality", "file_tags")
@@ -62,6 +69,9 @@ _METAVARS = {
     "send_retry_time": "SECONDS",
     "response_timeout": "SECONDS",
     "bandwidth_limit": "MB/S",
+    "max_images_per_association": "N",
+    "query_ae": "AE",
+    "query_port": "N",
     "downloads": "N",
     "file_download_retry_time": "SECONDS",
     "sent_tag": "TAG",

@@ -72,8 +72,8 @@ def resolve(peer: PeerAE, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
 class StorageAssociation:
     """An association with a peer; one thread at a time uses it, and any may abort it.
 
-    The mutable state is that of the upper layer, and how many requests were made. Whoever uses
-    the association holds `_in_use`.
+    The mutable state is that of the upper layer, and how many requests were made, with `images`
+    in so many of them. Whoever uses the association holds `_in_use`.
     """
 
     def __init__(
@@ -103,6 +103,7 @@ class StorageAssociation:
         self.confirms_identity: bool | None = None
         self.longest_pdu = 0
         self._requests = 0
+        self.images = 0
         self._ids: Mapping[Context, int] = {}
         self._layer = UpperLayer(peer, contexts, timeouts)
         self._in_use = Lock()
@@ -153,6 +154,7 @@ class StorageAssociation:
         stored the image nevertheless, and OSError if the dataset cannot be read. The
         association is aborted then.
         """
+        self.images += 1
         request = dimse.c_store_request(
             self._next_message_id(),
             self._ids[context],

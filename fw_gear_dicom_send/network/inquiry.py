@@ -61,12 +61,18 @@ class InquirySCU:
     abstract_syntax = ""
     service = ""
 
-    def __init__(self, pool: AssociationPool, *, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
-        """Ask over the associations of `pool`."""
+    def __init__(
+        self,
+        pool: AssociationPool,
+        *,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        rides_along: bool = True,
+    ) -> None:
+        """Ask over the associations of `pool`, which send images as well if it `rides_along`."""
         self._pool = pool
         self._timeouts = timeouts
         self._lock = Lock()
-        self._rides_along = True
+        self._rides_along = rides_along
         self._failures = 0
         self._given_up: Reason | None = None
 

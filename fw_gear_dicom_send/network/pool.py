@@ -42,16 +42,18 @@ class AssociationPool:
         policy: RetryPolicy = DEFAULT_POLICY,
         throttle: Throttle | None = None,
         conversion: ConversionMode = ConversionMode.WHEN_NEEDED,
+        max_images: int = 0,
     ) -> None:
         """Open no more than so many `associations` with `peer` at once.
 
         While there is none, one is requested with the waits of `policy` until `budget` is spent.
         All of them write together as fast as the `throttle` allows. What is proposed for images
-        depends on their `conversion`.
+        depends on their `conversion`. One over which `max_images` were sent is released, and
+        another one opened for the next image; 0 is for no limit.
         """
         limit = AssociationLimit(associations, timeouts.limit)
         self._clock = policy.clock
-        self._state = PoolState(limit, policy.clock, ContextPlan(conversion))
+        self._state = PoolState(limit, policy.clock, ContextPlan(conversion), max_images)
         self._changed = self._state.changed
         self._opener = Opener(self._state, peer, budget, tls_context, timeouts, policy, throttle)
 

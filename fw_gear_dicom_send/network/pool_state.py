@@ -44,12 +44,14 @@ class PoolState:
     There are threads that wait, and associations that are idle, lent or on their way. There is no
     association since `down_since`, unless that is None, and there was one again at `recovered_at`.
     `gone` is why none is lent any more, `crash` what failed unexpectedly; `is_over` tells that
-    those that are lent end when they come back.
+    those that are lent end when they come back. One over which `max_images` were sent, unless that
+    is 0, is lent no more: it can only be replaced, and is released then.
     """
 
     limit: AssociationLimit
     clock: MonotonicClock
     plan: ContextPlan
+    max_images: int = 0
     changed: Condition = field(default_factory=Condition)
     waiting: list[Waiting] = field(default_factory=list)
     idle: list[StorageAssociation] = field(default_factory=list)
@@ -105,7 +107,7 @@ class PoolState:
             return False
         (waiting,) = self.waiting
         for assoc in self.idle:
-            if fits(_view(assoc, new), waiting.needs):
+            if fits(self._view(assoc, new), waiting.needs):
                 self._lend(waiting, assoc)
                 return True
         return False
@@ -129,7 +131,7 @@ class PoolState:
         may_ask = not self.openings and self.limit.may_ask(self.clock.now())
         return Situation(
             [one.needs for one in self.waiting],
-            [_view(one, new) for one in self.idle],
+            [self._view(one, new) for one in self.idle],
             len(self.lent),
             len(self.openings),
             self.limit.number + may_ask,
@@ -146,8 +148,8 @@ class PoolState:
         self.openings.append(opening)
         return opening
 
-
-def _view(assoc: StorageAssociation, new: StorageAssociation | None) -> Idle:
-    """Return what is decided by; one that accepted nothing is lent, if only to learn that."""
-    is_alive = assoc is new or assoc.is_usable or not assoc.accepted
-    return Idle(assoc.proposed, assoc.opened_at, is_alive)
+    def _view(self, assoc: StorageAssociation, new: StorageAssociation | None) -> Idle:
+        """Return what is decided by; one that accepted nothing is lent, if only to learn that."""
+        has_room = not self.max_images or assoc.images < self.max_images
+        is_alive = has_room and (assoc is new or assoc.is_usable or not assoc.accepted)
+        return Idle(assoc.proposed, assoc.opened_at, is_alive)

@@ -46,15 +46,16 @@ def check(
     *,
     policy: RetryPolicy = REJECTION_POLICY,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    purpose: str = "",
 ) -> Greeting:
     """Open an association, verify it by C-ECHO where the peer takes that, and release it.
 
     `policy` is for a peer that rejects the association for the time being. What was negotiated
-    for TLS is logged.
+    for TLS is logged. A `purpose` is named in an error.
 
     Raises ServerError, whose message says what to check (PS3.4 annex A, PS3.8 9.3.4).
     """
-    with _explained():
+    with _explained(purpose):
         assoc = _open(peer, tls_context, _VERIFICATION, policy, timeouts)
         try:
             status, seconds, session = None, 0.0, assoc.tls
@@ -154,13 +155,16 @@ def _tell_identity(identity: UserIdentity, *, is_confirmed: bool) -> None:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explained(purpose: str = "") -> Iterator[None]:
+    start = f"{purpose}: " if purpose else ""
     try:
         yield
     except TLSError as exc:
-        raise ServerError(f"{exc}: {exc.advice}") from exc
+        raise ServerError(f"{start}{exc}: {exc.advice}") from exc
     except AssociationError as exc:
-        raise ServerError(f"{exc}: {_ADVICE.get(type(exc), _ADVICE[NoAnswerError])}") from exc
+        raise ServerError(
+            f"{start}{exc}: {_ADVICE.get(type(exc), _ADVICE[NoAnswerError])}"
+        ) from exc
 
 
 def _open(

@@ -49,6 +49,8 @@ class StorageSCU:
         policy: RetryPolicy = RESEND_POLICY,
         blame: BlamePolicy = DEFAULT_BLAME,
         throttle: Throttle | None = None,
+        max_images: int = 0,
+        query_peer: PeerAE | None = None,
     ) -> None:
         """Send to `peer`, over no more than so many `associations` at once.
 
@@ -58,6 +60,8 @@ class StorageSCU:
         association uses TLS. If it `is_dry`, all is done but the C-STORE requests, and an image is
         planned that could be sent. `policy` has the waits while the server is at fault, which it
         is by `blame`. All associations write together as fast as the `throttle` allows.
+        An association is released after `max_images`, unless that is 0. With `query_peer`, queries
+        go to that peer, over one association beside the others.
         """
         self._is_dry = is_dry
         self._throttle = throttle
@@ -82,7 +86,14 @@ class StorageSCU:
             policy=policy,
             throttle=throttle,
             conversion=conversion,
+            max_images=max_images,
         )
+        self._queries = self._pool
+        if query_peer:
+            budget = RetryBudget(retry_time, policy.clock)
+            self._queries = AssociationPool(
+                query_peer, 1, budget, tls_context, timeouts=timeouts, policy=policy
+            )
 
     def __repr__(self) -> str:
         """Show the state of its pool."""
@@ -111,9 +122,9 @@ class StorageSCU:
         return result
 
     @property
-    def associations(self) -> AssociationPool:
-        """The associations, for queries to ride on."""
-        return self._pool
+    def queries(self) -> AssociationPool:
+        """The associations for queries, which are those for images but with a `query_peer`."""
+        return self._queries
 
     @property
     def lost_server(self) -> Reason | None:
@@ -133,7 +144,7 @@ class StorageSCU:
     @property
     def contexts(self) -> Mapping[Context, bool]:
         """The presentation contexts that were proposed, and whether they were accepted."""
-        return self._pool.contexts
+        return {**self._queries.contexts, **self._pool.contexts}
 
     @property
     def open_associations(self) -> int:
@@ -172,15 +183,18 @@ class StorageSCU:
 
     def finish(self) -> None:
         """Let what is being sent come to its end, and send nothing more."""
-        self._pool.give_up(RUN_ENDED)
+        for pool in {self._pool, self._queries}:
+            pool.give_up(RUN_ENDED)
 
     def close(self) -> None:
         """Release the associations."""
-        self._pool.close()
+        for pool in {self._pool, self._queries}:
+            pool.close()
 
     def abort(self) -> None:
         """Abort the associations, and what is sent over them."""
-        self._pool.abort()
+        for pool in {self._pool, self._queries}:
+            pool.abort()
 
     def _send(
         self, instance: SOPInstance, earlier: Suspect | None

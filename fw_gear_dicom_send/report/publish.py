@@ -233,6 +233,7 @@ class Reports:
     def _facts(self, others: Mapping[str, str], contexts: Mapping[Context, bool]) -> run_page.Facts:
         config, label = self._config, self._selection.report_label
         peer, tag, tls = config.peer, config.tag, config.tls
+        query = config.query_peer or peer
         options = {
             "destination": peer.host,
             "port": peer.port,
@@ -244,6 +245,7 @@ class Reports:
             "associations": config.associations,
             "bandwidth_limit": f"{rate:g} MB/s" if (rate := config.bandwidth_limit) else "none",
             "conversion": config.conversion,
+            "max_images_per_association": config.max_images_per_association or "no limit",
             **others,
             "include": ", ".join(config.names.include.patterns) or "all",
             "exclude": ", ".join(config.names.exclude.patterns) or "none",
@@ -251,6 +253,8 @@ class Reports:
             "response_timeout": f"{config.response_timeout:g} s",
             "verify": config.verify,
             "skip_existing": config.skip_existing,
+            "query_ae": query.called_ae,
+            "query_port": query.port,
             "dry_run": config.dry_run,
             "show_member_names": config.show_member_names,
             "tls_enabled": bool(tls),

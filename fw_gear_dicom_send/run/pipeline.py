@@ -16,6 +16,7 @@ from ..network.contexts import Context
 from ..network.store import RESEND_POLICY, StorageSCU
 from ..network.throttle import Throttle
 from ..network.timeouts import DEFAULT_TIMEOUTS, Timeouts
+from ..network.types import UserIdentity
 from ..reasons import Kind, Reason
 from ..report.events import Observer, Observers
 from ..report.file_counts import FileCounts
@@ -93,8 +94,7 @@ def run(
     """
     resolve(config.peer)
     if config.identity_file:
-        peer = replace(config.peer, identity=identity.read(config.identity_file))
-        config = replace(config, peer=peer)
+        config = _identified(config, identity.read(config.identity_file))
     tls_context = tls.make_context(config.tls) if config.tls else None
     selection = source.select()
     peer = config.peer
@@ -124,6 +124,14 @@ def run(
         with _folder_in(work) as folder:
             policy = replace(waits.resend, max_time=config.send_retry_time)
             preflight.check(config.peer, tls_context, policy=policy, timeouts=waits.timeouts)
+            if config.query_peer and _asks(config):
+                preflight.check(
+                    config.query_peer,
+                    tls_context,
+                    policy=policy,
+                    timeouts=waits.timeouts,
+                    purpose="queries",
+                )
             sending.run(folder)
     except DicomSendError as exc:
         error = exc
@@ -146,6 +154,19 @@ def run(
         reports.tell(rows)
         conclude(outcome)
     return outcome
+
+
+def _identified(config: SendConfig, user: UserIdentity) -> SendConfig:
+    """Return a configuration in which both peers are told who the user is."""
+    peer, query_peer = replace(config.peer, identity=user), config.query_peer
+    if query_peer:
+        query_peer = replace(query_peer, identity=user)
+    return replace(config, peer=peer, query_peer=query_peer)
+
+
+def _asks(config: SendConfig) -> bool:
+    """Tell whether a run asks the server what it has."""
+    return config.skip_existing or (config.verify != "none" and not config.dry_run)
 
 
 @contextmanager
@@ -263,6 +284,8 @@ class _Sending:
             timeouts=replace(waits.timeouts, response=config.response_timeout),
             policy=waits.resend,
             throttle=Throttle(limit * _MEGABYTE) if (limit := config.bandwidth_limit) else None,
+            max_images=config.max_images_per_association,
+            query_peer=config.query_peer,
         )
         with ExitStack() as stack:
             stack.enter_context(conversion)
@@ -272,13 +295,17 @@ class _Sending:
             earlier = None
             if self._earlier_reports:
                 earlier = earlier_images(self._earlier_reports(folder), config.peer)
-            stored = None
+            stored, rides_along = None, config.query_peer is None
             if config.skip_existing:
                 find = _inquirer("find")
-                stored = StoredImages(find(scu.associations, timeouts=waits.timeouts))
+                stored = StoredImages(
+                    find(scu.queries, timeouts=waits.timeouts, rides_along=rides_along)
+                )
             verifier = None
             if self.verifications:
-                inquirer = _inquirer(config.verify)(scu.associations, timeouts=waits.timeouts)
+                inquirer = _inquirer(config.verify)(
+                    scu.queries, timeouts=waits.timeouts, rides_along=rides_along
+                )
                 verifier = Verifier(inquirer, self.verifications, waits.verify)
             needed = [verifier] if verifier else []
             observer = Observers([progress, self._observer], needed)

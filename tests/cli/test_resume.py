@@ -114,8 +114,13 @@ def test_images_sent_elsewhere_are_sent(
 
 
 def test_a_dry_run_proves_nothing(runs: Runs, storescp: StoreSCP) -> None:
-    """Its report does not count; a dry run that resumes plans the rest."""
-    runs.send(storescp, "--dry-run")
+    """Its report does not count; a dry run that resumes plans the rest.
+
+    An image that is there twice counts as already there in a dry run, though it was never sent.
+    """
+    (runs.images / "0b.dcm").write_bytes((runs.images / "0.dcm").read_bytes())
+    assert counts(runs.send(storescp, "--dry-run")) == (0, 1)
+    (runs.images / "0b.dcm").unlink()
     assert counts(runs.resume(storescp, "--include", "0.dcm")) == (1, 0)
 
     planned = json.loads(runs.resume(storescp, "--dry-run").stdout)

@@ -1,0 +1,75 @@
+"""An association is released after so many images, and another one opened."""
+
+from collections import Counter
+from threading import Lock
+
+import pytest
+
+from fw_gear_dicom_send.network.store import StorageSCU
+from tests.support.fault_scp import FaultSCP, Peer, serve
+from tests.support.pacs import PythonSCP
+from tests.support.peers import peer_of
+from tests.support.pool import SHORT_WAITS, ct, send_in_threads
+from tests.support.results import SENT
+from tests.support.sending import unconverted
+from tests.support.waiting import PATIENT, wait_for
+
+
+def scu_of(server: PythonSCP | FaultSCP, max_images: int, associations: int = 1) -> StorageSCU:
+    return StorageSCU(
+        peer_of(server),
+        unconverted,
+        associations=associations,
+        timeouts=PATIENT,
+        policy=SHORT_WAITS,
+        max_images=max_images,
+    )
+
+
+@pytest.mark.parametrize(
+    ("max_images", "sizes"), [(0, [10]), (1, [1] * 10), (3, [3, 3, 3, 1]), (5, [5, 5]), (11, [10])]
+)
+def test_an_association_carries_so_many_images(max_images: int, sizes: list[int]) -> None:
+    """Each is released in good order, the last one at the end."""
+    with PythonSCP() as server:
+        scu = scu_of(server, max_images)
+        assert send_in_threads(scu, ct(*range(10)), threads=1) == [SENT] * 10
+        scu.close()
+        assert list(Counter(one.association for one in server.stored).values()) == sizes
+        assert wait_for(lambda: server.released == len(sizes))
+        assert server.aborted == 0
+
+
+def test_several_associations_are_replaced_one_by_one() -> None:
+    """There are never more than are wished, and the server sees none that is too long."""
+    lock, now, most = Lock(), 0, 0
+
+    def script(peer: Peer) -> None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        try:
+            serve(peer)
+        finally:
+            with lock:
+                now -= 1
+
+    with FaultSCP(script) as server:
+        scu = scu_of(server, 4, associations=3)
+        assert send_in_threads(scu, ct(*range(60)), threads=3) == [SENT] * 60
+        scu.close()
+        assert server.connections >= 15
+        assert set(server.ends) == {"released"}
+        assert most <= 3
+
+
+def test_a_server_of_one_association_gets_one_after_the_other() -> None:
+    """The next one is requested when the one before was released."""
+    with PythonSCP() as server:
+        server.ae.maximum_associations = 1
+        scu = scu_of(server, 2, associations=4)
+        assert send_in_threads(scu, ct(*range(8))) == [SENT] * 8
+        scu.close()
+        counts = Counter(one.association for one in server.stored)
+        assert max(counts.values()) == 2
