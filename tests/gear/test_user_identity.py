@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from pynetdicom import evt
 
+from tests.support.certificates import issue
 from tests.support.gear_runs import Session, gear_on
-from tests.support.pacs import PythonSCP
+from tests.support.pacs import PythonSCP, StoreSCP
 from tests.support.sample_files import encoded, made
-from tests.support.send_command import send, to
+from tests.support.send_command import send, tls_inputs, tls_options, to
 
 IDENTITY = {"username": "alice-of-the-gear", "password": "hunter2-of-the-gear"}
 
@@ -82,6 +83,24 @@ def test_the_command_sends_with_an_identity(tmp_path: Path, identity: Path, comm
         assert len(server.stored) == (command == "send")
     assert result.exit_code == 0, result.stderr
     assert seen
+    assert_nowhere(result.stdout, result.stderr)
+
+
+@pytest.mark.parametrize("command", ["send", "echo"])
+def test_over_tls_an_identity_needs_no_further_option(
+    tmp_path: Path, identity: Path, command: str
+) -> None:
+    """DCMTK's storescp gets it, once the handshake is done."""
+    (tmp_path / "ct.dcm").write_bytes(encoded(made(1)))
+    server, client = issue(tmp_path / "server"), issue(tmp_path / "client")
+    with StoreSCP("-d", *tls_options(server, client)) as scp:
+        first = "echo" if command == "echo" else tmp_path / "ct.dcm"
+        options = [*tls_inputs(client, server), "--identity", identity]
+        result = send(first, *to(scp), *options, cwd=tmp_path)
+        printed = scp.output()
+    assert result.exit_code == 0, result.stderr
+    assert f"Username: [{IDENTITY['username']}]" in printed
+    assert f"Password: [{IDENTITY['password']}]" in printed
     assert_nowhere(result.stdout, result.stderr)
 
 
