@@ -190,12 +190,16 @@ class Protocol:
             while not self.is_over and (pdu := self._next_pdu()):
                 yield from self._events(*pdu)
         except (_ProtocolError, IndexError, ValueError):
-            self.state = State.BROKEN
-            self.note_ending("the server breaks the protocol")
+            self.break_off("the server breaks the protocol")
             yield Ended()
         if not data and not self.is_over:
             self.note_ending("the connection is closed without a release")
             yield self._end()
+
+    def break_off(self, why: str) -> None:
+        """Take nothing more from the peer."""
+        self.state = State.BROKEN
+        self.note_ending(why)
 
     def note_ending(self, how: str) -> None:
         """Note how the association ended; what came first is the cause."""

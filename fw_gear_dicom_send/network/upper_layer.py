@@ -232,7 +232,7 @@ class UpperLayer:
                 self._events.append(event)
         is_flood = len(self._new_reports) + len(self.reports) > _MAX_REPORTS
         if is_flood or len(self._events) > _MAX_EVENTS:
-            self._protocol.state = State.BROKEN
+            self._protocol.break_off("the server sends more than it is asked for")
 
     def _answer_reports(self) -> None:
         """Answer event reports (PS3.7 10.3.1)."""
