@@ -6,9 +6,6 @@ It follows api/jobs/batch.py of scitran/core as of 2019.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gears.generator import derive_invocation_schema, isolate_file_invocation
-from jsonschema import Draft4Validator
-
 from tests.support.flywheel_lists import Record, Refusal
 
 if TYPE_CHECKING:
@@ -98,6 +95,10 @@ def matched(gear: Manifest, files: Iterable[Record], policy: str) -> tuple[str, 
 
 def _suggested(gear: Manifest, files: Sequence[Record]) -> dict[str, list[str]]:
     """Return the files that fit each input, by the JSON schema that the manifest has for it."""
+    # The tests of the network run where these are not installed.
+    from gears.generator import derive_invocation_schema, isolate_file_invocation
+    from jsonschema import Draft4Validator
+
     schema = derive_invocation_schema(gear)
     return {
         name: [
