@@ -66,6 +66,11 @@ def log_details() -> None:
         logging.getLogger(name).setLevel(logging.DEBUG)
 
 
+def log_errors() -> None:
+    """Log errors only."""
+    logging.getLogger().setLevel(logging.ERROR)
+
+
 def _cancel(number: int, _: FrameType | None) -> None:
     """End the run in good order, once."""
     for other in SIGNALS:

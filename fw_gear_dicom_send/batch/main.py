@@ -80,7 +80,7 @@ def _start(arguments: Namespace) -> bool:
     try:
         checked = plan.check(config, named)
     except ConfigError as exc:
-        raise options.as_usage(exc) from exc
+        raise options.as_usage(exc, {}) from exc
     ids = arguments.session or ()
     if arguments.sessions_file:
         ids = selection.read_ids(arguments.sessions_file)

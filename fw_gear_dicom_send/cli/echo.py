@@ -1,21 +1,21 @@
 """`dicom-send echo`: whether a server answers, and what it takes."""
 
-from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..config import identity_file, manifest, peer, with_defaults
+from ..config import identity_file, manifest, peer
 from ..config import tls as tls_options
 from ..dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT, STUDY_ROOT_FIND
 from ..errors import ConfigError, DicomSendError, ExitCode
 from ..network.types import Greeting, PeerAE, ServiceAnswer
-from . import options
+from . import options, settings
 from .console import write, write_json
 from .matrix import Taken, by_class, folded
 
 if TYPE_CHECKING:
     from ..network.contexts import Context
+    from ..network.tls import TLSContext
 
 DESCRIPTION = """\
 Test the connection to a DICOM server: open an association, send a C-ECHO, and ask in
@@ -49,11 +49,11 @@ _NEEDS = {
 
 def run(argv: Sequence[str]) -> int:
     """Run the command line after `echo`; raise DicomSendError where there is no association."""
-    arguments = parser().parse_args(argv)
+    arguments = parser().read(argv)
     try:
         return _ask(arguments)
     except DicomSendError as exc:
-        if arguments.json:
+        if arguments.values.json:
             write_json({"error": str(exc), "exit_code": exc.exit_code})
         raise
 
@@ -61,32 +61,46 @@ def run(argv: Sequence[str]) -> int:
 def parser() -> options.Parser:
     """Return what understands the command line after `echo`."""
     made = options.Parser("dicom-send echo", DESCRIPTION, EPILOG)
-    options.add_group(made, "DICOM server", options.CONNECTION)
+    made.add_argument(
+        "word",
+        nargs="?",
+        metavar="AE@HOST:PORT",
+        help="The server, or its name in servers.toml. May be given by options instead.",
+    )
+    options.add_server(made)
     options.add_tls(made)
     made.add_argument("--json", action="store_true", help="Print the result as JSON.")
     options.add_common(made)
     return made
 
 
-def _ask(arguments: Namespace) -> int:
+def connection(chosen: settings.Settings) -> tuple[PeerAE, "TLSContext | None"]:
+    """Return the server and how to use TLS; raise UsageError for what cannot be used."""
     try:
         known = manifest()
-        chosen = with_defaults(options.given(arguments), known)
-        server = peer(chosen)
-        inputs = options.tls_inputs(arguments)
-        tls_config = tls_options(chosen, inputs, known)
-        identity_path = identity_file(chosen, inputs)
+        server = peer(chosen.options)
+        tls_config = tls_options(chosen.options, chosen.inputs, known)
+        identity_path = identity_file(chosen.options, chosen.inputs)
         # The network takes long to import, and neither --help nor an error above needs it.
-        from ..network import identity, preflight, tls
+        from ..network import identity, tls
         from ..network.association import resolve
-        from ..network.contexts import storage_contexts
 
         resolve(server)
         if identity_path:
             server = replace(server, identity=identity.read(identity_path))
-        context = tls.make_context(tls_config) if tls_config else None
+        return server, tls.make_context(tls_config) if tls_config else None
     except ConfigError as exc:
-        raise options.as_usage(exc) from exc
+        raise chosen.as_usage(exc) from exc
+
+
+def _ask(arguments: options.Arguments) -> int:
+    word = arguments.values.word
+    chosen = settings.read(arguments, [word] if word else [])
+    server, context = connection(chosen)
+    # The network takes long to import, and neither --help nor a usage error needs it.
+    from ..network import preflight
+    from ..network.contexts import storage_contexts
+
     greeting = preflight.check(server, context)
     proposed = storage_contexts()
     accepted = preflight.accepted(server, proposed, context)
@@ -95,12 +109,12 @@ def _ask(arguments: Namespace) -> int:
     found = _Found(
         server,
         greeting,
-        is_verified=bool(tls_config and tls_config.require_peer_cert),
+        is_verified=chosen.options["tls_require_peer_cert"] is True,
         services={answer.sop_class_uid: answer for answer in answers},
         taken=_by_class(proposed, accepted),
         syntaxes=list(dict.fromkeys(one.transfer_syntax for one in proposed)),
     )
-    if arguments.json:
+    if arguments.values.json:
         write_json(found.summary())
     else:
         write("".join(f"{line}\n" for line in found.lines()))
@@ -158,7 +172,7 @@ class _Found:
         yield f"{server.called_ae} at {server.host} port {server.port} accepts an association"
         yield from folded("Implementation: ", f"{name}{uid}; PDUs {size}", indent=4)
         yield from self._security()
-        yield f"C-ECHO: {_echo(greeting)}"
+        yield f"C-ECHO: {echo_result(greeting)}"
         yield ""
         for title, uid in _TITLES.items():
             yield from folded(f"{title}: ", _offer(self.services[uid]), indent=4)
@@ -207,7 +221,8 @@ def _offer(answer: ServiceAnswer) -> str:
     return "accepted, in an association without images only" if answer.is_alone else "accepted"
 
 
-def _echo(greeting: Greeting) -> str:
+def echo_result(greeting: Greeting) -> str:
+    """Return what the server answered to the C-ECHO, and how soon."""
     if greeting.echo_status is None:
         return "not accepted"
     words = "success" if greeting.echo_status == SUCCESS else f"status 0x{greeting.echo_status:04X}"

@@ -1,7 +1,9 @@
 """The gear's options on a command line: the manifest's, in groups, with dashes."""
 
 import json
+import os
 from argparse import (
+    SUPPRESS,
     Action,
     ArgumentParser,
     BooleanOptionalAction,
@@ -9,7 +11,8 @@ from argparse import (
     RawDescriptionHelpFormatter,
     _ArgumentGroup,
 )
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -49,6 +52,8 @@ _FILES = {
     "identity": "A JSON file with a user identity for the server: username, username and password, "
     "jwt, saml or kerberos.",
 }
+INPUTS = tuple(_FILES)
+"""Inputs of the gear that are files on the command line."""
 _WORDS = {
     "tls_enabled": "Use TLS. Give --key and --cert if the server asks for a certificate.",
     "tls_require_peer_cert": "Send only to a server whose certificate is signed by a CA that is "
@@ -81,8 +86,16 @@ _METAVARS = {
     "file_tags": "TAG",
     "tls_security_profile": "PROFILE",
 }
-
-
+_SHORT = {
+    "called_ae": "-aec",
+    "calling_ae": "-aet",
+    "associations": "-j",
+    "dry_run": "-n",
+    "debug": "-v",
+}
+"""Short options of `dicom-send`, of which those that DCMTK has mean the same there."""
+_VARIABLES = "DICOM_SEND_"
+_BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _SEVERAL = (*NAMES, "modality", "file_tags")
 """Options that may be given repeatedly, which is the same as with commas."""
 _NUMBERS = {"integer": int, "number": float}
@@ -111,6 +124,71 @@ class Parser(ArgumentParser):
         """Raise UsageError."""
         raise UsageError(f"{message}; {self.prog} --help tells more")
 
+    def read(self, argv: Sequence[str]) -> "Arguments":
+        """Parse a command line; what it lacks comes from the environment, else is the default.
+
+        Options and paths may alternate. Raises UsageError.
+        """
+        blank = Namespace(**{one.dest: None for one in self._actions if one.dest != SUPPRESS})
+        values = self.parse_intermixed_args(argv, blank)
+        typed = frozenset(name for name, value in vars(values).items() if value is not None)
+        variables = {}
+        for action in self._actions:
+            if action.dest == SUPPRESS or action.dest in typed:
+                continue
+            name = variable(action)
+            if given := os.environ.get(name):
+                setattr(values, action.dest, _of_variable(name, given, action))
+                variables[action.dest] = name
+            elif action.default is not SUPPRESS:
+                setattr(values, action.dest, action.default)
+        return Arguments(values, typed, variables)
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What a command line and the environment give.
+
+    `typed` are the names of those of the command line; `variables` are the environment variables
+    of those from there.
+    """
+
+    values: Namespace
+    typed: frozenset[str]
+    variables: Mapping[str, str]
+
+
+def variable(action: Action) -> str:
+    """Return the environment variable of an option, empty where it has none."""
+    long = [one for one in action.option_strings if one.startswith("--")]
+    if not long or action.default is SUPPRESS:
+        return ""
+    return _VARIABLES + long[0].removeprefix("--").replace("-", "_").upper()
+
+
+def is_on(option: str, argv: Sequence[str]) -> bool:
+    """Tell whether an option without a value is set, before the command line is parsed."""
+    given = os.environ.get(_VARIABLES + option.removeprefix("--").replace("-", "_").upper(), "")
+    return option in argv or _BOOLEANS.get(given.lower(), False)
+
+
+def _of_variable(name: str, given: str, action: Action) -> Any:
+    """Return the value of an option by its variable; raise UsageError if it cannot be one."""
+    if action.nargs == 0:
+        if given.lower() not in _BOOLEANS:
+            raise UsageError(f"{name}: {given!r} was given; allowed: true or false")
+        return _BOOLEANS[given.lower()]
+    several = isinstance(action.default, list) and action.type is Path
+    values: list[Any] = given.split(os.pathsep) if several else [given]
+    if callable(action.type):
+        try:
+            values = [action.type(value) for value in values]
+        except ValueError as exc:
+            raise UsageError(f"{name}: {given!r} was given; allowed: a number") from exc
+    if action.choices and values[0] not in action.choices:
+        raise UsageError(f"{name}: {given!r} was given; allowed: {', '.join(action.choices)}")
+    return values if several or action.dest in _SEVERAL else values[0]
+
 
 class _PrintCompletion(Action):
     """Prints a script that completes the parser's options, and ends the process."""
@@ -137,6 +215,7 @@ def add_common(parser: ArgumentParser) -> None:
         "--print-completion",
         action=_PrintCompletion,
         choices=SHELLS,
+        default=SUPPRESS,
         help="Print a script that completes options in a shell, for it to source.",
     )
 
@@ -146,20 +225,27 @@ def add_group(
     title: str,
     names: Iterable[str],
     words: Mapping[str, str] | None = None,
+    *,
+    short: bool = False,
 ) -> None:
     """Add a group of the manifest's options, with `words` instead of what it says of them."""
-    fill(parser.add_argument_group(title), names, words)
+    fill(parser.add_argument_group(title), names, words, short=short)
 
 
 def fill(
-    group: _ArgumentGroup, names: Iterable[str], words: Mapping[str, str] | None = None
+    group: _ArgumentGroup,
+    names: Iterable[str],
+    words: Mapping[str, str] | None = None,
+    *,
+    short: bool = False,
 ) -> None:
-    """Add options of the manifest to a group."""
+    """Add options of the manifest to a group, with their `short` forms where they have one."""
     known = {option.name: option for option in options(manifest())}
     for name in names:
         option = known[name]
         text = {**_WORDS, **(words or {})}.get(name, option.description)
-        group.add_argument(flag(name), dest=name, help=_help(text, option), **_how(option))
+        flags = [_SHORT[name], flag(name)] if short and name in _SHORT else [flag(name)]
+        group.add_argument(*flags, dest=name, help=_help(text, option), **_how(option))
 
 
 def add_tls(parser: ArgumentParser) -> None:
@@ -171,12 +257,22 @@ def add_tls(parser: ArgumentParser) -> None:
         file.complete = COMPLETE_FILE  # type: ignore[attr-defined]
 
 
-def tls_inputs(namespace: Namespace) -> dict[str, Any]:
-    """Return the files that were given, as the gear's inputs; raise UsageError for no file."""
-    paths = {name: getattr(namespace, name) for name in _FILES}
+def add_server(parser: ArgumentParser, words: Mapping[str, str] | None = None) -> None:
+    """Add the options that name the server."""
+    group = parser.add_argument_group("DICOM server")
+    group.add_argument(
+        "--server",
+        metavar="SERVER",
+        help="AE@host:port, or a name in servers.toml: as the last argument.",
+    )
+    fill(group, CONNECTION, words, short=True)
+
+
+def as_inputs(paths: Mapping[str, Path | None], origins: Mapping[str, str]) -> dict[str, Any]:
+    """Return files as the gear's inputs; raise UsageError for one that is not there."""
     for name, path in paths.items():
         if path and not path.is_file():
-            raise UsageError(f"{flag(name)}: {path}: there is no such file")
+            raise UsageError(f"{origins.get(name, flag(name))}: {path}: there is no such file")
     return {name: {"location": {"path": str(path)}} for name, path in paths.items() if path}
 
 
@@ -216,11 +312,12 @@ def flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def as_usage(error: ConfigError) -> UsageError:
-    """Return an error that names the option as it is on the command line."""
+def as_usage(error: ConfigError, origins: Mapping[str, str]) -> UsageError:
+    """Return an error that names the option by its origin, or as it is on the command line."""
+    name = origins.get(error.option, flag(error.option))
     if error.given is None:
-        return UsageError(f"{flag(error.option)} is needed: {error.allowed}")
-    return UsageError(f"{flag(error.option)}: {error.given!r} was given; allowed: {error.allowed}")
+        return UsageError(f"{name} is needed: {error.allowed}")
+    return UsageError(f"{name}: {error.given!r} was given; allowed: {error.allowed}")
 
 
 def _how(option: Option) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`dicom-send`: sends files and folders to a DICOM server, by the gear's own pipeline."""
 
 import logging
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -9,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 
-from ..config import manifest, parse_sending, with_defaults
+from ..config import manifest, parse_sending
 from ..errors import ConfigError, DicomSendError, ExitCode, UsageError
-from ..exit_codes import exit_code, keep_quiet, log_details
+from ..exit_codes import exit_code, keep_quiet, log_details, log_errors
 from ..left_out import LeftOutFiles
 from ..models import FileReport, Outcome, SendConfig
 from ..report.events import Observer, Observers
@@ -19,7 +20,7 @@ from ..report.progress import Progress
 from ..report.skipped import SkippedFiles
 from ..report.summary import RunFacts, summary
 from ..report.verification import VerificationSummary
-from . import echo, options
+from . import echo, options, server_words, servers, settings
 from .console import begin_logging, write_json
 from .json_log import JSONEvents, JSONFormatter, tell
 from .local_source import LocalReports, LocalSource
@@ -27,6 +28,7 @@ from .path_list import read_paths
 
 log = logging.getLogger(__name__)
 
+_JSON = "--json"
 _LOG_JSON = "--log-json"
 
 DESCRIPTION = """\
@@ -40,7 +42,7 @@ leaves it as it is). Reports tell what became of each image.
 EPILOG = """\
 To find out first whether the server answers, and what it takes:
 
-    dicom-send echo --destination HOST --port N --called-ae AE
+    dicom-send echo ARCHIVE@pacs.example.org:104
 
 exit codes (the first that applies, after that of a signal):
   0  all images were sent, and verified if you ask for that
@@ -51,12 +53,12 @@ exit codes (the first that applies, after that of a signal):
   130, 143  the run was ended by SIGINT, SIGTERM
 
 examples:
-  dicom-send /data/study --destination pacs.example.org --port 104 --called-ae ARCHIVE
-  dicom-send *.zip --destination 192.0.2.7 --called-ae PACS --verify find
-  dicom-send cd/ --destination pacs --called-ae PACS --tls-enabled --key k.pem --cert c.pem
-  dicom-send /data/study --destination pacs --called-ae PACS --dry-run
-  dicom-send /data/study --include '*.dcm' --destination pacs --called-ae PACS
-  find . -mtime -1 -print0 | dicom-send --files-from - --from0 --destination pacs --called-ae P
+  dicom-send /data/study ARCHIVE@pacs.example.org:104
+  dicom-send *.zip PACS@192.0.2.7:104 --verify find
+  dicom-send cd/ PACS@[2001:db8::7]:2762 --tls-enabled --key k.pem --cert c.pem
+  dicom-send /data/study archive --dry-run
+  dicom-send /data/study archive --include '*.dcm'
+  find . -mtime -1 -print0 | dicom-send --files-from - --from0 archive
 """
 _WORDS = {
     "calling_ae": "AE title that this computer calls itself, as the server may have to know it.",
@@ -79,7 +81,7 @@ _WORDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv`, or that of the process; return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    begin_logging(JSONFormatter() if _LOG_JSON in words else None)
+    begin_logging(JSONFormatter() if options.is_on(_LOG_JSON, words) else None)
     keep_quiet()
     return exit_code(partial(_command, words))
 
@@ -90,23 +92,28 @@ def parser() -> options.Parser:
         "dicom-send",
         DESCRIPTION,
         EPILOG,
-        usage="dicom-send PATH... --destination HOST --port N --called-ae AE [options]\n"
-        "       dicom-send --files-from LIST --destination HOST --called-ae AE [options]\n"
-        "       dicom-send echo --destination HOST --port N --called-ae AE [options]",
+        usage="dicom-send PATH... AE@HOST:PORT [options]\n"
+        "       dicom-send PATH... NAME [options]          NAME is in servers.toml\n"
+        "       dicom-send echo AE@HOST:PORT [options]\n"
+        "       dicom-send servers [--test] [NAME...]",
     )
     paths = made.add_argument(
-        "paths", nargs="*", metavar="PATH", type=Path, help="A file, a folder or an archive."
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="A file, a folder or an archive. The last one is the server: AE@HOST:PORT, or a name "
+        "in servers.toml.",
     )
     paths.complete = options.COMPLETE_FILE  # type: ignore[attr-defined]
     _add_files(made)
-    options.add_group(made, "DICOM server", options.CONNECTION, _WORDS)
+    options.add_server(made, _WORDS)
     options.add_tls(made)
     tag = made.add_argument_group("private element that marks an image as sent")
     tag.add_argument("--no-tag", action="store_true", help="Leave datasets as they are.")
     options.fill(tag, options.TAG)
-    options.add_group(made, "sending", options.SENDING, _WORDS)
+    options.add_group(made, "sending", options.SENDING, _WORDS, short=True)
     proof = made.add_argument_group("proof")
-    options.fill(proof, options.PROOF)
+    options.fill(proof, options.PROOF, short=True)
     proof.add_argument(
         "--resume",
         metavar="REPORT",
@@ -127,12 +134,13 @@ def parser() -> options.Parser:
         help="Where to unpack archives, one image at a time. Default: %(default)s.",
     ).complete = options.COMPLETE_FOLDER  # type: ignore[attr-defined]
     made.add_argument(
-        "--json",
+        _JSON,
         action="store_true",
         help="Print a summary as JSON on standard output, at the end, whatever the end is.",
     )
     messages = made.add_argument_group("messages")
-    options.fill(messages, ("debug",), _WORDS)
+    options.fill(messages, ("debug",), _WORDS, short=True)
+    messages.add_argument("-q", "--quiet", action="store_true", help="Log errors only.")
     messages.add_argument(
         _LOG_JSON,
         action="store_true",
@@ -161,37 +169,47 @@ def _add_files(made: options.Parser) -> None:
 def _command(argv: list[str]) -> int:
     if argv[:1] == ["echo"]:
         return echo.run(argv[1:])
+    if argv[:1] == ["servers"]:
+        return servers.run(argv[1:])
     told = _Told()
     try:
-        arguments = parser().parse_args(argv)
-        if arguments.debug:
+        arguments = parser().read(argv)
+        if arguments.values.debug:
             log_details()
+        if arguments.values.quiet:
+            log_errors()
         code = told.exit_code = _run(arguments, told)
     except DicomSendError as exc:
         told.error, told.exit_code = str(exc), exc.exit_code
         raise
     finally:
-        if _LOG_JSON in argv:
+        if options.is_on(_LOG_JSON, argv):
             tell("summary", **summary(told.facts()))
-        if "--json" in argv:
+        if options.is_on(_JSON, argv):
             write_json(summary(told.facts()))
     return code
 
 
-def _run(arguments: Namespace, told: "_Told") -> int:
-    if not arguments.paths and arguments.files_from is None:
+def _run(arguments: options.Arguments, told: "_Told") -> int:
+    values = arguments.values
+    words: list[str] = values.paths or []
+    if not words and values.files_from is None:
         raise UsageError("required: PATH or --files-from; dicom-send --help tells more")
+    chosen = settings.read(arguments, words)
+    if not chosen.paths and values.files_from is None:
+        raise UsageError(f"{words[-1]} is the server. Give a PATH before it, or --files-from")
     listed: Sequence[Path] = ()
-    if arguments.files_from is not None:
-        listed = read_paths(arguments.files_from, ends_with_nul=arguments.from0)
+    if values.files_from is not None:
+        listed = read_paths(values.files_from, ends_with_nul=values.from0)
     try:
-        config = told.config = _config(arguments)
+        config = told.config = _config(chosen, values)
+        _check_paths(chosen.paths)
         source = LocalSource(
-            arguments.paths, config.names, listed=listed, shows_names=config.show_member_names
+            chosen.paths, config.names, listed=listed, shows_names=config.show_member_names
         )
         told.left_out = source.left_out
-        earlier = _earlier_reports(arguments)
-        folder = options.report_folder(arguments)
+        earlier = _earlier_reports(values)
+        folder = options.report_folder(values)
         # What sends takes long to import, and neither --help nor an error above needs it.
         from ..run import run
 
@@ -199,30 +217,38 @@ def _run(arguments: Namespace, told: "_Told") -> int:
             config,
             source,
             told.reports,
-            arguments.work_folder,
+            values.work_folder,
             folder,
-            observer=Observers([told, JSONEvents()]) if arguments.log_json else told,
-            make_progress=Progress if arguments.log_json else _progress(),
+            observer=Observers([told, JSONEvents()]) if values.log_json else told,
+            make_progress=_progress(is_bar=not (values.log_json or values.quiet)),
             conclude=told.conclude,
             earlier_reports=(lambda _: earlier) if earlier else None,
         )
         return outcome.exit_code
     except ConfigError as exc:
-        raise options.as_usage(exc) from exc
+        raise chosen.as_usage(exc) from exc
 
 
-def _earlier_reports(arguments: Namespace) -> list[Path]:
+def _check_paths(paths: Sequence[Path]) -> None:
+    """Raise UsageError for a path that is not there, but was meant as a server."""
+    for path in paths:
+        word = str(path)
+        if not os.path.lexists(word) and (meant := server_words.hint(word)):
+            raise UsageError(f"{word}: not found; {meant}")
+
+
+def _earlier_reports(values: Namespace) -> list[Path]:
     """Return the reports of earlier runs; raise UsageError for one that is not there."""
-    reports: list[Path] = arguments.earlier_reports
+    reports: list[Path] = values.earlier_reports
     for path in reports:
         if not path.is_file():
             raise UsageError(f"--resume: {path}: there is no such file")
     return reports
 
 
-def _progress() -> type[Progress]:
+def _progress(*, is_bar: bool) -> type[Progress]:
     """Return what shows how far the run is: a bar on a terminal, else lines in the log."""
-    if not sys.stderr.isatty():
+    if not is_bar or not sys.stderr.isatty():
         return Progress
     # rich takes 0.03 s to import.
     from .progress_bar import ProgressBar
@@ -230,11 +256,9 @@ def _progress() -> type[Progress]:
     return ProgressBar
 
 
-def _config(arguments: Namespace) -> SendConfig:
-    known = manifest()
-    chosen = with_defaults(options.given(arguments), known)
-    config = parse_sending(chosen, options.tls_inputs(arguments), known)
-    return replace(config, tag=None) if arguments.no_tag else config
+def _config(chosen: settings.Settings, values: Namespace) -> SendConfig:
+    config = parse_sending(chosen.options, chosen.inputs, manifest())
+    return replace(config, tag=None) if values.no_tag else config
 
 
 class _Told(Observer):

@@ -37,7 +37,7 @@ def test_help_names_each_option_of_the_gear(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["{series}"], "--destination is needed"),
+        (["{series}"], "no server is given: end with AE@host:port"),
         (["--destination", "x", "--called-ae", "X"], "required: PATH"),
         (["{series}", "--destination", "x"], "--called-ae is needed"),
         (

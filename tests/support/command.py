@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,13 +33,21 @@ def arguments_of(script: str, *arguments: object) -> list[str]:
 
 
 def run(
-    script: str, *arguments: object, cwd: Path, given: str = "", timeout: float = LONGEST_RUN
+    script: str,
+    *arguments: object,
+    cwd: Path,
+    given: str = "",
+    timeout: float = LONGEST_RUN,
+    variables: Mapping[str, str] | None = None,
 ) -> CommandResult:
-    """Run a script without a terminal, with `given` on its standard input."""
+    """Run a script without a terminal, with `given` on its standard input.
+
+    `variables` are added to its environment.
+    """
     done = subprocess.run(
         arguments_of(script, *arguments),
         cwd=cwd,
-        env=environment(),
+        env=environment() | dict(variables or {}),
         input=given,
         capture_output=True,
         text=True,

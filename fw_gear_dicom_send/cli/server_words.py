@@ -1,0 +1,51 @@
+"""A server in one word, `AE@host:port`, and hints for words that are nearly one."""
+
+import re
+
+FORM = "AE@host:port"
+EXAMPLE = "ARCHIVE@pacs.example.org:104"
+_ADDRESS = re.compile(r"(?P<ae>[^/\\]+)@(?P<host>\[[^\[\]]+\]|[^:\[\]@/]+):(?P<port>\d+)")
+_SCHEME = re.compile(r"(?i)[a-z][a-z0-9+.-]*://(?P<rest>.*)")
+_HOST_PORT = re.compile(r"(?P<host>\[[^\[\]]+\]|[^:@\[\]/\\]+):(?P<port>\d+)/?(?P<ae>[^/@]*)")
+_BARE_IPV6 = re.compile(r"(?P<ae>[^@]+)@(?P<host>[0-9a-fA-F:.]*:[0-9a-fA-F:.]*):(?P<port>\d+)")
+_NO_PORT = re.compile(r"[^@/\\]+@[^:@/\\]+:?")
+
+
+def parse(word: str) -> dict[str, str | int] | None:
+    """Return the options that `AE@host:port` stands for, None where it has another form.
+
+    An IPv6 address stands in brackets. What stands before the last @ is the AE title.
+    """
+    if not (found := _ADDRESS.fullmatch(word)):
+        return None
+    host = found["host"].strip("[]")
+    return {"called_ae": found["ae"], "destination": host, "port": int(found["port"])}
+
+
+def hint(word: str) -> str:
+    """Return what to write instead of a word that was meant as a server, empty if it was not."""
+    if scheme := _SCHEME.fullmatch(word):
+        rest = scheme["rest"].rstrip("/")
+        found = _HOST_PORT.fullmatch(rest)
+        meant = f"{found['ae'] or 'AE'}@{found['host']}:{found['port']}" if found else rest
+        return f"write the server as {meant if parse(meant) else FORM}, without a scheme"
+    if parse(word):
+        return f"a server is the last argument: dicom-send PATH... {word}"
+    if found := _HOST_PORT.fullmatch(word):
+        return f"the AE title is missing: AE@{found['host']}:{found['port']}"
+    if found := _BARE_IPV6.fullmatch(word):
+        return f"IPv6 addresses stand in brackets: {found['ae']}@[{found['host']}]:{found['port']}"
+    if _NO_PORT.fullmatch(word):
+        return f"the port is missing: {word.rstrip(':')}:104"
+    return ""
+
+
+def destination_hint(host: str) -> str:
+    """Return what to write instead of a `--destination` that is more than a host, or nothing."""
+    if parse(host):
+        return f"write {host} as the last argument, without --destination"
+    if _SCHEME.fullmatch(host):
+        return hint(host)
+    if found := _HOST_PORT.fullmatch(host):
+        return f"write --destination {found['host']} --port {found['port']}"
+    return ""

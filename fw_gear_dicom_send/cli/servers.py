@@ -1,0 +1,98 @@
+"""`dicom-send servers`: the servers of `servers.toml`, and whether they answer."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..errors import DicomSendError, ExitCode, UsageError
+from . import named_servers, options, settings
+from .console import write
+from .echo import SUCCESS, connection, echo_result
+
+log = logging.getLogger(__name__)
+
+DESCRIPTION = """\
+List the servers that have names, or test them by C-ECHO. Their file is servers.toml in
+$XDG_CONFIG_HOME/dicom-send (else ~/.config/dicom-send; on Windows %%APPDATA%%\\dicom-send):
+
+    [archive]
+    host = "pacs.example.org"
+    port = 104
+    called_ae = "ARCHIVE"
+    calling_ae = "WORKSTATION"
+    tls_enabled = true
+    add_cert_file = "ca.pem"
+    associations = 8
+
+A table has options of dicom-send, with underscores. Relative files are beside servers.toml.
+"""
+EPILOG = """\
+The exit code is 0 if all servers answer the C-ECHO with success, 1 if one answers otherwise,
+2 if a table cannot be used, and 3 if there is no association with one.
+"""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the command line after `servers`; return the exit code."""
+    arguments = parser().read(argv)
+    known = named_servers.tables()
+    names = arguments.values.names or sorted(known)
+    if not names:
+        write(f"No servers: {named_servers.path()} has none. dicom-send servers --help tells how\n")
+        return ExitCode.SUCCESS
+    chosen: dict[str, settings.Settings] = {}
+    codes = [ExitCode.SUCCESS]
+    for name in names:
+        try:
+            chosen[name] = settings.of_server(named_servers.find(name, known))
+        except UsageError as exc:
+            log.error("%s", exc)
+            codes.append(ExitCode.USAGE)
+    if arguments.values.test:
+        codes.append(_test(chosen))
+    else:
+        write("".join(f"{line}\n" for line in _lines(chosen)))
+    return max(codes)
+
+
+def parser() -> options.Parser:
+    """Return what understands the command line after `servers`."""
+    made = options.Parser("dicom-send servers", DESCRIPTION, EPILOG)
+    made.add_argument("names", nargs="*", metavar="NAME", help="A server. Default: all.")
+    made.add_argument("--test", action="store_true", help="Send a C-ECHO to each server.")
+    options.add_common(made)
+    return made
+
+
+def _lines(chosen: Mapping[str, settings.Settings]) -> Iterator[str]:
+    """Yield a line for each server: its name, its address, and whether TLS is on."""
+    addresses = {name: _address(one.options) for name, one in chosen.items()}
+    width = max(map(len, addresses), default=0)
+    length = max(map(len, addresses.values()), default=0)
+    for name, address in addresses.items():
+        tls = "TLS" if chosen[name].options["tls_enabled"] is True else ""
+        yield f"{name.ljust(width)}  {address.ljust(length)}  {tls}".rstrip()
+
+
+def _address(values: Mapping[str, Any]) -> str:
+    host = str(values["destination"])
+    return f"{values['called_ae']}@{f'[{host}]' if ':' in host else host}:{values['port']}"
+
+
+def _test(chosen: Mapping[str, settings.Settings]) -> ExitCode:
+    """Write for each server whether it answers; return the exit code."""
+    from ..network import preflight
+
+    codes = [ExitCode.SUCCESS]
+    for line, one in zip(_lines(chosen), chosen.values(), strict=True):
+        try:
+            server, context = connection(one)
+            greeting = preflight.check(server, context)
+        except DicomSendError as exc:
+            codes.append(ExitCode(exc.exit_code))
+            write(f"{line}  failed: {exc}\n")
+            continue
+        write(f"{line}  C-ECHO: {echo_result(greeting)}\n")
+        if greeting.echo_status != SUCCESS:
+            codes.append(ExitCode.NOT_ALL_SENT)
+    return max(codes)

@@ -1,0 +1,178 @@
+"""The server of `dicom-send`: in one word, by name, by variables, and by options."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.support import command
+from tests.support.certificates import HOST
+from tests.support.command import CommandResult
+from tests.support.pacs import PythonSCP
+from tests.support.servers.process import free_port
+
+TABLES = """
+[archive]
+host = "{host}"
+port = {port}
+called_ae = "ARCHIVE"
+calling_ae = "NAMED"
+[lost]
+host = "{host}"
+port = {lost}
+called_ae = "LOST"
+[wrong]
+hots = "x"
+"""
+
+
+def run(*arguments: object, cwd: Path, **variables: str) -> CommandResult:
+    """Run the command with the servers of `named`, and with variables `DICOM_SEND_...`."""
+    known = {"XDG_CONFIG_HOME": str(cwd / "config")}
+    known |= {f"DICOM_SEND_{name}": value for name, value in variables.items()}
+    return command.run("dicom-send", *arguments, cwd=cwd, variables=known)
+
+
+@pytest.fixture
+def named(tmp_path: Path, python_scp: PythonSCP) -> PythonSCP:
+    """A server that servers.toml calls `archive`; the table `wrong` has an unknown key."""
+    folder = tmp_path / "config" / "dicom-send"
+    folder.mkdir(parents=True)
+    text = TABLES.format(host=HOST, port=python_scp.port, lost=free_port())
+    (folder / "servers.toml").write_text(text)
+    return python_scp
+
+
+def calling(server: PythonSCP) -> str:
+    """Return the AE title of whoever has called last."""
+    return server.associations[-1].calling_ae
+
+
+def test_the_last_argument_is_the_server(
+    series: Path, python_scp: PythonSCP, tmp_path: Path
+) -> None:
+    """AE@host:port is enough, with the short options of DCMTK beside it."""
+    result = run(series, "-aet", "ME", "-j", 1, f"X@{HOST}:{python_scp.port}", cwd=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert len(python_scp.stored) == 4
+    assert calling(python_scp) == "ME"
+
+
+def test_an_ipv6_address_stands_in_brackets(series: Path, tmp_path: Path) -> None:
+    """The brackets are no part of the address."""
+    result = run(series, f"X@[::1]:{free_port()}", "--send-retry-time", 0, cwd=tmp_path)
+    assert "cannot connect to ::1 port " in result.stderr
+    assert result.exit_code == 3
+
+
+def test_a_server_has_a_name(series: Path, named: PythonSCP, tmp_path: Path) -> None:
+    """The table in servers.toml has the other options; the command line goes before it."""
+    assert run(series, "archive", cwd=tmp_path).exit_code == 0
+    assert calling(named) == "NAMED"
+    assert run(series, "archive", "-aet", "TYPED", cwd=tmp_path).exit_code == 0
+    assert calling(named) == "TYPED"
+
+
+def test_variables_stand_between_command_line_and_table(
+    series: Path, named: PythonSCP, tmp_path: Path
+) -> None:
+    """DICOM_SEND_SERVER names the server, another variable goes before its table."""
+    variables = {"SERVER": "archive", "CALLING_AE": "VARIABLE", "REPORT": "false"}
+    assert run(series, cwd=tmp_path, **variables).exit_code == 0
+    assert calling(named) == "VARIABLE"
+    assert not list(tmp_path.glob("*.csv"))
+    assert run(series, "-aet", "TYPED", cwd=tmp_path, **variables).exit_code == 0
+    assert calling(named) == "TYPED"
+
+
+def test_a_typed_server_goes_before_the_address_in_variables(
+    series: Path, named: PythonSCP, tmp_path: Path
+) -> None:
+    """Host, port and AE title come together, so that no image goes to a mixture of servers."""
+    variables = {"DESTINATION": "elsewhere.invalid", "PORT": "1"}
+    assert run(series, "archive", cwd=tmp_path, **variables).exit_code == 0
+    assert len(named.stored) == 4
+
+
+def test_a_word_that_is_a_path_and_a_server_is_an_error(
+    series: Path, named: PythonSCP, tmp_path: Path
+) -> None:
+    """The line says how to tell them apart, and that helps."""
+    (tmp_path / "archive").mkdir()
+    result = run(series, "archive", cwd=tmp_path)
+    assert "Write --server archive for the server, or ./archive for the path" in result.stderr
+    assert (result.exit_code, named.stored) == (2, ())
+    assert run(series, "--server", "archive", cwd=tmp_path).exit_code == 0
+    assert len(named.stored) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["pacs:104"], "the AE title is missing: AE@pacs:104"),
+        (["A@pacs"], "the port is missing: A@pacs:104"),
+        (["A@::1:104"], "IPv6 addresses stand in brackets: A@[::1]:104"),
+        (["dicom://pacs:104/A"], "write the server as A@pacs:104, without a scheme"),
+        (["dicom://A@pacs:104"], "write the server as A@pacs:104, without a scheme"),
+        (["nothing"], "nothing is no path and no server; no server is given"),
+        (["A@pacs:99999"], "A@pacs:99999: 99999 was given"),
+        (["A@pacs:104", "--port", "11112"], "--port: A@pacs:104 has it already"),
+        (["A@pacs:104", "--destination", "x"], "both name a server"),
+        (["--server", "wrong"], "[wrong] hots: unknown; allowed: "),
+        (["--server", "nobody"], "its servers are: archive, lost, wrong"),
+        (["--destination", "pacs:104", "-aec", "A"], "write --destination pacs --port 104"),
+        (["--destination", "dicom://pacs:104/A", "-aec", "A"], "write the server as A@pacs:104"),
+    ],
+)
+@pytest.mark.usefixtures("named")
+def test_a_slip_gets_a_hint(series: Path, tmp_path: Path, words: list[str], line: str) -> None:
+    """One line says what to write instead, and the exit code is 2."""
+    result = run(series, *words, cwd=tmp_path)
+    (told,) = result.stderr.splitlines()
+    assert line in told
+    assert result.exit_code == 2
+
+
+def test_a_wrong_variable_is_named(series: Path, tmp_path: Path) -> None:
+    """Where the value is from is what the line begins with."""
+    for variable, given in (("PORT", "x"), ("ASSOCIATIONS", "99"), ("VERIFY", "so"), ("JSON", "?")):
+        result = run(series, f"A@{HOST}:104", cwd=tmp_path, **{variable: given})
+        assert f"DICOM_SEND_{variable}: " in result.stderr
+        assert result.exit_code == 2
+
+
+@pytest.mark.usefixtures("named")
+def test_echo_takes_a_server_in_one_word(tmp_path: Path) -> None:
+    """By its name, and as AE@host:port."""
+    result = run("echo", "archive", cwd=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith(f"ARCHIVE at {HOST} port ")
+    result = run("echo", f"X@{HOST}:{free_port()}", cwd=tmp_path)
+    assert result.exit_code == 3
+
+
+def test_servers_are_listed_and_tested(named: PythonSCP, tmp_path: Path) -> None:
+    """A table that cannot be used is told, and hides no other."""
+    listed = run("servers", cwd=tmp_path)
+    assert f"archive  ARCHIVE@{HOST}:{named.port}\n" in listed.stdout
+    assert "[wrong] hots: unknown" in listed.stderr
+    tested = run("servers", "--test", "archive", "lost", cwd=tmp_path)
+    first, second = tested.stdout.splitlines()
+    assert "C-ECHO: success, in " in first
+    assert "failed: cannot connect to " in second
+    assert (listed.exit_code, tested.exit_code) == (2, 3)
+
+
+def test_no_servers_are_no_error(tmp_path: Path) -> None:
+    """The line says where the file would be."""
+    result = run("servers", cwd=tmp_path)
+    assert os.path.join("dicom-send", "servers.toml") in result.stdout
+    assert result.exit_code == 0
+
+
+def test_quiet_logs_no_progress(series: Path, python_scp: PythonSCP, tmp_path: Path) -> None:
+    """With -q neither lines of progress nor the table are logged."""
+    result = run(series, "-q", f"X@{HOST}:{python_scp.port}", cwd=tmp_path)
+    assert "images sent" not in result.stderr
+    assert "Filename" not in result.stderr
+    assert result.exit_code == 0
