@@ -27,9 +27,9 @@ ROW = re.compile(r"^\| (`[^|]+`) \| ([^|]+) \|", re.MULTILINE)
 
 
 def section(heading: str) -> str:
-    """Return a part of the README."""
-    text = (REPOSITORY / "README.md").read_text()
-    return text.partition(f"### {heading}\n")[2].partition("\n##")[0]
+    """Return a part of the reference of the options."""
+    text = (REPOSITORY / "docs" / "configuration.md").read_text()
+    return text.partition(f"## {heading}\n")[2].partition("\n##")[0]
 
 
 def config_with(**options: object) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def test_the_environment_is_that_of_the_image() -> None:
     assert variables == MANIFEST["environment"]
 
 
-def test_the_readme_has_each_option_with_its_default() -> None:
+def test_the_reference_has_each_option_with_its_default() -> None:
     """The table of options is that of the manifest, in its order."""
     told = {
         name.strip("`"): default.strip("` ") for name, default in ROW.findall(section("Config"))
@@ -160,7 +160,7 @@ def test_the_readme_has_each_option_with_its_default() -> None:
     }
 
 
-def test_the_readme_has_each_input() -> None:
+def test_the_reference_has_each_input() -> None:
     """The table of inputs names them all."""
     told = {
         name

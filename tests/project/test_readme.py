@@ -1,0 +1,75 @@
+"""The README: short, with links that work and numbers that were measured."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.results import load
+from tests.support.gear import REPOSITORY
+
+README = REPOSITORY / "README.md"
+PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")])
+RESULTS = load(REPOSITORY / "docs" / "benchmarks.json")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+
+def prose(page: Path) -> str:
+    """Return a page without its blocks of code."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives to the headings of a page."""
+    names = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in HEADING.findall(prose(page)))
+    return {name.replace(" ", "-") for name in names}
+
+
+def test_it_is_short() -> None:
+    """The reference is in docs/, so that the README has fewer than 150 lines."""
+    assert len(README.read_text().splitlines()) < 150
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_resolve(page: Path) -> None:
+    """Each relative link is to a file that exists, and each anchor to a heading in it."""
+    for link in LINK.findall(prose(page)):
+        if re.match(r"\w+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.is_file(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+def test_the_list_of_documents_is_complete() -> None:
+    """docs/README.md has a link to each page beside it."""
+    listed = set(LINK.findall((REPOSITORY / "docs" / "README.md").read_text()))
+    pages = {page.name for page in (REPOSITORY / "docs").glob("*.md")}
+    assert pages - {"README.md"} <= listed
+
+
+@pytest.mark.parametrize(
+    ("sender", "sentence"),
+    [
+        ("gear-4", "2,000 MR images reach Orthanc in {:#.2g} s"),
+        ("dcmsend", "`dcmsend` takes {:.0f} s"),
+    ],
+)
+def test_its_times_are_those_of_the_benchmarks(sender: str, sentence: str) -> None:
+    """The README quotes the seconds from start to end."""
+    (row,) = (
+        row
+        for row in RESULTS.rows
+        if (row.target, row.data, row.sender) == ("orthanc", "mr", sender)
+    )
+    assert sentence.format(row.seconds) in " ".join(README.read_text().split())
+
+
+def test_its_bound_of_memory_held_in_the_benchmarks() -> None:
+    """No run of the gear needed as much memory as the README says."""
+    (bound,) = re.findall(r"(\d+) MB", README.read_text())
+    peaks = [row.peak_megabytes for row in RESULTS.rows if row.sender.startswith("gear-")]
+    assert max(peaks) < int(bound)
