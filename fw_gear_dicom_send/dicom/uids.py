@@ -30,22 +30,31 @@ PATIENT_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.1.1"
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
+_SERVICES = {
+    VERIFICATION: "Verification SOP Class",
+    STUDY_ROOT_FIND: "Study Root Query/Retrieve Information Model - FIND",
+    PATIENT_ROOT_FIND: "Patient Root Query/Retrieve Information Model - FIND",
+    STORAGE_COMMITMENT: "Storage Commitment Push Model SOP Class",
+}
 _UID = re.compile(r"[0-9.]{1,64}")
 _NO_UID = "(not a UID)"
 
 
 def name_of(uid: str) -> str:
     """Return the name of a UID, or what is `shown` of it where it has none."""
-    name = TRANSFER_SYNTAXES.get(uid) or STORAGE_CLASSES.get(uid)
-    if name:
+    if (name := known_name_of(uid)) != uid:
         return name
-    if shown(uid) == _NO_UID:
-        return _NO_UID
     # pydicom takes 0.25 s to import, and few runs have such a UID.
     with IMPORTING:
         from pydicom.uid import UID
 
     return UID(uid).name
+
+
+def known_name_of(uid: str) -> str:
+    """Return the name of a UID that is known without an import, else what is `shown` of it."""
+    tables = (TRANSFER_SYNTAXES, STORAGE_CLASSES, _SERVICES)
+    return next((table[uid] for table in tables if uid in table), shown(uid))
 
 
 def shown(uid: str) -> str:

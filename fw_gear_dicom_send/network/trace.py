@@ -9,7 +9,7 @@ from contextlib import suppress
 from itertools import count
 from ssl import SSLSocket
 
-from ..dicom.uids import name_of
+from ..dicom.uids import known_name_of
 from .contexts import Context, describe_result
 from .protocol import MAX_RECEIVED_PDU, Accepted, Rejected
 from .tls_errors import describe
@@ -42,7 +42,7 @@ class Trace:
             return
         if tls:
             # What no other line needs may be odd: a certificate of any kind can be accepted.
-            with suppress(ValueError):
+            with suppress(ValueError, ImportError, OSError):
                 session = describe(tls)
                 self._tell(
                     f"{session.version} with {session.cipher}; the server's certificate is that "
@@ -67,10 +67,12 @@ class Trace:
             f"it takes PDUs of {limit}, and gets {max_pdu} bytes"
         )
         for context in proposed:
-            syntaxes = f"{name_of(context.abstract_syntax)} in {name_of(context.transfer_syntax)}"
+            # An import may fail, where there are as many open files as there may be.
+            sop_class = known_name_of(context.abstract_syntax)
+            syntax = known_name_of(context.transfer_syntax)
             is_accepted = context in answer.contexts.values()
             result = describe_result(answer.results.get(context), is_accepted=is_accepted)
-            self._tell(f"{syntaxes}: {result}")
+            self._tell(f"{sop_class} in {syntax}: {result}")
 
     def rejected(self, answer: Rejected, cause: str) -> None:
         """Log a rejection, with its codes (PS3.8 9.3.4)."""

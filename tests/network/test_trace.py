@@ -1,6 +1,8 @@
 """What `debug` tells of associations: contexts, sizes, TLS, and who ended them."""
 
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -204,3 +206,18 @@ def test_a_uid_that_is_none_is_not_told(caplog: pytest.LogCaptureFixture) -> Non
         scu.close()
     assert "C-STORE of (not a UID)" in caplog.text
     assert "DOE" not in caplog.text
+
+
+def test_no_import_is_needed_for_a_log() -> None:
+    """A UID without a known name is told as it is: an import could fail, and end the run."""
+    code = (
+        "import sys, logging; logging.basicConfig(level=logging.DEBUG)\n"
+        "from fw_gear_dicom_send.network.contexts import ECHO, Context\n"
+        "from fw_gear_dicom_send.network.protocol import Accepted\n"
+        "from fw_gear_dicom_send.network.trace import Trace\n"
+        "Trace().accepted(Accepted({}, 0, ''), [ECHO, Context('1.2.3', '1.2.4')], 16)\n"
+        "assert not {'pydicom', 'pynetdicom'} & sys.modules.keys()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Verification SOP Class in Implicit VR Little Endian: no answer" in ended.stderr
+    assert "1.2.3 in 1.2.4: no answer" in ended.stderr
