@@ -14,6 +14,7 @@ from .network.types import ClientCertificate, ConversionMode, PeerAE, TLSConfig
 
 MAX_ASSOCIATIONS = 16
 MAX_DOWNLOADS = 16
+MAX_PORT = 65535
 
 _MAX_AE_TITLE = 16
 _MAX_LO = 64
@@ -23,7 +24,6 @@ _MIN_RATE, _MAX_RATE = 0.1, 10_000
 _MAX_FLYWHEEL_TAG = 32
 _RESERVED_GROUPS = (0x0001, 0x0003, 0x0005, 0x0007, 0xFFFF)
 _MAX_GROUP = 0xFFFF
-_MAX_PORT = 65535
 _MAX_IMAGES = 1_000_000
 
 
@@ -129,7 +129,7 @@ def peer(options: Mapping[str, Any]) -> PeerAE:
     """Return the DICOM server and the AE titles; raise ConfigError as `parse_sending` does."""
     return PeerAE(
         host=_host(options, "destination"),
-        port=_whole_number(options, "port", _MAX_PORT),
+        port=_whole_number(options, "port", MAX_PORT),
         called_ae=_text(options, "called_ae", _MAX_AE_TITLE),
         calling_ae=_text(options, "calling_ae", _MAX_AE_TITLE),
     )
@@ -138,7 +138,7 @@ def peer(options: Mapping[str, Any]) -> PeerAE:
 def _query_peer(options: Mapping[str, Any]) -> PeerAE | None:
     """Return the AE that answers queries, None where it is the one that stores."""
     storing = peer(options)
-    port = _whole_number(options, "query_port", _MAX_PORT, least=0) or storing.port
+    port = _whole_number(options, "query_port", MAX_PORT, least=0) or storing.port
     given = options.get("query_ae")
     title = storing.called_ae if given == "" else _text(options, "query_ae", _MAX_AE_TITLE)
     querying = replace(storing, port=port, called_ae=title)

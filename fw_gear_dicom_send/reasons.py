@@ -42,6 +42,7 @@ class Program(Enum):
         log="The log of the job",
         file="The file on Flywheel",
         replace="Upload an intact copy.",
+        listening="A gear cannot accept one.",
     )
     COMMAND = _Words(
         program="dicom-send",
@@ -49,6 +50,7 @@ class Program(Enum):
         log="The log",
         file="The file",
         replace="Replace it with an intact copy.",
+        listening="With --commit-port one is accepted; the port has to be entered there.",
     )
 
 
@@ -361,9 +363,9 @@ class Kind(Enum):
     )
     NO_COMMITMENT_REPORT = (
         "commitment-not-reported",
-        "the server did not report a storage commitment on the same association in {} s",
-        "The server may report over an association of its own, which {program} cannot accept. "
-        "Set {verify} to find.",
+        "the server did not report a storage commitment {}",
+        "The server may report over an association of its own. {listening} Or set {verify} to "
+        "find.",
     )
     NOT_COMMITTED = (
         "commitment-not-named",

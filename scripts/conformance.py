@@ -19,6 +19,7 @@ from fw_gear_dicom_send.dicom.uids import name_of
 from fw_gear_dicom_send.network import (
     association,
     commitment,
+    commitment_listener,
     inquiry,
     protocol,
     query,
@@ -65,6 +66,8 @@ def statement() -> str:
         max_failures=inquiry.MAX_FAILURES,
         find_timeout=f"{DEFAULT_TIMEOUTS.find:g}",
         commitment_timeout=f"{DEFAULT_TIMEOUTS.commitment:g}",
+        late_commitment_timeout=f"{DEFAULT_TIMEOUTS.late_commitment:g}",
+        most_connections=commitment_listener.MAX_CONNECTIONS,
         most_references=commitment.MAX_REFERENCES,
         largest_pdu_received=protocol.MAX_RECEIVED_PDU,
         largest_pdu_sent=upper_layer.MAX_PDU,

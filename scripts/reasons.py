@@ -15,7 +15,8 @@ ellipsis stands for a detail: a status, a size, or the words of a system or a se
 
 The code tells why an image was not sent. For an image that was sent it is empty, `converted`,
 `converted-as-asked`, `existing-object`, `frames-padded`, `not-compressed`, `pixel-data-missing`,
-`repaired` or `stored-with-warning`; for one that was not sent again, `already-stored`.
+`repaired` or `stored-with-warning`; for one that was not sent again, `already-stored` or
+`sent-earlier`.
 
 | code | text | what to do |
 |---|---|---|

@@ -5,12 +5,14 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
+from typing import TYPE_CHECKING
 
-from ..config import manifest, parse_sending
+from ..config import MAX_PORT, manifest, parse_sending
 from ..errors import ConfigError, DicomSendError, ExitCode, UsageError
 from ..exit_codes import exit_code, keep_quiet, log_details, log_errors
 from ..left_out import LeftOutFiles
@@ -25,6 +27,9 @@ from .console import begin_logging, write_json
 from .json_log import JSONEvents, JSONFormatter, tell
 from .local_source import LocalReports, LocalSource
 from .path_list import read_paths
+
+if TYPE_CHECKING:
+    from ..network.commitment_listener import CommitmentListener
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +129,14 @@ def parser() -> options.Parser:
         help="Skip images that a per-image report (..._instances.csv) of an earlier run has as "
         "sent to the same server. May be given repeatedly.",
     ).complete = options.COMPLETE_FILE  # type: ignore[attr-defined]
+    proof.add_argument(
+        "--commit-port",
+        metavar="N",
+        type=int,
+        help="With --verify commit: a port of this computer to listen on while the run waits, for "
+        "servers that report on an association of their own. The server has to know this computer "
+        "and the port by its AE title.",
+    )
     options.add_group(made, "reports", options.REPORTS, _WORDS)
     options.add_report_folder(made, "the reports")
     made.add_argument(
@@ -213,17 +226,20 @@ def _run(arguments: options.Arguments, told: "_Told") -> int:
         # What sends takes long to import, and neither --help nor an error above needs it.
         from ..run import run
 
-        outcome = run(
-            config,
-            source,
-            told.reports,
-            values.work_folder,
-            folder,
-            observer=Observers([told, JSONEvents()]) if values.log_json else told,
-            make_progress=_progress(is_bar=not (values.log_json or values.quiet)),
-            conclude=told.conclude,
-            earlier_reports=(lambda _: earlier) if earlier else None,
-        )
+        with ExitStack() as stack:
+            listener = _listener(values, config)
+            outcome = run(
+                config,
+                source,
+                told.reports,
+                values.work_folder,
+                folder,
+                observer=Observers([told, JSONEvents()]) if values.log_json else told,
+                make_progress=_progress(is_bar=not (values.log_json or values.quiet)),
+                conclude=told.conclude,
+                earlier_reports=(lambda _: earlier) if earlier else None,
+                listener=stack.enter_context(listener) if listener else None,
+            )
         return outcome.exit_code
     except ConfigError as exc:
         raise chosen.as_usage(exc) from exc
@@ -244,6 +260,29 @@ def _earlier_reports(values: Namespace) -> list[Path]:
         if not path.is_file():
             raise UsageError(f"--resume: {path}: there is no such file")
     return reports
+
+
+def _listener(values: Namespace, config: SendConfig) -> "CommitmentListener | None":
+    """Return what is to listen for storage commitment reports, None where nothing is.
+
+    Raises UsageError where that cannot be, or is of no use.
+    """
+    port: int | None = values.commit_port
+    if port is None:
+        return None
+    if not 1 <= port <= MAX_PORT:
+        raise UsageError(f"--commit-port: {port} was given; allowed: a port from 1 to {MAX_PORT}")
+    if config.verify != "commit":
+        raise UsageError("--commit-port needs --verify commit")
+    if config.tls:
+        raise UsageError("--commit-port takes reports without TLS, so not with --tls-enabled")
+    if config.dry_run:
+        return None
+    # pynetdicom takes long to import, and few runs listen.
+    from ..network.commitment_listener import CommitmentListener
+
+    peer = config.query_peer or config.peer
+    return CommitmentListener(port, peer.calling_ae, peer.called_ae)
 
 
 def _progress(*, is_bar: bool) -> type[Progress]:

@@ -1,7 +1,9 @@
 """Asks a DICOM server to commit itself to images (PS3.4 annex J)."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from io import BytesIO
+from time import monotonic
 
 from pydicom import config as pydicom_config
 from pydicom.dataset import Dataset
@@ -15,15 +17,19 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from ..reasons import Kind, Reason
 from . import dimse
 from .association import StorageAssociation
+from .commitment_listener import CommitmentListener
 from .contexts import Context
-from .errors import QueryError
+from .errors import AssociationError, QueryError
 from .inquiry import Findings, InquirySCU
-from .timeouts import Timeouts
+from .pool import AssociationPool
+from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .types import ImageReference
 
 MAX_REFERENCES = 1000
 """Instances in one request for storage commitment."""
 _REQUEST_COMMITMENT = 1
+_POLL = 0.2
+"""Seconds between looks at the association of the request, while reports are listened for."""
 _NOT_DECODED = "the server's report of a storage commitment cannot be decoded"
 
 # It would quote values that break the rules, such as a UID, in what it logs.
@@ -35,12 +41,35 @@ def commit(
     context: Context,
     images: Iterable[ImageReference],
     timeouts: Timeouts,
+    listener: CommitmentListener | None = None,
 ) -> Dataset:
     """Ask for storage commitment, and return what the server reports (PS3.4 J.3).
 
-    Raises QueryError if it refuses, or reports nothing here in time.
+    It reports on the same association, or on one that the `listener` takes. Raises QueryError if
+    it refuses, or reports nothing there in time.
     """
     asked = _references(images)
+    uid = str(asked.TransactionUID)
+    with listener.expecting(uid) if listener else nullcontext():
+        is_implicit = _request(assoc, context, asked, timeouts)
+        report = _reported(
+            assoc, uid, is_implicit=is_implicit, listener=listener, timeouts=timeouts
+        )
+    if report:
+        return report
+    where = f"on the same association in {timeouts.commitment:.0f} s"
+    if listener:
+        where = (
+            f"in {timeouts.late_commitment:.0f} s, neither on the same association nor on port "
+            f"{listener.port}"
+        )
+    raise QueryError(Reason(Kind.NO_COMMITMENT_REPORT, where))
+
+
+def _request(
+    assoc: StorageAssociation, context: Context, asked: Dataset, timeouts: Timeouts
+) -> bool:
+    """Make a request; return whether datasets are in implicit VR. Raises QueryError."""
     is_implicit = UID(context.transfer_syntax).is_implicit_VR
     request: dict[int, int | str] = {
         dimse.REQUESTED_SOP_CLASS_UID: context.abstract_syntax,
@@ -54,15 +83,48 @@ def commit(
     if status := dimse.number(response.command, dimse.STATUS):
         detail = f"the server refuses storage commitment with status 0x{status:04X}"
         raise QueryError(Reason(Kind.QUERY_FAILED, detail))
-    while event := assoc.reported(timeouts.commitment):
+    return is_implicit
+
+
+def _reported(
+    assoc: StorageAssociation,
+    transaction_uid: str,
+    *,
+    is_implicit: bool,
+    listener: CommitmentListener | None,
+    timeouts: Timeouts,
+) -> Dataset | None:
+    """Wait for a report, None if none comes in time. Raises QueryError if it is none."""
+    if not listener:
+        return _report_on(assoc, transaction_uid, timeouts.commitment, is_implicit=is_implicit)
+    end, is_open = monotonic() + timeouts.late_commitment, True
+    while (remaining := end - monotonic()) > 0:
+        if report := listener.report(transaction_uid, min(remaining, _POLL)):
+            return report
+        try:
+            if is_open and (
+                report := _report_on(assoc, transaction_uid, 0, is_implicit=is_implicit)
+            ):
+                return report
+        except AssociationError:
+            # It was the peer's to end; the report comes on another one.
+            is_open = False
+    return None
+
+
+def _report_on(
+    assoc: StorageAssociation, transaction_uid: str, timeout: float, *, is_implicit: bool
+) -> Dataset | None:
+    """Wait for a report on the association of the request."""
+    while event := assoc.reported(timeout):
         try:
             report = decode(BytesIO(event.dataset), is_implicit, True)
-            if report.get("TransactionUID") == asked.TransactionUID:
+            if report.get("TransactionUID") == transaction_uid:
                 return report
         except Exception:
             # pydicom raises anything for bytes that are no dataset.
             raise QueryError(Reason(Kind.QUERY_FAILED, _NOT_DECODED)) from None
-    raise QueryError(Reason(Kind.NO_COMMITMENT_REPORT, f"{timeouts.commitment:.0f}"))
+    return None
 
 
 def _references(images: Iterable[ImageReference]) -> Dataset:
@@ -79,10 +141,22 @@ def _references(images: Iterable[ImageReference]) -> Dataset:
 
 
 class CommitmentSCU(InquirySCU):
-    """Asks for storage commitment; the report has to come on the same association."""
+    """Asks for storage commitment; the report comes on the same association, or to a listener."""
 
     abstract_syntax = str(StorageCommitmentPushModel)
     service = "storage commitment requests"
+
+    def __init__(
+        self,
+        pool: AssociationPool,
+        *,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        rides_along: bool = True,
+        listener: CommitmentListener | None = None,
+    ) -> None:
+        """Ask over the associations of `pool`; a `listener` takes reports on other ones."""
+        super().__init__(pool, timeouts=timeouts, rides_along=rides_along)
+        self._listener = listener
 
     def _requests(self, images: Sequence[ImageReference]) -> Iterator[Sequence[ImageReference]]:
         for start in range(0, len(images), MAX_REFERENCES):
@@ -90,7 +164,9 @@ class CommitmentSCU(InquirySCU):
 
     def _request(self, images: Sequence[ImageReference], findings: Findings) -> None:
         """Ask for a report. It counts only where it names an image (PS3.4 table J.3-2)."""
-        report = self._ask(lambda assoc, context: commit(assoc, context, images, self._timeouts))
+        report = self._ask(
+            lambda assoc, context: commit(assoc, context, images, self._timeouts, self._listener)
+        )
         asked = {image.sop_instance_uid for image in images}
         findings.verified |= asked & _named(report, "ReferencedSOPSequence")
         findings.absent |= asked & _named(report, "FailedSOPSequence")

@@ -24,18 +24,20 @@ MAX_RECEIVED_PDU = 16_382
 MAX_ANSWER = 1 << 20
 """Bytes of a PDU and of a message; a peer that sends more breaks the protocol."""
 
-_HEADER = Struct(">BxL")
+PDU_HEADER = Struct(">BxL")
+REQUEST_FIELDS = Struct(">Hxx16s16s32x")
+FIXED_FIELDS = 68
+PROTOCOL_VERSION, TITLE_SIZE = 1, 16
+ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA_TF, RELEASE_RQ, RELEASE_RP, A_ABORT = range(1, 8)
+"""The types of PDUs, and the fields of the first two before their items (PS3.8 9.3)."""
+APPLICATION_CONTEXT_ITEM, CONTEXT_ITEM, ABSTRACT_SYNTAX = 0x10, 0x20, 0x30
+CONTEXT_RESULT, TRANSFER_SYNTAX, USER_INFORMATION = 0x21, 0x40, 0x50
+MAX_LENGTH, CLASS_UID, ROLE_SELECTION, VERSION_NAME = 0x51, 0x52, 0x54, 0x55
+"""The types of items (PS3.8 9.3.2, PS3.7 D.3.3)."""
 _ITEM = Struct(">BxH")
 _PDV = Struct(">LBB")
 _MAX_NAME = 64
 _TLS_ALERT = b"\x15\x03"
-_REQUEST_FIELDS = Struct(">Hxx16s16s32x")
-_PROTOCOL_VERSION, _TITLE_SIZE = 1, 16
-_RQ, _AC, _RJ, _DATA, _RELEASE_RQ, _RELEASE_RP, _ABORT = range(1, 8)
-_FIXED_FIELDS = 68
-_APPLICATION_CONTEXT, _CONTEXT, _ABSTRACT_SYNTAX = 0x10, 0x20, 0x30
-_CONTEXT_RESULT, _TRANSFER_SYNTAX, _USER_INFORMATION = 0x21, 0x40, 0x50
-_MAX_LENGTH, _CLASS_UID, _VERSION_NAME = 0x51, 0x52, 0x55
 _USER_IDENTITY, _IDENTITY_RESPONSE = 0x58, 0x59
 _COMMAND, _LAST = 0x01, 0x02
 _RESULTS, _SOURCES = (1, 2), (1, 2, 3)
@@ -114,15 +116,15 @@ class Ended:
 Event = Accepted | Rejected | Message | ReleaseRequested | Ended
 
 
-class _ProtocolError(Exception):
+class ProtocolError(Exception):
     """The peer sends what may not come, or cannot be decoded."""
 
 
 class Protocol:
     """Decides what received bytes mean, and what may be sent.
 
-    The mutable state is the state of the association, the bytes of a PDU that is not complete,
-    the fragments of a message that is not complete, and `ending`, how the association ended in
+    The mutable state is the state of the association, the bytes of a PDU and of a message that are
+    not complete, and `ending`, how the association ended in
     words, for a log.
     """
 
@@ -134,7 +136,7 @@ class Protocol:
         self._peer = peer
         self._contexts = {2 * index + 1: context for index, context in enumerate(contexts)}
         self._received = bytearray()
-        self._begin_message()
+        self._reader = MessageReader()
 
     @property
     def is_over(self) -> bool:
@@ -145,29 +147,29 @@ class Protocol:
         """Return the A-ASSOCIATE-RQ (PS3.8 9.3.2)."""
         self.state = State.REQUESTED
         titles = (self._peer.called_ae, self._peer.calling_ae)
-        called, calling = (title.ljust(_TITLE_SIZE).encode("ascii") for title in titles)
+        called, calling = (title.ljust(TITLE_SIZE).encode("ascii") for title in titles)
         contexts = b"".join(
-            _item(
-                _CONTEXT,
+            item(
+                CONTEXT_ITEM,
                 bytes((context_id, 0, 0, 0))
-                + _item(_ABSTRACT_SYNTAX, context.abstract_syntax.encode("ascii"))
-                + _item(_TRANSFER_SYNTAX, context.transfer_syntax.encode("ascii")),
+                + item(ABSTRACT_SYNTAX, context.abstract_syntax.encode("ascii"))
+                + item(TRANSFER_SYNTAX, context.transfer_syntax.encode("ascii")),
             )
             for context_id, context in self._contexts.items()
         )
         user_information = (
-            _item(_MAX_LENGTH, MAX_RECEIVED_PDU.to_bytes(4, "big"))
-            + _item(_CLASS_UID, IMPLEMENTATION_UID.encode("ascii"))
-            + _item(_VERSION_NAME, IMPLEMENTATION_VERSION.encode("ascii"))
+            item(MAX_LENGTH, MAX_RECEIVED_PDU.to_bytes(4, "big"))
+            + item(CLASS_UID, IMPLEMENTATION_UID.encode("ascii"))
+            + item(VERSION_NAME, IMPLEMENTATION_VERSION.encode("ascii"))
             + _encoded_identity(self._peer.identity)
         )
         body = (
-            _REQUEST_FIELDS.pack(_PROTOCOL_VERSION, called, calling)
-            + _item(_APPLICATION_CONTEXT, APPLICATION_CONTEXT.encode("ascii"))
+            REQUEST_FIELDS.pack(PROTOCOL_VERSION, called, calling)
+            + item(APPLICATION_CONTEXT_ITEM, APPLICATION_CONTEXT.encode("ascii"))
             + contexts
-            + _item(_USER_INFORMATION, user_information)
+            + item(USER_INFORMATION, user_information)
         )
-        return _HEADER.pack(_RQ, len(body)) + body
+        return PDU_HEADER.pack(ASSOCIATE_RQ, len(body)) + body
 
     def release(self) -> bytes:
         """Return the A-RELEASE-RQ."""
@@ -189,7 +191,7 @@ class Protocol:
         try:
             while not self.is_over and (pdu := self._next_pdu()):
                 yield from self._events(*pdu)
-        except (_ProtocolError, IndexError, ValueError):
+        except (ProtocolError, IndexError, ValueError):
             self.break_off("the server breaks the protocol")
             yield Ended()
         if not data and not self.is_over:
@@ -207,43 +209,43 @@ class Protocol:
 
     def _next_pdu(self) -> tuple[int, bytes] | None:
         """Return the type and the body of the next PDU, None where it is not complete."""
-        if len(self._received) < _HEADER.size:
+        if len(self._received) < PDU_HEADER.size:
             return None
-        kind, length = _HEADER.unpack_from(self._received)
-        if not (_AC <= kind <= _ABORT and length <= MAX_ANSWER):
-            raise _ProtocolError
-        end = _HEADER.size + length
+        kind, length = PDU_HEADER.unpack_from(self._received)
+        if not (ASSOCIATE_AC <= kind <= A_ABORT and length <= MAX_ANSWER):
+            raise ProtocolError
+        end = PDU_HEADER.size + length
         if len(self._received) < end:
             return None
-        body = bytes(self._received[_HEADER.size : end])
+        body = bytes(self._received[PDU_HEADER.size : end])
         del self._received[:end]
         return kind, body
 
     def _events(self, kind: int, body: bytes) -> Iterator[Event]:
         is_open = self.state in (State.ESTABLISHED, State.RELEASING)
-        if kind == _DATA and is_open:
-            yield from self._messages(body)
-        elif kind == _AC and self.state is State.REQUESTED:
+        if kind == P_DATA_TF and is_open:
+            yield from self._reader.messages(body)
+        elif kind == ASSOCIATE_AC and self.state is State.REQUESTED:
             self.state = State.ESTABLISHED
             yield self._accepted(body)
-        elif kind == _RJ and self.state is State.REQUESTED:
+        elif kind == ASSOCIATE_RJ and self.state is State.REQUESTED:
             _, result, source, reason = body[:4]
             if result not in _RESULTS or source not in _SOURCES:
-                raise _ProtocolError
+                raise ProtocolError
             self.state = State.ENDED
             self.note_ending("the server has rejected it")
             yield Rejected(result, source, reason)
-        elif kind == _RELEASE_RQ and is_open:
+        elif kind == RELEASE_RQ and is_open:
             self.note_ending("the server releases it")
             yield ReleaseRequested()
-        elif kind == _ABORT:
+        elif kind == A_ABORT:
             self.note_ending(_aborted(body))
             yield self._end()
-        elif kind == _RELEASE_RP and self.state is State.RELEASING:
+        elif kind == RELEASE_RP and self.state is State.RELEASING:
             self.note_ending("the gear has released it")
             yield self._end()
         else:
-            raise _ProtocolError
+            raise ProtocolError
 
     def _end(self) -> Ended:
         self.state = State.ENDED
@@ -251,26 +253,53 @@ class Protocol:
 
     def _accepted(self, body: bytes) -> Accepted:
         """Decode an A-ASSOCIATE-AC (PS3.8 9.3.3)."""
-        if len(body) < _FIXED_FIELDS:
-            raise _ProtocolError
+        if len(body) < FIXED_FIELDS:
+            raise ProtocolError
         contexts: dict[int, Context] = {}
         results: dict[Context, int] = {}
         told: dict[int, bytes] = {}
-        for kind, value in _items(body[_FIXED_FIELDS:]):
-            if kind == _CONTEXT_RESULT:
+        for kind, value in items(body[FIXED_FIELDS:]):
+            if kind == CONTEXT_RESULT:
                 context_id, result = value[0], value[2]
                 proposed = self._contexts.get(context_id)
                 if proposed:
                     results[proposed] = result
                 if proposed and result == 0 and _is_accepted(proposed, value[4:]):
                     contexts[context_id] = proposed
-            elif kind == _USER_INFORMATION:
-                told |= _items(value)
-        class_uid = _name(told.get(_CLASS_UID, b""))
-        name = _name(told.get(_VERSION_NAME, b"")) or class_uid
-        max_pdu = int.from_bytes(told.get(_MAX_LENGTH, b"")[:4], "big")
+            elif kind == USER_INFORMATION:
+                told |= items(value)
+        class_uid = name_of(told.get(CLASS_UID, b""))
+        name = name_of(told.get(VERSION_NAME, b"")) or class_uid
+        max_pdu = int.from_bytes(told.get(MAX_LENGTH, b"")[:4], "big")
         confirms_identity = _IDENTITY_RESPONSE in told
         return Accepted(contexts, max_pdu, name, confirms_identity, class_uid, results)
+
+
+class MessageReader:
+    """Joins the fragments of messages (PS3.8 9.3.5, E).
+
+    The mutable state is the fragments of a message that is not complete.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._begin_message()
+
+    def messages(self, body: bytes) -> Iterator[Message]:
+        """Take a P-DATA-TF without its header, and yield what is complete.
+
+        Raises ProtocolError for what is none, or too long.
+        """
+        offset = 0
+        while offset < len(body):
+            if offset + _PDV.size > len(body):
+                raise ProtocolError
+            length, context_id, control = _PDV.unpack_from(body, offset)
+            end = offset + 4 + length
+            if length < 2 or end > len(body):
+                raise ProtocolError
+            yield from self._take(context_id, control, body[offset + _PDV.size : end])
+            offset = end
 
     def _begin_message(self) -> None:
         self._context_id = 0
@@ -278,30 +307,17 @@ class Protocol:
         self._fragments: list[bytes] = []
         self._size = 0
 
-    def _messages(self, body: bytes) -> Iterator[Message]:
-        """Take the fragments of a P-DATA-TF, and yield what is complete (PS3.8 9.3.5, E)."""
-        offset = 0
-        while offset < len(body):
-            if offset + _PDV.size > len(body):
-                raise _ProtocolError
-            length, context_id, control = _PDV.unpack_from(body, offset)
-            end = offset + 4 + length
-            if length < 2 or end > len(body):
-                raise _ProtocolError
-            yield from self._take(context_id, control, body[offset + _PDV.size : end])
-            offset = end
-
     def _take(self, context_id: int, control: int, fragment: bytes) -> Iterator[Message]:
         is_command = bool(control & _COMMAND)
         is_first = not self._fragments and self._values is None
         if is_command != (self._values is None) or not (is_first or context_id == self._context_id):
-            raise _ProtocolError
+            raise ProtocolError
         self._context_id = context_id
         self._fragments.append(fragment)
         # An empty fragment takes memory as well.
         self._size += len(fragment) + _PDV.size
         if self._size > MAX_ANSWER:
-            raise _ProtocolError
+            raise ProtocolError
         if not control & _LAST:
             return
         data = b"".join(self._fragments)
@@ -316,7 +332,8 @@ class Protocol:
         yield message
 
 
-def _item(kind: int, value: bytes) -> bytes:
+def item(kind: int, value: bytes) -> bytes:
+    """Encode an item of an association request or its answer (PS3.8 9.3.2)."""
     return _ITEM.pack(kind, len(value)) + value
 
 
@@ -327,19 +344,19 @@ def _encoded_identity(identity: UserIdentity | None) -> bytes:
     fields = (identity.primary, identity.secondary)
     value = bytes((identity.kind, identity.wants_response))
     value += b"".join(len(field).to_bytes(2, "big") + field for field in fields)
-    return _item(_USER_IDENTITY, value)
+    return item(_USER_IDENTITY, value)
 
 
-def _items(encoded: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the types and values of items; raises _ProtocolError where one is cut off."""
+def items(encoded: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the types and values of items; raises ProtocolError where one is cut off."""
     offset = 0
     while offset < len(encoded):
         if offset + _ITEM.size > len(encoded):
-            raise _ProtocolError
+            raise ProtocolError
         kind, length = _ITEM.unpack_from(encoded, offset)
         offset += _ITEM.size
         if offset + length > len(encoded):
-            raise _ProtocolError
+            raise ProtocolError
         yield kind, encoded[offset : offset + length]
         offset += length
 
@@ -355,12 +372,12 @@ def _aborted(body: bytes) -> str:
     return f"the server aborts it, {who}" + (f": {why}" if why else "")
 
 
-def _is_accepted(proposed: Context, items: bytes) -> bool:
+def _is_accepted(proposed: Context, encoded: bytes) -> bool:
     """Return whether the syntax in an accepted context is the one that was proposed."""
-    syntax = dict(_items(items)).get(_TRANSFER_SYNTAX, b"")
-    return _name(syntax) == proposed.transfer_syntax
+    syntax = dict(items(encoded)).get(TRANSFER_SYNTAX, b"")
+    return name_of(syntax) == proposed.transfer_syntax
 
 
-def _name(value: bytes) -> str:
+def name_of(value: bytes) -> str:
     """Return a UID or a name, whatever characters it has; servers send longer ones than allowed."""
     return printable(value[:_MAX_NAME].decode("latin-1").strip("\0 "))

@@ -11,9 +11,10 @@ class Timeouts:
     peer to read any of what is written, `acknowledge` for its system to take data in.
     `response` begins once the request has reached the peer; `find` is for each response to a
     C-FIND request, `action` for that to an N-ACTION request, and `commitment` for the
-    N-EVENT-REPORT on the same association. `abort` is for an abort to be written before the
-    connection is cut. `tick` is how often to look whether the connection is still there. `limit` is
-    after how long to request one more association than the peer gave.
+    N-EVENT-REPORT on the same association; `late_commitment` is for one on another association.
+    `abort` is for an abort to be written before the connection is cut. `tick` is how often to look
+    whether the connection is still there. `limit` is after how long to request one more
+    association than the peer gave.
     """
 
     resolve: float = 30.0
@@ -26,6 +27,7 @@ class Timeouts:
     find: float = 60.0
     action: float = 60.0
     commitment: float = 60.0
+    late_commitment: float = 300.0
     release: float = 10.0
     abort: float = 2.0
     tick: float = 0.5

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal, Protocol, overload
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import DicomSendError, NothingToSendError, WorkFolderError
 from ..models import FileEntry, FileReport, Outcome, Remark, SendConfig
@@ -36,7 +36,8 @@ from .verify import VERIFY_POLICY, Verifier
 from .work_room import RoomInside, WorkRoom
 
 if TYPE_CHECKING:
-    from ..network.commitment import CommitmentSCU
+    from ..network.commitment_listener import CommitmentListener
+    from ..network.inquiry import Inquirer
     from ..network.query import FindSCU
 
 log = logging.getLogger(__name__)
@@ -81,12 +82,14 @@ def run(
     waits: Waits = DEFAULT_WAITS,
     conclude: Callable[[Outcome], object] = lambda _: None,
     earlier_reports: EarlierReports | None = None,
+    listener: "CommitmentListener | None" = None,
 ) -> Outcome:
     """Send all that the source selects, and report it.
 
     `work` is for data on its way; reports stay in `output` unless `destination` takes them
     elsewhere. `observer` is told of the run. Returns what came of it, which `conclude` is told
-    even if there is an error. What `earlier_reports` have as sent is not sent again.
+    even if there is an error. What `earlier_reports` have as sent is not sent again. A `listener`
+    takes storage commitment reports on associations that the server opens.
 
     Raises ConfigError, UsageError or SiteError where nothing could be begun, and after the report
     NothingToSendError where no file was selected, ServerError or WorkFolderError where nothing
@@ -116,6 +119,7 @@ def run(
         make_progress=make_progress,
         waits=waits,
         earlier_reports=earlier_reports,
+        listener=listener,
     )
     error: DicomSendError | None = None
     try:
@@ -180,21 +184,6 @@ def _folder_in(work: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-@overload
-def _inquirer(verify: Literal["find"]) -> "type[FindSCU]": ...
-@overload
-def _inquirer(verify: str) -> "type[FindSCU] | type[CommitmentSCU]": ...
-def _inquirer(verify: str) -> "type[FindSCU] | type[CommitmentSCU]":
-    """Return what asks the server; it takes long to import, and few runs ask."""
-    if verify == "find":
-        from ..network.query import FindSCU
-
-        return FindSCU
-    from ..network.commitment import CommitmentSCU
-
-    return CommitmentSCU
-
-
 class _Sending:
     """Sends the files, verifies that they have arrived, and knows at any time how far it is."""
 
@@ -210,6 +199,7 @@ class _Sending:
         make_progress: MakeProgress,
         waits: Waits,
         earlier_reports: EarlierReports | None,
+        listener: "CommitmentListener | None",
     ) -> None:
         self._config = config
         self._source = source
@@ -217,6 +207,7 @@ class _Sending:
         self._make_progress = make_progress
         self._waits = waits
         self._earlier_reports = earlier_reports
+        self._listener = listener
         self._tls_context = tls_context
         self._counts = counts
         self._reports = reports
@@ -295,18 +286,10 @@ class _Sending:
             earlier = None
             if self._earlier_reports:
                 earlier = earlier_images(self._earlier_reports(folder), config.peer)
-            stored, rides_along = None, config.query_peer is None
-            if config.skip_existing:
-                find = _inquirer("find")
-                stored = StoredImages(
-                    find(scu.queries, timeouts=waits.timeouts, rides_along=rides_along)
-                )
+            stored = StoredImages(self._find(scu)) if config.skip_existing else None
             verifier = None
             if self.verifications:
-                inquirer = _inquirer(config.verify)(
-                    scu.queries, timeouts=waits.timeouts, rides_along=rides_along
-                )
-                verifier = Verifier(inquirer, self.verifications, waits.verify)
+                verifier = Verifier(self._inquirer(scu), self.verifications, waits.verify)
             needed = [verifier] if verifier else []
             observer = Observers([progress, self._observer], needed)
             equipment = Equipment(
@@ -324,6 +307,26 @@ class _Sending:
             if verifier:
                 self._verify(equipment, verifier)
             scu.close()
+
+    def _find(self, scu: StorageSCU) -> "FindSCU":
+        """Return what asks by C-FIND; it takes long to import, and few runs ask."""
+        from ..network.query import FindSCU
+
+        rides_along = self._config.query_peer is None
+        return FindSCU(scu.queries, timeouts=self._waits.timeouts, rides_along=rides_along)
+
+    def _inquirer(self, scu: StorageSCU) -> "Inquirer":
+        """Return what verifies images, by C-FIND or storage commitment."""
+        if self._config.verify == "find":
+            return self._find(scu)
+        from ..network.commitment import CommitmentSCU
+
+        return CommitmentSCU(
+            scu.queries,
+            timeouts=self._waits.timeouts,
+            rides_along=self._config.query_peer is None,
+            listener=self._listener,
+        )
 
     def _verify(self, equipment: Equipment, verifier: Verifier) -> None:
         """Resend once what the server does not have, and report what it still has not."""

@@ -56,7 +56,9 @@ def test_a_thousand_images_are_asked_for_at_a_time() -> None:
 
 
 (ONE,) = uids(1)
-NOT_KNOWN = Verification(unknown={ONE: Reason(Kind.NO_COMMITMENT_REPORT, "1")})
+NOT_KNOWN = Verification(
+    unknown={ONE: Reason(Kind.NO_COMMITMENT_REPORT, "on the same association in 1 s")}
+)
 ONE_SECOND = replace(PATIENT, commitment=1)
 
 

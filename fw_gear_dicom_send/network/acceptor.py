@@ -1,0 +1,220 @@
+"""The acceptor's side of an association that only reports storage commitments: no I/O.
+
+The peer opens it, as PS3.4 J.3.3 allows: it proposes the SOP class in the role of an SCP.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]
+
+from . import dimse
+from .contexts import WAYS_OUT
+from .protocol import (
+    A_ABORT,
+    ABORT,
+    ABSTRACT_SYNTAX,
+    APPLICATION_CONTEXT,
+    APPLICATION_CONTEXT_ITEM,
+    ASSOCIATE_AC,
+    ASSOCIATE_RJ,
+    ASSOCIATE_RQ,
+    CLASS_UID,
+    CONTEXT_ITEM,
+    CONTEXT_RESULT,
+    FIXED_FIELDS,
+    IMPLEMENTATION_UID,
+    IMPLEMENTATION_VERSION,
+    MAX_ANSWER,
+    MAX_LENGTH,
+    MAX_RECEIVED_PDU,
+    P_DATA_TF,
+    PDU_HEADER,
+    PROTOCOL_VERSION,
+    RELEASE_RESPONSE,
+    RELEASE_RQ,
+    REQUEST_FIELDS,
+    ROLE_SELECTION,
+    TRANSFER_SYNTAX,
+    USER_INFORMATION,
+    VERSION_NAME,
+    Message,
+    MessageReader,
+    ProtocolError,
+    item,
+    items,
+    name_of,
+)
+
+_MAX_REPORTS = 16
+"""Reports over one association; each request for commitment has one."""
+_SOP_CLASS = str(StorageCommitmentPushModel)
+_ACCEPTED, _NO_ABSTRACT_SYNTAX, _NO_TRANSFER_SYNTAX = 0, 3, 4
+_AS_SCP = bytes((0, 1))
+_PERMANENT = 1
+_NO_PROTOCOL_VERSION, _NO_APPLICATION_CONTEXT = (2, 2), (1, 2)
+_UNKNOWN_CALLING_AE, _UNKNOWN_CALLED_AE = (1, 3), (1, 7)
+
+
+@dataclass(frozen=True)
+class Report:
+    """An N-EVENT-REPORT of the peer, with the transfer syntax of its dataset."""
+
+    message: Message
+    transfer_syntax: str
+
+
+class _RejectionError(Exception):
+    """The association is not for us."""
+
+    def __init__(self, cause: tuple[int, int], text: str) -> None:
+        super().__init__(text)
+        self.cause = cause
+
+
+class Acceptor:
+    """Decides what received bytes mean, and what is answered; all but reports is refused.
+
+    The mutable state is the bytes that are not complete, the accepted contexts, None before there
+    are any, how many reports came, `answers`, which the caller sends and clears, `is_over`, and
+    `refusal`, why it was over before there was any association.
+    """
+
+    def __init__(self, own_ae: str, peer_ae: str) -> None:
+        """Accept an association that `peer_ae` requests with `own_ae`."""
+        self._own_ae = own_ae
+        self._peer_ae = peer_ae
+        self._received = bytearray()
+        self._reader = MessageReader()
+        self._contexts: dict[int, str] | None = None
+        self._reports = 0
+        self.answers = bytearray()
+        self.is_over = False
+        self.refusal = ""
+
+    def receive(self, data: bytes) -> Iterator[Report]:
+        """Take received bytes, and yield the reports in them, each of which has to be answered."""
+        self._received += data
+        try:
+            while not self.is_over and (pdu := self._next_pdu()):
+                yield from self._reports_in(*pdu)
+        except _RejectionError as exc:
+            self._send(ASSOCIATE_RJ, bytes((0, _PERMANENT, *exc.cause)))
+            self.refusal = str(exc)
+            self.is_over = True
+        except (ProtocolError, IndexError, ValueError):
+            self.answers += ABORT
+            self.refusal = "it breaks the protocol, or asks for something else"
+            self.is_over = True
+
+    def answer(self, report: Report, status: int) -> None:
+        """Answer a report (PS3.7 10.3.1)."""
+        response = {**dimse.event_report_response(report.message.command), dimse.STATUS: status}
+        writes = dimse.message(report.message.context_id, response, b"", MAX_RECEIVED_PDU)
+        self.answers += b"".join(buffer for buffers in writes for buffer in buffers)
+
+    def _next_pdu(self) -> tuple[int, bytes] | None:
+        """Return the type and the body of the next PDU, None where it is not complete."""
+        if len(self._received) < PDU_HEADER.size:
+            return None
+        kind, length = PDU_HEADER.unpack_from(self._received)
+        expected = ASSOCIATE_RQ if self._contexts is None else P_DATA_TF
+        if kind not in (expected, RELEASE_RQ, A_ABORT) or length > MAX_ANSWER:
+            raise ProtocolError
+        end = PDU_HEADER.size + length
+        if len(self._received) < end:
+            return None
+        body = bytes(self._received[PDU_HEADER.size : end])
+        del self._received[:end]
+        return kind, body
+
+    def _reports_in(self, kind: int, body: bytes) -> Iterator[Report]:
+        if kind == ASSOCIATE_RQ:
+            self._accept(body)
+        elif kind == P_DATA_TF:
+            yield from map(self._report, self._reader.messages(body))
+        else:
+            self.answers += RELEASE_RESPONSE if kind == RELEASE_RQ else b""
+            self.is_over = True
+
+    def _report(self, message: Message) -> Report:
+        command = message.command
+        syntax = (self._contexts or {}).get(message.context_id)
+        sop_class = dimse.text(command, dimse.AFFECTED_SOP_CLASS_UID)
+        is_report = dimse.is_event_report(command) and sop_class == _SOP_CLASS
+        self._reports += 1
+        if not (syntax and is_report) or self._reports > _MAX_REPORTS:
+            raise ProtocolError
+        return Report(message, syntax)
+
+    def _accept(self, body: bytes) -> None:
+        """Answer an A-ASSOCIATE-RQ (PS3.8 9.3.2, 9.3.3)."""
+        if len(body) < FIXED_FIELDS:
+            raise ProtocolError
+        version, called, calling = REQUEST_FIELDS.unpack_from(body)
+        answered, roles, contexts = b"", b"", {}
+        application = ""
+        for kind, value in items(body[FIXED_FIELDS:]):
+            if kind == APPLICATION_CONTEXT_ITEM:
+                application = name_of(value)
+            elif kind == CONTEXT_ITEM:
+                result, syntax = _chosen(value[4:])
+                if result == _ACCEPTED:
+                    contexts[value[0]] = syntax
+                answered += item(
+                    CONTEXT_RESULT,
+                    bytes((value[0], 0, result, 0)) + item(TRANSFER_SYNTAX, syntax.encode("ascii")),
+                )
+            elif kind == USER_INFORMATION:
+                roles = b"".join(_roles(value))
+        if not version & PROTOCOL_VERSION:
+            raise _RejectionError(_NO_PROTOCOL_VERSION, "its version of the protocol is another")
+        if application != APPLICATION_CONTEXT:
+            raise _RejectionError(_NO_APPLICATION_CONTEXT, "its application context is another")
+        if name_of(called) != self._own_ae:
+            raise _RejectionError(
+                _UNKNOWN_CALLED_AE, f"it calls AE {name_of(called)!r}, not {self._own_ae!r}"
+            )
+        if name_of(calling) != self._peer_ae:
+            raise _RejectionError(
+                _UNKNOWN_CALLING_AE, f"it is AE {name_of(calling)!r}, not {self._peer_ae!r}"
+            )
+        self._contexts = contexts
+        user_information = (
+            item(MAX_LENGTH, MAX_RECEIVED_PDU.to_bytes(4, "big"))
+            + item(CLASS_UID, IMPLEMENTATION_UID.encode("ascii"))
+            + roles
+            + item(VERSION_NAME, IMPLEMENTATION_VERSION.encode("ascii"))
+        )
+        self._send(
+            ASSOCIATE_AC,
+            REQUEST_FIELDS.pack(PROTOCOL_VERSION, called, calling)
+            + item(APPLICATION_CONTEXT_ITEM, APPLICATION_CONTEXT.encode("ascii"))
+            + answered
+            + item(USER_INFORMATION, user_information),
+        )
+
+    def _send(self, kind: int, body: bytes) -> None:
+        self.answers += PDU_HEADER.pack(kind, len(body)) + body
+
+
+def _chosen(proposed: bytes) -> tuple[int, str]:
+    """Return the answer to a proposed context, with the transfer syntax that is taken."""
+    sop_class, syntaxes = "", []
+    for kind, value in items(proposed):
+        if kind == ABSTRACT_SYNTAX:
+            sop_class = name_of(value)
+        elif kind == TRANSFER_SYNTAX:
+            syntaxes.append(name_of(value))
+    if sop_class != _SOP_CLASS:
+        return _NO_ABSTRACT_SYNTAX, WAYS_OUT[-1]
+    syntax = next((one for one in WAYS_OUT if one in syntaxes), None)
+    return (_ACCEPTED, syntax) if syntax else (_NO_TRANSFER_SYNTAX, WAYS_OUT[-1])
+
+
+def _roles(user_information: bytes) -> Iterator[bytes]:
+    """Yield the answers to proposed roles: the peer may be an SCP (PS3.7 D.3.3.4)."""
+    for kind, value in items(user_information):
+        uid = value[2 : 2 + int.from_bytes(value[:2], "big")]
+        if kind == ROLE_SELECTION and name_of(uid) == _SOP_CLASS:
+            yield item(ROLE_SELECTION, len(uid).to_bytes(2, "big") + uid + _AS_SCP)

@@ -1,0 +1,61 @@
+"""`dicom-send --commit-port` takes storage commitment reports on other associations."""
+
+import json
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.certificates import HOST
+from tests.support.pacs import Orthanc, free_port
+from tests.support.send_command import send
+
+
+def orthanc_options(orthanc: Orthanc, port: int) -> list[object]:
+    """Return the options that ask Orthanc for commitment, and listen for it."""
+    server = ["--destination", HOST, "--port", orthanc.port, "--called-ae", "ORTHANC"]
+    return [*server, "--calling-ae", "SENDER", "--verify", "commit", "--commit-port", port]
+
+
+def test_orthanc_commits_itself(series: Path, tmp_path: Path) -> None:
+    """It reports on an association of its own, to the port that it knows the sender by."""
+    port = free_port()
+    with Orthanc(DicomModalities={"sender": ["SENDER", HOST, port]}) as orthanc:
+        result = send(series, "--json", *orthanc_options(orthanc, port), cwd=tmp_path)
+    assert "4 of 4 verified by storage commitment" in result.stderr
+    assert (json.loads(result.stdout)["verified"], result.exit_code) == (4, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--verify", "find", "--commit-port", "11113"], "--commit-port needs --verify commit"),
+        (["--verify", "commit", "--commit-port", "0"], "--commit-port: 0 was given"),
+        (["--verify", "commit", "--commit-port", "65536"], "--commit-port: 65536 was given"),
+        (
+            ["--verify", "commit", "--commit-port", "11113", "--tls-enabled"],
+            "--commit-port takes reports without TLS, so not with --tls-enabled",
+        ),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_line(
+    series: Path, tmp_path: Path, options: Sequence[str], told: str
+) -> None:
+    """Nothing is sent."""
+    result = send(series, "--destination", HOST, "--called-ae", "X", *options, cwd=tmp_path)
+    (line,) = result.stderr.splitlines()
+    assert told in line
+    assert result.exit_code == 2
+
+
+def test_a_port_that_is_in_use_ends_the_run_at_once(
+    series: Path, orthanc: Orthanc, tmp_path: Path
+) -> None:
+    """The line names the option, and nothing is sent."""
+    with socket.create_server(("", 0)) as other:
+        port = other.getsockname()[1]
+        result = send(series, *orthanc_options(orthanc, port), cwd=tmp_path)
+    told = f"--commit-port: {port} was given; allowed: a port that can be listened on: Address"
+    assert told in result.stderr
+    assert (orthanc.ids(), result.exit_code) == ({}, 2)

@@ -1,0 +1,175 @@
+"""A listener takes reports of transactions that are expected, and refuses all else."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+
+from fw_gear_dicom_send.errors import ConfigError
+from fw_gear_dicom_send.network.commitment_listener import (
+    MAX_CONNECTIONS,
+    MAX_REFUSALS_LOGGED,
+    CommitmentListener,
+)
+from tests.support.pacs import free_port
+from tests.support.reporting import answer, connected, report
+from tests.support.waiting import PATIENCE, PATIENT, wait_for
+
+UID = "1.2.3"
+SUCCESS, PROCESSING_FAILURE = 0x0000, 0x0110
+
+
+@pytest.fixture
+def listener() -> Iterator[CommitmentListener]:
+    """A listener for reports of the AE PACS to the AE SENDER."""
+    with CommitmentListener(free_port(), "SENDER", "PACS", PATIENT) as listening:
+        yield listening
+
+
+def reported(listener: CommitmentListener, number: int = 1) -> None:
+    """Report a transaction that is expected."""
+    uids = [f"1.2.{n}" for n in range(number)]
+    with listener.expecting(UID):
+        assoc = connected(listener.port)
+        assert answer(assoc, report(UID, uids)) == SUCCESS
+        assoc.release()
+        found = listener.report(UID, PATIENCE)
+    assert found is not None
+    assert [item.ReferencedSOPInstanceUID for item in found.ReferencedSOPSequence] == uids
+
+
+@pytest.mark.parametrize("number", [1, 1000])
+def test_an_expected_report_is_taken(listener: CommitmentListener, number: int) -> None:
+    """It is answered with success, whether it fits one PDU or not; again and again."""
+    for _ in range(3):
+        reported(listener, number)
+
+
+@pytest.mark.parametrize("transaction", ["1.2.4", ""])
+def test_a_report_of_another_transaction_is_refused(
+    listener: CommitmentListener, caplog: pytest.LogCaptureFixture, transaction: str
+) -> None:
+    """Nobody else knows the UID; the right one may follow."""
+    with listener.expecting(UID):
+        assoc = connected(listener.port)
+        refused = answer(assoc, report(transaction, ["1.2"]))
+        assert listener.report(UID, 0) is None
+        assert (refused, answer(assoc, report(UID, ["1.2"]))) == (PROCESSING_FAILURE, SUCCESS)
+        assoc.release()
+    told = "A report was refused: its transaction is not known, or over"
+    assert caplog.messages == [f"Port {listener.port}: {told}"]
+
+
+def test_a_report_that_comes_late_is_refused(listener: CommitmentListener) -> None:
+    """Nobody waits for it any more."""
+    with listener.expecting(UID):
+        assert listener.report(UID, 0) is None
+    assert answer(connected(listener.port), report(UID, ["1.2"])) == PROCESSING_FAILURE
+
+
+@pytest.mark.parametrize(
+    ("titles", "reason", "told"),
+    [
+        (("OTHER", "SENDER"), 3, "it is AE 'OTHER', not 'PACS'"),
+        (("PACS", "OTHER"), 7, "it calls AE 'OTHER', not 'SENDER'"),
+    ],
+)
+def test_other_ae_titles_are_rejected(
+    listener: CommitmentListener,
+    caplog: pytest.LogCaptureFixture,
+    titles: tuple[str, str],
+    reason: int,
+    told: str,
+) -> None:
+    """The peer is told which title is not known (PS3.8 9.3.4), and so is the log."""
+    assoc = connected(listener.port, *titles)
+    assert assoc.is_rejected
+    assert assoc.acceptor.primitive.result == 1
+    assert assoc.acceptor.primitive.diagnostic == reason
+    assert f"Port {listener.port}: An association was refused: {told}" in caplog.messages
+    reported(listener)
+
+
+def test_nothing_but_reports_is_accepted(listener: CommitmentListener) -> None:
+    """A C-ECHO is none, and the peer may be an SCP alone."""
+    assoc = connected(listener.port)
+    (accepted,) = assoc.accepted_contexts
+    assert accepted.abstract_syntax == "1.2.840.10008.1.20.1"
+    assert (accepted.as_scu, accepted.as_scp) == (False, True)
+    assert [one.result for one in assoc.rejected_contexts] == [3]
+    assoc.release()
+    assert assoc.is_released
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"\x01\x00\xff\xff\xff\xff",
+        b"\x01\x00\x00\x00\x00\x04\x00\x01\x00\x00",
+        b"\x04\x00\x00\x00\x00\x04\x00\x00\x00\x00",
+        b"\x01\x00\x00\x00\x00\x48" + bytes(68) + b"\x20\x00\xff\xff",
+    ],
+)
+def test_other_data_ends_the_connection_alone(listener: CommitmentListener, data: bytes) -> None:
+    """Whatever it is, the next one is served."""
+    with socket.create_connection(("127.0.0.1", listener.port), PATIENCE) as connection:
+        connection.sendall(data)
+        assert connection.recv(100)[:1] == b"\x07"
+        assert connection.recv(100) == b""
+    reported(listener)
+
+
+def test_connections_that_say_nothing_hold_nobody_up(listener: CommitmentListener) -> None:
+    """The oldest ones are closed."""
+    with ExitStack() as stack:
+        silent = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", listener.port), PATIENCE))
+            for _ in range(3 * MAX_CONNECTIONS)
+        ]
+        reported(listener)
+        assert silent[0].recv(1) == b""
+
+
+def test_a_connection_has_an_end() -> None:
+    """One that sends a byte now and then is closed as well."""
+    timeouts = replace(PATIENT, commitment=0.5)
+    with (
+        CommitmentListener(free_port(), "SENDER", "PACS", timeouts) as listener,
+        socket.create_connection(("127.0.0.1", listener.port), PATIENCE) as connection,
+    ):
+        connection.sendall(b"\x01")
+        assert connection.recv(1) == b""
+
+
+def test_refusals_are_logged_a_few_times(
+    listener: CommitmentListener, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log stays short, whoever connects."""
+    for _ in range(MAX_REFUSALS_LOGGED + 5):
+        connected(listener.port, "OTHER")
+    assert len(caplog.messages) == MAX_REFUSALS_LOGGED
+    assert caplog.messages[-1].endswith(". Further ones are not logged")
+
+
+def test_it_ends_with_its_connections() -> None:
+    """A peer that is connected is cut off, and the port is free."""
+    port = free_port()
+    with CommitmentListener(port, "SENDER", "PACS", PATIENT):
+        assoc = connected(port)
+        assert assoc.is_established
+    assert wait_for(lambda: not assoc.is_established)
+    with CommitmentListener(port, "SENDER", "PACS", PATIENT) as again:
+        reported(again)
+
+
+def test_a_port_that_is_in_use_is_told(listener: CommitmentListener) -> None:
+    """The run cannot begin."""
+    with (
+        pytest.raises(ConfigError, match=r"commit_port: .* Address already in use"),
+        CommitmentListener(listener.port, "SENDER", "PACS"),
+    ):
+        pass

@@ -1,0 +1,90 @@
+"""A server may report a storage commitment on another association, if that is listened for."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from threading import Thread
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+from pynetdicom import evt
+from pynetdicom.pdu import P_DATA_TF
+
+from fw_gear_dicom_send.network.commitment import CommitmentSCU
+from fw_gear_dicom_send.network.commitment_listener import CommitmentListener
+from fw_gear_dicom_send.network.types import Verification
+from tests.support.archive_scp import ArchiveSCP
+from tests.support.pacs import free_port
+from tests.support.querying import query_pool
+from tests.support.reporting import answer, connected, report
+from tests.support.series import image, reference, store, uids
+from tests.support.waiting import PATIENT, at_once
+
+TIMEOUTS = replace(PATIENT, late_commitment=PATIENT.commitment)
+
+
+class LateSCP(ArchiveSCP):
+    """Reports on an association of its own, and may end that of the request before."""
+
+    def __init__(self, port: int, *, ends: bool = False) -> None:
+        super().__init__(reports=False)
+        self._report_port = port
+        self._ends = ends
+        self._reported = 0
+
+    def _own_handlers(self) -> list[tuple[evt.EventType, Callable[[evt.Event], Any]]]:
+        return [*super()._own_handlers(), (evt.EVT_PDU_SENT, self._on_sent)]
+
+    def _on_sent(self, event: evt.Event) -> None:
+        """Report once a request is answered, which is the first message after it."""
+        if isinstance(event.pdu, P_DATA_TF) and len(self.commitments) > self._reported:
+            self._reported += 1
+            asked = self.commitments[-1]
+            Thread(target=self._report_late, args=(event.assoc, asked)).start()
+
+    def _report_late(self, requested: Any, asked: Dataset) -> None:
+        if self._ends:
+            requested.abort()
+        assoc = connected(self._report_port, self.ae_title)
+        named = [item.ReferencedSOPInstanceUID for item in asked.ReferencedSOPSequence]
+        answer(assoc, report(asked.TransactionUID, named))
+        assoc.release()
+
+
+@pytest.fixture
+def listener() -> Iterator[CommitmentListener]:
+    """What listens for the reports of a server."""
+    with CommitmentListener(free_port(), "SENDER", "PYTHONSCP", TIMEOUTS) as listening:
+        yield listening
+
+
+def scu(server: ArchiveSCP, listener: CommitmentListener, **timeouts: float) -> CommitmentSCU:
+    """Return what asks a server, and listens."""
+    chosen = replace(TIMEOUTS, **timeouts)
+    return CommitmentSCU(query_pool(server, chosen), timeouts=chosen, listener=listener)
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_report_on_another_association_counts(listener: CommitmentListener, ends: bool) -> None:
+    """It is waited for even if the association of the request is lost; so is the next one."""
+    with LateSCP(listener.port, ends=ends) as server:
+        store(server, image(1), image(2))
+        asking = scu(server, listener)
+        for number in (1, 2):
+            with at_once():
+                assert asking.verify([reference(number)]) == Verification(uids(number))
+
+
+def test_a_report_on_the_same_association_counts_as_well(listener: CommitmentListener) -> None:
+    """Which one it takes is up to the server."""
+    with ArchiveSCP() as server, at_once():
+        store(server, image(1))
+        assert scu(server, listener).verify([reference(1)]) == Verification(uids(1))
+
+
+def test_a_report_that_does_not_come_is_told(listener: CommitmentListener) -> None:
+    """The reason says for how long, and where it was waited for."""
+    with ArchiveSCP(reports=False) as server, at_once():
+        (reason,) = scu(server, listener, late_commitment=1).verify([reference(1)]).unknown.values()
+    where = f"in 1 s, neither on the same association nor on port {listener.port}"
+    assert reason.text == f"the server did not report a storage commitment {where}"

@@ -1,0 +1,45 @@
+"""A peer that reports storage commitments on associations of its own, by pynetdicom."""
+
+from collections.abc import Sequence
+
+from pydicom.dataset import Dataset
+from pynetdicom import AE, build_role
+from pynetdicom.association import Association
+from pynetdicom.sop_class import (
+    StorageCommitmentPushModel,
+    StorageCommitmentPushModelInstance,
+    Verification,
+)
+
+COMMITTED = 1
+
+
+def connected(port: int, own: str = "PACS", called: str = "SENDER") -> Association:
+    """Return an association that proposes to report, and to verify."""
+    ae = AE(own)
+    ae.add_requested_context(StorageCommitmentPushModel)
+    ae.add_requested_context(Verification)
+    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 30
+    role = build_role(StorageCommitmentPushModel, scp_role=True)
+    return ae.associate("127.0.0.1", port, ae_title=called, ext_neg=[role])
+
+
+def report(transaction: str, uids: Sequence[str]) -> Dataset:
+    """Return what a report says of committed instances."""
+    said = Dataset()
+    said.TransactionUID = transaction
+    said.ReferencedSOPSequence = []
+    for uid in uids:
+        item = Dataset()
+        item.ReferencedSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+        item.ReferencedSOPInstanceUID = uid
+        said.ReferencedSOPSequence.append(item)
+    return said
+
+
+def answer(assoc: Association, said: Dataset) -> int | None:
+    """Send a report, and return the status of the answer, None where there is none."""
+    status, _ = assoc.send_n_event_report(
+        said, COMMITTED, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
+    )
+    return status.get("Status")
