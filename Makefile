@@ -29,6 +29,7 @@ NEXT := .venv-next
 FW_GEAR := .venv-fw-gear
 PEER := .venv-peer
 RIVALS := .rivals
+AXE := .axe
 
 .PHONY: FORCE demo check lint test check-pythons check-next check-manifests image image-test soak bench bench-peer bench-claims \
 	docs lock clean
@@ -44,7 +45,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict fw_gear_dicom_send run.py
 
-test: lint
+test: lint $(AXE)/.installed
 	sh scripts/servers.sh
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n $(WORKERS)
@@ -124,6 +125,10 @@ $(RIVALS)/.installed: scripts/rivals.sh
 	sh scripts/rivals.sh $(PYTHON) $(RIVALS)
 	touch $@
 
+$(AXE)/.installed: scripts/axe.sh
+	sh scripts/axe.sh $(AXE)
+	touch $@
+
 LOCK := uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" --upgrade
 
@@ -135,5 +140,5 @@ lock:
 		--output-file requirements-bench.txt
 
 clean:
-	rm -rf $(VENV) $(NEXT) $(FW_GEAR) $(PEER) $(RIVALS) demo-output build *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(NEXT) $(FW_GEAR) $(PEER) $(RIVALS) $(AXE) demo-output build *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

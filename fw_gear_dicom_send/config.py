@@ -81,6 +81,7 @@ def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearCo
         modalities=_several(options, "modality", manifest),
         file_tags=_several(options, "file_tags", manifest),
         resume=_boolean(options, "resume"),
+        job_id=_job_id(config_json.get("job")),
     )
 
 
@@ -339,6 +340,13 @@ def _input_path(name: str, given: Any) -> Path:
                 raise ConfigError(name, Path(path).name, "a file that is in the input folder")
             return Path(path)
     raise ConfigError(name, given, "an input with its location")
+
+
+def _job_id(given: Any) -> str:
+    match given:
+        case {"id": str(job_id)}:
+            return job_id
+    return ""
 
 
 def _api_key(given: Any) -> str:

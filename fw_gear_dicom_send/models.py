@@ -10,7 +10,7 @@ from .dicom.types import PrivateTag
 from .errors import ExitCode
 from .name_patterns import NO_PATTERNS, NamePatterns
 from .network.types import ConversionMode, PeerAE, StoreResult, TLSConfig
-from .reasons import Kind, Reason, Skipped
+from .reasons import Kind, Program, Reason, Skipped
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,7 @@ class GearConfig(SendConfig):
     modalities: tuple[str, ...] = ()
     file_tags: tuple[str, ...] = ()
     resume: bool = False
+    job_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,11 +169,25 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where the images of a run come from, for people, and the program that sends them.
+
+    `path` is that of a container or of folders, `url` leads there in a browser. `job_id` is that
+    of the gear's job. Each is empty where there is none.
+    """
+
+    program: Program = Program.GEAR
+    path: str = ""
+    url: str = ""
+    job_id: str = ""
+
+
+@dataclass(frozen=True)
 class Selection:
     """What a run sends, where its report belongs, and what was found but is not sent.
 
     `tags` are those that the input file, or else the container, has; `info` is the custom
-    information of the input file.
+    information of the input file. `origin` says for people where all comes from.
     """
 
     entries: tuple[FileEntry, ...]
@@ -181,6 +196,7 @@ class Selection:
     tags: tuple[str, ...] = ()
     info: Mapping[str, Any] = field(default_factory=dict, repr=False)
     left_out: tuple[LeftOut, ...] = ()
+    origin: Origin = Origin()
 
 
 @dataclass(frozen=True)

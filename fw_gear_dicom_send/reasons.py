@@ -53,6 +53,10 @@ class Program(Enum):
         listening="With --commit-port one is accepted; the port has to be entered there.",
     )
 
+    def option(self, name: str) -> str:
+        """Return an option as people give it to the program."""
+        return self.value[name]
+
 
 class Skipped(Enum):
     """What a file is that holds no image to send, so that it is passed over and counted."""

@@ -1,5 +1,6 @@
-"""Text from outside, made fit for one line."""
+"""Text from outside, made fit for one line, and texts for people."""
 
+import re
 from unicodedata import category
 
 _RAW_BYTES = range(0xDC80, 0xDD00)
@@ -16,6 +17,25 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(map(_shown, text))
+
+
+def natural_key(text: str) -> tuple[tuple[str, int, str], ...]:
+    """Return what sorts names as people do: series 2 before series 10, whatever their case."""
+    # Digits are compared by their length first, as Python reads no number of 5,000 digits.
+    return tuple(
+        (words.lower(), len(digits.lstrip("0")), digits.lstrip("0"))
+        for words, digits in re.findall(r"([^0-9]*)([0-9]*)", text)
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people: 4.2 s, 3 min 5 s, 2 h 10 min."""
+    if round(seconds, 1) < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60:,} h {minutes % 60} min"
 
 
 def _shown(char: str) -> str:

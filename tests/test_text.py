@@ -1,4 +1,4 @@
-"""Text from outside becomes fit for one line."""
+"""Text from outside becomes fit for one line, and texts are made for people."""
 
 import os
 
@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fw_gear_dicom_send.errors import UsageError
-from fw_gear_dicom_send.text import printable
+from fw_gear_dicom_send.text import duration, natural_key, printable
 
 ANY_TEXT = st.text(st.characters())
 """Also lone surrogates, and characters that no Unicode has yet."""
@@ -50,3 +50,33 @@ def test_it_is_one_line_that_can_be_written_anywhere(text: str) -> None:
 def test_the_message_of_an_error_is_one_line() -> None:
     """It may quote what somebody has typed."""
     assert str(UsageError("a\nb\x1b: there is no such file")) == r"a\nb\x1b: there is no such file"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["series 2", "Series 10", "series 11"],
+        ["a", "a1", "a1b", "a01c", "a2", "B"],
+        ["1", "2a", f"{'9' * 5000}"],
+    ],
+)
+def test_names_are_sorted_as_people_count(names: list[str]) -> None:
+    """Digits are numbers, however many, and case makes no difference."""
+    shuffled = [*names[1:], names[0]]
+    assert sorted(shuffled, key=natural_key) == names
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0 s"),
+        (4.24, "4.2 s"),
+        (59.99, "1 min 0 s"),
+        (185, "3 min 5 s"),
+        (7_800, "2 h 10 min"),
+        (3_600_000, "1,000 h 0 min"),
+    ],
+)
+def test_durations_are_for_people(seconds: float, text: str) -> None:
+    """Each has two units at most."""
+    assert duration(seconds) == text

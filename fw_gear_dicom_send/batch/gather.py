@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -19,6 +20,14 @@ OWN_COLUMNS = ("Session ID", "Session", "Job ID", "Job State")
 
 _SLACK = timedelta(minutes=1)
 """For how long after a job's end its report may be attached."""
+_RUNNING = "Gather the batch again when the job has ended: dicom-send-batch gather."
+_CANCELLED = "Start it again: dicom-send-batch start --not-yet-sent."
+_FAILED = "Look at the job's log; dicom-send-batch retry runs it again."
+_LOOK = "Look at the page about the run, which is attached to the session."
+_NO_REPORT = "Look at the job's log. A session that was renamed since has no report that is found."
+_NO_FILE = "Check that the session has files of type dicom, or set file_types."
+_ADVICE = {"pending": _RUNNING, "running": _RUNNING, "cancelled": _CANCELLED, "failed": _FAILED}
+"""What to do about a job by its state."""
 
 Row = Mapping[str, str]
 
@@ -61,21 +70,29 @@ def _gather_one(
     others: Callable[[str], Iterable[Job]],
     read: Callable[[StoredFile], bytes],
 ) -> Outcome:
-    outcome = Outcome(job.container.id, "", job.id, job.state)
+    seconds = (job.ended - job.started).total_seconds() if job.ended else None
+    outcome = Outcome(job.container.id, "", job.id, job.state, seconds=seconds)
     rows, trouble = None, "there is no report"
+    causes: tuple[tuple[str, int], ...] = ()
     try:
         place = where(job.container)
         outcome = replace(
-            outcome, session_id=place.session.id, label=place.session.label, url=place.url
+            outcome,
+            session_id=place.session.id,
+            label=place.session.label,
+            subject=place.session.subject,
+            url=place.url,
         )
         if report := _newest_report(job, place, others):
             trouble = "the report cannot be read"
             rows = _rows(read(report))
+            if rows and job.state == "failed":
+                causes = _causes(place, report, read)
     except SiteError as exc:
         if not exc.is_final:
             raise
         trouble = str(exc)
-    outcome = _counted(outcome, job, rows, trouble)
+    outcome = replace(_counted(outcome, job, rows, trouble), causes=causes)
     own = (outcome.session_id, outcome.label, job.id, job.state)
     for row in rows or ():
         write([*own, *(row[column] for column in COLUMNS)])
@@ -125,6 +142,21 @@ def _newest_report(
     return max(own, key=lambda file: file.created, default=None)
 
 
+def _causes(
+    place: Place, report: StoredFile, read: Callable[[StoredFile], bytes]
+) -> tuple[tuple[str, int], ...]:
+    """Return the codes in the summary beside a report, with their images; none without it."""
+    name = f"{report.name.removesuffix('.csv')}_summary.json"
+    for file in place.files:
+        if file.name == name and file.parent == report.parent:
+            try:
+                failed = json.loads(read(file))["failed"]
+                return tuple((str(code), int(images)) for code, images in failed.items())
+            except (AttributeError, KeyError, TypeError, ValueError):
+                return ()
+    return ()
+
+
 def _rows(content: bytes) -> list[Row] | None:
     """Return the rows of a report, None for something else."""
     try:
@@ -146,13 +178,13 @@ def _counted(outcome: Outcome, job: Job, rows: Sequence[Row] | None, trouble: st
     complete = sum(row["Status"] == good for row in rows or ())
     is_short = rows is not None and complete < len(rows)
     if is_short and job.state in ("complete", "failed"):
-        reason = f"not all images {'would be' if job.is_dry_run else 'were'} sent"
+        reason, advice = f"not all images {'would be' if job.is_dry_run else 'were'} sent", _LOOK
     elif job.state != "complete":
-        reason = job.reason
+        reason, advice = job.reason, _ADVICE.get(job.state, "")
     elif rows is None:
-        reason = trouble
+        reason, advice = trouble, _NO_REPORT
     else:
-        reason = "" if rows else "there was no file to send"
+        reason, advice = ("", "") if rows else ("there was no file to send", _NO_FILE)
     return replace(
         outcome,
         images=sum(int(row["Images in Series"]) for row in rows or ()),
@@ -160,4 +192,5 @@ def _counted(outcome: Outcome, job: Job, rows: Sequence[Row] | None, trouble: st
         files=len(rows or ()),
         complete_files=complete,
         reason=reason,
+        advice=advice,
     )

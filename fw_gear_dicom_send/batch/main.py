@@ -249,7 +249,9 @@ def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
     outcomes = gather(batch, api.where, api.jobs_on, api.read, csv_path)
     is_dry = any(job.is_dry_run for job in batch.newest)
     try:
-        write_whole(html_path, page.render(batch.id, outcomes, datetime.now(), is_dry=is_dry))
+        write_whole(
+            html_path, page.render(batch.id, outcomes, datetime.now().astimezone(), is_dry=is_dry)
+        )
     except OSError as exc:
         raise UsageError(f"--report-folder: {exc.strerror}") from exc
     log.info("%s", counts(batch.newest))

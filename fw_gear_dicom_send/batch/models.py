@@ -204,7 +204,9 @@ class Outcome:
     """What became of a session: its newest job, and what the report of that says.
 
     `url` leads to the session on the site; `reason` tells why not all is sent, and is empty where
-    all is.
+    all is. `advice` is what to do then. `causes` are the codes of reasons, with how many images
+    each is about, where the run has left them. `seconds` is how long the job ran, None while it
+    runs.
     """
 
     session_id: str
@@ -217,3 +219,7 @@ class Outcome:
     complete_files: int = 0
     url: str = ""
     reason: str = ""
+    subject: str = ""
+    seconds: float | None = None
+    advice: str = ""
+    causes: tuple[tuple[str, int], ...] = ()

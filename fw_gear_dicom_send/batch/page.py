@@ -1,24 +1,42 @@
 """The page about a batch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from html import escape
 
 from ..models import FileStatus
-from ..report.html import bar, page, row, table, tiles
+from ..reasons import Kind
+from ..report.html import (
+    HTML,
+    Numbers,
+    Shown,
+    Words,
+    bar,
+    details,
+    link,
+    page,
+    paragraph,
+    section,
+    table,
+)
+from ..text import duration, natural_key
 from .models import Outcome
 
-_PAGE = page(
-    "Gathered on $gathered",
-    """\
-<h2>Sessions</h2>
-<div class="wide"><table id="sessions">
-<thead><tr><th scope="col">Session</th><th scope="col">Session ID</th><th scope="col">Job</th>
-<th scope="col">Images sent</th><th scope="col">Share</th><th scope="col">Outcome</th></tr></thead>
-<tbody>
-$sessions</tbody></table></div>
-""",
-    "#sessions td:nth-child(n+2):nth-child(-n+4) { white-space: nowrap; }\na { color: inherit; }\n",
+MAX_OPEN_SESSIONS = 20
+"""Complete sessions that are shown without a click."""
+MAX_SESSIONS = 20_000
+"""Sessions with trouble that are listed, and complete ones."""
+_KINDS = {kind.code: kind for kind in reversed(Kind)}
+"""The kind of each code; of two that share one, the first."""
+_COLUMNS = (
+    "Subject",
+    "Session",
+    Words("Job"),
+    Numbers("Duration"),
+    Numbers("Images sent"),
+    Numbers("Images found"),
+    "Share",
+    "What to do",
+    "Outcome",
 )
 
 
@@ -30,23 +48,22 @@ def render(batch_id: str, outcomes: Sequence[Outcome], gathered: datetime, *, is
     images, sent = sum(o.images for o in outcomes), sum(o.sent for o in outcomes)
     files, complete = sum(o.files for o in outcomes), sum(o.complete_files for o in outcomes)
     completed = sum(outcome.state == "complete" for outcome in outcomes)
-    numbers = (
-        ("Sessions complete", f"{good:,} of {len(outcomes):,}"),
-        ("Jobs complete", f"{completed:,} of {len(outcomes):,}"),
-        ("Images sent", f"{sent:,} of {images:,}"),
-        ("Files complete", f"{complete:,} of {files:,}"),
-    )
     dry = " (dry run: nothing was sent)" * is_dry
-    return _PAGE.substitute(
-        title=escape(f"DICOM send: batch {batch_id}{dry}"),
-        gathered=f"{gathered:%Y-%m-%d %H:%M:%S}",
-        state="good" if is_good else "bad",
-        outcome=f"{'All images of all sessions' if is_good else 'Not all images'} {verb} sent",
-        tiles=tiles(numbers),
-        failures=_failures(outcomes),
-        sessions="".join(
-            _row(outcome, is_dry=is_dry) for outcome in sorted(outcomes, key=lambda o: not o.reason)
+    return page(
+        f"DICOM send: batch {batch_id}{dry}",
+        f"{'All images of all sessions' if is_good else 'Not all images'} {verb} sent",
+        [("Gathered", f"{gathered:%Y-%m-%d %H:%M:%S %z}".rstrip())],
+        (
+            ("Sessions complete", f"{good:,} of {len(outcomes):,}"),
+            ("Jobs complete", f"{completed:,} of {len(outcomes):,}"),
+            ("Images sent", f"{sent:,} of {images:,}"),
+            ("Files complete", f"{complete:,} of {files:,}"),
         ),
+        (
+            section("What went wrong", _failures(outcomes)),
+            section("Sessions", *_sessions(outcomes, is_dry=is_dry)),
+        ),
+        is_good=is_good,
     )
 
 
@@ -59,29 +76,71 @@ def reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
     return sorted(found.items(), key=lambda one: one[1], reverse=True)
 
 
-def _failures(outcomes: Sequence[Outcome]) -> str:
-    groups = reasons(outcomes)
-    if not groups:
-        return "<p>Nothing went wrong.</p>"
-    rows = [(reason, str(sessions)) for reason, sessions in groups]
-    return table(("Reason", "Sessions"), rows)
-
-
-def _row(outcome: Outcome, *, is_dry: bool) -> str:
-    share = outcome.sent / outcome.images if outcome.images else 0
-    state = "good" if not outcome.reason else "part" if outcome.sent else "bad"
-    count = f"{outcome.sent:,} of {outcome.images:,}"
-    cells = (
-        _link(outcome),
-        escape(outcome.session_id),
-        escape(outcome.state),
-        count,
-        bar(share, state, f"{count} images sent"),
-        escape(outcome.reason or (FileStatus.DRY_RUN if is_dry else FileStatus.COMPLETE)),
+def _failures(outcomes: Sequence[Outcome]) -> HTML:
+    """Group the sessions by what is amiss; one may have several causes."""
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    for outcome in outcomes:
+        for text, advice, images in _causes(outcome):
+            sessions, others = found.get((text, advice), (0, 0))
+            found[text, advice] = sessions + 1, others + images
+    if not found:
+        return paragraph("Nothing went wrong.")
+    groups = sorted(found.items(), key=lambda group: group[1], reverse=True)
+    return table(
+        ("Reason", Numbers("Sessions"), Numbers("Images"), "What to do"),
+        [(text, *counts, advice) for (text, advice), counts in groups],
+        name="reasons",
     )
-    return row(state, cells)
 
 
-def _link(outcome: Outcome) -> str:
-    label = escape(outcome.label)
-    return f'<a href="{escape(outcome.url)}">{label}</a>' if outcome.url else label
+def _causes(outcome: Outcome) -> Iterator[tuple[str, str, int]]:
+    """Yield why a session is not complete, what to do, and how many images that is about."""
+    known = [(_KINDS[code], images) for code, images in outcome.causes if code in _KINDS]
+    for kind, images in known:
+        is_detail = kind.template in ("{}", "status {}")
+        text = kind.name.lower().replace("_", " ") if is_detail else kind.template
+        yield text.replace("{}", "…"), kind.advice, images
+    if outcome.reason and not known:
+        yield outcome.reason, outcome.advice, outcome.images - outcome.sent
+
+
+def _sessions(outcomes: Iterable[Outcome], *, is_dry: bool) -> Iterator[HTML]:
+    """Yield the sessions: those with trouble first, complete ones to be opened if they are many."""
+    ordered = sorted(outcomes, key=lambda one: (natural_key(one.subject), natural_key(one.label)))
+    troubled = [outcome for outcome in ordered if outcome.reason]
+    complete = [outcome for outcome in ordered if not outcome.reason]
+    if troubled or not complete:
+        yield _table(troubled, "sessions", is_dry=is_dry)
+    if complete:
+        listed = _table(complete, "complete-sessions", is_dry=is_dry)
+        is_long = len(complete) > MAX_OPEN_SESSIONS
+        yield details(f"{len(complete):,} complete sessions", listed) if is_long else listed
+
+
+def _table(outcomes: Sequence[Outcome], name: str, *, is_dry: bool) -> HTML:
+    listed = outcomes[:MAX_SESSIONS]
+    rows = (_row(outcome, is_dry=is_dry) for outcome in listed)
+    made = table(_COLUMNS, rows, states=map(_state, listed), name=name)
+    more = len(outcomes) - len(listed)
+    return HTML(made + paragraph(f"And {more:,} more: the table has all.")) if more else made
+
+
+def _state(outcome: Outcome) -> str:
+    return "good" if not outcome.reason else "part" if outcome.sent else "bad"
+
+
+def _row(outcome: Outcome, *, is_dry: bool) -> tuple[Shown, ...]:
+    share = outcome.sent / outcome.images if outcome.images else 0
+    causes = list(_causes(outcome))
+    status = FileStatus.DRY_RUN if is_dry else FileStatus.COMPLETE
+    return (
+        outcome.subject,
+        link(outcome.label or outcome.session_id, outcome.url),
+        outcome.state,
+        "" if outcome.seconds is None else duration(outcome.seconds),
+        outcome.sent,
+        outcome.images,
+        bar(share, _state(outcome), f"{outcome.sent:,} of {outcome.images:,} images sent"),
+        " ".join(dict.fromkeys(advice for _, advice, _ in causes)),
+        "; ".join(text for text, _, _ in causes) or status,
+    )

@@ -14,11 +14,15 @@ from ..models import (
     FileEntry,
     FileReport,
     NameChoice,
+    Origin,
     Selection,
 )
-from ..reasons import Kind, Reason
+from ..reasons import Kind, Program, Reason
 from ..source import Fetcher
 from ..text import printable
+
+MAX_PATHS = 5
+"""Paths that the page about a run names, of those that it was given."""
 
 
 class LocalSource:
@@ -64,7 +68,11 @@ class LocalSource:
         label = first.resolve().name if len(self._paths) == 1 else f"{len(self._paths)} paths"
         place = Container("folder", str(first))
         chosen, left_out = tuple(reversed(entries.values())), self.left_out.counted()
-        return Selection(chosen, place, printable(label), left_out=left_out)
+        shown = [printable(str(path)) for path in self._paths[:MAX_PATHS]]
+        more = len(self._paths) - len(shown)
+        path = ", ".join(shown) + (f" and {more:,} more" if more else "")
+        origin = Origin(Program.COMMAND, path)
+        return Selection(chosen, place, printable(label), left_out=left_out, origin=origin)
 
     def fetcher(self, _: Path) -> Fetcher:
         """Return what finds files where they are."""

@@ -18,7 +18,8 @@ from fw_core_client import CoreClient
 
 from ..errors import ConfigError, SiteError
 from ..left_out import LeftOutFiles
-from ..models import Cause, Container, FileEntry, GearConfig, InputFile, Selection
+from ..models import Cause, Container, FileEntry, GearConfig, InputFile, Origin, Selection
+from ..reasons import Program
 from ..text import printable
 from .api import API, EXPIRED, MAX_SIGNED_URLS, unpromised
 
@@ -98,7 +99,16 @@ class Site:
         record = _file_record(node, chosen) if chosen else {}
         tags = {*chosen.tags, *(record.get("tags") or ())} if chosen else node.tags
         info = record.get("info") or (chosen.info if chosen else {})
-        return Selection(entries, parent, label, tuple(tags), info, left_out.counted())
+        origin = Origin(Program.GEAR, path, self._link(node), printable(config.job_id))
+        return Selection(entries, parent, label, tuple(tags), info, left_out.counted(), origin)
+
+    def _link(self, node: _Node) -> str:
+        """Return the URL in a browser of a session or of that of an acquisition, else of none."""
+        ids = {**node.above, node.container.type: node.container.id}
+        if "session" not in ids:
+            return ""
+        project, session = (quote(ids[level], safe="") for level in ("project", "session"))
+        return f"{self._api.site}/#/projects/{project}/sessions/{session}"
 
     def image_reports(self, places: Iterable[Container]) -> list[FileEntry]:
         """Return the newest per-image reports on containers, the newest first.

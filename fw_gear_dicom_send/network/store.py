@@ -1,6 +1,7 @@
 """Sends images to a DICOM server by C-STORE (PS3.4 annex B)."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import count
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 MAX_LOSSES_LOGGED = 10
 """Associations that are lost with an image, of which each has a line in the log."""
+MAX_LOSS_TIMES = 1_000
+"""Lost associations of which the time is kept."""
 RESEND_POLICY = RetryPolicy(min_wait=2, max_wait=15)
 """The waits while the server is at fault; the time is that of the retry budget."""
 
@@ -75,6 +78,8 @@ class StorageSCU:
         self._losses = count(1)
         self.lost_associations = 0
         """How many associations were lost with an image."""
+        self.lost_at: deque[float] = deque(maxlen=MAX_LOSS_TIMES)
+        """When the latest of them were lost, on the clock of the retry policy."""
         self._retry_numbers = count(1)
         self._retries = 0
         self._pool = AssociationPool(
@@ -291,6 +296,7 @@ class StorageSCU:
     def _tell_loss(self, reason: Reason) -> None:
         """Log that an association was lost with its image; many are logged for debugging only."""
         number = self.lost_associations = next(self._losses)
+        self.lost_at.append(self._policy.clock.now())
         log.log(
             logging.WARNING if number <= MAX_LOSSES_LOGGED else logging.DEBUG,
             "An association was lost with an image: %s%s",

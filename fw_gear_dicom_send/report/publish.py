@@ -3,9 +3,9 @@
 import json
 import logging
 import platform
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -13,13 +13,24 @@ from typing import Protocol
 from .. import __version__
 from ..errors import DicomSendError, SiteError
 from ..left_out import LeftOutFiles
-from ..models import Cause, Container, FileReport, LeftOut, Outcome, Selection, SendConfig
+from ..models import (
+    Cause,
+    Container,
+    FileEntry,
+    FileReport,
+    LeftOut,
+    Outcome,
+    Selection,
+    SendConfig,
+)
 from ..network.contexts import Context
-from ..reasons import Kind
+from ..reasons import Kind, Reason
 from . import files_csv, images_csv, run_page
 from .events import Observer, surviving
 from .images_csv import ImagesCSV
+from .modality_counts import ModalityCounts
 from .output import write_whole
+from .reason_groups import ImageExamples
 from .skipped import SkippedFiles
 from .summary import RunFacts, summary
 from .throughput import Throughput, ThroughputCounts
@@ -63,10 +74,12 @@ class Reports:
         self._config = config
         self._selection = selection
         self._output = output
-        self._started = datetime.now()
+        self._started = datetime.now().astimezone()
         self._time = f"{self._started:{time_format}}"
         self._throughput = Throughput()
         self._skipped = SkippedFiles()
+        self._modalities = ModalityCounts()
+        self._examples = ImageExamples()
         self._without_image: Sequence[LeftOut] = ()
         self._written_paths: Sequence[Path] = ()
         self._is_refused = False
@@ -77,8 +90,20 @@ class Reports:
     @property
     def observers(self) -> tuple[Observer, ...]:
         """Those that have to be told of the run."""
-        counts = (self._throughput, self._skipped)
+        counts = (self._throughput, self._skipped, self._modalities, self._examples)
         return (*counts, self.images) if self.images else counts
+
+    def revise(self) -> None:
+        """Note that images are resent from now on: they replace what was reported of them."""
+        self._modalities.revise()
+        if self.images:
+            self.images.revise()
+
+    def deny(self, entry: FileEntry, sop_instance_uid: str, reason: Reason) -> None:
+        """Note that an image that was resent is not on the server after all."""
+        self._examples.deny(entry, sop_instance_uid, reason)
+        if self.images:
+            self.images.deny(entry, sop_instance_uid, reason)
 
     def pass_over(self, reports: Iterable[FileReport]) -> None:
         """Say which files have no row, as the site knows them as archives that hold no image."""
@@ -95,10 +120,13 @@ class Reports:
         source_options: Mapping[str, str],
         contexts: Mapping[Context, bool],
         verifications: Verifications | None = None,
+        *,
+        losses: Sequence[float] = (),
     ) -> bool:
         """Tell what became of each file: in the log, and in files where they belong.
 
-        `verifications` are what is known of each image, where that was asked for. Returns whether
+        `verifications` are what is known of each image, where that was asked for. `losses` is when
+        associations were lost, on the clock of the retry policies. Returns whether
         each report that is wanted was written whole. The rows of the report on files are in the
         log if it was not.
         """
@@ -120,7 +148,8 @@ class Reports:
             if self.images and (self.images.close(verifications) or self.images.is_given_up):
                 reports.append(None if self.images.is_given_up else self.images.path)
             if self._config.html_report:
-                reports.append(self._page(rows, source_options, contexts, summary))
+                facts = partial(self._facts, source_options, contexts, summary, losses, reports)
+                reports.append(self._page(rows, facts))
             written = [path for path in reports if path]
             is_whole = len(written) == len(reports)
             self._written_paths = written
@@ -175,19 +204,11 @@ class Reports:
             log.error("The rows of the report:\n%s", text.rstrip())
         return path
 
-    def _page(
-        self,
-        rows: Sequence[FileReport],
-        source_options: Mapping[str, str],
-        contexts: Mapping[Context, bool],
-        verification: VerificationSummary | None,
-    ) -> Path | None:
+    def _page(self, rows: Sequence[FileReport], facts: Callable[[], run_page.Facts]) -> Path | None:
         """Write the page about the run."""
         what = "The page about the run"
         with surviving(what):
-            facts = replace(self._facts(source_options, contexts), verification=verification)
-            text = run_page.render(rows, facts)
-            return self._written(what, self._path(".html"), text)
+            return self._written(what, self._path(".html"), run_page.render(rows, facts()))
         return None
 
     @staticmethod
@@ -230,8 +251,17 @@ class Reports:
         label = self._selection.report_label
         return self._output / files_csv.report_name(head, label, self._time, suffix)
 
-    def _facts(self, others: Mapping[str, str], contexts: Mapping[Context, bool]) -> run_page.Facts:
+    def _facts(
+        self,
+        others: Mapping[str, str],
+        contexts: Mapping[Context, bool],
+        verification: VerificationSummary | None,
+        losses: Sequence[float],
+        reports: Sequence[Path | None],
+    ) -> run_page.Facts:
+        """Return what the page says besides the files; `reports` are beside it."""
         config, label = self._config, self._selection.report_label
+        origin, images = self._selection.origin, self._path(images_csv.SUFFIX)
         peer, tag, tls = config.peer, config.tag, config.tls
         query = config.query_peer or peer
         options = {
@@ -268,10 +298,19 @@ class Reports:
         return run_page.Facts(
             title=f"DICOM send: {label}" + (" (dry run: nothing was sent)" * config.dry_run),
             started=self._started,
-            throughput=self._throughput.counts(),
+            throughput=self._throughput.counts(losses),
+            peer=peer,
+            tls=tls,
+            origin=origin,
+            verification=verification,
+            modalities=self._modalities.counts(),
+            is_series_cut=self._modalities.is_cut,
+            examples=self._examples,
+            files_csv=self._path(".csv").name,
+            images_csv=images.name if images in reports else "",
             skipped=self._skipped.text,
             left_out=[one.text for one in (*self._selection.left_out, *self._without_image)],
             contexts=list(contexts.items()),
-            config=[(name, str(value)) for name, value in options.items()],
+            config=[(origin.program.option(name), str(value)) for name, value in options.items()],
             versions=versions(),
         )

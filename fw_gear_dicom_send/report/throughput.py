@@ -1,7 +1,10 @@
 """When images were sent, and how long each C-STORE took, in a bounded number of counts."""
 
 from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil, exp, floor, log
 
 from ..models import ImageRecord
 from ..network.types import Sent
@@ -11,6 +14,17 @@ from .events import Observer
 LIMITS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds that part the counts of C-STORE times."""
 MAX_SLOTS = 120
+_STEP = log(1.04)
+"""The logarithm of how far apart the times are that percentiles tell apart."""
+
+
+@dataclass(frozen=True)
+class StoreTimes:
+    """The median, the 95th percentile, both to 2 %, and the longest of C-STORE times, in s."""
+
+    median: float
+    p95: float
+    longest: float
 
 
 @dataclass(frozen=True)
@@ -19,7 +33,8 @@ class ThroughputCounts:
 
     `images` and `bytes` are those sent in each of the slots of `slot_seconds`; `durations` are
     the images whose C-STORE took less than each of `LIMITS` and no less than the one before,
-    and last those that took longer.
+    and last those that took longer. `times` sums these up, None where there is none; `losses` is
+    when associations were lost, in seconds since the beginning.
     """
 
     slot_seconds: float
@@ -27,6 +42,8 @@ class ThroughputCounts:
     bytes: tuple[int, ...]
     durations: tuple[int, ...]
     seconds: float
+    times: StoreTimes | None = None
+    losses: tuple[float, ...] = ()
 
 
 class Throughput(Observer):
@@ -40,12 +57,16 @@ class Throughput(Observer):
         self._images: list[int] = []
         self._bytes: list[int] = []
         self._durations = [0] * (len(LIMITS) + 1)
+        self._steps: Counter[int] = Counter()
+        self._longest = 0.0
 
     def image(self, record: ImageRecord) -> None:
         """Count an image that was sent."""
         result = record.result
         if seconds := result.transfer.seconds:
             self._durations[bisect_right(LIMITS, seconds)] += 1
+            self._steps[floor(log(seconds) / _STEP)] += 1
+            self._longest = max(self._longest, seconds)
         if not isinstance(result, Sent):
             return
         place = int((self._clock.now() - self._begun) / self._slot)
@@ -59,15 +80,31 @@ class Throughput(Observer):
         self._images[place] += 1
         self._bytes[place] += record.sent_size
 
-    def counts(self) -> ThroughputCounts:
-        """Return what was counted."""
+    def counts(self, losses: Iterable[float] = ()) -> ThroughputCounts:
+        """Return what was counted; `losses` is when associations were lost, on the same clock."""
         return ThroughputCounts(
             self._slot,
             tuple(self._images),
             tuple(self._bytes),
             tuple(self._durations),
             self._clock.now() - self._begun,
+            self._times(),
+            tuple(time - self._begun for time in losses),
         )
+
+    def _times(self) -> StoreTimes | None:
+        if not self._steps:
+            return None
+        return StoreTimes(self._percentile(0.5), self._percentile(0.95), self._longest)
+
+    def _percentile(self, share: float) -> float:
+        """Return a time that so many C-STOREs did not exceed."""
+        remaining = ceil(share * self._steps.total())
+        for step in sorted(self._steps):
+            remaining -= self._steps[step]
+            if remaining <= 0:
+                break
+        return min(exp((step + 0.5) * _STEP), self._longest)
 
 
 def _halved(counts: list[int]) -> list[int]:

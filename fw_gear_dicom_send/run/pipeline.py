@@ -150,7 +150,12 @@ def run(
             watchers.verified(verifications.summary())
         watchers.done(rows)
         is_reported = reports.publish(
-            destination, rows, source.options, sending.contexts, verifications
+            destination,
+            rows,
+            source.options,
+            sending.contexts,
+            verifications,
+            losses=sending.lost_at,
         )
         outcome = sending.outcome(rows, is_reported=is_reported)
         if not reports.publish_summary(destination, rows, outcome, error, verifications):
@@ -221,6 +226,11 @@ class _Sending:
     def contexts(self) -> Mapping[Context, bool]:
         """The presentation contexts that were proposed, and whether they were accepted."""
         return self._scu.contexts if self._scu else {}
+
+    @property
+    def lost_at(self) -> Sequence[float]:
+        """When associations were lost with an image."""
+        return tuple(self._scu.lost_at) if self._scu else ()
 
     def outcome(self, rows: Sequence[FileReport], *, is_reported: bool) -> Outcome:
         """Return what came of the run, whose report has these rows."""
@@ -335,8 +345,7 @@ class _Sending:
             return
         number = sum(map(len, missing.values()))
         log.warning("%d images are sent once more, as the server does not have them", number)
-        if self._reports.images:
-            self._reports.images.revise()
+        self._reports.revise()
         first = {entry: self._counts[entry].report() for entry in missing}
         for entry, uids in missing.items():
             self._revised[entry] = _storing(first[entry], first[entry].stored - len(uids))
@@ -349,10 +358,9 @@ class _Sending:
             self._revised[entry] = _merged(
                 self._revised[entry], report, len(missing[entry]), len(absent.get(entry, ()))
             )
-        if self._reports.images:
-            for entry, uids in absent.items():
-                for uid in uids:
-                    self._reports.images.deny(entry, uid, Reason(Kind.NOT_STORED))
+        for entry, uids in absent.items():
+            for uid in uids:
+                self._reports.deny(entry, uid, Reason(Kind.NOT_STORED))
 
 
 def _merged(first: FileReport, again: FileReport, repeated: int, absent: int) -> FileReport:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.certificates import HOST
+from tests.support.html_reading import parsed
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP, free_port
 from tests.support.sample_files import TEST_FILES, encoded, made
 from tests.support.send_command import send, to
@@ -28,7 +30,12 @@ def test_reports_are_the_gears_in_the_folder_that_is_named(
         "_instances.csv",
         "_summary.json",
     ]
-    assert "All images were sent" in next((tmp_path / "new/reports").glob("*.html")).read_text()
+    page = parsed(next((tmp_path / "new/reports").glob("*.html")).read_text()).one("main")
+    shown = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
+    assert "All images were sent" in page.texts("p")
+    assert (shown["From"], shown["Paths complete"]) == (str(series), "1 of 1")
+    assert {"--destination", "--send-retry-time"} <= set(page.texts("td"))
+    assert not re.search(r"gear's|FW Path|Acquisition ID|Upload", page.text)
 
 
 @pytest.mark.parametrize(

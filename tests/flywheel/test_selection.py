@@ -1,11 +1,13 @@
 """Which files of a Flywheel site a run sends, and where its report belongs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fw_gear_dicom_send.errors import ConfigError
-from fw_gear_dicom_send.models import Container, InputFile
+from fw_gear_dicom_send.models import Container, InputFile, Origin
+from fw_gear_dicom_send.reasons import Program
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.site_clients import add_session, add_subject, client_site, gear_config, selected
 
@@ -46,6 +48,22 @@ def test_session_is_where_its_report_belongs(site: FlywheelSite) -> None:
     session = Container("session", add_session(site))
     selection = client_site(site).select(gear_config(session))
     assert (selection.report_parent, selection.report_label) == (session, "Visit 1")
+
+
+def test_people_are_led_to_the_session(site: FlywheelSite) -> None:
+    """The link of an acquisition is that of its session; a subject has a path alone."""
+    session = add_session(site)
+    acquisition = site.add_acquisition(session, "T1")
+    project, subject = (site.containers[session]["parents"][one] for one in ("project", "subject"))
+    url = f"{site.url}/#/projects/{project}/sessions/{session}"
+    path = "radiology/Trial/S1"
+    for kind, place, origin in (
+        ("session", session, Origin(Program.GEAR, f"{path}/Visit 1", url, "j")),
+        ("acquisition", acquisition, Origin(Program.GEAR, f"{path}/Visit 1/T1", url, "j")),
+        ("subject", subject, Origin(Program.GEAR, path, "", "j")),
+    ):
+        config = replace(gear_config(Container(kind, place)), job_id="j")
+        assert client_site(site).select(config).origin == origin
 
 
 def test_entry_has_size_and_hash_of_the_record(site: FlywheelSite) -> None:

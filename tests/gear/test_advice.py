@@ -1,7 +1,5 @@
 """The advice on the page of a run belongs to what happened, whatever the texts say."""
 
-import re
-from html import unescape
 from pathlib import Path
 
 import pytest
@@ -9,10 +7,10 @@ from pydicom.dataset import Dataset
 
 from tests.support.flywheel_http import Reset, Status
 from tests.support.gear_runs import Session, gear_on, images
+from tests.support.html_reading import parsed
 from tests.support.pacs import CStore, PythonSCP
 from tests.support.sample_files import zip_of
 
-FAILURE = re.compile(r"<tr><td>([^<]*)</td><td>\d+</td><td>\d+</td><td>([^<]*)</td></tr>")
 ENCRYPTED_FLAG = 0x1
 
 
@@ -20,9 +18,8 @@ def advice_of(folder: Path, session: Session, port: int, **options: object) -> d
     """Run the gear on a session; return the advice on its page by its reason."""
     gear_on(folder, session.site, port, session.session, **options).run()
     (page,) = (upload for upload in session.site.uploads if upload.name.endswith(".html"))
-    return {
-        unescape(text): unescape(advice) for text, advice in FAILURE.findall(page.content.decode())
-    }
+    reasons = parsed(page.content.decode()).all("tbody")[0]
+    return {row.all("td")[0].text: row.all("td")[-1].text for row in reasons.all("tr")}
 
 
 def encrypted_zip(path: Path) -> bytes:

@@ -40,7 +40,7 @@ def test_files_that_fit_all_options_are_sent(
         assert "1 file without any of the file_tags was not selected: t1.dcm" in text
         assert "1 file matched by exclude was not selected: t2 localizer.dcm" in text
     for value in ("T*.dcm, *.zip", "*localizer*", "mr", "ready, more"):
-        assert f"<td>{value}</td>" in page
+        assert f">{value}</td>" in page
 
 
 def test_no_fitting_file_is_no_success(

@@ -1,13 +1,15 @@
 """The charts on the page about a run, as they are drawn."""
 
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 
 import pytest
 
 from fw_gear_dicom_send.models import FileReport
+from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.report.run_page import Facts, render
-from fw_gear_dicom_send.report.throughput import ThroughputCounts
+from fw_gear_dicom_send.report.throughput import StoreTimes, ThroughputCounts
 from tests.support.html_reading import Element, parsed
 
 RANGES = (
@@ -30,7 +32,8 @@ THROUGHPUT = ThroughputCounts(4.0, (10, 40, 20), (1, 1, 1), COUNTS, 11.5)
 
 
 def page_of(throughput: ThroughputCounts, *reports: FileReport) -> Element:
-    return parsed(render(reports, Facts("T", datetime(2024, 1, 2), throughput, [], [], [])))
+    peer = PeerAE("pacs.example.org", 104, "PACS", "flywheel")
+    return parsed(render(reports, Facts("T", datetime(2024, 1, 2), throughput, peer)))
 
 
 @pytest.fixture(name="charts")
@@ -138,3 +141,41 @@ def test_nothing_is_drawn_where_nothing_was_sent() -> None:
     page = page_of(ThroughputCounts(1.0, (0, 0), (0, 0), (0,) * 13, 2.0))
     assert page.all("svg") == []
     assert page.texts("p").count("No image was sent.") == 2
+
+
+def test_lost_associations_are_on_the_axis_of_time() -> None:
+    """Each is a line at its time, which may be after the last image; a sentence has the times."""
+    page = page_of(replace(THROUGHPUT, losses=(6.0, 24.0)))
+    chart = page.all("svg")[0]
+    assert chart.texts("text")[-1] == "24 s"
+    ends = [float((one.attributes["d"] or "").split()[1]) for one in chart.all("path")]
+    line = chart.one("line")
+    start, end = line.number("x1"), line.number("x2")
+    assert ends == pytest.approx([start + (end - start) / 4, end], abs=0.1)
+    assert chart.texts("title") == [
+        "association lost after 6.0 s",
+        "association lost after 24.0 s",
+    ]
+    assert "2 associations were lost with an image, after 6.0 s, 24.0 s." in page.texts("p")
+
+
+def test_many_lost_associations_are_counted() -> None:
+    """Ten of them are named."""
+    page = page_of(replace(THROUGHPUT, losses=tuple(map(float, range(1000)))))
+    (line,) = (text for text in page.texts("p") if "associations" in text)
+    assert line.startswith("1,000 associations were lost with an image, after 0.0 s, 1.0 s,")
+    assert line.endswith(", 9.0 s and 990 more times.")
+
+
+def test_what_most_c_stores_took_is_written() -> None:
+    """The median, the 95th percentile and the longest time, with three digits."""
+    page = page_of(replace(THROUGHPUT, times=StoreTimes(0.01234, 1.2345, 75.0)))
+    words = "Median 12.3 ms, 95th percentile 1.23 s, longest 1 min 15 s."
+    assert words in page.texts("p")
+
+
+def test_a_narrow_screen_has_every_third_label(charts: list[Element]) -> None:
+    """There is no room for the others; the chart of rates keeps both of its own."""
+    minor = [label.attributes.get("class") == "minor" for label in charts[1].all("text")[1:]]
+    assert minor == [bool(place % 3) for place in range(12)]
+    assert all("class" not in label.attributes for label in charts[0].all("text"))

@@ -1,8 +1,20 @@
 """What the pages share: each text is text, and never markup."""
 
+import pytest
 from hypothesis import example, given
 
-from fw_gear_dicom_send.report.html import bar, page, row, table, tiles
+from fw_gear_dicom_send.report.html import (
+    HTML,
+    Numbers,
+    bar,
+    details,
+    items,
+    link,
+    matrix,
+    page,
+    section,
+    table,
+)
 from tests.support.drawn_datasets import bounded
 from tests.support.html_reading import parsed
 from tests.support.html_texts import EVIL, TEXTS
@@ -11,11 +23,14 @@ from tests.support.html_texts import EVIL, TEXTS
 @bounded
 @given(TEXTS, TEXTS)
 @example(EVIL, EVIL)
-def test_tiles_show_any_text(name: str, value: str) -> None:
-    """A number that comes first has its name and its value, as they are."""
-    shown = parsed(tiles([(name, value), ("n", "v")]))
-    assert (shown.texts("dt"), shown.texts("dd")) == ([name, "n"], [value, "v"])
-    assert shown.text == f"{name}{value}nv"
+def test_a_page_shows_any_text(name: str, value: str) -> None:
+    """Title, outcome, facts and numbers are as they are; sections are HTML."""
+    made = page(name, value, [(name, value)], [("n", value)], ["<p>x</p>", ""], is_good=True)
+    shown = parsed(made)
+    assert (shown.one("title").text, shown.one("h1").text) == (name, name)
+    assert (shown.texts("dt"), shown.texts("dd")) == ([name, "n"], [value, value])
+    assert shown.texts("p") == [value, "x"]
+    assert shown.all("p")[0].attributes == {"class": "outcome good"}
     assert shown.all("script") == []
 
 
@@ -38,39 +53,66 @@ def test_a_bar_has_any_label(label: str) -> None:
 @given(TEXTS, TEXTS)
 @example(EVIL, EVIL)
 def test_a_table_shows_any_text(header: str, cell: str) -> None:
-    """Headers and cells are texts; a header says that it is one of a column."""
+    """Headers and cells are texts; a cell knows its header for narrow screens."""
     shown = parsed(table([header, "b"], [["c", cell], [cell, "d"]]))
     assert shown.one("thead").texts("th") == [header, "b"]
     rows = [line.texts("td") for line in shown.one("tbody").all("tr")]
     assert rows == [["c", cell], [cell, "d"]]
     assert [one.attributes for one in shown.all("th")] == [{"scope": "col"}] * 2
-    assert [one.attributes for one in shown.all("td")] == [{}] * 4
+    labels = [one.attributes["data-label"] for one in shown.all("td")]
+    assert labels == [header, "b"] * 2
     assert shown.text == f"{header}bc{cell}\n{cell}d\n"
 
 
-def test_a_wide_table_can_be_scrolled() -> None:
-    """It is in an element that the style lets scroll."""
-    assert parsed(table(["a"], [])).one("div").attributes == {"class": "wide"}
+def test_numbers_have_commas_and_stand_to_the_right() -> None:
+    """So has their column's title."""
+    shown = parsed(table(["a", Numbers("b")], [["c", 1_234_567]]))
+    assert shown.texts("td") == ["c", "1,234,567"]
+    assert [one.attributes.get("class") for one in shown.all("th")] == [None, "number"]
+    assert [one.attributes.get("class") for one in shown.all("td")] == [None, "number"]
 
 
-def test_the_cells_of_a_row_are_html() -> None:
-    """A row takes the colour of its state; its cells may hold a bar."""
-    shown = parsed(row("bad", ["<b>x</b>", "y"]))
-    assert shown.one("tr").attributes == {"class": "bad"}
-    assert shown.texts("td") == ["x", "y"]
+def test_rows_have_the_colour_of_their_state() -> None:
+    """A row without a state has none; HTML in a cell stays HTML."""
+    shown = parsed(table(["a"], [[HTML("<b>x</b>")], ["y"]], states=["bad"], name="files"))
+    assert [one.attributes.get("class") for one in shown.all("tr")[1:]] == ["bad", None]
+    assert shown.one("table").attributes["id"] == "files"
     assert shown.one("b").text == "x"
-    assert shown.text == "xy\n"
 
 
-def test_a_page_has_what_is_its_own() -> None:
-    """Its heading is its title; its body and style are beside those that all pages have."""
-    shown = parsed(
-        page("at $now", "<p>more</p>", "p { color: red }").substitute(
-            title="T", now="noon", state="good", outcome="Done", tiles="", failures="<p>none</p>"
-        )
-    )
-    assert (shown.one("title").text, shown.one("h1").text) == ("T", "T")
-    assert shown.texts("p") == ["at noon", "Done", "none", "more"]
-    assert shown.all("p")[1].attributes == {"class": "outcome good"}
-    assert shown.one("style").text.endswith("p { color: red }")
-    assert " ".join(shown.one("body").text.split()) == "T at noon Done What went wrong none more"
+@bounded
+@given(TEXTS)
+@example(EVIL)
+def test_a_matrix_has_titles_on_two_sides(title: str) -> None:
+    """It is scrolled by keyboard where it is wider than the screen."""
+    shown = parsed(matrix("corner", [title, "b"], [(title, ["yes", "no"])]))
+    assert [one.attributes["scope"] for one in shown.all("th")] == ["col"] * 3 + ["row"]
+    assert shown.texts("th") == ["corner", title, "b", title]
+    assert [(one.text, one.attributes["class"]) for one in shown.all("td")] == [
+        ("yes", "yes"),
+        ("no", "no"),
+    ]
+    region = shown.one("div").attributes
+    assert (region["tabindex"], region["role"], region["aria-label"]) == ("0", "region", "corner")
+
+
+@bounded
+@given(TEXTS)
+@example(EVIL)
+def test_details_lists_and_headings_show_any_text(text: str) -> None:
+    """Each is escaped where it is made."""
+    shown = parsed(section(text, details(text, items([text, HTML("<b>x</b>")]))))
+    assert (shown.texts("h2"), shown.texts("summary")) == ([text], [text])
+    assert shown.texts("li") == [text, "x"]
+    assert shown.one("details").attributes == {}
+    assert parsed(details("a", is_open=True)).one("details").attributes == {"open": None}
+
+
+@pytest.mark.parametrize(
+    ("url", "is_link"), [("https://x.org/#/a?b=c&d", True), ("javascript:alert(1)", False)]
+)
+def test_a_link_leads_to_the_web_only(url: str, is_link: bool) -> None:
+    """Another URL leaves the text alone."""
+    shown = parsed(link(EVIL, url))
+    assert shown.text == EVIL
+    assert [one.attributes["href"] for one in shown.all("a")] == [url] * is_link

@@ -1,17 +1,20 @@
 """What the page about a run says, without the charts."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 
-from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
+from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Origin, Remark
 from fw_gear_dicom_send.network.contexts import Context
-from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.network.types import PeerAE, TLSConfig
+from fw_gear_dicom_send.reasons import Kind, Program, Reason
 from fw_gear_dicom_send.report.run_page import Facts, render
 from fw_gear_dicom_send.report.throughput import ThroughputCounts
 from fw_gear_dicom_send.report.verification import VerificationSummary
+from tests.support import pages
 from tests.support.drawn_datasets import bounded
 from tests.support.html_reading import Element, parsed
 from tests.support.html_texts import EVIL, TEXTS
@@ -19,8 +22,26 @@ from tests.support.html_texts import EVIL, TEXTS
 NOTHING = ThroughputCounts(1.0, (), (), (0,) * 13, 0.0)
 
 
-def facts(title: str = "T") -> Facts:
-    return Facts(title, datetime(2024, 1, 2, 3, 4, 5), NOTHING, [], [("port", "104")], [("x", "1")])
+PEER = PeerAE("pacs.example.org", 104, "PACS", "flywheel")
+HEAD = 4
+"""How many facts come before the numbers."""
+STARTED = datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+
+
+def facts(title: str = "T", **changes: Any) -> Facts:
+    known = Facts(title, STARTED, NOTHING, PEER, config=[("port", "104")], versions=[("x", "1")])
+    return replace(known, **changes)
+
+
+def rows_of(page: Element, name: str) -> list[list[str]]:
+    """Return the cells of a table."""
+    (table,) = (one for one in page.all("table") if one.attributes.get("id") == name)
+    return [row.texts("td") for row in table.one("tbody").all("tr")]
+
+
+def numbers_of(page: Element) -> dict[str, str]:
+    """Return the facts of the head and the numbers below, by their names."""
+    return dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
 
 
 def page_of(*reports: FileReport) -> Element:
@@ -32,20 +53,43 @@ def report(name: str, images: int, sent: int, *remarks: Remark) -> FileReport:
 
 
 def test_rows_have_the_colour_of_their_status() -> None:
-    """So has the bar of each row, and the outcome."""
+    """So has the bar of each row, and the outcome; files with trouble come first."""
     page = page_of(report("a", 2, 2), report("b", 2, 1), report("c", 2, 0))
     rows = [one for one in page.all("tr") if "class" in one.attributes]
-    states = ["good", "part", "bad"]
+    states = ["bad", "part", "good"]
     assert [one.attributes["class"] for one in rows] == states
     assert [one.all("rect")[1].attributes["class"] for one in rows] == states
-    assert [one.texts("td") for one in rows] == [
-        ["a", "2 of 2", "", "Complete"],
-        ["b", "1 of 2", "", "Incomplete"],
-        ["c", "0 of 2", "", "Failed"],
+    assert rows_of(page, "files") == [
+        ["c", "0", "2", "", "Failed"],
+        ["b", "1", "2", "", "Incomplete"],
     ]
-    assert page.all("p")[1].attributes["class"] == "outcome bad"
+    assert rows_of(page, "complete-files") == [["a", "2", "2", "", "Complete"]]
+    assert page.all("p")[0].attributes["class"] == "outcome bad"
     good = page_of(report("a", 2, 2))
-    assert good.all("p")[1].attributes["class"] == "outcome good"
+    assert good.all("p")[0].attributes["class"] == "outcome good"
+
+
+def test_files_are_sorted_as_people_count() -> None:
+    """Series 2 comes before series 10, whatever the case of its name."""
+    names = ["Series 10", "series 2", "Series 1", "b"]
+    page = page_of(*(report(name, 1, 1) for name in names))
+    assert [row[0] for row in rows_of(page, "complete-files")] == [
+        "b",
+        "Series 1",
+        "series 2",
+        "Series 10",
+    ]
+
+
+def test_many_complete_files_are_to_be_opened() -> None:
+    """Those with trouble are not; a list ends somewhere, and says where all are."""
+    bad, good = [report(f"x{n}", 1, 0) for n in range(3)], [report(f"y{n}", 1, 1) for n in range(9)]
+    page = page_of(*bad, *good * 3)
+    assert "27 complete files" in page.texts("summary")
+    assert len(rows_of(page, "files")) == 3
+    long = parsed(render(good * 500, facts(files_csv="report.csv")))
+    assert len(rows_of(long, "complete-files")) == 1000
+    assert "And 3,500 more: report.csv has all." in long.texts("p")
 
 
 @pytest.mark.parametrize(
@@ -70,10 +114,11 @@ def test_verification_has_a_number_and_a_line(
     verification: VerificationSummary, outcome: str, number: str, line: str
 ) -> None:
     """A run that was not verified is no good run, and the page says what to do."""
-    page = parsed(render([report("a", 176, 176)], replace(facts(), verification=verification)))
-    shown = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
-    assert shown["Images verified"] == number
-    _, told, *lines = page.texts("p")
+    verified = replace(report("a", 176, 176), verified=verification.verified)
+    page = parsed(render([verified], facts(verification=verification)))
+    assert numbers_of(page)["Images verified"] == number
+    assert rows_of(page, "complete-files")[0][2] == f"{verification.verified}"
+    told, *lines = page.texts("p")
     assert told == outcome
     assert line in lines
     assert ("Nothing went wrong." in lines) == verification.is_whole
@@ -83,8 +128,8 @@ def test_existing_images_are_told_from_those_sent() -> None:
     """The rate counts only what was sent."""
     known = [replace(report("a", 300, 0), already_stored=300), report("b", 4, 2)]
     throughput = replace(NOTHING, images=(2,), bytes=(3_000_000,), seconds=4.0)
-    page = parsed(render(known, replace(facts(), throughput=throughput)))
-    assert dict(zip(page.texts("dt"), page.texts("dd"), strict=True)) == {
+    page = parsed(render(known, facts(throughput=throughput)))
+    assert dict(list(numbers_of(page).items())[HEAD:]) == {
         "Images on the server": "302 of 304",
         "Already there": "300",
         "Images sent": "2",
@@ -93,12 +138,9 @@ def test_existing_images_are_told_from_those_sent() -> None:
         "Time": "4.0 s",
         "Rate": "0.5 images/s",
     }
-    assert page.texts("p")[1] == "Not all images are on the server"
-    rows = [one.texts("td") for one in page.all("tr") if "class" in one.attributes]
-    assert rows == [
-        ["a", "300 of 300 (300 already there)", "", "Complete"],
-        ["b", "2 of 4", "", "Incomplete"],
-    ]
+    assert page.texts("p")[0] == "Not all images are on the server"
+    assert rows_of(page, "files") == [["b", "2", "0", "4", "", "Incomplete"]]
+    assert rows_of(page, "complete-files") == [["a", "300", "300", "300", "", "Complete"]]
     assert "Images on the server" in page.texts("th")
 
 
@@ -110,8 +152,8 @@ def test_a_dry_run_says_what_would_be_sent() -> None:
         replace(report("c", 2, 0), planned=0),
         replace(report("d", 3, 0), planned=1, already_stored=2),
     ]
-    page = parsed(render(known, replace(facts(), throughput=replace(NOTHING, seconds=4.0))))
-    assert dict(zip(page.texts("dt"), page.texts("dd"), strict=True)) == {
+    page = parsed(render(known, facts(throughput=replace(NOTHING, seconds=4.0))))
+    assert dict(list(numbers_of(page).items())[HEAD:]) == {
         "Would be sent": "4 of 9",
         "Already there": "2",
         "Files that would be complete": "2 of 4",
@@ -119,15 +161,14 @@ def test_a_dry_run_says_what_would_be_sent() -> None:
         "Time": "4.0 s",
         "Rate": "0.0 images/s",
     }
-    rows = [one for one in page.all("tr") if "class" in one.attributes]
-    assert [one.attributes["class"] for one in rows] == ["good", "part", "bad", "good"]
-    assert [one.texts("td")[1] for one in rows] == [
-        "2 of 2",
-        "1 of 2",
-        "0 of 2",
-        "3 of 3 (2 already there)",
+    assert rows_of(page, "files") == [
+        ["c", "0", "0", "2", "", "Dry run"],
+        ["b", "1", "0", "2", "", "Dry run"],
     ]
-    assert {one.texts("td")[3] for one in rows} == {"Dry run"}
+    assert rows_of(page, "complete-files") == [
+        ["a", "2", "0", "2", "", "Dry run"],
+        ["d", "1", "2", "3", "", "Dry run"],
+    ]
     assert "Would be sent" in page.texts("th")
     assert "Images sent" not in page.text
 
@@ -148,43 +189,121 @@ def test_failures_are_counted_over_all_files() -> None:
     ]
 
 
-def test_contexts_are_named_with_whether_they_were_accepted() -> None:
-    """A private SOP class has no name but its UID."""
-    ct, implicit = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2"
-    contexts = [(Context(ct, implicit), True), (Context("1.2.3", implicit), False)]
-    page = parsed(render([], replace(facts(), contexts=contexts)))
-    assert [line.texts("td") for line in page.all("tbody")[1].all("tr")] == [
-        ["CT Image Storage", "Implicit VR Little Endian", "yes"],
-        ["1.2.3", "Implicit VR Little Endian", "no"],
-    ]
+def test_a_cause_lists_its_first_images_and_its_other_texts() -> None:
+    """It has twenty images at most, then the name of the report that has all."""
+    page = parsed(pages.run_page())
+    refused, not_accepted, damaged = page.all("tbody")[0].all("tr")
+    assert refused.texts("summary") == ["First 20 of 21,000 images"]
+    images = refused.texts("li")
+    uid = f"1.2.826.0.1.3680043.8.498.{1:040}"
+    assert (len(images), images[1]) == (20, f"{pages.ENTRY.fw_path}, member 1, {uid}")
+    assert refused.texts("p")[-1].endswith("_instances.csv.")
+    assert not_accepted.texts("summary") == ["10 similar"]
+    assert len(not_accepted.texts("li")) == 10
+    assert not_accepted.texts("td")[1:3] == ["22", "1"]
+    assert damaged.texts("summary") == ["Which files"]
+    assert damaged.texts("li")[0].endswith("files/damaged.zip")
 
 
-def test_the_page_has_nothing_else() -> None:
-    """All that a page without files says."""
-    lines = [
-        line for line in parsed(render([], facts("Title"))).one("main").text.splitlines() if line
+def test_warnings_and_changes_have_a_section() -> None:
+    """Coerced, converted and replaced images are no failures, and the page names them."""
+    page = parsed(pages.run_page())
+    assert "Warnings and changes" in page.texts("h2")
+    rows = page.all("tbody")[1].all("tr")
+    assert [row.texts("p")[0] for row in rows] == [
+        "the server takes MR only as Explicit VR",
+        "status 0xB000 Coercion of Data Elements",
+        Kind.REPLACED.template,
     ]
-    assert lines == [
-        "Title",
-        "Started on 2024-01-02 03:04:05",
-        "Not all images were sent",
-        "Images sent0 of 0Files complete0 of 0Data sent0.0 MBTime0.0 sRate-",
+    assert "Warnings and changes" not in page_of(report("a", 1, 1)).texts("h2")
+
+
+def test_modalities_have_their_series_and_images() -> None:
+    """Numbers have commas."""
+    page = parsed(pages.run_page())
+    assert rows_of(page, "modalities")[0] == ["CT", "12", "1,234,567", "9.0 MB"]
+
+
+def test_contexts_are_a_matrix() -> None:
+    """SOP classes have rows, transfer syntaxes columns; what was not proposed is empty."""
+    ct, implicit, rle = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2", "1.2.840.10008.1.2.5"
+    contexts = [
+        (Context(ct, implicit), True),
+        (Context(ct, rle), False),
+        (Context("1.2.3", implicit), False),
+    ]
+    page = parsed(render([], facts(contexts=contexts)))
+    (matrix,) = (one for one in page.all("table") if one.attributes.get("class") == "matrix")
+    assert [row.texts("th") + row.texts("td") for row in matrix.all("tr")] == [
+        ["SOP class", "Implicit VR Little Endian", "RLE Lossless"],
+        ["CT Image Storage", "yes", "no"],
+        ["1.2.3", "no", ""],
+    ]
+    assert "1 of 3 accepted" in page.texts("summary")
+
+
+def test_a_page_without_files_says_so_in_each_part() -> None:
+    """It has the head, and says that nothing was sent."""
+    page = parsed(render([], facts("Title")))
+    assert page.texts("h2") == [
         "What went wrong",
-        "Nothing went wrong.",
         "Files",
-        "FileImages sentShare",
-        "Status",
         "Images a second",
-        "No image was sent.",
         "C-STORE times",
-        "No image was sent.",
         "Presentation contexts",
-        "SOP classTransfer syntaxAccepted",
         "Configuration",
-        "OptionValueport104",
         "Versions",
-        "SoftwareVersionx1",
     ]
+    assert page.texts("p") == [
+        "Not all images were sent",
+        "Nothing went wrong.",
+        "No image was sent.",
+        "No image was sent.",
+        "None was proposed.",
+        "Quote these if you ask for support.",
+    ]
+    assert rows_of(page, "files") == []
+    assert numbers_of(page) == {
+        "To": "AE PACS at pacs.example.org, port 104, no TLS",
+        "As": "AE flywheel",
+        "Started": "2024-01-02 03:04:05 UTC+05:30",
+        "Ended": "2024-01-02 03:04:05 UTC+05:30, 0.0 s",
+        "Images sent": "0 of 0",
+        "Files complete": "0 of 0",
+        "Data sent": "0.0 MB",
+        "Time": "0.0 s",
+        "Rate": "-",
+    }
+
+
+def test_the_head_leads_to_where_the_images_came_from() -> None:
+    """It has the session and its link, the job, TLS, and when the run ended."""
+    url = "https://fw.example.org/#/projects/p/sessions/s"
+    known = facts(
+        origin=Origin(Program.GEAR, "lab/Study/S1/V1", url, "65f0"),
+        tls=TLSConfig(None, None, "BCP 195", True, False),
+        throughput=replace(NOTHING, seconds=3725.0),
+    )
+    page = parsed(render([], known))
+    numbers = numbers_of(page)
+    assert numbers["To"] == "AE PACS at pacs.example.org, port 104, TLS (BCP 195)"
+    assert numbers["From"] == "lab/Study/S1/V1"
+    assert page.all("a")[0].attributes["href"] == url
+    assert numbers["Ended"] == "2024-01-02 04:06:10 UTC+05:30, 1 h 2 min"
+    assert numbers["Job"] == "65f0"
+    assert page.all("table")[-1].texts("td") == ["Job", "65f0", "Session", url, "x", "1"]
+
+
+def test_the_page_of_the_command_has_no_word_of_the_gear() -> None:
+    """Advice and headings are those of the command."""
+    lost = Remark((Reason(Kind.GIVEN_UP, "300 s"),), 1, failure=True)
+    known = facts(origin=Origin(Program.COMMAND, "/data/study"))
+    page = parsed(render([report("/data/study/a.zip", 2, 1, lost)], known))
+    text = page.one("main").text
+    assert "run dicom-send again, with a longer --send-retry-time" in text
+    assert numbers_of(page)["Paths complete"] == "0 of 1"
+    for word in ("gear", "Flywheel", "Files", "FW Path", "Acquisition ID", "Upload", "job"):
+        assert word not in text
 
 
 @bounded
@@ -194,5 +313,5 @@ def test_titles_and_paths_are_texts(title: str, path: str) -> None:
     """Labels and names come from people, and are shown as they are."""
     page = parsed(render([report(path, 1, 1)], facts(title)))
     assert page.one("h1").text == title
-    assert page.all("tbody")[0].texts("td")[0] == path
+    assert rows_of(page, "complete-files")[0][0] == path
     assert page.all("script") == []

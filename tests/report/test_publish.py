@@ -294,7 +294,8 @@ def test_the_page_shows_what_was_counted_and_with_what(tmp_path: Path) -> None:
     assert page.one("title").text == "DICOM send: visit 1"
     assert "2.0 MB" in page.texts("dd")
     contexts, _, versions = page.all("table")[-3:]
-    assert contexts.texts("td") == ["CT Image Storage", "Implicit VR Little Endian", "yes"]
+    names = ["SOP class", "Implicit VR Little Endian", "CT Image Storage"]
+    assert (contexts.texts("th"), contexts.texts("td")) == (names, ["yes"])
     software = [row.texts("td") for row in versions.one("tbody").all("tr")]
     assert [name for name, _ in software] == [
         "dicom-send",

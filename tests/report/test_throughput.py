@@ -106,3 +106,22 @@ def test_bytes_are_those_that_were_sent(counting: Counting) -> None:
     """A compressed image has fewer than the dataset had."""
     counting.image(0.0, sent(size=40), size=100)
     assert counting.counted.counts().bytes == (40,)
+
+
+def test_percentiles_are_those_of_all_c_stores(counting: Counting) -> None:
+    """The median and the 95th percentile are right to 2 %, the longest time is exact."""
+    for milliseconds in range(1, 1001):
+        counting.image(0, sent(seconds=milliseconds / 1000))
+    times = counting.counted.counts().times
+    assert times
+    assert times.median == pytest.approx(0.5, rel=0.02)
+    assert times.p95 == pytest.approx(0.95, rel=0.02)
+    assert times.longest == 1.0
+
+
+def test_without_a_c_store_there_are_no_times(counting: Counting) -> None:
+    """A dry run has none; lost associations are counted from the beginning of the run."""
+    counting.image(0, Planned(Transfer()))
+    counts = counting.counted.counts([counting.clock.time + 2.5])
+    assert counts.times is None
+    assert counts.losses == pytest.approx((2.5,))

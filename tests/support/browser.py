@@ -1,5 +1,9 @@
 """Debian's Chromium, as the tests open pages in it."""
 
+from pathlib import Path
+from typing import Any
+
+import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
@@ -18,6 +22,21 @@ ARGUMENTS = (
 )
 LOWEST_CONTRAST = 4.5
 
+_AXE = Path(__file__).resolve().parents[2] / ".axe/node_modules/axe-core/axe.min.js"
+
+OVERFLOWING = """
+const width = document.documentElement.clientWidth;
+const isScrolled = one => one.closest('.wide') && !one.matches('.wide');
+return [...document.querySelectorAll('body, body *')].filter(one => {
+  const box = one.getBoundingClientRect();
+  if (isScrolled(one) || !box.width || one.closest('thead')) return false;
+  const isCut = one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0
+    && getComputedStyle(one).display !== 'inline' && !one.closest('svg') && !one.matches('.wide');
+  return box.left < -1 || box.right > width + 1 || isCut;
+}).map(one => one.outerHTML.slice(0, 120));
+"""
+"""Each element of a page that the screen cuts, or that is wider than its place."""
+
 CONTRASTS = """
 const channel = c => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
 const light = text => {
@@ -25,7 +44,7 @@ const light = text => {
   return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
 };
 const page = light(getComputedStyle(document.body).backgroundColor);
-return [...document.querySelectorAll('h1, h2, p, dt, dd, th, td, svg text')].map(one => {
+return [...document.querySelectorAll('h1, h2, p, dt, dd, th, td, li, svg text')].map(one => {
   const style = getComputedStyle(one);
   const own = light(one.closest('svg') ? style.fill : style.color);
   const contrast = (Math.max(own, page) + 0.05) / (Math.min(own, page) + 0.05);
@@ -43,6 +62,27 @@ def chromium() -> webdriver.Chrome:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
     return webdriver.Chrome(options, webdriver.ChromeService(path_of("chromedriver")))
+
+
+def axe_violations(browser: webdriver.Chrome) -> list[str]:
+    """Return what axe-core finds wrong on the page that is shown: the rule and the element.
+
+    The test is skipped where `scripts/axe.sh` has not installed axe-core.
+    """
+    if not _AXE.is_file():
+        pytest.skip("axe-core is not installed: sh scripts/axe.sh .axe")
+    # The page's own policy lets no script in; the browser's debugger may run one all the same.
+    browser.execute_script(_AXE.read_text(encoding="utf-8"))
+    found: list[dict[str, Any]] = browser.execute_async_script(
+        "const done = arguments[0]; axe.run().then(ran => done(ran.violations));"
+    )
+    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
+
+
+def show_at(browser: webdriver.Chrome, width: int) -> None:
+    """Show the page as a screen of this width does, in CSS pixels."""
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
 
 def texts(browser: webdriver.Chrome, selector: str) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from fw_gear_dicom_send.retry import CLOCK
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.pool import ct, scu_of, send_in_threads
 from tests.support.results import SENT, outcome
@@ -44,7 +45,7 @@ def test_lost_associations_are_replaced_and_their_images_sent_again(
     caplog: pytest.LogCaptureFixture, answered: int, lose: Callable[[Peer], None]
 ) -> None:
     """No image is lost, and none that was acknowledged is sent again."""
-    script = Losing(answered, lose)
+    script, begun = Losing(answered, lose), CLOCK.now()
     with FaultSCP(script) as server:
         scu = scu_of(server)
         assert send_in_threads(scu, ct(*range(400))) == [SENT] * 400
@@ -53,7 +54,8 @@ def test_lost_associations_are_replaced_and_their_images_sent_again(
         counts = Counter(image.sop_instance_uid for image in server.images)
     assert 1 <= len(script.lost) <= 4
     assert counts == {f"1.2.3.4.{n}": 1 for n in range(400)} | dict.fromkeys(script.lost, 2)
-    assert len(caplog.messages) == len(script.lost)
+    assert len(caplog.messages) == len(script.lost) == len(scu.lost_at)
+    assert begun <= min(scu.lost_at) <= max(scu.lost_at) <= CLOCK.now()
     assert all(one.startswith("An association was lost with an image: ") for one in caplog.messages)
 
 

@@ -1,0 +1,87 @@
+"""The page about a batch: what went wrong, and what to do about it."""
+
+import json
+
+from fw_gear_dicom_send.batch.page import render
+from fw_gear_dicom_send.reasons import Kind
+from tests.support import pages
+from tests.support.batch_world import GOOD, ROW, World
+from tests.support.flywheel_engine import Played
+from tests.support.flywheel_lists import Record
+from tests.support.html_reading import Element, parsed
+
+SHORT = ("a2", "lab/Study/S/v/T2/files/u.zip", "u.zip", 4, 1, "Incomplete")
+
+
+def rows_of(page: Element, name: str) -> list[list[str]]:
+    """Return the cells of a table."""
+    (table,) = (one for one in page.all("table") if one.attributes.get("id") == name)
+    return [row.texts("td") for row in table.one("tbody").all("tr")]
+
+
+def attach_summary(world: World, label: str, content: bytes) -> None:
+    """Put the summary of a run beside its report, as the gear does."""
+    session = world.session_of(label)
+    (report,) = (
+        file
+        for file in world.site.containers[session]["files"]
+        if file["name"].startswith("dicom-send_report") and file["name"].endswith(".csv")
+    )
+    name = report["name"].removesuffix(".csv") + "_summary.json"
+    world.site.attach(session, name, content, report["origin"])
+
+
+def gathered(world: World, summary: bytes) -> Element:
+    """Return the page about one good session and one whose summary this is."""
+    batch_id = world.prepare("Visit 1", "Visit 2")
+
+    def outcome(job: Record) -> Played:
+        return GOOD if world.label_of(job) == "Visit 1" else Played("failed", report=[ROW, SHORT])
+
+    world.ended(outcome)
+    attach_summary(world, "Visit 2", summary)
+    assert world.run("gather", batch_id) == 1
+    return parsed(world.page(batch_id))
+
+
+def test_the_causes_of_a_session_are_those_of_its_run(world: World) -> None:
+    """The summary of the run has codes: the page has their texts and what to do."""
+    failed = {"refused": 2, "not-accepted": 1, "of-a-later-version": 5}
+    page = gathered(world, json.dumps({"failed": failed}).encode())
+    assert rows_of(page, "reasons") == [
+        ["refused", "1", "2", Kind.REFUSED.advice],
+        ["the server does not accept …", "1", "1", Kind.NOT_ACCEPTED.advice],
+    ]
+    ((subject, session, state, _, sent, found, _, advice, outcome),) = rows_of(page, "sessions")
+    assert (subject, session, state) == ("DOE^JANE", "Visit 2", "failed")
+    assert (sent, found) == ("6", "9")
+    assert advice == f"{Kind.REFUSED.advice} {Kind.NOT_ACCEPTED.advice}"
+    assert outcome == "refused; the server does not accept …"
+    assert [row[1] for row in rows_of(page, "complete-sessions")] == ["Visit 1"]
+
+
+def test_a_summary_that_cannot_be_read_is_none(world: World) -> None:
+    """The page says then where to look."""
+    for_whom = "Look at the page about the run, which is attached to the session."
+    page = gathered(world, b"[]")
+    assert rows_of(page, "reasons") == [["not all images were sent", "1", "3", for_whom]]
+
+
+def test_sessions_with_trouble_come_first_as_people_count() -> None:
+    """Complete ones are to be opened where they are many."""
+    page = parsed(render("b", pages.outcomes(120), pages.STARTED, is_dry=False))
+    assert [row[1] for row in rows_of(page, "sessions")] == ["visit 0", "visit 50", "visit 100"]
+    assert page.texts("summary") == ["117 complete sessions"]
+    first = rows_of(page, "complete-sessions")[0]
+    assert first == [
+        "sub-1",
+        "visit 1",
+        "complete",
+        "1 min 15 s",
+        "1,200",
+        "1,200",
+        "",
+        "",
+        "Complete",
+    ]
+    assert page.all("a")[0].attributes["href"] == pages.outcomes(1)[0].url

@@ -1,0 +1,41 @@
+"""The page about a run of the gear says where all came from and went to, and names images."""
+
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from tests.support.gear_runs import Session, gear_on, images
+from tests.support.html_reading import parsed
+from tests.support.pacs import CStore, PythonSCP
+from tests.support.sample_files import uid_of, zip_of
+
+
+def test_the_page_has_the_session_the_job_and_the_images(tmp_path: Path, session: Session) -> None:
+    """Coerced images are named in a section of their own; the run is complete all the same."""
+
+    def coerce(_: CStore) -> Dataset:
+        status = Dataset()
+        status.Status = 0xB000
+        return status
+
+    archive = zip_of(tmp_path / "a.zip", images(0, 1, 2))
+    session.site.add_file(session.acquisition("CT"), "a.zip", archive, file_type="dicom")
+    with PythonSCP(status=coerce) as server:
+        result = gear_on(tmp_path, session.site, server.port, session.session).run()
+    assert result.exit_code == 0, result.log
+    (upload,) = (one for one in session.site.uploads if one.name.endswith(".html"))
+    page = parsed(upload.content.decode())
+    shown = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
+    assert shown["To"] == f"AE PACS at 127.0.0.1, port {server.port}, no TLS"
+    assert page.all("a")[0].attributes["href"] == page.all("a")[1].text
+    assert shown["Job"] == "66f0aa11bb22cc33dd44ee55"
+    assert "UTC" in shown["Started"]
+    assert "Nothing went wrong." in page.texts("p")
+    assert "Warnings and changes" in page.texts("h2")
+    warned = page.all("tbody")[0]
+    assert warned.texts("summary") == ["Which images"]
+    assert [text.rpartition(", ")[2] for text in warned.texts("li")] == [
+        uid_of(number) for number in range(3)
+    ]
+    (modalities,) = (one for one in page.all("table") if one.attributes.get("id") == "modalities")
+    assert modalities.texts("td")[:3] == ["CT", "1", "3"]

@@ -1,0 +1,110 @@
+"""Reasons of one cause have one row, and the first of their images are kept."""
+
+from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord, Remark
+from fw_gear_dicom_send.network.types import AlreadyStored, NotSent, Sent, StoreResult, Transfer
+from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.report.reason_groups import (
+    MAX_CAUSES,
+    MAX_EXAMPLES,
+    MAX_TEXTS,
+    ImageExample,
+    ImageExamples,
+    cause_of,
+    failures,
+    notes,
+)
+
+REFUSED = Reason(Kind.REFUSED, "0xC000 Cannot Understand, comment 1")
+COERCED = Reason(Kind.WARNING, "0xB000 Coercion of Data Elements")
+
+
+def entry(name: str = "a.zip") -> FileEntry:
+    return FileEntry(Container("acquisition", "a"), name, f"lab/{name}")
+
+
+def report(name: str, *remarks: Remark) -> FileReport:
+    return FileReport(entry(name), 9, 1, remarks)
+
+
+def failed(reason: Reason, images: int = 1) -> Remark:
+    return Remark((reason,), images, failure=True)
+
+
+def test_one_cause_for_twelve_transfer_syntaxes_is_one_group() -> None:
+    """Its texts are counted; a file with several of them is one file."""
+    remarks = [failed(Reason(Kind.NOT_ACCEPTED, f"CT in {n}"), n) for n in range(1, 13)]
+    (group,) = failures([report("a", *remarks), report("b", remarks[0])])
+    assert (group.images, group.files, len(group.texts)) == (79, 2, 12)
+    assert group.texts["the server does not accept CT in 1"] == 2
+
+
+def test_statuses_are_causes_of_their_own() -> None:
+    """What a server says beside a status is none; the most frequent cause comes first."""
+    other = Reason(Kind.REFUSED, "0xC000 Cannot Understand, comment 2")
+    full = Reason(Kind.REFUSED, "0xA900 Does Not Match")
+    groups = failures([report("a", failed(full), failed(REFUSED, 2), failed(other, 3))])
+    assert [(one.cause.status, one.images) for one in groups] == [("0xC000", 5), ("0xA900", 1)]
+
+
+def test_warnings_and_changes_are_no_failures() -> None:
+    """Each reason of an image counts; existing images need no attention."""
+    converted = Reason(Kind.CONVERTED, "CT only as Explicit")
+    both = Remark((converted, COERCED), 4, failure=False)
+    existing = Remark((Reason(Kind.ALREADY_STORED),), 7, failure=False)
+    rows = [report("a", both, existing, Remark((converted, REFUSED), 2, failure=True))]
+    assert {one.cause.kind: one.images for one in notes(rows)} == {
+        Kind.CONVERTED: 4,
+        Kind.WARNING: 4,
+    }
+    (group,) = failures(rows)
+    assert list(group.texts) == [f"{converted.text}; {REFUSED.text}"]
+
+
+def test_a_remark_on_a_whole_file_names_the_file() -> None:
+    """Of many files the first are named."""
+    rows = [report(f"{n}", failed(Reason(Kind.CORRUPT_ARCHIVE), 0)) for n in range(30)]
+    (group,) = failures(rows)
+    assert (group.files, group.images, len(group.paths)) == (30, 0, MAX_EXAMPLES)
+    assert group.paths[0] == "lab/0"
+
+
+def test_texts_are_bounded() -> None:
+    """A server that comments each image in words of its own takes no more room."""
+    remarks = [failed(Reason(Kind.REFUSED, f"0xC000 {n}")) for n in range(MAX_TEXTS + 50)]
+    (group,) = failures([report("a", *remarks)])
+    assert (group.images, len(group.texts)) == (MAX_TEXTS + 50, MAX_TEXTS)
+
+
+def told(examples: ImageExamples, result: StoreResult, uid: str, member: str = "m") -> None:
+    examples.image(ImageRecord(entry(), member, result, sop_instance_uid=uid))
+
+
+def test_the_first_images_of_a_cause_are_kept_once() -> None:
+    """An image that is told again, as it was resent, is one."""
+    examples = ImageExamples()
+    for number in range(2):
+        told(examples, Sent(Transfer(), (COERCED,)), "1.1")
+        told(examples, NotSent(REFUSED), f"1.{number + 2}")
+    told(examples, AlreadyStored(), "1.9")
+    assert examples.of(cause_of(COERCED)) == (ImageExample("lab/a.zip", "m", "1.1"),)
+    assert [one.sop_instance_uid for one in examples.of(cause_of(REFUSED))] == ["1.2", "1.3"]
+    assert examples.of(cause_of(Reason(Kind.ALREADY_STORED))) == ()
+
+
+def test_an_image_that_the_server_lost_is_kept() -> None:
+    """It is known by its UID."""
+    examples = ImageExamples()
+    examples.deny(entry(), "1.2.3", Reason(Kind.NOT_STORED))
+    kept = examples.of(cause_of(Reason(Kind.NOT_STORED)))
+    assert kept == (ImageExample("lab/a.zip", "", "1.2.3"),)
+
+
+def test_examples_are_bounded() -> None:
+    """Neither a million images nor ever new statuses take more room."""
+    examples = ImageExamples()
+    for number in range(MAX_EXAMPLES + 5):
+        told(examples, NotSent(REFUSED), f"1.{number}")
+    for number in range(MAX_CAUSES + 5):
+        told(examples, NotSent(Reason(Kind.REFUSED, f"x{number}")), "1")
+    assert len(examples.of(cause_of(REFUSED))) == MAX_EXAMPLES
+    assert examples.of(cause_of(Reason(Kind.REFUSED, f"x{MAX_CAUSES + 4}"))) == ()

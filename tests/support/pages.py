@@ -1,0 +1,158 @@
+"""Pages about runs and batches, with whatever a page may have to show."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from fw_gear_dicom_send.batch import page as batch_page
+from fw_gear_dicom_send.batch.models import Outcome
+from fw_gear_dicom_send.models import (
+    Container,
+    FileEntry,
+    FileReport,
+    ImageRecord,
+    Origin,
+    Remark,
+)
+from fw_gear_dicom_send.network.contexts import Context
+from fw_gear_dicom_send.network.types import NotSent, PeerAE, TLSConfig
+from fw_gear_dicom_send.reasons import Kind, Program, Reason
+from fw_gear_dicom_send.report.modality_counts import ModalityCount
+from fw_gear_dicom_send.report.reason_groups import ImageExamples
+from fw_gear_dicom_send.report.run_page import Facts, render
+from fw_gear_dicom_send.report.throughput import StoreTimes, ThroughputCounts
+from fw_gear_dicom_send.report.verification import VerificationSummary
+
+CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
+SYNTAXES = tuple(
+    f"1.2.840.10008.1.2{end}"
+    for end in ("", ".1", ".2", ".5", *(f".4.{number}" for number in (50, 51, 57, 70, 80, 90, 91)))
+)
+PEER = PeerAE("pacs.radiology.hospital.example.org", 11112, "ARCHIVE", "flywheel")
+STARTED = datetime(2024, 3, 5, 7, 8, 9, tzinfo=UTC)
+THROUGHPUT = ThroughputCounts(
+    2.0,
+    (120, 80, 0, 55),
+    (4_000_000, 3_000_000, 0, 2_000_000),
+    (0, 3, 40, 7, 5, 4, 3, 2, 1, 0, 0, 1, 2),
+    8.2,
+    StoreTimes(0.0123, 0.41, 12.5),
+    (1.5, 4.0, 7.9),
+)
+REFUSED = Reason(Kind.REFUSED, "0xC000 Cannot Understand")
+ENTRY = FileEntry(Container("acquisition", "a"), "a.zip", "lab/Study/sub-01/visit 1/T1/files/a.zip")
+
+
+def file(name: str, images: int, sent: int, *remarks: Remark, **more: Any) -> FileReport:
+    """Return what became of a file."""
+    path = f"lab/Study of everything/sub-01/visit 1/T1 MPRAGE sagittal/files/{name}"
+    entry = FileEntry(Container("acquisition", "a"), name, path)
+    return FileReport(entry, images, sent, remarks, **more)
+
+
+def files(complete: int = 30) -> list[FileReport]:
+    """Return files of which some failed for several reasons, and so many are complete."""
+    not_accepted = [
+        Remark((Reason(Kind.NOT_ACCEPTED, f"CT in {syntax}"),), 2, failure=True)
+        for syntax in SYNTAXES
+    ]
+    warning = Remark((Reason(Kind.WARNING, "0xB000 Coercion of Data Elements"),), 3, failure=False)
+    converted = Remark((Reason(Kind.CONVERTED, "MR only as Explicit VR"),), 9, failure=False)
+    return [
+        *(file(f"series{n:03}_{'x' * 40}.zip", 176, 176, verified=176) for n in range(complete)),
+        file("part.zip", 100_000, 79_000, Remark((REFUSED,), 21_000, failure=True), warning),
+        file("syntaxes.zip", 122, 100, *not_accepted, converted),
+        file("damaged.zip", 0, 0, Remark((Reason(Kind.CORRUPT_ARCHIVE),), 0, failure=True)),
+        file("replaced.zip", 5, 0, Remark((Reason(Kind.REPLACED),), 0, failure=False)),
+        file("existing.zip", 300, 100, already_stored=200, verified=300),
+    ]
+
+
+def examples() -> ImageExamples:
+    """Return the first images that the server refused."""
+    kept = ImageExamples()
+    for number in range(30):
+        uid = f"1.2.826.0.1.3680043.8.498.{number:040}"
+        record = ImageRecord(ENTRY, f"member {number}", NotSent(REFUSED), CT, uid)
+        kept.image(record)
+    return kept
+
+
+def facts(**changes: Any) -> Facts:
+    """Return all that a page says besides its files."""
+    known: dict[str, Any] = {
+        "title": "DICOM send: visit 1",
+        "started": STARTED,
+        "throughput": THROUGHPUT,
+        "peer": PEER,
+        "contexts": [
+            (Context(one, syntax), (place + len(one)) % 2 == 0)
+            for one in (CT, MR)
+            for place, syntax in enumerate(SYNTAXES)
+        ],
+        "config": [("destination", PEER.host), ("tls_security_profile", "BCP 195")],
+        "versions": [("dicom-send", "5.0.0"), ("Python", "3.11.9")],
+        "verification": VerificationSummary(
+            "C-FIND", 300, 200, 50, ((Reason(Kind.NOT_OFFERED, "C-FIND"), 50),)
+        ),
+        "skipped": "Skipped 3 files: 2 not DICOM, 1 DICOMDIR",
+        "left_out": ["1 file of other types was not selected: 1 text"],
+        "origin": Origin(
+            Program.GEAR,
+            "lab/Study/sub-01/visit 1",
+            "https://flywheel.example.org/#/projects/65f0aa11bb22cc33dd44ee55/sessions/65f0bb",
+            "66f0aa11bb22cc33dd44ee55",
+        ),
+        "tls": TLSConfig(None, None, "BCP 195", True, False),
+        "modalities": [ModalityCount("CT", 12, 1_234_567, 9_000_000), ModalityCount("MR", 2, 9, 8)],
+        "examples": examples(),
+        "files_csv": "dicom-send_report-visit 1_2024-03-05_07:08:09.csv",
+        "images_csv": "dicom-send_report-visit 1_2024-03-05_07:08:09_instances.csv",
+    }
+    return Facts(**known | changes)
+
+
+def run_page() -> str:
+    """Return the page about a run of the gear that has everything."""
+    return render(files(), facts())
+
+
+def command_page() -> str:
+    """Return the page about a run of the command where all went well."""
+    return render(
+        [file("a.zip", 5, 5)],
+        facts(
+            title="DICOM send: study",
+            origin=Origin(Program.COMMAND, f"/data/{'a long folder name/' * 8}"),
+            verification=None,
+            skipped="",
+            left_out=[],
+        ),
+    )
+
+
+def outcomes(number: int) -> list[Outcome]:
+    """Return what became of so many sessions, of which some failed."""
+    return [
+        Outcome(
+            f"65f0aa11bb22cc33dd44{place:04}",
+            f"visit {place}",
+            f"66f0aa11bb22cc33dd44{place:04}",
+            "failed" if place % 50 == 0 else "complete",
+            images=1_200,
+            sent=1_200 if place % 50 else 1_000,
+            files=4,
+            complete_files=4 if place % 50 else 3,
+            url=f"https://flywheel.example.org/#/projects/p/sessions/{place}",
+            reason="" if place % 50 else "not all images were sent",
+            subject=f"sub-{place}",
+            seconds=75.0,
+            advice="" if place % 50 else "Look at the page about the run.",
+            causes=() if place % 50 else (("refused", 150), ("not-accepted", 50)),
+        )
+        for place in range(number)
+    ]
+
+
+def whole_batch_page(number: int = 200) -> str:
+    """Return the page about a batch of so many sessions."""
+    return batch_page.render("65f0cc", outcomes(number), STARTED, is_dry=False)
