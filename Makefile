@@ -12,7 +12,7 @@
 # make bench         measure the gear beside other senders, for docs/; BENCH="--scale 0.1" for a trial
 # make bench-peer    the same, and beside the published gear, which gets an environment of its own
 # make bench-claims  measure what the documentation claims of single steps
-# make docs          write docs/CONFORMANCE.md, docs/reasons.md and manifest-rule.json from the code
+# make docs          write docs/CONFORMANCE.md, docs/reasons.md, docs/dicom-send.1 and manifest-rule.json from the code
 # make lock          renew the locked requirements (needs uv)
 #
 # make TARGET PYTHON=python3.12   the same with another Python
@@ -87,6 +87,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m scripts.conformance
 	$(BIN)/python -m scripts.reasons
 	$(BIN)/python -m scripts.rule_manifest
+	$(BIN)/python -m scripts.man_page
 
 # The environment is rebuilt for another Python.
 FORCE:

@@ -70,7 +70,7 @@ def parser() -> options.Parser:
     options.add_server(made)
     options.add_tls(made)
     made.add_argument("--json", action="store_true", help="Print the result as JSON.")
-    options.add_common(made)
+    options.add_version(made)
     return made
 
 
@@ -95,7 +95,7 @@ def connection(chosen: settings.Settings) -> tuple[PeerAE, "TLSContext | None"]:
 
 def _ask(arguments: options.Arguments) -> int:
     word = arguments.values.word
-    chosen = settings.read(arguments, [word] if word else [])
+    chosen = settings.read(arguments, [word] if word else [], command="echo")
     server, context = connection(chosen)
     # The network takes long to import, and neither --help nor a usage error needs it.
     from ..network import preflight

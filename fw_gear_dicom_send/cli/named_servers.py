@@ -18,6 +18,7 @@ _OPTIONS = {
     *options.SENDING,
     *options.PROOF,
     *options.REPORTS,
+    "stamp",
 }
 
 

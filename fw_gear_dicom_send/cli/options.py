@@ -11,8 +11,9 @@ from argparse import (
     RawDescriptionHelpFormatter,
     _ArgumentGroup,
 )
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -100,8 +101,23 @@ _SEVERAL = (*NAMES, "modality", "file_tags")
 """Options that may be given repeatedly, which is the same as with commas."""
 _NUMBERS = {"integer": int, "number": float}
 
-COMPLETE_FILE, COMPLETE_FOLDER = "file", "directory"
-"""What shtab calls files and folders that a shell completes an argument with."""
+_DEFAULT = "_dicom_send_default"
+COMPLETE_FILE = {"bash": _DEFAULT, "zsh": "_files", "tcsh": "f"}
+COMPLETE_FILE |= {
+    "fish": "(__fish_complete_path (commandline -ct))",
+    "powershell": "_shtab_powershell_compgen_files",
+}
+COMPLETE_FOLDER = COMPLETE_FILE | {
+    "zsh": "_files -/",
+    "fish": "(__fish_complete_directories)",
+    "powershell": "_shtab_powershell_compgen_dirs",
+    "tcsh": "d",
+}
+COMPLETE_FIRST = COMPLETE_FILE | {
+    "zsh": "_dicom_send_first",
+    "fish": "(__fish_complete_path (commandline -ct); printf 'echo\\nservers\\n')",
+}
+"""How a shell completes a file, a folder, or what comes first. Bash does it as without a script."""
 SHELLS = ("bash", "zsh", "tcsh", "fish", "powershell")
 """The shells that shtab writes scripts for."""
 
@@ -115,7 +131,7 @@ class Parser(ArgumentParser):
             prog=prog,
             description=description,
             epilog=epilog,
-            formatter_class=RawDescriptionHelpFormatter,
+            formatter_class=partial(RawDescriptionHelpFormatter, max_help_position=32),
             allow_abbrev=False,
             **how,
         )
@@ -123,6 +139,12 @@ class Parser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise UsageError."""
         raise UsageError(f"{message}; {self.prog} --help tells more")
+
+    def groups(self) -> "list[Group]":
+        """Return the options in their groups."""
+        return [
+            Group(str(group.title), tuple(group._group_actions)) for group in self._action_groups
+        ]
 
     def read(self, argv: Sequence[str]) -> "Arguments":
         """Parse a command line; what it lacks comes from the environment, else is the default.
@@ -143,6 +165,14 @@ class Parser(ArgumentParser):
             elif action.default is not SUPPRESS:
                 setattr(values, action.dest, action.default)
         return Arguments(values, typed, variables)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Options that stand together, below a title."""
+
+    title: str
+    actions: tuple[Action, ...]
 
 
 @dataclass(frozen=True)
@@ -190,6 +220,74 @@ def _of_variable(name: str, given: str, action: Action) -> Any:
     return values if several or action.dest in _SEVERAL else values[0]
 
 
+Brief = Mapping[str, Mapping[str, str]]
+"""Groups of options for `--help`: titles, and a few words for each option."""
+
+
+class _Help(Action):
+    """Prints the help of the options that most users need, and ends the process."""
+
+    def __call__(
+        self,
+        parser: ArgumentParser,
+        namespace: Namespace,  # noqa: ARG002
+        values: Any,  # noqa: ARG002
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> NoReturn:
+        """Print it."""
+        description, brief, epilog = self.const
+        known = {flag: one for one in parser._actions for flag in one.option_strings}
+        shown = Parser(parser.prog, description, epilog, usage=parser.usage, add_help=False)
+        for title, words in brief.items():
+            group = shown.add_argument_group(title)
+            for name, text in words.items():
+                action = known[name]
+                flags = (
+                    [name]
+                    if name in (negative := _negatives(action))
+                    else [flag for flag in action.option_strings if flag not in negative]
+                )
+                how: dict[str, Any] = {"action": "store_true"}
+                if action.nargs != 0:
+                    how = {"metavar": action.metavar, "choices": action.choices}
+                group.add_argument(*flags, help=text, **how)
+        write(shown.format_help())
+        parser.exit()
+
+
+def _negatives(action: Action) -> list[str]:
+    is_boolean = isinstance(action, BooleanOptionalAction)
+    return [flag for flag in action.option_strings if is_boolean and flag.startswith("--no-")]
+
+
+class _HelpAll(Action):
+    """Prints the help of all options, and ends the process."""
+
+    def __call__(
+        self,
+        parser: ArgumentParser,
+        namespace: Namespace,  # noqa: ARG002
+        values: Any,  # noqa: ARG002
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> NoReturn:
+        """Print it."""
+        write(self.const().format_help())
+        parser.exit()
+
+
+def add_help(
+    parser: ArgumentParser,
+    brief: tuple[str, Brief, str],
+    whole: Callable[[], ArgumentParser],
+) -> None:
+    """Add `--help`, with a description, options and an end in `brief`, and `--help-all`."""
+    help_ = parser.add_argument_group("help")
+    how: dict[str, Any] = {"nargs": 0, "default": SUPPRESS}
+    text = "Show the options that most users need."
+    help_.add_argument("-h", "--help", action=_Help, const=brief, help=text, **how)
+    help_.add_argument("--help-all", action=_HelpAll, const=whole, help="Show all options.", **how)
+
+
 class _PrintCompletion(Action):
     """Prints a script that completes the parser's options, and ends the process."""
 
@@ -201,19 +299,22 @@ class _PrintCompletion(Action):
         option_string: str | None = None,  # noqa: ARG002
     ) -> NoReturn:
         """Print the script for the shell `values`."""
-        # shtab takes 0.04 s to import, and only this needs it.
-        import shtab
-
-        write(f"{shtab.complete(parser, values)}\n")
+        complete: Callable[[str], str] = self.const
+        write(complete(values))
         parser.exit()
 
 
-def add_common(parser: ArgumentParser) -> None:
-    """Add what each command has: its version, and shell completion."""
+def add_version(parser: ArgumentParser) -> None:
+    """Add `--version`."""
     parser.add_argument("--version", action="version", version=f"dicom-send {__version__}")
+
+
+def add_completion(parser: ArgumentParser, script: Callable[[str], str]) -> None:
+    """Add the option that prints the `script` for a shell."""
     parser.add_argument(
         "--print-completion",
         action=_PrintCompletion,
+        const=script,
         choices=SHELLS,
         default=SUPPRESS,
         help="Print a script that completes options in a shell, for it to source.",

@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from argparse import Namespace
+from argparse import BooleanOptionalAction, Namespace
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -35,14 +35,21 @@ log = logging.getLogger(__name__)
 
 _JSON = "--json"
 _LOG_JSON = "--log-json"
+_STAMP = "--stamp"
 
 DESCRIPTION = """\
-Send DICOM files to a DICOM server (a PACS, an archive, a workstation) by C-STORE.
+Send DICOM files to a DICOM server (a PACS, an archive, a workstation) by
+C-STORE.
 
-Give files, folders and archives (zip; tar, also compressed) in any number. Folders are
-searched with all that is below them; what is no DICOM file is passed over. Each image goes
-in the transfer syntax that it has, with a private element that marks it as sent (--no-tag
-leaves it as it is). Reports tell what became of each image.
+Give files, folders and archives (zip; tar, also compressed) in any number. All
+that is below a folder is searched; files that are not DICOM are skipped. Each
+image is sent as it is, in its own transfer syntax. Reports say what became of
+each image.
+
+The last argument is the server: AE@host:port, or a name in servers.toml (see
+dicom-send servers --help). An environment variable gives an option that the
+command line lacks: DICOM_SEND_VERIFY=find is --verify find. It goes before
+servers.toml.
 """
 EPILOG = """\
 To find out first whether the server answers, and what it takes:
@@ -53,7 +60,7 @@ exit codes (the first that applies, after that of a signal):
   0  all images were sent, and verified if you ask for that
   1  some images were not sent, or a report could not be written
   2  the command line or the configuration cannot be used, or selects nothing
-  3  the server was not reached, rejected the association or was given up: try later
+  3  the server was not reached, refused or was given up: try later
   4  all images were sent, but not all were verified
   130, 143  the run was ended by SIGINT, SIGTERM
 
@@ -64,6 +71,43 @@ examples:
   dicom-send /data/study archive --dry-run
   dicom-send /data/study archive --include '*.dcm'
   find . -mtime -1 -print0 | dicom-send --files-from - --from0 archive
+"""
+BRIEF_DESCRIPTION = """\
+Send DICOM files, folders and archives to a DICOM server (a PACS) by C-STORE.
+"""
+BRIEF: options.Brief = {
+    "server": {
+        "--server": "AE@host:port, or a name in servers.toml",
+        "-aet": "AE title of this computer (default: flywheel)",
+        "--tls-enabled": "Use TLS; see --key, --cert, --add-cert-file",
+    },
+    "files": {
+        "--include": "Send only files with such names, as '*.dcm'",
+        "--exclude": "Do not send files with such names",
+        "--files-from": "Read paths from a file; - is standard input",
+    },
+    "sending": {
+        "-n": "Do everything but send",
+        "--verify": "Query the server for the images after sending",
+        "--skip-existing": "Send only images that the server does not have",
+        "--resume": "Skip what an earlier run's report has as sent",
+        "-j": "Parallel associations, 1 to 16 (default: 4)",
+        "--stamp": "Mark images, so that Flywheel skips them",
+    },
+    "results": {
+        "--report-folder": "Where to write reports (default: here)",
+        "--no-report": "Write no reports",
+        "--json": "Print a summary as JSON",
+        "-q": "Print only errors and the result",
+        "-v": "Log in detail",
+    },
+}
+BRIEF_EPILOG = """\
+dicom-send --help-all shows all options, dicom-send echo --help those of echo.
+
+exit codes: 0 sent, 1 not all sent, 2 wrong usage, 3 no server, 4 not verified
+
+example: dicom-send /data/study ARCHIVE@pacs.example.org:104
 """
 _WORDS = {
     "calling_ae": "AE title that this computer calls itself, as the server may have to know it.",
@@ -97,6 +141,7 @@ def parser() -> options.Parser:
         "dicom-send",
         DESCRIPTION,
         EPILOG,
+        add_help=False,
         usage="dicom-send PATH... AE@HOST:PORT [options]\n"
         "       dicom-send PATH... NAME [options]          NAME is in servers.toml\n"
         "       dicom-send echo AE@HOST:PORT [options]\n"
@@ -109,12 +154,18 @@ def parser() -> options.Parser:
         help="A file, a folder or an archive. The last one is the server: AE@HOST:PORT, or a name "
         "in servers.toml.",
     )
-    paths.complete = options.COMPLETE_FILE  # type: ignore[attr-defined]
+    paths.complete = options.COMPLETE_FIRST  # type: ignore[attr-defined]
     _add_files(made)
     options.add_server(made, _WORDS)
     options.add_tls(made)
     tag = made.add_argument_group("private element that marks an image as sent")
-    tag.add_argument("--no-tag", action="store_true", help="Leave datasets as they are.")
+    tag.add_argument(
+        _STAMP,
+        action=BooleanOptionalAction,
+        default=None,
+        help="Add the private element to each dataset, so that Flywheel does not import it again. "
+        "Default: datasets stay as they are.",
+    )
     options.fill(tag, options.TAG)
     options.add_group(made, "sending", options.SENDING, _WORDS, short=True)
     proof = made.add_argument_group("proof")
@@ -144,7 +195,8 @@ def parser() -> options.Parser:
         metavar="FOLDER",
         type=Path,
         default=Path(gettempdir()),
-        help="Where to unpack archives, one image at a time. Default: %(default)s.",
+        help="Where to unpack archives, one image at a time. Default: the system's folder for "
+        "temporary files.",
     ).complete = options.COMPLETE_FOLDER  # type: ignore[attr-defined]
     made.add_argument(
         _JSON,
@@ -160,8 +212,18 @@ def parser() -> options.Parser:
         help="Log as JSON, one event a line: each image, each file, what is logged else, and "
         "the summary at the end.",
     )
-    options.add_common(made)
+    options.add_help(made, (BRIEF_DESCRIPTION, BRIEF, BRIEF_EPILOG), parser)
+    options.add_version(made)
+    options.add_completion(made, _completion)
     return made
+
+
+def _completion(shell: str) -> str:
+    """Return the script that completes all that a user may type."""
+    # shtab takes 0.04 s to import, and only this needs it.
+    from .completion import script
+
+    return script(parser(), shell, {"echo": echo.parser(), "servers": servers.parser()})
 
 
 def _add_files(made: options.Parser) -> None:
@@ -180,10 +242,9 @@ def _add_files(made: options.Parser) -> None:
 
 
 def _command(argv: list[str]) -> int:
-    if argv[:1] == ["echo"]:
-        return echo.run(argv[1:])
-    if argv[:1] == ["servers"]:
-        return servers.run(argv[1:])
+    for word, run in (("echo", echo.run), ("servers", servers.run)):
+        if argv[:1] == [word]:
+            return run(argv[1:])
     told = _Told()
     try:
         arguments = parser().read(argv)
@@ -215,7 +276,7 @@ def _run(arguments: options.Arguments, told: "_Told") -> int:
     if values.files_from is not None:
         listed = read_paths(values.files_from, ends_with_nul=values.from0)
     try:
-        config = told.config = _config(chosen, values)
+        config = told.config = _config(chosen, arguments)
         _check_paths(chosen.paths)
         source = LocalSource(
             chosen.paths, config.names, listed=listed, shows_names=config.show_member_names
@@ -295,9 +356,15 @@ def _progress(*, is_bar: bool) -> type[Progress]:
     return ProgressBar
 
 
-def _config(chosen: settings.Settings, values: Namespace) -> SendConfig:
+def _config(chosen: settings.Settings, arguments: options.Arguments) -> SendConfig:
     config = parse_sending(chosen.options, chosen.inputs, manifest())
-    return replace(config, tag=None) if values.no_tag else config
+    is_stamped = chosen.options["stamp"]
+    if not isinstance(is_stamped, bool):
+        raise ConfigError("stamp", is_stamped, "true or false")
+    unused = [name for name in options.TAG if name in arguments.typed and not is_stamped]
+    if unused:
+        raise UsageError(f"{options.flag(unused[0])} is of use with {_STAMP} only")
+    return config if is_stamped else replace(config, tag=None)
 
 
 class _Told(Observer):

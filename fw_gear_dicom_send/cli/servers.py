@@ -12,8 +12,9 @@ from .echo import SUCCESS, connection, echo_result
 log = logging.getLogger(__name__)
 
 DESCRIPTION = """\
-List the servers that have names, or test them by C-ECHO. Their file is servers.toml in
-$XDG_CONFIG_HOME/dicom-send (else ~/.config/dicom-send; on Windows %%APPDATA%%\\dicom-send):
+List the servers that have names, or test them by C-ECHO. Their file is
+servers.toml in $XDG_CONFIG_HOME/dicom-send (else ~/.config/dicom-send; on
+Windows %APPDATA%\\dicom-send):
 
     [archive]
     host = "pacs.example.org"
@@ -24,11 +25,13 @@ $XDG_CONFIG_HOME/dicom-send (else ~/.config/dicom-send; on Windows %%APPDATA%%\\
     add_cert_file = "ca.pem"
     associations = 8
 
-A table has options of dicom-send, with underscores. Relative files are beside servers.toml.
+A table has options of dicom-send, with underscores. Relative paths begin where
+servers.toml is.
 """
 EPILOG = """\
-The exit code is 0 if all servers answer the C-ECHO with success, 1 if one answers otherwise,
-2 if a table cannot be used, and 3 if there is no association with one.
+The exit code is 0 if all servers answer the C-ECHO with success, 1 if one
+answers otherwise, 2 if a table cannot be used, and 3 if there is no association
+with one.
 """
 
 
@@ -60,7 +63,7 @@ def parser() -> options.Parser:
     made = options.Parser("dicom-send servers", DESCRIPTION, EPILOG)
     made.add_argument("names", nargs="*", metavar="NAME", help="A server. Default: all.")
     made.add_argument("--test", action="store_true", help="Send a C-ECHO to each server.")
-    options.add_common(made)
+    options.add_version(made)
     return made
 
 

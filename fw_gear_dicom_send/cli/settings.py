@@ -40,10 +40,11 @@ class Settings:
         return usage
 
 
-def read(arguments: Arguments, words: Sequence[str] = ()) -> Settings:
+def read(arguments: Arguments, words: Sequence[str] = (), *, command: str = "") -> Settings:
     """Return the settings by what is given; the last of `words` may be the server.
 
-    Raises UsageError where it is not clear which server is meant, or where there is none.
+    Raises UsageError where it is not clear which server is meant, or where there is none. The
+    `command` before these words may have been meant as a path.
     """
     known, typed = dict(vars(arguments.values)), arguments.typed
     variables = arguments.variables
@@ -64,10 +65,11 @@ def read(arguments: Arguments, words: Sequence[str] = ()) -> Settings:
         origins |= {name: found.origins[name] for name in found.origins if known.get(name) is None}
     given = options.given(Namespace(**known))
     if "destination" not in {*given, *server}:
-        raise _no_server(words)
+        raise _no_server(words, command)
+    stamp = {"stamp": known["stamp"]} if known.get("stamp") is not None else {}
     inputs = {name: known[name] or files.get(name) for name in options.INPUTS}
     return Settings(
-        with_defaults({**server, **given}, manifest()),
+        with_defaults({"stamp": False, **server, **given, **stamp}, manifest()),
         options.as_inputs(inputs, origins),
         origins,
         [Path(one) for one in rest],
@@ -126,13 +128,19 @@ def _named(word: str) -> NamedServer:
     return named_servers.find(word, tables)
 
 
-def _no_server(words: Sequence[str]) -> UsageError:
+def _no_server(words: Sequence[str], command: str) -> UsageError:
     """Return an error that says how to name a server, or which word is neither server nor path."""
     for word in words:
         if not os.path.lexists(word) and (meant := server_words.hint(word)):
             return UsageError(f"{word}: {meant}")
     named = ", ".join(named_servers.tables())
     last = words[-1] if words else ""
+    if os.path.lexists(command):
+        path = os.path.join(os.curdir, command)
+        return UsageError(
+            f"no server is given to test: dicom-send {command} {server_words.FORM}. "
+            f"To send the folder or file {command}, write {path}"
+        )
     unknown = f"{last} is no path and no server; " * bool(last and not os.path.lexists(last))
     return UsageError(
         f"{unknown}no server is given: end with {server_words.FORM}, as in {server_words.EXAMPLE}, "

@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.certificates import HOST
 from tests.support.gear import REPOSITORY
-from tests.support.send_command import send
+from tests.support.pacs import PythonSCP
+from tests.support.send_command import send, to
 
 ONLY_ON_FLYWHEEL = {
     "file_types",
@@ -22,10 +23,10 @@ ONLY_ON_FLYWHEEL = {
 
 
 def test_help_names_each_option_of_the_gear(tmp_path: Path) -> None:
-    """--help has all options of the manifest that are not about Flywheel, in words of the field."""
+    """--help-all has all options of the manifest that are not about Flywheel."""
     manifest = json.loads((REPOSITORY / "manifest.json").read_text())
 
-    result = send("--help", cwd=tmp_path)
+    result = send("--help-all", cwd=tmp_path)
 
     assert result.exit_code == 0
     names = {f"--{name.replace('_', '-')}" for name in manifest["config"].keys() - ONLY_ON_FLYWHEEL}
@@ -89,21 +90,89 @@ def test_what_cannot_be_understood_is_told_in_a_line(
     assert result.exit_code == 2
 
 
+def test_help_fits_a_screen(tmp_path: Path) -> None:
+    """--help has what most users need, in 80 columns and 40 lines."""
+    result = send("--help", cwd=tmp_path)
+
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 0
+    assert len(lines) < 40
+    assert max(map(len, lines)) <= 80
+    assert {"--no-report", "-aet", "--help-all"} <= set(re.findall(r"-+[a-z-]+", result.stdout))
+
+
+def test_help_of_servers_shows_the_file(tmp_path: Path) -> None:
+    """Whoever has no file yet learns where it is and what is in it."""
+    result = send("servers", "--help", cwd=tmp_path)
+
+    assert "$XDG_CONFIG_HOME/dicom-send" in result.stdout
+    assert 'host = "pacs.example.org"' in result.stdout
+
+
+def test_a_folder_may_have_the_name_of_a_command(
+    series: Path, python_scp: PythonSCP, tmp_path: Path
+) -> None:
+    """Without a server the line tells the folder `echo` from the command; ./echo is sent."""
+    series.rename(tmp_path / "echo")
+
+    told = send("echo", cwd=tmp_path)
+    sent = send("./echo", *to(python_scp), cwd=tmp_path)
+
+    assert "To send the folder or file echo, write ./echo" in told.stderr
+    assert (told.exit_code, sent.exit_code) == (2, 0)
+    assert len(python_scp.stored) == 4
+
+
+def test_options_of_the_private_element_need_stamp(series: Path, tmp_path: Path) -> None:
+    """They would be of no effect without it."""
+    result = send(series, "--group", "0x0033", f"A@{HOST}:104", cwd=tmp_path)
+
+    assert "--group is of use with --stamp only" in result.stderr
+    assert result.exit_code == 2
+
+
 @pytest.mark.parametrize(
-    ("typed", "completed"), [("--called", "--called-ae"), ("--no-ta", "--no-tag")]
+    ("words", "completed"),
+    [
+        (["--called"], ["--called-ae"]),
+        (["--sta"], ["--stamp"]),
+        (["ec"], ["echoes", "echo"]),
+        (["se"], ["servers"]),
+        (["echo", "--called"], ["--called-ae"]),
+        (["servers", "--te"], ["--test"]),
+        (["my"], []),
+        (["echoes", "my"], []),
+        (["--key", "my"], []),
+    ],
 )
-def test_a_shell_completes_options(tmp_path: Path, typed: str, completed: str) -> None:
-    """The script that --print-completion prints lets bash complete what is typed."""
+def test_bash_completes_options_and_commands(
+    tmp_path: Path, words: list[str], completed: list[str]
+) -> None:
+    """Nothing is completed where a path stands, so that Bash completes it as always."""
+    (tmp_path / "echoes").mkdir()
+    (tmp_path / "my folder").mkdir()
     script = send("--print-completion", "bash", cwd=tmp_path)
     (tmp_path / "completion").write_text(script.stdout)
-    words = f"COMP_WORDS=(dicom-send {typed}); COMP_CWORD=1; _shtab_dicom_send"
+    typed = f"COMP_WORDS=(dicom-send {' '.join(words)}); COMP_CWORD={len(words)}"
 
     shown = subprocess.run(
-        ["bash", "-c", f". ./completion; {words}; echo ${{COMPREPLY[@]}}"],
+        [
+            "bash",
+            "-c",
+            f'. ./completion; {typed}; _dicom_send_words; printf "%s\\n" "${{COMPREPLY[@]}}"',
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    how = subprocess.run(
+        ["bash", "-c", ". ./completion; complete -p dicom-send"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
     )
 
-    assert completed in shown.stdout.split()
+    assert shown.stdout.split() == completed
+    assert "-o default" in how.stdout

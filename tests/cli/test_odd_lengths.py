@@ -20,7 +20,7 @@ from tests.support.send_command import rows_of, send, to
 EVEN, ODD = 100, 16
 # The stream that holds the tag is a new one, of even size.
 each_choice = pytest.mark.parametrize(
-    ("more", "repaired"), [([], ODD - 1), (["--no-tag"], ODD)], ids=["tag", "no tag"]
+    ("more", "repaired"), [(["--stamp"], ODD - 1), ([], ODD)], ids=["tag", "no tag"]
 )
 
 

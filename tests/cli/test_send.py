@@ -43,7 +43,7 @@ def images_in(paths: Iterable[Path]) -> list[Path]:
 def test_a_folder_of_pydicoms_files_arrives_at_storescp_as_it_was(
     study: Path, storescp: StoreSCP, tmp_path: Path
 ) -> None:
-    """With --no-tag each dataset of the folder is received byte by byte."""
+    """Without --stamp each dataset of the folder is received byte by byte."""
     _remove(study, NOT_FOR_STORESCP)
     sources: dict[str, Path] = {}
     for path in images_in(study.rglob("*")):
@@ -51,7 +51,7 @@ def test_a_folder_of_pydicoms_files_arrives_at_storescp_as_it_was(
         if sources.setdefault(sop_instance_uid_of(path), path) != path:
             path.unlink()
 
-    result = send(study, "--no-tag", *to(storescp), cwd=tmp_path)
+    result = send(study, *to(storescp), cwd=tmp_path)
 
     received = {sop_instance_uid_of(path): dataset_of(path) for path in storescp.received()}
     assert received.keys() == sources.keys()
@@ -64,10 +64,10 @@ def test_a_folder_of_pydicoms_files_arrives_at_storescp_as_it_was(
 def test_a_folder_of_pydicoms_files_arrives_at_orthanc_with_the_tag(
     study: Path, orthanc: Orthanc, tmp_path: Path
 ) -> None:
-    """Each image of the folder is there, with nothing but the private element more."""
+    """With --stamp each image of the folder is there, with nothing but the private element more."""
     _remove(study, NOT_FOR_ORTHANC)
 
-    send(study, *to(orthanc), cwd=tmp_path)
+    send(study, "--stamp", *to(orthanc), cwd=tmp_path)
 
     sources = {sop_instance_uid_of(path): path for path in images_in(study.rglob("*"))}
     received = orthanc.instances()
@@ -107,7 +107,7 @@ def test_each_option_of_the_gear_is_taken(
     result = send(
         series,
         *to(python_scp, "--calling-ae", "SITE7", "--group", "0x0033", "--identifier", "Lab"),
-        *("--tag-value", "gone", "--associations", "1", "--send-retry-time", "5"),
+        *("--stamp", "--tag-value", "gone", "--associations", "1", "--send-retry-time", "5"),
         *("--skip-existing", "--verify", "none", "--debug"),
         cwd=tmp_path,
     )

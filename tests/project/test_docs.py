@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import conformance, reasons
+from scripts import conformance, man_page, reasons
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import IN_THE_IMAGE, MOUNTED, REPOSITORY
 from tests.support.pacs import PythonSCP
@@ -28,6 +28,11 @@ def test_the_conformance_statement_is_that_of_the_code() -> None:
 def test_the_reasons_are_those_of_the_code() -> None:
     """What `make docs` writes is what is there."""
     assert reasons.TARGET.read_text() == reasons.document()
+
+
+def test_the_manual_page_is_that_of_the_parser() -> None:
+    """What `make docs` writes is what is there."""
+    assert man_page.TARGET.read_text() == man_page.document()
 
 
 @pytest.mark.parametrize("document", ["reliability.md"])

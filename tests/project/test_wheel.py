@@ -15,6 +15,8 @@ def test_a_wheel_brings_the_commands_and_the_manifest(tmp_path: Path) -> None:
     source.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE", "manifest.json"):
         shutil.copy(REPOSITORY / name, source)
+    (source / "docs").mkdir()
+    shutil.copy(REPOSITORY / "docs" / "dicom-send.1", source / "docs")
     ignored = shutil.ignore_patterns("__pycache__")
     package = source / "fw_gear_dicom_send"
     shutil.copytree(REPOSITORY / package.name, package, symlinks=True, ignore=ignored)
@@ -29,6 +31,7 @@ def test_a_wheel_brings_the_commands_and_the_manifest(tmp_path: Path) -> None:
         manifest = wheel.read("fw_gear_dicom_send/manifest.json")
     modules = {str(path.relative_to(source)) for path in package.rglob("*.py")}
     assert modules <= set(names)
+    assert any(name.endswith("/share/man/man1/dicom-send.1") for name in names)
     assert "dicom-send = " in listed
     assert "dicom-send-batch = " in listed
     assert manifest == (REPOSITORY / "manifest.json").read_bytes()
