@@ -6,23 +6,25 @@ The program decides by the kind. The text is for people, and is made last.
 from dataclasses import dataclass
 from enum import Enum
 
-OUT_OF_MEMORY = "the machine has not enough memory"
+OUT_OF_MEMORY = "the machine does not have enough memory"
 _LOG = "{log} may say more."
-_DAMAGED_FILE = "{file} is damaged, or no archive. {replace}"
+_DAMAGED_FILE = "{file} is damaged, or not an archive. {replace}"
 _DAMAGED_DATASET = "The DICOM file is damaged. {replace}"
-_INCOMPLETE = "This is no complete DICOM image. It cannot be sent by C-STORE."
-_DISK_FULL = "The disk of the machine was full. Run {program} again where there is more room."
-_DISK_FAILED = (
-    "The disk of the machine was full, or failed. Run {program} again, on another machine if it "
-    "happens again."
+_INCOMPLETE = "This is not a complete DICOM image. C-STORE cannot send it."
+_DISK_FULL = (
+    "The disk of the machine was full. Run {program} again on a machine with more disk space."
 )
-_CHANGED = "{file} changed meanwhile, or is damaged. Run {program} again."
+_DISK_FAILED = (
+    "The disk of the machine was full, or failed. Run {program} again. Use another machine if the "
+    "error returns."
+)
+_CHANGED = "{file} changed during the run, or is damaged. Run {program} again."
 _CONNECTION = (
-    "The connection was lost. Look for a firewall, or a server that restarts; then run "
+    "The connection was lost. Check for a firewall timeout or a server restart, then run "
     "{program} again."
 )
 _ENDED = "The run was cancelled or could not go on. Run {program} again."
-_REFUSED_ASSOCIATION = "The server refused the association. Its administrator can tell why."
+_REFUSED_ASSOCIATION = "The server rejected the association. Ask its administrator for the reason."
 
 
 class _Words(dict[str, str]):
@@ -59,7 +61,7 @@ class Program(Enum):
 
 
 class Skipped(Enum):
-    """What a file is that holds no image to send, so that it is passed over and counted."""
+    """The kind of a file without an image, which is skipped and counted."""
 
     NOT_DICOM = "not DICOM"
     DICOMDIR = "DICOMDIR"
@@ -110,7 +112,7 @@ class Kind(Enum):
     ARCHIVE_TOO_LARGE = (
         "archive-too-large",
         "the archive unpacks to more than {} times its size, which no honest one does",
-        "The archive is not what it seems. Pack the images again, and send the new archive.",
+        "The archive is suspicious. Pack the images again, and send the new archive.",
     )
     CORRUPT_MEMBER = (
         "member-corrupt",
@@ -120,7 +122,7 @@ class Kind(Enum):
     ENCRYPTED_MEMBER = (
         "member-encrypted",
         "a member of the archive is encrypted",
-        "{Program} has no password. Pack the images into an archive that is not encrypted.",
+        "{Program} has no password. Pack the images into an unencrypted archive.",
     )
     MEMBER_TOO_LARGE = (
         "member-too-large",
@@ -136,7 +138,7 @@ class Kind(Enum):
     UNOPENED_FILE = (
         "file-unreadable",
         "a file cannot be opened: {}",
-        "Check that the file is still there, and its permissions.",
+        "Check that the file exists, and its permissions.",
     )
     UNREADABLE_FILE = (
         "file-unreadable",
@@ -147,7 +149,7 @@ class Kind(Enum):
     NO_IMAGE = (
         "no-image",
         "it holds no DICOM image",
-        "There is nothing to send. Check that it is the right file.",
+        "There is nothing to send. Check that you chose the right file.",
     )
 
     OTHER_FORMAT = (
@@ -176,8 +178,8 @@ class Kind(Enum):
     IMAGE_TOO_LARGE = (
         "image-too-large",
         "it takes too much room: {}",
-        "What an image may take of memory and disk is bounded. If it is a real image, have its "
-        "transfer syntax enabled on the server; a deflated one can be stored uncompressed.",
+        "The image exceeds the limits of memory and disk. If it is a real image, have its "
+        "transfer syntax enabled on the server. Store a deflated image uncompressed.",
     )
     DATASET_UNREADABLE = (
         "dataset-unreadable",
@@ -193,8 +195,8 @@ class Kind(Enum):
     DUPLICATE_UID = (
         "uid-duplicate",
         "another image with this UID was sent before",
-        "Two different images have one SOP Instance UID, and most servers keep only the last. Give "
-        "one of them another UID.",
+        "Two different images have the same SOP Instance UID. Most servers keep only the last one. "
+        "Give one of them another UID.",
     )
     NO_PRIVATE_BLOCK = (
         "no-private-block",
@@ -207,8 +209,8 @@ class Kind(Enum):
     DOWNLOAD_REFUSED = (
         "download-refused",
         "{}",
-        "Flywheel does not deliver the file. Check that it is still there, and that the user who "
-        "started the job may read it.",
+        "Flywheel does not deliver the file. Check that it still exists, and that the user who "
+        "started the job can read it.",
     )
     INVALID_API_KEY = (
         "api-key-invalid",
@@ -218,13 +220,13 @@ class Kind(Enum):
     DOWNLOAD_FAILED = (
         "download-failed",
         "{}",
-        "Flywheel did not deliver the file in time. Run {program} again, with a longer "
+        "Flywheel did not deliver the file in time. Run {program} again. Increase "
         "{file_download_retry_time} if the site is often busy.",
     )
     DOWNLOAD_LOST = (
         "download-lost",
         "connection lost or too slow{}",
-        "The connection to Flywheel was lost. Run {program} again, with a longer "
+        "The connection to Flywheel was lost. Run {program} again. Increase "
         "{file_download_retry_time} if that happens often.",
     )
     DOWNLOAD_DIFFERS = ("download-differs", "{}", _CHANGED)
@@ -239,8 +241,8 @@ class Kind(Enum):
     NO_CONNECTION = (
         "server-unreachable",
         "{}",
-        "The DICOM server cannot be connected to. Check that it runs, and that no firewall is in "
-        "between; then run {program} again.",
+        "Cannot connect to the DICOM server. Check that it runs and that no firewall blocks the "
+        "connection, then run {program} again.",
     )
     NO_ASSOCIATION = (
         "no-association",
@@ -250,18 +252,18 @@ class Kind(Enum):
     TLS_CERTIFICATE = (
         "tls-certificate",
         "{}",
-        "One side does not accept the other's certificate. docs/tls.md has each case.",
+        "One side does not accept the certificate of the other. See docs/tls.md.",
     )
-    TLS_FAILED = ("tls-failed", "{}", "There was no TLS. docs/tls.md has each case.")
+    TLS_FAILED = ("tls-failed", "{}", "The TLS connection failed. See docs/tls.md.")
     UNKNOWN_CALLING_AE = (
         "calling-ae-unknown",
         "{}",
-        "The server does not know {program}. Have {calling_ae} entered there.",
+        "The server does not know {program}. Ask its administrator to add {calling_ae}.",
     )
     UNKNOWN_CALLED_AE = (
         "called-ae-unknown",
         "{}",
-        "{called_ae} is not the server's AE title.",
+        "{called_ae} is not the AE title of the server. Correct it.",
     )
     REJECTED = ("association-rejected", "{}", _REFUSED_ASSOCIATION)
     CONNECTION_LOST = ("connection-lost", "the connection was lost {}", _CONNECTION)
@@ -273,29 +275,33 @@ class Kind(Enum):
     WRONG_ANSWER = (
         "wrong-answer",
         "the server answered something else than it was asked",
-        "The server does not follow the protocol. Its administrator should know.",
+        "The server violates the DICOM protocol. Report it to its administrator.",
     )
     GIVEN_UP = (
         "server-given-up",
         "the server was given up after {}",
-        "The server was away for too long. Check that it runs and can be reached; then run "
-        "{program} again, with a longer {send_retry_time} if it is often away.",
+        "The server was unavailable for too long. Check that it runs and is reachable, then run "
+        "{program} again. Increase {send_retry_time} if it is often unavailable.",
     )
 
     # Images
     NOT_ACCEPTED = (
         "not-accepted",
         "the server does not accept {}",
-        "The server takes no images of this kind. Ask its administrator to have the SOP class and "
-        "the transfer syntax enabled.",
+        "The server does not accept images of this kind. Ask its administrator to enable the SOP "
+        "class and the transfer syntax.",
     )
     OUT_OF_RESOURCES = (
         "out-of-resources",
         "status {}",
-        "The server had no room. Ask its administrator to make some; then run {program} again.",
+        "The server had no space. Ask its administrator to free some, then run {program} again.",
     )
-    REFUSED = ("refused", "status {}", "The server refused the image. Its log says why.")
-    WARNING = ("stored-with-warning", "status {}", "The server stored the image. Its log says why.")
+    REFUSED = ("refused", "status {}", "The server rejected the image. Its log has the cause.")
+    WARNING = (
+        "stored-with-warning",
+        "status {}",
+        "The server stored the image. Its log has the cause of the warning.",
+    )
     ALREADY_STORED = (
         "already-stored",
         "already there",
@@ -304,19 +310,19 @@ class Kind(Enum):
     SENT_EARLIER = (
         "sent-earlier",
         "sent by an earlier run",
-        "Nothing: the report of an earlier run has this dataset as sent to the same server.",
+        "Nothing: by its report, an earlier run has sent this dataset to the same server.",
     )
     EXISTING_OBJECT = (
         "existing-object",
         "status {}: the server has an object with this UID",
-        "The server had no room for the image at first, and then had an object with its UID. Check "
-        "that it is this image.",
+        "The server had no space for the image at first, and then an object with the same UID. "
+        "Check that it is this image.",
     )
     CONVERTED = ("converted", "the server takes {}", "Nothing: the values are the same.")
     CONVERTED_AS_ASKED = (
         "converted-as-asked",
         "converted from {}",
-        "Nothing: the values are the same, and {conversion} asks for it.",
+        "Nothing: the values are the same. {conversion} requested it.",
     )
     NOT_COMPRESSED = (
         "not-compressed",
@@ -331,25 +337,25 @@ class Kind(Enum):
     REPAIRED = (
         "repaired",
         "with odd lengths padded",
-        "Nothing: the values are the same. What wrote the file should follow DICOM PS3.5 7.1.",
+        "Nothing: the values are the same. The software that wrote the file violates PS3.5 7.1.",
     )
     FRAMES_PADDED = (
         "frames-padded",
         "{} of its frames, smaller than the image, are padded with black",
-        "Nothing: uncompressed frames have one size. The server can be made to take the transfer "
-        "syntax instead.",
+        "Nothing: uncompressed frames have one size. To avoid it, have the transfer syntax enabled "
+        "on the server.",
     )
     NOT_CONVERTIBLE = (
         "not-convertible",
         "cannot be converted from {}",
-        "Such images are sent uncompressed only, and this one cannot be decoded. Have the transfer "
-        "syntax enabled on the server, and set {conversion} to when needed.",
+        "The server needs such images uncompressed, and this one cannot be decoded. Have the "
+        "transfer syntax enabled on the server, and set {conversion} to when needed.",
     )
     NOT_CONVERTED = ("not-converted", "the image could not be converted: {}", _DISK_FAILED)
     NOT_STORED = (
         "not-stored",
         "the server has acknowledged it, but does not have it",
-        "The server lost what it had acknowledged. Its administrator should know.",
+        "The server lost an acknowledged image. Report it to its administrator.",
     )
     NOT_FOUND_AGAIN = ("not-found-again", "it was not found in its file again", _CHANGED)
 
@@ -362,14 +368,13 @@ class Kind(Enum):
     QUERY_FAILED = (
         "query-failed",
         "{}",
-        "The server did not tell what it has. Its log says why. A run with {skip_existing} "
-        "and {verify} asks it again.",
+        "The query failed; the server's log has the cause. Run {program} again with "
+        "{skip_existing} and {verify}.",
     )
     NO_COMMITMENT_REPORT = (
         "commitment-not-reported",
         "the server did not report a storage commitment {}",
-        "The server may report over an association of its own. {listening} Or set {verify} to "
-        "find.",
+        "The server may report over a new association. {listening} Or set {verify} to find.",
     )
     NOT_COMMITTED = (
         "commitment-not-named",

@@ -30,10 +30,10 @@ def test_advice_is_in_the_words_of_the_program(kind: Kind) -> None:
 def test_options_are_written_as_each_program_takes_them() -> None:
     """The command has dashes before an option, and in it."""
     lost = Kind.GIVEN_UP
-    assert lost.advice_for(Program.GEAR).endswith("a longer send_retry_time if it is often away.")
-    assert "run dicom-send again, with a longer --send-retry-time" in lost.advice_for(
-        Program.COMMAND
+    assert lost.advice_for(Program.GEAR).endswith(
+        "Increase send_retry_time if it is often unavailable."
     )
+    assert "run dicom-send again. Increase --send-retry-time" in lost.advice_for(Program.COMMAND)
 
 
 def test_codes_are_stable() -> None:
@@ -98,7 +98,7 @@ def test_free_text_does_not_steer_the_advice(detail: str) -> None:
 def test_an_encrypted_member_is_not_called_damaged() -> None:
     """Uploading the same archive again does not help."""
     advice = Reason(Kind.ENCRYPTED_MEMBER).advice
-    assert "not encrypted" in advice
+    assert "unencrypted" in advice
     assert "damaged" not in advice
 
 

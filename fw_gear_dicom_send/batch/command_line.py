@@ -9,10 +9,10 @@ from typing import Any
 from ..cli import options
 
 DESCRIPTION = """\
-Run the gear dicom-send on many sessions of a Flywheel site: one job for each, in a batch.
+Run the gear dicom-send on many sessions of a Flywheel site, one job for each session.
 
-Flywheel's engine runs the jobs, wherever the site has it run them; a batch goes on without this
-command, which starts and follows it, and gathers its reports into one table and one page.
+Flywheel's engine runs the jobs on the site's normal compute. The batch continues without this
+command. The command starts and follows it, and merges its reports into one table and one page.
 """
 EPILOG = """\
 examples:
@@ -23,11 +23,11 @@ examples:
   dicom-send-batch gather 66f0aa11bb22cc33dd44ee55
   dicom-send-batch list
 
-The exit code of start, follow, retry and gather is 0 only if each session's newest job is
-complete, and its report says that all images were sent; else 1.
+The exit code of start, follow, retry and gather is 0 only if the newest job of each session is
+complete and all its images were sent; else 1.
 
-The key is the user's own, as `fw login` keeps it in ~/.config/flywheel/user.json; where there is
-none, it is asked for.
+The API key is your own, from ~/.config/flywheel/user.json, where `fw login` stores it. Without
+that file, the command asks for the key.
 """
 _EXAMPLES = {
     "start": """\
@@ -48,20 +48,20 @@ _USAGE = {
     "--called-ae AE [options]",
 }
 _WORDS = {
-    "calling_ae": "AE title that the jobs call themselves.",
-    "instance_report": "Attach a report that has a row for each image to each session (CSV).",
-    "html_report": "Attach a page that shows what became of its job to each session (HTML).",
+    "calling_ae": "AE title of the jobs.",
+    "instance_report": "Attach a report with a row for each image to each session (CSV).",
+    "html_report": "Attach a page with the results of its job to each session (HTML).",
     "summary_report": "Attach a summary of its job for programs to each session (JSON).",
-    "debug": "Jobs log in more detail.",
+    "debug": "Log details in the jobs.",
 }
 _DOWNLOADING = ("downloads", "file_download_retry_time", "sent_tag")
 _FILES = {
     "key": "Private key for TLS: the name of a file on the session's project.",
     "cert": "Certificate for TLS: the name of a file on the session's project.",
-    "add_cert_file": "Certificate of the CA that has signed the server's: the name of a file on "
-    "the session's project.",
-    "identity": "User identity for the server: the name of a file on the session's project, which "
-    "ends with identity.json.",
+    "add_cert_file": "Additional CA certificates to trust: the name of a file on the session's "
+    "project.",
+    "identity": "User identity for the server: the name of a file on the session's project. The "
+    "name must end with identity.json.",
 }
 
 
@@ -78,13 +78,13 @@ def parser() -> options.Parser:
         parser_class=options.Parser,
     )
     _add_start(_command(commands, "start", "Run the gear on sessions, and follow the jobs."))
-    _add_batch(_command(commands, "follow", "Take up a batch again, and follow its jobs."))
-    stop = _command(commands, "stop", "Cancel the jobs of a batch that do not run yet, or all.")
-    stop.add_argument("--running", action="store_true", help="Cancel those that run, too.")
+    _add_batch(_command(commands, "follow", "Follow the jobs of a batch again."))
+    stop = _command(commands, "stop", "Cancel the queued jobs of a batch, or all.")
+    stop.add_argument("--running", action="store_true", help="Also cancel running jobs.")
     _add_batch(stop)
-    _add_batch(_command(commands, "retry", "Run what failed in a batch again, and follow it."))
-    _add_batch(_command(commands, "gather", "Gather the reports of a batch's jobs."))
-    _command(commands, "list", "List your newest batches of the gear; an admin's are all.")
+    _add_batch(_command(commands, "retry", "Rerun the failed jobs of a batch, and follow them."))
+    _add_batch(_command(commands, "gather", "Merge the reports of a batch again."))
+    _command(commands, "list", "List your newest batches of the gear. Admins see all batches.")
     return made
 
 
@@ -116,22 +116,24 @@ def _command(commands: "_SubParsersAction[Any]", name: str, text: str) -> Argume
     if name not in ("stop", "list"):
         options.add_report_folder(made, "the table and the page")
     if name not in ("gather", "list"):
-        made.add_argument("--yes", action="store_true", help="Do not ask before it is done.")
+        made.add_argument("--yes", action="store_true", help="Do not ask for confirmation.")
     if name not in ("stop", "gather", "list"):
         made.add_argument(
             "--interval",
             metavar="SECONDS",
             type=_seconds,
             default=5.0,
-            help="How often to ask the site how far the jobs are. Default: 5.",
+            help="Time between status queries to the site. Default: 5.",
         )
     if name in ("start", "retry"):
-        made.add_argument("--no-follow", action="store_true", help="End once the jobs are started.")
+        made.add_argument(
+            "--no-follow", action="store_true", help="Exit after the jobs are started."
+        )
     return made
 
 
 def _add_batch(made: ArgumentParser) -> None:
-    made.add_argument("batch", metavar="BATCH", help="The batch's id, which start prints.")
+    made.add_argument("batch", metavar="BATCH", help="Id of the batch, as printed by start.")
 
 
 def _add_start(made: ArgumentParser) -> None:
@@ -140,37 +142,38 @@ def _add_start(made: ArgumentParser) -> None:
     chosen.add_argument(
         "--project",
         metavar="GROUP/PROJECT",
-        help="All sessions of a project, by its path or its id.",
+        help="All sessions of a project, by path or id.",
     )
     chosen.add_argument(
         "--subject",
         metavar="GROUP/PROJECT/SUBJECT",
-        help="All sessions of a subject, by its path or its id.",
+        help="All sessions of a subject, by path or id.",
     )
-    chosen.add_argument(
-        "--session", metavar="ID", action="append", help="A session; may be given repeatedly."
-    )
+    chosen.add_argument("--session", metavar="ID", action="append", help="A session. Repeatable.")
     chosen.add_argument(
         "--sessions-file",
         metavar="FILE",
-        help="A file with a session's id on each line, after # a comment; - is standard input.",
+        help="A file with one session id per line. # starts a comment. - is standard input.",
     ).complete = options.COMPLETE_FILE  # type: ignore[attr-defined]
-    fits = made.add_argument_group("of these, only sessions that fit all of")
+    fits = made.add_argument_group("only sessions that match all of these")
     fits.add_argument(
-        "--label", metavar="REGEX", type=_pattern, help="A pattern that is found in the label."
+        "--label",
+        metavar="REGEX",
+        type=_pattern,
+        help="A regular expression that matches a part of the label.",
     )
     fits.add_argument(
-        "--since", metavar="DATE", type=_day, help="First day of the scan, as 2024-01-31."
+        "--since", metavar="DATE", type=_day, help="First day of the scan, such as 2024-01-31."
     )
     fits.add_argument("--until", metavar="DATE", type=_day, help="Last day of the scan.")
     fits.add_argument(
-        "--tag", action="append", default=[], help="A tag; all that are given are needed."
+        "--tag", action="append", default=[], help="A tag. Repeatable; a session needs all of them."
     )
     fits.add_argument(
         "--not-yet-sent",
         action="store_true",
-        help="No job of the gear has sent the session to this server, or is about to, and it has "
-        "no tag --sent-tag.",
+        help="Only sessions without the tag --sent-tag that no finished or pending job sends to "
+        "this server.",
     )
     options.add_group(made, "files of these sessions", options.FILES)
     options.add_group(made, "DICOM server", options.CONNECTION, _WORDS)
@@ -178,7 +181,7 @@ def _add_start(made: ArgumentParser) -> None:
     options.fill(tls, options.TLS)
     for name, text in _FILES.items():
         tls.add_argument(options.flag(name), dest=name, metavar="NAME", help=text)
-    options.add_group(made, "private element that marks an image as sent", options.TAG)
+    options.add_group(made, "private element", options.TAG)
     options.add_group(made, "sending", (*options.SENDING, *_DOWNLOADING))
     options.add_group(made, "proof", (*options.PROOF, "resume"))
     options.add_group(made, "reports", options.REPORTS[1:], _WORDS)
@@ -191,7 +194,7 @@ def _add_start(made: ArgumentParser) -> None:
         metavar="TAG",
         action="append",
         default=[],
-        help="A tag for the jobs, by which a site may choose where they run.",
+        help="A tag for the jobs. A site can use it to choose where they run.",
     )
     options.fill(jobs, ("debug",), _WORDS)
 

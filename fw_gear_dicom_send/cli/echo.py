@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from ..network.tls import TLSContext
 
 DESCRIPTION = """\
-Test the connection to a DICOM server: open an association, send a C-ECHO, and ask in
-further associations whether each storage SOP class is accepted, in which transfer syntaxes,
-and whether queries and storage commitment are, which --verify needs. Nothing is sent or changed.
+Test the connection to a DICOM server: open an association and send a C-ECHO. More associations
+then find the accepted storage SOP classes and transfer syntaxes, and whether the server supports
+C-FIND and storage commitment (--verify). Nothing is sent or changed.
 """
 EPILOG = """\
 The exit code is 0 if the server answers the C-ECHO with success, 1 if it answers otherwise,
-2 if the command line cannot be used, and 3 if there is no association.
+2 if the command line is invalid, and 3 if there is no association.
 """
 SUCCESS = 0
 
@@ -65,7 +65,7 @@ def parser() -> options.Parser:
         "word",
         nargs="?",
         metavar="AE@HOST:PORT",
-        help="The server, or its name in servers.toml. May be given by options instead.",
+        help="The server, or its name in servers.toml. You can use options instead.",
     )
     options.add_server(made)
     options.add_tls(made)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from argparse import (
     SUPPRESS,
     Action,
@@ -47,20 +48,21 @@ FILES = ("file_types", *NAMES, "modality", "file_tags")
 
 _FILES = {
     "key": "Private key of this computer, an unencrypted PEM file.",
-    "cert": "Its certificate, a PEM file, with those of its chain after it, if any.",
-    "add_cert_file": "A PEM file with the certificate of the CA that has signed the server's "
-    "certificate, if it is not a public one; there may be several.",
+    "cert": "Certificate of this computer, a PEM file, with its chain if it has one.",
+    "add_cert_file": "A PEM file with additional CA certificates to trust. Needed if the server's "
+    "certificate is not signed by a public CA.",
     "identity": "A JSON file with a user identity for the server: username, username and password, "
     "jwt, saml or kerberos.",
 }
 INPUTS = tuple(_FILES)
 """Inputs of the gear that are files on the command line."""
 _WORDS = {
-    "tls_enabled": "Use TLS. Give --key and --cert if the server asks for a certificate.",
-    "tls_require_peer_cert": "Send only to a server whose certificate is signed by a CA that is "
-    "known here, or given by --add-cert-file. With --no-tls-require-peer-cert, any is taken.",
-    "tls_check_hostname": "With --add-cert-file: send only to a server whose certificate is for "
-    "HOST. A certificate of a public CA must be for HOST in any case.",
+    "tls_enabled": "Encrypt all connections to the server with TLS. Add --key and --cert if "
+    "the server asks for a certificate.",
+    "tls_require_peer_cert": "Send only to a server whose certificate is signed by a trusted CA: a "
+    "public one, or one in --add-cert-file. If false, any certificate is accepted.",
+    "tls_check_hostname": "With --add-cert-file, also check that the server's certificate matches "
+    "HOST. Certificates of public CAs are always checked.",
 }
 """What the manifest says in words that are a gear's."""
 _METAVARS = {
@@ -138,7 +140,7 @@ class Parser(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError."""
-        raise UsageError(f"{message}; {self.prog} --help tells more")
+        raise UsageError(f"{message}; see {self.prog} --help")
 
     def groups(self) -> "list[Group]":
         """Return the options in their groups."""
@@ -317,7 +319,7 @@ def add_completion(parser: ArgumentParser, script: Callable[[str], str]) -> None
         const=script,
         choices=SHELLS,
         default=SUPPRESS,
-        help="Print a script that completes options in a shell, for it to source.",
+        help="Print a completion script for a shell.",
     )
 
 
@@ -344,9 +346,17 @@ def fill(
     known = {option.name: option for option in options(manifest())}
     for name in names:
         option = known[name]
-        text = {**_WORDS, **(words or {})}.get(name, option.description)
+        text = _with_flags({**_WORDS, **(words or {})}.get(name, option.description), known)
         flags = [_SHORT[name], flag(name)] if short and name in _SHORT else [flag(name)]
         group.add_argument(*flags, dest=name, help=_help(text, option), **_how(option))
+
+
+def _with_flags(text: str, names: Iterable[str]) -> str:
+    """Return a text in which options that are named have dashes."""
+    for name in names:
+        if "_" in name:
+            text = re.sub(rf"\b{name}\b", flag(name), text)
+    return text
 
 
 def add_tls(parser: ArgumentParser) -> None:
@@ -364,7 +374,7 @@ def add_server(parser: ArgumentParser, words: Mapping[str, str] | None = None) -
     group.add_argument(
         "--server",
         metavar="SERVER",
-        help="AE@host:port, or a name in servers.toml: as the last argument.",
+        help="AE@host:port, or a name in servers.toml. Same as the last argument.",
     )
     fill(group, CONNECTION, words, short=True)
 
@@ -384,7 +394,7 @@ def add_report_folder(parser: ArgumentParser, what: str) -> None:
         metavar="FOLDER",
         type=Path,
         default=Path(),
-        help=f"Where to write {what}. Default: the current folder.",
+        help=f"Folder for {what}. Default: the current folder.",
     ).complete = COMPLETE_FOLDER  # type: ignore[attr-defined]
 
 
@@ -442,5 +452,7 @@ def _help(text: str, option: Option) -> str:
         return f"{words}{choices} Needed."
     default = json.dumps(option.default) if option.type == "boolean" else option.default
     if option.name in _SEVERAL:
-        return f"{words} May be given repeatedly."
+        return f"{words} Repeatable."
+    if option.default == "":
+        return f"{words}{choices}"
     return f"{words}{choices} Default: {default}."

@@ -41,28 +41,28 @@ DESCRIPTION = """\
 Send DICOM files to a DICOM server (a PACS, an archive, a workstation) by
 C-STORE.
 
-Give files, folders and archives (zip; tar, also compressed) in any number. All
-that is below a folder is searched; files that are not DICOM are skipped. Each
-image is sent as it is, in its own transfer syntax. Reports say what became of
+Give any number of files, folders and archives (zip; tar, also compressed).
+Subfolders are included. Files that are not DICOM are skipped. Each image is
+sent unchanged, in its original transfer syntax. Reports list the result for
 each image.
 
 The last argument is the server: AE@host:port, or a name in servers.toml (see
-dicom-send servers --help). An environment variable gives an option that the
-command line lacks: DICOM_SEND_VERIFY=find is --verify find. It goes before
-servers.toml.
+dicom-send servers --help). Environment variables set options that are not on
+the command line: DICOM_SEND_VERIFY=find is --verify find. They have priority
+over servers.toml.
 """
 EPILOG = """\
-To find out first whether the server answers, and what it takes:
+Test the connection first:
 
     dicom-send echo ARCHIVE@pacs.example.org:104
 
-exit codes (the first that applies, after that of a signal):
-  0  all images were sent, and verified if you ask for that
+exit codes (the first that applies; a signal comes first):
+  0  all images were sent, and verified with --verify
   1  some images were not sent, or a report could not be written
-  2  the command line or the configuration cannot be used, or selects nothing
-  3  the server was not reached, refused or was given up: try later
+  2  the command line or the configuration is invalid, or selects no file
+  3  no connection, association rejected, or gave up on the server: try later
   4  all images were sent, but not all were verified
-  130, 143  the run was ended by SIGINT, SIGTERM
+  130, 143  stopped by SIGINT, SIGTERM
 
 examples:
   dicom-send /data/study ARCHIVE@pacs.example.org:104
@@ -82,20 +82,20 @@ BRIEF: options.Brief = {
         "--tls-enabled": "Use TLS; see --key, --cert, --add-cert-file",
     },
     "files": {
-        "--include": "Send only files with such names, as '*.dcm'",
-        "--exclude": "Do not send files with such names",
+        "--include": "Send only files with matching names: '*.dcm'",
+        "--exclude": "Skip files with matching names",
         "--files-from": "Read paths from a file; - is standard input",
     },
     "sending": {
-        "-n": "Do everything but send",
-        "--verify": "Query the server for the images after sending",
-        "--skip-existing": "Send only images that the server does not have",
-        "--resume": "Skip what an earlier run's report has as sent",
+        "-n": "Do everything except sending",
+        "--verify": "Check delivery after sending",
+        "--skip-existing": "Send only missing images",
+        "--resume": "Skip images that an earlier run has sent",
         "-j": "Parallel associations, 1 to 16 (default: 4)",
         "--stamp": "Mark images, so that Flywheel skips them",
     },
     "results": {
-        "--report-folder": "Where to write reports (default: here)",
+        "--report-folder": "Folder for reports (default: current)",
         "--no-report": "Write no reports",
         "--json": "Print a summary as JSON",
         "-q": "Print only errors and the result",
@@ -103,27 +103,28 @@ BRIEF: options.Brief = {
     },
 }
 BRIEF_EPILOG = """\
-dicom-send --help-all shows all options, dicom-send echo --help those of echo.
+dicom-send --help-all shows all options; dicom-send echo --help those of echo.
 
 exit codes: 0 sent, 1 not all sent, 2 wrong usage, 3 no server, 4 not verified
 
 example: dicom-send /data/study ARCHIVE@pacs.example.org:104
 """
 _WORDS = {
-    "calling_ae": "AE title that this computer calls itself, as the server may have to know it.",
-    "report": "Write a report (CSV) that has a row for each folder and archive.",
-    "instance_report": "With the report, write one that has a row for each image (CSV).",
-    "html_report": "With the report, write a page that shows what became of it all (HTML).",
-    "summary_report": "With the report, write a summary for programs (JSON).",
-    "show_member_names": "Show the names of files in folders and archives in the log and in the "
-    "report on images. They may name the patient, so that a file is shown by its number otherwise.",
-    "associations": "How many associations to send over at once, 1 to 16. With 1, images go in the "
-    "order of their names, or in that of their archive.",
-    "include": "Of the files in folders, send only those whose names match a pattern, as in "
-    "'*.dcm'. Commas separate patterns; upper and lower case are the same.",
-    "exclude": "Of the files in folders, do not send those whose names match a pattern. Commas "
-    "separate patterns; upper and lower case are the same.",
-    "debug": "Log in detail: associations with their presentation contexts, each image, waits.",
+    "calling_ae": "AE title of this computer. The server may have to know it.",
+    "report": "Write a report with a row for each folder and archive (CSV). Without it, the three "
+    "other reports are off too.",
+    "instance_report": "Write a report with a row for each image (CSV). Needs --report.",
+    "html_report": "Write a page with the results of the run (HTML). Needs --report.",
+    "summary_report": "Write a summary of the run for programs (JSON). Needs --report.",
+    "show_member_names": "Show the names of files in folders and archives in the log and the "
+    "per-image report. These names may identify patients. If false, files appear by number.",
+    "associations": "Number of parallel associations (1-16). If the server allows fewer, those are "
+    "used, with a warning. With 1, images are sent in the order of their names or their archive.",
+    "include": "In folders, send only files whose names match one of these patterns, such as "
+    "'*.dcm'. Separate patterns with commas. Case is ignored.",
+    "exclude": "In folders, skip files whose names match one of these patterns. Separate patterns "
+    "with commas. Case is ignored.",
+    "debug": "Log details: associations, presentation contexts, images, waits.",
 }
 
 
@@ -151,14 +152,14 @@ def parser() -> options.Parser:
         "paths",
         nargs="*",
         metavar="PATH",
-        help="A file, a folder or an archive. The last one is the server: AE@HOST:PORT, or a name "
-        "in servers.toml.",
+        help="A file, a folder or an archive. The last argument is the server: AE@HOST:PORT, or a "
+        "name in servers.toml.",
     )
     paths.complete = options.COMPLETE_FIRST  # type: ignore[attr-defined]
     _add_files(made)
     options.add_server(made, _WORDS)
     options.add_tls(made)
-    tag = made.add_argument_group("private element that marks an image as sent")
+    tag = made.add_argument_group("private element")
     tag.add_argument(
         _STAMP,
         action=BooleanOptionalAction,
@@ -168,7 +169,7 @@ def parser() -> options.Parser:
     )
     options.fill(tag, options.TAG)
     options.add_group(made, "sending", options.SENDING, _WORDS, short=True)
-    proof = made.add_argument_group("proof")
+    proof = made.add_argument_group("proof of delivery")
     options.fill(proof, options.PROOF, short=True)
     proof.add_argument(
         "--resume",
@@ -177,16 +178,15 @@ def parser() -> options.Parser:
         action="append",
         default=[],
         dest="earlier_reports",
-        help="Skip images that a per-image report (..._instances.csv) of an earlier run has as "
-        "sent to the same server. May be given repeatedly.",
+        help="Skip images that an earlier run has sent to the same server, according to its "
+        "per-image report (..._instances.csv). Repeatable.",
     ).complete = options.COMPLETE_FILE  # type: ignore[attr-defined]
     proof.add_argument(
         "--commit-port",
         metavar="N",
         type=int,
-        help="With --verify commit: a port of this computer to listen on while the run waits, for "
-        "servers that report on an association of their own. The server has to know this computer "
-        "and the port by its AE title.",
+        help="With --verify commit: local port to listen on, for servers that report over a new "
+        "association. Enter this computer's AE title, address and port on the server.",
     )
     options.add_group(made, "reports", options.REPORTS, _WORDS)
     options.add_report_folder(made, "the reports")
@@ -195,13 +195,13 @@ def parser() -> options.Parser:
         metavar="FOLDER",
         type=Path,
         default=Path(gettempdir()),
-        help="Where to unpack archives, one image at a time. Default: the system's folder for "
+        help="Folder for unpacking archives, one image at a time. Default: the system's folder for "
         "temporary files.",
     ).complete = options.COMPLETE_FOLDER  # type: ignore[attr-defined]
     made.add_argument(
         _JSON,
         action="store_true",
-        help="Print a summary as JSON on standard output, at the end, whatever the end is.",
+        help="Print a summary as JSON on standard output at the end, also after a failure.",
     )
     messages = made.add_argument_group("messages")
     options.fill(messages, ("debug",), _WORDS, short=True)
@@ -209,8 +209,8 @@ def parser() -> options.Parser:
     messages.add_argument(
         _LOG_JSON,
         action="store_true",
-        help="Log as JSON, one event a line: each image, each file, what is logged else, and "
-        "the summary at the end.",
+        help="Log as JSON, one event per line: images, files, log messages, and the summary at "
+        "the end.",
     )
     options.add_help(made, (BRIEF_DESCRIPTION, BRIEF, BRIEF_EPILOG), parser)
     options.add_version(made)
@@ -232,11 +232,11 @@ def _add_files(made: options.Parser) -> None:
     files.add_argument(
         "--files-from",
         metavar="LIST",
-        help="A file with one path a line, relative ones to the current folder; - is standard "
-        "input. May be given instead of PATH, or with it.",
+        help="A file with one path per line; - is standard input. Relative paths start at the "
+        "current folder. Use it with or without PATH.",
     ).complete = options.COMPLETE_FILE  # type: ignore[attr-defined]
     files.add_argument(
-        "--from0", action="store_true", help="Paths in the list end with NUL, as of find -print0."
+        "--from0", action="store_true", help="Paths in the list end with NUL, as from find -print0."
     )
     options.fill(files, options.NAMES, _WORDS)
 
@@ -268,7 +268,7 @@ def _run(arguments: options.Arguments, told: "_Told") -> int:
     values = arguments.values
     words: list[str] = values.paths or []
     if not words and values.files_from is None:
-        raise UsageError("required: PATH or --files-from; dicom-send --help tells more")
+        raise UsageError("required: PATH or --files-from; see dicom-send --help")
     chosen = settings.read(arguments, words)
     if not chosen.paths and values.files_from is None:
         raise UsageError(f"{words[-1]} is the server. Give a PATH before it, or --files-from")

@@ -12,9 +12,9 @@ from .echo import SUCCESS, connection, echo_result
 log = logging.getLogger(__name__)
 
 DESCRIPTION = """\
-List the servers that have names, or test them by C-ECHO. Their file is
-servers.toml in $XDG_CONFIG_HOME/dicom-send (else ~/.config/dicom-send; on
-Windows %APPDATA%\\dicom-send):
+List the named servers, or test them by C-ECHO. The file servers.toml is in
+$XDG_CONFIG_HOME/dicom-send (else ~/.config/dicom-send; on Windows
+%APPDATA%\\dicom-send):
 
     [archive]
     host = "pacs.example.org"
@@ -25,13 +25,12 @@ Windows %APPDATA%\\dicom-send):
     add_cert_file = "ca.pem"
     associations = 8
 
-A table has options of dicom-send, with underscores. Relative paths begin where
-servers.toml is.
+A table has options of dicom-send, with underscores. Relative paths start at the
+folder of servers.toml.
 """
 EPILOG = """\
 The exit code is 0 if all servers answer the C-ECHO with success, 1 if one
-answers otherwise, 2 if a table cannot be used, and 3 if there is no association
-with one.
+answers otherwise, 2 if a table is invalid, and 3 if an association fails.
 """
 
 
@@ -41,7 +40,7 @@ def run(argv: Sequence[str]) -> int:
     known = named_servers.tables()
     names = arguments.values.names or sorted(known)
     if not names:
-        write(f"No servers: {named_servers.path()} has none. dicom-send servers --help tells how\n")
+        write(f"No servers: {named_servers.path()} has none. See dicom-send servers --help\n")
         return ExitCode.SUCCESS
     chosen: dict[str, settings.Settings] = {}
     codes = [ExitCode.SUCCESS]

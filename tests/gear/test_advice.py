@@ -38,7 +38,7 @@ def test_an_encrypted_member_is_not_called_damaged(
         session.acquisition("CT"), "a.zip", encrypted_zip(tmp_path / "a.zip"), file_type="dicom"
     )
     (advice,) = advice_of(tmp_path, session, python_scp.port).values()
-    assert "not encrypted" in advice
+    assert "unencrypted" in advice
     assert "damaged" not in advice
 
 
@@ -72,7 +72,7 @@ def test_the_comment_of_a_server_does_not_steer_the_advice(
     with PythonSCP(status=refuse) as server:
         ((text, advice),) = advice_of(tmp_path, session, server.port).items()
     assert comment in text
-    assert advice == "The server refused the image. Its log says why."
+    assert advice == "The server rejected the image. Its log has the cause."
 
 
 def test_a_download_that_is_refused_is_not_a_riddle(
@@ -82,4 +82,4 @@ def test_a_download_that_is_refused_is_not_a_riddle(
     file = session.site.add_file(session.acquisition("CT"), "a.zip", b"anything", file_type="dicom")
     session.site.fault(file, Status(404))
     (advice,) = advice_of(tmp_path, session, python_scp.port).values()
-    assert "Check that it is still there" in advice
+    assert "Check that it still exists" in advice
