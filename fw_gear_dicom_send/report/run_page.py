@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 
-from ..dicom.uids import name_of
+from ..dicom.uids import name_of, shown
 from ..models import FileReport, Origin
 from ..network.contexts import Context
 from ..network.types import PeerAE, TLSConfig
@@ -239,7 +239,8 @@ def _cause(group: ReasonGroup, facts: Facts) -> HTML:
 
 
 def _example(image: ImageExample) -> str:
-    return ", ".join(part for part in (image.path, image.member, image.sop_instance_uid) if part)
+    uid = image.sop_instance_uid and shown(image.sop_instance_uid)
+    return ", ".join(part for part in (image.path, image.member, uid) if part)
 
 
 def _files(reports: Sequence[FileReport], facts: Facts) -> Iterator[str]:
