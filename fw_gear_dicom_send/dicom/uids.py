@@ -36,7 +36,7 @@ _SERVICES = {
     PATIENT_ROOT_FIND: "Patient Root Query/Retrieve Information Model - FIND",
     STORAGE_COMMITMENT: "Storage Commitment Push Model SOP Class",
 }
-_UID = re.compile(r"[0-9.]{1,64}")
+_UID = re.compile(r"[0-9.]{1,128}")
 _NO_UID = "(not a UID)"
 
 
