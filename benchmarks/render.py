@@ -44,7 +44,7 @@ the page and the picture again.
 
 COLUMNS = """\
 `s` is the median of the seconds of the runs, `range` goes from the fastest to the slowest, and
-`by TLS s` is the median to the same server by TLS 1.3. `connected s` is the time with at least one
+`TLS s` is the median to the same server with TLS 1.3. `connected s` is the time with at least one
 connection to the server; images/s and MB/s (1,000,000 bytes) count in that time, and `% of replay`
 is that rate beside a replay's with as many associations. `CPU ms/image` is for each image after the
 first, start-up aside. `speed / dcmsend` is how many times as fast as `dcmsend` with its defaults
@@ -61,7 +61,7 @@ at level 1, and the multi-frame image as it is. The gear runs as Flywheel's engi
 folder each time, compiled before as in its image. The other senders have the plain files, and
 neither download nor unpack; of a tgz, `dicom-send` reads the tgz itself. They run with their
 default options. `dcmsend` and `storescu` are those of DCMTK, without and with `TCP_NODELAY=1` in
-their environment; `scripts/rivals.sh` has the versions of the others. By TLS the gear shows a
+their environment; `scripts/rivals.sh` has the versions of the others. Over TLS the gear shows a
 certificate, and checks the server's; `dcmsend` has no TLS.
 
 A replay is the server's own limit: all PDUs are made before the clock starts, and then each
@@ -71,7 +71,7 @@ The senders run in turn, round by round; what is quoted are medians, and `benchm
 single run. Rivals with many images, the published gear, and all that send to the
 server 50 ms away, run less often. Each run is to a fresh server. It counts only if the sender ended
 with 0 and told that it sent every image, if the gear's report says `Complete`, and if Orthanc, as
-the server, holds as many images. `storescu` and dcmjs-dimse tell by their exit code alone.
+the server, holds as many images. `storescu` and dcmjs-dimse report by their exit code alone.
 
 CPU seconds and peak memory are those of the sender and all processes that it started: the user and
 system time of all of them, and the largest sum of the peaks of those that ran at the same time,
@@ -140,7 +140,7 @@ def _sections(results: Results, folder: Path) -> Iterator[str]:
     if any(sender.name == PEER for sender in results.senders):
         yield PEER_NOTE
     if (folder / PROFILE).exists():
-        yield f"[{PROFILE}]({PROFILE}) tells where the time goes.\n"
+        yield f"[{PROFILE}]({PROFILE}) shows where the time goes.\n"
 
 
 def _summary(results: Results) -> Iterator[str]:

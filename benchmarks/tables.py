@@ -11,7 +11,7 @@ COLUMNS = (
     "runs",
     "s",
     "range",
-    "by TLS s",
+    "TLS s",
     "connected s",
     "images/s",
     "MB/s",

@@ -115,7 +115,7 @@ def treatment(code: int) -> tuple[str, str]:
     if fate.may_pass:
         return "not stored", "sends it again after a while"
     if fate.sent:
-        return "stored", "tells the status in the log" if code else "-"
+        return "stored", "logs the status" if code else "-"
     if fate_of(code, is_resend=True).sent:
         return "not stored", "names it in the report; after a lost response it counts as stored"
     return "not stored", "names it in the report"

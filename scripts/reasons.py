@@ -13,10 +13,10 @@ The per-image report (`..._instances.csv`) has a column `Code`, and `dicom-send 
 `code`. Codes are stable: scripts may rely on them. Texts are for people, and may change. An
 ellipsis stands for a detail: a status, a size, or the words of a system or a server.
 
-The code tells why an image was not sent. For an image that was sent it is empty, `converted`,
-`converted-as-asked`, `existing-object`, `frames-padded`, `not-compressed`, `pixel-data-missing`,
-`repaired` or `stored-with-warning`; for one that was not sent again, `already-stored` or
-`sent-earlier`.
+The code is the reason why an image was not sent. For an image that was sent it is empty,
+`converted`, `converted-as-asked`, `existing-object`, `frames-padded`, `not-compressed`,
+`pixel-data-missing`, `repaired` or `stored-with-warning`; for one that was not sent again,
+`already-stored` or `sent-earlier`.
 
 | code | text | what to do |
 |---|---|---|

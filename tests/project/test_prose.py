@@ -1,0 +1,134 @@
+"""Plain English: phrases and long sentences that readers stumble over stay out."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fw_gear_dicom_send.batch import command_line
+from fw_gear_dicom_send.cli import echo, send, servers
+from fw_gear_dicom_send.cli.options import Parser
+from fw_gear_dicom_send.reasons import Kind, Program
+from tests.project.test_readme import PAGES, README, prose
+from tests.support.gear import REPOSITORY
+
+MAX_WORDS = 25
+"""Words in a sentence of the README or of an option's description."""
+SUBCOMMANDS = ("start", "follow", "stop", "retry", "gather", "list")
+
+INSTEAD = {
+    r"amiss": "wrong",
+    r"anew": "again, restart, re-encode",
+    r"as far as it goes": "nothing",
+    r"(ask|asks|asked|tries|tried) (it )?again": "retry",
+    r"bears?|borne": "tolerate, handle",
+    r"became of": "result, outcome",
+    r"but for": "except",
+    r"by TLS": "over TLS",
+    r"comes of (it|this|that)": "result, outcome",
+    r"for (its|their) part": "nothing",
+    r"for how many|over how many": "number, maximum",
+    r"(has|have) not(?! \w+(ed|en|t)\b)": "does not have",
+    r"in clear": "unencrypted",
+    r"in mid-\w+": "during",
+    r"in one go": "together",
+    r"(is|are|was|were) told": "is logged, is shown",
+    r"leaves it be": "does not change",
+    r"no way to": "cannot",
+    r"nobody": "no user, no other",
+    r"of which": "a second sentence",
+    r"passed over": "skipped",
+    r"reckons?": "calculate",
+    r"reports? on images": "per-image report",
+    r"takes no harm": "is not affected",
+    r"tells?": "say, show, list",
+    r"took it not": "did not accept it",
+    r"what (is|it is|there is) (there|said)": "existing files, statements",
+    r"where it may be": "nothing",
+    r"whereof|wherein|thereof|hereby": "nothing",
+    r"who(so)?ever": "anyone who",
+}
+"""What a technical editor would write instead of each phrase."""
+BANNED = re.compile(rf"\b(?:{'|'.join(INSTEAD)})\b", re.IGNORECASE)
+
+
+def without_code(text: str) -> str:
+    """Return prose without its literals: code, links, quotations of other programs."""
+    text = re.sub(r"^ {4,}.*$", "", text, flags=re.MULTILINE)
+    return re.sub(r"`[^`]*`|\]\([^)]*\)", "", text)
+
+
+def found_in(text: str) -> list[str]:
+    """Return the banned phrases in a text."""
+    return [match[0] for match in BANNED.finditer(" ".join(text.split()))]
+
+
+def options() -> Iterator[tuple[str, str]]:
+    """Yield each option and input with its description."""
+    manifest = json.loads((REPOSITORY / "manifest.json").read_text())
+    for name, item in (manifest["config"] | manifest["inputs"]).items():
+        if "description" in item:
+            yield name, item["description"]
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Yield the sentences of a text; items, cells and headings are sentences, too."""
+    blocks = re.split(r"\n\s*\n|^(?:- |#+ )|\|", without_code(text), flags=re.MULTILINE)
+    for block in blocks:
+        yield from re.split(r"(?<=[.:?!;])\s+", " ".join(block.split()))
+
+
+def too_long(text: str) -> list[str]:
+    """Return the sentences that have too many words."""
+    return [one for one in sentences(text) if len(re.findall(r"[A-Za-z]\S*", one)) > MAX_WORDS]
+
+
+DOCUMENTS = [page for page in PAGES if page.name != "CHANGELOG.md"]
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.name)
+def test_documents_are_plain(page: Path) -> None:
+    """No document has a banned phrase."""
+    assert found_in(without_code(prose(page))) == []
+
+
+@pytest.mark.parametrize(
+    ("parser", "words"),
+    [
+        (send.parser, []),
+        (echo.parser, []),
+        (servers.parser, []),
+        (command_line.parser, []),
+        *((command_line.parser, [word]) for word in SUBCOMMANDS),
+    ],
+)
+def test_help_is_plain(
+    parser: Callable[[], Parser], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No --help has a banned phrase."""
+    with pytest.raises(SystemExit):
+        parser().parse_args([*words, "--help"])
+    text = capsys.readouterr().out
+    assert "usage:" in text
+    assert found_in(text) == []
+
+
+@pytest.mark.parametrize(("name", "text"), options())
+def test_descriptions_of_options_are_plain_and_short(name: str, text: str) -> None:
+    """No description has a banned phrase or a long sentence."""
+    assert found_in(text) == [], name
+    assert too_long(text) == [], name
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_reasons_are_plain(kind: Kind) -> None:
+    """Neither the text of a reason nor its advice has a banned phrase."""
+    texts = (kind.template, *(kind.advice_for(program) for program in Program))
+    assert found_in(" ".join(texts)) == []
+
+
+def test_sentences_of_the_readme_are_short() -> None:
+    """No sentence of the README is long."""
+    assert too_long(prose(README)) == []
