@@ -300,7 +300,7 @@ def test_the_page_of_the_command_has_no_word_of_the_gear() -> None:
     known = facts(origin=Origin(Program.COMMAND, "/data/study"))
     page = parsed(render([report("/data/study/a.zip", 2, 1, lost)], known))
     text = page.one("main").text
-    assert "run dicom-send again, with a longer --send-retry-time" in text
+    assert "Increase --send-retry-time if it is often unavailable" in text
     assert numbers_of(page)["Paths complete"] == "0 of 1"
     for word in ("gear", "Flywheel", "Files", "FW Path", "Acquisition ID", "Upload", "job"):
         assert word not in text
