@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]
 
 from . import dimse
-from .contexts import WAYS_OUT
+from .contexts import MAX_CONTEXTS, WAYS_OUT
 from .protocol import (
     A_ABORT,
     ABORT,
@@ -152,12 +152,15 @@ class Acceptor:
         if len(body) < FIXED_FIELDS:
             raise ProtocolError
         version, called, calling = REQUEST_FIELDS.unpack_from(body)
-        answered, roles, contexts = b"", b"", {}
-        application = ""
+        answered, role, contexts = bytearray(), b"", {}
+        application, proposed = "", 0
         for kind, value in items(body[FIXED_FIELDS:]):
             if kind == APPLICATION_CONTEXT_ITEM:
                 application = name_of(value)
             elif kind == CONTEXT_ITEM:
+                proposed += 1
+                if proposed > MAX_CONTEXTS:
+                    raise ProtocolError
                 result, syntax = _chosen(value[4:])
                 if result == _ACCEPTED:
                     contexts[value[0]] = syntax
@@ -166,7 +169,7 @@ class Acceptor:
                     bytes((value[0], 0, result, 0)) + item(TRANSFER_SYNTAX, syntax.encode("ascii")),
                 )
             elif kind == USER_INFORMATION:
-                roles = b"".join(_roles(value))
+                role = _role(value)
         if not version & PROTOCOL_VERSION:
             raise _RejectionError(_NO_PROTOCOL_VERSION, "its version of the protocol is another")
         if application != APPLICATION_CONTEXT:
@@ -183,7 +186,7 @@ class Acceptor:
         user_information = (
             item(MAX_LENGTH, MAX_RECEIVED_PDU.to_bytes(4, "big"))
             + item(CLASS_UID, IMPLEMENTATION_UID.encode("ascii"))
-            + roles
+            + role
             + item(VERSION_NAME, IMPLEMENTATION_VERSION.encode("ascii"))
         )
         self._send(
@@ -212,9 +215,11 @@ def _chosen(proposed: bytes) -> tuple[int, str]:
     return (_ACCEPTED, syntax) if syntax else (_NO_TRANSFER_SYNTAX, WAYS_OUT[-1])
 
 
-def _roles(user_information: bytes) -> Iterator[bytes]:
-    """Yield the answers to proposed roles: the peer may be an SCP (PS3.7 D.3.3.4)."""
+def _role(user_information: bytes) -> bytes:
+    """Return the answer to a proposed role: the peer may be an SCP (PS3.7 D.3.3.4)."""
     for kind, value in items(user_information):
         uid = value[2 : 2 + int.from_bytes(value[:2], "big")]
         if kind == ROLE_SELECTION and name_of(uid) == _SOP_CLASS:
-            yield item(ROLE_SELECTION, len(uid).to_bytes(2, "big") + uid + _AS_SCP)
+            answer = _SOP_CLASS.encode("ascii")
+            return item(ROLE_SELECTION, len(answer).to_bytes(2, "big") + answer + _AS_SCP)
+    return b""

@@ -145,13 +145,7 @@ class CommitmentListener:
 
     def _take(self, report: Report) -> bool:
         """Keep a report that is expected, and tell whether it is."""
-        is_implicit = UID(report.transfer_syntax).is_implicit_VR
-        try:
-            dataset = decode(BytesIO(report.message.dataset), is_implicit, True)
-            uid = str(dataset.get("TransactionUID", ""))
-        except Exception:
-            # pydicom raises anything for bytes that are no dataset.
-            uid = ""
+        dataset, uid = self._decoded(report)
         with self._changed:
             is_expected = uid in self._reports
             if is_expected:
@@ -160,6 +154,22 @@ class CommitmentListener:
         if not is_expected:
             self._tell_refusal("A report was refused: its transaction is not known, or over")
         return is_expected
+
+    def _decoded(self, report: Report) -> tuple[Dataset | None, str]:
+        """Return the dataset of a report with its Transaction UID, empty where it is no report."""
+        encoded = report.message.dataset
+        with self._changed:
+            expected = tuple(self._reports)
+        # What cannot be expected is not worth the time to decode it.
+        if not any(uid.encode("ascii") in encoded for uid in expected):
+            return None, ""
+        try:
+            is_implicit = UID(report.transfer_syntax).is_implicit_VR
+            dataset = decode(BytesIO(encoded), is_implicit, True)
+            return dataset, str(dataset.get("TransactionUID", ""))
+        except Exception:
+            # pydicom raises anything for bytes that are no dataset.
+            return None, ""
 
     def _tell_refusal(self, text: str) -> None:
         """Log what was refused, unless that was done often."""

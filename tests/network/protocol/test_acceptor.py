@@ -1,5 +1,6 @@
 """An acceptor takes any bytes."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +10,7 @@ from fw_gear_dicom_send.network.protocol import Protocol
 from fw_gear_dicom_send.network.types import PeerAE
 from tests.support.drawn_datasets import bounded
 from tests.support.fuzzing import Damage, damaged, many_damages
+from tests.support.pdus import item, pdu
 
 COMMITMENT = "1.2.840.10008.1.20.1"
 REQUEST = Protocol(
@@ -25,3 +27,20 @@ def test_any_bytes_are_answered_or_refused(changes: list[Damage], size: int, tai
     for start in range(0, len(data), size):
         for report in acceptor.receive(data[start : start + size]):
             acceptor.answer(report, 0)
+
+
+ROLE = len(COMMITMENT).to_bytes(2, "big") + COMMITMENT.encode() + b"\0\1"
+FLOODS = {
+    "contexts": item(0x20, b"\1") * 200_000,
+    "roles": item(0x50, item(0x54, ROLE) * 2_300),
+    "long roles": item(0x50, item(0x54, b"\xff\xf0" + COMMITMENT.encode() + bytes(65_000))),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_a_flood_of_items_has_a_short_answer(flood: str) -> None:
+    """However many there are in an association request, there is one answer, and a short one."""
+    acceptor = Acceptor("SENDER", "PACS")
+    assert list(acceptor.receive(pdu(1, REQUEST[6:] + FLOODS[flood]))) == []
+    assert acceptor.answers[0] in (2, 7)
+    assert len(acceptor.answers) < 1000

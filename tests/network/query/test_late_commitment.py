@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from threading import Thread
+from time import sleep
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from tests.support.reporting import answer, connected, report
 from tests.support.series import image, reference, store, uids
 from tests.support.waiting import PATIENT, at_once
 
+AFTER_A_LOOK = 1.0
+"""Seconds after which the association of the request was looked at again."""
 TIMEOUTS = replace(PATIENT, late_commitment=PATIENT.commitment)
 
 
@@ -45,6 +48,7 @@ class LateSCP(ArchiveSCP):
     def _report_late(self, requested: Any, asked: Dataset) -> None:
         if self._ends:
             requested.abort()
+            sleep(AFTER_A_LOOK)
         assoc = connected(self._report_port, self.ae_title)
         named = [item.ReferencedSOPInstanceUID for item in asked.ReferencedSOPSequence]
         answer(assoc, report(asked.TransactionUID, named))
