@@ -13,6 +13,7 @@
 # make bench-peer    the same, and beside the published gear, which gets an environment of its own
 # make bench-claims  measure what the documentation claims of single steps
 # make docs          write docs/CONFORMANCE.md, docs/reasons.md, docs/dicom-send.1 and manifest-rule.json from the code
+# make site          write the documentation as a site, with a search, to build/site
 # make lock          renew the locked requirements (needs uv)
 #
 # make TARGET PYTHON=python3.12   the same with another Python
@@ -27,12 +28,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 NEXT := .venv-next
 FW_GEAR := .venv-fw-gear
+SITE := .venv-site
 PEER := .venv-peer
 RIVALS := .rivals
 AXE := .axe
 
 .PHONY: FORCE demo check lint test check-pythons check-next check-manifests image image-test soak bench bench-peer bench-claims \
-	docs lock clean
+	docs site lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/python -m demo --pacs $(PACS)
@@ -89,6 +91,11 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m scripts.rule_manifest
 	$(BIN)/python -m scripts.man_page
 
+site: $(SITE)/.installed
+	$(SITE)/bin/python scripts/site.py build/site-pages
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/python -m mkdocs build --strict
+	@echo "build/site/index.html is the first page"
+
 # The environment is rebuilt for another Python.
 FORCE:
 
@@ -110,6 +117,11 @@ $(VENV)/.bench: requirements-bench.txt $(VENV)/.python
 $(NEXT)/.installed: requirements-next.txt
 	$(PYTHON) -m venv --clear $(NEXT)
 	@sh scripts/install.sh $(NEXT) $<
+	@touch $@
+
+$(SITE)/.installed: requirements-site.txt
+	$(PYTHON) -m venv --clear $(SITE)
+	@sh scripts/install.sh $(SITE) $<
 	@touch $@
 
 $(FW_GEAR)/.installed:
@@ -136,10 +148,11 @@ LOCK := uv pip compile --no-config --quiet --universal --python-version 3.11 --g
 lock:
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) requirements-next.in --output-file requirements-next.txt
+	$(LOCK) requirements-site.in --output-file requirements-site.txt
 	$(LOCK) pyproject.toml --extra dev --constraint requirements.txt --output-file requirements-dev.txt
 	$(LOCK) pyproject.toml --extra dev --extra bench --constraint requirements-dev.txt \
 		--output-file requirements-bench.txt
 
 clean:
-	rm -rf $(VENV) $(NEXT) $(FW_GEAR) $(PEER) $(RIVALS) $(AXE) demo-output build *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(NEXT) $(FW_GEAR) $(SITE) $(PEER) $(RIVALS) $(AXE) demo-output build *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,38 @@
+"""Gathers the documents in one folder, as mkdocs.yml expects them.
+
+usage: python scripts/site.py FOLDER
+"""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+DOCS = REPOSITORY / "docs"
+ASSETS = REPOSITORY / "scripts" / "site_assets"
+NAMES = {"README.md": "index.md", "docs/README.md": "pages.md"}
+"""Names on the site of pages that have another name there: one folder has one index."""
+LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
+
+
+def gather(folder: Path) -> None:
+    """Write the documents into a new folder, with links to each other in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(DOCS, folder)
+    shutil.copytree(ASSETS, folder / "assets")
+    (folder / "README.md").unlink()
+    shutil.copy(REPOSITORY / "LICENSE", folder)
+    for page in (*REPOSITORY.glob("*.md"), *DOCS.glob("*.md")):
+        text = LINK.sub(lambda link, page=page: f"]({_on_site(page, link[1])}", page.read_text())
+        (folder / _on_site(page, page.name)).write_text(text)
+
+
+def _on_site(page: Path, link: str) -> str:
+    """Return where the target of a link of a page is on the site."""
+    target = (page.parent / link).resolve().relative_to(REPOSITORY).as_posix()
+    return NAMES.get(target, target.removeprefix("docs/"))
+
+
+if __name__ == "__main__":
+    gather(Path(sys.argv[1]))

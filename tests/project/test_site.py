@@ -1,0 +1,64 @@
+"""The documentation as a site: complete, searched without a server, and loading nothing else."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.support.gear import REPOSITORY
+
+PYTHON = REPOSITORY / ".venv-site" / "bin" / "python"
+LONGEST_SEARCH = 60.0
+"""Seconds until the browser has found something, on the slowest of machines."""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site; a link that leads nowhere ends its build."""
+    if not PYTHON.exists():
+        pytest.skip("make site has not been run")
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copy(REPOSITORY / "mkdocs.yml", folder)
+    gather = [PYTHON, REPOSITORY / "scripts" / "site.py", folder / "build" / "site-pages"]
+    subprocess.run(gather, check=True)
+    subprocess.run([PYTHON, "-m", "mkdocs", "build", "--strict"], cwd=folder, check=True)
+    return folder / "build" / "site"
+
+
+def requested(browser: webdriver.Chrome) -> set[str]:
+    """Return the addresses that the browser has requested since the last call."""
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    return {
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    }
+
+
+def test_each_document_is_a_page(built: Path) -> None:
+    """No document is missing; the README is the first page."""
+    documents = {page.stem for page in (REPOSITORY / "docs").glob("*.md")} - {"README"}
+    assert documents | {"index", "pages"} <= {page.stem for page in built.glob("*.html")}
+    assert "From a folder" in (built / "index.html").read_text()
+
+
+def test_it_is_searched_without_any_network(built: Path, chromium: webdriver.Chrome) -> None:
+    """From a folder on disk, the search finds an option, and only files are loaded."""
+    requested(chromium)
+    chromium.get((built / "index.html").as_uri())
+    chromium.find_element(By.CSS_SELECTOR, "label[for=__search]").click()
+    field = chromium.find_element(By.CSS_SELECTOR, "input.md-search__input")
+    WebDriverWait(chromium, LONGEST_SEARCH).until(lambda _: field.is_displayed())
+    field.send_keys("max_images_per_association")
+    found = WebDriverWait(chromium, LONGEST_SEARCH).until(
+        lambda shown: shown.find_elements(By.CSS_SELECTOR, ".md-search-result__link")
+    )
+    assert any("configuration.html" in (one.get_attribute("href") or "") for one in found)
+    addresses = requested(chromium)
+    assert addresses
+    assert {one for one in addresses if not one.startswith(("file:", "data:", "blob:"))} == set()
