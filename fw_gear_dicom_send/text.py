@@ -28,6 +28,11 @@ def natural_key(text: str) -> tuple[tuple[str, int, str], ...]:
     )
 
 
+def sort_key(name: str) -> tuple[tuple[tuple[str, int, str], ...], str]:
+    """Return what sorts names of files as people do, always in the same order."""
+    return natural_key(name), name
+
+
 def duration(seconds: float) -> str:
     """Return a time for people: 4.2 s, 3 min 5 s, 2 h 10 min."""
     if round(seconds, 1) < 60:

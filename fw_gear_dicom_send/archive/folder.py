@@ -13,7 +13,7 @@ from typing import BinaryIO
 from ..dicom.spool import MAX_IN_MEMORY
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
-from ..text import printable
+from ..text import printable, sort_key
 from .formats import is_archive
 from .limits import HEAD_SIZE, read_fully
 from .types import BrokenArchive, Member, NestedArchive, RawTask
@@ -122,7 +122,7 @@ def folder_tasks(
         yield BrokenArchive(Reason(Kind.UNREADABLE_FOLDER, str(exc.strerror)))
         return
     position = _Position()
-    for number, entry in enumerate(sorted(found, key=lambda one: one.name), start=1):
+    for number, entry in enumerate(sorted(found, key=lambda one: sort_key(one.name)), start=1):
         if selects(entry.name):
             yield partial(_folder_item, entry, number, skips, position)
 

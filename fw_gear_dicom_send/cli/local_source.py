@@ -19,7 +19,7 @@ from ..models import (
 )
 from ..reasons import Kind, Program, Reason
 from ..source import Fetcher
-from ..text import printable
+from ..text import printable, sort_key
 
 MAX_PATHS = 5
 """Paths that the page about a run names, of those that it was given."""
@@ -102,11 +102,11 @@ class LocalSource:
             return os.path.normpath(os.path.join(name, os.path.relpath(folder, top)))
 
         for folder, below, files in os.walk(top, onerror=note):
-            below.sort()
+            below.sort(key=sort_key)
             chosen = self._chosen(folder, files, shown)
             archives = [
                 one
-                for one in sorted(filter(is_archive_name, chosen))
+                for one in sorted(filter(is_archive_name, chosen), key=sort_key)
                 if not _is_special(os.path.join(folder, one))
             ]
             others = set(chosen).difference(archives)
@@ -170,6 +170,8 @@ class LocalReports:
 
     time_format = "%Y-%m-%d_%H-%M-%S"
     """Without colons, which Windows takes in no file name."""
+    reports_failed_starts = False
+    """Its line says all: nothing waits for the report as Flywheel does."""
 
     def __init__(self) -> None:
         """Begin with none."""

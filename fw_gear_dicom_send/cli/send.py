@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from ..config import MAX_PORT, manifest, parse_sending
@@ -27,6 +28,7 @@ from .console import begin_logging, write_json
 from .json_log import JSONEvents, JSONFormatter, tell
 from .local_source import LocalReports, LocalSource
 from .path_list import read_paths
+from .result_line import log_result
 
 if TYPE_CHECKING:
     from ..network.commitment_listener import CommitmentListener
@@ -205,7 +207,9 @@ def parser() -> options.Parser:
     )
     messages = made.add_argument_group("messages")
     options.fill(messages, ("debug",), _WORDS, short=True)
-    messages.add_argument("-q", "--quiet", action="store_true", help="Log errors only.")
+    messages.add_argument(
+        "-q", "--quiet", action="store_true", help="Log errors and the result only."
+    )
     messages.add_argument(
         _LOG_JSON,
         action="store_true",
@@ -246,6 +250,7 @@ def _command(argv: list[str]) -> int:
         if argv[:1] == [word]:
             return run(argv[1:])
     told = _Told()
+    started = monotonic()
     try:
         arguments = parser().read(argv)
         if arguments.values.debug:
@@ -255,8 +260,13 @@ def _command(argv: list[str]) -> int:
         code = told.exit_code = _run(arguments, told)
     except DicomSendError as exc:
         told.error, told.exit_code = str(exc), exc.exit_code
-        raise
+        if not told.is_begun:
+            raise
+        # The log has it, before all that it led to.
+        return exc.exit_code
     finally:
+        if told.is_begun and not options.is_on(_LOG_JSON, argv):
+            log_result(told.facts(), monotonic() - started)
         if options.is_on(_LOG_JSON, argv):
             tell("summary", **summary(told.facts()))
         if options.is_on(_JSON, argv):
@@ -393,6 +403,11 @@ class _Told(Observer):
     def conclude(self, outcome: Outcome) -> None:
         """Take what came of the run."""
         self.outcome = outcome
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the run came to its first image, or to an end without one."""
+        return bool(self.outcome and (self.outcome.images or not self.error))
 
     def facts(self) -> RunFacts:
         """Return all of it."""

@@ -114,6 +114,7 @@ class FlywheelReports:
     """
 
     time_format = "%Y-%m-%d_%H:%M:%S"
+    reports_failed_starts = True
 
     def __init__(self, site: Site, destination: Container) -> None:
         """Attach to containers of `site`; the engine attaches what is left to `destination`."""

@@ -180,7 +180,7 @@ class Protocol:
         """Return the A-ABORT, empty where there is no association to abort."""
         was, self.state = self.state, State.ENDED
         if was is not State.IDLE:
-            self.note_ending("the gear aborts it")
+            self.note_ending("this side aborts it")
         return b"" if was in (State.IDLE, State.ENDED) else ABORT
 
     def receive(self, data: bytes) -> Iterator[Event]:
@@ -242,7 +242,7 @@ class Protocol:
             self.note_ending(_aborted(body))
             yield self._end()
         elif kind == RELEASE_RP and self.state is State.RELEASING:
-            self.note_ending("the gear has released it")
+            self.note_ending("this side has released it")
             yield self._end()
         else:
             raise ProtocolError

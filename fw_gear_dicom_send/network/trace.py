@@ -52,7 +52,7 @@ class Trace:
         identity = f", user identity of type {peer.identity.kind}" if peer.identity else ""
         self._tell(
             f"{peer.calling_ae} requests it of {peer.called_ae} at {peer.host} port {peer.port}; "
-            f"{len(contexts)} presentation contexts{identity}; PDUs to the gear of at most "
+            f"{len(contexts)} presentation contexts{identity}; PDUs to this side of at most "
             f"{MAX_RECEIVED_PDU} bytes"
         )
 

@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 
 _MAX_LINE = 1 << 16
 """Bytes; names and comments are far shorter, and what is longer is no row."""
-_NEEDED = frozenset(COLUMNS)
+_NEEDED = frozenset(COLUMNS[1:])
+"""All but the path, which the reports of the command call otherwise."""
 _ON_SERVER = (SENT, SENT_WITH_WARNING, ALREADY_THERE)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathvalidate import sanitize_filename
 
 from ..models import FileReport
-from ..reasons import Kind
+from ..reasons import Kind, Program
 from ..text import printable
 from .csv_rows import write_row
 
@@ -20,21 +20,23 @@ COLUMNS = (
     "Images Sent",
     "Status",
 )
+_OWN_COLUMNS = ("Path", "Images", "Images Sent", "Status")
+"""Columns for the command, which knows neither acquisitions nor a path on Flywheel."""
 MAX_NAME = 255
 _NOT_SENT_AGAIN = (Kind.ALREADY_STORED, Kind.SENT_EARLIER)
 MAX_LINES = 100
 """Lines of the table, and lines of remarks, in the log."""
 
 
-def render_csv(reports: Sequence[FileReport]) -> str:
+def render_csv(reports: Sequence[FileReport], program: Program = Program.GEAR) -> str:
     r"""Return the report as CSV, a row for each file; lines end with `\n`."""
     text = io.StringIO()
-    for row in (COLUMNS, *map(_row, reports)):
+    for row in (_columns(program), *(_row(report, program) for report in reports)):
         write_row(text, row)
     return text.getvalue()
 
 
-def render_table(reports: Sequence[FileReport]) -> str:
+def render_table(reports: Sequence[FileReport], program: Program = Program.GEAR) -> str:
     """Return the report as a table with aligned columns, of at most 100 rows.
 
     Of more files it has those that are not complete, and says how many it leaves out.
@@ -45,7 +47,8 @@ def render_table(reports: Sequence[FileReport]) -> str:
         counts = Counter(report.status for report in reports)
         words = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         left_out = f"\n{len(shown)} of {len(reports)} files are shown; in all: {words}"
-    rows = [COLUMNS, *([printable(cell) for cell in _row(report)] for report in shown)]
+    cells = ([printable(cell) for cell in _row(report, program)] for report in shown)
+    rows = [_columns(program), *cells]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -59,9 +62,18 @@ def render_remarks(reports: Sequence[FileReport]) -> list[str]:
 
     Conversions that were asked for are not remarkable.
     """
-    lines = [printable(line) for report in reports for line in _remarks(report)]
+    unreached = [report for report in reports if _is_unreached(report)]
+    rest = [report for report in reports if len(unreached) < 2 or not _is_unreached(report)]
+    lines = [printable(line) for report in rest for line in _remarks(report)]
+    if len(unreached) > 1:
+        lines.insert(0, f"{len(unreached)} files: the run ended before them")
     more = len(lines) - MAX_LINES
     return lines if more <= 0 else [*lines[:MAX_LINES], f"{more} more such lines are left out"]
+
+
+def _is_unreached(report: FileReport) -> bool:
+    """Tell whether nothing is known of a file but that the run ended before it."""
+    return {remark.kind for remark in report.remarks} == {Kind.NOT_REACHED}
 
 
 def report_head(*, is_dry: bool) -> str:
@@ -85,9 +97,15 @@ def report_pattern(head: str, label: str) -> re.Pattern[str]:
     return re.compile(re.escape(start) + r"_\d{4}-\d\d-\d\d_\d\d.\d\d.\d\d\.csv")
 
 
-def _row(report: FileReport) -> tuple[str, ...]:
+def _columns(program: Program) -> tuple[str, ...]:
+    return COLUMNS if program is Program.GEAR else _OWN_COLUMNS
+
+
+def _row(report: FileReport, program: Program) -> tuple[str, ...]:
     entry = report.entry
     counts = (str(report.images), str(0 if report.planned is not None else report.stored))
+    if program is Program.COMMAND:
+        return (entry.fw_path, *counts, report.status)
     return (entry.acquisition_id, entry.fw_path, entry.name, *counts, report.status)
 
 

@@ -13,7 +13,7 @@ from ..errors import DicomSendError
 from ..models import FileEntry, ImageRecord
 from ..network.statuses import describe
 from ..network.types import AlreadyStored, NotSent, PeerAE, Planned, Sent, StoreResult, Transfer
-from ..reasons import Reason
+from ..reasons import Program, Reason
 from .csv_rows import read_rows, write_row
 from .events import Observer
 from .output import remove
@@ -42,6 +42,8 @@ COLUMNS = (
     "Port",
     "Called AE",
 )
+_OWN_COLUMNS = ("Path", *COLUMNS[1:])
+"""Columns for the command, whose paths are not those of Flywheel."""
 SUFFIX = "_instances.csv"
 """How the names of these reports end."""
 SENT, SENT_WITH_WARNING, ALREADY_THERE = "sent", "sent, with a warning", "already there"
@@ -57,8 +59,8 @@ class ImagesCSV(Observer):
     replace others in it.
     """
 
-    def __init__(self, path: Path, peer: PeerAE) -> None:
-        """Write what is sent to `peer` to a new file.
+    def __init__(self, path: Path, peer: PeerAE, program: Program = Program.GEAR) -> None:
+        """Write what is sent to `peer` to a new file, for the users of a program.
 
         One that cannot be written whole is told, and removed.
         """
@@ -73,7 +75,7 @@ class ImagesCSV(Observer):
         with self._giving_up():
             # Line by line, so that a job that is killed leaves what it had.
             self._file = path.open("w", buffering=1, encoding="utf-8", newline="")
-            write_row(self._file, COLUMNS)
+            write_row(self._file, COLUMNS if program is Program.GEAR else _OWN_COLUMNS)
 
     def revise(self) -> None:
         """Let what is told from now on replace the rows of the same images."""

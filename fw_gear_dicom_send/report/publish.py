@@ -24,7 +24,7 @@ from ..models import (
     SendConfig,
 )
 from ..network.contexts import Context
-from ..reasons import Kind, Reason
+from ..reasons import Kind, Program, Reason
 from . import files_csv, images_csv, run_page
 from .events import Observer, surviving
 from .images_csv import ImagesCSV
@@ -49,9 +49,14 @@ def versions() -> tuple[tuple[str, str], ...]:
 
 
 class ReportDestination(Protocol):
-    """Where the reports of a run go; `time_format` is that of the time in their names."""
+    """Where the reports of a run go.
+
+    `time_format` is that of the time in their names. `reports_failed_starts` tells whether there
+    are reports of a run that fails before its first image.
+    """
 
     time_format: str
+    reports_failed_starts: bool
 
     def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
         """Return those that belong in the report."""
@@ -73,6 +78,7 @@ class Reports:
         """Begin them, in `output`; the time in their names has the format `time_format`."""
         self._config = config
         self._selection = selection
+        self._program = selection.origin.program
         self._output = output
         self._started = datetime.now().astimezone()
         self._time = f"{self._started:{time_format}}"
@@ -85,7 +91,7 @@ class Reports:
         self._is_refused = False
         self.images: ImagesCSV | None = None
         if config.report and config.instance_report:
-            self.images = ImagesCSV(self._path(images_csv.SUFFIX), config.peer)
+            self.images = ImagesCSV(self._path(images_csv.SUFFIX), config.peer, self._program)
 
     @property
     def observers(self) -> tuple[Observer, ...]:
@@ -122,14 +128,18 @@ class Reports:
         verifications: Verifications | None = None,
         *,
         losses: Sequence[float] = (),
+        cause: str = "",
     ) -> bool:
         """Tell what became of each file: in the log, and in files where they belong.
 
+        `cause` is why the run ended early, and comes before what it led to.
         `verifications` are what is known of each image, where that was asked for. `losses` is when
         associations were lost, on the clock of the retry policies. Returns whether
         each report that is wanted was written whole. The rows of the report on files are in the
         log if it was not.
         """
+        if cause:
+            log.error("%s", cause)
         for left_out in self._without_image:
             log.info("%s", left_out.text)
         for line in files_csv.render_remarks(rows):
@@ -155,6 +165,11 @@ class Reports:
             self._written_paths = written
             self._deliver(destination, written)
         return is_whole
+
+    def discard(self) -> None:
+        """Leave no report, as nothing was begun."""
+        if self.images:
+            self.images.close()
 
     def publish_summary(
         self,
@@ -190,7 +205,7 @@ class Reports:
 
     def tell(self, rows: Sequence[FileReport]) -> None:
         """Log the report on files as a table, which is the end of the log."""
-        log.info("%s\n%s", self._what().capitalize(), files_csv.render_table(rows))
+        log.info("%s\n%s", self._what().capitalize(), files_csv.render_table(rows, self._program))
 
     def work(self) -> ThroughputCounts:
         """Return when images were sent, and how long that took."""
@@ -198,7 +213,7 @@ class Reports:
 
     def _files_report(self, rows: Sequence[FileReport]) -> Path | None:
         """Write the report on files, or its rows to the log."""
-        text = files_csv.render_csv(rows)
+        text = files_csv.render_csv(rows, self._program)
         path = self._written("The report", self._path(".csv"), text)
         if not path:
             log.error("The rows of the report:\n%s", text.rstrip())
@@ -211,13 +226,14 @@ class Reports:
             return self._written(what, self._path(".html"), run_page.render(rows, facts()))
         return None
 
-    @staticmethod
-    def _written(what: str, path: Path, text: str) -> Path | None:
+    def _written(self, what: str, path: Path, text: str) -> Path | None:
         """Write a report; return its path, None where it cannot be written."""
         try:
             write_whole(path, text)
         except OSError as exc:
-            log.error("%s could not be written to the output folder: %s", what, exc.strerror)
+            log.error(
+                "%s could not be written to the %s folder: %s", what, self._place, exc.strerror
+            )
             return None
         return path
 
@@ -242,6 +258,10 @@ class Reports:
                 log.info("The %s is attached to the %s: %s", self._what(), parent.type, path.name)
             else:
                 log.info("The %s is in %s", self._what(), path)
+
+    @property
+    def _place(self) -> str:
+        return "output" if self._program is Program.GEAR else "report"
 
     def _what(self) -> str:
         return "report of a dry run" if self._config.dry_run else "report"

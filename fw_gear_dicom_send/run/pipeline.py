@@ -91,6 +91,8 @@ def run(
     even if there is an error. What `earlier_reports` have as sent is not sent again. A `listener`
     takes storage commitment reports on associations that the server opens.
 
+    There is no report of a run that fails before the first image unless the destination wants it.
+
     Raises ConfigError, UsageError or SiteError where nothing could be begun, and after the report
     NothingToSendError where no file was selected, ServerError or WorkFolderError where nothing
     could be sent, and CancelledError where the run was ended before its end.
@@ -142,6 +144,7 @@ def run(
         raise
     finally:
         known = sending.rows()
+        is_begun = any(row.images for row in known) or not error
         rows = destination.rows(known)
         shown = {row.entry for row in rows}
         reports.pass_over(row for row in known if row.entry not in shown)
@@ -149,18 +152,24 @@ def run(
         if verifications:
             watchers.verified(verifications.summary())
         watchers.done(rows)
-        is_reported = reports.publish(
-            destination,
-            rows,
-            source.options,
-            sending.contexts,
-            verifications,
-            losses=sending.lost_at,
-        )
-        outcome = sending.outcome(rows, is_reported=is_reported)
-        if not reports.publish_summary(destination, rows, outcome, error, verifications):
-            outcome = replace(outcome, is_reported=False)
-        reports.tell(rows)
+        if is_begun or destination.reports_failed_starts:
+            cause = (str(error or "") or sending.given_up) if is_begun else ""
+            is_reported = reports.publish(
+                destination,
+                rows,
+                source.options,
+                sending.contexts,
+                verifications,
+                losses=sending.lost_at,
+                cause=cause,
+            )
+            outcome = sending.outcome(rows, is_reported=is_reported)
+            if not reports.publish_summary(destination, rows, outcome, error, verifications):
+                outcome = replace(outcome, is_reported=False)
+            reports.tell(rows)
+        else:
+            reports.discard()
+            outcome = sending.outcome(rows, is_reported=True)
         conclude(outcome)
     return outcome
 
@@ -228,6 +237,11 @@ class _Sending:
         return self._scu.contexts if self._scu else {}
 
     @property
+    def given_up(self) -> str:
+        """Why the server was given up, empty where it was not."""
+        return self._scu.lost_server.text if self._scu and self._scu.lost_server else ""
+
+    @property
     def lost_at(self) -> Sequence[float]:
         """When associations were lost with an image."""
         return tuple(self._scu.lost_at) if self._scu else ()
@@ -250,7 +264,7 @@ class _Sending:
             seconds=work.seconds,
             retries=scu.retries if scu else 0,
             lost_associations=scu.lost_associations if scu else 0,
-            given_up=scu.lost_server.text if scu and scu.lost_server else "",
+            given_up=self.given_up,
             versions=versions(),
         )
 

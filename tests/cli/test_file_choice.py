@@ -96,7 +96,8 @@ def test_paths_come_from_a_list(study: Path, python_scp: PythonSCP, tmp_path: Pa
     (tmp_path / "list.txt").write_text("\n".join(lines))
     result = send("--files-from", "list.txt", "--json", *to(python_scp), cwd=tmp_path)
     assert result.exit_code == 0, result.stderr
-    assert [row["Filename"] for row in rows_of(tmp_path)] == ["a.dcm", "c.ima", "below"]
+    paths = ["study/a.dcm", str(study / "c.ima"), "study/below"]
+    assert [row["Path"] for row in rows_of(tmp_path)] == paths
     assert sent(result) == 3
 
 
@@ -120,9 +121,9 @@ def test_any_name_comes_from_a_list_with_nuls(
     arguments = ("--files-from", "list", "--from0", "--json", *to(python_scp))
     result = send(*arguments, cwd=tmp_path)
     assert result.exit_code == 0, result.stderr
-    assert [row["Filename"] for row in rows_of(tmp_path)] == [
-        r"line\nbreak.dcm",
-        r"M\xfcller.dcm",
+    assert [row["Path"] for row in rows_of(tmp_path)] == [
+        r"study/line\nbreak.dcm",
+        r"study/M\xfcller.dcm",
     ]
 
 

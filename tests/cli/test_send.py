@@ -87,7 +87,7 @@ def test_files_folders_zips_and_tars_go_together(
 
     result = send(series, zipped, tarred, alone, *to(python_scp), cwd=tmp_path)
 
-    rows = {row["Filename"]: row for row in rows_of(tmp_path)}
+    rows = {str(Path(row["Path"]).relative_to(tmp_path)): row for row in rows_of(tmp_path)}
     assert {name: row["Images Sent"] for name, row in rows.items()} == {
         "series": "4",
         "series/inner.ZIP": "1",

@@ -67,7 +67,7 @@ def test_each_context_has_its_result(caplog: pytest.LogCaptureFixture) -> None:
     first, second, *results, _ = told(caplog)
     assert first == (
         f"CALLING requests it of CALLED at 127.0.0.1 port {server.port}; 8 presentation contexts; "
-        "PDUs to the gear of at most 16382 bytes"
+        "PDUs to this side of at most 16382 bytes"
     )
     assert second == (
         "the server accepts it: 1 of 8 presentation contexts; implementation PACS 1, class UID "
@@ -132,8 +132,8 @@ def test_the_end_has_its_cause(
 @pytest.mark.parametrize(
     ("end", "line"),
     [
-        (StorageAssociation.release, "the gear has released it"),
-        (StorageAssociation.abort, "the gear aborts it"),
+        (StorageAssociation.release, "this side has released it"),
+        (StorageAssociation.abort, "this side aborts it"),
     ],
 )
 def test_the_gears_own_end_is_told_once(

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
-from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.reasons import Kind, Program, Reason
 from fw_gear_dicom_send.report import files_csv as reporter
 from fw_gear_dicom_send.report.csv_rows import read_rows
 from fw_gear_dicom_send.text import printable
@@ -252,3 +252,18 @@ def test_reports_of_a_label_are_found_again() -> None:
         assert not pattern.fullmatch(reporter.report_name(head, label, TIME, suffix))
     dry = reporter.report_head(is_dry=True)
     assert not pattern.fullmatch(reporter.report_name(dry, "a.b", TIME, ".csv"))
+
+
+def test_files_before_which_the_run_ended_are_one_line() -> None:
+    """A cancelled run of many files says so once; a single one has its own line."""
+    unreached = Remark((Reason(Kind.NOT_REACHED),), 0, failure=True)
+    some = [report(name, remarks=(unreached,)) for name in "abc"]
+    assert reporter.render_remarks(some) == ["3 files: the run ended before them"]
+    assert reporter.render_remarks(some[:1]) == ["a: the run ended before it"]
+
+
+def test_the_command_has_columns_of_its_own() -> None:
+    """It knows neither acquisitions nor a path on Flywheel."""
+    header, row = reporter.render_csv([report("a.zip")], Program.COMMAND).splitlines()
+    assert header == "Path,Images,Images Sent,Status"
+    assert row == "g/p/s/v/t1/files/a.zip,3,3,Complete"

@@ -1,0 +1,109 @@
+"""What `dicom-send` says last: the result in a line, its cause first, and nothing of a gear."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.certificates import HOST
+from tests.support.fault_scp import FaultSCP, Peer, serve
+from tests.support.pacs import CStore, PythonSCP
+from tests.support.sample_files import encoded, made, uid_of
+from tests.support.send_command import rows_of, send, to
+from tests.support.servers.process import free_port
+
+FEW = ("--associations", 1)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """Three folders of two images each."""
+    for number in (1, 2, 10):
+        folder = tmp_path / "study" / f"series {number}"
+        folder.mkdir(parents=True)
+        for place in (2 * number, 2 * number + 1):
+            (folder / f"{place}.dcm").write_bytes(encoded(made(place)))
+    return tmp_path / "study"
+
+
+def last(text: str) -> str:
+    """Return the last line of a log, without its time."""
+    return text.splitlines()[-1].split(maxsplit=3)[-1]
+
+
+def test_the_last_line_is_the_result(study: Path, tmp_path: Path) -> None:
+    """It has how many images, to which server, how long, and the page."""
+    with PythonSCP() as server:
+        result = send(study, *to(server), cwd=tmp_path)
+    (page,) = tmp_path.glob("*.html")
+    told = rf"6 images sent to SCP@{HOST}:{server.port} in [\d.]+ s; see {page.name}"
+    assert re.fullmatch(told, last(result.stderr))
+
+
+def test_the_last_line_counts_what_was_not_sent(study: Path, tmp_path: Path) -> None:
+    """Whatever else is logged, an error says so at the end."""
+
+    def answer(record: CStore) -> int:
+        return 0xC000 if record.sop_instance_uid == uid_of(2) else 0x0000
+
+    with PythonSCP(status=answer) as server:
+        result = send(study, "-q", *to(server), cwd=tmp_path)
+    assert last(result.stderr).startswith(f"1 of 6 images not sent to SCP@{HOST}:{server.port} in ")
+    assert result.exit_code == 1
+
+
+def test_the_last_line_of_a_dry_run_says_would(study: Path, tmp_path: Path) -> None:
+    """Nothing was sent, so that nothing says it was."""
+    with PythonSCP() as server:
+        result = send(study, "-n", "--no-report", *to(server), cwd=tmp_path)
+    assert last(result.stderr).startswith(f"6 images would be sent to SCP@{HOST}:{server.port} in ")
+
+
+def test_a_failure_before_the_first_image_is_one_line(study: Path, tmp_path: Path) -> None:
+    """It has cause and advice; there are no reports, and no table of zeros."""
+    server = f"X@{HOST}:{free_port()}"
+    result = send(study, server, "-q", "--send-retry-time", 0, cwd=tmp_path)
+    (line,) = result.stderr.splitlines()
+    assert "Connection refused: check destination and port" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["study"]
+    assert result.exit_code == 3
+
+
+def test_the_cause_comes_before_what_it_led_to(study: Path, tmp_path: Path) -> None:
+    """Why the run ended is an error by itself, before the paths with their images."""
+
+    def refuse(peer: Peer) -> None:
+        peer.reject(1, 1, 3)
+
+    def leave(peer: Peer) -> None:
+        peer.accept()
+        peer.read_image()
+
+    with FaultSCP(serve, leave, refuse) as server:
+        result = send(study, *FEW, *to(server), cwd=tmp_path)
+    first, *others = [line for line in result.stderr.splitlines() if "calling AE title" in line]
+    assert "ERROR" in first
+    assert len(others) == 3
+    assert all(" 2 images not sent: " in line for line in others)
+    assert result.exit_code == 3
+
+
+def test_series_are_in_natural_order(study: Path, python_scp: PythonSCP, tmp_path: Path) -> None:
+    """Series 2 comes before series 10, and image 4 before image 20."""
+    result = send(study, *FEW, *to(python_scp), cwd=tmp_path)
+    assert result.exit_code == 0
+    names = [Path(row["Path"]).name for row in rows_of(tmp_path)]
+    assert names == ["series 1", "series 2", "series 10"]
+    sent = [record.sop_instance_uid for record in python_scp.stored]
+    assert sent == [uid_of(number) for number in (2, 3, 4, 5, 20, 21)]
+
+
+def test_nothing_is_in_the_words_of_a_gear(study: Path, tmp_path: Path) -> None:
+    """Neither log nor reports know acquisitions, or a path on Flywheel."""
+    (study / "broken.zip").write_bytes(b"PK\x03\x04 no zip")
+    with PythonSCP(status=0xC000) as server:
+        result = send(study, "--debug", *to(server), cwd=tmp_path)
+    texts = [path.read_text() for path in tmp_path.iterdir() if path.suffix in (".csv", ".html")]
+    assert len(texts) == 3
+    words = re.compile(r"(the|a) gear|FW Path|Acquisition ID|Upload|Run the gear")
+    assert [words.findall(text) for text in (result.stderr, *texts)] == [[]] * 4
