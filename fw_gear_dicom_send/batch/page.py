@@ -109,12 +109,13 @@ def _sessions(outcomes: Iterable[Outcome], *, is_dry: bool) -> Iterator[HTML]:
     ordered = sorted(outcomes, key=lambda one: (natural_key(one.subject), natural_key(one.label)))
     troubled = [outcome for outcome in ordered if outcome.reason]
     complete = [outcome for outcome in ordered if not outcome.reason]
-    if troubled or not complete:
+    if len(complete) <= MAX_OPEN_SESSIONS:
+        yield _table([*troubled, *complete], "sessions", is_dry=is_dry)
+        return
+    if troubled:
         yield _table(troubled, "sessions", is_dry=is_dry)
-    if complete:
-        listed = _table(complete, "complete-sessions", is_dry=is_dry)
-        is_long = len(complete) > MAX_OPEN_SESSIONS
-        yield details(f"{len(complete):,} complete sessions", listed) if is_long else listed
+    listed = _table(complete, "complete-sessions", is_dry=is_dry)
+    yield details(f"{len(complete):,} complete sessions", listed)
 
 
 def _table(outcomes: Sequence[Outcome], name: str, *, is_dry: bool) -> HTML:

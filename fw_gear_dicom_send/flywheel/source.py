@@ -51,7 +51,7 @@ class FlywheelSource:
             "downloads": f"{config.downloads}",
             "file_download_retry_time": f"{config.file_download_retry_time:g} s",
             "sent_tag": config.sent_tag or "no tag",
-            "resume": str(config.resume),
+            "resume": str(config.resume).lower(),
         }
 
     def select(self) -> Selection:

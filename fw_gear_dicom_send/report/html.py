@@ -30,7 +30,8 @@ tr.good td:last-child, .yes { color: var(--good); } tr.part td:last-child { colo
 tr.bad td:last-child, .no { color: var(--bad); }
 summary { cursor: pointer; padding: .2rem 0; } details ul { margin: .3rem 0; padding-left: 1.2rem; }
 .wide { overflow-x: auto; } .matrix thead th + th { writing-mode: vertical-rl; max-height: 16rem;
-  vertical-align: bottom; } .matrix td { text-align: center; overflow-wrap: normal; }
+  vertical-align: bottom; transform: rotate(180deg); text-align: left; }
+table.matrix { width: auto; } .matrix td { text-align: center; overflow-wrap: normal; }
 svg.bar { width: 8rem; max-width: 100%; height: .7rem; } svg .rest { fill: var(--line); }
 svg .good { fill: var(--good); } svg .part { fill: var(--part); } svg .bad { fill: var(--bad); }
 svg.chart { display: block; width: 100%; height: auto; } svg .mark { fill: var(--mark); }

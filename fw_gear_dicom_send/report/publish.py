@@ -331,6 +331,13 @@ class Reports:
             skipped=self._skipped.text,
             left_out=[one.text for one in (*self._selection.left_out, *self._without_image)],
             contexts=list(contexts.items()),
-            config=[(origin.program.option(name), str(value)) for name, value in options.items()],
+            config=[
+                (origin.program.option(name), _shown(value)) for name, value in options.items()
+            ],
             versions=versions(),
         )
+
+
+def _shown(value: object) -> str:
+    """Return an option's value as people give it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

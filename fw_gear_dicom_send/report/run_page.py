@@ -250,14 +250,13 @@ def _files(reports: Sequence[FileReport], facts: Facts) -> Iterator[str]:
     troubled.sort(key=lambda report: report.good > 0)
     complete = [one for one in ordered if one.is_complete]
     shape = _Columns(reports, facts)
-    if troubled or not complete:
+    if len(complete) <= MAX_OPEN_FILES:
+        yield shape.table([*troubled, *complete], "files")
+        return
+    if troubled:
         yield shape.table(troubled, "files")
-    if complete:
-        listed = shape.table(complete, "complete-files")
-        if len(complete) > MAX_OPEN_FILES:
-            yield details(f"{len(complete):,} complete {facts.files.lower()}", listed)
-        else:
-            yield listed
+    title = f"{len(complete):,} complete {facts.files.lower()}"
+    yield details(title, shape.table(complete, "complete-files"))
 
 
 class _Columns:

@@ -112,7 +112,7 @@ def _check_page(browser: webdriver.Chrome, page: Path, images: int) -> None:
     browser.get(page.as_uri())
     assert browser.title == f"DICOM send: batch {page.stem.rpartition('-')[2]}"
     assert texts(browser, ".outcome") == ["All images of all sessions were sent"]
-    assert dict(zip(texts(browser, "dt"), texts(browser, "dd"), strict=True)) == {
+    assert dict(zip(texts(browser, ".tiles dt"), texts(browser, ".tiles dd"), strict=True)) == {
         "Sessions complete": "500 of 500",
         "Jobs complete": "500 of 500",
         "Images sent": f"{images:,} of {images:,}",

@@ -34,8 +34,8 @@ def test_the_page_has_the_session_the_job_and_the_images(tmp_path: Path, session
     assert "Warnings and changes" in page.texts("h2")
     warned = page.all("tbody")[0]
     assert warned.texts("summary") == ["Which images"]
-    assert [text.rpartition(", ")[2] for text in warned.texts("li")] == [
-        uid_of(number) for number in range(3)
+    assert [text.split(", ")[1:] for text in warned.texts("li")] == [
+        [f"member {number + 1}", uid_of(number)] for number in range(3)
     ]
     (modalities,) = (one for one in page.all("table") if one.attributes.get("id") == "modalities")
     assert modalities.texts("td")[:3] == ["CT", "1", "3"]

@@ -91,6 +91,7 @@ def test_what_is_never_there_is_told(runs: SessionRuns, verify: str) -> None:
         "not sent",
         NOT_THERE,
     )
+    assert f"files/a.zip, {uid_of(2)}</li>" in ended.page
     assert verified(ended) == {uid_of(n): "no" if n == 2 else "yes" for n in range(4)}
     assert "Verified: 3 of 4, not on the server" in ended.result.log
     assert len(ended.instances) == 4

@@ -235,7 +235,7 @@ def test_a_dry_run_says_that_it_is_one(tmp_path: Path, caplog: pytest.LogCapture
         assert [row["Outcome"] for row in csv.DictReader(file)] == ["would be sent"]
     assert any(line.startswith("The report of a dry run is in ") for line in caplog.messages)
     assert caplog.messages[-1].splitlines()[0] == "Report of a dry run"
-    assert shown_config(tmp_path)["dry_run"] == "True"
+    assert shown_config(tmp_path)["dry_run"] == "true"
 
 
 def test_the_page_shows_the_configuration(tmp_path: Path) -> None:
@@ -260,12 +260,12 @@ def test_the_page_shows_the_configuration(tmp_path: Path) -> None:
         "conversion": "when needed",
         "max_images_per_association": "no limit",
         "verify": "none",
-        "skip_existing": "False",
+        "skip_existing": "false",
         "query_ae": "PACS",
         "query_port": "104",
-        "dry_run": "False",
-        "show_member_names": "False",
-        "tls_enabled": "False",
+        "dry_run": "false",
+        "show_member_names": "false",
+        "tls_enabled": "false",
     }
 
 
@@ -280,10 +280,10 @@ def test_the_page_shows_the_private_element_and_tls(tmp_path: Path) -> None:
         "Value",
     ]
     assert {name: value for name, value in shown.items() if name.startswith("tls_")} == {
-        "tls_enabled": "True",
+        "tls_enabled": "true",
         "tls_security_profile": "BCP 195",
-        "tls_require_peer_cert": "True",
-        "tls_check_hostname": "False",
+        "tls_require_peer_cert": "true",
+        "tls_check_hostname": "false",
     }
 
 

@@ -87,7 +87,7 @@ def test_a_good_run_says_so(chromium: webdriver.Chrome, tmp_path: Path) -> None:
 
 def test_each_file_has_a_row_with_a_bar(browser: webdriver.Chrome) -> None:
     """The bars are as long as the shares that were sent, and say so in words."""
-    rows = browser.find_elements(By.CSS_SELECTOR, "#files tr[class], #complete-files tr[class]")
+    rows = browser.find_elements(By.CSS_SELECTOR, "#files tbody tr")
     shares = [row.find_elements(By.CSS_SELECTOR, "rect")[1] for row in rows]
     assert [float(one.get_attribute("width") or 0) for one in shares] == [0, 0, 79, 100]
     labels = [row.find_element(By.TAG_NAME, "svg").get_attribute("aria-label") for row in rows]
