@@ -1,46 +1,28 @@
-"""How far a run is, as a bar on a terminal."""
+"""How far a run is, as a bar and numbers on a terminal of any width."""
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
+from copy import copy
 from typing import Self
 
-from rich.console import Console, RenderableType
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    TaskID,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.progress import Progress as Bar
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
 from rich.text import Text
 
 from ..models import FileEntry
 from ..report.events import surviving
-from ..report.progress import Progress, Sender
+from ..report.progress import Count, Progress, Sender
 
 _NAME = "The progress bar"
 INTERVAL = 0.2
 """Seconds between two states of the bar."""
 
-
-class _BarAndWords(Bar):
-    """A bar that leaves its numbers whole, and words on a line of their own."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            BarColumn(bar_width=None),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-
-    def get_renderables(self) -> Iterator[RenderableType]:
-        """Yield the lines."""
-        yield self.make_tasks_table(self.tasks)
-        yield from (Text(task.description) for task in self.tasks)
+_MIN_BAR = 8
+"""Columns; where there is less room there is no bar."""
+_GAP = "  "
+_SAMPLES = 50
+"""States of the last ten seconds, of which the rate is."""
+_MEGABYTE = 1e6
 
 
 class ProgressBar(Progress):
@@ -55,37 +37,82 @@ class ProgressBar(Progress):
     ) -> None:
         """Expect `entries`, which `sender` sends. A dry run sends nothing."""
         super().__init__(entries, sender, is_dry=is_dry)
-        self._bar = _BarAndWords()
-        self._task = TaskID(0)
-        self._is_shown = False
+        self._samples = deque([(self._clock.now(), 0)], maxlen=_SAMPLES)
+        self._live = Live(self, console=Console(stderr=True), auto_refresh=False)
 
     def __enter__(self) -> Self:
         """Show the bar."""
         with surviving(_NAME):
-            self._bar.start()
-            self._task = self._bar.add_task("", total=self._file_bytes or None)
-            self._is_shown = True
+            self._live.start(refresh=True)
         return super().__enter__()
 
     def __exit__(self, *exception: object) -> None:
         """Leave the bar as it is at the end."""
         super().__exit__(*exception)
         with surviving(_NAME):
-            self._show()
-            self._bar.stop()
+            self._live.refresh()
+            self._live.stop()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the lines: a bar, and numbers of which none is cut."""
+        now = self._clock.now()
+        with self._lock:
+            count = copy(self._count)
+        self._samples.append((now, count.bytes))
+        done, whole = count.read, self._file_bytes
+        percent = [f"{min(100 * done // whole, 100):3d}%"] if whole else []
+        size = f"{_megabytes(done)} of {_megabytes(whole)} MB" if whole else ""
+        numbers = [Text(one) for one in (*percent, size, f"{self._rate():.1f} MB/s") if one]
+        if done < whole and (left := self._time_left(count, now)):
+            numbers.append(Text(f"{left} left"))
+        first, *rest = _packed(numbers, options.max_width)
+        room = options.max_width - len(first) - len(_GAP)
+        if whole and not rest and room >= _MIN_BAR:
+            first = Text(_GAP).join([_bar(done / whole, room, options.ascii_only), first])
+        yield first
+        yield from rest
+        yield from _packed(self._told(count), options.max_width)
+
+    def _told(self, count: Count) -> list[Text]:
+        """Return what became of the images, those that failed in red, and of associations."""
+        done = count.planned if self._is_dry else count.sent
+        found = done + count.already_stored + count.not_sent
+        verb = "would be sent" if self._is_dry else "sent"
+        parts = [Text(f"{done:,} of {found:,} images {verb}")]
+        if count.already_stored:
+            parts.append(Text(f"{count.already_stored:,} already there"))
+        if count.not_sent:
+            parts.append(Text(f"{count.not_sent:,} failed", style="bold red"))
+        return [*parts, Text(self._associations())]
+
+    def _rate(self) -> float:
+        """Return how many MB were sent in a second, of late."""
+        (begun, before), (now, sent) = self._samples[0], self._samples[-1]
+        return (sent - before) / _MEGABYTE / max(now - begun, INTERVAL)
 
     def _tell(self) -> None:
         while not self._is_over.wait(INTERVAL):
-            self._show()
+            self._live.refresh()
 
-    def _show(self) -> None:
-        if not self._is_shown:
-            return
-        with self._lock:
-            count = self._count
-            done = count.read
-            words = ", ".join(self._images(count))
-        words += f", {self._associations()}"
-        self._is_shown = False
-        self._bar.update(self._task, completed=done, description=words)
-        self._is_shown = True
+
+def _megabytes(size: float) -> str:
+    """Return a size in MB, with three digits at least."""
+    megabytes = size / _MEGABYTE
+    return f"{megabytes:,.0f}" if megabytes >= 100 else f"{megabytes:.1f}"
+
+
+def _packed(parts: Iterable[Text], width: int) -> list[Text]:
+    """Return the parts in lines of a width, each part whole."""
+    lines: list[Text] = []
+    for part in parts:
+        if lines and len(lines[-1]) + len(_GAP) + len(part) <= width:
+            lines[-1] = Text(_GAP).join([lines[-1], part])
+        else:
+            lines.append(part)
+    return lines
+
+
+def _bar(share: float, width: int, is_ascii: bool) -> Text:
+    done, rest = ("#", "-") if is_ascii else ("━", "─")
+    filled = min(int(share * width), width)
+    return Text.assemble((done * filled, "green"), (rest * (width - filled), "dim"))

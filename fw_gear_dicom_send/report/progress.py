@@ -33,7 +33,9 @@ DEFAULT_INTERVALS = Intervals()
 
 
 @dataclass
-class _Count:
+class Count:
+    """What became of images, files and bytes by now."""
+
     sent: int = 0
     already_stored: int = 0
     planned: int = 0
@@ -46,6 +48,7 @@ class _Count:
 
     @property
     def read(self) -> int:
+        """Bytes of files that were read."""
         return self.file_bytes + self.position
 
     def add(self, record: ImageRecord) -> None:
@@ -98,8 +101,8 @@ class Progress(Observer):
         self._files = len(sizes)
         self._file_bytes = sum(size for size in sizes if size) if all(sizes) else 0
         self._sender = sender
-        self._count = _Count()
-        self._last = _Count()
+        self._count = Count()
+        self._last = Count()
         self._lock = Lock()
         self._begun = self._last_at = self._clock.now()
         self._is_over = Event()
@@ -148,7 +151,7 @@ class Progress(Observer):
         """Return how far it is, and how fast since the last time."""
         now = self._clock.now()
         with self._lock:
-            count, last = _Count(**vars(self._count)), self._last
+            count, last = Count(**vars(self._count)), self._last
             seconds = max(now - self._last_at, 0.001)
             self._last, self._last_at = count, now
         parts = [
@@ -173,7 +176,7 @@ class Progress(Observer):
         limit = f", limited to {sender.max_rate / _MEGABYTE:g} MB/s" if sender.max_rate else ""
         return f"{sender.open_associations} associations, {sender.retries} retries{limit}"
 
-    def _images(self, count: _Count, size: str = "") -> list[str]:
+    def _images(self, count: Count, size: str = "") -> list[str]:
         """Return what became of the images; `size` is that of those that were sent."""
         done = f"{count.sent} images sent{size}"
         if self._is_dry:
@@ -188,7 +191,7 @@ class Progress(Observer):
         is_early = self._clock.now() - self._begun < intervals.early_time
         return intervals.early if is_early else intervals.later
 
-    def _time_left(self, count: _Count, now: float) -> str:
+    def _time_left(self, count: Count, now: float) -> str:
         done = count.read
         if not (self._file_bytes and done):
             return ""

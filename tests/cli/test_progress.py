@@ -4,6 +4,8 @@ import re
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.support import command
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.gear import LONGEST_RUN
@@ -52,25 +54,29 @@ def test_there_is_a_bar_on_a_terminal(
     assert result.exit_code == 0
     lines = lines_of(result.stdout)
     assert "made: 100 of 100 images sent" in lines
-    assert any(re.match(r"[━╸╺]{20,} ", line) for line in lines)
+    assert any(re.match(r"━{20,} ", line) for line in lines)
 
 
-def test_the_bar_fits_eighty_columns(made_images: Path, tmp_path: Path) -> None:
-    """All of its numbers are whole: MB, speed, both times, images, associations and retries."""
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_the_bar_fits_the_terminal(made_images: Path, tmp_path: Path, columns: int) -> None:
+    """Percent, MB, rate, and images sent of those found are whole; failures are red."""
 
     def answer(record: CStore) -> int:
         return 0xC000 if record.sop_instance_uid == uid_of(7) else 0x0000
 
     with PythonSCP(status=answer) as server:
-        result = command.run_on_terminal("dicom-send", made_images, *to(server), cwd=tmp_path)
+        result = command.run_on_terminal(
+            "dicom-send", made_images, *to(server), cwd=tmp_path, columns=columns
+        )
 
     lines = lines_of(result.stdout)
     last = max(number for number, line in enumerate(lines) if "━" in line)
-    assert len(lines[last]) == 80
-    size = f"{sum(file.stat().st_size for file in made_images.iterdir()) / 1000:.1f}"
-    numbers = rf"━+ {size}/{size} kB (\?|[\d.]+ [kM]B/s) \d:\d\d:\d\d 0:00:00"
+    assert len(lines[last]) == columns
+    numbers = r"━{8,}  100%  (\d\.\d) of \1 MB  \d+\.\d MB/s"
     assert re.fullmatch(numbers, lines[last])
-    assert lines[last + 1] == "99 images sent, 1 not, 0 associations, 0 retries"
+    below = "  ".join(lines[last + 1 : last + 3])
+    assert below.startswith("99 of 100 images sent  1 failed  0 associations, 0 retries")
+    assert "\x1b[1;31m1 failed" in result.stdout
     assert "…" not in result.stdout
 
 

@@ -63,6 +63,7 @@ def run_on_terminal(
     cwd: Path,
     interrupt_at: Callable[[str], bool] = lambda _: False,
     typed: str = "",
+    columns: int = TERMINAL_WIDTH,
 ) -> CommandResult:
     """Run a script on a terminal, where all that it prints comes as `stdout`.
 
@@ -73,7 +74,7 @@ def run_on_terminal(
     process = subprocess.Popen(
         arguments_of(script, *arguments),
         cwd=cwd,
-        env={**environment(), "TERM": "xterm", "COLUMNS": str(TERMINAL_WIDTH)},
+        env={**environment(), "TERM": "xterm", "COLUMNS": str(columns)},
         stdin=slave,
         stdout=slave,
         stderr=slave,
