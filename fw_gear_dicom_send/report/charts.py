@@ -28,9 +28,9 @@ def rates(throughput: ThroughputCounts) -> HTML:
     )
     marks = "".join(_lost(time, time / end) for time in losses)
     chart = _chart(
-        f"Images a second over the {end:.0f} s of the run, at most {highest:,.0f}",
+        f"Images a second over the {_span(end)} of the run, at most {highest:,.0f}",
         bars + marks,
-        (("start", _MARGIN, "0 s"), ("end", _WIDTH - _MARGIN, f"{end:,.0f} s")),
+        (("start", _MARGIN, "0 s"), ("end", _WIDTH - _MARGIN, _span(end))),
         f"{highest:,.0f}/s",
     )
     return HTML(chart + _losses(losses))
@@ -81,6 +81,11 @@ def _ranges() -> list[str]:
 
 def _limit(seconds: float) -> str:
     return f"{seconds:g} s" if seconds >= 1 else f"{seconds * 1000:g} ms"
+
+
+def _span(seconds: float) -> str:
+    """Return how long the axis of time is."""
+    return duration(seconds) if seconds >= 60 else f"{seconds:.0f} s"
 
 
 def _time(seconds: float) -> str:

@@ -1,6 +1,6 @@
 """A page that shows at a glance what became of a run, and loads nothing from elsewhere."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -196,16 +196,31 @@ def _failures(reports: Iterable[FileReport], facts: Facts, *, is_verified: bool)
 def _notes(reports: Iterable[FileReport], facts: Facts) -> str:
     """Group the warnings of the server and what was changed, by cause."""
     groups = reason_groups.notes(reports)
-    return section("Warnings and changes", _causes(groups, facts)) if groups else ""
+    if not groups:
+        return ""
+    return section("Warnings and changes", _causes(groups, facts, _note_label))
 
 
-def _causes(groups: Iterable[ReasonGroup], facts: Facts) -> HTML:
+def _no_label(_: ReasonGroup) -> str:
+    return ""
+
+
+def _note_label(group: ReasonGroup) -> str:
+    """Say what was done to the images: their texts alone are parts of sentences."""
+    return f"{group.cause.kind.code.replace('-', ' ').capitalize()}: "
+
+
+def _causes(
+    groups: Iterable[ReasonGroup],
+    facts: Facts,
+    label: Callable[[ReasonGroup], str] = _no_label,
+) -> HTML:
     program = facts.origin.program
     return table(
         ("Reason", Numbers("Images"), Numbers(facts.files), "What to do"),
         [
             (
-                _cause(group, facts),
+                _cause(group, facts, label(group)),
                 group.images,
                 group.files,
                 group.cause.kind.advice_for(program),
@@ -215,10 +230,10 @@ def _causes(groups: Iterable[ReasonGroup], facts: Facts) -> HTML:
     )
 
 
-def _cause(group: ReasonGroup, facts: Facts) -> HTML:
-    """Return the text of a cause, its other texts, and its first images or files."""
+def _cause(group: ReasonGroup, facts: Facts, label: str) -> HTML:
+    """Return the text of a cause with a label, its other texts, and its first images or files."""
     first, *others = sorted(group.texts, key=lambda text: -group.texts[text])
-    parts = [paragraph(first)]
+    parts = [paragraph(f"{label}{first}")]
     if others:
         texts = [f"{text} ({group.texts[text]:,})" for text in others[:MAX_TEXTS]]
         if more := len(others) - len(texts):

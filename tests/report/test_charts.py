@@ -179,3 +179,10 @@ def test_a_narrow_screen_has_every_third_label(charts: list[Element]) -> None:
     minor = [label.attributes.get("class") == "minor" for label in charts[1].all("text")[1:]]
     assert minor == [bool(place % 3) for place in range(12)]
     assert all("class" not in label.attributes for label in charts[0].all("text"))
+
+
+def test_a_long_run_has_its_time_in_hours() -> None:
+    """Nobody counts in thousands of seconds."""
+    chart = page_of(replace(THROUGHPUT, slot_seconds=1200.0)).all("svg")[0]
+    assert chart.texts("text")[-1] == "1 h 0 min"
+    assert "over the 1 h 0 min of the run" in (chart.attributes["aria-label"] or "")

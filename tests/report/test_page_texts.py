@@ -211,9 +211,9 @@ def test_warnings_and_changes_have_a_section() -> None:
     assert "Warnings and changes" in page.texts("h2")
     rows = page.all("tbody")[1].all("tr")
     assert [row.texts("p")[0] for row in rows] == [
-        "the server takes MR only as Explicit VR",
-        "status 0xB000 Coercion of Data Elements",
-        Kind.REPLACED.template,
+        "Converted: the server takes MR only as Explicit VR",
+        "Stored with warning: status 0xB000 Coercion of Data Elements",
+        f"File replaced: {Kind.REPLACED.template}",
     ]
     assert "Warnings and changes" not in page_of(report("a", 1, 1)).texts("h2")
 
