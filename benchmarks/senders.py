@@ -134,6 +134,7 @@ class Command:
             arguments_of(
                 "dicom-send",
                 data.source,
+                "--stamp",
                 *("--destination", HOST, "--port", server.port, "--called-ae", server.ae_title),
                 *("--associations", self.associations, "--report-folder", folder),
             ),

@@ -37,7 +37,7 @@ _NO_VERSION = HandshakeFailure(
     "have a current version enabled on the server, or choose another tls_security_profile",
 )
 _NOTHING_IN_COMMON = HandshakeFailure(
-    "the server and the gear have no version or cipher suite of TLS in common",
+    "server and client have no version or cipher suite of TLS in common",
     "choose another tls_security_profile, or have TLS 1.2 or 1.3 with AES-GCM and ECDHE enabled on "
     "the server",
 )
@@ -59,7 +59,7 @@ _OWN_CERTIFICATE = re.compile(r".*_ALERT_(UNKNOWN_CA|ACCESS_DENIED|DECRYPT_ERROR
 _FAILURE = "SSLV3_ALERT_HANDSHAKE_FAILURE"
 """What a server of TLS 1.2 answers to a client without a certificate (RFC 5246 7.4.6)."""
 _ASKS_FOR_CERTIFICATE = _certificate(
-    "the server asks for a certificate of the gear",
+    "the server asks for a client certificate",
     "give a key and a cert whose CA the server trusts",
 )
 _NOT_TRUSTED = _certificate(
@@ -143,7 +143,7 @@ def _reason(error: OSError) -> str | None:
 def _explain_reason(reason: str) -> HandshakeFailure:
     if own := _OWN_CERTIFICATE.fullmatch(reason):
         return _certificate(
-            f"the server refuses the gear's certificate ({_words(own[1])})",
+            f"the server refuses the client certificate ({_words(own[1])})",
             "have the CA of cert trusted by the server, or give the cert and key that it expects",
         )
     return HandshakeFailure(f"the TLS handshake failed ({_words(reason)})", _TLS_PORT)

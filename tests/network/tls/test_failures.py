@@ -14,7 +14,7 @@ NO_VERSION = HandshakeFailure(
     "have a current version enabled on the server, or choose another tls_security_profile",
 )
 NOTHING_IN_COMMON = HandshakeFailure(
-    "the server and the gear have no version or cipher suite of TLS in common",
+    "server and client have no version or cipher suite of TLS in common",
     "choose another tls_security_profile, or have TLS 1.2 or 1.3 with AES-GCM and ECDHE enabled on "
     "the server",
 )
@@ -83,7 +83,7 @@ def test_a_reason_says_what_is_wrong(reason: str, failure: HandshakeFailure) -> 
 def test_an_alert_about_the_gears_certificate_says_so(reason: str, words: str) -> None:
     """The server tells why in its alert (RFC 8446 6.2)."""
     assert failed(reason) == HandshakeFailure(
-        f"the server refuses the gear's certificate ({words})",
+        f"the server refuses the client certificate ({words})",
         "have the CA of cert trusted by the server, or give the cert and key that it expects",
         kind=Kind.TLS_CERTIFICATE,
     )

@@ -112,7 +112,7 @@ def test_a_server_that_refuses_the_gears_certificate(
     verifying.verify_mode = ssl.CERT_REQUIRED
     verifying.load_verify_locations(server.ca)
     assert tls_failure(config, secured(verifying)) == (
-        "the server refuses the gear's certificate (unknown ca): have the CA of cert trusted by "
+        "the server refuses the client certificate (unknown ca): have the CA of cert trusted by "
         "the server, or give the cert and key that it expects"
     )
 

@@ -159,8 +159,7 @@ def test_a_server_that_asks_for_a_certificate(
     """Where the gear has none, the line says that the server wants one."""
     demanding = demanding_context(server, client.ca, version, version)
     assert tls_failure(replace(config, certificate=None), secured(demanding)) == (
-        "the server asks for a certificate of the gear: give a key and a cert whose CA the server "
-        "trusts"
+        "the server asks for a client certificate: give a key and a cert whose CA the server trusts"
     )
 
 
