@@ -140,7 +140,7 @@ $(RIVALS)/.installed: scripts/rivals.sh
 
 $(AXE)/.installed: scripts/axe.sh
 	sh scripts/axe.sh $(AXE)
-	touch $@
+	test ! -d $(AXE)/node_modules || touch $@
 
 LOCK := uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" --upgrade

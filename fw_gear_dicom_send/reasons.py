@@ -258,7 +258,8 @@ class Kind(Enum):
     UNKNOWN_CALLING_AE = (
         "calling-ae-unknown",
         "{}",
-        "The server does not know {program}. Ask its administrator to add {calling_ae}.",
+        "The server does not know {program}. Ask its administrator to add the "
+        "AE title of {calling_ae}.",
     )
     UNKNOWN_CALLED_AE = (
         "called-ae-unknown",

@@ -107,6 +107,9 @@ def test_a_server_that_is_given_up(folder: Path, tmp_path: Path) -> None:
     assert (result.exit_code, told["exit_code"], told["error"]) == (3, 3, None)
     assert "calling AE title" in told["cause"]
     assert told["lost_associations"] == 1
+    page = next(tmp_path.glob("*.html")).read_text()
+    assert "1 association was lost with an image, after" in page
+    assert "The server does not know dicom-send." in page
 
 
 def test_images_that_are_not_verified(folder: Path, storescp: StoreSCP, tmp_path: Path) -> None:
