@@ -190,6 +190,12 @@ class Arguments:
     variables: Mapping[str, str]
 
 
+def unknown_variables(parser: Parser) -> list[str]:
+    """Return the variables that look like options of a parser, but are none."""
+    known = {variable(action) for group in parser.groups() for action in group.actions}
+    return sorted(name for name in os.environ if name.startswith(_VARIABLES) and name not in known)
+
+
 def variable(action: Action) -> str:
     """Return the environment variable of an option, empty where it has none."""
     long = [one for one in action.option_strings if one.startswith("--")]

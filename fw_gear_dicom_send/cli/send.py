@@ -252,11 +252,14 @@ def _command(argv: list[str]) -> int:
     told = _Told()
     started = monotonic()
     try:
-        arguments = parser().read(argv)
+        known = parser()
+        arguments = known.read(argv)
         if arguments.values.debug:
             log_details()
         if arguments.values.quiet:
             log_errors()
+        for name in options.unknown_variables(known):
+            log.warning("%s: there is no such option; dicom-send --help-all shows all", name)
         code = told.exit_code = _run(arguments, told)
     except DicomSendError as exc:
         told.error, told.exit_code = str(exc), exc.exit_code

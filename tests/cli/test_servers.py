@@ -141,6 +141,29 @@ def test_a_wrong_variable_is_named(series: Path, tmp_path: Path) -> None:
         assert result.exit_code == 2
 
 
+def test_a_variable_without_an_option_is_told(
+    series: Path, python_scp: PythonSCP, tmp_path: Path
+) -> None:
+    """A slip in its name would go unnoticed else."""
+    result = run(series, f"X@{HOST}:{python_scp.port}", cwd=tmp_path, VERFIY="find")
+    assert "WARNING DICOM_SEND_VERFIY: there is no such option" in result.stderr
+    assert result.exit_code == 0
+
+
+def test_a_table_names_files_beside_it(series: Path, named: PythonSCP, tmp_path: Path) -> None:
+    """A relative path begins where servers.toml is, and a file that is missing is told."""
+    file = tmp_path / "config" / "dicom-send" / "servers.toml"
+    table = f'[secret]\nhost = "{HOST}"\nport = {named.port}\ncalled_ae = "X"\nstamp = true\n'
+    file.write_text(f'{table}identity = "who.json"\nidentity_without_tls = true\n')
+    absent = run(series, "secret", cwd=tmp_path)
+    assert f"[secret] identity: {file.parent / 'who.json'}: there is no such file" in absent.stderr
+    (file.parent / "who.json").write_text('{"username": "alice"}')
+    result = run(series, "secret", cwd=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert all(b"DICOM send" in record.dataset for record in named.stored)
+    assert len(named.stored) == 4
+
+
 @pytest.mark.usefixtures("named")
 def test_echo_takes_a_server_in_one_word(tmp_path: Path) -> None:
     """By its name, and as AE@host:port."""
