@@ -51,7 +51,7 @@ def send(
         check=False,
     )
     assert "Traceback" not in done.stderr
-    return [(row["Images in Series"], row["Images Sent"], row["Status"]) for row in rows_of(cwd)]
+    return [(row["Images"], row["Images Sent"], row["Status"]) for row in rows_of(cwd)]
 
 
 @pytest.mark.parametrize("pack", [zip_of, tar_of])
