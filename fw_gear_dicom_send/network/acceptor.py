@@ -25,7 +25,6 @@ from .protocol import (
     FIXED_FIELDS,
     IMPLEMENTATION_UID,
     IMPLEMENTATION_VERSION,
-    MAX_ANSWER,
     MAX_LENGTH,
     MAX_RECEIVED_PDU,
     P_DATA_TF,
@@ -44,6 +43,7 @@ from .protocol import (
     item,
     items,
     name_of,
+    take_pdu,
 )
 
 _MAX_REPORTS = 16
@@ -115,18 +115,8 @@ class Acceptor:
 
     def _next_pdu(self) -> tuple[int, bytes] | None:
         """Return the type and the body of the next PDU, None where it is not complete."""
-        if len(self._received) < PDU_HEADER.size:
-            return None
-        kind, length = PDU_HEADER.unpack_from(self._received)
         expected = ASSOCIATE_RQ if self._contexts is None else P_DATA_TF
-        if kind not in (expected, RELEASE_RQ, A_ABORT) or length > MAX_ANSWER:
-            raise ProtocolError
-        end = PDU_HEADER.size + length
-        if len(self._received) < end:
-            return None
-        body = bytes(self._received[PDU_HEADER.size : end])
-        del self._received[:end]
-        return kind, body
+        return take_pdu(self._received, (expected, RELEASE_RQ, A_ABORT))
 
     def _reports_in(self, kind: int, body: bytes) -> Iterator[Report]:
         if kind == ASSOCIATE_RQ:

@@ -4,7 +4,7 @@ What the peer answers is decoded as tolerantly as other toolkits do: unknown ite
 (PS3.8 9.3.1), and so are odd names.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from struct import Struct
@@ -120,6 +120,25 @@ class ProtocolError(Exception):
     """The peer sends what may not come, or cannot be decoded."""
 
 
+def take_pdu(received: bytearray, expected: Container[int]) -> tuple[int, bytes] | None:
+    """Take the type and the body of the first PDU out of what was received (PS3.8 9.3).
+
+    Returns None where it is not complete. Raises ProtocolError for a type that is not expected,
+    and for more than 1 MiB.
+    """
+    if len(received) < PDU_HEADER.size:
+        return None
+    kind, length = PDU_HEADER.unpack_from(received)
+    if kind not in expected or length > MAX_ANSWER:
+        raise ProtocolError
+    end = PDU_HEADER.size + length
+    if len(received) < end:
+        return None
+    body = bytes(received[PDU_HEADER.size : end])
+    del received[:end]
+    return kind, body
+
+
 class Protocol:
     """Decides what received bytes mean, and what may be sent.
 
@@ -209,17 +228,7 @@ class Protocol:
 
     def _next_pdu(self) -> tuple[int, bytes] | None:
         """Return the type and the body of the next PDU, None where it is not complete."""
-        if len(self._received) < PDU_HEADER.size:
-            return None
-        kind, length = PDU_HEADER.unpack_from(self._received)
-        if not (ASSOCIATE_AC <= kind <= A_ABORT and length <= MAX_ANSWER):
-            raise ProtocolError
-        end = PDU_HEADER.size + length
-        if len(self._received) < end:
-            return None
-        body = bytes(self._received[PDU_HEADER.size : end])
-        del self._received[:end]
-        return kind, body
+        return take_pdu(self._received, range(ASSOCIATE_AC, A_ABORT + 1))
 
     def _events(self, kind: int, body: bytes) -> Iterator[Event]:
         is_open = self.state in (State.ESTABLISHED, State.RELEASING)
