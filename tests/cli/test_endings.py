@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.certificates import HOST
-from tests.support.fault_scp import FaultSCP, Peer, serve
+from tests.support.fault_scp import FaultSCP, serve
 from tests.support.pacs import CStore, PythonSCP
 from tests.support.sample_files import encoded, made, uid_of
+from tests.support.scripted import UNKNOWN_CALLING_AE, leave_after_an_image, rejecting
 from tests.support.send_command import rows_of, send, to
 from tests.support.servers.process import free_port
 
@@ -71,15 +72,7 @@ def test_a_failure_before_the_first_image_is_one_line(study: Path, tmp_path: Pat
 
 def test_the_cause_comes_before_what_it_led_to(study: Path, tmp_path: Path) -> None:
     """Why the run ended is an error by itself, before the paths with their images."""
-
-    def refuse(peer: Peer) -> None:
-        peer.reject(1, 1, 3)
-
-    def leave(peer: Peer) -> None:
-        peer.accept()
-        peer.read_image()
-
-    with FaultSCP(serve, leave, refuse) as server:
+    with FaultSCP(serve, leave_after_an_image, rejecting(UNKNOWN_CALLING_AE)) as server:
         result = send(study, *FEW, *to(server), cwd=tmp_path)
     first, *others = [line for line in result.stderr.splitlines() if "calling AE title" in line]
     assert "ERROR" in first

@@ -14,6 +14,7 @@ from tests.support.fault_scp import FaultSCP, Peer, serve
 from tests.support.gear import REPOSITORY
 from tests.support.pacs import PythonSCP, StoreSCP
 from tests.support.sample_files import encoded, made
+from tests.support.scripted import UNKNOWN_CALLING_AE, leave_after_an_image, rejecting
 from tests.support.send_command import send, to
 from tests.support.servers.process import free_port
 from tests.support.waiting import wait_for
@@ -93,15 +94,7 @@ def test_a_server_that_is_not_reached(folder: Path, tmp_path: Path) -> None:
 
 def test_a_server_that_is_given_up(folder: Path, tmp_path: Path) -> None:
     """The exit code is 3 as well, and the cause is told though the run came to its end."""
-
-    def refuse(peer: Peer) -> None:
-        peer.reject(1, 1, 3)
-
-    def leave(peer: Peer) -> None:
-        peer.accept()
-        peer.read_image()
-
-    with FaultSCP(serve, leave, refuse) as server:
+    with FaultSCP(serve, leave_after_an_image, rejecting(UNKNOWN_CALLING_AE)) as server:
         result = send(folder, "--json", "--associations", 1, *to(server), cwd=tmp_path)
     told = checked(result.stdout)
     assert (result.exit_code, told["exit_code"], told["error"]) == (3, 3, None)

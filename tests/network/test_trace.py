@@ -23,6 +23,7 @@ from tests.support.pdus import accepted_context, associate_ac, item, user_inform
 from tests.support.peers import peer_of
 from tests.support.pool import ct, scu_of
 from tests.support.results import SENT, outcome
+from tests.support.scripted import UNKNOWN_CALLING_AE, rejecting
 from tests.support.tls_servers import secured, server_context
 from tests.support.waiting import wait_for
 
@@ -88,7 +89,7 @@ def test_each_context_has_its_result(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_rejection_has_its_codes(caplog: pytest.LogCaptureFixture) -> None:
     """Result, source and reason (PS3.8 9.3.4), as numbers and as words."""
-    with FaultSCP(lambda peer: peer.reject(1, 1, 3)) as server, pytest.raises(AssociationError):
+    with FaultSCP(rejecting(UNKNOWN_CALLING_AE)) as server, pytest.raises(AssociationError):
         associate(server)
     assert (
         "the server rejects it: result 1 (permanent), source 1 (service user), reason 3 (it does "

@@ -53,6 +53,12 @@ def rejecting(rejection: Rejection) -> Script:
     return lambda peer: peer.reject(*rejection)
 
 
+def leave_after_an_image(peer: Peer) -> None:
+    """Accept the association, read an image, and close the connection without an answer."""
+    peer.accept()
+    peer.read_image()
+
+
 # In the first message, which is an image or an echo
 
 
