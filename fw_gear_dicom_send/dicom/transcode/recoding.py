@@ -1,4 +1,4 @@
-"""Encoded elements, read once from the start and written anew (PS3.5 section 7)."""
+"""Encoded elements, read once from the start and rewritten (PS3.5 section 7)."""
 
 import struct
 from array import array

@@ -1,4 +1,4 @@
-"""Writes the elements of a dataset anew, in another encoding (PS3.5 section 7)."""
+"""Rewrites the elements of a dataset in another encoding (PS3.5 section 7)."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,7 +30,7 @@ OFFSETS = (0x7FE00001, 0x7FE00002, 0x7FE00003)
 
 @dataclass(frozen=True)
 class Held:
-    """An element in a piece of its own, which may be written anew."""
+    """An element in a piece of its own, which may be rewritten."""
 
     piece: int
     header: Header
@@ -71,7 +71,7 @@ class Rewriter:
     def __init__(self, source: Input, target: Output, work: Path, *, recodes_pixels: bool) -> None:
         """Read from `source`, and write to `target`; `work` is the folder for temporary files.
 
-        If it `recodes_pixels`, what describes them may be written anew.
+        If it `recodes_pixels`, their description may be rewritten.
         """
         self._in = source
         self._out = target
@@ -104,7 +104,7 @@ class Rewriter:
             self._plain(header, level)
 
     def _write_pixels(self, header: Header, level: Level) -> bool:  # noqa: ARG002
-        """Write pixel data anew; return whether that was done, else it is copied."""
+        """Rewrite pixel data; return false where it has to be copied."""
         return False
 
     def _described(self, header: Header, level: Level) -> None:
