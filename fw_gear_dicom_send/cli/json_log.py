@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ..dicom.uids import shown
+from ..dicom.uids import shown_if_any
 from ..models import FileReport, ImageRecord
 from ..network.types import NotSent
 from ..report.events import Observer
@@ -34,14 +34,13 @@ class JSONEvents(Observer):
 
     def image(self, record: ImageRecord) -> None:
         """Log an image."""
-        uid = record.sop_instance_uid
         result, transfer = record.result, record.result.transfer
         tell(
             "image",
             path=record.entry.fw_path,
             member=record.name,
             sop_class_uid=record.sop_class_uid,
-            sop_instance_uid=uid and shown(uid),
+            sop_instance_uid=shown_if_any(record.sop_instance_uid),
             transfer_syntax_uid=record.transfer_syntax_uid,
             sent_as=transfer.transfer_syntax_uid,
             bytes=record.size,

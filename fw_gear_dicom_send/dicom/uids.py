@@ -57,6 +57,11 @@ def known_name_of(uid: str) -> str:
     return next((table[uid] for table in tables if uid in table), shown(uid))
 
 
+def shown_if_any(uid: str) -> str:
+    """Return what is `shown` of a UID, empty where there is none."""
+    return shown(uid) if uid else ""
+
+
 def shown(uid: str) -> str:
     """Return a UID fit for a log: where a dataset has another text in its place, no word of it."""
     return uid if _UID.fullmatch(uid) else _NO_UID

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 
-from ..dicom.uids import name_of, shown
+from ..dicom.uids import name_of, shown_if_any
 from ..models import FileReport, Origin
 from ..network.contexts import Context
 from ..network.types import PeerAE, TLSConfig
@@ -254,7 +254,7 @@ def _cause(group: ReasonGroup, facts: Facts, label: str) -> HTML:
 
 
 def _example(image: ImageExample) -> str:
-    uid = image.sop_instance_uid and shown(image.sop_instance_uid)
+    uid = shown_if_any(image.sop_instance_uid)
     return ", ".join(part for part in (image.path, image.member, uid) if part)
 
 
