@@ -1,4 +1,4 @@
-"""Writes docs/CONFORMANCE.md, the DICOM Conformance Statement, from the code's own tables.
+"""Writer of docs/CONFORMANCE.md, the DICOM Conformance Statement, from the tables of the code.
 
 python -m scripts.conformance
 """
@@ -36,19 +36,19 @@ TEMPLATE = Path(__file__).with_name("conformance.md")
 TARGET = REPOSITORY / "docs" / "CONFORMANCE.md"
 
 TIMEOUTS = {
-    "the addresses of the host's name": DEFAULT_TIMEOUTS.resolve,
+    "the resolution of the host name": DEFAULT_TIMEOUTS.resolve,
     "a TCP connection, for each address of the host": DEFAULT_TIMEOUTS.connect,
     "the answer to an association request": DEFAULT_TIMEOUTS.associate,
-    "the peer to read any of what is written": DEFAULT_TIMEOUTS.write,
-    "its system to acknowledge data, on Linux": DEFAULT_TIMEOUTS.acknowledge,
-    "the answer to a C-STORE request, once it is written": DEFAULT_TIMEOUTS.response,
+    "the peer to read more of the written data": DEFAULT_TIMEOUTS.write,
+    "the peer's system to acknowledge data, on Linux": DEFAULT_TIMEOUTS.acknowledge,
+    "the answer to a C-STORE request, after it is written": DEFAULT_TIMEOUTS.response,
     "the answer to a C-ECHO request": DEFAULT_TIMEOUTS.echo,
     "the answer to a release request": DEFAULT_TIMEOUTS.release,
 }
 
 
 def main() -> None:
-    """Write it."""
+    """Write the Conformance Statement."""
     TARGET.write_text(statement())
 
 
@@ -74,8 +74,8 @@ def statement() -> str:
         ways_out=table(("name", "UID"), map(named, WAYS_OUT)),
         decodable=table(("name", "UID"), map(named, sorted(SOURCES))),
         statuses=table(("status", "meaning", "the image", "what the gear does"), statuses()),
-        rejections=table(("source", "reason", "what the log says"), rejections()),
-        timeouts=table(("what is waited for", "seconds"), timeouts()),
+        rejections=table(("source", "reason", "text in the log"), rejections()),
+        timeouts=table(("wait for", "seconds"), timeouts()),
         profiles=table(("profile", "source", "TLS 1.3", "suites of TLS 1.2"), profiles()),
         sop_classes=table(("SOP class", "UID"), sop_classes()),
     )
@@ -93,7 +93,7 @@ def named(uid: str) -> tuple[str, str]:
 
 
 def statuses() -> Iterator[tuple[str, ...]]:
-    """Yield a row for each range of statuses that are treated alike, in their order."""
+    """Yield a row for each range of statuses with the same treatment, in ascending order."""
     rows: list[tuple[int, int, tuple[str, ...]]] = []
     for code in sorted(STORAGE_SERVICE_CLASS_STATUS):
         _, meaning = STORAGE_SERVICE_CLASS_STATUS[code]
@@ -110,19 +110,19 @@ def statuses() -> Iterator[tuple[str, ...]]:
 
 
 def treatment(code: int) -> tuple[str, str]:
-    """Return what a status means for the image, and what is done."""
+    """Return the result of a status for the image, and the gear's reaction."""
     fate = fate_of(code, is_resend=False)
     if fate.may_pass:
-        return "not stored", "sends it again after a while"
+        return "not stored", "resends it later"
     if fate.sent:
         return "stored", "logs the status" if code else "-"
     if fate_of(code, is_resend=True).sent:
-        return "not stored", "names it in the report; after a lost response it counts as stored"
+        return "not stored", "names it in the report; after a lost response, counts it as stored"
     return "not stored", "names it in the report"
 
 
 def rejections() -> Iterator[tuple[str, ...]]:
-    """Yield what is told of each reason for a rejection (PS3.8 9.3.4)."""
+    """Yield the text in the log for each reason of a rejection (PS3.8 9.3.4)."""
     titles = {"calling": "<calling AE title>", "called": "<called AE title>"}
     for (source, reason), words in association.REJECTED.items():
         yield (str(source), str(reason), words.replace("!r", "").format(**titles))
@@ -130,9 +130,9 @@ def rejections() -> Iterator[tuple[str, ...]]:
 
 
 def timeouts() -> Iterator[tuple[str, str]]:
-    """Yield what is waited for, and how long."""
-    for what, seconds in TIMEOUTS.items():
-        yield what, f"{seconds:g}"
+    """Yield each timeout with its seconds."""
+    for event, seconds in TIMEOUTS.items():
+        yield event, f"{seconds:g}"
 
 
 def profiles() -> Iterator[tuple[str, ...]]:
@@ -143,7 +143,7 @@ def profiles() -> Iterator[tuple[str, ...]]:
 
 
 def sop_classes() -> Iterator[tuple[str, str]]:
-    """Yield the standard storage SOP classes by their names."""
+    """Yield the standard storage SOP classes, sorted by name."""
     uids = {str(context.abstract_syntax) for context in AllStoragePresentationContexts}
     yield from sorted(map(named, uids), key=lambda row: row[0].lower())
 
