@@ -1,23 +1,23 @@
 # make demo          run the gear as Flywheel would, against servers on this machine
 # make demo PACS=orthanc   the same, with Orthanc as the DICOM server
-# make check         linters, types and the tests that need no servers
+# make check         linters, types and the tests without servers
 # make test          linters, types and all tests
-# make check-pythons the tests that need no servers, on each other Python that this machine has
-# make check-next    the tests of the network with pydicom 3 and pynetdicom 3
-# make check-manifests  the manifest by the validator of today's fw-gear
-# make image         build the gear's image; BASE_IMAGE=... on another base
-# make image MANIFEST=manifest-rule.json   that of the gear for gear rules
-# make image-test    build it, and run it as the engine does
-# make soak          send 50,000 images to a server that breaks again and again
-# make bench         measure the gear beside other senders, for docs/; BENCH="--scale 0.1" for a trial
-# make bench-peer    the same, and beside the published gear, which gets an environment of its own
-# make bench-claims  measure what the documentation claims of single steps
+# make check-pythons the tests without servers, on each other Python on this machine
+# make check-next    the network tests with pydicom 3 and pynetdicom 3
+# make check-manifests  validate the manifests with the current fw-gear
+# make image         build the gear's image; BASE_IMAGE=... selects another base
+# make image MANIFEST=manifest-rule.json   build the image of the gear for gear rules
+# make image-test    build the image, and run it like the engine
+# make soak          send 50,000 images to a server that fails repeatedly
+# make bench         compare the gear with other senders, for docs/; BENCH="--scale 0.1" for a trial
+# make bench-peer    the same, including the published gear in a separate environment
+# make bench-claims  measure single claims of the documentation
 # make docs          write docs/CONFORMANCE.md, docs/reasons.md, docs/dicom-send.1 and manifest-rule.json from the code
-# make site          write the documentation as a site, with a search, to build/site
-# make lock          renew the locked requirements (needs uv)
+# make site          write the documentation as a searchable site to build/site
+# make lock          update the locked requirements (needs uv)
 #
-# make TARGET PYTHON=python3.12   the same with another Python
-# make clean         remove what the others made
+# make TARGET PYTHON=python3.12   run a target with another Python
+# make clean         remove everything that the other targets create, except images
 
 PYTHON ?= python3
 WORKERS ?= auto
