@@ -78,7 +78,7 @@ def main(argv: Sequence[str]) -> int:
         save(results, arguments.docs / "benchmarks.json")
     sys.stdout.write(tables(results))
     if found := list(bars(results)):
-        sys.stdout.write(f"\n### Bars\n\n{outcomes_table(found)}")
+        sys.stdout.write(f"\n### Performance goals\n\n{outcomes_table(found)}")
     return 1 if any(run.failure for run in results.runs) else 0
 
 

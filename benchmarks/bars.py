@@ -1,6 +1,6 @@
-"""The bars that a whole run of the benchmarks is held against.
+"""Performance goals for a whole run of the benchmarks.
 
-Each is a number of one row of medians. They are no tests: they hold on two idle cores.
+Each goal is about one number in a row of medians. Goals are not tests: they need two idle cores.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from benchmarks.tables import number
 
 @dataclass(frozen=True)
 class Bar:
-    """What a row, by its target, data set and sender, has to reach: `least` or `most`."""
+    """A goal for the row of a target, a data set and a sender: a value of `least` or `most`."""
 
     target: str
     data: str
@@ -26,19 +26,19 @@ class Bar:
 
     @property
     def bound(self) -> str:
-        """What it allows, in words."""
+        """The limit as text."""
         word, value = ("at least", self.least) if self.most is None else ("at most", self.most)
         return f"{word} {value:g}{self.unit}"
 
     def holds(self, value: float) -> bool:
-        """Tell whether a number reaches it."""
+        """Return whether a number meets the goal."""
         return (self.least is None or value >= self.least) and (
             self.most is None or value <= self.most
         )
 
 
 def bars(results: Results) -> Iterator[Outcome]:
-    """Yield what came of each bar, without those that no run at full size has measured."""
+    """Yield the outcome of each goal that a run at full size has measured."""
     rows = {(row.target, row.data, row.sender): row for row in results.rows}
     targets = {target.name: target.title for target in results.targets}
     data = {item.name: item.title for item in results.data if item.bytes >= FULL[item.name]}
@@ -82,16 +82,16 @@ def _times_dcmsend_connected(dcmsend: Row) -> Callable[[Row], float | None]:
 
 
 def _beside_dcmsend(rows: dict[tuple[str, str, str], Row]) -> Iterator[Bar]:
-    """Yield the bars for one large image, which are numbers of dcmsend's in the same run."""
+    """Yield the goals for one large image, relative to dcmsend in the same run."""
     dcmsend = rows.get(("storescp", "multiframe", "dcmsend"))
     if not dcmsend:
         return
     command = ("storescp", "multiframe", "command-4")
     connected = _times_dcmsend_connected(dcmsend)
-    yield Bar(*command, "MB/s while connected, beside dcmsend's", connected, least=1, unit=" times")
+    yield Bar(*command, "MB/s while connected, beside dcmsend", connected, least=1, unit=" times")
     yield Bar(
         *command,
-        "time from start to end, beside dcmsend's",
+        "time from start to end, beside dcmsend",
         lambda row: row.seconds / dcmsend.seconds,
         most=1.5,
         unit=" times",
@@ -99,14 +99,22 @@ def _beside_dcmsend(rows: dict[tuple[str, str, str], Row]) -> Iterator[Bar]:
 
 
 FULL = {"mr": 70_000_000, "ct": 200_000_000, "multiframe": 300_000_000, "tgz": 500_000_000}
-"""Bytes of each data set, at least; the bars say nothing of a trial."""
-RATE, CPU = "images/s while connected", "CPU for an image, beyond start-up"
+"""Minimum size of each data set in bytes. Goals do not apply to a smaller trial."""
+RATE, CPU = "images/s while connected", "CPU for an image, without the start"
 SESSION = "from the session to the attached report"
 BARS = (
     Bar("storescp", "mr", "command-4", RATE, _images_per_second, least=2500),
     Bar("storescp", "mr", "command-4", CPU, _image_cpu_ms, most=0.45, unit=" ms"),
     Bar("storescp", "mr", "command-1", CPU, _image_cpu_ms, most=0.30, unit=" ms"),
-    Bar("orthanc", "mr", "command-4", "part of a replay's rate", _percent_of_replay, 85, unit=" %"),
+    Bar(
+        "orthanc",
+        "mr",
+        "command-4",
+        "rate, beside a replay",
+        _percent_of_replay,
+        85,
+        unit=" %",
+    ),
     Bar("storescp", "mr", "gear-4", SESSION, _seconds, most=1.9, unit=" s"),
     Bar("storescp", "ct", "gear-4", SESSION, _seconds, most=1.6, unit=" s"),
     Bar("storescp", "multiframe", "gear-4", SESSION, _seconds, most=1.5, unit=" s"),

@@ -1,4 +1,4 @@
-"""Makes docs/benchmarks.md and docs/benchmarks.svg of the results.
+"""Writer of docs/benchmarks.md and docs/benchmarks.svg from the results.
 
 python -m benchmarks.render docs/benchmarks.json
 """
@@ -24,8 +24,8 @@ PEER = "peer"
 INTRO = """\
 # Benchmarks
 
-How fast this gear and its command `dicom-send` are, beside other programs that send.
-Each sender is run as a whole process, start-up included.
+This page compares the speed and memory of the gear and the command `dicom-send` with other
+programs that send DICOM. Each sender runs as a whole process, including its start.
 """
 
 HOW = """\
@@ -33,81 +33,97 @@ HOW = """\
 
     make bench
 
-makes the virtual environment, installs the rivals, runs all of it in about an hour, prints the
-tables and whether the bars hold, and writes this page, `benchmarks.json` and `benchmarks.svg`.
-It needs what `make test` needs, and two idle cores. `make bench-peer` measures the published gear
-as well, and `make bench-claims` the single claims. `make bench BENCH="--scale 0.1"` is a trial,
-which writes nothing. `.venv/bin/python -m benchmarks --help` lists what can be selected, such as
-`--targets orthanc --sets ct`. `.venv/bin/python -m benchmarks.render docs/benchmarks.json` makes
-the page and the picture again.
+This creates the virtual environment, installs the other senders and runs all measurements, in
+about an hour. It prints the tables and the performance goals, and writes this page,
+`benchmarks.json` and `benchmarks.svg`. It has the same requirements as `make test`, and needs two
+idle cores.
+
+- `make bench-peer` also measures the published gear.
+- `make bench-claims` measures single claims.
+- `make bench BENCH="--scale 0.1"` is a trial, which writes no files.
+- `.venv/bin/python -m benchmarks --help` lists options, such as `--targets orthanc --sets ct`.
+- `.venv/bin/python -m benchmarks.render docs/benchmarks.json` writes the page and the picture
+  again.
 """
 
 COLUMNS = """\
-`s` is the median of the seconds of the runs, `range` goes from the fastest to the slowest, and
-`TLS s` is the median to the same server with TLS 1.3. `connected s` is the time with at least one
-connection to the server; images/s and MB/s (1,000,000 bytes) count in that time, and `% of replay`
-is that rate beside a replay's with as many associations. `CPU ms/image` is for each image after the
-first, start-up aside. `speed / dcmsend` is how many times as fast as `dcmsend` with its defaults
-the sender is from start to end, and `time / raw copy` how many times as long as a raw copy of the
-same bytes it takes.
+- `s` is the median time of the runs in seconds. `range` is the fastest and the slowest run.
+- `TLS s` is the median to the same server with TLS 1.3.
+- `connected s` is the time with at least one connection to the server. `images/s` and `MB/s`
+  (1,000,000 bytes) are rates in that time.
+- `% of replay` compares this rate with a replay over as many associations.
+- `CPU ms/image` is the CPU time for each image after the first, without the start.
+- `speed / dcmsend` is the speed from start to end, as a multiple of `dcmsend` with its defaults.
+- `time / raw copy` is the time as a multiple of a raw copy of the same bytes.
 """
 
 METHOD = """\
-## How the numbers are made, and what they do not say
+## Method and limits
 
-The images are made, always the same ones, in Explicit VR Little Endian, with headers of some 80
-elements and pixels that deflate to half. The session holds single-frame images as one zip, deflated
-at level 1, and the multi-frame image as it is. The gear runs as Flywheel's engine does it, in a new
-folder each time, compiled before as in its image. The other senders have the plain files, and
-neither download nor unpack; of a tgz, `dicom-send` reads the tgz itself. They run with their
-default options. `dcmsend` and `storescu` are those of DCMTK, without and with `TCP_NODELAY=1` in
-their environment; `scripts/rivals.sh` has the versions of the others. Over TLS the gear shows a
-certificate, and checks the server's; `dcmsend` has no TLS.
+**Data.** The images are generated, and are the same in each run. They are in Explicit VR Little
+Endian, with headers of about 80 elements. Their pixels deflate to half the size. In the session,
+single-frame images are one zip, deflated at level 1. The multi-frame image is a plain file.
 
-A replay is the server's own limit: all PDUs are made before the clock starts, and then each
-association has a plain socket, which sends an image and waits for the answer.
+**Senders.** The gear runs like in Flywheel's engine, in a new folder each time, with compiled
+modules as in its image. The other senders read plain files, and neither download nor unpack. From
+a tgz, `dicom-send` reads the tgz itself. Their options are the defaults. `dcmsend` and
+`storescu` are those of DCMTK, with and without `TCP_NODELAY=1` in their environment.
+`scripts/rivals.sh` has the versions of the others. Over TLS, the gear presents a certificate and
+checks the server's certificate. `dcmsend` does not support TLS.
 
-The senders run in turn, round by round; what is quoted are medians, and `benchmarks.json` has every
-single run. Rivals with many images, the published gear, and all that send to the
-server 50 ms away, run less often. Each run is to a fresh server. It counts only if the sender ended
-with 0 and told that it sent every image, if the gear's report says `Complete`, and if Orthanc, as
-the server, holds as many images. `storescu` and dcmjs-dimse report by their exit code alone.
+**Replay.** A replay shows the limit of the server. All PDUs are created before the clock starts.
+Each association is a plain socket, which sends an image and waits for the answer.
 
-CPU seconds and peak memory are those of the sender and all processes that it started: the user and
-system time of all of them, and the largest sum of the peaks of those that ran at the same time,
-looked at 20 times a second. Each sender runs with the first image alone as well: what that costs
-is its start-up. The kernel is asked every 5 ms whether there is a connection to the server.
+**Raw copy.** This sends the bytes of the DICOM files through one TCP socket on the loopback
+interface, to a process that discards them. No sender can be faster. It does not use the proxy of
+the server that is 50 ms away.
 
-A raw copy sends the bytes of the DICOM files one after the other through a TCP socket on the
-loopback interface, to a process that throws them away: no sender can be faster. It does not go
-through the proxy where the server is 50 ms away.
+**Runs.** The senders take turns, round by round. The tables have medians. `benchmarks.json` has
+every single run. Some senders run less often: other programs with many images, the published
+gear, and all senders to the server that is 50 ms away. Each run has a fresh server. A run counts
+only if:
 
-Orthanc runs without plugins and stores what it gets. `storescp` runs with `--ignore`, so that it
-stores nothing, and with `--fork`, since it takes one association at a time otherwise. "50 ms away"
-is `storescp` behind a proxy that passes each direction on 25 ms late, starts each connection 50 ms
-late, and acknowledges what it gets at once, so that it neither limits the bandwidth nor adds a
-stall of its own. A real line loses packets and has a slow start, and an acknowledgement that a
-server delays, for which `dcmsend` waits elsewhere, is never late here. There `connected s` is the
-time from when the sender opens its first connection to when it closes its last one, as the proxy
-sees it.
+- the sender exits with 0 and reports every image as sent;
+- the gear's report says `Complete`;
+- Orthanc, if it is the server, has as many images.
 
-Site, server and sender share one machine, so that they compete for its cores: a server elsewhere
-leaves more of them to the sender, and a network adds its own time. The site stands in for
-Flywheel and delivers as fast as it is asked.
+`storescu` and dcmjs-dimse report only by their exit code.
+
+**CPU and memory.** CPU seconds and peak memory include the sender and all processes that it
+starts. CPU seconds are user and system time. Peak memory is the largest sum of the peaks of
+processes that run at the same time, sampled 20 times a second. Each sender also runs with the
+first image alone, which measures its start. The kernel is queried every 5 ms for connections to
+the server.
+
+**Servers.** Orthanc runs without plugins and stores all images. `storescp` runs with `--ignore`,
+so that it stores nothing, and with `--fork`, because it otherwise accepts one association at a
+time.
+
+**50 ms away.** This is `storescp` behind a proxy. The proxy delays each direction by 25 ms and
+each new connection by 50 ms. It acknowledges data immediately, so it neither limits the bandwidth
+nor adds a stall. A real line also loses packets and has a slow start. Delayed acknowledgements,
+for which `dcmsend` waits with other servers, do not occur here. `connected s` is then the time
+from the sender's first connection to the end of its last one, measured at the proxy.
+
+**One machine.** Site, server and sender share one machine and compete for its cores. A remote
+server leaves more of them to the sender, and a network adds its own time. The site stands in for
+Flywheel and delivers as fast as the sender downloads.
 """
 
 PEER_NOTE = """\
-The published gear runs in a virtual environment of its own, from the call that sends a session to
-the report that it attaches. Two things are done in its favour: one function of its library
-`fw-file`, `DICOM.update_orig_attrs`, is replaced by one that does nothing, since it fails without a
-connection to the web; and its process is ended once the report is attached, since in some runs a
-thread of pynetdicom keeps it for 30 or 60 seconds more.
+**The published gear** runs in a separate virtual environment. Its time is from the call that
+sends a session to the attached report. Two changes are made in its favour:
+
+- `DICOM.update_orig_attrs` of its library `fw-file` does nothing, because it fails without a
+  connection to the web.
+- Its process is ended once the report is attached. In some runs a thread of pynetdicom keeps it
+  alive for another 30 or 60 seconds.
 """
 
 
 def write_docs(results: Results, folder: Path) -> None:
-    """Write benchmarks.md and, which needs matplotlib, benchmarks.svg into the folder."""
-    from benchmarks.picture import draw  # noqa: PLC0415 - so that the page alone can be made
+    """Write benchmarks.md and benchmarks.svg into the folder; the picture needs matplotlib."""
+    from benchmarks.picture import draw  # noqa: PLC0415 - the page alone needs no matplotlib
 
     folder.mkdir(parents=True, exist_ok=True)
     draw(results, folder / PICTURE)
@@ -115,7 +131,7 @@ def write_docs(results: Results, folder: Path) -> None:
 
 
 def page(results: Results, folder: Path) -> str:
-    """Return benchmarks.md; `folder` is where it and what it may quote are."""
+    """Return benchmarks.md, with links to the files that exist in `folder`."""
     return "\n".join(_sections(results, folder))
 
 
@@ -126,13 +142,13 @@ def _sections(results: Results, folder: Path) -> Iterator[str]:
         yield f"![Seconds of each sender, for each data set]({PICTURE})\n"
     yield fill(f"Measured on {results.date} with {describe(results.machine)}.", WIDTH) + "\n"
     if found := list(bars(results)):
-        yield f"## Bars\n\n{outcomes_table(found)}"
+        yield f"## Performance goals\n\n{outcomes_table(found)}"
     yield HOW
     yield "## All numbers\n"
     yield COLUMNS
     yield tables(results)
     if failed := [run for run in results.runs if run.failure]:
-        yield "Runs that failed, and are not used:\n"
+        yield "These runs failed and do not count:\n"
         yield "".join(f"- {r.sender}, {r.data}, {r.target}: {r.failure}\n" for r in failed)
     if (folder / CLAIMS).exists():
         yield f"## Claims\n\n{outcomes_table(_claims(folder / CLAIMS))}"
@@ -144,7 +160,7 @@ def _sections(results: Results, folder: Path) -> Iterator[str]:
 
 
 def _summary(results: Results) -> Iterator[str]:
-    """Yield the table that says it all: the seconds of each sender, for each data set."""
+    """Yield the summary: the seconds of each sender, for each data set."""
     target, data, senders = summary_of(results)
     if not data:
         return
@@ -157,11 +173,11 @@ def _summary(results: Results) -> Iterator[str]:
     yield f"Seconds from start to end, to {title}:\n"
     yield table(("sender", *(item.title for item in data)), rows)
     if any(sender.name.startswith(REPLAY) for sender in senders):
-        yield "A replay sends ready-made messages, and does no other work: the server's limit.\n"
+        yield "A replay only sends ready-made messages. It shows the limit of the server.\n"
 
 
 def describe(machine: Machine) -> str:
-    """Return a machine in words."""
+    """Return the description of a machine."""
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
     return (
         f"{machine.cores} cores of {machine.cpu}, {machine.memory_bytes / GIBIBYTE:.1f} GiB of "
@@ -170,12 +186,12 @@ def describe(machine: Machine) -> str:
 
 
 def _claims(path: Path) -> list[Outcome]:
-    """Return what was claimed and what was measured."""
+    """Return the measured claims."""
     return [Outcome(**claim) for claim in json.loads(path.read_text())]
 
 
 def main(argv: Sequence[str]) -> int:
-    """Make the page and the picture of a file of results, beside it."""
+    """Write the page and the picture of a file of results next to it."""
     path = Path(argv[0])
     write_docs(load(path), path.parent)
     return 0

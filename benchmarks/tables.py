@@ -1,4 +1,4 @@
-"""Tables of what was measured: a block for each target and data set, a row for each sender."""
+"""Tables of the results: one for each target and data set, with a row for each sender."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
@@ -35,11 +35,11 @@ SUMMARY = (
     "dcmjs",
     "peer",
 )
-"""Senders that are shown first, in this order."""
+"""Senders in the summary, in this order."""
 
 
 def summary_of(results: Results) -> tuple[str, list[Data], list[Named]]:
-    """Return what is shown first: the first target, its data sets, and one row of a kind each."""
+    """Return the target of the summary, its data sets, and its senders: one of each kind."""
     target = results.targets[0].name
     measured = {(row.data, row.sender) for row in results.rows if row.target == target}
     data = [item for item in results.data if any(item.name == name for name, _ in measured)]
@@ -49,12 +49,12 @@ def summary_of(results: Results) -> tuple[str, list[Data], list[Named]]:
 
 
 def tables(results: Results) -> str:
-    """Return all tables, in Markdown that can be read as it is."""
+    """Return all tables, in Markdown with aligned columns."""
     return "\n".join(block for target in results.targets for block in _blocks(results, target.name))
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay out a Markdown table; the columns after the first are numbers."""
+    """Return a Markdown table; all columns except the first are numbers."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = [
         [text.ljust(width) if index == 0 else text.rjust(width) for index, (text, width) in cells]
@@ -65,16 +65,16 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def outcomes_table(outcomes: Iterable[Outcome]) -> str:
-    """Lay out what was claimed and what was measured, each with its bound."""
+    """Return a table of claims, with their limits and measured values."""
     rows = [
         [outcome.claim, outcome.bound, outcome.measured, "yes" if outcome.holds else "no"]
         for outcome in outcomes
     ]
-    return table(("claim", "bound", "measured", "holds"), rows)
+    return table(("claim", "limit", "measured", "met"), rows)
 
 
 def number(value: float | None) -> str:
-    """Write a number with two decimals, or with fewer if it has three digits without them."""
+    """Format a number with three digits; small numbers have two decimals."""
     if value is None:
         return "-"
     return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"
@@ -93,8 +93,8 @@ def _blocks(results: Results, target: str) -> Iterator[str]:
 
 def _size(data: Data) -> str:
     return (
-        f"{number(data.bytes / MEGABYTE)} MB in all; "
-        f"a raw copy of them takes {median(data.raw_seconds):.3f} s."
+        f"{number(data.bytes / MEGABYTE)} MB in all. "
+        f"A raw copy takes {median(data.raw_seconds):.3f} s."
     )
 
 
@@ -118,12 +118,12 @@ def _numbers(row: Row) -> list[str]:
 
 
 def _gain(rows: Sequence[Row]) -> str:
-    """Say what more associations gain where the seconds of the connections are known."""
+    """Return the gain of more associations, or nothing without times of the connections."""
     one, many = (next((row for row in rows if row.sender == name), None) for name in (ONE, MANY))
     if one is None or many is None or not (one.sending_seconds and many.sending_seconds):
         return ""
     return (
-        f"\nWith 8 associations the gear is {number(one.sending_seconds / many.sending_seconds)} "
-        "times as fast as with one while it is connected, and "
-        f"{number(one.seconds / many.seconds)} times from its start to its end.\n"
+        f"\nWith 8 associations, the gear is {number(one.sending_seconds / many.sending_seconds)} "
+        "times as fast as with one while it is connected. From start to end it is "
+        f"{number(one.seconds / many.seconds)} times as fast.\n"
     )

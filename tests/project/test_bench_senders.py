@@ -82,7 +82,7 @@ def test_bars_are_held_against_medians() -> None:
     rate, cpu = bars(results_of(RUN))
     assert (rate.bound, rate.measured, rate.holds) == ("at least 2500", "2501", True)
     assert (cpu.bound, cpu.measured, cpu.holds) == ("at most 0.45 ms", "0.50 ms", False)
-    assert cpu.claim == "command-4, MR to storescp: CPU for an image, beyond start-up"
+    assert cpu.claim == "command-4, MR to storescp: CPU for an image, without the start"
 
 
 @pytest.mark.parametrize(
