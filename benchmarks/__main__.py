@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import datasets
-from benchmarks.bars import bars
 from benchmarks.datasets import DataSet
+from benchmarks.goals import goals
 from benchmarks.machine import this_machine
 from benchmarks.rawcopy import raw_copy_seconds
 from benchmarks.render import write_docs
@@ -77,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
         write_docs(results, arguments.docs)
         save(results, arguments.docs / "benchmarks.json")
     sys.stdout.write(tables(results))
-    if found := list(bars(results)):
+    if found := list(goals(results)):
         sys.stdout.write(f"\n### Performance goals\n\n{outcomes_table(found)}")
     return 1 if any(run.failure for run in results.runs) else 0
 

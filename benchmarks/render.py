@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import fill
 
-from benchmarks.bars import bars
 from benchmarks.claims.outcome import Outcome
+from benchmarks.goals import goals
 from benchmarks.results import REPLAY, Machine, Results, load
 from benchmarks.tables import number, outcomes_table, summary_of, table, tables
 
@@ -141,7 +141,7 @@ def _sections(results: Results, folder: Path) -> Iterator[str]:
     if (folder / PICTURE).exists():
         yield f"![Seconds of each sender, for each data set]({PICTURE})\n"
     yield fill(f"Measured on {results.date} with {describe(results.machine)}.", WIDTH) + "\n"
-    if found := list(bars(results)):
+    if found := list(goals(results)):
         yield f"## Performance goals\n\n{outcomes_table(found)}"
     yield HOW
     yield "## All numbers\n"

@@ -1,4 +1,4 @@
-"""What the benchmarks measure by: a replay of ready-made messages, connections, and bars."""
+"""Parts of the benchmarks: a replay of ready-made messages, connections, and goals."""
 
 import socket
 from dataclasses import replace
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.bars import bars
 from benchmarks.connections import ConnectionWatch
 from benchmarks.datasets import make_ct, make_ct_tgz, make_mr
+from benchmarks.goals import goals
 from benchmarks.replay import read_image, replay
 from benchmarks.results import Data, Machine, Named, Results, Run, rows_of
 from benchmarks.senders import Command, Gear, Replay, Sender
@@ -72,14 +72,14 @@ def results_of(*runs: Run) -> Results:
 
 
 def test_a_trial_is_held_against_no_bar() -> None:
-    """The bars are for data sets of full size."""
+    """Goals apply only to data sets of full size."""
     results = results_of(RUN)
-    assert list(bars(replace(results, data=[replace(results.data[0], bytes=7_000_000)]))) == []
+    assert list(goals(replace(results, data=[replace(results.data[0], bytes=7_000_000)]))) == []
 
 
 def test_bars_are_held_against_medians() -> None:
-    """A bar says what was measured, and whether that is enough."""
-    rate, cpu = bars(results_of(RUN))
+    """A goal has the measured value, and whether it is met."""
+    rate, cpu = goals(results_of(RUN))
     assert (rate.bound, rate.measured, rate.holds) == ("at least 2500", "2501", True)
     assert (cpu.bound, cpu.measured, cpu.holds) == ("at most 0.45 ms", "0.50 ms", False)
     assert cpu.claim == "command-4, MR to storescp: CPU for an image, without the start"
@@ -94,4 +94,4 @@ def test_one_large_image_is_held_against_dcmsend(
     """By the rate while connected, and by the time from start to end."""
     seconds, connected = dcmsend
     rival = replace(LARGE, sender="dcmsend", seconds=seconds, sending_seconds=connected)
-    assert [outcome.holds for outcome in bars(results_of(LARGE, rival))] == holds
+    assert [outcome.holds for outcome in goals(results_of(LARGE, rival))] == holds

@@ -12,7 +12,7 @@ from benchmarks.tables import number
 
 
 @dataclass(frozen=True)
-class Bar:
+class Goal:
     """A goal for the row of a target, a data set and a sender: a value of `least` or `most`."""
 
     target: str
@@ -37,22 +37,23 @@ class Bar:
         )
 
 
-def bars(results: Results) -> Iterator[Outcome]:
+def goals(results: Results) -> Iterator[Outcome]:
     """Yield the outcome of each goal that a run at full size has measured."""
     rows = {(row.target, row.data, row.sender): row for row in results.rows}
     targets = {target.name: target.title for target in results.targets}
     data = {item.name: item.title for item in results.data if item.bytes >= FULL[item.name]}
     senders = {sender.name: sender.title for sender in results.senders}
-    for bar in (*BARS, *_beside_dcmsend(rows)):
-        row = rows.get((bar.target, bar.data, bar.sender))
-        value = bar.value(row) if row and bar.data in data else None
+    for goal in (*GOALS, *_beside_dcmsend(rows)):
+        row = rows.get((goal.target, goal.data, goal.sender))
+        value = goal.value(row) if row and goal.data in data else None
         if value is None:
             continue
+        run = f"{senders[goal.sender]}, {data[goal.data]} to {targets[goal.target]}"
         yield Outcome(
-            claim=f"{senders[bar.sender]}, {data[bar.data]} to {targets[bar.target]}: {bar.what}",
-            bound=bar.bound,
-            measured=f"{number(value)}{bar.unit}",
-            holds=bar.holds(value),
+            claim=f"{run}: {goal.what}",
+            bound=goal.bound,
+            measured=f"{number(value)}{goal.unit}",
+            holds=goal.holds(value),
         )
 
 
@@ -81,15 +82,15 @@ def _times_dcmsend_connected(dcmsend: Row) -> Callable[[Row], float | None]:
     return value
 
 
-def _beside_dcmsend(rows: dict[tuple[str, str, str], Row]) -> Iterator[Bar]:
+def _beside_dcmsend(rows: dict[tuple[str, str, str], Row]) -> Iterator[Goal]:
     """Yield the goals for one large image, relative to dcmsend in the same run."""
     dcmsend = rows.get(("storescp", "multiframe", "dcmsend"))
     if not dcmsend:
         return
     command = ("storescp", "multiframe", "command-4")
     connected = _times_dcmsend_connected(dcmsend)
-    yield Bar(*command, "MB/s while connected, beside dcmsend", connected, least=1, unit=" times")
-    yield Bar(
+    yield Goal(*command, "MB/s while connected, beside dcmsend", connected, least=1, unit=" times")
+    yield Goal(
         *command,
         "time from start to end, beside dcmsend",
         lambda row: row.seconds / dcmsend.seconds,
@@ -102,21 +103,13 @@ FULL = {"mr": 70_000_000, "ct": 200_000_000, "multiframe": 300_000_000, "tgz": 5
 """Minimum size of each data set in bytes. Goals do not apply to a smaller trial."""
 RATE, CPU = "images/s while connected", "CPU for an image, without the start"
 SESSION = "from the session to the attached report"
-BARS = (
-    Bar("storescp", "mr", "command-4", RATE, _images_per_second, least=2500),
-    Bar("storescp", "mr", "command-4", CPU, _image_cpu_ms, most=0.45, unit=" ms"),
-    Bar("storescp", "mr", "command-1", CPU, _image_cpu_ms, most=0.30, unit=" ms"),
-    Bar(
-        "orthanc",
-        "mr",
-        "command-4",
-        "rate, beside a replay",
-        _percent_of_replay,
-        85,
-        unit=" %",
-    ),
-    Bar("storescp", "mr", "gear-4", SESSION, _seconds, most=1.9, unit=" s"),
-    Bar("storescp", "ct", "gear-4", SESSION, _seconds, most=1.6, unit=" s"),
-    Bar("storescp", "multiframe", "gear-4", SESSION, _seconds, most=1.5, unit=" s"),
+GOALS = (
+    Goal("storescp", "mr", "command-4", RATE, _images_per_second, least=2500),
+    Goal("storescp", "mr", "command-4", CPU, _image_cpu_ms, most=0.45, unit=" ms"),
+    Goal("storescp", "mr", "command-1", CPU, _image_cpu_ms, most=0.30, unit=" ms"),
+    Goal("orthanc", "mr", "command-4", "rate beside replay", _percent_of_replay, 85, unit=" %"),
+    Goal("storescp", "mr", "gear-4", SESSION, _seconds, most=1.9, unit=" s"),
+    Goal("storescp", "ct", "gear-4", SESSION, _seconds, most=1.6, unit=" s"),
+    Goal("storescp", "multiframe", "gear-4", SESSION, _seconds, most=1.5, unit=" s"),
 )
 """Medians of 2,000 MR images of 33 KB, 400 CT images, and one multi-frame image of 315 MB."""
