@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.render import page as benchmarks_page
 from fw_gear_dicom_send.batch import command_line
 from fw_gear_dicom_send.cli import echo, send, servers
 from fw_gear_dicom_send.cli.options import Parser
 from fw_gear_dicom_send.reasons import Kind, Program
-from tests.project.test_readme import PAGES, README, prose
+from tests.project.test_readme import PAGES, README, RESULTS, prose
 from tests.support.gear import REPOSITORY
 
 MAX_WORDS = 25
-"""Words in a sentence of the README or of an option's description."""
+"""Words in a sentence of a document or of an option's description."""
 SUBCOMMANDS = ("start", "follow", "stop", "retry", "gather", "list")
 
 INSTEAD = {
@@ -77,7 +78,7 @@ def sentences(text: str) -> Iterator[str]:
     """Yield the sentences of a text; items, cells and headings are sentences, too."""
     blocks = re.split(r"\n\s*\n|^(?:- |#+ )|\|", without_code(text), flags=re.MULTILINE)
     for block in blocks:
-        yield from re.split(r"(?<=[.:?!;])\s+", " ".join(block.split()))
+        yield from re.split(r"(?<=[.:?!;])(?:\*\*)?\s+", " ".join(block.split()))
 
 
 def too_long(text: str) -> list[str]:
@@ -86,6 +87,8 @@ def too_long(text: str) -> list[str]:
 
 
 DOCUMENTS = [page for page in PAGES if page.name != "CHANGELOG.md"]
+WRITTEN = [page for page in PAGES if page.name != "benchmarks.md"]
+"""All pages except the one that is only written by a run of the benchmarks."""
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.name)
@@ -130,6 +133,12 @@ def test_reasons_are_plain(kind: Kind) -> None:
     assert found_in(" ".join(texts)) == []
 
 
-def test_sentences_of_the_readme_are_short() -> None:
-    """No sentence of the README is long."""
-    assert too_long(prose(README)) == []
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.name)
+def test_sentences_are_short(page: Path) -> None:
+    """No document has a long sentence."""
+    assert too_long(prose(page)) == []
+
+
+def test_sentences_of_the_benchmarks_are_short() -> None:
+    """The next page of benchmarks has no long sentence."""
+    assert too_long(benchmarks_page(RESULTS, README.parent / "docs")) == []
