@@ -1,4 +1,4 @@
-"""Writes docs/reasons.md from the code: each reason with its code, its text and its advice."""
+"""Writer of docs/reasons.md: each reason with its code, its text and its advice."""
 
 from collections.abc import Iterator
 
@@ -9,14 +9,17 @@ TARGET = REPOSITORY / "docs" / "reasons.md"
 HEAD = """\
 # Reasons and their codes
 
-The per-image report (`..._instances.csv`) has a column `Code`, and `dicom-send --json` a field
-`code`. Codes are stable: scripts may rely on them. Texts are for people, and may change. An
-ellipsis stands for a detail: a status, a size, or the words of a system or a server.
+Look up a code from a report here to see its meaning and what to do.
 
-The code is the reason why an image was not sent. For an image that was sent it is empty,
-`converted`, `converted-as-asked`, `existing-object`, `frames-padded`, `not-compressed`,
-`pixel-data-missing`, `repaired` or `stored-with-warning`; for one that was not sent again,
-`already-stored` or `sent-earlier`.
+The codes are in the column `Code` of the per-image report (`..._instances.csv`), and in the field
+`code` of `dicom-send --json`. Codes are stable: scripts can rely on them. Texts are for people and
+may change. An ellipsis stands for a detail, such as a status, a size or a server's message.
+
+The code is the reason why an image was not sent. Other images have these codes:
+
+- sent images: empty, `converted`, `converted-as-asked`, `existing-object`, `frames-padded`,
+  `not-compressed`, `pixel-data-missing`, `repaired` or `stored-with-warning`;
+- images that were not sent again: `already-stored` or `sent-earlier`.
 
 | code | text | what to do |
 |---|---|---|
@@ -24,7 +27,7 @@ The code is the reason why an image was not sent. For an image that was sent it 
 
 
 def document() -> str:
-    """Return the document."""
+    """Return the text of docs/reasons.md."""
     return HEAD + "".join(f"| {' | '.join(row)} |\n" for row in sorted(_rows()))
 
 
