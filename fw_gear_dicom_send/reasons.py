@@ -1,42 +1,40 @@
-"""Why an image or a file was not sent, or was changed: kind, detail, text, advice and code.
+"""Reasons why an image or a file was not sent, or was changed.
 
-The program decides by the kind. The text is for people, and is made last.
+The program decides by the kind of a reason. Its text and advice are for people only.
 """
 
 from dataclasses import dataclass
 from enum import Enum
 
 OUT_OF_MEMORY = "the machine does not have enough memory"
-_LOG = "{log} may say more."
+_LOG = "{log} may have details."
 _DAMAGED_FILE = "{file} is damaged, or not an archive. {replace}"
 _DAMAGED_DATASET = "The DICOM file is damaged. {replace}"
 _INCOMPLETE = "This is not a complete DICOM image. C-STORE cannot send it."
-_DISK_FULL = (
-    "The disk of the machine was full. Run {program} again on a machine with more disk space."
-)
+_DISK_FULL = "The disk was full. Run {program} again on a machine with more disk space."
 _DISK_FAILED = (
-    "The disk of the machine was full, or failed. Run {program} again. Use another machine if the "
-    "error returns."
+    "The disk was full, or failed. Run {program} again. Use another machine if the error returns."
 )
 _CHANGED = "{file} changed during the run, or is damaged. Run {program} again."
 _CONNECTION = (
     "The connection was lost. Check for a firewall timeout or a server restart, then run "
     "{program} again."
 )
-_ENDED = "The run was cancelled or could not go on. Run {program} again."
+_ENDED = "The run was cancelled, or had to stop. Run {program} again."
+_NO_ACTION = "No action needed"
 _REFUSED_ASSOCIATION = "The server rejected the association. Ask its administrator for the reason."
 
 
 class _Words(dict[str, str]):
-    """Words of a program; any other word is an option, which the command writes with dashes."""
+    """The terms of a program. Any other key is an option, which the command writes with dashes."""
 
     def __missing__(self, option: str) -> str:
-        """Return an option as people give it to the program."""
+        """Return an option as users of the program write it."""
         return option if self["program"] == "the gear" else f"--{option.replace('_', '-')}"
 
 
 class Program(Enum):
-    """The program that people run; advice is in its words."""
+    """The program that gives the advice, with its own terms."""
 
     GEAR = _Words(
         program="the gear",
@@ -52,16 +50,16 @@ class Program(Enum):
         log="The log",
         file="The file",
         replace="Replace it with an intact copy.",
-        listening="With --commit-port one is accepted; the port has to be entered there.",
+        listening="To accept it, set --commit-port, and enter that port on the server.",
     )
 
     def option(self, name: str) -> str:
-        """Return an option as people give it to the program."""
+        """Return an option as users of the program write it."""
         return self.value[name]
 
 
 class Skipped(Enum):
-    """The kind of a file without an image, which is skipped and counted."""
+    """Kind of a file that contains no image. Such files are skipped and counted."""
 
     NOT_DICOM = "not DICOM"
     DICOMDIR = "DICOMDIR"
@@ -71,27 +69,27 @@ class Skipped(Enum):
 
 
 class Kind(Enum):
-    """What a reason is about. Codes are stable: programs may rely on them."""
+    """Kind of a reason. Codes are stable: programs may rely on them."""
 
     def __init__(self, code: str, template: str, advice: str = _LOG) -> None:
-        """Take the code, the text with a place for the detail, and what to do about it."""
+        """Take the code, the text with `{}` for the detail, and the advice."""
         self.code = code
         self.template = template
         self._advice = advice
 
     @property
     def advice(self) -> str:
-        """What to do about it if the gear has run."""
+        """The advice for users of the gear."""
         return self.advice_for(Program.GEAR)
 
     def advice_for(self, program: Program) -> str:
-        """Return what to do about it, in the words and options of a program."""
+        """Return the advice in the terms and options of a program."""
         return self._advice.format_map(program.value)
 
     # Archives and folders
     CORRUPT_ARCHIVE = (
         "archive-corrupt",
-        "the archive is corrupt or cut short",
+        "the archive is corrupt or truncated",
         _DAMAGED_FILE,
     )
     UNKNOWN_TYPE = (
@@ -102,17 +100,17 @@ class Kind(Enum):
     UNSUPPORTED_FORMAT = (
         "format-unsupported",
         "{} cannot be read",
-        "Unpack it, and pack the images as a zip or tar archive.",
+        "Repack the images as a zip or tar archive.",
     )
     UNSUPPORTED_METHOD = (
         "method-unsupported",
-        "a member of the archive is compressed by {}, which cannot be read",
-        "Pack the images again with Deflate, the usual method of zip archives.",
+        "a member of the archive has the unsupported compression method {}",
+        "Repack the images with Deflate, the usual method of zip archives.",
     )
     ARCHIVE_TOO_LARGE = (
         "archive-too-large",
-        "the archive unpacks to more than {} times its size, which no honest one does",
-        "The archive is suspicious. Pack the images again, and send the new archive.",
+        "the archive unpacks to more than {} times its size",
+        "The archive may be a zip bomb. Repack the images, and send the new archive.",
     )
     CORRUPT_MEMBER = (
         "member-corrupt",
@@ -122,12 +120,12 @@ class Kind(Enum):
     ENCRYPTED_MEMBER = (
         "member-encrypted",
         "a member of the archive is encrypted",
-        "{Program} has no password. Pack the images into an unencrypted archive.",
+        "{Program} has no password. Repack the images without encryption.",
     )
     MEMBER_TOO_LARGE = (
         "member-too-large",
         "a member of the archive is larger than allowed",
-        "Images of more than 16 GiB are not sent. Split the image, or send it another way.",
+        "Images larger than 16 GiB are not sent. Split the image, or send it another way.",
     )
     NO_SPACE = ("disk-full", "no space left to unpack a member", _DISK_FULL)
     UNREADABLE_FOLDER = (
@@ -143,19 +141,19 @@ class Kind(Enum):
     UNREADABLE_FILE = (
         "file-unreadable",
         "a file cannot be read: {}",
-        "Check the disk that holds the file.",
+        "Check the disk that the file is on.",
     )
     NOT_UNPACKED = ("not-unpacked", "it could not be unpacked: {}", _DISK_FAILED)
     NO_IMAGE = (
         "no-image",
-        "it holds no DICOM image",
+        "it contains no DICOM image",
         "There is nothing to send. Check that you chose the right file.",
     )
 
     OTHER_FORMAT = (
         "other-format",
         "neither a DICOM file nor an archive, but {}",
-        "{Program} sends DICOM. Convert the file to DICOM first, or leave it out.",
+        "{Program} sends DICOM only. Convert the file to DICOM first, or leave it out.",
     )
 
     # Datasets
@@ -167,7 +165,7 @@ class Kind(Enum):
     )
     DAMAGED = (
         "dataset-damaged",
-        "the dataset is damaged at byte {}, so that there is no safe place for the private element",
+        "the dataset is damaged at byte {}, and the private element cannot be added safely",
         _DAMAGED_DATASET,
     )
     NO_PIXEL_DATA = (
@@ -177,7 +175,7 @@ class Kind(Enum):
     )
     IMAGE_TOO_LARGE = (
         "image-too-large",
-        "it takes too much room: {}",
+        "it needs too much memory or disk space: {}",
         "The image exceeds the limits of memory and disk. If it is a real image, have its "
         "transfer syntax enabled on the server. Store a deflated image uncompressed.",
     )
@@ -189,12 +187,12 @@ class Kind(Enum):
     MISSING_UID = ("uid-missing", "it has no {}", _INCOMPLETE)
     INVALID_UID = (
         "uid-invalid",
-        "its {} is longer than 64 characters, or no plain text",
+        "its {} is longer than 64 characters, or not plain text",
         _INCOMPLETE,
     )
     DUPLICATE_UID = (
         "uid-duplicate",
-        "another image with this UID was sent before",
+        "a different image with this UID was already sent",
         "Two different images have the same SOP Instance UID. Most servers keep only the last one. "
         "Give one of them another UID.",
     )
@@ -214,7 +212,7 @@ class Kind(Enum):
     )
     INVALID_API_KEY = (
         "api-key-invalid",
-        "{}: the API key is not valid, or no longer",
+        "{}: the API key is invalid or has expired",
         "The key that Flywheel gave to the job has expired. Run {program} again.",
     )
     DOWNLOAD_FAILED = (
@@ -227,13 +225,13 @@ class Kind(Enum):
         "download-lost",
         "connection lost or too slow{}",
         "The connection to Flywheel was lost. Run {program} again. Increase "
-        "{file_download_retry_time} if that happens often.",
+        "{file_download_retry_time} if this happens often.",
     )
     DOWNLOAD_DIFFERS = ("download-differs", "{}", _CHANGED)
     REPLACED = (
         "file-replaced",
-        "it was replaced on Flywheel during the run, and its newer version was read",
-        "Nothing, if the newer version is the right one.",
+        "it was replaced on Flywheel during the run; the newer version was read",
+        f"{_NO_ACTION} if the newer version is the right one.",
     )
     DOWNLOAD_NOT_WRITTEN = ("disk-full", "cannot be written to disk: {}", _DISK_FAILED)
 
@@ -270,17 +268,17 @@ class Kind(Enum):
     CONNECTION_LOST = ("connection-lost", "the connection was lost {}", _CONNECTION)
     NO_ANSWER = (
         "no-answer",
-        "the server gave no answer in {}",
+        "the server did not answer within {}",
         "The server did not answer. Check that it is not overloaded.",
     )
     WRONG_ANSWER = (
         "wrong-answer",
-        "the server answered something else than it was asked",
+        "the server's answer does not match the request",
         "The server violates the DICOM protocol. Report it to its administrator.",
     )
     GIVEN_UP = (
         "server-given-up",
-        "the server was given up after {}",
+        "gave up after {}",
         "The server was unavailable for too long. Check that it runs and is reachable, then run "
         "{program} again. Increase {send_retry_time} if it is often unavailable.",
     )
@@ -297,54 +295,59 @@ class Kind(Enum):
         "status {}",
         "The server had no space. Ask its administrator to free some, then run {program} again.",
     )
-    REFUSED = ("refused", "status {}", "The server rejected the image. Its log has the cause.")
+    REFUSED = (
+        "refused",
+        "status {}",
+        "The server rejected the image. Look for the cause in the server's log.",
+    )
     WARNING = (
         "stored-with-warning",
         "status {}",
-        "The server stored the image. Its log has the cause of the warning.",
+        "The server stored the image. Look for the cause of the warning in the server's log.",
     )
     ALREADY_STORED = (
         "already-stored",
         "already there",
-        "Nothing: the server had the image before.",
+        f"{_NO_ACTION}: the server already had the image.",
     )
     SENT_EARLIER = (
         "sent-earlier",
         "sent by an earlier run",
-        "Nothing: by its report, an earlier run has sent this dataset to the same server.",
+        f"{_NO_ACTION}: the report of an earlier run lists this dataset as sent to this server.",
     )
     EXISTING_OBJECT = (
         "existing-object",
         "status {}: the server has an object with this UID",
-        "The server had no space for the image at first, and then an object with the same UID. "
+        "The server first had no space for the image, and then had an object with the same UID. "
         "Check that it is this image.",
     )
-    CONVERTED = ("converted", "the server takes {}", "Nothing: the values are the same.")
+    CONVERTED = ("converted", "the server accepts {}", f"{_NO_ACTION}: the values are unchanged.")
     CONVERTED_AS_ASKED = (
         "converted-as-asked",
         "converted from {}",
-        "Nothing: the values are the same. {conversion} requested it.",
+        f"{_NO_ACTION}: the values are unchanged. {{conversion}} requested it.",
     )
     NOT_COMPRESSED = (
         "not-compressed",
         "sent uncompressed: {}",
-        "Nothing: the image was sent as it is.",
+        f"{_NO_ACTION}: the image was sent unchanged.",
     )
     CONVERSION_OFF = (
         "conversion-off",
-        "the server takes {}, and conversion is never",
+        "the server accepts {}, but conversion is set to never",
         "Set {conversion} to when needed, or have the transfer syntax enabled on the server.",
     )
     REPAIRED = (
         "repaired",
         "with odd lengths padded",
-        "Nothing: the values are the same. The software that wrote the file violates PS3.5 7.1.",
+        f"{_NO_ACTION}: the values are unchanged. The software that wrote the file violates "
+        "PS3.5 7.1.",
     )
     FRAMES_PADDED = (
         "frames-padded",
-        "{} of its frames, smaller than the image, are padded with black",
-        "Nothing: uncompressed frames have one size. To avoid it, have the transfer syntax enabled "
-        "on the server.",
+        "{} of its frames are smaller than the image and were padded with black",
+        f"{_NO_ACTION}: uncompressed frames all have the same size. To avoid padding, have the "
+        "transfer syntax enabled on the server.",
     )
     NOT_CONVERTIBLE = (
         "not-convertible",
@@ -355,52 +358,53 @@ class Kind(Enum):
     NOT_CONVERTED = ("not-converted", "the image could not be converted: {}", _DISK_FAILED)
     NOT_STORED = (
         "not-stored",
-        "the server has acknowledged it, but does not have it",
+        "the server acknowledged it, but does not have it",
         "The server lost an acknowledged image. Report it to its administrator.",
     )
-    NOT_FOUND_AGAIN = ("not-found-again", "it was not found in its file again", _CHANGED)
+    NOT_FOUND_AGAIN = ("not-found-again", "it was not found when its file was reread", _CHANGED)
 
     # Verification
     NOT_OFFERED = (
         "verification-not-offered",
-        "the server does not answer {}",
+        "the server does not support {}",
         "Ask its administrator to enable it, or use the other value of {verify}.",
     )
     QUERY_FAILED = (
         "query-failed",
         "{}",
-        "The query failed; the server's log has the cause. Run {program} again with "
+        "The query failed. Look for the cause in the server's log. Then run {program} again with "
         "{skip_existing} and {verify}.",
     )
     NO_COMMITMENT_REPORT = (
         "commitment-not-reported",
         "the server did not report a storage commitment {}",
-        "The server may report over a new association. {listening} Or set {verify} to find.",
+        "The server may report over a new association. {listening} Alternatively, set {verify} to "
+        "find.",
     )
     NOT_COMMITTED = (
         "commitment-not-named",
-        "the server's storage commitment report does not name it",
-        "The server does not say whether it keeps the image. Set {verify} to find.",
+        "the server's storage commitment report does not list it",
+        "The server did not confirm the image. Set {verify} to find.",
     )
     NOT_QUERYABLE = (
         "not-queryable",
         "its Study, Series or SOP Instance UID is missing or malformed",
         "The image cannot be queried. Set {verify} to commit, if the server offers it.",
     )
-    NOT_VERIFIED = ("not-verified", "the run ended before it was verified", _ENDED)
+    NOT_VERIFIED = ("not-verified", "the run stopped before it was verified", _ENDED)
 
     # Runs
-    NOT_REACHED = ("not-reached", "the run ended before it", _ENDED)
-    INTERRUPTED = ("interrupted", "the run ended in the middle of it", _ENDED)
+    NOT_REACHED = ("not-reached", "the run stopped before it was processed", _ENDED)
+    INTERRUPTED = ("interrupted", "the run stopped while it was being processed", _ENDED)
     OTHER = ("other", "for other reasons")
 
 
 @dataclass(frozen=True)
 class Reason:
-    """A kind and, where its text has a place for it, a detail.
+    """A kind and, where the kind's text needs one, a detail.
 
-    The detail is free text (of an operating system, a server, a library): nothing is decided by
-    it, and no value of a dataset but UIDs is in it.
+    The detail is free text from an operating system, a server or a library. The program never
+    decides by it, and it contains no dataset values except UIDs.
     """
 
     kind: Kind
@@ -408,15 +412,15 @@ class Reason:
 
     @property
     def code(self) -> str:
-        """The kind's code."""
+        """The code of the kind."""
         return self.kind.code
 
     @property
     def text(self) -> str:
-        """What is the matter, as a part of a sentence."""
+        """The problem, as a part of a sentence."""
         return self.kind.template.replace("{}", self.detail)
 
     @property
     def advice(self) -> str:
-        """What to do about it, in a sentence or two."""
+        """The recommended action, in a sentence or two."""
         return self.kind.advice

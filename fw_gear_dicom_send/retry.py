@@ -1,7 +1,7 @@
-"""One retry policy, as a value: how long, how often, and how long to wait in between.
+"""Retry policies: how long to retry, how often, and how long to wait between tries.
 
-All times are seconds on a monotonic clock. The waits are those of the backoff package:
-exponential, with full jitter.
+All times are seconds on a monotonic clock. The backoff package computes the waits, which grow
+exponentially with full jitter.
 """
 
 import logging
@@ -22,7 +22,7 @@ E = TypeVar("E", bound=Exception)
 
 
 class MonotonicClock:
-    """The time in seconds, which never goes back, and the waits on it."""
+    """Monotonic clock, in seconds, that can also wait."""
 
     def now(self) -> float:
         """Return the time."""
@@ -33,7 +33,7 @@ class MonotonicClock:
         time.sleep(seconds)
 
     def wait_for(self, condition: Condition, is_over: Callable[[], bool], seconds: float) -> None:
-        """Wait until `is_over`, at most `seconds`; the caller owns the `condition`."""
+        """Wait up to `seconds` until `is_over` is true. The caller owns the `condition`."""
         condition.wait_for(is_over, seconds)
 
 
@@ -42,12 +42,12 @@ CLOCK = MonotonicClock()
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """When to retry, and when to give up.
+    """Rules when to retry, and when to give up.
 
-    The waits double from `min_wait` to `max_wait`; each is drawn at random between 0 and that,
-    unless `jitter` is false. `max_time` counts from the first failure, `max_tries` from the first
-    try; what comes first ends it. The last wait is cut to the time that remains. Times and waits
-    are those of `clock`.
+    The waits double from `min_wait` to `max_wait`. With `jitter`, each wait is a random time
+    between 0 and that value. Retries end after `max_time` since the first failure, or after
+    `max_tries` in all, whichever comes first. The last wait is cut to the remaining time. Times
+    and waits use `clock`.
     """
 
     max_time: float = inf
@@ -62,19 +62,19 @@ DEFAULT_POLICY = RetryPolicy()
 
 
 class Retry:
-    """The tries of one action by a policy."""
+    """Count of the tries of one action, and the waits between them."""
 
     def __init__(self, policy: RetryPolicy) -> None:
-        """Begin with no try made."""
+        """Start with no tries."""
         self.policy = policy
         self.tries = 0
         self._deadline: float | None = None
         self._waits: Generator[float, None, None] | None = None
 
     def wait_time(self, at_least: float = 0) -> float | None:
-        """Note a failed try; return the seconds until the next one, None where to give up.
+        """Record a failed try; return the seconds until the next one, None to give up.
 
-        `at_least` is for how long whoever refused asks to wait.
+        `at_least` is the minimum wait, such as a server's Retry-After.
         """
         policy, now = self.policy, self.policy.clock.now()
         self.tries += 1
@@ -83,12 +83,12 @@ class Retry:
         remaining = self._deadline - now
         if remaining <= 0 or self.tries >= policy.max_tries:
             return None
-        # backoff takes 0.04 s to import, and most runs never wait.
+        # Importing backoff takes 0.04 s, and most runs never wait.
         import backoff
 
         if self._waits is None:
             self._waits = backoff.expo(factor=policy.min_wait, max_value=policy.max_wait)
-            # backoff's generators begin with a value that is no wait.
+            # The first value of backoff's generators is not a wait.
             next(self._waits)
         wait = next(self._waits)
         if policy.jitter:
@@ -104,11 +104,11 @@ def retry(
     is_temporary: Callable[[E], bool] = lambda _: True,
     before_wait: Callable[[E, float], object] = lambda *_: None,
 ) -> T:
-    """Call `action` until it raises no `on`, and return what it returns.
+    """Call `action` until it does not raise `on`, and return its result.
 
-    Raises the last error once the policy gives up, or at once where it is not temporary. The errors
-    are of one line, fit for a log.
-    `before_wait` gets the error and the wait, in seconds.
+    Raises the last error when the policy gives up, and an error that is not temporary immediately.
+    Error messages must be single lines, for the log. `before_wait` gets the error and the wait in
+    seconds.
     """
     state = Retry(policy)
     while True:
@@ -119,37 +119,40 @@ def retry(
             if wait is None:
                 raise
             before_wait(error, wait)
-            log.debug("Try %d is in %.1f s: %s", state.tries + 1, wait, error)
+            log.debug("Try %d follows in %.1f s: %s", state.tries + 1, wait, error)
         policy.clock.sleep(wait)
 
 
 def is_temporary_status(status: int) -> bool:
-    """Return whether an HTTP request with this answer may succeed later (RFC 9110 15.5, 15.6)."""
+    """Return whether an HTTP request with this status may succeed later (RFC 9110 15.5, 15.6)."""
     return status in _TEMPORARY_STATUSES or status >= _FIRST_SERVER_ERROR
 
 
 class RetryBudget:
-    """The time for which a run goes on without success; each success restores it.
+    """Maximum time that a run continues without success. Each success restores it.
 
-    The mutable state is when the trouble began. Threads share it.
+    The mutable state is the time of the first failure since then. Threads share it.
     """
 
-    def __init__(self, seconds: float, clock: MonotonicClock = CLOCK) -> None:
-        """Allow trouble for `seconds`; with 0 the first trouble is the last."""
+    def __init__(
+        self, seconds: float, clock: MonotonicClock = CLOCK, *, success: str = "a stored image"
+    ) -> None:
+        """Allow failures for `seconds`, 0 for none. `success` says in words what is missing."""
         self.seconds = seconds
+        self.success = success
         self._clock = clock
-        self._trouble_since: float | None = None
+        self._failing_since: float | None = None
         self._lock = Lock()
 
     def restore(self) -> None:
-        """Note a success."""
+        """Record a success."""
         with self._lock:
-            self._trouble_since = None
+            self._failing_since = None
 
     def is_spent(self) -> bool:
-        """Note trouble, and tell whether it has lasted too long."""
+        """Record a failure, and return whether the time is over."""
         with self._lock:
             now = self._clock.now()
-            if self._trouble_since is None:
-                self._trouble_since = now
-            return now - self._trouble_since >= self.seconds
+            if self._failing_since is None:
+                self._failing_since = now
+            return now - self._failing_since >= self.seconds

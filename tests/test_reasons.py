@@ -61,21 +61,21 @@ def test_the_detail_takes_its_place_in_the_text() -> None:
         (Reason(Kind.ENCRYPTED_MEMBER), "a member of the archive is encrypted"),
         (Reason(Kind.MEMBER_TOO_LARGE), "a member of the archive is larger than allowed"),
         (Reason(Kind.NO_SPACE), "no space left to unpack a member"),
-        (Reason(Kind.CORRUPT_ARCHIVE), "the archive is corrupt or cut short"),
+        (Reason(Kind.CORRUPT_ARCHIVE), "the archive is corrupt or truncated"),
         (Reason(Kind.UNKNOWN_TYPE), "neither a DICOM file nor a zip or tar archive"),
         (
             Reason(Kind.ARCHIVE_TOO_LARGE, "10"),
-            "the archive unpacks to more than 10 times its size, which no honest one does",
+            "the archive unpacks to more than 10 times its size",
         ),
         (
             Reason(Kind.DATASET_UNREADABLE, "Input/output error"),
             "the dataset could not be read or unpacked: Input/output error",
         ),
-        (Reason(Kind.NOT_REACHED), "the run ended before it"),
-        (Reason(Kind.INTERRUPTED), "the run ended in the middle of it"),
-        (Reason(Kind.NO_IMAGE), "it holds no DICOM image"),
+        (Reason(Kind.NOT_REACHED), "the run stopped before it was processed"),
+        (Reason(Kind.INTERRUPTED), "the run stopped while it was being processed"),
+        (Reason(Kind.NO_IMAGE), "it contains no DICOM image"),
         (Reason(Kind.OTHER), "for other reasons"),
-        (Reason(Kind.NOT_STORED), "the server has acknowledged it, but does not have it"),
+        (Reason(Kind.NOT_STORED), "the server acknowledged it, but does not have it"),
     ],
 )
 def test_texts(reason: Reason, text: str) -> None:
@@ -119,7 +119,7 @@ def test_the_last_reason_of_a_remark_counts() -> None:
     conversion = Reason(Kind.CONVERTED, "MR only as RLE")
     refusal = Reason(Kind.REFUSED, "0xC000 Cannot Understand")
     remark = Remark((conversion, refusal), 2, failure=True)
-    assert remark.text == "the server takes MR only as RLE; status 0xC000 Cannot Understand"
+    assert remark.text == "the server accepts MR only as RLE; status 0xC000 Cannot Understand"
     assert (remark.code, remark.advice) == ("refused", Kind.REFUSED.advice)
 
 

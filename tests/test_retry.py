@@ -195,7 +195,7 @@ def test_each_wait_is_told_for_debugging(clock: Clock, caplog: pytest.LogCapture
     policy = RetryPolicy(max_tries=3, jitter=False, clock=clock)
     with pytest.raises(OSError, match="away"):
         retry(policy, fail, on=OSError)
-    assert caplog.messages == ["Try 2 is in 1.0 s: away", "Try 3 is in 2.0 s: away"]
+    assert caplog.messages == ["Try 2 follows in 1.0 s: away", "Try 3 follows in 2.0 s: away"]
 
 
 def fail() -> None:

@@ -1,4 +1,4 @@
-"""What a try to send an image comes to, by the peer's answer."""
+"""Outcomes of C-STORE requests, decided by the peer's response."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from .types import NotSent, Planned, Sent, Transfer
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a try to send an image, and whether another may end better."""
+    """The result of one try to send an image, and whether a retry may succeed."""
 
     result: Sent | Planned | NotSent
     may_pass: bool = False
@@ -21,9 +21,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class History:
-    """How often an image was sent before, and whether it may have been stored without an answer.
+    """The earlier tries to send an image, and whether one may have stored it without an answer.
 
-    `response_timeout` is how long the answer may take now, in seconds.
+    `response_timeout` is the maximum wait for the next response, in seconds.
     """
 
     tries: int
@@ -32,14 +32,14 @@ class History:
 
 
 def failure(reason: Reason, *, may_pass: bool = False) -> Outcome:
-    """Return the outcome of a try that got no answer, or was none."""
+    """Return the outcome of an image that got no response, or was not sent."""
     return Outcome(NotSent(reason), may_pass)
 
 
 def judge(
     response: StoreResponse, read_identity: Callable[[], Identity], history: History
 ) -> Outcome:
-    """Return the outcome, with what the peer says of it."""
+    """Return the outcome of a response, with the details that the peer gives."""
     status = response.status
     fate = fate_of(status, is_resend=history.tries > 0)
     is_duplicate = bool(status) and fate.sent and not is_warning(status)
@@ -51,7 +51,7 @@ def judge(
     comment = response.error_comment
     if comment:
         if read_identity().is_quoted_in(comment):
-            comment = "withheld as it may quote the dataset"
+            comment = "withheld because it may quote the dataset"
         comment = printable(comment[:MAX_ERROR_COMMENT])
         detail += f", error comment {comment}"
     transfer = Transfer(status, comment)

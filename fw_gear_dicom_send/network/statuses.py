@@ -1,4 +1,4 @@
-"""What the status of a C-STORE response means (PS3.4 B.2.3, PS3.7 annex C)."""
+"""Meanings of the statuses of DIMSE responses (PS3.4 B.2.3, PS3.7 annex C)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _OUT_OF_RESOURCES = range(0xA700, 0xA800)
 
 @dataclass(frozen=True)
 class Fate:
-    """What a status means for an image: whether it is stored, and whether it may be later."""
+    """The meaning of a status for an image: whether it is stored, and whether a retry may help."""
 
     sent: bool
     may_pass: bool = False
@@ -46,9 +46,9 @@ def category_of(status: int) -> str:
 
 
 def fate_of(status: int, *, is_resend: bool) -> Fate:
-    """Return what becomes of the image that a C-STORE response is about.
+    """Return the meaning of a C-STORE status for its image.
 
-    A duplicate that is a resend was stored before.
+    A resent image that is a duplicate was stored by an earlier request.
     """
     if is_resend and status == _DUPLICATE_SOP_INSTANCE:
         return Fate(sent=True)
@@ -57,24 +57,27 @@ def fate_of(status: int, *, is_resend: bool) -> Fate:
 
 
 def is_warning(status: int) -> bool:
-    """Return whether the image is stored, but not as it was sent."""
+    """Return whether the image is stored, but with a change or a problem."""
     return bool(category_of(status) == WARNING)
 
 
 def is_failure(status: int) -> bool:
-    """Return whether nothing is stored, for good or for now."""
+    """Return whether the image is not stored, permanently or temporarily."""
     return bool(category_of(status) == FAILURE)
 
 
 def describe(status: int, table: _Table | None = None) -> str:
-    """Return a status in hexadecimal, and its meaning in a table of pynetdicom, or for C-STORE."""
+    """Return a status in hexadecimal with its meaning.
+
+    `table` is a table of pynetdicom, by default the one for C-STORE.
+    """
     if status == 0:
         return "0x0000 Success"
     if table is None:
-        # pynetdicom takes 0.3 s to import, and few runs have such a status.
+        # Importing pynetdicom takes 0.3 s, and few runs get such a status.
         with IMPORTING:
             from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
         table = STORAGE_SERVICE_CLASS_STATUS
     _, meaning = table.get(status, ("", ""))
-    return f"0x{status:04X} {meaning or 'of unknown meaning'}"
+    return f"0x{status:04X} {meaning or '(unknown)'}"

@@ -28,15 +28,15 @@ from .types import ConversionMode, NotSent, PeerAE, Planned, Sent, Suspect, Tran
 log = logging.getLogger(__name__)
 
 MAX_LOSSES_LOGGED = 10
-"""Associations that are lost with an image, of which each has a line in the log."""
+"""Maximum number of lost associations with a line in the log each."""
 MAX_LOSS_TIMES = 1_000
-"""Lost associations of which the time is kept."""
+"""Maximum number of lost associations whose times are kept."""
 RESEND_POLICY = RetryPolicy(min_wait=2, max_wait=15)
-"""The waits while the server is at fault; the time is that of the retry budget."""
+"""The waits while the server is at fault; the retry budget limits the total time."""
 
 
 class StorageSCU:
-    """A Storage SCU that opens associations as the images need them."""
+    """Storage SCU that opens associations as the images need them."""
 
     def __init__(
         self,
@@ -55,16 +55,23 @@ class StorageSCU:
         max_images: int = 0,
         query_peer: PeerAE | None = None,
     ) -> None:
-        """Send to `peer`, over no more than so many `associations` at once.
+        """Prepare to send to `peer`.
 
-        `convert` changes an image's transfer syntax, where `conversion` wants that; it returns
-        None for an image that it cannot compress, which then goes as it is. `retry_time` is for
-        how many seconds to go on without any image being accepted. With `tls_context`, each
-        association uses TLS. If it `is_dry`, all is done but the C-STORE requests, and an image is
-        planned that could be sent. `policy` has the waits while the server is at fault, which it
-        is by `blame`. All associations write together as fast as the `throttle` allows.
-        An association is released after `max_images`, unless that is 0. With `query_peer`, queries
-        go to that peer, over one association beside the others.
+        Args:
+            peer: The server that stores the images.
+            convert: Changes the transfer syntax of an image. Returns None for an image that it
+                cannot compress; the image is then sent unchanged.
+            associations: Maximum number of associations at the same time.
+            retry_time: Seconds to continue without an accepted image.
+            tls_context: Contexts for TLS, None to connect without TLS.
+            is_dry: Whether to do everything except the C-STORE requests.
+            conversion: When to change transfer syntaxes.
+            timeouts: How long to wait for the server.
+            policy: Waits while the server is at fault.
+            blame: When the server is at fault.
+            throttle: Limits the rate of all associations together.
+            max_images: Images after which an association is released, 0 for no limit.
+            query_peer: Server for queries, over one additional association. None for `peer`.
         """
         self._is_dry = is_dry
         self._throttle = throttle
@@ -77,9 +84,9 @@ class StorageSCU:
         self._turn = Lock()
         self._losses = count(1)
         self.lost_associations = 0
-        """How many associations were lost with an image."""
+        """Number of associations that were lost with an image."""
         self.lost_at: deque[float] = deque(maxlen=MAX_LOSS_TIMES)
-        """When the latest of them were lost, on the clock of the retry policy."""
+        """Times of the latest of these losses, on the clock of the retry policy."""
         self._retry_numbers = count(1)
         self._retries = 0
         self._pool = AssociationPool(
@@ -95,7 +102,7 @@ class StorageSCU:
         )
         self._queries = self._pool
         if query_peer:
-            budget = RetryBudget(retry_time, policy.clock)
+            budget = RetryBudget(retry_time, policy.clock, success="an association for queries")
             self._queries = AssociationPool(
                 query_peer, 1, budget, tls_context, timeouts=timeouts, policy=policy
             )
@@ -107,16 +114,18 @@ class StorageSCU:
     def send(
         self, instance: SOPInstance, earlier: Suspect | None = None
     ) -> Sent | Planned | NotSent | Suspect:
-        """Send one image; to be called by several threads at once.
+        """Send one image. Several threads may call this at the same time.
 
-        `earlier` is what became of it before. The dataset is closed, unless the image is suspect.
+        `earlier` is the result of an earlier call for the same image. The dataset is closed,
+        unless the result is a Suspect.
 
-        An image that is lost with its association is resent at once, on a new one that has
-        answered a C-ECHO, unless that was of no use the last time, or the loss took long. If it
-        is lost for good, or the server has no resources for it, it is suspect, and it is up to
-        the caller to resend it.
-        Where no association can be had, or many images fail in a row, the server is at fault: it
-        is waited for until the retry time is over, and then given up.
+        An image that is lost with its association is resent immediately, on a new association
+        that has answered a C-ECHO. This is skipped if it did not help the last time, or if the
+        loss took long. An image that is still lost, or that the server has no resources for, is a
+        Suspect, which the caller may resend.
+
+        The server is at fault if it accepts no association, or if many images fail in a row. Then
+        this waits for the server until the retry time is over, and gives up.
         """
         result: Sent | Planned | NotSent | Suspect | None = None
         try:
@@ -128,66 +137,66 @@ class StorageSCU:
 
     @property
     def queries(self) -> AssociationPool:
-        """The associations for queries, which are those for images but with a `query_peer`."""
+        """The associations for queries, the same as for images without a `query_peer`."""
         return self._queries
 
     @property
     def lost_server(self) -> Reason | None:
-        """Why the server was given up, None where it was not."""
+        """The reason why the run gave up the server, None if it did not."""
         return None if self._pool.gone is RUN_ENDED else self._pool.gone
 
     @property
     def max_rate(self) -> float:
-        """How many bytes all associations may write a second, 0 where there is no limit."""
+        """Maximum rate of all associations together, in bytes per second, 0 for no limit."""
         return self._throttle.rate if self._throttle else 0.0
 
     @property
     def given_up(self) -> Reason | None:
-        """Why nothing is sent any more, None while something may be."""
+        """The reason why no more images are sent, None while images may be sent."""
         return self._pool.gone
 
     @property
     def contexts(self) -> Mapping[Context, bool]:
-        """The presentation contexts that were proposed, and whether they were accepted."""
+        """The proposed presentation contexts, and whether they were accepted."""
         return {**self._queries.contexts, **self._pool.contexts}
 
     @property
     def open_associations(self) -> int:
-        """How many there are."""
+        """Number of associations that are open."""
         return self._pool.open_associations
 
     @property
     def retries(self) -> int:
-        """How often an image was sent again."""
+        """Number of times that an image was resent."""
         return self._retries
 
     @property
     def accepted_at(self) -> float:
-        """When the server last accepted an image or refused one for good, -inf if it never did."""
+        """Time of the latest accepted or permanently rejected image, -inf if there is none."""
         return self._trouble.accepted_at
 
     @property
     def has_accepted(self) -> bool:
-        """Whether the server has dealt with any image."""
+        """Whether the server has accepted or permanently rejected any image."""
         return self._trouble.accepted_at > -inf
 
     @property
     def is_at_fault(self) -> bool:
-        """Whether the server takes no image at all, as far as it is known."""
+        """Whether the server currently accepts no images."""
         return self._trouble.is_servers
 
     def blame(self) -> None:
-        """Take the server to be at fault until it accepts an image."""
+        """Treat the server as at fault until it accepts an image."""
         self._trouble.blame()
 
     def wait_until(self, moment: float) -> None:
-        """Wait until that time of the policy's clock, or until the server is given up."""
+        """Wait until `moment` on the policy's clock, or until the run gives up the server."""
         if (seconds := moment - self._policy.clock.now()) > 0:
-            log.debug("An image that was not sent is tried again in %.1f s", seconds)
+            log.debug("An image that was not sent is resent in %.1f s", seconds)
             self._pool.wait(seconds)
 
     def finish(self) -> None:
-        """Let what is being sent come to its end, and send nothing more."""
+        """Let current requests finish, and start no more."""
         for pool in {self._pool, self._queries}:
             pool.give_up(RUN_ENDED)
 
@@ -197,7 +206,7 @@ class StorageSCU:
             pool.close()
 
     def abort(self) -> None:
-        """Abort the associations, and what is sent over them."""
+        """Abort the associations and their current requests."""
         for pool in {self._pool, self._queries}:
             pool.abort()
 
@@ -212,7 +221,7 @@ class StorageSCU:
         was_resent = False
         silence: Reason | None = None
         self._hold_back()
-        # While the server is at fault another image has the next try.
+        # While the server is at fault, the next try belongs to another image.
         may_resend = not self._trouble.is_servers
         while True:
             is_lost = False
@@ -226,7 +235,7 @@ class StorageSCU:
                     begun_at = clock.now()
                     outcome = self._store(assoc, instance, history, self._conversion)
             except NoAssociationError as exc:
-                # Of an image without answer it is to be told that it may be stored.
+                # The report must show that an image without an answer may be stored.
                 return NotSent(silence or exc.reason, Transfer(tries=tries))
             except AssociationError as exc:
                 is_lost, lost_at = True, clock.now()
@@ -235,7 +244,7 @@ class StorageSCU:
                 silence = exc.reason if exc.reason.kind is Kind.NO_ANSWER else None
                 is_slow = bool(silence)
                 if may_resend and not was_resent:
-                    self._tell_loss(exc.reason)
+                    self._log_loss(exc.reason)
                     was_away = self._await_server(wanted, lost_at)
                     is_useful = bool(earlier) or self._trouble.is_resending_useful
                     is_quick = lost_at - begun_at <= self._trouble.policy.max_quick_loss
@@ -254,7 +263,7 @@ class StorageSCU:
         return Suspect(result, clock.now(), may_be_stored)
 
     def _hold_back(self) -> None:
-        """Wait as long as the server is at fault; one thread waits, and others behind it."""
+        """Wait while the server is at fault. One thread waits, and the others queue behind it."""
         if not self._trouble.is_servers:
             return
         with self._turn:
@@ -264,9 +273,9 @@ class StorageSCU:
                 self._pool.wait(wait)
 
     def _await_server(self, wanted: Context, lost_at: float) -> bool:
-        """Wait until the server answers a C-ECHO on an association that was opened since a loss.
+        """Wait until the server answers a C-ECHO on an association opened after the loss.
 
-        Returns whether the server was at fault: it gave no association, or did not answer.
+        Returns whether the server was at fault: it accepted no association, or did not answer.
         """
         attempts, since = Retry(self._policy), lost_at
         while True:
@@ -283,25 +292,25 @@ class StorageSCU:
                     return True
                 if not attempts.tries:
                     log.warning(
-                        "The server does not answer a C-ECHO: %s. It is retried for up to %.0f s",
+                        "The server does not answer a C-ECHO: %s. Retrying for up to %.0f s",
                         exc,
                         self._budget.seconds,
                     )
                 wait = attempts.wait_time() or 0
-                log.debug("The next C-ECHO is in %.1f s: %s", wait, exc)
+                log.debug("The next C-ECHO follows in %.1f s: %s", wait, exc)
                 self._pool.wait(wait)
             else:
                 return since > lost_at or self._pool.recovered_at > lost_at
 
-    def _tell_loss(self, reason: Reason) -> None:
-        """Log that an association was lost with its image; many are logged for debugging only."""
+    def _log_loss(self, reason: Reason) -> None:
+        """Log that an association was lost with its image, after many losses as DEBUG only."""
         number = self.lost_associations = next(self._losses)
         self.lost_at.append(self._policy.clock.now())
         log.log(
             logging.WARNING if number <= MAX_LOSSES_LOGGED else logging.DEBUG,
             "An association was lost with an image: %s%s",
             reason.text,
-            ". Further ones are not logged" if number == MAX_LOSSES_LOGGED else "",
+            ". Further losses are not logged" if number == MAX_LOSSES_LOGGED else "",
         )
 
     def _store(
@@ -311,7 +320,7 @@ class StorageSCU:
         history: History,
         mode: ConversionMode,
     ) -> Outcome:
-        """Send an image as it is or, where it must be or `mode` wants it, converted."""
+        """Send an image, converted if the server or `mode` requires it."""
         own = _context_of(instance)
         candidates = ways(own, mode)
         is_fit = own in candidates
@@ -341,7 +350,7 @@ class StorageSCU:
         return _with_remark(outcome, remark)
 
     def _converted(self, instance: SOPInstance, context: Context) -> SOPInstance | Reason | None:
-        """Convert an image; return why that failed, None if it cannot be compressed."""
+        """Convert an image; return the reason if that fails, None if it cannot be compressed."""
         try:
             converted = self._convert(instance, context.transfer_syntax)
         except OSError as exc:
@@ -386,7 +395,7 @@ class StorageSCU:
 
 
 def _with_remark(outcome: Outcome, remark: Reason) -> Outcome:
-    """Return an outcome with one more remark, before its others."""
+    """Return an outcome with one more remark, before the existing ones."""
     result = outcome.result
     return replace(outcome, result=replace(result, remarks=(remark, *result.remarks)))
 
@@ -394,7 +403,7 @@ def _with_remark(outcome: Outcome, remark: Reason) -> Outcome:
 def _request_of(
     assoc: StorageAssociation, instance: SOPInstance, history: History, seconds: float
 ) -> str:
-    """Return what tells a C-STORE request from others in a log, and how long it took."""
+    """Return a label for a C-STORE request in the log, with its duration."""
     uid, tries = shown(instance.sop_instance_uid), history.tries + 1
     return f"C-STORE of {uid}, association {assoc.number}, try {tries}, {seconds * 1000:.1f} ms"
 

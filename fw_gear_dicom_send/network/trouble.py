@@ -1,4 +1,4 @@
-"""Tells trouble of the server from trouble with single images."""
+"""Distinguishes failures of the server from failures of single images."""
 
 import logging
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BlamePolicy:
-    """When the server is to blame, and no longer the images.
+    """Limits after which the server is at fault, and not the images.
 
-    That is after `max_failures` images in a row without an accepted one. `burst` is how many other
-    images are tried then after each wait. `max_unanswered` images in a row get no answer, beside
-    one for each association, before the server is given up. An image that is lost within
-    `max_quick_loss` seconds can be resent at once without holding up others.
+    The server is at fault after `max_failures` images in a row without an accepted one. Then
+    `burst` images are tried after each wait. After `max_unanswered` images in a row without an
+    answer, plus one for each association, the run gives the server up. An image that is lost
+    within `max_quick_loss` seconds can be resent immediately without delaying others.
     """
 
     max_failures: int = 64
@@ -31,15 +31,16 @@ DEFAULT_BLAME = BlamePolicy()
 
 
 class Trouble:
-    """Counts images that fail in a row, and tells when to wait, and when to give up.
+    """Counter of consecutive failures, which decides when to wait and when to give up.
 
-    The mutable state is all that does not come from the constructor; it is changed with the lock.
+    The mutable state is every attribute that the constructor does not set from its arguments. The
+    lock guards changes.
     """
 
     def __init__(
         self, budget: RetryBudget, waits: RetryPolicy, policy: BlamePolicy, associations: int
     ) -> None:
-        """Wait by `waits` until `budget` is spent, once the server is to blame."""
+        """Wait by the policy `waits` until `budget` is spent, once the server is at fault."""
         self._budget = budget
         self._waits = waits
         self.policy = policy
@@ -55,25 +56,25 @@ class Trouble:
 
     @property
     def accepted_at(self) -> float:
-        """When the server last dealt with an image, on the clock of the waits."""
+        """Time of the latest accepted or permanently rejected image, -inf if there is none."""
         return self._accepted_at
 
     @property
     def is_servers(self) -> bool:
-        """Whether the server is to blame."""
+        """Whether the server is at fault."""
         return self._failures >= self.policy.max_failures
 
     @property
     def is_resending_useful(self) -> bool:
-        """Whether the latest image that was resent at once, after a loss, was not lost again."""
+        """Whether the latest image that was resent immediately after a loss got an answer."""
         return self._is_resending_useful
 
     def note_resend(self, *, is_useful: bool) -> None:
-        """Note whether an image that was resent at once got an answer."""
+        """Record whether an image that was resent immediately got an answer."""
         self._is_resending_useful = is_useful
 
     def note_success(self) -> None:
-        """Note that the server accepts an image, or refuses it for good."""
+        """Record that the server accepted or permanently rejected an image."""
         self._budget.restore()
         if not (self._failures or self._unanswered):
             self._accepted_at = self._waits.clock.now()
@@ -86,9 +87,9 @@ class Trouble:
             self._retry = None
 
     def note_failure(self, reason: Reason, *, is_counted: bool = True) -> Reason | None:
-        """Note an image that failed, `reason` says how; return why to give the server up, if so.
+        """Record a failed image; return the reason to give up the server, None to continue.
 
-        One that is not counted is known to fail, and says nothing about the server.
+        An image that is not counted is known to fail, and says nothing about the server.
         """
         with self._lock:
             self._reason = reason
@@ -98,17 +99,16 @@ class Trouble:
             self._unanswered += 1
             if self._unanswered < self._max_unanswered:
                 return None
-            detail = f"{self._unanswered} images in a row to which the server gave no answer"
-            return Reason(Kind.GIVEN_UP, detail)
+            return Reason(Kind.GIVEN_UP, f"{self._unanswered} images in a row without an answer")
 
     def blame(self) -> None:
-        """Take the server to be at fault until it accepts an image; wait before the next one."""
+        """Treat the server as at fault until it accepts an image; wait before the next one."""
         with self._lock:
             self._remaining = 0
             self._failures = max(self._failures, self.policy.max_failures)
 
     def wait_time(self) -> float:
-        """Return for how many seconds to wait before the next image is tried."""
+        """Return the seconds to wait before the next image."""
         with self._lock:
             if not self.is_servers:
                 return 0.0
@@ -118,24 +118,24 @@ class Trouble:
             if not self._retry:
                 self._retry = Retry(self._waits)
                 log.warning(
-                    "The server takes no image: %s. Others are tried for up to %.0f s",
+                    "The server accepts no images: %s. Retrying for up to %.0f s",
                     self._reason.text,
                     self._budget.seconds,
                 )
             self._remaining = self.policy.burst - 1
             wait = self._retry.wait_time() or 0.0
-            log.debug("The next image is tried in %.1f s: %s", wait, self._reason.text)
+            log.debug("The next image is sent in %.1f s: %s", wait, self._reason.text)
             return wait
 
     def give_up_reason(self) -> Reason | None:
-        """Return why to give the server up, None while it is not to blame, or not long enough."""
+        """Return the reason to give up the server, None to continue."""
         if not (self.is_servers and self._budget.is_spent()):
             return None
         return given_up(self._budget, self._reason)
 
 
 def given_up(budget: RetryBudget, reason: Reason) -> Reason:
-    """Return why a peer is given up: the latest trouble, and for how long there was some."""
+    """Return the reason why the run gives up a peer, with the time and the latest failure."""
     if not budget.seconds:
         return reason
-    return Reason(Kind.GIVEN_UP, f"{budget.seconds:.0f} s of trouble: {reason.text}")
+    return Reason(Kind.GIVEN_UP, f"{budget.seconds:.0f} s without {budget.success}: {reason.text}")

@@ -192,7 +192,7 @@ def test_rows_are_left_out_by_their_kind_and_not_by_their_text(tmp_path: Path) -
     good = FileReport(FileEntry(parent, "a", "a"), 2, 2)
     sounding = Reason(Kind.DOWNLOAD_REFUSED, Reason(Kind.NO_IMAGE).text)
     odd = FileReport(FileEntry(parent, "b", "b"), 0, 0, (Remark((sounding,), 0, failure=True),))
-    assert odd.remarks[0].text == "it holds no DICOM image"
+    assert odd.remarks[0].text == "it contains no DICOM image"
 
     assert LocalReports().rows([good, odd]) == [good, odd]
 

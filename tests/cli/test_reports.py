@@ -124,7 +124,7 @@ def test_json_tells_how_many_images_were_verified(
         told[name] = (result.exit_code, known["verified"], file["verified"], known["not_verified"])
 
     cause = {
-        "text": "the server does not answer C-FIND (Study Root)",
+        "text": "the server does not support C-FIND (Study Root)",
         "code": "verification-not-offered",
         "images": 4,
     }

@@ -317,7 +317,7 @@ def test_a_retry_after_that_is_no_number_is_left(folder: Path, clock: Clock, val
 def test_a_key_that_is_no_longer_valid_is_told(site: FlywheelSite, folder: Path) -> None:
     """A 401 in mid-run says in words what it means."""
     outcome = download(site, folder, add_file(site, Status(401)))
-    assert reason_of(outcome) == "401 Unauthorized: the API key is not valid, or no longer"
+    assert reason_of(outcome) == "401 Unauthorized: the API key is invalid or has expired"
     assert outcome == DownloadFailure(Reason(Kind.INVALID_API_KEY, "401 Unauthorized"))
 
 

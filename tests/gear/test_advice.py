@@ -72,7 +72,7 @@ def test_the_comment_of_a_server_does_not_steer_the_advice(
     with PythonSCP(status=refuse) as server:
         ((text, advice),) = advice_of(tmp_path, session, server.port).items()
     assert comment in text
-    assert advice == "The server rejected the image. Its log has the cause."
+    assert advice == "The server rejected the image. Look for the cause in the server's log."
 
 
 def test_a_download_that_is_refused_is_not_a_riddle(

@@ -63,7 +63,7 @@ def test_a_cancelled_job_reports_what_it_did(tmp_path: Path, session: Session) -
     assert int(found["a.zip"][1]) >= 2
     assert found["b.zip"] == ("0", "0", "Failed")
     assert "The run was ended by SIGTERM" in result.log
-    assert "b.zip: the run ended before it" in result.log
+    assert "b.zip: the run stopped before it was processed" in result.log
 
 
 @pytest.mark.parametrize("associations", [1, 4])
@@ -161,7 +161,7 @@ def test_a_job_is_cancelled_while_a_file_is_downloaded(
     assert_ended_soon(result, cancelled_after)
     assert_cancelled(session, gear, result)
     assert counts(site.reports[0].content) == {"a.dcm": ("0", "0", "Failed")}
-    assert "a.dcm: the run ended before it" in result.log
+    assert "a.dcm: the run stopped before it was processed" in result.log
 
 
 def test_a_job_is_cancelled_while_an_archive_is_unpacked(

@@ -41,7 +41,7 @@ def test_a_dry_run_sends_nothing(runs: SessionRuns) -> None:
     assert "This is a dry run: nothing is sent" in log
     assert "a.dcm: 1 of 1 images would be sent" in log
     assert "2 of 3 images would be sent" in log
-    converted = "the server takes CT Image Storage in RLE Lossless only as"
+    converted = "the server accepts CT Image Storage in RLE Lossless only as"
     assert f"b.zip: 1 image would be sent, {converted}" in log
     assert not re.search(r"\d images? sent", log)
     assert "Not all images would be sent" in ended.page

@@ -38,7 +38,7 @@ def test_a_different_image_does_not_replace_the_first(
     ended = runs.send(storescp, associations=associations)
     assert ended.result.exit_code == 1
     assert ended.rows == {"a.zip": ("3", "2", "Incomplete")}
-    reason = "another image with this UID was sent before"
+    reason = "a different image with this UID was already sent"
     assert f"a.zip: 1 image not sent: {reason}" in ended.result.log
     numbers = {dcmread(path).InstanceNumber for path in storescp.received()}
     assert 2 in numbers

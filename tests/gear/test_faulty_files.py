@@ -56,8 +56,8 @@ def test_each_kind_of_trouble_has_its_row_and_the_run_goes_on(
         "fine.zip": ("3", "3", "Complete"),
     }
     assert "gone.zip: 404 Not Found" in result.log
-    assert "broken.zip: the archive is corrupt or cut short" in result.log
-    assert "no dicom.zip: it holds no DICOM image" in result.log
+    assert "broken.zip: the archive is corrupt or truncated" in result.log
+    assert "no dicom.zip: it contains no DICOM image" in result.log
     received = {dcmread(path).SOPInstanceUID: path for path in storescp.received()}
     assert len(received) == 7
     for source in sources:
@@ -168,8 +168,8 @@ def test_broken_archives_over_any_number_of_associations(
         "fine.zip: 10 of 10 images sent",
         "short.zip: 28 of 29 images sent",
     ]
-    assert "cut.tar: the archive is corrupt or cut short" in result.log
-    assert "short.zip: the archive is corrupt or cut short" in result.log
+    assert "cut.tar: the archive is corrupt or truncated" in result.log
+    assert "short.zip: the archive is corrupt or truncated" in result.log
     assert "damaged.zip: 1 image not sent: a member of the archive is corrupt" in result.log
     numbers = [*range(7), *range(10, 15), *range(16, 58)]
     assert {r.sop_instance_uid for r in python_scp.stored} == set(map(uid_of, numbers))
@@ -203,7 +203,7 @@ def test_what_the_site_does_wrong_is_told_and_the_rest_goes_on(
         "other.dcm": failed,
         "longer.dcm": failed,
     }
-    told = "expired.dcm: 401 Unauthorized: the API key is not valid, or no longer"
+    told = "expired.dcm: 401 Unauthorized: the API key is invalid or has expired"
     assert told in result.log
     assert "other.dcm: other bytes than its record says after back-off" in result.log
     assert "longer.dcm: more bytes than its record says after back-off" in result.log

@@ -60,7 +60,7 @@ def test_few_bytes_that_claim_gigabytes(
     """Such images fail, another is sent, and all processes together stay under 300 MB."""
     number, memory, log = sent([*contents, encoded(made(2))], tmp_path, session)
     assert number == "1", log
-    assert "it takes too much room" in log
+    assert "it needs too much memory or disk space" in log
     assert 0 < memory < MOST_MEMORY
 
 

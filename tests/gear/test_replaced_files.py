@@ -9,7 +9,7 @@ from tests.support.gear_runs import Session, counts, gear_on, images
 from tests.support.pacs import PythonSCP
 from tests.support.sample_files import uid_of, zip_of
 
-REMARK = "it was replaced on Flywheel during the run, and its newer version was read"
+REMARK = "it was replaced on Flywheel during the run; the newer version was read"
 
 
 @pytest.mark.parametrize("number", [1, 5])

@@ -10,7 +10,7 @@ from tests.support.sample_files import encoded, made, uid_of
 from tests.support.session_runs import Ended, SessionRuns
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
-NOT_THERE = "the server has acknowledged it, but does not have it"
+NOT_THERE = "the server acknowledged it, but does not have it"
 
 
 def verified(ended: Ended) -> dict[str, str]:
@@ -104,7 +104,7 @@ def test_a_server_without_queries_verifies_nothing(runs: SessionRuns, storescp: 
     ended = runs.send(storescp, verify="find")
     assert ended.result.exit_code == 1
     assert ended.rows == {"a.zip": ("3", "3", "Complete"), "b.zip": ("2", "2", "Complete")}
-    cause = "the server does not answer C-FIND (Study Root)"
+    cause = "the server does not support C-FIND (Study Root)"
     assert ended.result.log.count(f"Images are not verified: {cause}") == 1
     assert ended.result.log.count(f"Verified: 0 of 5, {cause}") == 1
     assert list(verified(ended).values()) == [cause] * 5
@@ -127,7 +127,7 @@ def test_a_commitment_that_leaves_images_out_verifies_the_others(runs: SessionRu
         ended = runs.send(server, verify="commit")
     assert ended.result.exit_code == 1
     assert ended.rows == {"a.zip": ("4", "4", "Complete")}
-    cause = "the server's storage commitment report does not name it"
+    cause = "the server's storage commitment report does not list it"
     assert verified(ended) == {uid_of(n): cause if n == 1 else "yes" for n in range(4)}
     assert f"Verified: 3 of 4, {cause}" in ended.result.log
 

@@ -259,7 +259,7 @@ def test_files_before_which_the_run_ended_are_one_line() -> None:
     unreached = Remark((Reason(Kind.NOT_REACHED),), 0, failure=True)
     some = [report(name, remarks=(unreached,)) for name in "abc"]
     assert reporter.render_remarks(some) == ["3 files: the run ended before them"]
-    assert reporter.render_remarks(some[:1]) == ["a: the run ended before it"]
+    assert reporter.render_remarks(some[:1]) == ["a: the run stopped before it was processed"]
 
 
 def test_the_command_has_columns_of_its_own() -> None:

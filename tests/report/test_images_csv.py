@@ -192,7 +192,7 @@ def test_verification_fills_its_column_at_the_end(tmp_path: Path) -> None:
     assert found == [
         ("0.dcm", "yes"),
         ("1.dcm", ""),
-        ("2.dcm", "the server's storage commitment report does not name it"),
+        ("2.dcm", "the server's storage commitment report does not list it"),
         ("3.dcm", "no"),
     ]
 

@@ -105,7 +105,7 @@ def test_many_complete_files_are_to_be_opened() -> None:
             VerificationSummary("C-FIND", 176, 0, 0, ((Reason(Kind.NOT_OFFERED, "C-FIND"), 176),)),
             "All images were sent, but not all were verified",
             "0 of 176",
-            "Verified: 0 of 176, the server does not answer C-FIND. " + Kind.NOT_OFFERED.advice,
+            "Verified: 0 of 176, the server does not support C-FIND. " + Kind.NOT_OFFERED.advice,
         ),
     ],
     ids=["all", "none"],
@@ -211,7 +211,7 @@ def test_warnings_and_changes_have_a_section() -> None:
     assert "Warnings and changes" in page.texts("h2")
     rows = page.all("tbody")[1].all("tr")
     assert [row.texts("p")[0] for row in rows] == [
-        "Converted: the server takes MR only as Explicit VR",
+        "Converted: the server accepts MR only as Explicit VR",
         "Stored with warning: status 0xB000 Coercion of Data Elements",
         f"File replaced: {Kind.REPLACED.template}",
     ]

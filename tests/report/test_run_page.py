@@ -104,7 +104,7 @@ def test_failures_are_grouped_with_what_to_do(browser: webdriver.Chrome) -> None
     ]
     assert cells[0][:3] == ["status 0xC000 Cannot Understand", "26", "2"]
     assert cells[0][3].startswith("The server rejected")
-    assert cells[1][0].startswith("the archive is corrupt or cut short")
+    assert cells[1][0].startswith("the archive is corrupt or truncated")
     assert cells[1][1:3] == ["0", "1"]
     assert cells[1][3].startswith("The file on Flywheel")
 

@@ -31,7 +31,7 @@ def test_all_verified_says_by_what() -> None:
 def test_one_cause_is_said_as_it_is() -> None:
     """The line says how many are verified, and why the others are not."""
     summary = of(*[NOT_OFFERED] * 300).summary()
-    assert summary.text == "Verified: 0 of 300, the server does not answer C-FIND"
+    assert summary.text == "Verified: 0 of 300, the server does not support C-FIND"
     assert not summary.is_whole
     assert of(Verdict.VERIFIED, Verdict.ABSENT).summary().text == (
         "Verified: 1 of 2, not on the server"
@@ -44,14 +44,14 @@ def test_several_causes_have_their_numbers() -> None:
     assert summary == VerificationSummary("C-FIND", 5, 1, 1, ((FAILED, 2), (NOT_OFFERED, 1)))
     assert summary.text == (
         "Verified: 1 of 5, not on the server (1); status 0xC000 (2); "
-        "the server does not answer C-FIND (1)"
+        "the server does not support C-FIND (1)"
     )
 
 
 def test_each_image_has_a_cell() -> None:
     """It is empty for an image that was not sent, and never `yes` without an answer."""
     known = of(Verdict.VERIFIED, Verdict.ABSENT, FAILED, Verdict.NOT_SENT, None)
-    cells = ["yes", "no", "status 0xC000", "", "the run ended before it was verified"]
+    cells = ["yes", "no", "status 0xC000", "", "the run stopped before it was verified"]
     assert [known.cell(number) for number in range(5)] == cells
 
 

@@ -208,7 +208,7 @@ def test_what_is_known_of_an_image_changes_as_it_is_resent() -> None:
     verifier = Verifier(server, verifications, NO_RETRY)
     images = [record_of(file(1), f"1.2.{n}") for n in range(3)]
     take(verifier, file(1), *images)
-    assert list(map(verifications.cell, range(3))) == ["the run ended before it was verified"] * 3
+    assert list(map(verifications.cell, range(3))) == ["the run stopped before it was verified"] * 3
     verifier.missing()
     assert list(map(verifications.cell, range(3))) == ["yes", "no", "no"]
     take(verifier, file(1), *images[1:])

@@ -3,7 +3,7 @@
 from tests.support.fault_runs import ALL_SENT, FILES, FaultRun
 from tests.support.waiting import NEVER
 
-GIVEN_UP = "the server was given up after "
+GIVEN_UP = "gave up after "
 
 
 def assert_true_report(run: FaultRun) -> None:

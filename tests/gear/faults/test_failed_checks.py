@@ -52,7 +52,7 @@ CHECK: dict[str, tuple[Script, str]] = {
     "abort": (abort_on_request, "as a DICOM server does: check that destination and port"),
     "no answer to the C-ECHO": (
         accept_and_stand_still,
-        f"the server gave no answer in {SHORT_TIMEOUT:.0f} s: check",
+        f"the server did not answer within {SHORT_TIMEOUT:.0f} s: check",
     ),
 }
 SILENT = ("silence", "no answer to the C-ECHO")

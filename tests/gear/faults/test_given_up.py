@@ -29,7 +29,7 @@ FOR_EVER: dict[str, tuple[Script, str]] = {
         partial(after_pdus, 3, Peer.reset),
         "the connection was lost",
     ),
-    "never answers": (give_no_answer, "the server gave no answer"),
+    "never answers": (give_no_answer, "the server did not answer within"),
     "congested": (rejecting(CONGESTED), "rejected the association: it is temporarily"),
     "silent": (Peer.stand_still, "did not answer the association request as a DICOM server does"),
 }

@@ -25,7 +25,7 @@ from tests.support.pool import (
 from tests.support.results import SENT, Outcome, outcome, saying
 from tests.support.waiting import PATIENCE, at_once, wait_for
 
-ENDED = Outcome(False, Kind.NOT_REACHED, "the run ended before it")
+ENDED = Outcome(False, Kind.NOT_REACHED, "the run stopped before it was processed")
 
 
 def accept_and_read(peer: Peer) -> None:

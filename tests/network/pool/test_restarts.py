@@ -69,7 +69,7 @@ def test_a_server_that_went_away_is_asked_for_by_one(clock: Clock) -> None:
         assert server.connections == 8 + 8 + 7
     assert [wait for wait in clock.waits if wait] == [1, 2, 4, 8, 15, 15, 15]
     reason = (
-        f"the server was given up after 60 s of trouble: 127.0.0.1 port {server.port} "
+        f"gave up after 60 s without a stored image: 127.0.0.1 port {server.port} "
         "did not answer the association request as a DICOM server does"
     )
     assert Counter(results) == {SENT: 8, Outcome(False, Kind.GIVEN_UP, reason): 32}

@@ -71,7 +71,7 @@ def test_rejections_that_go_on_give_the_server_up(clock: Clock) -> None:
             scu_of(server, retry_time=1, policy=replace(SHORT_WAITS, clock=clock)), ct(*range(12))
         )
     reason = (
-        f"the server was given up after 1 s of trouble: 127.0.0.1 port {server.port} "
+        f"gave up after 1 s without a stored image: 127.0.0.1 port {server.port} "
         "rejected the association: it is temporarily congested"
     )
     assert set(results) == {Outcome(False, Kind.GIVEN_UP, reason)}

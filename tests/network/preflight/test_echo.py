@@ -18,7 +18,7 @@ from tests.support.waiting import NEVER, PATIENT
 @pytest.mark.parametrize(
     ("script", "echo_timeout", "reason"),
     [
-        (accept_and_stand_still, 0.3, "the server gave no answer in 0 s"),
+        (accept_and_stand_still, 0.3, "the server did not answer within 0 s"),
         (close_in_first_message, NEVER, "the connection was lost before the answer to a request"),
         (abort_in_first_message, NEVER, "the connection was lost before the answer to a request"),
     ],

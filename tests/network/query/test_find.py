@@ -59,7 +59,7 @@ def test_a_server_without_the_service_says_so(
     (uid,) = uids(1)
     assert scu.verify([reference(1)]) == Verification(unknown={uid: reason})
     assert scu.given_up == reason
-    assert reason.text == f"the server does not answer {service}"
+    assert reason.text == f"the server does not support {service}"
 
 
 def test_a_query_that_fails_says_its_status() -> None:

@@ -25,8 +25,8 @@ def test_never_sends_only_what_is_taken_as_it_is(scu: SCUFactory) -> None:
         results = send_all(sender, [instance(shipped(name)) for name in names])
         assert len(server.received()) == 2
     told = (
-        "the server takes Secondary Capture Image Storage in JPEG 2000 Image Compression only as "
-        "Explicit VR Little Endian, and conversion is never"
+        "the server accepts Secondary Capture Image Storage in JPEG 2000 Image Compression only as "
+        "Explicit VR Little Endian, but conversion is set to never"
     )
     assert outcomes(results) == [SENT, Outcome(False, Kind.CONVERSION_OFF, told), SENT]
 

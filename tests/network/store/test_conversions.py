@@ -30,7 +30,7 @@ def test_images_are_decompressed_for_a_server_that_takes_no_other(
         (result,) = send_all(scu(server), [instance(shipped("MR_small_RLE.dcm"))])
         (record,) = server.stored
     name = pydicom.uid.UID(syntax).name
-    told = f"the server takes MR Image Storage in RLE Lossless only as {name}"
+    told = f"the server accepts MR Image Storage in RLE Lossless only as {name}"
     assert outcome(result) == Outcome(True, Kind.CONVERTED, told)
     assert record.transfer_syntax == syntax
     arrived = pydicom.dcmread(io.BytesIO(record.file()))

@@ -148,7 +148,7 @@ def test_a_server_that_takes_no_image_is_given_up_after_the_retry_time(
     assert 64 < number < 300
     assert set(kinds[number:]) == {Kind.GIVEN_UP}
     assert {result.transfer.tries for result in results[number:]} == {0}
-    assert outcomes(results)[-1].text.startswith("the server was given up after 300 s of trouble")
+    assert outcomes(results)[-1].text.startswith("gave up after 300 s without a stored image")
 
 
 def test_a_server_that_answers_no_echo_is_at_fault(scu: SCUFactory, ticking: Clock) -> None:
