@@ -1,4 +1,4 @@
-"""Decides who gets which association, and which one to open: no lock, no thread, no I/O."""
+"""Decides which thread gets which association, and which one to open, without locks or I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from .contexts import Context
 
 
 class Waiter(NamedTuple):
-    """A thread that waits for an association in which a context was proposed.
+    """The needs of a thread that waits for an association in which a context was proposed.
 
-    It takes one that was opened later than `opened_after`, on the clock of the pool. Where it
-    wants it `alone`, no other SOP class was proposed.
+    The association must be opened later than `opened_after`, on the clock of the pool. With
+    `alone`, no other SOP class may be proposed in it.
     """
 
     wanted: Context
@@ -21,7 +21,7 @@ class Waiter(NamedTuple):
 
 
 class Idle(NamedTuple):
-    """An association that nobody uses; one that has ended can only be replaced."""
+    """An unused association. One that is not alive can only be replaced."""
 
     proposed: Sequence[Context]
     opened_at: float
@@ -30,10 +30,10 @@ class Idle(NamedTuple):
 
 @dataclass(frozen=True)
 class Situation:
-    """Who waits, in their order, and what there is; `limit` is how many there may be at once.
+    """The waiting threads, in their order, and the associations.
 
-    `opening` are on their way. Where it `is_down` there is no association, and was none when one
-    was last requested.
+    `lent` and `opening` are numbers of associations, `limit` is their maximum. `is_down` means
+    that no association is open, and that the latest request for one failed.
     """
 
     waiters: Sequence[Waiter]
@@ -45,14 +45,14 @@ class Situation:
 
 
 class Lend(NamedTuple):
-    """Lend an idle association to a waiter; both are numbers in the situation."""
+    """Lend an idle association to a waiter; both are indices in the situation."""
 
     waiter: int
     idle: int
 
 
 class Open(NamedTuple):
-    """Open an association for a waiter, in the place of an idle one or beside all others."""
+    """Open an association for a waiter, as a replacement of an idle one or in addition."""
 
     waiter: int
     replaced: int | None
@@ -62,9 +62,9 @@ Decision = Lend | Open
 
 
 def assign(now: Situation) -> list[Decision]:
-    """Decide for each who waits, in their order; who gets nothing goes on waiting.
+    """Decide for each waiter, in their order. A waiter without a decision continues to wait.
 
-    One association on its way is for one waiter, who takes another one that comes first.
+    Each association that is being opened is for one waiter, which may take an earlier one.
     """
     decisions: list[Decision] = []
     idle = list(range(len(now.idle)))
@@ -91,7 +91,7 @@ def assign(now: Situation) -> list[Decision]:
 
 
 def fits(idle: Idle, waiter: Waiter) -> bool:
-    """Tell whether an association is what a waiter needs."""
+    """Return whether an association meets the needs of a waiter."""
     is_new_enough = idle.opened_at > waiter.opened_after
     sop_class = waiter.wanted.abstract_syntax
     is_alone = not waiter.alone or all(one.abstract_syntax == sop_class for one in idle.proposed)

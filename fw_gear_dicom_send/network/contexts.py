@@ -1,9 +1,9 @@
 """Decides which presentation contexts to propose, and in which associations.
 
-An acceptor takes one transfer syntax per context (PS3.8 9.3.3.2), so each pair of
-SOP class and transfer syntax has a context of its own. Explicit and Implicit VR
-Little Endian are proposed for each SOP class as well (PS3.5 10.1): as ways out,
-where the acceptor does not take the images as they are.
+An acceptor accepts one transfer syntax per context (PS3.8 9.3.3.2). So each pair of SOP class and
+transfer syntax has a separate context. Explicit and Implicit VR Little Endian are also proposed
+for each SOP class (PS3.5 10.1), as fallbacks if the acceptor does not support the original
+transfer syntax.
 """
 
 from collections.abc import Iterable
@@ -21,36 +21,36 @@ from .types import ConversionMode
 
 WAYS_OUT = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 COMPRESSIONS = (JPEG_LS_LOSSLESS, JPEG_2000_LOSSLESS)
-"""The transfer syntaxes that uncompressed images may be compressed to, the best one first."""
+"""Transfer syntaxes for compressing images, the best one first."""
 MAX_CONTEXTS = 128
-"""An association has at most 128: context IDs are odd and below 256 (PS3.8 9.3.2.2)."""
+"""Contexts of an association: context IDs are odd and below 256 (PS3.8 9.3.2.2)."""
 
 
 _RESULTS = {
     0: "accepted",
-    1: "rejected by the user of the service",
+    1: "rejected by the service user",
     2: "rejected without a reason",
     3: "abstract syntax not supported",
     4: "transfer syntax not supported",
 }
-"""What is answered to a presentation context (PS3.8 9.3.3.2)."""
+"""Results of a proposed presentation context (PS3.8 9.3.3.2)."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """A presentation context: one abstract syntax with one transfer syntax."""
+    """Presentation context: one abstract syntax with one transfer syntax."""
 
     abstract_syntax: str
     transfer_syntax: str
 
 
 ECHO = Context(VERIFICATION, IMPLICIT_VR_LITTLE_ENDIAN)
-"""The context of a C-ECHO, by which a server is told from an image that it cannot take."""
+"""Context for C-ECHO, which shows whether the server or an image is at fault."""
 
 
 def storage_contexts() -> list[Context]:
-    """Return each storage SOP class that pynetdicom knows, in each transfer syntax."""
-    # pynetdicom takes 0.3 s to import, and only `dicom-send echo` proposes them all.
+    """Return contexts for all storage SOP classes and transfer syntaxes of pynetdicom."""
+    # Importing pynetdicom takes 0.3 s, and only `dicom-send echo` proposes all contexts.
     from pynetdicom import ALL_TRANSFER_SYNTAXES  # type: ignore[attr-defined]
     from pynetdicom.presentation import AllStoragePresentationContexts
 
@@ -62,19 +62,19 @@ def storage_contexts() -> list[Context]:
 
 
 class ContextPlan:
-    """The contexts for all images seen so far, in groups that fit an association."""
+    """Contexts for all images seen so far, in groups that fit into one association."""
 
     def __init__(self, mode: ConversionMode = ConversionMode.WHEN_NEEDED) -> None:
-        """Begin with no image seen; they are converted by `mode`."""
+        """Start without images. `mode` decides how images are converted."""
         self._mode = mode
         self._groups: list[dict[Context, None]] = []
 
     def include(self, wanted: Context, *, alone: bool = False) -> tuple[Context, ...]:
-        """Return the contexts of the association for an image or a query.
+        """Return the contexts of an association for an image or a query.
 
-        They grow with each new SOP class or transfer syntax, up to 128; what does
-        not fit makes a further association. Each has the context of a C-ECHO as well. What is
-        wanted `alone` gets one without the others.
+        Each new SOP class or transfer syntax adds contexts, up to 128 in a group. Further ones
+        start a new group. Each group includes the context for C-ECHO. With `alone`, only the
+        contexts for `wanted` are returned.
         """
         needed = [wanted, *_of_class(wanted, WAYS_OUT)]
         if self._mode is ConversionMode.LOSSLESS and wanted.transfer_syntax == COMPRESSIONS[0]:
@@ -98,8 +98,8 @@ class ContextPlan:
 def ways(own: Context, mode: ConversionMode) -> tuple[Context, ...]:
     """Return the contexts in which an image may be sent, the best one first.
 
-    An image goes as it is where it may, else explicit VR is preferred: it keeps the VRs of private
-    elements. By `LOSSLESS`, one that is uncompressed is compressed rather than that.
+    The original transfer syntax is preferred, then explicit VR, which keeps the VRs of private
+    elements. With `LOSSLESS`, compressed contexts come first for an uncompressed image.
     """
     uncompressed = _of_class(own, WAYS_OUT)
     if mode is ConversionMode.LOSSLESS and own in uncompressed:
@@ -110,7 +110,7 @@ def ways(own: Context, mode: ConversionMode) -> tuple[Context, ...]:
 
 
 def choose(candidates: Iterable[Context], accepted: frozenset[Context]) -> Context | None:
-    """Return the first context that was accepted, None where an image cannot be sent."""
+    """Return the first accepted context, None if the image cannot be sent."""
     return next((context for context in candidates if context in accepted), None)
 
 
@@ -119,7 +119,7 @@ def _of_class(context: Context, syntaxes: Iterable[str]) -> tuple[Context, ...]:
 
 
 def describe_result(code: int | None, *, is_accepted: bool) -> str:
-    """Return in words what was answered to a context, None is nothing (PS3.8 9.3.3.2)."""
+    """Return the result of a proposed context in words (PS3.8 9.3.3.2), None for no result."""
     if code is None:
         return "no answer"
     words = _RESULTS.get(code, "rejected for an unknown reason")

@@ -1,17 +1,17 @@
-"""Why there is no association, or no answer over one.
+"""Errors of associations and of the requests over them.
 
-    AssociationError                    no association can be had, or it was lost
-    ├── TLSError                        there is no TLS
-    ├── LostAnswerError                 a request was written, and its answer did not come
-    ├── NoAssociationError              the peer was given up, or the run has ended
-    └── TemporaryError                  there may be an association later
-        ├── NoConnectionError           the peer cannot be connected to
-        ├── NoHandshakeError            a TLSError, too: the peer broke the handshake off
+    AssociationError                    the association cannot be opened, or was lost
+    ├── TLSError                        the TLS connection failed
+    ├── LostAnswerError                 a request was written, but not answered
+    ├── NoAssociationError              the run gave the peer up, or has ended
+    └── TemporaryError                  a retry may open an association
+        ├── NoConnectionError           the connection to the peer failed
+        ├── NoHandshakeError            also a TLSError: the peer broke off the handshake
         ├── NoAnswerError               the peer does not answer the association request
-        └── TransientRejectionError     the peer has no association to give now
-    QueryError                          the peer does not tell what it has
+        └── TransientRejectionError     the peer temporarily rejects the association
+    QueryError                          the peer does not answer a query
 
-None of them leaves the room but as a reason, a ServerError, or QueryError.
+Other packages see them only as a reason, a ServerError or a QueryError.
 """
 
 from ..reasons import Reason
@@ -19,58 +19,58 @@ from .tls_errors import HandshakeFailure
 
 
 class AssociationError(Exception):
-    """No association can be had, or it was lost; the reason says why in one line."""
+    """The association cannot be opened, or was lost. The text of the reason is one line."""
 
     def __init__(self, reason: Reason) -> None:
-        """Keep the reason; its text is the message."""
+        """Use the text of the reason as the message."""
         self.reason = reason
         super().__init__(reason.text)
 
 
 class TLSError(AssociationError):
-    """There is no TLS where it was asked for, or the peer takes nothing else.
+    """The TLS connection failed, or the peer accepts TLS only.
 
-    `advice` is what to do about it.
+    `advice` is the recommended action.
     """
 
     def __init__(self, where: str, failure: HandshakeFailure) -> None:
-        """Say what is the matter with `where`."""
+        """Name the peer, `where`, and the failure."""
         self.advice = failure.advice
         super().__init__(Reason(failure.kind, f"{where}: {failure.cause}"))
 
 
 class LostAnswerError(AssociationError):
-    """A request was written, and its answer did not come: the peer may have done what it asks."""
+    """A request was written, but not answered. The peer may have carried it out."""
 
 
 class NoAssociationError(AssociationError):
-    """No association can be had any more: the peer was given up, or the run has ended."""
+    """No more associations are opened: the run gave the peer up, or has ended."""
 
 
 class TemporaryError(AssociationError):
-    """There is no association to be had now, but there may be one later."""
+    """The association cannot be opened now, but a retry may succeed."""
 
 
 class NoConnectionError(TemporaryError):
-    """The peer cannot be connected to."""
+    """The connection to the peer failed."""
 
 
 class NoHandshakeError(TLSError, TemporaryError):
-    """The peer broke the TLS handshake off without saying why."""
+    """The peer broke off the TLS handshake without a reason."""
 
 
 class NoAnswerError(TemporaryError):
-    """The peer does not answer an association request as it should."""
+    """The peer does not answer the association request correctly."""
 
 
 class TransientRejectionError(TemporaryError):
-    """The peer has no association to give now, but may have one later (PS3.8 9.3.4)."""
+    """The peer temporarily rejects the association (PS3.8 9.3.4)."""
 
 
 class QueryError(Exception):
-    """The peer does not tell what it has; the reason says why in one line."""
+    """The peer does not answer a query. The text of the reason is one line."""
 
     def __init__(self, reason: Reason) -> None:
-        """Keep the reason; its text is the message."""
+        """Use the text of the reason as the message."""
         self.reason = reason
         super().__init__(reason.text)

@@ -1,4 +1,4 @@
-"""How many associations a peer gives at once, as far as it is known."""
+"""Number of simultaneous associations that a peer allows, as far as known."""
 
 import logging
 from dataclasses import dataclass
@@ -9,56 +9,58 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class AssociationLimit:
-    """How many associations there may be: as many as are wished, or as the peer gives.
+    """Maximum number of associations: the requested number, or the number that the peer allows.
 
-    One more is requested every `interval` seconds, as a peer may be at its limit for a while only.
-    The mutable state is all the rest; who changes it has a lock.
+    After a refusal, one more is requested every `interval` seconds, because a peer may be at its
+    limit only temporarily. The mutable state is all other fields. The caller holds a lock.
     """
 
-    wished: int
+    requested: int
     interval: float
     number: int = 0
     refusal: str = ""
-    _asked_at: float = inf
+    _requested_at: float = inf
     _is_logged: bool = False
 
     def __post_init__(self) -> None:
-        """Begin with as many as are wished."""
-        self.number = self.wished
+        """Start with the requested number."""
+        self.number = self.requested
 
     def lower(self, number: int, refusal: str, now: float) -> None:
-        """Note that the peer, at time `now`, gives no more than so many."""
+        """Record that the peer, at time `now`, allows no more than `number`."""
         self.number = max(1, number)
         self.refusal = self.refusal or refusal
-        self._asked_at = now
+        self._requested_at = now
 
     def reset(self) -> None:
-        """Forget it, as there was no association at all meanwhile."""
-        self.number = self.wished
+        """Forget the limit, because there was no association at all meanwhile."""
+        self.number = self.requested
         self.refusal = ""
 
-    def may_ask(self, now: float) -> bool:
-        """Tell whether it is time to request one more than the peer gave."""
-        return self.number < self.wished and now - self._asked_at >= self.interval
+    def may_request(self, now: float) -> bool:
+        """Return whether it is time to request one more than the peer allowed."""
+        return self.number < self.requested and now - self._requested_at >= self.interval
 
     def note_request(self, now: float) -> None:
-        """Note that one more is requested."""
-        self._asked_at = now
+        """Record that one more is requested."""
+        self._requested_at = now
 
     def note_refusal(self, refusal: str) -> None:
-        """Note that the peer still gives no more."""
-        log.debug("Still %d of %d associations: %s", self.number, self.wished, refusal)
+        """Log that the peer still allows no more."""
+        log.debug("Still %d of %d associations: %s", self.number, self.requested, refusal)
 
     def raise_to(self, number: int) -> None:
-        """Note that the peer gives one more; the next one can be requested at once."""
+        """Record that the peer allows one more. The next can be requested immediately."""
         self.number = number
-        self._asked_at = -inf
-        if number >= self.wished:
+        self._requested_at = -inf
+        if number >= self.requested:
             self.refusal = ""
-        log.info("There are %d of %d associations now", number, self.wished)
+        log.info("Now using %d of %d associations", number, self.requested)
 
-    def tell(self, number: int, refusal: str) -> None:
-        """Log once that there are only so many associations."""
+    def log_once(self, number: int, refusal: str) -> None:
+        """Log, the first time, that only `number` associations are used."""
         if not self._is_logged:
             self._is_logged = True
-            log.warning("Going on with %d of %d associations: %s", number, self.wished, refusal)
+            log.warning(
+                "Continuing with %d of %d associations: %s", number, self.requested, refusal
+            )

@@ -1,4 +1,4 @@
-"""Opens the associations of a pool, and learns how many the peer gives."""
+"""Opens the associations of a pool, and learns how many the peer allows."""
 
 import logging
 from collections.abc import Iterable
@@ -31,9 +31,10 @@ _MAX_TRIES, _MAX_TRIES_TO_REPLACE = 3, 5
 
 @dataclass(frozen=True)
 class Opener:
-    """Opens associations, each on a thread of its own, and notes in `state` what comes of it.
+    """Opens each association on a separate thread, and records the outcome in `state`.
 
-    While there is none, one is requested with the waits of `policy` until `budget` is spent.
+    While no association is open, one is requested with the waits of `policy` until `budget` is
+    spent.
     """
 
     state: PoolState
@@ -45,22 +46,22 @@ class Opener:
     throttle: Throttle | None = None
 
     def start(self, openings: Iterable[Opening]) -> None:
-        """Open associations; the caller does not own the lock of the state."""
+        """Open associations. The caller must not hold the lock of the state."""
         for opening in openings:
             try:
                 Thread(target=self._open, args=(opening,), daemon=True).start()
-            except RuntimeError as exc:  # there are as many threads as there may be
+            except RuntimeError as exc:  # the limit of threads is reached
                 self._open_without_thread(opening, str(exc))
 
     def _open_without_thread(self, opening: Opening, why: str) -> None:
-        """Go on with the associations that there are, or open the first one on this thread."""
+        """Continue with the existing associations, or open the first one on this thread."""
         state = self.state
         with state.changed:
             has_others = state.number > 1
             if has_others:
                 state.openings.remove(opening)
                 state.limit.lower(state.number, why, self._now())
-                state.tell_limit()
+                state.log_limit()
                 state.changed.notify_all()
         if not has_others:
             self._open(opening)
@@ -94,9 +95,9 @@ class Opener:
                 state.idle.append(assoc)
                 self._note_success(opening)
             elif failure:
-                self._go_on_without(opening, failure)
+                self._note_failure(opening, failure)
             if not state.openings:
-                state.tell_limit()
+                state.log_limit()
             openings = state.serve(new=assoc)
         if assoc and is_too_late:
             assoc.abort()
@@ -121,15 +122,15 @@ class Opener:
                 )
                 opening.assoc = assoc
             assoc.open()
-        except OSError as exc:  # there are as many open files as there may be
+        except OSError as exc:  # the limit of open files is reached
             raise NoConnectionError(Reason(Kind.NO_CONNECTION, exc.strerror or str(exc))) from exc
         return assoc
 
     def _is_worth_waiting(self, opening: Opening, failure: TemporaryError) -> bool:
-        """Tell whether to request it again.
+        """Return whether to retry a failed opening.
 
-        One more association is requested a few times, as the peer may be slow to count, or
-        to forget the one that was replaced. Where there is none, one opening goes on requesting.
+        With other associations open, it is retried a few times: the peer may still count the
+        association that was replaced. Without any, a single opening continues to retry.
         """
         state = self.state
         with state.changed:
@@ -144,30 +145,30 @@ class Opener:
                 state.down_since = self._now()
             if state.gone or len(state.openings) > 1 or self.budget.is_spent():
                 return False
-            if not opening.is_told:
-                opening.is_told = True
+            if not opening.is_logged:
+                opening.is_logged = True
                 log.warning(
-                    "There is no association: %s. One is requested again for up to %.0f s",
+                    "No association: %s. Retrying for up to %.0f s",
                     failure,
                     self.budget.seconds,
                 )
             return True
 
     def _note_success(self, opening: Opening) -> None:
-        """Note that the peer gives an association, so that as many as are wished may be opened."""
+        """Record an opened association, which ends an outage or raises the limit."""
         state = self.state
         if state.down_since is not None:
-            if opening.is_told:
+            if opening.is_logged:
                 seconds = self._now() - state.down_since
-                log.info("There is an association again, after %.0f s", seconds)
+                log.info("Association restored after %.0f s", seconds)
             state.down_since = None
             state.recovered_at = self._now()
             state.limit.reset()
         elif opening.is_extra:
             state.limit.raise_to(state.number)
 
-    def _go_on_without(self, opening: Opening, failure: AssociationError) -> None:
-        """Open no more than there are; give the peer up where there is none."""
+    def _note_failure(self, opening: Opening, failure: AssociationError) -> None:
+        """Limit the pool to the existing associations, or give up the peer if there are none."""
         state = self.state
         if state.idle or state.lent:
             if opening.is_extra:

@@ -1,4 +1,4 @@
-"""Associations with one peer, as many at once as it takes."""
+"""Pool of associations with one peer, as many as it allows."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,12 +23,12 @@ RUN_ENDED = Reason(Kind.NOT_REACHED)
 
 
 class AssociationPool:
-    """Lends associations to threads, first come first served.
+    """Pool that lends associations to threads, first come first served.
 
-    What to do is decided under a lock, and done outside of it. Associations are opened on threads
-    of their own: who waits for one that is long in coming takes one that comes back before. One
-    that was not proposed what is needed next is replaced by one that is proposed all contexts
-    seen so far.
+    Decisions are made under a lock, and carried out without it. Associations are opened on
+    separate threads, so that a waiting thread can take an association that is returned meanwhile.
+    An association that lacks the next presentation context is replaced by one for which all
+    contexts seen so far are proposed.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class AssociationPool:
         conversion: ConversionMode = ConversionMode.WHEN_NEEDED,
         max_images: int = 0,
     ) -> None:
-        """Open no more than so many `associations` with `peer` at once.
+        """Prepare a pool of up to `associations` with `peer`.
 
-        While there is none, one is requested with the waits of `policy` until `budget` is spent.
-        All of them write together as fast as the `throttle` allows. What is proposed for images
-        depends on their `conversion`. One over which `max_images` were sent is released, and
-        another one opened for the next image; 0 is for no limit.
+        While no association is open, one is requested with the waits of `policy` until `budget`
+        is spent. `throttle` limits the rate of all associations together. `conversion` decides
+        which contexts are proposed for images. After `max_images`, an association is released and
+        a new one opened for the next image; 0 means no limit.
         """
         limit = AssociationLimit(associations, timeouts.limit)
         self._clock = policy.clock
@@ -58,7 +58,7 @@ class AssociationPool:
         self._opener = Opener(self._state, peer, budget, tls_context, timeouts, policy, throttle)
 
     def __repr__(self) -> str:
-        """Show its state: how many associations there are, and how many threads wait."""
+        """Show the numbers of associations and of waiting threads."""
         with self._changed:
             return f"<AssociationPool: {self._state}>"
 
@@ -66,12 +66,12 @@ class AssociationPool:
     def association(
         self, wanted: Context, opened_after: float = -inf, *, alone: bool = False
     ) -> Iterator[StorageAssociation]:
-        """Lend an association in which `wanted` was proposed, and `alone` no other SOP class.
+        """Lend an association in which `wanted` was proposed.
 
-        It is one opened later than `opened_after`, on the clock of the policy: of
-        those from before a loss more may be lost. If the block raises anything, the
-        association is aborted. Raises NoAssociationError if there is none and none can
-        be opened.
+        With `alone`, no other SOP class was proposed. The association was opened later than
+        `opened_after`, on the clock of the policy: after a loss, older associations may be lost
+        too. If the block raises an exception, the association is aborted. Raises
+        NoAssociationError if no association is open and none can be opened.
         """
         state, waiting = self._state, Waiting(Waiter(wanted, opened_after, alone))
         self._take(waiting)
@@ -92,49 +92,49 @@ class AssociationPool:
 
     @property
     def contexts(self) -> Mapping[Context, bool]:
-        """The presentation contexts that were proposed, and whether they were accepted."""
+        """The proposed presentation contexts, and whether they were accepted."""
         with self._changed:
             return dict(self._state.contexts)
 
     @property
     def open_associations(self) -> int:
-        """How many associations there are."""
+        """Number of open associations."""
         with self._changed:
             return len(self._state.idle) + len(self._state.lent)
 
     @property
     def recovered_at(self) -> float:
-        """When there last was an association again after there was none, on the pool's clock."""
+        """Time of the latest first association after an outage, on the pool's clock."""
         return self._state.recovered_at
 
     @property
     def gone(self) -> Reason | None:
-        """Why no association is lent any more, None while there may be one."""
+        """The reason why the pool lends no more associations, None while it does."""
         return self._state.gone
 
     def give_up(self, reason: Reason) -> None:
-        """Lend no association any more."""
+        """Lend no more associations."""
         with self._changed:
             self._state.gone = self._state.gone or reason
             self._changed.notify_all()
 
     def wait(self, seconds: float) -> None:
-        """Wait, but no longer than until the peer is given up."""
+        """Wait, but stop as soon as the pool gives up the peer."""
         with self._changed:
             self._clock.wait_for(self._changed, lambda: bool(self._state.gone), seconds)
 
     def close(self) -> None:
-        """Release the associations, and abort what is on its way."""
+        """Release the idle associations, and abort those that are being opened."""
         self._end(StorageAssociation.release)
 
     def abort(self) -> None:
-        """Abort all associations, those that are lent as well."""
+        """Abort all associations, including those that are lent."""
         self._end(StorageAssociation.abort)
 
     def _end(self, end: Callable[[StorageAssociation], None]) -> None:
         state = self._state
         with self._changed:
-            state.tell_limit()
+            state.log_limit()
             state.is_over = True
             self.give_up(RUN_ENDED)
             aborted = [opening.assoc for opening in state.openings if opening.assoc]
@@ -145,7 +145,7 @@ class AssociationPool:
         _on_all(idle, end)
 
     def _take(self, waiting: Waiting) -> None:
-        """Wait until served. Raises NoAssociationError, or what failed unexpectedly."""
+        """Wait until served. Raises NoAssociationError, or an unexpected error of an opening."""
         state = self._state
         with self._changed:
             state.waiting.append(waiting)
@@ -169,12 +169,12 @@ class AssociationPool:
 def _on_all(
     assocs: Collection[StorageAssociation], end: Callable[[StorageAssociation], None]
 ) -> None:
-    """End associations at the same time, as each may take its timeout."""
+    """End associations in parallel, as each may take up to its timeout."""
     threads = [Thread(target=end, args=(assoc,), daemon=True) for assoc in assocs]
     for thread in threads:
         try:
             thread.start()
-        except RuntimeError:  # there are as many threads as there may be
+        except RuntimeError:  # the limit of threads is reached
             thread.run()
     for thread in threads:
         if thread.ident:

@@ -1,4 +1,4 @@
-"""The state of a pool of associations, and what is decided by it."""
+"""State of a pool of associations, and the decisions that depend on it."""
 
 from dataclasses import dataclass, field
 from math import inf
@@ -14,7 +14,7 @@ from .limit import AssociationLimit
 
 @dataclass(eq=False)
 class Waiting:
-    """A thread that waits; it is served with `assoc`."""
+    """A waiting thread, which gets `assoc` when it is served."""
 
     needs: Waiter
     is_served: bool = False
@@ -23,9 +23,10 @@ class Waiting:
 
 @dataclass(eq=False)
 class Opening:
-    """An association on its way; one that `is_extra` is one more than the peer gave before.
+    """An association that is being opened.
 
-    `tries` have failed, the latest with `refusal`; `is_told` is whether the log says so.
+    `is_extra` means that the peer refused this many associations before. `tries` have failed, the
+    latest with `refusal`. `is_logged` means that the log shows the failure.
     """
 
     needs: Waiter
@@ -34,18 +35,19 @@ class Opening:
     assoc: StorageAssociation | None = None
     tries: int = 0
     refusal: str = ""
-    is_told: bool = False
+    is_logged: bool = False
 
 
 @dataclass(eq=False)
 class PoolState:
-    """The mutable state of a pool, all of it; it is changed with the lock of `changed`.
+    """The complete mutable state of a pool. The lock of `changed` guards it.
 
-    There are threads that wait, and associations that are idle, lent or on their way. There is no
-    association since `down_since`, unless that is None, and there was one again at `recovered_at`.
-    `gone` is why none is lent any more, `crash` what failed unexpectedly; `is_over` tells that
-    those that are lent end when they come back. One over which `max_images` were sent, unless that
-    is 0, is lent no more: it can only be replaced, and is released then.
+    It holds the waiting threads, and the associations that are idle, lent or being opened.
+    `down_since` is the start of an outage, None while there is an association. `recovered_at` is
+    the end of the latest outage. `gone` is the reason why the pool lends no more associations.
+    `crash` is an unexpected error. `is_over` means that lent associations end when they are
+    returned. After `max_images`, an association is not lent again, only replaced and released; 0
+    means no limit.
     """
 
     limit: AssociationLimit
@@ -65,7 +67,7 @@ class PoolState:
     is_over: bool = False
 
     def __str__(self) -> str:
-        """Say how many associations there are, and how many threads wait."""
+        """Return the numbers of associations and of waiting threads."""
         refusal = self.limit.refusal
         return (
             f"{len(self.idle)} idle, {len(self.lent)} lent, "
@@ -77,14 +79,14 @@ class PoolState:
 
     @property
     def number(self) -> int:
-        """How many associations there are, with those on their way."""
+        """Number of associations, including those that are being opened."""
         return len(self.idle) + len(self.lent) + len(self.openings)
 
     def serve(self, new: StorageAssociation | None = None) -> list[Opening]:
-        """Give those who wait what there is; return what the caller has to open for the others.
+        """Serve the waiting threads; return the openings that the caller must start for the rest.
 
-        A `new` association is given out even if it is lost already: who uses it learns that, and
-        decides how often to try again.
+        A `new` association is lent even if it is already lost. Its user notices the loss, and
+        decides how often to retry.
         """
         openings: list[Opening] = []
         waiting, idle = self.waiting.copy(), self.idle.copy()
@@ -102,7 +104,7 @@ class PoolState:
         return openings
 
     def _lend_to_the_only_one(self, new: StorageAssociation | None) -> bool:
-        """Decide as `assign` does where one thread waits, and look at no more than it takes."""
+        """Serve a single waiting thread, with the decision of `assign` but less work."""
         if len(self.waiting) > 1:
             return False
         (waiting,) = self.waiting
@@ -119,22 +121,22 @@ class PoolState:
         self.idle.remove(assoc)
         self.lent.append(assoc)
 
-    def tell_limit(self) -> None:
-        """Say once that the peer gives fewer associations than were requested."""
+    def log_limit(self) -> None:
+        """Log once that the peer allows fewer associations than requested."""
         number = len(self.idle) + len(self.lent)
         pending = (opening.refusal for opening in self.openings if opening.refusal)
         refusal = self.limit.refusal or next(pending, "")
         if refusal and number and not self.gone:
-            self.limit.tell(number, refusal)
+            self.limit.log_once(number, refusal)
 
     def _situation(self, new: StorageAssociation | None) -> Situation:
-        may_ask = not self.openings and self.limit.may_ask(self.clock.now())
+        may_request = not self.openings and self.limit.may_request(self.clock.now())
         return Situation(
             [one.needs for one in self.waiting],
             [self._view(one, new) for one in self.idle],
             len(self.lent),
             len(self.openings),
-            self.limit.number + may_ask,
+            self.limit.number + may_request,
             self.down_since is not None,
         )
 
@@ -149,7 +151,10 @@ class PoolState:
         return opening
 
     def _view(self, assoc: StorageAssociation, new: StorageAssociation | None) -> Idle:
-        """Return what is decided by; one that accepted nothing is lent, if only to learn that."""
+        """Return an idle association as `assign` sees it.
+
+        An association without accepted contexts can be lent, so that its user learns this.
+        """
         has_room = not self.max_images or assoc.images < self.max_images
         is_alive = has_room and (assoc is new or assoc.is_usable or not assoc.accepted)
         return Idle(assoc.proposed, assoc.opened_at, is_alive)

@@ -80,4 +80,4 @@ def describe(status: int, table: _Table | None = None) -> str:
 
         table = STORAGE_SERVICE_CLASS_STATUS
     _, meaning = table.get(status, ("", ""))
-    return f"0x{status:04X} {meaning or '(unknown)'}"
+    return f"0x{status:04X} {meaning or 'of unknown meaning'}"

@@ -1,4 +1,4 @@
-"""Keeps all associations together below a number of bytes a second."""
+"""Limits the rate of all associations together."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -6,22 +6,22 @@ from threading import Lock
 from ..retry import CLOCK, MonotonicClock
 
 MAX_PIECE = 1 << 18
-"""Bytes to write at once where there is no limit."""
+"""Maximum number of bytes in one write without a rate limit."""
 _MIN_PIECE = 1 << 12
 _PIECES_A_SECOND = 50
 _NAP = 0.1
-"""Seconds after which who waits looks whether the association has ended."""
+"""Seconds between checks whether a waiting association has ended."""
 
 
 class Throttle:
-    """A bucket that fills at a constant rate: who wants to write waits for its turn.
+    """Rate limiter that gives each write a turn.
 
-    What nobody has used in the past is lost, so that no second has more than the rate. The mutable
-    state is when the next piece may be written, with the lock.
+    Unused capacity expires, so that no second exceeds the rate. The mutable state is the time of
+    the next turn, guarded by the lock.
     """
 
     def __init__(self, rate: float, clock: MonotonicClock = CLOCK) -> None:
-        """Allow `rate` bytes a second."""
+        """Allow `rate` bytes per second."""
         self.rate = rate
         self._clock = clock
         self._next_at = clock.now()
@@ -29,11 +29,11 @@ class Throttle:
 
     @property
     def piece(self) -> int:
-        """How many bytes to write at once, for an even flow."""
+        """Number of bytes in one write, for an even flow."""
         return min(max(int(self.rate / _PIECES_A_SECOND), _MIN_PIECE), MAX_PIECE)
 
     def wait(self, size: int, is_over: Callable[[], bool]) -> None:
-        """Wait until so many bytes may be written, or until there is no need to."""
+        """Wait until `size` bytes may be written, or until `is_over` is true."""
         with self._lock:
             now = self._clock.now()
             turn = max(self._next_at, now)

@@ -1,20 +1,28 @@
-"""How long to wait for a peer, as one frozen value."""
+"""Timeouts for a peer."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds to wait for each of these, until the association is given up.
+    """Timeouts for a peer, in seconds. When one expires, the association is aborted.
 
-    `resolve` is for the host's name, `connect` for each address of the host, `write` for a
-    peer to read any of what is written, `acknowledge` for its system to take data in.
-    `response` begins once the request has reached the peer; `find` is for each response to a
-    C-FIND request, `action` for that to an N-ACTION request, and `commitment` for the
-    N-EVENT-REPORT on the same association; `late_commitment` is for one on another association.
-    `abort` is for an abort to be written before the connection is cut. `tick` is how often to look
-    whether the connection is still there. `limit` is after how long to request one more
-    association than the peer gave.
+    Attributes:
+        resolve: Resolving the host name.
+        connect: Connecting to each address of the host.
+        associate: The answer to the association request.
+        write: Time without progress while the peer reads the written data.
+        acknowledge: Acknowledgement of sent data by the peer's TCP stack.
+        response: The C-STORE response, after the request has reached the peer.
+        echo: The C-ECHO response.
+        find: Each C-FIND response.
+        action: The N-ACTION response.
+        commitment: The N-EVENT-REPORT on the same association.
+        late_commitment: The N-EVENT-REPORT on another association.
+        release: The answer to a release.
+        abort: Writing an abort before the connection is closed.
+        tick: Interval between checks of the connection.
+        limit: Interval before one more association is requested than the peer allowed.
     """
 
     resolve: float = 30.0

@@ -119,6 +119,6 @@ def test_a_server_that_gives_fewer_associations_is_no_failure(
         assert sorted(r.sop_instance_uid for r in scp.stored) == sorted(map(uid_of, range(60)))
     assert result.exit_code == 0, result.log
     assert counts(session.site.reports[0].content) == {"a.zip": ("60", "60", "Complete")}
-    line = r"Going on with [12] of 4 associations: .* its limit of associations is reached"
+    line = r"Continuing with [12] of 4 associations: .* its limit of associations is reached"
     assert len(re.findall(line, result.log)) == 1
-    assert result.log.count("Going on with") == 1
+    assert result.log.count("Continuing with") == 1

@@ -85,8 +85,8 @@ def test_a_server_is_asked_for_more_each_minute(
     assert script.requests == before + 2
     scu.close()
     assert messages(caplog, logging.INFO) == [
-        "There are 2 of 3 associations now",
-        "There are 3 of 3 associations now",
+        "Now using 2 of 3 associations",
+        "Now using 3 of 3 associations",
     ]
 
 

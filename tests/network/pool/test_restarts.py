@@ -90,8 +90,8 @@ def test_a_server_that_comes_back_gets_as_many_associations_as_before(
         scu.close()
         assert server.connections == 8
     (told,) = (one for one in caplog.messages if "lost with an image" not in one)
-    assert told.startswith("There is no association: cannot connect to 127.0.0.1 port ")
-    assert told.endswith("Connection refused. One is requested again for up to 600 s")
+    assert told.startswith("No association: cannot connect to 127.0.0.1 port ")
+    assert told.endswith("Connection refused. Retrying for up to 600 s")
 
 
 def test_a_lowered_number_is_forgotten_when_the_server_was_away(
@@ -123,8 +123,8 @@ def test_a_lowered_number_is_forgotten_when_the_server_was_away(
         server.listen()
         assert results_of(sending) == [SENT] * 37
         scu.close()
-    assert told.startswith("Going on with 1 of 4 associations: ")
-    assert sum(message.startswith("Going on with ") for message in caplog.messages) == 1
+    assert told.startswith("Continuing with 1 of 4 associations: ")
+    assert sum(message.startswith("Continuing with ") for message in caplog.messages) == 1
 
 
 def test_a_limit_from_before_the_server_was_away_is_not_logged(
@@ -157,4 +157,4 @@ def test_a_limit_from_before_the_server_was_away_is_not_logged(
         all_refused.set()
         assert results_of(sending) == [SENT] * 30
         scu.close()
-    assert not any(message.startswith("Going on with ") for message in caplog.messages)
+    assert not any(message.startswith("Continuing with ") for message in caplog.messages)

@@ -45,7 +45,7 @@ def test_a_limit_of_the_server_is_told_once(caplog: pytest.LogCaptureFixture) ->
         assert outcome(scu.send(made_instance(40, SOPClassUID=MR))) == SENT
         scu.close()
     assert told == (
-        f"Going on with 2 of 4 associations: 127.0.0.1 port {server.port} "
+        f"Continuing with 2 of 4 associations: 127.0.0.1 port {server.port} "
         "rejected the association: its limit of associations is reached"
     )
     assert len(caplog.records) == 1
@@ -76,7 +76,7 @@ def test_a_server_that_refuses_further_connections(caplog: pytest.LogCaptureFixt
         scu.close()
         assert server.connections == 1
     assert told == (
-        "Going on with 1 of 4 associations: "
+        "Continuing with 1 of 4 associations: "
         f"cannot connect to 127.0.0.1 port {server.port}: Connection refused"
     )
     assert len(caplog.records) == 1
@@ -121,7 +121,7 @@ def test_a_limit_that_is_still_being_tried_is_told_at_the_end(
         scu.close()
         clock.is_over.set()
     assert caplog.messages == [
-        f"Going on with 1 of 2 associations: 127.0.0.1 port {server.port} "
+        f"Continuing with 1 of 2 associations: 127.0.0.1 port {server.port} "
         "rejected the association: its limit of associations is reached"
     ]
 
