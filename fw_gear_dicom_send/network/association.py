@@ -1,6 +1,6 @@
-"""Associations with a peer: requests and their responses, one after the other.
+"""Association with a peer: requests and their responses, one after another.
 
-The thread that asks reads and writes the connection itself. `Protocol` decides what may come when.
+The requesting thread itself reads and writes the connection. `Protocol` is the state machine.
 """
 
 import logging
@@ -45,23 +45,20 @@ REJECTED = {
     (3, 1): "it is temporarily congested",
     (3, 2): "its limit of associations is reached",
 }
-"""What a rejection means, by source and reason (PS3.8 9.3.4)."""
+"""Meanings of rejections, by source and reason (PS3.8 9.3.4)."""
 NO_REASON = "it gives no reason"
 
 _REJECTION_KINDS = {(1, 3): Kind.UNKNOWN_CALLING_AE, (1, 7): Kind.UNKNOWN_CALLED_AE}
 _TRANSIENT = 2
 _CONGESTION = 3
-"""The source of a rejection by a provider that is congested or at its limit."""
+"""Source of a rejection by a service provider that is congested or at its limit."""
 
-# It quotes values that break the rules, such as a UID, in what it logs.
+# pynetdicom quotes invalid values, such as UIDs, in its log.
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
 
 
 def resolve(peer: PeerAE, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
-    """Check that the peer's host name means an address.
-
-    Raises ConfigError where it does not.
-    """
+    """Check that the peer's host name can be resolved. Raises ConfigError if not."""
     try:
         addresses(peer.host, peer.port, timeouts.resolve)
     except (OSError, UnicodeError) as exc:
@@ -70,10 +67,10 @@ def resolve(peer: PeerAE, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
 
 
 class StorageAssociation:
-    """An association with a peer; one thread at a time uses it, and any may abort it.
+    """Association with a peer. One thread at a time may use it, and any thread may abort it.
 
-    The mutable state is that of the upper layer, and how many requests were made, with `images`
-    in so many of them. Whoever uses the association holds `_in_use`.
+    The mutable state is the state of the upper layer, and the numbers of requests and of `images`.
+    The thread that uses the association holds `_in_use`.
     """
 
     def __init__(
@@ -86,9 +83,9 @@ class StorageAssociation:
         *,
         throttle: Throttle | None = None,
     ) -> None:
-        """Prepare to propose `contexts` to `peer`, over TLS where there is a context for it.
+        """Prepare to propose `contexts` to `peer`, over TLS if `tls_context` is given.
 
-        Images are written as fast as the `throttle` allows.
+        `throttle` limits the rate of images.
         """
         self._throttle = throttle
         self._clock = clock
@@ -112,10 +109,10 @@ class StorageAssociation:
     def open(self) -> None:
         """Connect and negotiate.
 
-        `accepted` holds the contexts that the peer accepts, which may be none; `opened_at`
-        is when it was begun, on the `clock`. Raises AssociationError if
-        the association is refused for good, and TemporaryError if it is refused for the
-        time being (PS3.8 9.3.4) or if there is no connection.
+        This sets `accepted` to the contexts that the peer accepts, if any, and `opened_at` to the
+        start time on the `clock`. Raises AssociationError if the peer permanently rejects the
+        association, and TemporaryError if it rejects it temporarily (PS3.8 9.3.4) or if the
+        connection fails.
         """
         self.opened_at = self._clock.now()
         with self._using():
@@ -124,7 +121,7 @@ class StorageAssociation:
 
     @property
     def is_usable(self) -> bool:
-        """Whether a request can be sent: the peer neither left nor wants to."""
+        """Whether a request can be sent: the peer neither ended the association nor wants to."""
         if not self._in_use.acquire(blocking=False):
             return False
         try:
@@ -134,12 +131,12 @@ class StorageAssociation:
 
     @property
     def number(self) -> int:
-        """The number of the association in the process, which a log tells it by."""
+        """Number of the association in this process, for the log."""
         return self._trace.number
 
     @property
     def tls(self) -> TLSSession | None:
-        """What was negotiated, where TLS is used."""
+        """The TLS session, None without TLS."""
         connection = self._layer.connection.tls
         return describe(connection) if connection else None
 
@@ -148,11 +145,10 @@ class StorageAssociation:
     ) -> StoreResponse:
         """Send an image in an accepted context, and return the peer's response.
 
-        `instance` must be encoded in the context's transfer syntax. The response may take
-        `response_timeout` seconds, that of the timeouts unless it is given. Raises
-        AssociationError if the association is lost, a LostAnswerError if the peer may have
-        stored the image nevertheless, and OSError if the dataset cannot be read. The
-        association is aborted then.
+        `instance` must be encoded in the context's transfer syntax. `response_timeout`, in
+        seconds, overrides the one of the timeouts. Raises AssociationError if the association is
+        lost, LostAnswerError if the peer may still have stored the image, and OSError if the
+        dataset cannot be read. The association is then aborted.
         """
         self.images += 1
         request = dimse.c_store_request(
@@ -176,7 +172,7 @@ class StorageAssociation:
     def send_c_echo(self, context: Context) -> int:
         """Verify the association in an accepted context, and return the status (PS3.7 9.1.5).
 
-        Raises AssociationError if the association is lost, which is aborted then.
+        Raises AssociationError if the association is lost, and aborts it.
         """
         answer = self.ask(
             context,
@@ -197,10 +193,10 @@ class StorageAssociation:
         *,
         timeout: float,
     ) -> Message:
-        """Send a request other than C-STORE, and return the first response to it.
+        """Send a request other than C-STORE, and return the first response.
 
-        `command` gets a message ID. Raises AssociationError if the association is lost, which
-        is aborted then.
+        A message ID is added to `command`. Raises AssociationError if the association is lost,
+        and aborts it.
         """
         numbered = {**command, dimse.MESSAGE_ID: self._next_message_id()}
         request = dimse.message(self._ids[context], numbered, dataset, self._layer.max_pdu)
@@ -208,7 +204,7 @@ class StorageAssociation:
             return self._ask(request, int(command[dimse.COMMAND_FIELD]), timeout)
 
     def next_response(self, command_field: int, timeout: float) -> Message:
-        """Return the next response to the latest request, which has that command field.
+        """Return the next response to the latest request, whose command field is `command_field`.
 
         Raises AssociationError as `ask` does.
         """
@@ -216,10 +212,10 @@ class StorageAssociation:
             return self._response(command_field, timeout)
 
     def reported(self, timeout: float) -> Message | None:
-        """Return the next N-EVENT-REPORT of the peer, None if none comes in time.
+        """Return the next N-EVENT-REPORT of the peer, None after the timeout.
 
-        It has been answered (PS3.7 10.1.1). Raises AssociationError if the association is lost,
-        which is aborted then.
+        The report was already answered (PS3.7 10.1.1). Raises AssociationError if the association
+        is lost, and aborts it.
         """
         with self._using():
             layer = self._layer
@@ -230,21 +226,21 @@ class StorageAssociation:
             return layer.reports.popleft() if layer.reports else None
 
     def release(self) -> None:
-        """End the association in good order, or abort it if the peer does not answer."""
+        """Release the association, or abort it if the peer does not answer."""
         with self._in_use:
             self._layer.release(self._is_late)
         self.abort()
 
     def abort(self) -> None:
-        """End the association at once, if it has not ended yet."""
-        is_told = self._layer.abort()
+        """End the association immediately, unless it has already ended."""
+        may_answer = self._layer.abort()
         self._trace.ended(self._layer.ending)
         if not self._in_use.acquire(blocking=False):
-            # The thread that uses it closes it.
+            # The thread that uses the association closes it.
             self._layer.connection.cut()
             return
         try:
-            if is_told:
+            if may_answer:
                 self._layer.wait_for_end()
             self._layer.connection.close()
         finally:
@@ -252,19 +248,19 @@ class StorageAssociation:
 
     @contextmanager
     def _using(self) -> Iterator[None]:
-        """Have the block use the association, which is aborted if that fails."""
+        """Reserve the association for the block. It is aborted if the block raises."""
         try:
             with self._in_use:
                 yield
         except BaseException as exc:
-            # What other errors say may quote what they were about.
+            # The messages of other errors may quote datasets.
             is_own = isinstance(exc, AssociationError)
             self._trace.failed(str(exc) if is_own else type(exc).__name__)
             self.abort()
             raise
 
     def _connect(self) -> None:
-        """Connect in one way after the other, until the peer is trusted."""
+        """Connect with one TLS context after another, until the peer is trusted."""
         contexts = self._tls_context.contexts if self._tls_context else ()
         refusals: list[OSError] = []
         self._reach()
@@ -316,8 +312,8 @@ class StorageAssociation:
             case _ if layer.speaks_tls and not self._tls_context:
                 raise TLSError(self._where, TLS_ONLY)
             case _:
-                did_not = "did not answer the association request as a DICOM server does"
-                raise NoAnswerError(Reason(Kind.NO_ASSOCIATION, f"{self._where} {did_not}"))
+                detail = f"{self._where} sent no valid answer to the association request"
+                raise NoAnswerError(Reason(Kind.NO_ASSOCIATION, detail))
 
     @property
     def _where(self) -> str:
@@ -333,14 +329,14 @@ class StorageAssociation:
         return (TLSError if failure.is_final else NoHandshakeError)(self._where, failure)
 
     def _rejection(self, rejected: Rejected) -> AssociationError:
-        """Return an error that says in one line why there is no association (PS3.8 9.3.4)."""
+        """Return an error with the cause of a rejection (PS3.8 9.3.4)."""
         key = rejected.source, rejected.reason
         cause = REJECTED.get(key, NO_REASON)
         cause = cause.format(calling=self._peer.calling_ae, called=self._peer.called_ae)
         self._trace.rejected(rejected, cause)
         detail = f"{self._where} rejected the association: {cause}"
         if self._peer.identity and rejected.source != _CONGESTION:
-            detail += "; it may not accept the identity that was sent"
+            detail += "; it may not accept the user identity"
         reason = Reason(_REJECTION_KINDS.get(key, Kind.REJECTED), detail)
         if rejected.result == _TRANSIENT or rejected.source == _CONGESTION:
             return TransientRejectionError(reason)
@@ -355,7 +351,7 @@ class StorageAssociation:
         return self._message_id
 
     def _is_late(self, event: Event) -> bool:
-        """Tell whether it answers a request of this association, which may have an answer."""
+        """Return whether an event is the answer to any request of this association."""
         if not isinstance(event, Message):
             return False
         answered = dimse.number(event.command, dimse.MESSAGE_ID_BEING_RESPONDED_TO)
@@ -383,7 +379,7 @@ class StorageAssociation:
                 answer = self._response(command_field, 0)
             except AssociationError:
                 raise lost from None
-            # A peer that has not read all of an image cannot have stored it.
+            # A peer that has not read an image completely cannot have stored it.
             if is_failure(dimse.number(answer.command, dimse.STATUS) or 0):
                 return answer
             raise lost from None
@@ -392,7 +388,7 @@ class StorageAssociation:
     def _response(
         self, command_field: int, timeout: float, *, skips_pending: bool = False
     ) -> Message:
-        """Wait for the response to the latest request; late answers to others are dropped."""
+        """Wait for the response to the latest request. Late answers to others are dropped."""
         wait = Wait(self._layer.connection, timeout)
         while True:
             event = self._layer.next_event(wait)

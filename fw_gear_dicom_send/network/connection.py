@@ -1,7 +1,7 @@
-"""One TCP or TLS connection: it neither delays data nor waits for ever.
+"""One TCP or TLS connection without delays, in which all waits are bounded.
 
-All but `cut` is called by one thread at a time. Nothing here is POSIX-only: where the system
-lacks an option or a call, the connection does without it.
+Only one thread at a time may call the methods, except `cut`. POSIX is not required: options and
+calls that the system lacks are skipped.
 """
 
 import importlib
@@ -20,22 +20,22 @@ from .timeouts import Timeouts
 
 _MAX_READ = 1 << 16
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
-"""Seconds without traffic before a probe, seconds between probes, and unanswered probes.
+"""Seconds without traffic before a probe, seconds between probes, and number of failed probes.
 
-A NAT may forget a connection that is idle for a few minutes.
+A NAT may drop a connection that is idle for a few minutes.
 """
 _INT = Struct("i")
 _WOULD_BLOCK = (BlockingIOError, SSLWantReadError, SSLWantWriteError)
 
 Address = tuple[socket.AddressFamily, Any]
-"""An address family, and an address in it."""
+"""An address family and an address of it."""
 
 
 def addresses(host: str, port: int, timeout: float) -> list[Address]:
     """Return the IPv4 and IPv6 addresses of a host.
 
-    Raises OSError if it has none, or if none is known after `timeout` seconds, and UnicodeError
-    if the host cannot be a name.
+    Raises OSError if the host has no address, TimeoutError if it is not resolved within `timeout`
+    seconds, and UnicodeError if the host name is invalid.
     """
     with suppress(socket.gaierror):
         return _resolved(host, port, socket.AI_NUMERICHOST)
@@ -64,13 +64,13 @@ def _resolved(host: str, port: int, flags: int = 0) -> list[Address]:
 
 
 class Connection:
-    """A socket for IPv4 and IPv6 that never blocks; `wait` is where time passes.
+    """Non-blocking socket for IPv4 and IPv6. All waiting is done in `wait`.
 
     The mutable state is the socket.
     """
 
     def __init__(self, timeouts: Timeouts) -> None:
-        """Be not connected yet."""
+        """Start without a connection."""
         self._timeouts = timeouts
         self._socket: socket.socket | None = None
         self._poll = select.poll() if hasattr(select, "poll") else None
@@ -97,7 +97,7 @@ class Connection:
         raise error or OSError("the host has no address")
 
     def secure(self, ssl_context: SSLContext, host: str) -> None:
-        """Do the TLS handshake. Raises OSError, which is an SSLError where TLS fails."""
+        """Do the TLS handshake. Raises SSLError if TLS fails, and other OSErrors."""
         plain = self._connected()
         plain.settimeout(self._timeouts.connect)
         self._socket = self._tls = ssl_context.wrap_socket(
@@ -113,13 +113,13 @@ class Connection:
 
     @property
     def is_agreed(self) -> bool:
-        """Whether both sides have agreed on a cipher suite of TLS, which comes first."""
+        """Whether both sides agreed on a TLS cipher suite, an early step of the handshake."""
         return bool(self._tls and self._tls.cipher())
 
     def wait(self, seconds: float, *, to_write: bool = False) -> bool:
-        """Wait for data, or until data can be written as well; return whether either is so.
+        """Wait for data to read; return whether it arrived in time.
 
-        Raises OSError.
+        With `to_write`, this also ends as soon as data can be written. Raises OSError.
         """
         connection = self._connected()
         if self._tls and self._tls.pending():
@@ -136,7 +136,7 @@ class Connection:
             self._poll.modify(connection, select.POLLIN)
 
     def read(self) -> bytes | None:
-        """Return the received data, empty at the end, None if there is none yet.
+        """Return the received data, empty at the end of the stream, None if none has arrived.
 
         Raises OSError.
         """
@@ -144,15 +144,18 @@ class Connection:
             data = self._connected().recv(_MAX_READ)
         except _WOULD_BLOCK:
             return None
-        self._acknowledge_at_once()
+        self._acknowledge_immediately()
         return data
 
     def write(self, buffers: Sequence[Buffer]) -> Sequence[Buffer]:
-        """Write what the system takes at once, and return the rest. Raises OSError."""
+        """Write as much as the system accepts without waiting, and return the rest.
+
+        Raises OSError.
+        """
         connection = self._connected()
         try:
             if self._tls or not hasattr(connection, "sendmsg"):
-                # A TLS record that was begun has to be continued with the same data.
+                # A TLS record must be continued with the data that it was started with.
                 buffers = buffers if len(buffers) == 1 else [b"".join(buffers)]
                 written = connection.send(buffers[0])
             else:
@@ -163,7 +166,7 @@ class Connection:
 
     @property
     def unacknowledged(self) -> int:
-        """Bytes that were written and have not reached the peer, 0 where that is not known."""
+        """Written bytes that the peer has not acknowledged, 0 if unknown."""
         try:
             fcntl, termios = map(importlib.import_module, ("fcntl", "termios"))
             size = fcntl.ioctl(self._connected(), termios.TIOCOUTQ, _INT.pack(0))
@@ -172,15 +175,15 @@ class Connection:
         return int(_INT.unpack(size)[0])
 
     def finish_writing(self) -> None:
-        """Tell the peer that nothing more is written."""
+        """Signal the end of the written data to the peer."""
         with suppress(OSError):
             socket.socket.shutdown(self._connected(), socket.SHUT_WR)
 
     def cut(self) -> None:
-        """End the connection at once, which wakes the thread that waits; from any thread."""
+        """End the connection immediately, and wake the waiting thread. Any thread may call this."""
         if connection := self._socket:
             with suppress(OSError):
-                # An SSLSocket's own method takes the TLS state from under the other thread.
+                # SSLSocket.shutdown would remove the TLS state that the other thread uses.
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def close(self) -> None:
@@ -198,7 +201,7 @@ class Connection:
         connection.setblocking(False)
         if self._poll:
             self._poll.register(connection, select.POLLIN)
-        self._acknowledge_at_once()
+        self._acknowledge_immediately()
 
     def _set_options(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -209,10 +212,10 @@ class Connection:
                 with suppress(OSError):
                     connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
-    def _acknowledge_at_once(self) -> None:
-        """Keep a peer with Nagle's algorithm from waiting 40 ms for our delayed ACK.
+    def _acknowledge_immediately(self) -> None:
+        """Prevent 40 ms waits of a peer with Nagle's algorithm for our delayed ACK.
 
-        The kernel forgets it, so that it is set again after each read. Linux only.
+        The kernel resets the option, so it is set again after each read. Linux only.
         """
         if option := getattr(socket, "TCP_QUICKACK", None):
             with suppress(OSError):
@@ -220,7 +223,7 @@ class Connection:
 
 
 def _rest(buffers: Sequence[Buffer], written: int) -> Sequence[Buffer]:
-    """Return what comes after the first `written` bytes."""
+    """Return the data after the first `written` bytes."""
     for index, buffer in enumerate(buffers):
         if written < len(buffer):
             return [memoryview(buffer)[written:], *buffers[index + 1 :]]

@@ -1,7 +1,7 @@
-"""DIMSE messages as they go on the wire (PS3.7 6.3 and 9, PS3.8 9.3.5 and E).
+"""Encoding and decoding of DIMSE messages (PS3.7 6.3 and 9, PS3.8 9.3.5 and E).
 
-pynetdicom encodes and decodes each of them through pydicom's datasets, which takes longer than
-all else that an image costs here, and refuses answers that other toolkits accept.
+pynetdicom does this through pydicom's datasets. This takes longer than all other work for an
+image, and rejects responses that other toolkits accept.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +13,7 @@ from .throttle import MAX_PIECE
 
 Buffer = bytes | memoryview
 Command = Mapping[int, bytes]
-"""The values of a command set, by the element numbers of group 0000."""
+"""Values of a command set, by the element numbers of group 0000."""
 
 AFFECTED_SOP_CLASS_UID, REQUESTED_SOP_CLASS_UID = 0x0002, 0x0003
 COMMAND_FIELD, MESSAGE_ID, MESSAGE_ID_BEING_RESPONDED_TO = 0x0100, 0x0110, 0x0120
@@ -25,13 +25,13 @@ EVENT_TYPE_ID, ACTION_TYPE_ID = 0x1002, 0x1008
 C_STORE_RQ, C_FIND_RQ, C_ECHO_RQ = 0x0001, 0x0020, 0x0030
 N_EVENT_REPORT_RQ, N_ACTION_RQ = 0x0100, 0x0130
 RESPONSE = 0x8000
-"""The bit that makes a response's command field of a request's (PS3.7 E.1)."""
+"""The bit that distinguishes the command field of a response (PS3.7 E.1)."""
 MEDIUM_PRIORITY = 0x0000
 HAS_DATASET, NO_DATASET = 0x0001, 0x0101
 PENDING = (0xFF00, 0xFF01)
-"""The statuses after which the final response is still to come (PS3.7 C.1.4)."""
+"""Statuses of responses before the final one (PS3.7 C.1.4)."""
 MAX_ERROR_COMMENT = 64
-"""Characters of an error comment, a value of VR LO (PS3.5 6.2)."""
+"""Maximum characters of an error comment, a value of VR LO (PS3.5 6.2)."""
 _MAX_OFFENDING_ELEMENTS = 16
 _MAX_COMMENT_BYTES = 1024
 _MAX_MESSAGE_ID = 0xFFFF
@@ -52,7 +52,7 @@ _MAX_BUFFERS = 512
 class StoreResponse:
     """A peer's response to a C-STORE request (PS3.7 9.1.1, C.4).
 
-    There are few tags, and the comment has at most 1024 characters, whatever the peer sends.
+    It has at most 16 offending elements, and a comment of at most 1024 characters.
     """
 
     status: int
@@ -66,7 +66,7 @@ def message_id(request: int) -> int:
 
 
 def ids_of(requests: int) -> range:
-    """Return the message IDs of so many requests."""
+    """Return the message IDs of the first `requests` requests."""
     return range(1, min(requests, _MAX_MESSAGE_ID) + 1)
 
 
@@ -78,11 +78,11 @@ def c_store_request(
     *,
     max_write: int = MAX_PIECE,
 ) -> Iterator[list[Buffer]]:
-    """Yield a C-STORE request with its dataset, in the buffers of one write after the other.
+    """Yield the buffers of each write of a C-STORE request with its dataset.
 
-    `max_pdu` is the maximum number of bytes of a PDU after its header, and even: fragments of
-    odd length end the association at some servers (PS3.7 9.3.1.1). A write has `max_write` bytes,
-    or those of a PDU if that is longer. Raises OSError if the dataset cannot be read.
+    `max_pdu` is the maximum number of bytes of a PDU after its header. It must be even, because
+    some servers abort after a fragment of odd length (PS3.7 9.3.1.1). A write has about `max_write`
+    bytes, or one PDU if that is longer. Raises OSError if the dataset cannot be read.
     """
     command = encode_command(
         {
@@ -101,13 +101,13 @@ def c_store_request(
 def message(
     context_id: int, command: Mapping[int, int | str], dataset: bytes, max_pdu: int
 ) -> Iterator[list[Buffer]]:
-    """Yield any other message, in the buffers of one write after the other."""
+    """Yield the buffers of each write of another message."""
     encoded = encode_command(dict(sorted(command.items())))
     return _writes(context_id, encoded, [dataset], len(dataset), max_pdu)
 
 
 def event_report_response(report: Command) -> dict[int, int | str]:
-    """Return the command set that takes an event report in with success (PS3.7 10.3.1)."""
+    """Return the command set of a successful response to an event report (PS3.7 10.3.1)."""
     return {
         AFFECTED_SOP_CLASS_UID: text(report, AFFECTED_SOP_CLASS_UID),
         COMMAND_FIELD: N_EVENT_REPORT_RQ | RESPONSE,
@@ -122,7 +122,7 @@ def event_report_response(report: Command) -> dict[int, int | str]:
 def encode_command(elements: Mapping[int, int | str]) -> bytes:
     """Encode numbers (VR US) and UIDs in Implicit VR Little Endian, with their group length.
 
-    They have to come in the order of their element numbers (PS3.7 6.3.1).
+    `elements` must be in the order of their element numbers (PS3.7 6.3.1).
     """
     encoded = b"".join(
         _US_ELEMENT.pack(0, element, 2, value) if isinstance(value, int) else _uid(element, value)
@@ -132,7 +132,7 @@ def encode_command(elements: Mapping[int, int | str]) -> bytes:
 
 
 def decode_command(encoded: bytes) -> Command:
-    """Return the values of a command set; an element that is cut, and all after it, is left out."""
+    """Return the values of a command set before the first truncated element."""
     values = {}
     offset = 0
     while offset + _ELEMENT.size <= len(encoded):
@@ -147,23 +147,23 @@ def decode_command(encoded: bytes) -> Command:
 
 
 def number(command: Command, element: int) -> int | None:
-    """Return a value of VR US, None where there is none."""
+    """Return a value of VR US, None if it is missing."""
     value = command.get(element, b"")
     return int.from_bytes(value, "little") if len(value) == 2 else None
 
 
 def text(command: Command, element: int) -> str:
-    """Return a value of characters, whatever they are, without padding."""
+    """Return a text value without padding. All characters are accepted."""
     return command.get(element, b"").decode("latin-1").strip("\0 ")
 
 
 def is_response(command: Command) -> bool:
-    """Return whether it is a response, not a request."""
+    """Return whether a command set is a response, not a request."""
     return bool((number(command, COMMAND_FIELD) or 0) & RESPONSE)
 
 
 def is_event_report(command: Command) -> bool:
-    """Return whether it is an N-EVENT-REPORT request (PS3.7 10.3.1)."""
+    """Return whether a command set is an N-EVENT-REPORT request (PS3.7 10.3.1)."""
     return number(command, COMMAND_FIELD) == N_EVENT_REPORT_RQ
 
 
@@ -189,7 +189,7 @@ def store_response(command: Command) -> StoreResponse:
 
 
 def _characters(value: bytes) -> str:
-    """Decode text; a command set does not tell its character set."""
+    """Decode text as UTF-8, else Latin-1: a command set has no character set."""
     try:
         return value.decode()
     except UnicodeDecodeError:
@@ -211,7 +211,7 @@ def _writes(
     *,
     max_write: int = MAX_PIECE,
 ) -> Iterator[list[Buffer]]:
-    """Yield the buffers of the PDUs of a message, as many as go into one write each."""
+    """Yield the buffers of each write of a message's PDUs."""
     pending: list[Buffer] = []
     pending_size = 0
     for buffer in _buffers(context_id, command, dataset, size, max_pdu - _PDV_OVERHEAD):
@@ -234,9 +234,9 @@ def _buffers(
 def _pdus(
     context_id: int, kind: int, blocks: Iterable[Buffer], size: int, max_fragment: int
 ) -> Iterator[Buffer]:
-    """Yield the headers of PDUs with one fragment each, and slices of `blocks` between them.
+    """Yield PDU headers with one fragment each, and slices of `blocks` between them.
 
-    The blocks have `size` bytes together; none of them is copied.
+    The blocks have `size` bytes in total, and are not copied.
     """
     missing = 0
     for block in blocks:

@@ -1,4 +1,4 @@
-"""Finds out in seconds whether a server can be sent to, before anything is downloaded."""
+"""Checks that the server accepts associations, before anything is downloaded."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -24,18 +24,18 @@ from .types import Greeting, PeerAE, ServiceAnswer, UserIdentity
 log = logging.getLogger(__name__)
 
 REJECTION_POLICY = RetryPolicy(max_time=10)
-"""The retries after a transient rejection, unless others are given."""
+"""Default retries after a transient rejection."""
 
 SERVICES = (STUDY_ROOT_FIND, PATIENT_ROOT_FIND, STORAGE_COMMITMENT)
-"""SOP classes beside storage of which `dicom-send echo` tells."""
+"""SOP classes besides storage that `dicom-send echo` checks."""
 
 _VERIFICATION = tuple(Context(VERIFICATION, syntax) for syntax in WAYS_OUT)
 _ADVICE = {
-    NoConnectionError: "check destination and port, that the server runs, and that no firewall is "
-    "in between",
-    NoAnswerError: "check that destination and port are those of a DICOM server, and whether it "
-    "takes TLS only",
-    TransientRejectionError: "try again later, or have its limit of associations raised",
+    NoConnectionError: "check destination and port, that the server runs, and that no firewall "
+    "blocks the connection",
+    NoAnswerError: "check that destination and port belong to a DICOM server, and whether it "
+    "requires TLS",
+    TransientRejectionError: "retry later, or have the server's limit of associations raised",
     AssociationError: "check called_ae and calling_ae, and that the server knows both",
 }
 
@@ -48,10 +48,9 @@ def check(
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     purpose: str = "",
 ) -> Greeting:
-    """Open an association, verify it by C-ECHO where the peer takes that, and release it.
+    """Open an association, send a C-ECHO if the peer accepts it, and release the association.
 
-    `policy` is for a peer that rejects the association for the time being. What was negotiated
-    for TLS is logged. A `purpose` is named in an error.
+    The TLS session is logged. `policy` is for temporary rejections. Errors start with `purpose`.
 
     Raises ServerError, whose message says what to check (PS3.4 annex A, PS3.8 9.3.4).
     """
@@ -61,7 +60,7 @@ def check(
             status, seconds, session = None, 0.0, assoc.tls
             if session:
                 log.info(
-                    "%s with %s; the server's certificate is that of %s, issued by %s",
+                    "%s with %s; server certificate: %s, issued by %s",
                     session.version,
                     session.cipher,
                     session.subject,
@@ -69,16 +68,16 @@ def check(
                 )
                 if expires_soon(session.expires):
                     day = f"{session.expires:%Y-%m-%d}"
-                    log.warning("The server's certificate is valid until %s", day)
+                    log.warning("The server's certificate expires on %s; have it renewed", day)
             if peer.identity:
-                _tell_identity(peer.identity, is_confirmed=bool(assoc.confirms_identity))
+                _log_identity(peer.identity, is_confirmed=bool(assoc.confirms_identity))
             context = next((one for one in _VERIFICATION if one in assoc.accepted), None)
             if context:
                 begun = monotonic()
                 status = assoc.send_c_echo(context)
                 seconds = monotonic() - begun
             if status:
-                log.warning("The server answers a C-ECHO with status 0x%04X", status)
+                log.warning("The server answered the C-ECHO with status 0x%04X", status)
             assoc.release()
         finally:
             assoc.abort()
@@ -96,9 +95,10 @@ def check(
 def accepted(
     peer: PeerAE, contexts: Sequence[Context], tls_context: TLSContext | None = None
 ) -> frozenset[Context]:
-    """Propose presentation contexts, in as many associations as that takes, one after the other.
+    """Return the presentation contexts that the peer accepts.
 
-    Returns those that the peer accepts; raises ServerError as `check` does.
+    They are proposed in as many associations as needed, one after another. Raises ServerError as
+    `check` does.
     """
     found: set[Context] = set()
     with _explained():
@@ -113,16 +113,17 @@ def accepted(
 def services(
     peer: PeerAE, beside: Sequence[Context], tls_context: TLSContext | None = None
 ) -> tuple[ServiceAnswer, ...]:
-    """Propose queries and storage commitment, beside contexts for images, and then alone.
+    """Return whether the peer offers queries and storage commitment.
 
-    Nothing is queried. An association that is not to be had is a refusal.
+    They are proposed together with the contexts `beside` for images, and then alone. No query is
+    sent. A failed association counts as a refusal.
     """
     asked = {uid: [Context(uid, syntax) for syntax in WAYS_OUT] for uid in SERVICES}
     every = [context for contexts in asked.values() for context in contexts]
-    taken, _ = _answers(peer, [*beside, *every], tls_context)
+    together, _ = _answers(peer, [*beside, *every], tls_context)
     found = []
     for uid, contexts in asked.items():
-        if not taken.isdisjoint(contexts):
+        if not together.isdisjoint(contexts):
             found.append(ServiceAnswer(uid, is_accepted=True))
             continue
         alone, refusal = _answers(peer, contexts, tls_context)
@@ -133,7 +134,7 @@ def services(
 def _answers(
     peer: PeerAE, contexts: Sequence[Context], tls_context: TLSContext | None
 ) -> tuple[frozenset[Context], str]:
-    """Return which contexts are accepted, and in words why the first one is not."""
+    """Return the accepted contexts, and in words why the first one was refused."""
     try:
         assoc = _open(peer, tls_context, contexts, REJECTION_POLICY, DEFAULT_TIMEOUTS)
     except AssociationError as exc:
@@ -145,13 +146,13 @@ def _answers(
     return assoc.accepted, "" if is_accepted else words
 
 
-def _tell_identity(identity: UserIdentity, *, is_confirmed: bool) -> None:
-    """Log whether the peer has checked the identity, as far as it tells (PS3.7 D.3.3.7.2)."""
+def _log_identity(identity: UserIdentity, *, is_confirmed: bool) -> None:
+    """Log whether the peer confirmed the identity (PS3.7 D.3.3.7.2)."""
     if is_confirmed:
-        log.info("The server confirms the user identity")
+        log.info("The server confirmed the user identity")
     elif identity.wants_response:
-        # Some servers check a passcode, and confirm other types only: pynetdicom does.
-        log.info("The server does not confirm the user identity: it may have ignored it")
+        # Some servers check a passcode, but confirm other types only: pynetdicom does.
+        log.info("The server did not confirm the user identity; it may have ignored it")
 
 
 @contextmanager
@@ -174,17 +175,17 @@ def _open(
     policy: RetryPolicy,
     timeouts: Timeouts,
 ) -> StorageAssociation:
-    is_told = policy.max_time <= REJECTION_POLICY.max_time
+    is_logged = policy.max_time <= REJECTION_POLICY.max_time
 
-    def tell(error: Exception, _: float) -> None:
-        nonlocal is_told
-        if not is_told:
-            is_told = True
-            log.warning("%s: it is asked again for up to %.0f s", error, policy.max_time)
+    def log_once(error: Exception, _: float) -> None:
+        nonlocal is_logged
+        if not is_logged:
+            is_logged = True
+            log.warning("%s. Retrying for up to %.0f s", error, policy.max_time)
 
     def open_one() -> StorageAssociation:
         assoc = StorageAssociation(peer, contexts, tls_context, timeouts)
         assoc.open()
         return assoc
 
-    return retry(policy, open_one, on=TransientRejectionError, before_wait=tell)
+    return retry(policy, open_one, on=TransientRejectionError, before_wait=log_once)

@@ -1,7 +1,7 @@
-"""The requestor's side of the DICOM upper layer: bytes in, events out, and no I/O (PS3.8 9).
+"""Requestor side of the DICOM upper layer: bytes in, events out, no I/O (PS3.8 9).
 
-What the peer answers is decoded as tolerantly as other toolkits do: unknown items are ignored
-(PS3.8 9.3.1), and so are odd names.
+The decoder is as tolerant as other toolkits: it ignores unknown items (PS3.8 9.3.1) and invalid
+characters in names.
 """
 
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -18,22 +18,22 @@ from .types import PeerAE, UserIdentity
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 IMPLEMENTATION_UID = "2.25.208114732446612383087181351115883378914"
 IMPLEMENTATION_VERSION = f"DICOM_SEND_{__version__}"[:16]
-"""What the peer is told of this implementation; a name has 16 characters (PS3.7 D.3.3.2)."""
+"""Implementation identity sent to the peer; the name has up to 16 characters (PS3.7 D.3.3.2)."""
 MAX_RECEIVED_PDU = 16_382
-"""Bytes of a PDU after its header that the peer is told to send at most (PS3.8 D.1)."""
+"""Maximum length for PDUs from the peer, in bytes after the header (PS3.8 D.1)."""
 MAX_ANSWER = 1 << 20
-"""Bytes of a PDU and of a message; a peer that sends more breaks the protocol."""
+"""Maximum bytes of a received PDU or message. Longer ones violate the protocol."""
 
 PDU_HEADER = Struct(">BxL")
 REQUEST_FIELDS = Struct(">Hxx16s16s32x")
 FIXED_FIELDS = 68
 PROTOCOL_VERSION, TITLE_SIZE = 1, 16
 ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA_TF, RELEASE_RQ, RELEASE_RP, A_ABORT = range(1, 8)
-"""The types of PDUs, and the fields of the first two before their items (PS3.8 9.3)."""
+"""PDU types, and the fields before the items of the first two (PS3.8 9.3)."""
 APPLICATION_CONTEXT_ITEM, CONTEXT_ITEM, ABSTRACT_SYNTAX = 0x10, 0x20, 0x30
 CONTEXT_RESULT, TRANSFER_SYNTAX, USER_INFORMATION = 0x21, 0x40, 0x50
 MAX_LENGTH, CLASS_UID, ROLE_SELECTION, VERSION_NAME = 0x51, 0x52, 0x54, 0x55
-"""The types of items (PS3.8 9.3.2, PS3.7 D.3.3)."""
+"""Item types (PS3.8 9.3.2, PS3.7 D.3.3)."""
 _ITEM = Struct(">BxH")
 _PDV = Struct(">LBB")
 _MAX_NAME = 64
@@ -41,7 +41,7 @@ _TLS_ALERT = b"\x15\x03"
 _USER_IDENTITY, _IDENTITY_RESPONSE = 0x58, 0x59
 _COMMAND, _LAST = 0x01, 0x02
 _RESULTS, _SOURCES = (1, 2), (1, 2, 3)
-_ABORT_SOURCES = {0: "by its user", 2: "by itself"}
+_ABORT_SOURCES = {0: "service user", 2: "service provider"}
 _ABORT_REASONS = {
     0: "no reason given",
     1: "unrecognized PDU",
@@ -50,7 +50,7 @@ _ABORT_REASONS = {
     5: "unexpected PDU parameter",
     6: "invalid PDU parameter value",
 }
-"""What an A-ABORT means; reasons are those of a provider (PS3.8 9.3.8)."""
+"""Sources of an A-ABORT, and the reasons of a service provider (PS3.8 9.3.8)."""
 
 RELEASE_REQUEST = bytes((5, 0, 0, 0, 0, 4, 0, 0, 0, 0))
 RELEASE_RESPONSE = bytes((6, 0, 0, 0, 0, 4, 0, 0, 0, 0))
@@ -58,7 +58,7 @@ ABORT = bytes((7, 0, 0, 0, 0, 4, 0, 0, 0, 0))
 
 
 class State(Enum):
-    """Where an association is in its life."""
+    """State of an association."""
 
     IDLE = auto()
     REQUESTED = auto()
@@ -70,11 +70,11 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Accepted:
-    """The peer accepts the association: its contexts by their IDs, and what it says of itself.
+    """The peer accepts the association.
 
-    `max_pdu` is in bytes, 0 where the peer sets no limit (PS3.8 D.1). `confirms_identity` tells
-    whether it answers a user identity, whatever it says (PS3.7 D.3.3.7.2). `results` are its
-    answers to the contexts that were proposed (PS3.8 9.3.3.2).
+    `contexts` are the accepted contexts by their IDs. `max_pdu` is in bytes, 0 for no limit
+    (PS3.8 D.1). `confirms_identity` is true if the peer sent any response to the user identity
+    (PS3.7 D.3.3.7.2). `results` are the results of the proposed contexts (PS3.8 9.3.3.2).
     """
 
     contexts: Mapping[int, Context]
@@ -117,14 +117,14 @@ Event = Accepted | Rejected | Message | ReleaseRequested | Ended
 
 
 class ProtocolError(Exception):
-    """The peer sends what may not come, or cannot be decoded."""
+    """The peer sent data that is unexpected or cannot be decoded."""
 
 
 def take_pdu(received: bytearray, expected: Container[int]) -> tuple[int, bytes] | None:
-    """Take the type and the body of the first PDU out of what was received (PS3.8 9.3).
+    """Remove the first PDU from the received bytes, and return its type and body (PS3.8 9.3).
 
-    Returns None where it is not complete. Raises ProtocolError for a type that is not expected,
-    and for more than 1 MiB.
+    Returns None if the PDU is incomplete. Raises ProtocolError for an unexpected type, and for a
+    PDU longer than 1 MiB.
     """
     if len(received) < PDU_HEADER.size:
         return None
@@ -140,15 +140,14 @@ def take_pdu(received: bytearray, expected: Container[int]) -> tuple[int, bytes]
 
 
 class Protocol:
-    """Decides what received bytes mean, and what may be sent.
+    """State machine of one association, which decodes received bytes and encodes requests.
 
-    The mutable state is the state of the association, the bytes of a PDU and of a message that are
-    not complete, and `ending`, how the association ended in
-    words, for a log.
+    The mutable state is the state of the association, the bytes of an incomplete PDU and message,
+    and `ending`, a description for the log how the association ended.
     """
 
     def __init__(self, peer: PeerAE, contexts: Sequence[Context]) -> None:
-        """Be about to request an association with `contexts`, of which there are at most 128."""
+        """Prepare to request an association with up to 128 `contexts`."""
         self.state = State.IDLE
         self.speaks_tls = False
         self.ending = ""
@@ -159,7 +158,7 @@ class Protocol:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more can come."""
+        """Whether no more events can follow."""
         return self.state in (State.BROKEN, State.ENDED)
 
     def request(self) -> bytes:
@@ -196,14 +195,14 @@ class Protocol:
         return RELEASE_REQUEST
 
     def abort(self) -> bytes:
-        """Return the A-ABORT, empty where there is no association to abort."""
+        """Return the A-ABORT, empty if there is no association to abort."""
         was, self.state = self.state, State.ENDED
         if was is not State.IDLE:
-            self.note_ending("this side aborts it")
+            self.note_ending("this side aborted it")
         return b"" if was in (State.IDLE, State.ENDED) else ABORT
 
     def receive(self, data: bytes) -> Iterator[Event]:
-        """Take received bytes, and yield what they mean; none mean the end of the connection."""
+        """Decode received bytes into events. Empty `data` means the end of the connection."""
         self._received += data
         if self.state is State.REQUESTED and self._received.startswith(_TLS_ALERT):
             self.speaks_tls = True
@@ -211,23 +210,23 @@ class Protocol:
             while not self.is_over and (pdu := self._next_pdu()):
                 yield from self._events(*pdu)
         except (ProtocolError, IndexError, ValueError):
-            self.break_off("the server breaks the protocol")
+            self.break_off("the server violates the protocol")
             yield Ended()
         if not data and not self.is_over:
-            self.note_ending("the connection is closed without a release")
+            self.note_ending("the connection was closed without a release")
             yield self._end()
 
     def break_off(self, why: str) -> None:
-        """Take nothing more from the peer."""
+        """Ignore all further data from the peer."""
         self.state = State.BROKEN
         self.note_ending(why)
 
     def note_ending(self, how: str) -> None:
-        """Note how the association ended; what came first is the cause."""
+        """Record how the association ended. The first record is the cause."""
         self.ending = self.ending or how
 
     def _next_pdu(self) -> tuple[int, bytes] | None:
-        """Return the type and the body of the next PDU, None where it is not complete."""
+        """Return the type and the body of the next PDU, None if it is incomplete."""
         return take_pdu(self._received, range(ASSOCIATE_AC, A_ABORT + 1))
 
     def _events(self, kind: int, body: bytes) -> Iterator[Event]:
@@ -242,16 +241,16 @@ class Protocol:
             if result not in _RESULTS or source not in _SOURCES:
                 raise ProtocolError
             self.state = State.ENDED
-            self.note_ending("the server has rejected it")
+            self.note_ending("the server rejected it")
             yield Rejected(result, source, reason)
         elif kind == RELEASE_RQ and is_open:
-            self.note_ending("the server releases it")
+            self.note_ending("the server released it")
             yield ReleaseRequested()
         elif kind == A_ABORT:
             self.note_ending(_aborted(body))
             yield self._end()
         elif kind == RELEASE_RP and self.state is State.RELEASING:
-            self.note_ending("this side has released it")
+            self.note_ending("this side released it")
             yield self._end()
         else:
             raise ProtocolError
@@ -266,7 +265,7 @@ class Protocol:
             raise ProtocolError
         contexts: dict[int, Context] = {}
         results: dict[Context, int] = {}
-        told: dict[int, bytes] = {}
+        user_items: dict[int, bytes] = {}
         for kind, value in items(body[FIXED_FIELDS:]):
             if kind == CONTEXT_RESULT:
                 context_id, result = value[0], value[2]
@@ -276,28 +275,28 @@ class Protocol:
                 if proposed and result == 0 and _is_accepted(proposed, value[4:]):
                     contexts[context_id] = proposed
             elif kind == USER_INFORMATION:
-                told |= items(value)
-        class_uid = name_of(told.get(CLASS_UID, b""))
-        name = name_of(told.get(VERSION_NAME, b"")) or class_uid
-        max_pdu = int.from_bytes(told.get(MAX_LENGTH, b"")[:4], "big")
-        confirms_identity = _IDENTITY_RESPONSE in told
+                user_items |= items(value)
+        class_uid = name_of(user_items.get(CLASS_UID, b""))
+        name = name_of(user_items.get(VERSION_NAME, b"")) or class_uid
+        max_pdu = int.from_bytes(user_items.get(MAX_LENGTH, b"")[:4], "big")
+        confirms_identity = _IDENTITY_RESPONSE in user_items
         return Accepted(contexts, max_pdu, name, confirms_identity, class_uid, results)
 
 
 class MessageReader:
-    """Joins the fragments of messages (PS3.8 9.3.5, E).
+    """Decoder that joins fragments into messages (PS3.8 9.3.5, E).
 
-    The mutable state is the fragments of a message that is not complete.
+    The mutable state is the fragments of an incomplete message.
     """
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without fragments."""
         self._begin_message()
 
     def messages(self, body: bytes) -> Iterator[Message]:
-        """Take a P-DATA-TF without its header, and yield what is complete.
+        """Decode a P-DATA-TF without its header, and yield the complete messages.
 
-        Raises ProtocolError for what is none, or too long.
+        Raises ProtocolError for an invalid or overlong message.
         """
         offset = 0
         while offset < len(body):
@@ -323,7 +322,7 @@ class MessageReader:
             raise ProtocolError
         self._context_id = context_id
         self._fragments.append(fragment)
-        # An empty fragment takes memory as well.
+        # Empty fragments use memory too.
         self._size += len(fragment) + _PDV.size
         if self._size > MAX_ANSWER:
             raise ProtocolError
@@ -342,12 +341,12 @@ class MessageReader:
 
 
 def item(kind: int, value: bytes) -> bytes:
-    """Encode an item of an association request or its answer (PS3.8 9.3.2)."""
+    """Encode an item of an association request or answer (PS3.8 9.3.2)."""
     return _ITEM.pack(kind, len(value)) + value
 
 
 def _encoded_identity(identity: UserIdentity | None) -> bytes:
-    """Encode the sub-item of a user identity (PS3.7 D.3.3.7.1), nothing where there is none."""
+    """Encode a user identity (PS3.7 D.3.3.7.1), empty bytes for None."""
     if identity is None:
         return b""
     fields = (identity.primary, identity.secondary)
@@ -357,7 +356,7 @@ def _encoded_identity(identity: UserIdentity | None) -> bytes:
 
 
 def items(encoded: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the types and values of items; raises ProtocolError where one is cut off."""
+    """Yield the types and values of items. Raises ProtocolError for a truncated item."""
     offset = 0
     while offset < len(encoded):
         if offset + _ITEM.size > len(encoded):
@@ -371,22 +370,22 @@ def items(encoded: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _aborted(body: bytes) -> str:
-    """Return in words who aborts the association, and why (PS3.8 9.3.8)."""
+    """Return the source and the reason of an A-ABORT in words (PS3.8 9.3.8)."""
     source, reason = body[2:3], body[3:4]
     who = _ABORT_SOURCES.get(source[0]) if source else None
     if who is None:
-        return "the server aborts it"
-    # A user gives no reason.
+        return "the server aborted it"
+    # A service user gives no reason.
     why = _ABORT_REASONS.get(reason[0]) if source[0] and reason else None
-    return f"the server aborts it, {who}" + (f": {why}" if why else "")
+    return f"the server aborted it ({who}" + (f": {why})" if why else ")")
 
 
 def _is_accepted(proposed: Context, encoded: bytes) -> bool:
-    """Return whether the syntax in an accepted context is the one that was proposed."""
+    """Return whether an accepted context has the proposed transfer syntax."""
     syntax = dict(items(encoded)).get(TRANSFER_SYNTAX, b"")
     return name_of(syntax) == proposed.transfer_syntax
 
 
 def name_of(value: bytes) -> str:
-    """Return a UID or a name, whatever characters it has; servers send longer ones than allowed."""
+    """Decode a UID or a name with any characters; overlong values of servers are cut."""
     return printable(value[:_MAX_NAME].decode("latin-1").strip("\0 "))

@@ -1,6 +1,6 @@
-"""The upper layer of one association: its protocol over its connection (PS3.8 9).
+"""Upper layer of one association: the protocol over its connection (PS3.8 9).
 
-The thread that uses the association waits, reads and writes here.
+The thread that uses the association does all waiting, reading and writing.
 """
 
 from collections import deque
@@ -28,21 +28,21 @@ from .timeouts import Timeouts
 from .types import PeerAE
 
 MAX_PDU = 1 << 18
-"""Bytes of a PDU that is sent, after its header, where the peer allows more."""
+"""Maximum bytes after the header of a sent PDU, even if the peer allows more."""
 _MIN_PDU = 16
 _MAX_REPORTS = 16
 _MAX_EVENTS = 10_000
-"""Messages that nobody asked for; a peer that sends more breaks the protocol."""
+"""Maximum number of unread messages. A peer that sends more violates the protocol."""
 
 
 class LostError(Exception):
-    """Nothing more can be written."""
+    """The association is lost, and nothing more can be written."""
 
 
 class Wait:
-    """A wait for the peer, which begins when what was written has reached it.
+    """A wait for the peer that starts when the written data has reached it.
 
-    The mutable state is the deadline, and how much is on its way.
+    The mutable state is the deadline, and the number of unacknowledged bytes.
     """
 
     def __init__(self, connection: Connection, timeout: float) -> None:
@@ -54,7 +54,7 @@ class Wait:
         self._is_first = True
 
     def remaining(self) -> float:
-        """Return how many seconds are left; a short wait does without asking the system."""
+        """Return the remaining seconds. The first call makes no system call."""
         if self._is_first:
             self._is_first = False
             return self._timeout
@@ -66,15 +66,15 @@ class Wait:
 
 
 class UpperLayer:
-    """Writes what the protocol allows, and takes what the peer says.
+    """Upper layer that writes requests and reads the peer's events.
 
-    All but `abort` is called by one thread at a time. The mutable state is that of the protocol
-    and the connection, events that nobody took yet, and the event reports among them. Whoever
-    writes holds `_writing`.
+    Only one thread at a time may call the methods, except `abort`. The mutable state is the state
+    of the protocol and the connection, the unread events, and the event reports. A writer holds
+    `_writing`.
     """
 
     def __init__(self, peer: PeerAE, contexts: Sequence[Context], timeouts: Timeouts) -> None:
-        """Be about to connect to `peer`, and to propose `contexts`."""
+        """Prepare to connect to `peer` and to propose `contexts`."""
         self.connection = Connection(timeouts)
         self.reports: deque[Message] = deque()
         self.tls_failure: OSError | None = None
@@ -89,12 +89,12 @@ class UpperLayer:
 
     @property
     def speaks_tls(self) -> bool:
-        """Whether the peer answered by an alert of TLS."""
+        """Whether the peer answered with a TLS alert."""
         return self._protocol.speaks_tls
 
     @property
     def ending(self) -> str:
-        """How the association ended, in words for a log; empty where it has not."""
+        """Description how the association ended, for the log; empty before its end."""
         return self._protocol.ending
 
     @property
@@ -107,19 +107,19 @@ class UpperLayer:
         )
 
     def limit_pdus(self, limit: int, own_limit: int = 0) -> None:
-        """Keep to the peer's limit in bytes (PS3.8 D.1) and to ours, within reason; 0 is none."""
+        """Set the maximum PDU length from both limits in bytes (PS3.8 D.1); 0 means no limit."""
         lower = min(limit or MAX_PDU, own_limit or MAX_PDU)
         self.max_pdu = min(max(lower, _MIN_PDU), MAX_PDU) & ~1
 
     def request(self, timeout: float) -> Event | None:
-        """Request the association; return the peer's answer, None if there is none in time."""
+        """Request the association; return the peer's answer, None after the timeout."""
         with suppress(LostError):
             self.write([self._protocol.request()])
             return self.next_event(Wait(self.connection, timeout))
         return None
 
     def is_ready(self, is_late: Callable[[Event], bool]) -> bool:
-        """Tell whether a request can be written; answers that come too late are dropped."""
+        """Return whether a request can be written. Late answers are dropped."""
         if self._is_aborted or self._protocol.state is not State.ESTABLISHED:
             return False
         self.listen(0)
@@ -130,7 +130,7 @@ class UpperLayer:
         return self._protocol.state is State.ESTABLISHED and not self._events
 
     def write(self, buffers: Sequence[Buffer]) -> None:
-        """Write all; raises LostError if that fails, or if the peer reads nothing for long."""
+        """Write all buffers. Raises LostError on failure, or if the peer stops reading."""
         with self._writing:
             if self.wants_to_end:
                 raise LostError
@@ -141,21 +141,21 @@ class UpperLayer:
                     self._write_rest(rest)
                     self._is_torn = False
             except (OSError, ValueError) as exc:
-                # What the peer said last tells more than that it has gone.
+                # The last data from the peer explains more than the failed write.
                 self.listen(0)
                 if isinstance(exc, SSLError):
                     self.tls_failure = self.tls_failure or exc
                 raise LostError from exc
 
     def next_event(self, wait: Wait) -> Event | None:
-        """Wait for what the peer says next, None where it says nothing in time."""
+        """Wait for the next event of the peer, None after the timeout."""
         self.wait_for(lambda: bool(self._events), wait)
         if self._events:
             return self._events.popleft()
         return Ended() if self._protocol.is_over or self._is_aborted else None
 
     def wait_for(self, is_done: Callable[[], bool], wait: Wait) -> None:
-        """Listen until the condition holds, the association has ended, or time is over."""
+        """Listen until `is_done`, until the association has ended, or until the timeout."""
         while not (is_done() or self._protocol.is_over or self._is_aborted):
             seconds = wait.remaining()
             if seconds <= 0:
@@ -166,7 +166,7 @@ class UpperLayer:
                     self._answer_reports()
 
     def listen(self, seconds: float) -> None:
-        """Take what was received, which is waited for; stop at the first event."""
+        """Wait up to `seconds` for data, and read it until the first event."""
         if self._protocol.is_over:
             return
         try:
@@ -176,11 +176,11 @@ class UpperLayer:
                 has_come = bool(data) and not self._events
         except (OSError, ValueError) as exc:
             self.tls_failure = exc if isinstance(exc, SSLError) else None
-            self._protocol.note_ending(f"the connection fails: {getattr(exc, 'strerror', exc)}")
+            self._protocol.note_ending(f"the connection failed: {getattr(exc, 'strerror', exc)}")
             self._take(b"")
 
     def release(self, is_late: Callable[[Event], bool]) -> None:
-        """Release the association, or answer that the peer releases it (PS3.8 7.2)."""
+        """Release the association, or answer the peer's release request (PS3.8 7.2)."""
         with suppress(LostError):
             if self.is_ready(is_late):
                 self.write([self._protocol.release()])
@@ -188,32 +188,32 @@ class UpperLayer:
                 while isinstance(event := self.next_event(wait), Message):
                     pass
                 if event is None:
-                    self._protocol.note_ending("the server does not answer a release")
+                    self._protocol.note_ending("the server did not answer the release request")
             else:
                 event = self._events.popleft() if self._events else None
             if isinstance(event, ReleaseRequested):
-                # The peer wants it as well, or wanted it first (PS3.8 7.2.2).
+                # The peer requested a release too (PS3.8 7.2.2).
                 self.write([RELEASE_RESPONSE])
                 self.connection.finish_writing()
                 self.wait_for_end()
 
     def abort(self) -> bool:
-        """Abort the association; return whether the peer is told, and may answer that."""
+        """Abort the association; return whether an A-ABORT was sent that the peer may answer."""
         self._is_aborted = True
-        is_told = False
+        is_sent = False
         if self._writing.acquire(timeout=self._timeouts.abort):
             try:
                 was_requested = self._protocol.state is State.REQUESTED
                 if (pdu := self._protocol.abort()) and not self._is_torn:
                     with suppress(OSError):
-                        is_told = not self.connection.write([pdu]) and not was_requested
+                        is_sent = not self.connection.write([pdu]) and not was_requested
                         self.connection.finish_writing()
             finally:
                 self._writing.release()
-        return is_told
+        return is_sent
 
     def wait_for_end(self) -> None:
-        """Read what is still to come, within reason, before the peer closes the connection."""
+        """Read and drop remaining data until the peer closes the connection, within limits."""
         deadline = monotonic() + self._timeouts.abort
         size = 0
         with suppress(OSError, ValueError):
@@ -232,7 +232,7 @@ class UpperLayer:
                 self._events.append(event)
         is_flood = len(self._new_reports) + len(self.reports) > _MAX_REPORTS
         if is_flood or len(self._events) > _MAX_EVENTS:
-            self._protocol.break_off("the server sends more than it is asked for")
+            self._protocol.break_off("the server sends too many unrequested messages")
 
     def _answer_reports(self) -> None:
         """Answer event reports (PS3.7 10.3.1)."""
@@ -244,7 +244,7 @@ class UpperLayer:
                 self.write(buffers)
 
     def _write_rest(self, rest: Sequence[Buffer]) -> None:
-        """Write as the peer reads, and hear what it says meanwhile."""
+        """Write the rest as the peer reads it, and listen to the peer meanwhile."""
         in_flight = self.connection.unacknowledged
         deadline = monotonic() + self._timeouts.write
         while rest:

@@ -78,7 +78,7 @@ def test_each_context_has_its_result(caplog: pytest.LogCaptureFixture) -> None:
         "accepted (0)",
         "transfer syntax not supported (4)",
         "abstract syntax not supported (3)",
-        "rejected by the user of the service (1)",
+        "rejected by the service user (1)",
         "rejected without a reason (2)",
         "rejected for an unknown reason (99)",
         "accepted in a transfer syntax that was not proposed (0)",
@@ -100,17 +100,17 @@ def test_a_rejection_has_its_codes(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize(
     ("end", "line"),
     [
-        (Peer.close, "the connection is closed without a release"),
-        (Peer.reset, "the connection fails: Connection reset by peer"),
-        (Peer.request_release, "the server releases it"),
-        (Peer.abort, "the server aborts it, by its user"),
+        (Peer.close, "the connection was closed without a release"),
+        (Peer.reset, "the connection failed: Connection reset by peer"),
+        (Peer.request_release, "the server released it"),
+        (Peer.abort, "the server aborted it (service user)"),
         (
             lambda peer: peer.send_pdu(7, b"\0\0\2\6"),
-            "the server aborts it, by itself: invalid PDU",
+            "the server aborted it (service provider: invalid PDU)",
         ),
-        (lambda peer: peer.send_pdu(7, b"\0\0\x09\x09"), "the server aborts it"),
-        (lambda peer: peer.send_pdu(7, b""), "the server aborts it"),
-        (lambda peer: peer.send_pdu(99, b""), "the server breaks the protocol"),
+        (lambda peer: peer.send_pdu(7, b"\0\0\x09\x09"), "the server aborted it"),
+        (lambda peer: peer.send_pdu(7, b""), "the server aborted it"),
+        (lambda peer: peer.send_pdu(99, b""), "the server violates the protocol"),
     ],
 )
 def test_the_end_has_its_cause(
@@ -133,8 +133,8 @@ def test_the_end_has_its_cause(
 @pytest.mark.parametrize(
     ("end", "line"),
     [
-        (StorageAssociation.release, "this side has released it"),
-        (StorageAssociation.abort, "this side aborts it"),
+        (StorageAssociation.release, "this side released it"),
+        (StorageAssociation.abort, "this side aborted it"),
     ],
 )
 def test_the_gears_own_end_is_told_once(

@@ -47,9 +47,9 @@ CHECK: dict[str, tuple[Script, str]] = {
     ),
     "calling AE title": (rejecting(UNKNOWN_CALLING_AE), "the calling AE title 'flywheel': check"),
     "limit": (rejecting(AT_LIMIT), "its limit of associations is reached: try again later"),
-    "silence": (Peer.stand_still, "as a DICOM server does: check that destination and port"),
-    "close": (Peer.close, "as a DICOM server does: check that destination and port"),
-    "abort": (abort_on_request, "as a DICOM server does: check that destination and port"),
+    "silence": (Peer.stand_still, "valid answer to the association request: check that destination and port"),
+    "close": (Peer.close, "valid answer to the association request: check that destination and port"),
+    "abort": (abort_on_request, "valid answer to the association request: check that destination and port"),
     "no answer to the C-ECHO": (
         accept_and_stand_still,
         f"the server did not answer within {SHORT_TIMEOUT:.0f} s: check",

@@ -31,7 +31,7 @@ FOR_EVER: dict[str, tuple[Script, str]] = {
     ),
     "never answers": (give_no_answer, "the server did not answer within"),
     "congested": (rejecting(CONGESTED), "rejected the association: it is temporarily"),
-    "silent": (Peer.stand_still, "did not answer the association request as a DICOM server does"),
+    "silent": (Peer.stand_still, "sent no valid answer to the association request"),
 }
 SILENT = ("never answers", "silent")
 WITHOUT_ASSOCIATION = ("congested", "silent")

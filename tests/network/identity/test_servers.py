@@ -22,7 +22,7 @@ from tests.support.series import reference
 from tests.support.servers.dcmjs import DcmjsSCP
 
 ALICE = UserIdentity(IdentityType.USERNAME_AND_PASSCODE, b"alice", b"hunter2")
-MAY_BE_REFUSED = "; it may not accept the identity that was sent"
+MAY_BE_REFUSED = "; it may not accept the user identity"
 
 Seen = list[tuple[int, bytes, bytes | None]]
 
