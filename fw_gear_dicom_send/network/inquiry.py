@@ -1,4 +1,4 @@
-"""Asks a DICOM server what it has, over the associations that send."""
+"""Verifies which images a DICOM server has, over the associations that send."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,48 +14,48 @@ from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .types import ImageReference, Verification
 
 MAX_FAILURES = 3
-"""Requests that fail in a row, after which the peer is asked nothing more."""
+"""Failed requests in a row after which no more are sent."""
 
 T = TypeVar("T")
 
 
 class Inquirer(Protocol):
-    """Asks the server about images that it has acknowledged."""
+    """Verifier of images that the server has acknowledged."""
 
     @property
     def given_up(self) -> Reason | None:
-        """Why the server is asked nothing more, None while it is."""
+        """The reason why no more requests are sent, None while they are."""
 
     def verify(self, images: Collection[ImageReference]) -> Verification:
-        """Return which of them the server has."""
+        """Return which of the images the server has."""
 
 
 @dataclass
 class Findings:
-    """What is known so far of the images that were asked for."""
+    """Results so far of the requested images."""
 
     verified: set[str] = field(default_factory=set)
     absent: set[str] = field(default_factory=set)
     unknown: dict[str, Reason] = field(default_factory=dict)
 
     def note_rest(self, images: Iterable[ImageReference], reason: Reason) -> None:
-        """Note why those images are unknown of which nothing is known yet."""
+        """Record the reason why the remaining images are unknown."""
         known = self.verified | self.absent | self.unknown.keys()
         uids = (image.sop_instance_uid for image in images)
         self.unknown |= {uid: reason for uid in uids if uid not in known}
 
     def result(self) -> Verification:
-        """Return it; an image that is both verified and absent is absent."""
+        """Return the verification. An image that is both verified and absent is absent."""
         verified = frozenset(self.verified - self.absent)
         return Verification(verified, frozenset(self.absent), self.unknown)
 
 
 class InquirySCU:
-    """Asks over an association that sends, where the server accepts the service there as well.
+    """SCU of a query service that shares the associations for images if the server allows it.
 
-    Otherwise it has the pool open one for the service alone, in the place of another. The
-    mutable state is whether the server accepts both, how many requests have failed in a row, and
-    why the peer is asked nothing more.
+    Otherwise the pool opens an association for the service alone, in place of another one. The
+    mutable state is whether associations are shared, the number of failed requests in a row, and
+    the reason why no more requests are sent.
     """
 
     abstract_syntax = ""
@@ -68,7 +68,7 @@ class InquirySCU:
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         rides_along: bool = True,
     ) -> None:
-        """Ask over the associations of `pool`, which send images as well if it `rides_along`."""
+        """Use the associations of `pool`, which also send images if this `rides_along`."""
         self._pool = pool
         self._timeouts = timeouts
         self._lock = Lock()
@@ -78,14 +78,14 @@ class InquirySCU:
 
     @property
     def given_up(self) -> Reason | None:
-        """Why the server is asked nothing more, None while it is."""
+        """The reason why no more requests are sent, None while they are."""
         return self._given_up
 
     def verify(self, images: Collection[ImageReference]) -> Verification:
-        """Return which of the images the server has; by any thread.
+        """Return which of the images the server has. Any thread may call this.
 
-        A request that fails costs only the images in it. The server is asked nothing more after
-        three in a row, or where it does not offer the service.
+        A failed request affects only its own images. After three failures in a row, or if the
+        server does not offer the service, no more requests are sent.
         """
         findings = Findings()
         if self._given_up:
@@ -100,19 +100,19 @@ class InquirySCU:
         return findings.result()
 
     def _can_name(self, image: ImageReference) -> bool:  # noqa: ARG002
-        """Tell whether a request can name an image."""
+        """Return whether a request can name an image."""
         return True
 
     def _requests(self, images: Sequence[ImageReference]) -> Iterable[Sequence[ImageReference]]:
-        """Return the images as they go into one request each."""
+        """Return the images in groups, one for each request."""
         raise NotImplementedError
 
     def _request(self, images: Sequence[ImageReference], findings: Findings) -> None:
-        """Ask for images. Raises QueryError or AssociationError where the server does not tell."""
+        """Send a request for images. Raises QueryError or AssociationError on failure."""
         raise NotImplementedError
 
     def _failure_of(self, images: Sequence[ImageReference], findings: Findings) -> Reason | None:
-        """Ask for images; return why the server did not tell, None where it did."""
+        """Send a request for images; return the reason if it fails, else None."""
         try:
             self._request(images, findings)
         except (QueryError, AssociationError) as exc:
@@ -126,10 +126,10 @@ class InquirySCU:
         return reason
 
     def _ask(self, ask: Callable[[StorageAssociation, Context], T]) -> T:
-        """Call `ask` with an association, and the context of the service in it.
+        """Call `ask` with an association and its context for the service.
 
-        Raises QueryError where the server does not offer the service or does not tell, and
-        AssociationError where the association is lost.
+        Raises QueryError if the server does not offer the service or the query fails, and
+        AssociationError if the association is lost.
         """
         contexts = [Context(self.abstract_syntax, syntax) for syntax in WAYS_OUT]
         while True:
@@ -141,7 +141,7 @@ class InquirySCU:
                     except QueryError as exc:
                         failure = exc
             if context:
-                # Raised where the association is lent, it would end it.
+                # Raised inside the block, the error would abort the association.
                 raise failure
             if not self._rides_along:
                 raise QueryError(Reason(Kind.NOT_OFFERED, self.service))

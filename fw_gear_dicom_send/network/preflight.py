@@ -35,7 +35,7 @@ _ADVICE = {
     "blocks the connection",
     NoAnswerError: "check that destination and port belong to a DICOM server, and whether it "
     "requires TLS",
-    TransientRejectionError: "retry later, or have the server's limit of associations raised",
+    TransientRejectionError: "try again later, or have the server's limit of associations raised",
     AssociationError: "check called_ae and calling_ae, and that the server knows both",
 }
 
@@ -68,7 +68,7 @@ def check(
                 )
                 if expires_soon(session.expires):
                     day = f"{session.expires:%Y-%m-%d}"
-                    log.warning("The server's certificate expires on %s; have it renewed", day)
+                    log.warning("The server's certificate is valid until %s", day)
             if peer.identity:
                 _log_identity(peer.identity, is_confirmed=bool(assoc.confirms_identity))
             context = next((one for one in _VERIFICATION if one in assoc.accepted), None)

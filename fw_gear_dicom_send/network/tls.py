@@ -1,9 +1,10 @@
-"""How a run uses TLS: every association and every reconnect does it in the same way.
+"""TLS contexts of a run, which all its connections use.
 
-What a profile of PS3.15 annex B means is in `PROFILES`. Whichever it is, nothing goes below TLS
-1.2, and OpenSSL's security level 2 keeps keys at RSA and DH 2048 bits and ECC 224 bits at least,
-and signatures at SHA-224 (RFC 9325 4.5). Key exchange is offered in OpenSSL's own groups, none of
-which is below 128 bits of security for curves, or 2048 bits for finite fields (RFC 9325 4.4).
+`PROFILES` defines the profiles of PS3.15 annex B. All of them require TLS 1.2 or later. OpenSSL's
+security level 2 requires keys of at least 2048 bits for RSA and DH and 224 bits for ECC, and
+signatures with SHA-224 or better (RFC 9325 4.5). For key exchange, OpenSSL's default groups are
+offered: curves with at least 128 bits of security, and finite fields of at least 2048 bits
+(RFC 9325 4.4).
 """
 
 import logging
@@ -41,9 +42,9 @@ _AUTHORITIES = "a PEM file with one or more CA certificates"
 
 @dataclass(frozen=True)
 class Profile:
-    """What a profile allows: cipher suites of TLS 1.2 in OpenSSL's names, and TLS 1.3 or not.
+    """Cipher suites of TLS 1.2 that a profile allows, in OpenSSL's names, and whether TLS 1.3 is.
 
-    TLS 1.3 has no other suites than those that RFC 9325 and PS3.15 B.13 allow.
+    For TLS 1.3, RFC 9325 and PS3.15 B.13 allow all suites.
     """
 
     source: str
@@ -61,36 +62,36 @@ PROFILES: Mapping[str, Profile] = {
 
 
 def expires_soon(end: datetime) -> bool:
-    """Return whether a certificate that is valid until `end`, in UTC, is worth a warning."""
+    """Return whether a certificate that expires at `end` (UTC) needs a warning."""
     return end - datetime.now(UTC) < _SOON
 
 
 class TLSContext:
-    """Contexts for connections to the peer, one for each way in which it may be trusted.
+    """SSL contexts for connections to the peer, one for each way to trust it.
 
-    The mutable state is their order: that by which the peer was trusted comes first.
+    The mutable state is their order: the context that trusted the peer comes first.
     """
 
     def __init__(self, *contexts: ssl.SSLContext, shows_certificate: bool) -> None:
         """Try `contexts` in this order, until one trusts the peer.
 
-        `shows_certificate` tells whether they have one for a peer that asks for it.
+        `shows_certificate` says whether they have a client certificate.
         """
         self.contexts = contexts
         self.shows_certificate = shows_certificate
 
     def prefer(self, context: ssl.SSLContext) -> None:
-        """Begin with this one from now on."""
+        """Try `context` first from now on."""
         others = (other for other in self.contexts if other is not context)
         self.contexts = (context, *others)
 
 
 def make_context(config: TLSConfig) -> TLSContext:
-    """Return what makes connections to the peer.
+    """Return the SSL contexts for connections to the peer.
 
-    A CA of `add_cert_file` vouches for the peer, whatever name its certificate has. The CAs of
-    the system vouch for many, so that the name has to be the peer's. Raises ConfigError if a key
-    or a certificate cannot be used.
+    A CA of `add_cert_file` is trusted for the peer, so that its certificate may have any name. The
+    CAs of the system sign for many hosts, so the name must match. Raises ConfigError if a key or
+    a certificate cannot be used.
     """
     own = config.certificate
     if own:
@@ -107,7 +108,7 @@ def make_context(config: TLSConfig) -> TLSContext:
 
 
 def _context(config: TLSConfig, *, checks_name: bool = False) -> ssl.SSLContext:
-    """Return a context that trusts nobody yet."""
+    """Return a context without trusted certificates."""
     profile = PROFILES[config.profile]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -116,7 +117,7 @@ def _context(config: TLSConfig, *, checks_name: bool = False) -> ssl.SSLContext:
     context.set_ciphers(":".join((*profile.ciphers, _SECURITY_LEVEL)))
     context.check_hostname = checks_name
     context.verify_mode = ssl.CERT_REQUIRED if config.require_peer_cert else ssl.CERT_NONE
-    # A certificate that is trusted need not be a root: it may be the server's own.
+    # A trusted certificate need not be a root: it may be the server's own certificate.
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     if config.certificate:
         _show(context, config.certificate)
@@ -131,7 +132,7 @@ def _trust(context: ssl.SSLContext, path: Path) -> None:
 
 
 def _check(own: ClientCertificate) -> None:
-    """Read key and certificate; OpenSSL alone would not tell what is wrong with which."""
+    """Check the key and the certificate, with better error messages than OpenSSL."""
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -140,7 +141,7 @@ def _check(own: ClientCertificate) -> None:
     try:
         key = load_pem_private_key(key_file.read_bytes(), password=None)
     except TypeError as exc:
-        given = f"{key_file.name}, which is encrypted"
+        given = f"{key_file.name} (encrypted)"
         decrypt = f"{_KEY} (openssl pkey -in {key_file.name} -out decrypted.pem)"
         raise ConfigError("key", given, decrypt) from exc
     except (OSError, ValueError, UnsupportedAlgorithm) as exc:
@@ -150,11 +151,11 @@ def _check(own: ClientCertificate) -> None:
     except (OSError, ValueError) as exc:
         raise ConfigError("cert", certificate_file.name, _CERTIFICATE) from exc
     if certificate.public_key() != key.public_key():
-        given = f"{certificate_file.name}, whose first certificate is not that of {key_file.name}"
+        given = f"{certificate_file.name} (its first certificate does not match {key_file.name})"
         raise ConfigError("cert", given, _CERTIFICATE)
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if not begin <= datetime.now(UTC) <= end:
-        given = f"{certificate_file.name}, which is valid from {begin:%Y-%m-%d} to {end:%Y-%m-%d}"
+        given = f"{certificate_file.name} (valid from {begin:%Y-%m-%d} to {end:%Y-%m-%d})"
         raise ConfigError("cert", given, "a certificate that is valid today")
     if expires_soon(end):
         day = f"{end:%Y-%m-%d}"
@@ -165,8 +166,8 @@ def _show(context: ssl.SSLContext, own: ClientCertificate) -> None:
     try:
         context.load_cert_chain(own.cert, own.key)
     except OSError as exc:
-        given = f"{own.cert.name}, which OpenSSL does not take ({_words(exc)})"
-        raise ConfigError("cert", given, "a key of 2048 bits RSA or 256 bits EC at least") from exc
+        given = f"{own.cert.name} (OpenSSL does not accept it: {_words(exc)})"
+        raise ConfigError("cert", given, "a key of at least 2048 bits RSA or 256 bits EC") from exc
 
 
 def _words(error: OSError) -> str:

@@ -1,4 +1,4 @@
-"""What a TLS handshake came to, in words."""
+"""Descriptions of TLS sessions and of failed handshakes."""
 
 import re
 import ssl
@@ -12,9 +12,9 @@ from .types import TLSSession
 
 @dataclass(frozen=True)
 class HandshakeFailure:
-    """Why there is no TLS, and what to do about it.
+    """Cause of a failed TLS handshake, and the recommended action.
 
-    `is_final` tells whether it would be the same at the next try.
+    `is_final` is true if a retry would fail as well.
     """
 
     cause: str
@@ -24,20 +24,20 @@ class HandshakeFailure:
 
 
 def _certificate(cause: str, advice: str) -> HandshakeFailure:
-    """Return a failure where one side does not accept the other's certificate."""
+    """Return a failure for a certificate that the other side does not accept."""
     return HandshakeFailure(cause, advice, kind=Kind.TLS_CERTIFICATE)
 
 
-TLS_ONLY = HandshakeFailure("the server takes TLS only", "set tls_enabled")
+TLS_ONLY = HandshakeFailure("the server requires TLS", "set tls_enabled")
 
-_TLS_PORT = "check port (2762 is the usual one for TLS), and that the server takes TLS there"
+_TLS_PORT = "check port (usually 2762 for TLS), and that the server accepts TLS on it"
 _PLAIN_TEXT = HandshakeFailure("the server does not speak TLS", _TLS_PORT)
 _NO_VERSION = HandshakeFailure(
-    "the server takes neither TLS 1.2 nor, where the profile has it, TLS 1.3",
+    "the server supports neither TLS 1.2 nor, if the profile allows it, TLS 1.3",
     "have a current version enabled on the server, or choose another tls_security_profile",
 )
 _NOTHING_IN_COMMON = HandshakeFailure(
-    "server and client have no version or cipher suite of TLS in common",
+    "server and client have no TLS version or cipher suite in common",
     "choose another tls_security_profile, or have TLS 1.2 or 1.3 with AES-GCM and ECDHE enabled on "
     "the server",
 )
@@ -53,27 +53,27 @@ _BY_REASON: Mapping[str, HandshakeFailure] = {
     "TLSV1_ALERT_INSUFFICIENT_SECURITY": _NOTHING_IN_COMMON,
     "DH_KEY_TOO_SMALL": _NOTHING_IN_COMMON,
 }
-"""By OpenSSL's reasons."""
+"""Failures by OpenSSL's reasons."""
 _OWN_CERTIFICATE = re.compile(r".*_ALERT_(UNKNOWN_CA|ACCESS_DENIED|DECRYPT_ERROR|.*CERTIFICATE.*)")
 
 _FAILURE = "SSLV3_ALERT_HANDSHAKE_FAILURE"
-"""What a server of TLS 1.2 answers to a client without a certificate (RFC 5246 7.4.6)."""
+"""Alert of a TLS 1.2 server to a client without a certificate (RFC 5246 7.4.6)."""
 _ASKS_FOR_CERTIFICATE = _certificate(
-    "the server asks for a client certificate",
-    "give a key and a cert whose CA the server trusts",
+    "the server requires a client certificate",
+    "set key and cert, signed by a CA that the server trusts",
 )
 _NOT_TRUSTED = _certificate(
     "the server's certificate is not trusted",
-    "give the certificate of its CA, or its own, as add_cert_file",
+    "set add_cert_file to the certificate of its CA, or to its own certificate",
 )
 _OTHER_NAME = _certificate(
-    "the server's certificate is for another name than destination",
-    "give the name that the certificate has as destination, or the server's own certificate as "
-    "add_cert_file, without tls_check_hostname",
+    "the name in the server's certificate does not match destination",
+    "set destination to the name in the certificate; or set add_cert_file to the server's own "
+    "certificate, without tls_check_hostname",
 )
 _WEAK = _certificate(
     "the server's certificate is too weak",
-    "have one made with RSA 2048 bits or EC 256 bits at least, and SHA-256",
+    "replace it with one that has at least RSA 2048 bits or EC 256 bits, and SHA-256",
 )
 _BY_VERIFY_CODE: Mapping[int, HandshakeFailure] = {
     9: _certificate("the server's certificate is not valid yet", "check the clocks of both sides"),
@@ -82,14 +82,14 @@ _BY_VERIFY_CODE: Mapping[int, HandshakeFailure] = {
     **dict.fromkeys((62, 64), _OTHER_NAME),
     **dict.fromkeys((66, 67, 68), _WEAK),
 }
-"""By X509_V_ERR_* of OpenSSL's x509_vfy.h."""
+"""Failures by the codes X509_V_ERR_* of OpenSSL's x509_vfy.h."""
 _NOT_ACCEPTED = _certificate(
-    "the server's certificate is not accepted", "have a valid one installed on the server"
+    "the server's certificate is not accepted", "have a valid certificate installed on the server"
 )
 
 
 def describe(connection: ssl.SSLSocket) -> TLSSession:
-    """Return what was negotiated, and whose certificate the peer has, verified or not."""
+    """Return the negotiated parameters and the peer's certificate, verified or not."""
     from cryptography import x509
 
     cipher, _, _ = connection.cipher() or ("", "", 0)
@@ -104,7 +104,7 @@ def describe(connection: ssl.SSLSocket) -> TLSSession:
 
 
 def is_untrusted(error: OSError) -> bool:
-    """Return whether the peer's certificate is that of an unknown CA."""
+    """Return whether the CA of the peer's certificate is not trusted."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _BY_VERIFY_CODE.get(error.verify_code) is _NOT_TRUSTED
     return False
@@ -113,9 +113,9 @@ def is_untrusted(error: OSError) -> bool:
 def explain(
     error: OSError, *, shows_certificate: bool = True, is_agreed: bool = False
 ) -> HandshakeFailure:
-    """Return what an error in a handshake, or in the first read after it, means.
+    """Return the cause of an error in a handshake, or in the first read after it.
 
-    `shows_certificate` tells whether the gear has a certificate, `is_agreed` whether both sides
+    `shows_certificate` says whether this side has a certificate, `is_agreed` whether both sides
     had agreed on a cipher suite before.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -131,9 +131,9 @@ def explain(
 
 
 def _reason(error: OSError) -> str | None:
-    """Return OpenSSL's reason; there is none where the connection ends without an alert.
+    """Return OpenSSL's reason, None if the connection ended without an alert.
 
-    Some versions of Python raise a bare SSLError for that, and some SSLEOFError.
+    Some versions of Python then raise a bare SSLError, and some SSLEOFError.
     """
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
         return error.reason
@@ -143,8 +143,8 @@ def _reason(error: OSError) -> str | None:
 def _explain_reason(reason: str) -> HandshakeFailure:
     if own := _OWN_CERTIFICATE.fullmatch(reason):
         return _certificate(
-            f"the server refuses the client certificate ({_words(own[1])})",
-            "have the CA of cert trusted by the server, or give the cert and key that it expects",
+            f"the server rejected the client certificate ({_words(own[1])})",
+            "have the server trust the CA of cert, or use the cert and key that it expects",
         )
     return HandshakeFailure(f"the TLS handshake failed ({_words(reason)})", _TLS_PORT)
 

@@ -1,6 +1,6 @@
-"""What `debug` tells of an association: what was negotiated, and how it ended.
+"""Debug log of an association: the negotiation, and the end.
 
-Nothing is made up for a log that nobody asked for: each line is composed where `is_on`.
+Log lines are only composed if the log level is DEBUG.
 """
 
 import logging
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Trace:
-    """Logs what becomes of one association; the mutable state is whether its end was logged."""
+    """Debug log of one association. The mutable state is whether its end was logged."""
 
     _numbers = count(1)
 
@@ -33,66 +33,66 @@ class Trace:
 
     @property
     def is_on(self) -> bool:
-        """Whether anybody reads it."""
+        """Whether the log level is DEBUG."""
         return log.isEnabledFor(logging.DEBUG)
 
     def requested(self, peer: PeerAE, contexts: Sequence[Context], tls: SSLSocket | None) -> None:
-        """Log that an association is about to be requested, over TLS or not."""
+        """Log the TLS session, if any, and the request for an association."""
         if not self.is_on:
             return
         if tls:
-            # What no other line needs may be odd: a certificate of any kind can be accepted.
+            # Any certificate can be accepted, even one that cannot be described.
             with suppress(ValueError, ImportError, OSError):
                 session = describe(tls)
-                self._tell(
-                    f"{session.version} with {session.cipher}; the server's certificate is that "
-                    f"of {session.subject}, issued by {session.issuer}, "
+                self._log(
+                    f"{session.version} with {session.cipher}; server certificate: "
+                    f"{session.subject}, issued by {session.issuer}, "
                     f"valid until {session.expires:%Y-%m-%d}"
                 )
         identity = f", user identity of type {peer.identity.kind}" if peer.identity else ""
-        self._tell(
-            f"{peer.calling_ae} requests it of {peer.called_ae} at {peer.host} port {peer.port}; "
-            f"{len(contexts)} presentation contexts{identity}; PDUs to this side of at most "
-            f"{MAX_RECEIVED_PDU} bytes"
+        self._log(
+            f"requested by {peer.calling_ae} from {peer.called_ae} at {peer.host} port "
+            f"{peer.port}; {len(contexts)} presentation contexts{identity}; maximum PDU length "
+            f"to receive: {MAX_RECEIVED_PDU} bytes"
         )
 
     def accepted(self, answer: Accepted, proposed: Sequence[Context], max_pdu: int) -> None:
-        """Log what the peer says, and of each context why it rejects it, if it does."""
+        """Log the peer's answer, with the result of each context."""
         if not self.is_on:
             return
-        limit = f"{answer.max_pdu} bytes" if answer.max_pdu else "any length"
-        self._tell(
-            f"the server accepts it: {len(answer.contexts)} of {len(proposed)} presentation "
-            f"contexts; implementation {answer.implementation}, class UID {answer.class_uid}; "
-            f"it takes PDUs of {limit}, and gets {max_pdu} bytes"
+        limit = f"{answer.max_pdu} bytes" if answer.max_pdu else "unlimited"
+        self._log(
+            f"accepted with {len(answer.contexts)} of {len(proposed)} presentation contexts; "
+            f"implementation {answer.implementation}, class UID {answer.class_uid}; maximum PDU "
+            f"length of the server: {limit}, used: {max_pdu} bytes"
         )
         for context in proposed:
-            # An import may fail, where there are as many open files as there may be.
+            # An import may fail if the limit of open files is reached.
             sop_class = known_name_of(context.abstract_syntax)
             syntax = known_name_of(context.transfer_syntax)
             is_accepted = context in answer.contexts.values()
             result = describe_result(answer.results.get(context), is_accepted=is_accepted)
-            self._tell(f"{sop_class} in {syntax}: {result}")
+            self._log(f"{sop_class} in {syntax}: {result}")
 
     def rejected(self, answer: Rejected, cause: str) -> None:
         """Log a rejection, with its codes (PS3.8 9.3.4)."""
         if self.is_on:
             result, source = _RESULTS[answer.result], _SOURCES[answer.source]
-            self._tell(
-                f"the server rejects it: result {answer.result} ({result}), source "
-                f"{answer.source} ({source}), reason {answer.reason} ({cause})"
+            self._log(
+                f"rejected: result {answer.result} ({result}), source {answer.source} ({source}), "
+                f"reason {answer.reason} ({cause})"
             )
 
     def failed(self, why: str) -> None:
-        """Log why the association cannot be opened, or cannot be used any more."""
+        """Log why the association could not be opened, or was lost."""
         if self.is_on:
-            self._tell(f"it fails: {why}")
+            self._log(f"failed: {why}")
 
     def ended(self, how: str) -> None:
-        """Log how the association ended, and who ended it; the first time it does."""
+        """Log how the association ended, once."""
         if self.is_on and how and not self._is_over:
             self._is_over = True
-            self._tell(how)
+            self._log(how)
 
-    def _tell(self, text: str) -> None:
+    def _log(self, text: str) -> None:
         log.debug("Association %d: %s", self.number, text)

@@ -1,4 +1,4 @@
-"""The frozen types of the network: the peer, TLS, and what became of an image."""
+"""Frozen types of the network: the peer, TLS, and the result of an image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from ..reasons import Kind, Reason
 
 
 class IdentityType(IntEnum):
-    """What a user identity is made of (PS3.7 D.3.3.7.1)."""
+    """Type of a user identity (PS3.7 D.3.3.7.1)."""
 
     USERNAME = 1
     USERNAME_AND_PASSCODE = 2
@@ -22,7 +22,7 @@ class IdentityType(IntEnum):
 
 @dataclass(frozen=True)
 class UserIdentity:
-    """Who the gear is to a server that asks for more than AE titles (PS3.7 D.3.3.7).
+    """User identity for a server that requires more than AE titles (PS3.7 D.3.3.7).
 
     `primary` is the name, ticket, assertion or token, `secondary` the passcode. Neither is shown.
     """
@@ -33,13 +33,13 @@ class UserIdentity:
 
     @property
     def wants_response(self) -> bool:
-        """Whether the server is to tell that it has checked it; a name alone proves nothing."""
+        """Whether to request a confirmation; a name alone has nothing to confirm."""
         return self.kind is not IdentityType.USERNAME
 
 
 @dataclass(frozen=True)
 class PeerAE:
-    """The DICOM server, the AE titles of both sides (PS3.8 7.1.1), and who it is told we are."""
+    """The DICOM server, the AE titles of both sides (PS3.8 7.1.1), and the user identity."""
 
     host: str
     port: int
@@ -59,7 +59,7 @@ class ConversionMode(StrEnum):
 
 @dataclass(frozen=True)
 class ClientCertificate:
-    """What the gear shows to a peer that asks who connects: a key, and its certificate (PEM)."""
+    """Client certificate and its private key, as PEM files."""
 
     key: Path
     cert: Path
@@ -67,12 +67,12 @@ class ClientCertificate:
 
 @dataclass(frozen=True)
 class TLSConfig:
-    """How to use TLS: what the gear shows of itself, and what the peer has to show.
+    """TLS configuration: the client certificate, and the requirements for the peer.
 
-    `profile` is a name in PS3.15 annex B, `add_cert_file` a PEM file with CA certificates to
-    trust beyond those of the system. `check_hostname` tells whether the peer's certificate has to
-    be for the name or address that is connected to, if a CA of that file has signed it; it has to
-    in any case if a CA of the system has.
+    `profile` is a name in PS3.15 annex B. `add_cert_file` is a PEM file with CA certificates to
+    trust in addition to those of the system. `check_hostname` says whether a peer certificate that
+    a CA of this file signed must match the host. If a CA of the system signed it, it must always
+    match.
     """
 
     certificate: ClientCertificate | None
@@ -84,7 +84,10 @@ class TLSConfig:
 
 @dataclass(frozen=True)
 class TLSSession:
-    """What was negotiated, and the peer's certificate (RFC 4514), which `expires` in UTC."""
+    """Negotiated parameters, and the names in the peer's certificate (RFC 4514).
+
+    The certificate `expires` at a time in UTC.
+    """
 
     version: str
     cipher: str
@@ -95,11 +98,11 @@ class TLSSession:
 
 @dataclass(frozen=True)
 class Greeting:
-    """What a server says of itself before any image (PS3.7 D.3.3, PS3.8 D.1).
+    """Properties of a server, from an association without images (PS3.7 D.3.3, PS3.8 D.1).
 
-    `echo_status` is its answer to a C-ECHO, None where it takes none, which took `echo_seconds`;
-    `longest_pdu` is in bytes, 0 where it sets no limit. `confirms_identity` tells whether it
-    answers the user identity, None where none was sent.
+    `echo_status` is the status of a C-ECHO, which took `echo_seconds`; None if the server does not
+    accept C-ECHO. `longest_pdu` is its maximum PDU length in bytes, 0 for no limit.
+    `confirms_identity` says whether it answered the user identity, None if none was sent.
     """
 
     implementation: str
@@ -113,10 +116,10 @@ class Greeting:
 
 @dataclass(frozen=True)
 class ServiceAnswer:
-    """Whether a server offers a service beside storage.
+    """Whether a server offers a service besides storage.
 
-    If it `is_accepted`, it `is_alone` where that is in an association without images only. Else
-    `refusal` says why not, in words.
+    `is_alone` means that it accepts the service only in an association without images. `refusal`
+    is the reason in words why it does not accept the service.
     """
 
     sop_class_uid: str
@@ -127,7 +130,7 @@ class ServiceAnswer:
 
 @dataclass(frozen=True)
 class ImageReference:
-    """What names an image to a server: its class and its UIDs (PS3.3 10.8)."""
+    """Reference to an image on a server: its class and its UIDs (PS3.3 10.8)."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -137,10 +140,10 @@ class ImageReference:
 
 @dataclass(frozen=True)
 class Verification:
-    """What a server says of images, by SOP Instance UID; each image is in one of the three.
+    """Result of a verification, by SOP Instance UID. Each image is in one of the fields.
 
-    `verified` are on the server, `absent` are not. `unknown` has those that the server does not
-    tell of, and why.
+    `verified` images are on the server, `absent` images are not. `unknown` has the other images,
+    with the reason why the verification failed.
     """
 
     verified: frozenset[str] = frozenset()
@@ -150,11 +153,11 @@ class Verification:
 
 @dataclass(frozen=True)
 class Transfer:
-    """How an image was sent, or how that was tried.
+    """Details of the tries to send an image.
 
-    `status` and `error_comment` are those of the latest response (PS3.7 C), `status` is None
-    where there was none. `seconds` is how long the last of the `tries` took, and
-    `transfer_syntax_uid` how the image was encoded in it, in `size` bytes.
+    `status` and `error_comment` come from the latest response (PS3.7 C); `status` is None without
+    a response. `tries` is their number. `seconds` is the duration of the last try, and
+    `transfer_syntax_uid` and `size`, in bytes, are the encoding of the image in it.
     """
 
     status: int | None = None
@@ -167,7 +170,7 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Sent:
-    """An image that was sent; remarks are a conversion, or the server's warning."""
+    """An image that was sent. Remarks are a conversion, or a warning of the server."""
 
     transfer: Transfer
     remarks: tuple[Reason, ...] = ()
@@ -175,7 +178,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Planned:
-    """An image that would be sent, in a dry run; a remark is the conversion that it needs."""
+    """An image that a dry run would send. A remark is the conversion that it needs."""
 
     transfer: Transfer
     remarks: tuple[Reason, ...] = ()
@@ -183,7 +186,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class NotSent:
-    """An image that was not sent, and why; a conversion before that is a remark."""
+    """An image that was not sent, and the reason. A remark is a conversion before the failure."""
 
     reason: Reason
     transfer: Transfer = Transfer()
@@ -192,10 +195,10 @@ class NotSent:
 
 @dataclass(frozen=True)
 class Suspect:
-    """An image that was not sent, which may be its own fault or the server's.
+    """An image that was not sent, because either the image or the server is at fault.
 
-    `failure` is what becomes of it if it is not sent later. It `failed_at` that time, on the clock
-    of the retry policy; `may_be_stored` tells whether an answer was lost.
+    `failure` is the result if the image is not resent. `failed_at` is a time on the clock of the
+    retry policy. `may_be_stored` means that an answer was lost.
     """
 
     failure: NotSent
@@ -208,16 +211,16 @@ _FOUND = Reason(Kind.ALREADY_STORED)
 
 @dataclass(frozen=True)
 class AlreadyStored:
-    """An image that the server had before, so that it was not sent, and how that is known."""
+    """An image that was not sent because the server has it, and the reason to know this."""
 
     transfer: ClassVar[Transfer] = Transfer()
     reason: Reason = _FOUND
 
     @property
     def remarks(self) -> tuple[Reason, ...]:
-        """The reason alone."""
+        """The reason, as the only remark."""
         return (self.reason,)
 
 
 StoreResult = Sent | Planned | NotSent | AlreadyStored
-"""What became of one image."""
+"""Result of one image."""

@@ -48,7 +48,7 @@ def test_a_server_that_is_not_there_ends_the_run_before_any_download(
     [
         (partial(Peer.reject, result=1, source=1, reason=7), "the called AE title 'PACS': check "),
         (partial(Peer.reject, result=1, source=1, reason=3), "AE title 'flywheel': check "),
-        (Peer.close, "valid answer to the association request: check that destination and port are those"),
+        (Peer.close, "association request: check that destination and port belong"),
     ],
 )
 def test_a_server_that_fails_the_check_ends_the_run_before_any_download(

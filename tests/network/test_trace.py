@@ -67,12 +67,12 @@ def test_each_context_has_its_result(caplog: pytest.LogCaptureFixture) -> None:
         assoc.abort()
     first, second, *results, _ = told(caplog)
     assert first == (
-        f"CALLING requests it of CALLED at 127.0.0.1 port {server.port}; 8 presentation contexts; "
-        "PDUs to this side of at most 16382 bytes"
+        f"requested by CALLING from CALLED at 127.0.0.1 port {server.port}; 8 presentation "
+        "contexts; maximum PDU length to receive: 16382 bytes"
     )
     assert second == (
-        "the server accepts it: 1 of 8 presentation contexts; implementation PACS 1, class UID "
-        "1.2.3.4; it takes PDUs of 12345 bytes, and gets 12344 bytes"
+        "accepted with 1 of 8 presentation contexts; implementation PACS 1, class UID 1.2.3.4; "
+        "maximum PDU length of the server: 12345 bytes, used: 12344 bytes"
     )
     assert [line.partition(": ")[2] for line in results] == [
         "accepted (0)",
@@ -92,8 +92,8 @@ def test_a_rejection_has_its_codes(caplog: pytest.LogCaptureFixture) -> None:
     with FaultSCP(rejecting(UNKNOWN_CALLING_AE)) as server, pytest.raises(AssociationError):
         associate(server)
     assert (
-        "the server rejects it: result 1 (permanent), source 1 (service user), reason 3 (it does "
-        "not know the calling AE title 'CALLING')"
+        "rejected: result 1 (permanent), source 1 (service user), reason 3 (it does not know the "
+        "calling AE title 'CALLING')"
     ) in told(caplog)
 
 
@@ -157,7 +157,7 @@ def test_tls_and_identity_are_told(caplog: pytest.LogCaptureFixture, tmp_path: P
     with FaultSCP(secured(server_context(own), serve)) as server:
         preflight.check(replace(peer_of(server), identity=identity), make_context(config))
     first, second, *_ = told(caplog)
-    assert first.startswith("TLSv1.3 with TLS_AES_256_GCM_SHA384; the server's certificate is that")
+    assert first.startswith("TLSv1.3 with TLS_AES_256_GCM_SHA384; server certificate:")
     assert ", valid until " in first
     assert ", user identity of type 2; " in second
     assert "alice" not in caplog.text

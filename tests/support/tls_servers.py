@@ -22,7 +22,7 @@ from tests.support.sending import send_all, unconverted
 from tests.support.waiting import PATIENT, at_once
 
 NOTHING_IN_COMMON = (
-    "server and client have no version or cipher suite of TLS in common: choose another "
+    "server and client have no TLS version or cipher suite in common: choose another "
     "tls_security_profile, or have TLS 1.2 or 1.3 with AES-GCM and ECDHE enabled on the server"
 )
 

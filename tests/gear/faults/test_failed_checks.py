@@ -30,7 +30,7 @@ def test_a_transient_rejection_of_the_check_is_waited_out(tmp_path: Path) -> Non
     """A server that is busy when the run begins is asked again, which is told once."""
     for run in run_gear(tmp_path, lambda _: (*[rejecting(AT_LIMIT)] * 2, serve)):
         assert_nothing_lost(run)
-        assert run.result.log.count("it is asked again for up to 300 s") == 1
+        assert run.result.log.count(". Retrying for up to 300 s") == 1
 
 
 def test_the_check_has_the_retry_time_for_a_transient_rejection(tmp_path: Path) -> None:
@@ -47,9 +47,9 @@ CHECK: dict[str, tuple[Script, str]] = {
     ),
     "calling AE title": (rejecting(UNKNOWN_CALLING_AE), "the calling AE title 'flywheel': check"),
     "limit": (rejecting(AT_LIMIT), "its limit of associations is reached: try again later"),
-    "silence": (Peer.stand_still, "valid answer to the association request: check that destination and port"),
-    "close": (Peer.close, "valid answer to the association request: check that destination and port"),
-    "abort": (abort_on_request, "valid answer to the association request: check that destination and port"),
+    "silence": (Peer.stand_still, "association request: check that destination and port belong"),
+    "close": (Peer.close, "association request: check that destination and port belong"),
+    "abort": (abort_on_request, "association request: check that destination and port belong"),
     "no answer to the C-ECHO": (
         accept_and_stand_still,
         f"the server did not answer within {SHORT_TIMEOUT:.0f} s: check",

@@ -60,8 +60,8 @@ def test_it_goes_with_every_association() -> None:
 @pytest.mark.parametrize(
     ("answer", "line"),
     [
-        (b"yes", "The server confirms the user identity"),
-        (None, "The server does not confirm the user identity: it may have ignored it"),
+        (b"yes", "The server confirmed the user identity"),
+        (None, "The server did not confirm the user identity; it may have ignored it"),
     ],
 )
 def test_the_log_says_whether_the_server_confirms_it(

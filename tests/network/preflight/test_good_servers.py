@@ -52,7 +52,7 @@ def test_a_status_of_the_echo_is_a_warning(caplog: pytest.LogCaptureFixture) -> 
         assert server.released == 1
     (record,) = caplog.records
     assert record.levelname == "WARNING"
-    assert record.getMessage() == "The server answers a C-ECHO with status 0x0122"
+    assert record.getMessage() == "The server answered the C-ECHO with status 0x0122"
 
 
 @pytest.mark.parametrize(

@@ -30,13 +30,13 @@ from tests.support.waiting import PATIENT
 
 CHECK_TITLES = ": check called_ae and calling_ae, and that the server knows both"
 CHECK_PORT = (
-    ": check that destination and port are those of a DICOM server, and whether it takes TLS only"
+    ": check that destination and port belong to a DICOM server, and whether it requires TLS"
 )
 CHECK_REACH = (
-    ": check destination and port, that the server runs, and that no firewall is in between"
+    ": check destination and port, that the server runs, and that no firewall blocks the connection"
 )
 HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
-TRY_LATER = ": try again later, or have its limit of associations raised"
+TRY_LATER = ": try again later, or have the server's limit of associations raised"
 
 
 def test_where_nothing_listens() -> None:
@@ -133,7 +133,7 @@ def test_a_long_wait_is_told_once(clock: Clock, caplog: pytest.LogCaptureFixture
     assert len(clock.waits) == 2
     assert caplog.messages == [
         f"127.0.0.1 port {server.port} rejected the association: its limit of associations is "
-        "reached: it is asked again for up to 300 s"
+        "reached. Retrying for up to 300 s"
     ]
 
 

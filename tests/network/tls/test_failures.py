@@ -7,33 +7,33 @@ import pytest
 from fw_gear_dicom_send.network.tls_errors import HandshakeFailure, explain
 from fw_gear_dicom_send.reasons import Kind
 
-PORT = "check port (2762 is the usual one for TLS), and that the server takes TLS there"
+PORT = "check port (usually 2762 for TLS), and that the server accepts TLS on it"
 PLAIN_TEXT = HandshakeFailure("the server does not speak TLS", PORT)
 NO_VERSION = HandshakeFailure(
-    "the server takes neither TLS 1.2 nor, where the profile has it, TLS 1.3",
+    "the server supports neither TLS 1.2 nor, if the profile allows it, TLS 1.3",
     "have a current version enabled on the server, or choose another tls_security_profile",
 )
 NOTHING_IN_COMMON = HandshakeFailure(
-    "server and client have no version or cipher suite of TLS in common",
+    "server and client have no TLS version or cipher suite in common",
     "choose another tls_security_profile, or have TLS 1.2 or 1.3 with AES-GCM and ECDHE enabled on "
     "the server",
 )
 NOT_TRUSTED = (
     "the server's certificate is not trusted",
-    "give the certificate of its CA, or its own, as add_cert_file",
+    "set add_cert_file to the certificate of its CA, or to its own certificate",
 )
 OTHER_NAME = (
-    "the server's certificate is for another name than destination",
-    "give the name that the certificate has as destination, or the server's own certificate as "
-    "add_cert_file, without tls_check_hostname",
+    "the name in the server's certificate does not match destination",
+    "set destination to the name in the certificate; or set add_cert_file to the server's own "
+    "certificate, without tls_check_hostname",
 )
 WEAK = (
     "the server's certificate is too weak",
-    "have one made with RSA 2048 bits or EC 256 bits at least, and SHA-256",
+    "replace it with one that has at least RSA 2048 bits or EC 256 bits, and SHA-256",
 )
 NOT_ACCEPTED = (
     "the server's certificate is not accepted",
-    "have a valid one installed on the server",
+    "have a valid certificate installed on the server",
 )
 
 
@@ -83,8 +83,8 @@ def test_a_reason_says_what_is_wrong(reason: str, failure: HandshakeFailure) -> 
 def test_an_alert_about_the_gears_certificate_says_so(reason: str, words: str) -> None:
     """The server tells why in its alert (RFC 8446 6.2)."""
     assert failed(reason) == HandshakeFailure(
-        f"the server refuses the client certificate ({words})",
-        "have the CA of cert trusted by the server, or give the cert and key that it expects",
+        f"the server rejected the client certificate ({words})",
+        "have the server trust the CA of cert, or use the cert and key that it expects",
         kind=Kind.TLS_CERTIFICATE,
     )
 

@@ -38,8 +38,8 @@ def test_a_server_in_plain_text(config: TLSConfig) -> None:
         peer.close()
 
     assert tls_failure(config, abort) == (
-        "the server does not speak TLS: check port (2762 is the usual one for TLS), and that the "
-        "server takes TLS there"
+        "the server does not speak TLS: check port (usually 2762 for TLS), and that the server "
+        "accepts TLS on it"
     )
 
 
@@ -61,8 +61,8 @@ def test_a_server_that_does_not_answer_the_handshake(
         end(peer)
 
     assert tls_failure(config, read_and_end, replace(PATIENT, connect=timeout)) == (
-        f"no answer to the TLS handshake ({words}): check port (2762 is the usual one for TLS), "
-        "and that the server takes TLS there"
+        f"no answer to the TLS handshake ({words}): check port (usually 2762 for TLS), "
+        "and that the server accepts TLS on it"
     )
 
 
@@ -75,8 +75,8 @@ def test_a_server_that_closes_tls_in_the_handshake(config: TLSConfig) -> None:
         peer.close()
 
     assert tls_failure(config, say_close) == (
-        "no answer to the TLS handshake (connection lost): check port (2762 is the usual one for "
-        "TLS), and that the server takes TLS there"
+        "no answer to the TLS handshake (connection lost): check port (usually 2762 for TLS), and "
+        "that the server accepts TLS on it"
     )
 
 
@@ -86,7 +86,7 @@ def test_an_error_without_a_reason_may_pass() -> None:
     error.reason = None
     assert explain(error) == HandshakeFailure(
         "no answer to the TLS handshake (connection lost)",
-        "check port (2762 is the usual one for TLS), and that the server takes TLS there",
+        "check port (usually 2762 for TLS), and that the server accepts TLS on it",
         is_final=False,
     )
 
@@ -112,8 +112,8 @@ def test_a_server_that_refuses_the_gears_certificate(
     verifying.verify_mode = ssl.CERT_REQUIRED
     verifying.load_verify_locations(server.ca)
     assert tls_failure(config, secured(verifying)) == (
-        "the server refuses the client certificate (unknown ca): have the CA of cert trusted by "
-        "the server, or give the cert and key that it expects"
+        "the server rejected the client certificate (unknown ca): have the server trust the CA of "
+        "cert, or use the cert and key that it expects"
     )
 
 
@@ -130,5 +130,5 @@ def test_a_check_in_clear_says_that_a_server_takes_tls_only() -> None:
     with FaultSCP(answer_on_request(alert)) as scp, pytest.raises(ServerError) as caught:
         preflight.check(peer_of(scp))
     assert str(caught.value) == (
-        f"{HOST} port {scp.port}: the server takes TLS only: set tls_enabled"
+        f"{HOST} port {scp.port}: the server requires TLS: set tls_enabled"
     )

@@ -77,7 +77,7 @@ def test_an_encrypted_key_is_refused(tmp_path: Path, config: TLSConfig, client: 
         )
     )
     assert refusal(showing(config, key=encrypted)) == (
-        "key: 'encrypted.pem, which is encrypted' was given; allowed: an unencrypted PEM file with "
+        "key: 'encrypted.pem (encrypted)' was given; allowed: an unencrypted PEM file with "
         "one private key, RSA or EC (openssl pkey -in encrypted.pem -out decrypted.pem)"
     )
 
@@ -110,7 +110,7 @@ def test_key_and_certificate_that_are_swapped_are_refused(
 def test_a_key_of_another_certificate_is_refused(config: TLSConfig, server: Identity) -> None:
     """The line says that the files are mixed up."""
     assert refusal(showing(config, key=server.key)).startswith(
-        "cert: 'cert.pem, whose first certificate is not that of key.pem' was given; allowed: "
+        "cert: 'cert.pem (its first certificate does not match key.pem)' was given; allowed: "
     )
 
 
@@ -124,7 +124,7 @@ def test_a_certificate_out_of_its_time_is_refused(
     now = datetime.datetime.now(datetime.UTC)
     old = issue(tmp_path / "old", not_before=now + begin, not_after=now + end)
     assert refusal(showing(config, old.key, old.cert)) == (
-        f"cert: 'cert.pem, which is valid from {now + begin:%Y-%m-%d} to {now + end:%Y-%m-%d}' was "
+        f"cert: 'cert.pem (valid from {now + begin:%Y-%m-%d} to {now + end:%Y-%m-%d})' was "
         "given; allowed: a certificate that is valid today"
     )
 
@@ -134,8 +134,8 @@ def test_a_weak_key_is_refused(tmp_path: Path, config: TLSConfig) -> None:
     key, cert = tmp_path / "weak-key.pem", tmp_path / "weak.pem"
     make_self_signed(key, cert, bits=1024)
     assert refusal(showing(config, key, cert)) == (
-        "cert: 'weak.pem, which OpenSSL does not take (ee key too small)' was given; allowed: a "
-        "key of 2048 bits RSA or 256 bits EC at least"
+        "cert: 'weak.pem (OpenSSL does not accept it: ee key too small)' was given; allowed: a "
+        "key of at least 2048 bits RSA or 256 bits EC"
     )
 
 
@@ -159,7 +159,8 @@ def test_a_server_that_asks_for_a_certificate(
     """Where the gear has none, the line says that the server wants one."""
     demanding = demanding_context(server, client.ca, version, version)
     assert tls_failure(replace(config, certificate=None), secured(demanding)) == (
-        "the server asks for a client certificate: give a key and a cert whose CA the server trusts"
+        "the server requires a client certificate: set key and cert, signed by a CA that the "
+        "server trusts"
     )
 
 

@@ -31,7 +31,7 @@ SECP256R1, X25519 = 23, 29
 STRONG_GROUPS = {23, 24, 25, 29, 30, *range(0x0100, 0x0105), 0x11EB, 0x11EC, 0x11ED}
 EXTENDED = "Extended BCP 195"
 NO_VERSION = (
-    "the server takes neither TLS 1.2 nor, where the profile has it, TLS 1.3: have a current "
+    "the server supports neither TLS 1.2 nor, if the profile allows it, TLS 1.3: have a current "
     "version enabled on the server, or choose another tls_security_profile"
 )
 

@@ -41,7 +41,7 @@ def test_storescp_refuses_a_certificate_that_it_does_not_know(
     options = ("+tls", str(server.key), str(server.cert), "+cf", str(server.ca))
     with StoreSCP(*options, "-rc", "+xa") as scp, pytest.raises(ServerError) as caught:
         preflight.check(peer_of(scp), make_context(config))
-    assert "the server refuses the client certificate (unknown ca)" in str(caught.value)
+    assert "the server rejected the client certificate (unknown ca)" in str(caught.value)
 
 
 @pytest.mark.parametrize("asks", [False, True])
@@ -55,7 +55,7 @@ def test_storescp_without_a_certificate_of_the_gear(
         if not asks:
             assert send(scu_of(scp, context)) == [SENT] * 3
             return
-        with pytest.raises(ServerError, match="the server asks for a client certificate"):
+        with pytest.raises(ServerError, match="the server requires a client certificate"):
             preflight.check(peer_of(scp), context)
 
 
