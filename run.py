@@ -9,7 +9,7 @@ from flywheel_gear_toolkit import GearToolkitContext
 from flywheel_gear_toolkit.utils.metadata import Metadata
 
 from fw_gear_dicom_send.config import parse
-from fw_gear_dicom_send.exit_codes import exit_code, keep_quiet, log_details
+from fw_gear_dicom_send.exit_codes import exit_code, log_details, silence_pydicom
 from fw_gear_dicom_send.flywheel import FlywheelSource
 from fw_gear_dicom_send.models import Outcome
 from fw_gear_dicom_send.report.output import remove
@@ -29,7 +29,7 @@ def main(waits: Waits = DEFAULT_WAITS, make_progress: MakeProgress = Progress) -
 def _run(waits: Waits, make_progress: MakeProgress) -> int:
     with GearToolkitContext() as context:
         context.init_logging()
-        keep_quiet()
+        silence_pydicom()
         if context.config.get("debug"):
             log_details()
         config = parse(context.config_json, context.manifest)

@@ -1,16 +1,16 @@
-"""What can stop a run.
+"""Errors that stop a run.
 
     DicomSendError
-    ├── ConfigError        an option or input that cannot be used
-    ├── UsageError         a command line that cannot be understood
+    ├── ConfigError        an option or input is invalid
+    ├── UsageError         a command line is invalid
     ├── NothingToSendError no file was selected
-    ├── SiteError          the Flywheel site cannot be asked what to send
-    ├── ServerError        the DICOM server cannot be sent to
+    ├── SiteError          a request to the Flywheel site failed
+    ├── ServerError        the DICOM server accepts no association
     ├── WorkFolderError    the work folder cannot be written to
-    └── CancelledError     the engine or a user ended the job
+    └── CancelledError     a signal ended the run
 
-What goes wrong with one image or one file does not stop the run: it is a value with a
-`Reason` (`Unreadable`, `BrokenArchive`, `DownloadFailure`, `NotSent`).
+A failure of one image or one file does not stop the run. It is a value with a `Reason`
+(`Unreadable`, `BrokenArchive`, `DownloadFailure`, `NotSent`).
 """
 
 from enum import IntEnum
@@ -20,11 +20,11 @@ from .retry import is_temporary_status
 from .text import printable
 
 _SIGNALLED = 128
-"""What shells add to the number of a signal."""
+"""Offset that shells add to the number of a signal."""
 
 
 class ExitCode(IntEnum):
-    """What a command ends with; by a signal it is 128 and the signal's number."""
+    """Exit code of a command. After a signal it is 128 plus the signal's number."""
 
     SUCCESS = 0
     NOT_ALL_SENT = 1
@@ -34,22 +34,22 @@ class ExitCode(IntEnum):
 
 
 class DicomSendError(Exception):
-    """The run cannot go on; the message is one line, fit to be shown to the user."""
+    """The run cannot continue. The message is one line for the user."""
 
     exit_code: int = ExitCode.NOT_ALL_SENT
 
     def __init__(self, message: str) -> None:
-        """Make the message printable, whatever it quotes."""
+        """Make the message printable."""
         super().__init__(printable(message))
 
 
 class ConfigError(DicomSendError):
-    """An option or input cannot be used as given."""
+    """The value of an option or input is invalid."""
 
     exit_code = ExitCode.USAGE
 
     def __init__(self, option: str, given: object, allowed: str) -> None:
-        """Name the option, what was given and what is allowed."""
+        """Name the option, its value and the allowed values."""
         self.option = option
         self.given = given
         self.allowed = allowed
@@ -57,54 +57,54 @@ class ConfigError(DicomSendError):
 
 
 class UsageError(DicomSendError):
-    """A command line cannot be understood, or lacks something."""
+    """A command line is invalid or incomplete."""
 
     exit_code = ExitCode.USAGE
 
 
 class NothingToSendError(DicomSendError):
-    """No file was selected; `found` files were looked at."""
+    """None of the `found` files was selected."""
 
     exit_code = ExitCode.USAGE
 
     def __init__(self, found: int) -> None:
-        """Say whether there was any file."""
+        """Say whether any file was found."""
         seen = {0: "no file was found", 1: "the only file found is not selected"}
         many = f"none of the {found} files found is selected"
         super().__init__(f"Nothing to send: {seen.get(found, many)}")
 
 
 class SiteError(DicomSendError):
-    """Flywheel did not tell what there is to send, or did not do what it was asked to.
+    """A request to Flywheel failed.
 
-    `status` is that of its answer (HTTP), None where there was none.
+    `status` is the HTTP status of the answer, None without an answer.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:
-        """Say what was asked for and what came of it."""
+        """Name the request and its failure."""
         self.status = status
         super().__init__(message)
 
     @property
     def is_final(self) -> bool:
-        """Whether a retry would change nothing."""
+        """Whether a retry would fail too."""
         return self.status is not None and not is_temporary_status(self.status)
 
 
 class ServerError(DicomSendError):
-    """The DICOM server gave no association to begin with."""
+    """The DICOM server accepts no association before the run."""
 
     exit_code = ExitCode.SERVER
 
 
 class WorkFolderError(DicomSendError):
-    """There is no place for data on its way."""
+    """The work folder cannot be used."""
 
 
 class CancelledError(DicomSendError):
-    """The job was ended from outside, by a signal, before all was sent."""
+    """A signal ended the run before all images were sent."""
 
     def __init__(self, signal: Signals) -> None:
         """Name the signal."""
         self.exit_code = _SIGNALLED + signal
-        super().__init__(f"The run was ended by {signal.name}")
+        super().__init__(f"The run was stopped by {signal.name}")

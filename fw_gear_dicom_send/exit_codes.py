@@ -1,4 +1,4 @@
-"""What the entry points share: signals, and the exit code that errors come to."""
+"""Shared by the entry points: signals, logging, and the exit codes of errors."""
 
 import gc
 import logging
@@ -18,15 +18,14 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def exit_code(body: Callable[[], int]) -> int:
-    """Run `body` to its end, or until a signal ends it in good order.
+    """Run `body`, and return its result or the exit code of its error, which is logged.
 
-    Returns what it returns, or the exit code of the error that it raises, which is logged.
-    Nothing is logged from now on that is not printable.
+    A signal ends `body` with CancelledError. From now on, all log lines are printable.
     """
     logging.setLogRecordFactory(_PrintableRecord)
     for number in SIGNALS:
         signal.signal(number, _cancel)
-    # What was imported stays: a search for garbage in it would stop all threads for 30 ms.
+    # Imported modules stay; collecting garbage in them would stop all threads for 30 ms.
     gc.collect()
     gc.freeze()
     try:
@@ -35,16 +34,16 @@ def exit_code(body: Callable[[], int]) -> int:
         log.error("%s", exc)
         return exc.exit_code
     except Exception as exc:
-        # The message of a foreign error may quote a dataset: its type and place do not.
+        # The message of an unexpected error may quote a dataset. Its type and place do not.
         place = "".join(traceback.format_tb(exc.__traceback__))
         log.critical("Unexpected %s, please report it:\n%s", type(exc).__name__, place)
     return ExitCode.NOT_ALL_SENT
 
 
 class _PrintableRecord(logging.LogRecord):
-    """A record that sends nothing to a terminal but text.
+    """Log record that contains only printable text.
 
-    Only this package may log several lines at once: what it quotes is of one line.
+    Only this package may log several lines in one record: its quotations are single lines.
     """
 
     def getMessage(self) -> str:  # noqa: N802
@@ -53,14 +52,14 @@ class _PrintableRecord(logging.LogRecord):
         return "\n".join(map(printable, text.split("\n"))) if is_own else printable(text)
 
 
-def keep_quiet() -> None:
-    """Keep pydicom from quoting datasets; the modules that know other libraries quieten those."""
+def silence_pydicom() -> None:
+    """Keep pydicom from quoting datasets. The modules that use other libraries silence those."""
     warnings.simplefilter("ignore")
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
 def log_details() -> None:
-    """Log this package in detail, and no other: those may quote URLs, headers and keys."""
+    """Log details of this package only: others may quote URLs, headers and keys."""
     logging.getLogger().setLevel(logging.INFO)
     for name in (_OWN, __package__):
         logging.getLogger(name).setLevel(logging.DEBUG)
@@ -72,7 +71,7 @@ def log_errors() -> None:
 
 
 def _cancel(number: int, _: FrameType | None) -> None:
-    """End the run in good order, once."""
+    """End the run with CancelledError, and ignore further signals."""
     for other in SIGNALS:
         signal.signal(other, signal.SIG_IGN)
     raise CancelledError(signal.Signals(number))

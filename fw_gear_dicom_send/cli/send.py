@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..config import MAX_PORT, manifest, parse_sending
 from ..errors import ConfigError, DicomSendError, ExitCode, UsageError
-from ..exit_codes import exit_code, keep_quiet, log_details, log_errors
+from ..exit_codes import exit_code, log_details, log_errors, silence_pydicom
 from ..left_out import LeftOutFiles
 from ..models import FileReport, Outcome, SendConfig
 from ..report.events import Observer, Observers
@@ -134,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv`, or that of the process; return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     begin_logging(JSONFormatter() if options.is_on(_LOG_JSON, words) else None)
-    keep_quiet()
+    silence_pydicom()
     return exit_code(partial(_command, words))
 
 

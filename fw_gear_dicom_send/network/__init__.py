@@ -1,1 +1,1 @@
-"""One DICOM server: its associations, and what is asked of it over them."""
+"""Associations with one DICOM server, and the requests over them."""

@@ -1,6 +1,6 @@
-"""The acceptor's side of an association that only reports storage commitments: no I/O.
+"""Acceptor side of an association for storage commitment reports, without I/O.
 
-The peer opens it, as PS3.4 J.3.3 allows: it proposes the SOP class in the role of an SCP.
+PS3.4 J.3.3 allows the peer to open it. It proposes the SOP class in the role of an SCP.
 """
 
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ from .protocol import (
 )
 
 _MAX_REPORTS = 16
-"""Reports over one association; each request for commitment has one."""
+"""Maximum number of reports over one association; each request has one report."""
 _SOP_CLASS = str(StorageCommitmentPushModel)
 _ACCEPTED, _NO_ABSTRACT_SYNTAX, _NO_TRANSFER_SYNTAX = 0, 3, 4
 _AS_SCP = bytes((0, 1))
@@ -58,14 +58,14 @@ _UNKNOWN_CALLING_AE, _UNKNOWN_CALLED_AE = (1, 3), (1, 7)
 
 @dataclass(frozen=True)
 class Report:
-    """An N-EVENT-REPORT of the peer, with the transfer syntax of its dataset."""
+    """N-EVENT-REPORT of the peer, with the transfer syntax of its dataset."""
 
     message: Message
     transfer_syntax: str
 
 
 class _RejectionError(Exception):
-    """The association is not for us."""
+    """The requested association is not acceptable."""
 
     def __init__(self, cause: tuple[int, int], text: str) -> None:
         super().__init__(text)
@@ -73,15 +73,15 @@ class _RejectionError(Exception):
 
 
 class Acceptor:
-    """Decides what received bytes mean, and what is answered; all but reports is refused.
+    """State machine that decodes received bytes and encodes answers. It only accepts reports.
 
-    The mutable state is the bytes that are not complete, the accepted contexts, None before there
-    are any, how many reports came, `answers`, which the caller sends and clears, `is_over`, and
-    `refusal`, why it was over before there was any association.
+    The mutable state is the bytes of incomplete PDUs, the accepted contexts (None before the
+    association), the number of reports, `answers`, which the caller sends and clears, `is_over`,
+    and `refusal`, the reason for a rejection or an abort.
     """
 
     def __init__(self, own_ae: str, peer_ae: str) -> None:
-        """Accept an association that `peer_ae` requests with `own_ae`."""
+        """Accept associations only from `peer_ae` to `own_ae`."""
         self._own_ae = own_ae
         self._peer_ae = peer_ae
         self._received = bytearray()
@@ -93,7 +93,7 @@ class Acceptor:
         self.refusal = ""
 
     def receive(self, data: bytes) -> Iterator[Report]:
-        """Take received bytes, and yield the reports in them, each of which has to be answered."""
+        """Decode received bytes, and yield the reports. The caller must answer each of them."""
         self._received += data
         try:
             while not self.is_over and (pdu := self._next_pdu()):
@@ -104,7 +104,7 @@ class Acceptor:
             self.is_over = True
         except (ProtocolError, IndexError, ValueError):
             self.answers += ABORT
-            self.refusal = "it breaks the protocol, or asks for something else"
+            self.refusal = "it violates the protocol, or is not for storage commitment"
             self.is_over = True
 
     def answer(self, report: Report, status: int) -> None:
@@ -114,7 +114,7 @@ class Acceptor:
         self.answers += b"".join(buffer for buffers in writes for buffer in buffers)
 
     def _next_pdu(self) -> tuple[int, bytes] | None:
-        """Return the type and the body of the next PDU, None where it is not complete."""
+        """Return the type and the body of the next PDU, None if it is incomplete."""
         expected = ASSOCIATE_RQ if self._contexts is None else P_DATA_TF
         return take_pdu(self._received, (expected, RELEASE_RQ, A_ABORT))
 
@@ -161,16 +161,16 @@ class Acceptor:
             elif kind == USER_INFORMATION:
                 role = _role(value)
         if not version & PROTOCOL_VERSION:
-            raise _RejectionError(_NO_PROTOCOL_VERSION, "its version of the protocol is another")
+            raise _RejectionError(_NO_PROTOCOL_VERSION, "unsupported protocol version")
         if application != APPLICATION_CONTEXT:
-            raise _RejectionError(_NO_APPLICATION_CONTEXT, "its application context is another")
+            raise _RejectionError(_NO_APPLICATION_CONTEXT, "unsupported application context")
         if name_of(called) != self._own_ae:
             raise _RejectionError(
-                _UNKNOWN_CALLED_AE, f"it calls AE {name_of(called)!r}, not {self._own_ae!r}"
+                _UNKNOWN_CALLED_AE, f"called AE title {name_of(called)!r}, not {self._own_ae!r}"
             )
         if name_of(calling) != self._peer_ae:
             raise _RejectionError(
-                _UNKNOWN_CALLING_AE, f"it is AE {name_of(calling)!r}, not {self._peer_ae!r}"
+                _UNKNOWN_CALLING_AE, f"calling AE title {name_of(calling)!r}, not {self._peer_ae!r}"
             )
         self._contexts = contexts
         user_information = (
@@ -192,7 +192,7 @@ class Acceptor:
 
 
 def _chosen(proposed: bytes) -> tuple[int, str]:
-    """Return the answer to a proposed context, with the transfer syntax that is taken."""
+    """Return the result of a proposed context, and the accepted transfer syntax."""
     sop_class, syntaxes = "", []
     for kind, value in items(proposed):
         if kind == ABSTRACT_SYNTAX:
@@ -206,7 +206,7 @@ def _chosen(proposed: bytes) -> tuple[int, str]:
 
 
 def _role(user_information: bytes) -> bytes:
-    """Return the answer to a proposed role: the peer may be an SCP (PS3.7 D.3.3.4)."""
+    """Return the answer to a proposed role. The peer may be an SCP (PS3.7 D.3.3.4)."""
     for kind, value in items(user_information):
         uid = value[2 : 2 + int.from_bytes(value[:2], "big")]
         if kind == ROLE_SELECTION and name_of(uid) == _SOP_CLASS:

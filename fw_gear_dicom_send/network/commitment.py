@@ -1,4 +1,4 @@
-"""Asks a DICOM server to commit itself to images (PS3.4 annex J)."""
+"""Requests storage commitment from a DICOM server (PS3.4 annex J)."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -26,13 +26,13 @@ from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .types import ImageReference
 
 MAX_REFERENCES = 1000
-"""Instances in one request for storage commitment."""
+"""Maximum number of instances in one request."""
 _REQUEST_COMMITMENT = 1
 _POLL = 0.2
-"""Seconds between looks at the association of the request, while reports are listened for."""
+"""Seconds between checks of the request's association while the listener runs."""
 _NOT_DECODED = "the server's report of a storage commitment cannot be decoded"
 
-# It would quote values that break the rules, such as a UID, in what it logs.
+# pydicom would quote invalid values, such as UIDs, in its log.
 pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE
 
 
@@ -43,10 +43,10 @@ def commit(
     timeouts: Timeouts,
     listener: CommitmentListener | None = None,
 ) -> Dataset:
-    """Ask for storage commitment, and return what the server reports (PS3.4 J.3).
+    """Request storage commitment, and return the server's report (PS3.4 J.3).
 
-    It reports on the same association, or on one that the `listener` takes. Raises QueryError if
-    it refuses, or reports nothing there in time.
+    The report comes on the same association or to the `listener`. Raises QueryError if the server
+    rejects the request, or does not report in time.
     """
     asked = _references(images)
     uid = str(asked.TransactionUID)
@@ -69,7 +69,7 @@ def commit(
 def _request(
     assoc: StorageAssociation, context: Context, asked: Dataset, timeouts: Timeouts
 ) -> bool:
-    """Make a request; return whether datasets are in implicit VR. Raises QueryError."""
+    """Send the request; return whether datasets are in implicit VR. Raises QueryError."""
     is_implicit = UID(context.transfer_syntax).is_implicit_VR
     request: dict[int, int | str] = {
         dimse.REQUESTED_SOP_CLASS_UID: context.abstract_syntax,
@@ -81,7 +81,7 @@ def _request(
     encoded = encode(asked, is_implicit, True) or b""
     response = assoc.ask(context, request, encoded, timeout=timeouts.action)
     if status := dimse.number(response.command, dimse.STATUS):
-        detail = f"the server refuses storage commitment with status 0x{status:04X}"
+        detail = f"the server rejected the storage commitment request with status 0x{status:04X}"
         raise QueryError(Reason(Kind.QUERY_FAILED, detail))
     return is_implicit
 
@@ -94,7 +94,7 @@ def _reported(
     listener: CommitmentListener | None,
     timeouts: Timeouts,
 ) -> Dataset | None:
-    """Wait for a report, None if none comes in time. Raises QueryError if it is none."""
+    """Wait for a report; return None after the timeout. Raises QueryError for an invalid report."""
     if not listener:
         return _report_on(assoc, transaction_uid, timeouts.commitment, is_implicit=is_implicit)
     end, is_open = monotonic() + timeouts.late_commitment, True
@@ -107,7 +107,7 @@ def _reported(
             ):
                 return report
         except AssociationError:
-            # It was the peer's to end; the report comes on another one.
+            # The peer may end this association, and report on another one.
             is_open = False
     return None
 
@@ -122,7 +122,7 @@ def _report_on(
             if report.get("TransactionUID") == transaction_uid:
                 return report
         except Exception:
-            # pydicom raises anything for bytes that are no dataset.
+            # pydicom raises any exception for invalid bytes.
             raise QueryError(Reason(Kind.QUERY_FAILED, _NOT_DECODED)) from None
     return None
 
@@ -141,7 +141,7 @@ def _references(images: Iterable[ImageReference]) -> Dataset:
 
 
 class CommitmentSCU(InquirySCU):
-    """Asks for storage commitment; the report comes on the same association, or to a listener."""
+    """SCU of storage commitment, with reports on the same association or to a listener."""
 
     abstract_syntax = str(StorageCommitmentPushModel)
     service = "storage commitment requests"
@@ -154,7 +154,7 @@ class CommitmentSCU(InquirySCU):
         rides_along: bool = True,
         listener: CommitmentListener | None = None,
     ) -> None:
-        """Ask over the associations of `pool`; a `listener` takes reports on other ones."""
+        """Use the associations of `pool`. A `listener` receives reports on other associations."""
         super().__init__(pool, timeouts=timeouts, rides_along=rides_along)
         self._listener = listener
 
@@ -163,7 +163,7 @@ class CommitmentSCU(InquirySCU):
             yield images[start : start + MAX_REFERENCES]
 
     def _request(self, images: Sequence[ImageReference], findings: Findings) -> None:
-        """Ask for a report. It counts only where it names an image (PS3.4 table J.3-2)."""
+        """Request a report. It counts only for the images that it lists (PS3.4 table J.3-2)."""
         report = self._ask(
             lambda assoc, context: commit(assoc, context, images, self._timeouts, self._listener)
         )
@@ -174,6 +174,6 @@ class CommitmentSCU(InquirySCU):
 
 
 def _named(report: Dataset, sequence: str) -> set[str]:
-    """Return the instances in a sequence of a report."""
+    """Return the SOP Instance UIDs in a sequence of a report."""
     items = report.get(sequence) or ()
     return {str(item.get("ReferencedSOPInstanceUID", "")) for item in items}

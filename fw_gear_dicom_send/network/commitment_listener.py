@@ -1,4 +1,4 @@
-"""Listens for storage commitment reports on associations that the server opens (PS3.4 J.3.3)."""
+"""Listener for storage commitment reports on associations of the server (PS3.4 J.3.3)."""
 
 import logging
 import socket
@@ -20,30 +20,30 @@ from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 8
-"""Connections at once; for a further one the oldest is closed."""
+"""Maximum simultaneous connections. A further one closes the oldest."""
 MAX_REFUSALS_LOGGED = 10
-"""Associations and reports that are refused, of which each has a line in the log."""
+"""Maximum number of rejected associations and reports with a line in the log each."""
 _MAX_BYTES = 8 << 20
-"""Bytes that are read of one connection."""
+"""Maximum bytes that are read from one connection."""
 _RECEIVED = 1 << 16
 _SUCCESS, _PROCESSING_FAILURE = 0x0000, 0x0110
 _PAUSE = 0.1
-"""Seconds to wait where the machine gives no further connection or thread."""
+"""Seconds to wait when the limit of connections or threads is reached."""
 
 
 class CommitmentListener:
-    """Takes reports of transactions that are expected, from the peer alone; refuses all else.
+    """Listener that accepts only the expected reports of the peer.
 
-    The peer is known by the AE titles of both sides and the Transaction UID, as its address may
-    be that of a NAT. The mutable state is the connections, the oldest first, the reports of the
-    transactions that are expected, each None until it comes, how much was refused, and whether it
-    is closed; it is changed with the lock of the condition.
+    It identifies the peer by the AE titles of both sides and the Transaction UID, because its
+    address may be that of a NAT. The mutable state is the connections, the oldest first, the
+    reports of the expected transactions, None until they arrive, the number of rejections, and
+    whether it is closed. The lock of the condition guards it.
     """
 
     def __init__(
         self, port: int, own_ae: str, peer_ae: str, timeouts: Timeouts = DEFAULT_TIMEOUTS
     ) -> None:
-        """Be about to listen on `port` of all addresses of this computer."""
+        """Prepare to listen on `port` of all addresses of this computer."""
         self.port = port
         self._own_ae = own_ae
         self._peer_ae = peer_ae
@@ -55,7 +55,7 @@ class CommitmentListener:
         self._changed = Condition()
 
     def __enter__(self) -> Self:
-        """Listen; raise ConfigError where that cannot be done."""
+        """Listen. Raises ConfigError if the port cannot be used."""
         has_both = socket.has_dualstack_ipv6()
         family = socket.AF_INET6 if has_both else socket.AF_INET
         try:
@@ -63,7 +63,7 @@ class CommitmentListener:
                 ("", self.port), family=family, dualstack_ipv6=has_both
             )
         except OSError as exc:
-            allowed = f"a port that can be listened on: {exc.strerror}"
+            allowed = f"a port that this computer can listen on ({exc.strerror})"
             raise ConfigError("commit_port", self.port, allowed) from exc
         self._server.settimeout(self._timeouts.tick)
         self._thread = Thread(target=self._listen, daemon=True)
@@ -71,7 +71,7 @@ class CommitmentListener:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Close all connections, and listen no more."""
+        """Close all connections, and stop listening."""
         with self._changed:
             self._is_closed = True
             connections = tuple(self._connections)
@@ -82,7 +82,7 @@ class CommitmentListener:
 
     @contextmanager
     def expecting(self, transaction_uid: str) -> Iterator[None]:
-        """Take the report of a transaction as long as the block runs."""
+        """Accept the report of a transaction while the block runs."""
         with self._changed:
             self._reports[transaction_uid] = None
         try:
@@ -92,7 +92,7 @@ class CommitmentListener:
                 del self._reports[transaction_uid]
 
     def report(self, transaction_uid: str, timeout: float) -> Dataset | None:
-        """Wait for the report of a transaction that is expected; None if it does not come."""
+        """Wait for the report of an expected transaction; return None after the timeout."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._reports[transaction_uid]), timeout)
             return self._reports[transaction_uid]
@@ -103,7 +103,7 @@ class CommitmentListener:
                 connection, _ = self._server.accept()
             except TimeoutError:
                 continue
-            except OSError:  # there are as many open files as there may be
+            except OSError:  # the limit of open files is reached
                 with self._changed:
                     self._changed.wait_for(lambda: self._is_closed, _PAUSE)
                 continue
@@ -115,7 +115,7 @@ class CommitmentListener:
                 _cut(oldest)
             try:
                 Thread(target=self._serve, args=(connection,), daemon=True).start()
-            except RuntimeError:  # there are as many threads as there may be
+            except RuntimeError:  # the limit of threads is reached
                 self._end(connection)
 
     def _serve(self, connection: socket.socket) -> None:
@@ -127,7 +127,7 @@ class CommitmentListener:
             self._end(connection)
 
     def _converse(self, connection: socket.socket, acceptor: Acceptor) -> None:
-        """Read and answer until one side ends it, or it takes too long or too much."""
+        """Read and answer until one side ends the connection, or a limit is reached."""
         end, size = monotonic() + self._timeouts.commitment, 0
         while not (acceptor.is_over or self._is_closed) and size <= _MAX_BYTES:
             connection.settimeout(max(end - monotonic(), 0.001))
@@ -138,13 +138,13 @@ class CommitmentListener:
             for report in acceptor.receive(data):
                 acceptor.answer(report, _SUCCESS if self._take(report) else _PROCESSING_FAILURE)
             if acceptor.refusal:
-                self._tell_refusal(f"An association was refused: {acceptor.refusal}")
+                self._log_refusal(f"Association rejected: {acceptor.refusal}")
             answers = bytes(acceptor.answers)
             acceptor.answers.clear()
             connection.sendall(answers)
 
     def _take(self, report: Report) -> bool:
-        """Keep a report that is expected, and tell whether it is."""
+        """Keep an expected report; return whether it was expected."""
         dataset, uid = self._decoded(report)
         with self._changed:
             is_expected = uid in self._reports
@@ -152,15 +152,15 @@ class CommitmentListener:
                 self._reports[uid] = dataset
                 self._changed.notify_all()
         if not is_expected:
-            self._tell_refusal("A report was refused: its transaction is not known, or over")
+            self._log_refusal("Report rejected: its transaction is unknown, or has ended")
         return is_expected
 
     def _decoded(self, report: Report) -> tuple[Dataset | None, str]:
-        """Return the dataset of a report with its Transaction UID, empty where it is no report."""
+        """Return the dataset of a report with its Transaction UID, empty if it is invalid."""
         encoded = report.message.dataset
         with self._changed:
             expected = tuple(self._reports)
-        # What cannot be expected is not worth the time to decode it.
+        # Only reports that can be expected are decoded.
         if not any(uid.encode("ascii") in encoded for uid in expected):
             return None, ""
         try:
@@ -168,16 +168,16 @@ class CommitmentListener:
             dataset = decode(BytesIO(encoded), is_implicit, True)
             return dataset, str(dataset.get("TransactionUID", ""))
         except Exception:
-            # pydicom raises anything for bytes that are no dataset.
+            # pydicom raises any exception for invalid bytes.
             return None, ""
 
-    def _tell_refusal(self, text: str) -> None:
-        """Log what was refused, unless that was done often."""
+    def _log_refusal(self, text: str) -> None:
+        """Log a rejection, up to a maximum number."""
         with self._changed:
             self._refusals += 1
             number = self._refusals
         if number <= MAX_REFUSALS_LOGGED:
-            end = ". Further ones are not logged" if number == MAX_REFUSALS_LOGGED else ""
+            end = ". Further rejections are not logged" if number == MAX_REFUSALS_LOGGED else ""
             log.warning("Port %d: %s%s", self.port, text, end)
 
     def _end(self, connection: socket.socket) -> None:
@@ -187,6 +187,6 @@ class CommitmentListener:
 
 
 def _cut(connection: socket.socket) -> None:
-    """End a connection that another thread uses."""
+    """End a connection, also while another thread uses it."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)

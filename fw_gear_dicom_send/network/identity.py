@@ -1,6 +1,6 @@
-"""Reads who the gear tells the server that it is (PS3.7 D.3.3.7).
+"""Reads the user identity for the server from a file (PS3.7 D.3.3.7).
 
-Nothing of the file is ever quoted: even a key may be a password out of place.
+No message quotes the file: even a key of it may be a misplaced password.
 """
 
 import json
@@ -14,10 +14,10 @@ from .types import IdentityType, UserIdentity
 
 MAX_FILE = 1 << 20
 MAX_IDENTITY = 65_000
-"""Bytes of an identity: the user information holds 65,535 bytes, others as well (PS3.8 9.3.2.3)."""
+"""Maximum bytes of an identity: all user information has up to 65,535 bytes (PS3.8 9.3.2.3)."""
 ALLOWED = (
-    "a JSON file with either username, username and password, jwt, saml or kerberos (in Base64): "
-    f"each a text that is not empty, {MAX_IDENTITY} bytes in all"
+    "a JSON file with either username, username and password, jwt, saml or kerberos (in Base64), "
+    f"as text that is not empty, with up to {MAX_IDENTITY} bytes in all"
 )
 
 _TYPES = {
@@ -30,7 +30,7 @@ _TYPES = {
 
 
 def read(path: Path) -> UserIdentity:
-    """Return the identity in a JSON file; raise ConfigError where it cannot be sent."""
+    """Return the identity in a JSON file. Raises ConfigError if it is invalid."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE + 1)
@@ -38,13 +38,13 @@ def read(path: Path) -> UserIdentity:
     except (OSError, ValueError, RecursionError):
         identity = None
     if identity is None:
-        # Raised here, the error does not drag along one of json's, which holds the file.
+        # Raised here, this error is not chained to json's error, which quotes the file.
         raise ConfigError("identity", path.name, ALLOWED)
     return identity
 
 
 def _identity(data: bytes) -> UserIdentity | None:
-    """Return the identity in JSON, None or ValueError where there is none."""
+    """Return the identity in JSON data. Returns None or raises ValueError if it is invalid."""
     found = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_without_repetition)
     if not isinstance(found, Mapping):
         return None
@@ -63,7 +63,7 @@ def _identity(data: bytes) -> UserIdentity | None:
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of JSON. Raises ValueError where a key is in it twice."""
+    """Return a JSON object. Raises ValueError for a duplicate key."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError

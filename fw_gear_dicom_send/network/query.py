@@ -1,4 +1,4 @@
-"""Asks a DICOM server by C-FIND which images it has (PS3.4 annex C)."""
+"""Queries a DICOM server by C-FIND for the images that it has (PS3.4 annex C)."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -29,12 +29,12 @@ from .types import ImageReference
 MAX_LIST = 65_000
 """Bytes of UIDs in one query: a value in explicit VR has at most 65,534 (PS3.5 7.1.2)."""
 MAX_ANSWERS = 100_000
-"""Images that an answer may name; a series of one image for each heart beat of a day has fewer."""
+"""Maximum number of images in an answer, more than any real series has."""
 _OUT_OF_RESOURCES = 0xA700
 _SOP_INSTANCE_UID = 0x00080018
 _UID = re.compile(r"[^\\*?\s]+")
 
-# It would quote values that break the rules, such as a UID, in what it logs.
+# pydicom would quote invalid values, such as UIDs, in its log.
 pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE
 
 _Series = tuple[str, str]
@@ -43,9 +43,9 @@ _Series = tuple[str, str]
 
 @dataclass(frozen=True)
 class _Answer:
-    """What a peer finds, by SOP Instance UID, and the status of its last response.
+    """SOP Instance UIDs that a peer found, and the status of its final response.
 
-    It may have found more where the answer is not whole.
+    If the answer is not whole, the peer may have more matches.
     """
 
     uids: frozenset[str]
@@ -53,14 +53,14 @@ class _Answer:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all matches are in it."""
+        """Whether the answer contains all matches."""
         return self.status == 0
 
     @property
     def failure(self) -> QueryError:
-        """The error that the status comes to."""
+        """An error with the status."""
         words = describe(self.status, QR_FIND_SERVICE_CLASS_STATUS)
-        detail = f"the server answers a C-FIND with status {words}"
+        detail = f"the server answered the C-FIND with status {words}"
         return QueryError(Reason(Kind.QUERY_FAILED, detail))
 
 
@@ -69,8 +69,8 @@ def find(
 ) -> _Answer:
     """Return the images that match a query (PS3.7 9.1.2).
 
-    Raises QueryError for a failure status, unless it means that the answer is not whole, and for
-    an answer that cannot be decoded or has too many images.
+    Raises QueryError for a failure status, except for one that means an incomplete answer. It also
+    raises QueryError for an answer that cannot be decoded or has too many images.
     """
     is_implicit = UID(context.transfer_syntax).is_implicit_VR
     request: dict[int, int | str] = {
@@ -88,7 +88,7 @@ def find(
             try:
                 uids.add(_uid_in(response.dataset, is_implicit=is_implicit))
             except MalformedError:
-                # The other answers of this query are still to be read.
+                # The other responses to this query must still be read.
                 failure = "the server's answer to a C-FIND cannot be decoded"
         if len(uids) > MAX_ANSWERS:
             assoc.abort()
@@ -104,13 +104,13 @@ def find(
 
 
 def _uid_in(identifier: bytes, *, is_implicit: bool) -> str:
-    """Return the SOP Instance UID in an identifier. Raises MalformedError where it has none."""
+    """Return the SOP Instance UID in an identifier. Raises MalformedError if it has none."""
     reader = ElementReader(BytesIO(identifier))
     encoding = reader.sniff(0, Encoding(implicit=is_implicit, little=True))
     found = ""
     for tag, _, value, end in reader.walk(0, encoding):
         if end > len(identifier):
-            raise MalformedError("an element of the identifier is cut short")
+            raise MalformedError("an element of the identifier is truncated")
         if tag == _SOP_INSTANCE_UID:
             found = reader.text(value, end)
     if not _UID.fullmatch(found):
@@ -119,17 +119,20 @@ def _uid_in(identifier: bytes, *, is_implicit: bool) -> str:
 
 
 def _may_be_part(status: int) -> bool:
-    """Tell whether matches before this final status count; there may be more (PS3.4 C.4.1.1.4)."""
+    """Return whether the matches before this final status are valid (PS3.4 C.4.1.1.4).
+
+    For some of these statuses the peer may have more matches.
+    """
     category = category_of(status)
     is_limit = status & 0xFF00 == _OUT_OF_RESOURCES
     return is_limit or category in (SUCCESS, CANCEL, WARNING)
 
 
 class FindSCU(InquirySCU):
-    """Asks by C-FIND, Study Root, which images there are; by any thread.
+    """SCU of C-FIND, Study Root, that queries for images. Any thread may use it.
 
-    It asks by lists of UIDs (PS3.4 C.2.2.2.2), and by series where the server takes no lists.
-    The mutable state is whether it does, None while that is not known.
+    It queries by lists of UIDs (PS3.4 C.2.2.2.2), or by series if the server does not support
+    lists. The mutable state is whether it does, None while unknown.
     """
 
     abstract_syntax = str(StudyRootQueryRetrieveInformationModelFind)
@@ -137,9 +140,9 @@ class FindSCU(InquirySCU):
     _takes_lists: bool | None = None
 
     def present(self, study_instance_uid: str, series_instance_uid: str) -> frozenset[str]:
-        """Return the SOP Instance UIDs that the server has of a series, or tells of many.
+        """Return the SOP Instance UIDs of a series that the server reports.
 
-        Raises QueryError where it does not tell.
+        Raises QueryError if the query fails without any match.
         """
         with self._lock:
             try:
@@ -158,7 +161,7 @@ class FindSCU(InquirySCU):
             yield from _lists(group)
 
     def _request(self, images: Sequence[ImageReference], findings: Findings) -> None:
-        """Ask for images of a series, and again for those that an answer may leave out."""
+        """Query images of a series, and query again the images that an answer may omit."""
         series = _series(images[0])
         todo = [frozenset(image.sop_instance_uid for image in images)]
         while todo:
@@ -182,7 +185,7 @@ class FindSCU(InquirySCU):
     def _ask_by_list(
         self, series: _Series, asked: frozenset[str], findings: Findings
     ) -> list[frozenset[str]]:
-        """Ask for a list; return the lists to ask for next."""
+        """Query a list of images; return the lists to query next."""
         try:
             answer = self._find(series, asked)
         except (QueryError, AssociationError) as exc:
@@ -200,7 +203,7 @@ class FindSCU(InquirySCU):
         if not rest:
             return []
         if found:
-            # Where the server limits its answers, to so many.
+            # A server that limits its answers allows about as many as it found.
             return _parts(rest, len(rest) if answer.is_whole else len(found))
         if not answer.is_whole:
             return _parts(rest, -(-len(rest) // 2))
@@ -212,7 +215,7 @@ class FindSCU(InquirySCU):
     def _ask_by_series(
         self, series: _Series, asked: frozenset[str], findings: Findings
     ) -> list[frozenset[str]]:
-        """Ask for all images of a series; return those that may be left out, one by one."""
+        """Query all images of a series; return the images that the answer may omit, one by one."""
         answer = self._find(series)
         found = answer.uids & asked
         findings.verified |= found
@@ -224,7 +227,7 @@ class FindSCU(InquirySCU):
         return []
 
     def _find(self, series: _Series, uids: Collection[str] = ()) -> _Answer:
-        """Ask for images of a series, or for all of it. Raises QueryError or AssociationError."""
+        """Query images of a series, or all of it. Raises QueryError or AssociationError."""
         identifier = Dataset()
         identifier.QueryRetrieveLevel = "IMAGE"
         identifier.StudyInstanceUID, identifier.SeriesInstanceUID = series
@@ -237,7 +240,7 @@ def _series(image: ImageReference) -> _Series:
 
 
 def _lists(images: Iterable[ImageReference]) -> Iterator[list[ImageReference]]:
-    """Yield images in lists whose UIDs fit into one value."""
+    """Yield lists of images whose UIDs fit into one value."""
     fitting: list[ImageReference] = []
     room = MAX_LIST
     for image in images:

@@ -198,7 +198,7 @@ def test_interrupted_batch_goes_on_and_is_taken_up_again(world: World) -> None:
         )
     (batch_id,) = world.site.batches
     assert result.exit_code == 130
-    assert "was ended by SIGINT" in result.stdout
+    assert "was stopped by SIGINT" in result.stdout
     assert f"goes on; to take it up again: dicom-send-batch follow {batch_id}" in result.stdout
     (job,) = world.site.jobs.values()
     assert (job["state"], posts(world.site, "/cancel")) == ("running", [])

@@ -56,6 +56,6 @@ def test_a_port_that_is_in_use_ends_the_run_at_once(
     with socket.create_server(("", 0)) as other:
         port = other.getsockname()[1]
         result = send(series, *orthanc_options(orthanc, port), cwd=tmp_path)
-    told = f"--commit-port: {port} was given; allowed: a port that can be listened on: Address"
+    told = f"--commit-port: {port} was given; allowed: a port that this computer can listen on "
     assert told in result.stderr
     assert (orthanc.ids(), result.exit_code) == ({}, 2)

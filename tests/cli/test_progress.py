@@ -101,5 +101,5 @@ def test_an_interrupted_run_reports_what_it_sent(made_images: Path, tmp_path: Pa
 
     (row,) = rows_of(tmp_path)
     assert 0 < int(row["Images Sent"]) < 100
-    assert "The run was ended by SIGINT" in result.stdout
+    assert "The run was stopped by SIGINT" in result.stdout
     assert result.exit_code == 130

@@ -62,7 +62,7 @@ def test_a_cancelled_job_reports_what_it_did(tmp_path: Path, session: Session) -
     assert found["a.zip"][2] == "Incomplete"
     assert int(found["a.zip"][1]) >= 2
     assert found["b.zip"] == ("0", "0", "Failed")
-    assert "The run was ended by SIGTERM" in result.log
+    assert "The run was stopped by SIGTERM" in result.log
     assert "b.zip: the run stopped before it was processed" in result.log
 
 
@@ -104,7 +104,7 @@ def assert_cancelled(
     """The report is attached, one line says what ended the job, and no file is left."""
     assert result.exit_code == 1
     assert len(session.site.reports) == 1
-    assert f"The run was ended by {number.name}" in result.stderr
+    assert f"The run was stopped by {number.name}" in result.stderr
     assert "Traceback" not in result.log
     assert_work_is_empty(gear)
 

@@ -98,7 +98,7 @@ def test_a_job_is_cancelled_while_all_downloads_stall(
     result = running.finish()
     assert result.exit_code == 1
     assert result.seconds - cancelled_after < LONGEST_START / 10
-    assert "The run was ended by SIGTERM" in result.stderr
+    assert "The run was stopped by SIGTERM" in result.stderr
     assert "Traceback" not in result.log
     assert_work_is_empty(gear)
     assert set(counts(session.site.reports[0].content).values()) == {("0", "0", "Failed")}

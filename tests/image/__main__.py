@@ -234,7 +234,7 @@ def cancelled_job_is_reported(image: Image, folder: Path) -> None:
         output, _ = process.communicate(timeout=RUN_SECONDS)
         expect(time.monotonic() - begun < 12, "it took too long")
         expect(process.returncode == 1, output)
-        expect("The run was ended by SIGTERM" in output, output)
+        expect("The run was stopped by SIGTERM" in output, output)
         expect(_rows(site.reports)[0][3] == "Incomplete", output)
 
 

@@ -83,7 +83,7 @@ def test_a_commitment_that_is_refused_says_its_status() -> None:
     with ArchiveSCP(action_status=0x0110) as server:
         scu = commitment_scu(server)
         reason = scu.verify([reference(1)]).unknown[ONE]
-    assert reason.text == "the server refuses storage commitment with status 0x0110"
+    assert reason.text == "the server rejected the storage commitment request with status 0x0110"
 
 
 def test_an_image_that_both_sequences_name_is_not_committed() -> None:

@@ -63,7 +63,7 @@ def test_a_report_of_another_transaction_is_refused(
         assert listener.report(UID, 0) is None
         assert (refused, answer(assoc, report(UID, ["1.2"]))) == (PROCESSING_FAILURE, SUCCESS)
         assoc.release()
-    cause = "A report was refused: its transaction is not known, or over"
+    cause = "Report rejected: its transaction is unknown, or has ended"
     assert told(caplog) == [f"Port {listener.port}: {cause}"]
 
 
@@ -77,8 +77,8 @@ def test_a_report_that_comes_late_is_refused(listener: CommitmentListener) -> No
 @pytest.mark.parametrize(
     ("titles", "reason", "cause"),
     [
-        (("OTHER", "SENDER"), 3, "it is AE 'OTHER', not 'PACS'"),
-        (("PACS", "OTHER"), 7, "it calls AE 'OTHER', not 'SENDER'"),
+        (("OTHER", "SENDER"), 3, "calling AE title 'OTHER', not 'PACS'"),
+        (("PACS", "OTHER"), 7, "called AE title 'OTHER', not 'SENDER'"),
     ],
 )
 def test_other_ae_titles_are_rejected(
@@ -93,7 +93,7 @@ def test_other_ae_titles_are_rejected(
     assert assoc.is_rejected
     assert assoc.acceptor.primitive.result == 1
     assert assoc.acceptor.primitive.diagnostic == reason
-    assert told(caplog) == [f"Port {listener.port}: An association was refused: {cause}"]
+    assert told(caplog) == [f"Port {listener.port}: Association rejected: {cause}"]
     reported(listener)
 
 
@@ -157,7 +157,7 @@ def test_refusals_are_logged_a_few_times(
     for _ in range(MAX_REFUSALS_LOGGED + 5):
         connected(listener.port, "OTHER")
     assert len(told(caplog)) == MAX_REFUSALS_LOGGED
-    assert told(caplog)[-1].endswith(". Further ones are not logged")
+    assert told(caplog)[-1].endswith(". Further rejections are not logged")
 
 
 def test_it_ends_with_its_connections() -> None:
@@ -174,7 +174,7 @@ def test_it_ends_with_its_connections() -> None:
 def test_a_port_that_is_in_use_is_told(listener: CommitmentListener) -> None:
     """The run cannot begin."""
     with (
-        pytest.raises(ConfigError, match=r"commit_port: .* Address already in use"),
+        pytest.raises(ConfigError, match=r"commit_port: .*Address already in use"),
         CommitmentListener(listener.port, "SENDER", "PACS"),
     ):
         pass

@@ -51,7 +51,7 @@ def test_a_query_that_fails_costs_its_own_images() -> None:
     assert answer.verified == uids(1, 4)
     assert answer.absent == frozenset()
     assert answer.unknown.keys() == uids(2, 3)
-    text = "the server answers a C-FIND with status 0xC000 Unable to Process"
+    text = "the server answered the C-FIND with status 0xC000 Unable to Process"
     assert {reason.text for reason in answer.unknown.values()} == {text}
     assert find.given_up is None
 

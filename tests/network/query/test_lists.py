@@ -197,7 +197,7 @@ def test_an_image_that_is_refused_is_not_absent() -> None:
     """A server out of resources for a single image says nothing of it."""
     with finder(lambda *_: ((), OUT_OF_RESOURCES)) as (find, _):
         answer = find.verify(references(1))
-    text = "the server answers a C-FIND with status 0xA700 Refused: Out of Resources"
+    text = "the server answered the C-FIND with status 0xA700 Refused: Out of Resources"
     assert [reason.text for reason in answer.unknown.values()] == [text]
 
 
