@@ -1,4 +1,4 @@
-"""Reads and checks the gear's configuration; the only reader of manifest keys."""
+"""Reads and checks the gear's configuration. Only this module reads manifest keys."""
 
 import json
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ _MAX_IMAGES = 1_000_000
 
 @dataclass(frozen=True)
 class Option:
-    """An option of the manifest; `default` is None where a value has to be given."""
+    """Option of the manifest. `default` is None if a value is required."""
 
     name: str
     type: str
@@ -46,7 +46,7 @@ def manifest() -> Mapping[str, Any]:
 
 
 def options(manifest: Mapping[str, Any]) -> tuple[Option, ...]:
-    """Return the options that a manifest has."""
+    """Return the options of a manifest."""
     return tuple(
         Option(
             name,
@@ -62,8 +62,8 @@ def options(manifest: Mapping[str, Any]) -> tuple[Option, ...]:
 def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearConfig:
     """Return the checked configuration of a gear run.
 
-    An option that config.json lacks has the manifest's default. Raises ConfigError
-    for the first option or input that cannot be used.
+    Options that config.json lacks get the manifest's defaults. Raises ConfigError for the first
+    invalid option or input.
     """
     options = with_defaults(config_json.get("config", {}), manifest)
     inputs = config_json.get("inputs", {})
@@ -88,9 +88,9 @@ def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearCo
 def parse_sending(
     options: Mapping[str, Any], inputs: Mapping[str, Any], manifest: Mapping[str, Any]
 ) -> SendConfig:
-    """Return how to send, by all options and the inputs for TLS.
+    """Return the configuration for sending, from all options and the inputs for TLS.
 
-    Raises ConfigError for the first option or input that cannot be used.
+    Raises ConfigError for the first invalid option or input.
     """
     _boolean(options, "debug")
     return SendConfig(
@@ -103,7 +103,7 @@ def parse_sending(
             value=_text(options, "tag_value", _MAX_LO),
         ),
         send_retry_time=_seconds(options, "send_retry_time"),
-        response_timeout=_seconds(options, "response_timeout", least=1),
+        response_timeout=_seconds(options, "response_timeout", minimum=1),
         associations=_whole_number(options, "associations", MAX_ASSOCIATIONS),
         bandwidth_limit=_megabytes(options, "bandwidth_limit"),
         conversion=ConversionMode(_choice(options, "conversion", manifest)),
@@ -116,7 +116,7 @@ def parse_sending(
         skip_existing=_boolean(options, "skip_existing"),
         dry_run=_boolean(options, "dry_run"),
         max_images_per_association=_whole_number(
-            options, "max_images_per_association", _MAX_IMAGES, least=0
+            options, "max_images_per_association", _MAX_IMAGES, minimum=0
         ),
         query_peer=_query_peer(options),
         names=NameChoice(
@@ -127,7 +127,7 @@ def parse_sending(
 
 
 def peer(options: Mapping[str, Any]) -> PeerAE:
-    """Return the DICOM server and the AE titles; raise ConfigError as `parse_sending` does."""
+    """Return the DICOM server and the AE titles. Raises ConfigError as `parse_sending` does."""
     return PeerAE(
         host=_host(options, "destination"),
         port=_whole_number(options, "port", MAX_PORT),
@@ -137,9 +137,9 @@ def peer(options: Mapping[str, Any]) -> PeerAE:
 
 
 def _query_peer(options: Mapping[str, Any]) -> PeerAE | None:
-    """Return the AE that answers queries, None where it is the one that stores."""
+    """Return the AE for queries, None if it is the same as for storage."""
     storing = peer(options)
-    port = _whole_number(options, "query_port", MAX_PORT, least=0) or storing.port
+    port = _whole_number(options, "query_port", MAX_PORT, minimum=0) or storing.port
     given = options.get("query_ae")
     title = storing.called_ae if given == "" else _text(options, "query_ae", _MAX_AE_TITLE)
     querying = replace(storing, port=port, called_ae=title)
@@ -147,16 +147,16 @@ def _query_peer(options: Mapping[str, Any]) -> PeerAE | None:
 
 
 def with_defaults(given: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all options: those that are given, and the manifest's defaults for the others."""
+    """Return all options: the given ones, and the manifest's defaults for the others."""
     return {option.name: option.default for option in options(manifest)} | dict(given)
 
 
 def tls(
     options: Mapping[str, Any], inputs: Mapping[str, Any], manifest: Mapping[str, Any]
 ) -> TLSConfig | None:
-    """Return how to use TLS, None where it is not asked for.
+    """Return the TLS configuration, None without TLS.
 
-    Its options are checked in any case, so that none of them is wrong unnoticed. Raises
+    The options are checked in any case, so that no invalid value goes unnoticed. Raises
     ConfigError as `parse_sending` does.
     """
     profile = _choice(options, "tls_security_profile", manifest)
@@ -165,7 +165,7 @@ def tls(
     if not _boolean(options, "tls_enabled"):
         return None
     if checks_hostname and not requires_peer_cert:
-        raise ConfigError("tls_check_hostname", True, "false where tls_require_peer_cert is false")
+        raise ConfigError("tls_check_hostname", True, "false if tls_require_peer_cert is false")
     added = inputs.get("add_cert_file")
     return TLSConfig(
         certificate=_client_certificate(inputs),
@@ -177,17 +177,18 @@ def tls(
 
 
 def identity_file(options: Mapping[str, Any], inputs: Mapping[str, Any]) -> Path | None:
-    """Return the file with the user identity, None where there is none.
+    """Return the file with the user identity, None if none is given.
 
-    Raises ConfigError as `parse_sending` does, and where the identity would be sent in clear.
+    Raises ConfigError as `parse_sending` does, and if the identity would be sent unencrypted
+    without permission.
     """
-    may_be_in_clear = _boolean(options, "identity_without_tls")
+    may_be_unencrypted = _boolean(options, "identity_without_tls")
     given = inputs.get("identity")
     if given is None:
         return None
     path = _input_path("identity", given)
-    if not (_boolean(options, "tls_enabled") or may_be_in_clear):
-        allowed = "with tls_enabled, or with identity_without_tls, which sends it in clear"
+    if not (_boolean(options, "tls_enabled") or may_be_unencrypted):
+        allowed = "with tls_enabled, or with identity_without_tls, which sends it unencrypted"
         raise ConfigError("identity", path.name, allowed)
     return path
 
@@ -198,26 +199,23 @@ def _client_certificate(inputs: Mapping[str, Any]) -> ClientCertificate | None:
         return None
     for name, given in (("key", key), ("cert", cert)):
         if given is None:
-            raise ConfigError(name, None, "a PEM file, as key and cert go together")
+            raise ConfigError(name, None, "a PEM file, because key and cert need each other")
     return ClientCertificate(_input_path("key", key), _input_path("cert", cert))
 
 
-def _text(options: Mapping[str, Any], name: str, longest: int) -> str:
-    """Return a value of VR AE or LO in the default repertoire (PS3.5 6.1, 6.2).
-
-    Spaces around it are no part of it.
-    """
+def _text(options: Mapping[str, Any], name: str, max_length: int) -> str:
+    """Return a value of VR AE or LO in the default repertoire, stripped (PS3.5 6.1, 6.2)."""
     given = options.get(name)
     value = given.strip(" ") if isinstance(given, str) else ""
     is_plain = value.isascii() and value.isprintable() and "\\" not in value
-    if not (is_plain and 0 < len(value) <= longest):
-        allowed = f"1 to {longest} ASCII characters, no backslash and no control character"
+    if not (is_plain and 0 < len(value) <= max_length):
+        allowed = f"1 to {max_length} ASCII characters, no backslash and no control character"
         raise ConfigError(name, given, allowed)
     return value
 
 
 def _flywheel_tag(options: Mapping[str, Any], name: str) -> str:
-    """Return a tag, empty for none."""
+    """Return a Flywheel tag, empty for none."""
     given = options.get(name)
     value = given.strip() if isinstance(given, str) else None
     if value is None or not value.isprintable() or len(value) > _MAX_FLYWHEEL_TAG:
@@ -226,11 +224,11 @@ def _flywheel_tag(options: Mapping[str, Any], name: str) -> str:
 
 
 def _several(options: Mapping[str, Any], name: str, manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what an option holds between its commas, without the spaces around it."""
-    longest: int = manifest["config"][name]["maxLength"]
+    """Return the comma-separated values of an option, stripped."""
+    max_length: int = manifest["config"][name]["maxLength"]
     given = options.get(name)
-    if not isinstance(given, str) or len(given) > longest:
-        allowed = f"text of at most {longest} characters, with commas between several"
+    if not isinstance(given, str) or len(given) > max_length:
+        allowed = f"text of at most {max_length} characters, several values separated by commas"
         raise ConfigError(name, given, allowed)
     return tuple(part for one in given.split(",") if (part := one.strip()))
 
@@ -247,15 +245,15 @@ def _host(options: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _whole_number(options: Mapping[str, Any], name: str, highest: int, least: int = 1) -> int:
+def _whole_number(options: Mapping[str, Any], name: str, maximum: int, minimum: int = 1) -> int:
     given = options.get(name)
-    if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= highest:
-        raise ConfigError(name, given, f"a whole number from {least} to {highest}")
+    if isinstance(given, bool) or not isinstance(given, int) or not minimum <= given <= maximum:
+        raise ConfigError(name, given, f"a whole number from {minimum} to {maximum}")
     return given
 
 
 def _group(options: Mapping[str, Any], name: str) -> int:
-    """Return a group that may hold private elements (PS3.5 7.8)."""
+    """Return a group for private elements (PS3.5 7.8)."""
     given = options.get(name)
     try:
         value = int(given, 16) if isinstance(given, str) else given
@@ -268,19 +266,19 @@ def _group(options: Mapping[str, Any], name: str) -> int:
         or value % 2 == 0
         or value in _RESERVED_GROUPS
     ):
-        allowed = "an odd group from 0x0009 to 0xFFFD, as hexadecimal text or as a number"
+        allowed = "an odd group from 0x0009 to 0xFFFD, as hexadecimal text or a number"
         raise ConfigError(name, given, allowed)
     return value
 
 
-def _seconds(options: Mapping[str, Any], name: str, least: int = 0) -> float:
+def _seconds(options: Mapping[str, Any], name: str, minimum: int = 0) -> float:
     given = options.get(name)
     if (
         isinstance(given, bool)
         or not isinstance(given, int | float)
-        or not least <= given <= _MAX_RETRY_TIME
+        or not minimum <= given <= _MAX_RETRY_TIME
     ):
-        raise ConfigError(name, given, f"a number of seconds from {least} to {_MAX_RETRY_TIME}")
+        raise ConfigError(name, given, f"a number of seconds from {minimum} to {_MAX_RETRY_TIME}")
     return float(given)
 
 
@@ -292,7 +290,7 @@ def _megabytes(options: Mapping[str, Any], name: str) -> float:
         or not isinstance(given, int | float)
         or not (given == 0 or _MIN_RATE <= given <= _MAX_RATE)
     ):
-        allowed = f"0 for no limit, or a number of MB/s from {_MIN_RATE:g} to {_MAX_RATE}"
+        allowed = f"0 for no limit, or {_MIN_RATE:g} to {_MAX_RATE} MB/s"
         raise ConfigError(name, given, allowed)
     return float(given)
 
@@ -305,7 +303,7 @@ def _boolean(options: Mapping[str, Any], name: str) -> bool:
 
 
 def _choice(options: Mapping[str, Any], name: str, manifest: Mapping[str, Any]) -> str:
-    """Return one of the values that the manifest has for an option."""
+    """Return one of the values that the manifest allows for an option."""
     choices: list[str] = manifest["config"][name]["enum"]
     given = options.get(name)
     if not isinstance(given, str) or given not in choices:
@@ -337,7 +335,7 @@ def _input_path(name: str, given: Any) -> Path:
     match given:
         case {"location": {"path": str(path)}}:
             if not Path(path).is_file():
-                raise ConfigError(name, Path(path).name, "a file that is in the input folder")
+                raise ConfigError(name, Path(path).name, "a file in the input folder")
             return Path(path)
     raise ConfigError(name, given, "an input with its location")
 

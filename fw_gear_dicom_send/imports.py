@@ -1,10 +1,10 @@
-"""Imports in the middle of a run, by threads that may need the same library at the same time."""
+"""Lock for imports during a run, by threads that need the same library at the same time."""
 
 from threading import RLock
 
 IMPORTING = RLock()
 """Held while pydicom or pynetdicom is imported.
 
-Their modules import each other: where two threads begin with different ones, each waits for what
-the other has begun, until Python gives it a module that is half made.
+Their modules import each other. If two threads start with different modules, each waits for the
+other, until Python breaks the deadlock with a partly initialized module.
 """

@@ -1,4 +1,4 @@
-"""Which files a run leaves out: counted by cause, and some of them named."""
+"""Counts of the files that a run leaves out, by cause, with example names."""
 
 from collections import Counter
 from itertools import islice
@@ -8,32 +8,32 @@ from .text import printable
 
 MAX_EXAMPLES = 10
 MAX_LENGTH = 80
-"""How many are named for one cause, and with how many characters each."""
+"""Maximum number of names for one cause, and maximum characters of a name."""
 
 
 class LeftOutFiles:
-    """Counts them. The mutable state is the counts and the names, which are bounded."""
+    """Counter of left-out files. The mutable state is the counts and names, which are bounded."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without files."""
         self._counts: Counter[Cause] = Counter()
         self._names: dict[Cause, list[str]] = {}
         self._types: Counter[str] = Counter()
 
     def add(self, cause: Cause, name: str = "") -> None:
-        """Count a file; it is named where a name is given."""
+        """Count a file, and keep its name if one is given."""
         self._counts[cause] += 1
         names = self._names.setdefault(cause, [])
         if name and len(names) < MAX_EXAMPLES:
             names.append(_short(name))
 
     def add_type(self, file_type: object) -> None:
-        """Count a file of another type, which is what the site has for it."""
+        """Count a file of another type. `file_type` is the value from the site."""
         self._counts[Cause.OTHER_TYPE] += 1
         self._types[_short(file_type) if isinstance(file_type, str) else "without type"] += 1
 
     def counted(self) -> tuple[LeftOut, ...]:
-        """Return what was left out, in the order of the causes."""
+        """Return the left-out files, in the order of the causes."""
         return tuple(self._of(cause) for cause in Cause if self._counts[cause])
 
     def _of(self, cause: Cause) -> LeftOut:
@@ -47,6 +47,6 @@ class LeftOutFiles:
 
 
 def _short(name: str) -> str:
-    """Return a name that is printable, and cut where it is long."""
+    """Return a name in printable form, truncated if it is long."""
     shown = printable("".join(islice(name, MAX_LENGTH + 1)))
     return shown if len(shown) <= MAX_LENGTH else f"{shown[: MAX_LENGTH - 1]}…"

@@ -1,4 +1,4 @@
-"""The frozen types that travel between the steps of a run."""
+"""Frozen types that the steps of a run exchange."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,9 +23,9 @@ class Container:
 
 @dataclass(frozen=True)
 class InputFile:
-    """The file given as input: where it lies, its Flywheel name and its container.
+    """The file given as input: its path, its Flywheel name and its container.
 
-    `tags` and `info`, its custom information, are those that it had when the job was made.
+    `tags` and `info`, its custom information, are from the time when the job was created.
     """
 
     path: Path
@@ -36,7 +36,7 @@ class InputFile:
 
 
 class Cause(Enum):
-    """Why a run leaves files out, as a part of a sentence, and what selects them."""
+    """Cause why a run leaves files out, as a part of a sentence."""
 
     ARCHIVE = ("of type archive", " (see the option file_types)")
     OTHER_TYPE = ("of other types",)
@@ -44,10 +44,10 @@ class Cause(Enum):
     NO_TAG = ("without any of the file_tags",)
     NOT_INCLUDED = ("not matched by include",)
     EXCLUDED = ("matched by exclude",)
-    NO_IMAGE = ("of type archive without a DICOM image", "", "passed over")
+    NO_IMAGE = ("of type archive without a DICOM image", "", "skipped")
 
     def __init__(self, text: str, hint: str = "", verb: str = "not selected") -> None:
-        """Take the text, where to look if a default leaves them out, and what is done to them."""
+        """Take the text, a hint for files that a default leaves out, and the verb."""
         self.text = text
         self.hint = hint
         self.verb = verb
@@ -55,19 +55,19 @@ class Cause(Enum):
 
 @dataclass(frozen=True)
 class NameChoice:
-    """Which files to send by their names; without patterns to include, all are included."""
+    """Selection of files by their names. Without `include`, all names are included."""
 
     include: NamePatterns = NO_PATTERNS
     exclude: NamePatterns = NO_PATTERNS
 
     def cause(self, name: str) -> Cause | None:
-        """Return why a file of this name is left out, None where it is selected."""
+        """Return the cause why a file of this name is left out, None if it is selected."""
         if self.include and not self.include.match(name):
             return Cause.NOT_INCLUDED
         return Cause.EXCLUDED if self.exclude.match(name) else None
 
     def selects(self, name: str) -> bool:
-        """Tell whether a file of this name is selected."""
+        """Return whether a file of this name is selected."""
         return self.cause(name) is None
 
 
@@ -76,11 +76,11 @@ ANY_NAME = NameChoice()
 
 @dataclass(frozen=True, kw_only=True)
 class SendConfig:
-    """How to send, wherever the images come from; without `tag` datasets stay as they are.
+    """Configuration for sending, independent of the source of the images.
 
-    Times are in seconds, `bandwidth_limit` is in MB/s, 0 for none. `identity_file` holds what the
-    server is told of who sends; the run reads it. `query_peer` answers queries, None where `peer`
-    does.
+    Without `tag`, datasets are not changed. Times are in seconds. `bandwidth_limit` is in MB/s, 0
+    for no limit. `identity_file` contains the user identity for the server. `query_peer` answers
+    queries, None if `peer` does.
     """
 
     peer: PeerAE
@@ -107,7 +107,7 @@ class SendConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class GearConfig(SendConfig):
-    """A checked gear configuration."""
+    """Valid configuration of a gear run."""
 
     destination: Container
     input_file: InputFile | None
@@ -124,11 +124,11 @@ class GearConfig(SendConfig):
 
 @dataclass(frozen=True)
 class FileEntry:
-    """A Flywheel file that is to be sent.
+    """A Flywheel file to send.
 
-    `name` and `fw_path` are for people, and printable. `size` (bytes) and `hash` are what the
-    site's file record says, where it does. `key` is what the source finds the file by.
-    `is_any_archive` tells that the site knows it as an archive, which need not hold an image.
+    `name` and `fw_path` are printable text for people. `size` (bytes) and `hash` come from the
+    site's file record, if it has them. `key` identifies the file for the source. `is_any_archive`
+    means that the site knows the file only as an archive, which may contain no image.
     """
 
     parent: Container
@@ -141,16 +141,16 @@ class FileEntry:
 
     @property
     def acquisition_id(self) -> str:
-        """Id of the acquisition that holds the file, empty where none does."""
+        """Id of the file's acquisition, empty if it is not in an acquisition."""
         return self.parent.id if self.parent.type == "acquisition" else ""
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Files that a run does not look at, all for one cause.
+    """Files that a run leaves out for one cause.
 
-    `examples` are names of some of them or, for other types, how many there are of a type; all
-    are printable. `more` is how many there are that are not among these.
+    `examples` are names of some files or, for other types, numbers of files of each type. All are
+    printable. `more` is the number of files without an example.
     """
 
     cause: Cause
@@ -160,7 +160,7 @@ class LeftOut:
 
     @property
     def text(self) -> str:
-        """What was left out, in a sentence without its full stop."""
+        """The left-out files, in a sentence without its full stop."""
         files = "1 file" if self.number == 1 else f"{self.number} files"
         verb = f"{'was' if self.number == 1 else 'were'} {self.cause.verb}"
         more = f" and {self.more} more" if self.more else ""
@@ -170,10 +170,10 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the images of a run come from, for people, and the program that sends them.
+    """Origin of the images of a run, for people, and the program that sends them.
 
-    `path` is that of a container or of folders, `url` leads there in a browser. `job_id` is that
-    of the gear's job. Each is empty where there is none.
+    `path` is the path of a container or of folders, `url` its page in a browser. `job_id` is the
+    gear's job. Each is empty if it does not exist.
     """
 
     program: Program = Program.GEAR
@@ -184,10 +184,10 @@ class Origin:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a run sends, where its report belongs, and what was found but is not sent.
+    """Selected files, the container for the report, and the files that are left out.
 
-    `tags` are those that the input file, or else the container, has; `info` is the custom
-    information of the input file. `origin` says for people where all comes from.
+    `tags` belong to the input file or, without one, to the container. `info` is the custom
+    information of the input file. `origin` describes the source for people.
     """
 
     entries: tuple[FileEntry, ...]
@@ -201,10 +201,9 @@ class Selection:
 
 @dataclass(frozen=True)
 class DownloadFailure:
-    """A Flywheel file that could not be had, and why.
+    """Failed download of a Flywheel file, and the reason.
 
-    `retry_after` is for how many seconds to wait at least before it is tried again, None where
-    that is of no use.
+    `retry_after` is the minimum wait before a retry, in seconds; None if a retry is useless.
     """
 
     reason: Reason
@@ -213,23 +212,23 @@ class DownloadFailure:
 
 @dataclass(frozen=True)
 class NewerVersion:
-    """A Flywheel file that was replaced after it was selected: what came instead, and a remark."""
+    """The newer version of a Flywheel file that was replaced after its selection, and a remark."""
 
     path: Path
     remark: Reason
 
 
 Fetch = Path | NewerVersion | DownloadFailure
-"""What comes of fetching a file."""
+"""Result of fetching a file."""
 
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """An image of a Flywheel file, and what became of it.
+    """An image of a Flywheel file, and its result.
 
-    `name` is what the member of the archive is called, empty for a file that came alone; UIDs
-    and `size`, in bytes, are those of the dataset, empty and 0 where it could not be read. `crc32`
-    is that of all its bytes, None where it is not known.
+    `name` is the name of the archive member, empty for a file that is not an archive. UIDs and
+    `size`, in bytes, describe the dataset. They are empty and 0 if it could not be read. `crc32`
+    is the checksum of all its bytes, None if unknown.
     """
 
     entry: FileEntry
@@ -245,12 +244,12 @@ class ImageRecord:
 
     @property
     def sent_size(self) -> int:
-        """Length of the dataset as it was sent, else of the dataset as it is."""
+        """Size of the dataset as sent, else of the original dataset, in bytes."""
         return self.result.transfer.size or self.size
 
 
 class FileStatus(StrEnum):
-    """The status of a file, as the report has it."""
+    """Status of a file in the report."""
 
     DRY_RUN = "Dry run"
     COMPLETE = "Complete"
@@ -260,10 +259,10 @@ class FileStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Remark:
-    """Something worth knowing about a file, or about so many of its images.
+    """Remark on a file, or on a number of its images.
 
-    The last of the reasons is the one that counts; a conversion may come before it. `member` is
-    what the first of the images is called in its archive, empty where it is in none.
+    The last reason decides code and advice. A conversion may precede it. `member` is the name of
+    the first image in its archive, empty without an archive.
     """
 
     reasons: tuple[Reason, ...]
@@ -273,33 +272,33 @@ class Remark:
 
     @property
     def text(self) -> str:
-        """The reasons in words."""
+        """The texts of the reasons."""
         return "; ".join(reason.text for reason in self.reasons)
 
     @property
     def kind(self) -> Kind:
-        """The kind of the reason that counts."""
+        """The kind of the last reason."""
         return self.reasons[-1].kind
 
     @property
     def code(self) -> str:
-        """The code of the reason that counts."""
+        """The code of the last reason."""
         return self.kind.code
 
     @property
     def advice(self) -> str:
-        """What to do about it."""
+        """The advice of the last reason."""
         return self.reasons[-1].advice
 
 
 @dataclass(frozen=True)
 class FileReport:
-    """A row of the report: what became of a Flywheel file.
+    """Result of a Flywheel file, a row of the report.
 
-    Of its `images` some were `already_stored` on the server, and others were `sent`. `planned` is
-    how many would be sent in a dry run, None in any other run. `verified` is how many were
-    verified, None where that was not asked for. `skipped` is how many files in it, of which kind,
-    are no images to send.
+    `images` is the number of its images. Some were `already_stored` on the server, and others were
+    `sent`. `planned` is the number that a dry run would send, None in a real run. `verified` is
+    the number of verified images, None without verification. `skipped` lists the numbers of files
+    in it that are not images, by kind.
     """
 
     entry: FileEntry
@@ -313,28 +312,28 @@ class FileReport:
 
     @property
     def stored(self) -> int:
-        """How many images are on the server after the run, as far as it knows."""
+        """Number of images on the server after the run."""
         return self.sent + self.already_stored
 
     @property
     def good(self) -> int:
-        """How many images are on the server after the run, or would be if it was not dry."""
+        """Number of stored images, plus those that a dry run would send."""
         return self.stored + (self.planned or 0)
 
     @property
     def is_complete(self) -> bool:
-        """Whether there is an image, and all are good."""
+        """Whether the file has images, and all are good."""
         return 0 < self.good == self.images
 
     @property
     def has_no_image(self) -> bool:
-        """Whether nothing but the lack of an image is known of the file."""
+        """Whether the file contains no image, and has no other failure."""
         kinds = {reason.kind for remark in self.remarks for reason in remark.reasons}
         return self.images == 0 and kinds <= {Kind.NO_IMAGE}
 
     @property
     def status(self) -> FileStatus:
-        """What the counts come to."""
+        """The status by the counts."""
         if self.planned is not None:
             return FileStatus.DRY_RUN
         if self.is_complete:
@@ -344,12 +343,12 @@ class FileReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of a run.
+    """Result of a run.
 
-    `images` were found; of these `sent` and `already_stored` are on the server. The other flags
-    tell whether each report was written and each image verified, where that was asked for.
-    `given_up` is why the server was given up, empty where it was not. `versions` are those of
-    the libraries.
+    `images` is the number of images found. Of these, `sent` and `already_stored` are on the
+    server. `is_reported` and `is_verified` say whether all requested reports were written and all
+    images verified, if requested. `given_up` is the reason why the run gave up the server, empty
+    if it did not. `versions` are the versions of the libraries.
     """
 
     status: FileStatus
@@ -368,12 +367,12 @@ class Outcome:
 
     @property
     def is_success(self) -> bool:
-        """Whether all is well."""
+        """Whether all images were sent, and everything requested was done."""
         return self.is_complete and self.is_reported and self.is_verified
 
     @property
     def exit_code(self) -> ExitCode:
-        """What a command ends with; the first that applies."""
+        """The exit code of the command."""
         if self.given_up:
             return ExitCode.SERVER
         if not (self.is_complete and self.is_reported):

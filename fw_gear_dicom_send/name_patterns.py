@@ -9,21 +9,20 @@ from unicodedata import normalize
 
 @dataclass(frozen=True)
 class NamePatterns:
-    """Glob patterns, of which one has to match a whole name.
+    """Glob patterns. At least one of them must match the whole name.
 
-    `*` stands for any text, `?` for one character, `[a-c]` for one of a set and `[!a-c]` for one
-    that is not in it. Upper and lower case are the same, and so are the ways in which Unicode
-    writes an accented letter.
+    `*` matches any text, `?` one character, `[a-c]` one character of a set and `[!a-c]` one
+    character outside it. Matching ignores case and the Unicode form of accented letters.
     """
 
     patterns: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        """Tell whether there is any."""
+        """Return whether there is any pattern."""
         return bool(self.patterns)
 
     def match(self, name: str) -> bool:
-        """Tell whether a pattern matches `name`; it takes time in proportion to its length."""
+        """Return whether a pattern matches `name`, in linear time."""
         return bool(self.patterns) and self._expression.match(_plain(name)) is not None
 
     @cached_property

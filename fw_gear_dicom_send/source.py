@@ -1,4 +1,4 @@
-"""Where the images of a run come from."""
+"""Sources of the images of a run."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,11 +17,14 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Fetcher:
-    """Brings files to disk, by `at_once` threads at the same time.
+    """Functions and limits for bringing files to disk.
 
-    `fetch` tries for a short time. `late` is by what policy all those files are tried again, at the
-    end, that it did not bring, but may. `outage` tells why the source brings nothing at all now,
-    None where it does. `stop` ends all that is being fetched, as soon as that can be.
+    Attributes:
+        fetch: Brings a file to disk, with retries for a short time only.
+        at_once: Number of threads that may call `fetch` at the same time.
+        stop: Ends all current fetches as soon as possible.
+        late: Policy for retrying files with temporary failures at the end of the run.
+        outage: Returns the reason why the source currently delivers no files, None if it does.
     """
 
     fetch: Callable[[FileEntry], Fetch]
@@ -32,17 +35,17 @@ class Fetcher:
 
 
 class ImageSource(Protocol):
-    """The place that holds the files of a run."""
+    """Source of the files of a run."""
 
     @property
     def options(self) -> Mapping[str, str]:
-        """Its own options, as the report shows them."""
+        """The options of the source, as the report shows them."""
 
     def select(self) -> Selection:
-        """Find the files to send; raises DicomSendError where that cannot be done."""
+        """Find the files to send. Raises DicomSendError on failure."""
 
     def fetcher(self, folder: Path) -> Fetcher:
-        """Return what brings files to disk, in `folder` if they are not there yet."""
+        """Return a fetcher that brings files to `folder`, unless they are on disk already."""
 
     def release(self, path: Path) -> None:
-        """Free what was fetched."""
+        """Free the disk space of a fetched file."""

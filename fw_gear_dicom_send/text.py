@@ -1,18 +1,17 @@
-"""Text from outside, made fit for one line, and texts for people."""
+"""Helpers that make text printable, and format and sort it for people."""
 
 import re
 from unicodedata import category
 
 _RAW_BYTES = range(0xDC80, 0xDD00)
-"""What `os.fsdecode` and `surrogateescape` make of bytes that are not UTF-8 (PEP 383)."""
+"""Surrogates of `os.fsdecode` for bytes that are not UTF-8 (PEP 383)."""
 
 
 def printable(text: str) -> str:
     """Return `text` with a backslash escape for each character that is not printable.
 
-    Such are line breaks, sequences that control a terminal, characters that change the
-    direction of writing, and bytes that are no text at all. Text that is printable, so
-    also what this returns, stays as it is.
+    These are line breaks, terminal control sequences, characters that change the writing
+    direction, and undecodable bytes. Printable text is returned unchanged.
     """
     if text.isprintable():
         return text
@@ -20,8 +19,8 @@ def printable(text: str) -> str:
 
 
 def natural_key(text: str) -> tuple[tuple[str, int, str], ...]:
-    """Return what sorts names as people do: series 2 before series 10, whatever their case."""
-    # Digits are compared by their length first, as Python reads no number of 5,000 digits.
+    """Return a sort key for natural order: series 2 before series 10, ignoring case."""
+    # Digits are compared by length first: Python does not parse a number of 5,000 digits.
     return tuple(
         (words.lower(), len(digits.lstrip("0")), digits.lstrip("0"))
         for words, digits in re.findall(r"([^0-9]*)([0-9]*)", text)
@@ -29,12 +28,12 @@ def natural_key(text: str) -> tuple[tuple[str, int, str], ...]:
 
 
 def sort_key(name: str) -> tuple[tuple[tuple[str, int, str], ...], str]:
-    """Return what sorts names of files as people do, always in the same order."""
+    """Return a sort key for file names in natural order that is never ambiguous."""
     return natural_key(name), name
 
 
 def duration(seconds: float) -> str:
-    """Return a time for people: 4.2 s, 3 min 5 s, 2 h 10 min."""
+    """Return a duration in words: 4.2 s, 3 min 5 s, 2 h 10 min."""
     if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -327,7 +327,7 @@ def test_key_and_certificate_go_together(tmp_path: Path, missing: str) -> None:
     del inputs[missing]
     with pytest.raises(ConfigError) as caught:
         parse(with_tls(inputs), MANIFEST)
-    told = f"{missing}: None was given; allowed: a PEM file, as key and cert go together"
+    told = f"{missing}: None was given; allowed: a PEM file, because key and cert need each other"
     assert str(caught.value) == told
     config = parse(with_tls({}), MANIFEST).tls
     assert config is not None
@@ -420,7 +420,7 @@ def test_a_rate_is_taken_as_a_number(rate: float) -> None:
 @pytest.mark.parametrize("rate", [-1, 0.05, 10_001, True, "2", None, float("nan")])
 def test_another_rate_is_refused(rate: object) -> None:
     """The line says what may be given."""
-    told = "0 for no limit, or a number of MB/s from 0.1 to 10000"
+    told = "0 for no limit, or 0.1 to 10000 MB/s"
     assert refusal(bandwidth_limit=rate) == f"bandwidth_limit: {rate!r} was given; allowed: {told}"
 
 

@@ -42,7 +42,7 @@ def test_an_identity_in_clear_is_refused(path: Path) -> None:
         parse(config_json(path), MANIFEST)
     assert str(caught.value) == (
         "identity: 'identity.json' was given; allowed: with tls_enabled, or with "
-        "identity_without_tls, which sends it in clear"
+        "identity_without_tls, which sends it unencrypted"
     )
 
 

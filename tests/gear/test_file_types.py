@@ -67,7 +67,7 @@ def test_an_archive_without_images_is_passed_over(
     assert result.exit_code == 0, result.log
     assert set(counts(site.reports[0].content)) == {"a.dcm", "b.tgz", "c.zip"}
     for text in (result.log, page(mixed)):
-        told = "1 file of type archive without a DICOM image was passed over: notes.zip"
+        told = "1 file of type archive without a DICOM image was skipped: notes.zip"
         assert text.count(told) == 1
 
 

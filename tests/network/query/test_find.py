@@ -67,7 +67,9 @@ def test_a_query_that_fails_says_its_status() -> None:
     with ArchiveSCP(find_status=0xA700) as server:
         find = find_scu(server)
         for _ in range(2):
-            with pytest.raises(QueryError, match=r"^the server answered the C-FIND with .* 0xA700 "):
+            with pytest.raises(
+                QueryError, match=r"^the server answered the C-FIND with .* 0xA700 "
+            ):
                 find.present(STUDY, SERIES)
         assert len(server.associations) == 1
 
