@@ -167,7 +167,7 @@ class _Found:
         server, greeting = self.server, self.greeting
         name = greeting.implementation or "without a name"
         uid = f" ({greeting.class_uid})" if greeting.class_uid not in ("", name) else ""
-        limit = greeting.longest_pdu
+        limit = greeting.max_pdu_length
         size = f"of at most {limit} bytes" if limit else "of any length"
         yield f"{server.called_ae} at {server.host} port {server.port} accepts an association"
         yield from folded("Implementation: ", f"{name}{uid}; PDUs {size}", indent=4)

@@ -98,7 +98,7 @@ class StorageAssociation:
         self.opened_at = -inf
         self.implementation = self.class_uid = ""
         self.confirms_identity: bool | None = None
-        self.longest_pdu = 0
+        self.max_pdu_length = 0
         self._requests = 0
         self.images = 0
         self._ids: Mapping[Context, int] = {}
@@ -299,7 +299,7 @@ class StorageAssociation:
                 self._ids = {context: number for number, context in event.contexts.items()}
                 self.accepted = frozenset(self._ids)
                 self.results = event.results
-                self.longest_pdu = event.max_pdu
+                self.max_pdu_length = event.max_pdu
                 layer.limit_pdus(event.max_pdu, self._throttle.piece if self._throttle else 0)
                 self.implementation, self.class_uid = event.implementation, event.class_uid
                 if self._peer.identity:

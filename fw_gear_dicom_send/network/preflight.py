@@ -83,7 +83,7 @@ def check(
             assoc.abort()
         return Greeting(
             assoc.implementation,
-            assoc.longest_pdu,
+            assoc.max_pdu_length,
             session,
             status,
             seconds,

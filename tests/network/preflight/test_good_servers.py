@@ -97,10 +97,10 @@ def test_an_echo_fits_the_server(limit: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "longest_pdu"), [(None, 0), (0, 0), (MAXIMUM_LENGTH, MAXIMUM_LENGTH)]
+    ("limit", "max_pdu_length"), [(None, 0), (0, 0), (MAXIMUM_LENGTH, MAXIMUM_LENGTH)]
 )
 def test_the_check_returns_what_a_server_says_of_itself(
-    limit: int | None, longest_pdu: int
+    limit: int | None, max_pdu_length: int
 ) -> None:
     """Its implementation, its limit of a PDU if it has one, and its answer to the C-ECHO."""
 
@@ -110,7 +110,7 @@ def test_the_check_returns_what_a_server_says_of_itself(
 
     with FaultSCP(script) as server:
         greeting = check(peer_of(server))
-    assert (greeting.implementation, greeting.longest_pdu) == ("1.2.3.4", longest_pdu)
+    assert (greeting.implementation, greeting.max_pdu_length) == ("1.2.3.4", max_pdu_length)
     assert (greeting.tls, greeting.echo_status) == (None, 0x0000)
     assert greeting.echo_seconds > 0
 
