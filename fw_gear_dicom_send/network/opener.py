@@ -87,7 +87,7 @@ class Opener:
         with state.changed:
             state.openings.remove(opening)
             state.crash = state.crash or crash
-            is_too_late = bool(state.gone)
+            is_too_late = bool(state.closed_reason)
             if assoc:
                 images = (one for one in assoc.proposed if one != ECHO)
                 state.contexts |= {one: one in assoc.accepted for one in images}
@@ -109,8 +109,8 @@ class Opener:
             with state.changed:
                 if state.crash:
                     raise state.crash
-                if state.gone:
-                    raise NoAssociationError(state.gone)
+                if state.closed_reason:
+                    raise NoAssociationError(state.closed_reason)
                 contexts = state.plan.include(opening.needs.wanted, alone=opening.needs.alone)
                 assoc = StorageAssociation(
                     self.peer,
@@ -143,7 +143,7 @@ class Opener:
                 return opening.tries < tries and not isinstance(failure, NoAnswerError)
             if state.down_since is None:
                 state.down_since = self._now()
-            if state.gone or len(state.openings) > 1 or self.budget.is_spent():
+            if state.closed_reason or len(state.openings) > 1 or self.budget.is_spent():
                 return False
             if not opening.is_logged:
                 opening.is_logged = True
@@ -176,9 +176,9 @@ class Opener:
             else:
                 state.limit.lower(state.number, str(failure), self._now())
         elif not isinstance(failure, TemporaryError):
-            state.gone = state.gone or failure.reason
+            state.closed_reason = state.closed_reason or failure.reason
         elif self.budget.is_spent():
-            state.gone = state.gone or given_up(self.budget, failure.reason)
+            state.closed_reason = state.closed_reason or given_up(self.budget, failure.reason)
 
     def _now(self) -> float:
         return self.policy.clock.now()

@@ -108,20 +108,20 @@ class AssociationPool:
         return self._state.recovered_at
 
     @property
-    def gone(self) -> Reason | None:
+    def closed_reason(self) -> Reason | None:
         """The reason why the pool lends no more associations, None while it does."""
-        return self._state.gone
+        return self._state.closed_reason
 
     def give_up(self, reason: Reason) -> None:
         """Lend no more associations."""
         with self._changed:
-            self._state.gone = self._state.gone or reason
+            self._state.closed_reason = self._state.closed_reason or reason
             self._changed.notify_all()
 
     def wait(self, seconds: float) -> None:
         """Wait, but stop as soon as the pool gives up the peer."""
         with self._changed:
-            self._clock.wait_for(self._changed, lambda: bool(self._state.gone), seconds)
+            self._clock.wait_for(self._changed, lambda: bool(self._state.closed_reason), seconds)
 
     def close(self) -> None:
         """Release the idle associations, and abort those that are being opened."""
@@ -158,8 +158,8 @@ class AssociationPool:
                 while not waiting.is_served:
                     if state.crash:
                         raise state.crash
-                    if state.gone:
-                        raise NoAssociationError(state.gone)
+                    if state.closed_reason:
+                        raise NoAssociationError(state.closed_reason)
                     self._changed.wait()
             finally:
                 if not waiting.is_served:

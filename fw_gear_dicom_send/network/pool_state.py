@@ -44,7 +44,7 @@ class PoolState:
 
     It holds the waiting threads, and the associations that are idle, lent or being opened.
     `down_since` is the start of an outage, None while there is an association. `recovered_at` is
-    the end of the latest outage. `gone` is the reason why the pool lends no more associations.
+    the end of the latest outage. `closed_reason` is set when the pool lends no more associations.
     `crash` is an unexpected error. `is_over` means that lent associations end when they are
     returned. After `max_images`, an association is not lent again, only replaced and released; 0
     means no limit.
@@ -62,7 +62,7 @@ class PoolState:
     contexts: dict[Context, bool] = field(default_factory=dict)
     down_since: float | None = None
     recovered_at: float = -inf
-    gone: Reason | None = None
+    closed_reason: Reason | None = None
     crash: Exception | None = None
     is_over: bool = False
 
@@ -74,7 +74,7 @@ class PoolState:
             f"{len(self.openings)} opening, {len(self.waiting)} waiting"
             f"{', no association' if self.down_since is not None else ''}"
             f"{f', limited to {self.limit.number}: {refusal}' if refusal else ''}"
-            f"{f', given up: {self.gone.text}' if self.gone else ''}"
+            f"{f', given up: {self.closed_reason.text}' if self.closed_reason else ''}"
         )
 
     @property
@@ -90,7 +90,7 @@ class PoolState:
         """
         openings: list[Opening] = []
         waiting, idle = self.waiting.copy(), self.idle.copy()
-        is_open = waiting and not (self.gone or self.crash)
+        is_open = waiting and not (self.closed_reason or self.crash)
         if is_open and not self._lend_to_the_only_one(new):
             for decision in assign(self._situation(new)):
                 served = waiting[decision.waiter]
@@ -126,7 +126,7 @@ class PoolState:
         number = len(self.idle) + len(self.lent)
         pending = (opening.refusal for opening in self.openings if opening.refusal)
         refusal = self.limit.refusal or next(pending, "")
-        if refusal and number and not self.gone:
+        if refusal and number and not self.closed_reason:
             self.limit.log_once(number, refusal)
 
     def _situation(self, new: StorageAssociation | None) -> Situation:

@@ -143,7 +143,7 @@ class StorageSCU:
     @property
     def lost_server(self) -> Reason | None:
         """The reason why the run gave up the server, None if it did not."""
-        return None if self._pool.gone is RUN_ENDED else self._pool.gone
+        return None if self._pool.closed_reason is RUN_ENDED else self._pool.closed_reason
 
     @property
     def max_rate(self) -> float:
@@ -153,7 +153,7 @@ class StorageSCU:
     @property
     def given_up(self) -> Reason | None:
         """The reason why no more images are sent, None while images may be sent."""
-        return self._pool.gone
+        return self._pool.closed_reason
 
     @property
     def contexts(self) -> Mapping[Context, bool]:
