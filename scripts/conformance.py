@@ -26,7 +26,7 @@ from fw_gear_dicom_send.network import (
     upper_layer,
 )
 from fw_gear_dicom_send.network.contexts import MAX_CONTEXTS, WAYS_OUT
-from fw_gear_dicom_send.network.statuses import fate_of
+from fw_gear_dicom_send.network.statuses import meaning_of
 from fw_gear_dicom_send.network.timeouts import DEFAULT_TIMEOUTS
 from fw_gear_dicom_send.network.tls import PROFILES
 from fw_gear_dicom_send.run.verify import MAX_UNVERIFIED, MAX_UNVERIFIED_IN_FILE
@@ -111,12 +111,12 @@ def statuses() -> Iterator[tuple[str, ...]]:
 
 def treatment(code: int) -> tuple[str, str]:
     """Return the result of a status for the image, and the gear's reaction."""
-    fate = fate_of(code, is_resend=False)
-    if fate.may_pass:
+    meaning = meaning_of(code, is_resend=False)
+    if meaning.is_temporary:
         return "not stored", "resends it later"
-    if fate.sent:
+    if meaning.sent:
         return "stored", "logs the status" if code else "-"
-    if fate_of(code, is_resend=True).sent:
+    if meaning_of(code, is_resend=True).sent:
         return "not stored", "names it in the report; after a lost response, counts it as stored"
     return "not stored", "names it in the report"
 

@@ -7,7 +7,7 @@ from ..dicom.privacy import Identity
 from ..reasons import Kind, Reason
 from ..text import printable
 from .dimse import MAX_ERROR_COMMENT, StoreResponse
-from .statuses import describe, fate_of, is_warning
+from .statuses import describe, is_warning, meaning_of
 from .types import NotSent, Planned, Sent, Transfer
 
 
@@ -16,7 +16,7 @@ class Outcome:
     """The result of one try to send an image, and whether a retry may succeed."""
 
     result: Sent | Planned | NotSent
-    may_pass: bool = False
+    is_temporary: bool = False
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class History:
     response_timeout: float
 
 
-def failure(reason: Reason, *, may_pass: bool = False) -> Outcome:
+def failure(reason: Reason, *, is_temporary: bool = False) -> Outcome:
     """Return the outcome of an image that got no response, or was not sent."""
-    return Outcome(NotSent(reason), may_pass)
+    return Outcome(NotSent(reason), is_temporary)
 
 
 def judge(
@@ -41,8 +41,8 @@ def judge(
 ) -> Outcome:
     """Return the outcome of a response, with the details that the peer gives."""
     status = response.status
-    fate = fate_of(status, is_resend=history.tries > 0)
-    is_duplicate = bool(status) and fate.sent and not is_warning(status)
+    meaning = meaning_of(status, is_resend=history.tries > 0)
+    is_duplicate = bool(status) and meaning.sent and not is_warning(status)
     if not status or (is_duplicate and history.may_be_stored):
         return Outcome(Sent(Transfer(status)))
     detail = describe(status)
@@ -55,8 +55,8 @@ def judge(
         comment = printable(comment[:MAX_ERROR_COMMENT])
         detail += f", error comment {comment}"
     transfer = Transfer(status, comment)
-    if fate.sent:
+    if meaning.sent:
         remark = Reason(Kind.EXISTING_OBJECT if is_duplicate else Kind.WARNING, detail)
         return Outcome(Sent(transfer, (remark,)))
-    kind = Kind.OUT_OF_RESOURCES if fate.may_pass else Kind.REFUSED
-    return Outcome(NotSent(Reason(kind, detail), transfer), fate.may_pass)
+    kind = Kind.OUT_OF_RESOURCES if meaning.is_temporary else Kind.REFUSED
+    return Outcome(NotSent(Reason(kind, detail), transfer), meaning.is_temporary)

@@ -25,11 +25,11 @@ _OUT_OF_RESOURCES = range(0xA700, 0xA800)
 
 
 @dataclass(frozen=True)
-class Fate:
+class StatusMeaning:
     """The meaning of a status for an image: whether it is stored, and whether a retry may help."""
 
     sent: bool
-    may_pass: bool = False
+    is_temporary: bool = False
 
 
 def category_of(status: int) -> str:
@@ -45,15 +45,15 @@ def category_of(status: int) -> str:
     return FAILURE if status in _FAILURES or status >> 12 in _FAILURE_CLASSES else UNKNOWN
 
 
-def fate_of(status: int, *, is_resend: bool) -> Fate:
+def meaning_of(status: int, *, is_resend: bool) -> StatusMeaning:
     """Return the meaning of a C-STORE status for its image.
 
     A resent image that is a duplicate was stored by an earlier request.
     """
     if is_resend and status == _DUPLICATE_SOP_INSTANCE:
-        return Fate(sent=True)
-    may_pass = status in _OUT_OF_RESOURCES or status == _RESOURCE_LIMITATION
-    return Fate(category_of(status) in (SUCCESS, WARNING), may_pass)
+        return StatusMeaning(sent=True)
+    is_temporary = status in _OUT_OF_RESOURCES or status == _RESOURCE_LIMITATION
+    return StatusMeaning(category_of(status) in (SUCCESS, WARNING), is_temporary)
 
 
 def is_warning(status: int) -> bool:

@@ -240,7 +240,7 @@ class StorageSCU:
             except AssociationError as exc:
                 is_lost, lost_at = True, clock.now()
                 may_be_stored = may_be_stored or isinstance(exc, LostAnswerError)
-                outcome = failure(exc.reason, may_pass=True)
+                outcome = failure(exc.reason, is_temporary=True)
                 silence = exc.reason if exc.reason.kind is Kind.NO_ANSWER else None
                 is_slow = bool(silence)
                 if may_resend and not was_resent:
@@ -255,7 +255,7 @@ class StorageSCU:
         if was_resent:
             self._trouble.note_resend(is_useful=not is_lost)
         result = replace(outcome.result, transfer=replace(outcome.result.transfer, tries=tries))
-        if not (outcome.may_pass and isinstance(result, NotSent)):
+        if not (outcome.is_temporary and isinstance(result, NotSent)):
             return result
         is_known = bool(earlier and self.has_accepted)
         if blame := self._trouble.note_failure(result.reason, is_counted=not is_known):
@@ -385,7 +385,7 @@ class StorageSCU:
             request = _request_of(assoc, instance, history, seconds)
             log.debug("%s: status %s", request, describe_status(response.status))
         outcome = judge(response, instance.read_identity, history)
-        if not outcome.may_pass:
+        if not outcome.is_temporary:
             self._trouble.note_success()
         transfer = replace(
             outcome.result.transfer, seconds=seconds, transfer_syntax_uid=syntax, size=size
