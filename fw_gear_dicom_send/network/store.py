@@ -183,7 +183,7 @@ class StorageSCU:
     @property
     def is_at_fault(self) -> bool:
         """Whether the server currently accepts no images."""
-        return self._trouble.is_servers
+        return self._trouble.is_server_at_fault
 
     def blame(self) -> None:
         """Treat the server as at fault until it accepts an image."""
@@ -222,7 +222,7 @@ class StorageSCU:
         silence: Reason | None = None
         self._hold_back()
         # While the server is at fault, the next try belongs to another image.
-        may_resend = not self._trouble.is_servers
+        may_resend = not self._trouble.is_server_at_fault
         while True:
             is_lost = False
             try:
@@ -264,7 +264,7 @@ class StorageSCU:
 
     def _hold_back(self) -> None:
         """Wait while the server is at fault. One thread waits, and the others queue behind it."""
-        if not self._trouble.is_servers:
+        if not self._trouble.is_server_at_fault:
             return
         with self._turn:
             if reason := self._trouble.give_up_reason():

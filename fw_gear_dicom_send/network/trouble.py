@@ -60,7 +60,7 @@ class Trouble:
         return self._accepted_at
 
     @property
-    def is_servers(self) -> bool:
+    def is_server_at_fault(self) -> bool:
         """Whether the server is at fault."""
         return self._failures >= self.policy.max_failures
 
@@ -110,7 +110,7 @@ class Trouble:
     def wait_time(self) -> float:
         """Return the seconds to wait before the next image."""
         with self._lock:
-            if not self.is_servers:
+            if not self.is_server_at_fault:
                 return 0.0
             if self._remaining:
                 self._remaining -= 1
@@ -129,7 +129,7 @@ class Trouble:
 
     def give_up_reason(self) -> Reason | None:
         """Return the reason to give up the server, None to continue."""
-        if not (self.is_servers and self._budget.is_spent()):
+        if not (self.is_server_at_fault and self._budget.is_spent()):
             return None
         return given_up(self._budget, self._reason)
 
