@@ -151,11 +151,11 @@ class CommitmentSCU(InquirySCU):
         pool: AssociationPool,
         *,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
-        rides_along: bool = True,
+        shares_associations: bool = True,
         listener: CommitmentListener | None = None,
     ) -> None:
         """Use the associations of `pool`. A `listener` receives reports on other associations."""
-        super().__init__(pool, timeouts=timeouts, rides_along=rides_along)
+        super().__init__(pool, timeouts=timeouts, shares_associations=shares_associations)
         self._listener = listener
 
     def _requests(self, images: Sequence[ImageReference]) -> Iterator[Sequence[ImageReference]]:

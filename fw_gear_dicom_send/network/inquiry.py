@@ -66,13 +66,13 @@ class InquirySCU:
         pool: AssociationPool,
         *,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
-        rides_along: bool = True,
+        shares_associations: bool = True,
     ) -> None:
-        """Use the associations of `pool`, which also send images if this `rides_along`."""
+        """Use the associations of `pool`, which also send images if this `shares_associations`."""
         self._pool = pool
         self._timeouts = timeouts
         self._lock = Lock()
-        self._rides_along = rides_along
+        self._shares_associations = shares_associations
         self._failures = 0
         self._given_up: Reason | None = None
 
@@ -133,7 +133,7 @@ class InquirySCU:
         """
         contexts = [Context(self.abstract_syntax, syntax) for syntax in WAYS_OUT]
         while True:
-            with self._pool.association(contexts[0], alone=not self._rides_along) as assoc:
+            with self._pool.association(contexts[0], alone=not self._shares_associations) as assoc:
                 context = next((one for one in contexts if one in assoc.accepted), None)
                 if context:
                     try:
@@ -143,6 +143,6 @@ class InquirySCU:
             if context:
                 # Raised inside the block, the error would abort the association.
                 raise failure
-            if not self._rides_along:
+            if not self._shares_associations:
                 raise QueryError(Reason(Kind.NOT_OFFERED, self.service))
-            self._rides_along = False
+            self._shares_associations = False

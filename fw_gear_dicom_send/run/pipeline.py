@@ -336,8 +336,10 @@ class _Sending:
         """Return what asks by C-FIND; it takes long to import, and few runs ask."""
         from ..network.query import FindSCU
 
-        rides_along = self._config.query_peer is None
-        return FindSCU(scu.queries, timeouts=self._waits.timeouts, rides_along=rides_along)
+        shares_associations = self._config.query_peer is None
+        return FindSCU(
+            scu.queries, timeouts=self._waits.timeouts, shares_associations=shares_associations
+        )
 
     def _inquirer(self, scu: StorageSCU) -> "Inquirer":
         """Return what verifies images, by C-FIND or storage commitment."""
@@ -348,7 +350,7 @@ class _Sending:
         return CommitmentSCU(
             scu.queries,
             timeouts=self._waits.timeouts,
-            rides_along=self._config.query_peer is None,
+            shares_associations=self._config.query_peer is None,
             listener=self._listener,
         )
 
