@@ -25,7 +25,7 @@ from fw_gear_dicom_send.network import (
     query,
     upper_layer,
 )
-from fw_gear_dicom_send.network.contexts import MAX_CONTEXTS, WAYS_OUT
+from fw_gear_dicom_send.network.contexts import FALLBACK_SYNTAXES, MAX_CONTEXTS
 from fw_gear_dicom_send.network.statuses import meaning_of
 from fw_gear_dicom_send.network.timeouts import DEFAULT_TIMEOUTS
 from fw_gear_dicom_send.network.tls import PROFILES
@@ -71,7 +71,7 @@ def statement() -> str:
         most_references=commitment.MAX_REFERENCES,
         largest_pdu_received=protocol.MAX_RECEIVED_PDU,
         largest_pdu_sent=upper_layer.MAX_PDU,
-        ways_out=table(("name", "UID"), map(named, WAYS_OUT)),
+        ways_out=table(("name", "UID"), map(named, FALLBACK_SYNTAXES)),
         decodable=table(("name", "UID"), map(named, sorted(SOURCES))),
         statuses=table(("status", "meaning", "the image", "what the gear does"), statuses()),
         rejections=table(("source", "reason", "text in the log"), rejections()),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]
 
 from . import dimse
-from .contexts import MAX_CONTEXTS, WAYS_OUT
+from .contexts import FALLBACK_SYNTAXES, MAX_CONTEXTS
 from .protocol import (
     A_ABORT,
     ABORT,
@@ -200,9 +200,9 @@ def _chosen(proposed: bytes) -> tuple[int, str]:
         elif kind == TRANSFER_SYNTAX:
             syntaxes.append(name_of(value))
     if sop_class != _SOP_CLASS:
-        return _NO_ABSTRACT_SYNTAX, WAYS_OUT[-1]
-    syntax = next((one for one in WAYS_OUT if one in syntaxes), None)
-    return (_ACCEPTED, syntax) if syntax else (_NO_TRANSFER_SYNTAX, WAYS_OUT[-1])
+        return _NO_ABSTRACT_SYNTAX, FALLBACK_SYNTAXES[-1]
+    syntax = next((one for one in FALLBACK_SYNTAXES if one in syntaxes), None)
+    return (_ACCEPTED, syntax) if syntax else (_NO_TRANSFER_SYNTAX, FALLBACK_SYNTAXES[-1])
 
 
 def _role(user_information: bytes) -> bytes:

@@ -19,7 +19,7 @@ from ..dicom.uids import (
 )
 from .types import ConversionMode
 
-WAYS_OUT = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+FALLBACK_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 COMPRESSIONS = (JPEG_LS_LOSSLESS, JPEG_2000_LOSSLESS)
 """Transfer syntaxes for compressing images, the best one first."""
 MAX_CONTEXTS = 128
@@ -76,7 +76,7 @@ class ContextPlan:
         start a new group. Each group includes the context for C-ECHO. With `alone`, only the
         contexts for `wanted` are returned.
         """
-        needed = [wanted, *_of_class(wanted, WAYS_OUT)]
+        needed = [wanted, *_of_class(wanted, FALLBACK_SYNTAXES)]
         if self._mode is ConversionMode.LOSSLESS and wanted.transfer_syntax == COMPRESSIONS[0]:
             needed += _of_class(wanted, COMPRESSIONS)
         if alone:
@@ -101,7 +101,7 @@ def ways(own: Context, mode: ConversionMode) -> tuple[Context, ...]:
     The original transfer syntax is preferred, then explicit VR, which keeps the VRs of private
     elements. With `LOSSLESS`, compressed contexts come first for an uncompressed image.
     """
-    uncompressed = _of_class(own, WAYS_OUT)
+    uncompressed = _of_class(own, FALLBACK_SYNTAXES)
     if mode is ConversionMode.LOSSLESS and own in uncompressed:
         return tuple(dict.fromkeys((*_of_class(own, COMPRESSIONS), own, *uncompressed)))
     if mode is ConversionMode.UNCOMPRESSED and own not in uncompressed:

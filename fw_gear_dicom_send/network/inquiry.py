@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from ..reasons import Kind, Reason
 from .association import StorageAssociation
-from .contexts import WAYS_OUT, Context
+from .contexts import FALLBACK_SYNTAXES, Context
 from .errors import AssociationError, QueryError
 from .pool import AssociationPool
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
@@ -131,7 +131,7 @@ class InquirySCU:
         Raises QueryError if the server does not offer the service or the query fails, and
         AssociationError if the association is lost.
         """
-        contexts = [Context(self.abstract_syntax, syntax) for syntax in WAYS_OUT]
+        contexts = [Context(self.abstract_syntax, syntax) for syntax in FALLBACK_SYNTAXES]
         while True:
             with self._pool.association(contexts[0], alone=not self._shares_associations) as assoc:
                 context = next((one for one in contexts if one in assoc.accepted), None)

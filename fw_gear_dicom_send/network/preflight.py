@@ -9,7 +9,7 @@ from ..dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT, STUDY_ROOT_FIND,
 from ..errors import ServerError
 from ..retry import RetryPolicy, retry
 from .association import StorageAssociation
-from .contexts import MAX_CONTEXTS, WAYS_OUT, Context, describe_result
+from .contexts import FALLBACK_SYNTAXES, MAX_CONTEXTS, Context, describe_result
 from .errors import (
     AssociationError,
     NoAnswerError,
@@ -29,7 +29,7 @@ REJECTION_POLICY = RetryPolicy(max_time=10)
 SERVICES = (STUDY_ROOT_FIND, PATIENT_ROOT_FIND, STORAGE_COMMITMENT)
 """SOP classes besides storage that `dicom-send echo` checks."""
 
-_VERIFICATION = tuple(Context(VERIFICATION, syntax) for syntax in WAYS_OUT)
+_VERIFICATION = tuple(Context(VERIFICATION, syntax) for syntax in FALLBACK_SYNTAXES)
 _ADVICE = {
     NoConnectionError: "check destination and port, that the server runs, and that no firewall "
     "blocks the connection",
@@ -118,7 +118,7 @@ def services(
     They are proposed together with the contexts `beside` for images, and then alone. No query is
     sent. A failed association counts as a refusal.
     """
-    asked = {uid: [Context(uid, syntax) for syntax in WAYS_OUT] for uid in SERVICES}
+    asked = {uid: [Context(uid, syntax) for syntax in FALLBACK_SYNTAXES] for uid in SERVICES}
     every = [context for contexts in asked.values() for context in contexts]
     together, _ = _answers(peer, [*beside, *every], tls_context)
     found = []
