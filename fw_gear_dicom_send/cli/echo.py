@@ -153,9 +153,12 @@ class _Found:
             "expires": session.expires.isoformat(),
             "is_verified": self.is_verified,
         }
+        facts = asdict(self.greeting)
         return {
             "error": None,
-            **asdict(self.greeting),
+            # Scripts rely on this key.
+            "longest_pdu": facts.pop("max_pdu_length"),
+            **facts,
             "tls": tls,
             "accepted": {sop_class: list(syntaxes) for sop_class, syntaxes in self.taken.items()},
             "services": {name: asdict(self.services[uid]) for name, uid in _SERVICE_NAMES.items()},

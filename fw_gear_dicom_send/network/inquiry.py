@@ -68,7 +68,7 @@ class InquirySCU:
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         shares_associations: bool = True,
     ) -> None:
-        """Use the associations of `pool`, which also send images if this `shares_associations`."""
+        """Use the associations of `pool`, which also send images with `shares_associations`."""
         self._pool = pool
         self._timeouts = timeouts
         self._lock = Lock()
