@@ -95,7 +95,7 @@ class ContextPlan:
 
 
 @lru_cache(1024)
-def ways(own: Context, mode: ConversionMode) -> tuple[Context, ...]:
+def candidate_contexts(own: Context, mode: ConversionMode) -> tuple[Context, ...]:
     """Return the contexts in which an image may be sent, the best one first.
 
     The original transfer syntax is preferred, then explicit VR, which keeps the VRs of private

@@ -14,7 +14,7 @@ from ..dicom.uids import name_of, shown
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryBudget, RetryPolicy
 from .association import StorageAssociation
-from .contexts import COMPRESSIONS, ECHO, Context, choose, ways
+from .contexts import COMPRESSIONS, ECHO, Context, candidate_contexts, choose
 from .errors import AssociationError, LostAnswerError, NoAssociationError
 from .judgement import History, Outcome, failure, judge
 from .pool import RUN_ENDED, AssociationPool
@@ -213,7 +213,10 @@ class StorageSCU:
     def _send(
         self, instance: SOPInstance, earlier: Suspect | None
     ) -> Sent | Planned | NotSent | Suspect:
-        wanted, clock = ways(_context_of(instance), self._conversion)[0], self._policy.clock
+        wanted, clock = (
+            candidate_contexts(_context_of(instance), self._conversion)[0],
+            self._policy.clock,
+        )
         tries = earlier.failure.transfer.tries if earlier else 0
         may_be_stored = bool(earlier and earlier.may_be_stored)
         is_slow = bool(earlier and earlier.failure.reason.kind is Kind.NO_ANSWER)
@@ -322,7 +325,7 @@ class StorageSCU:
     ) -> Outcome:
         """Send an image, converted if the server or `mode` requires it."""
         own = _context_of(instance)
-        candidates = ways(own, mode)
+        candidates = candidate_contexts(own, mode)
         is_fit = own in candidates
         context = choose(candidates, assoc.accepted)
         if context is None:

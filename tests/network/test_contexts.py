@@ -2,7 +2,13 @@
 
 import pytest
 
-from fw_gear_dicom_send.network.contexts import ECHO, Context, ContextPlan, choose, ways
+from fw_gear_dicom_send.network.contexts import (
+    ECHO,
+    Context,
+    ContextPlan,
+    candidate_contexts,
+    choose,
+)
 from fw_gear_dicom_send.network.types import ConversionMode
 
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
@@ -13,7 +19,7 @@ PET = "1.2.840.10008.5.1.4.1.1.128"
 
 
 def test_a_compressed_image_is_proposed_as_it_is_and_uncompressed() -> None:
-    """A pair of class and syntax has a context of its own, and two more as ways out."""
+    """A pair of class and syntax has a context of its own, and two more as fallbacks."""
     contexts = ContextPlan().include(Context(CT, RLE))
     images = {Context(CT, RLE), Context(CT, EXPLICIT), Context(CT, IMPLICIT)}
     assert set(contexts) == {ECHO, *images}
@@ -89,7 +95,7 @@ def test_a_known_pair_stays_where_it_is() -> None:
 def test_the_best_accepted_context_is_chosen(accepted: list[str], chosen: str | None) -> None:
     """An image goes as it is, else in explicit VR, else in implicit VR, else not at all."""
     contexts = frozenset(Context(CT, syntax) for syntax in accepted) | {Context(MR, RLE)}
-    candidates = ways(Context(CT, RLE), ConversionMode.WHEN_NEEDED)
+    candidates = candidate_contexts(Context(CT, RLE), ConversionMode.WHEN_NEEDED)
     assert choose(candidates, contexts) == (Context(CT, chosen) if chosen else None)
 
 
@@ -103,7 +109,7 @@ def test_the_best_accepted_context_is_chosen(accepted: list[str], chosen: str | 
 )
 def test_uncompressed_images_stay_as_they_are(own: str, syntaxes: list[str]) -> None:
     """Where all go uncompressed, explicit VR is better for those that need a conversion."""
-    contexts = ways(Context(CT, own), ConversionMode.UNCOMPRESSED)
+    contexts = candidate_contexts(Context(CT, own), ConversionMode.UNCOMPRESSED)
     assert contexts == tuple(Context(CT, syntax) for syntax in syntaxes)
 
 
@@ -111,7 +117,7 @@ def test_uncompressed_images_stay_as_they_are(own: str, syntaxes: list[str]) -> 
 def test_uncompressed_images_may_be_proposed_compressed(own: str) -> None:
     """JPEG-LS comes first, then JPEG 2000, then the image as it is."""
     mode = ConversionMode.LOSSLESS
-    best, *others = ways(Context(CT, own), mode)
+    best, *others = candidate_contexts(Context(CT, own), mode)
     assert [best, *others][:3] == [Context(CT, uid) for uid in (JPEG_LS, JPEG_2000, own)]
     assert set(ContextPlan(mode).include(best)) == {ECHO, best, *others}
 
@@ -119,5 +125,5 @@ def test_uncompressed_images_may_be_proposed_compressed(own: str) -> None:
 def test_compressed_images_are_not_compressed_anew() -> None:
     """They are proposed as ever."""
     mode, rle = ConversionMode.LOSSLESS, Context(CT, RLE)
-    assert ways(rle, mode) == ways(rle, ConversionMode.WHEN_NEEDED)
+    assert candidate_contexts(rle, mode) == candidate_contexts(rle, ConversionMode.WHEN_NEEDED)
     assert ContextPlan(mode).include(rle) == ContextPlan().include(rle)
