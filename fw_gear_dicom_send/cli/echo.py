@@ -8,7 +8,7 @@ from ..config import identity_file, manifest, peer
 from ..config import tls as tls_options
 from ..dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT, STUDY_ROOT_FIND
 from ..errors import ConfigError, DicomSendError, ExitCode
-from ..network.types import Greeting, PeerAE, ServiceAnswer
+from ..network.types import PeerAE, ServerInfo, ServiceAnswer
 from . import options, settings
 from .console import write, write_json
 from .matrix import Taken, by_class, folded
@@ -101,14 +101,14 @@ def _ask(arguments: options.Arguments) -> int:
     from ..network import preflight
     from ..network.contexts import storage_contexts
 
-    greeting = preflight.check(server, context)
+    server_info = preflight.check(server, context)
     proposed = storage_contexts()
     accepted = preflight.accepted(server, proposed, context)
     beside = [one for one in proposed if one in accepted][:1]
     answers = preflight.services(server, beside, context)
     found = _Found(
         server,
-        greeting,
+        server_info,
         is_verified=chosen.options["tls_require_peer_cert"] is True,
         services={answer.sop_class_uid: answer for answer in answers},
         taken=_by_class(proposed, accepted),
@@ -118,7 +118,7 @@ def _ask(arguments: options.Arguments) -> int:
         write_json(found.summary())
     else:
         write("".join(f"{line}\n" for line in found.lines()))
-    return ExitCode.SUCCESS if greeting.echo_status == SUCCESS else ExitCode.NOT_ALL_SENT
+    return ExitCode.SUCCESS if server_info.echo_status == SUCCESS else ExitCode.NOT_ALL_SENT
 
 
 def _by_class(proposed: Sequence["Context"], accepted: frozenset["Context"]) -> Taken:
@@ -139,7 +139,7 @@ class _Found:
     """
 
     server: PeerAE
-    greeting: Greeting
+    server_info: ServerInfo
     is_verified: bool
     services: Mapping[str, ServiceAnswer]
     taken: Taken
@@ -147,13 +147,13 @@ class _Found:
 
     def summary(self) -> dict[str, Any]:
         """Return all of it as JSON."""
-        session = self.greeting.tls
+        session = self.server_info.tls
         tls = session and {
             **asdict(session),
             "expires": session.expires.isoformat(),
             "is_verified": self.is_verified,
         }
-        facts = asdict(self.greeting)
+        facts = asdict(self.server_info)
         return {
             "error": None,
             # Scripts rely on this key.
@@ -167,15 +167,15 @@ class _Found:
 
     def lines(self) -> Iterator[str]:
         """Yield it for people, in lines of 80 columns."""
-        server, greeting = self.server, self.greeting
-        name = greeting.implementation or "without a name"
-        uid = f" ({greeting.class_uid})" if greeting.class_uid not in ("", name) else ""
-        limit = greeting.max_pdu_length
+        server, server_info = self.server, self.server_info
+        name = server_info.implementation or "without a name"
+        uid = f" ({server_info.class_uid})" if server_info.class_uid not in ("", name) else ""
+        limit = server_info.max_pdu_length
         size = f"of at most {limit} bytes" if limit else "of any length"
         yield f"{server.called_ae} at {server.host} port {server.port} accepts an association"
         yield from folded("Implementation: ", f"{name}{uid}; PDUs {size}", indent=4)
         yield from self._security()
-        yield f"C-ECHO: {echo_result(greeting)}"
+        yield f"C-ECHO: {echo_result(server_info)}"
         yield ""
         for title, uid in _TITLES.items():
             yield from folded(f"{title}: ", _offer(self.services[uid]), indent=4)
@@ -189,7 +189,7 @@ class _Found:
 
     def _security(self) -> Iterator[str]:
         """Tell of TLS, and of the user identity if there is one."""
-        session, confirms = self.greeting.tls, self.greeting.confirms_identity
+        session, confirms = self.server_info.tls, self.server_info.confirms_identity
         if session:
             yield f"TLS: {session.version} with {session.cipher}"
             verified = "verified" if self.is_verified else "not verified, as any is taken"
@@ -224,9 +224,9 @@ def _offer(answer: ServiceAnswer) -> str:
     return "accepted, in an association without images only" if answer.is_alone else "accepted"
 
 
-def echo_result(greeting: Greeting) -> str:
+def echo_result(info: ServerInfo) -> str:
     """Return what the server answered to the C-ECHO, and how soon."""
-    if greeting.echo_status is None:
+    if info.echo_status is None:
         return "not accepted"
-    words = "success" if greeting.echo_status == SUCCESS else f"status 0x{greeting.echo_status:04X}"
-    return f"{words}, in {greeting.echo_seconds * 1000:.1f} ms"
+    words = "success" if info.echo_status == SUCCESS else f"status 0x{info.echo_status:04X}"
+    return f"{words}, in {info.echo_seconds * 1000:.1f} ms"

@@ -89,12 +89,12 @@ def _test(chosen: Mapping[str, settings.Settings]) -> ExitCode:
     for line, one in zip(_lines(chosen), chosen.values(), strict=True):
         try:
             server, context = connection(one)
-            greeting = preflight.check(server, context)
+            server_info = preflight.check(server, context)
         except DicomSendError as exc:
             codes.append(ExitCode(exc.exit_code))
             write(f"{line}  failed: {exc}\n")
             continue
-        write(f"{line}  C-ECHO: {echo_result(greeting)}\n")
-        if greeting.echo_status != SUCCESS:
+        write(f"{line}  C-ECHO: {echo_result(server_info)}\n")
+        if server_info.echo_status != SUCCESS:
             codes.append(ExitCode.NOT_ALL_SENT)
     return max(codes)

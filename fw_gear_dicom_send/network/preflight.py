@@ -19,7 +19,7 @@ from .errors import (
 )
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .tls import TLSContext, expires_soon
-from .types import Greeting, PeerAE, ServiceAnswer, UserIdentity
+from .types import PeerAE, ServerInfo, ServiceAnswer, UserIdentity
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def check(
     policy: RetryPolicy = REJECTION_POLICY,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     purpose: str = "",
-) -> Greeting:
+) -> ServerInfo:
     """Open an association, send a C-ECHO if the peer accepts it, and release the association.
 
     The TLS session is logged. `policy` is for temporary rejections. Errors start with `purpose`.
@@ -81,7 +81,7 @@ def check(
             assoc.release()
         finally:
             assoc.abort()
-        return Greeting(
+        return ServerInfo(
             assoc.implementation,
             assoc.max_pdu_length,
             session,

@@ -213,10 +213,8 @@ class StorageSCU:
     def _send(
         self, instance: SOPInstance, earlier: Suspect | None
     ) -> Sent | Planned | NotSent | Suspect:
-        wanted, clock = (
-            candidate_contexts(_context_of(instance), self._conversion)[0],
-            self._policy.clock,
-        )
+        wanted = candidate_contexts(_context_of(instance), self._conversion)[0]
+        clock = self._policy.clock
         tries = earlier.failure.transfer.tries if earlier else 0
         may_be_stored = bool(earlier and earlier.may_be_stored)
         is_slow = bool(earlier and earlier.failure.reason.kind is Kind.NO_ANSWER)

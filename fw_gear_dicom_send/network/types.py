@@ -97,7 +97,7 @@ class TLSSession:
 
 
 @dataclass(frozen=True)
-class Greeting:
+class ServerInfo:
     """Properties of a server, from an association without images (PS3.7 D.3.3, PS3.8 D.1).
 
     `echo_status` is the status of a C-ECHO, which took `echo_seconds`; None if the server does not

@@ -71,8 +71,8 @@ def test_the_log_says_whether_the_server_confirms_it(
     caplog.set_level("INFO")
     with PythonSCP(handlers=[noting([], (True, answer))]) as server:
         token = UserIdentity(IdentityType.JWT, b"a.b.c")
-        greeting = preflight.check(replace(peer_of(server), identity=token))
-    assert greeting.confirms_identity is (answer is not None)
+        server_info = preflight.check(replace(peer_of(server), identity=token))
+    assert server_info.confirms_identity is (answer is not None)
     assert [record.getMessage() for record in caplog.records if "fw_gear" in record.name] == [line]
 
 

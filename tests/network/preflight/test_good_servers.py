@@ -109,10 +109,10 @@ def test_the_check_returns_what_a_server_says_of_itself(
         peer.read_command()
 
     with FaultSCP(script) as server:
-        greeting = check(peer_of(server))
-    assert (greeting.implementation, greeting.max_pdu_length) == ("1.2.3.4", max_pdu_length)
-    assert (greeting.tls, greeting.echo_status) == (None, 0x0000)
-    assert greeting.echo_seconds > 0
+        server_info = check(peer_of(server))
+    assert (server_info.implementation, server_info.max_pdu_length) == ("1.2.3.4", max_pdu_length)
+    assert (server_info.tls, server_info.echo_status) == (None, 0x0000)
+    assert server_info.echo_seconds > 0
 
 
 def counting(read: Callable[[], PDU], bodies: list[int]) -> Callable[[], PDU]:
