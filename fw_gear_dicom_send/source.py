@@ -21,16 +21,16 @@ class Fetcher:
 
     Attributes:
         fetch: Brings a file to disk, with retries for a short time only.
-        at_once: Number of threads that may call `fetch` at the same time.
+        threads: Number of threads that may call `fetch` at the same time.
         stop: Ends all current fetches as soon as possible.
-        late: Policy for retrying files with temporary failures at the end of the run.
+        late_policy: Policy for retrying files with temporary failures at the end of the run.
         outage: Returns the reason why the source currently delivers no files, None if it does.
     """
 
     fetch: Callable[[FileEntry], Fetch]
-    at_once: int = 1
+    threads: int = 1
     stop: Callable[[], None] = _nothing
-    late: RetryPolicy = _NEVER
+    late_policy: RetryPolicy = _NEVER
     outage: Callable[[], DownloadFailure | None] = lambda: None
 
 

@@ -92,7 +92,7 @@ class Downloads:
         self._bytes = 0
         self._aside: dict[FileEntry, DownloadFailure] = {}
         self._round_end = inf
-        self._rounds = Retry(fetcher.late)
+        self._rounds = Retry(fetcher.late_policy)
         self._under_way = 0
         self._is_held = False
         self._lost: Reason | None = None
@@ -101,7 +101,7 @@ class Downloads:
         self._error: BaseException | None = None
         self._is_stopped = False
         self._changed = Condition()
-        count = min(fetcher.at_once, len(entries))
+        count = min(fetcher.threads, len(entries))
         self._threads = [Thread(target=self._run, daemon=True) for _ in range(count)]
 
     def start(self) -> Self:
@@ -193,7 +193,7 @@ class Downloads:
         """Begin the next file once there is room for it; return None where there is none."""
         with self._changed:
             while not self._is_stopped:
-                if self._waiting and self._fetcher.late.clock.now() > self._round_end:
+                if self._waiting and self._fetcher.late_policy.clock.now() > self._round_end:
                     self._fail(self._waiting)
                 if self._waiting and not self._is_held and self._fits(self._waiting[0]):
                     return self._begun_with(self._waiting.popleft())
@@ -215,7 +215,7 @@ class Downloads:
 
     def _begin_round(self) -> None:
         """Have the files that were put aside tried again after a while, or fail if it is over."""
-        late, files = self._fetcher.late, tuple(self._aside)
+        late, files = self._fetcher.late_policy, tuple(self._aside)
         after = max(failure.retry_after or 0 for failure in self._aside.values())
         is_over = self._lost or self._given_up()
         wait = None if is_over else self._rounds.wait_time(at_least=after)
@@ -268,12 +268,12 @@ class Downloads:
         return (
             isinstance(outcome, DownloadFailure)
             and outcome.retry_after is not None
-            and self._fetcher.late.max_time > 0
+            and self._fetcher.late_policy.max_time > 0
         )
 
     def _wait_for_source(self, failure: DownloadFailure) -> None:
         """Hold all files while the source brings none, or asks to wait."""
-        clock, trouble = self._fetcher.late.clock, Retry(self._fetcher.late)
+        clock, trouble = self._fetcher.late_policy.clock, Retry(self._fetcher.late_policy)
         found = failure if failure.retry_after else self._fetcher.outage()
         while found and not (self._is_stopped or self._given_up()):
             wait = trouble.wait_time(at_least=found.retry_after or 0)

@@ -74,7 +74,7 @@ def downloads(
     given_up: Callable[[], Reason | None] = lambda: None,
 ) -> Iterator[Downloads]:
     policy = RetryPolicy(max_time=max_time, max_wait=10, clock=clock)
-    fetcher = Fetcher(fetch or source.fetch, at_once, late=policy, outage=source.outage)
+    fetcher = Fetcher(fetch or source.fetch, at_once, late_policy=policy, outage=source.outage)
     running = Downloads(fetcher, files, WorkRoom(), given_up).start()
     try:
         yield running
@@ -208,7 +208,7 @@ def test_stopping_ends_the_wait(is_down: bool) -> None:
     source = Source({"0": 10**6}, Clock())
     source.down = 10**6 * is_down
     policy = RetryPolicy(max_time=3600, min_wait=1800, max_wait=1800, jitter=False)
-    fetcher = Fetcher(source.fetch, 2, late=policy, outage=source.outage)
+    fetcher = Fetcher(source.fetch, 2, late_policy=policy, outage=source.outage)
     running = Downloads(fetcher, entries(1), WorkRoom(), lambda: None).start()
     assert wait_for(lambda: source.probes > 0, PATIENCE)
     running.close()
