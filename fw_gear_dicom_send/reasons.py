@@ -110,7 +110,7 @@ class Kind(Enum):
     ARCHIVE_TOO_LARGE = (
         "archive-too-large",
         "the archive unpacks to more than {} times its size",
-        "The archive may be a zip bomb. Repack the images, and send the new archive.",
+        "The archive may be a decompression bomb. Repack the images, and send the new archive.",
     )
     CORRUPT_MEMBER = (
         "member-corrupt",
@@ -120,7 +120,7 @@ class Kind(Enum):
     ENCRYPTED_MEMBER = (
         "member-encrypted",
         "a member of the archive is encrypted",
-        "{Program} has no password. Repack the images without encryption.",
+        "{Program} has no password. Repack the images in an unencrypted archive.",
     )
     MEMBER_TOO_LARGE = (
         "member-too-large",
