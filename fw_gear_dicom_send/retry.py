@@ -42,7 +42,7 @@ CLOCK = MonotonicClock()
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Rules when to retry, and when to give up.
+    """Rules for when to retry and when to give up.
 
     The waits double from `min_wait` to `max_wait`. With `jitter`, each wait is a random time
     between 0 and that value. Retries end after `max_time` since the first failure, or after

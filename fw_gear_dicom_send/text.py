@@ -28,7 +28,7 @@ def natural_key(text: str) -> tuple[tuple[str, int, str], ...]:
 
 
 def sort_key(name: str) -> tuple[tuple[tuple[str, int, str], ...], str]:
-    """Return a sort key for file names in natural order that is never ambiguous."""
+    """Return a sort key for natural order in which different names never tie."""
     return natural_key(name), name
 
 

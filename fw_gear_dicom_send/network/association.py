@@ -374,7 +374,7 @@ class StorageAssociation:
                     self._throttle.wait(sum(map(len, buffers)), lambda: self._layer.wants_to_end)
                 self._layer.write(buffers)
         except LostError:
-            lost = AssociationError(Reason(Kind.CONNECTION_LOST, "in the middle of a request"))
+            lost = AssociationError(Reason(Kind.CONNECTION_LOST, "during a request"))
             try:
                 answer = self._response(command_field, 0)
             except AssociationError:

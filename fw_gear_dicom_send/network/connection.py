@@ -119,7 +119,7 @@ class Connection:
     def wait(self, seconds: float, *, to_write: bool = False) -> bool:
         """Wait for data to read; return whether it arrived in time.
 
-        With `to_write`, this also ends as soon as data can be written. Raises OSError.
+        With `to_write`, it also returns true as soon as data can be written. Raises OSError.
         """
         connection = self._connected()
         if self._tls and self._tls.pending():

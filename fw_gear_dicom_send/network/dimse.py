@@ -101,7 +101,7 @@ def c_store_request(
 def message(
     context_id: int, command: Mapping[int, int | str], dataset: bytes, max_pdu: int
 ) -> Iterator[list[Buffer]]:
-    """Yield the buffers of each write of another message."""
+    """Yield the buffers of each write of any other message."""
     encoded = encode_command(dict(sorted(command.items())))
     return _writes(context_id, encoded, [dataset], len(dataset), max_pdu)
 

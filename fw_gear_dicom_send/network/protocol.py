@@ -110,7 +110,7 @@ class ReleaseRequested:
 
 @dataclass(frozen=True)
 class Ended:
-    """The association has ended: released, aborted, or the peer broke the protocol."""
+    """The association has ended: released, aborted, or the peer violated the protocol."""
 
 
 Event = Accepted | Rejected | Message | ReleaseRequested | Ended
@@ -143,7 +143,7 @@ class Protocol:
     """State machine of one association, which decodes received bytes and encodes requests.
 
     The mutable state is the state of the association, the bytes of an incomplete PDU and message,
-    and `ending`, a description for the log how the association ended.
+    and `ending`, the cause of the association's end as text for the log.
     """
 
     def __init__(self, peer: PeerAE, contexts: Sequence[Context]) -> None:

@@ -192,7 +192,7 @@ class StorageSCU:
     def wait_until(self, moment: float) -> None:
         """Wait until `moment` on the policy's clock, or until the run gives up the server."""
         if (seconds := moment - self._policy.clock.now()) > 0:
-            log.debug("An image that was not sent is resent in %.1f s", seconds)
+            log.debug("The next image to retry is sent in %.1f s", seconds)
             self._pool.wait(seconds)
 
     def finish(self) -> None:

@@ -195,7 +195,7 @@ class NotSent:
 
 @dataclass(frozen=True)
 class Suspect:
-    """An image that was not sent, because either the image or the server is at fault.
+    """An image that was not sent. Either the image or the server is at fault.
 
     `failure` is the result if the image is not resent. `failed_at` is a time on the clock of the
     retry policy. `may_be_stored` means that an answer was lost.
@@ -211,7 +211,10 @@ _FOUND = Reason(Kind.ALREADY_STORED)
 
 @dataclass(frozen=True)
 class AlreadyStored:
-    """An image that was not sent because the server has it, and the reason to know this."""
+    """An image that was not sent because the server already has it.
+
+    `reason` says how this is known.
+    """
 
     transfer: ClassVar[Transfer] = Transfer()
     reason: Reason = _FOUND

@@ -94,7 +94,7 @@ class UpperLayer:
 
     @property
     def ending(self) -> str:
-        """Description how the association ended, for the log; empty before its end."""
+        """How the association ended, as text for the log; empty before its end."""
         return self._protocol.ending
 
     @property

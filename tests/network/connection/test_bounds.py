@@ -56,7 +56,7 @@ def test_a_server_that_stops_reading_is_given_up() -> None:
         assoc = associate(server, timeouts=replace(PATIENT, write=0.5))
         with connection_to(server) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
-        with at_once(), pytest.raises(AssociationError, match="lost in the middle of a request"):
+        with at_once(), pytest.raises(AssociationError, match="lost during a request"):
             assoc.send_c_store(of_source(source, 1 << 30), CONTEXTS[0])
         assert 0 < source.taken < 1 << 23
         assert connections_to(server.port) == 0

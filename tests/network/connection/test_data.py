@@ -98,7 +98,7 @@ def test_an_abort_in_the_middle_of_an_image_is_heard() -> None:
         assoc = associate(server)
         with connection_to(server) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
-        with pytest.raises(AssociationError, match="lost in the middle of a request"):
+        with pytest.raises(AssociationError, match="lost during a request"):
             assoc.send_c_store(of_source(source, 1 << 28), CONTEXTS[0])
         assert wait_for(lambda: bool(server.ends))
     assert source.taken < 1 << 22

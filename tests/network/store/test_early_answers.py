@@ -45,7 +45,7 @@ def test_a_success_before_the_end_of_an_image_is_none() -> None:
         assoc = associate(server)
         with connection_to(server) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
-        with pytest.raises(AssociationError, match="lost in the middle of a request") as raised:
+        with pytest.raises(AssociationError, match="lost during a request") as raised:
             assoc.send_c_store(big_instance(8_000_000), CONTEXTS[0])
         assert not isinstance(raised.value, LostAnswerError)
 
