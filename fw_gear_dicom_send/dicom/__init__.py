@@ -1,4 +1,4 @@
-"""The bytes of a dataset: where it starts, what it holds, and the private element in it."""
+"""The bytes of a dataset: its start, its elements, and the private element in it."""
 
 from .part10 import skips
 from .types import EncodedDataset, PrivateTag, SOPInstance, Span, Unreadable

@@ -12,13 +12,13 @@ class InflationError(Exception):
 
 
 class InflatedTooLargeError(InflationError):
-    """A deflated stream holds more than 1 GiB: 5 MB of it could, which compress to 20 KB."""
+    """A deflated stream inflates to more than 1 GiB; 5 MB can, which a zip packs to 20 KB."""
 
 
 def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield what a deflated stream holds; what lies behind its end is left alone.
+    """Yield the inflated bytes of a deflated stream; ignore any bytes after its end.
 
-    Raises InflationError, also where it is more than 1 GiB.
+    Raises InflationError if the stream is damaged, or inflates to more than 1 GiB.
     """
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     total = 0

@@ -1,4 +1,4 @@
-"""The data dictionary (PS3.6), loaded with the first element that is looked up.
+"""The data dictionary (PS3.6), loaded on first use.
 
 Importing pydicom takes 0.25 s, most of it for numpy, GDCM and requests. Only datasets in implicit
 VR and damaged ones need the dictionary.
@@ -8,7 +8,7 @@ from ..imports import IMPORTING
 
 
 def is_known(tag: int) -> bool:
-    """Return whether an element is in the dictionary, repeating groups aside."""
+    """Return whether an element is in the dictionary, not counting repeating groups."""
     with IMPORTING:
         from pydicom.datadict import dictionary_has_tag
 

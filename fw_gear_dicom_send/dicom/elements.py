@@ -1,4 +1,4 @@
-"""Walks over an encoded dataset without decoding it (PS3.5 section 7)."""
+"""Reader of the elements of an encoded dataset, without decoding it (PS3.5 section 7)."""
 
 import re
 from bisect import bisect_right
@@ -14,7 +14,7 @@ ITEM = 0xFFFEE000
 ITEM_DELIMITATION = 0xFFFEE00D
 SEQUENCE_DELIMITATION = 0xFFFEE0DD
 _SEQUENCE_STARTS = (b"\xfe\xff\0\xe0", b"\xfe\xff\xdd\xe0", b"\xff\xfe\xe0\0", b"\xff\xfe\xe0\xdd")
-"""What a sequence of undefined length may start with: an item or its delimiter."""
+"""Tags that may start a sequence of undefined length: an item, or the sequence delimiter."""
 
 SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 _TEXT_VRS = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UI".split())
@@ -29,15 +29,15 @@ _LAST_GROUP = 0xFFFF
 _MAX_NESTING = 64
 _MAX_NOTED = 1 << 17
 MAX_PLAIN_TEXT = 64
-"""Bytes of a text; a longer one may be so because its length is damaged."""
+"""Bytes of a text value; the length of a longer one may be damaged."""
 _MAX_SEARCHED = 1 << 12
 _VR_OF_HEADER = re.compile(b"|".join(sorted(SHORT_VRS | LONG_VRS)))
 _MAX_IRREGULAR = 3
-"""Elements in a row without a known VR that are read ahead to tell the length of the first."""
+"""Elements without a known VR to read ahead, in a row, to find the length of the first."""
 
 
 class MalformedError(Exception):
-    """The bytes are no dataset, or end before it does."""
+    """The bytes are not a dataset, or end before the dataset does."""
 
 
 class CutShortError(MalformedError):
@@ -45,14 +45,14 @@ class CutShortError(MalformedError):
 
 
 class Encoding(NamedTuple):
-    """How elements are encoded: implicit or explicit VR, little or big endian."""
+    """Encoding of elements: implicit or explicit VR, little or big endian."""
 
     implicit: bool
     little: bool
 
 
 class Element(NamedTuple):
-    """An element: where its header and its value start, and where it ends."""
+    """An element: its tag, the offsets of its header and value, and its end."""
 
     tag: int
     start: int
@@ -62,9 +62,9 @@ class Element(NamedTuple):
 
 @dataclass
 class Course:
-    """How far a walk came: where the last element ended, its tag, and whether all ascended.
+    """Progress of a scan: the end and tag of the last element, and whether all tags ascended.
 
-    `noted` are the elements that a walk was asked for.
+    `noted` are the elements that the scan was asked to note.
     """
 
     end: int
@@ -73,21 +73,21 @@ class Course:
     noted: list[Element] = field(default_factory=list)
 
     def note(self, element: Element) -> None:
-        """Note an element. Raises MalformedError for more of them than a group can have."""
+        """Note an element; raises MalformedError for more elements than a group can have."""
         if len(self.noted) == _MAX_NOTED:
-            raise MalformedError(f"group {element.tag >> 16:04X} has an element twice")
+            raise MalformedError(f"group {element.tag >> 16:04X} has duplicate elements")
         self.noted.append(element)
 
 
 class _Form(NamedTuple):
-    """One reading of an element's header: where its value starts, and the value's length."""
+    """One reading of an element's header: the offset of the value, and its length."""
 
     value: int
     length: int
 
 
 class _Headers(NamedTuple):
-    """The layouts of an element's header in one byte order."""
+    """Layouts of an element's header in one byte order."""
 
     explicit: Struct
     implicit: Struct
@@ -104,10 +104,10 @@ _LITTLE, _BIG = (
 
 
 class ElementReader:
-    """Reads the elements of a dataset in a seekable file, a window at a time."""
+    """Reader of the elements of a dataset in a seekable file, a window at a time."""
 
     def __init__(self, content: BinaryIO) -> None:
-        """Read from `content`, whose position this reader moves at will."""
+        """Read from `content`; the reader moves its position."""
         self._content = content
         self._base = 0
         self._window = b""
@@ -116,7 +116,7 @@ class ElementReader:
 
     @property
     def has_odd_length(self) -> bool:
-        """Whether a walk met an odd length: of a value, or of what has undefined length inside."""
+        """Whether any value so far has an odd length, including values in nested items."""
         return self._lengths % 2 == 1
 
     @property
@@ -127,7 +127,7 @@ class ElementReader:
         return self._size
 
     def bytes_at(self, start: int, end: int) -> bytes:
-        """Return the bytes from `start` to `end`, fewer where the file ends before."""
+        """Return the bytes from `start` to `end`, or fewer if the file ends earlier."""
         if start < self._base or end > self._base + len(self._window):
             self._content.seek(start)
             self._window = self._content.read(max(_WINDOW, end - start))
@@ -135,23 +135,23 @@ class ElementReader:
         return self._window[start - self._base : end - self._base]
 
     def find(self, data: bytes, start: int) -> int:
-        """Return where `data` is at `start` or behind it, within one window; -1 if it is not."""
+        """Return the offset of `data` within one window from `start`, or -1."""
         self.bytes_at(start, start + len(data))
         found = self._window.find(data, start - self._base)
         return found if found < 0 else self._base + found
 
     def last(self, size: int) -> bytes:
-        """Return the last bytes of the file, and leave the window where it is."""
+        """Return the last bytes of the file without moving the window."""
         self._content.seek(max(self.size - size, 0))
         return self._content.read(size)
 
     def text(self, start: int, end: int) -> str:
-        """Return a value as text, without padding; no more than 64 KiB of it are read."""
+        """Return the first 64 KiB of a value as text, without padding."""
         data = self.bytes_at(start, min(end, start + _MAX_TEXT))
         return data.decode("utf-8", "replace").strip(" \0")
 
     def tag_at(self, start: int, encoding: Encoding) -> int | None:
-        """Return the tag of the element at `start`, None where the file ends before."""
+        """Return the tag of the element at `start`, or None if the file ends before it."""
         header = self.bytes_at(start, start + _TAG_SIZE)
         if len(header) < _TAG_SIZE:
             return None
@@ -159,14 +159,14 @@ class ElementReader:
         return int(group << 16 | number)
 
     def has_vr(self, start: int) -> bool:
-        """Tell whether the element at `start` has a VR that DICOM has."""
+        """Return whether the element at `start` has a VR that DICOM defines."""
         return self.bytes_at(start + _TAG_SIZE, start + _TAG_SIZE + 2) in _VRS
 
     def sniff(self, start: int, declared: Encoding) -> Encoding:
-        """Return how the elements at `start` are really encoded.
+        """Return the actual encoding of the elements at `start`.
 
-        Some writers declare another VR encoding than they use. The byte order is
-        taken as declared. Where the first element has no VR, the next one decides.
+        Some writers declare another VR encoding than they use. The declared byte order is kept.
+        If the first element has no VR, the next one decides.
         """
         header = self.bytes_at(start, start + _MIN_HEADER)
         if len(header) < _TAG_SIZE + 2:
@@ -197,12 +197,12 @@ class ElementReader:
     ) -> Iterator[tuple[int, int, int, int]]:
         """Yield the elements from `start` to `last_group`, padding or the end of the file.
 
-        Each comes as its tag, where its header starts, where its value starts, and
-        where it ends, which for undefined length is behind its delimiter. Plain
-        tuples, since an image has hundreds. Raises CutShortError where the file ends
-        within a header or a sequence, and MalformedError for a sequence that does not hold
-        together or an element without VR whose length nobody can tell. A value may reach
-        beyond the end of the file.
+        Each is a tuple of the tag, the start of the header, the start of the value, and the end.
+        An element of undefined length ends after its delimiter. The tuples are plain for speed.
+        A value may reach beyond the end of the file.
+
+        Raises CutShortError if the file ends within a header or a sequence. Raises MalformedError
+        for an inconsistent sequence, and for an element with no VR and no plausible length.
         """
         is_implicit = encoding.implicit
         headers = _LITTLE if encoding.little else _BIG
@@ -242,12 +242,13 @@ class ElementReader:
     def pass_over(  # noqa: PLR0912
         self, course: Course, encoding: Encoding, marks: tuple[int, ...], group: int = 0
     ) -> None:
-        """Take `course` over all elements, to padding or the end of the file.
+        """Advance `course` over all elements, to padding or the end of the file.
 
-        Elements of `group`, and those that are the first at or behind one of `marks`, are noted;
-        these ascend, and end with ITEM. An element that ends beyond the end of the file is not
-        passed. This is `walk` in a tight loop, for what each image goes through; it raises what
-        `walk` raises, with `course` behind the element before.
+        Notes the elements of `group`, and the first element at or after each of `marks`. `marks`
+        ascend and end with ITEM. The scan stops before an element that ends beyond the file.
+
+        This is `walk` as a tight loop, as each image passes through it. It raises the same errors;
+        `course` then ends after the last good element.
         """
         headers = _LITTLE if encoding.little else _BIG
         unpack = (headers.without_vr if encoding.implicit else headers.explicit).unpack_from
@@ -301,9 +302,9 @@ class ElementReader:
             self._lengths |= lengths
 
     def hides_element(self, element: Element, encoding: Encoding) -> bool:
-        """Tell whether a long text holds a known element with a higher tag, behind a NUL.
+        """Return whether a long text contains a NUL and a known element with a higher tag.
 
-        Then its length is damaged: no text has a NUL inside, and each header has one.
+        If so, the length of the text is damaged: each header has a NUL, but no text does.
         """
         tag, start, value, end = element
         if end - value <= MAX_PLAIN_TEXT:
@@ -328,12 +329,12 @@ class ElementReader:
         return False
 
     def _irregular(self, start: int, headers: _Headers) -> _Form:
-        """Return the form of an element's header whose VR is none that DICOM has.
+        """Return the form of an element's header whose VR DICOM does not define.
 
-        It should be the long one (PS3.5 7.1.2), but some writers give their own VRs the short
-        one, or leave the VR out. The form that leads to the next element, or to the end of the
-        file, is taken. Raises MalformedError where none does, and CutShortError where the file
-        ends within the header.
+        It should be the long form (PS3.5 7.1.2). Some writers use the short form for their own
+        VRs, or omit the VR. The form that leads to the next element or the end of the file wins.
+
+        Raises MalformedError if no form does, and CutShortError if the file ends within the header.
         """
         header = self.bytes_at(start, start + _MAX_HEADER)
         vr = header[_TAG_SIZE:][:2]
@@ -342,11 +343,11 @@ class ElementReader:
         forms = self._forms(start, headers)
         ranks = self._ranks(forms, start, headers, _MAX_IRREGULAR)
         if not any(ranks) and not _is_vr(vr):
-            raise MalformedError("an element has no VR, and no length that leads to the next one")
+            raise MalformedError("an element has no VR and no plausible length")
         return forms[ranks.index(max(ranks))]
 
     def _forms(self, start: int, headers: _Headers) -> list[_Form]:
-        """Return what the header of an element may say, the likeliest first, and implicit last."""
+        """Return the possible forms of an element's header: likeliest first, implicit last."""
         header = self.bytes_at(start, start + _MAX_HEADER)
         value = start + _MIN_HEADER
         short = _Form(value, headers.explicit.unpack_from(header)[3])
@@ -357,7 +358,7 @@ class ElementReader:
         return [*([] if reserved else [_Form(start + _MAX_HEADER, length)]), short, implicit]
 
     def _ranks(self, forms: list[_Form], start: int, headers: _Headers, depth: int) -> list[int]:
-        """Tell of each form whether it leads to another element: 0 for no, 2 for surely."""
+        """Return how surely each form leads to another element: 0 for no, 2 for certain."""
         group, number = headers.tag.unpack_from(self.bytes_at(start, start + _TAG_SIZE))
         ranks = []
         for value, length in forms:
@@ -371,14 +372,14 @@ class ElementReader:
         return ranks
 
     def _rank(self, start: int, previous: int, headers: _Headers, depth: int) -> int:
-        """Tell whether an element starts at `start`, whose tag is higher than `previous`."""
+        """Return how surely an element with a higher tag than `previous` starts at `start`."""
         header = self.bytes_at(start, start + _MAX_HEADER)
         if len(header) < _MIN_HEADER:
             return 1
         group, number, vr, length = headers.explicit.unpack_from(header)
         tag = group << 16 | number
         if tag <= previous or group == ITEM >> 16:
-            # Zeros are padding, and a delimiter has no length.
+            # Zeros are padding. The length of a delimiter is zero.
             is_item = tag == ITEM or not any(header[4:8])
             return 2 * is_item if group == ITEM >> 16 else int(not any(header))
         if depth and vr not in _VRS:
@@ -389,13 +390,13 @@ class ElementReader:
         return is_within + (vr in SHORT_VRS) if is_within else int(_is_vr(vr))
 
     def _sequence_end(self, start: int, encoding: Encoding, depth: int) -> int:
-        """Return where a sequence of undefined length ends, its delimiter included.
+        """Return the end of a sequence of undefined length, including its delimiter.
 
-        In a big endian dataset it may be little endian, as those of an element of VR
-        UN must be (PS3.5 6.2.2).
+        It may be little endian in a big endian dataset. In an element of VR UN it must be
+        (PS3.5 6.2.2).
         """
         if depth > _MAX_NESTING:
-            raise MalformedError("sequences are nested too deep")
+            raise MalformedError("sequences are nested too deeply")
         if self.bytes_at(start, start + 2) == b"\xfe\xff":
             encoding = encoding._replace(little=True)
         header = (_LITTLE if encoding.little else _BIG).implicit
@@ -409,7 +410,7 @@ class ElementReader:
             if tag == SEQUENCE_DELIMITATION:
                 return start
             if tag != ITEM:
-                raise MalformedError("a sequence holds something else than items")
+                raise MalformedError("a sequence contains something other than items")
             if length == UNDEFINED_LENGTH:
                 start = self._item_end(start, encoding, depth)
             else:
@@ -417,10 +418,10 @@ class ElementReader:
                 start += length
 
     def _item_end(self, start: int, encoding: Encoding, depth: int) -> int:
-        """Return where an item of undefined length ends, its delimiter included.
+        """Return the end of an item of undefined length, including its delimiter.
 
-        In an explicit VR dataset an item may be implicit, as those of an element of
-        VR UN must be (PS3.5 6.2.2).
+        It may be implicit VR in an explicit VR dataset. In an element of VR UN it must be
+        (PS3.5 6.2.2).
         """
         inner = encoding if encoding.implicit else self.sniff(start, encoding)
         for tag, _, value, end in self.walk(start, inner, depth=depth + 1):
@@ -431,7 +432,7 @@ class ElementReader:
 
 
 def _vr_of(tag: int) -> bytes:
-    """Return the VR that the dictionary has for an element, empty where it has none."""
+    """Return the VR of an element from the dictionary, empty if unknown."""
     return vr_of(tag).encode() if is_known(tag) else b""
 
 

@@ -1,4 +1,4 @@
-"""What a file without a DICOM image is, where fw-file knows it."""
+"""Names of raw-data formats that fw-file recognizes, for files without a DICOM image."""
 
 import subprocess
 import sys
@@ -8,27 +8,30 @@ from threading import Lock
 from .foreign_reader import FORMATS
 
 MAX_FILES = 10
-"""Files of a run that are looked at: each takes up to a second."""
+"""Files to inspect in a run, as each takes up to a second."""
 _TIMEOUT = 30.0
 _READER = Path(__file__).with_name("foreign_reader.py")
 
 
 class ForeignFormats:
-    """Looks at the first of such files. The mutable state is how many were looked at."""
+    """Detector of foreign formats in the first files of a run.
+
+    The mutable state is the number of inspected files.
+    """
 
     def __init__(self) -> None:
-        """Have looked at none."""
+        """Start with no inspected files."""
         self._number = 0
         self._lock = Lock()
 
     def name(self, path: Path) -> str:
-        """Return the format of a file, empty where it is not known."""
+        """Return the format of a file, empty if unknown."""
         with self._lock:
             self._number += 1
             if self._number > MAX_FILES:
                 return ""
         try:
-            told = subprocess.run(  # noqa: S603
+            output = subprocess.run(  # noqa: S603
                 [sys.executable, "-I", str(_READER), str(path)],
                 capture_output=True,
                 timeout=_TIMEOUT,
@@ -37,5 +40,5 @@ class ForeignFormats:
             ).stdout
         except (OSError, subprocess.SubprocessError):
             return ""
-        name = told.decode(errors="replace").strip()
+        name = output.decode(errors="replace").strip()
         return name if name in FORMATS else ""

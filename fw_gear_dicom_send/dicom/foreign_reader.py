@@ -1,6 +1,6 @@
-"""Tells what a file that is no DICOM is; a program of its own, as fw-file changes pydicom.
+"""Program that prints the raw-data format of a file; separate because fw-file changes pydicom.
 
-python foreign_reader.py PATH prints a name of `FORMATS`, or nothing.
+`python foreign_reader.py PATH` prints a name of `FORMATS`, or nothing.
 """
 
 import sys
@@ -13,20 +13,20 @@ FORMATS = {
     "raw data of GE MR (P-file)": ("ge", "PFile"),
     "the header of Philips PAR/REC": ("philips", "PARFile"),
 }
-"""What fw-file reads it as: the module and the class."""
+"""Names of formats, with the module and the class of fw-file that read them."""
 _TEXTS = {"PARFile": "patient_name"}
-"""What is read of any text, and the field that it has to have."""
+"""Classes that accept any text, with the field that identifies the format."""
 MAX_MEMORY = 1 << 30
 
 
 def main(path: str) -> None:
-    """Print what the file is."""
+    """Print the format of the file."""
     try:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     except (ImportError, ValueError):
-        pass  # as on Windows; the time is bounded in any case
+        pass  # Windows has no such limit, but the time is always limited
     for name, (module, reader) in FORMATS.items():
         try:
             file = getattr(import_module(f"fw_file.{module}"), reader)(path)
@@ -34,7 +34,7 @@ def main(path: str) -> None:
                 print(name)  # noqa: T201
                 return
         except Exception:  # noqa: S112
-            continue  # it is something else, or damaged
+            continue  # another format, or damaged
 
 
 if __name__ == "__main__":

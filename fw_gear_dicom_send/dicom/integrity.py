@@ -1,7 +1,7 @@
-"""Tells whether a dataset is whole, and whether a place in it lies between two elements.
+"""Checks of a dataset: whether it is complete, and whether an offset lies between two elements.
 
-Most images end with Pixel Data whose length meets the end of the file. Then only the elements
-around the place are looked at; otherwise all are, which takes longer (PS3.5 7.1).
+Most images end with Pixel Data whose length meets the end of the file. For these, the elements
+around the offset are checked. For others all elements are, which takes longer (PS3.5 7.1).
 """
 
 from collections.abc import Set
@@ -27,12 +27,12 @@ from .types import Span, Unreadable
 
 _PIXEL_DATA = 0x7FE00010
 _PIXELS = frozenset((0x00287FE0, 0x7FE00008, 0x7FE00009, _PIXEL_DATA))
-"""Pixel Data Provider URL, and pixel data of each kind."""
+"""Pixel Data Provider URL, and all kinds of pixel data."""
 _TRAILING_PADDING = 0xFFFCFFFC
 _DESCRIPTION = frozenset((0x00280010, 0x00280011, 0x00280100))
 """Rows, Columns, Bits Allocated."""
 NOTED = _PIXELS | _DESCRIPTION
-"""Elements that tell whether an image is complete."""
+"""Elements that show whether an image is complete."""
 _ITEM_TAG = b"\xfe\xff\x00\xe0"
 _END_OF_SEQUENCE = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _REPEATING_GROUPS = (0x50, 0x60)
@@ -43,7 +43,7 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True)
 class Examined:
-    """Remarks on a dataset, and whether it is all elements, each in its place, but for padding."""
+    """Remarks on a dataset, and whether it consists only of ordered elements and padding."""
 
     remarks: tuple[Reason, ...]
     is_sound: bool
@@ -51,11 +51,11 @@ class Examined:
 
 @dataclass(frozen=True)
 class _Survey:
-    """What a walk over all elements came to.
+    """Result of a walk over all elements.
 
-    `tags` are those of `_PIXELS` and `_DESCRIPTION` that were found, `missing` is what a
-    truncated file lacks. `damage` is the byte where something else is than an element in its
-    place, None where elements fill the file, but for padding.
+    `tags` are the tags of `_PIXELS` and `_DESCRIPTION` that were found. `missing` describes the
+    missing part of a truncated file. `damage` is the offset of the first byte that is not part of
+    an element in order. It is None if elements and padding fill the file.
     """
 
     tags: frozenset[int]
@@ -68,9 +68,9 @@ def examine(
 ) -> Unreadable | Examined:
     """Return remarks on a dataset, or why it cannot be sent.
 
-    It cannot where the file is truncated, or where the elements around `place` don't follow
-    each other, which is where others will be inserted. A value of odd length is no fault here.
-    `course` is that of a walk over all elements, with those of NOTED among the noted ones.
+    It cannot be sent if the file is truncated. Nor can it if the elements around `place`, where
+    others will be inserted, do not adjoin. Values of odd length are allowed here.
+    `course` is the result of a scan over all elements that noted the elements of NOTED.
     """
     encoding = location.encoding
     tags = {element.tag for element in course.noted}
@@ -100,9 +100,9 @@ def _remarks(tags: Set[int]) -> tuple[Reason, ...]:
 
 
 def _last_pixel_data(reader: ElementReader, encoding: Encoding, start: int) -> Span | None:
-    """Return where Pixel Data is that meets the end of the file, behind `start` and near it.
+    """Return the range of Pixel Data that meets the end of the file, soon after `start`.
 
-    "Near" is what is in memory at a time. The file may end with padding.
+    The search covers the part of the file in memory. The file may end with padding.
     """
     tag = _encoded(_PIXEL_DATA, encoding)
     order: Literal["little", "big"] = "little" if encoding.little else "big"
@@ -125,7 +125,7 @@ def _last_pixel_data(reader: ElementReader, encoding: Encoding, start: int) -> S
 
 
 def _is_padded(reader: ElementReader, encoding: Encoding, start: int) -> bool:
-    """Tell whether nothing follows but zeros or Data Set Trailing Padding (PS3.10 7.2)."""
+    """Return whether only zeros or Data Set Trailing Padding follow (PS3.10 7.2)."""
     if _is_padding(reader, start):
         return True
     if reader.bytes_at(start, start + 4) != _encoded(_TRAILING_PADDING, encoding):
@@ -134,7 +134,7 @@ def _is_padded(reader: ElementReader, encoding: Encoding, start: int) -> bool:
 
 
 def _end_of_element(reader: ElementReader, encoding: Encoding, start: int) -> int:
-    """Return where the element at `start` ends, -1 where there is none."""
+    """Return the end of the element at `start`, or -1 if there is no element."""
     with suppress(MalformedError):
         for _, _, _, end in reader.walk(start, encoding):
             return end
@@ -146,7 +146,7 @@ def _encoded(tag: int, encoding: Encoding) -> bytes:
 
 
 def _is_plausible(reader: ElementReader, tag: int, start: int, encoding: Encoding) -> bool:
-    """Tell whether the element at `start` is one that DICOM may have."""
+    """Return whether the element at `start` may be a DICOM element."""
     if encoding.implicit:
         return _is_in_dictionary(tag) or bool(tag >> 16 & 1) or not tag & 0xFFFF
     return reader.has_vr(start)
@@ -157,7 +157,7 @@ def _is_in_dictionary(tag: int) -> bool:
 
 
 def _survey(reader: ElementReader, location: DatasetLocation, pixels: Span | None) -> _Survey:
-    """Walk over all elements, of which none but a sequence may have `pixels` inside."""
+    """Walk over all elements; only a sequence may contain `pixels`."""
     encoding, size = location.encoding, reader.size
     position, previous = location.start, -1
     found: set[int] = set()
@@ -199,7 +199,7 @@ def _survey(reader: ElementReader, location: DatasetLocation, pixels: Span | Non
 
 
 def _cuts_item(reader: ElementReader, value: int, end: int, encoding: Encoding) -> bool:
-    """Tell whether a value holds items of which one reaches beyond its end."""
+    """Return whether a value contains an item that reaches beyond its end."""
     while value < end and _holds_items(reader, value):
         is_little = encoding.little or reader.bytes_at(value, value + 1) == _ITEM_TAG[:1]
         length = int.from_bytes(
@@ -216,7 +216,7 @@ def _holds_items(reader: ElementReader, value: int) -> bool:
 
 
 def _name(tag: int, encoding: Encoding) -> str:
-    """Return the name of an element; without VR, an unknown number may be a part of a value."""
+    """Return the name of an element; without VR, an unknown tag may be part of a value."""
     if is_known(tag):
         return description_of(tag)
     if encoding.implicit:
@@ -225,7 +225,7 @@ def _name(tag: int, encoding: Encoding) -> str:
 
 
 def _is_padding(reader: ElementReader, start: int) -> bool:
-    """Tell whether no element follows: nothing, less than a header, or zeros to the end."""
+    """Return whether no element follows: less than a header, or only zeros to the end."""
     if reader.size - start < _MIN_HEADER:
         return True
     return all(
@@ -235,7 +235,7 @@ def _is_padding(reader: ElementReader, start: int) -> bool:
 
 
 def _is_start_of_header(reader: ElementReader, encoding: Encoding, start: int, tag: int) -> bool:
-    """Tell whether the last bytes, fewer than a header has, may start the one after `tag`."""
+    """Return whether the last bytes may be an incomplete header of an element after `tag`."""
     rest = reader.bytes_at(start, start + _MIN_HEADER)
     group = int.from_bytes(rest[:2], "little" if encoding.little else "big")
     return 2 <= len(rest) < _MIN_HEADER and group >= tag >> 16

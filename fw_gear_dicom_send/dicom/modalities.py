@@ -1,4 +1,4 @@
-"""The modality of an image by its SOP class (PS3.3 C.7.3.1.1.1), for people."""
+"""Modality of an image by its SOP class, for display (PS3.3 C.7.3.1.1.1)."""
 
 import re
 from functools import lru_cache
@@ -30,12 +30,12 @@ _MODALITIES = (
     (r"ECG", "ECG"),
     (r"Encapsulated", "DOC"),
 )
-"""Patterns in the names of SOP classes; the first that matches counts."""
+"""Patterns in the names of SOP classes; the first match wins."""
 
 
 @lru_cache(maxsize=256)
 def modality_of(sop_class_uid: str) -> str:
-    """Return a modality, or the name of a SOP class that has none of its own."""
+    """Return the modality of a SOP class, or its name if it has no modality."""
     name = name_of(sop_class_uid) if sop_class_uid else "unknown"
     for pattern, modality in _MODALITIES:
         if re.search(pattern, name):

@@ -1,7 +1,7 @@
-"""Mends odd lengths, of which one in a dataset ends the association (PS3.5 7.1, PS3.8 annex E).
+"""Repair of odd lengths, as a single one can end the association (PS3.5 7.1, PS3.8 annex E).
 
-Each value and each fragment of odd length gets the byte that DICOM pads its VR with. The lengths
-of what encloses it, group lengths and offset tables follow; all other bytes stay as they were.
+Each value and each fragment of odd length gets the padding byte of its VR. Enclosing lengths,
+group lengths and offset tables are updated. All other bytes are unchanged.
 """
 
 from bisect import bisect_right
@@ -25,7 +25,7 @@ from .types import Patch, Span
 _TEXT_VRS = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UR UT".split())
 _PIXEL_DATA = 0x7FE00010
 _OFFSETS, _LENGTHS = 0x7FE00001, 0x7FE00002
-"""Extended Offset Table, and that of the lengths of frames."""
+"""Extended Offset Table and Extended Offset Table Lengths."""
 _ITEMS = (b"\xfe\xff\0\xe0", b"\xff\xfe\xe0\0")
 _ITEM_HEADER = 8
 _SHORT, _LONG = 2, 4
@@ -36,26 +36,27 @@ _MAX_DEPTH = 64
 
 
 def odd_length_patches(reader: ElementReader, start: int, encoding: Encoding) -> list[Patch]:
-    """Return what makes the lengths of the dataset from `start` to the end of the file even.
+    """Return patches that make all lengths of the dataset at `start` even.
 
-    A single byte behind the last element, and what cannot be read, is padded at the end. Raises
-    MalformedError where there are more than 50,000 odd lengths.
+    The dataset extends to the end of the file. A single byte after the last element, and a dataset
+    that cannot be read, are padded at the end. Raises MalformedError for more than 50,000 odd
+    lengths.
     """
-    mending = _Mending(reader)
+    repair = _Repair(reader)
     try:
-        growth, _ = mending.elements(start, reader.size, encoding, 0)
+        growth, _ = repair.elements(start, reader.size, encoding, 0)
     except MalformedError:
-        if mending.is_full:
+        if repair.is_full:
             raise
-        mending.patches, growth = [], 0
+        repair.patches, growth = [], 0
     if (reader.size - start + growth) % 2:
-        mending.patches.append(Patch(reader.size, reader.size, b"\0"))
-    return sorted(mending.patches, key=lambda patch: (patch.start, patch.end))
+        repair.patches.append(Patch(reader.size, reader.size, b"\0"))
+    return sorted(repair.patches, key=lambda patch: (patch.start, patch.end))
 
 
 @dataclass(frozen=True)
 class _Element:
-    """An element: where its header and value start, and where it ends."""
+    """An element: its tag, the offsets of its header and value, and its end."""
 
     tag: int
     start: int
@@ -65,7 +66,7 @@ class _Element:
 
 @dataclass
 class _Level:
-    """What is known of the dataset or item that is walked: its group, and its offset tables."""
+    """State of the walk over one dataset or item: its current group and its offset tables."""
 
     group: int = -1
     group_length: _Element | None = None
@@ -73,8 +74,8 @@ class _Level:
     tables: dict[int, _Element] = field(default_factory=dict)
 
 
-class _Mending:
-    """The patches that have been found to be needed so far."""
+class _Repair:
+    """Collector of the patches that a dataset needs."""
 
     def __init__(self, reader: ElementReader) -> None:
         self._reader = reader
@@ -82,15 +83,15 @@ class _Mending:
 
     @property
     def is_full(self) -> bool:
-        """Whether there are more patches than are held in memory."""
+        """Whether there are more patches than allowed in memory."""
         return len(self.patches) > _MAX_PATCHES
 
     def elements(
         self, start: int, limit: int | None, encoding: Encoding, depth: int
     ) -> tuple[int, int]:
-        """Mend elements up to `limit`, or to a delimiter; return their growth and their end.
+        """Repair elements up to `limit`, or to a delimiter; return their growth and their end.
 
-        Raises MalformedError where they don't fill their range.
+        Raises MalformedError if they do not fill their range.
         """
         level = _Level()
         total, position = 0, start
@@ -101,7 +102,7 @@ class _Mending:
                 self._leave_group(level, encoding)
                 return total, value
             if limit is not None and end > limit:
-                raise MalformedError("an element is longer than what encloses it")
+                raise MalformedError("an element reaches beyond its sequence or dataset")
             element = _Element(tag, head, value, end)
             if tag >> 16 != level.group:
                 self._leave_group(level, encoding)
@@ -117,7 +118,7 @@ class _Mending:
                 break
         self._leave_group(level, encoding)
         if limit is None or (depth and position != limit):
-            raise MalformedError("an item does not end where its elements do")
+            raise MalformedError("the length of an item does not match its elements")
         return total, position
 
     def _leave_group(self, level: _Level, encoding: Encoding) -> None:
@@ -126,7 +127,7 @@ class _Mending:
             self._add_to(length.value, _LONG, level.growth, encoding)
 
     def _element(self, element: _Element, level: _Level, encoding: Encoding, depth: int) -> int:
-        """Mend an element, and return by how many bytes it grows."""
+        """Repair an element, and return its growth in bytes."""
         tag, value, end = element.tag, element.value, element.end
         vr = self._vr(element, encoding)
         size = self._size_of_length(element, vr, encoding)
@@ -155,7 +156,7 @@ class _Mending:
             return 0
         self._put(end, end, b" " if vr in _TEXT_VRS else b"\0")
         if size == _SHORT and end - value == _MAX_SHORT:
-            # What is too long for its VR goes as UN (PS3.5 6.2.2).
+            # A value that is too long for its VR gets VR UN (PS3.5 6.2.2).
             head = self._reader.bytes_at(element.start, element.start + 4)
             order = "<" if encoding.little else ">"
             self._put(element.start, value, head + b"UN\0\0" + pack(order + "L", _MAX_SHORT + 1))
@@ -164,9 +165,9 @@ class _Mending:
         return 1
 
     def _items(self, start: int, limit: int | None, encoding: Encoding, depth: int) -> int:
-        """Mend items up to `limit`, or to a delimiter; return by how many bytes they grow."""
+        """Repair items up to `limit`, or to a delimiter; return their growth in bytes."""
         if depth > _MAX_DEPTH:
-            raise MalformedError("sequences are nested too deep")
+            raise MalformedError("sequences are nested too deeply")
         total, position = 0, start
         encoding = self._order(position, encoding)
         while limit is None or position < limit:
@@ -175,7 +176,7 @@ class _Mending:
             if tag == SEQUENCE_DELIMITATION and limit is None:
                 return total
             if tag != ITEM:
-                raise MalformedError("a sequence holds something else than items")
+                raise MalformedError("a sequence contains something other than items")
             inner = encoding
             if not encoding.implicit:
                 inner = self._reader.sniff(content, encoding)
@@ -188,11 +189,11 @@ class _Mending:
                     self._add_to(content - _LONG, _LONG, growth, encoding)
             total += growth
         if position != limit:
-            raise MalformedError("a sequence does not end where its items do")
+            raise MalformedError("the length of a sequence does not match its items")
         return total
 
     def _fragments(self, start: int, level: _Level, encoding: Encoding) -> int:
-        """Mend the fragments of encapsulated pixel data, and its offset tables (PS3.5 A.4)."""
+        """Repair the fragments of encapsulated pixel data, and its offset tables (PS3.5 A.4)."""
         position, first = start, -1
         odd_ends: list[int] = []
         table = Span(start, start)
@@ -203,7 +204,7 @@ class _Mending:
             if tag == SEQUENCE_DELIMITATION:
                 break
             if tag != ITEM or length == UNDEFINED_LENGTH:
-                raise MalformedError("pixel data holds something else than fragments")
+                raise MalformedError("pixel data contains something other than fragments")
             position = content + length
             if length % 2:
                 growth += 1
@@ -224,13 +225,13 @@ class _Mending:
         return growth
 
     def _shift(self, where: Span, code: str, odd_ends: list[int], encoding: Encoding) -> None:
-        """Add to the offsets in a table what was inserted before the fragments they point to."""
+        """Increase each offset in a table by the bytes inserted before its fragment."""
         offsets = self._numbers(where, code, encoding)
         moved = (offset + bisect_right(odd_ends, offset) for offset in offsets)
         self._write(where, code, moved, encoding)
 
     def _numbers(self, where: Span, code: str, encoding: Encoding) -> tuple[int, ...]:
-        """Return the numbers in a table, none where there are far too many."""
+        """Return the numbers in a table, or none if the table is far too large."""
         size = where.end - where.start
         if size > _MAX_TABLE:
             return ()
@@ -243,7 +244,7 @@ class _Mending:
         self._put(where.start, where.start + len(data), data)
 
     def _vr(self, element: _Element, encoding: Encoding) -> bytes:
-        """Return an element's VR, `UN` where nobody knows it."""
+        """Return an element's VR, `UN` if unknown."""
         if not encoding.implicit:
             return self._reader.bytes_at(element.start + 4, element.start + 6)
         tag = element.tag
@@ -252,14 +253,14 @@ class _Mending:
         return vr_of(tag)[:2].encode() if is_known(tag) else b"UN"
 
     def _size_of_length(self, element: _Element, vr: bytes, encoding: Encoding) -> int:
-        """Return how many bytes the length in a header has."""
+        """Return the size of the length field in a header, in bytes."""
         if encoding.implicit or element.value - element.start > _ITEM_HEADER:
             return _LONG
         length = self._number(element.value, _SHORT, encoding)
         return _SHORT if vr in SHORT_VRS or length == element.end - element.value else _LONG
 
     def _number(self, end: int, size: int, encoding: Encoding) -> int:
-        """Return the number whose last byte is before `end`."""
+        """Return the number of `size` bytes that ends at `end`."""
         data = self._reader.bytes_at(end - size, end)
         return int.from_bytes(data, "little" if encoding.little else "big")
 
@@ -271,7 +272,7 @@ class _Mending:
         return tag, length
 
     def _order(self, start: int, encoding: Encoding) -> Encoding:
-        """Return the encoding of items, which may be little endian in any dataset (PS3.5 6.2.2)."""
+        """Return the encoding of items, which are little endian in some values (PS3.5 6.2.2)."""
         if self._reader.bytes_at(start, start + 2) == b"\xfe\xff":
             return encoding._replace(little=True)
         return encoding

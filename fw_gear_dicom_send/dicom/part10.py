@@ -1,4 +1,4 @@
-"""Finds the dataset in a DICOM file, well formed or not (PS3.10 section 7)."""
+"""Location of the dataset in a DICOM file, well-formed or not (PS3.10 section 7)."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _DIRECTORY_SIGNS = (
     b"\0\x04\x12\x20",
     MEDIA_STORAGE_DIRECTORY.encode(),
 )
-"""What the start of a DICOMDIR holds one of; most images do not."""
+"""The start of a DICOMDIR contains one of these; the start of most images does not."""
 _SOP_CLASS, _TRANSFER_SYNTAX = 0x00020002, 0x00020010
 _PLAIN = {
     Encoding(implicit=True, little=True): IMPLICIT_VR_LITTLE_ENDIAN,
@@ -37,10 +37,10 @@ _PLAIN = {
 
 @dataclass(frozen=True)
 class DatasetLocation:
-    """Where a file's dataset starts, and how it is encoded.
+    """Start and encoding of a file's dataset.
 
-    `transfer_syntax_uid` is the one that the dataset really has: where the file
-    meta group is missing or speaks of another VR encoding, the bytes decide.
+    `transfer_syntax_uid` is the actual one. If the file meta group is missing or declares another
+    VR encoding, the bytes of the dataset decide.
     """
 
     start: int
@@ -52,8 +52,8 @@ class DatasetLocation:
 def locate(content: BinaryIO) -> DatasetLocation:
     """Find the dataset in `content`, with or without preamble and file meta group.
 
-    Raises MalformedError where it is encoded as no transfer syntax allows, or where
-    its file meta group is unreadable.
+    Raises MalformedError if no transfer syntax has its encoding, or if its file meta group is
+    unreadable.
     """
     content.seek(0)
     head = content.read(_HEAD_SIZE)
@@ -79,7 +79,7 @@ def locate(content: BinaryIO) -> DatasetLocation:
         encoding = reader.sniff(start, encoding)
     if not declared or declared in _PLAIN.values():
         if encoding not in _PLAIN:
-            raise MalformedError("it is encoded in implicit VR big endian, which DICOM has not")
+            raise MalformedError("implicit VR big endian is not a DICOM encoding")
         declared = _PLAIN[encoding]
     return DatasetLocation(
         start,
@@ -90,7 +90,7 @@ def locate(content: BinaryIO) -> DatasetLocation:
 
 
 def _is_in_value(reader: ElementReader, head: bytes) -> bool:
-    """Tell whether "DICM" is part of a value, in a dataset that begins without preamble."""
+    """Return whether "DICM" is part of a value, in a dataset without preamble."""
     if head[132:] == _META_START or head[:2] != b"\x08\0" or not reader.has_vr(0):
         return False
     with suppress(MalformedError):
@@ -100,11 +100,11 @@ def _is_in_value(reader: ElementReader, head: bytes) -> bool:
 
 
 def _holds_records(reader: ElementReader, start: int, encoding: Encoding) -> bool:
-    """Tell whether a dataset has a Directory Record Sequence, as a DICOMDIR does (PS3.3 F.3).
+    """Return whether a dataset has a Directory Record Sequence, as a DICOMDIR does (PS3.3 F.3).
 
-    Other elements of its group make none: some writers leave (0004,1500) in images.
+    Other elements of its group do not count: some writers leave (0004,1500) in images.
     """
-    with suppress(MalformedError):  # of a sequence that goes on behind the head
+    with suppress(MalformedError):  # from a sequence that extends beyond the head
         for tag, _, _, end in reader.walk(start, encoding, _FILE_SET_GROUP):
             if tag == _DIRECTORY_RECORDS:
                 return True
@@ -113,10 +113,10 @@ def _holds_records(reader: ElementReader, start: int, encoding: Encoding) -> boo
 
 
 def skips(head: bytes) -> Skipped | None:
-    """Tell by the first bytes of a file why it is no image to send, None where it is one.
+    """Return why a file is not an image to send, or None if it is, from its first bytes.
 
-    A file without preamble is one if its dataset starts with at least two elements
-    of group 0008 that DICOM knows, in ascending order; some of group 0004 may precede.
+    A file without preamble is an image if its dataset starts with at least two known elements
+    of group 0008, in ascending order. Elements of group 0004 may precede them.
     """
     if not head:
         return Skipped.EMPTY
@@ -138,7 +138,7 @@ def _starts_dataset(content: BytesIO, location: DatasetLocation) -> bool:
     known = 0
     latest = -1
     walk = ElementReader(content).walk(location.start, location.encoding, _FIRST_GROUP)
-    with suppress(MalformedError):  # of a sequence that goes on behind the head
+    with suppress(MalformedError):  # from a sequence that extends beyond the head
         for tag, _, _, _ in walk:
             group = tag >> 16
             if group not in (_FILE_SET_GROUP, _FIRST_GROUP) or tag <= latest:

@@ -1,7 +1,7 @@
-"""One rule for whether a text quotes a dataset (PS3.3 C.2.2, PS3.15 E).
+"""The rule that decides whether a text quotes a dataset (PS3.3 C.2.2, PS3.15 E).
 
-What is compared are letters and digits, without case, accents, width and separators. So a
-name is found in any order and spelling, and a date in any of the usual forms.
+Letters and digits are compared without case, accents, width and separators. A name is therefore
+found in any order and spelling, and a date in any of the usual forms.
 """
 
 import re
@@ -15,7 +15,7 @@ from typing import Self
 from ..imports import IMPORTING
 
 LAST_GROUP = 0x7FDF
-"""The last group that is looked at: what follows are pixels."""
+"""The last group to check; pixels follow it."""
 _WORD_KEYWORDS = (
     "AccessionNumber",
     "OtherPatientIDs",
@@ -30,12 +30,12 @@ _TEXT_VRS = frozenset(("DA", "DT", "LO", "LT", "SH", "ST", "UC", "UT"))
 _SPECIFIC_CHARACTER_SET = 0x00080005
 
 _MAX_TEXT = 256
-"""Bytes of a value that can be quoted as a whole: an error comment has 64 characters (PS3.7 C)."""
+"""Bytes of a value to compare as a whole: an error comment has 64 characters (PS3.7 C)."""
 _MIN_CUT_COMMENT = 60
 _MIN_PART, _MIN_CUT_PART = 4, 3
-"""Characters of a word that counts inside of other words, and of its part at the end of a text."""
+"""Characters of a word to find inside other words, and of its part at the end of a cut text."""
 _MAX_JOINED = 8
-"""Words of a value that are looked for without anything between them."""
+"""Words of a value to also find joined in pairs."""
 _SEPARATORS = re.compile(r"[\s\0-\x1f^=\\,;]+")
 _UID = re.compile(r"(?<![\w.])[0-2](?:\.\d+){4,}")
 _DATE = re.compile(r"(\d{4})(\d\d)(\d\d)")
@@ -48,8 +48,8 @@ _TWO_LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "�
 
 @cache
 def _word_tags() -> frozenset[int]:
-    """Return the elements of which each word counts: names, ids, addresses."""
-    # pydicom takes 0.25 s to import, and few runs have an answer to look through.
+    """Return the elements whose words count one by one: names, ids, addresses."""
+    # pydicom takes 0.25 s to import, and few runs have an answer to check.
     with IMPORTING:
         from pydicom.datadict import dictionary_VR, keyword_dict
 
@@ -59,7 +59,7 @@ def _word_tags() -> frozenset[int]:
 
 @cache
 def _text_tags() -> frozenset[int]:
-    """Return other elements with text and dates, of which the whole value counts."""
+    """Return other elements with text and dates, whose whole values count."""
     with IMPORTING:
         from pydicom.datadict import dictionary_VR, keyword_dict
 
@@ -68,16 +68,16 @@ def _text_tags() -> frozenset[int]:
 
 
 def identity_tags() -> frozenset[int]:
-    """Return the elements whose values make an Identity."""
+    """Return the elements whose values an Identity contains."""
     return _word_tags() | _text_tags() | {_SPECIFIC_CHARACTER_SET}
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Values of a dataset that no text for people may quote, as they are encoded.
+    """Encoded values of a dataset that logs and reports must not quote.
 
-    Of `words` each word counts, of `texts` the whole value. `charset` is the value of Specific
-    Character Set (0008,0005). If the values are not known, any text may quote them.
+    Each word of `words` counts, but only whole values of `texts`. `charset` is the value of
+    Specific Character Set (0008,0005). If the values are unknown, any text may quote them.
     """
 
     words: tuple[bytes, ...] = ()
@@ -87,7 +87,7 @@ class Identity:
 
     @classmethod
     def of(cls, values: Mapping[int, bytes]) -> Self:
-        """Return that of a dataset, by the values of its elements."""
+        """Return the Identity of a dataset, from the values of its elements."""
         words, texts = _word_tags(), _text_tags()
         return cls(
             tuple(value for tag, value in values.items() if tag in words),
@@ -98,10 +98,10 @@ class Identity:
         )
 
     def is_quoted_in(self, text: str) -> bool:
-        """Tell whether a text quotes one of the values; UIDs in it do not count.
+        """Return whether a text quotes one of the values, outside of UIDs.
 
-        A word of up to three characters has to stand alone: "cannot deliver" quotes no patient
-        named Li.
+        A word of up to three characters must stand alone: "cannot deliver" does not quote a
+        patient named Li.
         """
         if not self.is_known:
             return True
@@ -120,14 +120,14 @@ class Identity:
         )
 
     def _readings_of(self, text: str) -> set[str]:
-        """Return a text, and what it is if its bytes were taken for the wrong characters."""
+        """Return a text, and its other readings if its bytes were decoded wrongly."""
         try:
             return {text, *self._decoded(text.encode("latin-1"))}
         except UnicodeEncodeError:
             return {text}
 
     def _decoded(self, value: bytes) -> set[str]:
-        """Return what a value may be, in its own character set and in the most common ones."""
+        """Return a value, decoded by its own character set and by the most common ones."""
         with IMPORTING:
             from pydicom.charset import convert_encodings, decode_bytes
 
@@ -142,7 +142,7 @@ class Identity:
 
 
 class _Text:
-    """A text in which values are looked for, folded."""
+    """A folded text to search for values."""
 
     def __init__(self, folded: str) -> None:
         self._folded = folded
@@ -150,7 +150,7 @@ class _Text:
         self._is_cut = len(folded) >= _MIN_CUT_COMMENT
 
     def has_words(self, value: str) -> bool:
-        """Tell whether a word of a value is in the text, or two of them joined."""
+        """Return whether the text contains a word of a value, or two words joined."""
         words = [word for part in _SEPARATORS.split(value) if (word := _squeezed(part))]
         return (
             any(len(word) > 1 and self._has(word) for word in words)
@@ -159,7 +159,7 @@ class _Text:
         )
 
     def has_text(self, value: str) -> bool:
-        """Tell whether a whole value is in the text."""
+        """Return whether the text contains a whole value."""
         whole = _squeezed(value)
         return (len(whole) >= _MIN_PART and self._has(whole)) or self._has_date(value)
 
@@ -182,7 +182,7 @@ class _Text:
 
 
 def _joined(words: Sequence[str]) -> Iterator[str]:
-    """Yield two words in a row, in any order, and a word with the initial of another."""
+    """Yield each two words joined, in both orders, and each word with the initial of another."""
     for first, second in permutations(words[:_MAX_JOINED], 2):
         yield from (first + second, first[0] + second, first + second[0])
 

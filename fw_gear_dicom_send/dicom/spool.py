@@ -1,4 +1,4 @@
-"""Nameless files that hold what is on its way: in memory while small, else on disk."""
+"""Nameless temporary files: in memory while small, otherwise on disk."""
 
 import errno
 import os
@@ -12,43 +12,43 @@ from typing import BinaryIO, NamedTuple, Protocol, TypeVar, cast
 MAX_IN_MEMORY = 1 << 20
 _RESERVING = Lock()
 _CANNOT_RESERVE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
-"""What some file systems answer that can take what is written only."""
+"""Errors of file systems that cannot reserve space."""
 T = TypeVar("T")
 
 
 class Mark(NamedTuple):
-    """How much had left the work folder at a time, and how many waited for more to leave."""
+    """State of the work folder at one time: removed items, and threads that wait for more."""
 
     left: int
     waiting: int
 
 
 class Room(Protocol):
-    """Knows when something leaves the work folder, so that there may be room again."""
+    """Monitor of the work folder, which signals when files are removed and space is free."""
 
     def mark(self) -> Mark:
-        """Return what to give to `wait` later."""
+        """Return the current state, to pass to `wait` later."""
 
     def wait(self, mark: Mark) -> bool:
-        """Wait until there may be more room than at `mark`; return False where there will not."""
+        """Wait for more space than at `mark`; return False if there will be none."""
 
     def turn(self, is_retry: bool) -> AbstractContextManager[object]:
-        """Return what keeps others from writing meanwhile, where they would take the room."""
+        """Return a context in which no other thread takes the free space."""
 
 
 class NoRoom:
-    """A work folder that nothing leaves."""
+    """Monitor of a work folder from which no files are removed."""
 
     def mark(self) -> Mark:
-        """Return what to give to `wait` later."""
+        """Return an empty state."""
         return Mark(0, 0)
 
     def wait(self, _: Mark) -> bool:
-        """Return that there will be no room."""
+        """Return False: there will be no more space."""
         return False
 
     def turn(self, _: bool) -> AbstractContextManager[object]:
-        """Keep nobody from writing."""
+        """Return a context without a lock."""
         return nullcontext()
 
 
@@ -56,9 +56,9 @@ NO_ROOM = NoRoom()
 
 
 def with_room(room: Room, attempt: Callable[[], T]) -> T:
-    """Run what writes to the work folder; if the folder is full, retry once there is room.
+    """Call a function that writes to the work folder; if the disk is full, wait and retry.
 
-    Raises the OSError of the last attempt where nothing more leaves the folder.
+    Raises the OSError of the last attempt once no more space will be freed.
     """
     is_retry = False
     while True:
@@ -73,23 +73,23 @@ def with_room(room: Room, attempt: Callable[[], T]) -> T:
 
 
 def is_full(error: OSError) -> bool:
-    """Tell whether a disk had no room, which may pass."""
+    """Return whether an error means a full disk, which may be temporary."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def new_spool(work: Path) -> BinaryIO:
-    """Return an empty nameless file, which goes to `work` once it is over 1 MiB.
+    """Return an empty nameless file, in `work` if it grows over 1 MiB.
 
-    It belongs to the caller and is deleted when closed.
+    The caller must close it, which deletes it.
     """
     return cast(BinaryIO, SpooledTemporaryFile(max_size=MAX_IN_MEMORY, dir=str(work)))
 
 
 def reserve(spool: BinaryIO, size: int, spare: int = 0) -> None:
-    """Take the room on disk for `size` bytes of an empty spool, where it is to go there.
+    """Reserve `size` bytes on disk for an empty spool, if it will be on disk.
 
-    Raises OSError where the disk has not so much, and `spare` bytes beside them; takes none then.
-    Threads do so one after the other, so that none takes what another one spares.
+    One thread reserves at a time, so that no thread takes the spare bytes of another.
+    Raises OSError, and reserves nothing, if the disk lacks these bytes plus `spare` bytes.
     """
     if size <= MAX_IN_MEMORY or not hasattr(os, "posix_fallocate"):
         return
@@ -108,7 +108,7 @@ def reserve(spool: BinaryIO, size: int, spare: int = 0) -> None:
 def spool(chunks: Iterable[bytes], work: Path) -> BinaryIO:
     """Write `chunks` to a new spool and rewind it.
 
-    Raises OSError where the disk does not take it; nothing is left then.
+    Raises OSError, and leaves no file, if the disk rejects the data.
     """
     file = new_spool(work)
     try:

@@ -1,7 +1,6 @@
-"""Splices the private element into an encoded dataset (PS3.5 7.8).
+"""Insertion of the private element into an encoded dataset (PS3.5 7.8).
 
-Every byte that is not the new creator, the new element or the group length of
-their group stays as it was.
+Only the new creator, the new element and the length of their group differ from the original.
 """
 
 from collections.abc import Iterator
@@ -42,9 +41,9 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class _Header:
-    """What a dataset holds up to the end of the tag's group, which ends at `stop`.
+    """Elements of a dataset up to the end of the private group, which ends at `stop`.
 
-    `course` is that of the walk for this, which goes on behind it.
+    `course` is the scan over the whole dataset that found them.
     """
 
     uids: dict[int, str]
@@ -56,12 +55,11 @@ class _Header:
 def stamp(
     content: BinaryIO, tag: PrivateTag | None, work: Path, room: Room = NO_ROOM
 ) -> SOPInstance | Unreadable:
-    """Return the dataset of a DICOM file with the private element in it, or as it is.
+    """Return the dataset of a DICOM file with the private element inserted.
 
-    An existing block of the creator is reused, else the first free one is taken; a
-    dataset that has the element already is left alone. `content` becomes part of
-    what is returned, or is closed. A deflated dataset is unpacked in `work`, as soon as there
-    is `room`.
+    An existing block of the creator is reused; otherwise the first free block is used. A dataset
+    that already has the element is not changed. A deflated dataset is unpacked in `work`, once
+    there is `room`. `content` becomes part of the result, or is closed.
     """
     try:
         location = locate(content)
@@ -121,10 +119,10 @@ def _stamp(
 
 
 def _read_header(reader: ElementReader, location: DatasetLocation, group: int) -> _Header:
-    """Walk over the dataset, as far as it goes, and return what comes up to the end of `group`.
+    """Scan the dataset up to any damage, and return its elements up to the end of `group`.
 
-    Raises MalformedError for damage up to `group` and the patient's; what comes later may be
-    damaged or missing.
+    Raises MalformedError for damage up to `group` or the patient group, whichever is later. Later
+    elements may be damaged or missing.
     """
     course = Course(location.start)
     try:
@@ -151,12 +149,12 @@ def _read_header(reader: ElementReader, location: DatasetLocation, group: int) -
 
 @lru_cache
 def _marks(group: int) -> tuple[int, ...]:
-    """Return the tags to note on a walk over a dataset."""
+    """Return the tags to note in a scan of a dataset."""
     return tuple(sorted({*_UIDS, *NOTED, group << 16, group + 1 << 16, ITEM}))
 
 
 def _read_identity(reader: ElementReader, location: DatasetLocation) -> Identity:
-    """Return what may not be quoted of a dataset, up to its pixel data or to damage."""
+    """Return the values that must not be quoted, up to the pixel data or to damage."""
     values: dict[int, bytes] = {}
     wanted = identity_tags()
     try:
@@ -165,7 +163,7 @@ def _read_identity(reader: ElementReader, location: DatasetLocation) -> Identity
                 values[tag] = reader.bytes_at(value, min(end, value + _MAX_READ))
     except MalformedError:
         pass
-    except (OSError, ValueError):  # it cannot be read, or is closed
+    except (OSError, ValueError):  # unreadable or closed
         return Identity(is_known=False)
     return Identity.of(values)
 
@@ -173,7 +171,7 @@ def _read_identity(reader: ElementReader, location: DatasetLocation) -> Identity
 def _elements_to_add(
     reader: ElementReader, header: _Header, tag: PrivateTag
 ) -> list[tuple[int, str]] | None:
-    """Return the missing elements, none if it is tagged, None if there is no room."""
+    """Return the missing elements: none if the dataset has them, None if no block is free."""
     creators = {e.tag & 0xFFFF: e for e in header.group if 0x10 <= e.tag & 0xFFFF <= 0xFF}
     in_use = {(e.tag & 0xFFFF) >> 8 for e in header.group}
     first = tag.group << 16
@@ -201,7 +199,7 @@ def _splice(
     repairs: list[Patch],
     size: int,
 ) -> Iterator[bytes | Span]:
-    """Yield the dataset in pieces, repaired, and the added elements in ascending tag order."""
+    """Yield the repaired dataset in pieces, with the added elements in ascending tag order."""
     new = [(number, _encode(number, text, location.encoding)) for number, text in added]
     patches = [
         Patch(at := next((e.start for e in header.group if e.tag > number), header.stop), at, data)
@@ -219,7 +217,7 @@ def _splice(
             order = "<" if location.encoding.little else ">"
             patches.append(Patch(length.value, length.end, pack(order + "L", total)))
     position = location.start
-    # At one place the padding of the element before comes first, and the next header last.
+    # At the same offset, the padding of one element precedes the header of the next.
     for patch in sorted((*repairs, *patches), key=lambda patch: (patch.start, patch.end)):
         yield Span(position, patch.start)
         yield patch.data

@@ -1,4 +1,4 @@
-"""The frozen types of a dataset: its bytes, and what names it."""
+"""Immutable types of a dataset: its bytes and its identifiers."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from .privacy import Identity
 _BLOCK = 1 << 18
 
 MemberNumber = int | str
-"""The number of a member of an archive, from 1; `3.12` is number 12 of the archive in member 3."""
+"""Position of a member in an archive, from 1; `3.12` is member 12 of the archive in member 3."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class PrivateTag:
 class Unreadable:
     """An image that cannot be sent, and why.
 
-    `number` and `name` are those of the member, 0 and empty where they are not known.
+    `number` and `name` identify the member of an archive; 0 and empty if unknown.
     """
 
     reason: Reason
@@ -37,7 +37,7 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Span:
-    """A range of bytes, from `start` up to but without `end`."""
+    """A range of bytes from `start` to `end`, excluding `end`."""
 
     start: int
     end: int
@@ -45,7 +45,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Patch:
-    """Bytes that come in place of those from `start` to `end`."""
+    """Bytes that replace the bytes from `start` to `end`."""
 
     start: int
     end: int
@@ -56,7 +56,7 @@ class Patch:
 class EncodedDataset:
     """The bytes of a dataset: ranges of `source` and inserted bytes, in order.
 
-    `source` belongs to the dataset, which is read by one thread at a time.
+    The dataset owns `source`. Only one thread may read it at a time.
     """
 
     source: BinaryIO
@@ -68,9 +68,9 @@ class EncodedDataset:
         return sum(len(p) if isinstance(p, bytes) else p.end - p.start for p in self.pieces)
 
     def blocks(self, size: int = _BLOCK) -> Iterator[bytes]:
-        """Yield all bytes: each inserted piece, and each range in blocks of up to `size` bytes.
+        """Yield all bytes: inserted pieces whole, and ranges in blocks of up to `size` bytes.
 
-        Raises OSError if the source cannot be read or has become shorter.
+        Raises OSError if the source cannot be read or was truncated.
         """
         for piece in self.pieces:
             if isinstance(piece, bytes):
@@ -81,12 +81,12 @@ class EncodedDataset:
             while missing:
                 data = self.source.read(min(missing, size))
                 if not data:
-                    raise OSError("the dataset's source became shorter while it was sent")
+                    raise OSError("the file was truncated during sending")
                 missing -= len(data)
                 yield data
 
     def crc32(self) -> int:
-        """Return the CRC-32 of all bytes, whatever the pieces.
+        """Return the CRC-32 of all bytes, which does not depend on the division into pieces.
 
         Raises OSError if the source cannot be read.
         """
@@ -101,21 +101,21 @@ class EncodedDataset:
         return value
 
     def close(self) -> None:
-        """Let go of the source, which may delete it."""
+        """Close the source, which deletes a temporary file."""
         self.source.close()
 
 
 @dataclass(frozen=True)
 class WatchedDataset(EncodedDataset):
-    """A dataset whose CRC-32 is known once it was read, which saves reading a large one twice.
+    """A dataset that records its CRC-32 when it is read, so that no second read is needed.
 
-    The mutable state is `crcs`, which gets the CRC-32 when all blocks were read, or at the end.
+    The mutable state is `crcs`, which gets the CRC-32 after each full read, or on close.
     """
 
     crcs: list[int] = field(default_factory=list)
 
     def blocks(self, size: int = _BLOCK) -> Iterator[bytes]:
-        """Yield all bytes, and note their CRC-32."""
+        """Yield all bytes, and record their CRC-32."""
         value = 0
         for block in super().blocks(size):
             value = crc32(block, value)
@@ -123,12 +123,12 @@ class WatchedDataset(EncodedDataset):
         self.crcs.append(value)
 
     def close(self) -> None:
-        """Note the CRC-32 if it is not known, and let go of the source."""
+        """Record the CRC-32 if it is not known, and close the source."""
         try:
             if not self.crcs:
                 self.crcs.append(self.crc32())
         except (OSError, ValueError):
-            pass  # nothing equals a dataset that cannot be read, or was closed before
+            pass  # a dataset that is unreadable or already closed equals no other
         self.source.close()
 
 
@@ -136,9 +136,9 @@ class WatchedDataset(EncodedDataset):
 class SOPInstance:
     """A dataset that is ready to be sent.
 
-    What a server says in return is shown only if it quotes nothing of what `read_identity`
-    returns, which reads the dataset. Study and series are empty where the dataset does not name
-    them. Remarks are what is worth knowing about it, though it can be sent.
+    `read_identity` reads the values that must not appear in a log. A comment of the server that
+    quotes one of them is not shown. Study and series are empty if the dataset does not name them.
+    `remarks` are problems that do not prevent sending.
     """
 
     sop_class_uid: str

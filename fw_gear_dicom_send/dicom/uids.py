@@ -1,4 +1,4 @@
-"""UIDs that the code decides by, and the names of UIDs (PS3.6 annex A)."""
+"""UIDs that the code uses, and the names of UIDs (PS3.6 annex A)."""
 
 import re
 
@@ -41,10 +41,10 @@ _NO_UID = "(not a UID)"
 
 
 def name_of(uid: str) -> str:
-    """Return the name of a UID, or what is `shown` of it where it has none."""
+    """Return the name of a UID, or its `shown` form if it has no name."""
     if (name := known_name_of(uid)) != uid:
         return name
-    # pydicom takes 0.25 s to import, and few runs have such a UID.
+    # pydicom takes 0.25 s to import, and few runs need it.
     with IMPORTING:
         from pydicom.uid import UID
 
@@ -52,16 +52,16 @@ def name_of(uid: str) -> str:
 
 
 def known_name_of(uid: str) -> str:
-    """Return the name of a UID that is known without an import, else what is `shown` of it."""
+    """Return the name of a UID if known without an import, otherwise its `shown` form."""
     tables = (TRANSFER_SYNTAXES, STORAGE_CLASSES, _SERVICES)
     return next((table[uid] for table in tables if uid in table), shown(uid))
 
 
 def shown_if_any(uid: str) -> str:
-    """Return what is `shown` of a UID, empty where there is none."""
+    """Return the `shown` form of a UID, or an empty string if there is no UID."""
     return shown(uid) if uid else ""
 
 
 def shown(uid: str) -> str:
-    """Return a UID fit for a log: where a dataset has another text in its place, no word of it."""
+    """Return a UID, or `(not a UID)` for any other text, which may name a patient."""
     return uid if _UID.fullmatch(uid) else _NO_UID

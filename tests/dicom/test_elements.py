@@ -233,7 +233,7 @@ def test_nested_30_levels(wire: Wire) -> None:
 @each_wire
 def test_nested_5000_levels(wire: Wire) -> None:
     """5,000 levels are refused, not recursed into."""
-    with pytest.raises(MalformedError, match="nested too deep"):
+    with pytest.raises(MalformedError, match="nested too deeply"):
         walk(nested(5000, wire), wire)
 
 
@@ -259,7 +259,7 @@ def _no_item() -> bytes:
         (_cut_long_header, "header is cut short"),
         (_cut_sequence, "sequence is cut short"),
         (_cut_item, "item is cut short"),
-        (_no_item, "something else than items"),
+        (_no_item, "something other than items"),
     ],
 )
 def test_malformed(made: Callable[[], bytes], reason: str) -> None:

@@ -36,7 +36,7 @@ def test_nested_5000_levels(tmp_path: Path) -> None:
     start = raw.element(0x00181234, "SQ", b"", EXPLICIT, length=raw.UNDEFINED).data
     start += raw.raw_tag(0xFFFEE000, EXPLICIT) + pack("<L", raw.UNDEFINED)
     file = raw.part10(raw.joined(raw.uids(EXPLICIT)) + start * 5000, EXPLICIT.uid)
-    assert "nested too deep" in refused(file, tmp_path)
+    assert "nested too deeply" in refused(file, tmp_path)
 
 
 def test_file_meta_cut_short(tmp_path: Path) -> None:
