@@ -1,4 +1,4 @@
-"""Other transfer syntaxes, for servers that do not accept that of an image, or for slow links."""
+"""Transfer syntax conversion, for servers that reject an image's own syntax, or for slow links."""
 
 from .compressor import compress
 from .converter import convert

@@ -1,4 +1,4 @@
-"""What compressed frames say of themselves."""
+"""Headers of compressed frames."""
 
 import struct
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ APP0, APP14, SOS, FILL = 0xE0, 0xEE, 0xDA, 0xFF
 
 @dataclass(frozen=True)
 class BitStream:
-    """What a JPEG or JPEG 2000 frame says of itself; `color` is empty where it says none."""
+    """Properties that a JPEG or JPEG 2000 frame declares; `color` is empty if not declared."""
 
     rows: int
     columns: int
@@ -25,9 +25,9 @@ class BitStream:
 def read_jpeg(data: bytes) -> BitStream:
     """Read the frame header of a JPEG or JPEG-LS bit stream (ISO 10918-1 B.2.2).
 
-    Its colours are told by a JFIF or Adobe marker or by the components, which are
-    named R, G and B, or sampled unevenly. Raises ValueError, IndexError or
-    struct.error if it is damaged.
+    A JFIF or Adobe marker declares the colour space. Otherwise components named R, G and B mean
+    RGB, and unevenly sampled ones mean YBR. Raises ValueError, IndexError or struct.error if the
+    header is damaged.
     """
     color, position = "", len(SOI)
     while data[position] == FILL:
@@ -58,8 +58,8 @@ def read_jpeg(data: bytes) -> BitStream:
 def read_jpeg_2000(data: bytes) -> BitStream:
     """Read the SIZ segment of a JPEG 2000 bit stream (ISO 15444-1 A.5.1).
 
-    Raises ValueError, IndexError or struct.error if it is damaged or its components
-    differ in precision or size.
+    Raises ValueError, IndexError or struct.error if it is damaged, or if its components differ in
+    precision or size.
     """
     start = data.find(SIZ)
     if start < 0:

@@ -1,4 +1,4 @@
-"""Bit streams of frames: joined from their fragments, and examined before they are decoded."""
+"""Bit streams of frames: joined from their fragments, and checked before decoding."""
 
 import struct
 import zlib
@@ -16,22 +16,25 @@ from .syntaxes import JPEG, JPEG_2000, PLAIN, RLE
 
 MAX_HEAD = 1 << 20
 MAX_TAIL = 1 << 16
-# Two bytes of RLE stand for 128 at most. Other frames may be blank and compress to almost
-# nothing, but real ones do not where decoding takes up more than 132 MB of memory: 3072 x 3072
-# samples of JPEG 2000, or 2500 x 2500 pixels of JPEG in colour.
+# Two bytes of RLE decode to 128 bytes at most. In other syntaxes, a blank frame compresses to
+# almost nothing. Real frames are not blank if decoding takes more than 132 MB of memory:
+# 3072 x 3072 samples of JPEG 2000, or 2500 x 2500 pixels of JPEG in colour.
 MAX_RUN = 64
 MAX_RATIO = 300
 MAX_MEMORY = 132_120_576
-MEMORY_OF_JPEG_2000 = 14  # bytes for a sample
-MEMORY_OF_JPEG = 7  # bytes for a byte
+MEMORY_OF_JPEG_2000 = 14  # bytes per sample
+MEMORY_OF_JPEG = 7  # bytes per decoded byte
 RLE_START = struct.Struct("<II")
 SIZE_OF_RLE_HEADER = 64
-ENDS_EARLY = "a frame ends early"
+TRUNCATED = "a frame is truncated"
 
 
 @dataclass(frozen=True)
 class CodedFrame:
-    """The bit stream of a frame: a file, how long it is, its start, and whether it has an end."""
+    """The bit stream of a frame: a file, its size in bytes, its start, and whether it has an end.
+
+    A bit stream without an end marker is truncated.
+    """
 
     source: BinaryIO
     size: int
@@ -45,14 +48,14 @@ def joined(
     layout: Layout,
     spool: BinaryIO,
 ) -> Iterator[CodedFrame]:
-    """Join the fragments of each frame in `spool`, which is overwritten by the next.
+    """Join the fragments of each frame in `spool`; the next frame overwrites it.
 
-    The start of a bit stream tells a frame's first fragment: within one, entropy
-    coding rules it out, and it holds where an offset table is missing or wrong.
-    An RLE or deflated frame should be one fragment (PS3.5 A.4.2); RLE that is not
-    has a header in its first.
+    The first fragment of a frame starts with the start marker of a bit stream, which entropy
+    coding rules out elsewhere. This also works if the offset table is missing or wrong. An RLE or
+    deflated frame should be a single fragment (PS3.5 A.4.2). If an RLE frame has more, the first
+    starts with an RLE header.
 
-    Raises UnconvertibleError if a frame is far longer than its pixels.
+    Raises UnconvertibleError if a frame is far larger than its pixels.
     """
     for chunks in fragments:
         chunk = next(chunks, b"")
@@ -64,13 +67,13 @@ def joined(
         for data in chain([chunk], chunks):
             spool.write(data)
             if spool.tell() > layout.max_coded:
-                raise UnconvertibleError("a frame is far longer than its pixels")
+                raise UnconvertibleError("a frame is far larger than its pixels")
     if spool.tell():
         yield _coded(spool, transfer_syntax_uid)
 
 
 def _starts_frame(chunk: bytes, transfer_syntax_uid: str, layout: Layout) -> bool:
-    """Tell whether a fragment that starts so is the first of a frame."""
+    """Return whether a fragment that starts with `chunk` is the first of a frame."""
     if transfer_syntax_uid == DEFLATED_FRAMES:
         return True
     if transfer_syntax_uid != RLE:
@@ -83,7 +86,7 @@ def _starts_frame(chunk: bytes, transfer_syntax_uid: str, layout: Layout) -> boo
 
 
 def _coded(spool: BinaryIO, transfer_syntax_uid: str) -> CodedFrame:
-    """Return the frame in a spool; a JPEG that has no end gets one."""
+    """Return the frame in a spool; add the end marker that a JPEG lacks."""
     size = spool.tell()
     spool.seek(max(0, size - MAX_TAIL))
     tail = spool.read()
@@ -91,7 +94,7 @@ def _coded(spool: BinaryIO, transfer_syntax_uid: str) -> CodedFrame:
     if transfer_syntax_uid in JPEG_2000:
         has_end = tail.rstrip(b"\x00\xff").endswith(EOI)
     elif transfer_syntax_uid in JPEG:
-        # What follows the end of a JPEG is no part of it.
+        # Bytes after the end marker are not part of a JPEG.
         has_end = EOI in tail
         if not has_end:
             size += spool.write(EOI)
@@ -100,20 +103,20 @@ def _coded(spool: BinaryIO, transfer_syntax_uid: str) -> CodedFrame:
 
 
 def _check_size(coded: CodedFrame, transfer_syntax_uid: str, layout: Layout) -> None:
-    """Check that a frame is not far shorter than its pixels, however well it is compressed."""
+    """Raise UnconvertibleError if a frame is implausibly small for its number of pixels."""
     if transfer_syntax_uid == RLE:
         if coded.size * MAX_RUN < layout.frame_size:
             raise UnconvertibleError("a frame is damaged")
-    elif transfer_syntax_uid != DEFLATED_FRAMES:  # which are inflated a chunk at a time
+    elif transfer_syntax_uid != DEFLATED_FRAMES:  # these are inflated a chunk at a time
         memory = layout.frame_size * MEMORY_OF_JPEG
         if transfer_syntax_uid in JPEG_2000:
             memory = layout.frame_samples * MEMORY_OF_JPEG_2000
         if memory > MAX_MEMORY and layout.frame_size > _weight(coded) * MAX_RATIO:
-            raise TooLargeError("a large frame would be far longer than what it holds")
+            raise TooLargeError("a frame is suspiciously small for its number of pixels")
 
 
 def _weight(coded: CodedFrame) -> int:
-    """Return the length of a bit stream without what only fills it."""
+    """Return the size of a bit stream without filler, as its size after deflation."""
     packer = zlib.compressobj(1)
     coded.source.seek(0)
     chunks = iter(partial(coded.source.read, CHUNK), b"")
@@ -121,9 +124,9 @@ def _weight(coded: CodedFrame) -> int:
 
 
 def examined(coded: CodedFrame, transfer_syntax_uid: str, layout: Layout) -> BitStream:
-    """Check that a frame may be decoded, is whole and is what the dataset says.
+    """Return the properties of a frame that is complete and matches the dataset.
 
-    Raises UnconvertibleError.
+    Raises UnconvertibleError if the frame cannot be decoded safely.
     """
     _check_size(coded, transfer_syntax_uid, layout)
     if transfer_syntax_uid in PLAIN:
@@ -131,32 +134,32 @@ def examined(coded: CodedFrame, transfer_syntax_uid: str, layout: Layout) -> Bit
         return BitStream(*shape, signed=layout.signed)
     is_jpeg_2000 = transfer_syntax_uid in JPEG_2000
     if not coded.head.startswith((SIZ, JP2) if is_jpeg_2000 else SOI):
-        raise UnconvertibleError("a frame does not start as its transfer syntax says")
-    # GDCM tells that a JPEG is not whole, but makes up what a JPEG 2000 image lacks.
+        raise UnconvertibleError("a frame does not match its transfer syntax")
+    # GDCM reports that a JPEG is truncated, but fills the missing part of a JPEG 2000 image.
     if is_jpeg_2000 and not coded.has_end:
-        raise UnconvertibleError(ENDS_EARLY)
+        raise UnconvertibleError(TRUNCATED)
     try:
         stream = read_jpeg_2000(coded.head) if is_jpeg_2000 else read_jpeg(coded.head)
     except (IndexError, ValueError, struct.error) as error:
         raise UnconvertibleError("a frame is damaged") from error
     if stream.samples != layout.samples or not _fits(stream, layout):
-        raise UnconvertibleError("a frame has another size than the dataset says")
-    if not _is_held(stream.bits, layout.allocated):
-        raise UnconvertibleError("a frame has another precision than the dataset says")
+        raise UnconvertibleError("the size of a frame differs from the dataset")
+    if not _fits_precision(stream.bits, layout.allocated):
+        raise UnconvertibleError("the precision of a frame differs from the dataset")
     return stream
 
 
-def _is_held(bits: int, allocated: int) -> bool:
-    """Tell whether samples of so many bits can be written as the dataset says."""
+def _fits_precision(bits: int, allocated: int) -> bool:
+    """Return whether samples of `bits` bits can be stored in `allocated` bits."""
     if BIT in (bits, allocated):
         return bits == allocated
     return bits <= allocated <= WORD
 
 
 def _fits(stream: BitStream, layout: Layout) -> bool:
-    """Tell whether a frame has the size of the image.
+    """Return whether a frame fits the size of the image.
 
-    One of several may be smaller: some writers cut tiles at the edge of a larger image.
+    A frame of a multi-frame image may be smaller: some writers cut tiles at the edge.
     """
     if layout.frames == 1 or layout.allocated == BIT:
         return (stream.rows, stream.columns) == (layout.rows, layout.columns)

@@ -1,4 +1,4 @@
-"""Compresses the pixels of an uncompressed image without loss."""
+"""Lossless compression of an uncompressed image."""
 
 from array import array
 from contextlib import ExitStack
@@ -18,7 +18,7 @@ from .recoding import CHUNK, EXPLICIT, IMPLICIT, Header, Input, Output, Unconver
 from .rewriter import PIXEL_DATA, Level, Rewriter
 
 MAX_SAMPLES = 1 << 24
-"""Samples of a frame that is compressed: to encode one takes 18 bytes of memory for each."""
+"""Samples of the largest frame to compress, as encoding takes 18 bytes of memory per sample."""
 MIN_STORED = 2
 SOURCES = {EXPLICIT_VR_LITTLE_ENDIAN: EXPLICIT, IMPLICIT_VR_LITTLE_ENDIAN: IMPLICIT}
 GREY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
@@ -27,7 +27,7 @@ BY_PIXEL, BY_PLANE = b"\0\0", b"\1\0"
 
 
 class _Compressor(Rewriter):
-    """Compresses pixels, and writes the other elements in explicit VR (PS3.5 A.4)."""
+    """Rewriter that compresses pixels and writes other elements in explicit VR (PS3.5 A.4)."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class _Compressor(Rewriter):
         self.has_pixels = False
 
     def _write_pixels(self, header: Header, level: Level) -> bool:
-        """Compress the pixels of the image; those of an icon stay as they are."""
+        """Compress the pixels of the image; do not change an icon."""
         if level.parent:
             return False
         layout = _layout_of(header, level)
@@ -55,7 +55,7 @@ class _Compressor(Rewriter):
         self._out.write(Header(ITEM, "", size_of_table).encoded(EXPLICIT))
         table = self._out.hold(b"", size_of_table)
         offset = 0
-        # An offset has 32 bits, as the length of the pixels has.
+        # Offsets have 32 bits, which suffices: the length of the pixels has 32 bits as well.
         for _ in range(layout.frames):
             offsets.append(offset)
             offset += self._fragment(frame, level)
@@ -71,7 +71,7 @@ class _Compressor(Rewriter):
         return True
 
     def _fragment(self, frame: RawFrame, level: Level) -> int:
-        """Write a frame as one fragment, and return the length of that with its header."""
+        """Write a frame as one fragment, and return its length including its header."""
         native = self._in.value(Header(PIXEL_DATA, "OB", frame.size), level.source)
         with self._encoders.encoded(frame, native) as coded:
             size = coded.size + coded.size % 2
@@ -97,10 +97,10 @@ class _Compressor(Rewriter):
 
 
 def _layout_of(header: Header, level: Level) -> Layout:
-    """Return how the pixels lie in memory.
+    """Return the layout of the pixels.
 
-    Raises UnsuitableError where that is not what the transfer syntaxes hold (PS3.5 8.2.3, 8.2.4),
-    or what many decoders would not get right.
+    Raises UnsuitableError for a layout that the transfer syntaxes do not support (PS3.5 8.2.3,
+    8.2.4), or that many decoders do not decode correctly.
     """
     try:
         layout = Layout.of(level.description)
@@ -122,31 +122,30 @@ def _layout_of(header: Header, level: Level) -> Layout:
         and layout.frame_samples <= MAX_SAMPLES
     )
     if not (is_usual and (is_grey or is_color)):
-        raise UnsuitableError("its pixels lie in another way")
+        raise UnsuitableError("its pixel layout is not supported")
     return layout
 
 
 def compress(
     instance: SOPInstance, transfer_syntax_uid: str, encoders: FrameEncoders, work: Path
 ) -> SOPInstance | Unreadable | None:
-    """Compress an image, so that its pixels can be had back bit for bit.
+    """Compress an image without loss.
 
-    Frames are encoded one by one, decoded again and compared. The new dataset lies in `work` if
-    it is longer than 1 MiB.
+    Each frame is encoded, then decoded and compared with the original. A new dataset of more than
+    1 MiB is stored in `work`.
 
     Args:
-        instance: The image, in Explicit or Implicit VR Little Endian; it stays open, whatever
-            happens.
+        instance: The image, in Explicit or Implicit VR Little Endian. It is never closed.
         transfer_syntax_uid: JPEG-LS Lossless or JPEG 2000 Lossless.
-        encoders: Encode frames.
+        encoders: Processes that encode the frames.
         work: Folder for temporary files.
 
     Returns:
-        The image in the other syntax, whose dataset the caller closes. None where it cannot be
-        compressed, or would not be smaller. Else why that failed.
+        The compressed image, whose dataset the caller must close. None if the image cannot be
+        compressed or would not be smaller. An Unreadable with the reason if compression failed.
 
     Raises:
-        OSError: There is no room in `work`.
+        OSError: The disk of `work` is full.
     """
     with ExitStack() as stack:
         spool = stack.enter_context(new_spool(work))

@@ -1,4 +1,4 @@
-"""Changes the transfer syntax of an image for a server that takes no other."""
+"""Conversion of an image to an uncompressed transfer syntax that the server accepts."""
 
 import struct
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ SOURCES: dict[str, Encoding] = {
 
 
 class _Converter(Rewriter):
-    """Decodes compressed pixels, too."""
+    """Rewriter that also decodes compressed pixels."""
 
     def __init__(
         self,
@@ -67,16 +67,16 @@ class _Converter(Rewriter):
         self.padded = 0
 
     def _write_pixels(self, header: Header, level: Level) -> bool:
-        """Decode pixel data that is compressed; that of an icon may be either (PS3.5 A.4)."""
+        """Decode compressed pixel data; an icon may also be uncompressed (PS3.5 A.4)."""
         is_coded = self._encapsulated and header.length == UNDEFINED_LENGTH
         if is_coded:
             self._decode(level)
         elif self._encapsulated and level.parent is None:
-            raise UnconvertibleError("its pixels are not encapsulated")
+            raise UnconvertibleError("its pixel data is not encapsulated")
         return is_coded
 
     def _decode(self, level: Level) -> None:
-        """Write encapsulated pixel data as native (PS3.5 8.1, 8.2 and A.4)."""
+        """Write encapsulated pixel data as native pixel data (PS3.5 8.1, 8.2 and A.4)."""
         layout = Layout.of(level.description)
         vr = "OW" if layout.allocated > BYTE else "OB"
         self._out.write(Header(PIXEL_DATA, vr, layout.size).encoded(level.target))
@@ -100,8 +100,11 @@ class _Converter(Rewriter):
         if layout.samples == COLOR and self._transfer_syntax_uid != DEFLATED_FRAMES:
             self._redescribe(level, PLANAR, struct.pack("<H", 0))
 
-    def _fragments(self, most: int) -> Iterator[Iterator[bytes]]:
-        """Take the fragments behind the Basic Offset Table, none longer than `most` bytes."""
+    def _fragments(self, max_size: int) -> Iterator[Iterator[bytes]]:
+        """Yield the fragments after the Basic Offset Table.
+
+        Raises UnconvertibleError for a fragment of more than `max_size` bytes.
+        """
         table = True
         while (item := self._in.header(EXPLICIT)).tag != SEQUENCE_DELIMITATION:
             if item.tag != ITEM:
@@ -109,8 +112,8 @@ class _Converter(Rewriter):
             if table:
                 self._in.skip(item.length)
                 table = False
-            elif item.length > most:
-                raise UnconvertibleError("a frame is far longer than its pixels")
+            elif item.length > max_size:
+                raise UnconvertibleError("a frame is far larger than its pixels")
             else:
                 yield self._in.value(item, EXPLICIT)
 
@@ -118,21 +121,24 @@ class _Converter(Rewriter):
 def convert(
     instance: SOPInstance, transfer_syntax_uid: str, decoders: FrameDecoders, work: Path
 ) -> SOPInstance | Unreadable:
-    """Re-encode an image, so that its values stay as they are.
+    """Re-encode an image without changing its values.
 
-    Compressed pixel data is decoded; what was lost before is all that is lost. Its
-    Photometric Interpretation and Planar Configuration become those of the decoded
-    pixels. The new dataset lies in `work` if it is longer than 1 MiB.
+    Compressed pixel data is decoded without further loss. Photometric Interpretation and Planar
+    Configuration are set to match the decoded pixels. A new dataset of more than 1 MiB is stored
+    in `work`.
 
     Args:
-        instance: The image; it stays open, whatever happens.
+        instance: The image. It is never closed.
         transfer_syntax_uid: Explicit or Implicit VR Little Endian.
-        decoders: Decode compressed frames.
+        decoders: Processes that decode compressed frames.
         work: Folder for temporary files.
 
     Returns:
-        The image in the other syntax, whose dataset the caller closes; or why it
-        cannot be converted without loss.
+        The converted image, whose dataset the caller must close. An Unreadable with the reason if
+        it cannot be converted without loss.
+
+    Raises:
+        OSError: The disk of `work` is full.
     """
     spool = new_spool(work)
     try:
@@ -162,11 +168,11 @@ def _converted(
     decoders: FrameDecoders,
     work: Path,
 ) -> tuple[EncodedDataset, tuple[Reason, ...]]:
-    """Convert into `spool`; raises UnconvertibleError, and nothing else for bad data."""
+    """Convert into `spool`; raises only UnconvertibleError for bad data."""
     source_uid = instance.transfer_syntax_uid
     source, target = SOURCES.get(source_uid), TARGETS.get(transfer_syntax_uid)
     if source is None or target is None:
-        raise UnconvertibleError("there is no decoder for it")
+        raise UnconvertibleError("no decoder is available")
     chunks = instance.dataset.blocks(CHUNK)
     if source_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
         chunks = inflate(chunks)
@@ -188,5 +194,5 @@ def _converted(
     except OSError as error:
         if is_full(error):
             raise
-        raise UnconvertibleError(error.strerror or "it cannot be read to its end") from error
+        raise UnconvertibleError(error.strerror or "it cannot be read completely") from error
     return output.finish(), remarks

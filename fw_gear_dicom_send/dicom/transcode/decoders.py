@@ -1,4 +1,4 @@
-"""The processes that decode frames, kept for a run."""
+"""Pool of the processes that decode frames."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,13 +27,13 @@ _DECODER = Program(
 
 
 class FrameDecoders(FrameProcesses):
-    """Lends decoders to threads.
+    """Pool of decoders.
 
-    Each takes 30 MB, and 14 bytes for each sample of a frame while it decodes it.
+    Each takes 30 MB of memory, and 14 bytes for each sample of the frame that it decodes.
     """
 
     def __init__(self, work: Path, timeouts: FrameTimeouts = DEFAULT_TIMEOUTS) -> None:
-        """Start none yet; `work` is the folder for small temporary files."""
+        """Start no decoder yet; `work` is the folder for small temporary files."""
         super().__init__(_DECODER, work, timeouts)
 
     @contextmanager
@@ -41,15 +41,15 @@ class FrameDecoders(FrameProcesses):
         """Decode a frame.
 
         Args:
-            frame: What it is.
-            coded: A file with its bit stream, read from its start.
+            frame: Description of the frame.
+            coded: A file with the bit stream, which is read from the start.
             size: Length of the bit stream, in bytes.
 
         Yields:
-            Its pixels, in chunks; one who leaves before their end, ends the decoder.
+            The pixels, in chunks. If the caller leaves early, the decoder process is ended.
 
         Raises:
-            UnconvertibleError: It cannot be decoded; raised by the chunks as well.
+            UnconvertibleError: The frame cannot be decoded. Reading the chunks may raise it, too.
         """
         coded.seek(0)
         data = iter(partial(coded.read, CHUNK), b"")
@@ -58,7 +58,7 @@ class FrameDecoders(FrameProcesses):
 
 
 def _whole(pixels: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """Yield the pixels of a frame; raises UnconvertibleError where some lack."""
+    """Yield the pixels of a frame; raises UnconvertibleError if some are missing."""
     for chunk in pixels:
         size -= len(chunk)
         yield chunk

@@ -1,4 +1,4 @@
-"""The processes that encode frames, kept for a run."""
+"""Pool of the processes that encode frames."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -25,35 +25,35 @@ OVERHEAD = 65536
 
 
 class EncodedFrame(NamedTuple):
-    """The bit stream of a frame: its length, and what it consists of."""
+    """The bit stream of a frame: its length in bytes, and its chunks."""
 
     size: int
     chunks: Iterator[bytes]
 
 
 class FrameEncoders(FrameProcesses):
-    """Lends encoders to threads.
+    """Pool of encoders.
 
-    Each takes 60 MB, and 18 bytes for each sample of a frame while it encodes it.
+    Each takes 60 MB of memory, and 18 bytes for each sample of the frame that it encodes.
     """
 
     def __init__(self, work: Path, timeouts: FrameTimeouts = DEFAULT_TIMEOUTS) -> None:
-        """Start none yet; `work` is the folder for small temporary files."""
+        """Start no encoder yet; `work` is the folder for small temporary files."""
         super().__init__(_ENCODER, work, timeouts)
 
     @contextmanager
     def encoded(self, frame: RawFrame, native: Iterable[bytes]) -> Iterator[EncodedFrame]:
-        """Encode a frame, and compare it with what it is decoded to.
+        """Encode a frame, and check that it decodes to the same pixels.
 
         Args:
-            frame: What it is, and what to encode it to.
-            native: Its pixels, in chunks.
+            frame: Description of the frame and of its encoding.
+            native: The pixels, in chunks.
 
         Yields:
-            Its bit stream; one who leaves before the end of that, ends the encoder.
+            The bit stream. If the caller leaves early, the encoder process is ended.
 
         Raises:
-            UnconvertibleError: It cannot be encoded; raised by the chunks as well.
+            UnconvertibleError: The frame cannot be encoded. Reading the chunks may raise it, too.
         """
         bound = 2 * frame.size + OVERHEAD
         with self.answer(frame.request, native, frame.size, bound) as chunks:

@@ -1,9 +1,10 @@
-"""Decodes compressed frames, as a program of its own.
+"""Program that decodes compressed frames, separate from the gear.
 
-GDCM ends its whole process on some damaged frames, only its standard error tells that
-others are damaged, and any decoder may eat memory and time: `decoders` runs this file
-apart from the gear. It imports nothing of the package. The gear imports what describes a
-frame from here, also where a module that the program needs does not exist.
+Some damaged frames crash GDCM, and others only cause messages on its standard error. Any decoder
+may use too much memory or time. `decoders` therefore runs this file as a separate process.
+
+This file imports no module of the package. The gear imports the types of frames from here, so
+modules that only the program needs are imported later.
 """
 
 import os
@@ -31,18 +32,18 @@ CHUNK = 65536
 NO_RUN = 128
 RLE_HEADER = struct.Struct("<16I")
 MAX_COMPLAINTS = 65536
-# GDCM tries its 8-bit decoder on 12-bit frames first, and old encoders wrote
-# parameters that a sequential JPEG does not use.
+# GDCM first tries its 8-bit decoder on 12-bit frames. Old encoders wrote parameters that a
+# sequential JPEG does not use.
 HARMLESS = (b"Unsupported JPEG data precision", b"Invalid SOS parameters for sequential JPEG")
 MEMORY_TROUBLE = re.compile(rb"bad_alloc|memory", re.IGNORECASE)
-# Measured with JPEG 2000 of 16 bits: 29 bytes of addresses for a sample, and 14 of memory.
+# Measured with 16-bit JPEG 2000: 29 bytes of address space and 14 bytes of memory per sample.
 ADDRESSES_PER_SAMPLE = 32
 SPARE_ADDRESSES = 64 << 20
 PR_SET_PDEATHSIG, M_ARENA_MAX = 1, -8
 
 
 class Outcome(IntEnum):
-    """What became of a frame; the latter two are those of an encoder."""
+    """Result for a frame; only an encoder returns UNSUITABLE and DIFFERENT."""
 
     DONE = 0
     DAMAGED = 1
@@ -52,7 +53,7 @@ class Outcome(IntEnum):
 
 
 class RefusedError(Exception):
-    """There is no answer to a frame."""
+    """A frame cannot be decoded or encoded."""
 
     outcome: Outcome
 
@@ -65,9 +66,9 @@ class DamagedError(RefusedError):
 
 @dataclass(frozen=True)
 class Frame:
-    """How a frame is compressed, and what it decodes to.
+    """Description of a compressed frame.
 
-    `allocated` is the size of a sample, 8 bits or a multiple of that; `bits` its precision.
+    `allocated` is the size of a decoded sample in bits, a multiple of 8; `bits` is its precision.
     """
 
     transfer_syntax_uid: str
@@ -79,20 +80,20 @@ class Frame:
 
     @property
     def size(self) -> int:
-        """Length of its pixels."""
+        """Length of its pixels, in bytes."""
         return self.rows * self.columns * self.samples * self.allocated // BYTE
 
     def request(self, coded_size: int) -> bytes:
-        """Encode what the decoder is to be told before `coded_size` bytes of it."""
+        """Return the request to the decoder that precedes a bit stream of `coded_size` bytes."""
         syntax = self.transfer_syntax_uid.encode()
         shape = (self.rows, self.columns, self.samples, self.allocated, self.bits)
         return REQUEST.pack(syntax, *shape, coded_size)
 
 
 def decode(coded: bytes, frame: Frame) -> Iterator[bytes]:
-    """Decode a frame to little-endian pixels, colour by pixel, as its components are coded.
+    """Yield the little-endian pixels of a frame, colour by pixel, without colour conversion.
 
-    Raises DamagedError, at its end at the latest.
+    Raises DamagedError for a damaged frame, perhaps only after the last chunk.
     """
     if frame.transfer_syntax_uid == RLE:
         return decode_rle(coded, frame)
@@ -126,15 +127,15 @@ def _decode_by_gdcm(coded: bytes, frame: Frame) -> Iterator[bytes]:
         text: str | None = image.GetBuffer()
     if not text:
         raise DamagedError
-    # GDCM's Python layer hands out bytes as text. To encode all at once would take five times
-    # their memory.
+    # GDCM's Python layer returns bytes as text. Encoding it in one call would take five times the
+    # memory.
     for position in range(0, len(text), CHUNK):
         yield text[position : position + CHUNK].encode("utf-8", "surrogateescape")
 
 
 @contextmanager
 def _no_complaints() -> Iterator[None]:
-    """Raise DamagedError, or MemoryError, for what is written to standard error meanwhile."""
+    """Raise DamagedError or MemoryError if the block writes an error to standard error."""
     file = sys.stderr.fileno()
     os.lseek(file, 0, os.SEEK_SET)
     os.truncate(file, 0)
@@ -147,7 +148,7 @@ def _no_complaints() -> Iterator[None]:
 
 
 def decode_rle(coded: bytes, frame: Frame) -> Iterator[bytes]:
-    """Decode an RLE frame: a PackBits segment for each byte of a pixel (PS3.5 annex G).
+    """Decode an RLE frame, which has a PackBits segment for each byte of a pixel (PS3.5 annex G).
 
     Raises DamagedError.
     """
@@ -171,7 +172,7 @@ def decode_rle(coded: bytes, frame: Frame) -> Iterator[bytes]:
 
 
 def inflate(coded: bytes, frame: Frame) -> Iterator[bytes]:
-    """Inflate a frame, behind which a byte of padding may follow (PS3.5 A.4.13).
+    """Inflate a frame, which one byte of padding may follow (PS3.5 A.4.13).
 
     Raises DamagedError.
     """
@@ -191,10 +192,10 @@ def inflate(coded: bytes, frame: Frame) -> Iterator[bytes]:
 
 
 def with_thresholds(coded: bytes, frame: Frame) -> bytes:
-    """Write into a JPEG-LS bit stream of less than 8 bits what it leaves to the standard.
+    """Return a JPEG-LS bit stream of less than 8 bits with explicit default thresholds.
 
-    GDCM's decoder knows other thresholds than ISO 14495-1 C.2.4.1.1.1. Raises DamagedError if
-    there is no scan.
+    GDCM's decoder has other default thresholds than ISO 14495-1 C.2.4.1.1.1. Raises DamagedError
+    if the scan header is truncated.
     """
     scan = coded.find(b"\xff\xda")
     if scan < 0 or b"\xff\xf8" in coded[:scan]:
@@ -215,7 +216,7 @@ def with_thresholds(coded: bytes, frame: Frame) -> bytes:
 def unpack_bits(data: bytes, size: int) -> Iterator[bytearray]:
     """Decode an RLE segment of `size` bytes, a chunk at a time (PS3.5 G.3.2).
 
-    Raises DamagedError if it holds fewer bytes, or more than padding behind them.
+    Raises DamagedError if it decodes to fewer bytes, or if anything but padding follows them.
     """
     unpacked = bytearray()
     position = 0
@@ -241,13 +242,13 @@ def unpack_bits(data: bytes, size: int) -> Iterator[bytearray]:
 
 
 def _bind_to_parent(parent: int) -> None:
-    """End with the process that started this one, and before it if memory is short."""
+    """End this process with its parent, and before its parent if memory runs out."""
     import ctypes
     import resource
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(AttributeError):
-        # GDCM's threads would each reserve 128 MB of addresses.
+        # Each of GDCM's threads would reserve 128 MB of address space.
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_COMPLAINTS, MAX_COMPLAINTS))
     if sys.platform == "linux":
@@ -259,7 +260,7 @@ def _bind_to_parent(parent: int) -> None:
 
 
 def bound_memory(size: int) -> None:
-    """Limit the addresses of this process to `size` bytes more than it has, on Linux."""
+    """Limit the address space of this process to `size` bytes above its current use, on Linux."""
     if sys.platform != "linux":
         return
     import resource
@@ -278,17 +279,17 @@ def serve(
     requests: struct.Struct,
     respond: Callable[..., Iterator[bytes]],
 ) -> None:
-    """Answer the frames on standard input on standard output, until that ends.
+    """Process frames from standard input, and write the results to standard output.
 
-    A frame comes after a request, and what is made of it goes in chunks, each after `ANSWER`. The
-    last chunk is empty.
+    Each frame follows a request. Its result is written in chunks; an `ANSWER` precedes each. The
+    last chunk is empty. The function returns at the end of standard input.
 
     Args:
         parent: The process id of the gear.
-        prepare: Imports what is needed.
-        requests: The form of a request, whose last field is the length of the frame.
-        respond: Yields the answer to a frame and to the other fields of its request. Before the
-            first chunk it calls `bound_memory`.
+        prepare: Imports the required modules.
+        requests: The layout of a request. Its last field is the length of the frame in bytes.
+        respond: Yields the result, given standard input, the length and the other fields of the
+            request. It calls `bound_memory` before the first chunk.
     """
     source, target = sys.stdin.buffer, sys.stdout.buffer
     _bind_to_parent(parent)
@@ -311,7 +312,7 @@ def serve(
 
 
 def prepare_gdcm() -> None:
-    """Import GDCM, and keep it from writing what it thinks of a frame but to standard error."""
+    """Import GDCM, and turn off its traces, so that it writes errors to standard error only."""
     gdcm: Any = import_module("gdcm")
     gdcm.Trace.WarningOff()
     gdcm.Trace.ErrorOff()

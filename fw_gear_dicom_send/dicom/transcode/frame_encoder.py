@@ -1,7 +1,7 @@
-"""Encodes frames without loss, as a program of its own.
+"""Program that encodes frames without loss, separate from the gear.
 
-It is bounded as `frame_decoder` is. GDCM, which has another decoder than the encoder's library,
-decodes each frame again: what comes back has to be equal, bit for bit.
+It has the same limits as `frame_decoder`. GDCM decodes each frame again, with a decoder that is
+independent of the encoder's library. The result must equal the original bit for bit.
 """
 
 import os
@@ -28,28 +28,28 @@ JPEG_LS = "1.2.840.10008.1.2.4.80"
 REQUEST = struct.Struct("<64sIIBBBBBBQ")
 LENGTH = struct.Struct("<Q")
 SPARE = 4096
-# Measured with JPEG 2000 of 16 bits: 23 bytes of addresses for a sample, and 18 of memory.
+# Measured with 16-bit JPEG 2000: 23 bytes of address space and 18 bytes of memory per sample.
 ADDRESSES_PER_SAMPLE = 32
 
 
 class UnsuitableFrameError(RefusedError):
-    """A frame has samples beyond its stored bits."""
+    """A sample of a frame exceeds Bits Stored."""
 
     outcome = Outcome.UNSUITABLE
 
 
 class DifferentError(RefusedError):
-    """A frame that was encoded is not decoded to what it was."""
+    """An encoded frame does not decode to its original pixels."""
 
     outcome = Outcome.DIFFERENT
 
 
 @dataclass(frozen=True)
 class RawFrame:
-    """A native frame, and what to encode it to; samples have 8 or 16 bits.
+    """Description of a native frame and of its encoding; samples have 8 or 16 bits.
 
-    Of a frame in colour, `is_planar` tells whether the planes come one after the other, and
-    `is_rgb` whether JPEG 2000 may transform its colours.
+    For a colour frame, `is_planar` means that it is stored plane by plane. `is_rgb` means that
+    JPEG 2000 may transform its colours.
     """
 
     transfer_syntax_uid: str
@@ -64,22 +64,22 @@ class RawFrame:
 
     @property
     def size(self) -> int:
-        """Length of its pixels."""
+        """Length of its pixels, in bytes."""
         return self.rows * self.columns * self.samples * self.allocated // BYTE
 
     @property
     def precision(self) -> int:
-        """Bits of a coded sample.
+        """Bits of an encoded sample.
 
-        JPEG-LS has all that are allocated, as then no decoder has to know a sign. JPEG 2000 knows
-        it, and takes those that are stored, if they need as many bytes as are allocated.
+        JPEG-LS uses all allocated bits, so that decoders need not know the sign. JPEG 2000 encodes
+        the sign. It uses only the stored bits if they need as many bytes as the allocated bits.
         """
         is_exact = self.transfer_syntax_uid != JPEG_LS and self.stored > self.allocated - BYTE
         return self.stored if is_exact else self.allocated
 
     @property
     def request(self) -> bytes:
-        """What the encoder is to be told before the pixels."""
+        """The request to the encoder, which precedes the pixels."""
         shape = (self.rows, self.columns, self.samples, self.allocated, self.stored)
         flags = (self.is_signed, self.is_planar, self.is_rgb)
         return REQUEST.pack(self.transfer_syntax_uid.encode(), *shape, *flags, self.size)
@@ -104,9 +104,9 @@ def encode(native: bytes, frame: RawFrame) -> bytes:
         pixels = pixels.reshape(*shape, *((frame.samples,) if frame.samples > 1 else ()))
     try:
         if frame.transfer_syntax_uid == JPEG_LS:
-            # Noise takes more than its pixels.
-            room = frame.size + frame.size // 4 + SPARE
-            coded = codecs.jpegls_encode(pixels.view(f"u{width}"), out=room)
+            # A bit stream of noise is larger than its pixels.
+            max_size = frame.size + frame.size // 4 + SPARE
+            coded = codecs.jpegls_encode(pixels.view(f"u{width}"), out=max_size)
         else:
             coded = codecs.jpeg2k_encode(
                 pixels,
@@ -124,7 +124,7 @@ def encode(native: bytes, frame: RawFrame) -> bytes:
 
 
 def _compare(coded: bytes, frame: RawFrame, pixels: memoryview) -> None:
-    """Decode a frame again; raises DifferentError if it has changed."""
+    """Decode a frame; raises DifferentError if its pixels differ from the original."""
     shape = (frame.rows, frame.columns, frame.samples, frame.allocated, frame.precision)
     position = 0
     try:
@@ -139,12 +139,12 @@ def _compare(coded: bytes, frame: RawFrame, pixels: memoryview) -> None:
 
 
 def _prepare() -> None:
-    # One thread: others would reserve addresses.
+    # More threads would reserve address space.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     import_module("numpy")
     codecs: Any = import_module("imagecodecs")
     for name in ("jpegls_encode", "jpeg2k_encode"):
-        getattr(codecs, name)  # which imports it
+        getattr(codecs, name)  # imports the codec
     prepare_gdcm()
 
 

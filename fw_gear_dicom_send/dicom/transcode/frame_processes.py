@@ -1,4 +1,4 @@
-"""Processes that decode or encode frames, lent to threads and kept for a run."""
+"""Pool of processes that decode or encode frames, shared by threads and kept for a run."""
 
 import os
 import signal
@@ -20,13 +20,13 @@ from .recoding import TooLargeError, UnconvertibleError
 
 MAX_PROCESSES = 2
 MAX_SMALL_FRAME = 2 << 20
-OTHER_SIZE = "a frame has another size than the dataset says"
+OTHER_SIZE = "the size of a frame differs from the dataset"
 _KILLED = (-signal.SIGKILL,) if hasattr(signal, "SIGKILL") else ()
 
 
 @dataclass(frozen=True)
 class FrameTimeouts:
-    """How long a process may take, in seconds: to start, and for a frame."""
+    """Timeouts of a process, in seconds: for its start, and for a frame."""
 
     start: float = 60
     frame: float = 60
@@ -37,10 +37,11 @@ DEFAULT_TIMEOUTS = FrameTimeouts()
 
 @dataclass(frozen=True)
 class Program:
-    """What a process runs, and what it does, in words.
+    """Command of a process, and the words for its error messages.
 
-    `arguments` are those of Python, before the process id of the gear. `done` is a participle;
-    `failure` and `shortage` are what a frame fails for, the latter where memory is short.
+    `arguments` are the arguments of Python; the process id of the gear is added. `done` is a
+    participle, such as "decoded". `failure` is the message for a frame that fails, and `shortage`
+    the message for a frame that needs too much memory.
     """
 
     name: str
@@ -51,22 +52,22 @@ class Program:
 
 
 class UnsuitableError(UnconvertibleError):
-    """A frame is sound, and cannot be encoded as is wanted."""
+    """A frame is intact, but the transfer syntax cannot represent it."""
 
 
 class _ProcessEndedError(Exception):
-    """A process has ended, or is to be ended as it takes too long."""
+    """A process has ended, or must be ended because it takes too long."""
 
 
 class FrameProcesses:
-    """Lends processes to threads: one for each core, and two at most.
+    """Pool of at most two processes, and no more than the machine has cores.
 
-    Frames over 2 MiB all go to the first. The mutable state is the processes, which of them
-    nobody has, and whether this is closed; `_changed` guards it.
+    The first process gets all frames over 2 MiB. The mutable state is the processes, the numbers
+    of the free ones, and whether the pool is closed; `_changed` guards it.
     """
 
     def __init__(self, program: Program, work: Path, timeouts: FrameTimeouts) -> None:
-        """Start none yet; `work` is the folder for small temporary files."""
+        """Start no process yet; `work` is the folder for small temporary files."""
         self._program = program
         self._work = work
         self._timeouts = timeouts
@@ -74,19 +75,19 @@ class FrameProcesses:
         self._processes: list[_Process | None] = [None] * min(MAX_PROCESSES, os.cpu_count() or 1)
         self._free = set(range(len(self._processes)))
         self._is_closed = False
-        # A process ends with the thread that starts it, so that this one does nothing else.
+        # A process ends with the thread that started it, so one thread starts them all.
         self._starter = ThreadPoolExecutor(1, f"{program.name}s")
 
     def __enter__(self) -> Self:
-        """Return them."""
+        """Return the pool."""
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Close them."""
+        """Close the pool."""
         self.close()
 
     def close(self) -> None:
-        """End all processes; what one is at fails."""
+        """End all processes; frames in progress fail."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
@@ -101,19 +102,19 @@ class FrameProcesses:
     def answer(
         self, request: bytes, data: Iterable[bytes], size: int, max_answer: int
     ) -> Iterator[Iterator[bytes]]:
-        """Give a process a frame.
+        """Send a frame to a process, and receive its answer.
 
         Args:
-            request: What the program is told before the frame.
+            request: The request that precedes the frame.
             data: The frame, in chunks.
-            size: Length of its pixels.
-            max_answer: Length of an answer that is too long.
+            size: Length of its pixels, in bytes.
+            max_answer: Maximum length of the answer, in bytes.
 
         Yields:
-            What comes back, in chunks; one who leaves before their end, ends the process.
+            The answer, in chunks. If the caller leaves early, the process is ended.
 
         Raises:
-            UnconvertibleError: It cannot be done; raised by the chunks as well.
+            UnconvertibleError: The frame fails. Reading the chunks may raise it, too.
         """
         number = self._take(is_large=size > MAX_SMALL_FRAME)
         try:
@@ -133,7 +134,7 @@ class FrameProcesses:
         return UnconvertibleError(f"the run ended before it was {self._program.done}")
 
     def _take(self, *, is_large: bool) -> int:
-        """Wait for a process, which takes no longer than its frames do."""
+        """Wait for a free process, and return its number."""
         with self._changed:
             while not self._is_closed and not (0 in self._free if is_large else self._free):
                 self._changed.wait()
@@ -144,7 +145,7 @@ class FrameProcesses:
         return number
 
     def _process(self, number: int) -> "_Process":
-        """Return a process, which is started the first time, or where it has ended meanwhile."""
+        """Return a process; start it if it has not been started or has ended."""
         if process := self._processes[number]:
             if process.is_running:
                 return process
@@ -171,10 +172,10 @@ class FrameProcesses:
 
 
 class _Process:
-    """A process that is given one frame after the other; used by one thread at a time."""
+    """A process that handles one frame after another; used by one thread at a time."""
 
     def __init__(self, program: Program, work: Path, timeouts: FrameTimeouts) -> None:
-        """Start it; raises UnconvertibleError if it does not start."""
+        """Start the process; raises UnconvertibleError if that fails."""
         self._program = program
         self._timeouts = timeouts
         self._deadline = monotonic() + timeouts.start
@@ -191,7 +192,7 @@ class _Process:
                     stderr=self._complaints,
                     env={},
                 )
-        except OSError as error:  # too many processes, or no POSIX system
+        except OSError as error:  # too many processes, or not a POSIX system
             self._channel.close()
             self._complaints.close()
             raise UnconvertibleError(f"the {program.name} does not start") from error
@@ -207,9 +208,9 @@ class _Process:
         return self._process.poll() is None
 
     def answer(self, request: bytes, data: Iterable[bytes], max_answer: int) -> Iterator[bytes]:
-        """Yield what comes back for a frame.
+        """Yield the answer to a frame, in chunks.
 
-        Raises UnconvertibleError if it is damaged, and _ProcessEndedError.
+        Raises UnconvertibleError if the frame fails, and _ProcessEndedError if the process does.
         """
         self.is_idle = False
         self._deadline = monotonic() + self._timeouts.frame
@@ -226,7 +227,7 @@ class _Process:
         self.is_idle = True
 
     def _length(self) -> int:
-        """Take the length of a chunk; raises UnconvertibleError if there is no answer."""
+        """Receive the length of a chunk; raises UnconvertibleError if the frame failed."""
         code, length = ANSWER.unpack(self._receive(ANSWER.size))
         if (outcome := Outcome(code)) is not Outcome.DONE:
             self.is_idle = True
@@ -234,21 +235,21 @@ class _Process:
         return int(length)
 
     def failure(self) -> UnconvertibleError:
-        """Tell why it was ended."""
+        """Return the error that explains why the process ended."""
         if self._is_late:
             return UnconvertibleError(f"a frame takes more than {self._timeouts.frame:g} s")
         status = self._process.wait(self._timeouts.start)
         self._complaints.seek(0)
-        # The system kills what takes too much memory.
+        # The system kills processes that use too much memory.
         is_short = status in _KILLED or MEMORY_TROUBLE.search(self._complaints.read())
         return self._refusal(Outcome.OUT_OF_MEMORY if is_short else Outcome.DAMAGED)
 
     def kill(self) -> None:
-        """Kill the process, from any thread; the one that uses it will see that."""
+        """Kill the process, from any thread; the thread that uses it gets an error."""
         self._process.kill()
 
     def end(self) -> None:
-        """Kill the process, and close all."""
+        """Kill the process, and close its files."""
         self._process.kill()
         self._process.wait()
         self._channel.close()
@@ -270,7 +271,7 @@ class _Process:
 
     @contextmanager
     def _in_time(self) -> Iterator[None]:
-        """Let a call on the socket take no longer than there is time for."""
+        """Limit a call on the socket to the time that remains."""
         self._channel.settimeout(max(self._deadline - monotonic(), 0.001))
         try:
             yield
@@ -282,7 +283,7 @@ class _Process:
         if outcome is Outcome.OUT_OF_MEMORY:
             return TooLargeError(self._program.shortage)
         if outcome is Outcome.UNSUITABLE:
-            return UnsuitableError("a frame cannot be held")
+            return UnsuitableError("a sample exceeds Bits Stored")
         if outcome is Outcome.DIFFERENT:
-            return UnconvertibleError("a frame differs once it is decoded again")
+            return UnconvertibleError("an encoded frame does not decode to its original pixels")
         return UnconvertibleError(self._program.failure)

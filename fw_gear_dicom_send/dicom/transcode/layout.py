@@ -1,4 +1,4 @@
-"""How the pixels of an image lie in memory (PS3.3 C.7.6.3)."""
+"""Layout of the pixels of an image (PS3.3 C.7.6.3)."""
 
 import struct
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ STORED, HIGH_BIT, REPRESENTATION = 0x00280101, 0x00280102, 0x00280103
 NUMBERS = (SAMPLES, ROWS, COLUMNS, ALLOCATED, STORED, HIGH_BIT, REPRESENTATION)
 DESCRIPTION = frozenset((*NUMBERS, PHOTOMETRIC, PLANAR, FRAMES))
 
-# What three decoded components are: half-sampled colours come out in full, and
-# JPEG 2000 takes its own colour transform back (PS3.3 C.7.6.3.1.2, PS3.5 8.2.4).
+# Photometric Interpretation before and after decoding. Decoders upsample half-sampled colours, and
+# JPEG 2000 reverses its own colour transform (PS3.3 C.7.6.3.1.2, PS3.5 8.2.4).
 COLORS = {
     "RGB": "RGB",
     "YBR_FULL": "YBR_FULL",
@@ -32,7 +32,7 @@ OVERHEAD = 65536
 
 @dataclass(frozen=True)
 class Layout:
-    """How the pixels of an image lie in memory (PS3.3 C.7.6.3); lengths in bytes."""
+    """Layout of the pixels of an image (PS3.3 C.7.6.3); lengths are in bytes."""
 
     rows: int
     columns: int
@@ -46,16 +46,16 @@ class Layout:
 
     @classmethod
     def of(cls, description: Mapping[int, bytes]) -> "Layout":
-        """Read the little-endian values of an Image Pixel module.
+        """Return the layout from the little-endian values of an Image Pixel module.
 
-        Raises UnconvertibleError if they lack or make no image that can be decoded.
+        Raises UnconvertibleError if values are missing, invalid or not supported.
         """
         try:
             numbers = {tag: struct.unpack("<H", description[tag])[0] for tag in NUMBERS}
             frames = int(description.get(FRAMES, b"").strip(b" \0") or 1)
             photometric = description[PHOTOMETRIC].decode("ascii").strip(" \0")
         except (KeyError, ValueError, struct.error) as error:
-            raise UnconvertibleError("its pixels are not described") from error
+            raise UnconvertibleError("its pixel description is missing or invalid") from error
         layout = cls(
             rows=numbers[ROWS],
             columns=numbers[COLUMNS],
@@ -69,17 +69,17 @@ class Layout:
         )
         is_packed = layout.allocated == BIT and layout.samples == MONOCHROME
         if (layout.allocated % BYTE and not is_packed) or layout.frame_size == 0 or frames < 1:
-            raise UnconvertibleError("its pixels are described in a way that cannot be decoded")
+            raise UnconvertibleError("its pixel layout is not supported")
         if layout.samples != MONOCHROME and (layout.samples != COLOR or photometric not in COLORS):
             raise UnconvertibleError("its colours cannot be decoded")
         if layout.frame_size > MAX_FRAME:
-            raise TooLargeError(f"a frame would be longer than {MAX_FRAME >> 20} MiB")
+            raise TooLargeError(f"a frame is larger than {MAX_FRAME >> 20} MiB")
         if is_packed and layout.frame_bits > MAX_BITS:
-            raise TooLargeError(f"a frame would have more than {MAX_BITS} pixels of one bit")
+            raise TooLargeError(f"a frame has more than {MAX_BITS} one-bit pixels")
         if layout.size > MAX_LENGTH:
-            raise TooLargeError("its pixels would be longer than 4 GiB")
+            raise TooLargeError("its pixel data is larger than 4 GiB")
         if frames > MAX_FRAMES:
-            raise TooLargeError(f"it would have more than {MAX_FRAMES} frames")
+            raise TooLargeError(f"it has more than {MAX_FRAMES} frames")
         return layout
 
     @property
@@ -89,12 +89,12 @@ class Layout:
 
     @property
     def frame_bits(self) -> int:
-        """Number of bits of a native frame; the next one begins within the same byte."""
+        """Number of bits in a native frame; the next frame may start within the same byte."""
         return self.frame_samples * self.allocated
 
     @property
     def frame_size(self) -> int:
-        """Length of a native frame alone."""
+        """Length of a single native frame."""
         return (self.frame_bits + BYTE - 1) // BYTE
 
     @property
@@ -109,5 +109,5 @@ class Layout:
 
     @property
     def max_coded(self) -> int:
-        """Length above which a compressed frame cannot be in earnest."""
+        """Maximum plausible length of a compressed frame."""
         return 2 * self.frame_size + OVERHEAD

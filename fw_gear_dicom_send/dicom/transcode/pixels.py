@@ -1,4 +1,4 @@
-"""Compressed frames to native pixels (PS3.5 8.2, A.4 and annex G)."""
+"""Decoding of compressed frames to native pixels (PS3.5 8.2, A.4 and annex G)."""
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..spool import new_spool
 from .bitstreams import BitStream
-from .coded_frames import ENDS_EARLY, examined, joined
+from .coded_frames import TRUNCATED, examined, joined
 from .decoders import FrameDecoders
 from .frame_decoder import Frame
 from .layout import BIT, BYTE, COLORS, MONOCHROME, WORD, Layout
@@ -19,9 +19,9 @@ BITS = bytes.maketrans(b"\0\1", b"01")
 
 @dataclass(frozen=True)
 class NativeFrame:
-    """The pixels of a frame, colour by pixel and in chunks, and what they are.
+    """Pixels of a frame in chunks, colour by pixel, and their Photometric Interpretation.
 
-    `is_padded` tells whether the frame is smaller than the image.
+    `is_padded` means that the frame was smaller than the image.
     """
 
     chunks: Iterator[bytes]
@@ -38,21 +38,22 @@ def native_frames(
 ) -> Generator[NativeFrame, None, None]:
     """Decode the fragments of encapsulated pixel data, one frame at a time.
 
-    Memory holds a chunk of them, the decoder a compressed frame and some copies of a native one.
+    This process keeps only a chunk in memory. The decoder keeps a compressed frame and some copies
+    of the native frame.
 
     Args:
-        fragments: What follows the Basic Offset Table, which is not needed, in chunks.
+        fragments: The fragments after the Basic Offset Table, each in chunks.
         transfer_syntax_uid: One of `DECODABLE`.
-        layout: What the dataset says of the pixels.
-        decoders: Decode one frame after the other.
+        layout: The layout of the pixels, from the dataset.
+        decoders: Processes that decode the frames.
         work: Folder for a compressed frame.
 
     Yields:
-        As many frames as the dataset says, which are to be taken before the next frame.
+        The frames. The caller must read each frame before the next.
 
     Raises:
-        UnconvertibleError: A frame is damaged or contradicts the dataset, or there
-            are more or fewer of them.
+        UnconvertibleError: A frame is damaged or contradicts the dataset, or the number of frames
+            differs from the dataset.
     """
     count = 0
     first: tuple[int, str] | None = None
@@ -71,7 +72,7 @@ def native_frames(
                 raise UnconvertibleError("its frames differ in colour space")
             frame = _frame(stream, transfer_syntax_uid, layout)
             with decoders.decoded(frame, coded.source, coded.size) as pixels:
-                chunks = pixels if coded.has_end else _as_ending_early(pixels)
+                chunks = pixels if coded.has_end else _as_truncated(pixels)
                 if layout.allocated == BIT:
                     is_last = count == layout.frames
                     packed = chunks if transfer_syntax_uid in PLAIN else _packed(chunks)
@@ -85,11 +86,11 @@ def native_frames(
                     chunks = _padded(chunks, stream, layout, BLACK.get(color, bytes(1)))
                 yield NativeFrame(chunks, color, is_padded)
     if count != layout.frames:
-        raise UnconvertibleError("it holds more or fewer frames than the dataset says")
+        raise UnconvertibleError("the number of frames differs from the dataset")
 
 
 def _frame(stream: BitStream, transfer_syntax_uid: str, layout: Layout) -> Frame:
-    """Tell the decoder what a frame is; packed bits are bytes to it."""
+    """Return the description of a frame for the decoder, which gets packed bits as bytes."""
     if layout.allocated == BIT and transfer_syntax_uid in PLAIN:
         return Frame(transfer_syntax_uid, 1, layout.frame_size, 1, BYTE, BYTE)
     allocated = BYTE if stream.bits <= BYTE else WORD
@@ -99,25 +100,25 @@ def _frame(stream: BitStream, transfer_syntax_uid: str, layout: Layout) -> Frame
     return Frame(transfer_syntax_uid, *shape, allocated, stream.bits)
 
 
-def _as_ending_early(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Tell the reason where a frame that has no end cannot be decoded."""
+def _as_truncated(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the pixels of a frame without end; report a failed decoding as truncation."""
     try:
         yield from chunks
     except TooLargeError:
         raise
     except UnconvertibleError as error:
-        raise UnconvertibleError(ENDS_EARLY) from error
+        raise UnconvertibleError(TRUNCATED) from error
 
 
 class _Bits:
-    """Joins frames of one bit a pixel, of which each begins where the last ends (PS3.5 8.1.1)."""
+    """Joiner of frames with one-bit pixels, which follow each other without gaps (PS3.5 8.1.1)."""
 
     def __init__(self) -> None:
         self._rest = 0
         self._count = 0
 
     def joined(self, chunks: Iterator[bytes], bits: int, is_last: bool) -> Iterator[bytes]:
-        """Yield the whole bytes of a frame, and the last one if no other frame follows."""
+        """Yield the complete bytes of a frame; for the last frame, also an incomplete byte."""
         if self._count == bits % BYTE == 0:
             yield from chunks
             return
@@ -132,7 +133,7 @@ class _Bits:
 
 
 def _packed(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Pack pixels of a byte into bits; the first is the least significant one (PS3.5 8.1.1)."""
+    """Pack one-byte pixels into bits, least significant bit first (PS3.5 8.1.1)."""
     pixels = b""
     for chunk in chunks:
         pixels += chunk
@@ -150,7 +151,7 @@ def _as_bits(pixels: bytes) -> bytes:
 def _padded(
     chunks: Iterator[bytes], stream: BitStream, layout: Layout, black: bytes
 ) -> Iterator[bytes]:
-    """Fill what a frame lacks at the right and below with black."""
+    """Pad a frame with black at the right and at the bottom."""
     size = layout.samples * layout.allocated // BYTE
     black *= size // len(black)
     length = stream.columns * size
@@ -168,9 +169,9 @@ def _padded(
 def _extended(
     chunks: Iterator[bytes], stream: BitStream, layout: Layout, allocated: int
 ) -> Iterator[bytes]:
-    """Fill the bits above the coded ones so that a pixel has the sign that the dataset says.
+    """Extend the sign of each pixel into the bits above the coded ones.
 
-    Bit streams that know no sign, or the other one, leave them as they must not be
+    Bit streams without a sign, or with another sign than the dataset, decode to wrong upper bits
     (PS3.5 8.1.1).
     """
     if stream.signed == layout.signed or stream.bits == layout.allocated:
@@ -178,7 +179,7 @@ def _extended(
     if stream.bits > layout.stored:
         return chunks
     if stream.bits < layout.stored or layout.high_bit != layout.stored - 1:
-        raise UnconvertibleError("a frame has another precision than the dataset says")
+        raise UnconvertibleError("the precision of a frame differs from the dataset")
     sign, mask = 1 << (stream.bits - 1) % BYTE, (2 << (stream.bits - 1) % BYTE) - 1
     table = bytes(
         byte | ~mask & 0xFF if layout.signed and byte & sign else byte & mask for byte in range(256)
@@ -187,7 +188,7 @@ def _extended(
 
 
 def _widened(chunks: Iterator[bytes], *, is_signed: bool) -> Iterator[bytes]:
-    """Make 16 bits of samples of 8, as the dataset allocates them."""
+    """Widen samples of 8 bits to the 16 bits that the dataset allocates."""
     table = bytes(0xFF if is_signed and byte & 0x80 else 0 for byte in range(256))
     for chunk in chunks:
         samples = bytearray(2 * len(chunk))
@@ -208,10 +209,10 @@ def _translated(chunks: Iterator[bytes], table: bytes, width: int) -> Iterator[b
 
 
 def _color(stream: BitStream, transfer_syntax_uid: str, layout: Layout) -> str:
-    """Name what the components of a decoded frame are; GDCM does not change colours.
+    """Return the Photometric Interpretation of a decoded frame; GDCM does not convert colours.
 
-    A lossy JPEG stream that says what it holds is right where the dataset
-    contradicts it; lossless ones are coded as the dataset says.
+    If a lossy JPEG declares its colour space, that is right even if the dataset contradicts it.
+    For lossless syntaxes the dataset is right.
     """
     if layout.samples == MONOCHROME:
         return layout.photometric

@@ -1,4 +1,4 @@
-"""Rewrites the elements of a dataset in another encoding (PS3.5 section 7)."""
+"""Rewriter of the elements of a dataset in another encoding (PS3.5 section 7)."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,13 +24,13 @@ MAX_DEPTH = 100
 MAX_DESCRIPTION = 64
 DOUBLE_WORD, MUCH_SMOOTHER = 32, 4
 PIXEL_DATA = 0x7FE00010
-# Extended Offset Table, its lengths, Encapsulated Pixel Data Value Total Length.
+# Extended Offset Table, Extended Offset Table Lengths, Encapsulated Pixel Data Value Total Length.
 OFFSETS = (0x7FE00001, 0x7FE00002, 0x7FE00003)
 
 
 @dataclass(frozen=True)
 class Held:
-    """An element in a piece of its own, which may be rewritten."""
+    """An element in a separate piece, which can be replaced."""
 
     piece: int
     header: Header
@@ -39,7 +39,7 @@ class Held:
 
 @dataclass
 class Level:
-    """The dataset or item that is being converted, and what is known of it."""
+    """State of the dataset or item that is being converted."""
 
     source: Encoding
     target: Encoding
@@ -50,28 +50,28 @@ class Level:
 
     @property
     def depth(self) -> int:
-        """Number of sequences around it."""
+        """Number of enclosing sequences."""
         return self.parent.depth + 1 if self.parent else 0
 
     @property
     def pixel_vr(self) -> str:
-        """US or SS, as Pixel Representation says here or further out; empty before it."""
+        """US or SS by the nearest Pixel Representation, here or further out; empty if unknown."""
         if value := self.description.get(REPRESENTATION):
             return "SS" if value[0] else "US"
         return self.parent.pixel_vr if self.parent else ""
 
 
 class Rewriter:
-    """Reads elements in one encoding and writes them in another, with equal values.
+    """Rewriter that reads elements in one encoding and writes them in another.
 
-    Sequences and items come out with undefined length, and without group lengths,
-    which would not stay true (PS3.5 7.2, 7.5).
+    Values do not change. Sequences and items get undefined length. Group lengths are omitted, as
+    they would become wrong (PS3.5 7.2, 7.5).
     """
 
     def __init__(self, source: Input, target: Output, work: Path, *, recodes_pixels: bool) -> None:
         """Read from `source`, and write to `target`; `work` is the folder for temporary files.
 
-        If it `recodes_pixels`, their description may be rewritten.
+        With `recodes_pixels`, elements that describe pixels can be replaced later.
         """
         self._in = source
         self._out = target
@@ -88,7 +88,7 @@ class Rewriter:
     def _element(self, header: Header, level: Level) -> None:
         tag, length = header.tag, header.length
         if not header.vr:
-            raise UnconvertibleError("an item is where none may be")
+            raise UnconvertibleError("an item is outside of a sequence")
         if tag == PIXEL_DATA and self._write_pixels(header, level):
             return
         if (header.vr == "SQ" and length) or length == UNDEFINED_LENGTH:
@@ -104,11 +104,11 @@ class Rewriter:
             self._plain(header, level)
 
     def _write_pixels(self, header: Header, level: Level) -> bool:  # noqa: ARG002
-        """Rewrite pixel data; return false where it has to be copied."""
+        """Rewrite pixel data; return False if it must be copied instead."""
         return False
 
     def _described(self, header: Header, level: Level) -> None:
-        """Copy an element that describes pixels, and keep it in mind."""
+        """Copy an element that describes pixels, and record its value."""
         value = b"".join(self._in.value(header, level.source))
         level.description[header.tag] = value
         data = header.encoded(level.target) + value
@@ -125,7 +125,7 @@ class Rewriter:
                 self._double_words(header, level)
                 return
             if allocated > WORD:
-                raise UnconvertibleError("its pixels can be read in two ways")
+                raise UnconvertibleError(f"the word order of {allocated}-bit pixels is ambiguous")
         self._out.write(header.encoded(level.target))
         for block in self._in.value(header, level.source):
             self._out.write(block)
@@ -134,11 +134,11 @@ class Rewriter:
         """Copy big-endian pixels of 32 bits as OW.
 
         PS3.5 7.3 swaps the bytes of each 16-bit word, and the less significant word comes
-        first. Some writers swap whole pixels instead. The wrong reading exchanges the words,
-        so that neighbours differ far more.
+        first. Some writers swap whole pixels instead. The wrong reading swaps the words, so that
+        neighbouring pixels differ far more.
         """
         if header.length % 4:
-            raise UnconvertibleError("a value has a wrong length")
+            raise UnconvertibleError("the length of a value does not match its VR")
         as_words = as_pixels = 0
         with new_spool(self._work) as spool:
             for block in self._in.value(header, level.source):
@@ -153,13 +153,13 @@ class Rewriter:
 
     def _sequence(self, header: Header, level: Level) -> None:
         if header.vr not in ("SQ", "UN"):
-            raise UnconvertibleError("an element has no length")
+            raise UnconvertibleError("an element of undefined length is not a sequence")
         if level.depth == MAX_DEPTH:
             raise UnconvertibleError("its sequences are nested too deeply")
         source, target = level.source, level.target
         self._out.write(Header(header.tag, header.vr, UNDEFINED_LENGTH).encoded(target))
         if header.vr == "UN":
-            # A sequence of unknown VR is implicit VR in any syntax (PS3.5 6.2.2).
+            # A sequence of VR UN is in implicit VR in every transfer syntax (PS3.5 6.2.2).
             source = target = IMPLICIT
         end = None if header.length == UNDEFINED_LENGTH else self._in.position + header.length
         while end is None or self._in.position < end:
@@ -187,9 +187,10 @@ class Rewriter:
         self._settle(level)
 
     def _settle(self, level: Level) -> None:
-        """Write the elements that Pixel Representation was needed for.
+        """Write the elements whose VR depends on Pixel Representation.
 
-        An item without one has that of the dataset around it, which may come later.
+        An item without Pixel Representation inherits it from the enclosing dataset, where it may
+        follow the item.
         """
         if not level.pixel_vr and level.parent:
             level.parent.unsigned_or_signed += level.unsigned_or_signed

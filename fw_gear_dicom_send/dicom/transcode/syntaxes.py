@@ -1,4 +1,4 @@
-"""The compressed transfer syntaxes that can be decoded (PS3.5 A.4), by family."""
+"""Compressed transfer syntaxes that can be decoded (PS3.5 A.4), by family."""
 
 from .. import uids
 
@@ -22,6 +22,6 @@ JPEG_2000 = {
     uids.HTJ2K,
 }
 RLE = uids.RLE_LOSSLESS
-# These say nothing of the shape of a frame, and know no bits but only bytes.
+# Frames of these do not declare their shape, and consist of bytes, not bits.
 PLAIN = {RLE, uids.DEFLATED_FRAMES}
 DECODABLE = JPEG | JPEG_2000 | PLAIN

@@ -17,8 +17,8 @@ from tests.support.transcoding import BOTH, RLE_FRAME, bare, by_dcmtk, compresse
     ("name", "cause"),
     [
         ("MR_small_RLE.dcm", "a frame is damaged"),
-        ("MR_small_jp2klossless.dcm", "a frame ends early"),
-        ("MR_small_jpeg_ls_lossless.dcm", "a frame ends early"),
+        ("MR_small_jp2klossless.dcm", "a frame is truncated"),
+        ("MR_small_jpeg_ls_lossless.dcm", "a frame is truncated"),
     ],
 )
 def test_fragment_that_breaks_off_is_refused(name: str, cause: str, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_sequence_delimiter_within_a_fragment_ends_nothing(tmp_path: Path) -> No
 
     cause = refused(instance(content), tmp_path)
 
-    assert cause == "a frame has another size than the dataset says"
+    assert cause == "the size of a frame differs from the dataset"
 
 
 def test_frame_of_another_size_is_refused(tmp_path: Path) -> None:
@@ -68,14 +68,14 @@ def test_frame_of_another_size_is_refused(tmp_path: Path) -> None:
 
     cause = refused(instance(encoded(dataset)), tmp_path)
 
-    assert cause == "a frame has another size than the dataset says"
+    assert cause == "the size of a frame differs from the dataset"
 
 
 def test_more_than_four_gibibytes_are_refused(tmp_path: Path) -> None:
     """Pixels that no element can hold are not decoded at all."""
     dataset = compressed(RLELossless, [RLE_FRAME], NumberOfFrames=2**31)
 
-    assert refused(instance(encoded(dataset)), tmp_path) == "its pixels would be longer than 4 GiB"
+    assert refused(instance(encoded(dataset)), tmp_path) == "its pixel data is larger than 4 GiB"
 
 
 @pytest.mark.parametrize("name", ["MR_truncated.dcm", "rtplan_truncated.dcm"])
@@ -84,7 +84,7 @@ def test_dataset_that_ends_early_is_refused(name: str, tmp_path: Path) -> None:
     source = instance(shipped(name).read_bytes())
     (target,) = {*BOTH} - {source.transfer_syntax_uid}
 
-    assert refused(source, tmp_path, target) == "it ends early"
+    assert refused(source, tmp_path, target) == "it is truncated"
 
 
 def test_sequences_nested_without_end_are_refused(tmp_path: Path) -> None:

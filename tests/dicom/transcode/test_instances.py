@@ -30,7 +30,7 @@ def test_other_syntaxes_are_refused(tmp_path: Path) -> None:
     assert result.reason.kind is Kind.NOT_CONVERTIBLE
     assert result.reason.text == (
         "cannot be converted from MPEG2 Main Profile / Main Level to "
-        "Explicit VR Little Endian: there is no decoder for it"
+        "Explicit VR Little Endian: no decoder is available"
     )
 
 

@@ -120,7 +120,7 @@ def test_a_damaged_dataset_says_so(tmp_path: Path) -> None:
     image = SOPInstance("1.2", "1.2.3", "1.2.840.10008.1.2.1", source)
     with FrameEncoders(tmp_path) as encoders:
         result = compress(image, JPEG_LS, encoders, tmp_path)
-    assert result == Unreadable(Reason(Kind.NOT_COMPRESSED, "it ends early"))
+    assert result == Unreadable(Reason(Kind.NOT_COMPRESSED, "it is truncated"))
     assert not source.source.closed
 
 

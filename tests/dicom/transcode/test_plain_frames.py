@@ -51,7 +51,7 @@ def deflated(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("frame", "reason"),
     [
-        (deflated(bytes(126)), "a frame has another size than the dataset says"),
+        (deflated(bytes(126)), "the size of a frame differs from the dataset"),
         (deflated(bytes(130)), "a frame is damaged"),
         (deflated(PLANE * 2)[:-4], "a frame is damaged"),
         (b"\xff" + deflated(PLANE * 2), "a frame is damaged"),

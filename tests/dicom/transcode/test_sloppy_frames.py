@@ -68,13 +68,13 @@ def test_a_lossy_jpeg_without_end(tmp_path: Path) -> None:
 def test_a_jpeg_without_end_that_is_cut_short(tmp_path: Path) -> None:
     """What is missing is not made up, and the reason says so."""
     frame = lossless_jpeg(tmp_path)
-    assert refused(instance(with_frame(frame[:-40])), tmp_path) == "a frame ends early"
+    assert refused(instance(with_frame(frame[:-40])), tmp_path) == "a frame is truncated"
 
 
 @pytest.mark.parametrize("frame", [b"Invalid data string\0", b"\xff\x4f\xff\x51" + bytes(99) + EOI])
 def test_a_frame_of_another_kind(frame: bytes, tmp_path: Path) -> None:
     """It is no JPEG at all."""
-    cause = "a frame does not start as its transfer syntax says"
+    cause = "a frame does not match its transfer syntax"
     assert refused(instance(with_frame(frame)), tmp_path) == cause
 
 
@@ -137,7 +137,7 @@ def test_a_single_frame_of_another_size(tmp_path: Path) -> None:
     frame = imagecodecs.jpeg8_encode(np.full((9, 16), 150, "u1"))
     dataset = compressed(JPEGBaseline8Bit, [frame], BitsAllocated=8, BitsStored=8, HighBit=7)
     cause = refused(instance(encoded(dataset)), tmp_path)
-    assert cause == "a frame has another size than the dataset says"
+    assert cause == "the size of a frame differs from the dataset"
 
 
 def test_a_large_frame_fits_into_the_limit_of_addresses(tmp_path: Path) -> None:
@@ -223,4 +223,4 @@ def test_bytes_in_words_whose_sign_is_unknown(tmp_path: Path) -> None:
         JPEGBaseline8Bit, [frame], BitsStored=12, HighBit=11, PixelRepresentation=1
     )
     cause = refused(instance(encoded(dataset)), tmp_path)
-    assert cause == "a frame has another precision than the dataset says"
+    assert cause == "the precision of a frame differs from the dataset"
