@@ -1,4 +1,4 @@
-"""A zip, a tar, a folder or a single file, read to the DICOM files in it."""
+"""Reader of the DICOM files in a zip, a tar, a folder or a single file."""
 
 from .folder import is_archive_name, is_special
 from .limits import Limits

@@ -1,4 +1,4 @@
-"""Decompresses streams without ever holding more of them than was asked for."""
+"""Decompression of streams with bounded memory."""
 
 import bz2
 import lzma
@@ -15,7 +15,7 @@ _DEFLATE64_SIZE = 128
 
 
 class Codec(Protocol):
-    """What the decompressors of bz2 and lzma have in common."""
+    """Common interface of decompressors, which is that of bz2 and lzma."""
 
     @property
     def eof(self) -> bool:
@@ -23,11 +23,11 @@ class Codec(Protocol):
 
     @property
     def needs_input(self) -> bool:
-        """Whether nothing more comes out without more data."""
+        """Whether the decompressor needs more data before it can return more."""
 
     @property
     def unused_data(self) -> bytes:
-        """What was found behind the end of the stream."""
+        """Bytes found after the end of the stream."""
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
         """Return at most `max_length` bytes."""
@@ -37,7 +37,7 @@ class ZlibDecompressor:
     """A Codec for deflate and gzip."""
 
     def __init__(self, wbits: int) -> None:
-        """Expect the format that zlib knows by `wbits`."""
+        """Decompress the format that `wbits` means in zlib."""
         self._codec = zlib.decompressobj(wbits)
 
     @property
@@ -47,12 +47,12 @@ class ZlibDecompressor:
 
     @property
     def needs_input(self) -> bool:
-        """Whether nothing more comes out without more data."""
+        """Whether the decompressor needs more data before it can return more."""
         return not self._codec.unconsumed_tail
 
     @property
     def unused_data(self) -> bytes:
-        """What was found behind the end of the stream."""
+        """Bytes found after the end of the stream."""
         return self._codec.unused_data
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
@@ -63,14 +63,14 @@ class ZlibDecompressor:
 class Inflate64Decompressor:
     """A Codec for Deflate64, which Windows Explorer writes for members of 2 GiB and more.
 
-    Its library returns all that comes out of its input, up to 26,000 times as much. So it is
-    given little at once.
+    The library returns the whole output for its input, up to 26,000 times as much. It therefore
+    gets small pieces of input.
     """
 
     unused_data = b""
 
     def __init__(self) -> None:
-        """Begin a stream."""
+        """Start a stream."""
         # inflate64 takes 0.04 s to import, and few archives need it.
         from inflate64 import Inflater
 
@@ -80,12 +80,12 @@ class Inflate64Decompressor:
 
     @property
     def eof(self) -> bool:
-        """Whether all was returned up to the end of the stream."""
+        """Whether all data up to the end of the stream was returned."""
         return self._codec.eof and not self._unpacked
 
     @property
     def needs_input(self) -> bool:
-        """Whether nothing more comes out without more data."""
+        """Whether the decompressor needs more data before it can return more."""
         return not (self._packed or self._unpacked)
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
@@ -107,11 +107,11 @@ COMPRESSIONS: dict[bytes, Callable[[], Codec]] = {
 
 
 class Decompressed:
-    """A source, decompressed, never more of it in memory than was asked for.
+    """Decompressed view of a source, with bounded memory.
 
-    With `magic`, more streams that start with it may follow the first, padded with
-    zeros, as after `cat a.gz b.gz`. Anything else that follows raises TrailingGarbageError,
-    or is ignored, as gzip does. A stream that is cut short raises EOFError.
+    With `magic`, further streams that start with it may follow the first, padded with zeros, as
+    `cat a.gz b.gz` writes them. Any other trailing data raises TrailingGarbageError, or is ignored
+    with `ignore_garbage`, as gzip does. A truncated stream raises EOFError.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Decompressed:
         *,
         ignore_garbage: bool = False,
     ) -> None:
-        """Decompress `start`, then what `source` holds."""
+        """Decompress `start`, then the data of `source`."""
         self._source = source
         self._new_codec = codec
         self._codec = codec()
@@ -132,7 +132,7 @@ class Decompressed:
         self._pending = start
 
     def read(self, size: int) -> bytes:
-        """Return at most `size` bytes, and none only at the end."""
+        """Return at most `size` bytes; empty only at the end."""
         while not self._codec.eof or self._next_stream():
             is_hungry = self._codec.needs_input
             data = b""
@@ -143,11 +143,11 @@ class Decompressed:
             if unpacked:
                 return unpacked
             if is_hungry and not data and not self._codec.eof:
-                raise EOFError("the compressed data is cut short")
+                raise EOFError("the compressed data is truncated")
         return b""
 
     def _next_stream(self) -> bool:
-        """Go on with the stream that follows, if there is one."""
+        """Continue with the next stream; return False if there is none."""
         if not self._magic:
             return False
         rest = self._codec.unused_data.lstrip(b"\0")

@@ -1,4 +1,4 @@
-"""The files that lie in a folder, without those in the folders below."""
+"""Files of a folder, without subfolders."""
 
 import errno
 import os
@@ -25,12 +25,12 @@ _OPTIONAL_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def is_archive_name(name: str) -> bool:
-    """Tell by the name of a file in a folder whether it is an archive, to be read for itself."""
+    """Return whether the name of a file is that of an archive, which is an input of its own."""
     return name.lower().endswith(_SUFFIXES)
 
 
 def open_regular(path: Path | str) -> BinaryIO | None:
-    """Open a file to read; return None for a FIFO, a socket or a device, and wait for none.
+    """Open a file to read; return None for a FIFO, a socket or a device, without waiting for it.
 
     Raises OSError.
     """
@@ -39,13 +39,13 @@ def open_regular(path: Path | str) -> BinaryIO | None:
 
 
 def _descriptor(path: Path | str, *, was_regular: bool = False) -> int | None:
-    """Open a file as `open_regular` does; one that `was_regular` is not looked at before."""
+    """Open a file as `open_regular` does; `was_regular` skips the check before opening."""
     if not was_regular and is_special(os.stat(path).st_mode):
         return None
     try:
         descriptor = os.open(path, os.O_RDONLY | _OPTIONAL_FLAGS)
     except OSError as exc:
-        if exc.errno == errno.ENXIO:  # it has become a socket
+        if exc.errno == errno.ENXIO:  # replaced by a socket
             return None
         raise
     if is_special(os.fstat(descriptor).st_mode):
@@ -55,7 +55,7 @@ def _descriptor(path: Path | str, *, was_regular: bool = False) -> int | None:
 
 
 def _loaded(descriptor: int) -> tuple[BinaryIO, int]:
-    """Return the content of a file as `loaded` does; each call of the system costs a small one."""
+    """Return the content of a file as `loaded` does, with few system calls for a small file."""
     try:
         size = os.fstat(descriptor).st_size
         data = os.read(descriptor, size + 1) if size <= MAX_IN_MEMORY else b""
@@ -77,7 +77,7 @@ def _loaded(descriptor: int) -> tuple[BinaryIO, int]:
 def loaded(file: BinaryIO) -> tuple[BinaryIO, int]:
     """Return the content of an open file, and its size in bytes.
 
-    A small file is read to memory at once, and closed. Raises OSError.
+    A small file is read into memory and closed. Raises OSError.
     """
     size = os.fstat(file.fileno()).st_size
     if size <= MAX_IN_MEMORY:
@@ -90,7 +90,7 @@ def loaded(file: BinaryIO) -> tuple[BinaryIO, int]:
 
 
 def _is_regular(entry: os.DirEntry[str]) -> bool:
-    """Tell by what the folder says whether an entry is a regular file, which costs no call."""
+    """Return whether a folder lists an entry as a regular file, without a system call."""
     try:
         return entry.is_file()
     except OSError:
@@ -105,16 +105,16 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def is_special(mode: int) -> bool:
-    """Tell by its mode whether a file is a FIFO, a socket or a device."""
+    """Return whether a mode is that of a FIFO, a socket or a device."""
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def folder_tasks(
     folder: Path, skips: Callable[[bytes], Skipped | None], selects: Callable[[str], bool]
 ) -> Iterator[RawTask | BrokenArchive]:
-    """Yield what opens the files in a folder whose names `selects` takes, by their names.
+    """Yield tasks that open the files of a folder, sorted by name.
 
-    Archives that are known by their names are left out.
+    Only files whose names `selects` accepts are opened. Files with names of archives are skipped.
     """
     try:
         found = [entry for entry in os.scandir(folder) if not _is_folder(entry)]
@@ -128,14 +128,14 @@ def folder_tasks(
 
 
 class _Position:
-    """How many bytes of the files in a folder were read, by all threads."""
+    """Number of bytes that all threads have read from the files of a folder."""
 
     def __init__(self) -> None:
         self._value = 0
         self._lock = Lock()
 
     def add(self, size: int) -> int:
-        """Count so many bytes more, and return how many there are."""
+        """Add `size` bytes, and return the total."""
         with self._lock:
             self._value += size
             return self._value
@@ -147,7 +147,7 @@ def _folder_item(
     skips: Callable[[bytes], Skipped | None],
     position: _Position,
 ) -> Member | NestedArchive | Unreadable | Skipped | None:
-    """Open a file in a folder, unless it is an archive by its name."""
+    """Open a file of a folder, unless its name is that of an archive."""
     try:
         file = _descriptor(entry.path, was_regular=_is_regular(entry))
     except OSError as exc:
@@ -170,7 +170,7 @@ def _opened(
     skips: Callable[[bytes], Skipped | None],
     position: _Position,
 ) -> Member | NestedArchive | Unreadable | Skipped:
-    """Tell what an open file is, and close one that is nothing to send."""
+    """Return the item for an open file; close the file if there is nothing to send."""
     try:
         content, size = _loaded(file)
     except OSError as exc:

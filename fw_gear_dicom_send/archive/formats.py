@@ -1,4 +1,4 @@
-"""What kind of archive a file is, told by its first bytes."""
+"""Detection of archive formats from the first bytes of a file."""
 
 import tarfile
 
@@ -13,12 +13,12 @@ _UNSUPPORTED = {
     b"Rar!\x1a\x07": "a RAR archive",
     b"\x28\xb5\x2f\xfd": "a Zstandard file",
     b"\x04\x22\x4d\x18": "an LZ4 file",
-    b"\x1f\x9d": "a file of compress",
+    b"\x1f\x9d": "a file compressed by compress (.Z)",
 }
 
 
 def is_tar(head: bytes) -> bool:
-    """Tell by its checksum whether a file starts with the header of a tar member."""
+    """Return whether a file starts with the header of a tar member, by its checksum."""
     try:
         tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
     except READ_ERRORS:
@@ -27,10 +27,10 @@ def is_tar(head: bytes) -> bool:
 
 
 def is_archive(head: bytes) -> bool:
-    """Tell whether a file that lies in an archive or a folder is an archive, or compressed."""
+    """Return whether a file in an archive or a folder is itself an archive, or compressed."""
     return head.startswith(_NESTED_MAGIC) or is_tar(head)
 
 
 def unsupported_format(head: bytes) -> str:
-    """Return the format of an archive that cannot be read, with its article; empty for others."""
+    """Return the name of an unsupported archive format, with its article; empty for others."""
     return next((name for magic, name in _UNSUPPORTED.items() if head.startswith(magic)), "")

@@ -1,4 +1,4 @@
-"""What the readers of all kinds of archive share: sources, limits and errors."""
+"""Sources, limits and errors that the readers of all archives share."""
 
 import lzma
 import struct
@@ -12,11 +12,11 @@ from threading import Lock
 from typing import Protocol, TypeVar
 
 HEAD_SIZE = 4096
-"""Bytes at the start of a member that tell whether it is DICOM."""
+"""Bytes at the start of a member that show whether it is DICOM."""
 CHUNK_SIZE = 1 << 20
 PACKED_CHUNK_SIZE = 1 << 16
 
-# All that zipfile, tarfile and the decompressors were seen or are documented to raise.
+# All errors that zipfile, tarfile and the decompressors raise, documented or observed.
 READ_ERRORS = (
     OSError,
     EOFError,
@@ -37,11 +37,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Limits:
-    """How much an archive may unpack to.
+    """Limits on the unpacked size of an archive, in bytes.
 
-    `member` is the most bytes of one member. All that is read out of an archive may
-    be `archive` bytes, or `ratio` times the size of its file where that is more:
-    deflate cannot pack better than 1032 to 1.
+    A member may have up to `member` bytes. A whole archive may have up to `archive` bytes, or
+    `ratio` times the size of its file if that is more. Deflate packs at most 1032 to 1.
     """
 
     member: int = 16 * 1024**3
@@ -50,58 +49,58 @@ class Limits:
 
 
 class ByteStream(Protocol):
-    """What bytes can be read from."""
+    """A source of bytes."""
 
     def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes, and none only at the end."""
+        """Return at most `size` bytes; empty only at the end."""
 
 
 class Budget:
-    """The bytes that may still be read out of an archive, by all threads."""
+    """Number of bytes that all threads together may still read from an archive."""
 
     def __init__(self, size: int) -> None:
         """Allow `size` bytes."""
-        self._left = size
+        self._remaining = size
         self._lock = Lock()
 
     @property
     def remaining(self) -> int:
-        """Bytes that are left."""
-        return max(self._left, 0)
+        """Number of remaining bytes."""
+        return max(self._remaining, 0)
 
     def spend(self, size: int) -> None:
-        """Take off `size` bytes; raises OverBudgetError where they are not left."""
+        """Subtract `size` bytes; raises OverBudgetError if fewer remain."""
         with self._lock:
-            self._left -= size
-        if self._left < 0:
+            self._remaining -= size
+        if self._remaining < 0:
             raise OverBudgetError
 
 
 class Counted:
-    """A source whose bytes are taken off a budget."""
+    """A source whose bytes are subtracted from a budget."""
 
     def __init__(self, source: ByteStream, budget: Budget) -> None:
-        """Count what is read from `source`."""
+        """Count the bytes that are read from `source`."""
         self._source = source
         self._budget = budget
 
     def read(self, size: int) -> bytes:
-        """Return at most `size` bytes, and none only at the end."""
+        """Return at most `size` bytes; empty only at the end."""
         data = self._source.read(size)
         self._budget.spend(len(data))
         return data
 
 
 class CorruptError(Exception):
-    """The archive, or a member of a zip, cannot be read (further)."""
+    """The archive, or a member of a zip, is damaged at or before the current position."""
 
 
 class OverBudgetError(Exception):
-    """More was read out of the archive than is allowed."""
+    """More bytes were read from the archive than its limits allow."""
 
 
 class TrailingGarbageError(ValueError):
-    """Something else follows a whole compressed stream."""
+    """Other data follows a complete compressed stream."""
 
 
 class EndOfTarError(tarfile.HeaderError):
@@ -110,7 +109,7 @@ class EndOfTarError(tarfile.HeaderError):
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Turn what may be raised where an archive is read into CorruptError."""
+    """Convert the errors of archive readers to CorruptError."""
     try:
         yield
     except EndOfTarError:
@@ -120,7 +119,7 @@ def reading() -> Iterator[None]:
 
 
 def read_each(items: Iterator[T]) -> Iterator[T]:
-    """Yield what is read out of an archive; raises CorruptError where that fails."""
+    """Yield items that are read from an archive; raises CorruptError if reading fails."""
     while True:
         with reading():
             item = next(items, None)
@@ -130,7 +129,7 @@ def read_each(items: Iterator[T]) -> Iterator[T]:
 
 
 def read_fully(source: ByteStream, size: int) -> bytes:
-    """Read `size` bytes, or all up to the end."""
+    """Read `size` bytes, or fewer if the source ends earlier."""
     data = b""
     while len(data) < size and (more := source.read(size - len(data))):
         data += more

@@ -1,7 +1,7 @@
-"""Reads a zip, a tar, a folder or a single file to the DICOM files in it, one at a time.
+"""Reader of the DICOM files in a zip, a tar, a folder or a single file, one at a time.
 
-What a file is, is told by its content. No name, link or mode out of an archive is
-ever used on disk: a member is unpacked to a nameless temporary file.
+The content of a file decides its format. Names, links and modes from an archive are never used on
+disk: members are unpacked to nameless temporary files.
 """
 
 import os
@@ -49,12 +49,12 @@ _COMPRESSED = (".gz", ".bz2", ".xz")
 
 
 def _any_name(_: str) -> bool:
-    """Take all names."""
+    """Accept all names."""
     return True
 
 
 class Archive:
-    """A zip, a tar or a folder, or a single DICOM file, that several threads may unpack."""
+    """A zip, a tar, a folder or a single DICOM file, which several threads may unpack."""
 
     def __init__(
         self,
@@ -66,12 +66,19 @@ class Archive:
         room: Room = NO_ROOM,
         selects: Callable[[str], bool] = _any_name,
     ) -> None:
-        """Open `path`; raises OSError if that fails.
+        """Open an archive.
 
-        Members are unpacked to memory, or to nameless files in `work`. `skips` is given up to
-        `HEAD_SIZE` bytes from the start of a member and returns why it is not sent, None where it
-        is. Where the disk is full, a member waits for `room`. Of a folder, the files whose names
-        `selects` takes are read.
+        Args:
+            path: The archive, folder or file.
+            work: Folder for the nameless files of large members; small members stay in memory.
+            skips: Returns why a member is skipped, or None if it is sent, from its first
+                `HEAD_SIZE` bytes.
+            limits: Limits on the unpacked size.
+            room: Signals free space while the disk is full.
+            selects: Returns whether to read a file of a folder, from its name.
+
+        Raises:
+            OSError: `path` cannot be opened.
         """
         self._path = path
         self._work = work
@@ -86,15 +93,15 @@ class Archive:
             self._files.enter_context(self._file)
 
     def close(self) -> None:
-        """Close the file, once nothing is unpacked any more."""
+        """Close the file, after all tasks have ended."""
         self._files.close()
 
     def tasks(self) -> Iterator[Task | Item]:
-        """Yield the items, or what makes them, on one thread at a time.
+        """Yield the items, or tasks that return them; only one thread at a time may iterate.
 
-        A task may be called by any thread, while others call other tasks; of a tar there are none.
-        A `BrokenArchive` is the last item. Tasks raise OSError where `work` cannot be written to
-        for a reason other than space.
+        Several threads may call different tasks at the same time. A tar yields items only. A
+        `BrokenArchive` is the last item. Tasks raise OSError if they cannot write to `work`, except
+        for lack of space.
         """
         if self._is_folder:
             for task in folder_tasks(self._path, self._skips, self._selects):
@@ -112,7 +119,7 @@ class Archive:
             yield self._too_large()
 
     def _items(self, file: BinaryIO, unpacker: Unpacker) -> Iterator[Task | Item]:
-        """Tell what a file is, and yield what is in it."""
+        """Detect the format of a file, and yield its items."""
         with reading():
             head = read_fully(file, HEAD_SIZE)
             file.seek(0)
@@ -180,11 +187,11 @@ def read(
     skips: Callable[[bytes], Skipped | None],
     limits: Limits = DEFAULT_LIMITS,
 ) -> Iterator[Item]:
-    """Yield what is in a zip, a tar or a folder, or the DICOM file that `path` is, one at a time.
+    """Yield the items of a zip, a tar, a folder or a single DICOM file, one at a time.
 
-    An archive in an archive, or in a folder without a suffix of archives, is read as well,
-    one level deep. A member is unpacked when the next item is asked for; the consumer closes its
-    content. The arguments, and what is raised, are those of `Archive`.
+    Nested archives are read as well, one level deep. In a folder, this applies to archives without
+    the suffix of one. Each member is unpacked on demand; the caller must close its content.
+    Arguments and errors are those of `Archive`.
     """
     with closing(Archive(path, work, skips, limits)) as archive:
         for task in archive.tasks():
@@ -200,7 +207,7 @@ def read(
 def _archive_items(
     file: BinaryIO, head: bytes, unpacker: Unpacker, shared: SharedFile
 ) -> Iterator[RawTask | RawItem]:
-    """Yield what is in an archive, by `file`, or by `shared` where that is any thread's."""
+    """Yield the items of an archive from `file`, or tasks for any thread that read `shared`."""
     if is_tar(head):
         yield from tar_items(file, unpacker)
     elif head.startswith(tuple(COMPRESSIONS)):
@@ -214,9 +221,10 @@ def _archive_items(
 def _nested_items(
     archive: NestedArchive, unpacker: Unpacker
 ) -> Iterator[Member | Unreadable | Skipped]:
-    """Yield what is in an archive that lies in another one, and close it.
+    """Yield the items of a nested archive, and close it.
 
-    One that holds no image is one file that is not DICOM, as office documents are.
+    A nested archive without images, such as an office document, counts as one file that is not
+    DICOM.
     """
     images = 0
     failure = None

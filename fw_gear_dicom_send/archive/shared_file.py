@@ -1,4 +1,4 @@
-"""A file that several threads read at once, each at places of its own."""
+"""A file that several threads read at the same time, each at its own position."""
 
 import io
 import os
@@ -7,21 +7,20 @@ from typing import BinaryIO
 
 
 class SharedFile:
-    """Reads at any place of a file, which nothing else reads or moves.
+    """Reader at any position of a file, which no other code may read or move.
 
-    Where the platform has no `pread`, and for a file that is no plain one, threads read one after
-    the other.
+    Threads take turns if the platform has no `pread`, or if `file` is not a plain file.
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        """Read from `file`, which stays that of the caller."""
+        """Read from `file`, which the caller must close."""
         self._file = file
         self._lock = Lock()
         is_plain = hasattr(os, "pread") and isinstance(file, io.BufferedReader)
         self._number = file.fileno() if is_plain else None
 
     def read_at(self, start: int, size: int) -> bytes:
-        """Return at most `size` bytes from `start` on, and none only behind the end."""
+        """Return at most `size` bytes from `start`; empty only at the end."""
         if self._number is not None:
             return os.pread(self._number, size, start)
         with self._lock:
@@ -29,9 +28,9 @@ class SharedFile:
             return self._file.read(size)
 
     def window(self, start: int, size: int) -> BinaryIO | None:
-        """Return a range as a file of its own, which outlives this one.
+        """Return a range as a separate file, which stays open when this one is closed.
 
-        Returns None where threads read one after the other.
+        Returns None if threads take turns.
         """
         if self._number is None:
             return None
@@ -39,7 +38,7 @@ class SharedFile:
 
 
 class _Window(io.RawIOBase):
-    """A range of a file, by a file descriptor that is closed with it."""
+    """A range of a file, with its own file descriptor."""
 
     def __init__(self, number: int, start: int, size: int) -> None:
         self._number = number
@@ -72,16 +71,16 @@ class _Window(io.RawIOBase):
 
 
 class Section:
-    """A range of a shared file, read from its start to its end."""
+    """A range of a shared file, read from start to end."""
 
     def __init__(self, file: SharedFile, start: int, size: int) -> None:
-        """Read `size` bytes from `start` on."""
+        """Read `size` bytes from `start`."""
         self._file = file
         self._start = start
         self._end = start + size
 
     def read(self, size: int) -> bytes:
-        """Return at most `size` bytes, and none only at the end."""
+        """Return at most `size` bytes; empty only at the end."""
         data = self._file.read_at(self._start, min(size, self._end - self._start))
         self._start += len(data)
         return data

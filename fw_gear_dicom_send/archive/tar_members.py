@@ -1,4 +1,4 @@
-"""The DICOM members of a tar, plain or compressed, read as a stream."""
+"""DICOM members of a tar, plain or compressed, read as a stream."""
 
 import io
 import tarfile
@@ -25,7 +25,7 @@ from .limits import (
 from .types import BrokenArchive, Member, NestedArchive
 from .unpack import Declared, Unpacker
 
-# What tarfile may read to understand one header; pax records and sparse maps have no bound.
+# Bytes that tarfile may read for one header; pax records and sparse maps have no limit.
 TAR_HEADER_SIZE = 1024**2
 
 
@@ -35,7 +35,7 @@ Item = Member | NestedArchive | Unreadable | Skipped
 def compressed_items(
     file: BinaryIO, head: bytes, unpacker: Unpacker
 ) -> Iterator[Item | BrokenArchive]:
-    """Yield what is in a tar in one of the known compressions, or the file that is compressed."""
+    """Yield the items of a compressed tar, or the item of a single compressed file."""
     magic = next(magic for magic in COMPRESSIONS if head.startswith(magic))
     codec = COMPRESSIONS[magic]
     with reading():
@@ -53,17 +53,17 @@ def compressed_items(
 
 
 def tar_items(source: ByteStream, unpacker: Unpacker) -> Iterator[Item]:
-    """Yield what is in a tar; raises CorruptError where it breaks off."""
+    """Yield the items of a tar; raises CorruptError at damage."""
     stream = _TarStream(Counted(source, unpacker.budget))
     with suppress(EndOfTarError):
         yield from _tar_members(stream, unpacker)
-    # Only the end of a compressed stream tells that it is whole.
+    # Only the end of a compressed stream shows that it is complete.
     with reading(), suppress(TrailingGarbageError):
         stream.drain()
 
 
 def _tar_members(stream: "_TarStream", unpacker: Unpacker) -> Iterator[Item]:
-    """Yield the items of a tar up to the EndOfTarError that is raised at its end."""
+    """Yield the items of a tar, and raise EndOfTarError at its end."""
     with reading():
         tar = _Tar.open(
             fileobj=cast(IO[bytes], stream),
@@ -71,7 +71,7 @@ def _tar_members(stream: "_TarStream", unpacker: Unpacker) -> Iterator[Item]:
             bufsize=PACKED_CHUNK_SIZE,
             encoding="utf-8",
             errors="surrogateescape",
-            # What `cat a.tar b.tar` makes goes on behind the end of the first one.
+            # `cat a.tar b.tar` continues after the end of the first tar.
             ignore_zeros=True,
         )
     number = 0
@@ -79,18 +79,18 @@ def _tar_members(stream: "_TarStream", unpacker: Unpacker) -> Iterator[Item]:
     with tar:
         while entry := _next(tar):
             stream.allow(tar.offset + TAR_HEADER_SIZE)
-            # Nothing is looked up later, and both grow without a bound.
+            # Neither is used later, and both grow without limit.
             tar.members.clear()
             tar.pax_headers.clear()
             if not entry.isreg():
                 continue
             number += 1
             with reading():
-                # Its buffer would copy each byte once more, by way of fresh pages.
+                # A buffered reader would copy each byte again, to newly allocated pages.
                 member = cast(io.BufferedReader, tar.extractfile(entry))
                 content: ByteStream = member.raw
                 if entry.issparse():
-                    # Holes come out of nothing that was counted.
+                    # The holes were not counted as they take no bytes in the archive.
                     content = Counted(content, unpacker.budget)
                 head = read_fully(content, HEAD_SIZE)
             declared = Declared(number, printable(entry.name), entry.size)
@@ -102,18 +102,18 @@ def _next(tar: "_Tar") -> tarfile.TarInfo | None:
         return tar.next()
 
 
-# typeshed does not know them.
+# typeshed lacks these.
 _END, _ZEROS = tarfile.EmptyHeaderError, tarfile.EOFHeaderError  # type: ignore[attr-defined]
 
 
 class _TarHeader(tarfile.TarInfo):
-    """A header that raises for any block that is none; tarfile would call some of them the end."""
+    """A header that raises for each invalid block; tarfile takes some of them for the end."""
 
     @classmethod
     def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
-        """Read the next header; raises EndOfTarError where there is none.
+        """Read the next header; raises EndOfTarError if there is none.
 
-        Zeros end a tar (POSIX.1 pax, "ustar Interchange Format"). Another tar may follow.
+        Blocks of zeros end a tar (POSIX.1 pax, "ustar Interchange Format"). Another tar may follow.
         """
         tar = cast(_Tar, tarfile_)
         try:
@@ -139,14 +139,14 @@ class _Tar(tarfile.TarFile):
     pax_headers: dict[str, str]
 
     def skip_zeros(self, is_past_end: bool) -> None:
-        """Note that zeros ended a tar, or that a header followed them."""
+        """Record whether zeros ended a tar, or a header followed them."""
         self.is_past_end = is_past_end
         if self.stream:
             self.stream.skips_zeros = is_past_end
 
 
 class _TarStream:
-    """What tarfile reads, so that it neither hoards headers nor seeks for ever past the end."""
+    """Source for tarfile that limits the size of headers, and raises at reads past the end."""
 
     def __init__(self, source: ByteStream) -> None:
         self._source = source
@@ -154,10 +154,10 @@ class _TarStream:
         self._allowed = TAR_HEADER_SIZE
         self._ended = False
         self.skips_zeros = False
-        """Whether chunks of zeros are left out, of which there may be gigabytes."""
+        """Whether chunks of zeros are skipped, of which there may be gigabytes."""
 
     def allow(self, position: int) -> None:
-        """Let it be read up to and a little over `position`."""
+        """Allow reads that start at or before `position`."""
         self._allowed = position
 
     def read(self, size: int) -> bytes:
@@ -176,6 +176,6 @@ class _TarStream:
         return data
 
     def drain(self) -> None:
-        """Read what is left."""
+        """Read the rest of the source."""
         while not self._ended:
             self._ended = not self._source.read(CHUNK_SIZE)

@@ -1,4 +1,4 @@
-"""What comes out of an archive."""
+"""Items of an archive."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -10,13 +10,12 @@ from ..reasons import Reason, Skipped
 
 @dataclass(frozen=True)
 class Member:
-    """A DICOM file out of an archive, or a DICOM file that came alone.
+    """A DICOM file from an archive, or a single DICOM file.
 
-    `number` counts the members of the archive from 1; `3.12` is number 12 of the archive
-    that is member 3. Messages name a member by it, since its `name`, empty for a file that
-    came alone, may be a patient's. The name is printable, and no path to anything. `content`
-    is seekable and belongs to whoever takes the member. `position` is how far the archive has
-    been read, in bytes.
+    `number` is the position of the member in the archive, from 1; `3.12` is member 12 of the
+    archive in member 3. Messages use the number, as `name` may be a patient's name. The name is
+    printable, is not a path on disk, and is empty for a single file. `content` is seekable, and
+    the receiver must close it. `position` is the number of bytes read from the archive so far.
     """
 
     number: MemberNumber
@@ -27,7 +26,7 @@ class Member:
 
 @dataclass(frozen=True)
 class NestedArchive:
-    """A member of an archive, or a file of a folder, that is an archive itself."""
+    """A member of an archive, or a file in a folder, that is itself an archive."""
 
     number: int
     content: BinaryIO
@@ -36,7 +35,7 @@ class NestedArchive:
 
 @dataclass(frozen=True)
 class BrokenArchive:
-    """An archive that cannot be read, or not further, and why."""
+    """An archive that cannot be read completely, and why."""
 
     reason: Reason
 
@@ -45,23 +44,23 @@ T = TypeVar("T")
 
 
 def at(position: int, item: T) -> T | Member:
-    """Return an item with its position, where it is a member."""
+    """Return an item, with its position set if it is a member."""
     return replace(item, position=position) if isinstance(item, Member) else item
 
 
 Item = Member | Unreadable | Skipped | BrokenArchive
-"""What comes out of an archive."""
+"""An item of an archive."""
 RawItem = Item | NestedArchive
 RawTask = Callable[[], RawItem | None]
-"""Unpacks a member, of which there may be nothing to say."""
+"""Unpacks a member; None means that there is nothing to report."""
 
 
 @dataclass(frozen=True)
 class InnerItems:
-    """What comes out of an archive that lies in another one, on one thread at a time."""
+    """Items of a nested archive; only one thread at a time may iterate."""
 
     items: Iterator[Item]
 
 
 Task = Callable[[], Item | InnerItems | None]
-"""Unpacks a member on any thread; one that is an archive is read by its items."""
+"""Unpacks a member on any thread; a nested archive returns its items."""

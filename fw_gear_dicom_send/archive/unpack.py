@@ -1,4 +1,4 @@
-"""Takes members out of an archive to nameless files, within its limits."""
+"""Unpacking of archive members to nameless files, within limits."""
 
 import errno
 import zlib
@@ -17,16 +17,16 @@ from .limits import CHUNK_SIZE, HEAD_SIZE, Budget, ByteStream, Limits, reading
 from .types import Member, NestedArchive
 
 _LOSSLESS_RATIO = 3
-"""How much larger an image may become that is compressed without loss."""
+"""How much larger an image may become when it is decompressed from a lossless syntax."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
 class Declared:
-    """What an archive says of a member: its number and name, its size in bytes and its CRC.
+    """Properties that an archive declares for a member; sizes are in bytes.
 
-    The size is None where only the end of the data tells it. `position` is where it ends in the
-    archive, if that is known.
+    `size` is None if only the end of the data shows it. `position` is the end of the member in the
+    archive, 0 if unknown.
     """
 
     number: int
@@ -38,9 +38,9 @@ class Declared:
 
 @dataclass(frozen=True)
 class Unpacker:
-    """Takes members out of one archive, within its limits.
+    """Unpacker of the members of one archive, within limits.
 
-    `skips` tells by the head of a file why it is no image to send, None where it is one.
+    `skips` returns why a file is not an image to send, or None if it is, from its head.
     """
 
     work: Path
@@ -53,7 +53,7 @@ class Unpacker:
     def take(
         self, declared: Declared, head: bytes, source: ByteStream
     ) -> Member | NestedArchive | Unreadable | Skipped:
-        """Unpack a member, of which `head` has been read already, unless it holds no image."""
+        """Unpack a member whose `head` has already been read, unless it contains no image."""
         skipped = self.skips(head)
         if skipped is None:
             return self.unpack(declared, head, source)
@@ -64,14 +64,14 @@ class Unpacker:
     def take_whole(
         self, declared: Declared, data: bytes
     ) -> Member | NestedArchive | Unreadable | Skipped:
-        """Take a member that was unpacked to memory, and is as it was declared."""
+        """Return a member that was unpacked to memory and checked."""
         self.budget.spend(len(data))
         return self._as_it_is(declared, data[:HEAD_SIZE], BytesIO(data))
 
     def take_in_place(
         self, declared: Declared, head: bytes, content: BinaryIO
     ) -> Member | NestedArchive | Unreadable | Skipped:
-        """Take a member that can be read where it is, if its CRC is right; else close it."""
+        """Return a member that is read in place, if its CRC is right; otherwise close it."""
         item = self._as_it_is(declared, head, content)
         if isinstance(item, Member | NestedArchive) and not self._has_crc(content, declared.crc):
             content.close()
@@ -93,7 +93,7 @@ class Unpacker:
         return skipped_or_unsupported(skipped, head, declared.number, declared.name)
 
     def _has_crc(self, content: BinaryIO, crc: int | None) -> bool:
-        """Read a member to its end, and rewind it."""
+        """Return whether the content has the CRC, and rewind it."""
         actual = 0
         try:
             content.seek(0)
@@ -116,16 +116,16 @@ class Unpacker:
         return NestedArchive(declared.number, item.content, declared.name)
 
     def unpack(self, declared: Declared, head: bytes, source: ByteStream) -> Member | Unreadable:
-        """Unpack a member, of which `head` has been read already."""
-        most = self.limits.member
-        if declared.size is not None and declared.size > most:
+        """Unpack a member whose `head` has already been read."""
+        max_size = self.limits.member
+        if declared.size is not None and declared.size > max_size:
             return Unreadable(Reason(Kind.MEMBER_TOO_LARGE), declared.number, declared.name)
         is_small = declared.size is not None and declared.size <= MAX_IN_MEMORY
         spool: BinaryIO = BytesIO() if is_small else new_spool(self.work)
         try:
-            # A member of a tar can be read but once: the disk must have room for it before.
+            # A member of a tar can be read only once, so reserve its disk space first.
             self._reserve(spool, min(declared.size or 0, self.budget.remaining))
-            problem = fill(spool, head, source, declared, most)
+            problem = fill(spool, head, source, declared, max_size)
         except BaseException as exc:
             discard(spool)
             if isinstance(exc, OSError) and exc.errno in DISK_FULL:
@@ -137,7 +137,7 @@ class Unpacker:
         return Member(declared.number, spool, declared.name, declared.position)
 
     def _reserve(self, spool: BinaryIO, size: int) -> None:
-        """Take room as soon as a converted copy has some as well, or as no image is before."""
+        """Reserve space once a converted copy also fits, or once no more space will be freed."""
         try:
             with_room(self.room, lambda: reserve(spool, size, spare=_LOSSLESS_RATIO * size))
         except OSError as exc:
@@ -149,22 +149,22 @@ class Unpacker:
 def skipped_or_unsupported(
     skipped: Skipped, head: bytes, number: int, name: str
 ) -> Skipped | Unreadable:
-    """Name the format of an archive that cannot be read; anything else is skipped."""
-    if skipped is Skipped.NOT_DICOM and (what := unsupported_format(head)):
-        return Unreadable(Reason(Kind.UNSUPPORTED_FORMAT, what), number, name)
+    """Return an Unreadable for an archive of an unsupported format, otherwise `skipped`."""
+    if skipped is Skipped.NOT_DICOM and (archive_format := unsupported_format(head)):
+        return Unreadable(Reason(Kind.UNSUPPORTED_FORMAT, archive_format), number, name)
     return skipped
 
 
 def fill(
-    spool: BinaryIO, head: bytes, source: ByteStream, declared: Declared, most: int
+    spool: BinaryIO, head: bytes, source: ByteStream, declared: Declared, max_size: int
 ) -> Kind | None:
-    """Copy a member of `most` bytes to `spool`, and say what is wrong with it."""
+    """Copy a member of at most `max_size` bytes to `spool`; return a problem with it, or None."""
     size, crc = declared.size, declared.crc
     copied = actual_crc = 0
     data = head
     while data:
         copied += len(data)
-        if copied > (most if size is None else size):
+        if copied > (max_size if size is None else size):
             return Kind.MEMBER_TOO_LARGE
         if crc is not None:
             actual_crc = zlib.crc32(data, actual_crc)
@@ -178,6 +178,6 @@ def fill(
 
 
 def discard(spool: BinaryIO) -> None:
-    """Close a temporary file; where the disk is full, its last flush fails once more."""
+    """Close a temporary file, and ignore the failed flush on a full disk."""
     with suppress(OSError):
         spool.close()

@@ -1,6 +1,6 @@
-"""The central directory of a zip (APPNOTE.TXT 4.3.12 to 4.3.16), one entry at a time.
+"""Central directory of a zip (APPNOTE.TXT 4.3.12 to 4.3.16), read one entry at a time.
 
-`zipfile` would keep all entries in memory, and refuse the archive for one bad name.
+`zipfile` would keep all entries in memory, and reject the archive for one bad name.
 """
 
 import os
@@ -25,21 +25,22 @@ END_LAYOUT = Struct("<4s8xLLH")
 ZIP64_END_LAYOUT = Struct("<4s36xQQ")
 ZIP64_LOCATOR_LAYOUT = Struct("<4s4xQ4x")
 IN_ZIP64 = 0xFFFFFFFF
-"""A size or an offset that stands in the extra field (APPNOTE.TXT 4.5.3)."""
+"""Marks a size or offset whose value is in the extra field (APPNOTE.TXT 4.5.3)."""
 
 _ZIP64_EXTRA = 0x0001
 _MAX_COMMENT = (1 << 16) - 1
 _BLOCK = 1 << 18
-"""Bytes of a directory to read at once, more than a record may have."""
+"""Bytes of a directory per read, more than the maximum length of a record."""
 _MAX_OFFSET = (1 << 63) - 1
 _MADE_ON_UNIX = 3
 _IS_UTF8 = 0x800
 
 
 class ZipEntry(NamedTuple):
-    """What a zip says of a member; sizes are in bytes.
+    """Properties that a zip declares for a member; sizes are in bytes.
 
-    `offset` is that of its local header. `is_regular` is false for folders, links and devices.
+    `offset` is the offset of its local header. `is_regular` is False for folders, links and
+    devices.
     """
 
     name: str
@@ -53,7 +54,7 @@ class ZipEntry(NamedTuple):
 
 
 class _Record(NamedTuple):
-    """A record of a central directory, of `size` bytes with its comment."""
+    """A record of a central directory; `size` is in bytes and includes the comment."""
 
     fields: tuple[Any, ...]
     name: bytes
@@ -63,11 +64,10 @@ class _Record(NamedTuple):
 
 @dataclass(frozen=True)
 class Directory:
-    """Where a central directory is.
+    """Location of a central directory.
 
-    `shift` is by how much offsets in it are too low, where something precedes the zip; `is_last`
-    tells that nothing follows it. `first` is the lowest offset of a member, None where there is
-    none.
+    `shift` must be added to its offsets if data precedes the zip. `is_last` means that no data
+    follows the zip. `first` is the lowest offset of a member, None for an empty zip.
     """
 
     start: int
@@ -78,7 +78,7 @@ class Directory:
 
 
 def find_directory(file: BinaryIO) -> Directory | None:
-    """Return where the central directory is, None where it is missing or damaged."""
+    """Return the location of the central directory, or None if it is missing or damaged."""
     try:
         found = _located(file)
         offsets = map(_offset, _records(file, found)) if found else iter(())
@@ -89,9 +89,9 @@ def find_directory(file: BinaryIO) -> Directory | None:
 
 
 def directory_entries(file: BinaryIO, directory: Directory) -> Iterator[ZipEntry]:
-    """Yield the entries of a central directory; raises CorruptError where it is damaged.
+    """Yield the entries of a central directory; raises CorruptError at damage.
 
-    The position of `file` may be moved meanwhile.
+    Other code may move the position of `file` meanwhile.
     """
     for record in _records(file, directory):
         _, system, flags, method, crc, packed, size, _, _, _, attributes, offset = record.fields
@@ -111,7 +111,7 @@ def directory_entries(file: BinaryIO, directory: Directory) -> Iterator[ZipEntry
 
 
 def _records(file: BinaryIO, directory: Directory) -> Iterator[_Record]:
-    """Yield the records of a central directory, which is read a block at a time."""
+    """Yield the records of a central directory, and read it a block at a time."""
     position, end = directory.start, directory.end
     base, block = position, b""
     while position < end:
@@ -127,7 +127,7 @@ def _records(file: BinaryIO, directory: Directory) -> Iterator[_Record]:
 
 
 def _record_at(block: bytes, at: int) -> _Record | None:
-    """Return the record at a place of a block, None where the block ends before it does."""
+    """Return the record at an offset in a block, or None if the block ends too early."""
     start = at + DIRECTORY_LAYOUT.size
     if len(block) < start:
         return None
@@ -142,7 +142,7 @@ def _record_at(block: bytes, at: int) -> _Record | None:
 
 
 def _offset(record: _Record) -> int:
-    """Return where a member is, as its record says."""
+    """Return the offset of a member that its record declares."""
     offset: int = record.fields[-1]
     if offset != IN_ZIP64:
         return offset
@@ -150,7 +150,7 @@ def _offset(record: _Record) -> int:
 
 
 def with_zip64(extra: bytes, *values: int) -> tuple[int, ...]:
-    """Return sizes and offsets, those that stand in an extra field taken from there."""
+    """Return sizes and offsets, with marked ones replaced by those in the extra field."""
     if IN_ZIP64 not in values:
         return values
     numbers = iter(_zip64_numbers(extra))
@@ -158,7 +158,7 @@ def with_zip64(extra: bytes, *values: int) -> tuple[int, ...]:
 
 
 def decoded_name(name: bytes, flags: int) -> str:
-    """Return the name of a member, printable, up to a NUL as in all that reads zips."""
+    """Return the printable name of a member, cut at a NUL, as all zip readers do."""
     text = name.partition(b"\0")[0]
     encoding = "utf-8" if flags & _IS_UTF8 else "cp437"
     return printable(text.decode(encoding, "surrogateescape"))
@@ -174,7 +174,7 @@ def _zip64_numbers(extra: bytes) -> Iterator[int]:
 
 
 def _located(file: BinaryIO) -> Directory | None:
-    """Find the record at the end of a zip, and by that the directory."""
+    """Find the record at the end of a zip, and return the location of the directory."""
     whole = file.seek(0, os.SEEK_END)
     tail_start = max(0, whole - END_LAYOUT.size - _MAX_COMMENT)
     file.seek(tail_start)
@@ -193,12 +193,12 @@ def _located(file: BinaryIO) -> Directory | None:
 
 
 def _zip64_end(file: BinaryIO, end: int) -> tuple[int, int, int] | None:
-    """Return where the directory ends, its size and its offset, where they need 64 bits."""
+    """Return the end, size and offset of a zip64 directory, or None if there is none."""
     locator_start = end - ZIP64_LOCATOR_LAYOUT.size
     locator = _record(file, locator_start, ZIP64_LOCATOR_LAYOUT)
     if not locator or locator[0] != ZIP64_LOCATOR:
         return None
-    # Something may precede the zip, or data of its own follow the record.
+    # Data may precede the zip, or the record may have extensible data.
     for start in (locator_start - ZIP64_END_LAYOUT.size, locator[1]):
         record = _record(file, start, ZIP64_END_LAYOUT)
         if record and record[0] == ZIP64_END_RECORD:

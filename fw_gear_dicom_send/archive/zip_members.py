@@ -1,4 +1,4 @@
-"""The DICOM members of a zip (APPNOTE.TXT)."""
+"""DICOM members of a zip (APPNOTE.TXT)."""
 
 import bz2
 import lzma
@@ -60,7 +60,7 @@ METHODS = {
     97: "WavPack",
     98: "PPMd",
 }
-"""Names of compression methods that cannot be read (APPNOTE.TXT 4.4.5)."""
+"""Names of unsupported compression methods (APPNOTE.TXT 4.4.5)."""
 
 _MIME = mimetypes.MimeTypes()
 OTHER_SUFFIXES = frozenset(_MIME.encodings_map) | {
@@ -71,10 +71,10 @@ OTHER_SUFFIXES = frozenset(_MIME.encodings_map) | {
 def zip_tasks(
     file: BinaryIO, head: bytes, unpacker: Unpacker, shared: SharedFile
 ) -> Iterator[RawTask | BrokenArchive]:
-    """Yield what unpacks the members of a zip, which it reads from `shared`.
+    """Yield tasks that unpack the members of a zip from `shared`.
 
-    They are those that its directory names, or where that is missing, damaged or of another zip,
-    those that can be told by the headers of the members.
+    The central directory lists the members. If it is missing, damaged or from another zip, the
+    members are found by their own headers.
     """
     with reading():
         directory = find_directory(file)
@@ -94,9 +94,9 @@ def zip_tasks(
 
 
 def _is_of_all(directory: Directory, head: bytes) -> bool:
-    """Tell whether a directory is that of the whole file.
+    """Return whether a directory covers the whole file.
 
-    Where a zip is cut short behind a stored member that is a zip, it is of that member only.
+    If a zip is truncated after a stored member that is a zip, it covers that member only.
     """
     return directory.is_last and (directory.first == 0 or not head.startswith(LOCAL_HEADER))
 
@@ -104,7 +104,7 @@ def _is_of_all(directory: Directory, head: bytes) -> bool:
 def _zip_item(
     file: SharedFile, entry: ZipEntry, number: int, unpacker: Unpacker
 ) -> Member | NestedArchive | Unreadable | Skipped:
-    """Unpack a member; one that is small, and as it should be, at once."""
+    """Unpack a member, with a fast path for a small and intact one."""
     if entry.flags & ZIP_ENCRYPTED or entry.method == ZIP_AES:
         return _unreadable(Reason(Kind.ENCRYPTED_MEMBER), entry, number)
     if entry.method not in READABLE:
@@ -133,7 +133,7 @@ def _zip_item(
 def _in_place(
     file: SharedFile, entry: ZipEntry, start: int, declared: Declared, unpacker: Unpacker
 ) -> Member | NestedArchive | Unreadable | Skipped | None:
-    """Take a large member that is stored, as a part of its archive; None where that cannot be."""
+    """Return a large uncompressed member as a range of its archive, or None if impossible."""
     if entry.size != entry.packed_size or entry.size > unpacker.limits.member:
         return None
     head = file.read_at(start, HEAD_SIZE)
@@ -144,7 +144,7 @@ def _in_place(
 def _streamed(
     file: SharedFile, entry: ZipEntry, start: int, declared: Declared, unpacker: Unpacker
 ) -> Member | NestedArchive | Unreadable | Skipped:
-    """Unpack a member a chunk at a time; raises CorruptError if its start cannot be read."""
+    """Unpack a member in chunks; raises CorruptError if its start cannot be read."""
     with reading():
         content = Counted(_zip_content(file, entry, start), unpacker.budget)
         head = read_fully(content, HEAD_SIZE)
@@ -157,7 +157,7 @@ def _streamed(
 
 
 def _data_start(file: SharedFile, entry: ZipEntry) -> int:
-    """Return where the data of a member starts, behind its local header (APPNOTE.TXT 4.3.7)."""
+    """Return the offset of a member's data, after its local header (APPNOTE.TXT 4.3.7)."""
     header = file.read_at(entry.offset, ZIP_LOCAL_HEADER.size)
     signature, name_size, extra_size = ZIP_LOCAL_HEADER.unpack(header)
     if signature != ZIP_MAGIC[0]:
@@ -166,7 +166,7 @@ def _data_start(file: SharedFile, entry: ZipEntry) -> int:
 
 
 def _whole_content(file: SharedFile, entry: ZipEntry, start: int) -> bytes | None:
-    """Unpack a small member to memory; return None for one that is not as declared."""
+    """Unpack a small member to memory; return None if it differs from its declaration."""
     data = file.read_at(start, entry.packed_size)
     if entry.method == zipfile.ZIP_DEFLATED:
         codec = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -186,9 +186,9 @@ def _unreadable(reason: Reason, entry: ZipEntry, number: int) -> Unreadable | Sk
 
 
 def _zip_content(file: SharedFile, entry: ZipEntry, start: int) -> ByteStream:
-    """Open a member whose data starts at `start`.
+    """Return a stream of the unpacked content of a member whose data starts at `start`.
 
-    Not by `ZipFile.open`, which unpacks bzip2 and LZMA without a bound on memory.
+    `ZipFile.open` is not used, as it unpacks bzip2 and LZMA with unbounded memory.
     """
     packed = Section(file, start, entry.packed_size)
     match entry.method:
@@ -199,8 +199,8 @@ def _zip_content(file: SharedFile, entry: ZipEntry, start: int) -> ByteStream:
         case zipfile.ZIP_BZIP2:
             return Decompressed(packed, bz2.BZ2Decompressor)
         case zipfile.ZIP_LZMA:
-            # A version and the size of the properties, then what an .lzma file starts with
-            # but for the unpacked size (APPNOTE.TXT 5.8.8).
+            # A version and the size of the properties precede the header of an .lzma file, which
+            # lacks the unpacked size (APPNOTE.TXT 5.8.8).
             (properties_size,) = struct.unpack("<2xH", packed.read(4))
             has_end = entry.flags & ZIP_LZMA_END_MARKER
             size = UNKNOWN_SIZE if has_end else entry.size
@@ -213,6 +213,6 @@ def _zip_content(file: SharedFile, entry: ZipEntry, start: int) -> ByteStream:
 
 
 def may_be_dicom(name: str) -> bool:
-    """Tell by its name alone whether a member whose content cannot be read may be DICOM."""
+    """Return whether a member whose content cannot be read may be DICOM, from its name."""
     path = PurePosixPath(name.replace("\\", "/"))
     return path.name.upper() != "DICOMDIR" and path.suffix.lower() not in OTHER_SUFFIXES

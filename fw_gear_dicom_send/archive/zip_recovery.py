@@ -1,8 +1,8 @@
-"""The members of a zip without its central directory, by their own headers (APPNOTE.TXT 4.3.7).
+"""Recovery of zip members by their own headers, without a directory (APPNOTE.TXT 4.3.7).
 
-This is for a zip that is cut short, or whose directory is damaged. A member is found
-where its header is whole and its end is certain: by the size in the header, or by the
-descriptor that follows its data (4.3.9). The file is searched a chunk at a time.
+This is for a zip that is truncated, or whose directory is damaged. A member is recovered if its
+header is complete and its end is certain. The end follows from the size in the header, or from the
+descriptor after the data (4.3.9). The file is searched a chunk at a time.
 """
 
 import os
@@ -30,7 +30,7 @@ from .zip_directory import (
 
 _LOCAL_LAYOUT = Struct("<4sHHH4xLLLHH")
 _DESCRIPTOR_LAYOUTS = (Struct("<LLL"), Struct("<LQQ"))
-"""CRC, packed size and size, in a zip and in a zip64."""
+"""CRC, packed size and unpacked size, in a zip and in a zip64."""
 _HAS_DESCRIPTOR = 0x8
 _HEADERS = (LOCAL_HEADER, DIRECTORY_HEADER)
 _LOCAL_HEADER = re.compile(re.escape(LOCAL_HEADER))
@@ -39,11 +39,11 @@ _MAX_JUNK = 1 << 20
 """Bytes that may precede the first header."""
 _MAX_VERSION, _MAX_METHOD = 63, 99
 _BEFORE, _AFTER = 20, 32
-"""Bytes of a descriptor before a header; of one with signature, and of the header after it."""
+"""Maximum bytes of a descriptor before a header; bytes of a signed descriptor and a header."""
 _MAX_PACKED_NOTHING = 64
-"""Bytes to which no data may be packed; more are half of a descriptor of 64 bits."""
+"""Packed size that an empty member may have; more is half of a 64-bit descriptor."""
 _MAX_SEARCHES = 4
-"""How often the whole file may be searched for ends of members that never come."""
+"""Maximum number of searches through the whole file for missing ends of members."""
 
 
 class _Member(NamedTuple):
@@ -59,7 +59,7 @@ class _Descriptor(NamedTuple):
 
 
 class _Match(NamedTuple):
-    """Where a signature is, and the bytes before it and from it on; at the end there is none."""
+    """Offset of a signature, with the bytes before and from it; `after` is empty at file end."""
 
     start: int
     before: bytes
@@ -67,21 +67,21 @@ class _Match(NamedTuple):
 
 
 class ZipRecovery:
-    """Finds the members of a zip from one header to the next.
+    """Finder of the members of a zip, from one header to the next.
 
-    The mutable state is whether all was as in a whole zip, and how much may still be searched.
+    The mutable state is whether the zip is complete, and the number of bytes left to search.
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        """Read `file`, whose position may be moved meanwhile."""
+        """Read `file`; other code may move its position meanwhile."""
         self._file = file
         self._size = file.seek(0, os.SEEK_END)
         self._searchable = _MAX_SEARCHES * self._size + _MAX_JUNK
         self.is_whole = False
-        """Whether nothing was passed over that may be a member; known at the end."""
+        """Whether no possible member was skipped; final once all entries were yielded."""
 
     def entries(self) -> Iterator[ZipEntry]:
-        """Yield the members that are certain; raises CorruptError where the search has no end."""
+        """Yield the members that are certain; raises CorruptError if the search takes too long."""
         is_ordered, last = True, b""
         position = self._next_header(0, min(self._size, _MAX_JUNK))
         while position is not None and position < self._size:
@@ -91,7 +91,7 @@ class ZipRecovery:
             elif (end := self._record_end(position)) is not None:
                 last, position = self._read(position, len(END_RECORD)), end
             else:
-                # Something may follow a zip: padding, a signature, another zip.
+                # Other data may follow a zip: padding, a signature, another zip.
                 is_ordered = is_ordered and last == END_RECORD
                 position = self._next_header(position + 1, self._size)
         self.is_whole = is_ordered and last == END_RECORD
@@ -106,7 +106,7 @@ class ZipRecovery:
         return self._file.read(size)
 
     def _member(self, start: int) -> _Member | None:
-        """Return the member whose header is at `start`, if it is whole."""
+        """Return the member whose header is at `start`, or None if it is incomplete."""
         header = self._read(start, _LOCAL_LAYOUT.size)
         if not _is_header(header):
             return None
@@ -128,7 +128,7 @@ class ZipRecovery:
         return _Member(ZipEntry(text, flags, method, crc, packed, size, start, is_file), end)
 
     def _record_end(self, start: int) -> int | None:
-        """Return where a record that belongs to the directory ends, if it is whole."""
+        """Return the end of the directory record at `start`, or None if it is incomplete."""
         data = self._read(start, DIRECTORY_LAYOUT.size)
         size = self._size
         if data.startswith(DIRECTORY_HEADER) and len(data) == DIRECTORY_LAYOUT.size:
@@ -145,7 +145,7 @@ class ZipRecovery:
         return start + size if start + size <= self._size else None
 
     def _expected(self, start: int, crc: int, packed: int, size: int) -> _Descriptor | None:
-        """Return what is behind data whose size stands in the header as well."""
+        """Return the descriptor after data whose size is also in the header."""
         end = start + packed
         if end > self._size:
             return None
@@ -166,7 +166,7 @@ class ZipRecovery:
         return None
 
     def _signed(self, match: _Match, start: int) -> _Descriptor | None:
-        """Read a descriptor with its signature; a 32 bit one may look like one of 64 bits."""
+        """Read a signed descriptor; a 32-bit one may look like a 64-bit one."""
         found = []
         for layout in _DESCRIPTOR_LAYOUTS:
             size = len(DESCRIPTOR) + layout.size
@@ -181,7 +181,7 @@ class ZipRecovery:
 
     @staticmethod
     def _unsigned(match: _Match, start: int) -> _Descriptor | None:
-        """Read a descriptor without signature, which ends at a header or with the file."""
+        """Read an unsigned descriptor, which ends at a header or at the end of the file."""
         for layout in _DESCRIPTOR_LAYOUTS:
             data_end = match.start - layout.size
             if data_end >= start:
@@ -192,14 +192,14 @@ class ZipRecovery:
         return None
 
     def _next_header(self, start: int, stop: int) -> int | None:
-        """Return where the next header is that looks like that of a member."""
+        """Return the offset of the next plausible header of a member, or None."""
         for match in self._matches(_LOCAL_HEADER, start, stop):
             if _is_header(match.after):
                 return match.start
         return None
 
     def _matches(self, pattern: re.Pattern[bytes], start: int, stop: int) -> Iterator[_Match]:
-        """Yield the matches that start before `stop`, and the end of the file if it is there."""
+        """Yield the matches that start before `stop`; if `stop` is the end of the file, it, too."""
         for chunk_start in range(start, stop, CHUNK_SIZE):
             base = max(chunk_start - _BEFORE, start)
             chunk_end = min(chunk_start + CHUNK_SIZE, stop)
@@ -217,7 +217,7 @@ class ZipRecovery:
 
 
 def _is_header(data: bytes) -> bool:
-    """Tell whether data starts with the header of a member, as any tool writes it."""
+    """Return whether data starts with a plausible header of a member."""
     if not data.startswith(LOCAL_HEADER) or len(data) < _LOCAL_LAYOUT.size:
         return False
     version, _, method = unpack_from("<HHH", data, len(LOCAL_HEADER))
