@@ -12,10 +12,10 @@ from ..reasons import Reason, Skipped
 class Member:
     """A DICOM file from an archive, or a single DICOM file.
 
-    `number` is the position of the member in the archive, from 1; `3.12` is member 12 of the
-    archive in member 3. Messages use the number, as `name` may be a patient's name. The name is
-    printable, is not a path on disk, and is empty for a single file. `content` is seekable, and
-    the receiver must close it. `position` is the number of bytes read from the archive so far.
+    `number` counts the members of the archive from 1; `3.12` is member 12 of the archive in
+    member 3. Messages use the number, as `name` may be a patient's name. The name is printable,
+    is not a path on disk, and is empty for a single file. `content` is seekable, and the receiver
+    must close it. `position` is the number of bytes read from the archive so far.
     """
 
     number: MemberNumber

@@ -11,7 +11,7 @@ from .privacy import Identity
 _BLOCK = 1 << 18
 
 MemberNumber = int | str
-"""Position of a member in an archive, from 1; `3.12` is member 12 of the archive in member 3."""
+"""Number of a member in its archive, from 1; `3.12` is member 12 of the archive in member 3."""
 
 
 @dataclass(frozen=True)
