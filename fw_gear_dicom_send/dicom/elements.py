@@ -61,7 +61,7 @@ class Element(NamedTuple):
 
 
 @dataclass
-class Course:
+class Scan:
     """Progress of a scan: the end and tag of the last element, and whether all tags ascended.
 
     `noted` are the elements that the scan was asked to note.
@@ -239,24 +239,24 @@ class ElementReader:
             yield group << 16 | number, start, value, end
             start = end
 
-    def pass_over(  # noqa: PLR0912
-        self, course: Course, encoding: Encoding, marks: tuple[int, ...], group: int = 0
+    def advance(  # noqa: PLR0912
+        self, scan: Scan, encoding: Encoding, marks: tuple[int, ...], group: int = 0
     ) -> None:
-        """Advance `course` over all elements, to padding or the end of the file.
+        """Advance `scan` over all elements, to padding or the end of the file.
 
         Notes the elements of `group`, and the first element at or after each of `marks`. `marks`
         ascend and end with ITEM. The scan stops before an element that ends beyond the file.
 
         This is `walk` as a tight loop, as each image passes through it. It raises the same errors;
-        `course` then ends after the last good element.
+        `scan` then ends after the last good element.
         """
         headers = _LITTLE if encoding.little else _BIG
         unpack = (headers.without_vr if encoding.implicit else headers.explicit).unpack_from
         plain_vrs = _NO_VR if encoding.implicit else SHORT_VRS
-        previous, mark, lengths, is_noted = course.last_tag, 0, 0, False
+        previous, mark, lengths, is_noted = scan.last_tag, 0, 0, False
         window, base = self._window, self._base
         last = len(window) - _MAX_HEADER
-        at, limit = course.end - base, self.size - base
+        at, limit = scan.end - base, self.size - base
         try:
             while True:
                 if not 0 <= at <= last:
@@ -273,14 +273,14 @@ class ElementReader:
                     if not 0 < tag < ITEM:
                         return
                     is_noted = tag >= mark or tag in marks or number == group
-                    course.is_ordered = course.is_ordered and tag > previous
+                    scan.is_ordered = scan.is_ordered and tag > previous
                     mark = tag + 1 if number == group else marks[bisect_right(marks, tag)]
                 if vr in plain_vrs:
                     value = at + _MIN_HEADER
                     if length > MAX_PLAIN_TEXT:
                         element = Element(tag, base + at, base + value, base + value + length)
                         if self.hides_element(element, encoding):
-                            course.is_ordered = False
+                            scan.is_ordered = False
                 elif vr in LONG_VRS and at <= last:
                     (length,) = headers.length.unpack_from(window, at + _MIN_HEADER)
                     value = at + _MAX_HEADER
@@ -294,11 +294,11 @@ class ElementReader:
                     return
                 lengths |= length
                 if is_noted:
-                    course.note(Element(tag, base + at, base + value, base + end))
+                    scan.note(Element(tag, base + at, base + value, base + end))
                     is_noted = False
                 at, previous = end, tag
         finally:
-            course.end, course.last_tag = base + at, previous
+            scan.end, scan.last_tag = base + at, previous
             self._lengths |= lengths
 
     def hides_element(self, element: Element, encoding: Encoding) -> bool:

@@ -15,7 +15,7 @@ from .dictionary import description_of, is_known
 from .elements import (
     ITEM,
     UNDEFINED_LENGTH,
-    Course,
+    Scan,
     CutShortError,
     Element,
     ElementReader,
@@ -64,26 +64,26 @@ class _Survey:
 
 
 def examine(
-    reader: ElementReader, location: DatasetLocation, course: Course, place: int | None
+    reader: ElementReader, location: DatasetLocation, scan: Scan, place: int | None
 ) -> Unreadable | Examined:
     """Return remarks on a dataset, or why it cannot be sent.
 
     It cannot be sent if the file is truncated. Nor can it if the elements around `place`, where
     others will be inserted, do not adjoin. Values of odd length are allowed here.
-    `course` is the result of a scan over all elements that noted the elements of NOTED.
+    `scan` is the result of a scan over all elements that noted the elements of NOTED.
     """
     encoding = location.encoding
-    tags = {element.tag for element in course.noted}
+    tags = {element.tag for element in scan.noted}
     pixels = None
-    if course.end != reader.size or _PIXEL_DATA not in tags:
-        pixels = _last_pixel_data(reader, encoding, course.end)
+    if scan.end != reader.size or _PIXEL_DATA not in tags:
+        pixels = _last_pixel_data(reader, encoding, scan.end)
         pixels = pixels or _last_pixel_data(reader, encoding, location.start)
     if pixels:
-        starts = {element.start for element in course.noted if element.tag == _PIXEL_DATA}
-        is_sound = course.is_ordered and pixels.start in {*starts, course.end}
+        starts = {element.start for element in scan.noted if element.tag == _PIXEL_DATA}
+        is_sound = scan.is_ordered and pixels.start in {*starts, scan.end}
         if is_sound or place is None:
             return Examined((), is_sound)
-    elif course.is_ordered and course.end == reader.size:
+    elif scan.is_ordered and scan.end == reader.size:
         return Examined(_remarks(tags), True)
     survey = _survey(reader, location, pixels)
     if survey.missing and not pixels:

@@ -15,7 +15,7 @@ from .deflate import InflatedTooLargeError, InflationError, deflate, inflate
 from .elements import (
     ITEM,
     UNDEFINED_LENGTH,
-    Course,
+    Scan,
     CutShortError,
     Element,
     ElementReader,
@@ -43,13 +43,13 @@ _CHUNK = 1 << 20
 class _Header:
     """Elements of a dataset up to the end of the private group, which ends at `stop`.
 
-    `course` is the scan over the whole dataset that found them.
+    `scan` is the scan over the whole dataset that found them.
     """
 
     uids: dict[int, str]
     group: tuple[Element, ...]
     stop: int
-    course: Course
+    scan: Scan
 
 
 def stamp(
@@ -85,7 +85,7 @@ def _stamp(
     size = reader.size
     header = _read_header(reader, location, tag.group if tag else 0)
     added = _elements_to_add(reader, header, tag) if tag else []
-    examined = examine(reader, location, header.course, header.stop if added else None)
+    examined = examine(reader, location, header.scan, header.stop if added else None)
     if isinstance(examined, Unreadable):
         return examined
     for name, uid in (
@@ -124,18 +124,18 @@ def _read_header(reader: ElementReader, location: DatasetLocation, group: int) -
     Raises MalformedError for damage up to `group` or the patient group, whichever is later. Later
     elements may be damaged or missing.
     """
-    course = Course(location.start)
+    scan = Scan(location.start)
     try:
-        reader.pass_over(course, location.encoding, _marks(group), group)
+        reader.advance(scan, location.encoding, _marks(group), group)
     except CutShortError:
         pass
     except MalformedError:
-        if course.last_tag >> 16 <= max(group, _PATIENT_GROUP):
+        if scan.last_tag >> 16 <= max(group, _PATIENT_GROUP):
             raise
     uids = dict.fromkeys(_UIDS, "")
     ours: list[Element] = []
     stop = -1
-    for element in course.noted:
+    for element in scan.noted:
         element_group = element.tag >> 16
         if element_group == group:
             ours.append(element)
@@ -144,7 +144,7 @@ def _read_header(reader: ElementReader, location: DatasetLocation, group: int) -
             stop = element.start
         if element.tag in uids:
             uids[element.tag] = reader.text(element.value, element.end)
-    return _Header(uids, tuple(ours), course.end if stop < 0 else stop, course)
+    return _Header(uids, tuple(ours), scan.end if stop < 0 else stop, scan)
 
 
 @lru_cache
