@@ -42,7 +42,7 @@ _CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
-class Examined:
+class IntegrityResult:
     """Remarks on a dataset, and whether it consists only of ordered elements and padding."""
 
     remarks: tuple[Reason, ...]
@@ -63,12 +63,12 @@ class _Survey:
     damage: int | None
 
 
-def examine(
-    reader: ElementReader, location: DatasetLocation, scan: Scan, place: int | None
-) -> Unreadable | Examined:
+def check_integrity(
+    reader: ElementReader, location: DatasetLocation, scan: Scan, insert_at: int | None
+) -> Unreadable | IntegrityResult:
     """Return remarks on a dataset, or why it cannot be sent.
 
-    It cannot be sent if the file is truncated. Nor can it if the elements around `place`, where
+    It cannot be sent if the file is truncated. Nor can it if the elements around `insert_at`, where
     others will be inserted, do not adjoin. Values of odd length are allowed here.
     `scan` is the result of a scan over all elements that noted the elements of NOTED.
     """
@@ -81,17 +81,17 @@ def examine(
     if pixels:
         starts = {element.start for element in scan.noted if element.tag == _PIXEL_DATA}
         is_sound = scan.is_ordered and pixels.start in {*starts, scan.end}
-        if is_sound or place is None:
-            return Examined((), is_sound)
+        if is_sound or insert_at is None:
+            return IntegrityResult((), is_sound)
     elif scan.is_ordered and scan.end == reader.size:
-        return Examined(_remarks(tags), True)
+        return IntegrityResult(_remarks(tags), True)
     survey = _survey(reader, location, pixels)
     if survey.missing and not pixels:
         return Unreadable(Reason(Kind.TRUNCATED, survey.missing))
-    if place is not None and survey.damage is not None:
+    if insert_at is not None and survey.damage is not None:
         return Unreadable(Reason(Kind.DAMAGED, str(survey.damage)))
     is_sound = survey.damage is None
-    return Examined(_remarks(survey.tags) if is_sound else (), is_sound)
+    return IntegrityResult(_remarks(survey.tags) if is_sound else (), is_sound)
 
 
 def _remarks(tags: Set[int]) -> tuple[Reason, ...]:

@@ -22,7 +22,7 @@ from .elements import (
     Encoding,
     MalformedError,
 )
-from .integrity import NOTED, examine
+from .integrity import NOTED, check_integrity
 from .odd_lengths import odd_length_patches
 from .part10 import DatasetLocation, locate
 from .privacy import LAST_GROUP, Identity, identity_tags
@@ -85,9 +85,9 @@ def _stamp(
     size = reader.size
     header = _read_header(reader, location, tag.group if tag else 0)
     added = _elements_to_add(reader, header, tag) if tag else []
-    examined = examine(reader, location, header.scan, header.stop if added else None)
-    if isinstance(examined, Unreadable):
-        return examined
+    integrity = check_integrity(reader, location, header.scan, header.stop if added else None)
+    if isinstance(integrity, Unreadable):
+        return integrity
     for name, uid in (
         ("SOP Class UID", header.uids[_SOP_CLASS_UID]),
         ("SOP Instance UID", header.uids[_SOP_INSTANCE_UID]),
@@ -101,11 +101,11 @@ def _stamp(
         return Unreadable(Reason(Kind.NO_PRIVATE_BLOCK, f"{tag.group:04X}"))
     patches: list[Patch] = []
     is_odd = (size - location.start) % 2
-    if examined.is_sound and (reader.has_odd_length or is_odd):
+    if integrity.is_sound and (reader.has_odd_length or is_odd):
         patches = odd_length_patches(reader, location.start, location.encoding)
     elif is_odd:
         patches = [Patch(size, size, b"\0")]
-    remarks = (*examined.remarks, Reason(Kind.REPAIRED)) if patches else examined.remarks
+    remarks = (*integrity.remarks, Reason(Kind.REPAIRED)) if patches else integrity.remarks
     return SOPInstance(
         header.uids[_SOP_CLASS_UID],
         header.uids[_SOP_INSTANCE_UID],
