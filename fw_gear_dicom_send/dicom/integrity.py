@@ -15,12 +15,12 @@ from .dictionary import description_of, is_known
 from .elements import (
     ITEM,
     UNDEFINED_LENGTH,
-    Scan,
     CutShortError,
     Element,
     ElementReader,
     Encoding,
     MalformedError,
+    Scan,
 )
 from .part10 import DatasetLocation
 from .types import Span, Unreadable

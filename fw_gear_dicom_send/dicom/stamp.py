@@ -15,12 +15,12 @@ from .deflate import InflatedTooLargeError, InflationError, deflate, inflate
 from .elements import (
     ITEM,
     UNDEFINED_LENGTH,
-    Scan,
     CutShortError,
     Element,
     ElementReader,
     Encoding,
     MalformedError,
+    Scan,
 )
 from .integrity import NOTED, check_integrity
 from .odd_lengths import odd_length_patches

@@ -42,7 +42,7 @@ class CodedFrame:
     has_end: bool
 
 
-def joined(
+def join_fragments(
     fragments: Iterator[Iterator[bytes]],
     transfer_syntax_uid: str,
     layout: Layout,
@@ -61,7 +61,7 @@ def joined(
         chunk = next(chunks, b"")
         if _starts_frame(chunk, transfer_syntax_uid, layout):
             if spool.tell():
-                yield _coded(spool, transfer_syntax_uid)
+                yield _joined_frame(spool, transfer_syntax_uid)
             spool.seek(0)
             spool.truncate()
         for data in chain([chunk], chunks):
@@ -69,7 +69,7 @@ def joined(
             if spool.tell() > layout.max_coded:
                 raise UnconvertibleError("a frame is far larger than its pixels")
     if spool.tell():
-        yield _coded(spool, transfer_syntax_uid)
+        yield _joined_frame(spool, transfer_syntax_uid)
 
 
 def _starts_frame(chunk: bytes, transfer_syntax_uid: str, layout: Layout) -> bool:
@@ -85,7 +85,7 @@ def _starts_frame(chunk: bytes, transfer_syntax_uid: str, layout: Layout) -> boo
     return bool(segments == expected and SIZE_OF_RLE_HEADER <= offset <= layout.max_coded)
 
 
-def _coded(spool: BinaryIO, transfer_syntax_uid: str) -> CodedFrame:
+def _joined_frame(spool: BinaryIO, transfer_syntax_uid: str) -> CodedFrame:
     """Return the frame in a spool; add the end marker that a JPEG lacks."""
     size = spool.tell()
     spool.seek(max(0, size - MAX_TAIL))
@@ -111,11 +111,11 @@ def _check_size(coded: CodedFrame, transfer_syntax_uid: str, layout: Layout) -> 
         memory = layout.frame_size * MEMORY_OF_JPEG
         if transfer_syntax_uid in JPEG_2000:
             memory = layout.frame_samples * MEMORY_OF_JPEG_2000
-        if memory > MAX_MEMORY and layout.frame_size > _weight(coded) * MAX_RATIO:
+        if memory > MAX_MEMORY and layout.frame_size > _content_size(coded) * MAX_RATIO:
             raise TooLargeError("a frame is suspiciously small for its number of pixels")
 
 
-def _weight(coded: CodedFrame) -> int:
+def _content_size(coded: CodedFrame) -> int:
     """Return the size of a bit stream without filler, as its size after deflation."""
     packer = zlib.compressobj(1)
     coded.source.seek(0)
@@ -123,7 +123,7 @@ def _weight(coded: CodedFrame) -> int:
     return sum(len(packer.compress(chunk)) for chunk in chunks) + len(packer.flush())
 
 
-def examined(coded: CodedFrame, transfer_syntax_uid: str, layout: Layout) -> BitStream:
+def check_frame(coded: CodedFrame, transfer_syntax_uid: str, layout: Layout) -> BitStream:
     """Return the properties of a frame that is complete and matches the dataset.
 
     Raises UnconvertibleError if the frame cannot be decoded safely.
@@ -142,7 +142,7 @@ def examined(coded: CodedFrame, transfer_syntax_uid: str, layout: Layout) -> Bit
         stream = read_jpeg_2000(coded.head) if is_jpeg_2000 else read_jpeg(coded.head)
     except (IndexError, ValueError, struct.error) as error:
         raise UnconvertibleError("a frame is damaged") from error
-    if stream.samples != layout.samples or not _fits(stream, layout):
+    if stream.samples != layout.samples or not _fits_size(stream, layout):
         raise UnconvertibleError("the size of a frame differs from the dataset")
     if not _fits_precision(stream.bits, layout.allocated):
         raise UnconvertibleError("the precision of a frame differs from the dataset")
@@ -156,7 +156,7 @@ def _fits_precision(bits: int, allocated: int) -> bool:
     return bits <= allocated <= WORD
 
 
-def _fits(stream: BitStream, layout: Layout) -> bool:
+def _fits_size(stream: BitStream, layout: Layout) -> bool:
     """Return whether a frame fits the size of the image.
 
     A frame of a multi-frame image may be smaller: some writers cut tiles at the edge.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..spool import new_spool
 from .bitstreams import BitStream
-from .coded_frames import TRUNCATED, examined, joined
+from .coded_frames import TRUNCATED, check_frame, join_fragments
 from .decoders import FrameDecoders
 from .frame_decoder import Frame
 from .layout import BIT, BYTE, COLORS, MONOCHROME, WORD, Layout
@@ -59,11 +59,11 @@ def native_frames(
     first: tuple[int, str] | None = None
     bits = _Bits()
     with new_spool(work) as spool:
-        for coded in joined(fragments, transfer_syntax_uid, layout, spool):
+        for coded in join_fragments(fragments, transfer_syntax_uid, layout, spool):
             count += 1
             if count > layout.frames:
                 break
-            stream = examined(coded, transfer_syntax_uid, layout)
+            stream = check_frame(coded, transfer_syntax_uid, layout)
             color = _color(stream, transfer_syntax_uid, layout)
             first = first or (stream.bits, color)
             if stream.bits != first[0]:
@@ -76,7 +76,7 @@ def native_frames(
                 if layout.allocated == BIT:
                     is_last = count == layout.frames
                     packed = chunks if transfer_syntax_uid in PLAIN else _packed(chunks)
-                    yield NativeFrame(bits.joined(packed, layout.frame_bits, is_last), color, False)
+                    yield NativeFrame(bits.join(packed, layout.frame_bits, is_last), color, False)
                     continue
                 chunks = _extended(chunks, stream, layout, frame.allocated)
                 if frame.allocated < layout.allocated:
@@ -117,7 +117,7 @@ class _Bits:
         self._rest = 0
         self._count = 0
 
-    def joined(self, chunks: Iterator[bytes], bits: int, is_last: bool) -> Iterator[bytes]:
+    def join(self, chunks: Iterator[bytes], bits: int, is_last: bool) -> Iterator[bytes]:
         """Yield the complete bytes of a frame; for the last frame, also an incomplete byte."""
         if self._count == bits % BYTE == 0:
             yield from chunks
