@@ -53,7 +53,7 @@ class _Compressor(Rewriter):
         offsets = array("I")
         size_of_table = layout.frames * offsets.itemsize
         self._out.write(Header(ITEM, "", size_of_table).encoded(EXPLICIT))
-        table = self._out.hold(b"", size_of_table)
+        table = self._out.write_replaceable(b"", size_of_table)
         offset = 0
         # Offsets have 32 bits, which suffices: the length of the pixels has 32 bits as well.
         for _ in range(layout.frames):
@@ -65,9 +65,9 @@ class _Compressor(Rewriter):
         self._out.replace(table, offsets.tobytes())
         self._out.write(Header(SEQUENCE_DELIMITATION, "", 0).encoded(EXPLICIT))
         if frame.samples == COLOR:
-            self._redescribe(level, PLANAR, BY_PIXEL)
+            self._replace_value(level, PLANAR, BY_PIXEL)
             if frame.is_rgb and self._transfer_syntax_uid == JPEG_2000_LOSSLESS:
-                self._redescribe(level, PHOTOMETRIC, b"YBR_RCT ")
+                self._replace_value(level, PHOTOMETRIC, b"YBR_RCT ")
         return True
 
     def _fragment(self, frame: RawFrame, level: Level) -> int:

@@ -96,9 +96,9 @@ class _Converter(Rewriter):
             self._out.write(b"\0")
         if photometric != layout.photometric:
             value = photometric.encode() + b" " * (len(photometric) % 2)
-            self._redescribe(level, PHOTOMETRIC, value)
+            self._replace_value(level, PHOTOMETRIC, value)
         if layout.samples == COLOR and self._transfer_syntax_uid != DEFLATED_FRAMES:
-            self._redescribe(level, PLANAR, struct.pack("<H", 0))
+            self._replace_value(level, PLANAR, struct.pack("<H", 0))
 
     def _fragments(self, max_size: int) -> Iterator[Iterator[bytes]]:
         """Yield the fragments after the Basic Offset Table.

@@ -13,7 +13,7 @@ from ..types import EncodedDataset, Span
 
 CHUNK = 65536
 MAX_SHORT = 0xFFFF
-MAX_HELD = 16 << 20
+MAX_REPLACEABLE = 16 << 20
 SIZE_OF_PIECE = 500
 DELIMITERS = ITEM >> 16
 # All other VRs, including future ones, have a length of 32 bits (PS3.5 7.1.2).
@@ -144,7 +144,7 @@ class Output:
         self._spool = spool
         self._start = 0
         self._position = 0
-        self._held = 0
+        self._replaceable_size = 0
         self._pieces: list[bytes | Span] = []
 
     def write(self, data: bytes) -> None:
@@ -152,13 +152,13 @@ class Output:
         self._spool.write(data)
         self._position += len(data)
 
-    def hold(self, data: bytes, size: int = 0) -> int:
+    def write_replaceable(self, data: bytes, size: int = 0) -> int:
         """Append a piece that `size` bytes may replace later, and return its number.
 
         Raises TooLargeError if all such pieces take more than 16 MiB of memory.
         """
-        self._held += len(data) + size + SIZE_OF_PIECE
-        if self._held > MAX_HELD:
+        self._replaceable_size += len(data) + size + SIZE_OF_PIECE
+        if self._replaceable_size > MAX_REPLACEABLE:
             raise TooLargeError("it has too many elements whose VR depends on other elements")
         self._cut()
         self._pieces.append(data)
@@ -179,7 +179,7 @@ class Output:
             self._start = self._position
 
 
-def exchanged(block: bytes) -> bytes:
+def swap_words(block: bytes) -> bytes:
     """Swap the two words of each 32-bit pixel."""
     words = array("H", block)
     words[0::2], words[1::2] = words[1::2], words[0::2]

@@ -16,8 +16,8 @@ from .recoding import (
     Input,
     Output,
     UnconvertibleError,
-    exchanged,
     roughness,
+    swap_words,
 )
 
 MAX_DEPTH = 100
@@ -29,7 +29,7 @@ OFFSETS = (0x7FE00001, 0x7FE00002, 0x7FE00003)
 
 
 @dataclass(frozen=True)
-class Held:
+class ReplaceableElement:
     """An element in a separate piece, which can be replaced."""
 
     piece: int
@@ -45,8 +45,8 @@ class Level:
     target: Encoding
     parent: "Level | None" = None
     description: dict[int, bytes] = field(default_factory=dict)
-    held: dict[int, Held] = field(default_factory=dict)
-    unsigned_or_signed: list[Held] = field(default_factory=list)
+    replaceable: dict[int, ReplaceableElement] = field(default_factory=dict)
+    unsigned_or_signed: list[ReplaceableElement] = field(default_factory=list)
 
     @property
     def depth(self) -> int:
@@ -83,7 +83,7 @@ class Rewriter:
         level = Level(source, target)
         while not self._in.at_end():
             self._element(self._in.header(source), level)
-        self._settle(level)
+        self._resolve_vrs(level)
 
     def _element(self, header: Header, level: Level) -> None:
         tag, length = header.tag, header.length
@@ -98,8 +98,10 @@ class Rewriter:
         elif tag in DESCRIPTION and length <= MAX_DESCRIPTION:
             self._described(header, level)
         elif header.vr == US_OR_SS and length <= MAX_SHORT and not level.target.implicit:
-            held = Held(self._out.hold(b"", length), header, self._in.read(length))
-            level.unsigned_or_signed.append(held)
+            element = ReplaceableElement(
+                self._out.write_replaceable(b"", length), header, self._in.read(length)
+            )
+            level.unsigned_or_signed.append(element)
         else:
             self._plain(header, level)
 
@@ -113,7 +115,9 @@ class Rewriter:
         level.description[header.tag] = value
         data = header.encoded(level.target) + value
         if self._recodes_pixels and header.tag in (PHOTOMETRIC, PLANAR):
-            level.held[header.tag] = Held(self._out.hold(data), header, value)
+            level.replaceable[header.tag] = ReplaceableElement(
+                self._out.write_replaceable(data), header, value
+            )
         else:
             self._out.write(data)
 
@@ -144,12 +148,12 @@ class Rewriter:
             for block in self._in.value(header, level.source):
                 spool.write(block)
                 as_words += roughness(block)
-                as_pixels += roughness(exchanged(block))
+                as_pixels += roughness(swap_words(block))
             spool.seek(0)
             self._out.write(header.encoded(level.target))
             for block in iter(partial(spool.read, CHUNK), b""):
-                is_exchanged = as_pixels * MUCH_SMOOTHER < as_words
-                self._out.write(exchanged(block) if is_exchanged else block)
+                is_swapped = as_pixels * MUCH_SMOOTHER < as_words
+                self._out.write(swap_words(block) if is_swapped else block)
 
     def _sequence(self, header: Header, level: Level) -> None:
         if header.vr not in ("SQ", "UN"):
@@ -184,9 +188,9 @@ class Rewriter:
             self._element(header, level)
         if end is not None and self._in.position != end:
             raise UnconvertibleError("a sequence is damaged")
-        self._settle(level)
+        self._resolve_vrs(level)
 
-    def _settle(self, level: Level) -> None:
+    def _resolve_vrs(self, level: Level) -> None:
         """Write the elements whose VR depends on Pixel Representation.
 
         An item without Pixel Representation inherits it from the enclosing dataset, where it may
@@ -196,11 +200,11 @@ class Rewriter:
             level.parent.unsigned_or_signed += level.unsigned_or_signed
             return
         vr = level.pixel_vr or "US"
-        for held in level.unsigned_or_signed:
-            header = Header(held.header.tag, vr, held.header.length)
-            self._out.replace(held.piece, header.encoded(level.target) + held.value)
+        for element in level.unsigned_or_signed:
+            header = Header(element.header.tag, vr, element.header.length)
+            self._out.replace(element.piece, header.encoded(level.target) + element.value)
 
-    def _redescribe(self, level: Level, tag: int, value: bytes) -> None:
-        if held := level.held.get(tag):
-            header = Header(tag, held.header.vr, len(value))
-            self._out.replace(held.piece, header.encoded(level.target) + value)
+    def _replace_value(self, level: Level, tag: int, value: bytes) -> None:
+        if element := level.replaceable.get(tag):
+            header = Header(tag, element.header.vr, len(value))
+            self._out.replace(element.piece, header.encoded(level.target) + value)
