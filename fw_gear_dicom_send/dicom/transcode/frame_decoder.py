@@ -31,11 +31,11 @@ BYTE = 8
 CHUNK = 65536
 NO_RUN = 128
 RLE_HEADER = struct.Struct("<16I")
-MAX_COMPLAINTS = 65536
+MAX_STDERR = 65536
 # GDCM first tries its 8-bit decoder on 12-bit frames. Old encoders wrote parameters that a
 # sequential JPEG does not use.
 HARMLESS = (b"Unsupported JPEG data precision", b"Invalid SOS parameters for sequential JPEG")
-MEMORY_TROUBLE = re.compile(rb"bad_alloc|memory", re.IGNORECASE)
+MEMORY_ERROR = re.compile(rb"bad_alloc|memory", re.IGNORECASE)
 # Measured with 16-bit JPEG 2000: 29 bytes of address space and 14 bytes of memory per sample.
 ADDRESSES_PER_SAMPLE = 32
 SPARE_ADDRESSES = 64 << 20
@@ -123,7 +123,7 @@ def _decode_by_gdcm(coded: bytes, frame: Frame) -> Iterator[bytes]:
     image.SetTransferSyntax(gdcm.TransferSyntax(syntax))
     bits = frame.bits
     image.SetPixelFormat(gdcm.PixelFormat(frame.samples, frame.allocated, bits, bits - 1, 0))
-    with _no_complaints():
+    with _check_stderr():
         text: str | None = image.GetBuffer()
     if not text:
         raise DamagedError
@@ -134,16 +134,16 @@ def _decode_by_gdcm(coded: bytes, frame: Frame) -> Iterator[bytes]:
 
 
 @contextmanager
-def _no_complaints() -> Iterator[None]:
+def _check_stderr() -> Iterator[None]:
     """Raise DamagedError or MemoryError if the block writes an error to standard error."""
     file = sys.stderr.fileno()
     os.lseek(file, 0, os.SEEK_SET)
     os.truncate(file, 0)
     yield
-    complaints = os.pread(file, MAX_COMPLAINTS, 0)
-    if MEMORY_TROUBLE.search(complaints):
+    messages = os.pread(file, MAX_STDERR, 0)
+    if MEMORY_ERROR.search(messages):
         raise MemoryError
-    if not all(line.startswith(HARMLESS) for line in complaints.splitlines()):
+    if not all(line.startswith(HARMLESS) for line in messages.splitlines()):
         raise DamagedError
 
 
@@ -250,7 +250,7 @@ def _bind_to_parent(parent: int) -> None:
     with suppress(AttributeError):
         # Each of GDCM's threads would reserve 128 MB of address space.
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_COMPLAINTS, MAX_COMPLAINTS))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_STDERR, MAX_STDERR))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:

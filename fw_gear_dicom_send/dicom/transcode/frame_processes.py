@@ -15,7 +15,7 @@ from threading import Condition
 from time import monotonic
 from typing import Self
 
-from .frame_decoder import ANSWER, MEMORY_TROUBLE, READY, Outcome
+from .frame_decoder import ANSWER, MEMORY_ERROR, READY, Outcome
 from .recoding import TooLargeError, UnconvertibleError
 
 MAX_PROCESSES = 2
@@ -181,7 +181,7 @@ class _Process:
         self._deadline = monotonic() + timeouts.start
         self._is_late = False
         self.is_idle = False
-        self._complaints = tempfile.TemporaryFile(dir=work)
+        self._stderr = tempfile.TemporaryFile(dir=work)
         self._channel, far = socket.socketpair()
         try:
             with far:
@@ -189,12 +189,12 @@ class _Process:
                     [sys.executable, "-I", *program.arguments, str(os.getpid())],
                     stdin=far.fileno(),
                     stdout=far.fileno(),
-                    stderr=self._complaints,
+                    stderr=self._stderr,
                     env={},
                 )
         except OSError as error:  # too many processes, or not a POSIX system
             self._channel.close()
-            self._complaints.close()
+            self._stderr.close()
             raise UnconvertibleError(f"the {program.name} does not start") from error
         try:
             self._receive(len(READY))
@@ -239,9 +239,9 @@ class _Process:
         if self._is_late:
             return UnconvertibleError(f"a frame takes more than {self._timeouts.frame:g} s")
         status = self._process.wait(self._timeouts.start)
-        self._complaints.seek(0)
+        self._stderr.seek(0)
         # The system kills processes that use too much memory.
-        is_short = status in _KILLED or MEMORY_TROUBLE.search(self._complaints.read())
+        is_short = status in _KILLED or MEMORY_ERROR.search(self._stderr.read())
         return self._refusal(Outcome.OUT_OF_MEMORY if is_short else Outcome.DAMAGED)
 
     def kill(self) -> None:
@@ -253,7 +253,7 @@ class _Process:
         self._process.kill()
         self._process.wait()
         self._channel.close()
-        self._complaints.close()
+        self._stderr.close()
 
     def _send(self, data: bytes) -> None:
         with self._in_time():
