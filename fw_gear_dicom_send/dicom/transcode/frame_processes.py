@@ -116,11 +116,11 @@ class FrameProcesses:
         Raises:
             UnconvertibleError: The frame fails. Reading the chunks may raise it, too.
         """
-        number = self._take(is_large=size > MAX_SMALL_FRAME)
+        number = self._acquire(is_large=size > MAX_SMALL_FRAME)
         try:
             yield self._answer(self._process(number), request, data, max_answer)
         finally:
-            self._give_back(number)
+            self._release(number)
 
     def _answer(
         self, process: "_Process", request: bytes, data: Iterable[bytes], max_answer: int
@@ -128,18 +128,18 @@ class FrameProcesses:
         try:
             yield from process.answer(request, data, max_answer)
         except _ProcessEndedError as error:
-            raise self._ended() if self._is_closed else process.failure() from error
+            raise self._cancelled() if self._is_closed else process.failure() from error
 
-    def _ended(self) -> UnconvertibleError:
+    def _cancelled(self) -> UnconvertibleError:
         return UnconvertibleError(f"the run ended before it was {self._program.done}")
 
-    def _take(self, *, is_large: bool) -> int:
+    def _acquire(self, *, is_large: bool) -> int:
         """Wait for a free process, and return its number."""
         with self._changed:
             while not self._is_closed and not (0 in self._free if is_large else self._free):
                 self._changed.wait()
             if self._is_closed:
-                raise self._ended()
+                raise self._cancelled()
             number = 0 if is_large else max(self._free)
             self._free.remove(number)
         return number
@@ -152,7 +152,7 @@ class FrameProcesses:
             process.end()
         with self._changed:
             if self._is_closed:
-                raise self._ended()
+                raise self._cancelled()
             starting = self._starter.submit(_Process, self._program, self._work, self._timeouts)
         started = starting.result()
         with self._changed:
@@ -161,7 +161,7 @@ class FrameProcesses:
                 started.kill()
         return started
 
-    def _give_back(self, number: int) -> None:
+    def _release(self, number: int) -> None:
         with self._changed:
             process = self._processes[number]
             if process and (self._is_closed or not process.is_idle):
@@ -182,13 +182,13 @@ class _Process:
         self._is_late = False
         self.is_idle = False
         self._stderr = tempfile.TemporaryFile(dir=work)
-        self._channel, far = socket.socketpair()
+        self._channel, remote = socket.socketpair()
         try:
-            with far:
+            with remote:
                 self._process = subprocess.Popen(  # noqa: S603
                     [sys.executable, "-I", *program.arguments, str(os.getpid())],
-                    stdin=far.fileno(),
-                    stdout=far.fileno(),
+                    stdin=remote.fileno(),
+                    stdout=remote.fileno(),
                     stderr=self._stderr,
                     env={},
                 )
