@@ -43,22 +43,22 @@ PR_SET_PDEATHSIG, M_ARENA_MAX = 1, -8
 
 
 class Outcome(IntEnum):
-    """Result for a frame; only an encoder returns UNSUITABLE and DIFFERENT."""
+    """Result for a frame; only an encoder returns UNSUITABLE and MISMATCH."""
 
     DONE = 0
     DAMAGED = 1
     OUT_OF_MEMORY = 2
     UNSUITABLE = 3
-    DIFFERENT = 4
+    MISMATCH = 4
 
 
-class RefusedError(Exception):
+class FrameError(Exception):
     """A frame cannot be decoded or encoded."""
 
     outcome: Outcome
 
 
-class DamagedError(RefusedError):
+class DamagedError(FrameError):
     """A frame cannot be decoded."""
 
     outcome = Outcome.DAMAGED
@@ -303,7 +303,7 @@ def serve(
             for chunk in respond(source, size, *fields):
                 target.write(ANSWER.pack(Outcome.DONE, len(chunk)))
                 target.write(chunk)
-        except RefusedError as error:
+        except FrameError as error:
             outcome = error.outcome
         except MemoryError:
             outcome = Outcome.OUT_OF_MEMORY

@@ -16,8 +16,8 @@ from .frame_decoder import (
     CHUNK,
     DamagedError,
     Frame,
+    FrameError,
     Outcome,
-    RefusedError,
     bound_memory,
     decode,
     prepare_gdcm,
@@ -32,16 +32,16 @@ SPARE = 4096
 ADDRESSES_PER_SAMPLE = 32
 
 
-class UnsuitableFrameError(RefusedError):
+class UnsuitableFrameError(FrameError):
     """A sample of a frame exceeds Bits Stored."""
 
     outcome = Outcome.UNSUITABLE
 
 
-class DifferentError(RefusedError):
+class MismatchError(FrameError):
     """An encoded frame does not decode to its original pixels."""
 
-    outcome = Outcome.DIFFERENT
+    outcome = Outcome.MISMATCH
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class RawFrame:
 def encode(native: bytes, frame: RawFrame) -> bytes:
     """Return the bit stream of a frame.
 
-    Raises RefusedError.
+    Raises FrameError.
     """
     numpy: Any = import_module("numpy")
     codecs: Any = import_module("imagecodecs")
@@ -124,18 +124,18 @@ def encode(native: bytes, frame: RawFrame) -> bytes:
 
 
 def _compare(coded: bytes, frame: RawFrame, pixels: memoryview) -> None:
-    """Decode a frame; raises DifferentError if its pixels differ from the original."""
+    """Decode a frame; raises MismatchError if its pixels differ from the original."""
     shape = (frame.rows, frame.columns, frame.samples, frame.allocated, frame.precision)
     position = 0
     try:
         for chunk in decode(coded, Frame(frame.transfer_syntax_uid, *shape)):
             if pixels[position : position + len(chunk)] != chunk:
-                raise DifferentError
+                raise MismatchError
             position += len(chunk)
     except DamagedError as error:
-        raise DifferentError from error
+        raise MismatchError from error
     if position != len(pixels):
-        raise DifferentError
+        raise MismatchError
 
 
 def _prepare() -> None:

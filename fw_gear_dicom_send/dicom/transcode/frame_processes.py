@@ -231,7 +231,7 @@ class _Process:
         code, length = ANSWER.unpack(self._receive(ANSWER.size))
         if (outcome := Outcome(code)) is not Outcome.DONE:
             self.is_idle = True
-            raise self._refusal(outcome)
+            raise self._error_for(outcome)
         return int(length)
 
     def failure(self) -> UnconvertibleError:
@@ -242,7 +242,7 @@ class _Process:
         self._stderr.seek(0)
         # The system kills processes that use too much memory.
         is_short = status in _KILLED or MEMORY_ERROR.search(self._stderr.read())
-        return self._refusal(Outcome.OUT_OF_MEMORY if is_short else Outcome.DAMAGED)
+        return self._error_for(Outcome.OUT_OF_MEMORY if is_short else Outcome.DAMAGED)
 
     def kill(self) -> None:
         """Kill the process, from any thread; the thread that uses it gets an error."""
@@ -279,11 +279,11 @@ class _Process:
             self._is_late = isinstance(error, TimeoutError)
             raise _ProcessEndedError from error
 
-    def _refusal(self, outcome: Outcome) -> UnconvertibleError:
+    def _error_for(self, outcome: Outcome) -> UnconvertibleError:
         if outcome is Outcome.OUT_OF_MEMORY:
             return TooLargeError(self._program.shortage)
         if outcome is Outcome.UNSUITABLE:
             return UnsuitableError("a sample exceeds Bits Stored")
-        if outcome is Outcome.DIFFERENT:
+        if outcome is Outcome.MISMATCH:
             return UnconvertibleError("an encoded frame does not decode to its original pixels")
         return UnconvertibleError(self._program.failure)

@@ -157,7 +157,7 @@ def changing(encode):
 def outcome():
     try:
         frame_encoder.encode(bytes(2 * 20 * 20), frame)
-    except frame_encoder.DifferentError as error:
+    except frame_encoder.MismatchError as error:
         return error.outcome.name
     return "equal"
 frame = frame_encoder.RawFrame({str(syntax)!r}, 20, 20, 1, 16, 16, False, False, False)
@@ -174,4 +174,4 @@ print(outcome())
             stderr=complaints,
             check=True,
         )
-    assert done.stdout.split() == [b"equal", b"DIFFERENT"]
+    assert done.stdout.split() == [b"equal", b"MISMATCH"]
