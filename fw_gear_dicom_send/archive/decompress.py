@@ -106,8 +106,8 @@ COMPRESSIONS: dict[bytes, Callable[[], Codec]] = {
 }
 
 
-class Decompressed:
-    """Decompressed view of a source, with bounded memory.
+class DecompressedStream:
+    """DecompressedStream view of a source, with bounded memory.
 
     With `magic`, further streams that start with it may follow the first, padded with zeros, as
     `cat a.gz b.gz` writes them. Any other trailing data raises TrailingGarbageError, or is ignored

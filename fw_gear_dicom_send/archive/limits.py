@@ -76,7 +76,7 @@ class Budget:
             raise OverBudgetError
 
 
-class Counted:
+class CountedStream:
     """A source whose bytes are subtracted from a budget."""
 
     def __init__(self, source: ByteStream, budget: Budget) -> None:

@@ -9,21 +9,21 @@ from typing import IO, BinaryIO, Self, cast
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from ..text import printable
-from .decompress import COMPRESSIONS, Decompressed
+from .decompress import COMPRESSIONS, DecompressedStream
 from .formats import is_tar
 from .limits import (
     CHUNK_SIZE,
     HEAD_SIZE,
     PACKED_CHUNK_SIZE,
     ByteStream,
-    Counted,
+    CountedStream,
     EndOfTarError,
     TrailingGarbageError,
     read_fully,
     reading,
 )
 from .types import BrokenArchive, Member, NestedArchive
-from .unpack import Declared, Unpacker
+from .unpack import DeclaredMember, Unpacker
 
 # Bytes that tarfile may read for one header; pax records and sparse maps have no limit.
 TAR_HEADER_SIZE = 1024**2
@@ -39,22 +39,22 @@ def compressed_items(
     magic = next(magic for magic in COMPRESSIONS if head.startswith(magic))
     codec = COMPRESSIONS[magic]
     with reading():
-        unpacked = Decompressed(file, codec, magic, ignore_garbage=True)
-        content = Counted(unpacked, unpacker.budget)
+        unpacked = DecompressedStream(file, codec, magic, ignore_garbage=True)
+        content = CountedStream(unpacked, unpacker.budget)
         inside = read_fully(content, HEAD_SIZE)
         if is_tar(inside):
             file.seek(0)
     if is_tar(inside):
-        yield from tar_items(Decompressed(file, codec, magic), unpacker)
+        yield from tar_items(DecompressedStream(file, codec, magic), unpacker)
         return
-    item = unpacker.take(Declared(1, "", None), inside, content)
+    item = unpacker.take(DeclaredMember(1, "", None), inside, content)
     is_unknown = item in (Skipped.NOT_DICOM, Skipped.EMPTY)
     yield BrokenArchive(Reason(Kind.UNKNOWN_TYPE)) if is_unknown else item
 
 
 def tar_items(source: ByteStream, unpacker: Unpacker) -> Iterator[Item]:
     """Yield the items of a tar; raises CorruptError at damage."""
-    stream = _TarStream(Counted(source, unpacker.budget))
+    stream = _TarStream(CountedStream(source, unpacker.budget))
     with suppress(EndOfTarError):
         yield from _tar_members(stream, unpacker)
     # Only the end of a compressed stream shows that it is complete.
@@ -91,9 +91,9 @@ def _tar_members(stream: "_TarStream", unpacker: Unpacker) -> Iterator[Item]:
                 content: ByteStream = member.raw
                 if entry.issparse():
                     # The holes were not counted as they take no bytes in the archive.
-                    content = Counted(content, unpacker.budget)
+                    content = CountedStream(content, unpacker.budget)
                 head = read_fully(content, HEAD_SIZE)
-            declared = Declared(number, printable(entry.name), entry.size)
+            declared = DeclaredMember(number, printable(entry.name), entry.size)
             yield unpacker.take(declared, head, content)
 
 

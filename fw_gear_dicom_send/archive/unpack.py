@@ -22,7 +22,7 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
-class Declared:
+class DeclaredMember:
     """Properties that an archive declares for a member; sizes are in bytes.
 
     `size` is None if only the end of the data shows it. `position` is the end of the member in the
@@ -51,7 +51,7 @@ class Unpacker:
     is_nested: bool = False
 
     def take(
-        self, declared: Declared, head: bytes, source: ByteStream
+        self, declared: DeclaredMember, head: bytes, source: ByteStream
     ) -> Member | NestedArchive | Unreadable | Skipped:
         """Unpack a member whose `head` has already been read, unless it contains no image."""
         skipped = self.skips(head)
@@ -62,14 +62,14 @@ class Unpacker:
         return skipped_or_unsupported(skipped, head, declared.number, declared.name)
 
     def take_whole(
-        self, declared: Declared, data: bytes
+        self, declared: DeclaredMember, data: bytes
     ) -> Member | NestedArchive | Unreadable | Skipped:
         """Return a member that was unpacked to memory and checked."""
         self.budget.spend(len(data))
         return self._as_it_is(declared, data[:HEAD_SIZE], BytesIO(data))
 
     def take_in_place(
-        self, declared: Declared, head: bytes, content: BinaryIO
+        self, declared: DeclaredMember, head: bytes, content: BinaryIO
     ) -> Member | NestedArchive | Unreadable | Skipped:
         """Return a member that is read in place, if its CRC is right; otherwise close it."""
         item = self._as_it_is(declared, head, content)
@@ -79,7 +79,7 @@ class Unpacker:
         return item
 
     def _as_it_is(
-        self, declared: Declared, head: bytes, content: BinaryIO
+        self, declared: DeclaredMember, head: bytes, content: BinaryIO
     ) -> Member | NestedArchive | Unreadable | Skipped:
         skipped = self.skips(head)
         if skipped is None:
@@ -108,14 +108,16 @@ class Unpacker:
         return actual == crc
 
     def _nested(
-        self, declared: Declared, head: bytes, source: ByteStream
+        self, declared: DeclaredMember, head: bytes, source: ByteStream
     ) -> NestedArchive | Unreadable:
         item = self.unpack(declared, head, source)
         if isinstance(item, Unreadable):
             return item
         return NestedArchive(declared.number, item.content, declared.name)
 
-    def unpack(self, declared: Declared, head: bytes, source: ByteStream) -> Member | Unreadable:
+    def unpack(
+        self, declared: DeclaredMember, head: bytes, source: ByteStream
+    ) -> Member | Unreadable:
         """Unpack a member whose `head` has already been read."""
         max_size = self.limits.member
         if declared.size is not None and declared.size > max_size:
@@ -156,7 +158,7 @@ def skipped_or_unsupported(
 
 
 def fill(
-    spool: BinaryIO, head: bytes, source: ByteStream, declared: Declared, max_size: int
+    spool: BinaryIO, head: bytes, source: ByteStream, declared: DeclaredMember, max_size: int
 ) -> Kind | None:
     """Copy a member of at most `max_size` bytes to `spool`; return a problem with it, or None."""
     size, crc = declared.size, declared.crc

@@ -14,20 +14,20 @@ from typing import BinaryIO
 from ..dicom.spool import MAX_IN_MEMORY
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
-from .decompress import LZMA_MEMORY, Decompressed, Inflate64Decompressor, ZlibDecompressor
+from .decompress import LZMA_MEMORY, DecompressedStream, Inflate64Decompressor, ZlibDecompressor
 from .formats import ZIP_MAGIC
 from .limits import (
     HEAD_SIZE,
     ByteStream,
     CorruptError,
-    Counted,
+    CountedStream,
     read_each,
     read_fully,
     reading,
 )
 from .shared_file import Section, SharedFile
 from .types import BrokenArchive, Member, NestedArchive, RawTask
-from .unpack import Declared, Unpacker
+from .unpack import DeclaredMember, Unpacker
 from .zip_directory import (
     LOCAL_HEADER,
     Directory,
@@ -114,7 +114,7 @@ def _zip_item(
     try:
         with reading():
             start = _data_start(file, entry)
-            declared = Declared(
+            declared = DeclaredMember(
                 number, entry.name, entry.size, entry.crc, start + entry.packed_size
             )
             is_small = max(entry.size, entry.packed_size) <= min(MAX_IN_MEMORY, limits.member)
@@ -131,7 +131,7 @@ def _zip_item(
 
 
 def _in_place(
-    file: SharedFile, entry: ZipEntry, start: int, declared: Declared, unpacker: Unpacker
+    file: SharedFile, entry: ZipEntry, start: int, declared: DeclaredMember, unpacker: Unpacker
 ) -> Member | NestedArchive | Unreadable | Skipped | None:
     """Return a large uncompressed member as a range of its archive, or None if impossible."""
     if entry.size != entry.packed_size or entry.size > unpacker.limits.member:
@@ -142,11 +142,11 @@ def _in_place(
 
 
 def _streamed(
-    file: SharedFile, entry: ZipEntry, start: int, declared: Declared, unpacker: Unpacker
+    file: SharedFile, entry: ZipEntry, start: int, declared: DeclaredMember, unpacker: Unpacker
 ) -> Member | NestedArchive | Unreadable | Skipped:
     """Unpack a member in chunks; raises CorruptError if its start cannot be read."""
     with reading():
-        content = Counted(_zip_content(file, entry, start), unpacker.budget)
+        content = CountedStream(_zip_content(file, entry, start), unpacker.budget)
         head = read_fully(content, HEAD_SIZE)
         if len(head) < min(HEAD_SIZE, entry.size):
             raise EOFError
@@ -195,9 +195,9 @@ def _zip_content(file: SharedFile, entry: ZipEntry, start: int) -> ByteStream:
         case zipfile.ZIP_STORED:
             return packed
         case zipfile.ZIP_DEFLATED:
-            return Decompressed(packed, partial(ZlibDecompressor, -zlib.MAX_WBITS))
+            return DecompressedStream(packed, partial(ZlibDecompressor, -zlib.MAX_WBITS))
         case zipfile.ZIP_BZIP2:
-            return Decompressed(packed, bz2.BZ2Decompressor)
+            return DecompressedStream(packed, bz2.BZ2Decompressor)
         case zipfile.ZIP_LZMA:
             # A version and the size of the properties precede the header of an .lzma file, which
             # lacks the unpacked size (APPNOTE.TXT 5.8.8).
@@ -206,10 +206,10 @@ def _zip_content(file: SharedFile, entry: ZipEntry, start: int) -> ByteStream:
             size = UNKNOWN_SIZE if has_end else entry.size
             head = packed.read(properties_size) + size.to_bytes(8, "little")
             codec = partial(lzma.LZMADecompressor, lzma.FORMAT_ALONE, LZMA_MEMORY)
-            return Decompressed(packed, codec, start=head)
+            return DecompressedStream(packed, codec, start=head)
     if entry.method == ZIP_DEFLATE64:
-        return Decompressed(packed, Inflate64Decompressor)
-    return Decompressed(packed, partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, LZMA_MEMORY))
+        return DecompressedStream(packed, Inflate64Decompressor)
+    return DecompressedStream(packed, partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, LZMA_MEMORY))
 
 
 def may_be_dicom(name: str) -> bool:
