@@ -47,7 +47,7 @@ def compressed_items(
     if is_tar(inside):
         yield from tar_items(DecompressedStream(file, codec, magic), unpacker)
         return
-    item = unpacker.take(DeclaredMember(1, "", None), inside, content)
+    item = unpacker.from_stream(DeclaredMember(1, "", None), inside, content)
     is_unknown = item in (Skipped.NOT_DICOM, Skipped.EMPTY)
     yield BrokenArchive(Reason(Kind.UNKNOWN_TYPE)) if is_unknown else item
 
@@ -94,7 +94,7 @@ def _tar_members(stream: "_TarStream", unpacker: Unpacker) -> Iterator[Item]:
                     content = CountedStream(content, unpacker.budget)
                 head = read_fully(content, HEAD_SIZE)
             declared = DeclaredMember(number, printable(entry.name), entry.size)
-            yield unpacker.take(declared, head, content)
+            yield unpacker.from_stream(declared, head, content)
 
 
 def _next(tar: "_Tar") -> tarfile.TarInfo | None:

@@ -50,7 +50,7 @@ class Unpacker:
     room: Room = NO_ROOM
     is_nested: bool = False
 
-    def take(
+    def from_stream(
         self, declared: DeclaredMember, head: bytes, source: ByteStream
     ) -> Member | NestedArchive | Unreadable | Skipped:
         """Unpack a member whose `head` has already been read, unless it contains no image."""
@@ -61,24 +61,24 @@ class Unpacker:
             return Skipped.NESTED if self.is_nested else self._nested(declared, head, source)
         return skipped_or_unsupported(skipped, head, declared.number, declared.name)
 
-    def take_whole(
+    def from_memory(
         self, declared: DeclaredMember, data: bytes
     ) -> Member | NestedArchive | Unreadable | Skipped:
         """Return a member that was unpacked to memory and checked."""
         self.budget.spend(len(data))
-        return self._as_it_is(declared, data[:HEAD_SIZE], BytesIO(data))
+        return self._item(declared, data[:HEAD_SIZE], BytesIO(data))
 
-    def take_in_place(
+    def from_archive_range(
         self, declared: DeclaredMember, head: bytes, content: BinaryIO
     ) -> Member | NestedArchive | Unreadable | Skipped:
         """Return a member that is read in place, if its CRC is right; otherwise close it."""
-        item = self._as_it_is(declared, head, content)
+        item = self._item(declared, head, content)
         if isinstance(item, Member | NestedArchive) and not self._has_crc(content, declared.crc):
             content.close()
             return Unreadable(Reason(Kind.CORRUPT_MEMBER), declared.number, declared.name)
         return item
 
-    def _as_it_is(
+    def _item(
         self, declared: DeclaredMember, head: bytes, content: BinaryIO
     ) -> Member | NestedArchive | Unreadable | Skipped:
         skipped = self.skips(head)

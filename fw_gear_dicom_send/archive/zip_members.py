@@ -120,7 +120,7 @@ def _zip_item(
             is_small = max(entry.size, entry.packed_size) <= min(MAX_IN_MEMORY, limits.member)
             data = _whole_content(file, entry, start) if is_small else None
         if data:
-            return unpacker.take_whole(declared, data)
+            return unpacker.from_memory(declared, data)
         if not is_small and entry.method == zipfile.ZIP_STORED:
             item = _in_place(file, entry, start, declared, unpacker)
             if item:
@@ -138,7 +138,7 @@ def _in_place(
         return None
     head = file.read_at(start, HEAD_SIZE)
     content = file.window(start, entry.size) if len(head) == HEAD_SIZE else None
-    return unpacker.take_in_place(declared, head, content) if content else None
+    return unpacker.from_archive_range(declared, head, content) if content else None
 
 
 def _streamed(
@@ -151,7 +151,7 @@ def _streamed(
         if len(head) < min(HEAD_SIZE, entry.size):
             raise EOFError
     try:
-        return unpacker.take(declared, head, content)
+        return unpacker.from_stream(declared, head, content)
     except CorruptError:
         return Unreadable(Reason(Kind.CORRUPT_MEMBER), declared.number, entry.name)
 
