@@ -54,8 +54,8 @@ def _descriptor(path: Path | str, *, was_regular: bool = False) -> int | None:
     return descriptor
 
 
-def _loaded(descriptor: int) -> tuple[BinaryIO, int]:
-    """Return the content of a file as `loaded` does, with few system calls for a small file."""
+def _load(descriptor: int) -> tuple[BinaryIO, int]:
+    """Return the content of a file as `load` does, with few system calls for a small file."""
     try:
         size = os.fstat(descriptor).st_size
         data = os.read(descriptor, size + 1) if size <= MAX_IN_MEMORY else b""
@@ -68,13 +68,13 @@ def _loaded(descriptor: int) -> tuple[BinaryIO, int]:
     file = open(descriptor, "rb")
     try:
         file.seek(0)
-        return loaded(file)
+        return load(file)
     except OSError:
         file.close()
         raise
 
 
-def loaded(file: BinaryIO) -> tuple[BinaryIO, int]:
+def load(file: BinaryIO) -> tuple[BinaryIO, int]:
     """Return the content of an open file, and its size in bytes.
 
     A small file is read into memory and closed. Raises OSError.
@@ -172,7 +172,7 @@ def _opened(
 ) -> Member | NestedArchive | Unreadable | Skipped:
     """Return the item for an open file; close the file if there is nothing to send."""
     try:
-        content, size = _loaded(file)
+        content, size = _load(file)
     except OSError as exc:
         return Unreadable(Reason(Kind.UNREADABLE_FILE, str(exc.strerror)), number, name)
     try:

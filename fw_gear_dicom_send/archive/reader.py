@@ -16,7 +16,7 @@ from ..dicom.spool import NO_ROOM, Room
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from .decompress import COMPRESSIONS
-from .folder import folder_tasks, is_archive_name, loaded, open_regular
+from .folder import folder_tasks, is_archive_name, load, open_regular
 from .formats import ZIP_MAGIC, is_tar, unsupported_format
 from .limits import (
     HEAD_SIZE,
@@ -38,7 +38,7 @@ from .types import (
     RawItem,
     RawTask,
     Task,
-    at,
+    with_position,
 )
 from .unpack import Unpacker
 from .zip_members import may_be_dicom, zip_tasks
@@ -105,7 +105,7 @@ class Archive:
         """
         if self._is_folder:
             for task in folder_tasks(self._path, self._skips, self._selects):
-                yield partial(self._of_folder, task) if callable(task) else task
+                yield partial(self._run_folder_task, task) if callable(task) else task
             return
         if self._file is None:
             yield Skipped.SPECIAL
@@ -128,7 +128,7 @@ class Archive:
         is_plain = is_marked or not (is_tar(head) or head.startswith(_MAGIC))
         skipped = unpacker.skips(head) if is_plain else Skipped.NOT_DICOM
         if skipped is None:
-            content, size = loaded(self._path.open("rb"))
+            content, size = load(self._path.open("rb"))
             yield Member(1, content, position=size)
         elif is_marked or skipped is Skipped.DICOMDIR:
             yield skipped
@@ -136,14 +136,14 @@ class Archive:
             shared = SharedFile(self._files.enter_context(self._path.open("rb")))
             for item in _archive_items(file, head, unpacker, shared):
                 if callable(item):
-                    yield partial(self._of_file, item, unpacker)
+                    yield partial(self._run_file_task, item, unpacker)
                 elif isinstance(item, NestedArchive):
                     for inner in _nested_items(item, unpacker):
-                        yield at(file.tell(), inner)
+                        yield with_position(file.tell(), inner)
                 else:
-                    yield at(file.tell(), item)
+                    yield with_position(file.tell(), item)
 
-    def _of_file(self, task: RawTask, unpacker: Unpacker) -> Item | InnerItems | None:
+    def _run_file_task(self, task: RawTask, unpacker: Unpacker) -> Item | InnerItems | None:
         try:
             item = task()
         except OverBudgetError:
@@ -158,7 +158,7 @@ class Archive:
         except OverBudgetError:
             yield self._too_large()
 
-    def _of_folder(self, task: RawTask) -> Item | InnerItems | None:
+    def _run_folder_task(self, task: RawTask) -> Item | InnerItems | None:
         item = task()
         if isinstance(item, NestedArchive):
             return InnerItems(self._nested_in_folder(item))

@@ -43,7 +43,7 @@ class BrokenArchive:
 T = TypeVar("T")
 
 
-def at(position: int, item: T) -> T | Member:
+def with_position(position: int, item: T) -> T | Member:
     """Return an item, with its position set if it is a member."""
     return replace(item, position=position) if isinstance(item, Member) else item
 

@@ -127,7 +127,7 @@ class Unpacker:
         try:
             # A member of a tar can be read only once, so reserve its disk space first.
             self._reserve(spool, min(declared.size or 0, self.budget.remaining))
-            problem = fill(spool, head, source, declared, max_size)
+            problem = copy_member(spool, head, source, declared, max_size)
         except BaseException as exc:
             discard(spool)
             if isinstance(exc, OSError) and exc.errno in DISK_FULL:
@@ -157,7 +157,7 @@ def skipped_or_unsupported(
     return skipped
 
 
-def fill(
+def copy_member(
     spool: BinaryIO, head: bytes, source: ByteStream, declared: DeclaredMember, max_size: int
 ) -> Kind | None:
     """Copy a member of at most `max_size` bytes to `spool`; return a problem with it, or None."""

@@ -80,7 +80,7 @@ class Directory:
 def find_directory(file: BinaryIO) -> Directory | None:
     """Return the location of the central directory, or None if it is missing or damaged."""
     try:
-        found = _located(file)
+        found = _locate(file)
         offsets = map(_offset, _records(file, found)) if found else iter(())
         first = min(offsets, default=None)
     except CorruptError:
@@ -173,7 +173,7 @@ def _zip64_numbers(extra: bytes) -> Iterator[int]:
                 yield int.from_bytes(data[at : at + 8], "little")
 
 
-def _located(file: BinaryIO) -> Directory | None:
+def _locate(file: BinaryIO) -> Directory | None:
     """Find the record at the end of a zip, and return the location of the directory."""
     whole = file.seek(0, os.SEEK_END)
     tail_start = max(0, whole - END_LAYOUT.size - _MAX_COMMENT)

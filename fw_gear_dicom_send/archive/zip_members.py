@@ -79,7 +79,7 @@ def zip_tasks(
     with reading():
         directory = find_directory(file)
     recovery = None
-    if directory and _is_of_all(directory, head):
+    if directory and _covers_file(directory, head):
         entries = directory_entries(file, directory)
     else:
         recovery = ZipRecovery(file)
@@ -93,7 +93,7 @@ def zip_tasks(
         yield BrokenArchive(Reason(Kind.CORRUPT_ARCHIVE if is_zip else Kind.UNKNOWN_TYPE))
 
 
-def _is_of_all(directory: Directory, head: bytes) -> bool:
+def _covers_file(directory: Directory, head: bytes) -> bool:
     """Return whether a directory covers the whole file.
 
     If a zip is truncated after a stored member that is a zip, it covers that member only.
