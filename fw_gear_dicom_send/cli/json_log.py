@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ..dicom.uids import shown_if_any
+from ..dicom.uids import printable_uid_or_empty
 from ..models import FileReport, ImageRecord
 from ..network.types import NotSent
 from ..report.events import Observer
@@ -40,7 +40,7 @@ class JSONEvents(Observer):
             path=record.entry.fw_path,
             member=record.name,
             sop_class_uid=record.sop_class_uid,
-            sop_instance_uid=shown_if_any(record.sop_instance_uid),
+            sop_instance_uid=printable_uid_or_empty(record.sop_instance_uid),
             transfer_syntax_uid=record.transfer_syntax_uid,
             sent_as=transfer.transfer_syntax_uid,
             bytes=record.size,

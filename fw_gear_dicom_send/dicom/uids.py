@@ -41,7 +41,7 @@ _NO_UID = "(not a UID)"
 
 
 def name_of(uid: str) -> str:
-    """Return the name of a UID, or its `shown` form if it has no name."""
+    """Return the name of a UID, or its printable form if it has no name."""
     if (name := known_name_of(uid)) != uid:
         return name
     # pydicom takes 0.25 s to import, and few runs need it.
@@ -52,16 +52,16 @@ def name_of(uid: str) -> str:
 
 
 def known_name_of(uid: str) -> str:
-    """Return the name of a UID if known without an import, otherwise its `shown` form."""
+    """Return the name of a UID if known without an import, otherwise its printable form."""
     tables = (TRANSFER_SYNTAXES, STORAGE_CLASSES, _SERVICES)
-    return next((table[uid] for table in tables if uid in table), shown(uid))
+    return next((table[uid] for table in tables if uid in table), printable_uid(uid))
 
 
-def shown_if_any(uid: str) -> str:
-    """Return the `shown` form of a UID, or an empty string if there is no UID."""
-    return shown(uid) if uid else ""
+def printable_uid_or_empty(uid: str) -> str:
+    """Return the printable form of a UID, or an empty string if there is no UID."""
+    return printable_uid(uid) if uid else ""
 
 
-def shown(uid: str) -> str:
+def printable_uid(uid: str) -> str:
     """Return a UID, or `(not a UID)` for any other text, which may name a patient."""
     return uid if _UID.fullmatch(uid) else _NO_UID

@@ -10,7 +10,7 @@ from threading import Lock
 from time import perf_counter
 
 from ..dicom.types import SOPInstance, Unreadable
-from ..dicom.uids import name_of, shown
+from ..dicom.uids import name_of, printable_uid
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryBudget, RetryPolicy
 from .association import StorageAssociation
@@ -405,7 +405,7 @@ def _request_of(
     assoc: StorageAssociation, instance: SOPInstance, history: History, seconds: float
 ) -> str:
     """Return a label for a C-STORE request in the log, with its duration."""
-    uid, tries = shown(instance.sop_instance_uid), history.tries + 1
+    uid, tries = printable_uid(instance.sop_instance_uid), history.tries + 1
     return f"C-STORE of {uid}, association {assoc.number}, try {tries}, {seconds * 1000:.1f} ms"
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
-from ..dicom.uids import name_of, shown_if_any
+from ..dicom.uids import name_of, printable_uid_or_empty
 from ..errors import DicomSendError
 from ..models import FileEntry, ImageRecord
 from ..network.statuses import describe
@@ -83,7 +83,7 @@ class ImagesCSV(Observer):
 
     def deny(self, entry: FileEntry, sop_instance_uid: str, reason: Reason) -> None:
         """Note that an image that was told since `revise` was not sent after all."""
-        key = entry.fw_path, shown_if_any(sop_instance_uid)
+        key = entry.fw_path, printable_uid_or_empty(sop_instance_uid)
         if self._revised and (record := self._revised.get(key)):
             result = record.result
             denied = NotSent(reason, result.transfer)
@@ -92,7 +92,9 @@ class ImagesCSV(Observer):
     def image(self, record: ImageRecord) -> None:
         """Write a row."""
         if self._revised is not None:
-            self._revised[record.entry.fw_path, shown_if_any(record.sop_instance_uid)] = record
+            self._revised[record.entry.fw_path, printable_uid_or_empty(record.sop_instance_uid)] = (
+                record
+            )
         elif self._file:
             with self._giving_up():
                 write_row(self._file, self._row(record))
@@ -161,7 +163,7 @@ def _about(record: ImageRecord) -> tuple[str, ...]:
         record.entry.fw_path,
         record.name,
         _name(record.sop_class_uid),
-        shown_if_any(record.sop_instance_uid),
+        printable_uid_or_empty(record.sop_instance_uid),
         _name(record.transfer_syntax_uid),
         _name(transfer.transfer_syntax_uid),
         str(record.size or ""),

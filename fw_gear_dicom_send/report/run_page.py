@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 
-from ..dicom.uids import name_of, shown_if_any
+from ..dicom.uids import name_of, printable_uid_or_empty
 from ..models import FileReport, Origin
 from ..network.contexts import Context
 from ..network.types import PeerAE, TLSConfig
@@ -254,7 +254,7 @@ def _cause(group: ReasonGroup, facts: Facts, label: str) -> HTML:
 
 
 def _example(image: ImageExample) -> str:
-    uid = shown_if_any(image.sop_instance_uid)
+    uid = printable_uid_or_empty(image.sop_instance_uid)
     return ", ".join(part for part in (image.path, image.member, uid) if part)
 
 
