@@ -107,7 +107,7 @@ COMPRESSIONS: dict[bytes, Callable[[], Codec]] = {
 
 
 class DecompressedStream:
-    """DecompressedStream view of a source, with bounded memory.
+    """A source, decompressed with bounded memory.
 
     With `magic`, further streams that start with it may follow the first, padded with zeros, as
     `cat a.gz b.gz` writes them. Any other trailing data raises TrailingGarbageError, or is ignored

@@ -25,7 +25,7 @@ _OPTIONAL_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def is_archive_name(name: str) -> bool:
-    """Return whether the name of a file is that of an archive, which is an input of its own."""
+    """Return whether a file in a folder is a separate input, as it has the name of an archive."""
     return name.lower().endswith(_SUFFIXES)
 
 
@@ -147,7 +147,7 @@ def _folder_item(
     skips: Callable[[bytes], Skipped | None],
     position: _Position,
 ) -> Member | NestedArchive | Unreadable | Skipped | None:
-    """Open a file of a folder, unless its name is that of an archive."""
+    """Open a file of a folder, unless it has the name of an archive."""
     try:
         file = _descriptor(entry.path, was_regular=_is_regular(entry))
     except OSError as exc:

@@ -189,9 +189,9 @@ def read(
 ) -> Iterator[Item]:
     """Yield the items of a zip, a tar, a folder or a single DICOM file, one at a time.
 
-    Nested archives are read as well, one level deep. In a folder, this applies to archives without
-    the suffix of one. Each member is unpacked on demand; the caller must close its content.
-    Arguments and errors are those of `Archive`.
+    Nested archives are also read, one level deep. In a folder, only archives without an archive
+    suffix are nested; the others are separate inputs. Each member is unpacked on demand, and the
+    caller must close its content. For arguments and errors, see `Archive`.
     """
     with closing(Archive(path, work, skips, limits)) as archive:
         for task in archive.tasks():

@@ -40,7 +40,7 @@ class DeclaredMember:
 class Unpacker:
     """Unpacker of the members of one archive, within limits.
 
-    `skips` returns why a file is not an image to send, or None if it is, from its head.
+    `skips` returns why to skip a file, or None for an image, from its first bytes.
     """
 
     work: Path

@@ -199,8 +199,8 @@ def _zip_content(file: SharedFile, entry: ZipEntry, start: int) -> ByteStream:
         case zipfile.ZIP_BZIP2:
             return DecompressedStream(packed, bz2.BZ2Decompressor)
         case zipfile.ZIP_LZMA:
-            # A version and the size of the properties precede the header of an .lzma file, which
-            # lacks the unpacked size (APPNOTE.TXT 5.8.8).
+            # The data starts with a version, the size of the properties, and the properties
+            # (APPNOTE.TXT 5.8.8). The header of an .lzma file also needs the unpacked size.
             (properties_size,) = struct.unpack("<2xH", packed.read(4))
             has_end = entry.flags & ZIP_LZMA_END_MARKER
             size = UNKNOWN_SIZE if has_end else entry.size

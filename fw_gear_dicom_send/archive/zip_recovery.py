@@ -199,7 +199,7 @@ class ZipRecovery:
         return None
 
     def _matches(self, pattern: re.Pattern[bytes], start: int, stop: int) -> Iterator[_Match]:
-        """Yield the matches that start before `stop`; if `stop` is the end of the file, it, too."""
+        """Yield the matches before `stop`, and the end of the file if that is `stop`."""
         for chunk_start in range(start, stop, CHUNK_SIZE):
             base = max(chunk_start - _BEFORE, start)
             chunk_end = min(chunk_start + CHUNK_SIZE, stop)

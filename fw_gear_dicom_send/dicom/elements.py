@@ -40,7 +40,7 @@ class MalformedError(Exception):
     """The bytes are not a dataset, or end before the dataset does."""
 
 
-class CutShortError(MalformedError):
+class TruncatedError(MalformedError):
     """The bytes end before the dataset does."""
 
 
@@ -201,7 +201,7 @@ class ElementReader:
         An element of undefined length ends after its delimiter. The tuples are plain for speed.
         A value may reach beyond the end of the file.
 
-        Raises CutShortError if the file ends within a header or a sequence. Raises MalformedError
+        Raises TruncatedError if the file ends within a header or a sequence. Raises MalformedError
         for an inconsistent sequence, and for an element with no VR and no plausible length.
         """
         is_implicit = encoding.implicit
@@ -334,12 +334,12 @@ class ElementReader:
         It should be the long form (PS3.5 7.1.2). Some writers use the short form for their own
         VRs, or omit the VR. The form that leads to the next element or the end of the file wins.
 
-        Raises MalformedError if no form does, and CutShortError if the file ends within the header.
+        Raises MalformedError if no form does, and TruncatedError if the file ends within the header.
         """
         header = self.bytes_at(start, start + _MAX_HEADER)
         vr = header[_TAG_SIZE:][:2]
         if vr in LONG_VRS and len(header) < _MAX_HEADER:
-            raise CutShortError("an element's header is cut short")
+            raise TruncatedError("the header of an element is truncated")
         forms = self._forms(start, headers)
         ranks = self._ranks(forms, start, headers, _MAX_IRREGULAR)
         if not any(ranks) and not _is_vr(vr):
@@ -404,7 +404,7 @@ class ElementReader:
             try:
                 group, number, length = header.unpack(self.bytes_at(start, start + 8))
             except error as exc:
-                raise CutShortError("a sequence is cut short") from exc
+                raise TruncatedError("a sequence is truncated") from exc
             start += 8
             tag = group << 16 | number
             if tag == SEQUENCE_DELIMITATION:
@@ -428,7 +428,7 @@ class ElementReader:
             if tag == ITEM_DELIMITATION:
                 return value
             self._lengths |= end - value
-        raise CutShortError("an item is cut short")
+        raise TruncatedError("an item is truncated")
 
 
 def _vr_of(tag: int) -> bytes:

@@ -15,12 +15,12 @@ from .dictionary import description_of, is_known
 from .elements import (
     ITEM,
     UNDEFINED_LENGTH,
-    CutShortError,
     Element,
     ElementReader,
     Encoding,
     MalformedError,
     Scan,
+    TruncatedError,
 )
 from .part10 import DatasetLocation
 from .types import Span, Unreadable
@@ -68,9 +68,9 @@ def check_integrity(
 ) -> Unreadable | IntegrityResult:
     """Return remarks on a dataset, or why it cannot be sent.
 
-    It cannot be sent if the file is truncated. Nor can it if the elements around `insert_at`, where
-    others will be inserted, do not adjoin. Values of odd length are allowed here.
-    `scan` is the result of a scan over all elements that noted the elements of NOTED.
+    A truncated file cannot be sent. Nor can a dataset that is damaged around `insert_at`, the
+    offset at which elements will be inserted. Values of odd length are allowed here.
+    `scan` must have passed all elements, and noted those of NOTED.
     """
     encoding = location.encoding
     tags = {element.tag for element in scan.noted}
@@ -188,7 +188,7 @@ def _survey(reader: ElementReader, location: DatasetLocation, pixels: Span | Non
             if not found & _PIXELS and _is_start_of_header(reader, encoding, position, previous):
                 damage = position if damage is None else damage
                 missing = "it ends within the header of an element"
-    except CutShortError:
+    except TruncatedError:
         damage = position if damage is None else damage
         tag = reader.tag_at(position, encoding) or 0
         if tag > previous and _is_plausible(reader, tag, position, encoding):

@@ -75,7 +75,7 @@ class _Level:
 
 
 class _Repair:
-    """Collector of the patches that a dataset needs."""
+    """Repair of one dataset: the patches found so far."""
 
     def __init__(self, reader: ElementReader) -> None:
         self._reader = reader
@@ -138,7 +138,7 @@ class _Repair:
             mark = len(self.patches)
             try:
                 return self._fragments(value, level, encoding)
-            except MalformedError:  # a sequence after all
+            except MalformedError:  # a sequence, not pixel data
                 del self.patches[mark:]
         if is_open:
             return self._items(value, None, encoding, depth + 1)
@@ -169,7 +169,7 @@ class _Repair:
         if depth > _MAX_DEPTH:
             raise MalformedError("sequences are nested too deeply")
         total, position = 0, start
-        encoding = self._order(position, encoding)
+        encoding = self._item_encoding(position, encoding)
         while limit is None or position < limit:
             tag, length = self._item_header(position, encoding)
             content = position + _ITEM_HEADER
@@ -268,10 +268,10 @@ class _Repair:
         tag = self._reader.tag_at(start, encoding)
         length = self._number(start + _ITEM_HEADER, _LONG, encoding)
         if tag is None:
-            raise MalformedError("a sequence is cut short")
+            raise MalformedError("a sequence is truncated")
         return tag, length
 
-    def _order(self, start: int, encoding: Encoding) -> Encoding:
+    def _item_encoding(self, start: int, encoding: Encoding) -> Encoding:
         """Return the encoding of items, which are little endian in some values (PS3.5 6.2.2)."""
         if self._reader.bytes_at(start, start + 2) == b"\xfe\xff":
             return encoding._replace(little=True)

@@ -113,7 +113,7 @@ def _holds_records(reader: ElementReader, start: int, encoding: Encoding) -> boo
 
 
 def skips(head: bytes) -> Skipped | None:
-    """Return why a file is not an image to send, or None if it is, from its first bytes.
+    """Return why to skip a file, or None for an image, from its first bytes.
 
     A file without preamble is an image if its dataset starts with at least two known elements
     of group 0008, in ascending order. Elements of group 0004 may precede them.

@@ -33,9 +33,9 @@ _MAX_TEXT = 256
 """Bytes of a value to compare as a whole: an error comment has 64 characters (PS3.7 C)."""
 _MIN_CUT_COMMENT = 60
 _MIN_PART, _MIN_CUT_PART = 4, 3
-"""Characters of a word to find inside other words, and of its part at the end of a cut text."""
+"""Minimum characters of a word inside other words, and of a word cut off at the end of a text."""
 _MAX_JOINED = 8
-"""Words of a value to also find joined in pairs."""
+"""Maximum words of a value to also match as joined pairs."""
 _SEPARATORS = re.compile(r"[\s\0-\x1f^=\\,;]+")
 _UID = re.compile(r"(?<![\w.])[0-2](?:\.\d+){4,}")
 _DATE = re.compile(r"(\d{4})(\d\d)(\d\d)")
@@ -48,7 +48,7 @@ _TWO_LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "�
 
 @cache
 def _word_tags() -> frozenset[int]:
-    """Return the elements whose words count one by one: names, ids, addresses."""
+    """Return the elements whose values match word by word: names, ids, addresses."""
     # pydicom takes 0.25 s to import, and few runs have an answer to check.
     with IMPORTING:
         from pydicom.datadict import dictionary_VR, keyword_dict
@@ -59,7 +59,7 @@ def _word_tags() -> frozenset[int]:
 
 @cache
 def _text_tags() -> frozenset[int]:
-    """Return other elements with text and dates, whose whole values count."""
+    """Return other elements with text and dates, whose values match as a whole."""
     with IMPORTING:
         from pydicom.datadict import dictionary_VR, keyword_dict
 
@@ -76,8 +76,8 @@ def identity_tags() -> frozenset[int]:
 class Identity:
     """Encoded values of a dataset that logs and reports must not quote.
 
-    Each word of `words` counts, but only whole values of `texts`. `charset` is the value of
-    Specific Character Set (0008,0005). If the values are unknown, any text may quote them.
+    Values of `words` match word by word, and values of `texts` as a whole. `charset` is the value
+    of Specific Character Set (0008,0005). If the values are unknown, any text may quote them.
     """
 
     words: tuple[bytes, ...] = ()
@@ -182,7 +182,7 @@ class _Text:
 
 
 def _joined(words: Sequence[str]) -> Iterator[str]:
-    """Yield each two words joined, in both orders, and each word with the initial of another."""
+    """Yield all pairs of words joined, and each word joined with the initial of another."""
     for first, second in permutations(words[:_MAX_JOINED], 2):
         yield from (first + second, first[0] + second, first + second[0])
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Mark(NamedTuple):
-    """State of the work folder at one time: removed items, and threads that wait for more."""
+    """State of the work folder at one time: number of removed items and of waiting threads."""
 
     left: int
     waiting: int
@@ -30,10 +30,10 @@ class Room(Protocol):
         """Return the current state, to pass to `wait` later."""
 
     def wait(self, mark: Mark) -> bool:
-        """Wait for more space than at `mark`; return False if there will be none."""
+        """Wait until more space may be free than at `mark`; return False if none will be."""
 
     def turn(self, is_retry: bool) -> AbstractContextManager[object]:
-        """Return a context in which no other thread takes the free space."""
+        """Return a context to write in, which keeps other threads from taking freed space."""
 
 
 class NoRoom:

@@ -1,6 +1,7 @@
 """Insertion of the private element into an encoded dataset (PS3.5 7.8).
 
-Only the new creator, the new element and the length of their group differ from the original.
+Apart from repairs, only the new creator, the new element and the length of their group differ from
+the original.
 """
 
 from collections.abc import Iterator
@@ -15,12 +16,12 @@ from .deflate import InflatedTooLargeError, InflationError, deflate, inflate
 from .elements import (
     ITEM,
     UNDEFINED_LENGTH,
-    CutShortError,
     Element,
     ElementReader,
     Encoding,
     MalformedError,
     Scan,
+    TruncatedError,
 )
 from .integrity import NOTED, check_integrity
 from .odd_lengths import odd_length_patches
@@ -127,7 +128,7 @@ def _read_header(reader: ElementReader, location: DatasetLocation, group: int) -
     scan = Scan(location.start)
     try:
         reader.advance(scan, location.encoding, _marks(group), group)
-    except CutShortError:
+    except TruncatedError:
         pass
     except MalformedError:
         if scan.last_tag >> 16 <= max(group, _PATIENT_GROUP):

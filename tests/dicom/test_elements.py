@@ -256,9 +256,9 @@ def _no_item() -> bytes:
 @pytest.mark.parametrize(
     ("made", "reason"),
     [
-        (_cut_long_header, "header is cut short"),
-        (_cut_sequence, "sequence is cut short"),
-        (_cut_item, "item is cut short"),
+        (_cut_long_header, "header of an element is truncated"),
+        (_cut_sequence, "sequence is truncated"),
+        (_cut_item, "item is truncated"),
         (_no_item, "something other than items"),
     ],
 )

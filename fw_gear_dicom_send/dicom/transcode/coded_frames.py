@@ -33,7 +33,7 @@ TRUNCATED = "a frame is truncated"
 class CodedFrame:
     """The bit stream of a frame: a file, its size in bytes, its start, and whether it has an end.
 
-    A bit stream without an end marker is truncated.
+    A bit stream without an end marker may be truncated.
     """
 
     source: BinaryIO
@@ -116,7 +116,7 @@ def _check_size(coded: CodedFrame, transfer_syntax_uid: str, layout: Layout) -> 
 
 
 def _content_size(coded: CodedFrame) -> int:
-    """Return the size of a bit stream without filler, as its size after deflation."""
+    """Return the deflated size of a bit stream, to which filler adds almost nothing."""
     packer = zlib.compressobj(1)
     coded.source.seek(0)
     chunks = iter(partial(coded.source.read, CHUNK), b"")

@@ -101,7 +101,7 @@ def _frame(stream: BitStream, transfer_syntax_uid: str, layout: Layout) -> Frame
 
 
 def _as_truncated(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the pixels of a frame without end; report a failed decoding as truncation."""
+    """Yield the pixels of a frame without end marker; report a failed decoding as truncation."""
     try:
         yield from chunks
     except TooLargeError:
@@ -111,7 +111,7 @@ def _as_truncated(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 class _Bits:
-    """Joiner of frames with one-bit pixels, which follow each other without gaps (PS3.5 8.1.1)."""
+    """Frames with one-bit pixels, joined without gaps (PS3.5 8.1.1)."""
 
     def __init__(self) -> None:
         self._rest = 0
@@ -211,8 +211,8 @@ def _translated(chunks: Iterator[bytes], table: bytes, width: int) -> Iterator[b
 def _color(stream: BitStream, transfer_syntax_uid: str, layout: Layout) -> str:
     """Return the Photometric Interpretation of a decoded frame; GDCM does not convert colours.
 
-    If a lossy JPEG declares its colour space, that is right even if the dataset contradicts it.
-    For lossless syntaxes the dataset is right.
+    A colour space that a lossy JPEG declares overrides the dataset. For other syntaxes, the
+    dataset decides.
     """
     if layout.samples == MONOCHROME:
         return layout.photometric

@@ -62,7 +62,7 @@ class Level:
 
 
 class Rewriter:
-    """Rewriter that reads elements in one encoding and writes them in another.
+    """Reader of elements in one encoding that writes them in another.
 
     Values do not change. Sequences and items get undefined length. Group lengths are omitted, as
     they would become wrong (PS3.5 7.2, 7.5).
