@@ -334,7 +334,7 @@ class ElementReader:
         It should be the long form (PS3.5 7.1.2). Some writers use the short form for their own
         VRs, or omit the VR. The form that leads to the next element or the end of the file wins.
 
-        Raises MalformedError if no form does, and TruncatedError if the file ends within the header.
+        Raises MalformedError if no form does, and TruncatedError if the header is truncated.
         """
         header = self.bytes_at(start, start + _MAX_HEADER)
         vr = header[_TAG_SIZE:][:2]
