@@ -134,15 +134,15 @@ class DecompressedStream:
     def read(self, size: int) -> bytes:
         """Return at most `size` bytes; empty only at the end."""
         while not self._codec.eof or self._next_stream():
-            is_hungry = self._codec.needs_input
+            needs_input = self._codec.needs_input
             data = b""
-            if is_hungry:
+            if needs_input:
                 data = self._pending or self._source.read(PACKED_CHUNK_SIZE)
                 self._pending = b""
             unpacked = self._codec.decompress(data, size)
             if unpacked:
                 return unpacked
-            if is_hungry and not data and not self._codec.eof:
+            if needs_input and not data and not self._codec.eof:
                 raise EOFError("the compressed data is truncated")
         return b""
 

@@ -122,7 +122,7 @@ def folder_tasks(
         yield BrokenArchive(Reason(Kind.UNREADABLE_FOLDER, str(exc.strerror)))
         return
     position = _Position()
-    for number, entry in enumerate(sorted(found, key=lambda one: sort_key(one.name)), start=1):
+    for number, entry in enumerate(sorted(found, key=lambda entry: sort_key(entry.name)), start=1):
         if selects(entry.name):
             yield partial(_folder_item, entry, number, skips, position)
 

@@ -175,8 +175,8 @@ def _zip64_numbers(extra: bytes) -> Iterator[int]:
 
 def _locate(file: BinaryIO) -> Directory | None:
     """Find the record at the end of a zip, and return the location of the directory."""
-    whole = file.seek(0, os.SEEK_END)
-    tail_start = max(0, whole - END_LAYOUT.size - _MAX_COMMENT)
+    file_size = file.seek(0, os.SEEK_END)
+    tail_start = max(0, file_size - END_LAYOUT.size - _MAX_COMMENT)
     file.seek(tail_start)
     tail = file.read()
     at = tail.rfind(END_RECORD, 0, len(tail) - END_LAYOUT.size + len(END_RECORD))
@@ -184,7 +184,7 @@ def _locate(file: BinaryIO) -> Directory | None:
         return None
     _, size, offset, comment_size = END_LAYOUT.unpack_from(tail, at)
     end = tail_start + at
-    is_last = end + END_LAYOUT.size + comment_size >= whole
+    is_last = end + END_LAYOUT.size + comment_size >= file_size
     if zip64 := _zip64_end(file, end):
         end, size, offset = zip64
     if end < size:

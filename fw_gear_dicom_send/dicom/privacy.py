@@ -160,8 +160,8 @@ class _Text:
 
     def has_text(self, value: str) -> bool:
         """Return whether the text contains a whole value."""
-        whole = _squeezed(value)
-        return (len(whole) >= _MIN_PART and self._has(whole)) or self._has_date(value)
+        squeezed = _squeezed(value)
+        return (len(squeezed) >= _MIN_PART and self._has(squeezed)) or self._has_date(value)
 
     def _has(self, word: str) -> bool:
         if len(word) >= _MIN_PART:

@@ -134,18 +134,18 @@ def _read_header(reader: ElementReader, location: DatasetLocation, group: int) -
         if scan.last_tag >> 16 <= max(group, _PATIENT_GROUP):
             raise
     uids = dict.fromkeys(_UIDS, "")
-    ours: list[Element] = []
+    group_elements: list[Element] = []
     stop = -1
     for element in scan.noted:
         element_group = element.tag >> 16
         if element_group == group:
-            ours.append(element)
+            group_elements.append(element)
             stop = element.end if stop >= 0 else stop
         elif element_group > group and stop < 0:
             stop = element.start
         if element.tag in uids:
             uids[element.tag] = reader.text(element.value, element.end)
-    return _Header(uids, tuple(ours), scan.end if stop < 0 else stop, scan)
+    return _Header(uids, tuple(group_elements), scan.end if stop < 0 else stop, scan)
 
 
 @lru_cache
@@ -242,17 +242,17 @@ def _stamp_deflated(
 ) -> SOPInstance | Unreadable:
     """Stamp a dataset that is one deflated stream (PS3.5 A.5)."""
     end = content.seek(0, 2)
-    whole = EncodedDataset(content, (Span(min(location.start, end), end),))
-    with spool(inflate(whole.blocks(_CHUNK)), work) as inflated:
+    original = EncodedDataset(content, (Span(min(location.start, end), end),))
+    with spool(inflate(original.blocks(_CHUNK)), work) as inflated:
         instance = _stamp(inflated, replace(location, start=0), tag)
         if isinstance(instance, Unreadable):
             return instance
         identity = instance.read_identity()
         instance = replace(instance, read_identity=lambda: identity)
         if len(instance.dataset.pieces) == 1:
-            if whole.size % 2 == 0:
-                return replace(instance, dataset=whole)
-            padded = EncodedDataset(content, (*whole.pieces, b"\0"))
+            if original.size % 2 == 0:
+                return replace(instance, dataset=original)
+            padded = EncodedDataset(content, (*original.pieces, b"\0"))
             remarks = (*instance.remarks, Reason(Kind.REPAIRED))
             return replace(instance, dataset=padded, remarks=remarks)
         deflated = spool(deflate(instance.dataset.blocks(_CHUNK)), work)

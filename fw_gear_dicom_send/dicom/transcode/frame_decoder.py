@@ -203,13 +203,13 @@ def with_thresholds(coded: bytes, frame: Frame) -> bytes:
     if len(coded) < scan + 6 + 2 * frame.samples:
         raise DamagedError
     near = coded[scan + 5 + 2 * frame.samples]
-    largest = (1 << frame.bits) - 1
-    factor = 256 // (largest + 1)
+    max_value = (1 << frame.bits) - 1
+    factor = 256 // (max_value + 1)
     thresholds = [near + 1]
-    for default, weight, least in ((3, 3, 2), (7, 5, 3), (21, 7, 4)):
-        wanted = max(least, default // factor + weight * near)
-        thresholds.append(wanted if thresholds[-1] <= wanted <= largest else thresholds[-1])
-    preset = struct.pack(">HHB5H", 0xFFF8, 13, 1, largest, *thresholds[1:], 64)
+    for default, weight, minimum in ((3, 3, 2), (7, 5, 3), (21, 7, 4)):
+        threshold = max(minimum, default // factor + weight * near)
+        thresholds.append(threshold if thresholds[-1] <= threshold <= max_value else thresholds[-1])
+    preset = struct.pack(">HHB5H", 0xFFF8, 13, 1, max_value, *thresholds[1:], 64)
     return coded[:scan] + preset + coded[scan:]
 
 

@@ -189,7 +189,9 @@ def swap_words(block: bytes) -> bytes:
 def roughness(block: bytes) -> int:
     """Return the sum of differences between neighbouring 32-bit pixels, at every 16th pixel."""
     pixels = struct.unpack(f"<{len(block) // 4}I", block)
-    return sum(abs(one - other) for one, other in zip(pixels[::16], pixels[1::16], strict=False))
+    return sum(
+        abs(first - second) for first, second in zip(pixels[::16], pixels[1::16], strict=False)
+    )
 
 
 def dictionary_vr(tag: int) -> str:
