@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from ..dicom.spool import MAX_IN_MEMORY, NO_ROOM, Room, is_full, new_spool, reserve, with_room
+from ..dicom.spool import MAX_IN_MEMORY, NO_ROOM, Room, is_full, new_spool, reserve, retry_when_full
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from .formats import is_archive, unsupported_format
@@ -141,7 +141,7 @@ class Unpacker:
     def _reserve(self, spool: BinaryIO, size: int) -> None:
         """Reserve space once a converted copy also fits, or once no more space will be freed."""
         try:
-            with_room(self.room, lambda: reserve(spool, size, spare=_LOSSLESS_RATIO * size))
+            retry_when_full(self.room, lambda: reserve(spool, size, spare=_LOSSLESS_RATIO * size))
         except OSError as exc:
             if not is_full(exc):
                 raise

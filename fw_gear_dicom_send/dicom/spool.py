@@ -55,7 +55,7 @@ class NoRoom:
 NO_ROOM = NoRoom()
 
 
-def with_room(room: Room, attempt: Callable[[], T]) -> T:
+def retry_when_full(room: Room, attempt: Callable[[], T]) -> T:
     """Call a function that writes to the work folder; if the disk is full, wait and retry.
 
     Raises the OSError of the last attempt once no more space will be freed.

@@ -27,7 +27,7 @@ from .integrity import NOTED, check_integrity
 from .odd_lengths import odd_length_patches
 from .part10 import DatasetLocation, locate
 from .privacy import LAST_GROUP, Identity, identity_tags
-from .spool import NO_ROOM, Room, spool, with_room
+from .spool import NO_ROOM, Room, retry_when_full, spool
 from .types import EncodedDataset, Patch, PrivateTag, SOPInstance, Span, Unreadable
 from .uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 
@@ -65,7 +65,7 @@ def stamp(
     try:
         location = locate(content)
         if location.transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
-            instance = with_room(room, lambda: _stamp_deflated(content, location, tag, work))
+            instance = retry_when_full(room, lambda: _stamp_deflated(content, location, tag, work))
         else:
             instance = _stamp(content, location, tag)
     except (InflatedTooLargeError, MemoryError) as exc:

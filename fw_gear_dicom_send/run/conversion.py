@@ -4,7 +4,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
-from ..dicom.spool import Room, with_room
+from ..dicom.spool import Room, retry_when_full
 from ..dicom.types import SOPInstance, Unreadable
 from ..network.contexts import COMPRESSIONS
 from ..reasons import Kind, Reason
@@ -52,7 +52,7 @@ class Conversion:
 
         with self._lock:
             decoders = self._decoders = self._decoders or FrameDecoders(self._folder)
-        return with_room(
+        return retry_when_full(
             self._room, lambda: convert(instance, transfer_syntax_uid, decoders, self._folder)
         )
 
@@ -64,7 +64,7 @@ class Conversion:
         with self._lock:
             encoders = self._encoders = self._encoders or FrameEncoders(self._folder)
         try:
-            return with_room(
+            return retry_when_full(
                 self._room, lambda: compress(instance, transfer_syntax_uid, encoders, self._folder)
             )
         except OSError as error:

@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from fw_gear_dicom_send.dicom.spool import Mark, with_room
+from fw_gear_dicom_send.dicom.spool import Mark, retry_when_full
 from fw_gear_dicom_send.run.work_room import InFlight, RoomInside
 from tests.support.waiting import wait_for
 
@@ -43,13 +43,13 @@ def waiting(wait: Callable[[Mark], bool], mark: Mark) -> tuple[Future[bool], Eve
 
 def test_what_needs_no_room_is_tried_once() -> None:
     """Nothing is waited for."""
-    assert with_room(InFlight(), failing(0)) == "written"
+    assert retry_when_full(InFlight(), failing(0)) == "written"
 
 
 def test_nothing_is_waited_for_where_nothing_is_to_leave() -> None:
     """An image that is alone and too large fails at once."""
     with pytest.raises(OSError, match="no room"):
-        with_room(InFlight(), failing(1))
+        retry_when_full(InFlight(), failing(1))
 
 
 def test_other_errors_are_not_waited_for() -> None:
@@ -57,7 +57,7 @@ def test_other_errors_are_not_waited_for() -> None:
     images = InFlight()
     images.enter()
     with pytest.raises(OSError, match="no room"):
-        with_room(images, failing(1, errno.EIO))
+        retry_when_full(images, failing(1, errno.EIO))
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])
@@ -75,7 +75,7 @@ def test_it_is_tried_again_as_soon_as_an_image_has_left(error: int) -> None:
             finally:
                 sender.submit(images.leave)
 
-        assert with_room(images, attempt) == "written"
+        assert retry_when_full(images, attempt) == "written"
 
 
 def test_an_image_that_has_left_meanwhile_is_enough() -> None:
