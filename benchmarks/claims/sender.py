@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.claims.outcome import MeasurementError
-from fw_gear_dicom_send.dicom.spool import spool
 from fw_gear_dicom_send.dicom.stamp import stamp
+from fw_gear_dicom_send.dicom.temporary_files import write_temporary_file
 from fw_gear_dicom_send.dicom.transcode import FrameDecoders, convert
 from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance
 from fw_gear_dicom_send.network.store import StorageSCU
@@ -44,7 +44,7 @@ def storage_scu(
 
 def stamped(file: bytes, work: Path) -> SOPInstance:
     """Return the image of a DICOM file, ready to be sent."""
-    instance = stamp(spool([file], work), TAG, work)
+    instance = stamp(write_temporary_file([file], work), TAG, work)
     if not isinstance(instance, SOPInstance):
         raise MeasurementError(instance.reason.text)
     return instance

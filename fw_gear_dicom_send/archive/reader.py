@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from ..dicom.spool import NO_ROOM, Room
+from ..dicom.temporary_files import NO_ROOM, Room
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from .decompress import COMPRESSIONS

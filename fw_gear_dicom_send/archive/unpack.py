@@ -9,7 +9,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from ..dicom.spool import MAX_IN_MEMORY, NO_ROOM, Room, is_full, new_spool, reserve, retry_when_full
+from ..dicom.temporary_files import (
+    MAX_IN_MEMORY,
+    NO_ROOM,
+    Room,
+    is_full,
+    new_temporary_file,
+    reserve,
+    retry_when_full,
+)
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from .formats import is_archive, unsupported_format
@@ -123,29 +131,29 @@ class Unpacker:
         if declared.size is not None and declared.size > max_size:
             return Unreadable(Reason(Kind.MEMBER_TOO_LARGE), declared.number, declared.name)
         is_small = declared.size is not None and declared.size <= MAX_IN_MEMORY
-        spool: BinaryIO = BytesIO() if is_small else new_spool(self.work)
+        file: BinaryIO = BytesIO() if is_small else new_temporary_file(self.work)
         try:
             # A member of a tar can be read only once, so reserve its disk space first.
-            self._reserve(spool, min(declared.size or 0, self.budget.remaining))
-            problem = copy_member(spool, head, source, declared, max_size)
+            self._reserve(file, min(declared.size or 0, self.budget.remaining))
+            problem = copy_member(file, head, source, declared, max_size)
         except BaseException as exc:
-            discard(spool)
+            discard(file)
             if isinstance(exc, OSError) and exc.errno in DISK_FULL:
                 return Unreadable(Reason(Kind.NO_SPACE), declared.number, declared.name)
             raise
         if problem:
-            discard(spool)
+            discard(file)
             return Unreadable(Reason(problem), declared.number, declared.name)
-        return Member(declared.number, spool, declared.name, declared.position)
+        return Member(declared.number, file, declared.name, declared.position)
 
-    def _reserve(self, spool: BinaryIO, size: int) -> None:
+    def _reserve(self, file: BinaryIO, size: int) -> None:
         """Reserve space once a converted copy also fits, or once no more space will be freed."""
         try:
-            retry_when_full(self.room, lambda: reserve(spool, size, spare=_LOSSLESS_RATIO * size))
+            retry_when_full(self.room, lambda: reserve(file, size, spare=_LOSSLESS_RATIO * size))
         except OSError as exc:
             if not is_full(exc):
                 raise
-            reserve(spool, size)
+            reserve(file, size)
 
 
 def skipped_or_unsupported(
@@ -158,9 +166,9 @@ def skipped_or_unsupported(
 
 
 def copy_member(
-    spool: BinaryIO, head: bytes, source: ByteStream, declared: DeclaredMember, max_size: int
+    file: BinaryIO, head: bytes, source: ByteStream, declared: DeclaredMember, max_size: int
 ) -> Kind | None:
-    """Copy a member of at most `max_size` bytes to `spool`; return a problem with it, or None."""
+    """Copy a member of at most `max_size` bytes to `file`; return a problem with it, or None."""
     size, crc = declared.size, declared.crc
     copied = actual_crc = 0
     data = head
@@ -170,16 +178,16 @@ def copy_member(
             return Kind.MEMBER_TOO_LARGE
         if crc is not None:
             actual_crc = zlib.crc32(data, actual_crc)
-        spool.write(data)
+        file.write(data)
         with reading():
             data = source.read(CHUNK_SIZE)
     if copied < (size or 0) or crc not in (None, actual_crc):
         return Kind.CORRUPT_MEMBER
-    spool.seek(0)
+    file.seek(0)
     return None
 
 
-def discard(spool: BinaryIO) -> None:
+def discard(file: BinaryIO) -> None:
     """Close a temporary file, and ignore the failed flush on a full disk."""
     with suppress(OSError):
-        spool.close()
+        file.close()

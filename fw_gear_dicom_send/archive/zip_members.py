@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from ..dicom.spool import MAX_IN_MEMORY
+from ..dicom.temporary_files import MAX_IN_MEMORY
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from .decompress import LZMA_MEMORY, DecompressedStream, Inflate64Decompressor, ZlibDecompressor

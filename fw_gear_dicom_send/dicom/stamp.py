@@ -27,7 +27,7 @@ from .integrity import NOTED, check_integrity
 from .odd_lengths import odd_length_patches
 from .part10 import DatasetLocation, locate
 from .privacy import LAST_GROUP, Identity, identity_tags
-from .spool import NO_ROOM, Room, retry_when_full, spool
+from .temporary_files import NO_ROOM, Room, retry_when_full, write_temporary_file
 from .types import EncodedDataset, Patch, PrivateTag, SOPInstance, Span, Unreadable
 from .uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
 
@@ -243,7 +243,7 @@ def _stamp_deflated(
     """Stamp a dataset that is one deflated stream (PS3.5 A.5)."""
     end = content.seek(0, 2)
     original = EncodedDataset(content, (Span(min(location.start, end), end),))
-    with spool(inflate(original.blocks(_CHUNK)), work) as inflated:
+    with write_temporary_file(inflate(original.blocks(_CHUNK)), work) as inflated:
         instance = _stamp(inflated, replace(location, start=0), tag)
         if isinstance(instance, Unreadable):
             return instance
@@ -255,7 +255,7 @@ def _stamp_deflated(
             padded = EncodedDataset(content, (*original.pieces, b"\0"))
             remarks = (*instance.remarks, Reason(Kind.REPAIRED))
             return replace(instance, dataset=padded, remarks=remarks)
-        deflated = spool(deflate(instance.dataset.blocks(_CHUNK)), work)
+        deflated = write_temporary_file(deflate(instance.dataset.blocks(_CHUNK)), work)
     content.close()
     size = deflated.seek(0, 2)
     return replace(instance, dataset=EncodedDataset(deflated, (Span(0, size),)))

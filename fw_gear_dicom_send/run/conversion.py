@@ -4,7 +4,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
-from ..dicom.spool import Room, retry_when_full
+from ..dicom.temporary_files import Room, retry_when_full
 from ..dicom.types import SOPInstance, Unreadable
 from ..network.contexts import COMPRESSIONS
 from ..reasons import Kind, Reason

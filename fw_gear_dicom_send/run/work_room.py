@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from threading import Condition, Lock
 
-from ..dicom.spool import Mark
+from ..dicom.temporary_files import Mark
 
 _PAUSE = 1.0
 """Seconds after which what waits looks whether any image can still leave."""

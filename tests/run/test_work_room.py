@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from fw_gear_dicom_send.dicom.spool import Mark, retry_when_full
+from fw_gear_dicom_send.dicom.temporary_files import Mark, retry_when_full
 from fw_gear_dicom_send.run.work_room import InFlight, RoomInside
 from tests.support.waiting import wait_for
 

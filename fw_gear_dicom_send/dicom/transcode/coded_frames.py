@@ -46,9 +46,9 @@ def join_fragments(
     fragments: Iterator[Iterator[bytes]],
     transfer_syntax_uid: str,
     layout: Layout,
-    spool: BinaryIO,
+    file: BinaryIO,
 ) -> Iterator[CodedFrame]:
-    """Join the fragments of each frame in `spool`; the next frame overwrites it.
+    """Join the fragments of each frame in `file`; the next frame overwrites it.
 
     The first fragment of a frame starts with the start marker of a bit stream, which entropy
     coding rules out elsewhere. This also works if the offset table is missing or wrong. An RLE or
@@ -60,16 +60,16 @@ def join_fragments(
     for chunks in fragments:
         chunk = next(chunks, b"")
         if _starts_frame(chunk, transfer_syntax_uid, layout):
-            if spool.tell():
-                yield _joined_frame(spool, transfer_syntax_uid)
-            spool.seek(0)
-            spool.truncate()
+            if file.tell():
+                yield _joined_frame(file, transfer_syntax_uid)
+            file.seek(0)
+            file.truncate()
         for data in chain([chunk], chunks):
-            spool.write(data)
-            if spool.tell() > layout.max_coded:
+            file.write(data)
+            if file.tell() > layout.max_coded:
                 raise UnconvertibleError("a frame is far larger than its pixels")
-    if spool.tell():
-        yield _joined_frame(spool, transfer_syntax_uid)
+    if file.tell():
+        yield _joined_frame(file, transfer_syntax_uid)
 
 
 def _starts_frame(chunk: bytes, transfer_syntax_uid: str, layout: Layout) -> bool:
@@ -85,11 +85,11 @@ def _starts_frame(chunk: bytes, transfer_syntax_uid: str, layout: Layout) -> boo
     return bool(segments == expected and SIZE_OF_RLE_HEADER <= offset <= layout.max_coded)
 
 
-def _joined_frame(spool: BinaryIO, transfer_syntax_uid: str) -> CodedFrame:
-    """Return the frame in a spool; add the end marker that a JPEG lacks."""
-    size = spool.tell()
-    spool.seek(max(0, size - MAX_TAIL))
-    tail = spool.read()
+def _joined_frame(file: BinaryIO, transfer_syntax_uid: str) -> CodedFrame:
+    """Return the frame in a file; add the end marker that a JPEG lacks."""
+    size = file.tell()
+    file.seek(max(0, size - MAX_TAIL))
+    tail = file.read()
     has_end = True
     if transfer_syntax_uid in JPEG_2000:
         has_end = tail.rstrip(b"\x00\xff").endswith(EOI)
@@ -97,9 +97,9 @@ def _joined_frame(spool: BinaryIO, transfer_syntax_uid: str) -> CodedFrame:
         # Bytes after the end marker are not part of a JPEG.
         has_end = EOI in tail
         if not has_end:
-            size += spool.write(EOI)
-    spool.seek(0)
-    return CodedFrame(spool, size, spool.read(MAX_HEAD), has_end)
+            size += file.write(EOI)
+    file.seek(0)
+    return CodedFrame(file, size, file.read(MAX_HEAD), has_end)
 
 
 def _check_size(coded: CodedFrame, transfer_syntax_uid: str, layout: Layout) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...reasons import OUT_OF_MEMORY, Kind, Reason
 from ..elements import ITEM, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH
-from ..spool import is_full, new_spool
+from ..temporary_files import is_full, new_temporary_file
 from ..types import SOPInstance, Unreadable
 from ..uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, JPEG_2000_LOSSLESS
 from .encoders import FrameEncoders
@@ -148,8 +148,8 @@ def compress(
         OSError: The disk of `work` is full.
     """
     with ExitStack() as stack:
-        spool = stack.enter_context(new_spool(work))
-        output = Output(spool)
+        file = stack.enter_context(new_temporary_file(work))
+        output = Output(file)
         source = Input(instance.dataset.blocks(CHUNK))
         compressor = _Compressor(source, output, transfer_syntax_uid, encoders, work)
         try:

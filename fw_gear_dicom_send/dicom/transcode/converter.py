@@ -10,7 +10,7 @@ from typing import BinaryIO
 from ...reasons import OUT_OF_MEMORY, Kind, Reason
 from ..deflate import InflatedTooLargeError, InflationError, inflate
 from ..elements import ITEM, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH, Encoding
-from ..spool import is_full, new_spool
+from ..temporary_files import is_full, new_temporary_file
 from ..types import EncodedDataset, SOPInstance, Unreadable
 from ..uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -140,18 +140,18 @@ def convert(
     Raises:
         OSError: The disk of `work` is full.
     """
-    spool = new_spool(work)
+    file = new_temporary_file(work)
     try:
-        dataset, remarks = _converted(instance, transfer_syntax_uid, spool, decoders, work)
+        dataset, remarks = _converted(instance, transfer_syntax_uid, file, decoders, work)
     except (TooLargeError, MemoryError) as error:
-        spool.close()
+        file.close()
         return Unreadable(Reason(Kind.IMAGE_TOO_LARGE, str(error) or OUT_OF_MEMORY))
     except UnconvertibleError as error:
-        spool.close()
+        file.close()
         names = (name_of(instance.transfer_syntax_uid), name_of(transfer_syntax_uid))
         return Unreadable(Reason(Kind.NOT_CONVERTIBLE, f"{names[0]} to {names[1]}: {error}"))
     except BaseException:
-        spool.close()
+        file.close()
         raise
     return replace(
         instance,
@@ -164,11 +164,11 @@ def convert(
 def _converted(
     instance: SOPInstance,
     transfer_syntax_uid: str,
-    spool: BinaryIO,
+    file: BinaryIO,
     decoders: FrameDecoders,
     work: Path,
 ) -> tuple[EncodedDataset, tuple[Reason, ...]]:
-    """Convert into `spool`; raises only UnconvertibleError for bad data."""
+    """Convert into `file`; raises only UnconvertibleError for bad data."""
     source_uid = instance.transfer_syntax_uid
     source, target = SOURCES.get(source_uid), TARGETS.get(transfer_syntax_uid)
     if source is None or target is None:
@@ -176,7 +176,7 @@ def _converted(
     chunks = instance.dataset.blocks(CHUNK)
     if source_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
         chunks = inflate(chunks)
-    output = Output(spool)
+    output = Output(file)
     remarks: tuple[Reason, ...] = ()
     try:
         if source == target and source_uid not in DECODABLE:

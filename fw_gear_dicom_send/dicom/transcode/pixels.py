@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..spool import new_spool
+from ..temporary_files import new_temporary_file
 from .bitstreams import BitStream
 from .coded_frames import TRUNCATED, check_frame, join_fragments
 from .decoders import FrameDecoders
@@ -58,8 +58,8 @@ def native_frames(
     count = 0
     first: tuple[int, str] | None = None
     bits = _Bits()
-    with new_spool(work) as spool:
-        for coded in join_fragments(fragments, transfer_syntax_uid, layout, spool):
+    with new_temporary_file(work) as file:
+        for coded in join_fragments(fragments, transfer_syntax_uid, layout, file):
             count += 1
             if count > layout.frames:
                 break

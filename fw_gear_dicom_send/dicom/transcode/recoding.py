@@ -139,9 +139,9 @@ class Input:
 class Output:
     """A dataset under construction: a spooled file, and pieces that can be replaced later."""
 
-    def __init__(self, spool: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         """Write to an empty file, which the finished dataset will own."""
-        self._spool = spool
+        self._file = file
         self._start = 0
         self._position = 0
         self._replaceable_size = 0
@@ -149,7 +149,7 @@ class Output:
 
     def write(self, data: bytes) -> None:
         """Append bytes."""
-        self._spool.write(data)
+        self._file.write(data)
         self._position += len(data)
 
     def write_replaceable(self, data: bytes, size: int = 0) -> int:
@@ -171,7 +171,7 @@ class Output:
     def finish(self) -> EncodedDataset:
         """Return the finished dataset."""
         self._cut()
-        return EncodedDataset(self._spool, tuple(self._pieces))
+        return EncodedDataset(self._file, tuple(self._pieces))
 
     def _cut(self) -> None:
         if self._position > self._start:

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from ..elements import ITEM, ITEM_DELIMITATION, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH, Encoding
-from ..spool import new_spool
+from ..temporary_files import new_temporary_file
 from .layout import ALLOCATED, DESCRIPTION, PHOTOMETRIC, PLANAR, REPRESENTATION, WORD
 from .recoding import (
     CHUNK,
@@ -144,14 +144,14 @@ class Rewriter:
         if header.length % 4:
             raise UnconvertibleError("the length of a value does not match its VR")
         as_words = as_pixels = 0
-        with new_spool(self._work) as spool:
+        with new_temporary_file(self._work) as file:
             for block in self._in.value(header, level.source):
-                spool.write(block)
+                file.write(block)
                 as_words += roughness(block)
                 as_pixels += roughness(swap_words(block))
-            spool.seek(0)
+            file.seek(0)
             self._out.write(header.encoded(level.target))
-            for block in iter(partial(spool.read, CHUNK), b""):
+            for block in iter(partial(file.read, CHUNK), b""):
                 is_swapped = as_pixels * MUCH_SMOOTHER < as_words
                 self._out.write(swap_words(block) if is_swapped else block)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
-from fw_gear_dicom_send.dicom.spool import NO_ROOM
+from fw_gear_dicom_send.dicom.temporary_files import NO_ROOM
 from fw_gear_dicom_send.dicom.transcode import FrameEncoders
 from fw_gear_dicom_send.dicom.transcode.frame_processes import FrameTimeouts
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable

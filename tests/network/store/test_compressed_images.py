@@ -9,7 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from fw_gear_dicom_send.dicom.spool import NO_ROOM
+from fw_gear_dicom_send.dicom.temporary_files import NO_ROOM
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.types import ConversionMode

@@ -77,7 +77,7 @@ def is_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def new_spool(work: Path) -> BinaryIO:
+def new_temporary_file(work: Path) -> BinaryIO:
     """Return an empty nameless file, in `work` if it grows over 1 MiB.
 
     The caller must close it, which deletes it.
@@ -85,8 +85,8 @@ def new_spool(work: Path) -> BinaryIO:
     return cast(BinaryIO, SpooledTemporaryFile(max_size=MAX_IN_MEMORY, dir=str(work)))
 
 
-def reserve(spool: BinaryIO, size: int, spare: int = 0) -> None:
-    """Reserve `size` bytes on disk for an empty spool, if it will be on disk.
+def reserve(file: BinaryIO, size: int, spare: int = 0) -> None:
+    """Reserve `size` bytes on disk for an empty file, if it will be on disk.
 
     One thread reserves at a time, so that no thread takes the spare bytes of another.
     Raises OSError, and reserves nothing, if the disk lacks these bytes plus `spare` bytes.
@@ -94,23 +94,23 @@ def reserve(spool: BinaryIO, size: int, spare: int = 0) -> None:
     if size <= MAX_IN_MEMORY or not hasattr(os, "posix_fallocate"):
         return
     with _RESERVING:
-        status = os.fstatvfs(spool.fileno())
+        status = os.fstatvfs(file.fileno())
         if spare and status.f_bavail * status.f_frsize < size + spare:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         try:
-            os.posix_fallocate(spool.fileno(), 0, size)
+            os.posix_fallocate(file.fileno(), 0, size)
         except OSError as exc:
-            spool.truncate(0)
+            file.truncate(0)
             if exc.errno not in _CANNOT_RESERVE:
                 raise
 
 
-def spool(chunks: Iterable[bytes], work: Path) -> BinaryIO:
-    """Write `chunks` to a new spool and rewind it.
+def write_temporary_file(chunks: Iterable[bytes], work: Path) -> BinaryIO:
+    """Write `chunks` to a new file and rewind it.
 
     Raises OSError, and leaves no file, if the disk rejects the data.
     """
-    file = new_spool(work)
+    file = new_temporary_file(work)
     try:
         for chunk in chunks:
             file.write(chunk)
