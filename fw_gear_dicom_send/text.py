@@ -32,6 +32,11 @@ def sort_key(name: str) -> tuple[tuple[tuple[str, int, str], ...], str]:
     return natural_key(name), name
 
 
+def quantity(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 image, 2,000 images."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Return a duration in words: 4.2 s, 3 min 5 s, 2 h 10 min."""
     if round(seconds, 1) < 60:

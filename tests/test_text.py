@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fw_gear_dicom_send.errors import UsageError
-from fw_gear_dicom_send.text import duration, natural_key, printable
+from fw_gear_dicom_send.text import duration, natural_key, printable, quantity
 
 ANY_TEXT = st.text(st.characters())
 """Also lone surrogates, and characters that no Unicode has yet."""
@@ -64,6 +64,14 @@ def test_names_are_sorted_as_people_count(names: list[str]) -> None:
     """Digits are numbers, however many, and case makes no difference."""
     shuffled = [*names[1:], names[0]]
     assert sorted(shuffled, key=natural_key) == names
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 files"), (1, "1 file"), (2, "2 files"), (2_000, "2,000 files")]
+)
+def test_a_noun_agrees_with_its_number(number: int, text: str) -> None:
+    """Only one is singular, and thousands are separated."""
+    assert quantity(number, "file") == text
 
 
 @pytest.mark.parametrize(
