@@ -11,6 +11,7 @@ from .errors import ExitCode
 from .name_patterns import NO_PATTERNS, NamePatterns
 from .network.types import ConversionMode, PeerAE, StoreResult, TLSConfig
 from .reasons import Kind, Program, Reason, Skipped
+from .text import quantity
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ class LeftOut:
     @property
     def text(self) -> str:
         """The left-out files, in a sentence without its full stop."""
-        files = "1 file" if self.number == 1 else f"{self.number} files"
+        files = quantity(self.number, "file")
         verb = f"{'was' if self.number == 1 else 'were'} {self.cause.verb}"
         more = f" and {self.more} more" if self.more else ""
         named = f": {', '.join(self.examples)}{more}" if self.examples else ""

@@ -4,6 +4,7 @@ from collections import Counter
 
 from ..models import FileReport
 from ..reasons import Skipped
+from ..text import quantity
 from .events import Observer
 
 
@@ -35,4 +36,4 @@ class SkippedFiles(Observer):
             return ""
         number = sum(counts.values())
         kinds = ", ".join(f"{count} {kind.value}" for kind, count in counts.items())
-        return f"Skipped {number} {'file' if number == 1 else 'files'}: {kinds}"
+        return f"Skipped {quantity(number, 'file')}: {kinds}"
