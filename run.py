@@ -1,4 +1,4 @@
-"""The gear's entry point: opens the gear context, and runs the pipeline in it."""
+"""Entry point of the gear: opens the gear context and runs the pipeline."""
 
 import logging
 import sys
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def main(waits: Waits = DEFAULT_WAITS, make_progress: MakeProgress = Progress) -> int:
-    """Run the gear in the current folder; return 0 if all is well, else 1."""
+    """Run the gear in the current folder; return 0 on success, else 1."""
     return 1 if exit_code(partial(_run, waits, make_progress)) else 0
 
 
@@ -50,15 +50,19 @@ def _run(waits: Waits, make_progress: MakeProgress) -> int:
 
 
 def _mark(source: FlywheelSource, output: Path, outcome: Outcome) -> None:
-    """Leave metadata for the engine in the output folder, even if the run ends in an error."""
+    """Write metadata for the engine to the output folder, even if the run ends in an error."""
     metadata = Metadata()
     source.mark(metadata, outcome)
     try:
-        # The custom information of a file may hold a patient's name, which must not be logged.
+        # The custom information of a file may contain a patient's name, so it is not logged.
         metadata.write(output, log_meta=False)
     except OSError as error:
         remove(output / METADATA_FILE)
-        log.error("Nothing is marked as sent: the output folder: %s", error.strerror)
+        log.error(
+            "Cannot mark anything as sent: %s cannot be written: %s",
+            METADATA_FILE,
+            error.strerror,
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The run: fetch, unpack, stamp, send, verify and report."""
+"""Steps of a run: fetch, unpack, stamp, send, verify and report."""
 
 from .pipeline import Waits, run
 

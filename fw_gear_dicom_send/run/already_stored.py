@@ -1,4 +1,4 @@
-"""Knows which images the server has already."""
+"""Check for existing images on the server (option `skip_existing`)."""
 
 import logging
 from collections import OrderedDict
@@ -8,28 +8,33 @@ from typing import TYPE_CHECKING
 from ..dicom.types import SOPInstance
 from ..network.errors import QueryError
 
-if TYPE_CHECKING:  # queries take long to import, and few runs ask
+if TYPE_CHECKING:  # queries take long to import, and few runs need them
     from ..network.query import FindSCU
 
 log = logging.getLogger(__name__)
 
 _MAX_SERIES = 64
+"""Series whose answers are cached."""
 
 
 class StoredImages:
-    """Asks for a whole series at its first image, and remembers the answer for a while."""
+    """Existing images on the server.
+
+    The first image of a series triggers one query for the whole series. The answers about the
+    most recent series are cached.
+    """
 
     def __init__(self, find: "FindSCU") -> None:
-        """Ask by `find`."""
+        """Query the server with `find`."""
         self._find = find
         self._series: OrderedDict[tuple[str, str], frozenset[str]] = OrderedDict()
         self._lock = Lock()
         self._is_off = False
 
     def has(self, instance: SOPInstance) -> bool:
-        """Tell whether the server has an image; by several threads at once.
+        """Return whether the server has an image; thread-safe.
 
-        Where the server does not tell, which is logged once, it has none.
+        If a query fails, this is logged once, and every later answer is False.
         """
         series = (instance.study_instance_uid, instance.series_instance_uid)
         if not all(series):
@@ -41,7 +46,7 @@ class StoredImages:
                 try:
                     self._series[series] = self._find.present(*series)
                 except QueryError as exc:
-                    log.warning("All images are sent, whether they are there or not: %s", exc)
+                    log.warning("Cannot check for existing images; sending all: %s", exc)
                     self._is_off = True
                     return False
             self._series.move_to_end(series)

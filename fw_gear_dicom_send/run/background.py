@@ -1,4 +1,4 @@
-"""Work on threads of its own, whose results one thread takes."""
+"""Background threads that produce items for one consumer."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -9,22 +9,22 @@ from typing import Generic, Self, TypeVar
 T = TypeVar("T")
 
 MAX_CLOSE_TIME = 2.0
-"""Seconds to wait for threads that are stopped."""
+"""Maximum time, in seconds, to wait for stopped threads."""
 _PAUSE = 0.05
-"""Seconds after which the consumer looks for items: to be woken for each would cost more."""
+"""Seconds between two checks for new items. Waking the consumer for each item would cost more."""
 
 
 class Background(Generic[T]):
-    """Runs iterators, each on a thread of its own, at most `ahead` items before their consumer.
+    """Iterators that run on one thread each and buffer at most `ahead` items.
 
-    What an iterator raises ends the stage, and is raised at the consumer.
+    If an iterator raises an exception, all threads stop and the consumer gets the exception.
 
-    The mutable state is the items that were made and not taken, how many iterators go on, and
-    whether the stage has ended.
+    The mutable state is the buffered items, the number of running iterators, the first error and
+    whether the threads must stop.
     """
 
     def __init__(self, *sources: Iterator[T], ahead: int) -> None:
-        """Create the threads; `start` starts them, where the caller can already stop them."""
+        """Create the threads without starting them, so that the caller can stop them first."""
         self._ahead = ahead
         self._items: deque[T] = deque()
         self._at_work = len(sources)
@@ -40,7 +40,7 @@ class Background(Generic[T]):
         return self
 
     def __iter__(self) -> Iterator[T]:
-        """Yield items soon after they come, until the last one or until the stage is closed."""
+        """Yield items as they arrive until all iterators end or `stop` is called."""
         while not self._is_closed:
             is_last = self._has_ended
             while self._items and not self._is_closed:
@@ -55,20 +55,20 @@ class Background(Generic[T]):
             raise self._error
 
     def stop(self) -> None:
-        """Let the threads end, each with the item that it is at."""
+        """Stop each thread after its current item."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
 
     def close(self, timeout: float = MAX_CLOSE_TIME) -> list[T]:
-        """Stop the threads; return what they made and nobody took.
+        """Stop the threads and return the items that were not consumed.
 
-        An item that takes longer than `timeout`, in seconds, is not waited for.
+        Wait at most `timeout` seconds for the threads.
         """
         self.stop()
         deadline = monotonic() + timeout
         for thread in self._threads:
-            if thread.ident:  # it was started
+            if thread.ident:  # the thread was started
                 thread.join(max(0.0, deadline - monotonic()))
         remaining = []
         while self._items:
@@ -79,7 +79,7 @@ class Background(Generic[T]):
         error = None
         try:
             while not self._is_over and (item := next(source, None)) is not None:
-                # One thread appends at one end while another one takes from the other.
+                # No lock: `deque.append` and `deque.popleft` are atomic.
                 self._items.append(item)
                 if len(self._items) >= self._ahead:
                     self._wait_for_consumer()

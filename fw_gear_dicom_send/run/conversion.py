@@ -1,4 +1,4 @@
-"""Converts images to transfer syntaxes that the server accepts, or that are shorter."""
+"""Conversion of images to accepted or smaller transfer syntaxes."""
 
 from pathlib import Path
 from threading import Lock
@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
 
 class Conversion:
-    """Converts as soon as there is room; few runs need it, so that it is imported by the first.
+    """Converter that waits for disk space.
 
-    The mutable state is the decoders and encoders, which come with the first image that needs
-    them, with the lock.
+    Few runs convert images, so the transcoder is imported for the first image that needs it.
+
+    The mutable state is the decoders and encoders. The first image that needs them creates them,
+    under the lock.
     """
 
     def __init__(self, room: Room, folder: Path) -> None:
-        """Convert in `folder`, for which `room` is asked."""
+        """Convert in `folder`; wait for space with `room`."""
         self._room = room
         self._folder = folder
         self._decoders: FrameDecoders | None = None
@@ -29,11 +31,11 @@ class Conversion:
         self._lock = Lock()
 
     def __enter__(self) -> Self:
-        """Return this."""
+        """Return the converter itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the decoders and encoders; what one of them is at fails."""
+        """Stop the decoders and encoders; running conversions fail."""
         with self._lock:
             for processes in (self._decoders, self._encoders):
                 if processes:
@@ -42,9 +44,9 @@ class Conversion:
     def __call__(
         self, instance: SOPInstance, transfer_syntax_uid: str
     ) -> SOPInstance | Unreadable | None:
-        """Return the image in another transfer syntax, or why it cannot be converted.
+        """Return the image in another transfer syntax, or the reason why that is impossible.
 
-        None is for one that cannot be compressed, which is no failure.
+        None means that the image cannot be compressed, which is not a failure.
         """
         if transfer_syntax_uid in COMPRESSIONS:
             return self._compressed(instance, transfer_syntax_uid)

@@ -1,4 +1,4 @@
-"""Lets as many threads send at once as help."""
+"""Adaptive limit on the number of sending threads."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,12 +9,12 @@ from time import monotonic, thread_time
 
 @dataclass(frozen=True)
 class CrewPolicy:
-    """When to have another thread send, and when one less.
+    """Policy for adding and removing sending threads.
 
-    What the threads do is looked at each `window` seconds. Where they use less CPU time than
-    `min_busy` seconds a second, they wait for the server or the disk, so that one more helps.
-    Otherwise one more, or one less, is tried each `trial_interval` seconds, and kept if that gives
-    at least `min_gain` times as many images a second.
+    The load is measured every `window` seconds. If the threads use less than `min_busy` seconds of
+    CPU time per second, they wait for the server or the disk, and one more thread helps.
+    Otherwise one thread more or less is tried every `trial_interval` seconds. The change is kept
+    if the rate of images grows at least by the factor `min_gain`.
     """
 
     window: float = 0.05
@@ -27,11 +27,13 @@ DEFAULT_CREW = CrewPolicy()
 
 
 class Crew:
-    """Threads that send, of which some wait while the others keep Python busy.
+    """Limit on the number of threads that send at the same time.
 
-    Python runs one thread at a time: where the server is fast, more threads only pass its lock
-    on, which costs each image a third more. Where the server takes its time, all of them help.
-    The mutable state is all that does not come from the constructor; it is changed with the lock.
+    Python runs one thread at a time. With a fast server, more threads only contend for Python's
+    lock, and each image costs a third more CPU time. With a slow server, every thread helps.
+
+    The mutable state is all attributes except the constructor's arguments. It changes under the
+    lock.
     """
 
     def __init__(
@@ -41,7 +43,7 @@ class Crew:
         clock: Callable[[], float] = monotonic,
         cpu_clock: Callable[[], float] = thread_time,
     ) -> None:
-        """Have no more than so many `threads` at work; `cpu_clock` is that of a thread."""
+        """Allow at most `threads` threads; `cpu_clock` returns the CPU time of a thread."""
         self._threads = threads
         self._policy = policy
         self._clock = clock
@@ -58,12 +60,12 @@ class Crew:
 
     @property
     def allowed(self) -> int:
-        """How many threads may be at work."""
+        """Number of threads that may send now."""
         return self._allowed
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Wait until another thread helps, and have the block handle one image."""
+        """Wait for permission to send, then run the block, which handles one image."""
         with self._changed:
             while self._at_work >= self._allowed:
                 self._changed.wait(self._policy.window)
@@ -78,15 +80,15 @@ class Crew:
                 self._images += 1
                 self._cpu_seconds += self._cpu_clock() - begun
                 self._look()
-                # Nobody is woken: this thread comes back at once for the next image.
+                # No other thread is woken: this one returns immediately for the next image.
 
     def leave(self) -> None:
-        """Have those that wait look at once whether there is work, as there is none here."""
+        """Wake all waiting threads, so that each sees that no work is left."""
         with self._changed:
             self._changed.notify_all()
 
     def _look(self) -> None:
-        """Change how many threads are allowed, where a window is over."""
+        """Adjust the number of allowed threads at the end of each window."""
         now, policy = self._clock(), self._policy
         elapsed = now - self._began_at
         if elapsed < policy.window or self._threads == 1:

@@ -1,4 +1,4 @@
-"""Files on their way to disk: several at once, within a bound on bytes, handed on in order."""
+"""Parallel downloads with a limit on disk space, delivered in order."""
 
 import logging
 from collections import deque
@@ -16,6 +16,7 @@ from ..models import DownloadFailure, Fetch, FileEntry, NewerVersion
 from ..reasons import Kind, Reason
 from ..retry import Retry
 from ..source import Fetcher
+from ..text import quantity
 from .background import MAX_CLOSE_TIME
 from .work_room import WorkRoom
 
@@ -23,16 +24,13 @@ log = logging.getLogger(__name__)
 
 LARGEST_FILES = 3
 MIN_MAX_BYTES = 16 << 20
-"""Bytes that may lie on disk however small the files are, so that latency costs little."""
+"""Minimum disk limit in bytes. Many small files may download in parallel, which hides latency."""
 _FULL = Kind.DOWNLOAD_NOT_WRITTEN
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file that was fetched, or was not, and a remark on it where there is one.
-
-    `size` is the room on disk that it takes, in bytes.
-    """
+    """Result of fetching a file, with an optional remark; `size` is its disk usage in bytes."""
 
     entry: FileEntry
     outcome: Path | DownloadFailure
@@ -42,7 +40,7 @@ class Fetched:
 
 @dataclass(eq=False)
 class _Download:
-    """A file that was begun; `is_passed` tells that it waits for room, and others go first."""
+    """A started download; `is_passed` means that later files may overtake it on a full disk."""
 
     entry: FileEntry
     fetched: Fetched | None = None
@@ -50,27 +48,27 @@ class _Download:
 
     @property
     def size(self) -> int:
-        """The bytes that it counts for until it has come."""
+        """Bytes reserved until the download is complete."""
         return self.entry.size or 0
 
 
 class Downloads:
-    """Fetches files on threads of its own, in their order, and hands them on in it.
+    """Downloads that run on several threads and deliver files in order.
 
-    A file that does not come in a short first try is put aside, so that it holds up no other. All
-    of these are tried again at the end, round by round, for as long as the fetcher's policy says:
-    no round begins later, and none takes longer than that. Where the source brings nothing at all,
-    no other file is begun until it does. Once that takes longer than the policy says, it is lost:
-    all further files fail at once.
+    If a short first try fails, the file is postponed, so that it does not delay other files.
+    Postponed files are retried at the end, in rounds. The fetcher's policy limits the time until
+    the last round starts and the length of each round.
 
-    All that are begun and not released have together at most the bytes of the three largest
-    files, or `MIN_MAX_BYTES` where that is more. A file whose size is not known counts from when
-    it is on disk.
+    If the source does not respond at all, no download starts until it responds. After the time
+    limit of the policy the source counts as lost, and all remaining files fail immediately.
 
-    The mutable state is the files that are still to begin, those that were begun and not handed
-    on, and the bytes of those that were begun and not released; those that are put aside, with why
-    they did not come; when the round ends that goes on; how many are being fetched; and whether all
-    are held until a round begins or the source is back.
+    Files that are started and not released occupy at most the size of the three largest files, or
+    `MIN_MAX_BYTES` if that is more. A file of unknown size counts once it is on disk.
+
+    The mutable state is the queue of files, the downloads that are started and not delivered, the
+    bytes reserved for files that are not released, the postponed files with their failures, the
+    end of the current round, the number of running downloads, and whether all downloads wait for
+    a round or for the source.
     """
 
     def __init__(
@@ -80,9 +78,9 @@ class Downloads:
         room: WorkRoom,
         given_up: Callable[[], Reason | None],
     ) -> None:
-        """Create the threads, which `start` starts.
+        """Create the threads without starting them.
 
-        Nothing is fetched once `given_up` returns a reason: it is that of all further files.
+        Once `given_up` returns a reason, all remaining files fail with that reason.
         """
         self._fetcher = fetcher
         self._room = room
@@ -111,11 +109,11 @@ class Downloads:
         return self
 
     def take(self, is_called_off: Callable[[], bool] = lambda: False) -> Fetched | None:
-        """Return the next file once it has come; None after the last one, and once stopped.
+        """Wait for the next file and return it; return None after the last one or after `stop`.
 
-        Returns None also where it `is_called_off` before one comes, of which `wake` tells. A file
-        that waits for room on disk comes after those behind it that lie there. What a
-        fetch raises is raised here.
+        Also return None if `is_called_off` becomes true, which is checked after each `wake`.
+        Downloaded files overtake a file that waits for disk space. An exception of a download is
+        raised here.
         """
         with self._changed:
             self._changed.wait_for(
@@ -130,17 +128,20 @@ class Downloads:
             return download.fetched
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
-        """Wait for a condition, of which `wake` and `release` tell, or until it is stopped."""
+        """Wait until a condition is true or the downloads stop.
+
+        The condition is checked after each `wake` and `release`.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._is_over or condition())
 
     def wake(self) -> None:
-        """Let those that wait for a condition look at it."""
+        """Wake the threads that wait for a condition."""
         with self._changed:
             self._changed.notify_all()
 
     def release(self, file: Fetched) -> None:
-        """Note that a file has left the disk, or never came to it."""
+        """Free the space of a file that was deleted or was not downloaded."""
         if isinstance(file.outcome, Path):
             self._room.files.leave()
         with self._changed:
@@ -148,18 +149,18 @@ class Downloads:
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Let the threads end as soon as they can."""
+        """Stop all downloads."""
         with self._changed:
             self._is_stopped = True
             self._changed.notify_all()
         self._fetcher.stop()
 
     def close(self) -> None:
-        """Stop the threads, and wait for them for a while."""
+        """Stop the threads and wait for them, at most `MAX_CLOSE_TIME` seconds."""
         self.stop()
         deadline = monotonic() + MAX_CLOSE_TIME
         for thread in self._threads:
-            if thread.ident:  # it was started
+            if thread.ident:  # the thread was started
                 thread.join(max(0.0, deadline - monotonic()))
 
     @property
@@ -171,7 +172,7 @@ class Downloads:
         return not (self._waiting or self._begun or self._aside)
 
     def _first_come(self) -> _Download | None:
-        """Return the first file if it has come; one that is passed comes later."""
+        """Return the first file if it is complete; skip files that wait for disk space."""
         for download in self._begun:
             if download.fetched:
                 return download
@@ -190,7 +191,7 @@ class Downloads:
                 self._changed.notify_all()
 
     def _begin(self) -> _Download | None:
-        """Begin the next file once there is room for it; return None where there is none."""
+        """Wait for space and start the next file; return None if no file is left."""
         with self._changed:
             while not self._is_stopped:
                 if self._waiting and self._fetcher.late_policy.clock.now() > self._round_end:
@@ -214,7 +215,7 @@ class Downloads:
         return download
 
     def _begin_round(self) -> None:
-        """Have the files that were put aside tried again after a while, or fail if it is over."""
+        """Queue the postponed files after a wait, or let them fail if the time is over."""
         late, files = self._fetcher.late_policy, tuple(self._aside)
         after = max(failure.retry_after or 0 for failure in self._aside.values())
         is_over = self._lost or self._given_up()
@@ -222,7 +223,7 @@ class Downloads:
         if wait is None:
             self._fail(files)
             return
-        log.info("Undelivered files are tried again in %.1f s: %d", wait, len(files))
+        log.info("Retrying the download of %s in %.1f s", quantity(len(files), "file"), wait)
         self._is_held = True
         late.clock.wait_for(self._changed, lambda: self._is_stopped, wait)
         self._is_held = False
@@ -231,7 +232,7 @@ class Downloads:
         self._changed.notify_all()
 
     def _fail(self, entries: Iterable[FileEntry]) -> None:
-        """Hand on files that were put aside as what did not come."""
+        """Deliver postponed files as failed."""
         for entry in tuple(entries):
             failure = self._aside.pop(entry)
             reason = self._given_up() or failure.reason
@@ -272,16 +273,16 @@ class Downloads:
         )
 
     def _wait_for_source(self, failure: DownloadFailure) -> None:
-        """Hold all files while the source brings none, or asks to wait."""
+        """Pause all downloads while the source does not respond or asks to wait."""
         clock, trouble = self._fetcher.late_policy.clock, Retry(self._fetcher.late_policy)
         found = failure if failure.retry_after else self._fetcher.outage()
         while found and not (self._is_stopped or self._given_up()):
             wait = trouble.wait_time(at_least=found.retry_after or 0)
             if wait is None:
-                log.error("No more files are downloaded: %s", found.reason.text)
+                log.error("Flywheel does not respond; giving up: %s", found.reason.text)
                 self._lost = found.reason
                 break
-            log.warning("All downloads wait for %.1f s: %s", wait, found.reason.text)
+            log.warning("Pausing all downloads for %.1f s: %s", wait, found.reason.text)
             with self._changed:
                 clock.wait_for(self._changed, lambda: self._is_stopped, wait)
             found = self._fetcher.outage()
@@ -290,13 +291,13 @@ class Downloads:
             self._changed.notify_all()
 
     def _fetched(self, download: _Download) -> Fetch:
-        """Fetch a file; where the disk is full, again when something has left it."""
+        """Fetch a file; if the disk is full, retry each time something is deleted."""
         if reason := self._given_up() or self._lost:
             return DownloadFailure(reason)
         files, images = self._room.files, self._room.images
         files.enter()
         while True:
-            # Of those that try again, one at a time: else each would take the room of the others.
+            # Retry one file at a time. Otherwise each would take the space of the others.
             with files.turn(True) if download.is_passed else nullcontext():
                 marks = files.mark(), images.mark()
                 outcome = self._fetcher.fetch(download.entry)
@@ -314,7 +315,7 @@ class Downloads:
 
 
 def _size(outcome: Path | DownloadFailure) -> int:
-    """Return what a file takes of the disk; nothing where it is no longer there."""
+    """Return the disk usage of a file in bytes; 0 if the file does not exist."""
     try:
         return 0 if isinstance(outcome, DownloadFailure) else outcome.stat().st_size
     except OSError:

@@ -1,4 +1,4 @@
-"""Knows which images earlier runs have sent to the server, by the reports of these runs."""
+"""Images that earlier runs sent to the server, read from the reports of these runs."""
 
 import logging
 from collections.abc import Iterable
@@ -7,42 +7,46 @@ from pathlib import Path
 from ..dicom.types import SOPInstance
 from ..network.types import PeerAE
 from ..report.earlier_reports import EarlierImage, images_on
+from ..text import quantity
 from .sent_images import digest, digest_of
 from .uid_table import UIDTable
 
 log = logging.getLogger(__name__)
 
 MAX_IMAGES = 1 << 20
-"""Images that are remembered, in 32 MiB."""
+"""Maximum number of images in memory, which take 32 MiB."""
 _UNCERTAIN = 0
-"""The value of a UID of which reports tell differently."""
+"""Value of a UID for which the reports disagree."""
 
 
 class EarlierImages:
-    """Compares images by their SOP Instance UID, and by size and CRC-32 of their datasets.
+    """Set of images, compared by SOP Instance UID and by size and CRC-32 of the dataset.
 
-    It is filled before it is asked, so that several threads may ask at once.
+    All images are added before the first lookup, so lookups are thread-safe.
     """
 
     def __init__(self, max_images: int = MAX_IMAGES) -> None:
-        """Remember no more than `max_images`; others are sent again."""
+        """Store at most `max_images`; further images are sent again."""
         self._max_images = max_images
         self._images = UIDTable()
         self._stored = 0
         self._is_full = False
 
     def __len__(self) -> int:
-        """Return how many images are on the server."""
+        """Return the number of images on the server."""
         return self._stored
 
     def add(self, image: EarlierImage) -> None:
-        """Note an image; one that was told differently before has to be sent again."""
+        """Add an image; one that contradicts an earlier report is sent again."""
         uid = image.sop_instance_uid
         value = digest(image.size, image.crc32) if image.is_stored else _UNCERTAIN
         known = self._images.get(uid)
         if known is None and len(self._images) >= self._max_images:
             if not self._is_full:
-                log.warning("Only %d images of earlier runs are remembered", self._max_images)
+                log.warning(
+                    "The earlier reports contain too many images: only the first %s are skipped",
+                    f"{self._max_images:,}",
+                )
             self._is_full = True
         elif known is None:
             self._stored += value != _UNCERTAIN
@@ -52,25 +56,25 @@ class EarlierImages:
             self._images.put(uid, _UNCERTAIN)
 
     def has(self, instance: SOPInstance) -> bool:
-        """Tell whether an earlier run has sent this very dataset; by several threads at once."""
+        """Return whether an earlier run sent exactly this dataset; thread-safe."""
         known = self._images.get(instance.sop_instance_uid)
         if not known:
             return False
         try:
             return known == digest_of(instance)
-        except OSError:  # what sends it finds out as well
+        except OSError:  # sending reports the same error
             return False
 
 
 def earlier_images(reports: Iterable[Path], peer: PeerAE) -> EarlierImages:
-    """Return the images that reports have as sent to a server."""
+    """Return the images that were sent to a server according to the reports."""
     found, number = EarlierImages(), 0
     for number, path in enumerate(reports, 1):  # noqa: B007
         for image in images_on(peer, path):
             found.add(image)
     log.info(
-        "Earlier runs have sent %d images to this server, by their per-image reports: %d",
-        len(found),
-        number,
+        "Earlier runs sent %s to this server, according to %s",
+        quantity(len(found), "image"),
+        quantity(number, "per-image report"),
     )
     return found

@@ -1,4 +1,4 @@
-"""An image on its way through the steps of a run."""
+"""Images between the steps of a run."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,15 @@ from ..models import FileEntry, ImageRecord
 from ..network.types import StoreResult
 
 Key = tuple[FileEntry, MemberNumber]
-"""What finds an image again: its file, and its number in it."""
+"""Position of an image: its file and its number in the file."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image of a file, and what it is called: the member of an archive by number or name.
+    """An image of a file.
 
-    `position` is how many bytes of the file were read with it, `number` that of the member.
+    `number` and `name` identify the member of the archive. `position` is the number of bytes of
+    the file that were read up to the end of the image.
     """
 
     entry: FileEntry
@@ -25,16 +26,16 @@ class Image:
 
     @property
     def key(self) -> Key:
-        """What finds it again."""
+        """Position of the image."""
         return self.entry, self.number
 
     def close(self) -> None:
-        """Close the dataset, if it was read."""
+        """Close the dataset if it is readable."""
         if isinstance(self.content, SOPInstance):
             self.content.dataset.close()
 
     def record(self, result: StoreResult, crc32: int | None = None) -> ImageRecord:
-        """Return what is reported of it; `crc32` is that of its dataset, where it is known."""
+        """Return the record for the reports; `crc32` is the checksum of the dataset, if known."""
         content = self.content
         if isinstance(content, Unreadable):
             return ImageRecord(self.entry, self.name, result)

@@ -68,7 +68,7 @@ def test_sent_images_are_skipped(runs: Runs, storescp: StoreSCP) -> None:
     assert [counts(one) for one in (second, third)] == [(3, 2), (0, 5)]
     assert (second.exit_code, third.exit_code) == (0, 0)
     assert "images: 2 images sent by an earlier run" in second.stderr
-    assert "Earlier runs have sent 2 images to this server" in second.stderr
+    assert "Earlier runs sent 2 images to this server" in second.stderr
     assert ",already there,,sent-earlier," in runs.reports[1].read_text()
 
 

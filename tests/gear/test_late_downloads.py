@@ -52,4 +52,4 @@ def test_a_site_that_comes_back_delivers_all(
     assert result.exit_code == 0, result.log
     stored = {record.sop_instance_uid for record in python_scp.stored}
     assert stored == {uid_of(number) for number in range(FILES)}
-    assert "All downloads wait for" in result.log
+    assert "Pausing all downloads for" in result.log

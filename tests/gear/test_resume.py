@@ -21,7 +21,7 @@ def test_a_second_run_sends_the_rest(runs: SessionRuns, storescp: StoreSCP) -> N
     assert (second.result.exit_code, third.result.exit_code) == (0, 0)
     log = second.result.log
     assert "a.zip: 4 images sent by an earlier run" in log
-    assert "Earlier runs have sent 4 images to this server, by their per-image reports: 1" in log
+    assert "Earlier runs sent 4 images to this server, according to 1 per-image report" in log
 
 
 def test_without_it_all_is_sent(runs: SessionRuns, storescp: StoreSCP) -> None:

@@ -50,6 +50,6 @@ def test_a_server_that_does_not_tell_has_nothing(
     stored_images = StoredImages(find)
     assert not any(stored_images.has(image(0, f"1.2.9.{n % 70}")) for n in range(140))
     assert caplog.messages == [
-        "All images are sent, whether they are there or not: the server does not support "
+        "Cannot check for existing images; sending all: the server does not support "
         "C-FIND (Study Root)"
     ]

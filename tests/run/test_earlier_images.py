@@ -80,4 +80,6 @@ def test_bounded_memory(caplog: pytest.LogCaptureFixture) -> None:
     assert size < MANY * BYTES_EACH
     assert (len(earlier), earlier.has(instance("1.2.0"))) == (MANY, True)
     assert not earlier.has(instance(f"1.2.{MANY}"))
-    assert caplog.messages == [f"Only {MANY} images of earlier runs are remembered"]
+    assert caplog.messages == [
+        f"The earlier reports contain too many images: only the first {MANY:,} are skipped"
+    ]
