@@ -1,4 +1,4 @@
-"""The images of all files, which several threads take, each to settle what becomes of it."""
+"""Queue of the images of all files, processed by several threads."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -25,9 +25,10 @@ from .work_room import RoomInside, WorkRoom
 
 @dataclass(frozen=True)
 class End:
-    """The end of a file: how many images came out of it, why not more, and what else is in it.
+    """Summary of a processed file.
 
-    `remark` is what else is worth knowing about the file.
+    `images` is the number of images in it, `trouble` the reason for missing images, and `skipped`
+    the number of other files of each kind. `remark` is an additional note on the file.
     """
 
     entry: FileEntry
@@ -39,18 +40,18 @@ class End:
 
 @dataclass(frozen=True)
 class Settled:
-    """What became of an image."""
+    """An image and its result."""
 
     image: Image
     result: StoreResult | Suspect | PutAside
 
 
 class Line:
-    """The images of all files, in their order, for several threads to take and to send.
+    """Images of all files in order, unpacked and sent by several threads.
 
-    The mutable state is the file that members are taken from, those that got more members after
-    that, and those that are not done, as they may still get some. Who looks for a file has the
-    lock; whoever adds members, or is done with a file, does so by one step that needs none.
+    The mutable state is the current file, the files to which a nested archive added members, and
+    all open files, which may still get such members. A thread that looks for the next file owns
+    the lock. Adding members and closing a file are atomic steps without the lock.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Line:
         is_wanted: Callable[[Image], bool],
         settle: Callable[[Image], StoreResult | Suspect | PutAside],
     ) -> None:
-        """Have images that are wanted settled, as soon as they are unpacked in `folder`."""
+        """Unpack images in `folder`; call `settle` for each image that `is_wanted` accepts."""
         self._config = config
         self._source = source
         self._downloads = downloads
@@ -81,7 +82,7 @@ class Line:
         self._formats = ForeignFormats()
 
     def results(self) -> Iterator[Settled | End]:
-        """Yield what becomes of the images that one thread takes, and the ends of files."""
+        """Process images on the calling thread; yield their results and the summaries of files."""
         while file := self._next_file():
             if isinstance(file, End):
                 yield file
@@ -102,7 +103,7 @@ class Line:
         self._crew.leave()
 
     def _next_file(self) -> OpenFile | End | None:
-        """Return a file that has members, or the end of one; None where there will be no more."""
+        """Return a file with members or the summary of a file; None if no file is left."""
         with self._lock:
             while True:
                 while self._extended and not self._extended[0].has_members:
@@ -128,7 +129,7 @@ class Line:
         return opened
 
     def _opened(self, fetched: Fetched) -> OpenFile | End:
-        """Open a file; where it was not fetched, or cannot be read, that is its end."""
+        """Open a file; return its summary if it was not fetched or cannot be read."""
         path = fetched.outcome
         if isinstance(path, DownloadFailure):
             return End(fetched.entry, 0, path.reason)
@@ -141,7 +142,7 @@ class Line:
         return OpenFile(fetched, archive, self._images)
 
     def _release(self, file: OpenFile) -> End:
-        """Free a file of which all is done."""
+        """Release a file that is completely processed."""
         trouble = file.trouble
         if isinstance(path := file.fetched.outcome, Path):
             if trouble and trouble.kind is Kind.UNKNOWN_TYPE:
@@ -153,12 +154,12 @@ class Line:
         return End(file.entry, file.images, trouble, skipped, file.fetched.remark)
 
     def _other_format(self, path: Path) -> Reason | None:
-        """Return what a file is that is no DICOM and no archive, where that is known."""
+        """Return the format of a file that is neither DICOM nor an archive, if it is known."""
         name = self._formats.name(path)
         return Reason(Kind.OTHER_FORMAT, name) if name else None
 
     def _settled(self, file: OpenFile, member: Task | Item) -> Settled | None:
-        """Unpack a member, and send it if it is an image."""
+        """Unpack a member and send it if it is an image."""
         try:
             image = self._image(file, member)
         except OSError as exc:
@@ -173,7 +174,7 @@ class Line:
         return Settled(image, self._settle(image))
 
     def _image(self, file: OpenFile, member: Task | Item) -> Image | None:
-        """Unpack and stamp an image that is wanted; note anything else."""
+        """Unpack and stamp a member; return None if it is not a wanted image."""
         item = member() if callable(member) else member
         match item:
             case None:
@@ -205,8 +206,11 @@ class Line:
 
 
 def _shown_name(item: Member | Unreadable, config: SendConfig) -> str:
-    """Return what a member is called: its number, as its name may be that of the patient."""
-    if isinstance(item, Member) and not item.name:  # a file that came alone
+    """Return the name of a member for reports.
+
+    This is its number by default, because the name may be the patient's name.
+    """
+    if isinstance(item, Member) and not item.name:  # a file that is not in an archive
         return ""
     if config.show_member_names and item.name:
         return item.name

@@ -1,4 +1,4 @@
-"""A fetched file whose members several threads take."""
+"""Fetched file whose members are processed by several threads."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,15 +12,16 @@ from .work_room import InFlight
 
 
 class OpenFile:
-    """Hands out the members of a file, each to one thread, and knows what is known of the file.
+    """A file that assigns each of its members to one thread.
 
-    The mutable state is the iterators that still have members, of which the last one goes first;
-    how many members were taken and are not done; and what is known. All of it is changed with the
-    lock. The turn to take is another lock: while a tar is unpacked, images that it held go on.
+    The mutable state is the iterators with remaining members (the newest first), the number of
+    members that are in progress, and the counts and errors of the file. It changes under the lock.
+    A second lock lets one thread at a time take a member. While a thread unpacks the next member
+    of a tar, the others can still finish theirs.
     """
 
     def __init__(self, fetched: Fetched, archive: Archive, images: InFlight) -> None:
-        """Take the members of `archive`; each counts as one of the `images` until it is done."""
+        """Read the members of `archive`; each counts in `images` until `done` is called for it."""
         self.fetched = fetched
         self.images = 0
         self.trouble: Reason | None = None
@@ -36,18 +37,18 @@ class OpenFile:
 
     @property
     def entry(self) -> FileEntry:
-        """The file's record."""
+        """Record of the file."""
         return self.fetched.entry
 
     @property
     def has_members(self) -> bool:
-        """Whether there may be members left to take."""
+        """Whether more members may follow."""
         return bool(self._iterators) and not self._is_cut
 
     def take(self) -> Task | Item | None:
-        """Return the next member, or what unpacks it, which is to be followed by `done`.
+        """Return the next member, or a task that unpacks it; call `done` after processing it.
 
-        Returns None where there is none left; another thread may still add some.
+        Return None if no member is left. Another thread may still add some.
         """
         with self._turn:
             while iterator := self._begun():
@@ -66,7 +67,7 @@ class OpenFile:
             return None
 
     def _begun(self) -> Iterator[Task | Item] | None:
-        """Count a member that is about to be taken, and return where from."""
+        """Count the next member and return the iterator that yields it."""
         with self._lock:
             if self._is_cut or not self._iterators:
                 return None
@@ -75,7 +76,7 @@ class OpenFile:
             return self._iterators[-1]
 
     def add(self, items: Iterator[Item]) -> None:
-        """Let the items of an archive in the archive follow."""
+        """Add the items of a nested archive."""
         with self._lock:
             self._iterators.append(items)
 
@@ -85,24 +86,24 @@ class OpenFile:
             self.images += 1
 
     def skip(self, kind: Skipped) -> None:
-        """Count what is no image to send."""
+        """Count a file without an image."""
         with self._lock:
             self.skipped[kind] += 1
 
     def cut(self, trouble: Reason) -> None:
-        """Hand out nothing more, as there is trouble."""
+        """Stop reading members because of `trouble`."""
         with self._lock:
             self.trouble = trouble
             self._is_cut = True
 
     def done(self) -> None:
-        """Note that a member that was taken has left the work folder, whatever became of it."""
+        """Note that a member is processed and no longer in the work folder."""
         self._in_flight.leave()
         with self._lock:
             self._taken -= 1
 
     def is_over(self) -> bool:
-        """Tell, once, that nothing is left and all is done; the archive is closed then."""
+        """Close the archive and return True once, when all members are processed."""
         with self._lock:
             is_left = self._taken or (self._iterators and not self._is_cut)
             if is_left or self._is_ended:
@@ -113,5 +114,5 @@ class OpenFile:
 
 
 def not_unpacked(error: OSError) -> Reason:
-    """Return why the rest of a file is lost, as the work folder cannot be written to."""
+    """Return the reason for a file that cannot be unpacked to the work folder."""
     return Reason(Kind.NOT_UNPACKED, error.strerror or str(error))

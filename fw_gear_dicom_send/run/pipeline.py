@@ -1,4 +1,4 @@
-"""The straight line of a run: list, check, send, verify, report."""
+"""Sequence of a run: select, check, send, verify, report."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +26,7 @@ from ..report.verification import Verifications
 from ..report.wording import is_complete, status_of
 from ..retry import RetryPolicy
 from ..source import ImageSource
+from ..text import quantity
 from .already_stored import StoredImages
 from .conversion import Conversion
 from .earlier_images import earlier_images
@@ -46,17 +47,17 @@ _MEGABYTE = 1e6
 
 
 class MakeProgress(Protocol):
-    """Makes what tells people how far a run is."""
+    """Factory for progress displays."""
 
     def __call__(
         self, entries: Sequence[FileEntry], sender: Sender, /, *, is_dry: bool
     ) -> Progress:
-        """Expect `entries`, which `sender` sends. A dry run sends nothing."""
+        """Create the progress display of a run that sends `entries` with `sender`."""
 
 
 @dataclass(frozen=True)
 class Waits:
-    """How long a run waits for the server, before it tries again what failed, and to verify."""
+    """Timeouts and retry policies of a run."""
 
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     resend: RetryPolicy = RESEND_POLICY
@@ -67,7 +68,7 @@ class Waits:
 DEFAULT_WAITS = Waits()
 
 EarlierReports = Callable[[Path], Iterable[Path]]
-"""Brings the per-image reports of earlier runs to a folder, if they are not on disk yet."""
+"""Returns the paths of earlier per-image reports; downloads them to the given folder if needed."""
 
 
 def run(
@@ -84,18 +85,27 @@ def run(
     earlier_reports: EarlierReports | None = None,
     listener: "CommitmentListener | None" = None,
 ) -> Outcome:
-    """Send all that the source selects, and report it.
+    """Send all files that the source selects, and write the reports.
 
-    `work` is for data on its way; reports stay in `output` unless `destination` takes them
-    elsewhere. `observer` is told of the run. Returns what came of it, which `conclude` is told
-    even if there is an error. What `earlier_reports` have as sent is not sent again. A `listener`
-    takes storage commitment reports on associations that the server opens.
+    Args:
+        config: How to send.
+        source: Selects and fetches the files.
+        destination: Receives the reports. It decides whether a run that fails before the first
+            image has a report.
+        work: Folder for temporary data.
+        output: Folder for reports that `destination` does not move elsewhere.
+        observer: Gets the events of the run.
+        make_progress: Creates the progress display.
+        waits: Timeouts and retry policies.
+        conclude: Gets the outcome, even if the run raises an error.
+        earlier_reports: Images that were sent according to these reports are skipped.
+        listener: Receives storage commitment reports over associations that the server opens.
 
-    There is no report of a run that fails before the first image unless the destination wants it.
+    Returns the outcome of the run.
 
-    Raises ConfigError, UsageError or SiteError where nothing could be begun, and after the report
-    NothingToSendError where no file was selected, ServerError or WorkFolderError where nothing
-    could be sent, and CancelledError where the run was ended before its end.
+    Raises ConfigError, UsageError or SiteError if the run cannot start. After the report, raises
+    NothingToSendError if no file is selected, ServerError or WorkFolderError if no image can be
+    sent, and CancelledError if a signal stops the run.
     """
     resolve(config.peer)
     if config.identity_file:
@@ -103,12 +113,12 @@ def run(
     tls_context = tls.make_context(config.tls) if config.tls else None
     selection = source.select()
     peer = config.peer
-    number = len(selection.entries)
-    log.info("%d files to send to %s at %s port %d", number, peer.called_ae, peer.host, peer.port)
+    files = quantity(len(selection.entries), "file")
+    log.info("%s to send to %s at %s port %d", files, peer.called_ae, peer.host, peer.port)
     for left_out in selection.left_out:
         log.info("%s", left_out.text)
     if config.dry_run:
-        log.info("This is a dry run: nothing is sent")
+        log.info("Dry run: nothing is sent")
     reports = Reports(config, selection, output, destination.time_format)
     watchers = Observers([*reports.observers, observer or Observer()])
     sending = _Sending(
@@ -175,7 +185,7 @@ def run(
 
 
 def _identified(config: SendConfig, user: UserIdentity) -> SendConfig:
-    """Return a configuration in which both peers are told who the user is."""
+    """Return a configuration with the user identity for both peers."""
     peer, query_peer = replace(config.peer, identity=user), config.query_peer
     if query_peer:
         query_peer = replace(query_peer, identity=user)
@@ -183,23 +193,23 @@ def _identified(config: SendConfig, user: UserIdentity) -> SendConfig:
 
 
 def _asks(config: SendConfig) -> bool:
-    """Tell whether a run asks the server what it has."""
+    """Return whether a run sends queries to the server."""
     return config.skip_existing or (config.verify != "none" and not config.dry_run)
 
 
 @contextmanager
 def _folder_in(work: Path) -> Iterator[Path]:
-    """Make a folder that is gone at the end."""
+    """Create a temporary folder in `work`."""
     try:
         folder = TemporaryDirectory(dir=work, ignore_cleanup_errors=True)
     except OSError as exc:
-        raise WorkFolderError(f"The work folder cannot be written to: {exc.strerror}") from exc
+        raise WorkFolderError(f"Cannot write to the work folder: {exc.strerror}") from exc
     with folder as name:
         yield Path(name)
 
 
 class _Sending:
-    """Sends the files, verifies that they have arrived, and knows at any time how far it is."""
+    """Sending and verification of all files, with the results so far."""
 
     def __init__(
         self,
@@ -233,21 +243,21 @@ class _Sending:
 
     @property
     def contexts(self) -> Mapping[Context, bool]:
-        """The presentation contexts that were proposed, and whether they were accepted."""
+        """Proposed presentation contexts, and whether the server accepted them."""
         return self._scu.contexts if self._scu else {}
 
     @property
     def given_up(self) -> str:
-        """Why the server was given up, empty where it was not."""
+        """Reason for giving up the server; empty if the run did not give up."""
         return self._scu.lost_server.text if self._scu and self._scu.lost_server else ""
 
     @property
     def lost_at(self) -> Sequence[float]:
-        """When associations were lost with an image."""
+        """Times at which an association was lost while an image was sent."""
         return tuple(self._scu.lost_at) if self._scu else ()
 
     def outcome(self, rows: Sequence[FileReport], *, is_reported: bool) -> Outcome:
-        """Return what came of the run, whose report has these rows."""
+        """Return the outcome of the run; `rows` are the rows of its report."""
         verified, scu = self.verifications, self._scu
         is_verified = not verified or verified.summary().is_whole
         is_good = is_complete(rows)
@@ -269,23 +279,23 @@ class _Sending:
         )
 
     def rows(self) -> list[FileReport]:
-        """Return what has become of each file by now."""
+        """Return the current result of each file."""
         known = self.verifications
         if not known:
             return self._counts.reports()
         rows = []
         for report in self._counts.reports():
             entry, absent = report.entry, known.absent[report.entry]
-            # A run may end before it resends absent images.
+            # The run may stop before it resends absent images.
             row = self._revised.get(entry) or (_without(report, absent) if absent else report)
             rows.append(replace(row, verified=known.verified[entry]))
         return rows
 
     def run(self, folder: Path) -> None:
-        """Send, and verify."""
+        """Send and verify all images."""
         config, waits = self._config, self._waits
         room = WorkRoom()
-        # An image that waits for room keeps its association meanwhile.
+        # An image that waits for disk space keeps its association.
         inside = RoomInside(room.images, lambda: scu.open_associations)
         conversion = Conversion(inside, folder)
         self._scu = scu = StorageSCU(
@@ -333,7 +343,7 @@ class _Sending:
             scu.close()
 
     def _find(self, scu: StorageSCU) -> "FindSCU":
-        """Return what asks by C-FIND; it takes long to import, and few runs ask."""
+        """Create the C-FIND client. It takes long to import, and few runs need it."""
         from ..network.query import FindSCU
 
         shares_associations = self._config.query_peer is None
@@ -342,7 +352,7 @@ class _Sending:
         )
 
     def _inquirer(self, scu: StorageSCU) -> "Inquirer":
-        """Return what verifies images, by C-FIND or storage commitment."""
+        """Create the client that verifies images by C-FIND or storage commitment."""
         if self._config.verify == "find":
             return self._find(scu)
         from ..network.commitment import CommitmentSCU
@@ -355,12 +365,12 @@ class _Sending:
         )
 
     def _verify(self, equipment: Equipment, verifier: Verifier) -> None:
-        """Resend once what the server does not have, and report what it still has not."""
+        """Resend missing images once, and report those that are still missing."""
         missing = verifier.missing()
         if not missing:
             return
-        number = sum(map(len, missing.values()))
-        log.warning("%d images are sent once more, as the server does not have them", number)
+        images = quantity(sum(map(len, missing.values())), "image")
+        log.warning("Resending %s: acknowledged, but missing on the server", images)
         self._reports.revise()
         first = {entry: self._counts[entry].report() for entry in missing}
         for entry, uids in missing.items():
@@ -380,24 +390,24 @@ class _Sending:
 
 
 def _merged(first: FileReport, again: FileReport, repeated: int, absent: int) -> FileReport:
-    """Add what became of the images that were sent once more, of which some are still absent."""
+    """Merge a report with the report on resent images, of which some are still absent."""
     remarks = [*first.remarks, *again.remarks]
     if (lost := repeated - again.images) > 0:
         remarks.append(Remark((Reason(Kind.NOT_FOUND_AGAIN),), lost, failure=True))
-    # A file may hold an image twice.
+    # A file may contain the same image twice.
     stored = min(first.stored + again.stored, first.images)
     merged = replace(_storing(first, stored), remarks=tuple(remarks))
     return _without(merged, absent) if absent else merged
 
 
 def _without(report: FileReport, absent: int) -> FileReport:
-    """Return a report on a file of which so many images are not on the server after all."""
+    """Return a report on a file with `absent` fewer images on the server."""
     remark = Remark((Reason(Kind.NOT_STORED),), absent, failure=True)
     known = _storing(report, report.stored - absent)
     return replace(known, remarks=(*report.remarks, remark))
 
 
 def _storing(report: FileReport, stored: int) -> FileReport:
-    """Return a report on a file of which so many images are on the server."""
+    """Return a report on a file with `stored` images on the server."""
     already = min(report.already_stored, stored)
     return replace(report, sent=stored - already, already_stored=already)

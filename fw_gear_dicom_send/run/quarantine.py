@@ -1,4 +1,4 @@
-"""Images that the server did not take while it lives: they are tried last, one after the other."""
+"""Quarantine for images that the server failed to store; they are retried last, one by one."""
 
 import logging
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -11,23 +11,26 @@ from ..dicom.types import EncodedDataset, SOPInstance
 from ..network.store import StorageSCU
 from ..network.types import StoreResult, Suspect
 from ..reasons import Kind
+from ..text import quantity
 from .image import Image, Key
 
 log = logging.getLogger(__name__)
 
 _MAX_TRIES = 3
-"""An image that had fewer in the first round gets a second one."""
+"""An image with fewer attempts after the first round gets a second round."""
 
 
 @dataclass(frozen=True)
 class QuarantinePolicy:
-    """How many images are put aside, and after how many seconds they are tried again.
+    """Size of the quarantine, and waits in seconds before the retries.
 
-    No more than `max_images` are; later ones fail at once. Those up to `max_image_bytes` stay in
-    memory, `max_bytes` of them in all; others are read from their files again. The first try
-    comes `wait` after an image failed. The second one, if it had no three tries yet, comes
-    `second_wait` after that, or `long_wait` where the server has accepted no other image since it
-    was put aside.
+    At most `max_images` are quarantined; further ones fail immediately. Images up to
+    `max_image_bytes` stay in memory, up to `max_bytes` in total. The others are read from their
+    files again.
+
+    The first retry starts `wait` seconds after the failure. An image with fewer than three
+    attempts gets a second retry, `second_wait` seconds later. If the server accepted no other
+    image in the meantime, the wait is `long_wait` seconds.
     """
 
     max_images: int = 10_000
@@ -43,7 +46,7 @@ DEFAULT_QUARANTINE = QuarantinePolicy()
 
 @dataclass(frozen=True)
 class PutAside:
-    """An image that is put aside, at `since`; its bytes are in memory where it `is_held`."""
+    """An image in quarantine since time `since`; `is_held` means that it is in memory."""
 
     image: Image
     suspect: Suspect
@@ -52,12 +55,12 @@ class PutAside:
 
     @property
     def gets_second_round(self) -> bool:
-        """Whether it is tried once more, which takes too long for one that gets no answer."""
+        """Whether to retry it once more. After a timeout that would take too long."""
         failure = self.suspect.failure
         return failure.transfer.tries < _MAX_TRIES and failure.reason.kind is not Kind.NO_ANSWER
 
     def is_of(self, image: Image) -> bool:
-        """Tell whether an image that was read again is the same, by its UID."""
+        """Return whether an image from a second reading has the same UID."""
         mine, its = self.image.content, image.content
         if not (isinstance(mine, SOPInstance) and isinstance(its, SOPInstance)):
             return False
@@ -69,20 +72,20 @@ Resend = Callable[[Image, Suspect], Result]
 Reread = Callable[
     [Mapping[Key, PutAside], Callable[[Image], Result]], Iterator[tuple[Image, Result]]
 ]
-"""Reads images from their files again, has each sent, and yields what becomes of it."""
+"""Reads images from their files again, sends each of them, and yields the results."""
 
 
 class Quarantine:
-    """Keeps the images that are put aside, in their order, and tries them again.
+    """Images in quarantine, in order, with their retries.
 
-    The mutable state is how many bytes are in memory, which the threads that send change with the
-    lock, and the images that are not settled, which the main thread changes.
+    The mutable state is the number of bytes in memory, which sending threads change under the
+    lock, and the images in quarantine, which only the main thread changes.
     """
 
     def __init__(
         self, scu: StorageSCU, policy: QuarantinePolicy = DEFAULT_QUARANTINE, max_wait: float = 300
     ) -> None:
-        """Wait for no longer than `max_wait` seconds before an image is tried again."""
+        """Wait at most `max_wait` seconds before each retry."""
         self._scu = scu
         self._policy = policy
         self._max_wait = max_wait
@@ -91,7 +94,7 @@ class Quarantine:
         self._images: dict[Key, PutAside] = {}
 
     def hold(self, image: Image, suspect: Suspect) -> PutAside:
-        """Return an image with its bytes in memory, where there is room; close its dataset."""
+        """Load an image into memory if there is space, close its dataset, and return it."""
         instance = image.content
         assert isinstance(instance, SOPInstance)  # noqa: S101  (nothing else is sent)
         held = self._in_memory(instance)
@@ -101,9 +104,9 @@ class Quarantine:
         )
 
     def settled(self, image: Image, result: StoreResult | PutAside | Suspect) -> StoreResult | None:
-        """Return what became of an image, None where it is put aside and tried again later.
+        """Return the final result of an image, or None if it goes into quarantine.
 
-        Where too many are put aside, or another one of its number, it fails at once.
+        If the quarantine is full, or contains an image with the same key, the image fails.
         """
         if isinstance(result, PutAside):
             if len(self._images) < self._policy.max_images and image.key not in self._images:
@@ -115,25 +118,25 @@ class Quarantine:
 
     @property
     def images(self) -> list[PutAside]:
-        """The images that are not settled."""
+        """Images in quarantine."""
         return list(self._images.values())
 
     def retried(
         self, resend: Resend, reread: Reread
     ) -> Iterator[tuple[Image, Suspect | StoreResult]]:
-        """Try all images again, and yield what becomes of each; the last try may leave it suspect.
+        """Retry all images and yield their results; an image that still fails stays a `Suspect`.
 
-        As long as the server accepts no image at all it is at fault: all are tried again and again
-        until it does, or is given up. Then each image has its own tries, alone.
+        While the server accepts no image at all, the server is at fault. All images are retried
+        until it accepts one or the run gives up. Then each image is retried alone.
         """
         waiting, policy, scu = self.images, self._policy, self._scu
-        log.info("Images that the server did not take are sent again at the end: %d", len(waiting))
+        log.info("Resending %s that the server failed to store", quantity(len(waiting), "image"))
         while waiting and not scu.given_up and (scu.is_at_fault or not scu.has_accepted):
             scu.blame()
             before = [one.suspect for one in waiting]
             waiting = yield from self._round(waiting, lambda _: 0, resend, reread)
             if [one.suspect for one in waiting] == before:
-                break  # none of them could be read from its file again
+                break  # no image was found in its file again
         waiting = yield from self._round(waiting, lambda _: policy.wait, resend, reread)
         settled = [one for one in waiting if not one.gets_second_round]
         waiting = [one for one in waiting if one.gets_second_round]
@@ -151,10 +154,10 @@ class Quarantine:
         resend: Resend,
         reread: Reread,
     ) -> Generator[tuple[Image, StoreResult], None, list[PutAside]]:
-        """Try each image once, `wait` seconds after its failure; return what is still suspect.
+        """Retry each image once, `wait` seconds after its failure; return those that still fail.
 
-        An image that is not found in its file again stays as it is, and all do once the server is
-        given up.
+        An image that is not found in its file again stays in quarantine. After the run gives up
+        the server, all images do.
         """
         remaining = {aside.image.key: aside for aside in images}
 

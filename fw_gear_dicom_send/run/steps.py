@@ -1,8 +1,7 @@
-"""The steps to the server: fetch files, then unpack, stamp and send each image of them.
+"""Steps to the server: fetch files, then unpack, stamp and send each image.
 
-Files are fetched in the background. Each image goes from its archive to the server on one
-thread, of which there is one for each association. What lies on disk is bounded, whatever the
-size of the data.
+Files are fetched in the background. One thread per association takes each image from its archive
+to the server. Disk usage is bounded, whatever the size of the data.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,10 +35,10 @@ _SENT_EARLIER = AlreadyStored(Reason(Kind.SENT_EARLIER))
 
 @dataclass(frozen=True)
 class Equipment:
-    """What the steps work with; `folder` is for data on its way.
+    """Objects that all steps share.
 
-    With `stored`, images that the server has already are not sent, with `earlier` those that an
-    earlier run has sent. `sent` knows those of this run.
+    `folder` is for temporary data. `stored` are existing images on the server and `earlier` images
+    of earlier runs; both are skipped. `sent` are the images of this run.
     """
 
     config: SendConfig
@@ -61,8 +60,8 @@ def send(
 ) -> None:
     """Run the steps until all images are sent or counted as not sent.
 
-    With `only`, of each file just the images with these SOP Instance UIDs. Images that the server
-    did not take while it lives are tried again at the end.
+    With `only`, send only the images with these SOP Instance UIDs. Images that the server failed to
+    store are retried at the end.
     """
     config = equipment.config
     quarantine = Quarantine(equipment.scu, equipment.quarantine, config.send_retry_time)
@@ -88,11 +87,11 @@ def _run(
     count: Callable[[Settled | End], None],
     downloads: Downloads | None = None,
 ) -> None:
-    """Run a step, with the downloads that it takes from, and count what comes of it."""
+    """Run a step with its downloads, and count the results."""
     scu = equipment.scu
     is_whole = False
     try:
-        # A signal may come at any time, also between the start of two threads.
+        # A signal may arrive at any time, also between the start of two threads.
         if downloads:
             downloads.start()
         settled.start()
@@ -137,12 +136,12 @@ def _line(
 
 
 def _is_any(_: Image) -> bool:
-    """Want all images."""
+    """Return True for every image."""
     return True
 
 
 def _is_among(wanted: Mapping[FileEntry, frozenset[str]], image: Image) -> bool:
-    """Tell whether an image is wanted, by its UID."""
+    """Return whether the UID of an image is in `wanted`."""
     content = image.content
     return isinstance(content, SOPInstance) and content.sop_instance_uid in wanted[image.entry]
 
@@ -150,7 +149,7 @@ def _is_among(wanted: Mapping[FileEntry, frozenset[str]], image: Image) -> bool:
 def _sent_or_held(
     equipment: Equipment, quarantine: Quarantine, image: Image
 ) -> StoreResult | PutAside:
-    """Send an image, or put it aside."""
+    """Send an image; put it into quarantine if the server fails to store it."""
     result = _sent(equipment, image)
     return quarantine.hold(image, result) if isinstance(result, Suspect) else result
 
@@ -158,9 +157,9 @@ def _sent_or_held(
 def _sent(
     equipment: Equipment, image: Image, earlier: Suspect | None = None
 ) -> StoreResult | Suspect:
-    """Send an image, unless the server has it, or has another one of its UID from this run.
+    """Send an image unless it is on the server or its UID was sent before.
 
-    `earlier` is why it was put aside, where it was.
+    `earlier` is the failure that led to quarantine, if any.
     """
     content = image.content
     if isinstance(content, Unreadable):
@@ -197,7 +196,7 @@ def _reread(
     images: Mapping[Key, PutAside],
     attempt: Callable[[Image], StoreResult | Suspect],
 ) -> Iterator[tuple[Image, StoreResult | Suspect]]:
-    """Read images from their files again, and have each sent."""
+    """Read images from their files again, send each of them, and yield the results."""
 
     def is_wanted(image: Image) -> bool:
         aside = images.get(image.key)
@@ -223,9 +222,9 @@ def _reread(
 def _count(
     equipment: Equipment, counts: FileCounts, quarantine: Quarantine, item: Settled | End
 ) -> None:
-    """Count what became of an image; those of a file may come after its end.
+    """Count the result of an image or the end of a file.
 
-    One that is put aside is counted later.
+    Results of images may come after the end of their file. An image in quarantine counts later.
     """
     entry = item.entry if isinstance(item, End) else item.image.entry
     count, observer = counts[entry], equipment.observer
@@ -241,7 +240,7 @@ def _count(
 
 
 def _crc32(equipment: Equipment, image: Image, result: StoreResult) -> int | None:
-    """Return the CRC-32 of an image's dataset that is on the server, where it is known."""
+    """Return the CRC-32 of an image's dataset if it is on the server and the CRC-32 is known."""
     content = image.content
     if isinstance(content, Unreadable) or isinstance(result, NotSent) or equipment.config.dry_run:
         return None

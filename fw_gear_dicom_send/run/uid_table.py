@@ -1,4 +1,4 @@
-"""A hash table that keeps a number of 64 bits for each of many UIDs, in little memory."""
+"""Compact hash table from UIDs to 64-bit numbers."""
 
 from array import array
 
@@ -7,28 +7,28 @@ _WORD = (1 << 64) - 1
 
 
 class UIDTable:
-    """Has 16 bytes for each slot, of which half are in use at most.
+    """Hash table with 16 bytes per slot, at most half full.
 
-    A UID is known by its hash, which has 64 bits and a key of its own in each process.
+    A UID is identified by its 64-bit hash, which has a different key in each process.
     """
 
     def __init__(self) -> None:
-        """Begin with no UID."""
+        """Create an empty table."""
         self._keys = array("Q", bytes(8 * _MIN_SLOTS))
         self._values = array("Q", bytes(8 * _MIN_SLOTS))
         self._used = 0
 
     def __len__(self) -> int:
-        """Return how many UIDs there are."""
+        """Return the number of UIDs."""
         return self._used
 
     def get(self, uid: str) -> int | None:
-        """Return the value of a UID, None where it is not there."""
+        """Return the value of a UID, None if it is not in the table."""
         slot = self._slot(_key(uid))
         return self._values[slot] if self._keys[slot] else None
 
     def put(self, uid: str, value: int) -> None:
-        """Set the value of a UID, a number of 64 bits."""
+        """Set the value of a UID, a 64-bit number."""
         if 2 * self._used >= len(self._keys):
             self._grow()
         key = _key(uid)
@@ -37,7 +37,7 @@ class UIDTable:
         self._keys[slot], self._values[slot] = key, value
 
     def _slot(self, key: int) -> int:
-        """Return where a key is, or would be."""
+        """Return the slot of a key, or the free slot for it."""
         mask = len(self._keys) - 1
         slot = key & mask
         while self._keys[slot] not in (0, key):
@@ -55,5 +55,5 @@ class UIDTable:
 
 
 def _key(uid: str) -> int:
-    """Return a number for a UID, never 0."""
+    """Return the hash of a UID, never 0."""
     return hash(uid) & _WORD or 1

@@ -1,4 +1,4 @@
-"""Finds out whether what the server has acknowledged is there."""
+"""Verification that acknowledged images are on the server (option `verify`)."""
 
 import logging
 from collections import defaultdict
@@ -12,44 +12,48 @@ from ..reasons import Kind, Reason
 from ..report.events import Observer
 from ..report.verification import Verdict, Verifications
 from ..retry import Retry, RetryPolicy
+from ..text import quantity
 
 log = logging.getLogger(__name__)
 
 MAX_UNVERIFIED = 1000
-"""Images that were sent, and are remembered, before they are asked for at the end of a file."""
+"""Number of sent images that triggers verification at the end of a file."""
 MAX_UNVERIFIED_IN_FILE = 10_000
-"""Images that are remembered before they are asked for in the middle of a file."""
+"""Number of sent images that triggers verification in the middle of a file."""
 MAX_UNKNOWN = 10_000
-"""Images that are remembered to be asked for again at the end, as a query for them failed."""
+"""Maximum number of images with a failed query that are verified again at the end."""
 VERIFY_POLICY = RetryPolicy(max_time=30, max_wait=5)
-"""A server may take a while to find what it has just taken in."""
+"""A server may need some time to index new images."""
 _FINAL = {Kind.NOT_OFFERED, Kind.NO_COMMITMENT_REPORT, Kind.NOT_COMMITTED, Kind.NOT_QUERYABLE}
-"""Reasons for which it is no use to ask for an image again."""
+"""Reasons that make further queries for an image pointless."""
 
 
 @dataclass(frozen=True)
 class _Image:
-    """An image that was sent, and its numbers in the order of all: a file may hold it twice."""
+    """A sent image with its numbers in the order of all images.
+
+    It has several numbers if its file contains it more than once.
+    """
 
     reference: ImageReference
     numbers: list[int]
 
 
 _Images = dict[tuple[FileEntry, str], _Image]
-"""Images by their files and SOP Instance UIDs."""
+"""Images by file and SOP Instance UID."""
 
 
 class Verifier(Observer):
-    """Asks for images when so many have been sent that it is worth a query, and at the end.
+    """Verification of sent images, in batches during the run and at its end.
 
-    The mutable state is the images that are not asked for yet, those that are absent, those that
-    a query failed for, and, once there were absent ones, those that are sent once more.
+    The mutable state is the images that are not verified yet, the absent images, the images whose
+    query failed, and, after the first pass, the images that are resent.
     """
 
     def __init__(
         self, inquirer: Inquirer, verifications: Verifications, policy: RetryPolicy = VERIFY_POLICY
     ) -> None:
-        """Ask by `inquirer`, and again by `policy`; note in `verifications` what is known."""
+        """Query with `inquirer`, retry by `policy`, and record the verdicts in `verifications`."""
         self._inquirer = inquirer
         self._verifications = verifications
         self._policy = policy
@@ -59,7 +63,7 @@ class Verifier(Observer):
         self._resent: _Images | None = None
 
     def image(self, record: ImageRecord) -> None:
-        """Note an image. One that was sent is asked for later."""
+        """Record an image; one that was sent is verified later."""
         key = record.entry, record.sop_instance_uid
         is_sent = not isinstance(record.result, NotSent)
         if self._resent is not None:
@@ -76,15 +80,15 @@ class Verifier(Observer):
             self._ask()
 
     def file(self, report: FileReport) -> None:  # noqa: ARG002
-        """Ask for the images that were sent by now, once they are many."""
+        """Verify the sent images if there are enough of them."""
         if len(self._unverified) >= MAX_UNVERIFIED:
             self._ask()
 
     def missing(self) -> Mapping[FileEntry, frozenset[str]]:
-        """Return the SOP Instance UIDs that are missing, by their file.
+        """Return the SOP Instance UIDs of missing images by file.
 
-        Those that were, or that a query failed for, are asked for again, as a server may take a
-        while to find what it has. Images that are counted from now on are sent once more.
+        Images that are missing, or whose query failed, are verified again, as a server may need
+        some time to index new images. After this call, all further images count as resent.
         """
         attempts = Retry(self._policy)
         while True:
@@ -95,8 +99,8 @@ class Verifier(Observer):
             wait = None if is_settled else attempts.wait_time()
             if wait is None:
                 break
-            number = len(self._absent) + len(self._unknown)
-            log.debug("%d images are verified again in %.1f s: not found yet", number, wait)
+            images = quantity(len(self._absent) + len(self._unknown), "image")
+            log.debug("%s not found yet; next query in %.1f s", images, wait)
             self._policy.clock.sleep(wait)
         self._resent, self._absent = self._absent, {}
         missing: dict[FileEntry, set[str]] = defaultdict(set)
@@ -105,7 +109,7 @@ class Verifier(Observer):
         return {entry: frozenset(uids) for entry, uids in missing.items()}
 
     def _ask(self) -> None:
-        """Ask for what is not verified, and remember what of it is absent or unknown."""
+        """Verify the pending images, and keep those that are absent or unknown."""
         asked, self._unverified = self._unverified, {}
         if not asked:
             return
@@ -116,7 +120,7 @@ class Verifier(Observer):
             is_news = [self._verifications.note(entry, number, verdict) for number in image.numbers]
             if isinstance(verdict, Reason):
                 if any(is_news):
-                    log.warning("Images are not verified: %s", verdict.text)
+                    log.warning("Cannot verify images: %s", verdict.text)
                 if verdict.kind not in _FINAL and len(self._unknown) < MAX_UNKNOWN:
                     self._unknown[key] = image
             elif verdict is Verdict.ABSENT:

@@ -1,4 +1,4 @@
-"""What lies in the work folder, and when something leaves it."""
+"""Files and images in the work folder, and waits for disk space."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -8,19 +8,19 @@ from threading import Condition, Lock
 from ..dicom.temporary_files import Mark
 
 _PAUSE = 1.0
-"""Seconds after which what waits looks whether any image can still leave."""
+"""Seconds between two checks of a waiting thread whether any item can still leave."""
 
 
 class InFlight:
-    """Counts things that lie in the work folder; is a Room for what lies outside.
+    """Counter of items in the work folder; a `Room` for data that is not in it yet.
 
-    The mutable state is how many there are, how many have left, how many of those that there
-    are wait for another one to leave, how many of these are on their way to the server, and
-    whether nobody is to wait any more.
+    The mutable state is the number of items, the number that left, the number of items that wait
+    for another one to leave, the number of these that own an association, and whether waiting has
+    ended.
     """
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start with no item."""
         self._changed = Condition()
         self._turn = Lock()
         self._count = 0
@@ -30,44 +30,44 @@ class InFlight:
         self._is_closed = False
 
     def enter(self) -> None:
-        """Count one more."""
+        """Count an item that enters the work folder."""
         with self._changed:
             self._count += 1
 
     def leave(self) -> None:
-        """Count one less, and let all try again that wait."""
+        """Count an item that leaves the work folder, and wake all waiting threads."""
         with self._changed:
             self._count -= 1
             self._left += 1
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Let nobody wait any more."""
+        """End all waits, now and later."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
 
     def mark(self) -> Mark:
-        """Return what to give to `wait` later."""
+        """Return a mark for a later call of `wait`."""
         with self._changed:
             return Mark(self._left, self._waiting)
 
     def turn(self, _: bool) -> AbstractContextManager[object]:
-        """Return what only one of those holds that come from outside or try again."""
+        """Return a lock for outside data and for retries; only one thread can own it."""
         return self._turn
 
     def wait(self, mark: Mark) -> bool:
-        """Wait until one has left since `mark`; return False where there is none to leave."""
+        """Wait until an item has left since `mark`; return False if no item can leave."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_over(mark) or self._count == 0)
             return self._left != mark.left and not self._is_closed
 
     def wait_inside(self, mark: Mark, leaving: Callable[[], int] | None = None) -> bool:
-        """Wait as one of them: not if all others wait as well.
+        """Wait as an item that is in the work folder itself; stop if all other items wait, too.
 
-        `leaving` tells of what is on its way how many can be so at a time: where so many wait, the
-        others cannot leave before them. What they had written meanwhile they have taken back, so
-        that one of them tries once more while the others wait.
+        `leaving` is for items that own an association. It returns the number of associations. If
+        that many items wait, no other item can leave before them. Items that stopped waiting have
+        deleted their incomplete data, so one of them retries while the others wait.
         """
         with self._changed:
             self._waiting += 1
@@ -90,20 +90,20 @@ class InFlight:
 
 @dataclass(frozen=True)
 class RoomInside:
-    """A Room for what lies in the work folder itself, and needs more of it.
+    """A `Room` for items that are in the work folder and need more space.
 
-    `leaving` tells how many images can be on their way at a time, for one that is so itself.
+    `leaving` is for items that own an association; it returns the number of associations.
     """
 
     images: InFlight
     leaving: Callable[[], int] | None = None
 
     def mark(self) -> Mark:
-        """Return what to give to `wait` later."""
+        """Return a mark for a later call of `wait`."""
         return self.images.mark()
 
     def turn(self, is_retry: bool) -> AbstractContextManager[object]:
-        """Let several write at once as long as there is room."""
+        """Return a lock for retries; first attempts need none and run in parallel."""
         return self.images.turn(True) if is_retry else nullcontext()
 
     def wait(self, mark: Mark) -> bool:
@@ -113,12 +113,12 @@ class RoomInside:
 
 @dataclass(frozen=True)
 class WorkRoom:
-    """The files and the images of a run that lie in its work folder."""
+    """Files and images of a run in its work folder."""
 
     files: InFlight = field(default_factory=InFlight)
     images: InFlight = field(default_factory=InFlight)
 
     def close(self) -> None:
-        """Let nobody wait any more."""
+        """End all waits, now and later."""
         self.files.close()
         self.images.close()

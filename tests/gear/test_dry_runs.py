@@ -38,8 +38,8 @@ def test_a_dry_run_sends_nothing(runs: SessionRuns) -> None:
     assert "does not accept MR Image Storage in" in ended.instances[2]["Reason"]
     assert all(name.startswith("dicom-send_dry-run-visit 1_") for name in ended.names)
     log = ended.result.log
-    assert "This is a dry run: nothing is sent" in log
-    assert "a.dcm: 1 of 1 images would be sent" in log
+    assert "Dry run: nothing is sent" in log
+    assert "a.dcm: 1 of 1 image would be sent" in log
     assert "2 of 3 images would be sent" in log
     converted = "the server accepts CT Image Storage in RLE Lossless only as"
     assert f"b.zip: 1 image would be sent, {converted}" in log

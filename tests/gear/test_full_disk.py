@@ -135,7 +135,7 @@ def test_a_work_folder_that_cannot_be_written_to_is_told(tmp_path: Path, session
     assert result.exit_code == 1
     assert counts(site.reports[0].content) == {"a.dcm": ("0", "0", "Failed")}
     assert "ERROR" in result.stderr
-    assert "The work folder cannot be written to: " in result.stderr
+    assert "Cannot write to the work folder: " in result.stderr
     assert "Unexpected" not in result.log
     assert "Traceback" not in result.log
     assert not downloads(site)

@@ -47,7 +47,7 @@ def test_what_is_not_found_is_sent_once_more(runs: SessionRuns) -> None:
     assert ended.rows == {"a.zip": ("4", "4", "Complete"), "b.zip": ("3", "3", "Complete")}
     assert ended.outcomes == Counter(sent=7)
     assert "7 of 7 verified by C-FIND" in ended.result.log
-    assert "1 images are sent once more, as the server does not have them" in ended.result.log
+    assert "Resending 1 image: acknowledged, but missing on the server" in ended.result.log
 
 
 def test_files_of_one_name_are_told_apart(runs: SessionRuns) -> None:
@@ -105,7 +105,7 @@ def test_a_server_without_queries_verifies_nothing(runs: SessionRuns, storescp: 
     assert ended.result.exit_code == 1
     assert ended.rows == {"a.zip": ("3", "3", "Complete"), "b.zip": ("2", "2", "Complete")}
     cause = "the server does not support C-FIND (Study Root)"
-    assert ended.result.log.count(f"Images are not verified: {cause}") == 1
+    assert ended.result.log.count(f"Cannot verify images: {cause}") == 1
     assert ended.result.log.count(f"Verified: 0 of 5, {cause}") == 1
     assert list(verified(ended).values()) == [cause] * 5
 

@@ -197,7 +197,7 @@ def test_a_server_that_is_asked_no_more_is_not_waited_for(
     assert verifier.missing() == {}
     assert server.numbers == [1000]
     assert clock.waits == []
-    assert caplog.messages == ["Images are not verified: no"]
+    assert caplog.messages == ["Cannot verify images: no"]
     summary = verifications.summary()
     assert (summary.images, summary.verified, summary.causes) == (2500, 0, ((FAILED, 2500),))
 
