@@ -1,4 +1,4 @@
-"""The Flywheel site: its files, and where reports belong."""
+"""Access to a Flywheel site: select and download files, attach reports, write marks."""
 
 from .source import FlywheelSource
 

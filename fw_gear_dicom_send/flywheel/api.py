@@ -1,7 +1,7 @@
-"""Requests to a Flywheel site's REST API, whose failures are SiteErrors of one line.
+"""Requests to the REST API of a Flywheel site; each failure is a SiteError of one line.
 
-No `Pagination` is asked for by X-Accept-Feature: lists come as the records alone, a page at a
-time by `limit` and `after_id`, as the finders of the public flywheel-sdk ask for them.
+The header X-Accept-Feature does not contain `Pagination`, so a list is a plain array of records.
+Pages are requested with `limit` and `after_id`, like in the public flywheel-sdk.
 """
 
 import http.client
@@ -16,19 +16,19 @@ from ..errors import SiteError
 
 PAGE_SIZE = 250
 MAX_SIGNED_URLS = 3
-"""How many signed URLs a storage may refuse in a row before that is final."""
+"""Number of consecutive signed URLs that a storage may refuse before the request fails."""
 EXPIRED = (400, 401, 403)
-"""How storages refuse a signed URL that has expired: Google by 400, Azure by 403, S3 by either."""
+"""HTTP status for an expired signed URL: Google 400, Azure 403, S3 either."""
 EXHAUSTIVE = {"exhaustive": "true"}
-"""Asks for what a site admin may see, whether they are a member of the project or not."""
+"""Includes projects of which a site admin is not a member."""
 
 
 class _ExpiredError(SiteError):
-    """The site led to a signed URL that its storage did not take."""
+    """The storage refused the signed URL that the site returned."""
 
 
 class API:
-    """Asks a site by a client of it."""
+    """REST API of a site."""
 
     def __init__(self, client: CoreClient) -> None:
         """Use `client` for all requests."""
@@ -37,18 +37,18 @@ class API:
 
     @property
     def features(self) -> str:
-        """What the client says in X-Accept-Feature."""
+        """Value of the client's header X-Accept-Feature."""
         return str(self._client.headers["X-Accept-Feature"])
 
     @property
     def site(self) -> str:
-        """The site's URL."""
+        """URL of the site."""
         return str(self._client.baseurl)
 
     def json(
         self, method: str, url: str, kind: type | tuple[type, ...] = dict, **options: Any
     ) -> Any:
-        """Make a request and return the JSON object (or what `kind` says) in the answer.
+        """Send a request and return the JSON value of type `kind` in the response.
 
         Raises SiteError.
         """
@@ -62,9 +62,9 @@ class API:
         return answer
 
     def ask(self, method: str, url: str, *, what: str = "", **options: Any) -> bytes:
-        """Make a request and return the body; a SiteError names `what`, else the URL.
+        """Send a request and return the body; request another signed URL if one has expired.
 
-        Where the site leads to a signed URL that has expired, it is asked for another one.
+        Raises SiteError, whose message names `what`, or else the URL.
         """
         for _ in range(MAX_SIGNED_URLS - 1):
             try:
@@ -77,7 +77,7 @@ class API:
         cause: str
         status, kind = None, SiteError
         try:
-            # With stream=True the client gives the response, not the JSON in it.
+            # With stream=True the client returns the response instead of its JSON value.
             with self._client.request(method, url, stream=True, **options) as response:
                 content: bytes = response.content
                 return content
@@ -87,20 +87,20 @@ class API:
             if error.response.history and is_expired(error.response):
                 kind = _ExpiredError
         except requests.Timeout:
-            cause = "no answer in time"
+            cause = "request timed out"
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
             cause = "connection failed"
         except requests.RequestException:
-            cause = "no usable answer"
-        # The causes quote URLs, headers and bodies: they are not chained.
+            cause = "invalid response"
+        # The original errors quote URLs, headers and bodies, so they are not chained.
         raise kind(f"{method} {what or url}: {cause}", status)
 
     def pages(
         self, url: str, query: Mapping[str, Any] | None = None, *, key: str = ""
     ) -> Iterator[list[Any]]:
-        """Yield a list page by page, as the site may cap it; raise SiteError.
+        """Yield a list page by page; raise SiteError.
 
-        `key` is for an answer that has the list under a key.
+        `key` is for a response that is an object with the list under that key.
         """
         asked = {**(query or {}), "limit": PAGE_SIZE}
         while True:
@@ -110,7 +110,7 @@ class API:
                 last = _record_id(records[-1]) if records else None
             except (KeyError, TypeError):
                 raise unpromised("GET", url) from None
-            # A site that does not know after_id gives the same page again.
+            # A site that does not support after_id returns the same page again.
             if last is None or last == asked.get("after_id"):
                 return
             yield records
@@ -119,8 +119,8 @@ class API:
     def containers(self, url: str, query: Mapping[str, Any] | None = None) -> Iterator[list[Any]]:
         """Yield a list of containers page by page; raise SiteError.
 
-        A site admin is shown the containers of a project without being its member only if asked
-        for with `exhaustive`, which the site refuses to others.
+        A site admin who is not a member of a project sees its containers only with `exhaustive`.
+        The site refuses that parameter to all other users.
         """
         whole = {**(query or {}), **EXHAUSTIVE}
         if self._may_see_all:
@@ -141,15 +141,15 @@ class API:
 
 
 def _record_id(record: Mapping[str, Any]) -> Any:
-    """Return a record's id: `_id` in most lists, `id` for jobs alone."""
+    """Return the id of a record: `id` for jobs, `_id` for everything else."""
     return record["_id"] if "_id" in record else record["id"]
 
 
 def is_expired(response: requests.Response) -> bool:
-    """Tell whether a storage refuses a signed URL: what is asked of the site has a key."""
+    """Return whether a storage refused a signed URL; requests to the site itself have a key."""
     return response.status_code in EXPIRED and "Authorization" not in response.request.headers
 
 
 def unpromised(method: str, url: str) -> SiteError:
-    """Return the error for an answer that is not what it should be."""
-    return SiteError(f"{method} {url}: the answer is not what the API promises")
+    """Return the error for a response that does not match the API."""
+    return SiteError(f"{method} {url}: unexpected response")

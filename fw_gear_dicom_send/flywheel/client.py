@@ -1,4 +1,4 @@
-"""A client of a Flywheel site: its key, what answers it takes, and how long it waits for them."""
+"""HTTP client of a Flywheel site: API key, accepted features and timeouts."""
 
 import logging
 import re
@@ -16,20 +16,20 @@ CONNECT_TIMEOUT = 15
 READ_TIMEOUT = 60
 MAX_RETRY_AFTER = 60
 FEATURES = ("Safe-Redirect", "Subject-Container", "Slim-Containers")
-"""What the client says in X-Accept-Feature.
+"""Values of X-Accept-Feature.
 
-It follows redirects to a storage without its key, knows subjects as containers, and wants
-containers without their analyses, which may be many.
+The client follows redirects to a storage without its key, knows subjects as containers, and wants
+containers without their analyses, of which there may be many.
 """
 ENHANCED_KEY_LENGTH = 57
 SCHEME = re.compile(r"(?i)(bearer|scitran-user) ")
 
 
 class _Adapter(HTTPAdapter):
-    """Gives the key to the site's API, and to nobody else.
+    """Adapter that sends the API key only to the API of the site.
 
-    This is the last place before a request is sent, also one that follows a redirect: what requests
-    found in ~/.netrc, which it prefers to a header, is replaced or dropped here.
+    Every request passes here last, also after a redirect. The adapter replaces or drops credentials
+    that `requests` found in ~/.netrc and prefers to a header.
     """
 
     def __init__(self, is_api: Callable[[str], bool], credentials: str, **options: Any) -> None:
@@ -38,30 +38,30 @@ class _Adapter(HTTPAdapter):
         self._credentials = credentials
 
     def add_headers(self, request: PreparedRequest, **_: object) -> None:
-        """Set the header `Authorization`, or take it away."""
+        """Set or remove the header `Authorization`."""
         request.headers.pop("Authorization", None)
         if self._is_api(str(request.url)):
             request.headers["Authorization"] = self._credentials
 
 
 def connect(api_key: str, *, retries: int, connections: int = 1) -> CoreClient:
-    """Make a client of the site that the key names; nothing is asked of the site yet.
+    """Create a client for the site in the API key, without sending a request.
 
-    Proxies and certificates are those of the environment (HTTPS_PROXY, NO_PROXY,
+    Proxies and certificates come from the environment (HTTPS_PROXY, NO_PROXY,
     REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE).
 
     Args:
         api_key: `<host>:<key>`, or `<host>:<port>:<key>`.
-        retries: How often the client asks again on its own.
-        connections: How many threads use it at once. A connection is kept alive for each.
+        retries: Number of retries that the client makes on its own.
+        connections: Number of threads that share the client. Each gets a keep-alive connection.
 
-    Raises ConfigError if the key names no site.
+    Raises ConfigError if the key does not contain a host.
     """
     api_key = SCHEME.sub("", api_key, count=1)
     try:
         site = CoreConfig(api_key=api_key).baseurl
     except ValueError:
-        # The cause quotes the key.
+        # The original error quotes the key, so it is not chained.
         raise ConfigError("api-key", "a key without a host", "<host>:<key>") from None
     client = CoreClient(
         url=site,
@@ -82,11 +82,11 @@ def connect(api_key: str, *, retries: int, connections: int = 1) -> CoreClient:
         retry = adapter.max_retries.new(retry_after_max=MAX_RETRY_AFTER)
         options = {"pool_maxsize": connections, "max_retries": retry}
         client.mount(scheme, _Adapter(is_api, credentials, **options))
-    # urllib3 logs the URL of each request: a signed one is as good as a key.
+    # urllib3 logs the URL of each request. A signed URL must stay as secret as a key.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     return client
 
 
 def _credentials(key: str) -> str:
-    """Return the header for a key; Flywheel tells the two kinds by their length."""
+    """Return the header for a key; the two kinds of keys differ by their length."""
     return f"{'Bearer' if len(key) == ENHANCED_KEY_LENGTH else 'scitran-user'} {key}"

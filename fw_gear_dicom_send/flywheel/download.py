@@ -1,4 +1,4 @@
-"""Flywheel files to disk, with one policy for all that can go wrong on the way."""
+"""Download of Flywheel files, with one retry policy for all temporary errors."""
 
 import hashlib
 import http.client
@@ -20,13 +20,14 @@ from ..errors import SiteError
 from ..models import DownloadFailure, Fetch, FileEntry, NewerVersion
 from ..reasons import Kind, Reason
 from ..retry import Retry, RetryPolicy, is_temporary_status
+from ..text import quantity
 from .api import API, MAX_SIGNED_URLS, is_expired
 
 CHUNK_SIZE = 1 << 20
 HASH = re.compile(r"v0-sha384-([0-9a-f]{96})")
 UNAUTHORIZED = 401
 MAX_VERSIONS = 5
-"""A file that is replaced more often while it is downloaded is tried again with back-off."""
+"""Maximum number of versions of a file that are downloaded without back-off."""
 
 _INTERRUPTED = Reason(Kind.INTERRUPTED)
 _REPLACED = Reason(Kind.REPLACED)
@@ -43,7 +44,7 @@ class _FetchError(Exception):
 
 
 class _TransientError(_FetchError):
-    """A transfer failed in a way that may pass, `after` so many seconds if the site says so."""
+    """A transfer failed temporarily; the site asks to wait `after` seconds."""
 
     def __init__(self, reason: Reason, after: float = 0) -> None:
         super().__init__(reason)
@@ -51,22 +52,22 @@ class _TransientError(_FetchError):
 
 
 class _ExpiredError(_FetchError):
-    """The storage refused the signed URL that the site had led to."""
+    """The storage refused the signed URL that the site returned."""
 
 
 class Downloader:
-    """Downloads the files of a site into a folder, by several threads at once.
+    """Thread-safe downloader for the files of a site.
 
-    The mutable state is the responses that are being read, and whether it was stopped.
+    The mutable state is the open responses, and whether the downloader is stopped.
     """
 
     def __init__(self, client: CoreClient, folder: Path, policy: RetryPolicy) -> None:
-        """Take a client that does not retry on its own.
+        """Create a downloader.
 
         Args:
-            client: The site's client.
-            folder: Where the files go; it exists.
-            policy: The retries of each file, before it is given up for now.
+            client: Client of the site, which must not retry on its own.
+            folder: Existing folder for the files.
+            policy: Retries of each file before its download counts as failed.
         """
         self._client = client
         self._folder = folder
@@ -76,20 +77,20 @@ class Downloader:
         self._stopping = Condition()
 
     def stop(self) -> None:
-        """End all downloads, also those that get nothing and those that wait for a retry."""
+        """Abort all downloads, including those that stall or wait for a retry."""
         with self._stopping:
             self._is_stopped = True
             self._stopping.notify_all()
         for response in tuple(self._responses):
-            # It may come to its end meanwhile, at each point of what urllib3 does here.
+            # The response may end at any point while urllib3 shuts it down.
             with suppress(ValueError, TypeError, RuntimeError, OSError):
                 response.raw.shutdown()
 
     def download(self, entry: FileEntry) -> Fetch:
-        """Download a file, and check it against the size and hash of its record.
+        """Download a file, and compare it with the size and hash in its record.
 
-        Where it was replaced since then, that is its new record. The caller deletes the file that
-        is returned; where none is, none is left.
+        If the file was replaced after its selection, the new record counts. The caller deletes the
+        returned file. A failed download leaves no file.
         """
         path = self._folder / uuid.uuid4().hex
         attempts, clock = Retry(self._policy), self._policy.clock
@@ -107,7 +108,7 @@ class Downloader:
                 wait = attempts.wait_time(at_least=error.after)
                 if wait is None or error.after > self._policy.max_time:
                     return failure
-                log.info("%s: %s; next try in %.1f s", entry.name, error, wait)
+                log.info("%s: %s; retrying in %.1f s", entry.name, error, wait)
                 with self._stopping:
                     clock.wait_for(self._stopping, lambda: self._is_stopped, wait)
             except _FetchError as error:
@@ -122,7 +123,7 @@ class Downloader:
         return DownloadFailure(_INTERRUPTED)
 
     def _newest(self, entry: FileEntry) -> FileEntry:
-        """Return a file as the site has it now; unchanged where the site does not tell."""
+        """Return the current record of a file; return it unchanged if the request fails."""
         try:
             record = API(self._client).json("GET", f"{_url(entry)}/info")
         except SiteError:
@@ -135,7 +136,7 @@ class Downloader:
         )
 
     def outage(self) -> DownloadFailure | None:
-        """Return why the site gives no answer at all now, None where it gives one."""
+        """Return the failure if the site does not respond at all, else None."""
         try:
             with self._client.get("/api/config", stream=True):
                 return None
@@ -146,15 +147,15 @@ class Downloader:
     def _given_up(self, error: _TransientError) -> DownloadFailure:
         reason = error.reason
         if self._policy.max_time > 0:
-            reason = Reason(reason.kind, f"{reason.detail} after back-off")
+            reason = Reason(reason.kind, f"{reason.detail} after retries")
         return DownloadFailure(reason, retry_after=error.after)
 
     def _fetch(self, entry: FileEntry, path: Path) -> None:
         """Make one attempt."""
-        log.debug("Download of %s begins", entry.name)
+        log.debug("Downloading %s", entry.name)
         begun = monotonic()
         try:
-            # The file's own bytes, whose number is known, not a compressed form.
+            # Request the original bytes, whose number is known, instead of a compressed form.
             headers = {"Accept-Encoding": "identity"}
             with self._client.get(_url(entry), stream=True, headers=headers) as response:
                 self._responses.add(response)
@@ -164,11 +165,11 @@ class Downloader:
                     self._responses.discard(response)
         except requests.RequestException as error:
             raise _fetch_error(error) from error
-        seconds = monotonic() - begun
-        log.debug("Download of %s: %d bytes in %.2f s", entry.name, path.stat().st_size, seconds)
+        size, seconds = quantity(path.stat().st_size, "byte"), monotonic() - begun
+        log.debug("Downloaded %s: %s in %.2f s", entry.name, size, seconds)
 
     def _save(self, response: requests.Response, entry: FileEntry, path: Path) -> None:
-        """Write the body to `path`; whatever stops it, no partial file is left."""
+        """Write the body to `path`; delete the partial file on any error."""
         try:
             with path.open("xb") as file:
                 self._copy(response, entry, file)
@@ -186,14 +187,14 @@ class Downloader:
                 raise _FetchError(_INTERRUPTED)
             size += len(chunk)
             if entry.size is not None and size > entry.size:
-                raise _different("more")
+                raise _different("more bytes than in its record")
             digest.update(chunk)
             file.write(chunk)
         if entry.size is not None and size < entry.size:
-            raise _different("fewer")
+            raise _different("fewer bytes than in its record")
         expected = HASH.fullmatch(entry.hash or "")
         if expected and expected[1] != digest.hexdigest():
-            raise _different("other")
+            raise _different("hash differs from its record")
 
 
 def _url(entry: FileEntry) -> str:
@@ -201,12 +202,12 @@ def _url(entry: FileEntry) -> str:
     return f"{container}/files/{quote(entry.key, safe='', errors='surrogatepass')}"
 
 
-def _different(what: str) -> _TransientError:
-    return _TransientError(Reason(Kind.DOWNLOAD_DIFFERS, f"{what} bytes than its record says"))
+def _different(difference: str) -> _TransientError:
+    return _TransientError(Reason(Kind.DOWNLOAD_DIFFERS, difference))
 
 
 def _fetch_error(error: requests.RequestException) -> _FetchError:
-    """Return what a failed request means for a transfer."""
+    """Convert the error of a request to the error of a transfer."""
     if not isinstance(error, requests.HTTPError):
         return _TransientError(Reason(Kind.DOWNLOAD_LOST))
     status = error.response.status_code
@@ -221,6 +222,6 @@ def _fetch_error(error: requests.RequestException) -> _FetchError:
 
 
 def _retry_after(response: requests.Response) -> float:
-    """Return for how many seconds the site asks to wait (RFC 9110 10.2.3), 0 where it does not."""
+    """Return the wait in seconds that the site asks for (RFC 9110 10.2.3), or 0."""
     value = response.headers.get("Retry-After", "")
     return float(value) if value.isdecimal() else 0

@@ -1,4 +1,4 @@
-"""Marks on Flywheel what was sent, by the metadata that the engine applies after the run."""
+"""Marks for sent files on Flywheel, written as metadata that the engine applies after the run."""
 
 import logging
 from collections.abc import Mapping
@@ -12,23 +12,23 @@ from ..models import Container, FileStatus, GearConfig, Outcome, Selection
 log = logging.getLogger(__name__)
 
 KEY = "dicom_send"
-"""The key of the summary in the custom information of a file."""
+"""Key of the summary in the custom information of a file."""
 
 
 class Metadata(Protocol):
-    """Collects what goes to `.metadata.json`, as that of flywheel-gear-toolkit does.
+    """Collector for `.metadata.json`, like `Metadata` of flywheel-gear-toolkit.
 
-    The engine applies that file with rights of its own, so that a read-only API key is enough.
-    Tags, and the custom information of a file, replace those that there are.
+    The engine applies that file with its own permissions, so a read-only API key is enough.
+    New tags and new custom information replace the existing ones.
     """
 
     def update_container(self, container_type: str, /, **values: Any) -> None:
-        """Set values of the job's destination or of a container above it."""
+        """Set values of the job's destination or of one of its parents."""
 
 
 @dataclass(frozen=True)
 class Attached:
-    """A file that is attached to a container, or that the engine will attach."""
+    """A file that is attached to a container now or later by the engine."""
 
     container: Container
     name: str
@@ -41,16 +41,16 @@ def mark(
     outcome: Outcome,
     report: Attached | None,
 ) -> None:
-    """Mark the input file, or else the destination and the `report`, with what came of the run.
+    """Mark the input file, or else the destination and the `report`, with the outcome of the run.
 
-    Each gets a summary; the input file or the destination gets the tag where all was sent and
-    verified. A dry run marks nothing.
+    The input file or the report gets a summary. If all images are sent and verified, the input file
+    or the destination gets the tag. A dry run marks nothing.
     """
     if outcome.status is FileStatus.DRY_RUN:
         return
     chosen = config.input_file
     if chosen and chosen.parent != config.destination:
-        log.info("The file is not marked as sent: the job's destination is another container")
+        log.info("Cannot mark the file as sent: the job's destination is another container")
         return
     info = {KEY: _summary(config, outcome)}
     is_tagged = bool(config.sent_tag) and outcome.is_success
@@ -70,7 +70,7 @@ def mark(
 
 
 def _summary(config: GearConfig, outcome: Outcome) -> Mapping[str, str | int]:
-    """Return what a rule or a search may ask for."""
+    """Return the values that gear rules and searches can use."""
     peer = config.peer
     return {
         "state": outcome.status.value,

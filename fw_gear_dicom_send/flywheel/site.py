@@ -1,6 +1,6 @@
-"""The Flywheel site: what a run sends, and where its report goes.
+"""Files and containers of a Flywheel site.
 
-All that is asked is the site's REST API
+All requests go to the REST API of the site
 (https://api-docs.flywheel.io, `/api/<containers>/<id>[/files]`).
 """
 
@@ -20,7 +20,7 @@ from ..errors import ConfigError, SiteError
 from ..left_out import LeftOutFiles
 from ..models import Cause, Container, FileEntry, GearConfig, InputFile, Origin, Selection
 from ..reasons import Program
-from ..text import printable
+from ..text import printable, quantity
 from .api import API, EXPIRED, MAX_SIGNED_URLS, unpromised
 
 log = logging.getLogger(__name__)
@@ -28,20 +28,20 @@ log = logging.getLogger(__name__)
 LEVELS = ("group", "project", "subject", "session", "acquisition")
 RUN_LEVELS = LEVELS[2:]
 MAX_REPORTS = 20
-"""Per-image reports of earlier runs that are read."""
+"""Maximum number of per-image reports of earlier runs that are read."""
 MAX_REPORT_BYTES = 256 << 20
-"""Their size in all."""
+"""Maximum total size, in bytes, of these reports."""
 NO_TICKET = (400, 404, 405, 409, 422, 501)
-"""How sites answer that know no tickets for uploads."""
+"""HTTP status of sites that do not support upload tickets."""
 _IMAGE_REPORT = re.compile(r"dicom-send_report-.*_instances\.csv", re.DOTALL)
-"""Matches the names of per-image reports, but for those of dry runs."""
+"""Matches the names of per-image reports, except those of dry runs."""
 _TYPES = {"dicom": ("dicom",), "dicom and archive": ("dicom", "archive")}
-"""The types of files that each choice of `file_types` selects."""
+"""File types for each value of the option `file_types`."""
 
 
 @dataclass(frozen=True)
 class _Node:
-    """A container as the site knows it; `above` holds the ids of its parents by type."""
+    """The record of a container; `above` are the ids of its parents by type."""
 
     container: Container
     label: str
@@ -53,7 +53,7 @@ class _Node:
 
 @dataclass(frozen=True)
 class _File:
-    """A file as the site knows it, the container that holds it, and the path of that."""
+    """The record of a file, its container and the path of the container."""
 
     parent: Container
     path: str
@@ -61,17 +61,17 @@ class _File:
 
 
 class Site:
-    """What a run asks of a Flywheel site."""
+    """Requests of a run to a Flywheel site."""
 
     def __init__(self, client: CoreClient) -> None:
         """Use `client` for all requests."""
         self._api = API(client)
 
     def select(self, config: GearConfig) -> Selection:
-        """Find the files to send: the input file, or those under the destination by their types.
+        """Find the files to send: the input file, or the selected files under the destination.
 
-        Raises ConfigError if the container is of a type that has no acquisitions, and
-        SiteError if the site does not answer.
+        Raises ConfigError if the container cannot have acquisitions, and SiteError if a request
+        fails.
         """
         chosen = config.input_file
         start = chosen.parent if chosen else config.destination
@@ -103,7 +103,7 @@ class Site:
         return Selection(entries, parent, label, tuple(tags), info, left_out.counted(), origin)
 
     def _link(self, node: _Node) -> str:
-        """Return the URL in a browser of a session or of that of an acquisition, else of none."""
+        """Return the browser URL of the session that is, or contains, the container, if any."""
         ids = {**node.above, node.container.type: node.container.id}
         if "session" not in ids:
             return ""
@@ -111,10 +111,9 @@ class Site:
         return f"{self._api.site}/#/projects/{project}/sessions/{session}"
 
     def image_reports(self, places: Iterable[Container]) -> list[FileEntry]:
-        """Return the newest per-image reports on containers, the newest first.
+        """Return the newest per-image reports on the containers, the newest first.
 
-        These are MAX_REPORTS at most, of MAX_REPORT_BYTES in all. Raises SiteError if the site
-        does not answer.
+        The limits are MAX_REPORTS and MAX_REPORT_BYTES. Raises SiteError if a request fails.
         """
         records = [
             (place, record)
@@ -135,21 +134,18 @@ class Site:
                 break
             reports.append(entry)
         if more := len(newest) - len(reports):
-            log.info("Older per-image reports are not read: %d", more)
+            log.info("Ignoring %s", quantity(more, "older per-image report"))
         return reports
 
     @cached_property
     def _takes_signed_urls(self) -> bool:
-        """Whether uploads go to a storage of their own, which the site is asked for once."""
+        """Whether uploads go directly to a storage; requested from the site once."""
         config = self._api.json("GET", "/api/config")
-        # Older sites say it outside of the features.
+        # Older sites have the flag outside of the features.
         return bool((config.get("features") or {}).get("signed_url") or config.get("signed_url"))
 
     def attach(self, container: Container, path: Path) -> None:
-        """Attach a file to a container, under the file's name.
-
-        Raises SiteError if the site refuses it, or does not answer.
-        """
+        """Attach a file to a container, under the file's name; raise SiteError on failure."""
         url = f"{_url(container)}/files"
         try:
             with path.open("rb") as file:
@@ -160,9 +156,9 @@ class Site:
             raise SiteError(f"POST {url}: the file cannot be read: {error.strerror}") from error
 
     def _put(self, url: str, name: str, file: BinaryIO) -> bool:
-        """Upload a file to the storage that the site names, then let the site take it in.
+        """Upload a file to a signed URL of the site's storage, then register it with the site.
 
-        Returns False, with nothing uploaded, where it names none: its storage knows no signed URLs.
+        Returns False without an upload if the storage does not support signed URLs.
         """
         for remaining in reversed(range(MAX_SIGNED_URLS)):
             upload = self._ticket(url, name, file)
@@ -183,7 +179,7 @@ class Site:
     def _ticket(
         self, url: str, name: str, file: BinaryIO
     ) -> tuple[str, str, dict[str, str]] | None:
-        """Return a ticket, the signed URL and the headers for it, or None where there is none."""
+        """Return a ticket, the signed URL and its headers, or None if the site has no tickets."""
         body = {
             "filenames": [name],
             "metadata": {"name": name, "size": file.seek(0, SEEK_END)},
@@ -199,7 +195,7 @@ class Site:
             return None
 
     def _below(self, node: _Node, path: str) -> Iterator[_File]:
-        """Yield the files of a container and of those below it."""
+        """Yield the files of a container and of its descendants."""
         for file in node.files:
             if not file.get("deleted"):
                 yield _File(node.container, path, file)
@@ -214,7 +210,7 @@ class Site:
         return _node(url, container.type, record)
 
     def _list(self, parent: Container, level: str) -> Iterator[_Node]:
-        """Yield a container's children, page by page as the site may cap a list."""
+        """Yield the children of a container."""
         url = f"{_url(parent)}/{level}s"
         for records in self._api.containers(url):
             page = (_node(url, level, record) for record in records)
@@ -225,7 +221,7 @@ class Site:
 
 
 def _is_image_report(record: Mapping[str, Any]) -> bool:
-    """Tell whether a file is a per-image report whose size is known."""
+    """Return whether a file is a per-image report of known size."""
     name, size = str(record.get("name")), record.get("size")
     is_named = _IMAGE_REPORT.fullmatch(name) and not record.get("deleted")
     return bool(is_named) and isinstance(size, int)
@@ -249,7 +245,7 @@ def _chosen(
 
 
 def left_out_for(record: Mapping[str, Any], config: GearConfig) -> Cause | None:
-    """Return why a file is left out, None where it is selected."""
+    """Return why a file is not selected, None if it is selected."""
     file_type = record.get("type")
     if file_type not in _TYPES[config.file_types]:
         return Cause.ARCHIVE if file_type == "archive" else Cause.OTHER_TYPE
@@ -269,7 +265,7 @@ def _entry(
 
 
 def _file_record(node: _Node, chosen: InputFile) -> Mapping[str, Any]:
-    """Return what a container's record says of a file, empty where it says nothing."""
+    """Return the record of a file in its container, empty if there is none."""
     return next((file for file in node.files if file.get("name") == chosen.name), {})
 
 
@@ -278,7 +274,7 @@ def _url(container: Container) -> str:
 
 
 def _node(url: str, level: str, record: Any) -> _Node:
-    """Read a container's record."""
+    """Convert the record of a container; raise SiteError if it does not match the API."""
     try:
         parents = record["parents"]
         return _Node(

@@ -1,4 +1,4 @@
-"""The files of a Flywheel container, or the one given as input."""
+"""Image source and report destination of the gear."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,14 +27,14 @@ log = logging.getLogger(__name__)
 _SITE_RETRIES = 5
 _MAX_WAIT = 10.0
 _FIRST_TRY_TIME = 2.0
-"""For how many seconds a download is tried again before others go first."""
+"""Seconds of retries before a download is postponed and other files go first."""
 
 
 class FlywheelSource:
-    """Knows the site and the downloader, which do not know each other."""
+    """Image source that selects the files of a container, or the input file."""
 
     def __init__(self, config: GearConfig) -> None:
-        """Raises ConfigError if the API key names no site; nothing is asked of it yet."""
+        """Connect to the site in the API key; raise ConfigError if the key contains no host."""
         self._config = config
         self._site = Site(connect(config.api_key, retries=_SITE_RETRIES))
         self._selection: Selection | None = None
@@ -42,7 +42,7 @@ class FlywheelSource:
 
     @property
     def options(self) -> Mapping[str, str]:
-        """Which files are sent, how many at once are downloaded, and how long it is tried."""
+        """Options for the selection and the download of files, for the report."""
         config = self._config
         return {
             "file_types": config.file_types,
@@ -60,12 +60,12 @@ class FlywheelSource:
         return self._selection
 
     def mark(self, metadata: Metadata, outcome: Outcome) -> None:
-        """Leave in `metadata` what came of the run, for the engine to apply."""
+        """Add the outcome of the run to `metadata`, which the engine applies."""
         if self._selection:
             mark(metadata, self._config, self._selection, outcome, self.reports.first)
 
     def fetcher(self, folder: Path) -> Fetcher:
-        """Return what downloads files to `folder`; an input lies on disk already."""
+        """Return a fetcher that downloads files to `folder`; an input file is already on disk."""
         config = self._config
         if chosen := config.input_file:
             return Fetcher(lambda _: chosen.path)
@@ -78,9 +78,9 @@ class FlywheelSource:
         )
 
     def earlier_reports(self, folder: Path) -> Iterator[Path]:
-        """Download the newest per-image reports where the run's own will be, one at a time.
+        """Download the newest per-image reports of earlier runs one by one, and yield their paths.
 
-        One that Flywheel does not deliver is passed over, which is logged.
+        A report whose download fails is skipped with a warning.
         """
         places = [self._config.destination]
         if self._selection:
@@ -88,7 +88,7 @@ class FlywheelSource:
         try:
             found = self._site.image_reports(places)
         except SiteError as exc:
-            log.warning("No report of an earlier run is used: %s", exc)
+            log.warning("Cannot find reports of earlier runs: %s", exc)
             return
         client = connect(self._config.api_key, retries=0)
         policy = RetryPolicy(max_time=self._config.file_download_retry_time, max_wait=_MAX_WAIT)
@@ -96,38 +96,41 @@ class FlywheelSource:
         for entry in found:
             match downloader.download(entry):
                 case DownloadFailure(reason=reason):
-                    log.warning("%s is not used: %s", entry.name, reason.text)
+                    log.warning("Skipping the report %s: %s", entry.name, reason.text)
                 case NewerVersion(path=path) | (Path() as path):
                     yield path
                     path.unlink()
 
     def release(self, path: Path) -> None:
-        """Delete what was downloaded."""
+        """Delete a downloaded file."""
         if not self._config.input_file:
             path.unlink(missing_ok=True)
 
 
 class FlywheelReports:
-    """The containers of the site, to which reports are attached.
+    """Report destination that attaches reports to containers of the site.
 
-    The mutable state is `first`, the report that was delivered first: that on files.
+    The mutable state is `first`, the report that was delivered first. It is the report on files.
     """
 
     time_format = "%Y-%m-%d_%H:%M:%S"
     reports_failed_starts = True
 
     def __init__(self, site: Site, destination: Container) -> None:
-        """Attach to containers of `site`; the engine attaches what is left to `destination`."""
+        """Attach reports to containers of `site`.
+
+        The engine attaches the reports in the output folder to `destination`.
+        """
         self._site = site
         self._destination = destination
         self.first: Attached | None = None
 
     def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
-        """Leave out files that the site knows as archives, and that hold no DICOM image."""
+        """Return the reports without those on archives that contain no DICOM image."""
         return [one for one in reports if not (one.entry.is_any_archive and one.has_no_image)]
 
     def deliver(self, parent: Container, path: Path) -> bool:
-        """Attach a report; raises SiteError if the site does not take it."""
+        """Attach a report; raise SiteError if the site refuses it."""
         place = self._destination
         try:
             self._site.attach(parent, path)

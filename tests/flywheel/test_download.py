@@ -186,11 +186,11 @@ def test_refusal_is_final(site: FlywheelSite, folder: Path, code: int) -> None:
     ("fault", "reason"),
     [
         (Status(404), "404 Not Found"),
-        (Status(503), "503 Service Unavailable after back-off"),
-        (Status(429), "429 Too Many Requests after back-off"),
-        (Reset(), "connection lost or too slow after back-off"),
-        (Cut(after=10), "connection lost or too slow after back-off"),
-        (Flip(), "other bytes than its record says after back-off"),
+        (Status(503), "503 Service Unavailable after retries"),
+        (Status(429), "429 Too Many Requests after retries"),
+        (Reset(), "connection lost or too slow after retries"),
+        (Cut(after=10), "connection lost or too slow after retries"),
+        (Flip(), "hash differs from its record after retries"),
     ],
 )
 def test_reason_is_short(
@@ -208,7 +208,7 @@ def test_wrong_size_is_a_failure(
 ) -> None:
     """A file that is not as long as its record says is not taken."""
     entry = add_file(site, content=b"x" * 100, size=told)
-    expected = Reason(Kind.DOWNLOAD_DIFFERS, f"{word} bytes than its record says after back-off")
+    expected = Reason(Kind.DOWNLOAD_DIFFERS, f"{word} bytes than in its record after retries")
     assert download(site, folder, entry, clock=clock) == DownloadFailure(expected, retry_after=0)
     assert list(folder.iterdir()) == []
 
@@ -297,7 +297,7 @@ def test_a_site_that_is_busy_for_too_long_is_given_up(folder: Path, clock: Clock
         client = connect(asked[0], retries=0)
         outcome = Downloader(client, folder, replace(POLICY, clock=clock)).download(BUSY)
         assert len(asked) == 1 + 1
-    assert reason_of(outcome) == "429 Too Many Requests after back-off"
+    assert reason_of(outcome) == "429 Too Many Requests after retries"
     assert isinstance(outcome, DownloadFailure)
     assert outcome.retry_after == 3600
     assert clock.waits == []

@@ -6,6 +6,7 @@ import pytest
 
 from fw_gear_dicom_send.flywheel.site import MAX_REPORT_BYTES, MAX_REPORTS
 from fw_gear_dicom_send.models import Container
+from fw_gear_dicom_send.text import quantity
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.site_clients import add_session, client_site
 
@@ -54,4 +55,5 @@ def test_reports_are_bounded_in_number_and_size(
 
     newest = range(MAX_REPORTS, MAX_REPORTS - number, -1)
     assert found == [NAME.format(f"{one:02}") for one in newest]
-    assert caplog.messages == [f"Older per-image reports are not read: {MAX_REPORTS + 1 - number}"]
+    ignored = MAX_REPORTS + 1 - number
+    assert caplog.messages == [f"Ignoring {quantity(ignored, 'older per-image report')}"]

@@ -88,4 +88,4 @@ def test_file_whose_record_cannot_be_read_fails_as_before(
     site.fault(f"{file_id}/info", Status(500))
     outcome = download(site, tmp_path, entry, retry_time=0)
     assert isinstance(outcome, DownloadFailure)
-    assert outcome.reason.text == "fewer bytes than its record says"
+    assert outcome.reason.text == "fewer bytes than in its record"

@@ -105,7 +105,7 @@ def test_answer_that_is_no_json_is_a_site_error(site: FlywheelSite) -> None:
     """An answer that cannot be read is told as that."""
     session = add_session(site)
     site.fault(session, Flip())
-    with pytest.raises(SiteError, match="not what the API promises"):
+    with pytest.raises(SiteError, match="unexpected response"):
         selected(site, "session", session)
 
 
@@ -114,5 +114,5 @@ def test_record_without_its_parts_is_a_site_error(site: FlywheelSite, key: str) 
     """A record that is no container's is told as that."""
     session = add_session(site)
     del site.containers[session][key]
-    with pytest.raises(SiteError, match="not what the API promises"):
+    with pytest.raises(SiteError, match="unexpected response"):
         selected(site, "session", session)

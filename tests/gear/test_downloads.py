@@ -80,7 +80,7 @@ def test_a_file_in_back_off_costs_only_itself(
     found = counts(session.site.reports[0].content)
     assert found.pop("00.dcm") == ("0", "0", "Failed")
     assert set(found.values()) == {("1", "1", "Complete")}
-    assert "00.dcm: 503 Service Unavailable after back-off" in result.log
+    assert "00.dcm: 503 Service Unavailable after retries" in result.log
 
 
 def test_a_job_is_cancelled_while_all_downloads_stall(

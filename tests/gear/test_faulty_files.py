@@ -205,6 +205,6 @@ def test_what_the_site_does_wrong_is_told_and_the_rest_goes_on(
     }
     told = "expired.dcm: 401 Unauthorized: the API key is invalid or has expired"
     assert told in result.log
-    assert "other.dcm: other bytes than its record says after back-off" in result.log
-    assert "longer.dcm: more bytes than its record says after back-off" in result.log
+    assert "other.dcm: hash differs from its record after retries" in result.log
+    assert "longer.dcm: more bytes than in its record after retries" in result.log
     assert len(python_scp.stored) == 4

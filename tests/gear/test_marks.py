@@ -167,7 +167,7 @@ def test_a_file_of_another_container_is_not_marked(
     gear.give("a.dcm", encoded(made(1)), parent_id=acquisition)
     result = ended(site, gear)
     assert (result.exit_code, result.metadata) == (0, {}), result.log
-    assert "The file is not marked as sent" in result.log
+    assert "Cannot mark the file as sent" in result.log
 
 
 def test_a_tag_that_flywheel_would_not_take_is_refused(tmp_path: Path, session: Session) -> None:
