@@ -1,1 +1,1 @@
-"""What a run tells: as it goes, and at its end."""
+"""Reports of a run: progress lines, CSV files, the summary and the page."""

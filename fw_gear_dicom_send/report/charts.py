@@ -1,21 +1,21 @@
-"""The charts on the page about a run (SVG)."""
+"""SVG charts for the page about a run."""
 
 from collections.abc import Iterable
 from html import escape
 from itertools import pairwise
 
-from ..text import duration
+from ..text import duration, quantity
 from .html import HTML, paragraph
 from .throughput import LIMITS, ThroughputCounts
 
 MAX_NAMED = 10
-"""Lost associations whose times are written out."""
+"""Maximum number of lost associations whose times are listed."""
 _WIDTH, _HEIGHT, _MARGIN = 640, 160, 28
 _NOTHING = paragraph("No image was sent.")
 
 
 def rates(throughput: ThroughputCounts) -> HTML:
-    """Draw images a second over time, with the associations that were lost."""
+    """Draw images per second over time, with marks for lost associations."""
     slot, losses = throughput.slot_seconds, throughput.losses
     highest = max(throughput.images, default=0) / slot
     end = max(len(throughput.images) * slot, *losses) if losses else len(throughput.images) * slot
@@ -28,7 +28,7 @@ def rates(throughput: ThroughputCounts) -> HTML:
     )
     marks = "".join(_lost(time, time / end) for time in losses)
     chart = _chart(
-        f"Images a second over the {_span(end)} of the run, at most {highest:,.0f}",
+        f"Images per second during the run ({_span(end)}), maximum {highest:,.0f}",
         bars + marks,
         (("start", _MARGIN, "0 s"), ("end", _WIDTH - _MARGIN, _span(end))),
         f"{highest:,.0f}/s",
@@ -37,13 +37,18 @@ def rates(throughput: ThroughputCounts) -> HTML:
 
 
 def store_times(throughput: ThroughputCounts) -> HTML:
-    """Draw how many C-STOREs took how long, and say what most of them took."""
+    """Draw a histogram of C-STORE times, with their median, 95th percentile and maximum."""
     highest = max(throughput.durations, default=0)
     if not highest:
         return _NOTHING
     width = (_WIDTH - 2 * _MARGIN) / len(throughput.durations)
     bars = "".join(
-        _bar(_MARGIN + place * width + 1, width - 2, count / highest, f"{words}: {count:,} images")
+        _bar(
+            _MARGIN + place * width + 1,
+            width - 2,
+            count / highest,
+            f"{words}: {quantity(count, 'image')}",
+        )
         for place, (count, words) in enumerate(zip(throughput.durations, _ranges(), strict=True))
     )
     labels = [
@@ -51,12 +56,12 @@ def store_times(throughput: ThroughputCounts) -> HTML:
         for place, limit in enumerate(LIMITS)
     ]
     most = _ranges()[throughput.durations.index(highest)]
-    chart = _chart(f"C-STORE times, most of them {most}", bars, labels, f"{highest:,}")
+    chart = _chart(f"C-STORE times, most often {most}", bars, labels, f"{highest:,}")
     if times := throughput.times:
         values = (
             ("Median", times.median),
             ("95th percentile", times.p95),
-            ("longest", times.longest),
+            ("maximum", times.longest),
         )
         words = ", ".join(f"{name} {_time(seconds)}" for name, seconds in values)
         return HTML(paragraph(f"{words}.") + chart)
@@ -64,14 +69,14 @@ def store_times(throughput: ThroughputCounts) -> HTML:
 
 
 def _losses(losses: tuple[float, ...]) -> str:
-    """Say when associations were lost."""
+    """Return a paragraph with the number and times of lost associations."""
     if not losses:
         return ""
     number = len(losses)
-    what = "1 association was" if number == 1 else f"{number:,} associations were"
-    named = ", ".join(duration(time) for time in losses[:MAX_NAMED])
-    more = f" and {number - MAX_NAMED:,} more times" if number > MAX_NAMED else ""
-    return paragraph(f"{what} lost with an image, after {named}{more}.")
+    times = ", ".join(duration(time) for time in losses[:MAX_NAMED])
+    more = f" and {number - MAX_NAMED:,} more" if number > MAX_NAMED else ""
+    lost = quantity(number, "association")
+    return paragraph(f"{lost} lost while sending an image (after {times}{more}).")
 
 
 def _ranges() -> list[str]:
@@ -84,12 +89,12 @@ def _limit(seconds: float) -> str:
 
 
 def _span(seconds: float) -> str:
-    """Return how long the axis of time is."""
+    """Return the length of the time axis."""
     return duration(seconds) if seconds >= 60 else f"{seconds:.0f} s"
 
 
 def _time(seconds: float) -> str:
-    """Return a measured time, with three digits at most."""
+    """Return a measured time with at most three digits."""
     if seconds >= 60:
         return duration(seconds)
     return f"{seconds:.3g} s" if seconds >= 1 else f"{seconds * 1000:.3g} ms"
@@ -98,15 +103,15 @@ def _time(seconds: float) -> str:
 def _bar(left: float, width: float, share: float, title: str = "") -> str:
     room = _HEIGHT - 2 * _MARGIN
     height = share * room
-    told = f"<title>{escape(title)}</title>" if title else ""
+    tooltip = f"<title>{escape(title)}</title>" if title else ""
     return (
         f'<rect class="mark" x="{left:.1f}" y="{_MARGIN + room - height:.1f}" '
-        f'width="{width:.1f}" height="{height:.1f}">{told}</rect>'
+        f'width="{width:.1f}" height="{height:.1f}">{tooltip}</rect>'
     )
 
 
 def _lost(time: float, share: float) -> str:
-    """Draw when an association was lost."""
+    """Draw the mark for a lost association."""
     left = _MARGIN + share * (_WIDTH - 2 * _MARGIN)
     return (
         f'<path class="lost" d="M {left:.1f} {_MARGIN} V {_HEIGHT - _MARGIN}">'
@@ -115,7 +120,7 @@ def _lost(time: float, share: float) -> str:
 
 
 def _chart(title: str, marks: str, labels: Iterable[tuple[str, float, str]], highest: str) -> HTML:
-    """Draw marks over a line with labels; on a narrow screen there is room for every third."""
+    """Draw marks over an axis with labels; a narrow screen shows only every third label."""
     base = _HEIGHT - _MARGIN
     given = list(labels)
     texts = "".join(

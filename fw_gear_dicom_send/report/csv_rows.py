@@ -1,7 +1,7 @@
-"""Rows of CSV (RFC 4180) that are one line each, and that no spreadsheet runs.
+"""CSV rows (RFC 4180) of one line each, without spreadsheet formulas.
 
-A cell that a spreadsheet would take for a formula gets an apostrophe in front of it,
-which is removed where this package reads the row again.
+A cell that a spreadsheet would run as a formula gets a leading apostrophe. The apostrophe is
+removed when this package reads the row.
 """
 
 import csv
@@ -12,24 +12,24 @@ from typing import TextIO
 from ..text import printable
 
 _FORMULA_STARTS = "=+-@\uff1d\uff0b\uff0d\uff20"
-"""Also in full width, as some spreadsheets take them. Tab and line breaks are no longer there."""
+"""Includes full-width forms, which some spreadsheets accept. Tabs and line breaks are escaped."""
 _SEPARATOR = "\x1f"
-"""Not printable, so that no cell has it that is."""
+"""Not printable, so it cannot be in a printable cell."""
 _FORMULA = re.compile(rf"(?:\A|{_SEPARATOR})'*[{re.escape(_FORMULA_STARTS)}]")
-"""Finds a formula in cells that are joined."""
+"""Finds a formula in joined cells."""
 
 
 def write_row(file: TextIO, cells: Iterable[str]) -> None:
-    """Write a row, its cells printable; raises OSError where the file takes it not."""
+    """Write a row with printable cells; raise OSError if it cannot be written."""
     row = list(cells)
-    # Most rows are as they should be, which is faster to tell of all cells at once.
+    # Most rows need no escaping. One check of all cells together is faster.
     if not "".join(row).isprintable() or _FORMULA.search(_SEPARATOR.join(row)):
         row = list(map(_written, row))
     csv.writer(file, lineterminator="\n").writerow(row)
 
 
 def read_rows(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Yield the rows that `write_row` has written; raises csv.Error for something else."""
+    """Yield rows that were written by `write_row`; raise csv.Error for any other text."""
     for cells in csv.reader(lines, strict=True):
         yield list(map(_read, cells))
 
@@ -44,5 +44,5 @@ def _read(cell: str) -> str:
 
 
 def _is_formula(text: str) -> bool:
-    """Tell whether text starts a formula, or would without the apostrophes before it."""
+    """Return whether text is a formula, ignoring leading apostrophes."""
     return text.lstrip("'").startswith(tuple(_FORMULA_STARTS))

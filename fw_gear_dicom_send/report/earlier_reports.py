@@ -1,4 +1,4 @@
-"""Reads what the per-image reports of earlier runs say of images on a server."""
+"""Per-image reports of earlier runs: read which images are on a server."""
 
 import csv
 import logging
@@ -16,17 +16,17 @@ from .verification import Verdict
 log = logging.getLogger(__name__)
 
 _MAX_LINE = 1 << 16
-"""Bytes; names and comments are far shorter, and what is longer is no row."""
+"""Maximum length of a row in bytes; names and comments are far shorter."""
 _NEEDED = frozenset(COLUMNS[1:])
-"""All but the path, which the reports of the command call otherwise."""
+"""All columns except the path, which has another title in reports of the command."""
 _ON_SERVER = (SENT, SENT_WITH_WARNING, ALREADY_THERE)
 
 
 @dataclass(frozen=True)
 class EarlierImage:
-    """An image that an earlier run has sent, with the size and CRC-32 of its dataset.
+    """An image that an earlier run sent, with the size and CRC-32 of its dataset.
 
-    One that the server lost afterwards is not stored; its size and CRC-32 are 0.
+    If the server lost it afterwards, `is_stored` is false, and size and CRC-32 are 0.
     """
 
     sop_instance_uid: str
@@ -36,10 +36,10 @@ class EarlierImage:
 
 
 def images_on(peer: PeerAE, path: Path) -> Iterator[EarlierImage]:
-    """Yield what a report says of images on a server: the same host, port and called AE title.
+    """Yield the images of a report that are on a server with the same host, port and AE title.
 
-    What cannot be read is passed over: a truncated last line, a damaged row. A file that is no
-    such report, or one without all of today's columns, is logged.
+    Damaged and truncated rows are skipped. A file that is not a per-image report, or that lacks
+    columns of this version, is skipped with a warning.
     """
     try:
         with path.open("rb") as file:
@@ -47,7 +47,7 @@ def images_on(peer: PeerAE, path: Path) -> Iterator[EarlierImage]:
             header = _cells(next(lines, b""))
             if not _NEEDED.issubset(header):
                 log.warning(
-                    "%s is not used: it is no per-image report, or one of an older version",
+                    "Skipping the report %s: not a per-image report, or from an older version",
                     path.name,
                 )
                 return
@@ -58,11 +58,11 @@ def images_on(peer: PeerAE, path: Path) -> Iterator[EarlierImage]:
                     if image:
                         yield image
     except OSError as exc:
-        log.warning("%s cannot be read to its end: %s", path.name, exc.strerror)
+        log.warning("Cannot read all of the report %s: %s", path.name, exc.strerror)
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the whole lines of a file; a row is one line each."""
+    """Yield the complete lines of a file; each row is one line."""
     is_start = True
     while line := file.readline(_MAX_LINE):
         is_end = line.endswith(b"\n")
@@ -72,7 +72,7 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _cells(line: bytes) -> list[str]:
-    """Return the cells of a row, none of what is no row."""
+    """Return the cells of a row; no cells if the line is not a valid row."""
     try:
         return next(read_rows([line.decode(errors="replace")]), [])
     except csv.Error:
@@ -80,7 +80,7 @@ def _cells(line: bytes) -> list[str]:
 
 
 def _image(row: dict[str, str], peer: PeerAE) -> EarlierImage | None:
-    """Return what a row says of an image on the server, None for nothing."""
+    """Return the image in a row, None if the row is not about an image on the server."""
     server = row["Host"].lower(), row["Port"], row["Called AE"]
     uid = row["SOP Instance UID"]
     if server != (peer.host.lower(), str(peer.port), peer.called_ae) or not uid:

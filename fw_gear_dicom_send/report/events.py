@@ -1,4 +1,4 @@
-"""What a run tells as it goes."""
+"""Events of a run, and their observers."""
 
 import logging
 import traceback
@@ -13,53 +13,56 @@ log = logging.getLogger(__name__)
 
 
 class Observer:
-    """Is told of a run, by its main thread; does nothing unless a method is overridden."""
+    """Base class of observers; every method does nothing by default.
+
+    The main thread of the run calls the methods.
+    """
 
     def reading(self, entry: FileEntry, position: int) -> None:
-        """So many bytes of a file have been read."""
+        """Handle progress: `position` bytes of a file are read."""
 
     def image(self, record: ImageRecord) -> None:
-        """An image is sent, or is not."""
+        """Handle the result of an image."""
 
     def file(self, report: FileReport) -> None:
-        """All images of a file are told."""
+        """Handle the result of a file, after the results of all its images."""
 
     def verified(self, summary: VerificationSummary) -> None:
-        """The run has ended, well or not, and so many images were verified; asked for only."""
+        """Handle the result of the verification, at the end of a run with the option `verify`."""
 
     def done(self, rows: Sequence[FileReport]) -> None:
-        """The run has ended, well or not, and these are the rows of its report."""
+        """Handle the end of a run, successful or not; `rows` are the rows of its report."""
 
 
 class Observers(Observer):
-    """Passes each event on; an observer that fails gets no more events.
+    """Group of observers; an observer that fails gets no further events.
 
-    The mutable state is the list of the observers that have not failed.
+    The mutable state is the list of observers that have not failed.
     """
 
     def __init__(self, observers: Iterable[Observer], needed: Iterable[Observer] = ()) -> None:
-        """Pass on to each of them, in their order; what one that is `needed` raises is raised."""
+        """Notify all observers in order; an exception of a `needed` one is raised."""
         self._observers = list(observers)
         self._needed = tuple(needed)
 
     def reading(self, entry: FileEntry, position: int) -> None:
-        """Pass it on."""
+        """Notify all observers."""
         self._tell(lambda observer: observer.reading(entry, position))
 
     def image(self, record: ImageRecord) -> None:
-        """Pass it on."""
+        """Notify all observers."""
         self._tell(lambda observer: observer.image(record))
 
     def file(self, report: FileReport) -> None:
-        """Pass it on."""
+        """Notify all observers."""
         self._tell(lambda observer: observer.file(report))
 
     def verified(self, summary: VerificationSummary) -> None:
-        """Pass it on."""
+        """Notify all observers."""
         self._tell(lambda observer: observer.verified(summary))
 
     def done(self, rows: Sequence[FileReport]) -> None:
-        """Pass it on."""
+        """Notify all observers."""
         self._tell(lambda observer: observer.done(rows))
 
     def _tell(self, tell: Callable[[Observer], None]) -> None:
@@ -77,9 +80,9 @@ class Observers(Observer):
 
 @contextmanager
 def surviving(what: str) -> Iterator[None]:
-    """Run a block of something that only observes the run: log where it fails, and go on.
+    """Run a block that only observes the run; log its failure and continue.
 
-    The message of the error is left out, as it may quote a dataset.
+    The log omits the message of the error, which may quote a dataset.
     """
     try:
         yield
@@ -92,7 +95,7 @@ def surviving(what: str) -> Iterator[None]:
 def _log_failure(what: str, error: Exception) -> None:
     place = traceback.extract_tb(error.__traceback__)[-1]
     log.error(
-        "%s failed, and the run goes on without it: %s in %s, line %s",
+        "%s failed; the run continues without it (%s in %s, line %s)",
         what,
         type(error).__name__,
         place.name,

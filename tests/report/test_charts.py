@@ -99,9 +99,7 @@ def test_the_chart_of_rates_says_how_long_and_how_fast(charts: list[Element]) ->
     """The time goes from the start to the end of the last slot; the number is the highest rate."""
     chart = charts[0]
     assert chart.attributes["role"] == "img"
-    assert chart.attributes["aria-label"] == (
-        "Images a second over the 12 s of the run, at most 10"
-    )
+    assert chart.attributes["aria-label"] == ("Images per second during the run (12 s), maximum 10")
     assert chart.texts("text") == ["10/s", "0 s", "12 s"]
     assert chart.text == "10/s0 s12 s"
     anchors = [label.attributes["text-anchor"] for label in chart.all("text")[1:]]
@@ -116,7 +114,7 @@ def test_the_chart_of_rates_says_how_long_and_how_fast(charts: list[Element]) ->
 def test_the_chart_of_times_names_each_range(charts: list[Element]) -> None:
     """Each bar has a title; each limit has a label, where one bar ends and another begins."""
     chart = charts[1]
-    assert chart.attributes["aria-label"] == "C-STORE times, most of them 5 s to 10 s"
+    assert chart.attributes["aria-label"] == "C-STORE times, most often 5 s to 10 s"
     assert chart.texts("title") == [
         f"{words}: {count} images" for words, count in zip(RANGES, COUNTS, strict=True)
     ]
@@ -156,21 +154,21 @@ def test_lost_associations_are_on_the_axis_of_time() -> None:
         "association lost after 6.0 s",
         "association lost after 24.0 s",
     ]
-    assert "2 associations were lost with an image, after 6.0 s, 24.0 s." in page.texts("p")
+    assert "2 associations lost while sending an image (after 6.0 s, 24.0 s)." in page.texts("p")
 
 
 def test_many_lost_associations_are_counted() -> None:
     """Ten of them are named."""
     page = page_of(replace(THROUGHPUT, losses=tuple(map(float, range(1000)))))
     (line,) = (text for text in page.texts("p") if "associations" in text)
-    assert line.startswith("1,000 associations were lost with an image, after 0.0 s, 1.0 s,")
-    assert line.endswith(", 9.0 s and 990 more times.")
+    assert line.startswith("1,000 associations lost while sending an image (after 0.0 s, 1.0 s,")
+    assert line.endswith(", 9.0 s and 990 more).")
 
 
 def test_what_most_c_stores_took_is_written() -> None:
     """The median, the 95th percentile and the longest time, with three digits."""
     page = page_of(replace(THROUGHPUT, times=StoreTimes(0.01234, 1.2345, 75.0)))
-    words = "Median 12.3 ms, 95th percentile 1.23 s, longest 1 min 15 s."
+    words = "Median 12.3 ms, 95th percentile 1.23 s, maximum 1 min 15 s."
     assert words in page.texts("p")
 
 

@@ -134,8 +134,8 @@ def test_other_files_are_logged_and_not_used(
     path = tmp_path / "old_instances.csv"
     path.write_bytes(content)
     assert uids(path) == []
-    told = "is not used: it is no per-image report, or one of an older version"
-    assert caplog.messages == [f"old_instances.csv {told}"]
+    told = "not a per-image report, or from an older version"
+    assert caplog.messages == [f"Skipping the report old_instances.csv: {told}"]
 
 
 def test_a_report_that_cannot_be_read_is_logged(
@@ -143,4 +143,4 @@ def test_a_report_that_cannot_be_read_is_logged(
 ) -> None:
     """The run goes on without it."""
     assert uids(tmp_path / "r.csv") == []
-    assert caplog.messages == ["r.csv cannot be read to its end: No such file or directory"]
+    assert caplog.messages == ["Cannot read all of the report r.csv: No such file or directory"]

@@ -33,7 +33,7 @@ def test_one_that_fails_is_told_nothing_more(caplog: pytest.LogCaptureFixture) -
         observers.image(RECORD)
     assert (first.images, failing.images, last.images) == (3, 1, 3)
     (message,) = caplog.messages
-    assert message.startswith("Told failed, and the run goes on without it: ValueError in image")
+    assert message.startswith("Told failed; the run continues without it (ValueError in image")
     assert "Doe" not in message
 
 

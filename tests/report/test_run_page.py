@@ -187,13 +187,13 @@ def test_charts_show_rates_and_times(chromium: webdriver.Chrome, tmp_path: Path)
     )
     rate, times = chromium.find_elements(By.CSS_SELECTOR, "svg.chart")
     assert rate.get_attribute("aria-label") == (
-        "Images a second over the 4 s of the run, at most 15"
+        "Images per second during the run (4 s), maximum 15"
     )
     heights = [
         float(one.get_attribute("height") or 0) for one in rate.find_elements(By.TAG_NAME, "rect")
     ]
     assert heights[0] * 3 == pytest.approx(heights[1], rel=0.01)
-    assert times.get_attribute("aria-label") == "C-STORE times, most of them 5 ms to 10 ms"
+    assert times.get_attribute("aria-label") == "C-STORE times, most often 5 ms to 10 ms"
     assert len(times.find_elements(By.TAG_NAME, "rect")) == 13
 
 

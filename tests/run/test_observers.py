@@ -81,7 +81,7 @@ def test_an_observer_that_fails_is_left_out(
     (row,) = send(observer=Failing(method))
     assert (row["Images Sent"], row["Status"]) == ("10", "Complete")
     (message,) = (one.getMessage() for one in caplog.records if one.levelname == "ERROR")
-    assert message.startswith("Failing failed, and the run goes on without it: UnicodeEncodeError")
+    assert message.startswith("Failing failed; the run continues without it (UnicodeEncodeError")
     assert "Doe" not in caplog.text
 
 
@@ -92,4 +92,4 @@ def test_progress_that_fails_is_left_out(
     (row,) = send(make_progress=FailingProgress)
     assert (row["Images Sent"], row["Status"]) == ("10", "Complete")
     (message,) = (one.getMessage() for one in caplog.records if one.levelname == "ERROR")
-    assert message.startswith("FailingProgress failed, and the run goes on without it: OSError")
+    assert message.startswith("FailingProgress failed; the run continues without it (OSError")
