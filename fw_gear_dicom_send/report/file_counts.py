@@ -1,4 +1,4 @@
-"""Counts what becomes of a Flywheel file's images."""
+"""Counters for the image results of each file."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ _INTERRUPTED = Reason(Kind.INTERRUPTED)
 
 @dataclass(frozen=True)
 class _Key:
-    """What makes two remarks the same."""
+    """Identity of a remark."""
 
     reasons: tuple[Reason, ...]
     failure: bool
@@ -23,7 +23,7 @@ class _Key:
 
 @dataclass
 class FileCount:
-    """What is known so far of one file; equal remarks are kept once, with their number."""
+    """Counts of one file so far; equal remarks are stored once with their number."""
 
     entry: FileEntry
     is_dry: bool = False
@@ -39,12 +39,12 @@ class FileCount:
     _remark: Reason | None = None
 
     def begin(self) -> None:
-        """Note that the run has come to the file."""
+        """Note that processing of the file has started."""
         if self._trouble == _NOT_REACHED:
             self._trouble = _INTERRUPTED
 
     def add(self, result: StoreResult, member: str = "") -> None:
-        """Count an image, which is called `member` in its archive."""
+        """Count an image; `member` is its name in the archive."""
         is_failure = isinstance(result, NotSent)
         self.images += 1
         self.sent += isinstance(result, Sent)
@@ -67,10 +67,10 @@ class FileCount:
         skipped: tuple[tuple[Skipped, int], ...] = (),
         remark: Reason | None = None,
     ) -> None:
-        """Note that the file was read, and gave so many `images`; some may not be counted yet.
+        """Note that the file was read and contains `images` images, counted or not.
 
-        `trouble` is why the file, or the rest of it, could not be had; `skipped` is how many
-        files in it are no images; `remark` is what else is worth knowing about it.
+        `trouble` is why the file, or the rest of it, could not be read. `skipped` counts the files
+        in it that are not images. `remark` is an additional note.
         """
         self._skipped = skipped
         self._remark = remark
@@ -79,14 +79,13 @@ class FileCount:
 
     @property
     def is_done(self) -> bool:
-        """Whether the file was read, and all its images are counted."""
+        """Whether the file was read and all its images are counted."""
         return self.images == self._expected
 
     def report(self) -> FileReport:
         """Return the row of the report.
 
-        A file that was not read to its end counts one image more than were seen, so
-        that it never passes for complete.
+        A file that was not read completely counts one extra image, so that it is never `Complete`.
         """
         remarks = [
             Remark(key.reasons, count, failure=key.failure, member=self._members[key])
@@ -111,10 +110,10 @@ class FileCount:
 
 
 class FileCounts:
-    """The counts of all files of a run, in their order."""
+    """Counts of all files of a run, in order."""
 
     def __init__(self, entries: Iterable[FileEntry], *, is_dry: bool = False) -> None:
-        """Begin with no image counted; in a run that `is_dry` none is sent."""
+        """Create a count of zero for each file; `is_dry` marks a dry run."""
         self._counts = {entry: FileCount(entry, is_dry) for entry in entries}
 
     def __getitem__(self, entry: FileEntry) -> FileCount:
@@ -123,9 +122,9 @@ class FileCounts:
 
     @property
     def entries(self) -> list[FileEntry]:
-        """The files."""
+        """All files."""
         return list(self._counts)
 
     def reports(self) -> list[FileReport]:
-        """Return what has become of each file by now."""
+        """Return the current result of each file."""
         return [count.report() for count in self._counts.values()]

@@ -1,4 +1,4 @@
-"""What became of the files: as CSV, as a table and as remarks."""
+"""Report on files: as CSV, as a table and as remarks."""
 
 import io
 import re
@@ -9,7 +9,7 @@ from pathvalidate import sanitize_filename
 
 from ..models import FileReport
 from ..reasons import Kind, Program
-from ..text import printable
+from ..text import printable, quantity
 from .csv_rows import write_row
 
 COLUMNS = (
@@ -21,15 +21,15 @@ COLUMNS = (
     "Status",
 )
 _OWN_COLUMNS = ("Path", "Images", "Images Sent", "Status")
-"""Columns for the command, which knows neither acquisitions nor a path on Flywheel."""
+"""Columns for the command, whose files have no acquisition and no path on Flywheel."""
 MAX_NAME = 255
 _NOT_SENT_AGAIN = (Kind.ALREADY_STORED, Kind.SENT_EARLIER)
 MAX_LINES = 100
-"""Lines of the table, and lines of remarks, in the log."""
+"""Maximum number of table rows, and of remarks, in the log."""
 
 
 def render_csv(reports: Sequence[FileReport], program: Program = Program.GEAR) -> str:
-    r"""Return the report as CSV, a row for each file; lines end with `\n`."""
+    r"""Return the report as CSV with one row per file; lines end with `\n`."""
     text = io.StringIO()
     for row in (_columns(program), *(_row(report, program) for report in reports)):
         write_row(text, row)
@@ -37,16 +37,17 @@ def render_csv(reports: Sequence[FileReport], program: Program = Program.GEAR) -
 
 
 def render_table(reports: Sequence[FileReport], program: Program = Program.GEAR) -> str:
-    """Return the report as a table with aligned columns, of at most 100 rows.
+    """Return the report as a table with aligned columns and at most 100 rows.
 
-    Of more files it has those that are not complete, and says how many it leaves out.
+    With more files it shows only files that are not complete, and adds the counts of all files.
     """
     shown, left_out = list(reports), ""
     if len(reports) > MAX_LINES:
         shown = [report for report in reports if not report.is_complete][:MAX_LINES]
         counts = Counter(report.status for report in reports)
-        words = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-        left_out = f"\n{len(shown)} of {len(reports)} files are shown; in all: {words}"
+        words = ", ".join(f"{status} {count:,}" for status, count in sorted(counts.items()))
+        files = quantity(len(reports), "file")
+        left_out = f"\nShowing {len(shown):,} of {files}; totals: {words}"
     cells = ([printable(cell) for cell in _row(report, program)] for report in shown)
     rows = [_columns(program), *cells]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -58,40 +59,42 @@ def render_table(reports: Sequence[FileReport], program: Program = Program.GEAR)
 
 
 def render_remarks(reports: Sequence[FileReport]) -> list[str]:
-    """Return a line for each remark on a file or its images, and no more than 100 lines.
+    """Return one line per remark on a file or its images, and at most 100 lines.
 
-    Conversions that were asked for are not remarkable.
+    Requested conversions are left out.
     """
     unreached = [report for report in reports if _is_unreached(report)]
     rest = [report for report in reports if len(unreached) < 2 or not _is_unreached(report)]
     lines = [printable(line) for report in rest for line in _remarks(report)]
     if len(unreached) > 1:
-        lines.insert(0, f"{len(unreached)} files: the run ended before them")
+        lines.insert(0, f"{quantity(len(unreached), 'file')} not processed: the run ended early")
     more = len(lines) - MAX_LINES
-    return lines if more <= 0 else [*lines[:MAX_LINES], f"{more} more such lines are left out"]
+    return (
+        lines if more <= 0 else [*lines[:MAX_LINES], f"{quantity(more, 'more remark')} not shown"]
+    )
 
 
 def _is_unreached(report: FileReport) -> bool:
-    """Tell whether nothing is known of a file but that the run ended before it."""
+    """Return whether the run ended before it processed a file."""
     return {remark.kind for remark in report.remarks} == {Kind.NOT_REACHED}
 
 
 def report_head(*, is_dry: bool) -> str:
-    """Return how the names of a run's reports begin."""
+    """Return the start of the names of all reports of a run."""
     return "dicom-send_dry-run-" if is_dry else "dicom-send_report-"
 
 
 def report_name(head: str, label: str, time: str, suffix: str) -> str:
-    """Return a report's file name, fit for any file system but for the time: at most 255 bytes."""
+    """Return the file name of a report, at most 255 bytes; the label is safe on any file system."""
     tail = f"_{time}{suffix}"
     safe = sanitize_filename(label) or "unnamed"
     room = MAX_NAME - len(head) - len(tail)
-    # A character that is cut in its middle is dropped.
+    # A character that is cut in the middle is dropped.
     return f"{head}{safe.encode()[:room].decode(errors='ignore')}{tail}"
 
 
 def report_pattern(head: str, label: str) -> re.Pattern[str]:
-    """Return what matches the names of a label's reports on files, whenever they were written."""
+    """Return a pattern for the names of a label's reports on files with any time."""
     any_time = "2000-01-01_00:00:00"
     start = report_name(head, label, any_time, ".csv").removesuffix(f"_{any_time}.csv")
     return re.compile(re.escape(start) + r"_\d{4}-\d\d-\d\d_\d\d.\d\d.\d\d\.csv")
@@ -114,7 +117,7 @@ def _remarks(report: FileReport) -> Iterator[str]:
     for remark in report.remarks:
         if not remark.failure and remark.kind is Kind.CONVERTED_AS_ASKED:
             continue
-        images = "1 image" if remark.images == 1 else f"{remark.images} images"
+        images = quantity(remark.images, "image")
         if remark.images == 0:
             about = ": "
         elif remark.failure:

@@ -1,4 +1,4 @@
-"""What the pages share: their look, and parts of them with all texts escaped."""
+"""Common style and elements of the HTML pages, with all texts escaped."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -80,25 +80,25 @@ $body</main>
 
 
 class HTML(str):
-    """A text that is HTML already, so that it is not escaped."""
+    """Text that is already HTML and is not escaped."""
 
     __slots__ = ()
 
 
 class Numbers(str):
-    """The title of a column of numbers."""
+    """Title of a column of numbers."""
 
     __slots__ = ()
 
 
 class Words(str):
-    """The title of a column of short texts, whose words are not broken."""
+    """Title of a column of short texts, whose words are not broken."""
 
     __slots__ = ()
 
 
 Shown = str | int
-"""What a page shows: a text, HTML, or a number."""
+"""Value on a page: text, HTML or a number."""
 Named = tuple[str, Shown]
 
 
@@ -111,9 +111,9 @@ def page(
     *,
     is_good: bool,
 ) -> str:
-    """Return a page that loads nothing, and lets nothing be loaded by it.
+    """Return a self-contained page, whose policy forbids loading anything.
 
-    It begins with the outcome, the facts of the run and its numbers; `sections` are HTML.
+    It starts with the outcome, the facts and the numbers of the run; `sections` are HTML.
     """
     return _PAGE.substitute(
         title=escape(title),
@@ -126,14 +126,14 @@ def page(
 
 
 def shown(value: Shown) -> str:
-    """Return a value as HTML; a number has a comma between thousands."""
+    """Return a value as HTML; numbers have commas between thousands."""
     if isinstance(value, HTML):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else escape(value)
 
 
 def section(title: str, *parts: str) -> str:
-    """Return a part of a page with its heading; the parts are HTML."""
+    """Return a section with its heading; the parts are HTML."""
     return f"<h2>{escape(title)}</h2>\n" + "\n".join(parts)
 
 
@@ -143,14 +143,14 @@ def paragraph(text: Shown) -> HTML:
 
 
 def link(text: str, url: str) -> HTML:
-    """Return a link, or the text alone where there is no URL that a browser opens."""
+    """Return a link, or just the text if the URL is not HTTP or HTTPS."""
     if not url.startswith(("https://", "http://")):
         return HTML(escape(text))
     return HTML(f'<a href="{escape(url)}" rel="noreferrer">{escape(text)}</a>')
 
 
 def details(summary: str, *parts: str, is_open: bool = False) -> HTML:
-    """Return what people open to read; it is in print as well."""
+    """Return a collapsible block; it is expanded in print."""
     attribute = " open" * is_open
     inner = "".join(parts)
     return HTML(f"<details{attribute}><summary>{escape(summary)}</summary>{inner}</details>")
@@ -162,7 +162,7 @@ def items(texts: Iterable[Shown]) -> HTML:
 
 
 def bar(share: float, state: str, label: str) -> HTML:
-    """Return a bar that is full to `share`, in the colour of `state`."""
+    """Return a bar that is filled to `share` (0 to 1) in the colour of `state`."""
     return HTML(
         f'<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" '
         f'aria-label="{escape(label)}"><rect class="rest" width="100" height="8"/>'
@@ -177,13 +177,13 @@ def table(
     states: Iterable[str] = (),
     name: str = "",
 ) -> HTML:
-    """Return a table; on a narrow screen each cell has its own line, with the column's title.
+    """Return a table; on a narrow screen each cell has its own line with the column title.
 
     Args:
-        columns: Their titles; numbers, of type `Numbers`, stand to the right.
-        rows: The cells.
-        states: The colour of each row, none where there are fewer.
-        name: The table's id.
+        columns: Column titles; columns of type `Numbers` are right-aligned.
+        rows: Cells of each row.
+        states: Colours of the rows; further rows have none.
+        name: Id of the table.
     """
     colours = iter(states)
     head = "".join(f'<th scope="col"{_class(title)}>{escape(title)}</th>' for title in columns)
@@ -204,9 +204,9 @@ def table(
 
 
 def matrix(corner: str, columns: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]]) -> HTML:
-    """Return a table with titles of rows, too; its cells are yes, no or empty.
+    """Return a table with row titles, whose cells are yes, no or empty.
 
-    It may be wider than a screen, and is scrolled then, also by keyboard.
+    A table that is wider than the screen can be scrolled, also with the keyboard.
     """
     head = "".join(f'<th scope="col">{escape(title)}</th>' for title in (corner, *columns))
     lines = []

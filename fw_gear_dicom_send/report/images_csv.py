@@ -1,4 +1,4 @@
-"""What became of each image, as CSV, written as the run goes."""
+"""Per-image report (CSV), written during the run."""
 
 import logging
 import os
@@ -43,9 +43,9 @@ COLUMNS = (
     "Called AE",
 )
 _OWN_COLUMNS = ("Path", *COLUMNS[1:])
-"""Columns for the command, whose paths are not those of Flywheel."""
+"""Columns for the command, whose paths are not on Flywheel."""
 SUFFIX = "_instances.csv"
-"""How the names of these reports end."""
+"""End of the names of these reports."""
 SENT, SENT_WITH_WARNING, ALREADY_THERE = "sent", "sent, with a warning", "already there"
 """Outcomes of images that are on the server."""
 _PATH, _UID = COLUMNS.index("FW Path"), COLUMNS.index("SOP Instance UID")
@@ -53,36 +53,38 @@ _VERIFIED = COLUMNS.index("Verified")
 
 
 class ImagesCSV(Observer):
-    """A row for each image, written when it is told; whether it was verified follows at the end.
+    """Per-image report with one row per image, written immediately.
 
-    The mutable state is the file, None where it is closed or was given up, and the rows that
-    replace others in it.
+    The column `Verified` is filled when the report is closed.
+
+    The mutable state is the file, None after it is closed or abandoned, and the rows that replace
+    earlier rows.
     """
 
     def __init__(self, path: Path, peer: PeerAE, program: Program = Program.GEAR) -> None:
-        """Write what is sent to `peer` to a new file, for the users of a program.
+        """Create the report on images that are sent to `peer`.
 
-        One that cannot be written whole is told, and removed.
+        If the report cannot be written completely, it is deleted and the error is logged.
         """
         self.path = path
         self._peer = peer
         self.is_given_up = False
-        """Whether it cannot be written, so that there is none."""
+        """Whether the report cannot be written, so that there is none."""
         self._new_path = path.with_name(f"{path.name[:200]}.new")
         self._rows = 0
         self._file: TextIO | None = None
         self._revised: dict[tuple[str, str], ImageRecord] | None = None
         with self._giving_up():
-            # Line by line, so that a job that is killed leaves what it had.
+            # Line buffering: after a kill the report contains all images so far.
             self._file = path.open("w", buffering=1, encoding="utf-8", newline="")
             write_row(self._file, COLUMNS if program is Program.GEAR else _OWN_COLUMNS)
 
     def revise(self) -> None:
-        """Let what is told from now on replace the rows of the same images."""
+        """From now on, let each image replace its existing row."""
         self._revised = {}
 
     def deny(self, entry: FileEntry, sop_instance_uid: str, reason: Reason) -> None:
-        """Note that an image that was told since `revise` was not sent after all."""
+        """Change an image that was added after `revise` to not sent."""
         key = entry.fw_path, printable_uid_or_empty(sop_instance_uid)
         if self._revised and (record := self._revised.get(key)):
             result = record.result
@@ -101,9 +103,9 @@ class ImagesCSV(Observer):
                 self._rows += 1
 
     def close(self, verifications: Verifications | None = None) -> bool:
-        """Close the file, with what was revised in its place; tell whether it has a row.
+        """Close the file and apply the revised rows; return whether the report has any row.
 
-        With `verifications`, the column `Verified` is filled.
+        With `verifications`, fill the column `Verified`.
         """
         if not self._file:
             return False
@@ -138,17 +140,17 @@ class ImagesCSV(Observer):
 
     @contextmanager
     def _giving_up(self) -> Iterator[None]:
-        """Let nothing that fails here end the run; what was written so far is not whole."""
+        """Abandon the report on any error, without stopping the run."""
         try:
             yield
         except DicomSendError:
             raise
         except Exception as exc:
             cause = exc.strerror if isinstance(exc, OSError) else type(exc).__name__
-            log.error("The report on each image could not be written: %s", cause)
+            log.error("Cannot write the per-image report: %s", cause)
             self.is_given_up = True
             if self._file:
-                # What is left to be written fails once more.
+                # Flushing the remaining data fails again.
                 with suppress(OSError):
                     self._file.close()
             self._file = None
@@ -157,7 +159,7 @@ class ImagesCSV(Observer):
 
 
 def _about(record: ImageRecord) -> tuple[str, ...]:
-    """Return what a row has but for the server."""
+    """Return the cells of a row except those about the server."""
     result, transfer = record.result, record.result.transfer
     return (
         record.entry.fw_path,
@@ -180,7 +182,7 @@ def _about(record: ImageRecord) -> tuple[str, ...]:
 
 
 def outcome_of(result: StoreResult) -> str:
-    """Return in a word or two what became of an image."""
+    """Return the value of the column `Outcome`."""
     match result:
         case AlreadyStored():
             return ALREADY_THERE
@@ -199,7 +201,7 @@ def _reason(result: StoreResult) -> str:
 
 
 def code_of(result: StoreResult) -> str:
-    """Return the code of what is worth knowing: why it was not sent, or how it was."""
+    """Return the code of the failure or of the last remark, empty if there is none."""
     reasons = (result.reason,) if isinstance(result, NotSent) else result.remarks
     return reasons[-1].code if reasons else ""
 

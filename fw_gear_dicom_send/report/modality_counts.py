@@ -1,4 +1,4 @@
-"""How many series and images of each modality a run has found."""
+"""Number of series and images of each modality in a run."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from ..models import ImageRecord
 from .events import Observer
 
 MAX_SERIES = 50_000
-"""Series that are told apart, in all modalities together."""
+"""Maximum number of series that are counted, in all modalities together."""
 MAX_MODALITIES = 50
 OTHER = "other"
 
 
 @dataclass(frozen=True)
 class ModalityCount:
-    """The images of a modality, and their series; `bytes` are those of the datasets."""
+    """Number of series, images and dataset bytes of a modality."""
 
     modality: str
     series: int
@@ -23,10 +23,10 @@ class ModalityCount:
 
 
 class ModalityCounts(Observer):
-    """Counts each image once. The mutable state is the counts and hashes of the series."""
+    """Counter of images by modality. The mutable state is the counts and the hashes of series."""
 
     def __init__(self) -> None:
-        """Begin with no image."""
+        """Start with no image."""
         self._images: dict[str, int] = {}
         self._bytes: dict[str, int] = {}
         self._series: dict[str, set[int]] = {}
@@ -34,7 +34,7 @@ class ModalityCounts(Observer):
         self._is_resending = False
 
     def revise(self) -> None:
-        """Count no further image: they are resent, and were counted before."""
+        """Stop counting: all further images are resent and already counted."""
         self._is_resending = True
 
     def image(self, record: ImageRecord) -> None:
@@ -58,7 +58,7 @@ class ModalityCounts(Observer):
         return self._known_series >= MAX_SERIES
 
     def counts(self) -> tuple[ModalityCount, ...]:
-        """Return the counts, those with the most images first."""
+        """Return the counts, the modality with the most images first."""
         counts = (
             ModalityCount(modality, len(self._series[modality]), images, self._bytes[modality])
             for modality, images in self._images.items()

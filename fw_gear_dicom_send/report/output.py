@@ -1,11 +1,11 @@
-"""Files in the output folder, which are there whole or not at all."""
+"""Files in the output folder, which are complete or deleted."""
 
 from contextlib import suppress
 from pathlib import Path
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file; raises OSError where it cannot be written whole, and leaves none then."""
+    """Write a file; on failure delete it and raise OSError."""
     try:
         path.write_text(text, encoding="utf-8", newline="")
     except OSError:
@@ -14,7 +14,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def remove(path: Path) -> None:
-    """Delete a file that is not whole, if there is one."""
+    """Delete an incomplete file if it exists."""
     with suppress(OSError):
         if path.is_file():
             path.unlink()

@@ -186,7 +186,7 @@ def test_table_of_many_files_has_those_that_are_not_complete() -> None:
     lines = reporter.render_table(reports).splitlines()
     assert len(lines) == 82
     assert all(line.endswith("Failed") for line in lines[1:-1])
-    assert lines[-1] == "80 of 240 files are shown; in all: 160 Complete, 80 Failed"
+    assert lines[-1] == "Showing 80 of 240 files; totals: Complete 160, Failed 80"
     assert reporter.render_csv(reports).count("\n") == 241
 
 
@@ -195,7 +195,7 @@ def test_remarks_of_many_files_are_cut() -> None:
     lost = remark("lost", images=1, failure=True)
     lines = reporter.render_remarks([report(f"{n}", remarks=(lost,)) for n in range(130)])
     assert len(lines) == 101
-    assert lines[-1] == "30 more such lines are left out"
+    assert lines[-1] == "30 more remarks not shown"
 
 
 def test_a_hundred_files_and_a_hundred_remarks_are_shown() -> None:
@@ -214,7 +214,7 @@ def test_the_table_of_many_failed_files_is_cut() -> None:
     reports = [report(f"{n}", sent=n % 2) for n in range(300)]
     lines = reporter.render_table(reports).splitlines()
     assert len(lines) == 102
-    assert lines[-1] == "100 of 300 files are shown; in all: 150 Failed, 150 Incomplete"
+    assert lines[-1] == "Showing 100 of 300 files; totals: Failed 150, Incomplete 150"
 
 
 def test_what_is_on_the_server_counts_as_sent() -> None:
@@ -239,7 +239,7 @@ def test_the_table_of_a_large_dry_run_has_what_would_not_be_sent() -> None:
     reports = [replace(report(f"{n}", sent=0), planned=3 - (n == 5)) for n in range(200)]
     lines = reporter.render_table(reports).splitlines()
     assert [line.split()[2] for line in lines[1:-1]] == ["5"]
-    assert lines[-1] == "1 of 200 files are shown; in all: 200 Dry run"
+    assert lines[-1] == "Showing 1 of 200 files; totals: Dry run 200"
 
 
 def test_reports_of_a_label_are_found_again() -> None:
@@ -258,7 +258,7 @@ def test_files_before_which_the_run_ended_are_one_line() -> None:
     """A cancelled run of many files says so once; a single one has its own line."""
     unreached = Remark((Reason(Kind.NOT_REACHED),), 0, failure=True)
     some = [report(name, remarks=(unreached,)) for name in "abc"]
-    assert reporter.render_remarks(some) == ["3 files: the run ended before them"]
+    assert reporter.render_remarks(some) == ["3 files not processed: the run ended early"]
     assert reporter.render_remarks(some[:1]) == ["a: the run stopped before it was processed"]
 
 

@@ -216,7 +216,7 @@ def test_a_report_that_cannot_be_begun_is_told_once(
     for number in range(100):
         report.image(record(number))
     assert not report.close()
-    told = "The report on each image could not be written: No such file or directory"
+    told = "Cannot write the per-image report: No such file or directory"
     assert caplog.messages == [told]
 
 
@@ -259,7 +259,7 @@ def test_a_disk_that_is_full_is_told_once(caplog: pytest.LogCaptureFixture) -> N
     for number in range(100):
         report.image(record(number))
     assert not report.close()
-    told = "The report on each image could not be written: No space left on device"
+    told = "Cannot write the per-image report: No space left on device"
     assert caplog.messages == [told]
 
 

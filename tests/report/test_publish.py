@@ -195,7 +195,7 @@ def test_a_report_that_cannot_be_written_is_logged(
     for what in ("The report", "The page about the run", "The summary"):
         told = f"{what} could not be written to the output folder: {reason}"
         assert caplog.messages.count(told) == 1
-    assert caplog.messages.count(f"The report on each image could not be written: {reason}") == 1
+    assert caplog.messages.count(f"Cannot write the per-image report: {reason}") == 1
     assert caplog.messages[-1].splitlines()[0] == "Report"
 
 
