@@ -68,10 +68,9 @@ def render_remarks(reports: Sequence[FileReport]) -> list[str]:
     lines = [printable(line) for report in rest for line in _remarks(report)]
     if len(unreached) > 1:
         lines.insert(0, f"{quantity(len(unreached), 'file')} not processed: the run ended early")
-    more = len(lines) - MAX_LINES
-    return (
-        lines if more <= 0 else [*lines[:MAX_LINES], f"{quantity(more, 'more remark')} not shown"]
-    )
+    if (more := len(lines) - MAX_LINES) > 0:
+        lines[MAX_LINES:] = [f"{quantity(more, 'more remark')} not shown"]
+    return lines
 
 
 def _is_unreached(report: FileReport) -> bool:

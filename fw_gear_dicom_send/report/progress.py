@@ -1,4 +1,4 @@
-"""How far a run is, in the log: a line every now and then."""
+"""Progress of a run as lines in the log."""
 
 import logging
 from collections.abc import Sequence
@@ -9,20 +9,21 @@ from typing import Protocol, Self
 from ..models import FileEntry, FileReport, ImageRecord
 from ..network.types import AlreadyStored, NotSent, Planned, Sent
 from ..retry import CLOCK, MonotonicClock
+from ..text import quantity
 from .events import Observer, surviving
 from .wording import counted
 
 log = logging.getLogger(__name__)
 
 MAX_FILE_LINES = 100
-"""Files, of which each has a line of its own; of more only those have that are not complete."""
+"""Maximum number of files that each get a line; with more, only incomplete files get one."""
 
 _MEGABYTE = 1e6
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """Seconds between two lines, in the first `early_time` seconds of a run and later."""
+    """Seconds between two lines: `early` in the first `early_time` seconds of a run, then `later`."""
 
     early: float = 10.0
     later: float = 60.0
@@ -34,7 +35,7 @@ DEFAULT_INTERVALS = Intervals()
 
 @dataclass
 class Count:
-    """What became of images, files and bytes by now."""
+    """Current counts of images, files and bytes."""
 
     sent: int = 0
     already_stored: int = 0
@@ -44,15 +45,15 @@ class Count:
     files: int = 0
     file_bytes: int = 0
     position: int = 0
-    told: int = 0
+    lines: int = 0
 
     @property
     def read(self) -> int:
-        """Bytes of files that were read."""
+        """Number of bytes read from files."""
         return self.file_bytes + self.position
 
     def add(self, record: ImageRecord) -> None:
-        """Count an image; bytes are only those that were sent."""
+        """Count an image; `bytes` counts only sent images."""
         match record.result:
             case Sent():
                 self.sent += 1
@@ -66,23 +67,23 @@ class Count:
 
 
 class Sender(Protocol):
-    """What sends the images, as far as progress tells of it."""
+    """Values of the sender that progress lines show."""
 
     @property
     def open_associations(self) -> int:
-        """How many there are."""
+        """Number of open associations."""
 
     @property
     def retries(self) -> int:
-        """How often an image was sent again."""
+        """Number of retries of images."""
 
     @property
     def max_rate(self) -> float:
-        """How many bytes it may send a second, 0 where there is no limit."""
+        """Maximum rate in bytes per second, 0 for no limit."""
 
 
 class Progress(Observer):
-    """Counts, and tells the count from a thread of its own."""
+    """Counter of images and files that logs progress lines on its own thread."""
 
     def __init__(
         self,
@@ -93,7 +94,7 @@ class Progress(Observer):
         *,
         is_dry: bool = False,
     ) -> None:
-        """Expect `entries`, which `sender` sends. A dry run sends nothing."""
+        """Create the counter for a run that sends `entries` with `sender`."""
         self._is_dry = is_dry
         self._intervals = intervals
         self._clock = clock
@@ -109,18 +110,18 @@ class Progress(Observer):
         self._thread = Thread(target=self._run, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin to tell."""
+        """Start the thread."""
         self._begun = self._last_at = self._clock.now()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it."""
+        """Stop the thread."""
         self._is_over.set()
         self._thread.join()
 
     def reading(self, entry: FileEntry, position: int) -> None:
-        """Note how much of a file has been read."""
+        """Store the position in a file."""
         if entry.size:
             with self._lock:
                 self._count.position = min(position, entry.size)
@@ -131,24 +132,24 @@ class Progress(Observer):
             self._count.add(record)
 
     def file(self, report: FileReport) -> None:
-        """Count a file, and tell what became of it."""
+        """Count a file, and log its result."""
         with self._lock:
             self._count.files += 1
             self._count.file_bytes += report.entry.size or 0
             self._count.position = 0
-            is_told = self._files <= MAX_FILE_LINES or (
-                not report.is_complete and self._count.told < MAX_FILE_LINES
+            is_shown = self._files <= MAX_FILE_LINES or (
+                not report.is_complete and self._count.lines < MAX_FILE_LINES
             )
-            self._count.told += is_told
+            self._count.lines += is_shown
         log.log(
-            logging.INFO if is_told else logging.DEBUG,
+            logging.INFO if is_shown else logging.DEBUG,
             "%s: %s",
             report.entry.name,
             counted(report),
         )
 
     def line(self) -> str:
-        """Return how far it is, and how fast since the last time."""
+        """Return the progress line, with the rate since the previous one."""
         now = self._clock.now()
         with self._lock:
             count, last = Count(**vars(self._count)), self._last
@@ -156,13 +157,13 @@ class Progress(Observer):
             self._last, self._last_at = count, now
         parts = [
             *self._images(count, f" ({count.bytes / _MEGABYTE:.0f} MB)"),
-            f"{count.files} of {self._files} files done",
+            f"{count.files:,} of {quantity(self._files, 'file')} done",
         ]
         if self._file_bytes:
             done, whole = count.read, self._file_bytes
             parts.append(f"{done / _MEGABYTE:.0f} of {whole / _MEGABYTE:.0f} MB read")
         parts.append(
-            f"{(count.sent - last.sent) / seconds:.0f} images/s, "
+            f"{(count.sent - last.sent) / seconds:.1f} images/s, "
             f"{(count.bytes - last.bytes) / _MEGABYTE / seconds:.1f} MB/s"
         )
         if left := self._time_left(count, now):
@@ -171,18 +172,19 @@ class Progress(Observer):
         return "Progress: " + "; ".join(parts)
 
     def _associations(self) -> str:
-        """Return how many associations there are, and how often an image was sent again."""
+        """Return the number of associations and of retries."""
         sender = self._sender
+        retries = "1 retry" if sender.retries == 1 else f"{sender.retries:,} retries"
         limit = f", limited to {sender.max_rate / _MEGABYTE:g} MB/s" if sender.max_rate else ""
-        return f"{sender.open_associations} associations, {sender.retries} retries{limit}"
+        return f"{quantity(sender.open_associations, 'association')}, {retries}{limit}"
 
-    def _images(self, count: Count, size: str = "") -> list[str]:
-        """Return what became of the images; `size` is that of those that were sent."""
-        done = f"{count.sent} images sent{size}"
+    def _images(self, count: Count, size: str) -> list[str]:
+        """Return the numbers of images by result; `size` is the size of the sent images."""
+        done = f"{quantity(count.sent, 'image')} sent{size}"
         if self._is_dry:
-            done = f"{count.planned} images would be sent"
-        already = [f"{count.already_stored} already there"] if count.already_stored else []
-        return [done, *already, f"{count.not_sent} not"]
+            done = f"{quantity(count.planned, 'image')} would be sent"
+        already = [f"{count.already_stored:,} already there"] if count.already_stored else []
+        return [done, *already, f"{count.not_sent:,} failed"]
 
     @property
     def interval(self) -> float:
@@ -205,6 +207,6 @@ class Progress(Observer):
             self._tell()
 
     def _tell(self) -> None:
-        """Tell how far it is until the end."""
+        """Log progress lines until the end."""
         while not self._is_over.wait(self.interval):
             log.info("%s", self.line())

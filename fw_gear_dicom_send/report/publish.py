@@ -1,4 +1,4 @@
-"""What a run leaves: its reports, attached where Flywheel takes them, else in the output folder."""
+"""Writing and delivery of all reports of a run."""
 
 import json
 import logging
@@ -25,6 +25,7 @@ from ..models import (
 )
 from ..network.contexts import Context
 from ..reasons import Kind, Program, Reason
+from ..text import quantity
 from . import files_csv, images_csv, run_page
 from .events import Observer, surviving
 from .images_csv import ImagesCSV
@@ -49,33 +50,32 @@ def versions() -> tuple[tuple[str, str], ...]:
 
 
 class ReportDestination(Protocol):
-    """Where the reports of a run go.
+    """Destination of the reports of a run.
 
-    `time_format` is that of the time in their names. `reports_failed_starts` tells whether there
-    are reports of a run that fails before its first image.
+    `time_format` is the format of the time in their names. `reports_failed_starts` enables reports
+    of runs that fail before the first image.
     """
 
     time_format: str
     reports_failed_starts: bool
 
     def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
-        """Return those that belong in the report."""
+        """Return the rows that belong in the report."""
 
     def deliver(self, parent: Container, path: Path, /) -> bool:
-        """Take a report to where it belongs, which may be where it is.
+        """Deliver a report; return whether the caller can delete the file.
 
-        Returns whether it is there, so that it need not stay. Raises SiteError where it
-        is not taken.
+        Raises SiteError if the destination refuses the report.
         """
 
 
 class Reports:
-    """The report on files, the report on images, and the page; whichever are wanted."""
+    """Enabled reports of a run: the report on files, the per-image report, the page, the summary."""
 
     def __init__(
         self, config: SendConfig, selection: Selection, output: Path, time_format: str
     ) -> None:
-        """Begin them, in `output`; the time in their names has the format `time_format`."""
+        """Start the reports in `output`; `time_format` is the format of the time in their names."""
         self._config = config
         self._selection = selection
         self._program = selection.origin.program
@@ -95,24 +95,24 @@ class Reports:
 
     @property
     def observers(self) -> tuple[Observer, ...]:
-        """Those that have to be told of the run."""
+        """Observers that collect data for the reports."""
         counts = (self._throughput, self._skipped, self._modalities, self._examples)
         return (*counts, self.images) if self.images else counts
 
     def revise(self) -> None:
-        """Note that images are resent from now on: they replace what was reported of them."""
+        """From now on, let resent images replace their earlier results."""
         self._modalities.revise()
         if self.images:
             self.images.revise()
 
     def deny(self, entry: FileEntry, sop_instance_uid: str, reason: Reason) -> None:
-        """Note that an image that was resent is not on the server after all."""
+        """Change a resent image to not sent."""
         self._examples.deny(entry, sop_instance_uid, reason)
         if self.images:
             self.images.deny(entry, sop_instance_uid, reason)
 
     def pass_over(self, reports: Iterable[FileReport]) -> None:
-        """Say which files have no row, as the site knows them as archives that hold no image."""
+        """Note the files without a row: archives that contain no image."""
         passed_over = LeftOutFiles()
         for report in reports:
             if report.entry.is_any_archive:
@@ -130,13 +130,18 @@ class Reports:
         losses: Sequence[float] = (),
         cause: str = "",
     ) -> bool:
-        """Tell what became of each file: in the log, and in files where they belong.
+        """Log the results, and write and deliver all reports except the summary.
 
-        `cause` is why the run ended early, and comes before what it led to.
-        `verifications` are what is known of each image, where that was asked for. `losses` is when
-        associations were lost, on the clock of the retry policies. Returns whether
-        each report that is wanted was written whole. The rows of the report on files are in the
-        log if it was not.
+        Args:
+            destination: Receives the reports.
+            rows: Rows of the report on files. They are logged if that report cannot be written.
+            source_options: Options of the image source, for the page.
+            contexts: Proposed presentation contexts, and whether each was accepted.
+            verifications: Verdict on each image, None without the option `verify`.
+            losses: Times of lost associations, on the clock of the retry policies.
+            cause: Reason why the run ended early; it is logged first.
+
+        Returns whether all enabled reports were written completely.
         """
         if cause:
             log.error("%s", cause)
@@ -146,7 +151,7 @@ class Reports:
             log.warning("%s", line)
         log.info("%s", counted(*rows))
         if number := number_with(Kind.CONVERTED_AS_ASKED, rows):
-            log.info("%d of them converted, as the option conversion asks for", number)
+            log.info("%s converted (option conversion)", quantity(number, "image"))
         summary = verifications.summary() if verifications else None
         if summary:
             log.log(logging.INFO if summary.is_whole else logging.WARNING, "%s", summary.text)
@@ -167,7 +172,7 @@ class Reports:
         return is_whole
 
     def discard(self) -> None:
-        """Leave no report, as nothing was begun."""
+        """Close the reports of a run that never started."""
         if self.images:
             self.images.close()
 
@@ -179,7 +184,7 @@ class Reports:
         error: DicomSendError | None,
         verifications: Verifications | None = None,
     ) -> bool:
-        """Write the summary for programs where it is wanted; tell whether it is there then."""
+        """Write and deliver the summary if it is enabled; return False if it cannot be written."""
         if not (self._config.report and self._config.summary_report):
             return True
         text = json.dumps(
@@ -198,47 +203,45 @@ class Reports:
             ),
             indent=2,
         )
-        path = self._written("The summary", self._path("_summary.json"), f"{text}\n")
+        path = self._written("the summary", self._path("_summary.json"), f"{text}\n")
         if path:
             self._deliver(destination, [path])
         return bool(path)
 
     def tell(self, rows: Sequence[FileReport]) -> None:
-        """Log the report on files as a table, which is the end of the log."""
+        """Log the report on files as a table, which ends the log."""
         log.info("%s\n%s", self._what().capitalize(), files_csv.render_table(rows, self._program))
 
     def work(self) -> ThroughputCounts:
-        """Return when images were sent, and how long that took."""
+        """Return the throughput so far."""
         return self._throughput.counts()
 
     def _files_report(self, rows: Sequence[FileReport]) -> Path | None:
-        """Write the report on files, or its rows to the log."""
+        """Write the report on files; log its rows if that fails."""
         text = files_csv.render_csv(rows, self._program)
-        path = self._written("The report", self._path(".csv"), text)
+        path = self._written("the report", self._path(".csv"), text)
         if not path:
-            log.error("The rows of the report:\n%s", text.rstrip())
+            log.error("Rows of the report:\n%s", text.rstrip())
         return path
 
     def _page(self, rows: Sequence[FileReport], facts: Callable[[], run_page.Facts]) -> Path | None:
         """Write the page about the run."""
-        what = "The page about the run"
-        with surviving(what):
-            return self._written(what, self._path(".html"), run_page.render(rows, facts()))
+        with surviving("The page about the run"):
+            html = run_page.render(rows, facts())
+            return self._written("the page about the run", self._path(".html"), html)
         return None
 
     def _written(self, what: str, path: Path, text: str) -> Path | None:
-        """Write a report; return its path, None where it cannot be written."""
+        """Write a report; return its path, None if it cannot be written."""
         try:
             write_whole(path, text)
         except OSError as exc:
-            log.error(
-                "%s could not be written to the %s folder: %s", what, self._place, exc.strerror
-            )
+            log.error("Cannot write %s to the %s folder: %s", what, self._place, exc.strerror)
             return None
         return path
 
     def _deliver(self, destination: ReportDestination, paths: Sequence[Path]) -> None:
-        """Deliver files until one is refused; that one and the others stay where they are."""
+        """Deliver files until one is refused; that one and the rest stay in the output folder."""
         parent = self._selection.report_parent
         if self._is_refused:
             return
@@ -247,7 +250,8 @@ class Reports:
                 is_gone = destination.deliver(parent, path)
             except SiteError as exc:
                 log.warning(
-                    "The %s stays in the output folder, as Flywheel took it not: %s",
+                    "Flywheel did not accept the %s: %s. "
+                    "It is in the output folder; the engine attaches it",
                     self._what(),
                     exc,
                 )
@@ -279,7 +283,7 @@ class Reports:
         losses: Sequence[float],
         reports: Sequence[Path | None],
     ) -> run_page.Facts:
-        """Return what the page says besides the files; `reports` are beside it."""
+        """Return the facts for the page; `reports` are the other reports of the run."""
         config, label = self._config, self._selection.report_label
         origin, images = self._selection.origin, self._path(images_csv.SUFFIX)
         peer, tag, tls = config.peer, config.tag, config.tls
@@ -339,5 +343,5 @@ class Reports:
 
 
 def _shown(value: object) -> str:
-    """Return an option's value as people give it."""
+    """Return the value of an option as users write it."""
     return str(value).lower() if isinstance(value, bool) else str(value)

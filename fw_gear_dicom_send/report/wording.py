@@ -1,24 +1,25 @@
-"""What a run says of the number of its images: sent, already there, or would be sent."""
+"""Texts for the number of images: sent, already there, or would be sent."""
 
 from collections.abc import Iterable, Sequence
 
 from ..models import FileReport, FileStatus
 from ..reasons import Kind
+from ..text import quantity
 
 
 def is_complete(reports: Iterable[FileReport]) -> bool:
-    """Tell whether there was an image, and all were sent, already there or would be sent."""
+    """Return whether there is any image, and all are sent, already there, or would be sent."""
     rows = list(reports)
     return bool(rows) and all(report.is_complete for report in rows)
 
 
 def is_dry(reports: Iterable[FileReport]) -> bool:
-    """Tell whether these are of a dry run."""
+    """Return whether the reports are from a dry run."""
     return any(report.planned is not None for report in reports)
 
 
 def status_of(reports: Sequence[FileReport], *, is_success: bool) -> FileStatus:
-    """Return the status of all files together, where it is known whether all is well."""
+    """Return the status of all files together; `is_success` is the result of the run."""
     if is_dry(reports):
         return FileStatus.DRY_RUN
     if is_success:
@@ -28,22 +29,22 @@ def status_of(reports: Sequence[FileReport], *, is_success: bool) -> FileStatus:
 
 
 def counted(*reports: FileReport) -> str:
-    """Return how many images of the files were sent, or would be."""
+    """Return the number of images that were sent, or would be sent."""
     images = sum(report.images for report in reports)
     already = sum(report.already_stored for report in reports)
     if is_dry(reports):
         planned = sum(report.planned or 0 for report in reports)
-        more = f", {already} already there" if already else ""
-        return f"{planned} of {images} images would be sent{more}"
+        more = f", {already:,} already there" if already else ""
+        return f"{planned:,} of {quantity(images, 'image')} would be sent{more}"
     sent = sum(report.sent for report in reports)
     if already:
-        stored = sent + already
-        return f"{stored} of {images} images on the server: {already} already there, {sent} sent"
-    return f"{sent} of {images} images sent"
+        stored = f"{sent + already:,} of {quantity(images, 'image')} on the server"
+        return f"{stored}: {already:,} already there, {sent:,} sent"
+    return f"{sent:,} of {quantity(images, 'image')} sent"
 
 
 def headline(*reports: FileReport, is_verified: bool) -> str:
-    """Return in a sentence what became of all files."""
+    """Return the result of all files as a sentence."""
     subject = "All images" if is_complete(reports) else "Not all images"
     already = any(report.already_stored for report in reports)
     if is_dry(reports):
@@ -55,6 +56,6 @@ def headline(*reports: FileReport, is_verified: bool) -> str:
 
 
 def number_with(kind: Kind, reports: Iterable[FileReport]) -> int:
-    """Return how many images have a remark of this kind."""
+    """Return the number of images with a remark of this kind."""
     remarks = (remark for report in reports for remark in report.remarks)
     return sum(one.images for one in remarks if any(why.kind is kind for why in one.reasons))

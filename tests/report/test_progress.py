@@ -50,14 +50,14 @@ def test_a_line_has_counts_rates_and_time_left() -> None:
     seen.reading(files[1], 600_000)
     clock.time += 10
     assert seen.line() == (
-        "Progress: 4 images sent (2 MB); 1 not; 1 of 4 files done; 2 of 4 MB read; "
-        "0 images/s, 0.2 MB/s; 0 min 15 s left; 4 associations, 3 retries"
+        "Progress: 4 images sent (2 MB); 1 failed; 1 of 4 files done; 2 of 4 MB read; "
+        "0.4 images/s, 0.2 MB/s; 0 min 15 s left; 4 associations, 3 retries"
     )
     for _ in range(50):
         seen.image(image())
     clock.time += 5
     assert "54 images sent (27 MB); " in (line := seen.line())
-    assert "10 images/s, 5.0 MB/s" in line
+    assert "10.0 images/s, 5.0 MB/s" in line
 
 
 def test_existing_images_are_no_throughput() -> None:
@@ -69,8 +69,8 @@ def test_existing_images_are_no_throughput() -> None:
         seen.image(ImageRecord(entries(1)[0], "1", AlreadyStored(), size=500_000))
     clock.time += 1
     line = seen.line()
-    assert line.startswith("Progress: 1 images sent (0 MB); 50 already there; 0 not; ")
-    assert "; 1 images/s, 0.5 MB/s; " in line
+    assert line.startswith("Progress: 1 image sent (0 MB); 50 already there; 0 failed; ")
+    assert "; 1.0 images/s, 0.5 MB/s; " in line
 
 
 def test_a_dry_run_says_what_would_be_sent(caplog: pytest.LogCaptureFixture) -> None:
@@ -82,8 +82,8 @@ def test_a_dry_run_says_what_would_be_sent(caplog: pytest.LogCaptureFixture) -> 
         seen.image(ImageRecord(files[0], "1", Planned(Transfer()), size=500_000))
     clock.time += 1
     line = seen.line()
-    assert line.startswith("Progress: 5 images would be sent; 0 not; ")
-    assert "; 0 images/s, 0.0 MB/s; " in line
+    assert line.startswith("Progress: 5 images would be sent; 0 failed; ")
+    assert "; 0.0 images/s, 0.0 MB/s; " in line
     with caplog.at_level(logging.INFO):
         seen.file(FileReport(files[0], 5, 0, planned=5))
     assert caplog.messages == ["0.zip: 5 of 5 images would be sent"]
@@ -96,7 +96,7 @@ def test_files_of_unknown_size_have_no_time_left() -> None:
     line = seen.line()
     assert "left" not in line
     assert "read" not in line
-    assert "1 images sent" in line
+    assert "1 image sent" in line
 
 
 def test_lines_come_until_the_end(caplog: pytest.LogCaptureFixture) -> None:
@@ -134,7 +134,7 @@ def test_ten_thousand_files_have_few_lines(caplog: pytest.LogCaptureFixture) -> 
         for number, entry in enumerate(files):
             seen.file(FileReport(entry, 1, int(number % 10 > 0)))
     assert len(caplog.messages) == 100
-    assert all("0 of 1 images sent" in message for message in caplog.messages)
+    assert all("0 of 1 image sent" in message for message in caplog.messages)
 
 
 def test_each_of_a_few_files_has_a_line(caplog: pytest.LogCaptureFixture) -> None:
@@ -165,9 +165,9 @@ def test_retries_count_when_they_happen() -> None:
     """An image that is tried again counts before it is known what becomes of it."""
     sending = Sending()
     seen = Progress(entries(1), sending, clock=Clock())
-    assert seen.line().endswith("1 associations, 0 retries")
+    assert seen.line().endswith("1 association, 0 retries")
     sending.retries = 5
-    assert seen.line().endswith("1 associations, 5 retries")
+    assert seen.line().endswith("1 association, 5 retries")
 
 
 def test_no_more_is_read_than_there_is() -> None:
@@ -208,11 +208,11 @@ def test_there_is_a_line_every_ten_seconds_and_later_every_minute() -> None:
 def test_a_limit_is_told_with_the_rate() -> None:
     """Who reads the line does not have to ask why it is slow."""
     line = Progress([], Sending(2, 1, 2_500_000), clock=Clock()).line()
-    assert line.endswith("; 2 associations, 1 retries, limited to 2.5 MB/s")
+    assert line.endswith("; 2 associations, 1 retry, limited to 2.5 MB/s")
 
 
 def test_a_rate_is_that_of_the_link() -> None:
     """Of an image that was compressed, the bytes that were sent count."""
     seen = told(entries(1))
     seen.image(ImageRecord(entries(1)[0], "1", Sent(Transfer(size=2_000_000)), size=5_000_000))
-    assert "1 images sent (2 MB)" in seen.line()
+    assert "1 image sent (2 MB)" in seen.line()

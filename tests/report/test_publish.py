@@ -156,7 +156,7 @@ def test_a_report_that_is_refused_stays_with_those_after_it(
     assert sorted(suffixes(left_in(tmp_path))) == sorted(SUFFIXES[takes:])
     refused = [line for line in caplog.messages if "403 Forbidden" in line]
     assert len(refused) == 1
-    assert refused[0].startswith("The report stays in the output folder")
+    assert refused[0].startswith("Flywheel did not accept the report: ")
 
 
 @pytest.mark.parametrize(
@@ -189,11 +189,11 @@ def test_a_report_that_cannot_be_written_is_logged(
     destination = Destination()
     assert not publish(tmp_path / "missing", destination)
     assert destination.delivered == []
-    rows = f"The rows of the report:\n{','.join(COLUMNS)}\n,lab/a.zip,a.zip,3,1,Incomplete"
+    rows = f"Rows of the report:\n{','.join(COLUMNS)}\n,lab/a.zip,a.zip,3,1,Incomplete"
     assert caplog.messages.count(rows) == 1
     reason = "No such file or directory"
-    for what in ("The report", "The page about the run", "The summary"):
-        told = f"{what} could not be written to the output folder: {reason}"
+    for what in ("the report", "the page about the run", "the summary"):
+        told = f"Cannot write {what} to the output folder: {reason}"
         assert caplog.messages.count(told) == 1
     assert caplog.messages.count(f"Cannot write the per-image report: {reason}") == 1
     assert caplog.messages[-1].splitlines()[0] == "Report"
