@@ -23,7 +23,7 @@ _MEGABYTE = 1e6
 
 @dataclass(frozen=True)
 class Intervals:
-    """Seconds between two lines: `early` in the first `early_time` seconds of a run, then `later`."""
+    """Seconds between two lines: `early` during the first `early_time` seconds, then `later`."""
 
     early: float = 10.0
     later: float = 60.0

@@ -70,7 +70,7 @@ class ReportDestination(Protocol):
 
 
 class Reports:
-    """Enabled reports of a run: the report on files, the per-image report, the page, the summary."""
+    """Enabled reports of a run: report on files, per-image report, page and summary."""
 
     def __init__(
         self, config: SendConfig, selection: Selection, output: Path, time_format: str

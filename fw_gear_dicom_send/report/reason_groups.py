@@ -1,4 +1,4 @@
-"""Reasons that belong together: one cause, however many files, details and transfer syntaxes."""
+"""Groups of reasons with the same cause, across files, details and transfer syntaxes."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -9,19 +9,19 @@ from ..reasons import Kind, Reason
 from .events import Observer
 
 MAX_EXAMPLES = 20
-"""Images that are named for a cause."""
+"""Maximum number of images that are listed for a cause."""
 MAX_TEXTS = 100
-"""Different texts that are kept for a cause."""
+"""Maximum number of different texts of a cause."""
 MAX_CAUSES = 500
-"""Causes that have examples."""
+"""Maximum number of causes with examples."""
 _BY_STATUS = (Kind.REFUSED, Kind.OUT_OF_RESOURCES, Kind.WARNING, Kind.EXISTING_OBJECT)
 _NOT_SENT_AGAIN = (Kind.ALREADY_STORED, Kind.SENT_EARLIER)
-"""What these mean is counted, and needs no attention."""
+"""Kinds that are counted elsewhere and need no attention."""
 
 
 @dataclass(frozen=True)
 class Cause:
-    """What makes two reasons the same: the kind, and the DIMSE status where there is one."""
+    """Identity of a group: the kind of the reasons, and the DIMSE status if there is one."""
 
     kind: Kind
     status: str = ""
@@ -29,7 +29,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class ImageExample:
-    """An image that a cause has; `member` and the UID are empty where it has none."""
+    """An image of a cause; `member` and the UID may be empty."""
 
     path: str
     member: str = ""
@@ -38,9 +38,9 @@ class ImageExample:
 
 @dataclass
 class ReasonGroup:
-    """What the files of a run have of one cause: `images` in so many `files`.
+    """Images and files of a run with the same cause.
 
-    `texts` counts the images of each text, `paths` are the first files that the cause is about as
+    `texts` counts the images with each text. `paths` are the first files that the cause concerns as
     a whole.
     """
 
@@ -52,7 +52,7 @@ class ReasonGroup:
     _last_path: str | None = None
 
     def add(self, path: str, text: str, images: int) -> None:
-        """Count a remark on a file, or on so many of its images; a file's remarks come together."""
+        """Count a remark on a file or on its images; remarks on the same file must be adjacent."""
         self.images += images
         self.files += path != self._last_path
         self._last_path = path
@@ -63,13 +63,13 @@ class ReasonGroup:
 
 
 def cause_of(reason: Reason) -> Cause:
-    """Return the cause that a reason belongs to."""
+    """Return the cause of a reason."""
     status = reason.detail.partition(" ")[0] if reason.kind in _BY_STATUS else ""
     return Cause(reason.kind, status.rstrip(","))
 
 
 def failures(reports: Iterable[FileReport]) -> list[ReasonGroup]:
-    """Group why images were not sent, and files not read; the most frequent cause is first."""
+    """Group the reasons for failed images and files, the most frequent cause first."""
     return _grouped(
         (report, remark.reasons[-1], remark.text, remark)
         for report, remark in _remarks(reports)
@@ -78,7 +78,7 @@ def failures(reports: Iterable[FileReport]) -> list[ReasonGroup]:
 
 
 def notes(reports: Iterable[FileReport]) -> list[ReasonGroup]:
-    """Group what else is worth knowing: warnings, conversions, repairs, replaced files."""
+    """Group all other remarks: warnings, conversions, repairs, replaced files."""
     return _grouped(
         (report, reason, reason.text, remark)
         for report, remark in _remarks(reports)
@@ -89,20 +89,20 @@ def notes(reports: Iterable[FileReport]) -> list[ReasonGroup]:
 
 
 class ImageExamples(Observer):
-    """Keeps the first images of each cause. The mutable state is these images."""
+    """Collection of the first images of each cause. The mutable state is these images."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start with no image."""
         self._images: dict[Cause, dict[ImageExample, None]] = {}
 
     def image(self, record: ImageRecord) -> None:
-        """Note an image that has a reason."""
+        """Add an image that has a reason."""
         result = record.result
         for reason in (result.reason,) if isinstance(result, NotSent) else result.remarks:
             self._add(reason, record.entry, record.name, record.sop_instance_uid)
 
     def deny(self, entry: FileEntry, sop_instance_uid: str, reason: Reason) -> None:
-        """Note an image that was not sent after all."""
+        """Add a resent image that is not on the server."""
         self._add(reason, entry, "", sop_instance_uid)
 
     def of(self, cause: Cause) -> tuple[ImageExample, ...]:

@@ -1,4 +1,4 @@
-"""A page that shows at a glance what became of a run, and loads nothing from elsewhere."""
+"""Self-contained HTML page with the result of a run."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from ..models import FileReport, Origin
 from ..network.contexts import Context
 from ..network.types import PeerAE, TLSConfig
 from ..reasons import Program
-from ..text import duration, natural_key
+from ..text import duration, natural_key, quantity
 from . import charts, reason_groups
 from .html import (
     HTML,
@@ -28,29 +28,29 @@ from .html import (
     section,
     table,
 )
-from .modality_counts import ModalityCount
+from .modality_counts import MAX_SERIES, ModalityCount
 from .reason_groups import ImageExample, ImageExamples, ReasonGroup
 from .throughput import ThroughputCounts
 from .verification import VerificationSummary
 from .wording import counted, headline, is_complete, is_dry
 
 MAX_FILES = 1_000
-"""Files with trouble that are listed, and complete ones."""
+"""Maximum number of listed incomplete files, and of listed complete files."""
 MAX_OPEN_FILES = 20
-"""Complete files that are shown without a click."""
+"""Maximum number of complete files that are shown without a click."""
 MAX_TEXTS = 10
-"""Texts of a cause that are shown."""
+"""Maximum number of texts of a cause."""
 MAX_CONTEXTS = 60
-"""SOP classes and transfer syntaxes in the matrix."""
+"""Maximum number of SOP classes, and of transfer syntaxes, in the matrix."""
 _MEGABYTE = 1e6
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the page says besides the files: all of it is fit for anybody's eyes.
+    """Facts on the page besides the files; none of them is confidential.
 
-    `verification` is None where it was not asked for. `files_csv` and `images_csv` are the names
-    of the reports that come with the page, empty where there is none.
+    `verification` is None without the option `verify`. `files_csv` and `images_csv` are the names
+    of the reports that come with the page; a name is empty if there is no such report.
     """
 
     title: str
@@ -73,8 +73,13 @@ class Facts:
 
     @property
     def files(self) -> str:
-        """What the rows of the report are: the command has folders and archives."""
-        return "Files" if self.origin.program is Program.GEAR else "Paths"
+        """Name of the report's rows. The command reports on paths: files, folders and archives."""
+        return f"{self.file_noun.capitalize()}s"
+
+    @property
+    def file_noun(self) -> str:
+        """Singular of `files` in lower case."""
+        return "file" if self.origin.program is Program.GEAR else "path"
 
 
 def render(reports: Sequence[FileReport], facts: Facts) -> str:
@@ -95,7 +100,7 @@ def render(reports: Sequence[FileReport], facts: Facts) -> str:
             _notes(reports, facts),
             section(facts.files, *_files(reports, facts), *map(paragraph, _not_sent(facts))),
             _modalities(facts),
-            section("Images a second", charts.rates(facts.throughput)),
+            section("Images per second", charts.rates(facts.throughput)),
             section("C-STORE times", charts.store_times(facts.throughput)),
             section("Presentation contexts", _contexts(facts.contexts)),
             section("Configuration", details("Options", table(("Option", "Value"), facts.config))),
@@ -106,13 +111,13 @@ def render(reports: Sequence[FileReport], facts: Facts) -> str:
 
 
 def _head(facts: Facts) -> Iterator[Named]:
-    """Say where the images came from and went to, and when."""
+    """Yield the server, the source, the calling AE title and the times of the run."""
     peer, origin = facts.peer, facts.origin
     secured = f"TLS ({facts.tls.profile})" if facts.tls else "no TLS"
-    yield "To", f"AE {peer.called_ae} at {peer.host}, port {peer.port}, {secured}"
+    yield "Server", f"AE {peer.called_ae} at {peer.host}, port {peer.port}, {secured}"
     if origin.path:
-        yield "From", link(origin.path, origin.url)
-    yield "As", f"AE {peer.calling_ae}"
+        yield "Source", link(origin.path, origin.url)
+    yield "Calling AE", peer.calling_ae
     seconds = facts.throughput.seconds
     yield "Started", _moment(facts.started)
     yield "Ended", f"{_moment(facts.started + timedelta(seconds=seconds))}, {duration(seconds)}"
@@ -121,7 +126,7 @@ def _head(facts: Facts) -> Iterator[Named]:
 
 
 def _moment(time: datetime) -> str:
-    """Return a time with what it is ahead of UTC."""
+    """Return a time with its UTC offset."""
     zone = f"{time:%z}"
     return f"{time:%Y-%m-%d %H:%M:%S}" + (f" UTC{zone[:3]}:{zone[3:5]}" if zone else "")
 
@@ -147,14 +152,14 @@ def _numbers(reports: Sequence[FileReport], facts: Facts) -> list[Named]:
 
 
 def _not_sent(facts: Facts) -> Iterator[str]:
-    """Yield what was left out of the run, and what was skipped in its files."""
+    """Yield the texts about files that were left out or skipped."""
     for text in (*facts.left_out, facts.skipped):
         if text:
             yield f"{text}."
 
 
 def _label(reports: Sequence[FileReport]) -> str:
-    """Return what the good images of a file are called."""
+    """Return the label for the good images of a file."""
     if is_dry(reports):
         return "Would be sent"
     already = any(report.already_stored for report in reports)
@@ -162,7 +167,7 @@ def _label(reports: Sequence[FileReport]) -> str:
 
 
 def _images(reports: Sequence[FileReport], label: str) -> Iterator[Named]:
-    """Yield the numbers of images: with existing images, they are told from those sent."""
+    """Yield the numbers of images, separately for existing and sent images."""
     images = sum(report.images for report in reports)
     already = sum(report.already_stored for report in reports)
     good = sum(report.good for report in reports)
@@ -176,7 +181,7 @@ def _images(reports: Sequence[FileReport], label: str) -> Iterator[Named]:
 
 
 def _verified(facts: Facts) -> str:
-    """Say how many images were verified, and what to do about the others."""
+    """Return the number of verified images, and advice for the others."""
     if not (verification := facts.verification):
         return ""
     advice = dict.fromkeys(
@@ -186,7 +191,7 @@ def _verified(facts: Facts) -> str:
 
 
 def _failures(reports: Iterable[FileReport], facts: Facts, *, is_verified: bool) -> str:
-    """Group what went wrong by its cause."""
+    """Return a table of failures by cause."""
     groups = reason_groups.failures(reports)
     if not groups:
         return paragraph("Nothing went wrong.") if is_verified else ""
@@ -194,7 +199,7 @@ def _failures(reports: Iterable[FileReport], facts: Facts, *, is_verified: bool)
 
 
 def _notes(reports: Iterable[FileReport], facts: Facts) -> str:
-    """Group the warnings of the server and what was changed, by cause."""
+    """Return a section with warnings of the server and changes of images, by cause."""
     groups = reason_groups.notes(reports)
     if not groups:
         return ""
@@ -206,7 +211,7 @@ def _no_label(_: ReasonGroup) -> str:
 
 
 def _note_label(group: ReasonGroup) -> str:
-    """Say what was done to the images: their texts alone are parts of sentences."""
+    """Return the label of a note; its text alone is only part of a sentence."""
     return f"{group.cause.kind.code.replace('-', ' ').capitalize()}: "
 
 
@@ -231,24 +236,25 @@ def _causes(
 
 
 def _cause(group: ReasonGroup, facts: Facts, label: str) -> HTML:
-    """Return the text of a cause with a label, its other texts, and its first images or files."""
+    """Return the label and text of a cause, its other texts, and its first images or files."""
     first, *others = sorted(group.texts, key=lambda text: -group.texts[text])
     parts = [paragraph(f"{label}{first}")]
     if others:
         texts = [f"{text} ({group.texts[text]:,})" for text in others[:MAX_TEXTS]]
         if more := len(others) - len(texts):
             texts.append(f"and {more:,} more")
-        parts.append(details(f"{len(others):,} similar", items(texts)))
+        parts.append(details(quantity(len(others), "similar message"), items(texts)))
     examples = facts.examples.of(group.cause)
     named: list[Shown] = [_example(one) for one in examples] if group.images else []
     total = group.images or group.files
     named = named or list(group.paths)
     if named:
-        what = "images" if examples and group.images else facts.files.lower()
+        noun = "image" if examples and group.images else facts.file_noun
         report = facts.images_csv if group.images else facts.files_csv
         is_cut = total > len(named)
-        summary = f"First {len(named)} of {total:,} {what}" if is_cut else f"Which {what}"
-        rest = paragraph(f"All are in {report}.") if is_cut and report else ""
+        affected = quantity(total, f"affected {noun}")
+        summary = f"First {len(named)} of {affected}" if is_cut else affected
+        rest = paragraph(f"The full list is in {report}.") if is_cut and report else ""
         parts.append(details(summary, items(named), rest))
     return HTML("".join(parts))
 
@@ -259,7 +265,7 @@ def _example(image: ImageExample) -> str:
 
 
 def _files(reports: Sequence[FileReport], facts: Facts) -> Iterator[str]:
-    """Yield the files: those with trouble first, complete ones to be opened if they are many."""
+    """Yield tables of the files, incomplete ones first; many complete files are collapsed."""
     ordered = sorted(reports, key=lambda report: natural_key(report.entry.fw_path))
     troubled = [one for one in ordered if not one.is_complete]
     troubled.sort(key=lambda report: report.good > 0)
@@ -270,12 +276,12 @@ def _files(reports: Sequence[FileReport], facts: Facts) -> Iterator[str]:
         return
     if troubled:
         yield shape.table(troubled, "files")
-    title = f"{len(complete):,} complete {facts.files.lower()}"
+    title = quantity(len(complete), f"complete {facts.file_noun}")
     yield details(title, shape.table(complete, "complete-files"))
 
 
 class _Columns:
-    """The columns that a run has for its files."""
+    """Columns for the files of a run."""
 
     def __init__(self, reports: Sequence[FileReport], facts: Facts) -> None:
         self._is_dry = is_dry(reports)
@@ -285,9 +291,9 @@ class _Columns:
         self._facts = facts
 
     def table(self, reports: Sequence[FileReport], name: str) -> HTML:
-        """Return a table of files, and how many there are more."""
+        """Return a table of files, with the number of files that are not listed."""
         titles = [
-            self._facts.files.removesuffix("s"),
+            self._facts.file_noun.capitalize(),
             Numbers(self._label),
             *([Numbers("Already there")] if self._has_existing else ()),
             *([Numbers("Verified")] if self._is_verified else ()),
@@ -298,8 +304,9 @@ class _Columns:
         listed = list(islice(reports, MAX_FILES))
         made = table(titles, map(self._row, listed), states=map(_state, listed), name=name)
         if more := len(reports) - len(listed):
-            report = f": {self._facts.files_csv} has all" if self._facts.files_csv else ""
-            return HTML(made + paragraph(f"And {more:,} more{report}."))
+            rest = f"{quantity(more, f'more {self._facts.file_noun}')} not shown."
+            report = f" The full list is in {name}." if (name := self._facts.files_csv) else ""
+            return HTML(made + paragraph(f"{rest}{report}"))
         return made
 
     def _row(self, report: FileReport) -> list[Shown]:
@@ -321,7 +328,7 @@ def _state(report: FileReport) -> str:
 
 
 def _modalities(facts: Facts) -> str:
-    """Count the images of each modality, and their series."""
+    """Return a section with the number of series and images of each modality."""
     if not facts.modalities:
         return ""
     rows = [
@@ -329,14 +336,15 @@ def _modalities(facts: Facts) -> str:
         for one in facts.modalities
     ]
     titles = ("Modality", Numbers("Series"), Numbers("Images found"), Numbers("Data"))
-    cut = paragraph("There are more series than are counted.") if facts.is_series_cut else ""
-    return section("Modalities", table(titles, rows, name="modalities"), cut)
+    cut = paragraph(f"Only the first {MAX_SERIES:,} series are counted.")
+    limit = cut if facts.is_series_cut else ""
+    return section("Modalities", table(titles, rows, name="modalities"), limit)
 
 
 def _contexts(contexts: Sequence[tuple[Context, bool]]) -> str:
-    """Show which transfer syntaxes the server accepted for which SOP class."""
+    """Return a matrix of accepted transfer syntaxes by SOP class."""
     if not contexts:
-        return paragraph("None was proposed.")
+        return paragraph("No presentation context was proposed.")
     known = {(one.abstract_syntax, one.transfer_syntax): accepted for one, accepted in contexts}
     classes = list(dict.fromkeys(abstract for abstract, _ in known))
     syntaxes = list(dict.fromkeys(transfer for _, transfer in known))
@@ -353,14 +361,14 @@ def _contexts(contexts: Sequence[tuple[Context, bool]]) -> str:
     return details(
         f"{accepted:,} of {len(known):,} accepted",
         matrix("SOP class", [name_of(one) for one in syntaxes[:MAX_CONTEXTS]], rows),
-        paragraph(f"Only the first {MAX_CONTEXTS} are shown.") if more else "",
+        paragraph(f"Only the first {MAX_CONTEXTS} rows and columns are shown.") if more else "",
     )
 
 
 def _support(facts: Facts) -> Iterator[str]:
-    """Yield what to quote to support: the job, where it ran, and the software."""
+    """Yield the details for support requests: job, session and software versions."""
     origin = facts.origin
-    yield paragraph("Quote these if you ask for support.")
+    yield paragraph("Include these details in support requests.")
     job: list[tuple[Shown, Shown]] = [("Job", origin.job_id)] if origin.job_id else []
     if origin.url:
         job.append(("Session", link(origin.url, origin.url)))

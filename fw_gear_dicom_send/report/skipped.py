@@ -1,4 +1,4 @@
-"""How many files of a run hold no image to send, by their kind."""
+"""Counter of skipped files, which contain no image, by kind."""
 
 from collections import Counter
 
@@ -9,31 +9,31 @@ from .events import Observer
 
 
 class SkippedFiles(Observer):
-    """Counts them. The mutable state is the counts."""
+    """Counter of skipped files. The mutable state is the counts."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start with no file."""
         self._counts: Counter[Skipped] = Counter()
 
     def file(self, report: FileReport) -> None:
-        """Count those in a Flywheel file, or in a folder."""
+        """Count the skipped files in an archive or a folder."""
         self._counts.update(dict(report.skipped))
 
     @property
     def counts(self) -> dict[Skipped, int]:
-        """Those that there are, in the order of the kinds."""
+        """Counts that are not zero, in the order of the kinds."""
         return {kind: self._counts[kind] for kind in Skipped if self._counts[kind]}
 
     def by_name(self) -> dict[str, int]:
-        """Return the counts as programs get them."""
+        """Return the counts for the summary."""
         return {kind.name.lower(): number for kind, number in self.counts.items()}
 
     @property
     def text(self) -> str:
-        """The counts in words, empty where nothing was skipped."""
+        """Counts as text, empty if no file was skipped."""
         counts = self.counts
         if not counts:
             return ""
         number = sum(counts.values())
-        kinds = ", ".join(f"{count} {kind.value}" for kind, count in counts.items())
+        kinds = ", ".join(f"{kind.value} ({count:,})" for kind, count in counts.items())
         return f"Skipped {quantity(number, 'file')}: {kinds}"

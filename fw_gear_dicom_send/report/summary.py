@@ -1,4 +1,4 @@
-"""What came of a run, for programs: `docs/summary.schema.json` describes it."""
+"""JSON summary of a run for programs; `docs/summary.schema.json` is its schema."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _CONVERTED = (Kind.CONVERTED, Kind.CONVERTED_AS_ASKED)
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What is known at the end of a run; a run that ended early has little of it."""
+    """Facts at the end of a run; many are missing if the run ended early."""
 
     exit_code: int
     config: SendConfig | None = None
@@ -33,7 +33,7 @@ class RunFacts:
 
 
 def summary(facts: RunFacts) -> dict[str, Any]:
-    """Return it as JSON has it; no value of a dataset is in it but UIDs in remarks."""
+    """Return the summary as a JSON object; its only values of datasets are UIDs in remarks."""
     rows, verification, outcome = facts.rows, facts.verification, facts.outcome
     return {
         "schema_version": SCHEMA_VERSION,
@@ -76,7 +76,7 @@ def _server(config: SendConfig | None) -> dict[str, Any] | None:
 
 
 def _work(outcome: Outcome | None) -> dict[str, Any]:
-    """Return what it took."""
+    """Return size, time, rates and retries."""
     seconds, sent, size = (outcome.seconds, outcome.sent, outcome.bytes) if outcome else (0.0, 0, 0)
     return {
         "bytes_sent": size,
@@ -89,7 +89,7 @@ def _work(outcome: Outcome | None) -> dict[str, Any]:
 
 
 def _failed(rows: Sequence[FileReport]) -> dict[str, int]:
-    """Return how many images were not sent, or files not read, for each code."""
+    """Return the number of failed images for each code."""
     counts: Counter[str] = Counter()
     for remark in (remark for row in rows for remark in row.remarks if remark.failure):
         counts[remark.code] += remark.images

@@ -1,4 +1,4 @@
-"""When images were sent, and how long each C-STORE took, in a bounded number of counts."""
+"""Throughput over time and C-STORE times, in a bounded number of counters."""
 
 from bisect import bisect_right
 from collections import Counter
@@ -12,15 +12,15 @@ from ..retry import CLOCK, MonotonicClock
 from .events import Observer
 
 LIMITS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-"""Seconds that part the counts of C-STORE times."""
+"""Upper limits, in seconds, of the classes of C-STORE times."""
 MAX_SLOTS = 120
 _STEP = log(1.04)
-"""The logarithm of how far apart the times are that percentiles tell apart."""
+"""Logarithm of the ratio between adjacent classes for percentiles."""
 
 
 @dataclass(frozen=True)
 class StoreTimes:
-    """The median, the 95th percentile, both to 2 %, and the longest of C-STORE times, in s."""
+    """Median, 95th percentile (both within 2 %) and maximum of C-STORE times, in seconds."""
 
     median: float
     p95: float
@@ -29,12 +29,12 @@ class StoreTimes:
 
 @dataclass(frozen=True)
 class ThroughputCounts:
-    """What was counted.
+    """Counts of sent images.
 
-    `images` and `bytes` are those sent in each of the slots of `slot_seconds`; `durations` are
-    the images whose C-STORE took less than each of `LIMITS` and no less than the one before,
-    and last those that took longer. `times` sums these up, None where there is none; `losses` is
-    when associations were lost, in seconds since the beginning.
+    `images` and `bytes` are counts for each slot of `slot_seconds`. `durations` are numbers of
+    images by C-STORE time, in the classes between `LIMITS`; the last class has no upper limit.
+    `times` are statistics of the C-STORE times, None without any. `losses` are the times of lost
+    associations, in seconds since the start.
     """
 
     slot_seconds: float
@@ -47,10 +47,10 @@ class ThroughputCounts:
 
 
 class Throughput(Observer):
-    """Counts images in slots, which become longer as the run does."""
+    """Counter of images in time slots, which grow with the length of the run."""
 
     def __init__(self, clock: MonotonicClock = CLOCK) -> None:
-        """Begin now."""
+        """Start the clock."""
         self._clock = clock
         self._begun = clock.now()
         self._slot = 1.0
@@ -81,7 +81,7 @@ class Throughput(Observer):
         self._bytes[place] += record.sent_size
 
     def counts(self, losses: Iterable[float] = ()) -> ThroughputCounts:
-        """Return what was counted; `losses` is when associations were lost, on the same clock."""
+        """Return the counts; `losses` are the times of lost associations on the same clock."""
         return ThroughputCounts(
             self._slot,
             tuple(self._images),
@@ -98,7 +98,7 @@ class Throughput(Observer):
         return StoreTimes(self._percentile(0.5), self._percentile(0.95), self._longest)
 
     def _percentile(self, share: float) -> float:
-        """Return a time that so many C-STOREs did not exceed."""
+        """Return the time that the given share of C-STOREs did not exceed."""
         remaining = ceil(share * self._steps.total())
         for step in sorted(self._steps):
             remaining -= self._steps[step]
@@ -108,5 +108,5 @@ class Throughput(Observer):
 
 
 def _halved(counts: list[int]) -> list[int]:
-    """Add each count to the one after it."""
+    """Return the sums of adjacent pairs of counts."""
     return [sum(counts[start : start + 2]) for start in range(0, len(counts), 2)]

@@ -1,4 +1,4 @@
-"""Which images of a run were verified on the server."""
+"""Verdicts on the images of a run: verified, absent or unknown."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -6,14 +6,15 @@ from enum import Enum
 
 from ..models import FileEntry
 from ..reasons import Kind, Reason
+from ..text import quantity
 
 METHODS = {"find": "C-FIND", "commit": "storage commitment"}
-"""What the values of `verify` ask the server by."""
+"""Service for each value of the option `verify`."""
 _MAX_CODES = 256
 
 
 class Verdict(Enum):
-    """What is known of an image; the value is what the per-image report says."""
+    """Verdict on an image; the value is the cell in the per-image report."""
 
     NOT_SENT = ""
     VERIFIED = "yes"
@@ -22,9 +23,10 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class VerificationSummary:
-    """How many of the images that were sent, or already there, were verified, and why not all.
+    """Number of verified images among those that were sent or already there.
 
-    `absent` are not on the server; `causes` has how many are unknown for each reason.
+    `absent` is the number of images that are not on the server. `causes` are the numbers of unknown
+    images by reason.
     """
 
     method: str
@@ -35,32 +37,32 @@ class VerificationSummary:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all were."""
+        """Whether all images are verified."""
         return self.verified == self.images
 
     @property
     def text(self) -> str:
-        """The numbers, in a line."""
-        count = f"{self.verified} of {self.images}"
+        """Numbers and causes as one line."""
+        count = f"{self.verified:,} of {quantity(self.images, 'image')} verified"
         if self.is_whole:
-            return f"{count} verified by {self.method}"
+            return f"{count} by {self.method}"
         parts = [(reason.text, number) for reason, number in self.causes]
         if self.absent:
             parts.insert(0, ("not on the server", self.absent))
         if len(parts) == 1:
-            return f"Verified: {count}, {parts[0][0]}"
-        return f"Verified: {count}, " + "; ".join(f"{text} ({number})" for text, number in parts)
+            return f"{count}: {parts[0][0]}"
+        return f"{count}: " + "; ".join(f"{text} ({number:,})" for text, number in parts)
 
 
 class Verifications:
-    """What is known of each image, by its number in the order in which images are counted.
+    """Verdicts on all images, by their number in the order of counting.
 
-    The mutable state is a byte for each image, the verdicts and reasons that these bytes mean,
-    and the numbers of verified and of absent images of each file.
+    The mutable state is one byte per image, the verdicts and reasons that these bytes stand for,
+    and the numbers of verified and absent images of each file.
     """
 
     def __init__(self, method: str) -> None:
-        """Begin with no image; `method` is one of `METHODS`."""
+        """Start with no image; `method` is a key of `METHODS`."""
         self.method = METHODS[method]
         self.verified: Counter[FileEntry] = Counter()
         self.absent: Counter[FileEntry] = Counter()
@@ -68,13 +70,13 @@ class Verifications:
         self._meanings: list[Verdict | Reason] = [*Verdict, Reason(Kind.NOT_VERIFIED)]
 
     def add(self, *, is_sent: bool) -> int:
-        """Count an image, which is not verified yet if it was sent; return its number."""
+        """Add an image and return its number; a sent image is not verified yet."""
         meaning = Reason(Kind.NOT_VERIFIED) if is_sent else Verdict.NOT_SENT
         self._codes.append(self._meanings.index(meaning))
         return len(self._codes) - 1
 
     def note(self, entry: FileEntry, number: int, verdict: Verdict | Reason) -> bool:
-        """Note what is known of an image of a file; tell whether the reason is a new one."""
+        """Set the verdict on an image of a file; return whether the reason is new."""
         is_new = verdict not in self._meanings
         if is_new and len(self._meanings) < _MAX_CODES - 1:
             self._meanings.append(verdict)
@@ -89,12 +91,12 @@ class Verifications:
         return is_new
 
     def cell(self, number: int) -> str:
-        """Return what the per-image report says of an image."""
+        """Return the cell of an image in the per-image report."""
         meaning = self._meanings[self._codes[number]]
         return meaning.text if isinstance(meaning, Reason) else meaning.value
 
     def summary(self) -> VerificationSummary:
-        """Return the numbers by now."""
+        """Return the current numbers."""
         counts = {self._meanings[code]: number for code, number in Counter(self._codes).items()}
         not_sent = counts.get(Verdict.NOT_SENT, 0)
         causes = [(key, number) for key, number in counts.items() if isinstance(key, Reason)]

@@ -23,7 +23,7 @@ def test_orthanc_commits_itself(series: Path, tmp_path: Path) -> None:
     port = free_port()
     with Orthanc(DicomModalities={"sender": ["SENDER", HOST, port]}) as orthanc:
         result = send(series, "--json", *orthanc_options(orthanc, port), cwd=tmp_path)
-    assert "4 of 4 verified by storage commitment" in result.stderr
+    assert "4 of 4 images verified by storage commitment" in result.stderr
     assert (json.loads(result.stdout)["verified"], result.exit_code) == (4, 0)
 
 

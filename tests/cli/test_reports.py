@@ -33,7 +33,7 @@ def test_reports_are_the_gears_in_the_folder_that_is_named(
     page = parsed(next((tmp_path / "new/reports").glob("*.html")).read_text()).one("main")
     shown = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
     assert "All images were sent" in page.texts("p")
-    assert (shown["From"], shown["Paths complete"]) == (str(series), "1 of 1")
+    assert (shown["Source"], shown["Paths complete"]) == (str(series), "1 of 1")
     assert {"--destination", "--send-retry-time"} <= set(page.texts("td"))
     assert not re.search(r"gear's|FW Path|Acquisition ID|Upload", page.text)
 
@@ -149,7 +149,7 @@ def test_what_is_skipped_is_counted_by_kind(
 
     told = json.loads(result.stdout)
     assert told["skipped"] == {"not_dicom": 2, "dicomdir": 1, "empty": 1, "special": 1}
-    text = "Skipped 5 files: 2 not DICOM, 1 DICOMDIR, 1 empty, 1 FIFO, socket or device"
+    text = "Skipped 5 files: not DICOM (2), DICOMDIR (1), empty (1), FIFO, socket or device (1)"
     assert text in result.stderr
     assert f"<p>{text}.</p>" in next(tmp_path.glob("*.html")).read_text()
     assert result.exit_code == 0

@@ -26,14 +26,14 @@ def test_the_page_has_the_session_the_job_and_the_images(tmp_path: Path, session
     (upload,) = (one for one in session.site.uploads if one.name.endswith(".html"))
     page = parsed(upload.content.decode())
     shown = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
-    assert shown["To"] == f"AE PACS at 127.0.0.1, port {server.port}, no TLS"
+    assert shown["Server"] == f"AE PACS at 127.0.0.1, port {server.port}, no TLS"
     assert page.all("a")[0].attributes["href"] == page.all("a")[1].text
     assert shown["Job"] == "66f0aa11bb22cc33dd44ee55"
     assert "UTC" in shown["Started"]
     assert "Nothing went wrong." in page.texts("p")
     assert "Warnings and changes" in page.texts("h2")
     warned = page.all("tbody")[0]
-    assert warned.texts("summary") == ["Which images"]
+    assert warned.texts("summary") == ["3 affected images"]
     assert sorted(text.split(", ")[1:] for text in warned.texts("li")) == [
         [f"member {number + 1}", uid_of(number)] for number in range(3)
     ]

@@ -25,7 +25,7 @@ def test_what_orthanc_has_is_found(runs: SessionRuns, orthanc: Orthanc) -> None:
     ended = runs.send(orthanc, verify="find")
     assert ended.result.exit_code == 0, ended.result.log
     assert ended.outcomes == Counter(sent=8)
-    assert "8 of 8 verified by C-FIND" in ended.result.log
+    assert "8 of 8 images verified by C-FIND" in ended.result.log
     assert {row["Verified"] for row in ended.instances} == {"yes"}
     assert "once more" not in ended.result.log
 
@@ -46,7 +46,7 @@ def test_what_is_not_found_is_sent_once_more(runs: SessionRuns) -> None:
     assert ended.result.exit_code == 0, ended.result.log
     assert ended.rows == {"a.zip": ("4", "4", "Complete"), "b.zip": ("3", "3", "Complete")}
     assert ended.outcomes == Counter(sent=7)
-    assert "7 of 7 verified by C-FIND" in ended.result.log
+    assert "7 of 7 images verified by C-FIND" in ended.result.log
     assert "Resending 1 image: acknowledged, but missing on the server" in ended.result.log
 
 
@@ -93,7 +93,7 @@ def test_what_is_never_there_is_told(runs: SessionRuns, verify: str) -> None:
     )
     assert f"files/a.zip, {uid_of(2)}</li>" in ended.page
     assert verified(ended) == {uid_of(n): "no" if n == 2 else "yes" for n in range(4)}
-    assert "Verified: 3 of 4, not on the server" in ended.result.log
+    assert "3 of 4 images verified: not on the server" in ended.result.log
     assert len(ended.instances) == 4
 
 
@@ -106,7 +106,7 @@ def test_a_server_without_queries_verifies_nothing(runs: SessionRuns, storescp: 
     assert ended.rows == {"a.zip": ("3", "3", "Complete"), "b.zip": ("2", "2", "Complete")}
     cause = "the server does not support C-FIND (Study Root)"
     assert ended.result.log.count(f"Cannot verify images: {cause}") == 1
-    assert ended.result.log.count(f"Verified: 0 of 5, {cause}") == 1
+    assert ended.result.log.count(f"0 of 5 images verified: {cause}") == 1
     assert list(verified(ended).values()) == [cause] * 5
 
 
@@ -116,7 +116,7 @@ def test_orthanc_that_limits_its_answers_verifies_all(runs: SessionRuns) -> None
     with Orthanc(LimitFindInstances=4) as server:
         ended = runs.send(server, verify="find")
     assert ended.result.exit_code == 0, ended.result.log
-    assert "25 of 25 verified by C-FIND" in ended.result.log
+    assert "25 of 25 images verified by C-FIND" in ended.result.log
     assert "once more" not in ended.result.log
 
 
@@ -129,7 +129,7 @@ def test_a_commitment_that_leaves_images_out_verifies_the_others(runs: SessionRu
     assert ended.rows == {"a.zip": ("4", "4", "Complete")}
     cause = "the server's storage commitment report does not list it"
     assert verified(ended) == {uid_of(n): cause if n == 1 else "yes" for n in range(4)}
-    assert f"Verified: 3 of 4, {cause}" in ended.result.log
+    assert f"3 of 4 images verified: {cause}" in ended.result.log
 
 
 def test_without_verify_nothing_is_said_of_it(runs: SessionRuns, orthanc: Orthanc) -> None:

@@ -89,7 +89,7 @@ def test_many_complete_files_are_to_be_opened() -> None:
     assert len(rows_of(page, "files")) == 3
     long = parsed(render(good * 500, facts(files_csv="report.csv")))
     assert len(rows_of(long, "complete-files")) == 1000
-    assert "And 3,500 more: report.csv has all." in long.texts("p")
+    assert "3,500 more files not shown. The full list is in report.csv." in long.texts("p")
 
 
 @pytest.mark.parametrize(
@@ -99,13 +99,14 @@ def test_many_complete_files_are_to_be_opened() -> None:
             VerificationSummary("C-FIND", 176, 176, 0),
             "All images were sent",
             "176 of 176",
-            "176 of 176 verified by C-FIND.",
+            "176 of 176 images verified by C-FIND.",
         ),
         (
             VerificationSummary("C-FIND", 176, 0, 0, ((Reason(Kind.NOT_OFFERED, "C-FIND"), 176),)),
             "All images were sent, but not all were verified",
             "0 of 176",
-            "Verified: 0 of 176, the server does not support C-FIND. " + Kind.NOT_OFFERED.advice,
+            "0 of 176 images verified: the server does not support C-FIND. "
+            + Kind.NOT_OFFERED.advice,
         ),
     ],
     ids=["all", "none"],
@@ -193,15 +194,15 @@ def test_a_cause_lists_its_first_images_and_its_other_texts() -> None:
     """It has twenty images at most, then the name of the report that has all."""
     page = parsed(pages.run_page())
     refused, not_accepted, damaged = page.all("tbody")[0].all("tr")
-    assert refused.texts("summary") == ["First 20 of 21,000 images"]
+    assert refused.texts("summary") == ["First 20 of 21,000 affected images"]
     images = refused.texts("li")
     uid = f"1.2.826.0.1.3680043.8.498.{1:040}"
     assert (len(images), images[1]) == (20, f"{pages.ENTRY.fw_path}, member 1, {uid}")
     assert refused.texts("p")[-1].endswith("_instances.csv.")
-    assert not_accepted.texts("summary") == ["10 similar"]
+    assert not_accepted.texts("summary") == ["10 similar messages"]
     assert len(not_accepted.texts("li")) == 10
     assert not_accepted.texts("td")[1:3] == ["22", "1"]
-    assert damaged.texts("summary") == ["Which files"]
+    assert damaged.texts("summary") == ["1 affected file"]
     assert damaged.texts("li")[0].endswith("files/damaged.zip")
 
 
@@ -248,7 +249,7 @@ def test_a_page_without_files_says_so_in_each_part() -> None:
     assert page.texts("h2") == [
         "What went wrong",
         "Files",
-        "Images a second",
+        "Images per second",
         "C-STORE times",
         "Presentation contexts",
         "Configuration",
@@ -259,13 +260,13 @@ def test_a_page_without_files_says_so_in_each_part() -> None:
         "Nothing went wrong.",
         "No image was sent.",
         "No image was sent.",
-        "None was proposed.",
-        "Quote these if you ask for support.",
+        "No presentation context was proposed.",
+        "Include these details in support requests.",
     ]
     assert rows_of(page, "files") == []
     assert numbers_of(page) == {
-        "To": "AE PACS at pacs.example.org, port 104, no TLS",
-        "As": "AE flywheel",
+        "Server": "AE PACS at pacs.example.org, port 104, no TLS",
+        "Calling AE": "flywheel",
         "Started": "2024-01-02 03:04:05 UTC+05:30",
         "Ended": "2024-01-02 03:04:05 UTC+05:30, 0.0 s",
         "Images sent": "0 of 0",
@@ -286,8 +287,8 @@ def test_the_head_leads_to_where_the_images_came_from() -> None:
     )
     page = parsed(render([], known))
     numbers = numbers_of(page)
-    assert numbers["To"] == "AE PACS at pacs.example.org, port 104, TLS (BCP 195)"
-    assert numbers["From"] == "lab/Study/S1/V1"
+    assert numbers["Server"] == "AE PACS at pacs.example.org, port 104, TLS (BCP 195)"
+    assert numbers["Source"] == "lab/Study/S1/V1"
     assert page.all("a")[0].attributes["href"] == url
     assert numbers["Ended"] == "2024-01-02 04:06:10 UTC+05:30, 1 h 2 min"
     assert numbers["Job"] == "65f0"

@@ -22,19 +22,19 @@ def of(*verdicts: Verdict | Reason | None, method: str = "find") -> Verification
 def test_all_verified_says_by_what() -> None:
     """Images that were not sent do not count."""
     summary = of(*[Verdict.VERIFIED] * 3, Verdict.NOT_SENT).summary()
-    assert summary.text == "3 of 3 verified by C-FIND"
+    assert summary.text == "3 of 3 images verified by C-FIND"
     assert summary.is_whole
     summary = of(Verdict.VERIFIED, method="commit").summary()
-    assert summary.text == "1 of 1 verified by storage commitment"
+    assert summary.text == "1 of 1 image verified by storage commitment"
 
 
 def test_one_cause_is_said_as_it_is() -> None:
     """The line says how many are verified, and why the others are not."""
     summary = of(*[NOT_OFFERED] * 300).summary()
-    assert summary.text == "Verified: 0 of 300, the server does not support C-FIND"
+    assert summary.text == "0 of 300 images verified: the server does not support C-FIND"
     assert not summary.is_whole
     assert of(Verdict.VERIFIED, Verdict.ABSENT).summary().text == (
-        "Verified: 1 of 2, not on the server"
+        "1 of 2 images verified: not on the server"
     )
 
 
@@ -43,7 +43,7 @@ def test_several_causes_have_their_numbers() -> None:
     summary = of(NOT_OFFERED, FAILED, FAILED, Verdict.ABSENT, Verdict.VERIFIED).summary()
     assert summary == VerificationSummary("C-FIND", 5, 1, 1, ((FAILED, 2), (NOT_OFFERED, 1)))
     assert summary.text == (
-        "Verified: 1 of 5, not on the server (1); status 0xC000 (2); "
+        "1 of 5 images verified: not on the server (1); status 0xC000 (2); "
         "the server does not support C-FIND (1)"
     )
 

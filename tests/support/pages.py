@@ -94,7 +94,7 @@ def facts(**changes: Any) -> Facts:
         "verification": VerificationSummary(
             "C-FIND", 300, 200, 50, ((Reason(Kind.NOT_OFFERED, "C-FIND"), 50),)
         ),
-        "skipped": "Skipped 3 files: 2 not DICOM, 1 DICOMDIR",
+        "skipped": "Skipped 3 files: not DICOM (2), DICOMDIR (1)",
         "left_out": ["1 file of other types was not selected: 1 text"],
         "origin": Origin(
             Program.GEAR,
