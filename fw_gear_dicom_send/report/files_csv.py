@@ -67,7 +67,7 @@ def render_remarks(reports: Sequence[FileReport]) -> list[str]:
     rest = [report for report in reports if len(unreached) < 2 or not _is_unreached(report)]
     lines = [printable(line) for report in rest for line in _remarks(report)]
     if len(unreached) > 1:
-        lines.insert(0, f"{quantity(len(unreached), 'file')} not processed: the run ended early")
+        lines.insert(0, f"{quantity(len(unreached), 'file')} not processed: the run stopped early")
     if (more := len(lines) - MAX_LINES) > 0:
         lines[MAX_LINES:] = [f"{quantity(more, 'more remark')} not shown"]
     return lines

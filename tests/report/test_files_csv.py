@@ -258,7 +258,7 @@ def test_files_before_which_the_run_ended_are_one_line() -> None:
     """A cancelled run of many files says so once; a single one has its own line."""
     unreached = Remark((Reason(Kind.NOT_REACHED),), 0, failure=True)
     some = [report(name, remarks=(unreached,)) for name in "abc"]
-    assert reporter.render_remarks(some) == ["3 files not processed: the run ended early"]
+    assert reporter.render_remarks(some) == ["3 files not processed: the run stopped early"]
     assert reporter.render_remarks(some[:1]) == ["a: the run stopped before it was processed"]
 
 
