@@ -76,7 +76,7 @@ def _losses(losses: tuple[float, ...]) -> str:
     times = ", ".join(duration(time) for time in losses[:MAX_NAMED])
     more = f" and {number - MAX_NAMED:,} more" if number > MAX_NAMED else ""
     lost = quantity(number, "association")
-    return paragraph(f"{lost} lost while sending an image (after {times}{more}).")
+    return paragraph(f"{lost} lost while sending (after {times}{more}).")
 
 
 def _ranges() -> list[str]:

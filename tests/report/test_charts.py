@@ -154,14 +154,14 @@ def test_lost_associations_are_on_the_axis_of_time() -> None:
         "association lost after 6.0 s",
         "association lost after 24.0 s",
     ]
-    assert "2 associations lost while sending an image (after 6.0 s, 24.0 s)." in page.texts("p")
+    assert "2 associations lost while sending (after 6.0 s, 24.0 s)." in page.texts("p")
 
 
 def test_many_lost_associations_are_counted() -> None:
     """Ten of them are named."""
     page = page_of(replace(THROUGHPUT, losses=tuple(map(float, range(1000)))))
     (line,) = (text for text in page.texts("p") if "associations" in text)
-    assert line.startswith("1,000 associations lost while sending an image (after 0.0 s, 1.0 s,")
+    assert line.startswith("1,000 associations lost while sending (after 0.0 s, 1.0 s,")
     assert line.endswith(", 9.0 s and 990 more).")
 
 
