@@ -102,19 +102,19 @@ class API:
 
         `key` is for a response that is an object with the list under that key.
         """
-        asked = {**(query or {}), "limit": PAGE_SIZE}
+        params = {**(query or {}), "limit": PAGE_SIZE}
         while True:
-            answer = self.json("GET", url, dict if key else list, params=asked)
+            answer = self.json("GET", url, dict if key else list, params=params)
             try:
                 records = answer[key] if key else answer
                 last = _record_id(records[-1]) if records else None
             except (KeyError, TypeError):
                 raise unpromised("GET", url) from None
             # A site that does not support after_id returns the same page again.
-            if last is None or last == asked.get("after_id"):
+            if last is None or last == params.get("after_id"):
                 return
             yield records
-            asked["after_id"] = last
+            params["after_id"] = last
 
     def containers(self, url: str, query: Mapping[str, Any] | None = None) -> Iterator[list[Any]]:
         """Yield a list of containers page by page; raise SiteError.
@@ -122,9 +122,9 @@ class API:
         A site admin who is not a member of a project sees its containers only with `exhaustive`.
         The site refuses that parameter to all other users.
         """
-        whole = {**(query or {}), **EXHAUSTIVE}
+        exhaustive = {**(query or {}), **EXHAUSTIVE}
         if self._may_see_all:
-            yield from self.pages(url, whole)
+            yield from self.pages(url, exhaustive)
             return
         is_empty = True
         for records in self.pages(url, query):
@@ -132,7 +132,7 @@ class API:
             yield records
         if is_empty and self._may_see_all is None:
             try:
-                yield from self.pages(url, whole)
+                yield from self.pages(url, exhaustive)
                 self._may_see_all = True
             except SiteError as error:
                 if not error.is_final:

@@ -153,7 +153,7 @@ class Downloader:
     def _fetch(self, entry: FileEntry, path: Path) -> None:
         """Make one attempt."""
         log.debug("Downloading %s", entry.name)
-        begun = monotonic()
+        start = monotonic()
         try:
             # Request the original bytes, whose number is known, instead of a compressed form.
             headers = {"Accept-Encoding": "identity"}
@@ -165,7 +165,7 @@ class Downloader:
                     self._responses.discard(response)
         except requests.RequestException as error:
             raise _fetch_error(error) from error
-        size, seconds = quantity(path.stat().st_size, "byte"), monotonic() - begun
+        size, seconds = quantity(path.stat().st_size, "byte"), monotonic() - start
         log.debug("Downloaded %s: %s in %.2f s", entry.name, size, seconds)
 
     def _save(self, response: requests.Response, entry: FileEntry, path: Path) -> None:

@@ -65,8 +65,8 @@ def mark(
         if report:
             files = [{"name": report.name, "info": info}]
             values.setdefault(report.container.type, {})["files"] = files
-    for container_type, found in values.items():
-        metadata.update_container(container_type, **found)
+    for container_type, changes in values.items():
+        metadata.update_container(container_type, **changes)
 
 
 def _summary(config: GearConfig, outcome: Outcome) -> Mapping[str, str | int]:

@@ -249,7 +249,7 @@ def left_out_for(record: Mapping[str, Any], config: GearConfig) -> Cause | None:
     file_type = record.get("type")
     if file_type not in _TYPES[config.file_types]:
         return Cause.ARCHIVE if file_type == "archive" else Cause.OTHER_TYPE
-    modalities = [one.lower() for one in config.modalities]
+    modalities = [modality.lower() for modality in config.modalities]
     if modalities and str(record.get("modality") or "").lower() not in modalities:
         return Cause.MODALITY
     if config.file_tags and not {*config.file_tags} & {*(record.get("tags") or ())}:

@@ -86,14 +86,14 @@ class FlywheelSource:
         if self._selection:
             places.insert(0, self._selection.report_parent)
         try:
-            found = self._site.image_reports(places)
+            reports = self._site.image_reports(places)
         except SiteError as exc:
             log.warning("Cannot find reports of earlier runs: %s", exc)
             return
         client = connect(self._config.api_key, retries=0)
         policy = RetryPolicy(max_time=self._config.file_download_retry_time, max_wait=_MAX_WAIT)
         downloader = Downloader(client, folder, policy)
-        for entry in found:
+        for entry in reports:
             match downloader.download(entry):
                 case DownloadFailure(reason=reason):
                     log.warning("Skipping the report %s: %s", entry.name, reason.text)
@@ -127,7 +127,11 @@ class FlywheelReports:
 
     def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
         """Return the reports without those on archives that contain no DICOM image."""
-        return [one for one in reports if not (one.entry.is_any_archive and one.has_no_image)]
+        return [
+            report
+            for report in reports
+            if not (report.entry.is_any_archive and report.has_no_image)
+        ]
 
     def deliver(self, parent: Container, path: Path) -> bool:
         """Attach a report; raise SiteError if the site refuses it."""

@@ -122,11 +122,11 @@ def _lost(time: float, share: float) -> str:
 def _chart(title: str, marks: str, labels: Iterable[tuple[str, float, str]], highest: str) -> HTML:
     """Draw marks over an axis with labels; a narrow screen shows only every third label."""
     base = _HEIGHT - _MARGIN
-    given = list(labels)
+    all_labels = list(labels)
     texts = "".join(
-        f'<text{_minor(place, len(given))} x="{left:.1f}" y="{base + 16}" '
+        f'<text{_minor(place, len(all_labels))} x="{left:.1f}" y="{base + 16}" '
         f'text-anchor="{anchor}">{escape(text)}</text>'
-        for place, (anchor, left, text) in enumerate(given)
+        for place, (anchor, left, text) in enumerate(all_labels)
     )
     return HTML(
         f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '

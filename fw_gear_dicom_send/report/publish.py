@@ -333,7 +333,7 @@ class Reports:
             files_csv=self._path(".csv").name,
             images_csv=images.name if images in reports else "",
             skipped=self._skipped.text,
-            left_out=[one.text for one in (*self._selection.left_out, *self._without_image)],
+            left_out=[files.text for files in (*self._selection.left_out, *self._without_image)],
             contexts=list(contexts.items()),
             config=[
                 (origin.program.option(name), _shown(value)) for name, value in options.items()

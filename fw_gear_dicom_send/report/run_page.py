@@ -245,7 +245,7 @@ def _cause(group: ReasonGroup, facts: Facts, label: str) -> HTML:
             texts.append(f"and {more:,} more")
         parts.append(details(quantity(len(others), "similar message"), items(texts)))
     examples = facts.examples.of(group.cause)
-    named: list[Shown] = [_example(one) for one in examples] if group.images else []
+    named: list[Shown] = [_example(image) for image in examples] if group.images else []
     total = group.images or group.files
     named = named or list(group.paths)
     if named:
@@ -267,15 +267,15 @@ def _example(image: ImageExample) -> str:
 def _files(reports: Sequence[FileReport], facts: Facts) -> Iterator[str]:
     """Yield tables of the files, incomplete ones first; many complete files are collapsed."""
     ordered = sorted(reports, key=lambda report: natural_key(report.entry.fw_path))
-    troubled = [one for one in ordered if not one.is_complete]
-    troubled.sort(key=lambda report: report.good > 0)
-    complete = [one for one in ordered if one.is_complete]
+    incomplete = [report for report in ordered if not report.is_complete]
+    incomplete.sort(key=lambda report: report.good > 0)
+    complete = [report for report in ordered if report.is_complete]
     shape = _Columns(reports, facts)
     if len(complete) <= MAX_OPEN_FILES:
-        yield shape.table([*troubled, *complete], "files")
+        yield shape.table([*incomplete, *complete], "files")
         return
-    if troubled:
-        yield shape.table(troubled, "files")
+    if incomplete:
+        yield shape.table(incomplete, "files")
     title = quantity(len(complete), f"complete {facts.file_noun}")
     yield details(title, shape.table(complete, "complete-files"))
 
@@ -332,8 +332,8 @@ def _modalities(facts: Facts) -> str:
     if not facts.modalities:
         return ""
     rows = [
-        (one.modality, one.series, one.images, f"{one.bytes / _MEGABYTE:,.1f} MB")
-        for one in facts.modalities
+        (count.modality, count.series, count.images, f"{count.bytes / _MEGABYTE:,.1f} MB")
+        for count in facts.modalities
     ]
     titles = ("Modality", Numbers("Series"), Numbers("Images found"), Numbers("Data"))
     cut = paragraph(f"Only the first {MAX_SERIES:,} series are counted.")
@@ -345,7 +345,7 @@ def _contexts(contexts: Sequence[tuple[Context, bool]]) -> str:
     """Return a matrix of accepted transfer syntaxes by SOP class."""
     if not contexts:
         return paragraph("No presentation context was proposed.")
-    known = {(one.abstract_syntax, one.transfer_syntax): accepted for one, accepted in contexts}
+    known = {(pair.abstract_syntax, pair.transfer_syntax): accepted for pair, accepted in contexts}
     classes = list(dict.fromkeys(abstract for abstract, _ in known))
     syntaxes = list(dict.fromkeys(transfer for _, transfer in known))
     words = {True: "yes", False: "no", None: ""}
@@ -360,7 +360,7 @@ def _contexts(contexts: Sequence[tuple[Context, bool]]) -> str:
     more = len(classes) > MAX_CONTEXTS or len(syntaxes) > MAX_CONTEXTS
     return details(
         f"{accepted:,} of {len(known):,} accepted",
-        matrix("SOP class", [name_of(one) for one in syntaxes[:MAX_CONTEXTS]], rows),
+        matrix("SOP class", [name_of(syntax) for syntax in syntaxes[:MAX_CONTEXTS]], rows),
         paragraph(f"Only the first {MAX_CONTEXTS} rows and columns are shown.") if more else "",
     )
 

@@ -54,7 +54,7 @@ def summary(facts: RunFacts) -> dict[str, Any]:
         "verified": verification and verification.verified,
         "not_verified": verification and _not_verified(verification),
         "skipped": dict(facts.skipped),
-        "not_selected": {one.cause.name.lower(): one.number for one in facts.left_out},
+        "not_selected": {files.cause.name.lower(): files.number for files in facts.left_out},
         **_work(outcome),
         "versions": dict(outcome.versions) if outcome else {},
         "files": [_file(row) for row in rows],

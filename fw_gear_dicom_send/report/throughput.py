@@ -52,7 +52,7 @@ class Throughput(Observer):
     def __init__(self, clock: MonotonicClock = CLOCK) -> None:
         """Start the clock."""
         self._clock = clock
-        self._begun = clock.now()
+        self._start = clock.now()
         self._slot = 1.0
         self._images: list[int] = []
         self._bytes: list[int] = []
@@ -69,7 +69,7 @@ class Throughput(Observer):
             self._longest = max(self._longest, seconds)
         if not isinstance(result, Sent):
             return
-        place = int((self._clock.now() - self._begun) / self._slot)
+        place = int((self._clock.now() - self._start) / self._slot)
         while place >= MAX_SLOTS:
             self._images, self._bytes = _halved(self._images), _halved(self._bytes)
             self._slot *= 2
@@ -87,9 +87,9 @@ class Throughput(Observer):
             tuple(self._images),
             tuple(self._bytes),
             tuple(self._durations),
-            self._clock.now() - self._begun,
+            self._clock.now() - self._start,
             self._times(),
-            tuple(time - self._begun for time in losses),
+            tuple(time - self._start for time in losses),
         )
 
     def _times(self) -> StoreTimes | None:

@@ -58,4 +58,6 @@ def headline(*reports: FileReport, is_verified: bool) -> str:
 def number_with(kind: Kind, reports: Iterable[FileReport]) -> int:
     """Return the number of images with a remark of this kind."""
     remarks = (remark for report in reports for remark in report.remarks)
-    return sum(one.images for one in remarks if any(why.kind is kind for why in one.reasons))
+    return sum(
+        remark.images for remark in remarks if any(reason.kind is kind for reason in remark.reasons)
+    )

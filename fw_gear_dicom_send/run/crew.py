@@ -30,7 +30,7 @@ class Crew:
     """Limit on the number of threads that send at the same time.
 
     Python runs one thread at a time. With a fast server, more threads only contend for Python's
-    lock, and each image costs a third more CPU time. With a slow server, every thread helps.
+    lock, and each image costs a third more. With a slow server, every thread helps.
 
     The mutable state is all attributes except the constructor's arguments. It changes under the
     lock.
@@ -71,14 +71,14 @@ class Crew:
                 self._changed.wait(self._policy.window)
                 self._look()
             self._at_work += 1
-        begun = self._cpu_clock()
+        start = self._cpu_clock()
         try:
             yield
         finally:
             with self._changed:
                 self._at_work -= 1
                 self._images += 1
-                self._cpu_seconds += self._cpu_clock() - begun
+                self._cpu_seconds += self._cpu_clock() - start
                 self._look()
                 # No other thread is woken: this one returns immediately for the next image.
 

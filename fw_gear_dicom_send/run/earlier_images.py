@@ -68,13 +68,13 @@ class EarlierImages:
 
 def earlier_images(reports: Iterable[Path], peer: PeerAE) -> EarlierImages:
     """Return the images that were sent to a server according to the reports."""
-    found, number = EarlierImages(), 0
+    images, number = EarlierImages(), 0
     for number, path in enumerate(reports, 1):  # noqa: B007
         for image in images_on(peer, path):
-            found.add(image)
+            images.add(image)
     log.info(
         "Earlier runs sent %s to this server, according to %s",
-        quantity(len(found), "image"),
+        quantity(len(images), "image"),
         quantity(number, "per-image report"),
     )
-    return found
+    return images

@@ -153,17 +153,17 @@ def run(
         error = exc
         raise
     finally:
-        known = sending.rows()
-        is_begun = any(row.images for row in known) or not error
-        rows = destination.rows(known)
-        shown = {row.entry for row in rows}
-        reports.pass_over(row for row in known if row.entry not in shown)
+        all_rows = sending.rows()
+        has_started = any(row.images for row in all_rows) or not error
+        rows = destination.rows(all_rows)
+        reported = {row.entry for row in rows}
+        reports.pass_over(row for row in all_rows if row.entry not in reported)
         verifications = sending.verifications
         if verifications:
             watchers.verified(verifications.summary())
         watchers.done(rows)
-        if is_begun or destination.reports_failed_starts:
-            cause = (str(error or "") or sending.given_up) if is_begun else ""
+        if has_started or destination.reports_failed_starts:
+            cause = (str(error or "") or sending.given_up) if has_started else ""
             is_reported = reports.publish(
                 destination,
                 rows,
@@ -280,15 +280,15 @@ class _Sending:
 
     def rows(self) -> list[FileReport]:
         """Return the current result of each file."""
-        known = self.verifications
-        if not known:
+        verifications = self.verifications
+        if not verifications:
             return self._counts.reports()
         rows = []
         for report in self._counts.reports():
-            entry, absent = report.entry, known.absent[report.entry]
+            entry, absent = report.entry, verifications.absent[report.entry]
             # The run may stop before it resends absent images.
             row = self._revised.get(entry) or (_without(report, absent) if absent else report)
-            rows.append(replace(row, verified=known.verified[entry]))
+            rows.append(replace(row, verified=verifications.verified[entry]))
         return rows
 
     def run(self, folder: Path) -> None:
@@ -375,11 +375,11 @@ class _Sending:
         first = {entry: self._counts[entry].report() for entry in missing}
         for entry, uids in missing.items():
             self._revised[entry] = _storing(first[entry], first[entry].stored - len(uids))
-        again = FileCounts(missing)
+        resent = FileCounts(missing)
         once_more = replace(equipment, stored=None, earlier=None, sent=SentImages())
-        send(once_more, again, missing)
+        send(once_more, resent, missing)
         absent = verifier.missing()
-        for report in again.reports():
+        for report in resent.reports():
             entry = report.entry
             self._revised[entry] = _merged(
                 self._revised[entry], report, len(missing[entry]), len(absent.get(entry, ()))
@@ -389,13 +389,13 @@ class _Sending:
                 self._reports.deny(entry, uid, Reason(Kind.NOT_STORED))
 
 
-def _merged(first: FileReport, again: FileReport, repeated: int, absent: int) -> FileReport:
+def _merged(first: FileReport, resent: FileReport, repeated: int, absent: int) -> FileReport:
     """Merge a report with the report on resent images, of which some are still absent."""
-    remarks = [*first.remarks, *again.remarks]
-    if (lost := repeated - again.images) > 0:
+    remarks = [*first.remarks, *resent.remarks]
+    if (lost := repeated - resent.images) > 0:
         remarks.append(Remark((Reason(Kind.NOT_FOUND_AGAIN),), lost, failure=True))
     # A file may contain the same image twice.
-    stored = min(first.stored + again.stored, first.images)
+    stored = min(first.stored + resent.stored, first.images)
     merged = replace(_storing(first, stored), remarks=tuple(remarks))
     return _without(merged, absent) if absent else merged
 
@@ -403,8 +403,8 @@ def _merged(first: FileReport, again: FileReport, repeated: int, absent: int) ->
 def _without(report: FileReport, absent: int) -> FileReport:
     """Return a report on a file with `absent` fewer images on the server."""
     remark = Remark((Reason(Kind.NOT_STORED),), absent, failure=True)
-    known = _storing(report, report.stored - absent)
-    return replace(known, remarks=(*report.remarks, remark))
+    fewer = _storing(report, report.stored - absent)
+    return replace(fewer, remarks=(*report.remarks, remark))
 
 
 def _storing(report: FileReport, stored: int) -> FileReport:

@@ -133,18 +133,18 @@ class Quarantine:
         log.info("Resending %s that the server failed to store", quantity(len(waiting), "image"))
         while waiting and not scu.given_up and (scu.is_at_fault or not scu.has_accepted):
             scu.blame()
-            before = [one.suspect for one in waiting]
+            before = [image.suspect for image in waiting]
             waiting = yield from self._round(waiting, lambda _: 0, resend, reread)
-            if [one.suspect for one in waiting] == before:
+            if [image.suspect for image in waiting] == before:
                 break  # no image was found in its file again
         waiting = yield from self._round(waiting, lambda _: policy.wait, resend, reread)
-        settled = [one for one in waiting if not one.gets_second_round]
-        waiting = [one for one in waiting if one.gets_second_round]
-        settled += yield from self._round(waiting, self._second_wait, resend, reread)
-        yield from ((one.image, one.suspect) for one in settled)
+        failed = [image for image in waiting if not image.gets_second_round]
+        waiting = [image for image in waiting if image.gets_second_round]
+        failed += yield from self._round(waiting, self._second_wait, resend, reread)
+        yield from ((last.image, last.suspect) for last in failed)
 
-    def _second_wait(self, aside: PutAside) -> float:
-        is_alone = self._scu.accepted_at > aside.since
+    def _second_wait(self, quarantined: PutAside) -> float:
+        is_alone = self._scu.accepted_at > quarantined.since
         return self._policy.second_wait if is_alone else self._policy.long_wait
 
     def _round(
@@ -159,16 +159,20 @@ class Quarantine:
         An image that is not found in its file again stays in quarantine. After the run gives up
         the server, all images do.
         """
-        remaining = {aside.image.key: aside for aside in images}
+        remaining = {quarantined.image.key: quarantined for quarantined in images}
 
         def attempt(image: Image) -> Result:
-            aside = remaining[image.key]
-            self._scu.wait_until(aside.suspect.failed_at + min(wait(aside), self._max_wait))
-            return aside.suspect if self._scu.given_up else resend(image, aside.suspect)
+            quarantined = remaining[image.key]
+            self._scu.wait_until(
+                quarantined.suspect.failed_at + min(wait(quarantined), self._max_wait)
+            )
+            return quarantined.suspect if self._scu.given_up else resend(image, quarantined.suspect)
 
-        held = ((one.image, attempt(one.image)) for one in images if one.is_held)
-        others = {key: aside for key, aside in remaining.items() if not aside.is_held}
-        for image, result in chain(held, reread(others, attempt) if others else ()):
+        in_memory = ((item.image, attempt(item.image)) for item in images if item.is_held)
+        others = {
+            key: quarantined for key, quarantined in remaining.items() if not quarantined.is_held
+        }
+        for image, result in chain(in_memory, reread(others, attempt) if others else ()):
             if isinstance(result, Suspect):
                 remaining[image.key] = replace(remaining[image.key], suspect=result)
             else:

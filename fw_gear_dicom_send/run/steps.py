@@ -74,16 +74,16 @@ def send(
     try:
         _run(equipment, Background(*workers, ahead=_MAX_UNCOUNTED), count, downloads)
         if quarantine.images:
-            again = quarantine.retried(partial(_sent, equipment), partial(_reread, equipment))
-            _run(equipment, Background(starmap(Settled, again), ahead=_MAX_UNCOUNTED), count)
+            retries = quarantine.retried(partial(_sent, equipment), partial(_reread, equipment))
+            _run(equipment, Background(starmap(Settled, retries), ahead=_MAX_UNCOUNTED), count)
     finally:
-        for aside in quarantine.images:
-            count(Settled(aside.image, aside.suspect))
+        for quarantined in quarantine.images:
+            count(Settled(quarantined.image, quarantined.suspect))
 
 
 def _run(
     equipment: Equipment,
-    settled: Background[Settled | End],
+    results: Background[Settled | End],
     count: Callable[[Settled | End], None],
     downloads: Downloads | None = None,
 ) -> None:
@@ -94,9 +94,9 @@ def _run(
         # A signal may arrive at any time, also between the start of two threads.
         if downloads:
             downloads.start()
-        settled.start()
-        for one in settled:
-            count(one)
+        results.start()
+        for result in results:
+            count(result)
         is_whole = True
     finally:
         if not is_whole:
@@ -104,11 +104,11 @@ def _run(
             equipment.room.close()
         if downloads:
             downloads.stop()
-        remaining = settled.close(_TIME_TO_FINISH)
+        remaining = results.close(_TIME_TO_FINISH)
         if not is_whole:
             scu.abort()
-        for one in (*remaining, *settled.close()):
-            count(one)
+        for result in (*remaining, *results.close()):
+            count(result)
         if downloads:
             downloads.close()
 
@@ -199,8 +199,8 @@ def _reread(
     """Read images from their files again, send each of them, and yield the results."""
 
     def is_wanted(image: Image) -> bool:
-        aside = images.get(image.key)
-        return aside is not None and aside.is_of(image)
+        quarantined = images.get(image.key)
+        return quarantined is not None and quarantined.is_of(image)
 
     def settle(image: Image) -> StoreResult | Suspect:
         try:

@@ -67,8 +67,8 @@ class Verifier(Observer):
         key = record.entry, record.sop_instance_uid
         is_sent = not isinstance(record.result, NotSent)
         if self._resent is not None:
-            if is_sent and (again := self._resent.get(key)):
-                self._unverified[key] = again
+            if is_sent and (resent := self._resent.get(key)):
+                self._unverified[key] = resent
             return
         number = self._verifications.add(is_sent=is_sent)
         if not is_sent:
@@ -77,12 +77,12 @@ class Verifier(Observer):
             self._unverified[key] = _Image(_reference(record), [])
         self._unverified[key].numbers.append(number)
         if len(self._unverified) >= MAX_UNVERIFIED_IN_FILE:
-            self._ask()
+            self._query()
 
     def file(self, report: FileReport) -> None:  # noqa: ARG002
         """Verify the sent images if there are enough of them."""
         if len(self._unverified) >= MAX_UNVERIFIED:
-            self._ask()
+            self._query()
 
     def missing(self) -> Mapping[FileEntry, frozenset[str]]:
         """Return the SOP Instance UIDs of missing images by file.
@@ -94,7 +94,7 @@ class Verifier(Observer):
         while True:
             self._unverified |= self._absent | self._unknown
             self._absent, self._unknown = {}, {}
-            self._ask()
+            self._query()
             is_settled = not (self._absent or self._unknown) or self._inquirer.given_up
             wait = None if is_settled else attempts.wait_time()
             if wait is None:
@@ -108,18 +108,20 @@ class Verifier(Observer):
             missing[entry].add(uid)
         return {entry: frozenset(uids) for entry, uids in missing.items()}
 
-    def _ask(self) -> None:
+    def _query(self) -> None:
         """Verify the pending images, and keep those that are absent or unknown."""
-        asked, self._unverified = self._unverified, {}
-        if not asked:
+        batch, self._unverified = self._unverified, {}
+        if not batch:
             return
-        answer = self._inquirer.verify([image.reference for image in asked.values()])
-        for key, image in asked.items():
+        answer = self._inquirer.verify([image.reference for image in batch.values()])
+        for key, image in batch.items():
             entry, uid = key
             verdict = _verdict(answer, uid)
-            is_news = [self._verifications.note(entry, number, verdict) for number in image.numbers]
+            is_new_reason = [
+                self._verifications.note(entry, number, verdict) for number in image.numbers
+            ]
             if isinstance(verdict, Reason):
-                if any(is_news):
+                if any(is_new_reason):
                     log.warning("Cannot verify images: %s", verdict.text)
                 if verdict.kind not in _FINAL and len(self._unknown) < MAX_UNKNOWN:
                     self._unknown[key] = image
