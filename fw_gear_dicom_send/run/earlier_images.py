@@ -72,6 +72,9 @@ def earlier_images(reports: Iterable[Path], peer: PeerAE) -> EarlierImages:
     for number, path in enumerate(reports, 1):  # noqa: B007
         for image in images_on(peer, path):
             images.add(image)
+    if number == 0:
+        log.info("Found no per-image report of an earlier run")
+        return images
     log.info(
         "Earlier runs sent %s to this server, according to %s",
         quantity(len(images), "image"),

@@ -50,7 +50,7 @@ def test_images_are_verified_by_the_other_ae(
     runs.add_images("a.zip", range(5))
     ended = runs.send(storing, verify=verify, query_ae=QUERYING, query_port=querying.port)
     assert ended.result.exit_code == 0, ended.result.log
-    assert "5 of 5 verified" in ended.result.log
+    assert "5 of 5 images verified" in ended.result.log
     assert len(querying.queries) + len(querying.commitments) >= 1
     proposed = {one.abstract_syntax for each in storing.associations for one in each.contexts}
     assert proposed == {"1.2.840.10008.1.1", "1.2.840.10008.5.1.4.1.1.2"}

@@ -38,7 +38,7 @@ def test_the_report_of_a_dry_run_is_not_read(runs: SessionRuns, storescp: StoreS
     runs.send(storescp, dry_run=True)
     ended = runs.send(storescp, resume=True)
     assert ended.outcomes == Counter(sent=2)
-    assert "by their per-image reports: 0" in ended.result.log
+    assert "Found no per-image report of an earlier run" in ended.result.log
 
 
 def test_a_report_that_cannot_be_downloaded_costs_only_itself(
