@@ -113,8 +113,13 @@ def run(
     tls_context = tls.make_context(config.tls) if config.tls else None
     selection = source.select()
     peer = config.peer
-    files = quantity(len(selection.entries), "file")
-    log.info("%s to send to %s at %s port %d", files, peer.called_ae, peer.host, peer.port)
+    log.info(
+        "Found %s to send to AE %s at %s, port %d",
+        quantity(len(selection.entries), "file"),
+        peer.called_ae,
+        peer.host,
+        peer.port,
+    )
     for left_out in selection.left_out:
         log.info("%s", left_out.text)
     if config.dry_run:
