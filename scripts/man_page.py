@@ -1,4 +1,4 @@
-"""Writes docs/dicom-send.1, the manual page of `dicom-send`, from what its parser knows."""
+"""Writes docs/dicom-send.1, the manual page of `dicom-send`, from its parsers."""
 
 import sys
 from argparse import SUPPRESS, Action
@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fw_gear_dicom_send import __version__
-from fw_gear_dicom_send.cli import echo, options, send, servers
+from fw_gear_dicom_send.cli import command_line, echo, servers
+from fw_gear_dicom_send.cli.parser import Parser
 
 TARGET = Path(__file__).parents[1] / "docs" / "dicom-send.1"
 
 
 def document() -> str:
-    """Return the page in roff, as man(7) describes it."""
+    """Return the page in roff, with the macros of man(7)."""
     return "".join(f"{line}\n" for line in _lines())
 
 
@@ -21,22 +22,23 @@ def _lines() -> Iterator[str]:
     yield ".SH NAME"
     yield _text("dicom-send - send DICOM files to a DICOM server by C-STORE")
     yield ".SH SYNOPSIS"
-    yield from _verbatim(str(send.parser().usage).replace("\n       ", "\n"))
+    yield from _verbatim(str(command_line.parser().usage).replace("\n       ", "\n"))
     yield ".SH DESCRIPTION"
-    yield from _paragraphs(send.DESCRIPTION)
-    yield from _options(send.parser(), ".SH")
+    yield from _paragraphs(command_line.DESCRIPTION)
+    yield from _options(command_line.parser(), ".SH")
     for parser in (echo.parser(), servers.parser()):
         yield f".SH {_text(parser.prog.upper())}"
         yield from _paragraphs(str(parser.description))
         yield from _options(parser, ".SS")
         yield from _paragraphs(str(parser.epilog))
     yield ".SH EXIT CODES AND EXAMPLES"
-    yield from _verbatim(send.EPILOG)
+    yield from _verbatim(command_line.EPILOG)
 
 
-def _options(parser: options.Parser, heading: str) -> Iterator[str]:
+def _options(parser: Parser, heading: str) -> Iterator[str]:
+    """Yield the options of a parser in their groups, below headings."""
     for group in parser.groups():
-        actions = [one for one in group.actions if one.help != SUPPRESS]
+        actions = [action for action in group.actions if action.help != SUPPRESS]
         if actions:
             yield f"{heading} {_text(group.title.upper())}"
         for action in actions:
@@ -46,6 +48,7 @@ def _options(parser: options.Parser, heading: str) -> Iterator[str]:
 
 
 def _invocation(action: Action) -> str:
+    """Return the flags of an option with its value, or the name of an argument."""
     value = str(action.metavar or "")
     if action.choices:
         value = "{" + ",".join(action.choices) + "}"
@@ -55,7 +58,7 @@ def _invocation(action: Action) -> str:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """Yield text whose paragraphs are filled, but for those that are indented."""
+    """Yield text with filled paragraphs; indented paragraphs keep their lines."""
     for paragraph in text.strip("\n").split("\n\n"):
         yield ".PP"
         if paragraph.startswith(" "):
@@ -71,7 +74,7 @@ def _verbatim(text: str) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """Return a line of text as roff prints it."""
+    """Return a line of text with the escapes of roff."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-")
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
 

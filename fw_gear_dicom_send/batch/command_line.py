@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..cli import options
+from ..cli.help import add_completion, add_version
+from ..cli.parser import Parser
+from ..cli.shells import COMPLETE_FILE
 
 DESCRIPTION = """\
 Run the gear dicom-send on many sessions of a Flywheel site, one job for each session.
@@ -65,17 +68,17 @@ _FILES = {
 }
 
 
-def parser() -> options.Parser:
+def parser() -> Parser:
     """Return what understands the command line."""
-    made = options.Parser("dicom-send-batch", DESCRIPTION, EPILOG)
-    options.add_version(made)
-    options.add_completion(made, _completion)
+    made = Parser("dicom-send-batch", DESCRIPTION, EPILOG)
+    add_version(made)
+    add_completion(made, _completion)
     commands = made.add_subparsers(
         title="commands",
         dest="command",
         metavar="COMMAND",
         required=True,
-        parser_class=options.Parser,
+        parser_class=Parser,
     )
     _add_start(_command(commands, "start", "Run the gear on sessions, and follow the jobs."))
     _add_batch(_command(commands, "follow", "Follow the jobs of a batch again."))
@@ -112,7 +115,7 @@ def _command(commands: "_SubParsersAction[Any]", name: str, text: str) -> Argume
         type=Path,
         help='A JSON file with the user\'s API key: {"key": "<host>:<key>"}. '
         "Default: ~/.config/flywheel/user.json.",
-    ).complete = options.COMPLETE_FILE  # type: ignore[attr-defined]
+    ).complete = COMPLETE_FILE  # type: ignore[attr-defined]
     if name not in ("stop", "list"):
         options.add_report_folder(made, "the table and the page")
     if name not in ("gather", "list"):
@@ -154,7 +157,7 @@ def _add_start(made: ArgumentParser) -> None:
         "--sessions-file",
         metavar="FILE",
         help="A file with one session id per line. # starts a comment. - is standard input.",
-    ).complete = options.COMPLETE_FILE  # type: ignore[attr-defined]
+    ).complete = COMPLETE_FILE  # type: ignore[attr-defined]
     fits = made.add_argument_group("only sessions that match all of these")
     fits.add_argument(
         "--label",
@@ -178,7 +181,7 @@ def _add_start(made: ArgumentParser) -> None:
     options.add_group(made, "files of these sessions", options.FILES)
     options.add_group(made, "DICOM server", options.CONNECTION, _WORDS)
     tls = made.add_argument_group("TLS and identity")
-    options.fill(tls, options.TLS)
+    options.add_options(tls, options.TLS)
     for name, text in _FILES.items():
         tls.add_argument(options.flag(name), dest=name, metavar="NAME", help=text)
     options.add_group(made, "private element", options.TAG)
@@ -196,7 +199,7 @@ def _add_start(made: ArgumentParser) -> None:
         default=[],
         help="A tag for the jobs. A site can use it to choose where they run.",
     )
-    options.fill(jobs, ("debug",), _WORDS)
+    options.add_options(jobs, ("debug",), _WORDS)
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -11,7 +11,9 @@ from ..errors import ConfigError, DicomSendError, ExitCode
 from ..network.types import PeerAE, ServerInfo, ServiceAnswer
 from . import options, settings
 from .console import write, write_json
+from .help import add_version
 from .matrix import Taken, by_class, folded
+from .parser import Arguments, Parser
 
 if TYPE_CHECKING:
     from ..network.contexts import Context
@@ -58,9 +60,9 @@ def run(argv: Sequence[str]) -> int:
         raise
 
 
-def parser() -> options.Parser:
-    """Return what understands the command line after `echo`."""
-    made = options.Parser("dicom-send echo", DESCRIPTION, EPILOG)
+def parser() -> Parser:
+    """Return the parser of the command line after `echo`."""
+    made = Parser("dicom-send echo", DESCRIPTION, EPILOG)
     made.add_argument(
         "word",
         nargs="?",
@@ -70,7 +72,7 @@ def parser() -> options.Parser:
     options.add_server(made)
     options.add_tls(made)
     made.add_argument("--json", action="store_true", help="Print the result as JSON.")
-    options.add_version(made)
+    add_version(made)
     return made
 
 
@@ -93,7 +95,7 @@ def connection(chosen: settings.Settings) -> tuple[PeerAE, "TLSContext | None"]:
         raise chosen.as_usage(exc) from exc
 
 
-def _ask(arguments: options.Arguments) -> int:
+def _ask(arguments: Arguments) -> int:
     word = arguments.values.word
     chosen = settings.read(arguments, [word] if word else [], command="echo")
     server, context = connection(chosen)

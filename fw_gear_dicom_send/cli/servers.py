@@ -1,13 +1,15 @@
-"""`dicom-send servers`: the servers of `servers.toml`, and whether they answer."""
+"""`dicom-send servers`: lists and tests the servers of `servers.toml`."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import DicomSendError, ExitCode, UsageError
-from . import named_servers, options, settings
+from . import named_servers, settings
 from .console import write
 from .echo import SUCCESS, connection, echo_result
+from .help import add_version
+from .parser import Parser
 
 log = logging.getLogger(__name__)
 
@@ -57,17 +59,17 @@ def run(argv: Sequence[str]) -> int:
     return max(codes)
 
 
-def parser() -> options.Parser:
-    """Return what understands the command line after `servers`."""
-    made = options.Parser("dicom-send servers", DESCRIPTION, EPILOG)
+def parser() -> Parser:
+    """Return the parser of the command line after `servers`."""
+    made = Parser("dicom-send servers", DESCRIPTION, EPILOG)
     made.add_argument("names", nargs="*", metavar="NAME", help="A server. Default: all.")
     made.add_argument("--test", action="store_true", help="Send a C-ECHO to each server.")
-    options.add_version(made)
+    add_version(made)
     return made
 
 
 def _lines(chosen: Mapping[str, settings.Settings]) -> Iterator[str]:
-    """Yield a line for each server: its name, its address, and whether TLS is on."""
+    """Yield a line for each server: its name, its address, and `TLS` if that is on."""
     addresses = {name: _address(one.options) for name, one in chosen.items()}
     width = max(map(len, addresses), default=0)
     length = max(map(len, addresses.values()), default=0)
@@ -82,7 +84,7 @@ def _address(values: Mapping[str, Any]) -> str:
 
 
 def _test(chosen: Mapping[str, settings.Settings]) -> ExitCode:
-    """Write for each server whether it answers; return the exit code."""
+    """Test each server and write a line about it; return the exit code."""
     from ..network import preflight
 
     codes = [ExitCode.SUCCESS]

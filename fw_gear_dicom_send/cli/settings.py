@@ -11,7 +11,7 @@ from ..config import manifest, with_defaults
 from ..errors import ConfigError, UsageError
 from . import named_servers, options, server_words
 from .named_servers import NamedServer
-from .options import Arguments
+from .parser import Arguments
 
 _BOTH = ("server", "destination")
 """Options that name a server, of which one is enough."""

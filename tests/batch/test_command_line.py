@@ -14,7 +14,7 @@ script = partial(command.run, "dicom-send-batch")
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--project", "lab/Study"], "--destination is needed"),
+        (["--project", "lab/Study"], "--destination is required"),
         (["--project", "lab/Study", *TO, "--port", "0"], "--port: 0 was given"),
         (["--project", "lab/Study", *TO, "--group", "0x20"], "--group"),
         (["--project", "p/q", *TO, "--file-download-retry-time", "-1"], "--file-download-retry"),
@@ -22,7 +22,7 @@ script = partial(command.run, "dicom-send-batch")
         ([*TO], "is required"),
         (["--project", "lab/Study", *TO, "--label", "("], "--label: it is no regular expression"),
         (["--project", "lab/Study", *TO, "--since", "May"], "--since: 'May' is no date"),
-        (["--project", "p/q", *TO, "--tls-enabled", "--cert", "c.pem"], "--key is needed"),
+        (["--project", "p/q", *TO, "--tls-enabled", "--cert", "c.pem"], "--key is required"),
         (["--project", "lab/Study", *TO, "--key", "k.pem"], "--key is of use with --tls-enabled"),
         (["--project", "lab/Study", *TO, "--interval", "0"], "--interval: it is no number"),
         (["--sessions-file", "/nowhere", *TO], "--sessions-file: /nowhere: it cannot be read"),

@@ -39,8 +39,8 @@ def test_help_names_each_option_of_the_gear(tmp_path: Path) -> None:
     ("arguments", "told"),
     [
         (["{series}"], "no server is given: end with AE@host:port"),
-        (["--destination", "x", "--called-ae", "X"], "required: PATH"),
-        (["{series}", "--destination", "x"], "--called-ae is needed"),
+        (["--destination", "x", "--called-ae", "X"], "PATH or --files-from is required"),
+        (["{series}", "--destination", "x"], "--called-ae is required"),
         (
             ["{series}", "--destination", "a/b", "--called-ae", "X"],
             "--destination: 'a/b' was given",
@@ -64,11 +64,11 @@ def test_help_names_each_option_of_the_gear(tmp_path: Path) -> None:
                 "--key",
                 "{file}",
             ],
-            "--cert is needed: a PEM file, because key and cert need each other",
+            "--cert is required: a PEM file, as key and cert go together",
         ),
         (
             ["{series}", "--destination", HOST, "--called-ae", "X", "--key", "none.pem"],
-            "--key: none.pem: there is no such file",
+            "--key: none.pem: file not found",
         ),
         (
             ["{series}", "--destination", HOST, "--called-ae", "X", "--report-folder", "{file}/x"],
@@ -127,7 +127,7 @@ def test_options_of_the_private_element_need_stamp(series: Path, tmp_path: Path)
     """They would be of no effect without it."""
     result = send(series, "--group", "0x0033", f"A@{HOST}:104", cwd=tmp_path)
 
-    assert "--group is of use with --stamp only" in result.stderr
+    assert "--group needs --stamp" in result.stderr
     assert result.exit_code == 2
 
 

@@ -35,7 +35,7 @@ def test_orthanc_commits_itself(series: Path, tmp_path: Path) -> None:
         (["--verify", "commit", "--commit-port", "65536"], "--commit-port: 65536 was given"),
         (
             ["--verify", "commit", "--commit-port", "11113", "--tls-enabled"],
-            "--commit-port takes reports without TLS, so not with --tls-enabled",
+            "--commit-port does not support TLS; remove it or --tls-enabled",
         ),
     ],
 )

@@ -142,5 +142,5 @@ def test_a_report_that_is_not_there_is_told(runs: Runs, storescp: StoreSCP) -> N
     """Nothing is sent then."""
     result = runs.send(storescp, "--resume", "none.csv")
 
-    assert "--resume: none.csv: there is no such file" in result.stderr
+    assert "--resume: none.csv: file not found" in result.stderr
     assert result.exit_code == 2

@@ -146,7 +146,7 @@ def test_a_variable_without_an_option_is_told(
 ) -> None:
     """A slip in its name would go unnoticed else."""
     result = run(series, f"X@{HOST}:{python_scp.port}", cwd=tmp_path, VERFIY="find")
-    assert "WARNING DICOM_SEND_VERFIY: there is no such option" in result.stderr
+    assert "WARNING DICOM_SEND_VERFIY: unknown option" in result.stderr
     assert result.exit_code == 0
 
 
@@ -156,7 +156,7 @@ def test_a_table_names_files_beside_it(series: Path, named: PythonSCP, tmp_path:
     table = f'[secret]\nhost = "{HOST}"\nport = {named.port}\ncalled_ae = "X"\nstamp = true\n'
     file.write_text(f'{table}identity = "who.json"\nidentity_without_tls = true\n')
     absent = run(series, "secret", cwd=tmp_path)
-    assert f"[secret] identity: {file.parent / 'who.json'}: there is no such file" in absent.stderr
+    assert f"[secret] identity: {file.parent / 'who.json'}: file not found" in absent.stderr
     (file.parent / "who.json").write_text('{"username": "alice"}')
     result = run(series, "secret", cwd=tmp_path)
     assert result.exit_code == 0, result.stderr

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.render import page as benchmarks_page
-from fw_gear_dicom_send.batch import command_line
-from fw_gear_dicom_send.cli import echo, send, servers
-from fw_gear_dicom_send.cli.options import Parser
+from fw_gear_dicom_send.batch import command_line as batch
+from fw_gear_dicom_send.cli import command_line, echo, servers
+from fw_gear_dicom_send.cli.parser import Parser
 from fw_gear_dicom_send.reasons import Kind, Program
 from tests.project.test_readme import PAGES, README, RESULTS, prose
 from tests.support.gear import REPOSITORY
@@ -100,12 +100,12 @@ def test_documents_are_plain(page: Path) -> None:
 @pytest.mark.parametrize(
     ("parser", "words"),
     [
-        (send.parser, ["--help"]),
-        (send.parser, ["--help-all"]),
+        (command_line.parser, ["--help"]),
+        (command_line.parser, ["--help-all"]),
         (echo.parser, ["--help"]),
         (servers.parser, ["--help"]),
-        (command_line.parser, ["--help"]),
-        *((command_line.parser, [word, "--help"]) for word in SUBCOMMANDS),
+        (batch.parser, ["--help"]),
+        *((batch.parser, [word, "--help"]) for word in SUBCOMMANDS),
     ],
 )
 def test_help_is_plain(
