@@ -1,4 +1,4 @@
-"""`dicom-send echo`: whether a server answers, and what it takes."""
+"""`dicom-send echo`: tests a connection, and lists the syntaxes and services of a server."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -9,10 +9,11 @@ from ..config import tls as tls_options
 from ..dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT, STUDY_ROOT_FIND
 from ..errors import ConfigError, DicomSendError, ExitCode
 from ..network.types import PeerAE, ServerInfo, ServiceAnswer
+from ..text import quantity
 from . import options, settings
 from .console import write, write_json
 from .help import add_version
-from .matrix import Taken, by_class, folded
+from .matrix import AcceptedSyntaxes, by_class, wrapped
 from .parser import Arguments, Parser
 
 if TYPE_CHECKING:
@@ -20,13 +21,16 @@ if TYPE_CHECKING:
     from ..network.tls import TLSContext
 
 DESCRIPTION = """\
-Test the connection to a DICOM server: open an association and send a C-ECHO. More associations
-then find the accepted storage SOP classes and transfer syntaxes, and whether the server supports
-C-FIND and storage commitment (--verify). Nothing is sent or changed.
+Test the connection to a DICOM server with a C-ECHO. More associations then check which storage
+SOP classes and transfer syntaxes the server accepts, and whether it supports C-FIND and storage
+commitment (for --verify). No images are sent, and nothing on the server changes.
 """
 EPILOG = """\
-The exit code is 0 if the server answers the C-ECHO with success, 1 if it answers otherwise,
-2 if the command line is invalid, and 3 if there is no association.
+exit codes:
+  0  the C-ECHO succeeded
+  1  the C-ECHO failed
+  2  the command line is invalid
+  3  no connection, or association rejected
 """
 SUCCESS = 0
 
@@ -46,14 +50,17 @@ _NEEDS = {
     "skip_existing": STUDY_ROOT_FIND,
     "verify_commit": STORAGE_COMMITMENT,
 }
-"""Which service an option needs: what the gear queries is by Study Root."""
+"""Service that each option needs. The gear queries with Study Root."""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run the command line after `echo`; raise DicomSendError where there is no association."""
+    """Run the command line after `echo`, and return the exit code.
+
+    Raises DicomSendError if the command line is invalid or there is no association.
+    """
     arguments = parser().read(argv)
     try:
-        return _ask(arguments)
+        return _test(arguments)
     except DicomSendError as exc:
         if arguments.values.json:
             write_json({"error": str(exc), "exit_code": exc.exit_code})
@@ -67,7 +74,7 @@ def parser() -> Parser:
         "word",
         nargs="?",
         metavar="AE@HOST:PORT",
-        help="The server, or its name in servers.toml. You can use options instead.",
+        help="The server, or its name in servers.toml. Options can name it instead.",
     )
     options.add_server(made)
     options.add_tls(made)
@@ -77,13 +84,13 @@ def parser() -> Parser:
 
 
 def connection(chosen: settings.Settings) -> tuple[PeerAE, "TLSContext | None"]:
-    """Return the server and how to use TLS; raise UsageError for what cannot be used."""
+    """Return the server and the TLS context; raise UsageError for invalid options."""
     try:
         known = manifest()
         server = peer(chosen.options)
         tls_config = tls_options(chosen.options, chosen.inputs, known)
         identity_path = identity_file(chosen.options, chosen.inputs)
-        # The network takes long to import, and neither --help nor an error above needs it.
+        # The network modules take long to import, and neither --help nor an error above needs them.
         from ..network import identity, tls
         from ..network.association import resolve
 
@@ -95,60 +102,61 @@ def connection(chosen: settings.Settings) -> tuple[PeerAE, "TLSContext | None"]:
         raise chosen.as_usage(exc) from exc
 
 
-def _ask(arguments: Arguments) -> int:
+def _test(arguments: Arguments) -> int:
+    """Test the server and write the results; return the exit code."""
     word = arguments.values.word
-    chosen = settings.read(arguments, [word] if word else [], command="echo")
+    chosen = settings.read(arguments, [word] if word else [])
     server, context = connection(chosen)
-    # The network takes long to import, and neither --help nor a usage error needs it.
+    # The network modules take long to import, and neither --help nor a usage error needs them.
     from ..network import preflight
     from ..network.contexts import storage_contexts
 
     server_info = preflight.check(server, context)
     proposed = storage_contexts()
     accepted = preflight.accepted(server, proposed, context)
-    beside = [one for one in proposed if one in accepted][:1]
-    answers = preflight.services(server, beside, context)
-    found = _Found(
+    storage = [one for one in proposed if one in accepted][:1]
+    answers = preflight.services(server, storage, context)
+    capabilities = _Capabilities(
         server,
         server_info,
         is_verified=chosen.options["tls_require_peer_cert"] is True,
         services={answer.sop_class_uid: answer for answer in answers},
-        taken=_by_class(proposed, accepted),
-        syntaxes=list(dict.fromkeys(one.transfer_syntax for one in proposed)),
+        accepted=_by_class(proposed, accepted),
+        proposed=list(dict.fromkeys(one.transfer_syntax for one in proposed)),
     )
     if arguments.values.json:
-        write_json(found.summary())
+        write_json(capabilities.summary())
     else:
-        write("".join(f"{line}\n" for line in found.lines()))
+        write("".join(f"{line}\n" for line in capabilities.lines()))
     return ExitCode.SUCCESS if server_info.echo_status == SUCCESS else ExitCode.NOT_ALL_SENT
 
 
-def _by_class(proposed: Sequence["Context"], accepted: frozenset["Context"]) -> Taken:
-    """Return the transfer syntaxes that are accepted, for each SOP class."""
-    taken: dict[str, tuple[str, ...]] = {}
+def _by_class(proposed: Sequence["Context"], accepted: frozenset["Context"]) -> AcceptedSyntaxes:
+    """Return the accepted transfer syntaxes of each SOP class."""
+    found: dict[str, tuple[str, ...]] = {}
     for context in proposed:
-        before = taken.setdefault(context.abstract_syntax, ())
+        before = found.setdefault(context.abstract_syntax, ())
         if context in accepted:
-            taken[context.abstract_syntax] = (*before, context.transfer_syntax)
-    return taken
+            found[context.abstract_syntax] = (*before, context.transfer_syntax)
+    return found
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What a server answers; the certificate it shows `is_verified` where that is asked for.
+class _Capabilities:
+    """Capabilities of a server.
 
-    `syntaxes` are the transfer syntaxes that it was asked for.
+    `is_verified` says whether its certificate was verified. `proposed` are transfer syntaxes.
     """
 
     server: PeerAE
     server_info: ServerInfo
     is_verified: bool
     services: Mapping[str, ServiceAnswer]
-    taken: Taken
-    syntaxes: Sequence[str]
+    accepted: AcceptedSyntaxes
+    proposed: Sequence[str]
 
     def summary(self) -> dict[str, Any]:
-        """Return all of it as JSON."""
+        """Return the capabilities as JSON."""
         session = self.server_info.tls
         tls = session and {
             **asdict(session),
@@ -162,40 +170,40 @@ class _Found:
             "longest_pdu": facts.pop("max_pdu_length"),
             **facts,
             "tls": tls,
-            "accepted": {sop_class: list(syntaxes) for sop_class, syntaxes in self.taken.items()},
+            "accepted": {uid: list(syntaxes) for uid, syntaxes in self.accepted.items()},
             "services": {name: asdict(self.services[uid]) for name, uid in _SERVICE_NAMES.items()},
             "can": {option: self._offers(uid) for option, uid in _NEEDS.items()},
         }
 
     def lines(self) -> Iterator[str]:
-        """Yield it for people, in lines of 80 columns."""
+        """Yield the capabilities as lines of 80 columns."""
         server, server_info = self.server, self.server_info
-        name = server_info.implementation or "without a name"
+        name = server_info.implementation or "unnamed"
         uid = f" ({server_info.class_uid})" if server_info.class_uid not in ("", name) else ""
         limit = server_info.max_pdu_length
-        size = f"of at most {limit} bytes" if limit else "of any length"
+        size = quantity(limit, "byte") if limit else "unlimited"
         yield f"{server.called_ae} at {server.host} port {server.port} accepts an association"
-        yield from folded("Implementation: ", f"{name}{uid}; PDUs {size}", indent=4)
+        yield from wrapped("Implementation: ", f"{name}{uid}; maximum PDU length: {size}", indent=4)
         yield from self._security()
         yield f"C-ECHO: {echo_result(server_info)}"
         yield ""
         for title, uid in _TITLES.items():
-            yield from folded(f"{title}: ", _offer(self.services[uid]), indent=4)
-        yield from folded("verify find, skip_existing: ", self._possible("verify_find"), indent=4)
+            yield from wrapped(f"{title}: ", _offer(self.services[uid]), indent=4)
+        yield from wrapped("verify find, skip_existing: ", self._possible("verify_find"), indent=4)
         commit = self._possible("verify_commit")
         if self._offers(STORAGE_COMMITMENT):
-            commit += ", if the server reports over the same association"
-        yield from folded("verify commit: ", commit, indent=4)
+            commit += ", if the server reports over the same association; else use --commit-port"
+        yield from wrapped("verify commit: ", commit, indent=4)
         yield ""
-        yield from by_class(self.taken, self.syntaxes)
+        yield from by_class(self.accepted, self.proposed)
 
     def _security(self) -> Iterator[str]:
-        """Tell of TLS, and of the user identity if there is one."""
+        """Yield the lines about TLS and the user identity."""
         session, confirms = self.server_info.tls, self.server_info.confirms_identity
         if session:
             yield f"TLS: {session.version} with {session.cipher}"
-            verified = "verified" if self.is_verified else "not verified, as any is taken"
-            yield from folded(
+            verified = "verified" if self.is_verified else "not verified (any is accepted)"
+            yield from wrapped(
                 "Certificate: ",
                 f"{session.subject}, issued by {session.issuer}, valid until "
                 f"{session.expires:%Y-%m-%d}; {verified}",
@@ -205,14 +213,14 @@ class _Found:
             yield "TLS: not used"
         if confirms is not None:
             yield "User identity: " + (
-                "confirmed" if confirms else "sent; not confirmed, so it may be ignored"
+                "confirmed" if confirms else "sent, but not confirmed; the server may ignore it"
             )
 
     def _offers(self, uid: str) -> bool:
         return self.services[uid].is_accepted
 
     def _possible(self, option: str) -> str:
-        """Say whether an option would work, as far as contexts tell."""
+        """Say whether an option can work, judging by the accepted contexts."""
         uid = _NEEDS[option]
         if self._offers(uid):
             return "possible"
@@ -220,15 +228,15 @@ class _Found:
 
 
 def _offer(answer: ServiceAnswer) -> str:
-    """Say whether a service is offered."""
+    """Say whether the server accepts a service."""
     if not answer.is_accepted:
         return f"not accepted: {answer.refusal}"
-    return "accepted, in an association without images only" if answer.is_alone else "accepted"
+    return "accepted, but only in a separate association" if answer.is_alone else "accepted"
 
 
 def echo_result(info: ServerInfo) -> str:
-    """Return what the server answered to the C-ECHO, and how soon."""
+    """Return the result of the C-ECHO with its duration."""
     if info.echo_status is None:
         return "not accepted"
     words = "success" if info.echo_status == SUCCESS else f"status 0x{info.echo_status:04X}"
-    return f"{words}, in {info.echo_seconds * 1000:.1f} ms"
+    return f"{words} in {info.echo_seconds * 1000:.1f} ms"

@@ -1,4 +1,4 @@
-"""Which storage SOP classes a server accepts in which transfer syntaxes, in 80 columns."""
+"""Table of the storage SOP classes and transfer syntaxes that a server accepts, in 80 columns."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from string import ascii_letters
@@ -8,18 +8,19 @@ from ..dicom.uids import name_of
 
 WIDTH = 80
 MAX_NAMED = 12
-"""SOP classes of a row that are named; JSON names them all."""
+"""Maximum number of SOP classes that a row names. The JSON output names all."""
 
-Taken = Mapping[str, tuple[str, ...]]
-"""The transfer syntaxes that are accepted, by SOP class."""
+AcceptedSyntaxes = Mapping[str, tuple[str, ...]]
+"""Accepted transfer syntaxes of each SOP class."""
 
 _YES, _NO = "x", "."
 
 
-def by_class(accepted: Taken, proposed: Sequence[str]) -> Iterator[str]:
-    """Yield the lines of a table: a row for SOP classes that are accepted alike.
+def by_class(accepted: AcceptedSyntaxes, proposed: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of a table of SOP classes and transfer syntaxes.
 
-    A column is for transfer syntaxes that are. `proposed` are all transfer syntaxes in question.
+    SOP classes with the same accepted transfer syntaxes share a row, and transfer syntaxes with
+    the same rows share a column. `proposed` are all transfer syntaxes.
     """
     rows = _rows(accepted)
     columns = _columns([syntaxes for syntaxes, _ in rows], proposed)
@@ -29,7 +30,7 @@ def by_class(accepted: Taken, proposed: Sequence[str]) -> Iterator[str]:
         return
     letters = ascii_letters[26:] + ascii_letters[:26]
     gap = " " if len(columns) <= len(letters) // 2 else ""
-    yield "Storage SOP classes (rows) and transfer syntaxes (columns), x where accepted:"
+    yield "Accepted (x) storage SOP classes (rows) and transfer syntaxes (columns):"
     yield ""
     yield f"      {gap.join(letters[: len(columns)])}"
     for index in range(len(rows)):
@@ -40,16 +41,16 @@ def by_class(accepted: Taken, proposed: Sequence[str]) -> Iterator[str]:
     for index, row in enumerate(rows):
         is_rest = row is largest and len(row[1]) > MAX_NAMED
         text = _rest(len(row[1]), len(rows)) if is_rest else _names(row[1], MAX_NAMED)
-        yield from folded(f"{index + 1:4}  ", text)
+        yield from wrapped(f"{index + 1:4}  ", text)
     for letter, syntaxes in zip(letters, columns.values(), strict=False):
-        yield from folded(f"{letter:>4}  ", _names(syntaxes))
+        yield from wrapped(f"{letter:>4}  ", _names(syntaxes))
     if refused:
         yield ""
-        yield from folded("Accepted with no SOP class: ", _names(refused), indent=6)
+        yield from wrapped("Not accepted for any SOP class: ", _names(refused), indent=6)
 
 
-def folded(label: str, text: str, indent: int = 0) -> list[str]:
-    """Return a text behind a label, in lines that fit where its words do."""
+def wrapped(label: str, text: str, indent: int = 0) -> list[str]:
+    """Return a label and a text as lines of the width; only a long word exceeds it."""
     return wrap(
         text,
         WIDTH,
@@ -60,8 +61,8 @@ def folded(label: str, text: str, indent: int = 0) -> list[str]:
     )
 
 
-def _rows(accepted: Taken) -> list[tuple[tuple[str, ...], list[str]]]:
-    """Return SOP classes by what they are accepted in, those that are not accepted last."""
+def _rows(accepted: AcceptedSyntaxes) -> list[tuple[tuple[str, ...], list[str]]]:
+    """Group SOP classes by their transfer syntaxes; rejected SOP classes are last."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for sop_class, syntaxes in accepted.items():
         groups.setdefault(syntaxes, []).append(sop_class)
@@ -71,7 +72,7 @@ def _rows(accepted: Taken) -> list[tuple[tuple[str, ...], list[str]]]:
 def _columns(
     rows: Iterable[tuple[str, ...]], proposed: Sequence[str]
 ) -> dict[tuple[bool, ...], list[str]]:
-    """Return transfer syntaxes by the rows that they are accepted in."""
+    """Group transfer syntaxes by the rows that accept them."""
     sets = [frozenset(row) for row in rows]
     columns: dict[tuple[bool, ...], list[str]] = {}
     for syntax in proposed:
@@ -80,10 +81,10 @@ def _columns(
 
 
 def _rest(number: int, rows: int) -> str:
-    """Say which SOP classes the largest row has, without their names."""
+    """Describe the SOP classes of the largest row without their names."""
     if rows == 1:
         return f"all {number} storage SOP classes"
-    return f"{number} SOP classes, those that are in no other row"
+    return f"the {number} other SOP classes"
 
 
 def _names(uids: Sequence[str], limit: int | None = None) -> str:

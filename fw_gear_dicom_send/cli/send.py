@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _command(argv: list[str]) -> int:
     if argv and argv[0] in _SUBCOMMANDS:
+        _warn_of_path(argv[0])
         return _SUBCOMMANDS[argv[0]](argv[1:])
     results = Results()
     started = monotonic()
@@ -61,6 +62,19 @@ def _command(argv: list[str]) -> int:
     finally:
         _show(results, argv, monotonic() - started)
     return results.exit_code
+
+
+def _warn_of_path(subcommand: str) -> None:
+    """Log how to send a file or folder that has the name of a subcommand."""
+    if os.path.lexists(subcommand):
+        path = os.path.join(os.curdir, subcommand)
+        log.warning(
+            "Running the subcommand %s. To send the file or folder %s instead: dicom-send %s %s",
+            subcommand,
+            subcommand,
+            path,
+            server_words.FORM,
+        )
 
 
 def _parse_and_run(argv: list[str], results: Results) -> int:

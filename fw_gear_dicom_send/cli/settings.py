@@ -1,4 +1,4 @@
-"""Where options come from: the command line, the environment, a named server, the defaults."""
+"""Merges the options of the command line, the environment, a named server and the defaults."""
 
 import os
 from argparse import Namespace
@@ -14,16 +14,16 @@ from .named_servers import NamedServer
 from .parser import Arguments
 
 _BOTH = ("server", "destination")
-"""Options that name a server, of which one is enough."""
+"""Options that name a server. Only one of them is allowed."""
 _ADDRESS = ("destination", "port", "called_ae")
-"""Options that say which server it is. A server in one word goes before them all."""
+"""Options that identify a server. A server in one word replaces all of them."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The options of a run, the files that are the gear's inputs, and the paths to send.
+    """Options of a run, files for the gear's inputs, and paths to send.
 
-    `origins` tells how messages name an option that is not from the command line.
+    `origins` has the names in messages of options that are not from the command line.
     """
 
     options: Mapping[str, Any]
@@ -32,19 +32,18 @@ class Settings:
     paths: Sequence[Path]
 
     def as_usage(self, error: ConfigError) -> UsageError:
-        """Return an error that names the option as it was given, with a hint if there is one."""
+        """Return an error that names the option as the user wrote it, with a hint if possible."""
         usage = options.as_usage(error, self.origins)
         if error.option == "destination":
-            words = server_words.destination_hint(str(error.given))
-            return UsageError(f"{usage}; {words}") if words else usage
+            hint = server_words.destination_hint(str(error.given))
+            return UsageError(f"{usage}; {hint}") if hint else usage
         return usage
 
 
-def read(arguments: Arguments, words: Sequence[str] = (), *, command: str = "") -> Settings:
-    """Return the settings by what is given; the last of `words` may be the server.
+def read(arguments: Arguments, words: Sequence[str] = ()) -> Settings:
+    """Return the settings for the arguments; the last of `words` may be the server.
 
-    Raises UsageError where it is not clear which server is meant, or where there is none. The
-    `command` before these words may have been meant as a path.
+    Raises UsageError if the server is missing or ambiguous.
     """
     known, typed = dict(vars(arguments.values)), arguments.typed
     variables = arguments.variables
@@ -55,7 +54,7 @@ def read(arguments: Arguments, words: Sequence[str] = (), *, command: str = "") 
     if word is not None:
         address = server_words.parse(word)
         if address and is_typed and (twice := sorted(typed & set(_ADDRESS))):
-            raise UsageError(f"{options.flag(twice[0])}: {word} has it already")
+            raise UsageError(f"{options.flag(twice[0])} repeats a part of {word}; remove it")
         if address or is_typed:
             for name in set(_ADDRESS) - typed:
                 known[name] = None
@@ -65,7 +64,7 @@ def read(arguments: Arguments, words: Sequence[str] = (), *, command: str = "") 
         origins |= {name: found.origins[name] for name in found.origins if known.get(name) is None}
     given = options.given(Namespace(**known))
     if "destination" not in {*given, *server}:
-        raise _no_server(words, command)
+        raise _no_server(words)
     stamp = {"stamp": known["stamp"]} if known.get("stamp") is not None else {}
     inputs = {name: known[name] or files.get(name) for name in options.INPUTS}
     return Settings(
@@ -77,7 +76,7 @@ def read(arguments: Arguments, words: Sequence[str] = (), *, command: str = "") 
 
 
 def of_server(server: NamedServer) -> Settings:
-    """Return the settings of a named server alone."""
+    """Return the settings of a named server, without other options."""
     inputs = options.as_inputs(server.files, server.origins)
     return Settings(with_defaults(server.options, manifest()), inputs, server.origins, ())
 
@@ -85,19 +84,19 @@ def of_server(server: NamedServer) -> Settings:
 def _server_word(
     arguments: Arguments, words: Sequence[str]
 ) -> tuple[str | None, bool, Sequence[str]]:
-    """Return the word that is the server, whether it was typed, and the words that are paths.
+    """Return the server, whether it is from the command line, and the words that are paths.
 
-    The server is None where other options name it, or none does.
+    The server is None if `--destination` names it, or if it is missing. Raises UsageError.
     """
     paths, variables = list(words), arguments.variables
     for names in (arguments.typed, variables.keys()):
         is_typed = names is arguments.typed
         if names >= set(_BOTH):
             first, second = (variables.get(name, options.flag(name)) for name in _BOTH)
-            raise UsageError(f"{first} and {second} both name a server; give one of them")
+            raise UsageError(f"{first} and {second} both name a server; use only one")
         given = [options.flag(name) for name in _BOTH if is_typed and name in names]
         if given and paths and server_words.parse(paths[-1]) and not os.path.lexists(paths[-1]):
-            raise UsageError(f"{given[0]} and {paths[-1]} both name a server; give one of them")
+            raise UsageError(f"{given[0]} and {paths[-1]} both name a server; use only one")
         if is_typed and paths and not names & {*_BOTH} and _is_server(paths[-1]):
             return paths.pop(), is_typed, paths
         if "server" in names:
@@ -108,41 +107,36 @@ def _server_word(
 
 
 def _is_server(word: str) -> bool:
-    """Tell whether a word is a server; raise UsageError if it could be a path as well."""
+    """Return whether a word is a server; raise UsageError if it is also a path."""
     if not (server_words.parse(word) or word in named_servers.tables()):
         return False
     if os.path.lexists(word):
         raise UsageError(
-            f"{word} is a server and a path. Write --server {word} for the server, "
+            f"{word} is both a server and a path. Write --server {word} for the server, "
             f"or {os.path.join(os.curdir, word)} for the path"
         )
     return True
 
 
 def _named(word: str) -> NamedServer:
-    """Return a server of the file; raise UsageError with a hint if there is none of the name."""
+    """Return a named server; raise UsageError, with a hint if possible, if it is missing."""
     tables = named_servers.tables()
-    words = "" if word in tables else server_words.hint(word)
-    if words:
-        raise UsageError(f"{word}: {words}")
+    if word not in tables and (hint := server_words.hint(word)):
+        raise UsageError(f"{word}: {hint}")
     return named_servers.find(word, tables)
 
 
-def _no_server(words: Sequence[str], command: str) -> UsageError:
-    """Return an error that says how to name a server, or which word is neither server nor path."""
+def _no_server(words: Sequence[str]) -> UsageError:
+    """Return an error about the missing server, with a hint for a mistyped one."""
     for word in words:
-        if not os.path.lexists(word) and (meant := server_words.hint(word)):
-            return UsageError(f"{word}: {meant}")
-    named = ", ".join(named_servers.tables())
-    last = words[-1] if words else ""
-    if os.path.lexists(command):
-        path = os.path.join(os.curdir, command)
-        return UsageError(
-            f"no server is given to test: dicom-send {command} {server_words.FORM}. "
-            f"To send the folder or file {command}, write {path}"
-        )
-    unknown = f"{last} is no path and no server; " * bool(last and not os.path.lexists(last))
+        if not os.path.lexists(word) and (hint := server_words.hint(word)):
+            return UsageError(f"{word}: {hint}")
+    unknown = ""
+    if words and not os.path.lexists(words[-1]):
+        unknown = f"{words[-1]} is neither a path nor a server; "
+    names = ", ".join(named_servers.tables())
+    named = f"with a name ({names}), " if names else ""
     return UsageError(
         f"{unknown}no server is given: end with {server_words.FORM}, as in {server_words.EXAMPLE}, "
-        f"{f'with a name ({named}), ' * bool(named)}or use --destination and --called-ae"
+        f"{named}or use --destination and --called-ae"
     )

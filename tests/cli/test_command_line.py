@@ -10,7 +10,7 @@ import pytest
 from tests.support.certificates import HOST
 from tests.support.gear import REPOSITORY
 from tests.support.pacs import PythonSCP
-from tests.support.send_command import send, to
+from tests.support.send_command import send
 
 ONLY_ON_FLYWHEEL = {
     "file_types",
@@ -109,18 +109,29 @@ def test_help_of_servers_shows_the_file(tmp_path: Path) -> None:
     assert 'host = "pacs.example.org"' in result.stdout
 
 
-def test_a_folder_may_have_the_name_of_a_command(
+def test_a_folder_may_have_the_name_of_a_subcommand(
     series: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """Without a server the line tells the folder `echo` from the command; ./echo is sent."""
+    """The subcommand runs, and a line says how to send the folder, which works."""
     series.rename(tmp_path / "echo")
+    server = f"SCP@{HOST}:{python_scp.port}"
 
-    told = send("echo", cwd=tmp_path)
-    sent = send("./echo", *to(python_scp), cwd=tmp_path)
+    tested = send("echo", server, cwd=tmp_path)
+    stored = len(python_scp.stored)
+    sent = send("./echo", server, cwd=tmp_path)
 
-    assert "To send the folder or file echo, write ./echo" in told.stderr
-    assert (told.exit_code, sent.exit_code) == (2, 0)
-    assert len(python_scp.stored) == 4
+    assert "To send the file or folder echo instead: dicom-send ./echo" in tested.stderr
+    assert (tested.exit_code, stored) == (0, 0)
+    assert (sent.exit_code, len(python_scp.stored)) == (0, 4)
+
+
+def test_a_subcommand_without_such_a_folder_has_no_hint(
+    python_scp: PythonSCP, tmp_path: Path
+) -> None:
+    """Nothing is logged beside the result."""
+    tested = send("echo", f"SCP@{HOST}:{python_scp.port}", cwd=tmp_path)
+
+    assert (tested.exit_code, tested.stderr) == (0, "")
 
 
 def test_options_of_the_private_element_need_stamp(series: Path, tmp_path: Path) -> None:

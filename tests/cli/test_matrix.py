@@ -26,7 +26,7 @@ def test_classes_and_syntaxes_that_are_alike_share_a_row_and_a_column() -> None:
         "1.2.2": (ImplicitVRLittleEndian, ExplicitVRLittleEndian),
     }
     assert list(by_class(accepted, PROPOSED)) == [
-        "Storage SOP classes (rows) and transfer syntaxes (columns), x where accepted:",
+        "Accepted (x) storage SOP classes (rows) and transfer syntaxes (columns):",
         "",
         "      A B",
         "   1  x .",
@@ -39,7 +39,7 @@ def test_classes_and_syntaxes_that_are_alike_share_a_row_and_a_column() -> None:
         "   A  Implicit VR Little Endian; Explicit VR Little Endian",
         "   B  JPEG 2000 Image Compression",
         "",
-        "Accepted with no SOP class: RLE Lossless",
+        "Not accepted for any SOP class: RLE Lossless",
     ]
 
 
@@ -48,7 +48,7 @@ def test_the_largest_row_has_no_names() -> None:
     many = {f"1.2.{n}": (RLELossless,) for n in range(MAX_NAMED + 2)}
     few = {f"1.3.{n}": () for n in range(MAX_NAMED + 1)}
     lines = list(by_class(many | few, PROPOSED))
-    assert "   1  14 SOP classes, those that are in no other row" in lines
+    assert "   1  the 14 other SOP classes" in lines
     assert "; and 1 more" in " ".join(lines)
     assert "   1  all 14 storage SOP classes" in list(by_class(many, PROPOSED))
 
