@@ -58,13 +58,14 @@ def _invocation(action: Action) -> str:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """Yield text with filled paragraphs; indented paragraphs keep their lines."""
+    """Yield text with filled paragraphs; those with indented lines keep their lines."""
     for paragraph in text.strip("\n").split("\n\n"):
         yield ".PP"
-        if paragraph.startswith(" "):
+        lines = paragraph.split("\n")
+        if any(line.startswith(" ") for line in lines):
             yield from _verbatim(paragraph)
         else:
-            yield from map(_text, paragraph.split("\n"))
+            yield from map(_text, lines)
 
 
 def _verbatim(text: str) -> Iterator[str]:

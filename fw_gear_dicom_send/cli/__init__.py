@@ -1,1 +1,1 @@
-"""The commands for those who have DICOM files on disk, and no Flywheel."""
+"""Command `dicom-send` for DICOM files on disk, without Flywheel."""

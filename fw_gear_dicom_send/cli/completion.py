@@ -1,4 +1,4 @@
-"""Scripts that complete a command line in a shell, made by shtab from the parser."""
+"""Completion scripts for shells, which shtab generates from a parser."""
 
 from argparse import ArgumentParser
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import shtab
 
 _BASH_DEFAULT = """\
-# Completes nothing, so that Bash completes files as it does without a script.
+# Completes nothing, so that Bash completes files itself.
 _dicom_send_default() { :; }
 """
 _ZSH = "_dicom_send_first() { _alternative 'files:file:_files' 'words:command:(echo servers)' }"
@@ -38,7 +38,7 @@ _BASH_CASE = """\
 
 
 def script(parser: ArgumentParser, shell: str, commands: Mapping[str, ArgumentParser]) -> str:
-    """Return a script for a shell, which in Bash completes the words of `commands`, too."""
+    """Return the completion script for a shell; in Bash it also completes the `commands`."""
     if shell != "bash":
         return f"{shtab.complete(parser, shell, preamble=_ZSH if shell == 'zsh' else '')}\n"
     parts = [shtab.complete(parser, shell, preamble=_BASH_DEFAULT)]

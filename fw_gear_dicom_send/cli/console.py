@@ -1,4 +1,4 @@
-"""What the commands tell people on standard error, line by line, and print as their result."""
+"""Output of the commands: log lines on standard error, results on standard output."""
 
 import json
 import logging
@@ -8,9 +8,9 @@ from typing import Any, TextIO
 
 
 class _StandardError(logging.Handler):
-    """Writes to whatever standard error is now, so that a progress bar can stand in for it.
+    """Handler that looks up standard error for each line, as a progress bar replaces it.
 
-    If nobody reads it any more, or its disk is full, the run goes on without it.
+    If writing fails, because the reader has left or the disk is full, the run continues silently.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -22,9 +22,9 @@ class _StandardError(logging.Handler):
 
 
 def begin_logging(formatter: logging.Formatter | None = None) -> None:
-    """Log to standard error: on a terminal the bare words, else with the time.
+    """Log to standard error, with time and level unless it is a terminal.
 
-    A `formatter` makes other lines of it.
+    A `formatter` replaces this format.
     """
     handler = _StandardError()
     layout = "%(message)s" if sys.stderr.isatty() else "%(asctime)s %(levelname)s %(message)s"
@@ -33,7 +33,7 @@ def begin_logging(formatter: logging.Formatter | None = None) -> None:
 
 
 def write(text: str) -> None:
-    """Write a result to standard output; whoever reads it may leave before its end."""
+    """Write a result to standard output; ignore a reader that has left."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -42,11 +42,11 @@ def write(text: str) -> None:
 
 
 def _discard(stream: TextIO) -> None:
-    """Let what is left of a stream go nowhere: Python writes it once more when it ends."""
+    """Redirect a stream to the null device, as Python flushes its buffer again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def write_json(result: Any) -> None:
     """Write a result to standard output as JSON."""
-    # In ASCII, so that it can be written whatever the locale is.
+    # ASCII can be written in any locale.
     write(json.dumps(result, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""The log of a command as JSON, one event a line, for programs that follow a run."""
+"""Log of a command as JSON, with one event per line, for programs."""
 
 import json
 import logging
@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 
 
 class JSONFormatter(logging.Formatter):
-    """Makes a line of each record: its time, its event (`log` unless it has one) and its fields."""
+    """Formatter of JSON lines with the time, the event (by default `log`) and its fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, in ASCII."""
+        """Return the line in ASCII."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         fields: Mapping[str, Any] = getattr(record, "fields", None) or {
             "event": "log",
@@ -30,12 +30,12 @@ class JSONFormatter(logging.Formatter):
 
 
 class JSONEvents(Observer):
-    """Logs what becomes of each image and each file."""
+    """Observer that logs the result of each image and each file."""
 
     def image(self, record: ImageRecord) -> None:
         """Log an image."""
         result, transfer = record.result, record.result.transfer
-        tell(
+        log_event(
             "image",
             path=record.entry.fw_path,
             member=record.name,
@@ -54,7 +54,7 @@ class JSONEvents(Observer):
 
     def file(self, report: FileReport) -> None:
         """Log a file."""
-        tell(
+        log_event(
             "file",
             path=report.entry.fw_path,
             images=report.images,
@@ -64,6 +64,6 @@ class JSONEvents(Observer):
         )
 
 
-def tell(event: str, **fields: Any) -> None:
-    """Log an event with its fields, which only `JSONFormatter` shows."""
+def log_event(event: str, **fields: Any) -> None:
+    """Log an event; only `JSONFormatter` shows its fields."""
     log.info("%s", event, extra={"fields": {"event": event, **fields}})

@@ -1,4 +1,4 @@
-"""Files and folders on disk."""
+"""Source of images in files and folders on disk."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,17 +19,17 @@ from ..models import (
 )
 from ..reasons import Kind, Program, Reason
 from ..source import Fetcher
-from ..text import printable, sort_key
+from ..text import printable, quantity, sort_key
 
 MAX_PATHS = 5
-"""Paths that the page about a run names, of those that it was given."""
+"""Maximum number of paths that the page names."""
 
 
 class LocalSource:
-    """The files that are named, and what is in the folders that are named and below them.
+    """Source of the given files, and of all files in the given folders and their subfolders.
 
-    In a folder, an archive is known by its suffix; the other files of the folder are one
-    entry together. Links to files are followed, those to folders are not.
+    In folders, archives are recognized by their suffixes. The other files of a folder form one
+    entry. Links to files are followed, links to folders are not.
     """
 
     def __init__(
@@ -40,15 +40,15 @@ class LocalSource:
         listed: Iterable[Path] = (),
         shows_names: bool = False,
     ) -> None:
-        """Take paths of files and folders; raise UsageError for a path where there is nothing.
+        """Take paths of files and folders; raise UsageError for a missing path.
 
-        `names` says which files in folders are sent; of those left out, archives are named, and
-        with `shows_names` others too. `listed` are further paths, which may be gone by now.
+        `names` selects the files in folders. The log names archives that are left out, and with
+        `shows_names` also other files. `listed` are additional paths, which may be missing.
         """
         given = tuple(paths)
         for path in given:
             if not (os.path.isdir(path) or os.path.isfile(path)):
-                problem = "neither a file nor a folder" if os.path.exists(path) else "not found"
+                problem = "not a file or folder" if os.path.exists(path) else "not found"
                 raise UsageError(f"{path}: {problem}")
         self._paths = (*given, *listed)
         self._names = names
@@ -58,14 +58,15 @@ class LocalSource:
 
     @property
     def options(self) -> Mapping[str, str]:
-        """There are none."""
+        """Return no options, as only Flywheel projects have them."""
         return {}
 
     def select(self) -> Selection:
-        """Find the files."""
+        """Find the files to send."""
         entries = {os.path.realpath(one.key): one for one in reversed(list(self._entries()))}
         first = self._paths[0] if self._paths else Path()
-        label = first.resolve().name if len(self._paths) == 1 else f"{len(self._paths)} paths"
+        is_single = len(self._paths) == 1
+        label = first.resolve().name if is_single else quantity(len(self._paths), "path")
         place = Container("folder", str(first))
         chosen, left_out = tuple(reversed(entries.values())), self.left_out.counted()
         shown = [printable(str(path)) for path in self._paths[:MAX_PATHS]]
@@ -75,11 +76,11 @@ class LocalSource:
         return Selection(chosen, place, printable(label), left_out=left_out, origin=origin)
 
     def fetcher(self, _: Path) -> Fetcher:
-        """Return what finds files where they are."""
+        """Return a fetcher that uses the files in their original places."""
         return Fetcher(_found)
 
     def release(self, path: Path) -> None:
-        """Leave files as they are."""
+        """Do nothing, as no file is a copy."""
 
     def _entries(self) -> Iterator[FileEntry]:
         for path in self._paths:
@@ -91,7 +92,7 @@ class LocalSource:
                 yield _entry(parent, name, str(path), _size(str(path)))
 
     def _below(self, parent: Container, name: str, top: Path) -> Iterator[FileEntry]:
-        """Yield an entry for each folder that holds files, and for each archive."""
+        """Yield an entry for each folder with files, and for each archive."""
         unreadable: list[str] = []
         is_empty = True
 
@@ -125,7 +126,7 @@ class LocalSource:
     def _chosen(
         self, folder: str, files: Iterable[str], shown: Callable[[str], str]
     ) -> Sequence[str]:
-        """Return the files to send of those in a folder, and count the others, once."""
+        """Return the selected files of a folder, and count the others the first time."""
         causes = {name: self._names.cause(name) for name in files}
         place = os.path.realpath(folder)
         if place not in self._folders:
@@ -138,7 +139,7 @@ class LocalSource:
 
 
 def _found(entry: FileEntry) -> Path | DownloadFailure:
-    """Return where a file or folder is, or why it is there no more."""
+    """Return the path of a file or folder, or the reason why it is missing."""
     try:
         os.stat(entry.key)
     except OSError as exc:
@@ -151,34 +152,34 @@ def _entry(parent: Container, name: str, path: str, size: int | None = None) -> 
 
 
 def _is_special(path: str) -> bool:
-    """Tell whether a path is a FIFO, a socket or a device, which no archive is."""
+    """Return whether a path is a FIFO, a socket or a device, and thus not an archive."""
     try:
         return is_special(os.stat(path).st_mode)
-    except OSError:  # a broken link; opening it reports the error
+    except OSError:  # A broken link: opening it reports the error.
         return False
 
 
 def _size(path: str) -> int:
     try:
         return os.stat(path).st_size
-    except OSError:  # a broken link; opening it reports the error
+    except OSError:  # A broken link: opening it reports the error.
         return 0
 
 
 class LocalReports:
-    """Reports that stay where they were written; `paths` are those of this run."""
+    """Reports that stay in the folder for reports; `paths` are those of this run."""
 
     time_format = "%Y-%m-%d_%H-%M-%S"
-    """Without colons, which Windows takes in no file name."""
+    """Format without colons, which Windows does not allow in file names."""
     reports_failed_starts = False
-    """Its line says all: nothing waits for the report as Flywheel does."""
+    """The closing line is enough: unlike on Flywheel, no user waits for a report."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without reports."""
         self.paths: list[Path] = []
 
     def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
-        """Leave out what holds no DICOM image, unless nothing else was under the same path."""
+        """Drop reports of files without DICOM images, but keep at least one for each given path."""
         found = {report.entry.parent for report in reports if not report.has_no_image}
         kept = []
         for report in reports:
@@ -188,6 +189,6 @@ class LocalReports:
         return kept
 
     def deliver(self, _: Container, path: Path) -> bool:
-        """Leave a report where it was written."""
+        """Keep the path of a report, which is already in its place."""
         self.paths.append(path)
         return False

@@ -1,4 +1,4 @@
-"""Servers with names, which a user keeps in `servers.toml`."""
+"""Named servers in the user's file `servers.toml`."""
 
 import os
 import tomllib
@@ -24,9 +24,9 @@ _OPTIONS = {
 
 @dataclass(frozen=True)
 class NamedServer:
-    """A table of the file: values for the manifest's options, and files for its inputs.
+    """Table of the file: values of the manifest's options, and files for its inputs.
 
-    `origins` tells for each of them how messages name it.
+    `origins` has the name of each option or input in messages.
     """
 
     name: str
@@ -36,7 +36,7 @@ class NamedServer:
 
 
 def path() -> Path:
-    """Return where the file is, if there is one."""
+    """Return the path of the file, which may be missing."""
     if os.name == "nt":
         top = os.environ.get("APPDATA") or os.path.expanduser("~")
     else:
@@ -45,32 +45,32 @@ def path() -> Path:
 
 
 def tables() -> Mapping[str, Any]:
-    """Return the tables of the file, none where there is no file; raise UsageError."""
+    """Return the tables of the file, or none if it is missing. Raises UsageError."""
     file = path()
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as exc:
-        raise UsageError(f"{file}: {exc.strerror}") from exc
+        raise UsageError(f"cannot read {file}: {exc.strerror}") from exc
     except ValueError as exc:
-        raise UsageError(f"{file}: this is no TOML: {exc}") from exc
+        raise UsageError(f"{file}: invalid TOML: {exc}") from exc
 
 
 def find(name: str, known: Mapping[str, Any]) -> NamedServer:
-    """Return a server of `tables`; raise UsageError if it is not there, or has wrong keys."""
+    """Return a server of `known` tables; raise UsageError if it is missing or invalid."""
     table: dict[str, Any] | None = known.get(name)
     if not isinstance(table, dict):
         names = ", ".join(known) or "none"
-        raise UsageError(f"{name}: no such server in {path()}; its servers are: {names}")
+        raise UsageError(f"{name}: no such server in {path()}; known servers: {names}")
     allowed = {*_ALIASES, *_OPTIONS, *options.INPUTS}
     for key in table:
         if key not in allowed:
             raise UsageError(
-                f"{path()}: [{name}] {key}: unknown; allowed: {', '.join(sorted(allowed))}"
+                f"{path()}: [{name}] {key}: unknown key; allowed: {', '.join(sorted(allowed))}"
             )
     if missing := [key for key in ("host", "called_ae") if key not in table]:
-        raise UsageError(f"{path()}: [{name}] {missing[0]} is missing")
+        raise UsageError(f"{path()}: [{name}] {missing[0]}: missing")
     named = {_ALIASES.get(key) or key: (key, value) for key, value in table.items()}
     return NamedServer(
         name,
@@ -81,7 +81,7 @@ def find(name: str, known: Mapping[str, Any]) -> NamedServer:
 
 
 def _file(name: str, key: str, value: Any) -> Path:
-    """Return the path of a file; a relative one begins where `servers.toml` is."""
+    """Return the path of a file; a relative path starts at the folder of `servers.toml`."""
     if not isinstance(value, str):
         raise UsageError(f"{path()}: [{name}] {key}: {value!r} was given; allowed: a path")
     return path().parent / Path(value).expanduser()

@@ -1,4 +1,4 @@
-"""A list of paths, in a file or on standard input."""
+"""Lists of paths, from a file or standard input."""
 
 import os
 import sys
@@ -11,16 +11,16 @@ STANDARD_INPUT = "-"
 
 
 def read_paths(source: str, *, ends_with_nul: bool = False) -> Sequence[Path]:
-    """Return the paths in the file `source`, or on standard input if that is `-`.
+    """Return the paths in the file `source`, or on standard input if it is `-`.
 
-    There is one a line, or each ends with a NUL. Empty lines, and the carriage returns of lines
-    that end as on Windows, are no part of any. Raises UsageError.
+    Each line has one path, or each path ends with a NUL. Empty lines are ignored, and Windows
+    line ends are accepted. Raises UsageError.
     """
     data = _read(source)
     if ends_with_nul:
         names = data.split(b"\0")
     elif b"\0" in data:
-        raise UsageError("--files-from: there is a NUL in the list; --from0 reads such a list")
+        raise UsageError("--files-from: the list contains a NUL; add --from0")
     else:
         names = [line.removesuffix(b"\r") for line in data.split(b"\n")]
     return [Path(os.fsdecode(name)) for name in names if name]
@@ -32,4 +32,4 @@ def _read(source: str) -> bytes:
     try:
         return Path(source).read_bytes()
     except OSError as exc:
-        raise UsageError(f"--files-from: {source}: {exc.strerror}") from exc
+        raise UsageError(f"--files-from: cannot read {source}: {exc.strerror}") from exc

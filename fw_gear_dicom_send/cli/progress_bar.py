@@ -1,4 +1,4 @@
-"""How far a run is, as a bar and numbers on a terminal of any width."""
+"""Progress bar of a run on a terminal of any width."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -12,21 +12,22 @@ from rich.text import Text
 from ..models import FileEntry
 from ..report.events import surviving
 from ..report.progress import Count, Progress, Sender
+from ..text import quantity
 
 _NAME = "The progress bar"
 INTERVAL = 0.2
-"""Seconds between two states of the bar."""
+"""Seconds between two updates of the bar."""
 
 _MIN_BAR = 8
-"""Columns; where there is less room there is no bar."""
+"""Minimum width of the bar in columns; with less room there is no bar."""
 _GAP = "  "
 _SAMPLES = 50
-"""States of the last ten seconds, of which the rate is."""
+"""Number of updates that the rate is averaged over: ten seconds."""
 _MEGABYTE = 1e6
 
 
 class ProgressBar(Progress):
-    """Shows the count on standard error; what is logged meanwhile stands above it."""
+    """Progress bar on standard error, below the lines of the log."""
 
     def __init__(
         self,
@@ -47,38 +48,40 @@ class ProgressBar(Progress):
         return super().__enter__()
 
     def __exit__(self, *exception: object) -> None:
-        """Leave the bar as it is at the end."""
+        """Show the final state, and leave it on the terminal."""
         super().__exit__(*exception)
         with surviving(_NAME):
             self._live.refresh()
             self._live.stop()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the lines: a bar, and numbers of which none is cut."""
+        """Yield lines with a bar and numbers; no number is split between lines."""
         now = self._clock.now()
         with self._lock:
             count = copy(self._count)
         self._samples.append((now, count.bytes))
-        done, whole = count.read, self._file_bytes
-        percent = [f"{min(100 * done // whole, 100):3d}%"] if whole else []
-        size = f"{_megabytes(done)} of {_megabytes(whole)} MB" if whole else ""
-        numbers = [Text(one) for one in (*percent, size, f"{self._rate():.1f} MB/s") if one]
-        if done < whole and (left := self._time_left(count, now)):
+        done, total = count.read, self._file_bytes
+        percent = [f"{min(100 * done // total, 100):3d}%"] if total else []
+        size = f"{_megabytes(done)} of {_megabytes(total)} MB" if total else ""
+        numbers = [
+            Text(number) for number in (*percent, size, f"{self._rate():.1f} MB/s") if number
+        ]
+        if done < total and (left := self._time_left(count, now)):
             numbers.append(Text(f"{left} left"))
         first, *rest = _packed(numbers, options.max_width)
         room = options.max_width - len(first) - len(_GAP)
-        if whole and not rest and room >= _MIN_BAR:
-            first = Text(_GAP).join([_bar(done / whole, room, options.ascii_only), first])
+        if total and not rest and room >= _MIN_BAR:
+            first = Text(_GAP).join([_bar(done / total, room, options.ascii_only), first])
         yield first
         yield from rest
-        yield from _packed(self._told(count), options.max_width)
+        yield from _packed(self._counts(count), options.max_width)
 
-    def _told(self, count: Count) -> list[Text]:
-        """Return what became of the images, those that failed in red, and of associations."""
+    def _counts(self, count: Count) -> list[Text]:
+        """Return the numbers of images, with failures in red, and of associations."""
         done = count.planned if self._is_dry else count.sent
         found = done + count.already_stored + count.not_sent
         verb = "would be sent" if self._is_dry else "sent"
-        parts = [Text(f"{done:,} of {found:,} images {verb}")]
+        parts = [Text(f"{done:,} of {quantity(found, 'image')} {verb}")]
         if count.already_stored:
             parts.append(Text(f"{count.already_stored:,} already there"))
         if count.not_sent:
@@ -86,9 +89,9 @@ class ProgressBar(Progress):
         return [*parts, Text(self._associations())]
 
     def _rate(self) -> float:
-        """Return how many MB were sent in a second, of late."""
-        (begun, before), (now, sent) = self._samples[0], self._samples[-1]
-        return (sent - before) / _MEGABYTE / max(now - begun, INTERVAL)
+        """Return the rate of the last seconds in MB/s."""
+        (start, before), (now, sent) = self._samples[0], self._samples[-1]
+        return (sent - before) / _MEGABYTE / max(now - start, INTERVAL)
 
     def _tell(self) -> None:
         while not self._is_over.wait(INTERVAL):
@@ -96,13 +99,13 @@ class ProgressBar(Progress):
 
 
 def _megabytes(size: float) -> str:
-    """Return a size in MB, with three digits at least."""
+    """Return a size in MB with at least three digits."""
     megabytes = size / _MEGABYTE
     return f"{megabytes:,.0f}" if megabytes >= 100 else f"{megabytes:.1f}"
 
 
 def _packed(parts: Iterable[Text], width: int) -> list[Text]:
-    """Return the parts in lines of a width, each part whole."""
+    """Distribute the parts over lines of a width without splitting any."""
     lines: list[Text] = []
     for part in parts:
         if lines and len(lines[-1]) + len(_GAP) + len(part) <= width:

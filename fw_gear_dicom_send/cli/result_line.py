@@ -1,4 +1,4 @@
-"""The last line of a run: how many images were sent, to whom, how long it took."""
+"""Closing line of a run: the number of images sent, the server and the duration."""
 
 import logging
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 from ..errors import ExitCode
 from ..models import Outcome, SendConfig
 from ..report.summary import RunFacts
-from ..text import duration
+from ..text import duration, quantity
 
 log = logging.getLogger(__name__)
-# It is shown even where only errors are.
+# --quiet hides all other lines of this level.
 log.setLevel(logging.INFO)
 
 
 def log_result(facts: RunFacts, seconds: float) -> None:
-    """Log the result of a run that took so many seconds."""
+    """Log the result of a run, which took `seconds`."""
     if facts.outcome and facts.config:
         is_good = facts.exit_code == ExitCode.SUCCESS
         line = result_line(facts, facts.outcome, facts.config, seconds)
@@ -22,13 +22,13 @@ def log_result(facts: RunFacts, seconds: float) -> None:
 
 
 def result_line(facts: RunFacts, outcome: Outcome, config: SendConfig, seconds: float) -> str:
-    """Return the result in a line."""
+    """Return the result as one line."""
     parts = [f"{_counts(facts, outcome, config)} in {duration(seconds)}"]
     incomplete = sum(not row.is_complete for row in facts.rows)
     if facts.verification and not facts.verification.is_whole:
         parts.append(f"{outcome.images - facts.verification.verified:,} not verified")
     if incomplete and _missing(facts, outcome) == 0:
-        parts.append(f"{incomplete:,} of {len(facts.rows):,} paths without an image")
+        parts.append(f"{incomplete:,} of {quantity(len(facts.rows), 'path')} without DICOM images")
     if not outcome.is_reported:
         parts.append("a report could not be written")
     page = next((one for one in facts.reports if one.endswith(".html")), "")
@@ -38,7 +38,7 @@ def result_line(facts: RunFacts, outcome: Outcome, config: SendConfig, seconds: 
 
 
 def _missing(facts: RunFacts, outcome: Outcome) -> int:
-    """Return how many images are not on the server, and would not be after a dry run."""
+    """Return the number of images that are neither on the server nor planned by a dry run."""
     planned = sum(row.planned or 0 for row in facts.rows)
     return outcome.images - outcome.sent - outcome.already_stored - planned
 
@@ -49,21 +49,17 @@ def _counts(facts: RunFacts, outcome: Outcome, config: SendConfig) -> str:
     server = f"{peer.called_ae}@{host}:{peer.port}"
     images, already = outcome.images, outcome.already_stored
     if not images:
-        return f"No images to send to {server} were found"
+        return f"No images found to send to {server}"
     would = "would be sent" if config.dry_run else "sent"
     if missing := _missing(facts, outcome):
         verb = "would not be sent" if config.dry_run else "not sent"
-        return f"{missing:,} of {_images(images)} {verb} to {server}"
+        return f"{missing:,} of {quantity(images, 'image')} {verb} to {server}"
     there = f" ({already:,} already there)" if already else ""
-    return f"{_images(images - already)} {would} to {server}{there}"
-
-
-def _images(number: int) -> str:
-    return f"{number:,} image" if number == 1 else f"{number:,} images"
+    return f"{quantity(images - already, 'image')} {would} to {server}{there}"
 
 
 def _short(path: str) -> str:
-    """Return a path as people would type it."""
+    """Return a path relative to the current folder if it is below it."""
     try:
         return str(Path(path).relative_to(Path.cwd()))
     except ValueError:

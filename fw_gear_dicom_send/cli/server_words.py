@@ -1,4 +1,4 @@
-"""A server in one word, `AE@host:port`, and hints for words that are nearly one."""
+"""Servers in one word, `AE@host:port`, and hints for mistyped servers."""
 
 import re
 
@@ -12,9 +12,9 @@ _NO_PORT = re.compile(r"[^@/\\]+@[^:@/\\]+:?")
 
 
 def parse(word: str) -> dict[str, str | int] | None:
-    """Return the options that `AE@host:port` stands for, None where it has another form.
+    """Return the options for a word `AE@host:port`, or None for any other word.
 
-    An IPv6 address stands in brackets. What stands before the last @ is the AE title.
+    An IPv6 address needs brackets. The AE title ends at the last @.
     """
     if not (found := _ADDRESS.fullmatch(word)):
         return None
@@ -23,25 +23,25 @@ def parse(word: str) -> dict[str, str | int] | None:
 
 
 def hint(word: str) -> str:
-    """Return what to write instead of a word that was meant as a server, empty if it was not."""
+    """Return the correct form of a mistyped server, or an empty string for any other word."""
     if scheme := _SCHEME.fullmatch(word):
         rest = scheme["rest"].rstrip("/")
         found = _HOST_PORT.fullmatch(rest)
         meant = f"{found['ae'] or 'AE'}@{found['host']}:{found['port']}" if found else rest
         return f"write the server as {meant if parse(meant) else FORM}, without a scheme"
     if parse(word):
-        return f"a server is the last argument: dicom-send PATH... {word}"
+        return f"the server must be the last argument: dicom-send PATH... {word}"
     if found := _HOST_PORT.fullmatch(word):
         return f"the AE title is missing: AE@{found['host']}:{found['port']}"
     if found := _BARE_IPV6.fullmatch(word):
-        return f"IPv6 addresses stand in brackets: {found['ae']}@[{found['host']}]:{found['port']}"
+        return f"IPv6 addresses need brackets: {found['ae']}@[{found['host']}]:{found['port']}"
     if _NO_PORT.fullmatch(word):
         return f"the port is missing: {word.rstrip(':')}:104"
     return ""
 
 
 def destination_hint(host: str) -> str:
-    """Return what to write instead of a `--destination` that is more than a host, or nothing."""
+    """Return the correct form of a `--destination` that is more than a host, or nothing."""
     if parse(host):
         return f"write {host} as the last argument, without --destination"
     if _SCHEME.fullmatch(host):

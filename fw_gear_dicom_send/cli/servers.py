@@ -14,9 +14,9 @@ from .parser import Parser
 log = logging.getLogger(__name__)
 
 DESCRIPTION = """\
-List the named servers, or test them by C-ECHO. The file servers.toml is in
-$XDG_CONFIG_HOME/dicom-send (else ~/.config/dicom-send; on Windows
-%APPDATA%\\dicom-send):
+List the named servers, or test each with a C-ECHO. They are in the file
+servers.toml in $XDG_CONFIG_HOME/dicom-send (by default ~/.config/dicom-send; on
+Windows %APPDATA%\\dicom-send):
 
     [archive]
     host = "pacs.example.org"
@@ -27,12 +27,15 @@ $XDG_CONFIG_HOME/dicom-send (else ~/.config/dicom-send; on Windows
     add_cert_file = "ca.pem"
     associations = 8
 
-A table has options of dicom-send, with underscores. Relative paths start at the
-folder of servers.toml.
+The keys of a table are options of dicom-send with underscores. Relative paths
+start at the folder of servers.toml.
 """
 EPILOG = """\
-The exit code is 0 if all servers answer the C-ECHO with success, 1 if one
-answers otherwise, 2 if a table is invalid, and 3 if an association fails.
+exit codes (the highest that applies):
+  0  all tables are valid, and with --test all C-ECHOs succeeded
+  1  a C-ECHO failed
+  2  the command line or a table is invalid
+  3  no connection, or association rejected
 """
 
 
@@ -42,7 +45,7 @@ def run(argv: Sequence[str]) -> int:
     known = named_servers.tables()
     names = arguments.values.names or sorted(known)
     if not names:
-        write(f"No servers: {named_servers.path()} has none. See dicom-send servers --help\n")
+        write(f"No servers in {named_servers.path()}; see dicom-send servers --help\n")
         return ExitCode.SUCCESS
     chosen: dict[str, settings.Settings] = {}
     codes = [ExitCode.SUCCESS]
@@ -62,7 +65,9 @@ def run(argv: Sequence[str]) -> int:
 def parser() -> Parser:
     """Return the parser of the command line after `servers`."""
     made = Parser("dicom-send servers", DESCRIPTION, EPILOG)
-    made.add_argument("names", nargs="*", metavar="NAME", help="A server. Default: all.")
+    made.add_argument(
+        "names", nargs="*", metavar="NAME", help="Name of a server. Default: all servers."
+    )
     made.add_argument("--test", action="store_true", help="Send a C-ECHO to each server.")
     add_version(made)
     return made

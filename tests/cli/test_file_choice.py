@@ -141,8 +141,8 @@ def test_a_listed_file_that_is_gone_costs_only_itself(
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (None, "--files-from: list: No such file or directory"),
-        (b"a\0b", "--files-from: there is a NUL in the list; --from0 reads such a list"),
+        (None, "--files-from: cannot read list: No such file or directory"),
+        (b"a\0b", "--files-from: the list contains a NUL; add --from0"),
         (b"\n\n", "Nothing to send: no file was found"),
     ],
 )

@@ -111,15 +111,15 @@ def test_a_word_that_is_a_path_and_a_server_is_an_error(
     [
         (["pacs:104"], "the AE title is missing: AE@pacs:104"),
         (["A@pacs"], "the port is missing: A@pacs:104"),
-        (["A@::1:104"], "IPv6 addresses stand in brackets: A@[::1]:104"),
+        (["A@::1:104"], "IPv6 addresses need brackets: A@[::1]:104"),
         (["dicom://pacs:104/A"], "write the server as A@pacs:104, without a scheme"),
         (["dicom://A@pacs:104"], "write the server as A@pacs:104, without a scheme"),
-        (["nothing"], "nothing is no path and no server; no server is given"),
+        (["nothing"], "nothing is neither a path nor a server; no server is given"),
         (["A@pacs:99999"], "A@pacs:99999: 99999 was given"),
-        (["A@pacs:104", "--port", "11112"], "--port: A@pacs:104 has it already"),
+        (["A@pacs:104", "--port", "11112"], "--port repeats a part of A@pacs:104; remove it"),
         (["A@pacs:104", "--destination", "x"], "both name a server"),
-        (["--server", "wrong"], "[wrong] hots: unknown; allowed: "),
-        (["--server", "nobody"], "its servers are: archive, lost, wrong"),
+        (["--server", "wrong"], "[wrong] hots: unknown key; allowed: "),
+        (["--server", "nobody"], "known servers: archive, lost, wrong"),
         (["--destination", "pacs:104", "-aec", "A"], "write --destination pacs --port 104"),
         (["--destination", "dicom://pacs:104/A", "-aec", "A"], "write the server as A@pacs:104"),
     ],
@@ -181,7 +181,7 @@ def test_servers_are_listed_and_tested(named: PythonSCP, tmp_path: Path) -> None
     assert "[wrong] hots: unknown" in listed.stderr
     tested = run("servers", "--test", "archive", "lost", cwd=tmp_path)
     first, second = tested.stdout.splitlines()
-    assert "C-ECHO: success, in " in first
+    assert "C-ECHO: success in " in first
     assert "failed: cannot connect to " in second
     assert (listed.exit_code, tested.exit_code) == (2, 3)
 
