@@ -54,7 +54,7 @@ Send DICOM files, folders and archives to a DICOM server (a PACS) by C-STORE.
 _BRIEF_OPTIONS: BriefOptions = {
     "server": {
         "--server": "AE@host:port, or a name in servers.toml",
-        "-aet": "AE title of this computer (default: flywheel)",
+        "-aet": "AE title of this computer (default: DICOM_SEND)",
         "--tls-enabled": "Use TLS; see --key, --cert, --add-cert-file",
     },
     "files": {

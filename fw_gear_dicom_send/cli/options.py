@@ -4,6 +4,7 @@ import json
 import re
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace, _ArgumentGroup
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,9 @@ _TEXTS = {
     "HOST. Certificates of public CAs are always checked.",
 }
 """Help texts that replace the manifest's descriptions for the gear."""
+COMMAND_DEFAULTS = {"calling_ae": "DICOM_SEND"}
+"""Defaults of `dicom-send` that differ from the gear's: a local command is not Flywheel."""
+_COMMAND_TEXTS = {"calling_ae": "AE title of this computer. The server may need to know it."}
 _METAVARS = {
     "destination": "HOST",
     "port": "N",
@@ -106,13 +110,19 @@ def add_options(
     group: _ArgumentGroup,
     names: Iterable[str],
     texts: Mapping[str, str] | None = None,
+    defaults: Mapping[str, str] | None = None,
     *,
     short: bool = False,
 ) -> None:
-    """Add options of the manifest to a group, with their `short` forms if they have one."""
+    """Add options of the manifest to a group, with their `short` forms if they have one.
+
+    `texts` and `defaults` replace the manifest's in the help.
+    """
     known = {option.name: option for option in options(manifest())}
     for name in names:
         option = known[name]
+        if defaults and name in defaults:
+            option = replace(option, default=defaults[name])
         text = _with_flags({**_TEXTS, **(texts or {})}.get(name, option.description), known)
         flags = [_SHORT[name], flag(name)] if short and name in _SHORT else [flag(name)]
         group.add_argument(*flags, dest=name, help=_help(text, option), **_arguments(option))
@@ -135,7 +145,7 @@ def add_tls(parser: ArgumentParser) -> None:
         file.complete = COMPLETE_FILE  # type: ignore[attr-defined]
 
 
-def add_server(parser: ArgumentParser, texts: Mapping[str, str] | None = None) -> None:
+def add_server(parser: ArgumentParser) -> None:
     """Add the options that name the server."""
     group = parser.add_argument_group("DICOM server")
     group.add_argument(
@@ -143,7 +153,7 @@ def add_server(parser: ArgumentParser, texts: Mapping[str, str] | None = None) -
         metavar="SERVER",
         help="AE@host:port, or a name in servers.toml. Same as the last argument.",
     )
-    add_options(group, CONNECTION, texts, short=True)
+    add_options(group, CONNECTION, _COMMAND_TEXTS, COMMAND_DEFAULTS, short=True)
 
 
 def as_inputs(paths: Mapping[str, Path | None], origins: Mapping[str, str]) -> dict[str, Any]:

@@ -68,7 +68,9 @@ def read(arguments: Arguments, words: Sequence[str] = ()) -> Settings:
     stamp = {"stamp": known["stamp"]} if known.get("stamp") is not None else {}
     inputs = {name: known[name] or files.get(name) for name in options.INPUTS}
     return Settings(
-        with_defaults({"stamp": False, **server, **given, **stamp}, manifest()),
+        with_defaults(
+            {"stamp": False, **options.COMMAND_DEFAULTS, **server, **given, **stamp}, manifest()
+        ),
         options.as_inputs(inputs, origins),
         origins,
         [Path(one) for one in rest],
@@ -78,7 +80,8 @@ def read(arguments: Arguments, words: Sequence[str] = ()) -> Settings:
 def of_server(server: NamedServer) -> Settings:
     """Return the settings of a named server, without other options."""
     inputs = options.as_inputs(server.files, server.origins)
-    return Settings(with_defaults(server.options, manifest()), inputs, server.origins, ())
+    values = {**options.COMMAND_DEFAULTS, **server.options}
+    return Settings(with_defaults(values, manifest()), inputs, server.origins, ())
 
 
 def _server_word(

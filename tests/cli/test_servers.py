@@ -58,6 +58,18 @@ def test_the_last_argument_is_the_server(
     assert calling(python_scp) == "ME"
 
 
+def test_the_command_calls_itself_dicom_send(
+    series: Path, python_scp: PythonSCP, tmp_path: Path
+) -> None:
+    """A server's log tells images of the command from those of the gear, `flywheel`."""
+    server = f"X@{HOST}:{python_scp.port}"
+    titles = []
+    for words in ((series, server), ("echo", server)):
+        assert run(*words, cwd=tmp_path).exit_code == 0
+        titles.append(calling(python_scp))
+    assert titles == ["DICOM_SEND", "DICOM_SEND"]
+
+
 def test_an_ipv6_address_stands_in_brackets(series: Path, tmp_path: Path) -> None:
     """The brackets are no part of the address."""
     result = run(series, f"X@[::1]:{free_port()}", "--send-retry-time", 0, cwd=tmp_path)

@@ -49,7 +49,7 @@ def test_all_images_are_sent(folder: Path, storescp: StoreSCP, tmp_path: Path) -
         "host": HOST,
         "port": storescp.port,
         "called_ae": "SCP",
-        "calling_ae": "flywheel",
+        "calling_ae": "DICOM_SEND",
         "tls": False,
     }
     assert told["bytes_sent"] > 0
