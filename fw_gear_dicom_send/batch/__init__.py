@@ -1,1 +1,1 @@
-"""`dicom-send-batch`: a gear job for each of many sessions."""
+"""Command `dicom-send-batch`: one gear job for each of many sessions."""

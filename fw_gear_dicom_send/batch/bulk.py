@@ -1,4 +1,4 @@
-"""Changes jobs one by one; one that the site refuses does not hold up the others."""
+"""Changes jobs one by one; a rejected change does not stop the others."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -13,18 +13,18 @@ log = logging.getLogger(__name__)
 def change_each(
     jobs: Iterable[Job],
     change: Callable[[str], object],
-    told: str,
+    failure: str,
     label: Callable[[Container], str],
 ) -> int:
-    """Change each job by its id, and return how many the site refused.
+    """Change each job by its id, and return the number of failures.
 
-    Of these it is `told` what became of the session, of which `label` returns the label.
+    Each failure is logged with `failure` and the session, whose label `label` returns.
     """
-    refused = 0
+    failures = 0
     for job in jobs:
         try:
             change(job.id)
         except SiteError as exc:
-            refused += 1
-            log.error("%s: %s: %s", label(job.container), told, exc)
-    return refused
+            failures += 1
+            log.error("%s: %s: %s", label(job.container), failure, exc)
+    return failures

@@ -1,4 +1,4 @@
-"""What `dicom-send-batch` understands."""
+"""Command line of `dicom-send-batch`."""
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError, _SubParsersAction
@@ -12,10 +12,10 @@ from ..cli.parser import Parser
 from ..cli.shells import COMPLETE_FILE
 
 DESCRIPTION = """\
-Run the gear dicom-send on many sessions of a Flywheel site, one job for each session.
+Run the gear dicom-send on many sessions of a Flywheel site, with one job for each session.
 
-Flywheel's engine runs the jobs on the site's normal compute. The batch continues without this
-command. The command starts and follows it, and merges its reports into one table and one page.
+The jobs run on Flywheel, and continue if you stop this command. The command starts and follows
+them, and merges their reports into one table and one page.
 """
 EPILOG = """\
 examples:
@@ -26,11 +26,11 @@ examples:
   dicom-send-batch gather 66f0aa11bb22cc33dd44ee55
   dicom-send-batch list
 
-The exit code of start, follow, retry and gather is 0 only if the newest job of each session is
-complete and all its images were sent; else 1.
+The exit code of start, follow, retry and gather is 0 if the newest job of each session is complete
+and has sent all images, and 1 otherwise. Invalid usage is 2.
 
-The API key is your own, from ~/.config/flywheel/user.json, where `fw login` stores it. Without
-that file, the command asks for the key.
+The command uses the API key that `fw login` stores in ~/.config/flywheel/user.json. Without that
+file, it asks for the key.
 """
 _EXAMPLES = {
     "start": """\
@@ -50,7 +50,7 @@ _USAGE = {
     "start": "dicom-send-batch start --project GROUP/PROJECT --destination HOST --port N "
     "--called-ae AE [options]",
 }
-_WORDS = {
+_TEXTS = {
     "calling_ae": "AE title of the jobs.",
     "instance_report": "Attach a report with a row for each image to each session (CSV).",
     "html_report": "Attach a page with the results of its job to each session (HTML).",
@@ -69,7 +69,7 @@ _FILES = {
 
 
 def parser() -> Parser:
-    """Return what understands the command line."""
+    """Return the parser of the command line."""
     made = Parser("dicom-send-batch", DESCRIPTION, EPILOG)
     add_version(made)
     add_completion(made, _completion)
@@ -80,19 +80,19 @@ def parser() -> Parser:
         required=True,
         parser_class=Parser,
     )
-    _add_start(_command(commands, "start", "Run the gear on sessions, and follow the jobs."))
-    _add_batch(_command(commands, "follow", "Follow the jobs of a batch again."))
-    stop = _command(commands, "stop", "Cancel the queued jobs of a batch, or all.")
+    _add_start(_command(commands, "start", "Start a job for each session, and follow the jobs."))
+    _add_batch(_command(commands, "follow", "Follow the jobs of an earlier batch."))
+    stop = _command(commands, "stop", "Cancel the queued jobs of a batch.")
     stop.add_argument("--running", action="store_true", help="Also cancel running jobs.")
     _add_batch(stop)
-    _add_batch(_command(commands, "retry", "Rerun the failed jobs of a batch, and follow them."))
-    _add_batch(_command(commands, "gather", "Merge the reports of a batch again."))
-    _command(commands, "list", "List your newest batches of the gear. Admins see all batches.")
+    _add_batch(_command(commands, "retry", "Retry the failed jobs of a batch, and follow them."))
+    _add_batch(_command(commands, "gather", "Merge the reports of a batch."))
+    _command(commands, "list", "List your newest batches. Admins see those of all users.")
     return made
 
 
 def _completion(shell: str) -> str:
-    """Return the script that completes the command line."""
+    """Return the completion script for a shell."""
     # shtab takes 0.04 s to import, and only this needs it.
     from ..cli.completion import script
 
@@ -100,7 +100,7 @@ def _completion(shell: str) -> str:
 
 
 def files(namespace: Any) -> dict[str, str]:
-    """Return the names of the files on the project that were given, by input."""
+    """Return the names of the project's files by input."""
     named = {name: getattr(namespace, name) for name in _FILES}
     return {name: file for name, file in named.items() if file}
 
@@ -113,7 +113,7 @@ def _command(commands: "_SubParsersAction[Any]", name: str, text: str) -> Argume
         "--api-key-file",
         metavar="FILE",
         type=Path,
-        help='A JSON file with the user\'s API key: {"key": "<host>:<key>"}. '
+        help='A JSON file with your API key: {"key": "<host>:<key>"}. '
         "Default: ~/.config/flywheel/user.json.",
     ).complete = COMPLETE_FILE  # type: ignore[attr-defined]
     if name not in ("stop", "list"):
@@ -129,9 +129,7 @@ def _command(commands: "_SubParsersAction[Any]", name: str, text: str) -> Argume
             help="Time between status queries to the site. Default: 5.",
         )
     if name in ("start", "retry"):
-        made.add_argument(
-            "--no-follow", action="store_true", help="Exit after the jobs are started."
-        )
+        made.add_argument("--no-follow", action="store_true", help="Exit after starting the jobs.")
     return made
 
 
@@ -140,7 +138,7 @@ def _add_batch(made: ArgumentParser) -> None:
 
 
 def _add_start(made: ArgumentParser) -> None:
-    where = made.add_argument_group("sessions, one of these")
+    where = made.add_argument_group("sessions (choose one)")
     chosen = where.add_mutually_exclusive_group(required=True)
     chosen.add_argument(
         "--project",
@@ -152,42 +150,47 @@ def _add_start(made: ArgumentParser) -> None:
         metavar="GROUP/PROJECT/SUBJECT",
         help="All sessions of a subject, by path or id.",
     )
-    chosen.add_argument("--session", metavar="ID", action="append", help="A session. Repeatable.")
+    chosen.add_argument(
+        "--session", metavar="ID", action="append", help="A session by id. Repeatable."
+    )
     chosen.add_argument(
         "--sessions-file",
         metavar="FILE",
         help="A file with one session id per line. # starts a comment. - is standard input.",
     ).complete = COMPLETE_FILE  # type: ignore[attr-defined]
-    fits = made.add_argument_group("only sessions that match all of these")
+    fits = made.add_argument_group("filters (a session must match all)")
     fits.add_argument(
         "--label",
         metavar="REGEX",
         type=_pattern,
-        help="A regular expression that matches a part of the label.",
+        help="Regular expression that matches a part of the session's label.",
     )
     fits.add_argument(
         "--since", metavar="DATE", type=_day, help="First day of the scan, such as 2024-01-31."
     )
     fits.add_argument("--until", metavar="DATE", type=_day, help="Last day of the scan.")
     fits.add_argument(
-        "--tag", action="append", default=[], help="A tag. Repeatable; a session needs all of them."
+        "--tag",
+        action="append",
+        default=[],
+        help="Tag of the session. Repeatable; a session needs all tags.",
     )
     fits.add_argument(
         "--not-yet-sent",
         action="store_true",
-        help="Only sessions without the tag --sent-tag that no finished or pending job sends to "
-        "this server.",
+        help="Skip sessions with the tag --sent-tag, and those that a complete, running or pending "
+        "job sends to this server.",
     )
-    options.add_group(made, "files of these sessions", options.FILES)
-    options.add_group(made, "DICOM server", options.CONNECTION, _WORDS)
+    options.add_group(made, "files of the sessions", options.FILES)
+    options.add_group(made, "DICOM server", options.CONNECTION, _TEXTS)
     tls = made.add_argument_group("TLS and identity")
     options.add_options(tls, options.TLS)
     for name, text in _FILES.items():
         tls.add_argument(options.flag(name), dest=name, metavar="NAME", help=text)
     options.add_group(made, "private element", options.TAG)
     options.add_group(made, "sending", (*options.SENDING, *_DOWNLOADING))
-    options.add_group(made, "proof", (*options.PROOF, "resume"))
-    options.add_group(made, "reports", options.REPORTS[1:], _WORDS)
+    options.add_group(made, "proof of delivery", (*options.PROOF, "resume"))
+    options.add_group(made, "reports", options.REPORTS[1:], _TEXTS)
     jobs = made.add_argument_group("jobs")
     jobs.add_argument(
         "--gear-version", metavar="V", help="Version of the gear. Default: the site's newest."
@@ -197,23 +200,23 @@ def _add_start(made: ArgumentParser) -> None:
         metavar="TAG",
         action="append",
         default=[],
-        help="A tag for the jobs. A site can use it to choose where they run.",
+        help="Tag for the jobs. Repeatable. A site can use tags to choose where jobs run.",
     )
-    options.add_options(jobs, ("debug",), _WORDS)
+    options.add_options(jobs, ("debug",), _TEXTS)
 
 
 def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except re.error as exc:
-        raise ArgumentTypeError(f"it is no regular expression: {exc}") from exc
+        raise ArgumentTypeError(f"invalid regular expression {text!r}: {exc}") from exc
 
 
 def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ArgumentTypeError(f"{text!r} is no date, as 2024-01-31 is one") from None
+        raise ArgumentTypeError(f"invalid date {text!r} (expected YYYY-MM-DD)") from None
 
 
 def _seconds(text: str) -> float:
@@ -222,5 +225,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = -1
     if not 0 < seconds <= 3600:
-        raise ArgumentTypeError("it is no number of seconds up to 3600")
+        raise ArgumentTypeError(f"{text!r} was given; allowed: more than 0, up to 3600 seconds")
     return seconds

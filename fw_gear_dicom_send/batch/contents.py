@@ -1,4 +1,4 @@
-"""How much a batch would send: files, images and bytes, as far as the site knows them."""
+"""Number of files, images and bytes that a batch would send, according to the site."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any
 
 from ..flywheel.site import left_out_for
 from ..models import GearConfig
+from ..text import quantity
 
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
@@ -13,7 +14,7 @@ _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 @dataclass(frozen=True)
 class Contents:
-    """What is to be sent; the images of archives that are `uncounted` are not known."""
+    """Contents of a batch. The images of `uncounted` archives are unknown."""
 
     files: int = 0
     images: int = 0
@@ -21,18 +22,17 @@ class Contents:
     uncounted: int = 0
 
     def __str__(self) -> str:
-        """Tell it to people."""
-        files = f"{self.files:,} file{'' if self.files == 1 else 's'}"
-        images = f"{self.images:,} image{'' if self.images == 1 else 's'}"
+        """Return the contents for the question: 4 files, 3,002 images, 2.4 MB."""
+        images = quantity(self.images, "image")
         if self.uncounted:
             images = f"at least {images}"
-        return f"{files}, {images}, {_in_words(self.size)}"
+        return f"{quantity(self.files, 'file')}, {images}, {_in_words(self.size)}"
 
 
 def count(records: Iterable[Mapping[str, Any]], config: GearConfig) -> Contents:
-    """Count the files that the gear would select, by their records on the site.
+    """Count the files that the gear would select, from their records on the site.
 
-    The site counts the members of a zip, which are its images in most cases.
+    For zip files, the site has the number of members, which are usually images.
     """
     files = images = size = uncounted = 0
     for record in records:
@@ -52,4 +52,4 @@ def _in_words(size: int) -> str:
     for unit, name in _UNITS:
         if size >= unit:
             return f"{size / unit:.1f} {name}"
-    return f"{size} bytes"
+    return quantity(size, "byte")

@@ -1,4 +1,4 @@
-"""Follows a batch until none of its jobs is left, and shows how far it is."""
+"""Follows a batch until all its jobs have ended, and shows the progress."""
 
 import logging
 import sys
@@ -14,10 +14,11 @@ from rich.text import Text
 
 from ..errors import SiteError
 from ..retry import RetryPolicy, retry
+from ..text import quantity
 from .models import STATES, Batch, Job
 
 MAX_FAILURES_SHOWN = 5
-"""Failed jobs that are shown, the newest ones."""
+"""Maximum number of failed jobs below the bar, the newest first."""
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +31,8 @@ def follow(
 ) -> Batch:
     """Poll a batch every `interval` seconds until all its jobs have ended, and return it.
 
-    `describe` tells what became of a job; `policy` is for a site that does not answer. Raises
-    SiteError if the site refuses, or once the policy gives up.
+    `describe` returns a message about a failed job. `policy` limits retries if the site does not
+    respond. Raises SiteError if the site rejects a request, or after the last retry.
     """
     with _View(describe) if sys.stderr.isatty() else _Lines() as view:
         while True:
@@ -43,11 +44,12 @@ def follow(
 
 
 def counts(jobs: Sequence[Job]) -> str:
-    """Return how many jobs are in which state."""
+    """Return the number of jobs in each state: 2 of 3 jobs have ended: 2 complete, 1 running."""
     found = Counter(job.state for job in jobs)
-    words = [f"{found[state]} {state}" for state in STATES if found[state]]
+    words = [f"{found[state]:,} {state}" for state in STATES if found[state]]
     done = sum(not job.is_active for job in jobs)
-    return f"{done} of {len(jobs)} jobs have ended: {', '.join(words) or 'there are none'}"
+    verb = "has" if len(jobs) == 1 else "have"
+    return f"{done:,} of {quantity(len(jobs), 'job')} {verb} ended: {', '.join(words) or 'none'}"
 
 
 def _polled(poll: Callable[[], Batch], policy: RetryPolicy) -> Batch:
@@ -57,7 +59,7 @@ def _polled(poll: Callable[[], Batch], policy: RetryPolicy) -> Batch:
         nonlocal logged
         if str(error) != logged:
             logged = str(error)
-            log.warning("%s; the batch goes on, and the site is asked again", error)
+            log.warning("%s; retrying (the batch continues)", error)
 
     return retry(
         policy,
@@ -69,7 +71,7 @@ def _polled(poll: Callable[[], Batch], policy: RetryPolicy) -> Batch:
 
 
 class _Lines:
-    """Logs the counts when they change."""
+    """Lines in the log, one whenever the counts change."""
 
     def __init__(self) -> None:
         self._last = ""
@@ -78,7 +80,7 @@ class _Lines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is left open."""
+        """Do nothing, as nothing is open."""
 
     def show(self, jobs: Sequence[Job]) -> None:
         line = counts(jobs)
@@ -88,7 +90,7 @@ class _Lines:
 
 
 class _View:
-    """Shows a bar, the counts and the newest failures on a terminal."""
+    """Bar on a terminal, with the counts and the newest failures."""
 
     def __init__(self, describe: Callable[[Job], str]) -> None:
         self._describe = describe

@@ -1,4 +1,4 @@
-"""Gathers the reports of a batch's jobs into one CSV, one report in memory at a time."""
+"""Merges the reports of a batch's jobs into one CSV, with one report in memory at a time."""
 
 import csv
 import io
@@ -19,15 +19,15 @@ from .models import Batch, Job, Outcome, Place, StoredFile
 OWN_COLUMNS = ("Session ID", "Session", "Job ID", "Job State")
 
 _SLACK = timedelta(minutes=1)
-"""For how long after a job's end its report may be attached."""
-_RUNNING = "Gather the batch again when the job has ended: dicom-send-batch gather."
-_CANCELLED = "Start it again: dicom-send-batch start --not-yet-sent."
-_FAILED = "Look at the job's log; dicom-send-batch retry runs it again."
-_LOOK = "Look at the page about the run, which is attached to the session."
-_NO_REPORT = "Look at the job's log. A session that was renamed since has no report that is found."
+"""Maximum time between the end of a job and the attachment of its report."""
+_RUNNING = "Merge the reports again when the job has ended: dicom-send-batch gather."
+_CANCELLED = "Start a new job: dicom-send-batch start --not-yet-sent."
+_FAILED = "Check the job's log, then retry: dicom-send-batch retry."
+_LOOK = "See the page of the run, which is attached to the session."
+_NO_REPORT = "Check the job's log. A report is not found if the session was renamed after the job."
 _NO_FILE = "Check that the session has files of type dicom, or set file_types."
 _ADVICE = {"pending": _RUNNING, "running": _RUNNING, "cancelled": _CANCELLED, "failed": _FAILED}
-"""What to do about a job by its state."""
+"""Advice for each state of a job."""
 
 Row = Mapping[str, str]
 
@@ -39,11 +39,11 @@ def gather(
     read: Callable[[StoredFile], bytes],
     path: Path,
 ) -> list[Outcome]:
-    """Write the rows of all reports to `path`, and return what became of each session.
+    """Write the rows of all reports to `path`, and return the outcome of each session.
 
-    A job without report has one row, whose status is the reason. `where` returns where
-    a job ran, `jobs_on` the jobs on a session, `read` what a file holds. Raises SiteError if the
-    site does not answer, and UsageError if the file cannot be written.
+    A job without a report has one row, whose status is the reason. `where` returns the place of
+    a job's container, `jobs_on` the jobs on a session, `read` the content of a file. Raises
+    SiteError if the site does not respond, and UsageError if the file cannot be written.
     """
     part = path.with_name(f"{path.name}.part")
     try:
@@ -56,7 +56,7 @@ def gather(
             ]
         part.replace(path)
     except OSError as exc:
-        raise UsageError(f"--report-folder: {exc.strerror}") from exc
+        raise UsageError(f"--report-folder: cannot write {path}: {exc.strerror}") from exc
     finally:
         with suppress(OSError):
             part.unlink()
@@ -72,7 +72,7 @@ def _gather_one(
 ) -> Outcome:
     seconds = (job.ended - job.started).total_seconds() if job.ended else None
     outcome = Outcome(job.container.id, "", job.id, job.state, seconds=seconds)
-    rows, trouble = None, "there is no report"
+    rows, problem = None, "no report"
     causes: tuple[tuple[str, int], ...] = ()
     try:
         place = where(job.container)
@@ -84,15 +84,15 @@ def _gather_one(
             url=place.url,
         )
         if report := _newest_report(job, place, others):
-            trouble = "the report cannot be read"
+            problem = "the report is invalid"
             rows = _rows(read(report))
             if rows and job.state == "failed":
                 causes = _causes(place, report, read)
     except SiteError as exc:
         if not exc.is_final:
             raise
-        trouble = str(exc)
-    outcome = replace(_counted(outcome, job, rows, trouble), causes=causes)
+        problem = str(exc)
+    outcome = replace(_counted(outcome, job, rows, problem), causes=causes)
     own = (outcome.session_id, outcome.label, job.id, job.state)
     for row in rows or ():
         write([*own, *(row[column] for column in COLUMNS)])
@@ -104,7 +104,7 @@ def _gather_one(
 def _others(
     batch: Batch, job: Job, jobs_on: Callable[[str], Iterable[Job]], session_id: str
 ) -> Iterator[Job]:
-    """Yield the other jobs on a job's container, as far as the site shows them."""
+    """Yield the other jobs on a job's container, without those that the site hides."""
     found = {other.id: other for other in batch.jobs}
     try:
         found |= {other.id: other for other in jobs_on(session_id)}
@@ -119,10 +119,10 @@ def _others(
 def _newest_report(
     job: Job, place: Place, others: Callable[[str], Iterable[Job]]
 ) -> StoredFile | None:
-    """Return the newest report of a job on its container as a whole.
+    """Return the newest report of a job on its whole container.
 
-    Reports on one of its acquisitions, and those of other jobs, may lie beside it. A report of
-    which the site does not tell the job is that of the only job that ran when it was attached.
+    The container may also have reports of single acquisitions and of other jobs. If the site does
+    not name the job of a report, the report belongs to the only job that ran when it was attached.
     """
     name = report_pattern(report_head(is_dry=job.is_dry_run), place.report_label)
     reports = [file for file in place.files if name.fullmatch(file.name)]
@@ -145,7 +145,7 @@ def _newest_report(
 def _causes(
     place: Place, report: StoredFile, read: Callable[[StoredFile], bytes]
 ) -> tuple[tuple[str, int], ...]:
-    """Return the codes in the summary beside a report, with their images; none without it."""
+    """Return the codes in the summary of a report, each with its number of images."""
     name = f"{report.name.removesuffix('.csv')}_summary.json"
     for file in place.files:
         if file.name == name and file.parent == report.parent:
@@ -158,7 +158,7 @@ def _causes(
 
 
 def _rows(content: bytes) -> list[Row] | None:
-    """Return the rows of a report, None for something else."""
+    """Return the rows of a report, or None if it is invalid."""
     try:
         header, *cells = read_rows(io.StringIO(content.decode("utf-8"), newline=""))
         if tuple(header) != COLUMNS:
@@ -171,8 +171,9 @@ def _rows(content: bytes) -> list[Row] | None:
     return rows
 
 
-def _counted(outcome: Outcome, job: Job, rows: Sequence[Row] | None, trouble: str) -> Outcome:
-    # A dry run's report does not tell whether all would be sent; its exit code does.
+def _counted(outcome: Outcome, job: Job, rows: Sequence[Row] | None, problem: str) -> Outcome:
+    """Return the outcome with the counts of the report, and with reason and advice."""
+    # Only the exit code of a dry run says whether it would send all images.
     is_good_dry_run = job.is_dry_run and job.state == "complete"
     good = FileStatus.DRY_RUN if is_good_dry_run else FileStatus.COMPLETE
     complete = sum(row["Status"] == good for row in rows or ())
@@ -182,9 +183,9 @@ def _counted(outcome: Outcome, job: Job, rows: Sequence[Row] | None, trouble: st
     elif job.state != "complete":
         reason, advice = job.reason, _ADVICE.get(job.state, "")
     elif rows is None:
-        reason, advice = trouble, _NO_REPORT
+        reason, advice = problem, _NO_REPORT
     else:
-        reason, advice = ("", "") if rows else ("there was no file to send", _NO_FILE)
+        reason, advice = ("", "") if rows else ("no files to send", _NO_FILE)
     return replace(
         outcome,
         images=sum(int(row["Images in Series"]) for row in rows or ()),

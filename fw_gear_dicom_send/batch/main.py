@@ -1,4 +1,4 @@
-"""`dicom-send-batch`: sends many sessions by a gear job each, and tells what became of them."""
+"""`dicom-send-batch`: sends many sessions, with one gear job each, and merges their reports."""
 
 import logging
 import sys
@@ -19,6 +19,7 @@ from ..exit_codes import exit_code
 from ..models import GearConfig
 from ..report.output import write_whole
 from ..retry import Retry, RetryPolicy
+from ..text import quantity
 from . import contents, page, plan, selection
 from .api import BatchAPI
 from .bulk import change_each
@@ -31,42 +32,42 @@ from .sent import already_sent
 
 
 @dataclass(frozen=True)
-class Patience:
-    """For how many seconds to ask a site on.
+class SiteTimeouts:
+    """Maximum times, in seconds, to keep querying a site.
 
-    `start` is for it to have run a batch, once its answer to that is lost; `silence` is without
-    any answer while a batch is followed.
+    `start`: until a batch runs whose start was not confirmed. `silence`: without any response
+    while a batch is followed.
     """
 
     start: float = 120.0
     silence: float = 600.0
 
 
-DEFAULT_PATIENCE = Patience()
+DEFAULT_TIMEOUTS = SiteTimeouts()
 MAX_LISTED = 20
-"""Batches that are listed, the newest ones."""
+"""Maximum number of batches in the list, the newest first."""
 
 log = logging.getLogger(__name__)
 
 
-def main(argv: Sequence[str] | None = None, *, patience: Patience = DEFAULT_PATIENCE) -> int:
+def main(argv: Sequence[str] | None = None, *, timeouts: SiteTimeouts = DEFAULT_TIMEOUTS) -> int:
     """Run the command line `argv`, or that of the process; return the exit code."""
     begin_logging()
     words = list(sys.argv[1:] if argv is None else argv)
-    return exit_code(partial(_code, words, patience))
+    return exit_code(partial(_code, words, timeouts))
 
 
-def _code(argv: list[str], patience: Patience) -> int:
-    return ExitCode.SUCCESS if _command(argv, patience) else ExitCode.NOT_ALL_SENT
+def _code(argv: list[str], timeouts: SiteTimeouts) -> int:
+    return ExitCode.SUCCESS if _command(argv, timeouts) else ExitCode.NOT_ALL_SENT
 
 
-def _command(argv: list[str], patience: Patience) -> bool:
-    arguments = parser().parse_args(argv, Namespace(patience=patience))
+def _command(argv: list[str], timeouts: SiteTimeouts) -> bool:
+    arguments = parser().parse_args(argv, Namespace(timeouts=timeouts))
     if arguments.command == "start":
         return _start(arguments)
     api = _connected(arguments)
     commands: dict[str, Callable[[BatchAPI, Namespace], bool]] = {
-        "follow": _take_up,
+        "follow": _resume,
         "stop": _stop,
         "retry": _retry,
         "gather": lambda api, arguments: _gather(api, api.get(arguments.batch), arguments),
@@ -90,7 +91,7 @@ def _start(arguments: Namespace) -> bool:
     wanted = selection.Filter(arguments.label, arguments.since, arguments.until, arguments.tag)
     found = {one.id: one for one in _found(api, arguments, ids, wanted)}
     sessions = [one for one in found.values() if wanted.passes(one)]
-    undated = sum(map(wanted.lacks_day, found.values()))
+    undated = sum(map(wanted.lacks_date, found.values()))
     project_ids = dict.fromkeys(session.project_id for session in sessions)
     projects = {project_id: api.project(project_id) for project_id in project_ids}
     plan.check_files(named, projects)
@@ -109,23 +110,23 @@ def _start(arguments: Namespace) -> bool:
     for line in plan.describe(whole, api.link):
         log.info("%s", line)
     if not left:
-        log.info("%s", "All have been sent already" if sessions else "No session fits")
+        log.info("%s", "All sessions were sent already" if sessions else "No session matches")
         return bool(sessions)
-    what = f"{plan.count(len(left), 'job')} on {api.site.partition('://')[2]}"
-    how_much = "" if arguments.yes else _how_much(api, left, checked)
-    if not confirmed(f"Start {what}{how_much}?", arguments.yes):
+    what = f"{quantity(len(left), 'job')} on {api.site.partition('://')[2]}"
+    amount = "" if arguments.yes else _amount(api, left, checked)
+    if not confirmed(f"Start {what}{amount}?", arguments.yes):
         return False
     batch_id = api.create(whole)
-    log.info("The batch is %s; to take it up again: dicom-send-batch follow %s", batch_id, batch_id)
+    log.info("Created batch %s. To follow it later: dicom-send-batch follow %s", batch_id, batch_id)
     return _run(api, batch_id, arguments)
 
 
-def _how_much(api: BatchAPI, sessions: Sequence[Session], config: GearConfig) -> str:
-    """Return how much is sent, empty where the site does not tell."""
+def _amount(api: BatchAPI, sessions: Sequence[Session], config: GearConfig) -> str:
+    """Return the amount of data for the question, or an empty string if the site fails."""
     try:
         return f": {contents.count(_files_of(api, sessions), config)}"
     except SiteError as exc:
-        log.warning("%s; how much would be sent is not known", exc)
+        log.warning("Cannot estimate the amount of data: %s", exc)
         return ""
 
 
@@ -135,10 +136,10 @@ def _files_of(api: BatchAPI, sessions: Sequence[Session]) -> Iterator[Mapping[st
         yield from api.files_below(project_id, ids)
 
 
-def _take_up(api: BatchAPI, arguments: Namespace) -> bool:
+def _resume(api: BatchAPI, arguments: Namespace) -> bool:
     batch = api.get(arguments.batch)
     if batch.state == "pending":
-        if not confirmed(f"The batch {batch.id} was never started. Start it?", arguments.yes):
+        if not confirmed(f"Batch {batch.id} was never started. Start it?", arguments.yes):
             return False
         return _run(api, batch.id, arguments)
     return _follow(api, batch.id, arguments)
@@ -150,23 +151,23 @@ def _stop(api: BatchAPI, arguments: Namespace) -> bool:
     pending, running = (
         [job for job in batch.newest if job.state == state] for state in ("pending", "running")
     )
-    doomed = pending + running if arguments.running else pending
-    if not doomed:
-        log.info("There is nothing to stop")
+    chosen = pending + running if arguments.running else pending
+    if not chosen:
+        log.info("No jobs to cancel")
         return True
-    if not confirmed(f"Cancel {plan.count(len(doomed), 'job')}?", arguments.yes):
+    if not confirmed(f"Cancel {quantity(len(chosen), 'job')}?", arguments.yes):
         return False
     cancelled = 0
     if pending and batch.state == "running":
         cancelled = api.cancel(batch.id)
-        still = {job.id for job in api.get(batch.id).newest if job.is_active}
-        doomed = [job for job in doomed if job.id in still]
-    # The site cancels a batch once; jobs that were run again since are cancelled one by one.
-    refused = change_each(doomed, api.cancel_job, "it is not cancelled", api.label)
+        active = {job.id for job in api.get(batch.id).newest if job.is_active}
+        chosen = [job for job in chosen if job.id in active]
+    # The site cancels a batch only once, so jobs that were retried later are cancelled one by one.
+    failures = change_each(chosen, api.cancel_job, "cannot cancel the job", api.label)
     left = sum(job.state == "running" for job in api.get(batch.id).newest)
-    told = plan.count(cancelled + len(doomed) - refused, "job")
-    log.info("Cancelled: %s; running on to their end: %d", told, left)
-    return not refused
+    total = quantity(cancelled + len(chosen) - failures, "job")
+    log.info("Cancelled %s; %s still running", total, f"{left:,}" if left else "none")
+    return not failures
 
 
 def _retry(api: BatchAPI, arguments: Namespace) -> bool:
@@ -175,39 +176,42 @@ def _retry(api: BatchAPI, arguments: Namespace) -> bool:
     cancelled = sum(job.state == "cancelled" for job in jobs)
     _log_failed(api, failed)
     if cancelled:
-        log.info("Cancelled: %s; `start --not-yet-sent` takes them", plan.count(cancelled, "job"))
+        log.info(
+            "Not retrying %s: use dicom-send-batch start --not-yet-sent",
+            quantity(cancelled, "cancelled job"),
+        )
     if not failed:
-        log.info("No job has failed")
-    elif not confirmed(f"Run {plan.count(len(failed), 'job')} again?", arguments.yes):
+        log.info("No failed jobs")
+    elif not confirmed(f"Retry {quantity(len(failed), 'job')}?", arguments.yes):
         return False
-    refused = change_each(failed, api.retry, "it is not run again", api.label)
-    return _follow(api, arguments.batch, arguments) and not refused
+    failures = change_each(failed, api.retry, "cannot retry the job", api.label)
+    return _follow(api, arguments.batch, arguments) and not failures
 
 
 def _list(api: BatchAPI) -> bool:
     batches = list(islice(api.batches(), MAX_LISTED))
     for batch in batches:
-        how_far = counts(batch.newest) if batch.jobs else "never started"
+        progress = counts(batch.newest) if batch.jobs else "never started"
         moment = batch.created.astimezone()
-        write(f"{batch.id}  {moment:%Y-%m-%d %H:%M}  {batch.owner}  {how_far}\n")
+        write(f"{batch.id}  {moment:%Y-%m-%d %H:%M}  {batch.owner}  {progress}\n")
     if not batches:
-        log.info("There is no batch of %s", " or ".join(GEARS))
+        log.info("No batches of %s", " or ".join(GEARS))
     return True
 
 
 def _run(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
-    """Run a batch once; where the answer is lost, the batch tells whether it runs."""
+    """Run a batch once, and follow it. If the response is lost, wait until the batch runs."""
     try:
         api.run(batch_id)
     except SiteError as exc:
         if exc.is_final:
             raise
-        log.warning("%s; the batch will tell whether it runs", exc)
-        attempts = Retry(_policy(arguments, arguments.patience.start))
+        log.warning("%s; checking whether the batch runs", exc)
+        attempts = Retry(_policy(arguments, arguments.timeouts.start))
         while _is_pending(api, batch_id):
             wait = attempts.wait_time()
             if wait is None:
-                raise SiteError(f"The batch {batch_id} does not run: {exc}") from exc
+                raise SiteError(f"Batch {batch_id} does not run: {exc}") from exc
             time.sleep(wait)
     return _follow(api, batch_id, arguments)
 
@@ -225,18 +229,16 @@ def _follow(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
     if getattr(arguments, "no_follow", False):
         return True
     try:
-        policy = _policy(arguments, arguments.patience.silence)
+        policy = _policy(arguments, arguments.timeouts.silence)
         batch = follow(partial(api.get, batch_id), api.describe, arguments.interval, policy)
         return _gather(api, batch, arguments)
     except (CancelledError, SiteError):
-        log.warning(
-            "The batch itself goes on; to take it up again: dicom-send-batch follow %s", batch_id
-        )
+        log.warning("The batch continues. To follow it again: dicom-send-batch follow %s", batch_id)
         raise
 
 
 def _policy(arguments: Namespace, seconds: float) -> RetryPolicy:
-    """Return the retries at the interval that the user chose."""
+    """Return a policy with retries at the user's interval for some seconds."""
     interval = arguments.interval
     return RetryPolicy(max_time=seconds, min_wait=interval, max_wait=interval, jitter=False)
 
@@ -245,7 +247,7 @@ def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
     folder: Path = arguments.report_folder
     csv_path = folder / f"dicom-send_batch-{batch.id}.csv"
     html_path = csv_path.with_suffix(".html")
-    log.info("Gathering the reports of %s", plan.count(len(batch.newest), "job"))
+    log.info("Merging the reports of %s", quantity(len(batch.newest), "job"))
     outcomes = gather(batch, api.where, api.jobs_on, api.read, csv_path)
     is_dry = any(job.is_dry_run for job in batch.newest)
     try:
@@ -253,12 +255,12 @@ def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
             html_path, page.render(batch.id, outcomes, datetime.now().astimezone(), is_dry=is_dry)
         )
     except OSError as exc:
-        raise UsageError(f"--report-folder: {exc.strerror}") from exc
+        raise UsageError(f"--report-folder: cannot write {html_path}: {exc.strerror}") from exc
     log.info("%s", counts(batch.newest))
     _log_failed(api, [job for job in batch.newest if job.state == "failed"])
     for reason, sessions in page.reasons(outcomes):
-        log.warning("%s: %s", plan.count(sessions, "session"), reason)
-    log.info("The reports are in %s and %s", csv_path, html_path.name)
+        log.warning("%s: %s", quantity(sessions, "session"), reason)
+    log.info("Reports: %s and %s", csv_path, html_path.name)
     return bool(outcomes) and not any(outcome.reason for outcome in outcomes)
 
 
@@ -266,7 +268,7 @@ def _log_failed(api: BatchAPI, failed: Sequence[Job]) -> None:
     for job in failed[: plan.MAX_SHOWN]:
         log.info("  %s", api.describe(job))
     if len(failed) > plan.MAX_SHOWN:
-        log.info("  and %d more", len(failed) - plan.MAX_SHOWN)
+        log.info("  and %s more", f"{len(failed) - plan.MAX_SHOWN:,}")
 
 
 def _connected(arguments: Namespace) -> BatchAPI:

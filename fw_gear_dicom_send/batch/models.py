@@ -1,4 +1,4 @@
-"""The frozen types that travel between the steps of a batch run."""
+"""Immutable types of a batch run."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from typing import Any
 from ..models import Container
 
 GEARS = ("dicom-send", "dicom-send-rule")
-"""The gear that a batch runs, and the one that gear rules run: the same by another manifest."""
+"""The gear of batches, and the gear of gear rules, which differs only in its manifest."""
 
 GEAR = GEARS[0]
 ACTIVE = ("pending", "running")
@@ -18,10 +18,7 @@ STATES = ("complete", "failed", "cancelled", "running", "pending")
 
 @dataclass(frozen=True)
 class Gear:
-    """A version of the gear as the site has it.
-
-    `options` are those of its manifest, `inputs` the names of its inputs.
-    """
+    """Version of the gear on the site, with the options and the names of the inputs it has."""
 
     id: str
     name: str
@@ -32,7 +29,7 @@ class Gear:
 
 @dataclass(frozen=True)
 class Project:
-    """A project, with its group's id and the names of the files that are attached to it."""
+    """Project with the id of its group and the names of its attached files."""
 
     id: str
     group: str
@@ -41,13 +38,13 @@ class Project:
 
     @property
     def path(self) -> str:
-        """Where it is, for people."""
+        """Path of the project on the site."""
         return f"{self.group}/{self.label}"
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file on a container; `job_id` is that of the job whose output it is, where it is one's."""
+    """File on a container; `job_id` is the job that created it, or an empty string."""
 
     parent: Container
     name: str
@@ -57,10 +54,10 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Session:
-    """A session; `timestamp` is when it was scanned, in the time zone of the scan if that is known.
+    """Session.
 
-    `subject` is the label of its subject, empty where the site does not tell.
-    `files` are known only where the session was asked for alone.
+    `timestamp` is the time of the scan, in its own time zone if known. `subject` is the label of
+    the subject, or an empty string if unknown. Only a session queried by its id has `files`.
     """
 
     id: str
@@ -74,18 +71,18 @@ class Session:
 
     @property
     def title(self) -> str:
-        """Labels and id, for people."""
+        """Labels and id."""
         return f"{self.path} ({self.id})"
 
     @property
     def path(self) -> str:
-        """The labels of subject and session."""
+        """Labels of subject and session."""
         return f"{self.subject}/{self.label}" if self.subject else self.label
 
 
 @dataclass(frozen=True)
 class Acquisition:
-    """An acquisition with its files."""
+    """Acquisition with its files."""
 
     id: str
     label: str
@@ -95,10 +92,10 @@ class Acquisition:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a job ran, and where its reports lie.
+    """Session of a job, with the files among which its reports are.
 
-    `url` leads to the session on the site, and `report_label` is the label in the names of the
-    reports. The `files` are those of the session, and of the acquisition where it ran on one.
+    `url` is the session's page on the site. `report_label` is a part of the reports' names.
+    `files` are those of the session, and of the acquisition if the job ran on one.
     """
 
     session: Session
@@ -109,12 +106,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Job:
-    """A job of a gear.
+    """Job of a gear on a container, with the gear's options as `config`.
 
-    `container` is what it runs on; `config` holds the gear's options. `started` is
-    when it began to run, or was created where the site does not tell; `ended` is None while it
-    has not. `batch_id` and `previous_id`, of the job that it repeats, are empty where there is
-    none.
+    `started` is the time of creation if the site has no start time. `ended` is None for an active
+    job. `batch_id`, and the id of the retried job, `previous_id`, may be empty.
     """
 
     id: str
@@ -132,29 +127,29 @@ class Job:
 
     @property
     def is_active(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the job is pending or running."""
         return self.state in ACTIVE
 
     def ran_at(self, moment: datetime) -> bool:
-        """Return whether it ran at a moment."""
+        """Return whether the job was running at a moment."""
         return self.started <= moment and (not self.ended or moment <= self.ended)
 
     @property
     def is_dry_run(self) -> bool:
-        """Whether it sends nothing."""
+        """Whether the job sends nothing."""
         return bool(self.config.get("dry_run"))
 
     @property
     def reason(self) -> str:
-        """Why it did not complete, as far as the site says."""
+        """Reason why the job is not complete, from the site."""
         if self.state == "failed":
-            return f"the job failed: {self.failure_reason or 'its log says why'}"
+            return f"the job failed: {self.failure_reason or 'see its log'}"
         return f"the job is {self.state}"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch of jobs; its `state` is pending until it is run. Its `owner` has created it."""
+    """Batch of jobs, created by its `owner`. Its `state` is pending until it is run."""
 
     id: str
     state: str
@@ -162,8 +157,8 @@ class Batch:
     owner: str
     jobs: tuple[Job, ...]
 
-    def joined(self, others: Iterable[Job]) -> "Batch":
-        """Return the batch with those of other jobs that repeat its own."""
+    def with_retries(self, others: Iterable[Job]) -> "Batch":
+        """Return the batch with those of `others` that retry its jobs."""
         jobs = {job.id: job for job in self.jobs}
         for job in sorted(others, key=lambda one: one.attempt):
             if job.batch_id == self.id or job.previous_id in jobs:
@@ -172,7 +167,7 @@ class Batch:
 
     @property
     def newest(self) -> tuple[Job, ...]:
-        """The newest job of each container: a retry counts instead of what it repeats."""
+        """The newest job of each container: a retry replaces the job before it."""
         found: dict[Container, Job] = {}
         for job in self.jobs:
             other = found.get(job.container)
@@ -183,10 +178,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a batch would run; `files` names the files on the project that are inputs.
+    """Plan of a batch.
 
-    Beside the `sessions`, some were left out as `already_sent`, or `undated` where days were asked
-    for.
+    `files` has the names of the project's files for the inputs. `already_sent` and `undated` are
+    numbers of skipped sessions: sent before, or without a date if a filter needs one.
     """
 
     gear: Gear
@@ -201,12 +196,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a session: its newest job, and what the report of that says.
+    """Outcome of a session, from its newest job and the report of that job.
 
-    `url` leads to the session on the site; `reason` tells why not all is sent, and is empty where
-    all is. `advice` is what to do then. `causes` are the codes of reasons, with how many images
-    each is about, where the run has left them. `seconds` is how long the job ran, None while it
-    runs.
+    `url` is the session's page on the site. `reason` is empty if all images were sent. `causes`
+    are codes of reasons with their numbers of images. `seconds` is the duration of the job, or
+    None while it is active.
     """
 
     session_id: str

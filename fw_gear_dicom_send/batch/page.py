@@ -1,4 +1,4 @@
-"""The page about a batch."""
+"""HTML page with the results of a batch."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -18,15 +18,15 @@ from ..report.html import (
     section,
     table,
 )
-from ..text import duration, natural_key
+from ..text import duration, natural_key, quantity
 from .models import Outcome
 
 MAX_OPEN_SESSIONS = 20
-"""Complete sessions that are shown without a click."""
+"""Maximum number of complete sessions that the page shows without a click."""
 MAX_SESSIONS = 20_000
-"""Sessions with trouble that are listed, and complete ones."""
+"""Maximum number of listed sessions in each table."""
 _KINDS = {kind.code: kind for kind in reversed(Kind)}
-"""The kind of each code; of two that share one, the first."""
+"""Kind of each code. If two kinds share a code, the first one."""
 _COLUMNS = (
     "Subject",
     "Session",
@@ -41,7 +41,7 @@ _COLUMNS = (
 
 
 def render(batch_id: str, outcomes: Sequence[Outcome], gathered: datetime, *, is_dry: bool) -> str:
-    """Return the page, what went wrong first; `is_dry` tells that nothing was sent."""
+    """Return the page, with problems first. With `is_dry`, it says that nothing was sent."""
     verb = "would be" if is_dry else "were"
     good = sum(not outcome.reason for outcome in outcomes)
     is_good = bool(outcomes) and good == len(outcomes)
@@ -52,7 +52,7 @@ def render(batch_id: str, outcomes: Sequence[Outcome], gathered: datetime, *, is
     return page(
         f"DICOM send: batch {batch_id}{dry}",
         f"{'All images of all sessions' if is_good else 'Not all images'} {verb} sent",
-        [("Gathered", f"{gathered:%Y-%m-%d %H:%M:%S %z}".rstrip())],
+        [("Reports merged", f"{gathered:%Y-%m-%d %H:%M:%S %z}".rstrip())],
         (
             ("Sessions complete", f"{good:,} of {len(outcomes):,}"),
             ("Jobs complete", f"{completed:,} of {len(outcomes):,}"),
@@ -68,7 +68,7 @@ def render(batch_id: str, outcomes: Sequence[Outcome], gathered: datetime, *, is
 
 
 def reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
-    """Return why sessions are not complete, and how many for each reason, the most first."""
+    """Return the reasons why sessions are incomplete with their numbers, the largest first."""
     found: dict[str, int] = {}
     for outcome in outcomes:
         if outcome.reason:
@@ -77,7 +77,7 @@ def reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
 
 
 def _failures(outcomes: Sequence[Outcome]) -> HTML:
-    """Group the sessions by what is amiss; one may have several causes."""
+    """Return a table of problems; a session can have several."""
     found: dict[tuple[str, str], tuple[int, int]] = {}
     for outcome in outcomes:
         for text, advice, images in _causes(outcome):
@@ -94,7 +94,7 @@ def _failures(outcomes: Sequence[Outcome]) -> HTML:
 
 
 def _causes(outcome: Outcome) -> Iterator[tuple[str, str, int]]:
-    """Yield why a session is not complete, what to do, and how many images that is about."""
+    """Yield each problem of a session with its advice and its number of images."""
     known = [(_KINDS[code], images) for code, images in outcome.causes if code in _KINDS]
     for kind, images in known:
         is_detail = kind.template in ("{}", "status {}")
@@ -105,15 +105,15 @@ def _causes(outcome: Outcome) -> Iterator[tuple[str, str, int]]:
 
 
 def _sessions(outcomes: Iterable[Outcome], *, is_dry: bool) -> Iterator[HTML]:
-    """Yield the sessions: those with trouble first, complete ones to be opened if they are many."""
+    """Yield tables of the sessions: incomplete ones first; many complete ones are folded."""
     ordered = sorted(outcomes, key=lambda one: (natural_key(one.subject), natural_key(one.label)))
-    troubled = [outcome for outcome in ordered if outcome.reason]
+    incomplete = [outcome for outcome in ordered if outcome.reason]
     complete = [outcome for outcome in ordered if not outcome.reason]
     if len(complete) <= MAX_OPEN_SESSIONS:
-        yield _table([*troubled, *complete], "sessions", is_dry=is_dry)
+        yield _table([*incomplete, *complete], "sessions", is_dry=is_dry)
         return
-    if troubled:
-        yield _table(troubled, "sessions", is_dry=is_dry)
+    if incomplete:
+        yield _table(incomplete, "sessions", is_dry=is_dry)
     listed = _table(complete, "complete-sessions", is_dry=is_dry)
     yield details(f"{len(complete):,} complete sessions", listed)
 
@@ -123,7 +123,9 @@ def _table(outcomes: Sequence[Outcome], name: str, *, is_dry: bool) -> HTML:
     rows = (_row(outcome, is_dry=is_dry) for outcome in listed)
     made = table(_COLUMNS, rows, states=map(_state, listed), name=name)
     more = len(outcomes) - len(listed)
-    return HTML(made + paragraph(f"And {more:,} more: the table has all.")) if more else made
+    return (
+        HTML(made + paragraph(f"And {more:,} more, which are in the CSV report.")) if more else made
+    )
 
 
 def _state(outcome: Outcome) -> str:
@@ -141,7 +143,9 @@ def _row(outcome: Outcome, *, is_dry: bool) -> tuple[Shown, ...]:
         "" if outcome.seconds is None else duration(outcome.seconds),
         outcome.sent,
         outcome.images,
-        bar(share, _state(outcome), f"{outcome.sent:,} of {outcome.images:,} images sent"),
+        bar(
+            share, _state(outcome), f"{outcome.sent:,} of {quantity(outcome.images, 'image')} sent"
+        ),
         " ".join(dict.fromkeys(advice for _, advice, _ in causes)),
         "; ".join(text for text, _, _ in causes) or status,
     )

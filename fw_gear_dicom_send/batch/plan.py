@@ -1,4 +1,4 @@
-"""What a batch would run: its options checked, its files found, and told before it is started."""
+"""Checks the options and files of a batch, and describes it before it starts."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,26 +14,21 @@ MAX_SHOWN = 20
 _PLACE = ("destination", "port", "called_ae")
 
 
-def count(number: int, thing: str) -> str:
-    """Return a number of things in words."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
 def check(config: Mapping[str, Any], files: Mapping[str, str]) -> GearConfig:
-    """Return what the jobs would run with.
+    """Return the configuration of the jobs.
 
-    Raises ConfigError for an option that the gear would refuse, UsageError for a file in vain.
+    Raises ConfigError for an invalid option, and UsageError for a file without effect.
     """
     for_tls = [name for name in files if name != "identity"]
     if for_tls and not config.get("tls_enabled"):
-        raise UsageError(f"{flag(for_tls[0])} is of use with --tls-enabled only")
-    # The files are on the site: here any file stands in for them.
+        raise UsageError(f"{flag(for_tls[0])} needs --tls-enabled")
+    # The files are on the site, so any local file can represent them in this check.
     inputs = {name: {"location": {"path": str(Path(__file__))}} for name in files}
     return parse(
         {
             "config": config,
-            "inputs": {**inputs, "api-key": {"key": "that of the job"}},
-            "destination": {"type": "session", "id": "each"},
+            "inputs": {**inputs, "api-key": {"key": "set by the engine"}},
+            "destination": {"type": "session", "id": "any"},
         },
         manifest(),
     )
@@ -44,7 +39,10 @@ def check_gear(config: Mapping[str, Any], files: Mapping[str, str], gear: Gear) 
     known = {*gear.options, *gear.inputs}
     for name in (*config, *files):
         if name not in known:
-            raise UsageError(f"{flag(name)}: {gear.name} {gear.version} on the site has no such")
+            raise UsageError(
+                f"{flag(name)}: the site's version of the gear ({gear.name} {gear.version}) "
+                "does not have this option"
+            )
 
 
 def check_files(files: Mapping[str, str], projects: Mapping[str, Project]) -> None:
@@ -52,30 +50,30 @@ def check_files(files: Mapping[str, str], projects: Mapping[str, Project]) -> No
     for project in projects.values():
         for name, file in files.items():
             if file not in project.files:
-                raise UsageError(f"{flag(name)}: {project.path} has no file {file!r}")
+                raise UsageError(f"{flag(name)}: project {project.path} has no file {file!r}")
 
 
 def describe(plan: Plan, link: Callable[[Session], str]) -> Iterator[str]:
-    """Yield lines that tell what would run; `link` returns the URL of a session."""
+    """Yield lines that describe a batch; `link` returns the URL of a session."""
     config = plan.config
     port = config.get("port") or plan.gear.options.get("port", {}).get("default")
     yield f"Gear: {plan.gear.name} {plan.gear.version}"
     yield f"Destination: {config['called_ae']} at {config['destination']}, port {port}"
     others = {**config, **plan.files}
-    told = [_option(name, value) for name, value in others.items() if name not in _PLACE]
-    if told:
-        yield f"Options: {', '.join(told)}"
+    shown = [_option(name, value) for name, value in others.items() if name not in _PLACE]
+    if shown:
+        yield f"Options: {', '.join(shown)}"
     if plan.tags:
         yield f"Job tags: {', '.join(plan.tags)}"
-    yield f"Sessions: {len(plan.sessions)}"
+    yield f"Sessions: {len(plan.sessions):,}"
     for session in plan.sessions[:MAX_SHOWN]:
         yield f"  {plan.projects[session.project_id].path}/{session.path}: {link(session)}"
     if len(plan.sessions) > MAX_SHOWN:
-        yield f"  and {len(plan.sessions) - MAX_SHOWN} more"
+        yield f"  and {len(plan.sessions) - MAX_SHOWN:,} more"
     if plan.already_sent:
-        yield f"Left out, as already sent: {plan.already_sent}"
+        yield f"Skipped (already sent): {plan.already_sent:,}"
     if plan.undated:
-        yield f"Left out, as they have no scan date: {plan.undated}"
+        yield f"Skipped (no scan date): {plan.undated:,}"
 
 
 def _option(name: str, value: object) -> str:

@@ -1,6 +1,6 @@
-"""Reads the site's records (JSON) into the types of a batch run.
+"""Converts the site's records (JSON) to the types of a batch run.
 
-Raises AttributeError, KeyError, TypeError or ValueError for a record that lacks something.
+All functions raise AttributeError, KeyError, TypeError or ValueError for an incomplete record.
 """
 
 import re
@@ -16,7 +16,7 @@ from .models import Acquisition, Batch, Gear, Job, Project, Session, StoredFile
 Record = Mapping[str, Any]
 MAX_LINE = 200
 _ERROR = re.compile(r"\[\S+\s+(ERROR|CRITICAL)\s*\]\s*(?P<text>.+)")
-"""An error in the log of a gear, as gears of the toolkit write it."""
+"""Error line in a gear's log, in the format of the gear toolkit."""
 
 
 def record_id(record: Record) -> str:
@@ -66,7 +66,7 @@ def session(record: Record) -> Session:
 
 
 def session_id(record: Record) -> str:
-    """Return the id of the session of a container that is not deleted, empty for one that is."""
+    """Return the id of a container's session, or an empty string if the container is deleted."""
     return "" if record.get("deleted") else str(record["parents"]["session"])
 
 
@@ -91,7 +91,7 @@ def job(record: Record) -> Job:
     started = transitions.get("running")
     is_over = state not in ("pending", "running")
     return Job(
-        # In a list it is `_id`, for a job alone and those of a batch `id`.
+        # Lists have `_id`; single jobs and those of a batch have `id`.
         id=str(record.get("_id") or record["id"]),
         container=Container(place["type"], place["id"]),
         state=state,
@@ -121,12 +121,12 @@ def batch(record: Record) -> Batch:
 
 
 def created(record: Record) -> datetime:
-    """Return when a record was created."""
+    """Return the time at which a record was created."""
     return _time(record["created"])
 
 
 def last_line(record: Record) -> str:
-    """Return the last error in a job's log, or its last line; empty if there is none."""
+    """Return the last error in a job's log, or else its last line, or an empty string."""
     texts = "".join(line["msg"] for line in record["logs"]).splitlines()
     errors = [found["text"] for text in texts if (found := _ERROR.match(text))]
     lines = [" ".join(text.split()) for text in errors or texts if text.strip()]
@@ -151,7 +151,7 @@ def _stored(parent: Container, record: Record) -> tuple[StoredFile, ...]:
 
 
 def _job_of(file: Record) -> str:
-    """Return the id of the job that made a file: as its output, or as an upload by its key."""
+    """Return the id of the job that created a file, as its output or as an upload."""
     origin = file.get("origin") or {}
     for source in (origin.get("via") or {}, origin):
         if source.get("type") == "job":

@@ -1,4 +1,4 @@
-"""Which sessions a batch is for: by label, date and tags."""
+"""Selects the sessions of a batch by label, date and tags."""
 
 import re
 import sys
@@ -11,12 +11,12 @@ from ..errors import UsageError
 from .models import Session
 
 _CAST = re.compile(r'[,<>=!"]|^[\d\s.+-]|^(null|nan|inf(inity)?)$|^[0-9a-f]{24}$', re.IGNORECASE)
-"""What the site's filter would take apart, or read as something else than text."""
+"""Text that the site's filter would split, or would not read as text."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """What a session has to be like: `label` is searched in its label, days count inclusively."""
+    """Filter for sessions. `label` matches a part of a label; `since` and `until` are inclusive."""
 
     label: re.Pattern[str] | None = None
     since: date | None = None
@@ -25,10 +25,10 @@ class Filter:
 
     @property
     def search(self) -> str:
-        """The filter as the site's lists take it, which may let more pass.
+        """Filter in the syntax of the site, which may match more sessions.
 
-        The site compares days in UTC: one more on either side is let pass, as a session may be
-        of any time zone. Of tags it heeds one.
+        The site compares dates in UTC, but sessions have different time zones. So the filter
+        includes an additional day on either side. The site supports only one tag.
         """
         parts = self._parts()
         if self.since and self.since > date.min:
@@ -39,7 +39,7 @@ class Filter:
 
     @property
     def search_undated(self) -> str:
-        """The filter for the sessions that are left out for want of a day, empty for none."""
+        """Filter for sessions without a date, empty if the date does not matter."""
         return ",".join([*self._parts(), "timestamp=null"]) if self.since or self.until else ""
 
     def _parts(self) -> list[str]:
@@ -49,7 +49,7 @@ class Filter:
         return parts + [f"tags={tag}" for tag in self.tags if not _CAST.search(tag)][:1]
 
     def passes(self, session: Session) -> bool:
-        """Return whether a session is like that."""
+        """Return whether a session matches."""
         if not self._passes_undated(session):
             return False
         if not (self.since or self.until):
@@ -59,10 +59,10 @@ class Filter:
         day = session.timestamp.date()
         return (self.since or date.min) <= day <= (self.until or date.max)
 
-    def lacks_day(self, session: Session) -> bool:
-        """Return whether a session is like that but for the day, which it does not have."""
-        has_days = bool(self.since or self.until)
-        return has_days and not session.timestamp and self._passes_undated(session)
+    def lacks_date(self, session: Session) -> bool:
+        """Return whether a session would match if it had a date."""
+        has_dates = bool(self.since or self.until)
+        return has_dates and not session.timestamp and self._passes_undated(session)
 
     def _passes_undated(self, session: Session) -> bool:
         if session.deleted or not set(self.tags) <= session.tags:
@@ -71,13 +71,13 @@ class Filter:
 
 
 def read_ids(name: str) -> list[str]:
-    """Return the ids in a file, one on each line, or those on standard input for `-`.
+    """Return the ids in a file, or on standard input for `-`, with one per line.
 
     Raises UsageError.
     """
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
     except (OSError, ValueError):
-        raise UsageError(f"--sessions-file: {name}: it cannot be read") from None
+        raise UsageError(f"--sessions-file: cannot read {name}") from None
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return [line for line in lines if line]

@@ -1,10 +1,11 @@
-"""Which sessions have been sent already: by their tags, and by the jobs on them."""
+"""Finds sessions that were sent already, by their tags and their jobs."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import SiteError
+from ..text import quantity
 from .api import BatchAPI
 from .models import GEARS, Gear, Job, Session
 
@@ -16,11 +17,11 @@ log = logging.getLogger(__name__)
 def already_sent(
     api: BatchAPI, sessions: Sequence[Session], gear: Gear, config: Mapping[str, Any]
 ) -> set[str]:
-    """Return the ids of the sessions that need not be sent to the server of `config` again.
+    """Return the ids of the sessions that were already sent to the server of `config`.
 
-    Those with the tag `sent_tag` count, whatever server it was. An ordinary user may not see the
-    jobs of a whole project: those that they started are asked for, then those on each session
-    that is left. Raises SiteError if the site does not answer.
+    Sessions with the tag `sent_tag` count for any server. If the site does not show all jobs of a
+    project, query the user's own jobs, and then the jobs on each other session. Raises SiteError
+    if the site does not respond.
     """
     tag = str(_option("sent_tag", gear, config) or "").strip()
     found = {session.id for session in sessions if tag in session.tags}
@@ -37,12 +38,15 @@ def already_sent(
                 found |= sent(jobs or (), gear, config)
                 hidden += jobs is None
         if hidden:
-            log.warning("The site does not show the jobs of others on %d sessions", hidden)
+            log.warning(
+                "The site does not show the jobs of other users on %s; some may have been sent",
+                quantity(hidden, "session"),
+            )
     return found
 
 
 def _shown(jobs: Iterable[Job]) -> list[Job] | None:
-    """Return jobs, None where the site refuses to list them."""
+    """Return the jobs, or None if the site does not list them."""
     try:
         return list(jobs)
     except SiteError as exc:
@@ -52,9 +56,9 @@ def _shown(jobs: Iterable[Job]) -> list[Job] | None:
 
 
 def sent(jobs: Iterable[Job], gear: Gear, config: Mapping[str, Any]) -> set[str]:
-    """Return the ids of the sessions that a job has sent to the same server, or is about to.
+    """Return the ids of the sessions with a complete or active job for the same server.
 
-    A job that failed, was cancelled or is a dry run does not count.
+    Dry runs do not count.
     """
     place = _place(gear, config)
     return {
@@ -69,7 +73,7 @@ def sent(jobs: Iterable[Job], gear: Gear, config: Mapping[str, Any]) -> set[str]
 
 
 def _place(gear: Gear, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return where a job sends to; an option that it lacks has the gear's default."""
+    """Return the server of a job; missing options have the gear's defaults."""
     host, port, title = (str(_option(name, gear, config)).strip() for name in _SAME_PLACE)
     return (host.lower(), port, title)
 

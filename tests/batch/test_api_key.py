@@ -13,11 +13,11 @@ from tests.support.flywheel_http import Status
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("{secret", "it is not"),
-        ('["secret"]', "it is not"),
-        ('{"key": 5}', "it is not"),
-        ('{"key": "secret"}', "the key is not <host>:<key>"),
-        (None, "there is no such file"),
+        ("{secret", "is invalid"),
+        ('["secret"]', "is invalid"),
+        ('{"key": 5}', "is invalid"),
+        ('{"key": "secret"}', "invalid API key (expected <host>:<key>)"),
+        (None, "file not found"),
     ],
 )
 def test_key_that_cannot_be_used_is_not_shown(

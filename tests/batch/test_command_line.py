@@ -20,12 +20,18 @@ script = partial(command.run, "dicom-send-batch")
         (["--project", "p/q", *TO, "--file-download-retry-time", "-1"], "--file-download-retry"),
         (["--project", "lab/Study", "--session", "1", *TO], "not allowed with"),
         ([*TO], "is required"),
-        (["--project", "lab/Study", *TO, "--label", "("], "--label: it is no regular expression"),
-        (["--project", "lab/Study", *TO, "--since", "May"], "--since: 'May' is no date"),
+        (
+            ["--project", "lab/Study", *TO, "--label", "("],
+            "--label: invalid regular expression '('",
+        ),
+        (["--project", "lab/Study", *TO, "--since", "May"], "--since: invalid date 'May'"),
         (["--project", "p/q", *TO, "--tls-enabled", "--cert", "c.pem"], "--key is required"),
-        (["--project", "lab/Study", *TO, "--key", "k.pem"], "--key is of use with --tls-enabled"),
-        (["--project", "lab/Study", *TO, "--interval", "0"], "--interval: it is no number"),
-        (["--sessions-file", "/nowhere", *TO], "--sessions-file: /nowhere: it cannot be read"),
+        (["--project", "lab/Study", *TO, "--key", "k.pem"], "--key needs --tls-enabled"),
+        (
+            ["--project", "lab/Study", *TO, "--interval", "0"],
+            "--interval: '0' was given; allowed: ",
+        ),
+        (["--sessions-file", "/nowhere", *TO], "--sessions-file: cannot read /nowhere"),
     ],
 )
 def test_wrong_usage_is_told_before_the_site_is_asked(

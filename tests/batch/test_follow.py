@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from fw_gear_dicom_send.batch.main import Patience
+from fw_gear_dicom_send.batch.main import SiteTimeouts
 from tests.support import command
 from tests.support.batch_world import GOOD, ROW, TO, World, posts
 from tests.support.flywheel_engine import Endless, FlywheelEngine, Played
@@ -57,7 +57,7 @@ def test_run_whose_answer_is_lost_is_not_repeated(
     world.site.fault(next_batch(world.site), Reset(), Flip())
     with FlywheelEngine(world.site, world.folder, outcome=lambda _: GOOD):
         assert world.start() == 0
-    assert "the batch will tell" in caplog.text
+    assert "checking whether the batch runs" in caplog.text
     assert len(posts(world.site, "/run")) == 1
 
 
@@ -65,14 +65,14 @@ def test_batch_that_does_not_run_is_told(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch that stays pending is told with its id; it is not run once more."""
-    world.patience = Patience(start=0.1)
+    world.timeouts = SiteTimeouts(start=0.1)
     monkeypatch.setattr(
         world.site.queue, "run_batch", lambda _: (_ for _ in ()).throw(Refusal(503))
     )
     world.add("Visit 1")
     assert world.start() == 1
     (batch_id,) = world.site.batches
-    assert f"The batch {batch_id} does not run: POST" in caplog.records[-1].getMessage()
+    assert f"Batch {batch_id} does not run: POST" in caplog.records[-1].getMessage()
     assert len(posts(world.site, "/run")) == 1
 
 
@@ -105,7 +105,7 @@ def test_site_that_does_not_answer_is_asked_again(
     world.ended(lambda _: GOOD)
     world.site.fault(batch_id, FINE, Flip(), Flip())
     assert world.run("follow", batch_id) == 0
-    assert caplog.text.count("the site is asked again") == 1
+    assert caplog.text.count("; retrying (the batch continues)") == 1
 
 
 def test_questions_are_asked_again_and_changes_are_not(world: World) -> None:
@@ -123,11 +123,11 @@ def test_site_that_is_away_for_long_is_given_up(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The command ends when the site is silent for too long; the batch can be taken up again."""
-    world.patience = Patience(silence=0.1)
+    world.timeouts = SiteTimeouts(silence=0.1)
     batch_id = world.prepare("Visit 1")
     world.site.fault(batch_id, FINE, *[Flip()] * 1000)
     assert world.run("follow", batch_id) == 1
-    assert f"goes on; to take it up again: dicom-send-batch follow {batch_id}" in caplog.text
+    assert f"continues. To follow it again: dicom-send-batch follow {batch_id}" in caplog.text
 
 
 def test_refused_answer_is_final(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -155,7 +155,7 @@ def test_batch_of_another_gear_is_refused(world: World, caplog: pytest.LogCaptur
     for name in ("follow", "stop", "retry", "gather"):
         caplog.clear()
         assert world.run(name, batch_id, *(["--yes"] if name != "gather" else [])) == 2
-        assert f"the batch {batch_id} is one of the gear dcm2niix" in caplog.text
+        assert f"batch {batch_id} runs another gear: dcm2niix" in caplog.text
     assert posts(world.site, "/cancel") + posts(world.site, "/retry") == []
 
 
@@ -185,7 +185,7 @@ def test_no_is_an_answer(world: World) -> None:
     start = world.arguments("start", "--project", "lab/Study", *TO)
     result = on_terminal(*start, cwd=world.folder, typed="\n")
     assert (result.exit_code, world.site.batches) == (1, {})
-    assert "Nothing was done" in result.stdout
+    assert "nothing was changed" in result.stdout
 
 
 def test_interrupted_batch_goes_on_and_is_taken_up_again(world: World) -> None:
@@ -199,9 +199,9 @@ def test_interrupted_batch_goes_on_and_is_taken_up_again(world: World) -> None:
     (batch_id,) = world.site.batches
     assert result.exit_code == 130
     assert "was stopped by SIGINT" in result.stdout
-    assert f"goes on; to take it up again: dicom-send-batch follow {batch_id}" in result.stdout
+    assert f"continues. To follow it again: dicom-send-batch follow {batch_id}" in result.stdout
     (job,) = world.site.jobs.values()
     assert (job["state"], posts(world.site, "/cancel")) == ("running", [])
     world.site.queue.end(job["_id"], "complete")
     assert world.run("follow", batch_id) == 1
-    assert world.rows(batch_id)[0]["Status"] == "there is no report"
+    assert world.rows(batch_id)[0]["Status"] == "no report"

@@ -48,18 +48,18 @@ def test_reports_become_one_table(world: World) -> None:
         ("Visit 1", "complete", "t.zip", "5", "5", "Complete"),
         ("Visit 2", "failed", "t.zip", "5", "5", "Complete"),
         ("Visit 2", "failed", "u.zip", "4", "1", "Incomplete"),
-        ("Visit 3", "failed", "", "", "", "the job failed: its log says why"),
+        ("Visit 3", "failed", "", "", "", "the job failed: see its log"),
     ]
     assert [row["Job ID"] for row in rows[:2]] == world.site.batches[batch_id]["jobs"][:2]
     page = world.page(batch_id)
-    for words in ("Not all images were sent", "11 of 14", "Visit 2</a>", "its log says why"):
+    for words in ("Not all images were sent", "11 of 14", "Visit 2</a>", "see its log"):
         assert words in page
     assert page.index("Visit 2</a>") < page.index("Visit 1</a>")
     session = world.session_of("Visit 2")
     url = f"{world.site.url}/#/projects/{world.project}/sessions/{session}"
     (link,) = (one for one in parsed(page).all("a") if one.text == "Visit 2")
     assert link.attributes["href"] == url
-    assert "Look at the page about the run, which is attached to the session." in page
+    assert "See the page of the run, which is attached to the session." in page
 
 
 def test_no_row_is_a_formula(world: World) -> None:
@@ -112,7 +112,7 @@ def test_report_of_before_the_job_is_none_of_it(world: World) -> None:
     world.ended(lambda _: Played())
     batch_id = list(world.site.batches)[-1]
     assert world.run("gather", batch_id) == 1
-    assert [row["Status"] for row in world.rows(batch_id)] == ["there is no report"]
+    assert [row["Status"] for row in world.rows(batch_id)] == ["no report"]
 
 
 def test_report_that_the_engine_attached_to_an_acquisition_is_found(world: World) -> None:
@@ -178,7 +178,7 @@ def test_report_of_one_of_two_jobs_is_that_of_none(world: World) -> None:
     with FlywheelEngine(world.site, world.folder, at_once=2, outcome=outcome) as engine:
         engine.wait()
     assert world.run("gather", batch_id) == 1
-    assert [row["Status"] for row in world.rows(batch_id)] == ["there is no report"]
+    assert [row["Status"] for row in world.rows(batch_id)] == ["no report"]
 
 
 def test_report_of_a_dry_run_is_that_of_its_kind(world: World) -> None:
@@ -217,12 +217,12 @@ def test_dry_run_that_failed_would_not_send_all(world: World) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"\xff\xfe", "the report cannot be read"),
-        (b"a,b\n1,2\n", "the report cannot be read"),
-        (b"", "the report cannot be read"),
-        (report("", ("a", "p", "f", "many", 0, "Failed"))[1], "the report cannot be read"),
-        (report("", ("a", "p", "f", 1))[1], "the report cannot be read"),
-        (report("")[1], "there was no file to send"),
+        (b"\xff\xfe", "the report is invalid"),
+        (b"a,b\n1,2\n", "the report is invalid"),
+        (b"", "the report is invalid"),
+        (report("", ("a", "p", "f", "many", 0, "Failed"))[1], "the report is invalid"),
+        (report("", ("a", "p", "f", 1))[1], "the report is invalid"),
+        (report("")[1], "no files to send"),
         (report("", ("a", "p", "f", 1, 0, "Failed"))[1], "Failed"),
     ],
 )
@@ -263,7 +263,7 @@ def test_table_is_written_whole_or_not_at_all(
     assert "unexpected response" in caplog.text
     world.site.fault(second, Flip())
     assert world.run("follow", batch_id) == 1
-    assert f"goes on; to take it up again: dicom-send-batch follow {batch_id}" in caplog.text
+    assert f"continues. To follow it again: dicom-send-batch follow {batch_id}" in caplog.text
     assert len(world.rows(batch_id)) == 2
     assert len(list((world.folder / "out").iterdir())) == 2
 
@@ -277,4 +277,4 @@ def test_folder_for_reports_is_made(world: World, caplog: pytest.LogCaptureFixtu
     assert world.run("gather", batch_id) == 0
     gather = ["gather", batch_id, "--api-key-file", str(world.key_file)]
     assert main.main([*gather, "--report-folder", str(world.folder / "file" / "x")]) == 2
-    assert "--report-folder: Not a directory" in caplog.text
+    assert "--report-folder: cannot create " in caplog.text

@@ -62,7 +62,7 @@ def test_the_causes_of_a_session_are_those_of_its_run(world: World) -> None:
 
 def test_a_summary_that_cannot_be_read_is_none(world: World) -> None:
     """The page says then where to look."""
-    for_whom = "Look at the page about the run, which is attached to the session."
+    for_whom = "See the page of the run, which is attached to the session."
     page = gathered(world, b"[]")
     assert rows_of(page, "reasons") == [["not all images were sent", "1", "3", for_whom]]
 

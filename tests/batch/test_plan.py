@@ -36,7 +36,7 @@ def test_plan_is_shown_before_it_is_asked_for(
     ]
     url = f"{world.site.url}/#/projects/{world.project}/sessions/{first}"
     assert lines[4] == f"  lab/Study/DOE^JANE/Visit 0: {url}"
-    assert lines[24:26] == ["  and 2 more", "Left out, as already sent: 1"]
+    assert lines[24:26] == ["  and 2 more", "Skipped (already sent): 1"]
     assert "--yes" in lines[-1]
     assert len(world.site.batches) == 1
 
@@ -62,7 +62,7 @@ def test_how_much_is_left_out_where_the_site_does_not_tell(world: World) -> None
     world.add("Visit 1")
     world.site.fault(world.project, *[Stall(0)] * 3, Status(403))
     asked = ask(world)
-    assert "403 Forbidden; how much would be sent is not known" in asked
+    assert "Cannot estimate the amount of data: " in asked
     assert "Start 1 job on 127.0.0.1:" in asked
     assert "? [y/N]" in asked
 
@@ -123,7 +123,9 @@ def test_option_that_the_sites_gear_lacks_is_refused(
     world.site.add_gear(older, "0.0.9")
     world.add("Visit 1")
     assert world.start("--no-follow", "--verify", "find") == 2
-    assert "--verify: dicom-send 0.0.9 on the site has no such" in caplog.text
+    assert (
+        "--verify: the site's version of the gear (dicom-send 0.0.9) does not have" in caplog.text
+    )
     assert world.start("--no-follow", "--verify", "find", "--gear-version", "5.0.0") == 0
     assert world.proposed()[0]["gear_id"] == world.gear
 
@@ -151,7 +153,7 @@ def test_files_for_tls_are_those_of_the_project(
     world.site.add_file(world.project, "k.pem", b"1", file_type=None)
     tls = ("--no-follow", "--tls-enabled", "--key", "k.pem", "--cert", "c.pem")
     assert world.start(*tls) == 2
-    assert "--cert: lab/Study has no file 'c.pem'" in caplog.text
+    assert "--cert: project lab/Study has no file 'c.pem'" in caplog.text
     world.site.add_file(world.project, "c.pem", b"1", file_type=None)
     assert world.start(*tls) == 0
     place = {"type": "project", "id": world.project}

@@ -28,7 +28,7 @@ def test_only_what_failed_is_run_again(
     )
     with FlywheelEngine(world.site, world.folder / "jobs", outcome=lambda _: GOOD):
         assert world.run("retry", batch_id, "--yes") == 0
-    assert "No job has failed" in caplog.text
+    assert "No failed jobs" in caplog.text
     assert len(posts(world.site, "/retry")) == 2
 
 
@@ -37,11 +37,11 @@ def test_only_what_failed_is_run_again(
     [
         (
             "[9ms    ERROR    ]  no route\x1b to pacs\n[9ms    INFO     ]  Report\na  b\n",
-            "its log says why: no route\\x1b to pacs",
+            "see its log: no route\\x1b to pacs",
         ),
-        ("Killed\n\n", "its log says why: Killed"),
-        ("", "its log says why"),
-        ("x" * 300, f"its log says why: {'x' * 200}"),
+        ("Killed\n\n", "see its log: Killed"),
+        ("", "see its log"),
+        ("x" * 300, f"see its log: {'x' * 200}"),
     ],
     ids=["error", "line", "nothing", "long"],
 )
@@ -104,7 +104,7 @@ def test_job_that_cannot_be_run_again_does_not_stop_the_others(
     with FlywheelEngine(world.site, world.folder / "jobs", outcome=lambda _: GOOD):
         assert world.run("retry", batch_id, "--yes") == 1
     assert "Visit 1 (" in caplog.text
-    assert f"it is not run again: POST /api/jobs/{first}/retry: 500" in caplog.text
+    assert f"cannot retry the job: POST /api/jobs/{first}/retry: 500" in caplog.text
     states = {row["Session"]: row["Job State"] for row in world.rows(batch_id)}
     assert states == {"Visit 1": "failed", "Visit 2": "complete"}
     assert len(posts(world.site, "/retry")) == 2
@@ -118,7 +118,7 @@ def test_cancelled_jobs_are_left_to_a_new_batch(
     batch_id = world.prepare("Visit 1", "Visit 2")
     assert world.run("stop", batch_id, "--yes") == 0
     assert world.run("retry", batch_id, "--yes") == 1
-    assert "Cancelled: 2 jobs; `start --not-yet-sent` takes them" in caplog.text
+    assert "Not retrying 2 cancelled jobs: use dicom-send-batch start --not-yet-sent" in caplog.text
     assert posts(world.site, "/retry") == []
     assert world.start("--no-follow", "--not-yet-sent") == 0
     assert world.labels() == ["Visit 1", "Visit 2"]

@@ -93,7 +93,7 @@ def test_sessions_without_a_day_are_counted(
     ):
         caplog.clear()
         months.start("--no-follow", *filters)
-        line = f"Left out, as they have no scan date: {told}"
+        line = f"Skipped (no scan date): {told}"
         assert (line in caplog.text) is bool(told)
         assert ("no scan date" in caplog.text) is bool(told)
 
@@ -166,7 +166,7 @@ def test_wrong_kind_of_container_is_refused(world: World, caplog: pytest.LogCapt
     """A path to something else is no project."""
     world.add("Visit 1")
     assert world.run("start", "--project", "lab/Study/DOE^JANE", *TO, "--yes") == 2
-    assert "--project: 'lab/Study/DOE^JANE' is a subject" in caplog.text
+    assert "--project: 'lab/Study/DOE^JANE' is not a project; its type is subject" in caplog.text
     assert world.site.batches == {}
 
 
@@ -241,7 +241,7 @@ def test_jobs_of_other_users_are_found_by_their_sessions(
             world.site.fault(f"{world.session_of(label)}/jobs", Status(403))
     assert world.start("--no-follow", "--not-yet-sent") == 0
     assert world.labels() == (["Visit 2"] if is_shown else ["Visit 1", "Visit 2"])
-    assert ("does not show the jobs of others on 2 sessions" in caplog.text) is not is_shown
+    assert ("does not show the jobs of other users on 2 sessions" in caplog.text) is not is_shown
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_nothing_to_do_is_told(world: World, caplog: pytest.LogCaptureFixture) -
     """All sent already is success, no session that fits is not; neither makes a batch."""
     world.prepare("Visit 1")
     assert world.start("--not-yet-sent") == 0
-    assert "All have been sent already" in caplog.text
+    assert "All sessions were sent already" in caplog.text
     assert world.start("--label", "nothing") == 1
-    assert "No session fits" in caplog.text
+    assert "No session matches" in caplog.text
     assert len(world.site.batches) == 1

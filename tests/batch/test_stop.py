@@ -13,7 +13,7 @@ def test_stop_cancels_what_is_pending(world: World, caplog: pytest.LogCaptureFix
     assert world.run("stop", batch_id) == 2
     assert posts(world.site, "/cancel") == []
     assert world.run("stop", batch_id, "--yes") == 0
-    assert "Cancelled: 2 jobs; running on to their end: 1" in caplog.text
+    assert "Cancelled 2 jobs; 1 still running" in caplog.text
     states = [job["state"] for job in world.site.jobs.values()]
     assert states == ["running", "cancelled", "cancelled"]
 
@@ -26,9 +26,9 @@ def test_stop_cancels_what_runs_if_that_is_wished(
     world.site.queue.take()
     assert world.run("stop", batch_id, "--yes") == 0
     assert world.run("stop", batch_id) == 0
-    assert "There is nothing to stop" in caplog.text
+    assert "No jobs to cancel" in caplog.text
     assert world.run("stop", batch_id, "--yes", "--running") == 0
-    assert "Cancelled: 1 job; running on to their end: 0" in caplog.text
+    assert "Cancelled 1 job; none still running" in caplog.text
     assert {job["state"] for job in world.site.jobs.values()} == {"cancelled"}
     assert len(posts(world.site, "/cancel")) == len(world.site.asked("PUT")) == 1
 
@@ -42,7 +42,7 @@ def test_stop_cancels_what_is_run_again(world: World, caplog: pytest.LogCaptureF
     world.site.fault(first, Status(403))
     assert world.run("stop", batch_id, "--yes") == 1
     assert "Visit 1 (" in caplog.text
-    assert f"it is not cancelled: PUT /api/jobs/{first}: 403 Forbidden" in caplog.text
+    assert f"cannot cancel the job: PUT /api/jobs/{first}: 403 Forbidden" in caplog.text
     assert world.site.jobs[second]["state"] == "cancelled"
 
 
@@ -66,5 +66,5 @@ def test_there_may_be_nothing_to_stop(world: World, caplog: pytest.LogCaptureFix
     batch_id = world.prepare("Visit 1")
     world.ended(lambda _: GOOD)
     assert world.run("stop", batch_id, "--yes") == 0
-    assert "There is nothing to stop" in caplog.text
+    assert "No jobs to cancel" in caplog.text
     assert posts(world.site, "/cancel") == []

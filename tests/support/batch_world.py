@@ -28,7 +28,7 @@ class World:
         self.folder = folder
         self.gear = site.add_gear(manifest())
         self.project = site.add_project(site.add_group("lab"), "Study")
-        self.patience = main.DEFAULT_PATIENCE
+        self.timeouts = main.DEFAULT_TIMEOUTS
         self.key_file = folder / "user.json"
         self.key_file.write_text(json.dumps({"key": site.api_key}))
 
@@ -48,7 +48,7 @@ class World:
 
     def run(self, *arguments: object) -> int:
         """Run the command and return its exit code."""
-        return main.main(self.arguments(*arguments), patience=self.patience)
+        return main.main(self.arguments(*arguments), timeouts=self.timeouts)
 
     def start(self, *arguments: object) -> int:
         """Start a batch on the project."""

@@ -146,7 +146,7 @@ def outcomes(number: int) -> list[Outcome]:
             reason="" if place % 50 else "not all images were sent",
             subject=f"sub-{place}",
             seconds=75.0,
-            advice="" if place % 50 else "Look at the page about the run.",
+            advice="" if place % 50 else "See the page of the run.",
             causes=() if place % 50 else (("refused", 150), ("not-accepted", 50)),
         )
         for place in range(number)
