@@ -1,7 +1,7 @@
 """Requests to a Flywheel site, with the equivalent functions of the public flywheel-sdk.
 
     gear, container             `lookup` (POST /api/lookup); for an id `get_project`, `get_subject`
-    project, session, where     `get_project`, `get_session`, `get_acquisition`
+    project, session, place_of  `get_project`, `get_session`, `get_acquisition`
     files_below                 a finder of `get_project_acquisitions`
     sessions_of                 the finders `project.sessions` and `subject.sessions`
     jobs_of                     the finder `jobs`
@@ -79,7 +79,7 @@ class BatchAPI:
         if "/" not in place:
             url = f"/api/{kind}s/{_quoted(place)}"
             return self._named(lambda: self._get(url, records.record_id), absent)
-        found, container_id = self._look_up(place.split("/"), records.place, absent)
+        found, container_id = self._look_up(place.split("/"), records.kind_and_id, absent)
         if found != kind:
             raise UsageError(f"--{kind}: {place!r} is not a {kind}; its type is {found}")
         return container_id
@@ -97,7 +97,7 @@ class BatchAPI:
         absent = f"{option}: the site has no session {session_id!r}"
         return self._named(lambda: self.session(session_id), absent)
 
-    def where(self, container: Container) -> Place:
+    def place_of(self, container: Container) -> Place:
         """Return the session of a job's container, with the files of both."""
         if container.type != "acquisition":
             session = self.session(container.id)
@@ -121,7 +121,7 @@ class BatchAPI:
         """Return a session's labels and id for a message, or only the id if the site fails."""
         if container not in self._labels:
             try:
-                self._labels[container] = self.where(container).session.title
+                self._labels[container] = self.place_of(container).session.title
             except SiteError:
                 return container.id
         return self._labels[container]

@@ -34,14 +34,14 @@ Row = Mapping[str, str]
 
 def gather(
     batch: Batch,
-    where: Callable[[Container], Place],
+    place_of: Callable[[Container], Place],
     jobs_on: Callable[[str], Iterable[Job]],
     read: Callable[[StoredFile], bytes],
     path: Path,
 ) -> list[Outcome]:
     """Write the rows of all reports to `path`, and return the outcome of each session.
 
-    A job without a report has one row, whose status is the reason. `where` returns the place of
+    A job without a report has one row, whose status is the reason. `place_of` returns the place of
     a job's container, `jobs_on` the jobs on a session, `read` the content of a file. Raises
     SiteError if the site does not respond, and UsageError if the file cannot be written.
     """
@@ -51,7 +51,7 @@ def gather(
             write = partial(write_row, file)
             write([*OWN_COLUMNS, *COLUMNS])
             outcomes = [
-                _gather_one(write, job, where, partial(_others, batch, job, jobs_on), read)
+                _gather_one(write, job, place_of, partial(_others, batch, job, jobs_on), read)
                 for job in batch.newest
             ]
         part.replace(path)
@@ -66,7 +66,7 @@ def gather(
 def _gather_one(
     write: Callable[[Sequence[str]], object],
     job: Job,
-    where: Callable[[Container], Place],
+    place_of: Callable[[Container], Place],
     others: Callable[[str], Iterable[Job]],
     read: Callable[[StoredFile], bytes],
 ) -> Outcome:
@@ -75,7 +75,7 @@ def _gather_one(
     rows, problem = None, "no report"
     causes: tuple[tuple[str, int], ...] = ()
     try:
-        place = where(job.container)
+        place = place_of(job.container)
         outcome = replace(
             outcome,
             session_id=place.session.id,

@@ -248,7 +248,7 @@ def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
     csv_path = folder / f"dicom-send_batch-{batch.id}.csv"
     html_path = csv_path.with_suffix(".html")
     log.info("Merging the reports of %s", quantity(len(batch.newest), "job"))
-    outcomes = gather(batch, api.where, api.jobs_on, api.read, csv_path)
+    outcomes = gather(batch, api.place_of, api.jobs_on, api.read, csv_path)
     is_dry = any(job.is_dry_run for job in batch.newest)
     try:
         write_whole(

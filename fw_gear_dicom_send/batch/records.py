@@ -24,7 +24,7 @@ def record_id(record: Record) -> str:
     return str(record["_id"])
 
 
-def place(record: Record) -> tuple[str, str]:
+def kind_and_id(record: Record) -> tuple[str, str]:
     """Return the kind and the id of a container."""
     return str(record["container_type"]), record_id(record)
 

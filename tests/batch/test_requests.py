@@ -65,7 +65,7 @@ SAME: dict[str, tuple[Asks, Asks]] = {
     ),
     "acquisition of a session": (
         lambda w: [w.fw.get_acquisition(w.acquisition), w.fw.get_session(w.session)],
-        lambda w: w.api.where(Container("acquisition", w.acquisition)),
+        lambda w: w.api.place_of(Container("acquisition", w.acquisition)),
     ),
     "project with its files": (
         lambda w: w.fw.get_project(w.project),
