@@ -1,7 +1,7 @@
-"""Writes manifest-rule.json: the gear for gear rules, which needs a file as its input.
+"""Writes manifest-rule.json, the manifest of the gear for gear rules, whose file is required.
 
-A rule's file is the one required input that no other file is fixed for, so that a site may refuse
-a gear whose inputs are all optional.
+A gear rule sets the required input that has no fixed file. A site can reject a rule for a gear
+whose inputs are all optional.
 """
 
 import json
@@ -15,14 +15,14 @@ SOURCE = REPOSITORY / "manifest.json"
 TARGET = REPOSITORY / "manifest-rule.json"
 NAME = "dicom-send-rule"
 FILE = (
-    "A DICOM file, or a zip or tar (plain, .tgz, .tar.gz, .tar.bz2, .tar.xz) of them. It is sent, "
-    "whatever file_types, include, exclude, modality and file_tags say."
+    "A DICOM file, or a zip or tar (plain, .tgz, .tar.gz, .tar.bz2, .tar.xz) of DICOM files. It is "
+    "always sent; file_types, include, exclude, modality and file_tags do not apply."
 )
-DESCRIPTION = "Sends the DICOM file that a gear rule gives to it to a DICOM server by C-STORE."
+DESCRIPTION = "Sends the DICOM file that a gear rule selects to a DICOM server (C-STORE)."
 
 
 def rule_manifest(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the manifest for rules that belongs to the gear's."""
+    """Return the manifest for gear rules, made from the gear's manifest."""
     made = deepcopy(dict(manifest))
     _, _, rest = made["description"].partition(". ")
     made |= {

@@ -99,6 +99,8 @@ _TEXTS = {
     "'*.dcm'. Separate patterns with commas. Case is ignored.",
     "exclude": "In folders, skip files whose names match one of these patterns. Separate patterns "
     "with commas. Case is ignored.",
+    "verify": "Confirm delivery after sending. find: query the server (C-FIND) and resend missing "
+    "images. commit: request storage commitment. If an image is not confirmed, the exit code is 4.",
     "debug": "Log details: associations, presentation contexts, images, waits.",
 }
 
@@ -126,7 +128,7 @@ def parser() -> Parser:
     options.add_server(made)
     options.add_tls(made)
     _add_private_element(made)
-    options.add_group(made, "sending", options.SENDING, _TEXTS, short=True)
+    _add_sending(made)
     _add_proof(made)
     _add_reports(made)
     _add_messages(made)
@@ -142,7 +144,7 @@ def _add_files(made: Parser) -> None:
         "--files-from",
         metavar="LIST",
         help="A file with one path per line; - is standard input. Relative paths start at the "
-        "current folder. Use it with or without PATH.",
+        "current folder. It can be combined with PATH.",
     ).complete = COMPLETE_FILE  # type: ignore[attr-defined]
     files.add_argument(
         "--from0", action="store_true", help="Paths in the list end with NUL, as from find -print0."
@@ -164,7 +166,7 @@ def _add_private_element(made: Parser) -> None:
 
 def _add_proof(made: Parser) -> None:
     proof = made.add_argument_group("proof of delivery")
-    options.add_options(proof, options.PROOF, short=True)
+    options.add_options(proof, options.PROOF, _TEXTS, short=True)
     proof.add_argument(
         "--resume",
         metavar="REPORT",
@@ -184,10 +186,9 @@ def _add_proof(made: Parser) -> None:
     )
 
 
-def _add_reports(made: Parser) -> None:
-    options.add_group(made, "reports", options.REPORTS, _TEXTS)
-    options.add_report_folder(made, "the reports")
-    made.add_argument(
+def _add_sending(made: Parser) -> None:
+    sending = options.add_group(made, "sending", options.SENDING, _TEXTS, short=True)
+    sending.add_argument(
         "--work-folder",
         metavar="FOLDER",
         type=Path,
@@ -195,7 +196,12 @@ def _add_reports(made: Parser) -> None:
         help="Folder for unpacking archives, one image at a time. Default: the system's folder for "
         "temporary files.",
     ).complete = COMPLETE_FOLDER  # type: ignore[attr-defined]
-    made.add_argument(
+
+
+def _add_reports(made: Parser) -> None:
+    reports = options.add_group(made, "reports", options.REPORTS, _TEXTS)
+    options.add_report_folder(reports, "the reports")
+    reports.add_argument(
         JSON,
         action="store_true",
         help="Print a summary as JSON on standard output at the end, also after a failure.",

@@ -66,7 +66,8 @@ def add_help(
 
 def add_version(parser: ArgumentParser) -> None:
     """Add `--version`."""
-    parser.add_argument("--version", action="version", version=f"dicom-send {__version__}")
+    version = f"dicom-send {__version__}"
+    parser.add_argument("--version", action="version", version=version, help="Show the version.")
 
 
 def add_completion(parser: ArgumentParser, script: Callable[[str], str]) -> None:

@@ -56,7 +56,12 @@ _TEXTS = {
 """Help texts that replace the manifest's descriptions for the gear."""
 COMMAND_DEFAULTS = {"calling_ae": "DICOM_SEND"}
 """Defaults of `dicom-send` that differ from the gear's: a local command is not Flywheel."""
-_COMMAND_TEXTS = {"calling_ae": "AE title of this computer. The server may need to know it."}
+_SERVER_TEXTS = {
+    "destination": "Host name or IP address of the DICOM server, if no argument names it.",
+    "called_ae": "AE title of the DICOM server, 1 to 16 characters.",
+    "calling_ae": "AE title of this computer. The server may need to know it.",
+}
+_SERVER_DEFAULTS = {**COMMAND_DEFAULTS, "destination": "", "called_ae": ""}
 _METAVARS = {
     "destination": "HOST",
     "port": "N",
@@ -101,9 +106,14 @@ def add_group(
     texts: Mapping[str, str] | None = None,
     *,
     short: bool = False,
-) -> None:
-    """Add a group of the manifest's options; `texts` replace the manifest's descriptions."""
-    add_options(parser.add_argument_group(title), names, texts, short=short)
+) -> _ArgumentGroup:
+    """Add a group of the manifest's options, and return it.
+
+    `texts` replace the manifest's descriptions.
+    """
+    group = parser.add_argument_group(title)
+    add_options(group, names, texts, short=short)
+    return group
 
 
 def add_options(
@@ -153,7 +163,7 @@ def add_server(parser: ArgumentParser) -> None:
         metavar="SERVER",
         help="AE@host:port, or a name in servers.toml. Same as the last argument.",
     )
-    add_options(group, CONNECTION, _COMMAND_TEXTS, COMMAND_DEFAULTS, short=True)
+    add_options(group, CONNECTION, _SERVER_TEXTS, _SERVER_DEFAULTS, short=True)
 
 
 def as_inputs(paths: Mapping[str, Path | None], origins: Mapping[str, str]) -> dict[str, Any]:
@@ -164,7 +174,7 @@ def as_inputs(paths: Mapping[str, Path | None], origins: Mapping[str, str]) -> d
     return {name: {"location": {"path": str(path)}} for name, path in paths.items() if path}
 
 
-def add_report_folder(parser: ArgumentParser, what: str) -> None:
+def add_report_folder(parser: ArgumentParser | _ArgumentGroup, what: str) -> None:
     """Add the option for the folder of `what`."""
     parser.add_argument(
         "--report-folder",

@@ -35,16 +35,27 @@ class Arguments:
 class Parser(ArgumentParser):
     """Parser that raises UsageError instead of ending the process."""
 
-    def __init__(self, prog: str, description: str, epilog: str = "", **kwargs: Any) -> None:
-        """Create a parser that does not fill the lines of its texts, with `--help`."""
+    def __init__(
+        self,
+        prog: str,
+        description: str,
+        epilog: str = "",
+        *,
+        add_help: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """Create a parser that keeps the lines of its texts, with or without `--help`."""
         super().__init__(
             prog=prog,
             description=description,
             epilog=epilog,
             formatter_class=partial(RawDescriptionHelpFormatter, max_help_position=32),
             allow_abbrev=False,
+            add_help=False,
             **kwargs,
         )
+        if add_help:
+            self.add_argument("-h", "--help", action="help", default=SUPPRESS, help="Show help.")
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError."""
