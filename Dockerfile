@@ -14,7 +14,7 @@ WORKDIR /flywheel/v0
 COPY run.py LICENSE ./
 COPY ${MANIFEST} ./manifest.json
 COPY fw_gear_dicom_send ./fw_gear_dicom_send
-# Compiled here, as the gear may run as any user and on a read-only file system.
+# Compile now, as the gear can run as any user and on a read-only file system.
 RUN /opt/venv/bin/python -m compileall -q . && chmod -R a+rX,go-w . && mkdir input output work
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin
 USER 1000:1000

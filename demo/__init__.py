@@ -1,1 +1,1 @@
-"""The gear at work, on one machine: a stand-in Flywheel site and a DICOM server."""
+"""Demo of the gear on one machine, with a stand-in Flywheel site and a DICOM server."""

@@ -1,4 +1,4 @@
-"""Run the gear as Flywheel's engine would, between a stand-in site and a DICOM server.
+"""Run the gear like Flywheel's engine, with a stand-in site and a DICOM server.
 
 python -m demo [--pacs pynetdicom|orthanc] [--output FOLDER]
 """
@@ -30,7 +30,7 @@ from tests.support.sample_files import (
 GROUP = 0x0021
 IDENTIFIER = "Flywheel"
 TAG_VALUE = "DICOM send"
-NOTES = ArchiveMember("notes.txt", b"Not a DICOM file: the gear leaves it out.\n")
+NOTES = ArchiveMember("notes.txt", b"Not a DICOM file: the gear skips it.\n")
 RUN_SECONDS = 300
 OUTPUT = "demo-output"
 REPORTS = "dicom-send_report-*"
@@ -38,7 +38,7 @@ REPORTS = "dicom-send_report-*"
 
 @dataclass(frozen=True)
 class SessionFile:
-    """A file of the demo's session: its acquisition's label, and the images in it."""
+    """File of the demo's session, with the label of its acquisition and its images."""
 
     acquisition: str
     path: Path
@@ -47,7 +47,7 @@ class SessionFile:
 
 @dataclass(frozen=True)
 class Received:
-    """An image as the DICOM server has it."""
+    """Image on the DICOM server."""
 
     sop_class: str
     transfer_syntax: str
@@ -58,7 +58,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run of the gear left behind: here, on the site and on the DICOM server."""
+    """Outcome of a run of the gear: here, on the site and on the DICOM server."""
 
     gear: GearResult
     reports: tuple[Upload, ...]
@@ -66,12 +66,10 @@ class Outcome:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the demo; return 0 if the gear did and every image arrived with its tag."""
+    """Run the demo; return 0 if the gear returned 0 and all images arrived with their tags."""
     parser = argparse.ArgumentParser(prog="python -m demo")
     parser.add_argument("--pacs", choices=("pynetdicom", "orthanc"), default="pynetdicom")
-    parser.add_argument(
-        "--output", type=Path, default=Path(OUTPUT), help="folder that gets the reports"
-    )
+    parser.add_argument("--output", type=Path, default=Path(OUTPUT), help="folder for the reports")
     arguments = parser.parse_args(argv)
     pacs = arguments.pacs
     with tempfile.TemporaryDirectory(prefix="demo-") as folder:
@@ -87,20 +85,20 @@ def main(argv: Sequence[str]) -> int:
     keep(outcome.reports, arguments.output)
     say("Log of the gear", outcome.gear.log)
     say(
-        f"Reports attached to the session, kept in {arguments.output.absolute()}",
+        f"Reports attached to the session (copies in {arguments.output.absolute()})",
         "\n".join(report.name for report in outcome.reports),
     )
-    say(f"Images that {pacs} received", table(outcome.received) if outcome.received else "")
+    say(f"Images received by {pacs}", table(outcome.received) if outcome.received else "")
     say(
         "Outcome",
         f"{len(sent & tagged)} of {len(sent)} images arrived with the tag; "
-        f"the gear took {outcome.gear.seconds:.1f} s and ended with {outcome.gear.exit_code}",
+        f"the gear took {outcome.gear.seconds:.1f} s, exit code {outcome.gear.exit_code}",
     )
     return 0 if outcome.gear.exit_code == 0 and outcome.reports and sent <= tagged else 1
 
 
 def session_files(folder: Path) -> Iterator[SessionFile]:
-    """Yield the session's files, made in `folder` of real images that pydicom ships."""
+    """Create the session's files in `folder` from pydicom's sample images, and yield them."""
     chest = [
         member(str(path.relative_to(TEST_FILES)), f"chest/{number}.dcm")
         for number, path in enumerate(sorted(TEST_FILES.glob("dicomdirtests/98892001/CT*/*")), 1)
@@ -137,7 +135,7 @@ def uids(members: Iterable[ArchiveMember]) -> tuple[str, ...]:
 
 
 def run_gear(server: Orthanc | PythonSCP, files: Iterable[SessionFile], folder: Path) -> Outcome:
-    """Put the files on a site, and run the gear on their session."""
+    """Add the files to a site, and run the gear on their session."""
     with FlywheelSite() as site:
         project = site.add_project(site.add_group("radiology"), "Demo")
         session = site.add_session(site.add_subject(project, "sub-01"), "Visit 1")
@@ -166,7 +164,7 @@ def run_gear(server: Orthanc | PythonSCP, files: Iterable[SessionFile], folder: 
 
 
 def keep(reports: Iterable[Upload], folder: Path) -> None:
-    """Write the reports of this run to a folder, in place of those of the last run."""
+    """Write the reports of this run to a folder, and delete those of the last run."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob(REPORTS):
         old.unlink()
@@ -175,7 +173,7 @@ def keep(reports: Iterable[Upload], folder: Path) -> None:
 
 
 def received(content: bytes) -> Received:
-    """Read the DICOM file of an image that arrived."""
+    """Read the DICOM file of a received image."""
     dataset = pydicom.dcmread(io.BytesIO(content))
     element = private_element(dataset)
     value = element.value if element else ""
@@ -200,7 +198,7 @@ def private_element(dataset: pydicom.Dataset) -> pydicom.DataElement | None:
 
 
 def table(images: Iterable[Received]) -> str:
-    """Lay out a line for each image."""
+    """Return a table with a line for each image."""
     lines = [f"{'SOP class':<28} {'Transfer syntax':<44} {'SOP instance':<14} Tag"]
     for image in sorted(images, key=lambda image: (image.sop_class, image.transfer_syntax)):
         tail = "..." + image.sop_instance_uid[-10:]
@@ -212,7 +210,7 @@ def table(images: Iterable[Received]) -> str:
 
 
 def say(heading: str, text: str) -> None:
-    """Print a section, if it has content."""
+    """Print a section, unless it is empty."""
     if not text.strip():
         return
     sys.stdout.write(f"\n== {heading}\n{text.rstrip()}\n")

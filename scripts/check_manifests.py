@@ -1,6 +1,6 @@
-"""Validates manifests by fw-gear, with the classification that its newest versions ask for.
+"""Validates manifests with fw-gear, with the classification that its newest versions require.
 
-usage: python check_manifests.py MANIFEST...   (with a Python that has fw-gear)
+usage: python check_manifests.py MANIFEST...   (needs a Python with fw-gear)
 """
 
 import sys
@@ -9,7 +9,7 @@ from fw_gear.manifest import Manifest, ManifestValidationError
 
 
 def main(paths: list[str]) -> int:
-    """Write what is wrong with each manifest; return 1 if anything is."""
+    """Print the errors of each manifest; return 1 if there are any."""
     failed = 0
     for path in paths:
         try:

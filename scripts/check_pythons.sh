@@ -1,8 +1,7 @@
 #!/bin/sh
-# Run the tests that need no servers, and those of the TLS handshake, on each other Python
-# from 3.11 on that this machine has.
-# A Python for which a locked requirement has no wheel is named, and left out.
-# usage: check_pythons.sh PYTHON   (the one that is tested already)
+# Run the tests without servers, and those of the TLS handshake, with each other Python 3.11 or
+# later on this machine. A Python without wheels for all locked requirements is skipped.
+# usage: check_pythons.sh PYTHON   (the one already tested)
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -27,7 +26,7 @@ $is"
         if ! sh scripts/install.sh "$work/venv" requirements-dev.txt --only-binary :all: \
             --no-binary memoization >"$work/log" 2>&1; then
             tail -n 3 "$work/log"
-            echo "$version ($python) is left out: not every locked requirement has a wheel for it"
+            echo "Skipping $version ($python): not every locked requirement has a wheel for it"
             continue
         fi
         echo "Testing with $version ($python)"
@@ -35,4 +34,4 @@ $is"
         "$work/venv/bin/python" -m pytest --no-servers -n auto -p no:cacheprovider
     done
 done
-[ $found -gt 0 ] || echo "This machine has no other Python from 3.11 on"
+[ $found -gt 0 ] || echo "No other Python 3.11 or later found"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Build the gear's image with docker, podman or buildah, whichever is there.
-# MANIFEST says which gear, by its manifest.
+# Build the gear's image with docker, podman or buildah.
+# MANIFEST is the manifest of the gear, by default manifest.json.
 # usage: image.sh [BUILD OPTION...]
 set -eu
 cd "$(dirname "$0")/.."
@@ -17,5 +17,5 @@ for engine in ${ENGINES:-docker podman buildah}; do
     echo "$engine has built $image"
     exit 0
 done
-echo "none of docker (with its daemon), podman and buildah is there to build $image" >&2
+echo "cannot build $image: install podman or buildah, or docker with a running daemon" >&2
 exit 1

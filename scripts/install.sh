@@ -1,9 +1,9 @@
 #!/bin/sh
-# Install locked requirements into a virtual environment.
+# Install locked requirements in a virtual environment.
 # usage: install.sh FOLDER REQUIREMENTS [PIP OPTION...]
 set -eu
 folder=$1 requirements=$2
 shift 2
-echo "Installing $requirements into $folder"
+echo "Installing $requirements in $folder"
 "$folder/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes "$@" \
     -r "$requirements"

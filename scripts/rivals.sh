@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install programs that send DICOM, for the benchmarks: pynetdicom's storescu and dcmjs-dimse.
+# Install other DICOM senders for the benchmarks: pynetdicom's storescu and dcmjs-dimse.
 # usage: rivals.sh PYTHON FOLDER
 set -eu
 python=$1 folder=$2
@@ -9,5 +9,5 @@ mkdir -p "$folder/dcmjs"
 if command -v npm >/dev/null; then
     npm install --silent --no-audit --no-fund --prefix "$folder/dcmjs" dcmjs-dimse@0.3.3
 else
-    echo "npm is not installed: dcmjs-dimse is left out" >&2
+    echo "npm is not installed: skipping dcmjs-dimse" >&2
 fi

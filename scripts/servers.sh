@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the servers and tools that the tests use, where they are missing.
+# Install missing servers and tools for the tests.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 missing=
@@ -11,19 +11,19 @@ command -v openssl >/dev/null || missing="$missing openssl"
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null; then
-    echo "the tests need Orthanc, DCMTK, OpenSSL and Chromium; missing here: $missing" >&2
+    echo "missing packages for the tests: $missing" >&2
     exit 1
 fi
 as_root=
 if [ "$(id -u)" -ne 0 ]; then
     if ! sudo -n true 2>/dev/null; then
-        echo "the tests need these packages, install them as root: $missing" >&2
+        echo "missing packages for the tests, install them as root: $missing" >&2
         exit 1
     fi
     as_root="sudo -n"
 fi
 echo "Installing with apt-get: $missing"
 $as_root apt-get update -qq
-# shellcheck disable=SC2086  # two words each, on purpose
+# shellcheck disable=SC2086  # several words, on purpose
 $as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get install -qq -y --no-install-recommends $missing >/dev/null

@@ -1,4 +1,4 @@
-"""Gathers the documents in one folder, as mkdocs.yml expects them.
+"""Collects the documents in one folder, as mkdocs.yml expects them.
 
 usage: python scripts/site.py FOLDER
 """
@@ -12,12 +12,12 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 DOCS = REPOSITORY / "docs"
 ASSETS = REPOSITORY / "scripts" / "site_assets"
 NAMES = {"README.md": "index.md", "docs/README.md": "pages.md"}
-"""Names on the site of pages that have another name there: one folder has one index."""
+"""Pages with another name on the site, as one folder can have only one index."""
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
 
 
-def gather(folder: Path) -> None:
-    """Write the documents into a new folder, with links to each other in it."""
+def collect(folder: Path) -> None:
+    """Write the documents to a new folder, and adapt the links between them."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(DOCS, folder)
     shutil.copytree(ASSETS, folder / "assets")
@@ -29,10 +29,10 @@ def gather(folder: Path) -> None:
 
 
 def _on_site(page: Path, link: str) -> str:
-    """Return where the target of a link of a page is on the site."""
+    """Return the path on the site of the target of a page's link."""
     target = (page.parent / link).resolve().relative_to(REPOSITORY).as_posix()
     return NAMES.get(target, target.removeprefix("docs/"))
 
 
 if __name__ == "__main__":
-    gather(Path(sys.argv[1]))
+    collect(Path(sys.argv[1]))

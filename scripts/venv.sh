@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make a virtual environment of a Python, where it is missing or was made of another one.
+# Create a virtual environment, unless it exists and has the same Python.
 # usage: venv.sh PYTHON FOLDER
 set -eu
 python=$1 folder=$2
@@ -10,9 +10,9 @@ fail() {
 }
 
 command -v "$python" >/dev/null ||
-    fail "$python is not installed: install Python 3.11 or later, or say PYTHON=<its path>"
+    fail "$python is not installed: install Python 3.11 or later, or set PYTHON=<path>"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-    fail "$("$python" --version) is too old: Python 3.11 or later is needed; say PYTHON=<its path>"
+    fail "$("$python" --version) is too old: install Python 3.11 or later, or set PYTHON=<path>"
 
 interpreter=$("$python" -c 'import sys; print(sys.version.split()[0], "in", sys.base_prefix)')
 if [ "$(cat "$folder/.python" 2>/dev/null)" = "$interpreter" ] &&
@@ -20,16 +20,16 @@ if [ "$(cat "$folder/.python" 2>/dev/null)" = "$interpreter" ] &&
     exit 0
 fi
 
-# Debian keeps these modules in packages of their own.
+# Debian has these modules in separate packages.
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     package=$("$python" -c 'import sys; print("python3.%d-venv" % sys.version_info[1])')
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-        fail "$python cannot make virtual environments: install the package $package"
+        fail "$python cannot create virtual environments: install the package $package"
     fi
     echo "Installing with apt-get: $package"
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y "$package" >/dev/null
 fi
-echo "Making a virtual environment in $folder with Python $interpreter"
+echo "Creating a virtual environment in $folder with Python $interpreter"
 "$python" -m venv --clear "$folder"
 echo "$interpreter" >"$folder/.python"

@@ -1,1 +1,1 @@
-"""A long run of images through a server that breaks in every way that it can."""
+"""Soak test: sends many images to a server that fails in many ways."""

@@ -1,9 +1,9 @@
-"""Send very many images through a server that breaks in every way that it can.
+"""Send many images to a server that fails in many ways.
 
 python -m soak [--images 50000] [--seed 1]
 
-Checked at the end: every image was acknowledged, none twice but after a loss; memory did
-not grow; no thread and no open file is left.
+Final checks: every image was acknowledged, and repeated only after a loss. Memory did not grow.
+No thread and no open file is left.
 """
 
 import argparse
@@ -36,15 +36,15 @@ ROUNDS = 2
 OUT_OF_RESOURCES = 0xA700
 RETRY_TIME = 30.0
 REPORT_SECONDS = 10.0
-LONGEST_STANDSTILL = 180.0
+MAX_STANDSTILL = 180.0
 SECONDS_TO_SETTLE = 5.0
-MOST_GROWTH = 15_000_000
+MAX_GROWTH = 15_000_000
 UID_ROOT = "1.2.3.4"
 
 
 @dataclass(frozen=True)
 class Settled:
-    """An image's number, and what became of it."""
+    """Number of an image, and its result."""
 
     number: int
     result: Sent | Planned | NotSent
@@ -52,19 +52,19 @@ class Settled:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What this process has: resident bytes, threads and open files."""
+    """Resources of this process: resident bytes, threads and open files."""
 
     resident: int
     threads: int
     files: int
 
     def __str__(self) -> str:
-        """Return it as it is printed."""
-        return f"{self.resident / 1e6:.1f} MB, {self.threads} threads, {self.files} open files"
+        """Return the text for a line."""
+        return f"{self.resident / 1e6:.1f} MB, threads: {self.threads}, open files: {self.files}"
 
 
 def main(argv: Sequence[str]) -> int:
-    """Send; return 0 if all holds that has to."""
+    """Send the images; return 0 if all checks succeed."""
     parser = argparse.ArgumentParser(prog="python -m soak")
     parser.add_argument("--images", type=int, default=50_000)
     parser.add_argument("--seed", type=int, default=1)
@@ -84,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
 
 @dataclass(frozen=True)
 class Run:
-    """What the sender knows at its end: for each image how often it counted as sent."""
+    """Results of the sender; `sent` is the number of times that each image counted as sent."""
 
     sent: bytes
     reasons: Counter[str]
@@ -95,32 +95,32 @@ class Run:
 
 
 def soak(port: int, ledger: Ledger) -> Run:
-    """Send all images to the server, and say every ten seconds how far it is."""
+    """Send all images to the server, and print the progress every ten seconds."""
     images = len(ledger.kept)
-    describe(OUT_OF_RESOURCES)  # what is imported for the first refusal is no growth
+    describe(OUT_OF_RESOURCES)  # Imports for the first rejection do not count as growth.
     before = warm = footprint()
-    begun = told = time.monotonic()
+    started = printed = time.monotonic()
     sent, reasons = bytearray(images), Counter[str]()
     peer = PeerAE("127.0.0.1", port, "CALLED", "CALLING")
     for settled, one in enumerate(send(peer, images), 1):
-        faulthandler.dump_traceback_later(LONGEST_STANDSTILL, exit=True)
+        faulthandler.dump_traceback_later(MAX_STANDSTILL, exit=True)
         if isinstance(one.result, Sent):
             sent[one.number] += 1
         elif isinstance(one.result, NotSent):
             reasons[one.result.reason.text] += 1
         if settled == images // 10:
             warm = footprint()
-        if time.monotonic() - told >= REPORT_SECONDS:
-            told = time.monotonic()
+        if time.monotonic() - printed >= REPORT_SECONDS:
+            printed = time.monotonic()
             faults = sum(ledger.faults)
-            say(f"{told - begun:4.0f} s  {settled} images, {faults} faults, {footprint()}")
+            say(f"{printed - started:4.0f} s  images: {settled}, faults: {faults}, {footprint()}")
     faulthandler.cancel_dump_traceback_later()
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - started
     return Run(bytes(sent), reasons, before, warm, settle(before), seconds)
 
 
 def send(peer: PeerAE, images: int) -> Iterator[Settled]:
-    """Send so many images as a run of the gear does, and yield what became of each."""
+    """Send images like a run of the gear, and yield their results."""
     scu = StorageSCU(
         peer,
         lambda *_: Unreadable(Reason(Kind.NOT_CONVERTIBLE, "anything")),
@@ -143,7 +143,7 @@ def send(peer: PeerAE, images: int) -> Iterator[Settled]:
             else:
                 yield Settled(number, result)
 
-    def again() -> Iterator[Settled]:
+    def resent() -> Iterator[Settled]:
         for number, suspect in suspects:
             result: Sent | Planned | NotSent | Suspect = suspect
             for _ in range(ROUNDS):
@@ -154,7 +154,7 @@ def send(peer: PeerAE, images: int) -> Iterator[Settled]:
     outcomes = Background(*(sent() for _ in range(ASSOCIATIONS)), ahead=AHEAD)
     try:
         yield from outcomes.start()
-        yield from again()
+        yield from resent()
         scu.close()
     finally:
         scu.abort()
@@ -162,7 +162,7 @@ def send(peer: PeerAE, images: int) -> Iterator[Settled]:
 
 
 def image(number: int) -> SOPInstance:
-    """Return an image; the server knows it by the end of its UID."""
+    """Return an image, whose UID ends with its number."""
     content = content_of(number)
     return SOPInstance(
         "1.2.840.10008.5.1.4.1.1.2",
@@ -173,7 +173,7 @@ def image(number: int) -> SOPInstance:
 
 
 def settle(before: Footprint) -> Footprint:
-    """Return the footprint once threads have had the time to end."""
+    """Return the footprint after all threads have had time to end."""
     deadline = time.monotonic() + SECONDS_TO_SETTLE
     while (now := footprint()).threads > before.threads and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -181,57 +181,60 @@ def settle(before: Footprint) -> Footprint:
 
 
 def footprint() -> Footprint:
-    """Return what this process has now."""
+    """Return the current footprint."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     files = len(os.listdir("/proc/self/fd"))
     return Footprint(pages * os.sysconf("SC_PAGE_SIZE"), threading.active_count(), files)
 
 
 def judge(run: Run, ledger: Ledger) -> int:
-    """Print the summary and what does not hold; return the exit code."""
+    """Print the summary and the failed checks; return the exit code."""
     images = len(run.sent)
-    again = sum(count > 1 for count in ledger.acknowledged)
-    say(f"\n{images} images in {run.seconds:.0f} s, {images / run.seconds:.0f} a second")
+    repeated = sum(count > 1 for count in ledger.acknowledged)
+    say(f"\nimages: {images} in {run.seconds:.0f} s, {images / run.seconds:.0f} per second")
     for kind, count in ledger.counts().items():
         say(f"{count:7} {kind}")
-    say(f"{sum(ledger.tries):7} C-STORE requests, {again} images acknowledged again after a loss")
+    say(f"{sum(ledger.tries):7} C-STORE requests")
+    say(f"{repeated:7} images acknowledged again after a loss")
     say(f"before: {run.before}\nafter a tenth: {run.warm}\nat the end: {run.after}")
     problems = list(problems_of(run, ledger))
-    for problem in problems or ["all images were acknowledged, and nothing is left over"]:
+    for problem in problems or ["all checks succeeded"]:
         say(problem)
     return 1 if problems else 0
 
 
 def problems_of(run: Run, ledger: Ledger) -> Iterator[str]:
-    """Yield what does not hold."""
+    """Yield the failed checks."""
     rows = list(zip(run.sent, ledger.kept, ledger.acknowledged, ledger.losses, strict=True))
     unsettled = len(rows) - sum(run.sent) - run.reasons.total()
     growth = run.after.resident - run.warm.resident
     counts = {
-        "images were not sent": run.reasons.total(),
-        "images have no outcome, or more than one": abs(unsettled),
-        "images count as sent more than once": sum(sent > 1 for sent, *_ in rows),
-        "images count as sent that the server never acknowledged": sum(
+        "images not sent": run.reasons.total(),
+        "images without a single outcome": abs(unsettled),
+        "images counted as sent repeatedly": sum(sent > 1 for sent, *_ in rows),
+        "images counted as sent without an acknowledgement": sum(
             sent and not (kept and acknowledged) for sent, kept, acknowledged, _ in rows
         ),
-        "images were acknowledged, but do not count as sent": sum(
+        "acknowledged images not counted as sent": sum(
             acknowledged > losses and not sent for sent, _, acknowledged, losses in rows
         ),
-        "images were acknowledged twice without a loss": sum(
+        "images acknowledged twice without a loss": sum(
             acknowledged > 1 + losses for *_, acknowledged, losses in rows
         ),
-        "images came otherwise than they were sent": ledger.spoiled[0],
-        "bytes of memory more than after a tenth": growth if growth > MOST_GROWTH else 0,
-        "threads are left": run.after.threads - run.before.threads,
-        "open files are left": run.after.files - run.before.files,
-        "kinds of faults never befell": list(ledger.faults).count(0) if len(rows) > 10_000 else 0,
+        "images changed on the way": ledger.spoiled[0],
+        "growth of memory after a tenth, in bytes": growth if growth > MAX_GROWTH else 0,
+        "remaining threads": run.after.threads - run.before.threads,
+        "remaining open files": run.after.files - run.before.files,
+        "kinds of faults that never occurred": list(ledger.faults).count(0)
+        if len(rows) > 10_000
+        else 0,
     }
-    yield from (f"{count} {what}" for what, count in counts.items() if count > 0)
-    yield from (f"  {count} because {reason}" for reason, count in run.reasons.most_common(5))
+    yield from (f"{what}: {count}" for what, count in counts.items() if count > 0)
+    yield from (f"  {reason}: {count}" for reason, count in run.reasons.most_common(5))
 
 
 def say(line: str) -> None:
-    """Print at once."""
+    """Print a line immediately."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""What the server knows of each image, shared between the two processes."""
+"""Record of the images on the server, shared between the two processes."""
 
 from dataclasses import dataclass, field
 from multiprocessing.sharedctypes import RawArray
@@ -8,37 +8,36 @@ from typing import Any, Self
 FIRST_LARGE, LARGE_EVERY = 250, 500
 SMALL_SIZE, LARGE_SIZE = 2048, 1 << 20
 FAULTS = {
-    "closed in mid image": 0.001,
-    "reset in mid image": 0.001,
-    "aborted in mid image": 0.001,
-    "closed before the answer": 0.001,
-    "reset before the answer": 0.001,
-    "aborted before the answer": 0.001,
+    "closed during an image": 0.001,
+    "reset during an image": 0.001,
+    "aborted during an image": 0.001,
+    "closed before the response": 0.001,
+    "reset before the response": 0.001,
+    "aborted before the response": 0.001,
     "closed between images": 0.001,
     "aborted between images": 0.001,
     "out of resources, 0xA700": 0.001,
     "resource limitation, 0x0213": 0.0005,
-    "answered late": 0.005,
+    "late response": 0.005,
 }
-"""What befalls images, and how many of them."""
-OPENING_FAULTS = {"rejected for now": 0.15, "closed instead of accepted": 0.01}
-"""What befalls association requests, and how many of them."""
-RESTART, DUPLICATE = "gone for a second", "duplicate, 0x0111"
+"""Faults of images with their probabilities."""
+OPENING_FAULTS = {"rejected temporarily": 0.15, "closed instead of accepted": 0.01}
+"""Faults of association requests with their probabilities."""
+RESTART, DUPLICATE = "unavailable for a second", "duplicate, 0x0111"
 KINDS = (*FAULTS, *OPENING_FAULTS, RESTART, DUPLICATE)
 
 
 def content_of(number: int) -> bytes:
-    """Return the dataset of an image, which no other has."""
+    """Return the dataset of an image, which is unique."""
     size = LARGE_SIZE if number % LARGE_EVERY == FIRST_LARGE else SMALL_SIZE
     return number.to_bytes(4, "big") * (size // 4)
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """For each image: how often it came, was acknowledged, and lost its connection after that.
+    """Counts for each image: attempts, acknowledgements, and connections lost afterwards.
 
-    `faults` are counted in the order of `KINDS`, `spoiled` are the images that came
-    otherwise than they were sent.
+    `faults` has a count for each of `KINDS`. `spoiled` counts images that changed on the way.
     """
 
     tries: Any
@@ -51,7 +50,7 @@ class Ledger:
 
     @classmethod
     def of(cls, images: int, lock: Lock) -> Self:
-        """Return an empty one."""
+        """Return an empty ledger."""
         tries, kept, acknowledged, losses = (RawArray("B", images) for _ in range(4))
         faults, spoiled = RawArray("L", len(KINDS)), RawArray("L", 1)
         return cls(tries, kept, acknowledged, losses, faults, spoiled, lock)
@@ -62,5 +61,5 @@ class Ledger:
             self.faults[KINDS.index(kind)] += 1
 
     def counts(self) -> dict[str, int]:
-        """Return how often each fault befell."""
+        """Return the number of each fault."""
         return dict(zip(KINDS, self.faults, strict=True))

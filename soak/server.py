@@ -1,4 +1,4 @@
-"""The server that breaks, in a process of its own: what it needs is not the sender's."""
+"""Failing server in its own process, so that its resources do not count as the sender's."""
 
 import contextlib
 import random
@@ -12,7 +12,7 @@ from .ledger import DUPLICATE, FAULTS, OPENING_FAULTS, RESTART, Ledger, content_
 
 RESTARTS = 8
 SECONDS_AWAY = 1.0
-LONGEST_DELAY = 0.1
+MAX_DELAY = 0.1
 
 _SUCCESS, _DUPLICATE = 0x0000, 0x0111
 _REFUSALS = {"out of resources, 0xA700": 0xA700, "resource limitation, 0x0213": 0x0213}
@@ -21,10 +21,10 @@ _ENDINGS = {"closed": Peer.close, "reset": Peer.reset, "aborted": Peer.abort}
 
 
 class BreakingSCP(FaultSCP):
-    """Goes by a script on each connection, and can be away for a while."""
+    """Server that fails at random, and is sometimes unavailable."""
 
     def __init__(self, ledger: Ledger, seed: int) -> None:
-        """Note in `ledger` what comes; `seed` says what befalls which image."""
+        """Record the images in `ledger`; `seed` determines the faults."""
         super().__init__(self._serve)
         self.ledger = ledger
         self._seed = seed
@@ -34,7 +34,7 @@ class BreakingSCP(FaultSCP):
     def _serve(self, peer: Peer) -> None:
         chance = random.Random(f"{self._seed} opening {peer.number}")  # noqa: S311 - no secret
         match _choose(OPENING_FAULTS, chance):
-            case "rejected for now" as fault:
+            case "rejected temporarily" as fault:
                 self.ledger.note(fault)
                 peer.reject(_TRANSIENT, _PRESENTATION, _CONGESTED)
             case "closed instead of accepted" as fault:
@@ -69,17 +69,17 @@ class BreakingSCP(FaultSCP):
         if fault:
             ledger.note(fault)
         how, _, when = fault.partition(" ")
-        if when == "in mid image":
+        if when == "during an image":
             _end(peer, how)
         self._read(peer, command, number)
         if fault in _REFUSALS:
             peer.answer(command, _REFUSALS[fault])
             return
-        if fault == "answered late":
-            time.sleep(chance.uniform(0, LONGEST_DELAY))
+        if fault == "late response":
+            time.sleep(chance.uniform(0, MAX_DELAY))
         is_duplicate = ledger.kept[number] and chance.random() < 0.5
         ledger.kept[number] = 1
-        if when == "before the answer":
+        if when == "before the response":
             ledger.losses[number] += 1
             _end(peer, how)
         if is_duplicate:
@@ -94,14 +94,14 @@ class BreakingSCP(FaultSCP):
             _end(peer, how)
 
     def _read(self, peer: Peer, command: Image, number: int) -> None:
-        """Read the dataset, and keep only whether it is right."""
+        """Read the dataset, and record whether it is correct."""
         if peer.read_image(command).dataset != content_of(number):
             self.ledger.spoiled[0] += 1
         self.images.clear()
         self.answers.clear()
 
     def _go_away(self) -> None:
-        """End all connections, and listen again after a while."""
+        """Close all connections, and listen again later."""
         self.ledger.note(RESTART)
         self._ended_up_to = self.connections
         self.stop_listening()
@@ -118,14 +118,14 @@ class BreakingSCP(FaultSCP):
 
 
 def run(ledger: Ledger, seed: int, line: Connection) -> None:
-    """Serve until the other end of `line`, which is told the port, is closed."""
+    """Send the port over `line`, and serve until its other end is closed."""
     with BreakingSCP(ledger, seed) as server, contextlib.suppress(EOFError):
         line.send(server.port)
         line.recv()
 
 
 def _choose(faults: dict[str, float], chance: random.Random) -> str:
-    """Return one of the faults, or none."""
+    """Return one of the faults, or an empty string."""
     weights = [*faults.values(), 1 - sum(faults.values())]
     return chance.choices([*faults, ""], weights)[0]
 

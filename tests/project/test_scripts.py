@@ -24,13 +24,13 @@ def test_an_environment_is_made_anew_for_another_python(tmp_path: Path) -> None:
     """It is kept for the same Python, and what was installed goes with the other one."""
     folder = tmp_path / "venv"
     make = ("sh", "scripts/venv.sh", sys.executable, folder)
-    assert printed_by(*make).startswith(f"Making a virtual environment in {folder} with Python")
+    assert printed_by(*make).startswith(f"Creating a virtual environment in {folder} with Python")
     installed = folder / "installed"
     installed.touch()
     assert printed_by(*make) == ""
     assert installed.exists()
     (folder / ".python").write_text("3.11.0 in /another/place\n")
-    assert printed_by(*make).startswith("Making a virtual environment")
+    assert printed_by(*make).startswith("Creating a virtual environment")
     assert not installed.exists()
 
 
@@ -63,7 +63,7 @@ def test_an_image_test_that_is_skipped_says_so_last(tmp_path: Path) -> None:
     *_, last = printed_by(
         "sh", "scripts/image_test.sh", sys.executable, env={"PATH": path}
     ).splitlines()
-    assert last == "image-test SKIPPED: this machine lets nobody make a network of its own"
+    assert last == "image-test SKIPPED: this machine does not allow isolated networks"
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "manifest-rule.json"])
