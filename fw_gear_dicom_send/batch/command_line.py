@@ -12,25 +12,28 @@ from ..cli.parser import Parser
 from ..cli.shells import COMPLETE_FILE
 
 DESCRIPTION = """\
-Run the gear dicom-send on many sessions of a Flywheel site, with one job for each session.
+Run the gear dicom-send on many sessions of a Flywheel site, with one job for
+each session.
 
-The jobs run on Flywheel, and continue if you stop this command. The command starts and follows
-them, and merges their reports into one table and one page.
+The jobs run on Flywheel, and continue if you stop this command. The command
+starts and follows them, and merges their reports into one table and one page.
 """
 EPILOG = """\
 examples:
-  dicom-send-batch start --project lab/Study --destination pacs.example.org --called-ae ARCHIVE
+  dicom-send-batch start --project lab/Study --destination pacs --called-ae ARCHIVE
   dicom-send-batch follow 66f0aa11bb22cc33dd44ee55
   dicom-send-batch stop 66f0aa11bb22cc33dd44ee55
   dicom-send-batch retry 66f0aa11bb22cc33dd44ee55
   dicom-send-batch gather 66f0aa11bb22cc33dd44ee55
   dicom-send-batch list
 
-The exit code of start, follow, retry and gather is 0 if the newest job of each session is complete
-and has sent all images, and 1 otherwise. Invalid usage is 2.
+exit codes of start, follow, retry and gather:
+  0  the newest job of each session is complete and has sent all images
+  1  a job failed, is still active, or has not sent all images
+  2  the command line is invalid
 
-The command uses the API key that `fw login` stores in ~/.config/flywheel/user.json. Without that
-file, it asks for the key.
+The command uses the API key that `fw login` stores in
+~/.config/flywheel/user.json. Without that file, it asks for the key.
 """
 _EXAMPLES = {
     "start": """\
@@ -47,8 +50,8 @@ examples:
     "gather": "example:\n  dicom-send-batch gather 66f0aa11bb22cc33dd44ee55 --report-folder out\n",
 }
 _USAGE = {
-    "start": "dicom-send-batch start --project GROUP/PROJECT --destination HOST --port N "
-    "--called-ae AE [options]",
+    "start": "dicom-send-batch start --project GROUP/PROJECT --destination HOST\n"
+    "                              --port N --called-ae AE [options]",
 }
 _TEXTS = {
     "calling_ae": "AE title of the jobs.",

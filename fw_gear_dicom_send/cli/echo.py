@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from ..network.tls import TLSContext
 
 DESCRIPTION = """\
-Test the connection to a DICOM server with a C-ECHO. More associations then check which storage
-SOP classes and transfer syntaxes the server accepts, and whether it supports C-FIND and storage
-commitment (for --verify). No images are sent, and nothing on the server changes.
+Test the connection to a DICOM server with a C-ECHO. More associations then
+check which storage SOP classes and transfer syntaxes the server accepts, and
+whether it supports C-FIND and storage commitment (for --verify). No images are
+sent, and nothing on the server changes.
 """
 EPILOG = """\
 exit codes:
@@ -114,8 +115,8 @@ def _test(arguments: Arguments) -> int:
     server_info = preflight.check(server, context)
     proposed = storage_contexts()
     accepted = preflight.accepted(server, proposed, context)
-    storage = [one for one in proposed if one in accepted][:1]
-    answers = preflight.services(server, storage, context)
+    first_accepted = [one for one in proposed if one in accepted][:1]
+    answers = preflight.services(server, first_accepted, context)
     capabilities = _Capabilities(
         server,
         server_info,
