@@ -193,7 +193,7 @@ class BatchAPI:
         """Yield the gear's batches that the user can see, the newest first."""
         url = "/api/batch"
         listed = [
-            _read(lambda one: (records.created(one), records.record_id(one)), record, "GET", url)
+            _read(lambda item: (records.created(item), records.record_id(item)), record, "GET", url)
             for record in self._reader.json("GET", url, list)
         ]
         for _, batch_id in sorted(listed, reverse=True):

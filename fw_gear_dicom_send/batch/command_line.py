@@ -73,10 +73,10 @@ _FILES = {
 
 def parser() -> Parser:
     """Return the parser of the command line."""
-    made = Parser("dicom-send-batch", DESCRIPTION, EPILOG)
-    add_version(made)
-    add_completion(made, _completion)
-    commands = made.add_subparsers(
+    command = Parser("dicom-send-batch", DESCRIPTION, EPILOG)
+    add_version(command)
+    add_completion(command, _completion)
+    commands = command.add_subparsers(
         title="commands",
         dest="command",
         metavar="COMMAND",
@@ -91,7 +91,7 @@ def parser() -> Parser:
     _add_batch(_command(commands, "retry", "Retry the failed jobs of a batch, and follow them."))
     _add_batch(_command(commands, "gather", "Merge the reports of a batch."))
     _command(commands, "list", "List your newest batches. Admins see those of all users.")
-    return made
+    return command
 
 
 def _completion(shell: str) -> str:
@@ -109,10 +109,10 @@ def files(namespace: Any) -> dict[str, str]:
 
 
 def _command(commands: "_SubParsersAction[Any]", name: str, text: str) -> ArgumentParser:
-    made: ArgumentParser = commands.add_parser(
+    command: ArgumentParser = commands.add_parser(
         name, help=text, description=text, epilog=_EXAMPLES[name], usage=_USAGE.get(name)
     )
-    made.add_argument(
+    command.add_argument(
         "--api-key-file",
         metavar="FILE",
         type=Path,
@@ -120,11 +120,11 @@ def _command(commands: "_SubParsersAction[Any]", name: str, text: str) -> Argume
         "Default: ~/.config/flywheel/user.json.",
     ).complete = COMPLETE_FILE  # type: ignore[attr-defined]
     if name not in ("stop", "list"):
-        options.add_report_folder(made, "the table and the page")
+        options.add_report_folder(command, "the table and the page")
     if name not in ("gather", "list"):
-        made.add_argument("--yes", action="store_true", help="Do not ask for confirmation.")
+        command.add_argument("--yes", action="store_true", help="Do not ask for confirmation.")
     if name not in ("stop", "gather", "list"):
-        made.add_argument(
+        command.add_argument(
             "--interval",
             metavar="SECONDS",
             type=_seconds,
@@ -132,16 +132,18 @@ def _command(commands: "_SubParsersAction[Any]", name: str, text: str) -> Argume
             help="Time between status queries to the site. Default: 5.",
         )
     if name in ("start", "retry"):
-        made.add_argument("--no-follow", action="store_true", help="Exit after starting the jobs.")
-    return made
+        command.add_argument(
+            "--no-follow", action="store_true", help="Exit after starting the jobs."
+        )
+    return command
 
 
-def _add_batch(made: ArgumentParser) -> None:
-    made.add_argument("batch", metavar="BATCH", help="Id of the batch, as printed by start.")
+def _add_batch(command: ArgumentParser) -> None:
+    command.add_argument("batch", metavar="BATCH", help="Id of the batch, as printed by start.")
 
 
-def _add_start(made: ArgumentParser) -> None:
-    where = made.add_argument_group("sessions (choose one)")
+def _add_start(command: ArgumentParser) -> None:
+    where = command.add_argument_group("sessions (choose one)")
     chosen = where.add_mutually_exclusive_group(required=True)
     chosen.add_argument(
         "--project",
@@ -161,7 +163,7 @@ def _add_start(made: ArgumentParser) -> None:
         metavar="FILE",
         help="A file with one session id per line. # starts a comment. - is standard input.",
     ).complete = COMPLETE_FILE  # type: ignore[attr-defined]
-    fits = made.add_argument_group("filters (a session must match all)")
+    fits = command.add_argument_group("filters (a session must match all)")
     fits.add_argument(
         "--label",
         metavar="REGEX",
@@ -184,17 +186,17 @@ def _add_start(made: ArgumentParser) -> None:
         help="Skip sessions with the tag --sent-tag, and those that a complete, running or pending "
         "job sends to this server.",
     )
-    options.add_group(made, "files of the sessions", options.FILES)
-    options.add_group(made, "DICOM server", options.CONNECTION, _TEXTS)
-    tls = made.add_argument_group("TLS and identity")
+    options.add_group(command, "files of the sessions", options.FILES)
+    options.add_group(command, "DICOM server", options.CONNECTION, _TEXTS)
+    tls = command.add_argument_group("TLS and identity")
     options.add_options(tls, options.TLS)
     for name, text in _FILES.items():
         tls.add_argument(options.flag(name), dest=name, metavar="NAME", help=text)
-    options.add_group(made, "private element", options.TAG)
-    options.add_group(made, "sending", (*options.SENDING, *_DOWNLOADING))
-    options.add_group(made, "proof of delivery", (*options.PROOF, "resume"))
-    options.add_group(made, "reports", options.REPORTS[1:], _TEXTS)
-    jobs = made.add_argument_group("jobs")
+    options.add_group(command, "private element", options.TAG)
+    options.add_group(command, "sending", (*options.SENDING, *_DOWNLOADING))
+    options.add_group(command, "proof of delivery", (*options.PROOF, "resume"))
+    options.add_group(command, "reports", options.REPORTS[1:], _TEXTS)
+    jobs = command.add_argument_group("jobs")
     jobs.add_argument(
         "--gear-version", metavar="V", help="Version of the gear. Default: the site's newest."
     )

@@ -137,8 +137,8 @@ def _newest_report(
             and (not last or file.created <= last)
         ]
         if own:
-            running = list(others(place.session.id))
-            own = [file for file in own if not any(one.ran_at(file.created) for one in running)]
+            other_jobs = list(others(place.session.id))
+            own = [file for file in own if not any(job.ran_at(file.created) for job in other_jobs)]
     return max(own, key=lambda file: file.created, default=None)
 
 

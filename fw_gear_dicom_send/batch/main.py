@@ -89,31 +89,31 @@ def _start(arguments: Namespace) -> bool:
     gear = api.gear(arguments.gear_version)
     plan.check_gear(config, named, gear)
     wanted = selection.Filter(arguments.label, arguments.since, arguments.until, arguments.tag)
-    found = {one.id: one for one in _found(api, arguments, ids, wanted)}
-    sessions = [one for one in found.values() if wanted.passes(one)]
+    found = {session.id: session for session in _found(api, arguments, ids, wanted)}
+    sessions = [session for session in found.values() if wanted.passes(session)]
     undated = sum(map(wanted.lacks_date, found.values()))
     project_ids = dict.fromkeys(session.project_id for session in sessions)
     projects = {project_id: api.project(project_id) for project_id in project_ids}
     plan.check_files(named, projects)
     sent = already_sent(api, sessions, gear, config) if arguments.not_yet_sent else set()
-    left = tuple(session for session in sessions if session.id not in sent)
+    unsent = tuple(session for session in sessions if session.id not in sent)
     whole = Plan(
         gear,
         config,
         named,
         tuple(arguments.job_tag),
-        left,
+        unsent,
         projects,
-        already_sent=len(sessions) - len(left),
+        already_sent=len(sessions) - len(unsent),
         undated=undated,
     )
     for line in plan.describe(whole, api.link):
         log.info("%s", line)
-    if not left:
+    if not unsent:
         log.info("%s", "All sessions were sent already" if sessions else "No session matches")
         return bool(sessions)
-    what = f"{quantity(len(left), 'job')} on {api.site.partition('://')[2]}"
-    amount = "" if arguments.yes else _amount(api, left, checked)
+    what = f"{quantity(len(unsent), 'job')} on {api.site.partition('://')[2]}"
+    amount = "" if arguments.yes else _amount(api, unsent, checked)
     if not confirmed(f"Start {what}{amount}?", arguments.yes):
         return False
     batch_id = api.create(whole)
@@ -164,9 +164,11 @@ def _stop(api: BatchAPI, arguments: Namespace) -> bool:
         chosen = [job for job in chosen if job.id in active]
     # The site cancels a batch only once, so jobs that were retried later are cancelled one by one.
     failures = change_each(chosen, api.cancel_job, "cannot cancel the job", api.label)
-    left = sum(job.state == "running" for job in api.get(batch.id).newest)
+    still_running = sum(job.state == "running" for job in api.get(batch.id).newest)
     total = quantity(cancelled + len(chosen) - failures, "job")
-    log.info("Cancelled %s; %s still running", total, f"{left:,}" if left else "none")
+    log.info(
+        "Cancelled %s; %s still running", total, f"{still_running:,}" if still_running else "none"
+    )
     return not failures
 
 

@@ -160,7 +160,7 @@ class Batch:
     def with_retries(self, others: Iterable[Job]) -> "Batch":
         """Return the batch with those of `others` that retry its jobs."""
         jobs = {job.id: job for job in self.jobs}
-        for job in sorted(others, key=lambda one: one.attempt):
+        for job in sorted(others, key=lambda job: job.attempt):
             if job.batch_id == self.id or job.previous_id in jobs:
                 jobs.setdefault(job.id, job)
         return replace(self, jobs=tuple(jobs.values()))

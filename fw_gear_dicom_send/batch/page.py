@@ -73,7 +73,7 @@ def reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
     for outcome in outcomes:
         if outcome.reason:
             found[outcome.reason] = found.get(outcome.reason, 0) + 1
-    return sorted(found.items(), key=lambda one: one[1], reverse=True)
+    return sorted(found.items(), key=lambda item: item[1], reverse=True)
 
 
 def _failures(outcomes: Sequence[Outcome]) -> HTML:
@@ -106,7 +106,9 @@ def _causes(outcome: Outcome) -> Iterator[tuple[str, str, int]]:
 
 def _sessions(outcomes: Iterable[Outcome], *, is_dry: bool) -> Iterator[HTML]:
     """Yield tables of the sessions: incomplete ones first; many complete ones are folded."""
-    ordered = sorted(outcomes, key=lambda one: (natural_key(one.subject), natural_key(one.label)))
+    ordered = sorted(
+        outcomes, key=lambda item: (natural_key(item.subject), natural_key(item.label))
+    )
     incomplete = [outcome for outcome in ordered if outcome.reason]
     complete = [outcome for outcome in ordered if not outcome.reason]
     if len(complete) <= MAX_OPEN_SESSIONS:
@@ -121,11 +123,11 @@ def _sessions(outcomes: Iterable[Outcome], *, is_dry: bool) -> Iterator[HTML]:
 def _table(outcomes: Sequence[Outcome], name: str, *, is_dry: bool) -> HTML:
     listed = outcomes[:MAX_SESSIONS]
     rows = (_row(outcome, is_dry=is_dry) for outcome in listed)
-    made = table(_COLUMNS, rows, states=map(_state, listed), name=name)
+    shown = table(_COLUMNS, rows, states=map(_state, listed), name=name)
     more = len(outcomes) - len(listed)
-    return (
-        HTML(made + paragraph(f"And {more:,} more, which are in the CSV report.")) if more else made
-    )
+    if not more:
+        return shown
+    return HTML(shown + paragraph(f"And {more:,} more, which are in the CSV report."))
 
 
 def _state(outcome: Outcome) -> str:

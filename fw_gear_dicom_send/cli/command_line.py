@@ -107,7 +107,7 @@ _TEXTS = {
 
 def parser() -> Parser:
     """Return the parser of the command line, without the subcommands."""
-    made = Parser(
+    command = Parser(
         "dicom-send",
         DESCRIPTION,
         EPILOG,
@@ -117,29 +117,29 @@ def parser() -> Parser:
         "       dicom-send echo AE@HOST:PORT [options]\n"
         "       dicom-send servers [--test] [NAME...]",
     )
-    made.add_argument(
+    command.add_argument(
         "paths",
         nargs="*",
         metavar="PATH",
         help="A file, a folder or an archive. The last argument is the server: AE@HOST:PORT, or a "
         "name in servers.toml.",
     ).complete = COMPLETE_FIRST  # type: ignore[attr-defined]
-    _add_files(made)
-    options.add_server(made)
-    options.add_tls(made)
-    _add_private_element(made)
-    _add_sending(made)
-    _add_proof(made)
-    _add_reports(made)
-    _add_messages(made)
-    add_help(made, _BRIEF_DESCRIPTION, _BRIEF_OPTIONS, _BRIEF_EPILOG, parser)
-    add_version(made)
-    add_completion(made, _completion)
-    return made
+    _add_files(command)
+    options.add_server(command)
+    options.add_tls(command)
+    _add_private_element(command)
+    _add_sending(command)
+    _add_proof(command)
+    _add_reports(command)
+    _add_messages(command)
+    add_help(command, _BRIEF_DESCRIPTION, _BRIEF_OPTIONS, _BRIEF_EPILOG, parser)
+    add_version(command)
+    add_completion(command, _completion)
+    return command
 
 
-def _add_files(made: Parser) -> None:
-    files = made.add_argument_group("files")
+def _add_files(command: Parser) -> None:
+    files = command.add_argument_group("files")
     files.add_argument(
         "--files-from",
         metavar="LIST",
@@ -152,8 +152,8 @@ def _add_files(made: Parser) -> None:
     options.add_options(files, options.NAMES, _TEXTS)
 
 
-def _add_private_element(made: Parser) -> None:
-    tag = made.add_argument_group("private element")
+def _add_private_element(command: Parser) -> None:
+    tag = command.add_argument_group("private element")
     tag.add_argument(
         STAMP,
         action=BooleanOptionalAction,
@@ -164,8 +164,8 @@ def _add_private_element(made: Parser) -> None:
     options.add_options(tag, options.TAG)
 
 
-def _add_proof(made: Parser) -> None:
-    proof = made.add_argument_group("proof of delivery")
+def _add_proof(command: Parser) -> None:
+    proof = command.add_argument_group("proof of delivery")
     options.add_options(proof, options.PROOF, _TEXTS, short=True)
     proof.add_argument(
         "--resume",
@@ -186,8 +186,8 @@ def _add_proof(made: Parser) -> None:
     )
 
 
-def _add_sending(made: Parser) -> None:
-    sending = options.add_group(made, "sending", options.SENDING, _TEXTS, short=True)
+def _add_sending(command: Parser) -> None:
+    sending = options.add_group(command, "sending", options.SENDING, _TEXTS, short=True)
     sending.add_argument(
         "--work-folder",
         metavar="FOLDER",
@@ -198,8 +198,8 @@ def _add_sending(made: Parser) -> None:
     ).complete = COMPLETE_FOLDER  # type: ignore[attr-defined]
 
 
-def _add_reports(made: Parser) -> None:
-    reports = options.add_group(made, "reports", options.REPORTS, _TEXTS)
+def _add_reports(command: Parser) -> None:
+    reports = options.add_group(command, "reports", options.REPORTS, _TEXTS)
     options.add_report_folder(reports, "the reports")
     reports.add_argument(
         JSON,
@@ -208,8 +208,8 @@ def _add_reports(made: Parser) -> None:
     )
 
 
-def _add_messages(made: Parser) -> None:
-    messages = made.add_argument_group("messages")
+def _add_messages(command: Parser) -> None:
+    messages = command.add_argument_group("messages")
     options.add_options(messages, ("debug",), _TEXTS, short=True)
     messages.add_argument(
         "-q", "--quiet", action="store_true", help="Log only errors and the result."

@@ -43,9 +43,9 @@ def script(parser: ArgumentParser, shell: str, commands: Mapping[str, ArgumentPa
         return f"{shtab.complete(parser, shell, preamble=_ZSH if shell == 'zsh' else '')}\n"
     parts = [shtab.complete(parser, shell, preamble=_BASH_DEFAULT)]
     cases = ""
-    for word, made in commands.items():
-        name = shtab.wordify(made.prog)
-        parts.append(shtab.complete(made, shell))
+    for word, command in commands.items():
+        name = shtab.wordify(command.prog)
+        parts.append(shtab.complete(command, shell))
         cases += _BASH_CASE.format(word=word, name=name)
     name, words = shtab.wordify(parser.prog), " ".join(commands)
     parts.append(_BASH.format(name=name, words=words, cases=cases, program=parser.prog))

@@ -70,18 +70,18 @@ def run(argv: Sequence[str]) -> int:
 
 def parser() -> Parser:
     """Return the parser of the command line after `echo`."""
-    made = Parser("dicom-send echo", DESCRIPTION, EPILOG)
-    made.add_argument(
+    command = Parser("dicom-send echo", DESCRIPTION, EPILOG)
+    command.add_argument(
         "word",
         nargs="?",
         metavar="AE@HOST:PORT",
         help="The server, or its name in servers.toml. Options can name it instead.",
     )
-    options.add_server(made)
-    options.add_tls(made)
-    made.add_argument("--json", action="store_true", help="Print the result as JSON.")
-    add_version(made)
-    return made
+    options.add_server(command)
+    options.add_tls(command)
+    command.add_argument("--json", action="store_true", help="Print the result as JSON.")
+    add_version(command)
+    return command
 
 
 def connection(chosen: settings.Settings) -> tuple[PeerAE, "TLSContext | None"]:
@@ -115,7 +115,7 @@ def _test(arguments: Arguments) -> int:
     server_info = preflight.check(server, context)
     proposed = storage_contexts()
     accepted = preflight.accepted(server, proposed, context)
-    first_accepted = [one for one in proposed if one in accepted][:1]
+    first_accepted = [context for context in proposed if context in accepted][:1]
     answers = preflight.services(server, first_accepted, context)
     capabilities = _Capabilities(
         server,
@@ -123,7 +123,7 @@ def _test(arguments: Arguments) -> int:
         is_verified=chosen.options["tls_require_peer_cert"] is True,
         services={answer.sop_class_uid: answer for answer in answers},
         accepted=_by_class(proposed, accepted),
-        proposed=list(dict.fromkeys(one.transfer_syntax for one in proposed)),
+        proposed=list(dict.fromkeys(context.transfer_syntax for context in proposed)),
     )
     if arguments.values.json:
         write_json(capabilities.summary())

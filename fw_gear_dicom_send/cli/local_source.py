@@ -63,7 +63,8 @@ class LocalSource:
 
     def select(self) -> Selection:
         """Find the files to send."""
-        entries = {os.path.realpath(one.key): one for one in reversed(list(self._entries()))}
+        found = reversed(list(self._entries()))
+        entries = {os.path.realpath(entry.key): entry for entry in found}
         first = self._paths[0] if self._paths else Path()
         is_single = len(self._paths) == 1
         label = first.resolve().name if is_single else quantity(len(self._paths), "path")
@@ -106,16 +107,16 @@ class LocalSource:
             below.sort(key=sort_key)
             chosen = self._chosen(folder, files, shown)
             archives = [
-                one
-                for one in sorted(filter(is_archive_name, chosen), key=sort_key)
-                if not _is_special(os.path.join(folder, one))
+                file
+                for file in sorted(filter(is_archive_name, chosen), key=sort_key)
+                if not _is_special(os.path.join(folder, file))
             ]
             others = set(chosen).difference(archives)
             if others:
-                size = sum(_size(os.path.join(folder, one)) for one in others)
+                size = sum(_size(os.path.join(folder, file)) for file in others)
                 yield _entry(parent, shown(folder), folder, size)
-            for one in archives:
-                path = os.path.join(folder, one)
+            for file in archives:
+                path = os.path.join(folder, file)
                 yield _entry(parent, shown(path), path, _size(path))
             is_empty = is_empty and not files
         for folder in unreadable:

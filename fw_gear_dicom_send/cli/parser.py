@@ -72,7 +72,8 @@ class Parser(ArgumentParser):
 
         Options and paths may alternate. Raises UsageError.
         """
-        blank = Namespace(**{one.dest: None for one in self._actions if one.dest != SUPPRESS})
+        names = [action.dest for action in self._actions if action.dest != SUPPRESS]
+        blank = Namespace(**dict.fromkeys(names))
         values = self.parse_intermixed_args(argv, blank)
         typed = frozenset(name for name, value in vars(values).items() if value is not None)
         variables = {}

@@ -31,7 +31,7 @@ def result_line(facts: RunFacts, outcome: Outcome, config: SendConfig, seconds: 
         parts.append(f"{incomplete:,} of {quantity(len(facts.rows), 'path')} without DICOM images")
     if not outcome.is_reported:
         parts.append("a report could not be written")
-    page = next((one for one in facts.reports if one.endswith(".html")), "")
+    page = next((path for path in facts.reports if path.endswith(".html")), "")
     if report := page or next(iter(facts.reports), ""):
         parts.append(f"see {_short(report)}")
     return "; ".join(parts)

@@ -64,18 +64,18 @@ def run(argv: Sequence[str]) -> int:
 
 def parser() -> Parser:
     """Return the parser of the command line after `servers`."""
-    made = Parser("dicom-send servers", DESCRIPTION, EPILOG)
-    made.add_argument(
+    command = Parser("dicom-send servers", DESCRIPTION, EPILOG)
+    command.add_argument(
         "names", nargs="*", metavar="NAME", help="Name of a server. Default: all servers."
     )
-    made.add_argument("--test", action="store_true", help="Send a C-ECHO to each server.")
-    add_version(made)
-    return made
+    command.add_argument("--test", action="store_true", help="Send a C-ECHO to each server.")
+    add_version(command)
+    return command
 
 
 def _lines(chosen: Mapping[str, settings.Settings]) -> Iterator[str]:
     """Yield a line for each server: its name, its address, and `TLS` if that is on."""
-    addresses = {name: _address(one.options) for name, one in chosen.items()}
+    addresses = {name: _address(server.options) for name, server in chosen.items()}
     width = max(map(len, addresses), default=0)
     length = max(map(len, addresses.values()), default=0)
     for name, address in addresses.items():
@@ -93,9 +93,9 @@ def _test(chosen: Mapping[str, settings.Settings]) -> ExitCode:
     from ..network import preflight
 
     codes = [ExitCode.SUCCESS]
-    for line, one in zip(_lines(chosen), chosen.values(), strict=True):
+    for line, options in zip(_lines(chosen), chosen.values(), strict=True):
         try:
-            server, context = connection(one)
+            server, context = connection(options)
             server_info = preflight.check(server, context)
         except DicomSendError as exc:
             codes.append(ExitCode(exc.exit_code))

@@ -47,7 +47,7 @@ def read(arguments: Arguments, words: Sequence[str] = ()) -> Settings:
     """
     known, typed = dict(vars(arguments.values)), arguments.typed
     variables = arguments.variables
-    word, is_typed, rest = _server_word(arguments, words)
+    word, is_typed, paths = _server_word(arguments, words)
     origins = dict(variables)
     server: Mapping[str, Any] = {}
     files: Mapping[str, Path] = {}
@@ -73,7 +73,7 @@ def read(arguments: Arguments, words: Sequence[str] = ()) -> Settings:
         ),
         options.as_inputs(inputs, origins),
         origins,
-        [Path(one) for one in rest],
+        [Path(path) for path in paths],
     )
 
 
