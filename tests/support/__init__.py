@@ -1,1 +1,1 @@
-"""What the tests and the demo share: servers, sample files and the gear's folder."""
+"""Helpers shared by the tests and the demo: servers, sample files and the gear's folder."""

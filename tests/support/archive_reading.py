@@ -1,4 +1,4 @@
-"""What is read out of an archive, as values that a test can compare."""
+"""Archive contents as values that tests can compare."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -22,7 +22,7 @@ UNKNOWN = BrokenArchive(Reason(Kind.UNKNOWN_TYPE))
 
 @dataclass(frozen=True)
 class Image:
-    """A member that was yielded, read to its end."""
+    """Archive member, read completely."""
 
     number: int | str
     content: bytes
@@ -32,7 +32,7 @@ Item = Image | Unreadable | BrokenArchive | Skipped
 
 
 def taken(item: Member | Unreadable | BrokenArchive | Skipped) -> Item:
-    """Read a member to its end and close it; return anything else, without its name."""
+    """Read a member completely and close it; return any other item without its name."""
     if isinstance(item, Unreadable):
         return replace(item, name="")
     if not isinstance(item, Member):
@@ -48,7 +48,7 @@ def items(
     is_dicom: Callable[[bytes], bool] = has_prefix,
     limits: Limits = archive.DEFAULT_LIMITS,
 ) -> list[Item]:
-    """Return all that comes out of an archive, but for what is skipped."""
+    """Return all items of an archive except skipped members."""
     found = items_and_skipped(path, work, is_dicom=is_dicom, limits=limits)
     return [item for item in found if not isinstance(item, Skipped)]
 
@@ -60,12 +60,12 @@ def items_and_skipped(
     is_dicom: Callable[[bytes], bool] = has_prefix,
     limits: Limits = archive.DEFAULT_LIMITS,
 ) -> list[Item]:
-    """Return all that comes out of an archive."""
+    """Return all items of an archive, including skipped members."""
     return [taken(item) for item in archive.read(path, work, skipping(is_dicom), limits)]
 
 
 def skipping(is_dicom: Callable[[bytes], bool]) -> Callable[[bytes], Skipped | None]:
-    """Return what tells why a file is skipped, where it is no DICOM file."""
+    """Return a function that gives the reason for skipping a file that is not DICOM."""
 
     def skips(head: bytes) -> Skipped | None:
         return None if is_dicom(head) else Skipped.NOT_DICOM if head else Skipped.EMPTY
@@ -79,12 +79,12 @@ SKIPS = skipping(has_prefix)
 def items_of(
     data: bytes, work: Path, *, is_dicom: Callable[[bytes], bool] = has_prefix
 ) -> list[Item]:
-    """Return all that comes out of an archive of these bytes."""
+    """Return all items of an archive with this content."""
     path = work.parent / "4f2a"
     path.write_bytes(data)
     return items(path, work, is_dicom=is_dicom)
 
 
 def images(*contents: bytes) -> list[Item]:
-    """Return the images of these contents, numbered from 1."""
+    """Return images with these contents, numbered from 1."""
     return [Image(number, content) for number, content in enumerate(contents, start=1)]

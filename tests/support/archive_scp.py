@@ -1,4 +1,4 @@
-"""An SCP that stores, answers queries and commits itself, as well or as badly as it is told."""
+"""SCP that stores images, answers queries and commits to storage, correctly or incorrectly."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from threading import Thread
@@ -20,15 +20,15 @@ COMMITTED, WITH_FAILURES = 1, 2
 NO_SUCH_INSTANCE = 0x0112
 
 Absent = Callable[[str], bool]
-"""Tells whether an instance that was stored is not found; it is asked at each query."""
+"""Callable that returns whether a stored instance is missing; called for each query."""
 
 
 class ArchiveSCP(PythonSCP):
-    """Finds and commits what it stored, but for what is `absent`.
+    """SCP that finds and commits the stored instances, except those in `absent`.
 
-    `find_status` and `action_status` are what queries and commitment requests are answered with;
-    `matching` is how UIDs are found. `reports` tells whether an N-EVENT-REPORT follows on the
-    same association; it names no image that is `unnamed`.
+    `find_status` and `action_status` are the statuses of the responses to queries and to commitment
+    requests. `matching` selects how UIDs are matched. If `reports` is true, an N-EVENT-REPORT
+    follows on the same association; it omits the images in `unnamed`.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class ArchiveSCP(PythonSCP):
         self._unnamed = unnamed
 
     def __enter__(self) -> Self:
-        """Offer queries and commitment as well."""
+        """Add the query and commitment services."""
         self.ae.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
         self.ae.add_supported_context(StorageCommitmentPushModel)
         return super().__enter__()
@@ -82,7 +82,7 @@ class ArchiveSCP(PythonSCP):
 
     @staticmethod
     def committed(named: Sequence[Dataset], failed: Sequence[Dataset]) -> Sequence[Dataset]:
-        """Return what a report names as committed."""
+        """Return the committed instances that a report names."""
         return [item for item in named if item not in failed]
 
     def _report(self, assoc: Any, asked: Dataset) -> None:
@@ -114,6 +114,6 @@ class ArchiveSCP(PythonSCP):
 
 
 def _listed(identifier: Dataset) -> list[str]:
-    """Return the SOP Instance UIDs that a query is for, none where it is for all."""
+    """Return the SOP Instance UIDs in a query, or an empty list if the query matches all."""
     value = identifier.SOPInstanceUID or ()
     return [str(value)] if isinstance(value, str) else list(map(str, value))

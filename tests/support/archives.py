@@ -1,4 +1,4 @@
-"""Archives that are odd, damaged or hostile, and what is in them."""
+"""Unusual, damaged and hostile archives, and their contents."""
 
 import bz2
 import copy
@@ -24,7 +24,7 @@ COMPRESSORS = [gzip.compress, bz2.compress, lzma.compress]
 
 
 def dicom(seed: int, size: int = 9000) -> bytes:
-    """Return what has the start of a DICOM file; half of it can be compressed."""
+    """Return content that starts like a DICOM file; half of it is compressible."""
     noise = random.Random(seed).randbytes((size - 132) // 2)
     return bytes(128) + b"DICM" + noise + bytes(size - len(noise) - 132)
 
@@ -35,7 +35,7 @@ ORIGINALS = [dicom(seed, size) for seed, size in enumerate([132, 700, 5000, 9000
 
 
 def has_prefix(head: bytes) -> bool:
-    """Tell a DICOM file by its prefix alone (PS3.10 7.1)."""
+    """Return whether a file has the DICOM prefix (PS3.10 7.1)."""
     return head[128:132] == b"DICM"
 
 
@@ -47,12 +47,12 @@ def edit(path: Path, offset: int, data: bytes) -> None:
 
 
 def flip(path: Path, offset: int) -> None:
-    """Turn a byte of a file into another."""
+    """Change one byte of a file."""
     edit(path, offset, bytes([path.read_bytes()[offset] ^ 0xFF]))
 
 
 def set_zip_field(path: Path, name: str, field: str, value: int) -> None:
-    """Change a field in both headers of a member of a zip."""
+    """Change a field in both headers of a zip member."""
     in_local, in_central, layout = ZIP_FIELDS[field]
     with zipfile.ZipFile(path) as archive:
         local = archive.getinfo(name).header_offset
@@ -63,7 +63,7 @@ def set_zip_field(path: Path, name: str, field: str, value: int) -> None:
 
 
 def overlapping_zip(path: Path, content: bytes, times: int) -> Path:
-    """Write a zip whose directory names the same stored bytes many times."""
+    """Write a zip whose directory names the same stored bytes several times."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("1.dcm", content)
         archive.filelist += [copy.copy(archive.filelist[0]) for _ in range(times - 1)]
@@ -73,7 +73,7 @@ def overlapping_zip(path: Path, content: bytes, times: int) -> Path:
 def tar_entry(
     name: str, content: bytes = b"", *, tar_format: int = tarfile.GNU_FORMAT, **fields: object
 ) -> bytes:
-    """Return a member of a tar: its headers and content; `fields` are those of TarInfo."""
+    """Return a tar member: headers and content. `fields` are those of TarInfo."""
     entry = tarfile.TarInfo(name)
     entry.size = len(content)
     for field, value in fields.items():
@@ -82,14 +82,14 @@ def tar_entry(
 
 
 def with_checksum(header: bytearray) -> bytes:
-    """Return the header of a member of a tar with the checksum that it should have."""
+    """Return the header of a tar member with its correct checksum."""
     header[148:156] = b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
     return bytes(header)
 
 
 def v7_tar(members: Iterable[tuple[str, bytes]]) -> bytes:
-    """Return a tar as UNIX version 7 wrote it: no magic, no user names."""
+    """Return a tar in the UNIX version 7 format: no magic, no user names."""
     archive = io.BytesIO()
     for name, content in members:
         header = bytearray(tar_entry(name, tar_format=tarfile.USTAR_FORMAT, size=len(content)))
@@ -99,7 +99,7 @@ def v7_tar(members: Iterable[tuple[str, bytes]]) -> bytes:
 
 
 def sparse_entry(name: str, parts: dict[int, bytes], size: int) -> bytes:
-    """Return a member of a tar that is a sparse file (GNU, PAX 1.0): `parts` by offset."""
+    """Return a tar member that is a sparse file (GNU, PAX 1.0); `parts` are keyed by offset."""
     numbers = [len(parts), *(n for at, data in parts.items() for n in (at, len(data)))]
     sparse_map = "".join(f"{number}\n" for number in numbers).encode()
     sparse_map += bytes(-len(sparse_map) % tarfile.BLOCKSIZE)
@@ -114,7 +114,7 @@ def sparse_entry(name: str, parts: dict[int, bytes], size: int) -> bytes:
 
 
 def zipped(path: Path, *contents: bytes, method: int = zipfile.ZIP_DEFLATED) -> Path:
-    """Write a zip of members called `1.dcm`, `2.dcm`, ..."""
+    """Write a zip with members named `1.dcm`, `2.dcm`, ..."""
     with zipfile.ZipFile(path, "w", method) as file:
         for number, content in enumerate(contents, start=1):
             file.writestr(f"{number}.dcm", content)
@@ -122,5 +122,5 @@ def zipped(path: Path, *contents: bytes, method: int = zipfile.ZIP_DEFLATED) -> 
 
 
 def tarred(*contents: bytes) -> bytes:
-    """Return the members of a tar, without its end."""
+    """Return tar members without the end-of-archive blocks."""
     return b"".join(tar_entry(f"{n}.dcm", content) for n, content in enumerate(contents))

@@ -1,4 +1,4 @@
-"""Associations that tests open by themselves, and the connections under them."""
+"""Associations that tests open themselves, and their TCP connections."""
 
 import os
 import socket
@@ -20,7 +20,7 @@ _OPEN_FILES = Path("/proc/self/fd")
 
 
 def opened(peer: PeerAE, timeouts: Timeouts = PATIENT) -> StorageAssociation:
-    """Open an association for CT images in both uncompressed syntaxes of little endian."""
+    """Open an association for CT images in both uncompressed little endian syntaxes."""
     assoc = StorageAssociation(peer, CONTEXTS, timeouts=timeouts)
     assoc.open()
     return assoc
@@ -29,13 +29,13 @@ def opened(peer: PeerAE, timeouts: Timeouts = PATIENT) -> StorageAssociation:
 def associate(
     server: Server, host: str = "", *, timeouts: Timeouts = PATIENT
 ) -> StorageAssociation:
-    """Open an association with a server, at its own address or at another name of its host."""
+    """Open an association with a server at its own address or at another name of its host."""
     peer = peer_of(server)
     return opened(replace(peer, host=host or peer.host), timeouts)
 
 
 def connections_to(port: int) -> int:
-    """Return how many connections of this process there are with a port."""
+    """Return the number of connections from this process to a port."""
     found = _sockets_to(port)
     for connection in found:
         connection.close()
@@ -44,7 +44,7 @@ def connections_to(port: int) -> int:
 
 @contextmanager
 def connection_to(server: Server) -> Iterator[socket.socket]:
-    """Give the one connection with a server, to look at its options or to set them."""
+    """Return the only connection to a server, so that a test can read or set its options."""
     (connection,) = _sockets_to(server.port)
     with connection:
         yield connection

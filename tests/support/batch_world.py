@@ -1,4 +1,4 @@
-"""A project on the stand-in site, and a user who runs `dicom-send-batch` on it."""
+"""Project on the stand-in site, and a user who runs `dicom-send-batch` on it."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ FAILED = Played("failed")
 
 
 class World:
-    """A site with a project of sessions, and a user that runs the command in this process."""
+    """Site with one project of sessions, and a user who runs the command in this process."""
 
     def __init__(self, site: FlywheelSite, folder: Path) -> None:
         self.site = site
@@ -37,7 +37,7 @@ class World:
         return self.site.add_session(self.site.add_subject(self.project, subject), label, **more)
 
     def arguments(self, *arguments: object) -> list[str]:
-        """Return a command line with the key, in short intervals."""
+        """Return a command line with the API key and short intervals."""
         name, *rest = map(str, arguments)
         more = ["--api-key-file", str(self.key_file)]
         if name not in ("stop", "list"):
@@ -62,35 +62,35 @@ class World:
         return list(self.site.batches)[-1]
 
     def batch(self, jobs: Sequence[Record]) -> str:
-        """Start a batch of jobs that others than the command have made; return its id."""
+        """Start a batch of jobs that the command did not create; return its id."""
         batch_id = str(self.site.queue.propose({"jobs": jobs})["_id"])
         self.site.queue.run_batch(batch_id)
         return batch_id
 
     def proposed(self) -> list[Record]:
-        """Return the jobs of the newest batch as they were proposed."""
+        """Return the jobs that were proposed for the newest batch."""
         batch = list(self.site.batches.values())[-1]
         jobs: list[Record] = batch["proposal"]["preconstructed_jobs"]
         return jobs
 
     def labels(self) -> list[str]:
-        """Return the labels of the sessions that the newest batch is for."""
+        """Return the labels of the sessions in the newest batch."""
         if not self.site.batches:
             return []
         ids = [job["destination"]["id"] for job in self.proposed()]
         return [self.site.containers[one]["label"] for one in ids]
 
     def rows(self, batch_id: str) -> list[dict[str, str]]:
-        """Return the rows of the table that was gathered."""
+        """Return the rows of the gathered table."""
         text = (self.folder / "out" / f"dicom-send_batch-{batch_id}.csv").read_text()
         return list(csv.DictReader(io.StringIO(text)))
 
     def page(self, batch_id: str) -> str:
-        """Return the page that was gathered."""
+        """Return the gathered page."""
         return (self.folder / "out" / f"dicom-send_batch-{batch_id}.html").read_text()
 
     def ended(self, outcome: Callable[[Record], Any]) -> None:
-        """Let all jobs run to their end."""
+        """Run all jobs to their end."""
         with FlywheelEngine(self.site, self.folder / "jobs", outcome=outcome) as engine:
             engine.wait()
 
@@ -106,5 +106,5 @@ class World:
 
 
 def posts(site: FlywheelSite, end: str) -> list[str]:
-    """Return the POSTs to paths with an end."""
+    """Return the POST requests whose path has this ending."""
     return [path for path in site.asked("POST") if path.endswith(end)]

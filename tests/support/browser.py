@@ -1,4 +1,4 @@
-"""Debian's Chromium, as the tests open pages in it."""
+"""Debian's Chromium, used by tests to open pages."""
 
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ return [...document.querySelectorAll('body, body *')].filter(one => {
   return box.left < -1 || box.right > width + 1 || isCut;
 }).map(one => one.outerHTML.slice(0, 120));
 """
-"""Each element of a page that the screen cuts, or that is wider than its place."""
+"""Script that lists page elements that are clipped or wider than their container."""
 
 CONTRASTS = """
 const channel = c => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
@@ -51,11 +51,11 @@ return [...document.querySelectorAll('h1, h2, p, dt, dd, th, td, li, svg text')]
   return [one.textContent.slice(0, 30), contrast];
 });
 """
-"""Each text of a page, with the contrast between it and the page."""
+"""Script that lists the texts of a page with their contrast to the background."""
 
 
 def chromium() -> webdriver.Chrome:
-    """Start it without a screen; it logs what it loads."""
+    """Start Chromium without a screen; it logs each resource it loads."""
     options = webdriver.ChromeOptions()
     options.binary_location = path_of("chromium")
     for argument in ARGUMENTS:
@@ -65,13 +65,13 @@ def chromium() -> webdriver.Chrome:
 
 
 def axe_violations(browser: webdriver.Chrome) -> list[str]:
-    """Return what axe-core finds wrong on the page that is shown: the rule and the element.
+    """Return the axe-core violations on the current page: rule and element.
 
-    The test is skipped where `scripts/axe.sh` has not installed axe-core.
+    Skip the test if `scripts/axe.sh` has not installed axe-core.
     """
     if not _AXE.is_file():
         pytest.skip("axe-core is not installed: sh scripts/axe.sh .axe")
-    # The page's own policy lets no script in; the browser's debugger may run one all the same.
+    # The page's own policy blocks scripts; the browser's debugger can still run one.
     browser.execute_script(_AXE.read_text(encoding="utf-8"))
     found: list[dict[str, Any]] = browser.execute_async_script(
         "const done = arguments[0]; axe.run().then(ran => done(ran.violations));"
@@ -80,11 +80,11 @@ def axe_violations(browser: webdriver.Chrome) -> list[str]:
 
 
 def show_at(browser: webdriver.Chrome, width: int) -> None:
-    """Show the page as a screen of this width does, in CSS pixels."""
+    """Show the page on a screen of this width, in CSS pixels."""
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
 
 def texts(browser: webdriver.Chrome, selector: str) -> list[str]:
-    """Return the texts of the elements that a CSS selector finds."""
+    """Return the texts of the elements that match a CSS selector."""
     return [one.text for one in browser.find_elements(By.CSS_SELECTOR, selector)]

@@ -1,4 +1,4 @@
-"""Certificates for both ends of a TLS connection, made by trustme."""
+"""Certificates for both sides of a TLS connection, made with trustme."""
 
 import datetime
 import ssl
@@ -17,14 +17,14 @@ DAY = datetime.timedelta(days=1)
 
 @dataclass(frozen=True)
 class Identity:
-    """A certificate authority, and a certificate of it with its key, each in a PEM file."""
+    """Certificate authority, and a certificate with its key issued by it, each in a PEM file."""
 
     ca: Path
     cert: Path
     key: Path
 
     def configure(self, context: ssl.SSLContext) -> ssl.SSLContext:
-        """Let a server's context show the certificate."""
+        """Load the certificate into a server's context."""
         context.load_cert_chain(self.cert, self.key)
         return context
 
@@ -38,7 +38,7 @@ def issue(
     not_after: datetime.datetime | None = None,
     not_before: datetime.datetime | None = None,
 ) -> Identity:
-    """Make a certificate for a name or an address, by an authority of its own or the one given."""
+    """Issue a certificate for a name or an address from a new or a given authority."""
     folder.mkdir(parents=True)
     authority = authority or trustme.CA()
     leaf = authority.issue_cert(name, key_type=key_type, not_after=not_after, not_before=not_before)
@@ -50,7 +50,7 @@ def issue(
 
 
 def make_self_signed(key_file: Path, cert_file: Path, bits: int) -> None:
-    """Write an RSA key of so many bits, and a certificate that it signs itself."""
+    """Write an RSA key of this size and a self-signed certificate."""
     key = rsa.generate_private_key(65537, bits)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
     now = datetime.datetime.now(datetime.UTC)

@@ -13,7 +13,7 @@ from tests.support.waiting import PATIENT, at_once
 def check_failure(
     peer: PeerAE, *, policy: RetryPolicy = REJECTION_POLICY, timeouts: Timeouts = PATIENT
 ) -> str:
-    """Return the one line in which a check fails, by no timeout that is not meant to pass."""
+    """Return the one-line failure of a check, and verify that no long timeout has passed."""
     with at_once(), pytest.raises(ServerError) as caught:
         check(peer, policy=policy, timeouts=timeouts)
     assert "\n" not in str(caught.value)

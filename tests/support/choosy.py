@@ -1,4 +1,4 @@
-"""A server that will not have some images, and runs of the sending steps to it."""
+"""Server that rejects some images, and runs of the sending steps against it."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -34,9 +34,9 @@ from tests.support.waiting import PATIENT
 
 @dataclass
 class Choosy:
-    """Loses the association of some images, and refuses others for want of resources.
+    """Server that aborts the association for some images and rejects others with A7xx.
 
-    It does so `times` an image, or always. `tries` counts how often each image came.
+    It does so `times` per image, or always. `tries` counts the requests for each image.
     """
 
     killers: Collection[int] = ()
@@ -47,7 +47,7 @@ class Choosy:
     _lock: Lock = field(default_factory=Lock)
 
     def __call__(self, peer: Peer) -> None:
-        """Accept the association, and answer its images."""
+        """Accept the association and answer its images."""
         peer.accept()
         killers, refused = (set(map(uid_of, some)) for some in (self.killers, self.refused))
         while True:
@@ -63,9 +63,9 @@ class Choosy:
 
 
 class Archives:
-    """Zips on disk, of images of these numbers; `fetched` has each that was read.
+    """Zips on disk with images of these numbers; `fetched` lists each file that was read.
 
-    Those in `lost` can be read once.
+    Files in `lost` can be read only once.
     """
 
     def __init__(self, folder: Path, *images: Sequence[int]) -> None:
@@ -82,11 +82,11 @@ class Archives:
             )
 
     def fetcher(self, _: Path) -> Fetcher:
-        """Return what tells where a file is."""
+        """Return a callable that returns the path of a file."""
         return Fetcher(self._fetch)
 
     def release(self, path: Path) -> None:
-        """Leave a file where it is."""
+        """Leave the file in place."""
 
     def _fetch(self, entry: FileEntry) -> Path | DownloadFailure:
         is_lost = entry.name in self.lost and entry.name in self.fetched
@@ -95,24 +95,24 @@ class Archives:
 
 
 class Records(Observer):
-    """Notes what becomes of each image, in order, and which files are done."""
+    """Records of the images in order, and of the files that are done."""
 
     def __init__(self) -> None:
         self.images: list[ImageRecord] = []
         self.files: list[FileReport] = []
 
     def image(self, record: ImageRecord) -> None:
-        """Note an image."""
+        """Record an image."""
         self.images.append(record)
 
     def file(self, report: FileReport) -> None:
-        """Note a file."""
+        """Record a file."""
         self.files.append(report)
 
 
 @dataclass
 class Run:
-    """A run of the sending steps, and what came of it."""
+    """Run of the sending steps, and its outcome."""
 
     records: Records
     rows: list[FileReport]
@@ -120,7 +120,7 @@ class Run:
 
     @property
     def not_sent(self) -> dict[int, NotSent]:
-        """What became of images that were not sent, by their numbers."""
+        """Reasons of the images that were not sent, by image number."""
         return {
             number_of(one.sop_instance_uid): one.result
             for one in self.records.images
@@ -129,7 +129,7 @@ class Run:
 
     @property
     def order(self) -> list[int]:
-        """The numbers of the images in the order in which they are reported."""
+        """Numbers of the images in the order in which they were reported."""
         return [number_of(one.sop_instance_uid) for one in self.records.images]
 
 
@@ -149,7 +149,7 @@ def run_steps(
     quarantine: QuarantinePolicy = DEFAULT_QUARANTINE,
     records: Records | None = None,
 ) -> Run:
-    """Send all images of a source to a server, on a clock on which nobody waits."""
+    """Send all images of a source, on a clock that never really waits."""
     clock, records, counts = Clock(tick=1e-6), records or Records(), FileCounts(source.entries)
     config = SendConfig(
         peer=peer_of(server),

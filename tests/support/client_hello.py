@@ -1,4 +1,4 @@
-"""What a TLS client offers, read off the first message that it sends (RFC 8446 4.1.2)."""
+"""Offers of a TLS client, read from its first message (RFC 8446 4.1.2)."""
 
 import ssl
 import struct
@@ -12,7 +12,7 @@ _RECORD_HEADER, _HANDSHAKE_HEADER, _VERSION_AND_RANDOM = 5, 4, 34
 
 @dataclass(frozen=True)
 class ClientHello:
-    """The code points offered."""
+    """Code points that a client offers."""
 
     versions: frozenset[int]
     ciphers: frozenset[int]
@@ -20,7 +20,7 @@ class ClientHello:
 
 
 def client_hello(context: ssl.SSLContext) -> ClientHello:
-    """Return what a connection of the context offers."""
+    """Return the offers in a connection made with this context."""
     sent = ssl.MemoryBIO()
     connection = context.wrap_bio(ssl.MemoryBIO(), sent, server_hostname="pacs.example.org")
     with suppress(ssl.SSLWantReadError):
@@ -30,13 +30,13 @@ def client_hello(context: ssl.SSLContext) -> ClientHello:
     ciphers, rest = _vector(rest, 2)
     _, rest = _vector(rest, 1)
     extensions = dict(_extensions(_vector(rest, 2)[0]))
-    # A client of TLS 1.2 says so elsewhere (RFC 5246 7.4.1.2).
+    # A TLS 1.2 client sends its version in another field (RFC 5246 7.4.1.2).
     versions = extensions.get(_VERSIONS, b"\x02\x03\x03")[1:]
     return ClientHello(_codes(versions), _codes(ciphers), _codes(extensions[_GROUPS][2:]))
 
 
 def _vector(data: bytes, width: int) -> tuple[bytes, bytes]:
-    """Split off what has its length before it."""
+    """Split off a vector that is preceded by its length."""
     end = width + int.from_bytes(data[:width], "big")
     return data[width:end], data[end:]
 

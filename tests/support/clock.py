@@ -1,4 +1,4 @@
-"""A clock that goes on only when somebody waits."""
+"""Clock that advances only when a thread waits."""
 
 from collections.abc import Callable
 from threading import Condition, Lock
@@ -7,14 +7,14 @@ from fw_gear_dicom_send.retry import MonotonicClock
 
 
 class Clock(MonotonicClock):
-    """A clock on which whoever waits goes on at once.
+    """Clock on which every wait ends immediately.
 
-    How long each wait would have been is in `waits`. Each look at the clock takes `tick` seconds;
-    a test lets more time pass by setting `time`.
+    `waits` lists the requested durations. Each reading advances the clock by `tick` seconds. A test
+    can set `time` to let more time pass.
     """
 
     def __init__(self, tick: float = 0.0) -> None:
-        """Begin at some time, with nobody waiting."""
+        """Start at an arbitrary time, without waiting threads."""
         self.time = 1000.0
         self.waits: list[float] = []
         self._tick = tick
@@ -27,12 +27,12 @@ class Clock(MonotonicClock):
             return self.time
 
     def sleep(self, seconds: float) -> None:
-        """Let the time pass."""
+        """Advance the clock."""
         with self._lock:
             self.waits.append(seconds)
             self.time += seconds
 
     def wait_for(self, _: Condition, is_over: Callable[[], bool], seconds: float) -> None:
-        """Let the time pass, unless there is nothing to wait for."""
+        """Advance the clock, unless the condition is already met."""
         if not is_over():
             self.sleep(seconds)

@@ -1,4 +1,4 @@
-"""A check that files are closed at once, not when Python gets to it."""
+"""Check that files are closed immediately, not by the garbage collector."""
 
 import gc
 import warnings
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def nothing_left_open() -> Iterator[None]:
-    """Check that the block closes its files; one that is deleted while it is open is a warning.
+    """Check that the block closes its files; deleting an open file raises a warning.
 
-    What tests before left to be collected is collected first.
+    Garbage of earlier tests is collected first.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""The console scripts, as they are installed, each in a process of its own."""
+"""Installed console scripts, each run in a separate process."""
 
 import os
 import pty
@@ -17,7 +17,7 @@ TERMINAL_WIDTH = 80
 
 @dataclass(frozen=True)
 class CommandResult:
-    """How a command ended, and what it printed."""
+    """Exit code and output of a command."""
 
     exit_code: int
     stdout: str
@@ -25,7 +25,7 @@ class CommandResult:
 
 
 def arguments_of(script: str, *arguments: object) -> list[str]:
-    """Return the command line that a script of pyproject.toml comes to."""
+    """Return the command line for a script of pyproject.toml."""
     scripts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
     module, function = scripts[script].split(":")
     code = f"import sys; from {module} import {function}; sys.exit({function}())"
@@ -65,10 +65,10 @@ def run_on_terminal(
     typed: str = "",
     columns: int = TERMINAL_WIDTH,
 ) -> CommandResult:
-    """Run a script on a terminal, where all that it prints comes as `stdout`.
+    """Run a script on a terminal; all its output is returned as `stdout`.
 
-    `typed` is what somebody types. SIGINT is sent, once, when `interrupt_at` says so of what
-    was printed.
+    `typed` is the user's input. SIGINT is sent once, as soon as `interrupt_at` returns true for the
+    output so far.
     """
     master, slave = pty.openpty()
     process = subprocess.Popen(
@@ -110,9 +110,9 @@ def start(script: str, *arguments: object, cwd: Path) -> "subprocess.Popen[str]"
 
 
 def environment() -> dict[str, str]:
-    """Return next to nothing, so that no variable of whoever tests decides.
+    """Return a minimal environment, so that the tester's variables have no effect.
 
-    A command whose files are limited in size would leave modules that are compiled in part.
+    It prevents writing compiled modules: with a file size limit they would be incomplete.
     """
     kept = {name: os.environ[name] for name in COVERAGE_VARIABLES if name in os.environ}
     path = f"{Path(sys.executable).parent}:{SYSTEM_PATH}"
@@ -123,5 +123,5 @@ def environment() -> dict[str, str]:
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 1 << 16)
-    except OSError:  # the other side is closed
+    except OSError:  # The other side is closed.
         return b""

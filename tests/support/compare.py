@@ -1,4 +1,4 @@
-"""Compares what a server received with what was sent."""
+"""Comparison of received files with the sent files."""
 
 import io
 
@@ -9,10 +9,10 @@ GROUP_LENGTH = 0x0000
 
 
 def added_elements(source: bytes, received: bytes) -> list[tuple[int, str]]:
-    """Return the tags and texts that `received` has more than `source`, both DICOM files.
+    """Return the tags and texts that only `received` has, of two DICOM files.
 
-    Fails if an element is missing or has another value. Group lengths do not count,
-    since a server may drop them.
+    Fail if an element is missing or has a different value. Group lengths are ignored, because a
+    server may drop them.
     """
     before, after = _read(source), _read(received)
     missing = [element.tag for element in before if element.tag not in after]
@@ -23,7 +23,7 @@ def added_elements(source: bytes, received: bytes) -> list[tuple[int, str]]:
 
 
 def _text(value: str | bytes) -> str:
-    """Return a value; that of a private element in implicit VR is read as bytes."""
+    """Return a value; a private element in implicit VR is read as bytes."""
     return value.decode().rstrip() if isinstance(value, bytes) else value
 
 

@@ -1,4 +1,4 @@
-"""Uncompressed images of many kinds, compressed, and read by other decoders."""
+"""Uncompressed images of many kinds, compressed by the gear and read by other decoders."""
 
 import io
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ SYNTAXES = (JPEG_LS, JPEG_2000)
 
 @dataclass(frozen=True)
 class Shape:
-    """What an image is like; one of three samples is RGB, by pixel or `by_plane`."""
+    """Image layout; three samples are RGB, interleaved or `by_plane`."""
 
     rows: int = 17
     columns: int = 23
@@ -42,11 +42,11 @@ class Shape:
 
     @property
     def lowest(self) -> int:
-        """The least value of a sample."""
+        """Minimum value of a sample."""
         return -(1 << self.stored - 1) if self.is_signed else 0
 
     def pixels(self, noise: int = 2, seed: int = 0) -> Array:
-        """Return frames of a slope with noise, and with both extreme values where there is room."""
+        """Return frames with a noisy gradient, and with both extreme values if they fit."""
         random = np.random.default_rng(seed)
         size = (self.frames, self.rows, self.columns, self.samples)
         ramp = np.arange(self.columns)[:, None] * 3 + np.arange(self.samples)
@@ -58,7 +58,7 @@ class Shape:
         return (values + self.lowest).astype(kind)
 
     def dataset(self, pixels: Array, **elements: object) -> Dataset:
-        """Return an image of such pixels."""
+        """Return an image with these pixels."""
         if self.by_plane:
             pixels = pixels.transpose(0, 3, 1, 2)
         data = pixels.tobytes()
@@ -90,7 +90,7 @@ def compressed_by(
 
 
 def read(image: SOPInstance) -> Dataset:
-    """Return the dataset of an image in explicit VR, which is closed."""
+    """Return the dataset of an image in explicit VR, and close the image."""
     with closing(image.dataset):
         found = read_dataset(DicomBytesIO(b"".join(image.dataset.blocks(1000))), False, True)
     found.file_meta = pydicom.dataset.FileMetaDataset()
@@ -99,7 +99,7 @@ def read(image: SOPInstance) -> Dataset:
 
 
 def native(image: SOPInstance, work: Path) -> bytes:
-    """Return the pixels that the gear itself decodes."""
+    """Return the pixels decoded by the gear."""
     with FrameDecoders(work) as decoders:
         back = convert(image, ExplicitVRLittleEndian, decoders, work)
     assert isinstance(back, SOPInstance), back
@@ -107,7 +107,7 @@ def native(image: SOPInstance, work: Path) -> bytes:
 
 
 def decoded(dataset: Dataset) -> Array:
-    """Return the frames of a compressed image, as a decoder decodes them that knows no DICOM."""
+    """Return the frames of a compressed image, decoded by a library that does not know DICOM."""
     is_jpeg_ls = dataset.file_meta.TransferSyntaxUID == JPEG_LS
     decode = imagecodecs.jpegls_decode if is_jpeg_ls else imagecodecs.jpeg2k_decode
     frames = [np.asarray(decode(frame)) for frame in frames_of(dataset)]
@@ -123,7 +123,7 @@ def frames_of(dataset: Dataset) -> Iterator[bytes]:
 
 
 def as_file(image: SOPInstance) -> bytes:
-    """Return a DICOM file of an image."""
+    """Return an image as a DICOM file."""
     target = io.BytesIO()
     pydicom.dcmwrite(target, read(image), write_like_original=False)
     return target.getvalue()

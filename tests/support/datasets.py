@@ -1,4 +1,4 @@
-"""Encoded datasets built byte by byte, and strategies for what no library writes."""
+"""Datasets encoded byte by byte, and strategies for data that no library writes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ SOP_CLASS, SOP_INSTANCE = 0x00080016, 0x00080018
 
 @dataclass(frozen=True)
 class Wire:
-    """A transfer syntax as it is on the wire."""
+    """Encoding rules of a transfer syntax."""
 
     uid: str
     implicit: bool
@@ -41,7 +41,7 @@ each_wire = pytest.mark.parametrize("wire", [IMPLICIT, EXPLICIT, BIG], ids=["imp
 
 @dataclass(frozen=True)
 class RawElement:
-    """A tag and all bytes of its element, header included."""
+    """Tag and the complete bytes of its element, including the header."""
 
     tag: int
     data: bytes
@@ -61,7 +61,7 @@ def element(
     long: bool | None = None,
     length: int | None = None,
 ) -> RawElement:
-    """Encode an element; `long` forces a header form, `length` what it says of its length."""
+    """Encode an element; `long` forces a header form, `length` sets the length field."""
     size = len(value) if length is None else length
     start = raw_tag(tag, wire)
     if wire.implicit:
@@ -88,7 +88,7 @@ def item(content: bytes, wire: Wire, *, defined: bool) -> bytes:
 def sequence(
     tag: int, items: Sequence[bytes], wire: Wire, *, defined: bool, vr: str = "SQ", inner: Wire
 ) -> RawElement:
-    """Encode a sequence; `inner` is how its items are encoded."""
+    """Encode a sequence; `inner` is the encoding of its items."""
     content = b"".join(items)
     if defined:
         return element(tag, vr, content, wire)
@@ -97,7 +97,7 @@ def sequence(
 
 
 def uids(wire: Wire) -> list[RawElement]:
-    """Return what every dataset has: SOP Class UID and SOP Instance UID."""
+    """Return the elements of every dataset: SOP Class UID and SOP Instance UID."""
     return [text(SOP_CLASS, CTImageStorage, wire, "UI"), text(SOP_INSTANCE, "1.2.3.4", wire, "UI")]
 
 
@@ -107,7 +107,7 @@ def group_length(group: int, value: int, wire: Wire) -> RawElement:
 
 
 def joined(elements: Sequence[RawElement]) -> bytes:
-    """Return the dataset of these elements."""
+    """Return the dataset with these elements."""
     return b"".join(item.data for item in elements)
 
 
@@ -131,9 +131,12 @@ def content_of(dataset: EncodedDataset) -> bytes:
 
 
 def insertions(source: Sequence[RawElement], instance: SOPInstance, wire: Wire) -> list[RawElement]:
-    """Return what is in the dataset but not in `source`; raise ValueError where else differs.
+    """Return the bytes that are in the dataset but not in `source`.
 
-    A group length may have another value: it comes out among the insertions then.
+    A group length with a different value counts as an insertion.
+
+    Raises:
+        ValueError: The dataset differs in another way.
     """
     data, at, found = content_of(instance.dataset), 0, []
     left = list(source)
@@ -163,7 +166,7 @@ _VALUES = (st.binary(max_size=40) | st.text("ABC^xyz\\ 12", max_size=20).map(str
 
 @st.composite
 def raw_elements(draw: st.DrawFn, tag: int, wire: Wire, depth: int = 2) -> RawElement:
-    """Draw an element of this tag, of any VR and form, with items of any form in it."""
+    """Draw an element with this tag, of any VR and form; its items may have any form."""
     kinds = ["value"] * 2 + (["sequence", "UN", "implicit items"] if depth else [])
     if not wire.implicit:
         kinds += ["unknown long", "unknown short"]
@@ -203,6 +206,6 @@ _INNER_TAGS = [0x00080000, 0x00080100, 0x00190010, 0x00191001, 0x00210010, 0x7FE
 def datasets(
     draw: st.DrawFn, wire: Wire, tags: st.SearchStrategy[int], depth: int = 2
 ) -> list[RawElement]:
-    """Draw elements in ascending order of their tags."""
+    """Draw elements in ascending tag order."""
     drawn = sorted(draw(st.sets(tags, max_size=5)))
     return [draw(raw_elements(tag, wire, depth)) for tag in drawn]

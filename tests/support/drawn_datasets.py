@@ -1,4 +1,4 @@
-"""Strategies for datasets, byte by byte, around the group that is stamped."""
+"""Strategies for datasets, byte by byte, around the group of the stamp."""
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -22,7 +22,7 @@ VALUES = st.sampled_from(["DICOM send", "x"])
 
 @st.composite
 def private_groups(draw: st.DrawFn, wire: Wire) -> list[RawElement]:
-    """Draw the elements of the group: blocks of ours and of others, orphans, a group length."""
+    """Draw the elements of the group: our blocks, other blocks, orphans and a group length."""
     creators = draw(st.dictionaries(st.integers(0x10, 0x13) | st.just(0xFF), CREATORS))
     numbers = draw(
         st.dictionaries(

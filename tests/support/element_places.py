@@ -1,4 +1,4 @@
-"""Where the elements of a file lie, as pydicom sees it."""
+"""Positions of the elements of a file, according to pydicom."""
 
 from io import BytesIO
 from struct import pack
@@ -8,7 +8,7 @@ from pydicom.dataelem import RawDataElement
 
 
 def element_starts(file: bytes) -> list[int]:
-    """Return where each top-level element of an undamaged file's dataset starts, ascending."""
+    """Return the offset of each top-level element of an undamaged dataset, ascending."""
     dataset = pydicom.dcmread(BytesIO(file))
     order = "<" if dataset.is_little_endian else ">"
     starts = []

@@ -1,4 +1,4 @@
-"""What holds of each run to a server with a fault: its report is true, and it ends in time."""
+"""Assertions for all runs against a faulty server: a true report and a timely end."""
 
 from tests.support.fault_runs import ALL_SENT, FILES, FaultRun
 from tests.support.waiting import NEVER
@@ -7,10 +7,10 @@ GIVEN_UP = "gave up after "
 
 
 def assert_true_report(run: FaultRun) -> None:
-    """Each image was acknowledged once and counts as sent, or is reported as not sent.
+    """Check that each image was acknowledged once and counts as sent, or is reported as not sent.
 
-    A file that had not been fetched when the server was given up is not fetched any more: it
-    counts no image, and the log says why.
+    After the gear gives up, it fetches no more files. A file that was not fetched counts no image,
+    and the log gives the reason.
     """
     acknowledged = set(run.acknowledged)
     assert len(run.acknowledged) == len(acknowledged), run.result.log
@@ -27,7 +27,7 @@ def assert_true_report(run: FaultRun) -> None:
 
 
 def assert_nothing_lost(run: FaultRun) -> None:
-    """All images were acknowledged, each once; the report and the exit code say so."""
+    """Check that all images were acknowledged once, and that report and exit code agree."""
     assert_true_report(run)
     assert run.rows == ALL_SENT, run.result.log
     assert run.acknowledged == sorted(number for numbers in FILES.values() for number in numbers)
@@ -36,7 +36,7 @@ def assert_nothing_lost(run: FaultRun) -> None:
 
 
 def assert_given_up(run: FaultRun, reason: str) -> None:
-    """The server was given up after the retry time: each image left is reported, and why."""
+    """Check that the gear gave up after the retry time, and reported each remaining image."""
     assert_true_report(run)
     reasons = [*run.not_sent, *run.not_fetched.values()]
     assert run.result.exit_code == 1
@@ -46,5 +46,5 @@ def assert_given_up(run: FaultRun, reason: str) -> None:
 
 
 def assert_ended_soon(run: FaultRun) -> None:
-    """The run has waited for no timeout that is not meant to pass, nor for a long retry time."""
+    """Check that the run waited neither for a long timeout nor for a long retry time."""
     assert run.result.seconds < NEVER / 2

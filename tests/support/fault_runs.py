@@ -1,4 +1,4 @@
-"""Runs of the whole gear to a server with a fault, over one association and over four."""
+"""Runs of the whole gear against a faulty server, over one association and over four."""
 
 import csv
 import io
@@ -30,9 +30,9 @@ NOT_FETCHED = re.compile(rf"({'|'.join(map(re.escape, FILES))}): (?!\d+ )(.*)")
 ASKED_FOR = re.compile(r"connections asked for: (\d+)")
 
 Scripts = Callable[[int], Sequence[Script]]
-"""The scripts of a server's connections, for a run with so many associations.
+"""Scripts of a server's connections for a run with this number of associations.
 
-The first is that of the connection by which the gear checks the server.
+The first script is for the connection of the gear's server check.
 """
 
 
@@ -59,32 +59,32 @@ class FaultRun:
 
     @property
     def images_fetched(self) -> int:
-        """How many images there are in the files that were fetched."""
+        """Number of images in the fetched files."""
         return sum(len(FILES[name]) for name in self.fetched)
 
     @property
     def acknowledged(self) -> list[int]:
-        """The numbers of the images that were answered with Success or a warning, in order."""
+        """Numbers of the images that were answered with Success or a warning, in order."""
         good = (answer for answer in self.answers if answer.status in (0x0000, 0xB000))
         return sorted(number_of(answer.sop_instance_uid) for answer in good)
 
 
 FaultRuns = dict[str, list[FaultRun]]
-"""The runs to several servers, by what is wrong with the server."""
+"""Runs against several servers, by fault."""
 
 
 def number_of(sop_instance_uid: str) -> int:
-    """Return an image's number."""
+    """Return the number of an image."""
     return int(sop_instance_uid.rpartition(".")[2])
 
 
 def once(fault: Script) -> Scripts:
-    """Let each association meet the fault, and serve those that take their places."""
+    """Apply the fault once for each association, and serve the replacements."""
     return lambda associations: (serve, *[fault] * associations, serve)
 
 
 def always(fault: Script) -> Scripts:
-    """Let each association meet the fault, however many are opened."""
+    """Apply the fault to every association."""
     return lambda _: (serve, fault)
 
 
@@ -94,9 +94,9 @@ def run_gears(
     silent: Collection[str] = (),
     **options: Any,
 ) -> FaultRuns:
-    """Run the gear as `run_gear` does for each of the servers, for several at a time.
+    """Run the gear as `run_gear` does for each server, several at a time.
 
-    It soon has enough of those that are `silent`.
+    The gear uses a short timeout for the servers in `silent`.
     """
     folder = folders.mktemp("servers")
 
@@ -118,10 +118,10 @@ def run_gear(
     timeout: float = NEVER,
     **options: object,
 ) -> list[FaultRun]:
-    """Send twelve images in three files, over so many associations each, all at the same time.
+    """Send twelve images in three files, once for each number of associations, concurrently.
 
-    `size_of_last` is of how many rows and columns the last image is; `timeout` is for how many
-    seconds the gear waits for a silent server.
+    `size_of_last` is the number of rows and columns of the last image. `timeout` is how long, in
+    seconds, the gear waits for a silent server.
     """
 
     def run(associations: int) -> FaultRun:

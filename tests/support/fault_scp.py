@@ -42,7 +42,7 @@ class PDU:
 
 @dataclass(frozen=True)
 class Image:
-    """A C-STORE request as it came, with the length of each of its fragments."""
+    """C-STORE request as received, with the length of each fragment."""
 
     connection: int
     message_id: int
@@ -55,7 +55,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Answer:
-    """A status that an image was answered with."""
+    """Status of the response to an image."""
 
     sop_instance_uid: str
     status: int
@@ -63,10 +63,10 @@ class Answer:
 
 @dataclass
 class Peer:
-    """One connection: what the peer sends, and what it is sent.
+    """One connection: data received from the peer and data sent to it.
 
-    `pause` is for how many seconds to wait before each time that something is read;
-    `answers_release` tells whether a release is answered, or only noted.
+    `pause` is the delay, in seconds, before each read. `answers_release` tells whether a release
+    request is answered or only recorded.
     """
 
     number: int
@@ -78,12 +78,12 @@ class Peer:
     requested: dict[int, bytes] = field(default_factory=dict)
 
     def read_any(self) -> PDU:
-        """Return the next PDU, whatever it is."""
+        """Return the next PDU of any type."""
         kind, _, length = struct.unpack(">BBL", self._read(6))
         return PDU(kind, self._read(length))
 
     def read_pdu(self) -> PDU:
-        """Return the next PDU; a release is answered, and noted like an abort."""
+        """Return the next PDU; answer a release, and record it like an abort."""
         pdu = self.read_any()
         if pdu.type == A_ABORT:
             self.server.ends.append("aborted")
@@ -96,7 +96,7 @@ class Peer:
         return pdu
 
     def read_pdu_of_image(self) -> PDU:
-        """Return the next PDU of an image; a C-ECHO before it is answered."""
+        """Return the next PDU of an image; answer a C-ECHO before it."""
         while True:
             pdu = self.read_pdu()
             self.context_id = pdu.body[4]
@@ -122,11 +122,11 @@ class Peer:
         implementation: bytes = b"",
         refused: Sequence[str] = (),
     ) -> None:
-        """Read the association request, and accept each context as it is proposed.
+        """Read the association request and accept each context as proposed.
 
-        `maximum_length` is the length of the PDUs to receive, 0 for any, None for not telling;
-        without `syntaxes` the answer lacks the transfer syntaxes. `implementation` is the name
-        of its version. Contexts of the SOP classes in `refused` are not accepted.
+        `maximum_length` is the maximum length of received PDUs: 0 for unlimited, None to omit it.
+        Without `syntaxes` the response lacks the transfer syntaxes. `implementation` is the
+        implementation version name. Contexts of the SOP classes in `refused` are rejected.
         """
         request = self.read_pdu().body
         contexts = b""
@@ -145,14 +145,14 @@ class Peer:
         self.send_pdu(A_ASSOCIATE_AC, request[:68] + application + contexts + user)
 
     def reject(self, result: int, source: int, reason: int) -> None:
-        """Read the association request, and reject it (PS3.8 9.3.4)."""
+        """Read the association request and reject it (PS3.8 9.3.4)."""
         self.read_pdu()
         self.send_pdu(A_ASSOCIATE_RJ, bytes([0, result, source, reason]))
 
     def read_command(self) -> Image:
-        """Read the command of a C-STORE request, without the dataset that follows.
+        """Read the command of a C-STORE request without its dataset.
 
-        A C-ECHO before it is answered.
+        Answer a C-ECHO before it.
         """
         command, lengths = self._read_message(is_command=1)
         values = dict(_command_elements(command))
@@ -170,13 +170,13 @@ class Peer:
         )
 
     def read_query(self) -> Image:
-        """Read a C-FIND request, of which the SOP instance is empty; a C-ECHO is answered."""
+        """Read a C-FIND request, and answer a C-ECHO before it; its SOP instance is empty."""
         request = self.read_command()
         self._read_message(is_command=0)
         return request
 
     def read_image(self, command: Image | None = None) -> Image:
-        """Read a C-STORE request, or what follows its `command`; note it in `server.images`."""
+        """Read a C-STORE request, or the rest after its `command`; record it in `server.images`."""
         command = command or self.read_command()
         dataset, lengths = self._read_message(is_command=0)
         image = replace(command, dataset=dataset, fragments=command.fragments + lengths)
@@ -184,7 +184,7 @@ class Peer:
         return image
 
     def answer(self, image: Image, status: int = 0, *, message_id: int | None = None) -> None:
-        """Answer a C-STORE request; note it in `server.answers` if it is a true answer."""
+        """Answer a C-STORE request; record a valid response in `server.answers`."""
         if message_id is None:
             self.server.answers.append(Answer(image.sop_instance_uid, status))
         self.socket.sendall(self.response(image, status, message_id=message_id))
@@ -197,7 +197,7 @@ class Peer:
         message_id: int | None = None,
         command: int = C_STORE_RSP,
     ) -> bytes:
-        """Return the PDU that answers a C-STORE request, or what claims to be another answer."""
+        """Return the PDU of a C-STORE response, or of the response to another command."""
         number = image.message_id if message_id is None else message_id
         return self.message(
             element(0x0002, image.sop_class_uid.encode())
@@ -223,7 +223,7 @@ class Peer:
         )
 
     def echo_response(self, message_id: bytes) -> bytes:
-        """Return the PDU that answers a C-ECHO request with Success."""
+        """Return the PDU of a C-ECHO response with Success."""
         return self.message(
             element(0x0002, b"1.2.840.10008.1.1")
             + element(0x0100, C_ECHO_RSP)
@@ -233,7 +233,7 @@ class Peer:
         )
 
     def request_release(self) -> None:
-        """Ask to release the association."""
+        """Request the release of the association."""
         self.send_pdu(A_RELEASE_RQ, bytes(4))
 
     def abort(self) -> None:
@@ -245,11 +245,11 @@ class Peer:
         self.socket.close()
 
     def stand_still(self) -> None:
-        """Do nothing more until the server is ended."""
+        """Do nothing until the server ends."""
         self.server.closing.wait()
 
     def reset(self) -> None:
-        """End the connection by a reset."""
+        """Reset the connection."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
@@ -257,7 +257,7 @@ class Peer:
         content, lengths = b"", []
         while True:
             pdu = self.read_pdu()
-            if pdu.type != P_DATA_TF:  # such as the answer to a release that a script asked for
+            if pdu.type != P_DATA_TF:  # such as the response to a release request
                 raise PeerLeftError
             body = pdu.body
             while body:
@@ -284,14 +284,14 @@ Script = Callable[[Peer], None]
 
 
 def serve(peer: Peer) -> None:
-    """Behave well: accept the association, and answer each image with Success."""
+    """Behave correctly: accept the association and answer each image with Success."""
     peer.accept()
     while True:
         peer.answer(peer.read_image())
 
 
 class FaultSCP:
-    """Listens on a free port; each connection goes by the next script, the last one goes on."""
+    """Server on a free port; each connection runs the next script, and the last script repeats."""
 
     def __init__(self, *scripts: Script, host: str = "127.0.0.1") -> None:
         self.host = host
@@ -311,7 +311,7 @@ class FaultSCP:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """End what connections are left."""
+        """Close the remaining connections."""
         self.closing.set()
         for end in (self._listener, *self._sockets):
             with contextlib.suppress(OSError):
@@ -328,7 +328,7 @@ class FaultSCP:
         self._start(partial(self._listen, self._listener))
 
     def stop_listening(self) -> None:
-        """Refuse further connections; those that there are go on."""
+        """Refuse new connections; existing ones continue."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 

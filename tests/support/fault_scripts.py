@@ -1,4 +1,4 @@
-"""What a server may do wrong, as scripts for its connections."""
+"""Scripts of server faults, one for each connection."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ RETRY_SECONDS = 2
 
 
 def after_pdus(number: int, end: Callable[[Peer], None], peer: Peer) -> None:
-    """End the association after so many PDUs of an image."""
+    """End the association after this number of PDUs of an image."""
     peer.accept(SHORT_PDU)
     for _ in range(number):
         peer.read_pdu_of_image()
@@ -19,14 +19,14 @@ def after_pdus(number: int, end: Callable[[Peer], None], peer: Peer) -> None:
 
 
 def give_no_answer(peer: Peer) -> None:
-    """Take an image, and say nothing."""
+    """Receive an image and send no response."""
     peer.accept()
     peer.read_image()
     peer.stand_still()
 
 
 def has_read_all(peer: Peer) -> bool:
-    """Tell whether the peer has read all that it was sent, by the kernel's table of sockets."""
+    """Return whether the peer has read all data sent to it, by the kernel's socket table."""
     here, there = (
         f":{name[1]:04X}" for name in (peer.socket.getsockname(), peer.socket.getpeername())
     )
@@ -41,7 +41,7 @@ def has_read_all(peer: Peer) -> bool:
 
 
 class Restart:
-    """A server that dies in its second image, and listens again after some seconds, or never."""
+    """Server that dies during its second image, and listens again after a delay or never."""
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds

@@ -40,16 +40,16 @@ REPORT_HEADER = (
 
 @dataclass(frozen=True)
 class RunGear:
-    """Run the gear itself; it is killed, and the job failed, after `timeout` seconds."""
+    """Run the gear itself; after `timeout` seconds, kill it and fail the job."""
 
     timeout: float = LONGEST_RUN
 
 
 @dataclass(frozen=True)
 class Played:
-    """Play the job: it ends in `state` after some seconds, with a report of these rows or none.
+    """Simulate the job: it ends in `state` after a delay, with a report of these rows or none.
 
-    `reason` is why it failed, as its record tells it.
+    `reason` is the failure reason in its record.
     """
 
     state: str = "complete"
@@ -95,15 +95,15 @@ class FlywheelEngine:
         self._workers = [threading.Thread(target=self._work) for _ in range(at_once)]
 
     def __enter__(self) -> Self:
-        """Begin to take jobs."""
+        """Start to take jobs."""
         for worker in self._workers:
             worker.start()
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        """Take no more jobs, kill the gears that run, and raise what went wrong in the engine.
+        """Take no more jobs, kill running gears, and raise errors of the engine's threads.
 
-        The jobs that run are left so.
+        The running jobs keep their state.
         """
         self._closing.set()
         for worker in self._workers:
@@ -150,7 +150,7 @@ class FlywheelEngine:
                 self._goes_on(job, float("inf"))
 
     def _goes_on(self, job: Record, seconds: float) -> bool:
-        """Wait, and return whether the job has been neither cancelled nor abandoned meanwhile."""
+        """Wait, and return whether the job was neither cancelled nor abandoned meanwhile."""
         end = time.monotonic() + seconds
         while self._wanted(job):
             if (left := end - time.monotonic()) <= 0:
@@ -165,9 +165,9 @@ class FlywheelEngine:
             )
 
     def _attach_report(self, job: Record, rows: Sequence[Sequence[object]]) -> Upload:
-        """Attach a report where the gear attaches it, under the name that it has there.
+        """Attach a report at the gear's destination, under its real name.
 
-        A gear with a read-only key, as gear rules have it, leaves it to the engine.
+        A gear with a read-only key, as used by gear rules, leaves this to the engine.
         """
         text = io.StringIO()
         csv.writer(text).writerows([REPORT_HEADER, *rows])
@@ -231,7 +231,7 @@ class FlywheelEngine:
         return next(file for file in files if file["name"] == reference["name"])
 
     def _gear_result(self, job: Record, gear: GearFolder, timeout: float) -> GearResult:
-        """Run a gear to its end; it gets SIGTERM when its job is cancelled."""
+        """Run a gear to its end; send it SIGTERM when its job is cancelled."""
         running = gear.start()
         with self._watched(job, running.pid, running.cancel):
             try:

@@ -1,4 +1,4 @@
-"""How the stand-in Flywheel site answers over HTTP, and what of it can go wrong."""
+"""HTTP responses of the stand-in Flywheel site, and their faults."""
 
 import io
 import json
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 CHUNK = 1 << 18
 STORAGE_HEADERS = {"x-storage-class": "standard"}
 FOR_ANY_CLIENT = ("config", "version", "auth")
-"""What is the same whatever a client says in X-Accept-Feature."""
+"""Parts of the responses that do not depend on X-Accept-Feature."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """Answer with an HTTP status."""
+    """Respond with an HTTP status."""
 
     code: int
 
 
 @dataclass(frozen=True)
 class Reset:
-    """Reset the connection instead of an answer."""
+    """Reset the connection instead of responding."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Close the connection after so many bytes of the body."""
+    """Close the connection after this number of bytes of the body."""
 
     after: int
 
@@ -55,7 +55,7 @@ class Flip:
 
 @dataclass(frozen=True)
 class Stall:
-    """Wait some seconds after so many bytes of the body."""
+    """Pause for some seconds after this number of bytes of the body."""
 
     seconds: float
     after: int = 0
@@ -63,21 +63,21 @@ class Stall:
 
 @dataclass(frozen=True)
 class Meet:
-    """Answer once as many requests are here as the barrier has parties."""
+    """Respond when as many requests have arrived as the barrier has parties."""
 
     barrier: Barrier
 
 
 @dataclass(frozen=True)
 class Replace:
-    """Replace the file by a newer version, and answer with that."""
+    """Replace the file with a newer version, and respond with the new content."""
 
     content: bytes | Path
 
 
 @dataclass(frozen=True)
 class Outage:
-    """Let so many requests go wrong in this way, whatever they ask for, beginning with this one."""
+    """Apply this fault to a number of requests of any kind, starting with this one."""
 
     fault: "Fault"
     requests: int
@@ -85,7 +85,7 @@ class Outage:
 
 @dataclass(frozen=True)
 class Expired:
-    """Refuse a signed URL, now and for ever, as one that has expired."""
+    """Reject a signed URL as expired, now and later."""
 
     code: int
 
@@ -95,7 +95,7 @@ Fault = Expired | Status | Reset | Cut | Flip | Stall | Meet | Replace | Outage
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that was attached to a container."""
+    """File that was attached to a container."""
 
     container_type: str
     container_id: str
@@ -105,7 +105,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class Request:
-    """A request that reached the site; `path` is as it was sent, without the query."""
+    """Request received by the site; `path` is the raw path without the query."""
 
     method: str
     path: str
@@ -115,23 +115,23 @@ class Request:
 
 
 def open_content(content: bytes | Path) -> io.BytesIO | io.BufferedReader:
-    """Open what a file holds."""
+    """Open the content of a file."""
     return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
 
 
 class Server(ThreadingHTTPServer):
-    """Listens for a site."""
+    """HTTP server of a site."""
 
     site: "FlywheelSite"
     daemon_threads = True
     request_queue_size = 64
 
     def handle_error(self, *_: Any) -> None:
-        """Say nothing about a client that hangs up."""
+        """Ignore a client that closes the connection."""
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers the requests of one connection."""
+    """Handler for the requests of one connection."""
 
     server: Server
     protocol_version = "HTTP/1.1"
@@ -214,7 +214,7 @@ class Handler(BaseHTTPRequestHandler):
                 raise Refusal(404)
 
     def _route_storage(self, wanted: str, query: dict[str, str], body: bytes) -> None:
-        """Answer as a storage of its own: it knows signatures, and wants nothing else."""
+        """Respond as a separate storage, which requires only a valid signature."""
         signature = query.get("signature", "")
         if "Authorization" in self.headers:
             raise Refusal(400)
@@ -230,19 +230,19 @@ class Handler(BaseHTTPRequestHandler):
             self._store(wanted, body, fault)
 
     def _signed(self, wanted: str) -> str:
-        """Return a signed URL, which is another one each time."""
+        """Return a signed URL, different each time."""
         signature = f"hush-{self.site.new_id()}"
         self.site.signatures.add(signature)
         return f"{self.site.storage_url}/storage/{wanted}?signature={signature}"
 
     def _admit(self, what: str) -> None:
-        """Refuse a client that does not know what those of today know."""
+        """Reject a client without the features of current clients."""
         missing = [feature for feature in self.site.features if not self._wants(feature)]
         if missing and what not in FOR_ANY_CLIENT:
             raise Refusal(400, f"X-Accept-Feature lacks {missing}")
 
     def _give(self, file_id: str) -> None:
-        """Send a file, or say where the storage has it."""
+        """Send a file, or redirect to its storage."""
         site = self.site
         if not site.signed_url:
             self._send_file(file_id, self._fault(file_id))
@@ -317,14 +317,14 @@ class Handler(BaseHTTPRequestHandler):
         return self._listed(below, query)
 
     def _is_shown(self, query: dict[str, str]) -> bool:
-        """Tell whether the user finds the projects; refuse all of them to who may not have them."""
+        """Return whether the user can see the projects; reject users without permission."""
         is_exhaustive = query.get("exhaustive", "").lower() == "true"
         if is_exhaustive and not self.site.is_admin:
             raise Refusal(403, "Only site admins may ask for an exhaustive list")
         return is_exhaustive or self.site.is_member
 
     def _listed(self, records: Iterable[Record], query: dict[str, str]) -> object:
-        """Answer for a list as the client can take it: bare, or a page that tells its size."""
+        """Return a list in the form the client accepts: bare, or a page with its total size."""
         page, total = selected(
             records,
             query if self.site.heeds_filters else {**query, "filter": ""},
@@ -346,7 +346,7 @@ class Handler(BaseHTTPRequestHandler):
             raise Refusal(site.refuse_uploads)
         if query.get("ticket") == "":
             if site.without_tickets == HTTPStatus.OK:
-                self._send_json([])  # what was uploaded by a request without a file
+                self._send_json([])  # Content uploaded by a request without a file.
                 return
             if site.without_tickets:
                 raise Refusal(site.without_tickets)
@@ -393,7 +393,7 @@ class Handler(BaseHTTPRequestHandler):
         if isinstance(fault, Meet):
             fault.barrier.wait()
         if isinstance(fault, Reset):
-            linger = struct.pack("ii", 1, 0)  # a close with unsent data dropped is a reset
+            linger = struct.pack("ii", 1, 0)  # Closing with unsent data discarded causes a reset.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self.rfile.close()
             self.connection.close()

@@ -1,4 +1,4 @@
-"""The gears, jobs and batches of the stand-in site, by the rules of its ancestor scitran/core."""
+"""Gears, jobs and batches of the stand-in site, with the rules of its ancestor scitran/core."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ Listed = Callable[[Iterable[Record]], object]
 
 @dataclass(frozen=True)
 class Call:
-    """A request; `listed` makes one of a list's page."""
+    """Request to the site; `listed` turns a list into a page."""
 
     method: str
     parts: Sequence[str]
@@ -30,18 +30,18 @@ class Call:
     listed: Listed
 
     def says(self, name: str) -> bool:
-        """Tell whether a parameter of the query is true."""
+        """Return whether a query parameter is true."""
         return self.query.get(name, "").lower() == "true"
 
 
 class JobQueue:
-    """What the site does with its `gears`, `jobs` and `batches`; each is a dict by id."""
+    """Records of `gears`, `jobs` and `batches` on the site; each is a dict by id."""
 
     def __init__(self, site: "FlywheelSite") -> None:
         self._site = site
 
     def add_gear(self, manifest: Mapping[str, Any], version: str | None) -> str:
-        """Add a gear, or one more version of it."""
+        """Add a gear or a new version of a gear."""
         gear = copy.deepcopy(dict(manifest))
         if version is not None:
             gear["version"] = version
@@ -57,14 +57,14 @@ class JobQueue:
         return gear_id
 
     def gear(self, name: str, version: str | None = None) -> Record:
-        """Return a version of a gear, the newest without `version`."""
+        """Return a version of a gear, the newest by default."""
         for document in reversed(self._site.gears.values()):
             if document["gear"]["name"] == name and version in (None, document["gear"]["version"]):
                 return document
         raise Refusal(404, f"Gear {name} not found.")
 
     def route(self, call: Call) -> object:
-        """Do what a request asks and return the answer."""
+        """Execute a request and return the response."""
         match call.parts[0]:
             case "gears":
                 return self._route_gears(call)
@@ -123,7 +123,7 @@ class JobQueue:
         raise Refusal(404)
 
     def below(self, call: Call) -> object:
-        """Answer for the jobs of the user, shown as each is alone, or for those on a session."""
+        """Return the user's jobs, each in its single form, or those of a session."""
         kind, wanted_id = call.parts
         with self._site.lock:
             jobs = list(self._site.jobs.values())
@@ -136,7 +136,7 @@ class JobQueue:
             return {"jobs": _page(call, map(_in_list, on_session))}
 
     def take(self) -> Record | None:
-        """Let the oldest pending job run, and return a copy of its record."""
+        """Start the oldest pending job, and return a copy of its record."""
         with self._site.lock:
             for job in self._site.jobs.values():
                 if job["state"] == "pending":
@@ -148,7 +148,7 @@ class JobQueue:
     def end(
         self, job_id: str, state: str, *, reason: str | None = None, saved: Sequence[str] = ()
     ) -> bool:
-        """Let a running job end; return False if it had been cancelled before."""
+        """End a running job; return False if it was already cancelled."""
         with self._site.lock:
             job = self._site.jobs[job_id]
             if job["state"] != "running":
@@ -160,7 +160,7 @@ class JobQueue:
             return True
 
     def log(self, job_id: str, text: str, channel: int = 1) -> None:
-        """Add lines to a job's log; channel 1 is what the gear printed, 2 its errors."""
+        """Add lines to a job's log; channel 1 is stdout of the gear, 2 is stderr."""
         with self._site.lock:
             lines = self._site.logs.setdefault(job_id, [])
             lines += [{"fd": channel, "msg": line} for line in text.splitlines(keepends=True)]
@@ -182,7 +182,7 @@ class JobQueue:
                 yield document
 
     def _move(self, job: Record, state: str) -> None:
-        """Put a job into a state, and its batch into the one that follows from it."""
+        """Set the state of a job, and update the state of its batch."""
         job["state"] = state
         job["modified"] = job["transitions"][state] = now()
         batch = self._site.batches.get(job.get("batch", ""))
@@ -229,7 +229,7 @@ class JobQueue:
         return new_id
 
     def propose(self, proposal: Mapping[str, Any]) -> Record:
-        """Make a batch of jobs that are checked, but not made yet."""
+        """Create a batch of checked jobs that do not exist yet."""
         batch_id = self._site.new_id()
         jobs = [{**job, "batch": batch_id} for job in proposal.get("jobs", [])]
         for number, job in enumerate(jobs):
@@ -252,11 +252,11 @@ class JobQueue:
         return batch
 
     def add(self, wanted: Mapping[str, Any]) -> str:
-        """Add a job, and return its id."""
+        """Add a job and return its id."""
         return self._insert(self._made(wanted))
 
     def run_batch(self, batch_id: str) -> list[Record]:
-        """Make the jobs of a batch that is pending, and return their records."""
+        """Create the jobs of a pending batch and return their records."""
         batch = self._get(self._site.batches, batch_id, "Batch job")
         if batch["state"] != "pending":
             raise Refusal(400, "Can only run pending batch jobs.")
@@ -266,7 +266,7 @@ class JobQueue:
         return made
 
     def _cancel_batch(self, batch_id: str) -> int:
-        """Cancel a batch's pending jobs; those that run go on."""
+        """Cancel a batch's pending jobs; running jobs continue."""
         batch = self._get(self._site.batches, batch_id, "Batch job")
         if batch["state"] != "running":
             raise Refusal(400, "Can only cancel started batch jobs.")
@@ -283,7 +283,7 @@ class JobQueue:
         return str(job["_id"])
 
     def _made(self, wanted: Mapping[str, Any]) -> Record:
-        """Make the record of a wanted job, or refuse it; it has no id yet."""
+        """Create the record of a requested job without an id, or reject it."""
         if not wanted.get("gear_id"):
             raise Refusal(400, "Job must specify gear")
         document = self._get(self._site.gears, wanted["gear_id"], "Gear")
@@ -334,7 +334,7 @@ class JobQueue:
         return job
 
     def _input(self, gear: Mapping[str, Any], name: str, reference: Mapping[str, Any]) -> Record:
-        """Return what config.json says of an input."""
+        """Return the entry of an input in config.json."""
         if name not in gear.get("inputs", {}):
             raise Refusal(400, f"Job input {name} is not listed in gear manifest")
         if gear["inputs"][name]["base"] != "file":
@@ -373,7 +373,7 @@ def _object(body: bytes) -> Any:
 
 
 def _page(call: Call, jobs: Iterable[Record]) -> list[Record]:
-    """Return what a request asks for of jobs that come under a key."""
+    """Return the requested part of a list of jobs under a key."""
     found: Any = call.listed(jobs)
     page: list[Record] = found if isinstance(found, list) else found["results"]
     return page
@@ -384,11 +384,11 @@ def _without_proposal(batch: Record) -> Record:
 
 
 def _alone(job: Record) -> Record:
-    """Return a job as it is shown by itself, with `id` for `_id`."""
+    """Return a job in its single form, with `id` instead of `_id`."""
     return {"id": job["_id"], **{key: value for key, value in job.items() if key != "_id"}}
 
 
 def _in_list(job: Record) -> Record:
-    """Return a job as it is shown in a list, with its inputs as a list."""
+    """Return a job in its list form, with its inputs as a list."""
     inputs = [{"input": name, **reference} for name, reference in job["inputs"].items()]
     return {**job, "inputs": inputs}

@@ -1,4 +1,4 @@
-"""How the stand-in site answers for a list: the filter, order and page that a query asks for."""
+"""Lists of the stand-in site: filter, order and page of a query."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +15,7 @@ Record = dict[str, Any]
 
 
 class Refusal(Exception):  # noqa: N818
-    """The site answers with an error."""
+    """Error response of the site."""
 
     def __init__(self, code: int, message: str = "it is not to be") -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ class Refusal(Exception):  # noqa: N818
 
 
 def now() -> str:
-    """Return the time as the site writes it."""
+    """Return the time in the site's format."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
@@ -35,7 +35,7 @@ def selected(
     page_limit: int,
     knows_after_id: bool = True,
 ) -> tuple[list[Record], int]:
-    """Return the page that a query asks for, and how many records its filter lets through."""
+    """Return the requested page, and the number of records that pass the filter."""
     conditions = [_condition(text) for text in CONDITION.findall(query.get("filter", ""))]
     found = [record for record in records if all(holds(record) for holds in conditions)]
     for text in reversed(CONDITION.findall(query.get("sort", ""))):
@@ -52,7 +52,7 @@ def selected(
 
 
 def _condition(text: str) -> Callable[[Record], bool]:
-    """Read one condition of a filter; its value has the type that it looks like."""
+    """Parse one condition of a filter; its value is typed by its format."""
     found = OPERATOR.search(text)
     if found is None:
         raise Refusal(422, f"Invalid pagination filter: {text} (operator missing)")
@@ -101,7 +101,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def _values(record: Record, field: str) -> list[Any]:
-    """Return all that a record holds under a dotted name; None stands for nothing."""
+    """Return all values of a record under a dotted name; a missing value is None."""
     values: list[Any] = [record]
     for part in field.split("."):
         nested = [value.get(part) for value in values if isinstance(value, dict)]

@@ -16,13 +16,13 @@ Manifest = Mapping[str, Any]
 
 
 class GearMatching:
-    """Makes batches of containers whose files fit a gear."""
+    """Batches of containers whose files match a gear."""
 
     def __init__(self, site: "FlywheelSite") -> None:
         self._site = site
 
     def propose(self, wanted: Mapping[str, Any]) -> Record:
-        """Make a batch of the acquisitions of targets whose files fit the inputs one to one."""
+        """Create a batch of the target acquisitions whose files match the inputs one to one."""
         gear = self._gear(wanted)
         targets, policy = wanted.get("targets"), wanted.get("optional_input_policy")
         if not targets:
@@ -72,7 +72,7 @@ class GearMatching:
 
 
 def matched(gear: Manifest, files: Iterable[Record], policy: str) -> tuple[str, dict[str, str]]:
-    """Return whether files fit a gear's inputs one to one, and the name of the file for each."""
+    """Return whether files match a gear's inputs one to one, and the file name for each input."""
     present = [file for file in files if "deleted" not in file]
     suggested = _suggested(gear, present) if present else None
     if suggested is None:
@@ -94,8 +94,8 @@ def matched(gear: Manifest, files: Iterable[Record], policy: str) -> tuple[str, 
 
 
 def _suggested(gear: Manifest, files: Sequence[Record]) -> dict[str, list[str]]:
-    """Return the files that fit each input, by the JSON schema that the manifest has for it."""
-    # The tests of the network run where these are not installed.
+    """Return the files that match each input, by its JSON schema in the manifest."""
+    # The network tests run without these packages.
     from gears.generator import derive_invocation_schema, isolate_file_invocation
     from jsonschema import Draft4Validator
 

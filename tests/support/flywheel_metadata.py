@@ -1,8 +1,8 @@
-"""Applies the metadata that a job leaves in its output folder, as the site's engine does.
+"""Metadata of a job's output folder, applied like the engine does.
 
-What it does is that of `EnginePlacer` in the open core server: of files, only those of the job's
-destination are changed, whose tags and custom information are replaced; the container's own
-values are replaced, and those of the containers above it.
+It follows `EnginePlacer` of the open core server. Only files of the job's destination change: their
+tags and custom information are replaced. The values of the container and of its parents are
+replaced, too.
 """
 
 from collections.abc import Mapping
@@ -21,8 +21,9 @@ def apply(
 ) -> None:
     """Apply metadata to the destination of a job.
 
-    Raises ValidationError for what the engine's schema does not allow, and KeyError for a file
-    that the destination does not hold.
+    Raises:
+        ValidationError: The engine's schema forbids the metadata.
+        KeyError: The destination does not have the file.
     """
     jsonschema.Draft7Validator(engine_metadata).validate(metadata)
     kind, container = destination["type"], containers[destination["id"]]

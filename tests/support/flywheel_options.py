@@ -1,4 +1,4 @@
-"""How the stand-in site checks a job's options by its gear's manifest."""
+"""Validation of a job's options against its gear's manifest on the stand-in site."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ TYPES: Mapping[str, tuple[type, ...]] = {
 
 
 def filled(gear: Mapping[str, Any], given: Mapping[str, Any]) -> Record:
-    """Return the options with the manifest's defaults, or refuse what the manifest forbids."""
+    """Return the options with the manifest's defaults, or reject invalid options."""
     options = dict(given)
     for name, rule in gear.get("config", {}).items():
         if "default" in rule:

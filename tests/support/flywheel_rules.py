@@ -1,4 +1,4 @@
-"""The gear rules of the stand-in site: which it takes, and the jobs that new files come to.
+"""Gear rules of the stand-in site: validation, and the jobs that new files trigger.
 
 It follows api/jobs/rules.py of scitran/core as of 2019.
 """
@@ -16,14 +16,14 @@ Manifest = Mapping[str, Any]
 
 
 class GearRules:
-    """The rules of all projects, by id."""
+    """Rules of all projects, by id."""
 
     def __init__(self, site: "FlywheelSite") -> None:
         self.rules: dict[str, Record] = {}
         self._site = site
 
     def add(self, project_id: str, rule: Mapping[str, Any]) -> Record:
-        """Add a rule to a project, if it leaves one required input for the file of a job."""
+        """Add a rule to a project if it leaves one required input for the job's file."""
         gear = self._gear(rule)
         fixed = [one["input"] for one in rule.get("fixed_inputs") or ()]
         required = _required(gear)
@@ -36,7 +36,7 @@ class GearRules:
         return made
 
     def file_added(self, container_id: str, file: Record) -> None:
-        """Make the jobs that a new file triggers by the rules of its project."""
+        """Create the jobs that a new file triggers by its project's rules."""
         kind = self._site.types[container_id]
         for rule in self.rules.values():
             is_in_project = file["parents"].get("project") == rule["project_id"]
@@ -73,7 +73,7 @@ def _required(gear: Manifest) -> list[str]:
 
 
 def _fits(rule: Record, file: Record, kind: str) -> bool:
-    """Tell whether a file meets all of `all`, one of `any` if there are any, and none of `not`."""
+    """Return whether a file meets all of `all`, one of `any` if present, and none of `not`."""
 
     def meets(condition: Record) -> bool:
         value = str(condition["value"]).lower()

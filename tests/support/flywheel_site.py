@@ -33,19 +33,19 @@ BY_NAME = "that which the name tells"
 DELETED = "2024-01-01T00:00:00.000000+00:00"
 LEVELS = ("group", "project", "subject", "session", "acquisition")
 ENHANCED_KEY = "secret".ljust(57, "0")
-"""A key of today, which Flywheel's clients send as `Bearer`."""
+"""API key in the current format, which Flywheel's clients send as `Bearer`."""
 OLD_KEY = "secret"
 FEATURES = ("safe-redirect", "subject-container")
-"""What each of Flywheel's clients says in X-Accept-Feature, fw-client and its command line."""
+"""X-Accept-Feature of each Flywheel client: fw-client and its command line."""
 
 
 class FlywheelSite:
-    """A site with one user: build its hierarchy, enter it, give its `api_key` to a client.
+    """Site with one user: build its hierarchy, enter it, pass its `api_key` to a client.
 
-    The user is a member of all projects, and no site admin, unless `is_member` and `is_admin` are
-    changed. An admin who is no member is shown lists only with `exhaustive`. A batch goes on to
-    list the jobs that it began with, unless `replaces_retried` puts retries in their places. Jobs
-    are found by lists unless `lists_jobs` is changed.
+    The user is a member of all projects and not a site admin, unless `is_member` and `is_admin` are
+    changed. An admin who is not a member sees lists only with `exhaustive`. A batch keeps listing
+    its original jobs, unless `replaces_retried` replaces them with their retries. Jobs appear in
+    lists unless `lists_jobs` is changed.
     """
 
     def __init__(
@@ -114,14 +114,14 @@ class FlywheelSite:
         self.url = f"{'https' if tls else 'http'}://{host}"
         if tls:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        # Another host, as storages are; a certificate is for one of them alone.
+        # As real storages do, it has another host name; a certificate covers only one of them.
         self.storage_url = self.url if tls else self.url.replace("127.0.0.1", "localhost")
         self.api_key = f"{self.url}:{key}"
         self.sdk_key = f"{host}:__force_insecure:{key}"
 
     @property
     def reports(self) -> list[Upload]:
-        """The reports on files that were attached: not those on images, and no pages."""
+        """Attached reports per file, without per-image reports and pages."""
         return [
             upload
             for upload in self.uploads
@@ -129,14 +129,14 @@ class FlywheelSite:
         ]
 
     def job_key(self, job_id: str) -> str:
-        """Return the key that the engine gives a job."""
+        """Return the key that the engine gives to a job."""
         return f"{self.url}:{f'job-{job_id}'.ljust(len(ENHANCED_KEY), '0')}"
 
     def origin_of(self, authorization: str | None) -> Record:
-        """Return who asks by a header's key: the user, who may do so by way of a job."""
+        """Return the origin of an authorization header: the user, possibly through a job."""
         scheme, _, secret = (authorization or "").partition(" ")
         if scheme == "scitran-user":
-            # Older clients leave the host in it.
+            # Older clients include the host in the key.
             secret = secret.rpartition(":")[2]
         if f"{scheme} {secret}" != self.credentials(secret):
             raise Refusal(401)
@@ -154,18 +154,18 @@ class FlywheelSite:
         return f"{scheme} {secret}"
 
     def __enter__(self) -> Self:
-        """Begin to answer."""
+        """Start the server."""
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the port, and end what stalls."""
+        """Close the port and end stalled responses."""
         self.closing.set()
         self._server.shutdown()
         self._server.server_close()
 
     def add_group(self, group_id: str) -> str:
-        """Add a group; its id is its name in a path."""
+        """Add a group; its id is its name in paths."""
         self.containers[group_id] = {
             "_id": group_id,
             "label": group_id,
@@ -179,7 +179,7 @@ class FlywheelSite:
         return group_id
 
     def add_project(self, group_id: str, label: str | None) -> str:
-        """Add a project. Here as below, the record of a container without label has none."""
+        """Add a project. For all containers, a record without a label has no label field."""
         return self._add("project", group_id, label, deleted=False)
 
     def add_subject(self, project_id: str, label: str | None) -> str:
@@ -195,7 +195,7 @@ class FlywheelSite:
         timestamp: str | None = None,
         tags: Sequence[str] = (),
     ) -> str:
-        """Add a session; `timestamp` is when the patient was examined, as ISO 8601."""
+        """Add a session; `timestamp` is the time of the examination, as ISO 8601."""
         session_id = self._add("session", subject_id, label, deleted=deleted)
         self.containers[session_id] |= {"tags": list(tags)}
         if timestamp is not None:
@@ -221,10 +221,10 @@ class FlywheelSite:
         tags: Sequence[str] = (),
         members: int | None = None,
     ) -> str:
-        """Add a file; its record tells its true size, hash and type unless others are given.
+        """Add a file; size, hash and type are correct unless given.
 
-        The site types a file by its name; a user, or a gear, may have given it another type.
-        `members` is how many a zip has, where the site has counted them.
+        The site derives the type from the name; a user or a gear may have changed it. `members` is
+        the number of zip members, if the site has counted them.
         """
         length, digest = _size_and_hash(content)
         record: dict[str, Any] = {
@@ -254,7 +254,7 @@ class FlywheelSite:
         return str(record["file_id"])
 
     def replace_file(self, file_id: str, content: bytes | Path) -> None:
-        """Put a newer version in the place of a file, as the next upload of its name does."""
+        """Replace a file with a newer version, as an upload of the same name does."""
         length, digest = _size_and_hash(content)
         with self.lock:
             for container in self.containers.values():
@@ -275,25 +275,25 @@ class FlywheelSite:
         return upload
 
     def add_gear(self, manifest: Mapping[str, Any], version: str | None = None) -> str:
-        """Add a gear by its manifest, or one more version of it; return its id."""
+        """Add a gear or a new version of it by its manifest; return its id."""
         return self.queue.add_gear(manifest, version)
 
     def fault(self, wanted_id: str, *faults: Fault) -> None:
-        """Let the answers for a file, a container or its lists go wrong, one fault each.
+        """Apply faults to the responses for a file, a container or its lists, one fault each.
 
-        The id may be a job's or a batch's too; "<session>/jobs" is the list of a session's jobs.
-        "storage" stands for the PUTs to signed URLs, "lookup", "sessions", "gears", "jobs" and
-        "batch" for the requests without an id. What was asked for is done nevertheless.
-        "any" stands for all requests, of which none does anything then.
+        The id may also be the id of a job or of a batch; "<session>/jobs" is the list of a
+        session's jobs. "storage" means the PUTs to signed URLs. "lookup", "sessions", "gears",
+        "jobs" and "batch" mean requests without an id. The request is executed nevertheless. "any"
+        means all requests, and none of these is executed.
         """
         self.faults.setdefault(wanted_id, deque()).extend(faults)
 
     def asked(self, method: str) -> list[str]:
-        """Return the paths that were asked for with a method, in order."""
+        """Return the requested paths for an HTTP method, in order."""
         return [request.path for request in self.requests if request.method == method]
 
     def new_id(self) -> str:
-        """Return an id like those of the site's database: 24 hex digits, ascending."""
+        """Return an id in the format of the site's database: 24 hex digits, ascending."""
         with self.lock:
             self._ids += 1
             return f"{self._ids:024x}"

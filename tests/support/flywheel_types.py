@@ -1,6 +1,6 @@
-"""The type that a Flywheel site gives to a new file: by its name alone, as scitran/core does.
+"""File types that a Flywheel site assigns by name, as in scitran/core.
 
-Whoever may write the file can change its type later, as a classifier or a user does.
+Users with write access and classifiers can change the type later.
 """
 
 EXTENSIONS = {
@@ -22,7 +22,7 @@ TYPES = {extension: name for name, extensions in EXTENSIONS.items() for extensio
 
 
 def type_of(name: str) -> str | None:
-    """Return the type of a new file: that of its longest known extension, in any case."""
+    """Return the type of a new file: the longest known extension decides, in any case."""
     parts = name.lower().split(".")[1:]
     extensions = ("." + ".".join(parts[start:]) for start in range(len(parts)))
     return next((TYPES[one] for one in extensions if one in TYPES), None)

@@ -1,4 +1,4 @@
-"""What a process needs: the most memory and disk space, watched while it runs."""
+"""Peak memory and disk space of a process, measured while it runs."""
 
 import os
 import threading
@@ -11,10 +11,10 @@ BLOCK = 512
 
 
 class Peak:
-    """Looks at a number again and again, on a thread of its own, and keeps the highest."""
+    """Peak value of a number that a thread polls."""
 
     def __init__(self, look: Callable[[], int], pause: float) -> None:
-        """Call `look` every `pause` seconds; what is gone, or ending, counts as nothing."""
+        """Call `look` every `pause` seconds; a process that has ended counts as zero."""
         self.value = 0
         self.looks = 0
         self._look = look
@@ -23,12 +23,12 @@ class Peak:
         self._thread = threading.Thread(target=self._run)
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start polling."""
         self._thread.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Stop."""
+        """Stop polling."""
         self._is_over.set()
         self._thread.join()
 
@@ -40,16 +40,16 @@ class Peak:
 
 
 def peak_resident(pid: int) -> int:
-    """Return the most memory that a process has had, in bytes.
+    """Return the peak memory of a process, in bytes.
 
-    Not by `wait4`, whose number counts this process too, from before the program was started.
+    `wait4` is not used: its number includes this process before the program was started.
     """
     _, _, rest = Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")
     return int(rest.split()[0]) * 1024 if rest else 0
 
 
 def peak_resident_of_all(pid: int) -> int:
-    """Return the most memory that a process and those that it started have had, together."""
+    """Return the peak memory of a process and its descendants together."""
     total = peak_resident(pid)
     for child in children(pid):
         with suppress(FileNotFoundError, ProcessLookupError):
@@ -58,13 +58,13 @@ def peak_resident_of_all(pid: int) -> int:
 
 
 def children(pid: int) -> frozenset[int]:
-    """Return the processes that a process has started."""
+    """Return the child processes of a process."""
     lists = Path(f"/proc/{pid}/task").glob("*/children")
     return frozenset(int(child) for numbers in lists for child in numbers.read_text().split())
 
 
 def bytes_on_disk(folder: Path, pid: int) -> int:
-    """Return what the files in a folder take up, those without a name but open too."""
+    """Return the disk space of the files in a folder, including deleted files that are open."""
     found = {}
     for path in (*_named(folder), *_open(folder, pid)):
         with suppress(FileNotFoundError):

@@ -1,6 +1,6 @@
-"""What the fuzz tests share: rounds of examples, their limits, and damage to bytes.
+"""Helpers of the fuzz tests: rounds of examples, their limits, and damage to bytes.
 
-The examples come in the same order in each run; `--fuzz-seconds` says for how long.
+The examples have the same order in each run; `--fuzz-seconds` sets the duration.
 """
 
 import os
@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from tests.support.footprint import peak_resident
 
 SECONDS = 6.0
-"""How long each test goes on, unless told otherwise."""
+"""Default duration of each test."""
 EXAMPLES = 20
 LONGEST = 60.0
-"""Seconds after which an example is a hang."""
+"""Number of seconds after which an example counts as a hang."""
 MOST_MEMORY = 350_000_000
 Fuzz = Callable[[Callable[[], None]], None]
 in_rounds = settings(
@@ -42,7 +42,7 @@ class HangError(AssertionError):
 
 @pytest.fixture
 def fuzz(pytestconfig: pytest.Config) -> Fuzz:
-    """Call a property in rounds, each with a seed of its own, until the time is over."""
+    """Call a property in rounds with different seeds until the time is over."""
     seconds = pytestconfig.getoption("--fuzz-seconds") or SECONDS
 
     def run(check: Callable[[], None]) -> None:
@@ -57,7 +57,7 @@ def fuzz(pytestconfig: pytest.Config) -> Fuzz:
 
 @contextmanager
 def no_hang() -> Iterator[None]:
-    """Raise HangError in the block if it takes too long."""
+    """Raise HangError if the block takes too long."""
 
     def ring(*_: object) -> None:
         raise HangError
@@ -73,7 +73,7 @@ def no_hang() -> Iterator[None]:
 
 @contextmanager
 def bounded_memory() -> Iterator[None]:
-    """Check what the block needs of memory at most."""
+    """Check the peak memory of the block."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
     before = peak_resident(os.getpid())
@@ -82,7 +82,7 @@ def bounded_memory() -> Iterator[None]:
 
 
 def open_files(*, sockets: bool = True) -> int:
-    """Count open files; sockets of others may be closed while something else is tested."""
+    """Count open files; other sockets may be closed during the test."""
     found = 0
     for name in os.listdir("/proc/self/fd"):
         with suppress(FileNotFoundError):
@@ -92,7 +92,7 @@ def open_files(*, sockets: bool = True) -> int:
 
 @st.composite
 def damages(draw: st.DrawFn) -> Damage:
-    """Draw a change to bytes, whatever they are."""
+    """Draw a change that can be applied to any bytes."""
     place = draw(st.floats(0, 1, exclude_max=True))
     size = draw(st.integers(1, 64) | st.integers(1, 4096))
     noise = draw(st.binary(min_size=1, max_size=12))
@@ -130,7 +130,7 @@ def damages(draw: st.DrawFn) -> Damage:
 
 
 def damaged(data: bytes, changes: list[Damage]) -> bytes:
-    """Return what becomes of bytes by these changes, one after the other."""
+    """Return the bytes after these changes, applied in order."""
     changed = bytearray(data)
     for change in changes:
         change(changed)

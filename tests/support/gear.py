@@ -1,4 +1,4 @@
-"""The folder in which Flywheel's engine runs a gear, and the gear's run in it."""
+"""Folder in which Flywheel's engine runs a gear, and the gear's run in it."""
 
 import compileall
 import contextlib
@@ -21,16 +21,16 @@ IN_THE_IMAGE = ("run.py", "manifest.json", "fw_gear_dicom_send")
 MOUNTED = ("input", "output", "work", "config.json", "manifest.json")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LONGEST_START = 300.0
-"""Seconds to wait for what a gear does that was just started, on the slowest of machines."""
+"""Seconds to wait for an action of a gear that has just started, on a very slow machine."""
 LONGEST_RUN = 600.0
 COVERAGE_VARIABLES = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 
 
 @dataclass(frozen=True)
 class GearResult:
-    """How a run of the gear ended: `output` is what it left in its output folder.
+    """Exit code and output of a gear run; `output` is the content of its output folder.
 
-    `metadata` is what it left there for the engine to apply, which is no output of its own.
+    `metadata` is the file for the engine in that folder, which does not count as output.
     """
 
     exit_code: int
@@ -42,12 +42,12 @@ class GearResult:
 
     @property
     def log(self) -> str:
-        """All that the gear printed."""
+        """All output of the gear."""
         return self.stdout + self.stderr
 
 
 class RunningGear:
-    """A gear that was started; `pid` is what the engine would send a signal to."""
+    """Running gear; `pid` is the process that the engine would signal."""
 
     def __init__(self, folder: Path, process: "subprocess.Popen[str]") -> None:
         self.pid = process.pid
@@ -58,16 +58,16 @@ class RunningGear:
 
     @property
     def log(self) -> str:
-        """All that the gear has printed so far."""
+        """All output of the gear so far."""
         return self._stdout.text() + self._stderr.text()
 
     @property
     def seconds(self) -> float:
-        """How long ago the gear was started."""
+        """Seconds since the start of the gear."""
         return time.monotonic() - self._started
 
     def is_ending(self) -> bool:
-        """Tell whether the gear has taken a signal to end: it ignores further ones then."""
+        """Return whether the gear has received a signal to end; it then ignores further ones."""
         if self._process.poll() is not None:
             return True
         status = Path(f"/proc/{self.pid}/status").read_text()
@@ -79,7 +79,7 @@ class RunningGear:
         self._process.terminate()
 
     def finish(self, timeout: float = LONGEST_RUN) -> GearResult:
-        """Wait for the gear's end; raise TimeoutExpired, and kill it, after `timeout` seconds."""
+        """Wait for the gear's end; after `timeout` seconds kill it and raise TimeoutExpired."""
         deadline = time.monotonic() + timeout
         try:
             for output in (self._stdout, self._stderr):
@@ -100,16 +100,16 @@ class RunningGear:
         )
 
     def kill(self) -> None:
-        """End the gear and all that it started."""
+        """Kill the gear and all its child processes."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-        for output in (self._stdout, self._stderr):  # until none of them holds the pipes
+        for output in (self._stdout, self._stderr):  # Until none of them has the pipes open.
             output.is_closed()
 
 
 class _Output:
-    """What a process prints to a pipe, read as it comes."""
+    """Output of a process to a pipe, read continuously."""
 
     def __init__(self, pipe: IO[str] | None) -> None:
         assert pipe is not None
@@ -122,7 +122,7 @@ class _Output:
         return "".join(self._lines)
 
     def is_closed(self, seconds: float | None = None) -> bool:
-        """Wait until nobody holds the pipe, at most so many seconds; return whether it is so."""
+        """Wait until no process has the pipe open, up to a time limit; return success."""
         self._thread.join(None if seconds is None else max(seconds, 0))
         return not self._thread.is_alive()
 
@@ -181,7 +181,7 @@ class GearFolder:
             self.config["inputs"]["api-key"] = {"base": "api-key", "key": api_key}
 
     def compile(self) -> None:
-        """Compile all Python files, as the image does when it is built."""
+        """Compile all Python files, as the image build does."""
         compileall.compile_dir(self.folder, quiet=1)
 
     def give(
@@ -194,7 +194,7 @@ class GearFolder:
         input_name: str = "file",
         file_type: str | None = "dicom",
     ) -> None:
-        """Give a Flywheel file as an input; `parent_id` and `parent_type` tell where it is kept."""
+        """Provide a Flywheel file as an input; its parent is the container that holds the file."""
         path = self.folder / "input" / input_name / name
         path.parent.mkdir()
         if isinstance(content, bytes):
@@ -217,7 +217,7 @@ class GearFolder:
         }
 
     def start(self) -> RunningGear:
-        """Start the manifest's command as the engine does, with next to nothing in its way."""
+        """Start the manifest's command as the engine does, with a minimal environment."""
         (self.folder / "config.json").write_text(json.dumps(self.config))
         process = subprocess.Popen(
             ["/bin/sh", "-c", self._manifest["command"]],
@@ -232,7 +232,7 @@ class GearFolder:
         return RunningGear(self.folder, process)
 
     def run(self, timeout: float = LONGEST_RUN) -> GearResult:
-        """Run the gear to its end; raise TimeoutExpired, and kill it, after `timeout` seconds."""
+        """Run the gear to its end; after `timeout` seconds kill it and raise TimeoutExpired."""
         return self.start().finish(timeout)
 
     def _environment(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Runs of the whole gear on a session of the stand-in site, and what its reports say."""
+"""Runs of the whole gear on a session of the stand-in site, and their reports."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ TEXT = ArchiveMember("readme.txt", b"nothing to send")
 
 @dataclass(frozen=True)
 class Session:
-    """A session on the stand-in site, with what is above it."""
+    """Session on the stand-in site, with its parents."""
 
     site: FlywheelSite
     project: str
@@ -40,7 +40,7 @@ def gear_on(
     container_type: str = "session",
     **options: object,
 ) -> GearFolder:
-    """Build the gear's folder for a run on a container."""
+    """Create the gear's folder for a run on a container."""
     peer = {"destination": "127.0.0.1", "port": port, "called_ae": "PACS"}
     return GearFolder(
         folder / "v0",
@@ -52,14 +52,14 @@ def gear_on(
 
 
 def rows(content: bytes) -> list[list[str]]:
-    """Return a report's rows without the header, which is checked."""
+    """Return a report's rows without the header, after checking the header."""
     header, *found = csv.reader(io.StringIO(content.decode()))
     assert header == HEADER
     return found
 
 
 def counts(content: bytes) -> dict[str, tuple[str, ...]]:
-    """Return what a report says of each file: images, sent, status."""
+    """Return image count, sent count and status of each file in a report."""
     return {row[2]: tuple(row[3:]) for row in rows(content)}
 
 
@@ -69,10 +69,10 @@ def images(*numbers: int, pixels: int = 16) -> list[ArchiveMember]:
 
 
 def assert_work_is_empty(gear: GearFolder) -> None:
-    """Nothing is left in the work folder."""
+    """Check that the work folder is empty."""
     assert list((gear.folder / "work").iterdir()) == []
 
 
 def downloads(site: FlywheelSite) -> list[str]:
-    """Return the files that were asked for."""
+    """Return the downloaded files."""
     return [path for path in site.asked("GET") if "/files/" in path]

@@ -1,4 +1,4 @@
-"""Images of a few bytes that claim, or unpack to, gigabytes."""
+"""Images of a few bytes that claim or decode to gigabytes."""
 
 import zlib
 from struct import pack
@@ -16,7 +16,7 @@ MEBIBYTE = 1 << 20
 
 
 def claiming(syntax: str, frame: bytes, **elements: object) -> bytes:
-    """Return a DICOM file of one frame, whose size and number of frames are given."""
+    """Return a DICOM file with one frame that claims this size and number of frames."""
     return encoded(compressed(syntax, [frame], **elements))
 
 
@@ -26,14 +26,14 @@ def rle(**elements: object) -> bytes:
 
 
 def blank_rle(rows: int, columns: int, **elements: object) -> bytes:
-    """Return an image of zeros as RLE, whose length is 1/64 of that of its pixels."""
+    """Return an image of zeros as RLE; its length is 1/64 of the length of its pixels."""
     segment = b"\x81\0" * (rows * columns // 128)
     frame = pack("<16I", 2, 64, 64 + len(segment), *[0] * 13) + segment * 2
     return claiming(RLELossless, frame, Rows=rows, Columns=columns, **elements)
 
 
 def jpeg(rows: int, columns: int, *, padding: int = 0, **elements: object) -> bytes:
-    """Return a lossless JPEG that has headers alone."""
+    """Return a lossless JPEG with headers only."""
     frame = pack(">HBHHB3B", 11, 16, rows, columns, 1, 1, 0x11, 0)
     scan = pack(">HB2B3B", 8, 1, 1, 0, 1, 0, 0)
     data = b"\xff\xd8\xff\xc3" + frame + b"\xff\xda" + scan + b"\xff\xd9" + bytes(padding)
@@ -41,7 +41,7 @@ def jpeg(rows: int, columns: int, *, padding: int = 0, **elements: object) -> by
 
 
 def blank_jpeg(rows: int, columns: int, **elements: object) -> bytes:
-    """Return a grey image as JPEG Baseline, in colour."""
+    """Return a grey image as JPEG Baseline in colour."""
     frame = imagecodecs.jpeg8_encode(np.full((rows, columns, 3), 99, "u1"))
     shape = {"Rows": rows, "Columns": columns, "SamplesPerPixel": 3, "PlanarConfiguration": 0}
     bits = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
@@ -50,7 +50,7 @@ def blank_jpeg(rows: int, columns: int, **elements: object) -> bytes:
 
 
 def jpeg_2000(rows: int, columns: int, **elements: object) -> bytes:
-    """Return a JPEG 2000 image of one tile and an empty packet, which decodes to zeros."""
+    """Return a JPEG 2000 image with one tile and an empty packet, which decodes to zeros."""
     size = pack(">HH8IH3B", 41, 0, columns, rows, 0, 0, columns, rows, 0, 0, 1, 15, 1, 1)
     coding = pack(">HBBHBBBBBB", 12, 0, 0, 1, 0, 0, 4, 4, 0, 1)
     quantization = pack(">HBB", 4, 0x40, 16 << 3)
@@ -61,7 +61,7 @@ def jpeg_2000(rows: int, columns: int, **elements: object) -> bytes:
 
 
 def deflated(mebibytes: int) -> bytes:
-    """Return a deflated dataset of so many MiB of zeros, 1 KB for each."""
+    """Return a deflated dataset with this many MiB of zeros, 1 KB each."""
     engine = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
     pixels = pack("<HH2sHI", 0x7FE0, 0x0010, b"OW", 0, mebibytes * MEBIBYTE)
     start = engine.compress(raw.joined(raw.uids(EXPLICIT)) + pixels)

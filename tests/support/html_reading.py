@@ -1,4 +1,4 @@
-"""Pieces of HTML, read without a browser."""
+"""HTML fragments, parsed without a browser."""
 
 from html.parser import HTMLParser
 
@@ -6,7 +6,7 @@ _WITHOUT_END = frozenset({"meta", "line"})
 
 
 class Element:
-    """An element, what it holds, and all text in it."""
+    """Element with its descendants and its text."""
 
     def __init__(self, tag: str, attributes: dict[str, str | None]) -> None:
         self.tag = tag
@@ -15,7 +15,7 @@ class Element:
         self.text = ""
 
     def all(self, tag: str) -> list["Element"]:
-        """Return the elements of this tag in it, in order."""
+        """Return the descendants with this tag, in order."""
         found = []
         for child in self.children:
             found += [child] if child.tag == tag else []
@@ -23,16 +23,16 @@ class Element:
         return found
 
     def one(self, tag: str) -> "Element":
-        """Return the only element of this tag in it."""
+        """Return the only descendant with this tag."""
         (found,) = self.all(tag)
         return found
 
     def texts(self, tag: str) -> list[str]:
-        """Return the texts of the elements of this tag in it."""
+        """Return the texts of the descendants with this tag."""
         return [element.text for element in self.all(tag)]
 
     def number(self, attribute: str) -> float:
-        """Return the value of an attribute."""
+        """Return the numeric value of an attribute."""
         return float(self.attributes[attribute] or "")
 
 
@@ -59,7 +59,7 @@ class _Parser(HTMLParser):
 
 
 def parsed(html: str) -> Element:
-    """Return what a piece of HTML holds; each element in it has to end where it may."""
+    """Parse an HTML fragment, and check that its elements are nested correctly."""
     parser = _Parser()
     parser.feed(html)
     parser.close()

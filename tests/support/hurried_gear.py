@@ -1,4 +1,4 @@
-"""The gear in a hurry: what it waits for in vain, it waits for shortly."""
+"""Gear with short waits for silent servers."""
 
 import shutil
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ DRIVER = Path(__file__).with_name("hurried_run.py")
 
 
 SHORT_TIMEOUT = 3.0
-"""Seconds to wait for a server that is silent; a slow machine answers within them."""
+"""Seconds to wait for a silent server; even a slow machine answers in that time."""
 
 
 class HurriedGear(GearFolder):
-    """The gear, which tries again soon, and waits `timeout` seconds for a silent server."""
+    """Gear that retries soon and waits `timeout` seconds for a silent server."""
 
     def __init__(
         self,
@@ -29,6 +29,6 @@ class HurriedGear(GearFolder):
         hurried = {**config, "response_timeout": timeout}
         super().__init__(folder, hurried, api_key=api_key, destination_id=destination_id)
         package = REPOSITORY / "fw_gear_dicom_send"
-        shutil.copytree(package, folder / package.name, dirs_exist_ok=True)  # as compiled already
+        shutil.copytree(package, folder / package.name, dirs_exist_ok=True)  # already compiled
         shutil.copy2(DRIVER, folder)
         self._manifest["command"] = f"exec python {DRIVER.name} {timeout}"

@@ -1,6 +1,7 @@
-"""The gear in the current folder, in a hurry; the argument is its timeout for a silent server.
+"""Program that runs the gear in the current folder with short waits.
 
-At its end it prints how often it has asked for a connection to the server.
+The argument is the timeout for a silent server. At the end it prints the number of connection
+attempts.
 """
 
 import sys
@@ -22,13 +23,13 @@ requested: list[str] = []
 
 
 def count_and_connect(self: Connection, host: str, port: int) -> None:
-    """Connect, and count it."""
+    """Connect, and count the attempt."""
     requested.append(host)
     connect(self, host, port)
 
 
 def main() -> int:
-    """Run the gear, and return its exit code."""
+    """Run the gear and return its exit code."""
     timeout = float(sys.argv[1])
     waits = Waits(
         timeouts=Timeouts(

@@ -1,4 +1,4 @@
-"""Images as the Storage SCU takes them, made of DICOM files."""
+"""Images for the Storage SCU, made from DICOM files."""
 
 import io
 import struct
@@ -33,7 +33,7 @@ def instance(file: bytes | Path, identity: Identity = NOBODY) -> SOPInstance:
 
 
 def dataset_start(content: bytes) -> int:
-    """Return where the dataset begins in a DICOM file, by its group length (PS3.10 7.1)."""
+    """Return the offset of the dataset in a DICOM file, by its group length (PS3.10 7.1)."""
     (length,) = struct.unpack_from("<L", content, META_START + GROUP_LENGTH_SIZE - 4)
     return META_START + GROUP_LENGTH_SIZE + int(length)
 
@@ -50,7 +50,7 @@ def sop_instance_uid_of(file: Path) -> str:
 
 
 def made_instance(number: int = 1, **elements: object) -> SOPInstance:
-    """Return a small CT image, the `number`-th of a series; `elements` go by DICOM keyword."""
+    """Return a small CT image, the `number`-th of a series; `elements` are keyed by keyword."""
     return instance(encoded(made(number, **elements)))
 
 
@@ -72,5 +72,5 @@ def of_source(source: BinaryIO, size: int) -> SOPInstance:
 
 
 def big_instance(size: int = BIG) -> SOPInstance:
-    """Return an explicit VR CT image whose dataset is so many zeros."""
+    """Return an explicit VR CT image whose dataset consists of zeros."""
     return of_source(io.BytesIO(bytes(size)), size)

@@ -1,4 +1,4 @@
-"""How servers match a query for a list of UIDs: as the standard has it, or not at all."""
+"""Ways in which servers match a query for a list of UIDs, correct and incorrect."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,23 +6,23 @@ SUCCESS, CANCEL = 0x0000, 0xFE00
 OUT_OF_RESOURCES, NOT_OF_THIS_CLASS = 0xA700, 0xA900
 
 Found = tuple[Sequence[str], int]
-"""The UIDs that are found, and the status at the end."""
+"""The matching UIDs and the final status."""
 Matching = Callable[[Sequence[str], Sequence[str]], Found]
-"""Finds those of the stored UIDs that are asked for, or all where none is."""
+"""Return the stored UIDs that match the query, or all if the query names none."""
 
 
 def by_list(asked: Sequence[str], stored: Sequence[str]) -> Found:
-    """Find each UID of a list (PS3.4 C.2.2.2.2)."""
+    """Match each UID of a list (PS3.4 C.2.2.2.2)."""
     return [uid for uid in stored if not asked or uid in asked], SUCCESS
 
 
 def ignoring_uids(_: Sequence[str], stored: Sequence[str]) -> Found:
-    """Find all, whatever is asked for."""
+    """Match all, whatever the query asks for."""
     return stored, SUCCESS
 
 
 def ignoring_lists(matches: int) -> Matching:
-    """Find one UID, or so many of all whatever list is asked for, and do not say so."""
+    """Match a single UID; for any list return this many arbitrary matches with Success."""
 
     def match(asked: Sequence[str], stored: Sequence[str]) -> Found:
         return by_list(asked, stored) if len(asked) == 1 else (stored[:matches], SUCCESS)
@@ -31,22 +31,22 @@ def ignoring_lists(matches: int) -> Matching:
 
 
 def finding_no_list(asked: Sequence[str], stored: Sequence[str]) -> Found:
-    """Take a list for one UID that is not there."""
+    """Treat a list as a single unknown UID."""
     return by_list(asked, stored) if len(asked) < 2 else ((), SUCCESS)
 
 
 def finding_first_of_list(asked: Sequence[str], stored: Sequence[str]) -> Found:
-    """Look for the first UID of a list only."""
+    """Match only the first UID of a list."""
     return by_list(asked[:1], stored)
 
 
 def refusing_lists(asked: Sequence[str], stored: Sequence[str]) -> Found:
-    """Refuse a list."""
+    """Reject a list."""
     return by_list(asked, stored) if len(asked) < 2 else ((), NOT_OF_THIS_CLASS)
 
 
 def limited(matches: int, status: int = CANCEL) -> Matching:
-    """Find so many and no more; the status says so, or does not."""
+    """Limit the number of matches; the status may or may not report it."""
 
     def match(asked: Sequence[str], stored: Sequence[str]) -> Found:
         found, _ = by_list(asked, stored)
@@ -56,7 +56,7 @@ def limited(matches: int, status: int = CANCEL) -> Matching:
 
 
 def refusing_over(matches: int) -> Matching:
-    """Refuse a query for more UIDs, and find nothing then."""
+    """Reject a query for more UIDs than this, without matches."""
 
     def match(asked: Sequence[str], stored: Sequence[str]) -> Found:
         found = by_list(asked, stored)

@@ -1,4 +1,4 @@
-"""Storage SCPs to send to: Orthanc, DCMTK's storescp, and a scripted one of pynetdicom.
+"""Storage SCPs for tests: Orthanc, DCMTK's storescp and a scripted pynetdicom server.
 
 Each is a context manager that listens on a free port of 127.0.0.1 and leaves nothing behind.
 """

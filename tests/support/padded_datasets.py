@@ -1,4 +1,4 @@
-"""Datasets as trees, encoded twice: as some writers do, and with every length even."""
+"""Datasets as trees, encoded twice: as some writers do, and with even lengths only."""
 
 from dataclasses import dataclass, field
 from struct import pack
@@ -22,56 +22,56 @@ TEXT = frozenset(
 )
 PIXEL_DATA, OFFSETS, LENGTHS = 0x7FE00010, 0x7FE00001, 0x7FE00002
 KNOWN = {0x00080050: "SH", 0x00080104: "LO", 0x00100010: "PN", 0x00180050: "DS", 0x0020000E: "UI"}
-"""Elements with the VR that DICOM gives them, which implicit VR data has without saying so."""
+"""Elements with their standard VR, which implicit VR data omits."""
 PRIVATE = (0x00190010, 0x00191001, 0x00191002, 0x00210010, 0x00291001)
 SEQUENCES = (0x00081140, 0x00400275, 0x52009229)
 
 
 @dataclass(frozen=True)
 class Value:
-    """An element with a value."""
+    """Element with a value."""
 
     tag: int
     vr: str
     data: bytes
 
     def encoded(self, wire: Wire, *, even: bool) -> bytes:
-        """Return the element, padded if it is to be `even`."""
+        """Return the element, padded if `even` is true."""
         data = self.data
         if even and len(data) % 2:
             data += b" " if self.vr in TEXT else b"\0"
         return element(self.tag, self.vr, data, wire).data
 
     def shows_odd_length(self, _wire: Wire) -> bool:
-        """Tell whether its length is odd."""
+        """Return whether its length is odd."""
         return len(self.data) % 2 == 1
 
 
 @dataclass(frozen=True)
 class Group:
-    """Elements of one group behind their group length."""
+    """Elements of one group after their group length."""
 
     number: int
     elements: tuple[Value, ...]
 
     @property
     def tag(self) -> int:
-        """The tag of the group length."""
+        """Tag of the group length."""
         return self.number << 16
 
     def encoded(self, wire: Wire, *, even: bool) -> bytes:
-        """Return the group."""
+        """Return the encoded group."""
         data = b"".join(one.encoded(wire, even=even) for one in self.elements)
         return group_length(self.number, len(data), wire).data + data
 
     def shows_odd_length(self, wire: Wire) -> bool:
-        """Tell whether one of its elements does."""
+        """Return whether one of its elements has a visible odd length."""
         return any(one.shows_odd_length(wire) for one in self.elements)
 
 
 @dataclass(frozen=True)
 class Sequence:
-    """A sequence, of defined length or not, as are its items."""
+    """Sequence of defined or undefined length, as are its items."""
 
     tag: int
     items: tuple["Tree", ...]
@@ -79,7 +79,7 @@ class Sequence:
     are_items_defined: bool
 
     def encoded(self, wire: Wire, *, even: bool) -> bytes:
-        """Return the sequence."""
+        """Return the encoded sequence."""
         items = [
             item(one.encoded(wire, even=even), wire, defined=self.are_items_defined)
             for one in self.items
@@ -87,7 +87,7 @@ class Sequence:
         return sequence(self.tag, items, wire, defined=self.is_defined, inner=wire).data
 
     def shows_odd_length(self, wire: Wire) -> bool:
-        """Tell whether it is odd itself, or what is in it where its length is undefined."""
+        """Return whether it has an odd length or, if that is undefined, contains one."""
         if self.is_defined:
             return sum(len(one.encoded(wire, even=False)) for one in self.items) % 2 == 1
         if self.are_items_defined:
@@ -97,7 +97,7 @@ class Sequence:
 
 @dataclass(frozen=True)
 class Frames:
-    """Encapsulated pixel data of one fragment for each frame, with offset tables or without."""
+    """Encapsulated pixel data with one fragment per frame, with or without offset tables."""
 
     fragments: tuple[bytes, ...]
     has_table: bool
@@ -118,13 +118,13 @@ class Frames:
         return tables + sequence(PIXEL_DATA, items, wire, defined=False, vr="OB", inner=wire).data
 
     def shows_odd_length(self, _wire: Wire) -> bool:
-        """Tell whether a fragment has an odd length."""
+        """Return whether a fragment has an odd length."""
         return any(len(one) % 2 for one in self.fragments)
 
 
 @dataclass(frozen=True)
 class Tree:
-    """A dataset or an item."""
+    """Dataset or item."""
 
     elements: tuple[Value | Group | Sequence | Frames, ...]
 
@@ -134,7 +134,7 @@ class Tree:
         return b"".join(one.encoded(wire, even=even) for one in ascending)
 
     def shows_odd_length(self, wire: Wire) -> bool:
-        """Tell whether a walk sees an odd length that looks into no sequence of defined length."""
+        """Return whether an odd length is visible without entering sequences of defined length."""
         return any(one.shows_odd_length(wire) for one in self.elements)
 
 
@@ -143,7 +143,7 @@ _DATA = st.binary(max_size=9)
 
 @st.composite
 def trees(draw: st.DrawFn, wire: Wire, depth: int = 2) -> Tree:
-    """Draw a dataset; its values are of any length."""
+    """Draw a dataset with values of any length."""
     found: dict[int, Value | Group | Sequence | Frames] = {}
     for tag, vr in KNOWN.items():
         if draw(st.booleans()):

@@ -1,4 +1,4 @@
-"""Pages about runs and batches, with whatever a page may have to show."""
+"""Pages about runs and batches that use all features of a page."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -43,14 +43,14 @@ ENTRY = FileEntry(Container("acquisition", "a"), "a.zip", "lab/Study/sub-01/visi
 
 
 def file(name: str, images: int, sent: int, *remarks: Remark, **more: Any) -> FileReport:
-    """Return what became of a file."""
+    """Return the result of a file."""
     path = f"lab/Study of everything/sub-01/visit 1/T1 MPRAGE sagittal/files/{name}"
     entry = FileEntry(Container("acquisition", "a"), name, path)
     return FileReport(entry, images, sent, remarks, **more)
 
 
 def files(complete: int = 30) -> list[FileReport]:
-    """Return files of which some failed for several reasons, and so many are complete."""
+    """Return files of which some failed for several reasons, plus some complete files."""
     not_accepted = [
         Remark((Reason(Kind.NOT_ACCEPTED, f"CT in {syntax}"),), 2, failure=True)
         for syntax in SYNTAXES
@@ -68,7 +68,7 @@ def files(complete: int = 30) -> list[FileReport]:
 
 
 def examples() -> ImageExamples:
-    """Return the first images that the server refused."""
+    """Return the first images that the server rejected."""
     kept = ImageExamples()
     for number in range(30):
         uid = f"1.2.826.0.1.3680043.8.498.{number:040}"
@@ -78,7 +78,7 @@ def examples() -> ImageExamples:
 
 
 def facts(**changes: Any) -> Facts:
-    """Return all that a page says besides its files."""
+    """Return all facts on a page besides its files."""
     known: dict[str, Any] = {
         "title": "DICOM send: visit 1",
         "started": STARTED,
@@ -112,12 +112,12 @@ def facts(**changes: Any) -> Facts:
 
 
 def run_page() -> str:
-    """Return the page about a run of the gear that has everything."""
+    """Return the page of a gear run that uses all features."""
     return render(files(), facts())
 
 
 def command_page() -> str:
-    """Return the page about a run of the command where all went well."""
+    """Return the page of a successful run of the command."""
     return render(
         [file("a.zip", 5, 5)],
         facts(
@@ -131,7 +131,7 @@ def command_page() -> str:
 
 
 def outcomes(number: int) -> list[Outcome]:
-    """Return what became of so many sessions, of which some failed."""
+    """Return the results of this many sessions, some of them failed."""
     return [
         Outcome(
             f"65f0aa11bb22cc33dd44{place:04}",
@@ -154,5 +154,5 @@ def outcomes(number: int) -> list[Outcome]:
 
 
 def whole_batch_page(number: int = 200) -> str:
-    """Return the page about a batch of so many sessions."""
+    """Return the page of a batch with this many sessions."""
     return batch_page.render("65f0cc", outcomes(number), STARTED, is_dry=False)

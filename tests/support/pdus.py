@@ -1,4 +1,4 @@
-"""PDUs and messages as a peer may send them, right or wrong (PS3.8 9.3, PS3.7 6.3)."""
+"""PDUs and messages of a peer, valid or invalid (PS3.8 9.3, PS3.7 6.3)."""
 
 import struct
 
@@ -23,7 +23,7 @@ def accepted_context(context_id: int, syntax: bytes, result: int = 0) -> bytes:
 
 
 def user_information(*items: bytes, max_length: int = 16384) -> bytes:
-    """Return user information with a maximum length, a class UID, and these items."""
+    """Return user information with a maximum length, a class UID and these items."""
     limit = item(0x51, struct.pack(">L", max_length))
     return item(0x50, limit + item(0x52, b"1.2.3.4") + b"".join(items))
 
@@ -35,7 +35,7 @@ def associate_ac(*items: bytes) -> bytes:
 
 
 def element(number: int, value: bytes | int) -> bytes:
-    """Return an element of a command set, padded to an even length; numbers have VR US."""
+    """Return a command set element, padded to an even length; numbers have VR US."""
     encoded = struct.pack("<H", value) if isinstance(value, int) else value
     encoded += bytes(len(encoded) % 2)
     return struct.pack("<HHL", 0, number, len(encoded)) + encoded
@@ -55,7 +55,7 @@ def response(message_id: int, status: int = 0, *more: bytes, field: int = C_STOR
 
 
 def fragment(data: bytes, control: int, context_id: int = 1) -> bytes:
-    """Return a presentation data value: 1 is for a command, 2 for the last one."""
+    """Return a presentation data value; control 1 means command, 2 means last fragment."""
     return struct.pack(">LBB", len(data) + 2, context_id, control) + data
 
 

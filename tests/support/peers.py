@@ -1,4 +1,4 @@
-"""Servers of the tests as peers to send to."""
+"""Test servers as peers."""
 
 from fw_gear_dicom_send.network.types import PeerAE
 from tests.support.fault_scp import FaultSCP

@@ -1,4 +1,4 @@
-"""Images that several threads send over several associations at once."""
+"""Images that several threads send over several associations in parallel."""
 
 import logging
 import threading
@@ -26,7 +26,7 @@ CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT = "1.2.840.10008.1.2.1"
 CONTEXT = Context(CT, EXPLICIT)
 SHORT_WAITS = RetryPolicy(max_wait=0.05)
-"""The waits of a test whose server is away for a while, or is at its limit."""
+"""Waits for tests whose server is temporarily unavailable or at its limit."""
 
 Sending = list[Future[StoreResult]]
 
@@ -39,7 +39,7 @@ def scu_of(
     timeouts: Timeouts = PATIENT,
     policy: RetryPolicy = SHORT_WAITS,
 ) -> StorageSCU:
-    """Return an SCU that opens so many associations with a server, and converts nothing."""
+    """Return an SCU that opens this many associations with a server and converts nothing."""
     return StorageSCU(
         peer_of(server),
         unconverted,
@@ -51,33 +51,33 @@ def scu_of(
 
 
 def pool_of(server: Server, associations: int) -> AssociationPool:
-    """Return a pool of so many associations with a server."""
+    """Return a pool of this many associations with a server."""
     budget = RetryBudget(NEVER)
     return AssociationPool(peer_of(server), associations, budget, timeouts=PATIENT)
 
 
 def are_waiting(lender: StorageSCU | AssociationPool, threads: int) -> Callable[[], bool]:
-    """Return a condition: so many threads wait for an association, or for a place."""
+    """Return a condition: this many threads wait for an association or for a place."""
     return lambda: f" {threads} waiting" in repr(lender)
 
 
 def is_down(scu: StorageSCU) -> bool:
-    """Tell whether there is no association, and was none when one was last asked for."""
+    """Return whether no association is open and the last request for one failed."""
     return ", no association" in repr(scu)
 
 
 def ct(*numbers: int) -> list[SOPInstance]:
-    """Return CT images of these numbers."""
+    """Return CT images with these numbers."""
     return [relabelled(n, sop_class=CT, transfer_syntax=EXPLICIT) for n in numbers]
 
 
 def mr(*numbers: int) -> list[SOPInstance]:
-    """Return MR images of these numbers."""
+    """Return MR images with these numbers."""
     return [relabelled(n, sop_class=MR, transfer_syntax=EXPLICIT) for n in numbers]
 
 
 def start(scu: StorageSCU, images: Iterable[SOPInstance], threads: int = 4) -> Sending:
-    """Send images over so many threads, each of which takes the next one in turn."""
+    """Send images over several threads; each takes the next image."""
     sending: list[tuple[Future[StoreResult], SOPInstance]] = [(Future(), one) for one in images]
     left = deque(sending)
 
@@ -98,7 +98,7 @@ def start(scu: StorageSCU, images: Iterable[SOPInstance], threads: int = 4) -> S
 
 
 def results_of(sending: Sending) -> list[Outcome]:
-    """Wait for images to be sent; return what became of them, in their order."""
+    """Wait until all images are sent; return their results in order."""
     assert not wait(sending, NEVER / 2).not_done
     return outcomes(future.result() for future in sending)
 
@@ -106,23 +106,23 @@ def results_of(sending: Sending) -> list[Outcome]:
 def send_in_threads(
     scu: StorageSCU, images: Iterable[SOPInstance], threads: int = 4
 ) -> list[Outcome]:
-    """Send images over so many threads; return what became of them, in their order."""
+    """Send images over several threads; return their results in order."""
     return results_of(start(scu, images, threads))
 
 
 def threads_ended(before: set[threading.Thread]) -> Callable[[], bool]:
-    """Return a condition: all threads that were not there `before` have ended, but the server's."""
+    """Return a condition: all threads started since `before`, except the server's, have ended."""
     return lambda: all(one.name == "FaultSCP" for one in set(threading.enumerate()) - before)
 
 
 class Together:
-    """A script that answers images so many at a time, when all of them are there."""
+    """Script that answers images in groups, once a group is complete."""
 
     def __init__(self, images: int = 4) -> None:
         self._barrier = threading.Barrier(images, timeout=PATIENCE)
 
     def __call__(self, peer: Peer) -> None:
-        """Accept the association, and answer its images."""
+        """Accept the association and answer its images."""
         peer.accept()
         while True:
             image = peer.read_image()
@@ -131,7 +131,7 @@ class Together:
 
 
 def limit_told(caplog: pytest.LogCaptureFixture) -> str:
-    """Return the one warning that there is."""
+    """Return the only warning in the log."""
     assert wait_for(lambda: bool(caplog.records))
     (record,) = caplog.records
     assert record.levelno == logging.WARNING

@@ -1,7 +1,7 @@
-"""Programs that tests start beside the gear: servers, DCMTK's tools, OpenSSL, a browser.
+"""Programs that tests start: servers, DCMTK's tools, OpenSSL, a browser.
 
-The tests ask here for each of them. So `pytest --no-servers` skips every test that needs one,
-whether the machine has it or not; and every test that listens on a port itself.
+Tests locate each program here. With `pytest --no-servers`, every test that needs a program is
+skipped, whether it is installed or not. So is every test that listens on a port.
 """
 
 import os
@@ -24,7 +24,7 @@ _permission = _Permission()
 
 
 def withhold() -> None:
-    """Skip each test that asks for a program, or starts a server, from now on."""
+    """From now on, skip each test that locates a program or starts a server."""
     import pytest
 
     def skip_servers(event: str, _: tuple[object, ...]) -> None:
@@ -36,17 +36,17 @@ def withhold() -> None:
 
 
 def path_of(program: str) -> str:
-    """Return where a program is installed.
+    """Return the path of an installed program.
 
     Raises:
         ServerError: The program is not installed.
-        pytest.skip.Exception: The tests start no programs.
+        pytest.skip.Exception: The tests may not start programs.
     """
     if not _permission.is_given:
-        import pytest  # the demo, which starts servers as well, has no pytest
+        import pytest  # The demo also starts servers but has no pytest.
 
         pytest.skip(f"--no-servers: {program} is not started")
-    # An environment that is active has programs of pynetdicom, which are named like DCMTK's.
+    # An active environment has pynetdicom programs with the same names as DCMTK's.
     own = str(Path(sys.prefix) / "bin")
     folders = [one for one in os.environ.get("PATH", "").split(os.pathsep) if one != own]
     path = shutil.which(program, path=os.pathsep.join([*folders, "/usr/sbin", "/sbin"]))

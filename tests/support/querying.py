@@ -1,4 +1,4 @@
-"""What asks a server, over a pool of its own."""
+"""Query SCUs with a pool of their own."""
 
 from fw_gear_dicom_send.network.commitment import CommitmentSCU
 from fw_gear_dicom_send.network.pool import AssociationPool
@@ -15,16 +15,16 @@ Asked = PeerAE | ArchiveSCP | PythonSCP | StoreSCP | Orthanc | DcmQRSCP
 
 
 def find_scu(server: Asked, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> FindSCU:
-    """Return what asks a server by C-FIND over one association."""
+    """Return a C-FIND SCU that uses one association."""
     return FindSCU(query_pool(server, timeouts), timeouts=timeouts)
 
 
 def commitment_scu(server: Asked, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> CommitmentSCU:
-    """Return what asks a server for storage commitment over one association."""
+    """Return a storage commitment SCU that uses one association."""
     return CommitmentSCU(query_pool(server, timeouts), timeouts=timeouts)
 
 
 def query_pool(server: Asked, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> AssociationPool:
-    """Return a pool of one association, which does not wait for a server that is away."""
+    """Return a pool of one association that does not wait for an unavailable server."""
     peer = server if isinstance(server, PeerAE) else peer_of(server, server.ae_title)
     return AssociationPool(peer, 1, RetryBudget(0), timeouts=timeouts, policy=SHORT_WAITS)

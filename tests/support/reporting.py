@@ -1,4 +1,4 @@
-"""A peer that reports storage commitments on associations of its own, by pynetdicom."""
+"""Peer that reports storage commitments over separate associations, made with pynetdicom."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ COMMITTED = 1
 
 
 def connected(port: int, own: str = "PACS", called: str = "SENDER") -> Association:
-    """Return an association that proposes to report, and to verify."""
+    """Return an association that proposes commitment reports and verification."""
     ae = AE(own)
     ae.add_requested_context(StorageCommitmentPushModel)
     ae.add_requested_context(Verification)
@@ -25,7 +25,7 @@ def connected(port: int, own: str = "PACS", called: str = "SENDER") -> Associati
 
 
 def report(transaction: str, uids: Sequence[str]) -> Dataset:
-    """Return what a report says of committed instances."""
+    """Return a report on committed instances."""
     said = Dataset()
     said.TransactionUID = transaction
     said.ReferencedSOPSequence = []
@@ -38,7 +38,7 @@ def report(transaction: str, uids: Sequence[str]) -> Dataset:
 
 
 def answer(assoc: Association, said: Dataset) -> int | None:
-    """Send a report, and return the status of the answer, None where there is none."""
+    """Send a report; return the status of the response, or None without a response."""
     status, _ = assoc.send_n_event_report(
         said, COMMITTED, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
     )

@@ -1,4 +1,4 @@
-"""The table of docs/flywheel.md: each request that is made of a Flywheel site."""
+"""Table of docs/flywheel.md: every request to a Flywheel site."""
 
 import json
 import re
@@ -22,12 +22,12 @@ FEATURES = "Safe-Redirect,Subject-Container,Slim-Containers"
 
 
 Fields = dict[str, "Fields | None"]
-"""Names of fields; of some of them only fields are read."""
+"""Names of fields; for some, only subfields are read."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row: the request, who makes it, what it is made of, and the call of Flywheel's SDK."""
+    """Table row: the request, its caller, its parameters, and the matching SDK call."""
 
     request: str
     by: str
@@ -37,11 +37,11 @@ class Row:
 
     @property
     def fields(self) -> Fields:
-        """What is read of an answer."""
+        """Fields of the response that are read."""
         return _fields(self.answer)
 
     def fits(self, request: Request) -> bool:
-        """Tell whether a request is of the kind of the row."""
+        """Return whether a request belongs to this row."""
         ticket = request.query.get("ticket")
         asked = f"{request.method} {request.path}"
         if request.path.startswith("/storage/"):
@@ -51,7 +51,7 @@ class Row:
         return bool(_pattern(self.request).fullmatch(asked))
 
     def lacks(self, request: Request) -> list[str]:
-        """Return what a request is made of that the row does not name."""
+        """Return the parameters of a request that the row does not list."""
         if request.path.startswith("/storage/"):
             return []
         named = set(re.findall(r"`([^`]+)`", self.parts))
@@ -67,23 +67,23 @@ def rows() -> tuple[Row, ...]:
 
 
 def pruned(request: Request, answer: Any) -> Any:
-    """Return of an answer of JSON what the table says is read of it."""
+    """Return the fields of a JSON response that the table lists as read."""
     row = row_of(request) if is_ours(request) else None
     return _pruned(answer, row.fields) if row else answer
 
 
 def row_of(request: Request) -> Row | None:
-    """Return the row of a request, None where there is none."""
+    """Return the row of a request, or None."""
     return next((row for row in rows() if row.fits(request)), None)
 
 
 def is_ours(request: Request) -> bool:
-    """Tell whether the gear or a batch makes a request, and not Flywheel's SDK."""
+    """Return whether the gear or a batch makes a request, and not Flywheel's SDK."""
     return request.headers.get("User-Agent", "").startswith(CLIENT)
 
 
 def unlisted(requests: Iterable[Request]) -> set[str]:
-    """Return the requests of the gear and of batches that the table has not, or not wholly."""
+    """Return the requests of the gear and of batches that the table lacks or lists incompletely."""
     found = set()
     for request in requests:
         if is_ours(request):
@@ -105,14 +105,14 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def _keys(request: Request) -> list[str]:
-    """Return the keys of a body of JSON; a form has the file's."""
+    """Return the keys of a JSON body; for a form, those of the file."""
     if "json" in request.headers.get("Content-Type", ""):
         return list(json.loads(request.body))
     return ["file"] if request.body else []
 
 
 def _headers(request: Request) -> list[str]:
-    """Return the headers that not all requests have."""
+    """Return the headers that only some requests have."""
     found = []
     for name, value in request.headers.items():
         if name.lower() in OF_ANY_CLIENT or DEFAULTS.get(name.lower()) in (value, f"{value}, br"):
@@ -130,7 +130,7 @@ def _table_lines() -> list[list[str]]:
 
 @cache
 def _fields(text: str) -> Fields:
-    """Read which fields a cell names: kinds of records, `name`, `name.part` or `name`: kind."""
+    """Parse the fields in a cell: kinds of records, `name`, `name.part` or `name`: kind."""
     found: Fields = {}
     kinds = {line[0]: line[1] for line in _table_lines() if len(line) == 2}
     for path, kind in re.findall(r"`([\w.]+)`(?:: (\w+))?", text):

@@ -1,4 +1,4 @@
-"""Results and remarks with any text, and what tests compare of results."""
+"""Results and remarks with arbitrary text, and their comparison in tests."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -9,34 +9,34 @@ from fw_gear_dicom_send.reasons import Kind, Reason
 
 
 def saying(text: str) -> Reason:
-    """Return a reason whose text is `text`."""
+    """Return a reason with this text."""
     return Reason(Kind.REJECTED, text)
 
 
 def remark(text: str, images: int, *, failure: bool) -> Remark:
-    """Return a remark whose text is `text`."""
+    """Return a remark with this text."""
     return Remark((saying(text),), images, failure=failure)
 
 
 def sent(text: str = "", **transfer: Any) -> Sent:
-    """Return the result of an image that was sent, with `text` as a remark if there is one."""
+    """Return the result of a sent image, with `text` as an optional remark."""
     return Sent(Transfer(**transfer), (saying(text),) if text else ())
 
 
 def not_sent(text: str = "", **transfer: Any) -> NotSent:
-    """Return the result of an image that was not sent, and why."""
+    """Return the result of an image that was not sent, with the reason."""
     return NotSent(saying(text), Transfer(**transfer))
 
 
 def final(result: StoreResult | Suspect) -> StoreResult:
-    """Return what becomes of an image that is not sent again."""
+    """Return the final result of an image that is not resent."""
     return result.failure if isinstance(result, Suspect) else result
 
 
 class Outcome(NamedTuple):
-    """What tests compare of a result, whatever its transfer was.
+    """Parts of a result that tests compare, without its transfer.
 
-    It is whether the image was sent, the kind of the reason that counts, and all that is said.
+    These are whether the image was sent, the kind of the decisive reason, and all texts.
     """
 
     is_sent: bool
@@ -48,17 +48,17 @@ SENT = Outcome(True)
 
 
 def reasons_of(result: StoreResult) -> tuple[Reason, ...]:
-    """Return all reasons in a result, in order; the last one counts."""
+    """Return all reasons in a result, in order; the last one is decisive."""
     return (*result.remarks, result.reason) if isinstance(result, NotSent) else result.remarks
 
 
 def text_of(result: StoreResult) -> str:
-    """Return all that a result says."""
+    """Return all texts of a result."""
     return "; ".join(reason.text for reason in reasons_of(result))
 
 
 def outcome(result: StoreResult | Suspect) -> Outcome:
-    """Return what tests compare of a result; that of a suspect image is its failure."""
+    """Return the compared parts of a result; for a suspect image, those of its failure."""
     result = final(result)
     reasons = reasons_of(result)
     kind = reasons[-1].kind if reasons else None
@@ -66,5 +66,5 @@ def outcome(result: StoreResult | Suspect) -> Outcome:
 
 
 def outcomes(results: Iterable[StoreResult | Suspect]) -> list[Outcome]:
-    """Return what tests compare of results."""
+    """Return the compared parts of results."""
     return list(map(outcome, results))

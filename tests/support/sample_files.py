@@ -1,4 +1,4 @@
-"""Real DICOM files that pydicom ships, archives of them, and small made ones."""
+"""DICOM files shipped with pydicom, archives of them, and small generated files."""
 
 import io
 import tarfile
@@ -19,7 +19,7 @@ PREFIX_OF_MADE_UIDS = "1.2.826.0.1.3680043.8.498."
 
 @dataclass(frozen=True)
 class ArchiveMember:
-    """A member of an archive to be made."""
+    """Member of an archive to be written."""
 
     name: str
     content: bytes
@@ -34,13 +34,13 @@ def shipped(name: str) -> Path:
 
 
 def member(name: str, as_name: str | None = None) -> ArchiveMember:
-    """Return a shipped file as a member of an archive, under its own name or another."""
+    """Return a shipped file as a member of an archive, under its own or another name."""
     path = shipped(name)
     return ArchiveMember(as_name or path.name, path.read_bytes())
 
 
 def zip_of(path: Path, members: Iterable[ArchiveMember]) -> Path:
-    """Write a zip of the members, in their order."""
+    """Write a zip of the members, in order."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for item in members:
             archive.writestr(item.name, item.content)
@@ -48,7 +48,7 @@ def zip_of(path: Path, members: Iterable[ArchiveMember]) -> Path:
 
 
 def tar_of(path: Path, members: Iterable[ArchiveMember], compression: str = "") -> Path:
-    """Write a tar of the members, in their order; `compression` is `gz`, `bz2`, `xz` or none."""
+    """Write a tar of the members, in order; `compression` is `gz`, `bz2`, `xz` or empty."""
     with tarfile.open(path, f"w:{compression}") as archive:
         for item in members:
             entry = tarfile.TarInfo(item.name)
@@ -58,7 +58,7 @@ def tar_of(path: Path, members: Iterable[ArchiveMember], compression: str = "") 
 
 
 def with_new_uid(path: Path) -> bytes:
-    """Return a file's image as another SOP instance; its file meta follows PS3.10 7.1."""
+    """Return a file's image as a new SOP instance; its file meta follows PS3.10 7.1."""
     dataset = pydicom.dcmread(path)
     dataset.SOPInstanceUID = generate_uid(PREFIX_OF_MADE_UIDS)
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
@@ -66,7 +66,7 @@ def with_new_uid(path: Path) -> bytes:
 
 
 def made(number: int, *, pixels: int = 16, **elements: object) -> Dataset:
-    """Return a small CT image, the `number`-th of a series; `elements` go by DICOM keyword."""
+    """Return a small CT image, the `number`-th of a series; `elements` are keyed by keyword."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -96,12 +96,12 @@ def made(number: int, *, pixels: int = 16, **elements: object) -> Dataset:
 
 
 def uid_of(number: int) -> str:
-    """Return the SOP Instance UID of the `number`-th made image."""
+    """Return the SOP Instance UID of the generated image with this number."""
     return str(made(number).SOPInstanceUID)
 
 
 def encoded(dataset: Dataset) -> bytes:
-    """Return a dataset as a DICOM file, in its own transfer syntax."""
+    """Return a dataset as a DICOM file in its own transfer syntax."""
     meta = dataset.file_meta
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID

@@ -1,4 +1,4 @@
-"""Scripts of a FaultSCP that several tests use: what a server does instead of serving."""
+"""FaultSCP scripts that several tests share."""
 
 from collections.abc import Callable
 
@@ -32,7 +32,7 @@ def abort_on_request(peer: Peer) -> None:
 
 
 def answer_on_request(data: bytes) -> Script:
-    """Return a script that reads the association request, answers these bytes, and closes."""
+    """Return a script that reads the association request, responds with these bytes, and closes."""
 
     def script(peer: Peer) -> None:
         peer.read_pdu()
@@ -59,11 +59,11 @@ def leave_after_an_image(peer: Peer) -> None:
     peer.read_image()
 
 
-# In the first message, which is an image or an echo
+# In the first message, an image or an echo
 
 
 def accept_and_stand_still(peer: Peer) -> None:
-    """Accept the association, and neither read nor answer anything."""
+    """Accept the association, then neither read nor answer."""
     peer.accept()
     peer.stand_still()
 
@@ -104,7 +104,7 @@ def close_before_answer(peer: Peer) -> None:
 
 
 def answering_by(misbehave: Callable[[Peer, Image], None]) -> Script:
-    """Return a script that reads an image, calls `misbehave` instead of answering, and reads on."""
+    """Return a script that reads images and calls `misbehave` instead of answering."""
 
     def script(peer: Peer) -> None:
         peer.accept()
@@ -115,7 +115,7 @@ def answering_by(misbehave: Callable[[Peer, Image], None]) -> Script:
 
 
 def answer_wrong_message_id(peer: Peer, image: Image) -> None:
-    """Answer another message than that of the image."""
+    """Answer with the message ID of another image."""
     peer.answer(image, message_id=image.message_id + 1)
 
 
@@ -123,7 +123,7 @@ def answer_wrong_message_id(peer: Peer, image: Image) -> None:
 
 
 def answering(*statuses: int) -> Script:
-    """Return a script that answers with these in turn, and goes on with the last one."""
+    """Return a script that answers with these statuses in order and repeats the last one."""
     left = list(statuses)
 
     def script(peer: Peer) -> None:
@@ -135,7 +135,7 @@ def answering(*statuses: int) -> Script:
 
 
 def answering_one(leave: Callable[[Peer], None]) -> Script:
-    """Return a script that answers one image with Success, and leaves as `leave` does."""
+    """Return a script that answers one image with Success and then runs `leave`."""
 
     def script(peer: Peer) -> None:
         peer.accept()

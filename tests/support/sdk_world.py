@@ -1,4 +1,4 @@
-"""A site on which Flywheel's SDK and a batch ask the same."""
+"""Site that Flywheel's SDK and a batch query in the same way."""
 
 import warnings
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ CONFIG = {"destination": "pacs", "called_ae": "ARCHIVE", "port": 11112}
 
 @dataclass(frozen=True)
 class World:
-    """A site with what a batch is about, and both who ask it."""
+    """Site with the containers of a batch, and both clients."""
 
     site: FlywheelSite
     fw: Any
@@ -33,11 +33,11 @@ class World:
     acquisition: str
 
     def batch(self) -> str:
-        """Make a batch that was not run."""
+        """Create a batch without running it."""
         return str(self.fw.create_batch_job_from_jobs(self.proposal()).id)
 
     def proposal(self) -> Any:
-        """Return what the SDK proposes for the session."""
+        """Return the SDK's proposal for the session."""
         job = flywheel.InputJob(
             gear_id=self.gear,
             destination={"type": "session", "id": self.session},
@@ -48,25 +48,25 @@ class World:
         return flywheel.PremadeJobsBatchProposalInput(jobs=[job])
 
     def plan(self) -> Plan:
-        """Return our plan for the same."""
+        """Return our plan for the same session."""
         gear = Gear(self.gear, "dicom-send", "5.0.0", {}, frozenset())
         session = self.api.session(self.session)
         return Plan(gear, CONFIG, {"key": "key.pem"}, ("hpc",), (session,), {}, 0)
 
     def started(self) -> str:
-        """Make a batch and run it."""
+        """Create a batch and run it."""
         batch_id = self.batch()
         self.fw.start_batch(batch_id)
         return batch_id
 
     def running_job(self) -> str:
-        """Let a job run."""
+        """Start a job."""
         (job,) = self.fw.get_batch(self.started()).jobs
         self.site.queue.take()
         return str(job)
 
     def failed_job(self) -> str:
-        """Let a job fail."""
+        """Fail a job."""
         job = self.running_job()
         self.site.queue.end(job, "failed")
         return job
@@ -74,7 +74,7 @@ class World:
 
 @contextmanager
 def sdk_world(site: FlywheelSite) -> Iterator[World]:
-    """Make one on a site."""
+    """Create a world on a site."""
     site.is_admin = True
     gear = site.add_gear(manifest())
     project = site.add_project(site.add_group("lab"), "Study")

@@ -1,4 +1,4 @@
-"""Runs of `dicom-send` in a process of its own, and what its report says."""
+"""Runs of `dicom-send` in a separate process, and their reports."""
 
 import csv
 from functools import partial
@@ -13,18 +13,18 @@ send = partial(command.run, "dicom-send")
 
 
 def to(server: Orthanc | StoreSCP | PythonSCP | FaultSCP, *more: object) -> list[object]:
-    """Return the options that name a server."""
+    """Return the options for a server."""
     return ["--destination", HOST, "--port", server.port, "--called-ae", "SCP", *more]
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:
-    """Return the rows of the report on files."""
+    """Return the rows of the per-file report."""
     (path,) = (one for one in folder.glob("*.csv") if not one.name.endswith("_instances.csv"))
     return list(csv.DictReader(path.read_text().splitlines()))
 
 
 def tls_options(server: Identity, client: Identity) -> list[str]:
-    """Return the options that let storescp take TLS alone, from this client."""
+    """Return the storescp options for TLS only, with this client's certificates."""
     return ["+tls", str(server.key), str(server.cert), "+cf", str(client.ca)]
 
 

@@ -1,4 +1,4 @@
-"""Images that one thread sends, one after the other."""
+"""Images that one thread sends one by one."""
 
 from collections.abc import Callable, Iterable
 
@@ -12,7 +12,7 @@ from tests.support.pacs import PythonSCP
 from tests.support.results import final, outcomes, saying
 
 SCUFactory = Callable[..., StorageSCU]
-"""Makes an SCU for a server, with its options and the AE titles of both sides."""
+"""Factory of an SCU for a server, with options and the AE titles of both sides."""
 
 
 def unconverted(_image: SOPInstance, _transfer_syntax_uid: str) -> Unreadable:
@@ -21,14 +21,14 @@ def unconverted(_image: SOPInstance, _transfer_syntax_uid: str) -> Unreadable:
 
 
 def send_all(scu: StorageSCU, images: Iterable[SOPInstance]) -> list[StoreResult]:
-    """Send images once, and close the SCU; return what became of each."""
+    """Send images once and close the SCU; return the result of each."""
     results = [final(scu.send(image)) for image in images]
     scu.close()
     return results
 
 
 def fail_to_send(scu: StorageSCU, server: FaultSCP | PythonSCP) -> tuple[Kind | None, str]:
-    """Send three images in vain; return the kind and text of the one reason they share."""
+    """Send three images without success; return the kind and text of their common reason."""
     results = send_all(scu, [made_instance(n) for n in (1, 2, 3)])
     (failed,) = set(outcomes(results))
     assert not failed.is_sent

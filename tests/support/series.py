@@ -1,4 +1,4 @@
-"""The images of a study with two series that tests store and ask for."""
+"""Study with two series, whose images tests store and query."""
 
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.network.store import StorageSCU
@@ -14,22 +14,22 @@ STUDY, SERIES, OTHER = "1.2.3.10", "1.2.3.11", "1.2.3.12"
 
 
 def image(number: int, series: str = SERIES) -> SOPInstance:
-    """Return the image of this number in a series."""
+    """Return the image with this number in a series."""
     return made_instance(number, StudyInstanceUID=STUDY, SeriesInstanceUID=series)
 
 
 def reference(number: int, series: str = SERIES) -> ImageReference:
-    """Return what names the image of this number to a server."""
+    """Return the reference to the image with this number."""
     return ImageReference(CT, image(number).sop_instance_uid, STUDY, series)
 
 
 def uids(*numbers: int) -> frozenset[str]:
-    """Return the SOP Instance UIDs of the images of these numbers."""
+    """Return the SOP Instance UIDs of the images with these numbers."""
     return frozenset(image(number).sop_instance_uid for number in numbers)
 
 
 def store(server: Orthanc | DcmQRSCP | PythonSCP, *images: SOPInstance) -> None:
-    """Send images to a server that has to take them all."""
+    """Send images to a server, and check that it accepts all."""
     peer = peer_of(server, server.ae_title)
     scu = StorageSCU(peer, unconverted, retry_time=0, timeouts=PATIENT)
     assert all(isinstance(scu.send(one), Sent) for one in images)

@@ -1,4 +1,4 @@
-"""A session on the stand-in site, on which the gear runs again and again."""
+"""Session on the stand-in site that the gear sends repeatedly."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from tests.support.sample_files import ArchiveMember, encoded, made, zip_of
 
 @dataclass(frozen=True)
 class Ended:
-    """A run that has ended, and what it attached."""
+    """Finished run, and its attached files."""
 
     result: GearResult
     rows: dict[str, tuple[str, ...]]
@@ -28,12 +28,12 @@ class Ended:
 
     @property
     def outcomes(self) -> Counter[str]:
-        """How many images came to what."""
+        """Number of images for each outcome."""
         return Counter(row["Outcome"] for row in self.instances)
 
 
 class SessionRuns:
-    """A session on the stand-in site that the gear sends again and again; files lie in `folder`."""
+    """Session on the stand-in site that the gear sends repeatedly; files are in `folder`."""
 
     def __init__(self, folder: Path, site: FlywheelSite) -> None:
         self.folder = folder
@@ -44,7 +44,7 @@ class SessionRuns:
         self.next_acquisition()
 
     def next_acquisition(self) -> None:
-        """Add files to another acquisition from now on, of the same label."""
+        """Add further files to a new acquisition with the same label."""
         self.acquisition = self._site.add_acquisition(self._id, "CT")
 
     def add(self, name: str, content: bytes | Path) -> None:
@@ -57,7 +57,7 @@ class SessionRuns:
         self.add(name, zip_of(self.folder / f"{numbers[0]}{name}", members))
 
     def gear(self, server: Any, **options: object) -> GearFolder:
-        """Return the gear on it."""
+        """Return a gear that runs on the session."""
         self._runs += 1
         config = {
             "destination": "127.0.0.1",
@@ -72,7 +72,7 @@ class SessionRuns:
         )
 
     def send(self, server: Any, **options: object) -> Ended:
-        """Run the gear on it."""
+        """Run the gear on the session."""
         self._site.uploads.clear()
         result = self.gear(server, **options).run()
         uploads = {upload.name: upload.content.decode() for upload in self._site.uploads}

@@ -1,4 +1,4 @@
-"""What asks the stand-in site, and containers on it to ask for."""
+"""Clients of the stand-in site, and containers on it."""
 
 from fw_gear_dicom_send.dicom.types import PrivateTag
 from fw_gear_dicom_send.flywheel.client import connect
@@ -9,7 +9,7 @@ from tests.support.flywheel_site import FlywheelSite
 
 
 def gear_config(destination: Container, input_file: InputFile | None = None) -> GearConfig:
-    """Return the configuration of a run on a container, or on a file."""
+    """Return the configuration of a run on a container or on a file."""
     return GearConfig(
         peer=PeerAE("localhost", 104, "CALLED", "CALLING"),
         tls=None,
@@ -26,21 +26,21 @@ def gear_config(destination: Container, input_file: InputFile | None = None) -> 
 
 
 def add_subject(site: FlywheelSite, label: str | None = "S1") -> str:
-    """Add a subject, with what is above it."""
+    """Add a subject with its parents."""
     return site.add_subject(site.add_project(site.add_group("radiology"), "Trial"), label)
 
 
 def add_session(site: FlywheelSite, label: str | None = "Visit 1") -> str:
-    """Add a session, with what is above it."""
+    """Add a session with its parents."""
     return site.add_session(add_subject(site), label)
 
 
 def client_site(site: FlywheelSite, *, retries: int = 0) -> Site:
-    """Return the site as a run sees it."""
+    """Return the site as seen by a run."""
     return Site(connect(site.api_key, retries=retries))
 
 
 def selected(site: FlywheelSite, kind: str, container_id: str) -> list[str]:
-    """Return the paths of the files that a run on a container sends."""
+    """Return the paths of the files that a run on a container selects."""
     selection = client_site(site).select(gear_config(Container(kind, container_id)))
     return [entry.fw_path for entry in selection.entries]

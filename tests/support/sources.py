@@ -1,23 +1,23 @@
-"""Sources of datasets that have no end."""
+"""Sources of endless datasets."""
 
 import io
 
 
 class CountedSource(io.RawIOBase):
-    """Endless zeros, which counts how many of them were read."""
+    """Endless zeros, with a count of the bytes read."""
 
     taken = 0
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Say that it can be sought."""
+        """Return True."""
         return True
 
     def seek(self, offset: int, _whence: int = 0) -> int:
-        """Take any position."""
+        """Accept any position."""
         return offset
 
     def read(self, size: int = -1) -> bytes:

@@ -1,4 +1,4 @@
-"""What the steps of a run are tested with: files on disk, and senders that send to nobody."""
+"""Test doubles for the steps of a run: files on disk, and senders without a server."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -22,7 +22,7 @@ CONFIG = SendConfig(
 
 
 class Folder:
-    """Files that are on disk already; `released` are those that were."""
+    """Files that are already on disk; `released` lists the released ones."""
 
     def __init__(self, path: Path, images: Collection[int] = ()) -> None:
         """Write a file for each image."""
@@ -34,39 +34,39 @@ class Folder:
             self.add(f"{number}.dcm")
 
     def add(self, name: str) -> FileEntry:
-        """Add a file that is there."""
+        """Add an existing file."""
         entry = FileEntry(Container("session", "s"), name, f"lab/{name}")
         self.entries.append(entry)
         return entry
 
     def fetcher(self, _: Path) -> Fetcher:
-        """Return what tells where a file is."""
+        """Return a callable that returns the path of a file."""
         return Fetcher(lambda entry: self.path / entry.name)
 
     def release(self, path: Path) -> None:
-        """Leave a file where it is."""
+        """Leave the file in place."""
         self.released.append(path.name)
 
 
 class Sender:
-    """Sends whatever it is given, and closes it."""
+    """Sender that accepts every image and closes it."""
 
     given_up = None
 
     def __init__(self) -> None:
-        """Begin with nothing sent."""
+        """Start without sent images."""
         self.uids: list[str] = []
         self._lock = Lock()
 
     def send(self, instance: SOPInstance) -> Sent:
-        """Note an image."""
+        """Record an image."""
         with self._lock:
             self.uids.append(instance.sop_instance_uid)
         instance.dataset.close()
         return sent()
 
     def finish(self) -> None:
-        """Let nothing go that is held."""
+        """Do nothing: the sender keeps no images."""
 
     def abort(self) -> None:
-        """Do nothing more."""
+        """Do nothing."""

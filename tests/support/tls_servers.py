@@ -1,4 +1,4 @@
-"""Servers that take TLS, and how tests check them and send to them."""
+"""Servers that use TLS, and helpers that check them and send to them."""
 
 import ssl
 from pathlib import Path
@@ -32,7 +32,7 @@ def server_context(
     lowest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
     highest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
 ) -> ssl.SSLContext:
-    """Return a server's context, as lax as this OpenSSL can be."""
+    """Return a server's context, as lax as this OpenSSL allows."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version, context.maximum_version = lowest, highest
@@ -45,7 +45,7 @@ def demanding_context(
     lowest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
     highest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
 ) -> ssl.SSLContext:
-    """Return a server's context that takes no client without a certificate of a CA."""
+    """Return a server's context that requires a client certificate of a CA."""
     context = server_context(identity, lowest, highest)
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(ca)
@@ -53,7 +53,7 @@ def demanding_context(
 
 
 def secured(context: ssl.SSLContext, script: Script = serve) -> Script:
-    """Return a script that shakes hands first."""
+    """Return a script that starts with a TLS handshake."""
 
     def run(peer: Peer) -> None:
         with context.wrap_socket(peer.socket, server_side=True) as peer.socket:
@@ -63,7 +63,7 @@ def secured(context: ssl.SSLContext, script: Script = serve) -> Script:
 
 
 def orthanc_with_tls(server: Identity, client: Identity, *, verifies: bool) -> Orthanc:
-    """Return an Orthanc that takes TLS only, and `verifies` the certificate of who connects."""
+    """Return an Orthanc that accepts TLS only and may check the client's certificate."""
     return Orthanc(
         DicomTlsEnabled=True,
         DicomTlsPrivateKey=str(server.key),
@@ -74,7 +74,7 @@ def orthanc_with_tls(server: Identity, client: Identity, *, verifies: bool) -> O
 
 
 def tls_failure(config: TLSConfig, script: Script, timeouts: Timeouts = PATIENT) -> str:
-    """Return what the check says of a server, without its place."""
+    """Return the result of the server check, without the server's address."""
     with FaultSCP(script) as server, at_once(), pytest.raises(ServerError) as caught:
         preflight.check(peer_of(server), make_context(config), timeouts=timeouts)
     where, _, told = str(caught.value).partition(": ")
@@ -83,7 +83,7 @@ def tls_failure(config: TLSConfig, script: Script, timeouts: Timeouts = PATIENT)
 
 
 def scu_of(server: Server, context: TLSContext, retry_time: float = 0) -> StorageSCU:
-    """Return an SCU that sends to a server over TLS, and converts nothing."""
+    """Return an SCU that sends to a server over TLS and converts nothing."""
     return StorageSCU(
         peer_of(server),
         unconverted,
@@ -95,5 +95,5 @@ def scu_of(server: Server, context: TLSContext, retry_time: float = 0) -> Storag
 
 
 def send(scu: StorageSCU, number: int = 3) -> list[Outcome]:
-    """Send so many images, and close the SCU; return what became of each."""
+    """Send this many images and close the SCU; return the result of each."""
     return outcomes(send_all(scu, (made_instance(one) for one in range(number))))

@@ -1,4 +1,4 @@
-"""Converting images to another transfer syntax, and reading what comes out."""
+"""Conversion of images to another transfer syntax, and reading of the output."""
 
 import io
 import struct
@@ -30,19 +30,19 @@ RLE_FRAME = struct.pack("<16I", 2, 64, 64 + 258, *[0] * 13) + 2 * (
 
 
 def convert(instance: SOPInstance, target: str, work: Path) -> SOPInstance | Unreadable:
-    """Convert, with decoders of its own."""
+    """Convert an image with new decoders."""
     with FrameDecoders(work) as decoders:
         return transcode.convert(instance, target, decoders, work)
 
 
 def bare(data: bytes, transfer_syntax_uid: str) -> SOPInstance:
-    """Return an instance whose dataset is given byte by byte."""
+    """Return an instance whose dataset consists of these bytes."""
     dataset = EncodedDataset(io.BytesIO(), (data,))
     return SOPInstance("1.2", "1.2.3", transfer_syntax_uid, dataset)
 
 
 def encoded_by(instance: SOPInstance, target: str, work: Path) -> bytes:
-    """Convert, and return the encoded dataset."""
+    """Convert an image and return the encoded dataset."""
     converted = convert(instance, target, work)
     assert isinstance(converted, SOPInstance), converted
     assert converted.transfer_syntax_uid == target
@@ -52,20 +52,20 @@ def encoded_by(instance: SOPInstance, target: str, work: Path) -> bytes:
 
 
 def converted(content: bytes, target: str, work: Path) -> Dataset:
-    """Convert a DICOM file, and read the dataset."""
+    """Convert a DICOM file and read the dataset."""
     data = encoded_by(instance(content), target, work)
     return read_dataset(DicomBytesIO(data), target == ImplicitVRLittleEndian, True)
 
 
 def refused(instance: SOPInstance, work: Path, target: str = ExplicitVRLittleEndian) -> str:
-    """Return the cause that an instance cannot be converted for."""
+    """Return the reason why an instance cannot be converted."""
     result = convert(instance, target, work)
     assert isinstance(result, Unreadable)
     return result.reason.text.split(": ", 1)[1]
 
 
 def by_dcmtk(content: bytes, work: Path, *command: str) -> bytes:
-    """Return what a DCMTK tool makes of a file."""
+    """Return the output of a DCMTK tool for a file."""
     (work / "in.dcm").write_bytes(content)
     program, *options = command
     command = (path_of(program), *options, str(work / "in.dcm"), str(work / "out.dcm"))
@@ -74,7 +74,7 @@ def by_dcmtk(content: bytes, work: Path, *command: str) -> bytes:
 
 
 def decode(frames: Iterable[Iterable[bytes]], syntax: str, layout: Layout, work: Path) -> bytes:
-    """Return the pixels of frames, which are given as their fragments."""
+    """Return the decoded pixels of frames, which are given as fragments."""
     fragments = (iter([fragment]) for frame in frames for fragment in frame)
     with FrameDecoders(work) as decoders:
         found = native_frames(fragments, syntax, layout, decoders, work)
@@ -83,7 +83,7 @@ def decode(frames: Iterable[Iterable[bytes]], syntax: str, layout: Layout, work:
 
 
 def differences(one: Dataset, other: Dataset, but: Iterable[BaseTag] = ()) -> list[str]:
-    """Name the elements that differ, but group lengths and those given."""
+    """Return the names of elements that differ, except group lengths and the given ones."""
     tags = {tag for tag in (*one.keys(), *other.keys()) if tag.element} - set(but)
     found = []
     for tag in sorted(tags):

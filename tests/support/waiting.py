@@ -1,4 +1,4 @@
-"""Waiting for a condition, with a limit; and limits that no machine is too slow for."""
+"""Waits for a condition, and limits that fit even the slowest machine."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from fw_gear_dicom_send.network.timeouts import Timeouts
 
 PATIENCE = 120.0
-"""Seconds after which a test fails in which nothing happens: far more than a busy machine needs."""
+"""Seconds after which an idle test fails: far more than a busy machine needs."""
 NEVER = 600.0
-"""A timeout, in seconds, that is not meant to pass."""
+"""Timeout, in seconds, that never passes in a test."""
 PATIENT = Timeouts(
     connect=NEVER,
     associate=NEVER,
@@ -23,11 +23,11 @@ PATIENT = Timeouts(
     abort=NEVER,
     limit=NEVER,
 )
-"""Timeouts of which none is meant to pass."""
+"""Timeouts that never pass in a test."""
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
-    """Wait until the condition holds, at most so many seconds; return whether it does."""
+    """Wait until the condition is true, up to a time limit; return whether it is."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -31,29 +31,29 @@ NAMES = {
         "TCP_KEEPIDLE TCP_KEEPINTVL TCP_QUICKACK TCP_USER_TIMEOUT"
     ),
 }
-"""What a module has here and not on Windows; `uname` and `sysconf` stay, for numpy asks them."""
+"""Names that modules have here but not on Windows; numpy needs `uname` and `sysconf`."""
 METHODS = ("recvmsg", "recvmsg_into", "sendmsg", "sendmsg_afalg")
 FORBIDDEN = set('<>:"/\\|?*') | set(map(chr, range(32)))
 RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{n}{i}" for n in ("COM", "LPT") for i in range(1, 10))}
 
 
 class _NoModule(MetaPathFinder):
-    """Finds none of the modules that Windows lacks."""
+    """Import finder that hides the modules that Windows lacks."""
 
     def find_spec(self, fullname: str, *_: object) -> None:
-        """Raise ModuleNotFoundError for one of them."""
+        """Raise ModuleNotFoundError for a hidden module."""
         if fullname in MODULES:
             raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
 
 
 def is_name_for_windows(name: str) -> bool:
-    """Tell whether Windows takes a file name."""
+    """Return whether Windows accepts a file name."""
     stem = name.split(".", maxsplit=1)[0].rstrip().upper()
     return not set(name) & FORBIDDEN and not name.endswith((" ", ".")) and stem not in RESERVED
 
 
 def take_away() -> None:
-    """Take away what Windows lacks, and let nothing make a file of a name that it refuses."""
+    """Remove everything that Windows lacks, and prevent files with names that it rejects."""
     for name in MODULES:
         sys.modules.pop(name, None)
     sys.meta_path.insert(0, _NoModule())
@@ -62,7 +62,7 @@ def take_away() -> None:
             if hasattr(module, name):
                 delattr(module, name)
     for name in METHODS:
-        # They belong to a class that cannot be changed, below this one.
+        # They belong to a base class that cannot be changed.
         setattr(socket.socket, name, property(_lacks))
     sys.addaudithook(_refuse_names)
 

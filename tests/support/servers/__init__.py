@@ -1,1 +1,1 @@
-"""Storage SCPs to send to, a module each kind."""
+"""Storage SCPs for tests, one module for each kind."""

@@ -1,4 +1,4 @@
-"""A storage SCP of dcmjs-dimse, which npm installs for the benchmarks as well."""
+"""Storage SCP of dcmjs-dimse, which npm also installs for the benchmarks."""
 
 import os
 from pathlib import Path
@@ -12,9 +12,9 @@ _MODULES = _REPOSITORY / ".rivals" / "dcmjs" / "node_modules"
 
 
 class DcmjsSCP(ServerProcess):
-    """Takes one user, by name and password, and answers Success to each image.
+    """SCP that accepts one user, by name and password, and answers Success to each image.
 
-    The test is skipped where `scripts/rivals.sh` has not installed dcmjs-dimse.
+    Skip the test if `scripts/rivals.sh` has not installed dcmjs-dimse.
     """
 
     program = "node"

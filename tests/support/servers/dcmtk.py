@@ -7,11 +7,11 @@ from tests.support.servers.process import ServerProcess, free_port
 
 
 class StoreSCP(ServerProcess):
-    """DCMTK's storescp, with the options given.
+    """DCMTK's storescp with the given options.
 
-    Without `accept` it takes every storage SOP class that DCMTK knows, uncompressed; `"+xa"` lets
-    it take every transfer syntax, `"-pm"` unknown SOP classes, `"--fork"` several associations at
-    a time. `accept` names the SOP classes to take instead, each with its transfer syntaxes.
+    By default it accepts every storage SOP class that DCMTK knows, uncompressed. `"+xa"` accepts
+    every transfer syntax, `"-pm"` unknown SOP classes, `"--fork"` several associations at a time.
+    `accept` limits the SOP classes, each with its transfer syntaxes.
     """
 
     program = "storescp"
@@ -39,7 +39,7 @@ class StoreSCP(ServerProcess):
         return ["-aet", self.ae_title, "-od", str(images), *options, str(self.port)]
 
     def received(self) -> list[Path]:
-        """Return the files received."""
+        """Return the received files."""
         return sorted(path for path in (self._folder / "images").rglob("*") if path.is_file())
 
 
@@ -63,7 +63,7 @@ class DcmQRSCP(ServerProcess):
 
 
 def _association_config(accept: Mapping[str, Sequence[str]]) -> str:
-    """Write DCMTK's association negotiation profile (its asconfig.txt) for what to accept."""
+    """Write DCMTK's association negotiation profile (asconfig.txt) for the accepted classes."""
     syntaxes = ["[[TransferSyntaxes]]"]
     contexts = ["[[PresentationContexts]]", "[Contexts]"]
     for number, (sop_class, transfer_syntaxes) in enumerate(accept.items(), 1):

@@ -1,4 +1,4 @@
-"""An Orthanc to send to and to ask by its REST API."""
+"""Orthanc server for sending, queried through its REST API."""
 
 import json
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from tests.support.servers.process import HOST, ServerProcess, free_port
 
 
 class Orthanc(ServerProcess):
-    """An Orthanc that takes every SOP class and transfer syntax.
+    """Orthanc that accepts every SOP class and transfer syntax.
 
-    `settings` are any of Orthanc's configuration options, e.g. `DicomCheckCalledAet=True`.
+    `settings` are Orthanc configuration options, e.g. `DicomCheckCalledAet=True`.
     """
 
     program = "Orthanc"
@@ -55,23 +55,23 @@ class Orthanc(ServerProcess):
         return [self.port, self._http_port]
 
     def __exit__(self, *exception: object) -> None:
-        """End it."""
+        """Stop the server."""
         self._session.close()
         super().__exit__(*exception)
 
     def get(self, path: str) -> requests.Response:
-        """Ask Orthanc's REST API."""
+        """Query Orthanc's REST API."""
         response = self._session.get(f"http://{HOST}:{self._http_port}{path}", timeout=60)
         response.raise_for_status()
         return response
 
     def ids(self) -> dict[str, str]:
-        """Return Orthanc's id of each instance it has stored, by SOP Instance UID."""
+        """Return Orthanc's id of each stored instance, by SOP Instance UID."""
         instances = self.get("/instances?expand").json()
         return {item["MainDicomTags"]["SOPInstanceUID"]: item["ID"] for item in instances}
 
     def files(self) -> Iterator[bytes]:
-        """Yield the DICOM file of each stored instance, one in memory at a time."""
+        """Yield the DICOM file of each stored instance, one at a time."""
         for identifier in self.ids().values():
             yield self.get(f"/instances/{identifier}/file").content
 
@@ -83,7 +83,7 @@ class Orthanc(ServerProcess):
         }
 
     def clear(self) -> None:
-        """Delete all that is stored."""
+        """Delete all stored instances."""
         for identifier in self.get("/patients").json():
             url = f"http://{HOST}:{self._http_port}/patients/{identifier}"
             self._session.delete(url, timeout=60).raise_for_status()

@@ -1,4 +1,4 @@
-"""A server program that listens on 127.0.0.1 and leaves nothing behind."""
+"""Server program that listens on 127.0.0.1 and leaves nothing behind."""
 
 import contextlib
 import os
@@ -19,14 +19,14 @@ START_ATTEMPTS = 3
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nothing listens on."""
+    """Return a free TCP port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 class ServerProcess:
-    """A server program in a process group and a temporary folder of its own."""
+    """Server program in a process group and a temporary folder of its own."""
 
     program: str
 
@@ -36,14 +36,14 @@ class ServerProcess:
         self._folder = Path()
 
     def _prepare(self) -> list[str]:
-        """Choose ports, write into `_folder` what the program needs, return its arguments."""
+        """Choose ports, write the program's files into `_folder`, and return its arguments."""
         raise NotImplementedError
 
     def _ports(self) -> list[int]:
         return [self.port]
 
     def __enter__(self) -> Self:
-        """Start it, at another port if need be, and wait until it answers."""
+        """Start the program, at another port if necessary, and wait until it answers."""
         program = path_of(self.program)
         for _ in range(START_ATTEMPTS):
             try:
@@ -86,7 +86,7 @@ class ServerProcess:
                 time.sleep(0.02)
 
     def __exit__(self, *exception: object) -> None:
-        """Kill it and remove its folder."""
+        """Kill the program and remove its folder."""
         self._end()
 
     def _end(self) -> None:
@@ -94,7 +94,7 @@ class ServerProcess:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def kill(self) -> None:
-        """End the server at once, as a power cut would."""
+        """End the server abruptly, like a power cut."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -102,5 +102,5 @@ class ServerProcess:
             self._process = None
 
     def output(self) -> str:
-        """Return what the server has printed."""
+        """Return the output of the server."""
         return (self._folder / "log").read_text(errors="replace")

@@ -1,4 +1,4 @@
-"""A storage SCP of pynetdicom that answers as a test tells it and records what came."""
+"""Storage SCP of pynetdicom that answers as a test specifies and records the requests."""
 
 import contextlib
 import socket
@@ -23,7 +23,7 @@ Status = int | Dataset
 
 @dataclass(frozen=True)
 class CStore:
-    """A C-STORE request exactly as it came (PS3.7 9.1.1)."""
+    """C-STORE request exactly as received (PS3.7 9.1.1)."""
 
     association: int
     message_id: int
@@ -34,7 +34,7 @@ class CStore:
     dataset: bytes
 
     def file(self) -> bytes:
-        """Return what came as a DICOM file (PS3.10 7.1)."""
+        """Return the request as a DICOM file (PS3.10 7.1)."""
         meta = FileMetaDataset()
         meta.MediaStorageSOPClassUID = self.sop_class_uid
         meta.MediaStorageSOPInstanceUID = self.sop_instance_uid
@@ -47,7 +47,7 @@ class CStore:
 
 @dataclass(frozen=True)
 class ProposedContext:
-    """A presentation context as the peer proposed it."""
+    """Presentation context as proposed by the peer."""
 
     abstract_syntax: str
     transfer_syntaxes: tuple[str, ...]
@@ -55,7 +55,7 @@ class ProposedContext:
 
 @dataclass(frozen=True)
 class AssociationRequest:
-    """An association as the peer asked for it; `number` counts from 1."""
+    """Association as requested by the peer; `number` starts at 1."""
 
     number: int
     calling_ae: str
@@ -125,10 +125,10 @@ class PythonSCP:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Stop listening and abort what associations are left."""
+        """Stop listening and abort the remaining associations."""
         stopping = threading.Thread(target=self._server.shutdown)
         stopping.start()
-        with contextlib.suppress(OSError):  # wakes the server, which looks up twice a second
+        with contextlib.suppress(OSError):  # Wake the server, which polls twice a second.
             socket.create_connection((HOST, self.port), timeout=1).close()
         stopping.join()
         for association in self.ae.active_associations:
@@ -136,29 +136,29 @@ class PythonSCP:
 
     @property
     def stored(self) -> tuple[CStore, ...]:
-        """The C-STORE requests so far, in the order in which they came."""
+        """C-STORE requests so far, in order of arrival."""
         with self._lock:
             return tuple(self._stored)
 
     def files(self) -> Iterator[bytes]:
-        """Yield the DICOM file of each image that came, stored or not."""
+        """Yield the DICOM file of each received image, stored or not."""
         return (record.file() for record in self.stored)
 
     @property
     def associations(self) -> tuple[AssociationRequest, ...]:
-        """The associations that were asked for so far."""
+        """Associations requested so far."""
         with self._lock:
             return tuple(self._requests)
 
     @property
     def released(self) -> int:
-        """How many associations the peer has released."""
+        """Number of associations that the peer has released."""
         with self._lock:
             return self._released
 
     @property
     def aborted(self) -> int:
-        """How many associations have been aborted, by the peer or by its vanishing."""
+        """Number of associations aborted by the peer or by its disappearance."""
         with self._lock:
             return self._aborted
 
