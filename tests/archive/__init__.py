@@ -1,1 +1,1 @@
-"""Tests of the room `archive`."""
+"""Tests of the `archive` package."""

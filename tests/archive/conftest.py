@@ -1,4 +1,4 @@
-"""Fixtures of the archive tests: the folder that members are unpacked in, and fuzzing."""
+"""Fixtures of the archive tests: a work folder for unpacked members, and fuzzing."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ __all__ = ["fuzz", "work"]
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """Return an empty folder to unpack members in."""
+    """Return an empty folder for unpacked members."""
     path = tmp_path / "work"
     path.mkdir()
     return path

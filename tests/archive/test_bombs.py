@@ -1,4 +1,4 @@
-"""Archives that unpack to more than their limits, or claim absurd sizes."""
+"""Archives that unpack to more than their limits or claim absurd sizes."""
 
 import gzip
 import tarfile
@@ -29,7 +29,7 @@ from tests.support.sample_files import ArchiveMember, tar_of
 
 
 def test_member_over_its_limit(tmp_path: Path, work: Path) -> None:
-    """A member that declares to be too large is not unpacked, and the next one is read."""
+    """A member that declares too large a size is not unpacked, and the next one is read."""
     contents = [dicom(1, 20_000), A, b"text" * 10_000, B]
     limits = Limits(member=10_000)
     expected = [LARGE, Image(2, A), Image(4, B)]
@@ -39,7 +39,7 @@ def test_member_over_its_limit(tmp_path: Path, work: Path) -> None:
 
 
 def test_archive_limit_of_a_zip(tmp_path: Path, work: Path) -> None:
-    """Members that share their bytes are stopped at the limit of the archive."""
+    """Reading of members that share the same bytes stops at the archive's limit."""
     content = A + bytes(91_000)
     path = overlapping_zip(tmp_path / "a", content, 100)
     *members, last = items(path, work, limits=Limits(archive=1_000_000, ratio=10))
@@ -48,7 +48,7 @@ def test_archive_limit_of_a_zip(tmp_path: Path, work: Path) -> None:
 
 
 def test_archive_limit_grows_with_the_file(tmp_path: Path, work: Path) -> None:
-    """A large archive may unpack to as many times its size as deflate can pack."""
+    """A large archive may unpack to the maximum compression ratio of deflate times its size."""
     path = zipped(tmp_path / "a", A + bytes(2_000_000))
     found = items(path, work, limits=Limits(archive=0))
     assert found == images(A + bytes(2_000_000))
@@ -56,7 +56,7 @@ def test_archive_limit_grows_with_the_file(tmp_path: Path, work: Path) -> None:
 
 @pytest.mark.parametrize("place", ["member", "skipped member", "after the end"])
 def test_archive_limit_of_a_tar(work: Path, place: str) -> None:
-    """A compressed tar is stopped at the limit, wherever its bytes are."""
+    """Reading of a compressed tar stops at the limit, wherever its bytes are."""
     much = bytes(5_000_000)
     data = {
         "member": tarred(A, B + much),
@@ -72,7 +72,7 @@ def test_archive_limit_of_a_tar(work: Path, place: str) -> None:
 
 
 def test_sparse_member(work: Path) -> None:
-    """A sparse member of a tar comes out with its holes."""
+    """A sparse tar member is read with its holes."""
     parts = {0: A, 20_000: B}
     expected = A + bytes(20_000 - len(A)) + B + bytes(1000)
     data = sparse_entry("a", parts, len(expected)) + tarred(C) + END_OF_TAR
@@ -80,7 +80,7 @@ def test_sparse_member(work: Path) -> None:
 
 
 def test_sparse_member_over_the_limit(work: Path) -> None:
-    """The holes of a sparse member count, though nothing in the file stands for them."""
+    """The holes of a sparse member count towards the limit, although they are not stored."""
     path = work.parent / "a"
     path.write_bytes(sparse_entry("a", {0: A}, 50_000_000) + END_OF_TAR)
     (last,) = items(path, work, limits=Limits(archive=1_000_000, ratio=1))
@@ -89,7 +89,7 @@ def test_sparse_member_over_the_limit(work: Path) -> None:
 
 
 def test_header_without_a_bound(work: Path) -> None:
-    """A header that is nothing but long is given up before it fills the memory."""
+    """Reading stops at an oversized header before it fills the memory."""
     header = tar_entry("x", bytes(100_000_000), type=tarfile.GNUTYPE_LONGNAME)
     data = gzip.compress(tarred(A) + header + tarred(B) + END_OF_TAR, 1)
     del header
@@ -104,7 +104,7 @@ def test_header_without_a_bound(work: Path) -> None:
 
 
 def test_memory_does_not_grow_with_members(work: Path) -> None:
-    """What a tar says of all its members is not kept."""
+    """The reader keeps no header data of earlier tar members."""
     path = work.parent / "a"
     with gzip.open(path, "wb", 1) as file:
         for number in range(5000):
@@ -124,7 +124,7 @@ def test_memory_does_not_grow_with_members(work: Path) -> None:
 
 @pytest.mark.parametrize("cut", [0, 10], ids=["whole", "cut short"])
 def test_memory_does_not_grow_with_members_of_a_zip(work: Path, cut: int) -> None:
-    """Neither does what a directory says of them."""
+    """The reader keeps no directory data of earlier zip members."""
     path = work.parent / "a"
     with zipfile.ZipFile(path, "w") as file:
         for number in range(20_000):
@@ -144,7 +144,7 @@ def test_memory_does_not_grow_with_members_of_a_zip(work: Path, cut: int) -> Non
 
 @pytest.mark.parametrize("size", [2**62, -1, -(2**40)])
 def test_absurd_size_in_a_tar(work: Path, size: int) -> None:
-    """A size that no file has neither hangs nor passes."""
+    """An absurd size neither hangs the reader nor passes as valid."""
     second = tar_entry("b", b"", size=size) + B
     found = items_of(tarred(A) + second + END_OF_TAR, work)
     assert (found[0], found[-1]) == (Image(1, A), BROKEN)

@@ -1,4 +1,4 @@
-"""What is no image, or was not unpacked, is closed at once, not when Python gets to it."""
+"""Files that are not images or cannot be unpacked are closed immediately."""
 
 import resource
 import sys
@@ -15,7 +15,7 @@ from tests.support.closing import nothing_left_open
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads from /proc")
 def test_what_is_not_an_image_is_closed(tmp_path: Path, work: Path) -> None:
-    """Neither a text in a folder nor a file that cannot be read stays open."""
+    """Neither a text file in a folder nor an unreadable file stays open."""
     folder = tmp_path / "images"
     folder.mkdir()
     (folder / "1.txt").write_bytes(b"no image")
@@ -28,7 +28,7 @@ def test_what_is_not_an_image_is_closed(tmp_path: Path, work: Path) -> None:
 
 
 def test_a_corrupt_member_is_closed(tmp_path: Path, work: Path) -> None:
-    """Also one so large that it went to disk."""
+    """This includes members large enough to be on disk."""
     path = zipped(tmp_path / "a", dicom(1, 3_000_000))
     set_zip_field(path, "1.dcm", "crc", 0)
     with nothing_left_open():
@@ -36,7 +36,7 @@ def test_a_corrupt_member_is_closed(tmp_path: Path, work: Path) -> None:
 
 
 def test_a_member_that_the_disk_did_not_take_is_closed(tmp_path: Path, work: Path) -> None:
-    """The disk may have room for the next one."""
+    """The disk may have room for the next member."""
     path = zipped(tmp_path / "a", dicom(1, 6_000_000), A)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, limits[1]))

@@ -1,4 +1,4 @@
-"""A tar that is damaged or cut short is broken from there on."""
+"""A damaged or truncated tar is reported as broken from the point of damage."""
 
 import gzip
 import io
@@ -24,11 +24,11 @@ from tests.support.archives import (
 
 @pytest.mark.parametrize("compress", COMPRESSORS)
 def test_compressed_tar_cut_anywhere(work: Path, compress: Callable[[bytes], bytes]) -> None:
-    """A compressed tar is broken wherever it is cut, even in its last byte."""
+    """A compressed tar that is truncated anywhere, even by one byte, is broken."""
     whole = compress(tarred(dicom(1, 200), dicom(2, 200)) + END_OF_TAR)
     assert items_of(whole, work) == images(dicom(1, 200), dicom(2, 200))
     last = [items_of(whole[:size], work)[-1] for size in range(len(whole))]
-    # Too little is left to see what it was.
+    # Too little remains to recognize the format.
     beginning = last.index(BROKEN)
     assert beginning < 12
     assert set(last[:beginning]) == {UNKNOWN}
@@ -37,50 +37,50 @@ def test_compressed_tar_cut_anywhere(work: Path, compress: Callable[[bytes], byt
 
 @pytest.mark.parametrize("compress", COMPRESSORS)
 def test_compressed_tar_cut_at_a_member(work: Path, compress: Callable[[bytes], bytes]) -> None:
-    """The members before the place where a stream is cut are read."""
+    """The members before the truncation of a stream are read."""
     whole = compress(tarred(dicom(1, 2_000_000), dicom(2, 2_000_000)) + END_OF_TAR)
     found = items_of(whole[:-1000], work)
     assert found == [Image(1, dicom(1, 2_000_000)), BROKEN]
 
 
 def test_tar_cut_in_a_member(work: Path) -> None:
-    """A tar that ends within a member does not yield it."""
+    """A tar that is truncated within a member does not yield that member."""
     assert items_of(tarred(A, B)[:-1000], work) == [Image(1, A), BROKEN]
 
 
 @pytest.mark.parametrize("rest", [tar_entry("b", B)[:300], bytes(300)], ids=["header", "end"])
 def test_tar_cut_in_a_header(work: Path, rest: bytes) -> None:
-    """A tar that ends within a header, or within the block that ends it, is broken."""
+    """A tar that is truncated within a header or within the end-of-archive block is broken."""
     assert items_of(tarred(A) + rest, work) == [Image(1, A), BROKEN]
 
 
 def test_tar_cut_in_a_member_that_is_passed_over(work: Path) -> None:
-    """A tar that ends within a member that is not DICOM is broken."""
+    """A tar that is truncated within a member that is not DICOM is broken."""
     assert items_of(tarred(A, b"text" * 5000)[:-6000], work) == [Image(1, A), BROKEN]
 
 
 @pytest.mark.parametrize("compress", [bytes, *COMPRESSORS])
 def test_tar_without_an_end(work: Path, compress: Callable[[bytes], bytes]) -> None:
-    """A tar that lacks the blocks at its end, as many tools make it, is whole."""
+    """A tar without end-of-archive blocks, as many tools write it, is complete."""
     assert items_of(compress(tarred(A, B)), work) == images(A, B)
 
 
 def test_bad_header_in_the_middle(work: Path) -> None:
-    """A header that is none is damage, not the end of the tar."""
+    """An invalid header is damage, not the end of the tar."""
     data = bytearray(tarred(A, B) + END_OF_TAR)
     data[len(tarred(A)) + 20] ^= 0xFF
     assert items_of(bytes(data), work) == [Image(1, A), BROKEN]
 
 
 def test_bad_extended_header_in_the_middle(work: Path) -> None:
-    """A PAX record that is none is damage, not the end of the tar."""
+    """An invalid PAX record is damage, not the end of the tar."""
     second = bytearray(tar_entry("ä", B, tar_format=tarfile.PAX_FORMAT))
     second[512:514] = b"00"
     assert items_of(tarred(A) + bytes(second) + END_OF_TAR, work) == [Image(1, A), BROKEN]
 
 
 def test_sparse_header_cut_short(work: Path) -> None:
-    """A tar that ends within the map of a sparse member is broken."""
+    """A tar that is truncated within the map of a sparse member is broken."""
     header = bytearray(tar_entry("b", type=tarfile.GNUTYPE_SPARSE))
     header[482] = 1
     assert items_of(tarred(A) + with_checksum(header), work) == [Image(1, A), BROKEN]
@@ -88,7 +88,7 @@ def test_sparse_header_cut_short(work: Path) -> None:
 
 @pytest.mark.parametrize("compress", COMPRESSORS)
 def test_damage_within_a_compressed_tar(work: Path, compress: Callable[[bytes], bytes]) -> None:
-    """A compressed tar with a byte changed is broken."""
+    """A compressed tar with a changed byte is broken."""
     data = bytearray(compress(tarred(A, dicom(1, 3_000_000)) + END_OF_TAR))
     data[len(data) * 3 // 4] ^= 0xFF
     found = items_of(bytes(data), work)
@@ -97,7 +97,7 @@ def test_damage_within_a_compressed_tar(work: Path, compress: Callable[[bytes], 
 
 @pytest.mark.parametrize("position", [-8, -4], ids=["crc", "size"])
 def test_wrong_gzip_trailer(work: Path, position: int) -> None:
-    """A checksum or length that is wrong at the very end of a .tgz is damage."""
+    """A wrong checksum or length at the very end of a .tgz is damage."""
     data = bytearray(gzip.compress(tarred(A, dicom(1, 500_000)) + END_OF_TAR))
     data[position] ^= 0xFF
     found = items_of(bytes(data), work)
@@ -106,18 +106,18 @@ def test_wrong_gzip_trailer(work: Path, position: int) -> None:
 
 @pytest.mark.parametrize("tail", [bytes(1000), b"garbage", b"\0\0garbage", b"\x1f"])
 def test_something_after_a_tgz(work: Path, tail: bytes) -> None:
-    """What follows a .tgz that is whole, as a tape's padding, does not make it broken."""
+    """Data after a complete .tgz, such as tape padding, does not make it broken."""
     assert items_of(gzip.compress(tarred(A) + END_OF_TAR) + tail, work) == images(A)
 
 
 def test_something_after_a_tgz_without_an_end(work: Path) -> None:
-    """Where the tar has no end, what follows may be the rest of it, damaged."""
+    """If the tar has no end, the data after it may be its damaged rest."""
     assert items_of(gzip.compress(tarred(A)) + b"garbage", work) == [Image(1, A), BROKEN]
 
 
 @pytest.mark.parametrize("compress", COMPRESSORS)
 def test_streams_in_a_row(work: Path, compress: Callable[[bytes], bytes]) -> None:
-    """A tar may be compressed in several streams, as parallel tools do."""
+    """A tar may consist of several compressed streams, as parallel tools write it."""
     data = tarred(A, B) + END_OF_TAR
     parts = [data[:700], data[700:12_000], data[12_000:]]
     whole = b"".join(compress(part) for part in parts)
@@ -127,7 +127,7 @@ def test_streams_in_a_row(work: Path, compress: Callable[[bytes], bytes]) -> Non
 
 
 def test_stream_that_starts_at_the_end_of_a_chunk(work: Path) -> None:
-    """It does not matter where in the file the next stream starts."""
+    """The next stream may start anywhere in the file."""
     data = tarred(A, B) + END_OF_TAR
     name_size = PACKED_CHUNK_SIZE - len(gzip.compress(data[:9000])) - 2
     first = io.BytesIO()

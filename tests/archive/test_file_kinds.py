@@ -1,4 +1,4 @@
-"""Telling whether a file is DICOM, a zip or a tar, and reading each kind whole."""
+"""Detection of DICOM files, zips and tars, and complete reading of each kind."""
 
 import bz2
 import gzip
@@ -31,21 +31,21 @@ from tests.support.sample_files import ArchiveMember, tar_of
     "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
 )
 def test_zip(tmp_path: Path, work: Path, method: int) -> None:
-    """The members of a zip come out as they went in, in order, however it is compressed."""
+    """The members of a zip are read unchanged and in order, with any compression."""
     path = zipped(tmp_path / "a", A, B, dicom(3, 3_000_000), dicom(4, 132), method=method)
     assert items(path, work) == images(A, B, dicom(3, 3_000_000), dicom(4, 132))
 
 
 @pytest.mark.parametrize("compression", ["", "gz", "bz2", "xz"])
 def test_tar(tmp_path: Path, work: Path, compression: str) -> None:
-    """The members of a tar come out as they went in, in order, however it is compressed."""
+    """The members of a tar are read unchanged and in order, with any compression."""
     contents = [A, B, dicom(3, 3_000_000), dicom(4, 132)]
     path = tar_of(tmp_path / "a", [ArchiveMember("x" * 200, c) for c in contents], compression)
     assert items(path, work) == images(*contents)
 
 
 def test_v7_tar(work: Path) -> None:
-    """A tar without a magic, as very old tools make it, is read."""
+    """A tar without a magic number, as very old tools write it, is read."""
     assert items_of(v7_tar([("a", A), ("b", B)]), work) == images(A, B)
 
 
@@ -58,7 +58,7 @@ def test_tar_formats(work: Path, tar_format: int) -> None:
 
 
 def test_single_file_is_opened_where_it_is(tmp_path: Path, work: Path) -> None:
-    """A large DICOM file that came alone is handed out itself, not as a copy."""
+    """A large single DICOM file is opened itself, not copied."""
     path, content = tmp_path / "a", dicom(1, 2_000_000)
     path.write_bytes(content)
     (item,) = archive.read(path, work, SKIPS)
@@ -72,18 +72,18 @@ def test_single_file_is_opened_where_it_is(tmp_path: Path, work: Path) -> None:
 
 
 def test_single_file_without_a_prefix(work: Path) -> None:
-    """A file that only `is_dicom` knows as DICOM is one."""
+    """A file that only `is_dicom` recognizes as DICOM is read."""
     data = b"\x08\x00\x05\x00" + bytes(9000)
     assert items_of(data, work, is_dicom=lambda head: head[:2] == b"\x08\x00") == images(data)
 
 
 def test_single_file_that_is_not_to_be_sent(work: Path) -> None:
-    """A DICOM file that is not to be sent, as a DICOMDIR, is passed over."""
+    """A DICOM file that must not be sent, such as a DICOMDIR, is skipped."""
     assert items_of(A, work, is_dicom=lambda _: False) == []
 
 
 def test_head_is_all_that_is_needed(tmp_path: Path, work: Path) -> None:
-    """What a member is, is asked with its first 4096 bytes, fewer where it is short."""
+    """Detection of a member's format reads at most its first 4096 bytes."""
     heads: list[bytes] = []
     items(zipped(tmp_path / "a", A, b"short"), work, is_dicom=lambda h: bool(heads.append(h)))
     assert heads == [A[:4096], b"short"]
@@ -91,25 +91,25 @@ def test_head_is_all_that_is_needed(tmp_path: Path, work: Path) -> None:
 
 @pytest.mark.parametrize("start", [A, b"\x08\x00\x05\x00" + bytes(9000)])
 def test_dicom_with_a_zip_in_its_tail(tmp_path: Path, work: Path, start: bytes) -> None:
-    """A DICOM file is DICOM even if it ends as a zip does."""
+    """A DICOM file is DICOM even if it ends like a zip."""
     data = start + zipped(tmp_path / "a", B).read_bytes()
     assert items_of(data, work, is_dicom=lambda head: head[:4096] == data[:4096]) == images(data)
 
 
 def test_dicom_that_starts_as_a_zip(tmp_path: Path, work: Path) -> None:
-    """A preamble may be anything, even the start of a zip (PS3.10 7.1)."""
+    """A preamble can be anything, even the start of a zip (PS3.10 7.1)."""
     data = b"PK\x03\x04" + A[4:] + zipped(tmp_path / "a", B).read_bytes()
     assert items_of(data, work) == images(data)
 
 
 def test_tar_that_ends_with_a_zip(tmp_path: Path, work: Path) -> None:
-    """A tar whose last member is a zip is a tar, in which another archive is nested."""
+    """A tar whose last member is a zip is a tar with a nested archive."""
     inner = zipped(tmp_path / "a", B, method=zipfile.ZIP_STORED).read_bytes()
     assert items_of(tarred(A, inner) + END_OF_TAR, work) == [Image(1, A), Image("2.1", B)]
 
 
 def test_zip_after_something_else(tmp_path: Path, work: Path) -> None:
-    """A zip that unpacks itself, with a program before it, is a zip."""
+    """A self-extracting zip, which starts with a program, is a zip."""
     data = b"#!/bin/sh\n" * 1000 + zipped(tmp_path / "a", A).read_bytes()
     assert items_of(data, work) == images(A)
 
@@ -120,7 +120,7 @@ def test_zip_after_something_else(tmp_path: Path, work: Path) -> None:
     ids=["empty", "one byte", "text", "zeros", "gzip of text", "bzip2 of nothing"],
 )
 def test_unknown_file(work: Path, data: bytes) -> None:
-    """A file that is neither DICOM nor an archive is said to be so."""
+    """A file that is neither DICOM nor an archive is reported as such."""
     assert items_of(data, work) == [UNKNOWN]
 
 

@@ -1,4 +1,4 @@
-"""Archives made up and damaged for some seconds: only values come out of them."""
+"""Generated and damaged archives never raise unexpected errors."""
 
 import bz2
 import gzip
@@ -50,7 +50,7 @@ members = st.lists(st.tuples(names, contents), max_size=5)
 
 @st.composite
 def zips(draw: st.DrawFn) -> bytes:
-    """Draw a zip; a member may be a bomb, or come twice."""
+    """Draw a zip; a member may be a bomb or occur twice."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as file:
         for name, content in draw(members):
@@ -60,7 +60,7 @@ def zips(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def tars(draw: st.DrawFn) -> bytes:
-    """Draw a tar, which may lack its end."""
+    """Draw a tar, possibly without its end."""
     entries = []
     for name, content in draw(members):
         is_short = len(name.encode()) <= LONGEST_NAME
@@ -76,7 +76,7 @@ Item = Member | Unreadable | BrokenArchive | Skipped
 
 
 def check_archive(data: bytes, path: Path, work: Path) -> tuple[list[Item], list[bytes]]:
-    """Read an archive, check that nothing but values comes of it; return its items and images."""
+    """Read an archive, check that nothing is raised, and return its items and images."""
     path.write_bytes(data)
     before = open_files(sockets=False)
     items: list[Item] = []
@@ -97,12 +97,12 @@ def check_archive(data: bytes, path: Path, work: Path) -> tuple[list[Item], list
 
 
 def is_prefix_alone(data: bytes) -> bool:
-    """Tell whether a file is read as a single image, which has no checksum."""
+    """Return whether a file is read as a single image, which has no checksum."""
     return has_prefix(data[:4096])
 
 
 def test_archives_of_bytes(fuzz: Fuzz, tmp_path: Path) -> None:
-    """Whatever bytes follow what starts an archive, nothing is raised and nothing is left."""
+    """Any bytes after the start of an archive raise no error and leave no files."""
     path, work = places(tmp_path)
 
     @in_rounds
@@ -115,7 +115,7 @@ def test_archives_of_bytes(fuzz: Fuzz, tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_zips(fuzz: Fuzz, tmp_path: Path) -> None:
-    """However a zip is damaged, no image comes out of it that was not put in."""
+    """A damaged zip never yields an image that it did not contain."""
     path, work = places(tmp_path)
 
     @in_rounds
@@ -130,9 +130,9 @@ def test_zips(fuzz: Fuzz, tmp_path: Path) -> None:
 
 
 def test_tars(fuzz: Fuzz, tmp_path: Path) -> None:
-    """However a tar is damaged, its images are bytes of it.
+    """The images of a damaged tar are always bytes of that tar.
 
-    Where damage to a compressed one changes an image, the archive is called broken.
+    If damage to a compressed tar changes an image, the archive is reported as broken.
     """
     path, work = places(tmp_path)
 
@@ -154,7 +154,7 @@ def test_tars(fuzz: Fuzz, tmp_path: Path) -> None:
 
 
 def places(folder: Path) -> tuple[Path, Path]:
-    """Return a place for an archive, and an empty folder to work in."""
+    """Return a path for an archive, and an empty work folder."""
     work = folder / "work"
     work.mkdir()
     return folder / "archive", work

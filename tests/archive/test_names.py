@@ -1,4 +1,4 @@
-"""Names of members are printable, whatever bytes they are."""
+"""Member names are always printable."""
 
 import io
 import os
@@ -29,7 +29,7 @@ NAMES = [
 
 
 def names(path: Path) -> list[str]:
-    """Return the names of the members, each of which has to be an image."""
+    """Return the names of the members, and check that all are images."""
     found = []
     for item in reader.read(path, path.parent, SKIPS):
         assert isinstance(item, Member), item
@@ -41,7 +41,7 @@ def names(path: Path) -> list[str]:
 @pytest.mark.parametrize(("name", "shown"), NAMES)
 @pytest.mark.parametrize("tar_format", [tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
 def test_names_in_a_tar(tmp_path: Path, name: bytes, shown: str, tar_format: int) -> None:
-    """Old tools write them in the encoding of their machine."""
+    """Old tools write names in the machine's local encoding."""
     entry = tar_entry(os.fsdecode(name), A, tar_format=tar_format)
     (tmp_path / "a").write_bytes(entry + tar_entry("b", B) + END_OF_TAR)
     assert names(tmp_path / "a") == [shown, "b"]
@@ -49,7 +49,7 @@ def test_names_in_a_tar(tmp_path: Path, name: bytes, shown: str, tar_format: int
 
 @pytest.mark.parametrize(("name", "shown"), NAMES)
 def test_names_in_a_zip_that_are_said_to_be_utf_8(tmp_path: Path, name: bytes, shown: str) -> None:
-    """What is not UTF-8 of them is escaped."""
+    """Bytes that are not UTF-8 are escaped."""
     file = io.BytesIO()
     stand_in = "é" * (len(name) // 2) + "x" * (len(name) % 2)
     with zipfile.ZipFile(file, "w") as archive:
@@ -60,7 +60,7 @@ def test_names_in_a_zip_that_are_said_to_be_utf_8(tmp_path: Path, name: bytes, s
 
 
 def test_a_member_that_cannot_be_unpacked_has_its_name(tmp_path: Path) -> None:
-    """Whoever asks for names wants to know which member it is."""
+    """An unreadable member is reported with its name if names are enabled."""
     path = zipped(tmp_path / "a", A, B)
     set_zip_field(path, "2.dcm", "crc", 1)
     with closing(reader.read(path, tmp_path, SKIPS)) as items:
@@ -70,6 +70,6 @@ def test_a_member_that_cannot_be_unpacked_has_its_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "shown"), NAMES)
 def test_names_in_a_folder(tmp_path: Path, name: bytes, shown: str) -> None:
-    """A file system takes any bytes but a slash and a NUL."""
+    """A file name may contain any bytes except a slash and NUL."""
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(A)
     assert names(tmp_path) == [shown]

@@ -1,4 +1,4 @@
-"""An archive in an archive, or in a folder, is read one level deep."""
+"""An archive in an archive or in a folder is read one level deep."""
 
 import bz2
 import gzip
@@ -34,7 +34,7 @@ def zip_of(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> b
 
 
 def zip_packed(method: int, packed: bytes, content: bytes) -> bytes:
-    """Return a zip of one member that is packed already."""
+    """Return a zip with one member that is already compressed."""
     crc, sizes = zlib.crc32(content), (len(packed), len(content), 1, 0)
     fields = struct.pack("<HHHHHLLLHH", 20, 0, method, 0, 0, crc, *sizes)
     local = b"PK\x03\x04" + fields + b"a" + packed
@@ -53,7 +53,7 @@ def names_in(path: Path, work: Path) -> list[str]:
 
 
 def tar_of(*contents: bytes) -> bytes:
-    """Return a tar with its end."""
+    """Return a complete tar."""
     return tarred(*contents) + END_OF_TAR
 
 
@@ -68,24 +68,24 @@ def tar_of(*contents: bytes) -> bytes:
     ids=["zip", "tar", "tgz", "gzipped zip"],
 )
 def test_its_members_are_numbered_below_its_own_number(work: Path, inner: bytes) -> None:
-    """Images before it and after it are read as well, from a zip and from a tar."""
+    """Images before and after it are read as well, from a zip and from a tar."""
     nested = [Image("2.1", B), Image("2.2", C)]
     if inner[:2] == b"\x1f\x8b" and zipfile.is_zipfile(io.BytesIO(gzip.decompress(inner))):
-        nested = []  # it is a zip in a compressed file in an archive: two levels deep
+        nested = []  # A zip in a compressed file in an archive is two levels deep.
     outer = zip_of(("a", A), ("inner", inner), ("a2", A))
     assert items_of(outer, work) == [Image(1, A), *nested, Image(3, A)]
     assert items_of(tar_of(A, inner, A), work) == [Image(1, A), *nested, Image(3, A)]
 
 
 def test_its_members_are_named_below_its_own_name(tmp_path: Path, work: Path) -> None:
-    """A reader of the report finds the image by the path through both archives."""
+    """The report shows the path of the image through both archives."""
     path = tmp_path / "a"
     path.write_bytes(zip_of(("p/inner.zip", zip_of(("b.dcm", B))), ("c.dcm.gz", gzip.compress(C))))
     assert names_in(path, work) == ["p/inner.zip/b.dcm", "c.dcm.gz"]
 
 
 def test_a_compressed_file_around_a_zip_has_no_name(tmp_path: Path, work: Path) -> None:
-    """Its members are named as in a zip that is not compressed once more."""
+    """Its members are named as in an uncompressed zip."""
     path = tmp_path / "a.zip.gz"
     path.write_bytes(gzip.compress(zip_of(("b.dcm", B))))
     assert names_in(path, work) == ["b.dcm"]
@@ -93,7 +93,7 @@ def test_a_compressed_file_around_a_zip_has_no_name(tmp_path: Path, work: Path) 
 
 @pytest.mark.parametrize("compress", COMPRESSORS)
 def test_a_compressed_image_is_read(work: Path, compress: Callable[[bytes], bytes]) -> None:
-    """Alone, and as a member."""
+    """A compressed image is read as a single file and as a member."""
     assert items_of(compress(A), work) == [Image(1, A)]
     assert items_of(zip_of(("a.gz", compress(A))), work) == [Image("1.1", A)]
 
@@ -102,7 +102,7 @@ def test_a_compressed_image_is_read(work: Path, compress: Callable[[bytes], byte
 def test_what_follows_a_compressed_file_and_is_none_is_left_alone(
     work: Path, compress: Callable[[bytes], bytes]
 ) -> None:
-    """As with gzip: the image is whole, alone, as a member and in a small tar."""
+    """As with gzip, the image is complete as a single file, as a member and in a small tar."""
     assert items_of(compress(A) + b"garbage", work) == [Image(1, A)]
     assert items_of(zip_of(("a.gz", compress(A) + b"garbage")), work) == [Image("1.1", A)]
     small = dicom(3, 500)
@@ -110,19 +110,19 @@ def test_what_follows_a_compressed_file_and_is_none_is_left_alone(
 
 
 def test_a_zip_in_a_compressed_file_is_read(work: Path) -> None:
-    """Some tools compress what is compressed already."""
+    """Some tools compress files that are already compressed."""
     assert items_of(gzip.compress(zip_of(("b", B))), work) == [Image("1.1", B)]
 
 
 def test_a_damaged_compressed_image_fails(work: Path) -> None:
-    """A checksum that is wrong at its end makes it corrupt."""
+    """A wrong checksum at its end makes it corrupt."""
     data = bytearray(gzip.compress(A))
     data[-8] ^= 0xFF
     assert items_of(bytes(data), work) == [BROKEN]
 
 
 def test_archives_in_a_folder_need_no_suffix(tmp_path: Path, work: Path) -> None:
-    """A file in a folder is read as the archive that it is, unless its name says so already."""
+    """Archives are detected by content; a file with an archive suffix has its own entry."""
     folder = tmp_path / "folder"
     folder.mkdir()
     for name, content in {
@@ -135,7 +135,7 @@ def test_archives_in_a_folder_need_no_suffix(tmp_path: Path, work: Path) -> None
 
 
 def test_office_documents_are_one_file_that_is_not_dicom(tmp_path: Path, work: Path) -> None:
-    """They are zips, and none of what is in them is of interest."""
+    """Office documents are zips, but their members are not of interest."""
     path = tmp_path / "a"
     document = zip_of(("word/document.xml", b"<w/>"), ("empty", b""))
     path.write_bytes(zip_of(("a.docx", document), ("b.dcm", B)))
@@ -143,7 +143,7 @@ def test_office_documents_are_one_file_that_is_not_dicom(tmp_path: Path, work: P
 
 
 def test_what_is_nested_deeper_is_counted(tmp_path: Path, work: Path) -> None:
-    """It is not read, as archives may be nested without an end."""
+    """They are not read, because nesting has no limit."""
     path = tmp_path / "a"
     deeper = zip_of(("b", B), ("deeper.zip", zip_of(("c", C))))
     path.write_bytes(zip_of(("inner.zip", deeper)))
@@ -153,7 +153,7 @@ def test_what_is_nested_deeper_is_counted(tmp_path: Path, work: Path) -> None:
 
 
 def test_a_damaged_one_costs_only_itself(work: Path) -> None:
-    """Its readable members, and what follows it, are read; it counts as one more image."""
+    """Its readable members and the following members are read; it counts as one more image."""
     inner = tar_of(B, C)[:-4000]
     corrupt = Unreadable(Reason(Kind.CORRUPT_ARCHIVE), 1)
     assert items_of(zip_of(("i.tar", inner), ("a", A)), work) == [
@@ -166,7 +166,7 @@ def test_a_damaged_one_costs_only_itself(work: Path) -> None:
 
 
 def test_nested_bombs_are_within_the_limits_of_the_whole(work: Path, tmp_path: Path) -> None:
-    """What is unpacked twice counts twice."""
+    """Data that is unpacked twice counts twice."""
     bomb = gzip.compress(gzip.compress(bytes(3_000_000)))
     path = tmp_path / "a"
     path.write_bytes(zip_of(("a", A), ("bomb.tar", tar_of(A, bytes(3_000_000))), ("bomb.gz", bomb)))
@@ -185,7 +185,7 @@ def test_nested_bombs_are_within_the_limits_of_the_whole(work: Path, tmp_path: P
 def test_formats_that_cannot_be_read_are_named(
     tmp_path: Path, work: Path, magic: bytes, name: str
 ) -> None:
-    """Alone, in an archive and in a folder."""
+    """This is true for single files, in an archive and in a folder."""
     data = magic + bytes(9000)
     reason = Reason(Kind.UNSUPPORTED_FORMAT, name)
     assert items_of(data, work) == [BrokenArchive(reason)]
@@ -198,7 +198,7 @@ def test_formats_that_cannot_be_read_are_named(
 
 @pytest.mark.parametrize("size", [9000, 3_000_000])
 def test_deflate64_is_read(work: Path, size: int) -> None:
-    """Windows Explorer packs by it what is large."""
+    """Windows Explorer uses deflate64 for large files."""
     image = dicom(7, size)
     deflater = Deflater()
     packed = deflater.deflate(image) + deflater.flush()
@@ -213,14 +213,14 @@ def test_xz_is_read_in_a_zip(work: Path) -> None:
 
 @pytest.mark.parametrize(("method", "name"), [(93, "Zstandard"), (98, "PPMd"), (77, "method 77")])
 def test_methods_that_cannot_be_read_are_named(work: Path, method: int, name: str) -> None:
-    """The member is not called corrupt."""
+    """The member is not reported as corrupt."""
     item = Unreadable(Reason(Kind.UNSUPPORTED_METHOD, name), 1)
     assert items_of(zip_packed(method, b"packed", A), work) == [item]
 
 
 @pytest.mark.parametrize("blocks", [0, 20, 200, 8192])
 def test_a_second_tar_in_a_row_is_read(work: Path, blocks: int) -> None:
-    """Plain, compressed together, and compressed each for itself, padded or not."""
+    """It may be plain or compressed, together with the first or separately, padded or not."""
     first, second = tar_of(A) + bytes(blocks * 512), tar_of(B, C)
     expected = [Image(1, A), Image(2, B), Image(3, C)]
     assert items_of(first + second, work) == expected
@@ -229,13 +229,13 @@ def test_a_second_tar_in_a_row_is_read(work: Path, blocks: int) -> None:
 
 
 def test_a_second_tar_is_read_wherever_its_padding_is_divided(work: Path) -> None:
-    """Streams of compressed data need not end with a block."""
+    """Streams of compressed data need not end at a block boundary."""
     parts = [tar_of(A), bytes(300), bytes(212) + tar_of(B)]
     assert items_of(b"".join(map(gzip.compress, parts)), work) == [Image(1, A), Image(2, B)]
 
 
 def test_a_damaged_one_that_held_images_fails_whatever_its_name(work: Path) -> None:
-    """More of them may be missing."""
+    """More of its images may be missing."""
     cut = tarred(A) + tar_entry("b", B)[:1000]
     failure = Unreadable(Reason(Kind.CORRUPT_ARCHIVE), 1)
     assert items_of(zip_of(("a.txt", cut)), work) == [Image("1.1", A), failure]
@@ -243,11 +243,11 @@ def test_a_damaged_one_that_held_images_fails_whatever_its_name(work: Path) -> N
 
 @pytest.mark.parametrize("tail", [b"garbage", b"x" * 5000, bytes(5000) + b"garbage"])
 def test_what_follows_a_tar_and_is_none_is_left_alone(work: Path, tail: bytes) -> None:
-    """The padding of a tape may be anything."""
+    """Tape padding can be any bytes."""
     assert items_of(tar_of(A) + tail, work) == [Image(1, A)]
 
 
 def test_a_tar_that_breaks_off_in_its_second_part_is_broken(work: Path) -> None:
-    """It counts as one that is not read to its end."""
+    """It counts as an archive that is not read completely."""
     found = items_of(tar_of(A) + tar_entry("b", B)[:1000], work)
     assert found == [Image(1, A), BROKEN]

@@ -24,14 +24,14 @@ from tests.support.sample_files import ArchiveMember, tar_of, zip_of
 
 
 def test_other_members_are_not_unpacked(tmp_path: Path, work: Path) -> None:
-    """Of a member that is not DICOM no more is unpacked than its head."""
+    """Only the head of a member that is not DICOM is unpacked."""
     path = zipped(tmp_path / "a", b"x" * 10_000_000, A)
     limits = Limits(archive=3 * HEAD_SIZE + len(A), ratio=0)
     assert items(path, work, limits=limits) == [Image(2, A)]
 
 
 def test_damage_to_other_members_is_ignored(tmp_path: Path, work: Path) -> None:
-    """A member that is not DICOM may be corrupt."""
+    """A corrupt member that is not DICOM is ignored."""
     path = zipped(tmp_path / "a", b"text" * 5000, A)
     set_zip_field(path, "1.dcm", "crc", 1)
     assert items(path, work) == [Image(2, A)]
@@ -74,7 +74,7 @@ EVIL_NAMES = [
 def test_evil_names_do_no_harm(
     tmp_path: Path, work: Path, write: Callable[[Path, list[ArchiveMember]], Path]
 ) -> None:
-    """Names are never used on disk, and members of one name are members of their own."""
+    """Names are never used on disk, and members with the same name are separate."""
     folder = tmp_path / "deep" / "down"
     folder.mkdir(parents=True)
     contents = [dicom(seed, 2_000_000) for seed in range(len(EVIL_NAMES))]
@@ -90,6 +90,6 @@ def test_evil_names_do_no_harm(
 
 
 def test_members_without_a_name(tmp_path: Path, work: Path) -> None:
-    """A member whose name is empty, or starts with a NUL, is a member as any other."""
+    """A member whose name is empty or starts with NUL is read like any other."""
     data = zipped(tmp_path / "a", A, B).read_bytes().replace(b"1.dcm", b"\0.dcm")
     assert items_of(data, work) == images(A, B)

@@ -1,4 +1,4 @@
-"""Archives that are damaged at random raise nothing and yield no changed image."""
+"""Randomly damaged archives raise nothing and yield no changed image."""
 
 import gzip
 import tarfile
@@ -39,7 +39,7 @@ many_examples = settings(
 def test_damaged_zip(
     tmp_path: Path, work: Path, flips: list[tuple[int, int]], cut: int, method: int
 ) -> None:
-    """However a zip is damaged, nothing is raised and no changed image comes out of it."""
+    """A damaged zip raises nothing and yields no changed image."""
     whole = zipped(tmp_path / "whole", *ORIGINALS, method=method).read_bytes()
     for item in items_of(damaged(whole, flips, cut), work):
         assert not isinstance(item, Image) or item.content in ORIGINALS
@@ -47,7 +47,7 @@ def test_damaged_zip(
 
 
 def is_unharmed(data: bytes, content: bytes) -> bool:
-    """Tell whether only bits are damaged that deflate leaves unused."""
+    """Return whether the damage only affects bits that deflate does not use."""
     try:
         return gzip.decompress(data) == content
     except (OSError, EOFError, zlib.error):
@@ -57,7 +57,7 @@ def is_unharmed(data: bytes, content: bytes) -> bool:
 @many_examples
 @damage
 def test_damaged_tar(work: Path, flips: list[tuple[int, int]], cut: int, method: int) -> None:
-    """However a tar is damaged, nothing is raised, and a .tgz is never called whole."""
+    """A damaged tar raises nothing, and a damaged .tgz is never reported as complete."""
     names = ["a", "ä" * 60, "x" * 200, "d"]
     formats = [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT]
     tar = b"".join(

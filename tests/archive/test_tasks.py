@@ -1,4 +1,4 @@
-"""Members of a zip or a folder can be unpacked by any thread, in any order."""
+"""Any thread can unpack the members of a zip or a folder, in any order."""
 
 import zipfile
 from collections.abc import Iterator
@@ -29,13 +29,13 @@ def folder_of(path: Path) -> Path:
 
 @contextmanager
 def opened(path: Path, work: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Archive]:
-    """Open an archive, and close it."""
+    """Open an archive and close it after use."""
     with closing(Archive(path, work, SKIPS, limits)) as archive:
         yield archive
 
 
 def contents(items: list[Item | object]) -> dict[object, bytes]:
-    """Return what the members hold, by their numbers, and close them."""
+    """Return the contents of members by number, and close the members."""
     found = {}
     for item in items:
         assert isinstance(item, Member)
@@ -46,7 +46,7 @@ def contents(items: list[Item | object]) -> dict[object, bytes]:
 
 @pytest.mark.parametrize("kind", ["stored", "deflated", "folder"])
 def test_members_come_whole_in_any_order(tmp_path: Path, work: Path, kind: str) -> None:
-    """Four threads unpack them from the last to the first."""
+    """Four threads unpack the members in reverse order."""
     if kind == "folder":
         path = folder_of(tmp_path / "a")
     else:
@@ -60,7 +60,7 @@ def test_members_come_whole_in_any_order(tmp_path: Path, work: Path, kind: str) 
 
 
 def test_a_tar_is_unpacked_as_it_is_read(tmp_path: Path, work: Path) -> None:
-    """It is a stream: what it yields are its members, not what unpacks them."""
+    """A tar is a stream and yields its members, not tasks that unpack them."""
     path = tar_of(tmp_path / "a", [ArchiveMember(f"{n}", c) for n, c in enumerate(CONTENTS)])
     with opened(path, work) as archive:
         found = contents(list(archive.tasks()))
@@ -68,7 +68,7 @@ def test_a_tar_is_unpacked_as_it_is_read(tmp_path: Path, work: Path) -> None:
 
 
 def test_what_was_unpacked_outlives_its_archive(tmp_path: Path, work: Path) -> None:
-    """A member may be sent after the archive was closed."""
+    """A member can be sent after its archive was closed."""
     path = zipped(tmp_path / "a", *CONTENTS[:3], method=zipfile.ZIP_STORED)
     with opened(path, work) as archive:
         items = [task() for task in archive.tasks() if callable(task)]
@@ -77,7 +77,7 @@ def test_what_was_unpacked_outlives_its_archive(tmp_path: Path, work: Path) -> N
 
 
 def test_a_limit_holds_for_all_threads(tmp_path: Path, work: Path) -> None:
-    """Once more was unpacked than is allowed, each of them is told."""
+    """After the limit is exceeded, each thread fails."""
     path = zipped(tmp_path / "a", *[A * 100] * COUNT)
     with opened(path, work, Limits(archive=len(A) * 250, ratio=0)) as archive:
         tasks: list[Task | Item] = list(archive.tasks())

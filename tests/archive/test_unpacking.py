@@ -1,4 +1,4 @@
-"""Members are unpacked one at a time, in little memory, and leave nothing open."""
+"""Members are unpacked one at a time with little memory and leave no file open."""
 
 import os
 import resource
@@ -26,13 +26,13 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no /
 
 
 def open_files() -> set[str]:
-    """Return the paths of the files that this process has open."""
+    """Return the paths of this process's open files."""
     fds = Path("/proc/self/fd")
     return {os.readlink(fd) for fd in fds.iterdir() if fd.is_symlink() and fd.exists()}
 
 
 def test_a_member_is_unpacked_when_it_is_asked_for(tmp_path: Path, work: Path) -> None:
-    """The next member is not touched before the consumer asks for it."""
+    """The next member is not read before the consumer requests it."""
     first, second = dicom(1, 2_000_000), dicom(2, 2_000_000)
     path = zipped(tmp_path / "a", first, second, method=zipfile.ZIP_STORED)
     reading = archive.read(path, work, SKIPS)
@@ -43,7 +43,7 @@ def test_a_member_is_unpacked_when_it_is_asked_for(tmp_path: Path, work: Path) -
 
 @needs_proc
 def test_large_members_go_to_the_work_folder(tmp_path: Path, work: Path) -> None:
-    """A large member lies in a nameless file of the work folder, gone when it is closed."""
+    """A large member is a nameless file in the work folder and is deleted when it is closed."""
     path = zipped(tmp_path / "a", dicom(1, 2_000_000))
     reading = archive.read(path, work, SKIPS)
     member = next(reading)
@@ -57,7 +57,7 @@ def test_large_members_go_to_the_work_folder(tmp_path: Path, work: Path) -> None
 
 @needs_proc
 def test_large_stored_members_stay_in_their_archive(tmp_path: Path, work: Path) -> None:
-    """A member that is not compressed is read where it is, and takes no more room."""
+    """An uncompressed member is read in place and needs no more disk space."""
     content = dicom(1, 2_000_000)
     path = zipped(tmp_path / "a", A, content, B, method=zipfile.ZIP_STORED)
     reading = archive.read(path, work, SKIPS)
@@ -71,7 +71,7 @@ def test_large_stored_members_stay_in_their_archive(tmp_path: Path, work: Path) 
 
 
 def test_a_large_stored_member_of_another_crc_is_corrupt(tmp_path: Path, work: Path) -> None:
-    """It is read as a whole before it is handed out."""
+    """It is verified completely before the reader returns it."""
     content = dicom(1, 2_000_000)
     path = zipped(tmp_path / "a", content, A, method=zipfile.ZIP_STORED)
     flip(path, path.read_bytes().index(content) + len(content) - 1)
@@ -81,7 +81,7 @@ def test_a_large_stored_member_of_another_crc_is_corrupt(tmp_path: Path, work: P
 @needs_proc
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_closed_early_nothing_stays_open(tmp_path: Path, work: Path, kind: str) -> None:
-    """A consumer that stops early leaves neither the archive nor a temporary file open."""
+    """If the consumer stops early, neither the archive nor a temporary file stays open."""
     members = [ArchiveMember(f"{n}", dicom(n, 2_000_000)) for n in range(3)]
     path = zip_of(tmp_path / "a", members) if kind == "zip" else tar_of(tmp_path / "a", members)
     reading = archive.read(path, work, SKIPS)
@@ -93,7 +93,7 @@ def test_closed_early_nothing_stays_open(tmp_path: Path, work: Path, kind: str) 
 
 @needs_proc
 def test_corrupt_members_leave_nothing_open(tmp_path: Path, work: Path) -> None:
-    """A member that turns out to be corrupt when it is on disk leaves nothing there."""
+    """If damage is detected after a member was written to disk, its file is deleted."""
     path = zipped(tmp_path / "a", dicom(1, 2_000_000), A)
     set_zip_field(path, "1.dcm", "crc", 1)
     reading = archive.read(path, work, SKIPS)
@@ -107,7 +107,7 @@ def test_corrupt_members_leave_nothing_open(tmp_path: Path, work: Path) -> None:
 def test_errors_of_the_consumer_pass(
     tmp_path: Path, work: Path, kind: str, error: BaseException
 ) -> None:
-    """What is raised into the reading by its consumer comes out as it is."""
+    """An exception raised by the consumer propagates unchanged."""
     members = [ArchiveMember("a", A), ArchiveMember("b", B)]
     path = zip_of(tmp_path / "a", members) if kind == "zip" else tar_of(tmp_path / "a", members)
     reading = archive.read(path, work, SKIPS)
@@ -118,20 +118,20 @@ def test_errors_of_the_consumer_pass(
 
 
 def test_errors_of_is_dicom_pass(tmp_path: Path, work: Path) -> None:
-    """An error in `is_dicom` is not taken for damage to the archive."""
+    """An error in `is_dicom` is not reported as damage to the archive."""
     with pytest.raises(ZeroDivisionError):
         items(zipped(tmp_path / "a", A), work, is_dicom=lambda _: bool(1 / 0))
 
 
 def test_a_missing_work_folder_is_an_error(tmp_path: Path) -> None:
-    """A work folder that cannot be written to is not taken for damage to the archive."""
+    """An unwritable work folder is not reported as damage to the archive."""
     path = tar_of(tmp_path / "a", [ArchiveMember("a", dicom(1, 2_000_000))])
     with pytest.raises(FileNotFoundError):
         items(path, tmp_path / "missing")
 
 
 def test_no_space_left(tmp_path: Path, work: Path) -> None:
-    """A member that does not fit on the disk is passed over, and the next one is read."""
+    """A member that does not fit on the disk is skipped, and the next one is read."""
     contents = [dicom(1, 6_000_000), A]
     paths = [
         zipped(tmp_path / "zip", *contents),
@@ -150,7 +150,7 @@ def test_no_space_left(tmp_path: Path, work: Path) -> None:
     "method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=str
 )
 def test_memory_is_bounded(tmp_path: Path, work: Path, method: int) -> None:
-    """However small a large member was packed, little of it is in memory at a time."""
+    """Only a small part of a large member is in memory at a time, whatever its compression."""
     content = A + bytes(64 * 1024**2)
     path = zipped(tmp_path / "a", content, method=method)
     tracemalloc.start()
