@@ -1,1 +1,1 @@
-"""Tests of the room `batch`."""
+"""Tests of the `batch` package."""

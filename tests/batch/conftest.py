@@ -1,4 +1,4 @@
-"""What the tests of batches share."""
+"""Fixtures shared by the batch tests."""
 
 import logging
 import signal
@@ -13,7 +13,7 @@ from tests.support.flywheel_site import FlywheelSite
 
 @pytest.fixture
 def world(site: FlywheelSite, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[World]:
-    """A project without sessions, and a user; the command's handlers of signals go with it."""
+    """Project without sessions, and a user; the signal handlers are restored afterwards."""
     caplog.set_level(logging.INFO)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield World(site, tmp_path)

@@ -1,4 +1,4 @@
-"""The API key is read from where it is kept, and printed nowhere."""
+"""The API key is read from its file and never printed."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ from tests.support.flywheel_http import Status
 def test_key_that_cannot_be_used_is_not_shown(
     world: World, caplog: pytest.LogCaptureFixture, content: str | None, told: str
 ) -> None:
-    """A file that holds no key is wrong usage, told in one line without what it holds."""
+    """A file without a key is a usage error of one line that does not show the file's content."""
     world.key_file.unlink()
     if content:
         world.key_file.write_text(content)
@@ -36,7 +36,7 @@ def test_key_that_cannot_be_used_is_not_shown(
 def test_key_is_that_of_fw_login(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The key is read from where `fw login` keeps it, or asked for on a terminal, or missing."""
+    """The key is read from the file of `fw login`, or prompted for on a terminal, or missing."""
     batch_id = world.prepare("Visit 1")
     world.ended(lambda _: GOOD)
     monkeypatch.setenv("HOME", str(world.folder))
@@ -54,7 +54,7 @@ def test_key_is_that_of_fw_login(
 
 
 def test_key_is_not_printed(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """No log of any command shows the key, not even of a failure."""
+    """No command logs the key, not even in a failure."""
     caplog.set_level(logging.DEBUG)
     batch_id = world.prepare("Visit 1", "Visit 2")
     world.ended(lambda _: FAILED)

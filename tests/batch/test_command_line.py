@@ -1,4 +1,4 @@
-"""The command line of `dicom-send-batch`: its help, and what cannot be used."""
+"""Command line of `dicom-send-batch`: help and usage errors."""
 
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,7 @@ script = partial(command.run, "dicom-send-batch")
 def test_wrong_usage_is_told_before_the_site_is_asked(
     world: World, caplog: pytest.LogCaptureFixture, arguments: list[str], told: str
 ) -> None:
-    """A command line that cannot be used ends it in one line, which names the option."""
+    """An invalid command line ends the command with one line that names the option."""
     assert world.run("start", "--yes", *arguments) == 2
     assert told in caplog.text
     assert len(caplog.records) == 1
@@ -45,7 +45,7 @@ def test_wrong_usage_is_told_before_the_site_is_asked(
 
 
 def test_help_shows_each_command_with_an_example(tmp_path: Path) -> None:
-    """Each command has a help of its own, with an example that is understood."""
+    """Each command has its own help with a valid example."""
     result = script("--help", cwd=tmp_path)
     assert result.exit_code == 0
     for name in ("start", "follow", "stop", "retry", "gather", "list"):

@@ -1,4 +1,4 @@
-"""A batch is run once, and followed to its end."""
+"""A batch is run once and followed to its end."""
 
 import re
 from functools import partial
@@ -15,7 +15,7 @@ from tests.support.flywheel_site import FlywheelSite
 from tests.support.waiting import wait_for
 
 FINE = Stall(0)
-"""No fault: the answer comes as it is."""
+"""No fault: the response is unchanged."""
 on_terminal = partial(command.run_on_terminal, "dicom-send-batch")
 
 
@@ -26,7 +26,7 @@ def test_jobs_are_run_and_followed(world: World, caplog: pytest.LogCaptureFixtur
     seen = []
 
     def outcome(_: Record) -> Played:
-        """Let a job run until the command has told that it does."""
+        """Let a job run until the command has logged it as running."""
         told = f"{len(seen)} of 3 jobs have ended: .*1 running"
         seen.append(wait_for(lambda: bool(re.search(told, caplog.text))))
         return GOOD
@@ -45,14 +45,14 @@ def test_jobs_are_run_and_followed(world: World, caplog: pytest.LogCaptureFixtur
 
 
 def next_batch(site: FlywheelSite) -> str:
-    """Return the id that the next batch will have."""
+    """Return the id of the next batch."""
     return f"{int(site.new_id(), 16) + 1:024x}"
 
 
 def test_run_whose_answer_is_lost_is_not_repeated(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A batch that was run, though the answer did not come, is followed and not run again."""
+    """If the response to the run request is lost, the batch is followed and not run again."""
     world.add("Visit 1")
     world.site.fault(next_batch(world.site), Reset(), Flip())
     with FlywheelEngine(world.site, world.folder, outcome=lambda _: GOOD):
@@ -64,7 +64,7 @@ def test_run_whose_answer_is_lost_is_not_repeated(
 def test_batch_that_does_not_run_is_told(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch that stays pending is told with its id; it is not run once more."""
+    """A batch that stays pending is reported with its id and not run again."""
     world.timeouts = SiteTimeouts(start=0.1)
     monkeypatch.setattr(
         world.site.queue, "run_batch", lambda _: (_ for _ in ()).throw(Refusal(503))
@@ -77,7 +77,7 @@ def test_batch_that_does_not_run_is_told(
 
 
 def test_refused_run_is_final(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """A site that refuses to run a batch is not asked whether it runs."""
+    """If the site refuses to run a batch, its state is not queried."""
     world.add("Visit 1")
     world.site.fault(next_batch(world.site), Status(403))
     assert world.start() == 1
@@ -87,7 +87,7 @@ def test_refused_run_is_final(world: World, caplog: pytest.LogCaptureFixture) ->
 def test_batch_that_was_never_run_is_offered(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A batch that was only created is run by follow, if that is wished."""
+    """After confirmation, `follow` runs a batch that was only created."""
     batch_id = world.prepare("Visit 1")
     world.site.batches[batch_id] |= {"state": "pending", "jobs": []}
     world.site.jobs.clear()
@@ -100,7 +100,7 @@ def test_batch_that_was_never_run_is_offered(
 def test_site_that_does_not_answer_is_asked_again(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An answer that cannot be read is told once, and asked for again."""
+    """An unreadable response is logged once, and the request is retried."""
     batch_id = world.prepare("Visit 1")
     world.ended(lambda _: GOOD)
     world.site.fault(batch_id, FINE, Flip(), Flip())
@@ -109,7 +109,7 @@ def test_site_that_does_not_answer_is_asked_again(
 
 
 def test_questions_are_asked_again_and_changes_are_not(world: World) -> None:
-    """A server error is asked again by the client where nothing changes, and only there."""
+    """The client retries a request after a server error only if the request changes nothing."""
     world.add("Visit 1")
     world.site.fault(world.project, Status(503))
     world.site.fault("jobs", Status(503))
@@ -122,7 +122,7 @@ def test_questions_are_asked_again_and_changes_are_not(world: World) -> None:
 def test_site_that_is_away_for_long_is_given_up(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The command ends when the site is silent for too long; the batch can be taken up again."""
+    """The command ends if the site is silent for too long; the batch can be followed later."""
     world.timeouts = SiteTimeouts(silence=0.1)
     batch_id = world.prepare("Visit 1")
     world.site.fault(batch_id, FINE, *[Flip()] * 1000)
@@ -131,7 +131,7 @@ def test_site_that_is_away_for_long_is_given_up(
 
 
 def test_refused_answer_is_final(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """A key that holds no longer, say, ends the command at once."""
+    """A rejected request, for example with an expired key, ends the command immediately."""
     batch_id = world.prepare("Visit 1")
     world.ended(lambda _: GOOD)
     world.site.fault(batch_id, FINE, Status(401))
@@ -140,7 +140,7 @@ def test_refused_answer_is_final(world: World, caplog: pytest.LogCaptureFixture)
 
 
 def test_unknown_batch_is_told_at_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """A batch that the site does not have is an error of one line, for each command."""
+    """Each command reports an unknown batch as a one-line error."""
     for name in ("follow", "stop", "retry", "gather"):
         caplog.clear()
         assert world.run(name, "5f") == 2
@@ -148,7 +148,7 @@ def test_unknown_batch_is_told_at_once(world: World, caplog: pytest.LogCaptureFi
 
 
 def test_batch_of_another_gear_is_refused(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """A batch that another gear runs is neither followed nor stopped, run again or gathered."""
+    """A batch of another gear is not followed, stopped, retried or gathered."""
     batch_id = world.prepare("Visit 1")
     (job,) = world.site.jobs.values()
     job["gear_info"] = {"name": "dcm2niix"}
@@ -160,7 +160,7 @@ def test_batch_of_another_gear_is_refused(world: World, caplog: pytest.LogCaptur
 
 
 def test_progress_is_seen_on_a_terminal(world: World) -> None:
-    """On a terminal the plan is asked for, and a bar, the counts and failures are shown."""
+    """On a terminal, the command asks for confirmation and shows a bar, counts and failures."""
     for number in range(3):
         world.add(f"Visit [b{number}]")
 
@@ -180,7 +180,7 @@ def test_progress_is_seen_on_a_terminal(world: World) -> None:
 
 
 def test_no_is_an_answer(world: World) -> None:
-    """What is not confirmed on a terminal is not done."""
+    """An action that is not confirmed on a terminal is not done."""
     world.add("Visit 1")
     start = world.arguments("start", "--project", "lab/Study", *TO)
     result = on_terminal(*start, cwd=world.folder, typed="\n")
@@ -189,7 +189,7 @@ def test_no_is_an_answer(world: World) -> None:
 
 
 def test_interrupted_batch_goes_on_and_is_taken_up_again(world: World) -> None:
-    """Ctrl-C ends the command and not the batch, and tells how to follow it again."""
+    """Ctrl-C ends the command but not the batch, and the log says how to follow it."""
     world.add("Visit 1")
     with FlywheelEngine(world.site, world.folder / "jobs", outcome=lambda _: Endless()):
         start = world.arguments("start", "--project", "lab/Study", *TO, "--yes")

@@ -1,4 +1,4 @@
-"""The reports of a batch's jobs become one table and one page."""
+"""The reports of a batch's jobs are gathered into one table and one page."""
 
 import csv
 import io
@@ -30,12 +30,12 @@ def report(label: str, *rows: tuple[object, ...], head: str = "report") -> tuple
 
 
 def by_way_of(job_id: str) -> dict[str, object]:
-    """Return the origin of what a job uploaded by its key."""
+    """Return the origin of a file that a job uploaded with its key."""
     return {"type": "user", "id": "user@example.org", "via": {"type": "job", "id": job_id}}
 
 
 def test_reports_become_one_table(world: World) -> None:
-    """Each row of a report is told with its session and job, one that has none by its state."""
+    """Each row has its session and job; a job without a report has a row with its state."""
     batch_id = world.prepare("Visit 1", "Visit 2", "Visit 3")
     more = ("a2", "lab/Study/S/v/T2/files/u.zip", "u.zip", 4, 1, "Incomplete")
     outcomes = {"Visit 1": GOOD, "Visit 2": Played("failed", report=[ROW, more]), "Visit 3": FAILED}
@@ -63,7 +63,7 @@ def test_reports_become_one_table(world: World) -> None:
 
 
 def test_no_row_is_a_formula(world: World) -> None:
-    """A name that has an apostrophe in front of it in a report has one in the table."""
+    """A name that starts with an apostrophe in a report keeps it in the table."""
     batch_id = world.prepare("=1+1")
     row = ("a1", "lab/Study/S/v/T1/files/=2", "'=2", 5, 5, "Complete")
     world.ended(lambda _: Played(report=[row]))
@@ -72,7 +72,7 @@ def test_no_row_is_a_formula(world: World) -> None:
 
 
 def test_page_is_inert(world: World) -> None:
-    """Neither a label nor a reason can be more than text, and nothing is loaded."""
+    """Labels and reasons are escaped, and the page loads nothing."""
     evil = "<script src='http://127.0.0.1:9/x.js'></script>"
     batch_id = world.prepare(evil)
     world.ended(lambda _: FAILED)
@@ -85,7 +85,7 @@ def test_page_is_inert(world: World) -> None:
 
 
 def test_only_the_jobs_own_report_counts(world: World) -> None:
-    """Reports of before and after the job, of an acquisition and of other kinds are passed over."""
+    """Reports from before and after the job, of an acquisition or of other kinds are skipped."""
     batch_id = world.prepare("Visit 1")
     session = world.session_of("Visit 1")
     wrong = ("x", "x", "x", 1, 0, "Failed")
@@ -105,7 +105,7 @@ def test_only_the_jobs_own_report_counts(world: World) -> None:
 
 
 def test_report_of_before_the_job_is_none_of_it(world: World) -> None:
-    """A job without report does not get that of an earlier job on its session."""
+    """A job without a report does not get the report of an earlier job on its session."""
     world.prepare("Visit 1")
     world.ended(lambda _: GOOD)
     assert world.start("--no-follow") == 0
@@ -116,7 +116,7 @@ def test_report_of_before_the_job_is_none_of_it(world: World) -> None:
 
 
 def test_report_that_the_engine_attached_to_an_acquisition_is_found(world: World) -> None:
-    """A gear of rules runs on acquisitions with a read-only key: its reports lie on these."""
+    """A rule's gear runs on acquisitions with a read-only key; its reports are attached there."""
     session = world.add("Visit 1")
     rule = world.site.add_gear({**manifest(), "name": "dicom-send-rule"})
     jobs = [
@@ -136,7 +136,7 @@ def test_report_that_the_engine_attached_to_an_acquisition_is_found(world: World
 
 
 def test_newest_of_two_reports_counts(world: World) -> None:
-    """Where a job left two reports the later one holds."""
+    """If a job left two reports, the newer one is used."""
     batch_id = world.prepare("Visit 1")
     session = world.session_of("Visit 1")
     (job_id,) = world.site.batches[batch_id]["jobs"]
@@ -148,7 +148,7 @@ def test_newest_of_two_reports_counts(world: World) -> None:
 
 @pytest.mark.parametrize("is_shown", [True, False])
 def test_report_of_an_unknown_job_is_that_of_the_only_one(world: World, is_shown: bool) -> None:
-    """An old site tells no job of an upload: it is clear where no other job ran on the session."""
+    """An old site records no job for an upload, which is unambiguous if only one job ran."""
     batch_id = world.prepare("Visit 1")
     session = world.session_of("Visit 1")
     if not is_shown:
@@ -163,7 +163,7 @@ def test_report_of_an_unknown_job_is_that_of_the_only_one(world: World, is_shown
 
 
 def test_report_of_one_of_two_jobs_is_that_of_none(world: World) -> None:
-    """Where two jobs ran on a session at once, an old site does not tell whose report it is."""
+    """An old site does not record which of two concurrent jobs uploaded a report."""
     batch_id = world.prepare("Visit 1")
     assert world.start("--no-follow") == 0
     session = world.session_of("Visit 1")
@@ -182,7 +182,7 @@ def test_report_of_one_of_two_jobs_is_that_of_none(world: World) -> None:
 
 
 def test_report_of_a_dry_run_is_that_of_its_kind(world: World) -> None:
-    """A dry run's report has a name of its own, and the page says that nothing was sent."""
+    """A dry run's report has its own name, and the page says that nothing was sent."""
     world.add("Visit 1")
     assert world.start("--no-follow", "--dry-run") == 0
     (batch_id,) = world.site.batches
@@ -201,7 +201,7 @@ def test_report_of_a_dry_run_is_that_of_its_kind(world: World) -> None:
 
 
 def test_dry_run_that_failed_would_not_send_all(world: World) -> None:
-    """Its report says of each file that nothing was sent; the job says that not all would be."""
+    """Its report says for each file that nothing was sent; the job says that some would fail."""
     world.add("Visit 1")
     assert world.start("--no-follow", "--dry-run") == 0
     (batch_id,) = world.site.batches
@@ -227,7 +227,7 @@ def test_dry_run_that_failed_would_not_send_all(world: World) -> None:
     ],
 )
 def test_success_has_to_be_told_by_the_report(world: World, content: bytes, told: str) -> None:
-    """A complete job whose report is broken, empty or tells of images not sent is no success."""
+    """A complete job is not a success if its report is broken, empty or lists unsent images."""
     batch_id = world.prepare("Visit 1")
     session = world.session_of("Visit 1")
     (job_id,) = world.site.batches[batch_id]["jobs"]
@@ -253,7 +253,7 @@ def test_session_that_is_gone_does_not_stop_the_others(world: World) -> None:
 def test_table_is_written_whole_or_not_at_all(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What was gathered before stays, where the site fails in the midst of it."""
+    """An existing table remains if the site fails during gathering."""
     batch_id = world.prepare("Visit 1", "Visit 2")
     world.ended(lambda _: GOOD)
     assert world.run("gather", batch_id) == 0
@@ -269,7 +269,7 @@ def test_table_is_written_whole_or_not_at_all(
 
 
 def test_folder_for_reports_is_made(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """A folder that is not there is made; one that cannot be is wrong usage."""
+    """A missing folder is created; if that fails, it is a usage error."""
     batch_id = world.prepare("Visit 1")
     world.ended(lambda _: GOOD)
     (world.folder / "file").write_text("")

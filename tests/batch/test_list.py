@@ -1,4 +1,4 @@
-"""Batches are found again, though nobody has noted their ids."""
+"""Batches can be listed without their ids."""
 
 from collections.abc import Iterable
 
@@ -10,21 +10,21 @@ from tests.support.flywheel_jobs import USER
 
 
 def listed(world: World, capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
-    """Run the command and return what it prints of each batch."""
+    """Run the command and return its output for each batch."""
     capsys.readouterr()
     assert world.run("list") == 0
     return [line.split("  ") for line in capsys.readouterr().out.splitlines()]
 
 
 def states(rows: Iterable[list[str]]) -> list[tuple[str, str]]:
-    """Return what the rows tell of the jobs, by batch."""
+    """Return the job states in the rows, by batch."""
     return [(row[0], row[3]) for row in rows]
 
 
 def test_batches_are_listed_with_what_became_of_them(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The newest comes first, with its day, who has started it and the states of its jobs."""
+    """The newest batch comes first, with its date, its user and the states of its jobs."""
     first = world.prepare("Visit 1", "Visit 2")
     world.ended(lambda job: GOOD if world.label_of(job) == "Visit 1" else FAILED)
     assert world.run("retry", first, "--yes", "--no-follow") == 0
@@ -41,7 +41,7 @@ def test_batches_are_listed_with_what_became_of_them(
 def test_batches_of_other_gears_are_not_listed(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A batch of another gear is left out; one that was never started may be of any."""
+    """Batches of other gears are left out; a batch that was never started may be of any gear."""
     world.prepare("Visit 1")
     (job,) = world.site.jobs.values()
     job["gear_info"] = {"name": "dcm2niix"}
@@ -54,7 +54,7 @@ def test_batches_of_other_gears_are_not_listed(
 def test_batches_of_others_are_listed_for_admins(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Who started a batch is told, which matters where the batches of all are seen."""
+    """The list shows who started each batch, which matters to users who see all batches."""
     batch_id = world.prepare("Visit 1")
     world.site.batches[batch_id]["origin"] = {"type": "user", "id": "other@example.org"}
     assert listed(world, capsys) == []
@@ -63,7 +63,7 @@ def test_batches_of_others_are_listed_for_admins(
 
 
 def test_only_the_newest_are_listed(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    """Twenty batches are asked for, however many there are."""
+    """Twenty batches are requested, however many exist."""
     world.add("Visit 1")
     for _ in range(21):
         assert world.start("--no-follow") == 0
@@ -72,7 +72,7 @@ def test_only_the_newest_are_listed(world: World, capsys: pytest.CaptureFixture[
 
 
 def test_site_that_fails_ends_the_list(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """A list that the site refuses is an error of one line."""
+    """A list that the site rejects is a one-line error."""
     world.site.fault("batch", Status(403))
     assert world.run("list") == 1
     assert caplog.records[-1].getMessage() == "GET /api/batch: 403 Forbidden"

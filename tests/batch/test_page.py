@@ -1,4 +1,4 @@
-"""The page about a batch: what went wrong, and what to do about it."""
+"""Page about a batch: problems and advice."""
 
 import json
 
@@ -20,7 +20,7 @@ def rows_of(page: Element, name: str) -> list[list[str]]:
 
 
 def attach_summary(world: World, label: str, content: bytes) -> None:
-    """Put the summary of a run beside its report, as the gear does."""
+    """Attach the summary of a run beside its report, as the gear does."""
     session = world.session_of(label)
     (report,) = (
         file
@@ -32,7 +32,7 @@ def attach_summary(world: World, label: str, content: bytes) -> None:
 
 
 def gathered(world: World, summary: bytes) -> Element:
-    """Return the page about one good session and one whose summary this is."""
+    """Return the page about a successful session and a session with this summary."""
     batch_id = world.prepare("Visit 1", "Visit 2")
 
     def outcome(job: Record) -> Played:
@@ -45,7 +45,7 @@ def gathered(world: World, summary: bytes) -> Element:
 
 
 def test_the_causes_of_a_session_are_those_of_its_run(world: World) -> None:
-    """The summary of the run has codes: the page has their texts and what to do."""
+    """The summary of the run has codes; the page shows their texts and advice."""
     failed = {"refused": 2, "not-accepted": 1, "of-a-later-version": 5}
     page = gathered(world, json.dumps({"failed": failed}).encode())
     assert rows_of(page, "reasons") == [
@@ -61,14 +61,14 @@ def test_the_causes_of_a_session_are_those_of_its_run(world: World) -> None:
 
 
 def test_a_summary_that_cannot_be_read_is_none(world: World) -> None:
-    """The page says then where to look."""
+    """The page then says where to look."""
     for_whom = "See the page of the run, which is attached to the session."
     page = gathered(world, b"[]")
     assert rows_of(page, "reasons") == [["not all images were sent", "1", "3", for_whom]]
 
 
 def test_sessions_with_trouble_come_first_as_people_count() -> None:
-    """Complete ones are to be opened where they are many."""
+    """If there are many complete sessions, they are collapsed."""
     page = parsed(render("b", pages.outcomes(120), pages.STARTED, is_dry=False))
     assert [row[1] for row in rows_of(page, "sessions")] == ["visit 0", "visit 50", "visit 100"]
     assert page.texts("summary") == ["117 complete sessions"]

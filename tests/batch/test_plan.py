@@ -1,4 +1,4 @@
-"""What a batch would run is shown before it runs, and is what the options say."""
+"""The plan of a batch is shown before it runs, and follows the options."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.support.flywheel_http import Stall, Status
 
 
 def ask(world: World, *options: str) -> str:
-    """Return what the command shows on a terminal before a no."""
+    """Return the output on a terminal before the user declines."""
     start = world.arguments("start", "--project", "lab/Study", *TO, *options)
     shown = command.run_on_terminal("dicom-send-batch", *start, cwd=world.folder, typed="n\n")
     return shown.stdout
@@ -18,7 +18,7 @@ def ask(world: World, *options: str) -> str:
 def test_plan_is_shown_before_it_is_asked_for(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Gear, server, options, sessions and what is left out are told; without a yes nothing runs."""
+    """The plan lists gear, server, options, sessions and exclusions; nothing runs unconfirmed."""
     world.add("Sent")
     assert world.start("--no-follow", "--port", "11112") == 0
     for number in range(22):
@@ -42,7 +42,7 @@ def test_plan_is_shown_before_it_is_asked_for(
 
 
 def test_question_tells_where_and_how_much(world: World) -> None:
-    """Before a yes the site, files, images and bytes of the selected files are told."""
+    """The prompt shows the site, files, images and bytes of the selected files."""
     for number in range(2):
         acquisition = world.site.add_acquisition(world.add(f"Visit {number}"), "T1")
         world.site.add_file(acquisition, "a.dcm", b"1" * 600_000)
@@ -58,7 +58,7 @@ def test_question_tells_where_and_how_much(world: World) -> None:
 
 
 def test_how_much_is_left_out_where_the_site_does_not_tell(world: World) -> None:
-    """The question is put nevertheless."""
+    """The prompt is shown nevertheless."""
     world.add("Visit 1")
     world.site.fault(world.project, *[Stall(0)] * 3, Status(403))
     asked = ask(world)
@@ -68,13 +68,13 @@ def test_how_much_is_left_out_where_the_site_does_not_tell(world: World) -> None
 
 
 def test_nothing_is_counted_where_nothing_is_asked(world: World) -> None:
-    """With --yes the site is spared the question."""
+    """With --yes the counting requests are not made."""
     world.prepare("Visit 1")
     assert not any(path.endswith("/acquisitions") for path in world.site.asked("GET"))
 
 
 def test_label_stays_on_its_line(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """A label does nothing to a terminal and does not look like a line of the command."""
+    """A label cannot control the terminal or imitate a line of the command."""
     batch_id = world.prepare("Visit\n1\x1b[2J")
     world.ended(lambda _: FAILED)
     world.run("retry", batch_id)
@@ -83,7 +83,7 @@ def test_label_stays_on_its_line(world: World, caplog: pytest.LogCaptureFixture)
 
 
 def test_choice_of_files_goes_to_the_jobs(world: World) -> None:
-    """An option that is given repeatedly is one text with commas, as the gear reads it."""
+    """A repeated option becomes one text with commas, as the gear reads it."""
     world.add("Visit 1")
     options = ("--include", "*.dcm", "--include", "t1*, t2*", "--modality", "MR,PT")
     more = ("--file-types", "dicom and archive", "--exclude", "loc*", "--file-tags", "ready")
@@ -99,7 +99,7 @@ def test_choice_of_files_goes_to_the_jobs(world: World) -> None:
 
 
 def test_only_given_options_are_those_of_the_jobs(world: World) -> None:
-    """The site's defaults hold for options that are not given."""
+    """The site's defaults apply to other options."""
     world.add("Visit 1")
     options = ("--associations", "2", "--file-download-retry-time", "5", "--tls-check-hostname")
     assert world.start("--no-follow", *options, "--job-tag", "hpc", "--job-tag", "night") == 0
@@ -117,7 +117,7 @@ def test_only_given_options_are_those_of_the_jobs(world: World) -> None:
 def test_option_that_the_sites_gear_lacks_is_refused(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An older gear on the site is told apart from the newest one, by what it knows."""
+    """The options of an older gear version on the site are distinguished from the newest ones."""
     older = manifest() | {"config": dict(manifest()["config"])}
     del older["config"]["verify"]
     world.site.add_gear(older, "0.0.9")
@@ -133,7 +133,7 @@ def test_option_that_the_sites_gear_lacks_is_refused(
 def test_an_identity_is_a_file_of_the_project(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It needs TLS, or the option that lets it go in clear, before any job is started."""
+    """Before any job starts, it requires TLS or the option that allows it unencrypted."""
     world.add("Visit 1")
     world.site.add_file(world.project, "identity.json", b"{}", file_type=None)
     given = ("--no-follow", "--identity", "identity.json")
@@ -148,7 +148,7 @@ def test_an_identity_is_a_file_of_the_project(
 def test_files_for_tls_are_those_of_the_project(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Key and certificates become the jobs' inputs, if the project has them."""
+    """Key and certificates become inputs of the jobs if the project has them."""
     world.add("Visit 1")
     world.site.add_file(world.project, "k.pem", b"1", file_type=None)
     tls = ("--no-follow", "--tls-enabled", "--key", "k.pem", "--cert", "c.pem")

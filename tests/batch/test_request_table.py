@@ -1,4 +1,4 @@
-"""docs/flywheel.md has each request that the gear and batches make, and the SDK's call for it."""
+"""docs/flywheel.md lists each request of the gear and of batches with its SDK call."""
 
 import io
 import warnings
@@ -42,12 +42,12 @@ def rows_by(who: str) -> set[str]:
 
 
 def test_each_row_has_its_own_request() -> None:
-    """No request stands in the table twice."""
+    """No request is in the table twice."""
     assert len({row.request for row in rows()}) == len(rows()) > 20
 
 
 def test_rows_are_what_batches_ask() -> None:
-    """Batches make each request that the table says they make, and no other."""
+    """Batches make exactly the requests that the table lists for them."""
     asks: list[Callable[[World], list[Request]]] = [_new_batch, _later_questions]
     asks += [partial(_question, ours) for _, ours in SAME.values()]
     asks += [partial(_change, prepare, ours) for prepare, _, ours in CHANGES.values()]
@@ -80,7 +80,7 @@ def _new_batch(world: World) -> list[Request]:
 
 
 def _later_questions(world: World) -> list[Request]:
-    """Return what is asked of a failed job, of one that no list has, and of a storage."""
+    """Return requests about a failed job, an unlisted job and a storage."""
     site, api = world.site, world.api
     batch_id = world.started()
     site.queue.take()
@@ -98,7 +98,7 @@ def _later_questions(world: World) -> list[Request]:
 
 
 def test_rows_are_what_the_gear_asks(tmp_path: Path, world: World, python_scp: PythonSCP) -> None:
-    """Runs of the gear make each request that the table says they make, and no other."""
+    """Gear runs make exactly the requests that the table lists for them."""
     site = world.site
     file_id = site.add_file(world.acquisition, NAME, encoded(made(1)))
     site.fault(file_id, Replace(encoded(made(2))))
@@ -122,7 +122,7 @@ def test_rows_are_what_the_gear_asks(tmp_path: Path, world: World, python_scp: P
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.request)
 def test_sdk_makes_the_request_by_the_call_of_its_row(world: World, row: Row) -> None:
-    """The call of the last column makes the request of the first."""
+    """The SDK call in the last column makes the request in the first column."""
     site = world.site
     site.add_file(world.acquisition, NAME, b"image")
     spec = flywheel.FileSpec("r.csv", io.BytesIO(b"a,b"), size=3)
@@ -149,9 +149,9 @@ def test_sdk_makes_the_request_by_the_call_of_its_row(world: World, row: Row) ->
 
 @pytest.mark.parametrize("name", sorted(SAME.keys() - {"acquisitions of sessions"}))
 def test_batches_need_no_other_fields(world: World, name: str) -> None:
-    """They read the same of answers that have only what the table names.
+    """Batches read the same from responses with only the listed fields.
 
-    Of the acquisitions of sessions they pass on the records of files.
+    They pass on the file records of the sessions' acquisitions.
     """
     world.api.retry(world.failed_job())
     world.site.add_file(world.acquisition, NAME, b"1")
@@ -165,7 +165,7 @@ def test_batches_need_no_other_fields(world: World, name: str) -> None:
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_changes_need_no_other_fields(world: World, name: str) -> None:
-    """What a batch changes is changed, and told, from answers like that."""
+    """A batch makes and reports its changes with such responses, too."""
     prepare, _, ours = CHANGES[name]
     one = prepare(world)
     world.site.pruned = pruned
@@ -177,7 +177,7 @@ def test_changes_need_no_other_fields(world: World, name: str) -> None:
 def test_the_gear_needs_no_other_fields(
     tmp_path: Path, world: World, python_scp: PythonSCP, kind: str, signed_url: bool
 ) -> None:
-    """A run ends well on a site that says nothing else."""
+    """A run succeeds on a site that returns only the listed fields."""
     site = world.site
     site.pruned, site.signed_url = pruned, signed_url
     file_id = site.add_file(world.acquisition, NAME, encoded(made(1)))

@@ -1,4 +1,4 @@
-"""Each request of a batch is the one that Flywheel's public SDK makes for the same purpose."""
+"""Each request of a batch equals the request of Flywheel's public SDK for the same purpose."""
 
 import json
 import warnings
@@ -29,7 +29,7 @@ def world(site: FlywheelSite) -> Iterator[World]:
 
 
 def recorded(world: World, ask: Callable[[], object]) -> list[tuple[object, ...]]:
-    """Return the requests that reach the site."""
+    """Return the requests received by the site."""
     world.site.requests.clear()
     ask()
     return [
@@ -123,14 +123,14 @@ SAME: dict[str, tuple[Asks, Asks]] = {
 
 @pytest.mark.parametrize("name", SAME)
 def test_question_is_that_of_the_sdk(world: World, name: str) -> None:
-    """What is only asked goes to the same place, with the same query and body."""
+    """A read request has the same path, query and body."""
     theirs, ours = SAME[name]
     assert recorded(world, lambda: ours(world)) == recorded(world, lambda: theirs(world))
     assert world.site.requests
 
 
 def test_proposal_is_that_of_the_sdk(world: World) -> None:
-    """A batch is created by the same body, with the files of the project as inputs."""
+    """A batch is created with the same body, with files of the project as inputs."""
     plan = world.plan()
     ours = recorded(world, lambda: world.api.create(plan))
     assert ours == recorded(world, world.batch)
@@ -164,7 +164,7 @@ CHANGES: dict[str, tuple[Callable[[World], str], Callable[[World, str], object],
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_change_is_that_of_the_sdk(world: World, name: str) -> None:
-    """What changes something goes to the same place, with the same query and body."""
+    """A request that changes something has the same path, query and body."""
     prepare, theirs, ours = CHANGES[name]
     first, second = prepare(world), prepare(world)
     mine = recorded(world, lambda: ours(world, first))
@@ -178,7 +178,7 @@ def _with(request: tuple[object, ...], old: str, new: str) -> tuple[object, ...]
 
 
 def test_answers_are_read_as_the_sdk_reads_them(world: World) -> None:
-    """Ids, states and counts are those that the SDK finds in the answers."""
+    """Ids, states and counts are those that the SDK reads from the responses."""
     batch_id = world.started()
     theirs, ours = world.fw.get_batch(batch_id), world.api.get(batch_id)
     assert (ours.id, ours.state) == (theirs.id, theirs.state)
@@ -200,7 +200,7 @@ def test_answers_are_read_as_the_sdk_reads_them(world: World) -> None:
 
 
 def test_key_goes_where_the_sdk_puts_it(world: World) -> None:
-    """The key is in one header, and in no URL."""
+    """The key is in one header and in no URL."""
     world.site.requests.clear()
     world.api.session(world.session)
     (request,) = world.site.requests

@@ -1,4 +1,4 @@
-"""To retry a batch runs again what failed, and no more."""
+"""Retrying a batch reruns only its failed jobs."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from tests.support.flywheel_http import Status
 def test_only_what_failed_is_run_again(
     world: World, caplog: pytest.LogCaptureFixture, replaces_retried: bool, is_admin: bool
 ) -> None:
-    """The newest job of a session counts, whether the batch lists it or the one before it."""
+    """The newest job of a session counts, whether the batch lists it or its predecessor."""
     world.site.replaces_retried, world.site.is_admin = replaces_retried, is_admin
     batch_id = world.prepare("Visit 1", "Visit 2", "Visit 3")
     world.ended(lambda job: GOOD if world.label_of(job) == "Visit 1" else FAILED)
@@ -48,10 +48,10 @@ def test_only_what_failed_is_run_again(
 def test_end_of_a_failed_jobs_log_is_shown(
     world: World, caplog: pytest.LogCaptureFixture, log: str, told: str
 ) -> None:
-    """The last error in its log, or its last line, stands beside a failed job, in each command."""
+    """Each command shows the last error or line of its log beside a failed job."""
     batch_id = world.prepare("Visit 1")
     world.ended(lambda _: Played("failed", log=log))
-    # Without --yes nothing is run again, which is wrong usage where nobody can be asked.
+    # Without --yes nothing is rerun; without a terminal that is a usage error.
     for name, code in (("follow", 1), ("gather", 1), ("retry", 2)):
         caplog.clear()
         assert world.run(name, batch_id) == code
@@ -62,7 +62,7 @@ def test_end_of_a_failed_jobs_log_is_shown(
 def test_log_that_the_site_does_not_show_is_no_trouble(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A failed job is told without its log where that is refused."""
+    """A failed job is shown without its log if the site denies access."""
     batch_id = world.prepare("Visit 1")
     world.ended(lambda _: Played("failed", log="Killed", reason="out of memory"))
     (job_id,) = world.site.jobs
@@ -72,7 +72,7 @@ def test_log_that_the_site_does_not_show_is_no_trouble(
 
 
 def test_job_that_failed_twice_is_run_again(world: World) -> None:
-    """Each command finds the newest jobs anew, though the batch lists the oldest."""
+    """Each command looks up the newest jobs, although the batch lists the original ones."""
     batch_id = world.prepare("Visit 1", "Visit 2")
     world.ended(lambda job: GOOD if world.label_of(job) == "Visit 1" else FAILED)
     for ended, code in ((FAILED, 1), (GOOD, 0)):
@@ -85,7 +85,7 @@ def test_job_that_failed_twice_is_run_again(world: World) -> None:
 
 
 def test_retries_that_the_site_lists_to_nobody_are_followed(world: World) -> None:
-    """The jobs that the command has run again itself are known without any list."""
+    """The command knows its own retries without a list."""
     batch_id = world.prepare("Visit 1")
     world.ended(lambda _: FAILED)
     world.site.lists_jobs = False
@@ -96,7 +96,7 @@ def test_retries_that_the_site_lists_to_nobody_are_followed(world: World) -> Non
 def test_job_that_cannot_be_run_again_does_not_stop_the_others(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A refusal is told of its session, and the next failed job is run again."""
+    """The refusal is shown for its session, and the next failed job is rerun."""
     batch_id = world.prepare("Visit 1", "Visit 2")
     world.ended(lambda _: FAILED)
     first, _ = world.site.batches[batch_id]["jobs"]
@@ -114,7 +114,7 @@ def test_job_that_cannot_be_run_again_does_not_stop_the_others(
 def test_cancelled_jobs_are_left_to_a_new_batch(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The site runs no cancelled job again: how to send its session is told."""
+    """The site does not rerun cancelled jobs; the command says how to send their sessions."""
     batch_id = world.prepare("Visit 1", "Visit 2")
     assert world.run("stop", batch_id, "--yes") == 0
     assert world.run("retry", batch_id, "--yes") == 1

@@ -1,4 +1,4 @@
-"""Five hundred sessions in one batch, of which the gear itself sends some to a real server."""
+"""Batch of five hundred sessions; the gear itself sends some of them to a real server."""
 
 import csv
 import json
@@ -29,14 +29,14 @@ run = partial(command.run, "dicom-send-batch")
 
 
 def played(number: int) -> Played:
-    """Return a job that sends a file of some images."""
+    """Return a simulated job that sends a file of some images."""
     path = f"lab/Study/S{number}/Visit {number}/T1/files/t.zip"
     return Played(report=[("a", path, "t.zip", IMAGES, IMAGES, "Complete")])
 
 
 @pytest.fixture
 def sessions(site: FlywheelSite) -> list[str]:
-    """The sessions of a project on a site that has the gear."""
+    """Sessions of a project on a site that has the gear."""
     site.add_gear(manifest())
     project = site.add_project(site.add_group("lab"), "Study")
     return [
@@ -52,7 +52,7 @@ def test_five_hundred_sessions_are_sent_and_what_failed_is_sent_again(
     chromium: webdriver.Chrome,
     tmp_path: Path,
 ) -> None:
-    """One command starts 500 jobs and gathers them; another runs what failed, and no more."""
+    """One command starts 500 jobs and gathers them; another reruns only the failed ones."""
 
     def give(number: int) -> None:
         acquisition = site.add_acquisition(sessions[number], "T1")
@@ -108,7 +108,7 @@ def test_five_hundred_sessions_are_sent_and_what_failed_is_sent_again(
 
 
 def _check_page(browser: webdriver.Chrome, page: Path, images: int) -> None:
-    """Open the page: it tells of all sessions and images, can be read, and loads nothing."""
+    """Check that the page shows all sessions and images, is readable and loads nothing."""
     browser.get(page.as_uri())
     assert browser.title == f"DICOM send: batch {page.stem.rpartition('-')[2]}"
     assert texts(browser, ".outcome") == ["All images of all sessions were sent"]

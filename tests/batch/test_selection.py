@@ -1,4 +1,4 @@
-"""Which sessions a batch is for."""
+"""Selection of the sessions of a batch."""
 
 import io
 from typing import Any
@@ -12,7 +12,7 @@ from tests.support.flywheel_http import Status
 
 @pytest.fixture
 def months(world: World) -> World:
-    """Four sessions of four months, some with tags, one without time."""
+    """Four sessions in four months, some with tags, one without a time."""
     world.add("Visit 1", timestamp="2024-01-10T08:00:00+00:00", tags=["odd", "ready"])
     world.add("Visit 2", timestamp="2024-02-10T08:00:00+00:00", tags=["ready"])
     world.add("Visit 3, again", timestamp="2024-03-10T23:59:59+00:00", tags=["odd"])
@@ -49,7 +49,7 @@ def test_filters_choose_sessions(
     found: list[str],
     filters_at_the_site: bool,
 ) -> None:
-    """A session has to fit all filters, whether or not the site heeds what it is asked for."""
+    """A session must match all filters, whether or not the site applies them."""
     if not filters_at_the_site:
         months.site.heeds_filters = False
     months.start("--no-follow", *filters)
@@ -72,7 +72,7 @@ def test_filters_choose_sessions(
 def test_site_is_asked_for_what_it_can_tell(
     months: World, filters: list[str], asked: str | None
 ) -> None:
-    """Filters are the site's work where it would not misread them."""
+    """Filters are passed to the site unless it would misinterpret them."""
     months.start("--no-follow", *filters)
     (query, *_) = [one.query for one in months.site.requests if one.path.endswith("/sessions")]
     assert query.get("filter") == asked
@@ -82,7 +82,7 @@ def test_site_is_asked_for_what_it_can_tell(
 def test_sessions_without_a_day_are_counted(
     months: World, caplog: pytest.LogCaptureFixture, filters_at_the_site: bool
 ) -> None:
-    """Where days are asked for, it is told how many sessions have none, of those that fit else."""
+    """With a date filter, the output counts otherwise matching sessions without a date."""
     months.site.heeds_filters = filters_at_the_site
     months.add("Visit without a day", tags=["odd"])
     for filters, told in (
@@ -99,7 +99,7 @@ def test_sessions_without_a_day_are_counted(
 
 
 def test_day_is_that_of_the_scanner(world: World) -> None:
-    """A scan late in the evening of New York is of that day, though it is the next one in UTC."""
+    """A scan late in the evening in New York counts for that day, although UTC is a day ahead."""
     session = world.add("Visit 1", timestamp="2024-01-11T02:00:00+00:00")
     world.site.containers[session]["timezone"] = "America/New_York"
     assert world.start("--no-follow", "--since", "2024-01-11") == 1
@@ -107,7 +107,7 @@ def test_day_is_that_of_the_scanner(world: World) -> None:
 
 
 def test_list_of_sessions_comes_whole(world: World) -> None:
-    """A project with more sessions than the site gives at once is asked for page by page."""
+    """A project with more sessions than one page is requested page by page."""
     world.site.page_limit = 2
     world.prepare(*(f"Visit {number}" for number in range(5)))
     assert len(world.labels()) == 5
@@ -115,7 +115,7 @@ def test_list_of_sessions_comes_whole(world: World) -> None:
 
 @pytest.mark.parametrize("place", ["lab/Study", "lab/Study/<id:{}>"])
 def test_admin_sends_projects_of_others(world: World, place: str) -> None:
-    """A site admin who is no member of a project finds it, its subjects and their sessions."""
+    """A site admin who is not a member of a project finds it, its subjects and their sessions."""
     world.site.is_admin, world.site.is_member = True, False
     session = world.add("Visit 1")
     subject = world.site.containers[session]["parents"]["subject"]
@@ -127,7 +127,7 @@ def test_admin_sends_projects_of_others(world: World, place: str) -> None:
 
 @pytest.mark.parametrize("by_id", [False, True])
 def test_project_and_subject_are_found_by_path_and_id(world: World, by_id: bool) -> None:
-    """A project or a subject is named by its path or its id."""
+    """A project or a subject is given by its path or its id."""
     first = world.add("Visit 1", "S1")
     world.add("Visit 2", "S2")
     subject = world.site.containers[first]["parents"]["subject"]
@@ -154,7 +154,7 @@ def test_project_and_subject_are_found_by_path_and_id(world: World, by_id: bool)
 def test_what_is_not_on_the_site_is_told(
     world: World, caplog: pytest.LogCaptureFixture, given: list[str], told: str
 ) -> None:
-    """A slip is told by its option and by what was given."""
+    """The error names the option and the value."""
     world.add("Visit 1")
     place = [] if given[0] != "--gear-version" else ["--project", "lab/Study"]
     assert world.run("start", *place, *given, *TO, "--yes") == 2
@@ -163,7 +163,7 @@ def test_what_is_not_on_the_site_is_told(
 
 
 def test_wrong_kind_of_container_is_refused(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """A path to something else is no project."""
+    """A path to another kind of container is not a project."""
     world.add("Visit 1")
     assert world.run("start", "--project", "lab/Study/DOE^JANE", *TO, "--yes") == 2
     assert "--project: 'lab/Study/DOE^JANE' is not a project; its type is subject" in caplog.text
@@ -173,7 +173,7 @@ def test_wrong_kind_of_container_is_refused(world: World, caplog: pytest.LogCapt
 def test_sessions_are_given_by_their_ids(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Ids come as options, in a file with comments, or on standard input; each counts once."""
+    """Ids come from options, a file with comments or standard input; duplicates count once."""
     ids = [world.add(label) for label in ("Visit 1", "Visit 2", "Visit 3")]
     text = f"# chosen\n{ids[2]}  # the last\n\n{ids[0]}\n{ids[2]}\n"
     listed = world.folder / "ids.txt"
@@ -212,7 +212,7 @@ def test_sessions_are_given_by_their_ids(
 def test_sessions_that_have_been_sent_are_left_out(
     world: World, ended: Any, options: tuple[str, ...], is_left: bool, is_admin: bool
 ) -> None:
-    """A job that is complete, or may become it, to the same server leaves its session out."""
+    """A session with a complete or unfinished job for the same server is left out."""
     world.site.is_admin = is_admin
     world.prepare("Visit 1")
     world.site.batches.clear()
@@ -231,7 +231,7 @@ def test_sessions_that_have_been_sent_are_left_out(
 def test_jobs_of_other_users_are_found_by_their_sessions(
     world: World, caplog: pytest.LogCaptureFixture, is_shown: bool
 ) -> None:
-    """An ordinary user finds the jobs of others on each session, if the site shows them."""
+    """An ordinary user finds other users' jobs through each session, if the site shows them."""
     world.prepare("Visit 1", "Visit 2")
     world.ended(lambda job: GOOD if world.label_of(job) == "Visit 1" else FAILED)
     for job in world.site.jobs.values():
@@ -255,7 +255,7 @@ def test_jobs_of_other_users_are_found_by_their_sessions(
 def test_sessions_with_the_tag_of_sent_ones_are_left_out(
     world: World, options: tuple[str, ...], found: list[str]
 ) -> None:
-    """The gear's mark tells what was sent, where no job is known."""
+    """The gear's tag marks sent sessions if no job is known."""
     for number, tag in ((1, "dicom-send"), (2, "at-pacs"), (3, "ready")):
         world.add(f"Visit {number}", tags=[tag])
     assert world.start("--no-follow", "--not-yet-sent", *options) == 0
@@ -263,7 +263,7 @@ def test_sessions_with_the_tag_of_sent_ones_are_left_out(
 
 
 def test_jobs_of_the_gear_for_rules_count(world: World) -> None:
-    """A session that the same gear by its other name has sent is left out."""
+    """A session that was sent by the same gear under its other name is left out."""
     world.prepare("Visit 1")
     (job,) = world.site.jobs.values()
     job["gear_info"]["name"] = "dicom-send-rule"
@@ -273,7 +273,7 @@ def test_jobs_of_the_gear_for_rules_count(world: World) -> None:
 
 
 def test_jobs_of_other_gears_and_containers_do_not_count(world: World) -> None:
-    """Only a job of this gear on the session itself has sent it."""
+    """Only a job of this gear on the session itself counts."""
     world.site.heeds_filters = False
     world.prepare("Visit 1", "Visit 2")
     world.ended(lambda _: GOOD)
@@ -285,7 +285,7 @@ def test_jobs_of_other_gears_and_containers_do_not_count(world: World) -> None:
 
 
 def test_nothing_to_do_is_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """All sent already is success, no session that fits is not; neither makes a batch."""
+    """It is success if all were sent, and failure if none matches; neither creates a batch."""
     world.prepare("Visit 1")
     assert world.start("--not-yet-sent") == 0
     assert "All sessions were sent already" in caplog.text

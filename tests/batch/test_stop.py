@@ -1,4 +1,4 @@
-"""To stop a batch cancels its jobs."""
+"""Stopping a batch cancels its jobs."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.support.flywheel_http import Status
 
 
 def test_stop_cancels_what_is_pending(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """Pending jobs are cancelled, and how many is told; one that runs goes on."""
+    """Pending jobs are cancelled and counted; a running job continues."""
     batch_id = world.prepare("Visit 1", "Visit 2", "Visit 3")
     world.site.queue.take()
     assert world.run("stop", batch_id) == 2
@@ -21,7 +21,7 @@ def test_stop_cancels_what_is_pending(world: World, caplog: pytest.LogCaptureFix
 def test_stop_cancels_what_runs_if_that_is_wished(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With --running no job is left; it may be asked for later, when the batch is cancelled."""
+    """With --running no job is left, even if the batch is already cancelled."""
     batch_id = world.prepare("Visit 1", "Visit 2", "Visit 3")
     world.site.queue.take()
     assert world.run("stop", batch_id, "--yes") == 0
@@ -34,7 +34,7 @@ def test_stop_cancels_what_runs_if_that_is_wished(
 
 
 def test_stop_cancels_what_is_run_again(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """Jobs that were run again when all had ended are cancelled, though the batch has ended."""
+    """Jobs that were rerun after all had ended are cancelled, although the batch has ended."""
     batch_id = world.prepare("Visit 1", "Visit 2")
     world.ended(lambda _: FAILED)
     assert world.run("retry", batch_id, "--yes", "--no-follow") == 0
@@ -47,7 +47,7 @@ def test_stop_cancels_what_is_run_again(world: World, caplog: pytest.LogCaptureF
 
 
 def test_stop_cancels_what_the_batch_does_not_list(world: World) -> None:
-    """While a job of the batch is pending, one that was run again is cancelled with it."""
+    """While a job of the batch is pending, a rerun job is cancelled with it."""
     batch_id = world.prepare("Visit 1", "Visit 2")
     job = world.site.queue.take()
     assert job
@@ -62,7 +62,7 @@ def test_stop_cancels_what_the_batch_does_not_list(world: World) -> None:
 
 
 def test_there_may_be_nothing_to_stop(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """A batch whose jobs have ended is left as it is."""
+    """A batch whose jobs have ended is not changed."""
     batch_id = world.prepare("Visit 1")
     world.ended(lambda _: GOOD)
     assert world.run("stop", batch_id, "--yes") == 0
