@@ -1,4 +1,4 @@
-"""Servers that the tests send to and ask."""
+"""Servers for the tests."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from tests.support.request_table import unlisted
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Say which tests run, and how long the fuzz tests go on."""
+    """Add the options that select tests and set the duration of fuzzing."""
     parser.addoption("--fuzz-seconds", type=float, help="how long each fuzz test goes on")
     parser.addoption(
         "--no-servers",
@@ -22,14 +22,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let no test start such a program, where that is asked."""
+    """With `--no-servers`, let no test start a program."""
     if config.getoption("--no-servers"):
         programs.withhold()
 
 
 @pytest.fixture
 def site() -> Iterator[FlywheelSite]:
-    """A stand-in Flywheel site that holds nothing yet, and is asked nothing but what is known."""
+    """Empty stand-in Flywheel site, which fails the test for unlisted requests."""
     with FlywheelSite() as running:
         yield running
     assert not unlisted(running.requests), "docs/flywheel.md lacks a request"
@@ -43,27 +43,27 @@ def _session_orthanc() -> Iterator[Orthanc]:
 
 @pytest.fixture
 def orthanc(_session_orthanc: Orthanc) -> Orthanc:
-    """An Orthanc that stores nothing yet."""
+    """Empty Orthanc."""
     _session_orthanc.clear()
     return _session_orthanc
 
 
 @pytest.fixture
 def storescp() -> Iterator[StoreSCP]:
-    """A DCMTK storescp that takes everything, bit by bit."""
+    """DCMTK storescp that accepts everything and keeps it bit by bit."""
     with StoreSCP("+xa", "-pm", "+B", "--fork") as server:
         yield server
 
 
 @pytest.fixture
 def python_scp() -> Iterator[PythonSCP]:
-    """A scripted SCP that takes every standard storage class and answers Success."""
+    """Scripted SCP that accepts every standard storage class and answers Success."""
     with PythonSCP() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[webdriver.Chrome]:
-    """A browser, for one page at a time."""
+    """Browser, for one page at a time."""
     with browser.chromium() as shown:
         yield shown

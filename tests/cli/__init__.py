@@ -1,1 +1,1 @@
-"""Tests of the room `cli`."""
+"""Tests of the `cli` package."""

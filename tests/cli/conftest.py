@@ -1,4 +1,4 @@
-"""What the tests of the command line share."""
+"""Fixtures shared by the command-line tests."""
 
 import shutil
 from pathlib import Path
@@ -10,13 +10,13 @@ from tests.support.sample_files import TEST_FILES, encoded, made
 
 @pytest.fixture
 def series(tmp_path: Path) -> Path:
-    """A folder of four CT images."""
+    """Folder of four CT images."""
     return Path(shutil.copytree(TEST_FILES / "dicomdirtests/77654033/CT2", tmp_path / "series"))
 
 
 @pytest.fixture
 def made_images(tmp_path: Path) -> Path:
-    """A folder of a hundred images."""
+    """Folder of a hundred images."""
     folder = tmp_path / "made"
     folder.mkdir()
     for number in range(100):

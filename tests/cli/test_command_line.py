@@ -1,4 +1,4 @@
-"""The command line of `dicom-send`: help, completion, and what cannot be understood."""
+"""Command line of `dicom-send`: help, completion and usage errors."""
 
 import json
 import re
@@ -23,7 +23,7 @@ ONLY_ON_FLYWHEEL = {
 
 
 def test_help_names_each_option_of_the_gear(tmp_path: Path) -> None:
-    """--help-all has all options of the manifest that are not about Flywheel."""
+    """--help-all lists all manifest options that are not specific to Flywheel."""
     manifest = json.loads((REPOSITORY / "manifest.json").read_text())
 
     result = send("--help-all", cwd=tmp_path)
@@ -79,7 +79,7 @@ def test_help_names_each_option_of_the_gear(tmp_path: Path) -> None:
 def test_what_cannot_be_understood_is_told_in_a_line(
     series: Path, tmp_path: Path, arguments: list[str], told: str
 ) -> None:
-    """The line names the option as it is typed; nothing is sent, and the exit code is 1."""
+    """The line names the option as typed; nothing is sent, and the exit code is 1."""
     file = next(iter(series.iterdir()))
     given = [one.format(series=series, file=file) for one in arguments]
 
@@ -91,7 +91,7 @@ def test_what_cannot_be_understood_is_told_in_a_line(
 
 
 def test_help_fits_a_screen(tmp_path: Path) -> None:
-    """--help has what most users need, in 80 columns and 40 lines."""
+    """--help shows the most common options in 80 columns and 40 lines."""
     result = send("--help", cwd=tmp_path)
 
     lines = result.stdout.splitlines()
@@ -102,7 +102,7 @@ def test_help_fits_a_screen(tmp_path: Path) -> None:
 
 
 def test_help_of_servers_shows_the_file(tmp_path: Path) -> None:
-    """Whoever has no file yet learns where it is and what is in it."""
+    """Without a file, the help shows its path and its format."""
     result = send("servers", "--help", cwd=tmp_path)
 
     assert "$XDG_CONFIG_HOME/dicom-send" in result.stdout
@@ -112,7 +112,7 @@ def test_help_of_servers_shows_the_file(tmp_path: Path) -> None:
 def test_a_folder_may_have_the_name_of_a_subcommand(
     series: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """The subcommand runs, and a line says how to send the folder, which works."""
+    """Without a server, the error explains how to send the folder `echo`; ./echo is sent."""
     series.rename(tmp_path / "echo")
     server = f"SCP@{HOST}:{python_scp.port}"
 
@@ -135,7 +135,7 @@ def test_a_subcommand_without_such_a_folder_has_no_hint(
 
 
 def test_options_of_the_private_element_need_stamp(series: Path, tmp_path: Path) -> None:
-    """They would be of no effect without it."""
+    """They have no effect without it."""
     result = send(series, "--group", "0x0033", f"A@{HOST}:104", cwd=tmp_path)
 
     assert "--group needs --stamp" in result.stderr
@@ -159,7 +159,7 @@ def test_options_of_the_private_element_need_stamp(series: Path, tmp_path: Path)
 def test_bash_completes_options_and_commands(
     tmp_path: Path, words: list[str], completed: list[str]
 ) -> None:
-    """Nothing is completed where a path stands, so that Bash completes it as always."""
+    """Path arguments are left to Bash's own completion."""
     (tmp_path / "echoes").mkdir()
     (tmp_path / "my folder").mkdir()
     script = send("--print-completion", "bash", cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""`dicom-send --commit-port` takes storage commitment reports on other associations."""
+"""`dicom-send --commit-port` receives storage commitment reports on other associations."""
 
 import json
 import socket
@@ -13,13 +13,13 @@ from tests.support.send_command import send
 
 
 def orthanc_options(orthanc: Orthanc, port: int) -> list[object]:
-    """Return the options that ask Orthanc for commitment, and listen for it."""
+    """Return the options that request commitment from Orthanc and listen for it."""
     server = ["--destination", HOST, "--port", orthanc.port, "--called-ae", "ORTHANC"]
     return [*server, "--calling-ae", "SENDER", "--verify", "commit", "--commit-port", port]
 
 
 def test_orthanc_commits_itself(series: Path, tmp_path: Path) -> None:
-    """It reports on an association of its own, to the port that it knows the sender by."""
+    """Orthanc reports on a new association to the port configured for the sender."""
     port = free_port()
     with Orthanc(DicomModalities={"sender": ["SENDER", HOST, port]}) as orthanc:
         result = send(series, "--json", *orthanc_options(orthanc, port), cwd=tmp_path)
@@ -52,7 +52,7 @@ def test_what_cannot_be_is_told_in_a_line(
 def test_a_port_that_is_in_use_ends_the_run_at_once(
     series: Path, orthanc: Orthanc, tmp_path: Path
 ) -> None:
-    """The line names the option, and nothing is sent."""
+    """The error names the option, and nothing is sent."""
     with socket.create_server(("", 0)) as other:
         port = other.getsockname()[1]
         result = send(series, *orthanc_options(orthanc, port), cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""`dicom-send echo` says whether a server answers, and what it accepts."""
+"""`dicom-send echo` shows whether a server responds and what it accepts."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from tests.support.send_command import send, tls_inputs, tls_options, to
 
 
 def test_echo_tells_what_orthanc_accepts(orthanc: Orthanc, tmp_path: Path) -> None:
-    """It answers the C-ECHO, and takes all storage SOP classes, in JPEG too; it can be queried."""
+    """Orthanc answers C-ECHO and queries, and accepts all storage SOP classes, also in JPEG."""
     result = send("echo", *to(orthanc), cwd=tmp_path)
     told = send("echo", *to(orthanc), "--json", cwd=tmp_path)
 
@@ -38,7 +38,7 @@ def test_echo_tells_what_orthanc_accepts(orthanc: Orthanc, tmp_path: Path) -> No
 
 
 def test_echo_tells_what_a_server_does_not_accept(tmp_path: Path) -> None:
-    """What is taken has an x; the rest, queries and storage commitment, is told as well."""
+    """Accepted pairs have an x; rejected pairs, queries and storage commitment are listed, too."""
     accept = {"1.2.840.10008.1.1": ["1.2.840.10008.1.2"], MRImageStorage: [JPEGBaseline8Bit]}
     with StoreSCP(accept=accept) as server:
         result = send("echo", *to(server), cwd=tmp_path)
@@ -67,7 +67,7 @@ def test_echo_tells_what_a_server_does_not_accept(tmp_path: Path) -> None:
 
 
 def test_echo_fails_where_there_is_no_server(tmp_path: Path) -> None:
-    """The line, or the JSON, says what to check, and the exit code is 1."""
+    """The output or the JSON contains advice, and the exit code is 1."""
     options = ["--destination", HOST, "--port", free_port(), "--called-ae", "X"]
 
     plain = send("echo", *options, cwd=tmp_path)
@@ -79,7 +79,7 @@ def test_echo_fails_where_there_is_no_server(tmp_path: Path) -> None:
 
 
 def test_echo_fails_where_it_is_not_accepted(tmp_path: Path) -> None:
-    """A server that takes no C-ECHO is told as such."""
+    """A server that does not accept C-ECHO is reported as such."""
     with StoreSCP(accept={MRImageStorage: [JPEGBaseline8Bit]}) as server:
         result = send("echo", *to(server), cwd=tmp_path)
 
@@ -88,7 +88,7 @@ def test_echo_fails_where_it_is_not_accepted(tmp_path: Path) -> None:
 
 
 def test_whoever_reads_may_leave(orthanc: Orthanc, tmp_path: Path) -> None:
-    """A result that nobody reads to its end, as behind `| head`, is no error."""
+    """Closing the output early, as `| head` does, is not an error."""
     arguments = command.arguments_of("dicom-send", "echo", *to(orthanc))
 
     ended = subprocess.run(
@@ -104,7 +104,7 @@ def test_whoever_reads_may_leave(orthanc: Orthanc, tmp_path: Path) -> None:
 
 
 def test_echo_tells_of_tls(tmp_path: Path) -> None:
-    """It shows the version, the cipher suite and the server's certificate, as text and JSON."""
+    """The text and the JSON show the version, the cipher suite and the server's certificate."""
     server, client = issue(tmp_path / "server"), issue(tmp_path / "client")
     with StoreSCP(*tls_options(server, client)) as scp:
         result = send("echo", *to(scp), *tls_inputs(client, server), cwd=tmp_path)
@@ -124,7 +124,7 @@ def test_echo_tells_of_tls(tmp_path: Path) -> None:
 
 
 def test_echo_tells_whether_the_identity_is_confirmed(tmp_path: Path) -> None:
-    """One that is not may be ignored; without one nothing is said."""
+    """An unconfirmed identity may be ignored; without an identity, nothing is shown."""
     path = tmp_path / "who.json"
     path.write_text(json.dumps({"jwt": "a.b.c"}))
     identity = ["--identity", path, "--identity-without-tls"]

@@ -1,4 +1,4 @@
-"""What `dicom-send` says last: the result in a line, its cause first, and nothing of a gear."""
+"""Last lines of `dicom-send`: the cause first, the result in one line, and no gear terms."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ FEW = ("--associations", 1)
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """Three folders of two images each."""
+    """Three folders with two images each."""
     for number in (1, 2, 10):
         folder = tmp_path / "study" / f"series {number}"
         folder.mkdir(parents=True)
@@ -28,12 +28,12 @@ def study(tmp_path: Path) -> Path:
 
 
 def last(text: str) -> str:
-    """Return the last line of a log, without its time."""
+    """Return the last line of a log without its time."""
     return text.splitlines()[-1].split(maxsplit=3)[-1]
 
 
 def test_the_last_line_is_the_result(study: Path, tmp_path: Path) -> None:
-    """It has how many images, to which server, how long, and the page."""
+    """It shows the number of images, the server, the duration and the page."""
     with PythonSCP() as server:
         result = send(study, *to(server), cwd=tmp_path)
     (page,) = tmp_path.glob("*.html")
@@ -42,7 +42,7 @@ def test_the_last_line_is_the_result(study: Path, tmp_path: Path) -> None:
 
 
 def test_the_last_line_counts_what_was_not_sent(study: Path, tmp_path: Path) -> None:
-    """Whatever else is logged, an error says so at the end."""
+    """The last line is an error with the number of failed images."""
 
     def answer(record: CStore) -> int:
         return 0xC000 if record.sop_instance_uid == uid_of(2) else 0x0000
@@ -54,14 +54,14 @@ def test_the_last_line_counts_what_was_not_sent(study: Path, tmp_path: Path) -> 
 
 
 def test_the_last_line_of_a_dry_run_says_would(study: Path, tmp_path: Path) -> None:
-    """Nothing was sent, so that nothing says it was."""
+    """Nothing was sent, so the line does not claim it."""
     with PythonSCP() as server:
         result = send(study, "-n", "--no-report", *to(server), cwd=tmp_path)
     assert last(result.stderr).startswith(f"6 images would be sent to SCP@{HOST}:{server.port} in ")
 
 
 def test_a_failure_before_the_first_image_is_one_line(study: Path, tmp_path: Path) -> None:
-    """It has cause and advice; there are no reports, and no table of zeros."""
+    """It has the cause and advice; there are no reports and no table of zeros."""
     server = f"X@{HOST}:{free_port()}"
     result = send(study, server, "-q", "--send-retry-time", 0, cwd=tmp_path)
     (line,) = result.stderr.splitlines()
@@ -71,7 +71,7 @@ def test_a_failure_before_the_first_image_is_one_line(study: Path, tmp_path: Pat
 
 
 def test_the_cause_comes_before_what_it_led_to(study: Path, tmp_path: Path) -> None:
-    """Why the run ended is an error by itself, before the paths with their images."""
+    """The cause that ended the run is a separate error before the list of paths."""
     with FaultSCP(serve, leave_after_an_image, rejecting(UNKNOWN_CALLING_AE)) as server:
         result = send(study, *FEW, *to(server), cwd=tmp_path)
     first, *others = [line for line in result.stderr.splitlines() if "calling AE title" in line]
@@ -92,7 +92,7 @@ def test_series_are_in_natural_order(study: Path, python_scp: PythonSCP, tmp_pat
 
 
 def test_nothing_is_in_the_words_of_a_gear(study: Path, tmp_path: Path) -> None:
-    """Neither log nor reports know acquisitions, or a path on Flywheel."""
+    """Neither log nor reports mention acquisitions or Flywheel paths."""
     (study / "broken.zip").write_bytes(b"PK\x03\x04 no zip")
     with PythonSCP(status=0xC000) as server:
         result = send(study, "--debug", *to(server), cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""Which files `dicom-send` sends of the folders and lists that it is given."""
+"""Selection of files in the folders and lists given to `dicom-send`."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tests.support.send_command import rows_of, send, to
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """A folder of images, one of which lies in a folder below, and a zip."""
+    """Folder of images, one of them in a subfolder, and a zip."""
     folder = tmp_path / "study"
     (folder / "below").mkdir(parents=True)
     for number, name in enumerate(("a.dcm", "b.DCM", "c.ima", "below/d.dcm")):
@@ -25,13 +25,13 @@ def study(tmp_path: Path) -> Path:
 
 
 def summary(result: CommandResult) -> dict[str, Any]:
-    """Return what --json printed."""
+    """Return the output of --json."""
     found: dict[str, Any] = json.loads(result.stdout)
     return found
 
 
 def sent(result: CommandResult) -> int:
-    """Return how many images were sent."""
+    """Return the number of sent images."""
     return int(summary(result)["sent"])
 
 
@@ -49,7 +49,7 @@ def sent(result: CommandResult) -> int:
 def test_files_in_folders_are_chosen_by_name(
     study: Path, python_scp: PythonSCP, arguments: list[str], number: int, left_out: dict[str, int]
 ) -> None:
-    """In each folder, archives too; what is left out is counted."""
+    """Patterns apply to each folder and to archives; excluded files are counted."""
     result = send(study, "--json", *arguments, *to(python_scp), cwd=study.parent)
     assert result.exit_code == 0, result.stderr
     assert sent(result) == number
@@ -59,7 +59,7 @@ def test_files_in_folders_are_chosen_by_name(
 
 @pytest.mark.usefixtures("study")
 def test_names_in_folders_stay_private(python_scp: PythonSCP, tmp_path: Path) -> None:
-    """Archives that are left out are named; other files are with --show-member-names only."""
+    """Excluded archives are named; other excluded files only with --show-member-names."""
     arguments = ("--include", "*.ima", *to(python_scp))
     result = send("study", *arguments, cwd=tmp_path)
     text = "4 files not matched by include were not selected"
@@ -71,7 +71,7 @@ def test_names_in_folders_stay_private(python_scp: PythonSCP, tmp_path: Path) ->
 def test_a_file_that_is_named_is_sent_in_any_case(
     study: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """Patterns are for what is found in folders, not for paths that are given."""
+    """Patterns apply to files found in folders, not to given paths."""
     arguments = ("--exclude", "*", "--json", *to(python_scp))
     result = send(study / "a.dcm", study / "e.zip", *arguments, cwd=tmp_path)
     assert result.exit_code == 0, result.stderr
@@ -81,7 +81,7 @@ def test_a_file_that_is_named_is_sent_in_any_case(
 def test_patterns_that_fit_nothing_are_an_error(
     study: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """The exit code is 1, with a reason, and the server is not asked."""
+    """The exit code is 1 with a reason, and the server is not contacted."""
     result = send(study, "--include", "*.nii", "--json", *to(python_scp), cwd=tmp_path)
     assert result.exit_code == 2
     told = "Nothing to send: none of the 5 files found is selected"
@@ -103,7 +103,7 @@ def test_paths_come_from_a_list(study: Path, python_scp: PythonSCP, tmp_path: Pa
 
 @pytest.mark.usefixtures("study")
 def test_a_list_comes_from_standard_input(python_scp: PythonSCP, tmp_path: Path) -> None:
-    """It is added to the paths that are given."""
+    """Its paths are added to the given paths."""
     arguments = ("study/e.zip", "--files-from", "-", "--json", *to(python_scp))
     result = send(*arguments, cwd=tmp_path, given="study/a.dcm\nstudy/b.DCM\n")
     assert result.exit_code == 0, result.stderr
@@ -113,7 +113,7 @@ def test_a_list_comes_from_standard_input(python_scp: PythonSCP, tmp_path: Path)
 def test_any_name_comes_from_a_list_with_nuls(
     study: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """Names with line breaks, and such as are no UTF-8, are read, and shown as escapes."""
+    """Names with line breaks or invalid UTF-8 are read, and shown escaped."""
     names = [b"study/line\nbreak.dcm", b"study/M\xfcller.dcm"]
     for name, old in zip(names, ("a.dcm", "b.DCM"), strict=True):
         os.rename(study / old, os.path.join(os.fsencode(tmp_path), name))
@@ -130,7 +130,7 @@ def test_any_name_comes_from_a_list_with_nuls(
 def test_a_listed_file_that_is_gone_costs_only_itself(
     study: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """The other files are sent, its row says why, and the exit code is 1."""
+    """The other files are sent, its row gives the reason, and the exit code is 1."""
     (tmp_path / "list").write_text(f"{study / 'gone.dcm'}\n{study / 'a.dcm'}\n")
     result = send("--files-from", "list", *to(python_scp), cwd=tmp_path)
     assert result.exit_code == 1
@@ -149,7 +149,7 @@ def test_a_listed_file_that_is_gone_costs_only_itself(
 def test_a_list_without_paths_is_an_error(
     python_scp: PythonSCP, tmp_path: Path, content: bytes | None, told: str
 ) -> None:
-    """One that is not there, is of another kind, or is empty: the exit code is 1."""
+    """If the list is missing, of another kind or empty, the exit code is 1."""
     if content is not None:
         (tmp_path / "list").write_bytes(content)
     result = send("--files-from", "list", *to(python_scp), cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""Which files are found on disk, and what of them is in the report."""
+"""Discovery of files on disk, and their entries in the report."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ A, B, C = (dicom(seed) for seed in range(3))
 
 @pytest.fixture
 def top(tmp_path: Path) -> Path:
-    """A folder with two images, an archive, and a folder with one more image."""
+    """Folder with two images, an archive, and a subfolder with one more image."""
     folder = tmp_path / "top"
     (folder / "below" / "deep").mkdir(parents=True)
     (folder / "b").write_bytes(B)
@@ -41,7 +41,7 @@ def found(*paths: Path) -> list[tuple[str, int | None]]:
 
 
 def read(folder: Path) -> list[bytes | str]:
-    """Return the images of a folder, and why others could not be had."""
+    """Return the images of a folder, and the reasons for unreadable files."""
     items: list[bytes | str] = []
     for item in reader.read(folder, folder, SKIPS):
         if isinstance(item, Member):
@@ -53,7 +53,7 @@ def read(folder: Path) -> list[bytes | str]:
 
 
 def test_each_folder_with_files_and_each_archive_is_an_entry(top: Path) -> None:
-    """Sizes are those of the files that the entry stands for."""
+    """The size of an entry is the total size of its files."""
     assert found(top) == [
         ("top", len(A) + len(B) + len("hello")),
         ("top/old.ZIP", (top / "old.ZIP").stat().st_size),
@@ -62,12 +62,12 @@ def test_each_folder_with_files_and_each_archive_is_an_entry(top: Path) -> None:
 
 
 def test_the_images_of_a_folder_come_in_the_order_of_their_names(top: Path) -> None:
-    """Other files, archives and folders below are left to others."""
+    """Other files, archives and subfolders are not part of the entry."""
     assert read(top) == [A, B]
 
 
 def test_folders_come_in_the_order_of_their_names(tmp_path: Path) -> None:
-    """Whatever order the file system has."""
+    """The order of the file system does not matter."""
     for name in "hcfaegbd":
         (tmp_path / name).mkdir()
         (tmp_path / name / "image").write_bytes(A)
@@ -76,7 +76,7 @@ def test_folders_come_in_the_order_of_their_names(tmp_path: Path) -> None:
 
 
 def test_an_image_with_the_suffix_of_an_archive_is_sent_once(tmp_path: Path) -> None:
-    """It has an entry for itself, and is no part of its folder."""
+    """It has its own entry and is not part of its folder's entry."""
     (tmp_path / "a").write_bytes(A)
     (tmp_path / "b.zip").write_bytes(B)
 
@@ -88,7 +88,7 @@ def test_an_image_with_the_suffix_of_an_archive_is_sent_once(tmp_path: Path) -> 
 
 
 def test_what_is_named_twice_is_sent_once(top: Path) -> None:
-    """A folder within another, a link to it, and the same path again are one entry."""
+    """A folder within another, a link to it and a repeated path are one entry."""
     (top.parent / "link").symlink_to(top / "below" / "deep")
 
     entries = LocalSource([top, top / "below", top.parent / "link", top]).select().entries
@@ -97,7 +97,7 @@ def test_what_is_named_twice_is_sent_once(top: Path) -> None:
 
 
 def test_links_to_files_are_followed_and_those_to_folders_not(top: Path) -> None:
-    """A link to a folder might lead in a circle."""
+    """A link to a folder may form a cycle."""
     (top / "round").symlink_to(top)
     (top / "z").symlink_to(top / "below" / "deep" / "c")
 
@@ -106,14 +106,14 @@ def test_links_to_files_are_followed_and_those_to_folders_not(top: Path) -> None
 
 
 def test_a_link_that_leads_nowhere_is_told(top: Path) -> None:
-    """It counts as an image that could not be sent, as nobody knows what was there."""
+    """It counts as an image that could not be sent, because its target is unknown."""
     (top / "c").symlink_to(top / "gone")
 
     assert read(top) == [A, B, "a file cannot be opened: No such file or directory"]
 
 
 def test_a_link_to_itself_is_told(top: Path) -> None:
-    """It costs none of the other files of its folder."""
+    """It does not affect the other files of its folder."""
     (top / "c").symlink_to(top / "c")
 
     reason = f"a file cannot be opened: {os.strerror(errno.ELOOP)}"
@@ -122,7 +122,7 @@ def test_a_link_to_itself_is_told(top: Path) -> None:
 
 @pytest.mark.parametrize("name", ["pipe", "pipe.zip", "pipe.dcm"])
 def test_fifos_and_sockets_are_skipped_and_counted(top: Path, name: str) -> None:
-    """Whatever their name is; to open a FIFO would wait for ever."""
+    """Opening a FIFO of any name would block indefinitely."""
     os.mkfifo(top / name)
     with socket.socket(socket.AF_UNIX) as unix:
         unix.bind(str(top / "socket.zip"))
@@ -134,13 +134,13 @@ def test_fifos_and_sockets_are_skipped_and_counted(top: Path, name: str) -> None
 
 
 def test_an_archive_that_has_become_a_fifo_is_skipped(tmp_path: Path) -> None:
-    """It is not waited for, though it was a file when the folder was listed."""
+    """The reader does not block, although the path was a file when the folder was listed."""
     os.mkfifo(tmp_path / "a.zip")
     assert list(reader.read(tmp_path / "a.zip", tmp_path, SKIPS)) == [Skipped.SPECIAL]
 
 
 def test_a_folder_that_cannot_be_read_is_told(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether it is found so at first or later, it has an entry, and its row says why."""
+    """It has an entry with the reason, whether the error occurs during listing or reading."""
 
     def refuse(path: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
@@ -154,13 +154,13 @@ def test_a_folder_that_cannot_be_read_is_told(top: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("name", ["nowhere", "top/a/b"])
 def test_a_path_with_nothing_there_ends_the_run(top: Path, name: str) -> None:
-    """What is named in vain may be a slip, so that nothing is sent."""
+    """A missing path may be a typo, so nothing is sent."""
     with pytest.raises(UsageError, match=f"{name}: not found"):
         LocalSource([top, top.parent / name]).select()
 
 
 def test_the_report_is_named_by_what_is_sent(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the name of a folder, also of the current one, or by how many paths there are."""
+    """Its name has the folder's name, also for the current folder, or the number of paths."""
     monkeypatch.chdir(top)
 
     assert LocalSource([top]).select().report_label == "top"
@@ -169,7 +169,7 @@ def test_the_report_is_named_by_what_is_sent(top: Path, monkeypatch: pytest.Monk
 
 
 def test_rows_of_what_is_no_dicom_are_left_out(top: Path) -> None:
-    """Unless nothing else was found in what was named: then one tells so."""
+    """If nothing else was found in the given paths, one row says so."""
     (top.parent / "papers" / "more").mkdir(parents=True)
     for name in ("papers/x", "papers/more/y"):
         (top.parent / name).write_text("hello")
@@ -187,7 +187,7 @@ def test_rows_of_what_is_no_dicom_are_left_out(top: Path) -> None:
 
 
 def test_rows_are_left_out_by_their_kind_and_not_by_their_text(tmp_path: Path) -> None:
-    """A file that cannot be read is shown, even if what the system says sounds like no image."""
+    """An unreadable file is shown, even if the system's message resembles "not an image"."""
     parent = Container("folder", str(tmp_path))
     good = FileReport(FileEntry(parent, "a", "a"), 2, 2)
     sounding = Reason(Kind.DOWNLOAD_REFUSED, Reason(Kind.NO_IMAGE).text)
@@ -198,12 +198,12 @@ def test_rows_are_left_out_by_their_kind_and_not_by_their_text(tmp_path: Path) -
 
 
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
-    """It has an entry, so that the run is not complete."""
+    """It has an entry, so the run is not complete."""
     assert found(tmp_path) == [(tmp_path.name, None)]
 
 
 def test_what_is_left_out_stays_short_and_printable(tmp_path: Path) -> None:
-    """Of thousands of files a few are named, those of hostile names too; each is counted once."""
+    """Of thousands of files, including hostile names, a few are named; each is counted once."""
     folder = tmp_path / "top"
     folder.mkdir()
     for number in range(3000):
@@ -223,7 +223,7 @@ def test_what_is_left_out_stays_short_and_printable(tmp_path: Path) -> None:
 
 
 def test_files_in_folders_have_no_names_unless_they_are_shown(top: Path) -> None:
-    """An archive is named by its path, as it is in reports; other files are numbers."""
+    """An archive is named by its path, as in reports; other files have numbers."""
     names = NameChoice(include=NamePatterns(("a",)))
     texts = [
         files.text

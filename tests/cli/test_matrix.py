@@ -1,4 +1,4 @@
-"""What a server accepts fits 80 columns, and SOP classes that are accepted alike have one row."""
+"""The table of accepted SOP classes fits 80 columns, and equal SOP classes share one row."""
 
 from string import ascii_letters
 
@@ -18,7 +18,7 @@ PROPOSED = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000, RLELossles
 
 
 def test_classes_and_syntaxes_that_are_alike_share_a_row_and_a_column() -> None:
-    """Rows with more SOP classes come first, and those that are not accepted last."""
+    """Rows with more SOP classes come first; rejected SOP classes come last."""
     accepted = {
         "1.2.1": (),
         CTImageStorage: (ImplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000),
@@ -44,7 +44,7 @@ def test_classes_and_syntaxes_that_are_alike_share_a_row_and_a_column() -> None:
 
 
 def test_the_largest_row_has_no_names() -> None:
-    """It has those SOP classes that no other row has; other long rows have some of them."""
+    """It contains the SOP classes that are in no other row; other long rows name some of theirs."""
     many = {f"1.2.{n}": (RLELossless,) for n in range(MAX_NAMED + 2)}
     few = {f"1.3.{n}": () for n in range(MAX_NAMED + 1)}
     lines = list(by_class(many | few, PROPOSED))
@@ -61,7 +61,7 @@ def test_a_server_that_accepts_nothing_has_no_table() -> None:
 
 @pytest.mark.parametrize("number", [1, 26, 27, len(ascii_letters)])
 def test_any_number_of_columns_fits(number: int) -> None:
-    """However differently transfer syntaxes are accepted, no line is longer."""
+    """However different the accepted transfer syntaxes are, no line is too long."""
     syntaxes = [f"1.2.840.10008.99.{n}" for n in range(number)]
     accepted = {f"1.2.{n}": (syntax,) for n, syntax in enumerate(syntaxes)}
     lines = list(by_class(accepted, syntaxes))

@@ -1,4 +1,4 @@
-"""Images of odd lengths arrive among others, at servers that end the association at each."""
+"""Images of odd length arrive at servers that abort the association for them."""
 
 import csv
 import zlib
@@ -18,14 +18,14 @@ from tests.support.sample_files import encoded, made, uid_of
 from tests.support.send_command import rows_of, send, to
 
 EVEN, ODD = 100, 16
-# The stream that holds the tag is a new one, of even size.
+# The stream that contains the tag is a new one of even size.
 each_choice = pytest.mark.parametrize(
     ("more", "repaired"), [(["--stamp"], ODD - 1), ([], ODD)], ids=["tag", "no tag"]
 )
 
 
 def head(number: int, wire: Wire) -> list[RawElement]:
-    """Return what a server wants to know of an image."""
+    """Return the elements that a server requires of an image."""
     return [
         raw.uids(wire)[0],
         raw.text(raw.SOP_INSTANCE, uid_of(number), wire, "UI"),
@@ -36,7 +36,7 @@ def head(number: int, wire: Wire) -> list[RawElement]:
 
 
 def odd_files() -> list[bytes]:
-    """Return images of odd size, each odd in another way."""
+    """Return images of odd size, each odd in a different way."""
     item = Tree((Value(0x00080104, "LO", b"abc"),))
     fragments = (b"\xff\xd8a", b"\xff\xd8bc")
     trees: list[tuple[Wire, Tree]] = [
@@ -76,7 +76,7 @@ def odd_stream(number: int) -> bytes:
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """A folder of a hundred images, and of sixteen odd ones among them."""
+    """Folder of a hundred images, sixteen of them odd."""
     folder = tmp_path / "images"
     folder.mkdir()
     for number in range(EVEN):
@@ -90,7 +90,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def check(folder: Path, repaired: int) -> None:
-    """Check that the report says that all were sent, and how many were repaired."""
+    """Check that the report counts all images as sent, and the repaired ones as repaired."""
     (row,) = rows_of(folder)
     assert (row["Images Sent"], row["Status"]) == (str(EVEN + ODD), "Complete")
     (path,) = folder.glob("*_instances.csv")
@@ -105,7 +105,7 @@ def check(folder: Path, repaired: int) -> None:
 def test_all_arrive_at_orthanc(
     images: Path, more: list[str], repaired: int, tmp_path: Path
 ) -> None:
-    """Orthanc has all images of the folder, and the report names the repaired ones."""
+    """Orthanc has all images of the folder, and the report lists the repaired ones."""
     with Orthanc() as orthanc:
         result = send(images, *more, *to(orthanc), cwd=tmp_path)
         assert result.exit_code == 0, result.stderr
@@ -118,7 +118,7 @@ def test_all_arrive_at_orthanc(
 def test_all_arrive_at_storescp(
     images: Path, more: list[str], repaired: int, tmp_path: Path
 ) -> None:
-    """What storescp has received bit by bit has the values of its source."""
+    """The datasets that storescp received have the values of their sources."""
     with StoreSCP("+B", "--fork", "+xa") as storescp:
         result = send(images, *more, *to(storescp), cwd=tmp_path)
         assert result.exit_code == 0, result.stderr

@@ -1,4 +1,4 @@
-"""A dataset may have a name in the place of a UID, which nothing that a run leaves shows."""
+"""A dataset with a name in place of a UID does not leak it into any output."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ NAME = "DOE^JANE"
 
 
 def test_a_name_in_the_place_of_a_uid_is_not_shown(tmp_path: Path) -> None:
-    """Neither in the reports, nor on the page, nor in a log of any kind."""
+    """It is not in the reports, on the page, or in any log."""
     folder = tmp_path / "images"
     folder.mkdir()
     for number in range(2):

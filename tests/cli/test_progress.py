@@ -1,4 +1,4 @@
-"""`dicom-send` shows how far it is, as lines or as a bar, and can be interrupted."""
+"""`dicom-send` shows its progress as lines or as a bar, and can be interrupted."""
 
 import re
 import time
@@ -15,7 +15,7 @@ from tests.support.send_command import rows_of, send, to
 
 
 def lines_of(printed: str) -> list[str]:
-    """Return the lines that a terminal was sent, without the sequences that control it."""
+    """Return the lines sent to a terminal, without control sequences."""
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed)
     return plain.replace("\r\n", "\n").replace("\r", "\n").splitlines()
 
@@ -23,7 +23,7 @@ def lines_of(printed: str) -> list[str]:
 def test_there_are_plain_lines_without_a_terminal(
     made_images: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """What is told has the time before it, and no control character."""
+    """Each line starts with the time and has no control characters."""
     result = send(made_images, *to(python_scp), cwd=tmp_path)
 
     assert "INFO made: 100 of 100 images sent" in result.stderr
@@ -34,7 +34,7 @@ def test_there_are_plain_lines_without_a_terminal(
 def test_a_run_goes_on_where_nobody_reads_its_lines(
     made_images: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """As with `2>&1 | head`: all is sent and reported, and the exit code is 0."""
+    """With `2>&1 | head`, all images are sent and reported, and the exit code is 0."""
     process = command.start("dicom-send", made_images, *to(python_scp), cwd=tmp_path)
     assert process.stderr
     process.stderr.readline()
@@ -48,7 +48,7 @@ def test_a_run_goes_on_where_nobody_reads_its_lines(
 def test_there_is_a_bar_on_a_terminal(
     made_images: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """What is logged meanwhile stands above it, and has no time before it."""
+    """Log lines appear above the bar, without the time."""
     result = command.run_on_terminal("dicom-send", made_images, *to(python_scp), cwd=tmp_path)
 
     assert result.exit_code == 0
@@ -59,7 +59,7 @@ def test_there_is_a_bar_on_a_terminal(
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
 def test_the_bar_fits_the_terminal(made_images: Path, tmp_path: Path, columns: int) -> None:
-    """Percent, MB, rate, and images sent of those found are whole; failures are red."""
+    """Percentage, MB, rate and image counts are not clipped; failures are red."""
 
     def answer(record: CStore) -> int:
         return 0xC000 if record.sop_instance_uid == uid_of(7) else 0x0000
@@ -81,7 +81,7 @@ def test_the_bar_fits_the_terminal(made_images: Path, tmp_path: Path, columns: i
 
 
 def test_an_interrupted_run_reports_what_it_sent(made_images: Path, tmp_path: Path) -> None:
-    """SIGINT ends the run in good order: the report counts what was acknowledged."""
+    """SIGINT ends the run gracefully: the report counts the acknowledged images."""
 
     def serve_slower_and_slower(peer: Peer) -> None:
         peer.accept()

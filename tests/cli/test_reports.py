@@ -1,4 +1,4 @@
-"""`dicom-send` writes its reports where it is told, and prints JSON for machines."""
+"""`dicom-send` writes its reports to the chosen folder and prints JSON for programs."""
 
 import csv
 import json
@@ -20,7 +20,7 @@ from tests.support.send_command import send, to
 def test_reports_are_the_gears_in_the_folder_that_is_named(
     series: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """The report, that on images and the page are written where --report-folder says."""
+    """The report, the per-image report and the page are written to --report-folder."""
     send(series, *to(python_scp), "--report-folder", tmp_path / "new/reports", cwd=tmp_path)
 
     names = sorted(path.name for path in (tmp_path / "new/reports").iterdir())
@@ -45,7 +45,7 @@ def test_reports_are_the_gears_in_the_folder_that_is_named(
 def test_files_in_a_folder_are_named_where_that_is_asked_for(
     python_scp: PythonSCP, tmp_path: Path, options: Sequence[str], names: list[str]
 ) -> None:
-    """In the report on images a file is called by its place among those of the folder else."""
+    """By default, the per-image report shows a file's position in its folder."""
     folder = tmp_path / "images"
     folder.mkdir()
     for number, name in enumerate(["a.dcm", "c.dcm"]):
@@ -61,7 +61,7 @@ def test_files_in_a_folder_are_named_where_that_is_asked_for(
 def test_no_report_is_written_where_none_is_wanted(
     series: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """With --no-report the current folder stays as it is."""
+    """With --no-report the current folder remains unchanged."""
     before = set(tmp_path.iterdir())
 
     assert send(series, *to(python_scp), "--no-report", cwd=tmp_path).exit_code == 0
@@ -72,7 +72,7 @@ def test_no_report_is_written_where_none_is_wanted(
 def test_json_tells_what_became_of_each_file(
     series: Path, storescp: StoreSCP, tmp_path: Path
 ) -> None:
-    """With --json standard output is JSON alone: counts, remarks, and where the reports are."""
+    """With --json, stdout is JSON only: counts, remarks and the paths of the reports."""
     (series / "bad.zip").write_bytes(b"PK\3\4 no zip")
 
     result = send(series, "--json", *to(storescp), cwd=tmp_path)
@@ -92,7 +92,7 @@ def test_json_tells_what_became_of_each_file(
 def test_json_tells_sent_images_from_existing_and_planned_ones(
     series: Path, orthanc: Orthanc, tmp_path: Path
 ) -> None:
-    """A first run sends, one with --skip-existing finds all there, a dry run only would send."""
+    """A first run sends all, one with --skip-existing finds all existing, a dry run plans all."""
     told = []
     for options in ([], ["--skip-existing"], ["--dry-run"], ["--dry-run", "--skip-existing"]):
         result = send(series, "--json", "--no-report", *options, *to(orthanc), cwd=tmp_path)
@@ -110,7 +110,7 @@ def test_json_tells_sent_images_from_existing_and_planned_ones(
 def test_json_tells_how_many_images_were_verified(
     series: Path, storescp: StoreSCP, orthanc: Orthanc, tmp_path: Path
 ) -> None:
-    """With --verify there are the numbers, and why not all were; without it they are null."""
+    """With --verify the JSON has numbers and the reason for unverified images, otherwise null."""
     told = {}
     for name, server, options in (
         ("not asked", storescp, []),
@@ -138,7 +138,7 @@ def test_json_tells_how_many_images_were_verified(
 def test_what_is_skipped_is_counted_by_kind(
     series: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """In the log, on the page and in the JSON, and the run is complete."""
+    """The counts are in the log, on the page and in the JSON, and the run is complete."""
     (series / "notes.txt").write_text("no image")
     (series / "empty.dcm").touch()
     (series / "more.txt").write_text("no image either")

@@ -1,4 +1,4 @@
-"""`dicom-send --resume` skips what the report of an earlier run has as sent."""
+"""`dicom-send --resume` skips images that an earlier report lists as sent."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ IMAGES = 5
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """A folder of images."""
+    """Folder of images."""
     folder = tmp_path / "images"
     folder.mkdir()
     for number in range(IMAGES):
@@ -24,7 +24,7 @@ def images(tmp_path: Path) -> Path:
 
 
 class Runs:
-    """Runs of the command on a folder of images, each with a folder for its reports."""
+    """Runs of the command on a folder of images, each with its own report folder."""
 
     def __init__(self, images: Path, folder: Path) -> None:
         self.images = images
@@ -33,7 +33,7 @@ class Runs:
         self.reports: list[Path] = []
 
     def send(self, server: PythonSCP | StoreSCP, *options: object) -> CommandResult:
-        """Send the images, and keep the per-image report."""
+        """Send the images and keep the per-image report."""
         self._runs += 1
         reports = self._folder / f"reports{self._runs}"
         given = ["--json", "--report-folder", reports, *options]
@@ -42,25 +42,25 @@ class Runs:
         return result
 
     def resume(self, server: PythonSCP | StoreSCP, *options: object) -> CommandResult:
-        """Send the images but for those that the reports have as sent."""
+        """Send the images except those that the reports list as sent."""
         reports = [part for path in self.reports for part in ("--resume", path)]
         return self.send(server, *reports, *options)
 
 
 @pytest.fixture
 def runs(images: Path, tmp_path: Path) -> Runs:
-    """The runs of a test."""
+    """Runs of a test."""
     return Runs(images, tmp_path)
 
 
 def counts(result: CommandResult) -> tuple[int, int]:
-    """Return how many images were sent, and were there."""
+    """Return the numbers of sent and of existing images."""
     told = json.loads(result.stdout)
     return told["sent"], told["already_there"]
 
 
 def test_sent_images_are_skipped(runs: Runs, storescp: StoreSCP) -> None:
-    """The rest is sent, to a server that answers no query; a third run has nothing to send."""
+    """The rest is sent to a server without queries; a third run has nothing to send."""
     assert runs.send(storescp, "--include", "[01].dcm").exit_code == 0
 
     second, third = runs.resume(storescp), runs.resume(storescp)
@@ -73,7 +73,7 @@ def test_sent_images_are_skipped(runs: Runs, storescp: StoreSCP) -> None:
 
 
 def test_the_last_report_alone_is_enough(runs: Runs, storescp: StoreSCP) -> None:
-    """A report tells of skipped images as well."""
+    """A report includes the skipped images."""
     runs.send(storescp, "--include", "[01].dcm")
     runs.resume(storescp)
     del runs.reports[0]
@@ -82,7 +82,7 @@ def test_the_last_report_alone_is_enough(runs: Runs, storescp: StoreSCP) -> None
 
 
 def test_a_changed_dataset_is_sent(runs: Runs, storescp: StoreSCP) -> None:
-    """It has the same UID and the same size."""
+    """The changed dataset has the same UID and size."""
     runs.send(storescp)
     path = runs.images / "0.dcm"
     before = path.read_bytes()
@@ -92,7 +92,7 @@ def test_a_changed_dataset_is_sent(runs: Runs, storescp: StoreSCP) -> None:
 
 
 def test_failed_images_are_sent(runs: Runs) -> None:
-    """What the server refused is sent again."""
+    """Images that the server rejected are sent again."""
     refused = {uid_of(0), uid_of(3)}
 
     def answer(record: CStore) -> int:
@@ -107,16 +107,16 @@ def test_failed_images_are_sent(runs: Runs) -> None:
 def test_images_sent_elsewhere_are_sent(
     runs: Runs, storescp: StoreSCP, python_scp: PythonSCP
 ) -> None:
-    """Another port is another server."""
+    """Another port means another server."""
     runs.send(storescp)
 
     assert counts(runs.resume(python_scp)) == (5, 0)
 
 
 def test_a_dry_run_proves_nothing(runs: Runs, storescp: StoreSCP) -> None:
-    """Its report does not count; a dry run that resumes plans the rest.
+    """A dry run that resumes plans the remaining images.
 
-    An image that is there twice counts as already there in a dry run, though it was never sent.
+    A dry run counts a duplicate image as existing, although it was never sent.
     """
     (runs.images / "0b.dcm").write_bytes((runs.images / "0.dcm").read_bytes())
     assert counts(runs.send(storescp, "--dry-run")) == (0, 1)
@@ -129,7 +129,7 @@ def test_a_dry_run_proves_nothing(runs: Runs, storescp: StoreSCP) -> None:
 
 
 def test_skipped_images_are_verified(runs: Runs, storescp: StoreSCP) -> None:
-    """That they were sent once is no proof that the server has them."""
+    """An earlier successful send does not prove that the server still has the image."""
     runs.send(storescp)
 
     result = runs.resume(storescp, "--verify", "find")
@@ -139,7 +139,7 @@ def test_skipped_images_are_verified(runs: Runs, storescp: StoreSCP) -> None:
 
 
 def test_a_report_that_is_not_there_is_told(runs: Runs, storescp: StoreSCP) -> None:
-    """Nothing is sent then."""
+    """Nothing is sent."""
     result = runs.send(storescp, "--resume", "none.csv")
 
     assert "--resume: none.csv: file not found" in result.stderr

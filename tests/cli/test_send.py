@@ -15,7 +15,7 @@ from tests.support.sample_files import TEST_FILES, member, shipped, tar_of, zip_
 from tests.support.send_command import rows_of, send, tls_inputs, tls_options, to
 
 BROKEN = ("rtplan_truncated.dcm", "MR_truncated.dcm", "SC_rgb_jpeg.dcm")
-"""Servers built on DCMTK end the association at these, each time that they are sent."""
+"""Files for which servers based on DCMTK abort the association every time."""
 ANOTHER_MR_SMALL = "zipMR.gz"
 NOT_FOR_STORESCP = (*BROKEN, "image_dfl.dcm", ANOTHER_MR_SMALL)
 NOT_FOR_ORTHANC = (*BROKEN, "rtdose_rle.dcm", "rtdose_rle_1frame.dcm")
@@ -25,12 +25,12 @@ TAG = [(0x00210010, "Flywheel"), (0x00211000, "DICOM send")]
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """A folder of all that pydicom ships, in folders of its own."""
+    """Folder of all files shipped with pydicom, each in its own subfolder."""
     return Path(shutil.copytree(TEST_FILES, tmp_path / "study"))
 
 
 def images_in(paths: Iterable[Path]) -> list[Path]:
-    """Return those files that pydicom can tell the SOP class and instance of."""
+    """Return the files whose SOP class and instance pydicom can read."""
     found = []
     for path in paths:
         if path.is_file() and path.suffix != ".json" and "DICOMDIR" not in path.name:
@@ -43,11 +43,11 @@ def images_in(paths: Iterable[Path]) -> list[Path]:
 def test_a_folder_of_pydicoms_files_arrives_at_storescp_as_it_was(
     study: Path, storescp: StoreSCP, tmp_path: Path
 ) -> None:
-    """Without --stamp each dataset of the folder is received byte by byte."""
+    """Without --stamp each dataset of the folder is received byte for byte."""
     _remove(study, NOT_FOR_STORESCP)
     sources: dict[str, Path] = {}
     for path in images_in(study.rglob("*")):
-        # storescp names what it receives by its UID, and may write a file twice at once.
+        # storescp names files by UID and may write the same file twice concurrently.
         if sources.setdefault(sop_instance_uid_of(path), path) != path:
             path.unlink()
 
@@ -64,7 +64,7 @@ def test_a_folder_of_pydicoms_files_arrives_at_storescp_as_it_was(
 def test_a_folder_of_pydicoms_files_arrives_at_orthanc_with_the_tag(
     study: Path, orthanc: Orthanc, tmp_path: Path
 ) -> None:
-    """With --stamp each image of the folder is there, with nothing but the private element more."""
+    """With --stamp each image of the folder arrives with only the private element added."""
     _remove(study, NOT_FOR_ORTHANC)
 
     send(study, "--stamp", *to(orthanc), cwd=tmp_path)
@@ -79,7 +79,7 @@ def test_a_folder_of_pydicoms_files_arrives_at_orthanc_with_the_tag(
 def test_files_folders_zips_and_tars_go_together(
     series: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """What is named is sent, a row for each of it, and the exit code says that all were."""
+    """Each given path has a row in the report, and the exit code is 0."""
     zipped = zip_of(tmp_path / "a.zip", [member("MR_small.dcm")])
     tarred = tar_of(tmp_path / "b.tgz", [member("rtplan.dcm"), member("rtdose.dcm")], "gz")
     zip_of(series / "inner.ZIP", [member("JPEG2000.dcm")])
@@ -103,7 +103,7 @@ def test_files_folders_zips_and_tars_go_together(
 def test_each_option_of_the_gear_is_taken(
     series: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """Options reach the pipeline: AE titles, the tag, how many associations."""
+    """The pipeline receives the AE titles, the tag and the number of associations."""
     result = send(
         series,
         *to(python_scp, "--calling-ae", "SITE7", "--group", "0x0033", "--identifier", "Lab"),
@@ -123,7 +123,7 @@ def test_each_option_of_the_gear_is_taken(
 
 
 def test_a_dry_run_sends_nothing(series: Path, python_scp: PythonSCP, tmp_path: Path) -> None:
-    """With --dry-run the report is there, and no image."""
+    """With --dry-run the report exists, but no image is sent."""
     result = send(series, "--dry-run", *to(python_scp), cwd=tmp_path)
 
     assert result.exit_code == 0
@@ -133,7 +133,7 @@ def test_a_dry_run_sends_nothing(series: Path, python_scp: PythonSCP, tmp_path: 
 
 
 def test_it_sends_over_tls(series: Path, tmp_path: Path) -> None:
-    """The gear's inputs for TLS are files on the command line."""
+    """The gear's TLS inputs are files on the command line."""
     server, client = issue(tmp_path / "server"), issue(tmp_path / "client")
     with StoreSCP(*tls_options(server, client)) as scp:
         result = send(series, *to(scp), *tls_inputs(client, server), cwd=tmp_path)
@@ -143,7 +143,7 @@ def test_it_sends_over_tls(series: Path, tmp_path: Path) -> None:
 
 
 def _sent_of(file: Path) -> bytes:
-    """Return the dataset in a file, which may lack all that is before it."""
+    """Return the dataset of a file, which may lack preamble and file meta group."""
     has_meta = file.read_bytes()[128:132] == b"DICM"
     return dataset_of(file) if has_meta else file.read_bytes()
 

@@ -1,4 +1,4 @@
-"""The server of `dicom-send`: in one word, by name, by variables, and by options."""
+"""Server of `dicom-send`: as one argument, by name, by variables and by options."""
 
 import os
 from pathlib import Path
@@ -27,7 +27,7 @@ hots = "x"
 
 
 def run(*arguments: object, cwd: Path, **variables: str) -> CommandResult:
-    """Run the command with the servers of `named`, and with variables `DICOM_SEND_...`."""
+    """Run the command with the servers of `named` and with `DICOM_SEND_...` variables."""
     known = {"XDG_CONFIG_HOME": str(cwd / "config")}
     known |= {f"DICOM_SEND_{name}": value for name, value in variables.items()}
     return command.run("dicom-send", *arguments, cwd=cwd, variables=known)
@@ -35,7 +35,7 @@ def run(*arguments: object, cwd: Path, **variables: str) -> CommandResult:
 
 @pytest.fixture
 def named(tmp_path: Path, python_scp: PythonSCP) -> PythonSCP:
-    """A server that servers.toml calls `archive`; the table `wrong` has an unknown key."""
+    """Server named `archive` in servers.toml; the table `wrong` has an unknown key."""
     folder = tmp_path / "config" / "dicom-send"
     folder.mkdir(parents=True)
     text = TABLES.format(host=HOST, port=python_scp.port, lost=free_port())
@@ -44,14 +44,14 @@ def named(tmp_path: Path, python_scp: PythonSCP) -> PythonSCP:
 
 
 def calling(server: PythonSCP) -> str:
-    """Return the AE title of whoever has called last."""
+    """Return the AE title of the last caller."""
     return server.associations[-1].calling_ae
 
 
 def test_the_last_argument_is_the_server(
     series: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """AE@host:port is enough, with the short options of DCMTK beside it."""
+    """AE@host:port is sufficient, together with DCMTK's short options."""
     result = run(series, "-aet", "ME", "-j", 1, f"X@{HOST}:{python_scp.port}", cwd=tmp_path)
     assert result.exit_code == 0, result.stderr
     assert len(python_scp.stored) == 4
@@ -71,14 +71,14 @@ def test_the_command_calls_itself_dicom_send(
 
 
 def test_an_ipv6_address_stands_in_brackets(series: Path, tmp_path: Path) -> None:
-    """The brackets are no part of the address."""
+    """The brackets are not part of the address."""
     result = run(series, f"X@[::1]:{free_port()}", "--send-retry-time", 0, cwd=tmp_path)
     assert "cannot connect to ::1 port " in result.stderr
     assert result.exit_code == 3
 
 
 def test_a_server_has_a_name(series: Path, named: PythonSCP, tmp_path: Path) -> None:
-    """The table in servers.toml has the other options; the command line goes before it."""
+    """Its table in servers.toml has the other options; the command line takes precedence."""
     assert run(series, "archive", cwd=tmp_path).exit_code == 0
     assert calling(named) == "NAMED"
     assert run(series, "archive", "-aet", "TYPED", cwd=tmp_path).exit_code == 0
@@ -88,7 +88,7 @@ def test_a_server_has_a_name(series: Path, named: PythonSCP, tmp_path: Path) -> 
 def test_variables_stand_between_command_line_and_table(
     series: Path, named: PythonSCP, tmp_path: Path
 ) -> None:
-    """DICOM_SEND_SERVER names the server, another variable goes before its table."""
+    """DICOM_SEND_SERVER names the server; other variables take precedence over its table."""
     variables = {"SERVER": "archive", "CALLING_AE": "VARIABLE", "REPORT": "false"}
     assert run(series, cwd=tmp_path, **variables).exit_code == 0
     assert calling(named) == "VARIABLE"
@@ -100,7 +100,7 @@ def test_variables_stand_between_command_line_and_table(
 def test_a_typed_server_goes_before_the_address_in_variables(
     series: Path, named: PythonSCP, tmp_path: Path
 ) -> None:
-    """Host, port and AE title come together, so that no image goes to a mixture of servers."""
+    """Host, port and AE title are taken together, so no image goes to a mixture of servers."""
     variables = {"DESTINATION": "elsewhere.invalid", "PORT": "1"}
     assert run(series, "archive", cwd=tmp_path, **variables).exit_code == 0
     assert len(named.stored) == 4
@@ -109,7 +109,7 @@ def test_a_typed_server_goes_before_the_address_in_variables(
 def test_a_word_that_is_a_path_and_a_server_is_an_error(
     series: Path, named: PythonSCP, tmp_path: Path
 ) -> None:
-    """The line says how to tell them apart, and that helps."""
+    """The error explains how to choose one, and both ways work."""
     (tmp_path / "archive").mkdir()
     result = run(series, "archive", cwd=tmp_path)
     assert "Write --server archive for the server, or ./archive for the path" in result.stderr
@@ -138,7 +138,7 @@ def test_a_word_that_is_a_path_and_a_server_is_an_error(
 )
 @pytest.mark.usefixtures("named")
 def test_a_slip_gets_a_hint(series: Path, tmp_path: Path, words: list[str], line: str) -> None:
-    """One line says what to write instead, and the exit code is 2."""
+    """One line suggests the correct spelling, and the exit code is 2."""
     result = run(series, *words, cwd=tmp_path)
     (told,) = result.stderr.splitlines()
     assert line in told
@@ -146,7 +146,7 @@ def test_a_slip_gets_a_hint(series: Path, tmp_path: Path, words: list[str], line
 
 
 def test_a_wrong_variable_is_named(series: Path, tmp_path: Path) -> None:
-    """Where the value is from is what the line begins with."""
+    """The error starts with the source of the value."""
     for variable, given in (("PORT", "x"), ("ASSOCIATIONS", "99"), ("VERIFY", "so"), ("JSON", "?")):
         result = run(series, f"A@{HOST}:104", cwd=tmp_path, **{variable: given})
         assert f"DICOM_SEND_{variable}: " in result.stderr
@@ -156,14 +156,14 @@ def test_a_wrong_variable_is_named(series: Path, tmp_path: Path) -> None:
 def test_a_variable_without_an_option_is_told(
     series: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """A slip in its name would go unnoticed else."""
+    """Otherwise a typo in its name would go unnoticed."""
     result = run(series, f"X@{HOST}:{python_scp.port}", cwd=tmp_path, VERFIY="find")
     assert "WARNING DICOM_SEND_VERFIY: unknown option" in result.stderr
     assert result.exit_code == 0
 
 
 def test_a_table_names_files_beside_it(series: Path, named: PythonSCP, tmp_path: Path) -> None:
-    """A relative path begins where servers.toml is, and a file that is missing is told."""
+    """A relative path is relative to servers.toml, and a missing file is reported."""
     file = tmp_path / "config" / "dicom-send" / "servers.toml"
     table = f'[secret]\nhost = "{HOST}"\nport = {named.port}\ncalled_ae = "X"\nstamp = true\n'
     file.write_text(f'{table}identity = "who.json"\nidentity_without_tls = true\n')
@@ -178,7 +178,7 @@ def test_a_table_names_files_beside_it(series: Path, named: PythonSCP, tmp_path:
 
 @pytest.mark.usefixtures("named")
 def test_echo_takes_a_server_in_one_word(tmp_path: Path) -> None:
-    """By its name, and as AE@host:port."""
+    """The server is given by its name or as AE@host:port."""
     result = run("echo", "archive", cwd=tmp_path)
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith(f"ARCHIVE at {HOST} port ")
@@ -187,7 +187,7 @@ def test_echo_takes_a_server_in_one_word(tmp_path: Path) -> None:
 
 
 def test_servers_are_listed_and_tested(named: PythonSCP, tmp_path: Path) -> None:
-    """A table that cannot be used is told, and hides no other."""
+    """An invalid table is reported and does not hide the others."""
     listed = run("servers", cwd=tmp_path)
     assert f"archive  ARCHIVE@{HOST}:{named.port}\n" in listed.stdout
     assert "[wrong] hots: unknown" in listed.stderr
@@ -199,14 +199,14 @@ def test_servers_are_listed_and_tested(named: PythonSCP, tmp_path: Path) -> None
 
 
 def test_no_servers_are_no_error(tmp_path: Path) -> None:
-    """The line says where the file would be."""
+    """The output shows the expected path of the file."""
     result = run("servers", cwd=tmp_path)
     assert os.path.join("dicom-send", "servers.toml") in result.stdout
     assert result.exit_code == 0
 
 
 def test_quiet_logs_no_progress(series: Path, python_scp: PythonSCP, tmp_path: Path) -> None:
-    """With -q neither lines of progress nor the table are logged, but the result is."""
+    """With -q neither progress nor the table is logged, but the result is."""
     result = run(series, "-q", f"X@{HOST}:{python_scp.port}", cwd=tmp_path)
     (line,) = result.stderr.splitlines()
     assert f" 4 images sent to X@{HOST}:{python_scp.port} in " in line

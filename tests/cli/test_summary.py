@@ -1,4 +1,4 @@
-"""Results for programs: the exit code, and a summary that a schema describes."""
+"""Results for programs: exit code and a summary with a schema."""
 
 import json
 import signal
@@ -23,7 +23,7 @@ SCHEMA = json.loads((REPOSITORY / "docs/summary.schema.json").read_text())
 
 
 def checked(text: str) -> dict[str, Any]:
-    """Return a summary that the schema allows."""
+    """Return a summary after validating it against the schema."""
     told: dict[str, Any] = json.loads(text)
     jsonschema.Draft7Validator(SCHEMA).validate(told)
     return told
@@ -31,7 +31,7 @@ def checked(text: str) -> dict[str, Any]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three images, and a file that is none."""
+    """Folder with three images and a file that is not an image."""
     path = tmp_path / "images"
     path.mkdir()
     for number in range(3):
@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_all_images_are_sent(folder: Path, storescp: StoreSCP, tmp_path: Path) -> None:
-    """The exit code is 0; what --json prints is also beside the reports."""
+    """The exit code is 0, and the output of --json is also beside the reports."""
     result = send(folder, "--json", *to(storescp), cwd=tmp_path)
     told = checked(result.stdout)
     assert (result.exit_code, told["exit_code"], told["cause"]) == (0, 0, None)
@@ -62,7 +62,7 @@ def test_all_images_are_sent(folder: Path, storescp: StoreSCP, tmp_path: Path) -
 
 
 def test_some_images_are_not_sent(folder: Path, tmp_path: Path) -> None:
-    """The exit code is 1; the failures are counted by their codes."""
+    """The exit code is 1, and the failures are counted by code."""
     with PythonSCP(status=[0x0000, 0xC000, 0xC123]) as server:
         result = send(folder, "--json", "--associations", 1, *to(server), cwd=tmp_path)
     told = checked(result.stdout)
@@ -75,7 +75,7 @@ def test_some_images_are_not_sent(folder: Path, tmp_path: Path) -> None:
     [("{folder}",), ("--destination", HOST), ("{folder}", "--port", "x"), ("nowhere", "--x")],
 )
 def test_wrong_usage(folder: Path, tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """The exit code is 2, and there is a summary all the same."""
+    """The exit code is 2, and there is a summary nevertheless."""
     given = [one.format(folder=folder) for one in arguments]
     result = send("--json", *given, cwd=tmp_path)
     told = checked(result.stdout)
@@ -93,7 +93,7 @@ def test_a_server_that_is_not_reached(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_given_up(folder: Path, tmp_path: Path) -> None:
-    """The exit code is 3 as well, and the cause is told though the run came to its end."""
+    """The exit code is 3 and the cause is reported, although the run came to its end."""
     with FaultSCP(serve, leave_after_an_image, rejecting(UNKNOWN_CALLING_AE)) as server:
         result = send(folder, "--json", "--associations", 1, *to(server), cwd=tmp_path)
     told = checked(result.stdout)
@@ -106,7 +106,7 @@ def test_a_server_that_is_given_up(folder: Path, tmp_path: Path) -> None:
 
 
 def test_images_that_are_not_verified(folder: Path, storescp: StoreSCP, tmp_path: Path) -> None:
-    """The exit code is 4 where that is all that is amiss."""
+    """The exit code is 4 if verification is the only failure."""
     result = send(folder, "--json", "--verify", "find", *to(storescp), cwd=tmp_path)
     told = checked(result.stdout)
     assert (result.exit_code, told["exit_code"]) == (4, 4)
@@ -115,7 +115,7 @@ def test_images_that_are_not_verified(folder: Path, storescp: StoreSCP, tmp_path
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal(folder: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
-    """It goes before all else that is amiss."""
+    """A signal takes precedence over all other failures."""
 
     def stall(peer: Peer) -> None:
         peer.accept()
@@ -131,19 +131,19 @@ def test_a_signal(folder: Path, tmp_path: Path, number: signal.Signals, code: in
 
 
 def test_a_dry_run(folder: Path, storescp: StoreSCP, tmp_path: Path) -> None:
-    """Nothing is sent, and that is as it should be."""
+    """Nothing is sent, and the exit code is 0."""
     result = send(folder, "--json", "--dry-run", *to(storescp), cwd=tmp_path)
     told = checked(result.stdout)
     assert (result.exit_code, told["sent"], told["would_be_sent"]) == (0, 0, 3)
 
 
 def events(result: command.CommandResult) -> list[dict[str, Any]]:
-    """Return the lines of a log that is JSON."""
+    """Return the lines of a JSON log."""
     return [json.loads(line) for line in result.stderr.splitlines()]
 
 
 def test_the_log_as_json_has_an_event_a_line(folder: Path, tmp_path: Path) -> None:
-    """Each image, each file, each other line, and at the end the summary."""
+    """It has each image, each file, each other log line, and the summary at the end."""
     with PythonSCP(status=[0x0000, 0xC000]) as server:
         result = send(folder, "--log-json", "--associations", 1, *to(server), cwd=tmp_path)
     told = events(result)
@@ -157,7 +157,7 @@ def test_the_log_as_json_has_an_event_a_line(folder: Path, tmp_path: Path) -> No
 
 
 def test_wrong_usage_is_json_in_the_log_as_well(tmp_path: Path) -> None:
-    """Nothing but JSON is in the log."""
+    """The log contains only JSON."""
     result = send("nowhere", "--log-json", cwd=tmp_path)
     summary, error = events(result)
     assert (summary["event"], summary["exit_code"], result.exit_code) == ("summary", 2, 2)

@@ -1,4 +1,4 @@
-"""The command needs nothing that Windows lacks; PACS administrators run `dcmsend` there."""
+"""The command needs nothing that Windows lacks, because PACS administrators also use Windows."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ PROGRAM = [sys.executable, "-m", "tests.support.windows_like"]
 
 
 def run(*arguments: object, cwd: Path) -> "subprocess.CompletedProcess[str]":
-    """Run `dicom-send` without what Windows lacks."""
+    """Run `dicom-send` without the features that Windows lacks."""
     return subprocess.run(
         [*PROGRAM, *map(str, arguments)],
         cwd=cwd,
@@ -29,7 +29,7 @@ def run(*arguments: object, cwd: Path) -> "subprocess.CompletedProcess[str]":
 def test_the_command_sends_with_what_windows_has(
     series: Path, storescp: StoreSCP, tmp_path: Path
 ) -> None:
-    """All images arrive, with each report, from a folder and from an archive."""
+    """All images arrive from a folder and from an archive, and each report is written."""
     reports = tmp_path / "reports"
     folder = series.rename(tmp_path / "a study")
 
@@ -54,6 +54,6 @@ def test_the_command_sends_with_what_windows_has(
 
 @pytest.mark.parametrize("name", ["CON", "nul.txt", "a:b", "a.", "a ", "a?", "a\\b", "a\tb"])
 def test_names_that_windows_refuses_are_told(name: str) -> None:
-    """What looks at names knows what Windows takes."""
+    """The check for names knows the rules of Windows."""
     assert not is_name_for_windows(name)
     assert is_name_for_windows(f"x{name[:1]}.csv")
