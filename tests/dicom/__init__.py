@@ -1,1 +1,1 @@
-"""Tests of the room `dicom`."""
+"""Tests of the `dicom` package."""

@@ -1,4 +1,4 @@
-"""Fixtures of the DICOM tests: fuzzing."""
+"""Fixture of the DICOM tests: fuzzing."""
 
 from tests.support.fuzzing import fuzz
 

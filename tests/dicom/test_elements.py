@@ -1,4 +1,4 @@
-"""Walking over elements without decoding them."""
+"""Traversal of elements without decoding them."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -12,7 +12,7 @@ from tests.support.datasets import BIG, EXPLICIT, IMPLICIT, RawElement, Wire, ea
 
 TAG, NEXT = 0x00191001, 0x00191002
 ITEM_HEADERS = (0xE000, 0xFFFFFFFF), (0xE00D, 0), (0xE0DD, 0)
-"""An item of undefined length, its delimiter and that of a sequence."""
+"""An item of undefined length, its delimiter and a sequence delimiter."""
 
 
 def encoding(wire: Wire) -> Encoding:
@@ -46,12 +46,12 @@ def test_every_vr(vr: str) -> None:
 @each_wire
 @pytest.mark.parametrize("value", [b"", b"a", b"abc", b"x" * 40000, b"x" * 65535])
 def test_any_length(wire: Wire, value: bytes) -> None:
-    """A value may be empty, odd in length, or longer than what is read at a time."""
+    """A value may be empty, odd in length, or longer than the read buffer."""
     assert holds([raw.element(TAG, "LT", value, wire), raw.text(NEXT, "next", wire)], wire)
 
 
 def test_value_start() -> None:
-    """The value starts behind a header of 8 or 12 bytes."""
+    """The value starts after a header of 8 or 12 bytes."""
     data = raw.joined(
         [raw.element(TAG, "LT", b"ab", EXPLICIT), raw.element(NEXT, "OB", b"cd", EXPLICIT)]
     )
@@ -65,7 +65,7 @@ def test_value_start() -> None:
 @pytest.mark.parametrize("value", [b"", b"ab", b"SHIFT", bytes(6), b"\0\x40\0\x10LOxx"])
 @pytest.mark.parametrize("is_last", [False, True])
 def test_unknown_vr(wire: Wire, long: bool, value: bytes, is_last: bool) -> None:
-    """An element of an unknown VR has the 12 byte header, or the 8 byte one of some writers."""
+    """An element of an unknown VR has a 12-byte header, or the 8-byte header of some writers."""
     elements = [raw.element(TAG, "ZZ", value, wire, long=long)]
     if not is_last:
         elements.append(raw.text(NEXT, "next", wire))
@@ -83,7 +83,7 @@ def test_unknown_vr_like_a_header(value: bytes) -> None:
 
 @pytest.mark.parametrize("wire", [EXPLICIT, BIG], ids=["le", "be"])
 def test_empty_unknown_vr_in_a_large_dataset(wire: Wire) -> None:
-    """An 8 byte header without value is told where the next tag, as a length, is in the file."""
+    """An empty value is recognized, even if the next tag is also a possible length."""
     elements = [
         raw.element(TAG, "ZZ", b"", wire, long=False),
         raw.text(NEXT, "next", wire),
@@ -121,7 +121,7 @@ def test_no_vr(wire: Wire, vr: bytes, form: str, value: bytes, count: int) -> No
 
 @pytest.mark.parametrize("vr", [b"  ", b"??", b"\0\0", b"ox"])
 def test_no_vr_and_no_length(vr: bytes) -> None:
-    """An element without VR whose length leads nowhere is malformed."""
+    """An element without VR whose length leads to no element is malformed."""
     element = raw.element(TAG, "ZZ", b"", EXPLICIT, long=False, length=99).data.replace(b"ZZ", vr)
     with pytest.raises(MalformedError, match="no VR"):
         walk(element + b"\1\2\3\4" * 100, EXPLICIT)
@@ -129,7 +129,7 @@ def test_no_vr_and_no_length(vr: bytes) -> None:
 
 @pytest.mark.parametrize("vr", [b"  ", b"??", b"ox"])
 def test_sniff_an_element_without_vr(vr: bytes) -> None:
-    """A first element without VR makes no dataset an implicit one, where the next one has a VR."""
+    """A first element without VR does not mean implicit VR if the next element has a VR."""
     first = raw.text(TAG, "x", EXPLICIT).data.replace(b"LO", vr, 1)
     reader = ElementReader(BytesIO(first + raw.text(NEXT, "next", EXPLICIT).data))
     assert reader.sniff(0, encoding(EXPLICIT)) == encoding(EXPLICIT)
@@ -137,7 +137,7 @@ def test_sniff_an_element_without_vr(vr: bytes) -> None:
 
 @each_wire
 def test_empty_unknown_vr_in_an_item(wire: Wire) -> None:
-    """An 8 byte header without value may come before an item's delimiter."""
+    """An 8-byte header without a value may precede an item's delimiter."""
     inner = raw.element(TAG, "ZZ", b"", wire, long=False).data
     items = [raw.item(inner, wire, defined=False)]
     elements = [raw.sequence(TAG, items, wire, defined=False, inner=wire)]
@@ -163,14 +163,14 @@ def test_sequences(wire: Wire, defined: bool, defined_item: bool, count: int) ->
     [(EXPLICIT, IMPLICIT), (EXPLICIT, EXPLICIT), (BIG, IMPLICIT), (BIG, EXPLICIT), (BIG, BIG)],
 )
 def test_un_of_undefined_length(wire: Wire, inner: Wire) -> None:
-    """UN of undefined length holds implicit VR little endian; some writers keep their own."""
+    """UN of undefined length contains implicit VR little endian; some writers use other VRs."""
     items = [raw.item(raw.text(TAG, "inside", inner).data, inner, defined=False)] * 2
     unknown = raw.sequence(TAG, items, wire, defined=False, vr="UN", inner=inner)
     assert holds([unknown, raw.text(NEXT, "next", wire)], wire)
 
 
 def test_implicit_length_like_a_vr() -> None:
-    """In an implicit VR item, a length that reads like a VR is none."""
+    """In an implicit VR item, a length that resembles a VR is read as a length."""
     inner = [
         raw.text(TAG, "x", IMPLICIT),
         raw.element(NEXT, "UN", bytes(int.from_bytes(b"OB", "little")), IMPLICIT),
@@ -181,7 +181,7 @@ def test_implicit_length_like_a_vr() -> None:
 
 
 def test_delimiter_in_a_value() -> None:
-    """A value that looks like a delimiter ends no sequence."""
+    """A value that resembles a delimiter does not end a sequence."""
     trap = raw.raw_tag(0xFFFEE0DD, EXPLICIT) + bytes(4)
     for inner in (
         raw.item(raw.element(TAG, "OB", trap, EXPLICIT).data, EXPLICIT, defined=False),
@@ -194,20 +194,20 @@ def test_delimiter_in_a_value() -> None:
 @each_wire
 @pytest.mark.parametrize("rest", [bytes(2), bytes(8), bytes(1000), b"\x19\0\x02\x10LO\0"])
 def test_stops_at_padding(wire: Wire, rest: bytes) -> None:
-    """Zeros, and what is shorter than a header, are no elements."""
+    """Zeros and data shorter than a header are not elements."""
     elements = [raw.text(TAG, "x", wire)]
     assert walk(raw.joined(elements) + rest, wire) == places(elements)
 
 
 def test_element_of_group_zero_number() -> None:
-    """An element of group 0 that is not zero in number does not stop the walk."""
+    """A nonzero element of group 0000 does not stop the traversal."""
     elements = [raw.text(0x00000002, "1.2", IMPLICIT), raw.text(TAG, "x", IMPLICIT)]
     assert holds(elements, IMPLICIT)
 
 
 @each_wire
 def test_stops_before_a_later_group(wire: Wire) -> None:
-    """What lies behind the last group is not looked at, even if it does not hold together."""
+    """Data after the last requested group is not read, even if it is malformed."""
     elements = [raw.text(TAG, "x", wire)]
     broken = raw.element(0x00210010, "SQ", b"no items", wire, length=raw.UNDEFINED)
     data = raw.joined([*elements, broken])
@@ -225,14 +225,14 @@ def nested(levels: int, wire: Wire) -> bytes:
 
 @each_wire
 def test_nested_30_levels(wire: Wire) -> None:
-    """30 levels of sequences are followed."""
+    """The traversal follows 30 levels of sequences."""
     data = nested(30, wire)
     assert walk(data, wire) == [(TAG, 0, len(data))]
 
 
 @each_wire
 def test_nested_5000_levels(wire: Wire) -> None:
-    """5,000 levels are refused, not recursed into."""
+    """5,000 levels are rejected without recursion."""
     with pytest.raises(MalformedError, match="nested too deeply"):
         walk(nested(5000, wire), wire)
 
@@ -263,20 +263,20 @@ def _no_item() -> bytes:
     ],
 )
 def test_malformed(made: Callable[[], bytes], reason: str) -> None:
-    """What does not hold together raises MalformedError."""
+    """Inconsistent data raises MalformedError."""
     with pytest.raises(MalformedError, match=reason):
         walk(made(), EXPLICIT)
 
 
 def test_value_beyond_the_end() -> None:
-    """A value may reach beyond the end of the file; the walk ends there."""
+    """A value may extend beyond the end of the file; the traversal ends there."""
     data = raw.element(TAG, "OW", b"abc", EXPLICIT, length=1 << 31).data
     assert walk(data, EXPLICIT) == [(TAG, 0, 12 + (1 << 31))]
 
 
 @each_wire
 def test_sniff(wire: Wire) -> None:
-    """Whether VRs are explicit is seen in the first element, whatever is declared."""
+    """The first element shows whether VRs are explicit, whatever is declared."""
     reader = ElementReader(BytesIO(raw.text(TAG, "x", wire).data))
     for implicit in (True, False):
         declared = Encoding(implicit, wire.order == "<")
@@ -284,14 +284,14 @@ def test_sniff(wire: Wire) -> None:
 
 
 def test_sniff_nothing() -> None:
-    """Without an element, what is declared holds."""
+    """Without an element, the declared encoding is used."""
     reader = ElementReader(BytesIO(b"12345"))
     for declared in (Encoding(True, True), Encoding(False, False)):
         assert reader.sniff(0, declared) == declared
 
 
 def test_bytes_at() -> None:
-    """Bytes are had from anywhere, back and forth, and fewer at the end."""
+    """Bytes can be read at any offset, in any order; fewer are returned at the end."""
     data = bytes(range(256)) * 400
     reader = ElementReader(BytesIO(data))
     for start, end in [
@@ -306,7 +306,7 @@ def test_bytes_at() -> None:
 
 
 def test_walk_back() -> None:
-    """A walk may start before what was read last."""
+    """A traversal may start before the last read position."""
     elements = [raw.text(TAG, "x", EXPLICIT), raw.element(NEXT, "OB", bytes(90000), EXPLICIT)]
     reader = ElementReader(BytesIO(raw.joined(elements)))
     reader.bytes_at(70000, 70010)
@@ -314,7 +314,7 @@ def test_walk_back() -> None:
 
 
 def test_an_implicit_item_whose_second_element_is_a_sequence() -> None:
-    """Two elements tell that what is in an element of VR UN is implicit (PS3.5 6.2.2)."""
+    """Two elements show that the content of a UN element is implicit VR (PS3.5 6.2.2)."""
     item, item_end, end = (pack("<HHL", 0xFFFE, *of) for of in ITEM_HEADERS)
     sequence = pack("<HHL", 0x0008, 0x0100, 0xFFFFFFFF) + item + item_end + end
     empty = [pack("<HHL", group, 0x0010, 0) for group in (0x0019, 0x0021)]

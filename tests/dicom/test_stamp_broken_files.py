@@ -1,4 +1,4 @@
-"""Stamping a file that is changed or cut anywhere raises nothing."""
+"""Stamping a file that is changed or truncated anywhere raises nothing."""
 
 from io import BytesIO
 
@@ -33,7 +33,7 @@ SMALL = [
 
 
 def check_outcome(content: BytesIO, group: int = GROUP) -> SOPInstance | Unreadable:
-    """Stamp, and check that the outcome is a value which can be used."""
+    """Stamp, and check that the outcome is a usable value."""
     outcome = stamp(content, PrivateTag(group, TAG.creator, TAG.value), WORK)
     if isinstance(outcome, Unreadable):
         assert content.closed
@@ -50,7 +50,7 @@ def check_outcome(content: BytesIO, group: int = GROUP) -> SOPInstance | Unreada
     st.sampled_from([GROUP, 0x0009, 0x7FE1, 0xFFFD]),
 )
 def test_fuzz(name: str, changes: list[tuple[float, int]], cut: float | None, group: int) -> None:
-    """Whatever bytes are changed or cut, stamping never raises, and comes to an end."""
+    """Whatever bytes are changed or cut, stamping ends without an exception."""
     data = bytearray(shipped(name).read_bytes())
     head = min(len(data), 3000)
     for where, value in changes:
@@ -65,7 +65,7 @@ def test_fuzz(name: str, changes: list[tuple[float, int]], cut: float | None, gr
 @bounded
 @given(st.data(), st.binary(min_size=1, max_size=4), st.integers(0, 1000))
 def test_fuzz_made(data: st.DataObject, change: bytes, where: int) -> None:
-    """Whatever bytes of a dataset full of sequences are changed, stamping never raises."""
+    """Whatever bytes of a dataset with many sequences are changed, stamping never raises."""
     wire = data.draw(WIRES)
     dataset = bytearray(raw.joined(data.draw(raw_datasets(wire))))
     where %= len(dataset)

@@ -1,4 +1,4 @@
-"""The private element never lands inside a value, whatever the headers say."""
+"""The private element is never inserted inside a value, whatever the headers claim."""
 
 from io import BytesIO
 from struct import pack
@@ -35,7 +35,7 @@ PIXELS = st.sampled_from(
 
 @st.composite
 def files(draw: st.DrawFn) -> bytes:
-    """Draw a real file, or an image whose pixels may look like elements."""
+    """Draw a real file, or an image whose pixels may resemble elements."""
     name = draw(st.sampled_from(REAL) | st.just(""))
     if name:
         return shipped(name).read_bytes()
@@ -44,7 +44,7 @@ def files(draw: st.DrawFn) -> bytes:
 
 
 def check(file: bytes, starts: list[int], tag: PrivateTag) -> None:
-    """Check that a file is refused, or has the element between two of its elements."""
+    """Check that a file is rejected or has the element between two of its elements."""
     outcome = stamp(BytesIO(file), tag, WORK)
     event(type(outcome).__name__)
     if isinstance(outcome, Unreadable):
@@ -59,7 +59,7 @@ def check(file: bytes, starts: list[int], tag: PrivateTag) -> None:
 @settings(bounded, max_examples=500)
 @given(st.data(), files(), GROUPS)
 def test_damaged_length(data: st.DataObject, file: bytes, group: int) -> None:
-    """Whatever length one element claims, the element is between two others, or nowhere."""
+    """Whatever length one element claims, ours is between two others or not inserted."""
     starts = element_starts(file)
     place = data.draw(st.sampled_from(starts[:-1]))
     size = data.draw(st.sampled_from([2, 4]))
@@ -74,7 +74,7 @@ def test_damaged_length(data: st.DataObject, file: bytes, group: int) -> None:
 @settings(bounded, max_examples=500)
 @given(st.data(), files(), GROUPS)
 def test_damaged_vr(data: st.DataObject, file: bytes, group: int) -> None:
-    """Whatever VR one element has, the element is between two others, or nowhere."""
+    """Whatever VR one element has, ours is between two others or not inserted."""
     starts = element_starts(file)
     at = data.draw(st.sampled_from(starts)) + 4
     vr = data.draw(st.sampled_from(NO_VRS) | st.binary(min_size=2, max_size=2))
@@ -84,7 +84,7 @@ def test_damaged_vr(data: st.DataObject, file: bytes, group: int) -> None:
 @pytest.mark.parametrize("vr", NO_VRS)
 @pytest.mark.parametrize("is_long", [False, True])
 def test_element_without_vr(vr: bytes, is_long: bool) -> None:
-    """An image with an element without VR is stamped as others are."""
+    """An image that has an element without VR is stamped like others."""
     odd = raw.element(0x00191001, "ZZ", b"value ", EXPLICIT, long=is_long).data.replace(b"ZZ", vr)
     pixels = raw.element(0x7FE00010, "OW", b"\x30\0\x40\0" * 50000, EXPLICIT).data
     head = raw.joined(raw.uids(EXPLICIT)) + odd
@@ -96,7 +96,7 @@ def test_element_without_vr(vr: bytes, is_long: bool) -> None:
 @pytest.mark.parametrize("wire", [EXPLICIT, IMPLICIT], ids=["explicit", "implicit"])
 @pytest.mark.parametrize("pixel", [bytes(2), b"\x01\0", b"\x30\x01", b"\xff\xff"])
 def test_length_that_leads_into_the_pixels(wire: raw.Wire, pixel: bytes) -> None:
-    """A length that ends in the middle of the pixels is a reason of its own."""
+    """A length that ends within the pixels has its own reason."""
     thickness = raw.text(0x00180050, "1.5 ", wire, "DS").data
     pixels = raw.element(0x7FE00010, "OW", pixel * 50000, wire).data
     dataset = raw.joined(raw.uids(wire)) + thickness.replace(b"\x04\0", b"\x40\x80") + pixels
@@ -106,7 +106,7 @@ def test_length_that_leads_into_the_pixels(wire: raw.Wire, pixel: bytes) -> None
 
 
 def test_the_place_of_the_damage_is_told() -> None:
-    """It is that of the first thing that is no element in its place, not that of our own."""
+    """The reason has the position of the first invalid element, not of our element."""
     before = raw.joined([*raw.uids(EXPLICIT), raw.text(0x00280004, "RGB", EXPLICIT, "CS")])
     stray = b"\xfe\xff\x00\xe0\0\0\0\0"
     file = raw.part10(before + stray + raw.text(0x00400310, "x", EXPLICIT).data, EXPLICIT.uid)
@@ -115,7 +115,7 @@ def test_the_place_of_the_damage_is_told() -> None:
 
 
 def test_unordered_elements() -> None:
-    """A dataset whose elements are out of order is stamped where its elements fill the file."""
+    """A dataset with unordered elements is stamped if its elements fill the file."""
     elements = [
         raw.text(0x00100010, "Doe", EXPLICIT, "PN"),
         *raw.uids(EXPLICIT),
@@ -128,7 +128,7 @@ def test_unordered_elements() -> None:
 
 @pytest.mark.parametrize("wire", [EXPLICIT, IMPLICIT, raw.BIG], ids=["explicit", "implicit", "big"])
 def test_length_of_a_text_that_leads_into_an_item(wire: raw.Wire) -> None:
-    """A text that holds other elements is damaged, though elements in order follow its end."""
+    """A text that contains other elements is damaged, even if ordered elements follow its end."""
     series = raw.text(0x0020000E, "1.2.3", wire, "UI")
     inner = [raw.text(0x0040A027, "OFFIS", wire), raw.text(0x0040A030, "2001", wire, "DT")]
     items = raw.item(bytes(96) + raw.joined(inner), wire, defined=True)
@@ -151,7 +151,7 @@ def test_length_of_a_text_that_leads_into_an_item(wire: raw.Wire) -> None:
 
 @pytest.mark.parametrize("text", [b"x" * 80 + b"\0\0rest of a buffer ", b"LO\0\0 " * 30])
 def test_a_long_text_with_a_nul_is_no_damage(text: bytes) -> None:
-    """Old writers leave what was in their buffers behind a text."""
+    """Old writers leave buffer contents after a text."""
     comment = raw.element(0x00104000, "LT", text, EXPLICIT)
     before = raw.joined([*raw.uids(EXPLICIT), comment])
     outcome = stamp(BytesIO(raw.part10(before, EXPLICIT.uid)), TAG, WORK)
@@ -173,7 +173,7 @@ def test_length_that_leads_into_black_pixels(wire: raw.Wire, rest: int) -> None:
 @pytest.mark.parametrize("wire", [EXPLICIT, IMPLICIT, raw.BIG], ids=["explicit", "implicit", "big"])
 @pytest.mark.parametrize("number", [0, 1])
 def test_length_of_a_sequence_that_leads_into_an_item(wire: raw.Wire, number: int) -> None:
-    """The elements of an item that a sequence cuts are not taken for those around the place."""
+    """Elements of an item that is cut by a sequence are not taken for the neighbours of ours."""
     code = [raw.text(0x00080100, "a", wire, "SH"), raw.text(0x0040A030, "2001", wire, "DT")]
     items = [raw.item(raw.joined(code), wire, defined=True) for _ in range(2)]
     kept = number * len(items[0]) + 8 + len(code[0].data)
@@ -188,7 +188,7 @@ def test_length_of_a_sequence_that_leads_into_an_item(wire: raw.Wire, number: in
 
 
 def test_a_sequence_in_the_place_of_a_text_is_no_damage() -> None:
-    """Without VR nothing tells that an element is what the dictionary says."""
+    """Without VR, an element may differ from the dictionary."""
     items = raw.item(raw.text(0x00190010, "x" * 90, IMPLICIT).data, IMPLICIT, defined=True)
     dates = raw.element(0x00080020, "SQ", items + raw.text(0x00280010, "", IMPLICIT).data, IMPLICIT)
     elements = [*raw.uids(IMPLICIT), dates, raw.text(0x00280004, "RGB", IMPLICIT, "CS")]

@@ -1,4 +1,4 @@
-"""Group lengths stay true when the group grows."""
+"""Group lengths are updated when the group grows."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.support.stamping import TAG, added, ours
 
 @each_wire
 def test_group_length(wire: Wire, tmp_path: Path) -> None:
-    """The group length of the group stays true; those of other groups are left alone."""
+    """The group length of the private group is updated; other group lengths are unchanged."""
     group = [
         raw.text(0x00210010, "OTHER", wire),
         raw.text(0x00211001, "x" * 1000, wire),
@@ -30,7 +30,7 @@ def test_group_length(wire: Wire, tmp_path: Path) -> None:
 
 @each_wire
 def test_empty_group_with_length(wire: Wire, tmp_path: Path) -> None:
-    """A group of nothing but its length grows too."""
+    """A group that consists of its length only grows, too."""
     source = [*raw.uids(wire), raw.group_length(0x0021, 0, wire)]
     length = raw.group_length(0x0021, len(raw.joined(ours(0x10, wire))), wire)
     assert added(source, tmp_path, wire=wire) == [length, *ours(0x10, wire)]
@@ -38,13 +38,13 @@ def test_empty_group_with_length(wire: Wire, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [b"", b"12", b"12345678"])
 def test_malformed_group_length(value: bytes, tmp_path: Path) -> None:
-    """A group length that is not of four bytes is left alone."""
+    """A group length that does not have four bytes is not changed."""
     source = [*raw.uids(EXPLICIT), raw.element(0x00210000, "UL", value, EXPLICIT)]
     assert added(source, tmp_path) == ours(0x10)
 
 
 def test_group_over_4_gib(tmp_path: Path) -> None:
-    """The length of a group that is too long for one is left alone."""
+    """A group length is not changed if its new value would not fit."""
     head = raw.joined([*raw.uids(EXPLICIT), raw.group_length(0x0021, 7, EXPLICIT)])
     half = raw.element(0x00211001, "UN", b"", EXPLICIT, length=1 << 31).data
     path = tmp_path / "large"

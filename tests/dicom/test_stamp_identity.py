@@ -1,4 +1,4 @@
-"""The UIDs that a stamped image is sent as, and what may not be quoted of it."""
+"""UIDs of a stamped image, and values that must not be quoted."""
 
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.support.stamping import each_group, refused, stamped
 
 
 def test_uids_come_from_the_dataset(tmp_path: Path) -> None:
-    """The SOP UIDs are those of the dataset, whatever the file meta group says."""
+    """The SOP UIDs are read from the dataset, whatever the file meta group has."""
     uids = [
         raw.text(raw.SOP_CLASS, "1.2.840.10008.5.1.4.1.1.4", EXPLICIT, "UI"),
         raw.text(raw.SOP_INSTANCE, "1.2.3.4.5", EXPLICIT, "UI"),
@@ -29,7 +29,7 @@ def test_uids_come_from_the_dataset(tmp_path: Path) -> None:
 
 @each_wire
 def test_study_and_series_are_named(wire: Wire, tmp_path: Path) -> None:
-    """They are read behind the element that is added, and are empty where they are missing."""
+    """They are read beyond the added element, and are empty if missing."""
     others = {0x0020000D: "1.2.3.1", 0x0020000E: "1.2.3.2", 0x00200052: "1.2.3.3"}
     elements = [*raw.uids(wire), *(raw.text(tag, uid, wire, "UI") for tag, uid in others.items())]
     for tag in (None, PrivateTag(0x0009, "Flywheel", "DICOM send")):
@@ -56,7 +56,7 @@ BAD_UIDS = {
 @pytest.mark.parametrize("uid", BAD_UIDS.values(), ids=list(BAD_UIDS))
 @pytest.mark.parametrize("name", ["SOP Class UID", "SOP Instance UID"])
 def test_bad_uid(wire: Wire, name: str, uid: str | None, tmp_path: Path) -> None:
-    """A missing or unusable SOP UID is refused, by a reason that does not quote it."""
+    """A missing or invalid SOP UID is rejected with a reason that does not quote it."""
     if uid and len(uid) > 0xFFFF and not wire.implicit:
         uid = uid[:60000]
     elements = dict(zip(["SOP Class UID", "SOP Instance UID"], raw.uids(wire), strict=True))
@@ -70,7 +70,7 @@ def test_bad_uid(wire: Wire, name: str, uid: str | None, tmp_path: Path) -> None
 
 
 def test_longest_uid(tmp_path: Path) -> None:
-    """A UID of 64 characters is taken."""
+    """A UID of 64 characters is accepted."""
     uid = "1." * 31 + "12"
     elements = [raw.uids(EXPLICIT)[0], raw.text(raw.SOP_INSTANCE, uid, EXPLICIT, "UI")]
     instance = stamped(raw.part10(raw.joined(elements), EXPLICIT.uid), tmp_path)
@@ -79,7 +79,7 @@ def test_longest_uid(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("uid", ["1." * 32 + "1", "1.2.é", "1.2\t3"])
 def test_bad_transfer_syntax(uid: str, tmp_path: Path) -> None:
-    """An unusable Transfer Syntax UID is refused."""
+    """An invalid Transfer Syntax UID is rejected."""
     reason = refused(raw.part10(raw.joined(raw.uids(EXPLICIT)), uid), tmp_path)
     assert "Transfer Syntax UID" in reason
     assert uid[:4] not in reason
@@ -98,7 +98,7 @@ def test_bad_transfer_syntax(uid: str, tmp_path: Path) -> None:
     ],
 )
 def test_identity(group: int, text: str, is_quoted: bool, tmp_path: Path) -> None:
-    """Names, ids, dates and texts may not be quoted; codes and UIDs may."""
+    """Names, ids, dates and texts must not be quoted; codes and UIDs may be."""
     dataset = made(
         1,
         AccessionNumber="ACC427",
@@ -121,7 +121,7 @@ def test_identity(group: int, text: str, is_quoted: bool, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("charset", ["ISO_IR 100", "ISO_IR 192"])
 def test_identity_beyond_ascii(charset: str, tmp_path: Path) -> None:
-    """A name is known in the character set of its dataset."""
+    """A name is recognized in the character set of its dataset."""
     dataset = made(1, SpecificCharacterSet=charset, PatientName="MÜLLER^Zoë", PatientID="7")
     identity = stamped(encoded(dataset), tmp_path).read_identity()
     assert identity.is_quoted_in("muller")
@@ -136,7 +136,7 @@ def test_nothing_of_a_dataset_that_cannot_be_read_any_more_is_quoted(tmp_path: P
 
 
 def test_the_identity_of_a_deflated_dataset_is_known(tmp_path: Path) -> None:
-    """Though what it was inflated to is gone."""
+    """It is known although the inflated dataset is gone."""
     dataset = made(1, PatientName="Doe^Jane")
     dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     identity = stamped(encoded(dataset), tmp_path).read_identity()
@@ -145,13 +145,13 @@ def test_the_identity_of_a_deflated_dataset_is_known(tmp_path: Path) -> None:
 
 
 def test_no_patient(tmp_path: Path) -> None:
-    """Empty and missing names identify nobody."""
+    """Empty and missing names identify no patient."""
     identity = stamped(encoded(made(1, PatientName="", PatientID=" ")), tmp_path).read_identity()
     assert not identity.is_quoted_in("any text")
 
 
 def test_repr_names_no_patient(tmp_path: Path) -> None:
-    """What is printed of an instance names no patient."""
+    """The printed form of an instance does not name the patient."""
     dataset = made(1, PatientName="Doe^Mary", PatientID="ID77")
     shown = repr(stamped(encoded(dataset), tmp_path)).lower()
     assert not [word for word in ("doe", "mary", "id77") if word in shown]

@@ -1,4 +1,4 @@
-"""Datasets that are malformed, cut short or unreadable are refused or sent as they are."""
+"""Malformed, truncated and unreadable datasets are rejected or sent unchanged."""
 
 from io import BytesIO
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_nested_30_levels(wire: Wire, tmp_path: Path) -> None:
 
 
 def test_nested_5000_levels(tmp_path: Path) -> None:
-    """A dataset with 5,000 levels of sequences is refused."""
+    """A dataset with 5,000 levels of sequences is rejected."""
     start = raw.element(0x00181234, "SQ", b"", EXPLICIT, length=raw.UNDEFINED).data
     start += raw.raw_tag(0xFFFEE000, EXPLICIT) + pack("<L", raw.UNDEFINED)
     file = raw.part10(raw.joined(raw.uids(EXPLICIT)) + start * 5000, EXPLICIT.uid)
@@ -40,7 +40,7 @@ def test_nested_5000_levels(tmp_path: Path) -> None:
 
 
 def test_file_meta_cut_short(tmp_path: Path) -> None:
-    """A file that ends within its file meta group is refused, deflated or not."""
+    """A file that is truncated within its file meta group is rejected, deflated or not."""
     cut = raw.element(0x00020102, "OB", b"", EXPLICIT, length=99).data
     assert "no SOP Class UID" in refused(raw.part10(b"", EXPLICIT.uid) + cut, tmp_path)
     assert "its deflated data ends early" in refused(raw.part10(b"", DEFLATED.uid) + cut, tmp_path)
@@ -50,7 +50,7 @@ def test_file_meta_cut_short(tmp_path: Path) -> None:
 def test_what_is_damaged_behind_the_patient_does_not_matter_without_a_tag(
     group: int, is_sent: bool, tmp_path: Path
 ) -> None:
-    """Nothing is inserted then, but the words that name the patient have to be known."""
+    """Nothing is inserted in that case, but the patient's names and ids must be readable."""
     broken = raw.element(group << 16 | 0x1234, "SQ", b"no items", EXPLICIT, length=raw.UNDEFINED)
     first = raw.text(group << 16 | 0x0010, "x", EXPLICIT)
     pixels = raw.element(0x7FE00010, "OW", b"12", EXPLICIT)
@@ -60,14 +60,14 @@ def test_what_is_damaged_behind_the_patient_does_not_matter_without_a_tag(
 
 
 class Unplugged(BytesIO):
-    """A file whose disk is gone."""
+    """File on a failed disk."""
 
     def read(self, *_: object) -> bytes:
         raise OSError(5, "Input/output error", "/secret/path")
 
 
 def test_unreadable_file(tmp_path: Path) -> None:
-    """A file that cannot be read is refused, by a reason without its path."""
+    """An unreadable file is rejected with a reason that does not contain its path."""
     content = Unplugged()
     outcome = stamp(content, TAG, tmp_path)
     reason = Reason(Kind.DATASET_UNREADABLE, "Input/output error")
@@ -75,7 +75,7 @@ def test_unreadable_file(tmp_path: Path) -> None:
 
 
 def test_content_belongs_to_the_result(tmp_path: Path) -> None:
-    """The file stays open as long as the dataset that reads it, and is closed with it."""
+    """The file is open as long as its dataset is in use, and is closed with it."""
     content = BytesIO(raw.part10(raw.joined(raw.uids(EXPLICIT)), EXPLICIT.uid))
     instance = stamp(content, TAG, tmp_path)
     assert isinstance(instance, SOPInstance)

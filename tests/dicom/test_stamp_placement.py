@@ -1,4 +1,4 @@
-"""Where stamping adds the creator and the element, and that all else stays."""
+"""Stamping adds the creator and the element in the correct place and changes nothing else."""
 
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.support.stamping import added, each_group, ours, stamped
 @each_wire
 @each_group
 def test_adds_creator_and_element(wire: Wire, group: int, tmp_path: Path) -> None:
-    """The creator and the element are added in every legal group, in ascending tag order."""
+    """They are added in every legal group, in ascending tag order."""
     tag = PrivateTag(group, "Flywheel", "DICOM send")
     before = [
         *raw.uids(wire),
@@ -33,7 +33,7 @@ def test_adds_creator_and_element(wire: Wire, group: int, tmp_path: Path) -> Non
 
 @each_wire
 def test_dataset_that_ends_before_the_group(wire: Wire, tmp_path: Path) -> None:
-    """Where the last element lies before the group, the new ones become the last."""
+    """If the last element precedes the group, the new ones are appended."""
     file = raw.part10(raw.joined(raw.uids(wire)), wire.uid)
     expected = [*raw.uids(wire), *ours(0x10, wire)]
     assert content_of(stamped(file, tmp_path).dataset) == raw.joined(expected)
@@ -42,14 +42,14 @@ def test_dataset_that_ends_before_the_group(wire: Wire, tmp_path: Path) -> None:
 @each_wire
 @pytest.mark.parametrize("rest", [b"\0\0", bytes(8), bytes(126), bytes(100000), b"\0\0\x01\0"])
 def test_bytes_behind_the_last_element(wire: Wire, rest: bytes, tmp_path: Path) -> None:
-    """Padding, and what is too short to be an element, stays at the end."""
+    """Padding and data too short for an element remain at the end."""
     file = raw.part10(raw.joined(raw.uids(wire)) + rest, wire.uid)
     expected = raw.joined([*raw.uids(wire), *ours(0x10, wire)]) + rest
     assert content_of(stamped(file, tmp_path).dataset) == expected
 
 
 def test_encapsulated_pixel_data(tmp_path: Path) -> None:
-    """Beyond encapsulated pixel data, a delimiter within a frame misleads nobody."""
+    """A delimiter within a frame of encapsulated pixel data is not mistaken for its end."""
     frame = b"\xff\xd8\xfe\xff\xdd\xe0" + bytes(10)
     items = [raw.item(b"", EXPLICIT, defined=True), raw.item(frame, EXPLICIT, defined=True)]
     pixels = raw.sequence(0x7FE00010, items, EXPLICIT, defined=False, vr="OB", inner=EXPLICIT)
@@ -67,7 +67,7 @@ def test_encapsulated_pixel_data(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("group", [0x0021, 0x7FE1, 0xFFFD], ids=hex)
 def test_shipped_pixel_data(name: str, group: int, tmp_path: Path) -> None:
-    """Real images with encapsulated and padded pixel data keep it."""
+    """Real images keep their encapsulated and padded pixel data."""
     path = shipped(name)
     meta_end = pydicom.dcmread(path).file_meta.FileMetaInformationGroupLength + 144
     source = path.read_bytes()

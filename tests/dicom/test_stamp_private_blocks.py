@@ -1,4 +1,4 @@
-"""Which private block and which element in it stamping takes."""
+"""Choice of the private block and of the element in it."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.support.stamping import TAG, added, ours, refused, stamped
 
 @each_wire
 def test_first_free_block(wire: Wire, tmp_path: Path) -> None:
-    """The first block with neither creator nor elements is taken."""
+    """The first block without creator and elements is used."""
     source = [
         *raw.uids(wire),
         raw.text(0x00210010, "OTHER", wire),
@@ -24,7 +24,7 @@ def test_first_free_block(wire: Wire, tmp_path: Path) -> None:
 
 
 def test_creator_and_element_apart(tmp_path: Path) -> None:
-    """The creator goes before the elements of other blocks, the element between them."""
+    """The creator precedes the elements of other blocks, and the element is between them."""
     source = [
         *raw.uids(EXPLICIT),
         raw.text(0x00210010, "OTHER", EXPLICIT),
@@ -40,7 +40,7 @@ def test_creator_and_element_apart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("creator", ["Flywheel", " Flywheel  ", "Flywheel\0\0"])
 def test_own_block_is_reused(creator: str, tmp_path: Path) -> None:
-    """A block of our creator is reused: its first free element is taken."""
+    """An existing block of our creator is reused: its first free element is used."""
     source = [
         *raw.uids(EXPLICIT),
         raw.text(0x00210010, "OTHER", EXPLICIT),
@@ -54,7 +54,7 @@ def test_own_block_is_reused(creator: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("creator", ["flywheel", "Flywheel2", "Fly", ""])
 def test_other_creator(creator: str, tmp_path: Path) -> None:
-    """Another creator's block is not ours, however alike the name."""
+    """A block of another creator is not ours, however similar the name."""
     source = [*raw.uids(EXPLICIT), raw.text(0x00210010, creator, EXPLICIT)]
     assert added(source, tmp_path) == ours(0x11)
 
@@ -68,7 +68,7 @@ def test_creator_in_another_group(tmp_path: Path) -> None:
 @each_wire
 @pytest.mark.parametrize("number", [0x00, 0x07, 0xFF], ids=hex)
 def test_tagged_dataset_is_left_alone(wire: Wire, number: int, tmp_path: Path) -> None:
-    """A dataset that has the value in our block stays as it is, byte for byte."""
+    """A dataset that has the value in our block remains unchanged, byte for byte."""
     source = [
         *raw.uids(wire),
         raw.group_length(0x0021, 12345, wire),
@@ -79,7 +79,7 @@ def test_tagged_dataset_is_left_alone(wire: Wire, number: int, tmp_path: Path) -
 
 
 def test_tagged_in_a_second_block(tmp_path: Path) -> None:
-    """A dataset is tagged as well if the value is in the second block of our creator."""
+    """A value in a second block of our creator counts, too."""
     source = [
         *raw.uids(EXPLICIT),
         raw.text(0x00210010, TAG.creator, EXPLICIT),
@@ -91,7 +91,7 @@ def test_tagged_in_a_second_block(tmp_path: Path) -> None:
 
 
 def test_value_of_another_creator(tmp_path: Path) -> None:
-    """The same value in another creator's block does not count."""
+    """The same value in a block of another creator does not count."""
     source = [
         *raw.uids(EXPLICIT),
         raw.text(0x00210010, "OTHER", EXPLICIT),
@@ -102,7 +102,7 @@ def test_value_of_another_creator(tmp_path: Path) -> None:
 
 @each_wire
 def test_stamping_twice(wire: Wire, tmp_path: Path) -> None:
-    """What was stamped is left alone when it is stamped again."""
+    """Stamping a stamped dataset changes nothing."""
     once = stamped(raw.part10(raw.joined(raw.uids(wire)), wire.uid), tmp_path)
     data = content_of(once.dataset)
     assert content_of(stamped(raw.part10(data, wire.uid), tmp_path).dataset) == data
@@ -115,13 +115,13 @@ def full_block(block: int, creator: str) -> list[RawElement]:
 
 
 def test_own_block_full(tmp_path: Path) -> None:
-    """If our creator's block is full, the next free one is taken."""
+    """If our creator's block is full, the next free one is used."""
     source = [*raw.uids(EXPLICIT), *full_block(0x10, TAG.creator)]
     assert added(source, tmp_path) == ours(0x11)
 
 
 def test_second_own_block_has_room(tmp_path: Path) -> None:
-    """If our creator's block is full, a second one of it is used before a free one."""
+    """If our creator's block is full, a second block of it is used before a free one."""
     first, *rest = full_block(0x10, TAG.creator)
     second = raw.text(0x00210020, TAG.creator, EXPLICIT)
     source = [*raw.uids(EXPLICIT), first, second, *rest]
@@ -136,13 +136,13 @@ def test_first_of_two_own_blocks(tmp_path: Path) -> None:
 
 
 def test_last_block(tmp_path: Path) -> None:
-    """The last block that is free is taken."""
+    """The last free block can be used."""
     creators = [raw.text(0x00210000 | block, "OTHER", EXPLICIT) for block in range(0x10, 0xFF)]
     assert added([*raw.uids(EXPLICIT), *creators], tmp_path) == ours(0xFF)
 
 
 def test_full_group(tmp_path: Path) -> None:
-    """A group without a free block is refused."""
+    """A group without a free block is rejected."""
     creators = [raw.text(0x00210000 | block, "OTHER", EXPLICIT) for block in range(0x10, 0x100)]
     file = raw.part10(raw.joined([*raw.uids(EXPLICIT), *creators]), EXPLICIT.uid)
     assert refused(file, tmp_path) == "group 0021 has no free private block"

@@ -22,7 +22,7 @@ def text_of(element: RawElement, wire: Wire) -> str:
 
 
 def check_choice(source: Sequence[RawElement], found: Sequence[RawElement], wire: Wire) -> None:
-    """Check which elements were added to a dataset."""
+    """Check the choice of the elements that were added to a dataset."""
     numbers = {e.tag & 0xFFFF: e.data for e in source if e.tag >> 16 == GROUP}
     creator = raw.text(LENGTH, TAG.creator, wire).data[4:]
     value = raw.text(LENGTH, TAG.value, wire).data[4:]
@@ -54,9 +54,9 @@ def check_choice(source: Sequence[RawElement], found: Sequence[RawElement], wire
 @bounded
 @given(st.data())
 def test_only_the_two_elements_are_added(data: st.DataObject) -> None:
-    """Without the added elements, and but for the group length, each byte is as it was.
+    """Except for the added elements and the group length, every byte is unchanged.
 
-    Whatever unknown VRs, odd values, empty items and delimiters there are.
+    This is true with unknown VRs, odd values, empty items and delimiters.
     """
     wire = data.draw(WIRES)
     source = data.draw(raw_datasets(wire))
@@ -77,7 +77,7 @@ def positions(
     source: Sequence[RawElement],
     found: Sequence[RawElement],
 ) -> bool:
-    """Tell whether the elements come in ascending order of their tags."""
+    """Return whether the elements are in ascending tag order."""
     elements = {e.tag: e.data for e in source} | {e.tag: e.data for e in found}
     return content_of(instance.dataset).startswith(b"".join(elements[tag] for tag in tags))
 
@@ -85,7 +85,7 @@ def positions(
 @settings(bounded, max_examples=50)
 @given(st.data())
 def test_stamping_twice_changes_nothing(data: st.DataObject) -> None:
-    """A stamped dataset is left alone when it is stamped again."""
+    """Stamping a stamped dataset again changes nothing."""
     wire = data.draw(WIRES)
     file = raw.part10(raw.joined(data.draw(raw_datasets(wire))), wire.uid)
     once = stamp(BytesIO(file), TAG, WORK)

@@ -1,4 +1,4 @@
-"""Pydicom reads a stamped dataset as it was, with our element."""
+"""Pydicom reads a stamped dataset unchanged, plus our element."""
 
 import zlib
 from io import BytesIO
@@ -81,7 +81,7 @@ def written(dataset: Dataset, wire: Wire) -> bytes:
 
 
 def meta_size(file: bytes) -> int:
-    """Return how long a file is up to its dataset, by its group length (PS3.10 7.1)."""
+    """Return the offset of the dataset in a file, by its group length (PS3.10 7.1)."""
     return 132 + 12 + int.from_bytes(file[140:144], "little")
 
 
@@ -97,16 +97,16 @@ def without(dataset: bytes, numbers: set[int], read: Dataset, start: int) -> byt
 @bounded
 @given(st.data(), st.sampled_from([IMPLICIT, EXPLICIT, BIG, DEFLATED]))
 def test_pydicom_reads_the_same(data: st.DataObject, wire: Wire) -> None:
-    """Pydicom reads what it wrote and our element, ascending, in any transfer syntax.
+    """Pydicom reads its own data and our element, ascending, in any transfer syntax.
 
-    Without the file meta group, the outcome is the same.
+    The outcome is the same without the file meta group.
     """
     dataset = data.draw(pydicom_datasets())
     file = written(dataset, wire)
     start = meta_size(file)
     instance = stamp(BytesIO(file), TAG, WORK)
     assert isinstance(instance, SOPInstance)
-    assume(Reason(Kind.REPAIRED) not in instance.remarks)  # another property holds for these
+    assume(Reason(Kind.REPAIRED) not in instance.remarks)  # Another property covers these.
     assert instance.transfer_syntax_uid == wire.uid
     stamped = content_of(instance.dataset)
     plain, plain_stamped, head = file[start:], stamped, file[:start]

@@ -1,4 +1,4 @@
-"""Stamping works in every transfer syntax, deflated and undeclared ones too."""
+"""Stamping works in every transfer syntax, also in deflated and undeclared ones."""
 
 import random
 import zlib
@@ -29,7 +29,7 @@ def deflated(dataset: bytes) -> bytes:
 
 
 def test_deflated(tmp_path: Path) -> None:
-    """A deflated dataset holds the elements as well, in one deflated stream of even length."""
+    """A stamped deflated dataset is one deflated stream of even length."""
     source = [*raw.uids(EXPLICIT), raw.text(0x00280010, "x", EXPLICIT)]
     file = raw.part10(deflated(raw.joined(source)), DeflatedExplicitVRLittleEndian)
     instance = stamped(file, tmp_path)
@@ -47,7 +47,7 @@ def test_deflated_is_even(size: int, tmp_path: Path) -> None:
 
 
 def test_deflated_and_tagged(tmp_path: Path) -> None:
-    """A deflated dataset that is tagged stays as it is, byte for byte, padded to even length."""
+    """A deflated dataset that is already tagged is unchanged, except padding to even length."""
     codec = zlib.compressobj(level=0, wbits=-zlib.MAX_WBITS)
     stream = codec.compress(raw.joined([*raw.uids(EXPLICIT), *ours(0x10)])) + codec.flush()
     file = raw.part10(stream, DeflatedExplicitVRLittleEndian)
@@ -55,7 +55,7 @@ def test_deflated_and_tagged(tmp_path: Path) -> None:
 
 
 def test_bytes_behind_a_deflated_stream(tmp_path: Path) -> None:
-    """What lies behind the end of the deflated stream is not read into it."""
+    """Bytes after the end of the deflated stream are not read as part of it."""
     stream = deflated(raw.joined(raw.uids(EXPLICIT))) + b"more" * 1000000
     instance = stamped(raw.part10(stream, DeflatedExplicitVRLittleEndian), tmp_path)
     expected = raw.joined([*raw.uids(EXPLICIT), *ours(0x10)])
@@ -68,7 +68,7 @@ def large_deflated() -> bytes:
 
 
 def test_deflated_leaves_nothing(tmp_path: Path) -> None:
-    """A large deflated dataset is unpacked in `work`, without a name, and without a trace."""
+    """A large deflated dataset is unpacked in `work` to a nameless file and leaves nothing."""
     instance = stamped(large_deflated(), tmp_path)
     assert len(inflated(content_of(instance.dataset))) > LARGE
     assert list(tmp_path.iterdir()) == []
@@ -78,7 +78,7 @@ def test_deflated_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cut", [None, -LARGE // 2], ids=["whole", "cut"])
 def test_deflated_closes_its_files(cut: int | None, tmp_path: Path) -> None:
-    """Every file that was used on the way is closed, whatever the outcome."""
+    """Every intermediate file is closed, whatever the outcome."""
     with nothing_left_open():
         content = BytesIO(large_deflated()[:cut])
         outcome = stamp(content, TAG, tmp_path)
@@ -89,7 +89,7 @@ def test_deflated_closes_its_files(cut: int | None, tmp_path: Path) -> None:
 
 
 def test_deflated_malformed_inside(tmp_path: Path) -> None:
-    """A malformed dataset is refused, and its files closed, if it comes deflated too."""
+    """A malformed deflated dataset is rejected, and its files are closed."""
     broken = raw.element(0x00200000, "SQ", b"no items", EXPLICIT, length=raw.UNDEFINED)
     noise = raw.element(0x00190010, "OB", random.Random(1).randbytes(LARGE), EXPLICIT)
     stream = deflated(raw.joined([*raw.uids(EXPLICIT), noise, broken]))
@@ -98,7 +98,7 @@ def test_deflated_malformed_inside(tmp_path: Path) -> None:
 
 
 def test_no_room_to_unpack(tmp_path: Path) -> None:
-    """Where `work` takes nothing, the image is refused, and the reason names no path."""
+    """If `work` is full, the image is rejected with a reason that does not contain a path."""
     reason = refused(large_deflated(), tmp_path / "missing")
     assert "No such file" in reason
     assert str(tmp_path) not in reason
@@ -106,7 +106,7 @@ def test_no_room_to_unpack(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stream", [b"", b"\xff\xff\xff\xff", bytes(100), deflated(b"x" * 99)[:-3]])
 def test_broken_deflated_stream(stream: bytes, tmp_path: Path) -> None:
-    """What cannot be inflated is refused."""
+    """Data that cannot be inflated is rejected."""
     file = raw.part10(stream, DeflatedExplicitVRLittleEndian)
     assert "malformed" in refused(file, tmp_path)
 
@@ -114,7 +114,7 @@ def test_broken_deflated_stream(stream: bytes, tmp_path: Path) -> None:
 @each_wire
 @pytest.mark.parametrize("head", [b"", bytes(128) + b"DICM", b"DICM"], ids=["", "pre", "DICM"])
 def test_headerless(wire: Wire, head: bytes, tmp_path: Path) -> None:
-    """Without file meta group, the dataset is stamped in the encoding that it has."""
+    """Without a file meta group, the dataset is stamped in its own encoding."""
     instance = stamped(head + raw.joined(raw.uids(wire)), tmp_path)
     assert content_of(instance.dataset) == raw.joined([*raw.uids(wire), *ours(0x10, wire)])
     assert instance.transfer_syntax_uid == wire.uid
@@ -124,7 +124,7 @@ def test_headerless(wire: Wire, head: bytes, tmp_path: Path) -> None:
     ("declared", "wire"), [(IMPLICIT, EXPLICIT), (EXPLICIT, IMPLICIT)], ids=["explicit", "implicit"]
 )
 def test_wrong_vr_encoding(declared: Wire, wire: Wire, tmp_path: Path) -> None:
-    """Where the file meta group lies, the element has the VR encoding of the others."""
+    """If the file meta group is wrong, the element uses the VR encoding of the other elements."""
     instance = stamped(raw.part10(raw.joined(raw.uids(wire)), declared.uid), tmp_path)
     assert content_of(instance.dataset) == raw.joined([*raw.uids(wire), *ours(0x10, wire)])
     assert instance.transfer_syntax_uid == wire.uid

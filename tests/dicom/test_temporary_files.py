@@ -1,4 +1,4 @@
-"""A temporary file is nameless, and in memory while small."""
+"""A spool stores data in a nameless file and returns it."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ LARGE = 3 << 20
 
 @pytest.mark.parametrize("size", [0, 10, LARGE])
 def test_spool(size: int, tmp_path: Path) -> None:
-    """A temporary file returns the written data, and leaves no file."""
+    """A spool returns the written data from the start and leaves no file."""
     data = random.Random(2).randbytes(size)
     with write_temporary_file([data[:5], b"", data[5:]], tmp_path) as file:
         assert file.read() == data
@@ -28,20 +28,20 @@ def test_spool(size: int, tmp_path: Path) -> None:
 
 
 def test_spool_on_disk(tmp_path: Path) -> None:
-    """A temporary file over 1 MiB is in the given folder."""
+    """A spool over 1 MiB is stored in the given folder."""
     with pytest.raises(FileNotFoundError):
         write_temporary_file([bytes(LARGE)], tmp_path / "missing")
 
 
 def test_room_is_taken_before_anything_is_written(tmp_path: Path) -> None:
-    """What is written later has it for certain."""
+    """Later writes cannot fail for lack of space."""
     with new_temporary_file(tmp_path) as file:
         reserve(file, LARGE)
         assert os.fstat(file.fileno()).st_blocks * 512 >= LARGE
 
 
 def test_room_is_not_taken_where_too_little_would_remain(tmp_path: Path) -> None:
-    """Nothing is taken then, not even for a moment."""
+    """No space is taken, not even temporarily."""
     with new_temporary_file(tmp_path) as file:
         with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
             reserve(file, LARGE, spare=2 * shutil.disk_usage(tmp_path).total)
@@ -52,7 +52,7 @@ def test_room_is_not_taken_where_too_little_would_remain(tmp_path: Path) -> None
 def test_a_disk_that_takes_no_reservations_is_written_to(
     error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Some network file systems and C libraries have none."""
+    """Some network file systems and C libraries do not support reservations."""
 
     def refuse(*_: object) -> None:
         raise OSError(error, os.strerror(error))

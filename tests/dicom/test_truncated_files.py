@@ -1,4 +1,4 @@
-"""Truncated files are found before they are offered, each for itself."""
+"""Truncated files are detected before they are sent, each individually."""
 
 from io import BytesIO
 from pathlib import Path
@@ -34,7 +34,7 @@ def reason(file: bytes, work: Path, tag: PrivateTag | None = TAG) -> Reason:
     ],
 )
 def test_truncated_value(name: str, detail: str, tag: PrivateTag | None, tmp_path: Path) -> None:
-    """The reason names the element that is cut, and how much of it there is."""
+    """The reason names the truncated element and how much of it is present."""
     file = shipped(name).read_bytes()
     assert reason(file, tmp_path, tag) == Reason(Kind.TRUNCATED, detail)
 
@@ -42,7 +42,7 @@ def test_truncated_value(name: str, detail: str, tag: PrivateTag | None, tmp_pat
 @each_tag
 @pytest.mark.parametrize("kept", [0, 0.4, 0.7, 0.999])
 def test_truncated_frames(kept: float, tag: PrivateTag | None, tmp_path: Path) -> None:
-    """Encapsulated pixel data ends with its delimiter, or the file is truncated."""
+    """Encapsulated pixel data without its delimiter is truncated."""
     file = shipped("SC_rgb_rle_2frame.dcm").read_bytes()
     start = file.index(b"\xe0\x7f\x10\0OB") + 12
     cut = file[: start + int((len(file) - start) * kept)]
@@ -52,7 +52,7 @@ def test_truncated_frames(kept: float, tag: PrivateTag | None, tmp_path: Path) -
 @each_wire
 @pytest.mark.parametrize("size", range(2, 12))
 def test_truncated_header(wire: Wire, size: int, tmp_path: Path) -> None:
-    """A part of an element's header, if only of its tag, is no padding."""
+    """A partial element header, even of a tag only, is not padding."""
     header = raw.element(0x0040A730, "OB", bytes(100), wire).data[:size]
     file = raw.part10(raw.joined(raw.uids(wire)) + header, wire.uid)
     assert "the file is truncated: " in refused(file, tmp_path)
@@ -60,7 +60,7 @@ def test_truncated_header(wire: Wire, size: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wire", [EXPLICIT, IMPLICIT], ids=["explicit", "implicit"])
 def test_the_number_of_an_unknown_element_is_no_value(wire: Wire, tmp_path: Path) -> None:
-    """An element that DICOM does not know is named by its number only where it has a VR."""
+    """An element unknown to DICOM is named by number only if it has a VR."""
     cut = raw.element(0x00191001, "OB", b"abc", wire, length=1000)
     file = raw.part10(raw.joined([*raw.uids(wire), cut]), wire.uid)
     text = refused(file, tmp_path)
@@ -72,7 +72,7 @@ def test_the_number_of_an_unknown_element_is_no_value(wire: Wire, tmp_path: Path
     "name", ["MR_small.dcm", "rtplan.dcm", "reportsi.dcm", "MR_small_bigendian.dcm"]
 )
 def test_cut_anywhere(name: str, tmp_path: Path) -> None:
-    """A file that is cut is sent as it is only where it may have ended, between two elements."""
+    """A truncated file is sent unchanged only if it ends between two elements."""
     file = shipped(name).read_bytes()
     places = {*element_starts(file), len(file)}
     for length in [*range(2400), *range(len(file) - 200, len(file))]:
@@ -85,7 +85,7 @@ def test_cut_anywhere(name: str, tmp_path: Path) -> None:
 
 
 def test_missing_pixel_data(tmp_path: Path) -> None:
-    """An image that is cut right before its Pixel Data is sent, with a remark."""
+    """An image that is truncated right before its Pixel Data is sent with a remark."""
     dataset = made(1)
     del dataset.PixelData
     assert stamped(encoded(dataset), tmp_path).remarks == (Reason(Kind.NO_PIXEL_DATA),)
@@ -96,7 +96,7 @@ def test_missing_pixel_data(tmp_path: Path) -> None:
     "keyword", ["FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL"]
 )
 def test_other_pixel_data(keyword: str, tmp_path: Path) -> None:
-    """Pixels may be of another kind, or elsewhere."""
+    """Pixels may be of another kind or in another place."""
     dataset = made(1)
     del dataset.PixelData
     setattr(dataset, keyword, "http://pixels" if keyword.endswith("URL") else bytes(1024))
@@ -107,7 +107,7 @@ def test_other_pixel_data(keyword: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("rest", [b"", bytes(2), bytes(100000)])
 @pytest.mark.parametrize("is_padded", [False, True])
 def test_whole_files(wire: Wire, rest: bytes, is_padded: bool, tmp_path: Path) -> None:
-    """Padding of either kind behind the pixel data makes no file a truncated one."""
+    """Padding after the pixel data, of either kind, does not make a file truncated."""
     elements = [*raw.uids(wire), raw.element(0x7FE00010, "OW", b"\1\2" * 50000, wire)]
     if is_padded:
         elements.append(raw.element(0xFFFCFFFC, "OB", bytes(10), wire))
@@ -118,7 +118,7 @@ def test_whole_files(wire: Wire, rest: bytes, is_padded: bool, tmp_path: Path) -
 @pytest.mark.parametrize("more", [2, 1 << 20])
 @pytest.mark.parametrize("tag", [None, TAG], ids=["none", "21"])
 def test_damage_is_no_truncation(more: int, tag: PrivateTag | None, tmp_path: Path) -> None:
-    """A file that ends with all of its Pixel Data is whole, whatever another length says."""
+    """A file that ends with its complete Pixel Data is complete, whatever another length claims."""
     item = raw.item(raw.text(0x00081150, "1.2.3", EXPLICIT, "UI").data, EXPLICIT, defined=True)
     sequence = raw.element(0x00081140, "SQ", item, EXPLICIT, length=len(item) + more)
     pixels = raw.element(0x7FE00010, "OW", b"\1\2" * 1000, EXPLICIT)

@@ -1,4 +1,4 @@
-"""The names of UIDs."""
+"""Names of UIDs."""
 
 import pytest
 from pydicom.uid import UID
@@ -11,13 +11,13 @@ NAMES = TRANSFER_SYNTAXES | STORAGE_CLASSES
 
 
 def test_names_are_those_of_pydicom_where_it_has_one() -> None:
-    """No name is mistyped."""
+    """Every name that pydicom knows is spelled the same."""
     others = {uid: UID(uid).name for uid, name in NAMES.items() if UID(uid).name != name}
     assert all(uid == name for uid, name in others.items())
 
 
 def test_all_that_pynetdicom_proposes_has_a_name() -> None:
-    """Each storage SOP class and each transfer syntax of a run can be named."""
+    """Each storage SOP class and each transfer syntax of a run has a name."""
     classes = {str(context.abstract_syntax) for context in AllStoragePresentationContexts}
     assert classes | set(ALL_TRANSFER_SYNTAXES) <= NAMES.keys()
 
@@ -32,5 +32,5 @@ def test_all_that_pynetdicom_proposes_has_a_name() -> None:
     ],
 )
 def test_a_uid_without_a_name_stands_for_itself(uid: str, name: str) -> None:
-    """Others have the name that the standard gives them."""
+    """Other UIDs have the name from the standard."""
     assert name_of(uid) == name

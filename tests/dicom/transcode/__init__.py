@@ -1,1 +1,1 @@
-"""Tests of the transcoder, beside the room `dicom/transcode`."""
+"""Tests of the `dicom.transcode` package."""

@@ -1,4 +1,4 @@
-"""Big-endian datasets become the little-endian ones of the same values."""
+"""Big-endian datasets are converted to little-endian ones with the same values."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from tests.support.transcoding import BOTH, bare, converted, differences, encode
 def test_big_endian_becomes_its_little_endian_twin(
     big: str, little: str, target: str, tmp_path: Path
 ) -> None:
-    """All values, and words and bytes of pixels, are those of the little-endian file."""
+    """All values, and all words and bytes of pixels, equal those of the little-endian file."""
     dataset = converted(shipped(big).read_bytes(), target, tmp_path)
 
     assert dataset.PixelData == pydicom.dcmread(shipped(little)).PixelData
@@ -33,7 +33,7 @@ def test_big_endian_becomes_its_little_endian_twin(
 
 
 def test_big_endian_words_are_swapped_wherever_they_are(tmp_path: Path) -> None:
-    """Words of every width are swapped, in items as well; OB and UN stay."""
+    """Words of every width are swapped, also in items; OB and UN are unchanged."""
     words = "00186060 4644 0008 0102030405060708  00281201 4f57 0000 00000002 0102"
     words += "00660016 4f46 0000 00000004 01020304"
     words += "00720073 4f44 0000 00000008 0102030405060708"
@@ -61,7 +61,7 @@ WORD_SIZES = {
     ("size", "vr"), [(size, vr) for size, vrs in WORD_SIZES.items() for vr in vrs]
 )
 def test_a_value_is_swapped_by_the_words_of_its_vr(size: int, vr: str, tmp_path: Path) -> None:
-    """Each word of a value of several is swapped for itself (PS3.5 7.3)."""
+    """Each word of a multi-valued element is swapped separately (PS3.5 7.3)."""
     words = [bytes(range(size * n, size * (n + 1))) for n in range(16 // size)]
     is_long = vr in ("OB", "OD", "OF", "OL", "OV", "OW", "SV", "UN", "UV")
     source, target = (

@@ -1,4 +1,4 @@
-"""What a compressed frame says of itself."""
+"""Properties that a compressed frame states in its own header."""
 
 import struct
 
@@ -31,7 +31,7 @@ TABLES = segment(0xC4, b"table")
 @pytest.mark.parametrize("marker", [0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xCF, 0xF7])
 @pytest.mark.parametrize("before", [b"", TABLES, b"\xff", segment(0xFE, b"") + b"\xff\xff"])
 def test_a_jpeg_frame_has_a_size(marker: int, before: bytes) -> None:
-    """Whatever comes before the frame header is passed over, fill bytes as well."""
+    """Any segments and fill bytes before the frame header are skipped."""
     stream = read_jpeg(SOI + before + frame_header(marker=marker) + SCAN)
     assert stream == BitStream(rows=3, columns=5, samples=1, bits=8)
 
@@ -47,7 +47,7 @@ def test_a_jpeg_frame_has_a_size(marker: int, before: bytes) -> None:
     ],
 )
 def test_a_jpeg_frame_without_a_header_is_damaged(data: bytes) -> None:
-    """There is no header, it comes too late, or its marker is another."""
+    """The header is missing, too late, or has another marker."""
     with pytest.raises((ValueError, IndexError, struct.error)):
         read_jpeg(data)
 
@@ -68,7 +68,7 @@ def test_a_jpeg_frame_without_a_header_is_damaged(data: bytes) -> None:
     ],
 )
 def test_the_colours_of_a_jpeg_frame(before: bytes, header: bytes, color: str) -> None:
-    """A marker tells them, else the names of the components or how they are sampled."""
+    """A marker defines them, otherwise the names or the subsampling of the components."""
     assert read_jpeg(SOI + before + header + SCAN).color == color
 
 
@@ -88,7 +88,7 @@ def siz(*components: bytes, samples: int | None = None) -> bytes:
 def test_a_jpeg_2000_frame_has_a_size(
     before: bytes, precision: int, bits: int, is_signed: bool, samples: int
 ) -> None:
-    """It goes from its upper left to its lower right corner, with so many bits and a sign."""
+    """The size is the distance of the two corners; the header also has bit depth and sign."""
     stream = read_jpeg_2000(before + siz(*[bytes((precision, 1, 1))] * samples))
     assert stream == BitStream(2, 5, samples, bits, is_signed)
 
@@ -107,6 +107,6 @@ def test_a_jpeg_2000_frame_has_a_size(
     ],
 )
 def test_a_jpeg_2000_frame_that_cannot_be_read(data: bytes) -> None:
-    """There is no segment, it is cut short, or its components differ."""
+    """The segment is missing or truncated, or its components differ."""
     with pytest.raises((ValueError, IndexError, struct.error)):
         read_jpeg_2000(data)

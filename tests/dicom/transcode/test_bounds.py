@@ -1,4 +1,4 @@
-"""What an image may unpack to is bounded, whatever it claims."""
+"""The unpacked size of an image is bounded, whatever the image claims."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ BLANK = "a frame is suspiciously small for its number of pixels"
     ],
 )
 def test_few_bytes_are_no_large_frame(content: bytes, cause: str, tmp_path: Path) -> None:
-    """They are refused before anything is decoded, with the bound."""
+    """They are rejected before decoding, and the reason names the limit."""
     result = convert(instance(content), ExplicitVRLittleEndian, tmp_path)
     assert isinstance(result, Unreadable)
     assert result.reason.kind == Kind.IMAGE_TOO_LARGE
@@ -51,7 +51,7 @@ def test_few_bytes_are_no_large_frame(content: bytes, cause: str, tmp_path: Path
 
 
 def test_rle_has_bytes_enough_for_its_pixels(tmp_path: Path) -> None:
-    """Two bytes stand for 128 at most, so that a frame of fewer is damaged."""
+    """Two bytes encode at most 128, so a frame with fewer bytes is damaged."""
     result = convert(instance(hostile.rle(Rows=2000)), ExplicitVRLittleEndian, tmp_path)
     assert isinstance(result, Unreadable)
     assert result.reason.kind == Kind.NOT_CONVERTIBLE

@@ -1,4 +1,4 @@
-"""Decoded colours are named as they are."""
+"""Decoded colours have the correct Photometric Interpretation."""
 
 import io
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.support.transcoding import by_dcmtk, converted
 
 
 def test_decoded_colours_lie_pixel_by_pixel(tmp_path: Path) -> None:
-    """Colours that were planar, or half-sampled, are called neither once they are decoded."""
+    """Planar or subsampled colours are declared as neither after decoding."""
     dataset = pydicom.dcmread(shipped("SC_rgb_rle.dcm"))
     dataset.PhotometricInterpretation = "YBR_FULL_422"
     dataset.PlanarConfiguration = 1
@@ -40,7 +40,7 @@ def test_decoded_colours_lie_pixel_by_pixel(tmp_path: Path) -> None:
 def test_jpeg_colours_stay_and_are_named_rightly(
     name: str, photometric: str, tmp_path: Path
 ) -> None:
-    """Lossy JPEG pixels equal DCMTK's without colour conversion, under their true name."""
+    """Lossy JPEG pixels equal DCMTK's without colour conversion, with their true colour space."""
     content = shipped(name).read_bytes()
 
     dataset = converted(content, ExplicitVRLittleEndian, tmp_path)
@@ -53,19 +53,19 @@ def test_jpeg_colours_stay_and_are_named_rightly(
 
 @pytest.mark.parametrize("name", ["SC_rgb_jpeg_dcmtk.dcm", "SC_rgb_jpeg_lossy_gdcm.dcm"])
 def test_bit_stream_is_right_about_its_colours(name: str, tmp_path: Path) -> None:
-    """Luminance and colour difference that the dataset calls RGB are named YBR_FULL."""
+    """Luminance and colour difference that the dataset calls RGB become YBR_FULL."""
     dataset = pydicom.dcmread(shipped(name))
     dataset.PhotometricInterpretation = "RGB"
 
     out = converted(encoded(dataset), ExplicitVRLittleEndian, tmp_path)
 
     assert out.PhotometricInterpretation == "YBR_FULL"
-    # The sample is red, which is this in YBR_FULL (PS3.3 C.7.6.3.1.2).
+    # The sample is red, which has these values in YBR_FULL (PS3.3 C.7.6.3.1.2).
     assert out.PixelData[:3] == bytes([76, 85, 255])
 
 
 def test_jpeg_2000_colour_transform_is_taken_back(tmp_path: Path) -> None:
-    """YBR_RCT comes out as RGB, of a bit stream in a JP2 wrapper too."""
+    """YBR_RCT is decoded to RGB, also from a bit stream in a JP2 wrapper."""
     content = shipped("GDCMJ2K_TextGBR.dcm").read_bytes()
 
     dataset = converted(content, ExplicitVRLittleEndian, tmp_path)

@@ -1,4 +1,4 @@
-"""Pixels that are compressed come back bit for bit, whatever their layout is."""
+"""Compressed pixels are restored bit for bit, whatever their layout."""
 
 import io
 import struct
@@ -64,7 +64,7 @@ def shapes(draw: Any) -> Shape:
 def test_all_pixels_survive(
     encoders: FrameEncoders, tmp_path: Path, shape: Shape, syntax: str, seed: int
 ) -> None:
-    """Two decoders make of them what they were: all bits stored, signs, planes and frames."""
+    """Two decoders restore the original pixels: all stored bits, signs, planes and frames."""
     pixels = shape.pixels(min(2, (1 << shape.stored) - 1), seed)
     image = compressed_by(encoders, shape.dataset(pixels), syntax, tmp_path)
     assert isinstance(image, SOPInstance)
@@ -78,7 +78,7 @@ def test_all_pixels_survive(
 def test_dcmtk_decodes_them(
     encoders: FrameEncoders, tmp_path: Path, allocated: int, stored: int, is_signed: bool
 ) -> None:
-    """Another implementation of DICOM gets the frames, of odd lengths, and says what they are."""
+    """Another DICOM implementation reads the frames, their odd lengths and their attributes."""
     shape = Shape(33, 41, 3, allocated=allocated, stored=stored, is_signed=is_signed)
     pixels = shape.pixels()
     image = compressed_by(encoders, shape.dataset(pixels), JPEG_LS, tmp_path)
@@ -90,7 +90,7 @@ def test_dcmtk_decodes_them(
 
 @pytest.mark.parametrize("by_plane", [False, True])
 def test_dcmtk_decodes_colours(encoders: FrameEncoders, tmp_path: Path, by_plane: bool) -> None:
-    """Planes come out by pixel, as the element says then."""
+    """Colour planes are decoded interleaved, and the dataset then declares this."""
     shape = Shape(33, 41, 2, 3, 8, 8, by_plane=by_plane)
     pixels = shape.pixels()
     image = compressed_by(encoders, shape.dataset(pixels), JPEG_LS, tmp_path)
@@ -104,7 +104,7 @@ def test_dcmtk_decodes_colours(encoders: FrameEncoders, tmp_path: Path, by_plane
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_only_the_pixels_change(encoders: FrameEncoders, tmp_path: Path, syntax: str) -> None:
-    """Its UIDs, its padding value and Lossy Image Compression are what they were."""
+    """The UIDs, the padding value and Lossy Image Compression are unchanged."""
     shape = Shape(is_signed=True, is_implicit=True)
     whole = shape.dataset(
         shape.pixels(), PixelPaddingValue=-2000, LossyImageCompression="00", WindowCenter="40"
@@ -119,7 +119,7 @@ def test_only_the_pixels_change(encoders: FrameEncoders, tmp_path: Path, syntax:
 
 
 def test_group_lengths_go(encoders: FrameEncoders, tmp_path: Path) -> None:
-    """They would not stay true."""
+    """They would become wrong."""
     shape = Shape()
     whole = shape.dataset(shape.pixels())
     whole.add_new(0x7FE00000, "UL", 12 + len(whole.PixelData))
@@ -133,7 +133,7 @@ def test_group_lengths_go(encoders: FrameEncoders, tmp_path: Path) -> None:
 def test_each_frame_is_a_fragment_of_the_offset_table(
     encoders: FrameEncoders, tmp_path: Path, syntax: str
 ) -> None:
-    """Fragments are even, and the table has where each begins (PS3.5 A.4)."""
+    """Fragments have even length, and the table has the offset of each (PS3.5 A.4)."""
     shape = Shape(frames=5)
     image = compressed_by(encoders, shape.dataset(shape.pixels()), syntax, tmp_path)
     assert isinstance(image, SOPInstance)
@@ -163,7 +163,7 @@ def test_each_frame_is_a_fragment_of_the_offset_table(
 def test_colours_are_named_as_they_are_coded(
     encoders: FrameEncoders, tmp_path: Path, syntax: str, photometric: str, expected: str
 ) -> None:
-    """JPEG 2000 transforms RGB, which makes it YBR_RCT (PS3.5 8.2.4), and nothing else."""
+    """Only JPEG 2000 transforms RGB, to YBR_RCT (PS3.5 8.2.4)."""
     shape = Shape(40, 40, samples=3, allocated=8, stored=8, by_plane=True)
     whole = shape.dataset(shape.pixels(), PhotometricInterpretation=photometric)
     image = compressed_by(encoders, whole, syntax, tmp_path)

@@ -1,4 +1,4 @@
-"""Images that are damaged or contradict themselves are refused."""
+"""Damaged or inconsistent images are rejected."""
 
 import io
 from pathlib import Path
@@ -22,7 +22,7 @@ from tests.support.transcoding import BOTH, RLE_FRAME, bare, by_dcmtk, compresse
     ],
 )
 def test_fragment_that_breaks_off_is_refused(name: str, cause: str, tmp_path: Path) -> None:
-    """Half a frame is not sent."""
+    """An incomplete frame is not sent."""
     dataset = pydicom.dcmread(shipped(name))
     frame = pydicom.encaps.defragment_data(dataset.PixelData)
     dataset.PixelData = encapsulate([frame[: len(frame) // 4 * 2]])
@@ -32,7 +32,7 @@ def test_fragment_that_breaks_off_is_refused(name: str, cause: str, tmp_path: Pa
 
 @pytest.mark.parametrize("name", ["JPGExtended.dcm", "SC_rgb_dcmtk_+eb+cr.dcm"])
 def test_jpeg_data_that_the_decoder_makes_up_is_refused(name: str, tmp_path: Path) -> None:
-    """A frame whose second half is missing is not filled with grey."""
+    """The missing half of a frame is not filled with grey."""
     dataset = pydicom.dcmread(shipped(name))
     frame = pydicom.encaps.defragment_data(dataset.PixelData)
     dataset.PixelData = encapsulate([frame[: len(frame) * 3 // 4] + b"\xff\xd9"])
@@ -41,7 +41,7 @@ def test_jpeg_data_that_the_decoder_makes_up_is_refused(name: str, tmp_path: Pat
 
 
 def test_broken_huffman_table_does_not_end_the_run(tmp_path: Path) -> None:
-    """A frame that aborts GDCM is one unreadable image."""
+    """A frame that makes GDCM abort affects only its own image."""
     color = by_dcmtk(shipped("SC_rgb_rle.dcm").read_bytes(), tmp_path, "dcmdrle")
     dataset = pydicom.dcmread(io.BytesIO(by_dcmtk(color, tmp_path, "dcmcjpeg", "+e1")))
     frame = bytearray(pydicom.encaps.defragment_data(dataset.PixelData))
@@ -53,7 +53,7 @@ def test_broken_huffman_table_does_not_end_the_run(tmp_path: Path) -> None:
 
 
 def test_sequence_delimiter_within_a_fragment_ends_nothing(tmp_path: Path) -> None:
-    """Fragments are read by their length; here that of the damaged frame is seen."""
+    """Fragments are read by their length, so the damage of the frame is detected."""
     content = shipped("JPEG2000-embedded-sequence-delimiter.dcm").read_bytes()
 
     cause = refused(instance(content), tmp_path)
@@ -62,7 +62,7 @@ def test_sequence_delimiter_within_a_fragment_ends_nothing(tmp_path: Path) -> No
 
 
 def test_frame_of_another_size_is_refused(tmp_path: Path) -> None:
-    """Rows that contradict the bit stream make the image unreadable."""
+    """If Rows contradicts the bit stream, the image is unreadable."""
     dataset = pydicom.dcmread(shipped("MR_small_jp2klossless.dcm"))
     dataset.Rows += 1
 
@@ -72,7 +72,7 @@ def test_frame_of_another_size_is_refused(tmp_path: Path) -> None:
 
 
 def test_more_than_four_gibibytes_are_refused(tmp_path: Path) -> None:
-    """Pixels that no element can hold are not decoded at all."""
+    """Pixels that exceed the maximum element length are not decoded."""
     dataset = compressed(RLELossless, [RLE_FRAME], NumberOfFrames=2**31)
 
     assert refused(instance(encoded(dataset)), tmp_path) == "its pixel data is larger than 4 GiB"
@@ -80,7 +80,7 @@ def test_more_than_four_gibibytes_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["MR_truncated.dcm", "rtplan_truncated.dcm"])
 def test_dataset_that_ends_early_is_refused(name: str, tmp_path: Path) -> None:
-    """A dataset that breaks off in an element is unreadable."""
+    """A dataset that is truncated within an element is unreadable."""
     source = instance(shipped(name).read_bytes())
     (target,) = {*BOTH} - {source.transfer_syntax_uid}
 
@@ -88,7 +88,7 @@ def test_dataset_that_ends_early_is_refused(name: str, tmp_path: Path) -> None:
 
 
 def test_sequences_nested_without_end_are_refused(tmp_path: Path) -> None:
-    """Nesting that no real dataset has is unreadable, not a crash."""
+    """Excessive nesting makes a dataset unreadable but causes no crash."""
     data = bytes.fromhex("400030a7 ffffffff feff00e0 ffffffff") * 5000
 
     cause = refused(bare(data, ImplicitVRLittleEndian), tmp_path)

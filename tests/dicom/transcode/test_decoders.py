@@ -1,4 +1,4 @@
-"""The processes that decode frames: few, kept for a run, bounded, and gone with the gear."""
+"""Decoder processes are few, reused during a run, limited, and end with the gear."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ RLE, JPEG_2000 = shipped("MR_small_RLE.dcm"), shipped("MR_small_jp2klossless.dcm
 
 
 def decode(decoders: FrameDecoders, folder: Path, content: bytes = RLE.read_bytes()) -> str:
-    """Convert an image; returns the cause if it cannot be, and nothing else."""
+    """Convert an image; return the cause of a failure, otherwise None."""
     result = convert(instance(content), ExplicitVRLittleEndian, decoders, folder)
     if isinstance(result, Unreadable):
         return result.reason.text
@@ -38,7 +38,7 @@ def decode(decoders: FrameDecoders, folder: Path, content: bytes = RLE.read_byte
 
 
 def test_a_decoder_is_kept_for_the_run(tmp_path: Path) -> None:
-    """One process decodes one image after the other, in whatever syntax, and ends at the end."""
+    """One process decodes successive images in any syntax and ends with the run."""
     before = children(os.getpid())
     with FrameDecoders(tmp_path) as decoders:
         seen = set()
@@ -51,7 +51,7 @@ def test_a_decoder_is_kept_for_the_run(tmp_path: Path) -> None:
 
 
 def test_there_are_no_more_decoders_than_cores(tmp_path: Path) -> None:
-    """Eight threads share them, two at most, and each image is decoded."""
+    """Eight threads share at most two decoders, and each image is decoded."""
     before = children(os.getpid())
     with FrameDecoders(tmp_path) as decoders, ThreadPoolExecutor(8) as threads:
         causes = list(threads.map(lambda _: decode(decoders, tmp_path), range(40)))
@@ -61,7 +61,7 @@ def test_there_are_no_more_decoders_than_cores(tmp_path: Path) -> None:
 
 
 def test_a_decoder_has_limits_and_no_environment(tmp_path: Path) -> None:
-    """It knows nothing of the gear's variables, and its address space is limited."""
+    """A decoder does not see the gear's variables, and its address space is limited."""
     before = children(os.getpid())
     with FrameDecoders(tmp_path) as decoders:
         decode(decoders, tmp_path)
@@ -74,7 +74,7 @@ def test_a_decoder_has_limits_and_no_environment(tmp_path: Path) -> None:
 
 
 def test_a_decoder_that_hangs_is_ended(tmp_path: Path) -> None:
-    """The image fails for its own reason, and the next one is decoded."""
+    """The image fails with its own reason, and the next one is decoded."""
     before = children(os.getpid())
     with FrameDecoders(tmp_path, FrameTimeouts(frame=3)) as decoders:
         decode(decoders, tmp_path)
@@ -87,7 +87,7 @@ def test_a_decoder_that_hangs_is_ended(tmp_path: Path) -> None:
 
 
 def test_a_decoder_that_ended_is_replaced(tmp_path: Path) -> None:
-    """One that was killed while idle costs no image."""
+    """Killing an idle decoder costs no image."""
     before = children(os.getpid())
     with FrameDecoders(tmp_path) as decoders:
         decode(decoders, tmp_path)
@@ -98,13 +98,13 @@ def test_a_decoder_that_ended_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_decoder_that_is_killed_for_its_memory(tmp_path: Path) -> None:
-    """The image fails, and the reason is what systems kill for."""
+    """The image fails, and the reason mentions lack of memory."""
     before = children(os.getpid())
     with FrameDecoders(tmp_path) as decoders, ThreadPoolExecutor(1) as thread:
         decode(decoders, tmp_path, LARGE)
         (decoder,) = children(os.getpid()) - before
         os.kill(decoder, signal.SIGSTOP)
-        # Larger than what a socket holds, so that the decoder is waited for.
+        # The data exceeds the socket's buffer, so that the gear waits for the decoder.
         waiting = thread.submit(decode, decoders, tmp_path, LARGE)
         with pytest.raises(TimeoutError):
             waiting.result(1)
@@ -115,7 +115,7 @@ def test_a_decoder_that_is_killed_for_its_memory(tmp_path: Path) -> None:
 def test_where_no_decoder_can_be_started_an_image_fails_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where a system allows no more processes, or is Windows: the cause says so."""
+    """The reason says so, for example if the system allows no more processes or is Windows."""
     with FrameDecoders(tmp_path) as decoders:
         with monkeypatch.context() as patch:
             patch.setattr(sys, "executable", str(tmp_path / "none"))
@@ -124,14 +124,14 @@ def test_where_no_decoder_can_be_started_an_image_fails_alone(
 
 
 def test_decoders_that_are_closed_decode_nothing(tmp_path: Path) -> None:
-    """An image that comes later is told that the run has ended."""
+    """A later image fails because the run has ended."""
     decoders = FrameDecoders(tmp_path)
     decoders.close()
     assert decode(decoders, tmp_path).endswith(": the run ended before it was decoded")
 
 
 def test_closing_ends_what_is_being_decoded(tmp_path: Path) -> None:
-    """It does not wait for a decoder that hangs."""
+    """Closing does not wait for a decoder that hangs."""
     before = children(os.getpid())
     decoders = FrameDecoders(tmp_path)
     decode(decoders, tmp_path, LARGE)
@@ -145,7 +145,7 @@ def test_closing_ends_what_is_being_decoded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_a_decoder_dies_with_the_gear(end: signal.Signals, tmp_path: Path) -> None:
-    """Even where it hangs and the gear is killed."""
+    """This is true even if the decoder hangs and the gear is killed."""
     program = f"""
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Deflated datasets are inflated, or refused where they are damaged."""
+"""Deflated datasets are inflated, or rejected if they are damaged."""
 
 import io
 import zlib
@@ -14,7 +14,7 @@ from tests.support.transcoding import BOTH, bare, converted, differences, refuse
 
 @pytest.mark.parametrize("target", BOTH)
 def test_deflated_is_inflated(target: str, tmp_path: Path) -> None:
-    """A deflated dataset reads the same in both targets."""
+    """A deflated dataset is read as the same values from both targets."""
     content = shipped("image_dfl.dcm").read_bytes()
 
     dataset = converted(content, target, tmp_path)
@@ -23,7 +23,7 @@ def test_deflated_is_inflated(target: str, tmp_path: Path) -> None:
 
 
 def test_damaged_deflated_data_is_refused(tmp_path: Path) -> None:
-    """Deflated data that breaks off or is none is unreadable."""
+    """Truncated or invalid deflated data is unreadable."""
     engine = zlib.compressobj(wbits=-15)
     data = engine.compress(bytes(1000)) + engine.flush()
 

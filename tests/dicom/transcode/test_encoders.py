@@ -1,4 +1,4 @@
-"""The processes that encode frames: bounded as those that decode them, and gone with the gear."""
+"""Encoder processes are limited like decoder processes and end with the gear."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ SMALL, LARGE = Shape(), Shape(1500, 1500)
 
 
 def encode(encoders: FrameEncoders, folder: Path, shape: Shape = SMALL) -> str:
-    """Compress an image; returns why it cannot be, and nothing else."""
+    """Compress an image; return the cause of a failure, otherwise None."""
     image = compressed_by(encoders, shape.dataset(shape.pixels()), JPEG_LS, folder)
     if isinstance(image, Unreadable):
         return image.reason.detail
@@ -35,7 +35,7 @@ def encode(encoders: FrameEncoders, folder: Path, shape: Shape = SMALL) -> str:
 
 
 def test_there_are_no_more_encoders_than_cores(tmp_path: Path) -> None:
-    """Eight threads share them, two at most, and each image is encoded; they end at the end."""
+    """Eight threads share at most two encoders, each image is encoded, and the encoders end."""
     before = children(os.getpid())
     with FrameEncoders(tmp_path) as encoders, ThreadPoolExecutor(8) as threads:
         causes = list(threads.map(lambda _: encode(encoders, tmp_path), range(40)))
@@ -46,7 +46,7 @@ def test_there_are_no_more_encoders_than_cores(tmp_path: Path) -> None:
 
 
 def test_an_encoder_has_limits_and_no_environment(tmp_path: Path) -> None:
-    """It knows nothing of the gear's variables, and its address space is limited."""
+    """An encoder does not see the gear's variables, and its address space is limited."""
     before = children(os.getpid())
     with FrameEncoders(tmp_path) as encoders:
         encode(encoders, tmp_path)
@@ -59,7 +59,7 @@ def test_an_encoder_has_limits_and_no_environment(tmp_path: Path) -> None:
 
 
 def test_an_encoder_that_hangs_is_ended(tmp_path: Path) -> None:
-    """The image is not compressed for its own reason, and the next one is."""
+    """The image is not compressed and has its own reason; the next one is compressed."""
     before = children(os.getpid())
     with FrameEncoders(tmp_path, FrameTimeouts(frame=3)) as encoders:
         encode(encoders, tmp_path)
@@ -71,13 +71,13 @@ def test_an_encoder_that_hangs_is_ended(tmp_path: Path) -> None:
 
 
 def test_an_encoder_that_is_killed_for_its_memory(tmp_path: Path) -> None:
-    """The image is not compressed, and the reason is what systems kill for."""
+    """The image is not compressed, and the reason mentions lack of memory."""
     before = children(os.getpid())
     with FrameEncoders(tmp_path) as encoders, ThreadPoolExecutor(1) as thread:
         encode(encoders, tmp_path, LARGE)
         (encoder,) = children(os.getpid()) - before
         os.kill(encoder, signal.SIGSTOP)
-        # Larger than what a socket holds, so that the encoder is waited for.
+        # The data exceeds the socket's buffer, so that the gear waits for the encoder.
         waiting = thread.submit(encode, encoders, tmp_path, LARGE)
         with pytest.raises(TimeoutError):
             waiting.result(1)
@@ -88,14 +88,14 @@ def test_an_encoder_that_is_killed_for_its_memory(tmp_path: Path) -> None:
 def test_where_no_encoder_can_be_started_images_go_as_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where a system allows no more processes, or is Windows."""
+    """For example, the system allows no more processes or is Windows."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
     with FrameEncoders(tmp_path) as encoders:
         assert encode(encoders, tmp_path) == "the encoder does not start"
 
 
 def test_encoders_that_are_closed_encode_nothing(tmp_path: Path) -> None:
-    """An image that comes later is told that the run has ended."""
+    """A later image is not compressed because the run has ended."""
     encoders = FrameEncoders(tmp_path)
     encoders.close()
     assert encode(encoders, tmp_path) == "the run ended before it was encoded"
@@ -103,7 +103,7 @@ def test_encoders_that_are_closed_encode_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("syntax", [*SYNTAXES, ExplicitVRLittleEndian])
 def test_a_run_ends_its_processes(syntax: str, tmp_path: Path) -> None:
-    """Those that encode, and those that decode."""
+    """It ends encoders and decoders."""
     before = children(os.getpid())
     name = "MR_small_RLE.dcm" if syntax == ExplicitVRLittleEndian else "MR_small.dcm"
     with Conversion(NO_ROOM, tmp_path) as conversion:

@@ -1,4 +1,4 @@
-"""Frames come out whole, in order and as many as the dataset says."""
+"""Frames are decoded completely, in order, and in the declared number."""
 
 import io
 import struct
@@ -22,7 +22,7 @@ RAW_FRAME = bytes(range(256)) * 2
 
 @pytest.mark.parametrize("table", [True, False])
 def test_frames_in_several_fragments_are_joined(table: bool, tmp_path: Path) -> None:
-    """Frames of two fragments come out in order, with and without an offset table."""
+    """Frames of two fragments are in order, with and without an offset table."""
     coded = []
     for number in (1, 2, 3):
         file = by_dcmtk(encoded(made(number)), tmp_path, "dcmcjpeg", "+e1")
@@ -36,7 +36,7 @@ def test_frames_in_several_fragments_are_joined(table: bool, tmp_path: Path) -> 
 
 
 def test_offsets_of_frames_go(tmp_path: Path) -> None:
-    """The Extended Offset Table says nothing of native pixels."""
+    """An Extended Offset Table does not apply to native pixels."""
     dataset = compressed(RLELossless, [RLE_FRAME])
     dataset.ExtendedOffsetTable = bytes(8)
     dataset.ExtendedOffsetTableLengths = struct.pack("<Q", len(RLE_FRAME))
@@ -50,7 +50,7 @@ def test_offsets_of_frames_go(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [1, 3])
 def test_other_number_of_frames_is_refused(number: int, tmp_path: Path) -> None:
-    """Frames more or fewer than Number of Frames are not sent."""
+    """An image with more or fewer frames than Number of Frames is not sent."""
     dataset = compressed(RLELossless, [RLE_FRAME] * number, NumberOfFrames=2)
 
     cause = refused(instance(encoded(dataset)), tmp_path)
@@ -59,7 +59,7 @@ def test_other_number_of_frames_is_refused(number: int, tmp_path: Path) -> None:
 
 
 def test_icons_are_decoded_as_well(tmp_path: Path) -> None:
-    """No pixel data stays encapsulated, and a native icon stays as it is."""
+    """No pixel data stays encapsulated, and a native icon is unchanged."""
     coded, native = Dataset(), Dataset()
     for icon in (coded, native):
         icon.update(made(1).group_dataset(0x28))
@@ -77,7 +77,7 @@ def test_icons_are_decoded_as_well(tmp_path: Path) -> None:
 
 
 def test_memory_does_not_grow_with_the_number_of_frames(tmp_path: Path) -> None:
-    """400 frames of 128 KiB take the memory of a few."""
+    """400 frames of 128 KiB need only the memory of a few frames."""
     side, count = 256, 400
     segment = b"\x81\x07" * (side * side // 128)
     header = struct.pack("<16I", 2, 64, 64 + len(segment), *[0] * 13)

@@ -1,4 +1,4 @@
-"""What stays of an instance that is converted, and which are refused."""
+"""Unchanged parts of a converted instance, and rejected instances."""
 
 import io
 from pathlib import Path
@@ -23,7 +23,7 @@ def test_compressed_syntax_without_pixels_is_only_renamed(tmp_path: Path) -> Non
 
 
 def test_other_syntaxes_are_refused(tmp_path: Path) -> None:
-    """Video has no decoder here, and the reason names both syntaxes."""
+    """Video has no decoder, and the reason names both syntaxes."""
     result = convert(bare(b"", MPEG2MPML), ExplicitVRLittleEndian, tmp_path)
 
     assert isinstance(result, Unreadable)
@@ -35,7 +35,7 @@ def test_other_syntaxes_are_refused(tmp_path: Path) -> None:
 
 
 def test_instance_stays_the_same_and_its_source_open(tmp_path: Path) -> None:
-    """UIDs and identifying values go along, and the caller closes the old dataset."""
+    """UIDs and identifying values are kept, and the caller closes the old dataset."""
     source = instance(shipped("CT_small.dcm"), frozenset({"made"}))
 
     result = convert(source, ImplicitVRLittleEndian, tmp_path)

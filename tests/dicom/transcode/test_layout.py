@@ -1,4 +1,4 @@
-"""What the Image Pixel module has to say so that frames can be decoded (PS3.3 C.7.6.3)."""
+"""Values of the Image Pixel module that decoding requires (PS3.3 C.7.6.3)."""
 
 from pathlib import Path
 from struct import pack
@@ -31,7 +31,7 @@ GREY = {
 
 
 def test_the_values_are_those_of_the_elements() -> None:
-    """Without a number of frames there is one; a frame is rows times columns of words."""
+    """Without Number of Frames there is one frame; a frame has rows times columns words."""
     layout = Layout.of(GREY)
     assert layout == Layout(3, 5, 1, 16, 12, 11, True, "MONOCHROME2", 1)
     assert (layout.frame_size, layout.size) == (30, 30)
@@ -41,7 +41,7 @@ def test_the_values_are_those_of_the_elements() -> None:
 
 
 def test_the_length_of_all_frames_is_even() -> None:
-    """One byte is added where it would be odd (PS3.5 8.1.1)."""
+    """An odd length is padded by one byte (PS3.5 8.1.1)."""
     bytes_only = GREY | {ALLOCATED: pack("<H", 8)}
     assert Layout.of(bytes_only).size == 16
     assert Layout.of(bytes_only | {FRAMES: b"2"}).size == 30
@@ -55,7 +55,7 @@ def test_the_length_of_all_frames_is_even() -> None:
     ],
 )
 def test_what_is_missing_or_no_value_cannot_be_decoded(tag: int, value: bytes | None) -> None:
-    """The reason says so, and quotes no value."""
+    """The reason says so and quotes no value."""
     description = {one: data for one, data in GREY.items() if one != tag}
     if value is not None:
         description[tag] = value
@@ -80,13 +80,13 @@ def test_what_is_missing_or_no_value_cannot_be_decoded(tag: int, value: bytes | 
     ],
 )
 def test_an_image_that_cannot_be_decoded(changes: dict[int, bytes], reason: str) -> None:
-    """Each cause has its words."""
+    """Each cause has its own text."""
     with pytest.raises(UnconvertibleError, match=f"^{reason}$"):
         Layout.of(GREY | changes)
 
 
 def test_the_longest_pixels() -> None:
-    """A length of 32 bits holds them."""
+    """They fit into a length of 32 bits."""
     large = GREY | {ROWS: pack("<H", 3000), COLUMNS: pack("<H", 5000)}
     assert Layout.of(large | {FRAMES: b"143"}).size == 4_290_000_000
     with pytest.raises(UnconvertibleError, match=r"^its pixel data is larger than 4 GiB$"):
@@ -94,7 +94,7 @@ def test_the_longest_pixels() -> None:
 
 
 def test_the_most_frames() -> None:
-    """A million frames are enough for a slide."""
+    """A million frames are sufficient for a slide."""
     assert Layout.of(GREY | {FRAMES: b"1000000"}).frames == 1_000_000
 
 
@@ -102,7 +102,7 @@ def test_the_most_frames() -> None:
     ("more", "reason"), [(0, "a frame is damaged"), (1, "a frame is far larger than its pixels")]
 )
 def test_a_frame_has_a_bound(more: int, reason: str, tmp_path: Path) -> None:
-    """Twice its native length and 64 KiB are enough, of however many fragments."""
+    """The limit is twice the native length plus 64 KiB, in any number of fragments."""
     layout = Layout.of(GREY)
     first = b"\xff\xd8" + b"x" * 1000
     fragments = [first, b"x" * (2 * 30 + 65536 - len(first)), b"x" * more]
@@ -121,6 +121,6 @@ def test_a_frame_has_a_bound(more: int, reason: str, tmp_path: Path) -> None:
     ],
 )
 def test_an_rle_header_has_to_hold_together(frame: bytes, tmp_path: Path) -> None:
-    """It has a segment for each byte of a word, in order, behind the header and in the frame."""
+    """It has a segment for each byte of a word, in order, after the header and within the frame."""
     with pytest.raises(UnconvertibleError, match="a frame is damaged"):
         decode([[frame]], RLELossless, Layout.of(GREY), tmp_path)

@@ -1,4 +1,4 @@
-"""Images that are not compressed: those that the codecs cannot hold, and those that fail."""
+"""Images that are not compressed: unsupported by the codecs, or failed."""
 
 import io
 import subprocess
@@ -26,19 +26,19 @@ PLAIN = Shape()
 
 
 def plain(**elements: object) -> Dataset:
-    """Return an image that would be compressed but for the elements given."""
+    """Return an image that would be compressed except for the given elements."""
     return PLAIN.dataset(PLAIN.pixels(), **elements)
 
 
 def with_high_bits(shape: Shape) -> Dataset:
-    """Return an image with an overlay in the bits above those stored."""
+    """Return an image with an overlay in the bits above the stored bits."""
     pixels = shape.pixels()
     pixels[0, 3:9, 5, 0] ^= 1 << shape.stored
     return shape.dataset(pixels)
 
 
 def noise() -> Dataset:
-    """Return an image that cannot be made smaller."""
+    """Return an image that cannot be compressed to a smaller size."""
     data = np.random.default_rng(1).bytes(64 * 64 * 2)
     return PLAIN.dataset(
         PLAIN.pixels(), Rows=64, Columns=64, BitsStored=16, HighBit=15, PixelData=data
@@ -92,20 +92,20 @@ BIT = {"BitsAllocated": 1, "BitsStored": 1, "HighBit": 0, "PixelData": bytes(50)
 def test_what_cannot_be_compressed_is_left_alone(
     dataset: Dataset, syntax: str, tmp_path: Path
 ) -> None:
-    """Nothing is said of it, as nothing went wrong."""
+    """There is no remark, because nothing went wrong."""
     with FrameEncoders(tmp_path) as encoders:
         assert compressed_by(encoders, dataset, syntax, tmp_path) is None
 
 
 @pytest.mark.parametrize("name", ["test-SR.dcm", "rtdose.dcm", "liver_1frame.dcm", "rtplan.dcm"])
 def test_other_objects_are_left_alone(name: str, tmp_path: Path) -> None:
-    """Reports, doses of 32 bits, segments of one bit, plans."""
+    """Reports, 32-bit doses, one-bit segmentations and plans."""
     with FrameEncoders(tmp_path) as encoders:
         assert compress(instance(shipped(name)), JPEG_LS, encoders, tmp_path) is None
 
 
 def test_a_last_frame_that_does_not_fit_leaves_all_alone(tmp_path: Path) -> None:
-    """Its frames go together."""
+    """All frames of an image have the same encoding."""
     shape = Shape(frames=3)
     pixels = shape.pixels()
     pixels[2, 3, 3, 0] |= 1 << 15
@@ -114,7 +114,7 @@ def test_a_last_frame_that_does_not_fit_leaves_all_alone(tmp_path: Path) -> None
 
 
 def test_a_damaged_dataset_says_so(tmp_path: Path) -> None:
-    """It goes as it is, with a remark, and the image stays open."""
+    """It is sent unchanged with a remark, and the image stays open."""
     data = dataset_of(encoded(plain()))[:-100]
     source = EncodedDataset(io.BytesIO(data), (Span(0, len(data)),))
     image = SOPInstance("1.2", "1.2.3", "1.2.840.10008.1.2.1", source)
@@ -135,7 +135,7 @@ class Failing(FrameEncoders):
 
 
 def test_a_frame_that_fails_says_so(tmp_path: Path) -> None:
-    """The image goes as it is, with a remark."""
+    """The image is sent unchanged with a remark."""
     with Failing(tmp_path) as encoders:
         result = compressed_by(encoders, plain(), JPEG_LS, tmp_path)
     assert isinstance(result, Unreadable)
@@ -144,7 +144,7 @@ def test_a_frame_that_fails_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_a_codec_that_changes_a_pixel_is_found_out(syntax: str, tmp_path: Path) -> None:
-    """Each frame is decoded again, and compared."""
+    """Each encoded frame is decoded again and compared."""
     program = f"""
 import imagecodecs
 from fw_gear_dicom_send.dicom.transcode import frame_encoder

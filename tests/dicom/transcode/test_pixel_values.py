@@ -1,4 +1,4 @@
-"""Decoded pixels have the values that were encoded."""
+"""Decoded pixels have the original values."""
 
 import io
 import struct
@@ -28,7 +28,7 @@ PIXELS = {Tag("PixelData"), Tag("PhotometricInterpretation"), Tag("PlanarConfigu
 def test_lossless_pixels_come_out_exactly(
     coded: str, native: str, target: str, tmp_path: Path
 ) -> None:
-    """Decoded pixels are those of the file that was compressed, and nothing else changes."""
+    """Decoded pixels equal those of the uncompressed file, and nothing else changes."""
     content = shipped(coded).read_bytes()
 
     dataset = converted(content, target, tmp_path)
@@ -41,7 +41,7 @@ def test_lossless_pixels_come_out_exactly(
 @pytest.mark.parametrize(("bits", "vr"), [("", "OB"), ("_16bit", "OW"), ("_32bit", "OW")])
 @pytest.mark.parametrize("frames", ["", "_2frame"])
 def test_rle_colours_are_those_of_dcmtk(bits: str, vr: str, frames: str, tmp_path: Path) -> None:
-    """RLE of 1, 2 and 4 bytes a sample, in one frame and two, equals dcmdrle's pixels."""
+    """RLE with 1, 2 and 4 bytes per sample, with one frame and two, equals dcmdrle's output."""
     content = shipped(f"SC_rgb_rle{bits}{frames}.dcm").read_bytes()
 
     dataset = converted(content, ExplicitVRLittleEndian, tmp_path)
@@ -56,7 +56,7 @@ def test_rle_colours_are_those_of_dcmtk(bits: str, vr: str, frames: str, tmp_pat
 @pytest.mark.parametrize("option", ["+e1", "+el"])
 @pytest.mark.parametrize("name", ["MR_small.dcm", "SC_rgb_small_odd.dcm"])
 def test_jpeg_lossless_comes_out_exactly(option: str, name: str, tmp_path: Path) -> None:
-    """Both lossless processes of DCMTK's encoder decode to what was encoded."""
+    """Both lossless processes of DCMTK's encoder are decoded to the original."""
     content = shipped(name).read_bytes()
     coded = by_dcmtk(content, tmp_path, "dcmcjpeg", option, "+un")
 
@@ -66,7 +66,7 @@ def test_jpeg_lossless_comes_out_exactly(option: str, name: str, tmp_path: Path)
 
 
 def test_jpeg_ls_near_lossless_is_as_dcmtk_decodes_it(tmp_path: Path) -> None:
-    """Near-lossless pixels are decoded, and nothing more is lost."""
+    """Near-lossless pixels are decoded without further loss."""
     content = shipped("SC_rgb_small_odd.dcm").read_bytes()
     coded = by_dcmtk(content, tmp_path, "dcmcjpls", "+en", "+md", "3")
 
@@ -78,7 +78,7 @@ def test_jpeg_ls_near_lossless_is_as_dcmtk_decodes_it(tmp_path: Path) -> None:
 
 
 def test_sign_that_a_bit_stream_lacks_is_restored(tmp_path: Path) -> None:
-    """13 bits that JPEG 2000 calls unsigned are signed where the dataset says so."""
+    """13 bits that JPEG 2000 declares as unsigned are signed if the dataset says so."""
     content = shipped("J2K_pixelrep_mismatch.dcm").read_bytes()
 
     dataset = converted(content, ExplicitVRLittleEndian, tmp_path)

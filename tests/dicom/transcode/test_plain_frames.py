@@ -1,4 +1,4 @@
-"""RLE and deflated frames, whose bytes say nothing of their shape."""
+"""RLE and deflated frames, whose bytes do not contain their shape."""
 
 import zlib
 from pathlib import Path
@@ -17,7 +17,7 @@ PLANE = bytes(range(64))
 
 
 def rle(first: bytes, *, gap: int = 0) -> bytes:
-    """Return a frame of two planes of literals, of which the first is given."""
+    """Return a frame with two planes of literals, starting with the given one."""
     offsets = 64 + gap, 64 + gap + 1 + len(first)
     header = pack("<16I", 2, *offsets, *[0] * 13)
     return header + bytes(gap) + b"\x3f" + first + b"\x3f" + PLANE
@@ -29,7 +29,7 @@ def pixels(first: bytes) -> bytes:
 
 @pytest.mark.parametrize("start", [pack("<II", 2, 16), pack("<II", 7, 80), pack("<II", 2, 1 << 30)])
 def test_a_fragment_that_looks_nearly_like_a_header(start: bytes, tmp_path: Path) -> None:
-    """Its number of segments or its first offset tell that it goes on with a frame."""
+    """Its number of segments or its first offset shows that it continues a frame."""
     first = bytes(10) + start * 6 + bytes(6)
     frame = rle(first)
     split = 64 + 1 + 10
@@ -38,7 +38,7 @@ def test_a_fragment_that_looks_nearly_like_a_header(start: bytes, tmp_path: Path
 
 
 def test_a_gap_behind_the_header(tmp_path: Path) -> None:
-    """The first segment may begin later than at byte 64."""
+    """The first segment may begin after byte 64."""
     frame = rle(PLANE, gap=10)
     assert decode([[frame], [frame]], RLELossless, WORDS, tmp_path) == pixels(PLANE) * 2
 
@@ -59,14 +59,14 @@ def deflated(data: bytes) -> bytes:
     ids=["short", "long", "cut", "damaged"],
 )
 def test_deflated_frames_of_another_length(frame: bytes, reason: str, tmp_path: Path) -> None:
-    """They are neither filled nor cut."""
+    """They are neither padded nor cut."""
     with pytest.raises(UnconvertibleError, match=f"^{reason}$"):
         decode([[frame], [frame]], DEFLATED_FRAMES, WORDS, tmp_path)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])
 def test_bits_behind_a_frame(frames: int, tmp_path: Path) -> None:
-    """Four pixels end in the middle of a byte, whose other bits are nobody's."""
+    """Four pixels end within a byte, whose other bits are unused."""
     layout = Layout(2, 2, 1, 1, 1, 0, False, "MONOCHROME2", frames)
     found = decode([[deflated(b"\xf5")]] * frames, DEFLATED_FRAMES, layout, tmp_path)
     assert found == [b"\x05", b"\x55", b"\x55\x05"][frames - 1]

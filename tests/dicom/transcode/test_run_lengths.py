@@ -1,4 +1,4 @@
-"""The run-length coding (PS3.5 annex G)."""
+"""Run-length encoding (PS3.5 annex G)."""
 
 import pytest
 
@@ -15,12 +15,12 @@ UNPACKED = bytes.fromhex("aa aa aa 80 00 2a aa aa aa aa 80 00 2a 22" + "aa" * 10
 
 @pytest.mark.parametrize("behind", [b"", b"\0", b"\x80", b"\0\0\x80"])
 def test_runs_and_literals_are_unpacked(behind: bytes) -> None:
-    """As in Apple's note on PackBits, which PS3.5 G.3 took over; padding may follow."""
+    """The example is from Apple's note on PackBits, the basis of PS3.5 G.3; padding may follow."""
     assert unpacked(PACKED + behind, len(UNPACKED)) == UNPACKED
 
 
 def test_the_longest_run_and_the_longest_literal() -> None:
-    """Each has 128 bytes; the code between them stands for nothing."""
+    """Each has 128 bytes; the code between them means nothing."""
     data = bytes(range(128))
     packed = b"\x80\x81x\x80\x7f" + data
     assert unpacked(packed, 256) == b"x" * 128 + data
@@ -40,6 +40,6 @@ def test_the_longest_run_and_the_longest_literal() -> None:
     ],
 )
 def test_a_segment_of_another_length_is_damaged(data: bytes, size: int) -> None:
-    """It has fewer bytes, or more than padding behind them."""
+    """It has too few bytes, or more extra bytes than padding."""
     with pytest.raises(DamagedError):
         unpacked(data, size)

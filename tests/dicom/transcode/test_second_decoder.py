@@ -1,4 +1,4 @@
-"""Each syntax decodes to the pixels that a second decoder makes of it: imagecodecs or DCMTK."""
+"""Decoded pixels equal those of a second decoder: imagecodecs or DCMTK."""
 
 import io
 import zlib
@@ -34,7 +34,7 @@ SHAPE = (34, 45)
 
 
 def picture(bits: int, samples: int = 1, number: int = 1) -> Array:
-    """Return a slope with noise on it, of odd width."""
+    """Return a noisy gradient of odd width."""
     noise = np.random.default_rng(number).integers(0, 5, (*SHAPE, samples))
     slope = np.add.outer(np.arange(SHAPE[0]) * 3, np.arange(SHAPE[1]))[..., np.newaxis]
     values = (slope * max(1, (1 << bits) // 200) + noise) % (1 << bits)
@@ -58,7 +58,7 @@ def description(bits: int, samples: int = 1, photometric: str = "", **elements: 
 
 
 def native(syntax: str, frames: list[bytes], work: Path, **elements: object) -> Dataset:
-    """Return an image, decoded; pydicom does not know all syntaxes."""
+    """Return a decoded image; pydicom does not know all syntaxes."""
     content = encoded(compressed(RLELossless, frames, **elements))
     dataset = b"".join(instance(content).dataset.blocks(1000))
     data = encoded_by(bare(dataset, syntax), ExplicitVRLittleEndian, work)
@@ -89,7 +89,7 @@ def j2k(values: Array, bits: int) -> bytes:
 def test_lossless_jpeg_2000(
     syntax: str, encode: Callable[[Array, int], bytes], bits: int, samples: int, tmp_path: Path
 ) -> None:
-    """What imagecodecs encodes, in grey and in colour, is decoded as it was."""
+    """Images encoded by imagecodecs, in grey and colour, are decoded to the original."""
     values = picture(bits, samples)
     stored = 16 if encode is not j2k and bits > 8 else bits
     pixels = decoded(syntax, [encode(values, bits)], tmp_path, **description(stored, samples))
@@ -97,7 +97,7 @@ def test_lossless_jpeg_2000(
 
 
 def test_lossy_htj2k(tmp_path: Path) -> None:
-    """It equals what imagecodecs decodes, within a rounding error."""
+    """The result equals that of imagecodecs, except rounding."""
     coded = imagecodecs.htj2k_encode(picture(8), level=0.01, reversible=False)
     pixels = np.frombuffer(decoded(HTJ2K, [coded], tmp_path, **description(8)), "u1")
     truth = imagecodecs.htj2k_decode(coded).ravel().astype(int)
@@ -106,7 +106,7 @@ def test_lossy_htj2k(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("syntax", "bits"), [(JPEGBaseline8Bit, 8), (JPEGExtended12Bit, 12)])
 def test_sequential_jpeg(syntax: str, bits: int, tmp_path: Path) -> None:
-    """It equals what imagecodecs decodes, within a rounding error."""
+    """The result equals that of imagecodecs, except rounding."""
     coded = imagecodecs.jpeg8_encode(picture(bits), level=90, bitspersample=bits)
     kind = "u1" if bits == 8 else "<u2"
     pixels = np.frombuffer(decoded(syntax, [coded], tmp_path, **description(bits)), kind)
@@ -125,7 +125,7 @@ def test_sequential_jpeg(syntax: str, bits: int, tmp_path: Path) -> None:
     ids=["spectral selection", "progressive", "extended", "lossless"],
 )
 def test_jpeg_of_12_bits_as_dcmtk_decodes_it(options: tuple[str, ...], tmp_path: Path) -> None:
-    """All processes come out as dcmdjpeg has them."""
+    """All processes are decoded as by dcmdjpeg."""
     pixels = picture(12).tobytes()
     source = made(1, **description(12), PixelData=pixels)
     coded = by_dcmtk(encoded(source), tmp_path, *options)
@@ -135,14 +135,14 @@ def test_jpeg_of_12_bits_as_dcmtk_decodes_it(options: tuple[str, ...], tmp_path:
 
 @pytest.mark.parametrize("bits", [8, 16])
 def test_lossless_jpeg(bits: int, tmp_path: Path) -> None:
-    """What imagecodecs encodes comes out as it was."""
+    """Images encoded by imagecodecs are decoded to the original."""
     values = picture(bits)
     coded = imagecodecs.ljpeg_encode(values)
     pixels = decoded(JPEGLosslessP14, [coded], tmp_path, **description(bits))
     assert pixels[: values.nbytes] == values.tobytes()
 
 
-# Frames of 8 x 8 pixels by CharLS 2.4, which GDCM's older one decodes otherwise.
+# Frames of 8 x 8 pixels by CharLS 2.4, which GDCM's older version decodes differently.
 FEW_BITS = {
     2: "ffd8fff7000b020008000801011100ffda0008010100000000285c3aff256b6f572edfdadc5a48ba4e6d4d73db"
     "b0ffd9",
@@ -161,7 +161,7 @@ NEAR_LOSSLESS = (
     ("bits", "frame"), [*FEW_BITS.items(), (7, NEAR_LOSSLESS)], ids=["2", "5", "7", "near"]
 )
 def test_jpeg_ls_of_few_bits(bits: int, frame: str, tmp_path: Path) -> None:
-    """Less than 8 bits come out as imagecodecs decodes them."""
+    """Fewer than 8 bits are decoded as by imagecodecs."""
     coded = bytes.fromhex(frame)
     elements = description(bits) | {"Rows": 8, "Columns": 8}
     pixels = decoded(JPEGLSLossless, [coded], tmp_path, **elements)
@@ -170,7 +170,7 @@ def test_jpeg_ls_of_few_bits(bits: int, frame: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bits", [8, 16])
 def test_jpeg_ls(bits: int, tmp_path: Path) -> None:
-    """What imagecodecs encodes comes out as it was."""
+    """Images encoded by imagecodecs are decoded to the original."""
     values = picture(bits)
     coded = imagecodecs.jpegls_encode(values)
     pixels = decoded(JPEGLSLossless, [coded], tmp_path, **description(bits))
@@ -178,7 +178,7 @@ def test_jpeg_ls(bits: int, tmp_path: Path) -> None:
 
 
 def bits_of(values: list[Array]) -> bytes:
-    """Return frames of one bit a pixel without a gap between them (PS3.5 8.1.1)."""
+    """Return one-bit frames without a gap between them (PS3.5 8.1.1)."""
     data = np.packbits(np.concatenate([one.ravel() for one in values]), bitorder="little")
     return bytes(data) + bytes(len(data) % 2)
 
@@ -193,7 +193,7 @@ def deflated(data: bytes) -> bytes:
 
 
 def run_lengths(data: bytes) -> bytes:
-    """Return an RLE frame of one segment, of literals alone."""
+    """Return an RLE frame with one segment of literals only."""
     rows = [data[start : start + 128] for start in range(0, len(data), 128)]
     header = np.array([1, 64, *[0] * 14], "<u4").tobytes()
     return header + b"".join(bytes([len(row) - 1]) + row for row in rows)
@@ -221,7 +221,7 @@ def test_pixels_of_one_bit(
 
 @pytest.mark.parametrize("samples", [1, 3])
 def test_deflated_frames(samples: int, tmp_path: Path) -> None:
-    """They are inflated, and keep their planes."""
+    """They are inflated and keep their planes."""
     values = [picture(8, samples, number) for number in (1, 2)]
     elements = description(8, samples, NumberOfFrames=2)
     if samples == 3:
@@ -233,7 +233,7 @@ def test_deflated_frames(samples: int, tmp_path: Path) -> None:
 
 
 def test_big_endian_pixels_of_32_bits(tmp_path: Path) -> None:
-    """Both orders come out right: words swapped, as DCMTK does it, and whole pixels."""
+    """Both orders are decoded correctly: swapped words, as in DCMTK, and whole pixels."""
     little = shipped("rtdose.dcm").read_bytes()
     by_words = by_dcmtk(little, tmp_path, "dcmconv", "+tb")
     for content in (by_words, shipped("rtdose_expb.dcm").read_bytes()):

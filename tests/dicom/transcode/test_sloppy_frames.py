@@ -1,4 +1,4 @@
-"""Frames that writers got wrong in a way that leaves no doubt are decoded."""
+"""Frames with unambiguous mistakes of their writers are decoded."""
 
 import io
 import struct
@@ -35,7 +35,7 @@ EOI = b"\xff\xd9"
 
 
 def lossless_jpeg(work: Path) -> bytes:
-    """Return the frame of an image by DCMTK, up to its end."""
+    """Return the frame of an image compressed by DCMTK, up to its end."""
     file = by_dcmtk(shipped("MR_small.dcm").read_bytes(), work, "dcmcjpeg", "+e1")
     frame = pydicom.encaps.defragment_data(pydicom.dcmread(io.BytesIO(file)).PixelData)
     return bytes(frame[: frame.rindex(EOI)])
@@ -51,13 +51,13 @@ def with_frame(frame: bytes) -> bytes:
 
 @pytest.mark.parametrize("end", [b"", EOI, EOI + b"\1", EOI + b"junk", EOI + EOI, EOI + bytes(99)])
 def test_a_jpeg_that_does_not_end_as_it_should(end: bytes, tmp_path: Path) -> None:
-    """It lacks the marker of its end, or has bytes behind it."""
+    """It lacks the end marker or has extra bytes after it."""
     dataset = converted(with_frame(lossless_jpeg(tmp_path) + end), ExplicitVRLittleEndian, tmp_path)
     assert dataset.PixelData == pydicom.dcmread(shipped("MR_small.dcm")).PixelData
 
 
 def test_a_lossy_jpeg_without_end(tmp_path: Path) -> None:
-    """It is decoded as if it had one."""
+    """It is decoded as if it had an end marker."""
     frame = imagecodecs.jpeg8_encode(np.full((16, 16), 150, "u1"))
     elements = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
     dataset = compressed(JPEGBaseline8Bit, [frame[: frame.rindex(EOI)]], **elements)
@@ -66,14 +66,14 @@ def test_a_lossy_jpeg_without_end(tmp_path: Path) -> None:
 
 
 def test_a_jpeg_without_end_that_is_cut_short(tmp_path: Path) -> None:
-    """What is missing is not made up, and the reason says so."""
+    """The missing pixels are not invented, and the reason says so."""
     frame = lossless_jpeg(tmp_path)
     assert refused(instance(with_frame(frame[:-40])), tmp_path) == "a frame is truncated"
 
 
 @pytest.mark.parametrize("frame", [b"Invalid data string\0", b"\xff\x4f\xff\x51" + bytes(99) + EOI])
 def test_a_frame_of_another_kind(frame: bytes, tmp_path: Path) -> None:
-    """It is no JPEG at all."""
+    """It is not JPEG."""
     cause = "a frame does not match its transfer syntax"
     assert refused(instance(with_frame(frame)), tmp_path) == cause
 
@@ -81,7 +81,7 @@ def test_a_frame_of_another_kind(frame: bytes, tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [100, 200])
 @pytest.mark.parametrize("frames", [1, 2])
 def test_rle_in_several_fragments(frames: int, size: int, tmp_path: Path) -> None:
-    """A fragment without header goes on with the frame, against PS3.5 A.4.2."""
+    """A fragment without a header continues the frame, which violates PS3.5 A.4.2."""
     pieces = [RLE_FRAME[start : start + size] for start in range(0, len(RLE_FRAME), size)]
     dataset = compressed(RLELossless, pieces * frames, NumberOfFrames=frames)
     out = converted(encoded(dataset), ExplicitVRLittleEndian, tmp_path)
@@ -95,7 +95,7 @@ def test_rle_in_several_fragments(frames: int, size: int, tmp_path: Path) -> Non
 def test_smaller_frames_are_padded(
     samples: int, photometric: str, black: bytes, tmp_path: Path
 ) -> None:
-    """They lie at the upper left of black ones, and the report says so."""
+    """They are placed at the upper left of black frames, and the report says so."""
     shape = (16, 16, samples), (9, 16, samples), (16, 7, samples), (1, 1, samples)
     color = "rgb" if photometric == "RGB" else "ycbcr" if samples == 3 else None
     frames = [
@@ -133,7 +133,7 @@ def test_smaller_frames_are_padded(
 
 
 def test_a_single_frame_of_another_size(tmp_path: Path) -> None:
-    """There is doubt about what it belongs to."""
+    """Its meaning is ambiguous."""
     frame = imagecodecs.jpeg8_encode(np.full((9, 16), 150, "u1"))
     dataset = compressed(JPEGBaseline8Bit, [frame], BitsAllocated=8, BitsStored=8, HighBit=7)
     cause = refused(instance(encoded(dataset)), tmp_path)
@@ -141,7 +141,7 @@ def test_a_single_frame_of_another_size(tmp_path: Path) -> None:
 
 
 def test_a_large_frame_fits_into_the_limit_of_addresses(tmp_path: Path) -> None:
-    """JPEG 2000 with loss, 16 MB of pixels, for which GDCM starts threads."""
+    """It is lossy JPEG 2000 with 16 MB of pixels, for which GDCM starts threads."""
     side = 2800
     values = (np.add.outer(np.arange(side), np.arange(side)) % 4096).astype("<u2")
     frame = imagecodecs.jpeg2k_encode(
@@ -164,7 +164,7 @@ def test_a_large_frame_fits_into_the_limit_of_addresses(tmp_path: Path) -> None:
     ],
 )
 def test_a_sign_that_a_bit_stream_lacks(bits: int, values: list[int], tmp_path: Path) -> None:
-    """Positive values stay positive, negative ones negative."""
+    """Positive values stay positive, negative ones stay negative."""
     signed = np.resize(np.array(values), (16, 16))
     coded = (signed & ((1 << bits) - 1)).astype("u1" if bits <= 8 else "<u2")
     frame = imagecodecs.jpeg2k_encode(
@@ -187,7 +187,7 @@ def test_a_sign_that_a_bit_stream_lacks(bits: int, values: list[int], tmp_path: 
 @pytest.mark.parametrize("is_signed", [False, True])
 @pytest.mark.parametrize("bits", [5, 8])
 def test_bytes_in_words(bits: int, is_signed: bool, tmp_path: Path) -> None:
-    """Frames of up to 8 bits become the 16 that the dataset allocates."""
+    """Frames of up to 8 bits are expanded to the 16 allocated bits."""
     half = 1 << (bits - 1)
     low, high = (-half, half) if is_signed else (0, 2 * half)
     values = np.resize(np.arange(low, high), (16, 16))
@@ -207,7 +207,7 @@ def test_bytes_in_words(bits: int, is_signed: bool, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stored", [8, 12])
 def test_lossy_bytes_in_words(stored: int, tmp_path: Path) -> None:
-    """A JPEG of 8 bits comes out as its values, though the dataset tells of more bits."""
+    """An 8-bit JPEG is decoded to its values, although the dataset declares more bits."""
     values = np.full((16, 16), 200, "u1")
     dataset = compressed(
         JPEGBaseline8Bit, [imagecodecs.jpeg8_encode(values)], BitsStored=stored, HighBit=stored - 1
@@ -217,7 +217,7 @@ def test_lossy_bytes_in_words(stored: int, tmp_path: Path) -> None:
 
 
 def test_bytes_in_words_whose_sign_is_unknown(tmp_path: Path) -> None:
-    """A JPEG of 8 bits for signed pixels of 12 bits leaves doubt."""
+    """The sign of an 8-bit JPEG for signed 12-bit pixels is ambiguous."""
     frame = imagecodecs.jpeg8_encode(np.full((16, 16), 200, "u1"))
     dataset = compressed(
         JPEGBaseline8Bit, [frame], BitsStored=12, HighBit=11, PixelRepresentation=1

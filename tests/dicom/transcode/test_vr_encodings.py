@@ -1,4 +1,4 @@
-"""Implicit and explicit VR hold the same values, each in its own form."""
+"""Implicit and explicit VR encode the same values."""
 
 import io
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.support.transcoding import bare, by_dcmtk, converted, differences, en
     "name", ["CT_small.dcm", "reportsi.dcm", "test-SR.dcm", "liver_1frame.dcm"]
 )
 def test_explicit_to_implicit_keeps_every_value(name: str, tmp_path: Path) -> None:
-    """Nested and private elements come out of implicit VR as DCMTK reads them."""
+    """Nested and private elements of implicit VR are read as DCMTK reads them."""
     content = shipped(name).read_bytes()
 
     dataset = converted(content, ImplicitVRLittleEndian, tmp_path)
@@ -30,14 +30,14 @@ def test_explicit_to_implicit_keeps_every_value(name: str, tmp_path: Path) -> No
     "name", ["rtplan.dcm", "rtdose.dcm", "MR_small_implicit.dcm", "nested_priv_SQ.dcm"]
 )
 def test_implicit_to_explicit_keeps_every_value(name: str, tmp_path: Path) -> None:
-    """Implicit VR files read the same in explicit VR."""
+    """Implicit VR files have the same values in explicit VR."""
     dataset = converted(shipped(name).read_bytes(), ExplicitVRLittleEndian, tmp_path)
 
     assert differences(pydicom.dcmread(shipped(name)), dataset) == []
 
 
 def test_implicit_to_explicit_names_the_dictionary_vr(tmp_path: Path) -> None:
-    """VRs come from the dictionary; those it leaves open are the ones of implicit VR."""
+    """VRs come from the dictionary; ambiguous ones are resolved as in implicit VR."""
     dataset = converted(shipped("rtdose.dcm").read_bytes(), ExplicitVRLittleEndian, tmp_path)
 
     assert dataset["PatientName"].VR == "PN"
@@ -46,7 +46,7 @@ def test_implicit_to_explicit_names_the_dictionary_vr(tmp_path: Path) -> None:
 
 
 def test_private_elements_become_un(tmp_path: Path) -> None:
-    """In explicit VR a private element is UN, its creator LO."""
+    """In explicit VR a private element becomes UN, its creator LO."""
     data = bytes.fromhex("2100100004000000") + b"Made" + bytes.fromhex("2100001004000000") + b"sent"
 
     out = encoded_by(bare(data, ImplicitVRLittleEndian), ExplicitVRLittleEndian, tmp_path)
@@ -59,7 +59,7 @@ def test_private_elements_become_un(tmp_path: Path) -> None:
 
 
 def test_unknown_sequence_stays_implicit(tmp_path: Path) -> None:
-    """A private sequence of undefined length goes as UN, with implicit VR content."""
+    """A private sequence of undefined length becomes UN with implicit VR content."""
     inner = bytes.fromhex("feff00e0ffffffff 1000100002000000") + b"ab"
     inner += bytes.fromhex("feff0de000000000 feffdde000000000")
     source = bytes.fromhex("21000010ffffffff") + inner
@@ -73,7 +73,7 @@ def test_unknown_sequence_stays_implicit(tmp_path: Path) -> None:
 
 
 def test_sign_is_known_before_pixel_representation_comes(tmp_path: Path) -> None:
-    """US or SS follows Pixel Representation, even of elements in front of it and in items."""
+    """US or SS follows Pixel Representation, also for preceding elements and in items."""
     dataset = made(1, PixelRepresentation=1)
     dataset.ZeroVelocityPixelValue = -5
     dataset["ZeroVelocityPixelValue"].VR = "SS"
@@ -92,7 +92,7 @@ def test_sign_is_known_before_pixel_representation_comes(tmp_path: Path) -> None
 
 
 def test_value_too_long_for_its_vr_becomes_un(tmp_path: Path) -> None:
-    """What implicit VR holds and a 16-bit length does not is kept as UN."""
+    """A value that is too long for a 16-bit length becomes UN."""
     data = bytes.fromhex("2800100000000100") + bytes(0x10000)
 
     out = encoded_by(bare(data, ImplicitVRLittleEndian), ExplicitVRLittleEndian, tmp_path)
@@ -110,7 +110,7 @@ def test_vr_of_the_future_is_read_with_a_long_length(tmp_path: Path) -> None:
 
 
 def test_group_lengths_are_never_false(tmp_path: Path) -> None:
-    """Group lengths, which the other encoding changes, go."""
+    """The other encoding changes group lengths, so they are removed."""
     data = bytes.fromhex("08000000 554c0400 0a000000  08006000 43530200") + b"CT"
 
     out = encoded_by(bare(data, ExplicitVRLittleEndian), ImplicitVRLittleEndian, tmp_path)
