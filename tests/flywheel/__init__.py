@@ -1,1 +1,1 @@
-"""Tests of the room `flywheel`."""
+"""Tests of the `flywheel` package."""

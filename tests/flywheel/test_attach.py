@@ -1,4 +1,4 @@
-"""A report is attached to its container, whichever way the site takes uploads."""
+"""A report is attached to its container by any upload method."""
 
 import logging
 import traceback
@@ -18,7 +18,7 @@ REPORT_NAMES = ["dicom-send_report-Visit 1.a_2024-03-05_07:08:09.csv", 'é 画�
 @pytest.mark.parametrize("signed_url", [False, True])
 @pytest.mark.parametrize("name", REPORT_NAMES)
 def test_file_is_attached(site: FlywheelSite, tmp_path: Path, name: str, signed_url: bool) -> None:
-    """A file reaches its container under its name, whichever way the site takes uploads."""
+    """A file reaches its container under its name, whatever upload method the site requires."""
     site.signed_url = signed_url
     path = tmp_path / name
     path.write_bytes(b"a,b\r\n\r\n--c\n")
@@ -33,7 +33,7 @@ def test_file_is_attached(site: FlywheelSite, tmp_path: Path, name: str, signed_
 def test_upload_goes_the_way_that_the_site_takes(
     site: FlywheelSite, tmp_path: Path, signed_url: bool, puts: int
 ) -> None:
-    """A signed URL is used where, and only where, the site's config says so."""
+    """A signed URL is used if, and only if, the site's config enables it."""
     site.signed_url = signed_url
     path = tmp_path / "report.csv"
     path.write_bytes(b"a")
@@ -45,7 +45,7 @@ def test_upload_goes_the_way_that_the_site_takes(
 def test_the_site_is_asked_once_which_way_it_takes(
     site: FlywheelSite, tmp_path: Path, signed_url: bool
 ) -> None:
-    """Further reports take the same way."""
+    """Further reports use the same method."""
     site.signed_url = signed_url
     client, session = client_site(site), Container("session", add_session(site))
     for name in ("1.csv", "2.csv", "3.csv"):
@@ -56,7 +56,7 @@ def test_the_site_is_asked_once_which_way_it_takes(
 
 
 def test_storage_does_not_get_the_key(site: FlywheelSite, tmp_path: Path) -> None:
-    """The API key is not sent along to a signed URL."""
+    """A signed URL is requested without the API key."""
     site.signed_url = True
     path = tmp_path / "report.csv"
     path.write_bytes(b"a")
@@ -69,7 +69,7 @@ def test_storage_does_not_get_the_key(site: FlywheelSite, tmp_path: Path) -> Non
 def test_refused_upload_is_a_site_error(
     site: FlywheelSite, tmp_path: Path, signed_url: bool
 ) -> None:
-    """A read-only key gets 403 for an upload: the error says so."""
+    """A read-only key gets 403 for an upload, and the error says so."""
     site.signed_url, site.refuse_uploads = signed_url, 403
     path = tmp_path / "report.csv"
     path.write_bytes(b"a")
@@ -80,7 +80,7 @@ def test_refused_upload_is_a_site_error(
 
 
 def test_failed_storage_is_told_without_its_url(site: FlywheelSite, tmp_path: Path) -> None:
-    """An error of the storage is told, the signed URL is not, not even in a traceback."""
+    """The storage error is reported, but the signed URL is not, even in a traceback."""
     site.signed_url = True
     site.fault("storage", Status(500))
     path = tmp_path / "report.csv"
@@ -92,7 +92,7 @@ def test_failed_storage_is_told_without_its_url(site: FlywheelSite, tmp_path: Pa
 
 
 def test_missing_file_is_a_site_error(site: FlywheelSite, tmp_path: Path) -> None:
-    """A file that cannot be read is not attached, and that is told."""
+    """An unreadable file is not attached, and the error says so."""
     with pytest.raises(SiteError, match="No such file"):
         client_site(site).attach(Container("session", add_session(site)), tmp_path / "no.csv")
 
@@ -100,7 +100,7 @@ def test_missing_file_is_a_site_error(site: FlywheelSite, tmp_path: Path) -> Non
 def test_signed_urls_are_not_logged(
     site: FlywheelSite, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Not even a log at its most verbose holds a signed URL."""
+    """Even the most verbose log contains no signed URL."""
     caplog.set_level(logging.DEBUG)
     site.signed_url = True
     site.fault("storage", Status(503), Reset())
@@ -115,7 +115,7 @@ def test_signed_urls_are_not_logged(
 def test_site_that_gives_no_ticket_gets_the_file_directly(
     site: FlywheelSite, tmp_path: Path, status: int
 ) -> None:
-    """A storage without signed URLs, or an older site, takes it as a form."""
+    """Without signed URLs, or on an older site, the file is uploaded as a form."""
     site.signed_url, site.without_tickets = True, status
     path = tmp_path / "report.csv"
     path.write_bytes(b"a,b")
@@ -129,7 +129,7 @@ def test_site_that_gives_no_ticket_gets_the_file_directly(
 def test_signed_url_that_has_expired_is_replaced(
     site: FlywheelSite, tmp_path: Path, code: int
 ) -> None:
-    """The file goes to another one, whole, with a ticket of its own."""
+    """The whole file is sent to another URL, with a new ticket."""
     site.signed_url = True
     site.fault("storage", Expired(code), Expired(code))
     path = tmp_path / "report.csv"
@@ -141,7 +141,7 @@ def test_signed_url_that_has_expired_is_replaced(
 
 
 def test_storage_that_takes_no_signed_url_is_told(site: FlywheelSite, tmp_path: Path) -> None:
-    """After three of them it is given up."""
+    """The upload fails after three URLs."""
     site.signed_url = True
     site.fault("storage", *[Expired(403)] * 1000)
     path = tmp_path / "report.csv"

@@ -1,4 +1,4 @@
-"""Options that choose among the files of a Flywheel site, by name, modality and tag."""
+"""Options that select files of a Flywheel site by name, modality and tag."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ FILES = (
 
 @pytest.fixture
 def session(site: FlywheelSite) -> str:
-    """A session with four DICOM files and a table."""
+    """Session with four DICOM files and a table."""
     made = add_session(site)
     acquisition = site.add_acquisition(made, "scan")
     for name, modality, tags in FILES:
@@ -36,7 +36,7 @@ def chosen(
     exclude: tuple[str, ...] = (),
     **options: tuple[str, ...],
 ) -> tuple[list[str], list[str]]:
-    """Return the names of the files that are sent, and what is said of other DICOM files."""
+    """Return the names of the selected files, and the log lines about excluded DICOM files."""
     names = NameChoice(NamePatterns(include), NamePatterns(exclude))
     config = replace(gear_config(Container("session", session)), names=names, **options)
     selection = client_site(site).select(config)
@@ -111,5 +111,5 @@ def test_options_choose_files(
     names: list[str],
     left_out: list[str],
 ) -> None:
-    """Each file that is left out is named once, for the first option that it does not fit."""
+    """Each excluded file is named once, for the first option that excludes it."""
     assert chosen(site, session, **options) == (names, left_out)

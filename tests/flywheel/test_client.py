@@ -1,4 +1,4 @@
-"""Who gets the API key, and in which form; what of the environment counts."""
+"""Recipients and format of the API key, and the effect of environment variables."""
 
 import ssl
 import threading
@@ -28,7 +28,7 @@ NETRC = "default login someone password hunter2\n"
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the machine's own network is known."""
+    """Hide the machine's own network settings."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -38,13 +38,13 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ~/.netrc that has a password for any host."""
+    """Create a ~/.netrc with a password for any host."""
     (tmp_path / "netrc").write_text(NETRC)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
 
 
 def ask_all(site: FlywheelSite, folder: Path) -> None:
-    """Let a gear and a batch read and write on a site."""
+    """Let a gear and a batch read from and write to a site."""
     session = add_session(site)
     acquisition = site.add_acquisition(session, "T1")
     site.add_file(acquisition, "a.dcm", b"image")
@@ -61,7 +61,7 @@ def ask_all(site: FlywheelSite, folder: Path) -> None:
 
 @pytest.mark.parametrize("key", ["", "justtext", ":secret"])
 def test_key_without_a_host_is_refused(key: str) -> None:
-    """A key that names no site is a wrong input, and the error does not show it."""
+    """A key without a site is an invalid input, and the error does not show it."""
     with pytest.raises(ConfigError) as caught:
         connect(key, retries=0)
     assert caught.value.option == "api-key"
@@ -79,7 +79,7 @@ def test_key_without_a_host_is_refused(key: str) -> None:
     ],
 )
 def test_scheme_follows_from_the_length_of_the_key(tmp_path: Path, key: str, scheme: str) -> None:
-    """Keys of 57 characters are sent as Bearer, as Flywheel's clients do; the host is not sent."""
+    """Keys of 57 characters are sent as Bearer, as by Flywheel's clients, without the host."""
     with FlywheelSite(key=key) as site:
         ask_all(site, tmp_path)
     assert {request.headers["Authorization"] for request in site.requests} == {f"{scheme} {key}"}
@@ -87,7 +87,7 @@ def test_scheme_follows_from_the_length_of_the_key(tmp_path: Path, key: str, sch
 
 @pytest.mark.parametrize("prefix", ["Bearer ", "bearer ", "scitran-user "])
 def test_key_may_begin_with_a_scheme(site: FlywheelSite, prefix: str) -> None:
-    """A scheme before the key is no part of it."""
+    """A scheme before the key is not part of it."""
     session = add_session(site)
     client = connect(f"{prefix}{site.api_key}", retries=0)
     assert client.get(f"/api/sessions/{session}")["_id"] == session
@@ -100,7 +100,7 @@ def test_key_may_begin_with_a_scheme(site: FlywheelSite, prefix: str) -> None:
 def test_a_password_for_the_host_stays_at_home(
     site: FlywheelSite, tmp_path: Path, signed_url: bool, host: str
 ) -> None:
-    """~/.netrc neither replaces the key, nor goes to a storage, whichever host that is on."""
+    """~/.netrc neither replaces the key nor is sent to a storage on any host."""
     site.signed_url = signed_url
     site.storage_url = site.url.replace("127.0.0.1", host)
     ask_all(site, tmp_path)
@@ -114,7 +114,7 @@ def test_a_password_for_the_host_stays_at_home(
 
 
 def test_each_request_says_what_the_client_knows(site: FlywheelSite, tmp_path: Path) -> None:
-    """Each request says so, and bids the site to leave out what may be large and is not needed."""
+    """Each request also asks the site to omit large fields that the gear does not use."""
     ask_all(site, tmp_path)
     said = [request.headers["X-Accept-Feature"].split(",") for request in site.requests]
     assert all(one[:3] == ["Safe-Redirect", "Subject-Container", "Slim-Containers"] for one in said)
@@ -124,7 +124,7 @@ def test_each_request_says_what_the_client_knows(site: FlywheelSite, tmp_path: P
 def test_proxy_of_the_environment_is_used(
     site: FlywheelSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A site that is reached only by a proxy is asked by it."""
+    """A site behind a proxy is reached through it."""
     session = add_session(site)
     monkeypatch.setenv("HTTP_PROXY", site.url)
     monkeypatch.setenv("NO_PROXY", "other.invalid")
@@ -135,7 +135,7 @@ def test_proxy_of_the_environment_is_used(
 def test_host_without_proxy_is_asked_directly(
     site: FlywheelSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """NO_PROXY counts."""
+    """NO_PROXY is respected."""
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     assert selected(site, "session", add_session(site)) == []
@@ -143,7 +143,7 @@ def test_host_without_proxy_is_asked_directly(
 
 @contextmanager
 def closed_proxy() -> Iterator[tuple[str, list[str]]]:
-    """A proxy that lets nobody through, and the hosts that it was asked for."""
+    """Proxy that rejects every connection, and the hosts that were requested."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -161,7 +161,7 @@ def closed_proxy() -> Iterator[tuple[str, list[str]]]:
 
 
 def test_proxy_for_https_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """HTTPS_PROXY counts."""
+    """HTTPS_PROXY is respected."""
     with closed_proxy() as (url, asked):
         monkeypatch.setenv("HTTPS_PROXY", url)
         monkeypatch.setenv("NO_PROXY", "other.invalid")
@@ -172,7 +172,7 @@ def test_proxy_for_https_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def secure_site(tmp_path: Path) -> Iterator[FlywheelSite]:
-    """A site that speaks HTTPS, with a certificate of an authority of its own."""
+    """Site with HTTPS and a certificate of a private authority."""
     identity = issue(tmp_path / "tls")
     context = identity.configure(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
     with FlywheelSite(tls=context) as site:
@@ -183,7 +183,7 @@ def secure_site(tmp_path: Path) -> Iterator[FlywheelSite]:
 def test_certificates_of_the_environment_are_trusted(
     secure_site: FlywheelSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """A site with a certificate of a private authority is asked where that is trusted."""
+    """A site with a certificate of a private authority is used if that authority is trusted."""
     monkeypatch.setenv(name, str(tmp_path / "tls" / "ca.pem"))
     secure_site.signed_url = True
     ask_all(secure_site, tmp_path)
@@ -191,7 +191,7 @@ def test_certificates_of_the_environment_are_trusted(
 
 
 def test_unknown_certificate_is_not_trusted(secure_site: FlywheelSite) -> None:
-    """Without it, nothing is sent."""
+    """Without trust, nothing is sent."""
     with pytest.raises(SiteError, match="connection failed"):
         selected(secure_site, "session", add_session(secure_site))
     assert secure_site.requests == []

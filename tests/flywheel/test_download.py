@@ -1,4 +1,4 @@
-"""Files come whole from the site, or not at all."""
+"""Files are downloaded completely or not at all."""
 
 import os
 import resource
@@ -55,7 +55,7 @@ def add_file(
     size: int | None = None,
     file_hash: str | None = None,
 ) -> FileEntry:
-    """Add a file to the site and return what the site's record of it says."""
+    """Add a file to the site and return its record."""
     group = site.add_group("radiology")
     session = site.add_session(site.add_subject(site.add_project(group, "Trial"), "S1"), "Visit 1")
     acquisition = site.add_acquisition(session, "T1")
@@ -91,14 +91,14 @@ def content(outcome: Fetch) -> bytes:
 
 
 def test_file_is_downloaded(site: FlywheelSite, folder: Path) -> None:
-    """A file comes byte for byte, with one request."""
+    """A file is downloaded byte for byte with one request."""
     entry = add_file(site)
     assert content(download(site, folder, entry, retry_time=0)) == CONTENT
     assert site.asked("GET") == [f"/api/acquisitions/{entry.parent.id}/files/t1.zip"]
 
 
 def test_empty_file_is_downloaded(site: FlywheelSite, folder: Path) -> None:
-    """A file of no bytes is a file."""
+    """A file of zero bytes is valid."""
     assert content(download(site, folder, add_file(site, content=b""))) == b""
 
 
@@ -116,13 +116,13 @@ def test_empty_file_is_downloaded(site: FlywheelSite, folder: Path) -> None:
     ],
 )
 def test_any_name_can_be_downloaded(site: FlywheelSite, folder: Path, name: str) -> None:
-    """What a URL gives a meaning to is a plain character in a name."""
+    """Characters with a meaning in URLs are ordinary characters in a name."""
     assert content(download(site, folder, add_file(site, name=name, content=b"x"))) == b"x"
 
 
 @pytest.mark.parametrize("name", ["../../evil.dcm", "t1.zip"])
 def test_name_on_disk_is_not_the_sites(site: FlywheelSite, folder: Path, name: str) -> None:
-    """The file lies in the folder, under a name that the site has no say in."""
+    """The file is in the folder, under a name that the site cannot influence."""
     outcome = download(site, folder, add_file(site, name=name, content=b"x"))
     assert isinstance(outcome, Path)
     assert outcome.parent == folder
@@ -131,14 +131,14 @@ def test_name_on_disk_is_not_the_sites(site: FlywheelSite, folder: Path, name: s
 
 
 def test_two_files_of_one_name_do_not_meet(site: FlywheelSite, folder: Path) -> None:
-    """Each file has its own place on disk, whatever it is called."""
+    """Each file has its own path on disk, whatever its name."""
     first, second = (add_file(site, content=data) for data in (b"1", b"2"))
     outcomes = [download(site, folder, entry) for entry in (first, second)]
     assert [content(outcome) for outcome in outcomes] == [b"1", b"2"]
 
 
 def test_file_is_not_held_in_memory(site: FlywheelSite, folder: Path, tmp_path: Path) -> None:
-    """A file of any size takes a few chunks of memory."""
+    """A file of any size needs only a few chunks of memory."""
     large = tmp_path / "large"
     large.touch()
     os.truncate(large, 64 << 20)
@@ -158,7 +158,7 @@ def test_file_is_not_held_in_memory(site: FlywheelSite, folder: Path, tmp_path: 
     [Status(500), Status(503), Status(408), Status(429), Reset(), Cut(after=1_500_000), Flip(at=7)],
 )
 def test_what_may_pass_is_tried_again(site: FlywheelSite, folder: Path, fault: Fault) -> None:
-    """After two failures of a kind that may pass, the file comes whole, and alone."""
+    """After two transient failures, the file is complete and the only one in the folder."""
     entry = add_file(site, fault, fault)
     outcome = download(site, folder, entry, max_wait=0.01)
     assert content(outcome) == CONTENT
@@ -167,7 +167,7 @@ def test_what_may_pass_is_tried_again(site: FlywheelSite, folder: Path, fault: F
 
 
 def test_cut_body_is_seen_without_a_record(site: FlywheelSite, folder: Path) -> None:
-    """A body that ends early is tried again even if the file's size is not known."""
+    """A truncated body is retried even if the file's size is unknown."""
     known = add_file(site, Cut(after=1_500_000))
     entry = FileEntry(known.parent, known.name, known.fw_path, key=known.key)
     assert content(download(site, folder, entry, max_wait=0.01)) == CONTENT
@@ -175,7 +175,7 @@ def test_cut_body_is_seen_without_a_record(site: FlywheelSite, folder: Path) -> 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 410])
 def test_refusal_is_final(site: FlywheelSite, folder: Path, code: int) -> None:
-    """What the site refuses is asked for once, and is not to be tried again."""
+    """A rejected request is sent once and not retried."""
     outcome = download(site, folder, add_file(site, Status(code), Status(code)))
     assert isinstance(outcome, DownloadFailure)
     assert outcome.retry_after is None
@@ -196,7 +196,7 @@ def test_refusal_is_final(site: FlywheelSite, folder: Path, code: int) -> None:
 def test_reason_is_short(
     site: FlywheelSite, folder: Path, clock: Clock, fault: Fault, reason: str
 ) -> None:
-    """A failure says what happened, the same for the same cause, and leaves no file."""
+    """A failure has a constant text for each cause, and leaves no file."""
     entry = add_file(site, *[fault] * MANY, content=b"x" * 100)
     assert reason_of(download(site, folder, entry, clock=clock)) == reason
     assert list(folder.iterdir()) == []
@@ -206,7 +206,7 @@ def test_reason_is_short(
 def test_wrong_size_is_a_failure(
     site: FlywheelSite, folder: Path, clock: Clock, told: int, word: str
 ) -> None:
-    """A file that is not as long as its record says is not taken."""
+    """A file is rejected if its length differs from its record."""
     entry = add_file(site, content=b"x" * 100, size=told)
     expected = Reason(Kind.DOWNLOAD_DIFFERS, f"{word} bytes than in its record after retries")
     assert download(site, folder, entry, clock=clock) == DownloadFailure(expected, retry_after=0)
@@ -214,7 +214,7 @@ def test_wrong_size_is_a_failure(
 
 
 def test_surplus_is_not_waited_for(site: FlywheelSite, folder: Path) -> None:
-    """A body that is longer than the record says is dropped at once."""
+    """A download that exceeds the length in its record is stopped immediately."""
     entry = add_file(site, Stall(60, after=2_500_000), size=1000)
     begin = time.monotonic()
     assert isinstance(download(site, folder, entry, retry_time=0), DownloadFailure)
@@ -223,21 +223,21 @@ def test_surplus_is_not_waited_for(site: FlywheelSite, folder: Path) -> None:
 
 @pytest.mark.parametrize("file_hash", ["v1-blake-00", "v0-sha384-xyz", ""])
 def test_unknown_hash_is_not_checked(site: FlywheelSite, folder: Path, file_hash: str) -> None:
-    """A hash of another kind does not stop a file."""
+    """A hash of another kind does not prevent the download."""
     known = add_file(site)
     entry = FileEntry(known.parent, known.name, known.fw_path, known.size, file_hash, key=known.key)
     assert content(download(site, folder, entry, retry_time=0)) == CONTENT
 
 
 def test_no_retry_time_is_one_attempt(site: FlywheelSite, folder: Path) -> None:
-    """With a retry time of 0 seconds, the first failure is the last."""
+    """With a retry time of 0 seconds, the first failure is final."""
     outcome = download(site, folder, add_file(site, Status(503)), retry_time=0)
     assert reason_of(outcome) == "503 Service Unavailable"
     assert len(site.requests) == 1
 
 
 def test_back_off_keeps_to_its_time(site: FlywheelSite, folder: Path, clock: Clock) -> None:
-    """Back-off uses its time to the last second and no more; no wait is over 10 s."""
+    """Back-off uses the complete retry time and no more; no wait exceeds 10 s."""
     download(site, folder, add_file(site, *[Status(503)] * MANY), clock=clock)
     assert sum(clock.waits) == pytest.approx(60)
     assert max(clock.waits) <= 10
@@ -245,7 +245,7 @@ def test_back_off_keeps_to_its_time(site: FlywheelSite, folder: Path, clock: Clo
 
 
 def test_back_off_grows(site: FlywheelSite, folder: Path, clock: Clock) -> None:
-    """The longest possible waits double up to 10 s."""
+    """The maximum waits double up to 10 s."""
     entry = add_file(site, *[Status(503)] * MANY)
     download(site, folder, entry, retry_time=40, jitter=False, clock=clock)
     assert clock.waits == [1, 2, 4, 8, 10, 10, 5]
@@ -253,7 +253,7 @@ def test_back_off_grows(site: FlywheelSite, folder: Path, clock: Clock) -> None:
 
 @contextmanager
 def busy_site(*, retry_after: str, times: int) -> Iterator[list[str]]:
-    """A site that answers 429 so many times, with this Retry-After, and then a file."""
+    """Site that responds with 429 and this Retry-After a number of times, then with a file."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -281,7 +281,7 @@ BUSY = FileEntry(Container("acquisition", "1"), "a.dcm", "path/a.dcm", 4, key="a
 
 
 def test_a_busy_site_is_given_the_time_that_it_asks_for(folder: Path, clock: Clock) -> None:
-    """Each wait is as long as Retry-After says, at least."""
+    """Each wait is at least as long as Retry-After."""
     with busy_site(retry_after="7", times=3) as asked:
         client = connect(asked[0], retries=0)
         outcome = Downloader(client, folder, replace(POLICY, clock=clock)).download(BUSY)
@@ -292,7 +292,7 @@ def test_a_busy_site_is_given_the_time_that_it_asks_for(folder: Path, clock: Clo
 
 
 def test_a_site_that_is_busy_for_too_long_is_given_up(folder: Path, clock: Clock) -> None:
-    """A Retry-After beyond the retry time is no reason to ask before; it is told."""
+    """If Retry-After exceeds the retry time, the download fails immediately with this reason."""
     with busy_site(retry_after="3600", times=MANY) as asked:
         client = connect(asked[0], retries=0)
         outcome = Downloader(client, folder, replace(POLICY, clock=clock)).download(BUSY)
@@ -305,7 +305,7 @@ def test_a_site_that_is_busy_for_too_long_is_given_up(folder: Path, clock: Clock
 
 @pytest.mark.parametrize("value", ["", "soon", "-5", "Wed, 21 Oct 2099 07:28:00 GMT", "1.5"])
 def test_a_retry_after_that_is_no_number_is_left(folder: Path, clock: Clock, value: str) -> None:
-    """Back-off goes on as without it."""
+    """Back-off continues as without it."""
     with busy_site(retry_after=value, times=3) as asked:
         outcome = Downloader(
             connect(asked[0], retries=0), folder, replace(POLICY, clock=clock)
@@ -315,21 +315,21 @@ def test_a_retry_after_that_is_no_number_is_left(folder: Path, clock: Clock, val
 
 
 def test_a_key_that_is_no_longer_valid_is_told(site: FlywheelSite, folder: Path) -> None:
-    """A 401 in mid-run says in words what it means."""
+    """A 401 during the run is explained in words."""
     outcome = download(site, folder, add_file(site, Status(401)))
     assert reason_of(outcome) == "401 Unauthorized: the API key is invalid or has expired"
     assert outcome == DownloadFailure(Reason(Kind.INVALID_API_KEY, "401 Unauthorized"))
 
 
 def test_time_before_the_first_failure_does_not_count(site: FlywheelSite, folder: Path) -> None:
-    """A transfer that took longer than the retry time before it failed is tried again."""
+    """A transfer that took longer than the retry time before it failed is retried."""
     entry = add_file(site, Stall(0.6, after=10), file_hash=f"v0-sha384-{'0' * 96}")
     download(site, folder, entry, retry_time=0.3, max_wait=0.01)
     assert len(site.requests) > 1
 
 
 def stopped(downloader: Downloader, entry: FileEntry, is_time: Callable[[], bool]) -> bool:
-    """Stop a download when it is time, and tell whether it ended soon, as it should."""
+    """Stop a download when the condition is met, and return whether it ended soon."""
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(downloader.download, entry)
         assert wait_for(is_time)
@@ -338,7 +338,7 @@ def stopped(downloader: Downloader, entry: FileEntry, is_time: Callable[[], bool
 
 
 def test_stopping_ends_the_wait_before_a_retry(site: FlywheelSite, folder: Path) -> None:
-    """A download that is tried again ends at once, and no further one begins."""
+    """A download that is being retried ends immediately, and no new one begins."""
     entry = add_file(site, *[Status(503)] * MANY)
     policy = RetryPolicy(max_time=3600, min_wait=1800, max_wait=1800, jitter=False)
     downloader = Downloader(connect(site.api_key, retries=0), folder, policy)
@@ -351,7 +351,7 @@ def test_stopping_ends_the_wait_before_a_retry(site: FlywheelSite, folder: Path)
 def test_stopping_ends_a_download_that_gets_nothing(
     site: FlywheelSite, folder: Path, after: int
 ) -> None:
-    """It does not wait for a site that stalls, and nothing is left of the file."""
+    """It does not wait for a stalled site, and leaves no file."""
     entry = add_file(site, Stall(600, after=after))
     downloader = Downloader(connect(site.api_key, retries=0), folder, POLICY)
     assert stopped(downloader, entry, lambda: any(folder.iterdir()))
@@ -359,7 +359,7 @@ def test_stopping_ends_a_download_that_gets_nothing(
 
 
 def test_full_disk_is_final(site: FlywheelSite, folder: Path) -> None:
-    """A file that cannot be written is asked for once, told, and leaves nothing behind."""
+    """A write error is reported after one request and leaves no file."""
     entry = add_file(site)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, hard))
@@ -374,7 +374,7 @@ def test_full_disk_is_final(site: FlywheelSite, folder: Path) -> None:
 
 @pytest.mark.parametrize("error", [CancelledError(Signals.SIGTERM), KeyboardInterrupt()])
 def test_cancelling_passes_through(site: FlywheelSite, folder: Path, error: BaseException) -> None:
-    """A job that is cancelled in the middle of a file ends, and leaves no partial file."""
+    """A job that is cancelled during a download ends and leaves no partial file."""
     entry = add_file(site, Stall(60, after=1000))
 
     def cancel(_number: int, _frame: FrameType | None) -> None:

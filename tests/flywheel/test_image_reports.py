@@ -1,4 +1,4 @@
-"""Per-image reports of earlier runs are found where they are attached, the newest first."""
+"""Attached per-image reports of earlier runs are found, the newest first."""
 
 import logging
 
@@ -24,7 +24,7 @@ def names(site: FlywheelSite, *places: Container) -> list[str]:
 
 
 def test_reports_on_both_places_are_found_once(site: FlywheelSite) -> None:
-    """A run on an acquisition reports to its session, or to itself with a read-only key."""
+    """An acquisition's report is attached to its session or, with a read-only key, to itself."""
     session = add_session(site)
     acquisition = site.add_acquisition(session, "CT")
     for number, place in enumerate((session, acquisition, session)):
@@ -45,7 +45,7 @@ def test_reports_on_both_places_are_found_once(site: FlywheelSite) -> None:
 def test_reports_are_bounded_in_number_and_size(
     site: FlywheelSite, caplog: pytest.LogCaptureFixture, size: int, number: int
 ) -> None:
-    """The older ones are left out, which is logged."""
+    """Older reports are ignored, and the log says so."""
     session = add_session(site)
     for one in range(MAX_REPORTS + 1):
         site.add_file(session, NAME.format(f"{one:02}"), b"x", size=size)

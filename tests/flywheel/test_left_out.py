@@ -1,4 +1,4 @@
-"""What a run on a Flywheel site does not select: it is counted, and archives are named."""
+"""Files that a run on a Flywheel site does not select are counted, and archives are named."""
 
 import pytest
 
@@ -10,18 +10,18 @@ from tests.support.site_clients import add_session, client_site, gear_config
 
 @pytest.fixture
 def session(site: FlywheelSite) -> str:
-    """A session without files."""
+    """Session without files."""
     return add_session(site)
 
 
 def left_out(site: FlywheelSite, session: str) -> list[str]:
-    """Return what a run on a session says of the files that it does not send."""
+    """Return the log lines about files that a run on a session does not select."""
     selection = client_site(site).select(gear_config(Container("session", session)))
     return [files.text for files in selection.left_out]
 
 
 def test_archives_are_named(site: FlywheelSite, session: str) -> None:
-    """Files that the site types `archive` by their names are named, with what selects them."""
+    """Files of type `archive` are named, together with the option that selects them."""
     acquisition = site.add_acquisition(session, "CT")
     for name in ("a.tar", "b.tgz", "c.zip", "d.dcm", "e.dicom.zip"):
         site.add_file(acquisition, name, b"1")
@@ -31,7 +31,7 @@ def test_archives_are_named(site: FlywheelSite, session: str) -> None:
 
 
 def test_other_types_are_counted(site: FlywheelSite, session: str) -> None:
-    """Files that hold no DICOM data are counted by type, the most frequent first."""
+    """Files without DICOM data are counted by type, the most frequent first."""
     for name in ("a.csv", "b.nii", "c.nii.gz", "d"):
         site.add_file(session, name, b"1")
     assert left_out(site, session) == [
@@ -40,19 +40,19 @@ def test_other_types_are_counted(site: FlywheelSite, session: str) -> None:
 
 
 def test_deleted_files_are_not_counted(site: FlywheelSite, session: str) -> None:
-    """What was deleted on the site is not told of."""
+    """Files that were deleted on the site are not mentioned."""
     site.add_file(session, "a.tar", b"1", deleted=True)
     assert left_out(site, session) == []
 
 
 def test_one_file_is_told_of_in_the_singular(site: FlywheelSite, session: str) -> None:
-    """A single file is no files."""
+    """A single file has a singular noun."""
     site.add_file(session, "a.csv", b"1")
     assert left_out(site, session) == ["1 file of other types was not selected: 1 tabular data"]
 
 
 def test_many_names_stay_short(site: FlywheelSite, session: str) -> None:
-    """Of 10,000 archives with long names and 10,000 types, a few are named, each cut."""
+    """Of 10,000 archives with long names and 10,000 types, a few are named, each truncated."""
     for number in range(3):
         site.add_file(session, f"{number}", b"1", file_type="archive")
     record = site.containers[session]["files"][0]
@@ -70,7 +70,7 @@ def test_many_names_stay_short(site: FlywheelSite, session: str) -> None:
 
 
 def test_hostile_names_are_printable(site: FlywheelSite, session: str) -> None:
-    """Line breaks, control sequences and bytes that are no text come as escapes."""
+    """Line breaks, control sequences and undecodable bytes are escaped."""
     site.add_file(session, "a\n\x1b[2J\u202e.tar", b"1")
     site.add_file(session, "b\udcff.zip", b"1")
     site.add_file(session, "c", b"1", file_type="odd\ntype")

@@ -1,4 +1,4 @@
-"""A file that is replaced after it was selected comes in its newer version."""
+"""A file that is replaced after it was selected is sent in its newer version."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ OLD = os.urandom(100_000)
 
 
 def add_file(site: FlywheelSite, *faults: Fault) -> tuple[FileEntry, str]:
-    """Add a file, and return it as a run selects it, and its id."""
+    """Add a file; return its entry in a run, and its id."""
     acquisition = site.add_acquisition(add_session(site), "T1")
     file_id = site.add_file(acquisition, "a b.zip", OLD)
     site.fault(file_id, *faults)
@@ -37,7 +37,7 @@ def download(site: FlywheelSite, folder: Path, entry: FileEntry, retry_time: flo
 def test_newer_version_is_taken(
     site: FlywheelSite, tmp_path: Path, size: int, signed_url: bool
 ) -> None:
-    """Whether it is smaller, larger or of the same size; it needs no retry time."""
+    """It may be smaller, larger or of the same size, and needs no retry time."""
     site.signed_url = signed_url
     newer = os.urandom(size)
     entry, _ = add_file(site, Replace(newer))
@@ -49,7 +49,7 @@ def test_newer_version_is_taken(
 
 
 def test_newer_version_is_checked(site: FlywheelSite, tmp_path: Path) -> None:
-    """It is tried again where it comes incomplete, as any file."""
+    """Like any file, it is retried if it is incomplete."""
     newer = os.urandom(120_000)
     entry, _ = add_file(site, Replace(newer), Cut(after=110_000), Status(503))
     outcome = download(site, tmp_path, entry)
@@ -60,7 +60,7 @@ def test_newer_version_is_checked(site: FlywheelSite, tmp_path: Path) -> None:
 def test_file_that_is_replaced_twice_comes_in_its_last_version(
     site: FlywheelSite, tmp_path: Path
 ) -> None:
-    """What counts is the record after the last bytes."""
+    """The record after the last bytes counts."""
     last = os.urandom(50_000)
     entry, _ = add_file(site, Replace(b"1"), Replace(last))
     outcome = download(site, tmp_path, entry, retry_time=0)
@@ -69,7 +69,7 @@ def test_file_that_is_replaced_twice_comes_in_its_last_version(
 
 
 def test_file_that_is_replaced_all_the_time_is_given_up(site: FlywheelSite, tmp_path: Path) -> None:
-    """Its record is read so many times, and no more."""
+    """The number of requests for its record is limited."""
     versions = [Replace(bytes(number)) for number in range(1000)]
     entry, _ = add_file(site, *versions)
     outcome = download(site, tmp_path, entry, retry_time=0)
@@ -83,7 +83,7 @@ def test_file_that_is_replaced_all_the_time_is_given_up(site: FlywheelSite, tmp_
 def test_file_whose_record_cannot_be_read_fails_as_before(
     site: FlywheelSite, tmp_path: Path
 ) -> None:
-    """The reason is that of its bytes."""
+    """The reason is that of its content."""
     entry, file_id = add_file(site, Replace(b"1"))
     site.fault(f"{file_id}/info", Status(500))
     outcome = download(site, tmp_path, entry, retry_time=0)

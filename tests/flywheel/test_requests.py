@@ -1,4 +1,4 @@
-"""Each request of the gear is the one that Flywheel's public SDK makes for the same purpose."""
+"""Each request of the gear equals the request of Flywheel's public SDK for the same purpose."""
 
 import io
 import json
@@ -35,7 +35,7 @@ def world(site: FlywheelSite) -> Iterator[World]:
 
 
 def select(kind: str) -> Ask:
-    """Return what selects the files of a container."""
+    """Return a function that selects the files of a container."""
 
     def ask(world: World, _: Path) -> None:
         config = gear_config(Container(kind, getattr(world, kind)))
@@ -59,13 +59,13 @@ def attach(world: World, folder: Path) -> None:
 
 
 def upload(world: World, _: Path) -> None:
-    """Let the SDK attach it."""
+    """Let the SDK attach the report."""
     spec = flywheel.FileSpec("r.csv", io.BytesIO(REPORT), size=len(REPORT))
     world.fw.upload_file_to_session(world.session, spec)
 
 
 def read_again(world: World, _: Path) -> None:
-    """Let the SDK download a file, its record, and the file once more."""
+    """Let the SDK download a file, read its record, and download the file again."""
     world.fw.download_file_from_acquisition_as_data(world.acquisition, NAME)
     world.fw.get_acquisition_file_info(world.acquisition, NAME)
     world.fw.download_file_from_acquisition_as_data(world.acquisition, NAME)
@@ -99,7 +99,7 @@ SAME: dict[str, tuple[Ask, Ask]] = {
 
 
 def recorded(world: World, ask: Ask, folder: Path) -> list[tuple[object, ...]]:
-    """Return the requests that reach the site, but for what differs from one to the next."""
+    """Return the requests received by the site, without parts that always differ."""
     world.site.requests.clear()
     ask(world, folder)
     found = []
@@ -122,7 +122,7 @@ def recorded(world: World, ask: Ask, folder: Path) -> list[tuple[object, ...]]:
 def test_request_is_that_of_the_sdk(
     world: World, tmp_path: Path, name: str, signed_url: bool
 ) -> None:
-    """It goes to the same place, with the same query and body, whichever way files go."""
+    """Path, query and body are the same for each way of transfer."""
     world.site.signed_url = signed_url
     theirs, ours = SAME[name]
     assert recorded(world, ours, tmp_path) == recorded(world, theirs, tmp_path)
@@ -130,14 +130,14 @@ def test_request_is_that_of_the_sdk(
 
 
 def test_record_of_a_replaced_file_is_read_as_by_the_sdk(world: World, tmp_path: Path) -> None:
-    """The record is that of the file alone."""
+    """Only the record of that file is requested."""
     file_id = world.site.containers[world.acquisition]["files"][0]["file_id"]
     world.site.fault(file_id, Replace(b"newer image"))
     assert recorded(world, download, tmp_path) == recorded(world, read_again, tmp_path)
 
 
 def test_report_comes_as_it_is(world: World, tmp_path: Path) -> None:
-    """Both uploads leave the same file."""
+    """Both uploads result in the same file."""
     attach(world, tmp_path)
     upload(world, tmp_path)
     ours, theirs = world.site.uploads

@@ -1,4 +1,4 @@
-"""Which files of a Flywheel site a run sends, and where its report belongs."""
+"""Selection of a Flywheel site's files for a run, and the container of its report."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_session_gives_the_files_of_its_acquisitions(site: FlywheelSite) -> None
 
 
 def test_files_of_each_level_below_are_sent(site: FlywheelSite) -> None:
-    """DICOM files that are attached to a session or subject themselves are sent too."""
+    """DICOM files attached to a session or subject itself are sent, too."""
     subject = add_subject(site)
     session = site.add_session(subject, "Visit 1")
     site.add_file(site.add_acquisition(session, "T1"), "c.dcm", b"1")
@@ -44,14 +44,14 @@ def test_files_of_each_level_below_are_sent(site: FlywheelSite) -> None:
 
 
 def test_session_is_where_its_report_belongs(site: FlywheelSite) -> None:
-    """The report of a run on a session goes to the session, under its label."""
+    """The report of a run on a session is attached to it and named by its label."""
     session = Container("session", add_session(site))
     selection = client_site(site).select(gear_config(session))
     assert (selection.report_parent, selection.report_label) == (session, "Visit 1")
 
 
 def test_people_are_led_to_the_session(site: FlywheelSite) -> None:
-    """The link of an acquisition is that of its session; a subject has a path alone."""
+    """An acquisition links to its session; a subject has only a path."""
     session = add_session(site)
     acquisition = site.add_acquisition(session, "T1")
     project, subject = (site.containers[session]["parents"][one] for one in ("project", "subject"))
@@ -67,7 +67,7 @@ def test_people_are_led_to_the_session(site: FlywheelSite) -> None:
 
 
 def test_entry_has_size_and_hash_of_the_record(site: FlywheelSite) -> None:
-    """What the site's record says of a file is there to check the download."""
+    """The site's record provides size and hash for verification of the download."""
     acquisition = site.add_acquisition(add_session(site), "T1")
     site.add_file(acquisition, "a.zip", b"12345", file_hash="v0-sha384-0", file_type="dicom")
     (entry,) = client_site(site).select(gear_config(Container("acquisition", acquisition))).entries
@@ -76,7 +76,7 @@ def test_entry_has_size_and_hash_of_the_record(site: FlywheelSite) -> None:
 
 @pytest.mark.parametrize("file_type", ["DICOM", "dicom ", "nifti", "archive", None])
 def test_files_of_other_types_are_left_out(site: FlywheelSite, file_type: str | None) -> None:
-    """Only files whose type is exactly dicom are sent."""
+    """Only files with exactly the type dicom are sent."""
     session = add_session(site)
     acquisition = site.add_acquisition(session, "T1")
     site.add_file(acquisition, "a.dcm", b"1", file_type=file_type)
@@ -99,7 +99,7 @@ def test_deleted_acquisitions_are_left_out(site: FlywheelSite) -> None:
 
 
 def test_deleted_sessions_are_left_out(site: FlywheelSite) -> None:
-    """A run on a subject does not send what a deleted session holds."""
+    """A run on a subject does not send files of a deleted session."""
     subject = add_subject(site)
     session = site.add_session(subject, "Visit 1", deleted=True)
     site.add_file(site.add_acquisition(session, "T1"), "a.dcm", b"1")
@@ -119,14 +119,14 @@ def test_subject_gives_the_files_of_all_its_sessions(site: FlywheelSite) -> None
 
 
 def test_subject_is_where_its_report_belongs(site: FlywheelSite) -> None:
-    """The report of a run on a subject goes to the subject, under its label."""
+    """The report of a run on a subject is attached to it and named by its label."""
     subject = Container("subject", add_subject(site))
     selection = client_site(site).select(gear_config(subject))
     assert (selection.report_parent, selection.report_label) == (subject, "S1")
 
 
 def test_acquisition_gives_its_own_files(site: FlywheelSite) -> None:
-    """A run on an acquisition leaves its neighbours alone."""
+    """A run on an acquisition does not send files of other acquisitions."""
     session = add_session(site)
     chosen, other = (site.add_acquisition(session, label) for label in ("T1", "T2"))
     site.add_file(chosen, "a.dcm", b"1")
@@ -135,7 +135,7 @@ def test_acquisition_gives_its_own_files(site: FlywheelSite) -> None:
 
 
 def test_report_of_an_acquisition_belongs_to_its_session(site: FlywheelSite) -> None:
-    """The report of a run on an acquisition names it, and goes to its session."""
+    """The report of a run on an acquisition names it, and is attached to its session."""
     session = add_session(site)
     acquisition = Container("acquisition", site.add_acquisition(session, "T1"))
     selection = client_site(site).select(gear_config(acquisition))
@@ -154,7 +154,7 @@ def test_report_of_an_acquisition_belongs_to_its_session(site: FlywheelSite) -> 
 def test_input_file_is_all_that_is_sent(
     site: FlywheelSite, kind: str, fw_path: str, report_type: str, label: str
 ) -> None:
-    """An input file of any level is sent alone; its report goes to the session or subject."""
+    """This is true for an input file of any level; its report goes to the session or subject."""
     session = add_session(site)
     acquisition = site.add_acquisition(session, "T1")
     site.add_file(acquisition, "a.dcm", b"1")
@@ -171,7 +171,7 @@ def test_input_file_is_all_that_is_sent(
 
 @pytest.mark.parametrize("kind", ["project", "group", "analysis", "collection"])
 def test_destination_without_acquisitions_is_refused(site: FlywheelSite, kind: str) -> None:
-    """A run on a container of another type is a wrong config, and asks nothing."""
+    """A run on another type of container is a config error, and sends no request."""
     with pytest.raises(ConfigError, match=f"'{kind}' .*acquisition, session or subject"):
         selected(site, kind, "1")
     assert site.requests == []
@@ -179,7 +179,7 @@ def test_destination_without_acquisitions_is_refused(site: FlywheelSite, kind: s
 
 @pytest.mark.parametrize("kind", ["project", "analysis"])
 def test_input_file_of_another_container_is_refused(site: FlywheelSite, kind: str) -> None:
-    """An input file of a project, say, is a wrong input, and nothing is asked."""
+    """An input file of a project, for example, is an invalid input, and no request is sent."""
     file = InputFile(Path("x.zip"), "x.zip", Container(kind, "1"))
     with pytest.raises(ConfigError, match="container of the file"):
         client_site(site).select(gear_config(Container("session", "2"), file))
@@ -187,7 +187,7 @@ def test_input_file_of_another_container_is_refused(site: FlywheelSite, kind: st
 
 
 def test_id_stands_in_for_a_missing_label(site: FlywheelSite) -> None:
-    """A container without label is named by its id."""
+    """A container without a label is named by its id."""
     session = add_session(site, None)
     acquisition = site.add_acquisition(session, "")
     site.add_file(acquisition, "a.dcm", b"1")
@@ -197,7 +197,7 @@ def test_id_stands_in_for_a_missing_label(site: FlywheelSite) -> None:
 
 
 def test_labels_are_as_on_the_site(site: FlywheelSite) -> None:
-    """Neither labels nor names are changed in a path."""
+    """Neither labels nor file names are changed in a path."""
     session = add_session(site, "a/b: 画像 %20")
     acquisition = site.add_acquisition(session, "t2*?")
     site.add_file(acquisition, "é #1.dcm", b"1")

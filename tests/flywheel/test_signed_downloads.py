@@ -1,4 +1,4 @@
-"""Files of a site whose storage delivers them itself, by signed URLs."""
+"""Files of a site whose storage delivers them through signed URLs."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,13 +22,13 @@ CONTENT = b"image" * 10_000
 
 @pytest.fixture
 def acquisition(site: FlywheelSite) -> str:
-    """An acquisition on a site with signed URLs."""
+    """Acquisition on a site with signed URLs."""
     site.signed_url = True
     return site.add_acquisition(add_session(site), "T1")
 
 
 def download(site: FlywheelSite, folder: Path, acquisition: str, *faults: Fault) -> Fetch:
-    """Download a file that is on the site, for which these faults are in the way."""
+    """Download a file from the site with these faults."""
     site.fault(site.add_file(acquisition, "a.dcm", CONTENT), *faults)
     record = site.containers[acquisition]["files"][0]
     parent = Container("acquisition", acquisition)
@@ -41,7 +41,7 @@ def download(site: FlywheelSite, folder: Path, acquisition: str, *faults: Fault)
 def test_signed_url_that_has_expired_is_replaced(
     site: FlywheelSite, tmp_path: Path, acquisition: str, code: int
 ) -> None:
-    """The site is asked for another one; each is used once."""
+    """Another URL is requested from the site; each URL is used once."""
     faults = (Expired(code), Status(503), Cut(after=100), Expired(code))
     outcome = download(site, tmp_path, acquisition, *faults)
     assert isinstance(outcome, Path)
@@ -54,7 +54,7 @@ def test_signed_url_that_has_expired_is_replaced(
 def test_storage_that_takes_no_signed_url_is_told(
     site: FlywheelSite, tmp_path: Path, acquisition: str, code: int
 ) -> None:
-    """After three of them the file is given up; nobody says that the API key is not valid."""
+    """After three URLs the download fails; the reason does not blame the API key."""
     outcome = download(site, tmp_path, acquisition, *[Expired(code)] * 1000)
     assert isinstance(outcome, DownloadFailure)
     assert outcome.reason.kind is Kind.DOWNLOAD_REFUSED
@@ -65,7 +65,7 @@ def test_storage_that_takes_no_signed_url_is_told(
 def test_file_that_the_storage_has_not_is_final(
     site: FlywheelSite, tmp_path: Path, acquisition: str
 ) -> None:
-    """No other signed URL would help."""
+    """Another signed URL would not help."""
     outcome = download(site, tmp_path, acquisition, Status(404))
     assert outcome == DownloadFailure(Reason(Kind.DOWNLOAD_REFUSED, "404 Not Found"))
     assert len(site.requests) == 2
@@ -75,7 +75,7 @@ def test_file_that_the_storage_has_not_is_final(
 def test_report_of_a_batch_comes_by_another_signed_url(
     site: FlywheelSite, acquisition: str, number: int
 ) -> None:
-    """As often as for a download, and no more."""
+    """The limit is the same as for downloads."""
     site.fault(site.add_file(acquisition, "r.csv", b"a,b"), *[Expired(403)] * number)
     file = StoredFile(Container("acquisition", acquisition), "r.csv", datetime.now(UTC))
     api = BatchAPI.connected(site.api_key)

@@ -1,4 +1,4 @@
-"""How a run asks a Flywheel site: what it wants, how often, and what it makes of bad answers."""
+"""Requests of a run to a Flywheel site, their number, and the handling of bad responses."""
 
 import traceback
 
@@ -12,7 +12,7 @@ from tests.support.site_clients import add_session, add_subject, client_site, ge
 
 
 def test_client_retries_as_often_as_told(site: FlywheelSite) -> None:
-    """A server error is asked again when retries are given."""
+    """A request is retried after a server error if retries are configured."""
     session = add_session(site)
     site.fault(session, Status(503))
     selection = client_site(site, retries=1).select(gear_config(Container("session", session)))
@@ -20,7 +20,7 @@ def test_client_retries_as_often_as_told(site: FlywheelSite) -> None:
 
 
 def test_client_without_retries_asks_once(site: FlywheelSite) -> None:
-    """A server error is final when no retries are given."""
+    """A server error is final if no retries are configured."""
     session = add_session(site)
     site.fault(session, Status(503))
     with pytest.raises(SiteError):
@@ -29,7 +29,7 @@ def test_client_without_retries_asks_once(site: FlywheelSite) -> None:
 
 
 def test_lists_come_whole(site: FlywheelSite) -> None:
-    """A list that is longer than the site gives at once is asked for page by page."""
+    """A list that is longer than one page is requested page by page."""
     site.page_limit = 2
     session = add_session(site)
     for number in range(5):
@@ -39,7 +39,7 @@ def test_lists_come_whole(site: FlywheelSite) -> None:
 
 
 def test_admin_sees_projects_of_others(site: FlywheelSite) -> None:
-    """A site admin who is no member of a project sends its sessions nevertheless."""
+    """A site admin who is not a member of a project can send its sessions."""
     site.is_admin, site.is_member = True, False
     session = add_session(site)
     for number in range(2):
@@ -49,7 +49,7 @@ def test_admin_sees_projects_of_others(site: FlywheelSite) -> None:
 
 
 def test_others_are_asked_once_whether_they_are_admins(site: FlywheelSite) -> None:
-    """Empty sessions of an ordinary user are empty, and the site is not asked again and again."""
+    """An ordinary user's sessions may be empty, and no requests are repeated for them."""
     subject = add_subject(site)
     for number in range(3):
         site.add_session(subject, f"Visit {number}")
@@ -58,7 +58,7 @@ def test_others_are_asked_once_whether_they_are_admins(site: FlywheelSite) -> No
 
 
 def test_site_without_pages_is_asked_no_further(site: FlywheelSite) -> None:
-    """A site that gives the same list again is not asked for ever, nor taken twice."""
+    """If the site returns the same list again, it is used once and the requests stop."""
     site.knows_after_id = False
     session = add_session(site)
     site.add_file(site.add_acquisition(session, "T1"), "a.dcm", b"1")
@@ -66,7 +66,7 @@ def test_site_without_pages_is_asked_no_further(site: FlywheelSite) -> None:
 
 
 def test_each_container_is_asked_for_once(site: FlywheelSite) -> None:
-    """No container is asked for by its id twice, nor one that a list has shown."""
+    """No container is requested twice by id, nor if a list has already returned it."""
     subject = add_subject(site)
     for label in ("Visit 1", "Visit 2"):
         session = site.add_session(subject, label)
@@ -78,14 +78,14 @@ def test_each_container_is_asked_for_once(site: FlywheelSite) -> None:
 
 
 def test_ids_are_quoted(site: FlywheelSite) -> None:
-    """An id cannot lead to another place of the API."""
+    """An id cannot lead to another path of the API."""
     with pytest.raises(SiteError):
         selected(site, "session", "../a?b#c%")
     assert site.asked("GET") == ["/api/sessions/..%2Fa%3Fb%23c%25"]
 
 
 def test_refusal_is_told_in_one_line(site: FlywheelSite) -> None:
-    """The error says what was asked for and what the site answered, and nothing else."""
+    """The error shows only the request and the response."""
     with pytest.raises(SiteError) as caught:
         selected(site, "session", "5")
     assert str(caught.value) == "GET /api/sessions/5: 404 Not Found"
@@ -94,7 +94,7 @@ def test_refusal_is_told_in_one_line(site: FlywheelSite) -> None:
 
 @pytest.mark.parametrize("fault", [Reset(), Cut(after=5)])
 def test_failed_connection_is_a_site_error(site: FlywheelSite, fault: Reset | Cut) -> None:
-    """A connection that fails before or in an answer is told as that."""
+    """A connection that fails before or during a response is reported as such."""
     session = add_session(site)
     site.fault(session, fault)
     with pytest.raises(SiteError, match=f"^GET /api/sessions/{session}: connection failed$"):
@@ -102,7 +102,7 @@ def test_failed_connection_is_a_site_error(site: FlywheelSite, fault: Reset | Cu
 
 
 def test_answer_that_is_no_json_is_a_site_error(site: FlywheelSite) -> None:
-    """An answer that cannot be read is told as that."""
+    """An unreadable response is reported as such."""
     session = add_session(site)
     site.fault(session, Flip())
     with pytest.raises(SiteError, match="unexpected response"):
@@ -111,7 +111,7 @@ def test_answer_that_is_no_json_is_a_site_error(site: FlywheelSite) -> None:
 
 @pytest.mark.parametrize("key", ["_id", "parents"])
 def test_record_without_its_parts_is_a_site_error(site: FlywheelSite, key: str) -> None:
-    """A record that is no container's is told as that."""
+    """A record that is not a container is reported as such."""
     session = add_session(site)
     del site.containers[session][key]
     with pytest.raises(SiteError, match="unexpected response"):
