@@ -1,4 +1,4 @@
-"""What the tests of the whole gear share."""
+"""Fixtures shared by the tests of the whole gear."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.support.session_runs import SessionRuns
 
 @pytest.fixture
 def session(site: FlywheelSite) -> Session:
-    """An empty session, with what is above it."""
+    """Empty session with its parents."""
     site.add_group("lab")
     project = site.add_project("lab", "Study A")
     subject = site.add_subject(project, "sub-01")
@@ -20,5 +20,5 @@ def session(site: FlywheelSite) -> Session:
 
 @pytest.fixture
 def runs(tmp_path: Path, site: FlywheelSite) -> SessionRuns:
-    """A session that the gear can send again and again."""
+    """Session that the gear can send repeatedly."""
     return SessionRuns(tmp_path, site)

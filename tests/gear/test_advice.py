@@ -1,4 +1,4 @@
-"""The advice on the page of a run belongs to what happened, whatever the texts say."""
+"""The advice on the page of a run depends on the cause, not on any text."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ ENCRYPTED_FLAG = 0x1
 
 
 def advice_of(folder: Path, session: Session, port: int, **options: object) -> dict[str, str]:
-    """Run the gear on a session; return the advice on its page by its reason."""
+    """Run the gear on a session; return the advice on its page by reason."""
     gear_on(folder, session.site, port, session.session, **options).run()
     (page,) = (upload for upload in session.site.uploads if upload.name.endswith(".html"))
     reasons = parsed(page.content.decode()).all("tbody")[0]
@@ -23,7 +23,7 @@ def advice_of(folder: Path, session: Session, port: int, **options: object) -> d
 
 
 def encrypted_zip(path: Path) -> bytes:
-    """Return a zip whose one member claims to be encrypted (APPNOTE.TXT 4.4.4)."""
+    """Return a zip whose only member claims to be encrypted (APPNOTE.TXT 4.4.4)."""
     data = bytearray(zip_of(path, images(1)).read_bytes())
     data[6] |= ENCRYPTED_FLAG
     data[data.index(b"PK\x01\x02") + 8] |= ENCRYPTED_FLAG
@@ -33,7 +33,7 @@ def encrypted_zip(path: Path) -> bytes:
 def test_an_encrypted_member_is_not_called_damaged(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """To upload the same archive again would not help."""
+    """Uploading the same archive again would not help."""
     session.site.add_file(
         session.acquisition("CT"), "a.zip", encrypted_zip(tmp_path / "a.zip"), file_type="dicom"
     )
@@ -45,7 +45,7 @@ def test_an_encrypted_member_is_not_called_damaged(
 def test_a_lost_download_is_not_blamed_on_the_dicom_server(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """The connection that was lost is that to Flywheel."""
+    """The lost connection is the one to Flywheel."""
     file = session.site.add_file(session.acquisition("CT"), "a.zip", b"anything", file_type="dicom")
     session.site.fault(file, *[Reset()] * 3)
     (advice,) = advice_of(tmp_path, session, python_scp.port, file_download_retry_time=0).values()
@@ -59,7 +59,7 @@ def test_a_lost_download_is_not_blamed_on_the_dicom_server(
 def test_the_comment_of_a_server_does_not_steer_the_advice(
     tmp_path: Path, session: Session, comment: str
 ) -> None:
-    """Whatever it says, it refused the image by its status."""
+    """The status of the rejection determines the advice, whatever the comment is."""
 
     def refuse(_: CStore) -> Dataset:
         status = Dataset()
@@ -78,7 +78,7 @@ def test_the_comment_of_a_server_does_not_steer_the_advice(
 def test_a_download_that_is_refused_is_not_a_riddle(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """A 404 says to look on Flywheel, where "The log may say more" says nothing."""
+    """The advice for a 404 is to look on Flywheel, not only in the log."""
     file = session.site.add_file(session.acquisition("CT"), "a.zip", b"anything", file_type="dicom")
     session.site.fault(file, Status(404))
     (advice,) = advice_of(tmp_path, session, python_scp.port).values()

@@ -1,4 +1,4 @@
-"""Names and labels of any bytes cost nothing: all that can be sent is, and the log stays text."""
+"""Names and labels with any bytes do not prevent sending, and the log remains plain text."""
 
 import csv
 import io
@@ -45,7 +45,7 @@ FLYWHEEL_NAMES = st.lists(
 
 
 def tar_with(names: Iterable[bytes]) -> bytes:
-    """Return a tar of images with these names, as tools write them that know no Unicode."""
+    """Return a tar of images with these names, as written by tools without Unicode support."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for number, name in enumerate(names):
@@ -57,10 +57,10 @@ def tar_with(names: Iterable[bytes]) -> bytes:
 
 
 def zip_with(names: Iterable[bytes], first: int) -> bytes:
-    """Return a zip of images with these names, all of them flagged as UTF-8."""
+    """Return a zip of images with these names, all flagged as UTF-8."""
     file = io.BytesIO()
     known = list(names)
-    # "0008" is a part of each UID that DICOM defines.
+    # "0008" is part of every UID defined by DICOM.
     stand_ins = [f"~{number:03}{'é' * (len(name) // 2)}" for number, name in enumerate(known)]
     with zipfile.ZipFile(file, "w") as archive:
         for number, name in enumerate(stand_ins):
@@ -68,20 +68,20 @@ def zip_with(names: Iterable[bytes], first: int) -> bytes:
     data = file.getvalue()
     for stand_in, name in zip(stand_ins, known, strict=True):
         size = len(stand_in.encode())
-        # A name up to a NUL alone would end in "/", as that of a folder.
+        # A name up to NUL alone would end in "/", like a folder.
         data = data.replace(stand_in.encode(), (name.replace(b"/", b"_") * size)[:size])
     return data
 
 
 def assert_is_text(log: str) -> None:
-    """Each character of each line is printable, and no line comes from a name."""
+    """Check that each character of the log is printable, and that no line comes from a name."""
     lines = log.split("\n")
     assert [line for line in lines if printable(line) != line] == []
     assert not [line for line in lines if line.startswith("ERROR forged")]
 
 
 def assert_are_rows(text: str, number: int) -> None:
-    """There are so many rows of one line each, without a formula."""
+    """Check that there are this many rows of one line each, without formulas."""
     assert len(text.splitlines()) == number + 1
     cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
     assert not [cell for cell in cells if cell.startswith(tuple("=+-@\t\r"))]
@@ -95,7 +95,7 @@ def assert_are_rows(text: str, number: int) -> None:
 def test_the_gear_takes_names_and_labels_of_any_bytes(
     in_tar: list[bytes], in_zip: list[bytes], names: list[str], labels: list[str]
 ) -> None:
-    """Members, files and containers: the exit code is 0, and all rows are there."""
+    """This includes members, files and containers; the exit code is 0, and all rows exist."""
     with TemporaryDirectory() as folder, FlywheelSite() as site, PythonSCP() as server:
         project = site.add_project(site.add_group("lab"), labels[0])
         session = site.add_session(site.add_subject(project, labels[1]), labels[2])
@@ -123,7 +123,7 @@ def test_the_gear_takes_names_and_labels_of_any_bytes(
 def test_the_command_takes_names_of_any_bytes(
     in_tar: list[bytes], files: list[bytes], folders: list[bytes]
 ) -> None:
-    """Members, files and folders on disk: the exit code is 0, and all rows are there."""
+    """This includes members, files and folders on disk; the exit code is 0, and all rows exist."""
     with TemporaryDirectory() as folder, PythonSCP() as server:
         top = os.fsencode(folder) + b"/" + folders[0]
         for number, name in enumerate(folders):
@@ -150,7 +150,7 @@ def test_the_command_takes_names_of_any_bytes(
 
 
 def test_the_name_of_an_input_file_is_one_line(runs: SessionRuns) -> None:
-    """It comes from a user, and what the gear logs of it is no line of its own."""
+    """The name comes from a user and cannot create log lines of its own."""
     with PythonSCP() as server:
         gear = runs.gear(server)
         gear.give(FORGERY.decode(), encoded(made(1)), parent_id=runs.acquisition)
@@ -161,7 +161,7 @@ def test_the_name_of_an_input_file_is_one_line(runs: SessionRuns) -> None:
 
 
 def test_a_name_that_no_url_can_hold_costs_its_file_alone(runs: SessionRuns) -> None:
-    """A site may have a file whose name is half of a surrogate pair."""
+    """A site may have a file whose name contains half of a surrogate pair."""
     runs.add("\ud800.dcm", encoded(made(1)))
     runs.add("b.dcm", encoded(made(2)))
     with PythonSCP() as server:

@@ -1,4 +1,4 @@
-"""The gear sends over one association or several, while it downloads the next file."""
+"""The gear sends over one or several associations while it downloads the next file."""
 
 import re
 import threading
@@ -18,7 +18,7 @@ from tests.support.waiting import wait_for
 
 
 def test_the_next_file_downloads_while_the_first_is_sent(tmp_path: Path, session: Session) -> None:
-    """The server's first answer can wait until the second file was asked for."""
+    """The server's first response can wait until the second file is requested."""
     site, acquisition = session.site, session.acquisition("A")
     for number in (1, 2):
         site.add_file(acquisition, f"{number}.dcm", encoded(made(number)))
@@ -40,7 +40,7 @@ def test_the_next_file_downloads_while_the_first_is_sent(tmp_path: Path, session
 def test_with_one_association_images_go_in_order(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """All images arrive in the order of their archives, over the same association."""
+    """All images arrive over the same association in the order of their archives."""
     acquisition = session.acquisition("A")
     numbers = [3, 1, 4, 15, 9, 2, 6, 5, 35, 8, 97, 93]
     session.site.add_file(
@@ -61,7 +61,7 @@ def test_with_one_association_images_go_in_order(
 def test_an_image_may_be_answered_after_its_file_and_those_of_the_next(
     tmp_path: Path, session: Session
 ) -> None:
-    """Four associations carry images at once; each file's row counts its own, in any order."""
+    """Four associations send images in parallel; each row counts its own images in any order."""
     acquisition = session.acquisition("A")
     session.site.add_file(
         acquisition, "a.zip", zip_of(tmp_path / "a.zip", images(0, 1, 2)), file_type="dicom"
@@ -101,7 +101,7 @@ def test_an_image_may_be_answered_after_its_file_and_those_of_the_next(
 def test_a_server_that_gives_fewer_associations_is_no_failure(
     tmp_path: Path, session: Session
 ) -> None:
-    """A server with a limit gets all images over what it gives; the log says so once."""
+    """A server with a limit receives all images within the limit; the log says so once."""
     archive = zip_of(tmp_path / "a.zip", images(*range(60)))
     session.site.add_file(session.acquisition("A"), "a.zip", archive, file_type="dicom")
 

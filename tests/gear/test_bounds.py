@@ -1,4 +1,4 @@
-"""What a run of the gear needs of memory and disk, whatever the size of its data."""
+"""Memory and disk space of a gear run do not depend on the size of its data."""
 
 import random
 import subprocess
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 
 
 def deflated_zip(path: Path, numbers: Iterable[int]) -> Path:
-    """Write a zip of images, each of which unpacks to a file on disk."""
+    """Write a zip of images that each unpack to a file on disk."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for number in numbers:
             pixels = random.Random(number).randbytes(2 * PIXELS**2)
@@ -46,7 +46,7 @@ def deflated_zip(path: Path, numbers: Iterable[int]) -> Path:
 
 
 def gear_for(site: FlywheelSite, files: list[Path], port: int, folder: Path) -> GearFolder:
-    """Put the files on the site, and return the gear's folder for a run on their session."""
+    """Put the files on the site; return the gear's folder for a run on their session."""
     project = site.add_project(site.add_group("lab"), "Study")
     session = site.add_session(site.add_subject(project, "sub-01"), "Visit 1")
     acquisition = site.add_acquisition(session, "Scan")
@@ -66,7 +66,7 @@ def check(result: GearResult) -> None:
 
 
 def test_disk_holds_three_archives_and_a_few_images(site: FlywheelSite, tmp_path: Path) -> None:
-    """However many files a session has, three of them and 2n images are on disk at once."""
+    """However many files a session has, at most three of them and 2n images are on disk."""
     files = [
         deflated_zip(tmp_path / f"{number}.zip", range(start, start + IMAGES_IN_ZIP))
         for number, start in enumerate(range(0, ZIPS * IMAGES_IN_ZIP, IMAGES_IN_ZIP))
@@ -76,7 +76,7 @@ def test_disk_holds_three_archives_and_a_few_images(site: FlywheelSite, tmp_path
     watching = threading.Event()
 
     def answer(_: CStore) -> int:
-        """Hold the first images until the gear has gone ahead, so that it is at its most."""
+        """Delay the first responses until the gear's disk use reaches its maximum."""
         watching.wait()
         if len(holds) < ASSOCIATIONS:
             holds.append(wait_for(lambda: disk.value > 2 * size))
@@ -97,7 +97,7 @@ def test_disk_holds_three_archives_and_a_few_images(site: FlywheelSite, tmp_path
 
 
 def test_memory_does_not_grow_with_an_image(site: FlywheelSite, tmp_path: Path) -> None:
-    """An image of 315 MB in a zip takes less than 150 MB beyond the imported modules."""
+    """An image of 315 MB in a zip needs less than 150 MB beyond the imported modules."""
     (tmp_path / "made").mkdir()
     large = make_multiframe(tmp_path / "made", 600).flywheel_file
     archive = tmp_path / "large.zip"
@@ -115,7 +115,7 @@ def test_memory_does_not_grow_with_an_image(site: FlywheelSite, tmp_path: Path) 
 
 
 def imported(folder: Path) -> int:
-    """Return the most memory, in bytes, of an interpreter that only imports the gear."""
+    """Return the peak memory, in bytes, of an interpreter that only imports the gear."""
     code = "import run; print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, capture_output=True, check=True, text=True

@@ -1,4 +1,4 @@
-"""A job that is cancelled ends soon and in good order."""
+"""A cancelled job ends soon and gracefully."""
 
 import os
 import signal
@@ -33,11 +33,11 @@ from tests.support.sample_files import (
 from tests.support.waiting import wait_for
 
 SILENCE = DEFAULT_TIMEOUTS.response
-"""Seconds for which the gear would wait for an answer."""
+"""Seconds that the gear would wait for a response."""
 
 
 def test_a_cancelled_job_reports_what_it_did(tmp_path: Path, session: Session) -> None:
-    """SIGTERM ends the run with 1 and a report in which no file passes for complete."""
+    """SIGTERM ends the run with exit code 1 and a report in which no file is complete."""
     site, acquisition = session.site, session.acquisition("A")
     archive = zip_of(tmp_path / "a.zip", images(*range(20)))
     site.add_file(acquisition, "a.zip", archive, file_type="dicom")
@@ -71,7 +71,7 @@ def test_a_cancelled_job_reports_what_it_did(tmp_path: Path, session: Session) -
 def test_images_in_flight_are_finished_when_the_job_is_cancelled(
     tmp_path: Path, session: Session, associations: int, number: signal.Signals
 ) -> None:
-    """Those that the server still answers count as sent, and no other is begun."""
+    """In-flight images that the server acknowledges count as sent, and no other is started."""
     site, answering = session.site, threading.Event()
     site.add_file(
         session.acquisition("A"),
@@ -101,7 +101,7 @@ def test_images_in_flight_are_finished_when_the_job_is_cancelled(
 def assert_cancelled(
     session: Session, gear: GearFolder, result: GearResult, number: signal.Signals = signal.SIGTERM
 ) -> None:
-    """The report is attached, one line says what ended the job, and no file is left."""
+    """Check that the report is attached, one log line names the signal, and no file is left."""
     assert result.exit_code == 1
     assert len(session.site.reports) == 1
     assert f"The run was stopped by {number.name}" in result.stderr
@@ -110,7 +110,7 @@ def assert_cancelled(
 
 
 def assert_ended_soon(result: GearResult, cancelled_after: float) -> None:
-    """The run has waited neither for an answer of the server nor for the site."""
+    """Check that the run waited neither for a response of the server nor for the site."""
     assert result.seconds - cancelled_after < SILENCE / 2
 
 
@@ -118,7 +118,7 @@ def assert_ended_soon(result: GearResult, cancelled_after: float) -> None:
 def test_a_cancelled_job_does_not_wait_for_a_silent_server(
     tmp_path: Path, session: Session, associations: int, number: signal.Signals
 ) -> None:
-    """The run does not wait for an answer; a second signal, of either kind, takes nothing away."""
+    """The run does not wait for a response; a second signal of either kind changes nothing."""
     site = session.site
     site.add_file(
         session.acquisition("A"),
@@ -146,7 +146,7 @@ def test_a_cancelled_job_does_not_wait_for_a_silent_server(
 def test_a_job_is_cancelled_while_a_file_is_downloaded(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """A site that stalls does not hold up the end; no part of the file is left."""
+    """A stalled site does not delay the end, and no partial file is left."""
     site = session.site
     site.fault(
         site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1))),
@@ -167,7 +167,7 @@ def test_a_job_is_cancelled_while_a_file_is_downloaded(
 def test_a_job_is_cancelled_while_an_archive_is_unpacked(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """An image that unpacks to much is left in its middle, and nothing of it stays."""
+    """A large image is abandoned halfway, and none of it is left."""
     site = session.site
     large = ArchiveMember("1.dcm", encoded(made(1)) + bytes(300_000_000))
     site.add_file(
@@ -184,7 +184,7 @@ def test_a_job_is_cancelled_while_an_archive_is_unpacked(
 
 
 def test_a_job_is_cancelled_while_decoders_hang(tmp_path: Path, session: Session) -> None:
-    """It does not wait for their frames, and leaves none of them behind."""
+    """The gear does not wait for their frames, and leaves no decoder running."""
     site, answering = session.site, threading.Event()
     datasets = [made(number) for number in range(20)]
     for dataset in datasets:
@@ -216,7 +216,7 @@ def test_a_job_is_cancelled_while_decoders_hang(tmp_path: Path, session: Session
 
 
 def test_a_job_is_cancelled_in_the_check_of_the_server(tmp_path: Path, session: Session) -> None:
-    """A server that says nothing does not hold up the end, and the report has all rows."""
+    """A silent server does not delay the end, and the report has all rows."""
     site = session.site
     site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
     asked = threading.Event()

@@ -1,4 +1,4 @@
-"""The gear says in one line what is wrong with its configuration, and ends with 1."""
+"""An invalid configuration ends the gear with a one-line error and exit code 1."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from tests.support.gear_runs import Session, gear_on
 def test_a_bad_configuration_is_told_in_one_line(
     tmp_path: Path, session: Session, options: dict[str, object], line: str
 ) -> None:
-    """What is wrong, what was given and what is allowed stands in one line; exit code 1."""
+    """One line has the problem, the given value and the allowed values; the exit code is 1."""
     gear = gear_on(tmp_path, session.site, 104, session.session)
     gear.config["config"] |= options
     result = gear.run()
@@ -34,7 +34,7 @@ def test_a_bad_configuration_is_told_in_one_line(
 
 
 def test_a_project_is_refused_as_destination(tmp_path: Path, session: Session) -> None:
-    """A container that the gear does not run on is told, with those that it does."""
+    """An unsupported container is reported together with the supported ones."""
     result = gear_on(tmp_path, session.site, 104, session.project, "project").run()
     assert result.exit_code == 1
     line = "destination container: 'project' was given; allowed: acquisition, session or subject"
@@ -42,7 +42,7 @@ def test_a_project_is_refused_as_destination(tmp_path: Path, session: Session) -
 
 
 def test_a_wrong_api_key_is_told(tmp_path: Path, session: Session) -> None:
-    """A key that the site does not take ends the run with a line that does not show it."""
+    """A key that the site rejects ends the run with a line that does not show it."""
     gear = gear_on(tmp_path, session.site, 104, session.session)
     key = session.site.api_key + "wrong"
     gear.config["inputs"]["api-key"]["key"] = key

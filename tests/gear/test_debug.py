@@ -1,4 +1,4 @@
-"""With `debug` the log tells what went on with the server and the site, and nothing of patients."""
+"""With `debug`, the log shows details about server and site, but no patient data."""
 
 import re
 from pathlib import Path
@@ -20,13 +20,13 @@ SECRETS = ("zweistein", "alberta", "pid-4711")
 
 
 def debug_lines(result: GearResult) -> list[str]:
-    """Return the lines of the log that are there for `debug` alone."""
+    """Return the log lines that exist only with `debug`."""
     return [line for line in result.log.splitlines() if " DEBUG " in line]
 
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> Path:
-    """A zip of images with a patient's name where it can be, and one whose UIDs are names."""
+    """Zip of images with a patient's name in many places, and one with names instead of UIDs."""
     odd = encoded(made(2, **WHO))
     uid = str(made(2).SOPInstanceUID).encode()
     name = b"ZWEISTEIN^ALBERTA".ljust(len(uid), b" ")[: len(uid)]
@@ -47,7 +47,7 @@ def hostile(tmp_path: Path) -> Path:
 def test_the_gears_log_has_details_of_its_own_and_no_others(
     tmp_path: Path, session: Session, hostile: Path
 ) -> None:
-    """Associations, images and downloads are told by the gear; other libraries are not heard."""
+    """The gear logs associations, images and downloads; other libraries log nothing."""
     site = session.site
     site.fault(
         site.add_file(session.acquisition("A"), "a.zip", hostile, file_type="dicom"), Status(503)
@@ -76,7 +76,7 @@ def test_the_gears_log_has_details_of_its_own_and_no_others(
 def test_without_debug_there_are_no_details(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """Nothing of it is logged."""
+    """None of the details are logged."""
     session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
     result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
     assert result.exit_code == 0
@@ -88,7 +88,7 @@ def test_without_debug_there_are_no_details(
 def test_the_command_logs_details_where_it_is_asked(
     tmp_path: Path, hostile: Path, options: list[str]
 ) -> None:
-    """`dicom-send --debug` does as the gear."""
+    """`dicom-send --debug` logs the same as the gear."""
     with PythonSCP() as server:
         result = send(hostile, *to(server), *options, cwd=tmp_path)
     assert ("C-STORE of " in result.stderr) is bool(options)

@@ -1,4 +1,4 @@
-"""A run of the gear sends all DICOM files of its destination, or the file that it is given."""
+"""A gear run sends all DICOM files of its destination, or its input file."""
 
 import io
 import re
@@ -31,7 +31,7 @@ from tests.support.sample_files import (
 def test_a_session_goes_to_the_server_and_is_reported(
     tmp_path: Path, session: Session, orthanc: Orthanc
 ) -> None:
-    """All DICOM files of a session arrive as they were but for the tag; the report says so."""
+    """All DICOM files of a session arrive unchanged except for the tag; the report says so."""
     site = session.site
     archives = [[TEXT, *images(1, 2)], images(3), [member("rtplan.dcm"), member("test-SR.dcm")]]
     first, second = session.acquisition("T1 w"), session.acquisition("plan")
@@ -73,7 +73,7 @@ def test_a_session_goes_to_the_server_and_is_reported(
 def test_a_file_given_as_input_is_sent(
     tmp_path: Path, session: Session, python_scp: PythonSCP, kind: str
 ) -> None:
-    """A DICOM file, a zip or a tar of any kind is sent; the report names its acquisition."""
+    """A DICOM file, zip or tar of any kind is sent; the report names its acquisition."""
     acquisition = session.acquisition("T2/flair")
     members = [TEXT, *images(1, 2)]
     path = tmp_path / f"input.{kind}"
@@ -128,7 +128,7 @@ def test_a_subject_is_sent_with_all_its_sessions(
 def test_an_acquisition_is_sent_alone(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """A run on an acquisition leaves the others of its session alone."""
+    """A run on an acquisition does not send other acquisitions of its session."""
     chosen = session.acquisition("chosen")
     session.site.add_file(chosen, "a.dcm", encoded(made(1)))
     session.site.add_file(session.acquisition("other"), "b.dcm", encoded(made(2)))
@@ -145,7 +145,7 @@ def test_an_acquisition_is_sent_alone(
 def test_names_of_any_kind_work_and_deleted_files_are_left_out(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """Spaces, unicode and the signs of a URL in a name do no harm; a deleted file is not sent."""
+    """Spaces, Unicode and URL characters in a name are harmless; a deleted file is not sent."""
     acquisition = session.acquisition("a?b#c%20 dö")
     names = ("sp ace.dcm", "ünï 漢字.dcm", "a#b.dcm", "100%.dcm", "what?.dcm", "a%2Fb;c&d=e+f.dcm")
     for number, name in enumerate(names):
@@ -162,7 +162,7 @@ def test_names_of_any_kind_work_and_deleted_files_are_left_out(
 def test_an_empty_session_is_no_success(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """A run that finds nothing to send ends with 1 and says so, and its report has no row."""
+    """A run without files to send ends with exit code 1 and a message; its report has no rows."""
     result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
     assert result.exit_code == 1
     assert "Nothing to send: no file was found" in result.log

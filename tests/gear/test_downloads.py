@@ -1,4 +1,4 @@
-"""A session of many files: several are downloaded at once, over connections that stay."""
+"""Session of many files: several are downloaded in parallel over reused connections."""
 
 from pathlib import Path
 from threading import Barrier
@@ -22,7 +22,7 @@ from tests.support.waiting import wait_for
 FILES = 12
 PARTIES = 4
 REQUESTS_OF_A_RUN = 2
-"""Connections besides those of downloads: that of the site's records, and of the reports."""
+"""Connections besides those of downloads: one for the site's records, one for the reports."""
 
 
 def add_files(session: Session) -> list[str]:
@@ -37,7 +37,7 @@ def add_files(session: Session) -> list[str]:
 def test_downloads_go_on_at_the_same_time(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """The site answers none before four are asked for; the images are sent in order."""
+    """The site answers no download before four are requested; the images are sent in order."""
     barrier = Barrier(PARTIES, timeout=LONGEST_START)
     for file_id in add_files(session):
         session.site.fault(file_id, Meet(barrier))
@@ -53,7 +53,7 @@ def test_downloads_go_on_at_the_same_time(
 def test_connections_to_the_site_are_kept(
     tmp_path: Path, session: Session, python_scp: PythonSCP, at_once: int
 ) -> None:
-    """There is one for each download that goes on at the same time, whatever the files."""
+    """There is one connection for each parallel download, however many files there are."""
     add_files(session)
     gear = gear_on(tmp_path, session.site, python_scp.port, session.session, downloads=at_once)
     result = gear.run()
@@ -65,7 +65,7 @@ def test_connections_to_the_site_are_kept(
 def test_a_file_in_back_off_costs_only_itself(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """All others are sent, whether it comes in the end or not."""
+    """All others are sent, whether its download succeeds in the end or not."""
     first, *_ = add_files(session)
     session.site.fault(first, *[Status(503)] * 1000)
     gear = gear_on(
@@ -86,7 +86,7 @@ def test_a_file_in_back_off_costs_only_itself(
 def test_a_job_is_cancelled_while_all_downloads_stall(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """Neither those that get nothing nor those in back-off hold up the end."""
+    """Neither stalled downloads nor downloads waiting for a retry delay the end."""
     for number, file_id in enumerate(add_files(session)):
         stall = Stall(LONGEST_START, after=number % 3 * 100)
         session.site.fault(file_id, *([stall] if number % 2 else [Status(503)] * 1000))
@@ -105,7 +105,7 @@ def test_a_job_is_cancelled_while_all_downloads_stall(
 
 
 def test_a_far_site_is_asked_for_all(tmp_path: Path, python_scp: PythonSCP) -> None:
-    """A site that takes a while for each answer loses nothing."""
+    """A site with a delay before each response loses no file."""
     with FlywheelSite(latency=0.02) as site:
         project = site.add_project(site.add_group("lab"), "Study")
         far = Session(site, project, "", site.add_session(site.add_subject(project, "1"), "1"))

@@ -1,4 +1,4 @@
-"""A dry run sends nothing, and says what would be sent."""
+"""A dry run sends nothing and shows what would be sent."""
 
 import re
 from collections import Counter
@@ -12,7 +12,7 @@ from tests.support.session_runs import SessionRuns
 
 
 def test_a_dry_run_sends_nothing(runs: SessionRuns) -> None:
-    """It says what would be sent, what would be converted, and what would not be."""
+    """It shows which images would be sent, converted or rejected."""
     compressed = made(2)
     compressed.compress(RLELossless)
     other = made(3, SOPClassUID="1.2.840.10008.5.1.4.1.1.4")
@@ -48,7 +48,7 @@ def test_a_dry_run_sends_nothing(runs: SessionRuns) -> None:
 
 
 def test_a_dry_run_of_what_can_be_sent_ends_well(runs: SessionRuns, orthanc: Orthanc) -> None:
-    """The exit code tells whether all would be sent."""
+    """The exit code shows whether all images would be sent."""
     runs.add_images("a.zip", range(3))
     ended = runs.send(orthanc, dry_run=True)
     assert ended.result.exit_code == 0
@@ -57,7 +57,7 @@ def test_a_dry_run_of_what_can_be_sent_ends_well(runs: SessionRuns, orthanc: Ort
 
 
 def test_a_dry_run_says_what_is_there_already(runs: SessionRuns, orthanc: Orthanc) -> None:
-    """With `skip_existing` only the others would be sent."""
+    """With `skip_existing` only missing images would be sent."""
     runs.add_images("a.zip", range(3))
     runs.send(orthanc)
     runs.add_images("b.zip", [2, 3])

@@ -1,4 +1,4 @@
-"""Images with the same SOP Instance UID in one run: none replaces another."""
+"""An image never replaces another one with the same SOP Instance UID in the same run."""
 
 from collections import Counter
 from pathlib import Path
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_equal_images_are_sent_once(
     runs: SessionRuns, storescp: StoreSCP, associations: int
 ) -> None:
-    """The second of two equal images counts as already there, in another file too."""
+    """The second of two equal images counts as existing, also in another file."""
     runs.add_images("a.zip", [1, 2, 1])
     runs.add_images("b.zip", [2, 3])
     ended = runs.send(storescp, associations=associations)
@@ -46,7 +46,7 @@ def test_a_different_image_does_not_replace_the_first(
 
 
 def test_an_equal_image_is_sent_where_the_first_was_refused(runs: SessionRuns) -> None:
-    """An image that the server refused is no reason not to send the next one."""
+    """Rejection of an image does not prevent sending the next one."""
     statuses = iter([0xC000, 0, 0])
     runs.add_images("a.zip", [1, 1])
     with PythonSCP(status=lambda _: next(statuses)) as server:

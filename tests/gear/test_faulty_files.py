@@ -1,4 +1,4 @@
-"""A file that is broken or cannot be downloaded has its row in the report; the rest is sent."""
+"""A damaged or unavailable file has its row in the report, and the rest is sent."""
 
 import io
 import re
@@ -28,7 +28,7 @@ from tests.support.sample_files import (
 def test_each_kind_of_trouble_has_its_row_and_the_run_goes_on(
     tmp_path: Path, session: Session, storescp: StoreSCP
 ) -> None:
-    """Of five acquisitions one file is gone, one broken, one empty, one mixed and one fine."""
+    """Of five files, one is missing, one damaged, one empty, one mixed and one valid."""
     site = session.site
     names = ("gone.zip", "broken.zip", "no dicom.zip", "mixed.zip", "fine.zip")
     acquisitions = [session.acquisition(f"{n}") for n in range(5)]
@@ -70,7 +70,7 @@ def test_each_kind_of_trouble_has_its_row_and_the_run_goes_on(
 def test_a_truncated_image_fails_alone(
     tmp_path: Path, session: Session, storescp: StoreSCP
 ) -> None:
-    """A truncated image is not offered, one without Pixel Data is sent with a remark."""
+    """A truncated image is not sent; one without Pixel Data is sent with a remark."""
     pixelless = made(3)
     del pixelless.PixelData
     members = [
@@ -96,7 +96,7 @@ def test_a_truncated_image_fails_alone(
 def test_what_cannot_be_sent_is_counted(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """Images without UIDs count as not sent, with the reason; a DICOMDIR does not count."""
+    """Images without UIDs count as not sent, with a reason; a DICOMDIR does not count."""
     nameless, classless = made(1), made(2)
     without_instance = encoded(nameless).replace(
         nameless.SOPInstanceUID.encode(), b" " * len(nameless.SOPInstanceUID)
@@ -130,7 +130,7 @@ def test_what_cannot_be_sent_is_counted(
 def test_broken_archives_over_any_number_of_associations(
     tmp_path: Path, session: Session, python_scp: PythonSCP, associations: int
 ) -> None:
-    """What could be read of an archive is sent; its row and its reason are right."""
+    """The readable part of an archive is sent; its row and its reason are correct."""
     site, acquisition = session.site, session.acquisition("A")
     members = images(*range(10))
     step = len(archives.tar_entry(members[0].name, members[0].content))
@@ -179,7 +179,7 @@ def test_broken_archives_over_any_number_of_associations(
 def test_what_the_site_does_wrong_is_told_and_the_rest_goes_on(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """Bursts of 503, bodies cut short, resets, a key that expired and files that changed."""
+    """The faults are bursts of 503, truncated bodies, resets, an expired key and changed files."""
     site, acquisition = session.site, session.acquisition("A")
     files = {
         "burst.dcm": [Status(503), Status(503)],

@@ -1,4 +1,4 @@
-"""Options that choose among the files of a session, in whole runs of the gear."""
+"""Options that select files of a session, in whole runs of the gear."""
 
 from html import unescape
 from pathlib import Path
@@ -11,7 +11,7 @@ FILES = {"t1.dcm": "MR", "t2.dcm": "MR", "t2 localizer.dcm": "MR", "ct.dcm": "CT
 
 
 def add_files(session: Session) -> None:
-    """Add four files, of which one has a tag."""
+    """Add four files, one of them with a tag."""
     acquisition = session.acquisition("scan")
     for number, (name, modality) in enumerate(FILES.items()):
         tags = ["ready"] if name.startswith("t2") else []
@@ -22,7 +22,7 @@ def add_files(session: Session) -> None:
 def test_files_that_fit_all_options_are_sent(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """The log and the page name the others, and the page has the options."""
+    """The log and the page name the excluded files, and the page shows the options."""
     add_files(session)
     options = {
         "include": "T*.dcm, *.zip",
@@ -46,7 +46,7 @@ def test_files_that_fit_all_options_are_sent(
 def test_no_fitting_file_is_no_success(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """A run whose options fit no file ends with 1 and says so; its report has no row."""
+    """A run whose options match no file ends with exit code 1 and an empty report."""
     add_files(session)
     gear = gear_on(tmp_path, session.site, python_scp.port, session.session, include="*.ima")
     result = gear.run()

@@ -1,4 +1,4 @@
-"""Which files a run sends by their types, and what it says of the others."""
+"""Selection of files by type, and log lines about the others."""
 
 from html import unescape
 from pathlib import Path
@@ -14,7 +14,7 @@ LEFT_OUT = "2 files of type archive were not selected: b.tgz, c.zip (see the opt
 
 @pytest.fixture
 def mixed(tmp_path: Path, session: Session) -> Session:
-    """A session with a DICOM file, a tar and a zip of images, and notes."""
+    """Session with a DICOM file, a tar and a zip of images, and text notes."""
     acquisition = session.acquisition("CT")
     site = session.site
     site.add_file(acquisition, "a.dcm", encoded(made(1)))
@@ -25,7 +25,7 @@ def mixed(tmp_path: Path, session: Session) -> Session:
 
 
 def page(session: Session) -> str:
-    """Return what the page says that was attached."""
+    """Return the text of the attached page."""
     (content,) = (one.content for one in session.site.uploads if one.name.endswith(".html"))
     return unescape(content.decode())
 
@@ -33,7 +33,7 @@ def page(session: Session) -> str:
 def test_archives_that_are_not_sent_are_named(
     tmp_path: Path, mixed: Session, python_scp: PythonSCP
 ) -> None:
-    """By default files of type `dicom` are sent; log and page name the archives beside them."""
+    """By default, files of type `dicom` are sent; log and page name the archives beside them."""
     result = gear_on(tmp_path, mixed.site, python_scp.port, mixed.session).run()
     assert result.exit_code == 0, result.log
     assert len(python_scp.stored) == 1
@@ -58,7 +58,7 @@ def test_archives_are_sent_where_asked(
 def test_an_archive_without_images_is_passed_over(
     tmp_path: Path, mixed: Session, python_scp: PythonSCP
 ) -> None:
-    """Any archive may be of type archive: one of notes has no row, fails nothing, and is named."""
+    """An archive without images has no row, does not fail the run, and is named."""
     site = mixed.site
     notes = zip_of(tmp_path / "n.zip", [TEXT])
     site.add_file(mixed.acquisition("notes"), "notes.zip", notes)
@@ -75,7 +75,7 @@ def test_an_archive_without_images_is_passed_over(
 def test_archives_without_images_alone_are_no_success(
     tmp_path: Path, session: Session, python_scp: PythonSCP, content: str
 ) -> None:
-    """A run that finds no image ends with 1; a damaged archive keeps its row."""
+    """A run without any image ends with exit code 1; a damaged archive keeps its row."""
     path = zip_of(tmp_path / "n.zip", [TEXT] if content == "notes" else images(1))
     if content == "damaged":
         path.write_bytes(path.read_bytes()[:40])
@@ -89,7 +89,7 @@ def test_archives_without_images_alone_are_no_success(
 def test_a_session_of_archives_alone_is_no_success(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """A run that selects none of the files ends with 1, says what it saw, and asks no server."""
+    """A run that selects no file ends with exit code 1, lists them, and contacts no server."""
     site = session.site
     site.add_file(session.acquisition("A"), "a.tar", tar_of(tmp_path / "a.tar", images(1)))
     result = gear_on(tmp_path, site, python_scp.port, session.session).run()

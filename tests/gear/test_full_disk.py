@@ -1,4 +1,4 @@
-"""A full disk, or one that cannot be written to, costs only what needs it."""
+"""A full or read-only disk affects only images that need it."""
 
 import resource
 from pathlib import Path
@@ -32,7 +32,7 @@ from tests.support.sample_files import (
 
 
 def test_a_full_disk_costs_only_what_needs_it(tmp_path: Path, session: Session) -> None:
-    """What cannot be downloaded, unpacked, stamped or converted is told; small images go on."""
+    """Failed downloads, unpacking, stamping and conversion are reported; small images are sent."""
     site, acquisition = session.site, session.acquisition("A")
     limit = 2_000_000
     large = encoded(made(1, pixels=1200))
@@ -70,10 +70,10 @@ def test_a_full_disk_costs_only_what_needs_it(tmp_path: Path, session: Session) 
 
 
 class LosingItsFolder(FlywheelSource):
-    """A source after whose download the work folder is no more."""
+    """Source that deletes the work folder after a download."""
 
     def fetcher(self, folder: Path) -> Fetcher:
-        """Return what downloads a file, and moves it away before the folder is deleted."""
+        """Return a function that downloads a file and moves it before the folder is deleted."""
         download = super().fetcher(folder).fetch
 
         def fetch(entry: FileEntry) -> Path | DownloadFailure:
@@ -94,7 +94,7 @@ def test_an_archive_that_cannot_be_unpacked_is_told(
     caplog: pytest.LogCaptureFixture,
     pack: type,
 ) -> None:
-    """What needs no room in the work folder is sent, and the reason is in the log."""
+    """Images that need no disk space are sent, and the log has the reason for the others."""
     site = session.site
     large = ArchiveMember("large", encoded(made(9, pixels=1200)))
     archive = pack(tmp_path / "a.zip", [*images(1, 2, 3), large])
@@ -123,7 +123,7 @@ def test_an_archive_that_cannot_be_unpacked_is_told(
 
 
 def test_a_work_folder_that_cannot_be_written_to_is_told(tmp_path: Path, session: Session) -> None:
-    """A path that is no folder stops the run before the server is asked, after the report."""
+    """A path that is not a folder stops the run before the server check, with a report."""
     site = session.site
     site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
     with PythonSCP() as scp:

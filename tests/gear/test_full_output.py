@@ -1,4 +1,4 @@
-"""A report that cannot be written whole is not there at all, and the exit code is 1."""
+"""A report that cannot be written completely does not exist, and the exit code is 1."""
 
 import resource
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.support.send_command import to
 from tests.support.session_runs import SessionRuns
 
 MAX_FILE = 2000
-"""Bytes that a file may have: more than those of an image, fewer than those of a report."""
+"""Maximum file size in bytes: larger than an image, smaller than a report."""
 FILES = 30
 
 
@@ -44,7 +44,7 @@ def test_the_gear_logs_the_rows_of_a_report_that_it_cannot_write(
 def test_the_command_leaves_no_report_that_is_not_whole(
     made_folder: Path, python_scp: PythonSCP, tmp_path: Path, number: int
 ) -> None:
-    """Neither that on files nor that on images, nor the others; also where not all of them fail."""
+    """No report is left, even if only some of them fail."""
     for image in range(number):
         (made_folder / f"{image}.dcm").write_bytes(encoded(made(image)))
     process = command.start("dicom-send", made_folder, *to(python_scp), cwd=tmp_path)
@@ -53,7 +53,7 @@ def test_the_command_leaves_no_report_that_is_not_whole(
     assert process.returncode == 1, errors
     assert len(python_scp.stored) == number
     left = [path for path in tmp_path.iterdir() if path != made_folder]
-    # What fits is written: the report on files has one row, that on images one for each.
+    # Small reports fit: the per-file report has one row, the per-image report one for each image.
     suffixes = sorted(path.suffix for path in left)
     assert suffixes == ([".csv", ".csv", ".json"] if number == 1 else [".csv", ".json"])
     assert all(path.read_text().endswith("\n") for path in left)
@@ -64,7 +64,7 @@ def test_the_command_leaves_no_report_that_is_not_whole(
 
 @pytest.fixture
 def made_folder(tmp_path: Path) -> Path:
-    """An empty folder for images."""
+    """Empty folder for images."""
     folder = tmp_path / "images"
     folder.mkdir()
     return folder

@@ -1,4 +1,4 @@
-"""A work folder that is full for a while costs time, and no image."""
+"""A temporarily full work folder costs time, but no image."""
 
 import os
 import random
@@ -15,13 +15,13 @@ from tests.support.sample_files import ArchiveMember, encoded, made, tar_of, zip
 from tests.support.send_command import rows_of, to
 
 MEGABYTES = 6
-"""The size of the work folder; an image has 2.9 MB."""
+"""Size of the work folder; an image has 2.9 MB."""
 IMAGES = 16
 
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """A place for a work folder; skips where nobody may mount one."""
+    """Path for a work folder; skip the test if mounting is not permitted."""
     folder = tmp_path / "work"
     folder.mkdir()
     mounted = subprocess.run(_mounting(folder, "true"), capture_output=True, check=False)
@@ -31,7 +31,7 @@ def work(tmp_path: Path) -> Path:
 
 
 def _mounting(folder: Path, *arguments: str) -> list[str]:
-    """Return the command line that runs another one with a small file system at `folder`."""
+    """Return a command line that runs another one with a small file system at `folder`."""
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
     mount = f'mount -t tmpfs -o size={MEGABYTES}m tmpfs "{folder}" && exec "$@"'
     return ["unshare", "--mount", *as_root, "sh", "-c", mount, "-", *arguments]
@@ -40,7 +40,7 @@ def _mounting(folder: Path, *arguments: str) -> list[str]:
 def send(
     work: Path, source: Path, server: PythonSCP | StoreSCP, cwd: Path, *options: object
 ) -> list[tuple[str, ...]]:
-    """Send a file or a folder, and return what the report says of it."""
+    """Send a file or a folder, and return its row in the report."""
     arguments = [source, "--work-folder", work, *to(server), *options]
     done = subprocess.run(
         _mounting(work, *command.arguments_of("dicom-send", *arguments)),
@@ -58,14 +58,14 @@ def send(
 def test_members_wait_for_the_images_before_them(
     work: Path, tmp_path: Path, storescp: StoreSCP, pack: type
 ) -> None:
-    """All of an archive arrives, though a fraction of it has room at once."""
+    """A complete archive arrives, although only part of it fits at a time."""
     images = [ArchiveMember(f"{n}", encoded(made(n, pixels=1200))) for n in range(IMAGES)]
     archive = pack(tmp_path / "archive", images)
     assert send(work, archive, storescp, tmp_path) == [(f"{IMAGES}", f"{IMAGES}", "Complete")]
 
 
 def test_deflated_images_and_conversions_wait_as_well(work: Path, tmp_path: Path) -> None:
-    """What is inflated or decoded lies in the work folder, too."""
+    """Inflated and decoded data is also in the work folder."""
     folder = tmp_path / "folder"
     folder.mkdir()
     for number in range(IMAGES):
@@ -83,7 +83,7 @@ def test_deflated_images_and_conversions_wait_as_well(work: Path, tmp_path: Path
 def test_conversions_have_room_before_images_that_are_unpacked(
     work: Path, tmp_path: Path, associations: int
 ) -> None:
-    """Whatever waits behind an image would wait for it in vain."""
+    """Otherwise, images that wait behind a conversion would wait forever."""
     images = []
     for number in range(IMAGES):
         half = random.Random(number).randbytes(1200**2)
@@ -99,7 +99,7 @@ def test_conversions_have_room_before_images_that_are_unpacked(
 def test_an_image_that_never_has_room_fails_alone(
     work: Path, tmp_path: Path, python_scp: PythonSCP
 ) -> None:
-    """It waits for those before it, and costs none of those behind it."""
+    """It waits for the images before it, and does not affect those after it."""
     large = ArchiveMember("large", encoded(made(99, pixels=3000)))
     images = [ArchiveMember(f"{n}", encoded(made(n, pixels=1200))) for n in range(IMAGES)]
     archive = zip_of(tmp_path / "archive", [*images[:8], large, *images[8:]])

@@ -1,4 +1,4 @@
-"""A dataset that is made to eat memory costs only itself."""
+"""A dataset that is designed to exhaust memory costs only itself."""
 
 import sys
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def ascending() -> bytes:
 def test_millions_of_elements(
     make: Callable[[], bytes], tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """An image with a full group fails, the other is sent, and the gear stays under 300 MB."""
+    """An image with a full group fails, the other is sent, and the gear stays below 300 MB."""
     dataset = raw.joined(raw.uids(EXPLICIT)) + make()
     members = [
         ArchiveMember("1", raw.part10(dataset, EXPLICIT.uid)),

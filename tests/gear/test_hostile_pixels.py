@@ -1,4 +1,4 @@
-"""An image of a few bytes that claims, or unpacks to, gigabytes costs only itself."""
+"""An image of a few bytes that claims or unpacks to gigabytes costs only itself."""
 
 import sys
 from collections.abc import Callable
@@ -31,12 +31,12 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 
 
 def again(content: bytes) -> bytes:
-    """Return an image as another instance."""
+    """Return an image as a new instance."""
     return content.replace(b".498.1.1\0", b".498.1.3\0")
 
 
 def sent(contents: list[bytes], folder: Path, session: Session) -> tuple[str, int, str]:
-    """Send images to a server that takes no compression: how many, the most memory, the log."""
+    """Send images to a server without compression; return sent count, peak memory and log."""
     members = [ArchiveMember(str(number), content) for number, content in enumerate(contents)]
     session.site.add_file(
         session.acquisition("a"), "a.zip", zip_of(folder / "a.zip", members), file_type="dicom"
@@ -57,7 +57,7 @@ def sent(contents: list[bytes], folder: Path, session: Session) -> tuple[str, in
 def test_few_bytes_that_claim_gigabytes(
     contents: list[bytes], tmp_path: Path, session: Session
 ) -> None:
-    """Such images fail, another is sent, and all processes together stay under 300 MB."""
+    """Such images fail, another is sent, and all processes together stay below 300 MB."""
     number, memory, log = sent([*contents, encoded(made(2))], tmp_path, session)
     assert number == "1", log
     assert "it needs too much memory or disk space" in log
@@ -75,7 +75,7 @@ def test_few_bytes_that_claim_gigabytes(
 def test_blank_images_as_large_as_may_be(
     make: Callable[..., bytes], rows: int, columns: int, tmp_path: Path, session: Session
 ) -> None:
-    """They are sent, and all processes together stay under 300 MB."""
+    """They are sent, and all processes together stay below 300 MB."""
     images = [make(rows, columns, SOPInstanceUID=f"1.2.{number}") for number in range(4)]
     number, memory, log = sent(images, tmp_path, session)
     assert number == "4", log

@@ -1,4 +1,4 @@
-"""Each image has its row in the report on images."""
+"""Each image has its row in the per-image report."""
 
 import csv
 from threading import Event
@@ -15,11 +15,11 @@ from tests.support.sample_files import ArchiveMember, encoded, made, uid_of, zip
 from tests.support.session_runs import SessionRuns
 
 PROGRESS_INTERVAL = 1.0
-"""Seconds, as in tests/support/hurried_run.py."""
+"""Duration in seconds, as in tests/support/hurried_run.py."""
 
 
 def test_each_image_has_its_row(runs: SessionRuns) -> None:
-    """Sent or not, converted or not: each image is there once, with what became of it."""
+    """Each image appears once with its result, whether it was sent or converted."""
     compressed = made(3)
     compressed.compress(RLELossless)
     members = [
@@ -62,7 +62,7 @@ def test_each_image_has_its_row(runs: SessionRuns) -> None:
 
 @pytest.mark.parametrize("shows_names", [False, True])
 def test_members_are_named_where_that_is_asked_for(runs: SessionRuns, shows_names: bool) -> None:
-    """In the report and in the log they have a number else; a file that came alone has none."""
+    """By default, report and log show a member's number; a single file has none."""
     nameless = encoded(made(1)).replace(uid_of(1).encode(), b" " * len(uid_of(1)))
     members = [ArchiveMember(f"Doe/{n}.dcm", encoded(made(n))) for n in (1, 2, 3)]
     members.insert(1, ArchiveMember("Doe/nameless.dcm", nameless))
@@ -92,7 +92,7 @@ def test_members_are_named_where_that_is_asked_for(runs: SessionRuns, shows_name
 
 
 def test_tries_are_those_of_an_image(runs: SessionRuns) -> None:
-    """An image that was refused for want of resources comes last, and was sent twice."""
+    """An image that was rejected with A7xx comes last, and was sent twice."""
     runs.add_images("a.zip", [1, 2])
     statuses = iter([0xA700, 0x0000, 0x0000])
     with PythonSCP(status=lambda _: next(statuses)) as server:
@@ -109,7 +109,7 @@ def test_tries_are_those_of_an_image(runs: SessionRuns) -> None:
     [("instance_report", "_instances.csv"), ("html_report", ".html"), ("summary_report", ".json")],
 )
 def test_a_report_can_be_left_out(runs: SessionRuns, option: str, suffix: str) -> None:
-    """Each of the further reports can be turned off by itself."""
+    """Each optional report can be turned off separately."""
     runs.add_images("a.zip", [1])
     with PythonSCP() as server:
         whole, less = runs.send(server), runs.send(server, **{option: False})
@@ -119,7 +119,7 @@ def test_a_report_can_be_left_out(runs: SessionRuns, option: str, suffix: str) -
 
 
 def test_a_job_that_is_killed_leaves_what_it_had(runs: SessionRuns) -> None:
-    """Nothing can be written at the end then; the rows so far are in the output folder."""
+    """It cannot write anything at the end; the rows so far are in the output folder."""
     runs.add_images("a.zip", range(200))
     reached, ended = Event(), Event()
 
@@ -143,7 +143,7 @@ def test_a_job_that_is_killed_leaves_what_it_had(runs: SessionRuns) -> None:
 
 
 def test_the_log_of_many_images_is_short(runs: SessionRuns) -> None:
-    """A thousand files of ten images each have fewer than 250 lines, and those on progress."""
+    """A thousand files with ten images each produce fewer than 250 lines plus progress."""
     members = [ArchiveMember(f"{n}.dcm", encoded(made(n))) for n in range(10)]
     archive = zip_of(runs.folder / "some.zip", members)
     for number in range(1000):
@@ -159,7 +159,7 @@ def test_the_log_of_many_images_is_short(runs: SessionRuns) -> None:
 
 
 def test_compressed_images_say_as_what_they_were_sent(runs: SessionRuns) -> None:
-    """The row has both transfer syntaxes, and why; an image that stays as it is says nothing."""
+    """A row has both transfer syntaxes and the cause; an unchanged image has no remark."""
     shape = Shape(64, 64, 3)
     runs.add("a.dcm", encoded(shape.dataset(shape.pixels())))
     runs.add("b.dcm", encoded(made(2, BitsAllocated=32, BitsStored=32, HighBit=31, Rows=8)))

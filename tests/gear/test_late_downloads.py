@@ -1,4 +1,4 @@
-"""A run on a site that does not deliver some files, or nothing for a while."""
+"""Runs on a site that does not deliver some files, or is temporarily silent."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ FILES = 12
 
 
 def add_files(session: Session, *faulty: Fault) -> None:
-    """Add single images to a session, of which the first fails in these ways."""
+    """Add single images to a session; the first one fails in these ways."""
     acquisition = session.acquisition("A")
     for number in range(FILES):
         content = encoded(made(number))
@@ -26,7 +26,7 @@ def add_files(session: Session, *faulty: Fault) -> None:
 def test_a_file_that_never_comes_holds_up_no_other(
     tmp_path: Path, session: Session, python_scp: PythonSCP, fault: Fault
 ) -> None:
-    """All others are asked for before it is tried again at the end, and are sent."""
+    """All other files are requested before it is retried at the end, and are sent."""
     add_files(session, *[fault] * 1000)
     options = {"downloads": 1, "file_download_retry_time": 6}
     gear = gear_on(tmp_path, session.site, python_scp.port, session.session, **options)
@@ -45,7 +45,7 @@ def test_a_file_that_never_comes_holds_up_no_other(
 def test_a_site_that_comes_back_delivers_all(
     tmp_path: Path, session: Session, python_scp: PythonSCP, fault: Fault
 ) -> None:
-    """A site that answers nothing for a while is waited for."""
+    """The gear waits for a site that is temporarily silent."""
     add_files(session, Outage(fault, 8))
     gear = gear_on(tmp_path, session.site, python_scp.port, session.session, downloads=1)
     result = gear.run()

@@ -1,4 +1,4 @@
-"""The report is true of a server that dies, rejects, aborts or refuses images in mid-run."""
+"""The report is true if a server dies, rejects, aborts or refuses images during the run."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tests.support.waiting import wait_for
 
 
 def test_a_server_that_dies_leaves_a_true_report(tmp_path: Path, session: Session) -> None:
-    """Images are counted as sent up to the server's death, and as not sent after it."""
+    """Images count as sent up to the server's death, and as not sent after it."""
     archive = zip_of(tmp_path / "a.zip", images(*range(400)))
     session.site.add_file(session.acquisition("A"), "a.zip", archive, file_type="dicom")
     with StoreSCP("+xa") as scp:
@@ -28,14 +28,14 @@ def test_a_server_that_dies_leaves_a_true_report(tmp_path: Path, session: Sessio
     assert result.exit_code == 1
     expected, sent, status = counts(session.site.reports[0].content)["a.zip"]
     assert (expected, status) == ("400", "Incomplete")
-    # The last image may have been stored without the server's answer coming through.
+    # The last image may be stored although its response was lost.
     assert int(sent) in {stored, stored - 1}
 
 
 def test_nothing_is_downloaded_for_a_server_that_is_given_up(
     tmp_path: Path, session: Session
 ) -> None:
-    """The rest of the files fails together: each is told, with the reason, and so is the run."""
+    """The remaining files fail together: each has a row, and the log has the reason once."""
     site, acquisition = session.site, session.acquisition("A")
     names = [f"{number:02}.dcm" for number in range(40)]
     for number, name in enumerate(names):
@@ -56,7 +56,7 @@ def test_nothing_is_downloaded_for_a_server_that_is_given_up(
 
 
 def test_a_server_that_aborts_in_each_image_gets_none(tmp_path: Path, session: Session) -> None:
-    """A server that aborts in the middle of each image is told, and the run ends."""
+    """An abort within each image is reported, and the run ends."""
     archive = zip_of(tmp_path / "a.zip", images(1, 2, 3))
     session.site.add_file(session.acquisition("A"), "a.zip", archive, file_type="dicom")
     with StoreSCP("+xa", "--abort-during") as scp:
@@ -68,7 +68,7 @@ def test_a_server_that_aborts_in_each_image_gets_none(tmp_path: Path, session: S
 
 
 def test_a_server_that_refuses_images_is_told(tmp_path: Path, session: Session) -> None:
-    """The status of refused images stands in the log with its meaning, once with its number."""
+    """The log shows the status of rejected images with its meaning, once, with their number."""
     archive = zip_of(tmp_path / "a.zip", images(1, 2, 3))
     session.site.add_file(session.acquisition("A"), "a.zip", archive, file_type="dicom")
     with PythonSCP(status=[0xC000, 0x0000, 0xC000]) as scp:

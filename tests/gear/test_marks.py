@@ -1,4 +1,4 @@
-"""What was sent is marked on Flywheel, by metadata that the engine applies with its own rights."""
+"""Sent files are marked on Flywheel, through metadata that the engine applies."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ NAME = "Doe^Jane"
 
 
 def summary(state: str, images: int, sent: int, port: int) -> dict[str, Any]:
-    """Return what a run leaves in the custom information, without its time."""
+    """Return the run's summary for the custom information, without its time."""
     return {
         "state": state,
         "called_ae": "PACS",
@@ -33,7 +33,7 @@ def summary(state: str, images: int, sent: int, port: int) -> dict[str, Any]:
 
 
 def ended(site: FlywheelSite, gear: GearFolder) -> GearResult:
-    """Run the gear, and do what the engine does after it."""
+    """Run the gear, and apply its metadata like the engine."""
     result = gear.run()
     destination = gear.config["destination"]
     for path in result.output:
@@ -43,7 +43,7 @@ def ended(site: FlywheelSite, gear: GearFolder) -> GearResult:
 
 
 def without_time(info: dict[str, Any]) -> dict[str, Any]:
-    """Return a summary without the time of its end, which is checked."""
+    """Check the end time of a summary, and return the summary without it."""
     finished = info.pop("finished")
     assert finished.endswith("+00:00")
     return info
@@ -58,7 +58,7 @@ def file_of(site: FlywheelSite, container_id: str, name: str) -> dict[str, Any]:
 def given(
     folder: Path, session: Session, port: int, content: bytes, **options: object
 ) -> tuple[GearFolder, str]:
-    """Return a run on a file that has a tag and custom information, and its acquisition."""
+    """Return a run on a file with a tag and custom information, and its acquisition."""
     site, acquisition = session.site, session.acquisition("T1")
     site.add_file(acquisition, "a.dcm", content)
     file_of(site, acquisition, "a.dcm").update(
@@ -70,7 +70,7 @@ def given(
 
 
 def test_an_input_file_is_tagged(tmp_path: Path, session: Session, python_scp: PythonSCP) -> None:
-    """It keeps its tags and its custom information, of which nothing is logged."""
+    """It keeps its tags and its custom information, and the log shows none of the latter."""
     gear, acquisition = given(tmp_path, session, python_scp.port, encoded(made(1)))
     result = ended(session.site, gear)
     assert result.exit_code == 0, result.log
@@ -86,7 +86,7 @@ def test_an_input_file_is_tagged(tmp_path: Path, session: Session, python_scp: P
 def test_a_container_is_tagged(
     tmp_path: Path, session: Session, python_scp: PythonSCP, level: str
 ) -> None:
-    """It keeps its tags, and no other container gets one; the summary is on the report."""
+    """It keeps its tags, and no other container is tagged; the report has the summary."""
     site, acquisition = session.site, session.acquisition("T1")
     ids = {"session": session.session, "acquisition": acquisition, "subject": session.subject}
     site.containers[ids[level]]["tags"] = ["reviewed"]
@@ -96,7 +96,7 @@ def test_a_container_is_tagged(
     tagged = {name for name, record in site.containers.items() if record["tags"]}
     assert tagged == {ids[level]}
     assert site.containers[ids[level]]["tags"] == ["dicom-send", "reviewed"]
-    if level != "acquisition":  # whose report is on the session, which its engine leaves alone
+    if level != "acquisition":  # The report is on the session, which the engine leaves unchanged.
         (report,) = site.reports
         info = file_of(site, ids[level], report.name)["info"]
         expected = summary("Complete", 2, 2, python_scp.port)
@@ -106,7 +106,7 @@ def test_a_container_is_tagged(
 def test_a_key_that_only_reads_is_enough(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """Reports that the engine attaches to the acquisition carry the summary there."""
+    """Reports that the engine attaches to the acquisition have the summary."""
     site, acquisition = session.site, session.acquisition("T1")
     site.refuse_uploads = 403
     site.add_file(acquisition, "a.dcm", encoded(made(1)))
@@ -123,7 +123,7 @@ def test_a_key_that_only_reads_is_enough(
 
 
 def test_what_was_not_sent_whole_gets_no_tag(tmp_path: Path, session: Session) -> None:
-    """The summary of the file says how far it came."""
+    """The summary of the file shows the number of sent images."""
     content = zip_of(tmp_path / "a.zip", images(1, 2)).read_bytes()
     with PythonSCP(status=[0x0000, 0xC000]) as server:
         gear, acquisition = given(tmp_path, session, server.port, content)
@@ -135,7 +135,7 @@ def test_what_was_not_sent_whole_gets_no_tag(tmp_path: Path, session: Session) -
 
 
 def test_a_server_that_is_not_reached_leaves_a_summary(tmp_path: Path, session: Session) -> None:
-    """A run that ends in an error says so as well."""
+    """A run that ends with an error has a summary, too."""
     port = free_port()
     gear, acquisition = given(tmp_path, session, port, encoded(made(1)), send_retry_time=0)
     assert ended(session.site, gear).exit_code == 1
@@ -171,7 +171,7 @@ def test_a_file_of_another_container_is_not_marked(
 
 
 def test_a_tag_that_flywheel_would_not_take_is_refused(tmp_path: Path, session: Session) -> None:
-    """It may have 32 characters, and none that cannot be printed."""
+    """A tag has at most 32 characters, all printable."""
     for tag in ("x" * 33, "a\nb"):
         gear = gear_on(tmp_path / json.dumps(tag)[:3], session.site, 1, session.session)
         gear.config["config"]["sent_tag"] = tag

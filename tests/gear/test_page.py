@@ -1,4 +1,4 @@
-"""The page about a run of the gear says where all came from and went to, and names images."""
+"""The page of a gear run shows source and destination, and names images."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.support.sample_files import uid_of, zip_of
 
 
 def test_the_page_has_the_session_the_job_and_the_images(tmp_path: Path, session: Session) -> None:
-    """Coerced images are named in a section of their own; the run is complete all the same."""
+    """Coerced images have a section of their own, and the run is complete."""
 
     def coerce(_: CStore) -> Dataset:
         status = Dataset()

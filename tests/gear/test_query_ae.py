@@ -1,4 +1,4 @@
-"""Queries go to another AE than images, where options name one."""
+"""Queries go to a different AE than images if the options name one."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ STORING, QUERYING = "STORE", "QUERY"
 
 
 class QuerySCP(ArchiveSCP):
-    """Answers for what another server stores, to whoever knows its AE title; takes no image."""
+    """Server that answers queries about another server's images, for a given AE title only."""
 
     def __init__(self, storing: PythonSCP, **options: Any) -> None:
         super().__init__(accept={}, ae_title=QUERYING, **options)
@@ -22,13 +22,13 @@ class QuerySCP(ArchiveSCP):
 
     @property
     def stored(self) -> tuple[CStore, ...]:
-        """What the other one stores."""
+        """UIDs of the images on the other server."""
         return self._storing.stored
 
 
 @pytest.fixture
 def storing() -> Iterator[PythonSCP]:
-    """An archive's AE for images."""
+    """AE of an archive for images."""
     server = PythonSCP(ae_title=STORING)
     server.ae.require_called_aet = True
     with server:
@@ -37,7 +37,7 @@ def storing() -> Iterator[PythonSCP]:
 
 @pytest.fixture
 def querying(storing: PythonSCP) -> Iterator[QuerySCP]:
-    """Its AE for queries."""
+    """AE of the archive for queries."""
     with QuerySCP(storing) as server:
         yield server
 
@@ -46,7 +46,7 @@ def querying(storing: PythonSCP) -> Iterator[QuerySCP]:
 def test_images_are_verified_by_the_other_ae(
     runs: SessionRuns, storing: PythonSCP, querying: QuerySCP, verify: str
 ) -> None:
-    """The one for images is asked nothing."""
+    """The AE for images receives no query."""
     runs.add_images("a.zip", range(5))
     ended = runs.send(storing, verify=verify, query_ae=QUERYING, query_port=querying.port)
     assert ended.result.exit_code == 0, ended.result.log
@@ -59,7 +59,7 @@ def test_images_are_verified_by_the_other_ae(
 def test_existing_images_are_found_by_the_other_ae(
     runs: SessionRuns, storing: PythonSCP, querying: QuerySCP
 ) -> None:
-    """One association for queries is beside those for images, and no more."""
+    """There is exactly one association for queries besides those for images."""
     querying.ae.maximum_associations = 1
     runs.add_images("a.zip", range(3))
     options = {"skip_existing": True, "verify": "find", "associations": 2}
@@ -73,7 +73,7 @@ def test_existing_images_are_found_by_the_other_ae(
 def test_a_wrong_query_ae_ends_the_run_at_once(
     runs: SessionRuns, storing: PythonSCP, querying: QuerySCP
 ) -> None:
-    """Nothing is sent, and the line says what the association was for."""
+    """Nothing is sent, and the error names the purpose of the association."""
     runs.add_images("a.zip", range(2))
     ended = runs.send(storing, verify="find", query_ae="WRONG", query_port=querying.port)
     assert ended.result.exit_code == 1
@@ -85,7 +85,7 @@ def test_a_wrong_query_ae_ends_the_run_at_once(
 def test_it_is_not_asked_where_nothing_is_to_be_asked(
     runs: SessionRuns, storing: PythonSCP
 ) -> None:
-    """Without verify and skip_existing the options do nothing."""
+    """Without `verify` and `skip_existing` the options have no effect."""
     runs.add_images("a.zip", range(2))
     ended = runs.send(storing, query_port=free_port())
     assert (ended.result.exit_code, ended.outcomes["sent"]) == (0, 2)

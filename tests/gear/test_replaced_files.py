@@ -1,4 +1,4 @@
-"""A file that is replaced on Flywheel while a run waits to download it."""
+"""A file is replaced on Flywheel while a run waits to download it."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ REMARK = "it was replaced on Flywheel during the run; the newer version was read
 def test_newer_version_is_sent_with_a_remark(
     tmp_path: Path, session: Session, python_scp: PythonSCP, number: int
 ) -> None:
-    """Its images are counted and sent, and the log and the page say so."""
+    """Its images are counted and sent, and log and page mention the replacement."""
     site, acquisition = session.site, session.acquisition("A")
     old = zip_of(tmp_path / "old.zip", images(100, 101, 102))
     newer = zip_of(tmp_path / "new.zip", images(*range(number)))

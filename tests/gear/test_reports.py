@@ -1,4 +1,4 @@
-"""The gear attaches its reports, and its log names no patient and no secret."""
+"""The gear attaches its reports, and its log contains no patient data and no secret."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.support.sample_files import (
 def test_a_signed_url_is_used_where_the_site_wants_it(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """The file and the report go by its storage, which gets no key and no other password."""
+    """File and report are transferred through its storage, which gets neither key nor password."""
     session.site.signed_url = True
     session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
     gear = gear_on(tmp_path, session.site, python_scp.port, session.session)
@@ -38,7 +38,7 @@ def test_a_signed_url_is_used_where_the_site_wants_it(
 def test_a_refused_report_stays_in_the_output_folder(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """A read-only key cannot attach the reports: the engine finds them among the outputs."""
+    """A read-only key cannot attach the reports, so the engine attaches them from the outputs."""
     session.site.refuse_uploads = 403
     session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
     result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
@@ -58,7 +58,7 @@ def test_a_refused_report_stays_in_the_output_folder(
 def test_no_report_is_made_where_none_is_wanted(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """With `report` off nothing at all is attached or left; the log still has the table."""
+    """With `report` off nothing is attached or left; the log still has the table."""
     session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
     result = gear_on(tmp_path, session.site, python_scp.port, session.session, report=False).run()
     assert result.exit_code == 0, result.log
@@ -70,7 +70,7 @@ def test_no_report_is_made_where_none_is_wanted(
 def test_the_table_is_the_end_of_the_log(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
-    """The log ends with the report as a table whose columns stand in line."""
+    """The log ends with the report as a table with aligned columns."""
     acquisition = session.acquisition("A")
     session.site.add_file(acquisition, "a.dcm", encoded(made(1)))
     session.site.add_file(acquisition, "a much longer name.dcm", encoded(made(2)))
@@ -84,7 +84,7 @@ def test_the_table_is_the_end_of_the_log(
 def test_the_log_names_no_patient_and_no_secret(
     tmp_path: Path, session: Session, debug: bool
 ) -> None:
-    """Neither the log nor what is left in the output folder has a patient's data or the key."""
+    """Neither the log nor the output folder contains patient data or the key."""
     who = {
         "PatientName": "Zweistein^Alberta",
         "PatientID": "PID-4711",

@@ -1,4 +1,4 @@
-"""With `resume` the gear skips what the newest per-image reports have as sent."""
+"""With `resume` the gear skips images that the newest per-image reports list as sent."""
 
 import re
 from collections import Counter
@@ -10,7 +10,7 @@ from tests.support.session_runs import SessionRuns
 
 
 def test_a_second_run_sends_the_rest(runs: SessionRuns, storescp: StoreSCP) -> None:
-    """A server that answers no query gets only what it did not get before."""
+    """A server without queries receives only images that it did not receive before."""
     runs.add_images("a.zip", range(4))
     first = runs.send(storescp, resume=True)
     runs.add_images("b.zip", range(4, 6))
@@ -26,14 +26,14 @@ def test_a_second_run_sends_the_rest(runs: SessionRuns, storescp: StoreSCP) -> N
 
 
 def test_without_it_all_is_sent(runs: SessionRuns, storescp: StoreSCP) -> None:
-    """Reports are not read unless that is asked for."""
+    """Reports are read only on request."""
     runs.add_images("a.zip", range(2))
     runs.send(storescp)
     assert runs.send(storescp).outcomes == Counter(sent=2)
 
 
 def test_the_report_of_a_dry_run_is_not_read(runs: SessionRuns, storescp: StoreSCP) -> None:
-    """It has another name, and nothing was sent."""
+    """It has another name, because nothing was sent."""
     runs.add_images("a.zip", range(2))
     runs.send(storescp, dry_run=True)
     ended = runs.send(storescp, resume=True)
@@ -44,7 +44,7 @@ def test_the_report_of_a_dry_run_is_not_read(runs: SessionRuns, storescp: StoreS
 def test_a_report_that_cannot_be_downloaded_costs_only_itself(
     runs: SessionRuns, site: FlywheelSite, storescp: StoreSCP
 ) -> None:
-    """All is sent then, which the log says."""
+    """All images are sent, and the log says so."""
     runs.add_images("a.zip", range(2))
     runs.send(storescp)
     (report,) = (

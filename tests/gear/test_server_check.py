@@ -23,13 +23,13 @@ from tests.support.sample_files import (
 )
 
 RETRY_TIME = 300
-"""Seconds that a run takes that retries: the default of `send_retry_time`."""
+"""Duration in seconds of a run that retries: the default of `send_retry_time`."""
 
 
 def test_a_server_that_is_not_there_ends_the_run_before_any_download(
     tmp_path: Path, session: Session
 ) -> None:
-    """Without a server each file has its row, one line says why, and nothing was downloaded."""
+    """Each file has its row, one line has the reason, and nothing is downloaded."""
     with PythonSCP() as scp:
         port = scp.port
     archive = zip_of(tmp_path / "a.zip", images(*range(50)))
@@ -54,7 +54,7 @@ def test_a_server_that_is_not_there_ends_the_run_before_any_download(
 def test_a_server_that_fails_the_check_ends_the_run_before_any_download(
     tmp_path: Path, session: Session, script: Script, told: str
 ) -> None:
-    """A wrong AE title or port is told in one line, within seconds."""
+    """A wrong AE title or port is reported in one line within seconds."""
     session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
     with FaultSCP(script) as server:
         gear = gear_on(tmp_path, session.site, server.port, session.session)
@@ -67,7 +67,7 @@ def test_a_server_that_fails_the_check_ends_the_run_before_any_download(
 def assert_failed_at_once(
     session: Session, gear: GearFolder, result: GearResult, names: list[str]
 ) -> None:
-    """Nothing was downloaded, each file is reported as failed, and one line says why."""
+    """Check that nothing was downloaded, each file is reported as failed, and one line says why."""
     assert result.exit_code == 1
     assert result.seconds < RETRY_TIME
     found = counts(session.site.reports[0].content)
@@ -80,7 +80,7 @@ def assert_failed_at_once(
 
 
 def test_a_name_of_the_local_machine_works(tmp_path: Path, session: Session) -> None:
-    """A host name that means an IPv6 and an IPv4 address is reached where it listens."""
+    """A host name with an IPv6 and an IPv4 address is reached at the one that listens."""
     session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
     with PythonSCP() as scp:
         gear = gear_on(tmp_path, session.site, scp.port, session.session, destination="localhost")

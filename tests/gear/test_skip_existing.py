@@ -1,4 +1,4 @@
-"""With `skip_existing` the gear sends only what the server does not have."""
+"""With `skip_existing` the gear sends only images that are not on the server."""
 
 from collections import Counter
 
@@ -14,7 +14,7 @@ from tests.support.session_runs import SessionRuns
 def test_a_server_of_one_association_can_be_asked_at_first(
     runs: SessionRuns, associations: int
 ) -> None:
-    """What asks for a series takes the place of what sends the one before, and gives it back."""
+    """A query for a series uses the only association, and then leaves it to the images."""
     runs.add_images("a.zip", range(3))
     runs.add("b.dcm", encoded(made(3, SeriesInstanceUID="1.2.3")))
     runs.add("c.dcm", encoded(made(4, SeriesInstanceUID="1.2.4")))
@@ -29,7 +29,7 @@ def test_a_server_of_one_association_can_be_asked_at_first(
 
 
 def test_a_second_run_sends_nothing(runs: SessionRuns, orthanc: Orthanc) -> None:
-    """What the server has is not sent again, counts as sent, and is said to be there."""
+    """Existing images are not sent again, count as sent, and are reported as existing."""
     runs.add_images("a.zip", range(5))
     first = runs.send(orthanc, skip_existing=True)
     assert first.outcomes == Counter(sent=5)
@@ -50,7 +50,7 @@ def test_a_second_run_sends_nothing(runs: SessionRuns, orthanc: Orthanc) -> None
 
 
 def test_all_are_sent_where_nobody_knows(runs: SessionRuns, storescp: StoreSCP) -> None:
-    """A server without queries gets all, and it is told."""
+    """The server receives all images, and the log says why."""
     runs.add_images("a.zip", range(3))
     ended = runs.send(storescp, skip_existing=True)
     assert ended.result.exit_code == 0

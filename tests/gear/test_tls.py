@@ -1,4 +1,4 @@
-"""The whole gear sends over TLS, as docs/tls.md shows it."""
+"""The whole gear sends over TLS, as described in docs/tls.md."""
 
 import json
 import re
@@ -19,19 +19,19 @@ from tests.support.tls_servers import orthanc_with_tls
 
 @pytest.fixture
 def server(tmp_path: Path) -> Identity:
-    """What the server shows."""
+    """Identity of the server."""
     return issue(tmp_path / "server")
 
 
 @pytest.fixture
 def client(tmp_path: Path) -> Identity:
-    """What the gear shows, of another authority."""
+    """Identity of the gear, from another authority."""
     return issue(tmp_path / "client")
 
 
 @pytest.fixture
 def gear(tmp_path: Path, site: FlywheelSite) -> GearFolder:
-    """The gear on a session with one image, with TLS turned on."""
+    """Gear on a session with one image, with TLS turned on."""
     project = site.add_project(site.add_group("lab"), "Study")
     session = site.add_session(site.add_subject(project, "sub-01"), "visit 1")
     site.add_file(site.add_acquisition(session, "CT"), "ct.dcm", encoded(made(1)))
@@ -50,7 +50,7 @@ def give(gear: GearFolder, client: Identity, server: Identity | None) -> None:
 def test_the_gear_sends_over_tls(
     gear: GearFolder, site: FlywheelSite, server: Identity, client: Identity
 ) -> None:
-    """What was negotiated stands in the log; nothing of the key does."""
+    """The log shows the negotiated parameters, but nothing of the key."""
     with orthanc_with_tls(server, client, verifies=True) as orthanc:
         give(gear, client, server)
         gear.config["config"]["port"] = orthanc.port
@@ -69,7 +69,7 @@ def test_the_gear_sends_over_tls(
 def test_the_gear_does_not_send_to_a_server_that_it_does_not_trust(
     gear: GearFolder, site: FlywheelSite, server: Identity, client: Identity
 ) -> None:
-    """The run ends in one line that says what to give; false takes any certificate."""
+    """The run ends with one line of advice; with `false` any certificate is accepted."""
     with orthanc_with_tls(server, client, verifies=True) as orthanc:
         give(gear, client, None)
         gear.config["config"]["port"] = orthanc.port
@@ -86,7 +86,7 @@ def test_the_gear_does_not_send_to_a_server_that_it_does_not_trust(
 
 
 def test_the_gear_names_a_key_that_it_cannot_use(gear: GearFolder, client: Identity) -> None:
-    """A bad key is a bad configuration: one line, before anything is asked of anyone."""
+    """An invalid key is a configuration error: one line, before any connection."""
     gear.give("key.pem", b"no key", parent_id="p", input_name="key")
     gear.give("cert.pem", client.cert, parent_id="p", input_name="cert")
     result = gear.run()
@@ -96,13 +96,13 @@ def test_the_gear_names_a_key_that_it_cannot_use(gear: GearFolder, client: Ident
 
 
 def blocks(language: str) -> list[str]:
-    """Return the blocks of code in docs/tls.md."""
+    """Return the code blocks in docs/tls.md."""
     text = (REPOSITORY / "docs" / "tls.md").read_text()
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
 def test_the_example_of_the_documentation(tmp_path: Path, gear: GearFolder) -> None:
-    """Its certificates, Orthanc's configuration and the gear's options work together."""
+    """The certificates, Orthanc's configuration and the gear's options work together."""
     path_of("openssl")
     (script,) = blocks("sh")
     orthanc_settings, options = map(json.loads, blocks("json"))
@@ -128,7 +128,7 @@ def test_the_example_of_the_documentation(tmp_path: Path, gear: GearFolder) -> N
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_the_table_of_profiles_is_that_of_the_code(name: str) -> None:
-    """Each profile has a row, with its source and whether it has TLS 1.3."""
+    """Each profile has a row with its source and its support of TLS 1.3."""
     text = (REPOSITORY / "docs" / "tls.md").read_text()
     (row,) = (line for line in text.splitlines() if line.startswith(f"| `{name}`"))
     cells = [cell.strip() for cell in row.split("|")[1:-1]]

@@ -1,4 +1,4 @@
-"""The whole gear, and the command, tell the server who they are, and nobody else."""
+"""The gear and the command send a user identity to the server and to no one else."""
 
 import json
 from pathlib import Path
@@ -17,14 +17,14 @@ IDENTITY = {"username": "alice-of-the-gear", "password": "hunter2-of-the-gear"}
 
 @pytest.fixture
 def identity(tmp_path: Path) -> Path:
-    """A file with an identity."""
+    """File with an identity."""
     path = tmp_path / "identity.json"
     path.write_text(json.dumps(IDENTITY))
     return path
 
 
 def scp(seen: list[bytes]) -> PythonSCP:
-    """Return a server that takes the identity alone, and notes each passcode."""
+    """Return a server that accepts only this identity and records each passcode."""
 
     def check(event: evt.Event) -> tuple[bool, None]:
         seen.append(event.secondary_field)
@@ -34,14 +34,14 @@ def scp(seen: list[bytes]) -> PythonSCP:
 
 
 def assert_nowhere(*texts: str) -> None:
-    """Neither name nor passcode is in what anybody can read."""
+    """Check that neither user name nor passcode is in any readable output."""
     for text in texts:
         for value in IDENTITY.values():
             assert value not in text
 
 
 def test_the_gear_sends_with_an_identity(tmp_path: Path, session: Session, identity: Path) -> None:
-    """The server lets it in; log, debug log, reports and metadata do not show it."""
+    """The server accepts it; log, debug log, reports and metadata do not show it."""
     session.site.add_file(session.acquisition("CT"), "ct.dcm", encoded(made(1)))
     seen: list[bytes] = []
     with scp(seen) as server:
@@ -61,7 +61,7 @@ def test_the_gear_sends_with_an_identity(tmp_path: Path, session: Session, ident
 def test_the_gear_refuses_an_identity_in_clear(
     tmp_path: Path, session: Session, identity: Path
 ) -> None:
-    """The line says what to do, and nothing is connected to."""
+    """The error has advice, and no connection is made."""
     gear = gear_on(tmp_path, session.site, 104, session.session)
     gear.give("identity.json", identity, parent_id="p", input_name="identity")
     result = gear.run()
@@ -72,7 +72,7 @@ def test_the_gear_refuses_an_identity_in_clear(
 
 @pytest.mark.parametrize("command", ["send", "echo"])
 def test_the_command_sends_with_an_identity(tmp_path: Path, identity: Path, command: str) -> None:
-    """`dicom-send` and `dicom-send echo` take --identity FILE, and do not print it."""
+    """`dicom-send` and `dicom-send echo` accept --identity FILE and do not print it."""
     path = tmp_path / "ct.dcm"
     path.write_bytes(encoded(made(1)))
     first = "echo" if command == "echo" else path
@@ -90,7 +90,7 @@ def test_the_command_sends_with_an_identity(tmp_path: Path, identity: Path, comm
 def test_over_tls_an_identity_needs_no_further_option(
     tmp_path: Path, identity: Path, command: str
 ) -> None:
-    """DCMTK's storescp gets it, once the handshake is done."""
+    """DCMTK's storescp receives it after the handshake."""
     (tmp_path / "ct.dcm").write_bytes(encoded(made(1)))
     server, client = issue(tmp_path / "server"), issue(tmp_path / "client")
     with StoreSCP("-d", *tls_options(server, client)) as scp:
@@ -115,7 +115,7 @@ def test_over_tls_an_identity_needs_no_further_option(
 def test_the_command_says_what_is_wrong(
     identity: Path, first: str, content: str, options: list[str], line: str
 ) -> None:
-    """A bad file, or an identity in clear, ends it in one line."""
+    """An invalid file or an unencrypted identity ends the command with one line."""
     identity.write_text(content)
     server = ["--destination", "127.0.0.1", "--called-ae", "X"]
     result = send(first, *server, "--identity", identity, *options, cwd=identity.parent)

@@ -1,4 +1,4 @@
-"""With `verify` the gear asks the server whether it has what it acknowledged."""
+"""With `verify` the gear asks the server whether it has the acknowledged images."""
 
 from collections import Counter
 
@@ -14,12 +14,12 @@ NOT_THERE = "the server acknowledged it, but does not have it"
 
 
 def verified(ended: Ended) -> dict[str, str]:
-    """Return what the report says of the verification of each image, by its UID."""
+    """Return the verification result of each image in the report, by UID."""
     return {row["SOP Instance UID"]: row["Verified"] for row in ended.instances}
 
 
 def test_what_orthanc_has_is_found(runs: SessionRuns, orthanc: Orthanc) -> None:
-    """A run that is verified by C-FIND ends as one that is not."""
+    """A run that is verified by C-FIND has the same outcome as one without verification."""
     runs.add_images("a.zip", range(5))
     runs.add_images("b.zip", range(5, 8))
     ended = runs.send(orthanc, verify="find")
@@ -31,7 +31,7 @@ def test_what_orthanc_has_is_found(runs: SessionRuns, orthanc: Orthanc) -> None:
 
 
 def test_what_is_not_found_is_sent_once_more(runs: SessionRuns) -> None:
-    """An image that the server lost is sent again, and counts once."""
+    """An image that the server lost is resent and counts once."""
     runs.add_images("a.zip", range(4))
     runs.add_images("b.zip", range(4, 7))
 
@@ -51,7 +51,7 @@ def test_what_is_not_found_is_sent_once_more(runs: SessionRuns) -> None:
 
 
 def test_files_of_one_name_are_told_apart(runs: SessionRuns) -> None:
-    """Two acquisitions may have the same label, and files of the same name in them."""
+    """Two acquisitions may have the same label and files with the same name."""
     runs.add_images("a.zip", range(3))
     runs.next_acquisition()
     runs.add_images("a.zip", range(3, 8))
@@ -62,7 +62,7 @@ def test_files_of_one_name_are_told_apart(runs: SessionRuns) -> None:
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_an_image_that_a_file_holds_twice_counts_twice(runs: SessionRuns) -> None:
-    """What is sent once more does not make more images than there are."""
+    """Resending does not increase the number of images."""
     runs.add_images("a.zip", [1, 2, 2])
 
     def is_lost(uid: str) -> bool:
@@ -77,7 +77,7 @@ def test_an_image_that_a_file_holds_twice_counts_twice(runs: SessionRuns) -> Non
 
 @pytest.mark.parametrize("verify", ["find", "commit"])
 def test_what_is_never_there_is_told(runs: SessionRuns, verify: str) -> None:
-    """After the second time it counts as not sent, in all reports and in the exit code."""
+    """After the resend it counts as not sent in all reports and in the exit code."""
     runs.add_images("a.zip", range(4))
     with ArchiveSCP(lambda uid: uid == uid_of(2)) as server:
         ended = runs.send(server, verify=verify)
@@ -98,7 +98,7 @@ def test_what_is_never_there_is_told(runs: SessionRuns, verify: str) -> None:
 
 
 def test_a_server_without_queries_verifies_nothing(runs: SessionRuns, storescp: StoreSCP) -> None:
-    """The images count as sent, but the run has not done what was asked for."""
+    """The images count as sent, but the exit code shows that verification did not happen."""
     runs.add_images("a.zip", range(3))
     runs.add_images("b.zip", range(3, 5))
     ended = runs.send(storescp, verify="find")
@@ -111,7 +111,7 @@ def test_a_server_without_queries_verifies_nothing(runs: SessionRuns, storescp: 
 
 
 def test_orthanc_that_limits_its_answers_verifies_all(runs: SessionRuns) -> None:
-    """Smaller lists have the rest; what a limit cuts off is not missing."""
+    """Shorter lists return the rest; images cut off by a limit are not missing."""
     runs.add_images("a.zip", range(25))
     with Orthanc(LimitFindInstances=4) as server:
         ended = runs.send(server, verify="find")
@@ -121,7 +121,7 @@ def test_orthanc_that_limits_its_answers_verifies_all(runs: SessionRuns) -> None
 
 
 def test_a_commitment_that_leaves_images_out_verifies_the_others(runs: SessionRuns) -> None:
-    """An image that the report does not name counts as sent, and not as verified."""
+    """An image that is missing in the report counts as sent but not verified."""
     runs.add_images("a.zip", range(4))
     with ArchiveSCP(unnamed={uid_of(1)}) as server:
         ended = runs.send(server, verify="commit")
@@ -133,7 +133,7 @@ def test_a_commitment_that_leaves_images_out_verifies_the_others(runs: SessionRu
 
 
 def test_without_verify_nothing_is_said_of_it(runs: SessionRuns, orthanc: Orthanc) -> None:
-    """The column is there, and empty."""
+    """The column exists and is empty."""
     runs.add_images("a.zip", range(2))
     ended = runs.send(orthanc)
     assert [row["Verified"] for row in ended.instances] == ["", ""]
@@ -141,7 +141,7 @@ def test_without_verify_nothing_is_said_of_it(runs: SessionRuns, orthanc: Orthan
 
 
 def test_a_server_commits_itself(runs: SessionRuns) -> None:
-    """With commitment each image is named to the server once."""
+    """With storage commitment each image is named to the server once."""
     runs.add_images("a.zip", range(6))
     with ArchiveSCP() as server:
         ended = runs.send(server, verify="commit")
@@ -159,7 +159,7 @@ def test_a_server_commits_itself(runs: SessionRuns) -> None:
 def test_a_server_of_one_association_can_be_asked_at_the_end(
     runs: SessionRuns, options: dict[str, object], associations: int
 ) -> None:
-    """What asks it takes the place of what sends."""
+    """The queries use the association after all images were sent."""
     runs.add_images("a.zip", range(3))
     with ArchiveSCP() as server:
         server.ae.maximum_associations = 1
@@ -172,7 +172,7 @@ def test_a_server_of_one_association_can_be_asked_at_the_end(
 
 
 def test_the_images_of_many_files_are_asked_for_together(runs: SessionRuns) -> None:
-    """One association is enough for a query for each of their series, once all are sent."""
+    """The query for each series follows after all its images were sent."""
     for number in range(12):
         runs.add(f"{number}.dcm", encoded(made(number, SeriesInstanceUID=f"1.2.{number}")))
     with ArchiveSCP() as server:

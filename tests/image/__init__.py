@@ -1,1 +1,1 @@
-"""Runs of the gear in its built image, as the engine does it."""
+"""Runs of the gear in its built image, like in the engine."""

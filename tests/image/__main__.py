@@ -36,12 +36,12 @@ TAG = (0x0021, 0x1000)
 
 
 class CheckError(Exception):
-    """Something is not as it should be."""
+    """A check has failed."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A container that has ended."""
+    """Container that has ended."""
 
     exit_code: int
     output: str
@@ -49,12 +49,12 @@ class Ended:
 
 @dataclass(frozen=True)
 class Image:
-    """The image under test."""
+    """Image under test."""
 
     name: str
 
     def start(self, gear: GearFolder, name: str) -> "subprocess.Popen[str]":
-        """Start the manifest's command in a container, as the engine does."""
+        """Start the manifest's command in a container, like the engine."""
         manifest = json.loads((gear.folder / "manifest.json").read_text())
         environment: dict[str, str] = manifest["environment"]
         (gear.folder / "config.json").write_text(json.dumps(_inside(gear)))
@@ -68,7 +68,7 @@ class Image:
                 *("--read-only", "--read-only-tmpfs=false", f"--user={uid}:{uid}"),
                 *mounts,
                 *(f"--workdir={PLACE}", "--entrypoint=", self.name),
-                # The engine does without the variables of the image.
+                # The engine ignores the variables of the image.
                 *("env", "-i", *(f"{key}={value}" for key, value in environment.items())),
                 *("/bin/sh", "-c", manifest["command"]),
             ],
@@ -84,7 +84,7 @@ class Image:
         return Ended(process.returncode, output)
 
     def shell(self, script: str) -> str:
-        """Return what a script prints in the image, as the image's own user."""
+        """Return the output of a script in the image, run as the image's own user."""
         return subprocess.run(
             [
                 *("podman", "run", "--rm", "--network=none", "--entrypoint=", self.name),
@@ -96,7 +96,7 @@ class Image:
         ).stdout
 
     def megabytes(self) -> float:
-        """Return its size with that of its base."""
+        """Return the image size including its base."""
         inspected = subprocess.run(
             ["podman", "image", "inspect", "--format={{.Size}}", self.name],
             capture_output=True,
@@ -107,13 +107,13 @@ class Image:
 
 
 def _inside(gear: GearFolder) -> Mapping[str, object]:
-    """Return config.json with the paths that inputs have in the container."""
+    """Return config.json with the container paths of the inputs."""
     text = json.dumps(gear.config).replace(str(gear.folder), PLACE)
     return dict(json.loads(text))
 
 
 def main(argv: Sequence[str]) -> int:
-    """Check each thing; return 0 if all are as they should be."""
+    """Run each check; return 0 if all succeed."""
     image = Image(argv[0])
     failed = 0
     sys.stdout.write(f"{image.name} has {image.megabytes():.0f} MB with its base\n")
@@ -132,14 +132,14 @@ def main(argv: Sequence[str]) -> int:
 
 
 def network_has_no_way_out(_: Image, __: Path) -> None:
-    """The network is that of the test alone."""
+    """The network contains only this test."""
     interfaces = [path.name for path in Path("/sys/class/net").iterdir()]
     flags = Path("/proc/net/route").read_text().splitlines()[1:]
     expect(flags == [], f"there are routes, and the interfaces {interfaces}")
 
 
 def image_is_small_and_clean(image: Image, _: Path) -> None:
-    """The image is small, readable by all, not root's, and without tools or caches."""
+    """The image is small, world-readable, does not run as root, and has no tools or caches."""
     expect(image.megabytes() < MOST_MEGABYTES, f"it has {image.megabytes():.0f} MB")
     expect(image.shell("id -u") == "1000\n", "it runs as root")
     found = image.shell(
@@ -158,7 +158,7 @@ def image_is_small_and_clean(image: Image, _: Path) -> None:
 
 
 def session_is_sent(image: Image, folder: Path) -> None:
-    """A session goes to a server that takes no compressed images, and is reported."""
+    """A session is sent to a server without compressed syntaxes, and is reported."""
     compressed = made(3)
     compressed.compress(RLELossless)
     members = [ArchiveMember(f"{n}.dcm", encoded(made(n))) for n in (1, 2)]
@@ -182,7 +182,7 @@ def session_is_sent(image: Image, folder: Path) -> None:
 
 
 def session_is_sent_by_tls(image: Image, folder: Path) -> None:
-    """The same by TLS, with a file as input and a key of which only the engine knows."""
+    """An input file is sent over TLS with a key that only the engine has."""
     identity = issue(folder / "tls")
     options = ("+tls", str(identity.key), str(identity.cert), "+cf", str(identity.ca), "+xa")
     with FlywheelSite() as site, StoreSCP(*options) as scp:
@@ -201,7 +201,7 @@ def session_is_sent_by_tls(image: Image, folder: Path) -> None:
 
 
 def refused_report_is_left_for_the_engine(image: Image, folder: Path) -> None:
-    """With a key that may only read, the reports are left in output/."""
+    """With a read-only key, the reports are left in output/."""
     with FlywheelSite(refuse_uploads=403) as site, PythonSCP() as scp:
         gear = _gear(folder, site, encoded(made(1)), scp.port)
         ended = image.run(gear)
@@ -212,7 +212,7 @@ def refused_report_is_left_for_the_engine(image: Image, folder: Path) -> None:
 
 
 def cancelled_job_is_reported(image: Image, folder: Path) -> None:
-    """SIGTERM to the container ends the run in good order, with its report."""
+    """SIGTERM to the container ends the run gracefully with its report."""
     answered: list[int] = []
 
     def answer_slowly(_: object) -> int:
@@ -249,7 +249,7 @@ CHECKS: tuple[Callable[[Image, Path], None], ...] = (
 
 
 def expect(holds: bool, otherwise: str) -> None:
-    """Raise CheckError if something does not hold."""
+    """Raise CheckError if a condition is false."""
     if not holds:
         raise CheckError(otherwise)
 
@@ -266,7 +266,7 @@ def _gear(
 
 
 def _left(gear: GearFolder) -> list[Path]:
-    """Return what is left in output/ for the engine to attach: all but the metadata."""
+    """Return the files in output/ that the engine attaches: all except the metadata."""
     left = sorted((gear.folder / "output").iterdir())
     return [path for path in left if path.name != ".metadata.json"]
 

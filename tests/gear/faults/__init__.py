@@ -1,4 +1,4 @@
-"""Tests of runs of the whole gear to servers with faults."""
+"""Tests of whole gear runs against faulty servers."""
 
 import pytest
 

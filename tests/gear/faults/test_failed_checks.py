@@ -1,4 +1,4 @@
-"""A server that fails the check before the first download gets no image."""
+"""A server that fails the check before the first download receives no image."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -27,14 +27,14 @@ from tests.support.scripted import (
 
 
 def test_a_transient_rejection_of_the_check_is_waited_out(tmp_path: Path) -> None:
-    """A server that is busy when the run begins is asked again, which is told once."""
+    """The gear retries the check of a busy server and logs this once."""
     for run in run_gear(tmp_path, lambda _: (*[rejecting(AT_LIMIT)] * 2, serve)):
         assert_nothing_lost(run)
         assert run.result.log.count(". Retrying for up to 300 s") == 1
 
 
 def test_the_check_has_the_retry_time_for_a_transient_rejection(tmp_path: Path) -> None:
-    """Where there is none the server is asked once."""
+    """With a retry time of 0, the server is checked once."""
     for run in run_gear(tmp_path, lambda _: (rejecting(AT_LIMIT),), send_retry_time=0):
         assert "its limit of associations is reached: try again later" in run.result.log
         assert (run.connections, run.fetched, run.result.exit_code) == (1, frozenset(), 1)
@@ -70,7 +70,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
 
 @pytest.mark.parametrize("name", CHECK)
 def test_a_server_that_fails_the_check_gets_no_image(checked: FaultRuns, name: str) -> None:
-    """Nothing is downloaded; the log says in one line what happened and what to check."""
+    """Nothing is downloaded; one log line has the problem and the advice."""
     _, reason = CHECK[name]
     for run in checked[name]:
         assert reason in run.result.log

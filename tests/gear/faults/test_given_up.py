@@ -1,4 +1,4 @@
-"""A server that never recovers is given up, and each image left is reported."""
+"""The gear gives up on a server that never recovers, and reports each remaining image."""
 
 from functools import partial
 from pathlib import Path
@@ -45,7 +45,7 @@ def for_ever(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
 
 @pytest.mark.parametrize("name", FOR_EVER)
 def test_a_server_that_never_recovers_is_given_up(for_ever: FaultRuns, name: str) -> None:
-    """After the retry time all images are told, without a connection for each try of each."""
+    """After the retry time all images are reported, without a connection for each try of each."""
     _, reason = FOR_EVER[name]
     for run in for_ever[name]:
         assert_given_up(run, reason)
@@ -57,7 +57,7 @@ def test_a_server_that_never_recovers_is_given_up(for_ever: FaultRuns, name: str
 
 
 def test_a_server_that_never_starts_again_is_given_up(tmp_path: Path) -> None:
-    """What it took is counted, all else is told, and its port is tried a few times only."""
+    """Acknowledged images are counted, all others are reported, and connection attempts are few."""
     scripts: Scripts = lambda n: (serve, *[Restart(None)] * n, serve)  # noqa: E731
     for run in run_gear(tmp_path, scripts, send_retry_time=RETRY_SECONDS):
         assert_given_up(run, "Connection refused")
@@ -76,7 +76,7 @@ def test_a_server_that_never_starts_again_is_given_up(tmp_path: Path) -> None:
 def test_a_permanent_rejection_in_mid_run_ends_it(
     tmp_path: Path, rejection: Rejection, reason: str
 ) -> None:
-    """It is not asked again, and the title at fault is named."""
+    """The gear does not retry, and the log names the wrong AE title."""
     for run in run_gear(tmp_path, always(rejecting(rejection)), send_retry_time=RETRY_SECONDS):
         assert_true_report(run)
         ((told, number),) = run.not_sent.items()

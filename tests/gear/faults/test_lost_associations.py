@@ -1,4 +1,4 @@
-"""An association that is lost costs no image."""
+"""A lost association does not lose any image."""
 
 import struct
 from collections import Counter
@@ -26,7 +26,7 @@ from tests.support.waiting import wait_for
 
 
 def say(data: bytes, peer: Peer) -> None:
-    """Answer an image with these bytes, and read on."""
+    """Answer an image with these bytes, then read on."""
     peer.accept()
     peer.read_image()
     peer.socket.sendall(data)
@@ -79,7 +79,7 @@ def lost(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
 
 @pytest.mark.parametrize("name", LOST)
 def test_a_lost_association_loses_no_image(lost: FaultRuns, name: str) -> None:
-    """What was not acknowledged goes again, once, on another association."""
+    """An unacknowledged image is resent once over another association."""
     for run in lost[name]:
         assert_nothing_lost(run)
         assert run.connections >= 3
@@ -89,14 +89,14 @@ def test_a_lost_association_loses_no_image(lost: FaultRuns, name: str) -> None:
 def test_a_server_that_takes_one_image_an_association(
     tmp_path: Path, leave: Callable[[Peer], None]
 ) -> None:
-    """A connection that ends after each answer costs a new one each time, and no image."""
+    """A connection that ends after each response costs a new one each time, but no image."""
     for run in run_gear(tmp_path, always(partial(answer_and_wait, leave))):
         assert_nothing_lost(run)
         assert run.connections > IMAGES
 
 
 def answer_and_wait(leave: Callable[[Peer], None], peer: Peer) -> None:
-    """Answer an image, and leave when the answer was read: a reset would take it away."""
+    """Answer an image, and leave after the response was read, because a reset would discard it."""
     peer.accept()
     peer.answer(peer.read_image())
     assert wait_for(lambda: has_read_all(peer))
@@ -104,13 +104,13 @@ def answer_and_wait(leave: Callable[[Peer], None], peer: Peer) -> None:
 
 
 def test_a_duplicate_on_a_resend_was_stored_before(tmp_path: Path) -> None:
-    """An image that was stored, but not acknowledged, counts as sent when it is there already."""
+    """An image that was stored but not acknowledged counts as sent after a duplicate status."""
     for run in run_gear(tmp_path, lambda n: (serve, *[lose_after_image] * n, say_duplicate)):
         assert run.rows == ALL_SENT, run.result.log
         assert run.result.exit_code == 0
         assert 0x0111 in {answer.status for answer in run.answers}
         most = max(Counter(image.sop_instance_uid for image in run.images).values())
-        assert 2 <= most <= 1 + run.associations  # of which each loses one image
+        assert 2 <= most <= 1 + run.associations  # Each of them loses one image.
 
 
 def lose_after_image(peer: Peer) -> None:
@@ -120,7 +120,7 @@ def lose_after_image(peer: Peer) -> None:
 
 
 def say_duplicate(peer: Peer) -> None:
-    """Answer by what came before, on any association."""
+    """Respond according to the images received on any association."""
     peer.accept()
     while True:
         image = peer.read_image()
@@ -132,7 +132,7 @@ def say_duplicate(peer: Peer) -> None:
 def test_the_end_of_the_last_association_costs_nothing(
     tmp_path: Path, end: Callable[[Peer], None]
 ) -> None:
-    """What a server does instead of answering a release is not the images' affair."""
+    """The end of the last association does not affect the images."""
     for run in run_gear(tmp_path, lambda _: [partial(end_on_release, end)], timeout=SHORT_TIMEOUT):
         assert_nothing_lost(run)
         assert run.not_sent == {}

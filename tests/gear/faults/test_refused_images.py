@@ -1,4 +1,4 @@
-"""Each status that a server answers with has its own end."""
+"""Each response status has its own outcome."""
 
 from collections import Counter
 from pathlib import Path
@@ -25,11 +25,11 @@ STATUSES: dict[int, tuple[int, ...]] = {
     10: (0x0124,),
     11: (0xA700, 0xC001),
 }
-"""What each image is answered with, the last status again and again; Success by default."""
+"""Statuses for each image; the last one repeats; the default is Success."""
 
 
 def test_each_status_has_its_own_end(tmp_path: Path) -> None:
-    """Warnings count as sent, want of resources is tried again, all else is final."""
+    """Warnings count as sent, out of resources is retried, and all other failures are final."""
     for run in run_gear(tmp_path, always(answer_by_status), send_retry_time=3 * RETRY_SECONDS):
         assert_true_report(run)
         assert run.acknowledged == [1, 2, 5, 6, 12]
@@ -59,7 +59,7 @@ def answer_by_status(peer: Peer) -> None:
 
 
 def test_a_server_that_runs_out_of_resources_is_tried_three_times(tmp_path: Path) -> None:
-    """It stores some images and then none: the rest is told with the server's words."""
+    """It stores some images and then none; the others are reported with the server's comment."""
     for run in run_gear(tmp_path, always(run_out)):
         assert_true_report(run)
         assert run.not_sent == {"status 0xA700 Refused: Out of Resources": 8}
@@ -69,7 +69,7 @@ def test_a_server_that_runs_out_of_resources_is_tried_three_times(tmp_path: Path
 
 
 def run_out(peer: Peer) -> None:
-    """Have room for the first four images."""
+    """Accept only the first four images."""
     peer.accept()
     while True:
         image = peer.read_image()

@@ -1,4 +1,4 @@
-"""A server that reads slowly is no failure, one that stops reading loses its association."""
+"""A server that reads slowly is tolerated; one that stops reading loses its association."""
 
 import socket
 from pathlib import Path
@@ -22,7 +22,7 @@ PAUSE = 0.06
 
 
 def test_a_slow_reader_is_waited_for(tmp_path: Path) -> None:
-    """A server that reads an image bit by bit, for longer than each timeout, gets it."""
+    """A server that reads an image in small parts, for longer than each timeout, receives it."""
     for run in run_gear(tmp_path, always(read_slowly), size_of_last=LARGE, timeout=SHORT_TIMEOUT):
         assert_nothing_lost(run)
         assert run.result.seconds - run.start_seconds > 2 * SHORT_TIMEOUT
@@ -30,7 +30,7 @@ def test_a_slow_reader_is_waited_for(tmp_path: Path) -> None:
 
 
 def read_slowly(peer: Peer) -> None:
-    """Read the large image with a pause before each bit."""
+    """Read the large image with a pause before each part."""
     peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
     peer.accept()
     while True:
@@ -40,7 +40,7 @@ def read_slowly(peer: Peer) -> None:
 
 
 def test_a_reader_that_stops_in_mid_image_is_given_up(tmp_path: Path) -> None:
-    """A server that reads nothing any more loses its association, and gets the image again."""
+    """The image is resent over a new association."""
     scripts = (serve, stop_reading, serve)
     for run in run_gear(tmp_path, lambda _: scripts, size_of_last=LARGER, timeout=SHORT_TIMEOUT):
         assert_nothing_lost(run)
