@@ -1,1 +1,1 @@
-"""Tests of the room `network`."""
+"""Tests of the `network` package."""

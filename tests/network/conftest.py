@@ -1,4 +1,4 @@
-"""What holds for every test of the network."""
+"""Fixture shared by all network tests."""
 
 import pytest
 
@@ -10,5 +10,5 @@ __all__ = ["fuzz"]
 
 @pytest.fixture
 def clock() -> Clock:
-    """A clock for a policy, on which waits between tries take nearly all the time."""
+    """Clock for a policy on which waits between tries take nearly all the time."""
     return Clock(tick=1e-6)

@@ -1,4 +1,4 @@
-"""Connections over TLS: the same options and limits as without."""
+"""Connections over TLS have the same options and limits as plain ones."""
 
 import os
 import socket
@@ -34,25 +34,25 @@ VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
 @dataclass(frozen=True)
 class TLSServer:
-    """A storescp that takes TLS alone, and a context that trusts it."""
+    """storescp with TLS only, and a context that trusts it."""
 
     scp: StoreSCP
     context: ssl.SSLContext
 
     @property
     def trust(self) -> TLSContext:
-        """What an association takes."""
+        """Settings for an association."""
         return TLSContext(self.context, shows_certificate=False)
 
     @property
     def peer(self) -> PeerAE:
-        """Return it as a peer."""
+        """Return the server as a peer."""
         return peer_of(self.scp)
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[TLSServer]:
-    """A DCMTK storescp with a certificate for 127.0.0.1."""
+    """DCMTK storescp with a certificate for 127.0.0.1."""
     ca = trustme.CA()
     certificate = ca.issue_cert("127.0.0.1", key_type=trustme.KeyType.RSA)
     key, chain, root = (tmp_path / name for name in ("key.pem", "cert.pem", "ca.pem"))
@@ -67,9 +67,9 @@ def server(tmp_path: Path) -> Iterator[TLSServer]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_images_arrive_by_tls_without_stalls(server: TLSServer, version: ssl.TLSVersion) -> None:
-    """Images arrive byte for byte; neither Nagle's algorithm nor a late session ticket waits.
+    """Images arrive byte for byte; neither Nagle's algorithm nor a late session ticket delays them.
 
-    Each image would be stalled for 40 ms at least, or for a timeout that is not meant to pass.
+    Otherwise, each image would be delayed by at least 40 ms or by a very long timeout.
     """
     server.context.minimum_version = server.context.maximum_version = version
     scu = StorageSCU(server.peer, unconverted, tls_context=server.trust, timeouts=PATIENT)
@@ -90,7 +90,7 @@ def test_images_arrive_by_tls_without_stalls(server: TLSServer, version: ssl.TLS
 
 
 def test_options_hold_under_tls(server: TLSServer) -> None:
-    """TCP_NODELAY and SO_KEEPALIVE are those of a plain connection, and nothing blocks."""
+    """TCP_NODELAY and SO_KEEPALIVE are set as on a plain connection, and nothing blocks."""
     assoc = StorageAssociation(server.peer, CONTEXTS, server.trust, PATIENT)
     assoc.open()
     assert assoc.tls
@@ -102,7 +102,7 @@ def test_options_hold_under_tls(server: TLSServer) -> None:
 
 
 def test_no_image_leaves_where_the_server_is_not_trusted(server: TLSServer) -> None:
-    """A certificate that the context does not trust ends the connection before anything is sent."""
+    """A certificate that the context does not trust ends the connection before any data."""
     trust = TLSContext(ssl.create_default_context(), shows_certificate=False)
     assoc = StorageAssociation(server.peer, CONTEXTS, trust)
     with pytest.raises(AssociationError, match=r"is not trusted \(self-signed"):
@@ -111,6 +111,6 @@ def test_no_image_leaves_where_the_server_is_not_trusted(server: TLSServer) -> N
 
 
 def test_plain_text_is_no_way_round(server: TLSServer) -> None:
-    """A server that takes TLS alone has no association to give without."""
+    """A server with TLS only accepts no unencrypted association."""
     with pytest.raises(AssociationError):
         StorageAssociation(server.peer, CONTEXTS).open()

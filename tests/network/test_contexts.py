@@ -1,4 +1,4 @@
-"""Which presentation contexts are proposed, and which of those accepted is used."""
+"""Proposed presentation contexts, and the choice among the accepted ones."""
 
 import pytest
 
@@ -19,7 +19,7 @@ PET = "1.2.840.10008.5.1.4.1.1.128"
 
 
 def test_a_compressed_image_is_proposed_as_it_is_and_uncompressed() -> None:
-    """A pair of class and syntax has a context of its own, and two more as fallbacks."""
+    """A pair of class and syntax has its own context and two fallback contexts."""
     contexts = ContextPlan().include(Context(CT, RLE))
     images = {Context(CT, RLE), Context(CT, EXPLICIT), Context(CT, IMPLICIT)}
     assert set(contexts) == {ECHO, *images}
@@ -44,7 +44,7 @@ def test_new_pairs_join_those_before() -> None:
 
 
 def test_a_known_pair_adds_nothing() -> None:
-    """An image like one before needs no other association."""
+    """An image with the same pair as before needs no other association."""
     plan = ContextPlan()
     plan.include(Context(CT, RLE))
     before = plan.include(Context(MR, RLE))
@@ -52,7 +52,7 @@ def test_a_known_pair_adds_nothing() -> None:
 
 
 def test_no_association_has_more_than_128_contexts() -> None:
-    """What does not fit makes further associations, and each pair finds its own again."""
+    """Excess pairs make further associations, and each pair finds its own again."""
     plan = ContextPlan()
     pairs = [Context(f"1.2.3.{number}", f"1.2.4.{number}") for number in range(100)]
     for pair in pairs:
@@ -73,7 +73,7 @@ def test_all_128_contexts_are_used() -> None:
 
 
 def test_a_known_pair_stays_where_it_is() -> None:
-    """A pair that is in a later association does not join an earlier one that has room."""
+    """A pair in a later association does not move to an earlier one with room."""
     plan = ContextPlan()
     for number in range(42):
         first = plan.include(Context(f"1.2.3.{number}", RLE))
@@ -93,7 +93,7 @@ def test_a_known_pair_stays_where_it_is() -> None:
     ],
 )
 def test_the_best_accepted_context_is_chosen(accepted: list[str], chosen: str | None) -> None:
-    """An image goes as it is, else in explicit VR, else in implicit VR, else not at all."""
+    """The preference is: unchanged, explicit VR, implicit VR, otherwise not sent."""
     contexts = frozenset(Context(CT, syntax) for syntax in accepted) | {Context(MR, RLE)}
     candidates = candidate_contexts(Context(CT, RLE), ConversionMode.WHEN_NEEDED)
     assert choose(candidates, contexts) == (Context(CT, chosen) if chosen else None)
@@ -108,14 +108,14 @@ def test_the_best_accepted_context_is_chosen(accepted: list[str], chosen: str | 
     ],
 )
 def test_uncompressed_images_stay_as_they_are(own: str, syntaxes: list[str]) -> None:
-    """Where all go uncompressed, explicit VR is better for those that need a conversion."""
+    """If all images are sent uncompressed, explicit VR is preferred for converted ones."""
     contexts = candidate_contexts(Context(CT, own), ConversionMode.UNCOMPRESSED)
     assert contexts == tuple(Context(CT, syntax) for syntax in syntaxes)
 
 
 @pytest.mark.parametrize("own", [EXPLICIT, IMPLICIT])
 def test_uncompressed_images_may_be_proposed_compressed(own: str) -> None:
-    """JPEG-LS comes first, then JPEG 2000, then the image as it is."""
+    """JPEG-LS comes first, then JPEG 2000, then the unchanged image."""
     mode = ConversionMode.LOSSLESS
     best, *others = candidate_contexts(Context(CT, own), mode)
     assert [best, *others][:3] == [Context(CT, uid) for uid in (JPEG_LS, JPEG_2000, own)]
@@ -123,7 +123,7 @@ def test_uncompressed_images_may_be_proposed_compressed(own: str) -> None:
 
 
 def test_compressed_images_are_not_compressed_anew() -> None:
-    """They are proposed as ever."""
+    """They are proposed as without compression."""
     mode, rle = ConversionMode.LOSSLESS, Context(CT, RLE)
     assert candidate_contexts(rle, mode) == candidate_contexts(rle, ConversionMode.WHEN_NEEDED)
     assert ContextPlan(mode).include(rle) == ContextPlan().include(rle)

@@ -1,4 +1,4 @@
-"""C-STORE requests on the wire: the same bytes that pynetdicom makes."""
+"""Encoded C-STORE requests equal those of pynetdicom."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ def image(sop_class_uid: str, sop_instance_uid: str, dataset: bytes) -> SOPInsta
 def as_pynetdicom(
     message_id: int, context_id: int, sent: SOPInstance, dataset: bytes, largest_pdu: int
 ) -> bytes:
-    """Return the same request as pynetdicom encodes it."""
+    """Return the same request, encoded by pynetdicom."""
     request = C_STORE()
     request.MessageID = message_id
     request.AffectedSOPClassUID = sent.sop_class_uid
@@ -40,12 +40,12 @@ def as_pynetdicom(
 
 
 def joined(writes: Iterable[Sequence[Buffer]]) -> bytes:
-    """Return what is written, as one."""
+    """Return the written data as one piece."""
     return b"".join(chain(*writes))
 
 
 def pdus_of(data: bytes) -> list[bytes]:
-    """Return the PDUs that are written."""
+    """Return the written PDUs."""
     pdus = []
     while data:
         end = 6 + int.from_bytes(data[2:6], "big")
@@ -71,7 +71,7 @@ def test_requests_are_those_of_pynetdicom(
     dataset: bytes,
     largest_pdu: int,
 ) -> None:
-    """Whatever the UIDs, numbers and sizes, pynetdicom would write the same bytes."""
+    """Pynetdicom writes the same bytes for any UIDs, numbers and sizes."""
     sent = image(sop_class_uid, sop_instance_uid, dataset)
     ours = joined(c_store_request(message_id, context_id, sent, largest_pdu))
     assert ours == as_pynetdicom(message_id, context_id, sent, dataset, largest_pdu)
@@ -79,7 +79,7 @@ def test_requests_are_those_of_pynetdicom(
 
 @pytest.mark.parametrize("largest_pdu", LARGEST_PDUS)
 def test_pdus_are_as_large_as_the_server_takes_them(largest_pdu: int) -> None:
-    """All PDUs of a large dataset but the last are of the size that the server wants."""
+    """All PDUs of a large dataset except the last have the length that the server requests."""
     sent = image("1.2.3", "1.2.4", bytes(1 << 17))
     pdus = pdus_of(joined(c_store_request(1, 1, sent, largest_pdu)))
     sizes = [len(pdu) - 6 for pdu in pdus if pdu[11] & 1 == 0]
@@ -88,7 +88,7 @@ def test_pdus_are_as_large_as_the_server_takes_them(largest_pdu: int) -> None:
 
 
 def test_the_bytes_of_an_image_are_not_copied() -> None:
-    """Between the headers of PDUs come slices of what was read, in few writes."""
+    """Few writes contain PDU headers and slices of the read data."""
     data = bytes(range(256)) * 4096
     writes = list(c_store_request(1, 1, image("1.2.3", "1.2.4", data), 16382))
     slices = [part for part in chain(*writes) if isinstance(part, memoryview)]
@@ -98,7 +98,7 @@ def test_the_bytes_of_an_image_are_not_copied() -> None:
 
 
 def test_message_ids_start_over() -> None:
-    """Message IDs are 16 bits wide: after the last comes 1 again (PS3.7 E.1)."""
+    """Message IDs have 16 bits: after the last one comes 1 again (PS3.7 E.1)."""
     ids = [message_id(request) for request in range(1, 0x10000 + 3)]
     assert ids[:0xFFFF] == list(range(1, 0x10000))
     assert ids[0xFFFF:] == [1, 2, 3]

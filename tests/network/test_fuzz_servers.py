@@ -1,4 +1,4 @@
-"""Whatever a server says, sending and the check end soon, with a value."""
+"""Sending and the check end soon with a value, whatever a server sends."""
 
 import socket
 import threading
@@ -46,19 +46,19 @@ from tests.support.sending import unconverted
 from tests.support.waiting import wait_for
 
 SHORT_TIMEOUTS = Timeouts(associate=0.2, response=0.2, echo=0.2, release=0.2, tick=0.05)
-"""With them, silence is noticed soon."""
+"""Short timeouts that detect silence soon."""
 NO_WAITS = RetryPolicy(min_wait=0, max_wait=0)
 STATUSES = [0x0000, 0xB000, 0xA700, 0xC000, 0x0111, 0x0213]
 COMMAND_ELEMENTS = [0x0000, 0x0002, 0x0100, 0x0120, 0x0800, 0x0900, 0x0901, 0x0902, 0x1000]
 MID_IMAGE = -1
 STORED = ("Success", "Warning")
-"""The categories of a status with which an image is stored (PS3.7 annex C)."""
+"""Status categories for stored images (PS3.7 annex C)."""
 STATUS_HEADER = pack("<HHL", 0, 0x0900, 2)
 
 
 @st.composite
 def pdus(draw: st.DrawFn) -> bytes:
-    """Draw a PDU, whose length need not be right."""
+    """Draw a PDU whose length may be wrong."""
     body = draw(st.binary(max_size=120))
     length = draw(st.just(len(body)) | st.sampled_from(NUMBERS))
     kind = draw(st.integers(0, 8) | st.just(0xFF))
@@ -80,7 +80,7 @@ def messages(draw: st.DrawFn) -> bytes:
 
 @dataclass(frozen=True)
 class Misbehaviour:
-    """What a server says other than it should, in place of which PDU, and how it goes on."""
+    """Wrong data that a server sends, the PDU that it replaces, and the next action."""
 
     instead_of: int
     changes: list[Damage]
@@ -102,7 +102,7 @@ misbehaviours = st.builds(
 
 
 class BadSocket:
-    """A server's socket that says something else than it is given."""
+    """Socket of a server that sends other data than given."""
 
     def __init__(self, peer: Peer, case: Misbehaviour) -> None:
         self.said = b""
@@ -111,7 +111,7 @@ class BadSocket:
         self._case = case
 
     def __getattr__(self, name: str) -> object:
-        """Do all else as a socket does."""
+        """Delegate everything else to the socket."""
         return getattr(self._socket, name)
 
     def sendall(self, pdu: bytes) -> None:
@@ -135,7 +135,7 @@ class BadSocket:
 
 
 def misbehaving(case: Misbehaviour, sockets: list[BadSocket]) -> Script:
-    """Return a script that goes by `case`."""
+    """Return a script for `case`."""
 
     def script(peer: Peer) -> None:
         bad = BadSocket(peer, case)
@@ -153,7 +153,7 @@ def misbehaving(case: Misbehaviour, sockets: list[BadSocket]) -> Script:
 
 @contextmanager
 def nothing_left() -> Iterator[None]:
-    """Check that the block takes no long time, and leaves no thread and no open file."""
+    """Check that the block ends soon and leaves no thread and no open file."""
     files, threads = open_files(), set(threading.enumerate())
     begun = time.monotonic()
     yield
@@ -163,7 +163,7 @@ def nothing_left() -> Iterator[None]:
 
 
 def may_mean_stored(said: bytes) -> bool:
-    """Tell whether some status in what was said is Success or a warning."""
+    """Return whether some status in the sent data is Success or a warning."""
     parts = said.split(STATUS_HEADER)[1:]
     codes = [int.from_bytes(part[:2], "little") for part in parts]
     return any(code_to_category(code) in STORED for code in codes)
@@ -171,7 +171,7 @@ def may_mean_stored(said: bytes) -> bool:
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_what_a_server_says_to_images(fuzz: Fuzz) -> None:
-    """Whatever a server says, each image has an outcome soon, and nothing of it is left."""
+    """Whatever a server sends, each image has an outcome soon, and nothing is left."""
 
     @in_rounds
     @given(misbehaviours, st.sampled_from([0.0, 0.0, 0.0, 5.0]))
@@ -199,9 +199,9 @@ def test_what_a_server_says_to_images(fuzz: Fuzz) -> None:
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_what_a_server_says_to_the_check(fuzz: Fuzz) -> None:
-    """Whatever a server says to the check before the first download, it ends soon.
+    """Whatever a server sends, the check before the first download ends soon.
 
-    It raises nothing but ServerError.
+    It raises nothing except ServerError.
     """
 
     @in_rounds

@@ -1,4 +1,4 @@
-"""Responses are read as tolerantly as other toolkits do."""
+"""Responses are read as tolerantly as in other toolkits."""
 
 import pytest
 
@@ -23,17 +23,17 @@ from tests.support.pdus import element, response
     ],
 )
 def test_odd_values_cost_nothing(elements: list[bytes], expected: StoreResponse) -> None:
-    """Over-long UIDs, odd offending elements and long comments leave the status as it is."""
+    """Long UIDs, odd offending elements and long comments do not change the status."""
     assert store_response(decode_command(response(1, 0xA900, *elements))) == expected
 
 
 def test_what_is_cut_off_is_left_out() -> None:
-    """An element that is longer than the command set has no value, nor has what follows it."""
+    """An element beyond the end of the command set has no value, and neither do later ones."""
     command = response(1, 0xB000) + element(0x0902, b"comment")[:-1]
     assert store_response(decode_command(command)) == StoreResponse(0xB000)
 
 
 def test_the_group_length_is_not_needed() -> None:
-    """Neither its absence nor a wrong one matters."""
+    """It may be missing or wrong."""
     wrong = element(0x0000, b"\x07\0\0\0")
     assert decode_command(wrong + response(5))[0x0120] == decode_command(response(5))[0x0120]

@@ -1,4 +1,4 @@
-"""A link that is slow is no fault, however large the image."""
+"""A slow link is not an error, however large the image is."""
 
 import io
 import socket
@@ -21,7 +21,7 @@ READ = 16_384
 
 
 class SlowReader:
-    """A socket from which little is read at a time for so many seconds, after a pause each."""
+    """Socket that returns little data at a time for some seconds, after a pause each."""
 
     def __init__(self, connection: Any, pause: float, seconds: float) -> None:
         self._connection = connection
@@ -29,7 +29,7 @@ class SlowReader:
         self._end = time.monotonic() + seconds
 
     def recv(self, size: int) -> bytes:
-        """Read some."""
+        """Read some data."""
         if time.monotonic() < self._end:
             time.sleep(self._pause)
         return bytes(self._connection.recv(min(size, READ)))
@@ -37,9 +37,9 @@ class SlowReader:
 
 @pytest.mark.parametrize("size", [1_000_000, 4_000_000])
 def test_time_does_not_run_while_an_image_is_on_its_way(size: int) -> None:
-    """Neither what waits in the kernel's buffer nor a full buffer is silence of the server.
+    """Data in the kernel's buffer and a full buffer do not count as silence of the server.
 
-    The smaller image fits the buffer: there it is the response that comes late.
+    The smaller image fits into the buffer, so its response comes late.
     """
     timeouts = replace(PATIENT, write=TIMEOUT, response=TIMEOUT, tick=TIMEOUT / 8)
     seconds = 3 * TIMEOUT

@@ -1,4 +1,4 @@
-"""The categories of statuses."""
+"""Status categories."""
 
 from pynetdicom.status import code_to_category
 
@@ -6,7 +6,7 @@ from fw_gear_dicom_send.network.statuses import category_of
 
 
 def test_categories_are_those_of_pynetdicom() -> None:
-    """Each status that a response can have is in the same one, but for 0001 (PS3.7 C.4.3)."""
+    """Each possible status has the same category, except 0001 (PS3.7 C.4.3)."""
     codes = range(0x10000)
     others = {code for code in codes if category_of(code) != code_to_category(code)}
     assert others <= {0x0001}

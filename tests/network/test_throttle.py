@@ -1,4 +1,4 @@
-"""All associations together stay below a rate, evenly."""
+"""All associations together stay below a rate, evenly distributed."""
 
 from collections import deque
 from threading import Event, Thread
@@ -20,7 +20,7 @@ PIECE = 4096
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 1.0, 20.0, 500.0])
 def test_any_five_seconds_have_the_rate(rate: float) -> None:
-    """Within 10 %, from the first second on; the pieces are small enough for that."""
+    """The rate is within 10 % from the first second on, with small enough pieces."""
     clock = Clock()
     throttle = Throttle(rate * MEGABYTE, clock)
     begun, written = clock.time, deque[tuple[float, int]]()
@@ -33,7 +33,7 @@ def test_any_five_seconds_have_the_rate(rate: float) -> None:
 
 
 def test_what_was_not_used_is_lost() -> None:
-    """A pause is followed by no burst."""
+    """No burst follows a pause."""
     clock = Clock()
     throttle = Throttle(PIECE, clock)
     throttle.wait(PIECE, lambda: False)
@@ -45,7 +45,7 @@ def test_what_was_not_used_is_lost() -> None:
 
 
 def test_a_thread_that_need_not_write_any_more_does_not_wait() -> None:
-    """It goes on soon after its association has ended."""
+    """It continues soon after its association has ended."""
     throttle, is_over = Throttle(1), Event()
     throttle.wait(PIECE, lambda: False)
     thread = Thread(target=throttle.wait, args=(PIECE, is_over.is_set), daemon=True)
@@ -55,7 +55,7 @@ def test_a_thread_that_need_not_write_any_more_does_not_wait() -> None:
 
 
 def test_an_image_goes_in_small_pieces() -> None:
-    """Neither the PDUs nor the writes are longer than what the rate allows at once."""
+    """Neither PDUs nor writes exceed the size that the rate allows at a time."""
     clock = Clock()
     size, rate = 400_000, 100_000
     with FaultSCP() as server:

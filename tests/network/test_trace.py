@@ -1,4 +1,4 @@
-"""What `debug` tells of associations: contexts, sizes, TLS, and who ended them."""
+"""`debug` logs for associations: contexts, sizes, TLS, and the side that ended them."""
 
 import logging
 import subprocess
@@ -32,18 +32,18 @@ EXPLICIT = b"1.2.840.10008.1.2.1"
 
 @pytest.fixture(autouse=True)
 def detailed(caplog: pytest.LogCaptureFixture) -> None:
-    """Log as with `debug`."""
+    """Log with `debug`."""
     caplog.set_level(logging.DEBUG, logger="fw_gear_dicom_send")
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what was told of associations, without their numbers."""
+    """Return the log lines about associations without their numbers."""
     lines = [line for line in caplog.messages if line.startswith("Association ")]
     return [line.partition(": ")[2] for line in lines]
 
 
 def test_each_context_has_its_result(caplog: pytest.LogCaptureFixture) -> None:
-    """What is proposed, accepted and rejected, and why (PS3.8 9.3.3.2), and who the server is."""
+    """The log shows proposed, accepted and rejected contexts (PS3.8 9.3.3.2) and the server."""
     answer = associate_ac(
         accepted_context(1, EXPLICIT),
         accepted_context(3, b"", result=4),
@@ -88,7 +88,7 @@ def test_each_context_has_its_result(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_rejection_has_its_codes(caplog: pytest.LogCaptureFixture) -> None:
-    """Result, source and reason (PS3.8 9.3.4), as numbers and as words."""
+    """Result, source and reason (PS3.8 9.3.4) are shown as numbers and text."""
     with FaultSCP(rejecting(UNKNOWN_CALLING_AE)) as server, pytest.raises(AssociationError):
         associate(server)
     assert (
@@ -116,7 +116,7 @@ def test_a_rejection_has_its_codes(caplog: pytest.LogCaptureFixture) -> None:
 def test_the_end_has_its_cause(
     caplog: pytest.LogCaptureFixture, end: Callable[[Peer], None], line: str
 ) -> None:
-    """Who ended it, and why where it is told (PS3.8 9.3.8)."""
+    """The log shows the side that ended it, and its reason if known (PS3.8 9.3.8)."""
 
     def script(peer: Peer) -> None:
         peer.accept()
@@ -140,7 +140,7 @@ def test_the_end_has_its_cause(
 def test_the_gears_own_end_is_told_once(
     caplog: pytest.LogCaptureFixture, end: Callable[[StorageAssociation], None], line: str
 ) -> None:
-    """A release ends with an abort of nothing, which is not told."""
+    """A release ends with an empty abort, which is not logged."""
     with PythonSCP() as server:
         assoc = associate(server)
         end(assoc)
@@ -150,7 +150,7 @@ def test_the_gears_own_end_is_told_once(
 
 
 def test_tls_and_identity_are_told(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    """The version, the cipher suite, the certificate; of the identity its type alone."""
+    """The log has version, cipher suite and certificate, but only the type of the identity."""
     own = issue(tmp_path / "server")
     config = TLSConfig(None, own.ca, "BCP 195", require_peer_cert=True, check_hostname=False)
     identity = UserIdentity(IdentityType.USERNAME_AND_PASSCODE, b"alice", b"hunter2")
@@ -165,7 +165,7 @@ def test_tls_and_identity_are_told(caplog: pytest.LogCaptureFixture, tmp_path: P
 
 
 def test_each_store_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    """By UID, with its status, how long it took, and which try it was."""
+    """The line has UID, status, duration and number of the try."""
     with StoreSCP("+xa") as server:
         scu = scu_of(server)
         image = made_instance(1)
@@ -179,7 +179,7 @@ def test_each_store_is_told(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_lost_store_is_told_with_each_try(caplog: pytest.LogCaptureFixture) -> None:
-    """Why there is no answer, and that the next one is another try."""
+    """The log shows why there is no response, and counts the next try."""
 
     def lose(peer: Peer) -> None:
         peer.accept()
@@ -210,7 +210,7 @@ def test_a_uid_that_is_none_is_not_told(caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_no_import_is_needed_for_a_log() -> None:
-    """A UID without a known name is told as it is: an import could fail, and end the run."""
+    """A UID without a known name is shown itself: an import could fail and end the run."""
     code = (
         "import sys, logging; logging.basicConfig(level=logging.DEBUG)\n"
         "from fw_gear_dicom_send.network.contexts import ECHO, Context\n"

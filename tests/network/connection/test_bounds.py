@@ -1,4 +1,4 @@
-"""Neither a server that stops reading nor a large image takes much time or memory."""
+"""Neither a server that stops reading nor a large image costs much time or memory."""
 
 import socket
 import subprocess
@@ -44,13 +44,13 @@ scu.close()
 
 
 def stop_reading(peer: Peer) -> None:
-    """Read no image, and have little room for what the gear sends of it."""
+    """Read no image, and use a small receive buffer."""
     peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
     accept_and_stand_still(peer)
 
 
 def test_a_server_that_stops_reading_is_given_up() -> None:
-    """Little is read of an image that the server does not take, which fails after the timeout."""
+    """Little is read of an image that the server does not accept; it fails after the timeout."""
     source = CountedSource()
     with FaultSCP(stop_reading) as server:
         assoc = associate(server, timeouts=replace(PATIENT, write=0.5))
@@ -63,7 +63,7 @@ def test_a_server_that_stops_reading_is_given_up() -> None:
 
 
 def test_memory_does_not_grow_with_the_image(tmp_path: Path) -> None:
-    """An image of 200 MB takes a few MB of memory."""
+    """An image of 200 MB needs a few MB of memory."""
     path = tmp_path / "sparse"
     with path.open("wb") as file:
         file.truncate(200_000_000)

@@ -1,4 +1,4 @@
-"""Data arrives whole and in order, and stops when the server ends the association."""
+"""Data arrives complete and in order, and stops when the server ends the association."""
 
 import io
 import socket
@@ -18,7 +18,7 @@ SMALL_BUFFER = 1 << 16
 
 
 class Counting(io.RawIOBase):
-    """Numbers of 4 bytes, one after the other, so that each part of the data is another."""
+    """Consecutive 4-byte numbers, so that each part of the data is different."""
 
     def __init__(self) -> None:
         self._at = 0
@@ -29,7 +29,7 @@ class Counting(io.RawIOBase):
         return offset
 
     def read(self, size: int = -1) -> bytes:
-        """Return the numbers from the position on."""
+        """Return the numbers from the current position."""
         first, skipped = divmod(self._at, 4)
         numbers = range(first, (self._at + size) // 4 + 1)
         self._at += size
@@ -37,7 +37,7 @@ class Counting(io.RawIOBase):
 
 
 def test_data_arrives_whole_and_in_order_in_partial_writes() -> None:
-    """A connection that takes a few KB at a time gets all of it, each byte once."""
+    """A connection that accepts a few KB at a time receives each byte once."""
     size = 2_000_002
 
     def script(peer: Peer) -> None:
@@ -57,7 +57,7 @@ def test_data_arrives_whole_and_in_order_in_partial_writes() -> None:
 
 
 def test_a_server_that_reads_bit_by_bit_is_not_given_up() -> None:
-    """One write may take longer than the timeout, as long as some of it is read now and then.
+    """A write may take longer than the timeout if the server reads part of it occasionally.
 
     A write has 16 of the server's PDUs, which it reads in 4 s.
     """
@@ -83,7 +83,7 @@ def test_a_server_that_reads_bit_by_bit_is_not_given_up() -> None:
 
 
 def test_an_abort_in_the_middle_of_an_image_is_heard() -> None:
-    """A server that aborts is not sent the rest of the image, though it goes on reading."""
+    """After an abort, the rest of the image is not sent, even if the server continues to read."""
 
     def script(peer: Peer) -> None:
         peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
@@ -105,7 +105,7 @@ def test_an_abort_in_the_middle_of_an_image_is_heard() -> None:
 
 
 def test_a_status_before_the_end_of_the_image_is_its_answer() -> None:
-    """A server that refuses an image early gets the rest of it, and the next image as well."""
+    """A server that rejects an image early receives the rest of it, and then the next image."""
 
     def script(peer: Peer) -> None:
         peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
@@ -130,7 +130,7 @@ def test_a_status_before_the_end_of_the_image_is_its_answer() -> None:
 
 
 def test_no_image_is_sent_after_the_server_wants_to_leave() -> None:
-    """Once the server wants to leave it gets the answer to that, and no data before it."""
+    """The release request is answered, and no data precedes the response."""
     answers: list[int] = []
     go_on = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Connections have the options that sending needs, and end with their association."""
+"""Connections have the socket options for sending, and end with their association."""
 
 import os
 import socket
@@ -22,7 +22,7 @@ DELAYED_ACKNOWLEDGEMENT = 0.04
 
 
 def test_small_writes_are_not_delayed_and_dead_peers_are_noticed() -> None:
-    """TCP_NODELAY and keep-alive are on; data that nobody acknowledges ends the connection."""
+    """TCP_NODELAY and keep-alive are on; unacknowledged data ends the connection."""
     with FaultSCP() as server:
         assoc = associate(server, timeouts=Timeouts(acknowledge=123))
         with connection_to(server) as connection:
@@ -37,9 +37,9 @@ def test_small_writes_are_not_delayed_and_dead_peers_are_noticed() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="acknowledges at once on Linux only")
 def test_a_server_with_nagles_algorithm_does_not_stall() -> None:
-    """A response in two small writes does not wait for our delayed acknowledgement.
+    """A response in two small writes is not delayed by our delayed acknowledgement.
 
-    Each would: the kernel delays it by 40 ms at least, however fast the machine is.
+    Otherwise, the kernel would delay each one by at least 40 ms on any machine.
     """
 
     def script(peer: Peer) -> None:
@@ -72,7 +72,7 @@ def test_both_versions_of_ip(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_a_name_with_addresses_of_both_versions(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the addresses of a name the one is used where the server listens."""
+    """Of a name's addresses, the one where the server listens is used."""
     resolve = socket.getaddrinfo
 
     def both(name: str, *args: object, **kwargs: object) -> object:
@@ -87,7 +87,7 @@ def test_a_name_with_addresses_of_both_versions(host: str, monkeypatch: pytest.M
 
 
 def test_a_name_is_not_resolved_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name server that is silent is like a server that cannot be reached."""
+    """A silent name server has the same result as an unreachable server."""
     resolve, go_on = socket.getaddrinfo, threading.Event()
 
     def stall(name: str, *args: object, **kwargs: object) -> object:
@@ -104,13 +104,13 @@ def test_a_name_is_not_resolved_for_ever(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_an_error_that_is_none_of_the_network_does_not_wait_for_ever() -> None:
-    """A host name that cannot be encoded fails like one that cannot be reached."""
+    """A host name that cannot be encoded fails like an unreachable one."""
     with pytest.raises(AssociationError):
         opened(PeerAE("a..b", 104, "CALLED", "CALLING"))
 
 
 def test_an_ended_association_leaves_no_connection_open() -> None:
-    """The connection is closed by the end of the association, however it ends."""
+    """The connection is closed, however the association ends."""
     with FaultSCP() as server:
         for end in (StorageAssociation.release, StorageAssociation.abort):
             assoc = associate(server)

@@ -1,4 +1,4 @@
-"""A wait for the server ends as soon as there is something to do."""
+"""A wait for the server ends as soon as there is work to do."""
 
 import threading
 from collections.abc import Callable
@@ -15,16 +15,16 @@ from tests.support.scripted import accept_and_stand_still
 from tests.support.waiting import NEVER, PATIENCE, PATIENT, at_once, wait_for
 
 LONG_WAITS = replace(PATIENT, tick=NEVER)
-"""Without being woken, an association waits for longer than the tests do."""
+"""Poll interval of an association, in seconds: longer than any test."""
 
 
 def test_an_association_has_no_thread() -> None:
-    """Neither an open association nor an image on its way makes a thread run."""
+    """Neither an open association nor an image in flight needs a thread."""
     with FaultSCP() as server:
         before = threading.active_count()
         assoc = associate(server)
         assoc.send_c_store(made_instance(), CONTEXTS[0])
-        assert threading.active_count() - before <= 1  # that of the server
+        assert threading.active_count() - before <= 1  # The thread of the server
         assoc.release()
 
 
@@ -35,7 +35,7 @@ def test_an_association_has_no_thread() -> None:
 def test_an_idle_association_ends_at_once(
     end: Callable[[StorageAssociation], None], told: str
 ) -> None:
-    """A release and an abort do not wait for the next look at the connection."""
+    """A release and an abort do not wait for the next poll of the connection."""
     with FaultSCP() as server:
         assoc = associate(server, timeouts=LONG_WAITS)
         with at_once():
@@ -44,7 +44,7 @@ def test_an_idle_association_ends_at_once(
 
 
 def test_an_answer_ends_the_wait_for_it() -> None:
-    """Association, images and their responses do not wait for the next look."""
+    """Association, images and their responses do not wait for the next poll."""
     with FaultSCP() as server, at_once():
         assoc = associate(server, timeouts=LONG_WAITS)
         for number in range(3):
@@ -53,7 +53,7 @@ def test_an_answer_ends_the_wait_for_it() -> None:
 
 
 def test_an_abort_by_another_thread_ends_the_wait() -> None:
-    """The thread that waits for an answer learns at once that there is none."""
+    """A thread that waits for a response is notified immediately."""
     with FaultSCP(accept_and_stand_still) as server:
         assoc = associate(server, timeouts=LONG_WAITS)
         errors: list[BaseException] = []
@@ -77,7 +77,7 @@ def test_an_abort_by_another_thread_ends_the_wait() -> None:
 def test_a_server_that_leaves_is_noticed_before_the_next_image(
     leave: Callable[[Peer], None],
 ) -> None:
-    """An association whose server has gone is not used."""
+    """An association is not used after its server has closed the connection."""
 
     def script(peer: Peer) -> None:
         peer.accept()

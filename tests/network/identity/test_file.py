@@ -1,4 +1,4 @@
-"""What a file with a user identity may hold, and that nothing of it is ever quoted."""
+"""Valid content of a file with a user identity, which is never quoted."""
 
 import base64
 import json
@@ -31,7 +31,7 @@ SECRET = "hunter2"
 def test_each_kind_is_read(
     tmp_path: Path, content: dict[str, str], identity: UserIdentity, encoding: str
 ) -> None:
-    """A file has one identity, as UTF-8; a ticket is Base64, in lines or not."""
+    """A file has one identity in UTF-8; a ticket is Base64, with or without line breaks."""
     path = tmp_path / "identity.json"
     path.write_text(json.dumps(content, ensure_ascii=False), encoding=encoding)
     assert read(path) == identity
@@ -65,7 +65,7 @@ def test_each_kind_is_read(
 def test_a_file_that_cannot_be_used_is_refused_without_a_word_of_it(
     tmp_path: Path, content: bytes
 ) -> None:
-    """The line has the name of the file and what is allowed; no trace quotes the content."""
+    """The error names the file and the valid content; no traceback quotes the file."""
     path = tmp_path / "who.json"
     path.write_bytes(content)
     with pytest.raises(ConfigError) as caught:
@@ -76,7 +76,7 @@ def test_a_file_that_cannot_be_used_is_refused_without_a_word_of_it(
 
 
 def test_the_longest_identity_is_read(tmp_path: Path) -> None:
-    """The bound counts bytes, and both fields together."""
+    """The limit is in bytes and for both fields together."""
     path = tmp_path / "identity.json"
     path.write_text(json.dumps({"username": "é" * 10, "password": "x" * (MAX_IDENTITY - 20)}))
     assert len(read(path).secondary) == MAX_IDENTITY - 20
@@ -86,7 +86,7 @@ def test_the_longest_identity_is_read(tmp_path: Path) -> None:
 
 
 def test_an_identity_is_not_shown() -> None:
-    """Neither it nor the server that gets it shows name or passcode when printed."""
+    """The printed forms of identity and server show neither user name nor passcode."""
     identity = UserIdentity(IdentityType.USERNAME_AND_PASSCODE, b"alice", SECRET.encode())
     peer = PeerAE("pacs", 104, "A", "B", identity)
     assert repr(peer) == repr(PeerAE("pacs", 104, "A", "B"))

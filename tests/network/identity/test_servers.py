@@ -1,4 +1,4 @@
-"""Servers get the user identity with every association, and what comes of their answers."""
+"""Servers receive the user identity with every association, and may confirm or reject it."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,12 +28,12 @@ Seen = list[tuple[int, bytes, bytes | None]]
 
 
 def identified(peer: PeerAE) -> PeerAE:
-    """Return a server that is told who we are."""
+    """Return a server that receives our identity."""
     return replace(peer, identity=ALICE)
 
 
 def noting(seen: Seen, answer: tuple[bool, bytes | None]) -> tuple[evt.EventType, Callable]:
-    """Return a handler of pynetdicom that notes identities, and gives an answer."""
+    """Return a pynetdicom handler that records identities and returns an answer."""
 
     def note(event: evt.Event) -> tuple[bool, bytes | None]:
         seen.append((event.user_id_type, event.primary_field, event.secondary_field))
@@ -43,7 +43,7 @@ def noting(seen: Seen, answer: tuple[bool, bytes | None]) -> tuple[evt.EventType
 
 
 def test_it_goes_with_every_association() -> None:
-    """The check, the images, queries, commitment and the question what is accepted have it."""
+    """This includes the check, images, queries, commitment and the list of accepted contexts."""
     seen: Seen = []
     with PythonSCP(handlers=[noting(seen, (True, b""))]) as server:
         peer = identified(peer_of(server))
@@ -67,7 +67,7 @@ def test_it_goes_with_every_association() -> None:
 def test_the_log_says_whether_the_server_confirms_it(
     answer: bytes | None, line: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The server confirms a token, where it is told to."""
+    """The server confirms a token if it is configured to."""
     caplog.set_level("INFO")
     with PythonSCP(handlers=[noting([], (True, answer))]) as server:
         token = UserIdentity(IdentityType.JWT, b"a.b.c")
@@ -77,7 +77,7 @@ def test_the_log_says_whether_the_server_confirms_it(
 
 
 def test_a_name_alone_need_not_be_confirmed(caplog: pytest.LogCaptureFixture) -> None:
-    """It proves nothing, and no response was asked for."""
+    """It proves nothing, and no response was requested."""
     with PythonSCP() as server:
         name = UserIdentity(IdentityType.USERNAME, b"alice")
         assert preflight.check(replace(peer_of(server), identity=name)).confirms_identity is False
@@ -97,7 +97,7 @@ def test_a_rejection_says_that_it_may_be_the_identity() -> None:
 
 @pytest.mark.parametrize(("source", "is_told"), [(1, True), (2, True), (3, False)])
 def test_a_server_at_its_limit_has_nothing_against_the_identity(source: int, is_told: bool) -> None:
-    """A provider that is congested (source 3) has not looked at it (PS3.8 9.3.4)."""
+    """A congested provider (source 3) has not checked it (PS3.8 9.3.4)."""
 
     def reject(peer: Peer) -> None:
         peer.reject(1, source, 1)
@@ -110,7 +110,7 @@ def test_a_server_at_its_limit_has_nothing_against_the_identity(source: int, is_
 
 
 def test_storescp_gets_it() -> None:
-    """DCMTK's server shows what it gets in its log, and takes the image."""
+    """DCMTK's server logs the identity and accepts the image."""
     with StoreSCP("-d") as server:
         scu = StorageSCU(identified(peer_of(server)), unconverted, retry_time=0)
         assert outcomes(send_all(scu, [made_instance(1)])) == [SENT]
@@ -130,7 +130,7 @@ def test_orthanc_takes_images_with_it(orthanc: Orthanc) -> None:
 
 @pytest.mark.parametrize("password", ["hunter2", "hunter3"])
 def test_dcmjs_checks_it(password: str) -> None:
-    """dcmjs-dimse confirms the right password, and rejects a wrong one."""
+    """dcmjs-dimse confirms the correct password and rejects a wrong one."""
     with DcmjsSCP("alice", password) as server:
         peer = identified(PeerAE("127.0.0.1", server.port, server.ae_title, "CALLING"))
         if password.encode() != ALICE.secondary:

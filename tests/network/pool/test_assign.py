@@ -1,4 +1,4 @@
-"""Who gets which association, and which one is opened."""
+"""Assignment of associations to threads, and requests for new ones."""
 
 import pytest
 

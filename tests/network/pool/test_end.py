@@ -1,4 +1,4 @@
-"""All associations end with the run, those in use and those on their way as well."""
+"""All associations end with the run, also those in use and those being opened."""
 
 import threading
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def accept_and_read(peer: Peer) -> None:
 
 
 def test_abort_ends_images_in_flight() -> None:
-    """All who send learn at once that their image is not sent; so does who comes later."""
+    """All senders learn immediately that their image is not sent; so do later ones."""
     with FaultSCP(accept_and_read) as server:
         scu = scu_of(server)
         sending = start(scu, ct(*range(12)))
@@ -52,7 +52,7 @@ def test_abort_ends_images_in_flight() -> None:
 def test_the_end_does_not_wait_for_associations_on_their_way(
     end: Callable[[StorageSCU], None],
 ) -> None:
-    """A server that takes connections and says nothing holds nobody up."""
+    """A silent server that accepts connections does not delay the end."""
     with FaultSCP(Peer.stand_still) as server:
         scu = scu_of(server)
         sending = start(scu, ct(*range(12)))
@@ -74,7 +74,7 @@ def give_up(pool: AssociationPool) -> None:
 def test_an_association_that_comes_too_late_is_aborted(
     monkeypatch: pytest.MonkeyPatch, end: Callable[[AssociationPool], None], is_before: bool
 ) -> None:
-    """Whatever is established after the end, or only then asked for, is not left open."""
+    """An association that is established or requested after the end is not left open."""
     opening, go_on = threading.Event(), threading.Event()
     open_one = StorageAssociation.open
 
@@ -116,7 +116,7 @@ def raised(action: Callable[[], None]) -> BaseException | None:
 
 
 def test_close_releases_all_at_the_same_time() -> None:
-    """No association waits for another one's release to be answered."""
+    """No association waits for the release of another one."""
     images, releases = (threading.Barrier(4, timeout=PATIENCE) for _ in range(2))
     asked: list[int] = []
 
@@ -138,7 +138,7 @@ def test_close_releases_all_at_the_same_time() -> None:
 
 
 def test_an_association_that_comes_back_after_the_end_is_ended() -> None:
-    """What is lent when the pool is closed does not stay open."""
+    """An association that is in use while the pool closes does not stay open."""
     with FaultSCP() as server:
         pool = pool_of(server, 2)
         with pool.association(CONTEXT):

@@ -1,4 +1,4 @@
-"""A machine without open files or threads to spare means fewer associations, and no lost image."""
+"""Lack of file descriptors or threads reduces the associations but loses no image."""
 
 import errno
 import threading
@@ -15,16 +15,16 @@ from tests.support.waiting import wait_for
 
 
 class Files:
-    """Opens associations while there are files to open; the rest fails for want of them."""
+    """Opens associations while file descriptors are available; further ones fail."""
 
     def __init__(self, code: int, can_open: Callable[[int], bool]) -> None:
-        """Let the n-th request succeed where `can_open`."""
+        """Let the n-th request succeed if `can_open`."""
         self.requests = 0
         self._code = code
         self._can_open = can_open
 
     def limit(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Have associations opened, or not."""
+        """Limit the opening of associations."""
         open_one = StorageAssociation.open
 
         def open_few(assoc: StorageAssociation) -> None:
@@ -40,7 +40,7 @@ class Files:
 def test_fewer_files_mean_fewer_associations(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: int
 ) -> None:
-    """Where one association is open it carries all images, and the log says why."""
+    """If one association is open, it carries all images, and the log has the reason."""
     files = Files(code, lambda request: request == 1)
     files.limit(monkeypatch)
     with FaultSCP() as server:
@@ -52,7 +52,7 @@ def test_fewer_files_mean_fewer_associations(
 
 
 def test_a_file_that_is_closed_later_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no association one is requested again until there is a file for it."""
+    """Without any association, requests continue until a file descriptor is available."""
     files = Files(errno.EMFILE, lambda request: request > 3)
     files.limit(monkeypatch)
     with FaultSCP() as server:
@@ -63,7 +63,7 @@ def test_a_file_that_is_closed_later_is_waited_for(monkeypatch: pytest.MonkeyPat
 
 
 def test_no_file_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without time to wait each image says so, and nothing hangs."""
+    """Without retry time each image fails with this reason, and nothing hangs."""
     files = Files(errno.EMFILE, lambda _: False)
     files.limit(monkeypatch)
     with FaultSCP() as server:
@@ -73,7 +73,7 @@ def test_no_file_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def refuse_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no thread be started but those of the server."""
+    """Let no thread start except those of the server."""
     start_one = threading.Thread.start
 
     def start_few(thread: threading.Thread) -> None:
@@ -87,7 +87,7 @@ def refuse_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_fewer_threads_mean_fewer_associations(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where no thread can be started the images take turns with the associations that there are."""
+    """If no thread can be started, the images share the open associations."""
 
     def hold_the_first(peer: Peer) -> None:
         peer.accept()
@@ -110,7 +110,7 @@ def test_fewer_threads_mean_fewer_associations(
 
 
 def test_the_first_association_needs_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no thread can be started it is opened by the one that has the image."""
+    """If no thread can be started, the sending thread opens the association."""
     refuse_threads(monkeypatch)
     with FaultSCP() as server:
         scu = scu_of(server)

@@ -1,4 +1,4 @@
-"""An association is lent to one thread at a time."""
+"""An association is used by one thread at a time."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.support.pool import CONTEXT, pool_of
 
 
 def test_an_association_is_lent_to_one_at_a_time() -> None:
-    """It comes back when its block ends; if that raises, another one is lent."""
+    """It is returned at the end of its block; if the block raises, another one is used."""
     with FaultSCP() as server:
         pool = pool_of(server, 2)
         with pool.association(CONTEXT) as first, pool.association(CONTEXT) as second:

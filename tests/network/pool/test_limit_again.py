@@ -1,4 +1,4 @@
-"""A server that was at its limit for a while gets more associations later."""
+"""A server that was temporarily at its limit gets more associations later."""
 
 import logging
 import threading
@@ -19,7 +19,7 @@ TIMEOUTS = replace(PATIENT, limit=60.0)
 
 
 class Limited:
-    """A server that serves one association, each image when it is told to, and more later."""
+    """Server that serves one association, answers on command, and accepts more later."""
 
     def __init__(self) -> None:
         self.is_full = True
@@ -29,7 +29,7 @@ class Limited:
         self._open = 0
 
     def __call__(self, peer: Peer) -> None:
-        """Accept the association if there is room for it."""
+        """Accept the association if the limit allows it."""
         with self._lock:
             self.requests += 1
             is_accepted = not (self._open and self.is_full)
@@ -44,7 +44,7 @@ class Limited:
             peer.answer(image)
 
     def answer(self, images: int) -> None:
-        """Let so many images be answered."""
+        """Let this many images be answered."""
         for _ in range(images):
             self._turns.release()
 
@@ -68,7 +68,7 @@ def messages(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
 def test_a_server_is_asked_for_more_each_minute(
     limited: tuple[Limited, FaultSCP], clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Once it has room again there are as many associations as are wished, and the log says so."""
+    """Once the limit allows it, the configured number is open, and the log says so."""
     script, server = limited
     scu = scu_at(server, clock)
     sending = start(scu, ct(*range(12)), threads=3)
@@ -93,7 +93,7 @@ def test_a_server_is_asked_for_more_each_minute(
 def test_a_server_that_is_still_full_costs_one_request_each_minute(
     limited: tuple[Limited, FaultSCP], clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is not asked before a minute is over, nor twice in one; images are sent meanwhile."""
+    """The interval is at least a minute; images are sent meanwhile."""
     script, server = limited
     scu = scu_at(server, clock)
     sending = start(scu, ct(*range(12)), threads=3)

@@ -1,4 +1,4 @@
-"""Associations that are lost are replaced, and their images are sent again."""
+"""Lost associations are replaced, and their images are resent."""
 
 import threading
 from collections import Counter
@@ -14,17 +14,17 @@ from tests.support.waiting import PATIENCE, wait_for
 
 
 class Losing:
-    """Loses each of the first four associations in an image, after so many that were answered."""
+    """Loses each of the first four associations within an image, after some answered ones."""
 
     def __init__(self, answered: int, lose: Callable[[Peer], None]) -> None:
-        """Lose as `lose` does."""
+        """Use `lose` to end the associations."""
         self.lost: list[str] = []
         self._together = threading.Barrier(4, timeout=PATIENCE)
         self._answered = answered
         self._lose = lose
 
     def __call__(self, peer: Peer) -> None:
-        """Accept the association, and answer its images up to the loss."""
+        """Accept the association, and answer its images until the loss."""
         peer.accept()
         answered = 0
         while True:
@@ -44,7 +44,7 @@ class Losing:
 def test_lost_associations_are_replaced_and_their_images_sent_again(
     caplog: pytest.LogCaptureFixture, answered: int, lose: Callable[[Peer], None]
 ) -> None:
-    """No image is lost, and none that was acknowledged is sent again."""
+    """No image is lost, and no acknowledged image is resent."""
     script, begun = Losing(answered, lose), CLOCK.now()
     with FaultSCP(script) as server:
         scu = scu_of(server)
@@ -60,7 +60,7 @@ def test_lost_associations_are_replaced_and_their_images_sent_again(
 
 
 def test_an_image_is_not_lost_again_with_what_dies_together() -> None:
-    """Where all associations die at once, as by a restart, each image is sent on a new one."""
+    """If a restart ends all associations, each image is resent over a new one."""
     together = threading.Barrier(2, timeout=PATIENCE)
 
     def script(peer: Peer) -> None:

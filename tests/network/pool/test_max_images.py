@@ -1,4 +1,4 @@
-"""An association is released after so many images, and another one opened."""
+"""An association is released after a maximum number of images, and a new one is opened."""
 
 from collections import Counter
 from threading import Lock
@@ -30,7 +30,7 @@ def scu_of(server: PythonSCP | FaultSCP, max_images: int, associations: int = 1)
     ("max_images", "sizes"), [(0, [10]), (1, [1] * 10), (3, [3, 3, 3, 1]), (5, [5, 5]), (11, [10])]
 )
 def test_an_association_carries_so_many_images(max_images: int, sizes: list[int]) -> None:
-    """Each is released in good order, the last one at the end."""
+    """Each is released regularly, the last one at the end."""
     with PythonSCP() as server:
         scu = scu_of(server, max_images)
         assert send_in_threads(scu, ct(*range(10)), threads=1) == [SENT] * 10
@@ -41,7 +41,7 @@ def test_an_association_carries_so_many_images(max_images: int, sizes: list[int]
 
 
 def test_several_associations_are_replaced_one_by_one() -> None:
-    """There are never more than are wished, and the server sees none that is too long."""
+    """The configured number is never exceeded, and the server sees no longer association."""
     lock, now, most = Lock(), 0, 0
 
     def script(peer: Peer) -> None:
@@ -59,14 +59,14 @@ def test_several_associations_are_replaced_one_by_one() -> None:
         scu = scu_of(server, 4, associations=3)
         assert send_in_threads(scu, ct(*range(60)), threads=3) == [SENT] * 60
         scu.close()
-        # Each that had images is released; one that was on its way at the end may be cut.
+        # Each one that had images is released; a pending one at the end may be aborted.
         assert server.connections >= 15
         assert Counter(server.ends)["released"] >= 15
         assert most <= 3
 
 
 def test_a_server_of_one_association_gets_one_after_the_other() -> None:
-    """The next one is requested when the one before was released."""
+    """The next one is requested after the release of its predecessor."""
     with PythonSCP() as server:
         server.ae.maximum_associations = 1
         scu = scu_of(server, 2, associations=4)

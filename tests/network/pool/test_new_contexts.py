@@ -28,7 +28,7 @@ from tests.support.waiting import PATIENCE, at_once, wait_for
 
 
 def test_each_association_is_replaced_once_for_a_new_context() -> None:
-    """Those that lack a context are released, and as many that carry it are opened."""
+    """Associations that lack a context are released, and the same number with it is opened."""
     with FaultSCP(Together()) as server:
         scu = scu_of(server)
         assert send_in_threads(scu, ct(1, 2, 3, 4)) == [SENT] * 4
@@ -42,7 +42,7 @@ def test_each_association_is_replaced_once_for_a_new_context() -> None:
 
 
 def test_a_single_image_of_a_new_context_needs_one_association() -> None:
-    """Of four idle associations one is replaced; the others stay."""
+    """Of four idle associations one is replaced; the others stay open."""
     together = Together()
 
     def script(peer: Peer) -> None:
@@ -60,7 +60,7 @@ def test_a_single_image_of_a_new_context_needs_one_association() -> None:
 
 
 def test_a_new_context_is_not_starved() -> None:
-    """An image that nothing idle can carry gets its turn, though others are always waiting."""
+    """An image that no idle association can carry gets its turn, although others wait."""
     stop, hold, go_on = threading.Event(), threading.Event(), threading.Event()
     sent: list[Outcome] = []
 
@@ -101,7 +101,7 @@ def test_a_new_context_is_not_starved() -> None:
 
 
 def test_who_comes_first_is_served_first() -> None:
-    """Those who wait get an association in their order, whatever they need."""
+    """Threads get an association in order of arrival, whatever context they need."""
     other = Context(MR, EXPLICIT)
     served: list[int] = []
 
@@ -123,7 +123,7 @@ def test_who_comes_first_is_served_first() -> None:
 
 @pytest.mark.parametrize("count", [6, 7, 20, 40])
 def test_two_classes_at_a_server_that_lets_further_associations_wait(count: int) -> None:
-    """The one association that is served is replaced without the others' timeout."""
+    """The only served association is replaced without waiting for the others' timeout."""
     with StoreSCP("+xa") as server:
         scu = scu_of(server)
         images = [made_instance(n, SOPClassUID=(CT, MR)[n % 2]) for n in range(count)]

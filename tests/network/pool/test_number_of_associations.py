@@ -1,4 +1,4 @@
-"""As many associations are open as are wished and needed."""
+"""As many associations are open as configured and needed."""
 
 import threading
 from collections import Counter
@@ -13,7 +13,7 @@ from tests.support.waiting import PATIENCE
 
 @pytest.mark.parametrize("associations", [1, 3])
 def test_as_many_images_are_in_flight_as_there_are_associations(associations: int) -> None:
-    """Each association carries an image at the same time; none has more than one."""
+    """Each association carries exactly one image at a time."""
     with FaultSCP(Together(associations)) as server:
         scu = scu_of(server, associations)
         images = ct(*range(4 * associations))
@@ -26,7 +26,7 @@ def test_as_many_images_are_in_flight_as_there_are_associations(associations: in
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_no_more_associations_are_opened_than_needed(threads: int) -> None:
-    """So many threads, each with one image after the other, need as many associations."""
+    """Threads that each send one image after another need one association each."""
     with FaultSCP(Together(threads)) as server:
         scu = scu_of(server)
         assert send_in_threads(scu, ct(*range(30)), threads) == [SENT] * 30
@@ -35,7 +35,7 @@ def test_no_more_associations_are_opened_than_needed(threads: int) -> None:
 
 
 def test_many_small_images_go_over_four_associations(caplog: pytest.LogCaptureFixture) -> None:
-    """Of 4,000 images none is lost and none is sent twice."""
+    """None of 4,000 images is lost or sent twice."""
     together = threading.Barrier(4, timeout=PATIENCE)
 
     def script(peer: Peer) -> None:

@@ -1,4 +1,4 @@
-"""An error of the gear itself leaves no thread waiting."""
+"""An internal error of the gear leaves no thread waiting."""
 
 import errno
 from concurrent.futures import wait
@@ -20,7 +20,7 @@ from tests.support.waiting import PATIENCE, PATIENT
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_what_is_not_expected_reaches_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error of our own when an association is opened leaves nobody waiting."""
+    """An internal error while an association is opened leaves no thread waiting."""
     error = RuntimeError("boom")
 
     def fail(_: StorageAssociation) -> None:
@@ -34,7 +34,7 @@ def test_what_is_not_expected_reaches_those_who_wait(monkeypatch: pytest.MonkeyP
 
 
 def test_nothing_is_opened_after_what_is_not_expected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error of our own ends the pool: no thread of it asks the server for anything."""
+    """An internal error ends the pool, and its threads send no more requests."""
     opened = []
 
     def fail(assoc: StorageAssociation) -> None:
@@ -49,7 +49,7 @@ def test_nothing_is_opened_after_what_is_not_expected(monkeypatch: pytest.Monkey
 
 
 def test_a_conversion_that_raises_fails_its_image_alone() -> None:
-    """An image that could not be converted, for want of disk, costs neither others nor a reset."""
+    """An image that cannot be converted for lack of disk space affects no other image."""
 
     def broken(*_: object) -> SOPInstance:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,4 +1,4 @@
-"""A server that goes away and comes back gets as many associations as before."""
+"""A server that disappears and returns gets as many associations as before."""
 
 import threading
 from collections import Counter
@@ -26,17 +26,17 @@ from tests.support.waiting import PATIENCE, wait_for
 
 
 class Leaving:
-    """Leaves so many associations at once, in the second image of each, and listens no more."""
+    """Ends a number of associations together, in the second image of each, and stops listening."""
 
     def __init__(self, associations: int, then: Callable[[Peer], None] = serve) -> None:
-        """Go on by the script `then`."""
+        """Continue with the script `then`."""
         self.gone = threading.Event()
         self._most = associations
         self._together = threading.Barrier(associations, timeout=PATIENCE)
         self._then = then
 
     def __call__(self, peer: Peer) -> None:
-        """Serve one image, and go with the others."""
+        """Serve one image, and leave together with the others."""
         if peer.number > self._most:
             self._then(peer)
         peer.accept()
@@ -49,7 +49,7 @@ class Leaving:
 
 
 def test_a_server_that_went_away_is_asked_for_by_one(clock: Clock) -> None:
-    """However many images wait they share one opening, and fail together with one reason."""
+    """All waiting images share one request, and fail together with one reason."""
     all_leave, all_refuse = (threading.Barrier(8, timeout=PATIENCE) for _ in range(2))
 
     def leave(peer: Peer) -> None:
@@ -78,7 +78,7 @@ def test_a_server_that_went_away_is_asked_for_by_one(clock: Clock) -> None:
 def test_a_server_that_comes_back_gets_as_many_associations_as_before(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """All images are sent, over as many at once as are wished, and no limit is logged."""
+    """All images are sent over the configured number, and no limit is logged."""
     script = Leaving(4, then=Together(4))
     with FaultSCP(script) as server:
         scu = scu_of(server)
@@ -97,7 +97,7 @@ def test_a_server_that_comes_back_gets_as_many_associations_as_before(
 def test_a_lowered_number_is_forgotten_when_the_server_was_away(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A server that took one association takes all that are wished when it is back."""
+    """A server that accepted only one association gets the configured number on its return."""
     is_told, is_back, together = threading.Event(), threading.Event(), Together(4)
 
     def script(peer: Peer) -> None:
@@ -130,7 +130,7 @@ def test_a_lowered_number_is_forgotten_when_the_server_was_away(
 def test_a_limit_from_before_the_server_was_away_is_not_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A refusal that is not logged yet when all is lost says nothing about what comes after it."""
+    """A refusal that was not yet logged when all were lost does not count afterwards."""
     refused = threading.Semaphore(0)
     all_refused, is_back = threading.Event(), threading.Event()
 

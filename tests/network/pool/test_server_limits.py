@@ -1,4 +1,4 @@
-"""A server that takes fewer associations than wished still gets all images."""
+"""A server that accepts fewer associations than configured receives all images."""
 
 import threading
 
@@ -23,7 +23,7 @@ from tests.support.waiting import PATIENCE, at_once, wait_for
 
 
 def test_a_limit_of_the_server_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    """With two of four associations all images are sent; one warning says why."""
+    """With two of four associations all images are sent; one warning has the reason."""
     go_on = threading.Event()
 
     def hold(_: CStore) -> int:
@@ -52,7 +52,7 @@ def test_a_limit_of_the_server_is_told_once(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_a_server_that_refuses_further_connections(caplog: pytest.LogCaptureFixture) -> None:
-    """Where only the first connection is taken it carries all images, and the log says so."""
+    """If only the first connection is accepted, it carries all images, and the log says so."""
     is_deaf, go_on = threading.Event(), threading.Event()
 
     def script(peer: Peer) -> None:
@@ -83,7 +83,7 @@ def test_a_server_that_refuses_further_connections(caplog: pytest.LogCaptureFixt
 
 
 class HeldClock(MonotonicClock):
-    """A clock on which whoever sleeps does so until the end of a test."""
+    """Clock on which every sleep lasts until the end of the test."""
 
     def __init__(self) -> None:
         self.is_slept = threading.Event()
@@ -127,7 +127,7 @@ def test_a_limit_that_is_still_being_tried_is_told_at_the_end(
 
 
 def test_a_server_that_lets_further_associations_wait(caplog: pytest.LogCaptureFixture) -> None:
-    """Where one association is served at a time nobody waits for the others, even in the end."""
+    """If the server serves one association at a time, nothing ever waits for the others."""
     with StoreSCP("+xa") as server:
         scu = scu_of(server)
         with at_once():

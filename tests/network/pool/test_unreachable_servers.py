@@ -1,4 +1,4 @@
-"""A server that gives no association fails all images for one reason."""
+"""A server that provides no association fails all images for one reason."""
 
 import socket
 import threading
@@ -20,7 +20,7 @@ from tests.support.waiting import NEVER, at_once, wait_for
 
 
 def test_a_server_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
-    """All threads fail for the same reason, and no connection is made after that."""
+    """All threads fail for the same reason, and no connection follows."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     peer = PeerAE("127.0.0.1", port, "A", "B")
@@ -37,7 +37,7 @@ def test_a_server_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_permanent_rejection_ends_all_threads() -> None:
-    """A server that does not know an AE title is asked once by each thread at most."""
+    """A server that does not know an AE title gets at most one request from each thread."""
     before = set(threading.enumerate())
     with FaultSCP(rejecting(UNKNOWN_CALLED_AE)) as server:
         scu = scu_of(server)
@@ -55,7 +55,7 @@ def test_a_permanent_rejection_ends_all_threads() -> None:
 
 
 def test_transient_rejections_are_waited_out() -> None:
-    """A server that has no association to give at first gets all images later."""
+    """A server that is temporarily at its limit receives all images later."""
     with FaultSCP(*[rejecting(AT_LIMIT)] * 6, serve) as server:
         scu = scu_of(server)
         assert send_in_threads(scu, ct(*range(20))) == [SENT] * 20
@@ -65,7 +65,7 @@ def test_transient_rejections_are_waited_out() -> None:
 
 
 def test_rejections_that_go_on_give_the_server_up(clock: Clock) -> None:
-    """When patience is over all images fail for that reason."""
+    """After the retry time all images fail for that reason."""
     with FaultSCP(rejecting(CONGESTED)) as server:
         results = send_in_threads(
             scu_of(server, retry_time=1, policy=replace(SHORT_WAITS, clock=clock)), ct(*range(12))

@@ -1,4 +1,4 @@
-"""All presentation contexts can be proposed to a server, however many there are."""
+"""Any number of presentation contexts can be proposed to a server."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def accept(peer: Peer) -> None:
     [(1, 1), (MAX_CONTEXTS, 1), (MAX_CONTEXTS + 1, 2), (2 * MAX_CONTEXTS + 1, 3)],
 )
 def test_each_context_is_proposed(number: int, associations: int) -> None:
-    """What does not fit into one association is proposed in a further one (PS3.8 9.3.2.2)."""
+    """Contexts beyond the limit of one association go into another one (PS3.8 9.3.2.2)."""
     contexts = [Context(f"{CT}.{n}", EXPLICIT) for n in range(number)]
     with FaultSCP(accept) as server:
         assert accepted(peer_of(server), contexts) == frozenset(contexts)

@@ -1,4 +1,4 @@
-"""A server that does not answer the C-ECHO fails the check."""
+"""A server that does not answer C-ECHO fails the check."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ from tests.support.waiting import NEVER, PATIENT
     ],
 )
 def test_an_echo_that_is_not_answered(script: Script, echo_timeout: float, reason: str) -> None:
-    """A server that takes the association and answers nothing is no server to send to."""
+    """A server that accepts the association and is then silent fails the check."""
     timeouts = replace(PATIENT, echo=echo_timeout, abort=0.3)
     with FaultSCP(script) as server:
         told = check_failure(peer_of(server), timeouts=timeouts)

@@ -1,4 +1,4 @@
-"""A server that takes an association passes the check."""
+"""A server that accepts an association passes the check."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ CT, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
 
 
 def test_a_server_is_verified_and_released() -> None:
-    """One association, one C-ECHO, one release, and nothing is sent."""
+    """The check is one association, one C-ECHO and one release; no image is sent."""
     echoes: list[object] = []
     handlers = [(evt.EVT_C_ECHO, lambda event: (echoes.append(event), 0x0000)[1])]
     with PythonSCP(handlers=handlers) as server:
@@ -29,14 +29,14 @@ def test_a_server_is_verified_and_released() -> None:
 def test_orthanc_and_storescp_pass(
     orthanc: Orthanc, storescp: StoreSCP, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Real servers pass without a word."""
+    """Real servers pass without a log line."""
     check(peer_of(orthanc))
     check(peer_of(storescp))
     assert caplog.records == []
 
 
 def test_a_server_without_verification_passes(caplog: pytest.LogCaptureFixture) -> None:
-    """One that accepts the association but no C-ECHO can be sent to: nothing is asked."""
+    """A server that accepts the association but not C-ECHO can be used, and gets no C-ECHO."""
     server = PythonSCP({CT: [EXPLICIT]})
     server.ae.remove_supported_context("1.2.840.10008.1.1")
     with server:
@@ -46,7 +46,7 @@ def test_a_server_without_verification_passes(caplog: pytest.LogCaptureFixture) 
 
 
 def test_a_status_of_the_echo_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    """A server that refuses the C-ECHO may still take images."""
+    """A server that rejects the C-ECHO may still accept images."""
     with PythonSCP(handlers=[(evt.EVT_C_ECHO, lambda _: 0x0122)]) as server:
         check(peer_of(server))
         assert server.released == 1
@@ -69,7 +69,7 @@ def test_a_status_of_the_echo_is_a_warning(caplog: pytest.LogCaptureFixture) -> 
 def test_a_server_may_call_itself_anything(
     name: bytes, shown: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The name of its implementation is shown as text, and not longer than 64 characters."""
+    """Its implementation name is shown as text of at most 64 characters."""
 
     def script(peer: Peer) -> None:
         peer.accept(implementation=name)
@@ -82,7 +82,7 @@ def test_a_server_may_call_itself_anything(
 
 @pytest.mark.parametrize("limit", [None, 0, 1, 16, MAXIMUM_LENGTH])
 def test_an_echo_fits_the_server(limit: int | None) -> None:
-    """The request keeps within the server's limit of a PDU (PS3.8 D.1)."""
+    """The request respects the server's maximum PDU length (PS3.8 D.1)."""
     bodies: list[int] = []
 
     def script(peer: Peer) -> None:
@@ -102,7 +102,7 @@ def test_an_echo_fits_the_server(limit: int | None) -> None:
 def test_the_check_returns_what_a_server_says_of_itself(
     limit: int | None, max_pdu_length: int
 ) -> None:
-    """Its implementation, its limit of a PDU if it has one, and its answer to the C-ECHO."""
+    """These are its implementation, its maximum PDU length and its answer to C-ECHO."""
 
     def script(peer: Peer) -> None:
         peer.accept(limit)

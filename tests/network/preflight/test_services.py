@@ -1,4 +1,4 @@
-"""Whether a server offers queries and storage commitment is asked without using them."""
+"""Support for queries and storage commitment is detected without using them."""
 
 from fw_gear_dicom_send.dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT, STUDY_ROOT_FIND
 from fw_gear_dicom_send.network.contexts import Context
@@ -29,7 +29,7 @@ def test_real_servers_tell_what_they_offer(orthanc: Orthanc) -> None:
 
 
 def test_nothing_is_queried() -> None:
-    """Contexts are proposed, and the associations released."""
+    """Contexts are proposed, and the associations are released."""
     with ArchiveSCP() as server:
         found = services(peer_of(server), IMAGES)
         assert [answer.is_accepted for answer in found] == [True, False, True]
@@ -38,7 +38,7 @@ def test_nothing_is_queried() -> None:
 
 
 def test_a_service_may_be_offered_without_images_only() -> None:
-    """What is not accepted beside images is proposed alone."""
+    """Contexts that are rejected together with images are proposed alone."""
 
     def script(peer: Peer) -> None:
         peer.accept(refused=[STUDY_ROOT_FIND] if peer.number == 1 else [])
@@ -52,7 +52,7 @@ def test_a_service_may_be_offered_without_images_only() -> None:
 
 
 def test_a_server_that_rejects_the_association_refuses_all() -> None:
-    """Some reject an association for what is proposed in it; the reason is theirs."""
+    """Some servers reject an association because of its contexts; their reason is shown."""
     with FaultSCP(lambda peer: peer.reject(1, 1, 1)) as server:
         found = services(peer_of(server), IMAGES)
     assert not any(answer.is_accepted for answer in found)

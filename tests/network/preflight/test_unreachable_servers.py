@@ -1,4 +1,4 @@
-"""A server that gives no association fails the check, with what to look at."""
+"""A server that provides no association fails the check, and the error has advice."""
 
 import socket
 import ssl
@@ -40,7 +40,7 @@ TRY_LATER = ": try again later, or have the server's limit of associations raise
 
 
 def test_where_nothing_listens() -> None:
-    """A refused connection names host and port, and what may be the cause."""
+    """A refused connection names host and port and possible causes."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     reason = f"cannot connect to 127.0.0.1 port {port}: Connection refused"
@@ -48,7 +48,7 @@ def test_where_nothing_listens() -> None:
 
 
 def test_a_connection_that_is_not_answered() -> None:
-    """A host that drops what it is sent is given up after the timeout."""
+    """A connection to a host that drops all packets times out."""
     with FaultSCP(Peer.stand_still) as server:
         told = check_failure(peer_of(server), timeouts=replace(PATIENT, associate=0.3))
     assert told == "sent no valid answer to the association request" + CHECK_PORT
@@ -66,7 +66,7 @@ def test_a_connection_that_is_not_answered() -> None:
 )
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_what_is_no_dicom_server(script: Script) -> None:
-    """Whatever does not answer as a DICOM server does is asked once, and the line says so."""
+    """A server without a DICOM response gets one request, and the error says so."""
     with FaultSCP(script) as server:
         told = check_failure(peer_of(server))
         assert server.connections == 1
@@ -74,7 +74,7 @@ def test_what_is_no_dicom_server(script: Script) -> None:
 
 
 def test_a_server_that_takes_tls_only() -> None:
-    """The line says that TLS may be what is missing."""
+    """The error says that TLS may be required."""
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -98,7 +98,7 @@ def test_a_server_that_takes_tls_only() -> None:
     ],
 )
 def test_a_permanent_rejection_fails_at_once(rejection: Rejection, reason: str) -> None:
-    """A permanent rejection is asked for once, and says which title is wrong."""
+    """A permanent rejection is not retried, and the error names the wrong AE title."""
     with FaultSCP(rejecting(rejection), serve) as server:
         told = check_failure(peer_of(server))
         assert server.connections == 1
@@ -108,7 +108,7 @@ def test_a_permanent_rejection_fails_at_once(rejection: Rejection, reason: str) 
 def test_a_transient_rejection_is_waited_out(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A server at its limit for a moment passes later, without a word."""
+    """A server that is temporarily at its limit passes later, without a log line."""
     with FaultSCP(rejecting(AT_LIMIT), rejecting(AT_LIMIT), serve) as server:
         check(peer_of(server), policy=replace(REJECTION_POLICY, clock=clock))
         assert server.connections == 3
@@ -117,7 +117,7 @@ def test_a_transient_rejection_is_waited_out(
 
 
 def test_a_transient_rejection_that_goes_on_is_told(clock: Clock) -> None:
-    """After the time for it the line has the reason, and other advice."""
+    """After the retry time the error has the reason and specific advice."""
     with FaultSCP(rejecting(AT_LIMIT)) as server:
         told = check_failure(peer_of(server), policy=replace(REJECTION_POLICY, clock=clock))
         assert server.connections > 1
@@ -126,7 +126,7 @@ def test_a_transient_rejection_that_goes_on_is_told(clock: Clock) -> None:
 
 
 def test_a_long_wait_is_told_once(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    """Where a rejection is waited out for longer than usual, the log says for how long."""
+    """If a rejection is waited out for longer than usual, the log has the duration."""
     with FaultSCP(rejecting(AT_LIMIT), rejecting(AT_LIMIT), serve) as server:
         check(peer_of(server), policy=RetryPolicy(max_time=300, clock=clock))
         assert server.connections == 3
@@ -140,7 +140,7 @@ def test_a_long_wait_is_told_once(clock: Clock, caplog: pytest.LogCaptureFixture
 @pytest.mark.parametrize("result", [1, 2])
 @pytest.mark.parametrize("reason", [1, 2])
 def test_a_congested_provider_is_asked_again(clock: Clock, result: int, reason: int) -> None:
-    """Whatever the result field says: congestion and limits pass (PS3.8 9.3.4)."""
+    """Congestion and limits are transient, whatever the result field is (PS3.8 9.3.4)."""
     with FaultSCP(rejecting((result, 3, reason)), serve) as server:
         assert check(peer_of(server), policy=replace(REJECTION_POLICY, clock=clock))
         assert server.connections == 2

@@ -1,4 +1,4 @@
-"""Protocols in the state that a test begins with."""
+"""Protocol objects in the initial state of a test."""
 
 import pytest
 
@@ -14,7 +14,7 @@ PEER = PeerAE("127.0.0.1", 104, "CALLED", "CALLING")
 
 @pytest.fixture
 def requested() -> Protocol:
-    """An association that was requested, with two contexts."""
+    """Association that was requested with two contexts."""
     protocol = Protocol(PEER, (Context(CT, EXPLICIT), Context(CT, IMPLICIT)))
     protocol.request()
     return protocol
@@ -22,7 +22,7 @@ def requested() -> Protocol:
 
 @pytest.fixture
 def established(requested: Protocol) -> Protocol:
-    """An association in which context 1 was accepted."""
+    """Association in which context 1 was accepted."""
     answer = associate_ac(accepted_context(1, EXPLICIT.encode()), user_information())
     assert len(list(requested.receive(answer))) == 1
     return requested

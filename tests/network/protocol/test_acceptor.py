@@ -1,4 +1,4 @@
-"""An acceptor takes any bytes."""
+"""An acceptor handles any bytes."""
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,7 @@ REQUEST = Protocol(
 @bounded
 @given(changes=many_damages, size=st.integers(1, 400), tail=st.binary(max_size=200))
 def test_any_bytes_are_answered_or_refused(changes: list[Damage], size: int, tail: bytes) -> None:
-    """Whatever comes, in whatever pieces, nothing is raised."""
+    """Any bytes, in any pieces, raise nothing."""
     data = damaged(REQUEST, changes) + tail
     acceptor = Acceptor("SENDER", "PACS")
     for start in range(0, len(data), size):
@@ -39,7 +39,7 @@ FLOODS = {
 
 @pytest.mark.parametrize("flood", FLOODS)
 def test_a_flood_of_items_has_a_short_answer(flood: str) -> None:
-    """However many there are in an association request, there is one answer, and a short one."""
+    """An association request with any number of items has a single short response."""
     acceptor = Acceptor("SENDER", "PACS")
     assert list(acceptor.receive(pdu(1, REQUEST[6:] + FLOODS[flood]))) == []
     assert acceptor.answers[0] in (2, 7)

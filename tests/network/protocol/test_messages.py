@@ -1,4 +1,4 @@
-"""What a peer may send over an association."""
+"""Messages that a peer can send over an association."""
 
 import pytest
 
@@ -27,7 +27,7 @@ WITH_DATASET = FIND + element(0x0800, 1)
 
 
 def numbers(event: object) -> tuple[int | None, int | None]:
-    """Return the message ID that a response is to, and its status."""
+    """Return the message ID and the status of a response."""
     assert isinstance(event, Message)
     command = event.command
     return (
@@ -37,13 +37,13 @@ def numbers(event: object) -> tuple[int | None, int | None]:
 
 
 def test_messages_come_in_their_order(established: Protocol) -> None:
-    """Several may come at once."""
+    """Several may arrive together."""
     events = established.receive(message(response(1)) + message(response(2, 0xA700)))
     assert list(map(numbers, events)) == [(1, 0), (2, 0xA700)]
 
 
 def test_a_message_may_come_in_many_fragments(established: Protocol) -> None:
-    """In one PDU or several, with empty ones among them, and with its dataset."""
+    """They may be in one PDU or in several, with empty ones, and with a dataset."""
     half = len(WITH_DATASET) // 2
     data = pdu(4, fragment(WITH_DATASET[:half], 1) + fragment(b"", 1))
     data += pdu(4, fragment(WITH_DATASET[half:], 3) + fragment(b"data", 0))
@@ -70,39 +70,39 @@ def test_a_message_may_come_in_many_fragments(established: Protocol) -> None:
 def test_fragments_that_make_no_message_end_the_association(
     established: Protocol, body: bytes
 ) -> None:
-    """Cut off, out of order, or in two contexts."""
+    """They are truncated, out of order, or in two contexts."""
     assert list(established.receive(pdu(4, body))) == [Ended()]
     assert established.abort() == ABORT
 
 
 def test_an_answer_has_a_limit(established: Protocol) -> None:
-    """A message that never ends ends the association, and takes no more memory."""
+    """An endless message ends the association and takes no more memory."""
     piece = pdu(4, fragment(bytes(1 << 15), 1))
     events = [event for _ in range(40) for event in established.receive(piece)]
     assert events == [Ended()]
 
 
 def test_a_flood_of_empty_fragments_has_a_limit(established: Protocol) -> None:
-    """They take memory as well."""
+    """Empty fragments need memory, too."""
     piece = pdu(4, fragment(b"", 1) * 10_000)
     events = [event for _ in range(40) for event in established.receive(piece)]
     assert events == [Ended()]
 
 
 def test_a_pdu_has_a_limit(established: Protocol) -> None:
-    """One that claims to be longer is not waited for."""
+    """The protocol does not wait for a PDU that claims to be longer."""
     assert list(established.receive(b"\x04\0" + (MAX_ANSWER + 1).to_bytes(4, "big"))) == [Ended()]
 
 
 def test_a_release_is_an_event(established: Protocol) -> None:
-    """The association goes on until it is answered."""
+    """The association continues until the release is answered."""
     assert list(established.receive(pdu(5, bytes(4)))) == [ReleaseRequested()]
     assert established.state is State.ESTABLISHED
 
 
 @pytest.mark.parametrize("end", [pdu(7, bytes(4)), b""])
 def test_an_end_comes_after_what_was_said_before(established: Protocol, end: bytes) -> None:
-    """The answer before an abort counts; nothing is answered to it."""
+    """The response before an abort counts; the abort is not answered."""
     events = [*established.receive(message(response(1, 0xC000))), *established.receive(end)]
     assert numbers(events[0]) == (1, 0xC000)
     assert events[1:] == [Ended()]
@@ -111,13 +111,13 @@ def test_an_end_comes_after_what_was_said_before(established: Protocol, end: byt
 
 @pytest.mark.parametrize("data", [associate_ac(), pdu(3, bytes([0, 1, 1, 1])), pdu(6, bytes(4))])
 def test_what_may_not_come_now_ends_the_association(established: Protocol, data: bytes) -> None:
-    """An answer to a request that was not made."""
+    """An example is the response to a request that was not made."""
     assert list(established.receive(data)) == [Ended()]
     assert established.abort() == ABORT
 
 
 def test_a_release_ends_with_its_answer(established: Protocol) -> None:
-    """After that nothing is aborted."""
+    """There is no abort afterwards."""
     established.release()
     assert list(established.receive(pdu(6, bytes(4)))) == [Ended()]
     assert established.abort() == b""

@@ -1,4 +1,4 @@
-"""What a peer may answer to an association request."""
+"""Responses of a peer to an association request."""
 
 import io
 
@@ -25,7 +25,7 @@ UID = EXPLICIT.encode()
 
 
 def only(protocol: Protocol, data: bytes) -> object:
-    """Return the one event that data means."""
+    """Return the only event that the data produces."""
     (event,) = protocol.receive(data)
     return event
 
@@ -44,7 +44,7 @@ def test_the_request_names_both_sides_and_each_context() -> None:
 
 
 def test_the_request_says_who_asks() -> None:
-    """The user information has the maximum length, and the implementation (PS3.7 D.3.3)."""
+    """The user information has the maximum length and the implementation (PS3.7 D.3.3)."""
     request = A_ASSOCIATE_RQ()
     request.decode(Protocol(PEER, (Context(CT, EXPLICIT),)).request())
     told = request.user_information
@@ -55,7 +55,7 @@ def test_the_request_says_who_asks() -> None:
 
 
 def test_accepted_contexts_are_those_with_result_0(requested: Protocol) -> None:
-    """A context that is refused, or was never proposed, is not there."""
+    """A context that is rejected or was never proposed is not in the result."""
     answer = associate_ac(
         accepted_context(1, UID), accepted_context(3, UID, result=4), accepted_context(5, UID),
         user_information(max_length=1234),
@@ -68,7 +68,7 @@ def test_accepted_contexts_are_those_with_result_0(requested: Protocol) -> None:
 
 
 def test_a_context_in_another_syntax_is_not_accepted(requested: Protocol) -> None:
-    """The peer has to take the syntax that was proposed (PS3.8 9.3.3.2)."""
+    """The peer must accept the proposed syntax (PS3.8 9.3.3.2)."""
     answer = associate_ac(accepted_context(1, IMPLICIT.encode()), accepted_context(3, UID))
     results = {Context(CT, EXPLICIT): 0, Context(CT, IMPLICIT): 0}
     assert only(requested, answer) == Accepted({}, 0, "", results=results)
@@ -91,7 +91,7 @@ def test_a_padded_syntax_is_the_same(requested: Protocol, padding: bytes) -> Non
     ],
 )
 def test_unknown_items_are_ignored(requested: Protocol, items: tuple[bytes, ...]) -> None:
-    """Wherever items and sub-items of other kinds come (PS3.8 9.3.1)."""
+    """Items and sub-items of other kinds may be anywhere (PS3.8 9.3.1)."""
     context = Context(CT, EXPLICIT)
     assert only(requested, associate_ac(*items)) == Accepted(
         {1: context}, 16384, "1.2.3.4", class_uid="1.2.3.4", results={context: 0}
@@ -110,7 +110,7 @@ def test_unknown_items_are_ignored(requested: Protocol, items: tuple[bytes, ...]
     ],
 )
 def test_an_implementation_may_have_any_name(requested: Protocol, name: bytes, shown: str) -> None:
-    """Names that are too long or not ASCII cost nothing; without one the class UID is shown."""
+    """Names that are too long or not ASCII are harmless; without one the class UID is shown."""
     event = only(requested, associate_ac(user_information(item(0x55, name))))
     assert isinstance(event, Accepted)
     assert event.implementation == shown
@@ -135,7 +135,7 @@ def test_an_implementation_may_have_any_name(requested: Protocol, name: bytes, s
     ],
 )
 def test_what_is_no_answer_ends_the_association(requested: Protocol, answer: bytes) -> None:
-    """It is an event, whatever is wrong; nothing more is taken."""
+    """Any error results in an event, and no more data is read."""
     events = [*requested.receive(answer), *requested.receive(b"")]
     assert events == [Ended()]
     assert requested.is_over
@@ -143,7 +143,7 @@ def test_what_is_no_answer_ends_the_association(requested: Protocol, answer: byt
 
 
 def test_an_answer_may_come_in_pieces(requested: Protocol) -> None:
-    """Each byte may come alone."""
+    """Each byte may arrive alone."""
     answer = associate_ac(accepted_context(1, UID), user_information())
     stream = io.BytesIO(answer)
     events = [event for _ in answer for event in requested.receive(stream.read(1))]
@@ -151,13 +151,13 @@ def test_an_answer_may_come_in_pieces(requested: Protocol) -> None:
 
 
 def test_a_rejection_has_its_three_numbers(requested: Protocol) -> None:
-    """Result, source and reason (PS3.8 9.3.4)."""
+    """The numbers are result, source and reason (PS3.8 9.3.4)."""
     assert only(requested, pdu(3, bytes([0, 2, 3, 2]))) == Rejected(2, 3, 2)
     assert requested.abort() == b""
 
 
 @pytest.mark.parametrize(("data", "is_tls"), [(b"\x15\x03\x01\0\x02\x02\x28", True), (b"", False)])
 def test_an_alert_of_tls_is_known(requested: Protocol, data: bytes, *, is_tls: bool) -> None:
-    """A server that takes TLS only answers by an alert (RFC 8446 6)."""
+    """A server with TLS only responds with an alert (RFC 8446 6)."""
     assert [*requested.receive(data), *requested.receive(b"")] == [Ended()]
     assert requested.speaks_tls is is_tls

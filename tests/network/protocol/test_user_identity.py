@@ -1,4 +1,4 @@
-"""The user identity in an association request, and in the answer to it (PS3.7 D.3.3.7)."""
+"""User identity in an association request and in the response (PS3.7 D.3.3.7)."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ PASSCODE = UserIdentity(IdentityType.USERNAME_AND_PASSCODE, b"alice", b"hunter2"
 
 
 def requested_by(identity: UserIdentity | None, contexts: int = 1) -> A_ASSOCIATE_RQ:
-    """Return the request with an identity, as pynetdicom decodes it."""
+    """Return the request with an identity, decoded by pynetdicom."""
     proposed = tuple(Context(f"1.2.{n}", EXPLICIT) for n in range(contexts))
     request = A_ASSOCIATE_RQ()
     request.decode(Protocol(replace(PEER, identity=identity), proposed).request())
@@ -26,7 +26,7 @@ def requested_by(identity: UserIdentity | None, contexts: int = 1) -> A_ASSOCIAT
 
 
 def sub_item(request: A_ASSOCIATE_RQ) -> UserIdentitySubItemRQ:
-    """Return the one sub-item with an identity."""
+    """Return the only sub-item with an identity."""
     (found,) = (
         one for one in request.user_information.user_data if isinstance(one, UserIdentitySubItemRQ)
     )
@@ -35,7 +35,7 @@ def sub_item(request: A_ASSOCIATE_RQ) -> UserIdentitySubItemRQ:
 
 @pytest.mark.parametrize("kind", IdentityType)
 def test_the_request_has_the_identity(kind: IdentityType) -> None:
-    """Each type has its number, and asks for a response where there is something to check."""
+    """Each type has its number, and requests a response if it can be verified."""
     secondary = b"hunter2" if kind is IdentityType.USERNAME_AND_PASSCODE else b""
     found = sub_item(requested_by(UserIdentity(kind, b"\x00\xffalice", secondary)))
     assert found.user_identity_type == kind
@@ -45,7 +45,7 @@ def test_the_request_has_the_identity(kind: IdentityType) -> None:
 
 
 def test_the_longest_identity_fits() -> None:
-    """It has room beside as many contexts as an association may have."""
+    """It fits together with the maximum number of contexts."""
     identity = UserIdentity(IdentityType.SAML, b"x" * MAX_IDENTITY)
     request = requested_by(identity, contexts=128)
     assert sub_item(request).primary_field == identity.primary
@@ -53,7 +53,7 @@ def test_the_longest_identity_fits() -> None:
 
 
 def test_without_an_identity_there_is_no_sub_item() -> None:
-    """The request of a gear that was given none is as before."""
+    """Without an identity the request is unchanged."""
     kinds = [type(one).__name__ for one in requested_by(None).user_information.user_data]
     assert "UserIdentitySubItemRQ" not in kinds
 
@@ -71,7 +71,7 @@ def test_without_an_identity_there_is_no_sub_item() -> None:
     ],
 )
 def test_any_response_is_a_confirmation(response: bytes) -> None:
-    """What is in it is for other types of identity, and may be wrong."""
+    """Its content is for other types of identity, and may be wrong."""
     protocol = Protocol(replace(PEER, identity=PASSCODE), (Context(CT, EXPLICIT),))
     protocol.request()
     answer = associate_ac(

@@ -1,4 +1,4 @@
-"""Queries ride on the associations that send, or take the place of one."""
+"""Queries share the associations for images, or use one instead."""
 
 from collections.abc import Callable
 from typing import Any
@@ -37,7 +37,7 @@ def scu_of(server: PythonSCP | Orthanc, associations: int) -> StorageSCU:
 
 
 class PickyArchive(ArchiveSCP):
-    """Accepts queries only in an association without images."""
+    """SCP that accepts queries only in an association without images."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class PickyArchive(ArchiveSCP):
 
 
 def test_a_query_rides_on_an_association_that_sends() -> None:
-    """Images and queries take turns on the only association that the server gives."""
+    """Images and queries share the only association that the server provides."""
     with ArchiveSCP() as server:
         server.ae.maximum_associations = 1
         scu = scu_of(server, 1)
@@ -67,12 +67,12 @@ def test_a_query_rides_on_an_association_that_sends() -> None:
         assert send_in_threads(scu, [image(1)]) == [SENT]
         assert find.present(STUDY, SERIES) == uids(0, 1)
         scu.close()
-        # The first one was not proposed queries. Some that were rejected may have come between.
+        # The first one did not propose queries. Others may have been rejected in between.
         assert wait_for(lambda: server.released == 2)
 
 
 def test_orthanc_takes_images_and_queries_in_one_association(orthanc: Orthanc) -> None:
-    """A query costs no association but the first, which replaces one."""
+    """Only the first query costs an association, which replaces another one."""
     scu = scu_of(orthanc, 1)
     find = FindSCU(scu.queries, timeouts=PATIENT)
     assert find.present(STUDY, SERIES) == frozenset()
@@ -83,7 +83,7 @@ def test_orthanc_takes_images_and_queries_in_one_association(orthanc: Orthanc) -
 
 
 def test_a_query_has_an_association_of_its_own_where_it_needs_one() -> None:
-    """It counts as one of those that there may be, and the server is tried with both but once."""
+    """It counts towards the limit, and the combination is proposed to the server only once."""
     with PickyArchive() as server:
         server.ae.maximum_associations = 1
         scu = scu_of(server, 1)
@@ -96,7 +96,7 @@ def test_a_query_has_an_association_of_its_own_where_it_needs_one() -> None:
 
 
 def test_a_query_that_fails_leaves_the_association_to_the_images() -> None:
-    """Only what is lost is not used again."""
+    """Only a lost association is not used again."""
     with ArchiveSCP(find_status=0xC000) as server:
         scu = scu_of(server, 1)
         find = FindSCU(scu.queries, timeouts=PATIENT)
@@ -112,7 +112,7 @@ def test_a_query_that_fails_leaves_the_association_to_the_images() -> None:
 
 
 def test_a_server_that_stays_at_its_limit_is_given_up() -> None:
-    """Nothing is known of what it has."""
+    """The state of its images is unknown."""
     with FaultSCP(rejecting(AT_LIMIT)) as server:
         with pytest.raises(QueryError, match="limit of assoc"):
             find_scu(peer_of(server)).present(STUDY, SERIES)
@@ -120,7 +120,7 @@ def test_a_server_that_stays_at_its_limit_is_given_up() -> None:
 
 
 def test_a_list_is_not_asked_for_again_where_there_is_no_association() -> None:
-    """That the server takes no lists is no reason for it."""
+    """The failure does not mean that the server rejects lists."""
     with FaultSCP(rejecting(AT_LIMIT)) as server:
         answer = find_scu(peer_of(server)).verify([reference(1), reference(2)])
         assert answer.unknown.keys() == uids(1, 2)

@@ -1,4 +1,4 @@
-"""Storage commitment tells which instances a server keeps."""
+"""Storage commitment shows which instances a server keeps."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,7 +27,7 @@ N_EVENT_REPORT_RSP = 0x8100
 
 
 def test_what_is_committed_is_not_missing() -> None:
-    """Those images are missing that the report calls failed."""
+    """Images that the report lists as failed are missing."""
     bad = next(iter(uids(5)))
     with ArchiveSCP(lambda uid: uid == bad) as server:
         store(server, *(image(n) for n in range(8)))
@@ -42,7 +42,7 @@ def test_what_is_committed_is_not_missing() -> None:
 
 
 def test_a_thousand_images_are_asked_for_at_a_time() -> None:
-    """Of more, each image is part of one request, and each request has a name of its own."""
+    """Each image is in exactly one request, and each request has its own transaction UID."""
     asked = [ImageReference(CT, f"1.2.{n}", STUDY, SERIES) for n in range(1001)]
     with ArchiveSCP() as server:
         scu = commitment_scu(server, timeouts=PATIENT)
@@ -63,7 +63,7 @@ ONE_SECOND = replace(PATIENT, commitment=1)
 
 
 def test_a_report_that_does_not_come_here_is_not_waited_for_long() -> None:
-    """A gear cannot be connected to: what is reported elsewhere is not known."""
+    """A gear accepts no connections, so a report on another association is unknown."""
     with ArchiveSCP(reports=False) as server:
         scu = commitment_scu(server, timeouts=ONE_SECOND)
         with at_once():
@@ -71,7 +71,7 @@ def test_a_report_that_does_not_come_here_is_not_waited_for_long() -> None:
 
 
 def test_orthanc_reports_elsewhere(orthanc: Orthanc) -> None:
-    """Orthanc takes the request, and would open an association of its own for the report."""
+    """Orthanc accepts the request but would report on a new association."""
     store(orthanc, image(1))
     scu = commitment_scu(orthanc, timeouts=ONE_SECOND)
     with at_once():
@@ -79,7 +79,7 @@ def test_orthanc_reports_elsewhere(orthanc: Orthanc) -> None:
 
 
 def test_a_commitment_that_is_refused_says_its_status() -> None:
-    """The reason has the status of the server."""
+    """The reason has the server's status."""
     with ArchiveSCP(action_status=0x0110) as server:
         scu = commitment_scu(server)
         reason = scu.verify([reference(1)]).unknown[ONE]
@@ -87,14 +87,14 @@ def test_a_commitment_that_is_refused_says_its_status() -> None:
 
 
 def test_an_image_that_both_sequences_name_is_not_committed() -> None:
-    """A report that contradicts itself is no proof."""
+    """A report that contradicts itself is not proof."""
 
     class Contradicting(ArchiveSCP):
-        """Names all images as committed, too."""
+        """SCP that reports failed images as committed, too."""
 
         @staticmethod
         def committed(named: Sequence[Dataset], _: Sequence[Dataset]) -> Sequence[Dataset]:
-            """Return all."""
+            """Return all images."""
             return named
 
     bad = uids(1)
@@ -105,7 +105,7 @@ def test_an_image_that_both_sequences_name_is_not_committed() -> None:
 
 
 def test_an_image_that_no_sequence_of_the_report_names_is_unknown() -> None:
-    """It is neither committed nor failed: the server does not say."""
+    """It is neither committed nor failed, because the server does not mention it."""
     unnamed = uids(1, 2)
     with ArchiveSCP(unnamed=unnamed) as server:
         store(server, *(image(n) for n in range(3)))
@@ -116,7 +116,7 @@ def test_an_image_that_no_sequence_of_the_report_names_is_unknown() -> None:
 
 
 def test_a_report_is_answered_before_the_release() -> None:
-    """A report that comes at any time gets its answer (PS3.7 10.3.1), then the release follows."""
+    """A report is answered at any time (PS3.7 10.3.1), and the release follows."""
     received: list[bytes] = []
 
     def script(peer: Peer) -> None:

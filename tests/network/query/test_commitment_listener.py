@@ -1,4 +1,4 @@
-"""A listener takes reports of transactions that are expected, and refuses all else."""
+"""A listener accepts expected transaction reports and rejects everything else."""
 
 import socket
 from collections.abc import Iterator
@@ -23,18 +23,18 @@ SUCCESS, PROCESSING_FAILURE = 0x0000, 0x0110
 
 @pytest.fixture
 def listener() -> Iterator[CommitmentListener]:
-    """A listener for reports of the AE PACS to the AE SENDER."""
+    """Listener for reports of the AE PACS to the AE SENDER."""
     with CommitmentListener(free_port(), "SENDER", "PACS", PATIENT) as listening:
         yield listening
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what the listener has logged."""
+    """Return the log lines of the listener."""
     return [one.getMessage() for one in caplog.records if one.name.startswith("fw_gear_dicom_send")]
 
 
 def reported(listener: CommitmentListener, number: int = 1) -> None:
-    """Report a transaction that is expected."""
+    """Report an expected transaction."""
     uids = [f"1.2.{n}" for n in range(number)]
     with listener.expecting(UID):
         assoc = connected(listener.port)
@@ -47,7 +47,7 @@ def reported(listener: CommitmentListener, number: int = 1) -> None:
 
 @pytest.mark.parametrize("number", [1, 1000])
 def test_an_expected_report_is_taken(listener: CommitmentListener, number: int) -> None:
-    """It is answered with success, whether it fits one PDU or not; again and again."""
+    """It is answered with success, in one PDU or several, also repeatedly."""
     for _ in range(3):
         reported(listener, number)
 
@@ -56,7 +56,7 @@ def test_an_expected_report_is_taken(listener: CommitmentListener, number: int) 
 def test_a_report_of_another_transaction_is_refused(
     listener: CommitmentListener, caplog: pytest.LogCaptureFixture, transaction: str
 ) -> None:
-    """Nobody else knows the UID; the right one may follow."""
+    """Only the server knows the UID; the correct report may follow."""
     with listener.expecting(UID):
         assoc = connected(listener.port)
         refused = answer(assoc, report(transaction, ["1.2"]))
@@ -68,7 +68,7 @@ def test_a_report_of_another_transaction_is_refused(
 
 
 def test_a_report_that_comes_late_is_refused(listener: CommitmentListener) -> None:
-    """Nobody waits for it any more."""
+    """No thread waits for it any more."""
     with listener.expecting(UID):
         assert listener.report(UID, 0) is None
     assert answer(connected(listener.port), report(UID, ["1.2"])) == PROCESSING_FAILURE
@@ -88,7 +88,7 @@ def test_other_ae_titles_are_rejected(
     reason: int,
     cause: str,
 ) -> None:
-    """The peer is told which title is not known (PS3.8 9.3.4), and so is the log."""
+    """The response (PS3.8 9.3.4) and the log name the unknown title."""
     assoc = connected(listener.port, *titles)
     assert assoc.is_rejected
     assert assoc.acceptor.primitive.result == 1
@@ -98,7 +98,7 @@ def test_other_ae_titles_are_rejected(
 
 
 def test_nothing_but_reports_is_accepted(listener: CommitmentListener) -> None:
-    """A C-ECHO is none, and the peer may be an SCP alone."""
+    """C-ECHO is rejected, and the peer may only be an SCP."""
     assoc = connected(listener.port)
     (accepted,) = assoc.accepted_contexts
     assert accepted.abstract_syntax == "1.2.840.10008.1.20.1"
@@ -120,7 +120,7 @@ def test_nothing_but_reports_is_accepted(listener: CommitmentListener) -> None:
     ],
 )
 def test_other_data_ends_the_connection_alone(listener: CommitmentListener, data: bytes) -> None:
-    """Whatever it is, the next one is served."""
+    """The next connection is served, whatever the data is."""
     with socket.create_connection(("127.0.0.1", listener.port), PATIENCE) as connection:
         connection.sendall(data)
         assert connection.recv(100)[:1] == b"\x07"
@@ -140,7 +140,7 @@ def test_connections_that_say_nothing_hold_nobody_up(listener: CommitmentListene
 
 
 def test_a_connection_has_an_end() -> None:
-    """One that sends a byte now and then is closed as well."""
+    """A connection that sends a byte occasionally is closed as well."""
     timeouts = replace(PATIENT, commitment=0.5)
     with (
         CommitmentListener(free_port(), "SENDER", "PACS", timeouts) as listener,
@@ -153,7 +153,7 @@ def test_a_connection_has_an_end() -> None:
 def test_refusals_are_logged_a_few_times(
     listener: CommitmentListener, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log stays short, whoever connects."""
+    """The log stays short, whatever connects."""
     for _ in range(MAX_REFUSALS_LOGGED + 5):
         connected(listener.port, "OTHER")
     assert len(told(caplog)) == MAX_REFUSALS_LOGGED
@@ -161,7 +161,7 @@ def test_refusals_are_logged_a_few_times(
 
 
 def test_it_ends_with_its_connections() -> None:
-    """A peer that is connected is cut off, and the port is free."""
+    """A connected peer is disconnected, and the port is free."""
     port = free_port()
     with CommitmentListener(port, "SENDER", "PACS", PATIENT):
         assoc = connected(port)

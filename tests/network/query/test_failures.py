@@ -1,4 +1,4 @@
-"""A query that fails costs only its own images; three in a row end the queries."""
+"""A failed query affects only its own images; three in a row end the queries."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 
 
 class Archive(PythonSCP):
-    """An archive that refuses queries for some series, and has all images of the others."""
+    """SCP that rejects queries for some series, and has all images of the others."""
 
     def __init__(self, *refused: str) -> None:
         super().__init__(handlers=[(evt.EVT_C_FIND, self._find)])
@@ -43,7 +43,7 @@ def uids(*series: int) -> set[str]:
 
 
 def test_a_query_that_fails_costs_its_own_images() -> None:
-    """The others are verified, by the same association and in the same call."""
+    """The others are verified over the same association and in the same call."""
     with Archive("1.2.2", "1.2.3") as server:
         find = find_scu(server)
         answer = find.verify(references(1, 2, 3, 4))
@@ -57,7 +57,7 @@ def test_a_query_that_fails_costs_its_own_images() -> None:
 
 
 def test_three_failures_in_a_row_end_the_queries() -> None:
-    """The images of the queries that would follow are unknown for the same reason."""
+    """The images of the remaining queries are unknown for the same reason."""
     with Archive("1.2.2", "1.2.3", "1.2.4") as server:
         find = find_scu(server)
         answer = find.verify(references(1, 2, 3, 4, 5))
@@ -69,7 +69,7 @@ def test_three_failures_in_a_row_end_the_queries() -> None:
 
 
 def test_failures_with_a_success_in_between_do_not() -> None:
-    """A success begins the count anew, also from one call to the next."""
+    """A success resets the count, also between calls."""
     with Archive("1.2.1", "1.2.2") as server:
         find = find_scu(server)
         for _ in range(3):
@@ -78,7 +78,7 @@ def test_failures_with_a_success_in_between_do_not() -> None:
 
 
 def test_a_server_that_is_lost_is_unknown() -> None:
-    """No connection is a query that fails, and nothing worse."""
+    """A failed connection is a failed query and nothing worse."""
     with Archive() as server:
         peer = peer_of(server, server.ae_title)
     find = find_scu(peer)

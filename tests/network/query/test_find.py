@@ -1,4 +1,4 @@
-"""C-FIND tells which instances of a series a server has."""
+"""C-FIND returns the instances of a series on a server."""
 
 from collections.abc import Callable, Iterator
 
@@ -19,14 +19,14 @@ from tests.support.series import OTHER, SERIES, STUDY, image, reference, store, 
 
 @pytest.fixture(params=[Orthanc, DcmQRSCP, ArchiveSCP])
 def archive(request: pytest.FixtureRequest) -> Iterator[Orthanc | DcmQRSCP | ArchiveSCP]:
-    """A server that has two series."""
+    """SCP that has two series."""
     with request.param() as server:
         store(server, *(image(n) for n in range(3)), image(3, OTHER))
         yield server
 
 
 def test_a_series_is_found(archive: Orthanc | DcmQRSCP | ArchiveSCP) -> None:
-    """The answer has the instances of the series that the server has, and no others."""
+    """The result has exactly the instances of the series on the server."""
     find = find_scu(archive)
     wanted = uids(0, 1, 2) if not isinstance(archive, ArchiveSCP) else uids(0, 1, 2, 3)
     assert find.present(STUDY, SERIES) == wanted
@@ -36,7 +36,7 @@ def test_a_series_is_found(archive: Orthanc | DcmQRSCP | ArchiveSCP) -> None:
 
 @pytest.mark.parametrize("kind", [Orthanc, DcmQRSCP])
 def test_a_series_that_is_not_there_is_empty(kind: type[Orthanc] | type[DcmQRSCP]) -> None:
-    """An unknown series is no error."""
+    """An unknown series is not an error."""
     with kind() as server:
         find = find_scu(server)
         assert find.present(STUDY, SERIES) == frozenset()
@@ -52,7 +52,7 @@ def test_a_series_that_is_not_there_is_empty(kind: type[Orthanc] | type[DcmQRSCP
 def test_a_server_without_the_service_says_so(
     kind: type[FindSCU] | type[CommitmentSCU], service: str, storescp: StoreSCP
 ) -> None:
-    """Nothing is known then of the images, and the server is asked nothing more."""
+    """The images are unknown, and the server gets no more queries."""
     scu = kind(query_pool(storescp))
     assert scu.given_up is None
     reason = Reason(Kind.NOT_OFFERED, service)
@@ -63,7 +63,7 @@ def test_a_server_without_the_service_says_so(
 
 
 def test_a_query_that_fails_says_its_status() -> None:
-    """The error has the status of the server, and another query can follow."""
+    """The error has the server's status, and another query can follow."""
     with ArchiveSCP(find_status=0xA700) as server:
         find = find_scu(server)
         for _ in range(2):
@@ -75,7 +75,7 @@ def test_a_query_that_fails_says_its_status() -> None:
 
 
 def test_several_series_are_asked_for_over_one_association() -> None:
-    """What was opened for the first is used for the others."""
+    """The association of the first query is used for the others."""
     with ArchiveSCP() as server:
         find = find_scu(server)
         find.verify([reference(1), reference(2, OTHER), reference(3, "1.2.9")])
@@ -84,7 +84,7 @@ def test_several_series_are_asked_for_over_one_association() -> None:
 
 
 def test_an_association_that_is_lost_is_replaced() -> None:
-    """A query that loses it fails; the next one has another."""
+    """The query that loses it fails; the next one has a new association."""
     queries = []
 
     def lose_first(event: evt.Event) -> Iterator[tuple[int, None]]:
@@ -108,7 +108,7 @@ def server_with_find(handler: Callable[[evt.Event], Iterator[tuple[int, None]]])
 
 
 def test_a_query_of_a_server_that_is_not_there_fails() -> None:
-    """No connection is a query that fails, and nothing worse."""
+    """A failed connection is a failed query and nothing worse."""
     with ArchiveSCP() as server:
         peer = peer_of(server, server.ae_title)
     find = find_scu(peer)

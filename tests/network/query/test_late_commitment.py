@@ -1,4 +1,4 @@
-"""A server may report a storage commitment on another association, if that is listened for."""
+"""A server may report a storage commitment on another association if the gear listens for it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,12 +22,12 @@ from tests.support.series import image, reference, store, uids
 from tests.support.waiting import PATIENT, at_once
 
 AFTER_A_LOOK = 1.0
-"""Seconds after which the association of the request was looked at again."""
+"""Interval in seconds at which the association of the request is polled."""
 TIMEOUTS = replace(PATIENT, late_commitment=PATIENT.commitment)
 
 
 class LateSCP(ArchiveSCP):
-    """Reports on an association of its own, and may end that of the request before."""
+    """SCP that reports on a new association, and may first end the one of the request."""
 
     def __init__(self, port: int, *, ends: bool = False) -> None:
         super().__init__(reports=False)
@@ -39,7 +39,7 @@ class LateSCP(ArchiveSCP):
         return [*super()._own_handlers(), (evt.EVT_PDU_SENT, self._on_sent)]
 
     def _on_sent(self, event: evt.Event) -> None:
-        """Report once a request is answered, which is the first message after it."""
+        """Report after the response to a request, which is the first message after it."""
         if isinstance(event.pdu, P_DATA_TF) and len(self.commitments) > self._reported:
             self._reported += 1
             asked = self.commitments[-1]
@@ -57,20 +57,20 @@ class LateSCP(ArchiveSCP):
 
 @pytest.fixture
 def listener() -> Iterator[CommitmentListener]:
-    """What listens for the reports of a server."""
+    """Listener for the reports of a server."""
     with CommitmentListener(free_port(), "SENDER", "PYTHONSCP", TIMEOUTS) as listening:
         yield listening
 
 
 def scu(server: ArchiveSCP, listener: CommitmentListener, **timeouts: float) -> CommitmentSCU:
-    """Return what asks a server, and listens."""
+    """Return a commitment SCU with a listener."""
     chosen = replace(TIMEOUTS, **timeouts)
     return CommitmentSCU(query_pool(server, chosen), timeouts=chosen, listener=listener)
 
 
 @pytest.mark.parametrize("ends", [False, True])
 def test_a_report_on_another_association_counts(listener: CommitmentListener, ends: bool) -> None:
-    """It is waited for even if the association of the request is lost; so is the next one."""
+    """The gear waits even if the association of the request is lost; so does the next request."""
     with LateSCP(listener.port, ends=ends) as server:
         store(server, image(1), image(2))
         asking = scu(server, listener)
@@ -80,14 +80,14 @@ def test_a_report_on_another_association_counts(listener: CommitmentListener, en
 
 
 def test_a_report_on_the_same_association_counts_as_well(listener: CommitmentListener) -> None:
-    """Which one it takes is up to the server."""
+    """The server chooses the association."""
     with ArchiveSCP() as server, at_once():
         store(server, image(1))
         assert scu(server, listener).verify([reference(1)]) == Verification(uids(1))
 
 
 def test_a_report_that_does_not_come_is_told(listener: CommitmentListener) -> None:
-    """The reason says for how long, and where it was waited for."""
+    """The reason has the duration of the wait and the associations."""
     with ArchiveSCP(reports=False) as server, at_once():
         (reason,) = scu(server, listener, late_commitment=1).verify([reference(1)]).unknown.values()
     where = f"in 1 s, neither on the same association nor on port {listener.port}"

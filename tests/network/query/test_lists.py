@@ -1,4 +1,4 @@
-"""Images are asked for by lists of UIDs, whatever a server makes of lists and of limits."""
+"""Images are queried by lists of UIDs, whatever a server's handling of lists and limits."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ UNABLE_TO_PROCESS = 0xC000
 
 @contextmanager
 def finder(matching: Matching) -> Iterator[tuple[FindSCU, ArchiveSCP]]:
-    """Yield what asks a server that has images 0 to 11, and the server."""
+    """Yield a C-FIND SCU and its server, which has images 0 to 11."""
     with ArchiveSCP(matching=matching) as server:
         store(server, *(image(n) for n in range(STORED)))
         yield find_scu(server), server
@@ -44,13 +44,13 @@ def references(*numbers: int) -> list[ImageReference]:
 
 
 def asked_of(server: ArchiveSCP) -> list[int]:
-    """Return how many UIDs each query was for, 0 where it was for a series."""
+    """Return the number of UIDs in each query, 0 for a query for a series."""
     lists = [query.SOPInstanceUID for query in server.queries]
     return [1 if isinstance(uid, str) and uid else len(uid or ()) for uid in lists]
 
 
 def test_a_list_is_one_query() -> None:
-    """The images of a series that are asked for are in one query, and no others."""
+    """One query has exactly the requested images of a series."""
     with finder(by_list) as (find, server):
         assert find.verify(references(*range(5))) == Verification(uids(*range(5)))
     assert asked_of(server) == [5]
@@ -103,7 +103,7 @@ def test_a_query_has_no_more_uids_than_a_value_may_have() -> None:
     ],
 )
 def test_what_is_there_is_told_from_what_is_not(matching: Matching) -> None:
-    """Each image is verified or absent, as it is, however the server answers."""
+    """Each image is correctly verified or absent, however the server responds."""
     with finder(matching) as (find, _):
         for _ in range(2):
             answer = find.verify(references(*range(2, STORED + 3)))
@@ -111,7 +111,7 @@ def test_what_is_there_is_told_from_what_is_not(matching: Matching) -> None:
 
 
 def test_what_a_list_leaves_out_is_asked_for_once_more() -> None:
-    """A server that is known to take lists needs no query for the series."""
+    """A server that is known to support lists needs no query for the series."""
     with finder(by_list) as (find, server):
         for _ in range(2):
             answer = find.verify(references(*range(5), 12, 13))
@@ -120,14 +120,14 @@ def test_what_a_list_leaves_out_is_asked_for_once_more() -> None:
 
 
 def test_a_limit_costs_a_query_for_each_part() -> None:
-    """Once the limit shows, lists are no longer than it."""
+    """After the limit is detected, lists are not longer than it."""
     with finder(limited(3)) as (find, server):
         find.verify(references(*range(STORED)))
     assert asked_of(server) == [12, 3, 3, 3]
 
 
 def test_a_list_that_is_refused_is_halved() -> None:
-    """A server out of resources for a long list has not said that an image is absent."""
+    """Status A7xx for a long list does not mean that an image is absent."""
     with finder(refusing_over(3)) as (find, server):
         find.verify(references(*range(3)))
         assert find.verify(references(*range(STORED))) == Verification(uids(*range(STORED)))
@@ -135,7 +135,7 @@ def test_a_list_that_is_refused_is_halved() -> None:
 
 
 def test_a_list_that_fails_at_a_server_that_takes_lists_is_a_failure() -> None:
-    """The query for the series would be no better."""
+    """The query for the series would fail, too."""
 
     def match(asked: Sequence[str], stored: Sequence[str]) -> tuple[Sequence[str], int]:
         return ((), UNABLE_TO_PROCESS) if len(asked) == 4 else by_list(asked, stored)
@@ -155,7 +155,7 @@ def test_a_server_that_takes_no_lists_is_asked_by_series_from_then_on() -> None:
 
 
 def test_what_a_series_leaves_out_is_asked_for_by_itself() -> None:
-    """A server that takes no lists may limit its answers, and not say so."""
+    """A server without support for lists may limit its responses silently."""
 
     def match(asked: Sequence[str], stored: Sequence[str]) -> tuple[Sequence[str], int]:
         return limited(10, SUCCESS)(asked, stored) if len(asked) < 2 else ((), SUCCESS)
@@ -167,7 +167,7 @@ def test_what_a_series_leaves_out_is_asked_for_by_itself() -> None:
 
 
 def test_a_server_that_a_list_ends_is_asked_by_series() -> None:
-    """It may abort the association, or die of the list; another one is opened then."""
+    """If it aborts the association or crashes, a new association is opened."""
 
     def match(asked: Sequence[str], stored: Sequence[str]) -> tuple[Sequence[str], int]:
         if len(asked) > 1:
@@ -182,7 +182,7 @@ def test_a_server_that_a_list_ends_is_asked_by_series() -> None:
 
 
 def test_a_series_that_is_refused_has_not_lost_its_images() -> None:
-    """A server out of resources for a series is asked for each image."""
+    """If a server is out of resources for a series, each image is queried."""
 
     def match(asked: Sequence[str], stored: Sequence[str]) -> tuple[Sequence[str], int]:
         status = SUCCESS if asked else OUT_OF_RESOURCES
@@ -194,7 +194,7 @@ def test_a_series_that_is_refused_has_not_lost_its_images() -> None:
 
 
 def test_an_image_that_is_refused_is_not_absent() -> None:
-    """A server out of resources for a single image says nothing of it."""
+    """Status A7xx for a single image leaves it unknown."""
     with finder(lambda *_: ((), OUT_OF_RESOURCES)) as (find, _):
         answer = find.verify(references(1))
     text = "the server answered the C-FIND with status 0xA700 Refused: Out of Resources"
@@ -203,7 +203,7 @@ def test_an_image_that_is_refused_is_not_absent() -> None:
 
 @pytest.mark.parametrize("bad", ["", "1.2\\1.3", "1.2.*", "1.2 3"])
 def test_an_image_that_no_query_can_name_is_unknown(bad: str) -> None:
-    """A missing UID would match all, a backslash would make two of it."""
+    """A missing UID would match all; a backslash would make two UIDs of one."""
     with finder(by_list) as (find, server):
         for image_ in (
             ImageReference(CT, "1.2.3", bad, SERIES),
@@ -228,7 +228,7 @@ def test_orthanc_with_a_limit_tells_all(limit: int) -> None:
 
 @pytest.mark.parametrize("kind", [Orthanc, DcmQRSCP])
 def test_servers_take_the_longest_list(kind: type[Orthanc] | type[DcmQRSCP]) -> None:
-    """A list of 64 KiB is answered with the images that are there."""
+    """A list of 64 KiB is answered with the existing images."""
     others = [ImageReference(CT, f"1.{10**61 + n}", STUDY, SERIES) for n in range(990)]
     with kind() as server:
         store(server, *(image(n) for n in range(3)))

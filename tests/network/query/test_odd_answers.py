@@ -1,4 +1,4 @@
-"""Answers to queries that are wrong cost one query, and neither memory nor a run."""
+"""A wrong response to a query costs only that query, little memory, and no run."""
 
 import struct
 from collections.abc import Callable, Iterable
@@ -37,7 +37,7 @@ def found(uid: str) -> bytes:
 
 
 def answering(*answers: Iterable[tuple[int, bytes | None]]) -> Callable[[Peer], None]:
-    """Return a script that answers each query in turn."""
+    """Return a script that answers each query with the next item."""
 
     def script(peer: Peer) -> None:
         peer.accept()
@@ -65,7 +65,7 @@ GOOD = [(0xFF00, found("1.2.3")), (0x0000, None)]
     ],
 )
 def test_an_answer_that_cannot_be_decoded_fails_its_query(identifier: bytes) -> None:
-    """The next query is answered in the same association."""
+    """The next query is answered over the same association."""
     bad = [(0xFF00, identifier), (0xFF00, found("1.2.4")), (0x0000, None)]
     with FaultSCP(answering(bad, GOOD)) as server:
         find = find_scu(peer_of(server), PATIENT)
@@ -76,7 +76,7 @@ def test_an_answer_that_cannot_be_decoded_fails_its_query(identifier: bytes) -> 
 
 
 def test_answers_without_end_end_the_query(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that names more images than a series can have is not listened to any more."""
+    """If a server returns more images than a series can have, reading stops."""
     monkeypatch.setattr(query, "MAX_ANSWERS", 50)
     endless = ((0xFF00, found(f"1.2.{n}")) for n in range(100_000))
     with FaultSCP(answering(endless)) as server:
@@ -86,14 +86,14 @@ def test_answers_without_end_end_the_query(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_final_answer_after_pending_ones_of_no_use() -> None:
-    """Answers without an identifier count as none."""
+    """Responses without an identifier are ignored."""
     odd = [(0xFF00, None), (0xFF01, None), (0xFF00, found("1.2.3")), (0x0000, None)]
     with FaultSCP(answering(odd)) as server:
         assert find_scu(peer_of(server), PATIENT).present(STUDY, SERIES) == {"1.2.3"}
 
 
 def test_queries_are_proposed_in_both_uncompressed_syntaxes() -> None:
-    """Explicit and Implicit VR Little Endian (PS3.5 10.1)."""
+    """They are Explicit and Implicit VR Little Endian (PS3.5 10.1)."""
     with FaultSCP(answering(GOOD)) as server:
         pool = query_pool(peer_of(server), PATIENT)
         with pool.association(Context(FIND, "1.2.840.10008.1.2.1")) as assoc:

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of sending images."""
+"""Fixtures of the tests of sending."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -18,7 +18,7 @@ from tests.support.waiting import PATIENT
 
 @pytest.fixture
 def scu(tmp_path: Path) -> Iterator[SCUFactory]:
-    """Make an SCU for a server, which is closed at the end."""
+    """Factory of an SCU for a server, which is closed at the end."""
     made: list[StorageSCU] = []
 
     def make(

@@ -1,4 +1,4 @@
-"""Uncompressed images are compressed for a slow link, where the server takes that."""
+"""Uncompressed images are compressed for a slow link if the server accepts that."""
 
 import io
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ ASKED = (True, Kind.CONVERTED_AS_ASKED)
 
 @pytest.fixture
 def conversion(tmp_path: Path) -> Iterator[Conversion]:
-    """What converts the images of a run."""
+    """Converter for the images of a run."""
     with Conversion(NO_ROOM, tmp_path) as made:
         yield made
 
@@ -43,13 +43,13 @@ def sender(server: Server, conversion: Conversion) -> StorageSCU:
 
 
 def images(*names: str) -> list[SOPInstance]:
-    """Return images that pydicom ships."""
+    """Return images shipped with pydicom."""
     return [instance(shipped(name)) for name in names]
 
 
 @pytest.mark.parametrize(("option", "syntax"), [("+xa", JPEG_LS), ("+xv", JPEG_2000)])
 def test_storescp_gets_what_it_takes(conversion: Conversion, option: str, syntax: str) -> None:
-    """JPEG-LS if it takes that, else JPEG 2000; the pixels are those of the original."""
+    """It is JPEG-LS if accepted, otherwise JPEG 2000; the pixels are the original ones."""
     names = ["CT_small.dcm", "MR_small.dcm", "MR_small_implicit.dcm"]
     with StoreSCP("+uf", option) as server:
         results = send_all(sender(server, conversion), images(*names))
@@ -63,7 +63,7 @@ def test_storescp_gets_what_it_takes(conversion: Conversion, option: str, syntax
 
 
 def test_storescp_that_takes_no_compression_gets_none(conversion: Conversion) -> None:
-    """Images arrive as they are, and nothing is said."""
+    """Images arrive unchanged without a remark."""
     with StoreSCP() as server:
         results = send_all(sender(server, conversion), images("CT_small.dcm", "MR_small.dcm"))
         arrived = [pydicom.dcmread(path) for path in server.received()]
@@ -72,7 +72,7 @@ def test_storescp_that_takes_no_compression_gets_none(conversion: Conversion) ->
 
 
 def test_orthanc_shows_the_pixels(orthanc: Orthanc, conversion: Conversion) -> None:
-    """It decodes each frame of a multi-frame image to what it was."""
+    """It decodes each frame of a multi-frame image to the original."""
     shape = Shape(64, 50, 3, stored=12)
     pixels = shape.pixels()
     image = instance(encoded(shape.dataset(pixels)))
@@ -92,7 +92,7 @@ def test_orthanc_shows_the_pixels(orthanc: Orthanc, conversion: Conversion) -> N
 def test_only_what_is_uncompressed_is_compressed(
     conversion: Conversion, python_scp: PythonSCP
 ) -> None:
-    """Compressed images arrive as they are, and so do reports."""
+    """Compressed images and reports arrive unchanged."""
     names = ["MR_small_RLE.dcm", "MR_small.dcm", "test-SR.dcm", "MR_small_bigendian.dcm"]
     results = send_all(sender(python_scp, conversion), images(*names))
     assert [one.is_sent for one in outcomes(results)] == [True] * 4
@@ -101,7 +101,7 @@ def test_only_what_is_uncompressed_is_compressed(
 
 
 def test_what_cannot_be_compressed_goes_as_it_is(conversion: Conversion) -> None:
-    """Also where the server takes it in implicit VR only: it is converted then."""
+    """If the server accepts only implicit VR, they are converted to it."""
     names = ["rtdose.dcm", "MR_small.dcm"]
     dose = "1.2.840.10008.5.1.4.1.1.481.2"
     for syntax, expected in ((IMPLICIT, SENT[:2]), (EXPLICIT, (True, Kind.CONVERTED))):
@@ -128,7 +128,7 @@ def test_a_compression_that_fails_is_a_remark() -> None:
 
 
 def test_compressed_datasets_are_closed(conversion: Conversion) -> None:
-    """What a compression made is let go of when it is sent, and when it is refused."""
+    """A compressed dataset is closed after it is sent or rejected."""
     made: list[SOPInstance] = []
 
     def convert(image: SOPInstance, syntax: str) -> SOPInstance | Unreadable | None:

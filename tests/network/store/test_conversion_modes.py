@@ -1,4 +1,4 @@
-"""What becomes of images by the option `conversion`."""
+"""Effect of the option `conversion` on images."""
 
 import struct
 
@@ -18,7 +18,7 @@ EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 
 
 def test_never_sends_only_what_is_taken_as_it_is(scu: SCUFactory) -> None:
-    """DCMTK's storescp takes no compression: such an image fails and the others arrive."""
+    """DCMTK's storescp accepts no compression: such an image fails, and the others arrive."""
     names = ["CT_small.dcm", "JPEG2000.dcm", "MR_small.dcm"]
     with StoreSCP() as server:
         sender = scu(server, conversion=ConversionMode.NEVER)
@@ -46,7 +46,7 @@ def test_never_does_not_change_uncompressed_images_either(scu: SCUFactory, synta
 def test_uncompressed_goes_to_servers_that_would_take_more(
     scu: SCUFactory, options: tuple[str, ...], syntax: str
 ) -> None:
-    """Images arrive uncompressed though storescp would take them as they are, values unchanged."""
+    """Images arrive uncompressed with unchanged values, although storescp accepts compression."""
     names = ["MR_small_RLE.dcm", "MR_small_bigendian.dcm", "MR_small_jpeg_ls_lossless.dcm"]
     with StoreSCP("+uf", *options) as server:
         sender = scu(server, conversion=ConversionMode.UNCOMPRESSED)
@@ -61,7 +61,7 @@ def test_uncompressed_goes_to_servers_that_would_take_more(
 
 
 def test_uncompressed_proposes_nothing_else(scu: SCUFactory, python_scp: PythonSCP) -> None:
-    """Images that are uncompressed already arrive byte for byte, also in implicit VR."""
+    """Images that are already uncompressed arrive byte for byte, also in implicit VR."""
     names = ["MR_small_implicit.dcm", "MR_small_RLE.dcm", "MR_small.dcm"]
     sender = scu(python_scp, conversion=ConversionMode.UNCOMPRESSED)
     results = send_all(sender, [instance(shipped(name)) for name in names])

@@ -1,4 +1,4 @@
-"""Images are converted for a server that does not accept them as they are."""
+"""Images are converted for a server that does not accept them unchanged."""
 
 import io
 from pathlib import Path
@@ -25,7 +25,7 @@ EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 def test_images_are_decompressed_for_a_server_that_takes_no_other(
     scu: SCUFactory, syntax: str
 ) -> None:
-    """Where only one uncompressed syntax is accepted the image arrives in it, pixels unchanged."""
+    """If only one uncompressed syntax is accepted, images arrive in it with unchanged pixels."""
     with PythonSCP({MR: [syntax]}) as server:
         (result,) = send_all(scu(server), [instance(shipped("MR_small_RLE.dcm"))])
         (record,) = server.stored
@@ -41,7 +41,7 @@ def test_images_are_decompressed_for_a_server_that_takes_no_other(
 def test_storescp_gets_what_it_takes(
     scu: SCUFactory, options: tuple[str, ...], syntax: str
 ) -> None:
-    """DCMTK's storescp, which by default takes no compression, gets all images readable."""
+    """DCMTK's storescp, which by default accepts no compression, receives all images readable."""
     names = ["MR_small_RLE.dcm", "JPEG2000.dcm", "CT_small.dcm"]
     with StoreSCP(*options) as server:
         results = send_all(scu(server), [instance(shipped(name)) for name in names])
@@ -70,7 +70,7 @@ def test_a_conversion_that_fails_names_its_reason() -> None:
 
 
 def test_converted_datasets_are_closed(tmp_path: Path) -> None:
-    """What a conversion made is let go of when it is sent, and when it is refused."""
+    """A converted dataset is closed after it is sent or rejected."""
     converted: list[SOPInstance] = []
 
     def convert(image: SOPInstance, syntax: str) -> SOPInstance | Unreadable:

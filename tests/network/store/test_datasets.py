@@ -1,4 +1,4 @@
-"""Datasets arrive whole, in fragments that the server takes, or not at all."""
+"""Datasets arrive completely, in fragments within the server's limit, or not at all."""
 
 import io
 import logging
@@ -22,7 +22,7 @@ EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 
 
 def test_a_dataset_that_cannot_be_read_to_its_end(scu: SCUFactory, storescp: StoreSCP) -> None:
-    """A source that is cut short under us fails its image; the server stores no part of it."""
+    """If a source is truncated while it is read, its image fails, and the server stores no part."""
     file = encoded(made(1, pixels=512))
     whole, cut = instance(file), instance(file)
     cut.dataset.source.truncate(len(file) - 1000)
@@ -33,7 +33,7 @@ def test_a_dataset_that_cannot_be_read_to_its_end(scu: SCUFactory, storescp: Sto
 
 
 def test_an_image_that_cannot_be_read_aborts_its_association(scu: SCUFactory) -> None:
-    """The next image goes on a new association, as the server waits for the rest on the old."""
+    """The next image uses a new association, as the server waits for the rest on the old one."""
     with FaultSCP() as server:
         cut = of_source(io.BytesIO(bytes(1_000_000)), 2_000_000)
         results = send_all(scu(server), [cut, made_instance()])
@@ -44,7 +44,7 @@ def test_an_image_that_cannot_be_read_aborts_its_association(scu: SCUFactory) ->
 
 @pytest.mark.parametrize("maximum", [None, 0, 1, 16, 128, 129, 4096, 16384, 1 << 20, 0xFFFFFFFF])
 def test_fragments_fit_the_server(scu: SCUFactory, maximum: int | None) -> None:
-    """PDUs keep within the server's limit, and all fragments are of even length (PS3.8 D, E)."""
+    """PDUs respect the server's limit, and all fragments have even length (PS3.8 D, E)."""
 
     def script(peer: Peer) -> None:
         peer.accept(maximum)
@@ -63,7 +63,7 @@ def test_fragments_fit_the_server(scu: SCUFactory, maximum: int | None) -> None:
 def test_uids_that_break_the_rules_are_sent_and_not_logged(
     scu: SCUFactory, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
 ) -> None:
-    """A UID with a leading zero or letters is sent as it is; no log line or warning quotes it."""
+    """A UID with a leading zero or letters is sent unchanged, and never quoted in the log."""
     caplog.set_level(logging.DEBUG)
     uid = "1.2.003.doe"
     file = encoded(made(1, SOPInstanceUID=uid, SOPClassUID="1.2.3.smith"))
@@ -79,7 +79,7 @@ def test_uids_that_break_the_rules_are_sent_and_not_logged(
 
 
 def test_each_association_numbers_its_messages() -> None:
-    """The first message ID is 1, in each association (PS3.7 E.1)."""
+    """The first message ID is 1 in each association (PS3.7 E.1)."""
     with FaultSCP() as server:
         for _ in range(2):
             assoc = opened(peer_of(server))
@@ -90,7 +90,7 @@ def test_each_association_numbers_its_messages() -> None:
 
 
 def test_many_small_images_go_on_one_association(scu: SCUFactory) -> None:
-    """Of 3,000 images none is lost, none is sent twice, and none waits for a lost response."""
+    """None of 3,000 images is lost, sent twice, or delayed by a lost response."""
     images = (relabelled(n, sop_class=CT, transfer_syntax=EXPLICIT) for n in range(3000))
     with FaultSCP() as server:
         with at_once():

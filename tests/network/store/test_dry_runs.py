@@ -11,7 +11,7 @@ from tests.support.sending import SCUFactory
 
 
 def test_an_image_is_planned(scu: SCUFactory) -> None:
-    """It is not sent, and how it would be encoded is known."""
+    """It is not sent, and its planned encoding is known."""
     with PythonSCP() as server:
         image = made_instance(1)
         result = scu(server, is_dry=True).send(image)
@@ -22,7 +22,7 @@ def test_an_image_is_planned(scu: SCUFactory) -> None:
 
 
 def test_a_conversion_is_a_remark(scu: SCUFactory) -> None:
-    """An image that the server takes only in another transfer syntax would be sent in it."""
+    """If the server requires another transfer syntax, the plan has that syntax."""
     with PythonSCP({CT: [ImplicitVRLittleEndian]}) as server:
         result = scu(server, is_dry=True).send(made_instance(1))
     assert isinstance(result, Planned)
@@ -31,7 +31,7 @@ def test_a_conversion_is_a_remark(scu: SCUFactory) -> None:
 
 
 def test_an_image_that_the_server_does_not_take_is_not_sent(scu: SCUFactory) -> None:
-    """That needs no C-STORE to know."""
+    """This is known without C-STORE."""
     with PythonSCP({}) as server:
         result = scu(server, is_dry=True).send(made_instance(1))
     assert isinstance(result, NotSent)

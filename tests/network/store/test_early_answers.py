@@ -1,4 +1,4 @@
-"""A server may answer before it has read an image, and leave."""
+"""A server may respond before it has read the whole image, and leave."""
 
 import socket
 from collections.abc import Callable
@@ -16,7 +16,7 @@ SMALL_BUFFER = 1 << 16
 
 
 def answering_early(status: int, leave: Callable[[Peer], None]) -> Callable[[Peer], None]:
-    """Return a script that answers after the command of an image, and leaves."""
+    """Return a script that responds after the command of an image and then leaves."""
 
     def script(peer: Peer) -> None:
         peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
@@ -29,7 +29,7 @@ def answering_early(status: int, leave: Callable[[Peer], None]) -> Callable[[Pee
 
 @pytest.mark.parametrize("leave", [Peer.abort, Peer.close, Peer.request_release])
 def test_the_status_of_a_server_that_leaves_counts(leave: Callable[[Peer], None]) -> None:
-    """A server that refuses an image before its end, and leaves, has said why."""
+    """A server that rejects an image early and then leaves has given the reason."""
     with FaultSCP(answering_early(0xA900, leave)) as server:
         assoc = associate(server)
         with connection_to(server) as connection:
@@ -40,7 +40,7 @@ def test_the_status_of_a_server_that_leaves_counts(leave: Callable[[Peer], None]
 
 
 def test_a_success_before_the_end_of_an_image_is_none() -> None:
-    """A server that has not read all of an image cannot have stored it."""
+    """A server that has not read the whole image cannot have stored it."""
     with FaultSCP(answering_early(0x0000, Peer.abort)) as server:
         assoc = associate(server)
         with connection_to(server) as connection:
@@ -56,7 +56,7 @@ def answer_at_length(peer: Peer, image: Image) -> None:
 
 
 def flood(peer: Peer, image: Image) -> None:
-    """Answer again and again, and never the request."""
+    """Send endless responses, but none to the request."""
     late = peer.response(image, message_id=image.message_id + 1)
     while True:
         peer.socket.sendall(late * 100)
@@ -66,7 +66,7 @@ def flood(peer: Peer, image: Image) -> None:
 def test_an_answer_without_end_ends_the_association(
     misbehave: Callable[[Peer, Image], None],
 ) -> None:
-    """Neither more than 1 MiB nor more answers than requests are taken."""
+    """At most 1 MiB, and at most one response per request, is accepted."""
 
     def script(peer: Peer) -> None:
         peer.accept()
@@ -80,7 +80,7 @@ def test_an_answer_without_end_ends_the_association(
 
 
 def test_an_answer_before_an_abort_counts() -> None:
-    """What the server said last tells more than that it has gone."""
+    """The last response is more informative than the loss of the association."""
 
     def script(peer: Peer) -> None:
         peer.accept()

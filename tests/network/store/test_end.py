@@ -34,7 +34,7 @@ def test_close_releases_the_association(scu: SCUFactory) -> None:
 
 
 def test_abort_aborts_the_association(scu: SCUFactory) -> None:
-    """A run that is broken off aborts; aborting again does nothing."""
+    """An interrupted run aborts the association; aborting again does nothing."""
     with FaultSCP() as server:
         sender = scu(server)
         sender.send(made_instance())
@@ -44,7 +44,7 @@ def test_abort_aborts_the_association(scu: SCUFactory) -> None:
 
 
 def test_ending_an_association_again_does_nothing() -> None:
-    """An association that has ended can be aborted and released, at no cost."""
+    """An ended association can be aborted and released without effect."""
     with FaultSCP() as server:
         assoc = opened(peer_of(server))
         assoc.abort()
@@ -59,7 +59,7 @@ def test_ending_an_association_again_does_nothing() -> None:
 def test_the_end_does_not_wait_for_a_silent_server(
     scu: SCUFactory, end: Callable[[StorageSCU], None]
 ) -> None:
-    """A server that does not answer a release, or read an abort, is left after the timeout."""
+    """If a server neither answers a release nor reads an abort, the wait ends after the timeout."""
     timeouts = replace(PATIENT, release=SHORT, abort=SHORT)
     with FaultSCP(answering_one(Peer.stand_still)) as server:
         sender = scu(server, timeouts=timeouts)
@@ -71,7 +71,7 @@ def test_the_end_does_not_wait_for_a_silent_server(
 
 @contextmanager
 def cancelled_after(seconds: float) -> Iterator[None]:
-    """Let a signal raise CancelledError in the main thread, as the end of a job does."""
+    """Let a signal raise CancelledError in the main thread, as at the end of a job."""
 
     def cancel(_signal: int, _frame: FrameType | None) -> None:
         raise CancelledError(Signals.SIGTERM)
@@ -90,7 +90,7 @@ def cancelled_after(seconds: float) -> Iterator[None]:
 def test_a_job_that_is_ended_leaves_its_server_at_once(
     scu: SCUFactory, script: Script, size: int
 ) -> None:
-    """A signal ends the wait for a server that does not answer, or does not read."""
+    """A signal ends the wait for a server that does not respond or does not read."""
     with FaultSCP(script) as server:
         sender = scu(server, timeouts=replace(PATIENT, abort=SHORT))
         image = big_instance(size)

@@ -1,4 +1,4 @@
-"""An association that is lost costs no image."""
+"""A lost association does not lose any image."""
 
 from collections.abc import Callable
 
@@ -51,7 +51,7 @@ def abort_before_response(peer: Peer) -> None:
     ],
 )
 def test_an_image_in_flight_is_sent_once_more(scu: SCUFactory, script: Script) -> None:
-    """An association that is lost before or in an image costs a new one, and no image."""
+    """An association lost before or within an image costs a new one, but no image."""
     with FaultSCP(script, serve) as server:
         results = send_all(scu(server), [big_instance(), made_instance()])
         assert server.connections == 2
@@ -62,7 +62,7 @@ def test_an_image_in_flight_is_sent_once_more(scu: SCUFactory, script: Script) -
 
 @pytest.mark.parametrize("script", [close_before_answer, abort_before_response])
 def test_an_image_without_response_is_sent_once_more(scu: SCUFactory, script: Script) -> None:
-    """An image whose response was lost is sent again, as nobody knows what became of it."""
+    """An image whose response was lost is resent, because its result is unknown."""
     with FaultSCP(script, serve) as server:
         results = send_all(scu(server), [made_instance(1), made_instance(2)])
         assert [image.connection for image in server.images] == [1, 2, 2]
@@ -70,7 +70,7 @@ def test_an_image_without_response_is_sent_once_more(scu: SCUFactory, script: Sc
 
 
 def test_a_duplicate_on_the_resend_was_stored_before(scu: SCUFactory) -> None:
-    """Status 0111 to an image that is sent once more means that it is there."""
+    """Status 0111 for a resent image means that it is stored."""
     with FaultSCP(close_before_answer, answering(0x0111)) as server:
         results = send_all(scu(server), [made_instance(1), made_instance(2)])
     told = "status 0x0111 Duplication SOP Instance"
@@ -78,7 +78,7 @@ def test_a_duplicate_on_the_resend_was_stored_before(scu: SCUFactory) -> None:
 
 
 def test_a_duplicate_after_a_refusal_may_be_another_image(scu: SCUFactory) -> None:
-    """It counts as sent, with a remark: the server had no room for it, and has one now."""
+    """It counts as sent with a remark: the server first lacked resources for it."""
     with FaultSCP(answering(0xA700, 0x0111)) as server:
         sender = scu(server)
         first = sender.send(made_instance(1))
@@ -89,7 +89,7 @@ def test_a_duplicate_after_a_refusal_may_be_another_image(scu: SCUFactory) -> No
 
 
 def test_a_duplicate_after_a_lost_answer_and_a_refusal_was_stored(scu: SCUFactory) -> None:
-    """The first answer may have been Success."""
+    """The lost response may have been Success."""
     with FaultSCP(close_before_answer, answering(0xA700, 0x0111)) as server:
         sender = scu(server)
         first = sender.send(made_instance(1))
@@ -110,7 +110,7 @@ def test_a_server_that_leaves_between_images_costs_nothing(
 
 
 def test_a_release_by_the_server_is_answered() -> None:
-    """A server that releases while idle gets its answer, and the next image a new association."""
+    """An idle release by the server is answered, and the next image uses a new association."""
     answers: list[int] = []
 
     def script(peer: Peer) -> None:

@@ -1,4 +1,4 @@
-"""Which presentation contexts an association proposes for the images to send."""
+"""Presentation contexts that an association proposes for its images."""
 
 from fw_gear_dicom_send.network.contexts import ECHO, Context
 from tests.support.fault_scp import FaultSCP, Peer
@@ -15,7 +15,7 @@ PRIVATE_CLASS = "1.2.826.0.1.3680043.8.498.77"
 
 
 def test_context_ids_are_odd_and_within_limits(scu: SCUFactory) -> None:
-    """Context IDs are odd and below 256, and an association has 128 of them at most."""
+    """Context IDs are odd and below 256, at most 128 per association."""
     ids: list[list[int]] = []
 
     def script(peer: Peer) -> None:
@@ -36,7 +36,7 @@ def test_context_ids_are_odd_and_within_limits(scu: SCUFactory) -> None:
 
 
 def test_more_contexts_than_fit_make_more_associations(scu: SCUFactory) -> None:
-    """All images arrive as they are though their classes and syntaxes need 180 contexts."""
+    """All images arrive unchanged although their classes and syntaxes need 180 contexts."""
     pairs = {f"{PRIVATE_CLASS}.{n}": f"1.2.826.0.1.3680043.8.498.88.{n}" for n in range(60)}
     accept = {sop_class: [syntax, EXPLICIT, IMPLICIT] for sop_class, syntax in pairs.items()}
     images = [
@@ -52,7 +52,7 @@ def test_more_contexts_than_fit_make_more_associations(scu: SCUFactory) -> None:
 
 
 def test_a_new_pair_reopens_the_association_once(scu: SCUFactory, python_scp: PythonSCP) -> None:
-    """Pairs seen so far are proposed together, and need no further association."""
+    """Pairs seen so far are proposed together and need no other association."""
     ct = [made_instance(n) for n in (1, 2, 3)]
     rle = [instance(shipped("MR_small_RLE.dcm")) for _ in range(2)]
     results = send_all(scu(python_scp), [ct[0], rle[0], ct[1], rle[1], ct[2]])
@@ -69,14 +69,14 @@ def test_a_new_pair_reopens_the_association_once(scu: SCUFactory, python_scp: Py
 
 
 def test_ae_titles_are_those_configured(scu: SCUFactory, python_scp: PythonSCP) -> None:
-    """The server is called by its title, and told ours."""
+    """The request has the server's AE title and ours."""
     send_all(scu(python_scp, called_ae="PACS", calling_ae="flywheel"), [made_instance()])
     (request,) = python_scp.associations
     assert (request.called_ae, request.calling_ae) == ("PACS", "flywheel")
 
 
 def test_contexts_are_told_with_what_became_of_them(scu: SCUFactory) -> None:
-    """The report shows what was proposed, and whether the server accepted it."""
+    """The report shows each proposed context, and whether the server accepted it."""
     with PythonSCP({CT: [EXPLICIT]}) as server:
         sender = scu(server)
         assert sender.contexts == {}

@@ -13,7 +13,7 @@ EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 
 
 def test_a_class_that_is_not_accepted_costs_only_its_images(scu: SCUFactory) -> None:
-    """Refused images name their class, others go on, and no association is opened for each."""
+    """Rejected images have their class in the reason, and no association is opened for each."""
     rle = "MR_small_RLE.dcm"
     with PythonSCP({CT: [EXPLICIT]}) as server:
         images = [made_instance(1), *(instance(shipped(rle)) for _ in range(5)), made_instance(2)]
@@ -26,7 +26,7 @@ def test_a_class_that_is_not_accepted_costs_only_its_images(scu: SCUFactory) -> 
 
 
 def test_a_server_that_accepts_no_context_is_asked_once(scu: SCUFactory) -> None:
-    """Where no class is accepted at first, a later one still is sent."""
+    """If no class is accepted at first, a later class can still be sent."""
     with PythonSCP({CT: [EXPLICIT]}) as server:
         images = [*(instance(shipped("MR_small_RLE.dcm")) for _ in range(3)), made_instance()]
         results = send_all(scu(server), images)
@@ -35,7 +35,7 @@ def test_a_server_that_accepts_no_context_is_asked_once(scu: SCUFactory) -> None
 
 
 def test_an_accepted_context_without_transfer_syntax_is_as_none(scu: SCUFactory) -> None:
-    """An answer that lacks its transfer syntaxes leaves nothing to send in."""
+    """Without a transfer syntax in the response, the context cannot be used."""
     with FaultSCP(lambda peer: peer.accept(syntaxes=False)) as server:
         (result,) = send_all(scu(server), [made_instance()])
     told = "the server does not accept CT Image Storage in Explicit VR Little Endian"

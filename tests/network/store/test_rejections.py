@@ -1,4 +1,4 @@
-"""A server that rejects the association is asked again only where that may help."""
+"""A rejected association is retried only if that may help."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from tests.support.sending import SCUFactory, fail_to_send, send_all
 
 
 def test_a_called_title_that_is_not_recognised(scu: SCUFactory) -> None:
-    """A rejection names the called AE title where that is what is wrong."""
+    """If the called AE title is wrong, the reason names it."""
     server = PythonSCP(ae_title="RIGHT")
     server.ae.require_called_aet = True
     with server:
@@ -27,7 +27,7 @@ def test_a_called_title_that_is_not_recognised(scu: SCUFactory) -> None:
 
 
 def test_a_calling_title_that_is_not_recognised(scu: SCUFactory) -> None:
-    """A rejection names the calling AE title where that is what is wrong."""
+    """If the calling AE title is wrong, the reason names it."""
     server = PythonSCP()
     server.ae.require_calling_aet = ["SOMEONE"]
     with server:
@@ -49,7 +49,7 @@ def test_a_calling_title_that_is_not_recognised(scu: SCUFactory) -> None:
     ],
 )
 def test_a_rejection_says_why(scu: SCUFactory, rejection: Rejection, reason: str) -> None:
-    """Each reason of the standard has its words in the remark (PS3.8 9.3.4)."""
+    """Each reason of the standard has its own text (PS3.8 9.3.4)."""
     with FaultSCP(rejecting(rejection)) as server:
         kind, told = fail_to_send(scu(server, retry_time=0), server)
         assert server.connections == 1
@@ -58,7 +58,7 @@ def test_a_rejection_says_why(scu: SCUFactory, rejection: Rejection, reason: str
 
 
 def test_a_transient_rejection_is_waited_out(scu: SCUFactory, clock: Clock) -> None:
-    """A server that is at its limit for a moment gets the image later."""
+    """A server that is temporarily at its limit receives the image later."""
     with FaultSCP(rejecting(AT_LIMIT), rejecting(AT_LIMIT), serve) as server:
         sender = scu(server, policy=replace(RESEND_POLICY, clock=clock))
         assert outcomes(send_all(sender, [made_instance(1)])) == [SENT]
@@ -67,7 +67,7 @@ def test_a_transient_rejection_is_waited_out(scu: SCUFactory, clock: Clock) -> N
 
 
 def test_a_permanent_rejection_is_not_asked_again(scu: SCUFactory) -> None:
-    """A server that does not know an AE title is asked once."""
+    """A server that does not know an AE title gets one request."""
     with FaultSCP(rejecting(UNKNOWN_CALLED_AE), serve) as server:
         (result,) = send_all(scu(server), [made_instance(1)])
         assert server.connections == 1

@@ -1,4 +1,4 @@
-"""When an image is suspect, and when the server is at fault and given up."""
+"""Conditions for a suspect image, and for giving up on a faulty server."""
 
 from dataclasses import replace
 
@@ -28,12 +28,12 @@ LOST = "the connection was lost before the answer to a request"
 
 @pytest.fixture
 def ticking() -> Clock:
-    """A clock that goes on by a bit each time that somebody looks."""
+    """Clock that advances a little with each reading."""
     return Clock(tick=1e-6)
 
 
 def test_an_image_that_is_lost_twice_is_suspect(scu: SCUFactory, ticking: Clock) -> None:
-    """It is resent at once, after a C-ECHO on a new association; the next image is sent."""
+    """It is resent immediately, on a new association after a C-ECHO; the next image is sent."""
     with FaultSCP(close_before_answer, close_before_answer, serve) as server:
         sender = scu(server, policy=replace(LONGEST_WAITS, clock=ticking))
         first, second = sender.send(made_instance(1)), sender.send(made_instance(2))
@@ -48,14 +48,14 @@ def test_an_image_that_is_lost_twice_is_suspect(scu: SCUFactory, ticking: Clock)
 
 
 def test_resending_at_once_goes_on_while_it_is_useful(scu: SCUFactory) -> None:
-    """A server that ends associations again and again loses no image, and makes none suspect."""
+    """A server that ends associations repeatedly loses no image and makes none suspect."""
     with FaultSCP(*[close_before_answer, serve_one] * 5, serve) as server:
         results = [scu(server).send(made_instance(n)) for n in range(5)]
     assert {type(result) for result in results} == {Sent}
 
 
 def test_resending_at_once_ends_where_it_is_useless(scu: SCUFactory) -> None:
-    """After an image that was lost twice the next one that is lost is suspect at once."""
+    """After an image was lost twice, the next lost image is suspect immediately."""
     with FaultSCP(close_before_answer) as server:
         sender = scu(server)
         tries = [final(sender.send(made_instance(n))).transfer.tries for n in range(3)]
@@ -63,7 +63,7 @@ def test_resending_at_once_ends_where_it_is_useless(scu: SCUFactory) -> None:
 
 
 def test_an_image_that_is_lost_after_a_while_is_suspect(scu: SCUFactory) -> None:
-    """It would hold up the others once more for as long."""
+    """A resend would delay the others by the same time again."""
     clock = Clock(tick=1e-6)
 
     def keep_waiting(peer: Peer) -> None:
@@ -83,7 +83,7 @@ def test_an_image_that_is_lost_after_a_while_is_suspect(scu: SCUFactory) -> None
 def test_an_image_that_is_refused_for_want_of_resources_is_suspect(
     scu: SCUFactory, ticking: Clock, status: int
 ) -> None:
-    """It is sent once; the association stays, and the next image is sent without a wait."""
+    """It is sent once; the association stays open, and the next image is sent without delay."""
     with FaultSCP(answering(status, 0x0000)) as server:
         sender = scu(server, policy=replace(LONGEST_WAITS, clock=ticking))
         first, second = sender.send(made_instance(1)), sender.send(made_instance(2))
@@ -98,7 +98,7 @@ def test_an_image_that_is_refused_for_want_of_resources_is_suspect(
 
 
 def test_an_image_that_is_tried_again_counts_its_tries(scu: SCUFactory) -> None:
-    """Those before are counted as well, whatever becomes of it then."""
+    """Earlier tries are included, whatever the final result is."""
     with FaultSCP(answering(0xA700, 0xA700, 0x0000)) as server:
         sender = scu(server)
         first = sender.send(made_instance(1))
@@ -113,7 +113,7 @@ def test_an_image_that_is_tried_again_counts_its_tries(scu: SCUFactory) -> None:
 
 
 def test_the_server_is_at_fault_after_many_images_in_a_row(scu: SCUFactory, ticking: Clock) -> None:
-    """Then there is a wait before each eight of them, until one is accepted."""
+    """A wait then precedes each group of eight images until one is accepted."""
     with FaultSCP(answering(*[0xA700] * 90, 0x0000)) as server:
         sender = scu(server, policy=replace(LONGEST_WAITS, clock=ticking))
         results = [sender.send(made_instance(n)) for n in range(200)]
@@ -125,7 +125,7 @@ def test_the_server_is_at_fault_after_many_images_in_a_row(scu: SCUFactory, tick
 def test_a_server_that_recovers_has_its_whole_retry_time_again(
     scu: SCUFactory, ticking: Clock
 ) -> None:
-    """A server that is in trouble again and again, but never for long, is not given up."""
+    """Repeated short failures of a server do not end the run."""
     statuses = ([0xA700] * 80 + [0x0000]) * 12
     with FaultSCP(answering(*statuses)) as server:
         sender = scu(server, retry_time=20, policy=replace(LONGEST_WAITS, clock=ticking))
@@ -138,7 +138,7 @@ def test_a_server_that_recovers_has_its_whole_retry_time_again(
 def test_a_server_that_takes_no_image_is_given_up_after_the_retry_time(
     scu: SCUFactory, ticking: Clock, script: Script
 ) -> None:
-    """What is left fails without a try."""
+    """The remaining images fail without a try."""
     with FaultSCP(script) as server:
         sender = scu(server, retry_time=300, policy=replace(LONGEST_WAITS, clock=ticking))
         results = send_all(sender, [made_instance(n) for n in range(400)])
@@ -152,7 +152,7 @@ def test_a_server_that_takes_no_image_is_given_up_after_the_retry_time(
 
 
 def test_a_server_that_answers_no_echo_is_at_fault(scu: SCUFactory, ticking: Clock) -> None:
-    """The image that was lost is sent again once the server answers, and is not suspect."""
+    """The lost image is resent when the server responds, and is not suspect."""
     scripts = [close_before_answer, *[abort_in_first_message, close_in_first_message] * 3, serve]
     with FaultSCP(*scripts) as server:
         sender = scu(server, policy=replace(LONGEST_WAITS, clock=ticking))
@@ -164,7 +164,7 @@ def test_a_server_that_answers_no_echo_is_at_fault(scu: SCUFactory, ticking: Clo
 
 
 def test_a_server_that_never_answers_an_echo_is_given_up(scu: SCUFactory, ticking: Clock) -> None:
-    """After the retry time the image in hand fails, and all others without a try."""
+    """After the retry time the current image fails, and all others fail without a try."""
     with FaultSCP(close_before_answer, close_in_first_message) as server:
         sender = scu(server, retry_time=60, policy=replace(LONGEST_WAITS, clock=ticking))
         results = send_all(sender, [made_instance(n) for n in range(3)])
@@ -174,7 +174,7 @@ def test_a_server_that_never_answers_an_echo_is_given_up(scu: SCUFactory, tickin
 
 
 def test_a_server_without_echo_is_not_blamed_for_that(scu: SCUFactory) -> None:
-    """Where it does not accept the SOP class, an association is enough."""
+    """If it does not accept the SOP class, an association is sufficient."""
 
     def accept_images_only(peer: Peer) -> None:
         peer.accept(refused=[ECHO.abstract_syntax])
@@ -187,7 +187,7 @@ def test_a_server_without_echo_is_not_blamed_for_that(scu: SCUFactory) -> None:
 
 
 def test_a_final_refusal_is_sent_once(scu: SCUFactory) -> None:
-    """The server is there: its refusals end neither patience nor the run."""
+    """The server is available: its rejections end neither the retry time nor the run."""
     with FaultSCP(answering(0xC000)) as server:
         results = send_all(scu(server, retry_time=0), [made_instance(n) for n in range(4)])
         assert len(server.images) == 4
@@ -196,7 +196,7 @@ def test_a_final_refusal_is_sent_once(scu: SCUFactory) -> None:
 
 
 def test_without_retry_time_nothing_is_waited_for(scu: SCUFactory, ticking: Clock) -> None:
-    """A server that answers no echo is given up at once, with the server's words."""
+    """A server that answers no echo fails immediately, with the server's reason."""
     with FaultSCP(close_before_answer, close_in_first_message) as server:
         sender = scu(server, retry_time=0, policy=replace(LONGEST_WAITS, clock=ticking))
         results = send_all(sender, [made_instance(n) for n in range(1, 6)])

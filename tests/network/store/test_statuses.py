@@ -1,4 +1,4 @@
-"""The status of an answer decides whether an image counts as sent."""
+"""The status of a response decides whether an image counts as sent."""
 
 import pytest
 from pydicom.dataset import Dataset
@@ -41,7 +41,7 @@ from tests.support.sending import SCUFactory, send_all
 def test_the_status_tells_whether_an_image_was_stored(
     scu: SCUFactory, status: int, is_sent: bool, kind: Kind | None, told: str
 ) -> None:
-    """Success and warnings are sent, all else is not; each image is sent once."""
+    """Success and warnings count as sent, all others do not; each image is sent once."""
     with FaultSCP(answering(status)) as server:
         results = send_all(scu(server), [made_instance()])
         assert len(server.images) == 1
@@ -60,7 +60,7 @@ def status_with(code: int, comment: str, *tags: int) -> Dataset:
 
 
 def test_the_remark_has_what_the_server_adds_to_a_status(scu: SCUFactory) -> None:
-    """Offending elements and the error comment are part of the remark, on one line."""
+    """The remark has the offending elements and the error comment on one line."""
     with PythonSCP(status=status_with(0xA900, "No  such study", 0x00100020, 0x0020000D)) as server:
         (result,) = send_all(scu(server), [made_instance()])
     assert outcome(result) == Outcome(
@@ -73,7 +73,7 @@ def test_the_remark_has_what_the_server_adds_to_a_status(scu: SCUFactory) -> Non
 
 
 def test_the_remark_has_a_single_offending_element(scu: SCUFactory) -> None:
-    """One offending element is written like several."""
+    """A single offending element has the same format as several."""
     with PythonSCP(status=status_with(0xB007, "odd", 0x00080016)) as server:
         (result,) = send_all(scu(server), [made_instance()])
     assert outcome(result)[:2] == (True, Kind.WARNING)
@@ -81,7 +81,7 @@ def test_the_remark_has_a_single_offending_element(scu: SCUFactory) -> None:
 
 
 def test_an_error_comment_is_one_line_of_text(scu: SCUFactory) -> None:
-    """Whatever characters a server puts into it."""
+    """A server may put any characters into it."""
     status = status_with(0xC000, "a\r\nb\x1b[2Jc\x85\u202ed\u2028e")
     status.SpecificCharacterSet = "ISO_IR 192"
     with PythonSCP(status=status) as server:
@@ -98,7 +98,7 @@ def test_an_error_comment_is_one_line_of_text(scu: SCUFactory) -> None:
 def test_an_error_comment_that_names_the_patient_is_withheld(
     scu: SCUFactory, comment: str, code: int
 ) -> None:
-    """A comment with a part of the patient's name or id, in any case, is not shown."""
+    """A comment with part of the patient's name or id, in any case, is not shown."""
     identity = Identity(("Müller^Eva".encode(), b"4711-X", b"ACC 0815"))
     status = status_with(code, comment)
     status.SpecificCharacterSet = "ISO_IR 192"
@@ -111,5 +111,5 @@ def test_an_error_comment_that_names_the_patient_is_withheld(
 
 
 def test_success_has_a_name() -> None:
-    """No table of the standard has one for it, and the report shows the status of each image."""
+    """No table of the standard has one, and the report shows each image's status."""
     assert describe(0x0000) == "0x0000 Success"

@@ -1,4 +1,4 @@
-"""Images reach a server that accepts them exactly as they are."""
+"""Images arrive unchanged at a server that accepts them."""
 
 import io
 from pathlib import Path
@@ -41,7 +41,7 @@ def test_a_mix_reaches_storescp_as_it_is(scu: SCUFactory, storescp: StoreSCP) ->
 
 
 def test_a_mix_reaches_orthanc_as_it_is(scu: SCUFactory, orthanc: Orthanc) -> None:
-    """Orthanc stores plain, compressed and private images as they were."""
+    """Orthanc stores plain, compressed and private images unchanged."""
     files = [path.read_bytes() for path in mixed()] + [private_file(1), private_file(2)]
     results = send_all(scu(orthanc), map(instance, files))
     assert outcomes(results) == [SENT] * len(files)
@@ -54,7 +54,7 @@ def test_a_mix_reaches_orthanc_as_it_is(scu: SCUFactory, orthanc: Orthanc) -> No
 
 
 def test_datasets_are_closed(scu: SCUFactory, python_scp: PythonSCP) -> None:
-    """What held an image is let go of as soon as it is sent, or is not."""
+    """The source of an image is closed as soon as the image is sent or has failed."""
     images = [made_instance(), relabelled(1, sop_class="1.2.3", transfer_syntax=RLE)]
     results = send_all(scu(python_scp), images)
     assert [one.is_sent for one in outcomes(results)] == [True, False]

@@ -1,4 +1,4 @@
-"""A server that gives no association fails each image with the reason."""
+"""A server that provides no association fails each image with the reason."""
 
 import socket
 from dataclasses import replace
@@ -19,7 +19,7 @@ from tests.support.waiting import PATIENT, at_once
 
 
 def test_no_connection() -> None:
-    """Where nothing listens it says so, with host and port, and tries no more."""
+    """If nothing listens, the reason has host and port, and there is no further try."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     peer = PeerAE("127.0.0.1", port, "A", "B")
@@ -63,7 +63,7 @@ def release_request(peer: Peer) -> None:
 )
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_what_is_no_dicom_server(scu: SCUFactory, script: Script) -> None:
-    """Whatever does not answer as a DICOM server does fails soon, and the reason says so."""
+    """A server without a DICOM response fails soon, and the reason says so."""
     with FaultSCP(script) as server, at_once():
         kind, told = fail_to_send(scu(server, retry_time=0), server)
         assert server.connections == 1
@@ -74,7 +74,7 @@ def test_what_is_no_dicom_server(scu: SCUFactory, script: Script) -> None:
 
 
 def test_a_server_that_does_not_answer_the_request(scu: SCUFactory) -> None:
-    """A server that says nothing at all is given up after the timeout."""
+    """A silent server fails after the timeout."""
     timeouts = replace(PATIENT, associate=0.2)
     with FaultSCP(Peer.stand_still) as server:
         with at_once():
@@ -84,7 +84,7 @@ def test_a_server_that_does_not_answer_the_request(scu: SCUFactory) -> None:
 
 
 def test_a_host_that_cannot_be_resolved_is_an_error_in_the_configuration() -> None:
-    """A name without address fails before anything is done; addresses need no name."""
+    """A name without an address fails before anything is done; addresses need no name."""
     for host in ("127.0.0.1", "::1", "localhost"):
         resolve(PeerAE(host, 104, "A", "B"))
     for host in ("no-such-host.invalid", "a..b", "x" * 70):

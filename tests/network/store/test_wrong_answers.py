@@ -1,4 +1,4 @@
-"""An answer that is no answer to the image ends the association."""
+"""An invalid response to an image ends the association."""
 
 import socket
 from collections.abc import Callable
@@ -69,7 +69,7 @@ def send_half_a_pdu(peer: Peer, image: Image) -> None:
 def test_what_is_no_answer_ends_the_association(
     scu: SCUFactory, misbehave: Callable[[Peer, Image], None]
 ) -> None:
-    """After an answer that is none the association is not used again; the image is resent."""
+    """After an invalid response the association is not used again, and the image is resent."""
     with FaultSCP(answering_by(misbehave), serve) as server:
         results = send_all(scu(server), [made_instance(1), made_instance(2)])
         assert [image.connection for image in server.images] == [1, 2, 2]
@@ -81,7 +81,7 @@ def test_what_is_no_answer_ends_the_association(
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_garbage_in_the_middle_of_an_image_ends_the_association(scu: SCUFactory) -> None:
-    """A server that sends nonsense while it is sent an image is left, without a traceback."""
+    """If a server sends garbage during an image, the association ends without a traceback."""
 
     def script(peer: Peer) -> None:
         peer.accept()
@@ -95,7 +95,7 @@ def test_garbage_in_the_middle_of_an_image_ends_the_association(scu: SCUFactory)
 
 
 def test_a_second_answer_is_not_taken_for_that_to_the_next_image(scu: SCUFactory) -> None:
-    """An answer that comes twice, early or late, says nothing of the next image."""
+    """A response that arrives twice, early or late, does not apply to the next image."""
 
     def script(peer: Peer) -> None:
         peer.accept()
@@ -114,7 +114,7 @@ def test_a_second_answer_is_not_taken_for_that_to_the_next_image(scu: SCUFactory
 
 
 def test_a_pending_answer_is_not_the_last(scu: SCUFactory) -> None:
-    """After Pending comes the status that counts; the image is not sent again."""
+    """The status after Pending counts; the image is not resent."""
 
     def script(peer: Peer) -> None:
         peer.accept()
@@ -131,7 +131,7 @@ def test_a_pending_answer_is_not_the_last(scu: SCUFactory) -> None:
 
 
 def test_a_server_that_never_answers_an_image(scu: SCUFactory) -> None:
-    """An image without answer is given up after the timeout, and so is a server without echo."""
+    """An image without a response fails after the timeout, and so does a server without echo."""
     timeouts = replace(PATIENT, response=0.2, echo=0.2)
 
     def script(peer: Peer) -> None:

@@ -1,4 +1,4 @@
-"""Each reason that OpenSSL gives for a handshake that failed has its words and its advice."""
+"""Each OpenSSL reason for a failed handshake has its own text and advice."""
 
 import ssl
 
@@ -38,7 +38,7 @@ NOT_ACCEPTED = (
 
 
 def failed(reason: str) -> HandshakeFailure:
-    """Return what an error with this reason of OpenSSL means."""
+    """Return the meaning of an error with this OpenSSL reason."""
     error = ssl.SSLError(1, "the handshake failed")
     error.reason = reason
     return explain(error)
@@ -64,7 +64,7 @@ def failed(reason: str) -> HandshakeFailure:
     ],
 )
 def test_a_reason_says_what_is_wrong(reason: str, failure: HandshakeFailure) -> None:
-    """A reason that is not known is shown as it is; all are final."""
+    """An unknown reason is shown unchanged; all are final."""
     assert failed(reason) == failure
     assert failure.is_final
 
@@ -81,7 +81,7 @@ def test_a_reason_says_what_is_wrong(reason: str, failure: HandshakeFailure) -> 
     ],
 )
 def test_an_alert_about_the_gears_certificate_says_so(reason: str, words: str) -> None:
-    """The server tells why in its alert (RFC 8446 6.2)."""
+    """The server's alert has the reason (RFC 8446 6.2)."""
     assert failed(reason) == HandshakeFailure(
         f"the server rejected the client certificate ({words})",
         "have the server trust the CA of cert, or use the cert and key that it expects",
@@ -101,7 +101,7 @@ def test_an_alert_about_the_gears_certificate_says_so(reason: str, words: str) -
     ],
 )
 def test_a_certificate_that_is_not_accepted_says_why(code: int, cause: str, advice: str) -> None:
-    """Codes are those of OpenSSL's x509_vfy.h, whose message is shown."""
+    """The codes are those of OpenSSL's x509_vfy.h, and its message is shown."""
     error = ssl.SSLCertVerificationError(1, "the certificate is not accepted")
     error.verify_code, error.verify_message = code, "why"
     assert explain(error) == HandshakeFailure(f"{cause} (why)", advice, kind=Kind.TLS_CERTIFICATE)

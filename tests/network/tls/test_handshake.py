@@ -1,4 +1,4 @@
-"""A handshake that fails says what to look at."""
+"""A failed handshake is reported with advice."""
 
 import ssl
 from collections.abc import Callable
@@ -27,11 +27,11 @@ from tests.support.tls_servers import (
 from tests.support.waiting import NEVER, PATIENT
 
 CLOSE_NOTIFY = b"\x15\x03\x03\x00\x02\x01\x00"
-"""An alert of TLS (RFC 8446 6.1)."""
+"""TLS alert (RFC 8446 6.1)."""
 
 
 def test_a_server_in_plain_text(config: TLSConfig) -> None:
-    """The line says where a server answers anything but TLS."""
+    """If the server sends anything except TLS, the error says so."""
 
     def abort(peer: Peer) -> None:
         peer.abort()
@@ -54,7 +54,7 @@ def test_a_server_in_plain_text(config: TLSConfig) -> None:
 def test_a_server_that_does_not_answer_the_handshake(
     config: TLSConfig, end: Callable[[Peer], None], timeout: float, words: str
 ) -> None:
-    """Nothing is known but that there is no TLS."""
+    """All that is known is that there is no TLS."""
 
     def read_and_end(peer: Peer) -> None:
         peer.socket.recv(1 << 16)
@@ -67,7 +67,7 @@ def test_a_server_that_does_not_answer_the_handshake(
 
 
 def test_a_server_that_closes_tls_in_the_handshake(config: TLSConfig) -> None:
-    """OpenSSL gives no reason where the server says that it closes, and names no error."""
+    """If the server only sends close_notify, OpenSSL gives no reason and names no error."""
 
     def say_close(peer: Peer) -> None:
         peer.socket.recv(1 << 16)
@@ -81,7 +81,7 @@ def test_a_server_that_closes_tls_in_the_handshake(config: TLSConfig) -> None:
 
 
 def test_an_error_without_a_reason_may_pass() -> None:
-    """Python 3.11.2 raises a bare SSLError, with no reason, where a server just closes."""
+    """Python 3.11.2 raises a bare SSLError without a reason if a server just closes."""
     error = ssl.SSLError("A failure in the SSL library occurred")
     error.reason = None
     assert explain(error) == HandshakeFailure(
@@ -94,7 +94,7 @@ def test_an_error_without_a_reason_may_pass() -> None:
 def test_a_handshake_that_is_not_answered_is_tried_again(
     config: TLSConfig, server: Identity
 ) -> None:
-    """A server that restarts in mid-run may be caught before it can shake hands."""
+    """A server that restarts during the run may not be ready for a handshake yet."""
     context = server_context(server)
     with FaultSCP(
         secured(context, close_after_command), Peer.close, Peer.reset, secured(context)
@@ -107,7 +107,7 @@ def test_a_handshake_that_is_not_answered_is_tried_again(
 def test_a_server_that_refuses_the_gears_certificate(
     config: TLSConfig, server: Identity, version: ssl.TLSVersion
 ) -> None:
-    """The line says so also where the server refuses it only after the handshake, as in TLS 1.3."""
+    """The error says so even if the rejection follows the handshake, as in TLS 1.3."""
     verifying = server_context(server, version, version)
     verifying.verify_mode = ssl.CERT_REQUIRED
     verifying.load_verify_locations(server.ca)
@@ -118,14 +118,14 @@ def test_a_server_that_refuses_the_gears_certificate(
 
 
 def test_a_server_without_a_cipher_suite_in_common(config: TLSConfig, server: Identity) -> None:
-    """The line says where a server has only what the profile leaves out."""
+    """If a server has only cipher suites outside the profile, the error says so."""
     other = server_context(server, highest=ssl.TLSVersion.TLSv1_2)
     other.set_ciphers("AES256-SHA:@SECLEVEL=0")
     assert tls_failure(config, secured(other)) == NOTHING_IN_COMMON
 
 
 def test_a_check_in_clear_says_that_a_server_takes_tls_only() -> None:
-    """An alert of TLS in the place of an answer says what is missing."""
+    """A TLS alert instead of a response shows that TLS is required."""
     alert = b"\x15\x03\x03\x00\x02\x02\x0a"
     with FaultSCP(answer_on_request(alert)) as scp, pytest.raises(ServerError) as caught:
         preflight.check(peer_of(scp))

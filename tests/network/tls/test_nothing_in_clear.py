@@ -1,4 +1,4 @@
-"""No image goes out without TLS where TLS is on."""
+"""With TLS on, no image is sent unencrypted."""
 
 from fw_gear_dicom_send.network.tls import make_context
 from fw_gear_dicom_send.network.types import TLSConfig
@@ -14,7 +14,7 @@ from tests.support.waiting import NEVER
 def test_a_server_that_drops_tls_in_mid_run_gets_nothing(
     config: TLSConfig, server: Identity
 ) -> None:
-    """Each reconnect begins with a handshake: not a byte of DICOM goes out in clear."""
+    """Each reconnection begins with a handshake, so no byte of DICOM is sent unencrypted."""
     seen: list[bytes] = []
 
     def serve_one(peer: Peer) -> None:
@@ -38,7 +38,7 @@ def test_a_server_that_drops_tls_in_mid_run_gets_nothing(
 
 
 def test_a_lost_association_is_replaced_over_tls(config: TLSConfig, server: Identity) -> None:
-    """The second connection is as safe as the first, and the image that was lost arrives."""
+    """The second connection uses TLS like the first, and the lost image arrives."""
     context = server_context(server)
     with FaultSCP(secured(context, close_after_command), secured(context)) as scp:
         assert send(scu_of(scp, make_context(config), retry_time=NEVER)) == [SENT] * 3

@@ -1,4 +1,4 @@
-"""The gear's key and certificate are checked before the server is asked."""
+"""The gear's key and certificate are checked before any connection."""
 
 import datetime
 import ssl
@@ -46,7 +46,7 @@ def refusal(config: TLSConfig) -> str:
 def test_keys_of_both_kinds_are_taken(
     tmp_path: Path, config: TLSConfig, server: Identity, key_type: trustme.KeyType
 ) -> None:
-    """RSA and EC keys show the server who the gear is."""
+    """RSA and EC keys identify the gear to the server."""
     own = issue(tmp_path / "own", key_type=key_type)
     verifying = demanding_context(server, own.ca)
     context = make_context(showing(config, own.key, own.cert))
@@ -55,7 +55,7 @@ def test_keys_of_both_kinds_are_taken(
 
 
 def test_a_chain_is_shown_whole(tmp_path: Path, config: TLSConfig, server: Identity) -> None:
-    """A server that knows the root alone is given the authorities in between."""
+    """A server that knows only the root receives the intermediate certificates."""
     root = trustme.CA()
     own = issue(tmp_path / "own", authority=root.create_child_ca())
     root_file = tmp_path / "root.pem"
@@ -68,7 +68,7 @@ def test_a_chain_is_shown_whole(tmp_path: Path, config: TLSConfig, server: Ident
 
 
 def test_an_encrypted_key_is_refused(tmp_path: Path, config: TLSConfig, client: Identity) -> None:
-    """Nobody is asked for a password; the line says how to do without."""
+    """There is no password prompt; the error explains how to remove the password."""
     key = pem.load_pem_private_key(client.key.read_bytes(), None)
     encrypted = tmp_path / "encrypted.pem"
     encrypted.write_bytes(
@@ -84,7 +84,7 @@ def test_an_encrypted_key_is_refused(tmp_path: Path, config: TLSConfig, client: 
 
 @pytest.mark.parametrize("content", [b"", b"\x30\x82\x01\x0a", b"-----BEGIN RSA PRIVATE KEY-----"])
 def test_what_is_no_pem_is_refused(tmp_path: Path, config: TLSConfig, content: bytes) -> None:
-    """Each file that cannot be read is named, with what it should be."""
+    """Each unreadable file is named with its expected content."""
     bad = tmp_path / "bad.pem"
     bad.write_bytes(content)
     told = "bad.pem' was given; allowed: "
@@ -102,13 +102,13 @@ def test_what_is_no_pem_is_refused(tmp_path: Path, config: TLSConfig, content: b
 def test_key_and_certificate_that_are_swapped_are_refused(
     config: TLSConfig, client: Identity
 ) -> None:
-    """Both are PEM, but not what they should be."""
+    """Both are PEM, but each is in place of the other."""
     swapped = showing(config, key=client.cert, cert=client.key)
     assert refusal(swapped).startswith("key: 'cert.pem'")
 
 
 def test_a_key_of_another_certificate_is_refused(config: TLSConfig, server: Identity) -> None:
-    """The line says that the files are mixed up."""
+    """The error says that the files do not belong together."""
     assert refusal(showing(config, key=server.key)).startswith(
         "cert: 'cert.pem (its first certificate does not match key.pem)' was given; allowed: "
     )
@@ -120,7 +120,7 @@ def test_a_key_of_another_certificate_is_refused(config: TLSConfig, server: Iden
 def test_a_certificate_out_of_its_time_is_refused(
     tmp_path: Path, config: TLSConfig, begin: datetime.timedelta, end: datetime.timedelta
 ) -> None:
-    """The line has its dates; the server is not asked."""
+    """The error has its dates; the server is not contacted."""
     now = datetime.datetime.now(datetime.UTC)
     old = issue(tmp_path / "old", not_before=now + begin, not_after=now + end)
     assert refusal(showing(config, old.key, old.cert)) == (
@@ -130,7 +130,7 @@ def test_a_certificate_out_of_its_time_is_refused(
 
 
 def test_a_weak_key_is_refused(tmp_path: Path, config: TLSConfig) -> None:
-    """A key that no server of today takes is refused before one is asked."""
+    """A key that current servers reject is rejected before any connection."""
     key, cert = tmp_path / "weak-key.pem", tmp_path / "weak.pem"
     make_self_signed(key, cert, bits=1024)
     assert refusal(showing(config, key, cert)) == (
@@ -146,7 +146,7 @@ VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 def test_a_server_that_asks_for_no_certificate_gets_none(
     config: TLSConfig, server: Identity, version: ssl.TLSVersion
 ) -> None:
-    """Neither key nor certificate has to be made up for it."""
+    """Neither key nor certificate is needed for it."""
     context = make_context(replace(config, certificate=None))
     with FaultSCP(secured(server_context(server, version, version))) as scp:
         assert send(scu_of(scp, context)) == [SENT] * 3
@@ -156,7 +156,7 @@ def test_a_server_that_asks_for_no_certificate_gets_none(
 def test_a_server_that_asks_for_a_certificate(
     config: TLSConfig, server: Identity, client: Identity, version: ssl.TLSVersion
 ) -> None:
-    """Where the gear has none, the line says that the server wants one."""
+    """If the gear has none, the error says that the server requires one."""
     demanding = demanding_context(server, client.ca, version, version)
     assert tls_failure(replace(config, certificate=None), secured(demanding)) == (
         "the server requires a client certificate: set key and cert, signed by a CA that the "
@@ -172,7 +172,7 @@ def test_a_certificate_that_expires_soon_is_told(
     days: int,
     is_told: bool,
 ) -> None:
-    """That of either side is worth a warning 30 days before."""
+    """A certificate of either side causes a warning 30 days before."""
     end = datetime.datetime.now(datetime.UTC) + days * DAY
     own, peer = (issue(tmp_path / name, not_after=end) for name in ("own", "peer"))
     trusting = replace(showing(config, own.key, own.cert), add_cert_file=peer.ca)

@@ -1,4 +1,4 @@
-"""Each profile offers its versions and cipher suites of TLS, and nothing older than TLS 1.2."""
+"""Each profile offers its TLS versions and cipher suites, and nothing older than TLS 1.2."""
 
 import json
 import ssl
@@ -37,7 +37,7 @@ NO_VERSION = (
 
 
 def test_the_manifest_offers_each_profile() -> None:
-    """What can be chosen is what there is, and the default is among it."""
+    """The manifest's choices are the profiles of the code, and include the default."""
     option = json.loads((REPOSITORY / "manifest.json").read_text())["config"][
         "tls_security_profile"
     ]
@@ -56,7 +56,7 @@ def test_the_manifest_offers_each_profile() -> None:
     ],
 )
 def test_what_a_profile_offers(config: TLSConfig, profile: str, suites: set[int]) -> None:
-    """The first message has the suites of the profile, strong groups, and TLS 1.2 or 1.3 alone."""
+    """The first message has the profile's suites, strong groups, and TLS 1.2 or 1.3 only."""
     hello = client_hello(make_context(replace(config, profile=profile)).contexts[0])
     assert hello.ciphers - {RENEGOTIATION_SCSV} == suites
     assert hello.versions == ({TLS_1_2} if profile == EXTENDED else {TLS_1_2, TLS_1_3})
@@ -66,7 +66,7 @@ def test_what_a_profile_offers(config: TLSConfig, profile: str, suites: set[int]
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_nothing_goes_below_tls_1_2(config: TLSConfig, server: Identity, profile: str) -> None:
-    """A server that takes old versions alone gets no association, and the line says why."""
+    """A server with old versions only gets no association, and the error says why."""
     old = server_context(server, ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
     told = tls_failure(replace(config, profile=profile), secured(old))
     assert told in (NO_VERSION, NOTHING_IN_COMMON)
@@ -77,7 +77,7 @@ def test_nothing_goes_below_tls_1_2(config: TLSConfig, server: Identity, profile
 def test_current_versions_are_taken(
     config: TLSConfig, server: Identity, profile: str, version: ssl.TLSVersion
 ) -> None:
-    """Each profile works with TLS 1.2, and with TLS 1.3 where it has it."""
+    """Each profile works with TLS 1.2, and with TLS 1.3 if it includes it."""
     context = make_context(replace(config, profile=profile))
     with FaultSCP(secured(server_context(server, version, version))) as scp:
         (result,) = send(scu_of(scp, context), 1)

@@ -1,4 +1,4 @@
-"""DCMTK and Orthanc take images over TLS."""
+"""DCMTK and Orthanc accept images over TLS."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ from tests.support.waiting import PATIENT
 def test_storescp_takes_each_profile(
     config: TLSConfig, server: Identity, client: Identity, profile: str, of_storescp: str
 ) -> None:
-    """DCMTK's own profiles, and a client certificate that it verifies."""
+    """This includes DCMTK's own profiles, and a client certificate that it verifies."""
     options = ("+tls", str(server.key), str(server.cert), "+cf", str(client.ca), of_storescp)
     context = make_context(replace(config, profile=profile))
     path = shipped("CT_small.dcm")
@@ -37,7 +37,7 @@ def test_storescp_takes_each_profile(
 def test_storescp_refuses_a_certificate_that_it_does_not_know(
     config: TLSConfig, server: Identity
 ) -> None:
-    """The line names the certificate as what is wrong."""
+    """The error names the certificate as the cause."""
     options = ("+tls", str(server.key), str(server.cert), "+cf", str(server.ca))
     with StoreSCP(*options, "-rc", "+xa") as scp, pytest.raises(ServerError) as caught:
         preflight.check(peer_of(scp), make_context(config))
@@ -48,7 +48,7 @@ def test_storescp_refuses_a_certificate_that_it_does_not_know(
 def test_storescp_without_a_certificate_of_the_gear(
     config: TLSConfig, server: Identity, client: Identity, asks: bool
 ) -> None:
-    """Nothing has to be made up for a server that does not ask; one that does is named."""
+    """A server that requests no certificate needs none; one that requires it is reported."""
     options = ("+tls", str(server.key), str(server.cert), "+cf", str(client.ca))
     context = make_context(replace(config, certificate=None))
     with StoreSCP(*options, "-rc" if asks else "-ic", "+xa", "+B") as scp:
@@ -64,7 +64,7 @@ def test_storescp_without_a_certificate_of_the_gear(
 def test_orthanc_takes_each_profile(
     config: TLSConfig, server: Identity, client: Identity, profile: str, verifies: bool
 ) -> None:
-    """Orthanc, whether it asks for the gear's certificate or not."""
+    """This is true whether Orthanc requests the gear's certificate or not."""
     with orthanc_with_tls(server, client, verifies=verifies) as orthanc:
         context = make_context(replace(config, profile=profile))
         preflight.check(peer_of(orthanc), context)
@@ -73,7 +73,7 @@ def test_orthanc_takes_each_profile(
 
 
 def test_a_check_in_clear_says_that_orthanc_takes_tls(server: Identity, client: Identity) -> None:
-    """What a real server says to an association request in clear is understood."""
+    """The response of a real server to an unencrypted association request is understood."""
     with orthanc_with_tls(server, client, verifies=False) as orthanc:
         with pytest.raises(ServerError) as caught:
             preflight.check(peer_of(orthanc))
@@ -83,7 +83,7 @@ def test_a_check_in_clear_says_that_orthanc_takes_tls(server: Identity, client: 
 def test_a_check_over_tls_says_that_orthanc_is_in_clear(
     config: TLSConfig, orthanc: Orthanc
 ) -> None:
-    """What a real server says to a handshake is understood."""
+    """The response of a real server to a handshake is understood."""
     timeouts = replace(PATIENT, connect=2)
     with pytest.raises(ServerError) as caught:
         preflight.check(peer_of(orthanc), make_context(config), timeouts=timeouts)

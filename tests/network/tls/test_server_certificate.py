@@ -1,4 +1,4 @@
-"""The server's certificate has to be trusted, current and strong, and may have to have its name."""
+"""The server's certificate must be trusted, current and strong, and may need a matching name."""
 
 import datetime
 import re
@@ -19,14 +19,14 @@ from tests.support.tls_servers import scu_of, secured, send, server_context, tls
 
 
 def test_a_server_that_is_not_trusted(config: TLSConfig, server: Identity) -> None:
-    """Without its authority a server is not sent to; the line names the input that helps."""
+    """A server of an unknown authority receives nothing; the error names the input that helps."""
     told = tls_failure(replace(config, add_cert_file=None), secured(server_context(server)))
     assert told.startswith("the server's certificate is not trusted (")
     assert "): set add_cert_file to the certificate of its CA, or to its own" in told
 
 
 def test_a_servers_own_certificate_can_be_trusted(config: TLSConfig, server: Identity) -> None:
-    """The certificate itself will do in the place of its authority's."""
+    """The certificate itself can be trusted instead of its authority's."""
     context = make_context(replace(config, add_cert_file=server.cert))
     with FaultSCP(secured(server_context(server))) as scp:
         assert send(scu_of(scp, context)) == [SENT] * 3
@@ -35,7 +35,7 @@ def test_a_servers_own_certificate_can_be_trusted(config: TLSConfig, server: Ide
 def test_the_authorities_of_the_system_are_trusted(
     monkeypatch: pytest.MonkeyPatch, config: TLSConfig, server: Identity
 ) -> None:
-    """A server with a certificate that the system knows needs no add_cert_file."""
+    """A server with a certificate that the system trusts needs no add_cert_file."""
     monkeypatch.setenv("SSL_CERT_FILE", str(server.ca))
     context = make_context(replace(config, add_cert_file=None))
     with FaultSCP(secured(server_context(server))) as scp:
@@ -45,7 +45,7 @@ def test_the_authorities_of_the_system_are_trusted(
 def test_any_certificate_is_taken_if_none_is_required(
     tmp_path: Path, config: TLSConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An unknown authority, another name and a date in the past do not matter then."""
+    """An unknown authority, another name and an expired date are then accepted."""
     now = datetime.datetime.now(datetime.UTC)
     old = issue(
         tmp_path / "old", "other.example.org", not_before=now - 9 * DAY, not_after=now - DAY
@@ -86,14 +86,14 @@ def test_a_server_out_of_its_time(
     end: datetime.timedelta,
     told: str,
 ) -> None:
-    """The line says whether its certificate is too old or too new."""
+    """The error says whether its certificate has expired or is not yet valid."""
     now = datetime.datetime.now(datetime.UTC)
     old = issue(tmp_path / "old", not_before=now + begin, not_after=now + end)
     assert tls_failure(replace(config, add_cert_file=old.ca), secured(server_context(old))) == told
 
 
 def test_a_server_of_another_name(tmp_path: Path, config: TLSConfig) -> None:
-    """The name is checked only where that is asked for."""
+    """The name is checked only on request."""
     other = issue(tmp_path / "other", "pacs.example.org")
     trusting = replace(config, add_cert_file=other.ca)
     script = secured(server_context(other))
@@ -108,14 +108,14 @@ def test_a_server_of_another_name(tmp_path: Path, config: TLSConfig) -> None:
 
 
 def test_a_server_of_the_right_name(config: TLSConfig, server: Identity) -> None:
-    """An address is looked for in the certificate as well."""
+    """An address is matched against the certificate, too."""
     context = make_context(replace(config, check_hostname=True))
     with FaultSCP(secured(server_context(server))) as scp:
         assert send(scu_of(scp, context)) == [SENT] * 3
 
 
 def test_a_server_with_a_weak_key(tmp_path: Path, config: TLSConfig) -> None:
-    """A key of 1024 bits is refused by all profiles."""
+    """A key of 1024 bits is rejected by all profiles."""
     weak = tmp_path / "weak"
     weak.mkdir()
     key, cert = weak / "key.pem", weak / "cert.pem"
@@ -127,7 +127,7 @@ def test_a_server_with_a_weak_key(tmp_path: Path, config: TLSConfig) -> None:
 
 @pytest.fixture
 def public(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
-    """A CA that the system trusts."""
+    """CA that the system trusts."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "public.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "public.pem"))
@@ -138,7 +138,7 @@ def public(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
 def test_a_public_authority_vouches_for_the_name_alone(
     tmp_path: Path, config: TLSConfig, public: trustme.CA, adds: bool
 ) -> None:
-    """It has signed the certificates of many; which name matters with add_cert_file as well."""
+    """It has signed many certificates, so the name matters also with add_cert_file."""
     trusting = config if adds else replace(config, add_cert_file=None)
     evil = issue(tmp_path / "evil", "evil.example.org", authority=public)
     told = tls_failure(trusting, secured(server_context(evil)))
@@ -151,7 +151,7 @@ def test_a_public_authority_vouches_for_the_name_alone(
 def test_an_authority_that_is_public_and_added_vouches_for_any_name(
     tmp_path: Path, config: TLSConfig, public: trustme.CA
 ) -> None:
-    """Who adds it trusts it."""
+    """Adding it means trusting it."""
     other = issue(tmp_path / "other", "pacs.example.org", authority=public)
     context = make_context(replace(config, add_cert_file=other.ca))
     with FaultSCP(secured(server_context(other))) as scp:
@@ -162,7 +162,7 @@ def test_an_authority_that_is_public_and_added_vouches_for_any_name(
 def test_an_expired_certificate_of_an_added_authority_has_expired(
     tmp_path: Path, config: TLSConfig
 ) -> None:
-    """The line does not say that the system does not know the authority."""
+    """The error does not claim that the authority is unknown."""
     now = datetime.datetime.now(datetime.UTC)
     old = issue(tmp_path / "old", not_before=now - 9 * DAY, not_after=now - DAY)
     told = tls_failure(replace(config, add_cert_file=old.ca), secured(server_context(old)))
@@ -172,7 +172,7 @@ def test_an_expired_certificate_of_an_added_authority_has_expired(
 def test_each_association_of_a_run_shakes_hands_once(
     tmp_path: Path, config: TLSConfig, public: trustme.CA
 ) -> None:
-    """The first finds out by which authority the server is trusted, and takes two connections."""
+    """The first association determines the trusted authority and needs two connections."""
     good = issue(tmp_path / "good", authority=public)
     context = make_context(config)
     with FaultSCP(secured(server_context(good))) as scp:
