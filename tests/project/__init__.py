@@ -1,1 +1,1 @@
-"""Tests of what surrounds the code: documents, manifest, layers and helpers."""
+"""Tests of documents, manifest, layers and test helpers."""

@@ -1,4 +1,4 @@
-"""Parts of the benchmarks: a replay of ready-made messages, connections, and goals."""
+"""Parts of the benchmarks: replay of ready-made messages, connections and bars."""
 
 import socket
 from dataclasses import replace
@@ -19,7 +19,7 @@ from tests.support.waiting import wait_for
 
 
 def test_a_replay_sends_each_image_once(storescp: StoreSCP, tmp_path: Path) -> None:
-    """Images of two classes over two associations arrive as they are in their files."""
+    """Images of two classes over two associations arrive as in their files."""
     folders = [make_mr(tmp_path, 3).folder, make_ct(tmp_path, 2).folder]
     files = [path for folder in folders for path in sorted(folder.rglob("*.dcm"))]
 
@@ -44,7 +44,7 @@ def test_senders_tell_how_many_images_they_sent(sender: Sender, tmp_path: Path) 
 
 
 def test_the_time_with_a_connection_is_known() -> None:
-    """Neither the time before the first connection counts nor that after the last."""
+    """The time before the first connection and after the last one does not count."""
     with socket.create_server((HOST, 0)) as listener:
         port = listener.getsockname()[1]
         with ConnectionWatch(port) as watch:
@@ -60,7 +60,7 @@ LARGE = replace(RUN, data="multiframe", seconds=0.6, sending_seconds=0.4)
 
 
 def results_of(*runs: Run) -> Results:
-    """Return the results of runs alone."""
+    """Return results that consist of these runs."""
     data = [
         Data("mr", "MR", 2001, 70_000_000, [0.1]),
         Data("multiframe", "one", 1, 300_000_000, [0.1]),
@@ -72,13 +72,13 @@ def results_of(*runs: Run) -> Results:
 
 
 def test_a_trial_is_held_against_no_bar() -> None:
-    """Goals apply only to data sets of full size."""
+    """The bars apply to full-size data sets."""
     results = results_of(RUN)
     assert list(goals(replace(results, data=[replace(results.data[0], bytes=7_000_000)]))) == []
 
 
 def test_bars_are_held_against_medians() -> None:
-    """A goal has the measured value, and whether it is met."""
+    """A bar shows the measured value, and whether it is sufficient."""
     rate, cpu = goals(results_of(RUN))
     assert (rate.bound, rate.measured, rate.holds) == ("at least 2500", "2501", True)
     assert (cpu.bound, cpu.measured, cpu.holds) == ("at most 0.45 ms", "0.50 ms", False)
@@ -91,7 +91,7 @@ def test_bars_are_held_against_medians() -> None:
 def test_one_large_image_is_held_against_dcmsend(
     dcmsend: tuple[float, float], holds: list[bool]
 ) -> None:
-    """By the rate while connected, and by the time from start to end."""
+    """The values are the rate while connected and the total time."""
     seconds, connected = dcmsend
     rival = replace(LARGE, sender="dcmsend", seconds=seconds, sending_seconds=connected)
     assert [outcome.holds for outcome in goals(results_of(LARGE, rival))] == holds

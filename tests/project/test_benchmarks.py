@@ -1,4 +1,4 @@
-"""The benchmark's own parts: the delaying proxy, the data sets, and what is made of the numbers."""
+"""Parts of the benchmarks: the delaying proxy, the data sets, and the results."""
 
 import json
 import random
@@ -31,7 +31,7 @@ ROUND_TRIP = 0.05
 
 @pytest.fixture
 def echo_port() -> Iterator[int]:
-    """The port of a server that sends back what it gets."""
+    """Port of an echo server."""
     with socket.create_server((HOST, 0)) as listener:
         threading.Thread(target=answer, args=(listener,), daemon=True).start()
         yield listener.getsockname()[1]
@@ -55,7 +55,7 @@ def echo(client: socket.socket) -> None:
 
 
 def exchange(connection: socket.socket, data: bytes) -> bytes:
-    """Send data and return as many bytes of what comes back."""
+    """Send data and return the same number of received bytes."""
     sending = threading.Thread(target=connection.sendall, args=(data,))
     sending.start()
     received = b""
@@ -66,7 +66,7 @@ def exchange(connection: socket.socket, data: bytes) -> bytes:
 
 
 def test_proxy_delays_each_round_trip_and_the_first_twice(echo_port: int) -> None:
-    """An answer takes 50 ms, and the first one as long again."""
+    """A response takes 50 ms, and the first one twice as long."""
     with DelayingProxy(HOST, echo_port, ROUND_TRIP) as proxy:
         seconds = []
         with socket.create_connection((HOST, proxy.port), timeout=5) as connection:
@@ -82,7 +82,7 @@ def test_proxy_delays_each_round_trip_and_the_first_twice(echo_port: int) -> Non
 
 
 def test_proxy_keeps_order_and_bytes_of_several_connections(echo_port: int) -> None:
-    """Four connections at once get back what each has sent, in less time than one by one."""
+    """Four parallel connections receive their own data, faster than one by one."""
     contents = [random.Random(seed).randbytes(1_000_000) for seed in range(4)]
 
     def send_and_receive(data: bytes) -> bytes:
@@ -108,7 +108,7 @@ def test_proxy_keeps_order_and_bytes_of_several_connections(echo_port: int) -> N
 def test_single_frame_images(
     tmp_path: Path, make: Callable[[Path, int], DataSet], images: int, sop_class: str, pixels: int
 ) -> None:
-    """The folder has so many readable images of one study, and the zip has the same files."""
+    """The folder has the requested number of readable images of one study; so has the zip."""
     data = make(tmp_path, images)
     files = {str(path.relative_to(data.folder)): path for path in data.folder.rglob("*.dcm")}
     headers = [pydicom.dcmread(path) for path in files.values()]
@@ -131,7 +131,7 @@ def test_single_frame_images(
 
 
 def test_multiframe_image(tmp_path: Path) -> None:
-    """The only file is a readable image of so many frames, and what the session holds."""
+    """The only file is a readable image with the requested frames, and the session holds it."""
     data = make_multiframe(tmp_path, 5)
     image = pydicom.dcmread(data.flywheel_file)
     assert [data.flywheel_file] == list(data.folder.iterdir())
@@ -143,7 +143,7 @@ def test_multiframe_image(tmp_path: Path) -> None:
 
 
 def test_datasets_are_the_same_each_time(tmp_path: Path) -> None:
-    """Two makings of a data set have the same bytes."""
+    """Creating a data set twice results in the same bytes."""
     one, other = make_mr(tmp_path / "one", 3), make_mr(tmp_path / "other", 3)
     assert one.flywheel_file.read_bytes() == other.flywheel_file.read_bytes()
 
@@ -185,7 +185,7 @@ RUNS = [
 
 
 def test_rows_are_medians_of_the_runs_that_did_not_fail() -> None:
-    """A row has the median, the limits and what follows from them."""
+    """A row has the median, the extremes and the derived numbers."""
     gear, dcmsend, replay = rows_of(RUNS, [DATA])
     assert (gear.sender, gear.runs) == ("gear-4", 3)
     assert (gear.fastest_seconds, gear.seconds, gear.slowest_seconds) == (3.0, 4.0, 5.0)
@@ -200,7 +200,7 @@ def test_rows_are_medians_of_the_runs_that_did_not_fail() -> None:
 
 
 def test_page_quotes_the_results(tmp_path: Path) -> None:
-    """The page made of a JSON has its numbers and failures, and what else is in the folder."""
+    """The page has the numbers and failures of the JSON, and quotes the other files."""
     results = {
         "date": "2025-01-02",
         "machine": {

@@ -1,4 +1,4 @@
-"""What the documents say of the code."""
+"""Statements of the documents about the code."""
 
 import json
 import os
@@ -21,23 +21,23 @@ NAMED_TEST = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
 
 
 def test_the_conformance_statement_is_that_of_the_code() -> None:
-    """What `make docs` writes is what is there."""
+    """The file equals the output of `make docs`."""
     assert conformance.TARGET.read_text() == conformance.statement()
 
 
 def test_the_reasons_are_those_of_the_code() -> None:
-    """What `make docs` writes is what is there."""
+    """The file equals the output of `make docs`."""
     assert reasons.TARGET.read_text() == reasons.document()
 
 
 def test_the_manual_page_is_that_of_the_parser() -> None:
-    """What `make docs` writes is what is there."""
+    """The file equals the output of `make docs`."""
     assert man_page.TARGET.read_text() == man_page.document()
 
 
 @pytest.mark.parametrize("document", ["reliability.md"])
 def test_each_test_that_is_named_exists(document: str) -> None:
-    """A table of what is tested names tests that there are."""
+    """A table of tested faults names existing tests."""
     text = (REPOSITORY / "docs" / document).read_text()
     named = NAMED_TEST.findall(text)
     assert named
@@ -46,7 +46,7 @@ def test_each_test_that_is_named_exists(document: str) -> None:
 
 
 def test_the_tree_is_that_of_the_package() -> None:
-    """The architecture shows each module in its folder, and no module that is not there."""
+    """The architecture shows exactly the existing modules, each in its folder."""
     text = (REPOSITORY / "docs" / "architecture.md").read_text()
     package = REPOSITORY / "fw_gear_dicom_send"
     modules = {str(path.relative_to(package)) for path in package.rglob("*.py")}
@@ -54,7 +54,7 @@ def test_the_tree_is_that_of_the_package() -> None:
 
 
 def _tree(text: str) -> Iterator[str]:
-    """Yield the paths of the modules in a tree that is indented by two blanks a level."""
+    """Yield the paths of the modules in a tree that is indented by two spaces per level."""
     folders: list[str] = []
     for indent, name in re.findall(r"^( *)([a-z_0-9]+(?:\.py|/))", text, re.MULTILINE):
         del folders[len(indent) // 2 :]
@@ -69,13 +69,13 @@ def _tree(text: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Place:
-    """A folder as TESTING.md has it, and what its blocks say instead of their placeholders."""
+    """Folder from TESTING.md, and values for the placeholders of its code blocks."""
 
     folder: Path
     names: dict[str, str]
 
     def run(self, block: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a block of the document."""
+        """Run a code block of the document."""
         for placeholder, name in self.names.items():
             block = block.replace(placeholder, name)
         return subprocess.run(
@@ -96,7 +96,7 @@ def blocks_of_testing() -> list[str]:
 
 @pytest.fixture
 def place(tmp_path: Path, site: FlywheelSite, python_scp: PythonSCP) -> Place:
-    """A copy of what is in the image, with a virtual environment, and a session to send."""
+    """Copy of the image's files with a virtual environment, and a session to send."""
     folder = tmp_path / "dicom-send"
     folder.mkdir()
     for name in IN_THE_IMAGE:
@@ -121,7 +121,7 @@ def place(tmp_path: Path, site: FlywheelSite, python_scp: PythonSCP) -> Place:
 def test_a_session_is_sent_as_testing_tells(
     place: Place, site: FlywheelSite, python_scp: PythonSCP
 ) -> None:
-    """The first block, with what it leaves to the reader put in, sends a session."""
+    """The first block sends a session after its placeholders are filled in."""
     session, _ = blocks_of_testing()
     ended = place.run(session)
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -146,7 +146,7 @@ def test_a_file_is_sent_as_testing_tells(
 
 
 def test_the_command_of_testing_is_the_manifests() -> None:
-    """What is run in the image, and what is mounted, is what the engine and the tests do."""
+    """The command and the mounts for the image are those of the engine and of the tests."""
     text = (REPOSITORY / "docs" / "TESTING.md").read_text()
     manifest = json.loads((REPOSITORY / "manifest.json").read_text())
     image = manifest["custom"]["gear-builder"]["image"]

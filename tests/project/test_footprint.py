@@ -1,4 +1,4 @@
-"""What a process needs is measured, whoever runs the tests."""
+"""The footprint of a process is measured by any user."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ MEGABYTE = 1 << 20
 
 @pytest.mark.parametrize("error", [FileNotFoundError, ProcessLookupError, PermissionError])
 def test_a_process_that_begins_or_ends_does_not_stop_the_watch(error: type[OSError]) -> None:
-    """For a moment nobody but root may look into it; the numbers around that moment count."""
+    """Only root can read such a process briefly; the numbers before and after count."""
     looks = iter([5, error(), 7, error()])
 
     def look() -> int:
@@ -32,7 +32,7 @@ def test_a_process_that_begins_or_ends_does_not_stop_the_watch(error: type[OSErr
 
 
 def test_files_with_and_without_a_name_are_measured(tmp_path: Path) -> None:
-    """A file that is open counts once, with a name or without; one elsewhere does not count."""
+    """An open file counts once, with or without a name; files elsewhere do not count."""
     (tmp_path / "below").mkdir()
     with (
         (tmp_path / "below" / "named").open("wb") as named,
@@ -46,5 +46,5 @@ def test_files_with_and_without_a_name_are_measured(tmp_path: Path) -> None:
 
 
 def test_the_memory_of_a_process_is_measured() -> None:
-    """No Python takes less than a megabyte."""
+    """Python always needs at least a megabyte."""
     assert peak_resident(os.getpid()) > MEGABYTE

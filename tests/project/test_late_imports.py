@@ -1,4 +1,4 @@
-"""Libraries that are imported when they are needed: by several threads at once, all get them."""
+"""Several threads can import a library on demand at the same time."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ CALLS = {
     "dicom.privacy": ["identity_tags()", "Identity.of({0x00100010: b'A'}).is_quoted_in('B')"],
     "network.statuses": ["describe(0xC001)"],
 }
-"""What needs pydicom or pynetdicom, by its module."""
+"""Functions that need pydicom or pynetdicom, by module."""
 PROGRAM = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +34,7 @@ with ThreadPoolExecutor(len(every)) as pool:
 
 @pytest.mark.parametrize("order", ["list", "reversed"])
 def test_threads_may_need_a_library_at_the_same_time(order: str) -> None:
-    """None of them finds a module half made, whichever of them is first."""
+    """No thread sees a partially imported module, whichever is first."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(calls=CALLS, order=order)],
         cwd=REPOSITORY,

@@ -1,4 +1,4 @@
-"""The order of the rooms: who may import whom, and which library is known where."""
+"""Import rules: order of the packages, and allowed libraries in each."""
 
 import ast
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ LAYERS = (
     {"cli"},
     {"batch"},
 )
-"""Each room imports from the layers before its own, and from itself."""
+"""Each package imports only from itself and from earlier layers."""
 LIBRARIES = {
     "pynetdicom": {"network"},
     "fw_core_client": {"flywheel"},
@@ -33,12 +33,12 @@ LIBRARIES = {
     "rich": {"cli", "batch"},
     "flywheel_gear_toolkit": set[str](),
 }
-"""Where in the package a library may be imported, under a room or in it."""
+"""Packages in which a library may be imported."""
 LAYER_OF = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
 
 
 def violations(package: Path) -> Iterator[str]:
-    """Yield what a module imports that its room may not."""
+    """Yield the forbidden imports of each module."""
     for path in sorted(package.rglob("*.py")):
         place = path.relative_to(package).with_suffix("").parts
         for imported in imports(path, place):
@@ -72,7 +72,7 @@ def _is_in(place: tuple[str, ...], room: str) -> bool:
 
 
 def test_rooms_import_one_way() -> None:
-    """No room imports one of its own layer or of a later one, nor a library of another room."""
+    """No package imports another one of its own or of a later layer, or another's library."""
     assert list(violations(REPOSITORY / PACKAGE)) == []
 
 
@@ -91,7 +91,7 @@ def test_rooms_import_one_way() -> None:
     ],
 )
 def test_a_wrong_import_is_found(tmp_path: Path, file: str, line: str, violation: str) -> None:
-    """One line too many in any room is named with its module."""
+    """A forbidden line in any package is reported with its module."""
     path = tmp_path / file
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"{line}\n")
@@ -99,7 +99,7 @@ def test_a_wrong_import_is_found(tmp_path: Path, file: str, line: str, violation
 
 
 def test_faces_hold_no_code() -> None:
-    """An `__init__.py` has a docstring, imports and `__all__`, and the package its version."""
+    """An `__init__.py` has a docstring, imports and `__all__`; only the package's has a version."""
     for path in (REPOSITORY / PACKAGE).rglob("__init__.py"):
         docstring, *rest = ast.parse(path.read_text()).body
         assert isinstance(docstring, ast.Expr)

@@ -1,4 +1,4 @@
-"""The manifest: what Flywheel reads of the gear, and what has to say the same."""
+"""Manifest: the gear's description for Flywheel, and files that must agree with it."""
 
 import json
 import re
@@ -27,7 +27,7 @@ ROW = re.compile(r"^\| (`[^|]+`) \| ([^|]+) \|", re.MULTILINE)
 
 
 def section(heading: str) -> str:
-    """Return a part of the reference of the options."""
+    """Return a section of the reference of the options."""
     text = (REPOSITORY / "docs" / "configuration.md").read_text()
     return text.partition(f"## {heading}\n")[2].partition("\n##")[0]
 
@@ -40,17 +40,17 @@ def config_with(**options: object) -> dict[str, Any]:
     }
 
 
-# What Flywheel takes
+# Validation by Flywheel's tools
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_it_is_valid_by_the_specification(path: Path) -> None:
-    """The specification's own tool takes it."""
+    """The specification's own tool accepts it."""
     validate_manifest(json.loads(path.read_text()))
 
 
 def test_the_specification_makes_a_schema_of_its_options() -> None:
-    """It has the options, and asks for those that have no default."""
+    """The schema has the options, and requires those without a default."""
     schema = derive_invocation_schema(MANIFEST)
     defaults = {
         name: option["default"]
@@ -67,12 +67,12 @@ def test_the_specification_makes_a_schema_of_its_options() -> None:
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("kind", [ToolkitManifest, FwGearManifest])
 def test_the_toolkits_take_it(kind: type[Any], path: Path) -> None:
-    """Both of Flywheel's libraries find no error in it."""
+    """Both Flywheel libraries find no error in it."""
     kind(str(path)).validate()
 
 
 def test_todays_fw_gear_takes_it() -> None:
-    """It asks for a classification, too; `make check-manifests` installs it."""
+    """It also requires a classification; `make check-manifests` installs it."""
     python = REPOSITORY / ".venv-fw-gear" / "bin" / "python"
     if not python.exists():
         pytest.skip("make check-manifests has not been run")
@@ -82,14 +82,14 @@ def test_todays_fw_gear_takes_it() -> None:
 
 
 def test_the_sdk_reads_it() -> None:
-    """Nothing of it is lost in the model of flywheel-sdk."""
+    """No part of it is lost in the model of flywheel-sdk."""
     model = flywheel.GearManifest(**{key.replace("-", "_"): MANIFEST[key] for key in MANIFEST})
     shown = {key: value for key, value in model.to_dict().items() if key in MANIFEST}
     assert shown == MANIFEST
 
 
 def test_what_the_engine_and_the_site_go_by() -> None:
-    """The image has the version as its tag; the gear is among the exporting ones."""
+    """The image has the version as its tag; the gear is in the export category."""
     custom = MANIFEST["custom"]
     assert custom["gear-builder"] == {
         "category": "utility",
@@ -102,7 +102,7 @@ def test_what_the_engine_and_the_site_go_by() -> None:
 
 
 def test_each_option_and_input_is_described() -> None:
-    """Whoever sees the dialog learns what each is, in a sentence or two."""
+    """The dialog describes each of them in a sentence or two."""
     described = {**MANIFEST["config"], **MANIFEST["inputs"]}
     del described["api-key"]
     for name, item in described.items():
@@ -110,11 +110,11 @@ def test_each_option_and_input_is_described() -> None:
         assert len(item["description"]) > 20, name
 
 
-# What has to say the same
+# Agreement with other files
 
 
 def test_the_manifest_for_rules_is_made_from_it() -> None:
-    """`make docs` writes it: but for its names, only the required file differs."""
+    """`make docs` generates it; apart from names, only the required file differs."""
     is_in_step = rule_manifest.TARGET.read_text() == rule_manifest.document()
     assert is_in_step, "make docs writes manifest-rule.json again"
     made = rule_manifest.rule_manifest(MANIFEST)
@@ -126,14 +126,14 @@ def test_the_manifest_for_rules_is_made_from_it() -> None:
 
 
 def test_the_image_can_have_either_manifest() -> None:
-    """Whatever is copied into the image is let through to its build."""
+    """Both manifests are included in the build context of the image."""
     assert "COPY ${MANIFEST} ./manifest.json" in _read("Dockerfile").splitlines()
     let_through = _read(".dockerignore").splitlines()
     assert {f"!{path.name}" for path in PATHS} <= set(let_through)
 
 
 def test_the_version_is_that_of_the_package() -> None:
-    """It is kept in one place; the manifest and the documents repeat it."""
+    """It is defined in one place; the manifest and the documents repeat it."""
     version = fw_gear_dicom_send.__version__
     assert MANIFEST["version"] == version
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
@@ -144,13 +144,13 @@ def test_the_version_is_that_of_the_package() -> None:
 
 
 def test_the_environment_is_that_of_the_image() -> None:
-    """The engine sets these variables alone, so that they are all that the image has."""
+    """The engine sets only these variables, so the image has no others."""
     variables = dict(re.findall(r"^ENV (\w+)=(.*)$", _read("Dockerfile"), re.MULTILINE))
     assert variables == MANIFEST["environment"]
 
 
 def test_the_reference_has_each_option_with_its_default() -> None:
-    """The table of options is that of the manifest, in its order."""
+    """The table of options has the manifest's options in order."""
     told = {
         name.strip("`"): default.strip("` ") for name, default in ROW.findall(section("Config"))
     }
@@ -161,7 +161,7 @@ def test_the_reference_has_each_option_with_its_default() -> None:
 
 
 def test_the_reference_has_each_input() -> None:
-    """The table of inputs names them all."""
+    """The table of inputs lists them all."""
     told = {
         name
         for cell, _ in ROW.findall(section("Inputs"))
@@ -180,7 +180,7 @@ def test_the_reference_has_each_input() -> None:
     ],
 )
 def test_bounds_are_those_of_the_code(name: str, bound: str, step: int) -> None:
-    """What the manifest allows is taken, and what it does not is refused."""
+    """Values within the manifest's limits are accepted, others are rejected."""
     limit = MANIFEST["config"][name][bound]
     parse(config_with(**{name: limit}), MANIFEST)
     with pytest.raises(ConfigError, match=f"^{name}: "):
@@ -196,7 +196,7 @@ def test_bounds_are_those_of_the_code(name: str, bound: str, step: int) -> None:
     ],
 )
 def test_lengths_are_those_of_the_code(name: str, limit: int) -> None:
-    """The longest text that the manifest allows is taken, and no longer one."""
+    """A text of the manifest's maximum length is accepted, a longer one is rejected."""
     parse(config_with(**{name: "A" * limit}), MANIFEST)
     with pytest.raises(ConfigError, match=f"^{name}: "):
         parse(config_with(**{name: "A" * (limit + 1)}), MANIFEST)
@@ -204,7 +204,7 @@ def test_lengths_are_those_of_the_code(name: str, limit: int) -> None:
 
 @pytest.mark.parametrize("name", MANIFEST["config"])
 def test_each_option_is_read(name: str) -> None:
-    """A value that nothing could be is refused for each of them."""
+    """An impossible value is rejected for each option."""
     with pytest.raises(ConfigError, match=f"^{name}: "):
         parse(config_with(**{name: ["nonsense"]}), MANIFEST)
 

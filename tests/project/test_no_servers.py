@@ -1,4 +1,4 @@
-"""`pytest --no-servers`: what `make check` runs needs no program but Python, and no port."""
+"""`pytest --no-servers`: `make check` needs no program except Python, and no port."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ NEITHER = "tests/test_retry.py::test_equal_waits_are_an_interval"
 
 @pytest.mark.parametrize("has_programs", [True, False])
 def test_tests_that_start_programs_are_skipped(tmp_path: Path, has_programs: bool) -> None:
-    """They are skipped, and never fail, also where their programs are missing."""
+    """They are skipped and never fail, even if their programs are missing."""
     path = os.environ["PATH"] if has_programs else str(tmp_path)
     selected = [A_SERVER, A_BROWSER, A_TOOL, OPENSSL, A_PORT, A_SITE, NEITHER]
     ended = subprocess.run(

@@ -1,4 +1,4 @@
-"""Plain English: phrases and long sentences that readers stumble over stay out."""
+"""Plain English: documents and help contain no banned phrases and no long sentences."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from tests.project.test_readme import PAGES, README, RESULTS, prose
 from tests.support.gear import REPOSITORY
 
 MAX_WORDS = 25
-"""Words in a sentence of a document or of an option's description."""
+"""Maximum number of words in a sentence of the README or of an option's description."""
 SUBCOMMANDS = ("start", "follow", "stop", "retry", "gather", "list")
 
 INSTEAD = {
@@ -51,7 +51,7 @@ INSTEAD = {
     r"whereof|wherein|thereof|hereby": "nothing",
     r"who(so)?ever": "anyone who",
 }
-"""What a technical editor would write instead of each phrase."""
+"""Plain English for each banned phrase."""
 BANNED = re.compile(rf"\b(?:{'|'.join(INSTEAD)})\b", re.IGNORECASE)
 
 
@@ -75,14 +75,14 @@ def options() -> Iterator[tuple[str, str]]:
 
 
 def sentences(text: str) -> Iterator[str]:
-    """Yield the sentences of a text; items, cells and headings are sentences, too."""
+    """Yield the sentences of a text; list items, cells and headings count as sentences."""
     blocks = re.split(r"\n\s*\n|^(?:- |#+ )|\|", without_code(text), flags=re.MULTILINE)
     for block in blocks:
         yield from re.split(r"(?<=[.:?!;])(?:\*\*)?\s+", " ".join(block.split()))
 
 
 def too_long(text: str) -> list[str]:
-    """Return the sentences that have too many words."""
+    """Return the sentences with too many words."""
     return [one for one in sentences(text) if len(re.findall(r"[A-Za-z]\S*", one)) > MAX_WORDS]
 
 

@@ -1,4 +1,4 @@
-"""The README: short, with links that work and numbers that were measured."""
+"""The README is short, its links work, and its numbers were measured."""
 
 import re
 from pathlib import Path
@@ -16,24 +16,24 @@ HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
 def prose(page: Path) -> str:
-    """Return a page without its blocks of code."""
+    """Return a page without its code blocks."""
     return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the anchors that GitHub gives to the headings of a page."""
+    """Return the anchors that GitHub generates for the headings of a page."""
     names = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in HEADING.findall(prose(page)))
     return {name.replace(" ", "-") for name in names}
 
 
 def test_it_is_short() -> None:
-    """The reference is in docs/, so that the README has fewer than 150 lines."""
+    """The reference is in docs/, so the README has fewer than 150 lines."""
     assert len(README.read_text().splitlines()) < 150
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_resolve(page: Path) -> None:
-    """Each relative link is to a file that exists, and each anchor to a heading in it."""
+    """Each relative link leads to an existing file, and each anchor to a heading in it."""
     for link in LINK.findall(prose(page)):
         if re.match(r"\w+:", link):
             continue
@@ -45,7 +45,7 @@ def test_links_resolve(page: Path) -> None:
 
 
 def test_the_list_of_documents_is_complete() -> None:
-    """docs/README.md has a link to each page beside it."""
+    """docs/README.md links to each page beside it."""
     listed = set(LINK.findall((REPOSITORY / "docs" / "README.md").read_text()))
     pages = {page.name for page in (REPOSITORY / "docs").glob("*.md")}
     assert pages - {"README.md"} <= listed
@@ -59,7 +59,7 @@ def test_the_list_of_documents_is_complete() -> None:
     ],
 )
 def test_its_times_are_those_of_the_benchmarks(sender: str, sentence: str) -> None:
-    """The README quotes the seconds from start to end."""
+    """The README quotes the total seconds."""
     (row,) = (
         row
         for row in RESULTS.rows
@@ -69,7 +69,7 @@ def test_its_times_are_those_of_the_benchmarks(sender: str, sentence: str) -> No
 
 
 def test_its_bound_of_memory_held_in_the_benchmarks() -> None:
-    """No run of the gear needed as much memory as the README says."""
+    """No run of the gear needed as much memory as the README states."""
     (bound,) = re.findall(r"(\d+) MB", README.read_text())
     peaks = [row.peak_megabytes for row in RESULTS.rows if row.sender.startswith("gear-")]
     assert max(peaks) < int(bound)

@@ -1,4 +1,4 @@
-"""What SCALING.md reckons, and the gear rule that it gives."""
+"""Calculations and gear rule in SCALING.md."""
 
 import json
 import re
@@ -59,7 +59,7 @@ def start() -> float:
 
 
 def rate(letter: str) -> float:
-    """Images a second once a job has begun, to the three digits that the page has."""
+    """Images per second after the start of a job, with three digits like the page."""
     _, _, target, data, associations = RATES[letter]
     seconds = measured(target, data, associations)["seconds"]
     return float(digits(data_set(data)["images"] / (seconds - start())))
@@ -82,7 +82,7 @@ def duration(seconds: float) -> str:
 
 
 def table(heading: str) -> Table:
-    """The cells of the first table below a heading."""
+    """Cells of the first table below a heading."""
     below = PAGE.split(f"## {heading}\n", 1)[1]
     found = re.search(r"(?:^\|.*\|\n)+", below, re.MULTILINE)
     assert found, heading
@@ -164,7 +164,7 @@ def budget() -> Table:
     ],
 )
 def test_what_is_reckoned_is_what_was_measured(heading: str, expected: Any) -> None:
-    """Each number of a table follows from the benchmarks, and is as its head says."""
+    """Each number in a table is calculated from the benchmarks, as its heading says."""
     assert table(heading) == expected(), as_markdown(expected())
 
 
@@ -174,7 +174,7 @@ def as_markdown(rows: Table) -> str:
 
 
 def test_the_text_has_the_numbers_of_the_tables() -> None:
-    """What is said beside the tables follows from the benchmarks as well."""
+    """The numbers in the text around the tables also follow from the benchmarks."""
     run, size = measured("orthanc", "mr", 4), megabytes("ct")
     one = measured("distance", "mr", 1)["sending_seconds"]
     own = one / data_set("mr")["images"] - ROUND_TRIP
@@ -197,7 +197,7 @@ def test_the_text_has_the_numbers_of_the_tables() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    """Each link within the documents leads to a file, or to a heading of the page."""
+    """Each link within the documents leads to a file or to a heading of the page."""
     slugs = {
         re.sub(r"[^\w -]", "", heading).replace(" ", "-").lower()
         for heading in re.findall(r"^#+ (.*)$", PAGE, re.MULTILINE)
@@ -224,7 +224,7 @@ def modelled(model: type, values: dict[str, Any]) -> Any:
 
 
 def test_the_rule_is_one_that_the_sdk_knows_whole() -> None:
-    """All that the page's rule says is in the SDK's models, and goes out as it is."""
+    """All fields of the rule are in the SDK's models and are sent unchanged."""
     rule, inputs = rule_and_inputs()
     made = modelled(GearRuleInput, rule | {"fixed_inputs": inputs})
     for name in ("any", "all", "_not"):
@@ -238,7 +238,7 @@ def test_the_rule_is_one_that_the_sdk_knows_whole() -> None:
 
 
 def test_the_rule_names_what_the_manifest_has() -> None:
-    """Its options and inputs are the gear's, with values that it takes; few need an identity."""
+    """Its options and inputs are the gear's, with valid values; few need an identity."""
     rule, inputs = rule_and_inputs()
     kinds = {"string": str, "integer": int, "boolean": bool}
     options = MANIFEST["config"]
@@ -252,7 +252,7 @@ def test_the_rule_names_what_the_manifest_has() -> None:
 
 
 def test_what_is_asked_for_in_slurm_is_what_jobs_use() -> None:
-    """Its licences are its associations, its memory covers the peak measured."""
+    """Its licences are its associations, and its memory exceeds the measured peak."""
     script = next(block for block in blocks("sh") if "--array" in block)
     licences = re.search(r"--licenses=pacs:(\d+)", script)
     memory = re.search(r"--mem=(\d)G", script)

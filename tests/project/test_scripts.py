@@ -1,4 +1,4 @@
-"""The scripts behind `make` say what they do, and do nothing that is done already."""
+"""The scripts behind `make` print their actions and do not repeat finished work."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from tests.support.gear import REPOSITORY
 
 
 def printed_by(*command: str | Path, env: Mapping[str, str] | None = None) -> str:
-    """Run a command in the repository, and return what it prints."""
+    """Run a command in the repository and return its output."""
     ended = subprocess.run(
         command, cwd=REPOSITORY, env=env, capture_output=True, text=True, check=False
     )
@@ -21,7 +21,7 @@ def printed_by(*command: str | Path, env: Mapping[str, str] | None = None) -> st
 
 
 def test_an_environment_is_made_anew_for_another_python(tmp_path: Path) -> None:
-    """It is kept for the same Python, and what was installed goes with the other one."""
+    """It is kept for the same Python; for another one, the installed packages are removed."""
     folder = tmp_path / "venv"
     make = ("sh", "scripts/venv.sh", sys.executable, folder)
     assert printed_by(*make).startswith(f"Creating a virtual environment in {folder} with Python")
@@ -39,7 +39,7 @@ def test_an_environment_is_made_anew_for_another_python(tmp_path: Path) -> None:
     [("no-such-python", "no-such-python is not installed"), ("false", "Python 3.11 or later")],
 )
 def test_a_python_that_does_not_serve_is_named(tmp_path: Path, python: str, told: str) -> None:
-    """One that is missing or too old leaves no environment behind."""
+    """A missing or too old Python leaves no environment behind."""
     ended = subprocess.run(
         ["sh", "scripts/venv.sh", python, tmp_path / "venv"],
         cwd=REPOSITORY,
@@ -53,7 +53,7 @@ def test_a_python_that_does_not_serve_is_named(tmp_path: Path, python: str, told
 
 
 def test_an_image_test_that_is_skipped_says_so_last(tmp_path: Path) -> None:
-    """Where a machine makes no networks, the last line says SKIPPED, and why."""
+    """If the machine cannot create networks, the last line says SKIPPED and the reason."""
     programs = dict.fromkeys(("podman", "buildah", "runc", "mmdebstrap"), "exit 0")
     for name, body in {**programs, "id": "echo 0", "unshare": "exit 1"}.items():
         program = tmp_path / name
@@ -68,7 +68,7 @@ def test_an_image_test_that_is_skipped_says_so_last(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["manifest.json", "manifest-rule.json"])
 def test_the_image_is_that_of_a_manifest(tmp_path: Path, name: str) -> None:
-    """MANIFEST says which gear is built; its image has the name and the version in there."""
+    """MANIFEST selects the gear; its image has the name and version in that file."""
     engine = tmp_path / "engine"
     engine.write_text('#!/bin/sh\necho "$@"\n')
     engine.chmod(0o755)
@@ -81,7 +81,7 @@ def test_the_image_is_that_of_a_manifest(tmp_path: Path, name: str) -> None:
 
 
 def test_the_demo_keeps_its_reports(tmp_path: Path) -> None:
-    """It says where, prints no row of them twice, and no heading without content."""
+    """It prints their folder, no row twice, and no heading without content."""
     output = tmp_path / "kept"
     output.mkdir()
     (output / "dicom-send_report-of-the-last-demo.csv").touch()

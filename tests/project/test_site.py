@@ -1,4 +1,4 @@
-"""The documentation as a site: complete, searched without a server, and loading nothing else."""
+"""Documentation site: complete, searchable without a server, and self-contained."""
 
 import json
 import shutil
@@ -14,12 +14,12 @@ from tests.support.gear import REPOSITORY
 
 PYTHON = REPOSITORY / ".venv-site" / "bin" / "python"
 LONGEST_SEARCH = 60.0
-"""Seconds until the browser has found something, on the slowest of machines."""
+"""Time limit in seconds for a search in the browser, on a very slow machine."""
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site; a link that leads nowhere ends its build."""
+    """Documentation site; a broken link ends its build."""
     if not PYTHON.exists():
         pytest.skip("make site has not been run")
     folder = tmp_path_factory.mktemp("site")

@@ -1,4 +1,4 @@
-"""What the entry points import before they know what to do."""
+"""Imports of the entry points before their real work."""
 
 import json
 import subprocess
@@ -29,7 +29,7 @@ HEAVY = {
     "rich",
     "shtab",
 }
-"""Libraries that take 0.03 s or more to import."""
+"""Libraries that take at least 0.03 s to import."""
 SERIES = TEST_FILES / "dicomdirtests/77654033/CT2"
 COMMAND = """
 import json, sys
@@ -63,7 +63,7 @@ print(json.dumps(sorted(sys.modules)))
 
 
 def imported(code: str, *arguments: str) -> set[str]:
-    """Return what a program has imported at its end, by the JSON in the last line it prints."""
+    """Return the modules that a program has imported, from the JSON in its last line of output."""
     run = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=REPOSITORY,
@@ -86,24 +86,24 @@ def imported(code: str, *arguments: str) -> set[str]:
     ],
 )
 def test_help_and_usage_errors_import_only_what_they_need(arguments: list[str]) -> None:
-    """Neither what is asked for nor what is wrong with a command line needs a library."""
+    """Neither help nor a usage error needs a library."""
     assert imported(COMMAND, *arguments) & HEAVY == set()
 
 
 def test_an_image_in_explicit_vr_needs_no_data_dictionary() -> None:
-    """It is told to be one, stamped and named without pydicom, which takes 0.25 s to import."""
+    """It is detected, stamped and named without pydicom, which takes 0.25 s to import."""
     assert imported(STAMP, str(SERIES / "17106")) & HEAVY == set()
 
 
 def test_a_run_sends_without_libraries(storescp: StoreSCP, tmp_path: Path) -> None:
-    """Images in explicit VR are sent and reported by the package alone."""
+    """Images in explicit VR are sent and reported without any library."""
     arguments = (SERIES, *to(storescp), "--report-folder", tmp_path / "reports")
     assert imported(COMMAND, *map(str, arguments)) & HEAVY == set()
     assert [row["Images Sent"] for row in rows_of(tmp_path / "reports")] == ["4"]
 
 
 def test_the_gear_imports_nothing_that_few_runs_need() -> None:
-    """Neither libraries for the terminal, for TLS and for rare archives, nor queries and codecs."""
+    """This includes libraries for terminals, TLS and rare archives, queries and codecs."""
     rare = HEAVY - {"fw_core_client", "pydantic"}
     own = ("dicom.transcode", "network.commitment", "network.query")
     rare |= {f"fw_gear_dicom_send.{name}" for name in own}

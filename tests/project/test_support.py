@@ -1,4 +1,4 @@
-"""What the other tests lean on: that each server takes images, and leaves nothing behind."""
+"""Tests of the test helpers: each server accepts images and leaves nothing behind."""
 
 import io
 import json
@@ -26,7 +26,7 @@ OUT_OF_RESOURCES = 0xA700
 
 @pytest.fixture
 def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where the servers put their folders."""
+    """Parent folder of the servers' folders."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     return tmp_path
 
@@ -47,21 +47,21 @@ def send(server: PythonSCP, *datasets: pydicom.Dataset) -> list[int]:
 
 
 def test_orthanc_stores_what_is_sent(orthanc: Orthanc) -> None:
-    """Orthanc gives back each image that was sent to it, by its SOP Instance UID."""
+    """Orthanc returns each image that was sent to it by its SOP Instance UID."""
     path = shipped("CT_small.dcm")
     dcmsend(orthanc, path)
     assert list(orthanc.instances()) == [pydicom.dcmread(path).SOPInstanceUID]
 
 
 def test_orthanc_clear(orthanc: Orthanc) -> None:
-    """A cleared Orthanc stores nothing."""
+    """An Orthanc that was cleared has no images."""
     dcmsend(orthanc, shipped("CT_small.dcm"))
     orthanc.clear()
     assert orthanc.instances() == {}
 
 
 def test_storescp_bit_preserving(storescp: StoreSCP) -> None:
-    """With +B, storescp keeps the pixel data as it was sent."""
+    """With +B, storescp keeps the pixel data unchanged."""
     path = shipped("MR_small_RLE.dcm")
     dcmsend(storescp, path)
     [received] = storescp.received()
@@ -69,7 +69,7 @@ def test_storescp_bit_preserving(storescp: StoreSCP) -> None:
 
 
 def test_storescp_accepts_only_what_it_is_told() -> None:
-    """A storescp with `accept` takes the SOP classes in it, in their transfer syntaxes, only."""
+    """With `accept`, storescp accepts only these SOP classes in their transfer syntaxes."""
     with StoreSCP(accept={CTImageStorage: [ImplicitVRLittleEndian]}) as server:
         ae = AE()
         ae.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
@@ -81,7 +81,7 @@ def test_storescp_accepts_only_what_it_is_told() -> None:
 
 
 def test_python_scp_records_the_bytes(python_scp: PythonSCP) -> None:
-    """The scripted SCP records the dataset byte by byte as it came."""
+    """The scripted SCP records the dataset byte for byte."""
     dataset = made(1)
     send(python_scp, dataset)
     [stored] = python_scp.stored
@@ -90,7 +90,7 @@ def test_python_scp_records_the_bytes(python_scp: PythonSCP) -> None:
 
 
 def test_c_store_as_file(python_scp: PythonSCP) -> None:
-    """What the scripted SCP recorded reads back as the file that was sent."""
+    """The recorded request is read as the file that was sent."""
     original = made(1)
     send(python_scp, original)
     [file] = python_scp.files()
@@ -98,19 +98,19 @@ def test_c_store_as_file(python_scp: PythonSCP) -> None:
 
 
 def test_python_scp_takes_a_private_class() -> None:
-    """The scripted SCP takes a SOP class that pynetdicom does not know."""
+    """The scripted SCP accepts a SOP class that pynetdicom does not know."""
     with PythonSCP({PRIVATE_SOP_CLASS: [ExplicitVRLittleEndian]}) as server:
         assert send(server, made(1, SOPClassUID=PRIVATE_SOP_CLASS)) == [0]
 
 
 def test_python_scp_follows_its_script() -> None:
-    """The scripted SCP answers with the statuses it was given, then with Success."""
+    """The scripted SCP answers with the given statuses, then with Success."""
     with PythonSCP(status=[OUT_OF_RESOURCES, 0xB000]) as server:
         assert send(server, made(1), made(2), made(3)) == [OUT_OF_RESOURCES, 0xB000, 0]
 
 
 def test_python_scp_records_associations(python_scp: PythonSCP) -> None:
-    """The scripted SCP records each association with the contexts that were proposed."""
+    """The scripted SCP records each association with its proposed contexts."""
     send(python_scp, made(1))
     send(python_scp, made(2))
     proposed = [[c.abstract_syntax for c in a.contexts] for a in python_scp.associations]
@@ -120,7 +120,7 @@ def test_python_scp_records_associations(python_scp: PythonSCP) -> None:
 
 @pytest.mark.parametrize("server", [Orthanc(), StoreSCP()], ids=["orthanc", "storescp"])
 def test_server_leaves_nothing(server: Orthanc | StoreSCP, temporary_folder: Path) -> None:
-    """A server that was left has ended, and its folder is gone."""
+    """After use, a server has ended and its folder is deleted."""
     with server:
         pass
     with pytest.raises(OSError, match="refused"):
@@ -129,14 +129,14 @@ def test_server_leaves_nothing(server: Orthanc | StoreSCP, temporary_folder: Pat
 
 
 def test_server_says_why_it_does_not_start(temporary_folder: Path) -> None:
-    """A server that does not start shows what it printed, and leaves nothing."""
+    """A server that does not start shows its output and leaves nothing behind."""
     with pytest.raises(ServerError, match="no-such-option"), StoreSCP("--no-such-option"):
         pass
     assert list(temporary_folder.iterdir()) == []
 
 
 def test_new_uid_keeps_the_image() -> None:
-    """An image made into another SOP instance keeps its pixels."""
+    """An image with a new UID keeps its pixels."""
     path = shipped("JPEG2000.dcm")
     changed = pydicom.dcmread(io.BytesIO(with_new_uid(path)))
     original = pydicom.dcmread(path)
@@ -145,7 +145,7 @@ def test_new_uid_keeps_the_image() -> None:
 
 
 def test_zip_of_keeps_names_and_bytes(tmp_path: Path) -> None:
-    """A zip holds the members under the names given."""
+    """A zip contains the members under the given names."""
     import zipfile
 
     path = zip_of(tmp_path / "a.zip", [member("CT_small.dcm", "deep/1.dcm")])
@@ -178,14 +178,14 @@ def small_gear(folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: float) ->
 
 
 def test_gear_folder_runs_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gear runs by the manifest's command, finds its input and ends with its own exit code."""
+    """The gear runs the manifest's command, finds its input and returns its own exit code."""
     result = small_gear(tmp_path, monkeypatch, 0).run(timeout=60)
     assert Path(result.stdout.strip()).read_bytes() == b"content"
     assert result.exit_code == 3
 
 
 def test_gear_folder_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gear sees PATH, the manifest's variables and nothing of the caller's."""
+    """The gear sees PATH, the manifest's variables and no others."""
     monkeypatch.setenv("OF_THE_CALLER", "1")
     [output] = small_gear(tmp_path, monkeypatch, 0).run(timeout=60).output
     assert {"PATH", "PYTHONUNBUFFERED"} <= json.loads(output.read_text()).keys()
@@ -193,7 +193,7 @@ def test_gear_folder_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_gear_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A gear that takes too long is killed, with all that it started."""
+    """A gear that takes too long is killed with all its child processes."""
     running = small_gear(tmp_path, monkeypatch, 600).start()
     its_pid = tmp_path / "v0" / "work" / "its-pid"
     while not its_pid.exists():

@@ -1,4 +1,4 @@
-"""A wheel of the package has all that its commands need."""
+"""A wheel of the package has all files that its commands need."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ from tests.support.gear import REPOSITORY
 
 
 def test_a_wheel_brings_the_commands_and_the_manifest(tmp_path: Path) -> None:
-    """What pip installs has all that the commands need, as no repository is beside it."""
+    """An installation by pip has all necessary files, without a repository beside it."""
     source = tmp_path / "source"
     source.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE", "manifest.json"):

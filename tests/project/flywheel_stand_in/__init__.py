@@ -1,1 +1,1 @@
-"""Tests of the stand-in for a Flywheel site."""
+"""Tests of the stand-in Flywheel site."""

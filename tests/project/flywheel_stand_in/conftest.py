@@ -1,4 +1,4 @@
-"""A stand-in site, and Flywheel's own SDK that asks it."""
+"""Stand-in site, and Flywheel's own SDK as its client."""
 
 import json
 
@@ -14,19 +14,19 @@ MANIFEST = json.loads((REPOSITORY / "manifest.json").read_text())
 
 @pytest.fixture
 def fw(site: FlywheelSite) -> flywheel.Client:
-    """Flywheel's SDK, with a key of the site."""
+    """Flywheel's SDK with a key of the site."""
     return sdk_client(site)
 
 
 @pytest.fixture
 def project(site: FlywheelSite) -> str:
-    """A project without subjects."""
+    """Project without subjects."""
     return site.add_project(site.add_group("lab"), "Trial")
 
 
 @pytest.fixture
 def sessions(site: FlywheelSite, project: str) -> list[str]:
-    """Five sessions, one of each month from January 2024."""
+    """Five sessions, one in each month from January 2024."""
     return [
         site.add_session(
             site.add_subject(project, f"S{month}"),
@@ -40,6 +40,6 @@ def sessions(site: FlywheelSite, project: str) -> list[str]:
 
 @pytest.fixture
 def gear(site: FlywheelSite) -> str:
-    """The newer of two versions of the gear."""
+    """Newer one of two versions of the gear."""
     site.add_gear(MANIFEST, "0.0.9")
     return site.add_gear(MANIFEST)

@@ -1,4 +1,4 @@
-"""The engine of the stand-in site plays jobs, or runs the gear for them."""
+"""The engine of the stand-in site simulates jobs, or runs the gear for them."""
 
 import threading
 import time
@@ -16,13 +16,13 @@ from tests.support.stand_in_jobs import OPTIONS, by_session, job, run_batch, sta
 from tests.support.waiting import wait_for
 
 FAST = 15.0
-"""Seconds in which 300 jobs are played that take 0.15 on an idle machine."""
+"""Time limit for 300 simulated jobs, which take 0.15 s on an idle machine."""
 
 
 def test_many_jobs_are_played_fast(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, project: str
 ) -> None:
-    """Hundreds of played jobs take no time to speak of, and threads end with the engine."""
+    """Hundreds of simulated jobs take almost no time, and threads end with the engine."""
     subject = site.add_subject(project, "S")
     many = [site.add_session(subject, f"Visit {number}") for number in range(300)]
     before = threading.active_count()
@@ -38,7 +38,7 @@ def test_many_jobs_are_played_fast(
 def test_as_many_jobs_run_at_once_as_told(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
-    """The engine takes the oldest jobs, and leaves the others pending."""
+    """The engine starts the oldest jobs and leaves the others pending."""
     with FlywheelEngine(site, tmp_path, at_once=2, outcome=lambda _job: Endless()):
         batch_id = run_batch(fw, gear, sessions)
         assert wait_for(lambda: states(fw, batch_id).count("running") == 2)
@@ -48,7 +48,7 @@ def test_as_many_jobs_run_at_once_as_told(
 def test_engine_tells_of_an_outcome_that_fails(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
-    """What goes wrong in the engine fails the test that uses it."""
+    """An error in the engine fails the test that uses it."""
     run_batch(fw, gear, sessions[:1])
     with (
         pytest.raises(KeyError),
@@ -60,7 +60,7 @@ def test_engine_tells_of_an_outcome_that_fails(
 def test_engine_runs_the_gear(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
-    """A job is a run of the gear itself, with its inputs, on its destination."""
+    """A job is a run of the gear itself with its inputs on its destination."""
     acquisition = site.add_acquisition(sessions[0], "T1")
     site.add_file(acquisition, "a.dcm", encoded(made(1)))
     key = {"type": "acquisition", "id": acquisition, "name": "ca.pem"}
@@ -88,7 +88,7 @@ def test_engine_runs_the_gear(
 def test_engine_attaches_what_the_gear_leaves(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
-    """Reports that the gear could not attach itself come to its destination as its outputs."""
+    """Reports that the gear could not attach itself are attached to its destination."""
     site.refuse_uploads = 403
     site.add_file(site.add_acquisition(sessions[0], "T1"), "a.dcm", encoded(made(1)))
     with PythonSCP() as pacs, FlywheelEngine(site, tmp_path) as engine:
@@ -104,7 +104,7 @@ def test_engine_attaches_what_the_gear_leaves(
 def test_cancelled_job_ends_its_gear(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
-    """A gear whose job is cancelled gets SIGTERM."""
+    """A gear whose job is cancelled receives SIGTERM."""
     site.add_file(site.add_acquisition(sessions[0], "T1"), "a.dcm", encoded(made(1)))
     held = threading.Event()
 

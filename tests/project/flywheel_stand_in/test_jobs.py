@@ -1,4 +1,4 @@
-"""The stand-in site runs batches of jobs, as Flywheel's own SDK finds them."""
+"""The stand-in site runs batches of jobs, as seen by Flywheel's own SDK."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.support.waiting import wait_for
 def test_sdk_runs_a_batch(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
-    """A batch's jobs run in their order, and leave what they are told to leave."""
+    """A batch's jobs run in order and have the configured results."""
     row = ["1", "lab/Trial", "a.zip", 3, 3, "Complete"]
     with FlywheelEngine(site, tmp_path, outcome=lambda _job: Played(report=[row])) as engine:
         batch_id = run_batch(fw, gear, sessions[:2])
@@ -49,7 +49,7 @@ def test_batch_waits_until_it_is_started(
 def test_sdk_retries_a_failed_job(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
-    """The batch goes on to list the failed job, not the new one; no other job can be retried."""
+    """The batch keeps listing the failed job; no other job can be retried."""
 
     def outcome(record: dict[str, Any]) -> Outcome:
         fails = record["destination"]["id"] == sessions[0] and record["attempt"] == 1
@@ -78,7 +78,7 @@ def test_sdk_retries_a_failed_job(
 def test_sdk_cancels(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
-    """Cancelling a batch stops the jobs that wait; one that runs has to be cancelled itself."""
+    """Cancelling a batch stops its pending jobs; a running job must be cancelled itself."""
     with FlywheelEngine(site, tmp_path, outcome=lambda _job: Endless()) as engine:
         batch_id = run_batch(fw, gear, sessions[:3])
         assert wait_for(lambda: states(fw, batch_id)[0] == "running")
@@ -93,7 +93,7 @@ def test_sdk_cancels(
 def test_sdk_lists_jobs(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
-    """Admins find all jobs by what they are and where they ran, others those on a session."""
+    """Admins find all jobs by their properties and containers, other users those of a session."""
     outcomes = {one: Played("failed" if one == sessions[1] else "complete") for one in sessions}
     with FlywheelEngine(site, tmp_path, outcome=by_session(outcomes)) as engine:
         batch_id = run_batch(fw, gear, sessions)
@@ -136,7 +136,7 @@ def test_wrong_jobs_are_refused(
     change: dict[str, Any],
     status: int,
 ) -> None:
-    """A batch with a job that cannot run is not created."""
+    """A batch with an invalid job is not created."""
     wrong = json.loads(json.dumps(change).replace("{session}", sessions[0]))
     with pytest.raises(flywheel.ApiException) as caught:
         fw.create_batch_job_from_jobs(
@@ -158,7 +158,7 @@ def test_batch_starts_once(fw: flywheel.Client, gear: str, sessions: list[str]) 
 def test_answer_is_lost_after_the_deed(
     site: FlywheelSite, fw: flywheel.Client, gear: str, sessions: list[str]
 ) -> None:
-    """A fault on "batch" lets a batch be created whose id the client never learns."""
+    """A fault on "batch" creates a batch whose id the client never receives."""
     site.fault("batch", Status(503))
     with pytest.raises(flywheel.ApiException):
         fw.create_batch_job_from_jobs({"jobs": [job(gear, sessions[0])]})

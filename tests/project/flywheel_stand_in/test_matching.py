@@ -1,4 +1,4 @@
-"""The stand-in site finds files for a gear's inputs, as its dialog for batches does."""
+"""The stand-in site matches files to a gear's inputs, as in its batch dialog."""
 
 import json
 from typing import Any
@@ -36,7 +36,7 @@ def inputs_of(fw: flywheel.Client, site: FlywheelSite, proposed: Any) -> list[di
 def test_an_acquisitions_file_is_its_jobs_input(
     site: FlywheelSite, fw: flywheel.Client, gear: str, sessions: list[str]
 ) -> None:
-    """A DICOM file is the gear's `file` alone: it is no key and no certificate."""
+    """A DICOM file matches only the gear's `file`, not its key or certificate."""
     for name in ("a.dicom.zip", "b.dcm"):
         site.add_file(site.add_acquisition(sessions[0], name), name, b"1")
     proposed = propose(fw, gear, sessions[0], "flexible")
@@ -47,7 +47,7 @@ def test_an_acquisitions_file_is_its_jobs_input(
 def test_files_for_tls_are_found_by_their_names(
     site: FlywheelSite, fw: flywheel.Client, gear: str, sessions: list[str]
 ) -> None:
-    """A PEM file fits all of these inputs, whatever the case of its name, and is no image."""
+    """A PEM file matches all TLS inputs, in any case, and is not an image."""
     site.add_file(site.add_acquisition(sessions[0], "TLS"), "Server.PEM", b"1")
     proposed = propose(fw, gear, sessions[0], "flexible")
     assert inputs_of(fw, site, proposed) == [dict.fromkeys(TLS, "Server.PEM")]
@@ -69,7 +69,7 @@ def test_two_files_for_an_input_are_one_too_many(
 def test_a_policy_decides_on_optional_inputs(
     site: FlywheelSite, fw: flywheel.Client, gear: str, policy: str, state: str
 ) -> None:
-    """They are left out, or all of them are needed."""
+    """They are left out, or all of them are required."""
     session = add_session(site)
     site.add_file(site.add_acquisition(session, "CT"), "a.dcm", b"1")
     proposed = propose(fw, gear, session, policy)
@@ -81,7 +81,7 @@ def test_a_policy_decides_on_optional_inputs(
 def test_no_other_json_is_taken_for_an_identity(
     site: FlywheelSite, fw: flywheel.Client, gear: str, sessions: list[str]
 ) -> None:
-    """Acquisitions often have a JSON file beside each series, which is no identity."""
+    """Acquisitions often have a JSON file for each series, which is not an identity."""
     acquisition = site.add_acquisition(sessions[0], "T1")
     for name in ("t1.dcm.zip", "t1.json", "pacs-Identity.json"):
         site.add_file(acquisition, name, b"1")
@@ -106,6 +106,6 @@ def test_no_other_json_is_taken_for_an_identity(
     ],
 )
 def test_names_of_files_for_tls(name: str, file: str, fits: bool) -> None:
-    """Those of PEM files, by the usual endings."""
+    """These are PEM files with the usual extensions."""
     schema = {"properties": {"name": MANIFEST["inputs"][name]["name"]}}
     assert Draft4Validator(schema).is_valid({"name": file}) is fits

@@ -1,4 +1,4 @@
-"""Gear rules: which the stand-in site takes, and that they run the gear on new files."""
+"""Gear rules on the stand-in site: validation, and runs of the gear on new files."""
 
 import json
 from pathlib import Path
@@ -21,18 +21,18 @@ HELD = {"type": "file.tags", "value": "do-not-send"}
 
 @pytest.fixture
 def rule_gear(site: FlywheelSite) -> str:
-    """The gear for rules."""
+    """Gear for rules."""
     return site.add_gear(RULE_MANIFEST)
 
 
 def add_rule(fw: flywheel.Client, project: str, gear: str, **more: Any) -> Any:
-    """Add a rule that runs a gear on new DICOM files, unless they are held."""
+    """Add a rule that runs a gear on new DICOM files, except held ones."""
     rule = {"gear_id": gear, "name": "Send", "all": [DICOM], "any": [], "not": [HELD], **more}
     return fw.add_project_rule(project, rule)
 
 
 def refused(fw: flywheel.Client, project: str, gear: str, **more: Any) -> str:
-    """Return why the site refuses a rule."""
+    """Return the reason why the site rejects a rule."""
     with pytest.raises(flywheel.ApiException) as caught:
         add_rule(fw, project, gear, **more)
     assert caught.value.status == 400
@@ -42,14 +42,14 @@ def refused(fw: flywheel.Client, project: str, gear: str, **more: Any) -> str:
 def test_a_gear_without_required_file_is_refused(
     fw: flywheel.Client, project: str, gear: str
 ) -> None:
-    """No input of `dicom-send` is required, so that none is left for the file of the rule."""
+    """No input of `dicom-send` is required, so none is left for the rule's file."""
     assert "Rule must have exactly 1 non-fixed gear value" in refused(fw, project, gear)
 
 
 def test_fixed_inputs_count_against_required_ones(
     site: FlywheelSite, fw: flywheel.Client, project: str, rule_gear: str
 ) -> None:
-    """The one required input is that of the file: with a fixed one, nothing is left for it."""
+    """The only required input is the file; if it is fixed, none is left for the rule's file."""
     site.add_file(project, "key.pem", b"1")
     fixed = {"type": "project", "id": project, "name": "key.pem", "input": "key"}
     told = refused(fw, project, rule_gear, fixed_inputs=[fixed])
@@ -59,7 +59,7 @@ def test_fixed_inputs_count_against_required_ones(
 def test_a_rule_sends_each_new_file(
     site: FlywheelSite, project: str, rule_gear: str, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """The gear for rules gets a job for each file that meets the rule, and sends it."""
+    """The gear for rules gets a job for each file that matches the rule, and sends it."""
     fw = sdk_client(site)
     session = site.add_session(site.add_subject(project, "S1"), "Visit 1")
     acquisition = site.add_acquisition(session, "CT")
@@ -82,7 +82,7 @@ def test_a_rule_sends_each_new_file(
 def test_a_disabled_rule_does_nothing(
     site: FlywheelSite, fw: flywheel.Client, project: str, rule_gear: str
 ) -> None:
-    """It is made switched off, to be looked at before it runs."""
+    """A rule is created disabled, so that it can be reviewed before it runs."""
     add_rule(fw, project, rule_gear, disabled=True)
     site.add_file(project, "a.dcm", b"1")
     assert site.jobs == {}

@@ -1,4 +1,4 @@
-"""The stand-in site has containers, gears and files, as Flywheel's own SDK finds them."""
+"""The stand-in site has containers, gears and files, as seen by Flywheel's own SDK."""
 
 import flywheel
 import pytest
@@ -10,7 +10,7 @@ SLOW = 30
 
 
 def test_sdk_resolves_paths(fw: flywheel.Client, project: str, sessions: list[str]) -> None:
-    """Containers are found by their labels, and by `<id:...>`."""
+    """Containers are found by label and by `<id:...>`."""
     assert fw.lookup("lab").container_type == "group"
     assert fw.lookup("lab/Trial").id == project
     assert fw.lookup("lab/Trial/S2/Visit 2").id == sessions[1]
@@ -21,7 +21,7 @@ def test_sdk_resolves_paths(fw: flywheel.Client, project: str, sessions: list[st
 
 
 def test_sdk_finds_gears(fw: flywheel.Client, gear: str) -> None:
-    """A gear is its newest version unless another is named."""
+    """A gear without a version is its newest version."""
     assert fw.lookup("gears/dicom-send").id == gear
     assert fw.lookup("gears/dicom-send/0.0.9").gear.version == "0.0.9"
     assert [found.id for found in fw.gears.find("gear.name=dicom-send")] == [gear]
@@ -32,7 +32,7 @@ def test_sdk_finds_gears(fw: flywheel.Client, gear: str) -> None:
 def test_sdk_lists_all_for_admins_only(
     site: FlywheelSite, fw: flywheel.Client, sessions: list[str]
 ) -> None:
-    """An admin who is no member is shown lists with `exhaustive`, to others it is refused."""
+    """An admin who is not a member sees lists with `exhaustive`; other users are rejected."""
     with pytest.raises(flywheel.ApiException) as caught:
         fw.get_all_sessions(exhaustive=True)
     assert caught.value.status == 403
@@ -64,7 +64,7 @@ def test_sdk_filters_sessions(
     filters: list[str],
     found: list[int],
 ) -> None:
-    """A filter lets through what meets all of its conditions, page by page."""
+    """A filter returns records that meet all its conditions, page by page."""
     below = fw.get_project(project).sessions.iter_find(*filters, limit=2)
     wanted = [sessions[month - 1] for month in found]
     assert [one.id for one in below] == wanted
@@ -73,7 +73,7 @@ def test_sdk_filters_sessions(
 
 
 def test_sdk_finds_sessions_by_ids(fw: flywheel.Client, sessions: list[str]) -> None:
-    """`=|` takes any of a list."""
+    """`=|` matches any value of a list."""
     found = fw.sessions.find(f"_id=|[{sessions[0]},{sessions[3]}]", sort="label:desc", limit=9)
     assert [one.label for one in found] == ["Visit 4", "Visit 1"]
     assert [one.timestamp.month for one in found] == [4, 1]
@@ -81,7 +81,7 @@ def test_sdk_finds_sessions_by_ids(fw: flywheel.Client, sessions: list[str]) -> 
 
 @pytest.mark.usefixtures("sessions")
 def test_page_is_given_to_who_takes_it(site: FlywheelSite) -> None:
-    """A client that knows pages is told how many records there are in all."""
+    """A client that supports pages receives the total number of records."""
     url = f"{site.url}/api/sessions?limit=2&filter=tags=odd"
     features = ",".join(site.features)
     headers = {"Authorization": site.credentials(site.api_key), "X-Accept-Feature": features}
@@ -92,7 +92,7 @@ def test_page_is_given_to_who_takes_it(site: FlywheelSite) -> None:
 
 
 def test_sdk_reads_files(site: FlywheelSite, fw: flywheel.Client, sessions: list[str]) -> None:
-    """Files tell when and by whom they came, whether the SDK has uploaded them or not."""
+    """Files have their time and origin, whether the SDK has uploaded them or not."""
     site.add_file(site.add_acquisition(sessions[0], "T1"), "a.dcm", b"image")
     session = fw.get_session(sessions[0])
     session.upload_file(flywheel.FileSpec("b.csv", "x,y"))
