@@ -1,4 +1,4 @@
-"""The charts on the page about a run, as they are drawn."""
+"""Drawing of the charts on the page of a run."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -38,13 +38,13 @@ def page_of(throughput: ThroughputCounts, *reports: FileReport) -> Element:
 
 @pytest.fixture(name="charts")
 def _charts() -> list[Element]:
-    """The chart of rates, and that of C-STORE times."""
+    """Return the chart of rates and the chart of C-STORE times."""
     page = page_of(THROUGHPUT)
     return [chart for chart in page.all("svg") if chart.attributes["class"] == "chart"]
 
 
 def bars_of(chart: Element) -> list[tuple[float, float, float, float]]:
-    """Return the left, right, upper and lower end of each bar."""
+    """Return the left, right, top and bottom of each bar."""
     return [
         (
             bar.number("x"),
@@ -58,7 +58,7 @@ def bars_of(chart: Element) -> list[tuple[float, float, float, float]]:
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_bars_stand_on_the_line_one_beside_the_other(charts: list[Element], which: int) -> None:
-    """They fill the line's length from end to end, and none covers another."""
+    """They fill the axis from end to end without overlap."""
     line, bars = charts[which].one("line"), bars_of(charts[which])
     assert line.number("y1") == line.number("y2")
     assert [lower for _, _, _, lower in bars] == pytest.approx([line.number("y1")] * len(bars), 0.1)
@@ -74,7 +74,7 @@ def test_bars_stand_on_the_line_one_beside_the_other(charts: list[Element], whic
 def test_a_bar_is_as_high_as_its_count(
     charts: list[Element], which: int, counts: tuple[int, ...]
 ) -> None:
-    """The highest reaches to its number, the others their share of that."""
+    """The highest bar reaches up to its number, and the others are proportional."""
     heights = [lower - upper for _, _, upper, lower in bars_of(charts[which])]
     assert heights == pytest.approx([max(heights) * n / 40 for n in counts], abs=0.1)
     number = charts[which].all("text")[0]
@@ -83,7 +83,7 @@ def test_a_bar_is_as_high_as_its_count(
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_all_of_a_chart_is_in_its_picture(charts: list[Element], which: int) -> None:
-    """No bar, line or text lies outside of what is shown; labels are below the line."""
+    """No bar, line or text is outside the picture; labels are below the axis."""
     left, top, width, height = map(int, (charts[which].attributes["viewbox"] or "").split())
     assert (left, top, width, height) == (0, 0, 640, 160)
     line = charts[which].one("line").number("y1")
@@ -96,7 +96,7 @@ def test_all_of_a_chart_is_in_its_picture(charts: list[Element], which: int) -> 
 
 
 def test_the_chart_of_rates_says_how_long_and_how_fast(charts: list[Element]) -> None:
-    """The time goes from the start to the end of the last slot; the number is the highest rate."""
+    """The axis ends with the last slot; the number is the maximum rate."""
     chart = charts[0]
     assert chart.attributes["role"] == "img"
     assert chart.attributes["aria-label"] == ("Images per second during the run (12 s), maximum 10")
@@ -112,7 +112,7 @@ def test_the_chart_of_rates_says_how_long_and_how_fast(charts: list[Element]) ->
 
 
 def test_the_chart_of_times_names_each_range(charts: list[Element]) -> None:
-    """Each bar has a title; each limit has a label, where one bar ends and another begins."""
+    """Each bar has a title; each limit has a label between two bars."""
     chart = charts[1]
     assert chart.attributes["aria-label"] == "C-STORE times, most often 5 s to 10 s"
     assert chart.texts("title") == [
@@ -135,14 +135,14 @@ def test_many_slots_still_have_bars() -> None:
 
 
 def test_nothing_is_drawn_where_nothing_was_sent() -> None:
-    """Neither a rate nor a time is known then."""
+    """There is neither a rate nor a time."""
     page = page_of(ThroughputCounts(1.0, (0, 0), (0, 0), (0,) * 13, 2.0))
     assert page.all("svg") == []
     assert page.texts("p").count("No image was sent.") == 2
 
 
 def test_lost_associations_are_on_the_axis_of_time() -> None:
-    """Each is a line at its time, which may be after the last image; a sentence has the times."""
+    """Each is a line at its time, even after the last image; the text lists the times."""
     page = page_of(replace(THROUGHPUT, losses=(6.0, 24.0)))
     chart = page.all("svg")[0]
     assert chart.texts("text")[-1] == "24 s"
@@ -158,7 +158,7 @@ def test_lost_associations_are_on_the_axis_of_time() -> None:
 
 
 def test_many_lost_associations_are_counted() -> None:
-    """Ten of them are named."""
+    """The text lists ten of them."""
     page = page_of(replace(THROUGHPUT, losses=tuple(map(float, range(1000)))))
     (line,) = (text for text in page.texts("p") if "associations" in text)
     assert line.startswith("1,000 associations lost while sending (after 0.0 s, 1.0 s,")
@@ -166,21 +166,21 @@ def test_many_lost_associations_are_counted() -> None:
 
 
 def test_what_most_c_stores_took_is_written() -> None:
-    """The median, the 95th percentile and the longest time, with three digits."""
+    """The text has the median, the 95th percentile and the maximum, with three digits."""
     page = page_of(replace(THROUGHPUT, times=StoreTimes(0.01234, 1.2345, 75.0)))
     words = "Median 12.3 ms, 95th percentile 1.23 s, maximum 1 min 15 s."
     assert words in page.texts("p")
 
 
 def test_a_narrow_screen_has_every_third_label(charts: list[Element]) -> None:
-    """There is no room for the others; the chart of rates keeps both of its own."""
+    """Others would not fit; the chart of rates keeps both labels."""
     minor = [label.attributes.get("class") == "minor" for label in charts[1].all("text")[1:]]
     assert minor == [bool(place % 3) for place in range(12)]
     assert all("class" not in label.attributes for label in charts[0].all("text"))
 
 
 def test_a_long_run_has_its_time_in_hours() -> None:
-    """Nobody counts in thousands of seconds."""
+    """Thousands of seconds are hard to read."""
     chart = page_of(replace(THROUGHPUT, slot_seconds=1200.0)).all("svg")[0]
     assert chart.texts("text")[-1] == "1 h 0 min"
     assert "over the 1 h 0 min of the run" in (chart.attributes["aria-label"] or "")

@@ -1,4 +1,4 @@
-"""Rows of CSV: a line each, no formula, and read as they were written."""
+"""CSV rows have one line each, no formula, and are read back as written."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ CELLS = st.text(st.characters()) | st.text("'=+-@\t\r\n,\"a")
 
 
 def line_of(*cells: str) -> str:
-    """Return what is written of a row."""
+    """Return the written form of a row."""
     file = io.StringIO(newline="")
     write_row(file, cells)
     return file.getvalue()
@@ -22,25 +22,25 @@ def line_of(*cells: str) -> str:
 
 @pytest.mark.parametrize("start", [*"=+-@", *"\uff1d\uff0b\uff0d\uff20"])
 def test_what_a_spreadsheet_would_run_gets_an_apostrophe(start: str) -> None:
-    """It is shown as text then."""
+    """A spreadsheet then shows it as text."""
     assert line_of(f"{start}1+1", "a") == f"'{start}1+1,a\n"
 
 
 @pytest.mark.parametrize("start", ["\t", "\r", "\n"])
 def test_no_cell_starts_with_a_tab_or_a_line_break(start: str) -> None:
-    """Some spreadsheets pass over them, and run what follows."""
+    """Some spreadsheets skip them and run the rest."""
     assert line_of(f"{start}=1", "a") == f"{printable(start)}=1,a\n"
 
 
 @pytest.mark.parametrize("cell", ["17", "12.3", "", "0x0000 Success", "'a", "a=1", "x-1"])
 def test_other_cells_are_left_alone(cell: str) -> None:
-    """Numbers and text are what they were."""
+    """Numbers and text remain the same."""
     assert line_of(cell, "a") == f"{cell},a\n"
 
 
 @given(st.lists(CELLS, min_size=2))
 def test_a_row_is_a_line_and_is_read_as_it_was_written(cells: list[str]) -> None:
-    """Whatever is in it; also what looks as if an apostrophe had been added."""
+    """This is true for any content, even if it resembles an escaped cell."""
     line = line_of(*cells)
     assert len(line.splitlines()) == 1
     assert list(read_rows([line])) == [list(map(printable, cells))]
@@ -48,6 +48,6 @@ def test_a_row_is_a_line_and_is_read_as_it_was_written(cells: list[str]) -> None
 
 @given(st.lists(CELLS, min_size=2))
 def test_no_cell_is_a_formula(cells: list[str]) -> None:
-    """However many apostrophes are in front of it."""
+    """The number of leading apostrophes does not matter."""
     (found,) = csv.reader([line_of(*cells)])
     assert not [cell for cell in found if cell.startswith(tuple("=+-@\t\r"))]

@@ -1,4 +1,4 @@
-"""Reports of earlier runs are read, as far as they can be relied on."""
+"""Reports of earlier runs are read as far as they are reliable."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ def uids(path: Path, peer: PeerAE = PEER) -> Sequence[str]:
 
 
 def test_images_on_the_server_are_told(tmp_path: Path) -> None:
-    """Those are told that were sent, with and without a warning, or were there."""
+    """These are sent images, with and without a warning, and existing ones."""
     path = report(
         tmp_path,
         record(1),
@@ -49,7 +49,7 @@ def test_images_on_the_server_are_told(tmp_path: Path) -> None:
 
 
 def test_an_image_whose_dataset_is_not_known_is_not_told(tmp_path: Path) -> None:
-    """A query tells the UID alone, so that the dataset may be another one."""
+    """A query only returns the UID, so the dataset may be different."""
     assert uids(report(tmp_path, record(1, AlreadyStored(), None), record(2))) == ["1.2"]
 
 
@@ -65,12 +65,12 @@ def test_an_image_whose_dataset_is_not_known_is_not_told(tmp_path: Path) -> None
 def test_a_server_is_its_host_port_and_ae_title(
     tmp_path: Path, peer: PeerAE, is_same: bool
 ) -> None:
-    """What was sent elsewhere does not count; upper and lower case are the same in host names."""
+    """Images sent to another server do not count; host names are not case-sensitive."""
     assert uids(report(tmp_path, record(1)), peer) == ["1.1"] * is_same
 
 
 def test_images_that_the_server_lost_are_told_as_such(tmp_path: Path) -> None:
-    """They were acknowledged, and a query did not find them."""
+    """They were acknowledged, but a query did not find them."""
     written = ImagesCSV(tmp_path / "r_instances.csv", PEER)
     verifications = Verifications("find")
     for number, verdict in enumerate((Verdict.VERIFIED, Verdict.ABSENT, Verdict.VERIFIED)):
@@ -84,7 +84,7 @@ def test_images_that_the_server_lost_are_told_as_such(tmp_path: Path) -> None:
 
 
 def test_a_truncated_last_line_is_passed_over(tmp_path: Path) -> None:
-    """A job that was killed may leave a row that looks whole, as of another server."""
+    """A killed job may leave a row that seems complete but names another server."""
     path = report(tmp_path, record(1), record(2))
     content = path.read_bytes()
     last = len(content.splitlines(keepends=True)[-1])
@@ -105,7 +105,7 @@ def test_a_truncated_last_line_is_passed_over(tmp_path: Path) -> None:
     ],
 )
 def test_damaged_rows_cost_only_themselves(tmp_path: Path, damage: bytes) -> None:
-    """Whatever is between two rows, these are read."""
+    """Rows before and after any damage are read."""
     path = report(tmp_path, record(1), record(2))
     header, first, second = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(header + first + damage + second)
@@ -114,7 +114,7 @@ def test_damaged_rows_cost_only_themselves(tmp_path: Path, damage: bytes) -> Non
 
 @pytest.mark.parametrize("name", ["Bytes", "CRC-32"])
 def test_a_row_without_a_number_is_passed_over(tmp_path: Path, name: str) -> None:
-    """What is no number proves nothing."""
+    """A row with an invalid number proves nothing."""
     path = report(tmp_path, record(1), record(2))
     lines = path.read_text().splitlines()
     cells = lines[1].split(",")
@@ -130,7 +130,7 @@ def test_a_row_without_a_number_is_passed_over(tmp_path: Path, name: str) -> Non
 def test_other_files_are_logged_and_not_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
-    """A report of an older version lacks columns; anything else is none."""
+    """A report of an older version lacks columns; other files are not reports."""
     path = tmp_path / "old_instances.csv"
     path.write_bytes(content)
     assert uids(path) == []
@@ -141,6 +141,6 @@ def test_other_files_are_logged_and_not_used(
 def test_a_report_that_cannot_be_read_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The run goes on without it."""
+    """The run continues without it."""
     assert uids(tmp_path / "r.csv") == []
     assert caplog.messages == ["Cannot read all of the report r.csv: No such file or directory"]

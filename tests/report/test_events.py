@@ -1,4 +1,4 @@
-"""What observes a run can neither end it nor disturb others."""
+"""Observers can neither end a run nor disturb other observers."""
 
 from signal import Signals
 
@@ -13,7 +13,7 @@ RECORD = ImageRecord(FileEntry(Container("session", "s"), "a", "g/a"), "", sent(
 
 
 class Told(Observer):
-    """Counts the images that it is told of, and raises at each if there is something to raise."""
+    """Observer that counts images, and optionally raises an error for each."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.images = 0
@@ -26,7 +26,7 @@ class Told(Observer):
 
 
 def test_one_that_fails_is_told_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
-    """The failure is logged once, without its message, and the others are told on."""
+    """The failure is logged once without its message, and the other observers continue."""
     failing, first, last = Told(ValueError("Doe^Jane")), Told(), Told()
     observers = Observers([first, failing, last])
     for _ in range(3):
@@ -38,7 +38,7 @@ def test_one_that_fails_is_told_nothing_more(caplog: pytest.LogCaptureFixture) -
 
 
 def test_one_that_is_needed_may_end_the_run() -> None:
-    """It does more than observe: its failure is raised, after the others were told."""
+    """It does more than observe: its failure is raised after the others were notified."""
     other = Told()
     observers = Observers([other], [Told(ValueError())])
     with pytest.raises(ValueError, match=r"^$"):
@@ -47,7 +47,7 @@ def test_one_that_is_needed_may_end_the_run() -> None:
 
 
 def test_a_signal_in_an_observer_ends_the_run() -> None:
-    """It is raised wherever the main thread is."""
+    """It is raised at any point in the main thread."""
     observers = Observers([Told(CancelledError(Signals.SIGTERM))])
     with pytest.raises(CancelledError):
         observers.image(RECORD)
@@ -63,7 +63,7 @@ EVENTS = {
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_each_observer_is_told_of_each_event(event: str) -> None:
-    """They are told in their order, and an observer need not listen to all."""
+    """They are notified in order, and an observer may ignore some events."""
     told: list[tuple[int, object]] = []
 
     class Listener(Observer):

@@ -1,4 +1,4 @@
-"""What a file's row of the report says of its images."""
+"""Counts and status of a file's row in the report."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def ended(*results: StoreResult) -> FileReport:
     ],
 )
 def test_status_follows_from_the_images(results: tuple[StoreResult, ...], status: str) -> None:
-    """A file is complete when it has images and all were sent, failed when none was."""
+    """A file is complete if it has images and all were sent, and failed if none was."""
     report = ended(*results)
     assert (report.images, report.sent) == (len(results), results.count(SENT))
     assert report.status == status
@@ -52,7 +52,7 @@ def test_existing_images_are_told_from_those_sent() -> None:
 
 
 def test_a_dry_run_has_planned_images() -> None:
-    """None is sent, and the file is none that failed."""
+    """None is sent, and the file has not failed."""
     count = FileCount(ENTRY, is_dry=True)
     count.add(Planned(Transfer()))
     count.add(UNSENT)
@@ -62,17 +62,17 @@ def test_a_dry_run_has_planned_images() -> None:
 
 
 def test_a_file_without_image_says_so() -> None:
-    """A file in which nothing was found fails for that reason."""
+    """A file without images has this as its reason."""
     assert ended().remarks == (Remark((Reason(Kind.NO_IMAGE),), 0, failure=True),)
 
 
 def test_a_complete_file_has_no_remark() -> None:
-    """Where nothing is worth knowing nothing is said."""
+    """A complete file needs no remark."""
     assert ended(SENT).remarks == ()
 
 
 def test_equal_remarks_are_counted_together() -> None:
-    """A reason is given once, with the number of its images; a warning is no failure."""
+    """A reason is listed once with the number of its images; a warning is not a failure."""
     warned = sent("coerced")
     assert ended(UNSENT, warned, UNSENT).remarks == (
         remark("the server said no", 2, failure=True),
@@ -81,21 +81,21 @@ def test_equal_remarks_are_counted_together() -> None:
 
 
 def test_a_file_that_was_not_reached_is_failed() -> None:
-    """A run that ends early still reports the files it did not come to."""
+    """A run that ends early reports files that were not processed, too."""
     count = FileCount(FileEntry(Container("session", "s1"), "t1.zip", "g/p/s/v/files/t1.zip"))
     assert count.report().status == "Failed"
     assert count.report().remarks == (Remark((Reason(Kind.NOT_REACHED),), 0, failure=True),)
 
 
 def test_a_file_that_was_interrupted_is_not_complete() -> None:
-    """A file whose end was not reached never passes for complete, though all seen were sent."""
+    """A file that was not read to its end is never complete, even if all seen images were sent."""
     report = count_of(SENT, SENT).report()
     assert (report.status, report.images, report.sent) == ("Incomplete", 3, 2)
     assert Remark((Reason(Kind.INTERRUPTED),), 0, failure=True) in report.remarks
 
 
 def test_a_file_that_broke_in_the_middle_is_not_complete() -> None:
-    """A broken archive stays incomplete when its end is told after its failure."""
+    """A damaged archive stays incomplete if its end is reported after its failure."""
     count = count_of(SENT)
     count.end(1, saying("the archive is cut short"))
     assert count.report().status == "Incomplete"
@@ -103,7 +103,7 @@ def test_a_file_that_broke_in_the_middle_is_not_complete() -> None:
 
 
 def test_the_end_may_be_told_before_the_last_images() -> None:
-    """Images that are counted after the file's end belong to it; it is complete with the last."""
+    """Images that are counted after the file's end belong to it; the last one completes it."""
     count = count_of(SENT)
     count.end(3, None)
     assert not count.is_done
@@ -120,7 +120,7 @@ def test_the_end_may_be_told_before_the_last_images() -> None:
 
 
 def test_a_broken_file_is_not_complete_when_its_images_come_last() -> None:
-    """A broken archive is not complete, though its images are counted after its end."""
+    """A damaged archive is not complete, although its images are counted after its end."""
     count = count_of()
     count.end(1, saying("the archive is cut short"))
     count.add(SENT)
@@ -130,7 +130,7 @@ def test_a_broken_file_is_not_complete_when_its_images_come_last() -> None:
 
 
 def test_a_file_is_done_when_its_end_and_all_its_images_are_known() -> None:
-    """Neither images without the end nor the end without images make a file done."""
+    """A file is not done with only its images or only its end."""
     assert not count_of().is_done
     assert not count_of(SENT).is_done
     empty, whole = count_of(), count_of(SENT, UNSENT)
@@ -141,7 +141,7 @@ def test_a_file_is_done_when_its_end_and_all_its_images_are_known() -> None:
 
 
 def test_a_file_that_could_not_be_had_is_failed() -> None:
-    """A failed download is a row with no image, and with its reason alone."""
+    """A failed download has a row without images and with one reason."""
     count = count_of()
     count.end(0, saying("the site has no such file"))
     report = count.report()
@@ -150,7 +150,7 @@ def test_a_file_that_could_not_be_had_is_failed() -> None:
 
 
 def test_reports_do_not_grow_with_distinct_remarks() -> None:
-    """Of a great many reasons the first are given, the rest counted together."""
+    """Of very many reasons the first are listed, and the rest are counted together."""
     results = [(not_sent if n % 2 else sent)(f"reason {n}") for n in range(1000)]
     report = ended(*results, *results)
     assert (report.images, report.sent) == (2000, 1000)
@@ -163,7 +163,7 @@ def test_reports_do_not_grow_with_distinct_remarks() -> None:
 
 
 def test_files_keep_their_order() -> None:
-    """A run has a row for each file, in the order of the files, whichever is counted first."""
+    """A run has a row for each file, in file order, whichever is counted first."""
     files = [FileEntry(Container("session", "s"), f"{n}.zip", f"lab/{n}.zip") for n in (2, 3, 1)]
     counts = FileCounts(files)
     assert counts.entries == files
@@ -179,7 +179,7 @@ def test_files_keep_their_order() -> None:
 
 @pytest.mark.parametrize(("reasons", "shown"), [(50, 50), (51, 51), (52, 51)])
 def test_fifty_distinct_remarks_are_kept(reasons: int, shown: int) -> None:
-    """Those after them are one remark."""
+    """Further remarks are combined into one."""
     report = ended(*[not_sent(f"reason {n}") for n in range(reasons)])
     assert len(report.remarks) == shown
     others = [remark.images for remark in report.remarks if remark.text == "for other reasons"]

@@ -1,4 +1,4 @@
-"""The report as CSV, table and remarks, and what its file is called."""
+"""Report as CSV, table and remarks, and its file name."""
 
 import io
 from dataclasses import replace
@@ -32,7 +32,7 @@ def report(
 
 
 def test_csv_has_a_row_for_each_file() -> None:
-    """The CSV has the promised header and a row for each file, in order."""
+    """The CSV has the specified header and a row for each file, in order."""
     reports = [report(), report("t2.zip", sent=1), report("t3.zip", images=0, sent=0)]
     assert reporter.render_csv(reports) == (
         "Acquisition ID,FW Path,Filename,Images in Series,Images Sent,Status\n"
@@ -43,7 +43,7 @@ def test_csv_has_a_row_for_each_file() -> None:
 
 
 def test_csv_of_nothing_is_the_header() -> None:
-    """A run without files still has a report, with the header alone."""
+    """A run without files has a report with the header only."""
     assert reporter.render_csv([]).count("\n") == 1
 
 
@@ -52,7 +52,7 @@ def test_csv_of_nothing_is_the_header() -> None:
 @example('a,"b".zip', "line\nbreak\r\n.zip")
 @example("=SUM(A1)", "é 画像\u2028.zip")
 def test_csv_keeps_any_name(name: str, path: str) -> None:
-    """A CSV reader gets back the name and path of the file, as they are shown everywhere."""
+    """A CSV reader returns file name and path as they are shown everywhere."""
     entry = FileEntry(Container("acquisition", "a1"), name, path)
     text = reporter.render_csv([FileReport(entry, 3, 1)])
     _, row = read_rows(io.StringIO(text, newline=""))
@@ -60,19 +60,19 @@ def test_csv_keeps_any_name(name: str, path: str) -> None:
 
 
 def test_csv_has_no_formula() -> None:
-    """A name that a spreadsheet would run has an apostrophe in front of it."""
+    """A name that a spreadsheet would run gets a leading apostrophe."""
     _, row = reporter.render_csv([report("=SUM(A1)")]).splitlines()
     assert row.split(",")[2] == "'=SUM(A1)"
 
 
 def test_csv_of_a_file_outside_an_acquisition_has_no_acquisition_id() -> None:
-    """The acquisition id is empty where the file belongs to a session."""
+    """The acquisition id is empty if the file belongs to a session."""
     text = reporter.render_csv([report(level="session")])
     assert text.splitlines()[1].startswith(",g/p/s/v")
 
 
 def test_table_is_aligned() -> None:
-    """Each column of the table begins at one place in all lines."""
+    """Each column of the table starts at the same position in all lines."""
     lines = reporter.render_table([report(), report("a longer name.zip", sent=0)]).splitlines()
     starts = [lines[0].index(column) for column in ("Filename", "Images Sent", "Status")]
     cells = [[line[start:].split("  ")[0].strip() for start in starts] for line in lines]
@@ -102,12 +102,12 @@ def test_table_has_one_line_for_each_file(name: str) -> None:
     ],
 )
 def test_remark_speaks_of_its_images(remark: Remark, line: str) -> None:
-    """A remark says of how many images it speaks, or of the file alone."""
+    """A remark has a number of images or only the file."""
     assert reporter.render_remarks([report(remarks=(remark,))]) == [line]
 
 
 def test_a_failure_has_the_first_member() -> None:
-    """One that is worth knowing of images that were sent has none."""
+    """A remark about sent images has none."""
     lost = replace(remark("lost", images=3, failure=True), member="member 7")
     single = replace(lost, images=1)
     decoded = replace(remark("decoded", images=3, failure=False), member="member 1")
@@ -119,7 +119,7 @@ def test_a_failure_has_the_first_member() -> None:
 
 
 def test_conversions_that_were_asked_for_are_no_lines() -> None:
-    """They would hide what is remarkable, unless they come with that."""
+    """They would hide important remarks, unless they occur together."""
     asked, refused = Reason(Kind.CONVERTED_AS_ASKED, "A to B"), Reason(Kind.REFUSED, "C000")
     remarks = (
         Remark((asked,), 200, failure=False),
@@ -133,7 +133,7 @@ def test_conversions_that_were_asked_for_are_no_lines() -> None:
 
 
 def test_remarks_come_file_by_file() -> None:
-    """All remarks of all files are given, in order."""
+    """All remarks of all files are listed in order."""
     first = remark("one", images=0, failure=True)
     second = remark("two", images=0, failure=True)
     reports = [report("a", remarks=(first, second)), report("b"), report("c", remarks=(first,))]
@@ -141,21 +141,21 @@ def test_remarks_come_file_by_file() -> None:
 
 
 def test_remark_is_one_line() -> None:
-    """A line break in a name does not forge a line of the log."""
+    """A line break in a name cannot forge a log line."""
     lost = remark("lost", images=0, failure=True)
     (line,) = reporter.render_remarks([report("a\nERROR", remarks=(lost,))])
     assert line == "a\\nERROR: lost"
 
 
 def test_name_has_label_and_time() -> None:
-    """The report is named after its label and the time."""
+    """The report is named after its label and time."""
     name = reporter.report_name("dicom-send_report-", "Visit 1_T1", TIME, ".csv")
     assert name == f"dicom-send_report-Visit 1_T1_{TIME}.csv"
 
 
 @pytest.mark.parametrize("label", ["a/b", "../../etc/passwd", "a\0b", 'a<b>:"|?*\\c', "line\n"])
 def test_name_is_a_plain_file_name(label: str) -> None:
-    """What no file name may hold is taken out of the label."""
+    """Characters that a file name cannot contain are removed from the label."""
     stem = reporter.report_name("dicom-send_report-", label, TIME, ".csv").removesuffix(
         f"_{TIME}.csv"
     )
@@ -164,7 +164,7 @@ def test_name_is_a_plain_file_name(label: str) -> None:
 
 @pytest.mark.parametrize("label", ["", "???", "/"])
 def test_name_of_no_label_is_not_empty(label: str) -> None:
-    """A label of which nothing is left has a stand-in."""
+    """A label without any valid character has a replacement."""
     name = reporter.report_name("dicom-send_report-", label, TIME, ".csv")
     assert name == f"dicom-send_report-unnamed_{TIME}.csv"
 
@@ -172,7 +172,7 @@ def test_name_of_no_label_is_not_empty(label: str) -> None:
 @pytest.mark.parametrize("label", ["x" * 400, "画" * 200, "é" * 250])
 @pytest.mark.parametrize("suffix", [".csv", "_instances.csv", ".html"])
 def test_name_fits_the_file_system(tmp_path: Path, label: str, suffix: str) -> None:
-    """A long label is cut so that the file can be made, and keeps its ending."""
+    """A long label is truncated so that the file can be created and keeps its extension."""
     name = reporter.report_name("dicom-send_report-", label, TIME, suffix)
     (tmp_path / name).touch()
     assert len(name.encode()) > 250
@@ -181,7 +181,7 @@ def test_name_fits_the_file_system(tmp_path: Path, label: str, suffix: str) -> N
 
 
 def test_table_of_many_files_has_those_that_are_not_complete() -> None:
-    """The log does not grow with the files; the report itself has them all."""
+    """The log does not grow with the number of files; the report itself has them all."""
     reports = [report(f"{n}.dcm", images=1, sent=int(n % 3 > 0)) for n in range(240)]
     lines = reporter.render_table(reports).splitlines()
     assert len(lines) == 82
@@ -191,7 +191,7 @@ def test_table_of_many_files_has_those_that_are_not_complete() -> None:
 
 
 def test_remarks_of_many_files_are_cut() -> None:
-    """There are a hundred lines at most, and one that says how many are left out."""
+    """There are at most a hundred lines, and one with the number of omitted ones."""
     lost = remark("lost", images=1, failure=True)
     lines = reporter.render_remarks([report(f"{n}", remarks=(lost,)) for n in range(130)])
     assert len(lines) == 101
@@ -199,7 +199,7 @@ def test_remarks_of_many_files_are_cut() -> None:
 
 
 def test_a_hundred_files_and_a_hundred_remarks_are_shown() -> None:
-    """As many lines are left whole; nothing is said to be left out."""
+    """At the limit all lines are shown, and none are reported as omitted."""
     lost = remark("lost", images=1, failure=True)
     reports = [report(f"{n}", remarks=(lost,)) for n in range(100)]
     assert len(reporter.render_table(reports).splitlines()) == 101
@@ -210,7 +210,7 @@ def test_a_hundred_files_and_a_hundred_remarks_are_shown() -> None:
 
 
 def test_the_table_of_many_failed_files_is_cut() -> None:
-    """It has a hundred of them, and the number of all."""
+    """It has a hundred of them, and the total number."""
     reports = [report(f"{n}", sent=n % 2) for n in range(300)]
     lines = reporter.render_table(reports).splitlines()
     assert len(lines) == 102
@@ -218,7 +218,7 @@ def test_the_table_of_many_failed_files_is_cut() -> None:
 
 
 def test_what_is_on_the_server_counts_as_sent() -> None:
-    """The column counts the images that are there after the run, whoever sent them."""
+    """The column counts the images on the server after the run, whoever sent them."""
     known = replace(report(sent=1), already_stored=2)
     assert known.status == "Complete"
     assert reporter.render_csv([known]).endswith("t1.zip,3,3,Complete\n")
@@ -235,7 +235,7 @@ def test_a_dry_run_sends_nothing() -> None:
 
 
 def test_the_table_of_a_large_dry_run_has_what_would_not_be_sent() -> None:
-    """Of many files those are shown of which an image would not be sent."""
+    """Of many files those are shown that have an image that would not be sent."""
     reports = [replace(report(f"{n}", sent=0), planned=3 - (n == 5)) for n in range(200)]
     lines = reporter.render_table(reports).splitlines()
     assert [line.split()[2] for line in lines[1:-1]] == ["5"]
@@ -243,7 +243,7 @@ def test_the_table_of_a_large_dry_run_has_what_would_not_be_sent() -> None:
 
 
 def test_reports_of_a_label_are_found_again() -> None:
-    """Those on files are, whenever they were written, and none of another label or kind."""
+    """Per-file reports of any time are found, but none of another label or kind."""
     head = reporter.report_head(is_dry=False)
     pattern = reporter.report_pattern(head, "a.b")
     assert pattern.fullmatch(reporter.report_name(head, "a.b", TIME, ".csv"))
@@ -255,7 +255,7 @@ def test_reports_of_a_label_are_found_again() -> None:
 
 
 def test_files_before_which_the_run_ended_are_one_line() -> None:
-    """A cancelled run of many files says so once; a single one has its own line."""
+    """A cancelled run of many files has one line for them; a single file has its own line."""
     unreached = Remark((Reason(Kind.NOT_REACHED),), 0, failure=True)
     some = [report(name, remarks=(unreached,)) for name in "abc"]
     assert reporter.render_remarks(some) == ["3 files not processed: the run stopped early"]
@@ -263,7 +263,7 @@ def test_files_before_which_the_run_ended_are_one_line() -> None:
 
 
 def test_the_command_has_columns_of_its_own() -> None:
-    """It knows neither acquisitions nor a path on Flywheel."""
+    """It has neither acquisitions nor Flywheel paths."""
     header, row = reporter.render_csv([report("a.zip")], Program.COMMAND).splitlines()
     assert header == "Path,Images,Images Sent,Status"
     assert row == "g/p/s/v/t1/files/a.zip,3,3,Complete"

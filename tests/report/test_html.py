@@ -1,4 +1,4 @@
-"""What the pages share: each text is text, and never markup."""
+"""Common parts of the pages: texts are escaped and never become markup."""
 
 import pytest
 from hypothesis import example, given
@@ -24,7 +24,7 @@ from tests.support.html_texts import EVIL, TEXTS
 @given(TEXTS, TEXTS)
 @example(EVIL, EVIL)
 def test_a_page_shows_any_text(name: str, value: str) -> None:
-    """Title, outcome, facts and numbers are as they are; sections are HTML."""
+    """Title, outcome, facts and numbers are texts; sections are HTML."""
     made = page(name, value, [(name, value)], [("n", value)], ["<p>x</p>", ""], is_good=True)
     shown = parsed(made)
     assert (shown.one("title").text, shown.one("h1").text) == (name, name)
@@ -38,7 +38,7 @@ def test_a_page_shows_any_text(name: str, value: str) -> None:
 @given(TEXTS)
 @example(EVIL)
 def test_a_bar_has_any_label(label: str) -> None:
-    """The label of a bar is an attribute, and never ends it."""
+    """The label of a bar is an attribute and cannot end it."""
     shown = parsed(bar(0.25, "part", label))
     assert shown.one("svg").attributes["aria-label"] == label
     whole, share = shown.all("rect")
@@ -53,7 +53,7 @@ def test_a_bar_has_any_label(label: str) -> None:
 @given(TEXTS, TEXTS)
 @example(EVIL, EVIL)
 def test_a_table_shows_any_text(header: str, cell: str) -> None:
-    """Headers and cells are texts; a cell knows its header for narrow screens."""
+    """Headers and cells are texts; a cell has its header for narrow screens."""
     shown = parsed(table([header, "b"], [["c", cell], [cell, "d"]]))
     assert shown.one("thead").texts("th") == [header, "b"]
     rows = [line.texts("td") for line in shown.one("tbody").all("tr")]
@@ -65,7 +65,7 @@ def test_a_table_shows_any_text(header: str, cell: str) -> None:
 
 
 def test_numbers_have_commas_and_stand_to_the_right() -> None:
-    """So has their column's title."""
+    """Their column's title is right-aligned, too."""
     shown = parsed(table(["a", Numbers("b")], [["c", 1_234_567]]))
     assert shown.texts("td") == ["c", "1,234,567"]
     assert [one.attributes.get("class") for one in shown.all("th")] == [None, "number"]
@@ -73,7 +73,7 @@ def test_numbers_have_commas_and_stand_to_the_right() -> None:
 
 
 def test_rows_have_the_colour_of_their_state() -> None:
-    """A row without a state has none; HTML in a cell stays HTML."""
+    """A row without a state has no colour; HTML in a cell is kept."""
     shown = parsed(table(["a"], [[HTML("<b>x</b>")], ["y"]], states=["bad"], name="files"))
     assert [one.attributes.get("class") for one in shown.all("tr")[1:]] == ["bad", None]
     assert shown.one("table").attributes["id"] == "files"
@@ -84,7 +84,7 @@ def test_rows_have_the_colour_of_their_state() -> None:
 @given(TEXTS)
 @example(EVIL)
 def test_a_matrix_has_titles_on_two_sides(title: str) -> None:
-    """It is scrolled by keyboard where it is wider than the screen."""
+    """It can be scrolled by keyboard if it is wider than the screen."""
     shown = parsed(matrix("corner", [title, "b"], [(title, ["yes", "no"])]))
     assert [one.attributes["scope"] for one in shown.all("th")] == ["col"] * 3 + ["row"]
     assert shown.texts("th") == ["corner", title, "b", title]
@@ -100,7 +100,7 @@ def test_a_matrix_has_titles_on_two_sides(title: str) -> None:
 @given(TEXTS)
 @example(EVIL)
 def test_details_lists_and_headings_show_any_text(text: str) -> None:
-    """Each is escaped where it is made."""
+    """Each of them escapes its text."""
     shown = parsed(section(text, details(text, items([text, HTML("<b>x</b>")]))))
     assert (shown.texts("h2"), shown.texts("summary")) == ([text], [text])
     assert shown.texts("li") == [text, "x"]
@@ -112,7 +112,7 @@ def test_details_lists_and_headings_show_any_text(text: str) -> None:
     ("url", "is_link"), [("https://x.org/#/a?b=c&d", True), ("javascript:alert(1)", False)]
 )
 def test_a_link_leads_to_the_web_only(url: str, is_link: bool) -> None:
-    """Another URL leaves the text alone."""
+    """For any other URL only the text is shown."""
     shown = parsed(link(EVIL, url))
     assert shown.text == EVIL
     assert [one.attributes["href"] for one in shown.all("a")] == [url] * is_link

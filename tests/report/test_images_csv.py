@@ -1,4 +1,4 @@
-"""The report on images: a row for each, as the run goes."""
+"""Per-image report: a row for each image, written during the run."""
 
 import csv
 from pathlib import Path
@@ -46,7 +46,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_a_row_says_all_that_is_known(tmp_path: Path) -> None:
-    """Each column has its value, by the names of DICOM."""
+    """Each column has its value, named as in DICOM."""
     report = ImagesCSV(tmp_path / "r.csv", PEER)
     result = Sent(
         Transfer(0xB000, "too long", 3, 0.0123, EXPLICIT),
@@ -97,7 +97,7 @@ def test_a_row_says_all_that_is_known(tmp_path: Path) -> None:
 def test_outcomes(
     tmp_path: Path, result: StoreResult, outcome: str, status: str, reason: str
 ) -> None:
-    """What became of an image is told in a word, with its status and the reason."""
+    """The result of an image is a word with its status and reason."""
     report = ImagesCSV(tmp_path / "r.csv", PEER)
     report.image(record(1, result))
     report.close()
@@ -120,7 +120,7 @@ def test_outcomes(
     ],
 )
 def test_the_code_is_that_of_the_reason(tmp_path: Path, result: StoreResult, code: str) -> None:
-    """A program reads why an image was not sent, or how it was, without the sentence."""
+    """A program reads the reason as a code, independent of the text."""
     report = ImagesCSV(tmp_path / "r.csv", PEER)
     report.image(record(1, result))
     report.close()
@@ -129,7 +129,7 @@ def test_the_code_is_that_of_the_reason(tmp_path: Path, result: StoreResult, cod
 
 
 def test_a_conversion_before_a_refusal_is_in_the_reason(tmp_path: Path) -> None:
-    """It may be what the server refuses."""
+    """The conversion may be the cause of the rejection."""
     conversion = Reason(Kind.CONVERTED, "CT in RLE Lossless only as Explicit VR Little Endian")
     report = ImagesCSV(tmp_path / "r.csv", PEER)
     report.image(record(1, NotSent(Reason(Kind.REFUSED, "0xC000"), remarks=(conversion,))))
@@ -139,7 +139,7 @@ def test_a_conversion_before_a_refusal_is_in_the_reason(tmp_path: Path) -> None:
 
 
 def test_a_row_is_there_at_once(tmp_path: Path) -> None:
-    """A job that is killed leaves the rows that it had, each of them whole."""
+    """A killed job leaves its rows so far, all of them complete."""
     report = ImagesCSV(tmp_path / "r.csv", PEER)
     for number in range(3):
         report.image(record(number))
@@ -149,14 +149,14 @@ def test_a_row_is_there_at_once(tmp_path: Path) -> None:
 
 
 def test_without_an_image_there_is_no_report(tmp_path: Path) -> None:
-    """A run that came to no image leaves no file."""
+    """A run without images leaves no file."""
     report = ImagesCSV(tmp_path / "r.csv", PEER)
     assert not report.close()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_images_that_were_sent_once_more_have_one_row(tmp_path: Path) -> None:
-    """What is told after the first time replaces the row, in its place."""
+    """A later result replaces the row in its place."""
     report = ImagesCSV(tmp_path / "r.csv", PEER)
     for number in range(4):
         report.image(record(number))
@@ -177,7 +177,7 @@ def test_images_that_were_sent_once_more_have_one_row(tmp_path: Path) -> None:
 
 
 def test_verification_fills_its_column_at_the_end(tmp_path: Path) -> None:
-    """Each row has what is known of its image, also where the row was replaced."""
+    """Each row has the state of its image, even if the row was replaced."""
     report = ImagesCSV(tmp_path / "r.csv", PEER)
     verifications = Verifications("find")
     verdicts = [Verdict.VERIFIED, Verdict.NOT_SENT, Reason(Kind.NOT_COMMITTED), Verdict.ABSENT]
@@ -198,7 +198,7 @@ def test_verification_fills_its_column_at_the_end(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_claims_nothing(tmp_path: Path) -> None:
-    """What would be sent is not said to be."""
+    """Planned images are not reported as sent."""
     report = ImagesCSV(tmp_path / "r.csv", PEER)
     report.image(record(1, Planned(Transfer(transfer_syntax_uid=EXPLICIT))))
     report.image(record(2, AlreadyStored()))
@@ -245,7 +245,7 @@ def test_tries_and_time_are_empty_where_there_were_none(
 
 
 def test_the_file_is_closed(tmp_path: Path) -> None:
-    """Not when Python gets to it: the report is delivered at once."""
+    """It is closed immediately, because the report is delivered right afterwards."""
     with nothing_left_open():
         report = ImagesCSV(tmp_path / "r.csv", PEER)
         report.image(record(1))
@@ -254,7 +254,7 @@ def test_the_file_is_closed(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_is_full_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    """The run goes on without the report, which is not attached."""
+    """The run continues without the report, which is not attached."""
     report = ImagesCSV(Path("/dev/full"), PEER)
     for number in range(100):
         report.image(record(number))
@@ -264,7 +264,7 @@ def test_a_disk_that_is_full_is_told_once(caplog: pytest.LogCaptureFixture) -> N
 
 
 def test_a_report_that_is_not_whole_is_removed(tmp_path: Path) -> None:
-    """What cannot be written ends the report alone, and is told once."""
+    """A write error ends only the report, and is logged once."""
     report = ImagesCSV(tmp_path / "r.csv", PEER)
     report.image(record(1))
     report.image(record(2, sent(seconds="long")))
@@ -284,7 +284,7 @@ TEXTS = st.text(st.characters()) | st.text("'=+-@\t\r\n")
 def test_any_text_is_read_as_it_was_written(
     path: str, member: str, reason: str, is_revised: bool
 ) -> None:
-    """Whatever a name holds, there is one row, also where another row was replaced."""
+    """Any name results in one row, even if another row was replaced."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "r.csv"
         report = ImagesCSV(file, PEER)

@@ -43,12 +43,12 @@ def record(sop_class: str, series: str = "1.1", *, is_sent: bool = True) -> Imag
     ],
 )
 def test_a_sop_class_has_a_modality(sop_class: str, modality: str) -> None:
-    """One that belongs to none goes by its name, or its UID."""
+    """An unknown SOP class is shown by its name or UID."""
     assert modality_of(sop_class) == modality
 
 
 def test_images_and_series_are_counted_whether_they_are_sent_or_not() -> None:
-    """The modality with the most images comes first; an image without series has none."""
+    """The modality with the most images comes first; images without a series add no series."""
     counts = ModalityCounts()
     for series in ("1.1", "1.1", "1.2", ""):
         counts.image(record(MR, series))
@@ -57,7 +57,7 @@ def test_images_and_series_are_counted_whether_they_are_sent_or_not() -> None:
 
 
 def test_an_image_that_is_resent_counts_once() -> None:
-    """It was told before."""
+    """It was counted before."""
     counts = ModalityCounts()
     counts.image(record(CT))
     counts.revise()
@@ -66,7 +66,7 @@ def test_an_image_that_is_resent_counts_once() -> None:
 
 
 def test_counts_are_bounded() -> None:
-    """More modalities are others, more series are not counted, and that is known."""
+    """Further modalities count as others, and further series are reported as not counted."""
     counts = ModalityCounts()
     for number in range(MAX_MODALITIES + 2):
         counts.image(record(f"1.2.3.{number}"))

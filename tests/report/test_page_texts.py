@@ -1,4 +1,4 @@
-"""What the page about a run says, without the charts."""
+"""Texts on the page of a run, without the charts."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -24,7 +24,7 @@ NOTHING = ThroughputCounts(1.0, (), (), (0,) * 13, 0.0)
 
 PEER = PeerAE("pacs.example.org", 104, "PACS", "flywheel")
 HEAD = 4
-"""How many facts come before the numbers."""
+"""Number of facts before the numbers."""
 STARTED = datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=5, minutes=30)))
 
 
@@ -40,7 +40,7 @@ def rows_of(page: Element, name: str) -> list[list[str]]:
 
 
 def numbers_of(page: Element) -> dict[str, str]:
-    """Return the facts of the head and the numbers below, by their names."""
+    """Return the facts of the head and the numbers below it by name."""
     return dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
 
 
@@ -53,7 +53,7 @@ def report(name: str, images: int, sent: int, *remarks: Remark) -> FileReport:
 
 
 def test_rows_have_the_colour_of_their_status() -> None:
-    """So has the bar of each row, and the outcome; files with trouble come first."""
+    """The bar of each row and the outcome have it, too; failed files come first."""
     page = page_of(report("a", 2, 2), report("b", 2, 1), report("c", 2, 0))
     rows = [one for one in page.all("tr") if "class" in one.attributes]
     states = ["bad", "part", "good"]
@@ -70,7 +70,7 @@ def test_rows_have_the_colour_of_their_status() -> None:
 
 
 def test_files_are_sorted_as_people_count() -> None:
-    """Series 2 comes before series 10, whatever the case of its name."""
+    """Series 2 comes before series 10, in any case."""
     names = ["Series 10", "series 2", "Series 1", "b"]
     page = page_of(*(report(name, 1, 1) for name in names))
     assert [row[0] for row in rows_of(page, "files")] == [
@@ -82,7 +82,7 @@ def test_files_are_sorted_as_people_count() -> None:
 
 
 def test_many_complete_files_are_to_be_opened() -> None:
-    """Those with trouble are not; a list ends somewhere, and says where all are."""
+    """Failed files are not; a long list is truncated and names the complete report."""
     bad, good = [report(f"x{n}", 1, 0) for n in range(3)], [report(f"y{n}", 1, 1) for n in range(9)]
     page = page_of(*bad, *good * 3)
     assert "27 complete files" in page.texts("summary")
@@ -114,7 +114,7 @@ def test_many_complete_files_are_to_be_opened() -> None:
 def test_verification_has_a_number_and_a_line(
     verification: VerificationSummary, outcome: str, number: str, line: str
 ) -> None:
-    """A run that was not verified is no good run, and the page says what to do."""
+    """An unverified run is not successful, and the page has advice."""
     verified = replace(report("a", 176, 176), verified=verification.verified)
     page = parsed(render([verified], facts(verification=verification)))
     assert numbers_of(page)["Images verified"] == number
@@ -126,7 +126,7 @@ def test_verification_has_a_number_and_a_line(
 
 
 def test_existing_images_are_told_from_those_sent() -> None:
-    """The rate counts only what was sent."""
+    """Only sent images count for the rate."""
     known = [replace(report("a", 300, 0), already_stored=300), report("b", 4, 2)]
     throughput = replace(NOTHING, images=(2,), bytes=(3_000_000,), seconds=4.0)
     page = parsed(render(known, facts(throughput=throughput)))
@@ -148,7 +148,7 @@ def test_existing_images_are_told_from_those_sent() -> None:
 
 
 def test_a_dry_run_says_what_would_be_sent() -> None:
-    """Each file has the colour of what it would come to."""
+    """Each file has the colour of its expected result."""
     known = [
         replace(report("a", 2, 0), planned=2),
         replace(report("b", 2, 0), planned=1),
@@ -175,7 +175,7 @@ def test_a_dry_run_says_what_would_be_sent() -> None:
 
 
 def test_failures_are_counted_over_all_files() -> None:
-    """Images and files of a reason are added up; what is no failure is left out."""
+    """Images and files with a reason are added up; remarks without failure are left out."""
     refused, lost = Reason(Kind.REFUSED, "0xC000"), Reason(Kind.NOT_STORED)
     page = page_of(
         report("a", 9, 2, Remark((lost,), 1, failure=True)),
@@ -191,7 +191,7 @@ def test_failures_are_counted_over_all_files() -> None:
 
 
 def test_a_cause_lists_its_first_images_and_its_other_texts() -> None:
-    """It has twenty images at most, then the name of the report that has all."""
+    """It lists at most twenty images, then the name of the complete report."""
     page = parsed(pages.run_page())
     refused, not_accepted, damaged = page.all("tbody")[0].all("tr")
     assert refused.texts("summary") == ["First 20 of 21,000 affected images"]
@@ -207,7 +207,7 @@ def test_a_cause_lists_its_first_images_and_its_other_texts() -> None:
 
 
 def test_warnings_and_changes_have_a_section() -> None:
-    """Coerced, converted and replaced images are no failures, and the page names them."""
+    """Coerced, converted and replaced images are not failures, and the page names them."""
     page = parsed(pages.run_page())
     assert "Warnings and changes" in page.texts("h2")
     rows = page.all("tbody")[1].all("tr")
@@ -226,7 +226,7 @@ def test_modalities_have_their_series_and_images() -> None:
 
 
 def test_contexts_are_a_matrix() -> None:
-    """SOP classes have rows, transfer syntaxes columns; what was not proposed is empty."""
+    """Rows are SOP classes, columns are transfer syntaxes; unproposed pairs are empty."""
     ct, implicit, rle = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2", "1.2.840.10008.1.2.5"
     contexts = [
         (Context(ct, implicit), True),
@@ -244,7 +244,7 @@ def test_contexts_are_a_matrix() -> None:
 
 
 def test_a_page_without_files_says_so_in_each_part() -> None:
-    """It has the head, and says that nothing was sent."""
+    """It has the head and says that nothing was sent."""
     page = parsed(render([], facts("Title")))
     assert page.texts("h2") == [
         "What went wrong",
@@ -278,7 +278,7 @@ def test_a_page_without_files_says_so_in_each_part() -> None:
 
 
 def test_the_head_leads_to_where_the_images_came_from() -> None:
-    """It has the session and its link, the job, TLS, and when the run ended."""
+    """It has the session and its link, the job, TLS and the end time."""
     url = "https://fw.example.org/#/projects/p/sessions/s"
     known = facts(
         origin=Origin(Program.GEAR, "lab/Study/S1/V1", url, "65f0"),
@@ -311,7 +311,7 @@ def test_the_page_of_the_command_has_no_word_of_the_gear() -> None:
 @given(TEXTS, TEXTS)
 @example(EVIL, EVIL)
 def test_titles_and_paths_are_texts(title: str, path: str) -> None:
-    """Labels and names come from people, and are shown as they are."""
+    """Labels and names come from users, and are shown unchanged."""
     page = parsed(render([report(path, 1, 1)], facts(title)))
     assert page.one("h1").text == title
     assert rows_of(page, "files")[0][0] == path

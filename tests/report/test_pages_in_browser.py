@@ -1,4 +1,4 @@
-"""All pages, as a browser shows them on narrow and wide screens, and on paper."""
+"""All pages in a browser, on narrow and wide screens and on paper."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ every_page = pytest.mark.parametrize("made", PAGES, ids=lambda made: made.__name
 
 @pytest.fixture
 def screen(chromium: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
-    """A browser whose screen has its usual size and colours afterwards."""
+    """Browser whose screen is reset to its usual size and colours afterwards."""
     yield chromium
     chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
@@ -36,7 +36,7 @@ def show(browser: webdriver.Chrome, folder: Path, page: str) -> None:
 def test_nothing_is_cut(
     screen: webdriver.Chrome, tmp_path: Path, made: Callable[[], str], width: int
 ) -> None:
-    """No element is wider than its place or the screen, with all details open; a matrix scrolls."""
+    """With all details open, nothing is wider than its container or the screen; matrices scroll."""
     show_at(screen, width)
     show(screen, tmp_path, made())
     assert screen.execute_script(OVERFLOWING) == []
@@ -51,7 +51,7 @@ def test_nothing_is_cut(
 def test_axe_finds_nothing(
     screen: webdriver.Chrome, tmp_path: Path, made: Callable[[], str], width: int, scheme: str
 ) -> None:
-    """The pages are accessible, as far as axe-core tells, with all details open."""
+    """With all details open, axe-core finds the pages accessible."""
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     screen.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     show_at(screen, width)
@@ -61,7 +61,7 @@ def test_axe_finds_nothing(
 
 
 def test_details_open_by_keyboard(screen: webdriver.Chrome, tmp_path: Path) -> None:
-    """Tab goes to each summary and link in turn, and Enter opens what is closed."""
+    """Tab reaches each summary and link in order, and Enter opens collapsed details."""
     show(screen, tmp_path, pages.run_page())
     summaries = screen.find_elements(By.TAG_NAME, "summary")
     reached: list[WebElement] = []
@@ -78,7 +78,7 @@ def test_details_open_by_keyboard(screen: webdriver.Chrome, tmp_path: Path) -> N
 
 
 def test_what_is_closed_is_in_print(screen: webdriver.Chrome, tmp_path: Path) -> None:
-    """Paper cannot be clicked: complete files and presentation contexts are on it."""
+    """Complete files and presentation contexts are printed, because paper cannot be clicked."""
     show(screen, tmp_path, pages.run_page())
     (row,) = screen.find_elements(
         By.XPATH, "//table[@id='complete-files']//tr[contains(., 'series029')]"
@@ -90,7 +90,7 @@ def test_what_is_closed_is_in_print(screen: webdriver.Chrome, tmp_path: Path) ->
 
 
 def test_numbers_stand_to_the_right(screen: webdriver.Chrome, tmp_path: Path) -> None:
-    """They have commas, and end at one line."""
+    """They have commas and are aligned."""
     show_at(screen, 1280)
     show(screen, tmp_path, pages.run_page())
     cells = screen.find_elements(By.CSS_SELECTOR, "#files td:nth-child(2)")
@@ -99,7 +99,7 @@ def test_numbers_stand_to_the_right(screen: webdriver.Chrome, tmp_path: Path) ->
 
 
 def test_a_batch_of_5000_sessions_has_a_page(screen: webdriver.Chrome, tmp_path: Path) -> None:
-    """Those with trouble come first, in the order in which people count; the page stays small."""
+    """Failed sessions come first, in natural order, and the page stays small."""
     page = pages.whole_batch_page(5_000)
     assert len(page) < 5_000_000
     show(screen, tmp_path, page)

@@ -1,4 +1,4 @@
-"""How far a run is: what the lines say, and how many there are."""
+"""Progress of a run: content and number of its lines."""
 
 import logging
 import threading
@@ -22,7 +22,7 @@ def entries(number: int, size: int | None = 1_000_000) -> list[FileEntry]:
 
 @dataclass
 class Sending:
-    """What sends images, over so many associations, with so many retries by now."""
+    """Sender with this number of associations and of retries so far."""
 
     open_associations: int = 1
     retries: int = 0
@@ -39,7 +39,7 @@ def image(*, sent: bool = True, tries: int = 1, size: int = 500_000) -> ImageRec
 
 
 def test_a_line_has_counts_rates_and_time_left() -> None:
-    """Images and MB, done and in all, how fast, how long, over what, and how often again."""
+    """It has images and MB so far and in total, rate, time, associations and retries."""
     clock = Clock()
     files = entries(4)
     seen = told(files, clock)
@@ -61,7 +61,7 @@ def test_a_line_has_counts_rates_and_time_left() -> None:
 
 
 def test_existing_images_are_no_throughput() -> None:
-    """They are counted, but neither their number nor their size is in a rate."""
+    """They are counted, but neither their number nor their size is part of a rate."""
     clock = Clock()
     seen = told(entries(1), clock)
     seen.image(image())
@@ -74,7 +74,7 @@ def test_existing_images_are_no_throughput() -> None:
 
 
 def test_a_dry_run_says_what_would_be_sent(caplog: pytest.LogCaptureFixture) -> None:
-    """Its images are no throughput either, and its files have a line each."""
+    """Its images do not count for throughput either, and its files have a line each."""
     clock = Clock()
     files = entries(1)
     seen = Progress(files, Sending(), clock=clock, is_dry=True)
@@ -90,7 +90,7 @@ def test_a_dry_run_says_what_would_be_sent(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_files_of_unknown_size_have_no_time_left() -> None:
-    """Nothing is made up where the site does not say how large its files are."""
+    """Without sizes from the site there is no estimate."""
     seen = told([*entries(2), *entries(1, None)])
     seen.image(image())
     line = seen.line()
@@ -100,7 +100,7 @@ def test_files_of_unknown_size_have_no_time_left() -> None:
 
 
 def test_lines_come_until_the_end(caplog: pytest.LogCaptureFixture) -> None:
-    """There is none before the first interval is over; with the end the thread ends."""
+    """None is logged before the first interval has passed, and the thread ends with the run."""
     with caplog.at_level(logging.INFO):
         with Progress(entries(1), Sending(), Intervals(early=3600)):
             pass
@@ -111,7 +111,7 @@ def test_lines_come_until_the_end(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_long_run_has_fewer_lines() -> None:
-    """After ten minutes there is one a minute."""
+    """After ten minutes there is one line per minute."""
     clock = Clock()
     with Progress([], Sending(), Intervals(early=3600, later=60), clock) as seen:
         assert seen.interval == 3600
@@ -122,12 +122,12 @@ def test_a_long_run_has_fewer_lines() -> None:
 
 
 def test_a_line_comes_every_ten_seconds_at_first() -> None:
-    """That is often enough to see that a run goes on."""
+    """This is often enough to see that a run continues."""
     assert told(entries(1)).interval == 10
 
 
 def test_ten_thousand_files_have_few_lines(caplog: pytest.LogCaptureFixture) -> None:
-    """Of very many files only those have a line that are not complete, and not all of them."""
+    """Of very many files only some of the incomplete ones have a line."""
     files = entries(10_000)
     seen = told(files)
     with caplog.at_level(logging.INFO):
@@ -138,7 +138,7 @@ def test_ten_thousand_files_have_few_lines(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_each_of_a_few_files_has_a_line(caplog: pytest.LogCaptureFixture) -> None:
-    """What became of a file is told when it is done."""
+    """The result of a file is logged when it is done."""
     files = entries(2)
     seen = told(files)
     with caplog.at_level(logging.INFO):
@@ -152,7 +152,7 @@ def test_each_of_a_few_files_has_a_line(caplog: pytest.LogCaptureFixture) -> Non
     [(0, "0 min 0 s"), (30, "0 min 30 s"), (90, "1 min 30 s"), (7290, "2 h 1 min")],
 )
 def test_the_time_left_is_told_in_hours_or_minutes(seconds: float, left: str) -> None:
-    """Half of the data took as long as the other half will."""
+    """The second half of the data is expected to take as long as the first."""
     clock = Clock()
     files = entries(2)
     seen = told(files, clock)
@@ -162,7 +162,7 @@ def test_the_time_left_is_told_in_hours_or_minutes(seconds: float, left: str) ->
 
 
 def test_retries_count_when_they_happen() -> None:
-    """An image that is tried again counts before it is known what becomes of it."""
+    """A retried image counts before its result is known."""
     sending = Sending()
     seen = Progress(entries(1), sending, clock=Clock())
     assert seen.line().endswith("1 association, 0 retries")
@@ -183,7 +183,7 @@ def test_no_more_is_read_than_there_is() -> None:
 
 
 def test_a_hundred_files_have_a_line_each(caplog: pytest.LogCaptureFixture) -> None:
-    """Of one more only those have a line that are not complete."""
+    """With one more file, only incomplete files have a line."""
     for number, lines in ((100, 100), (101, 1)):
         files = entries(number)
         seen = told(files)
@@ -195,7 +195,7 @@ def test_a_hundred_files_have_a_line_each(caplog: pytest.LogCaptureFixture) -> N
 
 
 def test_there_is_a_line_every_ten_seconds_and_later_every_minute() -> None:
-    """The first ten minutes are those that people watch."""
+    """Users watch the first ten minutes."""
     clock = Clock()
     seen = told(entries(1), clock)
     intervals = []
@@ -206,13 +206,13 @@ def test_there_is_a_line_every_ten_seconds_and_later_every_minute() -> None:
 
 
 def test_a_limit_is_told_with_the_rate() -> None:
-    """Who reads the line does not have to ask why it is slow."""
+    """The line explains why the rate is low."""
     line = Progress([], Sending(2, 1, 2_500_000), clock=Clock()).line()
     assert line.endswith("; 2 associations, 1 retry, limited to 2.5 MB/s")
 
 
 def test_a_rate_is_that_of_the_link() -> None:
-    """Of an image that was compressed, the bytes that were sent count."""
+    """For a compressed image, the bytes that were sent count."""
     seen = told(entries(1))
     seen.image(ImageRecord(entries(1)[0], "1", Sent(Transfer(size=2_000_000)), size=5_000_000))
     assert "1 image sent (2 MB)" in seen.line()

@@ -1,4 +1,4 @@
-"""The reports of a run are written, delivered where they belong, and never lost."""
+"""The reports of a run are written, delivered to their containers, and never lost."""
 
 import csv
 import logging
@@ -44,7 +44,7 @@ SUFFIXES = [".csv", "_instances.csv", ".html", "_summary.json"]
 
 
 class Destination:
-    """Takes so many reports, and refuses the next one; or leaves all of them where they are."""
+    """Destination that accepts some reports and rejects the next, or leaves all in place."""
 
     time_format = "%Y-%m-%d_%H:%M:%S"
 
@@ -54,11 +54,11 @@ class Destination:
         self._is_elsewhere = is_elsewhere
 
     def rows(self, reports: Sequence[FileReport]) -> Sequence[FileReport]:
-        """Take all."""
+        """Accept all."""
         return reports
 
     def deliver(self, parent: Container, path: Path) -> bool:
-        """Note what a report is called, and that it is there."""
+        """Record the report's name, and check that it exists."""
         if len(self.delivered) == self._takes:
             raise SiteError("403 Forbidden")
         assert path.stat().st_size
@@ -73,7 +73,7 @@ def publish(
     *,
     options: Mapping[str, str] | None = None,
 ) -> bool:
-    """Let a run of one image end; return whether all reports are written."""
+    """Complete a run of one image; return whether all reports are written."""
     reports = Reports(
         config, Selection((ENTRY,), SESSION, "visit 1"), output, destination.time_format
     )
@@ -96,7 +96,7 @@ def publish(
 
 
 def suffixes(names: Sequence[str], head: str = "dicom-send_report-visit 1_") -> list[str]:
-    """Return how names end that begin alike, and have the time in them."""
+    """Return the suffixes of names with the same start and a time."""
     stem = len(head) + len("2024-03-05_07:08:09")
     assert all(name.startswith(head) for name in names)
     assert len({name[:stem] for name in names}) <= 1
@@ -119,7 +119,7 @@ def shown_config(folder: Path) -> dict[str, str]:
 
 
 def test_reports_go_where_they_belong(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Each is delivered to the session, the report on files first, and none stays behind."""
+    """The per-file report is delivered first, and none stays behind."""
     caplog.set_level(logging.INFO)
     destination = Destination()
     publish(tmp_path, destination)
@@ -138,7 +138,7 @@ def test_reports_go_where_they_belong(tmp_path: Path, caplog: pytest.LogCaptureF
 
 
 def test_reports_may_stay_where_they_are(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A destination may leave them in the output folder; the log says where."""
+    """A destination may leave them in the output folder; the log has the path."""
     caplog.set_level(logging.INFO)
     publish(tmp_path, Destination(is_elsewhere=False))
     names = left_in(tmp_path)
@@ -151,7 +151,7 @@ def test_reports_may_stay_where_they_are(tmp_path: Path, caplog: pytest.LogCaptu
 def test_a_report_that_is_refused_stays_with_those_after_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, takes: int
 ) -> None:
-    """The log says why, once, and still has the table."""
+    """The log has the reason once, and still has the table."""
     publish(tmp_path, Destination(takes))
     assert sorted(suffixes(left_in(tmp_path))) == sorted(SUFFIXES[takes:])
     refused = [line for line in caplog.messages if "403 Forbidden" in line]
@@ -172,7 +172,7 @@ def test_a_report_that_is_refused_stays_with_those_after_it(
 def test_only_those_are_written_that_are_wanted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, changes: dict[str, bool], written: list[str]
 ) -> None:
-    """Without `report` there is none at all; the table is in the log in any case."""
+    """Without `report` there is none at all; the table is always in the log."""
     caplog.set_level(logging.INFO)
     destination = Destination()
     publish(tmp_path, destination, replace(CONFIG, **changes))
@@ -184,7 +184,7 @@ def test_only_those_are_written_that_are_wanted(
 def test_a_report_that_cannot_be_written_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The run ends as it would; the rows and the table in the log are what is left."""
+    """The run ends normally; the rows and the table are in the log."""
     caplog.set_level(logging.INFO)
     destination = Destination()
     assert not publish(tmp_path / "missing", destination)
@@ -200,7 +200,7 @@ def test_a_report_that_cannot_be_written_is_logged(
 
 
 class Unwritable(str):
-    """Text that cannot be made."""
+    """Object without a text form."""
 
     __slots__ = ()
 
@@ -212,7 +212,7 @@ class Unwritable(str):
 def test_a_page_that_fails_costs_only_itself(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The other reports are delivered; the log says where it failed, and not about what."""
+    """The other reports are delivered; the log has the place of the error but no data."""
     destination = Destination()
     assert not publish(tmp_path, destination, options={"odd": Unwritable()})
     assert suffixes([name for _, name in destination.delivered]) == [*SUFFIXES[:2], "_summary.json"]
@@ -221,7 +221,7 @@ def test_a_page_that_fails_costs_only_itself(
 
 
 def test_a_dry_run_says_that_it_is_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is in the names, in the title of the page, in each row and in the log."""
+    """The mark is in the names, in the title of the page, in each row and in the log."""
     caplog.set_level(logging.INFO)
     publish(tmp_path, Destination(is_elsewhere=False), replace(CONFIG, dry_run=True))
     names = left_in(tmp_path)
@@ -237,7 +237,7 @@ def test_a_dry_run_says_that_it_is_one(tmp_path: Path, caplog: pytest.LogCapture
 
 
 def test_the_page_shows_the_configuration(tmp_path: Path) -> None:
-    """Each option has its value, also those of where the images come from; no key is shown."""
+    """Each option has its value, including those of the source; no key is shown."""
     options = {"file_download_retry_time": "60 s"}
     publish(tmp_path, Destination(is_elsewhere=False), options=options)
     assert shown_config(tmp_path) == {
@@ -268,7 +268,7 @@ def test_the_page_shows_the_configuration(tmp_path: Path) -> None:
 
 
 def test_the_page_shows_the_private_element_and_tls(tmp_path: Path) -> None:
-    """The group is a hexadecimal number; the options of TLS are those that change it."""
+    """The group is hexadecimal; only TLS options with an effect are shown."""
     config = replace(CONFIG, tag=PrivateTag(0x21, "Creator", "Value"), tls=TLS)
     publish(tmp_path, Destination(is_elsewhere=False), config)
     shown = shown_config(tmp_path)
@@ -286,7 +286,7 @@ def test_the_page_shows_the_private_element_and_tls(tmp_path: Path) -> None:
 
 
 def test_the_page_shows_what_was_counted_and_with_what(tmp_path: Path) -> None:
-    """Bytes, contexts and the versions of the software."""
+    """It has bytes, contexts and software versions."""
     publish(tmp_path, Destination(is_elsewhere=False))
     page = page_in(tmp_path)
     assert page.one("title").text == "DICOM send: visit 1"

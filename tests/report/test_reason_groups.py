@@ -1,4 +1,4 @@
-"""Reasons of one cause have one row, and the first of their images are kept."""
+"""Reasons with one cause have one row, and their first images are kept."""
 
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord, Remark
 from fw_gear_dicom_send.network.types import AlreadyStored, NotSent, Sent, StoreResult, Transfer
@@ -31,7 +31,7 @@ def failed(reason: Reason, images: int = 1) -> Remark:
 
 
 def test_one_cause_for_twelve_transfer_syntaxes_is_one_group() -> None:
-    """Its texts are counted; a file with several of them is one file."""
+    """Its texts are counted; a file with several of them counts once."""
     remarks = [failed(Reason(Kind.NOT_ACCEPTED, f"CT in {n}"), n) for n in range(1, 13)]
     (group,) = failures([report("a", *remarks), report("b", remarks[0])])
     assert (group.images, group.files, len(group.texts)) == (79, 2, 12)
@@ -39,7 +39,7 @@ def test_one_cause_for_twelve_transfer_syntaxes_is_one_group() -> None:
 
 
 def test_statuses_are_causes_of_their_own() -> None:
-    """What a server says beside a status is none; the most frequent cause comes first."""
+    """The comment of a server does not matter; the most frequent cause comes first."""
     other = Reason(Kind.REFUSED, "0xC000 Cannot Understand, comment 2")
     full = Reason(Kind.REFUSED, "0xA900 Does Not Match")
     groups = failures([report("a", failed(full), failed(REFUSED, 2), failed(other, 3))])
@@ -69,7 +69,7 @@ def test_a_remark_on_a_whole_file_names_the_file() -> None:
 
 
 def test_texts_are_bounded() -> None:
-    """A server that comments each image in words of its own takes no more room."""
+    """Individual comments for each image need no more memory."""
     remarks = [failed(Reason(Kind.REFUSED, f"0xC000 {n}")) for n in range(MAX_TEXTS + 50)]
     (group,) = failures([report("a", *remarks)])
     assert (group.images, len(group.texts)) == (MAX_TEXTS + 50, MAX_TEXTS)
@@ -80,7 +80,7 @@ def told(examples: ImageExamples, result: StoreResult, uid: str, member: str = "
 
 
 def test_the_first_images_of_a_cause_are_kept_once() -> None:
-    """An image that is told again, as it was resent, is one."""
+    """An image that is reported again after a resend counts once."""
     examples = ImageExamples()
     for number in range(2):
         told(examples, Sent(Transfer(), (COERCED,)), "1.1")
@@ -92,7 +92,7 @@ def test_the_first_images_of_a_cause_are_kept_once() -> None:
 
 
 def test_an_image_that_the_server_lost_is_kept() -> None:
-    """It is known by its UID."""
+    """It is identified by its UID."""
     examples = ImageExamples()
     examples.deny(entry(), "1.2.3", Reason(Kind.NOT_STORED))
     kept = examples.of(cause_of(Reason(Kind.NOT_STORED)))
@@ -100,7 +100,7 @@ def test_an_image_that_the_server_lost_is_kept() -> None:
 
 
 def test_examples_are_bounded() -> None:
-    """Neither a million images nor ever new statuses take more room."""
+    """Neither a million images nor ever new statuses need more memory."""
     examples = ImageExamples()
     for number in range(MAX_EXAMPLES + 5):
         told(examples, NotSent(REFUSED), f"1.{number}")

@@ -1,4 +1,4 @@
-"""The page about a run, as a browser shows it."""
+"""Page of a run, as shown by a browser."""
 
 import json
 from datetime import datetime
@@ -53,7 +53,7 @@ def facts(**changes: Any) -> Facts:
 
 @pytest.fixture
 def browser(chromium: webdriver.Chrome, tmp_path: Path) -> webdriver.Chrome:
-    """A browser that shows the page of some files."""
+    """Browser that shows the page of some files."""
     show(chromium, tmp_path, render(REPORTS, facts()))
     return chromium
 
@@ -65,7 +65,7 @@ def show(browser: webdriver.Chrome, folder: Path, page: str) -> None:
 
 
 def test_the_outcome_is_seen_at_a_glance(browser: webdriver.Chrome) -> None:
-    """What became of the run comes first, with its numbers."""
+    """The outcome of the run comes first, with its numbers."""
     assert browser.title == "DICOM send: visit 1"
     assert texts(browser, ".outcome") == ["Not all images were sent"]
     tiles = zip(texts(browser, ".tiles dt"), texts(browser, ".tiles dd"), strict=True)
@@ -79,14 +79,14 @@ def test_the_outcome_is_seen_at_a_glance(browser: webdriver.Chrome) -> None:
 
 
 def test_a_good_run_says_so(chromium: webdriver.Chrome, tmp_path: Path) -> None:
-    """Where all was sent nothing is said to be wrong."""
+    """If all images were sent, no problem is shown."""
     show(chromium, tmp_path, render(REPORTS[:1], facts()))
     assert texts(chromium, ".outcome") == ["All images were sent"]
     assert "Nothing went wrong." in texts(chromium, "p")
 
 
 def test_each_file_has_a_row_with_a_bar(browser: webdriver.Chrome) -> None:
-    """The bars are as long as the shares that were sent, and say so in words."""
+    """The bar's length is the share of sent images, and its label has the numbers."""
     rows = browser.find_elements(By.CSS_SELECTOR, "#files tbody tr")
     shares = [row.find_elements(By.CSS_SELECTOR, "rect")[1] for row in rows]
     assert [float(one.get_attribute("width") or 0) for one in shares] == [0, 0, 79, 100]
@@ -96,7 +96,7 @@ def test_each_file_has_a_row_with_a_bar(browser: webdriver.Chrome) -> None:
 
 
 def test_failures_are_grouped_with_what_to_do(browser: webdriver.Chrome) -> None:
-    """One row for each reason, the most frequent first, with an advice."""
+    """There is one row for each reason, the most frequent first, with advice."""
     rows = browser.find_elements(By.CSS_SELECTOR, "h2 + table tbody")[0]
     cells = [
         [cell.text for cell in row.find_elements(By.TAG_NAME, "td")]
@@ -110,7 +110,7 @@ def test_failures_are_grouped_with_what_to_do(browser: webdriver.Chrome) -> None
 
 
 def test_contexts_configuration_and_versions_are_there(browser: webdriver.Chrome) -> None:
-    """What was negotiated, what was configured, and with which software."""
+    """The page has the negotiated contexts, the options and the software versions."""
     for summary in browser.find_elements(By.TAG_NAME, "summary"):
         summary.click()
     shown = browser.find_element(By.TAG_NAME, "main").text
@@ -120,7 +120,7 @@ def test_contexts_configuration_and_versions_are_there(browser: webdriver.Chrome
 
 
 def test_names_are_text_and_nothing_is_loaded(browser: webdriver.Chrome) -> None:
-    """What a name holds is shown, not run; the page asks nobody for anything."""
+    """A name is shown and not run; the page makes no requests."""
     assert EVIL in browser.find_element(By.ID, "files").text
     assert browser.title != "evil"
     policy = browser.find_element(By.CSS_SELECTOR, "meta[http-equiv=Content-Security-Policy]")
@@ -140,7 +140,7 @@ def test_names_are_text_and_nothing_is_loaded(browser: webdriver.Chrome) -> None
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_can_be_read(browser: webdriver.Chrome, scheme: str) -> None:
-    """All text has the contrast that WCAG 2.1 asks for, by day and by night."""
+    """All text has the contrast of WCAG 2.1, in light and in dark mode."""
     media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
     contrasts = browser.execute_script(CONTRASTS)
@@ -151,7 +151,7 @@ def test_text_can_be_read(browser: webdriver.Chrome, scheme: str) -> None:
 
 
 def test_it_can_be_printed(browser: webdriver.Chrome) -> None:
-    """On paper it is black on white, whatever the screen has."""
+    """On paper it is black on white in any mode."""
     features = [{"name": "prefers-color-scheme", "value": "dark"}]
     media = {"media": "print", "features": features}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
@@ -164,7 +164,7 @@ def test_it_can_be_printed(browser: webdriver.Chrome) -> None:
 
 
 def test_it_is_accessible(browser: webdriver.Chrome) -> None:
-    """The language is told, pictures have labels, headings have an order, tables have headers."""
+    """The language is declared, pictures have labels, headings are ordered, tables have headers."""
     root = browser.find_element(By.TAG_NAME, "html")
     assert root.get_attribute("lang") == "en"
     for picture in browser.find_elements(By.TAG_NAME, "svg"):
@@ -178,7 +178,7 @@ def test_it_is_accessible(browser: webdriver.Chrome) -> None:
 
 
 def test_charts_show_rates_and_times(chromium: webdriver.Chrome, tmp_path: Path) -> None:
-    """There is a bar for each slot of time, and for each range of C-STORE times."""
+    """There is a bar for each slot of time and for each range of C-STORE times."""
     durations = (0, 3, 40, 7, *[0] * 8, 1)
     show(
         chromium,
@@ -198,7 +198,7 @@ def test_charts_show_rates_and_times(chromium: webdriver.Chrome, tmp_path: Path)
 
 
 def test_a_run_without_images_has_a_page(chromium: webdriver.Chrome, tmp_path: Path) -> None:
-    """There is nothing to draw then, and nothing to divide by."""
+    """There are no charts and no divisions by zero."""
     show(
         chromium,
         tmp_path,

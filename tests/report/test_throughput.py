@@ -1,4 +1,4 @@
-"""How images, bytes and C-STORE times are counted over the time of a run."""
+"""Images, bytes and C-STORE times are counted over the time of a run."""
 
 import pytest
 
@@ -12,7 +12,7 @@ ENTRY = FileEntry(Container("acquisition", "a"), "a.zip", "lab/a.zip")
 
 
 class Counting:
-    """A count of images whose time a test decides."""
+    """Count of images on a clock that the test controls."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -20,19 +20,19 @@ class Counting:
         self._begun = self.clock.time
 
     def image(self, second: float, result: StoreResult | None = None, size: int = 10) -> None:
-        """Count an image so many seconds after the beginning."""
+        """Count an image at this second after the start."""
         self.clock.time = self._begun + second
         self.counted.image(ImageRecord(ENTRY, "n", result or sent(), size=size))
 
 
 @pytest.fixture
 def counting() -> Counting:
-    """A count that has just begun."""
+    """Count that has just started."""
     return Counting()
 
 
 def test_images_are_counted_by_the_second(counting: Counting) -> None:
-    """Seconds without an image count as well; the time is that since the beginning."""
+    """Seconds without an image count as well; the time starts with the run."""
     for second, size in ((0.0, 1), (0.9, 2), (3.0, 4)):
         counting.image(second, size=size)
     counting.clock.time += 0.5
@@ -42,7 +42,7 @@ def test_images_are_counted_by_the_second(counting: Counting) -> None:
 
 
 def test_only_what_was_sent_is_counted(counting: Counting) -> None:
-    """An image that the server had before or refused, or one of a dry run, is no throughput."""
+    """Existing, rejected and planned images do not count for throughput."""
     counting.image(0, not_sent("no"))
     counting.image(0, AlreadyStored())
     counting.image(0, Planned(Transfer()))
@@ -51,7 +51,7 @@ def test_only_what_was_sent_is_counted(counting: Counting) -> None:
 
 
 def test_slots_become_longer_when_there_would_be_more_than_120(counting: Counting) -> None:
-    """Neither an image nor a byte gets lost, and neither moves to another time."""
+    """No image or byte is lost or moves to another time."""
     for second in (0.5, 1.5, 2.5, 119.5):
         counting.image(second)
     before = counting.counted.counts()
@@ -95,7 +95,7 @@ def test_a_long_silence_makes_slots_longer_at_once(counting: Counting) -> None:
     ],
 )
 def test_a_time_is_in_its_range(counting: Counting, seconds: float, place: int) -> None:
-    """A range goes from its lower limit up to, but without, the next one; refusals count too."""
+    """A range includes its lower limit but not the upper one; rejections count, too."""
     counting.image(0, sent(seconds=seconds))
     counting.image(0, not_sent("no", seconds=seconds))
     durations = counting.counted.counts().durations
@@ -103,13 +103,13 @@ def test_a_time_is_in_its_range(counting: Counting, seconds: float, place: int) 
 
 
 def test_bytes_are_those_that_were_sent(counting: Counting) -> None:
-    """A compressed image has fewer than the dataset had."""
+    """A compressed image has fewer bytes than its dataset."""
     counting.image(0.0, sent(size=40), size=100)
     assert counting.counted.counts().bytes == (40,)
 
 
 def test_percentiles_are_those_of_all_c_stores(counting: Counting) -> None:
-    """The median and the 95th percentile are right to 2 %, the longest time is exact."""
+    """Median and 95th percentile are accurate to 2 %, the maximum is exact."""
     for milliseconds in range(1, 1001):
         counting.image(0, sent(seconds=milliseconds / 1000))
     times = counting.counted.counts().times
@@ -120,7 +120,7 @@ def test_percentiles_are_those_of_all_c_stores(counting: Counting) -> None:
 
 
 def test_without_a_c_store_there_are_no_times(counting: Counting) -> None:
-    """A dry run has none; lost associations are counted from the beginning of the run."""
+    """A dry run has none; lost associations are counted from the start of the run."""
     counting.image(0, Planned(Transfer()))
     counts = counting.counted.counts([counting.clock.time + 2.5])
     assert counts.times is None

@@ -1,4 +1,4 @@
-"""What a run says of the verification of its images."""
+"""Verification results of a run."""
 
 from fw_gear_dicom_send.models import Container, FileEntry
 from fw_gear_dicom_send.reasons import Kind, Reason
@@ -10,7 +10,7 @@ FAILED = Reason(Kind.QUERY_FAILED, "status 0xC000")
 
 
 def of(*verdicts: Verdict | Reason | None, method: str = "find") -> Verifications:
-    """Return what is known of images: None where an image was sent, and nothing is known."""
+    """Return the states of images: None is sent with an unknown state."""
     made = Verifications(method)
     for verdict in verdicts:
         number = made.add(is_sent=verdict is not Verdict.NOT_SENT)
@@ -29,7 +29,7 @@ def test_all_verified_says_by_what() -> None:
 
 
 def test_one_cause_is_said_as_it_is() -> None:
-    """The line says how many are verified, and why the others are not."""
+    """The line has the number of verified images and the cause for the others."""
     summary = of(*[NOT_OFFERED] * 300).summary()
     assert summary.text == "0 of 300 images verified: the server does not support C-FIND"
     assert not summary.is_whole
@@ -39,7 +39,7 @@ def test_one_cause_is_said_as_it_is() -> None:
 
 
 def test_several_causes_have_their_numbers() -> None:
-    """What is not on the server comes first, then the most frequent cause."""
+    """Missing images come first, then the most frequent cause."""
     summary = of(NOT_OFFERED, FAILED, FAILED, Verdict.ABSENT, Verdict.VERIFIED).summary()
     assert summary == VerificationSummary("C-FIND", 5, 1, 1, ((FAILED, 2), (NOT_OFFERED, 1)))
     assert summary.text == (
@@ -49,14 +49,14 @@ def test_several_causes_have_their_numbers() -> None:
 
 
 def test_each_image_has_a_cell() -> None:
-    """It is empty for an image that was not sent, and never `yes` without an answer."""
+    """It is empty for an image that was not sent, and never `yes` without a response."""
     known = of(Verdict.VERIFIED, Verdict.ABSENT, FAILED, Verdict.NOT_SENT, None)
     cells = ["yes", "no", "status 0xC000", "", "the run stopped before it was verified"]
     assert [known.cell(number) for number in range(5)] == cells
 
 
 def test_what_is_known_later_replaces_what_was_known() -> None:
-    """The number of verified images follows, also that of the file."""
+    """The number of verified images is updated, also for the file."""
     known = of(FAILED, None)
     for verdict in (Verdict.ABSENT, Verdict.VERIFIED, Verdict.VERIFIED):
         known.note(ENTRY, 0, verdict)
@@ -67,7 +67,7 @@ def test_what_is_known_later_replaces_what_was_known() -> None:
 
 
 def test_a_new_reason_is_new_once() -> None:
-    """Of a thousand different reasons those are kept that a byte has room for."""
+    """Of a thousand different reasons those are kept that fit into a byte."""
     known = Verifications("find")
     news = 0
     for number in range(1000):

@@ -1,4 +1,4 @@
-"""What a run says of the number of its images."""
+"""Wording about the number of images of a run."""
 
 import pytest
 
@@ -45,13 +45,13 @@ def file(images: int, sent: int = 0, already: int = 0, planned: int | None = Non
 def test_sent_existing_and_planned_images_are_told_apart(
     files: list[FileReport], numbers: str, sentence: str
 ) -> None:
-    """Nothing says `sent` of an image that was not."""
+    """`sent` is only used for sent images."""
     assert counted(*files) == numbers
     assert headline(*files, is_verified=True) == sentence
 
 
 def test_a_run_that_was_not_verified_says_so() -> None:
-    """It is of no interest where not all were sent."""
+    """The verification is not mentioned if some images were not sent."""
     assert headline(file(3, 3), is_verified=False) == (
         "All images were sent, but not all were verified"
     )
@@ -75,5 +75,5 @@ def test_a_run_that_was_not_verified_says_so() -> None:
 def test_a_run_is_complete_when_all_of_its_files_are(
     files: list[FileReport], is_good: bool
 ) -> None:
-    """A run without files, and a file without images, are not: nothing was sent."""
+    """A run without files, or with a file without images, is not: nothing was sent."""
     assert is_complete(files) == is_good
