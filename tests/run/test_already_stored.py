@@ -1,4 +1,4 @@
-"""A server is asked once for what it has of a series already."""
+"""A server is queried once for the existing images of a series."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from tests.support.series import SERIES, STUDY, image, store
 
 
 def test_a_series_is_asked_for_once() -> None:
-    """Each image after the first costs no query, until very many series are in between."""
+    """Only its first image costs a query, unless very many series come in between."""
     with ArchiveSCP() as server:
         find = find_scu(server)
         store(server, image(0), image(1))
@@ -30,7 +30,7 @@ def test_a_series_is_asked_for_once() -> None:
 
 
 def test_an_image_without_study_or_series_is_not_asked_for() -> None:
-    """A query without them would be answered for all studies."""
+    """A query without them would match all studies."""
     with ArchiveSCP() as server:
         find = find_scu(server)
         store(server, made_instance(1))
@@ -45,7 +45,7 @@ def test_an_image_without_study_or_series_is_not_asked_for() -> None:
 def test_a_server_that_does_not_tell_has_nothing(
     caplog: pytest.LogCaptureFixture, storescp: StoreSCP
 ) -> None:
-    """The log says so once, though there are more series than are remembered."""
+    """The log says so once, although there are more series than the cache can store."""
     find = find_scu(storescp)
     stored_images = StoredImages(find)
     assert not any(stored_images.has(image(0, f"1.2.9.{n % 70}")) for n in range(140))

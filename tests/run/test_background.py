@@ -1,4 +1,4 @@
-"""Work on threads of its own, whose results one thread takes."""
+"""Work on separate threads, whose results one thread consumes."""
 
 import threading
 import time
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 
 def started(*sources: Iterator[T], ahead: int) -> Background[T]:
-    """Return a step whose threads run."""
+    """Return a stage with running threads."""
     return Background(*sources, ahead=ahead).start()
 
 
 class Producer:
-    """Yields numbers, and tells how far it came."""
+    """Producer that yields numbers and shows its progress."""
 
     def __init__(self, count: int = 1_000_000) -> None:
         self.made = 0
@@ -41,7 +41,7 @@ class Producer:
 
 
 def test_items_come_in_order_and_end() -> None:
-    """The consumer gets each item once, in order, made by another thread."""
+    """The consumer receives each item once, in order, produced by another thread."""
     producer = Producer(500)
     assert list(started(iter(producer), ahead=3)) == list(range(500))
     assert producer.ended()
@@ -50,7 +50,7 @@ def test_items_come_in_order_and_end() -> None:
 
 @pytest.mark.parametrize("error", [ValueError("boom"), KeyboardInterrupt()])
 def test_what_the_producer_raises_is_raised_at_the_consumer(error: BaseException) -> None:
-    """An exception comes as itself, after the items that were made before it."""
+    """The same exception is raised after the items produced before it."""
 
     def failing() -> Iterator[int]:
         yield from range(5)
@@ -64,7 +64,7 @@ def test_what_the_producer_raises_is_raised_at_the_consumer(error: BaseException
 
 
 def test_the_producer_is_only_a_little_ahead() -> None:
-    """With nobody to take items, `ahead` of them are made."""
+    """Without a consumer, only `ahead` items are produced."""
     producer = Producer()
     step = started(iter(producer), ahead=3)
     assert wait_for(lambda: producer.made == 3, PATIENCE)
@@ -86,7 +86,7 @@ def test_close_ends_a_producer_that_waits_for_room() -> None:
 
 
 def test_close_does_not_wait_for_a_slow_item() -> None:
-    """An item that takes long holds up closing for a bounded time, and ends the thread."""
+    """A slow item delays closing for a limited time, and its thread ends."""
     release = threading.Event()
     producer = Producer()
 
@@ -106,7 +106,7 @@ def test_close_does_not_wait_for_a_slow_item() -> None:
 
 
 def test_a_closed_stage_has_no_more_items() -> None:
-    """A consumer that still iterates when the stage is closed comes to an end."""
+    """A consumer that iterates when the stage is closed reaches the end."""
     step = started(iter(Producer()), ahead=3)
     for item in step:
         if item == 10:
@@ -115,7 +115,7 @@ def test_a_closed_stage_has_no_more_items() -> None:
 
 
 def test_closing_twice_does_no_harm() -> None:
-    """A stage may be closed again, and after its end."""
+    """A stage can be closed again, also after its end."""
     step = started(iter(Producer(2)), ahead=3)
     assert list(step) == [0, 1]
     step.close()
@@ -126,7 +126,7 @@ def test_closing_twice_does_no_harm() -> None:
 
 
 def test_a_stage_ends_after_the_last_of_its_sources() -> None:
-    """Each item of several sources comes once, in the order of its source, until all have ended."""
+    """Each item of several sources is returned once, in its source's order, until all end."""
     gate = threading.Event()
 
     def late() -> Iterator[int]:
@@ -144,7 +144,7 @@ def test_a_stage_ends_after_the_last_of_its_sources() -> None:
 
 
 def test_several_sources_are_only_a_little_ahead() -> None:
-    """Each makes one item at most while there are enough."""
+    """Each produces at most one more item when there are enough."""
     producers = [Producer() for _ in range(4)]
     step = started(*map(iter, producers), ahead=3)
     assert wait_for(lambda: sum(producer.made for producer in producers) >= 3, PATIENCE)
@@ -154,7 +154,7 @@ def test_several_sources_are_only_a_little_ahead() -> None:
 
 
 def test_an_error_of_one_source_stops_the_others() -> None:
-    """What one source raises is raised at the consumer; the other sources end soon."""
+    """An error of one source is raised at the consumer; the other sources end soon."""
     gate, error = threading.Event(), ValueError("boom")
     producers = [Producer(), Producer()]
 
@@ -175,7 +175,7 @@ def test_an_error_of_one_source_stops_the_others() -> None:
 
 
 def test_an_error_wakes_a_consumer_that_waits() -> None:
-    """A consumer that has nothing to take learns of an error while another source goes on."""
+    """A consumer that waits for items receives an error while another source continues."""
     release = threading.Event()
 
     def failing() -> Iterator[int]:
@@ -194,7 +194,7 @@ def test_an_error_wakes_a_consumer_that_waits() -> None:
 
 
 def test_close_wakes_all_who_wait() -> None:
-    """Closing ends producers that wait for room and a consumer that waits for items, at once."""
+    """Closing immediately ends producers that wait for room and consumers that wait for items."""
     producers = [Producer() for _ in range(3)]
     full = started(*(iter(producer) for producer in producers), ahead=1)
     assert wait_for(lambda: all(producer.made == 1 for producer in producers), PATIENCE)
@@ -216,7 +216,7 @@ def test_close_wakes_all_who_wait() -> None:
 
 
 def test_closing_gives_what_nobody_took() -> None:
-    """What was made and not taken comes back when the stage is closed, and only once."""
+    """Produced items that were not consumed are returned once when the stage is closed."""
     step = started(iter(Producer(100)), ahead=3)
     taken = next(iter(step))
     left = step.close()

@@ -1,4 +1,4 @@
-"""A run that ends while it verifies reports what is known by then."""
+"""A run that is cancelled during verification reports the results so far."""
 
 import csv
 from pathlib import Path
@@ -17,15 +17,15 @@ from tests.support.sample_files import encoded, made, uid_of
 
 
 class Cancelling(MonotonicClock):
-    """A clock on which the run is cancelled as soon as it waits."""
+    """Clock that cancels the run when it waits."""
 
     def sleep(self, seconds: float) -> None:  # noqa: ARG002
-        """Cancel it."""
+        """Cancel the run."""
         raise CancelledError(Signals.SIGTERM)
 
 
 def test_images_that_were_absent_do_not_count_as_sent(tmp_path: Path) -> None:
-    """The gear was waiting for the server to find an image when the job was cancelled."""
+    """The job was cancelled while the gear waited for the server to find an image."""
     folder, output = tmp_path / "images", tmp_path / "output"
     for path in (folder, output):
         path.mkdir()

@@ -1,4 +1,4 @@
-"""As many threads are at work as help."""
+"""The number of working threads adapts to their benefit."""
 
 import threading
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tests.support.waiting import PATIENCE, wait_for
 
 @dataclass
 class World:
-    """A machine on which an image takes CPU time, and time that depends on the threads."""
+    """Machine on which an image needs CPU time and a time that depends on the threads."""
 
     cpu: float
     rates: dict[int, float]
@@ -19,11 +19,11 @@ class World:
     used: float = 0.0
 
     def crew(self, threads: int) -> Crew:
-        """Return a crew that has the clocks of this machine."""
+        """Return a crew that uses the clocks of this machine."""
         return Crew(threads, clock=lambda: self.now, cpu_clock=lambda: self.used)
 
     def run(self, crew: Crew, seconds: float) -> list[int]:
-        """Handle images for so long; return how many threads were allowed, time and again."""
+        """Process images for some seconds; return the allowed numbers of threads over time."""
         end, allowed = self.now + seconds, []
         while self.now < end:
             with crew.at_work():
@@ -34,31 +34,31 @@ class World:
 
 
 def share_of(number: int, allowed: list[int]) -> float:
-    """Return for which part of the images so many threads were allowed."""
+    """Return the share of images with this number of allowed threads."""
     return allowed.count(number) / len(allowed)
 
 
 def test_a_slow_server_gets_all_threads() -> None:
-    """They wait for it most of the time, so that each of them helps."""
+    """Each thread helps, because it mostly waits for the server."""
     world = World(0.0003, {1: 100, 2: 200, 3: 300, 4: 400})
     assert world.run(world.crew(4), 2)[-1] == 4
 
 
 def test_a_fast_server_gets_one_thread() -> None:
-    """Where each one more makes all slower, another is hardly ever tried."""
+    """If each additional thread slows the others, another one is rarely tried."""
     world = World(0.0003, {1: 3000, 2: 2500, 3: 2300, 4: 2000})
     assert share_of(1, world.run(world.crew(4), 20)) > 0.9
 
 
 def test_threads_that_share_the_work_are_kept() -> None:
-    """Unpacking runs on several cores: two threads are faster than one, and three no more."""
+    """Unpacking uses several cores: two threads are faster than one, three are not faster."""
     world = World(0.002, {1: 450, 2: 800, 3: 810, 4: 800})
     allowed = world.run(world.crew(4), 20)
     assert share_of(1, allowed[len(allowed) // 4 :]) < 0.1
 
 
 def test_a_server_that_becomes_fast_gets_fewer_threads() -> None:
-    """What helped at first may be too much later."""
+    """A useful number at first may be too high later."""
     world = World(0.0003, {1: 100, 2: 200, 3: 300, 4: 400})
     crew = world.crew(4)
     world.run(crew, 2)
@@ -68,7 +68,7 @@ def test_a_server_that_becomes_fast_gets_fewer_threads() -> None:
 
 
 def test_images_that_wait_for_each_other_get_all_threads() -> None:
-    """Where no image comes to its end, another thread is let go after a moment."""
+    """If no image completes, another thread is allowed after a moment."""
     crew, together = Crew(4), threading.Barrier(4, timeout=PATIENCE)
 
     def work() -> None:
@@ -84,7 +84,7 @@ def test_images_that_wait_for_each_other_get_all_threads() -> None:
 
 @pytest.mark.parametrize("number", [1, 3])
 def test_a_failure_leaves_the_place_to_others(number: int) -> None:
-    """What an image raises is raised, and its thread is no longer at work."""
+    """The exception of an image is raised, and its thread is no longer counted."""
     crew = Crew(1)
     for _ in range(number):
         with pytest.raises(ValueError, match="bad"), crew.at_work():
@@ -94,7 +94,7 @@ def test_a_failure_leaves_the_place_to_others(number: int) -> None:
 
 
 def test_threads_that_wait_see_the_end_at_once() -> None:
-    """A thread that finds no more work wakes the others, however long they would wait."""
+    """A thread that finds no more work wakes the others."""
     crew, begun = Crew(2, CrewPolicy(window=3600)), threading.Event()
 
     def work() -> None:
@@ -108,7 +108,7 @@ def test_threads_that_wait_see_the_end_at_once() -> None:
         for thread in threads:
             thread.start()
         begun.wait(PATIENCE)
-        # Most of the threads wait by now; those that do not will not have to.
+        # Most of the threads are waiting now; the others do not need to.
         threads[0].join(0.2)
     crew.leave()
     assert wait_for(lambda: not any(thread.is_alive() for thread in threads))

@@ -1,4 +1,4 @@
-"""Files come to disk several at once, in order, and within a bound on bytes."""
+"""Several files are downloaded in parallel, in order, and within a limit on disk space."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +21,7 @@ Outcome = Path | DownloadFailure
 
 
 def entries(*sizes: int | None) -> list[FileEntry]:
-    """Return files of these sizes, which are called by their numbers."""
+    """Return files of these sizes, named by number."""
     parent = Container("session", "s")
     return [FileEntry(parent, str(n), f"lab/{n}", size) for n, size in enumerate(sizes)]
 
@@ -36,7 +36,7 @@ def downloads(
     given_up: Callable[[], Reason | None] = lambda: None,
     stop: Callable[[], None] = lambda: None,
 ) -> Iterator[Downloads]:
-    """Begin to fetch files, and end it."""
+    """Download files and stop at the end."""
     running = Downloads(Fetcher(fetch, at_once, stop), files, room or WorkRoom(), given_up)
     running.start()
     try:
@@ -46,25 +46,25 @@ def downloads(
 
 
 def taken(running: Downloads) -> Iterator[Fetched]:
-    """Take and release all files."""
+    """Consume and release all files."""
     while file := running.take():
         yield file
         running.release(file)
 
 
 def names(running: Downloads) -> list[str]:
-    """Return what all files are called, in the order in which they are handed on."""
+    """Return the names of all files in the order in which they are delivered."""
     return [file.entry.name for file in taken(running)]
 
 
 def path_of(entry: FileEntry) -> Path:
-    """Return a path for a file, at which there is nothing."""
+    """Return a path for a file that does not exist."""
     return Path("/nowhere") / entry.name
 
 
 @pytest.mark.parametrize("at_once", [2, 5])
 def test_several_are_fetched_at_once(at_once: int) -> None:
-    """As many go on at the same time as may."""
+    """The maximum number of downloads runs at the same time."""
     meeting = Barrier(at_once)
 
     def fetch(entry: FileEntry) -> Path:
@@ -77,7 +77,7 @@ def test_several_are_fetched_at_once(at_once: int) -> None:
 
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_no_more_are_fetched_at_once_than_may(at_once: int) -> None:
-    """The number is never passed."""
+    """The limit is never exceeded."""
     lock, under_way, most = Lock(), 0, 0
 
     def fetch(entry: FileEntry) -> Path:
@@ -96,7 +96,7 @@ def test_no_more_are_fetched_at_once_than_may(at_once: int) -> None:
 
 
 def test_they_are_handed_on_in_order() -> None:
-    """A file that comes early waits for those before it."""
+    """A file that is ready early waits for its predecessors."""
     come = {str(number): Event() for number in range(4)}
 
     def fetch(entry: FileEntry) -> Path:
@@ -110,7 +110,7 @@ def test_they_are_handed_on_in_order() -> None:
 
 
 def test_one_that_takes_long_does_not_stop_the_others() -> None:
-    """All that have room come meanwhile."""
+    """All files within the disk limit are downloaded meanwhile."""
     come, others = Lock(), Event()
     count = 0
 
@@ -130,7 +130,7 @@ def test_one_that_takes_long_does_not_stop_the_others() -> None:
 
 
 class Disk:
-    """Notes how many bytes lie on disk, by the records of the files."""
+    """Disk that counts the bytes of its files, by their records."""
 
     def __init__(self) -> None:
         self.used = self.most = 0
@@ -144,13 +144,13 @@ class Disk:
         return path_of(entry)
 
     def release(self, file: Fetched) -> None:
-        """Take a file away."""
+        """Remove a file."""
         with self._lock:
             self.used -= file.entry.size or 0
 
 
 def test_files_on_disk_take_no_more_than_the_three_largest() -> None:
-    """However many may be fetched at once, and whoever is slow to release them."""
+    """The number of parallel downloads and the speed of releases do not matter."""
     disk = Disk()
     sizes = [LARGE * factor for factor in (2, 1, 5, 1, 1, 3, 1, 4, 1, 1)]
     with downloads(disk.fetch, entries(*sizes), 8) as running:
@@ -163,7 +163,7 @@ def test_files_on_disk_take_no_more_than_the_three_largest() -> None:
 
 
 def test_small_files_have_room_in_any_case() -> None:
-    """More than three of them are on disk at once, up to the bytes that there always are."""
+    """More than three of them are on disk, up to the guaranteed number of bytes."""
     disk = Disk()
     with downloads(disk.fetch, entries(*[MIN_MAX_BYTES // 8] * 20), 4):
         assert wait_for(lambda: disk.used == MIN_MAX_BYTES, PATIENCE)
@@ -171,7 +171,7 @@ def test_small_files_have_room_in_any_case() -> None:
 
 
 def test_files_of_unknown_size_count_once_they_have_come(tmp_path: Path) -> None:
-    """Nothing more is begun while they take what there is."""
+    """Nothing more is started while they occupy the space."""
     begun: list[str] = []
 
     def fetch(entry: FileEntry) -> Path:
@@ -191,7 +191,7 @@ def test_files_of_unknown_size_count_once_they_have_come(tmp_path: Path) -> None
 
 
 def test_a_failure_costs_only_itself() -> None:
-    """The others come, and each outcome belongs to its file."""
+    """The other downloads succeed, and each outcome belongs to its file."""
     failure = DownloadFailure(Reason(Kind.DOWNLOAD_LOST))
 
     def fetch(entry: FileEntry) -> Outcome:
@@ -222,7 +222,7 @@ def test_nothing_is_fetched_for_a_server_that_was_given_up() -> None:
 
 
 def test_an_error_is_raised_where_files_are_taken() -> None:
-    """What no file can fail with ends the run."""
+    """An unexpected error ends the run."""
 
     def fetch(_: FileEntry) -> Path:
         raise ValueError("boom")
@@ -232,7 +232,7 @@ def test_an_error_is_raised_where_files_are_taken() -> None:
 
 
 def test_stopping_ends_all_that_wait() -> None:
-    """Those in a fetch are told to end, those without room and those who take end at once."""
+    """Downloads are told to stop; threads that wait for room or for files end immediately."""
     stopped, begun = Event(), Barrier(LARGEST_FILES + 1)
 
     def fetch(_: FileEntry) -> Outcome:
@@ -248,7 +248,7 @@ def test_stopping_ends_all_that_wait() -> None:
 
 
 class FullDisk:
-    """A disk that has room for so many files, each of which it takes to be of one size."""
+    """Disk with room for a number of files of equal size."""
 
     def __init__(self, room: int) -> None:
         self.failed: list[str] = []
@@ -266,7 +266,7 @@ class FullDisk:
         return path_of(entry)
 
     def release(self, file: Fetched) -> None:
-        """Take a file away."""
+        """Remove a file."""
         with self._lock:
             self.lying.remove(file.entry.name)
 
@@ -274,7 +274,7 @@ class FullDisk:
 @pytest.mark.parametrize("room", [1, 3])
 @pytest.mark.parametrize("at_once", [1, 4])
 def test_where_the_disk_is_full_all_come_in_the_end(room: int, at_once: int) -> None:
-    """Files wait for each other to leave, whichever of them came first."""
+    """Files wait for others to leave, in any order."""
     disk = FullDisk(room)
     with downloads(disk.fetch, entries(*[1] * 30), at_once) as running:
         seen = []
@@ -287,7 +287,7 @@ def test_where_the_disk_is_full_all_come_in_the_end(room: int, at_once: int) -> 
 
 
 def test_a_file_that_waits_for_room_lets_others_go_first() -> None:
-    """Those behind it lie on the disk, and only by leaving it they make room."""
+    """Later files are on the disk, and only their release makes room."""
     disk, behind = FullDisk(1), Event()
 
     def fetch(entry: FileEntry) -> Outcome:
@@ -308,7 +308,7 @@ def test_a_file_that_waits_for_room_lets_others_go_first() -> None:
 
 
 def test_files_that_never_have_room_fail_alone() -> None:
-    """Two of them do not wait for each other for ever."""
+    """Two of them do not wait for each other indefinitely."""
     full = DownloadFailure(Reason(Kind.DOWNLOAD_NOT_WRITTEN, "No space left on device"))
     small: Mapping[str, Outcome] = {"2": Path("/nowhere/2")}
 

@@ -1,4 +1,4 @@
-"""Images of earlier runs are known by UID, size and CRC-32, in bounded memory."""
+"""Images of earlier runs are identified by UID, size and CRC-32, in limited memory."""
 
 import logging
 import tracemalloc
@@ -32,7 +32,7 @@ def knowing(*images: EarlierImage) -> EarlierImages:
 
 
 def test_only_the_very_dataset_was_sent() -> None:
-    """A changed dataset of the same UID, also of the same size, is another one."""
+    """A changed dataset with the same UID, even of the same size, is a different one."""
     earlier = knowing(told("1.1"))
     assert earlier.has(instance("1.1"))
     assert not earlier.has(instance("1.2"))
@@ -41,7 +41,7 @@ def test_only_the_very_dataset_was_sent() -> None:
 
 
 def test_an_image_that_reports_tell_the_same_of_was_sent() -> None:
-    """It was skipped the second time."""
+    """The second report lists it as skipped."""
     earlier = knowing(told("1.1"), told("1.1"))
     assert (len(earlier), earlier.has(instance("1.1"))) == (1, True)
 
@@ -51,14 +51,14 @@ def test_an_image_that_reports_tell_the_same_of_was_sent() -> None:
 def test_an_image_that_reports_tell_differently_of_is_sent_again(
     other: EarlierImage, is_first: bool
 ) -> None:
-    """Another dataset came over it, or the server lost it; which was last is not known."""
+    """It was replaced or lost; the order of these events is unknown."""
     images = [other, told("1.1")] if is_first else [told("1.1"), other]
     earlier = knowing(*images, told("1.1"))
     assert (len(earlier), earlier.has(instance("1.1"))) == (0, False)
 
 
 def test_an_image_that_cannot_be_read_was_not_sent() -> None:
-    """What is to send it tells why."""
+    """The sending step reports the error."""
 
     class Broken(BytesIO):
         def read(self, *_: object) -> bytes:
@@ -69,7 +69,7 @@ def test_an_image_that_cannot_be_read_was_not_sent() -> None:
 
 
 def test_bounded_memory(caplog: pytest.LogCaptureFixture) -> None:
-    """Images take some 40 bytes each, up to a number; later ones are sent again."""
+    """Images take about 40 bytes each, up to a maximum number; later ones are sent again."""
     earlier = EarlierImages(MANY)
     tracemalloc.start()
     with caplog.at_level(logging.WARNING):

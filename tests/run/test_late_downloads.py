@@ -1,4 +1,4 @@
-"""Files that do not come at first are put aside, and tried again at the end."""
+"""Files whose download fails are set aside and retried at the end."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,10 +24,10 @@ DOWN = DownloadFailure(Reason(Kind.DOWNLOAD_LOST), retry_after=0)
 
 
 class Source:
-    """Brings files, but for those that it does not for so many tries, or not while it is down."""
+    """Source whose files fail a number of times, or while it is down."""
 
     def __init__(self, failures: dict[str, float], clock: Clock, seconds: float = 0) -> None:
-        """Let each file that does not come take some seconds."""
+        """Let each failure take some seconds."""
         self.failures = failures
         self.tries: list[str] = []
         self.probes = 0
@@ -37,7 +37,7 @@ class Source:
         self._lock = Lock()
 
     def fetch(self, entry: FileEntry) -> Fetch:
-        """Bring a file, or do not."""
+        """Deliver a file, or fail."""
         with self._lock:
             self.tries.append(entry.name)
             if self.down:
@@ -48,7 +48,7 @@ class Source:
             return Path("/nowhere") / entry.name
 
     def outage(self) -> DownloadFailure | None:
-        """Answer, unless it is down; each question brings the end nearer."""
+        """Respond unless the source is down; each request shortens the outage."""
         with self._lock:
             self.probes += 1
             if not self.down:
@@ -94,7 +94,7 @@ def outcomes(running: Downloads) -> dict[str, Path | DownloadFailure]:
 
 @pytest.mark.parametrize("at_once", [1, 4])
 def test_others_go_first(at_once: int) -> None:
-    """A file that comes at its second try comes last."""
+    """A file that succeeds on its second try comes last."""
     clock = Clock()
     source = Source({"0": 1}, clock)
     with downloads(source, entries(20), clock, at_once=at_once) as running:
@@ -103,7 +103,7 @@ def test_others_go_first(at_once: int) -> None:
 
 
 def test_file_that_is_put_aside_takes_no_room_on_disk() -> None:
-    """All others are handed on, however large it is."""
+    """All others are delivered, however large it is."""
     clock = Clock()
     large = [replace(entry, size=1 << 30) for entry in entries(12)]
     with downloads(Source({"0": 2, "1": 2, "2": 2}, clock), large, clock) as running:
@@ -112,7 +112,7 @@ def test_file_that_is_put_aside_takes_no_room_on_disk() -> None:
 
 @pytest.mark.parametrize("at_once", [1, 4])
 def test_many_take_no_longer_than_one(at_once: int) -> None:
-    """200 files that never come are tried again for the time of one; all others come."""
+    """200 unavailable files are retried for the time of one, and all others are delivered."""
     clock = Clock()
     source = Source({str(n): 10**6 for n in range(200)}, clock)
     begin = clock.time
@@ -127,7 +127,7 @@ def test_many_take_no_longer_than_one(at_once: int) -> None:
 
 
 def test_slow_failures_are_bounded_as_well() -> None:
-    """A round of files that take long to fail ends after the retry time, too."""
+    """A round of files that fail slowly ends after the retry time, too."""
     clock = Clock()
     source = Source({str(n): 10**6 for n in range(200)}, clock, seconds=10)
     begin = clock.time
@@ -137,7 +137,7 @@ def test_slow_failures_are_bounded_as_well() -> None:
 
 
 def test_site_that_is_down_is_waited_for() -> None:
-    """No other file is begun before it answers; then all come."""
+    """No other file is started before it responds; then all are delivered."""
     clock = Clock()
     source = Source({}, clock)
     source.down = 5
@@ -149,7 +149,7 @@ def test_site_that_is_down_is_waited_for() -> None:
 
 
 def test_site_that_stays_down_is_given_up() -> None:
-    """It is waited for as long as the policy says; then all further files fail at once."""
+    """The wait ends after the retry time; then all further files fail immediately."""
     clock = Clock()
     source = Source({}, clock)
     source.down = float("inf")
@@ -163,7 +163,7 @@ def test_site_that_stays_down_is_given_up() -> None:
 
 
 def test_site_is_given_the_time_that_it_asks_for() -> None:
-    """A file's Retry-After counts for all; the site is asked nothing before."""
+    """Retry-After of one file delays all requests to the site."""
     clock = Clock()
     source = Source({}, clock)
     asked = replace(BUSY, retry_after=30)
@@ -179,7 +179,7 @@ def test_site_is_given_the_time_that_it_asks_for() -> None:
 
 
 def test_without_retry_time_each_is_tried_once() -> None:
-    """Files come and fail in their order."""
+    """Files succeed and fail in order."""
     clock = Clock()
     source = Source({"1": 1}, clock)
     with downloads(source, entries(3), clock, max_time=0) as running:
@@ -189,7 +189,7 @@ def test_without_retry_time_each_is_tried_once() -> None:
 
 
 def test_files_fail_at_once_where_the_server_was_given_up() -> None:
-    """Those that were put aside are not waited for."""
+    """Files that were set aside are not retried."""
     clock = Clock()
     reason = Reason(Kind.NOT_REACHED)
     source = Source({"0": 10**6}, clock)
@@ -204,7 +204,7 @@ def test_files_fail_at_once_where_the_server_was_given_up() -> None:
 
 @pytest.mark.parametrize("is_down", [False, True])
 def test_stopping_ends_the_wait(is_down: bool) -> None:
-    """Nobody waits for a round, or for the site, once the run has ended."""
+    """No thread waits for a retry or for the site after the run has ended."""
     source = Source({"0": 10**6}, Clock())
     source.down = 10**6 * is_down
     policy = RetryPolicy(max_time=3600, min_wait=1800, max_wait=1800, jitter=False)

@@ -1,4 +1,4 @@
-"""What observes a run neither ends it nor hides its report."""
+"""A failing observer neither ends a run nor hides its report."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from tests.support.sample_files import encoded, made
 
 
 class Failing(Observer):
-    """Fails at whatever it is told, from one of its methods on."""
+    """Observer that fails from one of its methods on."""
 
     def __init__(self, method: str) -> None:
         self._method = method
@@ -40,7 +40,7 @@ class Failing(Observer):
 
 
 class FailingProgress(Progress):
-    """Progress that cannot be told."""
+    """Progress that fails."""
 
     def image(self, record: ImageRecord) -> None:  # noqa: ARG002
         """Fail."""
@@ -49,7 +49,7 @@ class FailingProgress(Progress):
 
 @pytest.fixture
 def send(tmp_path: Path, python_scp: PythonSCP) -> Callable[..., list[dict[str, str]]]:
-    """Send ten images in this process, which has to succeed; return the report on files."""
+    """Send ten images in this process successfully; return the per-file report."""
     folder, output = tmp_path / "images", tmp_path / "output"
     for path in (folder, output):
         path.mkdir()
@@ -77,7 +77,7 @@ def send(tmp_path: Path, python_scp: PythonSCP) -> Callable[..., list[dict[str, 
 def test_an_observer_that_fails_is_left_out(
     method: str, send: Callable[..., list[dict[str, str]]], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """All is sent and reported; the failure is logged once, and not what it was about."""
+    """All images are sent and reported; the failure is logged once, without data."""
     (row,) = send(observer=Failing(method))
     assert (row["Images Sent"], row["Status"]) == ("10", "Complete")
     (message,) = (one.getMessage() for one in caplog.records if one.levelname == "ERROR")
@@ -88,7 +88,7 @@ def test_an_observer_that_fails_is_left_out(
 def test_progress_that_fails_is_left_out(
     send: Callable[..., list[dict[str, str]]], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Wherever it fails: the run goes on to its end."""
+    """The run completes, wherever the progress fails."""
     (row,) = send(make_progress=FailingProgress)
     assert (row["Images Sent"], row["Status"]) == ("10", "Complete")
     (message,) = (one.getMessage() for one in caplog.records if one.levelname == "ERROR")

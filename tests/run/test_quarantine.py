@@ -1,4 +1,4 @@
-"""Images that the server will not have cost only themselves, and are tried last."""
+"""Images that the server rejects or aborts on cost only themselves, and are tried last."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -30,9 +30,9 @@ NOT_HELD = QuarantinePolicy(max_bytes=0)
 def test_bad_images_do_not_hold_up_the_others(
     tmp_path: Path, place: str, associations: int
 ) -> None:
-    """Sixteen that end their association and sixteen that are refused cost nothing but themselves.
+    """Sixteen images that end their association and sixteen rejected ones affect no others.
 
-    The others are sent once, without a wait; then the bad ones have their further tries.
+    The others are sent once without a wait; then the bad ones are retried.
     """
     bad = PLACES[place]
     killers, refused = bad[::2], bad[1::2]
@@ -64,7 +64,7 @@ def test_bad_images_do_not_hold_up_the_others(
 def test_a_server_that_had_no_room_for_a_moment_gets_all_images(
     tmp_path: Path, associations: int
 ) -> None:
-    """What it refused comes again at the end, and counts once."""
+    """Rejected images are resent at the end and count once."""
     script = Choosy(refused=range(10, 30), times=1)
     with FaultSCP(script) as server:
         run = run_steps(
@@ -76,7 +76,7 @@ def test_a_server_that_had_no_room_for_a_moment_gets_all_images(
 
 
 def test_the_order_is_that_of_the_archive_but_for_what_is_put_aside(tmp_path: Path) -> None:
-    """Over one association."""
+    """This is true for one association."""
     with FaultSCP(Choosy(killers=[2], refused=[4], times=2)) as server:
         run = run_steps(server, Archives(tmp_path, range(1, 7)), tmp_path)
         uids = [image.sop_instance_uid for image in server.images]
@@ -85,7 +85,7 @@ def test_the_order_is_that_of_the_archive_but_for_what_is_put_aside(tmp_path: Pa
 
 
 def test_large_images_are_read_again(tmp_path: Path) -> None:
-    """What is not kept in memory comes from its file again, of which the rest is passed over."""
+    """An image that is not kept in memory is read from its file again; the rest is skipped."""
     source = Archives(tmp_path, range(1, 6), range(6, 11), range(11, 16))
     with FaultSCP(Choosy(refused=[2, 4, 12], times=1)) as server:
         run = run_steps(server, source, tmp_path, quarantine=NOT_HELD)
@@ -97,7 +97,7 @@ def test_large_images_are_read_again(tmp_path: Path) -> None:
 
 
 def test_an_image_whose_file_is_gone_has_its_first_reason(tmp_path: Path) -> None:
-    """It is not sent, as the server said; the images of other files are tried again."""
+    """It is not sent and has the server's reason; images of other files are retried."""
     source = Archives(tmp_path, range(1, 6), range(6, 11))
     source.lost = {"0.zip"}
     with FaultSCP(Choosy(refused=[2, 7], times=1)) as server:
@@ -110,7 +110,7 @@ def test_an_image_whose_file_is_gone_has_its_first_reason(tmp_path: Path) -> Non
 
 
 def test_files_that_are_gone_hold_up_no_run(tmp_path: Path) -> None:
-    """Where no image was accepted, and none can be read again, each has its first reason."""
+    """If no image was accepted and none can be read again, each keeps its first reason."""
     source = Archives(tmp_path, range(1, 6))
     source.lost = {"0.zip"}
     with FaultSCP(Choosy(refused=range(1, 6))) as server:
@@ -120,7 +120,7 @@ def test_files_that_are_gone_hold_up_no_run(tmp_path: Path) -> None:
 
 
 def test_so_many_images_are_put_aside_and_no_more(tmp_path: Path) -> None:
-    """What comes after them fails at once, for its own reason."""
+    """Further ones fail immediately for their own reason."""
     with FaultSCP(Choosy(refused=[2, 3, 4], times=1)) as server:
         run = run_steps(
             server,
@@ -133,7 +133,7 @@ def test_so_many_images_are_put_aside_and_no_more(tmp_path: Path) -> None:
 
 
 def test_an_image_is_alone_when_it_is_tried_again(tmp_path: Path) -> None:
-    """Whatever the number of associations, nothing else is in flight then."""
+    """With any number of associations, nothing else is in flight."""
     choosy = Choosy(refused=range(1, 9), times=2)
     in_flight: list[int] = [0]
     most: list[int] = [0]
@@ -165,7 +165,7 @@ def test_an_image_is_alone_when_it_is_tried_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("associations", [1, 4])
 def test_a_server_without_room_for_anything_is_given_up(tmp_path: Path, associations: int) -> None:
-    """Other images are tried while the retry time goes on; then all fail, and no more is read."""
+    """Other images are tried during the retry time; then all fail, and no more are read."""
     source = Archives(tmp_path, *(range(n, n + 50) for n in range(1, 2000, 50)))
     script = Choosy(refused=range(1, 2001))
     with FaultSCP(script) as server:
@@ -180,7 +180,7 @@ def test_a_server_without_room_for_anything_is_given_up(tmp_path: Path, associat
 
 
 def test_a_small_run_waits_for_a_server_without_room(tmp_path: Path) -> None:
-    """Where no image was accepted at all they are tried until one is, for the retry time."""
+    """If no image was accepted, they are tried until one is, within the retry time."""
     with FaultSCP(Choosy(refused=range(1, 5), times=8)) as server:
         run = run_steps(server, Archives(tmp_path, range(1, 5)), tmp_path)
     assert run.not_sent == {}
@@ -188,7 +188,7 @@ def test_a_small_run_waits_for_a_server_without_room(tmp_path: Path) -> None:
 
 
 def test_a_small_run_gives_a_server_without_room_up(tmp_path: Path) -> None:
-    """The images have the server's words, or that it was given up."""
+    """The images have the server's reason, or that of the exhausted retry time."""
     with FaultSCP(Choosy(refused=range(1, 5))) as server:
         run = run_steps(server, Archives(tmp_path, range(1, 5)), tmp_path)
     assert 300 <= sum(run.waits) < 320
@@ -196,7 +196,7 @@ def test_a_small_run_gives_a_server_without_room_up(tmp_path: Path) -> None:
 
 
 class Silent:
-    """A server that answers no image of these numbers, and echoes."""
+    """Server that answers echoes, but not the images with these numbers."""
 
     def __init__(self, *numbers: int) -> None:
         self._uids = {uid_of(number) for number in numbers}
@@ -211,7 +211,7 @@ class Silent:
 
 
 def test_an_image_without_answer_is_tried_once_more_at_the_end(tmp_path: Path) -> None:
-    """It costs two waits for an answer, and no other image."""
+    """It costs two waits for a response, but no other image."""
     timeouts = replace(PATIENT, response=0.3)
     with FaultSCP(Silent(3)) as server:
         run = run_steps(server, Archives(tmp_path, range(1, 9)), tmp_path, timeouts=timeouts)
@@ -222,7 +222,7 @@ def test_an_image_without_answer_is_tried_once_more_at_the_end(tmp_path: Path) -
 
 @pytest.mark.parametrize("associations", [1, 3])
 def test_a_server_that_answers_no_image_is_given_up(tmp_path: Path, associations: int) -> None:
-    """After two images and one for each association: each of them costs a long wait."""
+    """The limit is two images and one for each association, because each costs a long wait."""
     timeouts = replace(PATIENT, response=0.3)
     with FaultSCP(Silent(*range(1, 51))) as server:
         run = run_steps(
@@ -239,7 +239,7 @@ def test_a_server_that_answers_no_image_is_given_up(tmp_path: Path, associations
 
 
 def test_what_is_put_aside_is_reported_when_the_run_is_cancelled(tmp_path: Path) -> None:
-    """With its own reason, and not as never reached."""
+    """Each has its own reason and is not reported as unprocessed."""
 
     class Cancelling(Records):
         def image(self, record: ImageRecord) -> None:

@@ -1,4 +1,4 @@
-"""The answers about the last 64 series are remembered, and no more."""
+"""Answers for the last 64 series are cached."""
 
 import pytest
 
@@ -10,7 +10,7 @@ REMEMBERED = 64
 
 
 class Server:
-    """A server that has image 0 of each series, and counts the queries."""
+    """Server that has image 0 of each series and counts the queries."""
 
     def __init__(self) -> None:
         self.queries: list[tuple[str, str]] = []
@@ -23,7 +23,7 @@ class Server:
 
 @pytest.fixture
 def server() -> Server:
-    """A server that nobody has asked yet."""
+    """Server without queries so far."""
     return Server()
 
 
@@ -36,7 +36,7 @@ def first_image(number: int) -> SOPInstance:
 
 
 def test_sixty_four_series_are_remembered(server: Server) -> None:
-    """The images of 64 series come in any order with one query for each series."""
+    """The images of 64 series in any order cost one query per series."""
     stored = StoredImages(server)
     for _ in range(3):
         assert all(stored.has(first_image(number)) for number in range(REMEMBERED))
@@ -44,7 +44,7 @@ def test_sixty_four_series_are_remembered(server: Server) -> None:
 
 
 def test_the_next_series_replaces_one(server: Server) -> None:
-    """The memory does not grow with the number of series."""
+    """The cache does not grow with the number of series."""
     stored = StoredImages(server)
     for number in range(REMEMBERED + 1):
         stored.has(first_image(number))
@@ -54,7 +54,7 @@ def test_the_next_series_replaces_one(server: Server) -> None:
 
 
 def test_the_series_that_was_used_least_recently_is_forgotten(server: Server) -> None:
-    """A series whose images keep coming stays, however long ago its query was."""
+    """A series with further images stays, however long ago its query was."""
     stored = StoredImages(server)
     for number in range(REMEMBERED):
         stored.has(first_image(number))
@@ -69,7 +69,7 @@ def test_the_series_that_was_used_least_recently_is_forgotten(server: Server) ->
 
 
 def test_many_series_one_after_the_other_have_one_query_each(server: Server) -> None:
-    """A series is remembered until 64 others came after it."""
+    """A series is cached until 64 others have followed."""
     stored = StoredImages(server)
     for number in range(2 * REMEMBERED):
         assert stored.has(first_image(number))

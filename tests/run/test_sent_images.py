@@ -1,4 +1,4 @@
-"""Images of one UID: the first is sent, equal ones are not, different ones are told apart."""
+"""Of images with one UID the first is sent; equal and different ones are distinguished."""
 
 import logging
 import tracemalloc
@@ -27,7 +27,7 @@ def claimed_and_sent(sent: SentImages, instance: SOPInstance) -> Claim:
 
 
 def test_equal_and_different_images() -> None:
-    """Images are compared by their UID and all bytes of their datasets."""
+    """Images are compared by UID and by all bytes of their datasets."""
     sent = SentImages()
     assert claimed_and_sent(sent, image("1.1")) is Claim.FIRST
     assert claimed_and_sent(sent, image("1.2")) is Claim.FIRST
@@ -37,7 +37,7 @@ def test_equal_and_different_images() -> None:
 
 
 def test_pieces_do_not_matter() -> None:
-    """A dataset is what its bytes are, in whatever pieces."""
+    """Datasets are compared by their bytes."""
     sent = SentImages()
     claimed_and_sent(sent, image("1.1", b"a dataset"))
     pieces = (Span(0, 2), b"data", Span(6, 9))
@@ -46,7 +46,7 @@ def test_pieces_do_not_matter() -> None:
 
 
 def test_an_image_that_was_not_sent_is_no_first_one() -> None:
-    """Where the first is not sent, the next one is."""
+    """If the first is not sent, the next one is."""
     sent = SentImages()
     assert sent.claim(image("1.1")) is Claim.FIRST
     sent.settle(image("1.1"), is_sent=False)
@@ -54,7 +54,7 @@ def test_an_image_that_was_not_sent_is_no_first_one() -> None:
 
 
 def test_an_image_in_flight_is_waited_for() -> None:
-    """Whether an image is the first is known when the one in flight is settled."""
+    """The result of the image in flight decides whether the next one is the first."""
     sent = SentImages()
     first = image("1.1")
     assert sent.claim(first) is Claim.FIRST
@@ -71,7 +71,7 @@ def test_an_image_in_flight_is_waited_for() -> None:
 
 
 def test_bounded_memory(caplog: pytest.LogCaptureFixture) -> None:
-    """UIDs take some 40 bytes each, up to a number, after which images are not compared."""
+    """UIDs take about 40 bytes each, up to a maximum number; further images are not compared."""
     sent = SentImages(MANY)
     tracemalloc.start()
     with caplog.at_level(logging.WARNING):
@@ -99,7 +99,7 @@ class CountedReads(BytesIO):
 
 
 def large(last: bytes = b"a") -> tuple[SOPInstance, CountedReads]:
-    """Return an image of 9 MB, and its source."""
+    """Return an image of 9 MB and its source."""
     source = CountedReads(bytes(9_000_000) + last)
     dataset = EncodedDataset(source, (Span(0, 9_000_000 + len(last)),))
     return SOPInstance("1.2", "1.1", "1.2.840.10008.1.2.1", dataset), source
@@ -107,7 +107,7 @@ def large(last: bytes = b"a") -> tuple[SOPInstance, CountedReads]:
 
 @pytest.mark.parametrize("is_read", [True, False])
 def test_a_large_image_is_read_once(is_read: bool) -> None:
-    """Equal and different ones are told apart by what was read to send it, or at its end."""
+    """Equal and different ones are distinguished by the bytes read for sending, or at the end."""
     sent = SentImages()
     first, source = large()
     assert sent.claim(first) is Claim.FIRST
@@ -122,7 +122,7 @@ def test_a_large_image_is_read_once(is_read: bool) -> None:
 
 
 def test_a_large_image_that_was_lost_before_it_was_read_equals_none() -> None:
-    """What nobody can read any more is not taken for another image."""
+    """An unreadable image is not taken for another one."""
     sent = SentImages()
     first, source = large()
     assert sent.claim(first) is Claim.FIRST

@@ -24,12 +24,12 @@ ASSOCIATIONS = 4
 
 
 def members(numbers: Iterable[int], *, pixels: int = 16) -> list[ArchiveMember]:
-    """Return images as the members of an archive."""
+    """Return images as members of an archive."""
     return [ArchiveMember(f"{n:02}.dcm", encoded(made(n, pixels=pixels))) for n in numbers]
 
 
 def folder_of(path: Path, images: list[ArchiveMember]) -> Path:
-    """Make a folder of images."""
+    """Create a folder of images."""
     path.mkdir()
     for image in images:
         (path / image.name).write_bytes(image.content)
@@ -39,7 +39,7 @@ def folder_of(path: Path, images: list[ArchiveMember]) -> Path:
 def reports(
     files: Folder, work: Path, sender: Sender, *, associations: int = ASSOCIATIONS
 ) -> list[FileReport]:
-    """Send files, and return what is counted of them."""
+    """Send files and return their counts."""
     counts = FileCounts(files.entries)
     config = replace(CONFIG, associations=associations)
     with nothing_left_open():
@@ -48,7 +48,7 @@ def reports(
 
 
 class Meeting(Sender):
-    """Sends no image before as many are here as there are associations."""
+    """Sender that waits until there is an image for each association."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Meeting(Sender):
 
 @pytest.mark.parametrize("pack", [zip_of, tar_of, folder_of])
 def test_images_of_one_file_are_sent_at_once(tmp_path: Path, pack: type) -> None:
-    """Whatever kind of archive it is, each association has an image of it."""
+    """With any kind of archive, each association has an image of it."""
     files = Folder(tmp_path)
     pack(tmp_path / "a", members(range(IMAGES)))
     files.add("a")
@@ -74,7 +74,7 @@ def test_images_of_one_file_are_sent_at_once(tmp_path: Path, pack: type) -> None
 
 @pytest.mark.parametrize("pack", [zip_of, tar_of])
 def test_images_of_an_archive_in_an_archive_are_sent_at_once(tmp_path: Path, pack: type) -> None:
-    """They are shared like others."""
+    """They are distributed like others."""
     inner = zip_of(tmp_path / "inner", members(range(IMAGES)))
     pack(tmp_path / "a", [ArchiveMember("inner", inner.read_bytes())])
     files = Folder(tmp_path)
@@ -85,7 +85,7 @@ def test_images_of_an_archive_in_an_archive_are_sent_at_once(tmp_path: Path, pac
 
 @pytest.mark.parametrize("pack", [zip_of, tar_of, folder_of])
 def test_one_thread_keeps_the_order(tmp_path: Path, pack: type) -> None:
-    """Images go in the order of their archive, those of an inner archive at its place."""
+    """Images are sent in archive order, those of a nested archive in its place."""
     inner = zip_of(tmp_path / "inner", members(range(3, 6))).read_bytes()
     images = [*members(range(3)), ArchiveMember("03", inner), *members(range(6, 9))]
     pack(tmp_path / "a", images)
@@ -97,7 +97,7 @@ def test_one_thread_keeps_the_order(tmp_path: Path, pack: type) -> None:
 
 
 class Held(Sender):
-    """Holds one image until it is told."""
+    """Sender that delays one image until it is released."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -105,20 +105,20 @@ class Held(Sender):
         self._held = uid_of(number)
 
     def send(self, instance: SOPInstance) -> Sent:
-        """Hold an image."""
+        """Delay the image."""
         if instance.sop_instance_uid == self._held:
             self.is_free.wait(PATIENCE)
         return super().send(instance)
 
 
 class Releasing(Folder):
-    """Lets an image go once nothing else can come."""
+    """Source that releases an image when nothing else can follow."""
 
     sender: Held
     images: int
 
     def release(self, path: Path) -> None:
-        """Note a file that is released."""
+        """Record a released file."""
         super().release(path)
         if path.name == "b":
             assert wait_for(lambda: len(self.sender.uids) == self.images - 1, PATIENCE)
@@ -127,7 +127,7 @@ class Releasing(Folder):
 
 
 def test_a_file_is_released_once_all_of_it_is_sent(tmp_path: Path) -> None:
-    """One whose image takes long stays, while the next files come and go."""
+    """A file with a slow image stays, while the next files are processed."""
     files = Releasing(tmp_path)
     for name, numbers in (("a", range(6)), ("b", range(6, 12))):
         zip_of(tmp_path / name, members(numbers))
@@ -140,7 +140,7 @@ def test_a_file_is_released_once_all_of_it_is_sent(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pack", [zip_of, tar_of])
 def test_a_broken_archive_counts_what_came_before(tmp_path: Path, pack: type) -> None:
-    """Its row is counted once, with the images that are there."""
+    """Its row is counted once, with the readable images."""
     path = pack(tmp_path / "a", members(range(6), pixels=200))
     path.write_bytes(path.read_bytes()[:-100_000] if pack is tar_of else b"")
     files = Folder(tmp_path)
@@ -152,7 +152,7 @@ def test_a_broken_archive_counts_what_came_before(tmp_path: Path, pack: type) ->
 
 
 def test_nothing_is_sent_twice_or_lost(tmp_path: Path) -> None:
-    """However many files there are, and archives in them."""
+    """This is true for any number of files and nested archives."""
     files = Folder(tmp_path, range(50))
     for start in range(50, 150, 10):
         inner = zip_of(tmp_path / "inner", members(range(start, start + 5))).read_bytes()

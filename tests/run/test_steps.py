@@ -1,4 +1,4 @@
-"""Datasets that are not sent are closed at once, not when Python gets to it."""
+"""Datasets that are not sent are closed immediately, not by garbage collection."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -22,30 +22,30 @@ from tests.support.steps import CONFIG, Folder, Sender
 
 PATIENCE = 30
 THREADS = 3
-"""Threads of a run: one that fetches, and one for each association."""
+"""Threads of a run: one for downloads, and one for each association."""
 
 
 class Stored:
-    """The images that the server has already."""
+    """Images that are already on the server."""
 
     def __init__(self, uids: Collection[str]) -> None:
         self.seen: list[SOPInstance] = []
         self._uids = uids
 
     def has(self, instance: SOPInstance) -> bool:
-        """Tell whether it has an image, which is kept."""
+        """Return whether the server has an image, and keep the image."""
         self.seen.append(instance)
         return instance.sop_instance_uid in self._uids
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Folder:
-    """Three files of an image each."""
+    """Three files with one image each."""
     return Folder(tmp_path, (1, 2, 3))
 
 
 def test_an_image_that_the_server_has_is_closed(files: Folder, tmp_path: Path) -> None:
-    """It counts as stored, and is not sent."""
+    """It counts as stored and is not sent."""
     sender, stored = Sender(), Stored({uid_of(1), uid_of(3)})
     counts = FileCounts(files.entries)
     send(Equipment(CONFIG, files, tmp_path, sender, Observer(), stored), counts)
@@ -56,7 +56,7 @@ def test_an_image_that_the_server_has_is_closed(files: Folder, tmp_path: Path) -
 
 
 def test_an_image_that_is_not_wanted_is_closed(files: Folder, tmp_path: Path) -> None:
-    """Of a file that is sent once more the images that have arrived are passed over."""
+    """When a file is resent, its images that have arrived are skipped."""
     sender = Sender()
     first, second, third = files.entries
     wanted = {first: frozenset[str](), second: frozenset({uid_of(2)}), third: frozenset({"1.2"})}
@@ -70,19 +70,19 @@ def test_an_image_that_is_not_wanted_is_closed(files: Folder, tmp_path: Path) ->
 
 
 class Held(Sender):
-    """Holds what it is given until the run ends, as a server does that is slow to answer."""
+    """Sender that keeps its images until the end, like a server that is slow to answer."""
 
     def __init__(self) -> None:
         super().__init__()
         self._is_over = Event()
 
     def send(self, instance: SOPInstance) -> Sent:
-        """Note an image at the end."""
+        """Send an image at the end."""
         self._is_over.wait(PATIENCE)
         return super().send(instance)
 
     def finish(self) -> None:
-        """Let go what is held."""
+        """Release the images."""
         self._is_over.set()
 
 
@@ -90,7 +90,7 @@ class Held(Sender):
 def test_a_signal_between_the_starts_of_threads_leaves_none(
     files: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Whichever thread is being started, no thread goes on, and each image sent is counted."""
+    """Whichever thread is being started, all threads end, and each sent image is counted."""
     start, begun = Thread.start, list[Thread]()
 
     def interrupted(thread: Thread) -> None:
@@ -108,7 +108,7 @@ def test_a_signal_between_the_starts_of_threads_leaves_none(
 
 
 class Crowded(Folder):
-    """A source that has no room for a file while another one lies in the work folder."""
+    """Source without room for a file while another one is in the work folder."""
 
     def __init__(self, path: Path, images: Collection[int]) -> None:
         super().__init__(path, images)
@@ -116,7 +116,7 @@ class Crowded(Folder):
         self.lying: list[Path] = []
 
     def fetcher(self, _: Path) -> Fetcher:
-        """Return what fails while there is no room."""
+        """Return a function that fails while there is no room."""
 
         def fetch(entry: FileEntry) -> Path | DownloadFailure:
             if self.lying:
@@ -133,7 +133,7 @@ class Crowded(Folder):
 
 
 def test_a_download_waits_for_the_file_before_it_to_leave(tmp_path: Path) -> None:
-    """A work folder that has room for one file is enough for all."""
+    """A work folder with room for one file is sufficient."""
     files = Crowded(tmp_path, range(20))
     counts = FileCounts(files.entries)
     send(Equipment(CONFIG, files, tmp_path, Sender(), Observer()), counts)
@@ -141,7 +141,7 @@ def test_a_download_waits_for_the_file_before_it_to_leave(tmp_path: Path) -> Non
 
 
 def test_a_download_that_never_has_room_fails(tmp_path: Path) -> None:
-    """It is told, and the run ends."""
+    """The failure is reported, and the run ends."""
     files = Crowded(tmp_path, [1])
     files.lying.append(tmp_path)
     counts = FileCounts(files.entries)

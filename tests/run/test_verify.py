@@ -1,4 +1,4 @@
-"""Images to verify are asked for together, and before they are too many."""
+"""Images are verified together, in limited numbers."""
 
 from collections.abc import Collection
 
@@ -23,9 +23,9 @@ NO_RETRY = RetryPolicy(max_tries=1)
 
 
 class Server:
-    """A server that has all images but those that are absent at each query in turn.
+    """Server that has all images except the absent ones of each query in order.
 
-    A reason instead of these is why a query fails; the last one, where it is `given_up` for.
+    A reason instead of these makes a query fail; `given_up` ends all queries after the last.
     """
 
     def __init__(self, *absent: Collection[str] | Reason, given_up: Reason | None = None) -> None:
@@ -35,11 +35,11 @@ class Server:
 
     @property
     def given_up(self) -> Reason | None:
-        """Why it is asked nothing more, once all is answered."""
+        """Reason why there are no more queries after the last answer."""
         return self._given_up if len(self.asked) >= len(self._absent) else None
 
     def verify(self, images: Collection[ImageReference]) -> Verification:
-        """Return the next answer, also about images that nobody asked for."""
+        """Return the next answer, also about other images."""
         uids = frozenset(image.sop_instance_uid for image in images)
         if self.given_up:
             return Verification(unknown=dict.fromkeys(uids, self.given_up))
@@ -52,7 +52,7 @@ class Server:
 
     @property
     def numbers(self) -> list[int]:
-        """How many images each query was about."""
+        """Number of images in each query."""
         return list(map(len, self.asked))
 
 
@@ -61,7 +61,7 @@ def file(number: int) -> FileEntry:
 
 
 def take(verifier: Verifier, entry: FileEntry, *records: ImageRecord) -> None:
-    """Let a verifier see the images of a file, and the file's end."""
+    """Pass the images of a file and its end to a verifier."""
     for record in records:
         verifier.image(record)
     verifier.file(FileReport(entry, len(records), len(records)))
@@ -74,12 +74,12 @@ def record_of(
     study: str = "1.2",
     series: str = "1.3",
 ) -> ImageRecord:
-    """Return an image, which was sent unless there is a result."""
+    """Return a record of an image, which was sent unless a result is given."""
     return ImageRecord(entry, "", result or sent(), CT, uid, study, series)
 
 
 def test_they_are_asked_for_before_they_are_too_many() -> None:
-    """No more than a thousand and the images of a file are remembered."""
+    """At most a thousand images plus those of one file are kept."""
     server = Server({"1.2.5"})
     verifier = Verifier(server, Verifications("find"))
     for number in range(2500):
@@ -90,7 +90,7 @@ def test_they_are_asked_for_before_they_are_too_many() -> None:
 
 
 def test_images_of_a_file_are_asked_for_together() -> None:
-    """A file of many images is one query, and one that is absent of it is told by its file."""
+    """A file of many images is one query, and an absent image is reported with its file."""
     server = Server({"1.2.7", "9.9"}, {"1.2.7"})
     verifier = Verifier(server, Verifications("find"), NO_RETRY)
     take(verifier, file(1), *(record_of(file(1), f"1.2.{n}") for n in range(1500)))
@@ -101,7 +101,7 @@ def test_images_of_a_file_are_asked_for_together() -> None:
 
 
 def test_what_is_missing_is_asked_for_again_and_then_forgotten() -> None:
-    """A server may take a while to find an image; what it does not find is told once."""
+    """A server may find an image with a delay; a missing one is reported once."""
     server = Server({"1.2.1", "1.2.2"}, {"1.2.2"}, {"1.2.2"})
     verifier = Verifier(server, Verifications("find"), RetryPolicy(max_tries=3, max_wait=0.01))
     take(verifier, file(1), *(record_of(file(1), f"1.2.{n}") for n in range(3)))
@@ -112,7 +112,7 @@ def test_what_is_missing_is_asked_for_again_and_then_forgotten() -> None:
 
 
 def test_an_image_that_is_sent_again_is_asked_for_alone() -> None:
-    """The other images of its file were found before."""
+    """The other images of its file were already found."""
     server = Server({"1.2.1"})
     verifier = Verifier(server, Verifications("find"), NO_RETRY)
     take(verifier, file(1), *(record_of(file(1), f"1.2.{n}") for n in range(3)))
@@ -123,7 +123,7 @@ def test_an_image_that_is_sent_again_is_asked_for_alone() -> None:
 
 
 def test_what_was_not_sent_is_not_asked_for() -> None:
-    """An image that was not sent need not be there."""
+    """An image that was not sent may be missing."""
     server, verifications = Server(), Verifications("find")
     verifier = Verifier(server, verifications)
     take(verifier, file(1), record_of(file(1), "1.2.1", not_sent("refused")))
@@ -133,7 +133,7 @@ def test_what_was_not_sent_is_not_asked_for() -> None:
 
 
 def test_an_image_that_was_there_before_is_verified() -> None:
-    """What the server had before the run it has to have after the run, too."""
+    """An image that existed before the run must exist after it."""
     server, verifications = Server(), Verifications("find")
     verifier = Verifier(server, verifications)
     take(verifier, file(1), record_of(file(1), "1.2.1", AlreadyStored()))
@@ -143,7 +143,7 @@ def test_an_image_that_was_there_before_is_verified() -> None:
 
 
 def test_images_of_a_large_file_are_asked_for_before_its_end() -> None:
-    """However many images a file has, no more than ten thousand are remembered."""
+    """At most ten thousand images of a file are kept."""
     server = Server()
     verifier = Verifier(server, Verifications("find"))
     for number in range(25_000):
@@ -156,7 +156,7 @@ FEW = RetryPolicy(max_tries=3, max_wait=0.01)
 
 
 def test_images_that_a_query_failed_for_are_asked_for_again() -> None:
-    """One failed query does not leave them unverified."""
+    """A single failed query does not leave them unverified."""
     server, verifications = Server(FAILED), Verifications("find")
     verifier = Verifier(server, verifications, FEW)
     for number in range(1500):
@@ -167,7 +167,7 @@ def test_images_that_a_query_failed_for_are_asked_for_again() -> None:
 
 
 def test_a_query_that_fails_at_the_end_is_made_again() -> None:
-    """There is time for it, as for images that the server does not find."""
+    """The retry has the same time limit as for missing images."""
     server, verifications = Server(FAILED), Verifications("find")
     verifier = Verifier(server, verifications, FEW)
     take(verifier, file(1), *(record_of(file(1), f"1.2.{n}") for n in range(3)))
@@ -177,7 +177,7 @@ def test_a_query_that_fails_at_the_end_is_made_again() -> None:
 
 
 def test_images_that_cannot_be_asked_for_are_not_waited_for() -> None:
-    """Another query would say the same."""
+    """Another query would have the same result."""
     server, verifications = Server(Reason(Kind.NOT_QUERYABLE)), Verifications("find")
     verifier = Verifier(server, verifications, FEW)
     take(verifier, file(1), record_of(file(1), "1.2.1"))
@@ -203,7 +203,7 @@ def test_a_server_that_is_asked_no_more_is_not_waited_for(
 
 
 def test_what_is_known_of_an_image_changes_as_it_is_resent() -> None:
-    """An image that is absent is `no`, until it was sent once more and found."""
+    """An absent image has state `no` until it was resent and found."""
     server, verifications = Server({"1.2.1", "1.2.2"}, {"1.2.2"}), Verifications("find")
     verifier = Verifier(server, verifications, NO_RETRY)
     images = [record_of(file(1), f"1.2.{n}") for n in range(3)]
@@ -218,7 +218,7 @@ def test_what_is_known_of_an_image_changes_as_it_is_resent() -> None:
 
 
 def test_each_copy_of_an_image_is_verified() -> None:
-    """A file may hold an image twice, and so may two files."""
+    """A file may contain an image twice, and so may two files."""
     server, verifications = Server(), Verifications("find")
     verifier = Verifier(server, verifications)
     take(verifier, file(1), record_of(file(1), "1.2.1"), record_of(file(1), "1.2.1"))

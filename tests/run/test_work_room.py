@@ -1,4 +1,4 @@
-"""Where the work folder is full, what needs room waits for something to leave it."""
+"""If the work folder is full, an operation waits until an image leaves it."""
 
 import errno
 from collections.abc import Callable
@@ -15,7 +15,7 @@ PATIENCE = 30
 
 
 def failing(times: int, error: int = errno.ENOSPC) -> Callable[[], str]:
-    """Return what fails so many times."""
+    """Return an operation that fails this many times."""
     failures = iter([error] * times)
 
     def attempt() -> str:
@@ -27,7 +27,7 @@ def failing(times: int, error: int = errno.ENOSPC) -> Callable[[], str]:
 
 
 def waiting(wait: Callable[[Mark], bool], mark: Mark) -> tuple[Future[bool], Event]:
-    """Wait on a thread of its own; the event tells that it has begun."""
+    """Wait on a separate thread; the event shows that it has begun."""
     begun = Event()
 
     def run() -> bool:
@@ -42,18 +42,18 @@ def waiting(wait: Callable[[Mark], bool], mark: Mark) -> tuple[Future[bool], Eve
 
 
 def test_what_needs_no_room_is_tried_once() -> None:
-    """Nothing is waited for."""
+    """There is no wait."""
     assert retry_when_full(InFlight(), failing(0)) == "written"
 
 
 def test_nothing_is_waited_for_where_nothing_is_to_leave() -> None:
-    """An image that is alone and too large fails at once."""
+    """An image that is alone and too large fails immediately."""
     with pytest.raises(OSError, match="no room"):
         retry_when_full(InFlight(), failing(1))
 
 
 def test_other_errors_are_not_waited_for() -> None:
-    """A disk that fails will fail again."""
+    """A disk error would occur again."""
     images = InFlight()
     images.enter()
     with pytest.raises(OSError, match="no room"):
@@ -62,7 +62,7 @@ def test_other_errors_are_not_waited_for() -> None:
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])
 def test_it_is_tried_again_as_soon_as_an_image_has_left(error: int) -> None:
-    """As often as images leave, and no more often."""
+    """It is retried once for each image that leaves."""
     images = InFlight()
     for _ in range(3):
         images.enter()
@@ -79,7 +79,7 @@ def test_it_is_tried_again_as_soon_as_an_image_has_left(error: int) -> None:
 
 
 def test_an_image_that_has_left_meanwhile_is_enough() -> None:
-    """What left between the attempt and the wait is not missed."""
+    """An image that left between the attempt and the wait is not missed."""
     images = InFlight()
     images.enter()
     mark = images.mark()
@@ -88,7 +88,7 @@ def test_an_image_that_has_left_meanwhile_is_enough() -> None:
 
 
 def test_images_that_all_need_room_do_not_wait_for_each_other() -> None:
-    """One of them tries again alone; when it has failed and left, so does the other."""
+    """One of them retries alone; after it has failed and left, the other one does, too."""
     images = InFlight()
     room = RoomInside(images, lambda: 2)
     images.enter()
@@ -104,7 +104,7 @@ def test_images_that_all_need_room_do_not_wait_for_each_other() -> None:
 
 
 def test_images_that_cannot_leave_before_it_are_not_waited_for() -> None:
-    """One that is sent alone is told that there will be no room, whatever comes behind it."""
+    """An image that is sent alone fails immediately, whatever follows."""
     images = InFlight()
     images.enter()
     images.enter()
@@ -113,7 +113,7 @@ def test_images_that_cannot_leave_before_it_are_not_waited_for() -> None:
 
 
 def test_images_that_are_unpacked_keep_none_from_leaving() -> None:
-    """An image that is on its way waits for the others that are, whatever waits beside them."""
+    """An image in progress waits for others in progress, whatever else waits."""
     images = InFlight()
     for _ in range(3):
         images.enter()
@@ -127,7 +127,7 @@ def test_images_that_are_unpacked_keep_none_from_leaving() -> None:
 
 
 def test_nobody_waits_once_it_is_closed() -> None:
-    """A run that is cancelled ends, whatever was waited for."""
+    """A cancelled run ends, whatever its threads wait for."""
     images = InFlight()
     images.enter()
     future, _ = waiting(images.wait, images.mark())
