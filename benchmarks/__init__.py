@@ -1,1 +1,1 @@
-"""How fast the gear sends, and what it needs for it, measured beside other senders."""
+"""Speed and resource use of the gear, measured beside other senders."""

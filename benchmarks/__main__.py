@@ -35,7 +35,7 @@ STORESCUS = (Storescu(has_nodelay=False), Storescu(has_nodelay=True))
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure: `scale` is that of the data sets."""
+    """Selection of measurements; `scale` is the size of the data sets."""
 
     sets: tuple[str, ...]
     targets: tuple[Target, ...]
@@ -45,12 +45,12 @@ class Options:
     rivals: Path | None
 
     def count(self, usual: int) -> int:
-        """Return how many images stand for so many."""
+        """Return the scaled number of images."""
         return max(FEWEST_IMAGES, round(usual * self.scale))
 
 
 def main(argv: Sequence[str]) -> int:
-    """Measure, print and write; return 0 if no run failed."""
+    """Measure, print and write the results; return 0 if no run failed."""
     parser = argument_parser()
     arguments = parser.parse_args(argv)
     for given, known in ((arguments.sets, SETS), (arguments.targets, TARGETS_BY_NAME)):
@@ -83,7 +83,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def argument_parser() -> argparse.ArgumentParser:
-    """Return what understands the command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     add = parser.add_argument
     targets = tuple(TARGETS_BY_NAME)
@@ -106,12 +106,12 @@ def argument_parser() -> argparse.ArgumentParser:
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """Return names with commas in between."""
+    """Return the names in a comma-separated list."""
     return tuple(text.split(","))
 
 
 def blocks(options: Options, folder: Path) -> Iterator[Block]:
-    """Make the data sets, and yield what to compare with them."""
+    """Create the data sets, and yield the comparisons for each."""
     made = list(data_sets(options, folder))
     for target in options.targets:
         for data in made:
@@ -123,7 +123,7 @@ def blocks(options: Options, folder: Path) -> Iterator[Block]:
 
 
 def senders_of(options: Options, target: Target, data: DataSet) -> tuple[Sender, ...]:
-    """Return the senders of a data set to a target; those that take too long are left out."""
+    """Return the senders of a data set to a target, without those that take too long."""
     peers: tuple[Sender, ...] = (Peer(options.peer),) if options.peer else ()
     if target is DISTANCE:
         if data.name == "tgz":
@@ -138,7 +138,7 @@ def senders_of(options: Options, target: Target, data: DataSet) -> tuple[Sender,
 
 
 def data_sets(options: Options, folder: Path) -> Iterator[DataSet]:
-    """Make the data sets."""
+    """Create the data sets."""
     if "mr" in options.sets:
         yield datasets.make_mr(folder, options.count(2000))
     if "ct" in options.sets:

@@ -1,4 +1,4 @@
-"""How long a server is connected to, as the kernel tells (sock_diag(7)); Linux only."""
+"""Duration of the connections to a server, as reported by the kernel (sock_diag(7)); Linux only."""
 
 import socket
 import struct
@@ -7,7 +7,7 @@ import time
 from typing import Self
 
 SECONDS_BETWEEN_LOOKS = 0.005
-"""Each look costs 0.2 ms of CPU, measured on the machine of the benchmarks."""
+"""Each poll costs 0.2 ms of CPU, measured on the benchmark machine."""
 _SOCK_DIAG, _SOCK_DIAG_BY_FAMILY = 4, 20
 _DUMP = 0x301
 _DONE, _ERROR = 3, 2
@@ -20,7 +20,7 @@ _MAX_ANSWER = 1 << 16
 class ConnectionWatch:
     """Watches the connections to a port of this machine, from the sender's side.
 
-    `seconds` is the time during which there was at least one.
+    `seconds` is the time with at least one connection.
     """
 
     def __init__(self, port: int) -> None:
@@ -31,12 +31,12 @@ class ConnectionWatch:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End."""
+        """Stop."""
         self._is_over.set()
         self._thread.join()
 
@@ -51,7 +51,7 @@ class ConnectionWatch:
 
 
 def connections_to(port: int, kernel: socket.socket) -> int:
-    """Return the number of established connections over IPv4 whose other side is `port`."""
+    """Return the number of established IPv4 connections whose other side is `port`."""
     body = _REQUEST.pack(
         socket.AF_INET,
         socket.IPPROTO_TCP,

@@ -1,4 +1,4 @@
-"""The data sets that are sent: made images, the same in each run."""
+"""Data sets to send: generated images, the same in each run."""
 
 import gzip
 import random
@@ -23,11 +23,11 @@ SIX_BITS = bytes(value & 0x3F for value in range(256))
 
 @dataclass(frozen=True)
 class DataSet:
-    """Images on disk: `bytes` is the size of all DICOM files, `folder` is where they are.
+    """Images on disk: `bytes` is the total size of the DICOM files, `folder` their location.
 
-    `flywheel_file` is what the session holds: an archive of the files, or the only file itself.
-    `source` is what the command reads. `first` is the same of the first image alone, None where
-    there is no other: what it costs is the start-up.
+    `flywheel_file` is the content of the session: an archive of the files, or the only file itself.
+    `source` is the input of the command. `first` is a data set of the first image only, which
+    measures the start-up, or None for a single image.
     """
 
     name: str
@@ -41,28 +41,28 @@ class DataSet:
 
 
 def make_mr(folder: Path, images: int = 2000) -> DataSet:
-    """Make single-frame MR images of 128 x 128 pixels, some 35 KB each, and a zip of them."""
+    """Create single-frame MR images of 128 x 128 pixels, about 35 KB each, and a zip of them."""
     files = _make_files(folder / "mr", images, mr_header, pixels=128)
     title = f"{images} MR images, 128 x 128"
     return _archived("mr", title, files, folder, zip_of, reads_archive=False)
 
 
 def make_ct(folder: Path, images: int = 400) -> DataSet:
-    """Make single-frame CT images of 512 x 512 pixels, some 527 KB each, and a zip of them."""
+    """Create single-frame CT images of 512 x 512 pixels, about 527 KB each, and a zip of them."""
     files = _make_files(folder / "ct", images, ct_header, pixels=512)
     title = f"{images} CT images, 512 x 512"
     return _archived("ct", title, files, folder, zip_of, reads_archive=False)
 
 
 def make_ct_tgz(folder: Path, images: int = 1000) -> DataSet:
-    """Make CT images as `make_ct` does, and a tgz of them, which the command reads as well."""
+    """Create CT images like `make_ct`, and a tgz of them, which the command also reads."""
     files = _make_files(folder / "tgz", images, ct_header, pixels=512)
     title = f"{images} CT images in a tgz, 512 x 512"
     return _archived("tgz", title, files, folder, tgz_of, reads_archive=True)
 
 
 def make_multiframe(folder: Path, frames: int = 600) -> DataSet:
-    """Make one Enhanced CT image of `frames` frames of 512 x 512 pixels (525 KB each)."""
+    """Create one Enhanced CT image of `frames` frames of 512 x 512 pixels (525 KB each)."""
     files = folder / "multiframe"
     files.mkdir(parents=True)
     path = files / "multiframe.dcm"
@@ -79,7 +79,7 @@ def make_multiframe(folder: Path, frames: int = 600) -> DataSet:
 
 
 def zip_of(files: Sequence[Path], folder: Path, name: str) -> Path:
-    """Make a deflated zip of files in `folder`, beside it; return its path."""
+    """Create a deflated zip of files in `folder`, beside it; return its path."""
     path = folder.with_name(f"{name}.zip")
     with zipfile.ZipFile(path, "x") as archive:
         for file in files:
@@ -89,7 +89,7 @@ def zip_of(files: Sequence[Path], folder: Path, name: str) -> Path:
 
 
 def tgz_of(files: Sequence[Path], folder: Path, name: str) -> Path:
-    """Make a compressed tar of files in `folder`, beside it; return its path."""
+    """Create a compressed tar of files in `folder`, beside it; return its path."""
     path = folder.with_name(f"{name}.tgz")
     with (
         path.open("xb") as target,
@@ -113,7 +113,7 @@ def _archived(
     *,
     reads_archive: bool,
 ) -> DataSet:
-    """Archive the files of a folder, and the first of them in a folder of its own."""
+    """Archive the files of a folder, and the first of them in a separate folder."""
     archive = archive_of(files, folder / name, name)
     first = None
     if len(files) > 1:
@@ -149,7 +149,7 @@ def _make_files(
 
 
 def _write_image(path: Path, header: Dataset, frames: int, *, pixels: int, seed: int) -> None:
-    """Write the header, and then the pixels, of which one frame is in memory at a time."""
+    """Write the header, and then the pixels, with one frame in memory at a time."""
     header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
     header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
     with path.open("xb") as file:
@@ -164,7 +164,7 @@ def _write_pixels(file: BinaryIO, frames: int, pixels: int, noise: random.Random
 
 
 def _frames(frames: int, pixels: int, noise: random.Random) -> Iterator[bytearray]:
-    """Yield frames of 12 bits: a ramp with noise on it, which together deflate to half."""
+    """Yield frames of 12 bits: a noisy ramp that deflates to half its size."""
     ramp = b"".join(bytes([row * 16 // pixels]) * pixels for row in range(pixels))
     for _ in range(frames):
         frame = bytearray(2 * pixels * pixels)

@@ -1,4 +1,4 @@
-"""Performance goals for a whole run of the benchmarks.
+"""Bars for a complete run of the benchmarks.
 
 Each goal is about one number in a row of medians. Goals are not tests: they need two idle cores.
 """
@@ -13,7 +13,7 @@ from benchmarks.tables import number
 
 @dataclass(frozen=True)
 class Goal:
-    """A goal for the row of a target, a data set and a sender: a value of `least` or `most`."""
+    """Limit for a row, by target, data set and sender: `least` or `most`."""
 
     target: str
     data: str
@@ -26,19 +26,19 @@ class Goal:
 
     @property
     def bound(self) -> str:
-        """The limit as text."""
+        """The limit in words."""
         word, value = ("at least", self.least) if self.most is None else ("at most", self.most)
         return f"{word} {value:g}{self.unit}"
 
     def holds(self, value: float) -> bool:
-        """Return whether a number meets the goal."""
+        """Return whether a number meets the limit."""
         return (self.least is None or value >= self.least) and (
             self.most is None or value <= self.most
         )
 
 
 def goals(results: Results) -> Iterator[Outcome]:
-    """Yield the outcome of each goal that a run at full size has measured."""
+    """Yield the result of each bar that a full-size run has measured."""
     rows = {(row.target, row.data, row.sender): row for row in results.rows}
     targets = {target.name: target.title for target in results.targets}
     data = {item.name: item.title for item in results.data if item.bytes >= FULL[item.name]}
@@ -83,7 +83,7 @@ def _times_dcmsend_connected(dcmsend: Row) -> Callable[[Row], float | None]:
 
 
 def _beside_dcmsend(rows: dict[tuple[str, str, str], Row]) -> Iterator[Goal]:
-    """Yield the goals for one large image, relative to dcmsend in the same run."""
+    """Yield the bars for one large image, relative to dcmsend in the same run."""
     dcmsend = rows.get(("storescp", "multiframe", "dcmsend"))
     if not dcmsend:
         return
@@ -100,7 +100,7 @@ def _beside_dcmsend(rows: dict[tuple[str, str, str], Row]) -> Iterator[Goal]:
 
 
 FULL = {"mr": 70_000_000, "ct": 200_000_000, "multiframe": 300_000_000, "tgz": 500_000_000}
-"""Minimum size of each data set in bytes. Goals do not apply to a smaller trial."""
+"""Minimum bytes of each data set; the bars do not apply to a smaller trial."""
 RATE, CPU = "images/s while connected", "CPU for an image, without the start"
 SESSION = "from the session to the attached report"
 GOALS = (
@@ -112,4 +112,4 @@ GOALS = (
     Goal("storescp", "ct", "gear-4", SESSION, _seconds, most=1.6, unit=" s"),
     Goal("storescp", "multiframe", "gear-4", SESSION, _seconds, most=1.5, unit=" s"),
 )
-"""Medians of 2,000 MR images of 33 KB, 400 CT images, and one multi-frame image of 315 MB."""
+"""Bars for 2,000 MR images of 33 KB, 400 CT images, and one multi-frame image of 315 MB."""

@@ -1,4 +1,4 @@
-"""The headers of made images: the elements that a scanner writes, without pixels."""
+"""Headers of generated images: the elements that a scanner writes, without pixels."""
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
@@ -16,7 +16,7 @@ FRAME_TYPE = ["ORIGINAL", "PRIMARY", "AXIAL"]
 
 
 def mr_header(series: int, number: int) -> Dataset:
-    """Return the header of a 128 x 128 MR image, the `number`-th of a series (both from 1)."""
+    """Return the header of 128 x 128 MR image `number` of a series (both from 1)."""
     dataset = _image(1, series, number, modality="MR", pixels=128)
     _set(
         dataset,
@@ -53,7 +53,7 @@ def mr_header(series: int, number: int) -> Dataset:
 
 
 def ct_header(series: int, number: int) -> Dataset:
-    """Return the header of a 512 x 512 CT image, the `number`-th of a series (both from 1)."""
+    """Return the header of 512 x 512 CT image `number` of a series (both from 1)."""
     dataset = _image(2, series, number, modality="CT", pixels=512)
     _set(
         dataset,
@@ -84,7 +84,7 @@ def ct_header(series: int, number: int) -> Dataset:
 
 
 def enhanced_ct_header(frames: int) -> Dataset:
-    """Return the header of an Enhanced CT image of `frames` frames of 512 x 512."""
+    """Return the header of an Enhanced CT image with `frames` frames of 512 x 512."""
     dataset = _image(3, 1, 1, modality="CT", pixels=512)
     for keyword in ("PixelSpacing", "SliceThickness", "WindowCenter", "WindowWidth"):
         delattr(dataset, keyword)
@@ -122,7 +122,7 @@ def _frame(number: int) -> Dataset:
 
 
 def _image(study: int, series: int, number: int, *, modality: str, pixels: int) -> Dataset:
-    """Return the elements that all images have: patient, study, equipment, plane and pixels."""
+    """Return the elements of all images: patient, study, equipment, plane and pixels."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -208,7 +208,7 @@ def _item(**elements: object) -> Dataset:
 
 
 def _set(dataset: Dataset, **elements: object) -> None:
-    """Set elements by their DICOM keywords; a list of datasets becomes a sequence."""
+    """Set elements by DICOM keyword; a list of datasets becomes a sequence."""
     for keyword, value in elements.items():
         if isinstance(value, list) and isinstance(value[0], Dataset):
             setattr(dataset, keyword, Sequence(value))

@@ -1,4 +1,4 @@
-"""The machine and the versions of what was measured on it."""
+"""Machine and software versions of the measurements."""
 
 import json
 import os
@@ -16,7 +16,7 @@ LIBRARIES = ("pynetdicom", "pydicom")
 
 
 def this_machine() -> Machine:
-    """Describe the machine; only Linux tells all of it."""
+    """Describe the machine; only Linux provides all details."""
     found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return Machine(
         cpu=found[1] if found else platform.machine(),

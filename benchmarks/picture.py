@@ -1,4 +1,4 @@
-"""The picture of what was measured: how long each sender takes, a panel for each data set."""
+"""Bar chart of the measurements: seconds of each sender, one panel for each data set."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,11 +22,11 @@ STYLE: dict[Any, Any] = {
     "axes.spines.bottom": False,
 }
 ROOM = 1.25
-"""Width of a panel, in that of its longest bar, so that the number beside it fits."""
+"""Width of a panel relative to its longest bar, so that the number beside it fits."""
 
 
 def draw(results: Results, path: Path) -> None:
-    """Write an SVG with a bar for each sender; the shorter, the faster."""
+    """Write an SVG with a bar for each sender; shorter means faster."""
     target, sets, senders = summary_of(results)
     if not sets:
         return

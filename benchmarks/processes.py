@@ -1,4 +1,4 @@
-"""A process that is run to its end: its time, its CPU seconds and its memory."""
+"""Time, CPU seconds and memory of a process that is run to its end."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ SECONDS_BETWEEN_SAMPLES = 0.05
 
 @dataclass(frozen=True)
 class ProcessRun:
-    """How a process and all that it started ended; `output` is what it printed."""
+    """Result of a process and its descendants; `output` is the output of the process."""
 
     exit_code: int
     seconds: float
@@ -29,7 +29,7 @@ class ProcessRun:
 def measure(
     command: Sequence[str], *, folder: Path, environment: Mapping[str, str], timeout: float
 ) -> ProcessRun:
-    """Run a command in a session of its own; kill it after `timeout` seconds."""
+    """Run a command in a new session; kill it after `timeout` seconds."""
     with tempfile.TemporaryFile() as printed:
         started = time.monotonic()
         process = subprocess.Popen(  # noqa: S603 - the benchmark's own commands
@@ -65,8 +65,8 @@ def _kill(session: int) -> None:
 class _PeakMemory:
     """Watches the memory of a session's processes.
 
-    `bytes` is the largest sum of the peaks of those that ran at a time. The rusage of a process
-    would not do: it counts the memory of the one that started it, which it has until its exec.
+    `bytes` is the maximum sum of the peaks of concurrent processes. The rusage of a process is not
+    suitable: until its exec it includes the memory of its parent.
     """
 
     def __init__(self, session: int) -> None:
@@ -95,7 +95,7 @@ class _PeakMemory:
 
 
 def _peak_bytes(process: int) -> int:
-    """Return the peak of a process's resident memory, or 0 if it has ended."""
+    """Return the peak resident memory of a process, or 0 if it has ended."""
     try:
         status = Path(f"/proc/{process}/status").read_text()
     except OSError:

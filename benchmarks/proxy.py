@@ -25,9 +25,9 @@ SECONDS_TO_END = 2
 
 @dataclass(frozen=True)
 class Traffic:
-    """What went through: `seconds` from the first connection's start to the end of the last.
+    """Traffic through the proxy: `seconds` from the first connection's start to the last one's end.
 
-    Both are when the client opens and closes it.
+    Both are the times when the client opens and closes a connection.
     """
 
     connections: int
@@ -35,20 +35,20 @@ class Traffic:
 
 
 class DelayingProxy:
-    """Passes connections to `port` on, to a host and port that seem `round_trip` seconds away.
+    """Forwards connections on `port` to a server that seems `round_trip` seconds away.
 
-    Each direction is late by half of it, and each connection starts one round trip late, as if it
-    took that long to set it up. `traffic` is known once it has been left.
+    Each direction is delayed by half of it. Each connection starts one round trip late, like a real
+    connection set-up. `traffic` is known after the proxy has ended.
     """
 
     def __init__(self, host: str, port: int, round_trip: float) -> None:
-        """Say what to pass connections on to."""
+        """Set the destination of the connections."""
         self.port = 0
         self.traffic = Traffic(connections=0, seconds=0.0)
         self._arguments = [host, str(port), str(round_trip)]
 
     def __enter__(self) -> Self:
-        """Start the process, which takes a free port."""
+        """Start the process, which uses a free port."""
         self._process = subprocess.Popen(  # noqa: S603 - it is this file
             [sys.executable, "-m", "benchmarks.proxy", *self._arguments],
             cwd=REPOSITORY,
@@ -88,7 +88,7 @@ class _Proxy:
             relay.add_done_callback(self.relays.discard)
 
     async def relay(self, client: socket.socket) -> None:
-        """Pass a connection on, until both ends or either one with an error have closed it."""
+        """Forward a connection until both sides, or one side with an error, have closed it."""
         loop = asyncio.get_running_loop()
         with client, socket.socket() as server, contextlib.suppress(OSError, ExceptionGroup):
             for end in (client, server):
@@ -104,14 +104,14 @@ class _Proxy:
                 group.create_task(back.write())
 
     async def read_client(self, way: "_Way") -> None:
-        """Read to the client's end, which is when it has done its work."""
+        """Read until the client closes, which is when it has finished."""
         await way.read(self.round_trip / 2)
         self.last = time.monotonic()
 
 
 @dataclass
 class _Way:
-    """One direction of a connection; `late` has the data under way and when each is due."""
+    """One direction of a connection; `late` has the data in transit and its due times."""
 
     source: socket.socket
     sink: socket.socket
@@ -132,7 +132,7 @@ class _Way:
             self.changed.set()
 
     async def receive(self) -> bytes:
-        """Return what comes next, nothing at the end, and acknowledge it at once."""
+        """Return the next data, empty at the end, and acknowledge it immediately."""
         try:
             data = await asyncio.get_running_loop().sock_recv(self.source, CHUNK)
             self.source.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
@@ -173,7 +173,7 @@ def _precise_loop() -> asyncio.AbstractEventLoop:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Say the port, pass on until a line comes in, and say how much traffic there was."""
+    """Print the port, forward until a line is received, and print the amount of traffic."""
     proxy = _Proxy(argv[0], int(argv[1]), float(argv[2]))
     with asyncio.Runner(loop_factory=_precise_loop) as runner:
         runner.run(_serve_until_told(proxy))

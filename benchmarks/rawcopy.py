@@ -1,4 +1,4 @@
-"""The floor: the same bytes through a plain TCP socket, to a process that throws them away."""
+"""Lower limit: the same bytes through a plain TCP socket to a process that discards them."""
 
 import socket
 import subprocess
@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def raw_copy_seconds(data: DataSet) -> float:
-    """Send all files of a data set; return the seconds until the last byte has been read."""
+    """Send all files of a data set; return the seconds until the last byte was read."""
     paths = sorted(path for path in data.folder.rglob("*") if path.is_file())
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.rawcopy"],
@@ -36,7 +36,7 @@ def raw_copy_seconds(data: DataSet) -> float:
 
 
 def main() -> int:
-    """Say the port, read one connection to its end and close it."""
+    """Print the port, read one connection to its end and close it."""
     with socket.create_server((HOST, 0)) as listener:
         sys.stdout.write(f"{listener.getsockname()[1]}\n")
         sys.stdout.flush()

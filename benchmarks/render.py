@@ -122,7 +122,7 @@ sends a session to the attached report. Two changes are made in its favour:
 
 
 def write_docs(results: Results, folder: Path) -> None:
-    """Write benchmarks.md and benchmarks.svg into the folder; the picture needs matplotlib."""
+    """Write benchmarks.md and, with matplotlib, benchmarks.svg into the folder."""
     from benchmarks.picture import draw  # noqa: PLC0415 - the page alone needs no matplotlib
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,7 @@ def write_docs(results: Results, folder: Path) -> None:
 
 
 def page(results: Results, folder: Path) -> str:
-    """Return benchmarks.md, with links to the files that exist in `folder`."""
+    """Return benchmarks.md; `folder` contains it and the files that it may quote."""
     return "\n".join(_sections(results, folder))
 
 
@@ -160,7 +160,7 @@ def _sections(results: Results, folder: Path) -> Iterator[str]:
 
 
 def _summary(results: Results) -> Iterator[str]:
-    """Yield the summary: the seconds of each sender, for each data set."""
+    """Yield the summary table: the seconds of each sender for each data set."""
     target, data, senders = summary_of(results)
     if not data:
         return
@@ -177,7 +177,7 @@ def _summary(results: Results) -> Iterator[str]:
 
 
 def describe(machine: Machine) -> str:
-    """Return the description of a machine."""
+    """Return a description of a machine."""
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
     return (
         f"{machine.cores} cores of {machine.cpu}, {machine.memory_bytes / GIBIBYTE:.1f} GiB of "
@@ -186,12 +186,12 @@ def describe(machine: Machine) -> str:
 
 
 def _claims(path: Path) -> list[Outcome]:
-    """Return the measured claims."""
+    """Return the claims with their measured values."""
     return [Outcome(**claim) for claim in json.loads(path.read_text())]
 
 
 def main(argv: Sequence[str]) -> int:
-    """Write the page and the picture of a file of results next to it."""
+    """Create the page and the picture from a file of results, beside it."""
     path = Path(argv[0])
     write_docs(load(path), path.parent)
     return 0

@@ -29,12 +29,12 @@ STATUS_ELEMENT = b"\0\0\0\x09\2\0\0\0"
 LONG_VRS = (b"OB", b"UN")
 
 Context = tuple[bytes, bytes]
-"""A SOP class and a transfer syntax."""
+"""SOP class and transfer syntax."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """A dataset, and what the file meta group says of it."""
+    """Dataset, and the content of its file meta group."""
 
     sop_class: bytes
     sop_instance: bytes
@@ -43,13 +43,13 @@ class Image:
 
     @property
     def context(self) -> Context:
-        """The presentation context that it needs."""
+        """Presentation context for the image."""
         return self.sop_class, self.transfer_syntax
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """How many images were stored, and what that took: from the first request to the last release.
+    """Number of stored images, and the resources from the first request to the last release.
 
     `cpu_seconds` are those of this process.
     """
@@ -60,7 +60,7 @@ class Replayed:
 
 
 class ReplayError(Exception):
-    """The server does not take what is replayed."""
+    """The server does not accept the replayed images."""
 
 
 def read_image(path: Path) -> Image:
@@ -82,7 +82,7 @@ def read_image(path: Path) -> Image:
 def replay(
     host: str, port: int, ae_title: str, associations: int, images: Sequence[Image]
 ) -> Replayed:
-    """Send images over so many associations; raise ReplayError if one is not stored."""
+    """Send images over this many associations; raise ReplayError if one is not stored."""
     contexts = sorted({image.context for image in images})
     opened = [_Association(host, port, ae_title, contexts) for _ in range(associations)]
     for number, association in enumerate(opened):
@@ -99,7 +99,7 @@ def replay(
 
 
 class _Association:
-    """A socket, and what is ready to be written to it."""
+    """Socket, and the data that is ready to be written to it."""
 
     def __init__(self, host: str, port: int, ae_title: str, contexts: Sequence[Context]) -> None:
         self.stored = 0
@@ -114,14 +114,14 @@ class _Association:
         self._max_pdu = _max_pdu(body)
 
     def prepare(self, images: Sequence[Image]) -> None:
-        """Make the PDUs of the images."""
+        """Create the PDUs of the images."""
         self._requests = [
             b"".join(_request(number % 0xFFFF + 1, self._ids[image.context], image, self._max_pdu))
             for number, image in enumerate(images)
         ]
 
     def run(self) -> None:
-        """Send them one after the other, and release the association."""
+        """Send them one by one, and release the association."""
         for request in self._requests:
             self._socket.sendall(request)
             kind, body = self._read()
@@ -139,7 +139,7 @@ class _Association:
     def _take(self, size: int) -> bytes:
         taken = bytearray()
         while len(taken) < size:
-            # The kernel forgets it; without it, an answer in two parts is late by 40 ms.
+            # The kernel resets this option; without it, a response in two parts is 40 ms late.
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             data = self._socket.recv(size - len(taken))
             if not data:
@@ -160,7 +160,7 @@ def _associate(ae_title: str, ids: dict[Context, int]) -> bytes:
 
 
 def _max_pdu(body: bytes) -> int:
-    """Return the even number of bytes that a PDU may have, by an A-ASSOCIATE-AC."""
+    """Return the even maximum PDU length in an A-ASSOCIATE-AC."""
     found = USUAL_MAX_PDU
     for kind, value in _items(body[68:]):
         if kind == ACCEPTED_CONTEXTS and value[2]:
@@ -218,7 +218,7 @@ def _element(element: int, value: bytes) -> bytes:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Replay the files of a folder, and print what came of it as JSON."""
+    """Replay the files of a folder, and print the result as JSON."""
     host, port, ae_title, associations, folder = argv
     files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
     images = [read_image(path) for path in files]

@@ -1,4 +1,4 @@
-"""What was measured: every run, a row of medians for each sender, and the machine."""
+"""Measurements: every run, a row of medians for each sender, and the machine."""
 
 import json
 import re
@@ -10,12 +10,12 @@ from statistics import median
 MEGABYTE = 1_000_000
 REPLAY = "replay"
 TLS_SUFFIX = "-tls"
-"""Ends the name of a sender that uses TLS; what is before it is that of the same without."""
+"""Suffix of the name of a sender that uses TLS; the rest is the name of the plain sender."""
 
 
 @dataclass(frozen=True)
 class Named:
-    """A target or sender, and its name for a reader."""
+    """Target or sender, and its display name."""
 
     name: str
     title: str
@@ -23,7 +23,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Data:
-    """A data set; `raw_seconds` are those of each raw copy of its `bytes`."""
+    """Data set; `raw_seconds` are those of each raw copy of its `bytes`."""
 
     name: str
     title: str
@@ -34,10 +34,10 @@ class Data:
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a sender; one with a `failure` is told, and not used.
+    """Run of a sender; a run with a `failure` is shown but not used.
 
-    `sending_seconds` is how long it was connected, and `first_image_cpu_seconds` what the first
-    image alone costs, start-up included; each is None where it was not measured.
+    `sending_seconds` is the time with a connection, and `first_image_cpu_seconds` the CPU time for
+    the first image alone, including start-up. Each is None if it was not measured.
     """
 
     target: str
@@ -53,15 +53,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Row:
-    """The medians of a sender's runs, and the fastest and slowest of them.
+    """Medians of a sender's runs, and the fastest and slowest run.
 
-    `sending_seconds` is the median of the seconds while it was connected, in which the images and
-    megabytes per second are counted; `of_replay` is that rate beside a replay's with as many
-    associations;
-    `image_cpu_ms` are milliseconds of CPU for an image beyond the first;
-    `tls_seconds` is the median of the seconds of its runs by TLS, where there are some;
-    `times_dcmsend` is how many times as fast as dcmsend it is, where that has run;
-    `times_raw` is how many times as long as a raw copy it takes.
+    `sending_seconds` is the median time with a connection, on which the images and megabytes per
+    second are based. `of_replay` is that rate relative to a replay with as many associations.
+    `image_cpu_ms` is the CPU time in milliseconds for each image after the first. `tls_seconds` is
+    the median duration of the runs over TLS, if there are any. `times_dcmsend` is the speed
+    relative to dcmsend, if that has run. `times_raw` is the duration relative to a raw copy.
     """
 
     target: str
@@ -85,7 +83,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where it was measured; `versions` has those of the programs and libraries by name."""
+    """Machine of the measurements; `versions` has programs and libraries by name."""
 
     cpu: str
     cores: int
@@ -97,7 +95,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Results:
-    """All of it; `date` is that of the run, as YYYY-MM-DD."""
+    """All results; `date` is the date of the run, as YYYY-MM-DD."""
 
     date: str
     machine: Machine
@@ -150,7 +148,7 @@ def _row(runs: Iterable[Run], data: Data, target: str, sender: str) -> Row:
 
 
 def associations_of(sender: str) -> int:
-    """Return how many associations a sender has, by the number that its name ends with."""
+    """Return the number of associations of a sender, which is at the end of its name."""
     found = re.search(r"-(\d+)$", sender)
     return int(found[1]) if found else 1
 
@@ -165,7 +163,7 @@ def _sending_seconds(runs: Iterable[Run], sender: str) -> float | None:
 
 
 def _image_cpu_ms(runs: Iterable[Run], images: int) -> float | None:
-    """Return the milliseconds of CPU for each image after the first, None where not measured."""
+    """Return the milliseconds of CPU for each image after the first, None if not measured."""
     beyond = [
         run.cpu_seconds - run.first_image_cpu_seconds
         for run in runs
@@ -180,7 +178,7 @@ def save(results: Results, path: Path) -> None:
 
 
 def load(path: Path) -> Results:
-    """Read what `save` has written; the rows are made of the runs."""
+    """Read a file written by `save`; the rows are calculated from the runs."""
     content = json.loads(path.read_text())
     data = [Data(**item) for item in content["data"]]
     runs = [Run(**item) for item in content["runs"]]

@@ -1,6 +1,6 @@
 """Other programs that send, each as a whole process.
 
-`scripts/rivals.sh` installs those that no package of the system has.
+`scripts/rivals.sh` installs those that the system has no packages for.
 """
 
 import os
@@ -24,7 +24,7 @@ NODELAY = {"TCP_NODELAY": "1"}
 
 @dataclass(frozen=True)
 class _Dcmtk:
-    """A program of DCMTK, with its defaults or with TCP_NODELAY=1 in its environment."""
+    """Program of DCMTK, with its defaults or with TCP_NODELAY=1 in its environment."""
 
     program: ClassVar[str]
     has_nodelay: bool
@@ -33,17 +33,17 @@ class _Dcmtk:
 
     @property
     def name(self) -> str:
-        """Its name in the results."""
+        """Name in the results."""
         return f"{self.program}-nodelay" if self.has_nodelay else self.program
 
     @property
     def title(self) -> str:
-        """Its name for a reader."""
+        """Display name."""
         return f"{self.program}, TCP_NODELAY=1" if self.has_nodelay else self.program
 
     @property
     def environment(self) -> dict[str, str]:
-        """What it has beyond the environment of this process."""
+        """Variables in addition to the environment of this process."""
         return NODELAY if self.has_nodelay else {}
 
 
@@ -55,7 +55,7 @@ class Dcmsend(_Dcmtk):
     slow_from: float = 1000
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
-        """Run it with its default options, but for the report of what it has sent."""
+        """Run it with its default options and the report of sent files."""
         report = folder / "report.txt"
         address = ["-aec", server.ae_title, HOST, str(server.port)]
         options = ["--scan-directories", "--recurse", "--create-report-file", str(report)]
@@ -72,7 +72,7 @@ class Dcmsend(_Dcmtk):
 
 @dataclass(frozen=True)
 class Storescu(_Dcmtk):
-    """DCMTK's storescu, from the folder of files; it ends with an error at the first failure."""
+    """DCMTK's storescu on the folder of files; it stops with an error at the first failure."""
 
     program = "storescu"
     slow_from: float = 100
@@ -86,7 +86,7 @@ class Storescu(_Dcmtk):
 
 @dataclass(frozen=True)
 class PynetdicomStorescu:
-    """The storescu of pynetdicom 3, in the Python where it is installed."""
+    """The storescu of pynetdicom 3, in the Python environment where it is installed."""
 
     python: Path
     name: str = "pynetdicom"
@@ -96,7 +96,7 @@ class PynetdicomStorescu:
     has_start_up: bool = True
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
-        """Run it with its default options, and count the answers in its log."""
+        """Run it with its default options, and count the responses in its log."""
         program = [str(self.python), "-m", "pynetdicom", "storescu", "--verbose", "--recurse"]
         address = ["-aec", server.ae_title, HOST, str(server.port), str(data.folder)]
         process = measure(
@@ -108,7 +108,7 @@ class PynetdicomStorescu:
 
 @dataclass(frozen=True)
 class Dcmjs:
-    """dcmjs-dimse under Node.js, by a script that adds each file to one client."""
+    """dcmjs-dimse under Node.js, through a script that adds each file to one client."""
 
     modules: Path
     name: str = "dcmjs"
@@ -118,7 +118,7 @@ class Dcmjs:
     has_start_up: bool = True
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
-        """Run it with its default options; it ends with an error if an image was not stored."""
+        """Run it with its default options; it fails if an image was not stored."""
         address = [HOST, str(server.port), server.ae_title, str(data.folder)]
         command = ["node", str(DCMJS_SCRIPT), *address]
         return _without_report(command, data, folder, {"NODE_PATH": str(self.modules)})
@@ -126,7 +126,7 @@ class Dcmjs:
 
 @dataclass(frozen=True)
 class Peer:
-    """The published gear, in the Python where it is installed."""
+    """Published gear, in the Python environment where it is installed."""
 
     python: Path
     name: str = "peer"
@@ -136,7 +136,7 @@ class Peer:
     has_start_up: bool = False
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
-        """Run it from a session on a site to the attached report."""
+        """Run it on a session of a site until the report is attached."""
         with session_with(data) as session:
             address = [HOST, str(server.port), server.ae_title]
             script = [str(self.python), "-P", str(PEER_SCRIPT)]
@@ -150,7 +150,7 @@ class Peer:
 
 
 def installed(folder: Path) -> Iterator[Sender]:
-    """Yield the rivals that are installed in a folder of `scripts/rivals.sh`."""
+    """Yield the rivals that `scripts/rivals.sh` has installed in a folder."""
     python = folder / "pynetdicom/bin/python"
     if python.exists():
         yield PynetdicomStorescu(python.absolute())
@@ -162,7 +162,7 @@ def installed(folder: Path) -> Iterator[Sender]:
 def _without_report(
     command: Sequence[str], data: DataSet, folder: Path, environment: dict[str, str]
 ) -> Sending:
-    """Run a program that tells by its exit code alone whether all images were sent."""
+    """Run a program whose exit code is its only sign that all images were sent."""
     process = measure(
         command, folder=folder, environment=os.environ | environment, timeout=RUN_SECONDS
     )

@@ -1,4 +1,4 @@
-"""Rounds: each sender in turn, each run to a fresh server, and checked when it has ended."""
+"""Rounds: the senders alternate, each with a fresh server, and each run is verified."""
 
 import sys
 import tempfile
@@ -12,12 +12,12 @@ from benchmarks.senders import Sender, Sending
 from benchmarks.targets import Target
 
 END_OF_OUTPUT = 2000
-"""Characters of what a sender that failed has printed."""
+"""Maximum number of characters from the output of a failed sender."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """What is compared: the senders of a data set to a target."""
+    """Comparison: the senders of a data set to a target."""
 
     target: Target
     data: DataSet
@@ -26,19 +26,19 @@ class Block:
 
 @dataclass(frozen=True)
 class Rounds:
-    """How often each sender runs; `slow` is for one that takes minutes."""
+    """Number of runs of each sender; `slow` applies to senders that take minutes."""
 
     usual: int
     slow: int
 
     def of(self, sender: Sender, block: Block) -> int:
-        """Return how often a sender of the block runs."""
+        """Return the number of runs of a sender in the block."""
         is_slow = block.target.is_slow or block.data.images >= sender.slow_from
         return self.slow if is_slow else self.usual
 
 
 def run_block(block: Block, rounds: Rounds) -> Iterator[Run]:
-    """Run the senders in turn, so that what else the machine does falls on all of them."""
+    """Run the senders alternately, so that other load on the machine affects all equally."""
     for number in range(1, rounds.usual + 1):
         for sender in block.senders:
             if number > rounds.of(sender, block):
@@ -52,7 +52,7 @@ def run_block(block: Block, rounds: Rounds) -> Iterator[Run]:
 
 
 def run_with_start_up(target: Target, data: DataSet, sender: Sender) -> Run:
-    """Run a sender, and before that with the first image alone, which costs its start-up."""
+    """Run a sender, first with one image only to measure its start-up."""
     if not (data.first and sender.has_start_up):
         return run_once(target, data, sender)
     first = run_once(target, data.first, sender)
@@ -63,7 +63,7 @@ def run_with_start_up(target: Target, data: DataSet, sender: Sender) -> Run:
 
 
 def run_once(target: Target, data: DataSet, sender: Sender) -> Run:
-    """Run a sender to a fresh server, and check that all images have arrived."""
+    """Run a sender with a fresh server, and check that all images have arrived."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         start = target.open_tls if sender.uses_tls and target.open_tls else target.open
         with start() as destination:
@@ -86,7 +86,7 @@ def run_once(target: Target, data: DataSet, sender: Sender) -> Run:
 
 
 def failure_of(sending: Sending, stored: int | None, data: DataSet) -> str:
-    """Say what went wrong in a run, or nothing."""
+    """Return the failure of a run, or an empty text."""
     if sending.process.exit_code != 0:
         return f"it ended with {sending.process.exit_code}"
     if sending.sent != data.images:
@@ -97,6 +97,6 @@ def failure_of(sending: Sending, stored: int | None, data: DataSet) -> str:
 
 
 def tell(line: str) -> None:
-    """Print a line on what is being done."""
+    """Print a progress line."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()

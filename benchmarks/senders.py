@@ -1,4 +1,4 @@
-"""What sends: the gear, its command and a replay, each as a whole process."""
+"""Senders: the gear, its command and a replay, each as a whole process."""
 
 import csv
 import json
@@ -23,9 +23,9 @@ RUN_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Sending:
-    """A run of a sender, and how many images it says to have sent.
+    """Run of a sender, and its own number of sent images.
 
-    `connected_seconds` is how long it was sending by its own clock, None where the target tells.
+    `connected_seconds` is the sending time by its own clock, None if the target provides it.
     """
 
     process: ProcessRun
@@ -34,27 +34,27 @@ class Sending:
 
 
 class Sender(Protocol):
-    """Sends a data set to a server; `folder` is an empty one for what it needs."""
+    """Sender of a data set to a server; `folder` is an empty work folder."""
 
     @property
     def name(self) -> str:
-        """Its name in the results; a number at its end is that of its associations."""
+        """Name in the results; a number at its end is the number of associations."""
 
     @property
     def title(self) -> str:
-        """Its name for a reader."""
+        """Display name."""
 
     @property
     def slow_from(self) -> float:
-        """From how many images on it takes minutes, and runs less often."""
+        """Number of images from which it takes minutes and runs less often."""
 
     @property
     def uses_tls(self) -> bool:
-        """Whether it sends to a server that takes TLS only."""
+        """Whether it sends to a server with TLS only."""
 
     @property
     def has_start_up(self) -> bool:
-        """Whether its start-up is measured, so that CPU seconds beyond it are known."""
+        """Whether its start-up is measured, so that CPU seconds after it are known."""
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
         """Run it to its end."""
@@ -62,7 +62,7 @@ class Sender(Protocol):
 
 @dataclass(frozen=True)
 class Gear:
-    """This gear, from a session on a site to the attached report."""
+    """This gear, on a session of a site until the report is attached."""
 
     associations: int
     uses_tls: bool = False
@@ -71,12 +71,12 @@ class Gear:
 
     @property
     def name(self) -> str:
-        """Its name in the results."""
+        """Name in the results."""
         return f"gear-{self.associations}{TLS_SUFFIX if self.uses_tls else ''}"
 
     @property
     def title(self) -> str:
-        """Its name for a reader."""
+        """Display name."""
         return f"gear, {counted(self.associations)}{', TLS' if self.uses_tls else ''}"
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
@@ -111,7 +111,7 @@ class Gear:
 
 @dataclass(frozen=True)
 class Command:
-    """The command `dicom-send`, from a folder or an archive to the report."""
+    """Command `dicom-send`, from a folder or an archive to the report."""
 
     associations: int
     uses_tls: bool = False
@@ -120,16 +120,16 @@ class Command:
 
     @property
     def name(self) -> str:
-        """Its name in the results."""
+        """Name in the results."""
         return f"command-{self.associations}"
 
     @property
     def title(self) -> str:
-        """Its name for a reader."""
+        """Display name."""
         return f"dicom-send, {counted(self.associations)}"
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
-        """Run it as it is installed."""
+        """Run the installed command."""
         process = measure(
             arguments_of(
                 "dicom-send",
@@ -152,7 +152,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Replay:
-    """PDUs that were made before: what the server can take, by a sender that does no work."""
+    """Replay of ready-made PDUs: the server's limit, measured by a sender without other work."""
 
     associations: int
     uses_tls: bool = False
@@ -161,16 +161,16 @@ class Replay:
 
     @property
     def name(self) -> str:
-        """Its name in the results."""
+        """Name in the results."""
         return f"replay-{self.associations}"
 
     @property
     def title(self) -> str:
-        """Its name for a reader."""
+        """Display name."""
         return f"replay, {counted(self.associations)}"
 
     def send(self, data: DataSet, server: Destination, folder: Path) -> Sending:
-        """Run it; its seconds are those of the sending alone, by its own clock."""
+        """Run it; its seconds are the sending time only, by its own clock."""
         address = (HOST, str(server.port), server.ae_title)
         options = (*address, str(self.associations), str(data.folder))
         process = measure(

@@ -1,4 +1,4 @@
-"""A session on a stand-in site that holds a data set, and the reports attached to it."""
+"""Session on a stand-in site with a data set, and its attached reports."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from tests.support.flywheel_site import OLD_KEY, FlywheelSite
 
 @dataclass(frozen=True)
 class Session:
-    """The session `id` of a site."""
+    """Session `id` of a site."""
 
     site: FlywheelSite
     id: str
@@ -28,8 +28,8 @@ class Session:
 
 @contextmanager
 def session_with(data: DataSet) -> Iterator[Session]:
-    """Start a site with a session that holds a data set as one file."""
-    # The published gear knows neither the keys of today nor all features.
+    """Start a site with a session that has a data set as one file."""
+    # The published gear supports neither current keys nor all features.
     with FlywheelSite(key=OLD_KEY, features=()) as site:
         project = site.add_project(site.add_group("radiology"), "Benchmark")
         session = site.add_session(site.add_subject(project, "sub-01"), "Visit 1")

@@ -1,4 +1,4 @@
-"""Tables of the results: one for each target and data set, with a row for each sender."""
+"""Tables of the measurements: a block for each target and data set, a row for each sender."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
@@ -39,7 +39,7 @@ SUMMARY = (
 
 
 def summary_of(results: Results) -> tuple[str, list[Data], list[Named]]:
-    """Return the target of the summary, its data sets, and its senders: one of each kind."""
+    """Return the summary: the first target, its data sets, and one row for each kind of sender."""
     target = results.targets[0].name
     measured = {(row.data, row.sender) for row in results.rows if row.target == target}
     data = [item for item in results.data if any(item.name == name for name, _ in measured)]
@@ -49,12 +49,12 @@ def summary_of(results: Results) -> tuple[str, list[Data], list[Named]]:
 
 
 def tables(results: Results) -> str:
-    """Return all tables, in Markdown with aligned columns."""
+    """Return all tables in readable Markdown."""
     return "\n".join(block for target in results.targets for block in _blocks(results, target.name))
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; all columns except the first are numbers."""
+    """Return a Markdown table; the columns after the first are numbers."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = [
         [text.ljust(width) if index == 0 else text.rjust(width) for index, (text, width) in cells]
@@ -65,7 +65,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def outcomes_table(outcomes: Iterable[Outcome]) -> str:
-    """Return a table of claims, with their limits and measured values."""
+    """Return a table of claims with their measured values and limits."""
     rows = [
         [outcome.claim, outcome.bound, outcome.measured, "yes" if outcome.holds else "no"]
         for outcome in outcomes
@@ -74,7 +74,7 @@ def outcomes_table(outcomes: Iterable[Outcome]) -> str:
 
 
 def number(value: float | None) -> str:
-    """Format a number with three digits; small numbers have two decimals."""
+    """Format a number with two decimals, or fewer if it has three digits without them."""
     if value is None:
         return "-"
     return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"
@@ -118,7 +118,7 @@ def _numbers(row: Row) -> list[str]:
 
 
 def _gain(rows: Sequence[Row]) -> str:
-    """Return the gain of more associations, or nothing without times of the connections."""
+    """Return the gain of more associations, if the connection times are known."""
     one, many = (next((row for row in rows if row.sender == name), None) for name in (ONE, MANY))
     if one is None or many is None or not (one.sending_seconds and many.sending_seconds):
         return ""

@@ -1,4 +1,4 @@
-"""What is sent to: a fresh server for each run, on this machine, as near or as far as it seems."""
+"""Targets: a fresh server on this machine for each run, optionally with a delay."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,11 +18,11 @@ STORESCP_OPTIONS = ("--ignore", "--fork")
 
 @dataclass(frozen=True)
 class Destination:
-    """A server that listens on `port` of 127.0.0.1.
+    """Server that listens on `port` of 127.0.0.1.
 
-    `stored` tells how many images it holds, None where that is not known; `sending_seconds` how
-    long it was connected to, once it is closed. `tls` is whose certificate it has, and
-    takes, if it takes TLS only.
+    `stored` returns the number of stored images, or None if unknown. `sending_seconds` is the time
+    with a connection, known after the server is closed. `tls` is the identity of a server that
+    requires TLS.
     """
 
     port: int
@@ -34,9 +34,9 @@ class Destination:
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of server; `open` starts one of it, `open_tls` one that takes TLS only.
+    """Kind of server; `open` starts one, `open_tls` one that requires TLS.
 
-    Sending to one that `is_slow` takes minutes.
+    Sending to a server that `is_slow` takes minutes.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Target:
 
 
 def unknown() -> None:
-    """Tell that a number is not known."""
+    """Return None for an unknown number."""
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Single claims about the gear, each measured and held against its bound."""
+"""Individual claims about the gear, each measured and compared with its limit."""

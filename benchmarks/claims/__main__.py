@@ -14,7 +14,7 @@ from benchmarks.claims.outcome import Outcome
 
 
 def main(argv: Sequence[str]) -> int:
-    """Measure the claims named, or all; return 0 if all of them hold."""
+    """Measure the named claims, or all; return 0 if all are true."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.claims")
     parser.add_argument("names", nargs="*", metavar="claim", help=", ".join(CLAIMS))
     parser.add_argument("--scale", type=float, default=1.0, help="size of a trial, 1 for all")

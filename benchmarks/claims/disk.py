@@ -1,4 +1,4 @@
-"""How much of the disk a run needs at once."""
+"""Peak disk space of a run."""
 
 import zipfile
 from collections.abc import Iterator
@@ -26,19 +26,19 @@ SLOW = ("--sleep-after", "1")
 
 @dataclass(frozen=True)
 class Session:
-    """The files of a session, and the most of them that may lie on disk, in bytes."""
+    """Files of a session, and their maximum total size on disk, in bytes."""
 
     files: tuple[Path, ...]
     bound: int
 
     @property
     def size(self) -> int:
-        """The bytes of all files."""
+        """Total size of all files, in bytes."""
         return sum(file.stat().st_size for file in self.files)
 
 
 def measure(scale: float, work: Path) -> Iterator[Outcome]:
-    """Watch the work folder of a run to a server that is slower than all else."""
+    """Watch the work folder of a run to a very slow server."""
     session = _session(scale, work)
     with (
         StoreSCP("--ignore", "--fork", *SLOW) as server,
@@ -61,7 +61,7 @@ def measure(scale: float, work: Path) -> Iterator[Outcome]:
 
 
 def _session(scale: float, work: Path) -> Session:
-    """Make zips of 20 MB, and two files of 50 MB that are one image each."""
+    """Create zips of 20 MB, and two files of 50 MB that are one image each."""
     for name in ("image", "plain"):
         (work / name).mkdir()
     image = make_multiframe(work / "image", max(int(FRAMES * scale), 4)).flywheel_file
@@ -75,7 +75,7 @@ def _session(scale: float, work: Path) -> Session:
     copy = plain.with_name("another.dcm")
     copy.write_bytes(_another(plain, "99"))
     middle = ARCHIVES // 2
-    # A file that is an image takes the place of one, and none of an archive as well.
+    # A file that is a single image counts as an image and not also as an archive.
     images = [plain.stat().st_size] * 2 + [image.stat().st_size] * (IMAGES_AT_ONCE - 2)
     return Session(
         files=(*archives[:middle], plain, copy, *archives[middle:]),
@@ -84,7 +84,7 @@ def _session(scale: float, work: Path) -> Session:
 
 
 def _another(image: Path, number: str) -> bytes:
-    """Return an image with another SOP Instance UID of the same length, which ends in `number`."""
+    """Return an image with another SOP Instance UID of the same length that ends in `number`."""
     uid = str(dcmread(image, stop_before_pixels=True).SOPInstanceUID)
     changed = uid[: -len(number)] + number
     return image.read_bytes().replace(uid.encode(), changed.encode())

@@ -1,4 +1,4 @@
-"""How long a session of single images takes whose site is far away."""
+"""Duration of a session of single images on a distant site."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ LONGEST = 8.0
 
 
 def measure(scale: float, work: Path) -> Iterator[Outcome]:
-    """Send a session in which each image is a file, from a site that is slow to answer."""
+    """Send a session of single-image files from a site that is slow to respond."""
     count = int(FILES * scale)
     files = sorted(make_mr(work, count).folder.rglob("*.dcm"))
     names = [file.rename(work / f"{number:04}.dcm") for number, file in enumerate(files)]

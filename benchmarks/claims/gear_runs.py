@@ -1,4 +1,4 @@
-"""Runs of the whole gear, from a session on a stand-in site."""
+"""Runs of the whole gear on a session of a stand-in site."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,9 +22,9 @@ def gear_for(
     latency: float = 0,
     **options: object,
 ) -> Iterator[GearFolder]:
-    """Lay out a gear's folder for a session that holds the files.
+    """Create a gear's folder for a session with the files.
 
-    The site takes `latency` seconds for each answer; `options` are the gear's.
+    The site delays each response by `latency` seconds; `options` are the gear's.
     """
     config = {
         "destination": HOST,
@@ -45,6 +45,6 @@ def gear_for(
 
 
 def check(result: GearResult) -> None:
-    """Raise MeasurementError if not all was sent."""
+    """Raise MeasurementError unless all images were sent."""
     if result.exit_code:
         raise MeasurementError(f"the gear ended with {result.exit_code}:\n{result.log}")

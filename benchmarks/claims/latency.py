@@ -1,4 +1,4 @@
-"""Whether anything stalls an image: Nagle's algorithm, a delayed acknowledgement, a lock."""
+"""Check that nothing stalls an image: Nagle's algorithm, a delayed acknowledgement, a lock."""
 
 import itertools
 import multiprocessing
@@ -25,14 +25,14 @@ from tests.support.pacs import HOST, StoreSCP
 IMAGES = 10_000
 DIFFERENT_IMAGES = 500
 LONGEST = 0.035
-"""Seconds; a delayed acknowledgement takes 40 ms at least."""
+"""In seconds; a delayed acknowledgement takes at least 40 ms."""
 LONGEST_CONTROL = 0.005
 
 
 class Ping:
-    """A thread and a process that hand a byte round, as a send does its image.
+    """Thread and process that pass a byte to and fro, as a send does with its image.
 
-    What it takes too long for is the machine's doing.
+    Its delays are caused by the machine.
     """
 
     def __enter__(self) -> Self:
@@ -54,7 +54,7 @@ class Ping:
         self._process.join()
 
     def round_trip(self) -> None:
-        """Send a byte, and wait until it is back."""
+        """Send a byte, and wait until it returns."""
         self._sent.put(b".")
         self._returned.get()
 
@@ -66,7 +66,7 @@ class Ping:
 
 
 def echo(connection: Connection) -> None:
-    """Send back what comes, until nothing more does."""
+    """Send back all received data until the connection ends."""
     with connection:
         while True:
             try:
@@ -77,7 +77,7 @@ def echo(connection: Connection) -> None:
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds for each image, and for as many controls."""
+    """Seconds for each image, and for the same number of controls."""
 
     images: tuple[float, ...]
     controls: tuple[float, ...]
@@ -105,7 +105,7 @@ def measure_tls(scale: float, work: Path) -> Iterator[Outcome]:
 
 
 def _timings(server: StoreSCP, tls_context: TLSContext | None, scale: float, work: Path) -> Timings:
-    """Send each image on one association, a control after each."""
+    """Send each image over one association, with a control after each."""
     images, controls = [], []
     files = _files(work)
     with (
@@ -114,7 +114,7 @@ def _timings(server: StoreSCP, tls_context: TLSContext | None, scale: float, wor
             server.port, server.ae_title, work, associations=1, tls_context=tls_context
         ) as scu,
     ):
-        # The first one opens the association.
+        # The first image opens the association.
         for number, file in enumerate(
             itertools.islice(itertools.cycle(files), int(IMAGES * scale) + 1)
         ):
@@ -136,7 +136,7 @@ def _files(work: Path) -> list[bytes]:
 
 
 def _control(ping: Ping, seconds: float) -> float:
-    """Hand a byte round for as long as an image takes; return how long that was."""
+    """Pass a byte to and fro for as long as an image takes; return the duration."""
     begin = perf_counter()
     while (taken := perf_counter() - begin) < seconds:
         ping.round_trip()

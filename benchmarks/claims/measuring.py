@@ -1,4 +1,4 @@
-"""All claims by name, each measured in a process of its own."""
+"""All claims by name, each measured in a separate process."""
 
 import multiprocessing
 import subprocess
@@ -37,14 +37,14 @@ CLAIMS: Mapping[str, Callable[[float, Path], Iterator[Outcome]]] = {
 
 
 def measure(name: str, scale: float) -> list[Outcome]:
-    """Measure in a new process, whose memory nothing else has used before."""
+    """Measure in a new process with fresh memory."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as process:
         return process.submit(_measure, name, scale).result()
 
 
 def _measure(name: str, scale: float) -> list[Outcome]:
-    """Measure in a folder that is gone at the end."""
+    """Measure in a folder that is deleted at the end."""
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory(prefix="claims-") as folder:
         try:

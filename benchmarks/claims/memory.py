@@ -1,4 +1,4 @@
-"""How much memory a run needs, whatever the size of what it sends."""
+"""Memory of a run, for data of different sizes."""
 
 import subprocess
 import sys
@@ -60,7 +60,7 @@ def _measure(what: str, file: Path, work: Path) -> Outcome:
 
 
 def _resident(folder: Path) -> int:
-    """Return the memory of an interpreter that has imported the gear's modules, in bytes."""
+    """Return the memory, in bytes, of an interpreter that has imported the gear's modules."""
     statm = subprocess.run(
         [sys.executable, "-c", "import run; print(open('/proc/self/statm').read())"],
         cwd=folder,

@@ -1,17 +1,17 @@
-"""What came out of a measurement."""
+"""Outcome of a measurement."""
 
 from dataclasses import dataclass
 
 
 class MeasurementError(Exception):
-    """A claim could not be measured, since what should have been sent was not."""
+    """A claim could not be measured, because not all images were sent."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A claim, what it allows, what was measured, and whether the claim holds.
+    """Claim with its limit, the measured value, and whether it is true.
 
-    `details` are further lines that are worth seeing, but no part of the claim.
+    `details` are additional lines for information.
     """
 
     claim: str

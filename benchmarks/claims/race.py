@@ -1,4 +1,4 @@
-"""Whether images get lost, or are sent twice, where several threads send at once."""
+"""Check that no image is lost or sent twice when several threads send."""
 
 import multiprocessing
 from collections.abc import Iterator
@@ -21,14 +21,14 @@ ASSOCIATIONS = 4
 
 @dataclass(frozen=True)
 class Received:
-    """The SOP Instance UID of each image that came, and how many connections were made."""
+    """SOP Instance UID of each received image, and the number of connections."""
 
     uids: tuple[str, ...]
     connections: int
 
 
 class CountingSCP:
-    """The server's process, seen from the outside."""
+    """Server process, seen from outside."""
 
     def __init__(self, connection: Connection) -> None:
         """Wait until it listens."""
@@ -43,7 +43,7 @@ class CountingSCP:
 
 
 def measure(scale: float, work: Path) -> Iterator[Outcome]:
-    """Send images from as many threads as there may be associations."""
+    """Send images from as many threads as associations are allowed."""
     images = int(IMAGES * scale)
     with counting_scp() as server:
         begin = perf_counter()
@@ -76,7 +76,7 @@ def measure(scale: float, work: Path) -> Iterator[Outcome]:
 
 @contextmanager
 def counting_scp() -> Iterator[CountingSCP]:
-    """Start a server in a process of its own, whose speed is not that of the sender."""
+    """Start a server in a separate process, so that it does not slow the sender."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=count, args=(there,), daemon=True)
@@ -88,7 +88,7 @@ def counting_scp() -> Iterator[CountingSCP]:
 
 
 def count(connection: Connection) -> None:
-    """Serve until told to stop, then tell what came."""
+    """Serve until told to stop, then return the received images."""
     with FaultSCP(serve) as server:
         connection.send(server.port)
         connection.recv()

@@ -1,4 +1,4 @@
-"""The gear's stamping and sending, put together as its pipeline does."""
+"""Stamping and sending of the gear, combined as in its pipeline."""
 
 import gc
 import ssl
@@ -28,7 +28,7 @@ def storage_scu(
     associations: int,
     ssl_context: ssl.SSLContext | None = None,
 ) -> Iterator[StorageSCU]:
-    """Send to a server on this machine, over at most so many associations, as run.py does."""
+    """Return an SCU for a server on this machine with a maximum number of associations."""
     gc.collect()
     gc.freeze()
     peer = PeerAE(HOST, port, called_ae, "flywheel")
@@ -43,7 +43,7 @@ def storage_scu(
 
 
 def stamped(file: bytes, work: Path) -> SOPInstance:
-    """Return the image of a DICOM file, ready to be sent."""
+    """Return the image of a DICOM file, ready to send."""
     instance = stamp(write_temporary_file([file], work), TAG, work)
     if not isinstance(instance, SOPInstance):
         raise MeasurementError(instance.reason.text)

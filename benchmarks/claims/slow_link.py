@@ -1,4 +1,4 @@
-"""How much faster images go over a slow link that are compressed on the way."""
+"""Speed-up of a slow link by compression of the images."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ LEAST_GAIN = 1.8
 
 
 def measure(scale: float, work: Path) -> Iterator[Outcome]:
-    """Send a session over 20 Mbit/s, as it is and compressed without loss."""
+    """Send a session over 20 Mbit/s, unchanged and with lossless compression."""
     made = (make_ct(work, int(CT_IMAGES * scale)), make_mr(work, int(MR_IMAGES * scale)))
     for data in made:
         plain, compressed = (_seconds(data, work, mode) for mode in ("when needed", "lossless"))

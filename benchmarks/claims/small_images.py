@@ -1,4 +1,4 @@
-"""Images that are small and many."""
+"""Many small images."""
 
 from functools import cache
 
@@ -13,7 +13,7 @@ def _template() -> bytes:
 
 
 def small_image(number: int) -> bytes:
-    """Return a DICOM file of 1 KB: another SOP instance for each number from 0 to 89,999."""
+    """Return a DICOM file of 1 KB: a different SOP instance for each number from 0 to 89,999."""
     return _template().replace(_uid(0), _uid(number))
 
 

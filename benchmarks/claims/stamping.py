@@ -1,4 +1,4 @@
-"""What the private element costs, and that pixel data is not touched for it."""
+"""Cost of the private element; check that stamping does not read pixel data."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ LONGEST_FOR_LARGE = 1e-3
 
 
 def measure(scale: float, work: Path) -> Iterator[Outcome]:
-    """Stamp many small images, and a large one."""
+    """Stamp many small images and a large one."""
     images = make_mr(work, int(IMAGES * scale))
     files = images.folder.rglob("*.dcm")
     seconds = [_seconds(write_temporary_file([file.read_bytes()], work), work) for file in files]
@@ -35,7 +35,7 @@ def measure(scale: float, work: Path) -> Iterator[Outcome]:
 
 
 def _large(scale: float, work: Path) -> Outcome:
-    """Stamp a large and a small multi-frame image in turn."""
+    """Stamp a large and a small multi-frame image alternately."""
     for name in ("large", "small"):
         (work / name).mkdir()
     large = make_multiframe(work / "large", int(LARGE_FRAMES * scale)).flywheel_file

@@ -1,4 +1,4 @@
-"""How long it is until the first image is on its way, and what imports take."""
+"""Time until the first image is sent, and cost of imports."""
 
 import queue
 import socket
@@ -43,7 +43,7 @@ def measure(_: float, work: Path) -> Iterator[Outcome]:
 
 
 def measure_imports(_: float, __: Path) -> Iterator[Outcome]:
-    """Start the command for its help alone, and import what the gear does, several times."""
+    """Run the command's help, and import the gear's modules, several times."""
     helps = [_seconds(arguments_of("dicom-send", "--help")) for _ in range(MANY_RUNS)]
     yield Outcome(
         claim="From the start of `dicom-send --help` to its end",
@@ -79,7 +79,7 @@ def _to_first_image(files: Sequence[Path], folder: Path) -> float:
 
 
 def _note_arrival(arrivals: "queue.SimpleQueue[float]", peer: Peer) -> None:
-    """Behave well, and tell when the first byte of the first image is there."""
+    """Behave correctly, and record when the first byte of the first image arrives."""
     peer.accept()
     peer.socket.recv(1, socket.MSG_PEEK)
     arrivals.put(monotonic())
@@ -88,7 +88,7 @@ def _note_arrival(arrivals: "queue.SimpleQueue[float]", peer: Peer) -> None:
 
 
 def _imports(folder: Path) -> Iterator[str]:
-    """Yield a line for each of the packages that take the longest to import."""
+    """Yield a line for each of the packages with the longest import time."""
     trace = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", "import run"],
         cwd=folder,

@@ -1,4 +1,4 @@
-"""What it costs to unpack an archive, beside a copy of its file."""
+"""Cost of unpacking an archive, compared with a copy of its file."""
 
 import shutil
 import tarfile
@@ -21,14 +21,14 @@ CHUNK_SIZE = 1 << 20
 
 
 def measure(scale: float, work: Path) -> Iterator[Outcome]:
-    """Unpack a zip and a tar, both without compression."""
+    """Unpack an uncompressed zip and an uncompressed tar."""
     images = make_ct(work, int(IMAGES * scale))
     yield _measure("stored zip", _stored_zip(images, work), images, work)
     yield _measure("plain tar", _plain_tar(images, work), images, work)
 
 
 def _measure(kind: str, path: Path, images: DataSet, work: Path) -> Outcome:
-    """Unpack and copy in turn."""
+    """Unpack and copy alternately."""
     unpacked, copied = [], []
     for _ in range(ROUNDS):
         unpacked.append(_unpack(path, images, work))
@@ -45,7 +45,7 @@ def _measure(kind: str, path: Path, images: DataSet, work: Path) -> Outcome:
 
 
 def _unpack(path: Path, images: DataSet, work: Path) -> float:
-    """Read each image to its end; return the seconds that it takes."""
+    """Read each image completely; return the duration in seconds."""
     begin = perf_counter()
     size = 0
     for item in archive.read(path, work, skips):
@@ -61,7 +61,7 @@ def _unpack(path: Path, images: DataSet, work: Path) -> float:
 
 
 def _copy(path: Path, target: Path) -> float:
-    """Copy a file to a new one; return the seconds that it takes."""
+    """Copy a file to a new one; return the duration in seconds."""
     begin = perf_counter()
     with path.open("rb") as source, target.open("xb") as copy:
         shutil.copyfileobj(source, copy)
