@@ -1,4 +1,4 @@
-"""What the gear's configuration may be, and what is said of one that cannot be used."""
+"""Valid values of the gear's configuration, and errors for invalid ones."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ REQUIRED = {"destination": "pacs.example.org", "called_ae": "PACS"}
 
 
 def config_json(**options: Any) -> dict[str, Any]:
-    """Return what the engine writes, with `options` on top of what is required."""
+    """Return the engine's config.json, with `options` in addition to the required ones."""
     return {
         "config": REQUIRED | options,
         "inputs": {"api-key": {"base": "api-key", "key": "site.example.org:secret"}},
@@ -26,14 +26,14 @@ def config_json(**options: Any) -> dict[str, Any]:
 
 
 def refusal(**options: Any) -> str:
-    """Return what is said of `options`."""
+    """Return the error for `options`."""
     with pytest.raises(ConfigError) as caught:
         parse(config_json(**options), MANIFEST)
     return str(caught.value)
 
 
 def test_defaults_are_the_manifests() -> None:
-    """Options that are not given have the defaults of the manifest."""
+    """Missing options have the defaults of the manifest."""
     config = parse(config_json(), MANIFEST)
     assert config.peer == PeerAE("pacs.example.org", 104, "PACS", "flywheel")
     assert config.tag == PrivateTag(0x0021, "Flywheel", "DICOM send")
@@ -50,7 +50,7 @@ def test_defaults_are_the_manifests() -> None:
 
 
 def test_given_options_win() -> None:
-    """Options that are given are taken as they are."""
+    """Given options are used unchanged."""
     config = parse(
         config_json(
             port=11112,
@@ -79,13 +79,13 @@ def test_given_options_win() -> None:
 
 @pytest.mark.parametrize("port", [1, 104, 65535])
 def test_ports_in_range_are_taken(port: int) -> None:
-    """A port from 1 to 65535 is taken."""
+    """A port from 1 to 65535 is accepted."""
     assert parse(config_json(port=port), MANIFEST).peer.port == port
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536, "104", 104.0, True, None])
 def test_other_ports_are_refused(port: object) -> None:
-    """Anything else is no port."""
+    """Any other value is rejected."""
     message = refusal(port=port)
     assert message == f"port: {port!r} was given; allowed: a whole number from 1 to 65535"
 
@@ -101,7 +101,7 @@ def test_other_numbers_of_associations_are_refused(associations: object) -> None
 
 @pytest.mark.parametrize("number", [0, 1, 1_000_000])
 def test_an_association_may_carry_any_number_of_images(number: int) -> None:
-    """0 is for no limit."""
+    """0 means no limit."""
     config = parse(config_json(max_images_per_association=number), MANIFEST)
     assert config.max_images_per_association == number
 
@@ -109,7 +109,7 @@ def test_an_association_may_carry_any_number_of_images(number: int) -> None:
 @pytest.mark.parametrize("option", ["max_images_per_association", "query_port"])
 @pytest.mark.parametrize("number", [-1, 1_000_001, "4", 4.0, True, None])
 def test_other_whole_numbers_are_refused(option: str, number: object) -> None:
-    """The line says which there may be."""
+    """The error has the valid range."""
     told = f"{option}: {number!r} was given; allowed: a whole number from 0 to "
     assert refusal(**{option: number}).startswith(told)
 
@@ -126,7 +126,7 @@ def test_other_whole_numbers_are_refused(option: str, number: object) -> None:
 def test_queries_go_to_the_ae_that_is_named(
     given: dict[str, object], queried: tuple[str, int] | None
 ) -> None:
-    """Where its AE title or port is not given, it is that of storing."""
+    """Without an AE title or port for queries, those for images are used."""
     config = parse(config_json(called_ae="PACS", port=104, **given), MANIFEST)
     found = config.query_peer
     assert (found and (found.called_ae, found.port)) == queried
@@ -138,7 +138,7 @@ def test_queries_go_to_the_ae_that_is_named(
 
 @pytest.mark.parametrize("title", [" ", "A" * 17, "A\\B", None])
 def test_bad_query_ae_titles_are_refused(title: object) -> None:
-    """Empty is for none."""
+    """An empty title means none."""
     assert refusal(query_ae=title).startswith(f"query_ae: {title!r} was given; allowed: 1 to 16")
 
 
@@ -155,7 +155,7 @@ def test_bad_ae_titles_are_refused(option: str, title: object) -> None:
 
 @pytest.mark.parametrize(("given", "title"), [("A" * 16, "A" * 16), (" MY PACS ", "MY PACS")])
 def test_good_ae_titles_are_taken(given: str, title: str) -> None:
-    """Sixteen characters fit; spaces around a title are no part of it."""
+    """Sixteen characters are valid; leading and trailing spaces are not part of the title."""
     assert parse(config_json(called_ae=given), MANIFEST).peer.called_ae == title
 
 
@@ -164,7 +164,7 @@ def test_good_ae_titles_are_taken(given: str, title: str) -> None:
     [("0x0021", 0x21), ("0021", 0x21), ("21", 0x21), (33, 0x21), ("0x0009", 9), ("FFFD", 0xFFFD)],
 )
 def test_groups_are_hexadecimal_text_or_numbers(given: object, group: int) -> None:
-    """A group may be written with or without 0x, or be a number."""
+    """A group may be written with or without 0x, or as a number."""
     assert parse(config_json(group=given), MANIFEST).tag.group == group
 
 
@@ -173,13 +173,13 @@ def test_groups_are_hexadecimal_text_or_numbers(given: object, group: int) -> No
     ["0x0020", "0x0001", "0x0003", "0x0005", "0x0007", "0xFFFF", "0x10021", "-21", "", "zz"],
 )
 def test_group_texts_that_are_not_for_private_use_are_refused(group: str) -> None:
-    """A group is odd, and none of those that the standard keeps (PS3.5 7.8)."""
+    """A group is odd and not reserved by the standard (PS3.5 7.8)."""
     assert refusal(group=group).startswith(f"group: {group!r} was given; allowed: an odd group")
 
 
 @pytest.mark.parametrize("group", [0, 32, 7, 65535, -33, 33.0, True, None])
 def test_group_numbers_that_are_not_for_private_use_are_refused(group: object) -> None:
-    """The same is asked of a group that is given as a number."""
+    """The same rule applies to a group given as a number."""
     message = refusal(group=group)
     assert message.startswith(f"group: {group!r} was given; allowed: an odd group from 0x0009")
 
@@ -193,7 +193,7 @@ def test_texts_that_are_no_lo_are_refused(option: str, text: object) -> None:
 
 
 def test_the_longest_lo_is_taken() -> None:
-    """Sixty-four characters fit."""
+    """Sixty-four characters are valid."""
     assert parse(config_json(identifier="x" * 64), MANIFEST).tag.creator == "x" * 64
 
 
@@ -202,7 +202,7 @@ def test_the_longest_lo_is_taken() -> None:
     [("10.1.2.3", "10.1.2.3"), (" pacs ", "pacs"), ("::1", "::1"), ("[fe80::1]", "fe80::1")],
 )
 def test_hosts_are_names_and_addresses(given: str, host: str) -> None:
-    """A host is a name or an address of either kind, in brackets or not."""
+    """A host is a name or an address of either IP version, with or without brackets."""
     assert parse(config_json(destination=given), MANIFEST).peer.host == host
 
 
@@ -211,13 +211,13 @@ def test_hosts_are_names_and_addresses(given: str, host: str) -> None:
     ["", " ", "dicom://pacs", "two words", "user@pacs", "x" * 254, None, 5, "a\x00b"],
 )
 def test_texts_that_are_no_host_are_refused(host: object) -> None:
-    """A URL, an empty text or one with spaces inside is no host."""
+    """A URL, an empty text and a text with inner spaces are not hosts."""
     message = refusal(destination=host)
     assert message.startswith(f"destination: {host!r} was given; allowed: a host name, or")
 
 
 def test_required_options_are_required() -> None:
-    """There is no default for the server and its AE title."""
+    """Server and AE title have no default."""
     for option in REQUIRED:
         incomplete = config_json()
         del incomplete["config"][option]
@@ -243,7 +243,7 @@ def test_a_response_takes_some_time() -> None:
 )
 @pytest.mark.parametrize("given", ["true", 1, None])
 def test_switches_are_true_or_false(option: str, given: object) -> None:
-    """A switch is a boolean and nothing like one."""
+    """A switch accepts only a boolean."""
     assert refusal(**{option: given}) == f"{option}: {given!r} was given; allowed: true or false"
 
 
@@ -258,7 +258,7 @@ def test_switches_are_true_or_false(option: str, given: object) -> None:
     ],
 )
 def test_commas_separate_several_values(given: str, parts: tuple[str, ...]) -> None:
-    """Spaces around a value, and values that are empty, do not count."""
+    """Spaces around a value and empty values are ignored."""
     several = ("include", "exclude", "modality", "file_tags")
     config = parse(config_json(**dict.fromkeys(several, given)), MANIFEST)
     assert config.names.include.patterns == parts
@@ -268,12 +268,12 @@ def test_commas_separate_several_values(given: str, parts: tuple[str, ...]) -> N
 
 @pytest.mark.parametrize("file_types", ["archive", "DICOM", "", None, ["dicom"]])
 def test_other_file_types_are_refused(file_types: object) -> None:
-    """There are two choices, and both have the DICOM files."""
+    """There are two choices, and both include DICOM files."""
     assert "dicom; dicom and archive" in refusal(file_types=file_types)
 
 
 def given_files(folder: Path, *names: str) -> dict[str, Any]:
-    """Return inputs whose files are there."""
+    """Return inputs whose files exist."""
     inputs = {}
     for name in names:
         path = folder / f"{name}.pem"
@@ -296,7 +296,7 @@ def test_tls_is_used_only_where_it_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_tls_by_default(tmp_path: Path) -> None:
-    """With TLS the server's certificate is checked, but not its name."""
+    """By default, the server's certificate is verified, but not its name."""
     assert parse(with_tls(given_files(tmp_path, "key", "cert")), MANIFEST).tls == TLSConfig(
         certificate=ClientCertificate(tmp_path / "key.pem", tmp_path / "cert.pem"),
         add_cert_file=None,
@@ -307,7 +307,7 @@ def test_tls_by_default(tmp_path: Path) -> None:
 
 
 def test_all_options_of_tls(tmp_path: Path) -> None:
-    """Options of TLS are taken as they are given."""
+    """TLS options are used as given."""
     inputs = given_files(tmp_path, "key", "cert", "add_cert_file")
     profile = "Modified BCP 195 RFC 8996, 9325"
     given = with_tls(inputs, tls_security_profile=profile, tls_check_hostname=True)
@@ -322,7 +322,7 @@ def test_all_options_of_tls(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["key", "cert"])
 def test_key_and_certificate_go_together(tmp_path: Path, missing: str) -> None:
-    """The line names the input that is missing; where both are, there is none to show."""
+    """The error names the missing input; with both, there is no error."""
     inputs = given_files(tmp_path, "key", "cert")
     del inputs[missing]
     with pytest.raises(ConfigError) as caught:
@@ -336,7 +336,7 @@ def test_key_and_certificate_go_together(tmp_path: Path, missing: str) -> None:
 
 @pytest.mark.parametrize("name", ["key", "cert", "add_cert_file"])
 def test_a_file_of_tls_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
-    """A missing file is told by its name."""
+    """The error names the missing file."""
     inputs = given_files(tmp_path, "key", "cert", "add_cert_file")
     (tmp_path / f"{name}.pem").unlink()
     with pytest.raises(ConfigError, match=rf"^{name}: '{name}\.pem' was given; allowed: a file"):
@@ -345,7 +345,7 @@ def test_a_file_of_tls_that_is_not_there_is_refused(tmp_path: Path, name: str) -
 
 @pytest.mark.parametrize("profile", ["", "bcp 195", "TLS 1.0", None, 7])
 def test_other_profiles_are_refused(profile: object) -> None:
-    """A profile is one of the manifest's, with or without TLS."""
+    """Only the manifest's profiles are valid, with or without TLS."""
     assert refusal(tls_security_profile=profile) == (
         f"tls_security_profile: {profile!r} was given; allowed: one of BCP 195; BCP 195 RFC 8996, "
         "9325; Modified BCP 195 RFC 8996, 9325; Non-downgrading BCP 195; Extended BCP 195"
@@ -353,7 +353,7 @@ def test_other_profiles_are_refused(profile: object) -> None:
 
 
 def test_a_name_is_not_checked_in_a_certificate_that_is_not(tmp_path: Path) -> None:
-    """A check of the name that could not hold is refused."""
+    """A name check without certificate verification is rejected."""
     given = with_tls(
         given_files(tmp_path, "key", "cert"), tls_check_hostname=True, tls_require_peer_cert=False
     )
@@ -363,7 +363,7 @@ def test_a_name_is_not_checked_in_a_certificate_that_is_not(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("given", [None, {}, {"base": "api-key"}, {"base": "api-key", "key": ""}])
 def test_an_api_key_is_required(given: object) -> None:
-    """Without an API key there is nothing that can be asked of Flywheel."""
+    """Flywheel cannot be used without an API key."""
     without = config_json()
     without["inputs"]["api-key"] = given
     with pytest.raises(ConfigError, match=r"^api-key: None was given"):
@@ -371,12 +371,12 @@ def test_an_api_key_is_required(given: object) -> None:
 
 
 def test_the_api_key_is_not_shown() -> None:
-    """The configuration can be printed without giving the key away."""
+    """The printed configuration does not contain the key."""
     assert "secret" not in repr(parse(config_json(), MANIFEST))
 
 
 def test_an_input_file_has_a_path_a_name_and_a_container(tmp_path: Path) -> None:
-    """The file input is taken with its Flywheel name and the container that holds it."""
+    """The file input has its Flywheel name and its container."""
     path = tmp_path / "a b.zip"
     path.write_bytes(b"")
     given = config_json()
@@ -392,7 +392,7 @@ def test_an_input_file_has_a_path_a_name_and_a_container(tmp_path: Path) -> None
 
 
 def test_an_input_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    """An input whose file is missing is told before anything is sent."""
+    """A missing input file is reported before anything is sent."""
     given = config_json()
     given["inputs"]["file"] = {
         "hierarchy": {"type": "acquisition", "id": "acq"},
@@ -404,7 +404,7 @@ def test_an_input_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", [None, {}, {"type": "session"}, {"type": "", "id": "x"}])
 def test_a_destination_container_is_required(given: object) -> None:
-    """A run without a container is refused."""
+    """A run without a container is rejected."""
     without = config_json()
     without["destination"] = given
     with pytest.raises(ConfigError, match=r"^destination container: "):
@@ -413,25 +413,25 @@ def test_a_destination_container_is_required(given: object) -> None:
 
 @pytest.mark.parametrize("rate", [0, 0.1, 2.5, 10_000])
 def test_a_rate_is_taken_as_a_number(rate: float) -> None:
-    """0 means none."""
+    """0 means no limit."""
     assert parse(config_json(bandwidth_limit=rate), MANIFEST).bandwidth_limit == rate
 
 
 @pytest.mark.parametrize("rate", [-1, 0.05, 10_001, True, "2", None, float("nan")])
 def test_another_rate_is_refused(rate: object) -> None:
-    """The line says what may be given."""
+    """The error has the valid range."""
     told = "0 for no limit, or 0.1 to 10000 MB/s"
     assert refusal(bandwidth_limit=rate) == f"bandwidth_limit: {rate!r} was given; allowed: {told}"
 
 
 @pytest.mark.parametrize("mode", list(ConversionMode))
 def test_each_way_to_convert_is_taken(mode: ConversionMode) -> None:
-    """The manifest offers what the program knows."""
+    """The manifest's choices are known to the program."""
     assert parse(config_json(conversion=mode.value), MANIFEST).conversion is mode
 
 
 def test_another_way_to_convert_is_refused() -> None:
-    """The line names the ways."""
+    """The error lists the modes."""
     ways = "; ".join(ConversionMode)
     told = f"conversion: 'always' was given; allowed: one of {ways}"
     assert refusal(conversion="always") == told

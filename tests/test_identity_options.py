@@ -1,4 +1,4 @@
-"""When a user identity may be given, and what is said where it may not."""
+"""Conditions for a user identity, and errors if they are not met."""
 
 import json
 from pathlib import Path
@@ -14,14 +14,14 @@ MANIFEST = json.loads((Path(__file__).parents[1] / "manifest.json").read_text())
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A file with an identity."""
+    """File with an identity."""
     made = tmp_path / "identity.json"
     made.write_text('{"username": "alice", "password": "hunter2"}')
     return made
 
 
 def config_json(path: Path | None, **options: Any) -> dict[str, Any]:
-    """Return what the engine writes, with the input where there is a path."""
+    """Return the engine's config.json, with the input if a path is given."""
     identity = {"identity": {"location": {"path": str(path)}}} if path else {}
     return {
         "config": {"destination": "pacs.example.org", "called_ae": "PACS"} | options,
@@ -32,12 +32,12 @@ def config_json(path: Path | None, **options: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("option", ["tls_enabled", "identity_without_tls"])
 def test_an_identity_is_taken_with_tls_or_where_it_may_be_in_clear(path: Path, option: str) -> None:
-    """Either is enough."""
+    """Either of them is sufficient."""
     assert parse(config_json(path, **{option: True}), MANIFEST).identity_file == path
 
 
 def test_an_identity_in_clear_is_refused(path: Path) -> None:
-    """Anybody on the way could read a password."""
+    """Anyone on the network could read a password."""
     with pytest.raises(ConfigError) as caught:
         parse(config_json(path), MANIFEST)
     assert str(caught.value) == (
@@ -47,7 +47,7 @@ def test_an_identity_in_clear_is_refused(path: Path) -> None:
 
 
 def test_there_need_be_no_identity(path: Path) -> None:
-    """One that is missing from the input folder is told, and none at all is fine."""
+    """A missing file is reported, and no identity at all is valid."""
     assert parse(config_json(None, identity_without_tls=True), MANIFEST).identity_file is None
     path.unlink()
     with pytest.raises(

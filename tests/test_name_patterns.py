@@ -1,4 +1,4 @@
-"""Glob patterns for names of files."""
+"""Glob patterns for file names."""
 
 import time
 from fnmatch import fnmatchcase
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fw_gear_dicom_send.name_patterns import NamePatterns
 
 TEXT = st.text(st.characters(), max_size=20)
-"""Also line breaks and lone surrogates."""
+"""Any text, including line breaks and lone surrogates."""
 PLAIN = st.text("abc.*?[]!-", max_size=10)
 
 
@@ -42,7 +42,7 @@ PLAIN = st.text("abc.*?[]!-", max_size=10)
     ],
 )
 def test_a_pattern_matches_a_whole_name(pattern: str, name: str, is_match: bool) -> None:
-    """Wildcards, sets, any case, any script; all else stands for itself."""
+    """It supports wildcards, sets, any case and any script; other characters are literal."""
     assert NamePatterns((pattern,)).match(name) is is_match
 
 
@@ -55,25 +55,25 @@ def test_any_of_several_patterns_is_enough() -> None:
 
 @given(TEXT, TEXT)
 def test_any_pattern_takes_any_name(pattern: str, name: str) -> None:
-    """No text is an error, and a star matches it all."""
+    """No text is an error, and a star matches everything."""
     assert NamePatterns((pattern,)).match(name) in {True, False}
     assert NamePatterns((pattern, "*")).match(name)
 
 
 @given(PLAIN, PLAIN)
 def test_it_agrees_with_the_shell(pattern: str, name: str) -> None:
-    """Where case does not matter, the rules are those of Python's own fnmatch."""
+    """For text without case, the rules equal those of Python's fnmatch."""
     assert NamePatterns((pattern,)).match(name) == fnmatchcase(name, pattern)
 
 
 @given(TEXT.map(lambda text: text.translate({ord(one): None for one in "*?["})))
 def test_text_without_wildcards_matches_itself(text: str) -> None:
-    """In whatever characters it is written."""
+    """This is true for any characters."""
     assert NamePatterns((text,)).match(text)
 
 
 def test_a_hostile_pattern_takes_little_time() -> None:
-    """Many stars do not make a match take exponential time."""
+    """A pattern with many stars does not take exponential time."""
     started = time.process_time()
     assert not NamePatterns(("*a" * 400 + "b",)).match("a" * 5000)
     assert time.process_time() - started < 60

@@ -1,4 +1,4 @@
-"""Reasons: what the program decides by, and what people read."""
+"""Reasons: values for decisions, and texts for people."""
 
 import re
 
@@ -10,7 +10,7 @@ from fw_gear_dicom_send.reasons import Kind, Program, Reason
 
 @pytest.mark.parametrize("kind", Kind)
 def test_each_kind_has_a_code_a_text_and_an_advice(kind: Kind) -> None:
-    """Codes are words with dashes, texts start in lower case, advice is made of sentences."""
+    """Codes are words with dashes, texts start in lower case, advice consists of sentences."""
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", kind.code)
     assert kind.template
     assert kind.template[0].islower() or kind.template.startswith("{}")
@@ -19,7 +19,7 @@ def test_each_kind_has_a_code_a_text_and_an_advice(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 def test_advice_is_in_the_words_of_the_program(kind: Kind) -> None:
-    """The command knows neither the gear nor a job; only reasons of Flywheel name it."""
+    """The command does not mention the gear or a job; only Flywheel's reasons mention Flywheel."""
     advice = kind.advice_for(Program.COMMAND)
     assert not re.search(r"\bgear\b|\bupload\b|\b[a-z]+_[a-z]+\b", advice, re.IGNORECASE)
     assert ("Flywheel" in advice) <= (kind in FLYWHEEL)
@@ -28,7 +28,7 @@ def test_advice_is_in_the_words_of_the_program(kind: Kind) -> None:
 
 
 def test_options_are_written_as_each_program_takes_them() -> None:
-    """The command has dashes before an option, and in it."""
+    """In the command, options start with dashes and contain dashes."""
     lost = Kind.GIVEN_UP
     assert lost.advice_for(Program.GEAR).endswith(
         "Increase send_retry_time if it is often unavailable."
@@ -37,18 +37,18 @@ def test_options_are_written_as_each_program_takes_them() -> None:
 
 
 def test_codes_are_stable() -> None:
-    """Programs rely on them: a code that is changed or dropped here breaks theirs."""
+    """Programs rely on codes: changing or removing one breaks these programs."""
     assert {kind.name: kind.code for kind in Kind} == CODES
 
 
 def test_a_code_belongs_to_one_advice_unless_it_says_the_same() -> None:
-    """Two kinds share a code only for one thing that happens at two places."""
+    """Two kinds share a code only for the same problem in two places."""
     shared = [kind for kind in Kind if sum(kind.code == other.code for other in Kind) > 1]
     assert {kind.code for kind in shared} == {"disk-full", "file-unreadable"}
 
 
 def test_the_detail_takes_its_place_in_the_text() -> None:
-    """Braces in a detail stay as they are."""
+    """Braces in a detail are unchanged."""
     reason = Reason(Kind.UNREADABLE_FOLDER, "Permission {denied} {}")
     assert reason.text == "the folder cannot be read: Permission {denied} {}"
     assert Reason(Kind.ENCRYPTED_MEMBER).text == "a member of the archive is encrypted"
@@ -79,7 +79,7 @@ def test_the_detail_takes_its_place_in_the_text() -> None:
     ],
 )
 def test_texts(reason: Reason, text: str) -> None:
-    """What people read of each."""
+    """Each kind has this text."""
     assert reason.text == text
 
 
@@ -88,7 +88,7 @@ def test_texts(reason: Reason, text: str) -> None:
     ["out of resources", "no space", "certificate", "given up", "the archive", "API key", "{}"],
 )
 def test_free_text_does_not_steer_the_advice(detail: str) -> None:
-    """What a server, a site or a system says changes the text alone."""
+    """The message of a server, a site or a system only changes the text."""
     reason = Reason(Kind.REFUSED, f"0xC000 Cannot Understand, error comment {detail}")
     assert reason.advice == Kind.REFUSED.advice
     assert reason.code == "refused"
@@ -103,14 +103,14 @@ def test_an_encrypted_member_is_not_called_damaged() -> None:
 
 
 def test_a_lost_download_is_not_blamed_on_the_dicom_server() -> None:
-    """Its advice speaks of Flywheel, that of a lost association of the server."""
+    """Its advice mentions Flywheel; the advice for a lost association mentions the server."""
     assert "Flywheel" in Reason(Kind.DOWNLOAD_LOST).advice
     assert "firewall" not in Reason(Kind.DOWNLOAD_LOST).advice
     assert "firewall" in Reason(Kind.CONNECTION_LOST, "before the answer to a request").advice
 
 
 def test_a_member_that_is_too_large_is_not_called_damaged() -> None:
-    """It is whole, and over a limit."""
+    """It is undamaged but exceeds a limit."""
     assert "16 GiB" in Reason(Kind.MEMBER_TOO_LARGE).advice
 
 
@@ -129,7 +129,7 @@ FLYWHEEL = (
     Kind.DOWNLOAD_FAILED,
     Kind.DOWNLOAD_LOST,
 )
-"""Reasons that only a run of the gear has."""
+"""Reasons that occur only in a gear run."""
 
 CODES = {
     "REPLACED": "file-replaced",

@@ -1,4 +1,4 @@
-"""One retry policy: how long, how often, and how long to wait in between."""
+"""Retry policy: total time, number of tries, and waits between them."""
 
 import threading
 from dataclasses import replace
@@ -23,18 +23,18 @@ def waits(policy: RetryPolicy, number: int) -> list[float | None]:
 
 
 def test_waits_double_up_to_the_longest() -> None:
-    """They begin with the shortest wait."""
+    """They begin with the minimum wait."""
     policy = RetryPolicy(min_wait=2, max_wait=15, jitter=False)
     assert waits(policy, 6) == [2, 4, 8, 15, 15, 15]
 
 
 def test_equal_waits_are_an_interval() -> None:
-    """Without jitter, and with both waits equal, tries come at an interval."""
+    """Without jitter and with equal waits, tries follow at an interval."""
     assert waits(RetryPolicy(min_wait=5, max_wait=5, jitter=False), 3) == [5, 5, 5]
 
 
 def test_jitter_draws_a_wait_below_the_full_one() -> None:
-    """Any wait up to the full one may come, so that clients do not come back all at once."""
+    """Waits are spread up to the full wait, so that clients do not return at the same time."""
     policy = RetryPolicy(min_wait=4, max_wait=4)
     drawn = [wait for wait in waits(policy, 1000) if wait is not None]
     assert len(drawn) == 1000
@@ -43,29 +43,29 @@ def test_jitter_draws_a_wait_below_the_full_one() -> None:
 
 
 def test_tries_are_counted() -> None:
-    """The last try is the one that `max_tries` allows."""
+    """`max_tries` is the number of the last try."""
     assert waits(RetryPolicy(max_tries=3, jitter=False), 3) == [1, 2, None]
     assert waits(RetryPolicy(max_tries=1), 1) == [None]
 
 
 def test_the_time_begins_with_the_first_failure(clock: Clock) -> None:
-    """However long the first try took."""
+    """The duration of the first try does not matter."""
     attempts = Retry(RetryPolicy(max_time=10, jitter=False, clock=clock))
     clock.time += 10_000
     assert attempts.wait_time() == 1
     clock.time += 9
-    assert attempts.wait_time() == 1  # all that remains
+    assert attempts.wait_time() == 1  # The complete remaining time
     clock.time += 1
     assert attempts.wait_time() is None
 
 
 def test_without_time_there_is_no_retry() -> None:
-    """The first failure is the last."""
+    """The first failure is final."""
     assert waits(RetryPolicy(max_time=0), 1) == [None]
 
 
 def test_a_wait_is_no_shorter_than_what_is_asked_for(clock: Clock) -> None:
-    """Unless less time than that remains."""
+    """It is shorter only if less time remains."""
     attempts = Retry(RetryPolicy(max_time=60, jitter=False, clock=clock))
     assert attempts.wait_time(at_least=20) == 20
     clock.time += 50
@@ -76,7 +76,7 @@ def test_a_wait_is_no_shorter_than_what_is_asked_for(clock: Clock) -> None:
 
 
 class Flaky:
-    """Fails so many times, then returns its number of calls."""
+    """Action that fails this many times, then returns its number of calls."""
 
     def __init__(self, failures: int, error: Exception) -> None:
         self.calls = 0
@@ -91,7 +91,7 @@ class Flaky:
 
 
 def test_an_action_is_retried_until_it_succeeds(clock: Clock) -> None:
-    """Before each wait the error and the wait are shown."""
+    """Error and wait are passed on before each wait."""
     shown: list[tuple[str, float]] = []
     result = retry(
         RetryPolicy(jitter=False, clock=clock),
@@ -105,7 +105,7 @@ def test_an_action_is_retried_until_it_succeeds(clock: Clock) -> None:
 
 
 def test_the_last_error_is_raised(clock: Clock) -> None:
-    """Once the policy gives up."""
+    """It is raised after the last try."""
     action = Flaky(9, KeyError())
     with pytest.raises(KeyError):
         retry(RetryPolicy(max_tries=3, clock=clock), action, on=KeyError)
@@ -114,7 +114,7 @@ def test_the_last_error_is_raised(clock: Clock) -> None:
 
 
 def test_an_error_that_is_final_is_raised_at_once(clock: Clock) -> None:
-    """So is one of another kind."""
+    """An error of another kind is raised immediately, too."""
     action = Flaky(9, KeyError())
     with pytest.raises(KeyError):
         retry(RetryPolicy(clock=clock), action, on=KeyError, is_temporary=lambda _: False)
@@ -126,13 +126,13 @@ def test_an_error_that_is_final_is_raised_at_once(clock: Clock) -> None:
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 599])
 def test_temporary_statuses(status: int) -> None:
-    """A timeout, too many requests, and whatever the server did wrong."""
+    """These are a timeout, too many requests, and any server error."""
     assert is_temporary_status(status)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 407, 409, 410, 413, 428, 430, 499])
 def test_final_statuses(status: int) -> None:
-    """The same request would be refused again."""
+    """Retrying the same request would not help."""
     assert not is_temporary_status(status)
 
 
@@ -140,7 +140,7 @@ def test_final_statuses(status: int) -> None:
 
 
 def test_the_budget_is_spent_from_the_first_trouble_on(clock: Clock) -> None:
-    """The time before does not count, and further trouble does not set the clock back."""
+    """Earlier time does not count, and further failures do not reset the clock."""
     budget = RetryBudget(300, clock)
     clock.time += 10_000
     assert not budget.is_spent()
@@ -151,7 +151,7 @@ def test_the_budget_is_spent_from_the_first_trouble_on(clock: Clock) -> None:
 
 
 def test_a_success_restores_the_budget(clock: Clock) -> None:
-    """The next trouble after a success has the whole time."""
+    """The first failure after a success has the whole time."""
     budget = RetryBudget(300, clock)
     for _ in range(5):
         assert not budget.is_spent()
@@ -163,7 +163,7 @@ def test_a_success_restores_the_budget(clock: Clock) -> None:
 
 
 def test_a_budget_of_nothing_is_spent_by_the_first_trouble() -> None:
-    """Also after a success."""
+    """This is also true after a success."""
     budget = RetryBudget(0)
     assert budget.is_spent()
     budget.restore()
@@ -171,7 +171,7 @@ def test_a_budget_of_nothing_is_spent_by_the_first_trouble() -> None:
 
 
 def test_threads_share_a_budget() -> None:
-    """Trouble and success may be noted by many threads at once."""
+    """Several threads can record failures and successes concurrently."""
     budget = RetryBudget(60)
     spent: list[bool] = []
 
@@ -190,7 +190,7 @@ def test_threads_share_a_budget() -> None:
 
 
 def test_each_wait_is_told_for_debugging(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    """How long it is, before which try, and why."""
+    """The line has the duration, the number of the try and the reason."""
     caplog.set_level("DEBUG", logger="fw_gear_dicom_send")
     policy = RetryPolicy(max_tries=3, jitter=False, clock=clock)
     with pytest.raises(OSError, match="away"):

@@ -1,4 +1,4 @@
-"""Text from outside becomes fit for one line, and texts are made for people."""
+"""External text is made fit for one line, and values are formatted for people."""
 
 import os
 
@@ -10,7 +10,7 @@ from fw_gear_dicom_send.errors import UsageError
 from fw_gear_dicom_send.text import duration, natural_key, printable, quantity
 
 ANY_TEXT = st.text(st.characters())
-"""Also lone surrogates, and characters that no Unicode has yet."""
+"""Any text, including lone surrogates and unassigned characters."""
 
 
 @pytest.mark.parametrize(
@@ -27,20 +27,20 @@ ANY_TEXT = st.text(st.characters())
     ],
 )
 def test_what_is_not_printable_is_escaped(text: str, shown: str) -> None:
-    """Controls, changes of direction, line separators and bytes that are no text."""
+    """These are controls, changes of direction, line separators and undecodable bytes."""
     assert printable(text) == shown
 
 
 @pytest.mark.parametrize("text", ["", r"a\nb", "Müller 画像\u3000\xa0☃ é.dcm", "=1+1", "'"])
 def test_text_that_is_printable_is_left_alone(text: str) -> None:
-    """Letters, signs and spaces of all scripts, and backslashes."""
+    """Letters, signs and spaces of all scripts, and backslashes, are printable."""
     assert printable(text) == text
 
 
 @given(ANY_TEXT)
 @example("\udcfc")
 def test_it_is_one_line_that_can_be_written_anywhere(text: str) -> None:
-    """Whatever the text is; and doing it twice changes nothing."""
+    """This is true for any text; a second application changes nothing."""
     shown = printable(text)
     assert shown.encode().decode() == shown
     assert len(shown.splitlines()) <= 1
@@ -48,7 +48,7 @@ def test_it_is_one_line_that_can_be_written_anywhere(text: str) -> None:
 
 
 def test_the_message_of_an_error_is_one_line() -> None:
-    """It may quote what somebody has typed."""
+    """It may quote a user's input."""
     assert str(UsageError("a\nb\x1b: there is no such file")) == r"a\nb\x1b: there is no such file"
 
 
@@ -61,7 +61,7 @@ def test_the_message_of_an_error_is_one_line() -> None:
     ],
 )
 def test_names_are_sorted_as_people_count(names: list[str]) -> None:
-    """Digits are numbers, however many, and case makes no difference."""
+    """Digits are numbers of any length, and case does not matter."""
     shuffled = [*names[1:], names[0]]
     assert sorted(shuffled, key=natural_key) == names
 
@@ -86,5 +86,5 @@ def test_a_noun_agrees_with_its_number(number: int, text: str) -> None:
     ],
 )
 def test_durations_are_for_people(seconds: float, text: str) -> None:
-    """Each has two units at most."""
+    """A duration has at most two units."""
     assert duration(seconds) == text

@@ -34,7 +34,7 @@ class PeerLeftError(Exception):
 
 @dataclass(frozen=True)
 class PDU:
-    """A PDU without its header (PS3.8 9.3.1)."""
+    """PDU without its header (PS3.8 9.3.1)."""
 
     type: int
     body: bytes

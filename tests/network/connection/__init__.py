@@ -1,1 +1,1 @@
-"""The connection of one association."""
+"""Tests of the connection of one association."""

@@ -1,1 +1,1 @@
-"""The user identity: read, encoded, sent and answered."""
+"""Tests of the user identity."""

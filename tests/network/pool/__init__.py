@@ -1,1 +1,1 @@
-"""Several associations at once."""
+"""Tests of several associations in parallel."""

@@ -1,1 +1,1 @@
-"""The check of a server before the first image."""
+"""Tests of the server check before the first image."""

@@ -1,1 +1,1 @@
-"""The upper layer without a network."""
+"""Tests of the upper layer without a network."""

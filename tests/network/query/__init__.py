@@ -1,1 +1,1 @@
-"""Asking servers what they have."""
+"""Tests of queries and storage commitment."""

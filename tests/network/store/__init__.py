@@ -1,1 +1,1 @@
-"""Sending images."""
+"""Tests of sending images."""

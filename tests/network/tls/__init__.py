@@ -1,1 +1,1 @@
-"""DICOM over TLS."""
+"""Tests of DICOM over TLS."""

@@ -10,19 +10,19 @@ from tests.support.certificates import Identity, issue
 
 @pytest.fixture
 def server(tmp_path: Path) -> Identity:
-    """What the server shows."""
+    """Identity of the server."""
     return issue(tmp_path / "server")
 
 
 @pytest.fixture
 def client(tmp_path: Path) -> Identity:
-    """What the gear shows, of another authority."""
+    """Identity of the gear, from another authority."""
     return issue(tmp_path / "client")
 
 
 @pytest.fixture
 def config(server: Identity, client: Identity) -> TLSConfig:
-    """Trust the server, and nothing else of this machine."""
+    """Configuration that trusts only this server."""
     return TLSConfig(
         certificate=ClientCertificate(client.key, client.cert),
         add_cert_file=server.ca,
