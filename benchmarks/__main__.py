@@ -1,4 +1,4 @@
-"""Measure the gear beside other senders, and print what was measured.
+"""Measure the gear beside other senders, and print the results.
 
 python -m benchmarks [--rounds N] [--sets mr,ct,multiframe,tgz]
     [--targets orthanc,storescp,distance]
@@ -92,16 +92,21 @@ def argument_parser() -> argparse.ArgumentParser:
         "--slow-rounds",
         type=int,
         default=1,
-        help="runs of what takes minutes: the peer, dcmsend with many images, all at a distance",
+        help="runs of slow senders: the peer, dcmsend with many images, all distant targets",
     )
-    add("--sets", type=names_in, default=SETS, help=f"some of {','.join(SETS)}")
-    add("--targets", type=names_in, default=targets, help=f"some of {','.join(targets)}")
-    add("--senders", type=names_in, default=(), help="some alone, e.g. command-4,replay-4,dcmsend")
+    add("--sets", type=names_in, default=SETS, help=f"data sets: {','.join(SETS)}")
+    add("--targets", type=names_in, default=targets, help=f"targets: {','.join(targets)}")
+    add(
+        "--senders",
+        type=names_in,
+        default=(),
+        help="only these senders, e.g. command-4,replay-4,dcmsend",
+    )
     add("--scale", type=float, default=1.0, help="size of the data sets, e.g. 0.1 for a trial")
-    add("--rivals", type=Path, help="a folder in which scripts/rivals.sh has installed others")
-    add("--peer", type=Path, help="a Python in which fw-gear-dicom-send 4.2.0 is installed")
-    add("--json", type=Path, help="a file for all that was measured")
-    add("--docs", type=Path, help="a folder for benchmarks.json, .md and .svg")
+    add("--rivals", type=Path, help="folder with the senders installed by scripts/rivals.sh")
+    add("--peer", type=Path, help="Python with fw-gear-dicom-send 4.2.0 installed")
+    add("--json", type=Path, help="output file for the results")
+    add("--docs", type=Path, help="output folder for benchmarks.json, .md and .svg")
     return parser
 
 

@@ -70,7 +70,7 @@ def connections_to(port: int, kernel: socket.socket) -> int:
         while offset < len(answer):
             length, kind, *_ = _HEADER.unpack_from(answer, offset)
             if kind == _ERROR:
-                raise OSError("the kernel tells nothing of connections")
+                raise OSError("the kernel does not report connections")
             if kind == _DONE:
                 return found
             found += 1

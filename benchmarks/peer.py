@@ -1,4 +1,4 @@
-"""Runs the published gear, fw-gear-dicom-send 4.2.0, in the Python where it is installed.
+"""Run the published gear, fw-gear-dicom-send 4.2.0, in its Python environment.
 
 python -P peer.py API_KEY SESSION_ID HOST PORT AE_TITLE FOLDER
 """

@@ -1,4 +1,4 @@
-"""A TCP proxy in a process of its own, which makes the server behind it seem far away.
+"""TCP proxy in a separate process, which makes a server seem distant.
 
 python -m benchmarks.proxy HOST PORT ROUND_TRIP_SECONDS
 """

@@ -1,4 +1,4 @@
-"""Writer of docs/benchmarks.md and docs/benchmarks.svg from the results.
+"""Create docs/benchmarks.md and docs/benchmarks.svg from the results.
 
 python -m benchmarks.render docs/benchmarks.json
 """

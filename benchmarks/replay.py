@@ -1,10 +1,11 @@
-"""Replays ready-made PDUs to a server: its own limit, by a sender that does no work.
+"""Replay ready-made PDUs to a server, to measure the server's own limit.
 
 python -m benchmarks.replay HOST PORT AE_TITLE ASSOCIATIONS FOLDER
 
-All PDUs are made before the clock starts. Then each association has a plain socket and a thread of
-its own, which sends an image and waits for the answer. It imports nothing of the gear, so that what
-it measures does not change with it. Files have the header of PS3.10, as the benchmark writes them.
+All PDUs are created before the clock starts. Then each association has its own plain socket and
+thread, which sends an image and waits for the response. The program imports nothing from the gear,
+so that its results do not depend on it. Files have the header of PS3.10, as written by the
+benchmark.
 """
 
 import json
@@ -110,7 +111,7 @@ class _Association:
         self._socket.sendall(_associate(ae_title, self._ids))
         kind, body = self._read()
         if kind != ASSOCIATE_AC:
-            raise ReplayError(f"the server answers the request for an association by PDU {kind}")
+            raise ReplayError(f"the server answered the association request with PDU {kind}")
         self._max_pdu = _max_pdu(body)
 
     def prepare(self, images: Sequence[Image]) -> None:

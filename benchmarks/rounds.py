@@ -88,9 +88,9 @@ def run_once(target: Target, data: DataSet, sender: Sender) -> Run:
 def failure_of(sending: Sending, stored: int | None, data: DataSet) -> str:
     """Return the failure of a run, or an empty text."""
     if sending.process.exit_code != 0:
-        return f"it ended with {sending.process.exit_code}"
+        return f"exit code {sending.process.exit_code}"
     if sending.sent != data.images:
-        return f"it says to have sent {sending.sent} of {data.images} images"
+        return f"reported {sending.sent} of {data.images} images as sent"
     if stored not in (None, data.images):
         return f"the server has {stored} of {data.images} images"
     return ""

@@ -13,11 +13,11 @@ from tests.support.request_table import unlisted
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that select tests and set the duration of fuzzing."""
-    parser.addoption("--fuzz-seconds", type=float, help="how long each fuzz test goes on")
+    parser.addoption("--fuzz-seconds", type=float, help="duration of each fuzz test, in seconds")
     parser.addoption(
         "--no-servers",
         action="store_true",
-        help="skip tests that start a server, a browser or another program beside the gear",
+        help="skip tests that start servers, browsers or other programs besides the gear",
     )
 
 

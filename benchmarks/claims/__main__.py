@@ -1,4 +1,4 @@
-"""Measure claims about the gear, and hold each against its bound.
+"""Measure claims about the gear, and compare each with its limit.
 
 python -m benchmarks.claims [--scale 0.1] [--json FILE] [latency race ...]
 """
@@ -17,8 +17,10 @@ def main(argv: Sequence[str]) -> int:
     """Measure the named claims, or all; return 0 if all are true."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.claims")
     parser.add_argument("names", nargs="*", metavar="claim", help=", ".join(CLAIMS))
-    parser.add_argument("--scale", type=float, default=1.0, help="size of a trial, 1 for all")
-    parser.add_argument("--json", type=Path, help="where to write what was measured")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="size of the data, e.g. 0.1 for a trial"
+    )
+    parser.add_argument("--json", type=Path, help="output file for the results")
     options = parser.parse_args(argv)
     if unknown := set(options.names) - set(CLAIMS):
         parser.error(f"no such claim: {', '.join(sorted(unknown))}")

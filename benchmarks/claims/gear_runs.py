@@ -47,4 +47,4 @@ def gear_for(
 def check(result: GearResult) -> None:
     """Raise MeasurementError unless all images were sent."""
     if result.exit_code:
-        raise MeasurementError(f"the gear ended with {result.exit_code}:\n{result.log}")
+        raise MeasurementError(f"the gear ended with exit code {result.exit_code}:\n{result.log}")

@@ -50,7 +50,7 @@ def _unpack(path: Path, images: DataSet, work: Path) -> float:
     size = 0
     for item in archive.read(path, work, skips):
         if not isinstance(item, Member):
-            raise MeasurementError("not all of the archive is unpacked")
+            raise MeasurementError("the archive was not unpacked completely")
         with item.content as content:
             while data := content.read(CHUNK_SIZE):
                 size += len(data)

@@ -46,7 +46,7 @@ def test_key_is_that_of_fw_login(
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("getpass.getpass", lambda _: f"{world.site.api_key} ")
     assert main.main(gather) == 0
-    monkeypatch.setattr("getpass.getpass", lambda _: pytest.fail("it is not asked for"))
+    monkeypatch.setattr("getpass.getpass", lambda _: pytest.fail("unexpected prompt"))
     kept = world.folder / ".config" / "flywheel" / "user.json"
     kept.parent.mkdir(parents=True)
     kept.write_text(json.dumps({"key": world.site.api_key}))

@@ -1,9 +1,9 @@
-"""Run the gear's image as the engine does, and check what comes of it.
+"""Run the gear's image like the engine, and check the results.
 
 python -m tests.image IMAGE
 
-The container has a read-only root file system, a random uid, the manifest's environment and no
-other, and the network that this process has, which should be one without a way out.
+The container has a read-only root file system, a random uid, only the manifest's environment, and
+the network of this process, which should have no external access.
 """
 
 import csv

@@ -38,12 +38,12 @@ The first script is for the connection of the gear's server check.
 
 @dataclass(frozen=True)
 class FaultRun:
-    """A run of the gear: what the server got and answered, and what the gear said of it.
+    """Run of the gear: images and responses of the server, and the gear's output.
 
-    `start_seconds` is how long the gear took until it connected for the first time. `rows` are
-    those of the report, by file: images, sent, status. `not_sent` are the reasons in the log, with
-    the number of images. `connections` counts what the gear asked for, refused or not. `fetched`
-    are the files that it asked the site for, and `not_fetched` says of each other why not.
+    `start_seconds` is the time until the first connection of the gear. `rows` has images, sent
+    count and status of each file in the report. `not_sent` has the reasons in the log with their
+    number of images. `connections` counts all connection attempts of the gear. `fetched` are the
+    downloaded files, and `not_fetched` has the reason for each other file.
     """
 
     associations: int

@@ -1,12 +1,12 @@
-"""A DICOM server on raw sockets that goes by a script, for what real servers will not do.
+"""DICOM server on raw sockets that runs scripts, for faults that real servers do not have.
 
-Each connection is a `Peer`; a script is a function that is called with it:
+Each connection is a `Peer`; a script is a function that receives it:
 
-    def close_in_mid_image(peer: Peer) -> None:
+    def close_within_image(peer: Peer) -> None:
         peer.accept()
         peer.read_pdu()
 
-    with FaultSCP(close_in_mid_image, serve) as server: ...
+    with FaultSCP(close_within_image, serve) as server: ...
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""What runs the jobs of the stand-in site, as Flywheel's engine does.
+"""Engine that runs the jobs of the stand-in site, like Flywheel's engine.
 
 with FlywheelEngine(site, tmp_path, at_once=4, outcome=lambda job: Played("failed")) as engine:
     ... run a batch ...
@@ -68,14 +68,14 @@ Outcome = RunGear | Played | Endless
 
 
 class FlywheelEngine:
-    """Runs the pending jobs of a site, oldest first; enter it to begin, leave it to end all.
+    """Runs the pending jobs of a site, oldest first, inside a `with` block.
 
     Args:
-        site: Whose jobs.
-        folder: Where the gears run, each in a folder of its own that is deleted afterwards.
-        at_once: How many jobs may run at once.
-        outcome: What becomes of a job, by its record when it begins to run; without it, every
-            job runs the gear.
+        site: Site with the jobs.
+        folder: Folder for the gears; each runs in a subfolder that is deleted afterwards.
+        at_once: Maximum number of running jobs.
+        outcome: Function that selects the outcome of a job by its record when it starts; by
+            default every job runs the gear.
     """
 
     def __init__(

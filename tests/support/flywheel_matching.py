@@ -1,4 +1,4 @@
-"""How the stand-in site finds files for a gear's inputs, in a batch of the site's dialog.
+"""Matching of files to a gear's inputs on the stand-in site, as in the site's batch dialog.
 
 It follows api/jobs/batch.py of scitran/core as of 2019.
 """

@@ -1,4 +1,4 @@
-"""A stand-in Flywheel site: the part of its REST API that a run needs, over real HTTP.
+"""Stand-in Flywheel site: the part of its REST API that a run needs, over real HTTP.
 
 with FlywheelSite() as site:
     project = site.add_project(site.add_group("radiology"), "Trial")
@@ -8,8 +8,8 @@ with FlywheelSite() as site:
     site.fault(file_id, Status(503), Cut(after=1000))
     ... connect(site.api_key, retries=0), sdk_client(site) ...
 
-How it answers, and the faults, are in tests/support/flywheel_http.py; its gears, jobs and batches
-in tests/support/flywheel_jobs.py; what runs the jobs in tests/support/flywheel_engine.py.
+Its responses and faults are in tests/support/flywheel_http.py, its gears, jobs and batches in
+tests/support/flywheel_jobs.py, and the engine that runs jobs in tests/support/flywheel_engine.py.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from tests.support.flywheel_matching import GearMatching
 from tests.support.flywheel_rules import GearRules
 from tests.support.flywheel_types import type_of
 
-BY_NAME = "that which the name tells"
+BY_NAME = "by name"
 DELETED = "2024-01-01T00:00:00.000000+00:00"
 LEVELS = ("group", "project", "subject", "session", "acquisition")
 ENHANCED_KEY = "secret".ljust(57, "0")
@@ -62,19 +62,19 @@ class FlywheelSite:
         features: Sequence[str] = FEATURES,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Take a port of the loopback interface.
+        """Bind a port of the loopback interface.
 
         Args:
-            signed_url: Files come from and go to a storage of their own, by signed URLs.
-            refuse_uploads: The HTTP status that every upload gets.
-            without_tickets: How the site answers that gives no tickets for uploads.
-            page_limit: Longest list in one answer.
-            knows_after_id: Whether lists can be asked for page by page.
-            heeds_filters: Whether lists have only what fits the filter that is asked for.
-            latency: Seconds before each answer.
-            key: The key of the user.
-            features: What a client has to know, by its X-Accept-Feature.
-            tls: How the site shows who it is, where it speaks HTTPS.
+            signed_url: Whether files are transferred through a separate storage with signed URLs.
+            refuse_uploads: HTTP status of the response to every upload.
+            without_tickets: HTTP status of the response if the site provides no upload tickets.
+            page_limit: Maximum length of a list in one response.
+            knows_after_id: Whether lists can be requested page by page.
+            heeds_filters: Whether filters are applied to lists.
+            latency: Seconds before each response.
+            key: API key of the user.
+            features: Features that a client must have in its X-Accept-Feature.
+            tls: Context of the server certificate for HTTPS.
         """
         self.signed_url = signed_url
         self.refuse_uploads = refuse_uploads

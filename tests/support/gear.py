@@ -133,16 +133,16 @@ class _Output:
 
 
 class GearFolder:
-    """`/flywheel/v0` as the engine lays it out: the image's files, config.json, inputs, outputs.
+    """`/flywheel/v0` as created by the engine: the image's files, config.json, inputs, outputs.
 
-    What is put into `environment` is what the gear finds besides the variables of the manifest.
+    `environment` has variables in addition to those of the manifest.
 
     Args:
-        folder: Where to build it; made if it does not exist.
-        config: The gear's options; the manifest's defaults stand in for those not given.
-        api_key: The `api-key` input, or none.
-        destination: Type and id of the container where the gear runs, and of the parent of its
-            `file` input.
+        folder: Parent folder; created if it does not exist.
+        config: Options of the gear; the manifest's defaults are used for missing ones.
+        api_key: The `api-key` input, or None.
+        destination_id: Id of the container on which the gear runs.
+        destination_type: Type of that container.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ def withhold() -> None:
 
     def skip_servers(event: str, _: tuple[object, ...]) -> None:
         if event == "socket.bind":
-            pytest.skip("--no-servers: no server is started")
+            pytest.skip("skipped by --no-servers")
 
     _permission.is_given = False
     sys.addaudithook(skip_servers)
@@ -45,7 +45,7 @@ def path_of(program: str) -> str:
     if not _permission.is_given:
         import pytest  # The demo also starts servers but has no pytest.
 
-        pytest.skip(f"--no-servers: {program} is not started")
+        pytest.skip(f"--no-servers: the test needs {program}")
     # An active environment has pynetdicom programs with the same names as DCMTK's.
     own = str(Path(sys.prefix) / "bin")
     folders = [one for one in os.environ.get("PATH", "").split(os.pathsep) if one != own]

@@ -1,4 +1,4 @@
-"""A Python without what Windows lacks; run as a program, it runs `dicom-send` in it.
+"""Python without the features that Windows lacks; as a program, it runs `dicom-send`.
 
 python -m tests.support.windows_like OPTIONS...
 """

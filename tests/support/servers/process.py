@@ -76,9 +76,11 @@ class ServerProcess:
         waiting = self._ports()
         while waiting:
             if process.poll() is not None:
-                raise ServerError(f"{self.program} ended at once; it printed:\n{self.output()}")
+                raise ServerError(
+                    f"{self.program} ended during its start with this output:\n{self.output()}"
+                )
             if time.monotonic() > deadline:
-                raise ServerError(f"{self.program} does not answer; it printed:\n{self.output()}")
+                raise ServerError(f"{self.program} does not answer. Its output:\n{self.output()}")
             try:
                 socket.create_connection((HOST, waiting[0]), timeout=1).close()
                 waiting = waiting[1:]

@@ -64,18 +64,18 @@ class AssociationRequest:
 
 
 class PythonSCP:
-    """A storage SCP that answers as told and records what came, for what real servers won't do.
+    """Storage SCP that responds as configured and records requests, unlike real servers.
 
     Args:
-        accept: SOP classes to accept, each with its transfer syntaxes; every standard storage
-            class and transfer syntax without it.
-        status: The status of each answer: one for all, a sequence (Success after its end), or a
-            callable that is asked with each request.
+        accept: SOP classes to accept, each with its transfer syntaxes; by default every standard
+            storage class and transfer syntax.
+        status: Status of each response: one for all, a sequence (Success after its end), or a
+            callable that receives each request.
         ae_title: Its AE title.
-        handlers: More pynetdicom event handlers, as `(event, handler)`.
+        handlers: Additional pynetdicom event handlers, as `(event, handler)`.
 
-    `ae` is its pynetdicom AE: set what a test needs (`maximum_associations`,
-    `require_called_aet`, ...) before it is entered.
+    `ae` is its pynetdicom AE: a test can set its attributes (`maximum_associations`,
+    `require_called_aet`, ...) before entering the SCP.
     """
 
     def __init__(
