@@ -28,7 +28,7 @@ from tests.support.pacs import ServerError
 
 SETS = ("mr", "ct", "multiframe", "tgz")
 TARGETS_BY_NAME = {target.name: target for target in (ORTHANC, STORESCP, DISTANCE)}
-FEWEST_IMAGES = 8
+MIN_IMAGES = 8
 DCMSENDS = (Dcmsend(has_nodelay=False), Dcmsend(has_nodelay=True))
 STORESCUS = (Storescu(has_nodelay=False), Storescu(has_nodelay=True))
 
@@ -46,7 +46,7 @@ class Options:
 
     def count(self, usual: int) -> int:
         """Return the scaled number of images."""
-        return max(FEWEST_IMAGES, round(usual * self.scale))
+        return max(MIN_IMAGES, round(usual * self.scale))
 
 
 def main(argv: Sequence[str]) -> int:

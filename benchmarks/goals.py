@@ -13,32 +13,34 @@ from benchmarks.tables import number
 
 @dataclass(frozen=True)
 class Goal:
-    """Limit for a row, by target, data set and sender: `least` or `most`."""
+    """Limit for a row, by target, data set and sender: `minimum` or `maximum`."""
 
     target: str
     data: str
     sender: str
     what: str
     value: Callable[[Row], float | None]
-    least: float | None = None
-    most: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
     unit: str = ""
 
     @property
     def bound(self) -> str:
         """The limit in words."""
-        word, value = ("at least", self.least) if self.most is None else ("at most", self.most)
+        word, value = (
+            ("at least", self.minimum) if self.maximum is None else ("at most", self.maximum)
+        )
         return f"{word} {value:g}{self.unit}"
 
     def holds(self, value: float) -> bool:
         """Return whether a number meets the limit."""
-        return (self.least is None or value >= self.least) and (
-            self.most is None or value <= self.most
+        return (self.minimum is None or value >= self.minimum) and (
+            self.maximum is None or value <= self.maximum
         )
 
 
 def goals(results: Results) -> Iterator[Outcome]:
-    """Yield the result of each bar that a full-size run has measured."""
+    """Yield the result of each goal that a full-size run has measured."""
     rows = {(row.target, row.data, row.sender): row for row in results.rows}
     targets = {target.name: target.title for target in results.targets}
     data = {item.name: item.title for item in results.data if item.bytes >= FULL[item.name]}
@@ -89,12 +91,14 @@ def _beside_dcmsend(rows: dict[tuple[str, str, str], Row]) -> Iterator[Goal]:
         return
     command = ("storescp", "multiframe", "command-4")
     connected = _times_dcmsend_connected(dcmsend)
-    yield Goal(*command, "MB/s while connected, beside dcmsend", connected, least=1, unit=" times")
+    yield Goal(
+        *command, "MB/s while connected, beside dcmsend", connected, minimum=1, unit=" times"
+    )
     yield Goal(
         *command,
         "time from start to end, beside dcmsend",
         lambda row: row.seconds / dcmsend.seconds,
-        most=1.5,
+        maximum=1.5,
         unit=" times",
     )
 
@@ -104,12 +108,12 @@ FULL = {"mr": 70_000_000, "ct": 200_000_000, "multiframe": 300_000_000, "tgz": 5
 RATE, CPU = "images/s while connected", "CPU for an image, without the start"
 SESSION = "from the session to the attached report"
 GOALS = (
-    Goal("storescp", "mr", "command-4", RATE, _images_per_second, least=2500),
-    Goal("storescp", "mr", "command-4", CPU, _image_cpu_ms, most=0.45, unit=" ms"),
-    Goal("storescp", "mr", "command-1", CPU, _image_cpu_ms, most=0.30, unit=" ms"),
+    Goal("storescp", "mr", "command-4", RATE, _images_per_second, minimum=2500),
+    Goal("storescp", "mr", "command-4", CPU, _image_cpu_ms, maximum=0.45, unit=" ms"),
+    Goal("storescp", "mr", "command-1", CPU, _image_cpu_ms, maximum=0.30, unit=" ms"),
     Goal("orthanc", "mr", "command-4", "rate beside replay", _percent_of_replay, 85, unit=" %"),
-    Goal("storescp", "mr", "gear-4", SESSION, _seconds, most=1.9, unit=" s"),
-    Goal("storescp", "ct", "gear-4", SESSION, _seconds, most=1.6, unit=" s"),
-    Goal("storescp", "multiframe", "gear-4", SESSION, _seconds, most=1.5, unit=" s"),
+    Goal("storescp", "mr", "gear-4", SESSION, _seconds, maximum=1.9, unit=" s"),
+    Goal("storescp", "ct", "gear-4", SESSION, _seconds, maximum=1.6, unit=" s"),
+    Goal("storescp", "multiframe", "gear-4", SESSION, _seconds, maximum=1.5, unit=" s"),
 )
 """Bars for 2,000 MR images of 33 KB, 400 CT images, and one multi-frame image of 315 MB."""

@@ -19,7 +19,7 @@ from typing import Self
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CHUNK = 1 << 16
-MOST_BYTES_UNDER_WAY = 1 << 24
+MAX_BYTES_IN_TRANSIT = 1 << 24
 SECONDS_TO_END = 2
 
 
@@ -123,7 +123,7 @@ class _Way:
         loop = asyncio.get_running_loop()
         data = b"any"
         while data:
-            while self.size > MOST_BYTES_UNDER_WAY:
+            while self.size > MAX_BYTES_IN_TRANSIT:
                 self.changed.clear()
                 await self.changed.wait()
             data = await self.receive()
@@ -155,7 +155,7 @@ class _Way:
         self.sink.shutdown(socket.SHUT_WR)
 
 
-async def _serve_until_told(proxy: _Proxy) -> None:
+async def _serve_until_stopped(proxy: _Proxy) -> None:
     loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         listener.setblocking(False)
@@ -176,7 +176,7 @@ def main(argv: Sequence[str]) -> int:
     """Print the port, forward until a line is received, and print the amount of traffic."""
     proxy = _Proxy(argv[0], int(argv[1]), float(argv[2]))
     with asyncio.Runner(loop_factory=_precise_loop) as runner:
-        runner.run(_serve_until_told(proxy))
+        runner.run(_serve_until_stopped(proxy))
     traffic = Traffic(proxy.connections, proxy.last - proxy.first)
     sys.stdout.write(json.dumps(asdict(traffic)) + "\n")
     return 0

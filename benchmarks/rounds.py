@@ -44,7 +44,7 @@ def run_block(block: Block, rounds: Rounds) -> Iterator[Run]:
             if number > rounds.of(sender, block):
                 continue
             run = run_with_start_up(block.target, block.data, sender)
-            tell(
+            print_progress(
                 f"{block.target.title}, {block.data.title}, round {number}: {sender.title} "
                 f"{run.seconds:.2f} s{f'  FAILED: {run.failure}' if run.failure else ''}"
             )
@@ -71,7 +71,7 @@ def run_once(target: Target, data: DataSet, sender: Sender) -> Run:
             stored = destination.stored()
         failure = failure_of(sending, stored, data)
         if failure:
-            tell(sending.process.output[-END_OF_OUTPUT:])
+            print_progress(sending.process.output[-END_OF_OUTPUT:])
         connected_seconds = sending.connected_seconds or destination.sending_seconds()
         return Run(
             target=target.name,
@@ -96,7 +96,7 @@ def failure_of(sending: Sending, stored: int | None, data: DataSet) -> str:
     return ""
 
 
-def tell(line: str) -> None:
+def print_progress(line: str) -> None:
     """Print a progress line."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()

@@ -27,14 +27,14 @@ def main(argv: Sequence[str]) -> int:
     outcomes = []
     for name in options.names or CLAIMS:
         for outcome in measure(name, options.scale):
-            say(name, outcome)
+            print_outcome(name, outcome)
             outcomes.append(outcome)
     if options.json:
         options.json.write_text(as_json(outcomes))
     return 0 if all(outcome.holds for outcome in outcomes) else 1
 
 
-def say(name: str, outcome: Outcome) -> None:
+def print_outcome(name: str, outcome: Outcome) -> None:
     """Print a section."""
     lines = [
         f"== {name}: {outcome.claim}",

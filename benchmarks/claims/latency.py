@@ -24,9 +24,9 @@ from tests.support.pacs import HOST, StoreSCP
 
 IMAGES = 10_000
 DIFFERENT_IMAGES = 500
-LONGEST = 0.035
+MAX_SECONDS = 0.035
 """In seconds; a delayed acknowledgement takes at least 40 ms."""
-LONGEST_CONTROL = 0.005
+MAX_CONTROL_SECONDS = 0.005
 
 
 class Ping:
@@ -126,7 +126,7 @@ def _timings(server: StoreSCP, tls_context: TLSContext | None, scale: float, wor
                 raise MeasurementError(f"an image was not sent: {result.reason.text}")
             if number:
                 images.append(seconds)
-                controls.append(_control(ping, min(seconds, LONGEST_CONTROL)))
+                controls.append(_control(ping, min(seconds, MAX_CONTROL_SECONDS)))
     return Timings(tuple(images), tuple(controls))
 
 
@@ -147,18 +147,18 @@ def _outcome(how: str, timings: Timings) -> Outcome:
     count = len(timings.images)
     return Outcome(
         claim=f"No C-STORE of {count} images of 33 KB on one association{how} is stalled",
-        bound=f"none over {LONGEST * 1000:.0f} ms",
+        bound=f"none over {MAX_SECONDS * 1000:.0f} ms",
         measured=_summary(timings.images),
-        holds=max(timings.images) <= LONGEST,
+        holds=max(timings.images) <= MAX_SECONDS,
         details=(f"the machine alone, a byte handed round: {_summary(timings.controls)}",),
     )
 
 
 def _summary(seconds: Sequence[float]) -> str:
     ordered = sorted(seconds)
-    late = sum(value > LONGEST for value in ordered)
+    late = sum(value > MAX_SECONDS for value in ordered)
     highest = ordered[int(len(ordered) * 0.999)]
     return (
         f"median {median(ordered) * 1000:.2f} ms, 99.9th percentile {highest * 1000:.1f} ms, "
-        f"maximum {ordered[-1] * 1000:.1f} ms, {late} over {LONGEST * 1000:.0f} ms"
+        f"maximum {ordered[-1] * 1000:.1f} ms, {late} over {MAX_SECONDS * 1000:.0f} ms"
     )

@@ -19,9 +19,9 @@ from tests.support.pacs import StoreSCP
 IMAGES = 2000
 FRAMES = 600
 TINY_IMAGES = 20_000
-MOST = 150e6
+MAX_BYTES = 150e6
 PAUSE = 0.01
-LONGEST_RUN = 300
+MAX_RUN_SECONDS = 300
 
 
 def measure(scale: float, work: Path) -> Iterator[Outcome]:
@@ -45,16 +45,16 @@ def _measure(what: str, file: Path, work: Path) -> Outcome:
     ):
         running = gear.start()
         with Peak(partial(peak_resident, running.pid), PAUSE) as peak:
-            result = running.finish(LONGEST_RUN)
+            result = running.finish(MAX_RUN_SECONDS)
         check(result)
     before = _resident(folder)
     more = peak.value - before
     return Outcome(
         claim=f"Memory to send {what}, beyond that of the imported modules",
-        bound=f"at most {MOST / 1e6:.0f} MB",
+        bound=f"at most {MAX_BYTES / 1e6:.0f} MB",
         measured=f"{more / 1e6:.0f} MB (at most {peak.value / 1e6:.0f} MB, "
         f"{before / 1e6:.0f} MB of them after the imports)",
-        holds=peak.value > before and more <= MOST,
+        holds=peak.value > before and more <= MAX_BYTES,
         details=(f"the run took {result.seconds:.1f} s",),
     )
 

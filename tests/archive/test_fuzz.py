@@ -38,7 +38,7 @@ SPARSE = {0: ORIGINALS[1], 4096: b"end"}
 BOMB = bytes(128) + b"DICM" + bytes(2 << 20)
 LIMITS = Limits(member=1 << 20, archive=1 << 22, ratio=50)
 METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
-LONGEST_NAME = 100
+MAX_NAME_LENGTH = 100
 TAR_FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
 COMPRESSED = (b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\x00")
 COMPRESSORS = [bytes, partial(gzip.compress, mtime=0), bz2.compress, lzma.compress]
@@ -63,7 +63,7 @@ def tars(draw: st.DrawFn) -> bytes:
     """Draw a tar, possibly without its end."""
     entries = []
     for name, content in draw(members):
-        is_short = len(name.encode()) <= LONGEST_NAME
+        is_short = len(name.encode()) <= MAX_NAME_LENGTH
         formats = st.sampled_from(TAR_FORMATS) if is_short else st.just(tarfile.GNU_FORMAT)
         entries.append(tar_entry(name, content, tar_format=draw(formats)))
     if draw(st.integers(0, 4)) == 0:
@@ -96,7 +96,7 @@ def check_archive(data: bytes, path: Path, work: Path) -> tuple[list[Item], list
     return items, images
 
 
-def is_prefix_alone(data: bytes) -> bool:
+def is_single_image(data: bytes) -> bool:
     """Return whether a file is read as a single image, which has no checksum."""
     return has_prefix(data[:4096])
 
@@ -123,7 +123,7 @@ def test_zips(fuzz: Fuzz, tmp_path: Path) -> None:
     def check(whole: bytes, changes: list[Damage]) -> None:
         data = damaged(whole, changes)
         _, images = check_archive(data, path, work)
-        assert all(image in ORIGINALS for image in images) or is_prefix_alone(data)
+        assert all(image in ORIGINALS for image in images) or is_single_image(data)
 
     with bounded_memory():
         fuzz(check)

@@ -9,7 +9,7 @@ import pytest
 
 from fw_gear_dicom_send.archive import reader as archive
 from fw_gear_dicom_send.archive.limits import HEAD_SIZE, Limits
-from tests.support.archive_reading import SKIPS, Image, Item, images, items, items_of, taken
+from tests.support.archive_reading import SKIPS, Image, Item, images, items, items_of, read_item
 from tests.support.archives import (
     END_OF_TAR,
     A,
@@ -84,7 +84,7 @@ def test_evil_names_do_no_harm(
     found: list[Item] = []
     for item in archive.read(path, work, SKIPS):
         assert set(tmp_path.rglob("*")) == before
-        found.append(taken(item))
+        found.append(read_item(item))
     assert found == images(*contents)
     assert not Path("/evil").exists()
 

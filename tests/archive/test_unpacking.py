@@ -17,7 +17,7 @@ from tests.support.archive_reading import (
     SKIPS,
     Image,
     items,
-    taken,
+    read_item,
 )
 from tests.support.archives import A, B, dicom, flip, set_zip_field, zipped
 from tests.support.sample_files import ArchiveMember, tar_of, zip_of
@@ -36,9 +36,9 @@ def test_a_member_is_unpacked_when_it_is_asked_for(tmp_path: Path, work: Path) -
     first, second = dicom(1, 2_000_000), dicom(2, 2_000_000)
     path = zipped(tmp_path / "a", first, second, method=zipfile.ZIP_STORED)
     reading = archive.read(path, work, SKIPS)
-    assert taken(next(reading)) == Image(1, first)
+    assert read_item(next(reading)) == Image(1, first)
     flip(path, path.read_bytes().index(second) + 500_000)
-    assert list(map(taken, reading)) == [CORRUPT_SECOND]
+    assert list(map(read_item, reading)) == [CORRUPT_SECOND]
 
 
 @needs_proc
@@ -61,12 +61,12 @@ def test_large_stored_members_stay_in_their_archive(tmp_path: Path, work: Path) 
     content = dicom(1, 2_000_000)
     path = zipped(tmp_path / "a", A, content, B, method=zipfile.ZIP_STORED)
     reading = archive.read(path, work, SKIPS)
-    assert taken(next(reading)) == Image(1, A)
+    assert read_item(next(reading)) == Image(1, A)
     member = next(reading)
     assert isinstance(member, Member)
     assert not any(name.startswith(str(work)) for name in open_files())
-    assert taken(member) == Image(2, content)
-    assert list(map(taken, reading)) == [Image(3, B)]
+    assert read_item(member) == Image(2, content)
+    assert list(map(read_item, reading)) == [Image(3, B)]
     assert not any(name.startswith(str(tmp_path)) for name in open_files())
 
 
@@ -85,7 +85,7 @@ def test_closed_early_nothing_stays_open(tmp_path: Path, work: Path, kind: str) 
     members = [ArchiveMember(f"{n}", dicom(n, 2_000_000)) for n in range(3)]
     path = zip_of(tmp_path / "a", members) if kind == "zip" else tar_of(tmp_path / "a", members)
     reading = archive.read(path, work, SKIPS)
-    taken(next(reading))
+    read_item(next(reading))
     assert str(path) in open_files()
     reading.close()
     assert not any(name.startswith(str(tmp_path)) for name in open_files())
@@ -97,7 +97,7 @@ def test_corrupt_members_leave_nothing_open(tmp_path: Path, work: Path) -> None:
     path = zipped(tmp_path / "a", dicom(1, 2_000_000), A)
     set_zip_field(path, "1.dcm", "crc", 1)
     reading = archive.read(path, work, SKIPS)
-    assert taken(next(reading)) == CORRUPT
+    assert read_item(next(reading)) == CORRUPT
     assert not any(name.startswith(str(work)) for name in open_files())
     reading.close()
 
@@ -111,7 +111,7 @@ def test_errors_of_the_consumer_pass(
     members = [ArchiveMember("a", A), ArchiveMember("b", B)]
     path = zip_of(tmp_path / "a", members) if kind == "zip" else tar_of(tmp_path / "a", members)
     reading = archive.read(path, work, SKIPS)
-    taken(next(reading))
+    read_item(next(reading))
     with pytest.raises(type(error)) as caught:
         reading.throw(error)
     assert caught.value is error

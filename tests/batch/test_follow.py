@@ -8,7 +8,7 @@ import pytest
 from fw_gear_dicom_send.batch.main import SiteTimeouts
 from tests.support import command
 from tests.support.batch_world import GOOD, ROW, TO, World, posts
-from tests.support.flywheel_engine import Endless, FlywheelEngine, Played
+from tests.support.flywheel_engine import Endless, FlywheelEngine, Simulated
 from tests.support.flywheel_http import Flip, Reset, Stall, Status
 from tests.support.flywheel_lists import Record, Refusal
 from tests.support.flywheel_site import FlywheelSite
@@ -25,7 +25,7 @@ def test_jobs_are_run_and_followed(world: World, caplog: pytest.LogCaptureFixtur
         world.add(f"Visit {number}")
     seen = []
 
-    def outcome(_: Record) -> Played:
+    def outcome(_: Record) -> Simulated:
         """Let a job run until the command has logged it as running."""
         told = f"{len(seen)} of 3 jobs have ended: .*1 running"
         seen.append(wait_for(lambda: bool(re.search(told, caplog.text))))
@@ -164,9 +164,9 @@ def test_progress_is_seen_on_a_terminal(world: World) -> None:
     for number in range(3):
         world.add(f"Visit [b{number}]")
 
-    def outcome(job: Record) -> Played:
+    def outcome(job: Record) -> Simulated:
         is_bad = world.label_of(job) == "Visit [b1]"
-        return Played("failed", 0.2) if is_bad else Played(seconds=0.3, report=[ROW])
+        return Simulated("failed", 0.2) if is_bad else Simulated(seconds=0.3, report=[ROW])
 
     with FlywheelEngine(world.site, world.folder / "jobs", outcome=outcome):
         start = world.arguments("start", "--project", "lab/Study", *TO)

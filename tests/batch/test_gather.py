@@ -16,7 +16,7 @@ from tests.support.batch_world import (
     ROW,
     World,
 )
-from tests.support.flywheel_engine import FlywheelEngine, Played
+from tests.support.flywheel_engine import FlywheelEngine, Simulated
 from tests.support.flywheel_http import Flip, Status
 from tests.support.flywheel_lists import Record
 from tests.support.html_reading import parsed
@@ -29,7 +29,7 @@ def report(label: str, *rows: tuple[object, ...], head: str = "report") -> tuple
     return f"dicom-send_{head}-{label}_2024-03-05_07:08:09.csv", text.getvalue().encode()
 
 
-def by_way_of(job_id: str) -> dict[str, object]:
+def uploaded_by(job_id: str) -> dict[str, object]:
     """Return the origin of a file that a job uploaded with its key."""
     return {"type": "user", "id": "user@example.org", "via": {"type": "job", "id": job_id}}
 
@@ -38,7 +38,11 @@ def test_reports_become_one_table(world: World) -> None:
     """Each row has its session and job; a job without a report has a row with its state."""
     batch_id = world.prepare("Visit 1", "Visit 2", "Visit 3")
     more = ("a2", "lab/Study/S/v/T2/files/u.zip", "u.zip", 4, 1, "Incomplete")
-    outcomes = {"Visit 1": GOOD, "Visit 2": Played("failed", report=[ROW, more]), "Visit 3": FAILED}
+    outcomes = {
+        "Visit 1": GOOD,
+        "Visit 2": Simulated("failed", report=[ROW, more]),
+        "Visit 3": FAILED,
+    }
     world.ended(lambda job: outcomes[world.label_of(job)])
     assert world.run("gather", batch_id) == 1
     rows = world.rows(batch_id)
@@ -66,7 +70,7 @@ def test_no_row_is_a_formula(world: World) -> None:
     """A name that starts with an apostrophe in a report keeps it in the table."""
     batch_id = world.prepare("=1+1")
     row = ("a1", "lab/Study/S/v/T1/files/=2", "'=2", 5, 5, "Complete")
-    world.ended(lambda _: Played(report=[row]))
+    world.ended(lambda _: Simulated(report=[row]))
     assert world.run("gather", batch_id) == 0
     assert [(one["Session"], one["Filename"]) for one in world.rows(batch_id)] == [("'=1+1", "'=2")]
 
@@ -95,7 +99,7 @@ def test_only_the_jobs_own_report_counts(world: World) -> None:
     for name in ("Visit 1_T1", "Visit 1"):
         world.site.attach(session, *report(name, wrong))
     world.site.containers[session]["files"][-1]["created"] = "2099-01-01T00:00:00+00:00"
-    for origin in ({"type": "job", "id": "another"}, by_way_of("another")):
+    for origin in ({"type": "job", "id": "another"}, uploaded_by("another")):
         world.site.attach(session, *report("Visit 1", wrong), origin)
     world.site.attach(session, *report("Visit 1", wrong, head="dry-run"))
     name, content = report("Visit 1", wrong)
@@ -109,7 +113,7 @@ def test_report_of_before_the_job_is_none_of_it(world: World) -> None:
     world.prepare("Visit 1")
     world.ended(lambda _: GOOD)
     assert world.start("--no-follow") == 0
-    world.ended(lambda _: Played())
+    world.ended(lambda _: Simulated())
     batch_id = list(world.site.batches)[-1]
     assert world.run("gather", batch_id) == 1
     assert [row["Status"] for row in world.rows(batch_id)] == ["no report"]
@@ -141,7 +145,7 @@ def test_newest_of_two_reports_counts(world: World) -> None:
     session = world.session_of("Visit 1")
     (job_id,) = world.site.batches[batch_id]["jobs"]
     wrong = report("Visit 1", ("x", "x", "x", 1, 0, "Failed"))
-    world.site.attach(session, *wrong, by_way_of(job_id))
+    world.site.attach(session, *wrong, uploaded_by(job_id))
     world.ended(lambda _: GOOD)
     assert world.run("gather", batch_id) == 0
 
@@ -154,9 +158,9 @@ def test_report_of_an_unknown_job_is_that_of_the_only_one(world: World, is_shown
     if not is_shown:
         world.site.fault(f"{session}/jobs", Status(403))
 
-    def outcome(_: Record) -> Played:
+    def outcome(_: Record) -> Simulated:
         world.site.attach(session, *report("Visit 1", ROW))
-        return Played()
+        return Simulated()
 
     world.ended(outcome)
     assert world.run("gather", batch_id) == 0
@@ -169,13 +173,13 @@ def test_report_of_one_of_two_jobs_is_that_of_none(world: World) -> None:
     session = world.session_of("Visit 1")
     both = Barrier(2)
 
-    def outcome(_: Record) -> Played:
+    def outcome(_: Record) -> Simulated:
         both.wait()
         world.site.attach(session, *report("Visit 1", ROW))
         both.wait()
-        return Played()
+        return Simulated()
 
-    with FlywheelEngine(world.site, world.folder, at_once=2, outcome=outcome) as engine:
+    with FlywheelEngine(world.site, world.folder, max_running=2, outcome=outcome) as engine:
         engine.wait()
     assert world.run("gather", batch_id) == 1
     assert [row["Status"] for row in world.rows(batch_id)] == ["no report"]
@@ -189,8 +193,8 @@ def test_report_of_a_dry_run_is_that_of_its_kind(world: World) -> None:
     session = world.session_of("Visit 1")
     (job_id,) = world.site.batches[batch_id]["jobs"]
     dry = report("Visit 1", DRY_ROW, head="dry-run")
-    world.site.attach(session, *dry, by_way_of(job_id))
-    world.ended(lambda _: Played())
+    world.site.attach(session, *dry, uploaded_by(job_id))
+    world.ended(lambda _: Simulated())
     assert world.run("gather", batch_id) == 0
     for words in (
         "dry run: nothing was sent",
@@ -208,8 +212,8 @@ def test_dry_run_that_failed_would_not_send_all(world: World) -> None:
     session = world.session_of("Visit 1")
     (job_id,) = world.site.batches[batch_id]["jobs"]
     dry = report("Visit 1", DRY_ROW, head="dry-run")
-    world.site.attach(session, *dry, by_way_of(job_id))
-    world.ended(lambda _: Played("failed"))
+    world.site.attach(session, *dry, uploaded_by(job_id))
+    world.ended(lambda _: Simulated("failed"))
     assert world.run("gather", batch_id) == 1
     assert "not all images would be sent" in world.page(batch_id)
 
@@ -231,8 +235,8 @@ def test_success_has_to_be_told_by_the_report(world: World, content: bytes, told
     batch_id = world.prepare("Visit 1")
     session = world.session_of("Visit 1")
     (job_id,) = world.site.batches[batch_id]["jobs"]
-    world.site.attach(session, report("Visit 1")[0], content, by_way_of(job_id))
-    world.ended(lambda _: Played())
+    world.site.attach(session, report("Visit 1")[0], content, uploaded_by(job_id))
+    world.ended(lambda _: Simulated())
     assert world.run("gather", batch_id) == 1
     assert [row["Status"] for row in world.rows(batch_id)] == [told]
 

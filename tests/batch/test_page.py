@@ -6,7 +6,7 @@ from fw_gear_dicom_send.batch.page import render
 from fw_gear_dicom_send.reasons import Kind
 from tests.support import pages
 from tests.support.batch_world import GOOD, ROW, World
-from tests.support.flywheel_engine import Played
+from tests.support.flywheel_engine import Simulated
 from tests.support.flywheel_lists import Record
 from tests.support.html_reading import Element, parsed
 
@@ -35,8 +35,10 @@ def gathered(world: World, summary: bytes) -> Element:
     """Return the page about a successful session and a session with this summary."""
     batch_id = world.prepare("Visit 1", "Visit 2")
 
-    def outcome(job: Record) -> Played:
-        return GOOD if world.label_of(job) == "Visit 1" else Played("failed", report=[ROW, SHORT])
+    def outcome(job: Record) -> Simulated:
+        return (
+            GOOD if world.label_of(job) == "Visit 1" else Simulated("failed", report=[ROW, SHORT])
+        )
 
     world.ended(outcome)
     attach_summary(world, "Visit 2", summary)

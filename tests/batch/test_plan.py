@@ -70,7 +70,7 @@ def test_how_much_is_left_out_where_the_site_does_not_tell(world: World) -> None
 def test_nothing_is_counted_where_nothing_is_asked(world: World) -> None:
     """With --yes the counting requests are not made."""
     world.prepare("Visit 1")
-    assert not any(path.endswith("/acquisitions") for path in world.site.asked("GET"))
+    assert not any(path.endswith("/acquisitions") for path in world.site.requested("GET"))
 
 
 def test_label_stays_on_its_line(world: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -186,4 +186,4 @@ def test_the_gear_needs_no_other_fields(
     result = gear.run()
     assert result.exit_code == 0, result.log
     assert len(python_scp.stored) == len(site.reports) == 1
-    assert bool(site.asked("PUT")) == signed_url
+    assert bool(site.requested("PUT")) == signed_url

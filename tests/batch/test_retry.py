@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.batch_world import FAILED, GOOD, World, posts
-from tests.support.flywheel_engine import FlywheelEngine, Played
+from tests.support.flywheel_engine import FlywheelEngine, Simulated
 from tests.support.flywheel_http import Status
 
 
@@ -50,7 +50,7 @@ def test_end_of_a_failed_jobs_log_is_shown(
 ) -> None:
     """Each command shows the last error or line of its log beside a failed job."""
     batch_id = world.prepare("Visit 1")
-    world.ended(lambda _: Played("failed", log=log))
+    world.ended(lambda _: Simulated("failed", log=log))
     # Without --yes nothing is rerun; without a terminal that is a usage error.
     for name, code in (("follow", 1), ("gather", 1), ("retry", 2)):
         caplog.clear()
@@ -64,7 +64,7 @@ def test_log_that_the_site_does_not_show_is_no_trouble(
 ) -> None:
     """A failed job is shown without its log if the site denies access."""
     batch_id = world.prepare("Visit 1")
-    world.ended(lambda _: Played("failed", log="Killed", reason="out of memory"))
+    world.ended(lambda _: Simulated("failed", log="Killed", reason="out of memory"))
     (job_id,) = world.site.jobs
     world.site.fault(job_id, Status(403))
     assert world.run("gather", batch_id) == 1

@@ -12,8 +12,8 @@ from selenium.webdriver.common.by import By
 
 from fw_gear_dicom_send.config import manifest
 from tests.support import command
-from tests.support.browser import CONTRASTS, LOWEST_CONTRAST, texts
-from tests.support.flywheel_engine import FlywheelEngine, Outcome, Played, RunGear
+from tests.support.browser import CONTRASTS, MIN_CONTRAST, texts
+from tests.support.flywheel_engine import FlywheelEngine, Outcome, RunGear, Simulated
 from tests.support.flywheel_lists import Record
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.pacs import Orthanc
@@ -28,10 +28,10 @@ IMAGES = 7
 run = partial(command.run, "dicom-send-batch")
 
 
-def played(number: int) -> Played:
+def played(number: int) -> Simulated:
     """Return a simulated job that sends a file of some images."""
     path = f"lab/Study/S{number}/Visit {number}/T1/files/t.zip"
-    return Played(report=[("a", path, "t.zip", IMAGES, IMAGES, "Complete")])
+    return Simulated(report=[("a", path, "t.zip", IMAGES, IMAGES, "Complete")])
 
 
 @pytest.fixture
@@ -63,9 +63,9 @@ def test_five_hundred_sessions_are_sent_and_what_failed_is_sent_again(
         if number in SENT_BY_THE_GEAR or number == WITHOUT_FILE_AT_FIRST:
             return RunGear()
         if number in FAILED_ONCE and job["attempt"] == 1:
-            return Played("failed")
+            return Simulated("failed")
         if number == FAILED_TWICE and job["attempt"] == 2:
-            return Played("failed")
+            return Simulated("failed")
         return played(number)
 
     for number in SENT_BY_THE_GEAR:
@@ -74,7 +74,7 @@ def test_five_hundred_sessions_are_sent_and_what_failed_is_sent_again(
     key.write_text(json.dumps({"key": site.api_key}))
     common = ("--api-key-file", key, "--report-folder", tmp_path, "--yes", "--interval", "0.2")
     server = ("--destination", "127.0.0.1", "--port", orthanc.port, "--called-ae", "ORTHANC")
-    with FlywheelEngine(site, tmp_path / "jobs", at_once=8, outcome=outcome):
+    with FlywheelEngine(site, tmp_path / "jobs", max_running=8, outcome=outcome):
         first = run("start", "--project", "lab/Study", *server, *common, cwd=tmp_path)
         assert first.exit_code == 1, first.stderr
         (batch_id,) = site.batches
@@ -121,7 +121,7 @@ def _check_page(browser: webdriver.Chrome, page: Path, images: int) -> None:
     rows = "#complete-sessions tbody tr.good"
     assert len(browser.find_elements(By.CSS_SELECTOR, rows)) == SESSIONS
     assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
-    assert all(contrast >= LOWEST_CONTRAST for _, contrast in browser.execute_script(CONTRASTS))
+    assert all(contrast >= MIN_CONTRAST for _, contrast in browser.execute_script(CONTRASTS))
 
 
 def _states(folder: Path, batch_id: str) -> dict[str, str]:

@@ -51,7 +51,7 @@ def test_filters_choose_sessions(
 ) -> None:
     """A session must match all filters, whether or not the site applies them."""
     if not filters_at_the_site:
-        months.site.heeds_filters = False
+        months.site.applies_filters = False
     months.start("--no-follow", *filters)
     assert months.labels() == found
 
@@ -83,7 +83,7 @@ def test_sessions_without_a_day_are_counted(
     months: World, caplog: pytest.LogCaptureFixture, filters_at_the_site: bool
 ) -> None:
     """With a date filter, the output counts otherwise matching sessions without a date."""
-    months.site.heeds_filters = filters_at_the_site
+    months.site.applies_filters = filters_at_the_site
     months.add("Visit without a day", tags=["odd"])
     for filters, told in (
         (["--since", "2024-02-10"], 2),
@@ -274,7 +274,7 @@ def test_jobs_of_the_gear_for_rules_count(world: World) -> None:
 
 def test_jobs_of_other_gears_and_containers_do_not_count(world: World) -> None:
     """Only a job of this gear on the session itself counts."""
-    world.site.heeds_filters = False
+    world.site.applies_filters = False
     world.prepare("Visit 1", "Visit 2")
     world.ended(lambda _: GOOD)
     other, on_an_acquisition = world.site.jobs.values()

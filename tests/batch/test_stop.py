@@ -30,7 +30,7 @@ def test_stop_cancels_what_runs_if_that_is_wished(
     assert world.run("stop", batch_id, "--yes", "--running") == 0
     assert "Cancelled 1 job; none still running" in caplog.text
     assert {job["state"] for job in world.site.jobs.values()} == {"cancelled"}
-    assert len(posts(world.site, "/cancel")) == len(world.site.asked("PUT")) == 1
+    assert len(posts(world.site, "/cancel")) == len(world.site.requested("PUT")) == 1
 
 
 def test_stop_cancels_what_is_run_again(world: World, caplog: pytest.LogCaptureFixture) -> None:

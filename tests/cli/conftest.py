@@ -15,7 +15,7 @@ def series(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def made_images(tmp_path: Path) -> Path:
+def many_images(tmp_path: Path) -> Path:
     """Folder of a hundred images."""
     folder = tmp_path / "made"
     folder.mkdir()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import command
 from tests.support.fault_scp import FaultSCP, Peer
-from tests.support.gear import LONGEST_RUN
+from tests.support.gear import MAX_RUN_SECONDS
 from tests.support.pacs import CStore, PythonSCP
 from tests.support.sample_files import uid_of
 from tests.support.send_command import rows_of, send, to
@@ -21,10 +21,10 @@ def lines_of(printed: str) -> list[str]:
 
 
 def test_there_are_plain_lines_without_a_terminal(
-    made_images: Path, python_scp: PythonSCP, tmp_path: Path
+    many_images: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
     """Each line starts with the time and has no control characters."""
-    result = send(made_images, *to(python_scp), cwd=tmp_path)
+    result = send(many_images, *to(python_scp), cwd=tmp_path)
 
     assert "INFO made: 100 of 100 images sent" in result.stderr
     assert not {"\x1b", "━"} & set(result.stderr)
@@ -32,24 +32,24 @@ def test_there_are_plain_lines_without_a_terminal(
 
 
 def test_a_run_goes_on_where_nobody_reads_its_lines(
-    made_images: Path, python_scp: PythonSCP, tmp_path: Path
+    many_images: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
     """With `2>&1 | head`, all images are sent and reported, and the exit code is 0."""
-    process = command.start("dicom-send", made_images, *to(python_scp), cwd=tmp_path)
+    process = command.start("dicom-send", many_images, *to(python_scp), cwd=tmp_path)
     assert process.stderr
     process.stderr.readline()
     process.stderr.close()
 
-    assert process.wait(LONGEST_RUN) == 0
+    assert process.wait(MAX_RUN_SECONDS) == 0
     assert [row["Status"] for row in rows_of(tmp_path)] == ["Complete"]
     assert len(list(tmp_path.glob("*.html"))) == 1
 
 
 def test_there_is_a_bar_on_a_terminal(
-    made_images: Path, python_scp: PythonSCP, tmp_path: Path
+    many_images: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
     """Log lines appear above the bar, without the time."""
-    result = command.run_on_terminal("dicom-send", made_images, *to(python_scp), cwd=tmp_path)
+    result = command.run_on_terminal("dicom-send", many_images, *to(python_scp), cwd=tmp_path)
 
     assert result.exit_code == 0
     lines = lines_of(result.stdout)
@@ -58,7 +58,7 @@ def test_there_is_a_bar_on_a_terminal(
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
-def test_the_bar_fits_the_terminal(made_images: Path, tmp_path: Path, columns: int) -> None:
+def test_the_bar_fits_the_terminal(many_images: Path, tmp_path: Path, columns: int) -> None:
     """Percentage, MB, rate and image counts are not clipped; failures are red."""
 
     def answer(record: CStore) -> int:
@@ -66,7 +66,7 @@ def test_the_bar_fits_the_terminal(made_images: Path, tmp_path: Path, columns: i
 
     with PythonSCP(status=answer) as server:
         result = command.run_on_terminal(
-            "dicom-send", made_images, *to(server), cwd=tmp_path, columns=columns
+            "dicom-send", many_images, *to(server), cwd=tmp_path, columns=columns
         )
 
     lines = lines_of(result.stdout)
@@ -80,7 +80,7 @@ def test_the_bar_fits_the_terminal(made_images: Path, tmp_path: Path, columns: i
     assert "…" not in result.stdout
 
 
-def test_an_interrupted_run_reports_what_it_sent(made_images: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_reports_what_it_sent(many_images: Path, tmp_path: Path) -> None:
     """SIGINT ends the run gracefully: the report counts the acknowledged images."""
 
     def serve_slower_and_slower(peer: Peer) -> None:
@@ -93,7 +93,7 @@ def test_an_interrupted_run_reports_what_it_sent(made_images: Path, tmp_path: Pa
     with FaultSCP(serve_slower_and_slower) as server:
         result = command.run_on_terminal(
             "dicom-send",
-            made_images,
+            many_images,
             *to(server),
             cwd=tmp_path,
             interrupt_at=lambda printed: bool(re.search(r"\b[1-9]\d? images sent", printed)),

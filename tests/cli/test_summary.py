@@ -120,7 +120,7 @@ def test_a_signal(folder: Path, tmp_path: Path, number: signal.Signals, code: in
     def stall(peer: Peer) -> None:
         peer.accept()
         peer.read_image()
-        peer.stand_still()
+        peer.stall()
 
     with FaultSCP(serve, stall) as server:
         process = command.start("dicom-send", folder, "--json", *to(server), cwd=tmp_path)

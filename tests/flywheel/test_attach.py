@@ -38,7 +38,7 @@ def test_upload_goes_the_way_that_the_site_takes(
     path = tmp_path / "report.csv"
     path.write_bytes(b"a")
     client_site(site).attach(Container("subject", add_subject(site)), path)
-    assert len(site.asked("PUT")) == puts
+    assert len(site.requested("PUT")) == puts
 
 
 @pytest.mark.parametrize("signed_url", [False, True])
@@ -52,7 +52,7 @@ def test_the_site_is_asked_once_which_way_it_takes(
         (tmp_path / name).write_bytes(name.encode())
         client.attach(session, tmp_path / name)
     assert [upload.name for upload in site.uploads] == ["1.csv", "2.csv", "3.csv"]
-    assert site.asked("GET").count("/api/config") == 1
+    assert site.requested("GET").count("/api/config") == 1
 
 
 def test_storage_does_not_get_the_key(site: FlywheelSite, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_refused_upload_is_a_site_error(
     site: FlywheelSite, tmp_path: Path, signed_url: bool
 ) -> None:
     """A read-only key gets 403 for an upload, and the error says so."""
-    site.signed_url, site.refuse_uploads = signed_url, 403
+    site.signed_url, site.upload_status = signed_url, 403
     path = tmp_path / "report.csv"
     path.write_bytes(b"a")
     session = add_session(site)
@@ -116,13 +116,13 @@ def test_site_that_gives_no_ticket_gets_the_file_directly(
     site: FlywheelSite, tmp_path: Path, status: int
 ) -> None:
     """Without signed URLs, or on an older site, the file is uploaded as a form."""
-    site.signed_url, site.without_tickets = True, status
+    site.signed_url, site.ticket_status = True, status
     path = tmp_path / "report.csv"
     path.write_bytes(b"a,b")
     client_site(site).attach(Container("session", add_session(site)), path)
     (upload,) = site.uploads
     assert (upload.name, upload.content) == ("report.csv", b"a,b")
-    assert site.asked("PUT") == []
+    assert site.requested("PUT") == []
 
 
 @pytest.mark.parametrize("code", [400, 401, 403])
@@ -137,7 +137,7 @@ def test_signed_url_that_has_expired_is_replaced(
     client_site(site).attach(Container("session", add_session(site)), path)
     (upload,) = site.uploads
     assert upload.content == path.read_bytes()
-    assert len(site.asked("PUT")) == len(set(site.asked("PUT"))) == 3
+    assert len(site.requested("PUT")) == len(set(site.requested("PUT"))) == 3
 
 
 def test_storage_that_takes_no_signed_url_is_told(site: FlywheelSite, tmp_path: Path) -> None:
@@ -148,4 +148,4 @@ def test_storage_that_takes_no_signed_url_is_told(site: FlywheelSite, tmp_path: 
     path.write_bytes(b"a")
     with pytest.raises(SiteError, match=r"^PUT the site's storage: 403 Forbidden$"):
         client_site(site).attach(Container("session", add_session(site)), path)
-    assert len(site.asked("PUT")) == 3
+    assert len(site.requested("PUT")) == 3

@@ -187,7 +187,7 @@ def test_certificates_of_the_environment_are_trusted(
     monkeypatch.setenv(name, str(tmp_path / "tls" / "ca.pem"))
     secure_site.signed_url = True
     ask_all(secure_site, tmp_path)
-    assert "/storage/" in "".join(secure_site.asked("GET"))
+    assert "/storage/" in "".join(secure_site.requested("GET"))
 
 
 def test_unknown_certificate_is_not_trusted(secure_site: FlywheelSite) -> None:

@@ -94,7 +94,7 @@ def test_file_is_downloaded(site: FlywheelSite, folder: Path) -> None:
     """A file is downloaded byte for byte with one request."""
     entry = add_file(site)
     assert content(download(site, folder, entry, retry_time=0)) == CONTENT
-    assert site.asked("GET") == [f"/api/acquisitions/{entry.parent.id}/files/t1.zip"]
+    assert site.requested("GET") == [f"/api/acquisitions/{entry.parent.id}/files/t1.zip"]
 
 
 def test_empty_file_is_downloaded(site: FlywheelSite, folder: Path) -> None:
@@ -162,7 +162,7 @@ def test_what_may_pass_is_tried_again(site: FlywheelSite, folder: Path, fault: F
     entry = add_file(site, fault, fault)
     outcome = download(site, folder, entry, max_wait=0.01)
     assert content(outcome) == CONTENT
-    assert site.asked("GET").count(f"/api/acquisitions/{entry.parent.id}/files/t1.zip") == 3
+    assert site.requested("GET").count(f"/api/acquisitions/{entry.parent.id}/files/t1.zip") == 3
     assert list(folder.iterdir()) == [outcome]
 
 

@@ -75,7 +75,7 @@ def test_file_that_is_replaced_all_the_time_is_given_up(site: FlywheelSite, tmp_
     outcome = download(site, tmp_path, entry, retry_time=0)
     assert isinstance(outcome, DownloadFailure)
     assert outcome.reason.kind is Kind.DOWNLOAD_DIFFERS
-    paths = site.asked("GET")
+    paths = site.requested("GET")
     assert sum(path.endswith("/info") for path in paths) == MAX_VERSIONS - 1
     assert list(tmp_path.iterdir()) == []
 

@@ -59,7 +59,7 @@ def test_storage_that_takes_no_signed_url_is_told(
     assert isinstance(outcome, DownloadFailure)
     assert outcome.reason.kind is Kind.DOWNLOAD_REFUSED
     assert outcome.reason.text.startswith(str(code))
-    assert sum(path.startswith("/storage/") for path in site.asked("GET")) == 3
+    assert sum(path.startswith("/storage/") for path in site.requested("GET")) == 3
 
 
 def test_file_that_the_storage_has_not_is_final(
@@ -84,4 +84,4 @@ def test_report_of_a_batch_comes_by_another_signed_url(
     else:
         with pytest.raises(SiteError, match="403 Forbidden"):
             api.read(file)
-    assert sum(path.startswith("/storage/") for path in site.asked("GET")) == 3
+    assert sum(path.startswith("/storage/") for path in site.requested("GET")) == 3

@@ -25,7 +25,7 @@ def test_client_without_retries_asks_once(site: FlywheelSite) -> None:
     site.fault(session, Status(503))
     with pytest.raises(SiteError):
         selected(site, "session", session)
-    assert site.asked("GET") == [f"/api/sessions/{session}"]
+    assert site.requested("GET") == [f"/api/sessions/{session}"]
 
 
 def test_lists_come_whole(site: FlywheelSite) -> None:
@@ -59,7 +59,7 @@ def test_others_are_asked_once_whether_they_are_admins(site: FlywheelSite) -> No
 
 def test_site_without_pages_is_asked_no_further(site: FlywheelSite) -> None:
     """If the site returns the same list again, it is used once and the requests stop."""
-    site.knows_after_id = False
+    site.supports_after_id = False
     session = add_session(site)
     site.add_file(site.add_acquisition(session, "T1"), "a.dcm", b"1")
     assert len(selected(site, "session", session)) == 1
@@ -73,7 +73,7 @@ def test_each_container_is_asked_for_once(site: FlywheelSite) -> None:
         site.add_file(site.add_acquisition(session, "T1"), "a.dcm", b"1")
     selected(site, "subject", subject)
     project = site.containers[subject]["parents"]["project"]
-    single = [path for path in site.asked("GET") if path.count("/") == 3]
+    single = [path for path in site.requested("GET") if path.count("/") == 3]
     assert single == [f"/api/subjects/{subject}", f"/api/projects/{project}"]
 
 
@@ -81,7 +81,7 @@ def test_ids_are_quoted(site: FlywheelSite) -> None:
     """An id cannot lead to another path of the API."""
     with pytest.raises(SiteError):
         selected(site, "session", "../a?b#c%")
-    assert site.asked("GET") == ["/api/sessions/..%2Fa%3Fb%23c%25"]
+    assert site.requested("GET") == ["/api/sessions/..%2Fa%3Fb%23c%25"]
 
 
 def test_refusal_is_told_in_one_line(site: FlywheelSite) -> None:

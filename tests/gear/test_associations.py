@@ -26,7 +26,7 @@ def test_the_next_file_downloads_while_the_first_is_sent(tmp_path: Path, session
 
     def answer(_: CStore) -> int:
         overlapped.append(
-            wait_for(lambda: any(path.endswith("/2.dcm") for path in site.asked("GET")))
+            wait_for(lambda: any(path.endswith("/2.dcm") for path in site.requested("GET")))
         )
         return 0x0000
 

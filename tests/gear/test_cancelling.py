@@ -10,10 +10,10 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from fw_gear_dicom_send.network.timeouts import DEFAULT_TIMEOUTS
 from tests.support.fault_scp import FaultSCP, Peer
-from tests.support.fault_scripts import give_no_answer
+from tests.support.fault_scripts import never_respond
 from tests.support.flywheel_http import Stall
 from tests.support.footprint import bytes_on_disk, children
-from tests.support.gear import LONGEST_START, GearFolder, GearResult
+from tests.support.gear import MAX_START_SECONDS, GearFolder, GearResult
 from tests.support.gear_runs import (
     CT,
     Session,
@@ -47,12 +47,12 @@ def test_a_cancelled_job_reports_what_it_did(tmp_path: Path, session: Session) -
 
     def answer_two_and_hold(record: CStore) -> int:
         if record not in scp.stored[:2]:
-            answering.wait(LONGEST_START)
+            answering.wait(MAX_START_SECONDS)
         return 0x0000
 
     with PythonSCP(status=answer_two_and_hold) as scp:
         running = gear_on(tmp_path, site, scp.port, session.session).start()
-        assert wait_for(lambda: len(scp.stored) == 2 + 4, LONGEST_START)
+        assert wait_for(lambda: len(scp.stored) == 2 + 4, MAX_START_SECONDS)
         running.cancel()
         assert wait_for(running.is_ending)
         answering.set()
@@ -81,13 +81,13 @@ def test_images_in_flight_are_finished_when_the_job_is_cancelled(
     )
 
     def hold(_: CStore) -> int:
-        answering.wait(LONGEST_START)
+        answering.wait(MAX_START_SECONDS)
         return 0x0000
 
     with PythonSCP(status=hold) as scp:
         gear = gear_on(tmp_path, site, scp.port, session.session, associations=associations)
         running = gear.start()
-        assert wait_for(lambda: len(scp.stored) == associations, LONGEST_START)
+        assert wait_for(lambda: len(scp.stored) == associations, MAX_START_SECONDS)
         os.kill(running.pid, number)
         assert wait_for(running.is_ending)
         answering.set()
@@ -126,10 +126,10 @@ def test_a_cancelled_job_does_not_wait_for_a_silent_server(
         zip_of(tmp_path / "a", images(*range(40))),
         file_type="dicom",
     )
-    with FaultSCP(give_no_answer) as server:
+    with FaultSCP(never_respond) as server:
         gear = gear_on(tmp_path, site, server.port, session.session, associations=associations)
         running = gear.start()
-        assert wait_for(lambda: len(server.images) == associations, LONGEST_START)
+        assert wait_for(lambda: len(server.images) == associations, MAX_START_SECONDS)
         cancelled_after = running.seconds
         os.kill(running.pid, number)
         assert wait_for(running.is_ending)
@@ -154,7 +154,7 @@ def test_a_job_is_cancelled_while_a_file_is_downloaded(
     )
     gear = gear_on(tmp_path, site, python_scp.port, session.session)
     running = gear.start()
-    assert wait_for(lambda: bool(downloads(site)), LONGEST_START)
+    assert wait_for(lambda: bool(downloads(site)), MAX_START_SECONDS)
     cancelled_after = running.seconds
     running.cancel()
     result = running.finish()
@@ -176,7 +176,7 @@ def test_a_job_is_cancelled_while_an_archive_is_unpacked(
     gear = gear_on(tmp_path, site, python_scp.port, session.session)
     running = gear.start()
     work = gear.folder / "work"
-    assert wait_for(lambda: bytes_on_disk(work, running.pid) > 10_000_000, LONGEST_START)
+    assert wait_for(lambda: bytes_on_disk(work, running.pid) > 10_000_000, MAX_START_SECONDS)
     running.cancel()
     result = running.finish()
     assert_cancelled(session, gear, result)
@@ -195,13 +195,13 @@ def test_a_job_is_cancelled_while_decoders_hang(tmp_path: Path, session: Session
     )
 
     def hold(_: CStore) -> int:
-        answering.wait(LONGEST_START)
+        answering.wait(MAX_START_SECONDS)
         return 0x0000
 
     with PythonSCP({CT: [ExplicitVRLittleEndian]}, hold) as scp:
         gear = gear_on(tmp_path, site, scp.port, session.session, associations=2)
         running = gear.start()
-        assert wait_for(lambda: len(scp.stored) == 2, LONGEST_START)
+        assert wait_for(lambda: len(scp.stored) == 2, MAX_START_SECONDS)
         decoders = children(running.pid)
         for decoder in decoders:
             os.kill(decoder, signal.SIGSTOP)
@@ -224,12 +224,12 @@ def test_a_job_is_cancelled_in_the_check_of_the_server(tmp_path: Path, session: 
     def say_nothing(peer: Peer) -> None:
         peer.read_pdu()
         asked.set()
-        peer.stand_still()
+        peer.stall()
 
     with FaultSCP(say_nothing) as server:
         gear = gear_on(tmp_path, site, server.port, session.session)
         running = gear.start()
-        assert asked.wait(LONGEST_START)
+        assert asked.wait(MAX_START_SECONDS)
         cancelled_after = running.seconds
         running.cancel()
         result = running.finish()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.flywheel_http import Meet, Stall, Status
 from tests.support.flywheel_site import FlywheelSite
-from tests.support.gear import LONGEST_START
+from tests.support.gear import MAX_START_SECONDS
 from tests.support.gear_runs import (
     Session,
     assert_work_is_empty,
@@ -38,7 +38,7 @@ def test_downloads_go_on_at_the_same_time(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """The site answers no download before four are requested; the images are sent in order."""
-    barrier = Barrier(PARTIES, timeout=LONGEST_START)
+    barrier = Barrier(PARTIES, timeout=MAX_START_SECONDS)
     for file_id in add_files(session):
         session.site.fault(file_id, Meet(barrier))
     gear = gear_on(tmp_path, session.site, python_scp.port, session.session, associations=1)
@@ -88,16 +88,16 @@ def test_a_job_is_cancelled_while_all_downloads_stall(
 ) -> None:
     """Neither stalled downloads nor downloads waiting for a retry delay the end."""
     for number, file_id in enumerate(add_files(session)):
-        stall = Stall(LONGEST_START, after=number % 3 * 100)
+        stall = Stall(MAX_START_SECONDS, after=number % 3 * 100)
         session.site.fault(file_id, *([stall] if number % 2 else [Status(503)] * 1000))
     gear = gear_on(tmp_path, session.site, python_scp.port, session.session)
     running = gear.start()
-    assert wait_for(lambda: len(set(downloads(session.site))) == PARTIES, LONGEST_START)
+    assert wait_for(lambda: len(set(downloads(session.site))) == PARTIES, MAX_START_SECONDS)
     cancelled_after = running.seconds
     running.cancel()
     result = running.finish()
     assert result.exit_code == 1
-    assert result.seconds - cancelled_after < LONGEST_START / 10
+    assert result.seconds - cancelled_after < MAX_START_SECONDS / 10
     assert "The run was stopped by SIGTERM" in result.stderr
     assert "Traceback" not in result.log
     assert_work_is_empty(gear)

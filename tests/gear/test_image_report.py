@@ -8,7 +8,7 @@ from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from tests.support import archives
 from tests.support.compressing import JPEG_LS, Shape
-from tests.support.gear import LONGEST_START
+from tests.support.gear import MAX_START_SECONDS
 from tests.support.gear_runs import CT
 from tests.support.pacs import CStore, PythonSCP, StoreSCP
 from tests.support.sample_files import ArchiveMember, encoded, made, uid_of, zip_of
@@ -126,13 +126,13 @@ def test_a_job_that_is_killed_leaves_what_it_had(runs: SessionRuns) -> None:
     def answer(_: CStore) -> int:
         if len(server.stored) > 50:
             reached.set()
-            ended.wait(LONGEST_START)
+            ended.wait(MAX_START_SECONDS)
         return 0x0000
 
     with PythonSCP(status=answer) as server:
         gear = runs.gear(server, associations=1)
         running = gear.start()
-        assert reached.wait(LONGEST_START)
+        assert reached.wait(MAX_START_SECONDS)
         running.kill()
         ended.set()
     (left,) = (gear.folder / "output").iterdir()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.support.fault_scp import FaultSCP, Peer, serve
-from tests.support.gear import LONGEST_START
+from tests.support.gear import MAX_START_SECONDS
 from tests.support.gear_runs import Session, counts, downloads, gear_on, images
 from tests.support.pacs import PythonSCP, StoreSCP
 from tests.support.sample_files import (
@@ -21,7 +21,7 @@ def test_a_server_that_dies_leaves_a_true_report(tmp_path: Path, session: Sessio
     with StoreSCP("+xa") as scp:
         gear = gear_on(tmp_path, session.site, scp.port, session.session, send_retry_time=1)
         running = gear.start()
-        assert wait_for(lambda: len(scp.received()) >= 5, LONGEST_START)
+        assert wait_for(lambda: len(scp.received()) >= 5, MAX_START_SECONDS)
         scp.kill()
         result = running.finish()
         stored = len(scp.received())

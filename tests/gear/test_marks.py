@@ -108,7 +108,7 @@ def test_a_key_that_only_reads_is_enough(
 ) -> None:
     """Reports that the engine attaches to the acquisition have the summary."""
     site, acquisition = session.site, session.acquisition("T1")
-    site.refuse_uploads = 403
+    site.upload_status = 403
     site.add_file(acquisition, "a.dcm", encoded(made(1)))
     result = ended(site, gear_on(tmp_path, site, python_scp.port, acquisition, "acquisition"))
     assert result.exit_code == 0, result.log

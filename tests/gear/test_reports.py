@@ -31,7 +31,7 @@ def test_a_signed_url_is_used_where_the_site_wants_it(
     assert result.exit_code == 0, result.log
     assert counts(session.site.reports[0].content) == {"a.dcm": ("1", "1", "Complete")}
     for method in ("GET", "PUT"):
-        assert any("/storage/" in path for path in session.site.asked(method))
+        assert any("/storage/" in path for path in session.site.requested(method))
     assert "signature" not in result.log
 
 
@@ -39,7 +39,7 @@ def test_a_refused_report_stays_in_the_output_folder(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """A read-only key cannot attach the reports, so the engine attaches them from the outputs."""
-    session.site.refuse_uploads = 403
+    session.site.upload_status = 403
     session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
     result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
     assert result.exit_code == 0, result.log

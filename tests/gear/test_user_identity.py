@@ -33,7 +33,7 @@ def scp(seen: list[bytes]) -> PythonSCP:
     return PythonSCP(handlers=[(evt.EVT_USER_ID, check)])
 
 
-def assert_nowhere(*texts: str) -> None:
+def assert_not_shown(*texts: str) -> None:
     """Check that neither user name nor passcode is in any readable output."""
     for text in texts:
         for value in IDENTITY.values():
@@ -55,7 +55,7 @@ def test_the_gear_sends_with_an_identity(tmp_path: Path, session: Session, ident
     reports = [report.content.decode() for report in session.site.reports]
     left = [path.read_text(errors="replace") for path in result.output]
     assert reports
-    assert_nowhere(result.log, json.dumps(result.metadata), *reports, *left)
+    assert_not_shown(result.log, json.dumps(result.metadata), *reports, *left)
 
 
 def test_the_gear_refuses_an_identity_in_clear(
@@ -67,7 +67,7 @@ def test_the_gear_refuses_an_identity_in_clear(
     result = gear.run()
     assert result.exit_code == 1
     assert "identity: 'identity.json' was given; allowed: with tls_enabled, or" in result.stderr
-    assert_nowhere(result.log)
+    assert_not_shown(result.log)
 
 
 @pytest.mark.parametrize("command", ["send", "echo"])
@@ -83,7 +83,7 @@ def test_the_command_sends_with_an_identity(tmp_path: Path, identity: Path, comm
         assert len(server.stored) == (command == "send")
     assert result.exit_code == 0, result.stderr
     assert seen
-    assert_nowhere(result.stdout, result.stderr)
+    assert_not_shown(result.stdout, result.stderr)
 
 
 @pytest.mark.parametrize("command", ["send", "echo"])
@@ -101,7 +101,7 @@ def test_over_tls_an_identity_needs_no_further_option(
     assert result.exit_code == 0, result.stderr
     assert f"Username: [{IDENTITY['username']}]" in printed
     assert f"Password: [{IDENTITY['password']}]" in printed
-    assert_nowhere(result.stdout, result.stderr)
+    assert_not_shown(result.stdout, result.stderr)
 
 
 @pytest.mark.parametrize(
@@ -121,4 +121,4 @@ def test_the_command_says_what_is_wrong(
     result = send(first, *server, "--identity", identity, *options, cwd=identity.parent)
     assert result.exit_code == 2
     assert f"--identity: 'identity.json' was given; {line}" in result.stderr
-    assert_nowhere(result.stderr, result.stdout)
+    assert_not_shown(result.stderr, result.stdout)

@@ -29,9 +29,9 @@ from tests.support.pacs import PythonSCP, StoreSCP
 from tests.support.sample_files import ArchiveMember, encoded, made, zip_of
 
 PLACE = "/flywheel/v0"
-HIGHEST_UID = 1 << 30
+MAX_USER_ID = 1 << 30
 RUN_SECONDS = 60
-MOST_MEGABYTES = 600
+MAX_MEGABYTES = 600
 TAG = (0x0021, 0x1000)
 
 
@@ -60,7 +60,7 @@ class Image:
         (gear.folder / "config.json").write_text(json.dumps(_inside(gear)))
         for folder in ("output", "work"):
             (gear.folder / folder).chmod(0o777)
-        uid = random.randrange(2000, HIGHEST_UID)
+        uid = random.randrange(2000, MAX_USER_ID)
         mounts = [f"--volume={gear.folder / item}:{PLACE}/{item}" for item in MOUNTED]
         return subprocess.Popen(
             [
@@ -131,7 +131,7 @@ def main(argv: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
-def network_has_no_way_out(_: Image, __: Path) -> None:
+def network_is_isolated(_: Image, __: Path) -> None:
     """The network contains only this test."""
     interfaces = [path.name for path in Path("/sys/class/net").iterdir()]
     flags = Path("/proc/net/route").read_text().splitlines()[1:]
@@ -140,7 +140,7 @@ def network_has_no_way_out(_: Image, __: Path) -> None:
 
 def image_is_small_and_clean(image: Image, _: Path) -> None:
     """The image is small, world-readable, does not run as root, and has no tools or caches."""
-    expect(image.megabytes() < MOST_MEGABYTES, f"it has {image.megabytes():.0f} MB")
+    expect(image.megabytes() < MAX_MEGABYTES, f"it has {image.megabytes():.0f} MB")
     expect(image.shell("id -u") == "1000\n", "it runs as root")
     found = image.shell(
         "find /flywheel/v0 /opt/venv ! -type l ! -perm -o=r; "
@@ -181,7 +181,7 @@ def session_is_sent(image: Image, folder: Path) -> None:
     expect(_left(gear) == [], "something is left in output/")
 
 
-def session_is_sent_by_tls(image: Image, folder: Path) -> None:
+def session_is_sent_over_tls(image: Image, folder: Path) -> None:
     """An input file is sent over TLS with a key that only the engine has."""
     identity = issue(folder / "tls")
     options = ("+tls", str(identity.key), str(identity.cert), "+cf", str(identity.ca), "+xa")
@@ -200,9 +200,9 @@ def session_is_sent_by_tls(image: Image, folder: Path) -> None:
         expect("server certificate: " in ended.output, ended.output)
 
 
-def refused_report_is_left_for_the_engine(image: Image, folder: Path) -> None:
+def rejected_report_is_left_for_the_engine(image: Image, folder: Path) -> None:
     """With a read-only key, the reports are left in output/."""
-    with FlywheelSite(refuse_uploads=403) as site, PythonSCP() as scp:
+    with FlywheelSite(upload_status=403) as site, PythonSCP() as scp:
         gear = _gear(folder, site, encoded(made(1)), scp.port)
         ended = image.run(gear)
     expect(ended.exit_code == 0, ended.output)
@@ -239,11 +239,11 @@ def cancelled_job_is_reported(image: Image, folder: Path) -> None:
 
 
 CHECKS: tuple[Callable[[Image, Path], None], ...] = (
-    network_has_no_way_out,
+    network_is_isolated,
     image_is_small_and_clean,
     session_is_sent,
-    session_is_sent_by_tls,
-    refused_report_is_left_for_the_engine,
+    session_is_sent_over_tls,
+    rejected_report_is_left_for_the_engine,
     cancelled_job_is_reported,
 )
 

@@ -24,7 +24,7 @@ from tests.support.peers import peer_of
 from tests.support.results import SENT, outcome
 from tests.support.sample_files import shipped
 from tests.support.sending import unconverted
-from tests.support.waiting import PATIENT, at_once
+from tests.support.waiting import LONG_TIMEOUTS, without_timeout
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 CONTEXTS = (Context(CT, "1.2.840.10008.1.2.1"),)
@@ -72,10 +72,10 @@ def test_images_arrive_by_tls_without_stalls(server: TLSServer, version: ssl.TLS
     Otherwise, each image would be delayed by at least 40 ms or by a very long timeout.
     """
     server.context.minimum_version = server.context.maximum_version = version
-    scu = StorageSCU(server.peer, unconverted, tls_context=server.trust, timeouts=PATIENT)
+    scu = StorageSCU(server.peer, unconverted, tls_context=server.trust, timeouts=LONG_TIMEOUTS)
     files = [shipped("CT_small.dcm"), shipped("MR_small_RLE.dcm")]
     images = [made_instance(number, pixels=128) for number in range(30)]
-    with at_once():
+    with without_timeout():
         assert [outcome(scu.send(instance(path))) for path in files] == [SENT, SENT]
         took: list[float] = []
         for image in images:
@@ -91,7 +91,7 @@ def test_images_arrive_by_tls_without_stalls(server: TLSServer, version: ssl.TLS
 
 def test_options_hold_under_tls(server: TLSServer) -> None:
     """TCP_NODELAY and SO_KEEPALIVE are set as on a plain connection, and nothing blocks."""
-    assoc = StorageAssociation(server.peer, CONTEXTS, server.trust, PATIENT)
+    assoc = StorageAssociation(server.peer, CONTEXTS, server.trust, LONG_TIMEOUTS)
     assoc.open()
     assert assoc.tls
     with connection_to(server.scp) as connection:

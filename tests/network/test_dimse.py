@@ -15,7 +15,7 @@ from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Span
 from fw_gear_dicom_send.network.dimse import Buffer, c_store_request, ids_of, message_id
 
 UIDS = st.from_regex(r"[1-9][0-9]{0,4}(\.[1-9][0-9]{0,8}){1,5}", fullmatch=True)
-LARGEST_PDUS = [16, 128, 4096, 16382, 1 << 18]
+MAX_PDU_LENGTHS = [16, 128, 4096, 16382, 1 << 18]
 
 
 def image(sop_class_uid: str, sop_instance_uid: str, dataset: bytes) -> SOPInstance:
@@ -60,7 +60,7 @@ def pdus_of(data: bytes) -> list[bytes]:
     message_id=st.integers(1, 0xFFFF),
     context_id=st.integers(0, 127).map(lambda number: 2 * number + 1),
     dataset=st.binary(min_size=1, max_size=300),
-    largest_pdu=st.sampled_from(LARGEST_PDUS),
+    largest_pdu=st.sampled_from(MAX_PDU_LENGTHS),
 )
 def test_requests_are_those_of_pynetdicom(
     *,
@@ -77,7 +77,7 @@ def test_requests_are_those_of_pynetdicom(
     assert ours == as_pynetdicom(message_id, context_id, sent, dataset, largest_pdu)
 
 
-@pytest.mark.parametrize("largest_pdu", LARGEST_PDUS)
+@pytest.mark.parametrize("largest_pdu", MAX_PDU_LENGTHS)
 def test_pdus_are_as_large_as_the_server_takes_them(largest_pdu: int) -> None:
     """All PDUs of a large dataset except the last have the length that the server requests."""
     sent = image("1.2.3", "1.2.4", bytes(1 << 17))

@@ -14,7 +14,7 @@ from tests.support.instances import of_source
 from tests.support.peers import peer_of
 from tests.support.results import SENT, outcome
 from tests.support.sending import unconverted
-from tests.support.waiting import PATIENT
+from tests.support.waiting import LONG_TIMEOUTS
 
 TIMEOUT = 2.0
 READ = 16_384
@@ -41,7 +41,7 @@ def test_time_does_not_run_while_an_image_is_on_its_way(size: int) -> None:
 
     The smaller image fits into the buffer, so its response comes late.
     """
-    timeouts = replace(PATIENT, write=TIMEOUT, response=TIMEOUT, tick=TIMEOUT / 8)
+    timeouts = replace(LONG_TIMEOUTS, write=TIMEOUT, response=TIMEOUT, tick=TIMEOUT / 8)
     seconds = 3 * TIMEOUT
     pause = seconds / (size / READ)
 

@@ -12,7 +12,7 @@ from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP
 from tests.support.instances import big_instance
 from tests.support.peers import peer_of
-from tests.support.waiting import PATIENT, wait_for
+from tests.support.waiting import LONG_TIMEOUTS, wait_for
 
 MEGABYTE = 1_000_000
 PIECE = 4096
@@ -60,7 +60,7 @@ def test_an_image_goes_in_small_pieces() -> None:
     size, rate = 400_000, 100_000
     with FaultSCP() as server:
         assoc = StorageAssociation(
-            peer_of(server), CONTEXTS, None, PATIENT, throttle=Throttle(rate, clock)
+            peer_of(server), CONTEXTS, None, LONG_TIMEOUTS, throttle=Throttle(rate, clock)
         )
         assoc.open()
         begun = clock.time

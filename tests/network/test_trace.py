@@ -36,7 +36,7 @@ def detailed(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="fw_gear_dicom_send")
 
 
-def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+def log_lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Return the log lines about associations without their numbers."""
     lines = [line for line in caplog.messages if line.startswith("Association ")]
     return [line.partition(": ")[2] for line in lines]
@@ -65,7 +65,7 @@ def test_each_context_has_its_result(caplog: pytest.LogCaptureFixture) -> None:
         assoc = StorageAssociation(peer_of(server), contexts)
         assoc.open()
         assoc.abort()
-    first, second, *results, _ = told(caplog)
+    first, second, *results, _ = log_lines(caplog)
     assert first == (
         f"requested by CALLING from CALLED at 127.0.0.1 port {server.port}; 8 presentation "
         "contexts; maximum PDU length to receive: 16382 bytes"
@@ -94,7 +94,7 @@ def test_a_rejection_has_its_codes(caplog: pytest.LogCaptureFixture) -> None:
     assert (
         "rejected: result 1 (permanent), source 1 (service user), reason 3 (it does not know the "
         "calling AE title 'CALLING')"
-    ) in told(caplog)
+    ) in log_lines(caplog)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_the_end_has_its_cause(
         assoc = associate(server)
         assert wait_for(lambda: not assoc.is_usable)
         assoc.release()
-    assert told(caplog)[-1].startswith(line)
+    assert log_lines(caplog)[-1].startswith(line)
 
 
 @pytest.mark.parametrize(
@@ -145,8 +145,8 @@ def test_the_gears_own_end_is_told_once(
         assoc = associate(server)
         end(assoc)
         assoc.abort()
-    assert told(caplog)[-1] == line
-    assert sum(line in one for one in told(caplog)) == 1
+    assert log_lines(caplog)[-1] == line
+    assert sum(line in one for one in log_lines(caplog)) == 1
 
 
 def test_tls_and_identity_are_told(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_tls_and_identity_are_told(caplog: pytest.LogCaptureFixture, tmp_path: P
     identity = UserIdentity(IdentityType.USERNAME_AND_PASSCODE, b"alice", b"hunter2")
     with FaultSCP(secured(server_context(own), serve)) as server:
         preflight.check(replace(peer_of(server), identity=identity), make_context(config))
-    first, second, *_ = told(caplog)
+    first, second, *_ = log_lines(caplog)
     assert first.startswith("TLSv1.3 with TLS_AES_256_GCM_SHA384; server certificate:")
     assert ", valid until " in first
     assert ", user identity of type 2; " in second

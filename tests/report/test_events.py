@@ -12,7 +12,7 @@ from tests.support.results import sent
 RECORD = ImageRecord(FileEntry(Container("session", "s"), "a", "g/a"), "", sent())
 
 
-class Told(Observer):
+class ImageCounter(Observer):
     """Observer that counts images, and optionally raises an error for each."""
 
     def __init__(self, error: Exception | None = None) -> None:
@@ -27,20 +27,22 @@ class Told(Observer):
 
 def test_one_that_fails_is_told_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
     """The failure is logged once without its message, and the other observers continue."""
-    failing, first, last = Told(ValueError("Doe^Jane")), Told(), Told()
+    failing, first, last = ImageCounter(ValueError("Doe^Jane")), ImageCounter(), ImageCounter()
     observers = Observers([first, failing, last])
     for _ in range(3):
         observers.image(RECORD)
     assert (first.images, failing.images, last.images) == (3, 1, 3)
     (message,) = caplog.messages
-    assert message.startswith("Told failed; the run continues without it (ValueError in image")
+    assert message.startswith(
+        "ImageCounter failed; the run continues without it (ValueError in image"
+    )
     assert "Doe" not in message
 
 
 def test_one_that_is_needed_may_end_the_run() -> None:
     """It does more than observe: its failure is raised after the others were notified."""
-    other = Told()
-    observers = Observers([other], [Told(ValueError())])
+    other = ImageCounter()
+    observers = Observers([other], [ImageCounter(ValueError())])
     with pytest.raises(ValueError, match=r"^$"):
         observers.image(RECORD)
     assert other.images == 1
@@ -48,7 +50,7 @@ def test_one_that_is_needed_may_end_the_run() -> None:
 
 def test_a_signal_in_an_observer_ends_the_run() -> None:
     """It is raised at any point in the main thread."""
-    observers = Observers([Told(CancelledError(Signals.SIGTERM))])
+    observers = Observers([ImageCounter(CancelledError(Signals.SIGTERM))])
     with pytest.raises(CancelledError):
         observers.image(RECORD)
 

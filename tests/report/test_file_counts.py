@@ -6,7 +6,7 @@ from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
 from fw_gear_dicom_send.network.types import AlreadyStored, Planned, StoreResult, Transfer
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.file_counts import FileCount, FileCounts
-from tests.support.results import not_sent, remark, saying, sent
+from tests.support.results import not_sent, reason_with, remark, sent
 
 SENT, UNSENT = sent(), not_sent("the server said no")
 
@@ -97,7 +97,7 @@ def test_a_file_that_was_interrupted_is_not_complete() -> None:
 def test_a_file_that_broke_in_the_middle_is_not_complete() -> None:
     """A damaged archive stays incomplete if its end is reported after its failure."""
     count = count_of(SENT)
-    count.end(1, saying("the archive is cut short"))
+    count.end(1, reason_with("the archive is cut short"))
     assert count.report().status == "Incomplete"
     assert count.report().remarks == (remark("the archive is cut short", 0, failure=True),)
 
@@ -122,7 +122,7 @@ def test_the_end_may_be_told_before_the_last_images() -> None:
 def test_a_broken_file_is_not_complete_when_its_images_come_last() -> None:
     """A damaged archive is not complete, although its images are counted after its end."""
     count = count_of()
-    count.end(1, saying("the archive is cut short"))
+    count.end(1, reason_with("the archive is cut short"))
     count.add(SENT)
     assert count.is_done
     assert count.report().status == "Incomplete"
@@ -143,7 +143,7 @@ def test_a_file_is_done_when_its_end_and_all_its_images_are_known() -> None:
 def test_a_file_that_could_not_be_had_is_failed() -> None:
     """A failed download has a row without images and with one reason."""
     count = count_of()
-    count.end(0, saying("the site has no such file"))
+    count.end(0, reason_with("the site has no such file"))
     report = count.report()
     assert (report.status, report.images) == ("Failed", 0)
     assert report.remarks == (remark("the site has no such file", 0, failure=True),)

@@ -25,7 +25,7 @@ from fw_gear_dicom_send.report.verification import Verdict, Verifications
 from fw_gear_dicom_send.text import printable
 from tests.support.closing import nothing_left_open
 from tests.support.drawn_datasets import bounded
-from tests.support.results import not_sent, saying, sent
+from tests.support.results import not_sent, reason_with, sent
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 ENTRY = FileEntry(Container("acquisition", "a"), "a.zip", "lab/study/files/a.zip")
@@ -163,8 +163,8 @@ def test_images_that_were_sent_once_more_have_one_row(tmp_path: Path) -> None:
     report.revise()
     report.image(record(1, not_sent("lost", tries=6)))
     report.image(record(2))
-    report.deny(ENTRY, "1.2.2", saying("it is not there"))
-    report.deny(ENTRY, "1.2.99", saying("nobody knows it"))
+    report.deny(ENTRY, "1.2.2", reason_with("it is not there"))
+    report.deny(ENTRY, "1.2.99", reason_with("nobody knows it"))
     assert report.close()
     assert list(tmp_path.iterdir()) == [tmp_path / "r.csv"]
     found = [(row["Member"], row["Outcome"], row["Reason"]) for row in rows(tmp_path / "r.csv")]

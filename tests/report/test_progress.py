@@ -29,7 +29,7 @@ class Sending:
     max_rate: float = 0.0
 
 
-def told(files: Sequence[FileEntry], clock: Clock | None = None) -> Progress:
+def progress_of(files: Sequence[FileEntry], clock: Clock | None = None) -> Progress:
     return Progress(files, Sending(4, 3), clock=clock or Clock())
 
 
@@ -42,7 +42,7 @@ def test_a_line_has_counts_rates_and_time_left() -> None:
     """It has images and MB so far and in total, rate, time, associations and retries."""
     clock = Clock()
     files = entries(4)
-    seen = told(files, clock)
+    seen = progress_of(files, clock)
     for tries in (1, 1, 3, 1):
         seen.image(image(tries=tries))
     seen.image(image(sent=False, tries=2))
@@ -63,7 +63,7 @@ def test_a_line_has_counts_rates_and_time_left() -> None:
 def test_existing_images_are_no_throughput() -> None:
     """They are counted, but neither their number nor their size is part of a rate."""
     clock = Clock()
-    seen = told(entries(1), clock)
+    seen = progress_of(entries(1), clock)
     seen.image(image())
     for _ in range(50):
         seen.image(ImageRecord(entries(1)[0], "1", AlreadyStored(), size=500_000))
@@ -91,7 +91,7 @@ def test_a_dry_run_says_what_would_be_sent(caplog: pytest.LogCaptureFixture) -> 
 
 def test_files_of_unknown_size_have_no_time_left() -> None:
     """Without sizes from the site there is no estimate."""
-    seen = told([*entries(2), *entries(1, None)])
+    seen = progress_of([*entries(2), *entries(1, None)])
     seen.image(image())
     line = seen.line()
     assert "left" not in line
@@ -123,13 +123,13 @@ def test_a_long_run_has_fewer_lines() -> None:
 
 def test_a_line_comes_every_ten_seconds_at_first() -> None:
     """This is often enough to see that a run continues."""
-    assert told(entries(1)).interval == 10
+    assert progress_of(entries(1)).interval == 10
 
 
 def test_ten_thousand_files_have_few_lines(caplog: pytest.LogCaptureFixture) -> None:
     """Of very many files only some of the incomplete ones have a line."""
     files = entries(10_000)
-    seen = told(files)
+    seen = progress_of(files)
     with caplog.at_level(logging.INFO):
         for number, entry in enumerate(files):
             seen.file(FileReport(entry, 1, int(number % 10 > 0)))
@@ -140,7 +140,7 @@ def test_ten_thousand_files_have_few_lines(caplog: pytest.LogCaptureFixture) -> 
 def test_each_of_a_few_files_has_a_line(caplog: pytest.LogCaptureFixture) -> None:
     """The result of a file is logged when it is done."""
     files = entries(2)
-    seen = told(files)
+    seen = progress_of(files)
     with caplog.at_level(logging.INFO):
         seen.file(FileReport(files[0], 5, 5))
         seen.file(FileReport(files[1], 3, 1))
@@ -155,7 +155,7 @@ def test_the_time_left_is_told_in_hours_or_minutes(seconds: float, left: str) ->
     """The second half of the data is expected to take as long as the first."""
     clock = Clock()
     files = entries(2)
-    seen = told(files, clock)
+    seen = progress_of(files, clock)
     seen.file(FileReport(files[0], 5, 5))
     clock.time += seconds
     assert f"; {left} left; " in seen.line()
@@ -173,7 +173,7 @@ def test_retries_count_when_they_happen() -> None:
 def test_no_more_is_read_than_there_is() -> None:
     """The position in a file counts up to its size, and until the file is done."""
     files = entries(2, 3_000_000)
-    seen = told(files)
+    seen = progress_of(files)
     seen.reading(files[0], 9_000_000)
     assert "; 3 of 6 MB read; " in seen.line()
     seen.file(FileReport(files[0], 5, 5))
@@ -186,7 +186,7 @@ def test_a_hundred_files_have_a_line_each(caplog: pytest.LogCaptureFixture) -> N
     """With one more file, only incomplete files have a line."""
     for number, lines in ((100, 100), (101, 1)):
         files = entries(number)
-        seen = told(files)
+        seen = progress_of(files)
         with caplog.at_level(logging.INFO):
             for entry in files:
                 seen.file(FileReport(entry, 1, int(entry is not files[0])))
@@ -197,7 +197,7 @@ def test_a_hundred_files_have_a_line_each(caplog: pytest.LogCaptureFixture) -> N
 def test_there_is_a_line_every_ten_seconds_and_later_every_minute() -> None:
     """Users watch the first ten minutes."""
     clock = Clock()
-    seen = told(entries(1), clock)
+    seen = progress_of(entries(1), clock)
     intervals = []
     for _ in range(3):
         intervals.append(seen.interval)
@@ -213,6 +213,6 @@ def test_a_limit_is_told_with_the_rate() -> None:
 
 def test_a_rate_is_that_of_the_link() -> None:
     """For a compressed image, the bytes that were sent count."""
-    seen = told(entries(1))
+    seen = progress_of(entries(1))
     seen.image(ImageRecord(entries(1)[0], "1", Sent(Transfer(size=2_000_000)), size=5_000_000))
     assert "1 image sent (2 MB)" in seen.line()

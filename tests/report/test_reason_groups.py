@@ -75,7 +75,7 @@ def test_texts_are_bounded() -> None:
     assert (group.images, len(group.texts)) == (MAX_TEXTS + 50, MAX_TEXTS)
 
 
-def told(examples: ImageExamples, result: StoreResult, uid: str, member: str = "m") -> None:
+def add_image(examples: ImageExamples, result: StoreResult, uid: str, member: str = "m") -> None:
     examples.image(ImageRecord(entry(), member, result, sop_instance_uid=uid))
 
 
@@ -83,9 +83,9 @@ def test_the_first_images_of_a_cause_are_kept_once() -> None:
     """An image that is reported again after a resend counts once."""
     examples = ImageExamples()
     for number in range(2):
-        told(examples, Sent(Transfer(), (COERCED,)), "1.1")
-        told(examples, NotSent(REFUSED), f"1.{number + 2}")
-    told(examples, AlreadyStored(), "1.9")
+        add_image(examples, Sent(Transfer(), (COERCED,)), "1.1")
+        add_image(examples, NotSent(REFUSED), f"1.{number + 2}")
+    add_image(examples, AlreadyStored(), "1.9")
     assert examples.of(cause_of(COERCED)) == (ImageExample("lab/a.zip", "m", "1.1"),)
     assert [one.sop_instance_uid for one in examples.of(cause_of(REFUSED))] == ["1.2", "1.3"]
     assert examples.of(cause_of(Reason(Kind.ALREADY_STORED))) == ()
@@ -103,8 +103,8 @@ def test_examples_are_bounded() -> None:
     """Neither a million images nor ever new statuses need more memory."""
     examples = ImageExamples()
     for number in range(MAX_EXAMPLES + 5):
-        told(examples, NotSent(REFUSED), f"1.{number}")
+        add_image(examples, NotSent(REFUSED), f"1.{number}")
     for number in range(MAX_CAUSES + 5):
-        told(examples, NotSent(Reason(Kind.REFUSED, f"x{number}")), "1")
+        add_image(examples, NotSent(Reason(Kind.REFUSED, f"x{number}")), "1")
     assert len(examples.of(cause_of(REFUSED))) == MAX_EXAMPLES
     assert examples.of(cause_of(Reason(Kind.REFUSED, f"x{MAX_CAUSES + 4}"))) == ()

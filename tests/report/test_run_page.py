@@ -15,7 +15,7 @@ from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.run_page import Facts, render
 from fw_gear_dicom_send.report.throughput import ThroughputCounts
-from tests.support.browser import CONTRASTS, LOWEST_CONTRAST, texts
+from tests.support.browser import CONTRASTS, MIN_CONTRAST, texts
 
 CT, RLE = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.5"
 REFUSED = (Reason(Kind.REFUSED, "0xC000 Cannot Understand"),)
@@ -147,7 +147,7 @@ def test_text_can_be_read(browser: webdriver.Chrome, scheme: str) -> None:
     background = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert (background == "rgb(255, 255, 255)") == (scheme == "light")
     assert len(contrasts) > 50
-    assert [one for one in contrasts if one[1] < LOWEST_CONTRAST] == []
+    assert [one for one in contrasts if one[1] < MIN_CONTRAST] == []
 
 
 def test_it_can_be_printed(browser: webdriver.Chrome) -> None:
@@ -157,7 +157,7 @@ def test_it_can_be_printed(browser: webdriver.Chrome) -> None:
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
     script = "const s = getComputedStyle(document.body); return [s.color, s.backgroundColor]"
     assert browser.execute_script(script) == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
-    assert [one for one in browser.execute_script(CONTRASTS) if one[1] < LOWEST_CONTRAST] == []
+    assert [one for one in browser.execute_script(CONTRASTS) if one[1] < MIN_CONTRAST] == []
     pages = browser.print_page()
     assert len(pages) > 10_000
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})

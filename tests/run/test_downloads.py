@@ -45,7 +45,7 @@ def downloads(
         running.close()
 
 
-def taken(running: Downloads) -> Iterator[Fetched]:
+def consumed(running: Downloads) -> Iterator[Fetched]:
     """Consume and release all files."""
     while file := running.take():
         yield file
@@ -54,7 +54,7 @@ def taken(running: Downloads) -> Iterator[Fetched]:
 
 def names(running: Downloads) -> list[str]:
     """Return the names of all files in the order in which they are delivered."""
-    return [file.entry.name for file in taken(running)]
+    return [file.entry.name for file in consumed(running)]
 
 
 def path_of(entry: FileEntry) -> Path:
@@ -199,7 +199,7 @@ def test_a_failure_costs_only_itself() -> None:
 
     files = entries(*[LARGE] * 9)
     with downloads(fetch, files, 4) as running:
-        outcomes = [file.outcome for file in taken(running)]
+        outcomes = [file.outcome for file in consumed(running)]
     assert outcomes == [failure if n == 1 else path_of(file) for n, file in enumerate(files)]
 
 
@@ -216,7 +216,7 @@ def test_nothing_is_fetched_for_a_server_that_was_given_up() -> None:
         return reason if len(asked) == 2 else None
 
     with downloads(fetch, entries(*[1] * 5), 1, given_up=given_up) as running:
-        outcomes = [file.outcome for file in taken(running)]
+        outcomes = [file.outcome for file in consumed(running)]
     assert outcomes[2:] == [DownloadFailure(reason)] * 3
     assert asked == ["0", "1"]
 
@@ -313,5 +313,5 @@ def test_files_that_never_have_room_fail_alone() -> None:
     small: Mapping[str, Outcome] = {"2": Path("/nowhere/2")}
 
     with downloads(lambda entry: small.get(entry.name, full), entries(1, 1, 1), 3) as running:
-        outcomes = {file.entry.name: file.outcome for file in taken(running)}
+        outcomes = {file.entry.name: file.outcome for file in consumed(running)}
     assert outcomes == {"0": full, "1": full, "2": small["2"]}

@@ -20,7 +20,7 @@ def instance(uid: str, data: bytes = b"data") -> SOPInstance:
     return SOPInstance("1.2", uid, "1.2.840.10008.1.2.1", dataset)
 
 
-def told(uid: str, data: bytes = b"data") -> EarlierImage:
+def reported(uid: str, data: bytes = b"data") -> EarlierImage:
     return EarlierImage(uid, len(data), crc32(data))
 
 
@@ -33,7 +33,7 @@ def knowing(*images: EarlierImage) -> EarlierImages:
 
 def test_only_the_very_dataset_was_sent() -> None:
     """A changed dataset with the same UID, even of the same size, is a different one."""
-    earlier = knowing(told("1.1"))
+    earlier = knowing(reported("1.1"))
     assert earlier.has(instance("1.1"))
     assert not earlier.has(instance("1.2"))
     for data in (b"Data", b"data ", b""):
@@ -42,18 +42,18 @@ def test_only_the_very_dataset_was_sent() -> None:
 
 def test_an_image_that_reports_tell_the_same_of_was_sent() -> None:
     """The second report lists it as skipped."""
-    earlier = knowing(told("1.1"), told("1.1"))
+    earlier = knowing(reported("1.1"), reported("1.1"))
     assert (len(earlier), earlier.has(instance("1.1"))) == (1, True)
 
 
-@pytest.mark.parametrize("other", [told("1.1", b"other"), EarlierImage("1.1", is_stored=False)])
+@pytest.mark.parametrize("other", [reported("1.1", b"other"), EarlierImage("1.1", is_stored=False)])
 @pytest.mark.parametrize("is_first", [True, False])
 def test_an_image_that_reports_tell_differently_of_is_sent_again(
     other: EarlierImage, is_first: bool
 ) -> None:
     """It was replaced or lost; the order of these events is unknown."""
-    images = [other, told("1.1")] if is_first else [told("1.1"), other]
-    earlier = knowing(*images, told("1.1"))
+    images = [other, reported("1.1")] if is_first else [reported("1.1"), other]
+    earlier = knowing(*images, reported("1.1"))
     assert (len(earlier), earlier.has(instance("1.1"))) == (0, False)
 
 
@@ -65,7 +65,7 @@ def test_an_image_that_cannot_be_read_was_not_sent() -> None:
             raise OSError("no")
 
     broken = SOPInstance("1.2", "1.1", "1.2", EncodedDataset(Broken(), (Span(0, 4),)))
-    assert not knowing(told("1.1")).has(broken)
+    assert not knowing(reported("1.1")).has(broken)
 
 
 def test_bounded_memory(caplog: pytest.LogCaptureFixture) -> None:
@@ -74,7 +74,7 @@ def test_bounded_memory(caplog: pytest.LogCaptureFixture) -> None:
     tracemalloc.start()
     with caplog.at_level(logging.WARNING):
         for number in range(MANY + 10):
-            earlier.add(told(f"1.2.{number}"))
+            earlier.add(reported(f"1.2.{number}"))
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert size < MANY * BYTES_EACH

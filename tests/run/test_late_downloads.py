@@ -82,14 +82,14 @@ def downloads(
         running.close()
 
 
-def taken(running: Downloads) -> Iterator[Fetched]:
+def consumed(running: Downloads) -> Iterator[Fetched]:
     while file := running.take():
         yield file
         running.release(file)
 
 
 def outcomes(running: Downloads) -> dict[str, Path | DownloadFailure]:
-    return {file.entry.name: file.outcome for file in taken(running)}
+    return {file.entry.name: file.outcome for file in consumed(running)}
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
@@ -98,7 +98,7 @@ def test_others_go_first(at_once: int) -> None:
     clock = Clock()
     source = Source({"0": 1}, clock)
     with downloads(source, entries(20), clock, at_once=at_once) as running:
-        order = [file.entry.name for file in taken(running)]
+        order = [file.entry.name for file in consumed(running)]
     assert order == [*map(str, range(1, 20)), "0"]
 
 
@@ -183,7 +183,7 @@ def test_without_retry_time_each_is_tried_once() -> None:
     clock = Clock()
     source = Source({"1": 1}, clock)
     with downloads(source, entries(3), clock, max_time=0) as running:
-        order = [file.entry.name for file in taken(running)]
+        order = [file.entry.name for file in consumed(running)]
     assert order == source.tries == ["0", "1", "2"]
     assert source.probes == 0
 

@@ -14,7 +14,7 @@ from fw_gear_dicom_send.run.quarantine import QuarantinePolicy
 from tests.support.choosy import Archives, Choosy, Records, number_of, run_steps
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.sample_files import uid_of
-from tests.support.waiting import PATIENT
+from tests.support.waiting import LONG_TIMEOUTS
 
 IMAGES = range(1, 201)
 PLACES: dict[str, list[int]] = {
@@ -212,7 +212,7 @@ class Silent:
 
 def test_an_image_without_answer_is_tried_once_more_at_the_end(tmp_path: Path) -> None:
     """It costs two waits for a response, but no other image."""
-    timeouts = replace(PATIENT, response=0.3)
+    timeouts = replace(LONG_TIMEOUTS, response=0.3)
     with FaultSCP(Silent(3)) as server:
         run = run_steps(server, Archives(tmp_path, range(1, 9)), tmp_path, timeouts=timeouts)
     assert run.order == [1, 2, 4, 5, 6, 7, 8, 3]
@@ -223,7 +223,7 @@ def test_an_image_without_answer_is_tried_once_more_at_the_end(tmp_path: Path) -
 @pytest.mark.parametrize("associations", [1, 3])
 def test_a_server_that_answers_no_image_is_given_up(tmp_path: Path, associations: int) -> None:
     """The limit is two images and one for each association, because each costs a long wait."""
-    timeouts = replace(PATIENT, response=0.3)
+    timeouts = replace(LONG_TIMEOUTS, response=0.3)
     with FaultSCP(Silent(*range(1, 51))) as server:
         run = run_steps(
             server,

@@ -31,7 +31,7 @@ class Image:
 Item = Image | Unreadable | BrokenArchive | Skipped
 
 
-def taken(item: Member | Unreadable | BrokenArchive | Skipped) -> Item:
+def read_item(item: Member | Unreadable | BrokenArchive | Skipped) -> Item:
     """Read a member completely and close it; return any other item without its name."""
     if isinstance(item, Unreadable):
         return replace(item, name="")
@@ -61,7 +61,7 @@ def items_and_skipped(
     limits: Limits = archive.DEFAULT_LIMITS,
 ) -> list[Item]:
     """Return all items of an archive, including skipped members."""
-    return [taken(item) for item in archive.read(path, work, skipping(is_dicom), limits)]
+    return [read_item(item) for item in archive.read(path, work, skipping(is_dicom), limits)]
 
 
 def skipping(is_dicom: Callable[[bytes], bool]) -> Callable[[bytes], Skipped | None]:

@@ -12,14 +12,14 @@ from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.types import PeerAE
 from tests.support.peers import Server, peer_of
-from tests.support.waiting import PATIENT
+from tests.support.waiting import LONG_TIMEOUTS
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 CONTEXTS = (Context(CT, "1.2.840.10008.1.2.1"), Context(CT, "1.2.840.10008.1.2"))
 _OPEN_FILES = Path("/proc/self/fd")
 
 
-def opened(peer: PeerAE, timeouts: Timeouts = PATIENT) -> StorageAssociation:
+def opened(peer: PeerAE, timeouts: Timeouts = LONG_TIMEOUTS) -> StorageAssociation:
     """Open an association for CT images in both uncompressed little endian syntaxes."""
     assoc = StorageAssociation(peer, CONTEXTS, timeouts=timeouts)
     assoc.open()
@@ -27,7 +27,7 @@ def opened(peer: PeerAE, timeouts: Timeouts = PATIENT) -> StorageAssociation:
 
 
 def associate(
-    server: Server, host: str = "", *, timeouts: Timeouts = PATIENT
+    server: Server, host: str = "", *, timeouts: Timeouts = LONG_TIMEOUTS
 ) -> StorageAssociation:
     """Open an association with a server at its own address or at another name of its host."""
     peer = peer_of(server)

@@ -9,15 +9,15 @@ from typing import Any
 
 from fw_gear_dicom_send.batch import main
 from fw_gear_dicom_send.config import manifest
-from tests.support.flywheel_engine import FlywheelEngine, Played
+from tests.support.flywheel_engine import FlywheelEngine, Simulated
 from tests.support.flywheel_lists import Record
 from tests.support.flywheel_site import FlywheelSite
 
 TO = ("--destination", "pacs.example.org", "--called-ae", "ARCHIVE")
 DRY_ROW = ("a1", "lab/Study/S/v/T1/files/t.zip", "t.zip", 5, 0, "Dry run")
 ROW = ("a1", "lab/Study/S/v/T1/files/t.zip", "t.zip", 5, 5, "Complete")
-GOOD = Played(report=[ROW])
-FAILED = Played("failed")
+GOOD = Simulated(report=[ROW])
+FAILED = Simulated("failed")
 
 
 class World:
@@ -107,4 +107,4 @@ class World:
 
 def posts(site: FlywheelSite, end: str) -> list[str]:
     """Return the POST requests whose path has this ending."""
-    return [path for path in site.asked("POST") if path.endswith(end)]
+    return [path for path in site.requested("POST") if path.endswith(end)]

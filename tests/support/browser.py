@@ -20,7 +20,7 @@ ARGUMENTS = (
     "--disable-sync",
     "--window-size=900,1200",
 )
-LOWEST_CONTRAST = 4.5
+MIN_CONTRAST = 4.5
 
 _AXE = Path(__file__).resolve().parents[2] / ".axe/node_modules/axe-core/axe.min.js"
 

@@ -26,10 +26,10 @@ from fw_gear_dicom_send.source import Fetcher
 from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.peers import peer_of
-from tests.support.results import saying
+from tests.support.results import reason_with
 from tests.support.sample_files import ArchiveMember, encoded, made, uid_of, zip_of
 from tests.support.sending import unconverted
-from tests.support.waiting import PATIENT
+from tests.support.waiting import LONG_TIMEOUTS
 
 
 @dataclass
@@ -91,7 +91,7 @@ class Archives:
     def _fetch(self, entry: FileEntry) -> Path | DownloadFailure:
         is_lost = entry.name in self.lost and entry.name in self.fetched
         self.fetched.append(entry.name)
-        return DownloadFailure(saying("lost")) if is_lost else self._folder / entry.name
+        return DownloadFailure(reason_with("lost")) if is_lost else self._folder / entry.name
 
 
 class Records(Observer):
@@ -145,7 +145,7 @@ def run_steps(
     *,
     associations: int = 1,
     retry_time: float = 300,
-    timeouts: Timeouts = PATIENT,
+    timeouts: Timeouts = LONG_TIMEOUTS,
     quarantine: QuarantinePolicy = DEFAULT_QUARANTINE,
     records: Records | None = None,
 ) -> Run:

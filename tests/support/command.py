@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.gear import COVERAGE_VARIABLES, LONGEST_RUN, REPOSITORY, SYSTEM_PATH
+from tests.support.gear import COVERAGE_VARIABLES, MAX_RUN_SECONDS, REPOSITORY, SYSTEM_PATH
 
 TERMINAL_WIDTH = 80
 
@@ -37,7 +37,7 @@ def run(
     *arguments: object,
     cwd: Path,
     given: str = "",
-    timeout: float = LONGEST_RUN,
+    timeout: float = MAX_RUN_SECONDS,
     variables: Mapping[str, str] | None = None,
 ) -> CommandResult:
     """Run a script without a terminal, with `given` on its standard input.
@@ -89,7 +89,7 @@ def run_on_terminal(
             if not is_interrupted and interrupt_at(printed):
                 is_interrupted = True
                 process.send_signal(signal.SIGINT)
-        return CommandResult(process.wait(timeout=LONGEST_RUN), printed, "")
+        return CommandResult(process.wait(timeout=MAX_RUN_SECONDS), printed, "")
     finally:
         process.kill()
         process.wait()

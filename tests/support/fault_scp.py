@@ -244,7 +244,7 @@ class Peer:
         """Close the connection."""
         self.socket.close()
 
-    def stand_still(self) -> None:
+    def stall(self) -> None:
         """Do nothing until the server ends."""
         self.server.closing.wait()
 

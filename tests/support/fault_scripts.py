@@ -18,11 +18,11 @@ def after_pdus(number: int, end: Callable[[Peer], None], peer: Peer) -> None:
     end(peer)
 
 
-def give_no_answer(peer: Peer) -> None:
+def never_respond(peer: Peer) -> None:
     """Receive an image and send no response."""
     peer.accept()
     peer.read_image()
-    peer.stand_still()
+    peer.stall()
 
 
 def has_read_all(peer: Peer) -> bool:

@@ -1,6 +1,6 @@
 """Engine that runs the jobs of the stand-in site, like Flywheel's engine.
 
-with FlywheelEngine(site, tmp_path, at_once=4, outcome=lambda job: Played("failed")) as engine:
+with FlywheelEngine(site, tmp_path, max_running=4, outcome=lambda _: Simulated()) as engine:
     ... run a batch ...
     engine.wait()
 """
@@ -25,7 +25,7 @@ from tests.support import flywheel_metadata
 from tests.support.flywheel_http import Upload
 from tests.support.flywheel_lists import Record
 from tests.support.flywheel_site import FlywheelSite
-from tests.support.gear import LONGEST_RUN, GearFolder, GearResult
+from tests.support.gear import MAX_RUN_SECONDS, GearFolder, GearResult
 
 POLL = 0.005
 REPORT_HEADER = (
@@ -42,11 +42,11 @@ REPORT_HEADER = (
 class RunGear:
     """Run the gear itself; after `timeout` seconds, kill it and fail the job."""
 
-    timeout: float = LONGEST_RUN
+    timeout: float = MAX_RUN_SECONDS
 
 
 @dataclass(frozen=True)
-class Played:
+class Simulated:
     """Simulate the job: it ends in `state` after a delay, with a report of these rows or none.
 
     `reason` is the failure reason in its record.
@@ -64,7 +64,7 @@ class Endless:
     """Let the job run until it is cancelled."""
 
 
-Outcome = RunGear | Played | Endless
+Outcome = RunGear | Simulated | Endless
 
 
 class FlywheelEngine:
@@ -73,7 +73,7 @@ class FlywheelEngine:
     Args:
         site: Site with the jobs.
         folder: Folder for the gears; each runs in a subfolder that is deleted afterwards.
-        at_once: Maximum number of running jobs.
+        max_running: Maximum number of running jobs.
         outcome: Function that selects the outcome of a job by its record when it starts; by
             default every job runs the gear.
     """
@@ -83,7 +83,7 @@ class FlywheelEngine:
         site: FlywheelSite,
         folder: Path,
         *,
-        at_once: int = 1,
+        max_running: int = 1,
         outcome: Callable[[Record], Outcome] = lambda _job: RunGear(),
     ) -> None:
         self.results: dict[str, GearResult] = {}
@@ -92,7 +92,7 @@ class FlywheelEngine:
         self._outcome = outcome
         self._closing = threading.Event()
         self._errors: list[Exception] = []
-        self._workers = [threading.Thread(target=self._work) for _ in range(at_once)]
+        self._workers = [threading.Thread(target=self._work) for _ in range(max_running)]
 
     def __enter__(self) -> Self:
         """Start to take jobs."""
@@ -111,7 +111,7 @@ class FlywheelEngine:
         if kind is None and self._errors:
             raise self._errors[0]
 
-    def wait(self, timeout: float = LONGEST_RUN) -> None:
+    def wait(self, timeout: float = MAX_RUN_SECONDS) -> None:
         """Wait until no job is pending or running; raise TimeoutError after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while not self._idle() and not self._errors:
@@ -140,16 +140,16 @@ class FlywheelEngine:
         match self._outcome(job):
             case RunGear(timeout):
                 self._run_gear(job, timeout)
-            case Played(state, seconds, report, log, reason):
+            case Simulated(state, seconds, report, log, reason):
                 self._site.queue.log(job["_id"], log)
-                if self._goes_on(job, seconds):
+                if self._continues(job, seconds):
                     if report is not None:
                         self._attach_report(job, report)
                     self._site.queue.end(job["_id"], state, reason=reason)
             case Endless():
-                self._goes_on(job, float("inf"))
+                self._continues(job, float("inf"))
 
-    def _goes_on(self, job: Record, seconds: float) -> bool:
+    def _continues(self, job: Record, seconds: float) -> bool:
         """Wait, and return whether the job was neither cancelled nor abandoned meanwhile."""
         end = time.monotonic() + seconds
         while self._wanted(job):

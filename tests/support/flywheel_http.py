@@ -327,9 +327,9 @@ class Handler(BaseHTTPRequestHandler):
         """Return a list in the form the client accepts: bare, or a page with its total size."""
         page, total = selected(
             records,
-            query if self.site.heeds_filters else {**query, "filter": ""},
+            query if self.site.applies_filters else {**query, "filter": ""},
             page_limit=self.site.page_limit,
-            knows_after_id=self.site.knows_after_id,
+            supports_after_id=self.site.supports_after_id,
         )
         if self._wants("pagination"):
             return {"results": page, "count": len(page), "total": total}
@@ -342,14 +342,14 @@ class Handler(BaseHTTPRequestHandler):
         self, kind: str, container_id: str, query: dict[str, str], body: bytes
     ) -> None:
         site = self.site
-        if site.refuse_uploads is not None:
-            raise Refusal(site.refuse_uploads)
+        if site.upload_status is not None:
+            raise Refusal(site.upload_status)
         if query.get("ticket") == "":
-            if site.without_tickets == HTTPStatus.OK:
+            if site.ticket_status == HTTPStatus.OK:
                 self._send_json([])  # Content uploaded by a request without a file.
                 return
-            if site.without_tickets:
-                raise Refusal(site.without_tickets)
+            if site.ticket_status:
+                raise Refusal(site.ticket_status)
             (name,) = json.loads(body)["filenames"]
             ticket = site.new_id()
             site.tickets[ticket] = Upload(kind, container_id, name, b"")

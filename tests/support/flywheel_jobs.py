@@ -29,7 +29,7 @@ class Call:
     body: bytes
     listed: Listed
 
-    def says(self, name: str) -> bool:
+    def is_true(self, name: str) -> bool:
         """Return whether a query parameter is true."""
         return self.query.get(name, "").lower() == "true"
 
@@ -75,7 +75,7 @@ class JobQueue:
     def _route_gears(self, call: Call) -> object:
         match call.method, *call.parts[1:]:
             case ("GET",):
-                return call.listed(self._shown_gears(every=call.says("all_versions")))
+                return call.listed(self._shown_gears(every=call.is_true("all_versions")))
             case "GET", gear_id:
                 return self._get(self._site.gears, gear_id, "Gear")
         raise Refusal(404)
@@ -96,7 +96,7 @@ class JobQueue:
             case "POST", "add":
                 return {"_id": self.add(_object(body))}
             case "POST", job_id, "retry":
-                return {"_id": self._retry(job_id, forced=call.says("ignoreState"))}
+                return {"_id": self._retry(job_id, forced=call.is_true("ignoreState"))}
             case "PUT", job_id:
                 return self._modify(job_id, _object(body))
         raise Refusal(404)
@@ -109,7 +109,7 @@ class JobQueue:
                 return call.listed(map(_without_proposal, own))
             case "GET", batch_id:
                 batch = _without_proposal(self._get(site.batches, batch_id, "Batch job"))
-                if call.says("jobs"):
+                if call.is_true("jobs"):
                     batch["jobs"] = [_alone(site.jobs[job_id]) for job_id in batch["jobs"]]
                 return batch
             case ("POST",):

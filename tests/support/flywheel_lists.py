@@ -33,7 +33,7 @@ def selected(
     query: Mapping[str, str],
     *,
     page_limit: int,
-    knows_after_id: bool = True,
+    supports_after_id: bool = True,
 ) -> tuple[list[Record], int]:
     """Return the requested page, and the number of records that pass the filter."""
     conditions = [_condition(text) for text in CONDITION.findall(query.get("filter", ""))]
@@ -44,7 +44,7 @@ def selected(
             raise Refusal(422, f"Invalid pagination sort: {text} (unknown order)")
         found.sort(key=lambda one: str(_values(one, key)[0]), reverse=ORDERS.get(order, False))
     total = len(found)
-    if knows_after_id and "after_id" in query:
+    if supports_after_id and "after_id" in query:
         found = [record for record in found if record["_id"] > query["after_id"]]
     limit = min(int(query.get("limit", "0")) or page_limit, page_limit)
     start = int(query.get("skip", "0")) or (int(query.get("page", "1")) - 1) * limit

@@ -52,11 +52,11 @@ class FlywheelSite:
         self,
         *,
         signed_url: bool = False,
-        refuse_uploads: int | None = None,
-        without_tickets: int = 0,
+        upload_status: int | None = None,
+        ticket_status: int = 0,
         page_limit: int = 1000,
-        knows_after_id: bool = True,
-        heeds_filters: bool = True,
+        supports_after_id: bool = True,
+        applies_filters: bool = True,
         latency: float = 0,
         key: str = ENHANCED_KEY,
         features: Sequence[str] = FEATURES,
@@ -66,24 +66,24 @@ class FlywheelSite:
 
         Args:
             signed_url: Whether files are transferred through a separate storage with signed URLs.
-            refuse_uploads: HTTP status of the response to every upload.
-            without_tickets: HTTP status of the response if the site provides no upload tickets.
+            upload_status: HTTP status of the response to every upload.
+            ticket_status: HTTP status of the response if the site provides no upload tickets.
             page_limit: Maximum length of a list in one response.
-            knows_after_id: Whether lists can be requested page by page.
-            heeds_filters: Whether filters are applied to lists.
+            supports_after_id: Whether lists can be requested page by page.
+            applies_filters: Whether filters are applied to lists.
             latency: Seconds before each response.
             key: API key of the user.
             features: Features that a client must have in its X-Accept-Feature.
             tls: Context of the server certificate for HTTPS.
         """
         self.signed_url = signed_url
-        self.refuse_uploads = refuse_uploads
-        self.without_tickets = without_tickets
+        self.upload_status = upload_status
+        self.ticket_status = ticket_status
         self.signatures: set[str] = set()
         self.pruned: Callable[[Request, object], object] = lambda _, answer: answer
         self.page_limit = page_limit
-        self.knows_after_id = knows_after_id
-        self.heeds_filters = heeds_filters
+        self.supports_after_id = supports_after_id
+        self.applies_filters = applies_filters
         self.latency = latency
         self.replaces_retried = False
         self.lists_jobs = True
@@ -288,7 +288,7 @@ class FlywheelSite:
         """
         self.faults.setdefault(wanted_id, deque()).extend(faults)
 
-    def asked(self, method: str) -> list[str]:
+    def requested(self, method: str) -> list[str]:
         """Return the requested paths for an HTTP method, in order."""
         return [request.path for request in self.requests if request.method == method]
 

@@ -21,9 +21,9 @@ from tests.support.footprint import peak_resident
 SECONDS = 6.0
 """Default duration of each test."""
 EXAMPLES = 20
-LONGEST = 60.0
+MAX_SECONDS = 60.0
 """Number of seconds after which an example counts as a hang."""
-MOST_MEMORY = 350_000_000
+MAX_MEMORY = 350_000_000
 Fuzz = Callable[[Callable[[], None]], None]
 in_rounds = settings(
     max_examples=EXAMPLES,
@@ -63,7 +63,7 @@ def no_hang() -> Iterator[None]:
         raise HangError
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, LONGEST)
+    signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
     try:
         yield
     finally:
@@ -78,7 +78,7 @@ def bounded_memory() -> Iterator[None]:
         Path("/proc/self/clear_refs").write_text("5")
     before = peak_resident(os.getpid())
     yield
-    assert peak_resident(os.getpid()) - before < MOST_MEMORY
+    assert peak_resident(os.getpid()) - before < MAX_MEMORY
 
 
 def open_files(*, sockets: bool = True) -> int:

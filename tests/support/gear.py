@@ -20,9 +20,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 IN_THE_IMAGE = ("run.py", "manifest.json", "fw_gear_dicom_send")
 MOUNTED = ("input", "output", "work", "config.json", "manifest.json")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-LONGEST_START = 300.0
+MAX_START_SECONDS = 300.0
 """Seconds to wait for an action of a gear that has just started, on a very slow machine."""
-LONGEST_RUN = 600.0
+MAX_RUN_SECONDS = 600.0
 COVERAGE_VARIABLES = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 
 
@@ -78,7 +78,7 @@ class RunningGear:
         """Send SIGTERM, as the engine does when a job is cancelled."""
         self._process.terminate()
 
-    def finish(self, timeout: float = LONGEST_RUN) -> GearResult:
+    def finish(self, timeout: float = MAX_RUN_SECONDS) -> GearResult:
         """Wait for the gear's end; after `timeout` seconds kill it and raise TimeoutExpired."""
         deadline = time.monotonic() + timeout
         try:
@@ -231,7 +231,7 @@ class GearFolder:
         )
         return RunningGear(self.folder, process)
 
-    def run(self, timeout: float = LONGEST_RUN) -> GearResult:
+    def run(self, timeout: float = MAX_RUN_SECONDS) -> GearResult:
         """Run the gear to its end; after `timeout` seconds kill it and raise TimeoutExpired."""
         return self.start().finish(timeout)
 

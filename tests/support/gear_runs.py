@@ -75,4 +75,4 @@ def assert_work_is_empty(gear: GearFolder) -> None:
 
 def downloads(site: FlywheelSite) -> list[str]:
     """Return the downloaded files."""
-    return [path for path in site.asked("GET") if "/files/" in path]
+    return [path for path in site.requested("GET") if "/files/" in path]

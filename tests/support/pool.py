@@ -20,7 +20,7 @@ from tests.support.instances import relabelled
 from tests.support.peers import Server, peer_of
 from tests.support.results import Outcome, final, outcomes
 from tests.support.sending import unconverted
-from tests.support.waiting import NEVER, PATIENCE, PATIENT, wait_for
+from tests.support.waiting import LONG_TIMEOUTS, NEVER, PATIENCE, wait_for
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -36,7 +36,7 @@ def scu_of(
     associations: int = 4,
     *,
     retry_time: float = NEVER,
-    timeouts: Timeouts = PATIENT,
+    timeouts: Timeouts = LONG_TIMEOUTS,
     policy: RetryPolicy = SHORT_WAITS,
 ) -> StorageSCU:
     """Return an SCU that opens this many associations with a server and converts nothing."""
@@ -53,7 +53,7 @@ def scu_of(
 def pool_of(server: Server, associations: int) -> AssociationPool:
     """Return a pool of this many associations with a server."""
     budget = RetryBudget(NEVER)
-    return AssociationPool(peer_of(server), associations, budget, timeouts=PATIENT)
+    return AssociationPool(peer_of(server), associations, budget, timeouts=LONG_TIMEOUTS)
 
 
 def are_waiting(lender: StorageSCU | AssociationPool, threads: int) -> Callable[[], bool]:
@@ -130,7 +130,7 @@ class Together:
             peer.answer(image)
 
 
-def limit_told(caplog: pytest.LogCaptureFixture) -> str:
+def limit_warning(caplog: pytest.LogCaptureFixture) -> str:
     """Return the only warning in the log."""
     assert wait_for(lambda: bool(caplog.records))
     (record,) = caplog.records

@@ -8,24 +8,24 @@ from fw_gear_dicom_send.network.types import NotSent, Sent, StoreResult, Suspect
 from fw_gear_dicom_send.reasons import Kind, Reason
 
 
-def saying(text: str) -> Reason:
+def reason_with(text: str) -> Reason:
     """Return a reason with this text."""
     return Reason(Kind.REJECTED, text)
 
 
 def remark(text: str, images: int, *, failure: bool) -> Remark:
     """Return a remark with this text."""
-    return Remark((saying(text),), images, failure=failure)
+    return Remark((reason_with(text),), images, failure=failure)
 
 
 def sent(text: str = "", **transfer: Any) -> Sent:
     """Return the result of a sent image, with `text` as an optional remark."""
-    return Sent(Transfer(**transfer), (saying(text),) if text else ())
+    return Sent(Transfer(**transfer), (reason_with(text),) if text else ())
 
 
 def not_sent(text: str = "", **transfer: Any) -> NotSent:
     """Return the result of an image that was not sent, with the reason."""
-    return NotSent(saying(text), Transfer(**transfer))
+    return NotSent(reason_with(text), Transfer(**transfer))
 
 
 def final(result: StoreResult | Suspect) -> StoreResult:

@@ -62,10 +62,10 @@ def leave_after_an_image(peer: Peer) -> None:
 # In the first message, an image or an echo
 
 
-def accept_and_stand_still(peer: Peer) -> None:
+def accept_and_stall(peer: Peer) -> None:
     """Accept the association, then neither read nor answer."""
     peer.accept()
-    peer.stand_still()
+    peer.stall()
 
 
 def close_in_first_message(peer: Peer) -> None:

@@ -9,7 +9,7 @@ from fw_gear_dicom_send.reasons import Kind
 from tests.support.fault_scp import FaultSCP
 from tests.support.instances import made_instance
 from tests.support.pacs import PythonSCP
-from tests.support.results import final, outcomes, saying
+from tests.support.results import final, outcomes, reason_with
 
 SCUFactory = Callable[..., StorageSCU]
 """Factory of an SCU for a server, with options and the AE titles of both sides."""
@@ -17,7 +17,7 @@ SCUFactory = Callable[..., StorageSCU]
 
 def unconverted(_image: SOPInstance, _transfer_syntax_uid: str) -> Unreadable:
     """Convert no image."""
-    return Unreadable(saying("not converted"))
+    return Unreadable(reason_with("not converted"))
 
 
 def send_all(scu: StorageSCU, images: Iterable[SOPInstance]) -> list[StoreResult]:

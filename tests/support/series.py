@@ -7,7 +7,7 @@ from tests.support.instances import made_instance
 from tests.support.pacs import DcmQRSCP, Orthanc, PythonSCP
 from tests.support.peers import peer_of
 from tests.support.sending import unconverted
-from tests.support.waiting import PATIENT
+from tests.support.waiting import LONG_TIMEOUTS
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 STUDY, SERIES, OTHER = "1.2.3.10", "1.2.3.11", "1.2.3.12"
@@ -31,6 +31,6 @@ def uids(*numbers: int) -> frozenset[str]:
 def store(server: Orthanc | DcmQRSCP | PythonSCP, *images: SOPInstance) -> None:
     """Send images to a server, and check that it accepts all."""
     peer = peer_of(server, server.ae_title)
-    scu = StorageSCU(peer, unconverted, retry_time=0, timeouts=PATIENT)
+    scu = StorageSCU(peer, unconverted, retry_time=0, timeouts=LONG_TIMEOUTS)
     assert all(isinstance(scu.send(one), Sent) for one in images)
     scu.close()

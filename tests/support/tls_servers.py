@@ -19,7 +19,7 @@ from tests.support.pacs import Orthanc
 from tests.support.peers import Server, peer_of
 from tests.support.results import Outcome, outcomes
 from tests.support.sending import send_all, unconverted
-from tests.support.waiting import PATIENT, at_once
+from tests.support.waiting import LONG_TIMEOUTS, without_timeout
 
 NOTHING_IN_COMMON = (
     "server and client have no TLS version or cipher suite in common: choose another "
@@ -73,9 +73,9 @@ def orthanc_with_tls(server: Identity, client: Identity, *, verifies: bool) -> O
     )
 
 
-def tls_failure(config: TLSConfig, script: Script, timeouts: Timeouts = PATIENT) -> str:
+def tls_failure(config: TLSConfig, script: Script, timeouts: Timeouts = LONG_TIMEOUTS) -> str:
     """Return the result of the server check, without the server's address."""
-    with FaultSCP(script) as server, at_once(), pytest.raises(ServerError) as caught:
+    with FaultSCP(script) as server, without_timeout(), pytest.raises(ServerError) as caught:
         preflight.check(peer_of(server), make_context(config), timeouts=timeouts)
     where, _, told = str(caught.value).partition(": ")
     assert where == f"{HOST} port {server.port}"
@@ -89,7 +89,7 @@ def scu_of(server: Server, context: TLSContext, retry_time: float = 0) -> Storag
         unconverted,
         retry_time=retry_time,
         tls_context=context,
-        timeouts=PATIENT,
+        timeouts=LONG_TIMEOUTS,
         policy=RetryPolicy(max_wait=0.05),
     )
 

@@ -10,7 +10,7 @@ PATIENCE = 120.0
 """Seconds after which an idle test fails: far more than a busy machine needs."""
 NEVER = 600.0
 """Timeout, in seconds, that never passes in a test."""
-PATIENT = Timeouts(
+LONG_TIMEOUTS = Timeouts(
     connect=NEVER,
     associate=NEVER,
     write=NEVER,
@@ -37,7 +37,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
 
 
 @contextmanager
-def at_once() -> Iterator[None]:
+def without_timeout() -> Iterator[None]:
     """Check that the block does not end by a timeout of NEVER seconds."""
     begun = time.monotonic()
     yield

@@ -52,7 +52,7 @@ def is_name_for_windows(name: str) -> bool:
     return not set(name) & FORBIDDEN and not name.endswith((" ", ".")) and stem not in RESERVED
 
 
-def take_away() -> None:
+def remove_features() -> None:
     """Remove everything that Windows lacks, and prevent files with names that it rejects."""
     for name in MODULES:
         sys.modules.pop(name, None)
@@ -82,7 +82,7 @@ def _refuse_names(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 if __name__ == "__main__":
-    take_away()
+    remove_features()
     from fw_gear_dicom_send.cli.send import main
 
     raise SystemExit(main(sys.argv[1:]))

@@ -21,7 +21,7 @@ from tests.support.scripted import (
     UNKNOWN_CALLED_AE,
     UNKNOWN_CALLING_AE,
     abort_on_request,
-    accept_and_stand_still,
+    accept_and_stall,
     rejecting,
 )
 
@@ -47,11 +47,11 @@ CHECK: dict[str, tuple[Script, str]] = {
     ),
     "calling AE title": (rejecting(UNKNOWN_CALLING_AE), "the calling AE title 'flywheel': check"),
     "limit": (rejecting(AT_LIMIT), "its limit of associations is reached: try again later"),
-    "silence": (Peer.stand_still, "association request: check that destination and port belong"),
+    "silence": (Peer.stall, "association request: check that destination and port belong"),
     "close": (Peer.close, "association request: check that destination and port belong"),
     "abort": (abort_on_request, "association request: check that destination and port belong"),
     "no answer to the C-ECHO": (
-        accept_and_stand_still,
+        accept_and_stall,
         f"the server did not answer within {SHORT_TIMEOUT:.0f} s: check",
     ),
 }

@@ -15,7 +15,7 @@ from tests.support.fault_runs import (
     run_gears,
 )
 from tests.support.fault_scp import Peer, Script, serve
-from tests.support.fault_scripts import RETRY_SECONDS, Restart, after_pdus, give_no_answer
+from tests.support.fault_scripts import RETRY_SECONDS, Restart, after_pdus, never_respond
 from tests.support.scripted import (
     CONGESTED,
     UNKNOWN_CALLED_AE,
@@ -24,30 +24,30 @@ from tests.support.scripted import (
     rejecting,
 )
 
-FOR_EVER: dict[str, tuple[Script, str]] = {
+PERMANENT: dict[str, tuple[Script, str]] = {
     "dies with each image": (
         partial(after_pdus, 3, Peer.reset),
         "the connection was lost",
     ),
-    "never answers": (give_no_answer, "the server did not answer within"),
+    "never answers": (never_respond, "the server did not answer within"),
     "congested": (rejecting(CONGESTED), "rejected the association: it is temporarily"),
-    "silent": (Peer.stand_still, "sent no valid answer to the association request"),
+    "silent": (Peer.stall, "sent no valid answer to the association request"),
 }
 SILENT = ("never answers", "silent")
 WITHOUT_ASSOCIATION = ("congested", "silent")
 
 
 @pytest.fixture(scope="module")
-def for_ever(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
-    scripts = {name: always(script) for name, (script, _) in FOR_EVER.items()}
+def permanent(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
+    scripts = {name: always(script) for name, (script, _) in PERMANENT.items()}
     return run_gears(tmp_path_factory, scripts, SILENT, send_retry_time=RETRY_SECONDS)
 
 
-@pytest.mark.parametrize("name", FOR_EVER)
-def test_a_server_that_never_recovers_is_given_up(for_ever: FaultRuns, name: str) -> None:
+@pytest.mark.parametrize("name", PERMANENT)
+def test_a_server_that_never_recovers_is_given_up(permanent: FaultRuns, name: str) -> None:
     """After the retry time all images are reported, without a connection for each try of each."""
-    _, reason = FOR_EVER[name]
-    for run in for_ever[name]:
+    _, reason = PERMANENT[name]
+    for run in permanent[name]:
         assert_given_up(run, reason)
         assert run.acknowledged == []
         assert run.connections < IMAGES * 6 - IMAGES

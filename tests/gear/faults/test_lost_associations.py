@@ -20,12 +20,12 @@ from tests.support.fault_runs import (
     run_gears,
 )
 from tests.support.fault_scp import P_DATA_TF, Peer, PeerLeftError, Script, serve
-from tests.support.fault_scripts import after_pdus, give_no_answer, has_read_all
+from tests.support.fault_scripts import after_pdus, has_read_all, never_respond
 from tests.support.hurried_gear import SHORT_TIMEOUT
 from tests.support.waiting import wait_for
 
 
-def say(data: bytes, peer: Peer) -> None:
+def answer_with(data: bytes, peer: Peer) -> None:
     """Answer an image with these bytes, then read on."""
     peer.accept()
     peer.read_image()
@@ -33,14 +33,14 @@ def say(data: bytes, peer: Peer) -> None:
     peer.read_to_end()
 
 
-def say_half_an_answer(end: Callable[[Peer], None], peer: Peer) -> None:
+def answer_partly(end: Callable[[Peer], None], peer: Peer) -> None:
     peer.accept()
     response = peer.response(peer.read_image())
     peer.socket.sendall(response[: len(response) // 2])
     end(peer)
 
 
-def say_wrong_message_id(peer: Peer) -> None:
+def answer_with_wrong_message_id(peer: Peer) -> None:
     peer.accept()
     image = peer.read_image()
     peer.answer(image, message_id=image.message_id + 1)
@@ -58,12 +58,14 @@ LOST: dict[str, Script] = {
     "abort after 6 PDUs": partial(after_pdus, 6, Peer.abort),
     "reset in mid-image": partial(after_pdus, 3, Peer.reset),
     "close in mid-image": partial(after_pdus, 3, Peer.close),
-    "no answer": give_no_answer,
-    "wrong message ID": say_wrong_message_id,
-    "garbage": partial(say, b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-    "a PDU of 4 GiB": partial(say, struct.pack(">BBL", P_DATA_TF, 0, 0xFFFFFFF0) + bytes(64)),
-    "half an answer, then silence": partial(say_half_an_answer, Peer.stand_still),
-    "half an answer, then the end": partial(say_half_an_answer, Peer.close),
+    "no answer": never_respond,
+    "wrong message ID": answer_with_wrong_message_id,
+    "garbage": partial(answer_with, b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    "a PDU of 4 GiB": partial(
+        answer_with, struct.pack(">BBL", P_DATA_TF, 0, 0xFFFFFFF0) + bytes(64)
+    ),
+    "half an answer, then silence": partial(answer_partly, Peer.stall),
+    "half an answer, then the end": partial(answer_partly, Peer.close),
     "release between images": partial(leave_between_images, Peer.request_release),
     "abort between images": partial(leave_between_images, Peer.abort),
 }
@@ -105,7 +107,7 @@ def answer_and_wait(leave: Callable[[Peer], None], peer: Peer) -> None:
 
 def test_a_duplicate_on_a_resend_was_stored_before(tmp_path: Path) -> None:
     """An image that was stored but not acknowledged counts as sent after a duplicate status."""
-    for run in run_gear(tmp_path, lambda n: (serve, *[lose_after_image] * n, say_duplicate)):
+    for run in run_gear(tmp_path, lambda n: (serve, *[lose_after_image] * n, answer_duplicate)):
         assert run.rows == ALL_SENT, run.result.log
         assert run.result.exit_code == 0
         assert 0x0111 in {answer.status for answer in run.answers}
@@ -119,7 +121,7 @@ def lose_after_image(peer: Peer) -> None:
     peer.close()
 
 
-def say_duplicate(peer: Peer) -> None:
+def answer_duplicate(peer: Peer) -> None:
     """Respond according to the images received on any association."""
     peer.accept()
     while True:
@@ -128,17 +130,19 @@ def say_duplicate(peer: Peer) -> None:
         peer.answer(image, 0x0111 if uids.count(image.sop_instance_uid) > 1 else 0)
 
 
-@pytest.mark.parametrize("end", [Peer.close, Peer.stand_still])
+@pytest.mark.parametrize("end", [Peer.close, Peer.stall])
 def test_the_end_of_the_last_association_costs_nothing(
     tmp_path: Path, end: Callable[[Peer], None]
 ) -> None:
     """The end of the last association does not affect the images."""
-    for run in run_gear(tmp_path, lambda _: [partial(end_on_release, end)], timeout=SHORT_TIMEOUT):
+    for run in run_gear(
+        tmp_path, lambda _: [partial(end_instead_of_release_response, end)], timeout=SHORT_TIMEOUT
+    ):
         assert_nothing_lost(run)
         assert run.not_sent == {}
 
 
-def end_on_release(end: Callable[[Peer], None], peer: Peer) -> None:
+def end_instead_of_release_response(end: Callable[[Peer], None], peer: Peer) -> None:
     peer.answers_release = False
     with suppress(PeerLeftError):
         serve(peer)

@@ -25,7 +25,7 @@ DOWN_SECONDS = 1.5
 
 
 NOT_OPENED: dict[str, Script] = {
-    "silence": Peer.stand_still,
+    "silence": Peer.stall,
     "close": Peer.close,
     "abort": abort_on_request,
     "garbage": answer_on_request(b"SSH-2.0-OpenSSH_9.2\r\n"),

@@ -52,5 +52,5 @@ def stop_reading(peer: Peer) -> None:
     while True:
         command = peer.read_command()
         if number_of(command.sop_instance_uid) == LAST:
-            peer.stand_still()
+            peer.stall()
         peer.answer(peer.read_image(command))

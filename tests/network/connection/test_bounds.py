@@ -14,9 +14,9 @@ from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.gear import REPOSITORY
 from tests.support.instances import of_source
 from tests.support.pacs import StoreSCP
-from tests.support.scripted import accept_and_stand_still
+from tests.support.scripted import accept_and_stall
 from tests.support.sources import CountedSource
-from tests.support.waiting import NEVER, PATIENT, at_once
+from tests.support.waiting import LONG_TIMEOUTS, NEVER, without_timeout
 
 SMALL_BUFFER = 1 << 16
 MEASURE_MEMORY = """
@@ -46,17 +46,17 @@ scu.close()
 def stop_reading(peer: Peer) -> None:
     """Read no image, and use a small receive buffer."""
     peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
-    accept_and_stand_still(peer)
+    accept_and_stall(peer)
 
 
 def test_a_server_that_stops_reading_is_given_up() -> None:
     """Little is read of an image that the server does not accept; it fails after the timeout."""
     source = CountedSource()
     with FaultSCP(stop_reading) as server:
-        assoc = associate(server, timeouts=replace(PATIENT, write=0.5))
+        assoc = associate(server, timeouts=replace(LONG_TIMEOUTS, write=0.5))
         with connection_to(server) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
-        with at_once(), pytest.raises(AssociationError, match="lost during a request"):
+        with without_timeout(), pytest.raises(AssociationError, match="lost during a request"):
             assoc.send_c_store(of_source(source, 1 << 30), CONTEXTS[0])
         assert 0 < source.taken < 1 << 23
         assert connections_to(server.port) == 0

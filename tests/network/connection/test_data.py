@@ -12,7 +12,7 @@ from tests.support.associations import CONTEXTS, associate, connection_to
 from tests.support.fault_scp import A_RELEASE_RP, MAXIMUM_LENGTH, FaultSCP, Peer
 from tests.support.instances import made_instance, of_source
 from tests.support.sources import CountedSource
-from tests.support.waiting import PATIENCE, PATIENT, wait_for
+from tests.support.waiting import LONG_TIMEOUTS, PATIENCE, wait_for
 
 SMALL_BUFFER = 1 << 16
 
@@ -74,7 +74,7 @@ def test_a_server_that_reads_bit_by_bit_is_not_given_up() -> None:
         peer.read_to_end()
 
     with FaultSCP(script) as server:
-        assoc = associate(server, timeouts=replace(PATIENT, write=timeout))
+        assoc = associate(server, timeouts=replace(LONG_TIMEOUTS, write=timeout))
         with connection_to(server) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER // 4)
         image = of_source(CountedSource(), pdus * (MAXIMUM_LENGTH - 6))

@@ -16,7 +16,7 @@ from fw_gear_dicom_send.network.types import PeerAE
 from tests.support.associations import CONTEXTS, associate, connection_to, connections_to, opened
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import made_instance
-from tests.support.waiting import PATIENCE, PATIENT, at_once
+from tests.support.waiting import LONG_TIMEOUTS, PATIENCE, without_timeout
 
 DELAYED_ACKNOWLEDGEMENT = 0.04
 
@@ -98,8 +98,8 @@ def test_a_name_is_not_resolved_for_ever(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(socket, "getaddrinfo", stall)
     peer = PeerAE("slow.example", 104, "CALLED", "CALLING")
-    with at_once(), pytest.raises(NoConnectionError, match="name was not resolved in 0 s"):
-        opened(peer, replace(PATIENT, resolve=0.1))
+    with without_timeout(), pytest.raises(NoConnectionError, match="name was not resolved in 0 s"):
+        opened(peer, replace(LONG_TIMEOUTS, resolve=0.1))
     go_on.set()
 
 

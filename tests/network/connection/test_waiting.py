@@ -11,10 +11,10 @@ from fw_gear_dicom_send.network.errors import AssociationError
 from tests.support.associations import CONTEXTS, associate
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import made_instance
-from tests.support.scripted import accept_and_stand_still
-from tests.support.waiting import NEVER, PATIENCE, PATIENT, at_once, wait_for
+from tests.support.scripted import accept_and_stall
+from tests.support.waiting import LONG_TIMEOUTS, NEVER, PATIENCE, wait_for, without_timeout
 
-LONG_WAITS = replace(PATIENT, tick=NEVER)
+LONG_WAITS = replace(LONG_TIMEOUTS, tick=NEVER)
 """Poll interval of an association, in seconds: longer than any test."""
 
 
@@ -38,14 +38,14 @@ def test_an_idle_association_ends_at_once(
     """A release and an abort do not wait for the next poll of the connection."""
     with FaultSCP() as server:
         assoc = associate(server, timeouts=LONG_WAITS)
-        with at_once():
+        with without_timeout():
             end(assoc)
         assert wait_for(lambda: server.ends == [told])
 
 
 def test_an_answer_ends_the_wait_for_it() -> None:
     """Association, images and their responses do not wait for the next poll."""
-    with FaultSCP() as server, at_once():
+    with FaultSCP() as server, without_timeout():
         assoc = associate(server, timeouts=LONG_WAITS)
         for number in range(3):
             assert assoc.send_c_store(made_instance(number), CONTEXTS[0]).status == 0
@@ -54,7 +54,7 @@ def test_an_answer_ends_the_wait_for_it() -> None:
 
 def test_an_abort_by_another_thread_ends_the_wait() -> None:
     """A thread that waits for a response is notified immediately."""
-    with FaultSCP(accept_and_stand_still) as server:
+    with FaultSCP(accept_and_stall) as server:
         assoc = associate(server, timeouts=LONG_WAITS)
         errors: list[BaseException] = []
 
@@ -66,7 +66,7 @@ def test_an_abort_by_another_thread_ends_the_wait() -> None:
 
         sender = threading.Thread(target=send, daemon=True)
         sender.start()
-        with at_once():
+        with without_timeout():
             assert wait_for(lambda: not assoc.is_usable)
             assoc.abort()
             sender.join(PATIENCE)

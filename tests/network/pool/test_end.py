@@ -22,8 +22,8 @@ from tests.support.pool import (
     start,
     threads_ended,
 )
-from tests.support.results import SENT, Outcome, outcome, saying
-from tests.support.waiting import PATIENCE, at_once, wait_for
+from tests.support.results import SENT, Outcome, outcome, reason_with
+from tests.support.waiting import PATIENCE, wait_for, without_timeout
 
 ENDED = Outcome(False, Kind.NOT_REACHED, "the run stopped before it was processed")
 
@@ -53,11 +53,11 @@ def test_the_end_does_not_wait_for_associations_on_their_way(
     end: Callable[[StorageSCU], None],
 ) -> None:
     """A silent server that accepts connections does not delay the end."""
-    with FaultSCP(Peer.stand_still) as server:
+    with FaultSCP(Peer.stall) as server:
         scu = scu_of(server)
         sending = start(scu, ct(*range(12)))
         assert wait_for(lambda: server.connections == 4)
-        with at_once():
+        with without_timeout():
             end(scu)
         assert results_of(sending) == [ENDED] * 12
         assert wait_for(lambda: connections_to(server.port) == 0)
@@ -66,7 +66,7 @@ def test_the_end_does_not_wait_for_associations_on_their_way(
 
 
 def give_up(pool: AssociationPool) -> None:
-    pool.give_up(saying("enough"))
+    pool.give_up(reason_with("enough"))
 
 
 @pytest.mark.parametrize("end", [give_up, AssociationPool.close, AssociationPool.abort])

@@ -9,7 +9,7 @@ import pytest
 from fw_gear_dicom_send.network.association import StorageAssociation
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.fault_scp import FaultSCP, Peer
-from tests.support.pool import ct, limit_told, results_of, scu_of, send_in_threads, start
+from tests.support.pool import ct, limit_warning, results_of, scu_of, send_in_threads, start
 from tests.support.results import SENT, outcome
 from tests.support.waiting import wait_for
 
@@ -48,7 +48,7 @@ def test_fewer_files_mean_fewer_associations(
         assert send_in_threads(scu, ct(*range(40))) == [SENT] * 40
         scu.close()
         assert server.connections == 1
-    assert limit_told(caplog) == "Continuing with 1 of 4 associations: Too many open files"
+    assert limit_warning(caplog) == "Continuing with 1 of 4 associations: Too many open files"
 
 
 def test_a_file_that_is_closed_later_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +106,7 @@ def test_fewer_threads_mean_fewer_associations(
         assert results_of(sending) == [SENT]
         scu.close()
         assert server.connections == 1
-    assert limit_told(caplog) == "Continuing with 1 of 2 associations: can't start new thread"
+    assert limit_warning(caplog) == "Continuing with 1 of 2 associations: can't start new thread"
 
 
 def test_the_first_association_needs_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:

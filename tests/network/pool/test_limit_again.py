@@ -13,9 +13,9 @@ from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.pool import SHORT_WAITS, ct, results_of, scu_of, start
 from tests.support.results import SENT
 from tests.support.scripted import AT_LIMIT, rejecting
-from tests.support.waiting import PATIENCE, PATIENT, wait_for
+from tests.support.waiting import LONG_TIMEOUTS, PATIENCE, wait_for
 
-TIMEOUTS = replace(PATIENT, limit=60.0)
+TIMEOUTS = replace(LONG_TIMEOUTS, limit=60.0)
 
 
 class Limited:

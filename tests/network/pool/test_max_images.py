@@ -12,7 +12,7 @@ from tests.support.peers import peer_of
 from tests.support.pool import SHORT_WAITS, ct, send_in_threads
 from tests.support.results import SENT
 from tests.support.sending import unconverted
-from tests.support.waiting import PATIENT, wait_for
+from tests.support.waiting import LONG_TIMEOUTS, wait_for
 
 
 def scu_of(server: PythonSCP | FaultSCP, max_images: int, associations: int = 1) -> StorageSCU:
@@ -20,7 +20,7 @@ def scu_of(server: PythonSCP | FaultSCP, max_images: int, associations: int = 1)
         peer_of(server),
         unconverted,
         associations=associations,
-        timeouts=PATIENT,
+        timeouts=LONG_TIMEOUTS,
         policy=SHORT_WAITS,
         max_images=max_images,
     )

@@ -24,7 +24,7 @@ from tests.support.pool import (
     start,
 )
 from tests.support.results import SENT, Outcome, outcome
-from tests.support.waiting import PATIENCE, at_once, wait_for
+from tests.support.waiting import PATIENCE, wait_for, without_timeout
 
 
 def test_each_association_is_replaced_once_for_a_new_context() -> None:
@@ -64,7 +64,7 @@ def test_a_new_context_is_not_starved() -> None:
     stop, hold, go_on = threading.Event(), threading.Event(), threading.Event()
     sent: list[Outcome] = []
 
-    def go_on_sending() -> None:
+    def keep_sending() -> None:
         while not stop.is_set():
             sent.append(outcome(scu.send(ct(1)[0])))
 
@@ -78,7 +78,7 @@ def test_a_new_context_is_not_starved() -> None:
 
     with FaultSCP(script) as server:
         scu = scu_of(server, associations=1)
-        threads = [threading.Thread(target=go_on_sending, daemon=True) for _ in range(3)]
+        threads = [threading.Thread(target=keep_sending, daemon=True) for _ in range(3)]
         for thread in threads:
             thread.start()
         assert wait_for(lambda: len(server.images) > 20)
@@ -127,6 +127,6 @@ def test_two_classes_at_a_server_that_lets_further_associations_wait(count: int)
     with StoreSCP("+xa") as server:
         scu = scu_of(server)
         images = [made_instance(n, SOPClassUID=(CT, MR)[n % 2]) for n in range(count)]
-        with at_once():
+        with without_timeout():
             assert send_in_threads(scu, images) == [SENT] * count
         scu.close()

@@ -15,7 +15,7 @@ from tests.support.pacs import PythonSCP
 from tests.support.peers import peer_of
 from tests.support.pool import CT, ct, scu_of, start
 from tests.support.results import Outcome, outcomes
-from tests.support.waiting import PATIENCE, PATIENT
+from tests.support.waiting import LONG_TIMEOUTS, PATIENCE
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
@@ -55,7 +55,7 @@ def test_a_conversion_that_raises_fails_its_image_alone() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with PythonSCP({CT: ["1.2.840.10008.1.2"]}) as server:
-        scu = StorageSCU(peer_of(server), broken, associations=2, timeouts=PATIENT)
+        scu = StorageSCU(peer_of(server), broken, associations=2, timeouts=LONG_TIMEOUTS)
         results = [scu.send(made_instance(n)) for n in range(3)]
         scu.close()
         assert len(server.associations) == 1

@@ -14,7 +14,7 @@ from tests.support.pool import (
     Together,
     ct,
     is_down,
-    limit_told,
+    limit_warning,
     results_of,
     scu_of,
     send_in_threads,
@@ -116,7 +116,7 @@ def test_a_lowered_number_is_forgotten_when_the_server_was_away(
     with FaultSCP(script) as server:
         scu = scu_of(server)
         sending = start(scu, ct(*range(37)))
-        told = limit_told(caplog)
+        told = limit_warning(caplog)
         is_told.set()
         assert wait_for(lambda: is_down(scu))
         is_back.set()

@@ -11,7 +11,7 @@ from tests.support.pacs import CStore, PythonSCP, StoreSCP
 from tests.support.pool import (
     MR,
     ct,
-    limit_told,
+    limit_warning,
     results_of,
     scu_of,
     send_in_threads,
@@ -19,7 +19,7 @@ from tests.support.pool import (
 )
 from tests.support.results import SENT, outcome
 from tests.support.scripted import AT_LIMIT
-from tests.support.waiting import PATIENCE, at_once, wait_for
+from tests.support.waiting import PATIENCE, wait_for, without_timeout
 
 
 def test_a_limit_of_the_server_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -37,7 +37,7 @@ def test_a_limit_of_the_server_is_told_once(caplog: pytest.LogCaptureFixture) ->
         first = start(scu, [made_instance(n) for n in range(20)], threads=2)
         assert wait_for(lambda: len(server.stored) == 2)
         second = start(scu, [made_instance(n) for n in range(20, 40)], threads=2)
-        told = limit_told(caplog)
+        told = limit_warning(caplog)
         go_on.set()
         assert results_of(first + second) == [SENT] * 40
         assert {record.association for record in server.stored} == {1, 2}
@@ -70,7 +70,7 @@ def test_a_server_that_refuses_further_connections(caplog: pytest.LogCaptureFixt
         first = start(scu, ct(*range(5)), threads=1)
         assert is_deaf.wait(PATIENCE)
         second = start(scu, ct(*range(5, 30)), threads=3)
-        told = limit_told(caplog)
+        told = limit_warning(caplog)
         go_on.set()
         assert results_of(first + second) == [SENT] * 30
         scu.close()
@@ -130,7 +130,7 @@ def test_a_server_that_lets_further_associations_wait(caplog: pytest.LogCaptureF
     """If the server serves one association at a time, nothing ever waits for the others."""
     with StoreSCP("+xa") as server:
         scu = scu_of(server)
-        with at_once():
+        with without_timeout():
             assert send_in_threads(scu, [made_instance(n) for n in range(40)]) == [SENT] * 40
             scu.close()
         assert len(server.received()) == 40

@@ -13,10 +13,10 @@ from fw_gear_dicom_send.reasons import Kind
 from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, serve
 from tests.support.pool import SHORT_WAITS, ct, pool_of, scu_of, send_in_threads, threads_ended
-from tests.support.results import SENT, Outcome, saying
+from tests.support.results import SENT, Outcome, reason_with
 from tests.support.scripted import AT_LIMIT, CONGESTED, UNKNOWN_CALLED_AE, rejecting
 from tests.support.sending import unconverted
-from tests.support.waiting import NEVER, at_once, wait_for
+from tests.support.waiting import NEVER, wait_for, without_timeout
 
 
 def test_a_server_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
@@ -82,7 +82,7 @@ def test_who_waits_for_a_better_time_is_woken_when_the_run_ends() -> None:
     with FaultSCP() as server:
         pool = pool_of(server, 1)
         begun = time.monotonic()
-        threading.Timer(0.1, pool.give_up, [saying("enough")]).start()
-        with at_once():
+        threading.Timer(0.1, pool.give_up, [reason_with("enough")]).start()
+        with without_timeout():
             pool.wait(NEVER)
         assert time.monotonic() - begun >= 0.1

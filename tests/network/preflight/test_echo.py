@@ -9,23 +9,23 @@ from tests.support.fault_scp import FaultSCP, Script
 from tests.support.peers import peer_of
 from tests.support.scripted import (
     abort_in_first_message,
-    accept_and_stand_still,
+    accept_and_stall,
     close_in_first_message,
 )
-from tests.support.waiting import NEVER, PATIENT
+from tests.support.waiting import LONG_TIMEOUTS, NEVER
 
 
 @pytest.mark.parametrize(
     ("script", "echo_timeout", "reason"),
     [
-        (accept_and_stand_still, 0.3, "the server did not answer within 0 s"),
+        (accept_and_stall, 0.3, "the server did not answer within 0 s"),
         (close_in_first_message, NEVER, "the connection was lost before the answer to a request"),
         (abort_in_first_message, NEVER, "the connection was lost before the answer to a request"),
     ],
 )
 def test_an_echo_that_is_not_answered(script: Script, echo_timeout: float, reason: str) -> None:
     """A server that accepts the association and is then silent fails the check."""
-    timeouts = replace(PATIENT, echo=echo_timeout, abort=0.3)
+    timeouts = replace(LONG_TIMEOUTS, echo=echo_timeout, abort=0.3)
     with FaultSCP(script) as server:
         told = check_failure(peer_of(server), timeouts=timeouts)
     assert told.startswith(reason + ": check ")

@@ -26,7 +26,7 @@ from tests.support.scripted import (
     rejecting,
     reset_on_request,
 )
-from tests.support.waiting import PATIENT
+from tests.support.waiting import LONG_TIMEOUTS
 
 CHECK_TITLES = ": check called_ae and calling_ae, and that the server knows both"
 CHECK_PORT = (
@@ -49,8 +49,8 @@ def test_where_nothing_listens() -> None:
 
 def test_a_connection_that_is_not_answered() -> None:
     """A connection to a host that drops all packets times out."""
-    with FaultSCP(Peer.stand_still) as server:
-        told = check_failure(peer_of(server), timeouts=replace(PATIENT, associate=0.3))
+    with FaultSCP(Peer.stall) as server:
+        told = check_failure(peer_of(server), timeouts=replace(LONG_TIMEOUTS, associate=0.3))
     assert told == "sent no valid answer to the association request" + CHECK_PORT
 
 

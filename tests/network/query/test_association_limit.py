@@ -20,7 +20,7 @@ from tests.support.results import SENT
 from tests.support.scripted import AT_LIMIT, rejecting
 from tests.support.sending import unconverted
 from tests.support.series import SERIES, STUDY, image, reference, uids
-from tests.support.waiting import PATIENT, wait_for
+from tests.support.waiting import LONG_TIMEOUTS, wait_for
 
 FIND = str(StudyRootQueryRetrieveInformationModelFind)
 
@@ -31,7 +31,7 @@ def scu_of(server: PythonSCP | Orthanc, associations: int) -> StorageSCU:
         peer_of(server, server.ae_title),
         unconverted,
         associations=associations,
-        timeouts=PATIENT,
+        timeouts=LONG_TIMEOUTS,
         policy=SHORT_WAITS,
     )
 
@@ -61,7 +61,7 @@ def test_a_query_rides_on_an_association_that_sends() -> None:
     with ArchiveSCP() as server:
         server.ae.maximum_associations = 1
         scu = scu_of(server, 1)
-        find = FindSCU(scu.queries, timeouts=PATIENT)
+        find = FindSCU(scu.queries, timeouts=LONG_TIMEOUTS)
         assert send_in_threads(scu, [image(0)]) == [SENT]
         assert find.present(STUDY, SERIES) == uids(0)
         assert send_in_threads(scu, [image(1)]) == [SENT]
@@ -74,7 +74,7 @@ def test_a_query_rides_on_an_association_that_sends() -> None:
 def test_orthanc_takes_images_and_queries_in_one_association(orthanc: Orthanc) -> None:
     """Only the first query costs an association, which replaces another one."""
     scu = scu_of(orthanc, 1)
-    find = FindSCU(scu.queries, timeouts=PATIENT)
+    find = FindSCU(scu.queries, timeouts=LONG_TIMEOUTS)
     assert find.present(STUDY, SERIES) == frozenset()
     assert send_in_threads(scu, [image(0)]) == [SENT]
     assert find.verify([reference(0), reference(1)]).verified == uids(0)
@@ -87,7 +87,7 @@ def test_a_query_has_an_association_of_its_own_where_it_needs_one() -> None:
     with PickyArchive() as server:
         server.ae.maximum_associations = 1
         scu = scu_of(server, 1)
-        find = FindSCU(scu.queries, timeouts=PATIENT)
+        find = FindSCU(scu.queries, timeouts=LONG_TIMEOUTS)
         for number in range(3):
             assert send_in_threads(scu, [image(number)]) == [SENT]
             assert find.present(STUDY, SERIES) == uids(*range(number + 1))
@@ -99,7 +99,7 @@ def test_a_query_that_fails_leaves_the_association_to_the_images() -> None:
     """Only a lost association is not used again."""
     with ArchiveSCP(find_status=0xC000) as server:
         scu = scu_of(server, 1)
-        find = FindSCU(scu.queries, timeouts=PATIENT)
+        find = FindSCU(scu.queries, timeouts=LONG_TIMEOUTS)
         with pytest.raises(QueryError, match="0xC000"):
             find.present(STUDY, SERIES)
         assert send_in_threads(scu, [image(0)]) == [SENT]

@@ -21,7 +21,7 @@ from tests.support.pacs import Orthanc
 from tests.support.pdus import element, message
 from tests.support.querying import commitment_scu
 from tests.support.series import CT, SERIES, STUDY, image, reference, store, uids
-from tests.support.waiting import PATIENT, at_once, wait_for
+from tests.support.waiting import LONG_TIMEOUTS, wait_for, without_timeout
 
 N_EVENT_REPORT_RSP = 0x8100
 
@@ -31,7 +31,7 @@ def test_what_is_committed_is_not_missing() -> None:
     bad = next(iter(uids(5)))
     with ArchiveSCP(lambda uid: uid == bad) as server:
         store(server, *(image(n) for n in range(8)))
-        scu = commitment_scu(server, timeouts=PATIENT)
+        scu = commitment_scu(server, timeouts=LONG_TIMEOUTS)
         answer = scu.verify([reference(n) for n in range(10)])
         assert answer == Verification(uids(0, 1, 2, 3, 4, 6, 7), uids(5, 8, 9))
         (request,) = server.commitments
@@ -45,7 +45,7 @@ def test_a_thousand_images_are_asked_for_at_a_time() -> None:
     """Each image is in exactly one request, and each request has its own transaction UID."""
     asked = [ImageReference(CT, f"1.2.{n}", STUDY, SERIES) for n in range(1001)]
     with ArchiveSCP() as server:
-        scu = commitment_scu(server, timeouts=PATIENT)
+        scu = commitment_scu(server, timeouts=LONG_TIMEOUTS)
         assert scu.verify(asked).absent == {image.sop_instance_uid for image in asked}
         requests = [one.ReferencedSOPSequence for one in server.commitments]
         assert len({one.TransactionUID for one in server.commitments}) == 2
@@ -59,14 +59,14 @@ def test_a_thousand_images_are_asked_for_at_a_time() -> None:
 NOT_KNOWN = Verification(
     unknown={ONE: Reason(Kind.NO_COMMITMENT_REPORT, "on the same association in 1 s")}
 )
-ONE_SECOND = replace(PATIENT, commitment=1)
+ONE_SECOND = replace(LONG_TIMEOUTS, commitment=1)
 
 
 def test_a_report_that_does_not_come_here_is_not_waited_for_long() -> None:
     """A gear accepts no connections, so a report on another association is unknown."""
     with ArchiveSCP(reports=False) as server:
         scu = commitment_scu(server, timeouts=ONE_SECOND)
-        with at_once():
+        with without_timeout():
             assert scu.verify([reference(1)]) == NOT_KNOWN
 
 
@@ -74,7 +74,7 @@ def test_orthanc_reports_elsewhere(orthanc: Orthanc) -> None:
     """Orthanc accepts the request but would report on a new association."""
     store(orthanc, image(1))
     scu = commitment_scu(orthanc, timeouts=ONE_SECOND)
-    with at_once():
+    with without_timeout():
         assert scu.verify([reference(1)]).unknown.keys() == uids(1)
 
 
@@ -100,7 +100,7 @@ def test_an_image_that_both_sequences_name_is_not_committed() -> None:
     bad = uids(1)
     with Contradicting(lambda uid: uid in bad) as server:
         store(server, *(image(n) for n in range(2)))
-        scu = commitment_scu(server, timeouts=PATIENT)
+        scu = commitment_scu(server, timeouts=LONG_TIMEOUTS)
         assert scu.verify([reference(0), reference(1)]) == Verification(uids(0), bad)
 
 
@@ -109,7 +109,7 @@ def test_an_image_that_no_sequence_of_the_report_names_is_unknown() -> None:
     unnamed = uids(1, 2)
     with ArchiveSCP(unnamed=unnamed) as server:
         store(server, *(image(n) for n in range(3)))
-        scu = commitment_scu(server, timeouts=PATIENT)
+        scu = commitment_scu(server, timeouts=LONG_TIMEOUTS)
         answer = scu.verify([reference(n) for n in range(4)])
     unknown = dict.fromkeys(unnamed, Reason(Kind.NOT_COMMITTED))
     assert answer == Verification(uids(0), uids(3), unknown)

@@ -15,7 +15,7 @@ from fw_gear_dicom_send.network.commitment_listener import (
 )
 from tests.support.pacs import free_port
 from tests.support.reporting import answer, connected, report
-from tests.support.waiting import PATIENCE, PATIENT, wait_for
+from tests.support.waiting import LONG_TIMEOUTS, PATIENCE, wait_for
 
 UID = "1.2.3"
 SUCCESS, PROCESSING_FAILURE = 0x0000, 0x0110
@@ -24,11 +24,11 @@ SUCCESS, PROCESSING_FAILURE = 0x0000, 0x0110
 @pytest.fixture
 def listener() -> Iterator[CommitmentListener]:
     """Listener for reports of the AE PACS to the AE SENDER."""
-    with CommitmentListener(free_port(), "SENDER", "PACS", PATIENT) as listening:
+    with CommitmentListener(free_port(), "SENDER", "PACS", LONG_TIMEOUTS) as listening:
         yield listening
 
 
-def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+def log_lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Return the log lines of the listener."""
     return [one.getMessage() for one in caplog.records if one.name.startswith("fw_gear_dicom_send")]
 
@@ -64,7 +64,7 @@ def test_a_report_of_another_transaction_is_refused(
         assert (refused, answer(assoc, report(UID, ["1.2"]))) == (PROCESSING_FAILURE, SUCCESS)
         assoc.release()
     cause = "Report rejected: its transaction is unknown, or has ended"
-    assert told(caplog) == [f"Port {listener.port}: {cause}"]
+    assert log_lines(caplog) == [f"Port {listener.port}: {cause}"]
 
 
 def test_a_report_that_comes_late_is_refused(listener: CommitmentListener) -> None:
@@ -93,7 +93,7 @@ def test_other_ae_titles_are_rejected(
     assert assoc.is_rejected
     assert assoc.acceptor.primitive.result == 1
     assert assoc.acceptor.primitive.diagnostic == reason
-    assert told(caplog) == [f"Port {listener.port}: Association rejected: {cause}"]
+    assert log_lines(caplog) == [f"Port {listener.port}: Association rejected: {cause}"]
     reported(listener)
 
 
@@ -141,7 +141,7 @@ def test_connections_that_say_nothing_hold_nobody_up(listener: CommitmentListene
 
 def test_a_connection_has_an_end() -> None:
     """A connection that sends a byte occasionally is closed as well."""
-    timeouts = replace(PATIENT, commitment=0.5)
+    timeouts = replace(LONG_TIMEOUTS, commitment=0.5)
     with (
         CommitmentListener(free_port(), "SENDER", "PACS", timeouts) as listener,
         socket.create_connection(("127.0.0.1", listener.port), PATIENCE) as connection,
@@ -156,18 +156,18 @@ def test_refusals_are_logged_a_few_times(
     """The log stays short, whatever connects."""
     for _ in range(MAX_REFUSALS_LOGGED + 5):
         connected(listener.port, "OTHER")
-    assert len(told(caplog)) == MAX_REFUSALS_LOGGED
-    assert told(caplog)[-1].endswith(". Further rejections are not logged")
+    assert len(log_lines(caplog)) == MAX_REFUSALS_LOGGED
+    assert log_lines(caplog)[-1].endswith(". Further rejections are not logged")
 
 
 def test_it_ends_with_its_connections() -> None:
     """A connected peer is disconnected, and the port is free."""
     port = free_port()
-    with CommitmentListener(port, "SENDER", "PACS", PATIENT):
+    with CommitmentListener(port, "SENDER", "PACS", LONG_TIMEOUTS):
         assoc = connected(port)
         assert assoc.is_established
     assert wait_for(lambda: not assoc.is_established)
-    with CommitmentListener(port, "SENDER", "PACS", PATIENT) as again:
+    with CommitmentListener(port, "SENDER", "PACS", LONG_TIMEOUTS) as again:
         reported(again)
 
 

@@ -19,11 +19,11 @@ from tests.support.pacs import free_port
 from tests.support.querying import query_pool
 from tests.support.reporting import answer, connected, report
 from tests.support.series import image, reference, store, uids
-from tests.support.waiting import PATIENT, at_once
+from tests.support.waiting import LONG_TIMEOUTS, without_timeout
 
 AFTER_A_LOOK = 1.0
 """Interval in seconds at which the association of the request is polled."""
-TIMEOUTS = replace(PATIENT, late_commitment=PATIENT.commitment)
+TIMEOUTS = replace(LONG_TIMEOUTS, late_commitment=LONG_TIMEOUTS.commitment)
 
 
 class LateSCP(ArchiveSCP):
@@ -75,20 +75,20 @@ def test_a_report_on_another_association_counts(listener: CommitmentListener, en
         store(server, image(1), image(2))
         asking = scu(server, listener)
         for number in (1, 2):
-            with at_once():
+            with without_timeout():
                 assert asking.verify([reference(number)]) == Verification(uids(number))
 
 
 def test_a_report_on_the_same_association_counts_as_well(listener: CommitmentListener) -> None:
     """The server chooses the association."""
-    with ArchiveSCP() as server, at_once():
+    with ArchiveSCP() as server, without_timeout():
         store(server, image(1))
         assert scu(server, listener).verify([reference(1)]) == Verification(uids(1))
 
 
 def test_a_report_that_does_not_come_is_told(listener: CommitmentListener) -> None:
     """The reason has the duration of the wait and the associations."""
-    with ArchiveSCP(reports=False) as server, at_once():
+    with ArchiveSCP(reports=False) as server, without_timeout():
         (reason,) = scu(server, listener, late_commitment=1).verify([reference(1)]).unknown.values()
     where = f"in 1 s, neither on the same association nor on port {listener.port}"
     assert reason.text == f"the server did not report a storage commitment {where}"

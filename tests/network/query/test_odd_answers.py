@@ -13,7 +13,7 @@ from tests.support.pdus import C_FIND_RSP, element, message
 from tests.support.peers import peer_of
 from tests.support.querying import find_scu, query_pool
 from tests.support.series import SERIES, STUDY
-from tests.support.waiting import PATIENT
+from tests.support.waiting import LONG_TIMEOUTS
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 
@@ -68,7 +68,7 @@ def test_an_answer_that_cannot_be_decoded_fails_its_query(identifier: bytes) -> 
     """The next query is answered over the same association."""
     bad = [(0xFF00, identifier), (0xFF00, found("1.2.4")), (0x0000, None)]
     with FaultSCP(answering(bad, GOOD)) as server:
-        find = find_scu(peer_of(server), PATIENT)
+        find = find_scu(peer_of(server), LONG_TIMEOUTS)
         with pytest.raises(QueryError, match="answer to a C-FIND cannot be decoded"):
             find.present(STUDY, SERIES)
         assert find.present(STUDY, SERIES) == {"1.2.3"}
@@ -80,7 +80,7 @@ def test_answers_without_end_end_the_query(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(query, "MAX_ANSWERS", 50)
     endless = ((0xFF00, found(f"1.2.{n}")) for n in range(100_000))
     with FaultSCP(answering(endless)) as server:
-        find = find_scu(peer_of(server), PATIENT)
+        find = find_scu(peer_of(server), LONG_TIMEOUTS)
         with pytest.raises(QueryError, match="has more than 50 images"):
             find.present(STUDY, SERIES)
 
@@ -89,13 +89,13 @@ def test_a_final_answer_after_pending_ones_of_no_use() -> None:
     """Responses without an identifier are ignored."""
     odd = [(0xFF00, None), (0xFF01, None), (0xFF00, found("1.2.3")), (0x0000, None)]
     with FaultSCP(answering(odd)) as server:
-        assert find_scu(peer_of(server), PATIENT).present(STUDY, SERIES) == {"1.2.3"}
+        assert find_scu(peer_of(server), LONG_TIMEOUTS).present(STUDY, SERIES) == {"1.2.3"}
 
 
 def test_queries_are_proposed_in_both_uncompressed_syntaxes() -> None:
     """They are Explicit and Implicit VR Little Endian (PS3.5 10.1)."""
     with FaultSCP(answering(GOOD)) as server:
-        pool = query_pool(peer_of(server), PATIENT)
+        pool = query_pool(peer_of(server), LONG_TIMEOUTS)
         with pool.association(Context(FIND, "1.2.840.10008.1.2.1")) as assoc:
             syntaxes = {
                 one.transfer_syntax for one in assoc.accepted if one.abstract_syntax == FIND

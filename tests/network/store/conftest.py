@@ -13,7 +13,7 @@ from fw_gear_dicom_send.retry import RetryPolicy
 from tests.support.peers import Server, peer_of
 from tests.support.sending import SCUFactory
 from tests.support.transcoding import convert
-from tests.support.waiting import PATIENT
+from tests.support.waiting import LONG_TIMEOUTS
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def scu(tmp_path: Path) -> Iterator[SCUFactory]:
         server: Server,
         *,
         retry_time: float = 300,
-        timeouts: Timeouts = PATIENT,
+        timeouts: Timeouts = LONG_TIMEOUTS,
         policy: RetryPolicy = RESEND_POLICY,
         is_dry: bool = False,
         conversion: ConversionMode = ConversionMode.WHEN_NEEDED,

@@ -22,7 +22,7 @@ from tests.support.peers import Server, peer_of
 from tests.support.results import SENT, Outcome, outcomes
 from tests.support.sample_files import encoded, shipped
 from tests.support.sending import send_all
-from tests.support.waiting import PATIENT
+from tests.support.waiting import LONG_TIMEOUTS
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT, IMPLICIT, RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.5"
@@ -39,7 +39,7 @@ def conversion(tmp_path: Path) -> Iterator[Conversion]:
 def sender(server: Server, conversion: Conversion) -> StorageSCU:
     """Return an SCU that compresses."""
     mode = ConversionMode.LOSSLESS
-    return StorageSCU(peer_of(server), conversion, conversion=mode, timeouts=PATIENT)
+    return StorageSCU(peer_of(server), conversion, conversion=mode, timeouts=LONG_TIMEOUTS)
 
 
 def images(*names: str) -> list[SOPInstance]:

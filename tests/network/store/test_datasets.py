@@ -15,7 +15,7 @@ from tests.support.peers import peer_of
 from tests.support.results import SENT, Outcome, outcomes
 from tests.support.sample_files import encoded, made
 from tests.support.sending import SCUFactory, send_all
-from tests.support.waiting import at_once, wait_for
+from tests.support.waiting import wait_for, without_timeout
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
@@ -93,7 +93,7 @@ def test_many_small_images_go_on_one_association(scu: SCUFactory) -> None:
     """None of 3,000 images is lost, sent twice, or delayed by a lost response."""
     images = (relabelled(n, sop_class=CT, transfer_syntax=EXPLICIT) for n in range(3000))
     with FaultSCP() as server:
-        with at_once():
+        with without_timeout():
             results = send_all(scu(server), images)
         assert [image.sop_instance_uid for image in server.images] == [
             f"1.2.3.4.{n}" for n in range(3000)

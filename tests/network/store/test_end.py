@@ -16,9 +16,9 @@ from tests.support.associations import connections_to, opened
 from tests.support.fault_scp import FaultSCP, Peer, Script
 from tests.support.instances import big_instance, made_instance
 from tests.support.peers import peer_of
-from tests.support.scripted import accept_and_stand_still, answering_one
+from tests.support.scripted import accept_and_stall, answering_one
 from tests.support.sending import SCUFactory, send_all
-from tests.support.waiting import PATIENT, at_once, wait_for
+from tests.support.waiting import LONG_TIMEOUTS, wait_for, without_timeout
 
 SHORT = 0.3
 
@@ -48,7 +48,7 @@ def test_ending_an_association_again_does_nothing() -> None:
     with FaultSCP() as server:
         assoc = opened(peer_of(server))
         assoc.abort()
-        with at_once():
+        with without_timeout():
             assoc.abort()
             assoc.release()
         assert not assoc.is_usable
@@ -60,11 +60,11 @@ def test_the_end_does_not_wait_for_a_silent_server(
     scu: SCUFactory, end: Callable[[StorageSCU], None]
 ) -> None:
     """If a server neither answers a release nor reads an abort, the wait ends after the timeout."""
-    timeouts = replace(PATIENT, release=SHORT, abort=SHORT)
-    with FaultSCP(answering_one(Peer.stand_still)) as server:
+    timeouts = replace(LONG_TIMEOUTS, release=SHORT, abort=SHORT)
+    with FaultSCP(answering_one(Peer.stall)) as server:
         sender = scu(server, timeouts=timeouts)
         assert isinstance(sender.send(made_instance()), Sent)
-        with at_once():
+        with without_timeout():
             end(sender)
         assert not server.ends
 
@@ -85,16 +85,16 @@ def cancelled_after(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-@pytest.mark.parametrize("script", [Peer.stand_still, accept_and_stand_still])
+@pytest.mark.parametrize("script", [Peer.stall, accept_and_stall])
 @pytest.mark.parametrize("size", [1000, 64_000_000])
 def test_a_job_that_is_ended_leaves_its_server_at_once(
     scu: SCUFactory, script: Script, size: int
 ) -> None:
     """A signal ends the wait for a server that does not respond or does not read."""
     with FaultSCP(script) as server:
-        sender = scu(server, timeouts=replace(PATIENT, abort=SHORT))
+        sender = scu(server, timeouts=replace(LONG_TIMEOUTS, abort=SHORT))
         image = big_instance(size)
-        with at_once():
+        with without_timeout():
             with pytest.raises(CancelledError), cancelled_after(0.5):
                 sender.send(image)
             sender.abort()

@@ -20,7 +20,7 @@ from tests.support.scripted import (
     reset_in_first_message,
 )
 from tests.support.sending import SCUFactory, send_all
-from tests.support.waiting import at_once, wait_for
+from tests.support.waiting import wait_for, without_timeout
 
 
 def lose_before_image(peer: Peer) -> None:
@@ -141,7 +141,7 @@ def test_a_release_by_both_sides_is_a_release() -> None:
         peer.read_to_end()
 
     with FaultSCP(script) as server:
-        with at_once():
+        with without_timeout():
             opened(peer_of(server)).release()
         assert answers == [A_RELEASE_RP]
         assert "aborted" not in server.ends

@@ -21,7 +21,7 @@ from tests.support.scripted import (
 )
 from tests.support.sending import SCUFactory, send_all
 
-LONGEST_WAITS = replace(RESEND_POLICY, jitter=False)
+MAX_WAITS = replace(RESEND_POLICY, jitter=False)
 serve_one = answering_one(Peer.close)
 LOST = "the connection was lost before the answer to a request"
 
@@ -35,7 +35,7 @@ def ticking() -> Clock:
 def test_an_image_that_is_lost_twice_is_suspect(scu: SCUFactory, ticking: Clock) -> None:
     """It is resent immediately, on a new association after a C-ECHO; the next image is sent."""
     with FaultSCP(close_before_answer, close_before_answer, serve) as server:
-        sender = scu(server, policy=replace(LONGEST_WAITS, clock=ticking))
+        sender = scu(server, policy=replace(MAX_WAITS, clock=ticking))
         first, second = sender.send(made_instance(1)), sender.send(made_instance(2))
         assert server.connections == 3
         assert len(server.images) == 3
@@ -72,7 +72,7 @@ def test_an_image_that_is_lost_after_a_while_is_suspect(scu: SCUFactory) -> None
         clock.time += 30
 
     with FaultSCP(keep_waiting, serve) as server:
-        sender = scu(server, policy=replace(LONGEST_WAITS, clock=clock))
+        sender = scu(server, policy=replace(MAX_WAITS, clock=clock))
         first = sender.send(made_instance())
         assert isinstance(first, Suspect)
         assert first.failure.transfer.tries == 1
@@ -85,7 +85,7 @@ def test_an_image_that_is_refused_for_want_of_resources_is_suspect(
 ) -> None:
     """It is sent once; the association stays open, and the next image is sent without delay."""
     with FaultSCP(answering(status, 0x0000)) as server:
-        sender = scu(server, policy=replace(LONGEST_WAITS, clock=ticking))
+        sender = scu(server, policy=replace(MAX_WAITS, clock=ticking))
         first, second = sender.send(made_instance(1)), sender.send(made_instance(2))
         assert server.connections == 1
         assert len(server.images) == 2
@@ -115,7 +115,7 @@ def test_an_image_that_is_tried_again_counts_its_tries(scu: SCUFactory) -> None:
 def test_the_server_is_at_fault_after_many_images_in_a_row(scu: SCUFactory, ticking: Clock) -> None:
     """A wait then precedes each group of eight images until one is accepted."""
     with FaultSCP(answering(*[0xA700] * 90, 0x0000)) as server:
-        sender = scu(server, policy=replace(LONGEST_WAITS, clock=ticking))
+        sender = scu(server, policy=replace(MAX_WAITS, clock=ticking))
         results = [sender.send(made_instance(n)) for n in range(200)]
         assert len(server.images) == 200
     assert [isinstance(result, Suspect) for result in results] == [True] * 90 + [False] * 110
@@ -128,7 +128,7 @@ def test_a_server_that_recovers_has_its_whole_retry_time_again(
     """Repeated short failures of a server do not end the run."""
     statuses = ([0xA700] * 80 + [0x0000]) * 12
     with FaultSCP(answering(*statuses)) as server:
-        sender = scu(server, retry_time=20, policy=replace(LONGEST_WAITS, clock=ticking))
+        sender = scu(server, retry_time=20, policy=replace(MAX_WAITS, clock=ticking))
         results = [sender.send(made_instance(n)) for n in range(12 * 81)]
     assert sum(isinstance(result, Sent) for result in results) == 12
     assert not sender.given_up
@@ -140,7 +140,7 @@ def test_a_server_that_takes_no_image_is_given_up_after_the_retry_time(
 ) -> None:
     """The remaining images fail without a try."""
     with FaultSCP(script) as server:
-        sender = scu(server, retry_time=300, policy=replace(LONGEST_WAITS, clock=ticking))
+        sender = scu(server, retry_time=300, policy=replace(MAX_WAITS, clock=ticking))
         results = send_all(sender, [made_instance(n) for n in range(400)])
     assert 300 <= sum(ticking.waits) < 315
     kinds = [result.kind for result in outcomes(results)]
@@ -155,7 +155,7 @@ def test_a_server_that_answers_no_echo_is_at_fault(scu: SCUFactory, ticking: Clo
     """The lost image is resent when the server responds, and is not suspect."""
     scripts = [close_before_answer, *[abort_in_first_message, close_in_first_message] * 3, serve]
     with FaultSCP(*scripts) as server:
-        sender = scu(server, policy=replace(LONGEST_WAITS, clock=ticking))
+        sender = scu(server, policy=replace(MAX_WAITS, clock=ticking))
         (result,) = send_all(sender, [made_instance()])
         assert server.connections == 8
     assert outcome(result) == SENT
@@ -166,7 +166,7 @@ def test_a_server_that_answers_no_echo_is_at_fault(scu: SCUFactory, ticking: Clo
 def test_a_server_that_never_answers_an_echo_is_given_up(scu: SCUFactory, ticking: Clock) -> None:
     """After the retry time the current image fails, and all others fail without a try."""
     with FaultSCP(close_before_answer, close_in_first_message) as server:
-        sender = scu(server, retry_time=60, policy=replace(LONGEST_WAITS, clock=ticking))
+        sender = scu(server, retry_time=60, policy=replace(MAX_WAITS, clock=ticking))
         results = send_all(sender, [made_instance(n) for n in range(3)])
         assert len(server.images) == 1
     assert {result.kind for result in outcomes(results)} == {Kind.GIVEN_UP}
@@ -198,7 +198,7 @@ def test_a_final_refusal_is_sent_once(scu: SCUFactory) -> None:
 def test_without_retry_time_nothing_is_waited_for(scu: SCUFactory, ticking: Clock) -> None:
     """A server that answers no echo fails immediately, with the server's reason."""
     with FaultSCP(close_before_answer, close_in_first_message) as server:
-        sender = scu(server, retry_time=0, policy=replace(LONGEST_WAITS, clock=ticking))
+        sender = scu(server, retry_time=0, policy=replace(MAX_WAITS, clock=ticking))
         results = send_all(sender, [made_instance(n) for n in range(1, 6)])
         assert server.connections == 2
         assert len(server.images) == 1

@@ -15,7 +15,7 @@ from tests.support.instances import made_instance
 from tests.support.results import Outcome, outcome
 from tests.support.scripted import abort_on_request, accept_with_nonsense
 from tests.support.sending import SCUFactory, fail_to_send, unconverted
-from tests.support.waiting import PATIENT, at_once
+from tests.support.waiting import LONG_TIMEOUTS, without_timeout
 
 
 def test_no_connection() -> None:
@@ -64,7 +64,7 @@ def release_request(peer: Peer) -> None:
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_what_is_no_dicom_server(scu: SCUFactory, script: Script) -> None:
     """A server without a DICOM response fails soon, and the reason says so."""
-    with FaultSCP(script) as server, at_once():
+    with FaultSCP(script) as server, without_timeout():
         kind, told = fail_to_send(scu(server, retry_time=0), server)
         assert server.connections == 1
     no_answer = "sent no valid answer to the association request"
@@ -75,9 +75,9 @@ def test_what_is_no_dicom_server(scu: SCUFactory, script: Script) -> None:
 
 def test_a_server_that_does_not_answer_the_request(scu: SCUFactory) -> None:
     """A silent server fails after the timeout."""
-    timeouts = replace(PATIENT, associate=0.2)
-    with FaultSCP(Peer.stand_still) as server:
-        with at_once():
+    timeouts = replace(LONG_TIMEOUTS, associate=0.2)
+    with FaultSCP(Peer.stall) as server:
+        with without_timeout():
             kind, _ = fail_to_send(scu(server, retry_time=0, timeouts=timeouts), server)
         assert server.connections == 1
     assert kind is Kind.NO_ASSOCIATION

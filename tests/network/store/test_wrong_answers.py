@@ -20,7 +20,7 @@ from tests.support.instances import big_instance, made_instance
 from tests.support.results import SENT, Outcome, outcome, outcomes
 from tests.support.scripted import answer_wrong_message_id, answering_by
 from tests.support.sending import SCUFactory, send_all
-from tests.support.waiting import PATIENT, wait_for
+from tests.support.waiting import LONG_TIMEOUTS, wait_for
 
 
 def ask_for_echo(peer: Peer, _image: Image) -> None:
@@ -132,7 +132,7 @@ def test_a_pending_answer_is_not_the_last(scu: SCUFactory) -> None:
 
 def test_a_server_that_never_answers_an_image(scu: SCUFactory) -> None:
     """An image without a response fails after the timeout, and so does a server without echo."""
-    timeouts = replace(PATIENT, response=0.2, echo=0.2)
+    timeouts = replace(LONG_TIMEOUTS, response=0.2, echo=0.2)
 
     def script(peer: Peer) -> None:
         peer.accept()

@@ -24,7 +24,7 @@ from tests.support.tls_servers import (
     server_context,
     tls_failure,
 )
-from tests.support.waiting import NEVER, PATIENT
+from tests.support.waiting import LONG_TIMEOUTS, NEVER
 
 CLOSE_NOTIFY = b"\x15\x03\x03\x00\x02\x01\x00"
 """TLS alert (RFC 8446 6.1)."""
@@ -48,7 +48,7 @@ def test_a_server_in_plain_text(config: TLSConfig) -> None:
     [
         (Peer.close, NEVER, "connection lost"),
         (Peer.reset, NEVER, "connection lost"),
-        (Peer.stand_still, 0.5, "timed out"),
+        (Peer.stall, 0.5, "timed out"),
     ],
 )
 def test_a_server_that_does_not_answer_the_handshake(
@@ -60,7 +60,7 @@ def test_a_server_that_does_not_answer_the_handshake(
         peer.socket.recv(1 << 16)
         end(peer)
 
-    assert tls_failure(config, read_and_end, replace(PATIENT, connect=timeout)) == (
+    assert tls_failure(config, read_and_end, replace(LONG_TIMEOUTS, connect=timeout)) == (
         f"no answer to the TLS handshake ({words}): check port (usually 2762 for TLS), "
         "and that the server accepts TLS on it"
     )

@@ -22,12 +22,12 @@ def test_a_server_that_drops_tls_in_mid_run_gets_nothing(
         peer.answer(peer.read_image())
         peer.read_image()
 
-    def in_clear(peer: Peer) -> None:
+    def unencrypted(peer: Peer) -> None:
         seen.append(peer.socket.recv(1 << 16))
         peer.abort()
         raise PeerLeftError
 
-    with FaultSCP(secured(server_context(server), serve_one), in_clear) as scp:
+    with FaultSCP(secured(server_context(server), serve_one), unencrypted) as scp:
         results = send(scu_of(scp, make_context(config), retry_time=NEVER), 4)
     assert results[0] == SENT
     told = f"{HOST} port {scp.port}: the server does not speak TLS"

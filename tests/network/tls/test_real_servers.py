@@ -15,7 +15,7 @@ from tests.support.peers import peer_of
 from tests.support.results import SENT, outcome
 from tests.support.sample_files import shipped
 from tests.support.tls_servers import orthanc_with_tls, scu_of, send
-from tests.support.waiting import PATIENT
+from tests.support.waiting import LONG_TIMEOUTS
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -84,7 +84,7 @@ def test_a_check_over_tls_says_that_orthanc_is_in_clear(
     config: TLSConfig, orthanc: Orthanc
 ) -> None:
     """The response of a real server to a handshake is understood."""
-    timeouts = replace(PATIENT, connect=2)
+    timeouts = replace(LONG_TIMEOUTS, connect=2)
     with pytest.raises(ServerError) as caught:
         preflight.check(peer_of(orthanc), make_context(config), timeouts=timeouts)
     assert "TLS" in str(caught.value)

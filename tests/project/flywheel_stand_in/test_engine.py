@@ -7,9 +7,9 @@ from pathlib import Path
 import flywheel
 import pytest
 
-from tests.support.flywheel_engine import Endless, FlywheelEngine, Played, RunGear
+from tests.support.flywheel_engine import Endless, FlywheelEngine, RunGear, Simulated
 from tests.support.flywheel_site import FlywheelSite
-from tests.support.gear import LONGEST_RUN, LONGEST_START
+from tests.support.gear import MAX_RUN_SECONDS, MAX_START_SECONDS
 from tests.support.pacs import PythonSCP
 from tests.support.sample_files import encoded, made
 from tests.support.stand_in_jobs import OPTIONS, by_session, job, run_batch, states
@@ -28,7 +28,7 @@ def test_many_jobs_are_played_fast(
     before = threading.active_count()
     batch_id = run_batch(fw, gear, many)
     started = time.monotonic()
-    with FlywheelEngine(site, tmp_path, at_once=4, outcome=lambda _job: Played()) as engine:
+    with FlywheelEngine(site, tmp_path, max_running=4, outcome=lambda _job: Simulated()) as engine:
         engine.wait()
     assert time.monotonic() - started < FAST
     assert wait_for(lambda: threading.active_count() <= before)
@@ -39,7 +39,7 @@ def test_as_many_jobs_run_at_once_as_told(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
     """The engine starts the oldest jobs and leaves the others pending."""
-    with FlywheelEngine(site, tmp_path, at_once=2, outcome=lambda _job: Endless()):
+    with FlywheelEngine(site, tmp_path, max_running=2, outcome=lambda _job: Endless()):
         batch_id = run_batch(fw, gear, sessions)
         assert wait_for(lambda: states(fw, batch_id).count("running") == 2)
         assert states(fw, batch_id) == ["running"] * 2 + ["pending"] * 3
@@ -89,7 +89,7 @@ def test_engine_attaches_what_the_gear_leaves(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
     """Reports that the gear could not attach itself are attached to its destination."""
-    site.refuse_uploads = 403
+    site.upload_status = 403
     site.add_file(site.add_acquisition(sessions[0], "T1"), "a.dcm", encoded(made(1)))
     with PythonSCP() as pacs, FlywheelEngine(site, tmp_path) as engine:
         wanted = job(gear, sessions[0]) | {"config": {**OPTIONS, "port": pacs.port}}
@@ -109,7 +109,7 @@ def test_cancelled_job_ends_its_gear(
     held = threading.Event()
 
     def hold(_record: object) -> int:
-        held.wait(LONGEST_RUN)
+        held.wait(MAX_RUN_SECONDS)
         return 0
 
     with (
@@ -119,9 +119,9 @@ def test_cancelled_job_ends_its_gear(
         wanted = job(gear, sessions[0]) | {"config": {**OPTIONS, "port": pacs.port}}
         batch = fw.create_batch_job_from_jobs({"jobs": [wanted]})
         (record,) = fw.start_batch(batch.id)
-        assert wait_for(lambda: len(pacs.stored) == 1, LONGEST_START)
+        assert wait_for(lambda: len(pacs.stored) == 1, MAX_START_SECONDS)
         fw.get_job(record.id).change_state("cancelled")
-        assert wait_for(lambda: record.id in engine.results, LONGEST_RUN)
+        assert wait_for(lambda: record.id in engine.results, MAX_RUN_SECONDS)
         held.set()
     assert "ended by SIGTERM" in engine.results[record.id].log
     assert fw.get_job(record.id).state.value == "cancelled"

@@ -7,7 +7,7 @@ from typing import Any
 import flywheel
 import pytest
 
-from tests.support.flywheel_engine import Endless, FlywheelEngine, Outcome, Played
+from tests.support.flywheel_engine import Endless, FlywheelEngine, Outcome, Simulated
 from tests.support.flywheel_http import Status
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.stand_in_jobs import OPTIONS, by_session, job, run_batch, states
@@ -19,7 +19,7 @@ def test_sdk_runs_a_batch(
 ) -> None:
     """A batch's jobs run in order and have the configured results."""
     row = ["1", "lab/Trial", "a.zip", 3, 3, "Complete"]
-    with FlywheelEngine(site, tmp_path, outcome=lambda _job: Played(report=[row])) as engine:
+    with FlywheelEngine(site, tmp_path, outcome=lambda _job: Simulated(report=[row])) as engine:
         batch_id = run_batch(fw, gear, sessions[:2])
         engine.wait()
     batch = fw.get_batch(batch_id)
@@ -39,7 +39,7 @@ def test_batch_waits_until_it_is_started(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
     """A batch that was only created has no jobs."""
-    with FlywheelEngine(site, tmp_path, outcome=lambda _job: Played()) as engine:
+    with FlywheelEngine(site, tmp_path, outcome=lambda _job: Simulated()) as engine:
         batch = fw.create_batch_job_from_jobs({"jobs": [job(gear, sessions[0])]})
         engine.wait()
     assert fw.get_batch(batch.id).state.value == "pending"
@@ -53,9 +53,9 @@ def test_sdk_retries_a_failed_job(
 
     def outcome(record: dict[str, Any]) -> Outcome:
         fails = record["destination"]["id"] == sessions[0] and record["attempt"] == 1
-        return Played("failed", log="no peer\n", reason="unknown") if fails else Played()
+        return Simulated("failed", log="no peer\n", reason="unknown") if fails else Simulated()
 
-    with FlywheelEngine(site, tmp_path, at_once=2, outcome=outcome) as engine:
+    with FlywheelEngine(site, tmp_path, max_running=2, outcome=outcome) as engine:
         batch_id = run_batch(fw, gear, sessions[:2])
         engine.wait()
         failed, complete = fw.get_batch(batch_id).jobs
@@ -94,7 +94,7 @@ def test_sdk_lists_jobs(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
     """Admins find all jobs by their properties and containers, other users those of a session."""
-    outcomes = {one: Played("failed" if one == sessions[1] else "complete") for one in sessions}
+    outcomes = {one: Simulated("failed" if one == sessions[1] else "complete") for one in sessions}
     with FlywheelEngine(site, tmp_path, outcome=by_session(outcomes)) as engine:
         batch_id = run_batch(fw, gear, sessions)
         engine.wait()
