@@ -49,7 +49,7 @@ def test_defaults_are_the_manifests() -> None:
     assert config.input_file is None
 
 
-def test_given_options_win() -> None:
+def test_given_options_are_used() -> None:
     """Given options are used unchanged."""
     config = parse(
         config_json(
@@ -78,20 +78,20 @@ def test_given_options_win() -> None:
 
 
 @pytest.mark.parametrize("port", [1, 104, 65535])
-def test_ports_in_range_are_taken(port: int) -> None:
+def test_valid_ports_are_accepted(port: int) -> None:
     """A port from 1 to 65535 is accepted."""
     assert parse(config_json(port=port), MANIFEST).peer.port == port
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536, "104", 104.0, True, None])
-def test_other_ports_are_refused(port: object) -> None:
+def test_other_ports_are_rejected(port: object) -> None:
     """Any other value is rejected."""
     message = refusal(port=port)
     assert message == f"port: {port!r} was given; allowed: a whole number from 1 to 65535"
 
 
 @pytest.mark.parametrize("associations", [0, -1, 17, "4", 4.0, True, None])
-def test_other_numbers_of_associations_are_refused(associations: object) -> None:
+def test_other_numbers_of_associations_are_rejected(associations: object) -> None:
     """There can be 1 to 16 associations."""
     message = refusal(associations=associations)
     assert message == (
@@ -108,7 +108,7 @@ def test_an_association_may_carry_any_number_of_images(number: int) -> None:
 
 @pytest.mark.parametrize("option", ["max_images_per_association", "query_port"])
 @pytest.mark.parametrize("number", [-1, 1_000_001, "4", 4.0, True, None])
-def test_other_whole_numbers_are_refused(option: str, number: object) -> None:
+def test_other_whole_numbers_are_rejected(option: str, number: object) -> None:
     """The error has the valid range."""
     told = f"{option}: {number!r} was given; allowed: a whole number from 0 to "
     assert refusal(**{option: number}).startswith(told)
@@ -123,7 +123,7 @@ def test_other_whole_numbers_are_refused(option: str, number: object) -> None:
         ({"query_port": 105}, ("PACS", 105)),
     ],
 )
-def test_queries_go_to_the_ae_that_is_named(
+def test_queries_go_to_the_given_ae(
     given: dict[str, object], queried: tuple[str, int] | None
 ) -> None:
     """Without an AE title or port for queries, those for images are used."""
@@ -137,7 +137,7 @@ def test_queries_go_to_the_ae_that_is_named(
 
 
 @pytest.mark.parametrize("title", [" ", "A" * 17, "A\\B", None])
-def test_bad_query_ae_titles_are_refused(title: object) -> None:
+def test_bad_query_ae_titles_are_rejected(title: object) -> None:
     """An empty title means none."""
     assert refusal(query_ae=title).startswith(f"query_ae: {title!r} was given; allowed: 1 to 16")
 
@@ -146,7 +146,7 @@ def test_bad_query_ae_titles_are_refused(title: object) -> None:
 @pytest.mark.parametrize(
     "title", ["", "   ", "A" * 17, "A\\B", "A\nB", "A\tB", "\x7f", "É", None, 7]
 )
-def test_bad_ae_titles_are_refused(option: str, title: object) -> None:
+def test_bad_ae_titles_are_rejected(option: str, title: object) -> None:
     """An AE title has 1 to 16 characters, no backslash and no control character."""
     message = refusal(**{option: title})
     assert message.startswith(f"{option}: {title!r} was given; allowed: 1 to 16 ASCII characters")
@@ -154,7 +154,7 @@ def test_bad_ae_titles_are_refused(option: str, title: object) -> None:
 
 
 @pytest.mark.parametrize(("given", "title"), [("A" * 16, "A" * 16), (" MY PACS ", "MY PACS")])
-def test_good_ae_titles_are_taken(given: str, title: str) -> None:
+def test_good_ae_titles_are_accepted(given: str, title: str) -> None:
     """Sixteen characters are valid; leading and trailing spaces are not part of the title."""
     assert parse(config_json(called_ae=given), MANIFEST).peer.called_ae == title
 
@@ -172,13 +172,13 @@ def test_groups_are_hexadecimal_text_or_numbers(given: object, group: int) -> No
     "group",
     ["0x0020", "0x0001", "0x0003", "0x0005", "0x0007", "0xFFFF", "0x10021", "-21", "", "zz"],
 )
-def test_group_texts_that_are_not_for_private_use_are_refused(group: str) -> None:
+def test_group_texts_that_are_not_private_are_rejected(group: str) -> None:
     """A group is odd and not reserved by the standard (PS3.5 7.8)."""
     assert refusal(group=group).startswith(f"group: {group!r} was given; allowed: an odd group")
 
 
 @pytest.mark.parametrize("group", [0, 32, 7, 65535, -33, 33.0, True, None])
-def test_group_numbers_that_are_not_for_private_use_are_refused(group: object) -> None:
+def test_group_numbers_that_are_not_private_are_rejected(group: object) -> None:
     """The same rule applies to a group given as a number."""
     message = refusal(group=group)
     assert message.startswith(f"group: {group!r} was given; allowed: an odd group from 0x0009")
@@ -186,13 +186,13 @@ def test_group_numbers_that_are_not_for_private_use_are_refused(group: object) -
 
 @pytest.mark.parametrize("option", ["identifier", "tag_value"])
 @pytest.mark.parametrize("text", ["", "x" * 65, "a\\b", "a\x00b", "Zürich", None, 1])
-def test_texts_that_are_no_lo_are_refused(option: str, text: object) -> None:
+def test_invalid_lo_texts_are_rejected(option: str, text: object) -> None:
     """Creator and value are of VR LO: 1 to 64 characters, no backslash, no control character."""
     message = refusal(**{option: text})
     assert message.startswith(f"{option}: {text!r} was given; allowed: 1 to 64 ASCII characters")
 
 
-def test_the_longest_lo_is_taken() -> None:
+def test_a_lo_of_maximum_length_is_accepted() -> None:
     """Sixty-four characters are valid."""
     assert parse(config_json(identifier="x" * 64), MANIFEST).tag.creator == "x" * 64
 
@@ -210,7 +210,7 @@ def test_hosts_are_names_and_addresses(given: str, host: str) -> None:
     "host",
     ["", " ", "dicom://pacs", "two words", "user@pacs", "x" * 254, None, 5, "a\x00b"],
 )
-def test_texts_that_are_no_host_are_refused(host: object) -> None:
+def test_invalid_hosts_are_rejected(host: object) -> None:
     """A URL, an empty text and a text with inner spaces are not hosts."""
     message = refusal(destination=host)
     assert message.startswith(f"destination: {host!r} was given; allowed: a host name, or")
@@ -226,13 +226,13 @@ def test_required_options_are_required() -> None:
 
 
 @pytest.mark.parametrize("seconds", [-1, 86401, "60", None, True, float("nan")])
-def test_retry_times_that_are_none_are_refused(seconds: object) -> None:
+def test_invalid_retry_times_are_rejected(seconds: object) -> None:
     """A retry time is a number of seconds, at most a day."""
     for option in ("file_download_retry_time", "send_retry_time", "response_timeout"):
         assert refusal(**{option: seconds}).startswith(f"{option}: ")
 
 
-def test_a_response_takes_some_time() -> None:
+def test_the_response_timeout_is_positive() -> None:
     """A timeout of 0 would fail each image."""
     allowed = "a number of seconds from 1 to 86400"
     assert refusal(response_timeout=0) == f"response_timeout: 0 was given; allowed: {allowed}"
@@ -267,7 +267,7 @@ def test_commas_separate_several_values(given: str, parts: tuple[str, ...]) -> N
 
 
 @pytest.mark.parametrize("file_types", ["archive", "DICOM", "", None, ["dicom"]])
-def test_other_file_types_are_refused(file_types: object) -> None:
+def test_other_file_types_are_rejected(file_types: object) -> None:
     """There are two choices, and both include DICOM files."""
     assert "dicom; dicom and archive" in refusal(file_types=file_types)
 
@@ -288,7 +288,7 @@ def with_tls(inputs: dict[str, Any], **options: Any) -> dict[str, Any]:
     return given
 
 
-def test_tls_is_used_only_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_tls_is_used_only_on_request(tmp_path: Path) -> None:
     """A key and a certificate alone do not turn it on."""
     given = config_json()
     given["inputs"] |= given_files(tmp_path, "key", "cert")
@@ -335,7 +335,7 @@ def test_key_and_certificate_go_together(tmp_path: Path, missing: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["key", "cert", "add_cert_file"])
-def test_a_file_of_tls_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_missing_tls_file_is_rejected(tmp_path: Path, name: str) -> None:
     """The error names the missing file."""
     inputs = given_files(tmp_path, "key", "cert", "add_cert_file")
     (tmp_path / f"{name}.pem").unlink()
@@ -344,7 +344,7 @@ def test_a_file_of_tls_that_is_not_there_is_refused(tmp_path: Path, name: str) -
 
 
 @pytest.mark.parametrize("profile", ["", "bcp 195", "TLS 1.0", None, 7])
-def test_other_profiles_are_refused(profile: object) -> None:
+def test_other_profiles_are_rejected(profile: object) -> None:
     """Only the manifest's profiles are valid, with or without TLS."""
     assert refusal(tls_security_profile=profile) == (
         f"tls_security_profile: {profile!r} was given; allowed: one of BCP 195; BCP 195 RFC 8996, "
@@ -352,7 +352,7 @@ def test_other_profiles_are_refused(profile: object) -> None:
     )
 
 
-def test_a_name_is_not_checked_in_a_certificate_that_is_not(tmp_path: Path) -> None:
+def test_checking_the_name_requires_a_checked_certificate(tmp_path: Path) -> None:
     """A name check without certificate verification is rejected."""
     given = with_tls(
         given_files(tmp_path, "key", "cert"), tls_check_hostname=True, tls_require_peer_cert=False
@@ -391,7 +391,7 @@ def test_an_input_file_has_a_path_a_name_and_a_container(tmp_path: Path) -> None
     assert chosen.parent == Container("acquisition", "acq")
 
 
-def test_an_input_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_input_file_is_rejected(tmp_path: Path) -> None:
     """A missing input file is reported before anything is sent."""
     given = config_json()
     given["inputs"]["file"] = {
@@ -412,25 +412,25 @@ def test_a_destination_container_is_required(given: object) -> None:
 
 
 @pytest.mark.parametrize("rate", [0, 0.1, 2.5, 10_000])
-def test_a_rate_is_taken_as_a_number(rate: float) -> None:
+def test_a_rate_is_a_number(rate: float) -> None:
     """0 means no limit."""
     assert parse(config_json(bandwidth_limit=rate), MANIFEST).bandwidth_limit == rate
 
 
 @pytest.mark.parametrize("rate", [-1, 0.05, 10_001, True, "2", None, float("nan")])
-def test_another_rate_is_refused(rate: object) -> None:
+def test_an_invalid_rate_is_rejected(rate: object) -> None:
     """The error has the valid range."""
     told = "0 for no limit, or 0.1 to 10000 MB/s"
     assert refusal(bandwidth_limit=rate) == f"bandwidth_limit: {rate!r} was given; allowed: {told}"
 
 
 @pytest.mark.parametrize("mode", list(ConversionMode))
-def test_each_way_to_convert_is_taken(mode: ConversionMode) -> None:
+def test_each_conversion_mode_is_accepted(mode: ConversionMode) -> None:
     """The manifest's choices are known to the program."""
     assert parse(config_json(conversion=mode.value), MANIFEST).conversion is mode
 
 
-def test_another_way_to_convert_is_refused() -> None:
+def test_another_conversion_mode_is_rejected() -> None:
     """The error lists the modes."""
     ways = "; ".join(ConversionMode)
     told = f"conversion: 'always' was given; allowed: one of {ways}"

@@ -31,12 +31,12 @@ def config_json(path: Path | None, **options: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("option", ["tls_enabled", "identity_without_tls"])
-def test_an_identity_is_taken_with_tls_or_where_it_may_be_in_clear(path: Path, option: str) -> None:
+def test_an_identity_requires_tls_or_the_unencrypted_option(path: Path, option: str) -> None:
     """Either of them is sufficient."""
     assert parse(config_json(path, **{option: True}), MANIFEST).identity_file == path
 
 
-def test_an_identity_in_clear_is_refused(path: Path) -> None:
+def test_an_unencrypted_identity_is_rejected(path: Path) -> None:
     """Anyone on the network could read a password."""
     with pytest.raises(ConfigError) as caught:
         parse(config_json(path), MANIFEST)
@@ -46,7 +46,7 @@ def test_an_identity_in_clear_is_refused(path: Path) -> None:
     )
 
 
-def test_there_need_be_no_identity(path: Path) -> None:
+def test_an_identity_is_optional(path: Path) -> None:
     """A missing file is reported, and no identity at all is valid."""
     assert parse(config_json(None, identity_without_tls=True), MANIFEST).identity_file is None
     path.unlink()

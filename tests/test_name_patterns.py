@@ -46,7 +46,7 @@ def test_a_pattern_matches_a_whole_name(pattern: str, name: str, is_match: bool)
     assert NamePatterns((pattern,)).match(name) is is_match
 
 
-def test_any_of_several_patterns_is_enough() -> None:
+def test_one_of_several_patterns_is_sufficient() -> None:
     """Without a pattern nothing matches."""
     patterns = NamePatterns(("*.dcm", "*.ima"))
     assert [patterns.match(name) for name in ("a.dcm", "b.ima", "c.txt")] == [True, True, False]
@@ -54,7 +54,7 @@ def test_any_of_several_patterns_is_enough() -> None:
 
 
 @given(TEXT, TEXT)
-def test_any_pattern_takes_any_name(pattern: str, name: str) -> None:
+def test_any_pattern_accepts_any_name(pattern: str, name: str) -> None:
     """No text is an error, and a star matches everything."""
     assert NamePatterns((pattern,)).match(name) in {True, False}
     assert NamePatterns((pattern, "*")).match(name)

@@ -18,7 +18,7 @@ def test_each_kind_has_a_code_a_text_and_an_advice(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_advice_is_in_the_words_of_the_program(kind: Kind) -> None:
+def test_advice_uses_the_terms_of_the_program(kind: Kind) -> None:
     """The command does not mention the gear or a job; only Flywheel's reasons mention Flywheel."""
     advice = kind.advice_for(Program.COMMAND)
     assert not re.search(r"\bgear\b|\bupload\b|\b[a-z]+_[a-z]+\b", advice, re.IGNORECASE)
@@ -27,7 +27,7 @@ def test_advice_is_in_the_words_of_the_program(kind: Kind) -> None:
     assert "{" not in advice + kind.advice
 
 
-def test_options_are_written_as_each_program_takes_them() -> None:
+def test_options_have_the_notation_of_each_program() -> None:
     """In the command, options start with dashes and contain dashes."""
     lost = Kind.GIVEN_UP
     assert lost.advice_for(Program.GEAR).endswith(
@@ -41,13 +41,13 @@ def test_codes_are_stable() -> None:
     assert {kind.name: kind.code for kind in Kind} == CODES
 
 
-def test_a_code_belongs_to_one_advice_unless_it_says_the_same() -> None:
+def test_a_code_has_one_advice() -> None:
     """Two kinds share a code only for the same problem in two places."""
     shared = [kind for kind in Kind if sum(kind.code == other.code for other in Kind) > 1]
     assert {kind.code for kind in shared} == {"disk-full", "file-unreadable"}
 
 
-def test_the_detail_takes_its_place_in_the_text() -> None:
+def test_the_detail_is_inserted_into_the_text() -> None:
     """Braces in a detail are unchanged."""
     reason = Reason(Kind.UNREADABLE_FOLDER, "Permission {denied} {}")
     assert reason.text == "the folder cannot be read: Permission {denied} {}"
@@ -87,7 +87,7 @@ def test_texts(reason: Reason, text: str) -> None:
     "detail",
     ["out of resources", "no space", "certificate", "given up", "the archive", "API key", "{}"],
 )
-def test_free_text_does_not_steer_the_advice(detail: str) -> None:
+def test_free_text_does_not_change_the_advice(detail: str) -> None:
     """The message of a server, a site or a system only changes the text."""
     reason = Reason(Kind.REFUSED, f"0xC000 Cannot Understand, error comment {detail}")
     assert reason.advice == Kind.REFUSED.advice

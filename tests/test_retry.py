@@ -22,7 +22,7 @@ def waits(policy: RetryPolicy, number: int) -> list[float | None]:
 # Policies
 
 
-def test_waits_double_up_to_the_longest() -> None:
+def test_waits_double_up_to_the_maximum() -> None:
     """They begin with the minimum wait."""
     policy = RetryPolicy(min_wait=2, max_wait=15, jitter=False)
     assert waits(policy, 6) == [2, 4, 8, 15, 15, 15]
@@ -33,7 +33,7 @@ def test_equal_waits_are_an_interval() -> None:
     assert waits(RetryPolicy(min_wait=5, max_wait=5, jitter=False), 3) == [5, 5, 5]
 
 
-def test_jitter_draws_a_wait_below_the_full_one() -> None:
+def test_jitter_shortens_a_wait_at_random() -> None:
     """Waits are spread up to the full wait, so that clients do not return at the same time."""
     policy = RetryPolicy(min_wait=4, max_wait=4)
     drawn = [wait for wait in waits(policy, 1000) if wait is not None]
@@ -64,7 +64,7 @@ def test_without_time_there_is_no_retry() -> None:
     assert waits(RetryPolicy(max_time=0), 1) == [None]
 
 
-def test_a_wait_is_no_shorter_than_what_is_asked_for(clock: Clock) -> None:
+def test_a_wait_is_not_shorter_than_requested(clock: Clock) -> None:
     """It is shorter only if less time remains."""
     attempts = Retry(RetryPolicy(max_time=60, jitter=False, clock=clock))
     assert attempts.wait_time(at_least=20) == 20
@@ -113,7 +113,7 @@ def test_the_last_error_is_raised(clock: Clock) -> None:
     assert len(clock.waits) == 2
 
 
-def test_an_error_that_is_final_is_raised_at_once(clock: Clock) -> None:
+def test_a_final_error_is_raised_immediately(clock: Clock) -> None:
     """An error of another kind is raised immediately, too."""
     action = Flaky(9, KeyError())
     with pytest.raises(KeyError):
@@ -139,7 +139,7 @@ def test_final_statuses(status: int) -> None:
 # Budgets
 
 
-def test_the_budget_is_spent_from_the_first_trouble_on(clock: Clock) -> None:
+def test_the_budget_is_spent_from_the_first_failure_on(clock: Clock) -> None:
     """Earlier time does not count, and further failures do not reset the clock."""
     budget = RetryBudget(300, clock)
     clock.time += 10_000
@@ -162,7 +162,7 @@ def test_a_success_restores_the_budget(clock: Clock) -> None:
     assert not budget.is_spent()
 
 
-def test_a_budget_of_nothing_is_spent_by_the_first_trouble() -> None:
+def test_an_empty_budget_is_spent_by_the_first_failure() -> None:
     """This is also true after a success."""
     budget = RetryBudget(0)
     assert budget.is_spent()
@@ -189,7 +189,7 @@ def test_threads_share_a_budget() -> None:
     assert not any(spent)
 
 
-def test_each_wait_is_told_for_debugging(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_wait_is_logged_for_debugging(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """The line has the duration, the number of the try and the reason."""
     caplog.set_level("DEBUG", logger="fw_gear_dicom_send")
     policy = RetryPolicy(max_tries=3, jitter=False, clock=clock)

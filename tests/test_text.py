@@ -26,20 +26,20 @@ ANY_TEXT = st.text(st.characters())
         ("\U000e0041", r"\U000e0041"),
     ],
 )
-def test_what_is_not_printable_is_escaped(text: str, shown: str) -> None:
+def test_unprintable_characters_are_escaped(text: str, shown: str) -> None:
     """These are controls, changes of direction, line separators and undecodable bytes."""
     assert printable(text) == shown
 
 
 @pytest.mark.parametrize("text", ["", r"a\nb", "Müller 画像\u3000\xa0☃ é.dcm", "=1+1", "'"])
-def test_text_that_is_printable_is_left_alone(text: str) -> None:
+def test_printable_text_is_unchanged(text: str) -> None:
     """Letters, signs and spaces of all scripts, and backslashes, are printable."""
     assert printable(text) == text
 
 
 @given(ANY_TEXT)
 @example("\udcfc")
-def test_it_is_one_line_that_can_be_written_anywhere(text: str) -> None:
+def test_the_result_is_one_encodable_line(text: str) -> None:
     """This is true for any text; a second application changes nothing."""
     shown = printable(text)
     assert shown.encode().decode() == shown
@@ -60,7 +60,7 @@ def test_the_message_of_an_error_is_one_line() -> None:
         ["1", "2a", f"{'9' * 5000}"],
     ],
 )
-def test_names_are_sorted_as_people_count(names: list[str]) -> None:
+def test_names_are_sorted_naturally(names: list[str]) -> None:
     """Digits are numbers of any length, and case does not matter."""
     shuffled = [*names[1:], names[0]]
     assert sorted(shuffled, key=natural_key) == names
@@ -85,6 +85,6 @@ def test_a_noun_agrees_with_its_number(number: int, text: str) -> None:
         (3_600_000, "1,000 h 0 min"),
     ],
 )
-def test_durations_are_for_people(seconds: float, text: str) -> None:
+def test_durations_have_readable_units(seconds: float, text: str) -> None:
     """A duration has at most two units."""
     assert duration(seconds) == text

@@ -88,7 +88,7 @@ def test_sparse_member_over_the_limit(work: Path) -> None:
     assert "1 times its size" in last.reason.text
 
 
-def test_header_without_a_bound(work: Path) -> None:
+def test_endless_header(work: Path) -> None:
     """Reading stops at an oversized header before it fills the memory."""
     header = tar_entry("x", bytes(100_000_000), type=tarfile.GNUTYPE_LONGNAME)
     data = gzip.compress(tarred(A) + header + tarred(B) + END_OF_TAR, 1)

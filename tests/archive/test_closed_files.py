@@ -14,7 +14,7 @@ from tests.support.closing import nothing_left_open
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads from /proc")
-def test_what_is_not_an_image_is_closed(tmp_path: Path, work: Path) -> None:
+def test_files_that_are_not_images_are_closed(tmp_path: Path, work: Path) -> None:
     """Neither a text file in a folder nor an unreadable file stays open."""
     folder = tmp_path / "images"
     folder.mkdir()
@@ -35,7 +35,7 @@ def test_a_corrupt_member_is_closed(tmp_path: Path, work: Path) -> None:
         assert items(path, work) == [CORRUPT]
 
 
-def test_a_member_that_the_disk_did_not_take_is_closed(tmp_path: Path, work: Path) -> None:
+def test_a_member_that_does_not_fit_on_the_disk_is_closed(tmp_path: Path, work: Path) -> None:
     """The disk may have room for the next member."""
     path = zipped(tmp_path / "a", dicom(1, 6_000_000), A)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -54,7 +54,7 @@ def test_tar_cut_in_a_header(work: Path, rest: bytes) -> None:
     assert items_of(tarred(A) + rest, work) == [Image(1, A), BROKEN]
 
 
-def test_tar_cut_in_a_member_that_is_passed_over(work: Path) -> None:
+def test_tar_cut_in_a_skipped_member(work: Path) -> None:
     """A tar that is truncated within a member that is not DICOM is broken."""
     assert items_of(tarred(A, b"text" * 5000)[:-6000], work) == [Image(1, A), BROKEN]
 
@@ -105,12 +105,12 @@ def test_wrong_gzip_trailer(work: Path, position: int) -> None:
 
 
 @pytest.mark.parametrize("tail", [bytes(1000), b"garbage", b"\0\0garbage", b"\x1f"])
-def test_something_after_a_tgz(work: Path, tail: bytes) -> None:
+def test_data_after_a_tgz(work: Path, tail: bytes) -> None:
     """Data after a complete .tgz, such as tape padding, does not make it broken."""
     assert items_of(gzip.compress(tarred(A) + END_OF_TAR) + tail, work) == images(A)
 
 
-def test_something_after_a_tgz_without_an_end(work: Path) -> None:
+def test_data_after_a_tgz_without_an_end(work: Path) -> None:
     """If the tar has no end, the data after it may be its damaged rest."""
     assert items_of(gzip.compress(tarred(A)) + b"garbage", work) == [Image(1, A), BROKEN]
 

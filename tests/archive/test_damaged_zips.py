@@ -63,7 +63,7 @@ def test_members_without_a_head_go_by_their_name(
 
 
 @pytest.mark.parametrize("offset", [10**9, 2**62, 2**64 - 1])
-def test_member_that_is_not_in_the_file(tmp_path: Path, work: Path, offset: int) -> None:
+def test_member_beyond_the_end_of_the_file(tmp_path: Path, work: Path, offset: int) -> None:
     """A member with an offset beyond the end of the file is corrupt, and the next one is read."""
     with zipfile.ZipFile(tmp_path / "a", "w") as file:
         for number, content in enumerate((A, B, C), start=1):
@@ -87,7 +87,7 @@ def test_stream_that_ends_in_the_head(tmp_path: Path, work: Path) -> None:
 
 
 @pytest.mark.parametrize(("size", "item"), [(8999, LARGE), (9001, CORRUPT), (0, LARGE)])
-def test_sizes_that_lie(tmp_path: Path, work: Path, size: int, item: Unreadable) -> None:
+def test_wrong_sizes(tmp_path: Path, work: Path, size: int, item: Unreadable) -> None:
     """A member that is longer or shorter than declared is rejected."""
     path = zipped(tmp_path / "a", A, B)
     set_zip_field(path, "1.dcm", "size", size)

@@ -57,7 +57,7 @@ def test_tar_formats(work: Path, tar_format: int) -> None:
     assert items_of(data, work) == images(A)
 
 
-def test_single_file_is_opened_where_it_is(tmp_path: Path, work: Path) -> None:
+def test_single_file_is_opened_in_place(tmp_path: Path, work: Path) -> None:
     """A large single DICOM file is opened itself, not copied."""
     path, content = tmp_path / "a", dicom(1, 2_000_000)
     path.write_bytes(content)
@@ -77,12 +77,12 @@ def test_single_file_without_a_prefix(work: Path) -> None:
     assert items_of(data, work, is_dicom=lambda head: head[:2] == b"\x08\x00") == images(data)
 
 
-def test_single_file_that_is_not_to_be_sent(work: Path) -> None:
+def test_single_file_that_must_not_be_sent(work: Path) -> None:
     """A DICOM file that must not be sent, such as a DICOMDIR, is skipped."""
     assert items_of(A, work, is_dicom=lambda _: False) == []
 
 
-def test_head_is_all_that_is_needed(tmp_path: Path, work: Path) -> None:
+def test_the_head_is_sufficient(tmp_path: Path, work: Path) -> None:
     """Detection of a member's format reads at most its first 4096 bytes."""
     heads: list[bytes] = []
     items(zipped(tmp_path / "a", A, b"short"), work, is_dicom=lambda h: bool(heads.append(h)))
@@ -90,13 +90,13 @@ def test_head_is_all_that_is_needed(tmp_path: Path, work: Path) -> None:
 
 
 @pytest.mark.parametrize("start", [A, b"\x08\x00\x05\x00" + bytes(9000)])
-def test_dicom_with_a_zip_in_its_tail(tmp_path: Path, work: Path, start: bytes) -> None:
+def test_dicom_that_ends_like_a_zip(tmp_path: Path, work: Path, start: bytes) -> None:
     """A DICOM file is DICOM even if it ends like a zip."""
     data = start + zipped(tmp_path / "a", B).read_bytes()
     assert items_of(data, work, is_dicom=lambda head: head[:4096] == data[:4096]) == images(data)
 
 
-def test_dicom_that_starts_as_a_zip(tmp_path: Path, work: Path) -> None:
+def test_dicom_that_starts_like_a_zip(tmp_path: Path, work: Path) -> None:
     """A preamble can be anything, even the start of a zip (PS3.10 7.1)."""
     data = b"PK\x03\x04" + A[4:] + zipped(tmp_path / "a", B).read_bytes()
     assert items_of(data, work) == images(data)
@@ -108,7 +108,7 @@ def test_tar_that_ends_with_a_zip(tmp_path: Path, work: Path) -> None:
     assert items_of(tarred(A, inner) + END_OF_TAR, work) == [Image(1, A), Image("2.1", B)]
 
 
-def test_zip_after_something_else(tmp_path: Path, work: Path) -> None:
+def test_zip_after_other_data(tmp_path: Path, work: Path) -> None:
     """A self-extracting zip, which starts with a program, is a zip."""
     data = b"#!/bin/sh\n" * 1000 + zipped(tmp_path / "a", A).read_bytes()
     assert items_of(data, work) == images(A)

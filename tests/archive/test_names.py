@@ -48,7 +48,7 @@ def test_names_in_a_tar(tmp_path: Path, name: bytes, shown: str, tar_format: int
 
 
 @pytest.mark.parametrize(("name", "shown"), NAMES)
-def test_names_in_a_zip_that_are_said_to_be_utf_8(tmp_path: Path, name: bytes, shown: str) -> None:
+def test_names_in_a_zip_that_are_declared_as_utf_8(tmp_path: Path, name: bytes, shown: str) -> None:
     """Bytes that are not UTF-8 are escaped."""
     file = io.BytesIO()
     stand_in = "é" * (len(name) // 2) + "x" * (len(name) % 2)

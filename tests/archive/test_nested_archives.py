@@ -99,7 +99,7 @@ def test_a_compressed_image_is_read(work: Path, compress: Callable[[bytes], byte
 
 
 @pytest.mark.parametrize("compress", COMPRESSORS)
-def test_what_follows_a_compressed_file_and_is_none_is_left_alone(
+def test_other_data_after_a_compressed_file_is_ignored(
     work: Path, compress: Callable[[bytes], bytes]
 ) -> None:
     """As with gzip, the image is complete as a single file, as a member and in a small tar."""
@@ -142,7 +142,7 @@ def test_office_documents_are_one_file_that_is_not_dicom(tmp_path: Path, work: P
     assert items_and_skipped(path, work) == [Skipped.NOT_DICOM, Image(2, B)]
 
 
-def test_what_is_nested_deeper_is_counted(tmp_path: Path, work: Path) -> None:
+def test_deeper_nested_archives_are_counted(tmp_path: Path, work: Path) -> None:
     """They are not read, because nesting has no limit."""
     path = tmp_path / "a"
     deeper = zip_of(("b", B), ("deeper.zip", zip_of(("c", C))))
@@ -182,9 +182,7 @@ def test_nested_bombs_are_within_the_limits_of_the_whole(work: Path, tmp_path: P
         (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
     ],
 )
-def test_formats_that_cannot_be_read_are_named(
-    tmp_path: Path, work: Path, magic: bytes, name: str
-) -> None:
+def test_unsupported_formats_are_named(tmp_path: Path, work: Path, magic: bytes, name: str) -> None:
     """This is true for single files, in an archive and in a folder."""
     data = magic + bytes(9000)
     reason = Reason(Kind.UNSUPPORTED_FORMAT, name)
@@ -212,14 +210,14 @@ def test_xz_is_read_in_a_zip(work: Path) -> None:
 
 
 @pytest.mark.parametrize(("method", "name"), [(93, "Zstandard"), (98, "PPMd"), (77, "method 77")])
-def test_methods_that_cannot_be_read_are_named(work: Path, method: int, name: str) -> None:
+def test_unsupported_methods_are_named(work: Path, method: int, name: str) -> None:
     """The member is not reported as corrupt."""
     item = Unreadable(Reason(Kind.UNSUPPORTED_METHOD, name), 1)
     assert items_of(zip_packed(method, b"packed", A), work) == [item]
 
 
 @pytest.mark.parametrize("blocks", [0, 20, 200, 8192])
-def test_a_second_tar_in_a_row_is_read(work: Path, blocks: int) -> None:
+def test_a_second_tar_in_the_file_is_read(work: Path, blocks: int) -> None:
     """It may be plain or compressed, together with the first or separately, padded or not."""
     first, second = tar_of(A) + bytes(blocks * 512), tar_of(B, C)
     expected = [Image(1, A), Image(2, B), Image(3, C)]
@@ -242,12 +240,12 @@ def test_a_damaged_one_that_held_images_fails_whatever_its_name(work: Path) -> N
 
 
 @pytest.mark.parametrize("tail", [b"garbage", b"x" * 5000, bytes(5000) + b"garbage"])
-def test_what_follows_a_tar_and_is_none_is_left_alone(work: Path, tail: bytes) -> None:
+def test_other_data_after_a_tar_is_ignored(work: Path, tail: bytes) -> None:
     """Tape padding can be any bytes."""
     assert items_of(tar_of(A) + tail, work) == [Image(1, A)]
 
 
-def test_a_tar_that_breaks_off_in_its_second_part_is_broken(work: Path) -> None:
+def test_a_tar_that_is_truncated_in_its_second_part_is_broken(work: Path) -> None:
     """It counts as an archive that is not read completely."""
     found = items_of(tar_of(A) + tar_entry("b", B)[:1000], work)
     assert found == [Image(1, A), BROKEN]

@@ -71,7 +71,7 @@ EVIL_NAMES = [
 
 @pytest.mark.parametrize("write", [zip_of, tar_of])
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_evil_names_do_no_harm(
+def test_malicious_names_are_harmless(
     tmp_path: Path, work: Path, write: Callable[[Path, list[ArchiveMember]], Path]
 ) -> None:
     """Names are never used on disk, and members with the same name are separate."""

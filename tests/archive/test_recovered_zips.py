@@ -119,27 +119,27 @@ def test_damaged_data_of_a_zip_that_is_cut_short(work: Path) -> None:
 
 
 @kinds
-def test_something_before_a_zip_that_is_cut_short(work: Path, whole: bytes) -> None:
+def test_data_before_a_truncated_zip(work: Path, whole: bytes) -> None:
     """The program at the start of a self-extracting archive is skipped."""
     data = b"#!/bin/sh PK\x03\x04\n" * 1000 + whole[: headers(whole)[-1] + 5]
     assert items_of(data, work) == [*images(*ORIGINALS), BROKEN]
 
 
 @pytest.mark.parametrize("mark", [b"PK\x07\x08", b"PK00"])
-def test_a_part_of_a_zip_on_several_disks(work: Path, mark: bytes) -> None:
+def test_the_first_part_of_a_split_zip(work: Path, mark: bytes) -> None:
     """The complete members in the first part are read."""
     data = mark + KINDS["deflated"]
     assert items_of(data[: headers(data)[3] + 100], work) == [*images(*ORIGINALS[:3]), BROKEN]
 
 
-def test_the_last_part_of_a_zip_on_several_disks(work: Path) -> None:
+def test_the_last_part_of_a_split_zip(work: Path) -> None:
     """It has the directory of all parts: members in other parts are corrupt, its own are read."""
     whole = KINDS["deflated"]
     found = items_of(whole[headers(whole)[3] - 200 :], work)
     assert [one for one in found if isinstance(one, Image)] == images(*ORIGINALS)[3:]
 
 
-def test_a_zip_cut_behind_a_zip_in_it(work: Path) -> None:
+def test_a_zip_cut_after_a_nested_zip(work: Path) -> None:
     """The directory of a stored zip member is not taken for the directory of the whole zip."""
     inner = plain(C, method=STORED)
     whole = plain(A, B, inner, A, method=STORED)
@@ -148,25 +148,25 @@ def test_a_zip_cut_behind_a_zip_in_it(work: Path) -> None:
     assert found[-1] == BROKEN
 
 
-def test_zips_in_a_row(work: Path) -> None:
+def test_concatenated_zips(work: Path) -> None:
     """Several zips in one file, as written by `cat`, are read as one complete zip."""
     data = KINDS["deflated"] + KINDS["streamed"]
     assert items_of(data, work) == images(*ORIGINALS, *ORIGINALS)
     assert items_of(data[:-1], work) == [*images(*ORIGINALS, *ORIGINALS), BROKEN]
 
 
-def test_other_files_are_no_zips(work: Path) -> None:
+def test_other_files_are_not_zips(work: Path) -> None:
     """A file that happens to contain a zip signature is not a zip."""
     assert items_of(b"text " * 100 + b"PK\x03\x04 is the start of a zip", work) == [UNKNOWN]
 
 
-def test_a_search_for_ends_has_an_end(work: Path) -> None:
+def test_the_search_for_ends_is_bounded(work: Path) -> None:
     """Headers of members without an end do not cause repeated searches of the file."""
     header = struct.pack("<4sHHH4xLLLHH", b"PK\x03\x04", 20, 8, 8, 0, 0, 0, 1, 0) + b"a"
     assert items_of(header * 100_000, work) == [BROKEN]
 
 
-def test_signatures_in_data_are_no_ends(work: Path) -> None:
+def test_signatures_in_data_are_ignored(work: Path) -> None:
     """Data may contain bytes that look like headers and descriptors."""
     noise = random.Random(1)
     parts = [b"PK\x03\x04", b"PK\x07\x08", b"PK\x01\x02", bytes(12)]

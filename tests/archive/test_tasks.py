@@ -45,7 +45,7 @@ def contents(items: list[Item | object]) -> dict[object, bytes]:
 
 
 @pytest.mark.parametrize("kind", ["stored", "deflated", "folder"])
-def test_members_come_whole_in_any_order(tmp_path: Path, work: Path, kind: str) -> None:
+def test_members_are_complete_in_any_order(tmp_path: Path, work: Path, kind: str) -> None:
     """Four threads unpack the members in reverse order."""
     if kind == "folder":
         path = folder_of(tmp_path / "a")
@@ -67,7 +67,7 @@ def test_a_tar_is_unpacked_as_it_is_read(tmp_path: Path, work: Path) -> None:
     assert list(found.values()) == CONTENTS
 
 
-def test_what_was_unpacked_outlives_its_archive(tmp_path: Path, work: Path) -> None:
+def test_an_unpacked_member_outlives_its_archive(tmp_path: Path, work: Path) -> None:
     """A member can be sent after its archive was closed."""
     path = zipped(tmp_path / "a", *CONTENTS[:3], method=zipfile.ZIP_STORED)
     with opened(path, work) as archive:
@@ -76,7 +76,7 @@ def test_what_was_unpacked_outlives_its_archive(tmp_path: Path, work: Path) -> N
     assert list(contents(items).values()) == CONTENTS[:3]
 
 
-def test_a_limit_holds_for_all_threads(tmp_path: Path, work: Path) -> None:
+def test_a_limit_is_shared_by_all_threads(tmp_path: Path, work: Path) -> None:
     """After the limit is exceeded, each thread fails."""
     path = zipped(tmp_path / "a", *[A * 100] * COUNT)
     with opened(path, work, Limits(archive=len(A) * 250, ratio=0)) as archive:

@@ -31,7 +31,7 @@ def open_files() -> set[str]:
     return {os.readlink(fd) for fd in fds.iterdir() if fd.is_symlink() and fd.exists()}
 
 
-def test_a_member_is_unpacked_when_it_is_asked_for(tmp_path: Path, work: Path) -> None:
+def test_a_member_is_unpacked_on_demand(tmp_path: Path, work: Path) -> None:
     """The next member is not read before the consumer requests it."""
     first, second = dicom(1, 2_000_000), dicom(2, 2_000_000)
     path = zipped(tmp_path / "a", first, second, method=zipfile.ZIP_STORED)
@@ -70,7 +70,7 @@ def test_large_stored_members_stay_in_their_archive(tmp_path: Path, work: Path) 
     assert not any(name.startswith(str(tmp_path)) for name in open_files())
 
 
-def test_a_large_stored_member_of_another_crc_is_corrupt(tmp_path: Path, work: Path) -> None:
+def test_a_large_stored_member_with_a_wrong_crc_is_corrupt(tmp_path: Path, work: Path) -> None:
     """It is verified completely before the reader returns it."""
     content = dicom(1, 2_000_000)
     path = zipped(tmp_path / "a", content, A, method=zipfile.ZIP_STORED)

@@ -20,7 +20,7 @@ from tests.support.flywheel_http import Status
         (None, "file not found"),
     ],
 )
-def test_key_that_cannot_be_used_is_not_shown(
+def test_an_invalid_key_is_not_shown(
     world: World, caplog: pytest.LogCaptureFixture, content: str | None, told: str
 ) -> None:
     """A file without a key is a usage error of one line that does not show the file's content."""
@@ -33,7 +33,7 @@ def test_key_that_cannot_be_used_is_not_shown(
     assert "secret" not in caplog.text
 
 
-def test_key_is_that_of_fw_login(
+def test_key_is_shared_with_fw_login(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The key is read from the file of `fw login`, or prompted for on a terminal, or missing."""

@@ -34,7 +34,7 @@ script = partial(command.run, "dicom-send-batch")
         (["--sessions-file", "/nowhere", *TO], "--sessions-file: cannot read /nowhere"),
     ],
 )
-def test_wrong_usage_is_told_before_the_site_is_asked(
+def test_wrong_usage_is_reported_before_any_request(
     world: World, caplog: pytest.LogCaptureFixture, arguments: list[str], told: str
 ) -> None:
     """An invalid command line ends the command with one line that names the option."""

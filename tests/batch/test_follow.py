@@ -49,7 +49,7 @@ def next_batch(site: FlywheelSite) -> str:
     return f"{int(site.new_id(), 16) + 1:024x}"
 
 
-def test_run_whose_answer_is_lost_is_not_repeated(
+def test_run_with_a_lost_response_is_not_repeated(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """If the response to the run request is lost, the batch is followed and not run again."""
@@ -61,7 +61,7 @@ def test_run_whose_answer_is_lost_is_not_repeated(
     assert len(posts(world.site, "/run")) == 1
 
 
-def test_batch_that_does_not_run_is_told(
+def test_batch_that_stays_pending_is_reported(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch that stays pending is reported with its id and not run again."""
@@ -84,7 +84,7 @@ def test_refused_run_is_final(world: World, caplog: pytest.LogCaptureFixture) ->
     assert caplog.records[-1].getMessage().endswith("/run: 403 Forbidden")
 
 
-def test_batch_that_was_never_run_is_offered(
+def test_follow_offers_to_run_a_batch_that_was_never_run(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After confirmation, `follow` runs a batch that was only created."""
@@ -97,9 +97,7 @@ def test_batch_that_was_never_run_is_offered(
         assert world.run("follow", batch_id, "--yes") == 0
 
 
-def test_site_that_does_not_answer_is_asked_again(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_invalid_response_is_retried(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """An unreadable response is logged once, and the request is retried."""
     batch_id = world.prepare("Visit 1")
     world.ended(lambda _: GOOD)
@@ -108,7 +106,7 @@ def test_site_that_does_not_answer_is_asked_again(
     assert caplog.text.count("; retrying (the batch continues)") == 1
 
 
-def test_questions_are_asked_again_and_changes_are_not(world: World) -> None:
+def test_only_reads_are_retried(world: World) -> None:
     """The client retries a request after a server error only if the request changes nothing."""
     world.add("Visit 1")
     world.site.fault(world.project, Status(503))
@@ -119,7 +117,7 @@ def test_questions_are_asked_again_and_changes_are_not(world: World) -> None:
     assert len(posts(world.site, "/batch/jobs")) == 2
 
 
-def test_site_that_is_away_for_long_is_given_up(
+def test_command_ends_when_the_site_stays_silent(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The command ends if the site is silent for too long; the batch can be followed later."""
@@ -130,7 +128,7 @@ def test_site_that_is_away_for_long_is_given_up(
     assert f"continues. To follow it again: dicom-send-batch follow {batch_id}" in caplog.text
 
 
-def test_refused_answer_is_final(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_rejected_request_is_final(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """A rejected request, for example with an expired key, ends the command immediately."""
     batch_id = world.prepare("Visit 1")
     world.ended(lambda _: GOOD)
@@ -139,7 +137,9 @@ def test_refused_answer_is_final(world: World, caplog: pytest.LogCaptureFixture)
     assert f"GET /api/batch/{batch_id}: 401 Unauthorized" in caplog.text
 
 
-def test_unknown_batch_is_told_at_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_unknown_batch_is_reported_immediately(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     """Each command reports an unknown batch as a one-line error."""
     for name in ("follow", "stop", "retry", "gather"):
         caplog.clear()
@@ -179,7 +179,7 @@ def test_progress_is_seen_on_a_terminal(world: World) -> None:
     assert "secret" not in result.stdout
 
 
-def test_no_is_an_answer(world: World) -> None:
+def test_declined_action_is_not_done(world: World) -> None:
     """An action that is not confirmed on a terminal is not done."""
     world.add("Visit 1")
     start = world.arguments("start", "--project", "lab/Study", *TO)
@@ -188,7 +188,7 @@ def test_no_is_an_answer(world: World) -> None:
     assert "nothing was changed" in result.stdout
 
 
-def test_interrupted_batch_goes_on_and_is_taken_up_again(world: World) -> None:
+def test_interrupted_batch_continues_and_can_be_followed(world: World) -> None:
     """Ctrl-C ends the command but not the batch, and the log says how to follow it."""
     world.add("Visit 1")
     with FlywheelEngine(world.site, world.folder / "jobs", outcome=lambda _: Endless()):

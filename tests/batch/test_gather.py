@@ -66,7 +66,7 @@ def test_reports_become_one_table(world: World) -> None:
     assert "See the page of the run, which is attached to the session." in page
 
 
-def test_no_row_is_a_formula(world: World) -> None:
+def test_no_cell_is_a_formula(world: World) -> None:
     """A name that starts with an apostrophe in a report keeps it in the table."""
     batch_id = world.prepare("=1+1")
     row = ("a1", "lab/Study/S/v/T1/files/=2", "'=2", 5, 5, "Complete")
@@ -75,7 +75,7 @@ def test_no_row_is_a_formula(world: World) -> None:
     assert [(one["Session"], one["Filename"]) for one in world.rows(batch_id)] == [("'=1+1", "'=2")]
 
 
-def test_page_is_inert(world: World) -> None:
+def test_page_is_static(world: World) -> None:
     """Labels and reasons are escaped, and the page loads nothing."""
     evil = "<script src='http://127.0.0.1:9/x.js'></script>"
     batch_id = world.prepare(evil)
@@ -108,7 +108,7 @@ def test_only_the_jobs_own_report_counts(world: World) -> None:
     assert [row["Filename"] for row in world.rows(batch_id)] == ["t.zip"]
 
 
-def test_report_of_before_the_job_is_none_of_it(world: World) -> None:
+def test_report_older_than_the_job_is_ignored(world: World) -> None:
     """A job without a report does not get the report of an earlier job on its session."""
     world.prepare("Visit 1")
     world.ended(lambda _: GOOD)
@@ -139,7 +139,7 @@ def test_report_that_the_engine_attached_to_an_acquisition_is_found(world: World
     assert told == [(session, "Visit 1", "Complete")] * 2
 
 
-def test_newest_of_two_reports_counts(world: World) -> None:
+def test_newer_of_two_reports_counts(world: World) -> None:
     """If a job left two reports, the newer one is used."""
     batch_id = world.prepare("Visit 1")
     session = world.session_of("Visit 1")
@@ -151,7 +151,7 @@ def test_newest_of_two_reports_counts(world: World) -> None:
 
 
 @pytest.mark.parametrize("is_shown", [True, False])
-def test_report_of_an_unknown_job_is_that_of_the_only_one(world: World, is_shown: bool) -> None:
+def test_report_without_a_job_belongs_to_the_only_job(world: World, is_shown: bool) -> None:
     """An old site records no job for an upload, which is unambiguous if only one job ran."""
     batch_id = world.prepare("Visit 1")
     session = world.session_of("Visit 1")
@@ -166,7 +166,7 @@ def test_report_of_an_unknown_job_is_that_of_the_only_one(world: World, is_shown
     assert world.run("gather", batch_id) == 0
 
 
-def test_report_of_one_of_two_jobs_is_that_of_none(world: World) -> None:
+def test_report_without_a_job_is_ignored_after_two_jobs(world: World) -> None:
     """An old site does not record which of two concurrent jobs uploaded a report."""
     batch_id = world.prepare("Visit 1")
     assert world.start("--no-follow") == 0
@@ -185,7 +185,7 @@ def test_report_of_one_of_two_jobs_is_that_of_none(world: World) -> None:
     assert [row["Status"] for row in world.rows(batch_id)] == ["no report"]
 
 
-def test_report_of_a_dry_run_is_that_of_its_kind(world: World) -> None:
+def test_report_of_a_dry_run_is_recognized(world: World) -> None:
     """A dry run's report has its own name, and the page says that nothing was sent."""
     world.add("Visit 1")
     assert world.start("--no-follow", "--dry-run") == 0
@@ -204,7 +204,7 @@ def test_report_of_a_dry_run_is_that_of_its_kind(world: World) -> None:
         assert words in world.page(batch_id)
 
 
-def test_dry_run_that_failed_would_not_send_all(world: World) -> None:
+def test_failed_dry_run_is_not_complete(world: World) -> None:
     """Its report says for each file that nothing was sent; the job says that some would fail."""
     world.add("Visit 1")
     assert world.start("--no-follow", "--dry-run") == 0
@@ -230,7 +230,7 @@ def test_dry_run_that_failed_would_not_send_all(world: World) -> None:
         (report("", ("a", "p", "f", 1, 0, "Failed"))[1], "Failed"),
     ],
 )
-def test_success_has_to_be_told_by_the_report(world: World, content: bytes, told: str) -> None:
+def test_success_requires_a_valid_report(world: World, content: bytes, told: str) -> None:
     """A complete job is not a success if its report is broken, empty or lists unsent images."""
     batch_id = world.prepare("Visit 1")
     session = world.session_of("Visit 1")
@@ -241,7 +241,7 @@ def test_success_has_to_be_told_by_the_report(world: World, content: bytes, told
     assert [row["Status"] for row in world.rows(batch_id)] == [told]
 
 
-def test_session_that_is_gone_does_not_stop_the_others(world: World) -> None:
+def test_deleted_session_does_not_stop_the_others(world: World) -> None:
     """A session that was deleted meanwhile has a row that says so."""
     batch_id = world.prepare("Visit 1", "Visit 2")
     world.ended(lambda _: GOOD)
@@ -254,7 +254,7 @@ def test_session_that_is_gone_does_not_stop_the_others(world: World) -> None:
     ]
 
 
-def test_table_is_written_whole_or_not_at_all(
+def test_table_is_written_completely_or_not_at_all(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An existing table remains if the site fails during gathering."""
@@ -272,7 +272,7 @@ def test_table_is_written_whole_or_not_at_all(
     assert len(list((world.folder / "out").iterdir())) == 2
 
 
-def test_folder_for_reports_is_made(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_folder_for_reports_is_created(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """A missing folder is created; if that fails, it is a usage error."""
     batch_id = world.prepare("Visit 1")
     world.ended(lambda _: GOOD)

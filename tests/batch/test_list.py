@@ -21,7 +21,7 @@ def states(rows: Iterable[list[str]]) -> list[tuple[str, str]]:
     return [(row[0], row[3]) for row in rows]
 
 
-def test_batches_are_listed_with_what_became_of_them(
+def test_batches_are_listed_with_their_job_states(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The newest batch comes first, with its date, its user and the states of its jobs."""
@@ -71,7 +71,7 @@ def test_only_the_newest_are_listed(world: World, capsys: pytest.CaptureFixture[
     assert [row[0] for row in rows] == list(reversed(world.site.batches))[:20]
 
 
-def test_site_that_fails_ends_the_list(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_site_failure_ends_the_list(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """A list that the site rejects is a one-line error."""
     world.site.fault("batch", Status(403))
     assert world.run("list") == 1

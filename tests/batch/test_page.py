@@ -46,7 +46,7 @@ def gathered(world: World, summary: bytes) -> Element:
     return parsed(world.page(batch_id))
 
 
-def test_the_causes_of_a_session_are_those_of_its_run(world: World) -> None:
+def test_causes_of_a_session_come_from_its_summary(world: World) -> None:
     """The summary of the run has codes; the page shows their texts and advice."""
     failed = {"refused": 2, "not-accepted": 1, "of-a-later-version": 5}
     page = gathered(world, json.dumps({"failed": failed}).encode())
@@ -62,14 +62,14 @@ def test_the_causes_of_a_session_are_those_of_its_run(world: World) -> None:
     assert (good[1], good[-1]) == ("Visit 1", "Complete")
 
 
-def test_a_summary_that_cannot_be_read_is_none(world: World) -> None:
+def test_unreadable_summary_is_ignored(world: World) -> None:
     """The page then says where to look."""
     for_whom = "See the page of the run, which is attached to the session."
     page = gathered(world, b"[]")
     assert rows_of(page, "reasons") == [["not all images were sent", "1", "3", for_whom]]
 
 
-def test_sessions_with_trouble_come_first_as_people_count() -> None:
+def test_failed_sessions_come_first_in_natural_order() -> None:
     """If there are many complete sessions, they are collapsed."""
     page = parsed(render("b", pages.outcomes(120), pages.STARTED, is_dry=False))
     assert [row[1] for row in rows_of(page, "sessions")] == ["visit 0", "visit 50", "visit 100"]

@@ -15,7 +15,7 @@ def ask(world: World, *options: str) -> str:
     return shown.stdout
 
 
-def test_plan_is_shown_before_it_is_asked_for(
+def test_plan_is_shown_before_the_confirmation(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The plan lists gear, server, options, sessions and exclusions; nothing runs unconfirmed."""
@@ -41,7 +41,7 @@ def test_plan_is_shown_before_it_is_asked_for(
     assert len(world.site.batches) == 1
 
 
-def test_question_tells_where_and_how_much(world: World) -> None:
+def test_confirmation_shows_site_and_amount(world: World) -> None:
     """The prompt shows the site, files, images and bytes of the selected files."""
     for number in range(2):
         acquisition = world.site.add_acquisition(world.add(f"Visit {number}"), "T1")
@@ -57,7 +57,7 @@ def test_question_tells_where_and_how_much(world: World) -> None:
     assert ": 1 file, 1 image, 600.0 kB? [y/N]" in ask(world, "--label", "1$", "--exclude", "*.zip")
 
 
-def test_how_much_is_left_out_where_the_site_does_not_tell(world: World) -> None:
+def test_amount_is_omitted_if_the_site_does_not_provide_it(world: World) -> None:
     """The prompt is shown nevertheless."""
     world.add("Visit 1")
     world.site.fault(world.project, *[Stall(0)] * 3, Status(403))
@@ -67,13 +67,13 @@ def test_how_much_is_left_out_where_the_site_does_not_tell(world: World) -> None
     assert "? [y/N]" in asked
 
 
-def test_nothing_is_counted_where_nothing_is_asked(world: World) -> None:
+def test_nothing_is_counted_without_a_prompt(world: World) -> None:
     """With --yes the counting requests are not made."""
     world.prepare("Visit 1")
     assert not any(path.endswith("/acquisitions") for path in world.site.requested("GET"))
 
 
-def test_label_stays_on_its_line(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_label_stays_on_one_line(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """A label cannot control the terminal or imitate a line of the command."""
     batch_id = world.prepare("Visit\n1\x1b[2J")
     world.ended(lambda _: FAILED)
@@ -82,7 +82,7 @@ def test_label_stays_on_its_line(world: World, caplog: pytest.LogCaptureFixture)
     assert "\x1b" not in caplog.text
 
 
-def test_choice_of_files_goes_to_the_jobs(world: World) -> None:
+def test_file_choice_is_passed_to_the_jobs(world: World) -> None:
     """A repeated option becomes one text with commas, as the gear reads it."""
     world.add("Visit 1")
     options = ("--include", "*.dcm", "--include", "t1*, t2*", "--modality", "MR,PT")
@@ -98,7 +98,7 @@ def test_choice_of_files_goes_to_the_jobs(world: World) -> None:
     }
 
 
-def test_only_given_options_are_those_of_the_jobs(world: World) -> None:
+def test_jobs_have_only_the_given_options(world: World) -> None:
     """The site's defaults apply to other options."""
     world.add("Visit 1")
     options = ("--associations", "2", "--file-download-retry-time", "5", "--tls-check-hostname")
@@ -114,7 +114,7 @@ def test_only_given_options_are_those_of_the_jobs(world: World) -> None:
     assert (job["tags"], job["inputs"]) == (["hpc", "night"], {})
 
 
-def test_option_that_the_sites_gear_lacks_is_refused(
+def test_option_unknown_to_the_sites_gear_is_rejected(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The options of an older gear version on the site are distinguished from the newest ones."""
@@ -130,9 +130,7 @@ def test_option_that_the_sites_gear_lacks_is_refused(
     assert world.proposed()[0]["gear_id"] == world.gear
 
 
-def test_an_identity_is_a_file_of_the_project(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_identity_is_a_file_of_the_project(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """Before any job starts, it requires TLS or the option that allows it unencrypted."""
     world.add("Visit 1")
     world.site.add_file(world.project, "identity.json", b"{}", file_type=None)
@@ -145,9 +143,7 @@ def test_an_identity_is_a_file_of_the_project(
     }
 
 
-def test_files_for_tls_are_those_of_the_project(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_tls_files_are_files_of_the_project(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """Key and certificates become inputs of the jobs if the project has them."""
     world.add("Visit 1")
     world.site.add_file(world.project, "k.pem", b"1", file_type=None)

@@ -46,7 +46,7 @@ def test_each_row_has_its_own_request() -> None:
     assert len({row.request for row in rows()}) == len(rows()) > 20
 
 
-def test_rows_are_what_batches_ask() -> None:
+def test_rows_match_the_requests_of_batches() -> None:
     """Batches make exactly the requests that the table lists for them."""
     asks: list[Callable[[World], list[Request]]] = [_new_batch, _later_questions]
     asks += [partial(_question, ours) for _, ours in SAME.values()]
@@ -97,7 +97,9 @@ def _later_questions(world: World) -> list[Request]:
     return site.requests
 
 
-def test_rows_are_what_the_gear_asks(tmp_path: Path, world: World, python_scp: PythonSCP) -> None:
+def test_rows_match_the_requests_of_the_gear(
+    tmp_path: Path, world: World, python_scp: PythonSCP
+) -> None:
     """Gear runs make exactly the requests that the table lists for them."""
     site = world.site
     file_id = site.add_file(world.acquisition, NAME, encoded(made(1)))
@@ -121,7 +123,7 @@ def test_rows_are_what_the_gear_asks(tmp_path: Path, world: World, python_scp: P
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.request)
-def test_sdk_makes_the_request_by_the_call_of_its_row(world: World, row: Row) -> None:
+def test_sdk_call_of_each_row_makes_its_request(world: World, row: Row) -> None:
     """The SDK call in the last column makes the request in the first column."""
     site = world.site
     site.add_file(world.acquisition, NAME, b"image")

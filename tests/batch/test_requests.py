@@ -122,14 +122,14 @@ SAME: dict[str, tuple[Asks, Asks]] = {
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_question_is_that_of_the_sdk(world: World, name: str) -> None:
+def test_read_requests_equal_those_of_the_sdk(world: World, name: str) -> None:
     """A read request has the same path, query and body."""
     theirs, ours = SAME[name]
     assert recorded(world, lambda: ours(world)) == recorded(world, lambda: theirs(world))
     assert world.site.requests
 
 
-def test_proposal_is_that_of_the_sdk(world: World) -> None:
+def test_proposal_equals_that_of_the_sdk(world: World) -> None:
     """A batch is created with the same body, with files of the project as inputs."""
     plan = world.plan()
     ours = recorded(world, lambda: world.api.create(plan))
@@ -163,7 +163,7 @@ CHANGES: dict[str, tuple[Callable[[World], str], Callable[[World, str], object],
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_change_is_that_of_the_sdk(world: World, name: str) -> None:
+def test_change_requests_equal_those_of_the_sdk(world: World, name: str) -> None:
     """A request that changes something has the same path, query and body."""
     prepare, theirs, ours = CHANGES[name]
     first, second = prepare(world), prepare(world)
@@ -177,7 +177,7 @@ def _with(request: tuple[object, ...], old: str, new: str) -> tuple[object, ...]
     return (method, str(path).replace(old, new), *rest)
 
 
-def test_answers_are_read_as_the_sdk_reads_them(world: World) -> None:
+def test_responses_are_read_like_in_the_sdk(world: World) -> None:
     """Ids, states and counts are those that the SDK reads from the responses."""
     batch_id = world.started()
     theirs, ours = world.fw.get_batch(batch_id), world.api.get(batch_id)
@@ -199,7 +199,7 @@ def test_answers_are_read_as_the_sdk_reads_them(world: World) -> None:
     assert world.api.cancel(batch_id) == 1
 
 
-def test_key_goes_where_the_sdk_puts_it(world: World) -> None:
+def test_key_is_sent_like_in_the_sdk(world: World) -> None:
     """The key is in one header and in no URL."""
     world.site.requests.clear()
     world.api.session(world.session)

@@ -9,7 +9,7 @@ from tests.support.flywheel_http import Status
 
 @pytest.mark.parametrize("is_admin", [False, True])
 @pytest.mark.parametrize("replaces_retried", [False, True])
-def test_only_what_failed_is_run_again(
+def test_only_failed_jobs_are_rerun(
     world: World, caplog: pytest.LogCaptureFixture, replaces_retried: bool, is_admin: bool
 ) -> None:
     """The newest job of a session counts, whether the batch lists it or its predecessor."""
@@ -59,9 +59,7 @@ def test_end_of_a_failed_jobs_log_is_shown(
         assert any(line.endswith(f"): the job failed: {told}") for line in shown)
 
 
-def test_log_that_the_site_does_not_show_is_no_trouble(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_inaccessible_log_is_not_an_error(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """A failed job is shown without its log if the site denies access."""
     batch_id = world.prepare("Visit 1")
     world.ended(lambda _: Simulated("failed", log="Killed", reason="out of memory"))
@@ -71,7 +69,7 @@ def test_log_that_the_site_does_not_show_is_no_trouble(
     assert caplog.text.count("): the job failed: out of memory\n") == 1
 
 
-def test_job_that_failed_twice_is_run_again(world: World) -> None:
+def test_job_that_failed_twice_is_rerun(world: World) -> None:
     """Each command looks up the newest jobs, although the batch lists the original ones."""
     batch_id = world.prepare("Visit 1", "Visit 2")
     world.ended(lambda job: GOOD if world.label_of(job) == "Visit 1" else FAILED)
@@ -84,7 +82,7 @@ def test_job_that_failed_twice_is_run_again(world: World) -> None:
     assert len(world.site.batches[batch_id]["jobs"]) == 2
 
 
-def test_retries_that_the_site_lists_to_nobody_are_followed(world: World) -> None:
+def test_retries_that_the_site_never_lists_are_followed(world: World) -> None:
     """The command knows its own retries without a list."""
     batch_id = world.prepare("Visit 1")
     world.ended(lambda _: FAILED)
@@ -93,7 +91,7 @@ def test_retries_that_the_site_lists_to_nobody_are_followed(world: World) -> Non
         assert world.run("retry", batch_id, "--yes") == 0
 
 
-def test_job_that_cannot_be_run_again_does_not_stop_the_others(
+def test_job_that_cannot_be_rerun_does_not_stop_the_others(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The refusal is shown for its session, and the next failed job is rerun."""
@@ -111,9 +109,7 @@ def test_job_that_cannot_be_run_again_does_not_stop_the_others(
     assert world.run("retry", batch_id, "--yes", "--no-follow") == 1
 
 
-def test_cancelled_jobs_are_left_to_a_new_batch(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_cancelled_jobs_require_a_new_batch(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """The site does not rerun cancelled jobs; the command says how to send their sessions."""
     batch_id = world.prepare("Visit 1", "Visit 2")
     assert world.run("stop", batch_id, "--yes") == 0

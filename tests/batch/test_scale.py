@@ -45,7 +45,7 @@ def sessions(site: FlywheelSite) -> list[str]:
     ]
 
 
-def test_five_hundred_sessions_are_sent_and_what_failed_is_sent_again(
+def test_five_hundred_sessions_are_sent_and_failed_ones_are_retried(
     site: FlywheelSite,
     sessions: list[str],
     orthanc: Orthanc,

@@ -69,7 +69,7 @@ def test_filters_choose_sessions(
         ),
     ],
 )
-def test_site_is_asked_for_what_it_can_tell(
+def test_site_filters_as_far_as_it_can(
     months: World, filters: list[str], asked: str | None
 ) -> None:
     """Filters are passed to the site unless it would misinterpret them."""
@@ -98,7 +98,7 @@ def test_sessions_without_a_day_are_counted(
         assert ("no scan date" in caplog.text) is bool(told)
 
 
-def test_day_is_that_of_the_scanner(world: World) -> None:
+def test_day_is_in_the_time_zone_of_the_scanner(world: World) -> None:
     """A scan late in the evening in New York counts for that day, although UTC is a day ahead."""
     session = world.add("Visit 1", timestamp="2024-01-11T02:00:00+00:00")
     world.site.containers[session]["timezone"] = "America/New_York"
@@ -106,7 +106,7 @@ def test_day_is_that_of_the_scanner(world: World) -> None:
     assert world.start("--no-follow", "--until", "2024-01-10") == 0
 
 
-def test_list_of_sessions_comes_whole(world: World) -> None:
+def test_list_of_sessions_is_complete(world: World) -> None:
     """A project with more sessions than one page is requested page by page."""
     world.site.page_limit = 2
     world.prepare(*(f"Visit {number}" for number in range(5)))
@@ -114,7 +114,7 @@ def test_list_of_sessions_comes_whole(world: World) -> None:
 
 
 @pytest.mark.parametrize("place", ["lab/Study", "lab/Study/<id:{}>"])
-def test_admin_sends_projects_of_others(world: World, place: str) -> None:
+def test_admin_sends_projects_of_other_users(world: World, place: str) -> None:
     """A site admin who is not a member of a project finds it, its subjects and their sessions."""
     world.site.is_admin, world.site.is_member = True, False
     session = world.add("Visit 1")
@@ -151,7 +151,7 @@ def test_project_and_subject_are_found_by_path_and_id(world: World, by_id: bool)
         (["--gear-version", "9.9.9"], "the site has no gear 'dicom-send 9.9.9'"),
     ],
 )
-def test_what_is_not_on_the_site_is_told(
+def test_missing_container_is_reported(
     world: World, caplog: pytest.LogCaptureFixture, given: list[str], told: str
 ) -> None:
     """The error names the option and the value."""
@@ -170,7 +170,7 @@ def test_wrong_kind_of_container_is_refused(world: World, caplog: pytest.LogCapt
     assert world.site.batches == {}
 
 
-def test_sessions_are_given_by_their_ids(
+def test_sessions_are_given_by_id(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Ids come from options, a file with comments or standard input; duplicates count once."""
@@ -209,7 +209,7 @@ def test_sessions_are_given_by_their_ids(
         (GOOD, ("--calling-ae", "ME"), False),
     ],
 )
-def test_sessions_that_have_been_sent_are_left_out(
+def test_sent_sessions_are_left_out(
     world: World, ended: Any, options: tuple[str, ...], is_left: bool, is_admin: bool
 ) -> None:
     """A session with a complete or unfinished job for the same server is left out."""
@@ -252,7 +252,7 @@ def test_jobs_of_other_users_are_found_by_their_sessions(
         (("--sent-tag", ""), ["Visit 1", "Visit 2", "Visit 3"]),
     ],
 )
-def test_sessions_with_the_tag_of_sent_ones_are_left_out(
+def test_sessions_with_the_tag_for_sent_are_left_out(
     world: World, options: tuple[str, ...], found: list[str]
 ) -> None:
     """The gear's tag marks sent sessions if no job is known."""
@@ -284,7 +284,7 @@ def test_jobs_of_other_gears_and_containers_do_not_count(world: World) -> None:
     assert world.labels() == ["Visit 1", "Visit 2"]
 
 
-def test_nothing_to_do_is_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_empty_selection_is_reported(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """It is success if all were sent, and failure if none matches; neither creates a batch."""
     world.prepare("Visit 1")
     assert world.start("--not-yet-sent") == 0

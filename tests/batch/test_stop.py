@@ -6,7 +6,7 @@ from tests.support.batch_world import FAILED, GOOD, World, posts
 from tests.support.flywheel_http import Status
 
 
-def test_stop_cancels_what_is_pending(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_stop_cancels_pending_jobs(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """Pending jobs are cancelled and counted; a running job continues."""
     batch_id = world.prepare("Visit 1", "Visit 2", "Visit 3")
     world.site.queue.take()
@@ -18,7 +18,7 @@ def test_stop_cancels_what_is_pending(world: World, caplog: pytest.LogCaptureFix
     assert states == ["running", "cancelled", "cancelled"]
 
 
-def test_stop_cancels_what_runs_if_that_is_wished(
+def test_stop_cancels_running_jobs_on_request(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With --running no job is left, even if the batch is already cancelled."""
@@ -33,7 +33,7 @@ def test_stop_cancels_what_runs_if_that_is_wished(
     assert len(posts(world.site, "/cancel")) == len(world.site.requested("PUT")) == 1
 
 
-def test_stop_cancels_what_is_run_again(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_stop_cancels_rerun_jobs(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """Jobs that were rerun after all had ended are cancelled, although the batch has ended."""
     batch_id = world.prepare("Visit 1", "Visit 2")
     world.ended(lambda _: FAILED)
@@ -46,7 +46,7 @@ def test_stop_cancels_what_is_run_again(world: World, caplog: pytest.LogCaptureF
     assert world.site.jobs[second]["state"] == "cancelled"
 
 
-def test_stop_cancels_what_the_batch_does_not_list(world: World) -> None:
+def test_stop_cancels_unlisted_jobs(world: World) -> None:
     """While a job of the batch is pending, a rerun job is cancelled with it."""
     batch_id = world.prepare("Visit 1", "Visit 2")
     job = world.site.queue.take()

@@ -76,7 +76,7 @@ def test_help_names_each_option_of_the_gear(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_understood_is_told_in_a_line(
+def test_usage_errors_are_reported_in_one_line(
     series: Path, tmp_path: Path, arguments: list[str], told: str
 ) -> None:
     """The line names the option as typed; nothing is sent, and the exit code is 1."""

@@ -18,7 +18,7 @@ def orthanc_options(orthanc: Orthanc, port: int) -> list[object]:
     return [*server, "--calling-ae", "SENDER", "--verify", "commit", "--commit-port", port]
 
 
-def test_orthanc_commits_itself(series: Path, tmp_path: Path) -> None:
+def test_orthanc_commits(series: Path, tmp_path: Path) -> None:
     """Orthanc reports on a new association to the port configured for the sender."""
     port = free_port()
     with Orthanc(DicomModalities={"sender": ["SENDER", HOST, port]}) as orthanc:
@@ -39,7 +39,7 @@ def test_orthanc_commits_itself(series: Path, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_is_told_in_a_line(
+def test_invalid_combinations_are_reported_in_one_line(
     series: Path, tmp_path: Path, options: Sequence[str], told: str
 ) -> None:
     """Nothing is sent."""
@@ -49,7 +49,7 @@ def test_what_cannot_be_is_told_in_a_line(
     assert result.exit_code == 2
 
 
-def test_a_port_that_is_in_use_ends_the_run_at_once(
+def test_a_port_that_is_in_use_ends_the_run_immediately(
     series: Path, orthanc: Orthanc, tmp_path: Path
 ) -> None:
     """The error names the option, and nothing is sent."""

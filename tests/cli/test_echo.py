@@ -16,7 +16,7 @@ from tests.support.pacs import Orthanc, PythonSCP, StoreSCP, free_port
 from tests.support.send_command import send, tls_inputs, tls_options, to
 
 
-def test_echo_tells_what_orthanc_accepts(orthanc: Orthanc, tmp_path: Path) -> None:
+def test_echo_shows_what_orthanc_accepts(orthanc: Orthanc, tmp_path: Path) -> None:
     """Orthanc answers C-ECHO and queries, and accepts all storage SOP classes, also in JPEG."""
     result = send("echo", *to(orthanc), cwd=tmp_path)
     told = send("echo", *to(orthanc), "--json", cwd=tmp_path)
@@ -37,7 +37,7 @@ def test_echo_tells_what_orthanc_accepts(orthanc: Orthanc, tmp_path: Path) -> No
     assert JPEGBaseline8Bit in answer["accepted"][MRImageStorage]
 
 
-def test_echo_tells_what_a_server_does_not_accept(tmp_path: Path) -> None:
+def test_echo_shows_what_a_server_rejects(tmp_path: Path) -> None:
     """Accepted pairs have an x; rejected pairs, queries and storage commitment are listed, too."""
     accept = {"1.2.840.10008.1.1": ["1.2.840.10008.1.2"], MRImageStorage: [JPEGBaseline8Bit]}
     with StoreSCP(accept=accept) as server:
@@ -78,7 +78,7 @@ def test_echo_fails_where_there_is_no_server(tmp_path: Path) -> None:
     assert (plain.exit_code, told.exit_code) == (3, 3)
 
 
-def test_echo_fails_where_it_is_not_accepted(tmp_path: Path) -> None:
+def test_echo_fails_if_it_is_not_accepted(tmp_path: Path) -> None:
     """A server that does not accept C-ECHO is reported as such."""
     with StoreSCP(accept={MRImageStorage: [JPEGBaseline8Bit]}) as server:
         result = send("echo", *to(server), cwd=tmp_path)
@@ -87,7 +87,7 @@ def test_echo_fails_where_it_is_not_accepted(tmp_path: Path) -> None:
     assert result.exit_code == 1
 
 
-def test_whoever_reads_may_leave(orthanc: Orthanc, tmp_path: Path) -> None:
+def test_a_closed_pipe_is_not_an_error(orthanc: Orthanc, tmp_path: Path) -> None:
     """Closing the output early, as `| head` does, is not an error."""
     arguments = command.arguments_of("dicom-send", "echo", *to(orthanc))
 
@@ -103,7 +103,7 @@ def test_whoever_reads_may_leave(orthanc: Orthanc, tmp_path: Path) -> None:
     assert (ended.stderr, ended.returncode) == ("", 0)
 
 
-def test_echo_tells_of_tls(tmp_path: Path) -> None:
+def test_echo_shows_tls(tmp_path: Path) -> None:
     """The text and the JSON show the version, the cipher suite and the server's certificate."""
     server, client = issue(tmp_path / "server"), issue(tmp_path / "client")
     with StoreSCP(*tls_options(server, client)) as scp:
@@ -123,7 +123,7 @@ def test_echo_tells_of_tls(tmp_path: Path) -> None:
     assert datetime.fromisoformat(tls["expires"]) > datetime.now(UTC)
 
 
-def test_echo_tells_whether_the_identity_is_confirmed(tmp_path: Path) -> None:
+def test_echo_shows_whether_the_identity_is_confirmed(tmp_path: Path) -> None:
     """An unconfirmed identity may be ignored; without an identity, nothing is shown."""
     path = tmp_path / "who.json"
     path.write_text(json.dumps({"jwt": "a.b.c"}))

@@ -41,7 +41,7 @@ def test_the_last_line_is_the_result(study: Path, tmp_path: Path) -> None:
     assert re.fullmatch(told, last(result.stderr))
 
 
-def test_the_last_line_counts_what_was_not_sent(study: Path, tmp_path: Path) -> None:
+def test_the_last_line_counts_failed_images(study: Path, tmp_path: Path) -> None:
     """The last line is an error with the number of failed images."""
 
     def answer(record: CStore) -> int:
@@ -70,7 +70,7 @@ def test_a_failure_before_the_first_image_is_one_line(study: Path, tmp_path: Pat
     assert result.exit_code == 3
 
 
-def test_the_cause_comes_before_what_it_led_to(study: Path, tmp_path: Path) -> None:
+def test_the_cause_comes_before_its_effects(study: Path, tmp_path: Path) -> None:
     """The cause that ended the run is a separate error before the list of paths."""
     with FaultSCP(serve, leave_after_an_image, rejecting(UNKNOWN_CALLING_AE)) as server:
         result = send(study, *FEW, *to(server), cwd=tmp_path)
@@ -91,7 +91,7 @@ def test_series_are_in_natural_order(study: Path, python_scp: PythonSCP, tmp_pat
     assert sent == [uid_of(number) for number in (2, 3, 4, 5, 20, 21)]
 
 
-def test_nothing_is_in_the_words_of_a_gear(study: Path, tmp_path: Path) -> None:
+def test_no_text_uses_gear_terms(study: Path, tmp_path: Path) -> None:
     """Neither log nor reports mention acquisitions or Flywheel paths."""
     (study / "broken.zip").write_bytes(b"PK\x03\x04 no zip")
     with PythonSCP(status=0xC000) as server:

@@ -68,7 +68,7 @@ def test_names_in_folders_stay_private(python_scp: PythonSCP, tmp_path: Path) ->
     assert f"{text}: study/a.dcm, study/b.DCM, study/e.zip, study/below/d.dcm" in shown
 
 
-def test_a_file_that_is_named_is_sent_in_any_case(
+def test_an_explicit_file_is_always_sent(
     study: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
     """Patterns apply to files found in folders, not to given paths."""
@@ -78,7 +78,7 @@ def test_a_file_that_is_named_is_sent_in_any_case(
     assert sent(result) == 2
 
 
-def test_patterns_that_fit_nothing_are_an_error(
+def test_patterns_without_a_match_are_an_error(
     study: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
     """The exit code is 1 with a reason, and the server is not contacted."""
@@ -110,7 +110,7 @@ def test_a_list_comes_from_standard_input(python_scp: PythonSCP, tmp_path: Path)
     assert sent(result) == 3
 
 
-def test_any_name_comes_from_a_list_with_nuls(
+def test_any_name_comes_from_a_nul_separated_list(
     study: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
     """Names with line breaks or invalid UTF-8 are read, and shown escaped."""
@@ -127,7 +127,7 @@ def test_any_name_comes_from_a_list_with_nuls(
     ]
 
 
-def test_a_listed_file_that_is_gone_costs_only_itself(
+def test_a_missing_listed_file_costs_only_itself(
     study: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
     """The other files are sent, its row gives the reason, and the exit code is 1."""

@@ -61,12 +61,12 @@ def test_each_folder_with_files_and_each_archive_is_an_entry(top: Path) -> None:
     ]
 
 
-def test_the_images_of_a_folder_come_in_the_order_of_their_names(top: Path) -> None:
+def test_the_images_of_a_folder_are_sorted_by_name(top: Path) -> None:
     """Other files, archives and subfolders are not part of the entry."""
     assert read(top) == [A, B]
 
 
-def test_folders_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+def test_folders_are_sorted_by_name(tmp_path: Path) -> None:
     """The order of the file system does not matter."""
     for name in "hcfaegbd":
         (tmp_path / name).mkdir()
@@ -87,7 +87,7 @@ def test_an_image_with_the_suffix_of_an_archive_is_sent_once(tmp_path: Path) -> 
     ]
 
 
-def test_what_is_named_twice_is_sent_once(top: Path) -> None:
+def test_duplicate_paths_are_sent_once(top: Path) -> None:
     """A folder within another, a link to it and a repeated path are one entry."""
     (top.parent / "link").symlink_to(top / "below" / "deep")
 
@@ -96,7 +96,7 @@ def test_what_is_named_twice_is_sent_once(top: Path) -> None:
     assert len({Path(one.fw_path).resolve() for one in entries}) == len(entries) == 3
 
 
-def test_links_to_files_are_followed_and_those_to_folders_not(top: Path) -> None:
+def test_links_to_files_are_followed_and_links_to_folders_are_not(top: Path) -> None:
     """A link to a folder may form a cycle."""
     (top / "round").symlink_to(top)
     (top / "z").symlink_to(top / "below" / "deep" / "c")
@@ -105,14 +105,14 @@ def test_links_to_files_are_followed_and_those_to_folders_not(top: Path) -> None
     assert len(found(top)) == 3
 
 
-def test_a_link_that_leads_nowhere_is_told(top: Path) -> None:
+def test_a_dangling_link_is_reported(top: Path) -> None:
     """It counts as an image that could not be sent, because its target is unknown."""
     (top / "c").symlink_to(top / "gone")
 
     assert read(top) == [A, B, "a file cannot be opened: No such file or directory"]
 
 
-def test_a_link_to_itself_is_told(top: Path) -> None:
+def test_a_link_to_itself_is_reported(top: Path) -> None:
     """It does not affect the other files of its folder."""
     (top / "c").symlink_to(top / "c")
 
@@ -133,13 +133,13 @@ def test_fifos_and_sockets_are_skipped_and_counted(top: Path, name: str) -> None
     assert [entry for entry, _ in found(top)] == ["top", "top/old.ZIP", "top/below/deep"]
 
 
-def test_an_archive_that_has_become_a_fifo_is_skipped(tmp_path: Path) -> None:
+def test_an_archive_replaced_by_a_fifo_is_skipped(tmp_path: Path) -> None:
     """The reader does not block, although the path was a file when the folder was listed."""
     os.mkfifo(tmp_path / "a.zip")
     assert list(reader.read(tmp_path / "a.zip", tmp_path, SKIPS)) == [Skipped.SPECIAL]
 
 
-def test_a_folder_that_cannot_be_read_is_told(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_folder_is_reported(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has an entry with the reason, whether the error occurs during listing or reading."""
 
     def refuse(path: object) -> None:
@@ -153,13 +153,13 @@ def test_a_folder_that_cannot_be_read_is_told(top: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("name", ["nowhere", "top/a/b"])
-def test_a_path_with_nothing_there_ends_the_run(top: Path, name: str) -> None:
+def test_a_missing_path_ends_the_run(top: Path, name: str) -> None:
     """A missing path may be a typo, so nothing is sent."""
     with pytest.raises(UsageError, match=f"{name}: not found"):
         LocalSource([top, top.parent / name]).select()
 
 
-def test_the_report_is_named_by_what_is_sent(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_is_named_after_the_input(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its name has the folder's name, also for the current folder, or the number of paths."""
     monkeypatch.chdir(top)
 
@@ -168,7 +168,7 @@ def test_the_report_is_named_by_what_is_sent(top: Path, monkeypatch: pytest.Monk
     assert LocalSource([top / "a", top / "b"]).select().report_label == "2 paths"
 
 
-def test_rows_of_what_is_no_dicom_are_left_out(top: Path) -> None:
+def test_rows_of_files_that_are_not_dicom_are_left_out(top: Path) -> None:
     """If nothing else was found in the given paths, one row says so."""
     (top.parent / "papers" / "more").mkdir(parents=True)
     for name in ("papers/x", "papers/more/y"):
@@ -197,12 +197,12 @@ def test_rows_are_left_out_by_their_kind_and_not_by_their_text(tmp_path: Path) -
     assert LocalReports().rows([good, odd]) == [good, odd]
 
 
-def test_an_empty_folder_is_told(tmp_path: Path) -> None:
+def test_an_empty_folder_is_reported(tmp_path: Path) -> None:
     """It has an entry, so the run is not complete."""
     assert found(tmp_path) == [(tmp_path.name, None)]
 
 
-def test_what_is_left_out_stays_short_and_printable(tmp_path: Path) -> None:
+def test_the_list_of_excluded_files_is_short_and_printable(tmp_path: Path) -> None:
     """Of thousands of files, including hostile names, a few are named; each is counted once."""
     folder = tmp_path / "top"
     folder.mkdir()

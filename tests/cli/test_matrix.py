@@ -17,7 +17,7 @@ from fw_gear_dicom_send.cli.matrix import MAX_NAMED, WIDTH, by_class
 PROPOSED = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000, RLELossless)
 
 
-def test_classes_and_syntaxes_that_are_alike_share_a_row_and_a_column() -> None:
+def test_equal_classes_and_syntaxes_share_a_row_and_a_column() -> None:
     """Rows with more SOP classes come first; rejected SOP classes come last."""
     accepted = {
         "1.2.1": (),

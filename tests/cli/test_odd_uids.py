@@ -9,7 +9,7 @@ from tests.support.send_command import send, to
 NAME = "DOE^JANE"
 
 
-def test_a_name_in_the_place_of_a_uid_is_not_shown(tmp_path: Path) -> None:
+def test_a_name_in_place_of_a_uid_is_not_shown(tmp_path: Path) -> None:
     """It is not in the reports, on the page, or in any log."""
     folder = tmp_path / "images"
     folder.mkdir()

@@ -31,7 +31,7 @@ def test_there_are_plain_lines_without_a_terminal(
     assert result.stdout == ""
 
 
-def test_a_run_goes_on_where_nobody_reads_its_lines(
+def test_a_run_continues_if_its_output_is_closed(
     many_images: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
     """With `2>&1 | head`, all images are sent and reported, and the exit code is 0."""

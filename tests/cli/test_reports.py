@@ -17,7 +17,7 @@ from tests.support.sample_files import TEST_FILES, encoded, made
 from tests.support.send_command import send, to
 
 
-def test_reports_are_the_gears_in_the_folder_that_is_named(
+def test_reports_equal_those_of_the_gear_in_the_chosen_folder(
     series: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
     """The report, the per-image report and the page are written to --report-folder."""
@@ -42,7 +42,7 @@ def test_reports_are_the_gears_in_the_folder_that_is_named(
     ("options", "names"),
     [((), ["member 1", "member 3"]), (["--show-member-names"], ["a.dcm", "c.dcm"])],
 )
-def test_files_in_a_folder_are_named_where_that_is_asked_for(
+def test_files_in_a_folder_are_named_on_request(
     python_scp: PythonSCP, tmp_path: Path, options: Sequence[str], names: list[str]
 ) -> None:
     """By default, the per-image report shows a file's position in its folder."""
@@ -58,7 +58,7 @@ def test_files_in_a_folder_are_named_where_that_is_asked_for(
     assert [row["Member"] for row in csv.DictReader(report.open(newline=""))] == names
 
 
-def test_no_report_is_written_where_none_is_wanted(
+def test_no_report_is_written_on_request(
     series: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
     """With --no-report the current folder remains unchanged."""
@@ -69,7 +69,7 @@ def test_no_report_is_written_where_none_is_wanted(
     assert set(tmp_path.iterdir()) == before
 
 
-def test_json_tells_what_became_of_each_file(
+def test_json_shows_the_result_of_each_file(
     series: Path, storescp: StoreSCP, tmp_path: Path
 ) -> None:
     """With --json, stdout is JSON only: counts, remarks and the paths of the reports."""
@@ -89,7 +89,7 @@ def test_json_tells_what_became_of_each_file(
     assert (told["error"], result.exit_code) == (None, 1)
 
 
-def test_json_tells_sent_images_from_existing_and_planned_ones(
+def test_json_distinguishes_sent_existing_and_planned_images(
     series: Path, orthanc: Orthanc, tmp_path: Path
 ) -> None:
     """A first run sends all, one with --skip-existing finds all existing, a dry run plans all."""
@@ -107,7 +107,7 @@ def test_json_tells_sent_images_from_existing_and_planned_ones(
     assert told == [first, first, second, second, dry, dry, skipping, skipping]
 
 
-def test_json_tells_how_many_images_were_verified(
+def test_json_shows_the_number_of_verified_images(
     series: Path, storescp: StoreSCP, orthanc: Orthanc, tmp_path: Path
 ) -> None:
     """With --verify the JSON has numbers and the reason for unverified images, otherwise null."""
@@ -135,7 +135,7 @@ def test_json_tells_how_many_images_were_verified(
     }
 
 
-def test_what_is_skipped_is_counted_by_kind(
+def test_skipped_files_are_counted_by_kind(
     series: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
     """The counts are in the log, on the page and in the JSON, and the run is complete."""
@@ -155,7 +155,7 @@ def test_what_is_skipped_is_counted_by_kind(
     assert result.exit_code == 0
 
 
-def test_json_tells_why_nothing_was_sent(series: Path, tmp_path: Path) -> None:
+def test_json_shows_why_nothing_was_sent(series: Path, tmp_path: Path) -> None:
     """An error that ends the run is in the JSON, too."""
     port = free_port()
     result = send(

@@ -104,7 +104,7 @@ def test_failed_images_are_sent(runs: Runs) -> None:
         assert counts(runs.resume(server)) == (2, 3)
 
 
-def test_images_sent_elsewhere_are_sent(
+def test_images_sent_to_another_server_are_sent(
     runs: Runs, storescp: StoreSCP, python_scp: PythonSCP
 ) -> None:
     """Another port means another server."""
@@ -113,7 +113,7 @@ def test_images_sent_elsewhere_are_sent(
     assert counts(runs.resume(python_scp)) == (5, 0)
 
 
-def test_a_dry_run_proves_nothing(runs: Runs, storescp: StoreSCP) -> None:
+def test_the_report_of_a_dry_run_does_not_count(runs: Runs, storescp: StoreSCP) -> None:
     """A dry run that resumes plans the remaining images.
 
     A dry run counts a duplicate image as existing, although it was never sent.
@@ -138,7 +138,7 @@ def test_skipped_images_are_verified(runs: Runs, storescp: StoreSCP) -> None:
     assert result.exit_code == 4
 
 
-def test_a_report_that_is_not_there_is_told(runs: Runs, storescp: StoreSCP) -> None:
+def test_a_missing_report_is_an_error(runs: Runs, storescp: StoreSCP) -> None:
     """Nothing is sent."""
     result = runs.send(storescp, "--resume", "none.csv")
 

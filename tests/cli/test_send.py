@@ -40,7 +40,7 @@ def images_in(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
-def test_a_folder_of_pydicoms_files_arrives_at_storescp_as_it_was(
+def test_a_folder_of_pydicoms_files_arrives_at_storescp_unchanged(
     study: Path, storescp: StoreSCP, tmp_path: Path
 ) -> None:
     """Without --stamp each dataset of the folder is received byte for byte."""
@@ -76,7 +76,7 @@ def test_a_folder_of_pydicoms_files_arrives_at_orthanc_with_the_tag(
     assert added_elements(sources[one].read_bytes(), received[one]) == TAG
 
 
-def test_files_folders_zips_and_tars_go_together(
+def test_files_folders_zips_and_tars_are_sent_together(
     series: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
     """Each given path has a row in the report, and the exit code is 0."""
@@ -100,7 +100,7 @@ def test_files_folders_zips_and_tars_go_together(
     assert result.exit_code == 0
 
 
-def test_each_option_of_the_gear_is_taken(
+def test_each_option_of_the_gear_is_accepted(
     series: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
     """The pipeline receives the AE titles, the tag and the number of associations."""

@@ -61,7 +61,7 @@ def test_the_last_argument_is_the_server(
 def test_the_command_calls_itself_dicom_send(
     series: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
-    """A server's log tells images of the command from those of the gear, `flywheel`."""
+    """The calling AE title of the command differs from that of the gear, `flywheel`."""
     server = f"X@{HOST}:{python_scp.port}"
     titles = []
     for words in ((series, server), ("echo", server)):
@@ -70,7 +70,7 @@ def test_the_command_calls_itself_dicom_send(
     assert titles == ["DICOM_SEND", "DICOM_SEND"]
 
 
-def test_an_ipv6_address_stands_in_brackets(series: Path, tmp_path: Path) -> None:
+def test_an_ipv6_address_has_brackets(series: Path, tmp_path: Path) -> None:
     """The brackets are not part of the address."""
     result = run(series, f"X@[::1]:{free_port()}", "--send-retry-time", 0, cwd=tmp_path)
     assert "cannot connect to ::1 port " in result.stderr
@@ -85,7 +85,7 @@ def test_a_server_has_a_name(series: Path, named: PythonSCP, tmp_path: Path) -> 
     assert calling(named) == "TYPED"
 
 
-def test_variables_stand_between_command_line_and_table(
+def test_variables_rank_between_command_line_and_table(
     series: Path, named: PythonSCP, tmp_path: Path
 ) -> None:
     """DICOM_SEND_SERVER names the server; other variables take precedence over its table."""
@@ -97,7 +97,7 @@ def test_variables_stand_between_command_line_and_table(
     assert calling(named) == "TYPED"
 
 
-def test_a_typed_server_goes_before_the_address_in_variables(
+def test_an_explicit_server_overrides_the_address_in_variables(
     series: Path, named: PythonSCP, tmp_path: Path
 ) -> None:
     """Host, port and AE title are taken together, so no image goes to a mixture of servers."""
@@ -106,7 +106,7 @@ def test_a_typed_server_goes_before_the_address_in_variables(
     assert len(named.stored) == 4
 
 
-def test_a_word_that_is_a_path_and_a_server_is_an_error(
+def test_a_word_that_is_both_a_path_and_a_server_is_an_error(
     series: Path, named: PythonSCP, tmp_path: Path
 ) -> None:
     """The error explains how to choose one, and both ways work."""
@@ -137,7 +137,7 @@ def test_a_word_that_is_a_path_and_a_server_is_an_error(
     ],
 )
 @pytest.mark.usefixtures("named")
-def test_a_slip_gets_a_hint(series: Path, tmp_path: Path, words: list[str], line: str) -> None:
+def test_a_typo_gets_a_hint(series: Path, tmp_path: Path, words: list[str], line: str) -> None:
     """One line suggests the correct spelling, and the exit code is 2."""
     result = run(series, *words, cwd=tmp_path)
     (told,) = result.stderr.splitlines()
@@ -145,7 +145,7 @@ def test_a_slip_gets_a_hint(series: Path, tmp_path: Path, words: list[str], line
     assert result.exit_code == 2
 
 
-def test_a_wrong_variable_is_named(series: Path, tmp_path: Path) -> None:
+def test_an_invalid_variable_is_named(series: Path, tmp_path: Path) -> None:
     """The error starts with the source of the value."""
     for variable, given in (("PORT", "x"), ("ASSOCIATIONS", "99"), ("VERIFY", "so"), ("JSON", "?")):
         result = run(series, f"A@{HOST}:104", cwd=tmp_path, **{variable: given})
@@ -153,7 +153,7 @@ def test_a_wrong_variable_is_named(series: Path, tmp_path: Path) -> None:
         assert result.exit_code == 2
 
 
-def test_a_variable_without_an_option_is_told(
+def test_a_variable_without_an_option_is_logged(
     series: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
     """Otherwise a typo in its name would go unnoticed."""
@@ -162,7 +162,9 @@ def test_a_variable_without_an_option_is_told(
     assert result.exit_code == 0
 
 
-def test_a_table_names_files_beside_it(series: Path, named: PythonSCP, tmp_path: Path) -> None:
+def test_a_table_names_files_relative_to_itself(
+    series: Path, named: PythonSCP, tmp_path: Path
+) -> None:
     """A relative path is relative to servers.toml, and a missing file is reported."""
     file = tmp_path / "config" / "dicom-send" / "servers.toml"
     table = f'[secret]\nhost = "{HOST}"\nport = {named.port}\ncalled_ae = "X"\nstamp = true\n'
@@ -177,7 +179,7 @@ def test_a_table_names_files_beside_it(series: Path, named: PythonSCP, tmp_path:
 
 
 @pytest.mark.usefixtures("named")
-def test_echo_takes_a_server_in_one_word(tmp_path: Path) -> None:
+def test_echo_accepts_a_server_as_one_argument(tmp_path: Path) -> None:
     """The server is given by its name or as AE@host:port."""
     result = run("echo", "archive", cwd=tmp_path)
     assert result.exit_code == 0, result.stderr
@@ -198,7 +200,7 @@ def test_servers_are_listed_and_tested(named: PythonSCP, tmp_path: Path) -> None
     assert (listed.exit_code, tested.exit_code) == (2, 3)
 
 
-def test_no_servers_are_no_error(tmp_path: Path) -> None:
+def test_an_empty_server_list_is_not_an_error(tmp_path: Path) -> None:
     """The output shows the expected path of the file."""
     result = run("servers", cwd=tmp_path)
     assert os.path.join("dicom-send", "servers.toml") in result.stdout

@@ -83,7 +83,7 @@ def test_wrong_usage(folder: Path, tmp_path: Path, arguments: tuple[str, ...]) -
     assert told["error"] in result.stderr
 
 
-def test_a_server_that_is_not_reached(folder: Path, tmp_path: Path) -> None:
+def test_an_unreachable_server(folder: Path, tmp_path: Path) -> None:
     """The exit code is 3."""
     peer = ("--destination", HOST, "--port", free_port(), "--called-ae", "X")
     result = send(folder, "--json", "--send-retry-time", 0, *peer, cwd=tmp_path)
@@ -92,7 +92,7 @@ def test_a_server_that_is_not_reached(folder: Path, tmp_path: Path) -> None:
     assert "Connection refused" in told["cause"]
 
 
-def test_a_server_that_is_given_up(folder: Path, tmp_path: Path) -> None:
+def test_a_server_lost_during_the_run(folder: Path, tmp_path: Path) -> None:
     """The exit code is 3 and the cause is reported, although the run came to its end."""
     with FaultSCP(serve, leave_after_an_image, rejecting(UNKNOWN_CALLING_AE)) as server:
         result = send(folder, "--json", "--associations", 1, *to(server), cwd=tmp_path)
@@ -142,7 +142,7 @@ def events(result: command.CommandResult) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stderr.splitlines()]
 
 
-def test_the_log_as_json_has_an_event_a_line(folder: Path, tmp_path: Path) -> None:
+def test_the_json_log_has_one_event_per_line(folder: Path, tmp_path: Path) -> None:
     """It has each image, each file, each other log line, and the summary at the end."""
     with PythonSCP(status=[0x0000, 0xC000]) as server:
         result = send(folder, "--log-json", "--associations", 1, *to(server), cwd=tmp_path)

@@ -26,7 +26,7 @@ def run(*arguments: object, cwd: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_the_command_sends_with_what_windows_has(
+def test_the_command_sends_with_windows_features_only(
     series: Path, storescp: StoreSCP, tmp_path: Path
 ) -> None:
     """All images arrive from a folder and from an archive, and each report is written."""
@@ -53,7 +53,7 @@ def test_the_command_sends_with_what_windows_has(
 
 
 @pytest.mark.parametrize("name", ["CON", "nul.txt", "a:b", "a.", "a ", "a?", "a\\b", "a\tb"])
-def test_names_that_windows_refuses_are_told(name: str) -> None:
+def test_names_that_windows_rejects_are_detected(name: str) -> None:
     """The check for names knows the rules of Windows."""
     assert not is_name_for_windows(name)
     assert is_name_for_windows(f"x{name[:1]}.csv")

@@ -120,7 +120,7 @@ def test_no_vr(wire: Wire, vr: bytes, form: str, value: bytes, count: int) -> No
 
 
 @pytest.mark.parametrize("vr", [b"  ", b"??", b"\0\0", b"ox"])
-def test_no_vr_and_no_length(vr: bytes) -> None:
+def test_no_vr_and_a_wrong_length(vr: bytes) -> None:
     """An element without VR whose length leads to no element is malformed."""
     element = raw.element(TAG, "ZZ", b"", EXPLICIT, long=False, length=99).data.replace(b"ZZ", vr)
     with pytest.raises(MalformedError, match="no VR"):
@@ -283,7 +283,7 @@ def test_sniff(wire: Wire) -> None:
         assert reader.sniff(0, declared) == encoding(wire)
 
 
-def test_sniff_nothing() -> None:
+def test_sniff_without_elements() -> None:
     """Without an element, the declared encoding is used."""
     reader = ElementReader(BytesIO(b"12345"))
     for declared in (Encoding(True, True), Encoding(False, False)):

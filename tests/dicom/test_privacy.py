@@ -48,7 +48,7 @@ TRICKS = {
 
 
 @pytest.mark.parametrize("text", TRICKS.values(), ids=list(TRICKS))
-def test_a_dataset_is_quoted_however_it_is_written(text: str) -> None:
+def test_a_dataset_is_recognized_in_any_notation(text: str) -> None:
     """Reordered, joined, split, cut, without accents, in other characters or date formats."""
     assert JANE.is_quoted_in(text)
 
@@ -91,7 +91,9 @@ def test_other_texts_are_shown(text: str) -> None:
         (b"Doe", b"\xff\xfe", "doe"),
     ],
 )
-def test_a_name_is_known_in_its_own_character_set(name: bytes, charset: bytes, text: str) -> None:
+def test_a_name_is_recognized_in_its_own_character_set(
+    name: bytes, charset: bytes, text: str
+) -> None:
     """It is also recognized as UTF-8 and Latin-1, because servers and archives may mislabel it."""
     assert Identity((name,), (), charset).is_quoted_in(text)
 
@@ -134,6 +136,6 @@ def test_a_word_of_three_characters_is_not_found_inside_others() -> None:
     assert not Identity((b"Doe",)).is_quoted_in("doejane")
 
 
-def test_values_of_padding_and_short_descriptions_are_not_looked_for() -> None:
+def test_padding_and_short_descriptions_are_ignored() -> None:
     """They would match almost any text."""
     assert not Identity((b"", b" ", b"\0"), (b"", b"abc")).is_quoted_in("any text, abc")

@@ -105,7 +105,7 @@ def test_length_that_leads_into_the_pixels(wire: raw.Wire, pixel: bytes) -> None
     assert outcome.reason.kind in (Kind.DAMAGED, Kind.TRUNCATED, Kind.MALFORMED)
 
 
-def test_the_place_of_the_damage_is_told() -> None:
+def test_the_position_of_the_damage_is_reported() -> None:
     """The reason has the position of the first invalid element, not of our element."""
     before = raw.joined([*raw.uids(EXPLICIT), raw.text(0x00280004, "RGB", EXPLICIT, "CS")])
     stray = b"\xfe\xff\x00\xe0\0\0\0\0"
@@ -150,7 +150,7 @@ def test_length_of_a_text_that_leads_into_an_item(wire: raw.Wire) -> None:
 
 
 @pytest.mark.parametrize("text", [b"x" * 80 + b"\0\0rest of a buffer ", b"LO\0\0 " * 30])
-def test_a_long_text_with_a_nul_is_no_damage(text: bytes) -> None:
+def test_a_long_text_with_a_nul_is_not_damage(text: bytes) -> None:
     """Old writers leave buffer contents after a text."""
     comment = raw.element(0x00104000, "LT", text, EXPLICIT)
     before = raw.joined([*raw.uids(EXPLICIT), comment])
@@ -187,7 +187,7 @@ def test_length_of_a_sequence_that_leads_into_an_item(wire: raw.Wire, number: in
     assert outcome.reason.kind is Kind.DAMAGED
 
 
-def test_a_sequence_in_the_place_of_a_text_is_no_damage() -> None:
+def test_a_sequence_in_place_of_a_text_is_not_damage() -> None:
     """Without VR, an element may differ from the dictionary."""
     items = raw.item(raw.text(0x00190010, "x" * 90, IMPLICIT).data, IMPLICIT, defined=True)
     dates = raw.element(0x00080020, "SQ", items + raw.text(0x00280010, "", IMPLICIT).data, IMPLICIT)

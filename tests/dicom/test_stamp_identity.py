@@ -69,7 +69,7 @@ def test_bad_uid(wire: Wire, name: str, uid: str | None, tmp_path: Path) -> None
     assert not uid or not uid.strip() or uid[:4] not in reason
 
 
-def test_longest_uid(tmp_path: Path) -> None:
+def test_uid_of_maximum_length(tmp_path: Path) -> None:
     """A UID of 64 characters is accepted."""
     uid = "1." * 31 + "12"
     elements = [raw.uids(EXPLICIT)[0], raw.text(raw.SOP_INSTANCE, uid, EXPLICIT, "UI")]
@@ -128,7 +128,7 @@ def test_identity_beyond_ascii(charset: str, tmp_path: Path) -> None:
     assert identity.is_quoted_in("Zoë")
 
 
-def test_nothing_of_a_dataset_that_cannot_be_read_any_more_is_quoted(tmp_path: Path) -> None:
+def test_nothing_is_quoted_once_a_dataset_is_unreadable(tmp_path: Path) -> None:
     """Any text might quote it."""
     instance = stamped(encoded(made(1, ImageComments="x" * 60_000)), tmp_path)
     instance.dataset.close()
@@ -150,7 +150,7 @@ def test_no_patient(tmp_path: Path) -> None:
     assert not identity.is_quoted_in("any text")
 
 
-def test_repr_names_no_patient(tmp_path: Path) -> None:
+def test_repr_does_not_name_the_patient(tmp_path: Path) -> None:
     """The printed form of an instance does not name the patient."""
     dataset = made(1, PatientName="Doe^Mary", PatientID="ID77")
     shown = repr(stamped(encoded(dataset), tmp_path)).lower()

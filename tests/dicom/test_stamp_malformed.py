@@ -47,7 +47,7 @@ def test_file_meta_cut_short(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("group", "is_sent"), [(0x0010, False), (0x0020, True)])
-def test_what_is_damaged_behind_the_patient_does_not_matter_without_a_tag(
+def test_damage_after_the_patient_is_ignored_without_a_tag(
     group: int, is_sent: bool, tmp_path: Path
 ) -> None:
     """Nothing is inserted in that case, but the patient's names and ids must be readable."""

@@ -67,7 +67,7 @@ def test_creator_in_another_group(tmp_path: Path) -> None:
 
 @each_wire
 @pytest.mark.parametrize("number", [0x00, 0x07, 0xFF], ids=hex)
-def test_tagged_dataset_is_left_alone(wire: Wire, number: int, tmp_path: Path) -> None:
+def test_tagged_dataset_is_unchanged(wire: Wire, number: int, tmp_path: Path) -> None:
     """A dataset that has the value in our block remains unchanged, byte for byte."""
     source = [
         *raw.uids(wire),

@@ -54,7 +54,7 @@ def test_deflated_and_tagged(tmp_path: Path) -> None:
     assert content_of(stamped(file, tmp_path).dataset) == stream + b"\0" * (len(stream) % 2)
 
 
-def test_bytes_behind_a_deflated_stream(tmp_path: Path) -> None:
+def test_bytes_after_a_deflated_stream(tmp_path: Path) -> None:
     """Bytes after the end of the deflated stream are not read as part of it."""
     stream = deflated(raw.joined(raw.uids(EXPLICIT))) + b"more" * 1000000
     instance = stamped(raw.part10(stream, DeflatedExplicitVRLittleEndian), tmp_path)
@@ -97,7 +97,7 @@ def test_deflated_malformed_inside(tmp_path: Path) -> None:
         assert "malformed" in refused(raw.part10(stream, DEFLATED.uid), tmp_path)
 
 
-def test_no_room_to_unpack(tmp_path: Path) -> None:
+def test_no_space_to_unpack(tmp_path: Path) -> None:
     """If `work` is full, the image is rejected with a reason that does not contain a path."""
     reason = refused(large_deflated(), tmp_path / "missing")
     assert "No such file" in reason

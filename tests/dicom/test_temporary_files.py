@@ -33,14 +33,14 @@ def test_spool_on_disk(tmp_path: Path) -> None:
         write_temporary_file([bytes(LARGE)], tmp_path / "missing")
 
 
-def test_room_is_taken_before_anything_is_written(tmp_path: Path) -> None:
+def test_space_is_reserved_before_writing(tmp_path: Path) -> None:
     """Later writes cannot fail for lack of space."""
     with new_temporary_file(tmp_path) as file:
         reserve(file, LARGE)
         assert os.fstat(file.fileno()).st_blocks * 512 >= LARGE
 
 
-def test_room_is_not_taken_where_too_little_would_remain(tmp_path: Path) -> None:
+def test_space_is_not_reserved_if_too_little_would_remain(tmp_path: Path) -> None:
     """No space is taken, not even temporarily."""
     with new_temporary_file(tmp_path) as file:
         with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
@@ -49,7 +49,7 @@ def test_room_is_not_taken_where_too_little_would_remain(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("error", [errno.EOPNOTSUPP, errno.EINVAL])
-def test_a_disk_that_takes_no_reservations_is_written_to(
+def test_a_disk_without_reservations_is_written_to(
     error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some network file systems and C libraries do not support reservations."""

@@ -59,7 +59,7 @@ def test_truncated_header(wire: Wire, size: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wire", [EXPLICIT, IMPLICIT], ids=["explicit", "implicit"])
-def test_the_number_of_an_unknown_element_is_no_value(wire: Wire, tmp_path: Path) -> None:
+def test_the_number_of_an_unknown_element_is_not_a_value(wire: Wire, tmp_path: Path) -> None:
     """An element unknown to DICOM is named by number only if it has a VR."""
     cut = raw.element(0x00191001, "OB", b"abc", wire, length=1000)
     file = raw.part10(raw.joined([*raw.uids(wire), cut]), wire.uid)
@@ -106,7 +106,7 @@ def test_other_pixel_data(keyword: str, tmp_path: Path) -> None:
 @each_wire
 @pytest.mark.parametrize("rest", [b"", bytes(2), bytes(100000)])
 @pytest.mark.parametrize("is_padded", [False, True])
-def test_whole_files(wire: Wire, rest: bytes, is_padded: bool, tmp_path: Path) -> None:
+def test_complete_files(wire: Wire, rest: bytes, is_padded: bool, tmp_path: Path) -> None:
     """Padding after the pixel data, of either kind, does not make a file truncated."""
     elements = [*raw.uids(wire), raw.element(0x7FE00010, "OW", b"\1\2" * 50000, wire)]
     if is_padded:
@@ -117,7 +117,7 @@ def test_whole_files(wire: Wire, rest: bytes, is_padded: bool, tmp_path: Path) -
 
 @pytest.mark.parametrize("more", [2, 1 << 20])
 @pytest.mark.parametrize("tag", [None, TAG], ids=["none", "21"])
-def test_damage_is_no_truncation(more: int, tag: PrivateTag | None, tmp_path: Path) -> None:
+def test_damage_is_not_truncation(more: int, tag: PrivateTag | None, tmp_path: Path) -> None:
     """A file that ends with its complete Pixel Data is complete, whatever another length claims."""
     item = raw.item(raw.text(0x00081150, "1.2.3", EXPLICIT, "UI").data, EXPLICIT, defined=True)
     sequence = raw.element(0x00081140, "SQ", item, EXPLICIT, length=len(item) + more)

@@ -10,13 +10,13 @@ from fw_gear_dicom_send.dicom.uids import name_of
 NAMES = TRANSFER_SYNTAXES | STORAGE_CLASSES
 
 
-def test_names_are_those_of_pydicom_where_it_has_one() -> None:
+def test_names_agree_with_pydicom() -> None:
     """Every name that pydicom knows is spelled the same."""
     others = {uid: UID(uid).name for uid, name in NAMES.items() if UID(uid).name != name}
     assert all(uid == name for uid, name in others.items())
 
 
-def test_all_that_pynetdicom_proposes_has_a_name() -> None:
+def test_everything_that_pynetdicom_proposes_has_a_name() -> None:
     """Each storage SOP class and each transfer syntax of a run has a name."""
     classes = {str(context.abstract_syntax) for context in AllStoragePresentationContexts}
     assert classes | set(ALL_TRANSFER_SYNTAXES) <= NAMES.keys()
@@ -31,6 +31,6 @@ def test_all_that_pynetdicom_proposes_has_a_name() -> None:
         ("1.2.3.4", "1.2.3.4"),
     ],
 )
-def test_a_uid_without_a_name_stands_for_itself(uid: str, name: str) -> None:
+def test_a_uid_without_a_name_is_shown_itself(uid: str, name: str) -> None:
     """Other UIDs have the name from the standard."""
     assert name_of(uid) == name

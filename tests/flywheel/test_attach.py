@@ -30,7 +30,7 @@ def test_file_is_attached(site: FlywheelSite, tmp_path: Path, name: str, signed_
 
 
 @pytest.mark.parametrize(("signed_url", "puts"), [(False, 0), (True, 1)])
-def test_upload_goes_the_way_that_the_site_takes(
+def test_upload_uses_the_method_of_the_site(
     site: FlywheelSite, tmp_path: Path, signed_url: bool, puts: int
 ) -> None:
     """A signed URL is used if, and only if, the site's config enables it."""
@@ -42,7 +42,7 @@ def test_upload_goes_the_way_that_the_site_takes(
 
 
 @pytest.mark.parametrize("signed_url", [False, True])
-def test_the_site_is_asked_once_which_way_it_takes(
+def test_the_upload_method_is_requested_once(
     site: FlywheelSite, tmp_path: Path, signed_url: bool
 ) -> None:
     """Further reports use the same method."""
@@ -66,7 +66,7 @@ def test_storage_does_not_get_the_key(site: FlywheelSite, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("signed_url", [False, True])
-def test_refused_upload_is_a_site_error(
+def test_rejected_upload_is_a_site_error(
     site: FlywheelSite, tmp_path: Path, signed_url: bool
 ) -> None:
     """A read-only key gets 403 for an upload, and the error says so."""
@@ -79,7 +79,7 @@ def test_refused_upload_is_a_site_error(
     assert str(caught.value) == f"POST /api/sessions/{session}/files: 403 Forbidden"
 
 
-def test_failed_storage_is_told_without_its_url(site: FlywheelSite, tmp_path: Path) -> None:
+def test_storage_error_does_not_show_the_url(site: FlywheelSite, tmp_path: Path) -> None:
     """The storage error is reported, but the signed URL is not, even in a traceback."""
     site.signed_url = True
     site.fault("storage", Status(500))
@@ -112,7 +112,7 @@ def test_signed_urls_are_not_logged(
 
 
 @pytest.mark.parametrize("status", [200, 400, 404, 405, 409])
-def test_site_that_gives_no_ticket_gets_the_file_directly(
+def test_site_without_tickets_gets_the_file_directly(
     site: FlywheelSite, tmp_path: Path, status: int
 ) -> None:
     """Without signed URLs, or on an older site, the file is uploaded as a form."""
@@ -126,9 +126,7 @@ def test_site_that_gives_no_ticket_gets_the_file_directly(
 
 
 @pytest.mark.parametrize("code", [400, 401, 403])
-def test_signed_url_that_has_expired_is_replaced(
-    site: FlywheelSite, tmp_path: Path, code: int
-) -> None:
+def test_expired_signed_url_is_replaced(site: FlywheelSite, tmp_path: Path, code: int) -> None:
     """The whole file is sent to another URL, with a new ticket."""
     site.signed_url = True
     site.fault("storage", Expired(code), Expired(code))
@@ -140,7 +138,7 @@ def test_signed_url_that_has_expired_is_replaced(
     assert len(site.requested("PUT")) == len(set(site.requested("PUT"))) == 3
 
 
-def test_storage_that_takes_no_signed_url_is_told(site: FlywheelSite, tmp_path: Path) -> None:
+def test_storage_that_rejects_signed_urls_is_reported(site: FlywheelSite, tmp_path: Path) -> None:
     """The upload fails after three URLs."""
     site.signed_url = True
     site.fault("storage", *[Expired(403)] * 1000)

@@ -104,7 +104,7 @@ def chosen(
         ),
     ],
 )
-def test_options_choose_files(
+def test_options_select_files(
     site: FlywheelSite,
     session: str,
     options: dict[str, tuple[str, ...]],

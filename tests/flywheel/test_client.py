@@ -97,7 +97,7 @@ def test_key_may_begin_with_a_scheme(site: FlywheelSite, prefix: str) -> None:
 @pytest.mark.parametrize(
     ("signed_url", "host"), [(False, "127.0.0.1"), (True, "localhost"), (True, "127.0.0.1")]
 )
-def test_a_password_for_the_host_stays_at_home(
+def test_a_netrc_password_is_never_sent(
     site: FlywheelSite, tmp_path: Path, signed_url: bool, host: str
 ) -> None:
     """~/.netrc neither replaces the key nor is sent to a storage on any host."""
@@ -113,7 +113,7 @@ def test_a_password_for_the_host_stays_at_home(
     assert [request.method for request in stored] == (["GET", "PUT", "GET"] if signed_url else [])
 
 
-def test_each_request_says_what_the_client_knows(site: FlywheelSite, tmp_path: Path) -> None:
+def test_each_request_lists_the_client_features(site: FlywheelSite, tmp_path: Path) -> None:
     """Each request also asks the site to omit large fields that the gear does not use."""
     ask_all(site, tmp_path)
     said = [request.headers["X-Accept-Feature"].split(",") for request in site.requests]
@@ -132,7 +132,7 @@ def test_proxy_of_the_environment_is_used(
     assert client.get(f"/api/sessions/{session}")["_id"] == session
 
 
-def test_host_without_proxy_is_asked_directly(
+def test_host_without_proxy_is_reached_directly(
     site: FlywheelSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """NO_PROXY is respected."""

@@ -121,7 +121,9 @@ def test_any_name_can_be_downloaded(site: FlywheelSite, folder: Path, name: str)
 
 
 @pytest.mark.parametrize("name", ["../../evil.dcm", "t1.zip"])
-def test_name_on_disk_is_not_the_sites(site: FlywheelSite, folder: Path, name: str) -> None:
+def test_name_on_disk_does_not_depend_on_the_site(
+    site: FlywheelSite, folder: Path, name: str
+) -> None:
     """The file is in the folder, under a name that the site cannot influence."""
     outcome = download(site, folder, add_file(site, name=name, content=b"x"))
     assert isinstance(outcome, Path)
@@ -130,14 +132,14 @@ def test_name_on_disk_is_not_the_sites(site: FlywheelSite, folder: Path, name: s
     assert outcome.name.isalnum()
 
 
-def test_two_files_of_one_name_do_not_meet(site: FlywheelSite, folder: Path) -> None:
+def test_two_files_with_the_same_name_do_not_collide(site: FlywheelSite, folder: Path) -> None:
     """Each file has its own path on disk, whatever its name."""
     first, second = (add_file(site, content=data) for data in (b"1", b"2"))
     outcomes = [download(site, folder, entry) for entry in (first, second)]
     assert [content(outcome) for outcome in outcomes] == [b"1", b"2"]
 
 
-def test_file_is_not_held_in_memory(site: FlywheelSite, folder: Path, tmp_path: Path) -> None:
+def test_file_is_not_kept_in_memory(site: FlywheelSite, folder: Path, tmp_path: Path) -> None:
     """A file of any size needs only a few chunks of memory."""
     large = tmp_path / "large"
     large.touch()
@@ -157,7 +159,7 @@ def test_file_is_not_held_in_memory(site: FlywheelSite, folder: Path, tmp_path: 
     "fault",
     [Status(500), Status(503), Status(408), Status(429), Reset(), Cut(after=1_500_000), Flip(at=7)],
 )
-def test_what_may_pass_is_tried_again(site: FlywheelSite, folder: Path, fault: Fault) -> None:
+def test_transient_failures_are_retried(site: FlywheelSite, folder: Path, fault: Fault) -> None:
     """After two transient failures, the file is complete and the only one in the folder."""
     entry = add_file(site, fault, fault)
     outcome = download(site, folder, entry, max_wait=0.01)
@@ -166,7 +168,7 @@ def test_what_may_pass_is_tried_again(site: FlywheelSite, folder: Path, fault: F
     assert list(folder.iterdir()) == [outcome]
 
 
-def test_cut_body_is_seen_without_a_record(site: FlywheelSite, folder: Path) -> None:
+def test_truncated_body_is_detected_without_a_record(site: FlywheelSite, folder: Path) -> None:
     """A truncated body is retried even if the file's size is unknown."""
     known = add_file(site, Cut(after=1_500_000))
     entry = FileEntry(known.parent, known.name, known.fw_path, key=known.key)
@@ -174,7 +176,7 @@ def test_cut_body_is_seen_without_a_record(site: FlywheelSite, folder: Path) -> 
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 410])
-def test_refusal_is_final(site: FlywheelSite, folder: Path, code: int) -> None:
+def test_rejection_is_final(site: FlywheelSite, folder: Path, code: int) -> None:
     """A rejected request is sent once and not retried."""
     outcome = download(site, folder, add_file(site, Status(code), Status(code)))
     assert isinstance(outcome, DownloadFailure)
@@ -203,7 +205,7 @@ def test_reason_is_short(
 
 
 @pytest.mark.parametrize(("told", "word"), [(99, "more"), (101, "fewer")])
-def test_wrong_size_is_a_failure(
+def test_wrong_size_is_an_error(
     site: FlywheelSite, folder: Path, clock: Clock, told: int, word: str
 ) -> None:
     """A file is rejected if its length differs from its record."""
@@ -213,7 +215,7 @@ def test_wrong_size_is_a_failure(
     assert list(folder.iterdir()) == []
 
 
-def test_surplus_is_not_waited_for(site: FlywheelSite, folder: Path) -> None:
+def test_excess_data_is_not_read(site: FlywheelSite, folder: Path) -> None:
     """A download that exceeds the length in its record is stopped immediately."""
     entry = add_file(site, Stall(60, after=2_500_000), size=1000)
     begin = time.monotonic()
@@ -229,14 +231,14 @@ def test_unknown_hash_is_not_checked(site: FlywheelSite, folder: Path, file_hash
     assert content(download(site, folder, entry, retry_time=0)) == CONTENT
 
 
-def test_no_retry_time_is_one_attempt(site: FlywheelSite, folder: Path) -> None:
+def test_zero_retry_time_means_one_attempt(site: FlywheelSite, folder: Path) -> None:
     """With a retry time of 0 seconds, the first failure is final."""
     outcome = download(site, folder, add_file(site, Status(503)), retry_time=0)
     assert reason_of(outcome) == "503 Service Unavailable"
     assert len(site.requests) == 1
 
 
-def test_back_off_keeps_to_its_time(site: FlywheelSite, folder: Path, clock: Clock) -> None:
+def test_back_off_stays_within_its_time(site: FlywheelSite, folder: Path, clock: Clock) -> None:
     """Back-off uses the complete retry time and no more; no wait exceeds 10 s."""
     download(site, folder, add_file(site, *[Status(503)] * MANY), clock=clock)
     assert sum(clock.waits) == pytest.approx(60)
@@ -280,7 +282,7 @@ def busy_site(*, retry_after: str, times: int) -> Iterator[list[str]]:
 BUSY = FileEntry(Container("acquisition", "1"), "a.dcm", "path/a.dcm", 4, key="a.dcm")
 
 
-def test_a_busy_site_is_given_the_time_that_it_asks_for(folder: Path, clock: Clock) -> None:
+def test_retry_after_of_a_busy_site_is_respected(folder: Path, clock: Clock) -> None:
     """Each wait is at least as long as Retry-After."""
     with busy_site(retry_after="7", times=3) as asked:
         client = connect(asked[0], retries=0)
@@ -291,7 +293,7 @@ def test_a_busy_site_is_given_the_time_that_it_asks_for(folder: Path, clock: Clo
     assert all(7 <= wait <= 10 for wait in clock.waits)
 
 
-def test_a_site_that_is_busy_for_too_long_is_given_up(folder: Path, clock: Clock) -> None:
+def test_a_site_that_is_busy_for_too_long_is_reported(folder: Path, clock: Clock) -> None:
     """If Retry-After exceeds the retry time, the download fails immediately with this reason."""
     with busy_site(retry_after="3600", times=MANY) as asked:
         client = connect(asked[0], retries=0)
@@ -304,7 +306,7 @@ def test_a_site_that_is_busy_for_too_long_is_given_up(folder: Path, clock: Clock
 
 
 @pytest.mark.parametrize("value", ["", "soon", "-5", "Wed, 21 Oct 2099 07:28:00 GMT", "1.5"])
-def test_a_retry_after_that_is_no_number_is_left(folder: Path, clock: Clock, value: str) -> None:
+def test_an_invalid_retry_after_is_ignored(folder: Path, clock: Clock, value: str) -> None:
     """Back-off continues as without it."""
     with busy_site(retry_after=value, times=3) as asked:
         outcome = Downloader(
@@ -314,7 +316,7 @@ def test_a_retry_after_that_is_no_number_is_left(folder: Path, clock: Clock, val
     assert max(clock.waits) <= 4
 
 
-def test_a_key_that_is_no_longer_valid_is_told(site: FlywheelSite, folder: Path) -> None:
+def test_an_expired_key_is_explained(site: FlywheelSite, folder: Path) -> None:
     """A 401 during the run is explained in words."""
     outcome = download(site, folder, add_file(site, Status(401)))
     assert reason_of(outcome) == "401 Unauthorized: the API key is invalid or has expired"
@@ -348,9 +350,7 @@ def test_stopping_ends_the_wait_before_a_retry(site: FlywheelSite, folder: Path)
 
 
 @pytest.mark.parametrize("after", [1000, 2_000_000])
-def test_stopping_ends_a_download_that_gets_nothing(
-    site: FlywheelSite, folder: Path, after: int
-) -> None:
+def test_stopping_ends_a_stalled_download(site: FlywheelSite, folder: Path, after: int) -> None:
     """It does not wait for a stalled site, and leaves no file."""
     entry = add_file(site, Stall(600, after=after))
     downloader = Downloader(connect(site.api_key, retries=0), folder, POLICY)
@@ -373,7 +373,9 @@ def test_full_disk_is_final(site: FlywheelSite, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [CancelledError(Signals.SIGTERM), KeyboardInterrupt()])
-def test_cancelling_passes_through(site: FlywheelSite, folder: Path, error: BaseException) -> None:
+def test_cancelling_interrupts_a_download(
+    site: FlywheelSite, folder: Path, error: BaseException
+) -> None:
     """A job that is cancelled during a download ends and leaves no partial file."""
     entry = add_file(site, Stall(60, after=1000))
 

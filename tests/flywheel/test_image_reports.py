@@ -23,7 +23,7 @@ def names(site: FlywheelSite, *places: Container) -> list[str]:
     return [entry.name for entry in client_site(site).image_reports(places)]
 
 
-def test_reports_on_both_places_are_found_once(site: FlywheelSite) -> None:
+def test_reports_in_both_places_are_found_once(site: FlywheelSite) -> None:
     """An acquisition's report is attached to its session or, with a read-only key, to itself."""
     session = add_session(site)
     acquisition = site.add_acquisition(session, "CT")

@@ -45,7 +45,7 @@ def test_deleted_files_are_not_counted(site: FlywheelSite, session: str) -> None
     assert left_out(site, session) == []
 
 
-def test_one_file_is_told_of_in_the_singular(site: FlywheelSite, session: str) -> None:
+def test_one_file_is_in_the_singular(site: FlywheelSite, session: str) -> None:
     """A single file has a singular noun."""
     site.add_file(session, "a.csv", b"1")
     assert left_out(site, session) == ["1 file of other types was not selected: 1 tabular data"]

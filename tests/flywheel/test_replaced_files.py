@@ -48,7 +48,7 @@ def test_newer_version_is_taken(
     assert list(tmp_path.iterdir()) == [outcome.path]
 
 
-def test_newer_version_is_checked(site: FlywheelSite, tmp_path: Path) -> None:
+def test_newer_version_is_verified(site: FlywheelSite, tmp_path: Path) -> None:
     """Like any file, it is retried if it is incomplete."""
     newer = os.urandom(120_000)
     entry, _ = add_file(site, Replace(newer), Cut(after=110_000), Status(503))
@@ -57,7 +57,7 @@ def test_newer_version_is_checked(site: FlywheelSite, tmp_path: Path) -> None:
     assert outcome.path.read_bytes() == newer
 
 
-def test_file_that_is_replaced_twice_comes_in_its_last_version(
+def test_file_that_is_replaced_twice_is_taken_in_its_last_version(
     site: FlywheelSite, tmp_path: Path
 ) -> None:
     """The record after the last bytes counts."""
@@ -68,7 +68,7 @@ def test_file_that_is_replaced_twice_comes_in_its_last_version(
     assert outcome.path.read_bytes() == last
 
 
-def test_file_that_is_replaced_all_the_time_is_given_up(site: FlywheelSite, tmp_path: Path) -> None:
+def test_constantly_replaced_file_fails(site: FlywheelSite, tmp_path: Path) -> None:
     """The number of requests for its record is limited."""
     versions = [Replace(bytes(number)) for number in range(1000)]
     entry, _ = add_file(site, *versions)
@@ -80,9 +80,7 @@ def test_file_that_is_replaced_all_the_time_is_given_up(site: FlywheelSite, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_file_whose_record_cannot_be_read_fails_as_before(
-    site: FlywheelSite, tmp_path: Path
-) -> None:
+def test_file_with_an_unreadable_record_fails_as_before(site: FlywheelSite, tmp_path: Path) -> None:
     """The reason is that of its content."""
     entry, file_id = add_file(site, Replace(b"1"))
     site.fault(f"{file_id}/info", Status(500))

@@ -119,7 +119,7 @@ def recorded(world: World, ask: Ask, folder: Path) -> list[tuple[object, ...]]:
 
 @pytest.mark.parametrize("signed_url", [False, True])
 @pytest.mark.parametrize("name", SAME)
-def test_request_is_that_of_the_sdk(
+def test_request_equals_that_of_the_sdk(
     world: World, tmp_path: Path, name: str, signed_url: bool
 ) -> None:
     """Path, query and body are the same for each way of transfer."""
@@ -129,14 +129,14 @@ def test_request_is_that_of_the_sdk(
     assert world.site.requests
 
 
-def test_record_of_a_replaced_file_is_read_as_by_the_sdk(world: World, tmp_path: Path) -> None:
+def test_record_of_a_replaced_file_is_read_like_in_the_sdk(world: World, tmp_path: Path) -> None:
     """Only the record of that file is requested."""
     file_id = world.site.containers[world.acquisition]["files"][0]["file_id"]
     world.site.fault(file_id, Replace(b"newer image"))
     assert recorded(world, download, tmp_path) == recorded(world, read_again, tmp_path)
 
 
-def test_report_comes_as_it_is(world: World, tmp_path: Path) -> None:
+def test_report_is_uploaded_unchanged(world: World, tmp_path: Path) -> None:
     """Both uploads result in the same file."""
     attach(world, tmp_path)
     upload(world, tmp_path)

@@ -12,7 +12,7 @@ from tests.support.flywheel_site import FlywheelSite
 from tests.support.site_clients import add_session, add_subject, client_site, gear_config, selected
 
 
-def test_session_gives_the_files_of_its_acquisitions(site: FlywheelSite) -> None:
+def test_session_selects_the_files_of_its_acquisitions(site: FlywheelSite) -> None:
     """A run on a session sends the files of its acquisitions, in the site's order."""
     session = add_session(site)
     other = site.add_session(site.containers[session]["parents"]["subject"], "Visit 2")
@@ -43,14 +43,14 @@ def test_files_of_each_level_below_are_sent(site: FlywheelSite) -> None:
     assert selected(site, "subject", subject) == [f"{path}/files/a.dcm", *below]
 
 
-def test_session_is_where_its_report_belongs(site: FlywheelSite) -> None:
+def test_report_of_a_session_belongs_to_it(site: FlywheelSite) -> None:
     """The report of a run on a session is attached to it and named by its label."""
     session = Container("session", add_session(site))
     selection = client_site(site).select(gear_config(session))
     assert (selection.report_parent, selection.report_label) == (session, "Visit 1")
 
 
-def test_people_are_led_to_the_session(site: FlywheelSite) -> None:
+def test_links_lead_to_the_session(site: FlywheelSite) -> None:
     """An acquisition links to its session; a subject has only a path."""
     session = add_session(site)
     acquisition = site.add_acquisition(session, "T1")
@@ -106,7 +106,7 @@ def test_deleted_sessions_are_left_out(site: FlywheelSite) -> None:
     assert selected(site, "subject", subject) == []
 
 
-def test_subject_gives_the_files_of_all_its_sessions(site: FlywheelSite) -> None:
+def test_subject_selects_the_files_of_all_its_sessions(site: FlywheelSite) -> None:
     """A run on a subject sends the files of its sessions, each with its own path."""
     subject = add_subject(site)
     for label in ("Visit 1", "Visit 2"):
@@ -118,14 +118,14 @@ def test_subject_gives_the_files_of_all_its_sessions(site: FlywheelSite) -> None
     ]
 
 
-def test_subject_is_where_its_report_belongs(site: FlywheelSite) -> None:
+def test_report_of_a_subject_belongs_to_it(site: FlywheelSite) -> None:
     """The report of a run on a subject is attached to it and named by its label."""
     subject = Container("subject", add_subject(site))
     selection = client_site(site).select(gear_config(subject))
     assert (selection.report_parent, selection.report_label) == (subject, "S1")
 
 
-def test_acquisition_gives_its_own_files(site: FlywheelSite) -> None:
+def test_acquisition_selects_its_own_files(site: FlywheelSite) -> None:
     """A run on an acquisition does not send files of other acquisitions."""
     session = add_session(site)
     chosen, other = (site.add_acquisition(session, label) for label in ("T1", "T2"))
@@ -151,7 +151,7 @@ def test_report_of_an_acquisition_belongs_to_its_session(site: FlywheelSite) -> 
         ("subject", "radiology/Trial/S1/files/x.zip", "subject", "S1"),
     ],
 )
-def test_input_file_is_all_that_is_sent(
+def test_input_file_is_sent_alone(
     site: FlywheelSite, kind: str, fw_path: str, report_type: str, label: str
 ) -> None:
     """This is true for an input file of any level; its report goes to the session or subject."""
@@ -170,7 +170,7 @@ def test_input_file_is_all_that_is_sent(
 
 
 @pytest.mark.parametrize("kind", ["project", "group", "analysis", "collection"])
-def test_destination_without_acquisitions_is_refused(site: FlywheelSite, kind: str) -> None:
+def test_unsupported_destination_is_rejected(site: FlywheelSite, kind: str) -> None:
     """A run on another type of container is a config error, and sends no request."""
     with pytest.raises(ConfigError, match=f"'{kind}' .*acquisition, session or subject"):
         selected(site, kind, "1")
@@ -178,7 +178,7 @@ def test_destination_without_acquisitions_is_refused(site: FlywheelSite, kind: s
 
 
 @pytest.mark.parametrize("kind", ["project", "analysis"])
-def test_input_file_of_another_container_is_refused(site: FlywheelSite, kind: str) -> None:
+def test_input_file_of_another_container_is_rejected(site: FlywheelSite, kind: str) -> None:
     """An input file of a project, for example, is an invalid input, and no request is sent."""
     file = InputFile(Path("x.zip"), "x.zip", Container(kind, "1"))
     with pytest.raises(ConfigError, match="container of the file"):
@@ -186,7 +186,7 @@ def test_input_file_of_another_container_is_refused(site: FlywheelSite, kind: st
     assert site.requests == []
 
 
-def test_id_stands_in_for_a_missing_label(site: FlywheelSite) -> None:
+def test_id_replaces_a_missing_label(site: FlywheelSite) -> None:
     """A container without a label is named by its id."""
     session = add_session(site, None)
     acquisition = site.add_acquisition(session, "")
@@ -196,7 +196,7 @@ def test_id_stands_in_for_a_missing_label(site: FlywheelSite) -> None:
     assert selection.entries[0].fw_path.endswith(f"/{session}/{acquisition}/files/a.dcm")
 
 
-def test_labels_are_as_on_the_site(site: FlywheelSite) -> None:
+def test_labels_are_unchanged(site: FlywheelSite) -> None:
     """Neither labels nor file names are changed in a path."""
     session = add_session(site, "a/b: 画像 %20")
     acquisition = site.add_acquisition(session, "t2*?")

@@ -38,7 +38,7 @@ def download(site: FlywheelSite, folder: Path, acquisition: str, *faults: Fault)
 
 
 @pytest.mark.parametrize("code", [400, 401, 403])
-def test_signed_url_that_has_expired_is_replaced(
+def test_expired_signed_url_is_replaced(
     site: FlywheelSite, tmp_path: Path, acquisition: str, code: int
 ) -> None:
     """Another URL is requested from the site; each URL is used once."""
@@ -51,7 +51,7 @@ def test_signed_url_that_has_expired_is_replaced(
 
 
 @pytest.mark.parametrize("code", [400, 401, 403])
-def test_storage_that_takes_no_signed_url_is_told(
+def test_storage_that_rejects_signed_urls_is_reported(
     site: FlywheelSite, tmp_path: Path, acquisition: str, code: int
 ) -> None:
     """After three URLs the download fails; the reason does not blame the API key."""
@@ -62,7 +62,7 @@ def test_storage_that_takes_no_signed_url_is_told(
     assert sum(path.startswith("/storage/") for path in site.requested("GET")) == 3
 
 
-def test_file_that_the_storage_has_not_is_final(
+def test_file_missing_in_the_storage_is_final(
     site: FlywheelSite, tmp_path: Path, acquisition: str
 ) -> None:
     """Another signed URL would not help."""
@@ -72,7 +72,7 @@ def test_file_that_the_storage_has_not_is_final(
 
 
 @pytest.mark.parametrize("number", [2, 3])
-def test_report_of_a_batch_comes_by_another_signed_url(
+def test_report_of_a_batch_uses_another_signed_url(
     site: FlywheelSite, acquisition: str, number: int
 ) -> None:
     """The limit is the same as for downloads."""

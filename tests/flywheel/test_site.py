@@ -11,7 +11,7 @@ from tests.support.flywheel_site import FlywheelSite
 from tests.support.site_clients import add_session, add_subject, client_site, gear_config, selected
 
 
-def test_client_retries_as_often_as_told(site: FlywheelSite) -> None:
+def test_client_retries_as_often_as_configured(site: FlywheelSite) -> None:
     """A request is retried after a server error if retries are configured."""
     session = add_session(site)
     site.fault(session, Status(503))
@@ -19,7 +19,7 @@ def test_client_retries_as_often_as_told(site: FlywheelSite) -> None:
     assert selection.report_label == "Visit 1"
 
 
-def test_client_without_retries_asks_once(site: FlywheelSite) -> None:
+def test_client_without_retries_sends_one_request(site: FlywheelSite) -> None:
     """A server error is final if no retries are configured."""
     session = add_session(site)
     site.fault(session, Status(503))
@@ -28,7 +28,7 @@ def test_client_without_retries_asks_once(site: FlywheelSite) -> None:
     assert site.requested("GET") == [f"/api/sessions/{session}"]
 
 
-def test_lists_come_whole(site: FlywheelSite) -> None:
+def test_lists_are_complete(site: FlywheelSite) -> None:
     """A list that is longer than one page is requested page by page."""
     site.page_limit = 2
     session = add_session(site)
@@ -38,7 +38,7 @@ def test_lists_come_whole(site: FlywheelSite) -> None:
     assert names == ["T0", "T1", "T2", "T3", "T4"]
 
 
-def test_admin_sees_projects_of_others(site: FlywheelSite) -> None:
+def test_admin_sees_projects_of_other_users(site: FlywheelSite) -> None:
     """A site admin who is not a member of a project can send its sessions."""
     site.is_admin, site.is_member = True, False
     session = add_session(site)
@@ -48,7 +48,7 @@ def test_admin_sees_projects_of_others(site: FlywheelSite) -> None:
     assert names == ["T0", "T1"]
 
 
-def test_others_are_asked_once_whether_they_are_admins(site: FlywheelSite) -> None:
+def test_admin_status_is_requested_once(site: FlywheelSite) -> None:
     """An ordinary user's sessions may be empty, and no requests are repeated for them."""
     subject = add_subject(site)
     for number in range(3):
@@ -57,7 +57,7 @@ def test_others_are_asked_once_whether_they_are_admins(site: FlywheelSite) -> No
     assert sum("exhaustive" in request.query for request in site.requests) == 1
 
 
-def test_site_without_pages_is_asked_no_further(site: FlywheelSite) -> None:
+def test_site_without_pages_gets_one_request(site: FlywheelSite) -> None:
     """If the site returns the same list again, it is used once and the requests stop."""
     site.supports_after_id = False
     session = add_session(site)
@@ -65,7 +65,7 @@ def test_site_without_pages_is_asked_no_further(site: FlywheelSite) -> None:
     assert len(selected(site, "session", session)) == 1
 
 
-def test_each_container_is_asked_for_once(site: FlywheelSite) -> None:
+def test_each_container_is_requested_once(site: FlywheelSite) -> None:
     """No container is requested twice by id, nor if a list has already returned it."""
     subject = add_subject(site)
     for label in ("Visit 1", "Visit 2"):
@@ -84,7 +84,7 @@ def test_ids_are_quoted(site: FlywheelSite) -> None:
     assert site.requested("GET") == ["/api/sessions/..%2Fa%3Fb%23c%25"]
 
 
-def test_refusal_is_told_in_one_line(site: FlywheelSite) -> None:
+def test_rejection_is_reported_in_one_line(site: FlywheelSite) -> None:
     """The error shows only the request and the response."""
     with pytest.raises(SiteError) as caught:
         selected(site, "session", "5")
@@ -101,7 +101,7 @@ def test_failed_connection_is_a_site_error(site: FlywheelSite, fault: Reset | Cu
         selected(site, "session", session)
 
 
-def test_answer_that_is_no_json_is_a_site_error(site: FlywheelSite) -> None:
+def test_response_that_is_not_json_is_a_site_error(site: FlywheelSite) -> None:
     """An unreadable response is reported as such."""
     session = add_session(site)
     site.fault(session, Flip())

@@ -75,7 +75,7 @@ def test_the_comment_of_a_server_does_not_steer_the_advice(
     assert advice == "The server rejected the image. Look for the cause in the server's log."
 
 
-def test_a_download_that_is_refused_is_not_a_riddle(
+def test_a_rejected_download_has_specific_advice(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """The advice for a 404 is to look on Flywheel, not only in the log."""

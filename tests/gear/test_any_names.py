@@ -92,7 +92,7 @@ def assert_are_rows(text: str, number: int) -> None:
 @example(
     ODD, ODD, [os.fsdecode(name).encode(errors="ignore").decode() for name in ODD[:4]], ["\n"] * 3
 )
-def test_the_gear_takes_names_and_labels_of_any_bytes(
+def test_the_gear_accepts_names_and_labels_of_any_bytes(
     in_tar: list[bytes], in_zip: list[bytes], names: list[str], labels: list[str]
 ) -> None:
     """This includes members, files and containers; the exit code is 0, and all rows exist."""
@@ -120,7 +120,7 @@ def test_the_gear_takes_names_and_labels_of_any_bytes(
 @few_runs
 @given(MEMBER_NAMES, FILE_NAMES, FILE_NAMES)
 @example(ODD, ODD, ODD)
-def test_the_command_takes_names_of_any_bytes(
+def test_the_command_accepts_names_of_any_bytes(
     in_tar: list[bytes], files: list[bytes], folders: list[bytes]
 ) -> None:
     """This includes members, files and folders on disk; the exit code is 0, and all rows exist."""
@@ -160,7 +160,7 @@ def test_the_name_of_an_input_file_is_one_line(runs: SessionRuns) -> None:
     assert r"is a\nERROR forged\x1b[2J from" in result.log
 
 
-def test_a_name_that_no_url_can_hold_costs_its_file_alone(runs: SessionRuns) -> None:
+def test_a_name_that_does_not_fit_a_url_costs_only_its_file(runs: SessionRuns) -> None:
     """A site may have a file whose name contains half of a surrogate pair."""
     runs.add("\ud800.dcm", encoded(made(1)))
     runs.add("b.dcm", encoded(made(2)))

@@ -37,7 +37,7 @@ def test_the_next_file_downloads_while_the_first_is_sent(tmp_path: Path, session
     assert overlapped == [True, True]
 
 
-def test_with_one_association_images_go_in_order(
+def test_images_are_in_order_with_one_association(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """All images arrive over the same association in the order of their archives."""
@@ -98,7 +98,7 @@ def test_an_image_may_be_answered_after_its_file_and_those_of_the_next(
     assert told == ["b.zip: 5 of 5 images sent", "a.zip: 2 of 3 images sent"]
 
 
-def test_a_server_that_gives_fewer_associations_is_no_failure(
+def test_a_server_with_fewer_associations_is_not_a_failure(
     tmp_path: Path, session: Session
 ) -> None:
     """A server with a limit receives all images within the limit; the log says so once."""

@@ -65,7 +65,9 @@ def check(result: GearResult) -> None:
     assert result.exit_code == 0, result.log
 
 
-def test_disk_holds_three_archives_and_a_few_images(site: FlywheelSite, tmp_path: Path) -> None:
+def test_disk_has_at_most_three_archives_and_a_few_images(
+    site: FlywheelSite, tmp_path: Path
+) -> None:
     """However many files a session has, at most three of them and 2n images are on disk."""
     files = [
         deflated_zip(tmp_path / f"{number}.zip", range(start, start + IMAGES_IN_ZIP))

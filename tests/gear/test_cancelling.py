@@ -36,7 +36,7 @@ SILENCE = DEFAULT_TIMEOUTS.response
 """Seconds that the gear would wait for a response."""
 
 
-def test_a_cancelled_job_reports_what_it_did(tmp_path: Path, session: Session) -> None:
+def test_a_cancelled_job_reports_its_results(tmp_path: Path, session: Session) -> None:
     """SIGTERM ends the run with exit code 1 and a report in which no file is complete."""
     site, acquisition = session.site, session.acquisition("A")
     archive = zip_of(tmp_path / "a.zip", images(*range(20)))
@@ -215,7 +215,7 @@ def test_a_job_is_cancelled_while_decoders_hang(tmp_path: Path, session: Session
     assert not any(Path(f"/proc/{decoder}").exists() for decoder in decoders)
 
 
-def test_a_job_is_cancelled_in_the_check_of_the_server(tmp_path: Path, session: Session) -> None:
+def test_a_job_is_cancelled_during_the_server_check(tmp_path: Path, session: Session) -> None:
     """A silent server does not delay the end, and the report has all rows."""
     site = session.site
     site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))

@@ -19,7 +19,7 @@ from tests.support.gear_runs import Session, gear_on
         ),
     ],
 )
-def test_a_bad_configuration_is_told_in_one_line(
+def test_a_bad_configuration_is_reported_in_one_line(
     tmp_path: Path, session: Session, options: dict[str, object], line: str
 ) -> None:
     """One line has the problem, the given value and the allowed values; the exit code is 1."""
@@ -33,7 +33,7 @@ def test_a_bad_configuration_is_told_in_one_line(
     assert "Traceback" not in result.log
 
 
-def test_a_project_is_refused_as_destination(tmp_path: Path, session: Session) -> None:
+def test_a_project_is_rejected_as_destination(tmp_path: Path, session: Session) -> None:
     """An unsupported container is reported together with the supported ones."""
     result = gear_on(tmp_path, session.site, 104, session.project, "project").run()
     assert result.exit_code == 1
@@ -41,7 +41,7 @@ def test_a_project_is_refused_as_destination(tmp_path: Path, session: Session) -
     assert line in result.stderr
 
 
-def test_a_wrong_api_key_is_told(tmp_path: Path, session: Session) -> None:
+def test_a_wrong_api_key_is_reported(tmp_path: Path, session: Session) -> None:
     """A key that the site rejects ends the run with a line that does not show it."""
     gear = gear_on(tmp_path, session.site, 104, session.session)
     key = session.site.api_key + "wrong"

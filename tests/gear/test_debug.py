@@ -44,7 +44,7 @@ def hostile(tmp_path: Path) -> Path:
     )
 
 
-def test_the_gears_log_has_details_of_its_own_and_no_others(
+def test_the_gears_log_has_only_its_own_details(
     tmp_path: Path, session: Session, hostile: Path
 ) -> None:
     """The gear logs associations, images and downloads; other libraries log nothing."""
@@ -85,7 +85,7 @@ def test_without_debug_there_are_no_details(
 
 
 @pytest.mark.parametrize("options", [[], ["--debug"]])
-def test_the_command_logs_details_where_it_is_asked(
+def test_the_command_logs_details_on_request(
     tmp_path: Path, hostile: Path, options: list[str]
 ) -> None:
     """`dicom-send --debug` logs the same as the gear."""

@@ -28,9 +28,7 @@ from tests.support.sample_files import (
 )
 
 
-def test_a_session_goes_to_the_server_and_is_reported(
-    tmp_path: Path, session: Session, orthanc: Orthanc
-) -> None:
+def test_a_session_is_sent_and_reported(tmp_path: Path, session: Session, orthanc: Orthanc) -> None:
     """All DICOM files of a session arrive unchanged except for the tag; the report says so."""
     site = session.site
     archives = [[TEXT, *images(1, 2)], images(3), [member("rtplan.dcm"), member("test-SR.dcm")]]
@@ -70,7 +68,7 @@ def test_a_session_goes_to_the_server_and_is_reported(
 
 
 @pytest.mark.parametrize("kind", ["dcm", "zip", "tar", "tgz", "tar.gz", "tar.bz2", "tar.xz"])
-def test_a_file_given_as_input_is_sent(
+def test_an_input_file_is_sent(
     tmp_path: Path, session: Session, python_scp: PythonSCP, kind: str
 ) -> None:
     """A DICOM file, zip or tar of any kind is sent; the report names its acquisition."""
@@ -159,7 +157,7 @@ def test_names_of_any_kind_work_and_deleted_files_are_left_out(
     assert len(python_scp.stored) == len(names)
 
 
-def test_an_empty_session_is_no_success(
+def test_an_empty_session_is_not_a_success(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """A run without files to send ends with exit code 1 and a message; its report has no rows."""

@@ -34,9 +34,7 @@ def add_files(session: Session) -> list[str]:
     ]
 
 
-def test_downloads_go_on_at_the_same_time(
-    tmp_path: Path, session: Session, python_scp: PythonSCP
-) -> None:
+def test_downloads_run_in_parallel(tmp_path: Path, session: Session, python_scp: PythonSCP) -> None:
     """The site answers no download before four are requested; the images are sent in order."""
     barrier = Barrier(PARTIES, timeout=MAX_START_SECONDS)
     for file_id in add_files(session):
@@ -50,7 +48,7 @@ def test_downloads_go_on_at_the_same_time(
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 16])
-def test_connections_to_the_site_are_kept(
+def test_connections_to_the_site_are_reused(
     tmp_path: Path, session: Session, python_scp: PythonSCP, at_once: int
 ) -> None:
     """There is one connection for each parallel download, however many files there are."""
@@ -62,7 +60,7 @@ def test_connections_to_the_site_are_kept(
     assert session.site.connections <= at_once + REQUESTS_OF_A_RUN
 
 
-def test_a_file_in_back_off_costs_only_itself(
+def test_a_file_that_is_retried_costs_only_itself(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """All others are sent, whether its download succeeds in the end or not."""
@@ -104,7 +102,7 @@ def test_a_job_is_cancelled_while_all_downloads_stall(
     assert set(counts(session.site.reports[0].content).values()) == {("0", "0", "Failed")}
 
 
-def test_a_far_site_is_asked_for_all(tmp_path: Path, python_scp: PythonSCP) -> None:
+def test_a_distant_site_loses_nothing(tmp_path: Path, python_scp: PythonSCP) -> None:
     """A site with a delay before each response loses no file."""
     with FlywheelSite(latency=0.02) as site:
         project = site.add_project(site.add_group("lab"), "Study")

@@ -47,7 +47,7 @@ def test_a_dry_run_sends_nothing(runs: SessionRuns) -> None:
     assert "Not all images would be sent" in ended.page
 
 
-def test_a_dry_run_of_what_can_be_sent_ends_well(runs: SessionRuns, orthanc: Orthanc) -> None:
+def test_a_successful_dry_run_ends_with_0(runs: SessionRuns, orthanc: Orthanc) -> None:
     """The exit code shows whether all images would be sent."""
     runs.add_images("a.zip", range(3))
     ended = runs.send(orthanc, dry_run=True)
@@ -56,7 +56,7 @@ def test_a_dry_run_of_what_can_be_sent_ends_well(runs: SessionRuns, orthanc: Ort
     assert "All images would be sent" in ended.page
 
 
-def test_a_dry_run_says_what_is_there_already(runs: SessionRuns, orthanc: Orthanc) -> None:
+def test_a_dry_run_shows_existing_images(runs: SessionRuns, orthanc: Orthanc) -> None:
     """With `skip_existing` only missing images would be sent."""
     runs.add_images("a.zip", range(3))
     runs.send(orthanc)

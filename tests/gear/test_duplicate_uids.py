@@ -45,7 +45,7 @@ def test_a_different_image_does_not_replace_the_first(
     assert len(numbers) == 2
 
 
-def test_an_equal_image_is_sent_where_the_first_was_refused(runs: SessionRuns) -> None:
+def test_an_equal_image_is_sent_if_the_first_was_rejected(runs: SessionRuns) -> None:
     """Rejection of an image does not prevent sending the next one."""
     statuses = iter([0xC000, 0, 0])
     runs.add_images("a.zip", [1, 1])

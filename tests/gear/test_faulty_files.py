@@ -25,7 +25,7 @@ from tests.support.sample_files import (
 )
 
 
-def test_each_kind_of_trouble_has_its_row_and_the_run_goes_on(
+def test_each_kind_of_fault_has_its_row_and_the_run_continues(
     tmp_path: Path, session: Session, storescp: StoreSCP
 ) -> None:
     """Of five files, one is missing, one damaged, one empty, one mixed and one valid."""
@@ -93,7 +93,7 @@ def test_a_truncated_image_fails_alone(
     assert received == {uid_of(1), uid_of(3)}
 
 
-def test_what_cannot_be_sent_is_counted(
+def test_images_that_cannot_be_sent_are_counted(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """Images without UIDs count as not sent, with a reason; a DICOMDIR does not count."""
@@ -176,7 +176,7 @@ def test_broken_archives_over_any_number_of_associations(
     assert len(python_scp.stored) == len(numbers)
 
 
-def test_what_the_site_does_wrong_is_told_and_the_rest_goes_on(
+def test_site_faults_are_reported_and_the_run_continues(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """The faults are bursts of 503, truncated bodies, resets, an expired key and changed files."""

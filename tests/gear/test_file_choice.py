@@ -19,7 +19,7 @@ def add_files(session: Session) -> None:
         session.site.add_file(acquisition, name, content, modality=modality, tags=tags)
 
 
-def test_files_that_fit_all_options_are_sent(
+def test_files_that_match_all_options_are_sent(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """The log and the page name the excluded files, and the page shows the options."""
@@ -43,7 +43,7 @@ def test_files_that_fit_all_options_are_sent(
         assert f">{value}</td>" in page
 
 
-def test_no_fitting_file_is_no_success(
+def test_no_matching_file_is_not_a_success(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """A run whose options match no file ends with exit code 1 and an empty report."""

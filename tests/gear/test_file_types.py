@@ -30,9 +30,7 @@ def page(session: Session) -> str:
     return unescape(content.decode())
 
 
-def test_archives_that_are_not_sent_are_named(
-    tmp_path: Path, mixed: Session, python_scp: PythonSCP
-) -> None:
+def test_excluded_archives_are_named(tmp_path: Path, mixed: Session, python_scp: PythonSCP) -> None:
     """By default, files of type `dicom` are sent; log and page name the archives beside them."""
     result = gear_on(tmp_path, mixed.site, python_scp.port, mixed.session).run()
     assert result.exit_code == 0, result.log
@@ -42,7 +40,7 @@ def test_archives_that_are_not_sent_are_named(
         assert "1 file of other types was not selected: 1 text" in text
 
 
-def test_archives_are_sent_where_asked(
+def test_archives_are_sent_on_request(
     tmp_path: Path, mixed: Session, python_scp: PythonSCP
 ) -> None:
     """With `dicom and archive` the tar and the zip are sent; other files are still counted."""
@@ -55,7 +53,7 @@ def test_archives_are_sent_where_asked(
     assert "1 file of other types was not selected: 1 text" in page(mixed)
 
 
-def test_an_archive_without_images_is_passed_over(
+def test_an_archive_without_images_is_skipped(
     tmp_path: Path, mixed: Session, python_scp: PythonSCP
 ) -> None:
     """An archive without images has no row, does not fail the run, and is named."""
@@ -72,7 +70,7 @@ def test_an_archive_without_images_is_passed_over(
 
 
 @pytest.mark.parametrize("content", ["notes", "damaged"])
-def test_archives_without_images_alone_are_no_success(
+def test_only_archives_without_images_are_not_a_success(
     tmp_path: Path, session: Session, python_scp: PythonSCP, content: str
 ) -> None:
     """A run without any image ends with exit code 1; a damaged archive keeps its row."""
@@ -86,7 +84,7 @@ def test_archives_without_images_alone_are_no_success(
     assert ("n.zip" in counts(session.site.reports[0].content)) == (content == "damaged")
 
 
-def test_a_session_of_archives_alone_is_no_success(
+def test_a_session_of_excluded_archives_is_not_a_success(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """A run that selects no file ends with exit code 1, lists them, and contacts no server."""

@@ -31,7 +31,7 @@ from tests.support.sample_files import (
 )
 
 
-def test_a_full_disk_costs_only_what_needs_it(tmp_path: Path, session: Session) -> None:
+def test_a_full_disk_costs_only_images_that_need_it(tmp_path: Path, session: Session) -> None:
     """Failed downloads, unpacking, stamping and conversion are reported; small images are sent."""
     site, acquisition = session.site, session.acquisition("A")
     limit = 2_000_000
@@ -87,7 +87,7 @@ class LosingItsFolder(FlywheelSource):
 
 
 @pytest.mark.parametrize("pack", [zip_of, tar_of])
-def test_an_archive_that_cannot_be_unpacked_is_told(
+def test_an_archive_that_cannot_be_unpacked_is_reported(
     tmp_path: Path,
     session: Session,
     python_scp: PythonSCP,
@@ -122,7 +122,7 @@ def test_an_archive_that_cannot_be_unpacked_is_told(
     assert "a.zip: it could not be unpacked: No such file or directory" in caplog.text
 
 
-def test_a_work_folder_that_cannot_be_written_to_is_told(tmp_path: Path, session: Session) -> None:
+def test_an_unwritable_work_folder_is_reported(tmp_path: Path, session: Session) -> None:
     """A path that is not a folder stops the run before the server check, with a report."""
     site = session.site
     site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))

@@ -18,7 +18,7 @@ MAX_FILE = 2000
 FILES = 30
 
 
-def test_the_gear_logs_the_rows_of_a_report_that_it_cannot_write(
+def test_the_gear_logs_the_rows_of_an_unwritable_report(
     runs: SessionRuns, site: FlywheelSite
 ) -> None:
     """All images are sent; nothing is attached or left, and each file has its row in the log."""
@@ -41,7 +41,7 @@ def test_the_gear_logs_the_rows_of_a_report_that_it_cannot_write(
 
 
 @pytest.mark.parametrize("number", [1, 100])
-def test_the_command_leaves_no_report_that_is_not_whole(
+def test_the_command_leaves_no_incomplete_report(
     made_folder: Path, python_scp: PythonSCP, tmp_path: Path, number: int
 ) -> None:
     """No report is left, even if only some of them fail."""

@@ -55,7 +55,7 @@ def send(
 
 
 @pytest.mark.parametrize("pack", [zip_of, tar_of])
-def test_members_wait_for_the_images_before_them(
+def test_members_wait_for_earlier_images(
     work: Path, tmp_path: Path, storescp: StoreSCP, pack: type
 ) -> None:
     """A complete archive arrives, although only part of it fits at a time."""
@@ -64,7 +64,7 @@ def test_members_wait_for_the_images_before_them(
     assert send(work, archive, storescp, tmp_path) == [(f"{IMAGES}", f"{IMAGES}", "Complete")]
 
 
-def test_deflated_images_and_conversions_wait_as_well(work: Path, tmp_path: Path) -> None:
+def test_deflated_images_and_conversions_also_wait(work: Path, tmp_path: Path) -> None:
     """Inflated and decoded data is also in the work folder."""
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -80,7 +80,7 @@ def test_deflated_images_and_conversions_wait_as_well(work: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("associations", [1, 4])
-def test_conversions_have_room_before_images_that_are_unpacked(
+def test_conversions_have_priority_over_unpacking(
     work: Path, tmp_path: Path, associations: int
 ) -> None:
     """Otherwise, images that wait behind a conversion would wait forever."""
@@ -96,7 +96,7 @@ def test_conversions_have_room_before_images_that_are_unpacked(
     assert sent == [(f"{IMAGES}", f"{IMAGES}", "Complete")]
 
 
-def test_an_image_that_never_has_room_fails_alone(
+def test_an_image_that_never_fits_fails_alone(
     work: Path, tmp_path: Path, python_scp: PythonSCP
 ) -> None:
     """It waits for the images before it, and does not affect those after it."""

@@ -72,7 +72,7 @@ def test_few_bytes_that_claim_gigabytes(
         (hostile.blank_jpeg, 2500, 2500),
     ],
 )
-def test_blank_images_as_large_as_may_be(
+def test_blank_images_of_maximum_size(
     make: Callable[..., bytes], rows: int, columns: int, tmp_path: Path, session: Session
 ) -> None:
     """They are sent, and all processes together stay below 300 MB."""

@@ -61,7 +61,7 @@ def test_each_image_has_its_row(runs: SessionRuns) -> None:
 
 
 @pytest.mark.parametrize("shows_names", [False, True])
-def test_members_are_named_where_that_is_asked_for(runs: SessionRuns, shows_names: bool) -> None:
+def test_members_are_named_on_request(runs: SessionRuns, shows_names: bool) -> None:
     """By default, report and log show a member's number; a single file has none."""
     nameless = encoded(made(1)).replace(uid_of(1).encode(), b" " * len(uid_of(1)))
     members = [ArchiveMember(f"Doe/{n}.dcm", encoded(made(n))) for n in (1, 2, 3)]
@@ -91,7 +91,7 @@ def test_members_are_named_where_that_is_asked_for(runs: SessionRuns, shows_name
     assert [row["Tries"] for row in ended.instances] == ["1", "", "", "1", ""]
 
 
-def test_tries_are_those_of_an_image(runs: SessionRuns) -> None:
+def test_the_tries_of_an_image_are_counted(runs: SessionRuns) -> None:
     """An image that was rejected with A7xx comes last, and was sent twice."""
     runs.add_images("a.zip", [1, 2])
     statuses = iter([0xA700, 0x0000, 0x0000])
@@ -118,7 +118,7 @@ def test_a_report_can_be_left_out(runs: SessionRuns, option: str, suffix: str) -
     assert not any(name.endswith(suffix) for name in less.names)
 
 
-def test_a_job_that_is_killed_leaves_what_it_had(runs: SessionRuns) -> None:
+def test_a_killed_job_leaves_its_rows(runs: SessionRuns) -> None:
     """It cannot write anything at the end; the rows so far are in the output folder."""
     runs.add_images("a.zip", range(200))
     reached, ended = Event(), Event()
@@ -158,7 +158,7 @@ def test_the_log_of_many_images_is_short(runs: SessionRuns) -> None:
     assert len(lines) - len(told) < 250
 
 
-def test_compressed_images_say_as_what_they_were_sent(runs: SessionRuns) -> None:
+def test_rows_of_compressed_images_show_both_syntaxes(runs: SessionRuns) -> None:
     """A row has both transfer syntaxes and the cause; an unchanged image has no remark."""
     shape = Shape(64, 64, 3)
     runs.add("a.dcm", encoded(shape.dataset(shape.pixels())))

@@ -23,7 +23,7 @@ def add_files(session: Session, *faulty: Fault) -> None:
 
 
 @pytest.mark.parametrize("fault", [Status(500), Cut(after=100)])
-def test_a_file_that_never_comes_holds_up_no_other(
+def test_an_unavailable_file_does_not_delay_others(
     tmp_path: Path, session: Session, python_scp: PythonSCP, fault: Fault
 ) -> None:
     """All other files are requested before it is retried at the end, and are sent."""
@@ -42,7 +42,7 @@ def test_a_file_that_never_comes_holds_up_no_other(
 
 
 @pytest.mark.parametrize("fault", [Status(503), Reset()])
-def test_a_site_that_comes_back_delivers_all(
+def test_a_site_that_recovers_delivers_all(
     tmp_path: Path, session: Session, python_scp: PythonSCP, fault: Fault
 ) -> None:
     """The gear waits for a site that is temporarily silent."""

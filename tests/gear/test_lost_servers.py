@@ -32,9 +32,7 @@ def test_a_server_that_dies_leaves_a_true_report(tmp_path: Path, session: Sessio
     assert int(sent) in {stored, stored - 1}
 
 
-def test_nothing_is_downloaded_for_a_server_that_is_given_up(
-    tmp_path: Path, session: Session
-) -> None:
+def test_nothing_is_downloaded_after_giving_up(tmp_path: Path, session: Session) -> None:
     """The remaining files fail together: each has a row, and the log has the reason once."""
     site, acquisition = session.site, session.acquisition("A")
     names = [f"{number:02}.dcm" for number in range(40)]
@@ -67,7 +65,7 @@ def test_a_server_that_aborts_in_each_image_gets_none(tmp_path: Path, session: S
     assert "3 images not sent: the connection was lost" in result.log
 
 
-def test_a_server_that_refuses_images_is_told(tmp_path: Path, session: Session) -> None:
+def test_rejected_images_are_reported(tmp_path: Path, session: Session) -> None:
     """The log shows the status of rejected images with its meaning, once, with their number."""
     archive = zip_of(tmp_path / "a.zip", images(1, 2, 3))
     session.site.add_file(session.acquisition("A"), "a.zip", archive, file_type="dicom")

@@ -103,7 +103,7 @@ def test_a_container_is_tagged(
         assert without_time(info["dicom_send"]) == expected
 
 
-def test_a_key_that_only_reads_is_enough(
+def test_a_read_only_key_is_sufficient(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """Reports that the engine attaches to the acquisition have the summary."""
@@ -122,7 +122,7 @@ def test_a_key_that_only_reads_is_enough(
     assert site.containers[acquisition]["tags"] == ["dicom-send"]
 
 
-def test_what_was_not_sent_whole_gets_no_tag(tmp_path: Path, session: Session) -> None:
+def test_an_incomplete_file_gets_no_tag(tmp_path: Path, session: Session) -> None:
     """The summary of the file shows the number of sent images."""
     content = zip_of(tmp_path / "a.zip", images(1, 2)).read_bytes()
     with PythonSCP(status=[0x0000, 0xC000]) as server:
@@ -134,7 +134,7 @@ def test_what_was_not_sent_whole_gets_no_tag(tmp_path: Path, session: Session) -
     assert without_time(file["info"]["dicom_send"]) == expected
 
 
-def test_a_server_that_is_not_reached_leaves_a_summary(tmp_path: Path, session: Session) -> None:
+def test_an_unreachable_server_leaves_a_summary(tmp_path: Path, session: Session) -> None:
     """A run that ends with an error has a summary, too."""
     port = free_port()
     gear, acquisition = given(tmp_path, session, port, encoded(made(1)), send_retry_time=0)
@@ -145,7 +145,7 @@ def test_a_server_that_is_not_reached_leaves_a_summary(tmp_path: Path, session: 
 
 
 @pytest.mark.parametrize("options", [{"dry_run": True}, {"sent_tag": ""}, {"sent_tag": "at PACS"}])
-def test_the_tag_is_a_choice(
+def test_the_tag_is_optional(
     tmp_path: Path, session: Session, python_scp: PythonSCP, options: dict[str, object]
 ) -> None:
     """A dry run marks nothing; without a tag there is only the summary."""
@@ -170,7 +170,7 @@ def test_a_file_of_another_container_is_not_marked(
     assert "Cannot mark the file as sent" in result.log
 
 
-def test_a_tag_that_flywheel_would_not_take_is_refused(tmp_path: Path, session: Session) -> None:
+def test_a_tag_that_flywheel_would_reject_is_an_error(tmp_path: Path, session: Session) -> None:
     """A tag has at most 32 characters, all printable."""
     for tag in ("x" * 33, "a\nb"):
         gear = gear_on(tmp_path / json.dumps(tag)[:3], session.site, 1, session.session)

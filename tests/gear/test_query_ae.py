@@ -70,7 +70,7 @@ def test_existing_images_are_found_by_the_other_ae(
     assert (first.outcomes["sent"], second.outcomes["already there"]) == (3, 3)
 
 
-def test_a_wrong_query_ae_ends_the_run_at_once(
+def test_a_wrong_query_ae_ends_the_run_immediately(
     runs: SessionRuns, storing: PythonSCP, querying: QuerySCP
 ) -> None:
     """Nothing is sent, and the error names the purpose of the association."""
@@ -82,9 +82,7 @@ def test_a_wrong_query_ae_ends_the_run_at_once(
     assert storing.stored == ()
 
 
-def test_it_is_not_asked_where_nothing_is_to_be_asked(
-    runs: SessionRuns, storing: PythonSCP
-) -> None:
+def test_the_query_ae_is_unused_without_queries(runs: SessionRuns, storing: PythonSCP) -> None:
     """Without `verify` and `skip_existing` the options have no effect."""
     runs.add_images("a.zip", range(2))
     ended = runs.send(storing, query_port=free_port())

@@ -17,7 +17,7 @@ from tests.support.sample_files import (
 )
 
 
-def test_a_signed_url_is_used_where_the_site_wants_it(
+def test_a_signed_url_is_used_if_the_site_requires_it(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """File and report are transferred through its storage, which gets neither key nor password."""
@@ -35,7 +35,7 @@ def test_a_signed_url_is_used_where_the_site_wants_it(
     assert "signature" not in result.log
 
 
-def test_a_refused_report_stays_in_the_output_folder(
+def test_a_rejected_report_stays_in_the_output_folder(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """A read-only key cannot attach the reports, so the engine attaches them from the outputs."""
@@ -55,7 +55,7 @@ def test_a_refused_report_stays_in_the_output_folder(
     assert "403 Forbidden" in result.log
 
 
-def test_no_report_is_made_where_none_is_wanted(
+def test_no_report_is_written_on_request(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """With `report` off nothing is attached or left; the log still has the table."""
@@ -67,7 +67,7 @@ def test_no_report_is_made_where_none_is_wanted(
     assert re.search(r"a\.dcm +1 +1 +Complete", result.log)
 
 
-def test_the_table_is_the_end_of_the_log(
+def test_the_log_ends_with_the_table(
     tmp_path: Path, session: Session, python_scp: PythonSCP
 ) -> None:
     """The log ends with the report as a table with aligned columns."""
@@ -81,7 +81,7 @@ def test_the_table_is_the_end_of_the_log(
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_the_log_names_no_patient_and_no_secret(
+def test_the_log_contains_no_patient_and_no_secret(
     tmp_path: Path, session: Session, debug: bool
 ) -> None:
     """Neither the log nor the output folder contains patient data or the key."""

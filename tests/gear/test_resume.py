@@ -25,7 +25,7 @@ def test_a_second_run_sends_the_rest(runs: SessionRuns, storescp: StoreSCP) -> N
     assert "Earlier runs sent 4 images to this server, according to 1 per-image report" in log
 
 
-def test_without_it_all_is_sent(runs: SessionRuns, storescp: StoreSCP) -> None:
+def test_without_resume_all_images_are_sent(runs: SessionRuns, storescp: StoreSCP) -> None:
     """Reports are read only on request."""
     runs.add_images("a.zip", range(2))
     runs.send(storescp)

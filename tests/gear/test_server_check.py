@@ -26,7 +26,7 @@ RETRY_TIME = 300
 """Duration in seconds of a run that retries: the default of `send_retry_time`."""
 
 
-def test_a_server_that_is_not_there_ends_the_run_before_any_download(
+def test_an_unreachable_server_ends_the_run_before_any_download(
     tmp_path: Path, session: Session
 ) -> None:
     """Each file has its row, one line has the reason, and nothing is downloaded."""

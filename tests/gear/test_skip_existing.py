@@ -11,7 +11,7 @@ from tests.support.session_runs import SessionRuns
 
 
 @pytest.mark.parametrize("associations", [1, 4])
-def test_a_server_of_one_association_can_be_asked_at_first(
+def test_a_server_with_one_association_is_queried_first(
     runs: SessionRuns, associations: int
 ) -> None:
     """A query for a series uses the only association, and then leaves it to the images."""
@@ -49,7 +49,9 @@ def test_a_second_run_sends_nothing(runs: SessionRuns, orthanc: Orthanc) -> None
     assert [one["ChangeType"] for one in changes].count("NewInstance") == 2
 
 
-def test_all_are_sent_where_nobody_knows(runs: SessionRuns, storescp: StoreSCP) -> None:
+def test_all_images_are_sent_to_a_server_without_queries(
+    runs: SessionRuns, storescp: StoreSCP
+) -> None:
     """The server receives all images, and the log says why."""
     runs.add_images("a.zip", range(3))
     ended = runs.send(storescp, skip_existing=True)

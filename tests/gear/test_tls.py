@@ -66,7 +66,7 @@ def test_the_gear_sends_over_tls(
     assert client.key.read_text().splitlines()[1] not in result.log
 
 
-def test_the_gear_does_not_send_to_a_server_that_it_does_not_trust(
+def test_the_gear_does_not_send_to_an_untrusted_server(
     gear: GearFolder, site: FlywheelSite, server: Identity, client: Identity
 ) -> None:
     """The run ends with one line of advice; with `false` any certificate is accepted."""
@@ -85,7 +85,7 @@ def test_the_gear_does_not_send_to_a_server_that_it_does_not_trust(
     assert lax.exit_code == 0, lax.log
 
 
-def test_the_gear_names_a_key_that_it_cannot_use(gear: GearFolder, client: Identity) -> None:
+def test_the_gear_names_an_invalid_key(gear: GearFolder, client: Identity) -> None:
     """An invalid key is a configuration error: one line, before any connection."""
     gear.give("key.pem", b"no key", parent_id="p", input_name="key")
     gear.give("cert.pem", client.cert, parent_id="p", input_name="cert")
@@ -127,7 +127,7 @@ def test_the_example_of_the_documentation(tmp_path: Path, gear: GearFolder) -> N
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_the_table_of_profiles_is_that_of_the_code(name: str) -> None:
+def test_the_table_of_profiles_agrees_with_the_code(name: str) -> None:
     """Each profile has a row with its source and its support of TLS 1.3."""
     text = (REPOSITORY / "docs" / "tls.md").read_text()
     (row,) = (line for line in text.splitlines() if line.startswith(f"| `{name}`"))

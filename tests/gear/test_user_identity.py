@@ -58,7 +58,7 @@ def test_the_gear_sends_with_an_identity(tmp_path: Path, session: Session, ident
     assert_not_shown(result.log, json.dumps(result.metadata), *reports, *left)
 
 
-def test_the_gear_refuses_an_identity_in_clear(
+def test_the_gear_rejects_an_unencrypted_identity(
     tmp_path: Path, session: Session, identity: Path
 ) -> None:
     """The error has advice, and no connection is made."""
@@ -87,7 +87,7 @@ def test_the_command_sends_with_an_identity(tmp_path: Path, identity: Path, comm
 
 
 @pytest.mark.parametrize("command", ["send", "echo"])
-def test_over_tls_an_identity_needs_no_further_option(
+def test_over_tls_an_identity_needs_no_other_option(
     tmp_path: Path, identity: Path, command: str
 ) -> None:
     """DCMTK's storescp receives it after the handshake."""
@@ -112,7 +112,7 @@ def test_over_tls_an_identity_needs_no_further_option(
     ],
 )
 @pytest.mark.parametrize("first", ["echo", "."])
-def test_the_command_says_what_is_wrong(
+def test_the_command_reports_an_invalid_identity(
     identity: Path, first: str, content: str, options: list[str], line: str
 ) -> None:
     """An invalid file or an unencrypted identity ends the command with one line."""

@@ -18,7 +18,7 @@ def verified(ended: Ended) -> dict[str, str]:
     return {row["SOP Instance UID"]: row["Verified"] for row in ended.instances}
 
 
-def test_what_orthanc_has_is_found(runs: SessionRuns, orthanc: Orthanc) -> None:
+def test_images_on_orthanc_are_found(runs: SessionRuns, orthanc: Orthanc) -> None:
     """A run that is verified by C-FIND has the same outcome as one without verification."""
     runs.add_images("a.zip", range(5))
     runs.add_images("b.zip", range(5, 8))
@@ -30,7 +30,7 @@ def test_what_orthanc_has_is_found(runs: SessionRuns, orthanc: Orthanc) -> None:
     assert "once more" not in ended.result.log
 
 
-def test_what_is_not_found_is_sent_once_more(runs: SessionRuns) -> None:
+def test_missing_images_are_resent_once(runs: SessionRuns) -> None:
     """An image that the server lost is resent and counts once."""
     runs.add_images("a.zip", range(4))
     runs.add_images("b.zip", range(4, 7))
@@ -50,7 +50,7 @@ def test_what_is_not_found_is_sent_once_more(runs: SessionRuns) -> None:
     assert "Resending 1 image: acknowledged, but missing on the server" in ended.result.log
 
 
-def test_files_of_one_name_are_told_apart(runs: SessionRuns) -> None:
+def test_files_with_the_same_name_are_distinguished(runs: SessionRuns) -> None:
     """Two acquisitions may have the same label and files with the same name."""
     runs.add_images("a.zip", range(3))
     runs.next_acquisition()
@@ -61,7 +61,7 @@ def test_files_of_one_name_are_told_apart(runs: SessionRuns) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_an_image_that_a_file_holds_twice_counts_twice(runs: SessionRuns) -> None:
+def test_a_duplicate_image_counts_twice(runs: SessionRuns) -> None:
     """Resending does not increase the number of images."""
     runs.add_images("a.zip", [1, 2, 2])
 
@@ -76,7 +76,7 @@ def test_an_image_that_a_file_holds_twice_counts_twice(runs: SessionRuns) -> Non
 
 
 @pytest.mark.parametrize("verify", ["find", "commit"])
-def test_what_is_never_there_is_told(runs: SessionRuns, verify: str) -> None:
+def test_a_permanently_missing_image_is_reported(runs: SessionRuns, verify: str) -> None:
     """After the resend it counts as not sent in all reports and in the exit code."""
     runs.add_images("a.zip", range(4))
     with ArchiveSCP(lambda uid: uid == uid_of(2)) as server:
@@ -110,7 +110,7 @@ def test_a_server_without_queries_verifies_nothing(runs: SessionRuns, storescp: 
     assert list(verified(ended).values()) == [cause] * 5
 
 
-def test_orthanc_that_limits_its_answers_verifies_all(runs: SessionRuns) -> None:
+def test_orthanc_with_limited_answers_verifies_all(runs: SessionRuns) -> None:
     """Shorter lists return the rest; images cut off by a limit are not missing."""
     runs.add_images("a.zip", range(25))
     with Orthanc(LimitFindInstances=4) as server:
@@ -120,7 +120,7 @@ def test_orthanc_that_limits_its_answers_verifies_all(runs: SessionRuns) -> None
     assert "once more" not in ended.result.log
 
 
-def test_a_commitment_that_leaves_images_out_verifies_the_others(runs: SessionRuns) -> None:
+def test_an_incomplete_commitment_verifies_the_other_images(runs: SessionRuns) -> None:
     """An image that is missing in the report counts as sent but not verified."""
     runs.add_images("a.zip", range(4))
     with ArchiveSCP(unnamed={uid_of(1)}) as server:
@@ -132,7 +132,7 @@ def test_a_commitment_that_leaves_images_out_verifies_the_others(runs: SessionRu
     assert f"3 of 4 images verified: {cause}" in ended.result.log
 
 
-def test_without_verify_nothing_is_said_of_it(runs: SessionRuns, orthanc: Orthanc) -> None:
+def test_without_verify_the_column_is_empty(runs: SessionRuns, orthanc: Orthanc) -> None:
     """The column exists and is empty."""
     runs.add_images("a.zip", range(2))
     ended = runs.send(orthanc)
@@ -140,7 +140,7 @@ def test_without_verify_nothing_is_said_of_it(runs: SessionRuns, orthanc: Orthan
     assert "erified" not in ended.result.log.replace("verify", "")
 
 
-def test_a_server_commits_itself(runs: SessionRuns) -> None:
+def test_a_server_commits(runs: SessionRuns) -> None:
     """With storage commitment each image is named to the server once."""
     runs.add_images("a.zip", range(6))
     with ArchiveSCP() as server:
@@ -156,7 +156,7 @@ def test_a_server_commits_itself(runs: SessionRuns) -> None:
 
 @pytest.mark.parametrize("associations", [1, 4])
 @pytest.mark.parametrize("options", [{"verify": "find"}, {"verify": "commit"}])
-def test_a_server_of_one_association_can_be_asked_at_the_end(
+def test_a_server_with_one_association_is_queried_at_the_end(
     runs: SessionRuns, options: dict[str, object], associations: int
 ) -> None:
     """The queries use the association after all images were sent."""
@@ -171,7 +171,7 @@ def test_a_server_of_one_association_can_be_asked_at_the_end(
     assert ended.outcomes == Counter(sent=3)
 
 
-def test_the_images_of_many_files_are_asked_for_together(runs: SessionRuns) -> None:
+def test_queries_for_many_files_share_one_association(runs: SessionRuns) -> None:
     """The query for each series follows after all its images were sent."""
     for number in range(12):
         runs.add(f"{number}.dcm", encoded(made(number, SeriesInstanceUID=f"1.2.{number}")))

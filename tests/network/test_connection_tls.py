@@ -66,7 +66,7 @@ def server(tmp_path: Path) -> Iterator[TLSServer]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_images_arrive_by_tls_without_stalls(server: TLSServer, version: ssl.TLSVersion) -> None:
+def test_images_arrive_over_tls_without_stalls(server: TLSServer, version: ssl.TLSVersion) -> None:
     """Images arrive byte for byte; neither Nagle's algorithm nor a late session ticket delays them.
 
     Otherwise, each image would be delayed by at least 40 ms or by a very long timeout.
@@ -89,7 +89,7 @@ def test_images_arrive_by_tls_without_stalls(server: TLSServer, version: ssl.TLS
     assert len(received) == 32
 
 
-def test_options_hold_under_tls(server: TLSServer) -> None:
+def test_socket_options_are_set_with_tls(server: TLSServer) -> None:
     """TCP_NODELAY and SO_KEEPALIVE are set as on a plain connection, and nothing blocks."""
     assoc = StorageAssociation(server.peer, CONTEXTS, server.trust, LONG_TIMEOUTS)
     assoc.open()
@@ -101,7 +101,7 @@ def test_options_hold_under_tls(server: TLSServer) -> None:
     assoc.release()
 
 
-def test_no_image_leaves_where_the_server_is_not_trusted(server: TLSServer) -> None:
+def test_no_image_is_sent_to_an_untrusted_server(server: TLSServer) -> None:
     """A certificate that the context does not trust ends the connection before any data."""
     trust = TLSContext(ssl.create_default_context(), shows_certificate=False)
     assoc = StorageAssociation(server.peer, CONTEXTS, trust)
@@ -110,7 +110,7 @@ def test_no_image_leaves_where_the_server_is_not_trusted(server: TLSServer) -> N
     assert not server.scp.received()
 
 
-def test_plain_text_is_no_way_round(server: TLSServer) -> None:
+def test_plain_text_is_not_accepted(server: TLSServer) -> None:
     """A server with TLS only accepts no unencrypted association."""
     with pytest.raises(AssociationError):
         StorageAssociation(server.peer, CONTEXTS).open()

@@ -18,7 +18,7 @@ CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 PET = "1.2.840.10008.5.1.4.1.1.128"
 
 
-def test_a_compressed_image_is_proposed_as_it_is_and_uncompressed() -> None:
+def test_a_compressed_image_is_proposed_unchanged_and_uncompressed() -> None:
     """A pair of class and syntax has its own context and two fallback contexts."""
     contexts = ContextPlan().include(Context(CT, RLE))
     images = {Context(CT, RLE), Context(CT, EXPLICIT), Context(CT, IMPLICIT)}
@@ -34,7 +34,7 @@ def test_an_uncompressed_image_needs_no_third_context(syntax: str) -> None:
     )
 
 
-def test_new_pairs_join_those_before() -> None:
+def test_new_pairs_join_earlier_ones() -> None:
     """An association carries all pairs seen so far, in a stable order."""
     plan = ContextPlan()
     first = plan.include(Context(CT, RLE))
@@ -72,7 +72,7 @@ def test_all_128_contexts_are_used() -> None:
     assert len(plan.include(Context(PET, EXPLICIT))) == 3
 
 
-def test_a_known_pair_stays_where_it_is() -> None:
+def test_a_known_pair_stays_in_its_association() -> None:
     """A pair in a later association does not move to an earlier one with room."""
     plan = ContextPlan()
     for number in range(42):
@@ -107,7 +107,7 @@ def test_the_best_accepted_context_is_chosen(accepted: list[str], chosen: str | 
         (IMPLICIT, [IMPLICIT, EXPLICIT]),
     ],
 )
-def test_uncompressed_images_stay_as_they_are(own: str, syntaxes: list[str]) -> None:
+def test_uncompressed_images_stay_unchanged(own: str, syntaxes: list[str]) -> None:
     """If all images are sent uncompressed, explicit VR is preferred for converted ones."""
     contexts = candidate_contexts(Context(CT, own), ConversionMode.UNCOMPRESSED)
     assert contexts == tuple(Context(CT, syntax) for syntax in syntaxes)
@@ -122,7 +122,7 @@ def test_uncompressed_images_may_be_proposed_compressed(own: str) -> None:
     assert set(ContextPlan(mode).include(best)) == {ECHO, best, *others}
 
 
-def test_compressed_images_are_not_compressed_anew() -> None:
+def test_compressed_images_are_not_compressed_again() -> None:
     """They are proposed as without compression."""
     mode, rle = ConversionMode.LOSSLESS, Context(CT, RLE)
     assert candidate_contexts(rle, mode) == candidate_contexts(rle, ConversionMode.WHEN_NEEDED)

@@ -62,7 +62,7 @@ def pdus_of(data: bytes) -> list[bytes]:
     dataset=st.binary(min_size=1, max_size=300),
     largest_pdu=st.sampled_from(MAX_PDU_LENGTHS),
 )
-def test_requests_are_those_of_pynetdicom(
+def test_requests_equal_those_of_pynetdicom(
     *,
     sop_class_uid: str,
     sop_instance_uid: str,
@@ -78,7 +78,7 @@ def test_requests_are_those_of_pynetdicom(
 
 
 @pytest.mark.parametrize("largest_pdu", MAX_PDU_LENGTHS)
-def test_pdus_are_as_large_as_the_server_takes_them(largest_pdu: int) -> None:
+def test_pdus_have_the_servers_maximum_length(largest_pdu: int) -> None:
     """All PDUs of a large dataset except the last have the length that the server requests."""
     sent = image("1.2.3", "1.2.4", bytes(1 << 17))
     pdus = pdus_of(joined(c_store_request(1, 1, sent, largest_pdu)))
@@ -97,7 +97,7 @@ def test_the_bytes_of_an_image_are_not_copied() -> None:
     assert len(writes) <= 5
 
 
-def test_message_ids_start_over() -> None:
+def test_message_ids_wrap_around() -> None:
     """Message IDs have 16 bits: after the last one comes 1 again (PS3.7 E.1)."""
     ids = [message_id(request) for request in range(1, 0x10000 + 3)]
     assert ids[:0xFFFF] == list(range(1, 0x10000))

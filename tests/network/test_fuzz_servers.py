@@ -170,7 +170,7 @@ def may_mean_stored(said: bytes) -> bool:
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
-def test_what_a_server_says_to_images(fuzz: Fuzz) -> None:
+def test_any_response_to_images(fuzz: Fuzz) -> None:
     """Whatever a server sends, each image has an outcome soon, and nothing is left."""
 
     @in_rounds
@@ -198,7 +198,7 @@ def test_what_a_server_says_to_images(fuzz: Fuzz) -> None:
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
-def test_what_a_server_says_to_the_check(fuzz: Fuzz) -> None:
+def test_any_response_to_the_check(fuzz: Fuzz) -> None:
     """Whatever a server sends, the check before the first download ends soon.
 
     It raises nothing except ServerError.

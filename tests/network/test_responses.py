@@ -22,18 +22,18 @@ from tests.support.pdus import element, response
         ([element(0x0902, b"x" * 5000)], StoreResponse(0xA900, (), "x" * 1024)),
     ],
 )
-def test_odd_values_cost_nothing(elements: list[bytes], expected: StoreResponse) -> None:
+def test_odd_values_are_harmless(elements: list[bytes], expected: StoreResponse) -> None:
     """Long UIDs, odd offending elements and long comments do not change the status."""
     assert store_response(decode_command(response(1, 0xA900, *elements))) == expected
 
 
-def test_what_is_cut_off_is_left_out() -> None:
+def test_truncated_elements_are_ignored() -> None:
     """An element beyond the end of the command set has no value, and neither do later ones."""
     command = response(1, 0xB000) + element(0x0902, b"comment")[:-1]
     assert store_response(decode_command(command)) == StoreResponse(0xB000)
 
 
-def test_the_group_length_is_not_needed() -> None:
+def test_the_group_length_is_optional() -> None:
     """It may be missing or wrong."""
     wrong = element(0x0000, b"\x07\0\0\0")
     assert decode_command(wrong + response(5))[0x0120] == decode_command(response(5))[0x0120]

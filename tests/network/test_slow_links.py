@@ -36,7 +36,7 @@ class SlowReader:
 
 
 @pytest.mark.parametrize("size", [1_000_000, 4_000_000])
-def test_time_does_not_run_while_an_image_is_on_its_way(size: int) -> None:
+def test_the_timeout_does_not_run_while_an_image_is_in_transit(size: int) -> None:
     """Data in the kernel's buffer and a full buffer do not count as silence of the server.
 
     The smaller image fits into the buffer, so its response comes late.

@@ -19,7 +19,7 @@ PIECE = 4096
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 1.0, 20.0, 500.0])
-def test_any_five_seconds_have_the_rate(rate: float) -> None:
+def test_any_five_seconds_respect_the_rate(rate: float) -> None:
     """The rate is within 10 % from the first second on, with small enough pieces."""
     clock = Clock()
     throttle = Throttle(rate * MEGABYTE, clock)
@@ -32,7 +32,7 @@ def test_any_five_seconds_have_the_rate(rate: float) -> None:
         assert sum(window) == pytest.approx(5 * rate * MEGABYTE, rel=0.1)
 
 
-def test_what_was_not_used_is_lost() -> None:
+def test_unused_rate_is_lost() -> None:
     """No burst follows a pause."""
     clock = Clock()
     throttle = Throttle(PIECE, clock)
@@ -44,7 +44,7 @@ def test_what_was_not_used_is_lost() -> None:
     assert clock.time - begun == pytest.approx(2)
 
 
-def test_a_thread_that_need_not_write_any_more_does_not_wait() -> None:
+def test_a_thread_with_an_ended_association_does_not_wait() -> None:
     """It continues soon after its association has ended."""
     throttle, is_over = Throttle(1), Event()
     throttle.wait(PIECE, lambda: False)
@@ -54,7 +54,7 @@ def test_a_thread_that_need_not_write_any_more_does_not_wait() -> None:
     assert wait_for(lambda: not thread.is_alive())
 
 
-def test_an_image_goes_in_small_pieces() -> None:
+def test_an_image_is_sent_in_small_pieces() -> None:
     """Neither PDUs nor writes exceed the size that the rate allows at a time."""
     clock = Clock()
     size, rate = 400_000, 100_000

@@ -137,7 +137,7 @@ def test_the_end_has_its_cause(
         (StorageAssociation.abort, "this side aborted it"),
     ],
 )
-def test_the_gears_own_end_is_told_once(
+def test_the_gears_own_end_is_logged_once(
     caplog: pytest.LogCaptureFixture, end: Callable[[StorageAssociation], None], line: str
 ) -> None:
     """A release ends with an empty abort, which is not logged."""
@@ -149,7 +149,7 @@ def test_the_gears_own_end_is_told_once(
     assert sum(line in one for one in log_lines(caplog)) == 1
 
 
-def test_tls_and_identity_are_told(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+def test_tls_and_identity_are_logged(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     """The log has version, cipher suite and certificate, but only the type of the identity."""
     own = issue(tmp_path / "server")
     config = TLSConfig(None, own.ca, "BCP 195", require_peer_cert=True, check_hostname=False)
@@ -164,7 +164,7 @@ def test_tls_and_identity_are_told(caplog: pytest.LogCaptureFixture, tmp_path: P
     assert "hunter2" not in caplog.text
 
 
-def test_each_store_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_store_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """The line has UID, status, duration and number of the try."""
     with StoreSCP("+xa") as server:
         scu = scu_of(server)
@@ -178,7 +178,7 @@ def test_each_store_is_told(caplog: pytest.LogCaptureFixture) -> None:
     assert ", try 1, " in rest
 
 
-def test_a_lost_store_is_told_with_each_try(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_lost_store_is_logged_with_each_try(caplog: pytest.LogCaptureFixture) -> None:
     """The log shows why there is no response, and counts the next try."""
 
     def lose(peer: Peer) -> None:
@@ -198,7 +198,7 @@ def test_a_lost_store_is_told_with_each_try(caplog: pytest.LogCaptureFixture) ->
     assert second.endswith("status 0x0000 Success")
 
 
-def test_a_uid_that_is_none_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_uid_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     """A dataset may have a patient's name in its place."""
     with FaultSCP(serve) as server:
         scu = scu_of(server)

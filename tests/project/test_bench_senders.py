@@ -31,7 +31,7 @@ def test_a_replay_sends_each_image_once(storescp: StoreSCP, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("sender", [Gear(2), Command(2), Replay(2)], ids=lambda one: one.name)
-def test_senders_tell_how_many_images_they_sent(sender: Sender, tmp_path: Path) -> None:
+def test_senders_return_the_number_of_sent_images(sender: Sender, tmp_path: Path) -> None:
     """Each sends a tgz, the gear from a session and the others from disk."""
     data = make_ct_tgz(tmp_path / "data", 3)
     (tmp_path / "work").mkdir()
@@ -43,7 +43,7 @@ def test_senders_tell_how_many_images_they_sent(sender: Sender, tmp_path: Path) 
     assert server.sending_seconds() > 0
 
 
-def test_the_time_with_a_connection_is_known() -> None:
+def test_the_time_with_a_connection_is_measured() -> None:
     """The time before the first connection and after the last one does not count."""
     with socket.create_server((HOST, 0)) as listener:
         port = listener.getsockname()[1]
@@ -71,13 +71,13 @@ def results_of(*runs: Run) -> Results:
     return Results("2025-01-02", machine, targets, data, senders, rows_of(runs, data), list(runs))
 
 
-def test_a_trial_is_held_against_no_bar() -> None:
+def test_a_trial_is_compared_with_no_bar() -> None:
     """The bars apply to full-size data sets."""
     results = results_of(RUN)
     assert list(goals(replace(results, data=[replace(results.data[0], bytes=7_000_000)]))) == []
 
 
-def test_bars_are_held_against_medians() -> None:
+def test_bars_apply_to_medians() -> None:
     """A bar shows the measured value, and whether it is sufficient."""
     rate, cpu = goals(results_of(RUN))
     assert (rate.bound, rate.measured, rate.holds) == ("at least 2500", "2501", True)
@@ -88,7 +88,7 @@ def test_bars_are_held_against_medians() -> None:
 @pytest.mark.parametrize(
     ("dcmsend", "holds"), [((0.4, 0.4), [True, True]), ((0.3, 0.3), [False, False])]
 )
-def test_one_large_image_is_held_against_dcmsend(
+def test_one_large_image_is_compared_with_dcmsend(
     dcmsend: tuple[float, float], holds: list[bool]
 ) -> None:
     """The values are the rate while connected and the total time."""

@@ -184,7 +184,7 @@ RUNS = [
 ]
 
 
-def test_rows_are_medians_of_the_runs_that_did_not_fail() -> None:
+def test_rows_are_medians_of_successful_runs() -> None:
     """A row has the median, the extremes and the derived numbers."""
     gear, dcmsend, replay = rows_of(RUNS, [DATA])
     assert (gear.sender, gear.runs) == ("gear-4", 3)

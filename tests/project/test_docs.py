@@ -20,23 +20,23 @@ from tests.support.sample_files import ArchiveMember, encoded, made, zip_of
 NAMED_TEST = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
 
 
-def test_the_conformance_statement_is_that_of_the_code() -> None:
+def test_the_conformance_statement_is_current() -> None:
     """The file equals the output of `make docs`."""
     assert conformance.TARGET.read_text() == conformance.statement()
 
 
-def test_the_reasons_are_those_of_the_code() -> None:
+def test_the_list_of_reasons_is_current() -> None:
     """The file equals the output of `make docs`."""
     assert reasons.TARGET.read_text() == reasons.document()
 
 
-def test_the_manual_page_is_that_of_the_parser() -> None:
+def test_the_manual_page_is_current() -> None:
     """The file equals the output of `make docs`."""
     assert man_page.TARGET.read_text() == man_page.document()
 
 
 @pytest.mark.parametrize("document", ["reliability.md"])
-def test_each_test_that_is_named_exists(document: str) -> None:
+def test_each_named_test_exists(document: str) -> None:
     """A table of tested faults names existing tests."""
     text = (REPOSITORY / "docs" / document).read_text()
     named = NAMED_TEST.findall(text)
@@ -45,7 +45,7 @@ def test_each_test_that_is_named_exists(document: str) -> None:
         assert f"\ndef {test}(" in (REPOSITORY / "tests" / file).read_text(), (file, test)
 
 
-def test_the_tree_is_that_of_the_package() -> None:
+def test_the_tree_matches_the_package() -> None:
     """The architecture shows exactly the existing modules, each in its folder."""
     text = (REPOSITORY / "docs" / "architecture.md").read_text()
     package = REPOSITORY / "fw_gear_dicom_send"
@@ -118,7 +118,7 @@ def place(tmp_path: Path, site: FlywheelSite, python_scp: PythonSCP) -> Place:
     )
 
 
-def test_a_session_is_sent_as_testing_tells(
+def test_a_session_is_sent_as_in_testing(
     place: Place, site: FlywheelSite, python_scp: PythonSCP
 ) -> None:
     """The first block sends a session after its placeholders are filled in."""
@@ -129,7 +129,7 @@ def test_a_session_is_sent_as_testing_tells(
     assert site.reports[0].content.endswith(b"ct.dcm,1,1,Complete\n")
 
 
-def test_a_file_is_sent_as_testing_tells(
+def test_a_file_is_sent_as_in_testing(
     place: Place, site: FlywheelSite, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
     """The second block sends one file."""
@@ -145,7 +145,7 @@ def test_a_file_is_sent_as_testing_tells(
     assert site.reports[0].content.endswith(b"scan.zip,2,2,Complete\n")
 
 
-def test_the_command_of_testing_is_the_manifests() -> None:
+def test_the_command_in_testing_matches_the_manifest() -> None:
     """The command and the mounts for the image are those of the engine and of the tests."""
     text = (REPOSITORY / "docs" / "TESTING.md").read_text()
     manifest = json.loads((REPOSITORY / "manifest.json").read_text())

@@ -16,7 +16,7 @@ MEGABYTE = 1 << 20
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError, ProcessLookupError, PermissionError])
-def test_a_process_that_begins_or_ends_does_not_stop_the_watch(error: type[OSError]) -> None:
+def test_a_starting_or_ending_process_does_not_stop_the_measurement(error: type[OSError]) -> None:
     """Only root can read such a process briefly; the numbers before and after count."""
     looks = iter([5, error(), 7, error()])
 

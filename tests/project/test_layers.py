@@ -71,7 +71,7 @@ def _is_in(place: tuple[str, ...], room: str) -> bool:
     return "/".join(place).startswith(f"{room}/")
 
 
-def test_rooms_import_one_way() -> None:
+def test_packages_import_in_one_direction() -> None:
     """No package imports another one of its own or of a later layer, or another's library."""
     assert list(violations(REPOSITORY / PACKAGE)) == []
 
@@ -90,7 +90,7 @@ def test_rooms_import_one_way() -> None:
         ("config.py", "def f():\n    from requests import get", "config imports requests"),
     ],
 )
-def test_a_wrong_import_is_found(tmp_path: Path, file: str, line: str, violation: str) -> None:
+def test_a_forbidden_import_is_found(tmp_path: Path, file: str, line: str, violation: str) -> None:
     """A forbidden line in any package is reported with its module."""
     path = tmp_path / file
     path.parent.mkdir(exist_ok=True)
@@ -98,7 +98,7 @@ def test_a_wrong_import_is_found(tmp_path: Path, file: str, line: str, violation
     assert list(violations(tmp_path)) == [violation]
 
 
-def test_faces_hold_no_code() -> None:
+def test_init_files_contain_no_code() -> None:
     """An `__init__.py` has a docstring, imports and `__all__`; only the package's has a version."""
     for path in (REPOSITORY / PACKAGE).rglob("__init__.py"):
         docstring, *rest = ast.parse(path.read_text()).body

@@ -44,7 +44,7 @@ def config_with(**options: object) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_it_is_valid_by_the_specification(path: Path) -> None:
+def test_it_is_valid_according_to_the_specification(path: Path) -> None:
     """The specification's own tool accepts it."""
     validate_manifest(json.loads(path.read_text()))
 
@@ -66,12 +66,12 @@ def test_the_specification_makes_a_schema_of_its_options() -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("kind", [ToolkitManifest, FwGearManifest])
-def test_the_toolkits_take_it(kind: type[Any], path: Path) -> None:
+def test_the_toolkits_accept_it(kind: type[Any], path: Path) -> None:
     """Both Flywheel libraries find no error in it."""
     kind(str(path)).validate()
 
 
-def test_todays_fw_gear_takes_it() -> None:
+def test_the_current_fw_gear_accepts_it() -> None:
     """It also requires a classification; `make check-manifests` installs it."""
     python = REPOSITORY / ".venv-fw-gear" / "bin" / "python"
     if not python.exists():
@@ -88,7 +88,7 @@ def test_the_sdk_reads_it() -> None:
     assert shown == MANIFEST
 
 
-def test_what_the_engine_and_the_site_go_by() -> None:
+def test_fields_used_by_the_engine_and_the_site() -> None:
     """The image has the version as its tag; the gear is in the export category."""
     custom = MANIFEST["custom"]
     assert custom["gear-builder"] == {
@@ -113,7 +113,7 @@ def test_each_option_and_input_is_described() -> None:
 # Agreement with other files
 
 
-def test_the_manifest_for_rules_is_made_from_it() -> None:
+def test_the_manifest_for_rules_is_generated_from_it() -> None:
     """`make docs` generates it; apart from names, only the required file differs."""
     is_in_step = rule_manifest.TARGET.read_text() == rule_manifest.document()
     assert is_in_step, "make docs writes manifest-rule.json again"
@@ -179,7 +179,7 @@ def test_the_reference_has_each_input() -> None:
         if bound in option
     ],
 )
-def test_bounds_are_those_of_the_code(name: str, bound: str, step: int) -> None:
+def test_limits_agree_with_the_code(name: str, bound: str, step: int) -> None:
     """Values within the manifest's limits are accepted, others are rejected."""
     limit = MANIFEST["config"][name][bound]
     parse(config_with(**{name: limit}), MANIFEST)
@@ -195,7 +195,7 @@ def test_bounds_are_those_of_the_code(name: str, bound: str, step: int) -> None:
         if "maxLength" in option
     ],
 )
-def test_lengths_are_those_of_the_code(name: str, limit: int) -> None:
+def test_lengths_agree_with_the_code(name: str, limit: int) -> None:
     """A text of the manifest's maximum length is accepted, a longer one is rejected."""
     parse(config_with(**{name: "A" * limit}), MANIFEST)
     with pytest.raises(ConfigError, match=f"^{name}: "):

@@ -10,10 +10,10 @@ import pytest
 from tests.support.gear import REPOSITORY
 
 A_SERVER = "tests/project/test_support.py::test_orthanc_clear"
-A_BROWSER = "tests/report/test_run_page.py::test_a_good_run_says_so"
+A_BROWSER = "tests/report/test_run_page.py::test_a_successful_run_says_so"
 A_TOOL = "tests/dicom/transcode/test_vr_encodings.py::test_explicit_to_implicit_keeps_every_value"
 OPENSSL = "tests/gear/test_tls.py::test_the_example_of_the_documentation"
-A_PORT = "tests/project/test_support.py::test_python_scp_takes_a_private_class"
+A_PORT = "tests/project/test_support.py::test_python_scp_accepts_a_private_class"
 A_SITE = "tests/gear/test_server_check.py::test_a_name_of_the_local_machine_works"
 NEITHER = "tests/test_retry.py::test_equal_waits_are_an_interval"
 

@@ -58,7 +58,7 @@ def test_the_list_of_documents_is_complete() -> None:
         ("dcmsend", "`dcmsend` takes {:.0f} s"),
     ],
 )
-def test_its_times_are_those_of_the_benchmarks(sender: str, sentence: str) -> None:
+def test_its_times_agree_with_the_benchmarks(sender: str, sentence: str) -> None:
     """The README quotes the total seconds."""
     (row,) = (
         row
@@ -68,7 +68,7 @@ def test_its_times_are_those_of_the_benchmarks(sender: str, sentence: str) -> No
     assert sentence.format(row.seconds) in " ".join(README.read_text().split())
 
 
-def test_its_bound_of_memory_held_in_the_benchmarks() -> None:
+def test_its_memory_limit_agrees_with_the_benchmarks() -> None:
     """No run of the gear needed as much memory as the README states."""
     (bound,) = re.findall(r"(\d+) MB", README.read_text())
     peaks = [row.peak_megabytes for row in RESULTS.rows if row.sender.startswith("gear-")]

@@ -163,7 +163,7 @@ def budget() -> Table:
         ("How many jobs at once", budget),
     ],
 )
-def test_what_is_reckoned_is_what_was_measured(heading: str, expected: Any) -> None:
+def test_the_tables_follow_from_the_benchmarks(heading: str, expected: Any) -> None:
     """Each number in a table is calculated from the benchmarks, as its heading says."""
     assert table(heading) == expected(), as_markdown(expected())
 
@@ -196,7 +196,7 @@ def test_the_text_has_the_numbers_of_the_tables() -> None:
         assert said in TEXT, said
 
 
-def test_links_lead_somewhere() -> None:
+def test_links_lead_to_existing_targets() -> None:
     """Each link within the documents leads to a file or to a heading of the page."""
     slugs = {
         re.sub(r"[^\w -]", "", heading).replace(" ", "-").lower()
@@ -223,7 +223,7 @@ def modelled(model: type, values: dict[str, Any]) -> Any:
     return model(**{model.rattribute_map[key]: value for key, value in values.items()})
 
 
-def test_the_rule_is_one_that_the_sdk_knows_whole() -> None:
+def test_the_rule_is_completely_known_to_the_sdk() -> None:
     """All fields of the rule are in the SDK's models and are sent unchanged."""
     rule, inputs = rule_and_inputs()
     made = modelled(GearRuleInput, rule | {"fixed_inputs": inputs})
@@ -237,7 +237,7 @@ def test_the_rule_is_one_that_the_sdk_knows_whole() -> None:
     assert sent == rule | {"fixed_inputs": inputs}
 
 
-def test_the_rule_names_what_the_manifest_has() -> None:
+def test_the_rule_uses_options_of_the_manifest() -> None:
     """Its options and inputs are the gear's, with valid values; few need an identity."""
     rule, inputs = rule_and_inputs()
     kinds = {"string": str, "integer": int, "boolean": bool}
@@ -251,7 +251,7 @@ def test_the_rule_names_what_the_manifest_has() -> None:
     assert named == set(MANIFEST["inputs"]) - {"api-key", "identity"}
 
 
-def test_what_is_asked_for_in_slurm_is_what_jobs_use() -> None:
+def test_slurm_requests_match_the_use_of_jobs() -> None:
     """Its licences are its associations, and its memory exceeds the measured peak."""
     script = next(block for block in blocks("sh") if "--array" in block)
     licences = re.search(r"--licenses=pacs:(\d+)", script)

@@ -20,7 +20,7 @@ def printed_by(*command: str | Path, env: Mapping[str, str] | None = None) -> st
     return ended.stdout
 
 
-def test_an_environment_is_made_anew_for_another_python(tmp_path: Path) -> None:
+def test_an_environment_is_recreated_for_another_python(tmp_path: Path) -> None:
     """It is kept for the same Python; for another one, the installed packages are removed."""
     folder = tmp_path / "venv"
     make = ("sh", "scripts/venv.sh", sys.executable, folder)
@@ -38,7 +38,7 @@ def test_an_environment_is_made_anew_for_another_python(tmp_path: Path) -> None:
     ("python", "told"),
     [("no-such-python", "no-such-python is not installed"), ("false", "Python 3.11 or later")],
 )
-def test_a_python_that_does_not_serve_is_named(tmp_path: Path, python: str, told: str) -> None:
+def test_an_unsuitable_python_is_named(tmp_path: Path, python: str, told: str) -> None:
     """A missing or too old Python leaves no environment behind."""
     ended = subprocess.run(
         ["sh", "scripts/venv.sh", python, tmp_path / "venv"],
@@ -52,7 +52,7 @@ def test_a_python_that_does_not_serve_is_named(tmp_path: Path, python: str, told
     assert not (tmp_path / "venv").exists()
 
 
-def test_an_image_test_that_is_skipped_says_so_last(tmp_path: Path) -> None:
+def test_a_skipped_image_test_says_so_last(tmp_path: Path) -> None:
     """If the machine cannot create networks, the last line says SKIPPED and the reason."""
     programs = dict.fromkeys(("podman", "buildah", "runc", "mmdebstrap"), "exit 0")
     for name, body in {**programs, "id": "echo 0", "unshare": "exit 1"}.items():
@@ -67,7 +67,7 @@ def test_an_image_test_that_is_skipped_says_so_last(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "manifest-rule.json"])
-def test_the_image_is_that_of_a_manifest(tmp_path: Path, name: str) -> None:
+def test_the_image_matches_its_manifest(tmp_path: Path, name: str) -> None:
     """MANIFEST selects the gear; its image has the name and version in that file."""
     engine = tmp_path / "engine"
     engine.write_text('#!/bin/sh\necho "$@"\n')

@@ -47,7 +47,7 @@ def test_each_document_is_a_page(built: Path) -> None:
     assert "From a folder" in (built / "index.html").read_text()
 
 
-def test_it_is_searched_without_any_network(built: Path, chromium: webdriver.Chrome) -> None:
+def test_it_is_searchable_offline(built: Path, chromium: webdriver.Chrome) -> None:
     """From a folder on disk, the search finds an option, and only files are loaded."""
     requested(chromium)
     chromium.get((built / "index.html").as_uri())

@@ -85,7 +85,7 @@ def imported(code: str, *arguments: str) -> set[str]:
         ["echo", "--destination", "x"],
     ],
 )
-def test_help_and_usage_errors_import_only_what_they_need(arguments: list[str]) -> None:
+def test_help_and_usage_errors_import_few_modules(arguments: list[str]) -> None:
     """Neither help nor a usage error needs a library."""
     assert imported(COMMAND, *arguments) & HEAVY == set()
 
@@ -102,7 +102,7 @@ def test_a_run_sends_without_libraries(storescp: StoreSCP, tmp_path: Path) -> No
     assert [row["Images Sent"] for row in rows_of(tmp_path / "reports")] == ["4"]
 
 
-def test_the_gear_imports_nothing_that_few_runs_need() -> None:
+def test_the_gear_imports_nothing_rarely_used() -> None:
     """This includes libraries for terminals, TLS and rare archives, queries and codecs."""
     rare = HEAVY - {"fw_core_client", "pydantic"}
     own = ("dicom.transcode", "network.commitment", "network.query")

@@ -46,7 +46,7 @@ def send(server: PythonSCP, *datasets: pydicom.Dataset) -> list[int]:
     return statuses
 
 
-def test_orthanc_stores_what_is_sent(orthanc: Orthanc) -> None:
+def test_orthanc_stores_received_images(orthanc: Orthanc) -> None:
     """Orthanc returns each image that was sent to it by its SOP Instance UID."""
     path = shipped("CT_small.dcm")
     dcmsend(orthanc, path)
@@ -68,7 +68,7 @@ def test_storescp_bit_preserving(storescp: StoreSCP) -> None:
     assert pydicom.dcmread(received).PixelData == pydicom.dcmread(path).PixelData
 
 
-def test_storescp_accepts_only_what_it_is_told() -> None:
+def test_storescp_accepts_only_configured_classes() -> None:
     """With `accept`, storescp accepts only these SOP classes in their transfer syntaxes."""
     with StoreSCP(accept={CTImageStorage: [ImplicitVRLittleEndian]}) as server:
         ae = AE()
@@ -97,7 +97,7 @@ def test_c_store_as_file(python_scp: PythonSCP) -> None:
     assert pydicom.dcmread(io.BytesIO(file)) == original
 
 
-def test_python_scp_takes_a_private_class() -> None:
+def test_python_scp_accepts_a_private_class() -> None:
     """The scripted SCP accepts a SOP class that pynetdicom does not know."""
     with PythonSCP({PRIVATE_SOP_CLASS: [ExplicitVRLittleEndian]}) as server:
         assert send(server, made(1, SOPClassUID=PRIVATE_SOP_CLASS)) == [0]
@@ -128,7 +128,7 @@ def test_server_leaves_nothing(server: Orthanc | StoreSCP, temporary_folder: Pat
     assert list(temporary_folder.iterdir()) == []
 
 
-def test_server_says_why_it_does_not_start(temporary_folder: Path) -> None:
+def test_server_shows_why_it_does_not_start(temporary_folder: Path) -> None:
     """A server that does not start shows its output and leaves nothing behind."""
     with pytest.raises(ServerError, match="no-such-option"), StoreSCP("--no-such-option"):
         pass

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.support.gear import REPOSITORY
 
 
-def test_a_wheel_brings_the_commands_and_the_manifest(tmp_path: Path) -> None:
+def test_a_wheel_contains_the_commands_and_the_manifest(tmp_path: Path) -> None:
     """An installation by pip has all necessary files, without a repository beside it."""
     source = tmp_path / "source"
     source.mkdir()

@@ -57,7 +57,7 @@ def bars_of(chart: Element) -> list[tuple[float, float, float, float]]:
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_bars_stand_on_the_line_one_beside_the_other(charts: list[Element], which: int) -> None:
+def test_bars_are_side_by_side_on_the_axis(charts: list[Element], which: int) -> None:
     """They fill the axis from end to end without overlap."""
     line, bars = charts[which].one("line"), bars_of(charts[which])
     assert line.number("y1") == line.number("y2")
@@ -71,7 +71,7 @@ def test_bars_stand_on_the_line_one_beside_the_other(charts: list[Element], whic
 
 
 @pytest.mark.parametrize(("which", "counts"), [(0, (10, 40, 20)), (1, COUNTS)])
-def test_a_bar_is_as_high_as_its_count(
+def test_the_height_of_a_bar_is_proportional_to_its_count(
     charts: list[Element], which: int, counts: tuple[int, ...]
 ) -> None:
     """The highest bar reaches up to its number, and the others are proportional."""
@@ -82,7 +82,7 @@ def test_a_bar_is_as_high_as_its_count(
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_all_of_a_chart_is_in_its_picture(charts: list[Element], which: int) -> None:
+def test_a_chart_is_within_its_picture(charts: list[Element], which: int) -> None:
     """No bar, line or text is outside the picture; labels are below the axis."""
     left, top, width, height = map(int, (charts[which].attributes["viewbox"] or "").split())
     assert (left, top, width, height) == (0, 0, 640, 160)
@@ -95,7 +95,7 @@ def test_all_of_a_chart_is_in_its_picture(charts: list[Element], which: int) -> 
         assert line + 10 < label.number("y") < height
 
 
-def test_the_chart_of_rates_says_how_long_and_how_fast(charts: list[Element]) -> None:
+def test_the_chart_of_rates_shows_duration_and_maximum(charts: list[Element]) -> None:
     """The axis ends with the last slot; the number is the maximum rate."""
     chart = charts[0]
     assert chart.attributes["role"] == "img"
@@ -128,20 +128,20 @@ def test_the_chart_of_times_names_each_range(charts: list[Element]) -> None:
     assert {label.attributes["text-anchor"] for label in limits} == {"middle"}
 
 
-def test_many_slots_still_have_bars() -> None:
+def test_many_slots_still_have_visible_bars() -> None:
     """A bar that would be narrower than its gap is still drawn."""
     page = page_of(ThroughputCounts(1.0, (5,) * 600, (1,) * 600, (0,) * 13, 600.0))
     assert [bar.number("width") for bar in page.all("rect")] == [0.5] * 600
 
 
-def test_nothing_is_drawn_where_nothing_was_sent() -> None:
+def test_nothing_is_drawn_without_sent_images() -> None:
     """There is neither a rate nor a time."""
     page = page_of(ThroughputCounts(1.0, (0, 0), (0, 0), (0,) * 13, 2.0))
     assert page.all("svg") == []
     assert page.texts("p").count("No image was sent.") == 2
 
 
-def test_lost_associations_are_on_the_axis_of_time() -> None:
+def test_lost_associations_are_on_the_time_axis() -> None:
     """Each is a line at its time, even after the last image; the text lists the times."""
     page = page_of(replace(THROUGHPUT, losses=(6.0, 24.0)))
     chart = page.all("svg")[0]
@@ -165,7 +165,7 @@ def test_many_lost_associations_are_counted() -> None:
     assert line.endswith(", 9.0 s and 990 more).")
 
 
-def test_what_most_c_stores_took_is_written() -> None:
+def test_statistics_of_c_store_times_are_shown() -> None:
     """The text has the median, the 95th percentile and the maximum, with three digits."""
     page = page_of(replace(THROUGHPUT, times=StoreTimes(0.01234, 1.2345, 75.0)))
     words = "Median 12.3 ms, 95th percentile 1.23 s, maximum 1 min 15 s."
@@ -179,7 +179,7 @@ def test_a_narrow_screen_has_every_third_label(charts: list[Element]) -> None:
     assert all("class" not in label.attributes for label in charts[0].all("text"))
 
 
-def test_a_long_run_has_its_time_in_hours() -> None:
+def test_the_duration_of_a_long_run_is_in_hours() -> None:
     """Thousands of seconds are hard to read."""
     chart = page_of(replace(THROUGHPUT, slot_seconds=1200.0)).all("svg")[0]
     assert chart.texts("text")[-1] == "1 h 0 min"

@@ -21,7 +21,7 @@ def line_of(*cells: str) -> str:
 
 
 @pytest.mark.parametrize("start", [*"=+-@", *"\uff1d\uff0b\uff0d\uff20"])
-def test_what_a_spreadsheet_would_run_gets_an_apostrophe(start: str) -> None:
+def test_a_formula_gets_an_apostrophe(start: str) -> None:
     """A spreadsheet then shows it as text."""
     assert line_of(f"{start}1+1", "a") == f"'{start}1+1,a\n"
 
@@ -33,13 +33,13 @@ def test_no_cell_starts_with_a_tab_or_a_line_break(start: str) -> None:
 
 
 @pytest.mark.parametrize("cell", ["17", "12.3", "", "0x0000 Success", "'a", "a=1", "x-1"])
-def test_other_cells_are_left_alone(cell: str) -> None:
+def test_other_cells_are_unchanged(cell: str) -> None:
     """Numbers and text remain the same."""
     assert line_of(cell, "a") == f"{cell},a\n"
 
 
 @given(st.lists(CELLS, min_size=2))
-def test_a_row_is_a_line_and_is_read_as_it_was_written(cells: list[str]) -> None:
+def test_a_row_is_one_line_and_is_read_as_written(cells: list[str]) -> None:
     """This is true for any content, even if it resembles an escaped cell."""
     line = line_of(*cells)
     assert len(line.splitlines()) == 1

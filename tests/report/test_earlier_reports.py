@@ -35,7 +35,7 @@ def uids(path: Path, peer: PeerAE = PEER) -> Sequence[str]:
     return [image.sop_instance_uid for image in images_on(peer, path)]
 
 
-def test_images_on_the_server_are_told(tmp_path: Path) -> None:
+def test_images_on_the_server_are_returned(tmp_path: Path) -> None:
     """These are sent images, with and without a warning, and existing ones."""
     path = report(
         tmp_path,
@@ -48,7 +48,7 @@ def test_images_on_the_server_are_told(tmp_path: Path) -> None:
     assert list(images_on(PEER, path)) == [EarlierImage(f"1.{n}", 9, CRC) for n in (1, 2, 3)]
 
 
-def test_an_image_whose_dataset_is_not_known_is_not_told(tmp_path: Path) -> None:
+def test_an_image_with_an_unknown_dataset_is_not_returned(tmp_path: Path) -> None:
     """A query only returns the UID, so the dataset may be different."""
     assert uids(report(tmp_path, record(1, AlreadyStored(), None), record(2))) == ["1.2"]
 
@@ -62,14 +62,14 @@ def test_an_image_whose_dataset_is_not_known_is_not_told(tmp_path: Path) -> None
         (PeerAE("pacs.example.org", 104, "pacs", "flywheel"), False),
     ],
 )
-def test_a_server_is_its_host_port_and_ae_title(
+def test_a_server_is_identified_by_host_port_and_ae_title(
     tmp_path: Path, peer: PeerAE, is_same: bool
 ) -> None:
     """Images sent to another server do not count; host names are not case-sensitive."""
     assert uids(report(tmp_path, record(1)), peer) == ["1.1"] * is_same
 
 
-def test_images_that_the_server_lost_are_told_as_such(tmp_path: Path) -> None:
+def test_images_that_the_server_lost_are_returned_as_such(tmp_path: Path) -> None:
     """They were acknowledged, but a query did not find them."""
     written = ImagesCSV(tmp_path / "r_instances.csv", PEER)
     verifications = Verifications("find")
@@ -83,7 +83,7 @@ def test_images_that_the_server_lost_are_told_as_such(tmp_path: Path) -> None:
     assert [one.is_stored for one in images_on(PEER, written.path)] == [False, False, True]
 
 
-def test_a_truncated_last_line_is_passed_over(tmp_path: Path) -> None:
+def test_a_truncated_last_line_is_skipped(tmp_path: Path) -> None:
     """A killed job may leave a row that seems complete but names another server."""
     path = report(tmp_path, record(1), record(2))
     content = path.read_bytes()
@@ -104,7 +104,7 @@ def test_a_truncated_last_line_is_passed_over(tmp_path: Path) -> None:
         b"1," * 50_000 + b"\n",
     ],
 )
-def test_damaged_rows_cost_only_themselves(tmp_path: Path, damage: bytes) -> None:
+def test_damaged_rows_affect_only_themselves(tmp_path: Path, damage: bytes) -> None:
     """Rows before and after any damage are read."""
     path = report(tmp_path, record(1), record(2))
     header, first, second = path.read_bytes().splitlines(keepends=True)
@@ -113,7 +113,7 @@ def test_damaged_rows_cost_only_themselves(tmp_path: Path, damage: bytes) -> Non
 
 
 @pytest.mark.parametrize("name", ["Bytes", "CRC-32"])
-def test_a_row_without_a_number_is_passed_over(tmp_path: Path, name: str) -> None:
+def test_a_row_without_a_number_is_skipped(tmp_path: Path, name: str) -> None:
     """A row with an invalid number proves nothing."""
     path = report(tmp_path, record(1), record(2))
     lines = path.read_text().splitlines()
@@ -127,7 +127,7 @@ def test_a_row_without_a_number_is_passed_over(tmp_path: Path, name: str) -> Non
     "content",
     [b"", b"\x00\xff" * 1000, b"FW Path,Member,SOP Class\na,b,c\n", b"no line end" * 100_000],
 )
-def test_other_files_are_logged_and_not_used(
+def test_other_files_are_logged_and_ignored(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     """A report of an older version lacks columns; other files are not reports."""
@@ -138,9 +138,7 @@ def test_other_files_are_logged_and_not_used(
     assert caplog.messages == [f"Skipping the report old_instances.csv: {told}"]
 
 
-def test_a_report_that_cannot_be_read_is_logged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unreadable_report_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The run continues without it."""
     assert uids(tmp_path / "r.csv") == []
     assert caplog.messages == ["Cannot read all of the report r.csv: No such file or directory"]

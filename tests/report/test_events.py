@@ -25,7 +25,7 @@ class ImageCounter(Observer):
             raise self._error
 
 
-def test_one_that_fails_is_told_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_observer_receives_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
     """The failure is logged once without its message, and the other observers continue."""
     failing, first, last = ImageCounter(ValueError("Doe^Jane")), ImageCounter(), ImageCounter()
     observers = Observers([first, failing, last])
@@ -39,7 +39,7 @@ def test_one_that_fails_is_told_nothing_more(caplog: pytest.LogCaptureFixture) -
     assert "Doe" not in message
 
 
-def test_one_that_is_needed_may_end_the_run() -> None:
+def test_a_required_observer_may_end_the_run() -> None:
     """It does more than observe: its failure is raised after the others were notified."""
     other = ImageCounter()
     observers = Observers([other], [ImageCounter(ValueError())])
@@ -64,7 +64,7 @@ EVENTS = {
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_each_observer_is_told_of_each_event(event: str) -> None:
+def test_each_observer_receives_each_event(event: str) -> None:
     """They are notified in order, and an observer may ignore some events."""
     told: list[tuple[int, object]] = []
 

@@ -44,7 +44,7 @@ def test_status_follows_from_the_images(results: tuple[StoreResult, ...], status
     assert report.status == status
 
 
-def test_existing_images_are_told_from_those_sent() -> None:
+def test_existing_images_are_distinguished_from_sent_ones() -> None:
     """Both are on the server after the run."""
     report = ended(SENT, AlreadyStored(), AlreadyStored(), UNSENT)
     assert (report.images, report.sent, report.already_stored, report.stored) == (4, 1, 2, 3)
@@ -61,7 +61,7 @@ def test_a_dry_run_has_planned_images() -> None:
     assert FileCount(ENTRY, is_dry=True).report().planned == 0
 
 
-def test_a_file_without_image_says_so() -> None:
+def test_a_file_without_images_fails() -> None:
     """A file without images has this as its reason."""
     assert ended().remarks == (Remark((Reason(Kind.NO_IMAGE),), 0, failure=True),)
 
@@ -80,7 +80,7 @@ def test_equal_remarks_are_counted_together() -> None:
     )
 
 
-def test_a_file_that_was_not_reached_is_failed() -> None:
+def test_a_file_that_was_not_reached_has_failed() -> None:
     """A run that ends early reports files that were not processed, too."""
     count = FileCount(FileEntry(Container("session", "s1"), "t1.zip", "g/p/s/v/files/t1.zip"))
     assert count.report().status == "Failed"
@@ -94,7 +94,7 @@ def test_a_file_that_was_interrupted_is_not_complete() -> None:
     assert Remark((Reason(Kind.INTERRUPTED),), 0, failure=True) in report.remarks
 
 
-def test_a_file_that_broke_in_the_middle_is_not_complete() -> None:
+def test_a_file_that_fails_halfway_is_not_complete() -> None:
     """A damaged archive stays incomplete if its end is reported after its failure."""
     count = count_of(SENT)
     count.end(1, reason_with("the archive is cut short"))
@@ -102,7 +102,7 @@ def test_a_file_that_broke_in_the_middle_is_not_complete() -> None:
     assert count.report().remarks == (remark("the archive is cut short", 0, failure=True),)
 
 
-def test_the_end_may_be_told_before_the_last_images() -> None:
+def test_the_end_may_be_reported_before_the_last_images() -> None:
     """Images that are counted after the file's end belong to it; the last one completes it."""
     count = count_of(SENT)
     count.end(3, None)
@@ -119,7 +119,7 @@ def test_the_end_may_be_told_before_the_last_images() -> None:
     assert report.remarks == (remark("the server said no", 1, failure=True),)
 
 
-def test_a_broken_file_is_not_complete_when_its_images_come_last() -> None:
+def test_a_damaged_file_is_not_complete_if_its_images_come_last() -> None:
     """A damaged archive is not complete, although its images are counted after its end."""
     count = count_of()
     count.end(1, reason_with("the archive is cut short"))
@@ -129,7 +129,7 @@ def test_a_broken_file_is_not_complete_when_its_images_come_last() -> None:
     assert count.report().remarks == (remark("the archive is cut short", 0, failure=True),)
 
 
-def test_a_file_is_done_when_its_end_and_all_its_images_are_known() -> None:
+def test_a_file_is_done_after_its_end_and_all_its_images() -> None:
     """A file is not done with only its images or only its end."""
     assert not count_of().is_done
     assert not count_of(SENT).is_done
@@ -140,7 +140,7 @@ def test_a_file_is_done_when_its_end_and_all_its_images_are_known() -> None:
     assert whole.is_done
 
 
-def test_a_file_that_could_not_be_had_is_failed() -> None:
+def test_an_unavailable_file_has_failed() -> None:
     """A failed download has a row without images and with one reason."""
     count = count_of()
     count.end(0, reason_with("the site has no such file"))

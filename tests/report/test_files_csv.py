@@ -42,7 +42,7 @@ def test_csv_has_a_row_for_each_file() -> None:
     )
 
 
-def test_csv_of_nothing_is_the_header() -> None:
+def test_csv_without_files_is_the_header() -> None:
     """A run without files has a report with the header only."""
     assert reporter.render_csv([]).count("\n") == 1
 
@@ -101,7 +101,7 @@ def test_table_has_one_line_for_each_file(name: str) -> None:
         (remark("404 Not Found", images=0, failure=True), "t1.zip: 404 Not Found"),
     ],
 )
-def test_remark_speaks_of_its_images(remark: Remark, line: str) -> None:
+def test_remark_has_the_number_of_its_images(remark: Remark, line: str) -> None:
     """A remark has a number of images or only the file."""
     assert reporter.render_remarks([report(remarks=(remark,))]) == [line]
 
@@ -118,7 +118,7 @@ def test_a_failure_has_the_first_member() -> None:
     ]
 
 
-def test_conversions_that_were_asked_for_are_no_lines() -> None:
+def test_requested_conversions_are_not_listed() -> None:
     """They would hide important remarks, unless they occur together."""
     asked, refused = Reason(Kind.CONVERTED_AS_ASKED, "A to B"), Reason(Kind.REFUSED, "C000")
     remarks = (
@@ -132,7 +132,7 @@ def test_conversions_that_were_asked_for_are_no_lines() -> None:
     ]
 
 
-def test_remarks_come_file_by_file() -> None:
+def test_remarks_are_listed_by_file() -> None:
     """All remarks of all files are listed in order."""
     first = remark("one", images=0, failure=True)
     second = remark("two", images=0, failure=True)
@@ -163,7 +163,7 @@ def test_name_is_a_plain_file_name(label: str) -> None:
 
 
 @pytest.mark.parametrize("label", ["", "???", "/"])
-def test_name_of_no_label_is_not_empty(label: str) -> None:
+def test_name_without_a_label_is_not_empty(label: str) -> None:
     """A label without any valid character has a replacement."""
     name = reporter.report_name("dicom-send_report-", label, TIME, ".csv")
     assert name == f"dicom-send_report-unnamed_{TIME}.csv"
@@ -180,7 +180,7 @@ def test_name_fits_the_file_system(tmp_path: Path, label: str, suffix: str) -> N
     assert label.startswith(name[18 : -20 - len(suffix)])
 
 
-def test_table_of_many_files_has_those_that_are_not_complete() -> None:
+def test_table_of_many_files_has_only_incomplete_ones() -> None:
     """The log does not grow with the number of files; the report itself has them all."""
     reports = [report(f"{n}.dcm", images=1, sent=int(n % 3 > 0)) for n in range(240)]
     lines = reporter.render_table(reports).splitlines()
@@ -190,7 +190,7 @@ def test_table_of_many_files_has_those_that_are_not_complete() -> None:
     assert reporter.render_csv(reports).count("\n") == 241
 
 
-def test_remarks_of_many_files_are_cut() -> None:
+def test_remarks_of_many_files_are_limited() -> None:
     """There are at most a hundred lines, and one with the number of omitted ones."""
     lost = remark("lost", images=1, failure=True)
     lines = reporter.render_remarks([report(f"{n}", remarks=(lost,)) for n in range(130)])
@@ -209,7 +209,7 @@ def test_a_hundred_files_and_a_hundred_remarks_are_shown() -> None:
     )
 
 
-def test_the_table_of_many_failed_files_is_cut() -> None:
+def test_the_table_of_many_failed_files_is_limited() -> None:
     """It has a hundred of them, and the total number."""
     reports = [report(f"{n}", sent=n % 2) for n in range(300)]
     lines = reporter.render_table(reports).splitlines()
@@ -217,7 +217,7 @@ def test_the_table_of_many_failed_files_is_cut() -> None:
     assert lines[-1] == "Showing 100 of 300 files; totals: Failed 150, Incomplete 150"
 
 
-def test_what_is_on_the_server_counts_as_sent() -> None:
+def test_images_on_the_server_count_as_sent() -> None:
     """The column counts the images on the server after the run, whoever sent them."""
     known = replace(report(sent=1), already_stored=2)
     assert known.status == "Complete"
@@ -234,7 +234,7 @@ def test_a_dry_run_sends_nothing() -> None:
     assert reporter.render_remarks([known]) == ["t1.zip: 2 images would be sent, decoded"]
 
 
-def test_the_table_of_a_large_dry_run_has_what_would_not_be_sent() -> None:
+def test_the_table_of_a_large_dry_run_has_only_failures() -> None:
     """Of many files those are shown that have an image that would not be sent."""
     reports = [replace(report(f"{n}", sent=0), planned=3 - (n == 5)) for n in range(200)]
     lines = reporter.render_table(reports).splitlines()
@@ -254,7 +254,7 @@ def test_reports_of_a_label_are_found_again() -> None:
     assert not pattern.fullmatch(reporter.report_name(dry, "a.b", TIME, ".csv"))
 
 
-def test_files_before_which_the_run_ended_are_one_line() -> None:
+def test_unprocessed_files_are_one_line() -> None:
     """A cancelled run of many files has one line for them; a single file has its own line."""
     unreached = Remark((Reason(Kind.NOT_REACHED),), 0, failure=True)
     some = [report(name, remarks=(unreached,)) for name in "abc"]
@@ -262,7 +262,7 @@ def test_files_before_which_the_run_ended_are_one_line() -> None:
     assert reporter.render_remarks(some[:1]) == ["a: the run stopped before it was processed"]
 
 
-def test_the_command_has_columns_of_its_own() -> None:
+def test_the_command_has_its_own_columns() -> None:
     """It has neither acquisitions nor Flywheel paths."""
     header, row = reporter.render_csv([report("a.zip")], Program.COMMAND).splitlines()
     assert header == "Path,Images,Images Sent,Status"

@@ -64,7 +64,7 @@ def test_a_table_shows_any_text(header: str, cell: str) -> None:
     assert shown.text == f"{header}bc{cell}\n{cell}d\n"
 
 
-def test_numbers_have_commas_and_stand_to_the_right() -> None:
+def test_numbers_have_commas_and_are_right_aligned() -> None:
     """Their column's title is right-aligned, too."""
     shown = parsed(table(["a", Numbers("b")], [["c", 1_234_567]]))
     assert shown.texts("td") == ["c", "1,234,567"]
@@ -111,7 +111,7 @@ def test_details_lists_and_headings_show_any_text(text: str) -> None:
 @pytest.mark.parametrize(
     ("url", "is_link"), [("https://x.org/#/a?b=c&d", True), ("javascript:alert(1)", False)]
 )
-def test_a_link_leads_to_the_web_only(url: str, is_link: bool) -> None:
+def test_a_link_leads_only_to_the_web(url: str, is_link: bool) -> None:
     """For any other URL only the text is shown."""
     shown = parsed(link(EVIL, url))
     assert shown.text == EVIL

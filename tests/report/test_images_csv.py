@@ -45,7 +45,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_row_says_all_that_is_known(tmp_path: Path) -> None:
+def test_a_row_has_all_known_values(tmp_path: Path) -> None:
     """Each column has its value, named as in DICOM."""
     report = ImagesCSV(tmp_path / "r.csv", PEER)
     result = Sent(
@@ -119,7 +119,7 @@ def test_outcomes(
         ),
     ],
 )
-def test_the_code_is_that_of_the_reason(tmp_path: Path, result: StoreResult, code: str) -> None:
+def test_the_code_belongs_to_the_reason(tmp_path: Path, result: StoreResult, code: str) -> None:
     """A program reads the reason as a code, independent of the text."""
     report = ImagesCSV(tmp_path / "r.csv", PEER)
     report.image(record(1, result))
@@ -128,7 +128,7 @@ def test_the_code_is_that_of_the_reason(tmp_path: Path, result: StoreResult, cod
     assert row["Code"] == code
 
 
-def test_a_conversion_before_a_refusal_is_in_the_reason(tmp_path: Path) -> None:
+def test_a_conversion_before_a_rejection_is_in_the_reason(tmp_path: Path) -> None:
     """The conversion may be the cause of the rejection."""
     conversion = Reason(Kind.CONVERTED, "CT in RLE Lossless only as Explicit VR Little Endian")
     report = ImagesCSV(tmp_path / "r.csv", PEER)
@@ -138,7 +138,7 @@ def test_a_conversion_before_a_refusal_is_in_the_reason(tmp_path: Path) -> None:
     assert row["Reason"] == f"{conversion.text}; status 0xC000"
 
 
-def test_a_row_is_there_at_once(tmp_path: Path) -> None:
+def test_a_row_is_written_immediately(tmp_path: Path) -> None:
     """A killed job leaves its rows so far, all of them complete."""
     report = ImagesCSV(tmp_path / "r.csv", PEER)
     for number in range(3):
@@ -155,7 +155,7 @@ def test_without_an_image_there_is_no_report(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_images_that_were_sent_once_more_have_one_row(tmp_path: Path) -> None:
+def test_resent_images_have_one_row(tmp_path: Path) -> None:
     """A later result replaces the row in its place."""
     report = ImagesCSV(tmp_path / "r.csv", PEER)
     for number in range(4):
@@ -197,7 +197,7 @@ def test_verification_fills_its_column_at_the_end(tmp_path: Path) -> None:
     ]
 
 
-def test_a_dry_run_claims_nothing(tmp_path: Path) -> None:
+def test_a_dry_run_does_not_claim_success(tmp_path: Path) -> None:
     """Planned images are not reported as sent."""
     report = ImagesCSV(tmp_path / "r.csv", PEER)
     report.image(record(1, Planned(Transfer(transfer_syntax_uid=EXPLICIT))))
@@ -208,7 +208,7 @@ def test_a_dry_run_claims_nothing(tmp_path: Path) -> None:
     assert outcomes == ["would be sent", "already there", "not sent"]
 
 
-def test_a_report_that_cannot_be_begun_is_told_once(
+def test_a_report_that_cannot_be_started_is_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The images are counted elsewhere, and no part of the report is left."""
@@ -230,7 +230,7 @@ def test_a_report_that_cannot_be_begun_is_told_once(
         (AlreadyStored(), "", ""),
     ],
 )
-def test_tries_and_time_are_empty_where_there_were_none(
+def test_tries_and_time_may_be_empty(
     tmp_path: Path, result: StoreResult, tries: str, milliseconds: str
 ) -> None:
     """An image that was never sent has neither; an unreadable one has no UID and no size."""
@@ -253,7 +253,7 @@ def test_the_file_is_closed(tmp_path: Path) -> None:
         del report
 
 
-def test_a_disk_that_is_full_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     """The run continues without the report, which is not attached."""
     report = ImagesCSV(Path("/dev/full"), PEER)
     for number in range(100):
@@ -263,7 +263,7 @@ def test_a_disk_that_is_full_is_told_once(caplog: pytest.LogCaptureFixture) -> N
     assert caplog.messages == [told]
 
 
-def test_a_report_that_is_not_whole_is_removed(tmp_path: Path) -> None:
+def test_an_incomplete_report_is_removed(tmp_path: Path) -> None:
     """A write error ends only the report, and is logged once."""
     report = ImagesCSV(tmp_path / "r.csv", PEER)
     report.image(record(1))
@@ -281,9 +281,7 @@ TEXTS = st.text(st.characters()) | st.text("'=+-@\t\r\n")
 @given(path=TEXTS, member=TEXTS, reason=TEXTS, is_revised=st.booleans())
 @example('lab/a,"b"\nc;é', "a\r\nb", '"', True)
 @example("=1+1", "'=1+1", "\udcfc", True)
-def test_any_text_is_read_as_it_was_written(
-    path: str, member: str, reason: str, is_revised: bool
-) -> None:
+def test_any_text_is_read_as_written(path: str, member: str, reason: str, is_revised: bool) -> None:
     """Any name results in one row, even if another row was replaced."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "r.csv"

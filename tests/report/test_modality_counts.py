@@ -47,7 +47,7 @@ def test_a_sop_class_has_a_modality(sop_class: str, modality: str) -> None:
     assert modality_of(sop_class) == modality
 
 
-def test_images_and_series_are_counted_whether_they_are_sent_or_not() -> None:
+def test_images_and_series_are_counted_whether_sent_or_not() -> None:
     """The modality with the most images comes first; images without a series add no series."""
     counts = ModalityCounts()
     for series in ("1.1", "1.1", "1.2", ""):

@@ -69,7 +69,7 @@ def test_rows_have_the_colour_of_their_status() -> None:
     assert good.all("p")[0].attributes["class"] == "outcome good"
 
 
-def test_files_are_sorted_as_people_count() -> None:
+def test_files_are_sorted_naturally() -> None:
     """Series 2 comes before series 10, in any case."""
     names = ["Series 10", "series 2", "Series 1", "b"]
     page = page_of(*(report(name, 1, 1) for name in names))
@@ -81,7 +81,7 @@ def test_files_are_sorted_as_people_count() -> None:
     ]
 
 
-def test_many_complete_files_are_to_be_opened() -> None:
+def test_many_complete_files_are_collapsed() -> None:
     """Failed files are not; a long list is truncated and names the complete report."""
     bad, good = [report(f"x{n}", 1, 0) for n in range(3)], [report(f"y{n}", 1, 1) for n in range(9)]
     page = page_of(*bad, *good * 3)
@@ -125,7 +125,7 @@ def test_verification_has_a_number_and_a_line(
     assert ("Nothing went wrong." in lines) == verification.is_whole
 
 
-def test_existing_images_are_told_from_those_sent() -> None:
+def test_existing_images_are_distinguished_from_sent_ones() -> None:
     """Only sent images count for the rate."""
     known = [replace(report("a", 300, 0), already_stored=300), report("b", 4, 2)]
     throughput = replace(NOTHING, images=(2,), bytes=(3_000_000,), seconds=4.0)
@@ -147,7 +147,7 @@ def test_existing_images_are_told_from_those_sent() -> None:
     assert "Images on the server" in page.texts("th")
 
 
-def test_a_dry_run_says_what_would_be_sent() -> None:
+def test_a_dry_run_shows_planned_images() -> None:
     """Each file has the colour of its expected result."""
     known = [
         replace(report("a", 2, 0), planned=2),
@@ -277,7 +277,7 @@ def test_a_page_without_files_says_so_in_each_part() -> None:
     }
 
 
-def test_the_head_leads_to_where_the_images_came_from() -> None:
+def test_the_head_shows_the_source_of_the_images() -> None:
     """It has the session and its link, the job, TLS and the end time."""
     url = "https://fw.example.org/#/projects/p/sessions/s"
     known = facts(
@@ -295,7 +295,7 @@ def test_the_head_leads_to_where_the_images_came_from() -> None:
     assert page.all("table")[-1].texts("td") == ["Job", "65f0", "Session", url, "x", "1"]
 
 
-def test_the_page_of_the_command_has_no_word_of_the_gear() -> None:
+def test_the_page_of_the_command_has_no_gear_terms() -> None:
     """Advice and headings are those of the command."""
     lost = Remark((Reason(Kind.GIVEN_UP, "300 s"),), 1, failure=True)
     known = facts(origin=Origin(Program.COMMAND, "/data/study"))

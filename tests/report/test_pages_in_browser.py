@@ -33,7 +33,7 @@ def show(browser: webdriver.Chrome, folder: Path, page: str) -> None:
 
 @pytest.mark.parametrize("width", [400, 800, 1280])
 @every_page
-def test_nothing_is_cut(
+def test_nothing_is_clipped(
     screen: webdriver.Chrome, tmp_path: Path, made: Callable[[], str], width: int
 ) -> None:
     """With all details open, nothing is wider than its container or the screen; matrices scroll."""
@@ -48,7 +48,7 @@ def test_nothing_is_cut(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1280])
 @every_page
-def test_axe_finds_nothing(
+def test_axe_finds_no_violation(
     screen: webdriver.Chrome, tmp_path: Path, made: Callable[[], str], width: int, scheme: str
 ) -> None:
     """With all details open, axe-core finds the pages accessible."""
@@ -77,7 +77,7 @@ def test_details_open_by_keyboard(screen: webdriver.Chrome, tmp_path: Path) -> N
     assert screen.find_elements(By.CSS_SELECTOR, "details:not([open])") == []
 
 
-def test_what_is_closed_is_in_print(screen: webdriver.Chrome, tmp_path: Path) -> None:
+def test_collapsed_details_are_printed(screen: webdriver.Chrome, tmp_path: Path) -> None:
     """Complete files and presentation contexts are printed, because paper cannot be clicked."""
     show(screen, tmp_path, pages.run_page())
     (row,) = screen.find_elements(
@@ -89,7 +89,7 @@ def test_what_is_closed_is_in_print(screen: webdriver.Chrome, tmp_path: Path) ->
     assert height > 0
 
 
-def test_numbers_stand_to_the_right(screen: webdriver.Chrome, tmp_path: Path) -> None:
+def test_numbers_are_right_aligned(screen: webdriver.Chrome, tmp_path: Path) -> None:
     """They have commas and are aligned."""
     show_at(screen, 1280)
     show(screen, tmp_path, pages.run_page())

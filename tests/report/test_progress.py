@@ -38,7 +38,7 @@ def image(*, sent: bool = True, tries: int = 1, size: int = 500_000) -> ImageRec
     return ImageRecord(entries(1)[0], "1", result, size=size)
 
 
-def test_a_line_has_counts_rates_and_time_left() -> None:
+def test_a_line_has_counts_rates_and_remaining_time() -> None:
     """It has images and MB so far and in total, rate, time, associations and retries."""
     clock = Clock()
     files = entries(4)
@@ -60,7 +60,7 @@ def test_a_line_has_counts_rates_and_time_left() -> None:
     assert "10.0 images/s, 5.0 MB/s" in line
 
 
-def test_existing_images_are_no_throughput() -> None:
+def test_existing_images_do_not_count_for_throughput() -> None:
     """They are counted, but neither their number nor their size is part of a rate."""
     clock = Clock()
     seen = progress_of(entries(1), clock)
@@ -73,7 +73,7 @@ def test_existing_images_are_no_throughput() -> None:
     assert "; 1.0 images/s, 0.5 MB/s; " in line
 
 
-def test_a_dry_run_says_what_would_be_sent(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_dry_run_shows_planned_images(caplog: pytest.LogCaptureFixture) -> None:
     """Its images do not count for throughput either, and its files have a line each."""
     clock = Clock()
     files = entries(1)
@@ -89,7 +89,7 @@ def test_a_dry_run_says_what_would_be_sent(caplog: pytest.LogCaptureFixture) -> 
     assert caplog.messages == ["0.zip: 5 of 5 images would be sent"]
 
 
-def test_files_of_unknown_size_have_no_time_left() -> None:
+def test_files_of_unknown_size_have_no_remaining_time() -> None:
     """Without sizes from the site there is no estimate."""
     seen = progress_of([*entries(2), *entries(1, None)])
     seen.image(image())
@@ -99,7 +99,7 @@ def test_files_of_unknown_size_have_no_time_left() -> None:
     assert "1 image sent" in line
 
 
-def test_lines_come_until_the_end(caplog: pytest.LogCaptureFixture) -> None:
+def test_lines_are_logged_until_the_end(caplog: pytest.LogCaptureFixture) -> None:
     """None is logged before the first interval has passed, and the thread ends with the run."""
     with caplog.at_level(logging.INFO):
         with Progress(entries(1), Sending(), Intervals(early=3600)):
@@ -121,7 +121,7 @@ def test_a_long_run_has_fewer_lines() -> None:
         assert seen.interval == 60
 
 
-def test_a_line_comes_every_ten_seconds_at_first() -> None:
+def test_a_line_is_logged_every_ten_seconds_at_first() -> None:
     """This is often enough to see that a run continues."""
     assert progress_of(entries(1)).interval == 10
 
@@ -151,7 +151,7 @@ def test_each_of_a_few_files_has_a_line(caplog: pytest.LogCaptureFixture) -> Non
     ("seconds", "left"),
     [(0, "0 min 0 s"), (30, "0 min 30 s"), (90, "1 min 30 s"), (7290, "2 h 1 min")],
 )
-def test_the_time_left_is_told_in_hours_or_minutes(seconds: float, left: str) -> None:
+def test_the_remaining_time_is_in_hours_or_minutes(seconds: float, left: str) -> None:
     """The second half of the data is expected to take as long as the first."""
     clock = Clock()
     files = entries(2)
@@ -161,7 +161,7 @@ def test_the_time_left_is_told_in_hours_or_minutes(seconds: float, left: str) ->
     assert f"; {left} left; " in seen.line()
 
 
-def test_retries_count_when_they_happen() -> None:
+def test_retries_count_immediately() -> None:
     """A retried image counts before its result is known."""
     sending = Sending()
     seen = Progress(entries(1), sending, clock=Clock())
@@ -170,7 +170,7 @@ def test_retries_count_when_they_happen() -> None:
     assert seen.line().endswith("1 association, 5 retries")
 
 
-def test_no_more_is_read_than_there_is() -> None:
+def test_the_position_never_exceeds_the_size() -> None:
     """The position in a file counts up to its size, and until the file is done."""
     files = entries(2, 3_000_000)
     seen = progress_of(files)
@@ -194,7 +194,7 @@ def test_a_hundred_files_have_a_line_each(caplog: pytest.LogCaptureFixture) -> N
         caplog.clear()
 
 
-def test_there_is_a_line_every_ten_seconds_and_later_every_minute() -> None:
+def test_lines_follow_every_ten_seconds_and_later_every_minute() -> None:
     """Users watch the first ten minutes."""
     clock = Clock()
     seen = progress_of(entries(1), clock)
@@ -205,13 +205,13 @@ def test_there_is_a_line_every_ten_seconds_and_later_every_minute() -> None:
     assert intervals == [10, 10, 60]
 
 
-def test_a_limit_is_told_with_the_rate() -> None:
+def test_a_limit_is_shown_with_the_rate() -> None:
     """The line explains why the rate is low."""
     line = Progress([], Sending(2, 1, 2_500_000), clock=Clock()).line()
     assert line.endswith("; 2 associations, 1 retry, limited to 2.5 MB/s")
 
 
-def test_a_rate_is_that_of_the_link() -> None:
+def test_a_rate_counts_transferred_bytes() -> None:
     """For a compressed image, the bytes that were sent count."""
     seen = progress_of(entries(1))
     seen.image(ImageRecord(entries(1)[0], "1", Sent(Transfer(size=2_000_000)), size=5_000_000))

@@ -118,7 +118,9 @@ def shown_config(folder: Path) -> dict[str, str]:
     return dict(rows)
 
 
-def test_reports_go_where_they_belong(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_reports_are_delivered_to_the_session(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """The per-file report is delivered first, and none stays behind."""
     caplog.set_level(logging.INFO)
     destination = Destination()
@@ -137,7 +139,7 @@ def test_reports_go_where_they_belong(tmp_path: Path, caplog: pytest.LogCaptureF
     assert table.message.splitlines()[2].split()[-3:] == ["3", "1", "Incomplete"]
 
 
-def test_reports_may_stay_where_they_are(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_reports_may_stay_in_place(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A destination may leave them in the output folder; the log has the path."""
     caplog.set_level(logging.INFO)
     publish(tmp_path, Destination(is_elsewhere=False))
@@ -148,7 +150,7 @@ def test_reports_may_stay_where_they_are(tmp_path: Path, caplog: pytest.LogCaptu
 
 
 @pytest.mark.parametrize("takes", [0, 1, 2, 3])
-def test_a_report_that_is_refused_stays_with_those_after_it(
+def test_a_rejected_report_stays_with_later_ones(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, takes: int
 ) -> None:
     """The log has the reason once, and still has the table."""
@@ -169,7 +171,7 @@ def test_a_report_that_is_refused_stays_with_those_after_it(
         ({"report": False}, []),
     ],
 )
-def test_only_those_are_written_that_are_wanted(
+def test_only_requested_reports_are_written(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, changes: dict[str, bool], written: list[str]
 ) -> None:
     """Without `report` there is none at all; the table is always in the log."""
@@ -181,9 +183,7 @@ def test_only_those_are_written_that_are_wanted(
     assert caplog.messages[-1].splitlines()[0] == "Report"
 
 
-def test_a_report_that_cannot_be_written_is_logged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unwritable_report_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The run ends normally; the rows and the table are in the log."""
     caplog.set_level(logging.INFO)
     destination = Destination()
@@ -220,7 +220,7 @@ def test_a_page_that_fails_costs_only_itself(
     assert "Doe" not in caplog.text
 
 
-def test_a_dry_run_says_that_it_is_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_dry_run_is_marked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The mark is in the names, in the title of the page, in each row and in the log."""
     caplog.set_level(logging.INFO)
     publish(tmp_path, Destination(is_elsewhere=False), replace(CONFIG, dry_run=True))
@@ -285,7 +285,7 @@ def test_the_page_shows_the_private_element_and_tls(tmp_path: Path) -> None:
     }
 
 
-def test_the_page_shows_what_was_counted_and_with_what(tmp_path: Path) -> None:
+def test_the_page_shows_counts_and_versions(tmp_path: Path) -> None:
     """It has bytes, contexts and software versions."""
     publish(tmp_path, Destination(is_elsewhere=False))
     page = page_in(tmp_path)

@@ -38,7 +38,7 @@ def test_one_cause_for_twelve_transfer_syntaxes_is_one_group() -> None:
     assert group.texts["the server does not accept CT in 1"] == 2
 
 
-def test_statuses_are_causes_of_their_own() -> None:
+def test_each_status_is_a_separate_cause() -> None:
     """The comment of a server does not matter; the most frequent cause comes first."""
     other = Reason(Kind.REFUSED, "0xC000 Cannot Understand, comment 2")
     full = Reason(Kind.REFUSED, "0xA900 Does Not Match")
@@ -46,7 +46,7 @@ def test_statuses_are_causes_of_their_own() -> None:
     assert [(one.cause.status, one.images) for one in groups] == [("0xC000", 5), ("0xA900", 1)]
 
 
-def test_warnings_and_changes_are_no_failures() -> None:
+def test_warnings_and_changes_are_not_failures() -> None:
     """Each reason of an image counts; existing images need no attention."""
     converted = Reason(Kind.CONVERTED, "CT only as Explicit")
     both = Remark((converted, COERCED), 4, failure=False)
@@ -60,7 +60,7 @@ def test_warnings_and_changes_are_no_failures() -> None:
     assert list(group.texts) == [f"{converted.text}; {REFUSED.text}"]
 
 
-def test_a_remark_on_a_whole_file_names_the_file() -> None:
+def test_a_remark_on_a_file_names_the_file() -> None:
     """Of many files the first are named."""
     rows = [report(f"{n}", failed(Reason(Kind.CORRUPT_ARCHIVE), 0)) for n in range(30)]
     (group,) = failures(rows)
@@ -68,7 +68,7 @@ def test_a_remark_on_a_whole_file_names_the_file() -> None:
     assert group.paths[0] == "lab/0"
 
 
-def test_texts_are_bounded() -> None:
+def test_the_number_of_texts_is_limited() -> None:
     """Individual comments for each image need no more memory."""
     remarks = [failed(Reason(Kind.REFUSED, f"0xC000 {n}")) for n in range(MAX_TEXTS + 50)]
     (group,) = failures([report("a", *remarks)])
@@ -99,7 +99,7 @@ def test_an_image_that_the_server_lost_is_kept() -> None:
     assert kept == (ImageExample("lab/a.zip", "", "1.2.3"),)
 
 
-def test_examples_are_bounded() -> None:
+def test_the_number_of_examples_is_limited() -> None:
     """Neither a million images nor ever new statuses need more memory."""
     examples = ImageExamples()
     for number in range(MAX_EXAMPLES + 5):

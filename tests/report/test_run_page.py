@@ -64,7 +64,7 @@ def show(browser: webdriver.Chrome, folder: Path, page: str) -> None:
     browser.get(path.as_uri())
 
 
-def test_the_outcome_is_seen_at_a_glance(browser: webdriver.Chrome) -> None:
+def test_the_outcome_is_visible_at_a_glance(browser: webdriver.Chrome) -> None:
     """The outcome of the run comes first, with its numbers."""
     assert browser.title == "DICOM send: visit 1"
     assert texts(browser, ".outcome") == ["Not all images were sent"]
@@ -78,7 +78,7 @@ def test_the_outcome_is_seen_at_a_glance(browser: webdriver.Chrome) -> None:
     }
 
 
-def test_a_good_run_says_so(chromium: webdriver.Chrome, tmp_path: Path) -> None:
+def test_a_successful_run_says_so(chromium: webdriver.Chrome, tmp_path: Path) -> None:
     """If all images were sent, no problem is shown."""
     show(chromium, tmp_path, render(REPORTS[:1], facts()))
     assert texts(chromium, ".outcome") == ["All images were sent"]
@@ -95,7 +95,7 @@ def test_each_file_has_a_row_with_a_bar(browser: webdriver.Chrome) -> None:
     assert [row.text.split()[-1] for row in rows] == ["Failed", "Failed", "Incomplete", "Complete"]
 
 
-def test_failures_are_grouped_with_what_to_do(browser: webdriver.Chrome) -> None:
+def test_failures_are_grouped_with_advice(browser: webdriver.Chrome) -> None:
     """There is one row for each reason, the most frequent first, with advice."""
     rows = browser.find_elements(By.CSS_SELECTOR, "h2 + table tbody")[0]
     cells = [
@@ -109,7 +109,7 @@ def test_failures_are_grouped_with_what_to_do(browser: webdriver.Chrome) -> None
     assert cells[1][3].startswith("The file on Flywheel")
 
 
-def test_contexts_configuration_and_versions_are_there(browser: webdriver.Chrome) -> None:
+def test_contexts_configuration_and_versions_are_shown(browser: webdriver.Chrome) -> None:
     """The page has the negotiated contexts, the options and the software versions."""
     for summary in browser.find_elements(By.TAG_NAME, "summary"):
         summary.click()
@@ -139,7 +139,7 @@ def test_names_are_text_and_nothing_is_loaded(browser: webdriver.Chrome) -> None
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read(browser: webdriver.Chrome, scheme: str) -> None:
+def test_text_is_readable(browser: webdriver.Chrome, scheme: str) -> None:
     """All text has the contrast of WCAG 2.1, in light and in dark mode."""
     media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
@@ -150,7 +150,7 @@ def test_text_can_be_read(browser: webdriver.Chrome, scheme: str) -> None:
     assert [one for one in contrasts if one[1] < MIN_CONTRAST] == []
 
 
-def test_it_can_be_printed(browser: webdriver.Chrome) -> None:
+def test_it_is_printable(browser: webdriver.Chrome) -> None:
     """On paper it is black on white in any mode."""
     features = [{"name": "prefers-color-scheme", "value": "dark"}]
     media = {"media": "print", "features": features}

@@ -41,7 +41,7 @@ def test_images_are_counted_by_the_second(counting: Counting) -> None:
     assert counts.seconds == pytest.approx(3.5)
 
 
-def test_only_what_was_sent_is_counted(counting: Counting) -> None:
+def test_only_sent_images_are_counted(counting: Counting) -> None:
     """Existing, rejected and planned images do not count for throughput."""
     counting.image(0, not_sent("no"))
     counting.image(0, AlreadyStored())
@@ -50,7 +50,7 @@ def test_only_what_was_sent_is_counted(counting: Counting) -> None:
     assert sum(counting.counted.counts().durations) == 0
 
 
-def test_slots_become_longer_when_there_would_be_more_than_120(counting: Counting) -> None:
+def test_slots_become_longer_to_stay_below_120(counting: Counting) -> None:
     """No image or byte is lost or moves to another time."""
     for second in (0.5, 1.5, 2.5, 119.5):
         counting.image(second)
@@ -63,7 +63,7 @@ def test_slots_become_longer_when_there_would_be_more_than_120(counting: Countin
     assert [10 * n for n in after.images] == list(after.bytes)
 
 
-def test_a_long_silence_makes_slots_longer_at_once(counting: Counting) -> None:
+def test_a_long_silence_makes_slots_longer_immediately(counting: Counting) -> None:
     """An image after hours is in one of the last slots."""
     counting.image(0.5)
     counting.image(10_000)
@@ -102,13 +102,13 @@ def test_a_time_is_in_its_range(counting: Counting, seconds: float, place: int) 
     assert durations == tuple(2 * (number == place) for number in range(13))
 
 
-def test_bytes_are_those_that_were_sent(counting: Counting) -> None:
+def test_transferred_bytes_are_counted(counting: Counting) -> None:
     """A compressed image has fewer bytes than its dataset."""
     counting.image(0.0, sent(size=40), size=100)
     assert counting.counted.counts().bytes == (40,)
 
 
-def test_percentiles_are_those_of_all_c_stores(counting: Counting) -> None:
+def test_percentiles_cover_all_c_stores(counting: Counting) -> None:
     """Median and 95th percentile are accurate to 2 %, the maximum is exact."""
     for milliseconds in range(1, 1001):
         counting.image(0, sent(seconds=milliseconds / 1000))

@@ -19,7 +19,7 @@ def of(*verdicts: Verdict | Reason | None, method: str = "find") -> Verification
     return made
 
 
-def test_all_verified_says_by_what() -> None:
+def test_all_verified_names_the_method() -> None:
     """Images that were not sent do not count."""
     summary = of(*[Verdict.VERIFIED] * 3, Verdict.NOT_SENT).summary()
     assert summary.text == "3 of 3 images verified by C-FIND"
@@ -28,7 +28,7 @@ def test_all_verified_says_by_what() -> None:
     assert summary.text == "1 of 1 image verified by storage commitment"
 
 
-def test_one_cause_is_said_as_it_is() -> None:
+def test_a_single_cause_is_shown_directly() -> None:
     """The line has the number of verified images and the cause for the others."""
     summary = of(*[NOT_OFFERED] * 300).summary()
     assert summary.text == "0 of 300 images verified: the server does not support C-FIND"
@@ -55,7 +55,7 @@ def test_each_image_has_a_cell() -> None:
     assert [known.cell(number) for number in range(5)] == cells
 
 
-def test_what_is_known_later_replaces_what_was_known() -> None:
+def test_a_later_state_replaces_an_earlier_one() -> None:
     """The number of verified images is updated, also for the file."""
     known = of(FAILED, None)
     for verdict in (Verdict.ABSENT, Verdict.VERIFIED, Verdict.VERIFIED):
@@ -66,7 +66,7 @@ def test_what_is_known_later_replaces_what_was_known() -> None:
     assert known.verified[ENTRY] == known.summary().verified == 0
 
 
-def test_a_new_reason_is_new_once() -> None:
+def test_the_number_of_reasons_is_limited() -> None:
     """Of a thousand different reasons those are kept that fit into a byte."""
     known = Verifications("find")
     news = 0

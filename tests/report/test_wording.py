@@ -42,7 +42,7 @@ def file(images: int, sent: int = 0, already: int = 0, planned: int | None = Non
     ],
     ids=["sent", "some sent", "there", "some there", "dry", "dry, some", "dry, there", "none"],
 )
-def test_sent_existing_and_planned_images_are_told_apart(
+def test_sent_existing_and_planned_images_are_distinguished(
     files: list[FileReport], numbers: str, sentence: str
 ) -> None:
     """`sent` is only used for sent images."""
@@ -72,8 +72,6 @@ def test_a_run_that_was_not_verified_says_so() -> None:
         ([], False),
     ],
 )
-def test_a_run_is_complete_when_all_of_its_files_are(
-    files: list[FileReport], is_good: bool
-) -> None:
+def test_a_run_is_complete_if_all_its_files_are(files: list[FileReport], is_good: bool) -> None:
     """A run without files, or with a file without images, is not: nothing was sent."""
     assert is_complete(files) == is_good

@@ -11,7 +11,7 @@ from tests.support.querying import find_scu
 from tests.support.series import SERIES, STUDY, image, store
 
 
-def test_a_series_is_asked_for_once() -> None:
+def test_a_series_is_queried_once() -> None:
     """Only its first image costs a query, unless very many series come in between."""
     with ArchiveSCP() as server:
         find = find_scu(server)
@@ -29,7 +29,7 @@ def test_a_series_is_asked_for_once() -> None:
         assert len(server.queries) == 66
 
 
-def test_an_image_without_study_or_series_is_not_asked_for() -> None:
+def test_an_image_without_study_or_series_is_not_queried() -> None:
     """A query without them would match all studies."""
     with ArchiveSCP() as server:
         find = find_scu(server)
@@ -42,7 +42,7 @@ def test_an_image_without_study_or_series_is_not_asked_for() -> None:
         assert server.queries == []
 
 
-def test_a_server_that_does_not_tell_has_nothing(
+def test_a_server_without_queries_has_no_existing_images(
     caplog: pytest.LogCaptureFixture, storescp: StoreSCP
 ) -> None:
     """The log says so once, although there are more series than the cache can store."""

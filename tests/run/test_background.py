@@ -49,7 +49,7 @@ def test_items_come_in_order_and_end() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("boom"), KeyboardInterrupt()])
-def test_what_the_producer_raises_is_raised_at_the_consumer(error: BaseException) -> None:
+def test_an_error_of_the_producer_is_raised_at_the_consumer(error: BaseException) -> None:
     """The same exception is raised after the items produced before it."""
 
     def failing() -> Iterator[int]:
@@ -114,7 +114,7 @@ def test_a_closed_stage_has_no_more_items() -> None:
     assert item < 15
 
 
-def test_closing_twice_does_no_harm() -> None:
+def test_closing_twice_is_harmless() -> None:
     """A stage can be closed again, also after its end."""
     step = started(iter(Producer(2)), ahead=3)
     assert list(step) == [0, 1]
@@ -193,7 +193,7 @@ def test_an_error_wakes_a_consumer_that_waits() -> None:
     step.close()
 
 
-def test_close_wakes_all_who_wait() -> None:
+def test_close_wakes_all_waiting_threads() -> None:
     """Closing immediately ends producers that wait for room and consumers that wait for items."""
     producers = [Producer() for _ in range(3)]
     full = started(*(iter(producer) for producer in producers), ahead=1)
@@ -215,7 +215,7 @@ def test_close_wakes_all_who_wait() -> None:
     empty.close()
 
 
-def test_closing_gives_what_nobody_took() -> None:
+def test_closing_returns_unconsumed_items() -> None:
     """Produced items that were not consumed are returned once when the stage is closed."""
     step = started(iter(Producer(100)), ahead=3)
     taken = next(iter(step))

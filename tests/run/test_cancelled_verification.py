@@ -24,7 +24,7 @@ class Cancelling(MonotonicClock):
         raise CancelledError(Signals.SIGTERM)
 
 
-def test_images_that_were_absent_do_not_count_as_sent(tmp_path: Path) -> None:
+def test_absent_images_do_not_count_as_sent(tmp_path: Path) -> None:
     """The job was cancelled while the gear waited for the server to find an image."""
     folder, output = tmp_path / "images", tmp_path / "output"
     for path in (folder, output):

@@ -50,7 +50,7 @@ def test_a_fast_server_gets_one_thread() -> None:
     assert share_of(1, world.run(world.crew(4), 20)) > 0.9
 
 
-def test_threads_that_share_the_work_are_kept() -> None:
+def test_useful_threads_are_kept() -> None:
     """Unpacking uses several cores: two threads are faster than one, three are not faster."""
     world = World(0.002, {1: 450, 2: 800, 3: 810, 4: 800})
     allowed = world.run(world.crew(4), 20)
@@ -83,7 +83,7 @@ def test_images_that_wait_for_each_other_get_all_threads() -> None:
 
 
 @pytest.mark.parametrize("number", [1, 3])
-def test_a_failure_leaves_the_place_to_others(number: int) -> None:
+def test_a_failure_frees_its_place(number: int) -> None:
     """The exception of an image is raised, and its thread is no longer counted."""
     crew = Crew(1)
     for _ in range(number):
@@ -93,7 +93,7 @@ def test_a_failure_leaves_the_place_to_others(number: int) -> None:
         assert crew.allowed == 1
 
 
-def test_threads_that_wait_see_the_end_at_once() -> None:
+def test_waiting_threads_notice_the_end_immediately() -> None:
     """A thread that finds no more work wakes the others."""
     crew, begun = Crew(2, CrewPolicy(window=3600)), threading.Event()
 

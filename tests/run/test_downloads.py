@@ -63,7 +63,7 @@ def path_of(entry: FileEntry) -> Path:
 
 
 @pytest.mark.parametrize("at_once", [2, 5])
-def test_several_are_fetched_at_once(at_once: int) -> None:
+def test_several_are_downloaded_in_parallel(at_once: int) -> None:
     """The maximum number of downloads runs at the same time."""
     meeting = Barrier(at_once)
 
@@ -76,7 +76,7 @@ def test_several_are_fetched_at_once(at_once: int) -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
-def test_no_more_are_fetched_at_once_than_may(at_once: int) -> None:
+def test_the_number_of_parallel_downloads_is_limited(at_once: int) -> None:
     """The limit is never exceeded."""
     lock, under_way, most = Lock(), 0, 0
 
@@ -95,7 +95,7 @@ def test_no_more_are_fetched_at_once_than_may(at_once: int) -> None:
     assert most <= at_once
 
 
-def test_they_are_handed_on_in_order() -> None:
+def test_they_are_delivered_in_order() -> None:
     """A file that is ready early waits for its predecessors."""
     come = {str(number): Event() for number in range(4)}
 
@@ -109,7 +109,7 @@ def test_they_are_handed_on_in_order() -> None:
         assert names(running) == ["0", "1", "2", "3"]
 
 
-def test_one_that_takes_long_does_not_stop_the_others() -> None:
+def test_a_slow_download_does_not_stop_the_others() -> None:
     """All files within the disk limit are downloaded meanwhile."""
     come, others = Lock(), Event()
     count = 0
@@ -162,7 +162,7 @@ def test_files_on_disk_take_no_more_than_the_three_largest() -> None:
     assert 5 * LARGE < disk.most <= 12 * LARGE
 
 
-def test_small_files_have_room_in_any_case() -> None:
+def test_small_files_always_have_room() -> None:
     """More than three of them are on disk, up to the guaranteed number of bytes."""
     disk = Disk()
     with downloads(disk.fetch, entries(*[MIN_MAX_BYTES // 8] * 20), 4):
@@ -170,7 +170,7 @@ def test_small_files_have_room_in_any_case() -> None:
         assert not wait_for(lambda: disk.used > MIN_MAX_BYTES, 0.2)
 
 
-def test_files_of_unknown_size_count_once_they_have_come(tmp_path: Path) -> None:
+def test_files_of_unknown_size_count_after_their_download(tmp_path: Path) -> None:
     """Nothing more is started while they occupy the space."""
     begun: list[str] = []
 
@@ -203,7 +203,7 @@ def test_a_failure_costs_only_itself() -> None:
     assert outcomes == [failure if n == 1 else path_of(file) for n, file in enumerate(files)]
 
 
-def test_nothing_is_fetched_for_a_server_that_was_given_up() -> None:
+def test_nothing_is_downloaded_after_giving_up_on_the_server() -> None:
     """Each further file fails for the same reason."""
     asked: list[str] = []
     reason = Reason(Kind.NOT_REACHED)
@@ -221,7 +221,7 @@ def test_nothing_is_fetched_for_a_server_that_was_given_up() -> None:
     assert asked == ["0", "1"]
 
 
-def test_an_error_is_raised_where_files_are_taken() -> None:
+def test_an_error_is_raised_at_the_consumer() -> None:
     """An unexpected error ends the run."""
 
     def fetch(_: FileEntry) -> Path:
@@ -231,7 +231,7 @@ def test_an_error_is_raised_where_files_are_taken() -> None:
         running.take()
 
 
-def test_stopping_ends_all_that_wait() -> None:
+def test_stopping_ends_all_waits() -> None:
     """Downloads are told to stop; threads that wait for room or for files end immediately."""
     stopped, begun = Event(), Barrier(LARGEST_FILES + 1)
 
@@ -273,7 +273,7 @@ class FullDisk:
 
 @pytest.mark.parametrize("room", [1, 3])
 @pytest.mark.parametrize("at_once", [1, 4])
-def test_where_the_disk_is_full_all_come_in_the_end(room: int, at_once: int) -> None:
+def test_all_are_downloaded_despite_a_full_disk(room: int, at_once: int) -> None:
     """Files wait for others to leave, in any order."""
     disk = FullDisk(room)
     with downloads(disk.fetch, entries(*[1] * 30), at_once) as running:
@@ -286,7 +286,7 @@ def test_where_the_disk_is_full_all_come_in_the_end(room: int, at_once: int) -> 
     assert sorted(seen, key=int) == [str(number) for number in range(30)]
 
 
-def test_a_file_that_waits_for_room_lets_others_go_first() -> None:
+def test_a_file_that_waits_for_room_lets_others_pass() -> None:
     """Later files are on the disk, and only their release makes room."""
     disk, behind = FullDisk(1), Event()
 
@@ -307,7 +307,7 @@ def test_a_file_that_waits_for_room_lets_others_go_first() -> None:
         assert isinstance(second.outcome, Path)
 
 
-def test_files_that_never_have_room_fail_alone() -> None:
+def test_files_that_never_fit_fail_alone() -> None:
     """Two of them do not wait for each other indefinitely."""
     full = DownloadFailure(Reason(Kind.DOWNLOAD_NOT_WRITTEN, "No space left on device"))
     small: Mapping[str, Outcome] = {"2": Path("/nowhere/2")}

@@ -31,7 +31,7 @@ def knowing(*images: EarlierImage) -> EarlierImages:
     return earlier
 
 
-def test_only_the_very_dataset_was_sent() -> None:
+def test_only_the_same_dataset_counts_as_sent() -> None:
     """A changed dataset with the same UID, even of the same size, is a different one."""
     earlier = knowing(reported("1.1"))
     assert earlier.has(instance("1.1"))
@@ -40,7 +40,7 @@ def test_only_the_very_dataset_was_sent() -> None:
         assert not earlier.has(instance("1.1", data))
 
 
-def test_an_image_that_reports_tell_the_same_of_was_sent() -> None:
+def test_an_image_with_consistent_reports_was_sent() -> None:
     """The second report lists it as skipped."""
     earlier = knowing(reported("1.1"), reported("1.1"))
     assert (len(earlier), earlier.has(instance("1.1"))) == (1, True)
@@ -48,7 +48,7 @@ def test_an_image_that_reports_tell_the_same_of_was_sent() -> None:
 
 @pytest.mark.parametrize("other", [reported("1.1", b"other"), EarlierImage("1.1", is_stored=False)])
 @pytest.mark.parametrize("is_first", [True, False])
-def test_an_image_that_reports_tell_differently_of_is_sent_again(
+def test_an_image_with_contradictory_reports_is_sent_again(
     other: EarlierImage, is_first: bool
 ) -> None:
     """It was replaced or lost; the order of these events is unknown."""
@@ -57,7 +57,7 @@ def test_an_image_that_reports_tell_differently_of_is_sent_again(
     assert (len(earlier), earlier.has(instance("1.1"))) == (0, False)
 
 
-def test_an_image_that_cannot_be_read_was_not_sent() -> None:
+def test_an_unreadable_image_was_not_sent() -> None:
     """The sending step reports the error."""
 
     class Broken(BytesIO):

@@ -93,7 +93,7 @@ def outcomes(running: Downloads) -> dict[str, Path | DownloadFailure]:
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
-def test_others_go_first(at_once: int) -> None:
+def test_others_have_priority(at_once: int) -> None:
     """A file that succeeds on its second try comes last."""
     clock = Clock()
     source = Source({"0": 1}, clock)
@@ -102,7 +102,7 @@ def test_others_go_first(at_once: int) -> None:
     assert order == [*map(str, range(1, 20)), "0"]
 
 
-def test_file_that_is_put_aside_takes_no_room_on_disk() -> None:
+def test_a_file_that_is_set_aside_takes_no_disk_space() -> None:
     """All others are delivered, however large it is."""
     clock = Clock()
     large = [replace(entry, size=1 << 30) for entry in entries(12)]
@@ -126,7 +126,7 @@ def test_many_take_no_longer_than_one(at_once: int) -> None:
     assert len({tries[str(n)] for n in range(200)}) == 1
 
 
-def test_slow_failures_are_bounded_as_well() -> None:
+def test_slow_failures_are_limited_as_well() -> None:
     """A round of files that fail slowly ends after the retry time, too."""
     clock = Clock()
     source = Source({str(n): 10**6 for n in range(200)}, clock, seconds=10)
@@ -148,7 +148,7 @@ def test_site_that_is_down_is_waited_for() -> None:
     assert 5 <= len(clock.waits) <= 6
 
 
-def test_site_that_stays_down_is_given_up() -> None:
+def test_site_that_stays_down_fails_all_files() -> None:
     """The wait ends after the retry time; then all further files fail immediately."""
     clock = Clock()
     source = Source({}, clock)
@@ -162,7 +162,7 @@ def test_site_that_stays_down_is_given_up() -> None:
     assert clock.time - begin == pytest.approx(60)
 
 
-def test_site_is_given_the_time_that_it_asks_for() -> None:
+def test_retry_after_of_the_site_is_respected() -> None:
     """Retry-After of one file delays all requests to the site."""
     clock = Clock()
     source = Source({}, clock)
@@ -178,7 +178,7 @@ def test_site_is_given_the_time_that_it_asks_for() -> None:
     assert source.probes == 1
 
 
-def test_without_retry_time_each_is_tried_once() -> None:
+def test_without_retry_time_each_file_is_tried_once() -> None:
     """Files succeed and fail in order."""
     clock = Clock()
     source = Source({"1": 1}, clock)
@@ -188,7 +188,7 @@ def test_without_retry_time_each_is_tried_once() -> None:
     assert source.probes == 0
 
 
-def test_files_fail_at_once_where_the_server_was_given_up() -> None:
+def test_files_fail_immediately_after_giving_up_on_the_server() -> None:
     """Files that were set aside are not retried."""
     clock = Clock()
     reason = Reason(Kind.NOT_REACHED)

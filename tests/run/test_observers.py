@@ -74,7 +74,7 @@ def send(tmp_path: Path, python_scp: PythonSCP) -> Callable[..., list[dict[str, 
 
 
 @pytest.mark.parametrize("method", ["reading", "image", "file", "done"])
-def test_an_observer_that_fails_is_left_out(
+def test_a_failed_observer_is_ignored(
     method: str, send: Callable[..., list[dict[str, str]]], caplog: pytest.LogCaptureFixture
 ) -> None:
     """All images are sent and reported; the failure is logged once, without data."""
@@ -85,7 +85,7 @@ def test_an_observer_that_fails_is_left_out(
     assert "Doe" not in caplog.text
 
 
-def test_progress_that_fails_is_left_out(
+def test_failed_progress_is_ignored(
     send: Callable[..., list[dict[str, str]]], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The run completes, wherever the progress fails."""

@@ -27,9 +27,7 @@ NOT_HELD = QuarantinePolicy(max_bytes=0)
 
 @pytest.mark.parametrize("associations", [1, 4])
 @pytest.mark.parametrize("place", PLACES)
-def test_bad_images_do_not_hold_up_the_others(
-    tmp_path: Path, place: str, associations: int
-) -> None:
+def test_bad_images_do_not_delay_the_others(tmp_path: Path, place: str, associations: int) -> None:
     """Sixteen images that end their association and sixteen rejected ones affect no others.
 
     The others are sent once without a wait; then the bad ones are retried.
@@ -61,7 +59,7 @@ def test_bad_images_do_not_hold_up_the_others(
 
 
 @pytest.mark.parametrize("associations", [1, 4])
-def test_a_server_that_had_no_room_for_a_moment_gets_all_images(
+def test_a_server_temporarily_out_of_resources_receives_all_images(
     tmp_path: Path, associations: int
 ) -> None:
     """Rejected images are resent at the end and count once."""
@@ -75,7 +73,7 @@ def test_a_server_that_had_no_room_for_a_moment_gets_all_images(
     assert [(row.images, row.sent) for row in run.rows] == [(50, 50)]
 
 
-def test_the_order_is_that_of_the_archive_but_for_what_is_put_aside(tmp_path: Path) -> None:
+def test_the_order_is_that_of_the_archive_except_for_retries(tmp_path: Path) -> None:
     """This is true for one association."""
     with FaultSCP(Choosy(killers=[2], refused=[4], times=2)) as server:
         run = run_steps(server, Archives(tmp_path, range(1, 7)), tmp_path)
@@ -96,7 +94,7 @@ def test_large_images_are_read_again(tmp_path: Path) -> None:
     assert [(row.images, row.sent) for row in run.rows] == [(5, 5)] * 3
 
 
-def test_an_image_whose_file_is_gone_has_its_first_reason(tmp_path: Path) -> None:
+def test_an_image_whose_file_is_gone_keeps_its_first_reason(tmp_path: Path) -> None:
     """It is not sent and has the server's reason; images of other files are retried."""
     source = Archives(tmp_path, range(1, 6), range(6, 11))
     source.lost = {"0.zip"}
@@ -109,7 +107,7 @@ def test_an_image_whose_file_is_gone_has_its_first_reason(tmp_path: Path) -> Non
     assert [(row.images, row.sent) for row in run.rows] == [(5, 4), (5, 5)]
 
 
-def test_files_that_are_gone_hold_up_no_run(tmp_path: Path) -> None:
+def test_missing_files_do_not_delay_the_run(tmp_path: Path) -> None:
     """If no image was accepted and none can be read again, each keeps its first reason."""
     source = Archives(tmp_path, range(1, 6))
     source.lost = {"0.zip"}
@@ -119,7 +117,7 @@ def test_files_that_are_gone_hold_up_no_run(tmp_path: Path) -> None:
     assert len(source.fetched) < 5
 
 
-def test_so_many_images_are_put_aside_and_no_more(tmp_path: Path) -> None:
+def test_the_number_of_suspect_images_is_limited(tmp_path: Path) -> None:
     """Further ones fail immediately for their own reason."""
     with FaultSCP(Choosy(refused=[2, 3, 4], times=1)) as server:
         run = run_steps(
@@ -132,7 +130,7 @@ def test_so_many_images_are_put_aside_and_no_more(tmp_path: Path) -> None:
     assert run.not_sent[4].transfer.tries == 1
 
 
-def test_an_image_is_alone_when_it_is_tried_again(tmp_path: Path) -> None:
+def test_a_retried_image_is_alone(tmp_path: Path) -> None:
     """With any number of associations, nothing else is in flight."""
     choosy = Choosy(refused=range(1, 9), times=2)
     in_flight: list[int] = [0]
@@ -164,7 +162,9 @@ def test_an_image_is_alone_when_it_is_tried_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("associations", [1, 4])
-def test_a_server_without_room_for_anything_is_given_up(tmp_path: Path, associations: int) -> None:
+def test_a_server_permanently_out_of_resources_exhausts_the_retry_time(
+    tmp_path: Path, associations: int
+) -> None:
     """Other images are tried during the retry time; then all fail, and no more are read."""
     source = Archives(tmp_path, *(range(n, n + 50) for n in range(1, 2000, 50)))
     script = Choosy(refused=range(1, 2001))
@@ -179,7 +179,7 @@ def test_a_server_without_room_for_anything_is_given_up(tmp_path: Path, associat
     assert kinds == {Kind.GIVEN_UP, Kind.OUT_OF_RESOURCES}
 
 
-def test_a_small_run_waits_for_a_server_without_room(tmp_path: Path) -> None:
+def test_a_small_run_waits_for_a_server_out_of_resources(tmp_path: Path) -> None:
     """If no image was accepted, they are tried until one is, within the retry time."""
     with FaultSCP(Choosy(refused=range(1, 5), times=8)) as server:
         run = run_steps(server, Archives(tmp_path, range(1, 5)), tmp_path)
@@ -187,7 +187,7 @@ def test_a_small_run_waits_for_a_server_without_room(tmp_path: Path) -> None:
     assert sum(run.waits) > 60
 
 
-def test_a_small_run_gives_a_server_without_room_up(tmp_path: Path) -> None:
+def test_a_small_run_exhausts_the_retry_time(tmp_path: Path) -> None:
     """The images have the server's reason, or that of the exhausted retry time."""
     with FaultSCP(Choosy(refused=range(1, 5))) as server:
         run = run_steps(server, Archives(tmp_path, range(1, 5)), tmp_path)
@@ -210,7 +210,7 @@ class Silent:
                 peer.answer(image)
 
 
-def test_an_image_without_answer_is_tried_once_more_at_the_end(tmp_path: Path) -> None:
+def test_an_image_without_response_is_tried_again_at_the_end(tmp_path: Path) -> None:
     """It costs two waits for a response, but no other image."""
     timeouts = replace(LONG_TIMEOUTS, response=0.3)
     with FaultSCP(Silent(3)) as server:
@@ -221,7 +221,7 @@ def test_an_image_without_answer_is_tried_once_more_at_the_end(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("associations", [1, 3])
-def test_a_server_that_answers_no_image_is_given_up(tmp_path: Path, associations: int) -> None:
+def test_a_server_that_answers_no_image_fails(tmp_path: Path, associations: int) -> None:
     """The limit is two images and one for each association, because each costs a long wait."""
     timeouts = replace(LONG_TIMEOUTS, response=0.3)
     with FaultSCP(Silent(*range(1, 51))) as server:
@@ -238,7 +238,7 @@ def test_a_server_that_answers_no_image_is_given_up(tmp_path: Path, associations
     assert len(run.not_sent) == 50
 
 
-def test_what_is_put_aside_is_reported_when_the_run_is_cancelled(tmp_path: Path) -> None:
+def test_suspect_images_are_reported_if_the_run_is_cancelled(tmp_path: Path) -> None:
     """Each has its own reason and is not reported as unprocessed."""
 
     class Cancelling(Records):

@@ -35,7 +35,7 @@ def first_image(number: int) -> SOPInstance:
     return image(0, series(number))
 
 
-def test_sixty_four_series_are_remembered(server: Server) -> None:
+def test_sixty_four_series_are_cached(server: Server) -> None:
     """The images of 64 series in any order cost one query per series."""
     stored = StoredImages(server)
     for _ in range(3):
@@ -53,7 +53,7 @@ def test_the_next_series_replaces_one(server: Server) -> None:
     assert server.queries == [(STUDY, series(0))]
 
 
-def test_the_series_that_was_used_least_recently_is_forgotten(server: Server) -> None:
+def test_the_least_recently_used_series_is_dropped(server: Server) -> None:
     """A series with further images stays, however long ago its query was."""
     stored = StoredImages(server)
     for number in range(REMEMBERED):
@@ -68,7 +68,7 @@ def test_the_series_that_was_used_least_recently_is_forgotten(server: Server) ->
     assert server.queries == [(STUDY, series(1))]
 
 
-def test_many_series_one_after_the_other_have_one_query_each(server: Server) -> None:
+def test_many_consecutive_series_cost_one_query_each(server: Server) -> None:
     """A series is cached until 64 others have followed."""
     stored = StoredImages(server)
     for number in range(2 * REMEMBERED):

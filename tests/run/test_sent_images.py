@@ -36,7 +36,7 @@ def test_equal_and_different_images() -> None:
         assert claimed_and_sent(sent, image("1.1", data)) is Claim.DIFFERENT
 
 
-def test_pieces_do_not_matter() -> None:
+def test_the_division_into_pieces_does_not_matter() -> None:
     """Datasets are compared by their bytes."""
     sent = SentImages()
     claimed_and_sent(sent, image("1.1", b"a dataset"))
@@ -45,7 +45,7 @@ def test_pieces_do_not_matter() -> None:
     assert sent.claim(same) is Claim.EQUAL
 
 
-def test_an_image_that_was_not_sent_is_no_first_one() -> None:
+def test_an_image_that_was_not_sent_does_not_count() -> None:
     """If the first is not sent, the next one is."""
     sent = SentImages()
     assert sent.claim(image("1.1")) is Claim.FIRST
@@ -121,7 +121,7 @@ def test_a_large_image_is_read_once(is_read: bool) -> None:
     assert sent.claim(large(b"b")[0]) is Claim.DIFFERENT
 
 
-def test_a_large_image_that_was_lost_before_it_was_read_equals_none() -> None:
+def test_a_large_image_lost_before_it_was_read_equals_none() -> None:
     """An unreadable image is not taken for another one."""
     sent = SentImages()
     first, source = large()

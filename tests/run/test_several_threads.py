@@ -61,7 +61,7 @@ class Meeting(Sender):
 
 
 @pytest.mark.parametrize("pack", [zip_of, tar_of, folder_of])
-def test_images_of_one_file_are_sent_at_once(tmp_path: Path, pack: type) -> None:
+def test_images_of_one_file_are_sent_in_parallel(tmp_path: Path, pack: type) -> None:
     """With any kind of archive, each association has an image of it."""
     files = Folder(tmp_path)
     pack(tmp_path / "a", members(range(IMAGES)))
@@ -73,7 +73,7 @@ def test_images_of_one_file_are_sent_at_once(tmp_path: Path, pack: type) -> None
 
 
 @pytest.mark.parametrize("pack", [zip_of, tar_of])
-def test_images_of_an_archive_in_an_archive_are_sent_at_once(tmp_path: Path, pack: type) -> None:
+def test_images_of_a_nested_archive_are_sent_in_parallel(tmp_path: Path, pack: type) -> None:
     """They are distributed like others."""
     inner = zip_of(tmp_path / "inner", members(range(IMAGES)))
     pack(tmp_path / "a", [ArchiveMember("inner", inner.read_bytes())])
@@ -126,7 +126,7 @@ class Releasing(Folder):
             self.sender.is_free.set()
 
 
-def test_a_file_is_released_once_all_of_it_is_sent(tmp_path: Path) -> None:
+def test_a_file_is_released_after_all_its_images_are_sent(tmp_path: Path) -> None:
     """A file with a slow image stays, while the next files are processed."""
     files = Releasing(tmp_path)
     for name, numbers in (("a", range(6)), ("b", range(6, 12))):
@@ -139,7 +139,7 @@ def test_a_file_is_released_once_all_of_it_is_sent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pack", [zip_of, tar_of])
-def test_a_broken_archive_counts_what_came_before(tmp_path: Path, pack: type) -> None:
+def test_a_damaged_archive_counts_its_readable_images(tmp_path: Path, pack: type) -> None:
     """Its row is counted once, with the readable images."""
     path = pack(tmp_path / "a", members(range(6), pixels=200))
     path.write_bytes(path.read_bytes()[:-100_000] if pack is tar_of else b"")

@@ -44,7 +44,7 @@ def files(tmp_path: Path) -> Folder:
     return Folder(tmp_path, (1, 2, 3))
 
 
-def test_an_image_that_the_server_has_is_closed(files: Folder, tmp_path: Path) -> None:
+def test_an_existing_image_is_closed(files: Folder, tmp_path: Path) -> None:
     """It counts as stored and is not sent."""
     sender, stored = Sender(), Stored({uid_of(1), uid_of(3)})
     counts = FileCounts(files.entries)
@@ -55,7 +55,7 @@ def test_an_image_that_the_server_has_is_closed(files: Folder, tmp_path: Path) -
     assert [(row.images, row.stored) for row in counts.reports()] == [(1, 1)] * 3
 
 
-def test_an_image_that_is_not_wanted_is_closed(files: Folder, tmp_path: Path) -> None:
+def test_an_image_that_is_not_requested_is_closed(files: Folder, tmp_path: Path) -> None:
     """When a file is resent, its images that have arrived are skipped."""
     sender = Sender()
     first, second, third = files.entries
@@ -132,7 +132,7 @@ class Crowded(Folder):
         self.lying.remove(path)
 
 
-def test_a_download_waits_for_the_file_before_it_to_leave(tmp_path: Path) -> None:
+def test_a_download_waits_for_the_previous_file_to_leave(tmp_path: Path) -> None:
     """A work folder with room for one file is sufficient."""
     files = Crowded(tmp_path, range(20))
     counts = FileCounts(files.entries)
@@ -140,7 +140,7 @@ def test_a_download_waits_for_the_file_before_it_to_leave(tmp_path: Path) -> Non
     assert [row.sent for row in counts.reports()] == [1] * 20
 
 
-def test_a_download_that_never_has_room_fails(tmp_path: Path) -> None:
+def test_a_download_that_never_fits_fails(tmp_path: Path) -> None:
     """The failure is reported, and the run ends."""
     files = Crowded(tmp_path, [1])
     files.lying.append(tmp_path)

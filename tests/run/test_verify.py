@@ -78,7 +78,7 @@ def record_of(
     return ImageRecord(entry, "", result or sent(), CT, uid, study, series)
 
 
-def test_they_are_asked_for_before_they_are_too_many() -> None:
+def test_they_are_queried_before_they_are_too_many() -> None:
     """At most a thousand images plus those of one file are kept."""
     server = Server({"1.2.5"})
     verifier = Verifier(server, Verifications("find"))
@@ -89,7 +89,7 @@ def test_they_are_asked_for_before_they_are_too_many() -> None:
     assert server.numbers == [1000, 1000, 501]
 
 
-def test_images_of_a_file_are_asked_for_together() -> None:
+def test_images_of_a_file_are_queried_together() -> None:
     """A file of many images is one query, and an absent image is reported with its file."""
     server = Server({"1.2.7", "9.9"}, {"1.2.7"})
     verifier = Verifier(server, Verifications("find"), NO_RETRY)
@@ -100,7 +100,7 @@ def test_images_of_a_file_are_asked_for_together() -> None:
     assert [sorted(uids) for uids in server.asked[1:]] == [["1.2.7", "1.4.1"]]
 
 
-def test_what_is_missing_is_asked_for_again_and_then_forgotten() -> None:
+def test_missing_images_are_queried_again_once() -> None:
     """A server may find an image with a delay; a missing one is reported once."""
     server = Server({"1.2.1", "1.2.2"}, {"1.2.2"}, {"1.2.2"})
     verifier = Verifier(server, Verifications("find"), RetryPolicy(max_tries=3, max_wait=0.01))
@@ -111,7 +111,7 @@ def test_what_is_missing_is_asked_for_again_and_then_forgotten() -> None:
     assert server.numbers == [3, 2, 1]
 
 
-def test_an_image_that_is_sent_again_is_asked_for_alone() -> None:
+def test_a_resent_image_is_queried_alone() -> None:
     """The other images of its file were already found."""
     server = Server({"1.2.1"})
     verifier = Verifier(server, Verifications("find"), NO_RETRY)
@@ -122,7 +122,7 @@ def test_an_image_that_is_sent_again_is_asked_for_alone() -> None:
     assert server.asked[1:] == [["1.2.1"]]
 
 
-def test_what_was_not_sent_is_not_asked_for() -> None:
+def test_unsent_images_are_not_queried() -> None:
     """An image that was not sent may be missing."""
     server, verifications = Server(), Verifications("find")
     verifier = Verifier(server, verifications)
@@ -132,7 +132,7 @@ def test_what_was_not_sent_is_not_asked_for() -> None:
     assert verifications.summary().images == 0
 
 
-def test_an_image_that_was_there_before_is_verified() -> None:
+def test_an_existing_image_is_verified() -> None:
     """An image that existed before the run must exist after it."""
     server, verifications = Server(), Verifications("find")
     verifier = Verifier(server, verifications)
@@ -142,7 +142,7 @@ def test_an_image_that_was_there_before_is_verified() -> None:
     assert verifications.cell(0) == "yes"
 
 
-def test_images_of_a_large_file_are_asked_for_before_its_end() -> None:
+def test_images_of_a_large_file_are_queried_before_its_end() -> None:
     """At most ten thousand images of a file are kept."""
     server = Server()
     verifier = Verifier(server, Verifications("find"))
@@ -155,7 +155,7 @@ FAILED = Reason(Kind.QUERY_FAILED, "no")
 FEW = RetryPolicy(max_tries=3, max_wait=0.01)
 
 
-def test_images_that_a_query_failed_for_are_asked_for_again() -> None:
+def test_images_of_a_failed_query_are_queried_again() -> None:
     """A single failed query does not leave them unverified."""
     server, verifications = Server(FAILED), Verifications("find")
     verifier = Verifier(server, verifications, FEW)
@@ -166,7 +166,7 @@ def test_images_that_a_query_failed_for_are_asked_for_again() -> None:
     assert verifications.summary().verified == 1500
 
 
-def test_a_query_that_fails_at_the_end_is_made_again() -> None:
+def test_a_failed_query_at_the_end_is_retried() -> None:
     """The retry has the same time limit as for missing images."""
     server, verifications = Server(FAILED), Verifications("find")
     verifier = Verifier(server, verifications, FEW)
@@ -176,7 +176,7 @@ def test_a_query_that_fails_at_the_end_is_made_again() -> None:
     assert verifications.summary().verified == 3
 
 
-def test_images_that_cannot_be_asked_for_are_not_waited_for() -> None:
+def test_images_that_cannot_be_queried_are_not_waited_for() -> None:
     """Another query would have the same result."""
     server, verifications = Server(Reason(Kind.NOT_QUERYABLE)), Verifications("find")
     verifier = Verifier(server, verifications, FEW)
@@ -186,7 +186,7 @@ def test_images_that_cannot_be_asked_for_are_not_waited_for() -> None:
     assert verifications.cell(0) == Reason(Kind.NOT_QUERYABLE).text
 
 
-def test_a_server_that_is_asked_no_more_is_not_waited_for(
+def test_no_wait_after_the_end_of_queries(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The log says once that images are not verified, whenever they were sent."""
@@ -202,7 +202,7 @@ def test_a_server_that_is_asked_no_more_is_not_waited_for(
     assert (summary.images, summary.verified, summary.causes) == (2500, 0, ((FAILED, 2500),))
 
 
-def test_what_is_known_of_an_image_changes_as_it_is_resent() -> None:
+def test_the_state_of_an_image_changes_when_it_is_resent() -> None:
     """An absent image has state `no` until it was resent and found."""
     server, verifications = Server({"1.2.1", "1.2.2"}, {"1.2.2"}), Verifications("find")
     verifier = Verifier(server, verifications, NO_RETRY)

@@ -41,12 +41,12 @@ def waiting(wait: Callable[[Mark], bool], mark: Mark) -> tuple[Future[bool], Eve
     return future, begun
 
 
-def test_what_needs_no_room_is_tried_once() -> None:
+def test_a_successful_operation_is_tried_once() -> None:
     """There is no wait."""
     assert retry_when_full(InFlight(), failing(0)) == "written"
 
 
-def test_nothing_is_waited_for_where_nothing_is_to_leave() -> None:
+def test_there_is_no_wait_if_no_image_can_leave() -> None:
     """An image that is alone and too large fails immediately."""
     with pytest.raises(OSError, match="no room"):
         retry_when_full(InFlight(), failing(1))
@@ -61,7 +61,7 @@ def test_other_errors_are_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])
-def test_it_is_tried_again_as_soon_as_an_image_has_left(error: int) -> None:
+def test_it_is_retried_as_soon_as_an_image_has_left(error: int) -> None:
     """It is retried once for each image that leaves."""
     images = InFlight()
     for _ in range(3):
@@ -78,7 +78,7 @@ def test_it_is_tried_again_as_soon_as_an_image_has_left(error: int) -> None:
         assert retry_when_full(images, attempt) == "written"
 
 
-def test_an_image_that_has_left_meanwhile_is_enough() -> None:
+def test_an_image_that_has_left_meanwhile_is_sufficient() -> None:
     """An image that left between the attempt and the wait is not missed."""
     images = InFlight()
     images.enter()
@@ -103,7 +103,7 @@ def test_images_that_all_need_room_do_not_wait_for_each_other() -> None:
     assert first.result(PATIENCE)
 
 
-def test_images_that_cannot_leave_before_it_are_not_waited_for() -> None:
+def test_images_that_cannot_leave_are_not_waited_for() -> None:
     """An image that is sent alone fails immediately, whatever follows."""
     images = InFlight()
     images.enter()
@@ -112,7 +112,7 @@ def test_images_that_cannot_leave_before_it_are_not_waited_for() -> None:
     assert not future.result(PATIENCE)
 
 
-def test_images_that_are_unpacked_keep_none_from_leaving() -> None:
+def test_images_being_unpacked_do_not_block_others() -> None:
     """An image in progress waits for others in progress, whatever else waits."""
     images = InFlight()
     for _ in range(3):
@@ -126,7 +126,7 @@ def test_images_that_are_unpacked_keep_none_from_leaving() -> None:
     assert unpacked.result(PATIENCE)
 
 
-def test_nobody_waits_once_it_is_closed() -> None:
+def test_no_thread_waits_after_closing() -> None:
     """A cancelled run ends, whatever its threads wait for."""
     images = InFlight()
     images.enter()

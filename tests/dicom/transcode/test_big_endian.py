@@ -32,7 +32,7 @@ def test_big_endian_becomes_its_little_endian_twin(
     assert differences(pydicom.dcmread(shipped(big)), dataset, [Tag("PixelData")]) == []
 
 
-def test_big_endian_words_are_swapped_wherever_they_are(tmp_path: Path) -> None:
+def test_big_endian_words_are_swapped_everywhere(tmp_path: Path) -> None:
     """Words of every width are swapped, also in items; OB and UN are unchanged."""
     words = "00186060 4644 0008 0102030405060708  00281201 4f57 0000 00000002 0102"
     words += "00660016 4f46 0000 00000004 01020304"

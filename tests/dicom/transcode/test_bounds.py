@@ -42,7 +42,7 @@ BLANK = "a frame is suspiciously small for its number of pixels"
         "bits",
     ],
 )
-def test_few_bytes_are_no_large_frame(content: bytes, cause: str, tmp_path: Path) -> None:
+def test_too_few_bytes_for_a_large_frame(content: bytes, cause: str, tmp_path: Path) -> None:
     """They are rejected before decoding, and the reason names the limit."""
     result = convert(instance(content), ExplicitVRLittleEndian, tmp_path)
     assert isinstance(result, Unreadable)
@@ -50,7 +50,7 @@ def test_few_bytes_are_no_large_frame(content: bytes, cause: str, tmp_path: Path
     assert result.reason.text.endswith(f": {cause}")
 
 
-def test_rle_has_bytes_enough_for_its_pixels(tmp_path: Path) -> None:
+def test_rle_needs_enough_bytes_for_its_pixels(tmp_path: Path) -> None:
     """Two bytes encode at most 128, so a frame with fewer bytes is damaged."""
     result = convert(instance(hostile.rle(Rows=2000)), ExplicitVRLittleEndian, tmp_path)
     assert isinstance(result, Unreadable)

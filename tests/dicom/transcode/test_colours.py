@@ -11,7 +11,7 @@ from tests.support.sample_files import encoded, shipped
 from tests.support.transcoding import by_dcmtk, converted
 
 
-def test_decoded_colours_lie_pixel_by_pixel(tmp_path: Path) -> None:
+def test_decoded_colours_are_interleaved(tmp_path: Path) -> None:
     """Planar or subsampled colours are declared as neither after decoding."""
     dataset = pydicom.dcmread(shipped("SC_rgb_rle.dcm"))
     dataset.PhotometricInterpretation = "YBR_FULL_422"
@@ -37,7 +37,7 @@ def test_decoded_colours_lie_pixel_by_pixel(tmp_path: Path) -> None:
         ("SC_rgb_jpeg_app14_dcmd.dcm", "RGB"),
     ],
 )
-def test_jpeg_colours_stay_and_are_named_rightly(
+def test_jpeg_colours_are_kept_and_named_correctly(
     name: str, photometric: str, tmp_path: Path
 ) -> None:
     """Lossy JPEG pixels equal DCMTK's without colour conversion, with their true colour space."""
@@ -52,7 +52,7 @@ def test_jpeg_colours_stay_and_are_named_rightly(
 
 
 @pytest.mark.parametrize("name", ["SC_rgb_jpeg_dcmtk.dcm", "SC_rgb_jpeg_lossy_gdcm.dcm"])
-def test_bit_stream_is_right_about_its_colours(name: str, tmp_path: Path) -> None:
+def test_bit_stream_overrides_the_declared_colours(name: str, tmp_path: Path) -> None:
     """Luminance and colour difference that the dataset calls RGB become YBR_FULL."""
     dataset = pydicom.dcmread(shipped(name))
     dataset.PhotometricInterpretation = "RGB"
@@ -64,7 +64,7 @@ def test_bit_stream_is_right_about_its_colours(name: str, tmp_path: Path) -> Non
     assert out.PixelData[:3] == bytes([76, 85, 255])
 
 
-def test_jpeg_2000_colour_transform_is_taken_back(tmp_path: Path) -> None:
+def test_jpeg_2000_colour_transform_is_reversed(tmp_path: Path) -> None:
     """YBR_RCT is decoded to RGB, also from a bit stream in a JP2 wrapper."""
     content = shipped("GDCMJ2K_TextGBR.dcm").read_bytes()
 

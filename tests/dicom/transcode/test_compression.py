@@ -118,7 +118,7 @@ def test_only_the_pixels_change(encoders: FrameEncoders, tmp_path: Path, syntax:
     assert found["PixelData"].is_undefined_length
 
 
-def test_group_lengths_go(encoders: FrameEncoders, tmp_path: Path) -> None:
+def test_group_lengths_are_removed(encoders: FrameEncoders, tmp_path: Path) -> None:
     """They would become wrong."""
     shape = Shape()
     whole = shape.dataset(shape.pixels())
@@ -130,7 +130,7 @@ def test_group_lengths_go(encoders: FrameEncoders, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
-def test_each_frame_is_a_fragment_of_the_offset_table(
+def test_each_frame_is_a_fragment_in_the_offset_table(
     encoders: FrameEncoders, tmp_path: Path, syntax: str
 ) -> None:
     """Fragments have even length, and the table has the offset of each (PS3.5 A.4)."""
@@ -160,7 +160,7 @@ def test_each_frame_is_a_fragment_of_the_offset_table(
         (JPEG_2000, "YBR_FULL", "YBR_FULL"),
     ],
 )
-def test_colours_are_named_as_they_are_coded(
+def test_colours_are_named_as_encoded(
     encoders: FrameEncoders, tmp_path: Path, syntax: str, photometric: str, expected: str
 ) -> None:
     """Only JPEG 2000 transforms RGB, to YBR_RCT (PS3.5 8.2.4)."""

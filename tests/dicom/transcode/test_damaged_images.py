@@ -21,7 +21,7 @@ from tests.support.transcoding import BOTH, RLE_FRAME, bare, by_dcmtk, compresse
         ("MR_small_jpeg_ls_lossless.dcm", "a frame is truncated"),
     ],
 )
-def test_fragment_that_breaks_off_is_refused(name: str, cause: str, tmp_path: Path) -> None:
+def test_truncated_fragment_is_refused(name: str, cause: str, tmp_path: Path) -> None:
     """An incomplete frame is not sent."""
     dataset = pydicom.dcmread(shipped(name))
     frame = pydicom.encaps.defragment_data(dataset.PixelData)
@@ -31,7 +31,7 @@ def test_fragment_that_breaks_off_is_refused(name: str, cause: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["JPGExtended.dcm", "SC_rgb_dcmtk_+eb+cr.dcm"])
-def test_jpeg_data_that_the_decoder_makes_up_is_refused(name: str, tmp_path: Path) -> None:
+def test_jpeg_data_invented_by_the_decoder_is_refused(name: str, tmp_path: Path) -> None:
     """The missing half of a frame is not filled with grey."""
     dataset = pydicom.dcmread(shipped(name))
     frame = pydicom.encaps.defragment_data(dataset.PixelData)
@@ -52,7 +52,7 @@ def test_broken_huffman_table_does_not_end_the_run(tmp_path: Path) -> None:
     assert refused(instance(encoded(dataset)), tmp_path) == "a frame is damaged"
 
 
-def test_sequence_delimiter_within_a_fragment_ends_nothing(tmp_path: Path) -> None:
+def test_sequence_delimiter_within_a_fragment_is_ignored(tmp_path: Path) -> None:
     """Fragments are read by their length, so the damage of the frame is detected."""
     content = shipped("JPEG2000-embedded-sequence-delimiter.dcm").read_bytes()
 
@@ -87,7 +87,7 @@ def test_dataset_that_ends_early_is_refused(name: str, tmp_path: Path) -> None:
     assert refused(source, tmp_path, target) == "it is truncated"
 
 
-def test_sequences_nested_without_end_are_refused(tmp_path: Path) -> None:
+def test_endlessly_nested_sequences_are_refused(tmp_path: Path) -> None:
     """Excessive nesting makes a dataset unreadable but causes no crash."""
     data = bytes.fromhex("400030a7 ffffffff feff00e0 ffffffff") * 5000
 

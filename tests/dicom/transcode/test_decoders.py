@@ -112,7 +112,7 @@ def test_a_decoder_that_is_killed_for_its_memory(tmp_path: Path) -> None:
         assert waiting.result().endswith(": decoding a frame takes too much memory")
 
 
-def test_where_no_decoder_can_be_started_an_image_fails_alone(
+def test_an_image_fails_alone_if_no_decoder_can_be_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reason says so, for example if the system allows no more processes or is Windows."""
@@ -123,14 +123,14 @@ def test_where_no_decoder_can_be_started_an_image_fails_alone(
         assert decode(decoders, tmp_path) == ""
 
 
-def test_decoders_that_are_closed_decode_nothing(tmp_path: Path) -> None:
+def test_closed_decoders_decode_nothing(tmp_path: Path) -> None:
     """A later image fails because the run has ended."""
     decoders = FrameDecoders(tmp_path)
     decoders.close()
     assert decode(decoders, tmp_path).endswith(": the run ended before it was decoded")
 
 
-def test_closing_ends_what_is_being_decoded(tmp_path: Path) -> None:
+def test_closing_interrupts_decoding(tmp_path: Path) -> None:
     """Closing does not wait for a decoder that hangs."""
     before = children(os.getpid())
     decoders = FrameDecoders(tmp_path)

@@ -85,7 +85,7 @@ def test_an_encoder_that_is_killed_for_its_memory(tmp_path: Path) -> None:
         assert waiting.result() == "encoding a frame takes too much memory"
 
 
-def test_where_no_encoder_can_be_started_images_go_as_they_are(
+def test_images_are_unchanged_if_no_encoder_can_be_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For example, the system allows no more processes or is Windows."""
@@ -94,7 +94,7 @@ def test_where_no_encoder_can_be_started_images_go_as_they_are(
         assert encode(encoders, tmp_path) == "the encoder does not start"
 
 
-def test_encoders_that_are_closed_encode_nothing(tmp_path: Path) -> None:
+def test_closed_encoders_encode_nothing(tmp_path: Path) -> None:
     """A later image is not compressed because the run has ended."""
     encoders = FrameEncoders(tmp_path)
     encoders.close()

@@ -35,7 +35,7 @@ def test_frames_in_several_fragments_are_joined(table: bool, tmp_path: Path) -> 
     assert out.PixelData == b"".join(made(number).PixelData for number in (1, 2, 3))
 
 
-def test_offsets_of_frames_go(tmp_path: Path) -> None:
+def test_offsets_of_frames_are_removed(tmp_path: Path) -> None:
     """An Extended Offset Table does not apply to native pixels."""
     dataset = compressed(RLELossless, [RLE_FRAME])
     dataset.ExtendedOffsetTable = bytes(8)

@@ -34,7 +34,7 @@ def test_other_syntaxes_are_refused(tmp_path: Path) -> None:
     )
 
 
-def test_instance_stays_the_same_and_its_source_open(tmp_path: Path) -> None:
+def test_instance_keeps_its_identity_and_its_source_open(tmp_path: Path) -> None:
     """UIDs and identifying values are kept, and the caller closes the old dataset."""
     source = instance(shipped("CT_small.dcm"), frozenset({"made"}))
 

@@ -30,7 +30,7 @@ GREY = {
 }
 
 
-def test_the_values_are_those_of_the_elements() -> None:
+def test_the_layout_has_the_values_of_the_elements() -> None:
     """Without Number of Frames there is one frame; a frame has rows times columns words."""
     layout = Layout.of(GREY)
     assert layout == Layout(3, 5, 1, 16, 12, 11, True, "MONOCHROME2", 1)
@@ -54,7 +54,7 @@ def test_the_length_of_all_frames_is_even() -> None:
         *[(tag, b"") for tag in GREY if tag != PHOTOMETRIC],
     ],
 )
-def test_what_is_missing_or_no_value_cannot_be_decoded(tag: int, value: bytes | None) -> None:
+def test_missing_or_invalid_values_cannot_be_decoded(tag: int, value: bytes | None) -> None:
     """The reason says so and quotes no value."""
     description = {one: data for one, data in GREY.items() if one != tag}
     if value is not None:
@@ -85,7 +85,7 @@ def test_an_image_that_cannot_be_decoded(changes: dict[int, bytes], reason: str)
         Layout.of(GREY | changes)
 
 
-def test_the_longest_pixels() -> None:
+def test_pixels_of_maximum_length() -> None:
     """They fit into a length of 32 bits."""
     large = GREY | {ROWS: pack("<H", 3000), COLUMNS: pack("<H", 5000)}
     assert Layout.of(large | {FRAMES: b"143"}).size == 4_290_000_000
@@ -93,7 +93,7 @@ def test_the_longest_pixels() -> None:
         Layout.of(large | {FRAMES: b"144"})
 
 
-def test_the_most_frames() -> None:
+def test_the_maximum_number_of_frames() -> None:
     """A million frames are sufficient for a slide."""
     assert Layout.of(GREY | {FRAMES: b"1000000"}).frames == 1_000_000
 
@@ -101,7 +101,7 @@ def test_the_most_frames() -> None:
 @pytest.mark.parametrize(
     ("more", "reason"), [(0, "a frame is damaged"), (1, "a frame is far larger than its pixels")]
 )
-def test_a_frame_has_a_bound(more: int, reason: str, tmp_path: Path) -> None:
+def test_the_size_of_a_frame_is_bounded(more: int, reason: str, tmp_path: Path) -> None:
     """The limit is twice the native length plus 64 KiB, in any number of fragments."""
     layout = Layout.of(GREY)
     first = b"\xff\xd8" + b"x" * 1000
@@ -120,7 +120,7 @@ def test_a_frame_has_a_bound(more: int, reason: str, tmp_path: Path) -> None:
         pack("<16I", 2, 64, 999, *[0] * 13) + b"x" * 99,
     ],
 )
-def test_an_rle_header_has_to_hold_together(frame: bytes, tmp_path: Path) -> None:
+def test_an_rle_header_must_be_consistent(frame: bytes, tmp_path: Path) -> None:
     """It has a segment for each byte of a word, in order, after the header and within the frame."""
     with pytest.raises(UnconvertibleError, match="a frame is damaged"):
         decode([[frame]], RLELossless, Layout.of(GREY), tmp_path)

@@ -89,22 +89,20 @@ BIT = {"BitsAllocated": 1, "BitsStored": 1, "HighBit": 0, "PixelData": bytes(50)
     ],
 )
 @pytest.mark.parametrize("syntax", SYNTAXES)
-def test_what_cannot_be_compressed_is_left_alone(
-    dataset: Dataset, syntax: str, tmp_path: Path
-) -> None:
+def test_unsupported_images_are_unchanged(dataset: Dataset, syntax: str, tmp_path: Path) -> None:
     """There is no remark, because nothing went wrong."""
     with FrameEncoders(tmp_path) as encoders:
         assert compressed_by(encoders, dataset, syntax, tmp_path) is None
 
 
 @pytest.mark.parametrize("name", ["test-SR.dcm", "rtdose.dcm", "liver_1frame.dcm", "rtplan.dcm"])
-def test_other_objects_are_left_alone(name: str, tmp_path: Path) -> None:
+def test_other_objects_are_unchanged(name: str, tmp_path: Path) -> None:
     """Reports, 32-bit doses, one-bit segmentations and plans."""
     with FrameEncoders(tmp_path) as encoders:
         assert compress(instance(shipped(name)), JPEG_LS, encoders, tmp_path) is None
 
 
-def test_a_last_frame_that_does_not_fit_leaves_all_alone(tmp_path: Path) -> None:
+def test_a_last_frame_that_does_not_fit_leaves_all_frames_unchanged(tmp_path: Path) -> None:
     """All frames of an image have the same encoding."""
     shape = Shape(frames=3)
     pixels = shape.pixels()
@@ -113,7 +111,7 @@ def test_a_last_frame_that_does_not_fit_leaves_all_alone(tmp_path: Path) -> None
         assert compressed_by(encoders, shape.dataset(pixels), JPEG_LS, tmp_path) is None
 
 
-def test_a_damaged_dataset_says_so(tmp_path: Path) -> None:
+def test_a_damaged_dataset_has_a_remark(tmp_path: Path) -> None:
     """It is sent unchanged with a remark, and the image stays open."""
     data = dataset_of(encoded(plain()))[:-100]
     source = EncodedDataset(io.BytesIO(data), (Span(0, len(data)),))
@@ -134,7 +132,7 @@ class Failing(FrameEncoders):
         yield
 
 
-def test_a_frame_that_fails_says_so(tmp_path: Path) -> None:
+def test_a_failed_frame_has_a_remark(tmp_path: Path) -> None:
     """The image is sent unchanged with a remark."""
     with Failing(tmp_path) as encoders:
         result = compressed_by(encoders, plain(), JPEG_LS, tmp_path)
@@ -143,7 +141,7 @@ def test_a_frame_that_fails_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
-def test_a_codec_that_changes_a_pixel_is_found_out(syntax: str, tmp_path: Path) -> None:
+def test_a_codec_that_changes_a_pixel_is_detected(syntax: str, tmp_path: Path) -> None:
     """Each encoded frame is decoded again and compared."""
     program = f"""
 import imagecodecs

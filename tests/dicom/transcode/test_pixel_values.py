@@ -25,7 +25,7 @@ PIXELS = {Tag("PixelData"), Tag("PhotometricInterpretation"), Tag("PlanarConfigu
         ("rtdose_rle.dcm", "rtdose.dcm"),
     ],
 )
-def test_lossless_pixels_come_out_exactly(
+def test_lossless_pixels_are_decoded_exactly(
     coded: str, native: str, target: str, tmp_path: Path
 ) -> None:
     """Decoded pixels equal those of the uncompressed file, and nothing else changes."""
@@ -40,7 +40,7 @@ def test_lossless_pixels_come_out_exactly(
 
 @pytest.mark.parametrize(("bits", "vr"), [("", "OB"), ("_16bit", "OW"), ("_32bit", "OW")])
 @pytest.mark.parametrize("frames", ["", "_2frame"])
-def test_rle_colours_are_those_of_dcmtk(bits: str, vr: str, frames: str, tmp_path: Path) -> None:
+def test_rle_colours_equal_those_of_dcmtk(bits: str, vr: str, frames: str, tmp_path: Path) -> None:
     """RLE with 1, 2 and 4 bytes per sample, with one frame and two, equals dcmdrle's output."""
     content = shipped(f"SC_rgb_rle{bits}{frames}.dcm").read_bytes()
 
@@ -55,7 +55,7 @@ def test_rle_colours_are_those_of_dcmtk(bits: str, vr: str, frames: str, tmp_pat
 
 @pytest.mark.parametrize("option", ["+e1", "+el"])
 @pytest.mark.parametrize("name", ["MR_small.dcm", "SC_rgb_small_odd.dcm"])
-def test_jpeg_lossless_comes_out_exactly(option: str, name: str, tmp_path: Path) -> None:
+def test_jpeg_lossless_is_decoded_exactly(option: str, name: str, tmp_path: Path) -> None:
     """Both lossless processes of DCMTK's encoder are decoded to the original."""
     content = shipped(name).read_bytes()
     coded = by_dcmtk(content, tmp_path, "dcmcjpeg", option, "+un")
@@ -65,7 +65,7 @@ def test_jpeg_lossless_comes_out_exactly(option: str, name: str, tmp_path: Path)
     assert dataset.PixelData == pydicom.dcmread(io.BytesIO(content)).PixelData
 
 
-def test_jpeg_ls_near_lossless_is_as_dcmtk_decodes_it(tmp_path: Path) -> None:
+def test_jpeg_ls_near_lossless_equals_dcmtk(tmp_path: Path) -> None:
     """Near-lossless pixels are decoded without further loss."""
     content = shipped("SC_rgb_small_odd.dcm").read_bytes()
     coded = by_dcmtk(content, tmp_path, "dcmcjpls", "+en", "+md", "3")
@@ -77,7 +77,7 @@ def test_jpeg_ls_near_lossless_is_as_dcmtk_decodes_it(tmp_path: Path) -> None:
     assert dataset.LossyImageCompression == "01"
 
 
-def test_sign_that_a_bit_stream_lacks_is_restored(tmp_path: Path) -> None:
+def test_missing_sign_of_a_bit_stream_is_restored(tmp_path: Path) -> None:
     """13 bits that JPEG 2000 declares as unsigned are signed if the dataset says so."""
     content = shipped("J2K_pixelrep_mismatch.dcm").read_bytes()
 

@@ -28,7 +28,7 @@ def pixels(first: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("start", [pack("<II", 2, 16), pack("<II", 7, 80), pack("<II", 2, 1 << 30)])
-def test_a_fragment_that_looks_nearly_like_a_header(start: bytes, tmp_path: Path) -> None:
+def test_a_fragment_that_resembles_a_header(start: bytes, tmp_path: Path) -> None:
     """Its number of segments or its first offset shows that it continues a frame."""
     first = bytes(10) + start * 6 + bytes(6)
     frame = rle(first)
@@ -37,7 +37,7 @@ def test_a_fragment_that_looks_nearly_like_a_header(start: bytes, tmp_path: Path
     assert decode([fragments, fragments], RLELossless, WORDS, tmp_path) == pixels(first) * 2
 
 
-def test_a_gap_behind_the_header(tmp_path: Path) -> None:
+def test_a_gap_after_the_header(tmp_path: Path) -> None:
     """The first segment may begin after byte 64."""
     frame = rle(PLANE, gap=10)
     assert decode([[frame], [frame]], RLELossless, WORDS, tmp_path) == pixels(PLANE) * 2
@@ -65,7 +65,7 @@ def test_deflated_frames_of_another_length(frame: bytes, reason: str, tmp_path: 
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])
-def test_bits_behind_a_frame(frames: int, tmp_path: Path) -> None:
+def test_bits_after_a_frame(frames: int, tmp_path: Path) -> None:
     """Four pixels end within a byte, whose other bits are unused."""
     layout = Layout(2, 2, 1, 1, 1, 0, False, "MONOCHROME2", frames)
     found = decode([[deflated(b"\xf5")]] * frames, DEFLATED_FRAMES, layout, tmp_path)

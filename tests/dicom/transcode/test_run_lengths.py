@@ -19,7 +19,7 @@ def test_runs_and_literals_are_unpacked(behind: bytes) -> None:
     assert unpacked(PACKED + behind, len(UNPACKED)) == UNPACKED
 
 
-def test_the_longest_run_and_the_longest_literal() -> None:
+def test_runs_and_literals_of_maximum_length() -> None:
     """Each has 128 bytes; the code between them means nothing."""
     data = bytes(range(128))
     packed = b"\x80\x81x\x80\x7f" + data

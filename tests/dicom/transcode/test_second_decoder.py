@@ -124,7 +124,7 @@ def test_sequential_jpeg(syntax: str, bits: int, tmp_path: Path) -> None:
     ],
     ids=["spectral selection", "progressive", "extended", "lossless"],
 )
-def test_jpeg_of_12_bits_as_dcmtk_decodes_it(options: tuple[str, ...], tmp_path: Path) -> None:
+def test_12_bit_jpeg_equals_dcmtk(options: tuple[str, ...], tmp_path: Path) -> None:
     """All processes are decoded as by dcmdjpeg."""
     pixels = picture(12).tobytes()
     source = made(1, **description(12), PixelData=pixels)
@@ -160,7 +160,7 @@ NEAR_LOSSLESS = (
 @pytest.mark.parametrize(
     ("bits", "frame"), [*FEW_BITS.items(), (7, NEAR_LOSSLESS)], ids=["2", "5", "7", "near"]
 )
-def test_jpeg_ls_of_few_bits(bits: int, frame: str, tmp_path: Path) -> None:
+def test_jpeg_ls_with_few_bits(bits: int, frame: str, tmp_path: Path) -> None:
     """Fewer than 8 bits are decoded as by imagecodecs."""
     coded = bytes.fromhex(frame)
     elements = description(bits) | {"Rows": 8, "Columns": 8}
@@ -209,7 +209,7 @@ def run_lengths(data: bytes) -> bytes:
     ids=["JPEG 2000", "deflated", "RLE"],
 )
 @pytest.mark.parametrize("frames", [1, 3])
-def test_pixels_of_one_bit(
+def test_one_bit_pixels(
     syntax: str, encode: Callable[[Array], bytes], frames: int, tmp_path: Path
 ) -> None:
     """Frames that end within a byte are joined there."""
@@ -232,7 +232,7 @@ def test_deflated_frames(samples: int, tmp_path: Path) -> None:
     assert dataset.get("PlanarConfiguration") == (1 if samples == 3 else None)
 
 
-def test_big_endian_pixels_of_32_bits(tmp_path: Path) -> None:
+def test_32_bit_big_endian_pixels(tmp_path: Path) -> None:
     """Both orders are decoded correctly: swapped words, as in DCMTK, and whole pixels."""
     little = shipped("rtdose.dcm").read_bytes()
     by_words = by_dcmtk(little, tmp_path, "dcmconv", "+tb")

@@ -50,7 +50,7 @@ def with_frame(frame: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("end", [b"", EOI, EOI + b"\1", EOI + b"junk", EOI + EOI, EOI + bytes(99)])
-def test_a_jpeg_that_does_not_end_as_it_should(end: bytes, tmp_path: Path) -> None:
+def test_a_jpeg_with_an_invalid_end(end: bytes, tmp_path: Path) -> None:
     """It lacks the end marker or has extra bytes after it."""
     dataset = converted(with_frame(lossless_jpeg(tmp_path) + end), ExplicitVRLittleEndian, tmp_path)
     assert dataset.PixelData == pydicom.dcmread(shipped("MR_small.dcm")).PixelData
@@ -65,7 +65,7 @@ def test_a_lossy_jpeg_without_end(tmp_path: Path) -> None:
     assert out.PixelData == bytes([150] * 256)
 
 
-def test_a_jpeg_without_end_that_is_cut_short(tmp_path: Path) -> None:
+def test_a_truncated_jpeg_without_end(tmp_path: Path) -> None:
     """The missing pixels are not invented, and the reason says so."""
     frame = lossless_jpeg(tmp_path)
     assert refused(instance(with_frame(frame[:-40])), tmp_path) == "a frame is truncated"
@@ -140,7 +140,7 @@ def test_a_single_frame_of_another_size(tmp_path: Path) -> None:
     assert cause == "the size of a frame differs from the dataset"
 
 
-def test_a_large_frame_fits_into_the_limit_of_addresses(tmp_path: Path) -> None:
+def test_a_large_frame_fits_the_address_space_limit(tmp_path: Path) -> None:
     """It is lossy JPEG 2000 with 16 MB of pixels, for which GDCM starts threads."""
     side = 2800
     values = (np.add.outer(np.arange(side), np.arange(side)) % 4096).astype("<u2")
@@ -163,7 +163,7 @@ def test_a_large_frame_fits_into_the_limit_of_addresses(tmp_path: Path) -> None:
         (5, [0, 1, 15, -1, -16, 8, -8]),
     ],
 )
-def test_a_sign_that_a_bit_stream_lacks(bits: int, values: list[int], tmp_path: Path) -> None:
+def test_a_missing_sign_of_a_bit_stream(bits: int, values: list[int], tmp_path: Path) -> None:
     """Positive values stay positive, negative ones stay negative."""
     signed = np.resize(np.array(values), (16, 16))
     coded = (signed & ((1 << bits) - 1)).astype("u1" if bits <= 8 else "<u2")

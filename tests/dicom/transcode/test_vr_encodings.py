@@ -72,7 +72,7 @@ def test_unknown_sequence_stays_implicit(tmp_path: Path) -> None:
     assert encoded_by(back, ImplicitVRLittleEndian, tmp_path) == source
 
 
-def test_sign_is_known_before_pixel_representation_comes(tmp_path: Path) -> None:
+def test_sign_is_known_before_pixel_representation(tmp_path: Path) -> None:
     """US or SS follows Pixel Representation, also for preceding elements and in items."""
     dataset = made(1, PixelRepresentation=1)
     dataset.ZeroVelocityPixelValue = -5
@@ -100,7 +100,7 @@ def test_value_too_long_for_its_vr_becomes_un(tmp_path: Path) -> None:
     assert out == bytes.fromhex("28001000554e000000000100") + bytes(0x10000)
 
 
-def test_vr_of_the_future_is_read_with_a_long_length(tmp_path: Path) -> None:
+def test_unknown_vr_has_a_long_length(tmp_path: Path) -> None:
     """An unknown VR has a 32-bit length."""
     data = bytes.fromhex("080005005a5a000002000000") + b"ab"
 
@@ -109,7 +109,7 @@ def test_vr_of_the_future_is_read_with_a_long_length(tmp_path: Path) -> None:
     assert out == bytes.fromhex("0800050002000000") + b"ab"
 
 
-def test_group_lengths_are_never_false(tmp_path: Path) -> None:
+def test_group_lengths_are_removed(tmp_path: Path) -> None:
     """The other encoding changes group lengths, so they are removed."""
     data = bytes.fromhex("08000000 554c0400 0a000000  08006000 43530200") + b"CT"
 

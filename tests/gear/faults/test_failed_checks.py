@@ -33,7 +33,7 @@ def test_a_transient_rejection_of_the_check_is_waited_out(tmp_path: Path) -> Non
         assert run.result.log.count(". Retrying for up to 300 s") == 1
 
 
-def test_the_check_has_the_retry_time_for_a_transient_rejection(tmp_path: Path) -> None:
+def test_retry_time_limits_the_check(tmp_path: Path) -> None:
     """With a retry time of 0, the server is checked once."""
     for run in run_gear(tmp_path, lambda _: (rejecting(AT_LIMIT),), send_retry_time=0):
         assert "its limit of associations is reached: try again later" in run.result.log

@@ -73,7 +73,7 @@ def test_a_server_that_never_starts_again_is_given_up(tmp_path: Path) -> None:
         (UNKNOWN_CALLING_AE, "it does not know the calling AE title 'flywheel'"),
     ],
 )
-def test_a_permanent_rejection_in_mid_run_ends_it(
+def test_a_permanent_rejection_during_the_run_ends_it(
     tmp_path: Path, rejection: Rejection, reason: str
 ) -> None:
     """The gear does not retry, and the log names the wrong AE title."""

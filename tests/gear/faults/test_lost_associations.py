@@ -88,7 +88,7 @@ def test_a_lost_association_loses_no_image(lost: FaultRuns, name: str) -> None:
 
 
 @pytest.mark.parametrize("leave", [Peer.close, Peer.reset])
-def test_a_server_that_takes_one_image_an_association(
+def test_a_server_that_accepts_one_image_per_association(
     tmp_path: Path, leave: Callable[[Peer], None]
 ) -> None:
     """A connection that ends after each response costs a new one each time, but no image."""
@@ -131,7 +131,7 @@ def answer_duplicate(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("end", [Peer.close, Peer.stall])
-def test_the_end_of_the_last_association_costs_nothing(
+def test_an_abort_instead_of_a_release_response_is_harmless(
     tmp_path: Path, end: Callable[[Peer], None]
 ) -> None:
     """The end of the last association does not affect the images."""

@@ -42,14 +42,14 @@ def not_opened(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
 
 
 @pytest.mark.parametrize("name", NOT_OPENED)
-def test_an_association_that_is_refused_for_a_while(not_opened: FaultRuns, name: str) -> None:
+def test_a_server_that_rejects_associations_temporarily(not_opened: FaultRuns, name: str) -> None:
     """After the check, the server rejects several associations and then accepts one."""
     for run in not_opened[name]:
         assert_nothing_lost(run)
         assert run.connections >= 3
 
 
-def test_a_server_that_starts_anew_in_mid_run(tmp_path: Path) -> None:
+def test_a_server_that_restarts_during_the_run(tmp_path: Path) -> None:
     """Its port refuses connections for a while, and no image is lost."""
     for run in run_gear(tmp_path, lambda n: (serve, *[Restart(DOWN_SECONDS)] * n, serve)):
         assert_nothing_lost(run)

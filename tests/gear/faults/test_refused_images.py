@@ -28,7 +28,7 @@ STATUSES: dict[int, tuple[int, ...]] = {
 """Statuses for each image; the last one repeats; the default is Success."""
 
 
-def test_each_status_has_its_own_end(tmp_path: Path) -> None:
+def test_each_status_has_its_own_outcome(tmp_path: Path) -> None:
     """Warnings count as sent, out of resources is retried, and all other failures are final."""
     for run in run_gear(tmp_path, always(answer_by_status), send_retry_time=3 * RETRY_SECONDS):
         assert_true_report(run)

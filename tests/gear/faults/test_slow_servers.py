@@ -39,7 +39,7 @@ def read_slowly(peer: Peer) -> None:
         peer.answer(peer.read_image(command))
 
 
-def test_a_reader_that_stops_in_mid_image_is_given_up(tmp_path: Path) -> None:
+def test_a_reader_that_stops_within_an_image_loses_its_association(tmp_path: Path) -> None:
     """The image is resent over a new association."""
     scripts = (serve, stop_reading, serve)
     for run in run_gear(tmp_path, lambda _: scripts, size_of_last=LARGER, timeout=SHORT_TIMEOUT):

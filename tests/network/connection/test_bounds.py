@@ -49,7 +49,7 @@ def stop_reading(peer: Peer) -> None:
     accept_and_stall(peer)
 
 
-def test_a_server_that_stops_reading_is_given_up() -> None:
+def test_a_server_that_stops_reading_times_out() -> None:
     """Little is read of an image that the server does not accept; it fails after the timeout."""
     source = CountedSource()
     with FaultSCP(stop_reading) as server:

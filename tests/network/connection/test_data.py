@@ -36,7 +36,7 @@ class Counting(io.RawIOBase):
         return b"".join(n.to_bytes(4, "big") for n in numbers)[skipped:][:size]
 
 
-def test_data_arrives_whole_and_in_order_in_partial_writes() -> None:
+def test_data_arrives_complete_and_in_order_in_partial_writes() -> None:
     """A connection that accepts a few KB at a time receives each byte once."""
     size = 2_000_002
 
@@ -56,7 +56,7 @@ def test_data_arrives_whole_and_in_order_in_partial_writes() -> None:
     assert image.dataset == Counting().read(size)
 
 
-def test_a_server_that_reads_bit_by_bit_is_not_given_up() -> None:
+def test_a_server_that_reads_in_small_steps_does_not_time_out() -> None:
     """A write may take longer than the timeout if the server reads part of it occasionally.
 
     A write has 16 of the server's PDUs, which it reads in 4 s.
@@ -82,7 +82,7 @@ def test_a_server_that_reads_bit_by_bit_is_not_given_up() -> None:
         assoc.release()
 
 
-def test_an_abort_in_the_middle_of_an_image_is_heard() -> None:
+def test_an_abort_within_an_image_is_noticed() -> None:
     """After an abort, the rest of the image is not sent, even if the server continues to read."""
 
     def script(peer: Peer) -> None:
@@ -104,7 +104,7 @@ def test_an_abort_in_the_middle_of_an_image_is_heard() -> None:
     assert source.taken < 1 << 22
 
 
-def test_a_status_before_the_end_of_the_image_is_its_answer() -> None:
+def test_a_status_before_the_end_of_the_image_counts() -> None:
     """A server that rejects an image early receives the rest of it, and then the next image."""
 
     def script(peer: Peer) -> None:
@@ -129,7 +129,7 @@ def test_a_status_before_the_end_of_the_image_is_its_answer() -> None:
         assert server.ends == ["released"]
 
 
-def test_no_image_is_sent_after_the_server_wants_to_leave() -> None:
+def test_no_image_is_sent_after_a_release_request() -> None:
     """The release request is answered, and no data precedes the response."""
     answers: list[int] = []
     go_on = threading.Event()

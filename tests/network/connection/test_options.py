@@ -86,7 +86,7 @@ def test_a_name_with_addresses_of_both_versions(host: str, monkeypatch: pytest.M
         assoc.release()
 
 
-def test_a_name_is_not_resolved_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_resolution_has_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """A silent name server has the same result as an unreachable server."""
     resolve, go_on = socket.getaddrinfo, threading.Event()
 
@@ -103,13 +103,13 @@ def test_a_name_is_not_resolved_for_ever(monkeypatch: pytest.MonkeyPatch) -> Non
     go_on.set()
 
 
-def test_an_error_that_is_none_of_the_network_does_not_wait_for_ever() -> None:
+def test_an_error_outside_the_network_does_not_block() -> None:
     """A host name that cannot be encoded fails like an unreachable one."""
     with pytest.raises(AssociationError):
         opened(PeerAE("a..b", 104, "CALLED", "CALLING"))
 
 
-def test_an_ended_association_leaves_no_connection_open() -> None:
+def test_an_ended_association_closes_its_connection() -> None:
     """The connection is closed, however the association ends."""
     with FaultSCP() as server:
         for end in (StorageAssociation.release, StorageAssociation.abort):

@@ -32,7 +32,7 @@ def test_an_association_has_no_thread() -> None:
     ("end", "told"),
     [(StorageAssociation.release, "released"), (StorageAssociation.abort, "aborted")],
 )
-def test_an_idle_association_ends_at_once(
+def test_an_idle_association_ends_immediately(
     end: Callable[[StorageAssociation], None], told: str
 ) -> None:
     """A release and an abort do not wait for the next poll of the connection."""
@@ -43,7 +43,7 @@ def test_an_idle_association_ends_at_once(
         assert wait_for(lambda: server.ends == [told])
 
 
-def test_an_answer_ends_the_wait_for_it() -> None:
+def test_a_response_ends_the_wait_for_it() -> None:
     """Association, images and their responses do not wait for the next poll."""
     with FaultSCP() as server, without_timeout():
         assoc = associate(server, timeouts=LONG_WAITS)
@@ -74,7 +74,7 @@ def test_an_abort_by_another_thread_ends_the_wait() -> None:
 
 
 @pytest.mark.parametrize("leave", [Peer.close, Peer.abort, Peer.request_release])
-def test_a_server_that_leaves_is_noticed_before_the_next_image(
+def test_a_lost_server_is_noticed_before_the_next_image(
     leave: Callable[[Peer], None],
 ) -> None:
     """An association is not used after its server has closed the connection."""

@@ -62,9 +62,7 @@ def test_each_kind_is_read(
         pytest.param(b'{"username": "hunter2"}' + b" " * MAX_FILE, id="spaces"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused_without_a_word_of_it(
-    tmp_path: Path, content: bytes
-) -> None:
+def test_an_invalid_file_is_rejected_without_quoting_it(tmp_path: Path, content: bytes) -> None:
     """The error names the file and the valid content; no traceback quotes the file."""
     path = tmp_path / "who.json"
     path.write_bytes(content)
@@ -75,7 +73,7 @@ def test_a_file_that_cannot_be_used_is_refused_without_a_word_of_it(
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
-def test_the_longest_identity_is_read(tmp_path: Path) -> None:
+def test_an_identity_of_maximum_length_is_read(tmp_path: Path) -> None:
     """The limit is in bytes and for both fields together."""
     path = tmp_path / "identity.json"
     path.write_text(json.dumps({"username": "é" * 10, "password": "x" * (MAX_IDENTITY - 20)}))

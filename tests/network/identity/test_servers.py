@@ -42,7 +42,7 @@ def noting(seen: Seen, answer: tuple[bool, bytes | None]) -> tuple[evt.EventType
     return (evt.EVT_USER_ID, note)
 
 
-def test_it_goes_with_every_association() -> None:
+def test_it_is_sent_with_every_association() -> None:
     """This includes the check, images, queries, commitment and the list of accepted contexts."""
     seen: Seen = []
     with PythonSCP(handlers=[noting(seen, (True, b""))]) as server:
@@ -76,7 +76,7 @@ def test_the_log_says_whether_the_server_confirms_it(
     assert [record.getMessage() for record in caplog.records if "fw_gear" in record.name] == [line]
 
 
-def test_a_name_alone_need_not_be_confirmed(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_user_name_alone_needs_no_confirmation(caplog: pytest.LogCaptureFixture) -> None:
     """It proves nothing, and no response was requested."""
     with PythonSCP() as server:
         name = UserIdentity(IdentityType.USERNAME, b"alice")
@@ -85,7 +85,7 @@ def test_a_name_alone_need_not_be_confirmed(caplog: pytest.LogCaptureFixture) ->
     assert caplog.records == []
 
 
-def test_a_rejection_says_that_it_may_be_the_identity() -> None:
+def test_a_rejection_mentions_the_identity() -> None:
     """The line does not show it."""
     server = PythonSCP(handlers=[noting([], (False, None))])
     with server, pytest.raises(ServerError) as caught:
@@ -96,7 +96,7 @@ def test_a_rejection_says_that_it_may_be_the_identity() -> None:
 
 
 @pytest.mark.parametrize(("source", "is_told"), [(1, True), (2, True), (3, False)])
-def test_a_server_at_its_limit_has_nothing_against_the_identity(source: int, is_told: bool) -> None:
+def test_a_server_at_its_limit_does_not_blame_the_identity(source: int, is_told: bool) -> None:
     """A congested provider (source 3) has not checked it (PS3.8 9.3.4)."""
 
     def reject(peer: Peer) -> None:
@@ -109,7 +109,7 @@ def test_a_server_at_its_limit_has_nothing_against_the_identity(source: int, is_
     assert (MAY_BE_REFUSED in str(caught.value)) is is_told
 
 
-def test_storescp_gets_it() -> None:
+def test_storescp_receives_it() -> None:
     """DCMTK's server logs the identity and accepts the image."""
     with StoreSCP("-d") as server:
         scu = StorageSCU(identified(peer_of(server)), unconverted, retry_time=0)
@@ -121,7 +121,7 @@ def test_storescp_gets_it() -> None:
     assert "Positive Response requested: Yes" in printed
 
 
-def test_orthanc_takes_images_with_it(orthanc: Orthanc) -> None:
+def test_orthanc_accepts_images_with_it(orthanc: Orthanc) -> None:
     """A server that does not know user identities ignores it."""
     scu = StorageSCU(identified(peer_of(orthanc)), unconverted, retry_time=0)
     assert outcomes(send_all(scu, [made_instance(1)])) == [SENT]

@@ -49,7 +49,7 @@ def test_abort_ends_images_in_flight() -> None:
 
 
 @pytest.mark.parametrize("end", [StorageSCU.close, StorageSCU.abort])
-def test_the_end_does_not_wait_for_associations_on_their_way(
+def test_the_end_does_not_wait_for_pending_associations(
     end: Callable[[StorageSCU], None],
 ) -> None:
     """A silent server that accepts connections does not delay the end."""
@@ -71,7 +71,7 @@ def give_up(pool: AssociationPool) -> None:
 
 @pytest.mark.parametrize("end", [give_up, AssociationPool.close, AssociationPool.abort])
 @pytest.mark.parametrize("is_before", [True, False])
-def test_an_association_that_comes_too_late_is_aborted(
+def test_a_late_association_is_aborted(
     monkeypatch: pytest.MonkeyPatch, end: Callable[[AssociationPool], None], is_before: bool
 ) -> None:
     """An association that is established or requested after the end is not left open."""
@@ -115,7 +115,7 @@ def raised(action: Callable[[], None]) -> BaseException | None:
     return None
 
 
-def test_close_releases_all_at_the_same_time() -> None:
+def test_close_releases_all_in_parallel() -> None:
     """No association waits for the release of another one."""
     images, releases = (threading.Barrier(4, timeout=PATIENCE) for _ in range(2))
     asked: list[int] = []
@@ -137,7 +137,7 @@ def test_close_releases_all_at_the_same_time() -> None:
     assert asked == [A_RELEASE_RQ] * 4
 
 
-def test_an_association_that_comes_back_after_the_end_is_ended() -> None:
+def test_an_association_returned_after_the_end_is_ended() -> None:
     """An association that is in use while the pool closes does not stay open."""
     with FaultSCP() as server:
         pool = pool_of(server, 2)

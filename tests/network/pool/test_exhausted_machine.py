@@ -51,7 +51,7 @@ def test_fewer_files_mean_fewer_associations(
     assert limit_warning(caplog) == "Continuing with 1 of 4 associations: Too many open files"
 
 
-def test_a_file_that_is_closed_later_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lack_of_files_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without any association, requests continue until a file descriptor is available."""
     files = Files(errno.EMFILE, lambda request: request > 3)
     files.limit(monkeypatch)
@@ -62,7 +62,7 @@ def test_a_file_that_is_closed_later_is_waited_for(monkeypatch: pytest.MonkeyPat
     assert files.requests == 4
 
 
-def test_no_file_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_file_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without retry time each image fails with this reason, and nothing hangs."""
     files = Files(errno.EMFILE, lambda _: False)
     files.limit(monkeypatch)

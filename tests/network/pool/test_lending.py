@@ -6,7 +6,7 @@ from tests.support.fault_scp import FaultSCP
 from tests.support.pool import CONTEXT, pool_of
 
 
-def test_an_association_is_lent_to_one_at_a_time() -> None:
+def test_an_association_is_used_by_one_thread_at_a_time() -> None:
     """It is returned at the end of its block; if the block raises, another one is used."""
     with FaultSCP() as server:
         pool = pool_of(server, 2)

@@ -65,7 +65,7 @@ def messages(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == level]
 
 
-def test_a_server_is_asked_for_more_each_minute(
+def test_one_more_association_is_requested_each_minute(
     limited: tuple[Limited, FaultSCP], clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Once the limit allows it, the configured number is open, and the log says so."""

@@ -41,7 +41,7 @@ class Losing:
 
 @pytest.mark.parametrize("answered", [1, 7])
 @pytest.mark.parametrize("lose", [Peer.close, Peer.abort, Peer.reset])
-def test_lost_associations_are_replaced_and_their_images_sent_again(
+def test_lost_associations_are_replaced_and_their_images_resent(
     caplog: pytest.LogCaptureFixture, answered: int, lose: Callable[[Peer], None]
 ) -> None:
     """No image is lost, and no acknowledged image is resent."""
@@ -59,7 +59,7 @@ def test_lost_associations_are_replaced_and_their_images_sent_again(
     assert all(one.startswith("An association was lost with an image: ") for one in caplog.messages)
 
 
-def test_an_image_is_not_lost_again_with_what_dies_together() -> None:
+def test_an_image_is_not_lost_again_by_a_common_failure() -> None:
     """If a restart ends all associations, each image is resent over a new one."""
     together = threading.Barrier(2, timeout=PATIENCE)
 

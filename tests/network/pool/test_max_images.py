@@ -29,7 +29,9 @@ def scu_of(server: PythonSCP | FaultSCP, max_images: int, associations: int = 1)
 @pytest.mark.parametrize(
     ("max_images", "sizes"), [(0, [10]), (1, [1] * 10), (3, [3, 3, 3, 1]), (5, [5, 5]), (11, [10])]
 )
-def test_an_association_carries_so_many_images(max_images: int, sizes: list[int]) -> None:
+def test_an_association_carries_a_maximum_number_of_images(
+    max_images: int, sizes: list[int]
+) -> None:
     """Each is released regularly, the last one at the end."""
     with PythonSCP() as server:
         scu = scu_of(server, max_images)
@@ -65,7 +67,7 @@ def test_several_associations_are_replaced_one_by_one() -> None:
         assert most <= 3
 
 
-def test_a_server_of_one_association_gets_one_after_the_other() -> None:
+def test_a_server_with_one_association_gets_them_one_by_one() -> None:
     """The next one is requested after the release of its predecessor."""
     with PythonSCP() as server:
         server.ae.maximum_associations = 1

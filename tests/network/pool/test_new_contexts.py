@@ -100,7 +100,7 @@ def test_a_new_context_is_not_starved() -> None:
     assert set(sent) == {SENT}
 
 
-def test_who_comes_first_is_served_first() -> None:
+def test_waiting_threads_are_served_in_order() -> None:
     """Threads get an association in order of arrival, whatever context they need."""
     other = Context(MR, EXPLICIT)
     served: list[int] = []
@@ -122,7 +122,7 @@ def test_who_comes_first_is_served_first() -> None:
 
 
 @pytest.mark.parametrize("count", [6, 7, 20, 40])
-def test_two_classes_at_a_server_that_lets_further_associations_wait(count: int) -> None:
+def test_two_classes_at_a_server_that_delays_further_associations(count: int) -> None:
     """The only served association is replaced without waiting for the others' timeout."""
     with StoreSCP("+xa") as server:
         scu = scu_of(server)

@@ -19,7 +19,7 @@ from tests.support.waiting import LONG_TIMEOUTS, PATIENCE
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
-def test_what_is_not_expected_reaches_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_reaches_waiting_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """An internal error while an association is opened leaves no thread waiting."""
     error = RuntimeError("boom")
 
@@ -33,7 +33,7 @@ def test_what_is_not_expected_reaches_those_who_wait(monkeypatch: pytest.MonkeyP
     assert [future.exception() for future in sending] == [error] * 8
 
 
-def test_nothing_is_opened_after_what_is_not_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_opened_after_an_unexpected_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """An internal error ends the pool, and its threads send no more requests."""
     opened = []
 

@@ -48,7 +48,7 @@ class Leaving:
         self.gone.wait(PATIENCE)
 
 
-def test_a_server_that_went_away_is_asked_for_by_one(clock: Clock) -> None:
+def test_a_lost_server_gets_one_request_at_a_time(clock: Clock) -> None:
     """All waiting images share one request, and fail together with one reason."""
     all_leave, all_refuse = (threading.Barrier(8, timeout=PATIENCE) for _ in range(2))
 
@@ -75,7 +75,7 @@ def test_a_server_that_went_away_is_asked_for_by_one(clock: Clock) -> None:
     assert Counter(results) == {SENT: 8, Outcome(False, Kind.GIVEN_UP, reason): 32}
 
 
-def test_a_server_that_comes_back_gets_as_many_associations_as_before(
+def test_a_server_that_returns_gets_as_many_associations_as_before(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """All images are sent over the configured number, and no limit is logged."""
@@ -94,7 +94,7 @@ def test_a_server_that_comes_back_gets_as_many_associations_as_before(
     assert told.endswith("Connection refused. Retrying for up to 600 s")
 
 
-def test_a_lowered_number_is_forgotten_when_the_server_was_away(
+def test_a_lowered_number_is_forgotten_after_an_outage(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A server that accepted only one association gets the configured number on its return."""
@@ -127,7 +127,7 @@ def test_a_lowered_number_is_forgotten_when_the_server_was_away(
     assert sum(message.startswith("Continuing with ") for message in caplog.messages) == 1
 
 
-def test_a_limit_from_before_the_server_was_away_is_not_logged(
+def test_a_limit_from_before_the_outage_is_not_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A refusal that was not yet logged when all were lost does not count afterwards."""

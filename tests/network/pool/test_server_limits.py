@@ -22,7 +22,7 @@ from tests.support.scripted import AT_LIMIT
 from tests.support.waiting import PATIENCE, wait_for, without_timeout
 
 
-def test_a_limit_of_the_server_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_limit_of_the_server_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     """With two of four associations all images are sent; one warning has the reason."""
     go_on = threading.Event()
 
@@ -95,7 +95,7 @@ class HeldClock(MonotonicClock):
         self.is_over.wait(PATIENCE)
 
 
-def test_a_limit_that_is_still_being_tried_is_told_at_the_end(
+def test_a_limit_under_retry_is_logged_at_the_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A run may end between two requests for one more association."""
@@ -126,7 +126,7 @@ def test_a_limit_that_is_still_being_tried_is_told_at_the_end(
     ]
 
 
-def test_a_server_that_lets_further_associations_wait(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_delays_further_associations(caplog: pytest.LogCaptureFixture) -> None:
     """If the server serves one association at a time, nothing ever waits for the others."""
     with StoreSCP("+xa") as server:
         scu = scu_of(server)

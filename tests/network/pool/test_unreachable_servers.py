@@ -19,7 +19,7 @@ from tests.support.sending import unconverted
 from tests.support.waiting import NEVER, wait_for, without_timeout
 
 
-def test_a_server_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_server(caplog: pytest.LogCaptureFixture) -> None:
     """All threads fail for the same reason, and no connection follows."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -64,7 +64,7 @@ def test_transient_rejections_are_waited_out() -> None:
         assert len(server.images) == 20
 
 
-def test_rejections_that_go_on_give_the_server_up(clock: Clock) -> None:
+def test_persistent_rejections_exhaust_the_retry_time(clock: Clock) -> None:
     """After the retry time all images fail for that reason."""
     with FaultSCP(rejecting(CONGESTED)) as server:
         results = send_in_threads(
@@ -77,7 +77,7 @@ def test_rejections_that_go_on_give_the_server_up(clock: Clock) -> None:
     assert set(results) == {Outcome(False, Kind.GIVEN_UP, reason)}
 
 
-def test_who_waits_for_a_better_time_is_woken_when_the_run_ends() -> None:
+def test_a_waiting_thread_is_woken_at_the_end_of_the_run() -> None:
     """The wait between two tries of an image does not outlast the run."""
     with FaultSCP() as server:
         pool = pool_of(server, 1)

@@ -66,7 +66,7 @@ def test_a_status_of_the_echo_is_a_warning(caplog: pytest.LogCaptureFixture) -> 
         (b" ", "1.2.3.4"),
     ],
 )
-def test_a_server_may_call_itself_anything(
+def test_a_server_may_have_any_implementation_name(
     name: bytes, shown: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its implementation name is shown as text of at most 64 characters."""
@@ -81,7 +81,7 @@ def test_a_server_may_call_itself_anything(
 
 
 @pytest.mark.parametrize("limit", [None, 0, 1, 16, MAXIMUM_LENGTH])
-def test_an_echo_fits_the_server(limit: int | None) -> None:
+def test_an_echo_fits_the_servers_limit(limit: int | None) -> None:
     """The request respects the server's maximum PDU length (PS3.8 D.1)."""
     bodies: list[int] = []
 
@@ -99,7 +99,7 @@ def test_an_echo_fits_the_server(limit: int | None) -> None:
 @pytest.mark.parametrize(
     ("limit", "max_pdu_length"), [(None, 0), (0, 0), (MAXIMUM_LENGTH, MAXIMUM_LENGTH)]
 )
-def test_the_check_returns_what_a_server_says_of_itself(
+def test_the_check_returns_the_properties_of_the_server(
     limit: int | None, max_pdu_length: int
 ) -> None:
     """These are its implementation, its maximum PDU length and its answer to C-ECHO."""

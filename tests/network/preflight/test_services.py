@@ -13,7 +13,7 @@ IMAGES = [Context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1")]
 NOT_SUPPORTED = "abstract syntax not supported (3)"
 
 
-def test_real_servers_tell_what_they_offer(orthanc: Orthanc) -> None:
+def test_real_servers_show_their_services(orthanc: Orthanc) -> None:
     """Orthanc offers all; dcmqrscp has no storage commitment."""
     uids = (STUDY_ROOT_FIND, PATIENT_ROOT_FIND, STORAGE_COMMITMENT)
     assert services(peer_of(orthanc), IMAGES) == tuple(
@@ -28,7 +28,7 @@ def test_real_servers_tell_what_they_offer(orthanc: Orthanc) -> None:
     )
 
 
-def test_nothing_is_queried() -> None:
+def test_no_query_is_sent() -> None:
     """Contexts are proposed, and the associations are released."""
     with ArchiveSCP() as server:
         found = services(peer_of(server), IMAGES)
@@ -51,7 +51,7 @@ def test_a_service_may_be_offered_without_images_only() -> None:
     assert all(answer.is_accepted and not answer.is_alone for answer in others)
 
 
-def test_a_server_that_rejects_the_association_refuses_all() -> None:
+def test_a_server_that_rejects_the_association_offers_nothing() -> None:
     """Some servers reject an association because of its contexts; their reason is shown."""
     with FaultSCP(lambda peer: peer.reject(1, 1, 1)) as server:
         found = services(peer_of(server), IMAGES)

@@ -39,7 +39,7 @@ HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
 TRY_LATER = ": try again later, or have the server's limit of associations raised"
 
 
-def test_where_nothing_listens() -> None:
+def test_a_refused_connection() -> None:
     """A refused connection names host and port and possible causes."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -47,7 +47,7 @@ def test_where_nothing_listens() -> None:
     assert check_failure(PeerAE("127.0.0.1", port, "A", "B")) == reason + CHECK_REACH
 
 
-def test_a_connection_that_is_not_answered() -> None:
+def test_a_connection_that_times_out() -> None:
     """A connection to a host that drops all packets times out."""
     with FaultSCP(Peer.stall) as server:
         told = check_failure(peer_of(server), timeouts=replace(LONG_TIMEOUTS, associate=0.3))
@@ -65,7 +65,7 @@ def test_a_connection_that_is_not_answered() -> None:
     ],
 )
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
-def test_what_is_no_dicom_server(script: Script) -> None:
+def test_a_server_that_does_not_speak_dicom(script: Script) -> None:
     """A server without a DICOM response gets one request, and the error says so."""
     with FaultSCP(script) as server:
         told = check_failure(peer_of(server))
@@ -73,7 +73,7 @@ def test_what_is_no_dicom_server(script: Script) -> None:
     assert told == "sent no valid answer to the association request" + CHECK_PORT
 
 
-def test_a_server_that_takes_tls_only() -> None:
+def test_a_server_with_tls_only() -> None:
     """The error says that TLS may be required."""
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -97,7 +97,7 @@ def test_a_server_that_takes_tls_only() -> None:
         ((1, 1, 1), "it gives no reason"),
     ],
 )
-def test_a_permanent_rejection_fails_at_once(rejection: Rejection, reason: str) -> None:
+def test_a_permanent_rejection_fails_immediately(rejection: Rejection, reason: str) -> None:
     """A permanent rejection is not retried, and the error names the wrong AE title."""
     with FaultSCP(rejecting(rejection), serve) as server:
         told = check_failure(peer_of(server))
@@ -116,7 +116,7 @@ def test_a_transient_rejection_is_waited_out(
     assert caplog.messages == []
 
 
-def test_a_transient_rejection_that_goes_on_is_told(clock: Clock) -> None:
+def test_a_persistent_transient_rejection_is_reported(clock: Clock) -> None:
     """After the retry time the error has the reason and specific advice."""
     with FaultSCP(rejecting(AT_LIMIT)) as server:
         told = check_failure(peer_of(server), policy=replace(REJECTION_POLICY, clock=clock))
@@ -125,7 +125,7 @@ def test_a_transient_rejection_that_goes_on_is_told(clock: Clock) -> None:
     assert told == f"rejected the association: its limit of associations is reached{TRY_LATER}"
 
 
-def test_a_long_wait_is_told_once(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_long_wait_is_logged_once(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """If a rejection is waited out for longer than usual, the log has the duration."""
     with FaultSCP(rejecting(AT_LIMIT), rejecting(AT_LIMIT), serve) as server:
         check(peer_of(server), policy=RetryPolicy(max_time=300, clock=clock))
@@ -139,7 +139,7 @@ def test_a_long_wait_is_told_once(clock: Clock, caplog: pytest.LogCaptureFixture
 
 @pytest.mark.parametrize("result", [1, 2])
 @pytest.mark.parametrize("reason", [1, 2])
-def test_a_congested_provider_is_asked_again(clock: Clock, result: int, reason: int) -> None:
+def test_a_congested_provider_is_retried(clock: Clock, result: int, reason: int) -> None:
     """Congestion and limits are transient, whatever the result field is (PS3.8 9.3.4)."""
     with FaultSCP(rejecting((result, 3, reason)), serve) as server:
         assert check(peer_of(server), policy=replace(REJECTION_POLICY, clock=clock))

@@ -20,7 +20,7 @@ REQUEST = Protocol(
 
 @bounded
 @given(changes=many_damages, size=st.integers(1, 400), tail=st.binary(max_size=200))
-def test_any_bytes_are_answered_or_refused(changes: list[Damage], size: int, tail: bytes) -> None:
+def test_any_bytes_are_answered_or_rejected(changes: list[Damage], size: int, tail: bytes) -> None:
     """Any bytes, in any pieces, raise nothing."""
     data = damaged(REQUEST, changes) + tail
     acceptor = Acceptor("SENDER", "PACS")
@@ -38,7 +38,7 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("flood", FLOODS)
-def test_a_flood_of_items_has_a_short_answer(flood: str) -> None:
+def test_a_flood_of_items_has_a_short_response(flood: str) -> None:
     """An association request with any number of items has a single short response."""
     acceptor = Acceptor("SENDER", "PACS")
     assert list(acceptor.receive(pdu(1, REQUEST[6:] + FLOODS[flood]))) == []

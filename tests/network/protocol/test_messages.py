@@ -36,7 +36,7 @@ def numbers(event: object) -> tuple[int | None, int | None]:
     )
 
 
-def test_messages_come_in_their_order(established: Protocol) -> None:
+def test_messages_are_received_in_order(established: Protocol) -> None:
     """Several may arrive together."""
     events = established.receive(message(response(1)) + message(response(2, 0xA700)))
     assert list(map(numbers, events)) == [(1, 0), (2, 0xA700)]
@@ -67,7 +67,7 @@ def test_a_message_may_come_in_many_fragments(established: Protocol) -> None:
         fragment(b"x", 1, context_id=3) + fragment(b"x", 3),
     ],
 )
-def test_fragments_that_make_no_message_end_the_association(
+def test_fragments_without_a_valid_message_end_the_association(
     established: Protocol, body: bytes
 ) -> None:
     """They are truncated, out of order, or in two contexts."""
@@ -101,7 +101,7 @@ def test_a_release_is_an_event(established: Protocol) -> None:
 
 
 @pytest.mark.parametrize("end", [pdu(7, bytes(4)), b""])
-def test_an_end_comes_after_what_was_said_before(established: Protocol, end: bytes) -> None:
+def test_messages_before_the_end_count(established: Protocol, end: bytes) -> None:
     """The response before an abort counts; the abort is not answered."""
     events = [*established.receive(message(response(1, 0xC000))), *established.receive(end)]
     assert numbers(events[0]) == (1, 0xC000)
@@ -110,13 +110,13 @@ def test_an_end_comes_after_what_was_said_before(established: Protocol, end: byt
 
 
 @pytest.mark.parametrize("data", [associate_ac(), pdu(3, bytes([0, 1, 1, 1])), pdu(6, bytes(4))])
-def test_what_may_not_come_now_ends_the_association(established: Protocol, data: bytes) -> None:
+def test_an_unexpected_pdu_ends_the_association(established: Protocol, data: bytes) -> None:
     """An example is the response to a request that was not made."""
     assert list(established.receive(data)) == [Ended()]
     assert established.abort() == ABORT
 
 
-def test_a_release_ends_with_its_answer(established: Protocol) -> None:
+def test_a_release_ends_with_its_response(established: Protocol) -> None:
     """There is no abort afterwards."""
     established.release()
     assert list(established.receive(pdu(6, bytes(4)))) == [Ended()]

@@ -43,7 +43,7 @@ def test_the_request_names_both_sides_and_each_context() -> None:
     assert {tuple(cx.transfer_syntax) for cx in proposed} == {(EXPLICIT,)}
 
 
-def test_the_request_says_who_asks() -> None:
+def test_the_request_identifies_the_gear() -> None:
     """The user information has the maximum length and the implementation (PS3.7 D.3.3)."""
     request = A_ASSOCIATE_RQ()
     request.decode(Protocol(PEER, (Context(CT, EXPLICIT),)).request())
@@ -54,7 +54,7 @@ def test_the_request_says_who_asks() -> None:
     assert request.application_context_name == APPLICATION_CONTEXT
 
 
-def test_accepted_contexts_are_those_with_result_0(requested: Protocol) -> None:
+def test_accepted_contexts_have_result_0(requested: Protocol) -> None:
     """A context that is rejected or was never proposed is not in the result."""
     answer = associate_ac(
         accepted_context(1, UID), accepted_context(3, UID, result=4), accepted_context(5, UID),
@@ -134,7 +134,7 @@ def test_an_implementation_may_have_any_name(requested: Protocol, name: bytes, s
         b"HTTP/1.1 400 Bad Request",
     ],
 )
-def test_what_is_no_answer_ends_the_association(requested: Protocol, answer: bytes) -> None:
+def test_an_invalid_response_ends_the_association(requested: Protocol, answer: bytes) -> None:
     """Any error results in an event, and no more data is read."""
     events = [*requested.receive(answer), *requested.receive(b"")]
     assert events == [Ended()]
@@ -142,7 +142,7 @@ def test_what_is_no_answer_ends_the_association(requested: Protocol, answer: byt
     assert list(requested.receive(associate_ac())) == []
 
 
-def test_an_answer_may_come_in_pieces(requested: Protocol) -> None:
+def test_a_response_may_arrive_in_pieces(requested: Protocol) -> None:
     """Each byte may arrive alone."""
     answer = associate_ac(accepted_context(1, UID), user_information())
     stream = io.BytesIO(answer)
@@ -157,7 +157,7 @@ def test_a_rejection_has_its_three_numbers(requested: Protocol) -> None:
 
 
 @pytest.mark.parametrize(("data", "is_tls"), [(b"\x15\x03\x01\0\x02\x02\x28", True), (b"", False)])
-def test_an_alert_of_tls_is_known(requested: Protocol, data: bytes, *, is_tls: bool) -> None:
+def test_a_tls_alert_is_recognized(requested: Protocol, data: bytes, *, is_tls: bool) -> None:
     """A server with TLS only responds with an alert (RFC 8446 6)."""
     assert [*requested.receive(data), *requested.receive(b"")] == [Ended()]
     assert requested.speaks_tls is is_tls

@@ -44,7 +44,7 @@ def test_the_request_has_the_identity(kind: IdentityType) -> None:
     assert bool(found.positive_response_requested) is (kind is not IdentityType.USERNAME)
 
 
-def test_the_longest_identity_fits() -> None:
+def test_an_identity_of_maximum_length_fits() -> None:
     """It fits together with the maximum number of contexts."""
     identity = UserIdentity(IdentityType.SAML, b"x" * MAX_IDENTITY)
     request = requested_by(identity, contexts=128)

@@ -56,7 +56,7 @@ class PickyArchive(ArchiveSCP):
             ]
 
 
-def test_a_query_rides_on_an_association_that_sends() -> None:
+def test_a_query_shares_an_association_with_images() -> None:
     """Images and queries share the only association that the server provides."""
     with ArchiveSCP() as server:
         server.ae.maximum_associations = 1
@@ -71,7 +71,7 @@ def test_a_query_rides_on_an_association_that_sends() -> None:
         assert wait_for(lambda: server.released == 2)
 
 
-def test_orthanc_takes_images_and_queries_in_one_association(orthanc: Orthanc) -> None:
+def test_orthanc_accepts_images_and_queries_in_one_association(orthanc: Orthanc) -> None:
     """Only the first query costs an association, which replaces another one."""
     scu = scu_of(orthanc, 1)
     find = FindSCU(scu.queries, timeouts=LONG_TIMEOUTS)
@@ -82,7 +82,7 @@ def test_orthanc_takes_images_and_queries_in_one_association(orthanc: Orthanc) -
     scu.close()
 
 
-def test_a_query_has_an_association_of_its_own_where_it_needs_one() -> None:
+def test_a_query_has_its_own_association_if_necessary() -> None:
     """It counts towards the limit, and the combination is proposed to the server only once."""
     with PickyArchive() as server:
         server.ae.maximum_associations = 1
@@ -95,7 +95,7 @@ def test_a_query_has_an_association_of_its_own_where_it_needs_one() -> None:
         assert server.mixed >= 1
 
 
-def test_a_query_that_fails_leaves_the_association_to_the_images() -> None:
+def test_a_failed_query_leaves_the_association_to_the_images() -> None:
     """Only a lost association is not used again."""
     with ArchiveSCP(find_status=0xC000) as server:
         scu = scu_of(server, 1)
@@ -111,7 +111,7 @@ def test_a_query_that_fails_leaves_the_association_to_the_images() -> None:
         scu.close()
 
 
-def test_a_server_that_stays_at_its_limit_is_given_up() -> None:
+def test_a_server_that_stays_at_its_limit_verifies_nothing() -> None:
     """The state of its images is unknown."""
     with FaultSCP(rejecting(AT_LIMIT)) as server:
         with pytest.raises(QueryError, match="limit of assoc"):
@@ -119,7 +119,7 @@ def test_a_server_that_stays_at_its_limit_is_given_up() -> None:
         assert server.connections == 1
 
 
-def test_a_list_is_not_asked_for_again_where_there_is_no_association() -> None:
+def test_a_list_is_not_retried_without_an_association() -> None:
     """The failure does not mean that the server rejects lists."""
     with FaultSCP(rejecting(AT_LIMIT)) as server:
         answer = find_scu(peer_of(server)).verify([reference(1), reference(2)])

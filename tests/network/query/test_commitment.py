@@ -26,7 +26,7 @@ from tests.support.waiting import LONG_TIMEOUTS, wait_for, without_timeout
 N_EVENT_REPORT_RSP = 0x8100
 
 
-def test_what_is_committed_is_not_missing() -> None:
+def test_committed_images_are_not_missing() -> None:
     """Images that the report lists as failed are missing."""
     bad = next(iter(uids(5)))
     with ArchiveSCP(lambda uid: uid == bad) as server:
@@ -41,7 +41,7 @@ def test_what_is_committed_is_not_missing() -> None:
     ] == [(reference(n).sop_class_uid, reference(n).sop_instance_uid) for n in range(10)]
 
 
-def test_a_thousand_images_are_asked_for_at_a_time() -> None:
+def test_a_thousand_images_are_requested_at_a_time() -> None:
     """Each image is in exactly one request, and each request has its own transaction UID."""
     asked = [ImageReference(CT, f"1.2.{n}", STUDY, SERIES) for n in range(1001)]
     with ArchiveSCP() as server:
@@ -62,7 +62,7 @@ NOT_KNOWN = Verification(
 ONE_SECOND = replace(LONG_TIMEOUTS, commitment=1)
 
 
-def test_a_report_that_does_not_come_here_is_not_waited_for_long() -> None:
+def test_the_wait_for_an_absent_report_is_short() -> None:
     """A gear accepts no connections, so a report on another association is unknown."""
     with ArchiveSCP(reports=False) as server:
         scu = commitment_scu(server, timeouts=ONE_SECOND)
@@ -70,7 +70,7 @@ def test_a_report_that_does_not_come_here_is_not_waited_for_long() -> None:
             assert scu.verify([reference(1)]) == NOT_KNOWN
 
 
-def test_orthanc_reports_elsewhere(orthanc: Orthanc) -> None:
+def test_orthanc_reports_on_another_association(orthanc: Orthanc) -> None:
     """Orthanc accepts the request but would report on a new association."""
     store(orthanc, image(1))
     scu = commitment_scu(orthanc, timeouts=ONE_SECOND)
@@ -78,7 +78,7 @@ def test_orthanc_reports_elsewhere(orthanc: Orthanc) -> None:
         assert scu.verify([reference(1)]).unknown.keys() == uids(1)
 
 
-def test_a_commitment_that_is_refused_says_its_status() -> None:
+def test_a_rejected_commitment_shows_its_status() -> None:
     """The reason has the server's status."""
     with ArchiveSCP(action_status=0x0110) as server:
         scu = commitment_scu(server)
@@ -86,7 +86,7 @@ def test_a_commitment_that_is_refused_says_its_status() -> None:
     assert reason.text == "the server rejected the storage commitment request with status 0x0110"
 
 
-def test_an_image_that_both_sequences_name_is_not_committed() -> None:
+def test_an_image_in_both_sequences_is_not_committed() -> None:
     """A report that contradicts itself is not proof."""
 
     class Contradicting(ArchiveSCP):
@@ -104,7 +104,7 @@ def test_an_image_that_both_sequences_name_is_not_committed() -> None:
         assert scu.verify([reference(0), reference(1)]) == Verification(uids(0), bad)
 
 
-def test_an_image_that_no_sequence_of_the_report_names_is_unknown() -> None:
+def test_an_image_in_no_sequence_of_the_report_is_unknown() -> None:
     """It is neither committed nor failed, because the server does not mention it."""
     unnamed = uids(1, 2)
     with ArchiveSCP(unnamed=unnamed) as server:

@@ -46,14 +46,14 @@ def reported(listener: CommitmentListener, number: int = 1) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 1000])
-def test_an_expected_report_is_taken(listener: CommitmentListener, number: int) -> None:
+def test_an_expected_report_is_accepted(listener: CommitmentListener, number: int) -> None:
     """It is answered with success, in one PDU or several, also repeatedly."""
     for _ in range(3):
         reported(listener, number)
 
 
 @pytest.mark.parametrize("transaction", ["1.2.4", ""])
-def test_a_report_of_another_transaction_is_refused(
+def test_a_report_of_another_transaction_is_rejected(
     listener: CommitmentListener, caplog: pytest.LogCaptureFixture, transaction: str
 ) -> None:
     """Only the server knows the UID; the correct report may follow."""
@@ -67,7 +67,7 @@ def test_a_report_of_another_transaction_is_refused(
     assert log_lines(caplog) == [f"Port {listener.port}: {cause}"]
 
 
-def test_a_report_that_comes_late_is_refused(listener: CommitmentListener) -> None:
+def test_a_late_report_is_rejected(listener: CommitmentListener) -> None:
     """No thread waits for it any more."""
     with listener.expecting(UID):
         assert listener.report(UID, 0) is None
@@ -97,7 +97,7 @@ def test_other_ae_titles_are_rejected(
     reported(listener)
 
 
-def test_nothing_but_reports_is_accepted(listener: CommitmentListener) -> None:
+def test_only_reports_are_accepted(listener: CommitmentListener) -> None:
     """C-ECHO is rejected, and the peer may only be an SCP."""
     assoc = connected(listener.port)
     (accepted,) = assoc.accepted_contexts
@@ -119,7 +119,7 @@ def test_nothing_but_reports_is_accepted(listener: CommitmentListener) -> None:
         b"\x01\x00\x00\x00\x00\x48" + bytes(68) + b"\x20\x00\xff\xff",
     ],
 )
-def test_other_data_ends_the_connection_alone(listener: CommitmentListener, data: bytes) -> None:
+def test_other_data_ends_only_its_connection(listener: CommitmentListener, data: bytes) -> None:
     """The next connection is served, whatever the data is."""
     with socket.create_connection(("127.0.0.1", listener.port), PATIENCE) as connection:
         connection.sendall(data)
@@ -128,7 +128,7 @@ def test_other_data_ends_the_connection_alone(listener: CommitmentListener, data
     reported(listener)
 
 
-def test_connections_that_say_nothing_hold_nobody_up(listener: CommitmentListener) -> None:
+def test_silent_connections_block_nothing(listener: CommitmentListener) -> None:
     """The oldest ones are closed."""
     with ExitStack() as stack:
         silent = [
@@ -139,7 +139,7 @@ def test_connections_that_say_nothing_hold_nobody_up(listener: CommitmentListene
         assert silent[0].recv(1) == b""
 
 
-def test_a_connection_has_an_end() -> None:
+def test_a_connection_has_a_time_limit() -> None:
     """A connection that sends a byte occasionally is closed as well."""
     timeouts = replace(LONG_TIMEOUTS, commitment=0.5)
     with (
@@ -150,7 +150,7 @@ def test_a_connection_has_an_end() -> None:
         assert connection.recv(1) == b""
 
 
-def test_refusals_are_logged_a_few_times(
+def test_rejections_are_logged_a_few_times(
     listener: CommitmentListener, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The log stays short, whatever connects."""
@@ -171,7 +171,7 @@ def test_it_ends_with_its_connections() -> None:
         reported(again)
 
 
-def test_a_port_that_is_in_use_is_told(listener: CommitmentListener) -> None:
+def test_a_port_that_is_in_use_is_reported(listener: CommitmentListener) -> None:
     """The run cannot begin."""
     with (
         pytest.raises(ConfigError, match=r"commit_port: .*Address already in use"),

@@ -42,7 +42,7 @@ def uids(*series: int) -> set[str]:
     return {f"1.2.{n}.1" for n in series}
 
 
-def test_a_query_that_fails_costs_its_own_images() -> None:
+def test_a_failed_query_costs_its_own_images() -> None:
     """The others are verified over the same association and in the same call."""
     with Archive("1.2.2", "1.2.3") as server:
         find = find_scu(server)
@@ -68,7 +68,7 @@ def test_three_failures_in_a_row_end_the_queries() -> None:
     assert find.given_up == answer.unknown["1.2.5.1"] == again.unknown["1.2.1.1"]
 
 
-def test_failures_with_a_success_in_between_do_not() -> None:
+def test_failures_with_a_success_in_between_do_not_end_the_queries() -> None:
     """A success resets the count, also between calls."""
     with Archive("1.2.1", "1.2.2") as server:
         find = find_scu(server)
@@ -77,7 +77,7 @@ def test_failures_with_a_success_in_between_do_not() -> None:
     assert len(server.asked) == 9
 
 
-def test_a_server_that_is_lost_is_unknown() -> None:
+def test_images_on_a_lost_server_are_unknown() -> None:
     """A failed connection is a failed query and nothing worse."""
     with Archive() as server:
         peer = peer_of(server, server.ae_title)

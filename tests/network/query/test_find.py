@@ -35,7 +35,7 @@ def test_a_series_is_found(archive: Orthanc | DcmQRSCP | ArchiveSCP) -> None:
 
 
 @pytest.mark.parametrize("kind", [Orthanc, DcmQRSCP])
-def test_a_series_that_is_not_there_is_empty(kind: type[Orthanc] | type[DcmQRSCP]) -> None:
+def test_a_missing_series_is_empty(kind: type[Orthanc] | type[DcmQRSCP]) -> None:
     """An unknown series is not an error."""
     with kind() as server:
         find = find_scu(server)
@@ -49,7 +49,7 @@ def test_a_series_that_is_not_there_is_empty(kind: type[Orthanc] | type[DcmQRSCP
         (CommitmentSCU, "storage commitment requests"),
     ],
 )
-def test_a_server_without_the_service_says_so(
+def test_a_server_without_the_service(
     kind: type[FindSCU] | type[CommitmentSCU], service: str, storescp: StoreSCP
 ) -> None:
     """The images are unknown, and the server gets no more queries."""
@@ -62,7 +62,7 @@ def test_a_server_without_the_service_says_so(
     assert reason.text == f"the server does not support {service}"
 
 
-def test_a_query_that_fails_says_its_status() -> None:
+def test_a_failed_query_shows_its_status() -> None:
     """The error has the server's status, and another query can follow."""
     with ArchiveSCP(find_status=0xA700) as server:
         find = find_scu(server)
@@ -74,7 +74,7 @@ def test_a_query_that_fails_says_its_status() -> None:
         assert len(server.associations) == 1
 
 
-def test_several_series_are_asked_for_over_one_association() -> None:
+def test_several_series_are_queried_over_one_association() -> None:
     """The association of the first query is used for the others."""
     with ArchiveSCP() as server:
         find = find_scu(server)
@@ -83,7 +83,7 @@ def test_several_series_are_asked_for_over_one_association() -> None:
         assert len(server.associations) == 1
 
 
-def test_an_association_that_is_lost_is_replaced() -> None:
+def test_a_lost_association_is_replaced() -> None:
     """The query that loses it fails; the next one has a new association."""
     queries = []
 
@@ -107,7 +107,7 @@ def server_with_find(handler: Callable[[evt.Event], Iterator[tuple[int, None]]])
     return server
 
 
-def test_a_query_of_a_server_that_is_not_there_fails() -> None:
+def test_a_query_to_a_missing_server_fails() -> None:
     """A failed connection is a failed query and nothing worse."""
     with ArchiveSCP() as server:
         peer = peer_of(server, server.ae_title)

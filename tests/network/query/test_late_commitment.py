@@ -86,7 +86,7 @@ def test_a_report_on_the_same_association_counts_as_well(listener: CommitmentLis
         assert scu(server, listener).verify([reference(1)]) == Verification(uids(1))
 
 
-def test_a_report_that_does_not_come_is_told(listener: CommitmentListener) -> None:
+def test_a_missing_report_is_explained(listener: CommitmentListener) -> None:
     """The reason has the duration of the wait and the associations."""
     with ArchiveSCP(reports=False) as server, without_timeout():
         (reason,) = scu(server, listener, late_commitment=1).verify([reference(1)]).unknown.values()

@@ -60,7 +60,7 @@ def test_a_list_is_one_query() -> None:
     assert set(query.SOPInstanceUID) == uids(*range(5))
 
 
-def test_a_query_has_no_more_uids_than_a_value_may_have() -> None:
+def test_a_query_respects_the_maximum_value_length() -> None:
     """The list of a query fits into one value of 64 KiB (PS3.5 7.1.2)."""
     longest = [ImageReference(CT, f"1.{10**61 + n}", STUDY, SERIES) for n in range(1500)]
     with ArchiveSCP() as server:
@@ -102,7 +102,7 @@ def test_a_query_has_no_more_uids_than_a_value_may_have() -> None:
         "refuses long lists",
     ],
 )
-def test_what_is_there_is_told_from_what_is_not(matching: Matching) -> None:
+def test_existing_and_missing_images_are_distinguished(matching: Matching) -> None:
     """Each image is correctly verified or absent, however the server responds."""
     with finder(matching) as (find, _):
         for _ in range(2):
@@ -110,7 +110,7 @@ def test_what_is_there_is_told_from_what_is_not(matching: Matching) -> None:
             assert answer == Verification(uids(*range(2, STORED)), uids(12, 13, 14))
 
 
-def test_what_a_list_leaves_out_is_asked_for_once_more() -> None:
+def test_images_missing_in_a_list_are_queried_again() -> None:
     """A server that is known to support lists needs no query for the series."""
     with finder(by_list) as (find, server):
         for _ in range(2):
@@ -126,7 +126,7 @@ def test_a_limit_costs_a_query_for_each_part() -> None:
     assert asked_of(server) == [12, 3, 3, 3]
 
 
-def test_a_list_that_is_refused_is_halved() -> None:
+def test_a_rejected_list_is_halved() -> None:
     """Status A7xx for a long list does not mean that an image is absent."""
     with finder(refusing_over(3)) as (find, server):
         find.verify(references(*range(3)))
@@ -134,7 +134,7 @@ def test_a_list_that_is_refused_is_halved() -> None:
     assert asked_of(server) == [3, 12, 6, 3, 3, 6, 3, 3]
 
 
-def test_a_list_that_fails_at_a_server_that_takes_lists_is_a_failure() -> None:
+def test_a_failed_list_at_a_server_with_lists_is_a_failure() -> None:
     """The query for the series would fail, too."""
 
     def match(asked: Sequence[str], stored: Sequence[str]) -> tuple[Sequence[str], int]:
@@ -146,7 +146,7 @@ def test_a_list_that_fails_at_a_server_that_takes_lists_is_a_failure() -> None:
     assert asked_of(server) == [2, 4]
 
 
-def test_a_server_that_takes_no_lists_is_asked_by_series_from_then_on() -> None:
+def test_a_server_without_lists_is_queried_by_series() -> None:
     """The list is tried once."""
     with finder(finding_no_list) as (find, server):
         for _ in range(3):
@@ -154,7 +154,7 @@ def test_a_server_that_takes_no_lists_is_asked_by_series_from_then_on() -> None:
     assert asked_of(server) == [5, 0, 0, 0]
 
 
-def test_what_a_series_leaves_out_is_asked_for_by_itself() -> None:
+def test_images_missing_in_a_series_are_queried_individually() -> None:
     """A server without support for lists may limit its responses silently."""
 
     def match(asked: Sequence[str], stored: Sequence[str]) -> tuple[Sequence[str], int]:
@@ -166,7 +166,7 @@ def test_what_a_series_leaves_out_is_asked_for_by_itself() -> None:
     assert asked_of(server) == [13, 0, 1, 1, 1]
 
 
-def test_a_server_that_a_list_ends_is_asked_by_series() -> None:
+def test_a_server_that_aborts_on_a_list_is_queried_by_series() -> None:
     """If it aborts the association or crashes, a new association is opened."""
 
     def match(asked: Sequence[str], stored: Sequence[str]) -> tuple[Sequence[str], int]:
@@ -181,7 +181,7 @@ def test_a_server_that_a_list_ends_is_asked_by_series() -> None:
     assert asked_of(server) == [3, 0, 1, 0, 1]
 
 
-def test_a_series_that_is_refused_has_not_lost_its_images() -> None:
+def test_a_rejected_series_has_not_lost_its_images() -> None:
     """If a server is out of resources for a series, each image is queried."""
 
     def match(asked: Sequence[str], stored: Sequence[str]) -> tuple[Sequence[str], int]:
@@ -193,7 +193,7 @@ def test_a_series_that_is_refused_has_not_lost_its_images() -> None:
     assert asked_of(server) == [3, 0, 1, 1, 1]
 
 
-def test_an_image_that_is_refused_is_not_absent() -> None:
+def test_a_rejected_image_is_not_absent() -> None:
     """Status A7xx for a single image leaves it unknown."""
     with finder(lambda *_: ((), OUT_OF_RESOURCES)) as (find, _):
         answer = find.verify(references(1))
@@ -202,7 +202,7 @@ def test_an_image_that_is_refused_is_not_absent() -> None:
 
 
 @pytest.mark.parametrize("bad", ["", "1.2\\1.3", "1.2.*", "1.2 3"])
-def test_an_image_that_no_query_can_name_is_unknown(bad: str) -> None:
+def test_an_image_without_a_valid_uid_is_unknown(bad: str) -> None:
     """A missing UID would match all; a backslash would make two UIDs of one."""
     with finder(by_list) as (find, server):
         for image_ in (
@@ -216,7 +216,7 @@ def test_an_image_that_no_query_can_name_is_unknown(bad: str) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 5])
-def test_orthanc_with_a_limit_tells_all(limit: int) -> None:
+def test_orthanc_with_a_limit_finds_all(limit: int) -> None:
     """Orthanc ends a query at LimitFindInstances, with status 0xFE00."""
     with Orthanc(LimitFindInstances=limit) as server:
         store(server, *(image(n) for n in range(STORED)))
@@ -227,7 +227,7 @@ def test_orthanc_with_a_limit_tells_all(limit: int) -> None:
 
 
 @pytest.mark.parametrize("kind", [Orthanc, DcmQRSCP])
-def test_servers_take_the_longest_list(kind: type[Orthanc] | type[DcmQRSCP]) -> None:
+def test_servers_accept_a_list_of_maximum_length(kind: type[Orthanc] | type[DcmQRSCP]) -> None:
     """A list of 64 KiB is answered with the existing images."""
     others = [ImageReference(CT, f"1.{10**61 + n}", STUDY, SERIES) for n in range(990)]
     with kind() as server:

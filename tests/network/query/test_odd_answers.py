@@ -64,7 +64,7 @@ GOOD = [(0xFF00, found("1.2.3")), (0x0000, None)]
         bytes(40),
     ],
 )
-def test_an_answer_that_cannot_be_decoded_fails_its_query(identifier: bytes) -> None:
+def test_an_undecodable_response_fails_its_query(identifier: bytes) -> None:
     """The next query is answered over the same association."""
     bad = [(0xFF00, identifier), (0xFF00, found("1.2.4")), (0x0000, None)]
     with FaultSCP(answering(bad, GOOD)) as server:
@@ -75,7 +75,7 @@ def test_an_answer_that_cannot_be_decoded_fails_its_query(identifier: bytes) -> 
         assert server.connections == 1
 
 
-def test_answers_without_end_end_the_query(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_responses_end_the_query(monkeypatch: pytest.MonkeyPatch) -> None:
     """If a server returns more images than a series can have, reading stops."""
     monkeypatch.setattr(query, "MAX_ANSWERS", 50)
     endless = ((0xFF00, found(f"1.2.{n}")) for n in range(100_000))
@@ -85,7 +85,7 @@ def test_answers_without_end_end_the_query(monkeypatch: pytest.MonkeyPatch) -> N
             find.present(STUDY, SERIES)
 
 
-def test_a_final_answer_after_pending_ones_of_no_use() -> None:
+def test_a_final_response_after_useless_pending_ones() -> None:
     """Responses without an identifier are ignored."""
     odd = [(0xFF00, None), (0xFF01, None), (0xFF00, found("1.2.3")), (0x0000, None)]
     with FaultSCP(answering(odd)) as server:

@@ -48,7 +48,9 @@ def images(*names: str) -> list[SOPInstance]:
 
 
 @pytest.mark.parametrize(("option", "syntax"), [("+xa", JPEG_LS), ("+xv", JPEG_2000)])
-def test_storescp_gets_what_it_takes(conversion: Conversion, option: str, syntax: str) -> None:
+def test_storescp_receives_an_accepted_compression(
+    conversion: Conversion, option: str, syntax: str
+) -> None:
     """It is JPEG-LS if accepted, otherwise JPEG 2000; the pixels are the original ones."""
     names = ["CT_small.dcm", "MR_small.dcm", "MR_small_implicit.dcm"]
     with StoreSCP("+uf", option) as server:
@@ -62,7 +64,7 @@ def test_storescp_gets_what_it_takes(conversion: Conversion, option: str, syntax
     )
 
 
-def test_storescp_that_takes_no_compression_gets_none(conversion: Conversion) -> None:
+def test_storescp_without_compression_receives_none(conversion: Conversion) -> None:
     """Images arrive unchanged without a remark."""
     with StoreSCP() as server:
         results = send_all(sender(server, conversion), images("CT_small.dcm", "MR_small.dcm"))
@@ -71,7 +73,7 @@ def test_storescp_that_takes_no_compression_gets_none(conversion: Conversion) ->
     assert {str(dataset.file_meta.TransferSyntaxUID) for dataset in arrived} == {EXPLICIT}
 
 
-def test_orthanc_shows_the_pixels(orthanc: Orthanc, conversion: Conversion) -> None:
+def test_orthanc_decodes_the_original_pixels(orthanc: Orthanc, conversion: Conversion) -> None:
     """It decodes each frame of a multi-frame image to the original."""
     shape = Shape(64, 50, 3, stored=12)
     pixels = shape.pixels()
@@ -89,7 +91,7 @@ def test_orthanc_shows_the_pixels(orthanc: Orthanc, conversion: Conversion) -> N
     assert (np.stack(frames) == pixels[..., 0]).all()
 
 
-def test_only_what_is_uncompressed_is_compressed(
+def test_only_uncompressed_images_are_compressed(
     conversion: Conversion, python_scp: PythonSCP
 ) -> None:
     """Compressed images and reports arrive unchanged."""
@@ -100,7 +102,7 @@ def test_only_what_is_uncompressed_is_compressed(
     assert syntaxes == [RLE, JPEG_LS, EXPLICIT, "1.2.840.10008.1.2.2"]
 
 
-def test_what_cannot_be_compressed_goes_as_it_is(conversion: Conversion) -> None:
+def test_unsupported_images_are_sent_uncompressed(conversion: Conversion) -> None:
     """If the server accepts only implicit VR, they are converted to it."""
     names = ["rtdose.dcm", "MR_small.dcm"]
     dose = "1.2.840.10008.5.1.4.1.1.481.2"
@@ -112,7 +114,7 @@ def test_what_cannot_be_compressed_goes_as_it_is(conversion: Conversion) -> None
         assert stored == [syntax, JPEG_LS]
 
 
-def test_a_compression_that_fails_is_a_remark() -> None:
+def test_a_failed_compression_is_a_remark() -> None:
     """The image arrives uncompressed."""
 
     def fail(_image: SOPInstance, _syntax: str) -> Unreadable:

@@ -17,7 +17,7 @@ MR = "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 
 
-def test_never_sends_only_what_is_taken_as_it_is(scu: SCUFactory) -> None:
+def test_never_sends_only_images_accepted_unchanged(scu: SCUFactory) -> None:
     """DCMTK's storescp accepts no compression: such an image fails, and the others arrive."""
     names = ["CT_small.dcm", "JPEG2000.dcm", "MR_small.dcm"]
     with StoreSCP() as server:
@@ -32,7 +32,7 @@ def test_never_sends_only_what_is_taken_as_it_is(scu: SCUFactory) -> None:
 
 
 @pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
-def test_never_does_not_change_uncompressed_images_either(scu: SCUFactory, syntax: str) -> None:
+def test_never_does_not_change_uncompressed_images(scu: SCUFactory, syntax: str) -> None:
     """An image arrives in its own syntax or not at all."""
     names = ["MR_small.dcm", "MR_small_implicit.dcm"]
     with PythonSCP({MR: [syntax]}) as server:
@@ -43,7 +43,7 @@ def test_never_does_not_change_uncompressed_images_either(scu: SCUFactory, synta
 
 
 @pytest.mark.parametrize(("options", "syntax"), [(("+xa",), EXPLICIT), (("+xi",), IMPLICIT)])
-def test_uncompressed_goes_to_servers_that_would_take_more(
+def test_uncompressed_decodes_even_if_the_server_accepts_more(
     scu: SCUFactory, options: tuple[str, ...], syntax: str
 ) -> None:
     """Images arrive uncompressed with unchanged values, although storescp accepts compression."""
@@ -73,7 +73,7 @@ def test_uncompressed_proposes_nothing_else(scu: SCUFactory, python_scp: PythonS
     assert [outcomes(results)[n] for n in (0, 2)] == [SENT] * 2
 
 
-def test_uncompressed_fails_what_cannot_be_decoded(scu: SCUFactory, python_scp: PythonSCP) -> None:
+def test_uncompressed_fails_undecodable_images(scu: SCUFactory, python_scp: PythonSCP) -> None:
     """A damaged image fails with its reason, and the next one is sent."""
     whole = shipped("MR_small_RLE.dcm").read_bytes()
     damaged = whole.replace(struct.pack("<II", 2, 64), struct.pack("<II", 3, 64))

@@ -22,9 +22,7 @@ EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 
 
 @pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
-def test_images_are_decompressed_for_a_server_that_takes_no_other(
-    scu: SCUFactory, syntax: str
-) -> None:
+def test_images_are_decompressed_if_necessary(scu: SCUFactory, syntax: str) -> None:
     """If only one uncompressed syntax is accepted, images arrive in it with unchanged pixels."""
     with PythonSCP({MR: [syntax]}) as server:
         (result,) = send_all(scu(server), [instance(shipped("MR_small_RLE.dcm"))])
@@ -38,7 +36,7 @@ def test_images_are_decompressed_for_a_server_that_takes_no_other(
 
 
 @pytest.mark.parametrize(("options", "syntax"), [((), EXPLICIT), (("+xi",), IMPLICIT)])
-def test_storescp_gets_what_it_takes(
+def test_storescp_receives_accepted_syntaxes(
     scu: SCUFactory, options: tuple[str, ...], syntax: str
 ) -> None:
     """DCMTK's storescp, which by default accepts no compression, receives all images readable."""
@@ -56,7 +54,7 @@ def test_storescp_gets_what_it_takes(
     assert pydicom.dcmread(shipped("MR_small.dcm")).PixelData in [d.PixelData for d in arrived]
 
 
-def test_a_conversion_that_fails_names_its_reason() -> None:
+def test_a_failed_conversion_has_its_reason() -> None:
     """An image that cannot be converted is not sent, and the next one is."""
 
     def refuse(_image: SOPInstance, _syntax: str) -> Unreadable:

@@ -21,7 +21,7 @@ CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 
 
-def test_a_dataset_that_cannot_be_read_to_its_end(scu: SCUFactory, storescp: StoreSCP) -> None:
+def test_a_dataset_that_cannot_be_read_completely(scu: SCUFactory, storescp: StoreSCP) -> None:
     """If a source is truncated while it is read, its image fails, and the server stores no part."""
     file = encoded(made(1, pixels=512))
     whole, cut = instance(file), instance(file)
@@ -60,7 +60,7 @@ def test_fragments_fit_the_server(scu: SCUFactory, maximum: int | None) -> None:
     assert max(image.fragments) <= max(maximum or 1 << 30, 16) - 6
 
 
-def test_uids_that_break_the_rules_are_sent_and_not_logged(
+def test_invalid_uids_are_sent_and_not_logged(
     scu: SCUFactory, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
 ) -> None:
     """A UID with a leading zero or letters is sent unchanged, and never quoted in the log."""

@@ -30,7 +30,7 @@ def test_a_conversion_is_a_remark(scu: SCUFactory) -> None:
     assert [reason.kind for reason in result.remarks] == [Kind.CONVERTED]
 
 
-def test_an_image_that_the_server_does_not_take_is_not_sent(scu: SCUFactory) -> None:
+def test_an_unaccepted_image_is_not_sent(scu: SCUFactory) -> None:
     """This is known without C-STORE."""
     with PythonSCP({}) as server:
         result = scu(server, is_dry=True).send(made_instance(1))

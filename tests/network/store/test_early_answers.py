@@ -39,7 +39,7 @@ def test_the_status_of_a_server_that_leaves_counts(leave: Callable[[Peer], None]
         assoc.release()
 
 
-def test_a_success_before_the_end_of_an_image_is_none() -> None:
+def test_an_early_success_does_not_count() -> None:
     """A server that has not read the whole image cannot have stored it."""
     with FaultSCP(answering_early(0x0000, Peer.abort)) as server:
         assoc = associate(server)
@@ -63,7 +63,7 @@ def flood(peer: Peer, image: Image) -> None:
 
 
 @pytest.mark.parametrize("misbehave", [answer_at_length, flood])
-def test_an_answer_without_end_ends_the_association(
+def test_endless_responses_end_the_association(
     misbehave: Callable[[Peer, Image], None],
 ) -> None:
     """At most 1 MiB, and at most one response per request, is accepted."""
@@ -79,7 +79,7 @@ def test_an_answer_without_end_ends_the_association(
         assert not assoc.is_usable
 
 
-def test_an_answer_before_an_abort_counts() -> None:
+def test_a_response_before_an_abort_counts() -> None:
     """The last response is more informative than the loss of the association."""
 
     def script(peer: Peer) -> None:

@@ -87,7 +87,7 @@ def cancelled_after(seconds: float) -> Iterator[None]:
 
 @pytest.mark.parametrize("script", [Peer.stall, accept_and_stall])
 @pytest.mark.parametrize("size", [1000, 64_000_000])
-def test_a_job_that_is_ended_leaves_its_server_at_once(
+def test_a_cancelled_job_leaves_its_server_immediately(
     scu: SCUFactory, script: Script, size: int
 ) -> None:
     """A signal ends the wait for a server that does not respond or does not read."""

@@ -50,7 +50,7 @@ def abort_before_response(peer: Peer) -> None:
         release_in_image,
     ],
 )
-def test_an_image_in_flight_is_sent_once_more(scu: SCUFactory, script: Script) -> None:
+def test_an_image_in_flight_is_resent(scu: SCUFactory, script: Script) -> None:
     """An association lost before or within an image costs a new one, but no image."""
     with FaultSCP(script, serve) as server:
         results = send_all(scu(server), [big_instance(), made_instance()])
@@ -61,7 +61,7 @@ def test_an_image_in_flight_is_sent_once_more(scu: SCUFactory, script: Script) -
 
 
 @pytest.mark.parametrize("script", [close_before_answer, abort_before_response])
-def test_an_image_without_response_is_sent_once_more(scu: SCUFactory, script: Script) -> None:
+def test_an_image_without_response_is_resent(scu: SCUFactory, script: Script) -> None:
     """An image whose response was lost is resent, because its result is unknown."""
     with FaultSCP(script, serve) as server:
         results = send_all(scu(server), [made_instance(1), made_instance(2)])
@@ -77,7 +77,7 @@ def test_a_duplicate_on_the_resend_was_stored_before(scu: SCUFactory) -> None:
     assert outcomes(results) == [SENT, Outcome(False, Kind.REFUSED, told)]
 
 
-def test_a_duplicate_after_a_refusal_may_be_another_image(scu: SCUFactory) -> None:
+def test_a_duplicate_after_a_rejection_may_be_another_image(scu: SCUFactory) -> None:
     """It counts as sent with a remark: the server first lacked resources for it."""
     with FaultSCP(answering(0xA700, 0x0111)) as server:
         sender = scu(server)
@@ -88,7 +88,7 @@ def test_a_duplicate_after_a_refusal_may_be_another_image(scu: SCUFactory) -> No
     assert outcome(second) == Outcome(True, Kind.EXISTING_OBJECT, told)
 
 
-def test_a_duplicate_after_a_lost_answer_and_a_refusal_was_stored(scu: SCUFactory) -> None:
+def test_a_duplicate_after_a_lost_response_and_a_rejection_was_stored(scu: SCUFactory) -> None:
     """The lost response may have been Success."""
     with FaultSCP(close_before_answer, answering(0xA700, 0x0111)) as server:
         sender = scu(server)
@@ -98,7 +98,7 @@ def test_a_duplicate_after_a_lost_answer_and_a_refusal_was_stored(scu: SCUFactor
 
 
 @pytest.mark.parametrize("ending", [Peer.close, Peer.abort, Peer.reset])
-def test_a_server_that_leaves_between_images_costs_nothing(
+def test_a_server_that_leaves_between_images_loses_nothing(
     scu: SCUFactory, ending: Callable[[Peer], None]
 ) -> None:
     """A connection that ends while idle is replaced; each image arrives once."""

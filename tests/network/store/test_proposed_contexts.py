@@ -35,7 +35,7 @@ def test_context_ids_are_odd_and_within_limits(scu: SCUFactory) -> None:
     assert all(len(set(numbers)) == len(numbers) for numbers in ids)
 
 
-def test_more_contexts_than_fit_make_more_associations(scu: SCUFactory) -> None:
+def test_excess_contexts_need_more_associations(scu: SCUFactory) -> None:
     """All images arrive unchanged although their classes and syntaxes need 180 contexts."""
     pairs = {f"{PRIVATE_CLASS}.{n}": f"1.2.826.0.1.3680043.8.498.88.{n}" for n in range(60)}
     accept = {sop_class: [syntax, EXPLICIT, IMPLICIT] for sop_class, syntax in pairs.items()}
@@ -75,7 +75,7 @@ def test_ae_titles_are_those_configured(scu: SCUFactory, python_scp: PythonSCP) 
     assert (request.called_ae, request.calling_ae) == ("PACS", "flywheel")
 
 
-def test_contexts_are_told_with_what_became_of_them(scu: SCUFactory) -> None:
+def test_contexts_are_listed_with_their_result(scu: SCUFactory) -> None:
     """The report shows each proposed context, and whether the server accepted it."""
     with PythonSCP({CT: [EXPLICIT]}) as server:
         sender = scu(server)

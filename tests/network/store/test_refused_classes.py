@@ -12,7 +12,7 @@ CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 
 
-def test_a_class_that_is_not_accepted_costs_only_its_images(scu: SCUFactory) -> None:
+def test_an_unaccepted_class_costs_only_its_images(scu: SCUFactory) -> None:
     """Rejected images have their class in the reason, and no association is opened for each."""
     rle = "MR_small_RLE.dcm"
     with PythonSCP({CT: [EXPLICIT]}) as server:
@@ -25,7 +25,7 @@ def test_a_class_that_is_not_accepted_costs_only_its_images(scu: SCUFactory) -> 
     assert outcomes(results) == [SENT, *[refused] * 5, SENT]
 
 
-def test_a_server_that_accepts_no_context_is_asked_once(scu: SCUFactory) -> None:
+def test_a_server_that_accepts_no_context_gets_one_request(scu: SCUFactory) -> None:
     """If no class is accepted at first, a later class can still be sent."""
     with PythonSCP({CT: [EXPLICIT]}) as server:
         images = [*(instance(shipped("MR_small_RLE.dcm")) for _ in range(3)), made_instance()]
@@ -34,7 +34,7 @@ def test_a_server_that_accepts_no_context_is_asked_once(scu: SCUFactory) -> None
     assert [one.is_sent for one in outcomes(results)] == [False, False, False, True]
 
 
-def test_an_accepted_context_without_transfer_syntax_is_as_none(scu: SCUFactory) -> None:
+def test_an_accepted_context_without_transfer_syntax_is_ignored(scu: SCUFactory) -> None:
     """Without a transfer syntax in the response, the context cannot be used."""
     with FaultSCP(lambda peer: peer.accept(syntaxes=False)) as server:
         (result,) = send_all(scu(server), [made_instance()])

@@ -48,7 +48,7 @@ def test_a_calling_title_that_is_not_recognised(scu: SCUFactory) -> None:
         ((1, 2, 1), "it gives no reason"),
     ],
 )
-def test_a_rejection_says_why(scu: SCUFactory, rejection: Rejection, reason: str) -> None:
+def test_a_rejection_has_its_reason(scu: SCUFactory, rejection: Rejection, reason: str) -> None:
     """Each reason of the standard has its own text (PS3.8 9.3.4)."""
     with FaultSCP(rejecting(rejection)) as server:
         kind, told = fail_to_send(scu(server, retry_time=0), server)
@@ -66,7 +66,7 @@ def test_a_transient_rejection_is_waited_out(scu: SCUFactory, clock: Clock) -> N
     assert len(clock.waits) == 2
 
 
-def test_a_permanent_rejection_is_not_asked_again(scu: SCUFactory) -> None:
+def test_a_permanent_rejection_is_not_retried(scu: SCUFactory) -> None:
     """A server that does not know an AE title gets one request."""
     with FaultSCP(rejecting(UNKNOWN_CALLED_AE), serve) as server:
         (result,) = send_all(scu(server), [made_instance(1)])

@@ -47,14 +47,14 @@ def test_an_image_that_is_lost_twice_is_suspect(scu: SCUFactory, ticking: Clock)
     assert not ticking.waits
 
 
-def test_resending_at_once_goes_on_while_it_is_useful(scu: SCUFactory) -> None:
+def test_immediate_resends_continue_while_they_succeed(scu: SCUFactory) -> None:
     """A server that ends associations repeatedly loses no image and makes none suspect."""
     with FaultSCP(*[close_before_answer, serve_one] * 5, serve) as server:
         results = [scu(server).send(made_instance(n)) for n in range(5)]
     assert {type(result) for result in results} == {Sent}
 
 
-def test_resending_at_once_ends_where_it_is_useless(scu: SCUFactory) -> None:
+def test_immediate_resends_stop_when_they_fail(scu: SCUFactory) -> None:
     """After an image was lost twice, the next lost image is suspect immediately."""
     with FaultSCP(close_before_answer) as server:
         sender = scu(server)
@@ -62,7 +62,7 @@ def test_resending_at_once_ends_where_it_is_useless(scu: SCUFactory) -> None:
     assert tries == [2, 1, 1]
 
 
-def test_an_image_that_is_lost_after_a_while_is_suspect(scu: SCUFactory) -> None:
+def test_an_image_that_is_lost_slowly_is_suspect(scu: SCUFactory) -> None:
     """A resend would delay the others by the same time again."""
     clock = Clock(tick=1e-6)
 
@@ -80,7 +80,7 @@ def test_an_image_that_is_lost_after_a_while_is_suspect(scu: SCUFactory) -> None
 
 
 @pytest.mark.parametrize("status", [0xA700, 0xA7FF, 0x0213])
-def test_an_image_that_is_refused_for_want_of_resources_is_suspect(
+def test_an_image_rejected_for_lack_of_resources_is_suspect(
     scu: SCUFactory, ticking: Clock, status: int
 ) -> None:
     """It is sent once; the association stays open, and the next image is sent without delay."""
@@ -97,7 +97,7 @@ def test_an_image_that_is_refused_for_want_of_resources_is_suspect(
     assert not ticking.waits
 
 
-def test_an_image_that_is_tried_again_counts_its_tries(scu: SCUFactory) -> None:
+def test_a_retried_image_counts_its_tries(scu: SCUFactory) -> None:
     """Earlier tries are included, whatever the final result is."""
     with FaultSCP(answering(0xA700, 0xA700, 0x0000)) as server:
         sender = scu(server)
@@ -122,9 +122,7 @@ def test_the_server_is_at_fault_after_many_images_in_a_row(scu: SCUFactory, tick
     assert ticking.waits == [2, 4, 8, 15]
 
 
-def test_a_server_that_recovers_has_its_whole_retry_time_again(
-    scu: SCUFactory, ticking: Clock
-) -> None:
+def test_a_recovered_server_has_its_whole_retry_time_again(scu: SCUFactory, ticking: Clock) -> None:
     """Repeated short failures of a server do not end the run."""
     statuses = ([0xA700] * 80 + [0x0000]) * 12
     with FaultSCP(answering(*statuses)) as server:
@@ -135,7 +133,7 @@ def test_a_server_that_recovers_has_its_whole_retry_time_again(
 
 
 @pytest.mark.parametrize("script", [answering(0xA700), close_before_answer])
-def test_a_server_that_takes_no_image_is_given_up_after_the_retry_time(
+def test_a_server_that_accepts_no_image_exhausts_the_retry_time(
     scu: SCUFactory, ticking: Clock, script: Script
 ) -> None:
     """The remaining images fail without a try."""
@@ -163,7 +161,9 @@ def test_a_server_that_answers_no_echo_is_at_fault(scu: SCUFactory, ticking: Clo
     assert ticking.waits == [2, 4, 8, 15, 15, 15]
 
 
-def test_a_server_that_never_answers_an_echo_is_given_up(scu: SCUFactory, ticking: Clock) -> None:
+def test_a_server_that_never_answers_an_echo_exhausts_the_retry_time(
+    scu: SCUFactory, ticking: Clock
+) -> None:
     """After the retry time the current image fails, and all others fail without a try."""
     with FaultSCP(close_before_answer, close_in_first_message) as server:
         sender = scu(server, retry_time=60, policy=replace(MAX_WAITS, clock=ticking))
@@ -173,7 +173,7 @@ def test_a_server_that_never_answers_an_echo_is_given_up(scu: SCUFactory, tickin
     assert [result.transfer.tries for result in results] == [1, 0, 0]
 
 
-def test_a_server_without_echo_is_not_blamed_for_that(scu: SCUFactory) -> None:
+def test_a_server_without_echo_is_not_at_fault(scu: SCUFactory) -> None:
     """If it does not accept the SOP class, an association is sufficient."""
 
     def accept_images_only(peer: Peer) -> None:
@@ -186,7 +186,7 @@ def test_a_server_without_echo_is_not_blamed_for_that(scu: SCUFactory) -> None:
     assert outcome(result) == SENT
 
 
-def test_a_final_refusal_is_sent_once(scu: SCUFactory) -> None:
+def test_a_final_rejection_is_sent_once(scu: SCUFactory) -> None:
     """The server is available: its rejections end neither the retry time nor the run."""
     with FaultSCP(answering(0xC000)) as server:
         results = send_all(scu(server, retry_time=0), [made_instance(n) for n in range(4)])
@@ -195,7 +195,7 @@ def test_a_final_refusal_is_sent_once(scu: SCUFactory) -> None:
     assert outcomes(results) == [refused] * 4
 
 
-def test_without_retry_time_nothing_is_waited_for(scu: SCUFactory, ticking: Clock) -> None:
+def test_without_retry_time_there_is_no_wait(scu: SCUFactory, ticking: Clock) -> None:
     """A server that answers no echo fails immediately, with the server's reason."""
     with FaultSCP(close_before_answer, close_in_first_message) as server:
         sender = scu(server, retry_time=0, policy=replace(MAX_WAITS, clock=ticking))

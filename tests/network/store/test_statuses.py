@@ -38,7 +38,7 @@ from tests.support.sending import SCUFactory, send_all
         (0x1234, False, Kind.REFUSED, "status 0x1234 of unknown meaning"),
     ],
 )
-def test_the_status_tells_whether_an_image_was_stored(
+def test_the_status_shows_whether_an_image_was_stored(
     scu: SCUFactory, status: int, is_sent: bool, kind: Kind | None, told: str
 ) -> None:
     """Success and warnings count as sent, all others do not; each image is sent once."""
@@ -59,7 +59,7 @@ def status_with(code: int, comment: str, *tags: int) -> Dataset:
     return status
 
 
-def test_the_remark_has_what_the_server_adds_to_a_status(scu: SCUFactory) -> None:
+def test_the_remark_has_the_servers_details(scu: SCUFactory) -> None:
     """The remark has the offending elements and the error comment on one line."""
     with PythonSCP(status=status_with(0xA900, "No  such study", 0x00100020, 0x0020000D)) as server:
         (result,) = send_all(scu(server), [made_instance()])

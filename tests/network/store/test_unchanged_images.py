@@ -31,7 +31,7 @@ def private_file(number: int) -> bytes:
     return encoded(made(number, SOPClassUID=f"{PRIVATE_CLASS}.{number}"))
 
 
-def test_a_mix_reaches_storescp_as_it_is(scu: SCUFactory, storescp: StoreSCP) -> None:
+def test_a_mix_reaches_storescp_unchanged(scu: SCUFactory, storescp: StoreSCP) -> None:
     """Plain, compressed and private images arrive byte for byte at a bit-preserving server."""
     files = [path.read_bytes() for path in mixed()] + [private_file(1), private_file(2)]
     results = send_all(scu(storescp), map(instance, files))
@@ -40,7 +40,7 @@ def test_a_mix_reaches_storescp_as_it_is(scu: SCUFactory, storescp: StoreSCP) ->
     assert received == {dataset_of(content) for content in files}
 
 
-def test_a_mix_reaches_orthanc_as_it_is(scu: SCUFactory, orthanc: Orthanc) -> None:
+def test_a_mix_reaches_orthanc_unchanged(scu: SCUFactory, orthanc: Orthanc) -> None:
     """Orthanc stores plain, compressed and private images unchanged."""
     files = [path.read_bytes() for path in mixed()] + [private_file(1), private_file(2)]
     results = send_all(scu(orthanc), map(instance, files))

@@ -62,7 +62,7 @@ def release_request(peer: Peer) -> None:
     ],
 )
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
-def test_what_is_no_dicom_server(scu: SCUFactory, script: Script) -> None:
+def test_a_server_that_does_not_speak_dicom(scu: SCUFactory, script: Script) -> None:
     """A server without a DICOM response fails soon, and the reason says so."""
     with FaultSCP(script) as server, without_timeout():
         kind, told = fail_to_send(scu(server, retry_time=0), server)
@@ -83,7 +83,7 @@ def test_a_server_that_does_not_answer_the_request(scu: SCUFactory) -> None:
     assert kind is Kind.NO_ASSOCIATION
 
 
-def test_a_host_that_cannot_be_resolved_is_an_error_in_the_configuration() -> None:
+def test_an_unresolvable_host_is_a_configuration_error() -> None:
     """A name without an address fails before anything is done; addresses need no name."""
     for host in ("127.0.0.1", "::1", "localhost"):
         resolve(PeerAE(host, 104, "A", "B"))

@@ -66,7 +66,7 @@ def send_half_a_pdu(peer: Peer, image: Image) -> None:
     ],
 )
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
-def test_what_is_no_answer_ends_the_association(
+def test_an_invalid_response_ends_the_association(
     scu: SCUFactory, misbehave: Callable[[Peer, Image], None]
 ) -> None:
     """After an invalid response the association is not used again, and the image is resent."""
@@ -80,7 +80,7 @@ def test_what_is_no_answer_ends_the_association(
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
-def test_garbage_in_the_middle_of_an_image_ends_the_association(scu: SCUFactory) -> None:
+def test_garbage_within_an_image_ends_the_association(scu: SCUFactory) -> None:
     """If a server sends garbage during an image, the association ends without a traceback."""
 
     def script(peer: Peer) -> None:
@@ -94,7 +94,7 @@ def test_garbage_in_the_middle_of_an_image_ends_the_association(scu: SCUFactory)
         assert [image.connection for image in server.images] == [2]
 
 
-def test_a_second_answer_is_not_taken_for_that_to_the_next_image(scu: SCUFactory) -> None:
+def test_a_duplicate_response_is_not_taken_for_the_next_image(scu: SCUFactory) -> None:
     """A response that arrives twice, early or late, does not apply to the next image."""
 
     def script(peer: Peer) -> None:
@@ -113,7 +113,7 @@ def test_a_second_answer_is_not_taken_for_that_to_the_next_image(scu: SCUFactory
     assert outcomes(results) == [SENT, refused]
 
 
-def test_a_pending_answer_is_not_the_last(scu: SCUFactory) -> None:
+def test_a_pending_response_is_not_final(scu: SCUFactory) -> None:
     """The status after Pending counts; the image is not resent."""
 
     def script(peer: Peer) -> None:

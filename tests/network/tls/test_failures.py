@@ -63,7 +63,7 @@ def failed(reason: str) -> HandshakeFailure:
         ),
     ],
 )
-def test_a_reason_says_what_is_wrong(reason: str, failure: HandshakeFailure) -> None:
+def test_each_reason_is_explained(reason: str, failure: HandshakeFailure) -> None:
     """An unknown reason is shown unchanged; all are final."""
     assert failed(reason) == failure
     assert failure.is_final
@@ -80,7 +80,7 @@ def test_a_reason_says_what_is_wrong(reason: str, failure: HandshakeFailure) -> 
         ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "certificate required"),
     ],
 )
-def test_an_alert_about_the_gears_certificate_says_so(reason: str, words: str) -> None:
+def test_an_alert_about_the_gears_certificate_is_explained(reason: str, words: str) -> None:
     """The server's alert has the reason (RFC 8446 6.2)."""
     assert failed(reason) == HandshakeFailure(
         f"the server rejected the client certificate ({words})",
@@ -100,7 +100,7 @@ def test_an_alert_about_the_gears_certificate_says_so(reason: str, words: str) -
         (23, *NOT_ACCEPTED),
     ],
 )
-def test_a_certificate_that_is_not_accepted_says_why(code: int, cause: str, advice: str) -> None:
+def test_a_rejected_certificate_is_explained(code: int, cause: str, advice: str) -> None:
     """The codes are those of OpenSSL's x509_vfy.h, and its message is shown."""
     error = ssl.SSLCertVerificationError(1, "the certificate is not accepted")
     error.verify_code, error.verify_message = code, "why"

@@ -66,7 +66,7 @@ def test_a_server_that_does_not_answer_the_handshake(
     )
 
 
-def test_a_server_that_closes_tls_in_the_handshake(config: TLSConfig) -> None:
+def test_a_server_that_closes_tls_during_the_handshake(config: TLSConfig) -> None:
     """If the server only sends close_notify, OpenSSL gives no reason and names no error."""
 
     def say_close(peer: Peer) -> None:
@@ -80,7 +80,7 @@ def test_a_server_that_closes_tls_in_the_handshake(config: TLSConfig) -> None:
     )
 
 
-def test_an_error_without_a_reason_may_pass() -> None:
+def test_an_error_without_a_reason_may_be_transient() -> None:
     """Python 3.11.2 raises a bare SSLError without a reason if a server just closes."""
     error = ssl.SSLError("A failure in the SSL library occurred")
     error.reason = None
@@ -91,9 +91,7 @@ def test_an_error_without_a_reason_may_pass() -> None:
     )
 
 
-def test_a_handshake_that_is_not_answered_is_tried_again(
-    config: TLSConfig, server: Identity
-) -> None:
+def test_an_unanswered_handshake_is_retried(config: TLSConfig, server: Identity) -> None:
     """A server that restarts during the run may not be ready for a handshake yet."""
     context = server_context(server)
     with FaultSCP(
@@ -104,7 +102,7 @@ def test_a_handshake_that_is_not_answered_is_tried_again(
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_server_that_refuses_the_gears_certificate(
+def test_a_server_that_rejects_the_gears_certificate(
     config: TLSConfig, server: Identity, version: ssl.TLSVersion
 ) -> None:
     """The error says so even if the rejection follows the handshake, as in TLS 1.3."""
@@ -117,14 +115,14 @@ def test_a_server_that_refuses_the_gears_certificate(
     )
 
 
-def test_a_server_without_a_cipher_suite_in_common(config: TLSConfig, server: Identity) -> None:
+def test_a_server_without_a_common_cipher_suite(config: TLSConfig, server: Identity) -> None:
     """If a server has only cipher suites outside the profile, the error says so."""
     other = server_context(server, highest=ssl.TLSVersion.TLSv1_2)
     other.set_ciphers("AES256-SHA:@SECLEVEL=0")
     assert tls_failure(config, secured(other)) == NOTHING_IN_COMMON
 
 
-def test_a_check_in_clear_says_that_a_server_takes_tls_only() -> None:
+def test_an_unencrypted_check_detects_tls() -> None:
     """A TLS alert instead of a response shows that TLS is required."""
     alert = b"\x15\x03\x03\x00\x02\x02\x0a"
     with FaultSCP(answer_on_request(alert)) as scp, pytest.raises(ServerError) as caught:

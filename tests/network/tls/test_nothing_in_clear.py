@@ -11,7 +11,7 @@ from tests.support.tls_servers import scu_of, secured, send, server_context
 from tests.support.waiting import NEVER
 
 
-def test_a_server_that_drops_tls_in_mid_run_gets_nothing(
+def test_a_server_that_drops_tls_during_the_run_gets_nothing(
     config: TLSConfig, server: Identity
 ) -> None:
     """Each reconnection begins with a handshake, so no byte of DICOM is sent unencrypted."""

@@ -43,7 +43,7 @@ def refusal(config: TLSConfig) -> str:
 
 
 @pytest.mark.parametrize("key_type", trustme.KeyType)
-def test_keys_of_both_kinds_are_taken(
+def test_keys_of_both_kinds_are_accepted(
     tmp_path: Path, config: TLSConfig, server: Identity, key_type: trustme.KeyType
 ) -> None:
     """RSA and EC keys identify the gear to the server."""
@@ -54,7 +54,7 @@ def test_keys_of_both_kinds_are_taken(
         assert send(scu_of(scp, context)) == [SENT] * 3
 
 
-def test_a_chain_is_shown_whole(tmp_path: Path, config: TLSConfig, server: Identity) -> None:
+def test_a_chain_is_sent_completely(tmp_path: Path, config: TLSConfig, server: Identity) -> None:
     """A server that knows only the root receives the intermediate certificates."""
     root = trustme.CA()
     own = issue(tmp_path / "own", authority=root.create_child_ca())
@@ -67,7 +67,7 @@ def test_a_chain_is_shown_whole(tmp_path: Path, config: TLSConfig, server: Ident
         assert send(scu_of(scp, context)) == [SENT] * 3
 
 
-def test_an_encrypted_key_is_refused(tmp_path: Path, config: TLSConfig, client: Identity) -> None:
+def test_an_encrypted_key_is_rejected(tmp_path: Path, config: TLSConfig, client: Identity) -> None:
     """There is no password prompt; the error explains how to remove the password."""
     key = pem.load_pem_private_key(client.key.read_bytes(), None)
     encrypted = tmp_path / "encrypted.pem"
@@ -83,7 +83,9 @@ def test_an_encrypted_key_is_refused(tmp_path: Path, config: TLSConfig, client: 
 
 
 @pytest.mark.parametrize("content", [b"", b"\x30\x82\x01\x0a", b"-----BEGIN RSA PRIVATE KEY-----"])
-def test_what_is_no_pem_is_refused(tmp_path: Path, config: TLSConfig, content: bytes) -> None:
+def test_files_that_are_not_pem_are_rejected(
+    tmp_path: Path, config: TLSConfig, content: bytes
+) -> None:
     """Each unreadable file is named with its expected content."""
     bad = tmp_path / "bad.pem"
     bad.write_bytes(content)
@@ -99,15 +101,13 @@ def test_what_is_no_pem_is_refused(tmp_path: Path, config: TLSConfig, content: b
     )
 
 
-def test_key_and_certificate_that_are_swapped_are_refused(
-    config: TLSConfig, client: Identity
-) -> None:
+def test_swapped_key_and_certificate_are_rejected(config: TLSConfig, client: Identity) -> None:
     """Both are PEM, but each is in place of the other."""
     swapped = showing(config, key=client.cert, cert=client.key)
     assert refusal(swapped).startswith("key: 'cert.pem'")
 
 
-def test_a_key_of_another_certificate_is_refused(config: TLSConfig, server: Identity) -> None:
+def test_a_key_of_another_certificate_is_rejected(config: TLSConfig, server: Identity) -> None:
     """The error says that the files do not belong together."""
     assert refusal(showing(config, key=server.key)).startswith(
         "cert: 'cert.pem (its first certificate does not match key.pem)' was given; allowed: "
@@ -117,7 +117,7 @@ def test_a_key_of_another_certificate_is_refused(config: TLSConfig, server: Iden
 @pytest.mark.parametrize(
     ("begin", "end"), [(-9 * DAY, -DAY), (DAY, 9 * DAY)], ids=["expired", "not yet valid"]
 )
-def test_a_certificate_out_of_its_time_is_refused(
+def test_a_certificate_outside_its_validity_is_rejected(
     tmp_path: Path, config: TLSConfig, begin: datetime.timedelta, end: datetime.timedelta
 ) -> None:
     """The error has its dates; the server is not contacted."""
@@ -129,7 +129,7 @@ def test_a_certificate_out_of_its_time_is_refused(
     )
 
 
-def test_a_weak_key_is_refused(tmp_path: Path, config: TLSConfig) -> None:
+def test_a_weak_key_is_rejected(tmp_path: Path, config: TLSConfig) -> None:
     """A key that current servers reject is rejected before any connection."""
     key, cert = tmp_path / "weak-key.pem", tmp_path / "weak.pem"
     make_self_signed(key, cert, bits=1024)
@@ -143,7 +143,7 @@ VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_server_that_asks_for_no_certificate_gets_none(
+def test_a_server_that_requests_no_certificate_gets_none(
     config: TLSConfig, server: Identity, version: ssl.TLSVersion
 ) -> None:
     """Neither key nor certificate is needed for it."""
@@ -153,7 +153,7 @@ def test_a_server_that_asks_for_no_certificate_gets_none(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_server_that_asks_for_a_certificate(
+def test_a_server_that_requests_a_certificate(
     config: TLSConfig, server: Identity, client: Identity, version: ssl.TLSVersion
 ) -> None:
     """If the gear has none, the error says that the server requires one."""
@@ -165,7 +165,7 @@ def test_a_server_that_asks_for_a_certificate(
 
 
 @pytest.mark.parametrize(("days", "is_told"), [(29, True), (31, False)])
-def test_a_certificate_that_expires_soon_is_told(
+def test_a_certificate_that_expires_soon_is_logged(
     tmp_path: Path,
     config: TLSConfig,
     caplog: pytest.LogCaptureFixture,

@@ -55,7 +55,7 @@ def test_the_manifest_offers_each_profile() -> None:
         (EXTENDED, ECDHE_AES_GCM | DHE_AES_GCM),
     ],
 )
-def test_what_a_profile_offers(config: TLSConfig, profile: str, suites: set[int]) -> None:
+def test_the_offers_of_a_profile(config: TLSConfig, profile: str, suites: set[int]) -> None:
     """The first message has the profile's suites, strong groups, and TLS 1.2 or 1.3 only."""
     hello = client_hello(make_context(replace(config, profile=profile)).contexts[0])
     assert hello.ciphers - {RENEGOTIATION_SCSV} == suites
@@ -74,7 +74,7 @@ def test_nothing_goes_below_tls_1_2(config: TLSConfig, server: Identity, profile
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_current_versions_are_taken(
+def test_current_versions_are_accepted(
     config: TLSConfig, server: Identity, profile: str, version: ssl.TLSVersion
 ) -> None:
     """Each profile works with TLS 1.2, and with TLS 1.3 if it includes it."""

@@ -20,7 +20,7 @@ from tests.support.waiting import LONG_TIMEOUTS
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("of_storescp", ["+px", "+py", "+pz"])
-def test_storescp_takes_each_profile(
+def test_storescp_accepts_each_profile(
     config: TLSConfig, server: Identity, client: Identity, profile: str, of_storescp: str
 ) -> None:
     """This includes DCMTK's own profiles, and a client certificate that it verifies."""
@@ -34,9 +34,7 @@ def test_storescp_takes_each_profile(
         assert [dataset_of(one) for one in scp.received()] == [dataset_of(path)]
 
 
-def test_storescp_refuses_a_certificate_that_it_does_not_know(
-    config: TLSConfig, server: Identity
-) -> None:
+def test_storescp_rejects_an_unknown_certificate(config: TLSConfig, server: Identity) -> None:
     """The error names the certificate as the cause."""
     options = ("+tls", str(server.key), str(server.cert), "+cf", str(server.ca))
     with StoreSCP(*options, "-rc", "+xa") as scp, pytest.raises(ServerError) as caught:
@@ -61,7 +59,7 @@ def test_storescp_without_a_certificate_of_the_gear(
 
 @pytest.mark.parametrize("verifies", [False, True])
 @pytest.mark.parametrize("profile", PROFILES)
-def test_orthanc_takes_each_profile(
+def test_orthanc_accepts_each_profile(
     config: TLSConfig, server: Identity, client: Identity, profile: str, verifies: bool
 ) -> None:
     """This is true whether Orthanc requests the gear's certificate or not."""
@@ -72,7 +70,7 @@ def test_orthanc_takes_each_profile(
         assert len(orthanc.ids()) == 3
 
 
-def test_a_check_in_clear_says_that_orthanc_takes_tls(server: Identity, client: Identity) -> None:
+def test_an_unencrypted_check_detects_tls_of_orthanc(server: Identity, client: Identity) -> None:
     """The response of a real server to an unencrypted association request is understood."""
     with orthanc_with_tls(server, client, verifies=False) as orthanc:
         with pytest.raises(ServerError) as caught:
@@ -80,7 +78,7 @@ def test_a_check_in_clear_says_that_orthanc_takes_tls(server: Identity, client: 
         assert "TLS" in str(caught.value)
 
 
-def test_a_check_over_tls_says_that_orthanc_is_in_clear(
+def test_a_check_over_tls_detects_an_unencrypted_orthanc(
     config: TLSConfig, orthanc: Orthanc
 ) -> None:
     """The response of a real server to a handshake is understood."""

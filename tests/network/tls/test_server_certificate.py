@@ -18,7 +18,7 @@ from tests.support.results import SENT
 from tests.support.tls_servers import scu_of, secured, send, server_context, tls_failure
 
 
-def test_a_server_that_is_not_trusted(config: TLSConfig, server: Identity) -> None:
+def test_an_untrusted_server(config: TLSConfig, server: Identity) -> None:
     """A server of an unknown authority receives nothing; the error names the input that helps."""
     told = tls_failure(replace(config, add_cert_file=None), secured(server_context(server)))
     assert told.startswith("the server's certificate is not trusted (")
@@ -42,7 +42,7 @@ def test_the_authorities_of_the_system_are_trusted(
         assert send(scu_of(scp, context)) == [SENT] * 3
 
 
-def test_any_certificate_is_taken_if_none_is_required(
+def test_any_certificate_is_accepted_if_none_is_required(
     tmp_path: Path, config: TLSConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An unknown authority, another name and an expired date are then accepted."""
@@ -79,7 +79,7 @@ def test_any_certificate_is_taken_if_none_is_required(
         ),
     ],
 )
-def test_a_server_out_of_its_time(
+def test_a_server_certificate_outside_its_validity(
     tmp_path: Path,
     config: TLSConfig,
     begin: datetime.timedelta,
@@ -92,7 +92,7 @@ def test_a_server_out_of_its_time(
     assert tls_failure(replace(config, add_cert_file=old.ca), secured(server_context(old))) == told
 
 
-def test_a_server_of_another_name(tmp_path: Path, config: TLSConfig) -> None:
+def test_a_server_with_another_name(tmp_path: Path, config: TLSConfig) -> None:
     """The name is checked only on request."""
     other = issue(tmp_path / "other", "pacs.example.org")
     trusting = replace(config, add_cert_file=other.ca)
@@ -107,7 +107,7 @@ def test_a_server_of_another_name(tmp_path: Path, config: TLSConfig) -> None:
         assert send(scu_of(scp, make_context(trusting))) == [SENT] * 3
 
 
-def test_a_server_of_the_right_name(config: TLSConfig, server: Identity) -> None:
+def test_a_server_with_the_correct_name(config: TLSConfig, server: Identity) -> None:
     """An address is matched against the certificate, too."""
     context = make_context(replace(config, check_hostname=True))
     with FaultSCP(secured(server_context(server))) as scp:
@@ -135,7 +135,7 @@ def public(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
 
 
 @pytest.mark.parametrize("adds", [True, False])
-def test_a_public_authority_vouches_for_the_name_alone(
+def test_a_public_authority_requires_the_name(
     tmp_path: Path, config: TLSConfig, public: trustme.CA, adds: bool
 ) -> None:
     """It has signed many certificates, so the name matters also with add_cert_file."""
@@ -148,7 +148,7 @@ def test_a_public_authority_vouches_for_the_name_alone(
         assert send(scu_of(scp, make_context(trusting))) == [SENT] * 3
 
 
-def test_an_authority_that_is_public_and_added_vouches_for_any_name(
+def test_an_added_public_authority_allows_any_name(
     tmp_path: Path, config: TLSConfig, public: trustme.CA
 ) -> None:
     """Adding it means trusting it."""
@@ -159,9 +159,7 @@ def test_an_authority_that_is_public_and_added_vouches_for_any_name(
 
 
 @pytest.mark.usefixtures("public")
-def test_an_expired_certificate_of_an_added_authority_has_expired(
-    tmp_path: Path, config: TLSConfig
-) -> None:
+def test_an_expired_certificate_of_an_added_authority(tmp_path: Path, config: TLSConfig) -> None:
     """The error does not claim that the authority is unknown."""
     now = datetime.datetime.now(datetime.UTC)
     old = issue(tmp_path / "old", not_before=now - 9 * DAY, not_after=now - DAY)

@@ -19,7 +19,7 @@ FAST = 15.0
 """Time limit for 300 simulated jobs, which take 0.15 s on an idle machine."""
 
 
-def test_many_jobs_are_played_fast(
+def test_many_jobs_are_simulated_fast(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, project: str
 ) -> None:
     """Hundreds of simulated jobs take almost no time, and threads end with the engine."""
@@ -35,7 +35,7 @@ def test_many_jobs_are_played_fast(
     assert fw.get_batch(batch_id).state.value == "complete"
 
 
-def test_as_many_jobs_run_at_once_as_told(
+def test_the_number_of_running_jobs_is_limited(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
     """The engine starts the oldest jobs and leaves the others pending."""
@@ -45,7 +45,7 @@ def test_as_many_jobs_run_at_once_as_told(
         assert states(fw, batch_id) == ["running"] * 2 + ["pending"] * 3
 
 
-def test_engine_tells_of_an_outcome_that_fails(
+def test_engine_reports_a_failing_outcome(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
     """An error in the engine fails the test that uses it."""
@@ -85,7 +85,7 @@ def test_engine_runs_the_gear(
     assert "a.dcm" in log
 
 
-def test_engine_attaches_what_the_gear_leaves(
+def test_engine_attaches_the_gears_outputs(
     site: FlywheelSite, fw: flywheel.Client, tmp_path: Path, gear: str, sessions: list[str]
 ) -> None:
     """Reports that the gear could not attach itself are attached to its destination."""

@@ -129,7 +129,7 @@ def test_sdk_lists_jobs(
         ({"config": {**OPTIONS, "port": "104"}}, 422),
     ],
 )
-def test_wrong_jobs_are_refused(
+def test_invalid_jobs_are_rejected(
     fw: flywheel.Client,
     gear: str,
     sessions: list[str],
@@ -155,7 +155,7 @@ def test_batch_starts_once(fw: flywheel.Client, gear: str, sessions: list[str]) 
     assert len(fw.get_batch(batch_id).jobs) == 1
 
 
-def test_answer_is_lost_after_the_deed(
+def test_response_is_lost_after_the_action(
     site: FlywheelSite, fw: flywheel.Client, gear: str, sessions: list[str]
 ) -> None:
     """A fault on "batch" creates a batch whose id the client never receives."""

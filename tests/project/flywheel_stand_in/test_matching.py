@@ -44,7 +44,7 @@ def test_an_acquisitions_file_is_its_jobs_input(
     assert inputs_of(fw, site, proposed) == [{"file": "a.dicom.zip"}, {"file": "b.dcm"}]
 
 
-def test_files_for_tls_are_found_by_their_names(
+def test_tls_files_are_found_by_name(
     site: FlywheelSite, fw: flywheel.Client, gear: str, sessions: list[str]
 ) -> None:
     """A PEM file matches all TLS inputs, in any case, and is not an image."""
@@ -53,7 +53,7 @@ def test_files_for_tls_are_found_by_their_names(
     assert inputs_of(fw, site, proposed) == [dict.fromkeys(TLS, "Server.PEM")]
 
 
-def test_two_files_for_an_input_are_one_too_many(
+def test_two_files_for_one_input_match_nothing(
     site: FlywheelSite, fw: flywheel.Client, gear: str, sessions: list[str]
 ) -> None:
     """An acquisition with two DICOM files gets no job."""
@@ -78,7 +78,7 @@ def test_a_policy_decides_on_optional_inputs(
         assert inputs_of(fw, site, proposed) == [{}]
 
 
-def test_no_other_json_is_taken_for_an_identity(
+def test_other_json_files_are_not_an_identity(
     site: FlywheelSite, fw: flywheel.Client, gear: str, sessions: list[str]
 ) -> None:
     """Acquisitions often have a JSON file for each series, which is not an identity."""
@@ -105,7 +105,7 @@ def test_no_other_json_is_taken_for_an_identity(
         ("key.pem\n.dcm", False),
     ],
 )
-def test_names_of_files_for_tls(name: str, file: str, fits: bool) -> None:
+def test_names_of_tls_files(name: str, file: str, fits: bool) -> None:
     """These are PEM files with the usual extensions."""
     schema = {"properties": {"name": MANIFEST["inputs"][name]["name"]}}
     assert Draft4Validator(schema).is_valid({"name": file}) is fits

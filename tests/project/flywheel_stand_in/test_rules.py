@@ -39,7 +39,7 @@ def refused(fw: flywheel.Client, project: str, gear: str, **more: Any) -> str:
     return str(caught.value)
 
 
-def test_a_gear_without_required_file_is_refused(
+def test_a_gear_without_required_file_is_rejected(
     fw: flywheel.Client, project: str, gear: str
 ) -> None:
     """No input of `dicom-send` is required, so none is left for the rule's file."""

@@ -80,7 +80,7 @@ def test_sdk_finds_sessions_by_ids(fw: flywheel.Client, sessions: list[str]) -> 
 
 
 @pytest.mark.usefixtures("sessions")
-def test_page_is_given_to_who_takes_it(site: FlywheelSite) -> None:
+def test_page_is_returned_to_clients_that_support_it(site: FlywheelSite) -> None:
     """A client that supports pages receives the total number of records."""
     url = f"{site.url}/api/sessions?limit=2&filter=tags=odd"
     features = ",".join(site.features)
@@ -129,7 +129,7 @@ def test_bodies_are_recorded(site: FlywheelSite, fw: flywheel.Client, project: s
         ("IM0001", None),
     ],
 )
-def test_new_files_are_typed_by_their_names(
+def test_new_files_are_typed_by_name(
     site: FlywheelSite, project: str, name: str, file_type: str | None
 ) -> None:
     """The longest known extension decides, as on the real site; a tar is never DICOM."""
