@@ -116,7 +116,7 @@ def test_data_after_a_tgz_without_an_end(work: Path) -> None:
 
 
 @pytest.mark.parametrize("compress", COMPRESSORS)
-def test_streams_in_a_row(work: Path, compress: Callable[[bytes], bytes]) -> None:
+def test_concatenated_streams(work: Path, compress: Callable[[bytes], bytes]) -> None:
     """A tar may consist of several compressed streams, as parallel tools write it."""
     data = tarred(A, B) + END_OF_TAR
     parts = [data[:700], data[700:12_000], data[12_000:]]

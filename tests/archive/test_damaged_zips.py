@@ -49,7 +49,7 @@ def test_bad_deflate_stream(tmp_path: Path, work: Path) -> None:
         ("cd\\DICOMDIR", False),
     ],
 )
-def test_members_without_a_head_go_by_their_name(
+def test_unreadable_members_are_judged_by_name(
     tmp_path: Path, work: Path, name: str, item: bool
 ) -> None:
     """An unreadable member counts as DICOM unless its name indicates another format."""

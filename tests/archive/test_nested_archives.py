@@ -152,7 +152,7 @@ def test_deeper_nested_archives_are_counted(tmp_path: Path, work: Path) -> None:
     assert items_and_skipped(path, work) == [Skipped.NESTED]
 
 
-def test_a_damaged_one_costs_only_itself(work: Path) -> None:
+def test_a_damaged_nested_archive_costs_only_itself(work: Path) -> None:
     """Its readable members and the following members are read; it counts as one more image."""
     inner = tar_of(B, C)[:-4000]
     corrupt = Unreadable(Reason(Kind.CORRUPT_ARCHIVE), 1)
@@ -165,7 +165,7 @@ def test_a_damaged_one_costs_only_itself(work: Path) -> None:
     assert items_of(damaged, work) == [corrupt, Image(2, A)]
 
 
-def test_nested_bombs_are_within_the_limits_of_the_whole(work: Path, tmp_path: Path) -> None:
+def test_nested_bombs_count_towards_the_limits(work: Path, tmp_path: Path) -> None:
     """Data that is unpacked twice counts twice."""
     bomb = gzip.compress(gzip.compress(bytes(3_000_000)))
     path = tmp_path / "a"
@@ -232,7 +232,7 @@ def test_a_second_tar_is_read_wherever_its_padding_is_divided(work: Path) -> Non
     assert items_of(b"".join(map(gzip.compress, parts)), work) == [Image(1, A), Image(2, B)]
 
 
-def test_a_damaged_one_that_held_images_fails_whatever_its_name(work: Path) -> None:
+def test_a_damaged_archive_with_images_fails_under_any_name(work: Path) -> None:
     """More of its images may be missing."""
     cut = tarred(A) + tar_entry("b", B)[:1000]
     failure = Unreadable(Reason(Kind.CORRUPT_ARCHIVE), 1)

@@ -111,7 +111,7 @@ def test_damage_in_the_middle(work: Path, whole: bytes) -> None:
     assert found == [*images(*others), BROKEN]
 
 
-def test_damaged_data_of_a_zip_that_is_cut_short(work: Path) -> None:
+def test_damaged_data_of_a_truncated_zip(work: Path) -> None:
     """A member with damaged data is corrupt, and the next one is read."""
     data = bytearray(plain(A, B, C, method=STORED)[:-30])
     data[data.index(B) + 5000] ^= 0xFF

@@ -42,7 +42,7 @@ def test_a_member_is_unpacked_on_demand(tmp_path: Path, work: Path) -> None:
 
 
 @needs_proc
-def test_large_members_go_to_the_work_folder(tmp_path: Path, work: Path) -> None:
+def test_large_members_are_stored_in_the_work_folder(tmp_path: Path, work: Path) -> None:
     """A large member is a nameless file in the work folder and is deleted when it is closed."""
     path = zipped(tmp_path / "a", dicom(1, 2_000_000))
     reading = archive.read(path, work, SKIPS)
@@ -80,7 +80,7 @@ def test_a_large_stored_member_with_a_wrong_crc_is_corrupt(tmp_path: Path, work:
 
 @needs_proc
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_closed_early_nothing_stays_open(tmp_path: Path, work: Path, kind: str) -> None:
+def test_nothing_stays_open_after_an_early_close(tmp_path: Path, work: Path, kind: str) -> None:
     """If the consumer stops early, neither the archive nor a temporary file stays open."""
     members = [ArchiveMember(f"{n}", dicom(n, 2_000_000)) for n in range(3)]
     path = zip_of(tmp_path / "a", members) if kind == "zip" else tar_of(tmp_path / "a", members)

@@ -66,7 +66,7 @@ def test_echo_shows_what_a_server_rejects(tmp_path: Path) -> None:
     }
 
 
-def test_echo_fails_where_there_is_no_server(tmp_path: Path) -> None:
+def test_echo_fails_without_a_server(tmp_path: Path) -> None:
     """The output or the JSON contains advice, and the exit code is 1."""
     options = ["--destination", HOST, "--port", free_port(), "--called-ae", "X"]
 

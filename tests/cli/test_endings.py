@@ -53,7 +53,7 @@ def test_the_last_line_counts_failed_images(study: Path, tmp_path: Path) -> None
     assert result.exit_code == 1
 
 
-def test_the_last_line_of_a_dry_run_says_would(study: Path, tmp_path: Path) -> None:
+def test_the_last_line_of_a_dry_run_uses_would(study: Path, tmp_path: Path) -> None:
     """Nothing was sent, so the line does not claim it."""
     with PythonSCP() as server:
         result = send(study, "-n", "--no-report", *to(server), cwd=tmp_path)

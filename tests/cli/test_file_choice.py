@@ -102,7 +102,7 @@ def test_paths_come_from_a_list(study: Path, python_scp: PythonSCP, tmp_path: Pa
 
 
 @pytest.mark.usefixtures("study")
-def test_a_list_comes_from_standard_input(python_scp: PythonSCP, tmp_path: Path) -> None:
+def test_a_list_is_read_from_standard_input(python_scp: PythonSCP, tmp_path: Path) -> None:
     """Its paths are added to the given paths."""
     arguments = ("study/e.zip", "--files-from", "-", "--json", *to(python_scp))
     result = send(*arguments, cwd=tmp_path, given="study/a.dcm\nstudy/b.DCM\n")
@@ -110,7 +110,7 @@ def test_a_list_comes_from_standard_input(python_scp: PythonSCP, tmp_path: Path)
     assert sent(result) == 3
 
 
-def test_any_name_comes_from_a_nul_separated_list(
+def test_any_name_is_read_from_a_nul_separated_list(
     study: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
     """Names with line breaks or invalid UTF-8 are read, and shown escaped."""

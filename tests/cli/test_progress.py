@@ -80,7 +80,7 @@ def test_the_bar_fits_the_terminal(many_images: Path, tmp_path: Path, columns: i
     assert "…" not in result.stdout
 
 
-def test_an_interrupted_run_reports_what_it_sent(many_images: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_reports_its_sent_images(many_images: Path, tmp_path: Path) -> None:
     """SIGINT ends the run gracefully: the report counts the acknowledged images."""
 
     def serve_slower_and_slower(peer: Peer) -> None:

@@ -42,7 +42,7 @@ def test_each_vr_is_padded_with_its_byte(wire: Wire, vr: str) -> None:
 
 @settings(bounded, max_examples=150)
 @given(st.data(), WIRES, st.sampled_from([None, TAG]))
-def test_all_lengths_become_true(data: st.DataObject, wire: Wire, tag: PrivateTag | None) -> None:
+def test_all_lengths_are_corrected(data: st.DataObject, wire: Wire, tag: PrivateTag | None) -> None:
     """The result equals a dataset that its writer had padded.
 
     It remains unchanged if all odd lengths are in sequences of defined, even length.

@@ -238,7 +238,9 @@ def test_zero_retry_time_means_one_attempt(site: FlywheelSite, folder: Path) -> 
     assert len(site.requests) == 1
 
 
-def test_back_off_stays_within_its_time(site: FlywheelSite, folder: Path, clock: Clock) -> None:
+def test_back_off_stays_within_the_retry_time(
+    site: FlywheelSite, folder: Path, clock: Clock
+) -> None:
     """Back-off uses the complete retry time and no more; no wait exceeds 10 s."""
     download(site, folder, add_file(site, *[Status(503)] * MANY), clock=clock)
     assert sum(clock.waits) == pytest.approx(60)
@@ -293,7 +295,7 @@ def test_retry_after_of_a_busy_site_is_respected(folder: Path, clock: Clock) -> 
     assert all(7 <= wait <= 10 for wait in clock.waits)
 
 
-def test_a_site_that_is_busy_for_too_long_is_reported(folder: Path, clock: Clock) -> None:
+def test_a_site_that_stays_busy_is_reported(folder: Path, clock: Clock) -> None:
     """If Retry-After exceeds the retry time, the download fails immediately with this reason."""
     with busy_site(retry_after="3600", times=MANY) as asked:
         client = connect(asked[0], retries=0)

@@ -34,7 +34,7 @@ def download(site: FlywheelSite, folder: Path, entry: FileEntry, retry_time: flo
 
 @pytest.mark.parametrize("signed_url", [False, True])
 @pytest.mark.parametrize("size", [0, 99_000, 100_000, 101_000])
-def test_newer_version_is_taken(
+def test_newer_version_is_downloaded(
     site: FlywheelSite, tmp_path: Path, size: int, signed_url: bool
 ) -> None:
     """It may be smaller, larger or of the same size, and needs no retry time."""
@@ -57,7 +57,7 @@ def test_newer_version_is_verified(site: FlywheelSite, tmp_path: Path) -> None:
     assert outcome.path.read_bytes() == newer
 
 
-def test_file_that_is_replaced_twice_is_taken_in_its_last_version(
+def test_last_version_of_a_file_replaced_twice_is_downloaded(
     site: FlywheelSite, tmp_path: Path
 ) -> None:
     """The record after the last bytes counts."""

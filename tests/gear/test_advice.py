@@ -56,7 +56,7 @@ def test_a_lost_download_is_not_blamed_on_the_dicom_server(
 @pytest.mark.parametrize(
     "comment", ["Out of resources", "does not accept it", "bad certificate", "given up: API key"]
 )
-def test_the_comment_of_a_server_does_not_steer_the_advice(
+def test_the_comment_of_a_server_does_not_change_the_advice(
     tmp_path: Path, session: Session, comment: str
 ) -> None:
     """The status of the rejection determines the advice, whatever the comment is."""

@@ -58,7 +58,7 @@ def test_images_are_in_order_with_one_association(
     assert wait_for(lambda: python_scp.released == 2)
 
 
-def test_an_image_may_be_answered_after_its_file_and_those_of_the_next(
+def test_images_of_several_files_may_be_answered_in_any_order(
     tmp_path: Path, session: Session
 ) -> None:
     """Four associations send images in parallel; each row counts its own images in any order."""

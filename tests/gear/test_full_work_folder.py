@@ -26,7 +26,7 @@ def work(tmp_path: Path) -> Path:
     folder.mkdir()
     mounted = subprocess.run(_mounting(folder, "true"), capture_output=True, check=False)
     if mounted.returncode:
-        pytest.skip("this machine lets nobody mount a file system")
+        pytest.skip("this machine does not permit mounting a file system")
     return folder
 
 

@@ -40,7 +40,16 @@ def file(images: int, sent: int = 0, already: int = 0, planned: int | None = Non
         ),
         ([], "0 of 0 images sent", "Not all images were sent"),
     ],
-    ids=["sent", "some sent", "there", "some there", "dry", "dry, some", "dry, there", "none"],
+    ids=[
+        "sent",
+        "some sent",
+        "there",
+        "some existing",
+        "dry",
+        "dry, some",
+        "dry, existing",
+        "none",
+    ],
 )
 def test_sent_existing_and_planned_images_are_distinguished(
     files: list[FileReport], numbers: str, sentence: str

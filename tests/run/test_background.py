@@ -40,7 +40,7 @@ class Producer:
         return not self.thread.is_alive()
 
 
-def test_items_come_in_order_and_end() -> None:
+def test_items_are_returned_in_order() -> None:
     """The consumer receives each item once, in order, produced by another thread."""
     producer = Producer(500)
     assert list(started(iter(producer), ahead=3)) == list(range(500))

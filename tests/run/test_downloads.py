@@ -149,7 +149,7 @@ class Disk:
             self.used -= file.entry.size or 0
 
 
-def test_files_on_disk_take_no_more_than_the_three_largest() -> None:
+def test_files_on_disk_need_no_more_space_than_the_three_largest() -> None:
     """The number of parallel downloads and the speed of releases do not matter."""
     disk = Disk()
     sizes = [LARGE * factor for factor in (2, 1, 5, 1, 1, 3, 1, 4, 1, 1)]

@@ -126,7 +126,7 @@ def test_many_take_no_longer_than_one(at_once: int) -> None:
     assert len({tries[str(n)] for n in range(200)}) == 1
 
 
-def test_slow_failures_are_limited_as_well() -> None:
+def test_slow_failures_are_limited() -> None:
     """A round of files that fail slowly ends after the retry time, too."""
     clock = Clock()
     source = Source({str(n): 10**6 for n in range(200)}, clock, seconds=10)

@@ -73,7 +73,7 @@ def test_a_server_temporarily_out_of_resources_receives_all_images(
     assert [(row.images, row.sent) for row in run.rows] == [(50, 50)]
 
 
-def test_the_order_is_that_of_the_archive_except_for_retries(tmp_path: Path) -> None:
+def test_images_are_in_archive_order_except_for_retries(tmp_path: Path) -> None:
     """This is true for one association."""
     with FaultSCP(Choosy(killers=[2], refused=[4], times=2)) as server:
         run = run_steps(server, Archives(tmp_path, range(1, 7)), tmp_path)

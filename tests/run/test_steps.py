@@ -87,7 +87,7 @@ class Held(Sender):
 
 
 @pytest.mark.parametrize("number", range(THREADS))
-def test_a_signal_between_the_starts_of_threads_leaves_none(
+def test_a_signal_between_the_starts_of_threads_leaves_no_thread(
     files: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """Whichever thread is being started, all threads end, and each sent image is counted."""

@@ -44,7 +44,7 @@ def permanent(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
 
 
 @pytest.mark.parametrize("name", PERMANENT)
-def test_a_server_that_never_recovers_is_given_up(permanent: FaultRuns, name: str) -> None:
+def test_the_gear_gives_up_on_a_server_that_never_recovers(permanent: FaultRuns, name: str) -> None:
     """After the retry time all images are reported, without a connection for each try of each."""
     _, reason = PERMANENT[name]
     for run in permanent[name]:
@@ -56,7 +56,7 @@ def test_a_server_that_never_recovers_is_given_up(permanent: FaultRuns, name: st
             assert run.connections < 30
 
 
-def test_a_server_that_never_starts_again_is_given_up(tmp_path: Path) -> None:
+def test_the_gear_gives_up_on_a_server_that_never_restarts(tmp_path: Path) -> None:
     """Acknowledged images are counted, all others are reported, and connection attempts are few."""
     scripts: Scripts = lambda n: (serve, *[Restart(None)] * n, serve)  # noqa: E731
     for run in run_gear(tmp_path, scripts, send_retry_time=RETRY_SECONDS):

@@ -56,20 +56,20 @@ def leave_between_images(leave: Callable[[Peer], None], peer: Peer) -> None:
 LOST: dict[str, Script] = {
     "abort after 1 PDU": partial(after_pdus, 1, Peer.abort),
     "abort after 6 PDUs": partial(after_pdus, 6, Peer.abort),
-    "reset in mid-image": partial(after_pdus, 3, Peer.reset),
-    "close in mid-image": partial(after_pdus, 3, Peer.close),
-    "no answer": never_respond,
+    "reset within an image": partial(after_pdus, 3, Peer.reset),
+    "close within an image": partial(after_pdus, 3, Peer.close),
+    "no response": never_respond,
     "wrong message ID": answer_with_wrong_message_id,
     "garbage": partial(answer_with, b"HTTP/1.1 400 Bad Request\r\n\r\n"),
     "a PDU of 4 GiB": partial(
         answer_with, struct.pack(">BBL", P_DATA_TF, 0, 0xFFFFFFF0) + bytes(64)
     ),
-    "half an answer, then silence": partial(answer_partly, Peer.stall),
-    "half an answer, then the end": partial(answer_partly, Peer.close),
+    "partial response, then silence": partial(answer_partly, Peer.stall),
+    "partial response, then the end": partial(answer_partly, Peer.close),
     "release between images": partial(leave_between_images, Peer.request_release),
     "abort between images": partial(leave_between_images, Peer.abort),
 }
-SILENT = ("no answer", "half an answer, then silence")
+SILENT = ("no response", "partial response, then silence")
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ def test_small_writes_are_not_delayed_and_dead_peers_are_noticed() -> None:
         assoc.release()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="acknowledges at once on Linux only")
+@pytest.mark.skipif(sys.platform != "linux", reason="TCP_QUICKACK exists on Linux only")
 def test_a_server_with_nagles_algorithm_does_not_stall() -> None:
     """A response in two small writes is not delayed by our delayed acknowledgement.
 

@@ -24,86 +24,90 @@ OPEN = Open(0, None)
 @pytest.mark.parametrize(
     ("situation", "decisions"),
     [
-        pytest.param(Situation([], [FREE]), [], id="nobody waits"),
-        pytest.param(Situation([CT], [FREE]), [Lend(0, 0)], id="an idle one is lent"),
+        pytest.param(Situation([], [FREE]), [], id="no thread waits"),
+        pytest.param(Situation([CT], [FREE]), [Lend(0, 0)], id="an idle association is used"),
         pytest.param(
             Situation([CT, CT], [FREE], limit=2),
             [Lend(0, 0), Open(1, None)],
             id="the first in line is served first",
         ),
-        pytest.param(Situation([CT], limit=1), [OPEN], id="the first one is opened"),
+        pytest.param(Situation([CT], limit=1), [OPEN], id="the first association is opened"),
         pytest.param(Situation([CT], lent=1, limit=1), [], id="no more than the limit"),
         pytest.param(Situation([CT], lent=1, limit=2), [OPEN], id="up to the limit"),
         pytest.param(
             Situation([CT, CT, CT], limit=2),
             [OPEN, Open(1, None)],
-            id="several are opened at once",
+            id="several are opened in parallel",
         ),
         pytest.param(
-            Situation([CT], lent=1, opening=1, limit=4), [], id="one on its way is waited for"
+            Situation([CT], lent=1, opening=1, limit=4),
+            [],
+            id="a thread waits for a pending association",
         ),
         pytest.param(
             Situation([CT, CT], lent=1, opening=1, limit=4),
             [Open(1, None)],
-            id="one on its way is for one waiter",
+            id="a pending association is for one thread",
         ),
         pytest.param(
             Situation([CT], [DEAD], limit=1),
             [Open(0, 0)],
-            id="one that has ended is replaced",
+            id="an ended association is replaced",
         ),
         pytest.param(
             Situation([CT], [FREE, DEAD], limit=2),
             [Lend(0, 0)],
-            id="one that has ended is not replaced while others are idle",
+            id="an ended association is not replaced while others are idle",
         ),
         pytest.param(
             Situation([BOTH], [FREE], limit=1),
             [Open(0, 0)],
-            id="one that lacks a context is replaced",
+            id="an association without the context is replaced",
         ),
         pytest.param(
             Situation([BOTH], [FREE], limit=2),
             [Open(0, None)],
-            id="one that lacks a context stays where there is room",
+            id="an association without the context is kept below the limit",
         ),
         pytest.param(
             Situation([BOTH], [FREE, DEAD], lent=2, limit=4),
             [Open(0, 1)],
-            id="one that has ended is replaced before one that is alive",
+            id="an ended association is replaced before an open one",
         ),
         pytest.param(
             Situation([Waiter(CONTEXT, 0.5)], [OLD, FREE], limit=2),
             [Lend(0, 1)],
-            id="one from before a loss is not lent",
+            id="an association from before a loss is not used",
         ),
         pytest.param(
             Situation([Waiter(CONTEXT, 0.0)], [OLD], limit=1),
             [Open(0, 0)],
-            id="one from before a loss is replaced",
+            id="an association from before a loss is replaced",
         ),
         pytest.param(
             Situation([CT, CT], limit=4, is_down=True),
             [OPEN],
-            id="one is opened at first",
+            id="after an outage only one association is opened",
         ),
         pytest.param(
-            Situation([CT], opening=1, limit=4, is_down=True), [], id="and not a second one"
+            Situation([CT], opening=1, limit=4, is_down=True),
+            [],
+            id="after an outage no second one is opened",
         ),
         pytest.param(
             Situation([ALONE], [FREE], limit=2),
             [Lend(0, 0)],
-            id="what was proposed one SOP class is for who wants it alone",
+            id="an association with one SOP class is used for that class alone",
         ),
         pytest.param(
             Situation([ALONE], [MIXED], limit=1),
             [Open(0, 0)],
-            id="what was proposed others as well makes room for it",
+            id="an association with other SOP classes is replaced by one",
         ),
         pytest.param(
             Situation([BOTH, ALONE], [MIXED, FREE], limit=2),
             [Lend(0, 0), Lend(1, 1)],
-            id="each gets what it can use",
+            id="each thread gets a suitable association",
         ),
     ],
 )

@@ -89,7 +89,7 @@ def test_each_association_numbers_its_messages() -> None:
         assert [image.message_id for image in server.images] == [1, 2, 3] * 2
 
 
-def test_many_small_images_go_on_one_association(scu: SCUFactory) -> None:
+def test_many_small_images_share_one_association(scu: SCUFactory) -> None:
     """None of 3,000 images is lost, sent twice, or delayed by a lost response."""
     images = (relabelled(n, sop_class=CT, transfer_syntax=EXPLICIT) for n in range(3000))
     with FaultSCP() as server:

@@ -68,7 +68,7 @@ def test_a_new_pair_reopens_the_association_once(scu: SCUFactory, python_scp: Py
     assert python_scp.aborted == 0
 
 
-def test_ae_titles_are_those_configured(scu: SCUFactory, python_scp: PythonSCP) -> None:
+def test_ae_titles_are_the_configured_ones(scu: SCUFactory, python_scp: PythonSCP) -> None:
     """The request has the server's AE title and ours."""
     send_all(scu(python_scp, called_ae="PACS", calling_ae="flywheel"), [made_instance()])
     (request,) = python_scp.associations

@@ -65,7 +65,9 @@ def test_the_offers_of_a_profile(config: TLSConfig, profile: str, suites: set[in
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-def test_nothing_goes_below_tls_1_2(config: TLSConfig, server: Identity, profile: str) -> None:
+def test_versions_below_tls_1_2_are_not_used(
+    config: TLSConfig, server: Identity, profile: str
+) -> None:
     """A server with old versions only gets no association, and the error says why."""
     old = server_context(server, ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
     told = tls_failure(replace(config, profile=profile), secured(old))
