@@ -154,7 +154,7 @@ class _TarStream:
         self._allowed = TAR_HEADER_SIZE
         self._ended = False
         self.skips_zeros = False
-        """Whether chunks of zeros are skipped, of which there may be gigabytes."""
+        """Whether to skip chunks of zeros; there may be gigabytes of them."""
 
     def allow(self, position: int) -> None:
         """Allow reads that start at or before `position`."""

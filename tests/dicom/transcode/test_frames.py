@@ -55,7 +55,7 @@ def test_other_number_of_frames_is_refused(number: int, tmp_path: Path) -> None:
 
     cause = refused(instance(encoded(dataset)), tmp_path)
 
-    assert cause == "it holds more or fewer frames than the dataset says"
+    assert cause == "the number of frames differs from the dataset"
 
 
 def test_icons_are_decoded_as_well(tmp_path: Path) -> None:
