@@ -23,7 +23,7 @@ from .background import Background
 from .downloads import Downloads
 from .earlier_images import EarlierImages
 from .image import Image, Key
-from .line import End, Line, Settled
+from .image_queue import FileEnd, ImageOutcome, ImageQueue
 from .quarantine import DEFAULT_QUARANTINE, PutAside, Quarantine, QuarantinePolicy
 from .sent_images import Claim, SentImages
 from .work_room import WorkRoom
@@ -68,23 +68,23 @@ def send(
     count = partial(_count, equipment, counts, quarantine)
     is_wanted = _is_any if only is None else partial(_is_among, only)
     downloads = _downloads(equipment, counts.entries)
-    settle = partial(_sent_or_held, equipment, quarantine)
-    line = _line(equipment, downloads, is_wanted, settle)
-    workers = (line.results() for _ in range(config.associations))
+    process = partial(_sent_or_held, equipment, quarantine)
+    queue = _queue(equipment, downloads, is_wanted, process)
+    workers = (queue.results() for _ in range(config.associations))
     try:
         _run(equipment, Background(*workers, ahead=_MAX_UNCOUNTED), count, downloads)
         if quarantine.images:
             retries = quarantine.retried(partial(_sent, equipment), partial(_reread, equipment))
-            _run(equipment, Background(starmap(Settled, retries), ahead=_MAX_UNCOUNTED), count)
+            _run(equipment, Background(starmap(ImageOutcome, retries), ahead=_MAX_UNCOUNTED), count)
     finally:
         for quarantined in quarantine.images:
-            count(Settled(quarantined.image, quarantined.suspect))
+            count(ImageOutcome(quarantined.image, quarantined.suspect))
 
 
 def _run(
     equipment: Equipment,
-    results: Background[Settled | End],
-    count: Callable[[Settled | End], None],
+    results: Background[ImageOutcome | FileEnd],
+    count: Callable[[ImageOutcome | FileEnd], None],
     downloads: Downloads | None = None,
 ) -> None:
     """Run a step with its downloads, and count the results."""
@@ -118,20 +118,20 @@ def _downloads(equipment: Equipment, entries: Sequence[FileEntry]) -> Downloads:
     return Downloads(fetcher, entries, equipment.room, lambda: equipment.scu.given_up)
 
 
-def _line(
+def _queue(
     equipment: Equipment,
     downloads: Downloads,
     is_wanted: Callable[[Image], bool],
-    settle: Callable[[Image], StoreResult | Suspect | PutAside],
-) -> Line:
-    return Line(
+    process: Callable[[Image], StoreResult | Suspect | PutAside],
+) -> ImageQueue:
+    return ImageQueue(
         equipment.config,
         equipment.source,
         downloads,
         equipment.folder,
         equipment.room,
         is_wanted=is_wanted,
-        settle=settle,
+        process=process,
     )
 
 
@@ -202,7 +202,7 @@ def _reread(
         quarantined = images.get(image.key)
         return quarantined is not None and quarantined.is_of(image)
 
-    def settle(image: Image) -> StoreResult | Suspect:
+    def process(image: Image) -> StoreResult | Suspect:
         try:
             return attempt(image)
         finally:
@@ -211,8 +211,8 @@ def _reread(
     downloads = _downloads(equipment, list(dict.fromkeys(entry for entry, _ in images)))
     try:
         downloads.start()
-        for item in _line(equipment, downloads, is_wanted, settle).results():
-            if isinstance(item, Settled) and not isinstance(item.result, PutAside):
+        for item in _queue(equipment, downloads, is_wanted, process).results():
+            if isinstance(item, ImageOutcome) and not isinstance(item.result, PutAside):
                 yield item.image, item.result
     finally:
         downloads.stop()
@@ -220,16 +220,16 @@ def _reread(
 
 
 def _count(
-    equipment: Equipment, counts: FileCounts, quarantine: Quarantine, item: Settled | End
+    equipment: Equipment, counts: FileCounts, quarantine: Quarantine, item: ImageOutcome | FileEnd
 ) -> None:
     """Count the result of an image or the end of a file.
 
     Results of images may come after the end of their file. An image in quarantine counts later.
     """
-    entry = item.entry if isinstance(item, End) else item.image.entry
+    entry = item.entry if isinstance(item, FileEnd) else item.image.entry
     count, observer = counts[entry], equipment.observer
     count.begin()
-    if isinstance(item, End):
+    if isinstance(item, FileEnd):
         count.end(item.images, item.trouble, item.skipped, item.remark)
     elif result := quarantine.settled(item.image, item.result):
         count.add(result, item.image.name)

@@ -24,7 +24,7 @@ from .work_room import RoomInside, WorkRoom
 
 
 @dataclass(frozen=True)
-class End:
+class FileEnd:
     """Summary of a processed file.
 
     `images` is the number of images in it, `trouble` the reason for missing images, and `skipped`
@@ -39,14 +39,14 @@ class End:
 
 
 @dataclass(frozen=True)
-class Settled:
+class ImageOutcome:
     """An image and its result."""
 
     image: Image
     result: StoreResult | Suspect | PutAside
 
 
-class Line:
+class ImageQueue:
     """Images of all files in order, unpacked and sent by several threads.
 
     The mutable state is the current file, the files to which a nested archive added members, and
@@ -63,15 +63,15 @@ class Line:
         room: WorkRoom,
         *,
         is_wanted: Callable[[Image], bool],
-        settle: Callable[[Image], StoreResult | Suspect | PutAside],
+        process: Callable[[Image], StoreResult | Suspect | PutAside],
     ) -> None:
-        """Unpack images in `folder`; call `settle` for each image that `is_wanted` accepts."""
+        """Unpack images in `folder`; call `process` for each image that `is_wanted` accepts."""
         self._config = config
         self._source = source
         self._downloads = downloads
         self._folder = folder
         self._is_wanted = is_wanted
-        self._settle = settle
+        self._process = process
         self._images = room.images
         self._room = RoomInside(room.images)
         self._file: OpenFile | None = None
@@ -81,10 +81,10 @@ class Line:
         self._crew = Crew(config.associations)
         self._formats = ForeignFormats()
 
-    def results(self) -> Iterator[Settled | End]:
+    def results(self) -> Iterator[ImageOutcome | FileEnd]:
         """Process images on the calling thread; yield their results and the summaries of files."""
         while file := self._next_file():
-            if isinstance(file, End):
+            if isinstance(file, FileEnd):
                 yield file
                 continue
             while True:
@@ -93,16 +93,16 @@ class Line:
                     if member is None:
                         break
                     try:
-                        settled = self._settled(file, member)
+                        outcome = self._outcome(file, member)
                     finally:
                         file.done()
-                if settled:
-                    yield settled
+                if outcome:
+                    yield outcome
             if file.is_over():
                 yield self._release(file)
         self._crew.leave()
 
-    def _next_file(self) -> OpenFile | End | None:
+    def _next_file(self) -> OpenFile | FileEnd | None:
         """Return a file with members or the summary of a file; None if no file is left."""
         with self._lock:
             while True:
@@ -119,29 +119,29 @@ class Line:
                 if not self._extended:
                     return None
 
-    def _begun(self, fetched: Fetched) -> OpenFile | End:
+    def _begun(self, fetched: Fetched) -> OpenFile | FileEnd:
         opened = self._opened(fetched)
-        if isinstance(opened, End):
+        if isinstance(opened, FileEnd):
             self._downloads.release(fetched)
         else:
             self._file = opened
             self._open.add(opened)
         return opened
 
-    def _opened(self, fetched: Fetched) -> OpenFile | End:
+    def _opened(self, fetched: Fetched) -> OpenFile | FileEnd:
         """Open a file; return its summary if it was not fetched or cannot be read."""
         path = fetched.outcome
         if isinstance(path, DownloadFailure):
-            return End(fetched.entry, 0, path.reason)
+            return FileEnd(fetched.entry, 0, path.reason)
         try:
             selects = self._config.names.selects
             archive = Archive(path, self._folder, skips, room=self._room, selects=selects)
         except OSError as exc:
             self._source.release(path)
-            return End(fetched.entry, 0, not_unpacked(exc))
+            return FileEnd(fetched.entry, 0, not_unpacked(exc))
         return OpenFile(fetched, archive, self._images)
 
-    def _release(self, file: OpenFile) -> End:
+    def _release(self, file: OpenFile) -> FileEnd:
         """Release a file that is completely processed."""
         trouble = file.trouble
         if isinstance(path := file.fetched.outcome, Path):
@@ -151,14 +151,14 @@ class Line:
         self._open.discard(file)
         self._downloads.release(file.fetched)
         skipped = tuple(file.skipped.items())
-        return End(file.entry, file.images, trouble, skipped, file.fetched.remark)
+        return FileEnd(file.entry, file.images, trouble, skipped, file.fetched.remark)
 
     def _other_format(self, path: Path) -> Reason | None:
         """Return the format of a file that is neither DICOM nor an archive, if it is known."""
         name = self._formats.name(path)
         return Reason(Kind.OTHER_FORMAT, name) if name else None
 
-    def _settled(self, file: OpenFile, member: Task | Item) -> Settled | None:
+    def _outcome(self, file: OpenFile, member: Task | Item) -> ImageOutcome | None:
         """Unpack a member and send it if it is an image."""
         try:
             image = self._image(file, member)
@@ -170,8 +170,8 @@ class Line:
         file.add_image()
         content = image.content
         if isinstance(content, Unreadable):
-            return Settled(image, NotSent(content.reason))
-        return Settled(image, self._settle(image))
+            return ImageOutcome(image, NotSent(content.reason))
+        return ImageOutcome(image, self._process(image))
 
     def _image(self, file: OpenFile, member: Task | Item) -> Image | None:
         """Unpack and stamp a member; return None if it is not a wanted image."""
