@@ -15,7 +15,7 @@ from ..models import DownloadFailure, FileEntry, SendConfig
 from ..network.types import NotSent, StoreResult, Suspect
 from ..reasons import Kind, Reason, Skipped
 from ..source import ImageSource
-from .crew import Crew
+from .concurrency import AdaptiveLimit
 from .downloads import Downloads, Fetched
 from .image import Image
 from .open_file import OpenFile, not_unpacked
@@ -78,7 +78,7 @@ class ImageQueue:
         self._extended: deque[OpenFile] = deque()
         self._open: set[OpenFile] = set()
         self._lock = Lock()
-        self._crew = Crew(config.associations)
+        self._limit = AdaptiveLimit(config.associations)
         self._formats = ForeignFormats()
 
     def results(self) -> Iterator[ImageOutcome | FileEnd]:
@@ -88,7 +88,7 @@ class ImageQueue:
                 yield file
                 continue
             while True:
-                with self._crew.at_work():
+                with self._limit.slot():
                     member = file.take()
                     if member is None:
                         break
@@ -100,7 +100,7 @@ class ImageQueue:
                     yield outcome
             if file.is_over():
                 yield self._release(file)
-        self._crew.leave()
+        self._limit.wake_all()
 
     def _next_file(self) -> OpenFile | FileEnd | None:
         """Return a file with members or the summary of a file; None if no file is left."""

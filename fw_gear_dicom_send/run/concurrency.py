@@ -8,7 +8,7 @@ from time import monotonic, thread_time
 
 
 @dataclass(frozen=True)
-class CrewPolicy:
+class ConcurrencyPolicy:
     """Policy for adding and removing sending threads.
 
     The load is measured every `window` seconds. If the threads use less than `min_busy` seconds of
@@ -23,10 +23,10 @@ class CrewPolicy:
     min_gain: float = 1.05
 
 
-DEFAULT_CREW = CrewPolicy()
+DEFAULT_CONCURRENCY = ConcurrencyPolicy()
 
 
-class Crew:
+class AdaptiveLimit:
     """Limit on the number of threads that send at the same time.
 
     Python runs one thread at a time. With a fast server, more threads only contend for Python's
@@ -39,7 +39,7 @@ class Crew:
     def __init__(
         self,
         threads: int,
-        policy: CrewPolicy = DEFAULT_CREW,
+        policy: ConcurrencyPolicy = DEFAULT_CONCURRENCY,
         clock: Callable[[], float] = monotonic,
         cpu_clock: Callable[[], float] = thread_time,
     ) -> None:
@@ -52,8 +52,8 @@ class Crew:
         self._at_work = 0
         self._images = 0
         self._cpu_seconds = 0.0
-        self._began_at = clock()
-        self._tried_at = self._began_at
+        self._window_start = clock()
+        self._last_trial = self._window_start
         self._step = 1
         self._rate_before: float | None = None
         self._changed = Condition()
@@ -64,12 +64,12 @@ class Crew:
         return self._allowed
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
+    def slot(self) -> Iterator[None]:
         """Wait for permission to send, then run the block, which handles one image."""
         with self._changed:
             while self._at_work >= self._allowed:
                 self._changed.wait(self._policy.window)
-                self._look()
+                self._adjust()
             self._at_work += 1
         start = self._cpu_clock()
         try:
@@ -79,18 +79,18 @@ class Crew:
                 self._at_work -= 1
                 self._images += 1
                 self._cpu_seconds += self._cpu_clock() - start
-                self._look()
+                self._adjust()
                 # No other thread is woken: this one returns immediately for the next image.
 
-    def leave(self) -> None:
+    def wake_all(self) -> None:
         """Wake all waiting threads, so that each sees that no work is left."""
         with self._changed:
             self._changed.notify_all()
 
-    def _look(self) -> None:
+    def _adjust(self) -> None:
         """Adjust the number of allowed threads at the end of each window."""
         now, policy = self._clock(), self._policy
-        elapsed = now - self._began_at
+        elapsed = now - self._window_start
         if elapsed < policy.window or self._threads == 1:
             return
         rate, busy = self._images / elapsed, self._cpu_seconds / elapsed
@@ -99,17 +99,17 @@ class Crew:
                 self._allow(self._allowed - self._step)
             self._rate_before = None
             self._step = -self._step
-            self._tried_at = now
+            self._last_trial = now
         elif busy < policy.min_busy:
             self._allow(self._allowed + 1)
-        elif now - self._tried_at >= policy.trial_interval:
+        elif now - self._last_trial >= policy.trial_interval:
             wanted = self._allowed + self._step
             if not 1 <= wanted <= self._threads:
                 self._step = -self._step
                 wanted = self._allowed + self._step
             self._rate_before = rate
             self._allow(wanted)
-        self._began_at, self._images, self._cpu_seconds = now, 0, 0.0
+        self._window_start, self._images, self._cpu_seconds = now, 0, 0.0
 
     def _allow(self, number: int) -> None:
         allowed = min(max(number, 1), self._threads)
