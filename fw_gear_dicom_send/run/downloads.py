@@ -18,7 +18,7 @@ from ..retry import Retry
 from ..source import Fetcher
 from ..text import quantity
 from .background import MAX_CLOSE_TIME
-from .work_room import WorkRoom
+from .work_folder import WorkFolder
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class Downloads:
         self,
         fetcher: Fetcher,
         entries: Sequence[FileEntry],
-        room: WorkRoom,
+        room: WorkFolder,
         given_up: Callable[[], Reason | None],
     ) -> None:
         """Create the threads without starting them.

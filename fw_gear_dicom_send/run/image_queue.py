@@ -20,7 +20,7 @@ from .downloads import Downloads, Fetched
 from .image import Image
 from .open_file import OpenFile, not_unpacked
 from .quarantine import PutAside
-from .work_room import RoomInside, WorkRoom
+from .work_folder import InnerRoom, WorkFolder
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class ImageQueue:
         source: ImageSource,
         downloads: Downloads,
         folder: Path,
-        room: WorkRoom,
+        room: WorkFolder,
         *,
         is_wanted: Callable[[Image], bool],
         process: Callable[[Image], StoreResult | Suspect | PutAside],
@@ -73,7 +73,7 @@ class ImageQueue:
         self._is_wanted = is_wanted
         self._process = process
         self._images = room.images
-        self._room = RoomInside(room.images)
+        self._room = InnerRoom(room.images)
         self._file: OpenFile | None = None
         self._extended: deque[OpenFile] = deque()
         self._open: set[OpenFile] = set()

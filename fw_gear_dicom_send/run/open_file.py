@@ -8,7 +8,7 @@ from ..archive import Archive, Item, Task
 from ..models import FileEntry
 from ..reasons import Kind, Reason, Skipped
 from .downloads import Fetched
-from .work_room import InFlight
+from .work_folder import InFlight
 
 
 class OpenFile:

@@ -34,7 +34,7 @@ from .quarantine import DEFAULT_QUARANTINE, QuarantinePolicy
 from .sent_images import SentImages
 from .steps import Equipment, send
 from .verify import VERIFY_POLICY, Verifier
-from .work_room import RoomInside, WorkRoom
+from .work_folder import InnerRoom, WorkFolder
 
 if TYPE_CHECKING:
     from ..network.commitment_listener import CommitmentListener
@@ -299,9 +299,9 @@ class _Sending:
     def run(self, folder: Path) -> None:
         """Send and verify all images."""
         config, waits = self._config, self._waits
-        room = WorkRoom()
+        room = WorkFolder()
         # An image that waits for disk space keeps its association.
-        inside = RoomInside(room.images, lambda: scu.open_associations)
+        inside = InnerRoom(room.images, lambda: scu.open_associations)
         conversion = Conversion(inside, folder)
         self._scu = scu = StorageSCU(
             config.peer,

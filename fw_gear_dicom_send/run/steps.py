@@ -26,7 +26,7 @@ from .image import Image, Key
 from .image_queue import FileEnd, ImageOutcome, ImageQueue
 from .quarantine import DEFAULT_QUARANTINE, PutAside, Quarantine, QuarantinePolicy
 from .sent_images import Claim, SentImages
-from .work_room import WorkRoom
+from .work_folder import WorkFolder
 
 _MAX_UNCOUNTED = 1000
 _TIME_TO_FINISH = 4.0
@@ -47,7 +47,7 @@ class Equipment:
     scu: StorageSCU
     observer: Observer
     stored: StoredImages | None = None
-    room: WorkRoom = field(default_factory=WorkRoom)
+    room: WorkFolder = field(default_factory=WorkFolder)
     sent: SentImages = field(default_factory=SentImages)
     quarantine: QuarantinePolicy = DEFAULT_QUARANTINE
     earlier: EarlierImages | None = None

@@ -89,7 +89,7 @@ class InFlight:
 
 
 @dataclass(frozen=True)
-class RoomInside:
+class InnerRoom:
     """A `Room` for items that are in the work folder and need more space.
 
     `leaving` is for items that own an association; it returns the number of associations.
@@ -112,7 +112,7 @@ class RoomInside:
 
 
 @dataclass(frozen=True)
-class WorkRoom:
+class WorkFolder:
     """Files and images of a run in its work folder."""
 
     files: InFlight = field(default_factory=InFlight)

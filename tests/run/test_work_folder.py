@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from fw_gear_dicom_send.dicom.temporary_files import Mark, retry_when_full
-from fw_gear_dicom_send.run.work_room import InFlight, RoomInside
+from fw_gear_dicom_send.run.work_folder import InFlight, InnerRoom
 from tests.support.waiting import wait_for
 
 PATIENCE = 30
@@ -90,7 +90,7 @@ def test_an_image_that_has_left_meanwhile_is_sufficient() -> None:
 def test_images_that_all_need_room_do_not_wait_for_each_other() -> None:
     """One of them retries alone; after it has failed and left, the other one does, too."""
     images = InFlight()
-    room = RoomInside(images, lambda: 2)
+    room = InnerRoom(images, lambda: 2)
     images.enter()
     images.enter()
     mark = room.mark()
@@ -108,7 +108,7 @@ def test_images_that_cannot_leave_are_not_waited_for() -> None:
     images = InFlight()
     images.enter()
     images.enter()
-    future, _ = waiting(RoomInside(images, lambda: 1).wait, images.mark())
+    future, _ = waiting(InnerRoom(images, lambda: 1).wait, images.mark())
     assert not future.result(PATIENCE)
 
 
@@ -117,9 +117,9 @@ def test_images_being_unpacked_do_not_block_others() -> None:
     images = InFlight()
     for _ in range(3):
         images.enter()
-    unpacked, _ = waiting(RoomInside(images).wait, images.mark())
+    unpacked, _ = waiting(InnerRoom(images).wait, images.mark())
     assert wait_for(lambda: images.mark().waiting == 1)
-    sent, _ = waiting(RoomInside(images, lambda: 2).wait, images.mark())
+    sent, _ = waiting(InnerRoom(images, lambda: 2).wait, images.mark())
     assert not wait_for(sent.done, 2.5)
     images.leave()
     assert sent.result(PATIENCE)
