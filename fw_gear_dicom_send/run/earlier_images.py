@@ -55,7 +55,7 @@ class EarlierImages:
             self._stored -= 1
             self._images.put(uid, _UNCERTAIN)
 
-    def has(self, instance: SOPInstance) -> bool:
+    def contains(self, instance: SOPInstance) -> bool:
         """Return whether an earlier run sent exactly this dataset; thread-safe."""
         known = self._images.get(instance.sop_instance_uid)
         if not known:

@@ -27,9 +27,9 @@ from ..report.wording import is_complete, status_of
 from ..retry import RetryPolicy
 from ..source import ImageSource
 from ..text import quantity
-from .already_stored import StoredImages
 from .conversion import Conversion
 from .earlier_images import earlier_images
+from .existing_images import ExistingImages
 from .quarantine import DEFAULT_QUARANTINE, QuarantinePolicy
 from .sent_images import SentImages
 from .steps import Equipment, send
@@ -325,7 +325,7 @@ class _Sending:
             earlier = None
             if self._earlier_reports:
                 earlier = earlier_images(self._earlier_reports(folder), config.peer)
-            stored = StoredImages(self._find(scu)) if config.skip_existing else None
+            existing = ExistingImages(self._find(scu)) if config.skip_existing else None
             verifier = None
             if self.verifications:
                 verifier = Verifier(self._inquirer(scu), self.verifications, waits.verify)
@@ -337,7 +337,7 @@ class _Sending:
                 folder,
                 scu,
                 observer,
-                stored,
+                existing,
                 room,
                 quarantine=waits.quarantine,
                 earlier=earlier,
@@ -381,7 +381,7 @@ class _Sending:
         for entry, uids in missing.items():
             self._revised[entry] = _storing(first[entry], first[entry].stored - len(uids))
         resent = FileCounts(missing)
-        once_more = replace(equipment, stored=None, earlier=None, sent=SentImages())
+        once_more = replace(equipment, existing=None, earlier=None, sent=SentImages())
         send(once_more, resent, missing)
         absent = verifier.missing()
         for report in resent.reports():

@@ -18,10 +18,10 @@ from ..reasons import Kind, Reason
 from ..report.events import Observer
 from ..report.file_counts import FileCounts
 from ..source import ImageSource
-from .already_stored import StoredImages
 from .background import Background
 from .downloads import Downloads
 from .earlier_images import EarlierImages
+from .existing_images import ExistingImages
 from .image import Image, Key
 from .image_queue import FileEnd, ImageOutcome, ImageQueue
 from .quarantine import DEFAULT_QUARANTINE, PutAside, Quarantine, QuarantinePolicy
@@ -37,7 +37,7 @@ _SENT_EARLIER = AlreadyStored(Reason(Kind.SENT_EARLIER))
 class Equipment:
     """Objects that all steps share.
 
-    `folder` is for temporary data. `stored` are existing images on the server and `earlier` images
+    `folder` is for temporary data. `existing` are images on the server and `earlier` images
     of earlier runs; both are skipped. `sent` are the images of this run.
     """
 
@@ -46,7 +46,7 @@ class Equipment:
     folder: Path
     scu: StorageSCU
     observer: Observer
-    stored: StoredImages | None = None
+    existing: ExistingImages | None = None
     room: WorkFolder = field(default_factory=WorkFolder)
     sent: SentImages = field(default_factory=SentImages)
     quarantine: QuarantinePolicy = DEFAULT_QUARANTINE
@@ -178,10 +178,10 @@ def _sent(
     try:
         if earlier:
             result = equipment.scu.send(content, earlier)
-        elif equipment.earlier and equipment.earlier.has(content):
+        elif equipment.earlier and equipment.earlier.contains(content):
             content.dataset.close()
             result = _SENT_EARLIER
-        elif equipment.stored and equipment.stored.has(content):
+        elif equipment.existing and equipment.existing.contains(content):
             content.dataset.close()
         else:
             result = equipment.scu.send(content)

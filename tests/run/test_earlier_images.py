@@ -34,16 +34,16 @@ def knowing(*images: EarlierImage) -> EarlierImages:
 def test_only_the_same_dataset_counts_as_sent() -> None:
     """A changed dataset with the same UID, even of the same size, is a different one."""
     earlier = knowing(reported("1.1"))
-    assert earlier.has(instance("1.1"))
-    assert not earlier.has(instance("1.2"))
+    assert earlier.contains(instance("1.1"))
+    assert not earlier.contains(instance("1.2"))
     for data in (b"Data", b"data ", b""):
-        assert not earlier.has(instance("1.1", data))
+        assert not earlier.contains(instance("1.1", data))
 
 
 def test_an_image_with_consistent_reports_was_sent() -> None:
     """The second report lists it as skipped."""
     earlier = knowing(reported("1.1"), reported("1.1"))
-    assert (len(earlier), earlier.has(instance("1.1"))) == (1, True)
+    assert (len(earlier), earlier.contains(instance("1.1"))) == (1, True)
 
 
 @pytest.mark.parametrize("other", [reported("1.1", b"other"), EarlierImage("1.1", is_stored=False)])
@@ -54,7 +54,7 @@ def test_an_image_with_contradictory_reports_is_sent_again(
     """It was replaced or lost; the order of these events is unknown."""
     images = [other, reported("1.1")] if is_first else [reported("1.1"), other]
     earlier = knowing(*images, reported("1.1"))
-    assert (len(earlier), earlier.has(instance("1.1"))) == (0, False)
+    assert (len(earlier), earlier.contains(instance("1.1"))) == (0, False)
 
 
 def test_an_unreadable_image_was_not_sent() -> None:
@@ -65,7 +65,7 @@ def test_an_unreadable_image_was_not_sent() -> None:
             raise OSError("no")
 
     broken = SOPInstance("1.2", "1.1", "1.2", EncodedDataset(Broken(), (Span(0, 4),)))
-    assert not knowing(reported("1.1")).has(broken)
+    assert not knowing(reported("1.1")).contains(broken)
 
 
 def test_bounded_memory(caplog: pytest.LogCaptureFixture) -> None:
@@ -78,8 +78,8 @@ def test_bounded_memory(caplog: pytest.LogCaptureFixture) -> None:
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert size < MANY * BYTES_EACH
-    assert (len(earlier), earlier.has(instance("1.2.0"))) == (MANY, True)
-    assert not earlier.has(instance(f"1.2.{MANY}"))
+    assert (len(earlier), earlier.contains(instance("1.2.0"))) == (MANY, True)
+    assert not earlier.contains(instance(f"1.2.{MANY}"))
     assert caplog.messages == [
         f"The earlier reports contain too many images: only the first {MANY:,} are skipped"
     ]

@@ -3,7 +3,7 @@
 import pytest
 
 from fw_gear_dicom_send.dicom.types import SOPInstance
-from fw_gear_dicom_send.run.already_stored import StoredImages
+from fw_gear_dicom_send.run.existing_images import ExistingImages
 from tests.support.series import STUDY, image
 
 REMEMBERED = 64
@@ -37,41 +37,41 @@ def first_image(number: int) -> SOPInstance:
 
 def test_sixty_four_series_are_cached(server: Server) -> None:
     """The images of 64 series in any order cost one query per series."""
-    stored = StoredImages(server)
+    stored = ExistingImages(server)
     for _ in range(3):
-        assert all(stored.has(first_image(number)) for number in range(REMEMBERED))
+        assert all(stored.contains(first_image(number)) for number in range(REMEMBERED))
     assert server.queries == [(STUDY, series(number)) for number in range(REMEMBERED)]
 
 
 def test_the_next_series_replaces_one(server: Server) -> None:
     """The cache does not grow with the number of series."""
-    stored = StoredImages(server)
+    stored = ExistingImages(server)
     for number in range(REMEMBERED + 1):
-        stored.has(first_image(number))
+        stored.contains(first_image(number))
     server.queries.clear()
-    assert stored.has(first_image(0))
+    assert stored.contains(first_image(0))
     assert server.queries == [(STUDY, series(0))]
 
 
 def test_the_least_recently_used_series_is_dropped(server: Server) -> None:
     """A series with further images stays, however long ago its query was."""
-    stored = StoredImages(server)
+    stored = ExistingImages(server)
     for number in range(REMEMBERED):
-        stored.has(first_image(number))
-    stored.has(first_image(0))
-    stored.has(first_image(REMEMBERED))
+        stored.contains(first_image(number))
+    stored.contains(first_image(0))
+    stored.contains(first_image(REMEMBERED))
     server.queries.clear()
-    assert stored.has(first_image(0))
-    assert stored.has(first_image(REMEMBERED))
+    assert stored.contains(first_image(0))
+    assert stored.contains(first_image(REMEMBERED))
     assert server.queries == []
-    assert stored.has(first_image(1))
+    assert stored.contains(first_image(1))
     assert server.queries == [(STUDY, series(1))]
 
 
 def test_many_consecutive_series_cost_one_query_each(server: Server) -> None:
     """A series is cached until 64 others have followed."""
-    stored = StoredImages(server)
+    stored = ExistingImages(server)
     for number in range(2 * REMEMBERED):
-        assert stored.has(first_image(number))
-        assert not stored.has(image(1, series(number)))
+        assert stored.contains(first_image(number))
+        assert not stored.contains(image(1, series(number)))
     assert len(server.queries) == 2 * REMEMBERED

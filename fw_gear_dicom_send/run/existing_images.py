@@ -17,7 +17,7 @@ _MAX_SERIES = 64
 """Series whose answers are cached."""
 
 
-class StoredImages:
+class ExistingImages:
     """Existing images on the server.
 
     The first image of a series triggers one query for the whole series. The answers about the
@@ -31,7 +31,7 @@ class StoredImages:
         self._lock = Lock()
         self._is_off = False
 
-    def has(self, instance: SOPInstance) -> bool:
+    def contains(self, instance: SOPInstance) -> bool:
         """Return whether the server has an image; thread-safe.
 
         If a query fails, this is logged once, and every later answer is False.
