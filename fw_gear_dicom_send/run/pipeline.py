@@ -32,7 +32,7 @@ from .earlier_images import earlier_images
 from .existing_images import ExistingImages
 from .quarantine import DEFAULT_QUARANTINE, QuarantinePolicy
 from .sent_images import SentImages
-from .steps import Equipment, send
+from .steps import Resources, send
 from .verify import VERIFY_POLICY, Verifier
 from .work_folder import InnerRoom, WorkFolder
 
@@ -331,7 +331,7 @@ class _Sending:
                 verifier = Verifier(self._inquirer(scu), self.verifications, waits.verify)
             needed = [verifier] if verifier else []
             observer = Observers([progress, self._observer], needed)
-            equipment = Equipment(
+            resources = Resources(
                 config,
                 self._source,
                 folder,
@@ -342,9 +342,9 @@ class _Sending:
                 quarantine=waits.quarantine,
                 earlier=earlier,
             )
-            send(equipment, self._counts)
+            send(resources, self._counts)
             if verifier:
-                self._verify(equipment, verifier)
+                self._verify(resources, verifier)
             scu.close()
 
     def _find(self, scu: StorageSCU) -> "FindSCU":
@@ -369,7 +369,7 @@ class _Sending:
             listener=self._listener,
         )
 
-    def _verify(self, equipment: Equipment, verifier: Verifier) -> None:
+    def _verify(self, resources: Resources, verifier: Verifier) -> None:
         """Resend missing images once, and report those that are still missing."""
         missing = verifier.missing()
         if not missing:
@@ -381,7 +381,7 @@ class _Sending:
         for entry, uids in missing.items():
             self._revised[entry] = _storing(first[entry], first[entry].stored - len(uids))
         resent = FileCounts(missing)
-        once_more = replace(equipment, existing=None, earlier=None, sent=SentImages())
+        once_more = replace(resources, existing=None, earlier=None, sent=SentImages())
         send(once_more, resent, missing)
         absent = verifier.missing()
         for report in resent.reports():

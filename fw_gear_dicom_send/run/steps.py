@@ -34,7 +34,7 @@ _SENT_EARLIER = AlreadyStored(Reason(Kind.SENT_EARLIER))
 
 
 @dataclass(frozen=True)
-class Equipment:
+class Resources:
     """Objects that all steps share.
 
     `folder` is for temporary data. `existing` are images on the server and `earlier` images
@@ -54,7 +54,7 @@ class Equipment:
 
 
 def send(
-    equipment: Equipment,
+    resources: Resources,
     counts: FileCounts,
     only: Mapping[FileEntry, frozenset[str]] | None = None,
 ) -> None:
@@ -63,32 +63,32 @@ def send(
     With `only`, send only the images with these SOP Instance UIDs. Images that the server failed to
     store are retried at the end.
     """
-    config = equipment.config
-    quarantine = Quarantine(equipment.scu, equipment.quarantine, config.send_retry_time)
-    count = partial(_count, equipment, counts, quarantine)
+    config = resources.config
+    quarantine = Quarantine(resources.scu, resources.quarantine, config.send_retry_time)
+    count = partial(_count, resources, counts, quarantine)
     is_wanted = _is_any if only is None else partial(_is_among, only)
-    downloads = _downloads(equipment, counts.entries)
-    process = partial(_sent_or_held, equipment, quarantine)
-    queue = _queue(equipment, downloads, is_wanted, process)
+    downloads = _downloads(resources, counts.entries)
+    process = partial(_sent_or_held, resources, quarantine)
+    queue = _queue(resources, downloads, is_wanted, process)
     workers = (queue.results() for _ in range(config.associations))
     try:
-        _run(equipment, Background(*workers, ahead=_MAX_UNCOUNTED), count, downloads)
+        _run(resources, Background(*workers, ahead=_MAX_UNCOUNTED), count, downloads)
         if quarantine.images:
-            retries = quarantine.retried(partial(_sent, equipment), partial(_reread, equipment))
-            _run(equipment, Background(starmap(ImageOutcome, retries), ahead=_MAX_UNCOUNTED), count)
+            retries = quarantine.retried(partial(_sent, resources), partial(_reread, resources))
+            _run(resources, Background(starmap(ImageOutcome, retries), ahead=_MAX_UNCOUNTED), count)
     finally:
         for quarantined in quarantine.images:
             count(ImageOutcome(quarantined.image, quarantined.suspect))
 
 
 def _run(
-    equipment: Equipment,
+    resources: Resources,
     results: Background[ImageOutcome | FileEnd],
     count: Callable[[ImageOutcome | FileEnd], None],
     downloads: Downloads | None = None,
 ) -> None:
     """Run a step with its downloads, and count the results."""
-    scu = equipment.scu
+    scu = resources.scu
     is_whole = False
     try:
         # A signal may arrive at any time, also between the start of two threads.
@@ -101,7 +101,7 @@ def _run(
     finally:
         if not is_whole:
             scu.finish()
-            equipment.room.close()
+            resources.room.close()
         if downloads:
             downloads.stop()
         remaining = results.close(_TIME_TO_FINISH)
@@ -113,23 +113,23 @@ def _run(
             downloads.close()
 
 
-def _downloads(equipment: Equipment, entries: Sequence[FileEntry]) -> Downloads:
-    fetcher = equipment.source.fetcher(equipment.folder)
-    return Downloads(fetcher, entries, equipment.room, lambda: equipment.scu.given_up)
+def _downloads(resources: Resources, entries: Sequence[FileEntry]) -> Downloads:
+    fetcher = resources.source.fetcher(resources.folder)
+    return Downloads(fetcher, entries, resources.room, lambda: resources.scu.given_up)
 
 
 def _queue(
-    equipment: Equipment,
+    resources: Resources,
     downloads: Downloads,
     is_wanted: Callable[[Image], bool],
     process: Callable[[Image], StoreResult | Suspect | PutAside],
 ) -> ImageQueue:
     return ImageQueue(
-        equipment.config,
-        equipment.source,
+        resources.config,
+        resources.source,
         downloads,
-        equipment.folder,
-        equipment.room,
+        resources.folder,
+        resources.room,
         is_wanted=is_wanted,
         process=process,
     )
@@ -147,15 +147,15 @@ def _is_among(wanted: Mapping[FileEntry, frozenset[str]], image: Image) -> bool:
 
 
 def _sent_or_held(
-    equipment: Equipment, quarantine: Quarantine, image: Image
+    resources: Resources, quarantine: Quarantine, image: Image
 ) -> StoreResult | PutAside:
     """Send an image; put it into quarantine if the server fails to store it."""
-    result = _sent(equipment, image)
+    result = _sent(resources, image)
     return quarantine.hold(image, result) if isinstance(result, Suspect) else result
 
 
 def _sent(
-    equipment: Equipment, image: Image, earlier: Suspect | None = None
+    resources: Resources, image: Image, earlier: Suspect | None = None
 ) -> StoreResult | Suspect:
     """Send an image unless it is on the server or its UID was sent before.
 
@@ -165,7 +165,7 @@ def _sent(
     if isinstance(content, Unreadable):
         return NotSent(content.reason)
     try:
-        claim = equipment.sent.claim(content)
+        claim = resources.sent.claim(content)
     except OSError as exc:
         content.dataset.close()
         return NotSent(Reason(Kind.NOT_READ, exc.strerror or str(exc)))
@@ -173,26 +173,26 @@ def _sent(
         content.dataset.close()
         is_equal = claim is Claim.EQUAL
         return AlreadyStored() if is_equal else NotSent(Reason(Kind.DUPLICATE_UID))
-    content = equipment.sent.watched(content)
+    content = resources.sent.watched(content)
     result: StoreResult | Suspect = AlreadyStored()
     try:
         if earlier:
-            result = equipment.scu.send(content, earlier)
-        elif equipment.earlier and equipment.earlier.contains(content):
+            result = resources.scu.send(content, earlier)
+        elif resources.earlier and resources.earlier.contains(content):
             content.dataset.close()
             result = _SENT_EARLIER
-        elif equipment.existing and equipment.existing.contains(content):
+        elif resources.existing and resources.existing.contains(content):
             content.dataset.close()
         else:
-            result = equipment.scu.send(content)
+            result = resources.scu.send(content)
     finally:
         is_sent = isinstance(result, Sent | Planned) or result == _SENT_EARLIER
-        equipment.sent.settle(content, is_sent=is_sent)
+        resources.sent.settle(content, is_sent=is_sent)
     return result
 
 
 def _reread(
-    equipment: Equipment,
+    resources: Resources,
     images: Mapping[Key, PutAside],
     attempt: Callable[[Image], StoreResult | Suspect],
 ) -> Iterator[tuple[Image, StoreResult | Suspect]]:
@@ -208,10 +208,10 @@ def _reread(
         finally:
             image.close()
 
-    downloads = _downloads(equipment, list(dict.fromkeys(entry for entry, _ in images)))
+    downloads = _downloads(resources, list(dict.fromkeys(entry for entry, _ in images)))
     try:
         downloads.start()
-        for item in _queue(equipment, downloads, is_wanted, process).results():
+        for item in _queue(resources, downloads, is_wanted, process).results():
             if isinstance(item, ImageOutcome) and not isinstance(item.result, PutAside):
                 yield item.image, item.result
     finally:
@@ -220,28 +220,28 @@ def _reread(
 
 
 def _count(
-    equipment: Equipment, counts: FileCounts, quarantine: Quarantine, item: ImageOutcome | FileEnd
+    resources: Resources, counts: FileCounts, quarantine: Quarantine, item: ImageOutcome | FileEnd
 ) -> None:
     """Count the result of an image or the end of a file.
 
     Results of images may come after the end of their file. An image in quarantine counts later.
     """
     entry = item.entry if isinstance(item, FileEnd) else item.image.entry
-    count, observer = counts[entry], equipment.observer
+    count, observer = counts[entry], resources.observer
     count.begin()
     if isinstance(item, FileEnd):
         count.end(item.images, item.trouble, item.skipped, item.remark)
     elif result := quarantine.settled(item.image, item.result):
         count.add(result, item.image.name)
         observer.reading(entry, item.image.position)
-        observer.image(item.image.record(result, _crc32(equipment, item.image, result)))
+        observer.image(item.image.record(result, _crc32(resources, item.image, result)))
     if count.is_done:
         observer.file(count.report())
 
 
-def _crc32(equipment: Equipment, image: Image, result: StoreResult) -> int | None:
+def _crc32(resources: Resources, image: Image, result: StoreResult) -> int | None:
     """Return the CRC-32 of an image's dataset if it is on the server and the CRC-32 is known."""
     content = image.content
-    if isinstance(content, Unreadable) or isinstance(result, NotSent) or equipment.config.dry_run:
+    if isinstance(content, Unreadable) or isinstance(result, NotSent) or resources.config.dry_run:
         return None
-    return equipment.sent.crc32(content.sop_instance_uid)
+    return resources.sent.crc32(content.sop_instance_uid)

@@ -12,7 +12,7 @@ from fw_gear_dicom_send.models import FileReport, FileStatus
 from fw_gear_dicom_send.network.types import Sent
 from fw_gear_dicom_send.report.events import Observer
 from fw_gear_dicom_send.report.file_counts import FileCounts
-from fw_gear_dicom_send.run.steps import Equipment, send
+from fw_gear_dicom_send.run.steps import Resources, send
 from tests.support.closing import nothing_left_open
 from tests.support.sample_files import ArchiveMember, encoded, made, tar_of, uid_of, zip_of
 from tests.support.steps import CONFIG, Folder, Sender
@@ -43,7 +43,7 @@ def reports(
     counts = FileCounts(files.entries)
     config = replace(CONFIG, associations=associations)
     with nothing_left_open():
-        send(Equipment(config, files, work, sender, Observer()), counts)
+        send(Resources(config, files, work, sender, Observer()), counts)
     return counts.reports()
 
 

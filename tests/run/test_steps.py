@@ -14,7 +14,7 @@ from fw_gear_dicom_send.network.types import Sent
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.events import Observer
 from fw_gear_dicom_send.report.file_counts import FileCounts
-from fw_gear_dicom_send.run.steps import Equipment, send
+from fw_gear_dicom_send.run.steps import Resources, send
 from fw_gear_dicom_send.source import Fetcher
 from tests.support.closing import nothing_left_open
 from tests.support.sample_files import uid_of
@@ -48,7 +48,7 @@ def test_an_existing_image_is_closed(files: Folder, tmp_path: Path) -> None:
     """It counts as stored and is not sent."""
     sender, stored = Sender(), Stored({uid_of(1), uid_of(3)})
     counts = FileCounts(files.entries)
-    send(Equipment(CONFIG, files, tmp_path, sender, Observer(), stored), counts)
+    send(Resources(CONFIG, files, tmp_path, sender, Observer(), stored), counts)
     assert sender.uids == [uid_of(2)]
     assert len(stored.seen) == 3
     assert all(image.dataset.source.closed for image in stored.seen)
@@ -62,7 +62,7 @@ def test_an_image_that_is_not_requested_is_closed(files: Folder, tmp_path: Path)
     wanted = {first: frozenset[str](), second: frozenset({uid_of(2)}), third: frozenset({"1.2"})}
     with nothing_left_open():
         send(
-            Equipment(CONFIG, files, tmp_path, sender, Observer()),
+            Resources(CONFIG, files, tmp_path, sender, Observer()),
             FileCounts(files.entries),
             wanted,
         )
@@ -102,7 +102,7 @@ def test_a_signal_between_the_starts_of_threads_leaves_no_thread(
     monkeypatch.setattr(Thread, "start", interrupted)
     sender, counts = Held(), FileCounts(files.entries)
     with pytest.raises(CancelledError):
-        send(Equipment(CONFIG, files, tmp_path, sender, Observer()), counts)
+        send(Resources(CONFIG, files, tmp_path, sender, Observer()), counts)
     assert not any(thread.is_alive() for thread in begun)
     assert sum(row.sent for row in counts.reports()) == len(sender.uids)
 
@@ -136,7 +136,7 @@ def test_a_download_waits_for_the_previous_file_to_leave(tmp_path: Path) -> None
     """A work folder with room for one file is sufficient."""
     files = Crowded(tmp_path, range(20))
     counts = FileCounts(files.entries)
-    send(Equipment(CONFIG, files, tmp_path, Sender(), Observer()), counts)
+    send(Resources(CONFIG, files, tmp_path, Sender(), Observer()), counts)
     assert [row.sent for row in counts.reports()] == [1] * 20
 
 
@@ -145,7 +145,7 @@ def test_a_download_that_never_fits_fails(tmp_path: Path) -> None:
     files = Crowded(tmp_path, [1])
     files.lying.append(tmp_path)
     counts = FileCounts(files.entries)
-    send(Equipment(CONFIG, files, tmp_path, Sender(), Observer()), counts)
+    send(Resources(CONFIG, files, tmp_path, Sender(), Observer()), counts)
     (row,) = counts.reports()
     assert [remark.code for remark in row.remarks] == ["disk-full"]
     assert files.failures == 1

@@ -21,7 +21,7 @@ from fw_gear_dicom_send.report.events import Observer
 from fw_gear_dicom_send.report.file_counts import FileCounts
 from fw_gear_dicom_send.retry import RetryPolicy
 from fw_gear_dicom_send.run.quarantine import DEFAULT_QUARANTINE, QuarantinePolicy
-from fw_gear_dicom_send.run.steps import Equipment, send
+from fw_gear_dicom_send.run.steps import Resources, send
 from fw_gear_dicom_send.source import Fetcher
 from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, Peer
@@ -167,6 +167,6 @@ def run_steps(
         timeouts=timeouts,
         policy=RetryPolicy(min_wait=2, jitter=False, clock=clock),
     )
-    send(Equipment(config, source, folder, scu, records, quarantine=quarantine), counts)
+    send(Resources(config, source, folder, scu, records, quarantine=quarantine), counts)
     scu.close()
     return Run(records, counts.reports(), [wait for wait in clock.waits if wait])
