@@ -19,7 +19,7 @@ from .concurrency import AdaptiveLimit
 from .downloads import Downloads, Fetched
 from .image import Image
 from .open_file import OpenFile, not_unpacked
-from .quarantine import PutAside
+from .quarantine import Quarantined
 from .work_folder import InnerRoom, WorkFolder
 
 
@@ -43,7 +43,7 @@ class ImageOutcome:
     """An image and its result."""
 
     image: Image
-    result: StoreResult | Suspect | PutAside
+    result: StoreResult | Suspect | Quarantined
 
 
 class ImageQueue:
@@ -63,7 +63,7 @@ class ImageQueue:
         room: WorkFolder,
         *,
         is_wanted: Callable[[Image], bool],
-        process: Callable[[Image], StoreResult | Suspect | PutAside],
+        process: Callable[[Image], StoreResult | Suspect | Quarantined],
     ) -> None:
         """Unpack images in `folder`; call `process` for each image that `is_wanted` accepts."""
         self._config = config

@@ -45,13 +45,13 @@ DEFAULT_QUARANTINE = QuarantinePolicy()
 
 
 @dataclass(frozen=True)
-class PutAside:
-    """An image in quarantine since time `since`; `is_held` means that it is in memory."""
+class Quarantined:
+    """An image in quarantine since time `since`; `is_in_memory` means that it is in memory."""
 
     image: Image
     suspect: Suspect
     since: float
-    is_held: bool
+    is_in_memory: bool
 
     @property
     def gets_second_round(self) -> bool:
@@ -70,7 +70,7 @@ class PutAside:
 Result = StoreResult | Suspect
 Resend = Callable[[Image, Suspect], Result]
 Reread = Callable[
-    [Mapping[Key, PutAside], Callable[[Image], Result]], Iterator[tuple[Image, Result]]
+    [Mapping[Key, Quarantined], Callable[[Image], Result]], Iterator[tuple[Image, Result]]
 ]
 """Reads images from their files again, sends each of them, and yields the results."""
 
@@ -91,24 +91,26 @@ class Quarantine:
         self._max_wait = max_wait
         self._lock = Lock()
         self._bytes = 0
-        self._images: dict[Key, PutAside] = {}
+        self._images: dict[Key, Quarantined] = {}
 
-    def hold(self, image: Image, suspect: Suspect) -> PutAside:
+    def load(self, image: Image, suspect: Suspect) -> Quarantined:
         """Load an image into memory if there is space, close its dataset, and return it."""
         instance = image.content
         assert isinstance(instance, SOPInstance)  # noqa: S101  (nothing else is sent)
         held = self._in_memory(instance)
         instance.dataset.close()
-        return PutAside(
+        return Quarantined(
             replace(image, content=held or instance), suspect, suspect.failed_at, bool(held)
         )
 
-    def settled(self, image: Image, result: StoreResult | PutAside | Suspect) -> StoreResult | None:
+    def final_result(
+        self, image: Image, result: StoreResult | Quarantined | Suspect
+    ) -> StoreResult | None:
         """Return the final result of an image, or None if it goes into quarantine.
 
         If the quarantine is full, or contains an image with the same key, the image fails.
         """
-        if isinstance(result, PutAside):
+        if isinstance(result, Quarantined):
             if len(self._images) < self._policy.max_images and image.key not in self._images:
                 self._images[image.key] = result
                 return None
@@ -117,11 +119,11 @@ class Quarantine:
         return result.failure if isinstance(result, Suspect) else result
 
     @property
-    def images(self) -> list[PutAside]:
+    def images(self) -> list[Quarantined]:
         """Images in quarantine."""
         return list(self._images.values())
 
-    def retried(
+    def retry_all(
         self, resend: Resend, reread: Reread
     ) -> Iterator[tuple[Image, Suspect | StoreResult]]:
         """Retry all images and yield their results; an image that still fails stays a `Suspect`.
@@ -143,17 +145,17 @@ class Quarantine:
         failed += yield from self._round(waiting, self._second_wait, resend, reread)
         yield from ((last.image, last.suspect) for last in failed)
 
-    def _second_wait(self, quarantined: PutAside) -> float:
+    def _second_wait(self, quarantined: Quarantined) -> float:
         is_alone = self._scu.accepted_at > quarantined.since
         return self._policy.second_wait if is_alone else self._policy.long_wait
 
     def _round(
         self,
-        images: Sequence[PutAside],
-        wait: Callable[[PutAside], float],
+        images: Sequence[Quarantined],
+        wait: Callable[[Quarantined], float],
         resend: Resend,
         reread: Reread,
-    ) -> Generator[tuple[Image, StoreResult], None, list[PutAside]]:
+    ) -> Generator[tuple[Image, StoreResult], None, list[Quarantined]]:
         """Retry each image once, `wait` seconds after its failure; return those that still fail.
 
         An image that is not found in its file again stays in quarantine. After the run gives up
@@ -168,9 +170,11 @@ class Quarantine:
             )
             return quarantined.suspect if self._scu.given_up else resend(image, quarantined.suspect)
 
-        in_memory = ((item.image, attempt(item.image)) for item in images if item.is_held)
+        in_memory = ((item.image, attempt(item.image)) for item in images if item.is_in_memory)
         others = {
-            key: quarantined for key, quarantined in remaining.items() if not quarantined.is_held
+            key: quarantined
+            for key, quarantined in remaining.items()
+            if not quarantined.is_in_memory
         }
         for image, result in chain(in_memory, reread(others, attempt) if others else ()):
             if isinstance(result, Suspect):

@@ -24,7 +24,7 @@ from .earlier_images import EarlierImages
 from .existing_images import ExistingImages
 from .image import Image, Key
 from .image_queue import FileEnd, ImageOutcome, ImageQueue
-from .quarantine import DEFAULT_QUARANTINE, PutAside, Quarantine, QuarantinePolicy
+from .quarantine import DEFAULT_QUARANTINE, Quarantine, Quarantined, QuarantinePolicy
 from .sent_images import Claim, SentImages
 from .work_folder import WorkFolder
 
@@ -68,13 +68,13 @@ def send(
     count = partial(_count, resources, counts, quarantine)
     is_wanted = _is_any if only is None else partial(_is_among, only)
     downloads = _downloads(resources, counts.entries)
-    process = partial(_sent_or_held, resources, quarantine)
+    process = partial(_sent_or_quarantined, resources, quarantine)
     queue = _queue(resources, downloads, is_wanted, process)
     workers = (queue.results() for _ in range(config.associations))
     try:
         _run(resources, Background(*workers, ahead=_MAX_UNCOUNTED), count, downloads)
         if quarantine.images:
-            retries = quarantine.retried(partial(_sent, resources), partial(_reread, resources))
+            retries = quarantine.retry_all(partial(_sent, resources), partial(_reread, resources))
             _run(resources, Background(starmap(ImageOutcome, retries), ahead=_MAX_UNCOUNTED), count)
     finally:
         for quarantined in quarantine.images:
@@ -122,7 +122,7 @@ def _queue(
     resources: Resources,
     downloads: Downloads,
     is_wanted: Callable[[Image], bool],
-    process: Callable[[Image], StoreResult | Suspect | PutAside],
+    process: Callable[[Image], StoreResult | Suspect | Quarantined],
 ) -> ImageQueue:
     return ImageQueue(
         resources.config,
@@ -146,12 +146,12 @@ def _is_among(wanted: Mapping[FileEntry, frozenset[str]], image: Image) -> bool:
     return isinstance(content, SOPInstance) and content.sop_instance_uid in wanted[image.entry]
 
 
-def _sent_or_held(
+def _sent_or_quarantined(
     resources: Resources, quarantine: Quarantine, image: Image
-) -> StoreResult | PutAside:
+) -> StoreResult | Quarantined:
     """Send an image; put it into quarantine if the server fails to store it."""
     result = _sent(resources, image)
-    return quarantine.hold(image, result) if isinstance(result, Suspect) else result
+    return quarantine.load(image, result) if isinstance(result, Suspect) else result
 
 
 def _sent(
@@ -193,7 +193,7 @@ def _sent(
 
 def _reread(
     resources: Resources,
-    images: Mapping[Key, PutAside],
+    images: Mapping[Key, Quarantined],
     attempt: Callable[[Image], StoreResult | Suspect],
 ) -> Iterator[tuple[Image, StoreResult | Suspect]]:
     """Read images from their files again, send each of them, and yield the results."""
@@ -212,7 +212,7 @@ def _reread(
     try:
         downloads.start()
         for item in _queue(resources, downloads, is_wanted, process).results():
-            if isinstance(item, ImageOutcome) and not isinstance(item.result, PutAside):
+            if isinstance(item, ImageOutcome) and not isinstance(item.result, Quarantined):
                 yield item.image, item.result
     finally:
         downloads.stop()
@@ -231,7 +231,7 @@ def _count(
     count.begin()
     if isinstance(item, FileEnd):
         count.end(item.images, item.trouble, item.skipped, item.remark)
-    elif result := quarantine.settled(item.image, item.result):
+    elif result := quarantine.final_result(item.image, item.result):
         count.add(result, item.image.name)
         observer.reading(entry, item.image.position)
         observer.image(item.image.record(result, _crc32(resources, item.image, result)))
