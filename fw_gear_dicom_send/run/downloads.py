@@ -40,11 +40,11 @@ class Fetched:
 
 @dataclass(eq=False)
 class _Download:
-    """A started download; `is_passed` means that later files may overtake it on a full disk."""
+    """A started download, which `can_be_overtaken` while it waits for disk space."""
 
     entry: FileEntry
     fetched: Fetched | None = None
-    is_passed: bool = False
+    can_be_overtaken: bool = False
 
     @property
     def size(self) -> int:
@@ -86,13 +86,13 @@ class Downloads:
         self._room = room
         self._given_up = given_up
         self._waiting = deque(entries)
-        self._begun: deque[_Download] = deque()
+        self._started: deque[_Download] = deque()
         self._bytes = 0
-        self._aside: dict[FileEntry, DownloadFailure] = {}
+        self._postponed: dict[FileEntry, DownloadFailure] = {}
         self._round_end = inf
         self._rounds = Retry(fetcher.late_policy)
-        self._under_way = 0
-        self._is_held = False
+        self._running = 0
+        self._is_paused = False
         self._lost: Reason | None = None
         largest = nlargest(LARGEST_FILES, (entry.size or 0 for entry in entries))
         self._max_bytes = max(sum(largest), MIN_MAX_BYTES)
@@ -108,23 +108,23 @@ class Downloads:
             thread.start()
         return self
 
-    def take(self, is_called_off: Callable[[], bool] = lambda: False) -> Fetched | None:
+    def take(self, is_cancelled: Callable[[], bool] = lambda: False) -> Fetched | None:
         """Wait for the next file and return it; return None after the last one or after `stop`.
 
-        Also return None if `is_called_off` becomes true, which is checked after each `wake`.
+        Also return None if `is_cancelled` becomes true, which is checked after each `wake`.
         Downloaded files overtake a file that waits for disk space. An exception of a download is
         raised here.
         """
         with self._changed:
             self._changed.wait_for(
-                lambda: self._is_over or self._is_at_end or self._first_come() or is_called_off()
+                lambda: self._is_over or self._is_at_end or self._first_complete() or is_cancelled()
             )
             if self._error:
                 raise self._error
-            download = None if self._is_stopped else self._first_come()
+            download = None if self._is_stopped else self._first_complete()
             if not download:
                 return None
-            self._begun.remove(download)
+            self._started.remove(download)
             return download.fetched
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
@@ -169,20 +169,20 @@ class Downloads:
 
     @property
     def _is_at_end(self) -> bool:
-        return not (self._waiting or self._begun or self._aside)
+        return not (self._waiting or self._started or self._postponed)
 
-    def _first_come(self) -> _Download | None:
+    def _first_complete(self) -> _Download | None:
         """Return the first file if it is complete; skip files that wait for disk space."""
-        for download in self._begun:
+        for download in self._started:
             if download.fetched:
                 return download
-            if not download.is_passed:
+            if not download.can_be_overtaken:
                 return None
         return None
 
     def _run(self) -> None:
         try:
-            while download := self._begin():
+            while download := self._start_next():
                 self._end(download, self._fetched(download))
         except BaseException as exc:
             with self._changed:
@@ -190,43 +190,43 @@ class Downloads:
                 self._is_stopped = True
                 self._changed.notify_all()
 
-    def _begin(self) -> _Download | None:
+    def _start_next(self) -> _Download | None:
         """Wait for space and start the next file; return None if no file is left."""
         with self._changed:
             while not self._is_stopped:
                 if self._waiting and self._fetcher.late_policy.clock.now() > self._round_end:
                     self._fail(self._waiting)
-                if self._waiting and not self._is_held and self._fits(self._waiting[0]):
-                    return self._begun_with(self._waiting.popleft())
-                if not (self._waiting or self._under_way or self._is_held):
-                    if not self._aside:
+                if self._waiting and not self._is_paused and self._fits(self._waiting[0]):
+                    return self._start_download(self._waiting.popleft())
+                if not (self._waiting or self._running or self._is_paused):
+                    if not self._postponed:
                         break
-                    self._begin_round()
+                    self._start_round()
                 else:
                     self._changed.wait()
             return None
 
-    def _begun_with(self, entry: FileEntry) -> _Download:
-        self._aside.pop(entry, None)
+    def _start_download(self, entry: FileEntry) -> _Download:
+        self._postponed.pop(entry, None)
         download = _Download(entry)
         self._bytes += download.size
-        self._under_way += 1
-        self._begun.append(download)
+        self._running += 1
+        self._started.append(download)
         return download
 
-    def _begin_round(self) -> None:
+    def _start_round(self) -> None:
         """Queue the postponed files after a wait, or let them fail if the time is over."""
-        late, files = self._fetcher.late_policy, tuple(self._aside)
-        after = max(failure.retry_after or 0 for failure in self._aside.values())
+        late, files = self._fetcher.late_policy, tuple(self._postponed)
+        after = max(failure.retry_after or 0 for failure in self._postponed.values())
         is_over = self._lost or self._given_up()
         wait = None if is_over else self._rounds.wait_time(at_least=after)
         if wait is None:
             self._fail(files)
             return
         log.info("Retrying the download of %s in %.1f s", quantity(len(files), "file"), wait)
-        self._is_held = True
+        self._is_paused = True
         late.clock.wait_for(self._changed, lambda: self._is_stopped, wait)
-        self._is_held = False
+        self._is_paused = False
         self._round_end = late.clock.now() + late.max_time
         self._waiting.extend(files)
         self._changed.notify_all()
@@ -234,9 +234,9 @@ class Downloads:
     def _fail(self, entries: Iterable[FileEntry]) -> None:
         """Deliver postponed files as failed."""
         for entry in tuple(entries):
-            failure = self._aside.pop(entry)
+            failure = self._postponed.pop(entry)
             reason = self._given_up() or failure.reason
-            self._begun.append(_Download(entry, Fetched(entry, DownloadFailure(reason), 0)))
+            self._started.append(_Download(entry, Fetched(entry, DownloadFailure(reason), 0)))
         self._waiting.clear()
         self._changed.notify_all()
 
@@ -251,21 +251,21 @@ class Downloads:
         if remark or download.entry.size is None:
             size = _size(outcome)
         with self._changed:
-            self._under_way -= 1
+            self._running -= 1
             self._changed.notify_all()
-            if not self._is_put_aside(outcome):
+            if not self._is_postponed(outcome):
                 self._bytes += size - download.size
                 download.fetched = Fetched(download.entry, outcome, size, remark)
                 return
-            self._begun.remove(download)
+            self._started.remove(download)
             self._bytes -= download.size
-            self._aside[download.entry] = outcome
-            if self._is_held or self._lost:
+            self._postponed[download.entry] = outcome
+            if self._is_paused or self._lost:
                 return
-            self._is_held = True
+            self._is_paused = True
         self._wait_for_source(outcome)
 
-    def _is_put_aside(self, outcome: Path | DownloadFailure) -> TypeGuard[DownloadFailure]:
+    def _is_postponed(self, outcome: Path | DownloadFailure) -> TypeGuard[DownloadFailure]:
         return (
             isinstance(outcome, DownloadFailure)
             and outcome.retry_after is not None
@@ -287,7 +287,7 @@ class Downloads:
                 clock.wait_for(self._changed, lambda: self._is_stopped, wait)
             found = self._fetcher.outage()
         with self._changed:
-            self._is_held = False
+            self._is_paused = False
             self._changed.notify_all()
 
     def _fetched(self, download: _Download) -> Fetch:
@@ -298,14 +298,14 @@ class Downloads:
         files.enter()
         while True:
             # Retry one file at a time. Otherwise each would take the space of the others.
-            with files.turn(True) if download.is_passed else nullcontext():
+            with files.turn(True) if download.can_be_overtaken else nullcontext():
                 marks = files.mark(), images.mark()
                 outcome = self._fetcher.fetch(download.entry)
             is_full = isinstance(outcome, DownloadFailure) and outcome.reason.kind is _FULL
             if not is_full:
                 break
             with self._changed:
-                download.is_passed = True
+                download.can_be_overtaken = True
                 self._changed.notify_all()
             if not (files.wait_inside(marks[0]) or images.wait(marks[1])):
                 break
