@@ -14,19 +14,19 @@ from fw_gear_dicom_send.flywheel import FlywheelSource
 from fw_gear_dicom_send.models import Outcome
 from fw_gear_dicom_send.report.output import remove
 from fw_gear_dicom_send.report.progress import Progress
-from fw_gear_dicom_send.run.pipeline import DEFAULT_WAITS, MakeProgress, Waits, run
+from fw_gear_dicom_send.run.pipeline import DEFAULT_WAITS, ProgressFactory, Waits, run
 
 METADATA_FILE = ".metadata.json"
 
 log = logging.getLogger(__name__)
 
 
-def main(waits: Waits = DEFAULT_WAITS, make_progress: MakeProgress = Progress) -> int:
+def main(waits: Waits = DEFAULT_WAITS, make_progress: ProgressFactory = Progress) -> int:
     """Run the gear in the current folder; return 0 on success, else 1."""
     return 1 if exit_code(partial(_run, waits, make_progress)) else 0
 
 
-def _run(waits: Waits, make_progress: MakeProgress) -> int:
+def _run(waits: Waits, make_progress: ProgressFactory) -> int:
     with GearToolkitContext() as context:
         context.init_logging()
         silence_pydicom()

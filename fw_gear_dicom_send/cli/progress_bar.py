@@ -93,7 +93,7 @@ class ProgressBar(Progress):
         (start, before), (now, sent) = self._samples[0], self._samples[-1]
         return (sent - before) / _MEGABYTE / max(now - start, INTERVAL)
 
-    def _tell(self) -> None:
+    def _show_progress(self) -> None:
         while not self._is_over.wait(INTERVAL):
             self._live.refresh()
 

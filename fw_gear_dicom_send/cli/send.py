@@ -16,7 +16,7 @@ from ..config import MAX_PORT, manifest, parse_sending
 from ..errors import ConfigError, DicomSendError, UsageError
 from ..exit_codes import exit_code, log_details, log_errors, silence_pydicom
 from ..models import SendConfig
-from ..report.events import Observers
+from ..report.events import ObserverGroup
 from ..report.progress import Progress
 from ..report.summary import summary
 from . import echo, options, server_words, servers, settings
@@ -131,7 +131,7 @@ def _run(arguments: Arguments, results: Results) -> int:
                 results.reports,
                 values.work_folder,
                 folder,
-                observer=Observers([results, JSONEvents()]) if values.log_json else results,
+                observer=ObserverGroup([results, JSONEvents()]) if values.log_json else results,
                 make_progress=_progress(is_bar=not (values.log_json or values.quiet)),
                 conclude=results.conclude,
                 earlier_reports=(lambda _: earlier) if earlier else None,

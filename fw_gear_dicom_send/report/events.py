@@ -34,7 +34,7 @@ class Observer:
         """Handle the end of a run, successful or not; `rows` are the rows of its report."""
 
 
-class Observers(Observer):
+class ObserverGroup(Observer):
     """Group of observers; an observer that fails gets no further events.
 
     The mutable state is the list of observers that have not failed.
@@ -47,35 +47,35 @@ class Observers(Observer):
 
     def reading(self, entry: FileEntry, position: int) -> None:
         """Notify all observers."""
-        self._tell(lambda observer: observer.reading(entry, position))
+        self._notify(lambda observer: observer.reading(entry, position))
 
     def image(self, record: ImageRecord) -> None:
         """Notify all observers."""
-        self._tell(lambda observer: observer.image(record))
+        self._notify(lambda observer: observer.image(record))
 
     def file(self, report: FileReport) -> None:
         """Notify all observers."""
-        self._tell(lambda observer: observer.file(report))
+        self._notify(lambda observer: observer.file(report))
 
     def verified(self, summary: VerificationSummary) -> None:
         """Notify all observers."""
-        self._tell(lambda observer: observer.verified(summary))
+        self._notify(lambda observer: observer.verified(summary))
 
     def done(self, rows: Sequence[FileReport]) -> None:
         """Notify all observers."""
-        self._tell(lambda observer: observer.done(rows))
+        self._notify(lambda observer: observer.done(rows))
 
-    def _tell(self, tell: Callable[[Observer], None]) -> None:
+    def _notify(self, notify: Callable[[Observer], None]) -> None:
         for observer in tuple(self._observers):
             try:
-                tell(observer)
+                notify(observer)
             except DicomSendError:
                 raise
             except Exception as exc:
                 _log_failure(type(observer).__name__, exc)
                 self._observers.remove(observer)
         for observer in self._needed:
-            tell(observer)
+            notify(observer)
 
 
 @contextmanager

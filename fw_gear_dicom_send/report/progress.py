@@ -204,9 +204,9 @@ class Progress(Observer):
 
     def _run(self) -> None:
         with surviving(type(self).__name__):
-            self._tell()
+            self._show_progress()
 
-    def _tell(self) -> None:
+    def _show_progress(self) -> None:
         """Log progress lines until the end."""
         while not self._is_over.wait(self.interval):
             log.info("%s", self.line())

@@ -18,7 +18,7 @@ from ..network.throttle import Throttle
 from ..network.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from ..network.types import UserIdentity
 from ..reasons import Kind, Reason
-from ..report.events import Observer, Observers
+from ..report.events import Observer, ObserverGroup
 from ..report.file_counts import FileCounts
 from ..report.progress import Progress, Sender
 from ..report.publish import ReportDestination, Reports, versions
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 _MEGABYTE = 1e6
 
 
-class MakeProgress(Protocol):
+class ProgressFactory(Protocol):
     """Factory for progress displays."""
 
     def __call__(
@@ -79,7 +79,7 @@ def run(
     output: Path,
     *,
     observer: Observer | None = None,
-    make_progress: MakeProgress = Progress,
+    make_progress: ProgressFactory = Progress,
     waits: Waits = DEFAULT_WAITS,
     conclude: Callable[[Outcome], object] = lambda _: None,
     earlier_reports: EarlierReports | None = None,
@@ -125,7 +125,7 @@ def run(
     if config.dry_run:
         log.info("Dry run: nothing is sent")
     reports = Reports(config, selection, output, destination.time_format)
-    watchers = Observers([*reports.observers, observer or Observer()])
+    watchers = ObserverGroup([*reports.observers, observer or Observer()])
     sending = _Sending(
         config,
         source,
@@ -225,7 +225,7 @@ class _Sending:
         counts: FileCounts,
         reports: Reports,
         observer: Observer,
-        make_progress: MakeProgress,
+        make_progress: ProgressFactory,
         waits: Waits,
         earlier_reports: EarlierReports | None,
         listener: "CommitmentListener | None",
@@ -330,7 +330,7 @@ class _Sending:
             if self.verifications:
                 verifier = Verifier(self._inquirer(scu), self.verifications, waits.verify)
             needed = [verifier] if verifier else []
-            observer = Observers([progress, self._observer], needed)
+            observer = ObserverGroup([progress, self._observer], needed)
             resources = Resources(
                 config,
                 self._source,

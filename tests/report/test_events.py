@@ -1,4 +1,4 @@
-"""Observers can neither end a run nor disturb other observers."""
+"""ObserverGroup can neither end a run nor disturb other observers."""
 
 from signal import Signals
 
@@ -6,7 +6,7 @@ import pytest
 
 from fw_gear_dicom_send.errors import CancelledError
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord
-from fw_gear_dicom_send.report.events import Observer, Observers
+from fw_gear_dicom_send.report.events import Observer, ObserverGroup
 from tests.support.results import sent
 
 RECORD = ImageRecord(FileEntry(Container("session", "s"), "a", "g/a"), "", sent())
@@ -28,7 +28,7 @@ class ImageCounter(Observer):
 def test_a_failed_observer_receives_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
     """The failure is logged once without its message, and the other observers continue."""
     failing, first, last = ImageCounter(ValueError("Doe^Jane")), ImageCounter(), ImageCounter()
-    observers = Observers([first, failing, last])
+    observers = ObserverGroup([first, failing, last])
     for _ in range(3):
         observers.image(RECORD)
     assert (first.images, failing.images, last.images) == (3, 1, 3)
@@ -42,7 +42,7 @@ def test_a_failed_observer_receives_nothing_more(caplog: pytest.LogCaptureFixtur
 def test_a_required_observer_may_end_the_run() -> None:
     """It does more than observe: its failure is raised after the others were notified."""
     other = ImageCounter()
-    observers = Observers([other], [ImageCounter(ValueError())])
+    observers = ObserverGroup([other], [ImageCounter(ValueError())])
     with pytest.raises(ValueError, match=r"^$"):
         observers.image(RECORD)
     assert other.images == 1
@@ -50,7 +50,7 @@ def test_a_required_observer_may_end_the_run() -> None:
 
 def test_a_signal_in_an_observer_ends_the_run() -> None:
     """It is raised at any point in the main thread."""
-    observers = Observers([ImageCounter(CancelledError(Signals.SIGTERM))])
+    observers = ObserverGroup([ImageCounter(CancelledError(Signals.SIGTERM))])
     with pytest.raises(CancelledError):
         observers.image(RECORD)
 
@@ -72,7 +72,7 @@ def test_each_observer_receives_each_event(event: str) -> None:
         def __init__(self, number: int) -> None:
             setattr(self, event, lambda *what: told.append((number, what)))
 
-    observers = Observers([Listener(1), Observer(), Listener(2)])
+    observers = ObserverGroup([Listener(1), Observer(), Listener(2)])
     for name, what in EVENTS.items():
         getattr(observers, name)(*what)
     assert told == [(1, EVENTS[event]), (2, EVENTS[event])]
