@@ -68,28 +68,28 @@ class ImagesCSV(Observer):
         """
         self.path = path
         self._peer = peer
-        self.is_given_up = False
+        self.has_failed = False
         """Whether the report cannot be written, so that there is none."""
         self._new_path = path.with_name(f"{path.name[:200]}.new")
         self._rows = 0
         self._file: TextIO | None = None
         self._revised: dict[tuple[str, str], ImageRecord] | None = None
-        with self._giving_up():
+        with self._abandon_on_error():
             # Line buffering: after a kill the report contains all images so far.
             self._file = path.open("w", buffering=1, encoding="utf-8", newline="")
             write_row(self._file, COLUMNS if program is Program.GEAR else _OWN_COLUMNS)
 
-    def revise(self) -> None:
+    def start_resending(self) -> None:
         """From now on, let each image replace its existing row."""
         self._revised = {}
 
-    def deny(self, entry: FileEntry, sop_instance_uid: str, reason: Reason) -> None:
-        """Change an image that was added after `revise` to not sent."""
+    def mark_missing(self, entry: FileEntry, sop_instance_uid: str, reason: Reason) -> None:
+        """Change an image that was added after `start_resending` to not sent."""
         key = entry.fw_path, printable_uid_or_empty(sop_instance_uid)
         if self._revised and (record := self._revised.get(key)):
             result = record.result
-            denied = NotSent(reason, result.transfer)
-            self._revised[key] = replace(record, result=denied)
+            missing = NotSent(reason, result.transfer)
+            self._revised[key] = replace(record, result=missing)
 
     def image(self, record: ImageRecord) -> None:
         """Write a row."""
@@ -98,7 +98,7 @@ class ImagesCSV(Observer):
                 record
             )
         elif self._file:
-            with self._giving_up():
+            with self._abandon_on_error():
                 write_row(self._file, self._row(record))
                 self._rows += 1
 
@@ -109,7 +109,7 @@ class ImagesCSV(Observer):
         """
         if not self._file:
             return False
-        with self._giving_up():
+        with self._abandon_on_error():
             self._file.close()
             if self._revised or verifications:
                 self._rewrite(self._revised or {}, verifications)
@@ -139,7 +139,7 @@ class ImagesCSV(Observer):
         return (*_about(record), peer.host, str(peer.port), peer.called_ae)
 
     @contextmanager
-    def _giving_up(self) -> Iterator[None]:
+    def _abandon_on_error(self) -> Iterator[None]:
         """Abandon the report on any error, without stopping the run."""
         try:
             yield
@@ -148,7 +148,7 @@ class ImagesCSV(Observer):
         except Exception as exc:
             cause = exc.strerror if isinstance(exc, OSError) else type(exc).__name__
             log.error("Cannot write the per-image report: %s", cause)
-            self.is_given_up = True
+            self.has_failed = True
             if self._file:
                 # Flushing the remaining data fails again.
                 with suppress(OSError):

@@ -33,7 +33,7 @@ class ModalityCounts(Observer):
         self._known_series = 0
         self._is_resending = False
 
-    def revise(self) -> None:
+    def start_resending(self) -> None:
         """Stop counting: all further images are resent and already counted."""
         self._is_resending = True
 

@@ -99,19 +99,19 @@ class Reports:
         counts = (self._throughput, self._skipped, self._modalities, self._examples)
         return (*counts, self.images) if self.images else counts
 
-    def revise(self) -> None:
+    def start_resending(self) -> None:
         """From now on, let resent images replace their earlier results."""
-        self._modalities.revise()
+        self._modalities.start_resending()
         if self.images:
-            self.images.revise()
+            self.images.start_resending()
 
-    def deny(self, entry: FileEntry, sop_instance_uid: str, reason: Reason) -> None:
+    def mark_missing(self, entry: FileEntry, sop_instance_uid: str, reason: Reason) -> None:
         """Change a resent image to not sent."""
-        self._examples.deny(entry, sop_instance_uid, reason)
+        self._examples.mark_missing(entry, sop_instance_uid, reason)
         if self.images:
-            self.images.deny(entry, sop_instance_uid, reason)
+            self.images.mark_missing(entry, sop_instance_uid, reason)
 
-    def pass_over(self, reports: Iterable[FileReport]) -> None:
+    def add_without_image(self, reports: Iterable[FileReport]) -> None:
         """Note the files without a row: archives that contain no image."""
         passed_over = LeftOutFiles()
         for report in reports:
@@ -160,8 +160,8 @@ class Reports:
         is_whole = True
         if self._config.report:
             reports = [self._files_report(rows)]
-            if self.images and (self.images.close(verifications) or self.images.is_given_up):
-                reports.append(None if self.images.is_given_up else self.images.path)
+            if self.images and (self.images.close(verifications) or self.images.has_failed):
+                reports.append(None if self.images.has_failed else self.images.path)
             if self._config.html_report:
                 facts = partial(self._facts, source_options, contexts, summary, losses, reports)
                 reports.append(self._page(rows, facts))
@@ -208,7 +208,7 @@ class Reports:
             self._deliver(destination, [path])
         return bool(path)
 
-    def tell(self, rows: Sequence[FileReport]) -> None:
+    def log_table(self, rows: Sequence[FileReport]) -> None:
         """Log the report on files as a table, which ends the log."""
         log.info("%s\n%s", self._what().capitalize(), files_csv.render_table(rows, self._program))
 

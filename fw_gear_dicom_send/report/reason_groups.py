@@ -101,7 +101,7 @@ class ImageExamples(Observer):
         for reason in (result.reason,) if isinstance(result, NotSent) else result.remarks:
             self._add(reason, record.entry, record.name, record.sop_instance_uid)
 
-    def deny(self, entry: FileEntry, sop_instance_uid: str, reason: Reason) -> None:
+    def mark_missing(self, entry: FileEntry, sop_instance_uid: str, reason: Reason) -> None:
         """Add a resent image that is not on the server."""
         self._add(reason, entry, "", sop_instance_uid)
 

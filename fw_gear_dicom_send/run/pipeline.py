@@ -162,7 +162,7 @@ def run(
         has_started = any(row.images for row in all_rows) or not error
         rows = destination.rows(all_rows)
         reported = {row.entry for row in rows}
-        reports.pass_over(row for row in all_rows if row.entry not in reported)
+        reports.add_without_image(row for row in all_rows if row.entry not in reported)
         verifications = sending.verifications
         if verifications:
             watchers.verified(verifications.summary())
@@ -181,7 +181,7 @@ def run(
             outcome = sending.outcome(rows, is_reported=is_reported)
             if not reports.publish_summary(destination, rows, outcome, error, verifications):
                 outcome = replace(outcome, is_reported=False)
-            reports.tell(rows)
+            reports.log_table(rows)
         else:
             reports.discard()
             outcome = sending.outcome(rows, is_reported=True)
@@ -376,7 +376,7 @@ class _Sending:
             return
         images = quantity(sum(map(len, missing.values())), "image")
         log.warning("Resending %s: acknowledged, but missing on the server", images)
-        self._reports.revise()
+        self._reports.start_resending()
         first = {entry: self._counts[entry].report() for entry in missing}
         for entry, uids in missing.items():
             self._revised[entry] = _storing(first[entry], first[entry].stored - len(uids))
@@ -391,7 +391,7 @@ class _Sending:
             )
         for entry, uids in absent.items():
             for uid in uids:
-                self._reports.deny(entry, uid, Reason(Kind.NOT_STORED))
+                self._reports.mark_missing(entry, uid, Reason(Kind.NOT_STORED))
 
 
 def _merged(first: FileReport, resent: FileReport, repeated: int, absent: int) -> FileReport:

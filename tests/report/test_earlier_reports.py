@@ -76,9 +76,9 @@ def test_images_that_the_server_lost_are_returned_as_such(tmp_path: Path) -> Non
     for number, verdict in enumerate((Verdict.VERIFIED, Verdict.ABSENT, Verdict.VERIFIED)):
         written.image(record(number))
         verifications.note(ENTRY, verifications.add(is_sent=True), verdict)
-    written.revise()
+    written.start_resending()
     written.image(record(0))
-    written.deny(ENTRY, "1.0", Reason(Kind.NOT_STORED))
+    written.mark_missing(ENTRY, "1.0", Reason(Kind.NOT_STORED))
     written.close(verifications)
     assert [one.is_stored for one in images_on(PEER, written.path)] == [False, False, True]
 

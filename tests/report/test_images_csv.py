@@ -160,11 +160,11 @@ def test_resent_images_have_one_row(tmp_path: Path) -> None:
     report = ImagesCSV(tmp_path / "r.csv", PEER)
     for number in range(4):
         report.image(record(number))
-    report.revise()
+    report.start_resending()
     report.image(record(1, not_sent("lost", tries=6)))
     report.image(record(2))
-    report.deny(ENTRY, "1.2.2", reason_with("it is not there"))
-    report.deny(ENTRY, "1.2.99", reason_with("unknown"))
+    report.mark_missing(ENTRY, "1.2.2", reason_with("it is not there"))
+    report.mark_missing(ENTRY, "1.2.99", reason_with("unknown"))
     assert report.close()
     assert list(tmp_path.iterdir()) == [tmp_path / "r.csv"]
     found = [(row["Member"], row["Outcome"], row["Reason"]) for row in rows(tmp_path / "r.csv")]
@@ -184,7 +184,7 @@ def test_verification_fills_its_column_at_the_end(tmp_path: Path) -> None:
     for number, verdict in enumerate(verdicts):
         report.image(record(number))
         verifications.note(ENTRY, verifications.add(is_sent=True), verdict)
-    report.revise()
+    report.start_resending()
     report.image(record(3))
     assert [row["Verified"] for row in rows(tmp_path / "r.csv")] == [""] * 4
     assert report.close(verifications)
@@ -270,7 +270,7 @@ def test_an_incomplete_report_is_removed(tmp_path: Path) -> None:
     report.image(record(2, sent(seconds="long")))
     report.image(record(3))
     assert not report.close()
-    assert report.is_given_up
+    assert report.has_failed
     assert list(tmp_path.iterdir()) == []
 
 
@@ -289,7 +289,7 @@ def test_any_text_is_read_as_written(path: str, member: str, reason: str, is_rev
         entry = FileEntry(Container("acquisition", "a"), path, path)
         report.image(ImageRecord(entry, member, not_sent(reason)))
         if is_revised:
-            report.revise()
+            report.start_resending()
             report.image(record(1))
         report.close()
         with file.open(newline="") as lines:

@@ -60,7 +60,7 @@ def test_an_image_that_is_resent_counts_once() -> None:
     """It was counted before."""
     counts = ModalityCounts()
     counts.image(record(CT))
-    counts.revise()
+    counts.start_resending()
     counts.image(record(CT))
     assert [one.images for one in counts.counts()] == [1]
 

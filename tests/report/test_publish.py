@@ -91,7 +91,7 @@ def publish(
         already_stored=0,
     )
     has_summary = reports.publish_summary(destination, ROWS, outcome, None)
-    reports.tell(ROWS)
+    reports.log_table(ROWS)
     return is_written and has_summary
 
 

@@ -94,7 +94,7 @@ def test_the_first_images_of_a_cause_are_kept_once() -> None:
 def test_an_image_that_the_server_lost_is_kept() -> None:
     """It is identified by its UID."""
     examples = ImageExamples()
-    examples.deny(entry(), "1.2.3", Reason(Kind.NOT_STORED))
+    examples.mark_missing(entry(), "1.2.3", Reason(Kind.NOT_STORED))
     kept = examples.of(cause_of(Reason(Kind.NOT_STORED)))
     assert kept == (ImageExample("lab/a.zip", "", "1.2.3"),)
 
