@@ -61,7 +61,7 @@ def store_times(throughput: ThroughputCounts) -> HTML:
         values = (
             ("Median", times.median),
             ("95th percentile", times.p95),
-            ("maximum", times.longest),
+            ("maximum", times.maximum),
         )
         words = ", ".join(f"{name} {_time(seconds)}" for name, seconds in values)
         return HTML(paragraph(f"{words}.") + chart)

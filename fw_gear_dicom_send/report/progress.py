@@ -11,7 +11,7 @@ from ..network.types import AlreadyStored, NotSent, Planned, Sent
 from ..retry import CLOCK, MonotonicClock
 from ..text import quantity
 from .events import Observer, surviving
-from .wording import counted
+from .wording import image_counts
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ class Progress(Observer):
             logging.INFO if is_shown else logging.DEBUG,
             "%s: %s",
             report.entry.name,
-            counted(report),
+            image_counts(report),
         )
 
     def line(self) -> str:

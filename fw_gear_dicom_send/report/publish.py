@@ -36,7 +36,7 @@ from .skipped import SkippedFiles
 from .summary import RunFacts, summary
 from .throughput import Throughput, ThroughputCounts
 from .verification import Verifications, VerificationSummary
-from .wording import counted, number_with
+from .wording import image_counts, number_of_images_with
 
 log = logging.getLogger(__name__)
 
@@ -149,8 +149,8 @@ class Reports:
             log.info("%s", left_out.text)
         for line in files_csv.render_remarks(rows):
             log.warning("%s", line)
-        log.info("%s", counted(*rows))
-        if number := number_with(Kind.CONVERTED_AS_ASKED, rows):
+        log.info("%s", image_counts(*rows))
+        if number := number_of_images_with(Kind.CONVERTED_AS_ASKED, rows):
             log.info("%s converted (option conversion)", quantity(number, "image"))
         summary = verifications.summary() if verifications else None
         if summary:

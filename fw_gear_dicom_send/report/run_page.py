@@ -32,7 +32,7 @@ from .modality_counts import MAX_SERIES, ModalityCount
 from .reason_groups import ImageExample, ImageExamples, ReasonGroup
 from .throughput import ThroughputCounts
 from .verification import VerificationSummary
-from .wording import counted, headline, is_complete, is_dry
+from .wording import headline, image_counts, is_complete, is_dry
 
 MAX_FILES = 1_000
 """Maximum number of listed incomplete files, and of listed complete files."""
@@ -318,7 +318,7 @@ class _Columns:
             *([report.already_stored] if self._has_existing else ()),
             *([report.verified or 0] if self._is_verified else ()),
             report.images,
-            bar(share, _state(report), counted(report)),
+            bar(share, _state(report), image_counts(report)),
             report.status,
         ]
 

@@ -10,7 +10,7 @@ from .. import __version__
 from ..models import FileReport, LeftOut, Outcome, Remark, SendConfig
 from ..reasons import Kind
 from .verification import VerificationSummary
-from .wording import is_complete, is_dry, number_with
+from .wording import is_complete, is_dry, number_of_images_with
 
 SCHEMA_VERSION = 1
 _MEGABYTE = 1e6
@@ -48,8 +48,8 @@ def summary(facts: RunFacts) -> dict[str, Any]:
         "sent": sum(row.sent for row in rows),
         "already_there": sum(row.already_stored for row in rows),
         "would_be_sent": sum(row.planned or 0 for row in rows) if is_dry(rows) else None,
-        "repaired": number_with(Kind.REPAIRED, rows),
-        "converted": sum(number_with(kind, rows) for kind in _CONVERTED),
+        "repaired": number_of_images_with(Kind.REPAIRED, rows),
+        "converted": sum(number_of_images_with(kind, rows) for kind in _CONVERTED),
         "failed": _failed(rows),
         "verified": verification and verification.verified,
         "not_verified": verification and _not_verified(verification),

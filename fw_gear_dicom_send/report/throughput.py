@@ -24,7 +24,7 @@ class StoreTimes:
 
     median: float
     p95: float
-    longest: float
+    maximum: float
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Throughput(Observer):
         self._bytes: list[int] = []
         self._durations = [0] * (len(LIMITS) + 1)
         self._steps: Counter[int] = Counter()
-        self._longest = 0.0
+        self._maximum = 0.0
 
     def image(self, record: ImageRecord) -> None:
         """Count an image that was sent."""
@@ -66,7 +66,7 @@ class Throughput(Observer):
         if seconds := result.transfer.seconds:
             self._durations[bisect_right(LIMITS, seconds)] += 1
             self._steps[floor(log(seconds) / _STEP)] += 1
-            self._longest = max(self._longest, seconds)
+            self._maximum = max(self._maximum, seconds)
         if not isinstance(result, Sent):
             return
         place = int((self._clock.now() - self._start) / self._slot)
@@ -95,7 +95,7 @@ class Throughput(Observer):
     def _times(self) -> StoreTimes | None:
         if not self._steps:
             return None
-        return StoreTimes(self._percentile(0.5), self._percentile(0.95), self._longest)
+        return StoreTimes(self._percentile(0.5), self._percentile(0.95), self._maximum)
 
     def _percentile(self, share: float) -> float:
         """Return the time that the given share of C-STOREs did not exceed."""
@@ -104,7 +104,7 @@ class Throughput(Observer):
             remaining -= self._steps[step]
             if remaining <= 0:
                 break
-        return min(exp((step + 0.5) * _STEP), self._longest)
+        return min(exp((step + 0.5) * _STEP), self._maximum)
 
 
 def _halved(counts: list[int]) -> list[int]:

@@ -28,7 +28,7 @@ def status_of(reports: Sequence[FileReport], *, is_success: bool) -> FileStatus:
     return FileStatus.INCOMPLETE if is_any else FileStatus.FAILED
 
 
-def counted(*reports: FileReport) -> str:
+def image_counts(*reports: FileReport) -> str:
     """Return the number of images that were sent, or would be sent."""
     images = sum(report.images for report in reports)
     already = sum(report.already_stored for report in reports)
@@ -55,7 +55,7 @@ def headline(*reports: FileReport, is_verified: bool) -> str:
     return f"{words}, but not all were verified"
 
 
-def number_with(kind: Kind, reports: Iterable[FileReport]) -> int:
+def number_of_images_with(kind: Kind, reports: Iterable[FileReport]) -> int:
     """Return the number of images with a remark of this kind."""
     remarks = (remark for report in reports for remark in report.remarks)
     return sum(

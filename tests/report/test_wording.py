@@ -3,7 +3,7 @@
 import pytest
 
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport
-from fw_gear_dicom_send.report.wording import counted, headline, is_complete
+from fw_gear_dicom_send.report.wording import headline, image_counts, is_complete
 
 ENTRY = FileEntry(Container("session", "s"), "a.zip", "p/a.zip")
 
@@ -55,7 +55,7 @@ def test_sent_existing_and_planned_images_are_distinguished(
     files: list[FileReport], numbers: str, sentence: str
 ) -> None:
     """`sent` is only used for sent images."""
-    assert counted(*files) == numbers
+    assert image_counts(*files) == numbers
     assert headline(*files, is_verified=True) == sentence
 
 
