@@ -26,7 +26,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 from ..errors import ConfigError, SiteError, UsageError
-from ..flywheel.api import API, EXHAUSTIVE, unpromised
+from ..flywheel.api import API, EXHAUSTIVE, unexpected_response
 from ..flywheel.client import connect
 from ..models import Container
 from . import records
@@ -304,7 +304,7 @@ def _read(read: Callable[[Any], T], record: Any, method: str, url: str) -> T:
     try:
         return read(record)
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise unpromised(method, url) from None
+        raise unexpected_response(method, url) from None
 
 
 def _in_project(project_id: str) -> dict[str, str]:

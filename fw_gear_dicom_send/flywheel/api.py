@@ -58,7 +58,7 @@ class API:
         except ValueError:
             answer = None
         if not isinstance(answer, kind):
-            raise unpromised(method, url)
+            raise unexpected_response(method, url)
         return answer
 
     def ask(self, method: str, url: str, *, what: str = "", **options: Any) -> bytes:
@@ -109,7 +109,7 @@ class API:
                 records = answer[key] if key else answer
                 last = _record_id(records[-1]) if records else None
             except (KeyError, TypeError):
-                raise unpromised("GET", url) from None
+                raise unexpected_response("GET", url) from None
             # A site that does not support after_id returns the same page again.
             if last is None or last == params.get("after_id"):
                 return
@@ -150,6 +150,6 @@ def is_expired(response: requests.Response) -> bool:
     return response.status_code in EXPIRED and "Authorization" not in response.request.headers
 
 
-def unpromised(method: str, url: str) -> SiteError:
+def unexpected_response(method: str, url: str) -> SiteError:
     """Return the error for a response that does not match the API."""
     return SiteError(f"{method} {url}: unexpected response")

@@ -21,7 +21,7 @@ from ..left_out import LeftOutFiles
 from ..models import Cause, Container, FileEntry, GearConfig, InputFile, Origin, Selection
 from ..reasons import Program
 from ..text import printable, quantity
-from .api import API, EXPIRED, MAX_SIGNED_URLS, unpromised
+from .api import API, EXPIRED, MAX_SIGNED_URLS, unexpected_response
 
 log = logging.getLogger(__name__)
 
@@ -286,4 +286,4 @@ def _node(url: str, level: str, record: Any) -> _Node:
             deleted=bool(record.get("deleted")),
         )
     except (AttributeError, KeyError, TypeError):
-        raise unpromised("GET", url) from None
+        raise unexpected_response("GET", url) from None
