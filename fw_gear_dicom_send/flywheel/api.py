@@ -68,12 +68,12 @@ class API:
         """
         for _ in range(MAX_SIGNED_URLS - 1):
             try:
-                return self._ask(method, url, what, options)
+                return self._request(method, url, what, options)
             except _ExpiredError:
                 continue
-        return self._ask(method, url, what, options)
+        return self._request(method, url, what, options)
 
-    def _ask(self, method: str, url: str, what: str, options: Mapping[str, Any]) -> bytes:
+    def _request(self, method: str, url: str, what: str, options: Mapping[str, Any]) -> bytes:
         cause: str
         status, kind = None, SiteError
         try:

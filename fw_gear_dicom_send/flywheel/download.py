@@ -99,9 +99,9 @@ class Downloader:
             try:
                 self._fetch(versions[-1], path)
             except _TransientError as error:
-                failure = self._given_up(error)
+                failure = self._failure(error)
                 if error.reason.kind is Kind.DOWNLOAD_DIFFERS and len(versions) < MAX_VERSIONS:
-                    newest = self._newest(entry)
+                    newest = self._current_record(entry)
                     if newest != versions[-1]:
                         versions.append(newest)
                         continue
@@ -122,7 +122,7 @@ class Downloader:
                 return path if len(versions) == 1 else NewerVersion(path, _REPLACED)
         return DownloadFailure(_INTERRUPTED)
 
-    def _newest(self, entry: FileEntry) -> FileEntry:
+    def _current_record(self, entry: FileEntry) -> FileEntry:
         """Return the current record of a file; return it unchanged if the request fails."""
         try:
             record = API(self._client).json("GET", f"{_url(entry)}/info")
@@ -142,9 +142,9 @@ class Downloader:
                 return None
         except requests.RequestException as error:
             failure = _fetch_error(error)
-        return self._given_up(failure) if isinstance(failure, _TransientError) else None
+        return self._failure(failure) if isinstance(failure, _TransientError) else None
 
-    def _given_up(self, error: _TransientError) -> DownloadFailure:
+    def _failure(self, error: _TransientError) -> DownloadFailure:
         reason = error.reason
         if self._policy.max_time > 0:
             reason = Reason(reason.kind, f"{reason.detail} after retries")
@@ -187,14 +187,14 @@ class Downloader:
                 raise _FetchError(_INTERRUPTED)
             size += len(chunk)
             if entry.size is not None and size > entry.size:
-                raise _different("more bytes than in its record")
+                raise _mismatch("more bytes than in its record")
             digest.update(chunk)
             file.write(chunk)
         if entry.size is not None and size < entry.size:
-            raise _different("fewer bytes than in its record")
+            raise _mismatch("fewer bytes than in its record")
         expected = HASH.fullmatch(entry.hash or "")
         if expected and expected[1] != digest.hexdigest():
-            raise _different("hash differs from its record")
+            raise _mismatch("hash differs from its record")
 
 
 def _url(entry: FileEntry) -> str:
@@ -202,7 +202,7 @@ def _url(entry: FileEntry) -> str:
     return f"{container}/files/{quote(entry.key, safe='', errors='surrogatepass')}"
 
 
-def _different(difference: str) -> _TransientError:
+def _mismatch(difference: str) -> _TransientError:
     return _TransientError(Reason(Kind.DOWNLOAD_DIFFERS, difference))
 
 

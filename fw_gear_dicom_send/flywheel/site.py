@@ -90,8 +90,8 @@ class Site:
         if chosen:
             entries: tuple[FileEntry, ...] = (_entry(start, path, chosen.name),)
         else:
-            found = self._below(node, path)
-            entries = tuple(_chosen(found, config, left_out))
+            found = self._files_below(node, path)
+            entries = tuple(_select_files(found, config, left_out))
         parent, label = start, node.label
         if start.type == "acquisition":
             session = parents["session"]
@@ -99,10 +99,10 @@ class Site:
         record = _file_record(node, chosen) if chosen else {}
         tags = {*chosen.tags, *(record.get("tags") or ())} if chosen else node.tags
         info = record.get("info") or (chosen.info if chosen else {})
-        origin = Origin(Program.GEAR, path, self._link(node), printable(config.job_id))
+        origin = Origin(Program.GEAR, path, self._browser_url(node), printable(config.job_id))
         return Selection(entries, parent, label, tuple(tags), info, left_out.counted(), origin)
 
-    def _link(self, node: _Node) -> str:
+    def _browser_url(self, node: _Node) -> str:
         """Return the browser URL of the session that is, or contains, the container, if any."""
         ids = {**node.above, node.container.type: node.container.id}
         if "session" not in ids:
@@ -194,7 +194,7 @@ class Site:
         except (KeyError, TypeError):
             return None
 
-    def _below(self, node: _Node, path: str) -> Iterator[_File]:
+    def _files_below(self, node: _Node, path: str) -> Iterator[_File]:
         """Yield the files of a container and of its descendants."""
         for file in node.files:
             if not file.get("deleted"):
@@ -202,7 +202,7 @@ class Site:
         level = node.container.type
         if level != "acquisition":
             for child in self._list(node.container, LEVELS[LEVELS.index(level) + 1]):
-                yield from self._below(child, f"{path}/{child.label}")
+                yield from self._files_below(child, f"{path}/{child.label}")
 
     def _get(self, container: Container, *, files: bool = True) -> _Node:
         url = _url(container)
@@ -227,7 +227,7 @@ def _is_image_report(record: Mapping[str, Any]) -> bool:
     return bool(is_named) and isinstance(size, int)
 
 
-def _chosen(
+def _select_files(
     files: Iterable[_File], config: GearConfig, left_out: LeftOutFiles
 ) -> Iterator[FileEntry]:
     """Yield the files to send, and count the others."""

@@ -20,20 +20,20 @@ def rates(throughput: ThroughputCounts) -> HTML:
     highest = max(throughput.images, default=0) / slot
     end = max(len(throughput.images) * slot, *losses) if losses else len(throughput.images) * slot
     if not highest:
-        return HTML(_NOTHING + _losses(losses))
+        return HTML(_NOTHING + _lost_associations(losses))
     width = slot / end * (_WIDTH - 2 * _MARGIN)
     bars = "".join(
         _bar(_MARGIN + place * width, max(width - 1, 0.5), count / slot / highest)
         for place, count in enumerate(throughput.images)
     )
-    marks = "".join(_lost(time, time / end) for time in losses)
+    marks = "".join(_loss_mark(time, time / end) for time in losses)
     chart = _chart(
-        f"Images per second during the run ({_span(end)}), maximum {highest:,.0f}",
+        f"Images per second during the run ({_axis_length(end)}), maximum {highest:,.0f}",
         bars + marks,
-        (("start", _MARGIN, "0 s"), ("end", _WIDTH - _MARGIN, _span(end))),
+        (("start", _MARGIN, "0 s"), ("end", _WIDTH - _MARGIN, _axis_length(end))),
         f"{highest:,.0f}/s",
     )
-    return HTML(chart + _losses(losses))
+    return HTML(chart + _lost_associations(losses))
 
 
 def store_times(throughput: ThroughputCounts) -> HTML:
@@ -68,7 +68,7 @@ def store_times(throughput: ThroughputCounts) -> HTML:
     return chart
 
 
-def _losses(losses: tuple[float, ...]) -> str:
+def _lost_associations(losses: tuple[float, ...]) -> str:
     """Return a paragraph with the number and times of lost associations."""
     if not losses:
         return ""
@@ -88,7 +88,7 @@ def _limit(seconds: float) -> str:
     return f"{seconds:g} s" if seconds >= 1 else f"{seconds * 1000:g} ms"
 
 
-def _span(seconds: float) -> str:
+def _axis_length(seconds: float) -> str:
     """Return the length of the time axis."""
     return duration(seconds) if seconds >= 60 else f"{seconds:.0f} s"
 
@@ -110,7 +110,7 @@ def _bar(left: float, width: float, share: float, title: str = "") -> str:
     )
 
 
-def _lost(time: float, share: float) -> str:
+def _loss_mark(time: float, share: float) -> str:
     """Draw the mark for a lost association."""
     left = _MARGIN + share * (_WIDTH - 2 * _MARGIN)
     return (
@@ -124,7 +124,7 @@ def _chart(title: str, marks: str, labels: Iterable[tuple[str, float, str]], hig
     base = _HEIGHT - _MARGIN
     all_labels = list(labels)
     texts = "".join(
-        f'<text{_minor(place, len(all_labels))} x="{left:.1f}" y="{base + 16}" '
+        f'<text{_minor_class(place, len(all_labels))} x="{left:.1f}" y="{base + 16}" '
         f'text-anchor="{anchor}">{escape(text)}</text>'
         for place, (anchor, left, text) in enumerate(all_labels)
     )
@@ -136,5 +136,5 @@ def _chart(title: str, marks: str, labels: Iterable[tuple[str, float, str]], hig
     )
 
 
-def _minor(place: int, number: int) -> str:
+def _minor_class(place: int, number: int) -> str:
     return ' class="minor"' if number > 2 and place % 3 else ""

@@ -24,22 +24,22 @@ def write_row(file: TextIO, cells: Iterable[str]) -> None:
     row = list(cells)
     # Most rows need no escaping. One check of all cells together is faster.
     if not "".join(row).isprintable() or _FORMULA.search(_SEPARATOR.join(row)):
-        row = list(map(_written, row))
+        row = list(map(_escape, row))
     csv.writer(file, lineterminator="\n").writerow(row)
 
 
 def read_rows(lines: Iterable[str]) -> Iterator[list[str]]:
     """Yield rows that were written by `write_row`; raise csv.Error for any other text."""
     for cells in csv.reader(lines, strict=True):
-        yield list(map(_read, cells))
+        yield list(map(_unescape, cells))
 
 
-def _written(cell: str) -> str:
+def _escape(cell: str) -> str:
     text = printable(cell)
     return f"'{text}" if _is_formula(text) else text
 
 
-def _read(cell: str) -> str:
+def _unescape(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _is_formula(cell) else cell
 
 

@@ -119,8 +119,8 @@ def page(
         title=escape(title),
         state="good" if is_good else "bad",
         outcome=escape(outcome),
-        facts=_named(facts),
-        tiles=_named(tiles),
+        facts=_definitions(facts),
+        tiles=_definitions(tiles),
         body="".join(f"{section}\n" for section in sections if section),
     )
 
@@ -226,7 +226,7 @@ def _class(title: str) -> str:
     return ' class="number"' if isinstance(title, Numbers) else ""
 
 
-def _named(pairs: Iterable[Named]) -> str:
+def _definitions(pairs: Iterable[Named]) -> str:
     return "".join(
         f"<div><dt>{escape(name)}</dt><dd>{shown(value)}</dd></div>" for name, value in pairs
     )

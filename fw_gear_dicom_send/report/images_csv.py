@@ -136,7 +136,7 @@ class ImagesCSV(Observer):
     def _row(self, record: ImageRecord) -> tuple[str, ...]:
         """Return the row of an image, in the order of `COLUMNS`."""
         peer = self._peer
-        return (*_about(record), peer.host, str(peer.port), peer.called_ae)
+        return (*_image_cells(record), peer.host, str(peer.port), peer.called_ae)
 
     @contextmanager
     def _abandon_on_error(self) -> Iterator[None]:
@@ -158,7 +158,7 @@ class ImagesCSV(Observer):
             remove(self._new_path)
 
 
-def _about(record: ImageRecord) -> tuple[str, ...]:
+def _image_cells(record: ImageRecord) -> tuple[str, ...]:
     """Return the cells of a row except those about the server."""
     result, transfer = record.result, record.result.transfer
     return (

@@ -203,14 +203,16 @@ class Reports:
             ),
             indent=2,
         )
-        path = self._written("the summary", self._path("_summary.json"), f"{text}\n")
+        path = self._write("the summary", self._path("_summary.json"), f"{text}\n")
         if path:
             self._deliver(destination, [path])
         return bool(path)
 
     def log_table(self, rows: Sequence[FileReport]) -> None:
         """Log the report on files as a table, which ends the log."""
-        log.info("%s\n%s", self._what().capitalize(), files_csv.render_table(rows, self._program))
+        log.info(
+            "%s\n%s", self._report_name().capitalize(), files_csv.render_table(rows, self._program)
+        )
 
     def work(self) -> ThroughputCounts:
         """Return the throughput so far."""
@@ -219,7 +221,7 @@ class Reports:
     def _files_report(self, rows: Sequence[FileReport]) -> Path | None:
         """Write the report on files; log its rows if that fails."""
         text = files_csv.render_csv(rows, self._program)
-        path = self._written("the report", self._path(".csv"), text)
+        path = self._write("the report", self._path(".csv"), text)
         if not path:
             log.error("Rows of the report:\n%s", text.rstrip())
         return path
@@ -228,15 +230,15 @@ class Reports:
         """Write the page about the run."""
         with surviving("The page about the run"):
             html = run_page.render(rows, facts())
-            return self._written("the page about the run", self._path(".html"), html)
+            return self._write("the page about the run", self._path(".html"), html)
         return None
 
-    def _written(self, what: str, path: Path, text: str) -> Path | None:
+    def _write(self, what: str, path: Path, text: str) -> Path | None:
         """Write a report; return its path, None if it cannot be written."""
         try:
             write_whole(path, text)
         except OSError as exc:
-            log.error("Cannot write %s to the %s folder: %s", what, self._place, exc.strerror)
+            log.error("Cannot write %s to the %s folder: %s", what, self._folder_name, exc.strerror)
             return None
         return path
 
@@ -252,22 +254,24 @@ class Reports:
                 log.warning(
                     "Flywheel did not accept the %s: %s. "
                     "It is in the output folder; the engine attaches it",
-                    self._what(),
+                    self._report_name(),
                     exc,
                 )
                 self._is_refused = True
                 return
             if is_gone:
                 path.unlink()
-                log.info("The %s is attached to the %s: %s", self._what(), parent.type, path.name)
+                log.info(
+                    "The %s is attached to the %s: %s", self._report_name(), parent.type, path.name
+                )
             else:
-                log.info("The %s is in %s", self._what(), path)
+                log.info("The %s is in %s", self._report_name(), path)
 
     @property
-    def _place(self) -> str:
+    def _folder_name(self) -> str:
         return "output" if self._program is Program.GEAR else "report"
 
-    def _what(self) -> str:
+    def _report_name(self) -> str:
         return "report of a dry run" if self._config.dry_run else "report"
 
     def _path(self, suffix: str) -> Path:
@@ -336,12 +340,13 @@ class Reports:
             left_out=[files.text for files in (*self._selection.left_out, *self._without_image)],
             contexts=list(contexts.items()),
             config=[
-                (origin.program.option(name), _shown(value)) for name, value in options.items()
+                (origin.program.option(name), _option_value(value))
+                for name, value in options.items()
             ],
             versions=versions(),
         )
 
 
-def _shown(value: object) -> str:
+def _option_value(value: object) -> str:
     """Return the value of an option as users write it."""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -70,7 +70,7 @@ def cause_of(reason: Reason) -> Cause:
 
 def failures(reports: Iterable[FileReport]) -> list[ReasonGroup]:
     """Group the reasons for failed images and files, the most frequent cause first."""
-    return _grouped(
+    return _group(
         (report, remark.reasons[-1], remark.text, remark)
         for report, remark in _remarks(reports)
         if remark.failure
@@ -79,7 +79,7 @@ def failures(reports: Iterable[FileReport]) -> list[ReasonGroup]:
 
 def notes(reports: Iterable[FileReport]) -> list[ReasonGroup]:
     """Group all other remarks: warnings, conversions, repairs, replaced files."""
-    return _grouped(
+    return _group(
         (report, reason, reason.text, remark)
         for report, remark in _remarks(reports)
         if not remark.failure
@@ -126,7 +126,7 @@ def _remarks(reports: Iterable[FileReport]) -> Iterator[tuple[FileReport, Remark
             yield report, remark
 
 
-def _grouped(found: Iterable[tuple[FileReport, Reason, str, Remark]]) -> list[ReasonGroup]:
+def _group(found: Iterable[tuple[FileReport, Reason, str, Remark]]) -> list[ReasonGroup]:
     groups: dict[Cause, ReasonGroup] = {}
     for report, reason, text, remark in found:
         cause = cause_of(reason)

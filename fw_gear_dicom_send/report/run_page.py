@@ -98,13 +98,13 @@ def render(reports: Sequence[FileReport], facts: Facts) -> str:
                 _failures(reports, facts, is_verified=is_verified),
             ),
             _notes(reports, facts),
-            section(facts.files, *_files(reports, facts), *map(paragraph, _not_sent(facts))),
+            section(facts.files, *_files(reports, facts), *map(paragraph, _left_out(facts))),
             _modalities(facts),
             section("Images per second", charts.rates(facts.throughput)),
             section("C-STORE times", charts.store_times(facts.throughput)),
             section("Presentation contexts", _contexts(facts.contexts)),
             section("Configuration", details("Options", table(("Option", "Value"), facts.config))),
-            section("Versions", *_support(facts)),
+            section("Versions", *_support_details(facts)),
         ),
         is_good=is_complete(reports) and is_verified,
     )
@@ -119,13 +119,16 @@ def _head(facts: Facts) -> Iterator[Named]:
         yield "Source", link(origin.path, origin.url)
     yield "Calling AE", peer.calling_ae
     seconds = facts.throughput.seconds
-    yield "Started", _moment(facts.started)
-    yield "Ended", f"{_moment(facts.started + timedelta(seconds=seconds))}, {duration(seconds)}"
+    yield "Started", _format_time(facts.started)
+    yield (
+        "Ended",
+        f"{_format_time(facts.started + timedelta(seconds=seconds))}, {duration(seconds)}",
+    )
     if origin.job_id:
         yield "Job", origin.job_id
 
 
-def _moment(time: datetime) -> str:
+def _format_time(time: datetime) -> str:
     """Return a time with its UTC offset."""
     zone = f"{time:%z}"
     return f"{time:%Y-%m-%d %H:%M:%S}" + (f" UTC{zone[:3]}:{zone[3:5]}" if zone else "")
@@ -151,7 +154,7 @@ def _numbers(reports: Sequence[FileReport], facts: Facts) -> list[Named]:
     return numbers
 
 
-def _not_sent(facts: Facts) -> Iterator[str]:
+def _left_out(facts: Facts) -> Iterator[str]:
     """Yield the texts about files that were left out or skipped."""
     for text in (*facts.left_out, facts.skipped):
         if text:
@@ -365,7 +368,7 @@ def _contexts(contexts: Sequence[tuple[Context, bool]]) -> str:
     )
 
 
-def _support(facts: Facts) -> Iterator[str]:
+def _support_details(facts: Facts) -> Iterator[str]:
     """Yield the details for support requests: job, session and software versions."""
     origin = facts.origin
     yield paragraph("Include these details in support requests.")

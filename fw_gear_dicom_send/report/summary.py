@@ -55,7 +55,7 @@ def summary(facts: RunFacts) -> dict[str, Any]:
         "not_verified": verification and _not_verified(verification),
         "skipped": dict(facts.skipped),
         "not_selected": {files.cause.name.lower(): files.number for files in facts.left_out},
-        **_work(outcome),
+        **_performance(outcome),
         "versions": dict(outcome.versions) if outcome else {},
         "files": [_file(row) for row in rows],
         "reports": list(facts.reports),
@@ -75,7 +75,7 @@ def _server(config: SendConfig | None) -> dict[str, Any] | None:
     }
 
 
-def _work(outcome: Outcome | None) -> dict[str, Any]:
+def _performance(outcome: Outcome | None) -> dict[str, Any]:
     """Return size, time, rates and retries."""
     seconds, sent, size = (outcome.seconds, outcome.sent, outcome.bytes) if outcome else (0.0, 0, 0)
     return {

@@ -71,7 +71,7 @@ class Throughput(Observer):
             return
         place = int((self._clock.now() - self._start) / self._slot)
         while place >= MAX_SLOTS:
-            self._images, self._bytes = _halved(self._images), _halved(self._bytes)
+            self._images, self._bytes = _add_pairs(self._images), _add_pairs(self._bytes)
             self._slot *= 2
             place //= 2
         missing = place + 1 - len(self._images)
@@ -107,6 +107,6 @@ class Throughput(Observer):
         return min(exp((step + 0.5) * _STEP), self._maximum)
 
 
-def _halved(counts: list[int]) -> list[int]:
+def _add_pairs(counts: list[int]) -> list[int]:
     """Return the sums of adjacent pairs of counts."""
     return [sum(counts[start : start + 2]) for start in range(0, len(counts), 2)]

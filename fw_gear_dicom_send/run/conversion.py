@@ -49,7 +49,7 @@ class Conversion:
         None means that the image cannot be compressed, which is not a failure.
         """
         if transfer_syntax_uid in COMPRESSIONS:
-            return self._compressed(instance, transfer_syntax_uid)
+            return self._compress(instance, transfer_syntax_uid)
         from ..dicom.transcode import FrameDecoders, convert
 
         with self._lock:
@@ -58,7 +58,7 @@ class Conversion:
             self._room, lambda: convert(instance, transfer_syntax_uid, decoders, self._folder)
         )
 
-    def _compressed(
+    def _compress(
         self, instance: SOPInstance, transfer_syntax_uid: str
     ) -> SOPInstance | Unreadable | None:
         from ..dicom.transcode import FrameEncoders, compress

@@ -117,7 +117,9 @@ class Downloads:
         """
         with self._changed:
             self._changed.wait_for(
-                lambda: self._is_over or self._is_at_end or self._first_complete() or is_cancelled()
+                lambda: (
+                    self._is_over or self._is_finished or self._first_complete() or is_cancelled()
+                )
             )
             if self._error:
                 raise self._error
@@ -168,7 +170,7 @@ class Downloads:
         return self._is_stopped or self._error is not None
 
     @property
-    def _is_at_end(self) -> bool:
+    def _is_finished(self) -> bool:
         return not (self._waiting or self._started or self._postponed)
 
     def _first_complete(self) -> _Download | None:
@@ -183,7 +185,7 @@ class Downloads:
     def _run(self) -> None:
         try:
             while download := self._start_next():
-                self._end(download, self._fetched(download))
+                self._finish(download, self._fetch(download))
         except BaseException as exc:
             with self._changed:
                 self._error = self._error or exc
@@ -195,7 +197,7 @@ class Downloads:
         with self._changed:
             while not self._is_stopped:
                 if self._waiting and self._fetcher.late_policy.clock.now() > self._round_end:
-                    self._fail(self._waiting)
+                    self._deliver_failures(self._waiting)
                 if self._waiting and not self._is_paused and self._fits(self._waiting[0]):
                     return self._start_download(self._waiting.popleft())
                 if not (self._waiting or self._running or self._is_paused):
@@ -221,7 +223,7 @@ class Downloads:
         is_over = self._lost or self._given_up()
         wait = None if is_over else self._rounds.wait_time(at_least=after)
         if wait is None:
-            self._fail(files)
+            self._deliver_failures(files)
             return
         log.info("Retrying the download of %s in %.1f s", quantity(len(files), "file"), wait)
         self._is_paused = True
@@ -231,7 +233,7 @@ class Downloads:
         self._waiting.extend(files)
         self._changed.notify_all()
 
-    def _fail(self, entries: Iterable[FileEntry]) -> None:
+    def _deliver_failures(self, entries: Iterable[FileEntry]) -> None:
         """Deliver postponed files as failed."""
         for entry in tuple(entries):
             failure = self._postponed.pop(entry)
@@ -243,7 +245,7 @@ class Downloads:
     def _fits(self, entry: FileEntry) -> bool:
         return self._bytes + (entry.size or 0) <= self._max_bytes
 
-    def _end(self, download: _Download, fetch: Fetch) -> None:
+    def _finish(self, download: _Download, fetch: Fetch) -> None:
         remark, outcome = None, fetch
         size = download.size
         if isinstance(outcome, NewerVersion):
@@ -290,7 +292,7 @@ class Downloads:
             self._is_paused = False
             self._changed.notify_all()
 
-    def _fetched(self, download: _Download) -> Fetch:
+    def _fetch(self, download: _Download) -> Fetch:
         """Fetch a file; if the disk is full, retry each time something is deleted."""
         if reason := self._given_up() or self._lost:
             return DownloadFailure(reason)

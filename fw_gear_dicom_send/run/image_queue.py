@@ -93,7 +93,7 @@ class ImageQueue:
                     if member is None:
                         break
                     try:
-                        outcome = self._outcome(file, member)
+                        outcome = self._process_member(file, member)
                     finally:
                         file.done()
                 if outcome:
@@ -114,13 +114,13 @@ class ImageQueue:
                     return self._file
                 fetched = self._downloads.take(lambda: bool(self._extended))
                 if fetched:
-                    return self._begun(fetched)
+                    return self._start_file(fetched)
                 self._downloads.wait_for(lambda: bool(self._extended) or not self._open)
                 if not self._extended:
                     return None
 
-    def _begun(self, fetched: Fetched) -> OpenFile | FileEnd:
-        opened = self._opened(fetched)
+    def _start_file(self, fetched: Fetched) -> OpenFile | FileEnd:
+        opened = self._open_archive(fetched)
         if isinstance(opened, FileEnd):
             self._downloads.release(fetched)
         else:
@@ -128,7 +128,7 @@ class ImageQueue:
             self._open.add(opened)
         return opened
 
-    def _opened(self, fetched: Fetched) -> OpenFile | FileEnd:
+    def _open_archive(self, fetched: Fetched) -> OpenFile | FileEnd:
         """Open a file; return its summary if it was not fetched or cannot be read."""
         path = fetched.outcome
         if isinstance(path, DownloadFailure):
@@ -158,10 +158,10 @@ class ImageQueue:
         name = self._formats.name(path)
         return Reason(Kind.OTHER_FORMAT, name) if name else None
 
-    def _outcome(self, file: OpenFile, member: Task | Item) -> ImageOutcome | None:
+    def _process_member(self, file: OpenFile, member: Task | Item) -> ImageOutcome | None:
         """Unpack a member and send it if it is an image."""
         try:
-            image = self._image(file, member)
+            image = self._unpack(file, member)
         except OSError as exc:
             file.cut(not_unpacked(exc))
             return None
@@ -173,7 +173,7 @@ class ImageQueue:
             return ImageOutcome(image, NotSent(content.reason))
         return ImageOutcome(image, self._process(image))
 
-    def _image(self, file: OpenFile, member: Task | Item) -> Image | None:
+    def _unpack(self, file: OpenFile, member: Task | Item) -> Image | None:
         """Unpack and stamp a member; return None if it is not a wanted image."""
         item = member() if callable(member) else member
         match item:
@@ -190,22 +190,22 @@ class ImageQueue:
             case Skipped():
                 file.skip(item)
                 return None
-        image = self._stamped(file.entry, item)
+        image = self._stamp(file.entry, item)
         if self._is_wanted(image):
             return image
         image.close()
         return None
 
-    def _stamped(self, entry: FileEntry, item: Member | Unreadable) -> Image:
+    def _stamp(self, entry: FileEntry, item: Member | Unreadable) -> Image:
         config = self._config
-        name = _shown_name(item, config)
+        name = _name_for_reports(item, config)
         if isinstance(item, Unreadable):
             return Image(entry, item.number, name, 0, item)
         content = stamp(item.content, config.tag, self._folder, self._room)
         return Image(entry, item.number, name, item.position, content)
 
 
-def _shown_name(item: Member | Unreadable, config: SendConfig) -> str:
+def _name_for_reports(item: Member | Unreadable, config: SendConfig) -> str:
     """Return the name of a member for reports.
 
     This is its number by default, because the name may be the patient's name.

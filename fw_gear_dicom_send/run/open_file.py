@@ -51,7 +51,7 @@ class OpenFile:
         Return None if no member is left. Another thread may still add some.
         """
         with self._turn:
-            while iterator := self._begun():
+            while iterator := self._next_iterator():
                 member = None
                 try:
                     member = next(iterator, None)
@@ -66,7 +66,7 @@ class OpenFile:
                     self._iterators.remove(iterator)
             return None
 
-    def _begun(self) -> Iterator[Task | Item] | None:
+    def _next_iterator(self) -> Iterator[Task | Item] | None:
         """Count the next member and return the iterator that yields it."""
         with self._lock:
             if self._is_cut or not self._iterators:

@@ -109,7 +109,7 @@ def run(
     """
     resolve(config.peer)
     if config.identity_file:
-        config = _identified(config, identity.read(config.identity_file))
+        config = _with_identity(config, identity.read(config.identity_file))
     tls_context = tls.make_context(config.tls) if config.tls else None
     selection = source.select()
     peer = config.peer
@@ -142,10 +142,10 @@ def run(
     try:
         if not selection.entries:
             raise NothingToSendError(sum(left_out.number for left_out in selection.left_out))
-        with _folder_in(work) as folder:
+        with _temporary_folder(work) as folder:
             policy = replace(waits.resend, max_time=config.send_retry_time)
             preflight.check(config.peer, tls_context, policy=policy, timeouts=waits.timeouts)
-            if config.query_peer and _asks(config):
+            if config.query_peer and _sends_queries(config):
                 preflight.check(
                     config.query_peer,
                     tls_context,
@@ -189,7 +189,7 @@ def run(
     return outcome
 
 
-def _identified(config: SendConfig, user: UserIdentity) -> SendConfig:
+def _with_identity(config: SendConfig, user: UserIdentity) -> SendConfig:
     """Return a configuration with the user identity for both peers."""
     peer, query_peer = replace(config.peer, identity=user), config.query_peer
     if query_peer:
@@ -197,13 +197,13 @@ def _identified(config: SendConfig, user: UserIdentity) -> SendConfig:
     return replace(config, peer=peer, query_peer=query_peer)
 
 
-def _asks(config: SendConfig) -> bool:
+def _sends_queries(config: SendConfig) -> bool:
     """Return whether a run sends queries to the server."""
     return config.skip_existing or (config.verify != "none" and not config.dry_run)
 
 
 @contextmanager
-def _folder_in(work: Path) -> Iterator[Path]:
+def _temporary_folder(work: Path) -> Iterator[Path]:
     """Create a temporary folder in `work`."""
     try:
         folder = TemporaryDirectory(dir=work, ignore_cleanup_errors=True)
@@ -292,7 +292,7 @@ class _Sending:
         for report in self._counts.reports():
             entry, absent = report.entry, verifications.absent[report.entry]
             # The run may stop before it resends absent images.
-            row = self._revised.get(entry) or (_without(report, absent) if absent else report)
+            row = self._revised.get(entry) or (_with_absent(report, absent) if absent else report)
             rows.append(replace(row, verified=verifications.verified[entry]))
         return rows
 
@@ -325,7 +325,7 @@ class _Sending:
             earlier = None
             if self._earlier_reports:
                 earlier = earlier_images(self._earlier_reports(folder), config.peer)
-            existing = ExistingImages(self._find(scu)) if config.skip_existing else None
+            existing = ExistingImages(self._find_scu(scu)) if config.skip_existing else None
             verifier = None
             if self.verifications:
                 verifier = Verifier(self._inquirer(scu), self.verifications, waits.verify)
@@ -347,7 +347,7 @@ class _Sending:
                 self._verify(resources, verifier)
             scu.close()
 
-    def _find(self, scu: StorageSCU) -> "FindSCU":
+    def _find_scu(self, scu: StorageSCU) -> "FindSCU":
         """Create the C-FIND client. It takes long to import, and few runs need it."""
         from ..network.query import FindSCU
 
@@ -359,7 +359,7 @@ class _Sending:
     def _inquirer(self, scu: StorageSCU) -> "Inquirer":
         """Create the client that verifies images by C-FIND or storage commitment."""
         if self._config.verify == "find":
-            return self._find(scu)
+            return self._find_scu(scu)
         from ..network.commitment import CommitmentSCU
 
         return CommitmentSCU(
@@ -379,14 +379,14 @@ class _Sending:
         self._reports.start_resending()
         first = {entry: self._counts[entry].report() for entry in missing}
         for entry, uids in missing.items():
-            self._revised[entry] = _storing(first[entry], first[entry].stored - len(uids))
+            self._revised[entry] = _with_stored(first[entry], first[entry].stored - len(uids))
         resent = FileCounts(missing)
         once_more = replace(resources, existing=None, earlier=None, sent=SentImages())
         send(once_more, resent, missing)
         absent = verifier.missing()
         for report in resent.reports():
             entry = report.entry
-            self._revised[entry] = _merged(
+            self._revised[entry] = _merge(
                 self._revised[entry], report, len(missing[entry]), len(absent.get(entry, ()))
             )
         for entry, uids in absent.items():
@@ -394,25 +394,25 @@ class _Sending:
                 self._reports.mark_missing(entry, uid, Reason(Kind.NOT_STORED))
 
 
-def _merged(first: FileReport, resent: FileReport, repeated: int, absent: int) -> FileReport:
+def _merge(first: FileReport, resent: FileReport, repeated: int, absent: int) -> FileReport:
     """Merge a report with the report on resent images, of which some are still absent."""
     remarks = [*first.remarks, *resent.remarks]
     if (lost := repeated - resent.images) > 0:
         remarks.append(Remark((Reason(Kind.NOT_FOUND_AGAIN),), lost, failure=True))
     # A file may contain the same image twice.
     stored = min(first.stored + resent.stored, first.images)
-    merged = replace(_storing(first, stored), remarks=tuple(remarks))
-    return _without(merged, absent) if absent else merged
+    merged = replace(_with_stored(first, stored), remarks=tuple(remarks))
+    return _with_absent(merged, absent) if absent else merged
 
 
-def _without(report: FileReport, absent: int) -> FileReport:
+def _with_absent(report: FileReport, absent: int) -> FileReport:
     """Return a report on a file with `absent` fewer images on the server."""
     remark = Remark((Reason(Kind.NOT_STORED),), absent, failure=True)
-    fewer = _storing(report, report.stored - absent)
+    fewer = _with_stored(report, report.stored - absent)
     return replace(fewer, remarks=(*report.remarks, remark))
 
 
-def _storing(report: FileReport, stored: int) -> FileReport:
+def _with_stored(report: FileReport, stored: int) -> FileReport:
     """Return a report on a file with `stored` images on the server."""
     already = min(report.already_stored, stored)
     return replace(report, sent=stored - already, already_stored=already)

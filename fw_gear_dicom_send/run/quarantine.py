@@ -97,7 +97,7 @@ class Quarantine:
         """Load an image into memory if there is space, close its dataset, and return it."""
         instance = image.content
         assert isinstance(instance, SOPInstance)  # noqa: S101  (nothing else is sent)
-        held = self._in_memory(instance)
+        held = self._load_dataset(instance)
         instance.dataset.close()
         return Quarantined(
             replace(image, content=held or instance), suspect, suspect.failed_at, bool(held)
@@ -184,7 +184,7 @@ class Quarantine:
                 yield image, result
         return list(remaining.values())
 
-    def _in_memory(self, instance: SOPInstance) -> SOPInstance | None:
+    def _load_dataset(self, instance: SOPInstance) -> SOPInstance | None:
         size = instance.dataset.size
         with self._lock:
             if size > min(self._policy.max_image_bytes, self._policy.max_bytes - self._bytes):

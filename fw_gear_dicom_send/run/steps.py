@@ -68,13 +68,15 @@ def send(
     count = partial(_count, resources, counts, quarantine)
     is_wanted = _is_any if only is None else partial(_is_among, only)
     downloads = _downloads(resources, counts.entries)
-    process = partial(_sent_or_quarantined, resources, quarantine)
+    process = partial(_send_or_quarantine, resources, quarantine)
     queue = _queue(resources, downloads, is_wanted, process)
     workers = (queue.results() for _ in range(config.associations))
     try:
         _run(resources, Background(*workers, ahead=_MAX_UNCOUNTED), count, downloads)
         if quarantine.images:
-            retries = quarantine.retry_all(partial(_sent, resources), partial(_reread, resources))
+            retries = quarantine.retry_all(
+                partial(_send_image, resources), partial(_reread, resources)
+            )
             _run(resources, Background(starmap(ImageOutcome, retries), ahead=_MAX_UNCOUNTED), count)
     finally:
         for quarantined in quarantine.images:
@@ -146,15 +148,15 @@ def _is_among(wanted: Mapping[FileEntry, frozenset[str]], image: Image) -> bool:
     return isinstance(content, SOPInstance) and content.sop_instance_uid in wanted[image.entry]
 
 
-def _sent_or_quarantined(
+def _send_or_quarantine(
     resources: Resources, quarantine: Quarantine, image: Image
 ) -> StoreResult | Quarantined:
     """Send an image; put it into quarantine if the server fails to store it."""
-    result = _sent(resources, image)
+    result = _send_image(resources, image)
     return quarantine.load(image, result) if isinstance(result, Suspect) else result
 
 
-def _sent(
+def _send_image(
     resources: Resources, image: Image, earlier: Suspect | None = None
 ) -> StoreResult | Suspect:
     """Send an image unless it is on the server or its UID was sent before.
