@@ -64,7 +64,7 @@ def test_help_names_each_option_of_the_gear(tmp_path: Path) -> None:
                 "--key",
                 "{file}",
             ],
-            "--cert is required: a PEM file, as key and cert go together",
+            "--cert is required: a PEM file, because key and cert need each other",
         ),
         (
             ["{series}", "--destination", HOST, "--called-ae", "X", "--key", "none.pem"],
