@@ -106,7 +106,7 @@ def test_a_rejection_has_its_codes(caplog: pytest.LogCaptureFixture) -> None:
         (Peer.abort, "the server aborted it (service user)"),
         (
             lambda peer: peer.send_pdu(7, b"\0\0\2\6"),
-            "the server aborted it (service provider: invalid PDU)",
+            "the server aborted it (service provider: invalid PDU parameter value)",
         ),
         (lambda peer: peer.send_pdu(7, b"\0\0\x09\x09"), "the server aborted it"),
         (lambda peer: peer.send_pdu(7, b""), "the server aborted it"),
