@@ -170,7 +170,7 @@ def _summary(results: Results) -> Iterator[str]:
         [sender.title, *(number(seconds.get((item.name, sender.name))) for item in data)]
         for sender in senders
     ]
-    yield f"Seconds from start to end, to {title}:\n"
+    yield f"Seconds from start to end, with {title} as the server:\n"
     yield table(("sender", *(item.title for item in data)), rows)
     if any(sender.name.startswith(REPLAY) for sender in senders):
         yield "A replay only sends ready-made messages. It shows the limit of the server.\n"
