@@ -91,7 +91,7 @@ def test_the_demo_keeps_its_reports(tmp_path: Path) -> None:
     assert len(names) == 4
     assert (output / "notes.txt").exists()
     assert all(name in printed for name in names)
-    assert f"kept in {output}" in printed
+    assert f"copies in {output}" in printed
     assert printed.count("/MR head/files/head.tgz") == 1
     sections = printed.split("\n== ")[1:]
     assert all(section.partition("\n")[2].strip() for section in sections)
