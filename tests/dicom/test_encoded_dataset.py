@@ -31,9 +31,9 @@ def test_no_bytes() -> None:
     assert b"".join(EncodedDataset(BytesIO(b"abc"), (Span(1, 1), b"")).blocks(4)) == b""
 
 
-def test_source_became_shorter() -> None:
+def test_a_truncated_source_raises_an_error() -> None:
     """A source that ends too early raises OSError and does not block."""
-    with pytest.raises(OSError, match="shorter"):
+    with pytest.raises(OSError, match="truncated"):
         list(EncodedDataset(BytesIO(b"abc"), (Span(0, 4),)).blocks(2))
 
 
