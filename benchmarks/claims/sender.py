@@ -1,7 +1,6 @@
 """Stamping and sending of the gear, combined as in its pipeline."""
 
 import gc
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,6 +12,8 @@ from fw_gear_dicom_send.dicom.temporary_files import write_temporary_file
 from fw_gear_dicom_send.dicom.transcode import FrameDecoders, convert
 from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance
 from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.tls import TLSContext
+from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import PeerAE
 from tests.support.pacs import HOST
 
@@ -26,7 +27,7 @@ def storage_scu(
     work: Path,
     *,
     associations: int,
-    ssl_context: ssl.SSLContext | None = None,
+    tls_context: TLSContext | None = None,
 ) -> Iterator[StorageSCU]:
     """Return an SCU for a server on this machine with a maximum number of associations."""
     gc.collect()
@@ -34,7 +35,8 @@ def storage_scu(
     peer = PeerAE(HOST, port, called_ae, "flywheel")
     with FrameDecoders(work) as decoders:
         conversion = partial(convert, decoders=decoders, work=work)
-        scu = StorageSCU(peer, conversion, associations=associations, ssl_context=ssl_context)
+        transport = Transport(tls_context)
+        scu = StorageSCU(peer, conversion, associations=associations, transport=transport)
         try:
             yield scu
             scu.close()

@@ -29,11 +29,11 @@ from .errors import (
 )
 from .protocol import Accepted, Event, Message, Rejected
 from .statuses import is_failure
-from .throttle import MAX_PIECE, Throttle
+from .throttle import MAX_PIECE
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
-from .tls import TLSContext
 from .tls_errors import TLS_ONLY, describe, explain, is_untrusted
 from .trace import Trace
+from .transport import DEFAULT_TRANSPORT, Transport
 from .types import PeerAE, TLSSession
 from .upper_layer import LostError, UpperLayer, Wait
 
@@ -77,21 +77,15 @@ class StorageAssociation:
         self,
         peer: PeerAE,
         contexts: Sequence[Context],
-        tls_context: TLSContext | None = None,
-        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        transport: Transport = DEFAULT_TRANSPORT,
         clock: MonotonicClock = CLOCK,
-        *,
-        throttle: Throttle | None = None,
     ) -> None:
-        """Prepare to propose `contexts` to `peer`, over TLS if `tls_context` is given.
-
-        `throttle` limits the rate of images.
-        """
-        self._throttle = throttle
+        """Prepare to propose `contexts` to `peer`."""
+        self._throttle = transport.throttle
         self._clock = clock
         self._peer = peer
-        self._timeouts = timeouts
-        self._tls_context = tls_context
+        self._timeouts = transport.timeouts
+        self._tls_context = transport.tls_context
         self.proposed = tuple(contexts)
         self.accepted: frozenset[Context] = frozenset()
         self.results: Mapping[Context, int] = {}
@@ -102,7 +96,7 @@ class StorageAssociation:
         self._requests = 0
         self.images = 0
         self._ids: Mapping[Context, int] = {}
-        self._layer = UpperLayer(peer, contexts, timeouts)
+        self._layer = UpperLayer(peer, contexts, transport.timeouts)
         self._in_use = Lock()
         self._trace = Trace()
 

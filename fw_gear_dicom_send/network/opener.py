@@ -18,9 +18,7 @@ from .errors import (
     TemporaryError,
 )
 from .pool_state import Opening, PoolState
-from .throttle import Throttle
-from .timeouts import Timeouts
-from .tls import TLSContext
+from .transport import Transport
 from .trouble import given_up
 from .types import PeerAE
 
@@ -40,10 +38,8 @@ class Opener:
     state: PoolState
     peer: PeerAE
     budget: RetryBudget
-    tls_context: TLSContext | None
-    timeouts: Timeouts
+    transport: Transport
     policy: RetryPolicy
-    throttle: Throttle | None = None
 
     def start(self, openings: Iterable[Opening]) -> None:
         """Open associations. The caller must not hold the lock of the state."""
@@ -112,14 +108,7 @@ class Opener:
                 if state.closed_reason:
                     raise NoAssociationError(state.closed_reason)
                 contexts = state.plan.include(opening.needs.wanted, alone=opening.needs.alone)
-                assoc = StorageAssociation(
-                    self.peer,
-                    contexts,
-                    self.tls_context,
-                    self.timeouts,
-                    self.policy.clock,
-                    throttle=self.throttle,
-                )
+                assoc = StorageAssociation(self.peer, contexts, self.transport, self.policy.clock)
                 opening.assoc = assoc
             assoc.open()
         except OSError as exc:  # the limit of open files is reached

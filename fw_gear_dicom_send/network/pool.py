@@ -14,9 +14,7 @@ from .errors import NoAssociationError
 from .limit import AssociationLimit
 from .opener import Opener
 from .pool_state import PoolState, Waiting
-from .throttle import Throttle
-from .timeouts import DEFAULT_TIMEOUTS, Timeouts
-from .tls import TLSContext
+from .transport import DEFAULT_TRANSPORT, Transport
 from .types import ConversionMode, PeerAE
 
 RUN_ENDED = Reason(Kind.NOT_REACHED)
@@ -36,26 +34,23 @@ class AssociationPool:
         peer: PeerAE,
         associations: int,
         budget: RetryBudget,
-        tls_context: TLSContext | None = None,
+        transport: Transport = DEFAULT_TRANSPORT,
         *,
-        timeouts: Timeouts = DEFAULT_TIMEOUTS,
         policy: RetryPolicy = DEFAULT_POLICY,
-        throttle: Throttle | None = None,
         conversion: ConversionMode = ConversionMode.WHEN_NEEDED,
         max_images: int = 0,
     ) -> None:
         """Prepare a pool of up to `associations` with `peer`.
 
         While no association is open, one is requested with the waits of `policy` until `budget`
-        is spent. `throttle` limits the rate of all associations together. `conversion` decides
-        which contexts are proposed for images. After `max_images`, an association is released and
-        a new one opened for the next image; 0 means no limit.
+        is spent. `conversion` decides which contexts are proposed for images. After `max_images`,
+        an association is released and a new one opened for the next image; 0 means no limit.
         """
-        limit = AssociationLimit(associations, timeouts.limit)
+        limit = AssociationLimit(associations, transport.timeouts.limit)
         self._clock = policy.clock
         self._state = PoolState(limit, policy.clock, ContextPlan(conversion), max_images)
         self._changed = self._state.changed
-        self._opener = Opener(self._state, peer, budget, tls_context, timeouts, policy, throttle)
+        self._opener = Opener(self._state, peer, budget, transport, policy)
 
     def __repr__(self) -> str:
         """Show the numbers of associations and of waiting threads."""

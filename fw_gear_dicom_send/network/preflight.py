@@ -19,6 +19,7 @@ from .errors import (
 )
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
 from .tls import TLSContext, expires_soon
+from .transport import Transport
 from .types import PeerAE, ServerInfo, ServiceAnswer, UserIdentity
 
 log = logging.getLogger(__name__)
@@ -184,7 +185,7 @@ def _open(
             log.warning("%s. Retrying for up to %.0f s", error, policy.max_time)
 
     def open_one() -> StorageAssociation:
-        assoc = StorageAssociation(peer, contexts, tls_context, timeouts)
+        assoc = StorageAssociation(peer, contexts, Transport(tls_context, timeouts))
         assoc.open()
         return assoc
 

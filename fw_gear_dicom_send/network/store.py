@@ -19,9 +19,7 @@ from .errors import AssociationError, LostAnswerError, NoAssociationError
 from .judgement import History, Outcome, failure, judge
 from .pool import RUN_ENDED, AssociationPool
 from .statuses import describe as describe_status
-from .throttle import Throttle
-from .timeouts import DEFAULT_TIMEOUTS, Timeouts
-from .tls import TLSContext
+from .transport import DEFAULT_TRANSPORT, Transport
 from .trouble import DEFAULT_BLAME, BlamePolicy, Trouble, given_up
 from .types import ConversionMode, NotSent, PeerAE, Planned, Sent, Suspect, Transfer
 
@@ -45,13 +43,11 @@ class StorageSCU:
         *,
         associations: int = 1,
         retry_time: float = 300,
-        tls_context: TLSContext | None = None,
+        transport: Transport = DEFAULT_TRANSPORT,
         is_dry: bool = False,
         conversion: ConversionMode = ConversionMode.WHEN_NEEDED,
-        timeouts: Timeouts = DEFAULT_TIMEOUTS,
         policy: RetryPolicy = RESEND_POLICY,
         blame: BlamePolicy = DEFAULT_BLAME,
-        throttle: Throttle | None = None,
         max_images: int = 0,
         query_peer: PeerAE | None = None,
     ) -> None:
@@ -63,22 +59,21 @@ class StorageSCU:
                 cannot compress; the image is then sent unchanged.
             associations: Maximum number of associations at the same time.
             retry_time: Seconds to continue without an accepted image.
-            tls_context: Contexts for TLS, None to connect without TLS.
+            transport: TLS, timeouts and rate limit of all associations. The rate limit does not
+                apply to `query_peer`.
             is_dry: Whether to do everything except the C-STORE requests.
             conversion: When to change transfer syntaxes.
-            timeouts: How long to wait for the server.
             policy: Waits while the server is at fault.
             blame: When the server is at fault.
-            throttle: Limits the rate of all associations together.
             max_images: Images after which an association is released, 0 for no limit.
             query_peer: Server for queries, over one additional association. None for `peer`.
         """
         self._is_dry = is_dry
-        self._throttle = throttle
+        self._throttle = transport.throttle
         self._convert = convert
         self._conversion = conversion
         self._policy = policy
-        self._timeouts = timeouts
+        self._timeouts = transport.timeouts
         self._budget = RetryBudget(retry_time, policy.clock)
         self._trouble = Trouble(self._budget, policy, blame, associations)
         self._turn = Lock()
@@ -93,19 +88,16 @@ class StorageSCU:
             peer,
             associations,
             self._budget,
-            tls_context,
-            timeouts=timeouts,
+            transport,
             policy=policy,
-            throttle=throttle,
             conversion=conversion,
             max_images=max_images,
         )
         self._queries = self._pool
         if query_peer:
             budget = RetryBudget(retry_time, policy.clock, success="an association for queries")
-            self._queries = AssociationPool(
-                query_peer, 1, budget, tls_context, timeouts=timeouts, policy=policy
-            )
+            unlimited = replace(transport, throttle=None)
+            self._queries = AssociationPool(query_peer, 1, budget, unlimited, policy=policy)
 
     def __repr__(self) -> str:
         """Show the state of its pool."""

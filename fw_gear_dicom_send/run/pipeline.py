@@ -16,6 +16,7 @@ from ..network.contexts import Context
 from ..network.store import RESEND_POLICY, StorageSCU
 from ..network.throttle import Throttle
 from ..network.timeouts import DEFAULT_TIMEOUTS, Timeouts
+from ..network.transport import Transport
 from ..network.types import UserIdentity
 from ..reasons import Kind, Reason
 from ..report.events import Observer, ObserverGroup
@@ -308,12 +309,14 @@ class _Sending:
             conversion,
             associations=config.associations,
             retry_time=config.send_retry_time,
-            tls_context=self._tls_context,
+            transport=Transport(
+                self._tls_context,
+                replace(waits.timeouts, response=config.response_timeout),
+                Throttle(limit * _MEGABYTE) if (limit := config.bandwidth_limit) else None,
+            ),
             is_dry=config.dry_run,
             conversion=config.conversion,
-            timeouts=replace(waits.timeouts, response=config.response_timeout),
             policy=waits.resend,
-            throttle=Throttle(limit * _MEGABYTE) if (limit := config.bandwidth_limit) else None,
             max_images=config.max_images_per_association,
             query_peer=config.query_peer,
         )

@@ -16,6 +16,7 @@ from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.errors import AssociationError
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.tls import TLSContext
+from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import PeerAE
 from tests.support.associations import connection_to
 from tests.support.instances import dataset_of, instance, made_instance
@@ -72,7 +73,7 @@ def test_images_arrive_over_tls_without_stalls(server: TLSServer, version: ssl.T
     Otherwise, each image would be delayed by at least 40 ms or by a very long timeout.
     """
     server.context.minimum_version = server.context.maximum_version = version
-    scu = StorageSCU(server.peer, unconverted, tls_context=server.trust, timeouts=LONG_TIMEOUTS)
+    scu = StorageSCU(server.peer, unconverted, transport=Transport(server.trust, LONG_TIMEOUTS))
     files = [shipped("CT_small.dcm"), shipped("MR_small_RLE.dcm")]
     images = [made_instance(number, pixels=128) for number in range(30)]
     with without_timeout():
@@ -91,7 +92,7 @@ def test_images_arrive_over_tls_without_stalls(server: TLSServer, version: ssl.T
 
 def test_socket_options_are_set_with_tls(server: TLSServer) -> None:
     """TCP_NODELAY and SO_KEEPALIVE are set as on a plain connection, and nothing blocks."""
-    assoc = StorageAssociation(server.peer, CONTEXTS, server.trust, LONG_TIMEOUTS)
+    assoc = StorageAssociation(server.peer, CONTEXTS, Transport(server.trust, LONG_TIMEOUTS))
     assoc.open()
     assert assoc.tls
     with connection_to(server.scp) as connection:
@@ -104,7 +105,7 @@ def test_socket_options_are_set_with_tls(server: TLSServer) -> None:
 def test_no_image_is_sent_to_an_untrusted_server(server: TLSServer) -> None:
     """A certificate that the context does not trust ends the connection before any data."""
     trust = TLSContext(ssl.create_default_context(), shows_certificate=False)
-    assoc = StorageAssociation(server.peer, CONTEXTS, trust)
+    assoc = StorageAssociation(server.peer, CONTEXTS, Transport(trust))
     with pytest.raises(AssociationError, match=r"is not trusted \(self-signed"):
         assoc.open()
     assert not server.scp.received()

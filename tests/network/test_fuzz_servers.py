@@ -18,6 +18,7 @@ from fw_gear_dicom_send.errors import ServerError
 from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.timeouts import Timeouts
+from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import NotSent, Sent, Suspect
 from fw_gear_dicom_send.retry import RetryPolicy
 from tests.support.fault_scp import (
@@ -182,7 +183,7 @@ def test_any_response_to_images(fuzz: Fuzz) -> None:
                 peer_of(server),
                 unconverted,
                 retry_time=retry_time,
-                timeouts=SHORT_TIMEOUTS,
+                transport=Transport(timeouts=SHORT_TIMEOUTS),
                 policy=NO_WAITS,
             )
             outcomes = [scu.send(made_instance(number)) for number in (1, 2)]

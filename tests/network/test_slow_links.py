@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.transport import Transport
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import of_source
 from tests.support.peers import peer_of
@@ -56,7 +57,8 @@ def test_the_timeout_does_not_run_while_an_image_is_in_transit(size: int) -> Non
         peer.read_pdu()
 
     with FaultSCP(script) as server:
-        scu = StorageSCU(peer_of(server), unconverted, retry_time=0, timeouts=timeouts)
+        transport = Transport(timeouts=timeouts)
+        scu = StorageSCU(peer_of(server), unconverted, retry_time=0, transport=transport)
         begun = time.monotonic()
         assert outcome(scu.send(of_source(io.BytesIO(bytes(size)), size))) == SENT
         assert time.monotonic() - begun > 2 * TIMEOUT

@@ -7,6 +7,7 @@ import pytest
 
 from fw_gear_dicom_send.network.association import StorageAssociation
 from fw_gear_dicom_send.network.throttle import MAX_PIECE, Throttle
+from fw_gear_dicom_send.network.transport import Transport
 from tests.support.associations import CONTEXTS
 from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP
@@ -59,9 +60,8 @@ def test_an_image_is_sent_in_small_pieces() -> None:
     clock = Clock()
     size, rate = 400_000, 100_000
     with FaultSCP() as server:
-        assoc = StorageAssociation(
-            peer_of(server), CONTEXTS, None, LONG_TIMEOUTS, throttle=Throttle(rate, clock)
-        )
+        transport = Transport(timeouts=LONG_TIMEOUTS, throttle=Throttle(rate, clock))
+        assoc = StorageAssociation(peer_of(server), CONTEXTS, transport)
         assoc.open()
         begun = clock.time
         assert assoc.send_c_store(big_instance(size), CONTEXTS[0]).status == 0

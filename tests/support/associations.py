@@ -10,6 +10,7 @@ from pathlib import Path
 from fw_gear_dicom_send.network.association import StorageAssociation
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.timeouts import Timeouts
+from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import PeerAE
 from tests.support.peers import Server, peer_of
 from tests.support.waiting import LONG_TIMEOUTS
@@ -21,7 +22,7 @@ _OPEN_FILES = Path("/proc/self/fd")
 
 def opened(peer: PeerAE, timeouts: Timeouts = LONG_TIMEOUTS) -> StorageAssociation:
     """Open an association for CT images in both uncompressed little endian syntaxes."""
-    assoc = StorageAssociation(peer, CONTEXTS, timeouts=timeouts)
+    assoc = StorageAssociation(peer, CONTEXTS, Transport(timeouts=timeouts))
     assoc.open()
     return assoc
 

@@ -16,6 +16,7 @@ from fw_gear_dicom_send.models import (
 )
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.timeouts import Timeouts
+from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import NotSent
 from fw_gear_dicom_send.report.events import Observer
 from fw_gear_dicom_send.report.file_counts import FileCounts
@@ -164,7 +165,7 @@ def run_steps(
         unconverted,
         associations=associations,
         retry_time=retry_time,
-        timeouts=timeouts,
+        transport=Transport(timeouts=timeouts),
         policy=RetryPolicy(min_wait=2, jitter=False, clock=clock),
     )
     send(Resources(config, source, folder, scu, records, quarantine=quarantine), counts)

@@ -13,6 +13,7 @@ from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.pool import AssociationPool
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.timeouts import Timeouts
+from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import StoreResult
 from fw_gear_dicom_send.retry import RetryBudget, RetryPolicy
 from tests.support.fault_scp import Peer
@@ -45,7 +46,7 @@ def scu_of(
         unconverted,
         associations=associations,
         retry_time=retry_time,
-        timeouts=timeouts,
+        transport=Transport(timeouts=timeouts),
         policy=policy,
     )
 
@@ -53,7 +54,8 @@ def scu_of(
 def pool_of(server: Server, associations: int) -> AssociationPool:
     """Return a pool of this many associations with a server."""
     budget = RetryBudget(NEVER)
-    return AssociationPool(peer_of(server), associations, budget, timeouts=LONG_TIMEOUTS)
+    transport = Transport(timeouts=LONG_TIMEOUTS)
+    return AssociationPool(peer_of(server), associations, budget, transport)
 
 
 def are_waiting(lender: StorageSCU | AssociationPool, threads: int) -> Callable[[], bool]:

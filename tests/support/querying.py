@@ -4,6 +4,7 @@ from fw_gear_dicom_send.network.commitment import CommitmentSCU
 from fw_gear_dicom_send.network.pool import AssociationPool
 from fw_gear_dicom_send.network.query import FindSCU
 from fw_gear_dicom_send.network.timeouts import DEFAULT_TIMEOUTS, Timeouts
+from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.retry import RetryBudget
 from tests.support.archive_scp import ArchiveSCP
@@ -27,4 +28,5 @@ def commitment_scu(server: Asked, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Comm
 def query_pool(server: Asked, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> AssociationPool:
     """Return a pool of one association that does not wait for an unavailable server."""
     peer = server if isinstance(server, PeerAE) else peer_of(server, server.ae_title)
-    return AssociationPool(peer, 1, RetryBudget(0), timeouts=timeouts, policy=SHORT_WAITS)
+    transport = Transport(timeouts=timeouts)
+    return AssociationPool(peer, 1, RetryBudget(0), transport, policy=SHORT_WAITS)

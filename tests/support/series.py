@@ -2,6 +2,7 @@
 
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import ImageReference, Sent
 from tests.support.instances import made_instance
 from tests.support.pacs import DcmQRSCP, Orthanc, PythonSCP
@@ -31,6 +32,7 @@ def uids(*numbers: int) -> frozenset[str]:
 def store(server: Orthanc | DcmQRSCP | PythonSCP, *images: SOPInstance) -> None:
     """Send images to a server, and check that it accepts all."""
     peer = peer_of(server, server.ae_title)
-    scu = StorageSCU(peer, unconverted, retry_time=0, timeouts=LONG_TIMEOUTS)
+    transport = Transport(timeouts=LONG_TIMEOUTS)
+    scu = StorageSCU(peer, unconverted, retry_time=0, transport=transport)
     assert all(isinstance(scu.send(one), Sent) for one in images)
     scu.close()

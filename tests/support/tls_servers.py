@@ -10,6 +10,7 @@ from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.tls import TLSContext, make_context
+from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import TLSConfig
 from fw_gear_dicom_send.retry import RetryPolicy
 from tests.support.certificates import HOST, Identity
@@ -88,8 +89,7 @@ def scu_of(server: Server, context: TLSContext, retry_time: float = 0) -> Storag
         peer_of(server),
         unconverted,
         retry_time=retry_time,
-        tls_context=context,
-        timeouts=LONG_TIMEOUTS,
+        transport=Transport(context, LONG_TIMEOUTS),
         policy=RetryPolicy(max_wait=0.05),
     )
 

@@ -6,6 +6,7 @@ from threading import Lock
 import pytest
 
 from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.transport import Transport
 from tests.support.fault_scp import FaultSCP, Peer, serve
 from tests.support.pacs import PythonSCP
 from tests.support.peers import peer_of
@@ -20,7 +21,7 @@ def scu_of(server: PythonSCP | FaultSCP, max_images: int, associations: int = 1)
         peer_of(server),
         unconverted,
         associations=associations,
-        timeouts=LONG_TIMEOUTS,
+        transport=Transport(timeouts=LONG_TIMEOUTS),
         policy=SHORT_WAITS,
         max_images=max_images,
     )

@@ -8,6 +8,7 @@ import pytest
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.network.association import StorageAssociation
 from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.fault_scp import FaultSCP
 from tests.support.instances import made_instance
@@ -55,7 +56,8 @@ def test_a_conversion_that_raises_fails_its_image_alone() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with PythonSCP({CT: ["1.2.840.10008.1.2"]}) as server:
-        scu = StorageSCU(peer_of(server), broken, associations=2, timeouts=LONG_TIMEOUTS)
+        transport = Transport(timeouts=LONG_TIMEOUTS)
+        scu = StorageSCU(peer_of(server), broken, associations=2, transport=transport)
         results = [scu.send(made_instance(n)) for n in range(3)]
         scu.close()
         assert len(server.associations) == 1

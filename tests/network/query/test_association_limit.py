@@ -10,6 +10,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 from fw_gear_dicom_send.network.errors import QueryError
 from fw_gear_dicom_send.network.query import FindSCU
 from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.transport import Transport
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.fault_scp import FaultSCP
 from tests.support.pacs import Orthanc, PythonSCP
@@ -31,7 +32,7 @@ def scu_of(server: PythonSCP | Orthanc, associations: int) -> StorageSCU:
         peer_of(server, server.ae_title),
         unconverted,
         associations=associations,
-        timeouts=LONG_TIMEOUTS,
+        transport=Transport(timeouts=LONG_TIMEOUTS),
         policy=SHORT_WAITS,
     )
 

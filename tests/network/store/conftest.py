@@ -8,6 +8,7 @@ import pytest
 
 from fw_gear_dicom_send.network.store import RESEND_POLICY, StorageSCU
 from fw_gear_dicom_send.network.timeouts import Timeouts
+from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import ConversionMode
 from fw_gear_dicom_send.retry import RetryPolicy
 from tests.support.peers import Server, peer_of
@@ -36,7 +37,7 @@ def scu(tmp_path: Path) -> Iterator[SCUFactory]:
                 peer_of(server, **titles),
                 partial(convert, work=tmp_path),
                 retry_time=retry_time,
-                timeouts=timeouts,
+                transport=Transport(timeouts=timeouts),
                 policy=policy,
                 is_dry=is_dry,
                 conversion=conversion,

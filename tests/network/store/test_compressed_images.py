@@ -12,6 +12,7 @@ import pytest
 from fw_gear_dicom_send.dicom.temporary_files import NO_ROOM
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import ConversionMode
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.run.conversion import Conversion
@@ -39,7 +40,8 @@ def conversion(tmp_path: Path) -> Iterator[Conversion]:
 def sender(server: Server, conversion: Conversion) -> StorageSCU:
     """Return an SCU that compresses."""
     mode = ConversionMode.LOSSLESS
-    return StorageSCU(peer_of(server), conversion, conversion=mode, timeouts=LONG_TIMEOUTS)
+    transport = Transport(timeouts=LONG_TIMEOUTS)
+    return StorageSCU(peer_of(server), conversion, conversion=mode, transport=transport)
 
 
 def images(*names: str) -> list[SOPInstance]:
