@@ -6,6 +6,7 @@ The thread that uses the association does all waiting, reading and writing.
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from math import inf
 from ssl import SSLError
 from threading import Lock
 from time import monotonic
@@ -155,12 +156,14 @@ class UpperLayer:
         return Ended() if self._protocol.is_over or self._is_aborted else None
 
     def wait_for(self, is_done: Callable[[], bool], wait: Wait) -> None:
-        """Listen until `is_done`, until the association has ended, or until the timeout."""
-        while not (is_done() or self._protocol.is_over or self._is_aborted):
+        """Listen until `is_done`, until the association has ended, or until the timeout.
+
+        Data that has already arrived is read even after the timeout.
+        """
+        seconds = inf
+        while seconds > 0 and not (is_done() or self._protocol.is_over or self._is_aborted):
             seconds = wait.remaining()
-            if seconds <= 0:
-                return
-            self.listen(min(seconds, self._timeouts.tick))
+            self.listen(max(0.0, min(seconds, self._timeouts.tick)))
             if self._new_reports:
                 with suppress(LostError):
                     self._answer_reports()

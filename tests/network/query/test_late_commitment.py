@@ -86,6 +86,19 @@ def test_a_report_on_the_same_association_counts_as_well(listener: CommitmentLis
         assert scu(server, listener).verify([reference(1)]) == Verification(uids(1))
 
 
+def test_a_report_long_after_the_response_counts(listener: CommitmentListener) -> None:
+    """The gear reads the association of the request until the report arrives."""
+
+    class SlowSCP(ArchiveSCP):
+        def _report(self, assoc: Any, asked: Dataset) -> None:
+            sleep(AFTER_A_LOOK)
+            super()._report(assoc, asked)
+
+    with SlowSCP() as server, without_timeout():
+        store(server, image(1))
+        assert scu(server, listener).verify([reference(1)]) == Verification(uids(1))
+
+
 def test_a_missing_report_is_explained(listener: CommitmentListener) -> None:
     """The reason has the duration of the wait and the associations."""
     with ArchiveSCP(reports=False) as server, without_timeout():
