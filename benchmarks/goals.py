@@ -1,4 +1,4 @@
-"""Bars for a complete run of the benchmarks.
+"""Goals for a complete run of the benchmarks.
 
 Each goal is about one number in a row of medians. Goals are not tests: they need two idle cores.
 """

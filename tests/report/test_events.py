@@ -1,4 +1,4 @@
-"""ObserverGroup can neither end a run nor disturb other observers."""
+"""Observers can neither end a run nor disturb other observers."""
 
 from signal import Signals
 

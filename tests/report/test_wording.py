@@ -43,7 +43,7 @@ def file(images: int, sent: int = 0, already: int = 0, planned: int | None = Non
     ids=[
         "sent",
         "some sent",
-        "there",
+        "existing",
         "some existing",
         "dry",
         "dry, some",
