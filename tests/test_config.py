@@ -110,8 +110,8 @@ def test_an_association_may_carry_any_number_of_images(number: int) -> None:
 @pytest.mark.parametrize("number", [-1, 1_000_001, "4", 4.0, True, None])
 def test_other_whole_numbers_are_rejected(option: str, number: object) -> None:
     """The error has the valid range."""
-    told = f"{option}: {number!r} was given; allowed: a whole number from 0 to "
-    assert refusal(**{option: number}).startswith(told)
+    expected = f"{option}: {number!r} was given; allowed: a whole number from 0 to "
+    assert refusal(**{option: number}).startswith(expected)
 
 
 @pytest.mark.parametrize(
@@ -327,8 +327,10 @@ def test_key_and_certificate_go_together(tmp_path: Path, missing: str) -> None:
     del inputs[missing]
     with pytest.raises(ConfigError) as caught:
         parse(with_tls(inputs), MANIFEST)
-    told = f"{missing}: None was given; allowed: a PEM file, because key and cert need each other"
-    assert str(caught.value) == told
+    expected = (
+        f"{missing}: None was given; allowed: a PEM file, because key and cert need each other"
+    )
+    assert str(caught.value) == expected
     config = parse(with_tls({}), MANIFEST).tls
     assert config is not None
     assert config.certificate is None
@@ -420,8 +422,10 @@ def test_a_rate_is_a_number(rate: float) -> None:
 @pytest.mark.parametrize("rate", [-1, 0.05, 10_001, True, "2", None, float("nan")])
 def test_an_invalid_rate_is_rejected(rate: object) -> None:
     """The error has the valid range."""
-    told = "0 for no limit, or 0.1 to 10000 MB/s"
-    assert refusal(bandwidth_limit=rate) == f"bandwidth_limit: {rate!r} was given; allowed: {told}"
+    expected = "0 for no limit, or 0.1 to 10000 MB/s"
+    assert (
+        refusal(bandwidth_limit=rate) == f"bandwidth_limit: {rate!r} was given; allowed: {expected}"
+    )
 
 
 @pytest.mark.parametrize("mode", list(ConversionMode))
@@ -433,5 +437,5 @@ def test_each_conversion_mode_is_accepted(mode: ConversionMode) -> None:
 def test_another_conversion_mode_is_rejected() -> None:
     """The error lists the modes."""
     ways = "; ".join(ConversionMode)
-    told = f"conversion: 'always' was given; allowed: one of {ways}"
-    assert refusal(conversion="always") == told
+    expected = f"conversion: 'always' was given; allowed: one of {ways}"
+    assert refusal(conversion="always") == expected

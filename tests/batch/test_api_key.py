@@ -11,7 +11,7 @@ from tests.support.flywheel_http import Status
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("{secret", "is invalid"),
         ('["secret"]', "is invalid"),
@@ -21,7 +21,7 @@ from tests.support.flywheel_http import Status
     ],
 )
 def test_an_invalid_key_is_not_shown(
-    world: World, caplog: pytest.LogCaptureFixture, content: str | None, told: str
+    world: World, caplog: pytest.LogCaptureFixture, content: str | None, message: str
 ) -> None:
     """A file without a key is a usage error of one line that does not show the file's content."""
     world.key_file.unlink()
@@ -29,7 +29,7 @@ def test_an_invalid_key_is_not_shown(
         world.key_file.write_text(content)
     assert world.run("gather", "5f") == 2
     assert "--api-key-file: " in caplog.text
-    assert told in caplog.text
+    assert message in caplog.text
     assert "secret" not in caplog.text
 
 

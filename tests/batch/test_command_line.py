@@ -12,7 +12,7 @@ script = partial(command.run, "dicom-send-batch")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--project", "lab/Study"], "--destination is required"),
         (["--project", "lab/Study", *TO, "--port", "0"], "--port: 0 was given"),
@@ -35,11 +35,11 @@ script = partial(command.run, "dicom-send-batch")
     ],
 )
 def test_wrong_usage_is_reported_before_any_request(
-    world: World, caplog: pytest.LogCaptureFixture, arguments: list[str], told: str
+    world: World, caplog: pytest.LogCaptureFixture, arguments: list[str], message: str
 ) -> None:
     """An invalid command line ends the command with one line that names the option."""
     assert world.run("start", "--yes", *arguments) == 2
-    assert told in caplog.text
+    assert message in caplog.text
     assert len(caplog.records) == 1
     assert world.site.requests == []
 

@@ -27,8 +27,8 @@ def test_jobs_are_run_and_followed(world: World, caplog: pytest.LogCaptureFixtur
 
     def outcome(_: Record) -> Simulated:
         """Let a job run until the command has logged it as running."""
-        told = f"{len(seen)} of 3 jobs have ended: .*1 running"
-        seen.append(wait_for(lambda: bool(re.search(told, caplog.text))))
+        message = f"{len(seen)} of 3 jobs have ended: .*1 running"
+        seen.append(wait_for(lambda: bool(re.search(message, caplog.text))))
         return GOOD
 
     with FlywheelEngine(world.site, world.folder, outcome=outcome):

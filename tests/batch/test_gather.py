@@ -47,8 +47,10 @@ def test_reports_become_one_table(world: World) -> None:
     assert world.run("gather", batch_id) == 1
     rows = world.rows(batch_id)
     assert list(rows[0]) == ["Session ID", "Session", "Job ID", "Job State", *COLUMNS]
-    told = [(row["Session"], row["Job State"], *(row[one] for one in COLUMNS[2:])) for row in rows]
-    assert told == [
+    status = [
+        (row["Session"], row["Job State"], *(row[one] for one in COLUMNS[2:])) for row in rows
+    ]
+    assert status == [
         ("Visit 1", "complete", "t.zip", "5", "5", "Complete"),
         ("Visit 2", "failed", "t.zip", "5", "5", "Complete"),
         ("Visit 2", "failed", "u.zip", "4", "1", "Incomplete"),
@@ -135,8 +137,8 @@ def test_report_that_the_engine_attached_to_an_acquisition_is_found(world: World
     world.ended(lambda _: GOOD)
     assert [upload.container_type for upload in world.site.reports] == ["acquisition"] * 2
     assert world.run("gather", batch_id) == 0
-    told = [(row["Session ID"], row["Session"], row["Status"]) for row in world.rows(batch_id)]
-    assert told == [(session, "Visit 1", "Complete")] * 2
+    status = [(row["Session ID"], row["Session"], row["Status"]) for row in world.rows(batch_id)]
+    assert status == [(session, "Visit 1", "Complete")] * 2
 
 
 def test_newer_of_two_reports_counts(world: World) -> None:
@@ -219,7 +221,7 @@ def test_failed_dry_run_is_not_complete(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "status"),
     [
         (b"\xff\xfe", "the report is invalid"),
         (b"a,b\n1,2\n", "the report is invalid"),
@@ -230,7 +232,7 @@ def test_failed_dry_run_is_not_complete(world: World) -> None:
         (report("", ("a", "p", "f", 1, 0, "Failed"))[1], "Failed"),
     ],
 )
-def test_success_requires_a_valid_report(world: World, content: bytes, told: str) -> None:
+def test_success_requires_a_valid_report(world: World, content: bytes, status: str) -> None:
     """A complete job is not a success if its report is broken, empty or lists unsent images."""
     batch_id = world.prepare("Visit 1")
     session = world.session_of("Visit 1")
@@ -238,7 +240,7 @@ def test_success_requires_a_valid_report(world: World, content: bytes, told: str
     world.site.attach(session, report("Visit 1")[0], content, uploaded_by(job_id))
     world.ended(lambda _: Simulated())
     assert world.run("gather", batch_id) == 1
-    assert [row["Status"] for row in world.rows(batch_id)] == [told]
+    assert [row["Status"] for row in world.rows(batch_id)] == [status]
 
 
 def test_deleted_session_does_not_stop_the_others(world: World) -> None:

@@ -33,7 +33,7 @@ def test_only_failed_jobs_are_rerun(
 
 
 @pytest.mark.parametrize(
-    ("log", "told"),
+    ("log", "message"),
     [
         (
             "[9ms    ERROR    ]  no route\x1b to pacs\n[9ms    INFO     ]  Report\na  b\n",
@@ -46,7 +46,7 @@ def test_only_failed_jobs_are_rerun(
     ids=["error", "line", "nothing", "long"],
 )
 def test_end_of_a_failed_jobs_log_is_shown(
-    world: World, caplog: pytest.LogCaptureFixture, log: str, told: str
+    world: World, caplog: pytest.LogCaptureFixture, log: str, message: str
 ) -> None:
     """Each command shows the last error or line of its log beside a failed job."""
     batch_id = world.prepare("Visit 1")
@@ -56,7 +56,7 @@ def test_end_of_a_failed_jobs_log_is_shown(
         caplog.clear()
         assert world.run(name, batch_id) == code
         shown = [record.getMessage() for record in caplog.records]
-        assert any(line.endswith(f"): the job failed: {told}") for line in shown)
+        assert any(line.endswith(f"): the job failed: {message}") for line in shown)
 
 
 def test_inaccessible_log_is_not_an_error(world: World, caplog: pytest.LogCaptureFixture) -> None:

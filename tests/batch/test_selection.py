@@ -85,7 +85,7 @@ def test_sessions_without_a_day_are_counted(
     """With a date filter, the output counts otherwise matching sessions without a date."""
     months.site.applies_filters = filters_at_the_site
     months.add("Visit without a day", tags=["odd"])
-    for filters, told in (
+    for filters, message in (
         (["--since", "2024-02-10"], 2),
         (["--until", "2024-02-10", "--tag", "odd"], 1),
         (["--since", "2030-01-01", "--label", "Visit 1"], 0),
@@ -93,9 +93,9 @@ def test_sessions_without_a_day_are_counted(
     ):
         caplog.clear()
         months.start("--no-follow", *filters)
-        line = f"Skipped (no scan date): {told}"
-        assert (line in caplog.text) is bool(told)
-        assert ("no scan date" in caplog.text) is bool(told)
+        line = f"Skipped (no scan date): {message}"
+        assert (line in caplog.text) is bool(message)
+        assert ("no scan date" in caplog.text) is bool(message)
 
 
 def test_day_is_in_the_time_zone_of_the_scanner(world: World) -> None:
@@ -142,7 +142,7 @@ def test_project_and_subject_are_found_by_path_and_id(world: World, by_id: bool)
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         (["--project", "lab/Nothing"], "--project: the site has no project 'lab/Nothing'"),
         (["--project", "5f"], "--project: the site has no project '5f'"),
@@ -152,13 +152,13 @@ def test_project_and_subject_are_found_by_path_and_id(world: World, by_id: bool)
     ],
 )
 def test_missing_container_is_reported(
-    world: World, caplog: pytest.LogCaptureFixture, given: list[str], told: str
+    world: World, caplog: pytest.LogCaptureFixture, given: list[str], message: str
 ) -> None:
     """The error names the option and the value."""
     world.add("Visit 1")
     place = [] if given[0] != "--gear-version" else ["--project", "lab/Study"]
     assert world.run("start", *place, *given, *TO, "--yes") == 2
-    assert told in caplog.text
+    assert message in caplog.text
     assert world.site.batches == {}
 
 

@@ -36,7 +36,7 @@ def test_help_names_each_option_of_the_gear(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["{series}"], "no server is given: end with AE@host:port"),
         (["--destination", "x", "--called-ae", "X"], "PATH or --files-from is required"),
@@ -77,7 +77,7 @@ def test_help_names_each_option_of_the_gear(tmp_path: Path) -> None:
     ],
 )
 def test_usage_errors_are_reported_in_one_line(
-    series: Path, tmp_path: Path, arguments: list[str], told: str
+    series: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     """The line names the option as typed; nothing is sent, and the exit code is 1."""
     file = next(iter(series.iterdir()))
@@ -86,7 +86,7 @@ def test_usage_errors_are_reported_in_one_line(
     result = send(*given, cwd=tmp_path)
 
     (line,) = result.stderr.splitlines()
-    assert told in line
+    assert message in line
     assert result.exit_code == 2
 
 

@@ -28,7 +28,7 @@ def test_orthanc_commits(series: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--verify", "find", "--commit-port", "11113"], "--commit-port needs --verify commit"),
         (["--verify", "commit", "--commit-port", "0"], "--commit-port: 0 was given"),
@@ -40,12 +40,12 @@ def test_orthanc_commits(series: Path, tmp_path: Path) -> None:
     ],
 )
 def test_invalid_combinations_are_reported_in_one_line(
-    series: Path, tmp_path: Path, options: Sequence[str], told: str
+    series: Path, tmp_path: Path, options: Sequence[str], message: str
 ) -> None:
     """Nothing is sent."""
     result = send(series, "--destination", HOST, "--called-ae", "X", *options, cwd=tmp_path)
     (line,) = result.stderr.splitlines()
-    assert told in line
+    assert message in line
     assert result.exit_code == 2
 
 
@@ -56,6 +56,6 @@ def test_a_port_that_is_in_use_ends_the_run_immediately(
     with socket.create_server(("", 0)) as other:
         port = other.getsockname()[1]
         result = send(series, *orthanc_options(orthanc, port), cwd=tmp_path)
-    told = f"--commit-port: {port} was given; allowed: a port that this computer can listen on "
-    assert told in result.stderr
+    message = f"--commit-port: {port} was given; allowed: a port that this computer can listen on "
+    assert message in result.stderr
     assert (orthanc.ids(), result.exit_code) == ({}, 2)

@@ -19,7 +19,7 @@ from tests.support.send_command import send, tls_inputs, tls_options, to
 def test_echo_shows_what_orthanc_accepts(orthanc: Orthanc, tmp_path: Path) -> None:
     """Orthanc answers C-ECHO and queries, and accepts all storage SOP classes, also in JPEG."""
     result = send("echo", *to(orthanc), cwd=tmp_path)
-    told = send("echo", *to(orthanc), "--json", cwd=tmp_path)
+    printed = send("echo", *to(orthanc), "--json", cwd=tmp_path)
 
     assert result.exit_code == 0, result.stderr
     lines = result.stdout.splitlines()
@@ -32,7 +32,7 @@ def test_echo_shows_what_orthanc_accepts(orthanc: Orthanc, tmp_path: Path) -> No
     assert "Storage commitment: accepted" in lines
     assert "verify find, skip_existing: possible" in lines
     assert max(map(len, lines)) <= 80
-    answer = json.loads(told.stdout)
+    answer = json.loads(printed.stdout)
     assert answer["can"] == {"verify_find": True, "skip_existing": True, "verify_commit": True}
     assert JPEGBaseline8Bit in answer["accepted"][MRImageStorage]
 
@@ -42,7 +42,7 @@ def test_echo_shows_what_a_server_rejects(tmp_path: Path) -> None:
     accept = {"1.2.840.10008.1.1": ["1.2.840.10008.1.2"], MRImageStorage: [JPEGBaseline8Bit]}
     with StoreSCP(accept=accept) as server:
         result = send("echo", *to(server), cwd=tmp_path)
-        told = send("echo", "--json", *to(server), cwd=tmp_path)
+        printed = send("echo", "--json", *to(server), cwd=tmp_path)
 
     assert result.exit_code == 0, result.stderr
     assert re.search(
@@ -54,7 +54,7 @@ def test_echo_shows_what_a_server_rejects(tmp_path: Path) -> None:
     assert no_find in result.stdout
     assert "verify find, skip_existing: not possible without C-FIND (Study Root)" in result.stdout
     assert "verify commit: not possible without Storage commitment" in result.stdout
-    answer = json.loads(told.stdout)
+    answer = json.loads(printed.stdout)
     assert answer["echo_status"] == 0
     assert answer["accepted"][MRImageStorage] == [JPEGBaseline8Bit]
     assert sum(map(len, answer["accepted"].values())) == 1
@@ -71,11 +71,11 @@ def test_echo_fails_without_a_server(tmp_path: Path) -> None:
     options = ["--destination", HOST, "--port", free_port(), "--called-ae", "X"]
 
     plain = send("echo", *options, cwd=tmp_path)
-    told = send("echo", *options, "--json", cwd=tmp_path)
+    printed = send("echo", *options, "--json", cwd=tmp_path)
 
     assert "Connection refused: check destination and port" in plain.stderr
-    assert "Connection refused" in json.loads(told.stdout)["error"]
-    assert (plain.exit_code, told.exit_code) == (3, 3)
+    assert "Connection refused" in json.loads(printed.stdout)["error"]
+    assert (plain.exit_code, printed.exit_code) == (3, 3)
 
 
 def test_echo_fails_if_it_is_not_accepted(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_echo_shows_tls(tmp_path: Path) -> None:
     server, client = issue(tmp_path / "server"), issue(tmp_path / "client")
     with StoreSCP(*tls_options(server, client)) as scp:
         result = send("echo", *to(scp), *tls_inputs(client, server), cwd=tmp_path)
-        told = send("echo", *to(scp), *tls_inputs(client, server), "--json", cwd=tmp_path)
+        printed = send("echo", *to(scp), *tls_inputs(client, server), "--json", cwd=tmp_path)
         lax = ["--tls-enabled", "--no-tls-require-peer-cert", "--key", client.key]
         unverified = send("echo", *to(scp), *lax, "--cert", client.cert, cwd=tmp_path)
 
@@ -117,7 +117,7 @@ def test_echo_shows_tls(tmp_path: Path) -> None:
     assert "Certificate: OU=Testing cert" in result.stdout
     assert "; verified" in " ".join(result.stdout.split())
     assert "; not verified (any is accepted)" in " ".join(unverified.stdout.split())
-    tls = json.loads(told.stdout)["tls"]
+    tls = json.loads(printed.stdout)["tls"]
     assert tls["version"].startswith("TLSv1.")
     assert tls["is_verified"] is True
     assert datetime.fromisoformat(tls["expires"]) > datetime.now(UTC)

@@ -37,8 +37,8 @@ def test_the_last_line_is_the_result(study: Path, tmp_path: Path) -> None:
     with PythonSCP() as server:
         result = send(study, *to(server), cwd=tmp_path)
     (page,) = tmp_path.glob("*.html")
-    told = rf"6 images sent to SCP@{HOST}:{server.port} in [\d.]+ s; see {page.name}"
-    assert re.fullmatch(told, last(result.stderr))
+    message = rf"6 images sent to SCP@{HOST}:{server.port} in [\d.]+ s; see {page.name}"
+    assert re.fullmatch(message, last(result.stderr))
 
 
 def test_the_last_line_counts_failed_images(study: Path, tmp_path: Path) -> None:

@@ -84,9 +84,9 @@ def test_patterns_without_a_match_are_an_error(
     """The exit code is 1 with a reason, and the server is not contacted."""
     result = send(study, "--include", "*.nii", "--json", *to(python_scp), cwd=tmp_path)
     assert result.exit_code == 2
-    told = "Nothing to send: none of the 5 files found is selected"
-    assert told in result.stderr
-    assert summary(result)["error"] == told
+    message = "Nothing to send: none of the 5 files found is selected"
+    assert message in result.stderr
+    assert summary(result)["error"] == message
     assert python_scp.associations == ()
 
 
@@ -139,7 +139,7 @@ def test_a_missing_listed_file_costs_only_itself(
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (None, "--files-from: cannot read list: No such file or directory"),
         (b"a\0b", "--files-from: the list contains a NUL; add --from0"),
@@ -147,12 +147,12 @@ def test_a_missing_listed_file_costs_only_itself(
     ],
 )
 def test_a_list_without_paths_is_an_error(
-    python_scp: PythonSCP, tmp_path: Path, content: bytes | None, told: str
+    python_scp: PythonSCP, tmp_path: Path, content: bytes | None, message: str
 ) -> None:
     """If the list is missing, of another kind or empty, the exit code is 1."""
     if content is not None:
         (tmp_path / "list").write_bytes(content)
     result = send("--files-from", "list", *to(python_scp), cwd=tmp_path)
     assert result.exit_code == 2
-    assert told in result.stderr
+    assert message in result.stderr
     assert python_scp.associations == ()

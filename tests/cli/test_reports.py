@@ -77,41 +77,41 @@ def test_json_shows_the_result_of_each_file(
 
     result = send(series, "--json", *to(storescp), cwd=tmp_path)
 
-    told = json.loads(result.stdout)
-    assert (told["images"], told["sent"], told["complete"]) == (4, 4, False)
-    assert {Path(one["path"]).name: one["status"] for one in told["files"]} == {
+    summary = json.loads(result.stdout)
+    assert (summary["images"], summary["sent"], summary["complete"]) == (4, 4, False)
+    assert {Path(one["path"]).name: one["status"] for one in summary["files"]} == {
         "series": "Complete",
         "bad.zip": "Failed",
     }
-    assert [one["remarks"] for one in told["files"]][1][0]["failure"]
-    assert [Path(one).suffix for one in told["reports"]] == [".csv", ".csv", ".html", ".json"]
-    assert all(Path(tmp_path / one).is_file() for one in told["reports"])
-    assert (told["error"], result.exit_code) == (None, 1)
+    assert [one["remarks"] for one in summary["files"]][1][0]["failure"]
+    assert [Path(one).suffix for one in summary["reports"]] == [".csv", ".csv", ".html", ".json"]
+    assert all(Path(tmp_path / one).is_file() for one in summary["reports"])
+    assert (summary["error"], result.exit_code) == (None, 1)
 
 
 def test_json_distinguishes_sent_existing_and_planned_images(
     series: Path, orthanc: Orthanc, tmp_path: Path
 ) -> None:
     """A first run sends all, one with --skip-existing finds all existing, a dry run plans all."""
-    told = []
+    summary = []
     for options in ([], ["--skip-existing"], ["--dry-run"], ["--dry-run", "--skip-existing"]):
         result = send(series, "--json", "--no-report", *options, *to(orthanc), cwd=tmp_path)
         known = json.loads(result.stdout)
         (file,) = known["files"]
         keys = ("images", "sent", "already_there", "would_be_sent")
-        told += [tuple(one[key] for key in keys) for one in (known, file)]
+        summary += [tuple(one[key] for key in keys) for one in (known, file)]
         assert (known["complete"], result.exit_code) == (True, 0)
         assert file["status"] == ("Dry run" if "--dry-run" in options else "Complete")
 
     first, second, dry, skipping = (4, 4, 0, None), (4, 0, 4, None), (4, 0, 0, 4), (4, 0, 4, 0)
-    assert told == [first, first, second, second, dry, dry, skipping, skipping]
+    assert summary == [first, first, second, second, dry, dry, skipping, skipping]
 
 
 def test_json_shows_the_number_of_verified_images(
     series: Path, storescp: StoreSCP, orthanc: Orthanc, tmp_path: Path
 ) -> None:
     """With --verify the JSON has numbers and the reason for unverified images, otherwise null."""
-    told = {}
+    summary = {}
     for name, server, options in (
         ("not asked", storescp, []),
         ("not offered", storescp, ["--verify", "find"]),
@@ -121,14 +121,19 @@ def test_json_shows_the_number_of_verified_images(
         (file,) = json.loads(result.stdout)["files"]
         known = json.loads(result.stdout)
         assert (known["sent"], known["complete"]) == (4, True)
-        told[name] = (result.exit_code, known["verified"], file["verified"], known["not_verified"])
+        summary[name] = (
+            result.exit_code,
+            known["verified"],
+            file["verified"],
+            known["not_verified"],
+        )
 
     cause = {
         "text": "the server does not support C-FIND (Study Root)",
         "code": "verification-not-offered",
         "images": 4,
     }
-    assert told == {
+    assert summary == {
         "not asked": (0, None, None, None),
         "not offered": (4, 0, 0, {"absent": 0, "causes": [cause]}),
         "verified": (0, 4, 4, {"absent": 0, "causes": []}),
@@ -147,8 +152,8 @@ def test_skipped_files_are_counted_by_kind(
 
     result = send(series, "--json", *to(python_scp), cwd=tmp_path)
 
-    told = json.loads(result.stdout)
-    assert told["skipped"] == {"not_dicom": 2, "dicomdir": 1, "empty": 1, "special": 1}
+    summary = json.loads(result.stdout)
+    assert summary["skipped"] == {"not_dicom": 2, "dicomdir": 1, "empty": 1, "special": 1}
     text = "Skipped 5 files: not DICOM (2), DICOMDIR (1), empty (1), FIFO, socket or device (1)"
     assert text in result.stderr
     assert f"<p>{text}.</p>" in next(tmp_path.glob("*.html")).read_text()
@@ -162,7 +167,7 @@ def test_json_shows_why_nothing_was_sent(series: Path, tmp_path: Path) -> None:
         series, "--json", "--destination", HOST, "--port", port, "--called-ae", "X", cwd=tmp_path
     )
 
-    told = json.loads(result.stdout)
-    assert told["error"].startswith(f"cannot connect to {HOST} port {port}: Connection refused")
-    assert told["sent"] == 0
+    summary = json.loads(result.stdout)
+    assert summary["error"].startswith(f"cannot connect to {HOST} port {port}: Connection refused")
+    assert summary["sent"] == 0
     assert result.exit_code == 3

@@ -55,8 +55,8 @@ def runs(images: Path, tmp_path: Path) -> Runs:
 
 def counts(result: CommandResult) -> tuple[int, int]:
     """Return the numbers of sent and of existing images."""
-    told = json.loads(result.stdout)
-    return told["sent"], told["already_there"]
+    printed = json.loads(result.stdout)
+    return printed["sent"], printed["already_there"]
 
 
 def test_sent_images_are_skipped(runs: Runs, storescp: StoreSCP) -> None:

@@ -140,8 +140,8 @@ def test_a_word_that_is_both_a_path_and_a_server_is_an_error(
 def test_a_typo_gets_a_hint(series: Path, tmp_path: Path, words: list[str], line: str) -> None:
     """One line suggests the correct spelling, and the exit code is 2."""
     result = run(series, *words, cwd=tmp_path)
-    (told,) = result.stderr.splitlines()
-    assert line in told
+    (message,) = result.stderr.splitlines()
+    assert line in message
     assert result.exit_code == 2
 
 

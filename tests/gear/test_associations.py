@@ -94,8 +94,8 @@ def test_images_of_several_files_may_be_answered_in_any_order(
         "b.zip": ("5", "5", "Complete"),
     }
     assert "a.zip: 1 image not sent: status 0xC000 Cannot Understand" in result.log
-    told = re.findall(r"\S+: \d of \d images sent", result.log)
-    assert told == ["b.zip: 5 of 5 images sent", "a.zip: 2 of 3 images sent"]
+    logged = re.findall(r"\S+: \d of \d images sent", result.log)
+    assert logged == ["b.zip: 5 of 5 images sent", "a.zip: 2 of 3 images sent"]
 
 
 def test_a_server_with_fewer_associations_is_not_a_failure(

@@ -59,17 +59,17 @@ def test_the_gears_log_has_only_its_own_details(
     loggers = {found[2] for line in lines if (found := LINE.match(line))}
     assert loggers
     assert all(name.startswith("fw_gear_dicom_send.") for name in loggers)
-    told = "\n".join(lines)
-    assert "CT Image Storage in Explicit VR Little Endian: accepted (0)" in told
-    assert f"C-STORE of {made(1).SOPInstanceUID}, association " in told
-    assert "C-STORE of (not a UID), association " in told
-    assert re.search(r"Downloaded a\.zip: [\d,]+ bytes in ", told)
-    assert told.count("Downloading a.zip") == 2
-    assert "this side released it" in told
+    text = "\n".join(lines)
+    assert "CT Image Storage in Explicit VR Little Endian: accepted (0)" in text
+    assert f"C-STORE of {made(1).SOPInstanceUID}, association " in text
+    assert "C-STORE of (not a UID), association " in text
+    assert re.search(r"Downloaded a\.zip: [\d,]+ bytes in ", text)
+    assert text.count("Downloading a.zip") == 2
+    assert "this side released it" in text
     assert len(sent) >= 2
     everything = (result.log + "".join(path.read_text() for path in result.output)).lower()
     for secret in (*SECRETS, site.api_key.rpartition(":")[2].lower()):
-        assert secret not in told.lower()
+        assert secret not in text.lower()
         assert secret not in everything
 
 

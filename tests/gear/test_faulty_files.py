@@ -161,8 +161,8 @@ def test_broken_archives_over_any_number_of_associations(
         "damaged.zip": ("10", "9", "Incomplete"),
         "fine.zip": ("10", "10", "Complete"),
     }
-    told = re.findall(r"\S+: \d+ of \d+ images sent", result.log)
-    assert sorted(told) == [
+    logged = re.findall(r"\S+: \d+ of \d+ images sent", result.log)
+    assert sorted(logged) == [
         "cut.tar: 7 of 8 images sent",
         "damaged.zip: 9 of 10 images sent",
         "fine.zip: 10 of 10 images sent",
@@ -203,8 +203,8 @@ def test_site_faults_are_reported_and_the_run_continues(
         "other.dcm": failed,
         "longer.dcm": failed,
     }
-    told = "expired.dcm: 401 Unauthorized: the API key is invalid or has expired"
-    assert told in result.log
+    logged = "expired.dcm: 401 Unauthorized: the API key is invalid or has expired"
+    assert logged in result.log
     assert "other.dcm: hash differs from its record after retries" in result.log
     assert "longer.dcm: more bytes than in its record after retries" in result.log
     assert len(python_scp.stored) == 4

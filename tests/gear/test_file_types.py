@@ -65,8 +65,8 @@ def test_an_archive_without_images_is_skipped(
     assert result.exit_code == 0, result.log
     assert set(counts(site.reports[0].content)) == {"a.dcm", "b.tgz", "c.zip"}
     for text in (result.log, page(mixed)):
-        told = "1 file of type archive without a DICOM image was skipped: notes.zip"
-        assert text.count(told) == 1
+        message = "1 file of type archive without a DICOM image was skipped: notes.zip"
+        assert text.count(message) == 1
 
 
 @pytest.mark.parametrize("content", ["notes", "damaged"])

@@ -153,9 +153,9 @@ def test_the_log_of_many_images_is_short(runs: SessionRuns) -> None:
     assert ended.result.exit_code == 0
     assert len(ended.instances) == 10_000
     lines = ended.result.log.splitlines()
-    told = [line for line in lines if "Progress: " in line]
-    assert 1 <= len(told) <= ended.result.seconds / PROGRESS_INTERVAL
-    assert len(lines) - len(told) < 250
+    logged = [line for line in lines if "Progress: " in line]
+    assert 1 <= len(logged) <= ended.result.seconds / PROGRESS_INTERVAL
+    assert len(lines) - len(logged) < 250
 
 
 def test_rows_of_compressed_images_show_both_syntaxes(runs: SessionRuns) -> None:

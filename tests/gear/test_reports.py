@@ -114,8 +114,8 @@ def test_the_log_contains_no_patient_and_no_secret(
     with PythonSCP(status=quote) as scp:
         result = gear_on(tmp_path, site, scp.port, session.session, debug=debug).run()
 
-    told = result.log + "".join(path.read_text() for path in result.output)
+    text = result.log + "".join(path.read_text() for path in result.output)
     assert bool(result.output) == debug
-    assert "status 0xC001 Cannot Understand" in told
+    assert "status 0xC001 Cannot Understand" in text
     for secret in ("zweistein", "alberta", "pid-4711", site.api_key.rpartition(":")[2]):
-        assert secret not in told.lower()
+        assert secret not in text.lower()

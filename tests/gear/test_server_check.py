@@ -39,12 +39,12 @@ def test_an_unreachable_server_ends_the_run_before_any_download(
     gear = gear_on(tmp_path, session.site, port, session.session)
     result = gear.run()
     assert_failed_at_once(session, gear, result, ["a.zip", "b.zip"])
-    told = f"cannot connect to 127.0.0.1 port {port}: Connection refused: check destination and"
-    assert told in result.stderr
+    message = f"cannot connect to 127.0.0.1 port {port}: Connection refused: check destination and"
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "message"),
     [
         (partial(Peer.reject, result=1, source=1, reason=7), "the called AE title 'PACS': check "),
         (partial(Peer.reject, result=1, source=1, reason=3), "AE title 'flywheel': check "),
@@ -52,7 +52,7 @@ def test_an_unreachable_server_ends_the_run_before_any_download(
     ],
 )
 def test_a_server_that_fails_the_check_ends_the_run_before_any_download(
-    tmp_path: Path, session: Session, script: Script, told: str
+    tmp_path: Path, session: Session, script: Script, message: str
 ) -> None:
     """A wrong AE title or port is reported in one line within seconds."""
     session.site.add_file(session.acquisition("A"), "a.dcm", encoded(made(1)))
@@ -61,7 +61,7 @@ def test_a_server_that_fails_the_check_ends_the_run_before_any_download(
         result = gear.run()
         assert server.connections == 1
     assert_failed_at_once(session, gear, result, ["a.dcm"])
-    assert told in result.stderr
+    assert message in result.stderr
 
 
 def assert_failed_at_once(

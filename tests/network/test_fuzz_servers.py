@@ -192,8 +192,8 @@ def test_any_response_to_images(fuzz: Fuzz) -> None:
         assert all(isinstance(result, Sent | NotSent) for result in results)
         assert all(isinstance(result, Sent) or text_of(result) for result in results)
         if server.connections == 1 and case.instead_of == P_DATA_TF:
-            is_told = may_mean_stored(b"".join(one.said for one in sockets))
-            assert is_told or not any(isinstance(result, Sent) for result in results)
+            may_be_stored = may_mean_stored(b"".join(one.said for one in sockets))
+            assert may_be_stored or not any(isinstance(result, Sent) for result in results)
 
     fuzz(check)
 

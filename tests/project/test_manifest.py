@@ -151,10 +151,10 @@ def test_the_environment_is_that_of_the_image() -> None:
 
 def test_the_reference_has_each_option_with_its_default() -> None:
     """The table of options has the manifest's options in order."""
-    told = {
+    documented = {
         name.strip("`"): default.strip("` ") for name, default in ROW.findall(section("Config"))
     }
-    assert told == {
+    assert documented == {
         name: _written(option.get("default", "required"))
         for name, option in MANIFEST["config"].items()
     }
@@ -162,12 +162,12 @@ def test_the_reference_has_each_option_with_its_default() -> None:
 
 def test_the_reference_has_each_input() -> None:
     """The table of inputs lists them all."""
-    told = {
+    documented = {
         name
         for cell, _ in ROW.findall(section("Inputs"))
         for name in re.findall(r"`([^`]+)`", cell)
     }
-    assert told == set(MANIFEST["inputs"])
+    assert documented == set(MANIFEST["inputs"])
 
 
 @pytest.mark.parametrize(

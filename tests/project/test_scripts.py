@@ -35,10 +35,10 @@ def test_an_environment_is_recreated_for_another_python(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("python", "told"),
+    ("python", "message"),
     [("no-such-python", "no-such-python is not installed"), ("false", "Python 3.11 or later")],
 )
-def test_an_unsuitable_python_is_named(tmp_path: Path, python: str, told: str) -> None:
+def test_an_unsuitable_python_is_named(tmp_path: Path, python: str, message: str) -> None:
     """A missing or too old Python leaves no environment behind."""
     ended = subprocess.run(
         ["sh", "scripts/venv.sh", python, tmp_path / "venv"],
@@ -48,7 +48,7 @@ def test_an_unsuitable_python_is_named(tmp_path: Path, python: str, told: str) -
         check=False,
     )
     assert ended.returncode == 1
-    assert told in ended.stderr
+    assert message in ended.stderr
     assert not (tmp_path / "venv").exists()
 
 
@@ -74,10 +74,10 @@ def test_the_image_matches_its_manifest(tmp_path: Path, name: str) -> None:
     engine.chmod(0o755)
     path = f"{tmp_path}:/usr/bin:/bin"
     env = {"PATH": path, "ENGINES": "engine", "MANIFEST": name}
-    asked, told = printed_by("sh", "scripts/image.sh", env=env).splitlines()
+    asked, message = printed_by("sh", "scripts/image.sh", env=env).splitlines()
     image = json.loads((REPOSITORY / name).read_text())["custom"]["gear-builder"]["image"]
     assert asked == f"build --build-arg MANIFEST={name} --tag {image} ."
-    assert told == f"engine has built {image}"
+    assert message == f"engine has built {image}"
 
 
 def test_the_demo_keeps_its_reports(tmp_path: Path) -> None:

@@ -134,8 +134,8 @@ def test_other_files_are_logged_and_ignored(
     path = tmp_path / "old_instances.csv"
     path.write_bytes(content)
     assert uids(path) == []
-    told = "not a per-image report, or from an older version"
-    assert caplog.messages == [f"Skipping the report old_instances.csv: {told}"]
+    message = "not a per-image report, or from an older version"
+    assert caplog.messages == [f"Skipping the report old_instances.csv: {message}"]
 
 
 def test_an_unreadable_report_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

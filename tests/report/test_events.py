@@ -66,13 +66,13 @@ EVENTS = {
 @pytest.mark.parametrize("event", EVENTS)
 def test_each_observer_receives_each_event(event: str) -> None:
     """They are notified in order, and an observer may ignore some events."""
-    told: list[tuple[int, object]] = []
+    received: list[tuple[int, object]] = []
 
     class Listener(Observer):
         def __init__(self, number: int) -> None:
-            setattr(self, event, lambda *what: told.append((number, what)))
+            setattr(self, event, lambda *what: received.append((number, what)))
 
     observers = ObserverGroup([Listener(1), Observer(), Listener(2)])
     for name, what in EVENTS.items():
         getattr(observers, name)(*what)
-    assert told == [(1, EVENTS[event]), (2, EVENTS[event])]
+    assert received == [(1, EVENTS[event]), (2, EVENTS[event])]

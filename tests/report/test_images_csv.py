@@ -216,8 +216,8 @@ def test_a_report_that_cannot_be_started_is_logged_once(
     for number in range(100):
         report.image(record(number))
     assert not report.close()
-    told = "Cannot write the per-image report: No such file or directory"
-    assert caplog.messages == [told]
+    message = "Cannot write the per-image report: No such file or directory"
+    assert caplog.messages == [message]
 
 
 @pytest.mark.parametrize(
@@ -259,8 +259,8 @@ def test_a_full_disk_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     for number in range(100):
         report.image(record(number))
     assert not report.close()
-    told = "Cannot write the per-image report: No space left on device"
-    assert caplog.messages == [told]
+    message = "Cannot write the per-image report: No space left on device"
+    assert caplog.messages == [message]
 
 
 def test_an_incomplete_report_is_removed(tmp_path: Path) -> None:

@@ -119,8 +119,8 @@ def test_verification_has_a_number_and_a_line(
     page = parsed(render([verified], facts(verification=verification)))
     assert numbers_of(page)["Images verified"] == number
     assert rows_of(page, "files")[0][2] == f"{verification.verified}"
-    told, *lines = page.texts("p")
-    assert told == outcome
+    message, *lines = page.texts("p")
+    assert message == outcome
     assert line in lines
     assert ("Nothing went wrong." in lines) == verification.is_whole
 

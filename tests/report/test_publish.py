@@ -145,8 +145,8 @@ def test_reports_may_stay_in_place(tmp_path: Path, caplog: pytest.LogCaptureFixt
     publish(tmp_path, Destination(is_elsewhere=False))
     names = left_in(tmp_path)
     assert sorted(suffixes(names)) == sorted(SUFFIXES)
-    told = [line for line in caplog.messages if line.startswith("The report is in ")]
-    assert sorted(told) == [f"The report is in {tmp_path / name}" for name in names]
+    logged = [line for line in caplog.messages if line.startswith("The report is in ")]
+    assert sorted(logged) == [f"The report is in {tmp_path / name}" for name in names]
 
 
 @pytest.mark.parametrize("takes", [0, 1, 2, 3])
@@ -193,8 +193,8 @@ def test_an_unwritable_report_is_logged(tmp_path: Path, caplog: pytest.LogCaptur
     assert caplog.messages.count(rows) == 1
     reason = "No such file or directory"
     for what in ("the report", "the page about the run", "the summary"):
-        told = f"Cannot write {what} to the output folder: {reason}"
-        assert caplog.messages.count(told) == 1
+        logged = f"Cannot write {what} to the output folder: {reason}"
+        assert caplog.messages.count(logged) == 1
     assert caplog.messages.count(f"Cannot write the per-image report: {reason}") == 1
     assert caplog.messages[-1].splitlines()[0] == "Report"
 

@@ -244,15 +244,15 @@ class FlywheelEngine:
         over = threading.Event()
 
         def watch() -> None:
-            told = False
+            is_signalled = False
             while not over.wait(POLL):
                 if self._closing.is_set():
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(pid, signal.SIGKILL)
                     return
-                if not told and not self._wanted(job):
+                if not is_signalled and not self._wanted(job):
                     cancel()
-                    told = True
+                    is_signalled = True
 
         watcher = threading.Thread(target=watch)
         watcher.start()

@@ -78,9 +78,9 @@ def tls_failure(config: TLSConfig, script: Script, timeouts: Timeouts = LONG_TIM
     """Return the result of the server check, without the server's address."""
     with FaultSCP(script) as server, without_timeout(), pytest.raises(ServerError) as caught:
         preflight.check(peer_of(server), make_context(config), timeouts=timeouts)
-    where, _, told = str(caught.value).partition(": ")
+    where, _, message = str(caught.value).partition(": ")
     assert where == f"{HOST} port {server.port}"
-    return told
+    return message
 
 
 def scu_of(server: Server, context: TLSContext, retry_time: float = 0) -> StorageSCU:

@@ -79,7 +79,7 @@ def test_a_permanent_rejection_during_the_run_ends_it(
     """The gear does not retry, and the log names the wrong AE title."""
     for run in run_gear(tmp_path, always(rejecting(rejection)), send_retry_time=RETRY_SECONDS):
         assert_true_report(run)
-        ((told, number),) = run.not_sent.items()
-        assert all(one.endswith(reason) for one in (told, *run.not_fetched.values()))
+        ((message, number),) = run.not_sent.items()
+        assert all(one.endswith(reason) for one in (message, *run.not_fetched.values()))
         assert (number, run.result.exit_code) == (run.images_fetched, 1)
         assert run.connections <= 1 + run.associations

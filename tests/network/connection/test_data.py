@@ -132,17 +132,17 @@ def test_a_status_before_the_end_of_the_image_counts() -> None:
 def test_no_image_is_sent_after_a_release_request() -> None:
     """The release request is answered, and no data precedes the response."""
     answers: list[int] = []
-    go_on = threading.Event()
+    proceed = threading.Event()
 
     def script(peer: Peer) -> None:
         peer.accept()
         peer.request_release()
-        go_on.set()
+        proceed.set()
         answers.append(peer.read_any().type)
 
     with FaultSCP(script) as server:
         assoc = associate(server)
-        assert go_on.wait(PATIENCE)
+        assert proceed.wait(PATIENCE)
         assert not assoc.is_usable
         assoc.release()
         assert wait_for(lambda: bool(answers))

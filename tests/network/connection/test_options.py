@@ -88,19 +88,19 @@ def test_a_name_with_addresses_of_both_versions(host: str, monkeypatch: pytest.M
 
 def test_name_resolution_has_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """A silent name server has the same result as an unreachable server."""
-    resolve, go_on = socket.getaddrinfo, threading.Event()
+    resolve, proceed = socket.getaddrinfo, threading.Event()
 
     def stall(name: str, *args: object, **kwargs: object) -> object:
         if kwargs.get("flags"):
             return resolve(name, *args, **kwargs)
-        go_on.wait(PATIENCE)
+        proceed.wait(PATIENCE)
         raise OSError
 
     monkeypatch.setattr(socket, "getaddrinfo", stall)
     peer = PeerAE("slow.example", 104, "CALLED", "CALLING")
     with without_timeout(), pytest.raises(NoConnectionError, match="name was not resolved in 0 s"):
         opened(peer, replace(LONG_TIMEOUTS, resolve=0.1))
-    go_on.set()
+    proceed.set()
 
 
 def test_an_error_outside_the_network_does_not_block() -> None:

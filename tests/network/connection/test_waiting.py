@@ -29,18 +29,18 @@ def test_an_association_has_no_thread() -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "told"),
+    ("end", "recorded"),
     [(StorageAssociation.release, "released"), (StorageAssociation.abort, "aborted")],
 )
 def test_an_idle_association_ends_immediately(
-    end: Callable[[StorageAssociation], None], told: str
+    end: Callable[[StorageAssociation], None], recorded: str
 ) -> None:
     """A release and an abort do not wait for the next poll of the connection."""
     with FaultSCP() as server:
         assoc = associate(server, timeouts=LONG_WAITS)
         with without_timeout():
             end(assoc)
-        assert wait_for(lambda: server.ends == [told])
+        assert wait_for(lambda: server.ends == [recorded])
 
 
 def test_a_response_ends_the_wait_for_it() -> None:

@@ -95,8 +95,8 @@ def test_a_rejection_mentions_the_identity() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("source", "is_told"), [(1, True), (2, True), (3, False)])
-def test_a_server_at_its_limit_does_not_blame_the_identity(source: int, is_told: bool) -> None:
+@pytest.mark.parametrize(("source", "is_mentioned"), [(1, True), (2, True), (3, False)])
+def test_a_server_at_its_limit_does_not_blame_the_identity(source: int, is_mentioned: bool) -> None:
     """A congested provider (source 3) has not checked it (PS3.8 9.3.4)."""
 
     def reject(peer: Peer) -> None:
@@ -106,7 +106,7 @@ def test_a_server_at_its_limit_does_not_blame_the_identity(source: int, is_told:
         preflight.check(
             identified(peer_of(server)), policy=replace(preflight.REJECTION_POLICY, max_time=0)
         )
-    assert (MAY_BE_REFUSED in str(caught.value)) is is_told
+    assert (MAY_BE_REFUSED in str(caught.value)) is is_mentioned
 
 
 def test_storescp_receives_it() -> None:

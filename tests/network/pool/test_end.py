@@ -75,14 +75,14 @@ def test_a_late_association_is_aborted(
     monkeypatch: pytest.MonkeyPatch, end: Callable[[AssociationPool], None], is_before: bool
 ) -> None:
     """An association that is established or requested after the end is not left open."""
-    opening, go_on = threading.Event(), threading.Event()
+    opening, proceed = threading.Event(), threading.Event()
     open_one = StorageAssociation.open
 
     def late(assoc: StorageAssociation) -> None:
         if not is_before:
             open_one(assoc)
         opening.set()
-        go_on.wait(PATIENCE)
+        proceed.wait(PATIENCE)
         if is_before:
             open_one(assoc)
 
@@ -101,7 +101,7 @@ def test_a_late_association_is_aborted(
         end(pool)
         user.join(PATIENCE)
         assert isinstance(failed[0], NoAssociationError)
-        go_on.set()
+        proceed.set()
         assert wait_for(threads_ended(before))
         assert wait_for(lambda: len(server.ends) == server.connections)
     assert "released" not in server.ends

@@ -109,5 +109,5 @@ def test_a_server_that_is_still_full_costs_one_request_each_minute(
     scu.close()
     assert len(messages(caplog, logging.WARNING)) == 1
     assert messages(caplog, logging.INFO) == []
-    told = messages(caplog, logging.DEBUG)
-    assert any("Still 1 of 3 associations" in one for one in told)
+    shown = messages(caplog, logging.DEBUG)
+    assert any("Still 1 of 3 associations" in one for one in shown)

@@ -85,7 +85,7 @@ def test_an_image_is_not_lost_again_by_a_common_failure() -> None:
 @pytest.mark.parametrize("leave", [Peer.close, Peer.abort, Peer.reset, Peer.request_release])
 def test_associations_that_end_while_idle_are_replaced(leave: Callable[[Peer], None]) -> None:
     """Four connections that the server ends between images cost nothing."""
-    together, go_on = threading.Barrier(4, timeout=PATIENCE), threading.Event()
+    together, proceed = threading.Barrier(4, timeout=PATIENCE), threading.Event()
 
     def script(peer: Peer) -> None:
         peer.accept()
@@ -93,7 +93,7 @@ def test_associations_that_end_while_idle_are_replaced(leave: Callable[[Peer], N
         together.wait()
         peer.answer(image)
         if peer.number <= 4:
-            go_on.wait(PATIENCE)
+            proceed.wait(PATIENCE)
             leave(peer)
             left.append(peer.number)
         peer.read_to_end()
@@ -102,7 +102,7 @@ def test_associations_that_end_while_idle_are_replaced(leave: Callable[[Peer], N
     with FaultSCP(script) as server:
         scu = scu_of(server)
         assert send_in_threads(scu, ct(1, 2, 3, 4)) == [SENT] * 4
-        go_on.set()
+        proceed.set()
         assert wait_for(lambda: len(left) == 4)
         assert send_in_threads(scu, ct(5, 6, 7, 8)) == [SENT] * 4
         scu.close()

@@ -61,7 +61,7 @@ def test_a_single_image_of_a_new_context_needs_one_association() -> None:
 
 def test_a_new_context_is_not_starved() -> None:
     """An image that no idle association can carry gets its turn, although others wait."""
-    stop, hold, go_on = threading.Event(), threading.Event(), threading.Event()
+    stop, hold, proceed = threading.Event(), threading.Event(), threading.Event()
     sent: list[Outcome] = []
 
     def keep_sending() -> None:
@@ -73,7 +73,7 @@ def test_a_new_context_is_not_starved() -> None:
         while True:
             image = peer.read_image()
             if hold.is_set():
-                go_on.wait(PATIENCE)
+                proceed.wait(PATIENCE)
             peer.answer(image)
 
     with FaultSCP(script) as server:
@@ -88,7 +88,7 @@ def test_a_new_context_is_not_starved() -> None:
         before = len(server.images)
         sending = start(scu, mr(2), threads=1)
         assert wait_for(are_waiting(scu, 3))
-        go_on.set()
+        proceed.set()
         assert results_of(sending) == [SENT]
         at = next(n for n, image in enumerate(server.images) if image.sop_class_uid == MR)
         stop.set()

@@ -61,5 +61,5 @@ def test_a_conversion_that_raises_fails_its_image_alone() -> None:
         results = [scu.send(made_instance(n)) for n in range(3)]
         scu.close()
         assert len(server.associations) == 1
-    told = "the image could not be converted: No space left on device"
-    assert outcomes(results) == [Outcome(False, Kind.NOT_CONVERTED, told)] * 3
+    message = "the image could not be converted: No space left on device"
+    assert outcomes(results) == [Outcome(False, Kind.NOT_CONVERTED, message)] * 3

@@ -89,16 +89,16 @@ def test_a_server_that_returns_gets_as_many_associations_as_before(
         assert results_of(sending) == [SENT] * 40
         scu.close()
         assert server.connections == 8
-    (told,) = (one for one in caplog.messages if "lost with an image" not in one)
-    assert told.startswith("No association: cannot connect to 127.0.0.1 port ")
-    assert told.endswith("Connection refused. Retrying for up to 600 s")
+    (warning,) = (one for one in caplog.messages if "lost with an image" not in one)
+    assert warning.startswith("No association: cannot connect to 127.0.0.1 port ")
+    assert warning.endswith("Connection refused. Retrying for up to 600 s")
 
 
 def test_a_lowered_number_is_forgotten_after_an_outage(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A server that accepted only one association gets the configured number on its return."""
-    is_told, is_back, together = threading.Event(), threading.Event(), Together(4)
+    is_logged, is_back, together = threading.Event(), threading.Event(), Together(4)
 
     def script(peer: Peer) -> None:
         if is_back.is_set():
@@ -108,7 +108,7 @@ def test_a_lowered_number_is_forgotten_after_an_outage(
             return
         peer.accept()
         image = peer.read_image()
-        is_told.wait(PATIENCE)
+        is_logged.wait(PATIENCE)
         peer.answer(image)
         peer.read_image()
         peer.server.stop_listening()
@@ -116,14 +116,14 @@ def test_a_lowered_number_is_forgotten_after_an_outage(
     with FaultSCP(script) as server:
         scu = scu_of(server)
         sending = start(scu, ct(*range(37)))
-        told = limit_warning(caplog)
-        is_told.set()
+        warning = limit_warning(caplog)
+        is_logged.set()
         assert wait_for(lambda: is_down(scu))
         is_back.set()
         server.listen()
         assert results_of(sending) == [SENT] * 37
         scu.close()
-    assert told.startswith("Continuing with 1 of 4 associations: ")
+    assert warning.startswith("Continuing with 1 of 4 associations: ")
     assert sum(message.startswith("Continuing with ") for message in caplog.messages) == 1
 
 

@@ -24,10 +24,10 @@ from tests.support.waiting import PATIENCE, wait_for, without_timeout
 
 def test_a_limit_of_the_server_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     """With two of four associations all images are sent; one warning has the reason."""
-    go_on = threading.Event()
+    proceed = threading.Event()
 
     def hold(_: CStore) -> int:
-        go_on.wait(PATIENCE)
+        proceed.wait(PATIENCE)
         return 0x0000
 
     server = PythonSCP(status=hold)
@@ -37,14 +37,14 @@ def test_a_limit_of_the_server_is_logged_once(caplog: pytest.LogCaptureFixture) 
         first = start(scu, [made_instance(n) for n in range(20)], threads=2)
         assert wait_for(lambda: len(server.stored) == 2)
         second = start(scu, [made_instance(n) for n in range(20, 40)], threads=2)
-        told = limit_warning(caplog)
-        go_on.set()
+        message = limit_warning(caplog)
+        proceed.set()
         assert results_of(first + second) == [SENT] * 40
         assert {record.association for record in server.stored} == {1, 2}
         assert 4 <= len(server.associations) <= 8
         assert outcome(scu.send(made_instance(40, SOPClassUID=MR))) == SENT
         scu.close()
-    assert told == (
+    assert message == (
         f"Continuing with 2 of 4 associations: 127.0.0.1 port {server.port} "
         "rejected the association: its limit of associations is reached"
     )
@@ -53,14 +53,14 @@ def test_a_limit_of_the_server_is_logged_once(caplog: pytest.LogCaptureFixture) 
 
 def test_a_server_that_refuses_further_connections(caplog: pytest.LogCaptureFixture) -> None:
     """If only the first connection is accepted, it carries all images, and the log says so."""
-    is_deaf, go_on = threading.Event(), threading.Event()
+    is_deaf, proceed = threading.Event(), threading.Event()
 
     def script(peer: Peer) -> None:
         peer.accept()
         image = peer.read_image()
         peer.server.stop_listening()
         is_deaf.set()
-        go_on.wait(PATIENCE)
+        proceed.wait(PATIENCE)
         peer.answer(image)
         while True:
             peer.answer(peer.read_image())
@@ -70,12 +70,12 @@ def test_a_server_that_refuses_further_connections(caplog: pytest.LogCaptureFixt
         first = start(scu, ct(*range(5)), threads=1)
         assert is_deaf.wait(PATIENCE)
         second = start(scu, ct(*range(5, 30)), threads=3)
-        told = limit_warning(caplog)
-        go_on.set()
+        message = limit_warning(caplog)
+        proceed.set()
         assert results_of(first + second) == [SENT] * 30
         scu.close()
         assert server.connections == 1
-    assert told == (
+    assert message == (
         "Continuing with 1 of 4 associations: "
         f"cannot connect to 127.0.0.1 port {server.port}: Connection refused"
     )
@@ -99,7 +99,7 @@ def test_a_limit_under_retry_is_logged_at_the_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A run may end between two requests for one more association."""
-    clock, go_on = HeldClock(), threading.Event()
+    clock, proceed = HeldClock(), threading.Event()
 
     def script(peer: Peer) -> None:
         if peer.number > 1:
@@ -108,7 +108,7 @@ def test_a_limit_under_retry_is_logged_at_the_end(
         peer.accept()
         while True:
             image = peer.read_image()
-            go_on.wait(PATIENCE)
+            proceed.wait(PATIENCE)
             peer.answer(image)
 
     with FaultSCP(script) as server:
@@ -116,7 +116,7 @@ def test_a_limit_under_retry_is_logged_at_the_end(
         sending = start(scu, ct(1, 2), threads=2)
         assert clock.is_slept.wait(PATIENCE)
         assert caplog.messages == []
-        go_on.set()
+        proceed.set()
         assert results_of(sending) == [SENT] * 2
         scu.close()
         clock.is_over.set()

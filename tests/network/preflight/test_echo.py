@@ -27,5 +27,5 @@ def test_an_echo_that_is_not_answered(script: Script, echo_timeout: float, reaso
     """A server that accepts the association and is then silent fails the check."""
     timeouts = replace(LONG_TIMEOUTS, echo=echo_timeout, abort=0.3)
     with FaultSCP(script) as server:
-        told = check_failure(peer_of(server), timeouts=timeouts)
-    assert told.startswith(reason + ": check ")
+        message = check_failure(peer_of(server), timeouts=timeouts)
+    assert message.startswith(reason + ": check ")

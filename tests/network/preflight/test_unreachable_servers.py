@@ -50,8 +50,8 @@ def test_a_refused_connection() -> None:
 def test_a_connection_that_times_out() -> None:
     """A connection to a host that drops all packets times out."""
     with FaultSCP(Peer.stall) as server:
-        told = check_failure(peer_of(server), timeouts=replace(LONG_TIMEOUTS, associate=0.3))
-    assert told == "sent no valid answer to the association request" + CHECK_PORT
+        message = check_failure(peer_of(server), timeouts=replace(LONG_TIMEOUTS, associate=0.3))
+    assert message == "sent no valid answer to the association request" + CHECK_PORT
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,9 @@ def test_a_connection_that_times_out() -> None:
 def test_a_server_that_does_not_speak_dicom(script: Script) -> None:
     """A server without a DICOM response gets one request, and the error says so."""
     with FaultSCP(script) as server:
-        told = check_failure(peer_of(server))
+        message = check_failure(peer_of(server))
         assert server.connections == 1
-    assert told == "sent no valid answer to the association request" + CHECK_PORT
+    assert message == "sent no valid answer to the association request" + CHECK_PORT
 
 
 def test_a_server_with_tls_only() -> None:
@@ -84,8 +84,8 @@ def test_a_server_with_tls_only() -> None:
             context.wrap_socket(peer.socket, server_side=True)
 
     with FaultSCP(shake_hands) as server:
-        told = check_failure(peer_of(server))
-    assert told == "sent no valid answer to the association request" + CHECK_PORT
+        message = check_failure(peer_of(server))
+    assert message == "sent no valid answer to the association request" + CHECK_PORT
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_a_server_with_tls_only() -> None:
 def test_a_permanent_rejection_fails_immediately(rejection: Rejection, reason: str) -> None:
     """A permanent rejection is not retried, and the error names the wrong AE title."""
     with FaultSCP(rejecting(rejection), serve) as server:
-        told = check_failure(peer_of(server))
+        message = check_failure(peer_of(server))
         assert server.connections == 1
-    assert told == f"rejected the association: {reason}{CHECK_TITLES}"
+    assert message == f"rejected the association: {reason}{CHECK_TITLES}"
 
 
 def test_a_transient_rejection_is_waited_out(
@@ -119,10 +119,10 @@ def test_a_transient_rejection_is_waited_out(
 def test_a_persistent_transient_rejection_is_reported(clock: Clock) -> None:
     """After the retry time the error has the reason and specific advice."""
     with FaultSCP(rejecting(AT_LIMIT)) as server:
-        told = check_failure(peer_of(server), policy=replace(REJECTION_POLICY, clock=clock))
+        message = check_failure(peer_of(server), policy=replace(REJECTION_POLICY, clock=clock))
         assert server.connections > 1
     assert sum(clock.waits) == pytest.approx(10, abs=0.01)
-    assert told == f"rejected the association: its limit of associations is reached{TRY_LATER}"
+    assert message == f"rejected the association: its limit of associations is reached{TRY_LATER}"
 
 
 def test_a_long_wait_is_logged_once(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:

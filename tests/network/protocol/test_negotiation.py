@@ -47,10 +47,10 @@ def test_the_request_identifies_the_gear() -> None:
     """The user information has the maximum length and the implementation (PS3.7 D.3.3)."""
     request = A_ASSOCIATE_RQ()
     request.decode(Protocol(PEER, (Context(CT, EXPLICIT),)).request())
-    told = request.user_information
-    assert told.maximum_length == MAX_RECEIVED_PDU
-    assert told.implementation_class_uid == IMPLEMENTATION_UID
-    assert told.implementation_version_name == IMPLEMENTATION_VERSION
+    information = request.user_information
+    assert information.maximum_length == MAX_RECEIVED_PDU
+    assert information.implementation_class_uid == IMPLEMENTATION_UID
+    assert information.implementation_version_name == IMPLEMENTATION_VERSION
     assert request.application_context_name == APPLICATION_CONTEXT
 
 

@@ -81,8 +81,8 @@ def test_orthanc_decodes_the_original_pixels(orthanc: Orthanc, conversion: Conve
     pixels = shape.pixels()
     image = instance(encoded(shape.dataset(pixels)))
     results = send_all(sender(orthanc, conversion), [image])
-    told = f"converted from Explicit VR Little Endian to {JPEG_LS.name}"
-    assert outcomes(results) == [Outcome(*ASKED, told)]
+    message = f"converted from Explicit VR Little Endian to {JPEG_LS.name}"
+    assert outcomes(results) == [Outcome(*ASKED, message)]
     found = f"/instances/{orthanc.ids()[image.sop_instance_uid]}"
     file = pydicom.dcmread(io.BytesIO(orthanc.get(f"{found}/file").content))
     assert file.file_meta.TransferSyntaxUID == JPEG_LS
@@ -126,8 +126,8 @@ def test_a_failed_compression_is_a_remark() -> None:
         scu = StorageSCU(peer_of(server), fail, conversion=ConversionMode.LOSSLESS)
         results = send_all(scu, images("CT_small.dcm"))
         (record,) = server.stored
-    told = "sent uncompressed: a frame differs"
-    assert outcomes(results) == [Outcome(True, Kind.NOT_COMPRESSED, told)]
+    message = "sent uncompressed: a frame differs"
+    assert outcomes(results) == [Outcome(True, Kind.NOT_COMPRESSED, message)]
     assert record.transfer_syntax == EXPLICIT
 
 

@@ -24,11 +24,11 @@ def test_never_sends_only_images_accepted_unchanged(scu: SCUFactory) -> None:
         sender = scu(server, conversion=ConversionMode.NEVER)
         results = send_all(sender, [instance(shipped(name)) for name in names])
         assert len(server.received()) == 2
-    told = (
+    message = (
         "the server accepts Secondary Capture Image Storage in JPEG 2000 Image Compression only as "
         "Explicit VR Little Endian, but conversion is set to never"
     )
-    assert outcomes(results) == [SENT, Outcome(False, Kind.CONVERSION_OFF, told), SENT]
+    assert outcomes(results) == [SENT, Outcome(False, Kind.CONVERSION_OFF, message), SENT]
 
 
 @pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
@@ -53,8 +53,8 @@ def test_uncompressed_decodes_even_if_the_server_accepts_more(
         results = send_all(sender, [instance(shipped(name)) for name in names])
         arrived = [pydicom.dcmread(path) for path in server.received()]
     assert {one.kind for one in outcomes(results)} == {Kind.CONVERTED_AS_ASKED}
-    told = "converted from RLE Lossless to " + pydicom.uid.UID(syntax).name
-    assert outcome(results[0]) == Outcome(True, Kind.CONVERTED_AS_ASKED, told)
+    message = "converted from RLE Lossless to " + pydicom.uid.UID(syntax).name
+    assert outcome(results[0]) == Outcome(True, Kind.CONVERTED_AS_ASKED, message)
     assert {str(dataset.file_meta.TransferSyntaxUID) for dataset in arrived} == {syntax}
     pixels = pydicom.dcmread(shipped("MR_small.dcm")).PixelData
     assert [dataset.PixelData for dataset in arrived] == [pixels] * 3

@@ -28,8 +28,8 @@ def test_images_are_decompressed_if_necessary(scu: SCUFactory, syntax: str) -> N
         (result,) = send_all(scu(server), [instance(shipped("MR_small_RLE.dcm"))])
         (record,) = server.stored
     name = pydicom.uid.UID(syntax).name
-    told = f"the server accepts MR Image Storage in RLE Lossless only as {name}"
-    assert outcome(result) == Outcome(True, Kind.CONVERTED, told)
+    message = f"the server accepts MR Image Storage in RLE Lossless only as {name}"
+    assert outcome(result) == Outcome(True, Kind.CONVERTED, message)
     assert record.transfer_syntax == syntax
     arrived = pydicom.dcmread(io.BytesIO(record.file()))
     assert arrived.PixelData == pydicom.dcmread(shipped("MR_small.dcm")).PixelData
@@ -63,8 +63,8 @@ def test_a_failed_conversion_has_its_reason() -> None:
     with PythonSCP({MR: [EXPLICIT], CT: [EXPLICIT]}) as server:
         sender = StorageSCU(peer_of(server), refuse)
         results = send_all(sender, [instance(shipped("MR_small_RLE.dcm")), made_instance()])
-    told = "cannot be converted from RLE Lossless"
-    assert outcomes(results) == [Outcome(False, Kind.NOT_CONVERTIBLE, told), SENT]
+    message = "cannot be converted from RLE Lossless"
+    assert outcomes(results) == [Outcome(False, Kind.NOT_CONVERTIBLE, message), SENT]
 
 
 def test_converted_datasets_are_closed(tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ def test_a_dataset_that_cannot_be_read_completely(scu: SCUFactory, storescp: Sto
     whole, cut = instance(file), instance(file)
     cut.dataset.source.truncate(len(file) - 1000)
     results = send_all(scu(storescp), [cut, whole])
-    told = "the image could not be read: the file was truncated during sending"
-    assert outcomes(results) == [Outcome(False, Kind.NOT_READ, told), SENT]
+    message = "the image could not be read: the file was truncated during sending"
+    assert outcomes(results) == [Outcome(False, Kind.NOT_READ, message), SENT]
     assert [dataset_of(path) for path in storescp.received()] == [dataset_of(file)]
 
 

@@ -73,8 +73,8 @@ def test_a_duplicate_on_the_resend_was_stored_before(scu: SCUFactory) -> None:
     """Status 0111 for a resent image means that it is stored."""
     with FaultSCP(close_before_answer, answering(0x0111)) as server:
         results = send_all(scu(server), [made_instance(1), made_instance(2)])
-    told = "status 0x0111 Duplication SOP Instance"
-    assert outcomes(results) == [SENT, Outcome(False, Kind.REFUSED, told)]
+    message = "status 0x0111 Duplication SOP Instance"
+    assert outcomes(results) == [SENT, Outcome(False, Kind.REFUSED, message)]
 
 
 def test_a_duplicate_after_a_rejection_may_be_another_image(scu: SCUFactory) -> None:
@@ -84,8 +84,8 @@ def test_a_duplicate_after_a_rejection_may_be_another_image(scu: SCUFactory) -> 
         first = sender.send(made_instance(1))
         assert isinstance(first, Suspect)
         second = sender.send(made_instance(1), first)
-    told = "status 0x0111 Duplication SOP Instance: the server has an object with this UID"
-    assert outcome(second) == Outcome(True, Kind.EXISTING_OBJECT, told)
+    message = "status 0x0111 Duplication SOP Instance: the server has an object with this UID"
+    assert outcome(second) == Outcome(True, Kind.EXISTING_OBJECT, message)
 
 
 def test_a_duplicate_after_a_lost_response_and_a_rejection_was_stored(scu: SCUFactory) -> None:

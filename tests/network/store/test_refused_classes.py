@@ -20,8 +20,8 @@ def test_an_unaccepted_class_costs_only_its_images(scu: SCUFactory) -> None:
         results = send_all(scu(server), images)
         assert len(server.associations) == 2
         assert len(server.stored) == 2
-    told = "the server does not accept MR Image Storage in RLE Lossless"
-    refused = Outcome(False, Kind.NOT_ACCEPTED, told)
+    message = "the server does not accept MR Image Storage in RLE Lossless"
+    refused = Outcome(False, Kind.NOT_ACCEPTED, message)
     assert outcomes(results) == [SENT, *[refused] * 5, SENT]
 
 
@@ -38,5 +38,5 @@ def test_an_accepted_context_without_transfer_syntax_is_ignored(scu: SCUFactory)
     """Without a transfer syntax in the response, the context cannot be used."""
     with FaultSCP(lambda peer: peer.accept(syntaxes=False)) as server:
         (result,) = send_all(scu(server), [made_instance()])
-    told = "the server does not accept CT Image Storage in Explicit VR Little Endian"
-    assert outcome(result) == Outcome(False, Kind.NOT_ACCEPTED, told)
+    message = "the server does not accept CT Image Storage in Explicit VR Little Endian"
+    assert outcome(result) == Outcome(False, Kind.NOT_ACCEPTED, message)

@@ -20,10 +20,12 @@ def test_a_called_title_that_is_not_recognised(scu: SCUFactory) -> None:
     server = PythonSCP(ae_title="RIGHT")
     server.ae.require_called_aet = True
     with server:
-        kind, told = fail_to_send(scu(server, called_ae="WRONG"), server)
+        kind, message = fail_to_send(scu(server, called_ae="WRONG"), server)
         assert len(server.associations) == 1
     assert kind is Kind.UNKNOWN_CALLED_AE
-    assert told.endswith("rejected the association: it does not know the called AE title 'WRONG'")
+    assert message.endswith(
+        "rejected the association: it does not know the called AE title 'WRONG'"
+    )
 
 
 def test_a_calling_title_that_is_not_recognised(scu: SCUFactory) -> None:
@@ -31,10 +33,12 @@ def test_a_calling_title_that_is_not_recognised(scu: SCUFactory) -> None:
     server = PythonSCP()
     server.ae.require_calling_aet = ["SOMEONE"]
     with server:
-        kind, told = fail_to_send(scu(server, calling_ae="ELSE"), server)
+        kind, message = fail_to_send(scu(server, calling_ae="ELSE"), server)
         assert len(server.associations) == 1
     assert kind is Kind.UNKNOWN_CALLING_AE
-    assert told.endswith("rejected the association: it does not know the calling AE title 'ELSE'")
+    assert message.endswith(
+        "rejected the association: it does not know the calling AE title 'ELSE'"
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,10 +55,10 @@ def test_a_calling_title_that_is_not_recognised(scu: SCUFactory) -> None:
 def test_a_rejection_has_its_reason(scu: SCUFactory, rejection: Rejection, reason: str) -> None:
     """Each reason of the standard has its own text (PS3.8 9.3.4)."""
     with FaultSCP(rejecting(rejection)) as server:
-        kind, told = fail_to_send(scu(server, retry_time=0), server)
+        kind, message = fail_to_send(scu(server, retry_time=0), server)
         assert server.connections == 1
     assert kind is Kind.REJECTED
-    assert told.endswith(f"rejected the association: {reason}")
+    assert message.endswith(f"rejected the association: {reason}")
 
 
 def test_a_transient_rejection_is_waited_out(scu: SCUFactory, clock: Clock) -> None:

@@ -16,7 +16,7 @@ from tests.support.sending import SCUFactory, send_all
 
 
 @pytest.mark.parametrize(
-    ("status", "is_sent", "kind", "told"),
+    ("status", "is_sent", "kind", "message"),
     [
         (0x0000, True, None, ""),
         (0xB000, True, Kind.WARNING, "status 0xB000 Coercion of Data Elements"),
@@ -39,14 +39,14 @@ from tests.support.sending import SCUFactory, send_all
     ],
 )
 def test_the_status_shows_whether_an_image_was_stored(
-    scu: SCUFactory, status: int, is_sent: bool, kind: Kind | None, told: str
+    scu: SCUFactory, status: int, is_sent: bool, kind: Kind | None, message: str
 ) -> None:
     """Success and warnings count as sent, all others do not; each image is sent once."""
     with FaultSCP(answering(status)) as server:
         results = send_all(scu(server), [made_instance()])
         assert len(server.images) == 1
         assert server.connections == 1
-    assert outcomes(results) == [Outcome(is_sent, kind, told)]
+    assert outcomes(results) == [Outcome(is_sent, kind, message)]
     assert [result.transfer.status for result in results] == [status]
 
 
@@ -86,9 +86,9 @@ def test_an_error_comment_is_one_line_of_text(scu: SCUFactory) -> None:
     status.SpecificCharacterSet = "ISO_IR 192"
     with PythonSCP(status=status) as server:
         (result,) = send_all(scu(server), [made_instance()])
-    told = outcome(result).text
-    assert r"error comment a b\x1b[2Jc" in told
-    assert (told + result.transfer.error_comment).isprintable()
+    message = outcome(result).text
+    assert r"error comment a b\x1b[2Jc" in message
+    assert (message + result.transfer.error_comment).isprintable()
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,9 @@ def test_an_error_comment_that_names_the_patient_is_withheld(
     status.SpecificCharacterSet = "ISO_IR 192"
     with PythonSCP(status=status) as server:
         (result,) = send_all(scu(server), [instance(encoded(made(1)), identity)])
-    told = outcome(result).text
-    assert "error comment withheld" in told
-    for shown in (told, result.transfer.error_comment):
+    message = outcome(result).text
+    assert "error comment withheld" in message
+    for shown in (message, result.transfer.error_comment):
         assert not any(word in shown.lower() for word in ("müller", "eva", "4711", "0815"))
 
 

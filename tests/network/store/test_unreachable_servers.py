@@ -24,8 +24,8 @@ def test_no_connection() -> None:
         port = listener.getsockname()[1]
     peer = PeerAE("127.0.0.1", port, "A", "B")
     sender = StorageSCU(peer, unconverted, retry_time=0)
-    told = f"cannot connect to 127.0.0.1 port {port}: Connection refused"
-    failed = Outcome(False, Kind.NO_CONNECTION, told)
+    message = f"cannot connect to 127.0.0.1 port {port}: Connection refused"
+    failed = Outcome(False, Kind.NO_CONNECTION, message)
     assert outcome(sender.send(made_instance())) == failed
     with socket.create_server(("127.0.0.1", port)) as listener:
         assert outcome(sender.send(made_instance())) == failed
@@ -65,11 +65,11 @@ def release_request(peer: Peer) -> None:
 def test_a_server_that_does_not_speak_dicom(scu: SCUFactory, script: Script) -> None:
     """A server without a DICOM response fails soon, and the reason says so."""
     with FaultSCP(script) as server, without_timeout():
-        kind, told = fail_to_send(scu(server, retry_time=0), server)
+        kind, message = fail_to_send(scu(server, retry_time=0), server)
         assert server.connections == 1
     no_answer = "sent no valid answer to the association request"
-    assert (kind, told.endswith(no_answer)) == (Kind.NO_ASSOCIATION, True) or (
-        kind is Kind.NO_CONNECTION and told.endswith("Connection reset by peer")
+    assert (kind, message.endswith(no_answer)) == (Kind.NO_ASSOCIATION, True) or (
+        kind is Kind.NO_CONNECTION and message.endswith("Connection reset by peer")
     )
 
 

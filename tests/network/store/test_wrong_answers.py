@@ -142,5 +142,5 @@ def test_a_server_that_never_answers_an_image(scu: SCUFactory) -> None:
         sender = scu(server, retry_time=0, timeouts=timeouts)
         (result,) = send_all(sender, [made_instance()])
         assert wait_for(lambda: server.ends == ["aborted"] * 2)
-    told = "the server did not answer within 0 s; it may have stored the image"
-    assert outcome(result) == Outcome(False, Kind.NO_ANSWER, told)
+    message = "the server did not answer within 0 s; it may have stored the image"
+    assert outcome(result) == Outcome(False, Kind.NO_ANSWER, message)

@@ -30,8 +30,8 @@ def test_a_server_that_drops_tls_during_the_run_gets_nothing(
     with FaultSCP(secured(server_context(server), serve_one), unencrypted) as scp:
         results = send(scu_of(scp, make_context(config), retry_time=NEVER), 4)
     assert results[0] == SENT
-    told = f"{HOST} port {scp.port}: the server does not speak TLS"
-    assert results[1:] == [Outcome(False, Kind.TLS_FAILED, told)] * 3
+    message = f"{HOST} port {scp.port}: the server does not speak TLS"
+    assert results[1:] == [Outcome(False, Kind.TLS_FAILED, message)] * 3
     assert seen
     assert all(data[:2] == b"\x16\x03" for data in seen)
     assert not any(b"CALLED" in data for data in seen)

@@ -37,9 +37,9 @@ def showing(config: TLSConfig, key: Path | None = None, cert: Path | None = None
 def refusal(config: TLSConfig) -> str:
     with pytest.raises(ConfigError) as caught:
         make_context(config)
-    told = str(caught.value)
-    assert "\n" not in told
-    return told
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
 
 
 @pytest.mark.parametrize("key_type", trustme.KeyType)
@@ -89,15 +89,15 @@ def test_files_that_are_not_pem_are_rejected(
     """Each unreadable file is named with its expected content."""
     bad = tmp_path / "bad.pem"
     bad.write_bytes(content)
-    told = "bad.pem' was given; allowed: "
+    text = "bad.pem' was given; allowed: "
     assert refusal(showing(config, key=bad)) == (
-        f"key: '{told}an unencrypted PEM file with one private key, RSA or EC"
+        f"key: '{text}an unencrypted PEM file with one private key, RSA or EC"
     )
     assert refusal(showing(config, cert=bad)) == (
-        f"cert: '{told}a PEM file with the key's certificate first, then those of its chain, if any"
+        f"cert: '{text}a PEM file with the key's certificate first, then those of its chain, if any"
     )
     assert refusal(replace(config, add_cert_file=bad)) == (
-        f"add_cert_file: '{told}a PEM file with one or more CA certificates"
+        f"add_cert_file: '{text}a PEM file with one or more CA certificates"
     )
 
 
@@ -164,13 +164,13 @@ def test_a_server_that_requests_a_certificate(
     )
 
 
-@pytest.mark.parametrize(("days", "is_told"), [(29, True), (31, False)])
+@pytest.mark.parametrize(("days", "is_logged"), [(29, True), (31, False)])
 def test_a_certificate_that_expires_soon_is_logged(
     tmp_path: Path,
     config: TLSConfig,
     caplog: pytest.LogCaptureFixture,
     days: int,
-    is_told: bool,
+    is_logged: bool,
 ) -> None:
     """A certificate of either side causes a warning 30 days before."""
     end = datetime.datetime.now(datetime.UTC) + days * DAY
@@ -179,5 +179,5 @@ def test_a_certificate_that_expires_soon_is_logged(
     with FaultSCP(secured(server_context(peer))) as scp, caplog.at_level("WARNING"):
         preflight.check(peer_of(scp), make_context(trusting))
     ends = f"is valid until {end:%Y-%m-%d}"
-    told = [f"The certificate in cert.pem {ends}", f"The server's certificate {ends}"]
-    assert caplog.messages == (told if is_told else [])
+    text = [f"The certificate in cert.pem {ends}", f"The server's certificate {ends}"]
+    assert caplog.messages == (text if is_logged else [])

@@ -70,8 +70,8 @@ def test_versions_below_tls_1_2_are_not_used(
 ) -> None:
     """A server with old versions only gets no association, and the error says why."""
     old = server_context(server, ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
-    told = tls_failure(replace(config, profile=profile), secured(old))
-    assert told in (NO_VERSION, NOTHING_IN_COMMON)
+    message = tls_failure(replace(config, profile=profile), secured(old))
+    assert message in (NO_VERSION, NOTHING_IN_COMMON)
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -20,9 +20,9 @@ from tests.support.tls_servers import scu_of, secured, send, server_context, tls
 
 def test_an_untrusted_server(config: TLSConfig, server: Identity) -> None:
     """A server of an unknown authority receives nothing; the error names the input that helps."""
-    told = tls_failure(replace(config, add_cert_file=None), secured(server_context(server)))
-    assert told.startswith("the server's certificate is not trusted (")
-    assert "): set add_cert_file to the certificate of its CA, or to its own" in told
+    message = tls_failure(replace(config, add_cert_file=None), secured(server_context(server)))
+    assert message.startswith("the server's certificate is not trusted (")
+    assert "): set add_cert_file to the certificate of its CA, or to its own" in message
 
 
 def test_a_servers_own_certificate_can_be_trusted(config: TLSConfig, server: Identity) -> None:
@@ -64,7 +64,7 @@ def test_any_certificate_is_accepted_if_none_is_required(
 
 
 @pytest.mark.parametrize(
-    ("begin", "end", "told"),
+    ("begin", "end", "message"),
     [
         (
             -9 * DAY,
@@ -84,12 +84,14 @@ def test_a_server_certificate_outside_its_validity(
     config: TLSConfig,
     begin: datetime.timedelta,
     end: datetime.timedelta,
-    told: str,
+    message: str,
 ) -> None:
     """The error says whether its certificate has expired or is not yet valid."""
     now = datetime.datetime.now(datetime.UTC)
     old = issue(tmp_path / "old", not_before=now + begin, not_after=now + end)
-    assert tls_failure(replace(config, add_cert_file=old.ca), secured(server_context(old))) == told
+    assert (
+        tls_failure(replace(config, add_cert_file=old.ca), secured(server_context(old))) == message
+    )
 
 
 def test_a_server_with_another_name(tmp_path: Path, config: TLSConfig) -> None:
@@ -121,8 +123,8 @@ def test_a_server_with_a_weak_key(tmp_path: Path, config: TLSConfig) -> None:
     key, cert = weak / "key.pem", weak / "cert.pem"
     make_self_signed(key, cert, bits=1024)
     script = secured(server_context(Identity(cert, cert, key)))
-    told = tls_failure(replace(config, add_cert_file=cert), script)
-    assert told.startswith("the server's certificate is too weak (")
+    message = tls_failure(replace(config, add_cert_file=cert), script)
+    assert message.startswith("the server's certificate is too weak (")
 
 
 @pytest.fixture
@@ -141,8 +143,8 @@ def test_a_public_authority_requires_the_name(
     """It has signed many certificates, so the name matters also with add_cert_file."""
     trusting = config if adds else replace(config, add_cert_file=None)
     evil = issue(tmp_path / "evil", "evil.example.org", authority=public)
-    told = tls_failure(trusting, secured(server_context(evil)))
-    assert told.startswith("the name in the server's certificate does not match destination (")
+    message = tls_failure(trusting, secured(server_context(evil)))
+    assert message.startswith("the name in the server's certificate does not match destination (")
     good = issue(tmp_path / "good", authority=public)
     with FaultSCP(secured(server_context(good))) as scp:
         assert send(scu_of(scp, make_context(trusting))) == [SENT] * 3
@@ -163,8 +165,8 @@ def test_an_expired_certificate_of_an_added_authority(tmp_path: Path, config: TL
     """The error does not claim that the authority is unknown."""
     now = datetime.datetime.now(datetime.UTC)
     old = issue(tmp_path / "old", not_before=now - 9 * DAY, not_after=now - DAY)
-    told = tls_failure(replace(config, add_cert_file=old.ca), secured(server_context(old)))
-    assert told.startswith("the server's certificate has expired (")
+    message = tls_failure(replace(config, add_cert_file=old.ca), secured(server_context(old)))
+    assert message.startswith("the server's certificate has expired (")
 
 
 def test_each_association_of_a_run_shakes_hands_once(

@@ -52,8 +52,8 @@ def test_fixed_inputs_count_against_required_ones(
     """The only required input is the file; if it is fixed, none is left for the rule's file."""
     site.add_file(project, "key.pem", b"1")
     fixed = {"type": "project", "id": project, "name": "key.pem", "input": "key"}
-    told = refused(fw, project, rule_gear, fixed_inputs=[fixed])
-    assert "Rule must have exactly 1 non-fixed gear value" in told
+    message = refused(fw, project, rule_gear, fixed_inputs=[fixed])
+    assert "Rule must have exactly 1 non-fixed gear value" in message
 
 
 def test_a_rule_sends_each_new_file(
