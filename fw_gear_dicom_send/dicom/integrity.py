@@ -11,6 +11,7 @@ from struct import pack
 from typing import Literal
 
 from ..reasons import Kind, Reason
+from ..text import quantity
 from .dictionary import description_of, is_known
 from .elements import (
     ITEM,
@@ -177,7 +178,8 @@ def _survey(reader: ElementReader, location: DatasetLocation, pixels: Span | Non
                 damage = start
             if end > size:
                 if not encoding.implicit or (_is_in_dictionary(tag) and tag > previous):
-                    missing = f"{_name(tag, encoding)} has {size - value} of {end - value} bytes"
+                    total = quantity(end - value, "byte")
+                    missing = f"{_name(tag, encoding)} has {size - value:,} of {total}"
                 break
             if tag in _DESCRIPTION or tag in _PIXELS:
                 found.add(tag)

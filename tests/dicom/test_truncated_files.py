@@ -29,7 +29,7 @@ def reason(file: bytes, work: Path, tag: PrivateTag | None = TAG) -> Reason:
 @pytest.mark.parametrize(
     ("name", "detail"),
     [
-        ("MR_truncated.dcm", "Pixel Data has 8130 of 8192 bytes"),
+        ("MR_truncated.dcm", "Pixel Data has 8,130 of 8,192 bytes"),
         ("rtplan_truncated.dcm", "Beam Sequence has 711 of 976 bytes"),
     ],
 )
@@ -58,13 +58,20 @@ def test_truncated_header(wire: Wire, size: int, tmp_path: Path) -> None:
     assert "the file is truncated: " in refused(file, tmp_path)
 
 
+def test_a_single_byte_is_singular(tmp_path: Path) -> None:
+    """A value whose only byte is missing has `0 of 1 byte`."""
+    cut = raw.element(0x0040A730, "OB", b"", EXPLICIT, length=1)
+    file = raw.part10(raw.joined([*raw.uids(EXPLICIT), cut]), EXPLICIT.uid)
+    assert refused(file, tmp_path).endswith(" has 0 of 1 byte")
+
+
 @pytest.mark.parametrize("wire", [EXPLICIT, IMPLICIT], ids=["explicit", "implicit"])
 def test_the_number_of_an_unknown_element_is_not_a_value(wire: Wire, tmp_path: Path) -> None:
     """An element unknown to DICOM is named by number only if it has a VR."""
     cut = raw.element(0x00191001, "OB", b"abc", wire, length=1000)
     file = raw.part10(raw.joined([*raw.uids(wire), cut]), wire.uid)
     text = refused(file, tmp_path)
-    assert ("(0019,1001) has 3 of 1000 bytes" in text) is not wire.implicit
+    assert ("(0019,1001) has 3 of 1,000 bytes" in text) is not wire.implicit
     assert "truncated" in text or "damaged" in text
 
 
