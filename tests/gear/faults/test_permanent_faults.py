@@ -29,7 +29,7 @@ PERMANENT: dict[str, tuple[Script, str]] = {
         partial(after_pdus, 3, Peer.reset),
         "the connection was lost",
     ),
-    "never answers": (never_respond, "the server did not answer within"),
+    "never answers": (never_respond, " answer"),
     "congested": (rejecting(CONGESTED), "rejected the association: it is temporarily"),
     "silent": (Peer.stall, "sent no valid answer to the association request"),
 }
