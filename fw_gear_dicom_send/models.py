@@ -164,7 +164,7 @@ class LeftOut:
         """The left-out files, in a sentence without its full stop."""
         files = quantity(self.number, "file")
         verb = f"{'was' if self.number == 1 else 'were'} {self.cause.verb}"
-        more = f" and {self.more} more" if self.more else ""
+        more = f" and {self.more:,} more" if self.more else ""
         named = f": {', '.join(self.examples)}{more}" if self.examples else ""
         return f"{files} {self.cause.text} {verb}{named}{self.cause.hint}"
 

@@ -62,10 +62,10 @@ def test_many_names_stay_short(site: FlywheelSite, session: str) -> None:
         for kind in ("archive", f"{n:06}" + "y" * 1000)
     ]
     archives, others = left_out(site, session)
-    assert archives.startswith("10000 files of type archive")
-    assert others.startswith("10000 files of other types")
+    assert archives.startswith("10,000 files of type archive")
+    assert others.startswith("10,000 files of other types")
     for text in (archives, others):
-        assert f"… and {10_000 - MAX_EXAMPLES} more" in text
+        assert f"… and {10_000 - MAX_EXAMPLES:,} more" in text
         assert len(text) < (MAX_LENGTH + 10) * (MAX_EXAMPLES + 1)
 
 

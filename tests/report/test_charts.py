@@ -10,6 +10,7 @@ from fw_gear_dicom_send.models import FileReport
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.report.run_page import Facts, render
 from fw_gear_dicom_send.report.throughput import StoreTimes, ThroughputCounts
+from fw_gear_dicom_send.text import quantity
 from tests.support.html_reading import Element, parsed
 
 RANGES = (
@@ -116,7 +117,7 @@ def test_the_chart_of_times_names_each_range(charts: list[Element]) -> None:
     chart = charts[1]
     assert chart.attributes["aria-label"] == "C-STORE times, most often 5 s to 10 s"
     assert chart.texts("title") == [
-        f"{words}: {count} images" for words, count in zip(RANGES, COUNTS, strict=True)
+        f"{words}: {quantity(count, 'image')}" for words, count in zip(RANGES, COUNTS, strict=True)
     ]
     highest, *limits = chart.all("text")
     assert highest.text == "40"
@@ -183,4 +184,4 @@ def test_the_duration_of_a_long_run_is_in_hours() -> None:
     """Thousands of seconds are hard to read."""
     chart = page_of(replace(THROUGHPUT, slot_seconds=1200.0)).all("svg")[0]
     assert chart.texts("text")[-1] == "1 h 0 min"
-    assert "over the 1 h 0 min of the run" in (chart.attributes["aria-label"] or "")
+    assert "during the run (1 h 0 min)" in (chart.attributes["aria-label"] or "")

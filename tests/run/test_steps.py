@@ -32,7 +32,7 @@ class Stored:
         self.seen: list[SOPInstance] = []
         self._uids = uids
 
-    def has(self, instance: SOPInstance) -> bool:
+    def contains(self, instance: SOPInstance) -> bool:
         """Return whether the server has an image, and keep the image."""
         self.seen.append(instance)
         return instance.sop_instance_uid in self._uids
