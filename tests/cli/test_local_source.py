@@ -218,7 +218,7 @@ def test_the_list_of_excluded_files_is_short_and_printable(tmp_path: Path) -> No
     assert left_out.text.startswith(
         r"3,002 files matched by exclude were not selected: top/\n\x1b[2J.zip, top/0000xxx"
     )
-    assert left_out.text.endswith(" and 2992 more")
+    assert left_out.text.endswith(" and 2,992 more")
     assert len(left_out.text) < 1000
 
 
