@@ -56,7 +56,7 @@ def test_archive_limit_grows_with_the_file(tmp_path: Path, work: Path) -> None:
 
 @pytest.mark.parametrize("place", ["member", "skipped member", "after the end"])
 def test_archive_limit_of_a_tar(work: Path, place: str) -> None:
-    """Reading of a compressed tar stops at the limit, wherever its bytes are."""
+    """Reading of a compressed tar stops at the limit, within a member or after the end."""
     much = bytes(5_000_000)
     data = {
         "member": tarred(A, B + much),

@@ -218,7 +218,7 @@ def test_the_table_of_many_failed_files_is_limited() -> None:
 
 
 def test_images_on_the_server_count_as_sent() -> None:
-    """The column counts the images on the server after the run, whoever sent them."""
+    """The column counts the images on the server after the run, from any sender."""
     known = replace(report(sent=1), already_stored=2)
     assert known.status == "Complete"
     assert reporter.render_csv([known]).endswith("t1.zip,3,3,Complete\n")

@@ -232,7 +232,7 @@ def test_an_error_is_raised_at_the_consumer() -> None:
 
 
 def test_stopping_ends_all_waits() -> None:
-    """Downloads are told to stop; threads that wait for room or for files end immediately."""
+    """Downloads stop, and threads that wait for room or for files end immediately."""
     stopped, begun = Event(), Barrier(LARGEST_FILES + 1)
 
     def fetch(_: FileEntry) -> Outcome:

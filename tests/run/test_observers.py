@@ -88,7 +88,7 @@ def test_a_failed_observer_is_ignored(
 def test_failed_progress_is_ignored(
     send: Callable[..., list[dict[str, str]]], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The run completes, wherever the progress fails."""
+    """The run completes without the progress."""
     (row,) = send(make_progress=FailingProgress)
     assert (row["Images Sent"], row["Status"]) == ("10", "Complete")
     (message,) = (one.getMessage() for one in caplog.records if one.levelname == "ERROR")

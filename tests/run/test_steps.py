@@ -90,7 +90,7 @@ class Held(Sender):
 def test_a_signal_between_the_starts_of_threads_leaves_no_thread(
     files: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Whichever thread is being started, all threads end, and each sent image is counted."""
+    """A signal during the start of any thread ends all, and each sent image is counted."""
     start, begun = Thread.start, list[Thread]()
 
     def interrupted(thread: Thread) -> None:

@@ -37,7 +37,7 @@ from tests.support.waiting import LONG_TIMEOUTS
 class Choosy:
     """Server that aborts the association for some images and rejects others with A7xx.
 
-    It does so `times` per image, or always. `tries` counts the requests for each image.
+    This happens `times` per image, or always. `tries` counts the requests for each image.
     """
 
     killers: Collection[int] = ()

@@ -65,8 +65,8 @@ class Answer:
 class Peer:
     """One connection: data received from the peer and data sent to it.
 
-    `pause` is the delay, in seconds, before each read. `answers_release` tells whether a release
-    request is answered or only recorded.
+    `pause` is the delay, in seconds, before each read. If `answers_release` is false, a
+    release request is only recorded.
     """
 
     number: int

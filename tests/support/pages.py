@@ -50,7 +50,7 @@ def file(name: str, images: int, sent: int, *remarks: Remark, **more: Any) -> Fi
 
 
 def files(complete: int = 30) -> list[FileReport]:
-    """Return files of which some failed for several reasons, plus some complete files."""
+    """Return files that failed for several reasons, and some complete files."""
     not_accepted = [
         Remark((Reason(Kind.NOT_ACCEPTED, f"CT in {syntax}"),), 2, failure=True)
         for syntax in SYNTAXES
