@@ -12,6 +12,7 @@
 # make bench         compare the gear with other senders, for docs/; BENCH="--scale 0.1" for a trial
 # make bench-peer    the same, including the published gear in a separate environment
 # make bench-claims  measure single claims of the documentation
+# make pictures      make the pictures of README.md (needs Chromium)
 # make docs          write docs/CONFORMANCE.md, docs/reasons.md, docs/dicom-send.1 and manifest-rule.json from the code
 # make site          write the documentation as a searchable site to build/site
 # make lock          update the locked requirements (needs uv)
@@ -34,7 +35,7 @@ RIVALS := .rivals
 AXE := .axe
 
 .PHONY: FORCE demo check lint test check-pythons check-next check-manifests image image-test soak bench bench-peer bench-claims \
-	docs site lock clean
+	docs pictures site lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/python -m demo --pacs $(PACS)
@@ -90,6 +91,10 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m scripts.reasons
 	$(BIN)/python -m scripts.rule_manifest
 	$(BIN)/python -m scripts.man_page
+
+pictures: $(VENV)/.dev
+	sh scripts/servers.sh
+	$(BIN)/python -m scripts.pictures docs
 
 site: $(SITE)/.installed
 	$(SITE)/bin/python scripts/site.py build/site-pages
