@@ -20,7 +20,7 @@ MAX_SIGNED_URLS = 3
 EXPIRED = (400, 401, 403)
 """HTTP status for an expired signed URL: Google 400, Azure 403, S3 either."""
 EXHAUSTIVE = {"exhaustive": "true"}
-"""Includes projects of which a site admin is not a member."""
+"""Includes projects without the site admin as a member."""
 
 
 class _ExpiredError(SiteError):

@@ -19,7 +19,7 @@ FEATURES = ("Safe-Redirect", "Subject-Container", "Slim-Containers")
 """Values of X-Accept-Feature.
 
 The client follows redirects to a storage without its key, knows subjects as containers, and wants
-containers without their analyses, of which there may be many.
+containers without their analyses, because there may be many of them.
 """
 ENHANCED_KEY_LENGTH = 57
 SCHEME = re.compile(r"(?i)(bearer|scitran-user) ")

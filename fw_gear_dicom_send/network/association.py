@@ -373,7 +373,7 @@ class StorageAssociation:
                 answer = self._response(command_field, 0)
             except AssociationError:
                 raise lost from None
-            # A peer that has not read an image completely cannot have stored it.
+            # A peer that did not read an image completely cannot have stored it.
             if is_failure(dimse.number(answer.command, dimse.STATUS) or 0):
                 return answer
             raise lost from None

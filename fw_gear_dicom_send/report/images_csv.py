@@ -62,7 +62,7 @@ class ImagesCSV(Observer):
     """
 
     def __init__(self, path: Path, peer: PeerAE, program: Program = Program.GEAR) -> None:
-        """Create the report on images that are sent to `peer`.
+        """Create the report of images sent to `peer`.
 
         If the report cannot be written completely, it is deleted and the error is logged.
         """

@@ -2,17 +2,17 @@
 
 import json
 import re
+import tokenize
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from benchmarks.render import page as benchmarks_page
 from fw_gear_dicom_send.batch import command_line as batch
 from fw_gear_dicom_send.cli import command_line, echo, servers
 from fw_gear_dicom_send.cli.parser import Parser
 from fw_gear_dicom_send.reasons import Kind, Program
-from tests.project.test_readme import PAGES, README, RESULTS, prose
+from tests.project.test_readme import PAGES, prose
 from tests.support.gear import REPOSITORY
 
 MAX_WORDS = 25
@@ -86,9 +86,9 @@ def too_long(text: str) -> list[str]:
     return [one for one in sentences(text) if len(re.findall(r"[A-Za-z]\S*", one)) > MAX_WORDS]
 
 
+PACKAGE = REPOSITORY / "fw_gear_dicom_send"
+MODULES = sorted(PACKAGE.rglob("*.py"))
 DOCUMENTS = [page for page in PAGES if page.name != "CHANGELOG.md"]
-WRITTEN = [page for page in PAGES if page.name != "benchmarks.md"]
-"""All pages except the one that is only written by a run of the benchmarks."""
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.name)
@@ -126,6 +126,19 @@ def test_descriptions_of_options_are_plain_and_short(name: str, text: str) -> No
     assert too_long(text) == [], name
 
 
+def texts_of(module: Path) -> Iterator[str]:
+    """Yield each comment and each string of a module: docstrings, logs, errors, parts of pages."""
+    kinds = {tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", None)}
+    with module.open("rb") as file:
+        yield from (one.string for one in tokenize.tokenize(file.readline) if one.type in kinds)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(PACKAGE)))
+def test_modules_are_plain(module: Path) -> None:
+    """No message, docstring or comment has a banned phrase."""
+    assert [found for text in texts_of(module) for found in found_in(text)] == []
+
+
 @pytest.mark.parametrize("kind", Kind)
 def test_reasons_are_plain(kind: Kind) -> None:
     """Neither the text of a reason nor its advice has a banned phrase."""
@@ -133,12 +146,7 @@ def test_reasons_are_plain(kind: Kind) -> None:
     assert found_in(" ".join(texts)) == []
 
 
-@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_sentences_are_short(page: Path) -> None:
     """No document has a long sentence."""
     assert too_long(prose(page)) == []
-
-
-def test_sentences_of_the_benchmarks_are_short() -> None:
-    """The next page of benchmarks has no long sentence."""
-    assert too_long(benchmarks_page(RESULTS, README.parent / "docs")) == []
