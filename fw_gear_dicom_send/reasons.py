@@ -57,6 +57,11 @@ class Program(Enum):
         """Return an option as users of the program write it."""
         return self.value[name]
 
+    @property
+    def row_noun(self) -> str:
+        """Noun for a row of the report: the command sends paths (files, folders, archives)."""
+        return "file" if self is Program.GEAR else "path"
+
 
 class Skipped(Enum):
     """Kind of a file that contains no image. Such files are skipped and counted."""

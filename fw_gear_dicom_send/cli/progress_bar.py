@@ -77,7 +77,7 @@ class ProgressBar(Progress):
         yield from _packed(self._counts(count), options.max_width)
 
     def _counts(self, count: Count) -> list[Text]:
-        """Return the numbers of images, with failures in red, and of associations."""
+        """Return the numbers of images, with failures in red, of associations and of retries."""
         done = count.planned if self._is_dry else count.sent
         found = done + count.already_stored + count.not_sent
         verb = "would be sent" if self._is_dry else "sent"
@@ -86,7 +86,7 @@ class ProgressBar(Progress):
             parts.append(Text(f"{count.already_stored:,} already there"))
         if count.not_sent:
             parts.append(Text(f"{count.not_sent:,} failed", style="bold red"))
-        return [*parts, Text(self._associations())]
+        return [*parts, Text(self._retries() if self._is_over.is_set() else self._associations())]
 
     def _rate(self) -> float:
         """Return the rate of the last seconds in MB/s."""

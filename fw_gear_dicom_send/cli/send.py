@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -16,6 +16,7 @@ from ..config import MAX_PORT, manifest, parse_sending
 from ..errors import ConfigError, DicomSendError, UsageError
 from ..exit_codes import exit_code, log_details, log_errors, silence_pydicom
 from ..models import SendConfig
+from ..reasons import Program
 from ..report.events import ObserverGroup
 from ..report.progress import Progress
 from ..report.summary import summary
@@ -182,10 +183,10 @@ def _listener(values: Namespace, config: SendConfig) -> "CommitmentListener | No
     return CommitmentListener(port, peer.calling_ae, peer.called_ae)
 
 
-def _progress(*, is_bar: bool) -> type[Progress]:
-    """Return the class that shows the progress: a bar on a terminal, or else lines in the log."""
+def _progress(*, is_bar: bool) -> Callable[..., Progress]:
+    """Return the factory of the progress: a bar on a terminal, or else lines in the log."""
     if not is_bar or not sys.stderr.isatty():
-        return Progress
+        return partial(Progress, noun=Program.COMMAND.row_noun)
     # rich takes 0.03 s to import.
     from .progress_bar import ProgressBar
 

@@ -93,9 +93,11 @@ class Progress(Observer):
         clock: MonotonicClock = CLOCK,
         *,
         is_dry: bool = False,
+        noun: str = "file",
     ) -> None:
-        """Create the counter for a run that sends `entries` with `sender`."""
+        """Create the counter for a run that sends `entries`, each a `noun`, with `sender`."""
         self._is_dry = is_dry
+        self._noun = noun
         self._intervals = intervals
         self._clock = clock
         sizes = [entry.size for entry in entries]
@@ -157,7 +159,7 @@ class Progress(Observer):
             self._last, self._last_at = count, now
         parts = [
             *self._images(count, f" ({count.bytes / _MEGABYTE:.0f} MB)"),
-            f"{count.files:,} of {quantity(self._files, 'file')} done",
+            f"{count.files:,} of {quantity(self._files, self._noun)} done",
         ]
         if self._file_bytes:
             done, whole = count.read, self._file_bytes
@@ -174,9 +176,13 @@ class Progress(Observer):
     def _associations(self) -> str:
         """Return the number of associations and of retries."""
         sender = self._sender
-        retries = "1 retry" if sender.retries == 1 else f"{sender.retries:,} retries"
         limit = f", limited to {sender.max_rate / _MEGABYTE:g} MB/s" if sender.max_rate else ""
-        return f"{quantity(sender.open_associations, 'association')}, {retries}{limit}"
+        return f"{quantity(sender.open_associations, 'association')}, {self._retries()}{limit}"
+
+    def _retries(self) -> str:
+        """Return the number of retries."""
+        retries = self._sender.retries
+        return "1 retry" if retries == 1 else f"{retries:,} retries"
 
     def _images(self, count: Count, size: str) -> list[str]:
         """Return the numbers of images by result; `size` is the size of the sent images."""

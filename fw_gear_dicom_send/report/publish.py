@@ -149,7 +149,8 @@ class Reports:
             log.info("%s", left_out.text)
         for line in files_csv.render_remarks(rows):
             log.warning("%s", line)
-        log.info("%s", image_counts(*rows))
+        if self._program is Program.GEAR:  # the closing line of the command has the counts
+            log.info("%s", image_counts(*rows))
         if number := number_of_images_with(Kind.CONVERTED_AS_ASKED, rows):
             log.info("%s converted (option conversion)", quantity(number, "image"))
         summary = verifications.summary() if verifications else None

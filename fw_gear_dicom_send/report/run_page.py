@@ -9,7 +9,6 @@ from ..dicom.uids import name_of, printable_uid_or_empty
 from ..models import FileReport, Origin
 from ..network.contexts import Context
 from ..network.types import PeerAE, TLSConfig
-from ..reasons import Program
 from ..text import duration, natural_key, quantity
 from . import charts, reason_groups
 from .html import (
@@ -73,13 +72,8 @@ class Facts:
 
     @property
     def files(self) -> str:
-        """Name of the report's rows. The command reports on paths: files, folders and archives."""
-        return f"{self.file_noun.capitalize()}s"
-
-    @property
-    def file_noun(self) -> str:
-        """Singular of `files` in lower case."""
-        return "file" if self.origin.program is Program.GEAR else "path"
+        """Heading for the report's rows."""
+        return f"{self.origin.program.row_noun.capitalize()}s"
 
 
 def render(reports: Sequence[FileReport], facts: Facts) -> str:
@@ -252,7 +246,7 @@ def _cause(group: ReasonGroup, facts: Facts, label: str) -> HTML:
     total = group.images or group.files
     named = named or list(group.paths)
     if named:
-        noun = "image" if examples and group.images else facts.file_noun
+        noun = "image" if examples and group.images else facts.origin.program.row_noun
         report = facts.images_csv if group.images else facts.files_csv
         is_cut = total > len(named)
         affected = quantity(total, f"affected {noun}")
@@ -279,7 +273,7 @@ def _files(reports: Sequence[FileReport], facts: Facts) -> Iterator[str]:
         return
     if incomplete:
         yield shape.table(incomplete, "files")
-    title = quantity(len(complete), f"complete {facts.file_noun}")
+    title = quantity(len(complete), f"complete {facts.origin.program.row_noun}")
     yield details(title, shape.table(complete, "complete-files"))
 
 
@@ -296,7 +290,7 @@ class _Columns:
     def table(self, reports: Sequence[FileReport], name: str) -> HTML:
         """Return a table of files, with the number of files that are not listed."""
         titles = [
-            self._facts.file_noun.capitalize(),
+            self._facts.origin.program.row_noun.capitalize(),
             Numbers(self._label),
             *([Numbers("Already there")] if self._has_existing else ()),
             *([Numbers("Verified")] if self._is_verified else ()),
@@ -307,7 +301,7 @@ class _Columns:
         listed = list(islice(reports, MAX_FILES))
         made = table(titles, map(self._row, listed), states=map(_state, listed), name=name)
         if more := len(reports) - len(listed):
-            rest = f"{quantity(more, f'more {self._facts.file_noun}')} not shown."
+            rest = f"{quantity(more, f'more {self._facts.origin.program.row_noun}')} not shown."
             report = f" The full list is in {name}." if (name := self._facts.files_csv) else ""
             return HTML(made + paragraph(f"{rest}{report}"))
         return made

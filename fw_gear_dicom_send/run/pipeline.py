@@ -18,7 +18,7 @@ from ..network.throttle import Throttle
 from ..network.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from ..network.transport import Transport
 from ..network.types import UserIdentity
-from ..reasons import Kind, Reason
+from ..reasons import Kind, Program, Reason
 from ..report.events import Observer, ObserverGroup
 from ..report.file_counts import FileCounts
 from ..report.progress import Progress, Sender
@@ -53,7 +53,7 @@ class ProgressFactory(Protocol):
     def __call__(
         self, entries: Sequence[FileEntry], sender: Sender, /, *, is_dry: bool
     ) -> Progress:
-        """Create the progress display of a run that sends `entries` with `sender`."""
+        """Create the progress display of a run that sends `entries`, each a `noun`."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def run(
     peer = config.peer
     log.info(
         "Found %s to send to AE %s at %s, port %d",
-        quantity(len(selection.entries), "file"),
+        quantity(len(selection.entries), selection.origin.program.row_noun),
         peer.called_ae,
         peer.host,
         peer.port,
@@ -182,7 +182,9 @@ def run(
             outcome = sending.outcome(rows, is_reported=is_reported)
             if not reports.publish_summary(destination, rows, outcome, error, verifications):
                 outcome = replace(outcome, is_reported=False)
-            reports.log_table(rows)
+            # The command has logged each path, and a terminal has no room for a table.
+            if selection.origin.program is Program.GEAR:
+                reports.log_table(rows)
         else:
             reports.discard()
             outcome = sending.outcome(rows, is_reported=True)
@@ -398,7 +400,7 @@ class _Sending:
 
 
 def _merge(first: FileReport, resent: FileReport, repeated: int, absent: int) -> FileReport:
-    """Merge a report with the report on resent images, of which some are still absent."""
+    """Merge a report with that of the resent images, `absent` of them still missing."""
     remarks = [*first.remarks, *resent.remarks]
     if (lost := repeated - resent.images) > 0:
         remarks.append(Remark((Reason(Kind.NOT_FOUND_AGAIN),), lost, failure=True))

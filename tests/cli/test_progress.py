@@ -31,6 +31,15 @@ def test_there_are_plain_lines_without_a_terminal(
     assert result.stdout == ""
 
 
+def test_each_path_has_one_line(many_images: Path, python_scp: PythonSCP, tmp_path: Path) -> None:
+    """The number of paths comes first, then the result of each path, and no table repeats it."""
+    result = send(many_images, *to(python_scp), cwd=tmp_path)
+
+    assert "INFO Found 1 path to send to AE SCP at " in result.stderr
+    assert result.stderr.count("100 of 100 images sent") == 1
+    assert "Status" not in result.stderr
+
+
 def test_a_run_continues_if_its_output_is_closed(
     many_images: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
@@ -75,7 +84,7 @@ def test_the_bar_fits_the_terminal(many_images: Path, tmp_path: Path, columns: i
     numbers = r"━{8,}  100%  (\d\.\d) of \1 MB  \d+\.\d MB/s"
     assert re.fullmatch(numbers, lines[last])
     below = "  ".join(lines[last + 1 : last + 3])
-    assert below.startswith("99 of 100 images sent  1 failed  0 associations, 0 retries")
+    assert below.startswith("99 of 100 images sent  1 failed  0 retries")
     assert "\x1b[1;31m1 failed" in result.stdout
     assert "…" not in result.stdout
 

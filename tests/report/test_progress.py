@@ -60,6 +60,11 @@ def test_a_line_has_counts_rates_and_remaining_time() -> None:
     assert "10.0 images/s, 5.0 MB/s" in line
 
 
+def test_the_command_counts_paths() -> None:
+    """The folders and archives of a command line are paths, not files."""
+    assert "; 0 of 3 paths done; " in Progress(entries(3), Sending(1, 0), noun="path").line()
+
+
 def test_existing_images_do_not_count_for_throughput() -> None:
     """They are counted, but neither their number nor their size is part of a rate."""
     clock = Clock()
