@@ -112,19 +112,21 @@ def _row(report: FileReport, program: Program) -> tuple[str, ...]:
 
 
 def _remarks(report: FileReport) -> Iterator[str]:
-    sent = "sent" if report.planned is None else "would be sent"
     for remark in report.remarks:
         if not remark.failure and remark.kind is Kind.CONVERTED_AS_ASKED:
             continue
         images = quantity(remark.images, "image")
         if remark.images == 0:
-            about = ": "
+            line = remark.text
         elif remark.failure:
-            about = f": {images} not sent: "
+            line = f"{images} not sent: {remark.text}"
         elif remark.kind in _NOT_SENT_AGAIN:
-            about = f": {images} "
+            line = f"{images} {remark.text}"
         else:
-            about = f": {images} {sent}, "
+            is_converted = any(reason.kind is Kind.CONVERTED for reason in remark.reasons)
+            verb = "converted and sent" if is_converted else "sent"
+            would_be = "" if report.planned is None else "would be "
+            line = f"{images} {would_be}{verb} ({remark.text})"
         first = "first: " if remark.images > 1 else ""
         where = f" ({first}{remark.member})" if remark.failure and remark.member else ""
-        yield f"{report.entry.name}{about}{remark.text}{where}"
+        yield f"{report.entry.name}: {line}{where}"

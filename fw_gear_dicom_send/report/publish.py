@@ -40,6 +40,14 @@ from .wording import image_counts, number_of_images_with
 
 log = logging.getLogger(__name__)
 
+_SUMMARY_SUFFIX = "_summary.json"
+_PAGE_SUFFIX = ".html"
+_NAMES = (
+    (images_csv.SUFFIX, "per-image report"),
+    (_PAGE_SUFFIX, "page"),
+    (_SUMMARY_SUFFIX, "summary"),
+)
+"""Names of the reports in the log, by the end of the file name."""
 _LIBRARIES = ("pynetdicom", "pydicom", "flywheel-gear-toolkit", "fw-core-client")
 
 
@@ -204,7 +212,7 @@ class Reports:
             ),
             indent=2,
         )
-        path = self._write("the summary", self._path("_summary.json"), f"{text}\n")
+        path = self._write("the summary", self._path(_SUMMARY_SUFFIX), f"{text}\n")
         if path:
             self._deliver(destination, [path])
         return bool(path)
@@ -231,7 +239,7 @@ class Reports:
         """Write the page about the run."""
         with surviving("The page about the run"):
             html = run_page.render(rows, facts())
-            return self._write("the page about the run", self._path(".html"), html)
+            return self._write("the page about the run", self._path(_PAGE_SUFFIX), html)
         return None
 
     def _write(self, what: str, path: Path, text: str) -> Path | None:
@@ -253,27 +261,29 @@ class Reports:
                 is_gone = destination.deliver(parent, path)
             except SiteError as exc:
                 log.warning(
-                    "Flywheel did not accept the %s: %s. "
-                    "It is in the output folder; the engine attaches it",
-                    self._report_name(),
+                    "Flywheel did not accept the %s: %s. It stays in the output folder, like all "
+                    "further reports; the engine attaches them",
+                    self._report_name(path),
                     exc,
                 )
                 self._is_refused = True
                 return
             if is_gone:
                 path.unlink()
-                log.info(
-                    "The %s is attached to the %s: %s", self._report_name(), parent.type, path.name
-                )
+                name = self._report_name(path)
+                log.info("The %s is attached to the %s: %s", name, parent.type, path.name)
             else:
-                log.info("The %s is in %s", self._report_name(), path)
+                log.info("The %s is in %s", self._report_name(path), path)
 
     @property
     def _folder_name(self) -> str:
         return "output" if self._program is Program.GEAR else "report"
 
-    def _report_name(self) -> str:
-        return "report of a dry run" if self._config.dry_run else "report"
+    def _report_name(self, path: Path | None = None) -> str:
+        """Return the name of a report for the log; without a path, of the report on files."""
+        names = (name for suffix, name in _NAMES if path and path.name.endswith(suffix))
+        name = next(names, "report")
+        return f"{name} of a dry run" if self._config.dry_run else name
 
     def _path(self, suffix: str) -> Path:
         head = files_csv.report_head(is_dry=self._config.dry_run)

@@ -110,7 +110,7 @@ def test_all_arrive_at_orthanc(
         result = send(images, *more, *to(orthanc), cwd=tmp_path)
         assert result.exit_code == 0, result.stderr
         check(tmp_path, repaired)
-        assert f"images: {repaired} images sent, with odd lengths padded" in result.stderr
+        assert f"images: {repaired} images sent (with odd lengths padded)" in result.stderr
         assert orthanc.ids().keys() == {uid_of(number) for number in range(EVEN + ODD)}
 
 

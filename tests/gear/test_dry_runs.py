@@ -42,7 +42,7 @@ def test_a_dry_run_sends_nothing(runs: SessionRuns) -> None:
     assert "a.dcm: 1 of 1 image would be sent" in log
     assert "2 of 3 images would be sent" in log
     converted = "the server accepts CT Image Storage in RLE Lossless only as"
-    assert f"b.zip: 1 image would be sent, {converted}" in log
+    assert f"b.zip: 1 image would be converted and sent ({converted}" in log
     assert not re.search(r"\d images? sent", log)
     assert "Not all images would be sent" in ended.page
 

@@ -88,7 +88,7 @@ def test_a_truncated_image_fails_alone(
     assert counts(session.site.reports[0].content) == {"a.zip": ("3", "2", "Incomplete")}
     reason = "the file is truncated: Pixel Data has 412 of 512 bytes"
     assert f"a.zip: 1 image not sent: {reason}" in result.log
-    assert "a.zip: 1 image sent, it has Rows and Columns, but no Pixel Data" in result.log
+    assert "a.zip: 1 image sent (it has Rows and Columns, but no Pixel Data)" in result.log
     received = {dcmread(path).SOPInstanceUID for path in storescp.received()}
     assert received == {uid_of(1), uid_of(3)}
 

@@ -96,8 +96,12 @@ def test_table_has_one_line_for_each_file(name: str) -> None:
     [
         (remark("A700", images=3, failure=True), "t1.zip: 3 images not sent: A700"),
         (remark("A700", images=1, failure=True), "t1.zip: 1 image not sent: A700"),
-        (remark("decoded", images=12, failure=False), "t1.zip: 12 images sent, decoded"),
-        (remark("decoded", images=1, failure=False), "t1.zip: 1 image sent, decoded"),
+        (remark("decoded", images=12, failure=False), "t1.zip: 12 images sent (decoded)"),
+        (remark("decoded", images=1, failure=False), "t1.zip: 1 image sent (decoded)"),
+        (
+            Remark((Reason(Kind.CONVERTED, "A only as B"),), 1, failure=False),
+            "t1.zip: 1 image converted and sent (the server accepts A only as B)",
+        ),
         (remark("404 Not Found", images=0, failure=True), "t1.zip: 404 Not Found"),
     ],
 )
@@ -114,7 +118,7 @@ def test_a_failure_has_the_first_member() -> None:
     assert reporter.render_remarks([report("a", remarks=(lost, single, decoded))]) == [
         "a: 3 images not sent: lost (first: member 7)",
         "a: 1 image not sent: lost (member 7)",
-        "a: 3 images sent, decoded",
+        "a: 3 images sent (decoded)",
     ]
 
 
@@ -127,7 +131,7 @@ def test_requested_conversions_are_not_listed() -> None:
         Remark((asked, refused), 3, failure=True),
     )
     assert reporter.render_remarks([report("a", remarks=remarks)]) == [
-        "a: 2 images sent, converted from A to B; status B000",
+        "a: 2 images sent (converted from A to B; status B000)",
         "a: 3 images not sent: converted from A to B; status C000",
     ]
 
@@ -231,7 +235,7 @@ def test_a_dry_run_sends_nothing() -> None:
     """Neither the columns nor the remarks say that an image was sent."""
     known = replace(report(sent=0), planned=3, remarks=(remark("decoded", 2, failure=False),))
     assert reporter.render_csv([known]).endswith("t1.zip,3,0,Dry run\n")
-    assert reporter.render_remarks([known]) == ["t1.zip: 2 images would be sent, decoded"]
+    assert reporter.render_remarks([known]) == ["t1.zip: 2 images would be sent (decoded)"]
 
 
 def test_the_table_of_a_large_dry_run_has_only_failures() -> None:

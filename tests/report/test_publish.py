@@ -41,6 +41,8 @@ CONFIG = SendConfig(
 )
 TLS = TLSConfig(None, None, "BCP 195", True, False)
 SUFFIXES = [".csv", "_instances.csv", ".html", "_summary.json"]
+NAMES = ["report", "per-image report", "page", "summary"]
+"""Names of the reports in the log."""
 
 
 class Destination:
@@ -133,7 +135,8 @@ def test_reports_are_delivered_to_the_session(
     assert (warning.levelname, warning.message) == ("WARNING", "a.zip: 2 images not sent: no")
     assert number.message == "1 of 3 images sent"
     assert [one.message for one in attached] == [
-        f"The report is attached to the session: {name}" for name in names
+        f"The {name} is attached to the session: {file}"
+        for name, file in zip(NAMES, names, strict=True)
     ]
     assert table.message.splitlines()[0] == "Report"
     assert table.message.splitlines()[2].split()[-3:] == ["3", "1", "Incomplete"]
@@ -145,8 +148,9 @@ def test_reports_may_stay_in_place(tmp_path: Path, caplog: pytest.LogCaptureFixt
     publish(tmp_path, Destination(is_elsewhere=False))
     names = left_in(tmp_path)
     assert sorted(suffixes(names)) == sorted(SUFFIXES)
-    logged = [line for line in caplog.messages if line.startswith("The report is in ")]
-    assert sorted(logged) == [f"The report is in {tmp_path / name}" for name in names]
+    logged = [line.split(" is in ") for line in caplog.messages if " is in " in line]
+    assert [name for name, _ in logged] == [f"The {name}" for name in NAMES]
+    assert sorted(path for _, path in logged) == [f"{tmp_path / name}" for name in names]
 
 
 @pytest.mark.parametrize("takes", [0, 1, 2, 3])
@@ -158,7 +162,7 @@ def test_a_rejected_report_stays_with_later_ones(
     assert sorted(suffixes(left_in(tmp_path))) == sorted(SUFFIXES[takes:])
     refused = [line for line in caplog.messages if "403 Forbidden" in line]
     assert len(refused) == 1
-    assert refused[0].startswith("Flywheel did not accept the report: ")
+    assert refused[0].startswith(f"Flywheel did not accept the {NAMES[takes]}: ")
 
 
 @pytest.mark.parametrize(

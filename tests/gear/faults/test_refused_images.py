@@ -40,7 +40,7 @@ def test_each_status_has_its_own_outcome(tmp_path: Path) -> None:
         } == dict.fromkeys(
             ("0x0111", "0xA700", "0xA900", "0xC000", "0x0122", "0x0124", "0xC001"), 1
         )
-        assert "a.zip: 1 image sent, status 0xB000" in run.result.log
+        assert "a.zip: 1 image sent (status 0xB000" in run.result.log
         assert run.rows["a.zip"] == ("5", "3", "Incomplete")
         assert run.rows["b.tgz"] == ("6", "1", "Incomplete")
         assert run.rows["c.dcm"] == ALL_SENT["c.dcm"]
