@@ -21,6 +21,7 @@ from tests.support.waiting import NEVER, wait_for, without_timeout
 
 def test_a_missing_server(caplog: pytest.LogCaptureFixture) -> None:
     """All threads fail for the same reason, and no connection follows."""
+    before = set(threading.enumerate())
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     peer = PeerAE("127.0.0.1", port, "A", "B")
@@ -28,6 +29,7 @@ def test_a_missing_server(caplog: pytest.LogCaptureFixture) -> None:
     reason = f"cannot connect to 127.0.0.1 port {port}: Connection refused"
     failed = Outcome(False, Kind.NO_CONNECTION, reason)
     assert send_in_threads(scu, ct(*range(12))) == [failed] * 12
+    assert wait_for(threads_ended(before))
     with socket.create_server(("127.0.0.1", port)) as listener:
         assert send_in_threads(scu, ct(1, 2, 3, 4)) == [failed] * 4
         listener.setblocking(False)
