@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from ipaddress import AddressValueError, IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -239,10 +240,19 @@ def _host(options: Mapping[str, Any], name: str) -> str:
     if value.startswith("[") and value.endswith("]"):
         value = value[1:-1]
     is_plain = value.isprintable() and not set(value) & set(" /\\@?#[]")
+    is_plain = is_plain and (":" not in value or _is_ipv6(value))
     if not (is_plain and 0 < len(value) <= _MAX_HOST_NAME):
         allowed = "a host name, or an IPv4 or IPv6 address, without port or scheme"
         raise ConfigError(name, given, allowed)
     return value
+
+
+def _is_ipv6(value: str) -> bool:
+    try:
+        IPv6Address(value)
+    except AddressValueError:
+        return False
+    return True
 
 
 def _whole_number(options: Mapping[str, Any], name: str, maximum: int, minimum: int = 1) -> int:

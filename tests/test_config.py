@@ -199,7 +199,13 @@ def test_a_lo_of_maximum_length_is_accepted() -> None:
 
 @pytest.mark.parametrize(
     ("given", "host"),
-    [("10.1.2.3", "10.1.2.3"), (" pacs ", "pacs"), ("::1", "::1"), ("[fe80::1]", "fe80::1")],
+    [
+        ("10.1.2.3", "10.1.2.3"),
+        (" pacs ", "pacs"),
+        ("::1", "::1"),
+        ("[fe80::1]", "fe80::1"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+    ],
 )
 def test_hosts_are_names_and_addresses(given: str, host: str) -> None:
     """A host is a name or an address of either IP version, with or without brackets."""
@@ -208,10 +214,22 @@ def test_hosts_are_names_and_addresses(given: str, host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["", " ", "dicom://pacs", "two words", "user@pacs", "x" * 254, None, 5, "a\x00b"],
+    [
+        "",
+        " ",
+        "dicom://pacs",
+        "pacs:104",
+        "[::1]:104",
+        "two words",
+        "user@pacs",
+        "x" * 254,
+        None,
+        5,
+        "a\x00b",
+    ],
 )
 def test_invalid_hosts_are_rejected(host: object) -> None:
-    """A URL, an empty text and a text with inner spaces are not hosts."""
+    """A URL, a host with a port, an empty text and a text with inner spaces are not hosts."""
     message = refusal(destination=host)
     assert message.startswith(f"destination: {host!r} was given; allowed: a host name, or")
 

@@ -31,7 +31,7 @@ def hint(word: str) -> str:
         return f"write the server as {meant if parse(meant) else FORM}, without a scheme"
     if parse(word):
         return f"the server must be the last argument: dicom-send PATH... {word}"
-    if found := _HOST_PORT.fullmatch(word):
+    if found := _HOST_PORT.fullmatch(word.removeprefix("@")):
         return f"the AE title is missing: AE@{found['host']}:{found['port']}"
     if found := _BARE_IPV6.fullmatch(word):
         return f"IPv6 addresses need brackets: {found['ae']}@[{found['host']}]:{found['port']}"

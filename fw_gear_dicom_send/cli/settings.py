@@ -134,12 +134,12 @@ def _no_server(words: Sequence[str]) -> UsageError:
     for word in words:
         if not os.path.lexists(word) and (hint := server_words.hint(word)):
             return UsageError(f"{word}: {hint}")
-    unknown = ""
+    problem = "no server is given"
     if words and not os.path.lexists(words[-1]):
-        unknown = f"{words[-1]} is neither a path nor a server; "
+        problem = f"{words[-1]} is neither a path nor a server"
     names = ", ".join(named_servers.tables())
     named = f"with a name ({names}), " if names else ""
     return UsageError(
-        f"{unknown}no server is given: end with {server_words.FORM}, as in {server_words.EXAMPLE}, "
+        f"{problem}: end with {server_words.FORM}, for example {server_words.EXAMPLE}, "
         f"{named}or use --destination and --called-ae"
     )

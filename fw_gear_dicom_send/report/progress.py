@@ -201,7 +201,7 @@ class Progress(Observer):
 
     def _time_left(self, count: Count, now: float) -> str:
         done = count.read
-        if not (self._file_bytes and done):
+        if not 0 < done < self._file_bytes:
             return ""
         seconds = (now - self._begun) * (self._file_bytes - done) / done
         minutes, seconds = divmod(round(max(seconds, 0)), 60)

@@ -60,6 +60,17 @@ def test_a_line_has_counts_rates_and_remaining_time() -> None:
     assert "10.0 images/s, 5.0 MB/s" in line
 
 
+def test_no_time_is_left_once_all_files_are_read() -> None:
+    """While the run verifies its images, the line has no remaining time."""
+    clock = Clock()
+    files = entries(2)
+    seen = progress_of(files, clock)
+    for file in files:
+        seen.file(FileReport(file, 1, 1))
+    clock.time += 10
+    assert " left" not in seen.line()
+
+
 def test_the_command_counts_paths() -> None:
     """The folders and archives of a command line are paths, not files."""
     assert "; 0 of 3 paths done; " in Progress(entries(3), Sending(1, 0), noun="path").line()
