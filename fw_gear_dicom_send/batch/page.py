@@ -7,6 +7,8 @@ from ..models import FileStatus
 from ..reasons import Kind
 from ..report.html import (
     HTML,
+    LongTexts,
+    Minor,
     Numbers,
     Shown,
     Words,
@@ -34,8 +36,8 @@ _COLUMNS = (
     Numbers("Duration"),
     Numbers("Images sent"),
     Numbers("Images found"),
-    "Share",
-    "What to do",
+    Minor("Share"),
+    LongTexts("What to do"),
     "Outcome",
 )
 

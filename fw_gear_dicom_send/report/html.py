@@ -24,6 +24,7 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line);
   vertical-align: top; overflow-wrap: normal; }
 td { overflow-wrap: anywhere; } td.words { overflow-wrap: normal; } td p { margin: 0; }
+td.long { min-width: 9rem; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 td.number { white-space: nowrap; }
 tr.good td:last-child, .yes { color: var(--good); } tr.part td:last-child { color: var(--part); }
@@ -37,7 +38,8 @@ svg .good { fill: var(--good); } svg .part { fill: var(--part); } svg .bad { fil
 svg.chart { display: block; width: 100%; height: auto; } svg .mark { fill: var(--mark); }
 svg line { stroke: var(--soft); } svg text { fill: var(--text); font-size: 11px; }
 svg .lost { stroke: var(--bad); stroke-width: 2; stroke-dasharray: 4 2; }
-@media screen and (max-width: 60rem) { svg.bar { width: 4rem; } th, td { padding: .3rem .4rem; } }
+@media screen and (max-width: 60rem) { svg.bar { width: 4rem; } th, td { padding: .3rem .4rem; }
+  th.minor, td.minor { display: none; } }
 @media screen and (max-width: 44rem) {
   svg text { font-size: 20px; } svg text.minor { display: none; }
   table.rows, .rows tbody, .rows tr, .rows td { display: block; }
@@ -93,6 +95,18 @@ class Numbers(str):
 
 class Words(str):
     """Title of a column of short texts, whose words are not broken."""
+
+    __slots__ = ()
+
+
+class LongTexts(str):
+    """Title of a column of sentences or paths, which is not narrow."""
+
+    __slots__ = ()
+
+
+class Minor(str):
+    """Title of a column that is hidden where a table is narrow."""
 
     __slots__ = ()
 
@@ -221,9 +235,9 @@ def matrix(corner: str, columns: Sequence[str], rows: Iterable[tuple[str, Sequen
 
 
 def _class(title: str) -> str:
-    if isinstance(title, Words):
-        return ' class="words"'
-    return ' class="number"' if isinstance(title, Numbers) else ""
+    names = {Numbers: "number", Words: "words", LongTexts: "long", Minor: "minor"}
+    name = names.get(type(title), "")
+    return f' class="{name}"' if name else ""
 
 
 def _definitions(pairs: Iterable[Named]) -> str:

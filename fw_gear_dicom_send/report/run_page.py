@@ -13,6 +13,8 @@ from ..text import duration, natural_key, quantity
 from . import charts, reason_groups
 from .html import (
     HTML,
+    LongTexts,
+    Minor,
     Named,
     Numbers,
     Shown,
@@ -290,12 +292,12 @@ class _Columns:
     def table(self, reports: Sequence[FileReport], name: str) -> HTML:
         """Return a table of files, with the number of files that are not listed."""
         titles = [
-            self._facts.origin.program.row_noun.capitalize(),
+            LongTexts(self._facts.origin.program.row_noun.capitalize()),
             Numbers(self._label),
             *([Numbers("Already there")] if self._has_existing else ()),
             *([Numbers("Verified")] if self._is_verified else ()),
             Numbers("Images found"),
-            "Share",
+            Minor("Share"),
             Words("Status"),
         ]
         listed = list(islice(reports, MAX_FILES))
