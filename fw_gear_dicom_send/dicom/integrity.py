@@ -202,7 +202,7 @@ def _survey(reader: ElementReader, location: DatasetLocation, pixels: Span | Non
 
 def _cuts_item(reader: ElementReader, value: int, end: int, encoding: Encoding) -> bool:
     """Return whether a value contains an item that reaches beyond its end."""
-    while value < end and _holds_items(reader, value):
+    while value + _MIN_HEADER <= end and _holds_items(reader, value):
         is_little = encoding.little or reader.bytes_at(value, value + 1) == _ITEM_TAG[:1]
         length = int.from_bytes(
             reader.bytes_at(value + 4, value + _MIN_HEADER), "little" if is_little else "big"

@@ -194,3 +194,11 @@ def test_a_sequence_in_place_of_a_text_is_not_damage() -> None:
     elements = [*raw.uids(IMPLICIT), dates, raw.text(0x00280004, "RGB", IMPLICIT, "CS")]
     file = raw.part10(raw.joined(elements), IMPLICIT.uid)
     assert isinstance(stamp(BytesIO(file), TAG, WORK), SOPInstance)
+
+
+@pytest.mark.parametrize("tag", [b"\xff\xfe\xe0\0", b"\xfe\xff\0\xe0"], ids=["big", "little"])
+def test_a_value_of_four_bytes_has_no_items(tag: bytes) -> None:
+    """A value that is only as long as the tag of an item is not a damaged sequence."""
+    elements = [*raw.uids(IMPLICIT), raw.element(0x00080020, "DA", tag, IMPLICIT)]
+    file = raw.part10(raw.joined(elements) + bytes(4), IMPLICIT.uid)
+    assert isinstance(stamp(BytesIO(file), TAG, WORK), SOPInstance)
