@@ -152,7 +152,7 @@ def command_picture(folder: Path) -> str:
         terminal.run("dicom-send", "servers", "--test")
         terminal.run("dicom-send", "study", "archive", "--verify", "find")
     console = Console(record=True, width=COLUMNS, file=io.StringIO())
-    console.print(terminal.text())
+    console.print(terminal.text(), end="\n\n")
     return console.export_svg(title="dicom-send", code_format=SVG, unique_id="terminal")
 
 
