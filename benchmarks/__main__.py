@@ -20,7 +20,7 @@ from benchmarks.rawcopy import raw_copy_seconds
 from benchmarks.render import write_docs
 from benchmarks.results import Data, Named, Results, rows_of, save
 from benchmarks.rivals import Dcmsend, Peer, Storescu, installed
-from benchmarks.rounds import Block, Rounds, run_block, tell
+from benchmarks.rounds import Block, Rounds, print_progress, run_block
 from benchmarks.senders import Command, Gear, Replay, Sender
 from benchmarks.tables import outcomes_table, tables
 from benchmarks.targets import DISTANCE, ORTHANC, STORESCP, Target
@@ -69,7 +69,7 @@ def main(argv: Sequence[str]) -> int:
         with tempfile.TemporaryDirectory(prefix="benchmark-data-") as folder:
             results = measure(list(blocks(options, Path(folder))), rounds)
     except ServerError as error:
-        tell(str(error))
+        print_progress(str(error))
         return 1
     if arguments.json:
         save(results, arguments.json)
@@ -157,7 +157,7 @@ def data_sets(options: Options, folder: Path) -> Iterator[DataSet]:
 def measure(to_compare: Sequence[Block], rounds: Rounds) -> Results:
     """Run every block, and the raw copies of their data."""
     sets = {block.data.name: block.data for block in to_compare}
-    tell(f"{len(sets)} data sets are made")
+    print_progress(f"{len(sets)} data sets are made")
     data = [
         Data(
             name=item.name,

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 
 import pydicom
@@ -237,3 +238,18 @@ def test_page_quotes_the_results(tmp_path: Path) -> None:
     assert "- gear-4, mr, orthanc: it ended with 1" in lines
     assert any("(profile.md)" in line for line in lines)
     assert any("2 cores of Some CPU, 8.0 GiB" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "benchmarks.__main__",
+        "benchmarks.claims.__main__",
+        "demo.__main__",
+        "scripts.pictures",
+        "soak.__main__",
+    ],
+)
+def test_each_program_can_be_imported(module: str) -> None:
+    """The programs for developers find every name that they import."""
+    assert import_module(module)
