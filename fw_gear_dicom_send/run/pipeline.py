@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import DicomSendError, NothingToSendError, WorkFolderError
-from ..models import FileEntry, FileReport, Outcome, Remark, SendConfig
+from ..models import FileEntry, FileReport, Outcome, Remark, Selection, SendConfig
 from ..network import identity, preflight, tls
 from ..network.association import resolve
 from ..network.contexts import Context
@@ -113,18 +113,6 @@ def run(
         config = _with_identity(config, identity.read(config.identity_file))
     tls_context = tls.make_context(config.tls) if config.tls else None
     selection = source.select()
-    peer = config.peer
-    log.info(
-        "Found %s to send to AE %s at %s, port %d",
-        quantity(len(selection.entries), selection.origin.program.row_noun),
-        peer.called_ae,
-        peer.host,
-        peer.port,
-    )
-    for left_out in selection.left_out:
-        log.info("%s", left_out.text)
-    if config.dry_run:
-        log.info("Dry run: nothing is sent")
     reports = Reports(config, selection, output, destination.time_format)
     watchers = ObserverGroup([*reports.observers, observer or Observer()])
     sending = _Sending(
@@ -142,6 +130,7 @@ def run(
     error: DicomSendError | None = None
     try:
         if not selection.entries:
+            _log_selection(selection, config)
             raise NothingToSendError(sum(left_out.number for left_out in selection.left_out))
         with _temporary_folder(work) as folder:
             policy = replace(waits.resend, max_time=config.send_retry_time)
@@ -154,6 +143,7 @@ def run(
                     timeouts=waits.timeouts,
                     purpose="queries",
                 )
+            _log_selection(selection, config)
             sending.run(folder)
     except DicomSendError as exc:
         error = exc
@@ -203,6 +193,22 @@ def _with_identity(config: SendConfig, user: UserIdentity) -> SendConfig:
 def _sends_queries(config: SendConfig) -> bool:
     """Return whether a run sends queries to the server."""
     return config.skip_existing or (config.verify != "none" and not config.dry_run)
+
+
+def _log_selection(selection: Selection, config: SendConfig) -> None:
+    """Log the number of files, and the files that are left out."""
+    peer = config.peer
+    log.info(
+        "Found %s to send to AE %s at %s, port %d",
+        quantity(len(selection.entries), selection.origin.program.row_noun),
+        peer.called_ae,
+        peer.host,
+        peer.port,
+    )
+    for left_out in selection.left_out:
+        log.info("%s", left_out.text)
+    if config.dry_run:
+        log.info("Dry run: nothing is sent")
 
 
 @contextmanager

@@ -60,10 +60,13 @@ def test_the_last_line_of_a_dry_run_uses_would(study: Path, tmp_path: Path) -> N
     assert last(result.stderr).startswith(f"6 images would be sent to SCP@{HOST}:{server.port} in ")
 
 
-def test_a_failure_before_the_first_image_is_one_line(study: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [[], ["-q"]], ids=["usual", "quiet"])
+def test_a_failure_before_the_first_image_is_one_line(
+    study: Path, tmp_path: Path, options: list[str]
+) -> None:
     """It has the cause and advice; there are no reports and no table of zeros."""
     server = f"X@{HOST}:{free_port()}"
-    result = send(study, server, "-q", "--send-retry-time", 0, cwd=tmp_path)
+    result = send(study, server, *options, "--send-retry-time", 0, cwd=tmp_path)
     (line,) = result.stderr.splitlines()
     assert "Connection refused: check destination and port" in line
     assert [path.name for path in tmp_path.iterdir()] == ["study"]
