@@ -19,16 +19,11 @@ from .protocol import (
     ASSOCIATE_AC,
     ASSOCIATE_RJ,
     ASSOCIATE_RQ,
-    CLASS_UID,
     CONTEXT_ITEM,
     CONTEXT_RESULT,
     FIXED_FIELDS,
-    IMPLEMENTATION_UID,
-    IMPLEMENTATION_VERSION,
-    MAX_LENGTH,
     MAX_RECEIVED_PDU,
     P_DATA_TF,
-    PDU_HEADER,
     PROTOCOL_VERSION,
     RELEASE_RESPONSE,
     RELEASE_RQ,
@@ -36,10 +31,11 @@ from .protocol import (
     ROLE_SELECTION,
     TRANSFER_SYNTAX,
     USER_INFORMATION,
-    VERSION_NAME,
     Message,
     MessageReader,
     ProtocolError,
+    associate_pdu,
+    encode_pdu,
     item,
     items,
     name_of,
@@ -99,7 +95,7 @@ class Acceptor:
             while not self.is_over and (pdu := self._next_pdu()):
                 yield from self._reports_in(*pdu)
         except _RejectionError as exc:
-            self._send(ASSOCIATE_RJ, bytes((0, _PERMANENT, *exc.cause)))
+            self.answers += encode_pdu(ASSOCIATE_RJ, bytes((0, _PERMANENT, *exc.cause)))
             self.refusal = str(exc)
             self.is_over = True
         except (ProtocolError, IndexError, ValueError):
@@ -173,22 +169,7 @@ class Acceptor:
                 _UNKNOWN_CALLING_AE, f"calling AE title {name_of(calling)!r}, not {self._peer_ae!r}"
             )
         self._contexts = contexts
-        user_information = (
-            item(MAX_LENGTH, MAX_RECEIVED_PDU.to_bytes(4, "big"))
-            + item(CLASS_UID, IMPLEMENTATION_UID.encode("ascii"))
-            + role
-            + item(VERSION_NAME, IMPLEMENTATION_VERSION.encode("ascii"))
-        )
-        self._send(
-            ASSOCIATE_AC,
-            REQUEST_FIELDS.pack(PROTOCOL_VERSION, called, calling)
-            + item(APPLICATION_CONTEXT_ITEM, APPLICATION_CONTEXT.encode("ascii"))
-            + answered
-            + item(USER_INFORMATION, user_information),
-        )
-
-    def _send(self, kind: int, body: bytes) -> None:
-        self.answers += PDU_HEADER.pack(kind, len(body)) + body
+        self.answers += associate_pdu(ASSOCIATE_AC, called, calling, bytes(answered), role=role)
 
 
 def _chosen(proposed: bytes) -> tuple[int, str]:

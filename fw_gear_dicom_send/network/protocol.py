@@ -175,19 +175,8 @@ class Protocol:
             )
             for context_id, context in self._contexts.items()
         )
-        user_information = (
-            item(MAX_LENGTH, MAX_RECEIVED_PDU.to_bytes(4, "big"))
-            + item(CLASS_UID, IMPLEMENTATION_UID.encode("ascii"))
-            + item(VERSION_NAME, IMPLEMENTATION_VERSION.encode("ascii"))
-            + _encoded_identity(self._peer.identity)
-        )
-        body = (
-            REQUEST_FIELDS.pack(PROTOCOL_VERSION, called, calling)
-            + item(APPLICATION_CONTEXT_ITEM, APPLICATION_CONTEXT.encode("ascii"))
-            + contexts
-            + item(USER_INFORMATION, user_information)
-        )
-        return PDU_HEADER.pack(ASSOCIATE_RQ, len(body)) + body
+        identity = _encoded_identity(self._peer.identity)
+        return associate_pdu(ASSOCIATE_RQ, called, calling, contexts, identity=identity)
 
     def release(self) -> bytes:
         """Return the A-RELEASE-RQ."""
@@ -338,6 +327,40 @@ class MessageReader:
         message = Message(context_id, self._values, data)
         self._begin_message()
         yield message
+
+
+def encode_pdu(kind: int, body: bytes) -> bytes:
+    """Return a PDU with its header (PS3.8 9.3.1)."""
+    return PDU_HEADER.pack(kind, len(body)) + body
+
+
+def associate_pdu(
+    kind: int,
+    called: bytes,
+    calling: bytes,
+    contexts: bytes,
+    *,
+    role: bytes = b"",
+    identity: bytes = b"",
+) -> bytes:
+    """Return an A-ASSOCIATE-RQ or an A-ASSOCIATE-AC (PS3.8 9.3.2, 9.3.3).
+
+    The AE titles have 16 bytes. `contexts`, `role` and `identity` are encoded items.
+    """
+    user_information = (
+        item(MAX_LENGTH, MAX_RECEIVED_PDU.to_bytes(4, "big"))
+        + item(CLASS_UID, IMPLEMENTATION_UID.encode("ascii"))
+        + role
+        + item(VERSION_NAME, IMPLEMENTATION_VERSION.encode("ascii"))
+        + identity
+    )
+    return encode_pdu(
+        kind,
+        REQUEST_FIELDS.pack(PROTOCOL_VERSION, called, calling)
+        + item(APPLICATION_CONTEXT_ITEM, APPLICATION_CONTEXT.encode("ascii"))
+        + contexts
+        + item(USER_INFORMATION, user_information),
+    )
 
 
 def item(kind: int, value: bytes) -> bytes:
