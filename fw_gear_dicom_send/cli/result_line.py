@@ -7,6 +7,7 @@ from ..errors import ExitCode
 from ..models import Outcome, SendConfig
 from ..report.summary import RunFacts
 from ..text import duration, quantity
+from . import server_words
 
 log = logging.getLogger(__name__)
 # --quiet hides all other lines of this level.
@@ -45,8 +46,7 @@ def _missing(facts: RunFacts, outcome: Outcome) -> int:
 
 def _counts(facts: RunFacts, outcome: Outcome, config: SendConfig) -> str:
     peer = config.peer
-    host = f"[{peer.host}]" if ":" in peer.host else peer.host
-    server = f"{peer.called_ae}@{host}:{peer.port}"
+    server = server_words.word_of(peer.called_ae, peer.host, peer.port)
     images, already = outcome.images, outcome.already_stored
     if not images:
         return f"No images found to send to {server}"

@@ -22,6 +22,11 @@ def parse(word: str) -> dict[str, str | int] | None:
     return {"called_ae": found["ae"], "destination": host, "port": int(found["port"])}
 
 
+def word_of(called_ae: object, host: str, port: object) -> str:
+    """Return a server in one word; `parse` reads it."""
+    return f"{called_ae}@{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def hint(word: str) -> str:
     """Return the correct form of a mistyped server, or an empty string for any other word."""
     if scheme := _SCHEME.fullmatch(word):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import DicomSendError, ExitCode, UsageError
-from . import named_servers, settings
+from . import named_servers, server_words, settings
 from .console import write
 from .echo import SUCCESS, connection, echo_result
 from .help import add_version
@@ -84,8 +84,7 @@ def _lines(chosen: Mapping[str, settings.Settings]) -> Iterator[str]:
 
 
 def _address(values: Mapping[str, Any]) -> str:
-    host = str(values["destination"])
-    return f"{values['called_ae']}@{f'[{host}]' if ':' in host else host}:{values['port']}"
+    return server_words.word_of(values["called_ae"], str(values["destination"]), values["port"])
 
 
 def _test(chosen: Mapping[str, settings.Settings]) -> ExitCode:
