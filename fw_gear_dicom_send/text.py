@@ -3,6 +3,8 @@
 import re
 from unicodedata import category
 
+MEGABYTE = 1e6
+"""Bytes of a megabyte (MB)."""
 _RAW_BYTES = range(0xDC80, 0xDD00)
 """Surrogates of `os.fsdecode` for bytes that are not UTF-8 (PEP 383)."""
 

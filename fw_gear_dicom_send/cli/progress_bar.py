@@ -12,7 +12,7 @@ from rich.text import Text
 from ..models import FileEntry
 from ..report.events import surviving
 from ..report.progress import Count, Progress, Sender
-from ..text import quantity
+from ..text import MEGABYTE, quantity
 
 _NAME = "The progress bar"
 INTERVAL = 0.2
@@ -23,7 +23,6 @@ _MIN_BAR = 8
 _GAP = "  "
 _SAMPLES = 50
 """Number of updates that the rate is averaged over: ten seconds."""
-_MEGABYTE = 1e6
 
 
 class ProgressBar(Progress):
@@ -91,7 +90,7 @@ class ProgressBar(Progress):
     def _rate(self) -> float:
         """Return the rate of the last seconds in MB/s."""
         (start, before), (now, sent) = self._samples[0], self._samples[-1]
-        return (sent - before) / _MEGABYTE / max(now - start, INTERVAL)
+        return (sent - before) / MEGABYTE / max(now - start, INTERVAL)
 
     def _show_progress(self) -> None:
         while not self._is_over.wait(INTERVAL):
@@ -100,7 +99,7 @@ class ProgressBar(Progress):
 
 def _megabytes(size: float) -> str:
     """Return a size in MB with at least three digits."""
-    megabytes = size / _MEGABYTE
+    megabytes = size / MEGABYTE
     return f"{megabytes:,.0f}" if megabytes >= 100 else f"{megabytes:.1f}"
 
 

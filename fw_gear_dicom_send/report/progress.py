@@ -9,7 +9,7 @@ from typing import Protocol, Self
 from ..models import FileEntry, FileReport, ImageRecord
 from ..network.types import AlreadyStored, NotSent, Planned, Sent
 from ..retry import CLOCK, MonotonicClock
-from ..text import quantity
+from ..text import MEGABYTE, quantity
 from .events import Observer, surviving
 from .wording import image_counts
 
@@ -17,8 +17,6 @@ log = logging.getLogger(__name__)
 
 MAX_FILE_LINES = 100
 """Maximum number of files that each get a line; with more, only incomplete files get one."""
-
-_MEGABYTE = 1e6
 
 
 @dataclass(frozen=True)
@@ -158,15 +156,15 @@ class Progress(Observer):
             seconds = max(now - self._last_at, 0.001)
             self._last, self._last_at = count, now
         parts = [
-            *self._images(count, f" ({count.bytes / _MEGABYTE:.0f} MB)"),
+            *self._images(count, f" ({count.bytes / MEGABYTE:.0f} MB)"),
             f"{count.files:,} of {quantity(self._files, self._noun)} done",
         ]
         if self._file_bytes:
             done, whole = count.read, self._file_bytes
-            parts.append(f"{done / _MEGABYTE:.0f} of {whole / _MEGABYTE:.0f} MB read")
+            parts.append(f"{done / MEGABYTE:.0f} of {whole / MEGABYTE:.0f} MB read")
         parts.append(
             f"{(count.sent - last.sent) / seconds:.1f} images/s, "
-            f"{(count.bytes - last.bytes) / _MEGABYTE / seconds:.1f} MB/s"
+            f"{(count.bytes - last.bytes) / MEGABYTE / seconds:.1f} MB/s"
         )
         if left := self._time_left(count, now):
             parts.append(f"{left} left")
@@ -176,7 +174,7 @@ class Progress(Observer):
     def _associations(self) -> str:
         """Return the number of associations and of retries."""
         sender = self._sender
-        limit = f", limited to {sender.max_rate / _MEGABYTE:g} MB/s" if sender.max_rate else ""
+        limit = f", limited to {sender.max_rate / MEGABYTE:g} MB/s" if sender.max_rate else ""
         return f"{quantity(sender.open_associations, 'association')}, {self._retries()}{limit}"
 
     def _retries(self) -> str:

@@ -9,7 +9,7 @@ from ..dicom.uids import name_of, printable_uid_or_empty
 from ..models import FileReport, Origin
 from ..network.contexts import Context
 from ..network.types import PeerAE, TLSConfig
-from ..text import duration, natural_key, quantity
+from ..text import MEGABYTE, duration, natural_key, quantity
 from . import charts, reason_groups
 from .html import (
     HTML,
@@ -43,7 +43,6 @@ MAX_TEXTS = 10
 """Maximum number of texts of a cause."""
 MAX_CONTEXTS = 60
 """Maximum number of SOP classes, and of transfer syntaxes, in the matrix."""
-_MEGABYTE = 1e6
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def _numbers(reports: Sequence[FileReport], facts: Facts) -> list[Named]:
     numbers: list[Named] = [
         *_images(reports, _label(reports)),
         (f"{facts.files} {would_be}complete", f"{complete:,} of {len(reports):,}"),
-        ("Data sent", f"{sum(work.bytes) / _MEGABYTE:,.1f} MB"),
+        ("Data sent", f"{sum(work.bytes) / MEGABYTE:,.1f} MB"),
         ("Time", duration(seconds)),
         ("Rate", f"{sent / seconds:,.1f} images/s" if seconds else "-"),
     ]
@@ -331,7 +330,7 @@ def _modalities(facts: Facts) -> str:
     if not facts.modalities:
         return ""
     rows = [
-        (count.modality, count.series, count.images, f"{count.bytes / _MEGABYTE:,.1f} MB")
+        (count.modality, count.series, count.images, f"{count.bytes / MEGABYTE:,.1f} MB")
         for count in facts.modalities
     ]
     titles = ("Modality", Numbers("Series"), Numbers("Images found"), Numbers("Data"))

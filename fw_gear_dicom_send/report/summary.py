@@ -9,11 +9,11 @@ from typing import Any
 from .. import __version__
 from ..models import FileReport, LeftOut, Outcome, Remark, SendConfig
 from ..reasons import Kind
+from ..text import MEGABYTE
 from .verification import VerificationSummary
 from .wording import is_complete, is_dry, number_of_images_with
 
 SCHEMA_VERSION = 1
-_MEGABYTE = 1e6
 _CONVERTED = (Kind.CONVERTED, Kind.CONVERTED_AS_ASKED)
 
 
@@ -82,7 +82,7 @@ def _performance(outcome: Outcome | None) -> dict[str, Any]:
         "bytes_sent": size,
         "seconds": round(seconds, 3),
         "images_per_second": round(sent / seconds, 3) if seconds else 0.0,
-        "megabytes_per_second": round(size / _MEGABYTE / seconds, 3) if seconds else 0.0,
+        "megabytes_per_second": round(size / MEGABYTE / seconds, 3) if seconds else 0.0,
         "retries": outcome.retries if outcome else 0,
         "lost_associations": outcome.lost_associations if outcome else 0,
     }

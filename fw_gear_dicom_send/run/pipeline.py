@@ -27,7 +27,7 @@ from ..report.verification import Verifications
 from ..report.wording import is_complete, status_of
 from ..retry import RetryPolicy
 from ..source import ImageSource
-from ..text import quantity
+from ..text import MEGABYTE, quantity
 from .conversion import Conversion
 from .earlier_images import earlier_images
 from .existing_images import ExistingImages
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from ..network.query import FindSCU
 
 log = logging.getLogger(__name__)
-
-_MEGABYTE = 1e6
 
 
 class ProgressFactory(Protocol):
@@ -320,7 +318,7 @@ class _Sending:
             transport=Transport(
                 self._tls_context,
                 replace(waits.timeouts, response=config.response_timeout),
-                Throttle(limit * _MEGABYTE) if (limit := config.bandwidth_limit) else None,
+                Throttle(limit * MEGABYTE) if (limit := config.bandwidth_limit) else None,
             ),
             is_dry=config.dry_run,
             conversion=config.conversion,
