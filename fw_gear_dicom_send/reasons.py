@@ -404,6 +404,10 @@ class Kind(Enum):
     OTHER = ("other", "for other reasons")
 
 
+NOT_SENT_AGAIN = (Kind.ALREADY_STORED, Kind.SENT_EARLIER)
+"""Kinds of images that the server already has. They are counted separately, without advice."""
+
+
 @dataclass(frozen=True)
 class Reason:
     """A kind and, where the kind's text needs one, a detail.

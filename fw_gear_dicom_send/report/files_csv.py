@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathvalidate import sanitize_filename
 
 from ..models import FileReport
-from ..reasons import Kind, Program
+from ..reasons import NOT_SENT_AGAIN, Kind, Program
 from ..text import printable, quantity
 from .csv_rows import write_row
 
@@ -23,7 +23,6 @@ COLUMNS = (
 _OWN_COLUMNS = ("Path", "Images", "Images Sent", "Status")
 """Columns for the command, whose files have no acquisition and no path on Flywheel."""
 MAX_NAME = 255
-_NOT_SENT_AGAIN = (Kind.ALREADY_STORED, Kind.SENT_EARLIER)
 MAX_LINES = 100
 """Maximum number of table rows, and of remarks, in the log."""
 
@@ -120,7 +119,7 @@ def _remarks(report: FileReport) -> Iterator[str]:
             line = remark.text
         elif remark.failure:
             line = f"{images} not sent: {remark.text}"
-        elif remark.kind in _NOT_SENT_AGAIN:
+        elif remark.kind in NOT_SENT_AGAIN:
             line = f"{images} {remark.text}"
         else:
             is_converted = any(reason.kind is Kind.CONVERTED for reason in remark.reasons)

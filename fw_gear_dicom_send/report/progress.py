@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from typing import Protocol, Self
@@ -152,7 +153,7 @@ class Progress(Observer):
         """Return the progress line, with the rate since the previous one."""
         now = self._clock.now()
         with self._lock:
-            count, last = Count(**vars(self._count)), self._last
+            count, last = copy(self._count), self._last
             seconds = max(now - self._last_at, 0.001)
             self._last, self._last_at = count, now
         parts = [

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from ..models import FileEntry, FileReport, ImageRecord, Remark
 from ..network.types import NotSent
-from ..reasons import Kind, Reason
+from ..reasons import NOT_SENT_AGAIN, Kind, Reason
 from .events import Observer
 
 MAX_EXAMPLES = 20
@@ -15,8 +15,6 @@ MAX_TEXTS = 100
 MAX_CAUSES = 500
 """Maximum number of causes with examples."""
 _BY_STATUS = (Kind.REFUSED, Kind.OUT_OF_RESOURCES, Kind.WARNING, Kind.EXISTING_OBJECT)
-_NOT_SENT_AGAIN = (Kind.ALREADY_STORED, Kind.SENT_EARLIER)
-"""Kinds that are counted elsewhere and need no attention."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def notes(reports: Iterable[FileReport]) -> list[ReasonGroup]:
         for report, remark in _remarks(reports)
         if not remark.failure
         for reason in remark.reasons
-        if reason.kind not in _NOT_SENT_AGAIN
+        if reason.kind not in NOT_SENT_AGAIN
     )
 
 
@@ -110,7 +108,7 @@ class ImageExamples(Observer):
         return tuple(self._images.get(cause, ()))
 
     def _add(self, reason: Reason, entry: FileEntry, member: str, uid: str) -> None:
-        if reason.kind in _NOT_SENT_AGAIN:
+        if reason.kind in NOT_SENT_AGAIN:
             return
         cause = cause_of(reason)
         if cause not in self._images and len(self._images) >= MAX_CAUSES:
