@@ -35,8 +35,8 @@ def render_csv(reports: Sequence[FileReport], program: Program = Program.GEAR) -
     return text.getvalue()
 
 
-def render_table(reports: Sequence[FileReport], program: Program = Program.GEAR) -> str:
-    """Return the report as a table with aligned columns and at most 100 rows.
+def render_table(reports: Sequence[FileReport]) -> str:
+    """Return the gear's report as a table with aligned columns and at most 100 rows.
 
     With more files it shows only files that are not complete, and adds the counts of all files.
     """
@@ -47,8 +47,8 @@ def render_table(reports: Sequence[FileReport], program: Program = Program.GEAR)
         words = ", ".join(f"{status} {count:,}" for status, count in sorted(counts.items()))
         files = quantity(len(reports), "file")
         left_out = f"\nShowing {len(shown):,} of {files}; totals: {words}"
-    cells = ([printable(cell) for cell in _row(report, program)] for report in shown)
-    rows = [_columns(program), *cells]
+    cells = ([printable(cell) for cell in _row(report, Program.GEAR)] for report in shown)
+    rows = [COLUMNS, *cells]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -218,10 +218,12 @@ class Reports:
         return bool(path)
 
     def log_table(self, rows: Sequence[FileReport]) -> None:
-        """Log the report on files as a table, which ends the log."""
-        log.info(
-            "%s\n%s", self._report_name().capitalize(), files_csv.render_table(rows, self._program)
-        )
+        """Log the report on files as a table, which ends the log of the gear.
+
+        The command has logged each path, and its closing line has the counts.
+        """
+        if self._program is Program.GEAR:
+            log.info("%s\n%s", self._report_name().capitalize(), files_csv.render_table(rows))
 
     def work(self) -> ThroughputCounts:
         """Return the throughput so far."""

@@ -18,7 +18,7 @@ from ..network.throttle import Throttle
 from ..network.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from ..network.transport import Transport
 from ..network.types import UserIdentity
-from ..reasons import Kind, Program, Reason
+from ..reasons import Kind, Reason
 from ..report.events import Observer, ObserverGroup
 from ..report.file_counts import FileCounts
 from ..report.progress import Progress, Sender
@@ -170,9 +170,7 @@ def run(
             outcome = sending.outcome(rows, is_reported=is_reported)
             if not reports.publish_summary(destination, rows, outcome, error, verifications):
                 outcome = replace(outcome, is_reported=False)
-            # The command has logged each path, and a terminal has no room for a table.
-            if selection.origin.program is Program.GEAR:
-                reports.log_table(rows)
+            reports.log_table(rows)
         else:
             reports.discard()
             outcome = sending.outcome(rows, is_reported=True)
