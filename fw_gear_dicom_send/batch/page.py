@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 
 from ..models import FileStatus
 from ..reasons import Kind
@@ -13,7 +14,7 @@ from ..report.html import (
     Shown,
     Words,
     bar,
-    details,
+    folded_tables,
     link,
     page,
     paragraph,
@@ -23,8 +24,6 @@ from ..report.html import (
 from ..text import duration, natural_key, quantity
 from .models import Outcome
 
-MAX_OPEN_SESSIONS = 20
-"""Maximum number of complete sessions that the page shows without a click."""
 MAX_SESSIONS = 20_000
 """Maximum number of listed sessions in each table."""
 _KINDS = {kind.code: kind for kind in reversed(Kind)}
@@ -107,19 +106,14 @@ def _causes(outcome: Outcome) -> Iterator[tuple[str, str, int]]:
 
 
 def _sessions(outcomes: Iterable[Outcome], *, is_dry: bool) -> Iterator[HTML]:
-    """Yield tables of the sessions: incomplete ones first; many complete ones are folded."""
+    """Return tables of the sessions, incomplete ones first; many complete sessions are folded."""
     ordered = sorted(
         outcomes, key=lambda item: (natural_key(item.subject), natural_key(item.label))
     )
     incomplete = [outcome for outcome in ordered if outcome.reason]
     complete = [outcome for outcome in ordered if not outcome.reason]
-    if len(complete) <= MAX_OPEN_SESSIONS:
-        yield _table([*incomplete, *complete], "sessions", is_dry=is_dry)
-        return
-    if incomplete:
-        yield _table(incomplete, "sessions", is_dry=is_dry)
-    listed = _table(complete, "complete-sessions", is_dry=is_dry)
-    yield details(f"{len(complete):,} complete sessions", listed)
+    summary = quantity(len(complete), "complete session")
+    return folded_tables(incomplete, complete, summary, partial(_table, is_dry=is_dry), "sessions")
 
 
 def _table(outcomes: Sequence[Outcome], name: str, *, is_dry: bool) -> HTML:

@@ -1,8 +1,13 @@
 """Common style and elements of the HTML pages, with all texts escaped."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from string import Template
+from typing import TypeVar
+
+MAX_OPEN_ROWS = 20
+"""Maximum number of complete rows that are shown without a click."""
+T = TypeVar("T")
 
 _STYLE = """\
 :root { color-scheme: light dark; --text: #1a1a1a; --soft: #595959; --page: #ffffff;
@@ -215,6 +220,30 @@ def table(
         f'<table class="rows"{identity}><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table>"
     )
+
+
+def folded_tables(
+    incomplete: Sequence[T],
+    complete: Sequence[T],
+    summary: str,
+    render: Callable[[Sequence[T], str], HTML],
+    name: str,
+) -> Iterator[HTML]:
+    """Yield a table of all rows, or with many complete rows one that hides them behind a click.
+
+    Args:
+        incomplete: Rows that come first.
+        complete: Rows that are hidden if there are more than `MAX_OPEN_ROWS`.
+        summary: Text to click on.
+        render: Returns the table of some rows with an id.
+        name: Id of the first table.
+    """
+    if len(complete) <= MAX_OPEN_ROWS:
+        yield render([*incomplete, *complete], name)
+        return
+    if incomplete:
+        yield render(incomplete, name)
+    yield details(summary, render(complete, f"complete-{name}"))
 
 
 def matrix(corner: str, columns: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]]) -> HTML:

@@ -21,6 +21,7 @@ from .html import (
     Words,
     bar,
     details,
+    folded_tables,
     items,
     link,
     matrix,
@@ -37,8 +38,6 @@ from .wording import headline, image_counts, is_complete, is_dry
 
 MAX_FILES = 1_000
 """Maximum number of listed incomplete files, and of listed complete files."""
-MAX_OPEN_FILES = 20
-"""Maximum number of complete files that are shown without a click."""
 MAX_TEXTS = 10
 """Maximum number of texts of a cause."""
 MAX_CONTEXTS = 60
@@ -263,19 +262,13 @@ def _example(image: ImageExample) -> str:
 
 
 def _files(reports: Sequence[FileReport], facts: Facts) -> Iterator[str]:
-    """Yield tables of the files, incomplete ones first; many complete files are collapsed."""
+    """Return tables of the files, incomplete ones first; many complete files are collapsed."""
     ordered = sorted(reports, key=lambda report: natural_key(report.entry.fw_path))
     incomplete = [report for report in ordered if not report.is_complete]
     incomplete.sort(key=lambda report: report.good > 0)
     complete = [report for report in ordered if report.is_complete]
-    shape = _Columns(reports, facts)
-    if len(complete) <= MAX_OPEN_FILES:
-        yield shape.table([*incomplete, *complete], "files")
-        return
-    if incomplete:
-        yield shape.table(incomplete, "files")
-    title = quantity(len(complete), f"complete {facts.origin.program.row_noun}")
-    yield details(title, shape.table(complete, "complete-files"))
+    summary = quantity(len(complete), f"complete {facts.origin.program.row_noun}")
+    return folded_tables(incomplete, complete, summary, _Columns(reports, facts).table, "files")
 
 
 class _Columns:
@@ -303,7 +296,8 @@ class _Columns:
         made = table(titles, map(self._row, listed), states=map(_state, listed), name=name)
         if more := len(reports) - len(listed):
             rest = f"{quantity(more, f'more {self._facts.origin.program.row_noun}')} not shown."
-            report = f" The full list is in {name}." if (name := self._facts.files_csv) else ""
+            csv = self._facts.files_csv
+            report = f" The full list is in {csv}." if csv else ""
             return HTML(made + paragraph(f"{rest}{report}"))
         return made
 
