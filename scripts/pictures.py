@@ -7,15 +7,9 @@ Chromium, and writes `report.png` and `command.svg`.
 """
 
 import base64
-import fcntl
 import io
-import os
-import pty
-import struct
-import subprocess
 import sys
 import tempfile
-import termios
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -26,7 +20,7 @@ from selenium.webdriver.common.by import By
 
 from benchmarks.datasets import make_ct, make_mr
 from tests.support.browser import chromium
-from tests.support.command import arguments_of, environment
+from tests.support.command import run_on_terminal
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import GearFolder
 from tests.support.pacs import Orthanc, StoreSCP
@@ -81,30 +75,17 @@ class Terminal:
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         """Start with an empty screen; the commands get additional environment variables."""
         self._folder = folder
-        self._environment = {**environment(), **variables, "TERM": "xterm-256color"}
+        self._variables = variables
         self._screen = pyte.Screen(COLUMNS, LINES)
-        self._stream = pyte.ByteStream(self._screen)
+        self._stream = pyte.Stream(self._screen)
 
     def run(self, script: str, *arguments: str) -> None:
         """Type a command and show its output."""
         prompt = f"\x1b[1;32m$\x1b[0m {' '.join((script, *arguments))}\r\n"
-        self._stream.feed(prompt.encode())
-        own, given = pty.openpty()
-        fcntl.ioctl(given, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
-        with subprocess.Popen(  # noqa: S603
-            arguments_of(script, *arguments),
-            cwd=self._folder,
-            env=self._environment,
-            stdin=given,
-            stdout=given,
-            stderr=given,
-            start_new_session=True,
-        ):
-            os.close(given)
-            while output := _read(own):
-                self._stream.feed(output)
-        os.close(own)
-        self._stream.feed(b"\r\n")
+        result = run_on_terminal(
+            script, *arguments, cwd=self._folder, columns=COLUMNS, variables=self._variables
+        )
+        self._stream.feed(f"{prompt}{result.stdout}\r\n")
 
     def text(self) -> Text:
         """Return the screen without its empty last lines."""
@@ -123,13 +104,6 @@ class Terminal:
 def _colour(name: str) -> str:
     """Return the name in rich of a colour in pyte."""
     return {"brown": "yellow"}.get(name, name)
-
-
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 1 << 16)
-    except OSError:  # the command has ended
-        return b""
 
 
 def command_picture(folder: Path) -> str:

@@ -64,17 +64,18 @@ def run_on_terminal(
     interrupt_at: Callable[[str], bool] = lambda _: False,
     typed: str = "",
     columns: int = TERMINAL_WIDTH,
+    variables: Mapping[str, str] | None = None,
 ) -> CommandResult:
     """Run a script on a terminal; all its output is returned as `stdout`.
 
-    `typed` is the user's input. SIGINT is sent once, as soon as `interrupt_at` returns true for the
-    output so far.
+    `variables` are added to its environment. `typed` is the user's input. SIGINT is sent once, as
+    soon as `interrupt_at` returns true for the output so far.
     """
     master, slave = pty.openpty()
     process = subprocess.Popen(
         arguments_of(script, *arguments),
         cwd=cwd,
-        env={**environment(), "TERM": "xterm", "COLUMNS": str(columns)},
+        env={**environment(), "TERM": "xterm", "COLUMNS": str(columns), **(variables or {})},
         stdin=slave,
         stdout=slave,
         stderr=slave,
