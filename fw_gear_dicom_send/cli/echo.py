@@ -115,7 +115,7 @@ def _test(arguments: Arguments) -> int:
     server_info = preflight.check(server, context)
     proposed = storage_contexts()
     accepted = preflight.accepted(server, proposed, context)
-    first_accepted = [context for context in proposed if context in accepted][:1]
+    first_accepted = [pair for pair in proposed if pair in accepted][:1]
     answers = preflight.services(server, first_accepted, context)
     capabilities = _Capabilities(
         server,
@@ -123,7 +123,7 @@ def _test(arguments: Arguments) -> int:
         is_verified=chosen.options["tls_require_peer_cert"] is True,
         services={answer.sop_class_uid: answer for answer in answers},
         accepted=_by_class(proposed, accepted),
-        proposed=list(dict.fromkeys(context.transfer_syntax for context in proposed)),
+        proposed=list(dict.fromkeys(pair.transfer_syntax for pair in proposed)),
     )
     if arguments.values.json:
         write_json(capabilities.summary())

@@ -71,7 +71,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Sequence:
-    """Sequence of defined or undefined length, as are its items."""
+    """Sequence whose length, and those of its items, are defined or undefined."""
 
     tag: int
     items: tuple["Tree", ...]
