@@ -12,7 +12,7 @@ from benchmarks.goals import goals
 from benchmarks.replay import read_image, replay
 from benchmarks.results import Data, Machine, Named, Results, Run, rows_of
 from benchmarks.senders import Command, Gear, Replay, Sender
-from benchmarks.targets import STORESCP
+from benchmarks.targets import DISTANCE
 from tests.support.instances import dataset_of
 from tests.support.pacs import HOST, StoreSCP
 from tests.support.waiting import wait_for
@@ -32,11 +32,14 @@ def test_a_replay_sends_each_image_once(storescp: StoreSCP, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("sender", [Gear(2), Command(2), Replay(2)], ids=lambda one: one.name)
 def test_senders_return_the_number_of_sent_images(sender: Sender, tmp_path: Path) -> None:
-    """Each sends a tgz, the gear from a session and the others from disk."""
+    """Each sends a tgz, the gear from a session and the others from disk.
+
+    The server is distant, because a replay to a close one may end before a connection is seen.
+    """
     data = make_ct_tgz(tmp_path / "data", 3)
     (tmp_path / "work").mkdir()
 
-    with STORESCP.open() as server:
+    with DISTANCE.open() as server:
         sending = sender.send(data, server, tmp_path / "work")
 
     assert (sending.process.exit_code, sending.sent) == (0, 3), sending.process.output
