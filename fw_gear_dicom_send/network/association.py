@@ -47,6 +47,8 @@ REJECTED = {
 }
 """Meanings of rejections, by source and reason (PS3.8 9.3.4)."""
 NO_REASON = "it gives no reason"
+MAX_USELESS_ANSWERS = 1000
+"""Maximum number of answers to a request that bring nothing new."""
 
 _REJECTION_KINDS = {(1, 3): Kind.UNKNOWN_CALLING_AE, (1, 7): Kind.UNKNOWN_CALLED_AE}
 _TRANSIENT = 2
@@ -69,8 +71,9 @@ def resolve(peer: PeerAE, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
 class StorageAssociation:
     """Association with a peer. One thread at a time may use it, and any thread may abort it.
 
-    The mutable state is the state of the upper layer, and the numbers of requests and of `images`.
-    The thread that uses the association holds `_in_use`.
+    The mutable state is the state of the upper layer, the numbers of requests and of `images`, and
+    the wait for the response to the latest request. The thread that uses the association holds
+    `_in_use`.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class StorageAssociation:
         self.images = 0
         self._ids: Mapping[Context, int] = {}
         self._layer = UpperLayer(peer, contexts, transport.timeouts)
+        self._wait = Wait(self._layer.connection, 0)
         self._in_use = Lock()
         self._trace = Trace()
 
@@ -155,7 +159,7 @@ class StorageAssociation:
         timeout = self._timeouts.response if response_timeout is None else response_timeout
         try:
             with self._using():
-                answer = self._ask(request, dimse.C_STORE_RQ, timeout, skips_pending=True)
+                answer = self._ask(request, dimse.C_STORE_RQ, timeout)
         except LostAnswerError as exc:
             if exc.reason.kind is not Kind.NO_ANSWER:
                 raise
@@ -186,24 +190,27 @@ class StorageAssociation:
         dataset: bytes = b"",
         *,
         timeout: float,
+        takes_pending: bool = False,
     ) -> Message:
-        """Send a request other than C-STORE, and return the first response.
+        """Send a request other than C-STORE, and return the response.
 
-        A message ID is added to `command`. Raises AssociationError if the association is lost,
-        and aborts it.
+        With `takes_pending`, this is the first response, and `next_response` returns the others.
+        A message ID is added to `command`. The peer has `timeout` seconds for all responses.
+        Raises AssociationError if the association is lost, and aborts it.
         """
         numbered = {**command, dimse.MESSAGE_ID: self._next_message_id()}
         request = dimse.message(self._ids[context], numbered, dataset, self._layer.max_pdu)
         with self._using():
-            return self._ask(request, int(command[dimse.COMMAND_FIELD]), timeout)
+            command_field = int(command[dimse.COMMAND_FIELD])
+            return self._ask(request, command_field, timeout, takes_pending=takes_pending)
 
-    def next_response(self, command_field: int, timeout: float) -> Message:
+    def next_response(self, command_field: int) -> Message:
         """Return the next response to the latest request, whose command field is `command_field`.
 
         Raises AssociationError as `ask` does.
         """
         with self._using():
-            return self._response(command_field, timeout)
+            return self._response(command_field, takes_pending=True)
 
     def reported(self, timeout: float) -> Message | None:
         """Return the next N-EVENT-REPORT of the peer, None after the timeout.
@@ -357,7 +364,7 @@ class StorageAssociation:
         command_field: int,
         timeout: float,
         *,
-        skips_pending: bool = False,
+        takes_pending: bool = False,
     ) -> Message:
         """Write a request, and return the response."""
         try:
@@ -369,28 +376,30 @@ class StorageAssociation:
                 self._layer.write(buffers)
         except LostError:
             lost = AssociationError(Reason(Kind.CONNECTION_LOST, "during a request"))
+            self._wait = Wait(self._layer.connection, 0)
             try:
-                answer = self._response(command_field, 0)
+                answer = self._response(command_field)
             except AssociationError:
                 raise lost from None
             # A peer that did not read an image completely cannot have stored it.
             if is_failure(dimse.number(answer.command, dimse.STATUS) or 0):
                 return answer
             raise lost from None
-        return self._response(command_field, timeout, skips_pending=skips_pending)
+        self._wait = Wait(self._layer.connection, timeout)
+        return self._response(command_field, takes_pending=takes_pending)
 
-    def _response(
-        self, command_field: int, timeout: float, *, skips_pending: bool = False
-    ) -> Message:
-        """Wait for the response to the latest request. Late answers to others are dropped."""
-        wait = Wait(self._layer.connection, timeout)
-        while True:
-            event = self._layer.next_event(wait)
+    def _response(self, command_field: int, *, takes_pending: bool = False) -> Message:
+        """Wait for the response to the latest request.
+
+        Late answers to others are dropped, and pending ones without `takes_pending`.
+        """
+        for _ in range(MAX_USELESS_ANSWERS):
+            event = self._layer.next_event(self._wait)
             if event is None:
-                raise LostAnswerError(Reason(Kind.NO_ANSWER, f"{timeout:.0f} s"))
+                raise self._unanswered(Reason(Kind.NO_ANSWER, f"{self._wait.timeout:.0f} s"))
             if not isinstance(event, Message):
                 before = "before the answer to a request"
-                raise LostAnswerError(Reason(Kind.CONNECTION_LOST, before))
+                raise self._unanswered(Reason(Kind.CONNECTION_LOST, before))
             command = event.command
             status = dimse.number(command, dimse.STATUS)
             answered = dimse.number(command, dimse.MESSAGE_ID_BEING_RESPONDED_TO)
@@ -401,6 +410,15 @@ class StorageAssociation:
                 or answered != self._message_id
                 or status is None
             ):
-                raise LostAnswerError(Reason(Kind.WRONG_ANSWER))
-            if not (skips_pending and status in dimse.PENDING):
+                break
+            if takes_pending or status not in dimse.PENDING:
                 return event
+        raise self._unanswered(Reason(Kind.WRONG_ANSWER))
+
+    def _unanswered(self, reason: Reason) -> AssociationError:
+        """Return the error for a request without a valid response.
+
+        A peer whose TCP stack lacks a part of the request cannot have carried it out.
+        """
+        is_whole = not self._layer.connection.unacknowledged
+        return (LostAnswerError if is_whole else AssociationError)(reason)

@@ -16,7 +16,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from ..reasons import Kind, Reason
 from . import dimse
-from .association import StorageAssociation
+from .association import MAX_USELESS_ANSWERS, StorageAssociation
 from .commitment_listener import CommitmentListener
 from .contexts import Context
 from .errors import AssociationError, QueryError
@@ -115,8 +115,12 @@ def _reported(
 def _report_on(
     assoc: StorageAssociation, transaction_uid: str, timeout: float, *, is_implicit: bool
 ) -> Dataset | None:
-    """Wait for a report on the association of the request."""
-    while event := assoc.reported(timeout):
+    """Wait for a report on the association of the request; drop those of other transactions."""
+    end = monotonic() + timeout
+    for _ in range(MAX_USELESS_ANSWERS):
+        event = assoc.reported(end - monotonic())
+        if event is None:
+            break
         try:
             report = decode(BytesIO(event.dataset), is_implicit, True)
             if report.get("TransactionUID") == transaction_uid:

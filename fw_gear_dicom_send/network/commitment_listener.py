@@ -130,7 +130,9 @@ class CommitmentListener:
         """Read and answer until one side ends the connection, or a limit is reached."""
         end, size = monotonic() + self._timeouts.commitment, 0
         while not (acceptor.is_over or self._is_closed) and size <= _MAX_BYTES:
-            connection.settimeout(max(end - monotonic(), 0.001))
+            if (remaining := end - monotonic()) <= 0:
+                return
+            connection.settimeout(remaining)
             data = connection.recv(_RECEIVED)
             if not data:
                 return

@@ -71,7 +71,7 @@ class Connection:
 
     def __init__(self, timeouts: Timeouts) -> None:
         """Start without a connection."""
-        self._timeouts = timeouts
+        self.timeouts = timeouts
         self._socket: socket.socket | None = None
         self._poll = select.poll() if hasattr(select, "poll") else None
         self._tls: SSLSocket | None = None
@@ -82,11 +82,11 @@ class Connection:
         Raises OSError or UnicodeError.
         """
         error: OSError | None = None
-        for family, address in addresses(host, port, self._timeouts.resolve):
+        for family, address in addresses(host, port, self.timeouts.resolve):
             try:
                 self._socket = connection = socket.socket(family, socket.SOCK_STREAM)
                 self._set_options(connection)
-                connection.settimeout(self._timeouts.connect)
+                connection.settimeout(self.timeouts.connect)
                 connection.connect(address)
             except OSError as exc:
                 error = exc
@@ -99,7 +99,7 @@ class Connection:
     def secure(self, ssl_context: SSLContext, host: str) -> None:
         """Do the TLS handshake. Raises SSLError if TLS fails, and other OSErrors."""
         plain = self._connected()
-        plain.settimeout(self._timeouts.connect)
+        plain.settimeout(self.timeouts.connect)
         self._socket = self._tls = ssl_context.wrap_socket(
             plain, server_hostname=host, do_handshake_on_connect=False
         )
@@ -206,7 +206,7 @@ class Connection:
     def _set_options(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        options = {**_KEEP_ALIVE, "TCP_USER_TIMEOUT": int(1000 * self._timeouts.acknowledge)}
+        options = {**_KEEP_ALIVE, "TCP_USER_TIMEOUT": int(1000 * self.timeouts.acknowledge)}
         for name, value in options.items():
             if option := getattr(socket, name, None):
                 with suppress(OSError):

@@ -18,9 +18,9 @@ from pynetdicom.status import QR_FIND_SERVICE_CLASS_STATUS
 from ..dicom.elements import ElementReader, Encoding, MalformedError
 from ..reasons import Kind, Reason
 from . import dimse
-from .association import StorageAssociation
+from .association import MAX_USELESS_ANSWERS, StorageAssociation
 from .contexts import Context
-from .errors import AssociationError, NoAssociationError, QueryError
+from .errors import AssociationError, LostAnswerError, NoAssociationError, QueryError
 from .inquiry import Findings, InquirySCU
 from .statuses import CANCEL, SUCCESS, WARNING, category_of, describe
 from .timeouts import Timeouts
@@ -43,25 +43,10 @@ _Series = tuple[str, str]
 
 @dataclass(frozen=True)
 class _Answer:
-    """SOP Instance UIDs that a peer found, and the status of its final response.
-
-    If the answer is not whole, the peer may have more matches.
-    """
+    """SOP Instance UIDs that a peer found, and why it may have more matches; None if not."""
 
     uids: frozenset[str]
-    status: int
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the answer contains all matches."""
-        return self.status == 0
-
-    @property
-    def failure(self) -> QueryError:
-        """An error with the status."""
-        words = describe(self.status, QR_FIND_SERVICE_CLASS_STATUS)
-        detail = f"the server answered the C-FIND with status {words}"
-        return QueryError(Reason(Kind.QUERY_FAILED, detail))
+    failure: QueryError | None = None
 
 
 def find(
@@ -69,8 +54,9 @@ def find(
 ) -> _Answer:
     """Return the images that match a query (PS3.7 9.1.2).
 
-    Raises QueryError for a failure status, except for one that means an incomplete answer. It also
-    raises QueryError for an answer that cannot be decoded or has too many images.
+    The answer is incomplete if the time is over after some matches. Raises QueryError for a failure
+    status, except for one that means an incomplete answer. It also raises QueryError for an answer
+    that cannot be decoded, has too many images, or repeats itself.
     """
     is_implicit = UID(context.transfer_syntax).is_implicit_VR
     request: dict[int, int | str] = {
@@ -80,27 +66,40 @@ def find(
         dimse.COMMAND_DATA_SET_TYPE: dimse.HAS_DATASET,
     }
     encoded = encode(identifier, is_implicit, True) or b""
-    response = assoc.ask(context, request, encoded, timeout=timeouts.find)
+    response = assoc.ask(context, request, encoded, timeout=timeouts.find, takes_pending=True)
     uids: set[str] = set()
-    failure = None
-    while (status := dimse.number(response.command, dimse.STATUS)) in dimse.PENDING:
+    failure, useless = None, 0
+    while (status := dimse.number(response.command, dimse.STATUS) or 0) in dimse.PENDING:
+        known = len(uids)
         if response.dataset and not failure:
             try:
                 uids.add(_uid_in(response.dataset, is_implicit=is_implicit))
             except MalformedError:
                 # The other responses to this query must still be read.
                 failure = "the server's answer to a C-FIND cannot be decoded"
+        useless += len(uids) == known
         if len(uids) > MAX_ANSWERS:
-            assoc.abort()
             failure = f"the server's answer to a C-FIND has more than {MAX_ANSWERS} images"
-            break
-        response = assoc.next_response(dimse.C_FIND_RQ, timeouts.find)
+        elif useless > MAX_USELESS_ANSWERS + len(uids):
+            failure = failure or "the server's answer to a C-FIND repeats itself"
+        else:
+            try:
+                response = assoc.next_response(dimse.C_FIND_RQ)
+            except LostAnswerError as exc:
+                if uids and exc.reason.kind is Kind.NO_ANSWER:
+                    return _Answer(frozenset(uids), QueryError(exc.reason))
+                raise
+            continue
+        assoc.abort()
+        break
     if failure:
         raise QueryError(Reason(Kind.QUERY_FAILED, failure))
-    answer = _Answer(frozenset(uids), status or 0)
-    if not _may_be_part(answer.status):
-        raise answer.failure
-    return answer
+    words = describe(status, QR_FIND_SERVICE_CLASS_STATUS)
+    detail = f"the server answered the C-FIND with status {words}"
+    error = QueryError(Reason(Kind.QUERY_FAILED, detail)) if status else None
+    if error and not _may_be_part(status):
+        raise error
+    return _Answer(frozenset(uids), error)
 
 
 def _uid_in(identifier: bytes, *, is_implicit: bool) -> str:
@@ -149,7 +148,7 @@ class FindSCU(InquirySCU):
                 answer = self._find((study_instance_uid, series_instance_uid))
             except AssociationError as exc:
                 raise QueryError(exc.reason) from exc
-        if not (answer.uids or answer.is_whole):
+        if answer.failure and not answer.uids:
             raise answer.failure
         return answer.uids
 
@@ -177,10 +176,10 @@ class FindSCU(InquirySCU):
         answer = self._find(series, asked)
         if asked <= answer.uids:
             findings.verified |= asked
-        elif answer.is_whole:
-            findings.absent |= asked
-        else:
+        elif answer.failure:
             raise answer.failure
+        else:
+            findings.absent |= asked
 
     def _ask_by_list(
         self, series: _Series, asked: frozenset[str], findings: Findings
@@ -204,8 +203,8 @@ class FindSCU(InquirySCU):
             return []
         if found:
             # A server that limits its answers allows about as many as it found.
-            return _parts(rest, len(rest) if answer.is_whole else len(found))
-        if not answer.is_whole:
+            return _parts(rest, len(found) if answer.failure else len(rest))
+        if answer.failure:
             return _parts(rest, -(-len(rest) // 2))
         if not self._takes_lists:
             return self._ask_by_series(series, rest, findings)
@@ -221,7 +220,7 @@ class FindSCU(InquirySCU):
         findings.verified |= found
         if found:
             self._takes_lists = False
-        if answer.uids or not answer.is_whole:
+        if answer.uids or answer.failure:
             return _parts(asked - found, 1)
         findings.absent |= asked
         return []

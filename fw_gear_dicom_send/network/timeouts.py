@@ -12,10 +12,11 @@ class Timeouts:
         connect: Connecting to each address of the host.
         associate: The answer to the association request.
         write: Time without progress while the peer reads the written data.
+        min_rate: Minimum average rate at which the peer reads, in bytes per second.
         acknowledge: Acknowledgement of sent data by the peer's TCP stack.
         response: The C-STORE response, after the request has reached the peer.
         echo: The C-ECHO response.
-        find: Each C-FIND response.
+        find: All responses to a C-FIND request.
         action: The N-ACTION response.
         commitment: The N-EVENT-REPORT on the same association.
         late_commitment: The N-EVENT-REPORT on another association.
@@ -29,6 +30,7 @@ class Timeouts:
     connect: float = 15.0
     associate: float = 30.0
     write: float = 60.0
+    min_rate: float = 1000.0
     acknowledge: float = 90.0
     response: float = 300.0
     echo: float = 15.0

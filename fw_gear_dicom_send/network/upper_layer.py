@@ -6,7 +6,6 @@ The thread that uses the association does all waiting, reading and writing.
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from math import inf
 from ssl import SSLError
 from threading import Lock
 from time import monotonic
@@ -34,6 +33,8 @@ _MIN_PDU = 16
 _MAX_REPORTS = 16
 _MAX_EVENTS = 10_000
 """Maximum number of unread messages. A peer that sends more violates the protocol."""
+_MAX_READS = 16
+"""Maximum number of reads, of up to 64 KiB each, before the time is checked again."""
 
 
 class LostError(Exception):
@@ -43,14 +44,17 @@ class LostError(Exception):
 class Wait:
     """A wait for the peer that starts when the written data has reached it.
 
-    The mutable state is the deadline, and the number of unacknowledged bytes.
+    Nothing that the peer sends moves the deadline. Data in transit does, while the peer
+    acknowledges it, but at most to its duration at the minimum rate of the timeouts. The mutable
+    state is the deadline, the number of unacknowledged bytes, and whether the wait `is_over`.
     """
 
     def __init__(self, connection: Connection, timeout: float) -> None:
         """Wait for `timeout` seconds."""
+        self.timeout = timeout
+        self.is_over = timeout <= 0
         self._connection = connection
-        self._timeout = timeout
-        self._deadline = monotonic() + timeout
+        self._deadline = self._last_deadline = monotonic() + timeout
         self._in_flight: int | None = None
         self._is_first = True
 
@@ -58,12 +62,15 @@ class Wait:
         """Return the remaining seconds. The first call makes no system call."""
         if self._is_first:
             self._is_first = False
-            return self._timeout
-        in_flight = self._connection.unacknowledged
-        if in_flight != self._in_flight:
-            self._in_flight = in_flight
-            self._deadline = monotonic() + self._timeout
-        return self._deadline - monotonic()
+            return self.timeout
+        in_flight, now = self._connection.unacknowledged, monotonic()
+        if self._in_flight is None:
+            self._last_deadline += in_flight / self._connection.timeouts.min_rate
+        elif in_flight < self._in_flight:
+            self._deadline = min(now + self.timeout, self._last_deadline)
+        self._in_flight = in_flight
+        self.is_over = now >= self._deadline
+        return self._deadline - now
 
 
 class UpperLayer:
@@ -158,25 +165,25 @@ class UpperLayer:
     def wait_for(self, is_done: Callable[[], bool], wait: Wait) -> None:
         """Listen until `is_done`, until the association has ended, or until the timeout.
 
-        Data that has already arrived is read even after the timeout.
+        When the time is over, data that has already arrived is read once more.
         """
-        seconds = inf
-        while seconds > 0 and not (is_done() or self._protocol.is_over or self._is_aborted):
-            seconds = wait.remaining()
+        is_last = False
+        while not (is_last or is_done() or self._protocol.is_over or self._is_aborted):
+            seconds, is_last = wait.remaining(), wait.is_over
             self.listen(max(0.0, min(seconds, self._timeouts.tick)))
             if self._new_reports:
                 with suppress(LostError):
                     self._answer_reports()
 
     def listen(self, seconds: float) -> None:
-        """Wait up to `seconds` for data, and read it until the first event."""
+        """Wait up to `seconds` for data, and read it until the first event, up to 1 MiB."""
         if self._protocol.is_over:
             return
         try:
-            has_come = self.connection.wait(seconds)
-            while has_come and (data := self.connection.read()) is not None:
+            reads = _MAX_READS if self.connection.wait(seconds) else 0
+            while reads and (data := self.connection.read()) is not None:
                 self._take(data)
-                has_come = bool(data) and not self._events
+                reads = reads - 1 if data and not self._events else 0
         except (OSError, ValueError) as exc:
             self.tls_failure = exc if isinstance(exc, SSLError) else None
             self._protocol.note_ending(f"the connection failed: {getattr(exc, 'strerror', exc)}")
@@ -248,10 +255,12 @@ class UpperLayer:
 
     def _write_rest(self, rest: Sequence[Buffer]) -> None:
         """Write the rest as the peer reads it, and listen to the peer meanwhile."""
+        size = sum(map(len, rest))
         in_flight = self.connection.unacknowledged
         deadline = monotonic() + self._timeouts.write
+        last_deadline = deadline + size / self._timeouts.min_rate
         while rest:
-            seconds = min(self._timeouts.tick, deadline - monotonic())
+            seconds = min(self._timeouts.tick, min(deadline, last_deadline) - monotonic())
             if seconds <= 0:
                 raise LostError
             self.connection.wait(seconds, to_write=True)

@@ -1,0 +1,311 @@
+"""Each wait for a server has one deadline, which no answer moves."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from itertools import repeat
+from struct import pack
+
+import pytest
+
+from fw_gear_dicom_send.errors import ServerError
+from fw_gear_dicom_send.network import preflight
+from fw_gear_dicom_send.network.commitment import CommitmentSCU
+from fw_gear_dicom_send.network.commitment_listener import CommitmentListener
+from fw_gear_dicom_send.network.errors import AssociationError, LostAnswerError, QueryError
+from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.transport import Transport
+from fw_gear_dicom_send.network.types import NotSent
+from fw_gear_dicom_send.reasons import Kind
+from tests.support.associations import CONTEXTS, associate
+from tests.support.fault_scp import C_ECHO_RSP, P_DATA_TF, FaultSCP, Image, Peer, Script
+from tests.support.fuzzing import no_hang
+from tests.support.instances import made_instance
+from tests.support.pacs import free_port
+from tests.support.pdus import C_FIND_RSP, element, message, pdu
+from tests.support.peers import peer_of
+from tests.support.querying import find_scu, query_pool
+from tests.support.results import final
+from tests.support.sending import unconverted
+from tests.support.series import SERIES, STUDY, reference
+from tests.support.waiting import LONG_TIMEOUTS
+
+TIMEOUT = 0.5
+DRIP = TIMEOUT / 5
+"""Interval between answers, in seconds, that is shorter than each timeout."""
+NO_DELAY = 0.0
+SHORT = replace(
+    LONG_TIMEOUTS,
+    associate=TIMEOUT,
+    response=TIMEOUT,
+    echo=TIMEOUT,
+    find=TIMEOUT,
+    action=TIMEOUT,
+    commitment=TIMEOUT,
+    late_commitment=TIMEOUT,
+    release=TIMEOUT,
+    abort=TIMEOUT,
+    tick=TIMEOUT / 10,
+)
+VERIFICATION = "1.2.840.10008.1.1"
+PENDING = 0xFF00
+EMPTY_PDU = pdu(P_DATA_TF, b"")
+IDENTIFIER = pack("<HH2sH", 0x0008, 0x0018, b"UI", 6) + b"1.2.3\0"
+PACES = pytest.mark.parametrize("pause", [NO_DELAY, DRIP])
+
+Flood = Callable[[Peer, Image], bytes]
+"""The data that a server repeats after a request."""
+
+
+def repeated(peer: Peer, data: bytes, pause: float) -> None:
+    """Send data without end, until the other side leaves."""
+    data = data if pause else data * 1000
+    for chunk in repeat(data):
+        peer.socket.sendall(chunk)
+        if peer.server.closing.wait(pause):
+            break
+
+
+def flooding(flood: Flood, pause: float) -> Script:
+    """Return a script that answers each request with a flood."""
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        request = peer.read_command()
+        repeated(peer, flood(peer, request), pause)
+
+    return script
+
+
+def message_id_in(body: bytes) -> bytes:
+    """Return the message ID in the first PDU of a request."""
+    return body.split(pack("<HHL", 0, 0x0110, 2))[1][:2]
+
+
+def pending(peer: Peer, request: Image) -> bytes:
+    return peer.response(request, PENDING)
+
+
+def empty_pdu(_peer: Peer, _request: Image) -> bytes:
+    return EMPTY_PDU
+
+
+@PACES
+@pytest.mark.parametrize("flood", [pending, empty_pdu])
+def test_an_image_with_endless_answers_fails(flood: Flood, pause: float) -> None:
+    """Pending answers and empty PDUs do not extend the wait for the response to an image."""
+    with no_hang(), FaultSCP(flooding(flood, pause)) as server:
+        scu = StorageSCU(
+            peer_of(server), unconverted, retry_time=0, transport=Transport(timeouts=SHORT)
+        )
+        result = final(scu.send(made_instance()))
+        scu.close()
+    assert isinstance(result, NotSent)
+    assert result.reason.kind in (Kind.NO_ANSWER, Kind.WRONG_ANSWER)
+
+
+@PACES
+def test_answers_to_an_earlier_image_do_not_extend_the_wait(pause: float) -> None:
+    """They are dropped while the wait for the next response continues."""
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        first = peer.read_image()
+        peer.answer(first)
+        peer.read_image()
+        repeated(peer, peer.response(first), pause)
+
+    with no_hang(), FaultSCP(script) as server:
+        assoc = associate(server, timeouts=SHORT)
+        assoc.send_c_store(made_instance(1), CONTEXTS[0])
+        with pytest.raises(LostAnswerError) as error:
+            assoc.send_c_store(made_instance(2), CONTEXTS[0])
+    kind = Kind.NO_ANSWER if pause else Kind.WRONG_ANSWER
+    assert error.value.reason.kind is kind
+
+
+@PACES
+@pytest.mark.parametrize("flood", ["pending", "empty"])
+def test_an_echo_with_endless_answers_fails(flood: str, pause: float) -> None:
+    """The check before the first download ends with an error."""
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        message_id = message_id_in(peer.read_pdu().body)
+        answer = peer.message(
+            element(0x0002, VERIFICATION.encode())
+            + element(0x0100, C_ECHO_RSP)
+            + element(0x0120, message_id)
+            + element(0x0800, 0x0101)
+            + element(0x0900, PENDING)
+        )
+        repeated(peer, EMPTY_PDU if flood == "empty" else answer, pause)
+
+    with no_hang(), FaultSCP(script) as server, pytest.raises(ServerError):
+        preflight.check(peer_of(server), timeouts=SHORT)
+
+
+@PACES
+@pytest.mark.parametrize("flood", [pending, empty_pdu])
+def test_messages_after_a_release_request_end(flood: Flood, pause: float) -> None:
+    """The wait for the answer to a release request is not extended by other messages."""
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        image = peer.read_image()
+        peer.answer(image)
+        peer.read_any()
+        repeated(peer, flood(peer, image), pause)
+
+    with no_hang(), FaultSCP(script) as server:
+        assoc = associate(server, timeouts=SHORT)
+        assoc.send_c_store(made_instance(), CONTEXTS[0])
+        assoc.release()
+
+
+@PACES
+def test_an_association_request_with_endless_data_fails(pause: float) -> None:
+    """An answer that never becomes complete does not extend the wait for it."""
+
+    def script(peer: Peer) -> None:
+        peer.read_pdu()
+        peer.socket.sendall(pack(">BBL", 2, 0, 1 << 20))
+        repeated(peer, b"\0", DRIP / 10)
+
+    timeouts = replace(SHORT, associate=TIMEOUT if pause else TIMEOUT / 5)
+    with no_hang(), FaultSCP(script) as server, pytest.raises(AssociationError):
+        associate(server, timeouts=timeouts)
+
+
+def matching(identifier: bytes | None) -> Flood:
+    """Return a flood of the same answer to a query."""
+
+    def flood(_peer: Peer, request: Image) -> bytes:
+        command = (
+            element(0x0100, C_FIND_RSP)
+            + element(0x0120, request.message_id)
+            + element(0x0800, 0x0101 if identifier is None else 1)
+            + element(0x0900, PENDING)
+        )
+        return message(command, identifier, request.context_id)
+
+    return flood
+
+
+def answering_queries(flood: Flood, pause: float) -> Script:
+    """Return a script that answers a query with a flood."""
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        request = peer.read_query()
+        repeated(peer, flood(peer, request), pause)
+
+    return script
+
+
+FLOODS = pytest.mark.parametrize(
+    "identifier",
+    [IDENTIFIER, b"\xff" * 30, b"", None],
+    ids=["same match", "garbage", "empty", "no dataset"],
+)
+
+
+@PACES
+@FLOODS
+def test_a_query_with_endless_answers_fails(identifier: bytes | None, pause: float) -> None:
+    """Answers that bring nothing new end a query, and no answer extends its deadline."""
+    flood = answering_queries(matching(identifier), pause)
+    with no_hang(), FaultSCP(flood) as server:
+        find = find_scu(peer_of(server), SHORT)
+        if identifier is IDENTIFIER and pause:
+            assert find.present(STUDY, SERIES) == {"1.2.3"}
+        else:
+            with pytest.raises(QueryError):
+                find.present(STUDY, SERIES)
+
+
+@PACES
+@FLOODS
+def test_a_verification_with_endless_answers_ends(identifier: bytes | None, pause: float) -> None:
+    """All images are unknown, and the queries stop."""
+    flood = answering_queries(matching(identifier), pause)
+    with no_hang(), FaultSCP(flood) as server:
+        find = find_scu(peer_of(server), SHORT)
+        asked = [replace(reference(n), series_instance_uid=f"1.2.{n}") for n in range(5)]
+        answer = find.verify(asked)
+    assert answer.unknown.keys() == {one.sop_instance_uid for one in asked}
+    assert find.given_up
+
+
+def test_a_query_that_ends_late_keeps_its_matches() -> None:
+    """The matches before the deadline count; the other images are queried in smaller lists."""
+    identifiers = iter(range(1, 100))
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        while True:
+            request = peer.read_query()
+            for _ in range(3):
+                uid = f"1.2.{next(identifiers)}".encode()
+                uid += bytes(len(uid) % 2)
+                found = pack("<HH2sH", 0x0008, 0x0018, b"UI", len(uid)) + uid
+                peer.socket.sendall(matching(found)(peer, request))
+            peer.read_to_end()
+
+    with no_hang(), FaultSCP(script) as server:
+        find = find_scu(peer_of(server), SHORT)
+        asked = [replace(reference(0), sop_instance_uid=f"1.2.{n}") for n in range(1, 7)]
+        assert find.verify(asked).verified == {f"1.2.{n}" for n in range(1, 7)}
+
+
+def foreign_report(peer: Peer) -> bytes:
+    """Return the report of an unknown transaction."""
+    uid = b"1.2.3.99"
+    dataset = pack("<HH2sH", 0x0008, 0x1195, b"UI", len(uid)) + uid
+    command = (
+        element(0x0002, b"1.2.840.10008.1.20.1")
+        + element(0x0100, 0x0100)
+        + element(0x0110, 9)
+        + element(0x0800, 0x0001)
+        + element(0x1000, b"1.2.840.10008.1.20.1.1")
+        + element(0x1002, 1)
+    )
+    return message(command, dataset, peer.context_id)
+
+
+def reporting(pause: float) -> Script:
+    """Return a script that accepts a commitment request, and reports on another one."""
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        request = peer.read_pdu().body
+        peer.context_id = request[4]
+        peer.read_pdu()
+        answer = (
+            element(0x0100, 0x8130)
+            + element(0x0120, message_id_in(request))
+            + element(0x0800, 0x0101)
+            + element(0x0900, 0)
+        )
+        peer.socket.sendall(peer.message(answer))
+        while not peer.server.closing.wait(pause):
+            peer.socket.sendall(foreign_report(peer))
+            peer.read_pdu()
+
+    return script
+
+
+@PACES
+@pytest.mark.parametrize("listens", [False, True])
+def test_reports_of_foreign_transactions_end(listens: bool, pause: float) -> None:
+    """They do not extend the wait for the report of a storage commitment."""
+    listening = CommitmentListener(free_port(), "SENDER", "CALLED", SHORT)
+    with (
+        no_hang(),
+        FaultSCP(reporting(pause)) as server,
+        listening if listens else nullcontext() as listener,
+    ):
+        pool = query_pool(peer_of(server), SHORT)
+        scu = CommitmentSCU(pool, timeouts=SHORT, listener=listener)
+        (reason,) = scu.verify([reference(1)]).unknown.values()
+    assert reason.kind is Kind.NO_COMMITMENT_REPORT
