@@ -320,12 +320,6 @@ class Kind(Enum):
         "sent by an earlier run",
         f"{_NO_ACTION}: the report of an earlier run lists this dataset as sent to this server.",
     )
-    EXISTING_OBJECT = (
-        "existing-object",
-        "status {}: the server has an object with this UID",
-        "The server first had no space for the image, and then had an object with the same UID. "
-        "Check that it is this image.",
-    )
     CONVERTED = ("converted", "the server accepts {}", f"{_NO_ACTION}: the values are unchanged.")
     CONVERTED_AS_ASKED = (
         "converted-as-asked",

@@ -39,10 +39,18 @@ TIMEOUTS = {
     "the resolution of the host name": DEFAULT_TIMEOUTS.resolve,
     "a TCP connection, for each address of the host": DEFAULT_TIMEOUTS.connect,
     "the answer to an association request": DEFAULT_TIMEOUTS.associate,
-    "the peer to read more of the written data": DEFAULT_TIMEOUTS.write,
+    "the peer to read more of the written data, at 1 KB/s on average or more": (
+        DEFAULT_TIMEOUTS.write
+    ),
     "the peer's system to acknowledge data, on Linux": DEFAULT_TIMEOUTS.acknowledge,
     "the answer to a C-STORE request, after it is written": DEFAULT_TIMEOUTS.response,
     "the answer to a C-ECHO request": DEFAULT_TIMEOUTS.echo,
+    "all responses to a C-FIND request": DEFAULT_TIMEOUTS.find,
+    "the answer to a storage commitment request (N-ACTION)": DEFAULT_TIMEOUTS.action,
+    "the report of a storage commitment, on the same association": DEFAULT_TIMEOUTS.commitment,
+    "the report of a storage commitment, on an association of the peer": (
+        DEFAULT_TIMEOUTS.late_commitment
+    ),
     "the answer to a release request": DEFAULT_TIMEOUTS.release,
 }
 
@@ -111,12 +119,12 @@ def statuses() -> Iterator[tuple[str, ...]]:
 
 def treatment(code: int) -> tuple[str, str]:
     """Return the result of a status for the image, and the gear's reaction."""
-    meaning = meaning_of(code, is_resend=False)
+    meaning = meaning_of(code, may_be_stored=False)
     if meaning.is_temporary:
         return "not stored", "resends it later"
     if meaning.sent:
         return "stored", "logs the status" if code else "-"
-    if meaning_of(code, is_resend=True).sent:
+    if meaning_of(code, may_be_stored=True).sent:
         return "not stored", "names it in the report; after a lost response, counts it as stored"
     return "not stored", "names it in the report"
 

@@ -183,7 +183,6 @@ CODES = {
     "WARNING": "stored-with-warning",
     "ALREADY_STORED": "already-stored",
     "SENT_EARLIER": "sent-earlier",
-    "EXISTING_OBJECT": "existing-object",
     "CONVERSION_OFF": "conversion-off",
     "CONVERTED": "converted",
     "CONVERTED_AS_ASKED": "converted-as-asked",

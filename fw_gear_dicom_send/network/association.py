@@ -27,7 +27,7 @@ from .errors import (
     TLSError,
     TransientRejectionError,
 )
-from .protocol import Accepted, Event, Message, Rejected
+from .protocol import Accepted, Ended, Event, Message, Rejected
 from .statuses import is_failure
 from .throttle import MAX_PIECE
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
@@ -50,6 +50,8 @@ NO_REASON = "it gives no reason"
 MAX_USELESS_ANSWERS = 1000
 """Maximum number of answers to a request that bring nothing new."""
 
+_MAX_ENDING = 64
+"""Maximum bytes of an A-ABORT of this side, encrypted, and of the end of the connection."""
 _REJECTION_KINDS = {(1, 3): Kind.UNKNOWN_CALLING_AE, (1, 7): Kind.UNKNOWN_CALLED_AE}
 _TRANSIENT = 2
 _CONGESTION = 3
@@ -398,8 +400,10 @@ class StorageAssociation:
             if event is None:
                 raise self._unanswered(Reason(Kind.NO_ANSWER, f"{self._wait.timeout:.0f} s"))
             if not isinstance(event, Message):
-                before = "before the answer to a request"
-                raise self._unanswered(Reason(Kind.CONNECTION_LOST, before))
+                reason = Reason(Kind.CONNECTION_LOST, "before the answer to a request")
+                if isinstance(event, Ended) and event.is_abort:
+                    raise AssociationError(reason)
+                raise self._unanswered(reason)
             command = event.command
             status = dimse.number(command, dimse.STATUS)
             answered = dimse.number(command, dimse.MESSAGE_ID_BEING_RESPONDED_TO)
@@ -420,5 +424,5 @@ class StorageAssociation:
 
         A peer whose TCP stack lacks a part of the request cannot have carried it out.
         """
-        is_whole = not self._layer.connection.unacknowledged
+        is_whole = self._layer.connection.unacknowledged <= _MAX_ENDING
         return (LostAnswerError if is_whole else AssociationError)(reason)

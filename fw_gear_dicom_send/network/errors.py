@@ -2,7 +2,7 @@
 
     AssociationError                    the association cannot be opened, or was lost
     ├── TLSError                        the TLS connection failed
-    ├── LostAnswerError                 a request was written, but not answered
+    ├── LostAnswerError                 a request reached the peer, but its answer is lost
     ├── NoAssociationError              the run gave the peer up, or has ended
     └── TemporaryError                  a retry may open an association
         ├── NoConnectionError           the connection to the peer failed
@@ -40,7 +40,10 @@ class TLSError(AssociationError):
 
 
 class LostAnswerError(AssociationError):
-    """A request was written, but not answered. The peer may have carried it out."""
+    """A request reached the peer, but its answer is lost. The peer may have carried it out.
+
+    This does not include a peer that aborts the association.
+    """
 
 
 class NoAssociationError(AssociationError):

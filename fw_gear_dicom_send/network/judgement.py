@@ -41,9 +41,8 @@ def judge(
 ) -> Outcome:
     """Return the outcome of a response, with the details that the peer gives."""
     status = response.status
-    meaning = meaning_of(status, is_resend=history.tries > 0)
-    is_duplicate = bool(status) and meaning.sent and not is_warning(status)
-    if not status or (is_duplicate and history.may_be_stored):
+    meaning = meaning_of(status, may_be_stored=history.may_be_stored)
+    if meaning.sent and not is_warning(status):
         return Outcome(Sent(Transfer(status)))
     detail = describe(status)
     if response.offending_elements:
@@ -56,7 +55,6 @@ def judge(
         detail += f", error comment {comment}"
     transfer = Transfer(status, comment)
     if meaning.sent:
-        remark = Reason(Kind.EXISTING_OBJECT if is_duplicate else Kind.WARNING, detail)
-        return Outcome(Sent(transfer, (remark,)))
+        return Outcome(Sent(transfer, (Reason(Kind.WARNING, detail),)))
     kind = Kind.OUT_OF_RESOURCES if meaning.is_temporary else Kind.REFUSED
     return Outcome(NotSent(Reason(kind, detail), transfer), meaning.is_temporary)

@@ -110,7 +110,13 @@ class ReleaseRequested:
 
 @dataclass(frozen=True)
 class Ended:
-    """The association has ended: released, aborted, or the peer violated the protocol."""
+    """The association has ended: released, lost, or the peer violated the protocol.
+
+    `is_abort` means that the peer aborted the association, or closed the connection with unread
+    data, which resets it.
+    """
+
+    is_abort: bool = False
 
 
 Event = Accepted | Rejected | Message | ReleaseRequested | Ended
@@ -237,16 +243,16 @@ class Protocol:
             yield ReleaseRequested()
         elif kind == A_ABORT:
             self.note_ending(_aborted(body))
-            yield self._end()
+            yield self._end(is_abort=True)
         elif kind == RELEASE_RP and self.state is State.RELEASING:
             self.note_ending("this side released it")
             yield self._end()
         else:
             raise ProtocolError
 
-    def _end(self) -> Ended:
+    def _end(self, *, is_abort: bool = False) -> Ended:
         self.state = State.ENDED
-        return Ended()
+        return Ended(is_abort)
 
     def _accepted(self, body: bytes) -> Accepted:
         """Decode an A-ASSOCIATE-AC (PS3.8 9.3.3)."""

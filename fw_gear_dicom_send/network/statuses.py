@@ -45,12 +45,13 @@ def category_of(status: int) -> str:
     return FAILURE if status in _FAILURES or status >> 12 in _FAILURE_CLASSES else UNKNOWN
 
 
-def meaning_of(status: int, *, is_resend: bool) -> StatusMeaning:
+def meaning_of(status: int, *, may_be_stored: bool) -> StatusMeaning:
     """Return the meaning of a C-STORE status for its image.
 
-    A resent image that is a duplicate was stored by an earlier request.
+    A duplicate (0111) was stored by an earlier request if this `may_be_stored`: the request was
+    written completely, but its answer was lost. Otherwise it may be another object.
     """
-    if is_resend and status == _DUPLICATE_SOP_INSTANCE:
+    if may_be_stored and status == _DUPLICATE_SOP_INSTANCE:
         return StatusMeaning(sent=True)
     is_temporary = status in _OUT_OF_RESOURCES or status == _RESOURCE_LIMITATION
     return StatusMeaning(category_of(status) in (SUCCESS, WARNING), is_temporary)

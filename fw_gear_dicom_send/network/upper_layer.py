@@ -186,8 +186,8 @@ class UpperLayer:
                 reads = reads - 1 if data and not self._events else 0
         except (OSError, ValueError) as exc:
             self.tls_failure = exc if isinstance(exc, SSLError) else None
-            self._protocol.note_ending(f"the connection failed: {getattr(exc, 'strerror', exc)}")
-            self._take(b"")
+            self._protocol.break_off(f"the connection failed: {getattr(exc, 'strerror', exc)}")
+            self._events.append(Ended(is_abort=isinstance(exc, ConnectionResetError)))
 
     def release(self, is_late: Callable[[Event], bool]) -> None:
         """Release the association, or answer the peer's release request (PS3.8 7.2)."""

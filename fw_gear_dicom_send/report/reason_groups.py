@@ -14,7 +14,7 @@ MAX_TEXTS = 100
 """Maximum number of different texts of a cause."""
 MAX_CAUSES = 500
 """Maximum number of causes with examples."""
-_BY_STATUS = (Kind.REFUSED, Kind.OUT_OF_RESOURCES, Kind.WARNING, Kind.EXISTING_OBJECT)
+_BY_STATUS = (Kind.REFUSED, Kind.OUT_OF_RESOURCES, Kind.WARNING)
 
 
 @dataclass(frozen=True)

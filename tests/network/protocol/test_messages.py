@@ -100,12 +100,12 @@ def test_a_release_is_an_event(established: Protocol) -> None:
     assert established.state is State.ESTABLISHED
 
 
-@pytest.mark.parametrize("end", [pdu(7, bytes(4)), b""])
-def test_messages_before_the_end_count(established: Protocol, end: bytes) -> None:
+@pytest.mark.parametrize(("end", "is_abort"), [(pdu(7, bytes(4)), True), (b"", False)])
+def test_messages_before_the_end_count(established: Protocol, end: bytes, is_abort: bool) -> None:
     """The response before an abort counts; the abort is not answered."""
     events = [*established.receive(message(response(1, 0xC000))), *established.receive(end)]
     assert numbers(events[0]) == (1, 0xC000)
-    assert events[1:] == [Ended()]
+    assert events[1:] == [Ended(is_abort)]
     assert established.abort() == b""
 
 

@@ -1,6 +1,8 @@
 """A lost association does not lose any image."""
 
+import socket
 from collections.abc import Callable
+from io import BytesIO
 
 import pytest
 
@@ -8,7 +10,7 @@ from fw_gear_dicom_send.network.types import Suspect
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.associations import CONTEXTS, opened
 from tests.support.fault_scp import A_RELEASE_RP, FaultSCP, Peer, Script, serve
-from tests.support.instances import BIG, big_instance, made_instance
+from tests.support.instances import BIG, big_instance, made_instance, of_source
 from tests.support.peers import peer_of
 from tests.support.results import SENT, Outcome, outcome, outcomes
 from tests.support.scripted import (
@@ -21,6 +23,10 @@ from tests.support.scripted import (
 )
 from tests.support.sending import SCUFactory, send_all
 from tests.support.waiting import wait_for, without_timeout
+
+IN_TRANSIT, SMALL, READ = 1_000_000, 1_000, 16_384
+"""Sizes of images that fit into the buffers of this side and of both sides, and of the latter."""
+DUPLICATE = Outcome(False, Kind.REFUSED, "status 0x0111 Duplication SOP Instance")
 
 
 def lose_before_image(peer: Peer) -> None:
@@ -73,19 +79,38 @@ def test_a_duplicate_on_the_resend_was_stored_before(scu: SCUFactory) -> None:
     """Status 0111 for a resent image means that it is stored."""
     with FaultSCP(close_before_answer, answering(0x0111)) as server:
         results = send_all(scu(server), [made_instance(1), made_instance(2)])
-    message = "status 0x0111 Duplication SOP Instance"
-    assert outcomes(results) == [SENT, Outcome(False, Kind.REFUSED, message)]
+    assert outcomes(results) == [SENT, DUPLICATE]
 
 
-def test_a_duplicate_after_a_rejection_may_be_another_image(scu: SCUFactory) -> None:
-    """It counts as sent with a remark: the server first lacked resources for it."""
+def test_a_duplicate_after_a_rejection_is_not_sent(scu: SCUFactory) -> None:
+    """The server stored nothing before, so the duplicate may be another object."""
     with FaultSCP(answering(0xA700, 0x0111)) as server:
         sender = scu(server)
         first = sender.send(made_instance(1))
         assert isinstance(first, Suspect)
-        second = sender.send(made_instance(1), first)
-    message = "status 0x0111 Duplication SOP Instance: the server has an object with this UID"
-    assert outcome(second) == Outcome(True, Kind.EXISTING_OBJECT, message)
+        assert outcome(sender.send(made_instance(1), first)) == DUPLICATE
+
+
+@pytest.mark.parametrize("leave", [Peer.abort, Peer.close, Peer.reset])
+@pytest.mark.parametrize("size", [BIG, IN_TRANSIT, SMALL])
+def test_a_duplicate_after_an_incomplete_image_is_not_sent(
+    scu: SCUFactory, leave: Callable[[Peer], None], size: int
+) -> None:
+    """A server that left before the whole image had reached it cannot have stored it.
+
+    The smaller images fit into the buffers on the way.
+    """
+    source = BytesIO(bytes(size))
+
+    def script(peer: Peer) -> None:
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, READ)
+        peer.accept()
+        peer.read_pdu_of_image()
+        assert size == BIG or wait_for(lambda: source.tell() == size)
+        leave(peer)
+
+    with FaultSCP(script, answering(0x0111)) as server:
+        assert outcomes(send_all(scu(server), [of_source(source, size)])) == [DUPLICATE]
 
 
 def test_a_duplicate_after_a_lost_response_and_a_rejection_was_stored(scu: SCUFactory) -> None:
