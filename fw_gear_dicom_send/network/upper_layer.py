@@ -46,13 +46,14 @@ class Wait:
 
     Nothing that the peer sends moves the deadline. Data in transit does, while the peer
     acknowledges it, but at most to its duration at the minimum rate of the timeouts. The mutable
-    state is the deadline, the number of unacknowledged bytes, and whether the wait `is_over`.
+    state is the deadline, the number of unacknowledged bytes, and whether the wait `is_over`, so
+    that no more data is read.
     """
 
     def __init__(self, connection: Connection, timeout: float) -> None:
         """Wait for `timeout` seconds."""
         self.timeout = timeout
-        self.is_over = timeout <= 0
+        self.is_over = False
         self._connection = connection
         self._deadline = self._last_deadline = monotonic() + timeout
         self._in_flight: int | None = None
@@ -61,7 +62,7 @@ class Wait:
     def remaining(self) -> float:
         """Return the remaining seconds. The first call makes no system call."""
         if self._is_first:
-            self._is_first = False
+            self._is_first, self.is_over = False, self.timeout <= 0
             return self.timeout
         in_flight, now = self._connection.unacknowledged, monotonic()
         if self._in_flight is None:
@@ -167,9 +168,8 @@ class UpperLayer:
 
         When the time is over, data that has already arrived is read once more.
         """
-        is_last = False
-        while not (is_last or is_done() or self._protocol.is_over or self._is_aborted):
-            seconds, is_last = wait.remaining(), wait.is_over
+        while not (wait.is_over or is_done() or self._protocol.is_over or self._is_aborted):
+            seconds = wait.remaining()
             self.listen(max(0.0, min(seconds, self._timeouts.tick)))
             if self._new_reports:
                 with suppress(LostError):
