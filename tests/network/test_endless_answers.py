@@ -33,6 +33,8 @@ from tests.support.waiting import LONG_TIMEOUTS
 TIMEOUT = 0.5
 DRIP = TIMEOUT / 5
 """Interval between answers, in seconds, that is shorter than each timeout."""
+STREAM = 0.001
+"""Interval that is so short that there is always a next answer."""
 NO_DELAY = 0.0
 SHORT = replace(
     LONG_TIMEOUTS,
@@ -51,7 +53,7 @@ VERIFICATION = "1.2.840.10008.1.1"
 PENDING = 0xFF00
 EMPTY_PDU = pdu(P_DATA_TF, b"")
 IDENTIFIER = pack("<HH2sH", 0x0008, 0x0018, b"UI", 6) + b"1.2.3\0"
-PACES = pytest.mark.parametrize("pause", [NO_DELAY, DRIP])
+PACES = pytest.mark.parametrize("pause", [NO_DELAY, STREAM, DRIP])
 
 Flood = Callable[[Peer, Image], bytes]
 """The data that a server repeats after a request."""

@@ -11,7 +11,6 @@ from fw_gear_dicom_send.network.errors import AssociationError
 from tests.support.associations import CONTEXTS, associate
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import made_instance
-from tests.support.scripted import accept_and_stall
 from tests.support.waiting import LONG_TIMEOUTS, NEVER, PATIENCE, wait_for, without_timeout
 
 LONG_WAITS = replace(LONG_TIMEOUTS, tick=NEVER)
@@ -54,7 +53,13 @@ def test_a_response_ends_the_wait_for_it() -> None:
 
 def test_an_abort_by_another_thread_ends_the_wait() -> None:
     """A thread that waits for a response is notified immediately."""
-    with FaultSCP(accept_and_stall) as server:
+
+    def read_and_stall(peer: Peer) -> None:
+        peer.accept()
+        peer.read_image()
+        peer.stall()
+
+    with FaultSCP(read_and_stall) as server:
         assoc = associate(server, timeouts=LONG_WAITS)
         errors: list[BaseException] = []
 
@@ -67,7 +72,7 @@ def test_an_abort_by_another_thread_ends_the_wait() -> None:
         sender = threading.Thread(target=send, daemon=True)
         sender.start()
         with without_timeout():
-            assert wait_for(lambda: not assoc.is_usable)
+            assert wait_for(lambda: bool(server.images))
             assoc.abort()
             sender.join(PATIENCE)
         assert [type(error).__name__ for error in errors] == ["LostAnswerError"]
