@@ -6,6 +6,7 @@ The requesting thread itself reads and writes the connection. `Protocol` is the 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from math import inf
 from ssl import SSLCertVerificationError
 from threading import Lock
@@ -27,6 +28,7 @@ from .errors import (
     TLSError,
     TransientRejectionError,
 )
+from .identity import without_identity
 from .protocol import Accepted, Ended, Event, Message, Rejected
 from .statuses import is_failure
 from .throttle import MAX_PIECE
@@ -167,7 +169,9 @@ class StorageAssociation:
                 raise
             detail = f"{exc.reason.detail}; it may have stored the image"
             raise LostAnswerError(Reason(Kind.NO_ANSWER, detail)) from exc
-        return dimse.store_response(answer.command)
+        response = dimse.store_response(answer.command)
+        comment = without_identity(response.error_comment, self._peer.identity)
+        return replace(response, error_comment=comment) if comment else response
 
     def send_c_echo(self, context: Context) -> int:
         """Verify the association in an accepted context, and return the status (PS3.7 9.1.5).

@@ -1,14 +1,19 @@
-"""Reads the user identity for the server from a file (PS3.7 D.3.3.7).
+"""User identity for the server: read from a file, and kept out of messages (PS3.7 D.3.3.7).
 
-No message quotes the file: even a key of it may be a misplaced password.
+No message quotes the file: even a key of it may be a misplaced password. A server may quote the
+identity in its own texts.
 """
 
 import json
+import re
+from base64 import b64encode, urlsafe_b64encode
 from binascii import a2b_base64
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ..dicom.privacy import Identity
 from ..errors import ConfigError
 from .types import IdentityType, UserIdentity
 
@@ -19,6 +24,9 @@ ALLOWED = (
     "a JSON file with either username, username and password, jwt, saml or kerberos (in Base64), "
     f"as text that is not empty, with up to {MAX_IDENTITY} bytes in all"
 )
+WITHHELD = "withheld because it may quote the user identity"
+_PIECE = 8
+"""Characters of a name, passcode or token that a text must not contain in a row."""
 
 _TYPES = {
     frozenset({"username"}): IdentityType.USERNAME,
@@ -41,6 +49,30 @@ def read(path: Path) -> UserIdentity:
         # Raised here, this error is not chained to json's error, which quotes the file.
         raise ConfigError("identity", path.name, ALLOWED)
     return identity
+
+
+def without_identity(text: str, identity: UserIdentity | None) -> str:
+    """Return a text of the peer, or `WITHHELD` if it may quote a word or a part of the identity."""
+    if identity is None or not text:
+        return text
+    words, pieces = _quotable(identity)
+    folded = text.casefold()
+    has_piece = any(folded[i : i + _PIECE] in pieces for i in range(len(folded) - _PIECE + 1))
+    return WITHHELD if has_piece or words.is_quoted_in(text) else text
+
+
+@lru_cache(maxsize=1)
+def _quotable(identity: UserIdentity) -> tuple[Identity, frozenset[str]]:
+    """Return the words of an identity, and all its parts in each common encoding."""
+    words, pieces = [], set()
+    for value in filter(None, (identity.primary, identity.secondary)):
+        decoded = value.decode("utf-8", "replace")
+        words.append("^".join(re.split(r"\W+", decoded)).encode())
+        encoded = (b64encode(value), urlsafe_b64encode(value))
+        forms = (decoded, value.hex(), *(form.decode("ascii") for form in encoded))
+        for form in map(str.casefold, forms):
+            pieces |= {form[i : i + _PIECE] for i in range(len(form) - _PIECE + 1)}
+    return Identity(words=tuple(words)), frozenset(pieces)
 
 
 def _identity(data: bytes) -> UserIdentity | None:

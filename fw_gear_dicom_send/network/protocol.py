@@ -13,6 +13,7 @@ from .. import __version__
 from ..text import printable
 from .contexts import Context
 from .dimse import Command, decode_command, has_dataset
+from .identity import without_identity
 from .types import PeerAE, UserIdentity
 
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
@@ -271,10 +272,13 @@ class Protocol:
                     contexts[context_id] = proposed
             elif kind == USER_INFORMATION:
                 user_items |= items(value)
-        class_uid = name_of(user_items.get(CLASS_UID, b""))
-        name = name_of(user_items.get(VERSION_NAME, b"")) or class_uid
+        class_uid, version_name = (
+            without_identity(name_of(user_items.get(kind, b"")), self._peer.identity)
+            for kind in (CLASS_UID, VERSION_NAME)
+        )
         max_pdu = int.from_bytes(user_items.get(MAX_LENGTH, b"")[:4], "big")
         confirms_identity = _IDENTITY_RESPONSE in user_items
+        name = version_name or class_uid
         return Accepted(contexts, max_pdu, name, confirms_identity, class_uid, results)
 
 
