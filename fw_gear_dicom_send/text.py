@@ -1,6 +1,7 @@
 """Helpers that make text printable, and format and sort it for people."""
 
 import re
+from datetime import datetime
 from unicodedata import category
 
 MEGABYTE = 1e6
@@ -37,6 +38,11 @@ def sort_key(name: str) -> tuple[tuple[tuple[str, int, str], ...], str]:
 def quantity(number: int, noun: str) -> str:
     """Return a number with its noun: 1 image, 2,000 images."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def day(time: datetime | None) -> str:
+    """Return the date of a time: 2031-05-17."""
+    return f"{time:%Y-%m-%d}" if time else "an unreadable date"
 
 
 def duration(seconds: float) -> str:

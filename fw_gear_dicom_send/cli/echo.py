@@ -9,7 +9,7 @@ from ..config import tls as tls_options
 from ..dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT, STUDY_ROOT_FIND
 from ..errors import ConfigError, DicomSendError, ExitCode
 from ..network.types import PeerAE, ServerInfo, ServiceAnswer
-from ..text import quantity
+from ..text import day, quantity
 from . import options, settings
 from .console import write, write_json
 from .help import add_version
@@ -161,7 +161,7 @@ class _Capabilities:
         session = self.server_info.tls
         tls = session and {
             **asdict(session),
-            "expires": session.expires.isoformat(),
+            "expires": session.expires and session.expires.isoformat(),
             "is_verified": self.is_verified,
         }
         facts = asdict(self.server_info)
@@ -207,7 +207,7 @@ class _Capabilities:
             yield from wrapped(
                 "Certificate: ",
                 f"{session.subject}, issued by {session.issuer}, valid until "
-                f"{session.expires:%Y-%m-%d}; {verified}",
+                f"{day(session.expires)}; {verified}",
                 indent=4,
             )
         else:

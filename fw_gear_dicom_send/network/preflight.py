@@ -8,6 +8,7 @@ from time import monotonic
 from ..dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT, STUDY_ROOT_FIND, VERIFICATION
 from ..errors import ServerError
 from ..retry import RetryPolicy, retry
+from ..text import day
 from .association import StorageAssociation
 from .contexts import FALLBACK_SYNTAXES, MAX_CONTEXTS, Context, describe_result
 from .errors import (
@@ -68,8 +69,7 @@ def check(
                     session.issuer,
                 )
                 if expires_soon(session.expires):
-                    day = f"{session.expires:%Y-%m-%d}"
-                    log.warning("The server's certificate is valid until %s", day)
+                    log.warning("The server's certificate is valid until %s", day(session.expires))
             if peer.identity:
                 _log_identity(peer.identity, is_confirmed=bool(assoc.confirms_identity))
             context = next((one for one in _VERIFICATION if one in assoc.accepted), None)

@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..text import day
+from .certificates import in_pem
 from .types import ClientCertificate, TLSConfig
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,8 @@ _MODIFIED = (
 
 _KEY = "an unencrypted PEM file with one private key, RSA or EC"
 _CERTIFICATE = "a PEM file with the key's certificate first, then those of its chain, if any"
+_STRONG = "a key of at least 2048 bits RSA or 256 bits EC"
+_OTHER_KEY = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 _AUTHORITIES = "a PEM file with one or more CA certificates"
 
 
@@ -61,9 +65,9 @@ PROFILES: Mapping[str, Profile] = {
 }
 
 
-def expires_soon(end: datetime) -> bool:
-    """Return whether a certificate that expires at `end` (UTC) needs a warning."""
-    return end - datetime.now(UTC) < _SOON
+def expires_soon(end: datetime | None) -> bool:
+    """Return whether a certificate that expires at `end` (UTC), if known, needs a warning."""
+    return end is not None and end - datetime.now(UTC) < _SOON
 
 
 class TLSContext:
@@ -132,14 +136,13 @@ def _trust(context: ssl.SSLContext, path: Path) -> None:
 
 
 def _check(own: ClientCertificate) -> None:
-    """Check the key and the certificate, with better error messages than OpenSSL."""
-    from cryptography import x509
+    """Check the key and the validity, with better error messages than OpenSSL."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     key_file, certificate_file = own.key, own.cert
     try:
-        key = load_pem_private_key(key_file.read_bytes(), password=None)
+        load_pem_private_key(key_file.read_bytes(), password=None)
     except TypeError as exc:
         given = f"{key_file.name} (encrypted)"
         decrypt = f"{_KEY} (openssl pkey -in {key_file.name} -out decrypted.pem)"
@@ -147,29 +150,24 @@ def _check(own: ClientCertificate) -> None:
     except (OSError, ValueError, UnsupportedAlgorithm) as exc:
         raise ConfigError("key", key_file.name, _KEY) from exc
     try:
-        certificate = x509.load_pem_x509_certificates(certificate_file.read_bytes())[0]
-    except (OSError, ValueError) as exc:
+        certificate = in_pem(certificate_file.read_bytes())[0]
+    except (OSError, ValueError, IndexError) as exc:
         raise ConfigError("cert", certificate_file.name, _CERTIFICATE) from exc
-    if certificate.public_key() != key.public_key():
-        given = f"{certificate_file.name} (its first certificate does not match {key_file.name})"
-        raise ConfigError("cert", given, _CERTIFICATE)
-    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    if not begin <= datetime.now(UTC) <= end:
-        given = f"{certificate_file.name} (valid from {begin:%Y-%m-%d} to {end:%Y-%m-%d})"
+    begin, end, now = certificate.begins, certificate.expires, datetime.now(UTC)
+    if (begin or now) > now or (end or now) < now:
+        given = f"{certificate_file.name} (valid from {day(begin)} to {day(end)})"
         raise ConfigError("cert", given, "a certificate that is valid today")
     if expires_soon(end):
-        day = f"{end:%Y-%m-%d}"
-        log.warning("The certificate in %s is valid until %s", certificate_file.name, day)
+        log.warning("The certificate in %s is valid until %s", certificate_file.name, day(end))
 
 
 def _show(context: ssl.SSLContext, own: ClientCertificate) -> None:
     try:
         context.load_cert_chain(own.cert, own.key)
     except OSError as exc:
-        given = f"{own.cert.name} (OpenSSL does not accept it: {_words(exc)})"
-        raise ConfigError("cert", given, "a key of at least 2048 bits RSA or 256 bits EC") from exc
-
-
-def _words(error: OSError) -> str:
-    reason = getattr(error, "reason", None) or type(error).__name__
-    return str(reason).lower().replace("_", " ")
+        reason = getattr(exc, "reason", None) or "DAMAGED"
+        why = f"OpenSSL does not accept it: {reason.lower().replace('_', ' ')}"
+        if reason in _OTHER_KEY:
+            why = f"its first certificate does not match {own.key.name}"
+        allowed = _STRONG if "_TOO_" in reason else _CERTIFICATE
+        raise ConfigError("cert", f"{own.cert.name} ({why})", allowed) from exc

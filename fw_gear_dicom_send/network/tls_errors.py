@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..reasons import Kind
-from ..text import printable
+from .certificates import read
 from .types import TLSSession
 
 
@@ -52,8 +52,12 @@ _BY_REASON: Mapping[str, HandshakeFailure] = {
     "SSLV3_ALERT_HANDSHAKE_FAILURE": _NOTHING_IN_COMMON,
     "TLSV1_ALERT_INSUFFICIENT_SECURITY": _NOTHING_IN_COMMON,
     "DH_KEY_TOO_SMALL": _NOTHING_IN_COMMON,
+    "ASN1_LIB": _certificate(
+        "OpenSSL cannot read the server's certificate", "replace it with one in valid DER"
+    ),
 }
 """Failures by OpenSSL's reasons."""
+_TEXT = re.compile(r"\[\w+\] (.+) \(")
 _OWN_CERTIFICATE = re.compile(r".*_ALERT_(UNKNOWN_CA|ACCESS_DENIED|DECRYPT_ERROR|.*CERTIFICATE.*)")
 
 _FAILURE = "SSLV3_ALERT_HANDSHAKE_FAILURE"
@@ -90,16 +94,14 @@ _NOT_ACCEPTED = _certificate(
 
 def describe(connection: ssl.SSLSocket) -> TLSSession:
     """Return the negotiated parameters and the peer's certificate, verified or not."""
-    from cryptography import x509
-
     cipher, _, _ = connection.cipher() or ("", "", 0)
-    certificate = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"")
+    certificate = read(connection.getpeercert(binary_form=True) or b"")
     return TLSSession(
         version=connection.version() or "",
         cipher=cipher,
-        subject=printable(certificate.subject.rfc4514_string()),
-        issuer=printable(certificate.issuer.rfc4514_string()),
-        expires=certificate.not_valid_after_utc,
+        subject=certificate.subject,
+        issuer=certificate.issuer,
+        expires=certificate.expires,
     )
 
 
@@ -133,11 +135,13 @@ def explain(
 def _reason(error: OSError) -> str | None:
     """Return OpenSSL's reason, None if the connection ended without an alert.
 
-    Some versions of Python then raise a bare SSLError, and some SSLEOFError.
+    Some versions of Python then raise a bare SSLError, and some SSLEOFError. If Python does not
+    know the reason, it is only in the text, such as "[SSL] ASN1 lib (_ssl.c:1006)".
     """
-    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
-        return error.reason
-    return None
+    if not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError):
+        return None
+    text = _TEXT.match(error.strerror or "")
+    return error.reason or (text and text[1].upper().replace(" ", "_"))
 
 
 def _explain_reason(reason: str) -> HandshakeFailure:

@@ -5,11 +5,11 @@ Log lines are only composed if the log level is DEBUG.
 
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import count
 from ssl import SSLSocket
 
 from ..dicom.uids import known_name_of
+from ..text import day
 from .contexts import Context, describe_result
 from .protocol import MAX_RECEIVED_PDU, Accepted, Rejected
 from .tls_errors import describe
@@ -41,14 +41,11 @@ class Trace:
         if not self.is_on:
             return
         if tls:
-            # Any certificate can be accepted, even one that cannot be described.
-            with suppress(ValueError, ImportError, OSError):
-                session = describe(tls)
-                self._log(
-                    f"{session.version} with {session.cipher}; server certificate: "
-                    f"{session.subject}, issued by {session.issuer}, "
-                    f"valid until {session.expires:%Y-%m-%d}"
-                )
+            session = describe(tls)
+            self._log(
+                f"{session.version} with {session.cipher}; server certificate: "
+                f"{session.subject}, issued by {session.issuer}, valid until {day(session.expires)}"
+            )
         identity = f", user identity of type {peer.identity.kind}" if peer.identity else ""
         self._log(
             f"requested by {peer.calling_ae} from {peer.called_ae} at {peer.host} port "

@@ -86,14 +86,14 @@ class TLSConfig:
 class TLSSession:
     """Negotiated parameters, and the names in the peer's certificate (RFC 4514).
 
-    The certificate `expires` at a time in UTC.
+    The certificate `expires` at a time in UTC, None if that is unreadable.
     """
 
     version: str
     cipher: str
     subject: str
     issuer: str
-    expires: datetime
+    expires: datetime | None
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,11 @@ from pynetdicom import evt
 
 from tests.support import command
 from tests.support.certificates import HOST, issue
+from tests.support.fault_scp import FaultSCP
+from tests.support.odd_certificates import PRINTABLE, TIME, name, odd_certificate, tlv
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP, free_port
 from tests.support.send_command import send, tls_inputs, tls_options, to
+from tests.support.tls_servers import secured, server_context
 
 
 def test_echo_shows_what_orthanc_accepts(orthanc: Orthanc, tmp_path: Path) -> None:
@@ -121,6 +124,23 @@ def test_echo_shows_tls(tmp_path: Path) -> None:
     assert tls["version"].startswith("TLSv1.")
     assert tls["is_verified"] is True
     assert datetime.fromisoformat(tls["expires"]) > datetime.now(UTC)
+
+
+def test_echo_shows_an_odd_certificate(tmp_path: Path) -> None:
+    """What cannot be read is null in JSON; the rest is shown."""
+    odd = odd_certificate(
+        tmp_path / "odd", subject=name(PRINTABLE, b"pacs_1"), end=tlv(TIME, b"someday")
+    )
+    lax = ["--tls-enabled", "--no-tls-require-peer-cert"]
+    with FaultSCP(secured(server_context(odd))) as scp:
+        result = send("echo", *to(scp), *lax, cwd=tmp_path)
+        printed = send("echo", *to(scp), *lax, "--json", cwd=tmp_path)
+
+    assert (result.exit_code, printed.exit_code) == (0, 0), result.stderr
+    shown = "Certificate: CN=pacs_1, issued by CN=pacs_1, valid until an unreadable date; "
+    assert shown in " ".join(result.stdout.split())
+    tls = json.loads(printed.stdout)["tls"]
+    assert (tls["subject"], tls["issuer"], tls["expires"]) == ("CN=pacs_1", "CN=pacs_1", None)
 
 
 def test_echo_shows_whether_the_identity_is_confirmed(tmp_path: Path) -> None:

@@ -9,12 +9,14 @@ import pytest
 
 from fw_gear_dicom_send.network.tls import PROFILES
 from tests.support.certificates import HOST, Identity, issue
+from tests.support.fault_scp import FaultSCP
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import REPOSITORY, GearFolder
+from tests.support.odd_certificates import PRINTABLE, name, odd_certificate
 from tests.support.pacs import Orthanc
 from tests.support.programs import path_of
 from tests.support.sample_files import encoded, made
-from tests.support.tls_servers import orthanc_with_tls
+from tests.support.tls_servers import demanding_context, orthanc_with_tls, secured
 
 
 @pytest.fixture
@@ -66,6 +68,21 @@ def test_the_gear_sends_over_tls(
     assert client.key.read_text().splitlines()[1] not in result.log
 
 
+@pytest.mark.parametrize("verifies", [True, False])
+def test_the_gear_sends_with_odd_certificates_on_both_sides(
+    gear: GearFolder, site: FlywheelSite, tmp_path: Path, verifies: bool
+) -> None:
+    """The log shows the server's, and nothing is unexpected."""
+    odd = odd_certificate(tmp_path / "odd", subject=name(PRINTABLE, b"pacs_1"))
+    with FaultSCP(secured(demanding_context(odd, odd.ca))) as scp:
+        give(gear, odd, odd if verifies else None)
+        gear.config["config"] |= {"port": scp.port, "tls_require_peer_cert": verifies}
+        result = gear.run()
+    assert result.exit_code == 0, result.log
+    assert site.reports[0].content.endswith(b"ct.dcm,1,1,Complete\n")
+    assert "server certificate: CN=pacs_1, issued by CN=pacs_1" in result.log
+
+
 def test_the_gear_does_not_send_to_an_untrusted_server(
     gear: GearFolder, site: FlywheelSite, server: Identity, client: Identity
 ) -> None:
@@ -109,8 +126,8 @@ def test_the_example_of_the_documentation(tmp_path: Path, gear: GearFolder) -> N
     folder = tmp_path / "certificates"
     folder.mkdir()
     subprocess.run(["sh", "-c", script], cwd=folder, check=True, capture_output=True)
-    for name in ("DicomTlsPrivateKey", "DicomTlsCertificate", "DicomTlsTrustedCertificates"):
-        orthanc_settings[name] = str(folder / orthanc_settings[name])
+    for key in ("DicomTlsPrivateKey", "DicomTlsCertificate", "DicomTlsTrustedCertificates"):
+        orthanc_settings[key] = str(folder / orthanc_settings[key])
     assert orthanc_settings.pop("DicomPort") == options["port"]
     for file, input_name in (
         ("flywheel-key.pem", "key"),
