@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..errors import ConfigError
 from ..text import day
+from .authorities import of_system, vouched_for
 from .certificates import in_pem
 from .types import ClientCertificate, TLSConfig
 
@@ -94,8 +95,8 @@ def make_context(config: TLSConfig) -> TLSContext:
     """Return the SSL contexts for connections to the peer.
 
     A CA of `add_cert_file` is trusted for the peer, so that its certificate may have any name. The
-    CAs of the system sign for many hosts, so the name must match. Raises ConfigError if a key or
-    a certificate cannot be used.
+    CAs of the system, and those that they vouch for, sign for many hosts, so the name must match.
+    Raises ConfigError if a key or a certificate cannot be used.
     """
     own = config.certificate
     if own:
@@ -106,9 +107,11 @@ def make_context(config: TLSConfig) -> TLSContext:
     public.load_default_certs()
     if not config.add_cert_file:
         return TLSContext(public, shows_certificate=bool(own))
-    added = _context(config, checks_name=config.check_hostname)
-    _trust(added, config.add_cert_file)
-    return TLSContext(added, public, shows_certificate=bool(own))
+    try:
+        contexts = _trusting(config, config.add_cert_file, public)
+    except (OSError, ValueError) as exc:
+        raise ConfigError("add_cert_file", config.add_cert_file.name, _AUTHORITIES) from exc
+    return TLSContext(*contexts, shows_certificate=bool(own))
 
 
 def _context(config: TLSConfig, *, checks_name: bool = False) -> ssl.SSLContext:
@@ -128,11 +131,24 @@ def _context(config: TLSConfig, *, checks_name: bool = False) -> ssl.SSLContext:
     return context
 
 
-def _trust(context: ssl.SSLContext, path: Path) -> None:
-    try:
-        context.load_verify_locations(path)
-    except OSError as exc:
-        raise ConfigError("add_cert_file", path.name, _AUTHORITIES) from exc
+def _trusting(config: TLSConfig, path: Path, public: ssl.SSLContext) -> tuple[ssl.SSLContext, ...]:
+    """Return contexts that trust the certificates in a file, and those that `public` trusts.
+
+    `public` gets those that the system vouches for, unless all names are checked.
+    """
+    added = _context(config, checks_name=config.check_hostname)
+    added.load_verify_locations(path)
+    certificates = in_pem(path.read_bytes())
+    known = [] if config.check_hostname else vouched_for(certificates, of_system(public))
+    if not known:
+        return added, public
+    public.load_verify_locations(cadata=b"".join(one.der for one in known))
+    private = [one.der for one in certificates if one not in known]
+    if not private:
+        return (public,)
+    added = _context(config)
+    added.load_verify_locations(cadata=b"".join(private))
+    return added, public
 
 
 def _check(own: ClientCertificate) -> None:

@@ -150,16 +150,6 @@ def test_a_public_authority_requires_the_name(
         assert send(scu_of(scp, make_context(trusting))) == [SENT] * 3
 
 
-def test_an_added_public_authority_allows_any_name(
-    tmp_path: Path, config: TLSConfig, public: trustme.CA
-) -> None:
-    """Adding it means trusting it."""
-    other = issue(tmp_path / "other", "pacs.example.org", authority=public)
-    context = make_context(replace(config, add_cert_file=other.ca))
-    with FaultSCP(secured(server_context(other))) as scp:
-        assert send(scu_of(scp, context)) == [SENT] * 3
-
-
 @pytest.mark.usefixtures("public")
 def test_an_expired_certificate_of_an_added_authority(tmp_path: Path, config: TLSConfig) -> None:
     """The error does not claim that the authority is unknown."""
