@@ -13,12 +13,15 @@ from queue import Empty, SimpleQueue
 from ssl import SSLContext, SSLSocket, SSLWantReadError, SSLWantWriteError
 from struct import Struct
 from threading import Thread
+from time import monotonic
 from typing import Any
 
 from .dimse import Buffer
 from .timeouts import Timeouts
 
 _MAX_READ = 1 << 16
+_MAX_SILENT = 4
+"""Maximum number of addresses of a host that are waited for in vain."""
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
 """Seconds without traffic before a probe, seconds between probes, and number of failed probes.
 
@@ -82,11 +85,16 @@ class Connection:
         Raises OSError or UnicodeError.
         """
         error: OSError | None = None
-        for family, address in addresses(host, port, self.timeouts.resolve):
+        found = addresses(host, port, self.timeouts.resolve)
+        deadline = monotonic() + _MAX_SILENT * self.timeouts.connect
+        for family, address in found:
+            seconds = min(self.timeouts.connect, deadline - monotonic())
+            if seconds <= 0:
+                break
             try:
                 self._socket = connection = socket.socket(family, socket.SOCK_STREAM)
                 self._set_options(connection)
-                connection.settimeout(self.timeouts.connect)
+                connection.settimeout(seconds)
                 connection.connect(address)
             except OSError as exc:
                 error = exc
@@ -99,6 +107,7 @@ class Connection:
     def secure(self, ssl_context: SSLContext, host: str) -> None:
         """Do the TLS handshake. Raises SSLError if TLS fails, and other OSErrors."""
         plain = self._connected()
+        # In a handshake, Python applies the timeout to the whole, not to each read.
         plain.settimeout(self.timeouts.connect)
         self._socket = self._tls = ssl_context.wrap_socket(
             plain, server_hostname=host, do_handshake_on_connect=False

@@ -9,7 +9,8 @@ class Timeouts:
 
     Attributes:
         resolve: Resolving the host name.
-        connect: Connecting to each address of the host.
+        connect: Connecting to an address of the host; four times that for all of them. Also the
+            whole TLS handshake.
         associate: The answer to the association request.
         write: Time without progress while the peer reads the written data.
         min_rate: Minimum average rate at which the peer reads, in bytes per second.

@@ -122,6 +122,8 @@ def _context(config: TLSConfig, *, checks_name: bool = False) -> ssl.SSLContext:
     if not profile.has_tls_1_3:
         context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(":".join((*profile.ciphers, _SECURITY_LEVEL)))
+    # A peer that renegotiates (TLS 1.2) could do so without end.
+    context.options |= ssl.OP_NO_RENEGOTIATION
     context.check_hostname = checks_name
     context.verify_mode = ssl.CERT_REQUIRED if config.require_peer_cert else ssl.CERT_NONE
     # A trusted certificate need not be a root: it may be the server's own certificate.

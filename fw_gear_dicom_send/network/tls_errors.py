@@ -66,6 +66,10 @@ _ASKS_FOR_CERTIFICATE = _certificate(
     "the server requires a client certificate",
     "set key and cert, signed by a CA that the server trusts",
 )
+_REFUSED = HandshakeFailure(
+    "the server ended the TLS connection (handshake failure)",
+    "have the server trust the CA of cert, and turn off renegotiation",
+)
 _NOT_TRUSTED = _certificate(
     "the server's certificate is not trusted",
     "set add_cert_file to the certificate of its CA, or to its own certificate",
@@ -124,9 +128,11 @@ def explain(
         known = _BY_VERIFY_CODE.get(error.verify_code, _NOT_ACCEPTED)
         return _certificate(f"{known.cause} ({error.verify_message})", known.advice)
     if reason := _reason(error):
-        asks = _OWN_CERTIFICATE.fullmatch(reason) or (is_agreed and reason == _FAILURE)
-        if asks and not shows_certificate:
+        is_refused = is_agreed and reason == _FAILURE
+        if (is_refused or _OWN_CERTIFICATE.fullmatch(reason)) and not shows_certificate:
             return _ASKS_FOR_CERTIFICATE
+        if is_refused:
+            return _REFUSED
         return _BY_REASON.get(reason) or _explain_reason(reason)
     words = "timed out" if isinstance(error, TimeoutError) else "connection lost"
     return HandshakeFailure(f"no answer to the TLS handshake ({words})", _TLS_PORT, is_final=False)

@@ -5,11 +5,13 @@ import socket
 import sys
 import threading
 import time
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 
 import pytest
 
 from fw_gear_dicom_send.network.association import StorageAssociation
+from fw_gear_dicom_send.network.connection import Connection
 from fw_gear_dicom_send.network.errors import AssociationError, NoConnectionError
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.types import PeerAE
@@ -84,6 +86,30 @@ def test_a_name_with_addresses_of_both_versions(host: str, monkeypatch: pytest.M
         assoc = associate(server, "both.example")
         assert assoc.accepted == frozenset(CONTEXTS)
         assoc.release()
+
+
+@pytest.mark.parametrize(("silent", "is_reached"), [(1, True), (4, False)])
+def test_all_addresses_of_a_name_share_a_timeout(
+    monkeypatch: pytest.MonkeyPatch, silent: int, is_reached: bool
+) -> None:
+    """It is that of four silent addresses. Addresses that refuse the connection take no time."""
+    host = "127.0.0.1"
+    with FaultSCP() as server, ExitStack() as stack:
+        full, *clients = [stack.enter_context(socket.socket()) for _ in range(4)]
+        full.bind((host, 0))
+        full.listen(0)
+        for client in clients:
+            client.setblocking(False)
+            client.connect_ex(full.getsockname())
+        refusing = stack.enter_context(socket.socket())
+        refusing.bind((host, 0))
+        ports = [refusing.getsockname()[1]] * 20 + [full.getsockname()[1]] * silent + [server.port]
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (host, port)) for port in ports]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        connection = Connection(replace(LONG_TIMEOUTS, connect=0.5))
+        with nullcontext() if is_reached else pytest.raises(TimeoutError):
+            connection.open("many.example", 104)
+        connection.close()
 
 
 def test_name_resolution_has_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:

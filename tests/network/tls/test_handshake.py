@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -64,6 +65,27 @@ def test_a_server_that_does_not_answer_the_handshake(
         f"no answer to the TLS handshake ({words}): check port (usually 2762 for TLS), "
         "and that the server accepts TLS on it"
     )
+
+
+def test_a_server_that_trickles_its_handshake(config: TLSConfig, server: Identity) -> None:
+    """The timeout is for the whole handshake: each byte arrives in time, and all too late."""
+    context, sent = server_context(server), []
+
+    def trickle(peer: Peer) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        incoming.write(peer.socket.recv(1 << 16))
+        with suppress(ssl.SSLWantReadError):
+            context.wrap_bio(incoming, outgoing, server_side=True).do_handshake()
+        while byte := outgoing.read(1):
+            sent.append(byte)
+            peer.socket.sendall(byte)
+            peer.server.closing.wait(0.1)
+
+    timeouts = replace(LONG_TIMEOUTS, connect=0.5)
+    assert tls_failure(config, trickle, timeouts).startswith(
+        "no answer to the TLS handshake (timed out): "
+    )
+    assert len(sent) > 1
 
 
 def test_a_server_that_closes_tls_during_the_handshake(config: TLSConfig) -> None:
