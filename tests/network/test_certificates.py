@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization as pem
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import NameOID
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fw_gear_dicom_send.network.certificates import Certificate, in_pem, read
@@ -35,6 +35,7 @@ NAMES = st.lists(PARTS.map(x509.RelativeDistinguishedName), max_size=5).map(x509
 TIMES = st.datetimes(datetime(1950, 1, 1), datetime(9999, 12, 31)).map(
     lambda time: time.replace(microsecond=0)
 )
+NO_NAME = x509.Name([])
 many = settings(max_examples=200, deadline=None, database=None)
 
 
@@ -57,6 +58,8 @@ DER = certificate(
 
 @many
 @given(NAMES, NAMES, TIMES, TIMES)
+@example(NO_NAME, NO_NAME, datetime(1950, 1, 1), datetime(2049, 12, 31, 23, 59, 59))
+@example(NO_NAME, NO_NAME, datetime(1999, 12, 31), datetime(2050, 1, 1))
 def test_the_fields_are_those_that_cryptography_reads(
     subject: x509.Name, issuer: x509.Name, begins: datetime, expires: datetime
 ) -> None:

@@ -269,3 +269,13 @@ def test_an_authority_that_only_openssl_can_read(tmp_path: Path, trusting: Insta
     config.add_cert_file.write_text(ssl.DER_cert_to_PEM_cert(indefinite))
     evil = ROOT.sign(tmp_path / "evil", "evil.example.org")
     assert tls_failure(config, secured(server_context(evil))).startswith(OTHER_NAME)
+
+
+@pytest.mark.parametrize("issuer", [ROOT, HOSPITAL])
+def test_all_names_are_checked_on_request(
+    tmp_path: Path, trusting: Install, issuer: Authority
+) -> None:
+    """With tls_check_hostname, it does not matter which CA is public."""
+    config = replace(trusting(Case((HOSPITAL, ROOT), (ROOT,), issuer)), check_hostname=True)
+    other = issuer.sign(tmp_path / "other", "other.example.org")
+    assert tls_failure(config, secured(server_context(other))).startswith(OTHER_NAME)
