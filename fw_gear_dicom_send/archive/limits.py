@@ -103,17 +103,11 @@ class TrailingGarbageError(ValueError):
     """Other data follows a complete compressed stream."""
 
 
-class EndOfTarError(tarfile.HeaderError):
-    """A tar has no more members."""
-
-
 @contextmanager
 def reading() -> Iterator[None]:
     """Convert the errors of archive readers to CorruptError."""
     try:
         yield
-    except EndOfTarError:
-        raise
     except READ_ERRORS as exc:
         raise CorruptError from exc
 

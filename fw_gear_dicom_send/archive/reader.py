@@ -209,7 +209,9 @@ def _archive_items(
 ) -> Iterator[RawTask | RawItem]:
     """Yield the items of an archive from `file`, or tasks for any thread that read `shared`."""
     if is_tar(head):
-        yield from tar_items(file, unpacker)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        yield from tar_items(file, unpacker, size)
     elif head.startswith(tuple(COMPRESSIONS)):
         yield from compressed_items(file, head, unpacker)
     elif name := unsupported_format(head):

@@ -1,33 +1,38 @@
-"""DICOM members of a tar, plain or compressed, read as a stream."""
+"""DICOM members of a tar, plain or compressed, read as a stream.
 
-import io
+A damaged member, or one with oversized headers, costs only itself: reading continues at the next
+valid header.
+"""
+
 import tarfile
 from collections.abc import Iterator
-from contextlib import suppress
-from typing import IO, BinaryIO, Self, cast
+from dataclasses import dataclass
+from typing import BinaryIO
 
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from ..text import printable
 from .decompress import COMPRESSIONS, DecompressedStream
 from .formats import is_tar
-from .limits import (
-    CHUNK_SIZE,
-    HEAD_SIZE,
-    PACKED_CHUNK_SIZE,
-    ByteStream,
-    CountedStream,
-    EndOfTarError,
-    TrailingGarbageError,
-    read_fully,
-    reading,
+from .limits import HEAD_SIZE, ByteStream, CorruptError, CountedStream, read_fully, reading
+from .tar_headers import (
+    BLOCK_SIZE,
+    EXTENSIONS,
+    Extensions,
+    Header,
+    SparseMap,
+    map_of,
+    number_of_lines,
+    numbers_in_lines,
+    old_numbers,
+    old_real_size,
 )
+from .tar_stream import TarStream
 from .types import BrokenArchive, Member, NestedArchive
 from .unpack import DeclaredMember, Unpacker
 
-# Bytes that tarfile may read for one header; pax records and sparse maps have no limit.
-TAR_HEADER_SIZE = 1024**2
-
+MAX_HEADER_SIZE = 1024**2
+"""Limit on the size of an extension header or a sparse map."""
 
 Item = Member | NestedArchive | Unreadable | Skipped
 
@@ -52,130 +57,199 @@ def compressed_items(
     yield BrokenArchive(Reason(Kind.UNKNOWN_TYPE)) if is_unknown else item
 
 
-def tar_items(source: ByteStream, unpacker: Unpacker) -> Iterator[Item]:
-    """Yield the items of a tar; raises CorruptError at damage."""
-    stream = _TarStream(CountedStream(source, unpacker.budget))
-    with suppress(EndOfTarError):
-        yield from _tar_members(stream, unpacker)
-    # Only the end of a compressed stream shows that it is complete.
-    with reading(), suppress(TrailingGarbageError):
-        stream.drain()
+@dataclass(frozen=True)
+class _File:
+    """A regular file in a tar, `size` bytes long with its holes.
+
+    `end` is the position behind its data; None if damage hides it.
+    """
+
+    name: str
+    size: int
+    end: int | None
+    content: ByteStream | None = None
+    """Its content, or None if a header is damaged."""
 
 
-def _tar_members(stream: "_TarStream", unpacker: Unpacker) -> Iterator[Item]:
-    """Yield the items of a tar, and raise EndOfTarError at its end."""
-    with reading():
-        tar = _Tar.open(
-            fileobj=cast(IO[bytes], stream),
-            mode="r|",
-            bufsize=PACKED_CHUNK_SIZE,
-            encoding="utf-8",
-            errors="surrogateescape",
-            # `cat a.tar b.tar` continues after the end of the first tar.
-            ignore_zeros=True,
-        )
-    number = 0
-    tar.stream = stream
-    with tar:
-        while entry := _next(tar):
-            stream.allow(tar.offset + TAR_HEADER_SIZE)
-            # Neither is used later, and both grow without limit.
-            tar.members.clear()
-            tar.pax_headers.clear()
-            if not entry.isreg():
-                continue
-            number += 1
-            with reading():
-                # A buffered reader would copy each byte again, to newly allocated pages.
-                member = cast(io.BufferedReader, tar.extractfile(entry))
-                content: ByteStream = member.raw
-                if entry.issparse():
-                    # The holes were not counted as they take no bytes in the archive.
-                    content = CountedStream(content, unpacker.budget)
-                head = read_fully(content, HEAD_SIZE)
-            declared = DeclaredMember(number, printable(entry.name), entry.size)
-            yield unpacker.from_stream(declared, head, content)
+class _Data:
+    """Data of a file, up to `size` bytes; raises EOFError if the tar ends before."""
 
-
-def _next(tar: "_Tar") -> tarfile.TarInfo | None:
-    with reading():
-        return tar.next()
-
-
-# typeshed lacks these.
-_END, _ZEROS = tarfile.EmptyHeaderError, tarfile.EOFHeaderError  # type: ignore[attr-defined]
-
-
-class _TarHeader(tarfile.TarInfo):
-    """A header that raises for each invalid block; tarfile takes some of them for the end."""
-
-    @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
-        """Read the next header; raises EndOfTarError if there is none.
-
-        Blocks of zeros end a tar (POSIX.1 pax, "ustar Interchange Format"). Another tar may follow.
-        """
-        tar = cast(_Tar, tarfile_)
-        try:
-            header = super().fromtarfile(tarfile_)
-        except _ZEROS:
-            tar.skip_zeros(True)
-            raise
-        except _END as exc:
-            raise EndOfTarError from exc
-        except (tarfile.HeaderError, tarfile.ReadError, TrailingGarbageError) as exc:
-            if tar.is_past_end:
-                raise EndOfTarError from exc
-            raise tarfile.ReadError(str(exc)) from exc
-        tar.skip_zeros(False)
-        return header
-
-
-class _Tar(tarfile.TarFile):
-    tarinfo = _TarHeader
-    is_past_end = False
-    stream: "_TarStream | None" = None
-    members: list[tarfile.TarInfo]
-    pax_headers: dict[str, str]
-
-    def skip_zeros(self, is_past_end: bool) -> None:
-        """Record whether zeros ended a tar, or a header followed them."""
-        self.is_past_end = is_past_end
-        if self.stream:
-            self.stream.skips_zeros = is_past_end
-
-
-class _TarStream:
-    """Source for tarfile that limits the size of headers, and raises at reads past the end."""
-
-    def __init__(self, source: ByteStream) -> None:
-        self._source = source
-        self._position = 0
-        self._allowed = TAR_HEADER_SIZE
-        self._ended = False
-        self.skips_zeros = False
-        """Whether to skip chunks of zeros; there may be gigabytes of them."""
-
-    def allow(self, position: int) -> None:
-        """Allow reads that start at or before `position`."""
-        self._allowed = position
+    def __init__(self, stream: TarStream, size: int) -> None:
+        self._stream = stream
+        self._remaining = size
 
     def read(self, size: int) -> bytes:
-        if self._ended:
-            raise EOFError("read past the end of the archive")
-        if self._position > self._allowed:
-            raise tarfile.ReadError("the header of a member is too long")
-        data = self._source.read(size)
-        zeros = 0
-        while self.skips_zeros and data and not data.strip(b"\0"):
-            zeros += len(data)
-            data = self._source.read(size)
-        data = bytes(zeros % tarfile.BLOCKSIZE) + data
-        self._position += len(data)
-        self._ended = not data
+        if not self._remaining:
+            return b""
+        data = self._stream.read(min(size, self._remaining))
+        if not data:
+            raise EOFError("the tar is truncated")
+        self._remaining -= len(data)
         return data
 
-    def drain(self) -> None:
-        """Read the rest of the source."""
-        while not self._ended:
-            self._ended = not self._source.read(CHUNK_SIZE)
+
+class _SparseContent:
+    """Content of a sparse file of `size` bytes, whose parts are in `data`."""
+
+    def __init__(self, data: ByteStream, sparse_map: SparseMap, size: int) -> None:
+        self._data = data
+        self._size = size
+        self._parts = iter([*sparse_map, (size, 0)])
+        self._start, self._end = 0, 0
+        self._position = 0
+
+    def read(self, size: int) -> bytes:
+        while self._position == self._end < self._size:
+            self._start, length = next(self._parts)
+            self._end = self._start + length
+        if self._position < self._start:
+            data = bytes(min(size, self._start - self._position))
+        else:
+            data = self._data.read(min(size, self._end - self._position))
+        self._position += len(data)
+        return data
+
+
+def tar_items(source: ByteStream, unpacker: Unpacker, size: int | None = None) -> Iterator[Item]:
+    """Yield the items of a tar of `size` bytes, None if unknown; raises CorruptError at damage.
+
+    The error comes last if members were found behind the damage.
+    """
+    stream = TarStream(source, unpacker.budget, size)
+    number = 0
+    lost: Unreadable | None = None
+    while file := _next_file(stream, after_damage=lost is not None):
+        if lost:
+            yield lost
+            lost = None
+        number += 1
+        name = printable(file.name)
+        unreadable = Unreadable(Reason(Kind.CORRUPT_MEMBER), number, name)
+        if file.end is None:
+            lost = unreadable
+            continue
+        if file.content is None:
+            yield unreadable
+        else:
+            with reading():
+                head = read_fully(file.content, HEAD_SIZE)
+            declared = DeclaredMember(number, name, file.size)
+            yield unpacker.from_stream(declared, head, file.content)
+        with reading():
+            stream.skip_to(file.end)
+    if lost or stream.is_broken:
+        raise CorruptError
+
+
+def _next_file(stream: TarStream, *, after_damage: bool) -> _File | None:
+    """Return the next regular file, or None at the end of the tar."""
+    extensions = Extensions()
+    with reading():
+        start = stream.position
+        while header := stream.next_header(after_damage=after_damage):
+            if stream.position > start + BLOCK_SIZE and not after_damage:
+                # They belong to a member whose own header is damaged.
+                extensions = Extensions()
+            after_damage = False
+            if header.type in EXTENSIONS:
+                after_damage = not _add(extensions, header, stream)
+            elif header.is_file:
+                return _file(header, extensions, stream)
+            else:
+                end = _end_of_data(stream, header.data_size)
+                if end is None:
+                    stream.is_broken = True
+                else:
+                    stream.skip_to(end)
+                extensions = Extensions()
+            start = stream.position
+    return None
+
+
+def _add(extensions: Extensions, header: Header, stream: TarStream) -> bool:
+    """Add what an extension header says; return False if it is damaged or too long."""
+    data = b""
+    try:
+        if not 0 <= header.size <= MAX_HEADER_SIZE:
+            raise ValueError("the header is too long")
+        data = read_fully(stream, header.size + -header.size % BLOCK_SIZE)
+        if len(data) < header.size:
+            raise ValueError("the header is truncated")
+        extensions.add(header, data[: header.size])
+    except ValueError:
+        # Its size may be wrong, so that it seems to contain the next headers.
+        stream.rescan(data)
+        extensions.is_damaged |= header.type != tarfile.XGLTYPE
+        return False
+    return True
+
+
+def _file(header: Header, extensions: Extensions, stream: TarStream) -> _File:
+    """Return the file behind its header; the stream is then at its content."""
+    name = extensions.name or header.name
+    size = extensions.data_size(header)
+    end = _end_of_data(stream, size)
+    if end is None or extensions.is_damaged:
+        return _File(name, size, end)
+    if header.type == tarfile.GNUTYPE_SPARSE or extensions.is_sparse:
+        return _sparse_file(name, header, extensions, stream, size)
+    return _File(name, size, end, _Data(stream, size))
+
+
+def _sparse_file(
+    name: str, header: Header, extensions: Extensions, stream: TarStream, size: int
+) -> _File:
+    """Return a sparse file, of which `size` bytes are stored."""
+    blocks = bytearray()
+    try:
+        if header.type == tarfile.GNUTYPE_SPARSE:
+            numbers, real_size = _old_map(header, stream, blocks), old_real_size(header.block)
+            end = _end_of_data(stream, size)
+        else:
+            numbers, real_size = extensions.numbers, extensions.sparse_size
+            end = _end_of_data(stream, size)
+            if extensions.has_map_in_data:
+                numbers = _map_in_data(stream, blocks)
+                size -= len(blocks)
+        sparse_map = map_of(numbers, size, real_size)
+    except ValueError:
+        stream.rescan(bytes(blocks))
+        return _File(name, 0, None)
+    # The holes do not count otherwise, as they take no bytes in the tar.
+    data = _SparseContent(_Data(stream, size), sparse_map, real_size)
+    return _File(name, real_size, end, CountedStream(data, stream.budget))
+
+
+def _end_of_data(stream: TarStream, size: int) -> int | None:
+    """Return the position behind the next `size` bytes; None if the tar cannot contain them."""
+    if not 0 <= size <= stream.available:
+        return None
+    return stream.position + size + -size % BLOCK_SIZE
+
+
+def _old_map(header: Header, stream: TarStream, blocks: bytearray) -> list[int]:
+    """Return the numbers of an old GNU sparse map, and add the blocks behind the header."""
+    numbers, is_extended = old_numbers(header.block, is_first=True)
+    while is_extended:
+        more, is_extended = old_numbers(_map_block(stream, blocks), is_first=False)
+        numbers += more
+    return numbers
+
+
+def _map_in_data(stream: TarStream, blocks: bytearray) -> list[int]:
+    """Return the numbers of a sparse map at the start of the data, and add its blocks."""
+    lines, needed = 0, 1
+    while lines < needed:
+        lines += _map_block(stream, blocks).count(b"\n")
+        if needed == 1:
+            needed = number_of_lines(bytes(blocks))
+    return numbers_in_lines(bytes(blocks), needed)
+
+
+def _map_block(stream: TarStream, blocks: bytearray) -> bytes:
+    """Return the next block of a sparse map, and add it to `blocks`."""
+    block = read_fully(stream, BLOCK_SIZE)
+    blocks += block
+    if len(block) < BLOCK_SIZE or len(blocks) > MAX_HEADER_SIZE:
+        raise ValueError("the sparse map is too long")
+    return block

@@ -98,6 +98,39 @@ def v7_tar(members: Iterable[tuple[str, bytes]]) -> bytes:
     return archive.getvalue() + bytes(1024)
 
 
+def pax_record(key: str, value: str) -> bytes:
+    """Return a record of a pax header."""
+    rest = f" {key}={value}\n".encode()
+    size = len(rest) + len(str(len(rest)))
+    return str(len(rest) + len(str(size))).encode() + rest
+
+
+def pax_header(records: bytes, **fields: object) -> bytes:
+    """Return a pax header with these records, valid or not."""
+    return tar_entry("x", records, **{"type": tarfile.XHDTYPE, **fields})
+
+
+def old_sparse_entry(
+    name: str, parts: dict[int, bytes], size: int, *, blocks: int = 1, stored: int | None = None
+) -> bytes:
+    """Return a tar member that is a sparse file in the old GNU format, with no more than 22 parts.
+
+    Its map continues in `blocks` blocks. `stored` replaces the size of the data.
+    """
+    data = b"".join(parts.values())
+    numbers = b"".join(b"%011o\0%011o\0" % (at, len(part)) for at, part in parts.items())
+    header = bytearray(tar_entry(name, type=tarfile.GNUTYPE_SPARSE))
+    header[124:136] = b"%011o\0" % (len(data) if stored is None else stored)
+    header[386:410] = numbers[:24].ljust(24, b"\0")
+    header[482:495] = b"%c%011o\0" % (bool(blocks), size)
+    more = numbers[24:].ljust(504 * blocks, b"\0")
+    rest = b"".join(
+        more[504 * block : 504 * (block + 1)] + b"%c" % (block + 1 < blocks) + bytes(7)
+        for block in range(blocks)
+    )
+    return with_checksum(header) + rest + data + bytes(-len(data) % tarfile.BLOCKSIZE)
+
+
 def sparse_entry(name: str, parts: dict[int, bytes], size: int) -> bytes:
     """Return a tar member that is a sparse file (GNU, PAX 1.0); `parts` are keyed by offset."""
     numbers = [len(parts), *(n for at, data in parts.items() for n in (at, len(data)))]

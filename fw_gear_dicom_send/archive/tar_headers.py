@@ -1,0 +1,223 @@
+"""Headers of a tar members, read from bytes: pax records, long names and sparse maps.
+
+Sources are POSIX.1 pax ("pax Interchange Format") and the manual of GNU tar ("Storing Sparse
+Files"). Damage raises ValueError. All sizes are in bytes.
+"""
+
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .limits import READ_ERRORS
+
+BLOCK_SIZE = tarfile.BLOCKSIZE
+LONG_NAMES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+EXTENSIONS = (*LONG_NAMES, tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE)
+"""Types of the headers that extend other headers."""
+_WITHOUT_DATA = (
+    tarfile.LNKTYPE,
+    tarfile.SYMTYPE,
+    tarfile.CHRTYPE,
+    tarfile.BLKTYPE,
+    tarfile.DIRTYPE,
+    tarfile.FIFOTYPE,
+)
+_RECORD = re.compile(rb"([0-9]{1,20}) ([^=]+)=")
+_MAX_DIGITS = 20
+_SIZE_LIMIT = 8**11
+"""First size that a header cannot give in octal digits; a pax record gives it instead."""
+_NUMBER_SIZE = 12
+_FIRST_ENTRIES = slice(386, 482)
+_NEXT_ENTRIES = slice(0, 504)
+
+SparseMap = list[tuple[int, int]]
+"""Offset and size of each part of a sparse file that is stored; the rest is zeros."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """A header with a valid checksum."""
+
+    type: bytes
+    name: str
+    size: int
+    block: bytes = field(repr=False)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is the header of a regular file."""
+        return self.type in tarfile.REGULAR_TYPES
+
+    @property
+    def data_size(self) -> int:
+        """Size of the data behind it."""
+        return 0 if self.type in _WITHOUT_DATA else self.size
+
+
+def parse_header(block: bytes) -> Header | None:
+    """Return the header in a block, or None if it has none."""
+    try:
+        info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except READ_ERRORS:
+        return None
+    return Header(info.type, info.name, info.size, block)
+
+
+@dataclass
+class Extensions:
+    """What the extension headers of a member say; `numbers` are those of a sparse map."""
+
+    name: str | None = None
+    size: int | None = None
+    real_size: int | None = None
+    sparse_version: dict[bytes, int] = field(default_factory=dict)
+    numbers: list[int] = field(default_factory=list)
+    is_damaged: bool = False
+
+    def add(self, header: Header, data: bytes) -> None:
+        """Add what an extension header says; `data` follow it.
+
+        Global pax headers are only checked: none of their records describes the data of a member.
+        """
+        if header.type in LONG_NAMES:
+            name, _, padding = data.partition(b"\0")
+            if padding.strip(b"\0"):
+                raise ValueError("data follow the name")
+            if header.type == tarfile.GNUTYPE_LONGNAME:
+                self.name = _text(name)
+            return
+        for key, value in _pax_records(data):
+            if header.type != tarfile.XGLTYPE:
+                self._set(key, value)
+
+    def _set(self, key: bytes, value: bytes) -> None:
+        match key:
+            case b"path" | b"GNU.sparse.name":
+                self.name = _text(value)
+            case b"size":
+                self.size = _decimal(value)
+            case b"GNU.sparse.size" | b"GNU.sparse.realsize":
+                self.real_size = _decimal(value)
+            case b"GNU.sparse.map":
+                self.numbers = [_decimal(number) for number in value.split(b",") if value]
+            case b"GNU.sparse.offset" | b"GNU.sparse.numbytes":
+                self.numbers.append(_decimal(value))
+            case b"GNU.sparse.major" | b"GNU.sparse.minor":
+                self.sparse_version[key] = _decimal(value)
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether pax records say that the file is sparse."""
+        return bool(self.sparse_version or self.numbers) or self.real_size is not None
+
+    @property
+    def sparse_size(self) -> int:
+        """Size of the sparse file with its holes."""
+        if self.real_size is None:
+            raise ValueError("the size of the sparse file is missing")
+        return self.real_size
+
+    @property
+    def has_map_in_data(self) -> bool:
+        """Whether a sparse map precedes the data (version 1.0), not in records (0.0 and 0.1)."""
+        major = self.sparse_version.get(b"GNU.sparse.major", 0)
+        minor = self.sparse_version.get(b"GNU.sparse.minor", 0)
+        if (major, minor) not in ((0, 0), (0, 1), (1, 0)):
+            raise ValueError("unknown version of a sparse file")
+        return major == 1
+
+    def data_size(self, header: Header) -> int:
+        """Return the size of a member's data.
+
+        A checksum protects the header, but not a pax record. So the record counts only if the
+        header has no room for the size.
+        """
+        if self.size is None:
+            return header.data_size
+        if header.data_size and self.size < _SIZE_LIMIT:
+            self.is_damaged |= self.size != header.data_size
+            return header.data_size
+        return self.size
+
+
+def _pax_records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the keyword and value of each record; zeros may follow the last."""
+    position = 0
+    while position < len(data) and data[position]:
+        record = _RECORD.match(data, position)
+        if record is None:
+            raise ValueError("invalid pax record")
+        end = position + int(record[1])
+        if not record.end() < end <= len(data) or data[end - 1 : end] != b"\n":
+            raise ValueError("invalid length of a pax record")
+        yield record[2], data[record.end() : end - 1]
+        position = end
+    if data[position:].strip(b"\0"):
+        raise ValueError("data follow the pax records")
+
+
+def map_of(numbers: list[int], stored_size: int, real_size: int) -> SparseMap:
+    """Return the sparse map with these numbers: an offset, a size, and so on."""
+    if len(numbers) % 2:
+        raise ValueError("an offset without a size")
+    sparse_map = list(zip(numbers[::2], numbers[1::2], strict=True))
+    position = 0
+    for offset, size in sparse_map:
+        if offset < position:
+            raise ValueError("the parts of the file overlap")
+        position = offset + size
+    if position > real_size or sum(numbers[1::2]) != stored_size:
+        raise ValueError("the map does not match the file")
+    return sparse_map
+
+
+def old_numbers(block: bytes, *, is_first: bool) -> tuple[list[int], bool]:
+    """Return the numbers in a block of an old GNU sparse map, and whether another block follows."""
+    entries = _FIRST_ENTRIES if is_first else _NEXT_ENTRIES
+    fields = block[entries]
+    numbers = []
+    for start in range(0, len(fields), 2 * _NUMBER_SIZE):
+        offset = _number(fields[start : start + _NUMBER_SIZE])
+        size = _number(fields[start + _NUMBER_SIZE : start + 2 * _NUMBER_SIZE])
+        numbers += [offset, size] if size else []
+    return numbers, bool(block[entries.stop])
+
+
+def old_real_size(block: bytes) -> int:
+    """Return the size of a file from its old GNU sparse header."""
+    start = _FIRST_ENTRIES.stop + 1
+    return _number(block[start : start + _NUMBER_SIZE])
+
+
+def number_of_lines(text: bytes) -> int:
+    """Return the number of lines of a sparse map in the data, 1 if the first is incomplete."""
+    first, newline, _ = text.partition(b"\n")
+    return 1 + 2 * _decimal(first) if newline else 1
+
+
+def numbers_in_lines(text: bytes, count: int) -> list[int]:
+    """Return the numbers of a sparse map in the data, without the first."""
+    return [_decimal(line) for line in text.split(b"\n", count)[1:count]]
+
+
+def _number(digits: bytes) -> int:
+    """Return a number in octal digits, or in base 256."""
+    number = (
+        int.from_bytes(digits[1:], "big")
+        if digits[0] & 0x80
+        else int(digits.rstrip(b"\0 ") or b"0", 8)
+    )
+    if number < 0:
+        raise ValueError("negative number")
+    return number
+
+
+def _decimal(digits: bytes) -> int:
+    if not digits.isdigit() or len(digits) > _MAX_DIGITS:
+        raise ValueError("not a number")
+    return int(digits)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
