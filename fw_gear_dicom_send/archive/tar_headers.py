@@ -1,4 +1,4 @@
-"""Headers of a tar members, read from bytes: pax records, long names and sparse maps.
+"""Headers of tar members, read from bytes: pax records, long names and sparse maps.
 
 Sources are POSIX.1 pax ("pax Interchange Format") and the manual of GNU tar ("Storing Sparse
 Files"). Damage raises ValueError. All sizes are in bytes.

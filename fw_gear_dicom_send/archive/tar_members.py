@@ -144,6 +144,7 @@ def tar_items(source: ByteStream, unpacker: Unpacker, size: int | None = None) -
 def _next_file(stream: TarStream, *, after_damage: bool) -> _File | None:
     """Return the next regular file, or None at the end of the tar."""
     extensions = Extensions()
+    is_announced = False
     with reading():
         start = stream.position
         while header := stream.next_header(after_damage=after_damage):
@@ -153,6 +154,7 @@ def _next_file(stream: TarStream, *, after_damage: bool) -> _File | None:
             after_damage = False
             if header.type in EXTENSIONS:
                 after_damage = not _add(extensions, header, stream)
+                is_announced |= header.type != tarfile.XGLTYPE
             elif header.is_file:
                 return _file(header, extensions, stream)
             else:
@@ -161,8 +163,9 @@ def _next_file(stream: TarStream, *, after_damage: bool) -> _File | None:
                     stream.is_broken = True
                 else:
                     stream.skip_to(end)
-                extensions = Extensions()
+                extensions, is_announced = Extensions(), False
             start = stream.position
+    stream.is_broken |= is_announced
     return None
 
 
@@ -199,7 +202,7 @@ def _file(header: Header, extensions: Extensions, stream: TarStream) -> _File:
 def _sparse_file(
     name: str, header: Header, extensions: Extensions, stream: TarStream, size: int
 ) -> _File:
-    """Return a sparse file, of which `size` bytes are stored."""
+    """Return a sparse file with `size` bytes of data in the tar."""
     blocks = bytearray()
     try:
         if header.type == tarfile.GNUTYPE_SPARSE:

@@ -153,6 +153,21 @@ def test_invalid_checksum(work: Path, compress: Callable[[bytes], bytes]) -> Non
     assert items_of(compress(tar), work) == [Image(1, A), Image(2, C), BROKEN]
 
 
+def test_other_member_of_an_absurd_size(work: Path) -> None:
+    """Its data are searched for the next header."""
+    label = tar_entry("label", type=b"V", size=1 << 60)
+    assert items_of(tarred(A) + label + AFTER, work) == [*images(A, C), BROKEN]
+
+
+@pytest.mark.parametrize("end", [b"", END_OF_TAR], ids=["no end", "end"])
+def test_pax_header_without_a_member(work: Path, end: bytes) -> None:
+    """A tar that ends before the announced member is broken; a header for all members is not."""
+    header = pax_header(pax_record("path", "b"))
+    assert items_of(tarred(A) + header + end, work) == [Image(1, A), BROKEN]
+    header = pax_header(pax_record("comment", "b"), type=tarfile.XGLTYPE)
+    assert items_of(tarred(A) + header + end, work) == [Image(1, A)]
+
+
 def test_invalid_checksum_of_a_pax_header(work: Path) -> None:
     """The member behind it has a header of its own."""
     header = bytearray(pax_header(pax_record("path", "b")))
