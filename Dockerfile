@@ -1,13 +1,17 @@
-ARG BASE_IMAGE=python:3.12-slim-bookworm
+# BASE_DIGEST=sha256:... pins the base image by its content; SECURITY.md describes how to find it.
+ARG BASE_IMAGE=python:3.12.15-slim-bookworm
+ARG BASE_DIGEST=
 
-FROM ${BASE_IMAGE} AS packages
-COPY requirements.txt /
-RUN python -m venv --without-pip /opt/venv \
-    && python -m pip --python /opt/venv/bin/python install --no-cache-dir --only-binary :all: \
-        --no-binary memoization \
-        --require-hashes --disable-pip-version-check -r /requirements.txt
+FROM ${BASE_IMAGE}${BASE_DIGEST:+@}${BASE_DIGEST} AS packages
+COPY requirements-build.txt requirements.txt /
+# memoization has no wheel. The tools that build it are not copied to the image.
+RUN export PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_REQUIRE_HASHES=1 PIP_ONLY_BINARY=:all: \
+    && python -m venv --without-pip /opt/venv \
+    && python -m pip install --target /opt/build -r /requirements-build.txt \
+    && PYTHONPATH=/opt/build python -m pip --python /opt/venv/bin/python install \
+        --no-binary memoization --no-build-isolation --use-pep517 -r /requirements.txt
 
-FROM ${BASE_IMAGE}
+FROM ${BASE_IMAGE}${BASE_DIGEST:+@}${BASE_DIGEST}
 ARG MANIFEST=manifest.json
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /flywheel/v0

@@ -5,7 +5,7 @@
 # make check-pythons the tests without servers, on each other Python on this machine
 # make check-next    the network tests with pydicom 3 and pynetdicom 3
 # make check-manifests  validate the manifests with the current fw-gear
-# make image         build the gear's image; BASE_IMAGE=... selects another base
+# make image         build the gear's image; BASE_IMAGE=... selects another base, BASE_DIGEST=... pins it
 # make image MANIFEST=manifest-rule.json   build the image of the gear for gear rules
 # make image-test    build the image, and run it like the engine
 # make soak          send 50,000 images to a server that fails repeatedly
@@ -16,6 +16,7 @@
 # make docs          write docs/CONFORMANCE.md, docs/reasons.md, docs/dicom-send.1 and manifest-rule.json from the code
 # make site          write the documentation as a searchable site to build/site
 # make lock          update the locked requirements (needs uv)
+# make audit         look up the locked requirements in PyPI's list of vulnerabilities
 #
 # make TARGET PYTHON=python3.12   run a target with another Python
 # make clean         remove everything that the other targets create, except images
@@ -30,12 +31,13 @@ BIN := $(VENV)/bin
 NEXT := .venv-next
 FW_GEAR := .venv-fw-gear
 SITE := .venv-site
+AUDIT := .venv-audit
 PEER := .venv-peer
 RIVALS := .rivals
 AXE := .axe
 
 .PHONY: FORCE demo check lint test check-pythons check-next check-manifests image image-test soak bench bench-peer bench-claims \
-	docs pictures site lock clean
+	docs pictures site lock audit clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/python -m demo --pacs $(PACS)
@@ -129,6 +131,11 @@ $(SITE)/.installed: requirements-site.txt
 	@sh scripts/install.sh $(SITE) $<
 	@touch $@
 
+$(AUDIT)/.installed: requirements-audit.txt
+	$(PYTHON) -m venv --clear $(AUDIT)
+	@sh scripts/install.sh $(AUDIT) $<
+	@touch $@
+
 $(FW_GEAR)/.installed:
 	$(PYTHON) -m venv --clear $(FW_GEAR)
 	$(FW_GEAR)/bin/python -m pip install -qq --disable-pip-version-check fw-gear==0.3.7
@@ -154,10 +161,15 @@ lock:
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) requirements-next.in --output-file requirements-next.txt
 	$(LOCK) requirements-site.in --output-file requirements-site.txt
+	$(LOCK) requirements-build.in --output-file requirements-build.txt
+	$(LOCK) requirements-audit.in --constraint requirements-site.txt --output-file requirements-audit.txt
 	$(LOCK) pyproject.toml --extra dev --constraint requirements.txt --output-file requirements-dev.txt
 	$(LOCK) pyproject.toml --extra dev --extra bench --constraint requirements-dev.txt \
 		--output-file requirements-bench.txt
 
+audit: $(AUDIT)/.installed
+	$(AUDIT)/bin/python scripts/audit.py requirements*.txt
+
 clean:
-	rm -rf $(VENV) $(NEXT) $(FW_GEAR) $(SITE) $(PEER) $(RIVALS) $(AXE) demo-output build *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(NEXT) $(FW_GEAR) $(SITE) $(AUDIT) $(PEER) $(RIVALS) $(AXE) demo-output build *.egg-info .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,6 +13,7 @@ for engine in ${ENGINES:-docker podman buildah}; do
         *) command -v $engine >/dev/null || continue ;;
     esac
     $engine build ${BASE_IMAGE:+--build-arg "BASE_IMAGE=$BASE_IMAGE"} \
+        ${BASE_DIGEST:+--build-arg "BASE_DIGEST=$BASE_DIGEST"} \
         --build-arg "MANIFEST=$manifest" "$@" --tag "$image" .
     echo "$engine has built $image"
     exit 0

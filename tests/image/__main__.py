@@ -145,7 +145,8 @@ def image_is_small_and_clean(image: Image, _: Path) -> None:
     found = image.shell(
         "find /flywheel/v0 /opt/venv ! -type l ! -perm -o=r; "
         "find /flywheel/v0 /opt/venv ! -type l -perm -o=w; "
-        "find /root/.cache /opt/venv/bin/pip /opt/venv/lib/*/site-packages/pip 2>/dev/null; "
+        "find /root/.cache /opt/build /opt/venv/bin/pip 2>/dev/null; "
+        "find /opt/venv/lib/*/site-packages -maxdepth 1 -name pip -o -name setuptools; "
         "command -v gcc; true"
     )
     expect(not found, f"it has {found.split()[:5]}")

@@ -80,6 +80,23 @@ def test_the_image_matches_its_manifest(tmp_path: Path, name: str) -> None:
     assert message == f"engine has built {image}"
 
 
+def test_the_base_image_can_be_pinned(tmp_path: Path) -> None:
+    """BASE_IMAGE and BASE_DIGEST reach the build."""
+    engine = tmp_path / "engine"
+    engine.write_text('#!/bin/sh\necho "$@"\n')
+    engine.chmod(0o755)
+    env = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "ENGINES": "engine",
+        "BASE_IMAGE": "base:1",
+        "BASE_DIGEST": "sha256:0",
+    }
+    asked, _ = printed_by("sh", "scripts/image.sh", env=env).splitlines()
+    assert asked.startswith(
+        "build --build-arg BASE_IMAGE=base:1 --build-arg BASE_DIGEST=sha256:0 --build-arg MANIFEST="
+    )
+
+
 def test_the_demo_keeps_its_reports(tmp_path: Path) -> None:
     """It prints their folder, no row twice, and no heading without content."""
     output = tmp_path / "kept"
