@@ -137,7 +137,7 @@ def tar_items(source: ByteStream, unpacker: Unpacker, size: int | None = None) -
             yield unpacker.from_stream(declared, head, file.content)
         with reading():
             stream.skip_to(file.end)
-    if lost or stream.is_broken:
+    if stream.is_broken:
         raise CorruptError
 
 
@@ -176,8 +176,6 @@ def _add(extensions: Extensions, header: Header, stream: TarStream) -> bool:
         if not 0 <= header.size <= MAX_HEADER_SIZE:
             raise ValueError("the header is too long")
         data = read_fully(stream, header.size + -header.size % BLOCK_SIZE)
-        if len(data) < header.size:
-            raise ValueError("the header is truncated")
         extensions.add(header, data[: header.size])
     except ValueError:
         # Its size may be wrong, so that it seems to contain the next headers.

@@ -63,6 +63,7 @@ DAMAGED = {
     "three damaged headers": 3 * pax_header(b"?", size=12_000) + MEMBER,
     "damaged header before a valid one": pax_header(b"?") + long_name(b"n\0", 2) + MEMBER,
     "pax record of length 0": pax_header(b"00 path=ab\n") + MEMBER,
+    "pax record of length 0 behind another": pax_header(b"9 path=a\n0 path=b\n") + MEMBER,
     "pax record longer than its header": pax_header(b"99 path=a\n") + MEMBER,
     "pax record without a line feed": pax_header(b"9 path=ab") + MEMBER,
     "pax record of 5,000 digits": pax_header(b"9" * 5000 + b" path=ab\n") + MEMBER,
