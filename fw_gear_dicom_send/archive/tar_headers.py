@@ -24,7 +24,6 @@ _WITHOUT_DATA = (
     tarfile.FIFOTYPE,
 )
 _RECORD = re.compile(rb"([0-9]{1,20}) ([^=]+)=")
-_MAX_DIGITS = 20
 _SIZE_LIMIT = 8**11
 """First size that a header cannot give in octal digits; a pax record gives it instead."""
 _NUMBER_SIZE = 12
@@ -214,7 +213,7 @@ def _number(digits: bytes) -> int:
 
 
 def _decimal(digits: bytes) -> int:
-    if not digits.isdigit() or len(digits) > _MAX_DIGITS:
+    if not digits.isdigit():
         raise ValueError("not a number")
     return int(digits)
 
