@@ -80,6 +80,9 @@ DAMAGED = {
     "old map that never ends": old_sparse_entry("b", PARTS, 50_000, blocks=9000),
     "old map that is not in order": old_sparse_entry("b", {20_000: C, 0: B}, 50_000),
     "old map with an overlap": old_sparse_entry("b", {0: B, 8999: C}, 50_000),
+    "old map with a negative size": old_sparse_entry("b", {0: b"", 1: B, 2: b""}, 9000)
+    .replace(b"%011o\0%011o" % (1, 9000), b"%011o\0%011o" % (0, 10_000))
+    .replace(b"%011o\0%011o" % (2, 0), b"%011o\0%011o" % (10_000, -1000)),
     "old map beyond its file": old_sparse_entry("b", PARTS, 28_999),
     "old map with too few data": old_sparse_entry("b", PARTS, 50_000, stored=17_999),
     "old map with too many data": old_sparse_entry("b", {0: b""}, 0, blocks=0, stored=9000),
