@@ -122,7 +122,7 @@ class Extensions:
         """Whether a sparse map precedes the data (version 1.0), not in records (0.0 and 0.1)."""
         major = self.sparse_version.get(b"GNU.sparse.major", 0)
         minor = self.sparse_version.get(b"GNU.sparse.minor", 0)
-        if (major, minor) not in ((0, 0), (0, 1), (1, 0)):
+        if major and (major, minor) != (1, 0):
             raise ValueError("unknown version of a sparse file")
         return major == 1
 

@@ -96,6 +96,10 @@ DAMAGED = {
     "map without a first number": mapped(b"\n0\n9000\n"),
     "map with too few data": mapped(b"1\n0\n9001\n", real_size=9001),
     "map without the size of the file": pax_header(VERSION_1) + tar_entry("b", b"1\n0\n9000\n" + B),
+    "sparse version 1.1": pax_header(
+        VERSION_1.replace(b"minor=0", b"minor=1") + pax_record("GNU.sparse.realsize", "9000")
+    )
+    + tar_entry("b", b"1\n0\n9000\n".ljust(512, b"\0") + B),
     "sparse version 2.0": pax_header(pax_record("GNU.sparse.major", "2")) + MEMBER,
     "map with a negative size": pax_header(
         pax_record("GNU.sparse.map", "0,10000,10000,-1000") + pax_record("GNU.sparse.size", "9000")
