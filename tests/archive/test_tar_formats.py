@@ -91,6 +91,13 @@ def test_size_in_a_pax_record(
     assert extensions.is_damaged == is_damaged
 
 
+@pytest.mark.parametrize("kind", [tarfile.DIRTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE])
+def test_members_without_data(work: Path, kind: bytes) -> None:
+    """Folders and links have no data, even if they declare a size (POSIX.1 pax, "size")."""
+    tar = tarred(A) + tar_entry("x", type=kind, size=9000) + tar_entry("c", C) + END_OF_TAR
+    assert items_of(tar, work) == images(A, C)
+
+
 @pytest.mark.parametrize(
     "options",
     [
