@@ -2,6 +2,7 @@
 
 import gzip
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 

@@ -150,6 +150,12 @@ def test_damage_without_a_header_behind(work: Path, end: bytes) -> None:
     assert items_of(tarred(A) + damaged, work) == [Image(1, A), BROKEN]
 
 
+def test_zeros_behind_a_damaged_header(work: Path) -> None:
+    """They may be data of the damaged member, so they do not show that the tar is complete."""
+    damaged = tar_entry("b", bytes(1024), size=1 << 60)
+    assert items_of(tarred(A) + damaged + END_OF_TAR, work) == [Image(1, A), BROKEN]
+
+
 def test_size_beyond_the_end(work: Path) -> None:
     """A size that exceeds the file is wrong; a compressed tar does not show its own size."""
     tar = tarred(A) + tar_entry("b", B, size=30_000) + AFTER
