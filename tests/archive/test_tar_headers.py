@@ -221,6 +221,7 @@ def test_damage_before_the_end_of_a_compressed_stream(work: Path, rest: bytes) -
     """The last member arrives if the stream ends behind it, by truncation or with garbage."""
     tar = bytearray(tarred(A) + MEMBER + tar_entry("c", C))
     tar[len(tarred(A)) + 20] ^= 0xFF
+    tar += b"part of a block"
     data = gzip.compress(tar) + rest if rest else gzip.compress(tar)[:-8]
     assert items_of(data, work) == [Image(1, A), Image(2, C), BROKEN]
 
