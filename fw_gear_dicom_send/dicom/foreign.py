@@ -32,7 +32,7 @@ class ForeignFormats:
                 return ""
         try:
             output = subprocess.run(  # noqa: S603
-                [sys.executable, "-I", str(_READER), str(path)],
+                [sys.executable, "-IB", str(_READER), str(path)],
                 capture_output=True,
                 timeout=_TIMEOUT,
                 env={},

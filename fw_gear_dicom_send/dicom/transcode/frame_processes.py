@@ -186,7 +186,7 @@ class _Process:
         try:
             with remote:
                 self._process = subprocess.Popen(  # noqa: S603
-                    [sys.executable, "-I", *program.arguments, str(os.getpid())],
+                    [sys.executable, "-IB", *program.arguments, str(os.getpid())],
                     stdin=remote.fileno(),
                     stdout=remote.fileno(),
                     stderr=self._stderr,
