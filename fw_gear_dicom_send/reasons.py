@@ -354,6 +354,18 @@ class Kind(Enum):
         "The server needs such images uncompressed, and this one cannot be decoded. Have the "
         "transfer syntax enabled on the server, and set {conversion} to when needed.",
     )
+    CONVERSION_TOO_SLOW = (
+        "conversion-too-slow",
+        "cannot be converted from {}",
+        "The image is probably damaged. Have its transfer syntax enabled on the server, or run "
+        "{program} again on a faster machine.",
+    )
+    CONVERSION_STOPPED = (
+        "conversion-stopped",
+        "cannot be converted from {}",
+        "Other images took too long to convert, so no more are converted in this run. Remove "
+        "images with the code conversion-too-slow, then run {program} again.",
+    )
     NOT_CONVERTED = ("not-converted", "the image could not be converted: {}", _DISK_FAILED)
     NOT_STORED = (
         "not-stored",

@@ -189,6 +189,8 @@ CODES = {
     "NOT_COMPRESSED": "not-compressed",
     "FRAMES_PADDED": "frames-padded",
     "NOT_CONVERTIBLE": "not-convertible",
+    "CONVERSION_TOO_SLOW": "conversion-too-slow",
+    "CONVERSION_STOPPED": "conversion-stopped",
     "NOT_CONVERTED": "not-converted",
     "NOT_STORED": "not-stored",
     "NOT_FOUND_AGAIN": "not-found-again",

@@ -149,7 +149,7 @@ def convert(
     except UnconvertibleError as error:
         file.close()
         names = (name_of(instance.transfer_syntax_uid), name_of(transfer_syntax_uid))
-        return Unreadable(Reason(Kind.NOT_CONVERTIBLE, f"{names[0]} to {names[1]}: {error}"))
+        return Unreadable(Reason(error.kind, f"{names[0]} to {names[1]}: {error}"))
     except BaseException:
         file.close()
         raise

@@ -8,13 +8,8 @@ from typing import BinaryIO
 
 from . import frame_decoder
 from .frame_decoder import CHUNK, Frame
-from .frame_processes import (
-    DEFAULT_TIMEOUTS,
-    OTHER_SIZE,
-    FrameProcesses,
-    FrameTimeouts,
-    Program,
-)
+from .frame_processes import OTHER_SIZE, FrameProcesses, Program
+from .frame_timeouts import DEFAULT_TIMEOUTS, FrameTimeouts
 from .recoding import UnconvertibleError
 
 _DECODER = Program(

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .frame_encoder import LENGTH, RawFrame
-from .frame_processes import DEFAULT_TIMEOUTS, FrameProcesses, FrameTimeouts, Program
+from .frame_processes import FrameProcesses, Program
+from .frame_timeouts import DEFAULT_TIMEOUTS, FrameTimeouts
 
 _PACKAGE = str(__package__)
 _ROOT = Path(__file__).parents[_PACKAGE.count(".") + 1]

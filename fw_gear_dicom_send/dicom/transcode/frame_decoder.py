@@ -12,6 +12,7 @@ import re
 import signal
 import struct
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,7 @@ DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
 REQUEST = struct.Struct("<64sIIBBBQ")
 ANSWER = struct.Struct("<BI")
+SECONDS = struct.Struct("<d")
 READY = b"R"
 BYTE = 8
 CHUNK = 65536
@@ -273,6 +275,16 @@ def bound_memory(size: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
+def bound_time(seconds: float) -> None:
+    """Limit the CPU time of this process to `seconds` above its current use, rounded up."""
+    import resource
+
+    limit = int(time.process_time() + seconds) + 1
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    if hard == resource.RLIM_INFINITY or limit < hard:
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, hard))
+
+
 def serve(
     parent: int,
     prepare: Callable[[], object],
@@ -281,8 +293,9 @@ def serve(
 ) -> None:
     """Process frames from standard input, and write the results to standard output.
 
-    Each frame follows a request. Its result is written in chunks; an `ANSWER` precedes each. The
-    last chunk is empty. The function returns at the end of standard input.
+    Each frame follows its limit of CPU time in `SECONDS` and a request. Its result is written in
+    chunks; an `ANSWER` precedes each. The last chunk is empty. The function returns at the end of
+    standard input.
 
     Args:
         parent: The process id of the gear.
@@ -296,8 +309,9 @@ def serve(
     prepare()
     target.write(READY)
     target.flush()
-    while request := source.read(requests.size):
-        *fields, size = requests.unpack(request)
+    while request := source.read(SECONDS.size + requests.size):
+        bound_time(*SECONDS.unpack_from(request))
+        *fields, size = requests.unpack_from(request, SECONDS.size)
         outcome = Outcome.DONE
         try:
             for chunk in respond(source, size, *fields):

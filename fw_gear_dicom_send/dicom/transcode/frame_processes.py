@@ -15,24 +15,14 @@ from threading import Condition
 from time import monotonic
 from typing import Self
 
-from .frame_decoder import ANSWER, MEMORY_ERROR, READY, Outcome
-from .recoding import TooLargeError, UnconvertibleError
+from .frame_decoder import ANSWER, MEMORY_ERROR, READY, SECONDS, Outcome
+from .frame_timeouts import PATIENCE, FrameTimeouts
+from .recoding import StoppedError, TooLargeError, TooSlowError, UnconvertibleError
 
 MAX_PROCESSES = 2
 MAX_SMALL_FRAME = 2 << 20
 OTHER_SIZE = "the size of a frame differs from the dataset"
-_KILLED = (-signal.SIGKILL,) if hasattr(signal, "SIGKILL") else ()
-
-
-@dataclass(frozen=True)
-class FrameTimeouts:
-    """Timeouts of a process, in seconds: for its start, and for a frame."""
-
-    start: float = 60
-    frame: float = 60
-
-
-DEFAULT_TIMEOUTS = FrameTimeouts()
+_KILLED, _LATE = (-getattr(signal, name, 256) for name in ("SIGKILL", "SIGXCPU"))
 
 
 @dataclass(frozen=True)
@@ -63,7 +53,8 @@ class FrameProcesses:
     """Pool of at most two processes, and no more than the machine has cores.
 
     The first process gets all frames over 2 MiB. The mutable state is the processes, the numbers
-    of the free ones, and whether the pool is closed; `_changed` guards it.
+    of the free ones, the overtime of all frames, and whether the pool is closed; `_changed` guards
+    it.
     """
 
     def __init__(self, program: Program, work: Path, timeouts: FrameTimeouts) -> None:
@@ -74,6 +65,7 @@ class FrameProcesses:
         self._changed = Condition()
         self._processes: list[_Process | None] = [None] * min(MAX_PROCESSES, os.cpu_count() or 1)
         self._free = set(range(len(self._processes)))
+        self._overtime = 0.0
         self._is_closed = False
         # A process ends with the thread that started it, so one thread starts them all.
         self._starter = ThreadPoolExecutor(1, f"{program.name}s")
@@ -118,17 +110,20 @@ class FrameProcesses:
         """
         number = self._acquire(is_large=size > MAX_SMALL_FRAME)
         try:
-            yield self._answer(self._process(number), request, data, max_answer)
+            yield self._answer(self._process(number), request, data, size, max_answer)
         finally:
             self._release(number)
 
     def _answer(
-        self, process: "_Process", request: bytes, data: Iterable[bytes], max_answer: int
+        self, process: "_Process", request: bytes, data: Iterable[bytes], size: int, max_answer: int
     ) -> Iterator[bytes]:
         try:
-            yield from process.answer(request, data, max_answer)
+            yield from process.answer(request, data, self._timeouts.cpu_time(size), max_answer)
         except _ProcessEndedError as error:
             raise self._cancelled() if self._is_closed else process.failure() from error
+        finally:
+            with self._changed:
+                self._overtime += self._timeouts.overtime_of(size, process.waited)
 
     def _cancelled(self) -> UnconvertibleError:
         return UnconvertibleError(f"the run ended before it was {self._program.done}")
@@ -140,6 +135,8 @@ class FrameProcesses:
                 self._changed.wait()
             if self._is_closed:
                 raise self._cancelled()
+            if self._overtime >= self._timeouts.overtime:
+                raise StoppedError(f"too many frames took too long to be {self._program.done}")
             number = 0 if is_large else max(self._free)
             self._free.remove(number)
         return number
@@ -154,7 +151,12 @@ class FrameProcesses:
             if self._is_closed:
                 raise self._cancelled()
             starting = self._starter.submit(_Process, self._program, self._work, self._timeouts)
-        started = starting.result()
+        begin = monotonic()
+        try:
+            started = starting.result()
+        finally:
+            with self._changed:
+                self._overtime += self._timeouts.overtime_of_start(monotonic() - begin)
         with self._changed:
             self._processes[number] = started
             if self._is_closed:
@@ -177,9 +179,10 @@ class _Process:
     def __init__(self, program: Program, work: Path, timeouts: FrameTimeouts) -> None:
         """Start the process; raises UnconvertibleError if that fails."""
         self._program = program
-        self._timeouts = timeouts
-        self._deadline = monotonic() + timeouts.start
+        self._seconds = 0.0
+        self._max_wait = timeouts.start
         self._is_late = False
+        self.waited = 0.0
         self.is_idle = False
         self._stderr = tempfile.TemporaryFile(dir=work)
         self._channel, remote = socket.socketpair()
@@ -207,14 +210,16 @@ class _Process:
         """Whether the process has not ended."""
         return self._process.poll() is None
 
-    def answer(self, request: bytes, data: Iterable[bytes], max_answer: int) -> Iterator[bytes]:
-        """Yield the answer to a frame, in chunks.
+    def answer(
+        self, request: bytes, data: Iterable[bytes], seconds: float, max_answer: int
+    ) -> Iterator[bytes]:
+        """Yield the answer to a frame, which takes at most `seconds` of CPU time, in chunks.
 
         Raises UnconvertibleError if the frame fails, and _ProcessEndedError if the process does.
         """
         self.is_idle = False
-        self._deadline = monotonic() + self._timeouts.frame
-        self._send(request)
+        self._seconds, self._max_wait, self.waited = seconds, PATIENCE * seconds, 0.0
+        self._send(SECONDS.pack(seconds) + request)
         for chunk in data:
             self._send(chunk)
         total = 0
@@ -223,7 +228,6 @@ class _Process:
             if total > max_answer:
                 raise UnconvertibleError(OTHER_SIZE)
             yield self._receive(length)
-            self._deadline = monotonic() + self._timeouts.frame
         self.is_idle = True
 
     def _length(self) -> int:
@@ -237,11 +241,13 @@ class _Process:
     def failure(self) -> UnconvertibleError:
         """Return the error that explains why the process ended."""
         if self._is_late:
-            return UnconvertibleError(f"a frame takes more than {self._timeouts.frame:g} s")
-        status = self._process.wait(self._timeouts.start)
+            return TooSlowError(f"a frame takes more than {self._max_wait:.0f} s")
+        status = self._process.wait(self._max_wait)
+        if status == _LATE:
+            return TooSlowError(f"a frame takes more than {self._seconds:.0f} s of CPU time")
         self._stderr.seek(0)
         # The system kills processes that use too much memory.
-        is_short = status in _KILLED or MEMORY_ERROR.search(self._stderr.read())
+        is_short = status == _KILLED or MEMORY_ERROR.search(self._stderr.read())
         return self._error_for(Outcome.OUT_OF_MEMORY if is_short else Outcome.DAMAGED)
 
     def kill(self) -> None:
@@ -271,13 +277,16 @@ class _Process:
 
     @contextmanager
     def _in_time(self) -> Iterator[None]:
-        """Limit a call on the socket to the time that remains."""
-        self._channel.settimeout(max(self._deadline - monotonic(), 0.001))
+        """Limit a call on the socket to the time that remains for waiting."""
+        self._channel.settimeout(max(self._max_wait - self.waited, 0.001))
+        begin = monotonic()
         try:
             yield
         except OSError as error:
             self._is_late = isinstance(error, TimeoutError)
             raise _ProcessEndedError from error
+        finally:
+            self.waited += monotonic() - begin
 
     def _error_for(self, outcome: Outcome) -> UnconvertibleError:
         if outcome is Outcome.OUT_OF_MEMORY:

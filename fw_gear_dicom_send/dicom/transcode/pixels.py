@@ -4,13 +4,14 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...reasons import Kind
 from ..temporary_files import new_temporary_file
 from .bitstreams import BitStream
 from .coded_frames import TRUNCATED, check_frame, join_fragments
 from .decoders import FrameDecoders
 from .frame_decoder import Frame
 from .layout import BIT, BYTE, COLORS, MONOCHROME, WORD, Layout
-from .recoding import TooLargeError, UnconvertibleError
+from .recoding import UnconvertibleError
 from .syntaxes import JPEG_LOSSY, PLAIN
 
 BLACK = {"YBR_FULL": b"\0\x80\x80"}
@@ -104,9 +105,9 @@ def _as_truncated(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the pixels of a frame without end marker; report a failed decoding as truncation."""
     try:
         yield from chunks
-    except TooLargeError:
-        raise
     except UnconvertibleError as error:
+        if error.kind is not Kind.NOT_CONVERTIBLE:
+            raise
         raise UnconvertibleError(TRUNCATED) from error
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from ...reasons import Kind
 from .. import elements
 from ..dictionary import vr_of
 from ..elements import ITEM, Encoding
@@ -30,9 +31,25 @@ US_OR_SS = "US or SS"
 class UnconvertibleError(Exception):
     """A dataset cannot be converted; the message is the cause and contains no values."""
 
+    kind = Kind.NOT_CONVERTIBLE
+
 
 class TooLargeError(UnconvertibleError):
     """Converting a dataset would exceed the limits of memory or disk space."""
+
+    kind = Kind.IMAGE_TOO_LARGE
+
+
+class TooSlowError(UnconvertibleError):
+    """Converting a dataset takes too long."""
+
+    kind = Kind.CONVERSION_TOO_SLOW
+
+
+class StoppedError(UnconvertibleError):
+    """Converting other datasets took too long, so no more are converted in this run."""
+
+    kind = Kind.CONVERSION_STOPPED
 
 
 IMPLICIT = Encoding(implicit=True, little=True)

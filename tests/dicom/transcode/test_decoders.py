@@ -12,8 +12,9 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
 from fw_gear_dicom_send.dicom.transcode import FrameDecoders, convert
-from fw_gear_dicom_send.dicom.transcode.frame_processes import FrameTimeouts
+from fw_gear_dicom_send.dicom.transcode.frame_timeouts import FrameTimeouts
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
+from fw_gear_dicom_send.reasons import Kind
 from tests.support import hostile
 from tests.support.footprint import children
 from tests.support.gear import REPOSITORY
@@ -24,6 +25,7 @@ from tests.support.waiting import wait_for
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 LARGE = hostile.blank_rle(2048, 2048)
+SLOW = hostile.slow_jpeg_2000()
 RLE, JPEG_2000 = shipped("MR_small_RLE.dcm"), shipped("MR_small_jp2klossless.dcm")
 
 
@@ -35,6 +37,13 @@ def decode(decoders: FrameDecoders, folder: Path, content: bytes = RLE.read_byte
     assert isinstance(result, SOPInstance)
     result.dataset.close()
     return ""
+
+
+def outcome(decoders: FrameDecoders, folder: Path, content: bytes = RLE.read_bytes()) -> Kind:
+    """Convert an image that fails; return the kind of the reason."""
+    result = convert(instance(content), ExplicitVRLittleEndian, decoders, folder)
+    assert isinstance(result, Unreadable)
+    return result.reason.kind
 
 
 def test_a_decoder_is_kept_for_the_run(tmp_path: Path) -> None:
@@ -70,13 +79,15 @@ def test_a_decoder_has_limits_and_no_environment(tmp_path: Path) -> None:
         environment = Path(f"/proc/{decoder}/environ").read_bytes()
     (addresses,) = (line.split()[3] for line in limits if line.startswith("Max address space"))
     assert int(addresses) < 300_000_000
+    (seconds,) = (line.split()[3] for line in limits if line.startswith("Max cpu time"))
+    assert int(seconds) < 60
     assert b"=" not in environment.replace(b"LC_CTYPE=", b"")
 
 
 def test_a_decoder_that_hangs_is_ended(tmp_path: Path) -> None:
     """The image fails with its own reason, and the next one is decoded."""
     before = children(os.getpid())
-    with FrameDecoders(tmp_path, FrameTimeouts(frame=3)) as decoders:
+    with FrameDecoders(tmp_path, FrameTimeouts(frame=0.75)) as decoders:
         decode(decoders, tmp_path)
         (decoder,) = children(os.getpid()) - before
         os.kill(decoder, signal.SIGSTOP)
@@ -84,6 +95,40 @@ def test_a_decoder_that_hangs_is_ended(tmp_path: Path) -> None:
         assert decoder not in children(os.getpid())
     with FrameDecoders(tmp_path) as decoders:
         assert decode(decoders, tmp_path) == ""
+
+
+def test_a_decoder_that_computes_too_long_is_ended(tmp_path: Path) -> None:
+    """A small frame gets seconds only, whatever its bit stream asks for."""
+    with FrameDecoders(tmp_path, FrameTimeouts(frame=0.5)) as decoders:
+        assert outcome(decoders, tmp_path, SLOW) is Kind.CONVERSION_TOO_SLOW
+        assert decode(decoders, tmp_path) == ""
+
+
+def test_frames_that_take_too_long_stop_the_decoding(tmp_path: Path) -> None:
+    """After a few of them, the run decodes no more frames, and the reason says so."""
+    with FrameDecoders(tmp_path, FrameTimeouts(frame=0.5, overtime=1)) as decoders:
+        outcomes = [outcome(decoders, tmp_path, SLOW) for _ in range(12)]
+        assert outcome(decoders, tmp_path) is Kind.CONVERSION_STOPPED
+    ended = outcomes.count(Kind.CONVERSION_TOO_SLOW)
+    assert 1 <= ended <= 3
+    assert outcomes[ended:] == [Kind.CONVERSION_STOPPED] * (12 - ended)
+
+
+def test_frames_within_their_share_do_not_stop_the_decoding(tmp_path: Path) -> None:
+    """Only the time beyond it counts, so that a run may decode any number of frames."""
+    with FrameDecoders(tmp_path, FrameTimeouts(mebibyte=10000, overtime=0.001)) as decoders:
+        assert {decode(decoders, tmp_path) for _ in range(50)} == {""}
+
+
+def test_slow_starts_stop_the_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which decoders hang costs the run a few starts, not one for each image."""
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexec sleep 60\n")
+    python.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with FrameDecoders(tmp_path, FrameTimeouts(start=1, overtime=1)) as decoders:
+        outcomes = [outcome(decoders, tmp_path) for _ in range(3)]
+    assert outcomes == [Kind.NOT_CONVERTIBLE, Kind.NOT_CONVERTIBLE, Kind.CONVERSION_STOPPED]
 
 
 def test_a_decoder_that_ended_is_replaced(tmp_path: Path) -> None:

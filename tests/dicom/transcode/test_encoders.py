@@ -11,7 +11,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from fw_gear_dicom_send.dicom.temporary_files import NO_ROOM
 from fw_gear_dicom_send.dicom.transcode import FrameEncoders
-from fw_gear_dicom_send.dicom.transcode.frame_processes import FrameTimeouts
+from fw_gear_dicom_send.dicom.transcode.frame_timeouts import FrameTimeouts
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.run.conversion import Conversion
 from tests.support.compressing import JPEG_LS, SYNTAXES, Shape, compressed_by
@@ -55,19 +55,32 @@ def test_an_encoder_has_limits_and_no_environment(tmp_path: Path) -> None:
         environment = Path(f"/proc/{encoder}/environ").read_bytes()
     (addresses,) = (line.split()[3] for line in limits if line.startswith("Max address space"))
     assert int(addresses) < 400_000_000
+    (seconds,) = (line.split()[3] for line in limits if line.startswith("Max cpu time"))
+    assert int(seconds) < 60
     assert b"=" not in environment.replace(b"LC_CTYPE=", b"")
 
 
 def test_an_encoder_that_hangs_is_ended(tmp_path: Path) -> None:
     """The image is not compressed and has its own reason; the next one is compressed."""
     before = children(os.getpid())
-    with FrameEncoders(tmp_path, FrameTimeouts(frame=3)) as encoders:
+    with FrameEncoders(tmp_path, FrameTimeouts(frame=0.75)) as encoders:
         encode(encoders, tmp_path)
         (encoder,) = children(os.getpid()) - before
         os.kill(encoder, signal.SIGSTOP)
         assert encode(encoders, tmp_path) == "a frame takes more than 3 s"
         assert encoder not in children(os.getpid())
         assert encode(encoders, tmp_path) == ""
+
+
+def test_frames_that_take_too_long_stop_the_encoding(tmp_path: Path) -> None:
+    """Later images are sent uncompressed, and the reason says so."""
+    before = children(os.getpid())
+    with FrameEncoders(tmp_path, FrameTimeouts(frame=0.25, overtime=0.5)) as encoders:
+        encode(encoders, tmp_path)
+        (encoder,) = children(os.getpid()) - before
+        os.kill(encoder, signal.SIGSTOP)
+        assert encode(encoders, tmp_path) == "a frame takes more than 1 s"
+        assert encode(encoders, tmp_path) == "too many frames took too long to be encoded"
 
 
 def test_an_encoder_that_is_killed_for_its_memory(tmp_path: Path) -> None:
