@@ -5,14 +5,17 @@ from dataclasses import dataclass
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 SIZ, JP2 = b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  "
-SOF_JPEG_LS = 0xF7
+SOF_LOSSLESS, SOF_JPEG_LS = 0xC3, 0xF7
 NO_SOF = (0xC4, 0xC8, 0xCC)
 APP0, APP14, SOS, FILL = 0xE0, 0xEE, 0xDA, 0xFF
 
 
 @dataclass(frozen=True)
 class BitStream:
-    """Properties that a JPEG or JPEG 2000 frame declares; `color` is empty if not declared."""
+    """Properties that a JPEG or JPEG 2000 frame declares; `color` is empty if not declared.
+
+    `is_predicted` means lossless JPEG (ISO 10918-1 annex H), in contrast to JPEG-LS.
+    """
 
     rows: int
     columns: int
@@ -20,6 +23,7 @@ class BitStream:
     bits: int
     signed: bool = False
     color: str = ""
+    is_predicted: bool = False
 
 
 def read_jpeg(data: bytes) -> BitStream:
@@ -50,7 +54,8 @@ def read_jpeg(data: bytes) -> BitStream:
                 color = "RGB"
             elif not color and len(set(segment[7:end:3])) > 1:
                 color = "YBR_FULL"
-            return BitStream(rows, columns, samples, bits, color=color)
+            is_predicted = marker == SOF_LOSSLESS
+            return BitStream(rows, columns, samples, bits, False, color, is_predicted)
         position += 2 + length
     raise ValueError("a frame is damaged")
 

@@ -22,7 +22,7 @@ MAX_TAIL = 1 << 16
 MAX_RUN = 64
 MAX_RATIO = 300
 MAX_MEMORY = 132_120_576
-MEMORY_OF_JPEG_2000 = 14  # bytes per sample
+MEMORY_OF_SAMPLE = 14  # in bytes, for samples that are decoded to 16 bits
 MEMORY_OF_JPEG = 7  # bytes per decoded byte
 RLE_START = struct.Struct("<II")
 SIZE_OF_RLE_HEADER = 64
@@ -102,19 +102,6 @@ def _joined_frame(file: BinaryIO, transfer_syntax_uid: str) -> CodedFrame:
     return CodedFrame(file, size, file.read(MAX_HEAD), has_end)
 
 
-def _check_size(coded: CodedFrame, transfer_syntax_uid: str, layout: Layout) -> None:
-    """Raise UnconvertibleError if a frame is implausibly small for its number of pixels."""
-    if transfer_syntax_uid == RLE:
-        if coded.size * MAX_RUN < layout.frame_size:
-            raise UnconvertibleError("a frame is damaged")
-    elif transfer_syntax_uid != DEFLATED_FRAMES:  # these are inflated a chunk at a time
-        memory = layout.frame_size * MEMORY_OF_JPEG
-        if transfer_syntax_uid in JPEG_2000:
-            memory = layout.frame_samples * MEMORY_OF_JPEG_2000
-        if memory > MAX_MEMORY and layout.frame_size > _content_size(coded) * MAX_RATIO:
-            raise TooLargeError("a frame is suspiciously small for its number of pixels")
-
-
 def _content_size(coded: CodedFrame) -> int:
     """Return the deflated size of a bit stream, to which filler adds almost nothing."""
     packer = zlib.compressobj(1)
@@ -128,8 +115,9 @@ def check_frame(coded: CodedFrame, transfer_syntax_uid: str, layout: Layout) -> 
 
     Raises UnconvertibleError if the frame cannot be decoded safely.
     """
-    _check_size(coded, transfer_syntax_uid, layout)
-    if transfer_syntax_uid in PLAIN:
+    if transfer_syntax_uid in PLAIN:  # deflated frames are inflated a chunk at a time
+        if transfer_syntax_uid == RLE and coded.size * MAX_RUN < layout.frame_size:
+            raise UnconvertibleError("a frame is damaged")
         shape = (layout.rows, layout.columns, layout.samples, layout.allocated)
         return BitStream(*shape, signed=layout.signed)
     is_jpeg_2000 = transfer_syntax_uid in JPEG_2000
@@ -142,6 +130,11 @@ def check_frame(coded: CodedFrame, transfer_syntax_uid: str, layout: Layout) -> 
         stream = read_jpeg_2000(coded.head) if is_jpeg_2000 else read_jpeg(coded.head)
     except (IndexError, ValueError, struct.error) as error:
         raise UnconvertibleError("a frame is damaged") from error
+    memory = layout.frame_size * MEMORY_OF_JPEG
+    if is_jpeg_2000 or stream.is_predicted:
+        memory = layout.frame_samples * MEMORY_OF_SAMPLE
+    if memory > MAX_MEMORY and layout.frame_size > _content_size(coded) * MAX_RATIO:
+        raise TooLargeError("a frame is suspiciously small for its number of pixels")
     if stream.samples != layout.samples or not _fits_size(stream, layout):
         raise UnconvertibleError("the size of a frame differs from the dataset")
     if not _fits_precision(stream.bits, layout.allocated):

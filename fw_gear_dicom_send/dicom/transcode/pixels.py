@@ -74,13 +74,18 @@ def native_frames(
             frame = _frame(stream, transfer_syntax_uid, layout)
             with decoders.decoded(frame, coded.source, coded.size) as pixels:
                 chunks = pixels if coded.has_end else _as_truncated(pixels)
+                allocated = frame.allocated
+                if stream.is_predicted:
+                    chunks = _in_range(chunks, stream, layout)
+                    if stream.bits <= BYTE:
+                        chunks, allocated = (words[::2] for words in chunks), BYTE
                 if layout.allocated == BIT:
                     is_last = count == layout.frames
                     packed = chunks if transfer_syntax_uid in PLAIN else _packed(chunks)
                     yield NativeFrame(bits.join(packed, layout.frame_bits, is_last), color, False)
                     continue
-                chunks = _extended(chunks, stream, layout, frame.allocated)
-                if frame.allocated < layout.allocated:
+                chunks = _extended(chunks, stream, layout, allocated)
+                if allocated < layout.allocated:
                     chunks = _widened(chunks, is_signed=layout.signed)
                 is_padded = (stream.rows, stream.columns) != (layout.rows, layout.columns)
                 if is_padded:
@@ -91,13 +96,18 @@ def native_frames(
 
 
 def _frame(stream: BitStream, transfer_syntax_uid: str, layout: Layout) -> Frame:
-    """Return the description of a frame for the decoder, which gets packed bits as bytes."""
+    """Return the description of a frame for the decoder, which gets packed bits as bytes.
+
+    For lossless JPEG, it names 16 bits, as GDCM removes bits above the named ones.
+    """
     if layout.allocated == BIT and transfer_syntax_uid in PLAIN:
         return Frame(transfer_syntax_uid, 1, layout.frame_size, 1, BYTE, BYTE)
     allocated = BYTE if stream.bits <= BYTE else WORD
     if transfer_syntax_uid in PLAIN:
         allocated = layout.allocated
     shape = (stream.rows, stream.columns, stream.samples)
+    if stream.is_predicted:
+        return Frame(transfer_syntax_uid, *shape, WORD, WORD)
     return Frame(transfer_syntax_uid, *shape, allocated, stream.bits)
 
 
@@ -186,6 +196,28 @@ def _extended(
         byte | ~mask & 0xFF if layout.signed and byte & sign else byte & mask for byte in range(256)
     )
     return _translated(chunks, table, allocated // BYTE)
+
+
+def _in_range(chunks: Iterator[bytes], stream: BitStream, layout: Layout) -> Iterator[bytes]:
+    """Yield the 16-bit samples of a lossless JPEG, complete ones in each chunk.
+
+    Differences are added modulo 65536 (ISO 10918-1 H.2.1), so that samples of a damaged frame may
+    exceed their precision. Raises UnconvertibleError for a sample that exceeds its precision or
+    the bits that the image stores. Signed samples may repeat the sign in the bits above.
+    """
+    bits = min(stream.bits, max(layout.stored, layout.high_bit + 1))
+    repeated = ((1 << stream.bits) - (1 << bits)) * layout.signed
+    data = b""
+    for chunk in chunks:
+        data += chunk
+        words, data = data[: len(data) // 2 * 2], data[len(data) // 2 * 2 :]
+        # Arithmetic with a large number is fast; no result exceeds the 16 bits of its sample.
+        ones = int.from_bytes(b"\1\0" * (len(words) // 2), "little")
+        samples = int.from_bytes(words, "little")
+        excess = samples & ones * (0xFFFF >> bits << bits)
+        if excess and excess != (samples >> bits - 1 & ones) * repeated:
+            raise UnconvertibleError("a sample exceeds the precision of its image")
+        yield words
 
 
 def _widened(chunks: Iterator[bytes], *, is_signed: bool) -> Iterator[bytes]:

@@ -33,7 +33,8 @@ TABLES = segment(0xC4, b"table")
 def test_a_jpeg_frame_has_a_size(marker: int, before: bytes) -> None:
     """Any segments and fill bytes before the frame header are skipped."""
     stream = read_jpeg(SOI + before + frame_header(marker=marker) + SCAN)
-    assert stream == BitStream(rows=3, columns=5, samples=1, bits=8)
+    is_predicted = marker == 0xC3
+    assert stream == BitStream(rows=3, columns=5, samples=1, bits=8, is_predicted=is_predicted)
 
 
 @pytest.mark.parametrize(
