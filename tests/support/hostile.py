@@ -9,6 +9,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, RLE
 
 from tests.support import datasets as raw
 from tests.support.datasets import DEFLATED, EXPLICIT
+from tests.support.lossless_jpeg import lossless_jpeg
 from tests.support.sample_files import encoded
 from tests.support.transcoding import RLE_FRAME, compressed
 
@@ -40,6 +41,16 @@ def jpeg(rows: int, columns: int, *, padding: int = 0, **elements: object) -> by
     return claiming(JPEGLosslessSV1, data, Rows=rows, Columns=columns, **elements)
 
 
+def endless_jpeg() -> bytes:
+    """Return half of a lossless JPEG, and a segment that is longer than the rest.
+
+    GDCM skips that segment for ever.
+    """
+    frame = lossless_jpeg(np.zeros((64, 64, 1), "u2"), 16)
+    data = frame[: len(frame) // 2] + b"\xff\xe4\xff\xd9"
+    return claiming(JPEGLosslessSV1, data, Rows=64, Columns=64)
+
+
 def blank_jpeg(rows: int, columns: int, **elements: object) -> bytes:
     """Return a grey image as JPEG Baseline in colour."""
     frame = imagecodecs.jpeg8_encode(np.full((rows, columns, 3), 99, "u1"))
@@ -51,29 +62,13 @@ def blank_jpeg(rows: int, columns: int, **elements: object) -> bytes:
 
 def jpeg_2000(rows: int, columns: int, **elements: object) -> bytes:
     """Return a JPEG 2000 image with one tile and an empty packet, which decodes to zeros."""
-    frame = _zeros((rows, columns), (rows, columns), layers=1, levels=0)
-    return claiming(JPEG2000Lossless, frame, Rows=rows, Columns=columns, **elements)
-
-
-def slow_jpeg_2000() -> bytes:
-    """Return 64 x 64 zeros with 65535 layers and 33 resolutions for each pixel.
-
-    Decoding takes 26 s of CPU time on a machine that decodes a usual frame of that size in 1 ms.
-    """
-    frame = _zeros((64, 64), (1, 1), layers=65535, levels=32)
-    return claiming(JPEG2000Lossless, frame, Rows=64, Columns=64)
-
-
-def _zeros(shape: tuple[int, int], tile: tuple[int, int], layers: int, levels: int) -> bytes:
-    """Return a JPEG 2000 bit stream with a byte for each tile."""
-    (rows, columns), (height, width) = shape, tile
-    size = pack(">HH8IH3B", 41, 0, columns, rows, 0, 0, width, height, 0, 0, 1, 15, 1, 1)
-    coding = pack(">HBBHBBBBBB", 12, 0, 0, layers, 0, levels, 4, 4, 0, 1)
-    quantization = pack(">HB", 4 + 3 * levels, 0x40) + bytes([16 << 3]) * (1 + 3 * levels)
-    parts = [b"\xff\x4f\xff\x51", size, b"\xff\x52", coding, b"\xff\x5c", quantization]
-    for number in range(rows // height * (columns // width)):
-        parts += [b"\xff\x90", pack(">HHIBB", 10, number, 15, 0, 1), b"\xff\x93\0"]
-    return b"".join(parts) + b"\xff\xd9"
+    size = pack(">HH8IH3B", 41, 0, columns, rows, 0, 0, columns, rows, 0, 0, 1, 15, 1, 1)
+    coding = pack(">HBBHBBBBBB", 12, 0, 0, 1, 0, 0, 4, 4, 0, 1)
+    quantization = pack(">HBB", 4, 0x40, 16 << 3)
+    tile = pack(">HHIBB", 10, 0, 15, 0, 1)
+    parts = (b"\xff\x4f\xff\x51", size, b"\xff\x52", coding, b"\xff\x5c", quantization)
+    data = b"".join(parts) + b"\xff\x90" + tile + b"\xff\x93\0\xff\xd9"
+    return claiming(JPEG2000Lossless, data, Rows=rows, Columns=columns, **elements)
 
 
 def deflated(mebibytes: int) -> bytes:

@@ -27,22 +27,27 @@ class BitStream:
 
 
 def read_jpeg(data: bytes) -> BitStream:
-    """Read the frame header of a JPEG or JPEG-LS bit stream (ISO 10918-1 B.2.2).
+    """Read the headers of a JPEG or JPEG-LS bit stream up to its scan (ISO 10918-1 B.2.2, B.2.3).
 
     A JFIF or Adobe marker declares the colour space. Otherwise components named R, G and B mean
-    RGB, and unevenly sampled ones mean YBR. Raises ValueError, IndexError or struct.error if the
-    header is damaged.
+    RGB, and unevenly sampled ones mean YBR. Raises ValueError, IndexError or struct.error if a
+    header is damaged. One example is a scan that has a component twice: GDCM would leave another
+    one undefined.
     """
     color, position = "", len(SOI)
+    stream: BitStream | None = None
     while data[position] == FILL:
         marker = data[position + 1]
         if marker == FILL:
             position += 1
             continue
-        if marker == SOS:
-            break
         (length,) = struct.unpack_from(">H", data, position + 2)
         segment = data[position + 4 : position + 2 + length]
+        if marker == SOS:
+            components = segment[1 : 1 + 2 * segment[0] : 2]
+            if stream and len(set(components)) == segment[0]:
+                return stream
+            break
         if marker == APP0 and segment.startswith(b"JFIF\0"):
             color = "YBR_FULL"
         elif marker == APP14 and segment.startswith(b"Adobe") and len(segment) >= 12:
@@ -55,7 +60,7 @@ def read_jpeg(data: bytes) -> BitStream:
             elif not color and len(set(segment[7:end:3])) > 1:
                 color = "YBR_FULL"
             is_predicted = marker == SOF_LOSSLESS
-            return BitStream(rows, columns, samples, bits, False, color, is_predicted)
+            stream = BitStream(rows, columns, samples, bits, False, color, is_predicted)
         position += 2 + length
     raise ValueError("a frame is damaged")
 

@@ -146,7 +146,7 @@ def _fits_precision(bits: int, allocated: int) -> bool:
     """Return whether samples of `bits` bits can be stored in `allocated` bits."""
     if BIT in (bits, allocated):
         return bits == allocated
-    return bits <= allocated <= WORD
+    return 0 < bits <= allocated <= WORD
 
 
 def _fits_size(stream: BitStream, layout: Layout) -> bool:

@@ -23,7 +23,7 @@ def frame_header(names: bytes = b"\1", sampling: bytes = b"\x11", marker: int = 
     return segment(marker, struct.pack(">BHHB", 8, 3, 5, len(names)) + components)
 
 
-SOI, SCAN = b"\xff\xd8", segment(0xDA, b"")
+SOI, SCAN = b"\xff\xd8", segment(0xDA, b"\1\1\0\1\0\0")
 JFIF, ADOBE = segment(0xE0, b"JFIF\0\1"), segment(0xEE, b"Adobe" + bytes(6))
 TABLES = segment(0xC4, b"table")
 
@@ -44,6 +44,8 @@ def test_a_jpeg_frame_has_a_size(marker: int, before: bytes) -> None:
         SOI + SCAN + frame_header(),
         SOI + TABLES + b"\0" + frame_header(),
         SOI + segment(0xC0, b"\10"),
+        SOI + frame_header(),
+        SOI + frame_header(b"\1\2") + segment(0xDA, b"\2\1\0\1\0\1\0\0"),
         *(SOI + frame_header(marker=marker) + SCAN for marker in (0xC4, 0xC8, 0xCC, 0xD0, 0xB0)),
     ],
 )

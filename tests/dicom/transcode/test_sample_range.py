@@ -71,6 +71,13 @@ def test_a_sample_beyond_the_precision(
     assert result.reason.detail.endswith(f": {CAUSE}")
 
 
+def test_no_precision(tmp_path: Path) -> None:
+    """A bit stream of samples without bits is refused."""
+    content = image(noise(8), 8).replace(b"\xff\xc3\0\x0b\x08", b"\xff\xc3\0\x0b\0")
+    cause = refused(instance(content), tmp_path)
+    assert cause == "the precision of a frame differs from the dataset"
+
+
 @pytest.mark.parametrize("allocated", [8, 16])
 @pytest.mark.parametrize("stored", [5, 8])
 def test_few_bits_in_a_bit_stream_of_8_bits(allocated: int, stored: int, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Decoded pixels equal those of a second decoder: imagecodecs or DCMTK."""
 
 import io
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,22 +22,13 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from tests.support.coded_frames import SHAPE, Array, deflated, j2k, picture, run_lengths
 from tests.support.instances import instance
 from tests.support.sample_files import encoded, made, shipped
 from tests.support.transcoding import bare, by_dcmtk, compressed, converted, encoded_by
 
-Array = np.ndarray[Any, Any]
 HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K = (f"1.2.840.10008.1.2.4.20{n}" for n in (1, 2, 3))
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
-SHAPE = (34, 45)
-
-
-def picture(bits: int, samples: int = 1, number: int = 1) -> Array:
-    """Return a noisy gradient of odd width."""
-    noise = np.random.default_rng(number).integers(0, 5, (*SHAPE, samples))
-    slope = np.add.outer(np.arange(SHAPE[0]) * 3, np.arange(SHAPE[1]))[..., np.newaxis]
-    values = (slope * max(1, (1 << bits) // 200) + noise) % (1 << bits)
-    return values.astype("u1" if bits <= 8 else "<u2").squeeze()
 
 
 def description(bits: int, samples: int = 1, photometric: str = "", **elements: object) -> Any:
@@ -68,11 +58,6 @@ def native(syntax: str, frames: list[bytes], work: Path, **elements: object) -> 
 def decoded(syntax: str, frames: list[bytes], work: Path, **elements: object) -> bytes:
     """Return the native pixels of an image."""
     return bytes(native(syntax, frames, work, **elements).PixelData)
-
-
-def j2k(values: Array, bits: int) -> bytes:
-    options: Any = {"codecformat": "j2k", "reversible": True, "level": 0, "bitspersample": bits}
-    return bytes(imagecodecs.jpeg2k_encode(values, **options))
 
 
 @pytest.mark.parametrize("samples", [1, 3])
@@ -185,18 +170,6 @@ def bits_of(values: list[Array]) -> bytes:
 
 def packed(values: Array) -> bytes:
     return bytes(np.packbits(values.ravel(), bitorder="little"))
-
-
-def deflated(data: bytes) -> bytes:
-    engine = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    return engine.compress(data) + engine.flush()
-
-
-def run_lengths(data: bytes) -> bytes:
-    """Return an RLE frame with one segment of literals only."""
-    rows = [data[start : start + 128] for start in range(0, len(data), 128)]
-    header = np.array([1, 64, *[0] * 14], "<u4").tobytes()
-    return header + b"".join(bytes([len(row) - 1]) + row for row in rows)
 
 
 @pytest.mark.parametrize(
