@@ -42,12 +42,12 @@ def jpeg(rows: int, columns: int, *, padding: int = 0, **elements: object) -> by
 
 
 def endless_jpeg() -> bytes:
-    """Return half of a lossless JPEG, and a segment that is longer than the rest.
+    """Return half of a lossless JPEG, which ends in the marker of a segment.
 
-    GDCM skips that segment for ever.
+    GDCM takes the added end marker for its length, and skips it for ever.
     """
     frame = lossless_jpeg(np.zeros((64, 64, 1), "u2"), 16)
-    data = frame[: len(frame) // 2] + b"\xff\xe4\xff\xd9"
+    data = frame[: len(frame) // 2] + b"\xff\xe4"
     return claiming(JPEGLosslessSV1, data, Rows=64, Columns=64)
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -142,8 +143,15 @@ def test_a_decoder_that_ended_is_replaced(tmp_path: Path) -> None:
         assert decode(decoders, tmp_path) == ""
 
 
-def test_a_decoder_that_is_killed_for_its_memory(tmp_path: Path) -> None:
-    """The image fails, and the reason mentions lack of memory."""
+@pytest.mark.parametrize(
+    ("end", "cause"),
+    [
+        (signal.SIGKILL, "decoding a frame takes too much memory"),
+        (signal.SIGXCPU, "a frame takes more than 13 s of CPU time"),
+    ],
+)
+def test_a_decoder_that_the_system_kills(end: signal.Signals, cause: str, tmp_path: Path) -> None:
+    """The image fails, and the reason mentions lack of memory or of time."""
     before = children(os.getpid())
     with FrameDecoders(tmp_path) as decoders, ThreadPoolExecutor(1) as thread:
         decode(decoders, tmp_path, LARGE)
@@ -153,8 +161,10 @@ def test_a_decoder_that_is_killed_for_its_memory(tmp_path: Path) -> None:
         waiting = thread.submit(decode, decoders, tmp_path, LARGE)
         with pytest.raises(TimeoutError):
             waiting.result(1)
-        os.kill(decoder, signal.SIGKILL)
-        assert waiting.result().endswith(": decoding a frame takes too much memory")
+        os.kill(decoder, end)
+        with suppress(ProcessLookupError):
+            os.kill(decoder, signal.SIGCONT)
+        assert waiting.result().endswith(f": {cause}")
 
 
 def test_an_image_fails_alone_if_no_decoder_can_be_started(
