@@ -63,6 +63,15 @@ def children(pid: int) -> frozenset[int]:
     return frozenset(int(child) for numbers in lists for child in numbers.read_text().split())
 
 
+def is_gone(pid: int) -> bool:
+    """Return whether a process has ended."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return True
+    return status.rpartition(")")[2].split()[0] == "Z"
+
+
 def bytes_on_disk(folder: Path, pid: int) -> int:
     """Return the disk space of the files in a folder, including deleted files that are open."""
     found = {}

@@ -9,17 +9,18 @@ modules that only the program needs are imported later.
 
 import os
 import re
-import signal
 import struct
 import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from importlib import import_module
 from itertools import pairwise
+from runpy import run_path
 from typing import Any, BinaryIO
 
 RLE = "1.2.840.10008.1.2.5"
@@ -41,7 +42,7 @@ MEMORY_ERROR = re.compile(rb"bad_alloc|memory", re.IGNORECASE)
 # Measured with 16-bit JPEG 2000: 29 bytes of address space and 14 bytes of memory per sample.
 ADDRESSES_PER_SAMPLE = 32
 SPARE_ADDRESSES = 64 << 20
-PR_SET_PDEATHSIG, M_ARENA_MAX = 1, -8
+SANDBOX = os.path.join(os.path.dirname(__file__), os.pardir, "sandbox.py")
 
 
 class Outcome(IntEnum):
@@ -243,22 +244,10 @@ def unpack_bits(data: bytes, size: int) -> Iterator[bytearray]:
         raise DamagedError
 
 
-def _bind_to_parent(parent: int) -> None:
-    """End this process with its parent, and before its parent if memory runs out."""
-    import ctypes
-    import resource
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with suppress(AttributeError):
-        # Each of GDCM's threads would reserve 128 MB of address space.
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_STDERR, MAX_STDERR))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
-            score.write("1000")
-    if os.getppid() != parent:
-        raise SystemExit("the gear has ended")
+@cache
+def _memory() -> int:
+    """Return an open file with the size of this process; the sandbox forbids to open it later."""
+    return os.open("/proc/self/statm", os.O_RDONLY)
 
 
 def bound_memory(size: int) -> None:
@@ -267,8 +256,7 @@ def bound_memory(size: int) -> None:
         return
     import resource
 
-    with open("/proc/self/statm", encoding="ascii") as memory:
-        pages = int(memory.read().split()[0])
+    pages = int(os.pread(_memory(), MAX_STDERR, 0).split()[0])
     limit = pages * resource.getpagesize() + SPARE_ADDRESSES + size
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     if hard == resource.RLIM_INFINITY or limit < hard:
@@ -305,8 +293,9 @@ def serve(
             request. It calls `bound_memory` before the first chunk.
     """
     source, target = sys.stdin.buffer, sys.stdout.buffer
-    _bind_to_parent(parent)
-    prepare()
+    if sys.platform == "linux":
+        _memory()
+    run_path(SANDBOX)["confine"](parent, prepare)
     target.write(READY)
     target.flush()
     while request := source.read(SECONDS.size + requests.size):

@@ -17,7 +17,7 @@ from fw_gear_dicom_send.dicom.transcode.frame_timeouts import FrameTimeouts
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.reasons import Kind
 from tests.support import hostile
-from tests.support.footprint import children
+from tests.support.footprint import children, is_gone
 from tests.support.gear import REPOSITORY
 from tests.support.instances import instance
 from tests.support.sample_files import shipped
@@ -139,7 +139,7 @@ def test_a_decoder_that_ended_is_replaced(tmp_path: Path) -> None:
         decode(decoders, tmp_path)
         (decoder,) = children(os.getpid()) - before
         os.kill(decoder, signal.SIGKILL)
-        assert wait_for(partial(_is_gone, decoder))
+        assert wait_for(partial(is_gone, decoder))
         assert decode(decoders, tmp_path) == ""
 
 
@@ -223,12 +223,4 @@ sys.stdin.read()
         os.kill(decoder, signal.SIGSTOP)
         gear.send_signal(end)
         gear.wait()
-    assert wait_for(partial(_is_gone, decoder))
-
-
-def _is_gone(pid: int) -> bool:
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return True
-    return status.rpartition(")")[2].split()[0] == "Z"
+    assert wait_for(partial(is_gone, decoder))
