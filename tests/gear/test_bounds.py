@@ -14,11 +14,13 @@ import pytest
 
 from benchmarks.datasets import make_multiframe
 from fw_gear_dicom_send.run.downloads import MIN_MAX_BYTES
+from tests.support.command import arguments_of, environment
 from tests.support.flywheel_site import FlywheelSite
-from tests.support.footprint import Peak, bytes_on_disk, peak_resident
+from tests.support.footprint import Peak, bytes_on_disk, peak_resident, peak_resident_of_all
 from tests.support.gear import GearFolder, GearResult
 from tests.support.pacs import HOST, CStore, PythonSCP, StoreSCP
-from tests.support.sample_files import encoded, made
+from tests.support.sample_files import encoded, made, sparse
+from tests.support.send_command import to
 from tests.support.waiting import wait_for
 
 PAUSE = 0.005
@@ -114,6 +116,29 @@ def test_memory_does_not_grow_with_an_image(site: FlywheelSite, tmp_path: Path) 
     check(result)
     before = imported(gear.folder)
     assert before < memory.value < before + MAX_MEMORY
+
+
+def test_memory_does_not_grow_with_files_that_are_not_dicom(
+    storescp: StoreSCP, tmp_path: Path
+) -> None:
+    """Four files of 1 GB cost less than 150 MB in all processes together, and one image is sent."""
+    files = [sparse(tmp_path / f"{number}.raw", 1_000_000_000) for number in range(4)]
+    image = tmp_path / "image.dcm"
+    image.write_bytes(encoded(made(1)))
+    with (
+        subprocess.Popen(
+            arguments_of("dicom-send", *files, image, *to(storescp)),
+            cwd=tmp_path,
+            env=environment(),
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as command,
+        Peak(partial(peak_resident_of_all, command.pid), PAUSE) as memory,
+    ):
+        _, log = command.communicate()
+    assert log.count("neither a DICOM file nor") == len(files)
+    assert "image.dcm: 1 of 1 image sent" in log
+    assert memory.value < MAX_MEMORY
 
 
 def imported(folder: Path) -> int:

@@ -1,6 +1,7 @@
 """DICOM files shipped with pydicom, archives of them, and small generated files."""
 
 import io
+import os
 import tarfile
 import zipfile
 from collections.abc import Iterable
@@ -54,6 +55,13 @@ def tar_of(path: Path, members: Iterable[ArchiveMember], compression: str = "") 
             entry = tarfile.TarInfo(item.name)
             entry.size = len(item.content)
             archive.addfile(entry, io.BytesIO(item.content))
+    return path
+
+
+def sparse(path: Path, size: int, start: bytes = b"") -> Path:
+    """Write a file that begins with `start` and continues with zeros, which take no disk space."""
+    path.write_bytes(start)
+    os.truncate(path, size)
     return path
 
 
