@@ -1,48 +1,101 @@
 """CSV rows (RFC 4180) of one line each, without spreadsheet formulas.
 
-A cell that a spreadsheet would run as a formula gets a leading apostrophe. The apostrophe is
-removed when this package reads the row.
+A text that a spreadsheet would run as a formula gets an apostrophe in front, at the start of a
+cell and behind a semicolon. Where the list separator is a semicolon, spreadsheets split cells
+there. The apostrophe is removed when this package reads the row.
 """
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
-from typing import TextIO
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import BinaryIO, TextIO
 
 from ..text import printable
 
+Row = Mapping[str, str]
+"""Cells of a row by column."""
+
+_MAX_LINE = 1 << 16
+"""Maximum length of a row in bytes; names and comments are far shorter."""
+_SEPARATORS = ",;\t"
+"""Separators of spreadsheets. A comma is written."""
 _FORMULA_STARTS = "=+-@\uff1d\uff0b\uff0d\uff20"
 """Includes full-width forms, which some spreadsheets accept. Tabs and line breaks are escaped."""
-_SEPARATOR = "\x1f"
+_BORDER = "\x1f"
 """Not printable, so it cannot be in a printable cell."""
-_FORMULA = re.compile(rf"(?:\A|{_SEPARATOR})'*[{re.escape(_FORMULA_STARTS)}]")
-"""Finds a formula in joined cells."""
+_START = rf"(\A|[;{_BORDER}])"
+_FORMULA = rf"(?=['\"]*[{re.escape(_FORMULA_STARTS)}])"
+"""Quotes do not matter, as a spreadsheet removes those behind a separator."""
+_UNESCAPED = re.compile(_START + _FORMULA)
+"""Finds the start of a formula in a cell, or in cells that are joined by `_BORDER`."""
+_ESCAPED = re.compile(f"{_START}'{_FORMULA}")
 
 
 def write_row(file: TextIO, cells: Iterable[str]) -> None:
     """Write a row with printable cells; raise OSError if it cannot be written."""
     row = list(cells)
     # Most rows need no escaping. One check of all cells together is faster.
-    if not "".join(row).isprintable() or _FORMULA.search(_SEPARATOR.join(row)):
-        row = list(map(_escape, row))
+    if not "".join(row).isprintable() or _UNESCAPED.search(_BORDER.join(row)):
+        row = [_UNESCAPED.sub(r"\1'", printable(cell)) for cell in row]
     csv.writer(file, lineterminator="\n").writerow(row)
 
 
-def read_rows(lines: Iterable[str]) -> Iterator[list[str]]:
+def read_rows(lines: Iterable[str], separator: str = ",") -> Iterator[list[str]]:
     """Yield rows that were written by `write_row`; raise csv.Error for any other text."""
-    for cells in csv.reader(lines, strict=True):
-        yield list(map(_unescape, cells))
+    for cells in csv.reader(lines, delimiter=separator, strict=True):
+        yield [_ESCAPED.sub(r"\1", cell) for cell in cells]
 
 
-def _escape(cell: str) -> str:
-    text = printable(cell)
-    return f"'{text}" if _is_formula(text) else text
+def read_table(file: BinaryIO, needed: Collection[str]) -> Iterator[Row | None] | None:
+    """Return the rows of a table by column, with None for each damaged row.
+
+    Return None if the header does not have each `needed` column exactly once. Other columns and
+    their order do not matter. A spreadsheet may have changed the separator, the line ends or the
+    byte order mark. The table may consist of several tables with a header each.
+    """
+    lines = _lines(file)
+    first = next(lines, None)
+    for separator in _SEPARATORS:
+        header = _cells(first, separator)
+        if header and _is_header(header, needed):
+            return _rows(lines, header, separator, needed)
+    return None
 
 
-def _unescape(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and _is_formula(cell) else cell
+def _rows(
+    lines: Iterable[bytes | None], header: list[str], separator: str, needed: Collection[str]
+) -> Iterator[Row | None]:
+    for line in lines:
+        cells = _cells(line, separator)
+        if cells is not None and _is_header(cells, needed):
+            header = cells
+        elif cells is None or (any(cells) and len(cells) != len(header)):
+            yield None
+        elif any(cells):
+            yield dict(zip(header, cells, strict=True))
 
 
-def _is_formula(text: str) -> bool:
-    """Return whether text is a formula, ignoring leading apostrophes."""
-    return text.lstrip("'").startswith(tuple(_FORMULA_STARTS))
+def _lines(file: BinaryIO) -> Iterator[bytes | None]:
+    """Yield the lines of a file, None for one that is too long or has no end."""
+    is_start = True
+    while line := file.readline(_MAX_LINE):
+        is_end = line.endswith(b"\n")
+        if is_end:
+            yield line if is_start else None
+        is_start = is_end
+    if not is_start:
+        yield None
+
+
+def _cells(line: bytes | None, separator: str) -> list[str] | None:
+    """Return the cells of a line, None if it is damaged."""
+    if line is None:
+        return None
+    try:
+        return next(read_rows([line.decode("utf-8-sig", errors="replace")], separator), None)
+    except csv.Error:
+        return None
+
+
+def _is_header(cells: list[str], needed: Collection[str]) -> bool:
+    return all(cells.count(name) == 1 for name in needed)

@@ -1,25 +1,24 @@
 """Per-image reports of earlier runs: read which images are on a server."""
 
-import csv
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from ..network.types import PeerAE
 from ..reasons import Kind
-from .csv_rows import read_rows
-from .images_csv import ALREADY_THERE, COLUMNS, SENT, SENT_WITH_WARNING
+from ..text import quantity
+from .csv_rows import Row, read_table
+from .images_csv import ALREADY_THERE, SENT, SENT_WITH_WARNING
 from .verification import Verdict
 
 log = logging.getLogger(__name__)
 
-_MAX_LINE = 1 << 16
-"""Maximum length of a row in bytes; names and comments are far shorter."""
-_NEEDED = frozenset(COLUMNS[1:])
-"""All columns except the path, which has another title in reports of the command."""
+_NEEDED = ("SOP Instance UID", "Bytes", "Outcome", "CRC-32", "Host", "Port", "Called AE")
 _ON_SERVER = (SENT, SENT_WITH_WARNING, ALREADY_THERE)
+_SIZE = re.compile(r"[0-9]{1,18}")
+_CRC32 = re.compile(r"[0-9A-Fa-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -38,58 +37,51 @@ class EarlierImage:
 def images_on(peer: PeerAE, path: Path) -> Iterator[EarlierImage]:
     """Yield the images of a report that are on a server with the same host, port and AE title.
 
-    Damaged and truncated rows are skipped. A file that is not a per-image report, or that lacks
-    columns of this version, is skipped with a warning.
+    Damaged and truncated rows are skipped, and a warning has their number. A file without the
+    needed columns is skipped with a warning.
     """
+    damaged = 0
     try:
         with path.open("rb") as file:
-            lines = _lines(file)
-            header = _cells(next(lines, b""))
-            if not _NEEDED.issubset(header):
+            rows = read_table(file, _NEEDED)
+            if rows is None:
                 log.warning(
-                    "Skipping the report %s: not a per-image report, or from an older version",
+                    "Skipping the report %s: not a per-image report with the columns %s",
                     path.name,
+                    ", ".join(_NEEDED),
                 )
                 return
-            for line in lines:
-                cells = _cells(line)
-                if len(cells) == len(header):
-                    image = _image(dict(zip(header, cells, strict=True)), peer)
+            for row in rows:
+                try:
+                    image = _image(row, peer)
+                except ValueError:
+                    damaged += 1
+                else:
                     if image:
                         yield image
     except OSError as exc:
         log.warning("Cannot read all of the report %s: %s", path.name, exc.strerror)
+    if damaged:
+        log.warning("Skipping %s in the report %s", quantity(damaged, "damaged row"), path.name)
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the complete lines of a file; each row is one line."""
-    is_start = True
-    while line := file.readline(_MAX_LINE):
-        is_end = line.endswith(b"\n")
-        if is_start and is_end:
-            yield line
-        is_start = is_end
+def _image(row: Row | None, peer: PeerAE) -> EarlierImage | None:
+    """Return the image in a row, None if the row is not about a known dataset on the server.
 
-
-def _cells(line: bytes) -> list[str]:
-    """Return the cells of a row; no cells if the line is not a valid row."""
-    try:
-        return next(read_rows([line.decode(errors="replace")]), [])
-    except csv.Error:
-        return []
-
-
-def _image(row: dict[str, str], peer: PeerAE) -> EarlierImage | None:
-    """Return the image in a row, None if the row is not about an image on the server."""
+    Raises ValueError if the row is damaged.
+    """
+    if row is None:
+        raise ValueError
     server = row["Host"].lower(), row["Port"], row["Called AE"]
     uid = row["SOP Instance UID"]
     if server != (peer.host.lower(), str(peer.port), peer.called_ae) or not uid:
         return None
-    if Kind.NOT_STORED.code == row["Code"] or row["Verified"] == Verdict.ABSENT.value:
+    if Kind.NOT_STORED.code == row.get("Code") or row.get("Verified") == Verdict.ABSENT.value:
         return EarlierImage(uid, is_stored=False)
-    if row["Outcome"] not in _ON_SERVER:
+    size, crc32 = row["Bytes"], row["CRC-32"]
+    if row["Outcome"] not in _ON_SERVER or not crc32:
         return None
-    try:
-        return EarlierImage(uid, int(row["Bytes"]), int(row["CRC-32"], 16))
-    except ValueError:
-        return None
+    # int() accepts a sign, spaces, underscores and any length.
+    if not (_SIZE.fullmatch(size) and _CRC32.fullmatch(crc32)):
+        raise ValueError
+    return EarlierImage(uid, int(size), int(crc32, 16))

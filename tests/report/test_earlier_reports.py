@@ -1,9 +1,15 @@
 """Reports of earlier runs are read as far as they are reliable."""
 
-from collections.abc import Sequence
+import csv
+import gzip
+import io
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
 from fw_gear_dicom_send.network.types import AlreadyStored, PeerAE, Planned, StoreResult, Transfer
@@ -11,6 +17,7 @@ from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.earlier_reports import EarlierImage, images_on
 from fw_gear_dicom_send.report.images_csv import COLUMNS, ImagesCSV
 from fw_gear_dicom_send.report.verification import Verdict, Verifications
+from fw_gear_dicom_send.run.earlier_images import EarlierImages
 from tests.support.results import not_sent, sent
 
 PEER = PeerAE("pacs.example.org", 104, "PACS", "flywheel")
@@ -112,30 +119,157 @@ def test_damaged_rows_affect_only_themselves(tmp_path: Path, damage: bytes) -> N
     assert uids(path) == ["1.1", "1.2"]
 
 
-@pytest.mark.parametrize("name", ["Bytes", "CRC-32"])
-def test_a_row_without_a_number_is_skipped(tmp_path: Path, name: str) -> None:
+def rewritten(path: Path, change: Callable[[list[list[str]]], object]) -> None:
+    """Change the rows of a report."""
+    rows = [line.split(",") for line in path.read_text().splitlines()]
+    change(rows)
+    path.write_text("".join(",".join(row) + "\n" for row in rows))
+
+
+DAMAGED_NUMBERS = ["x", "-1", "+1", " 1", "1_0", "1e9", "\u0661" * 8, "\0", "9" * 30]
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        *(("Bytes", cell) for cell in ("", *DAMAGED_NUMBERS)),
+        *(("CRC-32", cell) for cell in ("-F001234", "1FF001234", "0xFF0012", *DAMAGED_NUMBERS)),
+    ],
+    ids=ascii,
+)
+def test_a_row_with_a_damaged_number_is_skipped(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, cell: str
+) -> None:
     """A row with an invalid number proves nothing."""
     path = report(tmp_path, record(1), record(2))
-    lines = path.read_text().splitlines()
-    cells = lines[1].split(",")
-    cells[COLUMNS.index(name)] = "x"
-    path.write_text("\n".join([lines[0], ",".join(cells), *lines[2:], ""]))
-    assert uids(path) == ["1.2"]
+    rewritten(path, lambda rows: rows[1].__setitem__(COLUMNS.index(name), cell))
+    assert list(images_on(PEER, path)) == [EarlierImage("1.2", 9, CRC)]
+    assert caplog.messages == ["Skipping 1 damaged row in the report r_instances.csv"]
+
+
+NEEDED = ("SOP Instance UID", "Bytes", "Outcome", "CRC-32", "Host", "Port", "Called AE")
+
+
+@pytest.mark.parametrize("names", [NEEDED, (*reversed(COLUMNS), "", "", "More", "More")])
+def test_only_the_columns_that_are_read_matter(tmp_path: Path, names: Sequence[str]) -> None:
+    """Another version may have more or fewer columns, in another order."""
+    path = report(tmp_path, record(1), record(2))
+
+    def reorder(rows: list[list[str]]) -> None:
+        places = [COLUMNS.index(name) if name in COLUMNS else 0 for name in names]
+        rows[:] = [[row[place] for place in places] for row in rows]
+        rows[0] = list(names)
+
+    rewritten(path, reorder)
+    assert list(images_on(PEER, path)) == [EarlierImage(f"1.{n}", 9, CRC) for n in (1, 2)]
+
+
+@pytest.mark.parametrize("name", NEEDED)
+@pytest.mark.parametrize("new_name", ["Other", "Path,{}"])
+def test_a_report_without_a_needed_column_is_ignored(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, new_name: str
+) -> None:
+    """A column that appears twice has two meanings."""
+    path = report(tmp_path, record(1))
+    lines = path.read_text().replace(name, new_name.format(name)).splitlines()
+    cells = [*lines[0].split(","), name] if "{}" in new_name else lines[0].split(",")
+    path.write_text(f"{','.join(cells)}\n{','.join(['1'] * len(cells))}\n")
+    assert uids(path) == []
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_report_that_a_spreadsheet_saved_is_read(tmp_path: Path, separator: str) -> None:
+    """It may have another separator, other line ends, a byte order mark and empty rows."""
+    path = report(tmp_path, record(1), record(2))
+    text = path.read_text().replace(",", separator).replace("\n", "\r\n")
+    empty = separator * (len(COLUMNS) - 1) + "\r\n"
+    path.write_text(text + empty, encoding="utf-8-sig", newline="")
+    assert list(images_on(PEER, path)) == [EarlierImage(f"1.{n}", 9, CRC) for n in (1, 2)]
+
+
+def test_joined_reports_are_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Each report has its own header, whose columns may have another order."""
+    path = report(tmp_path, record(1))
+    first = path.read_bytes()
+    rewritten(path, lambda rows: [row.reverse() for row in rows])
+    path.write_bytes(first + b"\xef\xbb\xbf" + path.read_bytes() + first)
+    assert list(images_on(PEER, path)) == [EarlierImage("1.1", 9, CRC)] * 3
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\x00\xff" * 1000, b"FW Path,Member,SOP Class\na,b,c\n", b"no line end" * 100_000],
+    [
+        b"",
+        b"\x00\xff" * 1000,
+        b"FW Path,Member,SOP Class\na,b,c\n",
+        b"no line end" * 100_000,
+        gzip.compress(b"SOP Instance UID"),
+        ",".join(COLUMNS).encode("utf-16"),
+        f'"{",".join(COLUMNS)}\n'.encode(),
+    ],
+    ids=range(7),
 )
 def test_other_files_are_logged_and_ignored(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
-    """A report of an older version lacks columns; other files are not reports."""
+    """The message names the needed columns."""
     path = tmp_path / "old_instances.csv"
     path.write_bytes(content)
     assert uids(path) == []
-    message = "not a per-image report, or from an older version"
+    message = f"not a per-image report with the columns {', '.join(NEEDED)}"
     assert caplog.messages == [f"Skipping the report old_instances.csv: {message}"]
+
+
+TEXT = (
+    st.text()
+    | st.text("0123456789ABCDEF-+ \0\u0661_e.,;\"\r\n\t'=")
+    | st.integers(0, 1 << 80).map("{:08X}".format)
+    | st.integers(-5, 1 << 80).map(str)
+    | st.sampled_from(["sent", "not sent", "already there", "no", *COLUMNS])
+)
+
+
+@given(
+    rows=st.lists(st.dictionaries(st.sampled_from(COLUMNS), TEXT), max_size=6),
+    damage=st.lists(st.tuples(st.integers(0, 5000), st.binary(max_size=3), st.integers(0, 9))),
+)
+@settings(max_examples=300, deadline=None)
+def test_any_damage_ends_no_run(
+    rows: list[dict[str, str]], damage: list[tuple[int, bytes, int]]
+) -> None:
+    """Whatever cells hold, and however the file is damaged, each image that is read is valid."""
+    good = {
+        "SOP Instance UID": "1.1",
+        "Bytes": "9",
+        "Outcome": "sent",
+        "CRC-32": f"{CRC:08X}",
+        "Host": PEER.host,
+        "Port": str(PEER.port),
+        "Called AE": PEER.called_ae,
+    }
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(
+        [COLUMNS, *([(good | row).get(name, "") for name in COLUMNS] for row in (*rows, {}))]
+    )
+    content = bytearray(text.getvalue().encode(errors="surrogatepass"))
+    last = good | {"SOP Instance UID": "1.2"}
+    cells = ",".join(last.get(name, "") for name in COLUMNS)
+    for place, data, length in damage:
+        content[place : place + length] = data
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "r_instances.csv"
+        path.write_bytes(bytes(content) + f"\n{','.join(COLUMNS)}\n{cells}\n".encode())
+        found = list(images_on(PEER, path))
+    table = EarlierImages()
+    for image in found:
+        table.add(image)
+        assert image.sop_instance_uid
+        assert 0 <= image.size < 1 << 64
+        assert 0 <= image.crc32 < 1 << 32
+    if bytes(content).startswith(",".join(COLUMNS).encode() + b"\n"):
+        assert found[-1] == EarlierImage("1.2", 9, CRC)
 
 
 def test_an_unreadable_report_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
