@@ -80,7 +80,7 @@ class FlywheelSource:
     def earlier_reports(self, folder: Path) -> Iterator[Path]:
         """Download the newest per-image reports of earlier runs one by one, and yield their paths.
 
-        A report whose download fails is skipped with a warning.
+        The oldest of them comes first. A report whose download fails is skipped with a warning.
         """
         places = [self._config.destination]
         if self._selection:
@@ -93,7 +93,7 @@ class FlywheelSource:
         client = connect(self._config.api_key, retries=0)
         policy = RetryPolicy(max_time=self._config.file_download_retry_time, max_wait=_MAX_WAIT)
         downloader = Downloader(client, folder, policy)
-        for entry in reports:
+        for entry in reversed(reports):
             match downloader.download(entry):
                 case DownloadFailure(reason=reason):
                     log.warning("Skipping the report %s: %s", entry.name, reason.text)

@@ -8,66 +8,70 @@ from ..dicom.types import SOPInstance
 from ..network.types import PeerAE
 from ..report.earlier_reports import EarlierImage, images_on
 from ..text import quantity
-from .sent_images import digest, digest_of
+from .sent_images import Claim, crc32_of, digest, digest_of
 from .uid_table import UIDTable
 
 log = logging.getLogger(__name__)
 
 MAX_IMAGES = 1 << 20
 """Maximum number of images in memory, which take 32 MiB."""
-_UNCERTAIN = 0
-"""Value of a UID for which the reports disagree."""
 
 
 class EarlierImages:
     """Set of images, compared by SOP Instance UID and by size and CRC-32 of the dataset.
 
-    All images are added before the first lookup, so lookups are thread-safe.
+    If several images have the same UID, the server has the one that was added last. All images are
+    added before the first lookup, so lookups are thread-safe.
     """
 
     def __init__(self, max_images: int = MAX_IMAGES) -> None:
-        """Store at most `max_images`; further images are sent again."""
+        """Store at most `max_images`; further images are not compared, and a warning is logged."""
         self._max_images = max_images
-        self._images = UIDTable()
-        self._stored = 0
+        self._sent = UIDTable()
+        self._lost = UIDTable()
         self._is_full = False
 
     def __len__(self) -> int:
-        """Return the number of images on the server."""
-        return self._stored
+        """Return the number of images that were sent."""
+        return len(self._sent)
 
     def add(self, image: EarlierImage) -> None:
-        """Add an image; one that contradicts an earlier report is sent again."""
+        """Add an image that was sent, or one that the server lost."""
         uid = image.sop_instance_uid
-        value = digest(image.size, image.crc32) if image.is_stored else _UNCERTAIN
-        known = self._images.get(uid)
-        if known is None and len(self._images) >= self._max_images:
+        table = self._sent if image.is_stored else self._lost
+        is_new = table.get(uid) is None
+        if is_new and len(self._sent) + len(self._lost) >= self._max_images:
             if not self._is_full:
                 log.warning(
-                    "The earlier reports contain too many images: only the first %s are skipped",
+                    "The earlier reports contain too many images: only the first %s are compared, "
+                    "the others are sent again",
                     f"{self._max_images:,}",
                 )
             self._is_full = True
-        elif known is None:
-            self._stored += value != _UNCERTAIN
-            self._images.put(uid, value)
-        elif known not in (value, _UNCERTAIN):
-            self._stored -= 1
-            self._images.put(uid, _UNCERTAIN)
+        else:
+            table.put(uid, digest(image.size, image.crc32))
 
-    def contains(self, instance: SOPInstance) -> bool:
-        """Return whether an earlier run sent exactly this dataset; thread-safe."""
-        known = self._images.get(instance.sop_instance_uid)
-        if not known:
-            return False
-        try:
-            return known == digest_of(instance)
-        except OSError:  # sending reports the same error
-            return False
+    def claim(self, instance: SOPInstance) -> Claim:
+        """Return the relation of an image to the images that were sent; thread-safe.
+
+        An image that the server lost, according to any report, is the first with its UID again.
+        Another image with its UID is not. Raise OSError if the dataset cannot be read.
+        """
+        uid = instance.sop_instance_uid
+        known = self._sent.get(uid)
+        if known is None:
+            return Claim.FIRST
+        if known != digest_of(instance):
+            return Claim.DIFFERENT
+        return Claim.EQUAL if self._lost.get(uid) is None else Claim.FIRST
+
+    def crc32(self, sop_instance_uid: str) -> int | None:
+        """Return the CRC-32 of the dataset that was sent with a UID, None if unknown."""
+        return crc32_of(self._sent.get(sop_instance_uid))
 
 
 def earlier_images(reports: Iterable[Path], peer: PeerAE) -> EarlierImages:
-    """Return the images that were sent to a server according to the reports."""
+    """Return the images that were sent to a server according to the reports, oldest first."""
     images, number = EarlierImages(), 0
     for number, path in enumerate(reports, 1):  # noqa: B007
         for image in images_on(peer, path):

@@ -84,8 +84,7 @@ class SentImages:
     def crc32(self, sop_instance_uid: str) -> int | None:
         """Return the CRC-32 of the dataset that was sent with a UID, None if unknown."""
         with self._changed:
-            known = self._sent.get(sop_instance_uid)
-        return known & _MAX_CRC if known else None
+            return crc32_of(self._sent.get(sop_instance_uid))
 
 
 def digest_of(instance: SOPInstance) -> int:
@@ -104,3 +103,8 @@ def _watched_digest(instance: SOPInstance) -> int:
 def digest(size: int, crc: int) -> int:
     """Return size and CRC-32 of a dataset as one 64-bit number."""
     return (size & _MAX_SIZE) << 32 | crc
+
+
+def crc32_of(known: int | None) -> int | None:
+    """Return the CRC-32 in a digest, None if there is no digest or the dataset was unreadable."""
+    return known & _MAX_CRC if known else None

@@ -167,29 +167,27 @@ def _send_image(
     if isinstance(content, Unreadable):
         return NotSent(content.reason)
     try:
-        claim = resources.sent.claim(content)
+        before = resources.earlier.claim(content) if resources.earlier else Claim.FIRST
+        claim = resources.sent.claim(content) if before is Claim.FIRST else before
     except OSError as exc:
         content.dataset.close()
         return NotSent(Reason(Kind.NOT_READ, exc.strerror or str(exc)))
     if claim is not Claim.FIRST:
         content.dataset.close()
-        is_equal = claim is Claim.EQUAL
-        return AlreadyStored() if is_equal else NotSent(Reason(Kind.DUPLICATE_UID))
+        if claim is Claim.DIFFERENT:
+            return NotSent(Reason(Kind.DUPLICATE_UID))
+        return _SENT_EARLIER if before is Claim.EQUAL else AlreadyStored()
     content = resources.sent.watched(content)
     result: StoreResult | Suspect = AlreadyStored()
     try:
         if earlier:
             result = resources.scu.send(content, earlier)
-        elif resources.earlier and resources.earlier.contains(content):
-            content.dataset.close()
-            result = _SENT_EARLIER
         elif resources.existing and resources.existing.contains(content):
             content.dataset.close()
         else:
             result = resources.scu.send(content)
     finally:
-        is_sent = isinstance(result, Sent | Planned) or result == _SENT_EARLIER
-        resources.sent.settle(content, is_sent=is_sent)
+        resources.sent.settle(content, is_sent=isinstance(result, Sent | Planned))
     return result
 
 
@@ -246,4 +244,5 @@ def _crc32(resources: Resources, image: Image, result: StoreResult) -> int | Non
     content = image.content
     if isinstance(content, Unreadable) or isinstance(result, NotSent) or resources.config.dry_run:
         return None
-    return resources.sent.crc32(content.sop_instance_uid)
+    known = resources.earlier if result == _SENT_EARLIER else resources.sent
+    return known.crc32(content.sop_instance_uid) if known else None

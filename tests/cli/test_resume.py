@@ -81,14 +81,63 @@ def test_the_last_report_alone_is_enough(runs: Runs, storescp: StoreSCP) -> None
     assert counts(runs.resume(storescp)) == (0, 5)
 
 
-def test_a_changed_dataset_is_sent(runs: Runs, storescp: StoreSCP) -> None:
-    """The changed dataset has the same UID and size."""
-    runs.send(storescp)
-    path = runs.images / "0.dcm"
+def changed(path: Path) -> None:
+    """Change the last byte of a file: the dataset keeps its UID and its size."""
     before = path.read_bytes()
     path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
 
-    assert counts(runs.resume(storescp)) == (1, 4)
+
+def contents(server: StoreSCP) -> list[bytes]:
+    """Return the contents of the files that the server has, sorted."""
+    return sorted(path.read_bytes() for path in server.received())
+
+
+def test_a_changed_dataset_replaces_nothing(runs: Runs, storescp: StoreSCP) -> None:
+    """With resume it is a duplicate, as often as it comes; without resume it is sent."""
+    runs.send(storescp)
+    before = contents(storescp)
+    changed(runs.images / "0.dcm")
+
+    results = [runs.resume(storescp) for _ in range(2)]
+
+    assert [(counts(one), one.exit_code) for one in results] == [((0, 4), 1)] * 2
+    assert runs.reports[-1].read_text().count(",not sent,") == 1
+    assert runs.reports[-1].read_text().count(",uid-duplicate,") == 1
+    assert contents(storescp) == before
+    assert (counts(runs.send(storescp)), contents(storescp) == before) == ((5, 0), False)
+    assert counts(runs.resume(storescp)) == (0, 5)
+
+
+@pytest.mark.parametrize("name", ["1b.dcm", "9.dcm"])
+def test_a_refused_duplicate_is_refused_again(runs: Runs, storescp: StoreSCP, name: str) -> None:
+    """The image that was sent first stays on the server, whichever comes first later."""
+    runs.send(storescp)
+    before = contents(storescp)
+    other = runs.images / name
+    other.write_bytes((runs.images / "4.dcm").read_bytes())
+    changed(other)
+
+    results = [runs.resume(storescp, "--associations", number) for number in (1, 4)]
+
+    assert [(counts(one), one.exit_code) for one in results] == [((0, 5), 1)] * 2
+    assert contents(storescp) == before
+
+
+def test_a_damaged_report_stops_no_run(runs: Runs, storescp: StoreSCP) -> None:
+    """Images in damaged rows are sent again."""
+    runs.send(storescp)
+    path = runs.reports[0]
+    header, *rows = path.read_text().splitlines()
+    place = header.split(",").index("CRC-32")
+    for number, crc32 in enumerate(("-00000001", "1FFFFFFFF")):
+        cells = rows[number].split(",")
+        rows[number] = ",".join([*cells[:place], crc32, *cells[place + 1 :]])
+    path.write_text("\n".join([header, *rows, ""]))
+
+    result = runs.resume(storescp)
+
+    assert (counts(result), result.exit_code) == ((2, 3), 0)
+    assert f"Skipping 2 damaged rows in the report {path.name}" in result.stderr
 
 
 def test_failed_images_are_sent(runs: Runs) -> None:

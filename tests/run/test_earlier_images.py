@@ -10,6 +10,7 @@ import pytest
 from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Span
 from fw_gear_dicom_send.report.earlier_reports import EarlierImage
 from fw_gear_dicom_send.run.earlier_images import EarlierImages
+from fw_gear_dicom_send.run.sent_images import Claim
 
 MANY = 50_000
 BYTES_EACH = 80
@@ -31,41 +32,50 @@ def knowing(*images: EarlierImage) -> EarlierImages:
     return earlier
 
 
-def test_only_the_same_dataset_counts_as_sent() -> None:
+def test_a_different_dataset_is_recognized() -> None:
     """A changed dataset with the same UID, even of the same size, is a different one."""
     earlier = knowing(reported("1.1"))
-    assert earlier.contains(instance("1.1"))
-    assert not earlier.contains(instance("1.2"))
+    assert earlier.claim(instance("1.1")) is Claim.EQUAL
+    assert earlier.claim(instance("1.2")) is Claim.FIRST
     for data in (b"Data", b"data ", b""):
-        assert not earlier.contains(instance("1.1", data))
+        assert earlier.claim(instance("1.1", data)) is Claim.DIFFERENT
+    assert earlier.crc32("1.1") == crc32(b"data")
+    assert earlier.crc32("1.2") is None
 
 
-def test_an_image_with_consistent_reports_was_sent() -> None:
-    """The second report lists it as skipped."""
-    earlier = knowing(reported("1.1"), reported("1.1"))
-    assert (len(earlier), earlier.contains(instance("1.1"))) == (1, True)
+def test_the_last_of_two_datasets_counts() -> None:
+    """A later run has replaced the first one."""
+    earlier = knowing(reported("1.1", b"first"), reported("1.1"))
+    assert (len(earlier), earlier.claim(instance("1.1"))) == (1, Claim.EQUAL)
+    assert earlier.claim(instance("1.1", b"first")) is Claim.DIFFERENT
 
 
-@pytest.mark.parametrize("other", [reported("1.1", b"other"), EarlierImage("1.1", is_stored=False)])
-@pytest.mark.parametrize("is_first", [True, False])
-def test_an_image_with_contradictory_reports_is_sent_again(
-    other: EarlierImage, is_first: bool
-) -> None:
-    """It was replaced or lost; the order of these events is unknown."""
-    images = [other, reported("1.1")] if is_first else [reported("1.1"), other]
-    earlier = knowing(*images, reported("1.1"))
-    assert (len(earlier), earlier.contains(instance("1.1"))) == (0, False)
+LOST = EarlierImage("1.1", is_stored=False)
 
 
-def test_an_unreadable_image_was_not_sent() -> None:
-    """The sending step reports the error."""
+@pytest.mark.parametrize("images", [[LOST, reported("1.1")], [reported("1.1"), LOST]])
+def test_an_image_that_was_lost_is_sent_again(images: list[EarlierImage]) -> None:
+    """The order of these events is unknown, so another dataset with its UID is not sent."""
+    earlier = knowing(*images)
+    assert earlier.claim(instance("1.1")) is Claim.FIRST
+    assert earlier.claim(instance("1.1", b"other")) is Claim.DIFFERENT
+
+
+def test_any_image_replaces_one_that_was_only_lost() -> None:
+    """Nothing is overwritten."""
+    assert knowing(LOST).claim(instance("1.1")) is Claim.FIRST
+
+
+def test_an_unreadable_image_is_an_error() -> None:
+    """It cannot be compared, so it must not be sent."""
 
     class Broken(BytesIO):
         def read(self, *_: object) -> bytes:
             raise OSError("no")
 
     broken = SOPInstance("1.2", "1.1", "1.2", EncodedDataset(Broken(), (Span(0, 4),)))
-    assert not knowing(reported("1.1")).contains(broken)
+    with pytest.raises(OSError, match="no"):
+        knowing(reported("1.1")).claim(broken)
 
 
 def test_bounded_memory(caplog: pytest.LogCaptureFixture) -> None:
@@ -78,8 +88,11 @@ def test_bounded_memory(caplog: pytest.LogCaptureFixture) -> None:
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert size < MANY * BYTES_EACH
-    assert (len(earlier), earlier.contains(instance("1.2.0"))) == (MANY, True)
-    assert not earlier.contains(instance(f"1.2.{MANY}"))
+    for image in (reported("1.2.0", b"other"), LOST):
+        earlier.add(image)
+    assert (len(earlier), earlier.claim(instance("1.2.0"))) == (MANY, Claim.DIFFERENT)
+    assert earlier.claim(instance(f"1.2.{MANY}")) is Claim.FIRST
     assert caplog.messages == [
-        f"The earlier reports contain too many images: only the first {MANY:,} are skipped"
+        f"The earlier reports contain too many images: only the first {MANY:,} are compared, "
+        "the others are sent again"
     ]
