@@ -48,8 +48,9 @@ SUFFIX = "_instances.csv"
 """End of the names of these reports."""
 SENT, SENT_WITH_WARNING, ALREADY_THERE = "sent", "sent, with a warning", "already there"
 """Outcomes of images that are on the server."""
+_NOT_SENT = "not sent"
 _PATH, _UID = COLUMNS.index("FW Path"), COLUMNS.index("SOP Instance UID")
-_VERIFIED = COLUMNS.index("Verified")
+_OUTCOME, _VERIFIED = COLUMNS.index("Outcome"), COLUMNS.index("Verified")
 
 
 class ImagesCSV(Observer):
@@ -128,7 +129,8 @@ class ImagesCSV(Observer):
             write_row(target, next(rows))
             for number, row in enumerate(rows):
                 record = revised.get((row[_PATH], row[_UID]))
-                cells = list(self._row(record)) if record else row
+                # Only sent images are resent: another image may have the same UID.
+                cells = list(self._row(record)) if record and row[_OUTCOME] != _NOT_SENT else row
                 cells[_VERIFIED] = verifications.cell(number) if verifications else ""
                 write_row(target, cells)
         os.replace(self._new_path, self.path)
@@ -187,7 +189,7 @@ def outcome_of(result: StoreResult) -> str:
         case AlreadyStored():
             return ALREADY_THERE
         case NotSent():
-            return "not sent"
+            return _NOT_SENT
         case Planned():
             return "would be sent"
         case Sent(transfer=Transfer(status=status)):

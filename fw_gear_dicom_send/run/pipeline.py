@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
@@ -33,7 +34,7 @@ from .earlier_images import earlier_images
 from .existing_images import ExistingImages
 from .quarantine import DEFAULT_QUARANTINE, QuarantinePolicy
 from .sent_images import SentImages
-from .steps import Resources, send
+from .steps import Resources, is_missing, send
 from .verify import VERIFY_POLICY, Verifier
 from .work_folder import InnerRoom, WorkFolder
 
@@ -389,7 +390,7 @@ class _Sending:
             self._revised[entry] = _with_stored(first[entry], first[entry].stored - len(uids))
         resent = FileCounts(missing)
         once_more = replace(resources, existing=None, earlier=None, sent=SentImages())
-        send(once_more, resent, missing)
+        send(once_more, resent, partial(is_missing, resources, missing))
         absent = verifier.missing()
         for report in resent.reports():
             entry = report.entry

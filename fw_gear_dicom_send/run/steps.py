@@ -10,7 +10,7 @@ from functools import partial
 from itertools import starmap
 from pathlib import Path
 
-from ..dicom.types import SOPInstance, Unreadable
+from ..dicom.types import Unreadable
 from ..models import FileEntry, SendConfig
 from ..network.store import StorageSCU
 from ..network.types import AlreadyStored, NotSent, Planned, Sent, StoreResult, Suspect
@@ -56,17 +56,15 @@ class Resources:
 def send(
     resources: Resources,
     counts: FileCounts,
-    only: Mapping[FileEntry, frozenset[str]] | None = None,
+    is_wanted: Callable[[Image], bool] = lambda _: True,
 ) -> None:
-    """Run the steps until all images are sent or counted as not sent.
+    """Run the steps until all wanted images are sent or counted as not sent.
 
-    With `only`, send only the images with these SOP Instance UIDs. Images that the server failed to
-    store are retried at the end.
+    Images that the server failed to store are retried at the end.
     """
     config = resources.config
     quarantine = Quarantine(resources.scu, resources.quarantine, config.send_retry_time)
     count = partial(_count, resources, counts, quarantine)
-    is_wanted = _is_any if only is None else partial(_is_among, only)
     downloads = _downloads(resources, counts.entries)
     process = partial(_send_or_quarantine, resources, quarantine)
     queue = _queue(resources, downloads, is_wanted, process)
@@ -137,15 +135,21 @@ def _queue(
     )
 
 
-def _is_any(_: Image) -> bool:
-    """Return True for every image."""
-    return True
+def is_missing(
+    resources: Resources, missing: Mapping[FileEntry, frozenset[str]], image: Image
+) -> bool:
+    """Return whether an image is a missing one, by its SOP Instance UID and its CRC-32 if known.
 
-
-def _is_among(wanted: Mapping[FileEntry, frozenset[str]], image: Image) -> bool:
-    """Return whether the UID of an image is in `wanted`."""
+    `resources` are those of the run that sent it. An unreadable dataset counts as missing.
+    """
     content = image.content
-    return isinstance(content, SOPInstance) and content.sop_instance_uid in wanted[image.entry]
+    if isinstance(content, Unreadable) or content.sop_instance_uid not in missing[image.entry]:
+        return False
+    known = _sent_crc32(resources, content.sop_instance_uid)
+    try:
+        return known is None or known == content.dataset.crc32()
+    except OSError:  # sending reports the same error
+        return True
 
 
 def _send_or_quarantine(
@@ -244,5 +248,12 @@ def _crc32(resources: Resources, image: Image, result: StoreResult) -> int | Non
     content = image.content
     if isinstance(content, Unreadable) or isinstance(result, NotSent) or resources.config.dry_run:
         return None
-    known = resources.earlier if result == _SENT_EARLIER else resources.sent
-    return known.crc32(content.sop_instance_uid) if known else None
+    return _sent_crc32(resources, content.sop_instance_uid)
+
+
+def _sent_crc32(resources: Resources, sop_instance_uid: str) -> int | None:
+    """Return the CRC-32 of the dataset that this run or an earlier one sent, None if unknown."""
+    known = resources.sent.crc32(sop_instance_uid)
+    if known is None and resources.earlier:
+        return resources.earlier.crc32(sop_instance_uid)
+    return known

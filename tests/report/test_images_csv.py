@@ -1,6 +1,7 @@
 """Per-image report: a row for each image, written during the run."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -174,6 +175,18 @@ def test_resent_images_have_one_row(tmp_path: Path) -> None:
         ("2.dcm", "not sent", "it is not there"),
         ("3.dcm", "sent", ""),
     ]
+
+
+def test_a_row_of_an_image_that_was_not_sent_remains(tmp_path: Path) -> None:
+    """A resent image does not replace the row of a different image with its UID."""
+    report = ImagesCSV(tmp_path / "r.csv", PEER)
+    report.image(record(1, not_sent("different")))
+    report.image(replace(record(1), name="2.dcm"))
+    report.start_resending()
+    report.image(replace(record(1, sent("again")), name="2.dcm"))
+    assert report.close()
+    found = [(row["Member"], row["Outcome"], row["Reason"]) for row in rows(tmp_path / "r.csv")]
+    assert found == [("1.dcm", "not sent", "different"), ("2.dcm", "sent", "")]
 
 
 def test_verification_fills_its_column_at_the_end(tmp_path: Path) -> None:

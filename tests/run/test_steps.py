@@ -1,6 +1,7 @@
 """Datasets that are not sent are closed immediately, not by garbage collection."""
 
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from signal import Signals
 from threading import Event, Thread
@@ -14,7 +15,7 @@ from fw_gear_dicom_send.network.types import Sent
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.events import Observer
 from fw_gear_dicom_send.report.file_counts import FileCounts
-from fw_gear_dicom_send.run.steps import Resources, send
+from fw_gear_dicom_send.run.steps import Resources, is_missing, send
 from fw_gear_dicom_send.source import Fetcher
 from tests.support.closing import nothing_left_open
 from tests.support.sample_files import uid_of
@@ -60,12 +61,9 @@ def test_an_image_that_is_not_requested_is_closed(files: Folder, tmp_path: Path)
     sender = Sender()
     first, second, third = files.entries
     wanted = {first: frozenset[str](), second: frozenset({uid_of(2)}), third: frozenset({"1.2"})}
+    resources = Resources(CONFIG, files, tmp_path, sender, Observer())
     with nothing_left_open():
-        send(
-            Resources(CONFIG, files, tmp_path, sender, Observer()),
-            FileCounts(files.entries),
-            wanted,
-        )
+        send(resources, FileCounts(files.entries), partial(is_missing, resources, wanted))
     assert sender.uids == [uid_of(2)]
 
 
