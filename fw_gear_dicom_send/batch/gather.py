@@ -1,9 +1,10 @@
 """Merges the reports of a batch's jobs into one CSV, with one report in memory at a time."""
 
-import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -12,12 +13,18 @@ from pathlib import Path
 
 from ..errors import SiteError, UsageError
 from ..models import Container, FileStatus
-from ..report.csv_rows import read_rows, write_row
+from ..report.csv_rows import Row, read_table, write_row
 from ..report.files_csv import COLUMNS, report_head, report_pattern
+from ..text import quantity
 from .models import Batch, Job, Outcome, Place, StoredFile
+
+log = logging.getLogger(__name__)
 
 OWN_COLUMNS = ("Session ID", "Session", "Job ID", "Job State")
 
+_COUNTS = ("Images in Series", "Images Sent")
+_COUNT = re.compile(r"[0-9]{1,9}")
+_INVALID = "the report is invalid"
 _SLACK = timedelta(minutes=1)
 """Maximum time between the end of a job and the attachment of its report."""
 _RUNNING = "Merge the reports again when the job has ended: dicom-send-batch gather."
@@ -29,8 +36,6 @@ _NO_FILE = "Check that the session has files of type dicom, or set file_types."
 _ADVICE = {"pending": _RUNNING, "running": _RUNNING, "cancelled": _CANCELLED, "failed": _FAILED}
 """Advice for each state of a job."""
 
-Row = Mapping[str, str]
-
 
 def gather(
     batch: Batch,
@@ -41,9 +46,10 @@ def gather(
 ) -> list[Outcome]:
     """Write the rows of all reports to `path`, and return the outcome of each session.
 
-    A job without a report has one row, whose status is the reason. `place_of` returns the place of
-    a job's container, `jobs_on` the jobs on a session, `read` the content of a file. Raises
-    SiteError if the site does not respond, and UsageError if the file cannot be written.
+    The table has the columns of this version. A cell is empty if a report lacks its column. A job
+    without a valid report has one more row, whose status is the reason. `place_of` returns the
+    place of a job's container, `jobs_on` the jobs on a session, `read` the content of a file.
+    Raises SiteError if the site does not respond, and UsageError if the file cannot be written.
     """
     part = path.with_name(f"{path.name}.part")
     try:
@@ -72,7 +78,8 @@ def _gather_one(
 ) -> Outcome:
     seconds = (job.ended - job.started).total_seconds() if job.ended else None
     outcome = Outcome(job.container.id, "", job.id, job.state, seconds=seconds)
-    rows, problem = None, "no report"
+    rows: Sequence[Row] = ()
+    problem = "no report"
     causes: tuple[tuple[str, int], ...] = ()
     try:
         place = place_of(job.container)
@@ -84,20 +91,20 @@ def _gather_one(
             url=place.url,
         )
         if report := _newest_report(job, place, others):
-            problem = "the report is invalid"
-            rows = _rows(read(report))
+            rows, problem = _rows(report.name, read(report))
             if rows and job.state == "failed":
                 causes = _causes(place, report, read)
     except SiteError as exc:
         if not exc.is_final:
             raise
-        problem = str(exc)
+        if not rows:
+            problem = str(exc)
     outcome = replace(_counted(outcome, job, rows, problem), causes=causes)
     own = (outcome.session_id, outcome.label, job.id, job.state)
-    for row in rows or ():
-        write([*own, *(row[column] for column in COLUMNS)])
-    if not rows:
-        write([*own, *[""] * (len(COLUMNS) - 1), outcome.reason])
+    for row in rows:
+        write([*own, *(row.get(column, "") for column in COLUMNS)])
+    if problem or not rows:
+        write([*own, *[""] * (len(COLUMNS) - 1), problem if rows else outcome.reason])
     return outcome
 
 
@@ -151,46 +158,49 @@ def _causes(
         if file.name == name and file.parent == report.parent:
             try:
                 failed = json.loads(read(file))["failed"]
-                return tuple((str(code), int(images)) for code, images in failed.items())
-            except (AttributeError, KeyError, TypeError, ValueError):
+                return tuple(
+                    (code, images)
+                    for code, images in failed.items()
+                    if _COUNT.fullmatch(str(images))
+                )
+            except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
                 return ()
     return ()
 
 
-def _rows(content: bytes) -> list[Row] | None:
-    """Return the rows of a report, or None if it is invalid."""
-    try:
-        header, *cells = read_rows(io.StringIO(content.decode("utf-8"), newline=""))
-        if tuple(header) != COLUMNS:
-            return None
-        rows: list[Row] = [dict(zip(COLUMNS, row, strict=True)) for row in cells]
-        for row in rows:
-            int(row["Images in Series"]), int(row["Images Sent"])
-    except (csv.Error, ValueError):
-        return None
-    return rows
+def _rows(name: str, content: bytes) -> tuple[Sequence[Row], str]:
+    """Return the rows of a report without damaged ones, and the problem with it, if any."""
+    # The last line may have no end.
+    table = read_table(io.BytesIO(content + b"\n"), (*_COUNTS, "Status"))
+    if table is None:
+        return (), _INVALID
+    found = list(table)
+    rows = [row for row in found if row and all(_COUNT.fullmatch(row[name]) for name in _COUNTS)]
+    if damaged := len(found) - len(rows):
+        log.warning("Skipping %s in the report %s", quantity(damaged, "damaged row"), name)
+    return rows, _INVALID if damaged else ""
 
 
-def _counted(outcome: Outcome, job: Job, rows: Sequence[Row] | None, problem: str) -> Outcome:
+def _counted(outcome: Outcome, job: Job, rows: Sequence[Row], problem: str) -> Outcome:
     """Return the outcome with the counts of the report, and with reason and advice."""
     # Only the exit code of a dry run says whether it would send all images.
     is_good_dry_run = job.is_dry_run and job.state == "complete"
     good = FileStatus.DRY_RUN if is_good_dry_run else FileStatus.COMPLETE
-    complete = sum(row["Status"] == good for row in rows or ())
-    is_short = rows is not None and complete < len(rows)
+    complete = sum(row["Status"] == good for row in rows)
+    is_short = complete < len(rows)
     if is_short and job.state in ("complete", "failed"):
         reason, advice = f"not all images {'would be' if job.is_dry_run else 'were'} sent", _LOOK
     elif job.state != "complete":
         reason, advice = job.reason, _ADVICE.get(job.state, "")
-    elif rows is None:
+    elif problem:
         reason, advice = problem, _NO_REPORT
     else:
         reason, advice = ("", "") if rows else ("no files to send", _NO_FILE)
     return replace(
         outcome,
-        images=sum(int(row["Images in Series"]) for row in rows or ()),
-        sent=sum(int(row["Images Sent"]) for row in rows or ()),
-        files=len(rows or ()),
+        images=sum(int(row["Images in Series"]) for row in rows),
+        sent=sum(int(row["Images Sent"]) for row in rows),
+        files=len(rows),
         complete_files=complete,
         reason=reason,
         advice=advice,

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from threading import Barrier
 
 import pytest
@@ -241,6 +242,82 @@ def test_success_requires_a_valid_report(world: World, content: bytes, status: s
     world.ended(lambda _: Simulated())
     assert world.run("gather", batch_id) == 1
     assert [row["Status"] for row in world.rows(batch_id)] == [status]
+
+
+def merged(world: World, content: bytes) -> tuple[int, list[dict[str, str]]]:
+    """Return the exit code and the rows for a session with this report."""
+    batch_id = world.prepare("Visit 1")
+    (job_id,) = world.site.batches[batch_id]["jobs"]
+    session = world.session_of("Visit 1")
+    world.site.attach(session, report("Visit 1")[0], content, uploaded_by(job_id))
+    world.ended(lambda _: Simulated())
+    return world.run("gather", batch_id), world.rows(batch_id)
+
+
+@pytest.mark.parametrize(
+    ("names", "separator"),
+    [
+        (("Acquisition ID", *COLUMNS[2:]), ","),
+        (COLUMNS[3:], ","),
+        (("New", *reversed(COLUMNS), "New"), ","),
+        (COLUMNS, ";"),
+        (COLUMNS, "\t"),
+    ],
+)
+def test_reports_of_other_versions_are_merged(
+    world: World, names: Sequence[str], separator: str
+) -> None:
+    """Missing columns are empty, additional ones are left out, and spreadsheets may save them."""
+    values = dict(zip(COLUMNS, map(str, ROW), strict=True))
+    lines = (separator.join(names), separator.join(values.get(name, "new") for name in names))
+    content = "".join(f"{line}\r\n" for line in lines).encode("utf-8-sig")
+    exit_code, rows = merged(world, content)
+    found = [{name: row[name] for name in COLUMNS} for row in rows]
+    assert found == [{name: values[name] if name in names else "" for name in COLUMNS}]
+    assert exit_code == 0
+
+
+@pytest.mark.parametrize("name", COLUMNS[3:])
+def test_a_report_without_counts_is_invalid(world: World, name: str) -> None:
+    """The counts and the status decide whether all images were sent."""
+    content = report("", ROW)[1].replace(name.encode(), b"Other")
+    exit_code, rows = merged(world, content)
+    assert (exit_code, [row["Status"] for row in rows]) == (1, ["the report is invalid"])
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"a1,p,f,5,5",
+        b"a1,p,f,5,5,Complete,5",
+        b'a1,p,"f,5,5,Complete',
+        b"a1,p,f,5,1e9,Complete",
+        b"a1,p,f,-5,5,Complete",
+        b"a1,p,f,5,\xd9\xa1,Complete",
+        b"a1,p,f," + b"9" * 4300 + b",5,Complete",
+        b"a1,p," + b"f" * 200_000 + b",5,5,Complete",
+    ],
+    ids=range(8),
+)
+def test_a_damaged_row_costs_only_itself(
+    world: World, caplog: pytest.LogCaptureFixture, damaged: bytes
+) -> None:
+    """The other rows count, but the session is not a success."""
+    header, row = report("", ROW)[1].splitlines(keepends=True)
+    exit_code, rows = merged(world, header + row + damaged + b"\n" + row)
+    status = ["Complete", "Complete", "the report is invalid"]
+    assert (exit_code, [row["Status"] for row in rows]) == (1, status)
+    assert "Skipping 1 damaged row in the report dicom-send_report-Visit 1_" in caplog.text
+    assert "10 of 10" in world.page(list(world.site.batches)[-1])
+
+
+def test_damaged_rows_do_not_hide_unsent_images(world: World) -> None:
+    """Both problems are in the table."""
+    content = report("", ("a", "p", "f", 2, 1, "Incomplete"), ("a", "p", "f", 1))[1]
+    exit_code, rows = merged(world, content)
+    status = ["Incomplete", "the report is invalid"]
+    assert (exit_code, [row["Status"] for row in rows]) == (1, status)
+    assert "not all images were sent" in world.page(list(world.site.batches)[-1])
 
 
 def test_deleted_session_does_not_stop_the_others(world: World) -> None:

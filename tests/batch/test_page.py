@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from fw_gear_dicom_send.batch.page import render
 from fw_gear_dicom_send.reasons import Kind
 from tests.support import pages
@@ -62,10 +64,24 @@ def test_causes_of_a_session_come_from_its_summary(world: World) -> None:
     assert (good[1], good[-1]) == ("Visit 1", "Complete")
 
 
-def test_unreadable_summary_is_ignored(world: World) -> None:
+@pytest.mark.parametrize(
+    "summary",
+    [
+        b"[]",
+        b"\xff",
+        b'{"failed": {"refused": Infinity}}',
+        b'{"failed": {"refused": NaN}}',
+        b'{"failed": {"refused": -1}}',
+        b'{"failed": {"refused": true}}',
+        b'{"failed": {"refused": ' + b"9" * 4300 + b', "not-accepted": ' + b"9" * 4300 + b"}}",
+        b'{"failed": ' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+    ],
+    ids=range(8),
+)
+def test_unreadable_summary_is_ignored(world: World, summary: bytes) -> None:
     """The page then says where to look."""
     for_whom = "See the page of the run, which is attached to the session."
-    page = gathered(world, b"[]")
+    page = gathered(world, summary)
     assert rows_of(page, "reasons") == [["not all images were sent", "1", "3", for_whom]]
 
 
