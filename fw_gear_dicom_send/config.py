@@ -1,6 +1,7 @@
 """Reads and checks the gear's configuration. Only this module reads manifest keys."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from ipaddress import AddressValueError, IPv6Address
@@ -344,7 +345,7 @@ def _input_file(given: Any) -> InputFile | None:
 def _input_path(name: str, given: Any) -> Path:
     match given:
         case {"location": {"path": str(path)}}:
-            if not Path(path).is_file():
+            if not os.path.isfile(path):
                 raise ConfigError(name, Path(path).name, "a file in the input folder")
             return Path(path)
     raise ConfigError(name, given, "an input with its location")

@@ -6,6 +6,7 @@ import logging
 import sys
 from pathlib import Path
 
+from ..cli.options import warn_of_readers
 from ..errors import UsageError
 
 log = logging.getLogger(__name__)
@@ -27,9 +28,10 @@ def read_key(given: Path | None) -> str:
         return _asked()
     except (OSError, ValueError):
         raise UsageError(f"--api-key-file: cannot read {path}") from None
+    warn_of_readers("--api-key-file" if given else "API key", path)
     try:
         key = json.loads(text)["key"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         key = None
     if not isinstance(key, str) or not key:
         # The original exception quotes the file.

@@ -76,7 +76,7 @@ def read_ids(name: str) -> list[str]:
     Raises UsageError.
     """
     try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8-sig")
     except (OSError, ValueError):
         raise UsageError(f"--sessions-file: cannot read {name}") from None
     lines = (line.partition("#")[0].strip() for line in text.splitlines())

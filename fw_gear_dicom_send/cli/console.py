@@ -33,9 +33,10 @@ def begin_logging(formatter: logging.Formatter | None = None) -> None:
 
 
 def write(text: str) -> None:
-    """Write a result to standard output; ignore a reader that has left."""
+    """Write a result to standard output, in its encoding; ignore a reader that has left."""
+    encoding = sys.stdout.encoding or "utf-8"
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()
     except BrokenPipeError:
         _discard(sys.stdout)

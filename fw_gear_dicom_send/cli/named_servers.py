@@ -48,12 +48,12 @@ def tables() -> Mapping[str, Any]:
     """Return the tables of the file, or none if it is missing. Raises UsageError."""
     file = path()
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as exc:
         raise UsageError(f"cannot read {file}: {exc.strerror}") from exc
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise UsageError(f"{file}: invalid TOML: {exc}") from exc
 
 
@@ -84,4 +84,5 @@ def _file(name: str, key: str, value: Any) -> Path:
     """Return the path of a file; a relative path starts at the folder of `servers.toml`."""
     if not isinstance(value, str):
         raise UsageError(f"{path()}: [{name}] {key}: {value!r} was given; allowed: a path")
-    return path().parent / Path(value).expanduser()
+    # Path.expanduser raises an error for an unknown user.
+    return path().parent / os.path.expanduser(value)

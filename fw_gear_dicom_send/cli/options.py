@@ -1,7 +1,10 @@
 """The manifest's options on a command line: in groups, with dashes."""
 
 import json
+import logging
+import os
 import re
+import stat
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace, _ArgumentGroup
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -10,7 +13,10 @@ from typing import Any
 
 from ..config import Option, manifest, options
 from ..errors import ConfigError, UsageError
+from ..text import printable
 from .shells import COMPLETE_FILE, COMPLETE_FOLDER
+
+log = logging.getLogger(__name__)
 
 CONNECTION = ("destination", "port", "called_ae", "calling_ae")
 TLS = (
@@ -45,6 +51,7 @@ _FILES = {
 }
 INPUTS = tuple(_FILES)
 """Inputs of the gear, which are files on the command line."""
+_SECRETS = ("key", "identity")
 _TEXTS = {
     "tls_enabled": "Encrypt all connections to the server with TLS. Add --key and --cert if "
     "the server asks for a certificate.",
@@ -167,11 +174,25 @@ def add_server(parser: ArgumentParser) -> None:
 
 
 def as_inputs(paths: Mapping[str, Path | None], origins: Mapping[str, str]) -> dict[str, Any]:
-    """Return files as the gear's inputs; raise UsageError for a missing file."""
+    """Return files as the gear's inputs; raise UsageError for a missing file.
+
+    A warning names each secret that other users can read.
+    """
     for name, path in paths.items():
-        if path and not path.is_file():
-            raise UsageError(f"{origins.get(name, flag(name))}: {path}: file not found")
+        origin = origins.get(name, flag(name))
+        # Path.is_file raises an error for a name that is too long.
+        if path and not os.path.isfile(path):
+            raise UsageError(f"{origin}: {path}: file not found")
+        if path and name in _SECRETS:
+            warn_of_readers(origin, path)
     return {name: {"location": {"path": str(path)}} for name, path in paths.items() if path}
+
+
+def warn_of_readers(origin: str, path: Path) -> None:
+    """Log a warning if other users can read a secret file. Windows has no such permissions."""
+    if os.name == "posix" and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        name = printable(str(path))
+        log.warning("%s: other users can read %s; protect it with chmod 600", origin, name)
 
 
 def add_report_folder(parser: ArgumentParser | _ArgumentGroup, what: str) -> None:

@@ -1,5 +1,6 @@
 """Lists of paths, from a file or standard input."""
 
+import codecs
 import os
 import sys
 from collections.abc import Sequence
@@ -14,9 +15,9 @@ def read_paths(source: str, *, ends_with_nul: bool = False) -> Sequence[Path]:
     """Return the paths in the file `source`, or on standard input if it is `-`.
 
     Each line has one path, or each path ends with a NUL. Empty lines are ignored, and Windows
-    line ends are accepted. Raises UsageError.
+    line ends and a byte order mark are accepted. Raises UsageError.
     """
-    data = _read(source)
+    data = _read(source).removeprefix(codecs.BOM_UTF8)
     if ends_with_nul:
         names = data.split(b"\0")
     elif b"\0" in data:

@@ -155,7 +155,7 @@ def _earlier_reports(values: Namespace) -> list[Path]:
     """Return the reports of earlier runs; raise UsageError for a missing file."""
     reports: list[Path] = values.earlier_reports
     for path in reports:
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise UsageError(f"--resume: {path}: file not found")
     return reports
 

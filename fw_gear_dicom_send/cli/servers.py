@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import DicomSendError, ExitCode, UsageError
+from ..text import printable
 from . import named_servers, server_words, settings
 from .console import write
 from .echo import SUCCESS, connection, echo_result
@@ -75,11 +76,17 @@ def parser() -> Parser:
 
 def _lines(chosen: Mapping[str, settings.Settings]) -> Iterator[str]:
     """Yield a line for each server: its name, its address, and `TLS` if that is on."""
-    addresses = {name: _address(server.options) for name, server in chosen.items()}
-    width = max(map(len, addresses), default=0)
-    length = max(map(len, addresses.values()), default=0)
-    for name, address in addresses.items():
-        tls = "TLS" if chosen[name].options["tls_enabled"] is True else ""
+    rows = [
+        (
+            printable(name),
+            printable(_address(server.options)),
+            "TLS" if server.options["tls_enabled"] is True else "",
+        )
+        for name, server in chosen.items()
+    ]
+    width = max((len(name) for name, _, _ in rows), default=0)
+    length = max((len(address) for _, address, _ in rows), default=0)
+    for name, address, tls in rows:
         yield f"{name.ljust(width)}  {address.ljust(length)}  {tls}".rstrip()
 
 

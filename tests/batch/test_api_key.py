@@ -16,9 +16,11 @@ from tests.support.flywheel_http import Status
         ("{secret", "is invalid"),
         ('["secret"]', "is invalid"),
         ('{"key": 5}', "is invalid"),
+        ("[" * 200_000, "is invalid"),
         ('{"key": "secret"}', "invalid API key (expected <host>:<key>)"),
         (None, "file not found"),
     ],
+    ids=range(6),
 )
 def test_an_invalid_key_is_not_shown(
     world: World, caplog: pytest.LogCaptureFixture, content: str | None, message: str
@@ -51,6 +53,16 @@ def test_key_is_shared_with_fw_login(
     kept.parent.mkdir(parents=True)
     kept.write_text(json.dumps({"key": world.site.api_key}))
     assert main.main(gather) == 0
+
+
+@pytest.mark.parametrize(("mode", "is_logged"), [(0o600, False), (0o640, True), (0o604, True)])
+def test_a_key_that_others_can_read_is_logged(
+    world: World, caplog: pytest.LogCaptureFixture, mode: int, is_logged: bool
+) -> None:
+    """The command continues."""
+    world.key_file.chmod(mode)
+    assert world.run("list") == 0
+    assert (f"other users can read {world.key_file}" in caplog.text) == is_logged
 
 
 def test_key_is_not_printed(world: World, caplog: pytest.LogCaptureFixture) -> None:

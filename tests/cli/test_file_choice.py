@@ -91,8 +91,8 @@ def test_patterns_without_a_match_are_an_error(
 
 
 def test_paths_come_from_a_list(study: Path, python_scp: PythonSCP, tmp_path: Path) -> None:
-    """Relative paths are relative to the current folder; a list may name folders."""
-    lines = ["study/a.dcm", "", f"{study / 'c.ima'}\r", "study/below"]
+    """Relative paths start at the current folder, and a byte order mark is skipped."""
+    lines = ["\ufeffstudy/a.dcm", "", f"{study / 'c.ima'}\r", "study/below"]
     (tmp_path / "list.txt").write_text("\n".join(lines))
     result = send("--files-from", "list.txt", "--json", *to(python_scp), cwd=tmp_path)
     assert result.exit_code == 0, result.stderr
@@ -131,11 +131,13 @@ def test_a_missing_listed_file_costs_only_itself(
     study: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
     """The other files are sent, its row gives the reason, and the exit code is 1."""
-    (tmp_path / "list").write_text(f"{study / 'gone.dcm'}\n{study / 'a.dcm'}\n")
+    lines = (str(study / "gone.dcm"), "n" * 5000, "\x1b[2J", str(study / "a.dcm"))
+    (tmp_path / "list").write_text("".join(f"{line}\n" for line in lines))
     result = send("--files-from", "list", *to(python_scp), cwd=tmp_path)
     assert result.exit_code == 1
     assert "gone.dcm: a file cannot be opened: No such file or directory" in result.stderr
-    assert [row["Status"] for row in rows_of(tmp_path)] == ["Failed", "Complete"]
+    assert "\x1b" not in result.stderr
+    assert [row["Status"] for row in rows_of(tmp_path)] == ["Failed"] * 3 + ["Complete"]
 
 
 @pytest.mark.parametrize(

@@ -204,9 +204,11 @@ def test_a_lost_image_is_replaced_by_no_other(runs: Runs, orthanc: Orthanc) -> N
     assert orthanc.instances()[uid_of(4)] == sent
 
 
-def test_a_missing_report_is_an_error(runs: Runs, storescp: StoreSCP) -> None:
+@pytest.mark.parametrize("name", ["none.csv", "n" * 5000, "."], ids=range(3))
+def test_a_missing_report_is_an_error(runs: Runs, storescp: StoreSCP, name: str) -> None:
     """Nothing is sent."""
-    result = runs.send(storescp, "--resume", "none.csv")
+    result = runs.send(storescp, "--resume", name)
 
-    assert "--resume: none.csv: file not found" in result.stderr
+    (line,) = result.stderr.splitlines()
+    assert f"--resume: {name}: file not found" in line
     assert result.exit_code == 2

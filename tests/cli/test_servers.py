@@ -202,6 +202,83 @@ def test_servers_are_listed_and_tested(named: PythonSCP, tmp_path: Path) -> None
     assert (listed.exit_code, tested.exit_code) == (2, 3)
 
 
+def servers(folder: Path, table: str, *arguments: object, **variables: str) -> CommandResult:
+    """Run `dicom-send servers` with this file."""
+    file = folder / "config" / "dicom-send" / "servers.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(table, encoding="utf-8")
+    known = {"XDG_CONFIG_HOME": str(folder / "config"), **variables}
+    return command.run("dicom-send", "servers", *arguments, cwd=folder, variables=known)
+
+
+ADDRESS = 'host = "h"\ncalled_ae = "X"\n'
+
+
+def test_listed_servers_are_printable(tmp_path: Path) -> None:
+    """The file may come from someone else, and no part of it controls the terminal."""
+    table = '["a\\u001b[2J"]\nhost = "h\\u202e"\ncalled_ae = "X\\n\\u0007"\n'
+    listed = servers(tmp_path, table)
+    assert listed.stdout == "a\\x1b[2J  X\\n\\x07@h\\u202e:104\n"
+    assert listed.exit_code == 0
+
+
+def test_servers_are_listed_in_any_encoding(tmp_path: Path) -> None:
+    """A character that standard output cannot encode is escaped."""
+    listed = servers(tmp_path, f'["d\u00f6"]\n{ADDRESS}', PYTHONIOENCODING="ascii")
+    assert (listed.stdout, listed.exit_code) == ("d\\xf6  X@h:104\n", 0)
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    """Editors on Windows write one."""
+    listed = servers(tmp_path, f"\ufeff[a]\n{ADDRESS}")
+    assert (listed.stdout, listed.exit_code) == ("a  X@h:104\n", 0)
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        ("a = " + "[" * 100_000, "servers.toml: invalid TOML"),
+        (f'[a]\n{ADDRESS}key = "~nobody-here/k"\n', "~nobody-here/k: file not found"),
+        (f'[a]\n{ADDRESS}key = "{"k" * 5000}"\n', "[a] key: "),
+        (f'[a]\n{ADDRESS}key = "k\\u0000"\n', "[a] key: "),
+    ],
+    ids=range(4),
+)
+def test_an_unusable_table_is_an_error_of_one_line(tmp_path: Path, table: str, line: str) -> None:
+    """It names the table, and the exit code is 2."""
+    result = servers(tmp_path, table)
+    (message,) = result.stderr.splitlines()
+    assert line in message
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize(("mode", "lines"), [(0o600, 0), (0o640, 1), (0o604, 1), (0o644, 1)])
+def test_a_secret_that_others_can_read_is_logged(tmp_path: Path, mode: int, lines: int) -> None:
+    """This concerns keys and identities; certificates are public."""
+    files = {"key": mode, "cert": 0o644, "add_cert_file": 0o644, "identity": 0o600}
+    table = f"[a]\n{ADDRESS}"
+    for name, permissions in files.items():
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(permissions)
+        table += f"{name} = {str(tmp_path / name)!r}\n"
+    listed = servers(tmp_path, table)
+    assert len(listed.stderr.splitlines()) == lines
+    words = f"[a] key: other users can read {tmp_path / 'key'}"
+    assert listed.stderr.count(words) == lines
+    assert listed.exit_code == 0
+
+
+def test_an_identity_that_others_can_read_is_logged(tmp_path: Path) -> None:
+    """The message names the option as the user wrote it."""
+    identity = tmp_path / "who.json"
+    identity.write_text('{"username": "alice"}')
+    identity.chmod(0o644)
+    server = f"X@{HOST}:{free_port()}"
+    result = run("echo", server, "--identity", identity, "--identity-without-tls", cwd=tmp_path)
+    assert result.stderr.count(f"--identity: other users can read {identity}") == 1
+    assert result.exit_code == 3
+
+
 def test_an_empty_server_list_is_not_an_error(tmp_path: Path) -> None:
     """The output shows the expected path of the file."""
     result = run("servers", cwd=tmp_path)
