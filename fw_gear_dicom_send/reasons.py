@@ -199,7 +199,8 @@ class Kind(Enum):
         "uid-duplicate",
         "a different image with this UID was already sent",
         "Two different images have the same SOP Instance UID. Most servers keep only the last one. "
-        "Give one of them another UID.",
+        "Give one of them another UID. If this is a new version of an image that an earlier run "
+        "sent, run {program} without {resume} to replace it.",
     )
     NO_PRIVATE_BLOCK = (
         "no-private-block",

@@ -81,6 +81,7 @@ def test_usage_errors_are_reported_in_one_line(
 ) -> None:
     """The line names the option as typed; nothing is sent, and the exit code is 1."""
     file = next(iter(series.iterdir()))
+    file.chmod(0o600)
     given = [one.format(series=series, file=file) for one in arguments]
 
     result = send(*given, cwd=tmp_path)

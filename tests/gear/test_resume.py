@@ -2,10 +2,14 @@
 
 import re
 from collections import Counter
+from pathlib import Path
+
+from pydicom import dcmread
 
 from tests.support.flywheel_http import Status
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.pacs import StoreSCP
+from tests.support.sample_files import ArchiveMember, encoded, made, zip_of
 from tests.support.session_runs import SessionRuns
 
 
@@ -23,6 +27,25 @@ def test_a_second_run_sends_the_rest(runs: SessionRuns, storescp: StoreSCP) -> N
     log = second.result.log
     assert "a.zip: 4 images sent by an earlier run" in log
     assert "Earlier runs sent 4 images to this server, according to 1 per-image report" in log
+
+
+def test_a_new_version_of_an_image_needs_a_run_without_resume(
+    runs: SessionRuns, storescp: StoreSCP, tmp_path: Path
+) -> None:
+    """With resume it is refused. Later, the newest report decides which version was sent."""
+    runs.add_images("a.zip", range(2))
+    assert runs.send(storescp).outcomes == Counter(sent=2)
+    images = [encoded(made(0, InstanceNumber=7)), encoded(made(1))]
+    members = [ArchiveMember(f"IM{place}.dcm", data) for place, data in enumerate(images)]
+    runs.next_acquisition()
+    runs.add("b.zip", zip_of(tmp_path / "b.zip", members))
+    refused = runs.send(storescp, resume=True, include="b.zip")
+    numbers = {dcmread(path).InstanceNumber for path in storescp.received()}
+    assert refused.outcomes == Counter({"not sent": 1, "already there": 1})
+    assert [row["Code"] for row in refused.instances] == ["uid-duplicate", "sent-earlier"]
+    assert (refused.result.exit_code, 7 in numbers) == (1, False)
+    assert runs.send(storescp, include="b.zip").outcomes == Counter(sent=2)
+    assert runs.send(storescp, resume=True, include="b.zip").outcomes == {"already there": 2}
 
 
 def test_without_resume_all_images_are_sent(runs: SessionRuns, storescp: StoreSCP) -> None:

@@ -31,6 +31,7 @@ class World:
         self.timeouts = main.DEFAULT_TIMEOUTS
         self.key_file = folder / "user.json"
         self.key_file.write_text(json.dumps({"key": site.api_key}))
+        self.key_file.chmod(0o600)
 
     def add(self, label: str, subject: str = "DOE^JANE", **more: Any) -> str:
         """Add a session with its own subject."""
