@@ -55,9 +55,12 @@ def test_images_on_the_server_are_returned(tmp_path: Path) -> None:
     assert list(images_on(PEER, path)) == [EarlierImage(f"1.{n}", 9, CRC) for n in (1, 2, 3)]
 
 
-def test_an_image_with_an_unknown_dataset_is_not_returned(tmp_path: Path) -> None:
-    """A query only returns the UID, so the dataset may be different."""
+def test_an_image_with_an_unknown_dataset_is_not_returned(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A query only returns the UID, so the dataset may be different. The row is not damaged."""
     assert uids(report(tmp_path, record(1, AlreadyStored(), None), record(2))) == ["1.2"]
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize(
@@ -90,7 +93,7 @@ def test_images_that_the_server_lost_are_returned_as_such(tmp_path: Path) -> Non
     assert [one.is_stored for one in images_on(PEER, written.path)] == [False, False, True]
 
 
-def test_a_truncated_last_line_is_skipped(tmp_path: Path) -> None:
+def test_a_truncated_last_line_is_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A killed job may leave a row that seems complete but names another server."""
     path = report(tmp_path, record(1), record(2))
     content = path.read_bytes()
@@ -98,6 +101,15 @@ def test_a_truncated_last_line_is_skipped(tmp_path: Path) -> None:
     for cut in range(1, last + 1):
         path.write_bytes(content[:-cut])
         assert uids(path) == ["1.1"]
+        assert len(caplog.messages) == min(cut, last - 1)
+
+
+def test_the_end_of_a_line_that_is_too_long_is_no_row(tmp_path: Path) -> None:
+    """Only whole lines are rows."""
+    path = report(tmp_path, record(1), record(2))
+    header, first, second = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(header + b"x" * (1 << 16) + first + second)
+    assert uids(path) == ["1.2"]
 
 
 @pytest.mark.parametrize(
@@ -179,13 +191,16 @@ def test_a_report_without_a_needed_column_is_ignored(
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
-def test_a_report_that_a_spreadsheet_saved_is_read(tmp_path: Path, separator: str) -> None:
+def test_a_report_that_a_spreadsheet_saved_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, separator: str
+) -> None:
     """It may have another separator, other line ends, a byte order mark and empty rows."""
     path = report(tmp_path, record(1), record(2))
     text = path.read_text().replace(",", separator).replace("\n", "\r\n")
     empty = separator * (len(COLUMNS) - 1) + "\r\n"
-    path.write_text(text + empty, encoding="utf-8-sig", newline="")
+    path.write_text(f"{text}{empty}\r\n", encoding="utf-8-sig", newline="")
     assert list(images_on(PEER, path)) == [EarlierImage(f"1.{n}", 9, CRC) for n in (1, 2)]
+    assert caplog.messages == []
 
 
 def test_joined_reports_are_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
