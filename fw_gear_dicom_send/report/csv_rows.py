@@ -23,19 +23,19 @@ _FORMULA_STARTS = "=+-@\uff1d\uff0b\uff0d\uff20"
 """Includes full-width forms, which some spreadsheets accept. Tabs and line breaks are escaped."""
 _BORDER = "\x1f"
 """Not printable, so it cannot be in a printable cell."""
-_START = rf"(\A|[;{_BORDER}])"
 _FORMULA = rf"(?=['\"]*[{re.escape(_FORMULA_STARTS)}])"
 """Quotes do not matter, as a spreadsheet removes those behind a separator."""
-_UNESCAPED = re.compile(_START + _FORMULA)
-"""Finds the start of a formula in a cell, or in cells that are joined by `_BORDER`."""
-_ESCAPED = re.compile(f"{_START}'{_FORMULA}")
+_JOINED = re.compile(f"[;{_BORDER}]{_FORMULA}")
+"""Finds a formula in cells with a `_BORDER` before each."""
+_UNESCAPED = re.compile(rf"(\A|;){_FORMULA}")
+_ESCAPED = re.compile(rf"(\A|;)'{_FORMULA}")
 
 
 def write_row(file: TextIO, cells: Iterable[str]) -> None:
     """Write a row with printable cells; raise OSError if it cannot be written."""
     row = list(cells)
     # Most rows need no escaping. One check of all cells together is faster.
-    if not "".join(row).isprintable() or _UNESCAPED.search(_BORDER.join(row)):
+    if not "".join(row).isprintable() or _JOINED.search(_BORDER.join(("", *row))):
         row = [_UNESCAPED.sub(r"\1'", printable(cell)) for cell in row]
     csv.writer(file, lineterminator="\n").writerow(row)
 
@@ -43,7 +43,7 @@ def write_row(file: TextIO, cells: Iterable[str]) -> None:
 def read_rows(lines: Iterable[str], separator: str = ",") -> Iterator[list[str]]:
     """Yield rows that were written by `write_row`; raise csv.Error for any other text."""
     for cells in csv.reader(lines, delimiter=separator, strict=True):
-        yield [_ESCAPED.sub(r"\1", cell) for cell in cells]
+        yield [_ESCAPED.sub(r"\1", cell) if "'" in cell else cell for cell in cells]
 
 
 def read_table(file: BinaryIO, needed: Collection[str]) -> Iterator[Row | None] | None:
@@ -91,8 +91,9 @@ def _cells(line: bytes | None, separator: str) -> list[str] | None:
     """Return the cells of a line, None if it is damaged."""
     if line is None:
         return None
+    text = line.decode(errors="replace").removeprefix("\ufeff")
     try:
-        return next(read_rows([line.decode("utf-8-sig", errors="replace")], separator), None)
+        return next(read_rows([text], separator), None)
     except csv.Error:
         return None
 

@@ -96,3 +96,12 @@ def test_bounded_memory(caplog: pytest.LogCaptureFixture) -> None:
         f"The earlier reports contain too many images: only the first {MANY:,} are compared, "
         "the others are sent again"
     ]
+
+
+def test_lost_images_take_memory_too(caplog: pytest.LogCaptureFixture) -> None:
+    """The limit applies to the sum of sent and lost images."""
+    earlier = EarlierImages(2)
+    for image in (LOST, reported("1.1"), reported("1.2")):
+        earlier.add(image)
+    assert [earlier.claim(instance(uid)) for uid in ("1.1", "1.2")] == [Claim.FIRST] * 2
+    assert (len(earlier), len(caplog.messages)) == (1, 1)
