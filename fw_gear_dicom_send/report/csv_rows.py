@@ -15,8 +15,9 @@ from ..text import printable
 Row = Mapping[str, str]
 """Cells of a row by column."""
 
+_MAX_CELL = 4000
 _MAX_LINE = 1 << 16
-"""Maximum length of a row in bytes; names and comments are far shorter."""
+"""Maximum length of a row in bytes, enough for four of the longest cells."""
 _SEPARATORS = ",;\t"
 """Separators of spreadsheets. A comma is written."""
 _FORMULA_STARTS = "=+-@\uff1d\uff0b\uff0d\uff20"
@@ -32,11 +33,15 @@ _ESCAPED = re.compile(rf"(\A|;)'{_FORMULA}")
 
 
 def write_row(file: TextIO, cells: Iterable[str]) -> None:
-    """Write a row with printable cells; raise OSError if it cannot be written."""
+    """Write a row with printable cells, cut to 4,000 characters.
+
+    Raises OSError if it cannot be written.
+    """
     row = list(cells)
     # Most rows need no escaping. One check of all cells together is faster.
-    if not "".join(row).isprintable() or _JOINED.search(_BORDER.join(("", *row))):
-        row = [_UNESCAPED.sub(r"\1'", printable(cell)) for cell in row]
+    text = "".join(row)
+    if not text.isprintable() or len(text) > _MAX_CELL or _JOINED.search(_BORDER.join(("", *row))):
+        row = [_UNESCAPED.sub(r"\1'", _cut(printable(cell))) for cell in row]
     csv.writer(file, lineterminator="\n").writerow(row)
 
 
@@ -60,6 +65,10 @@ def read_table(file: BinaryIO, needed: Collection[str]) -> Iterator[Row | None] 
         if header and _is_header(header, needed):
             return _rows(lines, header, separator, needed)
     return None
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_CELL else f"{text[: _MAX_CELL - 1]}…"
 
 
 def _rows(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..network.types import PeerAE
 from ..reasons import Kind
-from ..text import quantity
+from ..text import printable, quantity
 from .csv_rows import Row, read_table
 from .images_csv import ALREADY_THERE, SENT, SENT_WITH_WARNING
 from .verification import Verdict
@@ -40,14 +40,14 @@ def images_on(peer: PeerAE, path: Path) -> Iterator[EarlierImage]:
     Damaged and truncated rows are skipped, and a warning has their number. A file without the
     needed columns is skipped with a warning.
     """
-    damaged = 0
+    damaged, name = 0, printable(path.name)
     try:
         with path.open("rb") as file:
             rows = read_table(file, _NEEDED)
             if rows is None:
                 log.warning(
                     "Skipping the report %s: not a per-image report with the columns %s",
-                    path.name,
+                    name,
                     ", ".join(_NEEDED),
                 )
                 return
@@ -60,9 +60,9 @@ def images_on(peer: PeerAE, path: Path) -> Iterator[EarlierImage]:
                     if image:
                         yield image
     except OSError as exc:
-        log.warning("Cannot read all of the report %s: %s", path.name, exc.strerror)
+        log.warning("Cannot read all of the report %s: %s", name, exc.strerror)
     if damaged:
-        log.warning("Skipping %s in the report %s", quantity(damaged, "damaged row"), path.name)
+        log.warning("Skipping %s in the report %s", quantity(damaged, "damaged row"), name)
 
 
 def _image(row: Row | None, peer: PeerAE) -> EarlierImage | None:

@@ -270,7 +270,7 @@ def test_reports_of_other_versions_are_merged(
     """Missing columns are empty, additional ones are left out, and spreadsheets may save them."""
     values = dict(zip(COLUMNS, map(str, ROW), strict=True))
     lines = (separator.join(names), separator.join(values.get(name, "new") for name in names))
-    content = "".join(f"{line}\r\n" for line in lines).encode("utf-8-sig")
+    content = "\r\n".join(lines).encode("utf-8-sig")
     exit_code, rows = merged(world, content)
     found = [{name: row[name] for name in COLUMNS} for row in rows]
     assert found == [{name: values[name] if name in names else "" for name in COLUMNS}]

@@ -21,6 +21,7 @@ from fw_gear_dicom_send.network.types import (
 )
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.csv_rows import read_rows
+from fw_gear_dicom_send.report.earlier_reports import images_on
 from fw_gear_dicom_send.report.images_csv import COLUMNS, ImagesCSV
 from fw_gear_dicom_send.report.verification import Verdict, Verifications
 from fw_gear_dicom_send.text import printable
@@ -175,6 +176,20 @@ def test_resent_images_have_one_row(tmp_path: Path) -> None:
         ("2.dcm", "not sent", "it is not there"),
         ("3.dcm", "sent", ""),
     ]
+
+
+def test_a_name_of_any_length_costs_no_report(tmp_path: Path) -> None:
+    """A long cell is cut, so that the row can be read again, also by `resume`."""
+    report = ImagesCSV(tmp_path / "r.csv", PEER)
+    report.image(replace(record(1), name="\x1b" * 65_535))
+    report.image(record(2))
+    verifications = Verifications("find")
+    for _ in range(2):
+        verifications.add(is_sent=True)
+    assert report.close(verifications)
+    first, second = (row["Member"] for row in rows(tmp_path / "r.csv"))
+    assert (first[:8], first[-1], second) == (r"\x1b\x1b", "…", "2.dcm")
+    assert [image.sop_instance_uid for image in images_on(PEER, report.path)] == ["1.2.1", "1.2.2"]
 
 
 def test_a_row_of_an_image_that_was_not_sent_remains(tmp_path: Path) -> None:
