@@ -250,7 +250,7 @@ TEXT = (
     rows=st.lists(st.dictionaries(st.sampled_from(COLUMNS), TEXT), max_size=6),
     damage=st.lists(st.tuples(st.integers(0, 5000), st.binary(max_size=3), st.integers(0, 9))),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_damage_ends_no_run(
     rows: list[dict[str, str]], damage: list[tuple[int, bytes, int]]
 ) -> None:
