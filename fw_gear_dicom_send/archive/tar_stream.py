@@ -24,10 +24,8 @@ class TarStream:
 
     @property
     def available(self) -> int:
-        """Maximum number of bytes that follow."""
-        if self._size is not None:
-            return self._size - self.position
-        return self.budget.remaining + len(self._again.getbuffer()) - self._again.tell()
+        """Number of bytes that follow, or may be read if the size is unknown."""
+        return self.budget.remaining if self._size is None else self._size - self.position
 
     def read(self, size: int) -> bytes:
         """Return at most `size` bytes; empty only at the end."""

@@ -216,7 +216,7 @@ def test_damage_in_a_large_member(work: Path) -> None:
     assert items_of(bytes(tar), work) == [Image(1, A), Image(2, C), BROKEN]
 
 
-@pytest.mark.parametrize("rest", [b"", b"x" * 700])
+@pytest.mark.parametrize("rest", [b"", b"x" * 700], ids=["truncated", "garbage"])
 def test_damage_before_the_end_of_a_compressed_stream(work: Path, rest: bytes) -> None:
     """The last member arrives if the stream ends behind it, by truncation or with garbage."""
     tar = bytearray(tarred(A) + MEMBER + tar_entry("c", C))
