@@ -41,8 +41,10 @@ class Option:
 
 
 def manifest() -> Mapping[str, Any]:
-    """Return the gear's manifest."""
-    text = Path(__file__).with_name("manifest.json").read_text(encoding="utf-8")
+    """Return the gear's manifest, which is beside the package or, if installed, inside it."""
+    package = Path(__file__).parent
+    paths = (folder / "manifest.json" for folder in (package, package.parent))
+    text = next(filter(Path.is_file, paths)).read_text(encoding="utf-8")
     found: dict[str, Any] = json.loads(text)
     return found
 

@@ -291,3 +291,7 @@ def _found(
     option = "--sessions-file" if arguments.sessions_file else "--session"
     for session_id in dict.fromkeys(ids):
         yield api.named_session(option, session_id)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -203,3 +203,7 @@ def _config(chosen: settings.Settings, arguments: Arguments) -> SendConfig:
     if unused:
         raise UsageError(f"{options.flag(unused[0])} needs {STAMP}")
     return config if is_stamped else replace(config, tag=None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

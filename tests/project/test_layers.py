@@ -20,7 +20,7 @@ LAYERS = (
     {"flywheel", "report"},
     {"run"},
     {"cli"},
-    {"batch"},
+    {"batch", "__main__"},
 )
 """Each package imports only from itself and from earlier layers."""
 LIBRARIES = {
