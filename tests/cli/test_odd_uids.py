@@ -2,25 +2,33 @@
 
 from pathlib import Path
 
-from tests.support.pacs import PythonSCP
-from tests.support.sample_files import encoded, made
+import pytest
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+
+from tests.support.fault_scp import FaultSCP
+from tests.support.sample_files import encoded, made, uid_of
+from tests.support.scripted import answering
 from tests.support.send_command import send, to
 
-NAME = "DOE^JANE"
+NAME = b"DOE^JANE"
 
 
-def test_a_name_in_place_of_a_uid_is_not_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "uids", [(uid_of(0), uid_of(1)), (CTImageStorage,), (ExplicitVRLittleEndian,)]
+)
+def test_a_name_in_place_of_a_uid_is_not_shown(tmp_path: Path, uids: tuple[str, ...]) -> None:
     """It is not in the reports, on the page, or in any log."""
     folder = tmp_path / "images"
     folder.mkdir()
     for number in range(2):
-        image = made(number)
-        image.SOPInstanceUID = NAME + str(number)
-        image.file_meta.MediaStorageSOPInstanceUID = NAME + str(number)
-        (folder / f"{number}.dcm").write_bytes(encoded(image))
-    with PythonSCP(status=[0x0000, 0xC000]) as server:
-        result = send(folder, "--log-json", "--debug", "--json", *to(server), cwd=tmp_path)
-        assert [NAME in one.sop_instance_uid for one in server.stored] == [True, True]
+        content = encoded(made(number))
+        for uid in uids:
+            content = content.replace(uid.encode(), NAME + uid[len(NAME) :].encode())
+        (folder / f"{number}.dcm").write_bytes(content)
+    with FaultSCP(answering(0x0000, 0xA900)) as server:
+        options = ("--log-json", "--debug", "--json", "--associations", 1)
+        result = send(folder, *options, *to(server), cwd=tmp_path)
+        assert len(server.images) == 2
     reports = [path for path in tmp_path.iterdir() if path.is_file()]
     assert len(reports) == 4
     for text in (result.stdout, result.stderr, *(path.read_text() for path in reports)):
