@@ -408,6 +408,12 @@ class Kind(Enum):
     # Runs
     NOT_REACHED = ("not-reached", "the run stopped before it was processed", _ENDED)
     INTERRUPTED = ("interrupted", "the run stopped while it was being processed", _ENDED)
+    UNANSWERED = (
+        "unanswered",
+        "the run stopped before the server answered; it may have stored the image",
+        "The image was sent completely, but not confirmed. Run {program} again. With "
+        "{skip_existing}, it sends only images that are not on the server.",
+    )
     OTHER = ("other", "for other reasons")
 
 

@@ -202,5 +202,6 @@ CODES = {
     "NOT_VERIFIED": "not-verified",
     "NOT_REACHED": "not-reached",
     "INTERRUPTED": "interrupted",
+    "UNANSWERED": "unanswered",
     "OTHER": "other",
 }

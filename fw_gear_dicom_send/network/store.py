@@ -229,13 +229,15 @@ class StorageSCU:
                     outcome = self._store(assoc, instance, history, self._conversion)
             except NoAssociationError as exc:
                 # The report must show that an image without an answer may be stored.
-                return NotSent(silence or exc.reason, Transfer(tries=tries))
+                return _unfinished(silence or exc.reason, tries, may_be_stored=may_be_stored)
             except AssociationError as exc:
                 is_lost, lost_at = True, clock.now()
                 may_be_stored = may_be_stored or isinstance(exc, LostAnswerError)
                 outcome = failure(exc.reason, is_temporary=True)
                 silence = exc.reason if exc.reason.kind is Kind.NO_ANSWER else None
                 is_slow = bool(silence)
+                if self._pool.closed_reason is RUN_ENDED:
+                    continue
                 if may_resend and not was_resent:
                     self._log_loss(exc.reason)
                     was_away = self._await_server(wanted, lost_at)
@@ -385,6 +387,13 @@ class StorageSCU:
         )
         remarks = (*instance.remarks, *outcome.result.remarks)
         return replace(outcome, result=replace(outcome.result, transfer=transfer, remarks=remarks))
+
+
+def _unfinished(reason: Reason, tries: int, *, may_be_stored: bool) -> NotSent:
+    """Return the result of an image that gets no further association, for `reason`."""
+    if tries and reason is RUN_ENDED:
+        reason = Reason(Kind.UNANSWERED if may_be_stored else Kind.INTERRUPTED)
+    return NotSent(reason, Transfer(tries=tries))
 
 
 def _with_remark(outcome: Outcome, remark: Reason) -> Outcome:

@@ -1,7 +1,7 @@
 """Frozen types of the network: the peer, TLS, and the result of an image."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from pathlib import Path
@@ -204,6 +204,14 @@ class Suspect:
     failure: NotSent
     failed_at: float
     may_be_stored: bool
+
+    @property
+    def stopped(self) -> NotSent:
+        """The result if the run stops before it resends the image."""
+        failure = self.failure
+        if self.may_be_stored and failure.reason.kind is Kind.CONNECTION_LOST:
+            return replace(failure, reason=Reason(Kind.UNANSWERED))
+        return failure
 
 
 _FOUND = Reason(Kind.ALREADY_STORED)

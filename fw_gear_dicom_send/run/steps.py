@@ -69,6 +69,7 @@ def send(
     process = partial(_send_or_quarantine, resources, quarantine)
     queue = _queue(resources, downloads, is_wanted, process)
     workers = (queue.results() for _ in range(config.associations))
+    is_whole = False
     try:
         _run(resources, Background(*workers, ahead=_MAX_UNCOUNTED), count, downloads)
         if quarantine.images:
@@ -76,9 +77,11 @@ def send(
                 partial(_send_image, resources), partial(_reread, resources)
             )
             _run(resources, Background(starmap(ImageOutcome, retries), ahead=_MAX_UNCOUNTED), count)
+        is_whole = True
     finally:
         for quarantined in quarantine.images:
-            count(ImageOutcome(quarantined.image, quarantined.suspect))
+            suspect = quarantined.suspect
+            count(ImageOutcome(quarantined.image, suspect if is_whole else suspect.stopped))
 
 
 def _run(

@@ -1,5 +1,6 @@
 """A cancelled job ends soon and gracefully."""
 
+import csv
 import os
 import signal
 import threading
@@ -141,6 +142,9 @@ def test_a_cancelled_job_does_not_wait_for_a_silent_server(
     assert_cancelled(session, gear, result, number)
     _, sent, status = counts(site.reports[0].content)["a.zip"]
     assert (sent, status) == ("0", "Failed")
+    (table,) = (one.content for one in site.uploads if one.name.endswith("_instances.csv"))
+    found = csv.DictReader(table.decode().splitlines())
+    assert [(row["Code"], row["Tries"]) for row in found] == [("unanswered", "1")] * associations
 
 
 def test_a_job_is_cancelled_while_a_file_is_downloaded(
