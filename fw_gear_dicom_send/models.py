@@ -327,6 +327,17 @@ class FileReport:
         return 0 < self.good == self.images
 
     @property
+    def is_unreached(self) -> bool:
+        """Whether the run stopped before it processed the file."""
+        return not self.images and {remark.kind for remark in self.remarks} == {Kind.NOT_REACHED}
+
+    @property
+    def may_have_more(self) -> bool:
+        """Whether the file may have more images, because the run stopped before it read them."""
+        kinds = (Kind.NOT_REACHED, Kind.INTERRUPTED)
+        return any(remark.kind in kinds and not remark.images for remark in self.remarks)
+
+    @property
     def has_no_image(self) -> bool:
         """Whether the file contains no image, and has no other failure."""
         kinds = {reason.kind for remark in self.remarks for reason in remark.reasons}

@@ -123,7 +123,8 @@ def folder_tasks(
         return
     position = _Position()
     for number, entry in enumerate(sorted(found, key=lambda entry: sort_key(entry.name)), start=1):
-        if selects(entry.name):
+        is_separate = is_archive_name(entry.name) and _is_regular(entry)
+        if selects(entry.name) and not is_separate:
             yield partial(_folder_item, entry, number, skips, position)
 
 

@@ -54,7 +54,10 @@ def _any_name(_: str) -> bool:
 
 
 class Archive:
-    """A zip, a tar, a folder or a single DICOM file, which several threads may unpack."""
+    """A zip, a tar, a folder or a single DICOM file, which several threads may unpack.
+
+    `is_listed` means that iterating over the tasks unpacks nothing: a folder or a single file.
+    """
 
     def __init__(
         self,
@@ -86,7 +89,7 @@ class Archive:
         self._limits = limits
         self._room = room
         self._selects = selects
-        self._is_folder = path.is_dir()
+        self._is_folder = self.is_listed = path.is_dir()
         self._files = ExitStack()
         self._file = None if self._is_folder else open_regular(path)
         if self._file:
@@ -128,6 +131,7 @@ class Archive:
         is_plain = is_marked or not (is_tar(head) or head.startswith(_MAGIC))
         skipped = unpacker.skips(head) if is_plain else Skipped.NOT_DICOM
         if skipped is None:
+            self.is_listed = True
             content, size = load(self._path.open("rb"))
             yield Member(1, content, position=size)
         elif is_marked or skipped is Skipped.DICOMDIR:

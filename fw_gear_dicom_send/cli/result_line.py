@@ -6,6 +6,7 @@ from pathlib import Path
 from ..errors import ExitCode
 from ..models import Outcome, SendConfig
 from ..report.summary import RunFacts
+from ..report.wording import at_least
 from ..text import duration, quantity
 from . import server_words
 
@@ -25,11 +26,14 @@ def log_result(facts: RunFacts, seconds: float) -> None:
 def result_line(facts: RunFacts, outcome: Outcome, config: SendConfig, seconds: float) -> str:
     """Return the result as one line."""
     parts = [f"{_counts(facts, outcome, config)} in {duration(seconds)}"]
-    incomplete = sum(not row.is_complete for row in facts.rows)
+    rows = facts.rows
+    if unreached := sum(row.is_unreached for row in rows):
+        parts.append(f"{unreached:,} of {quantity(len(rows), 'path')} not processed")
+    incomplete = sum(not row.is_complete for row in rows) - unreached
     if facts.verification and not facts.verification.is_whole:
         parts.append(f"{outcome.images - facts.verification.verified:,} not verified")
     if incomplete and _missing(facts, outcome) == 0:
-        parts.append(f"{incomplete:,} of {quantity(len(facts.rows), 'path')} without DICOM images")
+        parts.append(f"{incomplete:,} of {quantity(len(rows), 'path')} without DICOM images")
     if not outcome.is_reported:
         parts.append("a report could not be written")
     page = next((path for path in facts.reports if path.endswith(".html")), "")
@@ -53,7 +57,9 @@ def _counts(facts: RunFacts, outcome: Outcome, config: SendConfig) -> str:
     would = "would be sent" if config.dry_run else "sent"
     if missing := _missing(facts, outcome):
         verb = "would not be sent" if config.dry_run else "not sent"
-        return f"{missing:,} of {quantity(images, 'image')} {verb} to {server}"
+        return (
+            f"{missing:,} of {at_least(facts.rows)}{quantity(images, 'image')} {verb} to {server}"
+        )
     there = f" ({already:,} already there)" if already else ""
     return f"{quantity(images - already, 'image')} {would} to {server}{there}"
 

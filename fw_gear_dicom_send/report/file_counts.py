@@ -37,6 +37,7 @@ class FileCount:
     _expected: int | None = None
     _skipped: tuple[tuple[Skipped, int], ...] = ()
     _remark: Reason | None = None
+    _unread: int = 0
 
     def begin(self) -> None:
         """Note that processing of the file has started."""
@@ -66,16 +67,20 @@ class FileCount:
         trouble: Reason | None,
         skipped: tuple[tuple[Skipped, int], ...] = (),
         remark: Reason | None = None,
+        *,
+        unread: int = 0,
     ) -> None:
         """Note that the file was read and contains `images` images, counted or not.
 
         `trouble` is why the file, or the rest of it, could not be read. `skipped` counts the files
-        in it that are not images. `remark` is an additional note.
+        in it that are not images. `remark` is an additional note. `unread` counts the members that
+        a stopped run did not read; they count as images.
         """
+        self._unread = unread
         self._skipped = skipped
         self._remark = remark
         self._expected = images
-        self._trouble = trouble or (None if images else Reason(Kind.NO_IMAGE))
+        self._trouble = trouble or (None if images or unread else Reason(Kind.NO_IMAGE))
 
     @property
     def is_done(self) -> bool:
@@ -97,10 +102,12 @@ class FileCount:
         interrupted = _INTERRUPTED if self.images < images else None
         if trouble := self._trouble or interrupted:
             remarks.append(Remark((trouble,), 0, failure=True))
+        if self._unread:
+            remarks.append(Remark((_NOT_REACHED,), self._unread, failure=True))
         unseen = bool(self._trouble and images)
         return FileReport(
             self.entry,
-            images + unseen,
+            images + unseen + self._unread,
             self.sent,
             tuple(remarks),
             already_stored=self.already_stored,

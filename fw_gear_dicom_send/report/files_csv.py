@@ -62,19 +62,14 @@ def render_remarks(reports: Sequence[FileReport]) -> list[str]:
 
     Requested conversions are left out.
     """
-    unreached = [report for report in reports if _is_unreached(report)]
-    rest = [report for report in reports if len(unreached) < 2 or not _is_unreached(report)]
+    unreached = [report for report in reports if report.is_unreached]
+    rest = [report for report in reports if len(unreached) < 2 or not report.is_unreached]
     lines = [printable(line) for report in rest for line in _remarks(report)]
     if len(unreached) > 1:
         lines.insert(0, f"{quantity(len(unreached), 'file')} not processed: the run stopped early")
     if (more := len(lines) - MAX_LINES) > 0:
         lines[MAX_LINES:] = [f"{quantity(more, 'more remark')} not shown"]
     return lines
-
-
-def _is_unreached(report: FileReport) -> bool:
-    """Return whether the run ended before it processed a file."""
-    return {remark.kind for remark in report.remarks} == {Kind.NOT_REACHED}
 
 
 def report_head(*, is_dry: bool) -> str:

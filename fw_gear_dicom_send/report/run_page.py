@@ -34,7 +34,7 @@ from .modality_counts import MAX_SERIES, ModalityCount
 from .reason_groups import ImageExample, ImageExamples, ReasonGroup
 from .throughput import ThroughputCounts
 from .verification import VerificationSummary
-from .wording import headline, image_counts, is_complete, is_dry
+from .wording import at_least, headline, image_counts, is_complete, is_dry
 
 MAX_FILES = 1_000
 """Maximum number of listed incomplete files, and of listed complete files."""
@@ -170,7 +170,7 @@ def _images(reports: Sequence[FileReport], label: str) -> Iterator[Named]:
     good = sum(report.good for report in reports)
     if is_dry(reports):
         good -= already
-    yield label, f"{good:,} of {images:,}"
+    yield label, f"{good:,} of {at_least(reports)}{images:,}"
     if already:
         yield "Already there", already
         if not is_dry(reports):
@@ -241,13 +241,12 @@ def _cause(group: ReasonGroup, facts: Facts, label: str) -> HTML:
         if more := len(others) - len(texts):
             texts.append(f"and {more:,} more")
         parts.append(details(quantity(len(others), "similar message"), items(texts)))
-    examples = facts.examples.of(group.cause)
-    named: list[Shown] = [_example(image) for image in examples] if group.images else []
-    total = group.images or group.files
-    named = named or list(group.paths)
+    examples = facts.examples.of(group.cause) if group.images else ()
+    named: list[Shown] = [_example(image) for image in examples] or list(group.paths)
+    total = group.images if examples else group.files
     if named:
-        noun = "image" if examples and group.images else facts.origin.program.row_noun
-        report = facts.images_csv if group.images else facts.files_csv
+        noun = "image" if examples else facts.origin.program.row_noun
+        report = facts.images_csv if examples else facts.files_csv
         is_cut = total > len(named)
         affected = quantity(total, f"affected {noun}")
         summary = f"First {len(named)} of {affected}" if is_cut else affected

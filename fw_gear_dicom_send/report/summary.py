@@ -51,6 +51,7 @@ def summary(facts: RunFacts) -> dict[str, Any]:
         "repaired": number_of_images_with(Kind.REPAIRED, rows),
         "converted": sum(number_of_images_with(kind, rows) for kind in _CONVERTED),
         "failed": _failed(rows),
+        "files_not_processed": sum(row.is_unreached for row in rows),
         "verified": verification and verification.verified,
         "not_verified": verification and _not_verified(verification),
         "skipped": dict(facts.skipped),

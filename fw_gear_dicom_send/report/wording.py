@@ -28,19 +28,24 @@ def status_of(reports: Sequence[FileReport], *, is_success: bool) -> FileStatus:
     return FileStatus.INCOMPLETE if is_any else FileStatus.FAILED
 
 
+def at_least(reports: Iterable[FileReport]) -> str:
+    """Return the words before a number of images if the run did not read all files."""
+    return "at least " if any(report.may_have_more for report in reports) else ""
+
+
 def image_counts(*reports: FileReport) -> str:
     """Return the number of images that were sent, or would be sent."""
-    images = sum(report.images for report in reports)
+    images = at_least(reports) + quantity(sum(report.images for report in reports), "image")
     already = sum(report.already_stored for report in reports)
     if is_dry(reports):
         planned = sum(report.planned or 0 for report in reports)
         more = f", {already:,} already there" if already else ""
-        return f"{planned:,} of {quantity(images, 'image')} would be sent{more}"
+        return f"{planned:,} of {images} would be sent{more}"
     sent = sum(report.sent for report in reports)
     if already:
-        stored = f"{sent + already:,} of {quantity(images, 'image')} on the server"
+        stored = f"{sent + already:,} of {images} on the server"
         return f"{stored}: {already:,} already there, {sent:,} sent"
-    return f"{sent:,} of {quantity(images, 'image')} sent"
+    return f"{sent:,} of {images} sent"
 
 
 def headline(*reports: FileReport, is_verified: bool) -> str:

@@ -28,7 +28,8 @@ class FileEnd:
     """Summary of a processed file.
 
     `images` is the number of images in it, `trouble` the reason for missing images, and `skipped`
-    the number of other files of each kind. `remark` is an additional note on the file.
+    the number of other files of each kind. `remark` is an additional note on the file. `unread` is
+    the number of members that a stopped run did not read.
     """
 
     entry: FileEntry
@@ -36,6 +37,7 @@ class FileEnd:
     trouble: Reason | None
     skipped: tuple[tuple[Skipped, int], ...] = ()
     remark: Reason | None = None
+    unread: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,13 @@ class ImageQueue:
                 yield self._release(file)
         self._limit.wake_all()
 
+    def unfinished(self) -> Iterator[FileEnd]:
+        """Yield a summary of each file that was not read to its end; no thread may be at work."""
+        for file in tuple(self._open):
+            unread = file.unread()
+            trouble = file.trouble or (Reason(Kind.INTERRUPTED) if unread is None else None)
+            yield _end_of(file, trouble, unread or 0)
+
     def _next_file(self) -> OpenFile | FileEnd | None:
         """Return a file with members or the summary of a file; None if no file is left."""
         with self._lock:
@@ -150,8 +159,7 @@ class ImageQueue:
             self._source.release(path)
         self._open.discard(file)
         self._downloads.release(file.fetched)
-        skipped = tuple(file.skipped.items())
-        return FileEnd(file.entry, file.images, trouble, skipped, file.fetched.remark)
+        return _end_of(file, trouble)
 
     def _other_format(self, path: Path) -> Reason | None:
         """Return the format of a file that is neither DICOM nor an archive, if it is known."""
@@ -203,6 +211,11 @@ class ImageQueue:
             return Image(entry, item.number, name, 0, item)
         content = stamp(item.content, config.tag, self._folder, self._room)
         return Image(entry, item.number, name, item.position, content)
+
+
+def _end_of(file: OpenFile, trouble: Reason | None, unread: int = 0) -> FileEnd:
+    skipped = tuple(file.skipped.items())
+    return FileEnd(file.entry, file.images, trouble, skipped, file.fetched.remark, unread)
 
 
 def _name_for_reports(item: Member | Unreadable, config: SendConfig) -> str:

@@ -102,6 +102,19 @@ class OpenFile:
         with self._lock:
             self._taken -= 1
 
+    def unread(self) -> int | None:
+        """Return the number of members that were not read, None if only reading would show it.
+
+        Call this at the end of a run, as the members are dropped.
+        """
+        if not self.has_members:
+            return 0
+        if not self._archive.is_listed:
+            return None
+        with self._turn:
+            is_nested = len(self._iterators) > 1
+            return None if is_nested else sum(1 for members in self._iterators for _ in members)
+
     def is_over(self) -> bool:
         """Close the archive and return True once, when all members are processed."""
         with self._lock:

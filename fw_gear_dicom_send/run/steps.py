@@ -79,6 +79,8 @@ def send(
             _run(resources, Background(starmap(ImageOutcome, retries), ahead=_MAX_UNCOUNTED), count)
         is_whole = True
     finally:
+        for end in queue.unfinished():
+            count(end)
         for quarantined in quarantine.images:
             suspect = quarantined.suspect
             count(ImageOutcome(quarantined.image, suspect if is_whole else suspect.stopped))
@@ -237,7 +239,7 @@ def _count(
     count, observer = counts[entry], resources.observer
     count.begin()
     if isinstance(item, FileEnd):
-        count.end(item.images, item.trouble, item.skipped, item.remark)
+        count.end(item.images, item.trouble, item.skipped, item.remark, unread=item.unread)
     elif result := quarantine.final_result(item.image, item.result):
         count.add(result, item.image.name)
         observer.reading(entry, item.image.position)

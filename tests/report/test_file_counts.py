@@ -6,6 +6,7 @@ from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
 from fw_gear_dicom_send.network.types import AlreadyStored, Planned, StoreResult, Transfer
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.file_counts import FileCount, FileCounts
+from fw_gear_dicom_send.report.wording import image_counts
 from tests.support.results import not_sent, reason_with, remark, sent
 
 SENT, UNSENT = sent(), not_sent("the server said no")
@@ -92,6 +93,35 @@ def test_a_file_that_was_interrupted_is_not_complete() -> None:
     report = count_of(SENT, SENT).report()
     assert (report.status, report.images, report.sent) == ("Incomplete", 3, 2)
     assert Remark((Reason(Kind.INTERRUPTED),), 0, failure=True) in report.remarks
+
+
+def test_unread_members_count_as_images() -> None:
+    """A stopped run reports them as not processed, and the file is not complete."""
+    count = count_of(SENT)
+    count.end(1, None, unread=3)
+    report = count.report()
+    assert (report.status, report.images, report.sent) == ("Incomplete", 4, 1)
+    assert report.remarks == (Remark((Reason(Kind.NOT_REACHED),), 3, failure=True),)
+    assert (report.is_unreached, report.may_have_more) == (False, False)
+
+
+def test_a_file_may_have_only_unread_members() -> None:
+    """It is not called a file without images."""
+    count = count_of()
+    count.end(0, None, unread=3)
+    assert count.report().remarks == (Remark((Reason(Kind.NOT_REACHED),), 3, failure=True),)
+
+
+def test_a_file_that_was_not_read_may_have_more_images() -> None:
+    """The number of its images is a minimum, unless the run read all of it."""
+    unreached, interrupted, damaged = (FileCount(ENTRY) for _ in range(3))
+    interrupted.end(1, Reason(Kind.INTERRUPTED))
+    damaged.end(1, reason_with("the archive is cut short"))
+    reports = [count.report() for count in (unreached, interrupted, damaged)]
+    assert [report.may_have_more for report in reports] == [True, True, False]
+    assert [report.is_unreached for report in reports] == [True, False, False]
+    assert image_counts(*reports).startswith("0 of at least ")
+    assert image_counts(damaged.report()).startswith("0 of 2 ")
 
 
 def test_a_file_that_fails_halfway_is_not_complete() -> None:

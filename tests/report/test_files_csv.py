@@ -261,7 +261,7 @@ def test_reports_of_a_label_are_found_again() -> None:
 def test_unprocessed_files_are_one_line() -> None:
     """A cancelled run of many files has one line for them; a single file has its own line."""
     unreached = Remark((Reason(Kind.NOT_REACHED),), 0, failure=True)
-    some = [report(name, remarks=(unreached,)) for name in "abc"]
+    some = [report(name, images=0, sent=0, remarks=(unreached,)) for name in "abc"]
     assert reporter.render_remarks(some) == ["3 files not processed: the run stopped early"]
     assert reporter.render_remarks(some[:1]) == ["a: the run stopped before it was processed"]
 

@@ -26,6 +26,13 @@ MAX_RUN_SECONDS = 600.0
 COVERAGE_VARIABLES = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 
 
+def ignores_sigterm(pid: int) -> bool:
+    """Return whether a process ignores SIGTERM, as it does after the first signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    ignored = int(re.findall(r"SigIgn:\s*(\w+)", status)[0], 16)
+    return bool(ignored >> (signal.SIGTERM - 1) & 1)
+
+
 @dataclass(frozen=True)
 class GearResult:
     """Exit code and output of a gear run; `output` is the content of its output folder.
@@ -70,9 +77,7 @@ class RunningGear:
         """Return whether the gear has received a signal to end; it then ignores further ones."""
         if self._process.poll() is not None:
             return True
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        ignored = int(re.findall(r"SigIgn:\s*(\w+)", status)[0], 16)
-        return bool(ignored >> (signal.SIGTERM - 1) & 1)
+        return ignores_sigterm(self.pid)
 
     def cancel(self) -> None:
         """Send SIGTERM, as the engine does when a job is cancelled."""
