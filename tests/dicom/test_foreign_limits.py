@@ -101,6 +101,12 @@ def test_a_header_at_the_end_of_a_large_file_is_found(tmp_path: Path) -> None:
     assert ForeignFormats(PATIENCE).name(path) == "raw data of Siemens PET (PTD)"
 
 
+def test_a_header_at_the_start_of_a_large_file_is_found(tmp_path: Path) -> None:
+    """The rest of the file is not read."""
+    path = sparse(tmp_path / "large", 250_000_000, RDA)
+    assert ForeignFormats(PATIENCE).name(path) == "Siemens spectroscopy (RDA)"
+
+
 def test_one_file_is_inspected_at_a_time(tmp_path: Path) -> None:
     """Several threads do not multiply the memory."""
     path, before = tmp_path / "a", children(os.getpid())
