@@ -178,6 +178,12 @@ class Kind(Enum):
         "it has Rows and Columns, but no Pixel Data",
         "The end of the DICOM file may be missing. Compare it with the original.",
     )
+    PIXEL_DATA_ENCODING = (
+        "pixel-data-encoding",
+        "its Pixel Data is {}",
+        "The Transfer Syntax UID of the file does not match its Pixel Data (PS3.5 A.4). Correct "
+        "it, or export the image again.",
+    )
     IMAGE_TOO_LARGE = (
         "image-too-large",
         "it needs too much memory or disk space: {}",
@@ -348,6 +354,12 @@ class Kind(Enum):
         "{} of its frames are smaller than the image and were padded with black",
         f"{_NO_ACTION}: uncompressed frames all have the same size. To avoid padding, have the "
         "transfer syntax enabled on the server.",
+    )
+    LOSSY_COMPRESSION = (
+        "lossy-compression",
+        "with Lossy Image Compression set to 01",
+        f"{_NO_ACTION}: the pixels come from a lossy compression, and the file did not say so "
+        "(PS3.3 C.7.6.1.1.5).",
     )
     NOT_CONVERTIBLE = (
         "not-convertible",

@@ -64,13 +64,15 @@ class Element(NamedTuple):
 class Scan:
     """Progress of a scan: the end and tag of the last element, and whether all tags ascended.
 
-    `noted` are the elements that the scan was asked to note.
+    `noted` are the elements that the scan was asked to note, `undefined` the tags of those with
+    undefined length.
     """
 
     end: int
     last_tag: int = -1
     is_ordered: bool = True
     noted: list[Element] = field(default_factory=list)
+    undefined: set[int] = field(default_factory=set)
 
     def note(self, element: Element) -> None:
         """Note an element; raises MalformedError for more elements than a group can have."""
@@ -239,7 +241,7 @@ class ElementReader:
             yield group << 16 | number, start, value, end
             start = end
 
-    def advance(  # noqa: PLR0912
+    def advance(  # noqa: PLR0912, PLR0915
         self, scan: Scan, encoding: Encoding, marks: tuple[int, ...], group: int = 0
     ) -> None:
         """Advance `scan` over all elements, to padding or the end of the file.
@@ -289,6 +291,8 @@ class ElementReader:
                     value = start - base
                 if length == UNDEFINED_LENGTH:
                     length = self._sequence_end(base + value, encoding, 0) - base - value
+                    if is_noted:
+                        scan.undefined.add(tag)
                 end = value + length
                 if end > limit:
                     return

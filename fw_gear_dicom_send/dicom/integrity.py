@@ -25,6 +25,7 @@ from .elements import (
 )
 from .part10 import DatasetLocation
 from .types import Span, Unreadable
+from .uids import ENCAPSULATED, NATIVE, name_of
 
 _PIXEL_DATA = 0x7FE00010
 _PIXELS = frozenset((0x00287FE0, 0x7FE00008, 0x7FE00009, _PIXEL_DATA))
@@ -93,6 +94,24 @@ def check_integrity(
         return Unreadable(Reason(Kind.DAMAGED, str(survey.damage)))
     is_sound = survey.damage is None
     return IntegrityResult(_remarks(survey.tags) if is_sound else (), is_sound)
+
+
+def check_pixel_data(location: DatasetLocation, scan: Scan) -> Unreadable | tuple[Reason, ...]:
+    """Return remarks on Pixel Data, or why its image cannot be sent (PS3.5 A.4).
+
+    Without fragments in a compressed transfer syntax, it would end the association. Fragments in
+    an uncompressed one are rejected by some servers only. Icons in sequences may be of either kind.
+    """
+    uid = location.transfer_syntax_uid
+    if _PIXEL_DATA in scan.undefined:
+        if uid not in NATIVE:
+            return ()
+        detail = f"encapsulated, but {name_of(uid)} rules that out"
+        return (Reason(Kind.PIXEL_DATA_ENCODING, detail),)
+    if uid in ENCAPSULATED and any(element.tag == _PIXEL_DATA for element in scan.noted):
+        detail = f"not encapsulated, but {name_of(uid)} requires that"
+        return Unreadable(Reason(Kind.PIXEL_DATA_ENCODING, detail))
+    return ()
 
 
 def _remarks(tags: Set[int]) -> tuple[Reason, ...]:

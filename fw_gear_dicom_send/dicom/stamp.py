@@ -23,7 +23,7 @@ from .elements import (
     Scan,
     TruncatedError,
 )
-from .integrity import NOTED, check_integrity
+from .integrity import NOTED, check_integrity, check_pixel_data
 from .odd_lengths import odd_length_patches
 from .part10 import DatasetLocation, locate
 from .privacy import LAST_GROUP, Identity, identity_tags
@@ -89,6 +89,9 @@ def _stamp(
     integrity = check_integrity(reader, location, header.scan, header.stop if added else None)
     if isinstance(integrity, Unreadable):
         return integrity
+    pixel_remarks = check_pixel_data(location, header.scan)
+    if isinstance(pixel_remarks, Unreadable):
+        return pixel_remarks
     for name, uid in (
         ("SOP Class UID", header.uids[_SOP_CLASS_UID]),
         ("SOP Instance UID", header.uids[_SOP_INSTANCE_UID]),
@@ -106,7 +109,9 @@ def _stamp(
         patches = odd_length_patches(reader, location.start, location.encoding)
     elif is_odd:
         patches = [Patch(size, size, b"\0")]
-    remarks = (*integrity.remarks, Reason(Kind.REPAIRED)) if patches else integrity.remarks
+    remarks = (*integrity.remarks, *pixel_remarks)
+    if patches:
+        remarks = (*remarks, Reason(Kind.REPAIRED))
     return SOPInstance(
         header.uids[_SOP_CLASS_UID],
         header.uids[_SOP_INSTANCE_UID],

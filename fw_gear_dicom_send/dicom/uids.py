@@ -24,11 +24,33 @@ HTJ2K_LOSSLESS_RPCL = "1.2.840.10008.1.2.4.202"
 HTJ2K = "1.2.840.10008.1.2.4.203"
 RLE_LOSSLESS = "1.2.840.10008.1.2.5"
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
+GE_BIG_ENDIAN_PIXELS = "1.2.840.113619.5.2"
 VERIFICATION = "1.2.840.10008.1.1"
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 PATIENT_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.1.1"
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
+
+DEFLATED = (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    "1.2.840.10008.1.2.4.95",  # JPIP Referenced Deflate
+    "1.2.840.10008.1.2.4.205",  # JPIP HTJ2K Referenced Deflate
+)
+"""Transfer syntaxes whose dataset is one deflated stream (PS3.5 A.5, A.7)."""
+NATIVE = (
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    GE_BIG_ENDIAN_PIXELS,
+)
+"""Transfer syntaxes whose Pixel Data is never encapsulated (PS3.5 A.1, A.2, A.3, A.5)."""
+ENCAPSULATED = frozenset(
+    uid
+    for uid, name in TRANSFER_SYNTAXES.items()
+    if uid.startswith("1.2.840.10008.1.2.4.") and "JPIP" not in name
+) | {RLE_LOSSLESS, DEFLATED_FRAMES, "1.2.840.10008.1.2.1.98"}
+"""Transfer syntaxes whose Pixel Data is always encapsulated (PS3.5 A.4)."""
 
 _SERVICES = {
     VERIFICATION: "Verification SOP Class",

@@ -12,7 +12,15 @@ from fw_gear_dicom_send.dicom.stamp import stamp
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from tests.support import datasets as raw
 from tests.support.closing import nothing_left_open
-from tests.support.datasets import DEFLATED, EXPLICIT, IMPLICIT, Wire, content_of, each_wire
+from tests.support.datasets import (
+    DEFLATED,
+    EXPLICIT,
+    IMPLICIT,
+    Wire,
+    content_of,
+    deflated,
+    each_wire,
+)
 from tests.support.stamping import TAG, ours, refused, stamped
 
 LARGE = 3 << 20
@@ -20,12 +28,6 @@ LARGE = 3 << 20
 
 def inflated(stream: bytes) -> bytes:
     return zlib.decompress(stream, -zlib.MAX_WBITS)
-
-
-def deflated(dataset: bytes) -> bytes:
-    codec = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    stream = codec.compress(dataset) + codec.flush()
-    return stream + bytes(len(stream) % 2)
 
 
 def test_deflated(tmp_path: Path) -> None:

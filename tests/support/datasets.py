@@ -1,5 +1,6 @@
 """Datasets encoded byte by byte, and strategies for data that no library writes."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from struct import pack, unpack_from
@@ -123,6 +124,13 @@ def file_meta(uid: str, sop_class: str = CTImageStorage) -> bytes:
 def part10(dataset: bytes, uid: str) -> bytes:
     """Return a DICOM file with preamble and file meta group."""
     return bytes(128) + b"DICM" + file_meta(uid) + dataset
+
+
+def deflated(dataset: bytes) -> bytes:
+    """Return the deflated stream of a dataset, padded to even length (PS3.5 A.5)."""
+    codec = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    stream = codec.compress(dataset) + codec.flush()
+    return stream + bytes(len(stream) % 2)
 
 
 def content_of(dataset: EncodedDataset) -> bytes:
