@@ -21,7 +21,7 @@ from ..uids import (
     name_of,
 )
 from .decoders import FrameDecoders
-from .layout import BYTE, COLOR, PHOTOMETRIC, PLANAR, Layout
+from .layout import BYTE, COLOR, LOSSY, PHOTOMETRIC, PLANAR, Layout
 from .pixels import native_frames
 from .recoding import (
     BIG,
@@ -34,7 +34,7 @@ from .recoding import (
     TooLargeError,
     UnconvertibleError,
 )
-from .rewriter import PIXEL_DATA, Level, Rewriter
+from .rewriter import PIXEL_DATA, Level, ReplaceableElement, Rewriter
 from .syntaxes import DECODABLE
 
 TARGETS: dict[str, Encoding] = {
@@ -47,6 +47,7 @@ SOURCES: dict[str, Encoding] = {
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: EXPLICIT,
     **dict.fromkeys(DECODABLE, EXPLICIT),
 }
+WAS_LOSSY = b"01"
 
 
 class _Converter(Rewriter):
@@ -64,7 +65,33 @@ class _Converter(Rewriter):
         super().__init__(source, target, work, recodes_pixels=self._encapsulated)
         self._transfer_syntax_uid = transfer_syntax_uid
         self._decoders = decoders
-        self.padded = 0
+        self._padded = 0
+        self._lossy: Level | None = None
+        self._has_room = False
+
+    def finish(self) -> tuple[Reason, ...]:
+        """Return remarks; state in the dataset that its pixels come from a lossy compression.
+
+        Only the bit stream shows this otherwise, and it is gone (PS3.3 C.7.6.1.1.5).
+        """
+        remarks = []
+        stated = self._lossy.replaceable.get(LOSSY) if self._lossy else None
+        if self._lossy and stated and stated.value.strip(b" \0") != WAS_LOSSY:
+            self._replace_value(self._lossy, LOSSY, WAS_LOSSY)
+            remarks.append(Reason(Kind.LOSSY_COMPRESSION))
+        if self._padded:
+            remarks.append(Reason(Kind.FRAMES_PADDED, str(self._padded)))
+        return tuple(remarks)
+
+    def _element(self, header: Header, level: Level) -> None:
+        """Leave room for Lossy Image Compression, which may be missing, in the order of tags."""
+        if self._encapsulated and not (level.parent or self._has_room) and header.tag >= LOSSY:
+            self._has_room = True
+            if header.tag > LOSSY:
+                missing = Header(LOSSY, "CS", len(WAS_LOSSY))
+                piece = self._out.write_replaceable(b"", missing.length)
+                level.replaceable[LOSSY] = ReplaceableElement(piece, missing, b"")
+        super()._element(header, level)
 
     def _write_pixels(self, header: Header, level: Level) -> bool:
         """Decode compressed pixel data; an icon may also be uncompressed (PS3.5 A.4)."""
@@ -90,8 +117,9 @@ class _Converter(Rewriter):
                 for chunk in frame.chunks:
                     self._out.write(chunk)
                 photometric = frame.photometric
-                if frame.is_padded:
-                    self.padded += 1
+                self._padded += frame.is_padded
+                if frame.is_lossy and not level.parent:
+                    self._lossy = level
         if layout.length % 2:
             self._out.write(b"\0")
         if photometric != layout.photometric:
@@ -185,8 +213,7 @@ def _converted(
         else:
             converter = _Converter(Input(chunks), output, source_uid, decoders, work)
             converter.dataset(source, target)
-            if converter.padded:
-                remarks = (Reason(Kind.FRAMES_PADDED, str(converter.padded)),)
+            remarks = converter.finish()
     except InflatedTooLargeError as error:
         raise TooLargeError(str(error)) from error
     except InflationError as error:

@@ -22,12 +22,14 @@ BITS = bytes.maketrans(b"\0\1", b"01")
 class NativeFrame:
     """Pixels of a frame in chunks, colour by pixel, and their Photometric Interpretation.
 
-    `is_padded` means that the frame was smaller than the image.
+    `is_padded` means that the frame was smaller than the image, `is_lossy` that its compression
+    was lossy.
     """
 
     chunks: Iterator[bytes]
     photometric: str
     is_padded: bool
+    is_lossy: bool
 
 
 def native_frames(
@@ -82,7 +84,8 @@ def native_frames(
                 if layout.allocated == BIT:
                     is_last = count == layout.frames
                     packed = chunks if transfer_syntax_uid in PLAIN else _packed(chunks)
-                    yield NativeFrame(bits.join(packed, layout.frame_bits, is_last), color, False)
+                    chunks = bits.join(packed, layout.frame_bits, is_last)
+                    yield NativeFrame(chunks, color, False, stream.is_lossy)
                     continue
                 chunks = _extended(chunks, stream, layout, allocated)
                 if allocated < layout.allocated:
@@ -90,7 +93,7 @@ def native_frames(
                 is_padded = (stream.rows, stream.columns) != (layout.rows, layout.columns)
                 if is_padded:
                     chunks = _padded(chunks, stream, layout, BLACK.get(color, bytes(1)))
-                yield NativeFrame(chunks, color, is_padded)
+                yield NativeFrame(chunks, color, is_padded, stream.is_lossy)
     if count != layout.frames:
         raise UnconvertibleError("the number of frames differs from the dataset")
 

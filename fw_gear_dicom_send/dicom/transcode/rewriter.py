@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..elements import ITEM, ITEM_DELIMITATION, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH, Encoding
 from ..temporary_files import new_temporary_file
-from .layout import ALLOCATED, DESCRIPTION, PHOTOMETRIC, PLANAR, REPRESENTATION, WORD
+from .layout import ALLOCATED, DESCRIPTION, LOSSY, PHOTOMETRIC, PLANAR, REPRESENTATION, WORD
 from .recoding import (
     CHUNK,
     IMPLICIT,
@@ -114,7 +114,7 @@ class Rewriter:
         value = b"".join(self._in.value(header, level.source))
         level.description[header.tag] = value
         data = header.encoded(level.target) + value
-        if self._recodes_pixels and header.tag in (PHOTOMETRIC, PLANAR):
+        if self._recodes_pixels and header.tag in (PHOTOMETRIC, PLANAR, LOSSY):
             level.replaceable[header.tag] = ReplaceableElement(
                 self._out.write_replaceable(data), header, value
             )

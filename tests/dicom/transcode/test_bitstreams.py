@@ -1,6 +1,7 @@
 """Properties that a compressed frame states in its own header."""
 
 import struct
+from dataclasses import replace
 
 import pytest
 
@@ -34,7 +35,26 @@ def test_a_jpeg_frame_has_a_size(marker: int, before: bytes) -> None:
     """Any segments and fill bytes before the frame header are skipped."""
     stream = read_jpeg(SOI + before + frame_header(marker=marker) + SCAN)
     is_predicted = marker == 0xC3
-    assert stream == BitStream(rows=3, columns=5, samples=1, bits=8, is_predicted=is_predicted)
+    expected = BitStream(rows=3, columns=5, samples=1, bits=8, is_predicted=is_predicted)
+    assert replace(stream, is_lossy=False) == expected
+
+
+@pytest.mark.parametrize("marker", {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+def test_lossy_jpeg_processes(marker: int) -> None:
+    """SOF3, SOF7, SOF11 and SOF15 are lossless, all others are not (ISO 10918-1 table B.1)."""
+    is_lossless = marker in (0xC3, 0xC7, 0xCB, 0xCF)
+    assert read_jpeg(SOI + frame_header(marker=marker) + SCAN).is_lossy is not is_lossless
+
+
+@pytest.mark.parametrize("near", [0, 1, 255])
+@pytest.mark.parametrize("names", [b"\1", b"\1\2\3"])
+@pytest.mark.parametrize("between", [b"", segment(0xF8, b"\1" + bytes(10))])
+def test_maximum_error_of_jpeg_ls(near: int, names: bytes, between: bytes) -> None:
+    """NEAR follows the components in the header of the scan (ISO 14495-1 C.2.3)."""
+    components = b"".join(bytes((name, 9)) for name in names)
+    scan = segment(0xDA, bytes((len(names),)) + components + bytes((near, 7, 7)))
+    stream = read_jpeg(SOI + frame_header(names, marker=0xF7) + between + scan)
+    assert stream.is_lossy is (near > 0)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +66,8 @@ def test_a_jpeg_frame_has_a_size(marker: int, before: bytes) -> None:
         SOI + segment(0xC0, b"\10"),
         SOI + frame_header(),
         SOI + frame_header(b"\1\2") + segment(0xDA, b"\2\1\0\1\0\1\0\0"),
+        SOI + frame_header(marker=0xF7),
+        SOI + frame_header(marker=0xF7) + segment(0xDA, b""),
         *(SOI + frame_header(marker=marker) + SCAN for marker in (0xC4, 0xC8, 0xCC, 0xD0, 0xB0)),
     ],
 )
@@ -113,3 +135,30 @@ def test_a_jpeg_2000_frame_that_cannot_be_read(data: bytes) -> None:
     """The segment is missing or truncated, or its components differ."""
     with pytest.raises((ValueError, IndexError, struct.error)):
         read_jpeg_2000(data)
+
+
+def cod(transform: int) -> bytes:
+    """Return a COD segment (ISO 15444-1 A.6.1)."""
+    return b"\xff\x52" + struct.pack(">H", 12) + bytes((7, 7, 7, 7, 7, 7, 7, 7, 7, transform))
+
+
+SOT, COMMENT = b"\xff\x90\0\x0a" + bytes(8), b"\xff\x64\0\x10" + cod(0)
+
+
+@pytest.mark.parametrize(
+    ("header", "is_lossy"),
+    [
+        (cod(0), True),
+        (cod(1), False),
+        (COMMENT + cod(0), True),
+        (COMMENT + cod(1), False),
+        (SOT + cod(0), False),
+        (COMMENT + SOT, False),
+        (b"", False),
+        (cod(0)[:-1], False),
+        (b"\xff\x64\0\0" * 100, False),
+    ],
+)
+def test_transform_of_jpeg_2000(header: bytes, is_lossy: bool) -> None:
+    """The main header names the transform; other segments and what follows do not."""
+    assert read_jpeg_2000(siz(b"\7\1\1") + header).is_lossy is is_lossy

@@ -113,6 +113,7 @@ def test_smaller_frames_are_padded(
         frames,
         NumberOfFrames=4,
         PhotometricInterpretation=photometric,
+        LossyImageCompression="01",
         **elements,
         **color_elements,
     )

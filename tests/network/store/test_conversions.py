@@ -11,10 +11,10 @@ from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support import transcoding
 from tests.support.instances import instance, made_instance
-from tests.support.pacs import PythonSCP, StoreSCP
+from tests.support.pacs import Orthanc, PythonSCP, StoreSCP
 from tests.support.peers import peer_of
 from tests.support.results import SENT, Outcome, outcome, outcomes
-from tests.support.sample_files import shipped
+from tests.support.sample_files import encoded, shipped
 from tests.support.sending import SCUFactory, send_all
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
@@ -52,6 +52,25 @@ def test_storescp_receives_accepted_syntaxes(
     ]
     assert {str(dataset.file_meta.TransferSyntaxUID) for dataset in arrived} == {syntax}
     assert pydicom.dcmread(shipped("MR_small.dcm")).PixelData in [d.PixelData for d in arrived]
+
+
+def test_lossy_images_arrive_with_their_statement(scu: SCUFactory) -> None:
+    """DCMTK and Orthanc, which accept no compression, receive what the file did not state."""
+    source = pydicom.dcmread(shipped("SC_rgb_small_odd_jpeg.dcm"))
+    del source.LossyImageCompression
+    data = encoded(source)
+    with StoreSCP() as storescp, Orthanc(AcceptedTransferSyntaxes=[EXPLICIT]) as orthanc:
+        results = [*send_all(scu(storescp), [instance(data)])]
+        results += send_all(scu(orthanc), [instance(data)])
+        files = [*(path.read_bytes() for path in storescp.received()), *orthanc.files()]
+    kinds = [[remark.kind for remark in result.remarks] for result in results]
+    assert kinds == [[Kind.CONVERTED, Kind.LOSSY_COMPRESSION]] * 2
+    for file in files:
+        arrived = pydicom.dcmread(io.BytesIO(file))
+        assert arrived.file_meta.TransferSyntaxUID == EXPLICIT
+        assert arrived.LossyImageCompression == "01"
+        assert arrived.pixel_array.shape == (3, 3, 3)
+    assert len(files) == 2
 
 
 def test_a_failed_conversion_has_its_reason() -> None:
