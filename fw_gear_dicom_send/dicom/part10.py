@@ -8,10 +8,12 @@ from typing import BinaryIO
 from ..reasons import Skipped
 from .dictionary import is_known
 from .elements import ElementReader, Encoding, MalformedError
+from .uid_names import TRANSFER_SYNTAXES
 from .uids import (
-    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    DEFLATED,
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
+    GE_BIG_ENDIAN_PIXELS,
     IMPLICIT_VR_LITTLE_ENDIAN,
     MEDIA_STORAGE_DIRECTORY,
 )
@@ -27,6 +29,8 @@ _DIRECTORY_SIGNS = (
     MEDIA_STORAGE_DIRECTORY.encode(),
 )
 """The start of a DICOMDIR contains one of these; the start of most images does not."""
+_LITTLE_STARTS, _BIG_STARTS = (b"\4\0", b"\x08\0"), (b"\0\4", b"\0\x08")
+"""First bytes of a dataset, which begins with group 0004 or 0008, in each byte order."""
 _SOP_CLASS, _TRANSFER_SYNTAX = 0x00020002, 0x00020010
 _PLAIN = {
     Encoding(implicit=True, little=True): IMPLICIT_VR_LITTLE_ENDIAN,
@@ -40,7 +44,7 @@ class DatasetLocation:
     """Start and encoding of a file's dataset.
 
     `transfer_syntax_uid` is the actual one. If the file meta group is missing or declares another
-    VR encoding, the bytes of the dataset decide.
+    VR encoding or byte order, the bytes of the dataset decide.
     """
 
     start: int
@@ -71,16 +75,19 @@ def locate(content: BinaryIO) -> DatasetLocation:
         elif tag == _TRANSFER_SYNTAX:
             declared = reader.text(value, end)
         start = end
-    first = reader.bytes_at(start, start + 2)
-    looks_big = first in (b"\0\x04", b"\0\x08")
-    big = declared == EXPLICIT_VR_BIG_ENDIAN or (not declared and looks_big)
-    encoding = Encoding(implicit=declared == IMPLICIT_VR_LITTLE_ENDIAN, little=not big)
-    if declared != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+    is_implicit = declared in (IMPLICIT_VR_LITTLE_ENDIAN, GE_BIG_ENDIAN_PIXELS)
+    encoding = Encoding(implicit=is_implicit, little=declared != EXPLICIT_VR_BIG_ENDIAN)
+    if declared not in DEFLATED:
+        first = reader.bytes_at(start, start + 2)
+        if first in (*_LITTLE_STARTS, *_BIG_STARTS):
+            encoding = Encoding(is_implicit, first in _LITTLE_STARTS)
         encoding = reader.sniff(start, encoding)
     if not declared or declared in _PLAIN.values():
         if encoding not in _PLAIN:
             raise MalformedError("implicit VR big endian is not a DICOM encoding")
         declared = _PLAIN[encoding]
+    elif declared in TRANSFER_SYNTAXES and not encoding.little:
+        raise MalformedError("it is big endian, but its transfer syntax is little endian")
     return DatasetLocation(
         start,
         declared,

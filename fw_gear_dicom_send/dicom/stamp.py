@@ -29,7 +29,7 @@ from .part10 import DatasetLocation, locate
 from .privacy import LAST_GROUP, Identity, identity_tags
 from .temporary_files import NO_ROOM, Room, retry_when_full, write_temporary_file
 from .types import EncodedDataset, Patch, PrivateTag, SOPInstance, Span, Unreadable
-from .uids import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+from .uids import DEFLATED
 
 _SOP_CLASS_UID, _SOP_INSTANCE_UID = 0x00080016, 0x00080018
 _STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID = 0x0020000D, 0x0020000E
@@ -64,7 +64,7 @@ def stamp(
     """
     try:
         location = locate(content)
-        if location.transfer_syntax_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
+        if location.transfer_syntax_uid in DEFLATED:
             instance = retry_when_full(room, lambda: _stamp_deflated(content, location, tag, work))
         else:
             instance = _stamp(content, location, tag)

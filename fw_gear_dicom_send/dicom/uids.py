@@ -58,6 +58,7 @@ _SERVICES = {
     PATIENT_ROOT_FIND: "Patient Root Query/Retrieve Information Model - FIND",
     STORAGE_COMMITMENT: "Storage Commitment Push Model SOP Class",
 }
+_PRIVATE = {GE_BIG_ENDIAN_PIXELS: "GE Private Implicit VR Little Endian with Big Endian Pixels"}
 _UID = re.compile(r"[0-9.]{1,128}")
 _NO_UID = "(not a UID)"
 
@@ -75,7 +76,7 @@ def name_of(uid: str) -> str:
 
 def known_name_of(uid: str) -> str:
     """Return the name of a UID if known without an import, otherwise its printable form."""
-    tables = (TRANSFER_SYNTAXES, STORAGE_CLASSES, _SERVICES)
+    tables = (TRANSFER_SYNTAXES, STORAGE_CLASSES, _SERVICES, _PRIVATE)
     return next((table[uid] for table in tables if uid in table), printable_uid(uid))
 
 

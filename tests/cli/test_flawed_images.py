@@ -1,16 +1,24 @@
-"""Images that servers abort the association for cost only themselves."""
+"""Images whose file meta group is wrong arrive, or cost only themselves."""
 
 import csv
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, RLELossless
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    RLELossless,
+)
 
 from tests.support import datasets as raw
 from tests.support.instances import dataset_of
 from tests.support.pacs import Orthanc, StoreSCP
-from tests.support.sample_files import encoded, made, uid_of
+from tests.support.sample_files import encoded, made, shipped, uid_of
 from tests.support.send_command import send, to
 from tests.support.transcoding import RLE_FRAME, compressed
 
@@ -71,3 +79,22 @@ def test_fragments_in_an_uncompressed_syntax_are_explained(tmp_path: Path) -> No
         assert dataset_of(received) == dataset_of(path)
     assert result.exit_code == 0
     assert codes(tmp_path) == {uid_of(1): ("pixel-data-encoding", "1")}
+
+
+@each_tag
+def test_a_wrong_byte_order_is_not_truncation(more: list[str], tmp_path: Path) -> None:
+    """Big-endian images that are called little endian arrive, converted if necessary."""
+    path = tmp_path / "image.dcm"
+    big = shipped("MR_small_bigendian.dcm")
+    path.write_bytes(raw.part10(dataset_of(big), ExplicitVRLittleEndian))
+    pixels = dcmread(shipped("MR_small.dcm")).PixelData
+    with Orthanc() as orthanc, StoreSCP("+xi") as storescp:
+        for server in (orthanc, storescp):
+            result = send(path, *more, *to(server), cwd=tmp_path)
+            assert result.exit_code == 0, result.stderr
+        (stored,) = (dcmread(BytesIO(file)) for file in orthanc.files())
+        (received,) = (dcmread(file) for file in storescp.received())
+    assert stored.file_meta.TransferSyntaxUID == ExplicitVRBigEndian
+    assert stored.PixelData == dcmread(big).PixelData
+    assert received.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
+    assert received.PixelData == pixels

@@ -24,20 +24,22 @@ from tests.support.datasets import (
 from tests.support.stamping import TAG, ours, refused, stamped
 
 LARGE = 3 << 20
+JPIP_DEFLATED = ("1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205")
 
 
 def inflated(stream: bytes) -> bytes:
     return zlib.decompress(stream, -zlib.MAX_WBITS)
 
 
-def test_deflated(tmp_path: Path) -> None:
-    """A stamped deflated dataset is one deflated stream of even length."""
+@pytest.mark.parametrize("uid", [DEFLATED.uid, *JPIP_DEFLATED])
+def test_deflated(uid: str, tmp_path: Path) -> None:
+    """A stamped deflated dataset is one deflated stream of even length, also with JPIP."""
     source = [*raw.uids(EXPLICIT), raw.text(0x00280010, "x", EXPLICIT)]
-    file = raw.part10(deflated(raw.joined(source)), DeflatedExplicitVRLittleEndian)
+    file = raw.part10(deflated(raw.joined(source)), uid)
     instance = stamped(file, tmp_path)
     data = content_of(instance.dataset)
     assert inflated(data) == raw.joined([*source[:2], *ours(0x10), *source[2:]])
-    assert (len(data) % 2, instance.transfer_syntax_uid) == (0, DEFLATED.uid)
+    assert (len(data) % 2, instance.transfer_syntax_uid) == (0, uid)
 
 
 @pytest.mark.parametrize("size", range(2, 12, 2))

@@ -17,11 +17,12 @@ from ..uids import (
     DEFLATED_FRAMES,
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
+    GE_BIG_ENDIAN_PIXELS,
     IMPLICIT_VR_LITTLE_ENDIAN,
     name_of,
 )
 from .decoders import FrameDecoders
-from .layout import BYTE, COLOR, LOSSY, PHOTOMETRIC, PLANAR, Layout
+from .layout import ALLOCATED, BYTE, COLOR, LOSSY, PHOTOMETRIC, PLANAR, WORD, Layout
 from .pixels import native_frames
 from .recoding import (
     BIG,
@@ -45,13 +46,14 @@ SOURCES: dict[str, Encoding] = {
     **TARGETS,
     EXPLICIT_VR_BIG_ENDIAN: BIG,
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: EXPLICIT,
+    GE_BIG_ENDIAN_PIXELS: IMPLICIT,
     **dict.fromkeys(DECODABLE, EXPLICIT),
 }
 WAS_LOSSY = b"01"
 
 
 class _Converter(Rewriter):
-    """Rewriter that also decodes compressed pixels."""
+    """Rewriter that also decodes compressed pixels, and swaps those of GE's transfer syntax."""
 
     def __init__(
         self,
@@ -95,12 +97,26 @@ class _Converter(Rewriter):
 
     def _write_pixels(self, header: Header, level: Level) -> bool:
         """Decode compressed pixel data; an icon may also be uncompressed (PS3.5 A.4)."""
+        if self._transfer_syntax_uid == GE_BIG_ENDIAN_PIXELS:
+            return self._swap(header, level)
         is_coded = self._encapsulated and header.length == UNDEFINED_LENGTH
         if is_coded:
             self._decode(level)
         elif self._encapsulated and level.parent is None:
             raise UnconvertibleError("its pixel data is not encapsulated")
         return is_coded
+
+    def _swap(self, header: Header, level: Level) -> bool:
+        """Write big-endian pixels in little endian; pixels of one byte have no byte order."""
+        if header.length == UNDEFINED_LENGTH:
+            return False
+        allocated = int.from_bytes(level.description.get(ALLOCATED, b""), "little")
+        if allocated not in (BYTE, WORD):
+            raise UnconvertibleError(f"the byte order of {allocated}-bit pixels is unknown")
+        self._out.write(header.encoded(level.target))
+        for block in self._in.value(header, BIG if allocated == WORD else IMPLICIT):
+            self._out.write(block)
+        return True
 
     def _decode(self, level: Level) -> None:
         """Write encapsulated pixel data as native pixel data (PS3.5 8.1, 8.2 and A.4)."""
@@ -207,7 +223,7 @@ def _converted(
     output = Output(file)
     remarks: tuple[Reason, ...] = ()
     try:
-        if source == target and source_uid not in DECODABLE:
+        if source == target and source_uid in (*TARGETS, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN):
             for chunk in chunks:
                 output.write(chunk)
         else:

@@ -7,10 +7,11 @@ import pytest
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+from fw_gear_dicom_send.dicom.transcode.recoding import CHUNK
 from tests.support import datasets as raw
-from tests.support.datasets import BIG, EXPLICIT
+from tests.support.datasets import BIG, EXPLICIT, IMPLICIT
 from tests.support.sample_files import shipped
-from tests.support.transcoding import BOTH, bare, converted, differences, encoded_by
+from tests.support.transcoding import BOTH, bare, converted, differences, encoded_by, refused
 
 
 @pytest.mark.parametrize("target", BOTH)
@@ -69,3 +70,56 @@ def test_a_value_is_swapped_by_the_words_of_its_vr(size: int, vr: str, tmp_path:
         for value, wire in ((words, BIG), ([word[::-1] for word in words], EXPLICIT))
     )
     assert encoded_by(bare(source.data, BIG.uid), EXPLICIT.uid, tmp_path) == target.data
+
+
+GE_BIG_ENDIAN_PIXELS = "1.2.840.113619.5.2"
+
+
+def ge_pixels(allocated: int, value: bytes, **pixels: int) -> bytes:
+    """Return elements of GE's transfer syntax, which is little endian except for pixels."""
+    bits = raw.element(0x00280100, "US", allocated.to_bytes(2, "little"), IMPLICIT)
+    return raw.joined([bits, raw.element(0x7FE00010, "OW", value, IMPLICIT, **pixels)])
+
+
+@pytest.mark.parametrize("target", BOTH)
+@pytest.mark.parametrize(
+    ("allocated", "value", "expected"),
+    [
+        (16, b"\1\2\3\4", b"\2\1\4\3"),
+        (16, b"\1\2" * CHUNK, b"\2\1" * CHUNK),
+        (8, b"\1\2\3\4", b"\1\2\3\4"),
+    ],
+    ids=["16 bits", "many", "8 bits"],
+)
+def test_pixels_of_ge_are_swapped(
+    allocated: int, value: bytes, expected: bytes, target: str, tmp_path: Path
+) -> None:
+    """Pixels of 16 bits are swapped, also in icons; pixels of 8 bits and all else are not."""
+    icon, expected_icon = (
+        raw.sequence(
+            0x00880200,
+            [raw.item(ge_pixels(allocated, pixels), IMPLICIT, defined=False)],
+            IMPLICIT,
+            defined=False,
+            inner=IMPLICIT,
+        )
+        for pixels in (value, expected)
+    )
+    before = raw.element(0x00280010, "US", b"\1\2", IMPLICIT).data
+    source = before + icon.data + ge_pixels(allocated, value)
+    twin = before + expected_icon.data + ge_pixels(allocated, expected)
+    out = encoded_by(bare(source, GE_BIG_ENDIAN_PIXELS), target, tmp_path)
+    assert out == encoded_by(bare(twin, ImplicitVRLittleEndian), target, tmp_path)
+
+
+@pytest.mark.parametrize("allocated", [0, 1, 12, 32, 64])
+def test_other_pixels_of_ge_are_ambiguous(allocated: int, tmp_path: Path) -> None:
+    """The order of other pixels is unknown, and the reason says so."""
+    source = bare(ge_pixels(allocated, bytes(16)), GE_BIG_ENDIAN_PIXELS)
+    assert refused(source, tmp_path) == f"the byte order of {allocated}-bit pixels is unknown"
+
+
+def test_fragments_of_ge_are_not_pixels(tmp_path: Path) -> None:
+    """Encapsulated pixels are not decoded, as nothing names their compression."""
+    source = bare(ge_pixels(16, b"", length=raw.UNDEFINED), GE_BIG_ENDIAN_PIXELS)
+    assert refused(source, tmp_path) == "an element of undefined length is not a sequence"

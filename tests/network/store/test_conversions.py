@@ -1,6 +1,7 @@
 """Images are converted for a server that does not accept them unchanged."""
 
 import io
+from array import array
 from pathlib import Path
 
 import pydicom
@@ -9,8 +10,9 @@ import pytest
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.reasons import Kind, Reason
+from tests.support import datasets as raw
 from tests.support import transcoding
-from tests.support.instances import instance, made_instance
+from tests.support.instances import dataset_of, instance, made_instance
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP
 from tests.support.peers import peer_of
 from tests.support.results import SENT, Outcome, outcome, outcomes
@@ -19,6 +21,7 @@ from tests.support.sending import SCUFactory, send_all
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+GE_BIG_ENDIAN_PIXELS = "1.2.840.113619.5.2"
 
 
 @pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
@@ -71,6 +74,38 @@ def test_lossy_images_arrive_with_their_statement(scu: SCUFactory) -> None:
         assert arrived.LossyImageCompression == "01"
         assert arrived.pixel_array.shape == (3, 3, 3)
     assert len(files) == 2
+
+
+def big_endian_pixels() -> tuple[bytes, bytes]:
+    """Return an image in GE's private transfer syntax, and its little-endian pixels."""
+    data = dataset_of(shipped("MR_small_implicit.dcm"))
+    pixels = pydicom.dcmread(shipped("MR_small_implicit.dcm")).PixelData
+    words = array("H", pixels)
+    words.byteswap()
+    return raw.part10(data.replace(pixels, words.tobytes()), GE_BIG_ENDIAN_PIXELS), pixels
+
+
+def test_pixels_of_ge_arrive_unchanged_where_accepted(scu: SCUFactory) -> None:
+    """A server that accepts GE's private transfer syntax receives the dataset as it is."""
+    data, _ = big_endian_pixels()
+    with PythonSCP({MR: [GE_BIG_ENDIAN_PIXELS, EXPLICIT]}) as server:
+        results = send_all(scu(server), [instance(data)])
+        (record,) = server.stored
+    assert outcomes(results) == [SENT]
+    assert record.transfer_syntax == GE_BIG_ENDIAN_PIXELS
+    assert dataset_of(record.file()) == dataset_of(data)
+
+
+def test_pixels_of_ge_arrive_swapped_elsewhere(scu: SCUFactory) -> None:
+    """DCMTK and Orthanc, which do not know the transfer syntax, receive little-endian pixels."""
+    data, pixels = big_endian_pixels()
+    with StoreSCP() as storescp, Orthanc() as orthanc:
+        results = [*send_all(scu(storescp), [instance(data)])]
+        results += send_all(scu(orthanc), [instance(data)])
+        files = [*(path.read_bytes() for path in storescp.received()), *orthanc.files()]
+    assert [one[:2] for one in outcomes(results)] == [(True, Kind.CONVERTED)] * 2
+    arrived = [pydicom.dcmread(io.BytesIO(file)) for file in files]
+    assert [dataset.PixelData for dataset in arrived] == [pixels] * 2
 
 
 def test_a_failed_conversion_has_its_reason() -> None:
