@@ -13,7 +13,6 @@ from .uids import (
     DEFLATED,
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
-    GE_BIG_ENDIAN_PIXELS,
     IMPLICIT_VR_LITTLE_ENDIAN,
     MEDIA_STORAGE_DIRECTORY,
 )
@@ -75,12 +74,11 @@ def locate(content: BinaryIO) -> DatasetLocation:
         elif tag == _TRANSFER_SYNTAX:
             declared = reader.text(value, end)
         start = end
-    is_implicit = declared in (IMPLICIT_VR_LITTLE_ENDIAN, GE_BIG_ENDIAN_PIXELS)
-    encoding = Encoding(implicit=is_implicit, little=declared != EXPLICIT_VR_BIG_ENDIAN)
+    encoding = Encoding(declared == IMPLICIT_VR_LITTLE_ENDIAN, declared != EXPLICIT_VR_BIG_ENDIAN)
     if declared not in DEFLATED:
         first = reader.bytes_at(start, start + 2)
         if first in (*_LITTLE_STARTS, *_BIG_STARTS):
-            encoding = Encoding(is_implicit, first in _LITTLE_STARTS)
+            encoding = encoding._replace(little=first in _LITTLE_STARTS)
         encoding = reader.sniff(start, encoding)
     if not declared or declared in _PLAIN.values():
         if encoding not in _PLAIN:

@@ -72,6 +72,29 @@ def test_big_endian_in_a_compressed_syntax(
     assert refused(data, tag, tmp_path) is Kind.MALFORMED
 
 
+@pytest.mark.parametrize("wire", [EXPLICIT, BIG])
+def test_other_groups_say_nothing(wire: Wire, tmp_path: Path) -> None:
+    """If a dataset begins with neither group, its declared byte order holds."""
+    elements = [raw.text(0x00100020, "made", wire), *raw.uids(wire)]
+    outcome = stamp(BytesIO(raw.part10(raw.joined(elements), wire.uid)), None, tmp_path)
+    assert isinstance(outcome, SOPInstance)
+    assert outcome.transfer_syntax_uid == wire.uid
+
+
+def test_private_syntaxes_may_be_big_endian(tmp_path: Path) -> None:
+    """The rules of a private transfer syntax are unknown, so the dataset is sent as it is."""
+    instance = stamped(raw.part10(raw.joined(raw.uids(BIG)), "1.2.3.4"), tmp_path)
+    assert instance.transfer_syntax_uid == "1.2.3.4"
+    assert content_of(instance.dataset) == raw.joined([*raw.uids(BIG), *ours(0x10, BIG)])
+
+
+def test_ge_headers_are_little_endian(tmp_path: Path) -> None:
+    """GE's private transfer syntax, with big-endian pixels, has implicit VR little endian."""
+    instance = stamped(raw.part10(raw.joined(raw.uids(IMPLICIT)), "1.2.840.113619.5.2"), tmp_path)
+    assert instance.transfer_syntax_uid == "1.2.840.113619.5.2"
+    assert content_of(instance.dataset) == raw.joined([*raw.uids(IMPLICIT), *ours(0x10, IMPLICIT)])
+
+
 def test_deflated_data_has_no_byte_order(tmp_path: Path) -> None:
     """A deflated stream may start with the bytes of a big-endian group."""
     dataset = raw.joined([*raw.uids(EXPLICIT), raw.element(0x00280010, "OB", bytes(458), EXPLICIT)])

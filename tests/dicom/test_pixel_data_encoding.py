@@ -12,6 +12,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from fw_gear_dicom_send.dicom.elements import ITEM, ElementReader, Encoding, Scan
 from fw_gear_dicom_send.dicom.stamp import stamp
 from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance, Unreadable
 from fw_gear_dicom_send.reasons import Kind, Reason
@@ -23,6 +24,7 @@ PIXEL_DATA, ICONS = 0x7FE00010, 0x00880200
 ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 JPIP = "1.2.840.10008.1.2.4.94"
+GE_BIG_ENDIAN_PIXELS = "1.2.840.113619.5.2"
 each_tag = pytest.mark.parametrize("tag", [None, TAG], ids=["no tag", "tag"])
 each_compressed = pytest.mark.parametrize(
     "uid",
@@ -153,6 +155,29 @@ def test_encapsulated_pixels_in_an_uncompressed_syntax(wire: Wire, tmp_path: Pat
     """The image is sent, as some servers store it, with a remark."""
     outcome = stamped(file(wire.uid, encapsulated(wire, b"ab"), wire=wire), tmp_path)
     assert [remark.kind for remark in outcome.remarks] == [Kind.PIXEL_DATA_ENCODING]
+
+
+def test_encapsulated_pixels_of_ge(tmp_path: Path) -> None:
+    """GE's private transfer syntax is uncompressed."""
+    data = file(GE_BIG_ENDIAN_PIXELS, encapsulated(IMPLICIT, b"ab"), wire=IMPLICIT)
+    outcome = stamped(data, tmp_path)
+    assert [remark.kind for remark in outcome.remarks] == [Kind.PIXEL_DATA_ENCODING]
+
+
+def test_both_flaws_are_remarked(tmp_path: Path) -> None:
+    """An odd fragment is padded, which needs another remark."""
+    outcome = stamped(file(EXPLICIT.uid, encapsulated(EXPLICIT, b"abc")), tmp_path)
+    kinds = [remark.kind for remark in outcome.remarks]
+    assert kinds == [Kind.PIXEL_DATA_ENCODING, Kind.REPAIRED]
+
+
+def test_only_noted_elements_are_remembered() -> None:
+    """Other sequences of undefined length take no memory, however many there are."""
+    data = raw.joined([*raw.uids(EXPLICIT), icons(), encapsulated(EXPLICIT, b"ab")])
+    scan = Scan(0)
+    encoding = Encoding(implicit=False, little=True)
+    ElementReader(BytesIO(data)).advance(scan, encoding, (PIXEL_DATA, ITEM))
+    assert scan.undefined == {PIXEL_DATA}
 
 
 def test_pixels_in_a_deflated_dataset(tmp_path: Path) -> None:

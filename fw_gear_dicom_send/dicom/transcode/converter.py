@@ -87,7 +87,7 @@ class _Converter(Rewriter):
 
     def _element(self, header: Header, level: Level) -> None:
         """Leave room for Lossy Image Compression, which may be missing, in the order of tags."""
-        if self._encapsulated and not (level.parent or self._has_room) and header.tag >= LOSSY:
+        if not (level.parent or self._has_room) and header.tag >= LOSSY:
             self._has_room = True
             if header.tag > LOSSY:
                 missing = Header(LOSSY, "CS", len(WAS_LOSSY))

@@ -153,7 +153,7 @@ SOT, COMMENT = b"\xff\x90\0\x0a" + bytes(8), b"\xff\x64\0\x10" + cod(0)
         (COMMENT + cod(0), True),
         (COMMENT + cod(1), False),
         (SOT + cod(0), False),
-        (COMMENT + SOT, False),
+        (COMMENT + SOT + bytes(10), False),
         (b"", False),
         (cod(0)[:-1], False),
         (b"\xff\x64\0\0" * 100, False),

@@ -74,14 +74,14 @@ def result_of(
 
 def coded(syntax: str, frames: list[bytes], **elements: object) -> SOPInstance:
     """Return an image of given frames; pydicom does not know all syntaxes."""
-    dataset = compressed(RLELossless, frames, **BITS, **elements)
+    dataset = compressed(RLELossless, frames, **(BITS | elements))
     return bare(b"".join(instance(encoded(dataset)).dataset.blocks(1000)), syntax)
 
 
-def j2k(*, reversible: bool) -> bytes:
-    return bytes(
-        imagecodecs.jpeg2k_encode(VALUES, codecformat="j2k", reversible=reversible, level=0)
-    )
+def j2k(*, reversible: bool, bits: int = 8) -> bytes:
+    options: Any = {"codecformat": "j2k", "level": 0, "bitspersample": bits}
+    values = VALUES >> 8 - bits
+    return bytes(imagecodecs.jpeg2k_encode(values, reversible=reversible, **options))
 
 
 def jpeg() -> bytes:
@@ -113,6 +113,14 @@ def test_jpeg_2000_names_its_transform(syntax: str, reversible: bool, tmp_path: 
     dataset, remarks = result_of(coded(syntax, [j2k(reversible=reversible)]), tmp_path)
     assert ("LossyImageCompression" in dataset) is not reversible
     assert remarks == (() if reversible else (REMARK,))
+
+
+@pytest.mark.parametrize("reversible", [True, False])
+def test_one_bit_pixels_may_be_lossy(reversible: bool, tmp_path: Path) -> None:
+    """Pixels of one bit, which are packed, are no exception."""
+    frame = j2k(reversible=reversible, bits=1)
+    source = coded(JPEG2000, [frame], BitsAllocated=1, BitsStored=1, HighBit=0)
+    assert result_of(source, tmp_path)[1] == (() if reversible else (REMARK,))
 
 
 @pytest.mark.parametrize("reversible", [True, False])
@@ -159,13 +167,13 @@ def test_one_lossy_frame_is_enough(tmp_path: Path) -> None:
 
 
 def test_an_icon_says_nothing_about_its_image(tmp_path: Path) -> None:
-    """A lossy icon leaves a lossless image without a statement."""
-    icon = compressed(RLELossless, [j2k(reversible=False)], **BITS)
+    """A lossy icon leaves a lossless image without a statement, and keeps its own."""
+    icon = compressed(RLELossless, [j2k(reversible=False)], **BITS, LossyImageCompression="00")
     del icon.file_meta
     source = coded(JPEG2000, [j2k(reversible=True)], IconImageSequence=Sequence([icon]))
     dataset, remarks = result_of(source, tmp_path)
     assert "LossyImageCompression" not in dataset
-    assert "LossyImageCompression" not in dataset.IconImageSequence[0]
+    assert dataset.IconImageSequence[0].LossyImageCompression == "00"
     assert remarks == ()
 
 
