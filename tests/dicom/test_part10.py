@@ -21,7 +21,7 @@ from pydicom.uid import (
 from fw_gear_dicom_send.dicom.elements import MalformedError
 from fw_gear_dicom_send.dicom.part10 import locate, skips
 from tests.support import datasets as raw
-from tests.support.datasets import EXPLICIT, IMPLICIT, Wire, each_wire
+from tests.support.datasets import BIG, EXPLICIT, IMPLICIT, Wire, each_wire
 from tests.support.sample_files import TEST_FILES, shipped
 
 HEAD_SIZE = 4096
@@ -100,6 +100,29 @@ def test_wrong_vr_encoding(declared: str, wire: Wire) -> None:
     assert location.transfer_syntax_uid == wire.uid
 
 
+@pytest.mark.parametrize(
+    ("declared", "wire"),
+    [
+        (ExplicitVRLittleEndian, BIG),
+        (ImplicitVRLittleEndian, BIG),
+        (ExplicitVRBigEndian, EXPLICIT),
+        (ExplicitVRBigEndian, IMPLICIT),
+    ],
+    ids=["big-le", "big-implicit", "le-big", "implicit-big"],
+)
+def test_wrong_byte_order(declared: str, wire: Wire) -> None:
+    """If the file meta group declares another byte order, the bytes take precedence."""
+    location = locate(BytesIO(raw.part10(dataset(wire), declared)))
+    assert location.transfer_syntax_uid == wire.uid
+    assert location.encoding.little is (wire.order == "<")
+
+
+def test_big_endian_in_a_little_endian_syntax() -> None:
+    """Big-endian elements are rejected where the pixels need a little-endian syntax."""
+    with pytest.raises(MalformedError, match="big endian"):
+        locate(BytesIO(raw.part10(dataset(BIG), JPEGBaseline8Bit)))
+
+
 @pytest.mark.parametrize("uid", [JPEGBaseline8Bit, "1.2.840.113619.5.2", "9.9"])
 def test_other_transfer_syntax_is_kept(uid: str) -> None:
     """A compressed or unknown transfer syntax is kept, whatever the VR encoding."""
@@ -110,10 +133,11 @@ def test_other_transfer_syntax_is_kept(uid: str) -> None:
 
 def test_deflated_bytes_are_not_sniffed() -> None:
     """The bytes of a deflated stream are not taken for elements."""
-    stream = b"\x09\0\x01\0\xff\xff\xff\xff" + bytes(8)
-    location = locate(BytesIO(raw.part10(stream, DeflatedExplicitVRLittleEndian)))
-    assert location.transfer_syntax_uid == DeflatedExplicitVRLittleEndian
-    assert location.encoding == (False, True)
+    for start in (b"\x09\0", b"\0\x08"):
+        stream = start + b"\x01\0\xff\xff\xff\xff" + bytes(8)
+        location = locate(BytesIO(raw.part10(stream, DeflatedExplicitVRLittleEndian)))
+        assert location.transfer_syntax_uid == DeflatedExplicitVRLittleEndian
+        assert location.encoding == (False, True)
 
 
 def test_implicit_big_endian() -> None:
