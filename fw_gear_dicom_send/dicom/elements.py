@@ -26,7 +26,10 @@ _WINDOW = 1 << 15
 _MAX_TEXT = 1 << 16
 _TAG_SIZE, _MIN_HEADER, _MAX_HEADER = 4, 8, 12
 _LAST_GROUP = 0xFFFF
-_MAX_NESTING = 64
+MAX_NESTING = 10_000
+"""Maximum number of open sequences around an element, of about 100 bytes of memory each."""
+OPEN = -1
+"""End of an element of undefined length whose items have not been read."""
 _MAX_NOTED = 1 << 17
 MAX_PLAIN_TEXT = 64
 """Bytes of a text value; the length of a longer one may be damaged."""
@@ -34,6 +37,9 @@ _MAX_SEARCHED = 1 << 12
 _VR_OF_HEADER = re.compile(b"|".join(sorted(SHORT_VRS | LONG_VRS)))
 _MAX_IRREGULAR = 3
 """Elements without a known VR to read ahead, in a row, to find the length of the first."""
+
+
+TOO_DEEP = f"sequences are nested more than {MAX_NESTING:,} levels deep"
 
 
 class MalformedError(Exception):
@@ -65,7 +71,8 @@ class Scan:
     """Progress of a scan: the end and tag of the last element, and whether all tags ascended.
 
     `noted` are the elements that the scan was asked to note, `undefined` the tags of those with
-    undefined length.
+    undefined length. `error` is what ended it, if anything. `trailing` is the number of bytes after
+    the dataset.
     """
 
     end: int
@@ -73,6 +80,8 @@ class Scan:
     is_ordered: bool = True
     noted: list[Element] = field(default_factory=list)
     undefined: set[int] = field(default_factory=set)
+    error: MalformedError | None = None
+    trailing: int = 0
 
     def note(self, element: Element) -> None:
         """Note an element; raises MalformedError for more elements than a group can have."""
@@ -108,12 +117,12 @@ _LITTLE, _BIG = (
 class ElementReader:
     """Reader of the elements of a dataset in a seekable file, a window at a time."""
 
-    def __init__(self, content: BinaryIO) -> None:
-        """Read from `content`; the reader moves its position."""
+    def __init__(self, content: BinaryIO, size: int = -1) -> None:
+        """Read from `content`, or its first `size` bytes only; the reader moves its position."""
         self._content = content
         self._base = 0
         self._window = b""
-        self._size = -1
+        self._size = size
         self._lengths = 0
 
     @property
@@ -128,11 +137,17 @@ class ElementReader:
             self._size = self._content.seek(0, 2)
         return self._size
 
+    def until(self, size: int) -> "ElementReader":
+        """Return a reader of the first `size` bytes of the file."""
+        return ElementReader(self._content, size)
+
     def bytes_at(self, start: int, end: int) -> bytes:
         """Return the bytes from `start` to `end`, or fewer if the file ends earlier."""
         if start < self._base or end > self._base + len(self._window):
             self._content.seek(start)
             self._window = self._content.read(max(_WINDOW, end - start))
+            if 0 <= self._size < start + len(self._window):
+                self._window = self._window[: max(self._size - start, 0)]
             self._base = start
         return self._window[start - self._base : end - self._base]
 
@@ -195,13 +210,19 @@ class ElementReader:
         return Encoding(not is_explicit, declared.little)
 
     def walk(
-        self, start: int, encoding: Encoding, last_group: int = _LAST_GROUP, depth: int = 0
+        self,
+        start: int,
+        encoding: Encoding,
+        last_group: int = _LAST_GROUP,
+        *,
+        is_open: bool = False,
     ) -> Iterator[tuple[int, int, int, int]]:
         """Yield the elements from `start` to `last_group`, padding or the end of the file.
 
         Each is a tuple of the tag, the start of the header, the start of the value, and the end.
-        An element of undefined length ends after its delimiter. The tuples are plain for speed.
-        A value may reach beyond the end of the file.
+        An element of undefined length ends after its delimiter. With `is_open`, its end is OPEN,
+        and the walk ends with it. The tuples are plain for speed. A value may reach beyond the end
+        of the file.
 
         Raises TruncatedError if the file ends within a header or a sequence. Raises MalformedError
         for an inconsistent sequence, and for an element with no VR and no plausible length.
@@ -233,7 +254,10 @@ class ElementReader:
                 else:
                     value, length = self._irregular(start, headers)
                 if length == UNDEFINED_LENGTH and group != ITEM >> 16:
-                    end = self._sequence_end(value, encoding, depth)
+                    if is_open:
+                        yield group << 16 | number, start, value, OPEN
+                        return
+                    end = self._sequence_end(value, encoding)
                 else:
                     end = value + length
             else:
@@ -290,7 +314,7 @@ class ElementReader:
                     start, length = self._irregular(base + at, headers)
                     value = start - base
                 if length == UNDEFINED_LENGTH:
-                    length = self._sequence_end(base + value, encoding, 0) - base - value
+                    length = self._sequence_end(base + value, encoding) - base - value
                     if is_noted:
                         scan.undefined.add(tag)
                 end = value + length
@@ -393,46 +417,57 @@ class ElementReader:
         is_within = start + _MIN_HEADER + length <= self.size
         return is_within + (vr in SHORT_VRS) if is_within else int(_is_vr(vr))
 
-    def _sequence_end(self, start: int, encoding: Encoding, depth: int) -> int:
+    def item_encoding(self, start: int, encoding: Encoding) -> Encoding:
+        """Return the encoding of the items at `start` in an element with this encoding.
+
+        They may be little endian in a big endian dataset. In an element of VR UN they must be
+        (PS3.5 6.2.2).
+        """
+        if self.bytes_at(start, start + 2) == _SEQUENCE_STARTS[0][:2]:
+            return encoding._replace(little=True)
+        return encoding
+
+    def _sequence_end(self, start: int, encoding: Encoding) -> int:
         """Return the end of a sequence of undefined length, including its delimiter.
 
-        It may be little endian in a big endian dataset. In an element of VR UN it must be
-        (PS3.5 6.2.2).
+        An item of undefined length may be implicit VR in an explicit VR dataset. In an element of
+        VR UN it must be (PS3.5 6.2.2). Sequences in sequences are read without recursion.
         """
-        if depth > _MAX_NESTING:
-            raise MalformedError("sequences are nested too deeply")
-        if self.bytes_at(start, start + 2) == b"\xfe\xff":
-            encoding = encoding._replace(little=True)
-        header = (_LITTLE if encoding.little else _BIG).implicit
+        encoding = self.item_encoding(start, encoding)
+        around: list[tuple[Encoding, Encoding]] = []
         while True:
+            header = (_LITTLE if encoding.little else _BIG).implicit
             try:
-                group, number, length = header.unpack(self.bytes_at(start, start + 8))
+                group, number, length = header.unpack(self.bytes_at(start, start + _MIN_HEADER))
             except error as exc:
                 raise TruncatedError("a sequence is truncated") from exc
-            start += 8
+            start += _MIN_HEADER
             tag = group << 16 | number
             if tag == SEQUENCE_DELIMITATION:
-                return start
-            if tag != ITEM:
+                if not around:
+                    return start
+                encoding, inner = around.pop()
+            elif tag != ITEM:
                 raise MalformedError("a sequence contains something other than items")
-            if length == UNDEFINED_LENGTH:
-                start = self._item_end(start, encoding, depth)
-            else:
+            elif length != UNDEFINED_LENGTH:
                 self._lengths |= length
                 start += length
-
-    def _item_end(self, start: int, encoding: Encoding, depth: int) -> int:
-        """Return the end of an item of undefined length, including its delimiter.
-
-        It may be implicit VR in an explicit VR dataset. In an element of VR UN it must be
-        (PS3.5 6.2.2).
-        """
-        inner = encoding if encoding.implicit else self.sniff(start, encoding)
-        for tag, _, value, end in self.walk(start, inner, depth=depth + 1):
-            if tag == ITEM_DELIMITATION:
-                return value
-            self._lengths |= end - value
-        raise TruncatedError("an item is truncated")
+                continue
+            else:
+                inner = encoding if encoding.implicit else self.sniff(start, encoding)
+            for tag, _, value, end in self.walk(start, inner, is_open=True):
+                start = value
+                if tag == ITEM_DELIMITATION:
+                    break
+                if end == OPEN:
+                    around.append((encoding, inner))
+                    if len(around) == MAX_NESTING:
+                        raise MalformedError(TOO_DEEP)
+                    encoding = self.item_encoding(start, inner)
+                    break
+                self._lengths |= end - value
+            else:
+                raise TruncatedError("an item is truncated")
 
 
 def _vr_of(tag: int) -> bytes:

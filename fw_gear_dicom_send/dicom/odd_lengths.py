@@ -5,7 +5,7 @@ group lengths and offset tables are updated. All other bytes are unchanged.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from struct import Struct, calcsize, pack
 
@@ -13,8 +13,11 @@ from .dictionary import is_known, vr_of
 from .elements import (
     ITEM,
     ITEM_DELIMITATION,
+    MAX_NESTING,
+    OPEN,
     SEQUENCE_DELIMITATION,
     SHORT_VRS,
+    TOO_DEEP,
     UNDEFINED_LENGTH,
     ElementReader,
     Encoding,
@@ -32,7 +35,13 @@ _SHORT, _LONG = 2, 4
 _MAX_SHORT = 0xFFFF
 _MAX_PATCHES = 100_000
 _MAX_TABLE = 1 << 24
-_MAX_DEPTH = 64
+
+_Step = Generator["_Step", tuple[int, int], tuple[int, int]]
+"""Repair of one dataset, item or sequence: yields the nested ones, returns growth and end."""
+
+
+class _LimitError(MalformedError):
+    """A dataset has more odd lengths, or is nested deeper, than allowed in memory."""
 
 
 def odd_length_patches(reader: ElementReader, start: int, encoding: Encoding) -> list[Patch]:
@@ -40,18 +49,46 @@ def odd_length_patches(reader: ElementReader, start: int, encoding: Encoding) ->
 
     The dataset extends to the end of the file. A single byte after the last element, and a dataset
     that cannot be read, are padded at the end. Raises MalformedError for more than 50,000 odd
-    lengths.
+    lengths, and for odd lengths in more than 10,000 nested sequences.
     """
     repair = _Repair(reader)
     try:
-        growth, _ = repair.elements(start, reader.size, encoding, 0)
+        growth, _ = _run(repair.elements(start, reader.size, encoding))
+    except _LimitError:
+        raise
     except MalformedError:
-        if repair.is_full:
-            raise
         repair.patches, growth = [], 0
     if (reader.size - start + growth) % 2:
         repair.patches.append(Patch(reader.size, reader.size, b"\0"))
     return sorted(repair.patches, key=lambda patch: (patch.start, patch.end))
+
+
+def _run(step: _Step) -> tuple[int, int]:
+    """Run a step and the nested ones without recursion, and return its growth and end."""
+    steps = [step]
+    result: tuple[int, int] | None = None
+    error: MalformedError | None = None
+    while True:
+        try:
+            # A new generator takes no value.
+            nested = steps[-1].throw(error) if error else steps[-1].send(result)  # type: ignore[arg-type]
+        except StopIteration as stop:
+            steps.pop()
+            value: tuple[int, int] = stop.value
+            if not steps:
+                return value
+            result, error = value, None
+        except MalformedError as exc:
+            steps.pop()
+            if not steps:
+                raise
+            error = exc
+        else:
+            result, error = None, None
+            if len(steps) > 2 * MAX_NESTING:
+                error = _LimitError(TOO_DEEP)
+            else:
+                steps.append(nested)
 
 
 @dataclass(frozen=True)
@@ -64,7 +101,7 @@ class _Element:
     end: int
 
 
-@dataclass
+@dataclass(slots=True)
 class _Level:
     """State of the walk over one dataset or item: its current group and its offset tables."""
 
@@ -81,119 +118,116 @@ class _Repair:
         self._reader = reader
         self.patches: list[Patch] = []
 
-    @property
-    def is_full(self) -> bool:
-        """Whether there are more patches than allowed in memory."""
-        return len(self.patches) > _MAX_PATCHES
-
     def elements(
-        self, start: int, limit: int | None, encoding: Encoding, depth: int
-    ) -> tuple[int, int]:
+        self, start: int, limit: int | None, encoding: Encoding, *, is_item: bool = False
+    ) -> _Step:
         """Repair elements up to `limit`, or to a delimiter; return their growth and their end.
 
         Raises MalformedError if they do not fill their range.
         """
         level = _Level()
-        total, position = 0, start
-        if position == limit:
-            return 0, position
-        for tag, head, value, end in self._reader.walk(position, encoding):
-            if tag == ITEM_DELIMITATION and limit is None:
-                self._leave_group(level, encoding)
-                return total, value
-            if limit is not None and end > limit:
-                raise MalformedError("an element reaches beyond its sequence or dataset")
-            element = _Element(tag, head, value, end)
-            if tag >> 16 != level.group:
-                self._leave_group(level, encoding)
-                level.group, level.growth = tag >> 16, 0
-            if tag & 0xFFFF == 0:
-                level.group_length = element
-                level.growth = 0
-            growth = self._element(element, level, encoding, depth)
-            level.growth += growth
-            total += growth
-            position = end
-            if end == limit:
-                break
+        total, position, is_open = 0, start, True
+        while is_open and (limit is None or position < limit):
+            is_open = False
+            for tag, head, value, end in self._reader.walk(position, encoding, is_open=True):
+                if tag == ITEM_DELIMITATION and limit is None:
+                    self._leave_group(level, encoding)
+                    return total, value
+                if limit is not None and end > limit:
+                    raise MalformedError("an element reaches beyond its sequence or dataset")
+                element = _Element(tag, head, value, end)
+                if tag >> 16 != level.group:
+                    self._leave_group(level, encoding)
+                    level.group, level.growth = tag >> 16, 0
+                if tag & 0xFFFF == 0:
+                    level.group_length = element
+                    level.growth = 0
+                growth, position = yield from self._element(element, level, encoding)
+                level.growth += growth
+                total += growth
+                is_open = end == OPEN
+                if position == limit:
+                    break
         self._leave_group(level, encoding)
-        if limit is None or (depth and position != limit):
+        if limit is None or position > limit or (is_item and position != limit):
             raise MalformedError("the length of an item does not match its elements")
         return total, position
 
     def _leave_group(self, level: _Level, encoding: Encoding) -> None:
         length, level.group_length = level.group_length, None
-        if length and level.growth and length.end - length.value == _LONG:
+        if not length or not level.growth or length.end - length.value != _LONG:
+            return
+        # A wrong group length, which no reader needs, may leave no room for the growth.
+        if self._number(length.end, _LONG, encoding) + level.growth <= UNDEFINED_LENGTH:
             self._add_to(length.value, _LONG, level.growth, encoding)
 
-    def _element(self, element: _Element, level: _Level, encoding: Encoding, depth: int) -> int:
-        """Repair an element, and return its growth in bytes."""
+    def _element(self, element: _Element, level: _Level, encoding: Encoding) -> _Step:
+        """Repair an element, and return its growth in bytes and its end."""
         tag, value, end = element.tag, element.value, element.end
         vr = self._vr(element, encoding)
-        size = self._size_of_length(element, vr, encoding)
-        is_open = size == _LONG and self._number(value, size, encoding) == UNDEFINED_LENGTH
         if tag in (_OFFSETS, _LENGTHS):
             level.tables[tag] = element
-        if is_open and (tag == _PIXEL_DATA or vr in (b"OB", b"OW")):
+        if end == OPEN:
             mark = len(self.patches)
-            try:
-                return self._fragments(value, level, encoding)
-            except MalformedError:  # a sequence, not pixel data
-                del self.patches[mark:]
-        if is_open:
-            return self._items(value, None, encoding, depth + 1)
+            if tag == _PIXEL_DATA or vr in (b"OB", b"OW"):
+                try:
+                    return self._fragments(value, level, encoding)
+                except MalformedError:  # a sequence, not pixel data
+                    del self.patches[mark:]
+            return (yield self._items(value, None, encoding))
+        size = self._size_of_length(element, vr, encoding)
         if vr == b"SQ" or (vr == b"UN" and self._reader.bytes_at(value, value + 4) in _ITEMS):
             mark = len(self.patches)
             try:
-                growth = self._items(value, end, encoding, depth + 1)
-            except MalformedError:
+                growth, _ = yield self._items(value, end, encoding)
+            except MalformedError as exc:
                 del self.patches[mark:]
+                if isinstance(exc, _LimitError) and (end - value) % 2:
+                    raise
             else:
                 if growth:
                     self._add_to(value - size, size, growth, encoding)
-                return growth
+                return growth, end
         if (end - value) % 2 == 0:
-            return 0
+            return 0, end
         self._put(end, end, b" " if vr in _TEXT_VRS else b"\0")
         if size == _SHORT and end - value == _MAX_SHORT:
             # A value that is too long for its VR gets VR UN (PS3.5 6.2.2).
             head = self._reader.bytes_at(element.start, element.start + 4)
             order = "<" if encoding.little else ">"
             self._put(element.start, value, head + b"UN\0\0" + pack(order + "L", _MAX_SHORT + 1))
-            return 1 + _LONG
+            return 1 + _LONG, end
         self._add_to(value - size, size, 1, encoding)
-        return 1
+        return 1, end
 
-    def _items(self, start: int, limit: int | None, encoding: Encoding, depth: int) -> int:
-        """Repair items up to `limit`, or to a delimiter; return their growth in bytes."""
-        if depth > _MAX_DEPTH:
-            raise MalformedError("sequences are nested too deeply")
+    def _items(self, start: int, limit: int | None, encoding: Encoding) -> _Step:
+        """Repair items up to `limit`, or to a delimiter; return their growth and their end."""
         total, position = 0, start
-        encoding = self._item_encoding(position, encoding)
+        encoding = self._reader.item_encoding(position, encoding)
         while limit is None or position < limit:
             tag, length = self._item_header(position, encoding)
             content = position + _ITEM_HEADER
             if tag == SEQUENCE_DELIMITATION and limit is None:
-                return total
+                return total, content
             if tag != ITEM:
                 raise MalformedError("a sequence contains something other than items")
             inner = encoding
             if not encoding.implicit:
                 inner = self._reader.sniff(content, encoding)
-            if length == UNDEFINED_LENGTH:
-                growth, position = self.elements(content, None, inner, depth)
-            else:
-                end = content + length
-                growth, position = self.elements(content, end, inner, depth)
-                if growth:
-                    self._add_to(content - _LONG, _LONG, growth, encoding)
+            end = None if length == UNDEFINED_LENGTH else content + length
+            growth, position = yield self.elements(content, end, inner, is_item=True)
+            if growth and end is not None:
+                self._add_to(content - _LONG, _LONG, growth, encoding)
             total += growth
         if position != limit:
             raise MalformedError("the length of a sequence does not match its items")
-        return total
+        return total, position
 
-    def _fragments(self, start: int, level: _Level, encoding: Encoding) -> int:
-        """Repair the fragments of encapsulated pixel data, and its offset tables (PS3.5 A.4)."""
+    def _fragments(self, start: int, level: _Level, encoding: Encoding) -> tuple[int, int]:
+        """Repair the fragments of encapsulated pixel data, and its offset tables (PS3.5 A.4).
+
+        Returns their growth and their end.
+        """
         position, first = start, -1
         odd_ends: list[int] = []
         table = Span(start, start)
@@ -222,7 +256,7 @@ class _Repair:
                 where = Span(lengths.value, lengths.end)
                 sizes = self._numbers(where, "Q", encoding)
                 self._write(where, "Q", (size + size % 2 for size in sizes), encoding)
-        return growth
+        return growth, content
 
     def _shift(self, where: Span, code: str, odd_ends: list[int], encoding: Encoding) -> None:
         """Increase each offset in a table by the bytes inserted before its fragment."""
@@ -271,18 +305,14 @@ class _Repair:
             raise MalformedError("a sequence is truncated")
         return tag, length
 
-    def _item_encoding(self, start: int, encoding: Encoding) -> Encoding:
-        """Return the encoding of items, which are little endian in some values (PS3.5 6.2.2)."""
-        if self._reader.bytes_at(start, start + 2) == b"\xfe\xff":
-            return encoding._replace(little=True)
-        return encoding
-
     def _add_to(self, start: int, size: int, growth: int, encoding: Encoding) -> None:
         number = self._number(start + size, size, encoding) + growth
+        if number >= 1 << 8 * size:
+            raise MalformedError("a length has no room for padding")
         data = number.to_bytes(size, "little" if encoding.little else "big")
         self._put(start, start + size, data)
 
     def _put(self, start: int, end: int, data: bytes) -> None:
         self.patches.append(Patch(start, end, data))
-        if self.is_full:
-            raise MalformedError("it has too many odd lengths")
+        if len(self.patches) > _MAX_PATCHES:
+            raise _LimitError("it has too many odd lengths")

@@ -2,10 +2,10 @@
 
 from io import BytesIO
 from pathlib import Path
-from struct import pack
 
 import pytest
 
+from fw_gear_dicom_send.dicom.elements import MAX_NESTING
 from fw_gear_dicom_send.dicom.stamp import stamp
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.reasons import Kind, Reason
@@ -21,22 +21,25 @@ from tests.support.stamping import TAG, added, ours, refused
 
 
 @each_wire
-def test_nested_30_levels(wire: Wire, tmp_path: Path) -> None:
-    """A dataset with 30 levels of sequences is stamped."""
-    data = b""
-    for _ in range(30):
-        items = [raw.item(data, wire, defined=False)]
-        data = raw.sequence(0x00181234, items, wire, defined=False, inner=wire).data
-    source = [*raw.uids(wire), RawElement(0x00181234, data)]
+@pytest.mark.parametrize("levels", [30, 65, 1000])
+def test_nested_levels(wire: Wire, levels: int, tmp_path: Path) -> None:
+    """A dataset with many levels of sequences is stamped."""
+    source = [*raw.uids(wire), RawElement(0x00181234, raw.nested(levels, wire))]
     assert added(source, tmp_path, wire=wire) == ours(0x10, wire)
 
 
-def test_nested_5000_levels(tmp_path: Path) -> None:
-    """A dataset with 5,000 levels of sequences is rejected."""
-    start = raw.element(0x00181234, "SQ", b"", EXPLICIT, length=raw.UNDEFINED).data
-    start += raw.raw_tag(0xFFFEE000, EXPLICIT) + pack("<L", raw.UNDEFINED)
-    file = raw.part10(raw.joined(raw.uids(EXPLICIT)) + start * 5000, EXPLICIT.uid)
-    assert "nested too deeply" in refused(file, tmp_path)
+def test_too_many_nested_levels(tmp_path: Path) -> None:
+    """A dataset with more levels than fit the memory is rejected, with the number."""
+    dataset = raw.joined(raw.uids(EXPLICIT)) + raw.nested(MAX_NESTING + 1, EXPLICIT)
+    assert "more than 10,000 levels" in refused(raw.part10(dataset, EXPLICIT.uid), tmp_path)
+
+
+def test_truncated_nested_levels(tmp_path: Path) -> None:
+    """Sequences that do not end are truncated, however deep they are."""
+    dataset = raw.joined(raw.uids(EXPLICIT)) + raw.nested(1000, EXPLICIT)[:-16]
+    outcome = stamp(BytesIO(raw.part10(dataset, EXPLICIT.uid)), TAG, tmp_path)
+    assert isinstance(outcome, Unreadable)
+    assert outcome.reason.kind is Kind.TRUNCATED
 
 
 def test_file_meta_cut_short(tmp_path: Path) -> None:

@@ -97,6 +97,14 @@ def sequence(
     return element(tag, vr, content + end, wire, length=UNDEFINED)
 
 
+def nested(levels: int, wire: Wire, content: bytes = b"") -> bytes:
+    """Encode sequences of undefined length in each other, around `content`."""
+    start = element(0x00181234, "SQ", b"", wire, length=UNDEFINED).data
+    start += raw_tag(0xFFFEE000, wire) + pack(wire.order + "L", UNDEFINED)
+    end = raw_tag(0xFFFEE00D, wire) + bytes(4) + raw_tag(0xFFFEE0DD, wire) + bytes(4)
+    return start * levels + content + end * levels
+
+
 def uids(wire: Wire) -> list[RawElement]:
     """Return the elements of every dataset: SOP Class UID and SOP Instance UID."""
     return [text(SOP_CLASS, CTImageStorage, wire, "UI"), text(SOP_INSTANCE, "1.2.3.4", wire, "UI")]
