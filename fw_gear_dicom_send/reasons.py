@@ -210,8 +210,8 @@ class Kind(Enum):
     )
     NO_PRIVATE_BLOCK = (
         "no-private-block",
-        "group {} has no free private block",
-        "Choose another group for the private element.",
+        "all private blocks of group {} are in use, so the private element cannot be added",
+        "Set {group} to another group for the private element.",
     )
     NOT_READ = ("image-unreadable", "the image could not be read: {}", _DISK_FAILED)
 
@@ -348,6 +348,24 @@ class Kind(Enum):
         "with odd lengths padded",
         f"{_NO_ACTION}: the values are unchanged. The software that wrote the file violates "
         "PS3.5 7.1.",
+    )
+    GROUP_LENGTH_CORRECTED = (
+        "group-length-corrected",
+        "with the wrong length of group {} corrected",
+        f"{_NO_ACTION}: the values are unchanged. The private element is in this group, so its "
+        "length had to change.",
+    )
+    GROUP_LENGTHS_REMOVED = (
+        "group-lengths-removed",
+        "without group lengths",
+        f"{_NO_ACTION}: the values are unchanged. Conversion changes lengths, and group "
+        "lengths are retired (PS3.5 7.2).",
+    )
+    TRAILING_BYTES = (
+        "trailing-bytes",
+        "without {} after the last element",
+        "The image is complete. The file continues after its dataset. If another image follows, "
+        "store it in a file of its own.",
     )
     FRAMES_PADDED = (
         "frames-padded",

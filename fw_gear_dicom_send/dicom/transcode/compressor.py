@@ -166,4 +166,9 @@ def compress(
         if not compressor.has_pixels or dataset.size >= instance.dataset.size:
             return None
         stack.pop_all()
-    return replace(instance, transfer_syntax_uid=transfer_syntax_uid, dataset=dataset)
+    return replace(
+        instance,
+        transfer_syntax_uid=transfer_syntax_uid,
+        dataset=dataset,
+        remarks=(*instance.remarks, *compressor.remarks),
+    )

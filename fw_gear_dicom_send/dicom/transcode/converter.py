@@ -76,7 +76,7 @@ class _Converter(Rewriter):
 
         Only the bit stream shows this otherwise, and it is gone (PS3.3 C.7.6.1.1.5).
         """
-        remarks = []
+        remarks = list(self.remarks)
         stated = self._lossy.replaceable.get(LOSSY) if self._lossy else None
         if self._lossy and stated and stated.value.strip(b" \0") != WAS_LOSSY:
             self._replace_value(self._lossy, LOSSY, WAS_LOSSY)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from ...reasons import Kind, Reason
 from ..elements import ITEM, ITEM_DELIMITATION, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH, Encoding
 from ..temporary_files import new_temporary_file
 from .layout import ALLOCATED, DESCRIPTION, LOSSY, PHOTOMETRIC, PLANAR, REPRESENTATION, WORD
@@ -77,6 +78,12 @@ class Rewriter:
         self._out = target
         self._work = work
         self._recodes_pixels = recodes_pixels
+        self._has_group_lengths = False
+
+    @property
+    def remarks(self) -> tuple[Reason, ...]:
+        """Changes of the dataset so far, other than the encoding."""
+        return (Reason(Kind.GROUP_LENGTHS_REMOVED),) if self._has_group_lengths else ()
 
     def dataset(self, source: Encoding, target: Encoding) -> None:
         """Convert the whole dataset."""
@@ -95,6 +102,7 @@ class Rewriter:
             self._sequence(header, level)
         elif tag & 0xFFFF == 0 or (self._recodes_pixels and tag in OFFSETS):
             self._in.skip(length)
+            self._has_group_lengths |= tag & 0xFFFF == 0
         elif tag in DESCRIPTION and length <= MAX_DESCRIPTION:
             self._described(header, level)
         elif header.vr == US_OR_SS and length <= MAX_SHORT and not level.target.implicit:

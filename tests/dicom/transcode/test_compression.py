@@ -11,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fw_gear_dicom_send.dicom.transcode import FrameEncoders
+from fw_gear_dicom_send.dicom.transcode import FrameEncoders, compress
 from fw_gear_dicom_send.dicom.types import SOPInstance
+from fw_gear_dicom_send.reasons import Kind, Reason
+from tests.support import datasets as raw
 from tests.support.compressing import (
     JPEG_2000,
     JPEG_LS,
@@ -25,6 +27,9 @@ from tests.support.compressing import (
     native,
     read,
 )
+from tests.support.datasets import EXPLICIT
+from tests.support.instances import instance
+from tests.support.sample_files import encoded
 from tests.support.transcoding import by_dcmtk, differences
 
 PIXELS = [pydicom.tag.Tag(0x7FE00010)]
@@ -119,14 +124,15 @@ def test_only_the_pixels_change(encoders: FrameEncoders, tmp_path: Path, syntax:
 
 
 def test_group_lengths_are_removed(encoders: FrameEncoders, tmp_path: Path) -> None:
-    """They would become wrong."""
+    """They would become wrong. The image has a remark."""
     shape = Shape()
-    whole = shape.dataset(shape.pixels())
-    whole.add_new(0x7FE00000, "UL", 12 + len(whole.PixelData))
-    whole.add_new(0x00280000, "UL", 90)
-    image = compressed_by(encoders, whole, JPEG_LS, tmp_path)
+    before, number, after = encoded(shape.dataset(shape.pixels())).partition(b"\x28\0\x02\0US")
+    length = raw.group_length(0x0028, 90, EXPLICIT).data
+    file = before + length + number + after
+    image = compress(instance(file), JPEG_LS, encoders, tmp_path)
     assert isinstance(image, SOPInstance)
     assert [one.tag for one in read(image) if one.tag.element == 0] == []
+    assert image.remarks == (Reason(Kind.GROUP_LENGTHS_REMOVED),)
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)

@@ -9,8 +9,11 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from fw_gear_dicom_send.dicom.types import SOPInstance
+from fw_gear_dicom_send.reasons import Kind, Reason
+from tests.support.datasets import content_of
 from tests.support.sample_files import encoded, made, shipped
-from tests.support.transcoding import bare, by_dcmtk, converted, differences, encoded_by
+from tests.support.transcoding import bare, by_dcmtk, convert, converted, differences, encoded_by
 
 
 @pytest.mark.parametrize(
@@ -110,9 +113,11 @@ def test_unknown_vr_has_a_long_length(tmp_path: Path) -> None:
 
 
 def test_group_lengths_are_removed(tmp_path: Path) -> None:
-    """The other encoding changes group lengths, so they are removed."""
+    """The other encoding changes group lengths, so they are removed, with a remark."""
     data = bytes.fromhex("08000000 554c0400 0a000000  08006000 43530200") + b"CT"
 
-    out = encoded_by(bare(data, ExplicitVRLittleEndian), ImplicitVRLittleEndian, tmp_path)
-
-    assert out == bytes.fromhex("08006000 02000000") + b"CT"
+    for source, remarks in ((data, (Reason(Kind.GROUP_LENGTHS_REMOVED),)), (data[12:], ())):
+        image = convert(bare(source, ExplicitVRLittleEndian), ImplicitVRLittleEndian, tmp_path)
+        assert isinstance(image, SOPInstance)
+        assert content_of(image.dataset) == bytes.fromhex("08006000 02000000") + b"CT"
+        assert image.remarks == remarks
