@@ -1,7 +1,7 @@
 """Deflated datasets (PS3.5 A.5), a chunk at a time."""
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 _CHUNK = 1 << 16
 _MAX_INFLATED = 1 << 30
@@ -15,15 +15,16 @@ class InflatedTooLargeError(InflationError):
     """A deflated stream inflates to more than 1 GiB; 5 MB can, which a zip packs to 20 KB."""
 
 
-def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the inflated bytes of a deflated stream; ignore any bytes after its end.
+def inflate(chunks: Iterable[bytes]) -> Generator[bytes, None, int]:
+    """Yield the inflated bytes of a deflated stream, and return the length of the stream.
 
     Raises InflationError if the stream is damaged, or inflates to more than 1 GiB.
     """
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    total = 0
+    total = size = 0
     try:
         for chunk in chunks:
+            size += len(chunk)
             data = inflater.decompress(chunk, _CHUNK)
             while data:
                 total += len(data)
@@ -32,7 +33,7 @@ def inflate(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 yield data
                 data = inflater.decompress(inflater.unconsumed_tail, _CHUNK)
             if inflater.eof:
-                return
+                return size - len(inflater.unused_data)
     except zlib.error as exc:
         raise InflationError("its deflated data is damaged") from exc
     raise InflationError("its deflated data ends early")

@@ -28,12 +28,12 @@ from .types import Span, Unreadable
 from .uids import ENCAPSULATED, NATIVE, name_of
 
 _PIXEL_DATA = 0x7FE00010
-_PIXELS = frozenset((0x00287FE0, 0x7FE00008, 0x7FE00009, _PIXEL_DATA))
+PIXELS = frozenset((0x00287FE0, 0x7FE00008, 0x7FE00009, _PIXEL_DATA))
 """Pixel Data Provider URL, and all kinds of pixel data."""
 _TRAILING_PADDING = 0xFFFCFFFC
 _DESCRIPTION = frozenset((0x00280010, 0x00280011, 0x00280100))
 """Rows, Columns, Bits Allocated."""
-NOTED = _PIXELS | _DESCRIPTION
+NOTED = PIXELS | _DESCRIPTION
 """Elements that show whether an image is complete."""
 _ITEM_TAG = b"\xfe\xff\x00\xe0"
 _END_OF_SEQUENCE = b"\xfe\xff\xdd\xe0\0\0\0\0"
@@ -55,7 +55,7 @@ class IntegrityResult:
 class _Survey:
     """Result of a walk over all elements.
 
-    `tags` are the tags of `_PIXELS` and `_DESCRIPTION` that were found. `missing` describes the
+    `tags` are the tags of `PIXELS` and `_DESCRIPTION` that were found. `missing` describes the
     missing part of a truncated file. `damage` is the offset of the first byte that is not part of
     an element in order. It is None if elements and padding fill the file.
     """
@@ -78,8 +78,8 @@ def check_integrity(
     tags = {element.tag for element in scan.noted}
     pixels = None
     if scan.end != reader.size or _PIXEL_DATA not in tags:
-        pixels = _last_pixel_data(reader, encoding, scan.end)
-        pixels = pixels or _last_pixel_data(reader, encoding, location.start)
+        pixels = last_pixel_data(reader, encoding, scan.end)
+        pixels = pixels or last_pixel_data(reader, encoding, location.start)
     if pixels:
         starts = {element.start for element in scan.noted if element.tag == _PIXEL_DATA}
         is_sound = scan.is_ordered and pixels.start in {*starts, scan.end}
@@ -115,11 +115,11 @@ def check_pixel_data(location: DatasetLocation, scan: Scan) -> Unreadable | tupl
 
 
 def _remarks(tags: Set[int]) -> tuple[Reason, ...]:
-    is_incomplete = tags >= _DESCRIPTION and not tags & _PIXELS
+    is_incomplete = tags >= _DESCRIPTION and not tags & PIXELS
     return (Reason(Kind.NO_PIXEL_DATA),) if is_incomplete else ()
 
 
-def _last_pixel_data(reader: ElementReader, encoding: Encoding, start: int) -> Span | None:
+def last_pixel_data(reader: ElementReader, encoding: Encoding, start: int) -> Span | None:
     """Return the range of Pixel Data that meets the end of the file, soon after `start`.
 
     The search covers the part of the file in memory. The file may end with padding.
@@ -146,7 +146,7 @@ def _last_pixel_data(reader: ElementReader, encoding: Encoding, start: int) -> S
 
 def _is_padded(reader: ElementReader, encoding: Encoding, start: int) -> bool:
     """Return whether only zeros or Data Set Trailing Padding follow (PS3.10 7.2)."""
-    if _is_padding(reader, start):
+    if is_padding(reader, start):
         return True
     if reader.bytes_at(start, start + 4) != _encoded(_TRAILING_PADDING, encoding):
         return False
@@ -168,11 +168,12 @@ def _encoded(tag: int, encoding: Encoding) -> bytes:
 def _is_plausible(reader: ElementReader, tag: int, start: int, encoding: Encoding) -> bool:
     """Return whether the element at `start` may be a DICOM element."""
     if encoding.implicit:
-        return _is_in_dictionary(tag) or bool(tag >> 16 & 1) or not tag & 0xFFFF
+        return is_in_dictionary(tag) or bool(tag >> 16 & 1) or not tag & 0xFFFF
     return reader.has_vr(start)
 
 
-def _is_in_dictionary(tag: int) -> bool:
+def is_in_dictionary(tag: int) -> bool:
+    """Return whether an element is in the dictionary, counting repeating groups."""
     return is_known(tag) or tag >> 24 in _REPEATING_GROUPS
 
 
@@ -184,29 +185,25 @@ def _survey(reader: ElementReader, location: DatasetLocation, pixels: Span | Non
     missing = ""
     damage = None
     try:
-        for tag, start, value, end in reader.walk(position, encoding):
-            is_sound = (
-                tag < ITEM
-                and (tag > previous or _is_plausible(reader, tag, start, encoding))
-                and not (pixels and start < pixels.start < end and not _holds_items(reader, value))
-                and end <= size
-                and not _cuts_item(reader, value, end, encoding)
-                and not reader.hides_element(Element(tag, start, value, end), encoding)
-            )
-            if damage is None and not is_sound:
+        for element in map(Element._make, reader.walk(position, encoding)):
+            tag, start, value, end = element
+            hides_pixels = pixels and start < pixels.start < end and not _holds_items(reader, value)
+            if damage is None and (
+                hides_pixels or not is_element(reader, element, previous, encoding)
+            ):
                 damage = start
             if end > size:
-                if not encoding.implicit or (_is_in_dictionary(tag) and tag > previous):
+                if not encoding.implicit or (is_in_dictionary(tag) and tag > previous):
                     total = quantity(end - value, "byte")
                     missing = f"{_name(tag, encoding)} has {size - value:,} of {total}"
                 break
-            if tag in _DESCRIPTION or tag in _PIXELS:
+            if tag in _DESCRIPTION or tag in PIXELS:
                 found.add(tag)
             position, previous = end, tag
         else:
-            if damage is None and not _is_padding(reader, position):
+            if damage is None and not is_padding(reader, position):
                 damage = position
-            if not found & _PIXELS and _is_start_of_header(reader, encoding, position, previous):
+            if not found & PIXELS and is_start_of_header(reader, encoding, position, previous):
                 damage = position if damage is None else damage
                 missing = "it ends within the header of an element"
     except TruncatedError:
@@ -217,6 +214,18 @@ def _survey(reader: ElementReader, location: DatasetLocation, pixels: Span | Non
     except MalformedError:
         damage = position if damage is None else damage
     return _Survey(frozenset(found), missing, damage)
+
+
+def is_element(reader: ElementReader, element: Element, previous: int, encoding: Encoding) -> bool:
+    """Return whether an element after the tag `previous` is plausible and within the file."""
+    tag, start, value, end = element
+    return (
+        tag < ITEM
+        and (tag > previous or _is_plausible(reader, tag, start, encoding))
+        and end <= reader.size
+        and not _cuts_item(reader, value, end, encoding)
+        and not reader.hides_element(element, encoding)
+    )
 
 
 def _cuts_item(reader: ElementReader, value: int, end: int, encoding: Encoding) -> bool:
@@ -245,7 +254,7 @@ def _name(tag: int, encoding: Encoding) -> str:
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
-def _is_padding(reader: ElementReader, start: int) -> bool:
+def is_padding(reader: ElementReader, start: int) -> bool:
     """Return whether no element follows: less than a header, or only zeros to the end."""
     if reader.size - start < _MIN_HEADER:
         return True
@@ -255,7 +264,7 @@ def _is_padding(reader: ElementReader, start: int) -> bool:
     )
 
 
-def _is_start_of_header(reader: ElementReader, encoding: Encoding, start: int, tag: int) -> bool:
+def is_start_of_header(reader: ElementReader, encoding: Encoding, start: int, tag: int) -> bool:
     """Return whether the last bytes may be an incomplete header of an element after `tag`."""
     rest = reader.bytes_at(start, start + _MIN_HEADER)
     group = int.from_bytes(rest[:2], "little" if encoding.little else "big")

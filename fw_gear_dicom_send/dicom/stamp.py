@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from struct import pack
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from ..reasons import OUT_OF_MEMORY, Kind, Reason
+from ..text import quantity
+from .dataset_end import end_of_dataset
 from .deflate import InflatedTooLargeError, InflationError, deflate, inflate
 from .elements import (
     ITEM,
@@ -38,6 +40,7 @@ _PATIENT_GROUP = 0x0010
 _MAX_UID = 64
 _MAX_READ = 1 << 16
 _CHUNK = 1 << 20
+_SIZE_OF_GROUP_LENGTH = 4
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,10 @@ def stamp(
 def _stamp(
     content: BinaryIO, location: DatasetLocation, tag: PrivateTag | None
 ) -> SOPInstance | Unreadable:
-    reader = ElementReader(content)
+    group = tag.group if tag else 0
+    reader, scan = _scan(ElementReader(content), location, group)
     size = reader.size
-    header = _read_header(reader, location, tag.group if tag else 0)
+    header = _header(reader, scan, group)
     added = _elements_to_add(reader, header, tag) if tag else []
     integrity = check_integrity(reader, location, header.scan, header.stop if added else None)
     if isinstance(integrity, Unreadable):
@@ -92,52 +96,86 @@ def _stamp(
     pixel_remarks = check_pixel_data(location, header.scan)
     if isinstance(pixel_remarks, Unreadable):
         return pixel_remarks
-    for name, uid in (
-        ("SOP Class UID", header.uids[_SOP_CLASS_UID]),
-        ("SOP Instance UID", header.uids[_SOP_INSTANCE_UID]),
-        ("Transfer Syntax UID", location.transfer_syntax_uid),
-    ):
-        if not uid:
-            return Unreadable(Reason(Kind.MISSING_UID, name))
-        if len(uid) > _MAX_UID or not (uid.isascii() and uid.isprintable()):
-            return Unreadable(Reason(Kind.INVALID_UID, name))
-    if tag and added is None:
-        return Unreadable(Reason(Kind.NO_PRIVATE_BLOCK, f"{tag.group:04X}"))
+    if reason := _uid_problem(header, location):
+        return Unreadable(reason)
+    if added is None:
+        return Unreadable(Reason(Kind.NO_PRIVATE_BLOCK, f"{group:04X}"))
     patches: list[Patch] = []
     is_odd = (size - location.start) % 2
     if integrity.is_sound and (reader.has_odd_length or is_odd):
         patches = odd_length_patches(reader, location.start, location.encoding)
     elif is_odd:
         patches = [Patch(size, size, b"\0")]
-    remarks = (*integrity.remarks, *pixel_remarks)
+    remarks = [*integrity.remarks, *pixel_remarks]
     if patches:
-        remarks = (*remarks, Reason(Kind.REPAIRED))
+        remarks.append(Reason(Kind.REPAIRED))
+    if added:
+        insertions = _insertions(header, location.encoding, added)
+        if length := _group_length(header, location.encoding, patches, insertions):
+            patches = [length, *(patch for patch in patches if patch.start != length.start)]
+            if _is_wrong(reader, header, length, location.encoding):
+                remarks.append(Reason(Kind.GROUP_LENGTH_CORRECTED, f"{group:04X}"))
+        patches += insertions
+    if scan.trailing:
+        remarks.append(Reason(Kind.TRAILING_BYTES, quantity(scan.trailing, "byte")))
     return SOPInstance(
         header.uids[_SOP_CLASS_UID],
         header.uids[_SOP_INSTANCE_UID],
         location.transfer_syntax_uid,
-        EncodedDataset(content, tuple(_splice(header, location, added or [], patches, size))),
+        EncodedDataset(content, tuple(_splice(location.start, patches, size))),
         partial(_read_identity, reader, location),
         header.uids[_STUDY_INSTANCE_UID],
         header.uids[_SERIES_INSTANCE_UID],
-        remarks,
+        tuple(remarks),
     )
 
 
-def _read_header(reader: ElementReader, location: DatasetLocation, group: int) -> _Header:
-    """Scan the dataset up to any damage, and return its elements up to the end of `group`.
+def _uid_problem(header: _Header, location: DatasetLocation) -> Reason | None:
+    """Return why C-STORE cannot send a dataset with these UIDs (PS3.7 9.1.1.1), None if it can."""
+    for name, uid in (
+        ("SOP Class UID", header.uids[_SOP_CLASS_UID]),
+        ("SOP Instance UID", header.uids[_SOP_INSTANCE_UID]),
+        ("Transfer Syntax UID", location.transfer_syntax_uid),
+    ):
+        if not uid:
+            return Reason(Kind.MISSING_UID, name)
+        if len(uid) > _MAX_UID or not (uid.isascii() and uid.isprintable()):
+            return Reason(Kind.INVALID_UID, name)
+    return None
 
-    Raises MalformedError for damage up to `group` or the patient group, whichever is later. Later
-    elements may be damaged or missing.
+
+def _scan(
+    reader: ElementReader, location: DatasetLocation, group: int
+) -> tuple[ElementReader, Scan]:
+    """Scan the dataset up to any damage, and note the elements of `group`.
+
+    Returns the scan and a reader that ends with the dataset.
     """
     scan = Scan(location.start)
     try:
         reader.advance(scan, location.encoding, _marks(group), group)
-    except TruncatedError:
-        pass
-    except MalformedError:
-        if scan.last_tag >> 16 <= max(group, _PATIENT_GROUP):
-            raise
+    except MalformedError as exc:
+        scan.error = exc.with_traceback(None)
+    if scan.end == reader.size and scan.is_ordered:
+        return reader, scan
+    end = end_of_dataset(reader, location)
+    if end == reader.size:
+        return reader, scan
+    trailing = reader.size - end
+    reader, scan = _scan(reader.until(end), location, group)
+    scan.trailing = trailing
+    return reader, scan
+
+
+def _header(reader: ElementReader, scan: Scan, group: int) -> _Header:
+    """Return the elements of a scan up to the end of `group`.
+
+    Raises MalformedError for damage up to `group` or the patient group, whichever is later. Later
+    elements may be damaged or missing.
+    """
+    is_early = scan.last_tag >> 16 <= max(group, _PATIENT_GROUP)
+    if scan.error and is_early and not isinstance(scan.error, TruncatedError):
+        raise scan.error
     uids = dict.fromkeys(_UIDS, "")
     group_elements: list[Element] = []
     stop = -1
@@ -148,7 +186,7 @@ def _read_header(reader: ElementReader, location: DatasetLocation, group: int) -
             stop = element.end if stop >= 0 else stop
         elif element_group > group and stop < 0:
             stop = element.start
-        if element.tag in uids:
+        if not uids.get(element.tag, "none"):
             uids[element.tag] = reader.text(element.value, element.end)
     return _Header(uids, tuple(group_elements), scan.end if stop < 0 else stop, scan)
 
@@ -198,37 +236,50 @@ def _elements_to_add(
     return None
 
 
-def _splice(
-    header: _Header,
-    location: DatasetLocation,
-    added: list[tuple[int, str]],
-    repairs: list[Patch],
-    size: int,
-) -> Iterator[bytes | Span]:
-    """Yield the repaired dataset in pieces, with the added elements in ascending tag order."""
-    new = [(number, _encode(number, text, location.encoding)) for number, text in added]
-    patches = [
-        Patch(at := next((e.start for e in header.group if e.tag > number), header.stop), at, data)
-        for number, data in new
+def _insertions(header: _Header, encoding: Encoding, added: list[tuple[int, str]]) -> list[Patch]:
+    """Return patches that insert the added elements in ascending tag order."""
+    return [
+        Patch(
+            at := next((e.start for e in header.group if e.tag > number), header.stop),
+            at,
+            _encode(number, text, encoding),
+        )
+        for number, text in added
     ]
-    length = header.group[0] if new and header.group else None
-    if length and length.tag & 0xFFFF == 0 and length.end - length.value == 4:
-        inner = [
-            patch for patch in repairs if length.end <= patch.start and patch.end <= header.stop
-        ]
-        repairs = [patch for patch in repairs if patch.start != length.value]
-        total = header.stop - length.end
-        total += sum(len(patch.data) - (patch.end - patch.start) for patch in (*inner, *patches))
-        if total < UNDEFINED_LENGTH:
-            order = "<" if location.encoding.little else ">"
-            patches.append(Patch(length.value, length.end, pack(order + "L", total)))
-    position = location.start
+
+
+def _group_length(
+    header: _Header, encoding: Encoding, repairs: list[Patch], insertions: list[Patch]
+) -> Patch | None:
+    """Return the patch of the group length; None without a usable one (PS3.5 7.2)."""
+    length = header.group[0] if header.group else None
+    if not length or length.tag & 0xFFFF or length.end - length.value != _SIZE_OF_GROUP_LENGTH:
+        return None
+    inner = [patch for patch in repairs if length.end <= patch.start and patch.end <= header.stop]
+    total = header.stop - length.end
+    total += sum(len(patch.data) - (patch.end - patch.start) for patch in (*inner, *insertions))
+    if total >= UNDEFINED_LENGTH:
+        return None
+    order = "<" if encoding.little else ">"
+    return Patch(length.value, length.end, pack(order + "L", total))
+
+
+def _is_wrong(reader: ElementReader, header: _Header, length: Patch, encoding: Encoding) -> bool:
+    """Return whether the group length of the file is not the length of its group."""
+    order: Literal["little", "big"] = "little" if encoding.little else "big"
+    number = int.from_bytes(reader.bytes_at(length.start, length.end), order)
+    return number != header.stop - length.end
+
+
+def _splice(start: int, patches: list[Patch], end: int) -> Iterator[bytes | Span]:
+    """Yield the patched dataset from `start` to `end` in pieces."""
+    position = start
     # At the same offset, the padding of one element precedes the header of the next.
-    for patch in sorted((*repairs, *patches), key=lambda patch: (patch.start, patch.end)):
+    for patch in sorted(patches, key=lambda patch: (patch.start, patch.end)):
         yield Span(position, patch.start)
         yield patch.data
         position = patch.end
-    yield Span(position, size)
+    yield Span(position, end)
 
 
 def _encode(number: int, text: str, encoding: Encoding) -> bytes:
@@ -247,20 +298,33 @@ def _stamp_deflated(
 ) -> SOPInstance | Unreadable:
     """Stamp a dataset that is one deflated stream (PS3.5 A.5)."""
     end = content.seek(0, 2)
-    original = EncodedDataset(content, (Span(min(location.start, end), end),))
-    with write_temporary_file(inflate(original.blocks(_CHUNK)), work) as inflated:
+    start = min(location.start, end)
+    sizes = []
+
+    def inflated_blocks() -> Iterator[bytes]:
+        blocks = EncodedDataset(content, (Span(start, end),)).blocks(_CHUNK)
+        sizes.append((yield from inflate(blocks)))
+
+    with write_temporary_file(inflated_blocks(), work) as inflated:
         instance = _stamp(inflated, replace(location, start=0), tag)
         if isinstance(instance, Unreadable):
             return instance
         identity = instance.read_identity()
         instance = replace(instance, read_identity=lambda: identity)
-        if len(instance.dataset.pieces) == 1:
-            if original.size % 2 == 0:
-                return replace(instance, dataset=original)
-            padded = EncodedDataset(content, (*original.pieces, b"\0"))
-            remarks = (*instance.remarks, Reason(Kind.REPAIRED))
-            return replace(instance, dataset=padded, remarks=remarks)
+        stop = start + sizes[0]
+        content.seek(stop)
+        stop += sizes[0] % 2 and content.read(1) == b"\0"
+        remarks = instance.remarks
+        if stop != end:
+            remarks = (*remarks, Reason(Kind.TRAILING_BYTES, quantity(end - stop, "byte")))
+        if instance.dataset.pieces == (Span(0, inflated.seek(0, 2)),):
+            pieces: tuple[bytes | Span, ...] = (Span(start, stop),)
+            if (stop - start) % 2:
+                pieces = (*pieces, b"\0")
+                remarks = (Reason(Kind.REPAIRED), *remarks)
+            return replace(instance, dataset=EncodedDataset(content, pieces), remarks=remarks)
         deflated = write_temporary_file(deflate(instance.dataset.blocks(_CHUNK)), work)
     content.close()
     size = deflated.seek(0, 2)
-    return replace(instance, dataset=EncodedDataset(deflated, (Span(0, size),)))
+    dataset = EncodedDataset(deflated, (Span(0, size),))
+    return replace(instance, dataset=dataset, remarks=remarks)

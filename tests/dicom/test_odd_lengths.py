@@ -9,11 +9,21 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from fw_gear_dicom_send.dicom.elements import MAX_NESTING, TOO_DEEP
 from fw_gear_dicom_send.dicom.stamp import stamp
 from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance, Unreadable
 from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support import datasets as raw
-from tests.support.datasets import BIG, DEFLATED, EXPLICIT, IMPLICIT, Wire, content_of, each_wire
+from tests.support.datasets import (
+    BIG,
+    DEFLATED,
+    EXPLICIT,
+    IMPLICIT,
+    Wire,
+    content_of,
+    each_wire,
+    nested,
+)
 from tests.support.drawn_datasets import bounded
 from tests.support.padded_datasets import TEXT, Frames, Sequence, Tree, Value, trees
 from tests.support.stamping import TAG, WORK, ours
@@ -98,13 +108,61 @@ def test_odd_group_of_the_tag(wire: Wire, tag: PrivateTag | None) -> None:
 
 
 @each_wire
+@pytest.mark.parametrize("tag", [None, TAG])
+@pytest.mark.parametrize("levels", [65, 1000])
+def test_odd_lengths_in_deep_sequences(wire: Wire, tag: PrivateTag | None, levels: int) -> None:
+    """Odd lengths are padded in sequences of any depth, of defined and undefined length."""
+    trees = [Tree((Value(0x00204000, "LT", data),)) for data in (b"abc", b"abc ")]
+    contents = [tree.encoded(wire, even=False) for tree in trees]
+    for level in range(levels):
+        contents = [
+            raw.sequence(
+                0x00400275,
+                [raw.item(content, wire, defined=level % 2 == 0)],
+                wire,
+                defined=level % 3 == 0,
+                inner=wire,
+            ).data
+            for content in contents
+        ]
+    odd, even = (raw.joined(raw.uids(wire)) + content for content in contents)
+    instance = repaired(odd, wire, tag)
+    assert instance.remarks == REPAIRED
+    assert content_of(instance.dataset) == content_of(repaired(even, wire, tag).dataset)
+
+
+def test_odd_length_in_too_deep_sequences() -> None:
+    """An odd length too deep for the memory is a reason not to send the dataset."""
+    odd = raw.element(0x00204000, "LT", b"abc", EXPLICIT).data
+    dataset = raw.joined(raw.uids(EXPLICIT)) + nested(MAX_NESTING, EXPLICIT, odd)
+    assert repaired(dataset, EXPLICIT).remarks == REPAIRED
+    inside = raw.sequence(
+        0x00400275, [raw.item(odd, EXPLICIT, defined=True)], EXPLICIT, defined=True, inner=EXPLICIT
+    )
+    dataset = raw.joined(raw.uids(EXPLICIT)) + nested(MAX_NESTING, EXPLICIT, inside.data)
+    outcome = stamp(BytesIO(raw.part10(dataset, EXPLICIT.uid)), TAG, WORK)
+    assert outcome == Unreadable(Reason(Kind.MALFORMED, TOO_DEEP))
+
+
+@pytest.mark.parametrize("number", [0xFFFFFFFF, 0xFFFFFFFE])
+def test_odd_length_in_a_group_of_absurd_length(number: int) -> None:
+    """A wrong group length that cannot grow is unchanged."""
+    length = raw.group_length(0x0028, number, EXPLICIT)
+    elements = [raw.element(0x00280004, "CS", value, EXPLICIT) for value in (b"abc", b"abc ")]
+    odd, even = (raw.joined([*raw.uids(EXPLICIT), length, element]) for element in elements)
+    grown = raw.group_length(0x0028, 0xFFFFFFFF, EXPLICIT)
+    content = content_of(repaired(odd, EXPLICIT).dataset)
+    assert content == even.replace(length.data, grown.data)
+
+
+@each_wire
 @pytest.mark.parametrize("rest", [b"\0", b"\n", b"abc"])
 def test_odd_bytes_after_the_last_element(wire: Wire, rest: bytes) -> None:
-    """Trailing bytes that are not an element are padded with NUL."""
-    dataset = raw.joined([*raw.uids(wire), raw.element(0x7FE00010, "OW", bytes(8), wire)]) + rest
-    instance = repaired(dataset, wire)
-    assert content_of(instance.dataset) == dataset + b"\0"
-    assert instance.remarks == REPAIRED
+    """Trailing bytes that are not an element make no size odd, as they are not sent."""
+    dataset = raw.joined([*raw.uids(wire), raw.element(0x7FE00010, "OW", bytes(8), wire)])
+    instance = repaired(dataset + rest, wire)
+    assert content_of(instance.dataset) == dataset
+    assert [remark.kind for remark in instance.remarks] == [Kind.TRAILING_BYTES]
 
 
 @pytest.mark.parametrize("tag", [None, TAG])

@@ -1,15 +1,17 @@
 """Group lengths are updated when the group grows."""
 
 import os
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from fw_gear_dicom_send.dicom.stamp import stamp
 from fw_gear_dicom_send.dicom.types import SOPInstance
+from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support import datasets as raw
-from tests.support.datasets import EXPLICIT, Wire, each_wire
-from tests.support.stamping import TAG, added, ours
+from tests.support.datasets import EXPLICIT, Wire, content_of, each_wire
+from tests.support.stamping import TAG, added, ours, stamped
 
 
 @each_wire
@@ -26,6 +28,23 @@ def test_group_length(wire: Wire, tmp_path: Path) -> None:
     grown = size + len(raw.joined(ours(0x11, wire)))
     expected = [raw.group_length(0x0021, grown, wire), *ours(0x11, wire)]
     assert added(source, tmp_path, wire=wire) == expected
+    assert stamped(raw.part10(raw.joined(source), wire.uid), tmp_path).remarks == ()
+
+
+@each_wire
+@pytest.mark.parametrize("error", [-1, 1, 1000])
+def test_wrong_group_length(wire: Wire, error: int, tmp_path: Path) -> None:
+    """A wrong group length is corrected, with a remark, only if the group grows."""
+    group = [raw.text(0x00210010, "OTHER", wire)]
+    length = raw.group_length(0x0021, len(group[0].data) + error, wire)
+    file = raw.part10(raw.joined([*raw.uids(wire), length, *group]), wire.uid)
+    instance = stamped(file, tmp_path)
+    grown = raw.group_length(0x0021, len(raw.joined([*group, *ours(0x11, wire)])), wire)
+    assert grown.data in content_of(instance.dataset)
+    assert instance.remarks == (Reason(Kind.GROUP_LENGTH_CORRECTED, "0021"),)
+    unchanged = stamp(BytesIO(file), None, tmp_path)
+    assert isinstance(unchanged, SOPInstance)
+    assert unchanged.remarks == ()
 
 
 @each_wire
@@ -55,5 +74,6 @@ def test_group_over_4_gib(tmp_path: Path) -> None:
         file.truncate(file.tell() + (1 << 31))
     instance = stamp(path.open("rb"), TAG, tmp_path)
     assert isinstance(instance, SOPInstance)
+    assert instance.remarks == ()
     assert next(instance.dataset.blocks(len(head))) == head
     instance.dataset.close()

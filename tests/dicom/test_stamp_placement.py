@@ -42,9 +42,9 @@ def test_dataset_that_ends_before_the_group(wire: Wire, tmp_path: Path) -> None:
 @each_wire
 @pytest.mark.parametrize("rest", [b"\0\0", bytes(8), bytes(126), bytes(100000), b"\0\0\x01\0"])
 def test_bytes_after_the_last_element(wire: Wire, rest: bytes, tmp_path: Path) -> None:
-    """Padding and data too short for an element remain at the end."""
+    """Zeros and data too short for an element are not part of the dataset."""
     file = raw.part10(raw.joined(raw.uids(wire)) + rest, wire.uid)
-    expected = raw.joined([*raw.uids(wire), *ours(0x10, wire)]) + rest
+    expected = raw.joined([*raw.uids(wire), *ours(0x10, wire)])
     assert content_of(stamped(file, tmp_path).dataset) == expected
 
 

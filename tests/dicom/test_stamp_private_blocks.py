@@ -1,12 +1,16 @@
 """Choice of the private block and of the element in it."""
 
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
+from fw_gear_dicom_send.dicom.stamp import stamp
+from fw_gear_dicom_send.dicom.types import Unreadable
+from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support import datasets as raw
 from tests.support.datasets import EXPLICIT, RawElement, Wire, content_of, each_wire
-from tests.support.stamping import TAG, added, ours, refused, stamped
+from tests.support.stamping import TAG, added, ours, stamped
 
 
 @each_wire
@@ -142,7 +146,8 @@ def test_last_block(tmp_path: Path) -> None:
 
 
 def test_full_group(tmp_path: Path) -> None:
-    """A group without a free block is rejected."""
+    """A group without a free block is rejected, as no other group marks a dataset as sent."""
     creators = [raw.text(0x00210000 | block, "OTHER", EXPLICIT) for block in range(0x10, 0x100)]
     file = raw.part10(raw.joined([*raw.uids(EXPLICIT), *creators]), EXPLICIT.uid)
-    assert refused(file, tmp_path) == "group 0021 has no free private block"
+    outcome = stamp(BytesIO(file), TAG, tmp_path)
+    assert outcome == Unreadable(Reason(Kind.NO_PRIVATE_BLOCK, "0021"))

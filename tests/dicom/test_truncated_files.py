@@ -79,7 +79,7 @@ def test_the_number_of_an_unknown_element_is_not_a_value(wire: Wire, tmp_path: P
     "name", ["MR_small.dcm", "rtplan.dcm", "reportsi.dcm", "MR_small_bigendian.dcm"]
 )
 def test_cut_anywhere(name: str, tmp_path: Path) -> None:
-    """A truncated file is sent unchanged only if it ends between two elements."""
+    """A truncated file is sent only if it ends between two elements, or a byte later."""
     file = shipped(name).read_bytes()
     places = {*element_starts(file), len(file)}
     for length in [*range(2400), *range(len(file) - 200, len(file))]:
@@ -88,7 +88,7 @@ def test_cut_anywhere(name: str, tmp_path: Path) -> None:
             assert {length, length - 1} & places or length > max(places - {len(file)})
             spans = [piece for piece in outcome.dataset.pieces if isinstance(piece, Span)]
             assert [span.end for span in spans[:-1]] == [span.start for span in spans[1:]]
-            assert spans[-1].end == length
+            assert spans[-1].end in places | {length}
 
 
 def test_missing_pixel_data(tmp_path: Path) -> None:
