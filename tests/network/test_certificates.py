@@ -93,6 +93,7 @@ def damage_to(data: bytes, damage: Damage) -> bytes:
 
 def test_an_unreadable_certificate() -> None:
     """Its bytes are kept, and nothing else is known."""
+    assert read(DER[:-1]) == Certificate(DER[:-1])
     assert read(b"\x30\x80\0\0") == Certificate(b"\x30\x80\0\0", "unreadable", "unreadable")
     assert read(b"") == Certificate()
 
