@@ -24,8 +24,8 @@ def image(samples: Array, precision: int, **elements: object) -> bytes:
     """Return an image in JPEG Lossless; its precision is also Bits Stored by default."""
     colours = samples.shape[2]
     description = {
-        "Rows": SHAPE[0],
-        "Columns": SHAPE[1],
+        "Rows": samples.shape[0],
+        "Columns": samples.shape[1],
         "SamplesPerPixel": colours,
         "PhotometricInterpretation": "RGB" if colours > 1 else "MONOCHROME2",
         "BitsAllocated": 8 if precision <= 8 else 16,
@@ -69,6 +69,29 @@ def test_a_sample_beyond_the_precision(
     assert isinstance(result, Unreadable)
     assert result.reason.kind is Kind.NOT_CONVERTIBLE
     assert result.reason.detail.endswith(f": {CAUSE}")
+
+
+def test_a_large_frame(tmp_path: Path) -> None:
+    """Samples that are received in two parts are joined."""
+    values = np.random.default_rng(1).integers(0, 65536, (300, 300, 1))
+    data = converted(image(values, 16), ExplicitVRLittleEndian, tmp_path).PixelData
+    assert data == values.astype("<u2").tobytes()
+
+
+def test_more_bits_in_the_image_than_in_the_bit_stream(tmp_path: Path) -> None:
+    """A sample that exceeds the precision of the bit stream is refused."""
+    values = noise(12)
+    values[5, 7] = 4096
+    content = image(values, 12, BitsStored=16, HighBit=15)
+    assert refused(instance(content), tmp_path) == CAUSE
+
+
+def test_a_sign_in_samples_without_sign(tmp_path: Path) -> None:
+    """Only signed samples may repeat it."""
+    values = noise(11)
+    values[5, 7] = -1
+    content = image(values, 16, BitsStored=12, HighBit=11)
+    assert refused(instance(content), tmp_path) == CAUSE
 
 
 def test_no_precision(tmp_path: Path) -> None:
