@@ -117,6 +117,13 @@ def test_wrong_byte_order(declared: str, wire: Wire) -> None:
     assert location.encoding.little is (wire.order == "<")
 
 
+@each_wire
+def test_other_first_group(wire: Wire) -> None:
+    """The declared byte order counts if the first group does not show the order."""
+    patient = raw.text(0x00100010, "Doe", wire, "PN").data
+    assert locate(BytesIO(raw.part10(patient, wire.uid))).transfer_syntax_uid == wire.uid
+
+
 def test_big_endian_in_a_little_endian_syntax() -> None:
     """Big-endian elements are rejected where the pixels need a little-endian syntax."""
     with pytest.raises(MalformedError, match="big endian"):
