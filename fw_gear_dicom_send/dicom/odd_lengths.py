@@ -149,7 +149,7 @@ class _Repair:
                 if position == limit:
                     break
         self._leave_group(level, encoding)
-        if limit is None or position > limit or (is_item and position != limit):
+        if limit is None or (is_item and position != limit):
             raise MalformedError("the length of an item does not match its elements")
         return total, position
 

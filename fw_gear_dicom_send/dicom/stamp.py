@@ -186,7 +186,7 @@ def _header(reader: ElementReader, scan: Scan, group: int) -> _Header:
             stop = element.end if stop >= 0 else stop
         elif element_group > group and stop < 0:
             stop = element.start
-        if not uids.get(element.tag, "none"):
+        if element.tag in uids:
             uids[element.tag] = reader.text(element.value, element.end)
     return _Header(uids, tuple(group_elements), scan.end if stop < 0 else stop, scan)
 
