@@ -109,11 +109,14 @@ class OpenFile:
         """
         if not self.has_members:
             return 0
-        if not self._archive.is_listed:
+        # A thread that takes a member may wait for a slow disk.
+        if not (self._archive.is_listed and self._turn.acquire(blocking=False)):
             return None
-        with self._turn:
+        try:
             is_nested = len(self._iterators) > 1
             return None if is_nested else sum(1 for members in self._iterators for _ in members)
+        finally:
+            self._turn.release()
 
     def is_over(self) -> bool:
         """Close the archive and return True once, when all members are processed."""
