@@ -22,9 +22,9 @@ from tests.support.fault_scp import C_ECHO_RSP, P_DATA_TF, FaultSCP, Image, Peer
 from tests.support.fuzzing import no_hang
 from tests.support.instances import made_instance
 from tests.support.pacs import free_port
-from tests.support.pdus import C_FIND_RSP, element, message, pdu
+from tests.support.pdus import element, event_report, pdu
 from tests.support.peers import peer_of
-from tests.support.querying import find_scu, query_pool
+from tests.support.querying import find_scu, found, query_answer, query_pool
 from tests.support.results import final
 from tests.support.sending import unconverted
 from tests.support.series import SERIES, STUDY, reference
@@ -52,7 +52,9 @@ SHORT = replace(
 VERIFICATION = "1.2.840.10008.1.1"
 PENDING = 0xFF00
 EMPTY_PDU = pdu(P_DATA_TF, b"")
-IDENTIFIER = pack("<HH2sH", 0x0008, 0x0018, b"UI", 6) + b"1.2.3\0"
+IDENTIFIER = found("1.2.3")
+FOREIGN = pack("<HH2sH", 0x0008, 0x1195, b"UI", 8) + b"1.2.3.99"
+"""The Transaction UID of another storage commitment."""
 PACES = pytest.mark.parametrize("pause", [NO_DELAY, STREAM, DRIP])
 
 Flood = Callable[[Peer, Image], bytes]
@@ -181,17 +183,7 @@ def test_an_association_request_with_endless_data_fails(pause: float) -> None:
 
 def matching(identifier: bytes | None) -> Flood:
     """Return a flood of the same answer to a query."""
-
-    def flood(_peer: Peer, request: Image) -> bytes:
-        command = (
-            element(0x0100, C_FIND_RSP)
-            + element(0x0120, request.message_id)
-            + element(0x0800, 0x0101 if identifier is None else 1)
-            + element(0x0900, PENDING)
-        )
-        return message(command, identifier, request.context_id)
-
-    return flood
+    return lambda _, request: query_answer(request, PENDING, identifier)
 
 
 def answering_queries(flood: Flood, pause: float) -> Script:
@@ -241,38 +233,21 @@ def test_a_verification_with_endless_answers_ends(identifier: bytes | None, paus
 
 def test_a_query_that_ends_late_keeps_its_matches() -> None:
     """The matches before the deadline count; the other images are queried in smaller lists."""
-    identifiers = iter(range(1, 100))
+    numbers = iter(range(1, 100))
 
     def script(peer: Peer) -> None:
         peer.accept()
         while True:
             request = peer.read_query()
             for _ in range(3):
-                uid = f"1.2.{next(identifiers)}".encode()
-                uid += bytes(len(uid) % 2)
-                found = pack("<HH2sH", 0x0008, 0x0018, b"UI", len(uid)) + uid
-                peer.socket.sendall(matching(found)(peer, request))
+                identifier = found(f"1.2.{next(numbers)}")
+                peer.socket.sendall(query_answer(request, PENDING, identifier))
             peer.read_to_end()
 
     with no_hang(), FaultSCP(script) as server:
         find = find_scu(peer_of(server), SHORT)
         asked = [replace(reference(0), sop_instance_uid=f"1.2.{n}") for n in range(1, 7)]
         assert find.verify(asked).verified == {f"1.2.{n}" for n in range(1, 7)}
-
-
-def foreign_report(peer: Peer) -> bytes:
-    """Return the report of an unknown transaction."""
-    uid = b"1.2.3.99"
-    dataset = pack("<HH2sH", 0x0008, 0x1195, b"UI", len(uid)) + uid
-    command = (
-        element(0x0002, b"1.2.840.10008.1.20.1")
-        + element(0x0100, 0x0100)
-        + element(0x0110, 9)
-        + element(0x0800, 0x0001)
-        + element(0x1000, b"1.2.840.10008.1.20.1.1")
-        + element(0x1002, 1)
-    )
-    return message(command, dataset, peer.context_id)
 
 
 def reporting(pause: float) -> Script:
@@ -291,7 +266,7 @@ def reporting(pause: float) -> Script:
         )
         peer.socket.sendall(peer.message(answer))
         while not peer.server.closing.wait(pause):
-            peer.socket.sendall(foreign_report(peer))
+            peer.socket.sendall(event_report(peer.context_id, FOREIGN))
             peer.read_pdu()
 
     return script

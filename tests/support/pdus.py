@@ -65,3 +65,16 @@ def message(command: bytes, dataset: bytes | None = None, context_id: int = 1) -
     if dataset is not None:
         values += fragment(dataset, 2, context_id)
     return pdu(4, values)
+
+
+def event_report(context_id: int, dataset: bytes = b"") -> bytes:
+    """Return an N-EVENT-REPORT request for storage commitment (PS3.4 J.3.3)."""
+    command = (
+        element(0x0002, b"1.2.840.10008.1.20.1")
+        + element(0x0100, 0x0100)
+        + element(0x0110, 9)
+        + element(0x0800, 0x0001)
+        + element(0x1000, b"1.2.840.10008.1.20.1.1")
+        + element(0x1002, 1)
+    )
+    return message(command, dataset, context_id)

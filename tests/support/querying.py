@@ -1,4 +1,6 @@
-"""Query SCUs with a pool of their own."""
+"""Query SCUs with a pool of their own, and the answers of a scripted server."""
+
+import struct
 
 from fw_gear_dicom_send.network.commitment import CommitmentSCU
 from fw_gear_dicom_send.network.pool import AssociationPool
@@ -8,7 +10,9 @@ from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.retry import RetryBudget
 from tests.support.archive_scp import ArchiveSCP
+from tests.support.fault_scp import Image
 from tests.support.pacs import DcmQRSCP, Orthanc, PythonSCP, StoreSCP
+from tests.support.pdus import C_FIND_RSP, element, message
 from tests.support.peers import peer_of
 from tests.support.pool import SHORT_WAITS
 
@@ -30,3 +34,21 @@ def query_pool(server: Asked, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Associat
     peer = server if isinstance(server, PeerAE) else peer_of(server, server.ae_title)
     transport = Transport(timeouts=timeouts)
     return AssociationPool(peer, 1, RetryBudget(0), transport, policy=SHORT_WAITS)
+
+
+def query_answer(request: Image, status: int, identifier: bytes | None = None) -> bytes:
+    """Return a response to a query."""
+    command = (
+        element(0x0100, C_FIND_RSP)
+        + element(0x0120, request.message_id)
+        + element(0x0800, 0x0101 if identifier is None else 1)
+        + element(0x0900, status)
+    )
+    return message(command, identifier, request.context_id)
+
+
+def found(uid: str) -> bytes:
+    """Return an identifier in Explicit VR Little Endian."""
+    value = uid.encode()
+    value += bytes(len(value) % 2)
+    return struct.pack("<HH2sH", 0x0008, 0x0018, b"UI", len(value)) + value

@@ -18,7 +18,7 @@ from tests.support.archive_scp import ArchiveSCP
 from tests.support.associations import associate
 from tests.support.fault_scp import A_RELEASE_RQ, FaultSCP, Peer
 from tests.support.pacs import Orthanc
-from tests.support.pdus import element, message
+from tests.support.pdus import event_report
 from tests.support.querying import commitment_scu
 from tests.support.series import CT, SERIES, STUDY, image, reference, store, uids
 from tests.support.waiting import LONG_TIMEOUTS, wait_for, without_timeout
@@ -135,16 +135,3 @@ def test_a_report_is_answered_before_the_release() -> None:
     assert number(answer, MESSAGE_ID_BEING_RESPONDED_TO) == 9
     assert number(answer, STATUS) == 0
     assert received[1] == bytes([A_RELEASE_RQ])
-
-
-def event_report(context_id: int) -> bytes:
-    """Return an N-EVENT-REPORT request with an empty dataset."""
-    command = (
-        element(0x0002, b"1.2.840.10008.1.20.1")
-        + element(0x0100, 0x0100)
-        + element(0x0110, 9)
-        + element(0x0800, 0x0001)
-        + element(0x1000, b"1.2.840.10008.1.20.1.1")
-        + element(0x1002, 1)
-    )
-    return message(command, b"", context_id)

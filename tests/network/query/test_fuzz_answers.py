@@ -6,12 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fw_gear_dicom_send.network.query import FindSCU
-from tests.network.query.test_odd_answers import answer, found
 from tests.network.test_fuzz_servers import SHORT_TIMEOUTS, messages, nothing_left, pdus
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.fuzzing import Damage, Fuzz, damaged, in_rounds, many_damages
 from tests.support.peers import peer_of
-from tests.support.querying import query_pool
+from tests.support.querying import found, query_answer, query_pool
 from tests.support.series import reference
 
 UIDS = [f"1.2.{n}.{n}" for n in (11, 12, 13)]
@@ -43,7 +42,7 @@ def test_any_answer_to_a_query(fuzz: Fuzz) -> None:
             peer.accept()
             while True:
                 request = peer.read_query()
-                data = b"".join(answer(request, *one) for one in case)
+                data = b"".join(query_answer(request, *one) for one in case)
                 data = damaged(data, changes) + noise
                 said += data
                 peer.socket.sendall(data)

@@ -1,6 +1,5 @@
 """A wrong response to a query costs only that query, little memory, and no run."""
 
-import struct
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -8,32 +7,13 @@ import pytest
 from fw_gear_dicom_send.network import query
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.errors import QueryError
-from tests.support.fault_scp import FaultSCP, Image, Peer
-from tests.support.pdus import C_FIND_RSP, element, message
+from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.peers import peer_of
-from tests.support.querying import find_scu, query_pool
+from tests.support.querying import find_scu, found, query_answer, query_pool
 from tests.support.series import SERIES, STUDY
 from tests.support.waiting import LONG_TIMEOUTS
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
-
-
-def answer(request: Image, status: int, identifier: bytes | None = None) -> bytes:
-    """Return a response to a query."""
-    command = (
-        element(0x0100, C_FIND_RSP)
-        + element(0x0120, request.message_id)
-        + element(0x0800, 0x0101 if identifier is None else 1)
-        + element(0x0900, status)
-    )
-    return message(command, identifier, request.context_id)
-
-
-def found(uid: str) -> bytes:
-    """Return an identifier in Explicit VR Little Endian."""
-    value = uid.encode()
-    value += bytes(len(value) % 2)
-    return struct.pack("<HH2sH", 0x0008, 0x0018, b"UI", len(value)) + value
 
 
 def answering(*answers: Iterable[tuple[int, bytes | None]]) -> Callable[[Peer], None]:
@@ -44,7 +24,7 @@ def answering(*answers: Iterable[tuple[int, bytes | None]]) -> Callable[[Peer], 
         for one in answers:
             request = peer.read_query()
             for status, identifier in one:
-                peer.socket.sendall(answer(request, status, identifier))
+                peer.socket.sendall(query_answer(request, status, identifier))
         peer.read_to_end()
 
     return script
