@@ -15,6 +15,7 @@ from fw_gear_dicom_send.network.tls import make_context
 from fw_gear_dicom_send.network.types import ClientCertificate, TLSConfig
 from tests.support.certificates import DAY, Identity, issue, make_self_signed
 from tests.support.fault_scp import FaultSCP
+from tests.support.odd_certificates import UTF8, name, odd_certificate
 from tests.support.peers import peer_of
 from tests.support.results import SENT
 from tests.support.tls_servers import (
@@ -107,10 +108,25 @@ def test_swapped_key_and_certificate_are_rejected(config: TLSConfig, client: Ide
     assert refusal(swapped).startswith("key: 'cert.pem'")
 
 
-def test_a_key_of_another_certificate_is_rejected(config: TLSConfig, server: Identity) -> None:
+@pytest.mark.parametrize("key_type", trustme.KeyType)
+def test_a_key_of_another_certificate_is_rejected(
+    tmp_path: Path, config: TLSConfig, key_type: trustme.KeyType
+) -> None:
     """The error says that the files do not belong together."""
-    assert refusal(showing(config, key=server.key)).startswith(
+    other = issue(tmp_path / "other", key_type=key_type)
+    assert refusal(showing(config, key=other.key)).startswith(
         "cert: 'cert.pem (its first certificate does not match key.pem)' was given; allowed: "
+    )
+
+
+def test_a_certificate_that_openssl_cannot_read_is_rejected(
+    tmp_path: Path, config: TLSConfig
+) -> None:
+    """It is called damaged, and its key is not blamed."""
+    odd = odd_certificate(tmp_path / "odd", subject=name(UTF8, b"K\xf6ln"))
+    assert refusal(showing(config, odd.key, odd.cert)) == (
+        "cert: 'cert.pem (OpenSSL does not accept it: damaged)' was given; allowed: a PEM file "
+        "with the key's certificate first, then those of its chain, if any"
     )
 
 
