@@ -187,7 +187,8 @@ class UpperLayer:
         except (OSError, ValueError) as exc:
             self.tls_failure = exc if isinstance(exc, SSLError) else None
             self._protocol.break_off(f"the connection failed: {getattr(exc, 'strerror', exc)}")
-            self._events.append(Ended(is_abort=isinstance(exc, ConnectionResetError)))
+            is_reset = isinstance(exc, ConnectionResetError) and not self._is_aborted
+            self._events.append(Ended(is_abort=is_reset))
 
     def release(self, is_late: Callable[[Event], bool]) -> None:
         """Release the association, or answer the peer's release request (PS3.8 7.2)."""
