@@ -52,8 +52,6 @@ NO_REASON = "it gives no reason"
 MAX_USELESS_ANSWERS = 1000
 """Maximum number of answers to a request that bring nothing new."""
 
-_MAX_ENDING = 64
-"""Maximum bytes of an A-ABORT of this side, encrypted, and of the end of the connection."""
 _REJECTION_KINDS = {(1, 3): Kind.UNKNOWN_CALLING_AE, (1, 7): Kind.UNKNOWN_CALLED_AE}
 _TRANSIENT = 2
 _CONGESTION = 3
@@ -406,7 +404,7 @@ class StorageAssociation:
             if not isinstance(event, Message):
                 reason = Reason(Kind.CONNECTION_LOST, "before the answer to a request")
                 if isinstance(event, Ended) and event.is_abort:
-                    raise AssociationError(reason)
+                    self._layer.wait_for_end()
                 raise self._unanswered(reason)
             command = event.command
             status = dimse.number(command, dimse.STATUS)
@@ -426,7 +424,10 @@ class StorageAssociation:
     def _unanswered(self, reason: Reason) -> AssociationError:
         """Return the error for a request without a valid response.
 
-        A peer whose TCP stack lacks a part of the request cannot have carried it out.
+        A peer that did not read the whole request cannot have carried it out. If this side ends
+        the association, neither the acknowledgement nor a reset shows that.
         """
-        is_whole = self._layer.connection.unacknowledged <= _MAX_ENDING
+        layer = self._layer
+        is_read = not (layer.is_reset or layer.connection.unacknowledged)
+        is_whole = layer.is_aborted or is_read
         return (LostAnswerError if is_whole else AssociationError)(reason)

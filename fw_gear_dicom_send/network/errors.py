@@ -40,10 +40,7 @@ class TLSError(AssociationError):
 
 
 class LostAnswerError(AssociationError):
-    """A request reached the peer, but its answer is lost. The peer may have carried it out.
-
-    This does not include a peer that aborts the association.
-    """
+    """A request reached the peer, but its answer is lost. The peer may have carried it out."""
 
 
 class NoAssociationError(AssociationError):

@@ -111,10 +111,9 @@ class ReleaseRequested:
 
 @dataclass(frozen=True)
 class Ended:
-    """The association has ended: released, lost, or the peer violated the protocol.
+    """The association has ended: released, aborted, lost, or the peer violated the protocol.
 
-    `is_abort` means that the peer aborted the association, or closed the connection with unread
-    data, which resets it.
+    `is_abort` means that the peer aborted it.
     """
 
     is_abort: bool = False

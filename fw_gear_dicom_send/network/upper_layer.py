@@ -95,6 +95,8 @@ class UpperLayer:
         self._writing = Lock()
         self._is_aborted = False
         self._is_torn = False
+        self.is_reset = False
+        """Whether the connection was reset: the peer closed it with unread data."""
 
     @property
     def speaks_tls(self) -> bool:
@@ -105,6 +107,11 @@ class UpperLayer:
     def ending(self) -> str:
         """How the association ended, as text for the log; empty before its end."""
         return self._protocol.ending
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether this side has aborted the association."""
+        return self._is_aborted
 
     @property
     def wants_to_end(self) -> bool:
@@ -186,9 +193,9 @@ class UpperLayer:
                 reads = reads - 1 if data and not self._events else 0
         except (OSError, ValueError) as exc:
             self.tls_failure = exc if isinstance(exc, SSLError) else None
-            self._protocol.break_off(f"the connection failed: {getattr(exc, 'strerror', exc)}")
-            is_reset = isinstance(exc, ConnectionResetError) and not self._is_aborted
-            self._events.append(Ended(is_abort=is_reset))
+            self.is_reset = isinstance(exc, ConnectionResetError)
+            self._protocol.note_ending(f"the connection failed: {getattr(exc, 'strerror', exc)}")
+            self._take(b"")
 
     def release(self, is_late: Callable[[Event], bool]) -> None:
         """Release the association, or answer the peer's release request (PS3.8 7.2)."""
@@ -205,7 +212,6 @@ class UpperLayer:
             if isinstance(event, ReleaseRequested):
                 # The peer requested a release too (PS3.8 7.2.2).
                 self.write([RELEASE_RESPONSE])
-                self.connection.finish_writing()
                 self.wait_for_end()
 
     def abort(self) -> bool:
@@ -225,15 +231,18 @@ class UpperLayer:
 
     def wait_for_end(self) -> None:
         """Read and drop remaining data until the peer closes the connection, within limits."""
+        self.connection.finish_writing()
         deadline = monotonic() + self._timeouts.abort
         size = 0
-        with suppress(OSError, ValueError):
+        try:
             while (seconds := deadline - monotonic()) > 0 and size < MAX_ANSWER:
                 if self.connection.wait(seconds):
                     data = self.connection.read()
                     if data == b"":
                         return
                     size += len(data or b"")
+        except (OSError, ValueError) as exc:
+            self.is_reset = isinstance(exc, ConnectionResetError)
 
     def _take(self, data: bytes) -> None:
         for event in self._protocol.receive(data):

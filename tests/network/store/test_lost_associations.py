@@ -75,9 +75,10 @@ def test_an_image_without_response_is_resent(scu: SCUFactory, script: Script) ->
     assert outcomes(results) == [SENT] * 2
 
 
-def test_a_duplicate_on_the_resend_was_stored_before(scu: SCUFactory) -> None:
-    """Status 0111 for a resent image means that it is stored."""
-    with FaultSCP(close_before_answer, answering(0x0111)) as server:
+@pytest.mark.parametrize("script", [close_before_answer, abort_before_response])
+def test_a_duplicate_on_the_resend_was_stored_before(scu: SCUFactory, script: Script) -> None:
+    """Status 0111 for an image that the server had read completely means that it is stored."""
+    with FaultSCP(script, answering(0x0111)) as server:
         results = send_all(scu(server), [made_instance(1), made_instance(2)])
     assert outcomes(results) == [SENT, DUPLICATE]
 
