@@ -206,7 +206,8 @@ class Kind(Enum):
         "a different image with this UID was already sent",
         "Two different images have the same SOP Instance UID. Most servers keep only the last one. "
         "Give one of them another UID. If this is a new version of an image that an earlier run "
-        "sent, run {program} without {resume} to replace it.",
+        "sent, run {program} without {resume} to replace it. Other options for the private element "
+        "also make an image different.",
     )
     NO_PRIVATE_BLOCK = (
         "no-private-block",
@@ -364,8 +365,8 @@ class Kind(Enum):
     TRAILING_BYTES = (
         "trailing-bytes",
         "without {} after the last element",
-        "The image is complete. The file continues after its dataset. If another image follows, "
-        "store it in a file of its own.",
+        "The file continues after its dataset. If zeros follow, it may be damaged: compare it with "
+        "its source. If another image follows, store it in a file of its own.",
     )
     FRAMES_PADDED = (
         "frames-padded",

@@ -3,8 +3,18 @@
 from contextlib import suppress
 from io import BytesIO
 
-from .limits import PACKED_CHUNK_SIZE, Budget, ByteStream, TrailingGarbageError, read_fully
+from .limits import (
+    PACKED_CHUNK_SIZE,
+    Budget,
+    ByteStream,
+    CorruptError,
+    TrailingGarbageError,
+    read_fully,
+)
 from .tar_headers import BLOCK_SIZE, Header, parse_header
+
+_MAX_RESCANNED = 64 << 20
+"""Maximum bytes of damaged headers, which take about a second to search."""
 
 
 class TarStream:
@@ -19,6 +29,7 @@ class TarStream:
         self.budget = budget
         self._size = size
         self._again = BytesIO()
+        self._rescanned = 0
         self.position = 0
         self.is_broken = False
 
@@ -37,8 +48,14 @@ class TarStream:
         return data
 
     def rescan(self, data: bytes) -> None:
-        """Search `data`, the last to be read, for headers; the budget also counts them again."""
+        """Search `data`, the last to be read, for headers.
+
+        The budget counts them again. Raises CorruptError for more than 64 MiB of such data.
+        """
         self.budget.spend(len(data))
+        self._rescanned += len(data)
+        if self._rescanned > _MAX_RESCANNED:
+            raise CorruptError
         self._put_back(data)
 
     def _put_back(self, data: bytes) -> None:

@@ -17,6 +17,7 @@ from ..errors import ConfigError, DicomSendError, UsageError
 from ..exit_codes import exit_code, log_details, log_errors, silence_pydicom
 from ..models import SendConfig
 from ..reasons import Program
+from ..report.earlier_reports import time_in
 from ..report.events import ObserverGroup
 from ..report.progress import Progress
 from ..report.summary import summary
@@ -152,8 +153,11 @@ def _check_paths(paths: Sequence[Path]) -> None:
 
 
 def _earlier_reports(values: Namespace) -> list[Path]:
-    """Return the reports of earlier runs; raise UsageError for a missing file."""
-    reports: list[Path] = values.earlier_reports
+    """Return the reports of earlier runs, the oldest first by the times in their names.
+
+    Raises UsageError for a missing file.
+    """
+    reports: list[Path] = sorted(values.earlier_reports, key=lambda path: time_in(path.name))
     for path in reports:
         if not os.path.isfile(path):
             raise UsageError(f"--resume: {path}: file not found")

@@ -172,8 +172,14 @@ class CommitmentSCU(InquirySCU):
             lambda assoc, context: commit(assoc, context, images, self._timeouts, self._listener)
         )
         asked = {image.sop_instance_uid for image in images}
-        findings.verified |= asked & _named(report, "ReferencedSOPSequence")
-        findings.absent |= asked & _named(report, "FailedSOPSequence")
+        try:
+            stored = _named(report, "ReferencedSOPSequence")
+            failed = _named(report, "FailedSOPSequence")
+        except Exception:
+            # pydicom decodes values when they are read, and raises any exception.
+            raise QueryError(Reason(Kind.QUERY_FAILED, _NOT_DECODED)) from None
+        findings.verified |= asked & stored
+        findings.absent |= asked & failed
         findings.note_rest(images, Reason(Kind.NOT_COMMITTED))
 
 

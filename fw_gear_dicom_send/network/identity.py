@@ -53,26 +53,36 @@ def read(path: Path) -> UserIdentity:
 
 def without_identity(text: str, identity: UserIdentity | None) -> str:
     """Return a text of the peer, or `WITHHELD` if it may quote a word or a part of the identity."""
-    if identity is None or not text:
-        return text
-    words, pieces = _quotable(identity)
-    folded = text.casefold()
-    has_piece = any(folded[i : i + _PIECE] in pieces for i in range(len(folded) - _PIECE + 1))
-    return WITHHELD if has_piece or words.is_quoted_in(text) else text
+    return WITHHELD if identity and text and _is_quoted_in(text, identity) else text
+
+
+def _is_quoted_in(text: str, identity: UserIdentity) -> bool:
+    words, pieces, values = _quotable(identity)
+    folded = "".join(text.casefold().split())
+    return (
+        any(value in folded for value in values)
+        or any(folded[i : i + _PIECE] in pieces for i in range(len(folded) - _PIECE + 1))
+        or words.is_quoted_in(text)
+    )
 
 
 @lru_cache(maxsize=1)
-def _quotable(identity: UserIdentity) -> tuple[Identity, frozenset[str]]:
-    """Return the words of an identity, and all its parts in each common encoding."""
-    words, pieces = [], set()
+def _quotable(identity: UserIdentity) -> tuple[Identity, frozenset[str], frozenset[str]]:
+    """Return the words of a name and a passcode, and all parts and whole values of an identity.
+
+    The parts are in each common encoding. Parts and values have no white space.
+    """
+    words, pieces, values = [], set(), set()
     for value in filter(None, (identity.primary, identity.secondary)):
         decoded = value.decode("utf-8", "replace")
-        words.append("^".join(re.split(r"\W+", decoded)).encode())
+        if identity.kind in (IdentityType.USERNAME, IdentityType.USERNAME_AND_PASSCODE):
+            words.append("^".join(re.split(r"\W+", decoded)).encode())
         encoded = (b64encode(value), urlsafe_b64encode(value))
         forms = (decoded, value.hex(), *(form.decode("ascii") for form in encoded))
-        for form in map(str.casefold, forms):
+        for form in ("".join(form.casefold().split()) for form in forms):
             pieces |= {form[i : i + _PIECE] for i in range(len(form) - _PIECE + 1)}
-    return Identity(words=tuple(words)), frozenset(pieces)
+            values |= {form} if len(form) > 1 and not form.isalpha() else set()
+    return Identity(words=tuple(words)), frozenset(pieces), frozenset(values)
 
 
 def _identity(data: bytes) -> UserIdentity | None:

@@ -272,13 +272,19 @@ class Protocol:
             elif kind == USER_INFORMATION:
                 user_items |= items(value)
         class_uid, version_name = (
-            without_identity(name_of(user_items.get(kind, b"")), self._peer.identity)
-            for kind in (CLASS_UID, VERSION_NAME)
+            self._own_name(user_items.get(kind, b"")) for kind in (CLASS_UID, VERSION_NAME)
         )
         max_pdu = int.from_bytes(user_items.get(MAX_LENGTH, b"")[:4], "big")
         confirms_identity = _IDENTITY_RESPONSE in user_items
         name = version_name or class_uid
         return Accepted(contexts, max_pdu, name, confirms_identity, class_uid, results)
+
+    def _own_name(self, value: bytes) -> str:
+        """Return a name of the peer, withheld if it may quote the user identity."""
+        for reading in (value.decode("latin-1"), value.decode("utf-8", "replace")):
+            if (checked := without_identity(reading, self._peer.identity)) != reading:
+                return checked
+        return name_of(value)
 
 
 class MessageReader:

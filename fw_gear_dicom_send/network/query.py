@@ -48,13 +48,18 @@ class _Answer:
     uids: frozenset[str]
     failure: QueryError | None = None
 
+    @property
+    def is_late(self) -> bool:
+        """Whether the time was over before the final response."""
+        return self.failure is not None and self.failure.reason.kind is Kind.NO_ANSWER
+
 
 def find(
     assoc: StorageAssociation, context: Context, identifier: Dataset, timeouts: Timeouts
 ) -> _Answer:
     """Return the images that match a query (PS3.7 9.1.2).
 
-    The answer is incomplete if the time is over after some matches. Raises QueryError for a failure
+    The answer is late if the time is over after some matches. Raises QueryError for a failure
     status, except for one that means an incomplete answer. It also raises QueryError for an answer
     that cannot be decoded, has too many images, or repeats itself.
     """
@@ -148,7 +153,7 @@ class FindSCU(InquirySCU):
                 answer = self._find((study_instance_uid, series_instance_uid))
             except AssociationError as exc:
                 raise QueryError(exc.reason) from exc
-        if answer.failure and not answer.uids:
+        if answer.failure and (answer.is_late or not answer.uids):
             raise answer.failure
         return answer.uids
 
@@ -174,12 +179,10 @@ class FindSCU(InquirySCU):
 
     def _ask_for_one(self, series: _Series, asked: frozenset[str], findings: Findings) -> None:
         answer = self._find(series, asked)
-        if asked <= answer.uids:
-            findings.verified |= asked
-        elif answer.failure:
+        findings.verified |= asked & answer.uids
+        if answer.failure and (answer.is_late or not asked <= answer.uids):
             raise answer.failure
-        else:
-            findings.absent |= asked
+        findings.absent |= asked - answer.uids
 
     def _ask_by_list(
         self, series: _Series, asked: frozenset[str], findings: Findings
@@ -195,6 +198,8 @@ class FindSCU(InquirySCU):
         found = answer.uids & asked
         rest = asked - found
         findings.verified |= found
+        if answer.failure and answer.is_late:
+            raise answer.failure
         if answer.uids - asked:
             self._takes_lists = False
         elif len(found) > 1:
@@ -218,6 +223,8 @@ class FindSCU(InquirySCU):
         answer = self._find(series)
         found = answer.uids & asked
         findings.verified |= found
+        if answer.failure and answer.is_late:
+            raise answer.failure
         if found:
             self._takes_lists = False
         if answer.uids or answer.failure:

@@ -33,6 +33,8 @@ _MIN_PDU = 16
 _MAX_REPORTS = 16
 _MAX_EVENTS = 10_000
 """Maximum number of unread messages. A peer that sends more violates the protocol."""
+_MAX_UNREAD = 4 * MAX_ANSWER
+"""Maximum bytes of unread datasets."""
 _MAX_READS = 16
 """Maximum number of reads, of up to 64 KiB each, before the time is checked again."""
 
@@ -251,17 +253,30 @@ class UpperLayer:
             else:
                 self._events.append(event)
         is_flood = len(self._new_reports) + len(self.reports) > _MAX_REPORTS
-        if is_flood or len(self._events) > _MAX_EVENTS:
+        unread = sum(len(event.dataset) for event in self._events if isinstance(event, Message))
+        if is_flood or len(self._events) > _MAX_EVENTS or unread > _MAX_UNREAD:
             self._protocol.break_off("the server sends too many unrequested messages")
 
     def _answer_reports(self) -> None:
-        """Answer event reports (PS3.7 10.3.1)."""
+        """Answer event reports (PS3.7 10.3.1), without waiting for a peer that does not read."""
         while self._new_reports and self._protocol.state is State.ESTABLISHED:
             report = self._new_reports.popleft()
             self.reports.append(report)
             response = dimse.event_report_response(report.command)
             for buffers in dimse.message(report.context_id, response, b"", self.max_pdu):
-                self.write(buffers)
+                with self._writing:
+                    self._write_at_once(buffers)
+
+    def _write_at_once(self, buffers: Sequence[Buffer]) -> None:
+        """Write all buffers without waiting. Raises LostError, and ends the association, if not."""
+        try:
+            if not self.connection.write(buffers):
+                return
+        except (OSError, ValueError) as exc:
+            raise LostError from exc
+        self._is_torn = True
+        self._protocol.break_off("the server does not read the answers to its reports")
+        raise LostError
 
     def _write_rest(self, rest: Sequence[Buffer]) -> None:
         """Write the rest as the peer reads it, and listen to the peer meanwhile."""

@@ -130,6 +130,19 @@ def test_endless_header(work: Path, start: bytes) -> None:
     assert peak < 12 * 1024**2
 
 
+def test_many_endless_headers(work: Path) -> None:
+    """The data of damaged headers are searched only up to a limit, and the tar ends as damaged."""
+    header = tar_entry("x", type=tarfile.GNUTYPE_LONGNAME, size=1 << 20)
+    data = tarred(A) + header * 4000 + bytes(1 << 20) + END_OF_TAR
+    tracemalloc.start()
+    try:
+        found = items_of(data, work)
+    finally:
+        tracemalloc.stop()
+    assert found[0] == Image(1, A)
+    assert found[-1] == BROKEN
+
+
 def test_memory_does_not_grow_with_members(work: Path) -> None:
     """The reader keeps no header data of earlier tar members."""
     path = work.parent / "a"

@@ -105,6 +105,7 @@ def test_a_changed_dataset_replaces_nothing(runs: Runs, storescp: StoreSCP) -> N
     assert runs.reports[-1].read_text().count(",uid-duplicate,") == 1
     assert contents(storescp) == before
     assert (counts(runs.send(storescp)), contents(storescp) == before) == ((5, 0), False)
+    runs.reports.reverse()
     assert counts(runs.resume(storescp)) == (0, 5)
 
 

@@ -30,11 +30,15 @@ class FrameTimeouts:
 
     def overtime_of_start(self, waited: float) -> float:
         """Return the overtime of a process that took so long to start."""
-        return max(0, waited - self.start / 2)
+        return min(max(0, waited - self.start / 2), self.start / 2)
 
     def overtime_of(self, size: int, waited: float) -> float:
-        """Return the overtime of a frame of `size` bytes that took so long."""
-        return max(0, waited - FREE - PATIENCE * self.mebibyte * size / MEBIBYTE)
+        """Return the overtime of a frame of `size` bytes that took so long.
+
+        It is at most the CPU time of the frame: the machine may have been paused.
+        """
+        overtime = waited - FREE - PATIENCE * self.mebibyte * size / MEBIBYTE
+        return min(max(0, overtime), self.cpu_time(size))
 
 
 DEFAULT_TIMEOUTS = FrameTimeouts()

@@ -78,7 +78,7 @@ def native_frames(
                 chunks = pixels if coded.has_end else _as_truncated(pixels)
                 allocated = frame.allocated
                 if stream.is_predicted:
-                    chunks = _in_range(chunks, stream, layout)
+                    chunks = _in_range(chunks, stream)
                     if stream.bits <= BYTE:
                         chunks, allocated = (words[::2] for words in chunks), BYTE
                 if layout.allocated == BIT:
@@ -201,15 +201,13 @@ def _extended(
     return _translated(chunks, table, allocated // BYTE)
 
 
-def _in_range(chunks: Iterator[bytes], stream: BitStream, layout: Layout) -> Iterator[bytes]:
+def _in_range(chunks: Iterator[bytes], stream: BitStream) -> Iterator[bytes]:
     """Yield the 16-bit samples of a lossless JPEG, complete ones in each chunk.
 
     Differences are added modulo 65536 (ISO 10918-1 H.2.1), so that samples of a damaged frame may
-    exceed their precision. Raises UnconvertibleError for a sample that exceeds its precision or
-    the bits that the image stores. Signed samples may repeat the sign in the bits above.
+    exceed their precision. Raises UnconvertibleError for such a sample. Bits above Bits Stored are
+    kept: they may be a sign, an overlay or padding.
     """
-    bits = min(stream.bits, max(layout.stored, layout.high_bit + 1))
-    repeated = ((1 << stream.bits) - (1 << bits)) * layout.signed
     data = b""
     for chunk in chunks:
         data += chunk
@@ -217,8 +215,7 @@ def _in_range(chunks: Iterator[bytes], stream: BitStream, layout: Layout) -> Ite
         # Arithmetic with a large number is fast; no result exceeds the 16 bits of its sample.
         ones = int.from_bytes(b"\1\0" * (len(words) // 2), "little")
         samples = int.from_bytes(words, "little")
-        excess = samples & ones * (0xFFFF >> bits << bits)
-        if excess and excess != (samples >> bits - 1 & ones) * repeated:
+        if samples & ones * (0xFFFF >> stream.bits << stream.bits):
             raise UnconvertibleError("a sample exceeds the precision of its image")
         yield words
 

@@ -23,7 +23,10 @@ NAME_AND_PASSCODE = UserIdentity(
 )
 JWT = UserIdentity(IdentityType.JWT, TOKEN.encode())
 TICKET = UserIdentity(IdentityType.KERBEROS, bytes(range(128, 192)))
+SIGNS = UserIdentity(IdentityType.USERNAME_AND_PASSCODE, b"pacs", b"P@1!x#9")
+WORDY = UserIdentity(IdentityType.SAML, b"<Subject>disk to full</Subject>")
 SHORT_NAME = UserIdentity(IdentityType.USERNAME, b"bob")
+NOT_ASCII = UserIdentity(IdentityType.USERNAME_AND_PASSCODE, b"pacs", "Ägypten".encode())
 
 
 @pytest.mark.parametrize(
@@ -38,6 +41,8 @@ SHORT_NAME = UserIdentity(IdentityType.USERNAME, b"bob")
         (TICKET, f"ticket {TICKET.primary.hex()[:16]}"),
         (TICKET, f"ticket {b64encode(TICKET.primary).decode()[4:20]}"),
         (SHORT_NAME, "no rights for bob"),
+        (SIGNS, "bad password P@1!x#9"),
+        (SIGNS, "bad password p@1! x#9"),
     ],
 )
 def test_a_quote_is_withheld(identity: UserIdentity, text: str) -> None:
@@ -45,8 +50,8 @@ def test_a_quote_is_withheld(identity: UserIdentity, text: str) -> None:
     assert without_identity(text, identity) == WITHHELD
 
 
-@pytest.mark.parametrize("identity", [NAME_AND_PASSCODE, JWT, TICKET, SHORT_NAME, None])
-@pytest.mark.parametrize("text", ["", "STORESCP_368", "1.2.276.0.7230010.3.0.3.6.8", "disk full"])
+@pytest.mark.parametrize("identity", [NAME_AND_PASSCODE, JWT, TICKET, WORDY, SHORT_NAME, None])
+@pytest.mark.parametrize("text", ["", "STORESCP_368", "1.2.276.0.7230010.3.0.3.6.8", "no disk"])
 def test_other_texts_are_kept(identity: UserIdentity | None, text: str) -> None:
     """They help to find the cause of a refusal."""
     assert without_identity(text, identity) == text
@@ -77,3 +82,19 @@ def test_neither_result_nor_log_quotes_the_identity(caplog: pytest.LogCaptureFix
         assoc.release()
     assert (assoc.implementation, response.error_comment) == (WITHHELD, WITHHELD)
     assert "berg" not in caplog.text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_name_is_checked_in_each_encoding(encoding: str) -> None:
+    """An implementation version name has no character set."""
+
+    def script(peer: Peer) -> None:
+        peer.accept(implementation="Ägypten".encode(encoding))
+        peer.read_to_end()
+
+    with FaultSCP(script) as server:
+        peer_ae = replace(peer_of(server), identity=NOT_ASCII)
+        assoc = StorageAssociation(peer_ae, CONTEXTS, Transport(timeouts=LONG_TIMEOUTS))
+        assoc.open()
+        assoc.release()
+    assert assoc.implementation == WITHHELD
