@@ -9,6 +9,7 @@ import select
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from math import inf
 from queue import Empty, SimpleQueue
 from ssl import SSLContext, SSLSocket, SSLWantReadError, SSLWantWriteError
 from struct import Struct
@@ -18,6 +19,7 @@ from typing import Any
 
 from .dimse import Buffer
 from .timeouts import Timeouts
+from .watchdog import WATCHDOG
 
 _MAX_READ = 1 << 16
 _MAX_SILENT = 4
@@ -69,7 +71,7 @@ def _resolved(host: str, port: int, flags: int = 0) -> list[Address]:
 class Connection:
     """Non-blocking socket for IPv4 and IPv6. All waiting is done in `wait`.
 
-    The mutable state is the socket.
+    The mutable state is the socket, and when the current call of OpenSSL must have ended.
     """
 
     def __init__(self, timeouts: Timeouts) -> None:
@@ -78,6 +80,7 @@ class Connection:
         self._socket: socket.socket | None = None
         self._poll = select.poll() if hasattr(select, "poll") else None
         self._tls: SSLSocket | None = None
+        self._call_end = inf
 
     def open(self, host: str, port: int) -> None:
         """Connect to the first address of the host that answers.
@@ -112,8 +115,16 @@ class Connection:
         self._socket = self._tls = ssl_context.wrap_socket(
             plain, server_hostname=host, do_handshake_on_connect=False
         )
+        WATCHDOG.add(self)
+        self._call_end = monotonic() + self.timeouts.connect
         self._tls.do_handshake()
+        self._call_end = inf
         self._become_ready(self._tls)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a call of OpenSSL takes longer than the timeout of a handshake."""
+        return monotonic() > self._call_end
 
     @property
     def tls(self) -> SSLSocket | None:
@@ -149,10 +160,14 @@ class Connection:
 
         Raises OSError.
         """
+        if self._tls:
+            self._call_end = monotonic() + self.timeouts.connect
         try:
             data = self._connected().recv(_MAX_READ)
         except _WOULD_BLOCK:
             return None
+        finally:
+            self._call_end = inf
         self._acknowledge_immediately()
         return data
 
@@ -197,6 +212,7 @@ class Connection:
 
     def close(self) -> None:
         """Close the socket."""
+        WATCHDOG.discard(self)
         if connection := self._socket:
             self._socket = self._tls = None
             connection.close()

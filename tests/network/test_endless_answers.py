@@ -24,7 +24,14 @@ from tests.support.instances import made_instance
 from tests.support.pacs import free_port
 from tests.support.pdus import element, event_report, pdu
 from tests.support.peers import peer_of
-from tests.support.querying import find_scu, found, query_answer, query_pool
+from tests.support.querying import (
+    find_scu,
+    found,
+    message_id_in,
+    query_answer,
+    query_pool,
+    read_commitment_request,
+)
 from tests.support.results import final
 from tests.support.sending import unconverted
 from tests.support.series import SERIES, STUDY, reference
@@ -79,11 +86,6 @@ def flooding(flood: Flood, pause: float) -> Script:
         repeated(peer, flood(peer, request), pause)
 
     return script
-
-
-def message_id_in(body: bytes) -> bytes:
-    """Return the message ID in the first PDU of a request."""
-    return body.split(pack("<HHL", 0, 0x0110, 2))[1][:2]
 
 
 def pending(peer: Peer, request: Image) -> bytes:
@@ -257,16 +259,7 @@ def reporting(pause: float) -> Script:
 
     def script(peer: Peer) -> None:
         peer.accept()
-        request = peer.read_pdu().body
-        peer.context_id = request[4]
-        peer.read_pdu()
-        answer = (
-            element(0x0100, 0x8130)
-            + element(0x0120, message_id_in(request))
-            + element(0x0800, 0x0101)
-            + element(0x0900, 0)
-        )
-        peer.socket.sendall(peer.message(answer))
+        read_commitment_request(peer)
         while not peer.server.closing.wait(pause):
             peer.socket.sendall(event_report(peer.context_id, FOREIGN))
             peer.read_pdu()

@@ -10,7 +10,7 @@ from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.retry import RetryBudget
 from tests.support.archive_scp import ArchiveSCP
-from tests.support.fault_scp import Image
+from tests.support.fault_scp import Image, Peer
 from tests.support.pacs import DcmQRSCP, Orthanc, PythonSCP, StoreSCP
 from tests.support.pdus import C_FIND_RSP, element, message
 from tests.support.peers import peer_of
@@ -52,3 +52,23 @@ def found(uid: str) -> bytes:
     value = uid.encode()
     value += bytes(len(value) % 2)
     return struct.pack("<HH2sH", 0x0008, 0x0018, b"UI", len(value)) + value
+
+
+def message_id_in(body: bytes) -> bytes:
+    """Return the message ID in the first PDU of a request."""
+    return body.split(struct.pack("<HHL", 0, 0x0110, 2))[1][:2]
+
+
+def read_commitment_request(peer: Peer) -> bytes:
+    """Read a storage commitment request, accept it, and return its dataset."""
+    request = peer.read_pdu().body
+    peer.context_id = request[4]
+    dataset = peer.read_pdu().body[6:]
+    answer = (
+        element(0x0100, 0x8130)
+        + element(0x0120, message_id_in(request))
+        + element(0x0800, 0x0101)
+        + element(0x0900, 0)
+    )
+    peer.socket.sendall(peer.message(answer))
+    return dataset

@@ -3,7 +3,10 @@
 import socket
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -14,9 +17,10 @@ from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.gear import REPOSITORY
 from tests.support.instances import of_source
 from tests.support.pacs import StoreSCP
+from tests.support.pdus import element, event_report, message, response
 from tests.support.scripted import accept_and_stall
 from tests.support.sources import CountedSource
-from tests.support.waiting import LONG_TIMEOUTS, NEVER, without_timeout
+from tests.support.waiting import LONG_TIMEOUTS, NEVER, wait_for, without_timeout
 
 SMALL_BUFFER = 1 << 16
 MEASURE_MEMORY = """
@@ -79,3 +83,42 @@ def test_memory_does_not_grow_with_the_image(tmp_path: Path) -> None:
         )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 60_000
+
+
+def test_answers_to_reports_do_not_wait() -> None:
+    """A server that does not read the answers to its reports loses its association."""
+    is_full = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        is_full.wait()
+        peer.socket.sendall(event_report(peer.context_id))
+        peer.stall()
+
+    with FaultSCP(script) as server:
+        assoc = associate(server)
+        with connection_to(server) as connection, suppress(BlockingIOError):
+            while True:
+                connection.send(bytes(SMALL_BUFFER), socket.MSG_DONTWAIT)
+        is_full.set()
+        with without_timeout():
+            assert wait_for(lambda: not assoc.is_usable)
+        assoc.abort()
+
+
+def test_unread_answers_have_a_limit() -> None:
+    """A server that answers during an image with large datasets loses its association."""
+    answers = message(response(1, 0xFF00) + element(0x0800, 1), bytes(1 << 19))
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        peer.read_pdu()
+        for _ in range(64):
+            peer.socket.sendall(answers)
+        peer.stall()
+
+    size = 1 << 26
+    with FaultSCP(script) as server, without_timeout():
+        assoc = associate(server, timeouts=replace(LONG_TIMEOUTS, abort=1))
+        with pytest.raises(AssociationError):
+            assoc.send_c_store(of_source(BytesIO(bytes(size)), size), CONTEXTS[0])

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
 from pydicom.dataset import Dataset
 
+from fw_gear_dicom_send.network.commitment import CommitmentSCU
 from fw_gear_dicom_send.network.dimse import (
     COMMAND_FIELD,
     MESSAGE_ID_BEING_RESPONDED_TO,
@@ -19,7 +21,8 @@ from tests.support.associations import associate
 from tests.support.fault_scp import A_RELEASE_RQ, FaultSCP, Peer
 from tests.support.pacs import Orthanc
 from tests.support.pdus import event_report
-from tests.support.querying import commitment_scu
+from tests.support.peers import peer_of
+from tests.support.querying import commitment_scu, query_pool, read_commitment_request
 from tests.support.series import CT, SERIES, STUDY, image, reference, store, uids
 from tests.support.waiting import LONG_TIMEOUTS, wait_for, without_timeout
 
@@ -135,3 +138,21 @@ def test_a_report_is_answered_before_the_release() -> None:
     assert number(answer, MESSAGE_ID_BEING_RESPONDED_TO) == 9
     assert number(answer, STATUS) == 0
     assert received[1] == bytes([A_RELEASE_RQ])
+
+
+@pytest.mark.parametrize("vr", [b"UI", b"US", b"DS", b"ZZ"])
+def test_a_report_with_another_vr_is_not_decoded(vr: bytes) -> None:
+    """A sequence with the VR of a value fails the request, and nothing else."""
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        dataset = read_commitment_request(peer)
+        transaction = dataset[: dataset.index(b"\x08\0\x99\x11")]
+        value = b"\x08\0\x99\x11" + vr + b"\x04\x001.23"
+        peer.socket.sendall(event_report(peer.context_id, transaction + value))
+        peer.read_to_end()
+
+    with FaultSCP(script) as server:
+        scu = CommitmentSCU(query_pool(peer_of(server), LONG_TIMEOUTS), timeouts=LONG_TIMEOUTS)
+        (reason,) = scu.verify([reference(1)]).unknown.values()
+    assert reason.kind is Kind.QUERY_FAILED

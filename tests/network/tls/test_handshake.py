@@ -14,6 +14,7 @@ from fw_gear_dicom_send.network.tls_errors import HandshakeFailure, explain
 from fw_gear_dicom_send.network.types import TLSConfig
 from tests.support.certificates import HOST, Identity
 from tests.support.fault_scp import FaultSCP, Peer
+from tests.support.fuzzing import no_hang
 from tests.support.peers import peer_of
 from tests.support.results import SENT
 from tests.support.scripted import answer_on_request, close_after_command
@@ -152,3 +153,17 @@ def test_an_unencrypted_check_detects_tls() -> None:
     assert str(caught.value) == (
         f"{HOST} port {scp.port}: the server requires TLS: set tls_enabled"
     )
+
+
+def test_a_flood_in_the_handshake_ends(config: TLSConfig) -> None:
+    """OpenSSL skips requests to begin again (RFC 5246 7.4.1.1) for as long as they arrive."""
+    hello_requests = b"\x16\x03\x03\0\x04\0\0\0\0" * 30_000
+
+    def flood(peer: Peer) -> None:
+        peer.socket.recv(1 << 16)
+        while True:
+            peer.socket.sendall(hello_requests)
+
+    timeouts = replace(LONG_TIMEOUTS, connect=0.5)
+    with no_hang(), FaultSCP(flood) as server, pytest.raises(ServerError):
+        preflight.check(peer_of(server), make_context(config), timeouts=timeouts)
