@@ -31,7 +31,9 @@ def inflate(chunks: Iterable[bytes]) -> Generator[bytes, None, int]:
                 if total > _MAX_INFLATED:
                     raise InflatedTooLargeError("it inflates to more than 1 GiB")
                 yield data
-                data = inflater.decompress(inflater.unconsumed_tail, _CHUNK)
+                # After the end, zlib would count the bytes that follow twice.
+                tail = b"" if inflater.eof else inflater.unconsumed_tail
+                data = inflater.decompress(tail, _CHUNK)
             if inflater.eof:
                 return size - len(inflater.unused_data)
     except zlib.error as exc:

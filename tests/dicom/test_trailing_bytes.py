@@ -171,3 +171,14 @@ def test_group_of_the_tag(wire: Wire, tmp_path: Path) -> None:
     second = raw.joined([*raw.uids(wire), *ours(0x10, wire), pixels])
     content = content_of(sent(raw.part10(first + second, wire.uid), tmp_path, TAG).dataset)
     assert content == second
+
+
+@pytest.mark.parametrize("number", [1, 10, 100, 1000, 9999])
+def test_a_deflated_stream_of_any_size_is_whole(number: int, tmp_path: Path) -> None:
+    """The last inflated chunk may be as large as zlib returns at once, or smaller."""
+    image = made(number, pixels=1200)
+    image.file_meta.TransferSyntaxUID = DEFLATED.uid
+    file = encoded(image)
+    instance = sent(file, tmp_path, None)
+    assert instance.remarks == ()
+    assert content_of(instance.dataset) == dataset_of(file)
