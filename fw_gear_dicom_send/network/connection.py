@@ -23,7 +23,7 @@ from .watchdog import WATCHDOG
 
 _MAX_READ = 1 << 16
 _MAX_SILENT = 4
-"""Maximum number of addresses of a host that are waited for in vain."""
+"""Maximum number of addresses of a host that do not answer in time."""
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
 """Seconds without traffic before a probe, seconds between probes, and number of failed probes.
 

@@ -1,4 +1,4 @@
-"""A certificate that the system's CAs vouch for must match the name, whoever else does too."""
+"""A certificate that the system's CAs vouch for must match the name, even if others do, too."""
 
 import os
 import ssl
