@@ -56,7 +56,7 @@ def end_of_dataset(reader: ElementReader, location: DatasetLocation) -> int:
     if _starts_file(reader, position):
         return position
     if is_whole:
-        is_end = not _continues(reader, position, first, previous, encoding)
+        is_end = not _continues(reader, position, previous, encoding)
     else:
         is_end = (
             not found.keys() & _PIXELS
@@ -91,19 +91,12 @@ def _starts_file(reader: ElementReader, start: int) -> bool:
     return _PREFIX in (head[: len(_PREFIX)], head[_PREAMBLE:])
 
 
-def _continues(
-    reader: ElementReader, start: int, first: int, previous: int, encoding: Encoding
-) -> bool:
-    """Return whether the bytes at `start` look like a damaged or truncated element.
-
-    An element out of order must be in the dictionary, and have a VR unless VRs are implicit. The
-    `first` element of the dataset would begin another one.
-    """
+def _continues(reader: ElementReader, start: int, previous: int, encoding: Encoding) -> bool:
+    """Return whether the bytes at `start` look like a damaged or truncated element."""
     tag = reader.tag_at(start, encoding) or 0
-    is_explicit = not encoding.implicit and reader.has_vr(start)
     if not previous < tag < ITEM:
-        has_vr = is_explicit or encoding.implicit
-        return has_vr and tag not in (first, previous) and is_in_dictionary(tag)
+        return False
     group, number = tag >> 16, tag & 0xFFFF
     is_private = group % 2 == 1 and (number <= _LAST_CREATOR or group == previous >> 16)
+    is_explicit = not encoding.implicit and reader.has_vr(start)
     return is_private or is_explicit or is_in_dictionary(tag)

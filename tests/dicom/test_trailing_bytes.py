@@ -91,16 +91,6 @@ def test_other_bytes_after_a_dataset_without_pixels(tmp_path: Path) -> None:
 
 
 @each_wire
-@pytest.mark.parametrize(("tag", "vr"), [(0x00100010, "PN"), (0x0020000D, "UI")])
-def test_truncated_element_out_of_order(wire: Wire, tag: int, vr: str, tmp_path: Path) -> None:
-    """An element that belongs before the pixels is part of the dataset, even after them."""
-    pixels = raw.element(0x7FE00010, "OW", bytes(8), wire)
-    cut = raw.element(tag, vr, b"1.2.3.4.", wire)[:-3]
-    file = raw.part10(raw.joined([*raw.uids(wire), pixels, cut]), wire.uid)
-    assert isinstance(stamp(BytesIO(file), TAG, tmp_path), Unreadable)
-
-
-@each_wire
 @pytest.mark.parametrize("tag", [0x7FE10010, 0xFFFAFFFA, 0xFFFCFFFC], ids=hex)
 def test_truncated_element_after_the_pixels(wire: Wire, tag: int, tmp_path: Path) -> None:
     """The start of another element is not a trailing byte."""

@@ -75,7 +75,7 @@ def test_an_encoder_that_hangs_is_ended(tmp_path: Path) -> None:
 def test_frames_that_take_too_long_stop_the_encoding(tmp_path: Path) -> None:
     """Later images are sent uncompressed, and the reason says so."""
     before = children(os.getpid())
-    with FrameEncoders(tmp_path, FrameTimeouts(frame=0.25, overtime=0.5)) as encoders:
+    with FrameEncoders(tmp_path, FrameTimeouts(frame=0.25, overtime=0.25)) as encoders:
         encode(encoders, tmp_path)
         (encoder,) = children(os.getpid()) - before
         os.kill(encoder, signal.SIGSTOP)
