@@ -77,12 +77,14 @@ def repeated(peer: Peer, data: bytes, pause: float) -> None:
             break
 
 
-def flooding(flood: Flood, pause: float) -> Script:
-    """Return a script that answers each request with a flood."""
+def flooding(
+    flood: Flood, pause: float, read: Callable[[Peer], Image] = Peer.read_command
+) -> Script:
+    """Return a script that answers a request with a flood, once it has `read` the request."""
 
     def script(peer: Peer) -> None:
         peer.accept()
-        request = peer.read_command()
+        request = read(peer)
         repeated(peer, flood(peer, request), pause)
 
     return script
@@ -188,17 +190,6 @@ def matching(identifier: bytes | None) -> Flood:
     return lambda _, request: query_answer(request, PENDING, identifier)
 
 
-def answering_queries(flood: Flood, pause: float) -> Script:
-    """Return a script that answers a query with a flood."""
-
-    def script(peer: Peer) -> None:
-        peer.accept()
-        request = peer.read_query()
-        repeated(peer, flood(peer, request), pause)
-
-    return script
-
-
 FLOODS = pytest.mark.parametrize(
     "identifier",
     [IDENTIFIER, b"\xff" * 30, b"", None],
@@ -210,7 +201,7 @@ FLOODS = pytest.mark.parametrize(
 @FLOODS
 def test_a_query_with_endless_answers_fails(identifier: bytes | None, pause: float) -> None:
     """Answers that bring nothing new end a query, and no answer extends its deadline."""
-    flood = answering_queries(matching(identifier), pause)
+    flood = flooding(matching(identifier), pause, Peer.read_query)
     with no_hang(), FaultSCP(flood) as server:
         find = find_scu(peer_of(server), SHORT)
         with pytest.raises(QueryError):
@@ -221,7 +212,7 @@ def test_a_query_with_endless_answers_fails(identifier: bytes | None, pause: flo
 @FLOODS
 def test_a_verification_with_endless_answers_ends(identifier: bytes | None, pause: float) -> None:
     """All images are unknown, and the queries stop."""
-    flood = answering_queries(matching(identifier), pause)
+    flood = flooding(matching(identifier), pause, Peer.read_query)
     with no_hang(), FaultSCP(flood) as server:
         find = find_scu(peer_of(server), SHORT)
         asked = [replace(reference(n), series_instance_uid=f"1.2.{n}") for n in range(5)]
