@@ -113,6 +113,6 @@ def test_only_the_dockerfile_names_the_base_image() -> None:
         for folder in (".", "docs", "scripts", "tests", "tests/image", "tests/project", ".ci")
         for path in (REPOSITORY / folder).iterdir()
         if path.suffix in ("", ".md", ".sh", ".py", ".yml") and path.is_file()
-        if suite in path.read_text().replace(BASE.pattern, "")
+        if suite.encode() in path.read_bytes().replace(BASE.pattern.encode(), b"")
     ]
     assert [path.name for path in found] == ["Dockerfile"]
