@@ -2,16 +2,20 @@
 
 import logging
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
 from flywheel_gear_toolkit import GearToolkitContext
 from flywheel_gear_toolkit.utils.metadata import Metadata
 
+from fw_gear_dicom_send import senders
 from fw_gear_dicom_send.config import parse
+from fw_gear_dicom_send.delivery.sender import Sender
 from fw_gear_dicom_send.exit_codes import exit_code, log_details, silence_pydicom
 from fw_gear_dicom_send.flywheel import FlywheelSource
-from fw_gear_dicom_send.models import Outcome
+from fw_gear_dicom_send.models import Outcome, SendConfig
 from fw_gear_dicom_send.report.output import remove
 from fw_gear_dicom_send.report.progress import Progress
 from fw_gear_dicom_send.run.pipeline import DEFAULT_WAITS, ProgressFactory, Waits, run
@@ -21,12 +25,20 @@ METADATA_FILE = ".metadata.json"
 log = logging.getLogger(__name__)
 
 
-def main(waits: Waits = DEFAULT_WAITS, make_progress: ProgressFactory = Progress) -> int:
+SenderFactory = Callable[[SendConfig, Path], AbstractContextManager[Sender]]
+"""Returns the sender for a configuration, which converts images in a folder."""
+
+
+def main(
+    waits: Waits = DEFAULT_WAITS,
+    make_progress: ProgressFactory = Progress,
+    make_sender: SenderFactory = senders.of,
+) -> int:
     """Run the gear in the current folder; return 0 on success, else 1."""
-    return 1 if exit_code(partial(_run, waits, make_progress)) else 0
+    return 1 if exit_code(partial(_run, waits, make_progress, make_sender)) else 0
 
 
-def _run(waits: Waits, make_progress: ProgressFactory) -> int:
+def _run(waits: Waits, make_progress: ProgressFactory, make_sender: SenderFactory) -> int:
     with GearToolkitContext() as context:
         context.init_logging()
         silence_pydicom()
@@ -35,17 +47,19 @@ def _run(waits: Waits, make_progress: ProgressFactory) -> int:
         config = parse(context.config_json, context.manifest)
         context.log_config()
         source = FlywheelSource(config)
-        outcome = run(
-            config,
-            source,
-            source.reports,
-            context.work_dir,
-            context.output_dir,
-            make_progress=make_progress,
-            waits=waits,
-            earlier_reports=source.earlier_reports if config.resume else None,
-            conclude=partial(_mark, source, context.output_dir),
-        )
+        with make_sender(config, context.work_dir) as sender:
+            outcome = run(
+                config,
+                source,
+                sender,
+                source.reports,
+                work=context.work_dir,
+                output=context.output_dir,
+                make_progress=make_progress,
+                waits=waits,
+                earlier_reports=source.earlier_reports if config.resume else None,
+                conclude=partial(_mark, source, context.output_dir),
+            )
         return outcome.exit_code
 
 

@@ -6,10 +6,12 @@ from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any
 
+from .delivery.results import StoreResult
+from .delivery.sender import ServerName
 from .dicom.types import PrivateTag
 from .errors import ExitCode
 from .name_patterns import NO_PATTERNS, NamePatterns
-from .network.types import ConversionMode, PeerAE, StoreResult, TLSConfig
+from .network.types import ConversionMode, PeerAE, TLSConfig
 from .reasons import Kind, Program, Reason, Skipped
 from .text import quantity
 
@@ -104,6 +106,11 @@ class SendConfig:
     max_images_per_association: int = 0
     query_peer: PeerAE | None = None
     conversion: ConversionMode = ConversionMode.WHEN_NEEDED
+
+    @property
+    def server(self) -> ServerName:
+        """The names of the server."""
+        return self.peer.named(self.tls.profile if self.tls else "")
 
 
 @dataclass(frozen=True, kw_only=True)

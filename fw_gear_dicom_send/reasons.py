@@ -457,11 +457,13 @@ class Reason:
     """A kind and, where the kind's text needs one, a detail.
 
     The detail is free text from an operating system, a server or a library. The program never
-    decides by it, and it contains no dataset values except UIDs.
+    decides by it, and it contains no dataset values except UIDs. `status` is the status of a
+    server's answer, as its protocol writes it, such as 0xA700.
     """
 
     kind: Kind
     detail: str = ""
+    status: str = ""
 
     @property
     def code(self) -> str:

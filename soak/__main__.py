@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
+from fw_gear_dicom_send.delivery.results import NotSent, Planned, Sent, Suspect
 from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Span, Unreadable
 from fw_gear_dicom_send.network.statuses import describe
 from fw_gear_dicom_send.network.store import StorageSCU
-from fw_gear_dicom_send.network.types import NotSent, PeerAE, Planned, Sent, Suspect
+from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.run.background import Background
 

@@ -18,8 +18,8 @@ import trustme
 from benchmarks.claims.outcome import MeasurementError, Outcome
 from benchmarks.claims.sender import stamped, storage_scu
 from benchmarks.datasets import make_mr
+from fw_gear_dicom_send.delivery.results import NotSent
 from fw_gear_dicom_send.network.tls import TLSContext
-from fw_gear_dicom_send.network.types import NotSent
 from tests.support.pacs import HOST, StoreSCP
 
 IMAGES = 10_000

@@ -12,7 +12,7 @@ from time import perf_counter
 from benchmarks.claims.outcome import Outcome
 from benchmarks.claims.sender import stamped, storage_scu
 from benchmarks.claims.small_images import small_image
-from fw_gear_dicom_send.network.types import NotSent, Sent
+from fw_gear_dicom_send.delivery.results import NotSent, Sent
 from tests.support.fault_scp import FaultSCP, serve
 
 IMAGES = 20_000

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from ..delivery.results import NotSent
 from ..dicom.uids import printable_uid_or_empty
 from ..models import FileReport, ImageRecord
-from ..network.types import NotSent
 from ..report.events import Observer
 from ..report.images_csv import code_of, outcome_of
 
@@ -45,7 +45,7 @@ class JSONEvents(Observer):
             sent_as=printable_uid_or_empty(transfer.transfer_syntax_uid),
             bytes=record.size,
             outcome=outcome_of(result),
-            status=transfer.status,
+            status=transfer.answer.code if transfer.answer else None,
             tries=transfer.tries,
             milliseconds=round(transfer.seconds * 1000, 1),
             code=code_of(result),

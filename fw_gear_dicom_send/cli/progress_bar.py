@@ -9,9 +9,10 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
+from ..delivery.sender import Sender
 from ..models import FileEntry
 from ..report.events import surviving
-from ..report.progress import Count, Progress, Sender
+from ..report.progress import Count, Progress
 from ..text import MEGABYTE, quantity
 
 _NAME = "The progress bar"
@@ -85,7 +86,7 @@ class ProgressBar(Progress):
             parts.append(Text(f"{count.already_stored:,} already there"))
         if count.not_sent:
             parts.append(Text(f"{count.not_sent:,} failed", style="bold red"))
-        return [*parts, Text(self._retries() if self._is_over.is_set() else self._associations())]
+        return [*parts, Text(self._retries() if self._is_over.is_set() else self._connections())]
 
     def _rate(self) -> float:
         """Return the rate of the last seconds in MB/s."""

@@ -123,21 +123,25 @@ def _run(arguments: Arguments, results: Results) -> int:
         earlier = _earlier_reports(values)
         folder = options.report_folder(values)
         # The pipeline takes long to import, and neither --help nor an error above needs it.
+        from .. import senders
         from ..run import run
 
         with ExitStack() as stack:
             listener = _listener(values, config)
+            if listener:
+                stack.enter_context(listener)
+            sender = senders.of(config, values.work_folder, listener=listener)
             outcome = run(
                 config,
                 source,
+                stack.enter_context(sender),
                 results.reports,
-                values.work_folder,
-                folder,
+                work=values.work_folder,
+                output=folder,
                 observer=ObserverGroup([results, JSONEvents()]) if values.log_json else results,
                 make_progress=_progress(is_bar=not (values.log_json or values.quiet)),
                 conclude=results.conclude,
                 earlier_reports=(lambda _: earlier) if earlier else None,
-                listener=stack.enter_context(listener) if listener else None,
             )
         return outcome.exit_code
     except ConfigError as exc:

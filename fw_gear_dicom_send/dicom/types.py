@@ -109,7 +109,7 @@ class EncodedDataset:
 class WatchedDataset(EncodedDataset):
     """A dataset that records its CRC-32 when it is read, so that no second read is needed.
 
-    The mutable state is `crcs`, which gets the CRC-32 after each full read, or on close.
+    The mutable state is `crcs`, which gets the CRC-32 after each full read.
     """
 
     crcs: list[int] = field(default_factory=list)
@@ -122,14 +122,9 @@ class WatchedDataset(EncodedDataset):
             yield block
         self.crcs.append(value)
 
-    def close(self) -> None:
-        """Record the CRC-32 if it is not known, and close the source."""
-        try:
-            if not self.crcs:
-                self.crcs.append(self.crc32())
-        except (OSError, ValueError):
-            pass  # a dataset that is unreadable or already closed equals no other
-        self.source.close()
+    def crc32(self) -> int:
+        """Return the CRC-32 of the latest full read; without one, read the dataset."""
+        return self.crcs[-1] if self.crcs else super().crc32()
 
 
 @dataclass(frozen=True)

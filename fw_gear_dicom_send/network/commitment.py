@@ -14,16 +14,17 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModelInstance,
 )
 
+from ..delivery.results import ImageReference
+from ..delivery.sender import QueryError
 from ..reasons import Kind, Reason
 from . import dimse
 from .association import MAX_USELESS_ANSWERS, StorageAssociation
 from .commitment_listener import CommitmentListener
 from .contexts import Context
-from .errors import AssociationError, QueryError
+from .errors import AssociationError
 from .inquiry import Findings, InquirySCU
 from .pool import AssociationPool
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
-from .types import ImageReference
 
 MAX_REFERENCES = 1000
 """Maximum number of instances in one request."""

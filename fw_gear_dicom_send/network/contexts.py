@@ -11,17 +11,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ..dicom.uids import (
+    COMPRESSIONS,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
-    JPEG_2000_LOSSLESS,
-    JPEG_LS_LOSSLESS,
     VERIFICATION,
 )
 from .types import ConversionMode
 
 FALLBACK_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
-COMPRESSIONS = (JPEG_LS_LOSSLESS, JPEG_2000_LOSSLESS)
-"""Transfer syntaxes for compressing images, the best one first."""
 MAX_CONTEXTS = 128
 """Contexts of an association: context IDs are odd and below 256 (PS3.8 9.3.2.2)."""
 

@@ -9,7 +9,6 @@
         ├── NoHandshakeError            also a TLSError: the peer broke off the handshake
         ├── NoAnswerError               the peer does not answer the association request
         └── TransientRejectionError     the peer temporarily rejects the association
-    QueryError                          the peer does not answer a query
 
 Other packages see them only as a reason, a ServerError or a QueryError.
 """
@@ -65,12 +64,3 @@ class NoAnswerError(TemporaryError):
 
 class TransientRejectionError(TemporaryError):
     """The peer temporarily rejects the association (PS3.8 9.3.4)."""
-
-
-class QueryError(Exception):
-    """The peer does not answer a query. The text of the reason is one line."""
-
-    def __init__(self, reason: Reason) -> None:
-        """Use the text of the reason as the message."""
-        self.reason = reason
-        super().__init__(reason.text)

@@ -3,31 +3,21 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
+from ..delivery.results import ImageReference, Verification
+from ..delivery.sender import QueryError
 from ..reasons import Kind, Reason
 from .association import StorageAssociation
 from .contexts import FALLBACK_SYNTAXES, Context
-from .errors import AssociationError, QueryError
+from .errors import AssociationError
 from .pool import AssociationPool
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
-from .types import ImageReference, Verification
 
 MAX_FAILURES = 3
 """Failed requests in a row after which no more are sent."""
 
 T = TypeVar("T")
-
-
-class Inquirer(Protocol):
-    """Verifier of images that the server has acknowledged."""
-
-    @property
-    def given_up(self) -> Reason | None:
-        """The reason why no more requests are sent, None while they are."""
-
-    def verify(self, images: Collection[ImageReference]) -> Verification:
-        """Return which of the images the server has."""
 
 
 @dataclass

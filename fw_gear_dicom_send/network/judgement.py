@@ -1,50 +1,33 @@
-"""Outcomes of C-STORE requests, decided by the peer's response."""
+"""Results of C-STORE requests, decided by the peer's response."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from ..delivery.deliver import Judged
+from ..delivery.results import Answer, NotSent, Sent, Transfer
 from ..dicom.privacy import Identity
 from ..reasons import Kind, Reason
 from ..text import printable
 from .dimse import MAX_ERROR_COMMENT, StoreResponse
 from .statuses import describe, is_warning, meaning_of
-from .types import NotSent, Planned, Sent, Transfer
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """The result of one try to send an image, and whether a retry may succeed."""
-
-    result: Sent | Planned | NotSent
-    is_temporary: bool = False
-
-
-@dataclass(frozen=True)
-class History:
-    """The earlier tries to send an image, and whether one may have stored it without an answer.
-
-    `response_timeout` is the maximum wait for the next response, in seconds.
-    """
-
-    tries: int
-    may_be_stored: bool
-    response_timeout: float
-
-
-def failure(reason: Reason, *, is_temporary: bool = False) -> Outcome:
-    """Return the outcome of an image that got no response, or was not sent."""
-    return Outcome(NotSent(reason), is_temporary)
+_SUCCESS = Judged(Sent(Transfer(Answer(0, describe(0), is_success=True))))
 
 
 def judge(
-    response: StoreResponse, read_identity: Callable[[], Identity], history: History
-) -> Outcome:
-    """Return the outcome of a response, with the details that the peer gives."""
+    response: StoreResponse, read_identity: Callable[[], Identity], *, may_be_stored: bool
+) -> Judged:
+    """Return the result of a response, with the details that the peer gives.
+
+    `may_be_stored` means that the answer to an earlier request was lost.
+    """
     status = response.status
-    meaning = meaning_of(status, may_be_stored=history.may_be_stored)
+    if not status:
+        return _SUCCESS
+    meaning = meaning_of(status, may_be_stored=may_be_stored)
+    answer = Answer(status, describe(status))
     if meaning.sent and not is_warning(status):
-        return Outcome(Sent(Transfer(status)))
-    detail = describe(status)
+        return Judged(Sent(Transfer(answer)))
+    detail = answer.text
     if response.offending_elements:
         detail += f", offending elements {' '.join(response.offending_elements)}"
     comment = response.error_comment
@@ -53,8 +36,9 @@ def judge(
             comment = "withheld because it may quote the dataset"
         comment = printable(comment[:MAX_ERROR_COMMENT])
         detail += f", error comment {comment}"
-    transfer = Transfer(status, comment)
+    transfer = Transfer(Answer(status, answer.text, comment))
+    code = f"0x{status:04X}"
     if meaning.sent:
-        return Outcome(Sent(transfer, (Reason(Kind.WARNING, detail),)))
+        return Judged(Sent(transfer, (Reason(Kind.WARNING, detail, code),)))
     kind = Kind.OUT_OF_RESOURCES if meaning.is_temporary else Kind.REFUSED
-    return Outcome(NotSent(Reason(kind, detail), transfer), meaning.is_temporary)
+    return Judged(NotSent(Reason(kind, detail, code), transfer), meaning.is_temporary)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Thread
 
+from ..delivery.blame import given_up
 from ..reasons import Kind, Reason
 from ..retry import RetryBudget, RetryPolicy, retry
 from .association import StorageAssociation
@@ -19,7 +20,6 @@ from .errors import (
 )
 from .pool_state import Opening, PoolState
 from .transport import Transport
-from .trouble import given_up
 from .types import PeerAE
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from math import inf
 from threading import Thread
 
-from ..reasons import Kind, Reason
+from ..delivery.results import RUN_ENDED
+from ..reasons import Reason
 from ..retry import DEFAULT_POLICY, RetryBudget, RetryPolicy
 from .assign import Waiter
 from .association import StorageAssociation
@@ -16,8 +17,6 @@ from .opener import Opener
 from .pool_state import PoolState, Waiting
 from .transport import DEFAULT_TRANSPORT, Transport
 from .types import ConversionMode, PeerAE
-
-RUN_ENDED = Reason(Kind.NOT_REACHED)
 
 
 class AssociationPool:

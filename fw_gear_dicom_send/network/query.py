@@ -15,16 +15,17 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 from pynetdicom.status import QR_FIND_SERVICE_CLASS_STATUS
 
+from ..delivery.results import ImageReference
+from ..delivery.sender import QueryError
 from ..dicom.elements import ElementReader, Encoding, MalformedError
 from ..reasons import Kind, Reason
 from . import dimse
 from .association import MAX_USELESS_ANSWERS, StorageAssociation
 from .contexts import Context
-from .errors import AssociationError, LostAnswerError, NoAssociationError, QueryError
+from .errors import AssociationError, LostAnswerError, NoAssociationError
 from .inquiry import Findings, InquirySCU
 from .statuses import CANCEL, SUCCESS, WARNING, category_of, describe
 from .timeouts import Timeouts
-from .types import ImageReference
 
 MAX_LIST = 65_000
 """Bytes of UIDs in one query: a value in explicit VR has at most 65,534 (PS3.5 7.1.2)."""

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from ..delivery.results import AlreadyStored, NotSent, Planned, Sent, StoreResult
 from ..models import FileEntry, FileReport, Remark
-from ..network.types import AlreadyStored, NotSent, Planned, Sent, StoreResult
 from ..reasons import Kind, Reason, Skipped
 
 _MAX_REMARKS = 50

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
+from ..delivery.results import AlreadyStored, NotSent, Planned, Sent, StoreResult, Transfer
+from ..delivery.sender import ServerName
 from ..dicom.uids import name_of, printable_uid_or_empty
 from ..errors import DicomSendError
 from ..models import FileEntry, ImageRecord
-from ..network.statuses import describe
-from ..network.types import AlreadyStored, NotSent, PeerAE, Planned, Sent, StoreResult, Transfer
 from ..reasons import Program, Reason
 from .csv_rows import read_rows, write_row
 from .events import Observer
@@ -62,13 +62,13 @@ class ImagesCSV(Observer):
     earlier rows.
     """
 
-    def __init__(self, path: Path, peer: PeerAE, program: Program = Program.GEAR) -> None:
-        """Create the report of images sent to `peer`.
+    def __init__(self, path: Path, server: ServerName, program: Program = Program.GEAR) -> None:
+        """Create the report of images sent to `server`.
 
         If the report cannot be written completely, it is deleted and the error is logged.
         """
         self.path = path
-        self._peer = peer
+        self._server = server.key
         self.has_failed = False
         """Whether the report cannot be written, so that there is none."""
         self._new_path = path.with_name(f"{path.name[:200]}.new")
@@ -137,8 +137,7 @@ class ImagesCSV(Observer):
 
     def _row(self, record: ImageRecord) -> tuple[str, ...]:
         """Return the row of an image, in the order of `COLUMNS`."""
-        peer = self._peer
-        return (*_image_cells(record), peer.host, str(peer.port), peer.called_ae)
+        return (*_image_cells(record), *self._server)
 
     @contextmanager
     def _abandon_on_error(self) -> Iterator[None]:
@@ -163,6 +162,7 @@ class ImagesCSV(Observer):
 def _image_cells(record: ImageRecord) -> tuple[str, ...]:
     """Return the cells of a row except those about the server."""
     result, transfer = record.result, record.result.transfer
+    answer = transfer.answer
     return (
         record.entry.fw_path,
         record.name,
@@ -171,8 +171,8 @@ def _image_cells(record: ImageRecord) -> tuple[str, ...]:
         _name(record.transfer_syntax_uid),
         _name(transfer.transfer_syntax_uid),
         str(record.size or ""),
-        "" if transfer.status is None else describe(transfer.status),
-        transfer.error_comment,
+        answer.text if answer else "",
+        answer.comment if answer else "",
         str(transfer.tries or ""),
         f"{transfer.seconds * 1000:.1f}" if transfer.seconds else "",
         outcome_of(result),
@@ -192,8 +192,8 @@ def outcome_of(result: StoreResult) -> str:
             return _NOT_SENT
         case Planned():
             return "would be sent"
-        case Sent(transfer=Transfer(status=status)):
-            return SENT_WITH_WARNING if status else SENT
+        case Sent(transfer=Transfer(answer=answer)):
+            return SENT if not answer or answer.is_success else SENT_WITH_WARNING
 
 
 def _reason(result: StoreResult) -> str:

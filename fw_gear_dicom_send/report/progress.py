@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
-from typing import Protocol, Self
+from typing import Self
 
+from ..delivery.results import AlreadyStored, NotSent, Planned, Sent
+from ..delivery.sender import Sender
 from ..models import FileEntry, FileReport, ImageRecord
-from ..network.types import AlreadyStored, NotSent, Planned, Sent
 from ..retry import CLOCK, MonotonicClock
 from ..text import MEGABYTE, quantity
 from .events import Observer, surviving
@@ -63,22 +64,6 @@ class Count:
                 self.planned += 1
             case NotSent():
                 self.not_sent += 1
-
-
-class Sender(Protocol):
-    """Values of the sender that progress lines show."""
-
-    @property
-    def open_associations(self) -> int:
-        """Number of open associations."""
-
-    @property
-    def retries(self) -> int:
-        """Number of retries of images."""
-
-    @property
-    def max_rate(self) -> float:
-        """Maximum rate in bytes per second, 0 for no limit."""
 
 
 class Progress(Observer):
@@ -169,18 +154,18 @@ class Progress(Observer):
         )
         if left := self._time_left(count, now):
             parts.append(f"{left} left")
-        parts.append(self._associations())
+        parts.append(self._connections())
         return "Progress: " + "; ".join(parts)
 
-    def _associations(self) -> str:
-        """Return the number of associations and of retries."""
-        sender = self._sender
-        limit = f", limited to {sender.max_rate / MEGABYTE:g} MB/s" if sender.max_rate else ""
-        return f"{quantity(sender.open_associations, 'association')}, {self._retries()}{limit}"
+    def _connections(self) -> str:
+        """Return the number of connections and of retries."""
+        facts = self._sender.facts()
+        limit = f", limited to {facts.max_rate / MEGABYTE:g} MB/s" if facts.max_rate else ""
+        return f"{quantity(facts.connections, facts.noun)}, {self._retries()}{limit}"
 
     def _retries(self) -> str:
         """Return the number of retries."""
-        retries = self._sender.retries
+        retries = self._sender.facts().retries
         return "1 retry" if retries == 1 else f"{retries:,} retries"
 
     def _images(self, count: Count, size: str) -> list[str]:

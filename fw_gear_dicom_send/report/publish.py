@@ -99,7 +99,7 @@ class Reports:
         self._is_refused = False
         self.images: ImagesCSV | None = None
         if config.report and config.instance_report:
-            self.images = ImagesCSV(self._path(images_csv.SUFFIX), config.peer, self._program)
+            self.images = ImagesCSV(self._path(images_csv.SUFFIX), config.server, self._program)
 
     @property
     def observers(self) -> tuple[Observer, ...]:

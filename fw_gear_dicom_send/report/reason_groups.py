@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from ..delivery.results import NotSent
 from ..models import FileEntry, FileReport, ImageRecord, Remark
-from ..network.types import NotSent
 from ..reasons import NOT_SENT_AGAIN, Kind, Reason
 from .events import Observer
 
@@ -14,12 +14,11 @@ MAX_TEXTS = 100
 """Maximum number of different texts of a cause."""
 MAX_CAUSES = 500
 """Maximum number of causes with examples."""
-_BY_STATUS = (Kind.REFUSED, Kind.OUT_OF_RESOURCES, Kind.WARNING)
 
 
 @dataclass(frozen=True)
 class Cause:
-    """Identity of a group: the kind of the reasons, and the DIMSE status if there is one."""
+    """Identity of a group: the kind of the reasons, and the status of the server, if any."""
 
     kind: Kind
     status: str = ""
@@ -62,8 +61,7 @@ class ReasonGroup:
 
 def cause_of(reason: Reason) -> Cause:
     """Return the cause of a reason."""
-    status = reason.detail.partition(" ")[0] if reason.kind in _BY_STATUS else ""
-    return Cause(reason.kind, status.rstrip(","))
+    return Cause(reason.kind, reason.status)
 
 
 def failures(reports: Iterable[FileReport]) -> list[ReasonGroup]:

@@ -43,7 +43,7 @@ def summary(facts: RunFacts) -> dict[str, Any]:
         "complete": is_complete(rows),
         "error": facts.error or None,
         "cause": facts.error or (outcome.given_up if outcome else "") or None,
-        "server": _server(facts.config),
+        "server": dict(facts.config.server.facts) if facts.config else None,
         "images": sum(row.images for row in rows),
         "sent": sum(row.sent for row in rows),
         "already_there": sum(row.already_stored for row in rows),
@@ -60,19 +60,6 @@ def summary(facts: RunFacts) -> dict[str, Any]:
         "versions": dict(outcome.versions) if outcome else {},
         "files": [_file(row) for row in rows],
         "reports": list(facts.reports),
-    }
-
-
-def _server(config: SendConfig | None) -> dict[str, Any] | None:
-    if config is None:
-        return None
-    peer = config.peer
-    return {
-        "host": peer.host,
-        "port": peer.port,
-        "called_ae": peer.called_ae,
-        "calling_ae": peer.calling_ae,
-        "tls": config.tls is not None,
     }
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, exp, floor, log
 
+from ..delivery.results import Sent
 from ..models import ImageRecord
-from ..network.types import Sent
 from ..retry import CLOCK, MonotonicClock
 from .events import Observer
 

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..delivery.sender import ServerName
 from ..dicom.types import SOPInstance
-from ..network.types import PeerAE
 from ..report.earlier_reports import EarlierImage, images_on
 from ..text import quantity
 from .sent_images import Claim, crc32_of, digest, digest_of
@@ -70,11 +70,11 @@ class EarlierImages:
         return crc32_of(self._sent.get(sop_instance_uid))
 
 
-def earlier_images(reports: Iterable[Path], peer: PeerAE) -> EarlierImages:
+def earlier_images(reports: Iterable[Path], server: ServerName) -> EarlierImages:
     """Return the images that were sent to a server according to the reports, oldest first."""
     images, number = EarlierImages(), 0
     for number, path in enumerate(reports, 1):  # noqa: B007
-        for image in images_on(peer, path):
+        for image in images_on(server, path):
             images.add(image)
     if number == 0:
         log.info("Found no per-image report of an earlier run")

@@ -3,13 +3,9 @@
 import logging
 from collections import OrderedDict
 from threading import Lock
-from typing import TYPE_CHECKING
 
+from ..delivery.sender import Finder, QueryError
 from ..dicom.types import SOPInstance
-from ..network.errors import QueryError
-
-if TYPE_CHECKING:  # queries take long to import, and few runs need them
-    from ..network.query import FindSCU
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +20,7 @@ class ExistingImages:
     most recent series are cached.
     """
 
-    def __init__(self, find: "FindSCU") -> None:
+    def __init__(self, find: Finder) -> None:
         """Query the server with `find`."""
         self._find = find
         self._series: OrderedDict[tuple[str, str], frozenset[str]] = OrderedDict()

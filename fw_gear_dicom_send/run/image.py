@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from ..delivery.results import StoreResult
 from ..dicom.types import MemberNumber, SOPInstance, Unreadable
 from ..models import FileEntry, ImageRecord
-from ..network.types import StoreResult
 
 Key = tuple[FileEntry, MemberNumber]
 """Position of an image: its file and its number in the file."""

@@ -7,12 +7,12 @@ from pathlib import Path
 from threading import Lock
 
 from ..archive import Archive, BrokenArchive, InnerItems, Item, Member, Task
+from ..delivery.results import StoreResult, Suspect
 from ..dicom.foreign import ForeignFormats
 from ..dicom.part10 import skips
 from ..dicom.stamp import stamp
 from ..dicom.types import Unreadable
 from ..models import DownloadFailure, FileEntry, SendConfig
-from ..network.types import NotSent, StoreResult, Suspect
 from ..reasons import Kind, Reason, Skipped
 from ..source import ImageSource
 from .concurrency import AdaptiveLimit
@@ -41,7 +41,7 @@ class FileEnd:
 
 
 @dataclass(frozen=True)
-class ImageOutcome:
+class ImageResult:
     """An image and its result."""
 
     image: Image
@@ -83,7 +83,7 @@ class ImageQueue:
         self._limit = AdaptiveLimit(config.associations)
         self._formats = ForeignFormats()
 
-    def results(self) -> Iterator[ImageOutcome | FileEnd]:
+    def results(self) -> Iterator[ImageResult | FileEnd]:
         """Process images on the calling thread; yield their results and the summaries of files."""
         while file := self._next_file():
             if isinstance(file, FileEnd):
@@ -166,7 +166,7 @@ class ImageQueue:
         name = self._formats.name(path)
         return Reason(Kind.OTHER_FORMAT, name) if name else None
 
-    def _process_member(self, file: OpenFile, member: Task | Item) -> ImageOutcome | None:
+    def _process_member(self, file: OpenFile, member: Task | Item) -> ImageResult | None:
         """Unpack a member and send it if it is an image."""
         try:
             image = self._unpack(file, member)
@@ -176,10 +176,10 @@ class ImageQueue:
         if image is None:
             return None
         file.add_image()
-        content = image.content
-        if isinstance(content, Unreadable):
-            return ImageOutcome(image, NotSent(content.reason))
-        return ImageOutcome(image, self._process(image))
+        try:
+            return ImageResult(image, self._process(image))
+        finally:
+            image.close()
 
     def _unpack(self, file: OpenFile, member: Task | Item) -> Image | None:
         """Unpack and stamp a member; return None if it is not a wanted image."""

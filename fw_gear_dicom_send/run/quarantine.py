@@ -5,11 +5,12 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import chain
+from math import inf
 from threading import Lock
 
+from ..delivery.results import StoreResult, Suspect
+from ..delivery.sender import Health
 from ..dicom.types import EncodedDataset, SOPInstance
-from ..network.store import StorageSCU
-from ..network.types import StoreResult, Suspect
 from ..reasons import Kind
 from ..text import quantity
 from .image import Image, Key
@@ -83,10 +84,10 @@ class Quarantine:
     """
 
     def __init__(
-        self, scu: StorageSCU, policy: QuarantinePolicy = DEFAULT_QUARANTINE, max_wait: float = 300
+        self, health: Health, policy: QuarantinePolicy = DEFAULT_QUARANTINE, max_wait: float = 300
     ) -> None:
         """Wait at most `max_wait` seconds before each retry."""
-        self._scu = scu
+        self._health = health
         self._policy = policy
         self._max_wait = max_wait
         self._lock = Lock()
@@ -94,11 +95,10 @@ class Quarantine:
         self._images: dict[Key, Quarantined] = {}
 
     def load(self, image: Image, suspect: Suspect) -> Quarantined:
-        """Load an image into memory if there is space, close its dataset, and return it."""
+        """Load an image into memory if there is space, and return it."""
         instance = image.content
         assert isinstance(instance, SOPInstance)  # noqa: S101  (nothing else is sent)
         held = self._load_dataset(instance)
-        instance.dataset.close()
         return Quarantined(
             replace(image, content=held or instance), suspect, suspect.failed_at, bool(held)
         )
@@ -131,10 +131,12 @@ class Quarantine:
         While the server accepts no image at all, the server is at fault. All images are retried
         until it accepts one or the run gives up. Then each image is retried alone.
         """
-        waiting, policy, scu = self.images, self._policy, self._scu
+        waiting, policy, health = self.images, self._policy, self._health
         log.info("Resending %s that the server failed to store", quantity(len(waiting), "image"))
-        while waiting and not scu.given_up and (scu.is_at_fault or not scu.has_accepted):
-            scu.blame()
+        while (
+            waiting and not health.given_up and (health.is_at_fault or health.accepted_at == -inf)
+        ):
+            health.blame()
             before = [image.suspect for image in waiting]
             waiting = yield from self._round(waiting, lambda _: 0, resend, reread)
             if [image.suspect for image in waiting] == before:
@@ -146,7 +148,7 @@ class Quarantine:
         yield from ((last.image, last.suspect) for last in failed)
 
     def _second_wait(self, quarantined: Quarantined) -> float:
-        is_alone = self._scu.accepted_at > quarantined.since
+        is_alone = self._health.accepted_at > quarantined.since
         return self._policy.second_wait if is_alone else self._policy.long_wait
 
     def _round(
@@ -165,10 +167,12 @@ class Quarantine:
 
         def attempt(image: Image) -> Result:
             quarantined = remaining[image.key]
-            self._scu.wait_until(
+            self._health.wait_until(
                 quarantined.suspect.failed_at + min(wait(quarantined), self._max_wait)
             )
-            return quarantined.suspect if self._scu.given_up else resend(image, quarantined.suspect)
+            return (
+                quarantined.suspect if self._health.given_up else resend(image, quarantined.suspect)
+            )
 
         in_memory = ((item.image, attempt(item.image)) for item in images if item.is_in_memory)
         others = {

@@ -93,11 +93,11 @@ def digest_of(instance: SOPInstance) -> int:
 
 
 def _watched_digest(instance: SOPInstance) -> int:
-    """Return the digest of an image that is sent and closed."""
-    dataset = instance.dataset
-    if isinstance(dataset, WatchedDataset) and dataset.crcs:
-        return digest(dataset.size, dataset.crcs[-1])
-    return _UNREADABLE
+    """Return the digest of an image that was sent; an unreadable one equals no other."""
+    try:
+        return digest_of(instance)
+    except (OSError, ValueError):  # a conversion may have closed the file
+        return _UNREADABLE
 
 
 def digest(size: int, crc: int) -> int:

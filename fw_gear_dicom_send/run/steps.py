@@ -10,10 +10,10 @@ from functools import partial
 from itertools import starmap
 from pathlib import Path
 
+from ..delivery.results import AlreadyStored, NotSent, Planned, Sent, StoreResult, Suspect
+from ..delivery.sender import Sender
 from ..dicom.types import Unreadable
 from ..models import FileEntry, SendConfig
-from ..network.store import StorageSCU
-from ..network.types import AlreadyStored, NotSent, Planned, Sent, StoreResult, Suspect
 from ..reasons import Kind, Reason
 from ..report.events import Observer
 from ..report.file_counts import FileCounts
@@ -23,7 +23,7 @@ from .downloads import Downloads
 from .earlier_images import EarlierImages
 from .existing_images import ExistingImages
 from .image import Image, Key
-from .image_queue import FileEnd, ImageOutcome, ImageQueue
+from .image_queue import FileEnd, ImageQueue, ImageResult
 from .quarantine import DEFAULT_QUARANTINE, Quarantine, Quarantined, QuarantinePolicy
 from .sent_images import Claim, SentImages
 from .work_folder import WorkFolder
@@ -44,7 +44,7 @@ class Resources:
     config: SendConfig
     source: ImageSource
     folder: Path
-    scu: StorageSCU
+    sender: Sender
     observer: Observer
     existing: ExistingImages | None = None
     room: WorkFolder = field(default_factory=WorkFolder)
@@ -63,7 +63,7 @@ def send(
     Images that the server failed to store are retried at the end.
     """
     config = resources.config
-    quarantine = Quarantine(resources.scu, resources.quarantine, config.send_retry_time)
+    quarantine = Quarantine(resources.sender.health, resources.quarantine, config.send_retry_time)
     count = partial(_count, resources, counts, quarantine)
     downloads = _downloads(resources, counts.entries)
     process = partial(_send_or_quarantine, resources, quarantine)
@@ -76,24 +76,24 @@ def send(
             retries = quarantine.retry_all(
                 partial(_send_image, resources), partial(_reread, resources)
             )
-            _run(resources, Background(starmap(ImageOutcome, retries), ahead=_MAX_UNCOUNTED), count)
+            _run(resources, Background(starmap(ImageResult, retries), ahead=_MAX_UNCOUNTED), count)
         is_whole = True
     finally:
         for end in queue.unfinished():
             count(end)
         for quarantined in quarantine.images:
             suspect = quarantined.suspect
-            count(ImageOutcome(quarantined.image, suspect if is_whole else suspect.stopped))
+            count(ImageResult(quarantined.image, suspect if is_whole else suspect.stopped))
 
 
 def _run(
     resources: Resources,
-    results: Background[ImageOutcome | FileEnd],
-    count: Callable[[ImageOutcome | FileEnd], None],
+    results: Background[ImageResult | FileEnd],
+    count: Callable[[ImageResult | FileEnd], None],
     downloads: Downloads | None = None,
 ) -> None:
     """Run a step with its downloads, and count the results."""
-    scu = resources.scu
+    sender = resources.sender
     is_whole = False
     try:
         # A signal may arrive at any time, also between the start of two threads.
@@ -105,13 +105,13 @@ def _run(
         is_whole = True
     finally:
         if not is_whole:
-            scu.finish()
+            sender.finish()
             resources.room.close()
         if downloads:
             downloads.stop()
         remaining = results.close(_TIME_TO_FINISH)
         if not is_whole:
-            scu.abort()
+            sender.abort()
         for result in (*remaining, *results.close()):
             count(result)
         if downloads:
@@ -120,7 +120,7 @@ def _run(
 
 def _downloads(resources: Resources, entries: Sequence[FileEntry]) -> Downloads:
     fetcher = resources.source.fetcher(resources.folder)
-    return Downloads(fetcher, entries, resources.room, lambda: resources.scu.given_up)
+    return Downloads(fetcher, entries, resources.room, lambda: resources.sender.health.given_up)
 
 
 def _queue(
@@ -179,22 +179,17 @@ def _send_image(
         before = resources.earlier.claim(content) if resources.earlier else Claim.FIRST
         claim = resources.sent.claim(content) if before is Claim.FIRST else before
     except OSError as exc:
-        content.dataset.close()
         return NotSent(Reason(Kind.NOT_READ, exc.strerror or str(exc)))
     if claim is not Claim.FIRST:
-        content.dataset.close()
         if claim is Claim.DIFFERENT:
             return NotSent(Reason(Kind.DUPLICATE_UID))
         return _SENT_EARLIER if before is Claim.EQUAL else AlreadyStored()
     content = resources.sent.watched(content)
     result: StoreResult | Suspect = AlreadyStored()
     try:
-        if earlier:
-            result = resources.scu.send(content, earlier)
-        elif resources.existing and resources.existing.contains(content):
-            content.dataset.close()
-        else:
-            result = resources.scu.send(content)
+        # The server did not have an image that it failed to store.
+        if earlier or not (resources.existing and resources.existing.contains(content)):
+            result = resources.sender.send(content, earlier)
     finally:
         resources.sent.settle(content, is_sent=isinstance(result, Sent | Planned))
     return result
@@ -211,17 +206,11 @@ def _reread(
         quarantined = images.get(image.key)
         return quarantined is not None and quarantined.is_of(image)
 
-    def process(image: Image) -> StoreResult | Suspect:
-        try:
-            return attempt(image)
-        finally:
-            image.close()
-
     downloads = _downloads(resources, list(dict.fromkeys(entry for entry, _ in images)))
     try:
         downloads.start()
-        for item in _queue(resources, downloads, is_wanted, process).results():
-            if isinstance(item, ImageOutcome) and not isinstance(item.result, Quarantined):
+        for item in _queue(resources, downloads, is_wanted, attempt).results():
+            if isinstance(item, ImageResult) and not isinstance(item.result, Quarantined):
                 yield item.image, item.result
     finally:
         downloads.stop()
@@ -229,7 +218,7 @@ def _reread(
 
 
 def _count(
-    resources: Resources, counts: FileCounts, quarantine: Quarantine, item: ImageOutcome | FileEnd
+    resources: Resources, counts: FileCounts, quarantine: Quarantine, item: ImageResult | FileEnd
 ) -> None:
     """Count the result of an image or the end of a file.
 

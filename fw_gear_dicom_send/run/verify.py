@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..delivery.results import ImageReference, NotSent, Verification
+from ..delivery.sender import Inquirer
 from ..models import FileEntry, FileReport, ImageRecord
-from ..network.inquiry import Inquirer
-from ..network.types import ImageReference, NotSent, Verification
 from ..reasons import Kind, Reason
 from ..report.events import Observer
 from ..report.verification import Verdict, Verifications

@@ -8,14 +8,15 @@ from struct import pack
 
 import pytest
 
+from fw_gear_dicom_send.delivery.results import NotSent
+from fw_gear_dicom_send.delivery.sender import QueryError
 from fw_gear_dicom_send.errors import ServerError
 from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.commitment import CommitmentSCU
 from fw_gear_dicom_send.network.commitment_listener import CommitmentListener
-from fw_gear_dicom_send.network.errors import AssociationError, LostAnswerError, QueryError
+from fw_gear_dicom_send.network.errors import AssociationError, LostAnswerError
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.transport import Transport
-from fw_gear_dicom_send.network.types import NotSent
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.associations import CONTEXTS, associate
 from tests.support.fault_scp import C_ECHO_RSP, P_DATA_TF, FaultSCP, Image, Peer, Script

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pynetdicom.status import code_to_category
 
+from fw_gear_dicom_send.delivery.results import NotSent, Sent, Suspect
 from fw_gear_dicom_send.errors import ServerError
 from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.transport import Transport
-from fw_gear_dicom_send.network.types import NotSent, Sent, Suspect
 from fw_gear_dicom_send.retry import RetryPolicy
 from tests.support.fault_scp import (
     A_ASSOCIATE_AC,

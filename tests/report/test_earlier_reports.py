@@ -11,16 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fw_gear_dicom_send.delivery.results import AlreadyStored, Planned, StoreResult, Transfer
+from fw_gear_dicom_send.delivery.sender import ServerName
 from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
-from fw_gear_dicom_send.network.types import AlreadyStored, PeerAE, Planned, StoreResult, Transfer
+from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.earlier_reports import EarlierImage, images_on, time_in
 from fw_gear_dicom_send.report.images_csv import COLUMNS, ImagesCSV
 from fw_gear_dicom_send.report.verification import Verdict, Verifications
 from fw_gear_dicom_send.run.earlier_images import EarlierImages
-from tests.support.results import not_sent, sent
+from tests.support.results import judged, not_sent, sent
 
-PEER = PeerAE("pacs.example.org", 104, "PACS", "flywheel")
+SERVER = PeerAE("pacs.example.org", 104, "PACS", "flywheel").named("")
 ENTRY = FileEntry(Container("session", "s"), "a.zip", "lab/a.zip")
 CRC = 0xFF00_1234
 
@@ -29,17 +31,17 @@ def record(number: int, result: StoreResult | None = None, crc32: int | None = C
     return ImageRecord(ENTRY, f"{number}", result or sent(), "", f"1.{number}", size=9, crc32=crc32)
 
 
-def report(folder: Path, *records: ImageRecord, peer: PeerAE = PEER) -> Path:
+def report(folder: Path, *records: ImageRecord, server: ServerName = SERVER) -> Path:
     """Write the report of a run."""
-    written = ImagesCSV(folder / "r_instances.csv", peer)
+    written = ImagesCSV(folder / "r_instances.csv", server)
     for one in records:
         written.image(one)
     written.close()
     return written.path
 
 
-def uids(path: Path, peer: PeerAE = PEER) -> Sequence[str]:
-    return [image.sop_instance_uid for image in images_on(peer, path)]
+def uids(path: Path, server: ServerName = SERVER) -> Sequence[str]:
+    return [image.sop_instance_uid for image in images_on(server, path)]
 
 
 def test_images_on_the_server_are_returned(tmp_path: Path) -> None:
@@ -47,12 +49,12 @@ def test_images_on_the_server_are_returned(tmp_path: Path) -> None:
     path = report(
         tmp_path,
         record(1),
-        record(2, sent(status=0xB000)),
+        record(2, sent(answer=judged(0xB000))),
         record(3, AlreadyStored(Reason(Kind.SENT_EARLIER))),
         record(4, not_sent("no")),
         record(5, Planned(Transfer()), None),
     )
-    assert list(images_on(PEER, path)) == [EarlierImage(f"1.{n}", 9, CRC) for n in (1, 2, 3)]
+    assert list(images_on(SERVER, path)) == [EarlierImage(f"1.{n}", 9, CRC) for n in (1, 2, 3)]
 
 
 def test_an_image_with_an_unknown_dataset_is_not_returned(
@@ -76,12 +78,12 @@ def test_a_server_is_identified_by_host_port_and_ae_title(
     tmp_path: Path, peer: PeerAE, is_same: bool
 ) -> None:
     """Images sent to another server do not count; host names are not case-sensitive."""
-    assert uids(report(tmp_path, record(1)), peer) == ["1.1"] * is_same
+    assert uids(report(tmp_path, record(1)), peer.named("")) == ["1.1"] * is_same
 
 
 def test_images_that_the_server_lost_are_returned_as_such(tmp_path: Path) -> None:
     """They were acknowledged, but a query did not find them."""
-    written = ImagesCSV(tmp_path / "r_instances.csv", PEER)
+    written = ImagesCSV(tmp_path / "r_instances.csv", SERVER)
     verifications = Verifications("find")
     for number, verdict in enumerate((Verdict.VERIFIED, Verdict.ABSENT, Verdict.VERIFIED)):
         written.image(record(number))
@@ -90,7 +92,7 @@ def test_images_that_the_server_lost_are_returned_as_such(tmp_path: Path) -> Non
     written.image(record(0))
     written.mark_missing(ENTRY, "1.0", Reason(Kind.NOT_STORED))
     written.close(verifications)
-    assert [one.is_stored for one in images_on(PEER, written.path)] == [False, False, True]
+    assert [one.is_stored for one in images_on(SERVER, written.path)] == [False, False, True]
 
 
 def test_a_truncated_last_line_is_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -155,7 +157,7 @@ def test_a_row_with_a_damaged_number_is_skipped(
     """A row with an invalid number proves nothing."""
     path = report(tmp_path, record(1), record(2))
     rewritten(path, lambda rows: rows[1].__setitem__(COLUMNS.index(name), cell))
-    assert list(images_on(PEER, path)) == [EarlierImage("1.2", 9, CRC)]
+    assert list(images_on(SERVER, path)) == [EarlierImage("1.2", 9, CRC)]
     assert caplog.messages == ["Skipping 1 damaged row in the report r_instances.csv"]
 
 
@@ -173,7 +175,7 @@ def test_only_the_columns_that_are_read_matter(tmp_path: Path, names: Sequence[s
         rows[0] = list(names)
 
     rewritten(path, reorder)
-    assert list(images_on(PEER, path)) == [EarlierImage(f"1.{n}", 9, CRC) for n in (1, 2)]
+    assert list(images_on(SERVER, path)) == [EarlierImage(f"1.{n}", 9, CRC) for n in (1, 2)]
 
 
 @pytest.mark.parametrize("name", NEEDED)
@@ -199,7 +201,7 @@ def test_a_report_that_a_spreadsheet_saved_is_read(
     text = path.read_text().replace(",", separator).replace("\n", "\r\n")
     empty = separator * (len(COLUMNS) - 1) + "\r\n"
     path.write_text(f"{text}{empty}\r\n", encoding="utf-8-sig", newline="")
-    assert list(images_on(PEER, path)) == [EarlierImage(f"1.{n}", 9, CRC) for n in (1, 2)]
+    assert list(images_on(SERVER, path)) == [EarlierImage(f"1.{n}", 9, CRC) for n in (1, 2)]
     assert caplog.messages == []
 
 
@@ -209,7 +211,7 @@ def test_joined_reports_are_read(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     first = path.read_bytes()
     rewritten(path, lambda rows: [row.reverse() for row in rows])
     path.write_bytes(first + b"\xef\xbb\xbf" + path.read_bytes() + first)
-    assert list(images_on(PEER, path)) == [EarlierImage("1.1", 9, CRC)] * 3
+    assert list(images_on(SERVER, path)) == [EarlierImage("1.1", 9, CRC)] * 3
     assert caplog.messages == []
 
 
@@ -260,9 +262,7 @@ def test_any_damage_ends_no_run(
         "Bytes": "9",
         "Outcome": "sent",
         "CRC-32": f"{CRC:08X}",
-        "Host": PEER.host,
-        "Port": str(PEER.port),
-        "Called AE": PEER.called_ae,
+        **dict(zip(("Host", "Port", "Called AE"), SERVER.key, strict=True)),
     }
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(
@@ -276,7 +276,7 @@ def test_any_damage_ends_no_run(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "r_instances.csv"
         path.write_bytes(bytes(content) + f"\n{','.join(COLUMNS)}\n{cells}\n".encode())
-        found = list(images_on(PEER, path))
+        found = list(images_on(SERVER, path))
     table = EarlierImages()
     for image in found:
         table.add(image)
@@ -304,6 +304,6 @@ def test_a_checksum_without_leading_zeros(tmp_path: Path) -> None:
     """A spreadsheet removes leading zeros of a cell that has only digits."""
     path = report(tmp_path, record(1, crc32=0x123456))
     path.write_text(path.read_text().replace("00123456", "123456"))
-    assert list(images_on(PEER, path)) == [EarlierImage("1.1", 9, 0x123456)]
+    assert list(images_on(SERVER, path)) == [EarlierImage("1.1", 9, 0x123456)]
     path.write_text(path.read_text().replace(",123456", ",12345F"))
-    assert list(images_on(PEER, path)) == []
+    assert list(images_on(SERVER, path)) == []

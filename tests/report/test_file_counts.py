@@ -2,8 +2,8 @@
 
 import pytest
 
+from fw_gear_dicom_send.delivery.results import AlreadyStored, Planned, StoreResult, Transfer
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
-from fw_gear_dicom_send.network.types import AlreadyStored, Planned, StoreResult, Transfer
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.file_counts import FileCount, FileCounts
 from fw_gear_dicom_send.report.wording import image_counts

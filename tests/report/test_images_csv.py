@@ -9,16 +9,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
-from fw_gear_dicom_send.network.types import (
+from fw_gear_dicom_send.delivery.results import (
     AlreadyStored,
     NotSent,
-    PeerAE,
     Planned,
     Sent,
     StoreResult,
     Transfer,
 )
+from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
+from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.csv_rows import read_rows
 from fw_gear_dicom_send.report.earlier_reports import images_on
@@ -27,13 +27,13 @@ from fw_gear_dicom_send.report.verification import Verdict, Verifications
 from fw_gear_dicom_send.text import printable
 from tests.support.closing import nothing_left_open
 from tests.support.drawn_datasets import bounded
-from tests.support.results import not_sent, reason_with, sent
+from tests.support.results import judged, not_sent, reason_with, sent
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 ENTRY = FileEntry(Container("acquisition", "a"), "a.zip", "lab/study/files/a.zip")
 EXPLICIT, IMPLICIT, RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.5"
-PEER = PeerAE("pacs.example.org", 104, "PACS", "flywheel")
-SENT = sent(status=0, tries=1, seconds=0.0123, transfer_syntax_uid=EXPLICIT)
+SERVER = PeerAE("pacs.example.org", 104, "PACS", "flywheel").named("")
+SENT = sent(answer=judged(0), tries=1, seconds=0.0123, transfer_syntax_uid=EXPLICIT)
 
 
 def record(number: int, result: StoreResult = SENT, syntax: str = EXPLICIT) -> ImageRecord:
@@ -49,9 +49,9 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_a_row_has_all_known_values(tmp_path: Path) -> None:
     """Each column has its value, named as in DICOM."""
-    report = ImagesCSV(tmp_path / "r.csv", PEER)
+    report = ImagesCSV(tmp_path / "r.csv", SERVER)
     result = Sent(
-        Transfer(0xB000, "too long", 3, 0.0123, EXPLICIT),
+        Transfer(replace(judged(0xB000), comment="too long"), 3, 0.0123, EXPLICIT),
         (Reason(Kind.CONVERTED, "CT only as ..."), Reason(Kind.WARNING, "0xB000 Coercion")),
     )
     report.image(record(1, result, RLE))
@@ -88,19 +88,19 @@ def test_a_row_has_all_known_values(tmp_path: Path) -> None:
         (AlreadyStored(), "already there", "", ""),
         (not_sent("it has no UID"), "not sent", "", "it has no UID"),
         (
-            not_sent("status 0xC001", status=0xC001, tries=1),
+            not_sent("status 0xC001", answer=judged(0xC001), tries=1),
             "not sent",
             "0xC001 Cannot Understand",
             "status 0xC001",
         ),
-        (not_sent("x", status=0x1234), "not sent", "0x1234 of unknown meaning", "x"),
+        (not_sent("x", answer=judged(0x1234)), "not sent", "0x1234 of unknown meaning", "x"),
     ],
 )
 def test_outcomes(
     tmp_path: Path, result: StoreResult, outcome: str, status: str, reason: str
 ) -> None:
     """The result of an image is a word with its status and reason."""
-    report = ImagesCSV(tmp_path / "r.csv", PEER)
+    report = ImagesCSV(tmp_path / "r.csv", SERVER)
     report.image(record(1, result))
     report.close()
     (row,) = rows(tmp_path / "r.csv")
@@ -123,7 +123,7 @@ def test_outcomes(
 )
 def test_the_code_belongs_to_the_reason(tmp_path: Path, result: StoreResult, code: str) -> None:
     """A program reads the reason as a code, independent of the text."""
-    report = ImagesCSV(tmp_path / "r.csv", PEER)
+    report = ImagesCSV(tmp_path / "r.csv", SERVER)
     report.image(record(1, result))
     report.close()
     (row,) = rows(tmp_path / "r.csv")
@@ -133,7 +133,7 @@ def test_the_code_belongs_to_the_reason(tmp_path: Path, result: StoreResult, cod
 def test_a_conversion_before_a_rejection_is_in_the_reason(tmp_path: Path) -> None:
     """The conversion may be the cause of the rejection."""
     conversion = Reason(Kind.CONVERTED, "CT in RLE Lossless only as Explicit VR Little Endian")
-    report = ImagesCSV(tmp_path / "r.csv", PEER)
+    report = ImagesCSV(tmp_path / "r.csv", SERVER)
     report.image(record(1, NotSent(Reason(Kind.REFUSED, "0xC000"), remarks=(conversion,))))
     report.close()
     (row,) = rows(tmp_path / "r.csv")
@@ -142,7 +142,7 @@ def test_a_conversion_before_a_rejection_is_in_the_reason(tmp_path: Path) -> Non
 
 def test_a_row_is_written_immediately(tmp_path: Path) -> None:
     """A killed job leaves its rows so far, all of them complete."""
-    report = ImagesCSV(tmp_path / "r.csv", PEER)
+    report = ImagesCSV(tmp_path / "r.csv", SERVER)
     for number in range(3):
         report.image(record(number))
         assert [row["Member"] for row in rows(tmp_path / "r.csv")] == [
@@ -152,14 +152,14 @@ def test_a_row_is_written_immediately(tmp_path: Path) -> None:
 
 def test_without_an_image_there_is_no_report(tmp_path: Path) -> None:
     """A run without images leaves no file."""
-    report = ImagesCSV(tmp_path / "r.csv", PEER)
+    report = ImagesCSV(tmp_path / "r.csv", SERVER)
     assert not report.close()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_resent_images_have_one_row(tmp_path: Path) -> None:
     """A later result replaces the row in its place."""
-    report = ImagesCSV(tmp_path / "r.csv", PEER)
+    report = ImagesCSV(tmp_path / "r.csv", SERVER)
     for number in range(4):
         report.image(record(number))
     report.start_resending()
@@ -183,7 +183,7 @@ def test_resent_images_have_one_row(tmp_path: Path) -> None:
 )
 def test_a_name_of_any_length_costs_no_report(tmp_path: Path, name: str, start: str) -> None:
     """A long cell is cut, so that the row can be read again, also by `resume`."""
-    report = ImagesCSV(tmp_path / "r.csv", PEER)
+    report = ImagesCSV(tmp_path / "r.csv", SERVER)
     report.image(replace(record(1), name=name))
     report.image(record(2))
     verifications = Verifications("find")
@@ -192,12 +192,15 @@ def test_a_name_of_any_length_costs_no_report(tmp_path: Path, name: str, start: 
     assert report.close(verifications)
     first, second = (row["Member"] for row in rows(tmp_path / "r.csv"))
     assert (first[:8], first[-1], second) == (start, "…", "2.dcm")
-    assert [image.sop_instance_uid for image in images_on(PEER, report.path)] == ["1.2.1", "1.2.2"]
+    assert [image.sop_instance_uid for image in images_on(SERVER, report.path)] == [
+        "1.2.1",
+        "1.2.2",
+    ]
 
 
 def test_a_row_of_an_image_that_was_not_sent_remains(tmp_path: Path) -> None:
     """A resent image does not replace the row of a different image with its UID."""
-    report = ImagesCSV(tmp_path / "r.csv", PEER)
+    report = ImagesCSV(tmp_path / "r.csv", SERVER)
     report.image(record(1, not_sent("different")))
     report.image(replace(record(1), name="2.dcm"))
     report.start_resending()
@@ -209,7 +212,7 @@ def test_a_row_of_an_image_that_was_not_sent_remains(tmp_path: Path) -> None:
 
 def test_verification_fills_its_column_at_the_end(tmp_path: Path) -> None:
     """Each row has the state of its image, even if the row was replaced."""
-    report = ImagesCSV(tmp_path / "r.csv", PEER)
+    report = ImagesCSV(tmp_path / "r.csv", SERVER)
     verifications = Verifications("find")
     verdicts = [Verdict.VERIFIED, Verdict.NOT_SENT, Reason(Kind.NOT_COMMITTED), Verdict.ABSENT]
     for number, verdict in enumerate(verdicts):
@@ -230,7 +233,7 @@ def test_verification_fills_its_column_at_the_end(tmp_path: Path) -> None:
 
 def test_a_dry_run_does_not_claim_success(tmp_path: Path) -> None:
     """Planned images are not reported as sent."""
-    report = ImagesCSV(tmp_path / "r.csv", PEER)
+    report = ImagesCSV(tmp_path / "r.csv", SERVER)
     report.image(record(1, Planned(Transfer(transfer_syntax_uid=EXPLICIT))))
     report.image(record(2, AlreadyStored()))
     report.image(record(3, not_sent("no")))
@@ -243,7 +246,7 @@ def test_a_report_that_cannot_be_started_is_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The images are counted elsewhere, and no part of the report is left."""
-    report = ImagesCSV(tmp_path / "missing" / "r.csv", PEER)
+    report = ImagesCSV(tmp_path / "missing" / "r.csv", SERVER)
     for number in range(100):
         report.image(record(number))
     assert not report.close()
@@ -265,7 +268,7 @@ def test_tries_and_time_may_be_empty(
     tmp_path: Path, result: StoreResult, tries: str, milliseconds: str
 ) -> None:
     """An image that was never sent has neither; an unreadable one has no UID and no size."""
-    report = ImagesCSV(tmp_path / "r.csv", PEER)
+    report = ImagesCSV(tmp_path / "r.csv", SERVER)
     report.image(ImageRecord(ENTRY, "1.dcm", result))
     report.close()
     (row,) = rows(tmp_path / "r.csv")
@@ -278,7 +281,7 @@ def test_tries_and_time_may_be_empty(
 def test_the_file_is_closed(tmp_path: Path) -> None:
     """It is closed immediately, because the report is delivered right afterwards."""
     with nothing_left_open():
-        report = ImagesCSV(tmp_path / "r.csv", PEER)
+        report = ImagesCSV(tmp_path / "r.csv", SERVER)
         report.image(record(1))
         assert report.close()
         del report
@@ -286,7 +289,7 @@ def test_the_file_is_closed(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     """The run continues without the report, which is not attached."""
-    report = ImagesCSV(Path("/dev/full"), PEER)
+    report = ImagesCSV(Path("/dev/full"), SERVER)
     for number in range(100):
         report.image(record(number))
     assert not report.close()
@@ -296,7 +299,7 @@ def test_a_full_disk_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_an_incomplete_report_is_removed(tmp_path: Path) -> None:
     """A write error ends only the report, and is logged once."""
-    report = ImagesCSV(tmp_path / "r.csv", PEER)
+    report = ImagesCSV(tmp_path / "r.csv", SERVER)
     report.image(record(1))
     report.image(record(2, sent(seconds="long")))
     report.image(record(3))
@@ -316,7 +319,7 @@ def test_any_text_is_read_as_written(path: str, member: str, reason: str, is_rev
     """Any name results in one row, even if another row was replaced."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "r.csv"
-        report = ImagesCSV(file, PEER)
+        report = ImagesCSV(file, SERVER)
         entry = FileEntry(Container("acquisition", "a"), path, path)
         report.image(ImageRecord(entry, member, not_sent(reason)))
         if is_revised:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from fw_gear_dicom_send.delivery.results import AlreadyStored, Planned, Sent, Transfer
+from fw_gear_dicom_send.delivery.sender import SenderFacts
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord
-from fw_gear_dicom_send.network.types import AlreadyStored, Planned, Sent, Transfer
 from fw_gear_dicom_send.report.progress import Intervals, Progress
 from tests.support.clock import Clock
 from tests.support.results import not_sent
@@ -24,9 +25,13 @@ def entries(number: int, size: int | None = 1_000_000) -> list[FileEntry]:
 class Sending:
     """Sender with this number of associations and of retries so far."""
 
-    open_associations: int = 1
+    connections: int = 1
     retries: int = 0
     max_rate: float = 0.0
+
+    def facts(self) -> SenderFacts:
+        """Return these numbers."""
+        return SenderFacts(self.connections, "association", self.max_rate, self.retries)
 
 
 def progress_of(files: Sequence[FileEntry], clock: Clock | None = None) -> Progress:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fw_gear_dicom_send.delivery.results import Planned, Transfer
 from fw_gear_dicom_send.dicom.types import PrivateTag
 from fw_gear_dicom_send.errors import SiteError
 from fw_gear_dicom_send.models import (
@@ -21,7 +22,7 @@ from fw_gear_dicom_send.models import (
     SendConfig,
 )
 from fw_gear_dicom_send.network.contexts import Context
-from fw_gear_dicom_send.network.types import PeerAE, Planned, TLSConfig, Transfer
+from fw_gear_dicom_send.network.types import PeerAE, TLSConfig
 from fw_gear_dicom_send.report.files_csv import COLUMNS
 from fw_gear_dicom_send.report.publish import Reports
 from tests.support.html_reading import Element, parsed

@@ -1,7 +1,7 @@
 """Reasons with one cause have one row, and their first images are kept."""
 
+from fw_gear_dicom_send.delivery.results import AlreadyStored, NotSent, Sent, StoreResult, Transfer
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord, Remark
-from fw_gear_dicom_send.network.types import AlreadyStored, NotSent, Sent, StoreResult, Transfer
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.reason_groups import (
     MAX_CAUSES,
@@ -14,8 +14,8 @@ from fw_gear_dicom_send.report.reason_groups import (
     notes,
 )
 
-REFUSED = Reason(Kind.REFUSED, "0xC000 Cannot Understand, comment 1")
-COERCED = Reason(Kind.WARNING, "0xB000 Coercion of Data Elements")
+REFUSED = Reason(Kind.REFUSED, "0xC000 Cannot Understand, comment 1", "0xC000")
+COERCED = Reason(Kind.WARNING, "0xB000 Coercion of Data Elements", "0xB000")
 
 
 def entry(name: str = "a.zip") -> FileEntry:
@@ -40,8 +40,8 @@ def test_one_cause_for_twelve_transfer_syntaxes_is_one_group() -> None:
 
 def test_each_status_is_a_separate_cause() -> None:
     """The comment of a server does not matter; the most frequent cause comes first."""
-    other = Reason(Kind.REFUSED, "0xC000 Cannot Understand, comment 2")
-    full = Reason(Kind.REFUSED, "0xA900 Does Not Match")
+    other = Reason(Kind.REFUSED, "0xC000 Cannot Understand, comment 2", "0xC000")
+    full = Reason(Kind.REFUSED, "0xA900 Does Not Match", "0xA900")
     groups = failures([report("a", failed(full), failed(REFUSED, 2), failed(other, 3))])
     assert [(one.cause.status, one.images) for one in groups] == [("0xC000", 5), ("0xA900", 1)]
 
@@ -105,6 +105,6 @@ def test_the_number_of_examples_is_limited() -> None:
     for number in range(MAX_EXAMPLES + 5):
         add_image(examples, NotSent(REFUSED), f"1.{number}")
     for number in range(MAX_CAUSES + 5):
-        add_image(examples, NotSent(Reason(Kind.REFUSED, f"x{number}")), "1")
+        add_image(examples, NotSent(Reason(Kind.REFUSED, status=f"x{number}")), "1")
     assert len(examples.of(cause_of(REFUSED))) == MAX_EXAMPLES
-    assert examples.of(cause_of(Reason(Kind.REFUSED, f"x{MAX_CAUSES + 4}"))) == ()
+    assert examples.of(cause_of(Reason(Kind.REFUSED, status=f"x{MAX_CAUSES + 4}"))) == ()

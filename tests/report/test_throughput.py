@@ -2,8 +2,8 @@
 
 import pytest
 
+from fw_gear_dicom_send.delivery.results import AlreadyStored, Planned, StoreResult, Transfer
 from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
-from fw_gear_dicom_send.network.types import AlreadyStored, Planned, StoreResult, Transfer
 from fw_gear_dicom_send.report.throughput import Throughput
 from tests.support.clock import Clock
 from tests.support.results import not_sent, sent

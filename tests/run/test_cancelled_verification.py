@@ -6,6 +6,7 @@ from signal import Signals
 
 import pytest
 
+from fw_gear_dicom_send import senders
 from fw_gear_dicom_send.cli.local_source import LocalReports, LocalSource
 from fw_gear_dicom_send.errors import CancelledError
 from fw_gear_dicom_send.models import SendConfig
@@ -43,8 +44,9 @@ def test_absent_images_do_not_count_as_sent(tmp_path: Path) -> None:
             report=True,
             verify="find",
         )
-        with pytest.raises(CancelledError):
-            run(config, LocalSource([folder]), reports, tmp_path, output, waits=waits)
+        source = LocalSource([folder])
+        with senders.of(config, tmp_path) as sender, pytest.raises(CancelledError):
+            run(config, source, sender, reports, work=tmp_path, output=output, waits=waits)
     files, images, *_ = reports.paths
     with files.open(newline="") as rows:
         assert [row["Images Sent"] for row in csv.DictReader(rows)] == ["2"]

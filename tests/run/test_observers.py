@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fw_gear_dicom_send import senders
 from fw_gear_dicom_send.cli.local_source import LocalReports, LocalSource
 from fw_gear_dicom_send.models import FileEntry, FileReport, ImageRecord, SendConfig
 from fw_gear_dicom_send.network.types import PeerAE
@@ -66,7 +67,9 @@ def send(tmp_path: Path, python_scp: PythonSCP) -> Callable[..., list[dict[str, 
             report=True,
         )
         source, reports = LocalSource([folder]), LocalReports()
-        assert run(config, source, reports, tmp_path, output, **how).is_success  # type: ignore[arg-type]
+        with senders.of(config, tmp_path) as sender:
+            outcome = run(config, source, sender, reports, work=tmp_path, output=output, **how)
+        assert outcome.is_success
         assert len(reports.paths) == 4
         return list(csv.DictReader(reports.paths[0].open(newline="")))
 

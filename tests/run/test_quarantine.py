@@ -6,9 +6,9 @@ from signal import Signals
 
 import pytest
 
+from fw_gear_dicom_send.delivery.results import NotSent
 from fw_gear_dicom_send.errors import CancelledError
 from fw_gear_dicom_send.models import ImageRecord
-from fw_gear_dicom_send.network.types import NotSent
 from fw_gear_dicom_send.reasons import Kind
 from fw_gear_dicom_send.run.quarantine import QuarantinePolicy
 from tests.support.choosy import Archives, Choosy, Records, number_of, run_steps

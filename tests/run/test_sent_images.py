@@ -114,7 +114,6 @@ def test_a_large_image_is_read_once(is_read: bool) -> None:
     watched = sent.watched(first)
     if is_read:
         assert sum(map(len, watched.dataset.blocks())) == first.dataset.size
-    watched.dataset.close()
     sent.settle(watched, is_sent=True)
     assert source.taken == first.dataset.size
     assert sent.claim(large()[0]) is Claim.EQUAL
@@ -128,6 +127,5 @@ def test_a_large_image_lost_before_it_was_read_equals_none() -> None:
     assert sent.claim(first) is Claim.FIRST
     watched = sent.watched(first)
     source.close()
-    watched.dataset.close()
     sent.settle(watched, is_sent=True)
     assert sent.claim(large()[0]) is Claim.DIFFERENT

@@ -7,9 +7,9 @@ from threading import Barrier, Event
 
 import pytest
 
+from fw_gear_dicom_send.delivery.results import Sent, Suspect
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.models import FileReport, FileStatus
-from fw_gear_dicom_send.network.types import Sent
 from fw_gear_dicom_send.report.events import Observer
 from fw_gear_dicom_send.report.file_counts import FileCounts
 from fw_gear_dicom_send.run.steps import Resources, send
@@ -54,10 +54,10 @@ class Meeting(Sender):
         super().__init__()
         self._barrier = Barrier(ASSOCIATIONS)
 
-    def send(self, instance: SOPInstance) -> Sent:
+    def send(self, instance: SOPInstance, earlier: Suspect | None = None) -> Sent:
         """Wait for the others."""
         self._barrier.wait(PATIENCE)
-        return super().send(instance)
+        return super().send(instance, earlier)
 
 
 @pytest.mark.parametrize("pack", [zip_of, tar_of, folder_of])
@@ -104,11 +104,11 @@ class Held(Sender):
         self.is_free = Event()
         self._held = uid_of(number)
 
-    def send(self, instance: SOPInstance) -> Sent:
+    def send(self, instance: SOPInstance, earlier: Suspect | None = None) -> Sent:
         """Delay the image."""
         if instance.sop_instance_uid == self._held:
             self.is_free.wait(PATIENCE)
-        return super().send(instance)
+        return super().send(instance, earlier)
 
 
 class Releasing(Folder):

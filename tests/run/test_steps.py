@@ -8,10 +8,10 @@ from threading import Event, Thread
 
 import pytest
 
+from fw_gear_dicom_send.delivery.results import Sent, Suspect
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.errors import CancelledError
 from fw_gear_dicom_send.models import DownloadFailure, FileEntry
-from fw_gear_dicom_send.network.types import Sent
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.events import Observer
 from fw_gear_dicom_send.report.file_counts import FileCounts
@@ -74,10 +74,10 @@ class Held(Sender):
         super().__init__()
         self._is_over = Event()
 
-    def send(self, instance: SOPInstance) -> Sent:
+    def send(self, instance: SOPInstance, earlier: Suspect | None = None) -> Sent:
         """Send an image at the end."""
         self._is_over.wait(PATIENCE)
-        return super().send(instance)
+        return super().send(instance, earlier)
 
     def finish(self) -> None:
         """Release the images."""

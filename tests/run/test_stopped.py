@@ -7,10 +7,10 @@ from threading import Event
 
 import pytest
 
+from fw_gear_dicom_send.delivery.results import Sent, Suspect
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.errors import CancelledError
 from fw_gear_dicom_send.models import ImageRecord
-from fw_gear_dicom_send.network.types import Sent
 from fw_gear_dicom_send.report.events import Observer
 from fw_gear_dicom_send.report.file_counts import FileCounts
 from fw_gear_dicom_send.run.steps import Resources, send
@@ -27,11 +27,11 @@ class Holding(Sender):
         self._held = uid_of(number)
         self._is_over = Event()
 
-    def send(self, instance: SOPInstance) -> Sent:
+    def send(self, instance: SOPInstance, earlier: Suspect | None = None) -> Sent:
         """Send an image, or keep it."""
         if instance.sop_instance_uid == self._held:
             assert self._is_over.wait(PATIENCE)
-        return super().send(instance)
+        return super().send(instance, earlier)
 
     def finish(self) -> None:
         """Send the kept image."""

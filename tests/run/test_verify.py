@@ -4,13 +4,13 @@ from collections.abc import Collection
 
 import pytest
 
-from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord
-from fw_gear_dicom_send.network.types import (
+from fw_gear_dicom_send.delivery.results import (
     AlreadyStored,
     ImageReference,
     StoreResult,
     Verification,
 )
+from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.verification import Verifications
 from fw_gear_dicom_send.retry import RetryPolicy

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
+from fw_gear_dicom_send.delivery.results import NotSent
 from fw_gear_dicom_send.models import (
     Container,
     DownloadFailure,
@@ -17,7 +18,6 @@ from fw_gear_dicom_send.models import (
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.transport import Transport
-from fw_gear_dicom_send.network.types import NotSent
 from fw_gear_dicom_send.report.events import Observer
 from fw_gear_dicom_send.report.file_counts import FileCounts
 from fw_gear_dicom_send.retry import RetryPolicy

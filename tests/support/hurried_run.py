@@ -8,6 +8,7 @@ import sys
 from functools import partial
 
 import run
+from fw_gear_dicom_send import senders
 from fw_gear_dicom_send.network.connection import Connection
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.report.progress import Intervals, Progress
@@ -31,21 +32,25 @@ def count_and_connect(self: Connection, host: str, port: int) -> None:
 def main() -> int:
     """Run the gear and return its exit code."""
     timeout = float(sys.argv[1])
+    timeouts = Timeouts(
+        connect=timeout,
+        associate=timeout,
+        write=timeout,
+        echo=timeout,
+        release=timeout,
+        abort=timeout,
+    )
     waits = Waits(
-        timeouts=Timeouts(
-            connect=timeout,
-            associate=timeout,
-            write=timeout,
-            echo=timeout,
-            release=timeout,
-            abort=timeout,
-        ),
-        resend=RetryPolicy(min_wait=WAIT, max_wait=WAIT, jitter=False),
         quarantine=QuarantinePolicy(wait=WAIT, second_wait=WAIT, long_wait=WAIT),
         verify=RetryPolicy(max_time=SECOND),
     )
+    make_sender = partial(
+        senders.of,
+        timeouts=timeouts,
+        resend=RetryPolicy(min_wait=WAIT, max_wait=WAIT, jitter=False),
+    )
     Connection.open = count_and_connect
-    exit_code = run.main(waits, partial(Progress, intervals=Intervals(early=SECOND)))
+    exit_code = run.main(waits, partial(Progress, intervals=Intervals(early=SECOND)), make_sender)
     sys.stderr.write(f"connections asked for: {len(requested)}\n")
     return exit_code
 

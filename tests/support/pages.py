@@ -5,6 +5,7 @@ from typing import Any
 
 from fw_gear_dicom_send.batch import page as batch_page
 from fw_gear_dicom_send.batch.models import Outcome
+from fw_gear_dicom_send.delivery.results import NotSent
 from fw_gear_dicom_send.models import (
     Container,
     FileEntry,
@@ -14,7 +15,7 @@ from fw_gear_dicom_send.models import (
     Remark,
 )
 from fw_gear_dicom_send.network.contexts import Context
-from fw_gear_dicom_send.network.types import NotSent, PeerAE, TLSConfig
+from fw_gear_dicom_send.network.types import PeerAE, TLSConfig
 from fw_gear_dicom_send.reasons import Kind, Program, Reason
 from fw_gear_dicom_send.report.modality_counts import ModalityCount
 from fw_gear_dicom_send.report.reason_groups import ImageExamples
@@ -38,7 +39,7 @@ THROUGHPUT = ThroughputCounts(
     StoreTimes(0.0123, 0.41, 12.5),
     (1.5, 4.0, 7.9),
 )
-REFUSED = Reason(Kind.REFUSED, "0xC000 Cannot Understand")
+REFUSED = Reason(Kind.REFUSED, "0xC000 Cannot Understand", "0xC000")
 ENTRY = FileEntry(Container("acquisition", "a"), "a.zip", "lab/Study/sub-01/visit 1/T1/files/a.zip")
 
 
@@ -55,7 +56,9 @@ def files(complete: int = 30) -> list[FileReport]:
         Remark((Reason(Kind.NOT_ACCEPTED, f"CT in {syntax}"),), 2, failure=True)
         for syntax in SYNTAXES
     ]
-    warning = Remark((Reason(Kind.WARNING, "0xB000 Coercion of Data Elements"),), 3, failure=False)
+    warning = Remark(
+        (Reason(Kind.WARNING, "0xB000 Coercion of Data Elements", "0xB000"),), 3, failure=False
+    )
     converted = Remark((Reason(Kind.CONVERTED, "MR only as Explicit VR"),), 9, failure=False)
     return [
         *(file(f"series{n:03}_{'x' * 40}.zip", 176, 176, verified=176) for n in range(complete)),

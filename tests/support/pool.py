@@ -8,13 +8,13 @@ from concurrent.futures import Future, wait
 
 import pytest
 
+from fw_gear_dicom_send.delivery.results import StoreResult
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.pool import AssociationPool
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.transport import Transport
-from fw_gear_dicom_send.network.types import StoreResult
 from fw_gear_dicom_send.retry import RetryBudget, RetryPolicy
 from tests.support.fault_scp import Peer
 from tests.support.instances import relabelled

@@ -3,8 +3,16 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from fw_gear_dicom_send.delivery.results import (
+    Answer,
+    NotSent,
+    Sent,
+    StoreResult,
+    Suspect,
+    Transfer,
+)
 from fw_gear_dicom_send.models import Remark
-from fw_gear_dicom_send.network.types import NotSent, Sent, StoreResult, Suspect, Transfer
+from fw_gear_dicom_send.network.statuses import describe
 from fw_gear_dicom_send.reasons import Kind, Reason
 
 
@@ -31,6 +39,11 @@ def not_sent(text: str = "", **transfer: Any) -> NotSent:
 def final(result: StoreResult | Suspect) -> StoreResult:
     """Return the final result of an image that is not resent."""
     return result.failure if isinstance(result, Suspect) else result
+
+
+def judged(status: int) -> Answer:
+    """Return the answer with a DIMSE status."""
+    return Answer(status, describe(status), is_success=status == 0)
 
 
 class Outcome(NamedTuple):

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
+from fw_gear_dicom_send.delivery.results import StoreResult
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.network.store import StorageSCU
-from fw_gear_dicom_send.network.types import StoreResult
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.fault_scp import FaultSCP
 from tests.support.instances import made_instance

@@ -1,9 +1,9 @@
 """Study with two series, whose images tests store and query."""
 
+from fw_gear_dicom_send.delivery.results import ImageReference, Sent
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.transport import Transport
-from fw_gear_dicom_send.network.types import ImageReference, Sent
 from tests.support.instances import made_instance
 from tests.support.pacs import DcmQRSCP, Orthanc, PythonSCP
 from tests.support.peers import peer_of

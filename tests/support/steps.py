@@ -4,9 +4,10 @@ from collections.abc import Collection
 from pathlib import Path
 from threading import Lock
 
+from fw_gear_dicom_send.delivery.results import Sent, Suspect
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.models import Container, FileEntry, SendConfig
-from fw_gear_dicom_send.network.types import PeerAE, Sent
+from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.source import Fetcher
 from tests.support.results import sent
 from tests.support.sample_files import encoded, made
@@ -48,21 +49,26 @@ class Folder:
         self.released.append(path.name)
 
 
-class Sender:
-    """Sender that accepts every image and closes it."""
+class Healthy:
+    """Health of a server that accepts every image."""
 
     given_up = None
+
+
+class Sender:
+    """Sender that accepts every image."""
+
+    health = Healthy()
 
     def __init__(self) -> None:
         """Start without sent images."""
         self.uids: list[str] = []
         self._lock = Lock()
 
-    def send(self, instance: SOPInstance) -> Sent:
+    def send(self, instance: SOPInstance, earlier: Suspect | None = None) -> Sent:  # noqa: ARG002
         """Record an image."""
         with self._lock:
             self.uids.append(instance.sop_instance_uid)
-        instance.dataset.close()
         return sent()
 
     def finish(self) -> None:

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
-from fw_gear_dicom_send.dicom.temporary_files import NO_ROOM
+from fw_gear_dicom_send.dicom.conversion import Conversion
 from fw_gear_dicom_send.dicom.transcode import FrameEncoders
 from fw_gear_dicom_send.dicom.transcode.frame_timeouts import FrameTimeouts
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
-from fw_gear_dicom_send.run.conversion import Conversion
 from tests.support.compressing import JPEG_LS, SYNTAXES, Shape, compressed_by
 from tests.support.footprint import children
 from tests.support.instances import instance
@@ -119,7 +118,7 @@ def test_a_run_ends_its_processes(syntax: str, tmp_path: Path) -> None:
     """It ends encoders and decoders."""
     before = children(os.getpid())
     name = "MR_small_RLE.dcm" if syntax == ExplicitVRLittleEndian else "MR_small.dcm"
-    with Conversion(NO_ROOM, tmp_path) as conversion:
+    with Conversion(tmp_path) as conversion:
         image = conversion(instance(shipped(name)), syntax)
         assert isinstance(image, SOPInstance)
         assert len(children(os.getpid()) - before) == 1

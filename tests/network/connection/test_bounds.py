@@ -27,7 +27,8 @@ MEASURE_MEMORY = """
 import resource, struct, sys
 from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Span
 from fw_gear_dicom_send.network.store import StorageSCU
-from fw_gear_dicom_send.network.types import PeerAE, Sent
+from fw_gear_dicom_send.network.types import PeerAE
+from fw_gear_dicom_send.delivery.results import Sent
 
 port, path, size = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 scu = StorageSCU(PeerAE("127.0.0.1", port, "A", "B"), lambda *_: None)

@@ -79,7 +79,7 @@ def test_one_more_association_is_requested_each_minute(
     script.is_full = False
     clock.time += 60
     script.answer(1)
-    assert wait_for(lambda: scu.open_associations == 3)
+    assert wait_for(lambda: scu.facts().connections == 3)
     script.answer(9)
     assert results_of(sending) == [SENT] * 12
     assert script.requests == before + 2

@@ -54,9 +54,9 @@ def test_lost_associations_are_replaced_and_their_images_resent(
         counts = Counter(image.sop_instance_uid for image in server.images)
     assert 1 <= len(script.lost) <= 4
     assert counts == {f"1.2.3.4.{n}": 1 for n in range(400)} | dict.fromkeys(script.lost, 2)
-    assert len(caplog.messages) == len(script.lost) == len(scu.lost_at)
-    assert begun <= min(scu.lost_at) <= max(scu.lost_at) <= CLOCK.now()
-    assert all(one.startswith("An association was lost with an image: ") for one in caplog.messages)
+    assert len(caplog.messages) == len(script.lost) == len(scu.health.lost_at)
+    assert begun <= min(scu.health.lost_at) <= max(scu.health.lost_at) <= CLOCK.now()
+    assert all(one.startswith("A connection was lost with an image: ") for one in caplog.messages)
 
 
 def test_an_image_is_not_lost_again_by_a_common_failure() -> None:

@@ -141,7 +141,7 @@ def test_a_limit_from_before_the_outage_is_not_logged(
             all_refused.wait(PATIENCE)
         elif peer.number == 2:
             all_refused.wait(PATIENCE)
-            wait_for(lambda: scu.open_associations == 0)
+            wait_for(lambda: scu.facts().connections == 0)
         elif peer.number <= 5:
             peer.reject(*AT_LIMIT)
             refused.release()

@@ -7,8 +7,7 @@ import pytest
 from pynetdicom import evt
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 
-from fw_gear_dicom_send.network.errors import QueryError
-from fw_gear_dicom_send.network.query import FindSCU
+from fw_gear_dicom_send.delivery.sender import QueryError
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.transport import Transport
 from tests.support.archive_scp import ArchiveSCP
@@ -62,7 +61,7 @@ def test_a_query_shares_an_association_with_images() -> None:
     with ArchiveSCP() as server:
         server.ae.maximum_associations = 1
         scu = scu_of(server, 1)
-        find = FindSCU(scu.queries, timeouts=LONG_TIMEOUTS)
+        find = scu.finder()
         assert send_in_threads(scu, [image(0)]) == [SENT]
         assert find.present(STUDY, SERIES) == uids(0)
         assert send_in_threads(scu, [image(1)]) == [SENT]
@@ -75,11 +74,11 @@ def test_a_query_shares_an_association_with_images() -> None:
 def test_orthanc_accepts_images_and_queries_in_one_association(orthanc: Orthanc) -> None:
     """Only the first query costs an association, which replaces another one."""
     scu = scu_of(orthanc, 1)
-    find = FindSCU(scu.queries, timeouts=LONG_TIMEOUTS)
+    find = scu.finder()
     assert find.present(STUDY, SERIES) == frozenset()
     assert send_in_threads(scu, [image(0)]) == [SENT]
     assert find.verify([reference(0), reference(1)]).verified == uids(0)
-    assert scu.open_associations == 1
+    assert scu.facts().connections == 1
     scu.close()
 
 
@@ -88,7 +87,7 @@ def test_a_query_has_its_own_association_if_necessary() -> None:
     with PickyArchive() as server:
         server.ae.maximum_associations = 1
         scu = scu_of(server, 1)
-        find = FindSCU(scu.queries, timeouts=LONG_TIMEOUTS)
+        find = scu.finder()
         for number in range(3):
             assert send_in_threads(scu, [image(number)]) == [SENT]
             assert find.present(STUDY, SERIES) == uids(*range(number + 1))
@@ -100,7 +99,7 @@ def test_a_failed_query_leaves_the_association_to_the_images() -> None:
     """Only a lost association is not used again."""
     with ArchiveSCP(find_status=0xC000) as server:
         scu = scu_of(server, 1)
-        find = FindSCU(scu.queries, timeouts=LONG_TIMEOUTS)
+        find = scu.finder()
         with pytest.raises(QueryError, match="0xC000"):
             find.present(STUDY, SERIES)
         assert send_in_threads(scu, [image(0)]) == [SENT]

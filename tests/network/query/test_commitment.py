@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from pydicom.dataset import Dataset
 
+from fw_gear_dicom_send.delivery.results import ImageReference, Verification
 from fw_gear_dicom_send.network.commitment import CommitmentSCU
 from fw_gear_dicom_send.network.dimse import (
     COMMAND_FIELD,
@@ -14,7 +15,6 @@ from fw_gear_dicom_send.network.dimse import (
     decode_command,
     number,
 )
-from fw_gear_dicom_send.network.types import ImageReference, Verification
 from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.associations import associate

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pynetdicom import evt
 
-from fw_gear_dicom_send.network.types import ImageReference
+from fw_gear_dicom_send.delivery.results import ImageReference
 from tests.support.pacs import PythonSCP
 from tests.support.peers import peer_of
 from tests.support.querying import find_scu

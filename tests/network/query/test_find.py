@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from pynetdicom import evt
 
+from fw_gear_dicom_send.delivery.results import Verification
+from fw_gear_dicom_send.delivery.sender import QueryError
 from fw_gear_dicom_send.network.commitment import CommitmentSCU
-from fw_gear_dicom_send.network.errors import QueryError
 from fw_gear_dicom_send.network.query import FindSCU
-from fw_gear_dicom_send.network.types import Verification
 from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.pacs import DcmQRSCP, Orthanc, PythonSCP, StoreSCP

@@ -11,9 +11,9 @@ from pydicom.dataset import Dataset
 from pynetdicom import evt
 from pynetdicom.pdu import P_DATA_TF
 
+from fw_gear_dicom_send.delivery.results import Verification
 from fw_gear_dicom_send.network.commitment import CommitmentSCU
 from fw_gear_dicom_send.network.commitment_listener import CommitmentListener
-from fw_gear_dicom_send.network.types import Verification
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.pacs import free_port
 from tests.support.querying import query_pool

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from fw_gear_dicom_send.delivery.results import ImageReference, Verification
 from fw_gear_dicom_send.network.query import MAX_LIST, FindSCU
-from fw_gear_dicom_send.network.types import ImageReference, Verification
 from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.matching import (

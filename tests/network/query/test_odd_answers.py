@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+from fw_gear_dicom_send.delivery.sender import QueryError
 from fw_gear_dicom_send.network import query
 from fw_gear_dicom_send.network.contexts import Context
-from fw_gear_dicom_send.network.errors import QueryError
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.peers import peer_of
 from tests.support.querying import find_scu, found, query_answer, query_pool

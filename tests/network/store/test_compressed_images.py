@@ -9,13 +9,12 @@ import numpy as np
 import pydicom
 import pytest
 
-from fw_gear_dicom_send.dicom.temporary_files import NO_ROOM
+from fw_gear_dicom_send.dicom.conversion import Conversion
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import ConversionMode
 from fw_gear_dicom_send.reasons import Kind, Reason
-from fw_gear_dicom_send.run.conversion import Conversion
 from tests.support.compressing import JPEG_2000, JPEG_LS, Shape, decoded
 from tests.support.instances import instance
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP
@@ -33,7 +32,7 @@ ASKED = (True, Kind.CONVERTED_AS_ASKED)
 @pytest.fixture
 def conversion(tmp_path: Path) -> Iterator[Conversion]:
     """Converter for the images of a run."""
-    with Conversion(NO_ROOM, tmp_path) as made:
+    with Conversion(tmp_path) as made:
         yield made
 
 

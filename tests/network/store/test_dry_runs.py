@@ -2,7 +2,7 @@
 
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from fw_gear_dicom_send.network.types import NotSent, Planned, Transfer
+from fw_gear_dicom_send.delivery.results import NotSent, Planned, Transfer
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.gear_runs import CT
 from tests.support.instances import made_instance

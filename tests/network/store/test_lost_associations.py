@@ -6,7 +6,7 @@ from io import BytesIO
 
 import pytest
 
-from fw_gear_dicom_send.network.types import Suspect
+from fw_gear_dicom_send.delivery.results import Suspect
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.associations import CONTEXTS, opened
 from tests.support.fault_scp import A_RELEASE_RP, FaultSCP, Peer, Script, serve

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from fw_gear_dicom_send.delivery.results import Sent, Suspect
 from fw_gear_dicom_send.network.contexts import ECHO
 from fw_gear_dicom_send.network.store import RESEND_POLICY
-from fw_gear_dicom_send.network.types import Sent, Suspect
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, Peer, Script, serve
@@ -90,7 +90,8 @@ def test_an_image_rejected_for_lack_of_resources_is_suspect(
         assert server.connections == 1
         assert len(server.images) == 2
     assert isinstance(first, Suspect)
-    assert first.failure.transfer.status == status
+    assert first.failure.transfer.answer
+    assert first.failure.transfer.answer.code == status
     assert first.failure.transfer.tries == 1
     assert not first.may_be_stored
     assert isinstance(second, Sent)
@@ -109,7 +110,7 @@ def test_a_retried_image_counts_its_tries(scu: SCUFactory) -> None:
     assert second.failure.transfer.tries == 2
     assert isinstance(third, Sent)
     assert third.transfer.tries == 3
-    assert sender.retries == 2
+    assert sender.facts().retries == 2
 
 
 def test_the_server_is_at_fault_after_many_images_in_a_row(scu: SCUFactory, ticking: Clock) -> None:
@@ -129,7 +130,7 @@ def test_a_recovered_server_has_its_whole_retry_time_again(scu: SCUFactory, tick
         sender = scu(server, retry_time=20, policy=replace(MAX_WAITS, clock=ticking))
         results = [sender.send(made_instance(n)) for n in range(12 * 81)]
     assert sum(isinstance(result, Sent) for result in results) == 12
-    assert not sender.given_up
+    assert not sender.health.given_up
 
 
 @pytest.mark.parametrize("script", [answering(0xA700), close_before_answer])

@@ -47,7 +47,7 @@ def test_the_status_shows_whether_an_image_was_stored(
         assert len(server.images) == 1
         assert server.connections == 1
     assert outcomes(results) == [Outcome(is_sent, kind, message)]
-    assert [result.transfer.status for result in results] == [status]
+    assert [result.transfer.answer.code for result in results] == [status]
 
 
 def status_with(code: int, comment: str, *tags: int) -> Dataset:
@@ -69,7 +69,7 @@ def test_the_remark_has_the_servers_details(scu: SCUFactory) -> None:
         "status 0xA900 Data Set Does Not Match SOP Class, "
         "offending elements (0010,0020) (0020,000d), error comment No such study",
     )
-    assert result.transfer.error_comment == "No such study"
+    assert result.transfer.answer.comment == "No such study"
 
 
 def test_the_remark_has_a_single_offending_element(scu: SCUFactory) -> None:
@@ -88,7 +88,7 @@ def test_an_error_comment_is_one_line_of_text(scu: SCUFactory) -> None:
         (result,) = send_all(scu(server), [made_instance()])
     message = outcome(result).text
     assert r"error comment a b\x1b[2Jc" in message
-    assert (message + result.transfer.error_comment).isprintable()
+    assert (message + result.transfer.answer.comment).isprintable()
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_an_error_comment_that_names_the_patient_is_withheld(
         (result,) = send_all(scu(server), [instance(encoded(made(1)), identity)])
     message = outcome(result).text
     assert "error comment withheld" in message
-    for shown in (message, result.transfer.error_comment):
+    for shown in (message, result.transfer.answer.comment):
         assert not any(word in shown.lower() for word in ("müller", "eva", "4711", "0815"))
 
 

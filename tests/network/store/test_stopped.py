@@ -5,7 +5,7 @@ from threading import Event
 
 import pytest
 
-from fw_gear_dicom_send.network.types import NotSent, Suspect, Transfer
+from fw_gear_dicom_send.delivery.results import NotSent, Suspect, Transfer
 from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import big_instance
@@ -54,7 +54,7 @@ def test_an_image_that_was_written_may_be_stored() -> None:
     assert isinstance(result, NotSent)
     assert (result.reason.kind, result.transfer.tries) == (Kind.UNANSWERED, 1)
     assert "may have stored" in result.reason.text
-    assert scu.lost_associations == 0
+    assert scu.facts().losses == 0
 
 
 def test_an_image_that_was_not_written_completely_is_not_stored() -> None:

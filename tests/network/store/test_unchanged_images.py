@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pydicom
 
-from tests.support.instances import dataset_of, instance, made_instance, relabelled
-from tests.support.pacs import Orthanc, PythonSCP, StoreSCP
+from tests.support.instances import dataset_of, instance
+from tests.support.pacs import Orthanc, StoreSCP
 from tests.support.results import SENT, outcomes
 from tests.support.sample_files import encoded, made, shipped
 from tests.support.sending import SCUFactory, send_all
@@ -51,11 +51,3 @@ def test_a_mix_reaches_orthanc_unchanged(scu: SCUFactory, orthanc: Orthanc) -> N
         before, after = (pydicom.dcmread(io.BytesIO(data)) for data in (content, stored[uid]))
         assert after.file_meta.TransferSyntaxUID == before.file_meta.TransferSyntaxUID
         assert after == before
-
-
-def test_datasets_are_closed(scu: SCUFactory, python_scp: PythonSCP) -> None:
-    """The source of an image is closed as soon as the image is sent or has failed."""
-    images = [made_instance(), relabelled(1, sop_class="1.2.3", transfer_syntax=RLE)]
-    results = send_all(scu(python_scp), images)
-    assert [one.is_sent for one in outcomes(results)] == [True, False]
-    assert all(image.dataset.source.closed for image in images)

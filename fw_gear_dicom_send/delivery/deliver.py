@@ -1,0 +1,286 @@
+"""Delivery of an image: what happens when a try fails (resend, hold back, give up)."""
+
+import logging
+from collections import deque
+from dataclasses import dataclass, replace
+from itertools import count
+from math import inf
+from threading import Lock
+from typing import Protocol
+
+from ..dicom.types import SOPInstance
+from ..reasons import Kind, Reason
+from ..retry import Retry, RetryBudget, RetryPolicy
+from .blame import DEFAULT_BLAME, Trouble, given_up
+from .results import RUN_ENDED, NotSent, Planned, Sent, Suspect, Transfer
+
+log = logging.getLogger(__name__)
+
+MAX_LOSSES_LOGGED = 10
+"""Maximum number of lost connections with a line in the log each."""
+MAX_LOSS_TIMES = 1_000
+"""Maximum number of lost connections whose times are kept."""
+
+
+@dataclass(frozen=True)
+class History:
+    """The earlier tries to send an image, and whether one may have stored it without an answer.
+
+    `is_slow` means that the server did not answer the latest try in time. It gets twice the time
+    for the next one.
+    """
+
+    tries: int
+    may_be_stored: bool
+    is_slow: bool = False
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A try that has a result, which is final unless it `is_temporary`."""
+
+    result: Sent | Planned | NotSent
+    is_temporary: bool = False
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A try that was lost with its connection after `seconds`.
+
+    `may_be_stored` means that the whole request reached the server.
+    """
+
+    reason: Reason
+    may_be_stored: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A try that got no connection, because the run gave up the server or has ended."""
+
+    reason: Reason
+
+
+Try = Judged | Lost | Closed
+"""Result of one try to send an image."""
+
+
+class Connections(Protocol):
+    """Connections to a server. Times are on the clock of the retry policy."""
+
+    @property
+    def closed_reason(self) -> Reason | None:
+        """The reason why there are no more connections, None while there are."""
+
+    @property
+    def recovered_at(self) -> float:
+        """Time of the latest first connection after an outage, -inf if there is none."""
+
+    def attempt(self, instance: SOPInstance, history: History, opened_after: float) -> Try:
+        """Try to send an image once, on a connection that was opened after a time."""
+
+    def probe(self, instance: SOPInstance, opened_after: float) -> Reason | Closed | None:
+        """Ask the server for a sign of life, on a connection that was opened after a time.
+
+        Returns the reason if it does not answer, else None.
+        """
+
+    def give_up(self, reason: Reason) -> None:
+        """Open no more connections."""
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but stop as soon as the run gives up the server."""
+
+
+class Delivery:
+    """Sends images with the necessary retries, and judges whether the server is at fault.
+
+    The mutable state is the counters of retries and losses, and the state of `Trouble`.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        number: int,
+        budget: RetryBudget,
+        policy: RetryPolicy,
+    ) -> None:
+        """Use `connections`, at most `number` at a time, until `budget` is spent.
+
+        `policy` has the waits while the server is at fault.
+        """
+        self._connections = connections
+        self._budget = budget
+        self._policy = policy
+        self._trouble = Trouble(budget, policy, DEFAULT_BLAME, number)
+        self._turn = Lock()
+        self._losses = count(1)
+        self._retry_numbers = count(1)
+        self.retries = 0
+        """Number of times that an image was resent."""
+        self.losses = 0
+        """Number of connections that were lost with an image."""
+        self.lost_at: deque[float] = deque(maxlen=MAX_LOSS_TIMES)
+        """Times of the latest of these losses, on the clock of the retry policy."""
+
+    @property
+    def given_up(self) -> Reason | None:
+        """The reason why no more images are sent, None while images may be sent."""
+        return self._connections.closed_reason
+
+    @property
+    def accepted_at(self) -> float:
+        """Time of the latest accepted or permanently rejected image, -inf if there is none."""
+        return self._trouble.accepted_at
+
+    @property
+    def is_at_fault(self) -> bool:
+        """Whether the server currently accepts no images."""
+        return self._trouble.is_server_at_fault
+
+    def blame(self) -> None:
+        """Treat the server as at fault until it accepts an image."""
+        self._trouble.blame()
+
+    def wait_until(self, moment: float) -> None:
+        """Wait until `moment` on the policy's clock, or until the run gives up the server."""
+        if (seconds := moment - self._policy.clock.now()) > 0:
+            log.debug("The next image to retry is sent in %.1f s", seconds)
+            self._connections.wait(seconds)
+
+    def send(
+        self, instance: SOPInstance, earlier: Suspect | None = None
+    ) -> Sent | Planned | NotSent | Suspect:
+        """Send one image. Several threads may call this at the same time.
+
+        `earlier` is the result of an earlier call for the same image.
+
+        An image that is lost with its connection is resent immediately, on a new connection that
+        has given a sign of life. This is skipped if it did not help the last time, or if the loss
+        took long. An image that is still lost, or that the server has no resources for, is a
+        Suspect, which the caller may resend.
+
+        The server is at fault if it accepts no connection, or if many images fail in a row. Then
+        this waits for the server until the retry time is over, and gives up.
+        """
+        clock, trouble = self._policy.clock, self._trouble
+        tries = earlier.failure.transfer.tries if earlier else 0
+        may_be_stored = bool(earlier and earlier.may_be_stored)
+        is_slow = bool(earlier and earlier.failure.reason.kind is Kind.NO_ANSWER)
+        lost_at = -inf
+        was_resent = False
+        silence: Reason | None = None
+        self._hold_back()
+        # While the server is at fault, the next try belongs to another image.
+        may_resend = not trouble.is_server_at_fault
+        while True:
+            history = History(tries, may_be_stored, is_slow)
+            result = self._connections.attempt(instance, history, lost_at)
+            if isinstance(result, Closed):
+                # The report must show that an image without an answer may be stored.
+                return _unfinished(silence or result.reason, tries, may_be_stored=may_be_stored)
+            tries += 1
+            if tries > 1:
+                self.retries = next(self._retry_numbers)
+            if isinstance(result, Judged):
+                if not result.is_temporary and _is_answered(result.result):
+                    trouble.note_success()
+                break
+            lost_at = clock.now()
+            may_be_stored = may_be_stored or result.may_be_stored
+            is_slow = result.reason.kind is Kind.NO_ANSWER
+            silence = result.reason if is_slow else None
+            if self._connections.closed_reason is RUN_ENDED:
+                continue
+            if not may_resend or was_resent:
+                break
+            self._log_loss(result.reason)
+            was_resent = self._await_server(instance, lost_at) or (
+                self._may_resend_now(result, is_retry=bool(earlier))
+            )
+            if not was_resent:
+                break
+        if was_resent:
+            trouble.note_resend(is_useful=isinstance(result, Judged))
+        sent = _with_tries(result, tries)
+        if not isinstance(sent, NotSent) or (
+            isinstance(result, Judged) and not result.is_temporary
+        ):
+            return sent
+        is_known = bool(earlier and trouble.accepted_at > -inf)
+        if blame := trouble.note_failure(sent.reason, is_counted=not is_known):
+            self._connections.give_up(blame)
+        return Suspect(sent, clock.now(), may_be_stored)
+
+    def _may_resend_now(self, loss: Lost, *, is_retry: bool) -> bool:
+        """Return whether an image may be resent at once, although the server was never away."""
+        is_useful = is_retry or self._trouble.is_resending_useful
+        is_quick = loss.seconds <= self._trouble.policy.max_quick_loss
+        return is_useful and is_quick and loss.reason.kind is not Kind.NO_ANSWER
+
+    def _hold_back(self) -> None:
+        """Wait while the server is at fault. One thread waits, and the others queue behind it."""
+        if not self._trouble.is_server_at_fault:
+            return
+        with self._turn:
+            if reason := self._trouble.give_up_reason():
+                self._connections.give_up(reason)
+            elif wait := self._trouble.wait_time():
+                self._connections.wait(wait)
+
+    def _await_server(self, instance: SOPInstance, lost_at: float) -> bool:
+        """Wait for a sign of life on a connection that was opened after the loss.
+
+        Returns whether the server was at fault: it accepted no connection, or did not answer.
+        """
+        attempts, since = Retry(self._policy), lost_at
+        while True:
+            silence = self._connections.probe(instance, since)
+            if silence is None:
+                return since > lost_at or self._connections.recovered_at > lost_at
+            if isinstance(silence, Closed):
+                return True
+            since = self._policy.clock.now()
+            if self._budget.is_spent():
+                self._connections.give_up(given_up(self._budget, silence))
+                return True
+            if not attempts.tries:
+                log.warning(
+                    "The server does not respond: %s. Retrying for up to %.0f s",
+                    silence.text,
+                    self._budget.seconds,
+                )
+            wait = attempts.wait_time() or 0
+            log.debug("The server is asked again in %.1f s: %s", wait, silence.text)
+            self._connections.wait(wait)
+
+    def _log_loss(self, reason: Reason) -> None:
+        """Log that a connection was lost with its image, after many losses as DEBUG only."""
+        number = self.losses = next(self._losses)
+        self.lost_at.append(self._policy.clock.now())
+        log.log(
+            logging.WARNING if number <= MAX_LOSSES_LOGGED else logging.DEBUG,
+            "A connection was lost with an image: %s%s",
+            reason.text,
+            ". Further losses are not logged" if number == MAX_LOSSES_LOGGED else "",
+        )
+
+
+def _is_answered(result: Sent | Planned | NotSent) -> bool:
+    """Return whether the server decided the result. A dry run counts as its consent."""
+    return isinstance(result, Planned) or result.transfer.answer is not None
+
+
+def _with_tries(result: Judged | Lost, tries: int) -> Sent | Planned | NotSent:
+    """Return the result of an image after its last try."""
+    if isinstance(result, Lost):
+        return NotSent(result.reason, Transfer(tries=tries))
+    return replace(result.result, transfer=replace(result.result.transfer, tries=tries))
+
+
+def _unfinished(reason: Reason, tries: int, *, may_be_stored: bool) -> NotSent:
+    """Return the result of an image that gets no further connection, for `reason`."""
+    if tries and reason is RUN_ENDED:
+        reason = Reason(Kind.UNANSWERED if may_be_stored else Kind.INTERRUPTED)
+    return NotSent(reason, Transfer(tries=tries))

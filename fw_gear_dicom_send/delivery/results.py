@@ -1,0 +1,133 @@
+"""Results of images at a server, whatever its protocol."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from ..reasons import Kind, Reason
+
+RUN_ENDED = Reason(Kind.NOT_REACHED)
+"""Reason why an image is not sent after the end of the run."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Answer of a server to an image.
+
+    `code` is the status of the protocol, and `text` the same for people: `0xA700 Refused: Out of
+    resources` in DIMSE (PS3.7 C). `comment` is what the server adds. `is_success` is false for a
+    warning too.
+    """
+
+    code: int
+    text: str
+    comment: str = ""
+    is_success: bool = False
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Details of the tries to send an image.
+
+    `answer` is the latest one, None if there is none. `tries` is their number. `seconds` is the
+    duration of the last try, and `transfer_syntax_uid` and `size`, in bytes, are the encoding of
+    the image in it.
+    """
+
+    answer: Answer | None = None
+    tries: int = 0
+    seconds: float = 0.0
+    transfer_syntax_uid: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Sent:
+    """An image that was sent. Remarks are a conversion, or a warning of the server."""
+
+    transfer: Transfer
+    remarks: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
+class Planned:
+    """An image that a dry run would send. A remark is the conversion that it needs."""
+
+    transfer: Transfer
+    remarks: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
+class NotSent:
+    """An image that was not sent, and the reason. A remark is a conversion before the failure."""
+
+    reason: Reason
+    transfer: Transfer = Transfer()
+    remarks: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """An image that was not sent. Either the image or the server is at fault.
+
+    `failure` is the result if the image is not resent. `failed_at` is a time on the clock of the
+    retry policy. `may_be_stored` means that an answer was lost.
+    """
+
+    failure: NotSent
+    failed_at: float
+    may_be_stored: bool
+
+    @property
+    def stopped(self) -> NotSent:
+        """The result if the run stops before it resends the image."""
+        failure = self.failure
+        if self.may_be_stored and failure.reason.kind is Kind.CONNECTION_LOST:
+            return replace(failure, reason=Reason(Kind.UNANSWERED))
+        return failure
+
+
+_FOUND = Reason(Kind.ALREADY_STORED)
+
+
+@dataclass(frozen=True)
+class AlreadyStored:
+    """An image that was not sent because the server already has it.
+
+    `reason` says how this is known.
+    """
+
+    transfer: ClassVar[Transfer] = Transfer()
+    reason: Reason = _FOUND
+
+    @property
+    def remarks(self) -> tuple[Reason, ...]:
+        """The reason, as the only remark."""
+        return (self.reason,)
+
+
+StoreResult = Sent | Planned | NotSent | AlreadyStored
+"""Result of one image."""
+
+
+@dataclass(frozen=True)
+class ImageReference:
+    """Reference to an image on a server: its class and its UIDs (PS3.3 10.8)."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Result of a verification, by SOP Instance UID. Each image is in one of the fields.
+
+    `verified` images are on the server, `absent` images are not. `unknown` has the other images,
+    with the reason why the verification failed.
+    """
+
+    verified: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
+    unknown: Mapping[str, Reason] = field(default_factory=dict)

@@ -1,0 +1,143 @@
+"""Protocol of a sender: what a run needs from any server."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ..dicom.types import SOPInstance
+from ..reasons import Reason
+from .results import ImageReference, NotSent, Planned, Sent, Suspect, Verification
+
+
+class QueryError(Exception):
+    """The server does not answer a query. The text of the reason is one line."""
+
+    def __init__(self, reason: Reason) -> None:
+        """Use the text of the reason as the message."""
+        self.reason = reason
+        super().__init__(reason.text)
+
+
+@dataclass(frozen=True)
+class ServerName:
+    """Names of a server.
+
+    `key` identifies it in per-image reports: the cells of the columns Host, Port and Called AE.
+    `label` names it to people. `security` says how the connection is secured, and `details` are
+    further names and values for the page. `facts` are the same for programs.
+    """
+
+    key: tuple[str, str, str]
+    label: str
+    security: str
+    details: tuple[tuple[str, str], ...] = ()
+    facts: Mapping[str, str | int | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SenderFacts:
+    """Facts about a sender at one time.
+
+    `connections` is the number of open connections, and `noun` what the protocol calls one.
+    `max_rate` is the limit of all connections together, in bytes per second, 0 for none.
+    `retries` is the number of resent images. `losses` is the number of connections that were lost
+    with an image, and `lost_at` the times of the latest losses, on the clock of the retry policy.
+    `given_up` is the reason why the run gave up the server, None if it did not.
+    """
+
+    connections: int = 0
+    noun: str = "connection"
+    max_rate: float = 0.0
+    retries: int = 0
+    losses: int = 0
+    lost_at: tuple[float, ...] = ()
+    given_up: Reason | None = None
+    contexts: Mapping[Any, bool] = field(default_factory=dict)
+
+
+class Inquirer(Protocol):
+    """Finds out which images a server has. Any thread may use it."""
+
+    @property
+    def given_up(self) -> Reason | None:
+        """The reason why no more requests are sent, None while they are."""
+
+    def verify(self, images: Collection[ImageReference]) -> Verification:
+        """Return which of the images the server has."""
+
+
+class Finder(Inquirer, Protocol):
+    """Inquirer that can list the images of a series."""
+
+    def present(self, study_instance_uid: str, series_instance_uid: str) -> frozenset[str]:
+        """Return the SOP Instance UIDs that the server has of a series.
+
+        Raises QueryError if the server does not answer.
+        """
+
+
+class Health(Protocol):
+    """State of the server, as far as its answers show it. Any thread may read it."""
+
+    @property
+    def given_up(self) -> Reason | None:
+        """The reason why no more images are sent, None while images may be sent."""
+
+    @property
+    def is_at_fault(self) -> bool:
+        """Whether the server currently accepts no images."""
+
+    @property
+    def accepted_at(self) -> float:
+        """Time of the latest accepted or permanently rejected image, -inf if there is none."""
+
+    def blame(self) -> None:
+        """Treat the server as at fault until it accepts an image."""
+
+    def wait_until(self, moment: float) -> None:
+        """Wait until `moment` on the policy's clock, or until the run gives up the server."""
+
+
+class Sender(Protocol):
+    """Sends images to one server."""
+
+    @property
+    def server(self) -> ServerName:
+        """The names of the server."""
+
+    @property
+    def health(self) -> Health:
+        """The state of the server."""
+
+    def check(self) -> None:
+        """Check that the server accepts connections.
+
+        Raises ServerError, whose message says what to check.
+        """
+
+    def send(
+        self, instance: SOPInstance, earlier: Suspect | None = None
+    ) -> Sent | Planned | NotSent | Suspect:
+        """Send one image. Several threads may call this at the same time.
+
+        `earlier` is the result of an earlier call for the same image. The caller may resend a
+        Suspect. The caller closes the dataset.
+        """
+
+    def inquirer(self, method: str) -> Inquirer:
+        """Return an inquirer for a value of the option `verify`."""
+
+    def finder(self) -> Finder:
+        """Return an inquirer that can list the images of a series."""
+
+    def facts(self) -> SenderFacts:
+        """Return the current facts."""
+
+    def finish(self) -> None:
+        """Let current requests finish, and start no more."""
+
+    def close(self) -> None:
+        """Release the connections."""
+
+    def abort(self) -> None:
+        """Abort the connections and their current requests."""

@@ -1,0 +1,80 @@
+"""Conversion of images to accepted or smaller transfer syntaxes."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+from typing import TYPE_CHECKING, Self
+
+from ..reasons import Kind, Reason
+from .types import SOPInstance, Unreadable
+from .uids import COMPRESSIONS
+
+if TYPE_CHECKING:
+    from .transcode import FrameDecoders, FrameEncoders
+
+
+class Conversion:
+    """Converter of images, with a temporary folder of its own.
+
+    Few runs convert images, so the transcoder is imported for the first image that needs it.
+
+    The mutable state is the folder, the decoders and the encoders. The first image that needs them
+    creates them, under the lock.
+    """
+
+    def __init__(self, work: Path) -> None:
+        """Convert in a temporary folder in `work`."""
+        self._work = work
+        self._folder: TemporaryDirectory[str] | None = None
+        self._decoders: FrameDecoders | None = None
+        self._encoders: FrameEncoders | None = None
+        self._lock = Lock()
+
+    def __enter__(self) -> Self:
+        """Return the converter itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the decoders and encoders, and delete the folder; running conversions fail."""
+        with self._lock:
+            for processes in (self._decoders, self._encoders):
+                if processes:
+                    processes.close()
+            if self._folder:
+                self._folder.cleanup()
+
+    def __call__(
+        self, instance: SOPInstance, transfer_syntax_uid: str
+    ) -> SOPInstance | Unreadable | None:
+        """Return the image in another transfer syntax, or the reason why that is impossible.
+
+        None means that the image cannot be compressed, which is not a failure. Raises OSError if
+        the disk is full or fails.
+        """
+        if transfer_syntax_uid in COMPRESSIONS:
+            return self._compress(instance, transfer_syntax_uid)
+        from .transcode import FrameDecoders, convert
+
+        with self._lock:
+            folder = self._temporary_folder()
+            decoders = self._decoders = self._decoders or FrameDecoders(folder)
+        return convert(instance, transfer_syntax_uid, decoders, folder)
+
+    def _compress(
+        self, instance: SOPInstance, transfer_syntax_uid: str
+    ) -> SOPInstance | Unreadable | None:
+        from .transcode import FrameEncoders, compress
+
+        try:
+            with self._lock:
+                folder = self._temporary_folder()
+                encoders = self._encoders = self._encoders or FrameEncoders(folder)
+            return compress(instance, transfer_syntax_uid, encoders, folder)
+        except OSError as error:
+            return Unreadable(Reason(Kind.NOT_COMPRESSED, error.strerror or str(error)))
+
+    def _temporary_folder(self) -> Path:
+        """Return the folder, which the first call creates. Raises OSError if that fails."""
+        if not self._folder:
+            self._folder = TemporaryDirectory(dir=self._work, ignore_cleanup_errors=True)
+        return Path(self._folder.name)

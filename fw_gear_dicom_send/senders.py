@@ -1,0 +1,68 @@
+"""Senders: chooses the sender for the server of a configuration, and owns its resources."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .delivery.sender import Sender
+from .dicom.conversion import Conversion
+from .models import SendConfig
+from .network import identity, tls
+from .network.association import resolve
+from .network.store import RESEND_POLICY, StorageSCU
+from .network.throttle import Throttle
+from .network.timeouts import DEFAULT_TIMEOUTS, Timeouts
+from .network.transport import Transport
+from .retry import RetryPolicy
+from .text import MEGABYTE
+
+if TYPE_CHECKING:
+    from .network.commitment_listener import CommitmentListener
+
+
+@contextmanager
+def of(
+    config: SendConfig,
+    work: Path,
+    *,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    resend: RetryPolicy = RESEND_POLICY,
+    listener: "CommitmentListener | None" = None,
+) -> Iterator[Sender]:
+    """Yield the sender for the server of `config`; at the end, stop its conversions.
+
+    Images are converted in the folder `work`. `resend` has the waits while the server is at fault.
+    A `listener` receives storage commitment reports over associations that the server opens.
+
+    Raises ConfigError if the host is unknown, or if a certificate or the user identity is invalid.
+    """
+    peer, query_peer = config.peer, config.query_peer
+    resolve(peer)
+    if config.identity_file:
+        user = identity.read(config.identity_file)
+        peer = replace(peer, identity=user)
+        query_peer = query_peer and replace(query_peer, identity=user)
+    context = tls.make_context(config.tls) if config.tls else None
+    limit = config.bandwidth_limit
+    with Conversion(work) as conversion:
+        yield StorageSCU(
+            peer,
+            conversion,
+            associations=config.associations,
+            retry_time=config.send_retry_time,
+            transport=Transport(
+                context,
+                replace(timeouts, response=config.response_timeout),
+                Throttle(limit * MEGABYTE) if limit else None,
+                config.tls.profile if config.tls else "",
+            ),
+            is_dry=config.dry_run,
+            conversion=config.conversion,
+            policy=resend,
+            max_images=config.max_images_per_association,
+            query_peer=query_peer,
+            sends_queries=config.skip_existing or (config.verify != "none" and not config.dry_run),
+            listener=listener,
+        )
