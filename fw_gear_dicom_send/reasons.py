@@ -139,7 +139,7 @@ class Kind(Enum):
         "Check the permissions of the folder.",
     )
     UNOPENED_FILE = (
-        "file-unreadable",
+        "file-unopened",
         "a file cannot be opened: {}",
         "Check that the file exists, and its permissions.",
     )
@@ -246,7 +246,7 @@ class Kind(Enum):
         "it was replaced on Flywheel during the run; the newer version was read",
         f"{_NO_ACTION} if the newer version is the right one.",
     )
-    DOWNLOAD_NOT_WRITTEN = ("disk-full", "cannot be written to disk: {}", _DISK_FAILED)
+    DOWNLOAD_NOT_WRITTEN = ("download-not-written", "cannot be written to disk: {}", _DISK_FAILED)
 
     # Associations
     NO_CONNECTION = (
