@@ -154,8 +154,6 @@ class Delivery:
     ) -> Sent | Planned | NotSent | Suspect:
         """Send one image. Several threads may call this at the same time.
 
-        `earlier` is the result of an earlier call for the same image.
-
         An image that is lost with its connection is resent immediately, on a new connection that
         has given a sign of life. This is skipped if it did not help the last time, or if the loss
         took long. An image that is still lost, or that the server has no resources for, is a

@@ -78,11 +78,7 @@ class StorageSCU:
         )
         self._queries = self._pool
         if query_peer:
-            query_budget = RetryBudget(
-                retry_time, policy.clock, success="an association for queries"
-            )
-            unlimited = replace(transport, throttle=None)
-            self._queries = AssociationPool(query_peer, 1, query_budget, unlimited, policy=policy)
+            self._queries = _query_pool(query_peer, retry_time, transport, policy)
         attempts = StoreAttempts(
             self._pool,
             convert,
@@ -182,3 +178,11 @@ class StorageSCU:
         """Abort the associations and their current requests."""
         for pool in {self._pool, self._queries}:
             pool.abort()
+
+
+def _query_pool(
+    peer: PeerAE, retry_time: float, transport: Transport, policy: RetryPolicy
+) -> AssociationPool:
+    """Return a pool of one association for queries, without a rate limit."""
+    budget = RetryBudget(retry_time, policy.clock, success="an association for queries")
+    return AssociationPool(peer, 1, budget, replace(transport, throttle=None), policy=policy)
