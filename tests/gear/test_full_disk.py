@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless
 
+from fw_gear_dicom_send import senders
 from fw_gear_dicom_send.dicom.types import PrivateTag
 from fw_gear_dicom_send.flywheel.source import FlywheelSource
 from fw_gear_dicom_send.models import Container, DownloadFailure, FileEntry, GearConfig
 from fw_gear_dicom_send.network.types import PeerAE
-from fw_gear_dicom_send.run import pipeline
+from fw_gear_dicom_send.run import run
 from fw_gear_dicom_send.source import Fetcher
 from tests.support.gear_runs import (
     CT,
@@ -116,7 +117,9 @@ def test_an_archive_that_cannot_be_unpacked_is_reported(
         report=True,
     )
     source = LosingItsFolder(config)
-    assert not pipeline.run(config, source, source.reports, work, output).is_success
+    with senders.of(config, work) as sender:
+        outcome = run(config, source, sender, source.reports, work=work, output=output)
+    assert not outcome.is_success
     assert [*work.iterdir(), *output.iterdir()] == []
     assert counts(site.reports[0].content)["a.zip"][1:] == ("3", "Incomplete")
     assert "a.zip: it could not be unpacked: No such file or directory" in caplog.text
