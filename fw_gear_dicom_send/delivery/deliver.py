@@ -250,7 +250,7 @@ class Delivery:
                     self._budget.seconds,
                 )
             wait = attempts.wait_time() or 0
-            log.debug("The server is asked again in %.1f s: %s", wait, silence.text)
+            log.debug("The next check of the server follows in %.1f s: %s", wait, silence.text)
             self._connections.wait(wait)
 
     def _log_loss(self, reason: Reason) -> None:

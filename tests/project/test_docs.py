@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,23 +44,16 @@ def test_each_named_test_exists(document: str) -> None:
         assert f"\ndef {test}(" in (REPOSITORY / "tests" / file).read_text(), (file, test)
 
 
-def test_the_tree_matches_the_package() -> None:
-    """The architecture shows exactly the existing modules, each in its folder."""
+def test_the_architecture_names_the_rooms_of_the_package() -> None:
+    """The list has each folder, and the table of changes names existing files."""
     text = (REPOSITORY / "docs" / "architecture.md").read_text()
     package = REPOSITORY / "fw_gear_dicom_send"
-    modules = {str(path.relative_to(package)) for path in package.rglob("*.py")}
-    assert set(_tree(text)) == {path for path in modules if not path.endswith("__init__.py")}
-
-
-def _tree(text: str) -> Iterator[str]:
-    """Yield the paths of the modules in a tree that is indented by two spaces per level."""
-    folders: list[str] = []
-    for indent, name in re.findall(r"^( *)([a-z_0-9]+(?:\.py|/))", text, re.MULTILINE):
-        del folders[len(indent) // 2 :]
-        if name.endswith("/"):
-            folders.append(name)
-        elif folders:
-            yield "".join([*folders[1:], name])
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")}
+    assert set(re.findall(r"^([a-z]+)/ ", text, re.MULTILINE)) == rooms
+    (table,) = re.findall(r"\| To change \| Open \|\n(.*?)\n\n", text, re.DOTALL)
+    named = re.findall(r"`([\w/]+(?:\.py|/))`", table)
+    assert len(table.splitlines()) == 11
+    assert [name for name in named if not (package / name).exists()] == []
 
 
 # Running the gear without Docker
