@@ -4,14 +4,14 @@ import shutil
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 
 from benchmarks.claims.outcome import MeasurementError, Outcome
 from benchmarks.datasets import DataSet, make_ct
-from fw_gear_dicom_send.archive import reader as archive
-from fw_gear_dicom_send.archive.types import Member
+from fw_gear_dicom_send.archive import Archive, Member
 from fw_gear_dicom_send.dicom.part10 import skips
 
 IMAGES = 400
@@ -48,12 +48,14 @@ def _unpack(path: Path, images: DataSet, work: Path) -> float:
     """Read each image completely; return the duration in seconds."""
     begin = perf_counter()
     size = 0
-    for item in archive.read(path, work, skips):
-        if not isinstance(item, Member):
-            raise MeasurementError("the archive was not unpacked completely")
-        with item.content as content:
-            while data := content.read(CHUNK_SIZE):
-                size += len(data)
+    with closing(Archive(path, work, skips)) as archive:
+        for task in archive.tasks():
+            item = task() if callable(task) else task
+            if not isinstance(item, Member):
+                raise MeasurementError("the archive was not unpacked completely")
+            with item.content as content:
+                while data := content.read(CHUNK_SIZE):
+                    size += len(data)
     seconds = perf_counter() - begin
     if size != images.bytes:
         raise MeasurementError(f"{size} of {images.bytes} bytes were unpacked")

@@ -1,8 +1,9 @@
 """Reader of the DICOM files in a zip, a tar, a folder or a single file."""
 
-from .folder import is_archive_name, is_special
+from .folder import is_special
+from .formats import is_archive_name
 from .limits import Limits
-from .reader import DEFAULT_LIMITS, Archive, read
+from .reader import DEFAULT_LIMITS, Archive
 from .types import BrokenArchive, InnerItems, Item, Member, Task
 
 __all__ = [
@@ -16,5 +17,4 @@ __all__ = [
     "Task",
     "is_archive_name",
     "is_special",
-    "read",
 ]

@@ -4,8 +4,6 @@ import bz2
 import lzma
 import zlib
 from collections.abc import Callable
-from functools import partial
-from typing import Protocol
 
 from .limits import PACKED_CHUNK_SIZE, ByteStream, TrailingGarbageError, read_fully
 
@@ -14,60 +12,32 @@ LZMA_MEMORY = 256 << 20
 _DEFLATE64_SIZE = 128
 
 
-class Codec(Protocol):
-    """Common interface of decompressors, which is that of bz2 and lzma."""
-
-    @property
-    def eof(self) -> bool:
-        """Whether the end of the stream was reached."""
-
-    @property
-    def needs_input(self) -> bool:
-        """Whether the decompressor needs more data before it can return more."""
-
-    @property
-    def unused_data(self) -> bytes:
-        """Bytes found after the end of the stream."""
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        """Return at most `max_length` bytes."""
-
-
 class ZlibDecompressor:
-    """A Codec for deflate and gzip."""
+    """A decompressor of deflate and gzip with the interface of those of bz2 and lzma."""
+
+    eof, needs_input, unused_data = False, True, b""
 
     def __init__(self, wbits: int) -> None:
         """Decompress the format that `wbits` means in zlib."""
         self._codec = zlib.decompressobj(wbits)
 
-    @property
-    def eof(self) -> bool:
-        """Whether the end of the stream was reached."""
-        return self._codec.eof
-
-    @property
-    def needs_input(self) -> bool:
-        """Whether the decompressor needs more data before it can return more."""
-        return not self._codec.unconsumed_tail
-
-    @property
-    def unused_data(self) -> bytes:
-        """Bytes found after the end of the stream."""
-        return self._codec.unused_data
-
     def decompress(self, data: bytes, max_length: int) -> bytes:
         """Return at most `max_length` bytes."""
-        return self._codec.decompress(self._codec.unconsumed_tail + data, max_length)
+        codec = self._codec
+        unpacked = codec.decompress(codec.unconsumed_tail + data, max_length)
+        self.eof, self.needs_input = codec.eof, not codec.unconsumed_tail
+        self.unused_data = codec.unused_data
+        return unpacked
 
 
 class Inflate64Decompressor:
-    """A Codec for Deflate64, which Windows Explorer writes for members of 2 GiB and more.
+    """A decompressor of Deflate64, which Windows Explorer writes for members of 2 GiB and more.
 
     The library returns the whole output for its input, up to 26,000 times as much. It therefore
     gets small pieces of input.
     """
 
-    unused_data = b""
+    eof, needs_input, unused_data = False, True, b""
 
     def __init__(self) -> None:
         """Start a stream."""
@@ -78,16 +48,6 @@ class Inflate64Decompressor:
         self._packed = b""
         self._unpacked = b""
 
-    @property
-    def eof(self) -> bool:
-        """Whether all data up to the end of the stream was returned."""
-        return self._codec.eof and not self._unpacked
-
-    @property
-    def needs_input(self) -> bool:
-        """Whether the decompressor needs more data before it can return more."""
-        return not (self._packed or self._unpacked)
-
     def decompress(self, data: bytes, max_length: int) -> bytes:
         """Return at most `max_length` bytes."""
         self._packed += data
@@ -96,14 +56,12 @@ class Inflate64Decompressor:
             self._packed = self._packed[_DEFLATE64_SIZE:]
         unpacked = self._unpacked[:max_length]
         self._unpacked = self._unpacked[max_length:]
+        self.eof = self._codec.eof and not self._unpacked
+        self.needs_input = not (self._packed or self._unpacked)
         return unpacked
 
 
-COMPRESSIONS: dict[bytes, Callable[[], Codec]] = {
-    b"\x1f\x8b\x08": partial(ZlibDecompressor, zlib.MAX_WBITS + 16),
-    b"BZh": bz2.BZ2Decompressor,
-    b"\xfd7zXZ\x00": partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, LZMA_MEMORY),
-}
+Codec = ZlibDecompressor | Inflate64Decompressor | bz2.BZ2Decompressor | lzma.LZMADecompressor
 
 
 class DecompressedStream:

@@ -14,19 +14,12 @@ from ..dicom.temporary_files import MAX_IN_MEMORY
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from ..text import printable, sort_key
-from .formats import is_archive
+from .formats import is_archive_name
 from .limits import HEAD_SIZE, read_fully
 from .types import BrokenArchive, Member, NestedArchive, RawTask
-from .unpack import skipped_or_unsupported
-
-_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz")
+from .unpack import classify, item_of
 
 _OPTIONAL_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-
-
-def is_archive_name(name: str) -> bool:
-    """Return whether a file in a folder is a separate input, as it has the name of an archive."""
-    return name.lower().endswith(_SUFFIXES)
 
 
 def open_regular(path: Path | str) -> BinaryIO | None:
@@ -182,11 +175,4 @@ def _opened(
     except OSError as exc:
         content.close()
         return Unreadable(Reason(Kind.UNREADABLE_FILE, str(exc.strerror)), number, name)
-    read = position.add(size)
-    skipped = skips(head)
-    if skipped is None:
-        return Member(number, content, name, read)
-    if skipped is Skipped.NOT_DICOM and is_archive(head):
-        return NestedArchive(number, content, name)
-    content.close()
-    return skipped_or_unsupported(skipped, head, number, name)
+    return item_of(classify(head, skips), Member(number, content, name, position.add(size)))

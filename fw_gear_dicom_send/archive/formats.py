@@ -1,20 +1,54 @@
-"""Detection of archive formats from the first bytes of a file."""
+"""All formats of archives and compressed files: one row each, with its signatures and suffixes."""
 
+import bz2
+import lzma
 import tarfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
-from .decompress import COMPRESSIONS
+from .decompress import LZMA_MEMORY, Codec, ZlibDecompressor
 from .limits import READ_ERRORS
 from .zip_directory import DESCRIPTOR, END_RECORD, LOCAL_HEADER
 
-ZIP_MAGIC = (LOCAL_HEADER, END_RECORD, DESCRIPTOR)
-_NESTED_MAGIC = (LOCAL_HEADER, END_RECORD, *COMPRESSIONS)
-_UNSUPPORTED = {
-    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
-    b"Rar!\x1a\x07": "a RAR archive",
-    b"\x28\xb5\x2f\xfd": "a Zstandard file",
-    b"\x04\x22\x4d\x18": "an LZ4 file",
-    b"\x1f\x9d": "a file compressed by compress (.Z)",
-}
+
+@dataclass(frozen=True)
+class Format:
+    """A format of archives or compressed files.
+
+    `signatures` are possible first bytes; a tar has none, but a checksum. A file with one of the
+    suffixes in `archives` is an archive; one with `suffix` may be an image that is compressed.
+    `codec` decompresses a whole file. `name` describes an unsupported format, with its article.
+    """
+
+    signatures: tuple[bytes, ...]
+    archives: tuple[str, ...] = ()
+    suffix: str = ""
+    codec: Callable[[], Codec] | None = None
+    name: str = ""
+
+
+TAR = Format((), (".tar",))
+ZIP = Format((LOCAL_HEADER, END_RECORD, DESCRIPTOR), (".zip",))
+_GZIP = partial(ZlibDecompressor, zlib.MAX_WBITS + 16)
+_XZ = partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, LZMA_MEMORY)
+FORMATS = (
+    TAR,
+    ZIP,
+    Format((b"\x1f\x8b\x08",), (".tgz", ".tar.gz"), ".gz", _GZIP),
+    Format((b"BZh",), (".tbz2", ".tar.bz2"), ".bz2", bz2.BZ2Decompressor),
+    Format((b"\xfd7zXZ\x00",), (".txz", ".tar.xz"), ".xz", _XZ),
+    Format((b"7z\xbc\xaf\x27\x1c",), name="a 7z archive"),
+    Format((b"Rar!\x1a\x07",), name="a RAR archive"),
+    Format((b"\x28\xb5\x2f\xfd",), name="a Zstandard file"),
+    Format((b"\x04\x22\x4d\x18",), name="an LZ4 file"),
+    Format((b"\x1f\x9d",), name="a file compressed by compress (.Z)"),
+)
+_SIGNATURES = {signature: row for row in FORMATS for signature in row.signatures}
+_ALL_SIGNATURES = tuple(_SIGNATURES)
+_ARCHIVES = tuple(suffix for row in FORMATS for suffix in row.archives)
+_SUFFIXES = (*_ARCHIVES, *(row.suffix for row in FORMATS if row.suffix))
 
 
 def is_tar(head: bytes) -> bool:
@@ -26,11 +60,20 @@ def is_tar(head: bytes) -> bool:
     return True
 
 
-def is_archive(head: bytes) -> bool:
-    """Return whether a file in an archive or a folder is itself an archive, or compressed."""
-    return head.startswith(_NESTED_MAGIC) or is_tar(head)
+def format_of(head: bytes) -> Format | None:
+    """Return the format of a file from its first bytes, None for any other file."""
+    if is_tar(head):
+        return TAR
+    if not head.startswith(_ALL_SIGNATURES):
+        return None
+    return next(row for signature, row in _SIGNATURES.items() if head.startswith(signature))
 
 
-def unsupported_format(head: bytes) -> str:
-    """Return the name of an unsupported archive format, with its article; empty for others."""
-    return next((name for magic, name in _UNSUPPORTED.items() if head.startswith(magic)), "")
+def is_archive_name(name: str) -> bool:
+    """Return whether a file in a folder is a separate input, as it has the name of an archive."""
+    return name.lower().endswith(_ARCHIVES)
+
+
+def is_packed_name(name: str) -> bool:
+    """Return whether a file has the name of an archive or of a compressed file."""
+    return name.lower().endswith(_SUFFIXES)

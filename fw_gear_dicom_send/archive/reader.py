@@ -6,7 +6,7 @@ disk: members are unpacked to nameless temporary files.
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,9 +15,8 @@ from typing import BinaryIO
 from ..dicom.temporary_files import NO_ROOM, Room
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
-from .decompress import COMPRESSIONS
-from .folder import folder_tasks, is_archive_name, load, open_regular
-from .formats import ZIP_MAGIC, is_tar, unsupported_format
+from .folder import folder_tasks, load, open_regular
+from .formats import TAR, Format, format_of, is_packed_name
 from .limits import (
     HEAD_SIZE,
     Budget,
@@ -38,14 +37,11 @@ from .types import (
     RawItem,
     RawTask,
     Task,
-    with_position,
 )
 from .unpack import Unpacker
 from .zip_members import may_be_dicom, zip_tasks
 
 DEFAULT_LIMITS = Limits()
-_MAGIC = (*ZIP_MAGIC, *COMPRESSIONS)
-_COMPRESSED = (".gz", ".bz2", ".xz")
 
 
 def _any_name(_: str) -> bool:
@@ -108,7 +104,7 @@ class Archive:
         """
         if self._is_folder:
             for task in folder_tasks(self._path, self._skips, self._selects):
-                yield partial(self._run_folder_task, task) if callable(task) else task
+                yield partial(self._run, task, None) if callable(task) else task
             return
         if self._file is None:
             yield Skipped.SPECIAL
@@ -128,8 +124,8 @@ class Archive:
             file.seek(0)
         # The preamble of a DICOM file may be anything, even the start of a zip (PS3.10 7.1).
         is_marked = head[128:132] == b"DICM"
-        is_plain = is_marked or not (is_tar(head) or head.startswith(_MAGIC))
-        skipped = unpacker.skips(head) if is_plain else Skipped.NOT_DICOM
+        form = None if is_marked else format_of(head)
+        skipped = Skipped.NOT_DICOM if form else unpacker.skips(head)
         if skipped is None:
             self.is_listed = True
             content, size = load(self._path.open("rb"))
@@ -138,16 +134,17 @@ class Archive:
             yield skipped
         else:
             shared = SharedFile(self._files.enter_context(self._path.open("rb")))
-            for item in _archive_items(file, head, unpacker, shared):
+            for item in _archive_items(file, head, form, unpacker, shared):
                 if callable(item):
-                    yield partial(self._run_file_task, item, unpacker)
+                    yield partial(self._run, item, unpacker)
                 elif isinstance(item, NestedArchive):
                     for inner in _nested_items(item, unpacker):
-                        yield with_position(file.tell(), inner)
+                        yield _with_position(inner, file.tell())
                 else:
-                    yield with_position(file.tell(), item)
+                    yield _with_position(item, file.tell())
 
-    def _run_file_task(self, task: RawTask, unpacker: Unpacker) -> Item | InnerItems | None:
+    def _run(self, task: RawTask, unpacker: Unpacker | None) -> Item | InnerItems | None:
+        """Run a task of a file; of a folder, whose archives have no common budget, for None."""
         try:
             item = task()
         except OverBudgetError:
@@ -156,23 +153,12 @@ class Archive:
             return InnerItems(self._nested(item, unpacker))
         return item
 
-    def _nested(self, archive: NestedArchive, unpacker: Unpacker) -> Iterator[Item]:
+    def _nested(self, archive: NestedArchive, unpacker: Unpacker | None) -> Iterator[Item]:
         try:
-            yield from _nested_items(archive, unpacker)
+            yield from _nested_items(archive, unpacker or self._unpacker(archive.content))
         except OverBudgetError:
-            yield self._too_large()
-
-    def _run_folder_task(self, task: RawTask) -> Item | InnerItems | None:
-        item = task()
-        if isinstance(item, NestedArchive):
-            return InnerItems(self._nested_in_folder(item))
-        return item
-
-    def _nested_in_folder(self, archive: NestedArchive) -> Iterator[Item]:
-        try:
-            yield from _nested_items(archive, self._unpacker(archive.content))
-        except OverBudgetError:
-            yield Unreadable(self._too_large().reason, archive.number, archive.name)
+            broken = self._too_large()
+            yield broken if unpacker else Unreadable(broken.reason, archive.number, archive.name)
 
     def _too_large(self) -> BrokenArchive:
         return BrokenArchive(Reason(Kind.ARCHIVE_TOO_LARGE, str(self._limits.ratio)))
@@ -185,41 +171,22 @@ class Archive:
         return Unpacker(self._work, self._skips, limits, budget, self._room)
 
 
-def read(
-    path: Path,
-    work: Path,
-    skips: Callable[[bytes], Skipped | None],
-    limits: Limits = DEFAULT_LIMITS,
-) -> Iterator[Item]:
-    """Yield the items of a zip, a tar, a folder or a single DICOM file, one at a time.
-
-    Nested archives are also read, one level deep. In a folder, only archives without an archive
-    suffix are nested; the others are separate inputs. Each member is unpacked on demand, and the
-    caller must close its content. For arguments and errors, see `Archive`.
-    """
-    with closing(Archive(path, work, skips, limits)) as archive:
-        for task in archive.tasks():
-            item = task() if callable(task) else task
-            if isinstance(item, InnerItems):
-                yield from item.items
-            elif item is not None:
-                yield item
-            if isinstance(item, BrokenArchive):
-                return
+def _with_position(item: Item, position: int) -> Item:
+    return replace(item, position=position) if isinstance(item, Member) else item
 
 
 def _archive_items(
-    file: BinaryIO, head: bytes, unpacker: Unpacker, shared: SharedFile
+    file: BinaryIO, head: bytes, form: Format | None, unpacker: Unpacker, shared: SharedFile
 ) -> Iterator[RawTask | RawItem]:
     """Yield the items of an archive from `file`, or tasks for any thread that read `shared`."""
-    if is_tar(head):
+    if form is TAR:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         yield from tar_items(file, unpacker, size)
-    elif head.startswith(tuple(COMPRESSIONS)):
-        yield from compressed_items(file, head, unpacker)
-    elif name := unsupported_format(head):
-        yield BrokenArchive(Reason(Kind.UNSUPPORTED_FORMAT, name))
+    elif form and form.codec:
+        yield from compressed_items(file, form.codec, form.signatures[0], unpacker)
+    elif form and form.name:
+        yield BrokenArchive(Reason(Kind.UNSUPPORTED_FORMAT, form.name))
     else:
         yield from zip_tasks(file, head, unpacker, shared)
 
@@ -241,7 +208,7 @@ def _nested_items(
                 head = read_fully(file, HEAD_SIZE)
                 file.seek(0)
             inner = replace(unpacker, is_nested=True)
-            for task in _archive_items(file, head, inner, SharedFile(file)):
+            for task in _archive_items(file, head, format_of(head), inner, SharedFile(file)):
                 item = task() if callable(task) else task
                 match item:
                     case Member() | Unreadable():
@@ -265,5 +232,4 @@ def _nested_items(
 def _may_hold_images(archive: NestedArchive, failure: Reason) -> bool:
     if failure.kind is Kind.UNKNOWN_TYPE:
         return False
-    name = archive.name.lower()
-    return is_archive_name(name) or name.endswith(_COMPRESSED) or may_be_dicom(name)
+    return is_packed_name(archive.name) or may_be_dicom(archive.name)

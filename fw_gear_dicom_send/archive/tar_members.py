@@ -5,14 +5,14 @@ valid header.
 """
 
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from ..text import printable
-from .decompress import COMPRESSIONS, DecompressedStream
+from .decompress import Codec, DecompressedStream
 from .formats import is_tar
 from .limits import HEAD_SIZE, ByteStream, CorruptError, CountedStream, read_fully, reading
 from .tar_headers import (
@@ -38,11 +38,9 @@ Item = Member | NestedArchive | Unreadable | Skipped
 
 
 def compressed_items(
-    file: BinaryIO, head: bytes, unpacker: Unpacker
+    file: BinaryIO, codec: Callable[[], Codec], magic: bytes, unpacker: Unpacker
 ) -> Iterator[Item | BrokenArchive]:
     """Yield the items of a compressed tar, or the item of a single compressed file."""
-    magic = next(magic for magic in COMPRESSIONS if head.startswith(magic))
-    codec = COMPRESSIONS[magic]
     with reading():
         unpacked = DecompressedStream(file, codec, magic, ignore_garbage=True)
         content = CountedStream(unpacked, unpacker.budget)

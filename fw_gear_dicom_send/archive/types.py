@@ -1,8 +1,8 @@
 """Items of an archive."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import BinaryIO, TypeVar
+from dataclasses import dataclass
+from typing import BinaryIO
 
 from ..dicom.types import MemberNumber, Unreadable
 from ..reasons import Reason, Skipped
@@ -38,14 +38,6 @@ class BrokenArchive:
     """An archive that cannot be read completely, and why."""
 
     reason: Reason
-
-
-T = TypeVar("T")
-
-
-def with_position(position: int, item: T) -> T | Member:
-    """Return an item, with its position set if it is a member."""
-    return replace(item, position=position) if isinstance(item, Member) else item
 
 
 Item = Member | Unreadable | Skipped | BrokenArchive

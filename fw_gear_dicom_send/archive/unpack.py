@@ -20,7 +20,7 @@ from ..dicom.temporary_files import (
 )
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
-from .formats import is_archive, unsupported_format
+from .formats import format_of
 from .limits import CHUNK_SIZE, HEAD_SIZE, Budget, ByteStream, Limits, reading
 from .types import Member, NestedArchive
 
@@ -62,12 +62,15 @@ class Unpacker:
         self, declared: DeclaredMember, head: bytes, source: ByteStream
     ) -> Member | NestedArchive | Unreadable | Skipped:
         """Unpack a member whose `head` has already been read, unless it contains no image."""
-        skipped = self.skips(head)
-        if skipped is None:
-            return self.unpack(declared, head, source)
-        if skipped is Skipped.NOT_DICOM and is_archive(head):
-            return Skipped.NESTED if self.is_nested else self._nested(declared, head, source)
-        return skipped_or_unsupported(skipped, head, declared.number, declared.name)
+        found = classify(head, self.skips)
+        if isinstance(found, Reason):
+            return Unreadable(found, declared.number, declared.name)
+        if found and (self.is_nested or found is not Skipped.NESTED):
+            return found
+        item = self.unpack(declared, head, source)
+        if found is None or isinstance(item, Unreadable):
+            return item
+        return NestedArchive(declared.number, item.content, declared.name)
 
     def from_memory(
         self, declared: DeclaredMember, data: bytes
@@ -89,16 +92,12 @@ class Unpacker:
     def _item(
         self, declared: DeclaredMember, head: bytes, content: BinaryIO
     ) -> Member | NestedArchive | Unreadable | Skipped:
-        skipped = self.skips(head)
-        if skipped is None:
-            return Member(declared.number, content, declared.name, declared.position)
-        is_inner = skipped is Skipped.NOT_DICOM and is_archive(head)
-        if is_inner and not self.is_nested:
-            return NestedArchive(declared.number, content, declared.name)
-        content.close()
-        if is_inner:
-            return Skipped.NESTED
-        return skipped_or_unsupported(skipped, head, declared.number, declared.name)
+        found = classify(head, self.skips)
+        if self.is_nested and found is Skipped.NESTED:
+            content.close()
+            return found
+        member = Member(declared.number, content, declared.name, declared.position)
+        return item_of(found, member)
 
     def _has_crc(self, content: BinaryIO, crc: int | None) -> bool:
         """Return whether the content has the CRC, and rewind it."""
@@ -114,14 +113,6 @@ class Unpacker:
             content.close()
             raise
         return actual == crc
-
-    def _nested(
-        self, declared: DeclaredMember, head: bytes, source: ByteStream
-    ) -> NestedArchive | Unreadable:
-        item = self.unpack(declared, head, source)
-        if isinstance(item, Unreadable):
-            return item
-        return NestedArchive(declared.number, item.content, declared.name)
 
     def unpack(
         self, declared: DeclaredMember, head: bytes, source: ByteStream
@@ -156,13 +147,24 @@ class Unpacker:
             reserve(file, size)
 
 
-def skipped_or_unsupported(
-    skipped: Skipped, head: bytes, number: int, name: str
-) -> Skipped | Unreadable:
-    """Return an Unreadable for an archive of an unsupported format, otherwise `skipped`."""
-    if skipped is Skipped.NOT_DICOM and (archive_format := unsupported_format(head)):
-        return Unreadable(Reason(Kind.UNSUPPORTED_FORMAT, archive_format), number, name)
-    return skipped
+def classify(head: bytes, skips: Callable[[bytes], Skipped | None]) -> Skipped | Reason | None:
+    """Return None for an image, Skipped.NESTED for an archive, or why a file is not sent."""
+    skipped = skips(head)
+    if skipped is not Skipped.NOT_DICOM or not (form := format_of(head)):
+        return skipped
+    return Reason(Kind.UNSUPPORTED_FORMAT, form.name) if form.name else Skipped.NESTED
+
+
+def item_of(
+    found: Skipped | Reason | None, member: Member
+) -> Member | NestedArchive | Unreadable | Skipped:
+    """Return the item for a file by its classification; close it if there is nothing to send."""
+    if found is None:
+        return member
+    if found is Skipped.NESTED:
+        return NestedArchive(int(member.number), member.content, member.name)
+    member.content.close()
+    return Unreadable(found, member.number, member.name) if isinstance(found, Reason) else found
 
 
 def copy_member(

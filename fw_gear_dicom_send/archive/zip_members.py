@@ -6,7 +6,7 @@ import mimetypes
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import PurePosixPath
 from typing import BinaryIO
@@ -14,8 +14,14 @@ from typing import BinaryIO
 from ..dicom.temporary_files import MAX_IN_MEMORY
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
-from .decompress import LZMA_MEMORY, DecompressedStream, Inflate64Decompressor, ZlibDecompressor
-from .formats import ZIP_MAGIC
+from .decompress import (
+    LZMA_MEMORY,
+    Codec,
+    DecompressedStream,
+    Inflate64Decompressor,
+    ZlibDecompressor,
+)
+from .formats import ZIP
 from .limits import (
     HEAD_SIZE,
     ByteStream,
@@ -42,15 +48,14 @@ ZIP_ENCRYPTED = 0x1
 ZIP_LZMA_END_MARKER = 0x2
 UNKNOWN_SIZE = 2**64 - 1
 ZIP_DEFLATE64, ZIP_XZ, ZIP_AES = 9, 95, 99
-READABLE = {
-    zipfile.ZIP_STORED,
-    zipfile.ZIP_DEFLATED,
-    zipfile.ZIP_BZIP2,
-    zipfile.ZIP_LZMA,
-    ZIP_DEFLATE64,
-    ZIP_XZ,
+CODECS: dict[int, Callable[[], Codec]] = {
+    zipfile.ZIP_DEFLATED: partial(ZlibDecompressor, -zlib.MAX_WBITS),
+    ZIP_DEFLATE64: Inflate64Decompressor,
+    zipfile.ZIP_BZIP2: bz2.BZ2Decompressor,
+    ZIP_XZ: partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, LZMA_MEMORY),
 }
-METHODS = {
+"""Compression methods; members that are stored or in LZMA are read too."""
+UNSUPPORTED = {
     1: "Shrink",
     6: "Implode",
     20: "Zstandard",
@@ -60,7 +65,7 @@ METHODS = {
     97: "WavPack",
     98: "PPMd",
 }
-"""Names of unsupported compression methods (APPNOTE.TXT 4.4.5)."""
+"""Names of other methods (APPNOTE.TXT 4.4.5)."""
 
 _MIME = mimetypes.MimeTypes()
 OTHER_SUFFIXES = frozenset(_MIME.encodings_map) | {
@@ -89,7 +94,7 @@ def zip_tasks(
     for count, entry in enumerate(members, start=1):
         yield partial(_zip_item, shared, entry, count, unpacker)
     if recovery and not recovery.is_whole:
-        is_zip = head.startswith(ZIP_MAGIC) or count
+        is_zip = head.startswith(ZIP.signatures) or count
         yield BrokenArchive(Reason(Kind.CORRUPT_ARCHIVE if is_zip else Kind.UNKNOWN_TYPE))
 
 
@@ -107,8 +112,8 @@ def _zip_item(
     """Unpack a member, with a fast path for a small and intact one."""
     if entry.flags & ZIP_ENCRYPTED or entry.method == ZIP_AES:
         return _unreadable(Reason(Kind.ENCRYPTED_MEMBER), entry, number)
-    if entry.method not in READABLE:
-        name = METHODS.get(entry.method, f"method {entry.method}")
+    if entry.method not in (zipfile.ZIP_STORED, zipfile.ZIP_LZMA, *CODECS):
+        name = UNSUPPORTED.get(entry.method, f"method {entry.method}")
         return _unreadable(Reason(Kind.UNSUPPORTED_METHOD, name), entry, number)
     limits = unpacker.limits
     try:
@@ -160,7 +165,7 @@ def _data_start(file: SharedFile, entry: ZipEntry) -> int:
     """Return the offset of a member's data, after its local header (APPNOTE.TXT 4.3.7)."""
     header = file.read_at(entry.offset, ZIP_LOCAL_HEADER.size)
     signature, name_size, extra_size = ZIP_LOCAL_HEADER.unpack(header)
-    if signature != ZIP_MAGIC[0]:
+    if signature != LOCAL_HEADER:
         raise zipfile.BadZipFile("no local header")
     return int(entry.offset + len(header) + name_size + extra_size)
 
@@ -191,25 +196,17 @@ def _zip_content(file: SharedFile, entry: ZipEntry, start: int) -> ByteStream:
     `ZipFile.open` is not used, as it unpacks bzip2 and LZMA with unbounded memory.
     """
     packed = Section(file, start, entry.packed_size)
-    match entry.method:
-        case zipfile.ZIP_STORED:
-            return packed
-        case zipfile.ZIP_DEFLATED:
-            return DecompressedStream(packed, partial(ZlibDecompressor, -zlib.MAX_WBITS))
-        case zipfile.ZIP_BZIP2:
-            return DecompressedStream(packed, bz2.BZ2Decompressor)
-        case zipfile.ZIP_LZMA:
-            # The data starts with a version, the size of the properties, and the properties
-            # (APPNOTE.TXT 5.8.8). The header of an .lzma file also needs the unpacked size.
-            (properties_size,) = struct.unpack("<2xH", packed.read(4))
-            has_end = entry.flags & ZIP_LZMA_END_MARKER
-            size = UNKNOWN_SIZE if has_end else entry.size
-            head = packed.read(properties_size) + size.to_bytes(8, "little")
-            codec = partial(lzma.LZMADecompressor, lzma.FORMAT_ALONE, LZMA_MEMORY)
-            return DecompressedStream(packed, codec, start=head)
-    if entry.method == ZIP_DEFLATE64:
-        return DecompressedStream(packed, Inflate64Decompressor)
-    return DecompressedStream(packed, partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, LZMA_MEMORY))
+    if entry.method == zipfile.ZIP_STORED:
+        return packed
+    if entry.method != zipfile.ZIP_LZMA:
+        return DecompressedStream(packed, CODECS[entry.method])
+    # The data starts with a version, the size of the properties, and the properties (APPNOTE.TXT
+    # 5.8.8). The header of an .lzma file also needs the unpacked size.
+    (properties_size,) = struct.unpack("<2xH", packed.read(4))
+    size = UNKNOWN_SIZE if entry.flags & ZIP_LZMA_END_MARKER else entry.size
+    head = packed.read(properties_size) + size.to_bytes(8, "little")
+    codec = partial(lzma.LZMADecompressor, lzma.FORMAT_ALONE, LZMA_MEMORY)
+    return DecompressedStream(packed, codec, start=head)
 
 
 def may_be_dicom(name: str) -> bool:

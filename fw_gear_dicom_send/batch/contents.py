@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..archive import is_archive_name
 from ..flywheel.site import left_out_for
 from ..models import GearConfig
 from ..text import quantity
 
-_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
@@ -41,7 +41,7 @@ def count(records: Iterable[Mapping[str, Any]], config: GearConfig) -> Contents:
         files += 1
         size += record.get("size") or 0
         members = record.get("zip_member_count")
-        if members is None and str(record.get("name")).lower().endswith(_ARCHIVES):
+        if members is None and is_archive_name(str(record.get("name"))):
             uncounted += 1
         else:
             images += 1 if members is None else members

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fw_gear_dicom_send.archive import reader as archive
 from fw_gear_dicom_send.archive.types import Member
-from tests.support.archive_reading import SKIPS, UNKNOWN, Image, images, items, items_of
+from tests.support.archive_reading import SKIPS, UNKNOWN, Image, images, items, items_of, read
 from tests.support.archives import (
     COMPRESSORS,
     END_OF_TAR,
@@ -61,7 +60,7 @@ def test_single_file_is_opened_in_place(tmp_path: Path, work: Path) -> None:
     """A large single DICOM file is opened itself, not copied."""
     path, content = tmp_path / "a", dicom(1, 2_000_000)
     path.write_bytes(content)
-    (item,) = archive.read(path, work, SKIPS)
+    (item,) = read(path, work, SKIPS)
     assert isinstance(item, Member)
     with closing(item.content):
         assert (item.number, item.content.name, item.content.read()) == (

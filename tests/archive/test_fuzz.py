@@ -15,12 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fw_gear_dicom_send.archive import reader as archive
 from fw_gear_dicom_send.archive.limits import Limits
 from fw_gear_dicom_send.archive.types import BrokenArchive, Member
 from fw_gear_dicom_send.dicom.types import Unreadable
 from fw_gear_dicom_send.reasons import Skipped
-from tests.support.archive_reading import SKIPS
+from tests.support.archive_reading import SKIPS, read
 from tests.support.archives import ORIGINALS, has_prefix, sparse_entry, tar_entry
 from tests.support.fuzzing import (
     Damage,
@@ -82,7 +81,7 @@ def check_archive(data: bytes, path: Path, work: Path) -> tuple[list[Item], list
     items: list[Item] = []
     images: list[bytes] = []
     with no_hang():
-        for item in archive.read(path, work, SKIPS, LIMITS):
+        for item in read(path, work, SKIPS, LIMITS):
             items.append(item)
             if isinstance(item, Member):
                 with closing(item.content):

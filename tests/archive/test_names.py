@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fw_gear_dicom_send.archive import reader
 from fw_gear_dicom_send.archive.types import BrokenArchive, Member
-from tests.support.archive_reading import SKIPS
+from tests.support.archive_reading import SKIPS, read
 from tests.support.archives import (
     END_OF_TAR,
     A,
@@ -31,7 +30,7 @@ NAMES = [
 def names(path: Path) -> list[str]:
     """Return the names of the members, and check that all are images."""
     found = []
-    for item in reader.read(path, path.parent, SKIPS):
+    for item in read(path, path.parent, SKIPS):
         assert isinstance(item, Member), item
         with closing(item.content):
             found.append(item.name)
@@ -63,7 +62,7 @@ def test_a_member_that_cannot_be_unpacked_has_its_name(tmp_path: Path) -> None:
     """An unreadable member is reported with its name if names are enabled."""
     path = zipped(tmp_path / "a", A, B)
     set_zip_field(path, "2.dcm", "crc", 1)
-    with closing(reader.read(path, tmp_path, SKIPS)) as items:
+    with closing(read(path, tmp_path, SKIPS)) as items:
         found = [(item.number, item.name) for item in items if not isinstance(item, BrokenArchive)]
     assert found == [(1, "1.dcm"), (2, "2.dcm")]
 

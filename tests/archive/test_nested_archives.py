@@ -14,11 +14,18 @@ import pytest
 from inflate64 import Deflater
 
 from fw_gear_dicom_send.archive.limits import Limits
-from fw_gear_dicom_send.archive.reader import read
 from fw_gear_dicom_send.archive.types import BrokenArchive, Member
 from fw_gear_dicom_send.dicom.types import Unreadable
 from fw_gear_dicom_send.reasons import Kind, Reason, Skipped
-from tests.support.archive_reading import BROKEN, CORRUPT, SKIPS, Image, items_and_skipped, items_of
+from tests.support.archive_reading import (
+    BROKEN,
+    CORRUPT,
+    SKIPS,
+    Image,
+    items_and_skipped,
+    items_of,
+    read,
+)
 from tests.support.archives import END_OF_TAR, A, B, C, dicom, tar_entry, tarred
 
 COMPRESSORS = [gzip.compress, bz2.compress, lzma.compress]

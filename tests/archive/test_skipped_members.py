@@ -7,9 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from fw_gear_dicom_send.archive import reader as archive
 from fw_gear_dicom_send.archive.limits import HEAD_SIZE, Limits
-from tests.support.archive_reading import SKIPS, Image, Item, images, items, items_of, read_item
+from tests.support.archive_reading import (
+    SKIPS,
+    Image,
+    Item,
+    images,
+    items,
+    items_of,
+    read,
+    read_item,
+)
 from tests.support.archives import (
     END_OF_TAR,
     A,
@@ -82,7 +90,7 @@ def test_malicious_names_are_harmless(
     path = write(folder / "a", members)
     before = set(tmp_path.rglob("*"))
     found: list[Item] = []
-    for item in archive.read(path, work, SKIPS):
+    for item in read(path, work, SKIPS):
         assert set(tmp_path.rglob("*")) == before
         found.append(read_item(item))
     assert found == images(*contents)

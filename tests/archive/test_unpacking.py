@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from fw_gear_dicom_send.archive import reader as archive
 from fw_gear_dicom_send.archive.types import Member
 from tests.support.archive_reading import (
     CORRUPT,
@@ -17,6 +16,7 @@ from tests.support.archive_reading import (
     SKIPS,
     Image,
     items,
+    read,
     read_item,
 )
 from tests.support.archives import A, B, dicom, flip, set_zip_field, zipped
@@ -35,7 +35,7 @@ def test_a_member_is_unpacked_on_demand(tmp_path: Path, work: Path) -> None:
     """The next member is not read before the consumer requests it."""
     first, second = dicom(1, 2_000_000), dicom(2, 2_000_000)
     path = zipped(tmp_path / "a", first, second, method=zipfile.ZIP_STORED)
-    reading = archive.read(path, work, SKIPS)
+    reading = read(path, work, SKIPS)
     assert read_item(next(reading)) == Image(1, first)
     flip(path, path.read_bytes().index(second) + 500_000)
     assert list(map(read_item, reading)) == [CORRUPT_SECOND]
@@ -45,7 +45,7 @@ def test_a_member_is_unpacked_on_demand(tmp_path: Path, work: Path) -> None:
 def test_large_members_are_stored_in_the_work_folder(tmp_path: Path, work: Path) -> None:
     """A large member is a nameless file in the work folder and is deleted when it is closed."""
     path = zipped(tmp_path / "a", dicom(1, 2_000_000))
-    reading = archive.read(path, work, SKIPS)
+    reading = read(path, work, SKIPS)
     member = next(reading)
     assert isinstance(member, Member)
     on_disk = Path(os.readlink(f"/proc/self/fd/{member.content.fileno()}"))
@@ -60,7 +60,7 @@ def test_large_stored_members_stay_in_their_archive(tmp_path: Path, work: Path) 
     """An uncompressed member is read in place and needs no more disk space."""
     content = dicom(1, 2_000_000)
     path = zipped(tmp_path / "a", A, content, B, method=zipfile.ZIP_STORED)
-    reading = archive.read(path, work, SKIPS)
+    reading = read(path, work, SKIPS)
     assert read_item(next(reading)) == Image(1, A)
     member = next(reading)
     assert isinstance(member, Member)
@@ -84,7 +84,7 @@ def test_nothing_stays_open_after_an_early_close(tmp_path: Path, work: Path, kin
     """If the consumer stops early, neither the archive nor a temporary file stays open."""
     members = [ArchiveMember(f"{n}", dicom(n, 2_000_000)) for n in range(3)]
     path = zip_of(tmp_path / "a", members) if kind == "zip" else tar_of(tmp_path / "a", members)
-    reading = archive.read(path, work, SKIPS)
+    reading = read(path, work, SKIPS)
     read_item(next(reading))
     assert str(path) in open_files()
     reading.close()
@@ -96,7 +96,7 @@ def test_corrupt_members_leave_nothing_open(tmp_path: Path, work: Path) -> None:
     """If damage is detected after a member was written to disk, its file is deleted."""
     path = zipped(tmp_path / "a", dicom(1, 2_000_000), A)
     set_zip_field(path, "1.dcm", "crc", 1)
-    reading = archive.read(path, work, SKIPS)
+    reading = read(path, work, SKIPS)
     assert read_item(next(reading)) == CORRUPT
     assert not any(name.startswith(str(work)) for name in open_files())
     reading.close()
@@ -110,7 +110,7 @@ def test_errors_of_the_consumer_pass(
     """An exception raised by the consumer propagates unchanged."""
     members = [ArchiveMember("a", A), ArchiveMember("b", B)]
     path = zip_of(tmp_path / "a", members) if kind == "zip" else tar_of(tmp_path / "a", members)
-    reading = archive.read(path, work, SKIPS)
+    reading = read(path, work, SKIPS)
     read_item(next(reading))
     with pytest.raises(type(error)) as caught:
         reading.throw(error)
@@ -155,7 +155,7 @@ def test_memory_is_bounded(tmp_path: Path, work: Path, method: int) -> None:
     path = zipped(tmp_path / "a", content, method=method)
     tracemalloc.start()
     try:
-        for item in archive.read(path, work, SKIPS):
+        for item in read(path, work, SKIPS):
             assert isinstance(item, Member)
             item.content.close()
         peak = tracemalloc.get_traced_memory()[1]

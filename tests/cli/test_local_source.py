@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from fw_gear_dicom_send.archive import reader
 from fw_gear_dicom_send.archive.types import BrokenArchive, Member
 from fw_gear_dicom_send.cli.local_source import LocalReports, LocalSource
 from fw_gear_dicom_send.errors import UsageError
@@ -16,6 +15,7 @@ from fw_gear_dicom_send.models import Container, FileEntry, FileReport, NameChoi
 from fw_gear_dicom_send.name_patterns import NamePatterns
 from fw_gear_dicom_send.reasons import Kind, Reason, Skipped
 from tests.support.archive_reading import SKIPS
+from tests.support.archive_reading import read as read_archive
 from tests.support.archives import dicom
 from tests.support.sample_files import ArchiveMember, zip_of
 
@@ -43,7 +43,7 @@ def found(*paths: Path) -> list[tuple[str, int | None]]:
 def read(folder: Path) -> list[bytes | str]:
     """Return the images of a folder, and the reasons for unreadable files."""
     items: list[bytes | str] = []
-    for item in reader.read(folder, folder, SKIPS):
+    for item in read_archive(folder, folder, SKIPS):
         if isinstance(item, Member):
             with closing(item.content):
                 items.append(item.content.read())
@@ -128,7 +128,7 @@ def test_fifos_and_sockets_are_skipped_and_counted(top: Path, name: str) -> None
         unix.bind(str(top / "socket.zip"))
 
         assert read(top) == [A, B]
-        skipped = [item for item in reader.read(top, top, SKIPS) if isinstance(item, Skipped)]
+        skipped = [item for item in read_archive(top, top, SKIPS) if isinstance(item, Skipped)]
     assert sorted(kind.name for kind in skipped) == ["NOT_DICOM", "SPECIAL", "SPECIAL"]
     assert [entry for entry, _ in found(top)] == ["top", "top/old.ZIP", "top/below/deep"]
 
@@ -136,7 +136,7 @@ def test_fifos_and_sockets_are_skipped_and_counted(top: Path, name: str) -> None
 def test_an_archive_replaced_by_a_fifo_is_skipped(tmp_path: Path) -> None:
     """The reader does not block, although the path was a file when the folder was listed."""
     os.mkfifo(tmp_path / "a.zip")
-    assert list(reader.read(tmp_path / "a.zip", tmp_path, SKIPS)) == [Skipped.SPECIAL]
+    assert list(read_archive(tmp_path / "a.zip", tmp_path, SKIPS)) == [Skipped.SPECIAL]
 
 
 def test_an_unreadable_folder_is_reported(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def test_an_unreadable_folder_is_reported(top: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "scandir", refuse)
 
     assert found(top) == [("top", None)]
-    (item,) = reader.read(top, top, SKIPS)
+    (item,) = read_archive(top, top, SKIPS)
     assert item == BrokenArchive(Reason(Kind.UNREADABLE_FOLDER, "Permission denied"))
 
 

@@ -1,13 +1,12 @@
 """Archive contents as values that tests can compare."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fw_gear_dicom_send.archive import reader as archive
-from fw_gear_dicom_send.archive.limits import Limits
-from fw_gear_dicom_send.archive.types import BrokenArchive, Member
+from fw_gear_dicom_send import archive
+from fw_gear_dicom_send.archive import Archive, BrokenArchive, InnerItems, Limits, Member
 from fw_gear_dicom_send.dicom.types import Unreadable
 from fw_gear_dicom_send.reasons import Kind, Reason, Skipped
 from tests.support.archives import has_prefix
@@ -41,6 +40,24 @@ def read_item(item: Member | Unreadable | BrokenArchive | Skipped) -> Item:
         return Image(item.number, item.content.read())
 
 
+def read(
+    path: Path,
+    work: Path,
+    skips: Callable[[bytes], Skipped | None],
+    limits: Limits = archive.DEFAULT_LIMITS,
+) -> Generator[archive.Item, None, None]:
+    """Yield the items of an archive on one thread; the caller closes their contents."""
+    with closing(Archive(path, work, skips, limits)) as opened:
+        for task in opened.tasks():
+            item = task() if callable(task) else task
+            if isinstance(item, InnerItems):
+                yield from item.items
+            elif item is not None:
+                yield item
+            if isinstance(item, BrokenArchive):
+                return
+
+
 def items(
     path: Path,
     work: Path,
@@ -61,7 +78,7 @@ def items_and_skipped(
     limits: Limits = archive.DEFAULT_LIMITS,
 ) -> list[Item]:
     """Return all items of an archive, including skipped members."""
-    return [read_item(item) for item in archive.read(path, work, skipping(is_dicom), limits)]
+    return [read_item(item) for item in read(path, work, skipping(is_dicom), limits)]
 
 
 def skipping(is_dicom: Callable[[bytes], bool]) -> Callable[[bytes], Skipped | None]:
