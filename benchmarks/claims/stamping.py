@@ -60,5 +60,5 @@ def _seconds(content: BinaryIO, work: Path) -> float:
     seconds = perf_counter() - begin
     if not isinstance(instance, SOPInstance):
         raise MeasurementError(instance.reason.text)
-    instance.dataset.close()
+    instance.close()
     return seconds

@@ -77,7 +77,7 @@ def stamp(
         instance = Unreadable(Reason(Kind.MALFORMED, str(exc)))
     except OSError as exc:
         instance = Unreadable(Reason(Kind.DATASET_UNREADABLE, exc.strerror or str(exc)))
-    if isinstance(instance, Unreadable):
+    if isinstance(instance, Unreadable) or instance.dataset.source is not content:
         content.close()
     return instance
 
@@ -324,7 +324,6 @@ def _stamp_deflated(
                 remarks = (Reason(Kind.REPAIRED), *remarks)
             return replace(instance, dataset=EncodedDataset(content, pieces), remarks=remarks)
         deflated = write_temporary_file(deflate(instance.dataset.blocks(_CHUNK)), work)
-    content.close()
     size = deflated.seek(0, 2)
     dataset = EncodedDataset(deflated, (Span(0, size),))
     return replace(instance, dataset=dataset, remarks=remarks)

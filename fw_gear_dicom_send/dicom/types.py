@@ -56,7 +56,7 @@ class Patch:
 class EncodedDataset:
     """The bytes of a dataset: ranges of `source` and inserted bytes, in order.
 
-    The dataset owns `source`. Only one thread may read it at a time.
+    Only one thread may read it at a time.
     """
 
     source: BinaryIO
@@ -100,10 +100,6 @@ class EncodedDataset:
                 value = crc32(self.source.read(min(_BLOCK, piece.end - start)), value)
         return value
 
-    def close(self) -> None:
-        """Close the source, which deletes a temporary file."""
-        self.source.close()
-
 
 @dataclass(frozen=True)
 class WatchedDataset(EncodedDataset):
@@ -123,13 +119,16 @@ class WatchedDataset(EncodedDataset):
         self.crcs.append(value)
 
     def crc32(self) -> int:
-        """Return the CRC-32 of the latest full read; without one, read the dataset."""
+        """Return the recorded CRC-32, or read all bytes; raises OSError if that fails."""
         return self.crcs[-1] if self.crcs else super().crc32()
 
 
 @dataclass(frozen=True)
 class SOPInstance:
     """A dataset that is ready to be sent.
+
+    It owns the source of its dataset. Whoever has it from `stamp`, `convert` or `compress` closes
+    it once. Variants that share its source need no closing.
 
     `read_identity` reads the values that must not appear in a log. A comment of the server that
     quotes one of them is not shown. Study and series are empty if the dataset does not name them.
@@ -144,3 +143,7 @@ class SOPInstance:
     study_instance_uid: str = ""
     series_instance_uid: str = ""
     remarks: tuple[Reason, ...] = ()
+
+    def close(self) -> None:
+        """Close the source of the dataset, which deletes a temporary file."""
+        self.dataset.source.close()

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from time import perf_counter
 
@@ -118,10 +119,8 @@ class StoreAttempts:
                 return Judged(NotSent(converted or Reason(Kind.NOT_CONVERTIBLE, _describe(own))))
             judged = self._store(assoc, instance, history, ConversionMode.WHEN_NEEDED)
             return _with_remark(judged, converted) if converted else judged
-        try:
+        with closing(converted):
             judged = self._request(assoc, converted, context, history)
-        finally:
-            converted.dataset.close()
         remark = Reason(Kind.CONVERTED, change)
         if is_compressed or not is_fit:
             names = map(name_of, (own.transfer_syntax, context.transfer_syntax))

@@ -32,7 +32,7 @@ class Image:
     def close(self) -> None:
         """Close the dataset if it is readable."""
         if isinstance(self.content, SOPInstance):
-            self.content.dataset.close()
+            self.content.close()
 
     def record(self, result: StoreResult, crc32: int | None = None) -> ImageRecord:
         """Return the record for the reports; `crc32` is the checksum of the dataset, if known."""

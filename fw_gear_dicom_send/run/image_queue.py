@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -175,14 +176,14 @@ class ImageQueue:
             return None
         if image is None:
             return None
-        file.add_image()
-        try:
+        with closing(image):
+            if not self._is_wanted(image):
+                return None
+            file.add_image()
             return ImageResult(image, self._process(image))
-        finally:
-            image.close()
 
     def _unpack(self, file: OpenFile, member: Task | Item) -> Image | None:
-        """Unpack and stamp a member; return None if it is not a wanted image."""
+        """Unpack and stamp a member; return None if it is not an image."""
         item = member() if callable(member) else member
         match item:
             case None:
@@ -198,11 +199,7 @@ class ImageQueue:
             case Skipped():
                 file.skip(item)
                 return None
-        image = self._stamp(file.entry, item)
-        if self._is_wanted(image):
-            return image
-        image.close()
-        return None
+        return self._stamp(file.entry, item)
 
     def _stamp(self, entry: FileEntry, item: Member | Unreadable) -> Image:
         config = self._config

@@ -93,10 +93,10 @@ def digest_of(instance: SOPInstance) -> int:
 
 
 def _watched_digest(instance: SOPInstance) -> int:
-    """Return the digest of an image that was sent; an unreadable one equals no other."""
+    """Return the digest of an image that is sent; an unreadable image equals no other."""
     try:
         return digest_of(instance)
-    except (OSError, ValueError):  # a conversion may have closed the file
+    except OSError:
         return _UNREADABLE
 
 

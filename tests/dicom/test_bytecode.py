@@ -49,7 +49,7 @@ def decode(work: Path) -> None:
     with FrameDecoders(work) as decoders:
         result = convert(image, ExplicitVRLittleEndian, decoders, work)
     assert isinstance(result, SOPInstance)
-    result.dataset.close()
+    result.close()
 
 
 def encode(work: Path) -> None:
@@ -57,7 +57,7 @@ def encode(work: Path) -> None:
     with FrameEncoders(work) as encoders:
         result = compressed_by(encoders, shape.dataset(shape.pixels()), JPEG_LS, work)
     assert isinstance(result, SOPInstance)
-    result.dataset.close()
+    result.close()
 
 
 def name(work: Path) -> None:

@@ -119,7 +119,7 @@ def test_datasets(fuzz: Fuzz, tmp_path: Path) -> None:
             assert content.closed
             return
         check_stamped(outcome, data, tmp_path)
-        outcome.dataset.close()
+        outcome.close()
         assert content.closed
 
     fuzz(check)

@@ -147,7 +147,7 @@ def encode(work: Path) -> str:
     with FrameEncoders(work) as encoders:
         image = compressed_by(encoders, shape.dataset(shape.pixels()), JPEG_LS, work)
         assert isinstance(image, SOPInstance)
-        image.dataset.close()
+        image.close()
         return state_of(*children(os.getpid()) - before)
 
 

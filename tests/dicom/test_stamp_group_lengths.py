@@ -76,4 +76,4 @@ def test_group_over_4_gib(tmp_path: Path) -> None:
     assert isinstance(instance, SOPInstance)
     assert instance.remarks == ()
     assert next(instance.dataset.blocks(len(head))) == head
-    instance.dataset.close()
+    instance.close()

@@ -131,7 +131,7 @@ def test_identity_beyond_ascii(charset: str, tmp_path: Path) -> None:
 def test_nothing_is_quoted_once_a_dataset_is_unreadable(tmp_path: Path) -> None:
     """Any text might quote it."""
     instance = stamped(encoded(made(1, ImageComments="x" * 60_000)), tmp_path)
-    instance.dataset.close()
+    instance.close()
     assert instance.read_identity().is_quoted_in("any text")
 
 

@@ -83,5 +83,5 @@ def test_content_belongs_to_the_result(tmp_path: Path) -> None:
     instance = stamp(content, TAG, tmp_path)
     assert isinstance(instance, SOPInstance)
     assert not content.closed
-    instance.dataset.close()
+    instance.close()
     assert content.closed

@@ -76,7 +76,7 @@ def test_deflated_leaves_nothing(tmp_path: Path) -> None:
     instance = stamped(large_deflated(), tmp_path)
     assert len(inflated(content_of(instance.dataset))) > LARGE
     assert list(tmp_path.iterdir()) == []
-    instance.dataset.close()
+    instance.close()
     assert instance.dataset.source.closed
 
 
@@ -88,7 +88,7 @@ def test_deflated_closes_its_files(cut: int | None, tmp_path: Path) -> None:
         outcome = stamp(content, TAG, tmp_path)
         assert content.closed
         if isinstance(outcome, SOPInstance):
-            outcome.dataset.close()
+            outcome.close()
         del outcome
 
 

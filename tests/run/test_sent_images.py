@@ -88,11 +88,14 @@ def test_bounded_memory(caplog: pytest.LogCaptureFixture) -> None:
 
 
 class CountedReads(BytesIO):
-    """Counts the bytes that are read."""
+    """Counts the bytes that are read, until the file is lost."""
 
     taken = 0
+    is_lost = False
 
     def read(self, size: int | None = -1, /) -> bytes:
+        if self.is_lost:
+            raise OSError("Input/output error")
         data = super().read(size)
         self.taken += len(data)
         return data
@@ -126,6 +129,6 @@ def test_a_large_image_lost_before_it_was_read_equals_none() -> None:
     first, source = large()
     assert sent.claim(first) is Claim.FIRST
     watched = sent.watched(first)
-    source.close()
+    source.is_lost = True
     sent.settle(watched, is_sent=True)
     assert sent.claim(large()[0]) is Claim.DIFFERENT

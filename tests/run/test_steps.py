@@ -1,4 +1,4 @@
-"""Datasets that are not sent are closed immediately, not by garbage collection."""
+"""Datasets are closed immediately, not by garbage collection."""
 
 from collections.abc import Collection
 from functools import partial
@@ -8,7 +8,7 @@ from threading import Event, Thread
 
 import pytest
 
-from fw_gear_dicom_send.delivery.results import Sent, Suspect
+from fw_gear_dicom_send.delivery.results import NotSent, Sent, Suspect
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.errors import CancelledError
 from fw_gear_dicom_send.models import DownloadFailure, FileEntry
@@ -65,6 +65,35 @@ def test_an_image_that_is_not_requested_is_closed(files: Folder, tmp_path: Path)
     with nothing_left_open():
         send(resources, FileCounts(files.entries), partial(is_missing, resources, wanted))
     assert sender.uids == [uid_of(2)]
+
+
+class Rejecting(Sender):
+    """Sender that rejects all images but the first, and keeps them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images: list[SOPInstance] = []
+        self.were_open: list[bool] = []
+
+    def send(  # type: ignore[override]
+        self, instance: SOPInstance, earlier: Suspect | None = None
+    ) -> Sent | NotSent:
+        """Keep an image."""
+        self.were_open.append(not instance.dataset.source.closed)
+        self.images.append(instance)
+        return (
+            NotSent(Reason(Kind.REFUSED))
+            if len(self.images) > 1
+            else super().send(instance, earlier)
+        )
+
+
+def test_a_sent_or_rejected_image_is_closed_afterwards(files: Folder, tmp_path: Path) -> None:
+    """It is open until its result is known."""
+    sender = Rejecting()
+    send(Resources(CONFIG, files, tmp_path, sender, Observer()), FileCounts(files.entries))
+    assert sender.were_open == [True] * 3
+    assert all(image.dataset.source.closed for image in sender.images)
 
 
 class Held(Sender):

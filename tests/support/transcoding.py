@@ -47,7 +47,7 @@ def encoded_by(instance: SOPInstance, target: str, work: Path) -> bytes:
     assert isinstance(converted, SOPInstance), converted
     assert converted.transfer_syntax_uid == target
     data = b"".join(converted.dataset.blocks(1000))
-    converted.dataset.close()
+    converted.close()
     return data
 
 

@@ -36,7 +36,7 @@ def decode(decoders: FrameDecoders, folder: Path, content: bytes = RLE.read_byte
     if isinstance(result, Unreadable):
         return result.reason.text
     assert isinstance(result, SOPInstance)
-    result.dataset.close()
+    result.close()
     return ""
 
 

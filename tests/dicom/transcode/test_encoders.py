@@ -29,7 +29,7 @@ def encode(encoders: FrameEncoders, folder: Path, shape: Shape = SMALL) -> str:
     if isinstance(image, Unreadable):
         return image.reason.detail
     assert isinstance(image, SOPInstance)
-    image.dataset.close()
+    image.close()
     return ""
 
 
@@ -122,5 +122,5 @@ def test_a_run_ends_its_processes(syntax: str, tmp_path: Path) -> None:
         image = conversion(instance(shipped(name)), syntax)
         assert isinstance(image, SOPInstance)
         assert len(children(os.getpid()) - before) == 1
-    image.dataset.close()
+    image.close()
     assert children(os.getpid()) == before

@@ -92,4 +92,4 @@ def test_memory_does_not_grow_with_the_number_of_frames(tmp_path: Path) -> None:
     assert isinstance(result, SOPInstance)
     assert result.dataset.size > side * side * 2 * count
     assert peak < 5 * 2**20
-    result.dataset.close()
+    result.close()

@@ -120,7 +120,7 @@ def test_smaller_frames_are_padded(
     result = convert(instance(encoded(dataset)), ExplicitVRLittleEndian, tmp_path)
     assert isinstance(result, SOPInstance)
     assert result.remarks == (Reason(Kind.FRAMES_PADDED, "3"),)
-    result.dataset.close()
+    result.close()
     out = converted(encoded(dataset), ExplicitVRLittleEndian, tmp_path)
     grey = bytes([150] * samples)
     rows = [
