@@ -7,7 +7,8 @@ are not sent. If they may be the rest of a damaged or truncated dataset, the fil
 from collections.abc import Mapping
 from contextlib import suppress
 
-from .elements import ITEM, UNDEFINED_LENGTH, Element, ElementReader, Encoding, MalformedError
+from .elements import Element, ElementReader
+from .headers import ITEM, UNDEFINED_LENGTH, Encoding, MalformedError
 from .integrity import (
     PIXELS,
     is_element,

@@ -13,16 +13,8 @@ from typing import Literal
 from ..reasons import Kind, Reason
 from ..text import quantity
 from .dictionary import description_of, is_known
-from .elements import (
-    ITEM,
-    UNDEFINED_LENGTH,
-    Element,
-    ElementReader,
-    Encoding,
-    MalformedError,
-    Scan,
-    TruncatedError,
-)
+from .elements import Element, ElementReader, Scan
+from .headers import ITEM, UNDEFINED_LENGTH, Encoding, MalformedError, TruncatedError
 from .part10 import DatasetLocation
 from .types import Span, Unreadable
 from .uids import ENCAPSULATED, NATIVE, name_of

@@ -11,18 +11,14 @@ from struct import Struct, calcsize, pack
 
 from .dictionary import is_known, vr_of
 from .elements import (
-    ITEM,
     ITEM_DELIMITATION,
     MAX_NESTING,
     OPEN,
     SEQUENCE_DELIMITATION,
-    SHORT_VRS,
     TOO_DEEP,
-    UNDEFINED_LENGTH,
     ElementReader,
-    Encoding,
-    MalformedError,
 )
+from .headers import ITEM, SHORT_VRS, UNDEFINED_LENGTH, Encoding, MalformedError
 from .types import Patch, Span
 
 _TEXT_VRS = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UR UT".split())

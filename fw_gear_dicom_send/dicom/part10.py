@@ -7,7 +7,8 @@ from typing import BinaryIO
 
 from ..reasons import Skipped
 from .dictionary import is_known
-from .elements import ElementReader, Encoding, MalformedError
+from .elements import ElementReader
+from .headers import Encoding, MalformedError
 from .uid_names import TRANSFER_SYNTAXES
 from .uids import (
     DEFLATED,

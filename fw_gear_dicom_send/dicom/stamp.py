@@ -15,16 +15,8 @@ from ..reasons import OUT_OF_MEMORY, Kind, Reason
 from ..text import quantity
 from .dataset_end import end_of_dataset
 from .deflate import InflatedTooLargeError, InflationError, deflate, inflate
-from .elements import (
-    ITEM,
-    UNDEFINED_LENGTH,
-    Element,
-    ElementReader,
-    Encoding,
-    MalformedError,
-    Scan,
-    TruncatedError,
-)
+from .elements import Element, ElementReader, Scan
+from .headers import ITEM, UNDEFINED_LENGTH, Encoding, MalformedError, TruncatedError
 from .integrity import NOTED, check_integrity, check_pixel_data
 from .odd_lengths import odd_length_patches
 from .part10 import DatasetLocation, locate

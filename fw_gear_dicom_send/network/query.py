@@ -17,7 +17,8 @@ from pynetdicom.status import QR_FIND_SERVICE_CLASS_STATUS
 
 from ..delivery.results import ImageReference
 from ..delivery.sender import QueryError
-from ..dicom.elements import ElementReader, Encoding, MalformedError
+from ..dicom.elements import ElementReader
+from ..dicom.headers import Encoding, MalformedError
 from ..reasons import Kind, Reason
 from . import dimse
 from .association import MAX_USELESS_ANSWERS, StorageAssociation

@@ -6,13 +6,8 @@ from struct import pack
 
 import pytest
 
-from fw_gear_dicom_send.dicom.elements import (
-    MAX_NESTING,
-    TOO_DEEP,
-    ElementReader,
-    Encoding,
-    MalformedError,
-)
+from fw_gear_dicom_send.dicom.elements import MAX_NESTING, TOO_DEEP, ElementReader
+from fw_gear_dicom_send.dicom.headers import Encoding, MalformedError
 from tests.support import datasets as raw
 from tests.support.datasets import (
     BIG,

@@ -18,7 +18,7 @@ from pydicom.uid import (
     MediaStorageDirectoryStorage,
 )
 
-from fw_gear_dicom_send.dicom.elements import MalformedError
+from fw_gear_dicom_send.dicom.headers import MalformedError
 from fw_gear_dicom_send.dicom.part10 import locate, skips
 from tests.support import datasets as raw
 from tests.support.datasets import BIG, EXPLICIT, IMPLICIT, Wire, each_wire

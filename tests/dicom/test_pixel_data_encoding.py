@@ -12,7 +12,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from fw_gear_dicom_send.dicom.elements import ITEM, ElementReader, Encoding, Scan
+from fw_gear_dicom_send.dicom.elements import ElementReader, Scan
+from fw_gear_dicom_send.dicom.headers import ITEM, Encoding
 from fw_gear_dicom_send.dicom.stamp import stamp
 from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance, Unreadable
 from fw_gear_dicom_send.reasons import Kind, Reason

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...reasons import OUT_OF_MEMORY, Kind, Reason
-from ..elements import ITEM, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH
+from ..elements import SEQUENCE_DELIMITATION
+from ..headers import ITEM, UNDEFINED_LENGTH
 from ..temporary_files import is_full, new_temporary_file
 from ..types import SOPInstance, Unreadable
 from ..uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, JPEG_2000_LOSSLESS

@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 from ...reasons import OUT_OF_MEMORY, Kind, Reason
 from ..deflate import InflatedTooLargeError, InflationError, inflate
-from ..elements import ITEM, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH, Encoding
+from ..elements import SEQUENCE_DELIMITATION
+from ..headers import ITEM, UNDEFINED_LENGTH, Encoding
 from ..temporary_files import is_full, new_temporary_file
 from ..types import EncodedDataset, SOPInstance, Unreadable
 from ..uids import (

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from ...reasons import Kind
-from .. import elements
+from .. import headers
 from ..dictionary import vr_of
-from ..elements import ITEM, Encoding
+from ..headers import ITEM, Encoding
 from ..types import EncodedDataset, Span
 
 CHUNK = 65536
@@ -18,7 +18,7 @@ MAX_REPLACEABLE = 16 << 20
 SIZE_OF_PIECE = 500
 DELIMITERS = ITEM >> 16
 # All other VRs, including future ones, have a length of 32 bits (PS3.5 7.1.2).
-SHORT_VRS = {vr.decode() for vr in elements.SHORT_VRS}
+SHORT_VRS = {vr.decode() for vr in headers.SHORT_VRS}
 WORDS = {"US": "H", "SS": "H", "OW": "H", "AT": "H"}
 WORDS |= {"UL": "I", "SL": "I", "FL": "I", "OF": "I", "OL": "I"}
 WORDS |= {"FD": "Q", "OD": "Q", "OV": "Q", "SV": "Q", "UV": "Q"}

@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from ...reasons import Kind, Reason
-from ..elements import ITEM, ITEM_DELIMITATION, SEQUENCE_DELIMITATION, UNDEFINED_LENGTH, Encoding
+from ..elements import ITEM_DELIMITATION, SEQUENCE_DELIMITATION
+from ..headers import ITEM, UNDEFINED_LENGTH, Encoding
 from ..temporary_files import new_temporary_file
 from .layout import ALLOCATED, DESCRIPTION, LOSSY, PHOTOMETRIC, PLANAR, REPRESENTATION, WORD
 from .recoding import (
