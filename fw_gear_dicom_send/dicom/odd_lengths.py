@@ -16,6 +16,7 @@ from .elements import (
     OPEN,
     SEQUENCE_DELIMITATION,
     TOO_DEEP,
+    Element,
     ElementReader,
 )
 from .headers import ITEM, SHORT_VRS, UNDEFINED_LENGTH, Encoding, MalformedError
@@ -87,24 +88,14 @@ def _run(step: _Step) -> tuple[int, int]:
                 steps.append(nested)
 
 
-@dataclass(frozen=True)
-class _Element:
-    """An element: its tag, the offsets of its header and value, and its end."""
-
-    tag: int
-    start: int
-    value: int
-    end: int
-
-
 @dataclass(slots=True)
 class _Level:
     """State of the walk over one dataset or item: its current group and its offset tables."""
 
     group: int = -1
-    group_length: _Element | None = None
+    group_length: Element | None = None
     growth: int = 0
-    tables: dict[int, _Element] = field(default_factory=dict)
+    tables: dict[int, Element] = field(default_factory=dict)
 
 
 class _Repair:
@@ -131,7 +122,7 @@ class _Repair:
                     return total, value
                 if limit is not None and end > limit:
                     raise MalformedError("an element reaches beyond its sequence or dataset")
-                element = _Element(tag, head, value, end)
+                element = Element(tag, head, value, end)
                 if tag >> 16 != level.group:
                     self._leave_group(level, encoding)
                     level.group, level.growth = tag >> 16, 0
@@ -157,7 +148,7 @@ class _Repair:
         if self._number(length.end, _LONG, encoding) + level.growth <= UNDEFINED_LENGTH:
             self._add_to(length.value, _LONG, level.growth, encoding)
 
-    def _element(self, element: _Element, level: _Level, encoding: Encoding) -> _Step:
+    def _element(self, element: Element, level: _Level, encoding: Encoding) -> _Step:
         """Repair an element, and return its growth in bytes and its end."""
         tag, value, end = element.tag, element.value, element.end
         vr = self._vr(element, encoding)
@@ -273,7 +264,7 @@ class _Repair:
         data = b"".join(pack(order + code, number) for number in numbers)
         self._put(where.start, where.start + len(data), data)
 
-    def _vr(self, element: _Element, encoding: Encoding) -> bytes:
+    def _vr(self, element: Element, encoding: Encoding) -> bytes:
         """Return an element's VR, `UN` if unknown."""
         if not encoding.implicit:
             return self._reader.bytes_at(element.start + 4, element.start + 6)
@@ -282,7 +273,7 @@ class _Repair:
             return b"LO" if 0x10 <= tag & 0xFFFF <= 0xFF else b"UN"
         return vr_of(tag)[:2].encode() if is_known(tag) else b"UN"
 
-    def _size_of_length(self, element: _Element, vr: bytes, encoding: Encoding) -> int:
+    def _size_of_length(self, element: Element, vr: bytes, encoding: Encoding) -> int:
         """Return the size of the length field in a header, in bytes."""
         if encoding.implicit or element.value - element.start > _ITEM_HEADER:
             return _LONG

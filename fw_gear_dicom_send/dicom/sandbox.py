@@ -62,16 +62,10 @@ def confine(
 ) -> None:
     """Bind this process to its parent, import its modules, then take all rights from it.
 
-    Nothing fails on a system that cannot enforce a part of this.
-
-    Args:
-        parent: The process id of the gear; the process ends with it.
-        prepare: Imports the modules and opens the files that the program needs.
-        seconds: Limit of CPU time.
-        memory: Limit of the address space, in bytes above its size after `prepare`.
-
-    Raises:
-        SystemExit: The gear has ended.
+    `prepare` imports the modules and opens the files that the program needs. `seconds` limits CPU
+    time, and `memory` the bytes of address space above its size after `prepare`. Nothing fails on
+    a system that cannot enforce a part of this. Raises SystemExit if `parent`, the process id of
+    the gear, has ended; the process ends with it.
     """
     try:
         import resource

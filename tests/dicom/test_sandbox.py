@@ -12,10 +12,10 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
 from fw_gear_dicom_send.dicom.transcode import FrameDecoders, FrameEncoders, convert
-from fw_gear_dicom_send.dicom.transcode.decoders import DEFAULT_TIMEOUTS
 from fw_gear_dicom_send.dicom.transcode.frame_decoder import Frame
 from fw_gear_dicom_send.dicom.transcode.frame_encoder import RawFrame
 from fw_gear_dicom_send.dicom.transcode.frame_processes import FrameProcesses, Program
+from fw_gear_dicom_send.dicom.transcode.frame_timeouts import DEFAULT_TIMEOUTS
 from fw_gear_dicom_send.dicom.transcode.recoding import UnconvertibleError
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from tests.support.attacked import COMPATIBLE, OPENING, OTHERS, can_filter_calls

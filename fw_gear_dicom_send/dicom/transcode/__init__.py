@@ -2,7 +2,6 @@
 
 from .compressor import compress
 from .converter import convert
-from .decoders import FrameDecoders
-from .encoders import FrameEncoders
+from .frame_codecs import FrameDecoders, FrameEncoders
 
 __all__ = ["FrameDecoders", "FrameEncoders", "compress", "convert"]

@@ -1,22 +1,20 @@
 """Lossless compression of an uncompressed image."""
 
 from array import array
-from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 from ...reasons import OUT_OF_MEMORY, Kind, Reason
 from ..elements import SEQUENCE_DELIMITATION
 from ..headers import ITEM, UNDEFINED_LENGTH
-from ..temporary_files import is_full, new_temporary_file
+from ..temporary_files import is_full
 from ..types import SOPInstance, Unreadable
 from ..uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, JPEG_2000_LOSSLESS
-from .encoders import FrameEncoders
+from .frame_codecs import FrameEncoders
 from .frame_encoder import RawFrame
 from .frame_processes import UnsuitableError
 from .layout import BYTE, COLOR, MONOCHROME, PHOTOMETRIC, PLANAR, WORD, Layout
 from .recoding import CHUNK, EXPLICIT, IMPLICIT, Header, Input, Output, UnconvertibleError
-from .rewriter import PIXEL_DATA, Level, Rewriter
+from .rewriter import PIXEL_DATA, Level, Rewriter, rewritten
 
 MAX_SAMPLES = 1 << 24
 """Samples of the largest frame to compress, as encoding takes 18 bytes of memory per sample."""
@@ -132,44 +130,30 @@ def compress(
 ) -> SOPInstance | Unreadable | None:
     """Compress an image without loss.
 
-    Each frame is encoded, then decoded and compared with the original. A new dataset of more than
-    1 MiB is stored in `work`.
+    `instance` is in Explicit or Implicit VR Little Endian, and `transfer_syntax_uid` is JPEG-LS
+    Lossless or JPEG 2000 Lossless. Each frame is encoded, then decoded and compared with the
+    original. A new dataset of more than 1 MiB is stored in `work`.
 
-    Args:
-        instance: The image, in Explicit or Implicit VR Little Endian. It is never closed.
-        transfer_syntax_uid: JPEG-LS Lossless or JPEG 2000 Lossless.
-        encoders: Processes that encode the frames.
-        work: Folder for temporary files.
-
-    Returns:
-        The compressed image, whose dataset the caller must close. None if the image cannot be
-        compressed or would not be smaller. An Unreadable with the reason if compression failed.
-
-    Raises:
-        OSError: The disk of `work` is full.
+    Returns an image that shares nothing with `instance`; the caller closes both. Returns None if
+    the image cannot be compressed or would not be smaller, and an Unreadable if compression failed.
+    Raises OSError if the disk of `work` is full.
     """
-    with ExitStack() as stack:
-        file = stack.enter_context(new_temporary_file(work))
-        output = Output(file)
+
+    def write(output: Output) -> tuple[Reason, ...]:
         source = Input(instance.dataset.blocks(CHUNK))
         compressor = _Compressor(source, output, transfer_syntax_uid, encoders, work)
-        try:
-            compressor.dataset(SOURCES[instance.transfer_syntax_uid], EXPLICIT)
-        except UnsuitableError:
-            return None
-        except (UnconvertibleError, MemoryError) as error:
-            return Unreadable(Reason(Kind.NOT_COMPRESSED, str(error) or OUT_OF_MEMORY))
-        except OSError as error:
-            if is_full(error):
-                raise
-            return Unreadable(Reason(Kind.NOT_COMPRESSED, error.strerror or str(error)))
-        dataset = output.finish()
-        if not compressor.has_pixels or dataset.size >= instance.dataset.size:
-            return None
-        stack.pop_all()
-    return replace(
-        instance,
-        transfer_syntax_uid=transfer_syntax_uid,
-        dataset=dataset,
-        remarks=(*instance.remarks, *compressor.remarks),
-    )
+        compressor.dataset(SOURCES[instance.transfer_syntax_uid], EXPLICIT)
+        if not compressor.has_pixels or output.finish().size >= instance.dataset.size:
+            raise UnsuitableError
+        return compressor.remarks
+
+    try:
+        return rewritten(instance, transfer_syntax_uid, work, write)
+    except UnsuitableError:
+        return None
+    except (UnconvertibleError, MemoryError) as error:
+        return Unreadable(Reason(Kind.NOT_COMPRESSED, str(error) or OUT_OF_MEMORY))
+    except OSError as error:
+        if is_full(error):
+            raise
+        return Unreadable(Reason(Kind.NOT_COMPRESSED, error.strerror or str(error)))

@@ -3,16 +3,14 @@
 import struct
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
 from ...reasons import OUT_OF_MEMORY, Kind, Reason
 from ..deflate import InflatedTooLargeError, InflationError, inflate
 from ..elements import SEQUENCE_DELIMITATION
 from ..headers import ITEM, UNDEFINED_LENGTH, Encoding
-from ..temporary_files import is_full, new_temporary_file
-from ..types import EncodedDataset, SOPInstance, Unreadable
+from ..temporary_files import is_full
+from ..types import SOPInstance, Unreadable
 from ..uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     DEFLATED_FRAMES,
@@ -22,7 +20,7 @@ from ..uids import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     name_of,
 )
-from .decoders import FrameDecoders
+from .frame_codecs import FrameDecoders
 from .layout import ALLOCATED, BYTE, COLOR, LOSSY, PHOTOMETRIC, PLANAR, WORD, Layout
 from .pixels import native_frames
 from .recoding import (
@@ -36,7 +34,7 @@ from .recoding import (
     TooLargeError,
     UnconvertibleError,
 )
-from .rewriter import PIXEL_DATA, Level, ReplaceableElement, Rewriter
+from .rewriter import PIXEL_DATA, Level, ReplaceableElement, Rewriter, rewritten
 from .syntaxes import DECODABLE
 
 TARGETS: dict[str, Encoding] = {
@@ -172,48 +170,32 @@ def convert(
     Configuration are set to match the decoded pixels. A new dataset of more than 1 MiB is stored
     in `work`.
 
-    Args:
-        instance: The image. It is never closed.
-        transfer_syntax_uid: Explicit or Implicit VR Little Endian.
-        decoders: Processes that decode compressed frames.
-        work: Folder for temporary files.
-
-    Returns:
-        The converted image, whose dataset the caller must close. An Unreadable with the reason if
-        it cannot be converted without loss.
-
-    Raises:
-        OSError: The disk of `work` is full.
+    Returns an image that shares nothing with `instance`; the caller closes both. Returns an
+    Unreadable if the image cannot be converted without loss to `transfer_syntax_uid`, which is
+    Explicit or Implicit VR Little Endian. Raises OSError if the disk of `work` is full.
     """
-    file = new_temporary_file(work)
     try:
-        dataset, remarks = _converted(instance, transfer_syntax_uid, file, decoders, work)
+        return rewritten(
+            instance,
+            transfer_syntax_uid,
+            work,
+            lambda output: _convert(instance, transfer_syntax_uid, output, decoders, work),
+        )
     except (TooLargeError, MemoryError) as error:
-        file.close()
         return Unreadable(Reason(Kind.IMAGE_TOO_LARGE, str(error) or OUT_OF_MEMORY))
     except UnconvertibleError as error:
-        file.close()
         names = (name_of(instance.transfer_syntax_uid), name_of(transfer_syntax_uid))
         return Unreadable(Reason(error.kind, f"{names[0]} to {names[1]}: {error}"))
-    except BaseException:
-        file.close()
-        raise
-    return replace(
-        instance,
-        transfer_syntax_uid=transfer_syntax_uid,
-        dataset=dataset,
-        remarks=(*instance.remarks, *remarks),
-    )
 
 
-def _converted(
+def _convert(
     instance: SOPInstance,
     transfer_syntax_uid: str,
-    file: BinaryIO,
+    output: Output,
     decoders: FrameDecoders,
     work: Path,
-) -> tuple[EncodedDataset, tuple[Reason, ...]]:
-    """Convert into `file`; raises only UnconvertibleError for bad data."""
+) -> tuple[Reason, ...]:
+    """Convert into `output`, and return remarks; raises only UnconvertibleError for bad data."""
     source_uid = instance.transfer_syntax_uid
     source, target = SOURCES.get(source_uid), TARGETS.get(transfer_syntax_uid)
     if source is None or target is None:
@@ -221,16 +203,14 @@ def _converted(
     chunks = instance.dataset.blocks(CHUNK)
     if source_uid == DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN:
         chunks = inflate(chunks)
-    output = Output(file)
-    remarks: tuple[Reason, ...] = ()
     try:
         if source == target and source_uid in (*TARGETS, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN):
             for chunk in chunks:
                 output.write(chunk)
-        else:
-            converter = _Converter(Input(chunks), output, source_uid, decoders, work)
-            converter.dataset(source, target)
-            remarks = converter.finish()
+            return ()
+        converter = _Converter(Input(chunks), output, source_uid, decoders, work)
+        converter.dataset(source, target)
+        return converter.finish()
     except InflatedTooLargeError as error:
         raise TooLargeError(str(error)) from error
     except InflationError as error:
@@ -239,4 +219,3 @@ def _converted(
         if is_full(error):
             raise
         raise UnconvertibleError(error.strerror or "it cannot be read completely") from error
-    return output.finish(), remarks

@@ -1,7 +1,7 @@
 """Program that decodes compressed frames, separate from the gear.
 
 Some damaged frames crash GDCM, and others only cause messages on its standard error. Any decoder
-may use too much memory or time. `decoders` therefore runs this file as a separate process.
+may use too much memory or time. `frame_codecs` therefore runs this file as a separate process.
 
 This file imports no module of the package. The gear imports the types of frames from here, so
 modules that only the program needs are imported later.
@@ -281,16 +281,10 @@ def serve(
 ) -> None:
     """Process frames from standard input, and write the results to standard output.
 
-    Each frame follows its limit of CPU time in `SECONDS` and a request. Its result is written in
-    chunks; an `ANSWER` precedes each. The last chunk is empty. The function returns at the end of
-    standard input.
-
-    Args:
-        parent: The process id of the gear.
-        prepare: Imports the required modules.
-        requests: The layout of a request. Its last field is the length of the frame in bytes.
-        respond: Yields the result, given standard input, the length and the other fields of the
-            request. It calls `bound_memory` before the first chunk.
+    Each frame follows its limit of CPU time in `SECONDS` and a request with the layout `requests`,
+    whose last field is the length of the frame in bytes. `respond` yields the result, given
+    standard input, this length and the other fields. It calls `bound_memory` first. The result is
+    written in chunks; an `ANSWER` precedes each. The last chunk is empty.
     """
     source, target = sys.stdin.buffer, sys.stdout.buffer
     if sys.platform == "linux":

@@ -94,19 +94,11 @@ class FrameProcesses:
     def answer(
         self, request: bytes, data: Iterable[bytes], size: int, max_answer: int
     ) -> Iterator[Iterator[bytes]]:
-        """Send a frame to a process, and receive its answer.
+        """Send a request and a frame in chunks, and yield the answer in chunks.
 
-        Args:
-            request: The request that precedes the frame.
-            data: The frame, in chunks.
-            size: Length of its pixels, in bytes.
-            max_answer: Maximum length of the answer, in bytes.
-
-        Yields:
-            The answer, in chunks. If the caller leaves early, the process is ended.
-
-        Raises:
-            UnconvertibleError: The frame fails. Reading the chunks may raise it, too.
+        `size` is the length of the pixels, `max_answer` the maximum length of the answer, in bytes.
+        If the caller leaves early, the process is ended. Raises UnconvertibleError if the frame
+        fails, also while the chunks are read.
         """
         number = self._acquire(is_large=size > MAX_SMALL_FRAME)
         try:

@@ -8,7 +8,7 @@ from ...reasons import Kind
 from ..temporary_files import new_temporary_file
 from .bitstreams import BitStream
 from .coded_frames import TRUNCATED, check_frame, join_fragments
-from .decoders import FrameDecoders
+from .frame_codecs import FrameDecoders
 from .frame_decoder import Frame
 from .layout import BIT, BYTE, COLORS, MONOCHROME, WORD, Layout
 from .recoding import UnconvertibleError
@@ -41,22 +41,12 @@ def native_frames(
 ) -> Generator[NativeFrame, None, None]:
     """Decode the fragments of encapsulated pixel data, one frame at a time.
 
-    This process keeps only a chunk in memory. The decoder keeps a compressed frame and some copies
-    of the native frame.
+    `fragments` are those after the Basic Offset Table, each in chunks. The caller must read each
+    frame before the next. This process keeps only a chunk in memory. The decoder keeps a compressed
+    frame and some copies of the native frame.
 
-    Args:
-        fragments: The fragments after the Basic Offset Table, each in chunks.
-        transfer_syntax_uid: One of `DECODABLE`.
-        layout: The layout of the pixels, from the dataset.
-        decoders: Processes that decode the frames.
-        work: Folder for a compressed frame.
-
-    Yields:
-        The frames. The caller must read each frame before the next.
-
-    Raises:
-        UnconvertibleError: A frame is damaged or contradicts the dataset, or the number of frames
-            differs from the dataset.
+    Raises UnconvertibleError if a frame is damaged or contradicts the dataset, or if the number of
+    frames differs from the dataset.
     """
     count = 0
     first: tuple[int, str] | None = None

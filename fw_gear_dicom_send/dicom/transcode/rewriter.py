@@ -1,6 +1,8 @@
 """Rewriter of the elements of a dataset in another encoding (PS3.5 section 7)."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from ...reasons import Kind, Reason
 from ..elements import ITEM_DELIMITATION, SEQUENCE_DELIMITATION
 from ..headers import ITEM, UNDEFINED_LENGTH, Encoding
 from ..temporary_files import new_temporary_file
+from ..types import SOPInstance
 from .layout import ALLOCATED, DESCRIPTION, LOSSY, PHOTOMETRIC, PLANAR, REPRESENTATION, WORD
 from .recoding import (
     CHUNK,
@@ -217,3 +220,26 @@ class Rewriter:
         if element := level.replaceable.get(tag):
             header = Header(tag, element.header.vr, len(value))
             self._out.replace(element.piece, header.encoded(level.target) + value)
+
+
+def rewritten(
+    instance: SOPInstance,
+    transfer_syntax_uid: str,
+    work: Path,
+    write: Callable[[Output], tuple[Reason, ...]],
+) -> SOPInstance:
+    """Return an image with the dataset that `write` writes, and with the remarks it returns.
+
+    The image owns a new file in `work`, and shares nothing with `instance`. Nothing stays open if
+    `write` raises an error.
+    """
+    with ExitStack() as stack:
+        output = Output(stack.enter_context(new_temporary_file(work)))
+        remarks = write(output)
+        stack.pop_all()
+    return replace(
+        instance,
+        transfer_syntax_uid=transfer_syntax_uid,
+        dataset=output.finish(),
+        remarks=(*instance.remarks, *remarks),
+    )

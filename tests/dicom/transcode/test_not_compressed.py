@@ -12,7 +12,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from fw_gear_dicom_send.dicom.transcode import FrameEncoders, compress
-from fw_gear_dicom_send.dicom.transcode.encoders import EncodedFrame
+from fw_gear_dicom_send.dicom.transcode.frame_codecs import EncodedFrame
 from fw_gear_dicom_send.dicom.transcode.frame_encoder import RawFrame
 from fw_gear_dicom_send.dicom.transcode.recoding import UnconvertibleError
 from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Span, Unreadable
