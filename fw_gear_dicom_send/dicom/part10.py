@@ -9,13 +9,13 @@ from ..reasons import Skipped
 from .dictionary import is_known
 from .elements import ElementReader
 from .headers import Encoding, MalformedError
-from .uid_names import TRANSFER_SYNTAXES
 from .uids import (
     DEFLATED,
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     MEDIA_STORAGE_DIRECTORY,
+    TRANSFER_SYNTAXES,
 )
 
 _FILE_META = Encoding(implicit=False, little=True)

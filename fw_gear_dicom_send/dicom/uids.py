@@ -1,9 +1,14 @@
 """UIDs that the code uses, and the names of UIDs (PS3.6 annex A)."""
 
 import re
+from pathlib import Path
 
 from ..imports import IMPORTING
-from .uid_names import STORAGE_CLASSES, TRANSFER_SYNTAXES
+
+_TABLE = Path(__file__).with_name("uid_names.txt").read_text(encoding="utf-8")
+NAMES = dict(line.split(" ", 1) for line in _TABLE.splitlines())
+"""Names of transfer syntaxes and storage SOP classes; pydicom lacks the newest."""
+TRANSFER_SYNTAXES = frozenset(uid for uid in NAMES if uid.startswith("1.2.840.10008.1.2"))
 
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
@@ -49,18 +54,18 @@ NATIVE = (
 """Transfer syntaxes whose Pixel Data is never encapsulated (PS3.5 A.1, A.2, A.3, A.5)."""
 ENCAPSULATED = frozenset(
     uid
-    for uid, name in TRANSFER_SYNTAXES.items()
-    if uid.startswith("1.2.840.10008.1.2.4.") and "JPIP" not in name
+    for uid in TRANSFER_SYNTAXES
+    if uid.startswith("1.2.840.10008.1.2.4.") and "JPIP" not in NAMES[uid]
 ) | {RLE_LOSSLESS, DEFLATED_FRAMES, "1.2.840.10008.1.2.1.98"}
 """Transfer syntaxes whose Pixel Data is always encapsulated (PS3.5 A.4)."""
 
-_SERVICES = {
+_OTHERS = {
     VERIFICATION: "Verification SOP Class",
     STUDY_ROOT_FIND: "Study Root Query/Retrieve Information Model - FIND",
     PATIENT_ROOT_FIND: "Patient Root Query/Retrieve Information Model - FIND",
     STORAGE_COMMITMENT: "Storage Commitment Push Model SOP Class",
+    GE_BIG_ENDIAN_PIXELS: "GE Private Implicit VR Little Endian with Big Endian Pixels",
 }
-_PRIVATE = {GE_BIG_ENDIAN_PIXELS: "GE Private Implicit VR Little Endian with Big Endian Pixels"}
 _UID = re.compile(r"[0-9.]{1,128}")
 _NO_UID = "(not a UID)"
 
@@ -78,8 +83,7 @@ def name_of(uid: str) -> str:
 
 def known_name_of(uid: str) -> str:
     """Return the name of a UID if known without an import, otherwise its printable form."""
-    tables = (TRANSFER_SYNTAXES, STORAGE_CLASSES, _SERVICES, _PRIVATE)
-    return next((table[uid] for table in tables if uid in table), printable_uid(uid))
+    return NAMES.get(uid) or _OTHERS.get(uid) or printable_uid(uid)
 
 
 def printable_uid_or_empty(uid: str) -> str:

@@ -4,10 +4,7 @@ import pytest
 from pydicom.uid import UID
 from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
 
-from fw_gear_dicom_send.dicom.uid_names import STORAGE_CLASSES, TRANSFER_SYNTAXES
-from fw_gear_dicom_send.dicom.uids import name_of
-
-NAMES = TRANSFER_SYNTAXES | STORAGE_CLASSES
+from fw_gear_dicom_send.dicom.uids import NAMES, name_of
 
 
 def test_names_agree_with_pydicom() -> None:
