@@ -22,11 +22,9 @@ from ..report.wording import is_complete, status_of
 from ..retry import RetryPolicy
 from ..source import ImageSource
 from ..text import quantity
-from .earlier_images import EarlierImages, earlier_images
-from .existing_images import ExistingImages
+from .known_images import KnownImages
 from .quarantine import DEFAULT_QUARANTINE, QuarantinePolicy
 from .rows import Rows
-from .sent_images import SentImages
 from .steps import Resources, is_missing, send
 from .verify import VERIFY_POLICY, Verifier
 
@@ -105,10 +103,10 @@ def run(
         with _temporary_folder(work) as folder:
             sender.check()
             _log_selection(selection, config, sender)
-            earlier = None
+            known = KnownImages(sender.finder() if config.skip_existing else None)
             if earlier_reports:
-                earlier = earlier_images(earlier_reports(folder), sender.server)
-            sending.run(source, folder, make_progress, waits, earlier)
+                known.add_reports(earlier_reports(folder), sender.server)
+            sending.run(source, folder, make_progress, waits, known)
     except DicomSendError as exc:
         error = exc
         raise
@@ -225,7 +223,7 @@ class _Sending:
         folder: Path,
         make_progress: ProgressFactory,
         waits: Waits,
-        earlier: EarlierImages | None,
+        known: KnownImages,
     ) -> None:
         """Send and verify all images."""
         config, sender = self._config, self.sender
@@ -243,9 +241,8 @@ class _Sending:
                 folder,
                 sender,
                 ObserverGroup([progress, self.observer], [verifier] if verifier else []),
-                ExistingImages(sender.finder()) if config.skip_existing else None,
+                known=known,
                 quarantine=waits.quarantine,
-                earlier=earlier,
             )
             send(resources, self._counts)
             if verifier:
@@ -262,7 +259,7 @@ class _Sending:
         self.reports.start_resending()
         self.rows.start_resending(missing)
         resent = FileCounts(missing)
-        once_more = replace(resources, existing=None, earlier=None, sent=SentImages())
+        once_more = replace(resources, known=KnownImages())
         send(once_more, resent, partial(is_missing, resources, missing))
         absent = verifier.missing()
         self.rows.merge(resent.reports(), missing, absent)

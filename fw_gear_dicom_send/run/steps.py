@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..delivery.results import AlreadyStored, NotSent, Planned, Sent, StoreResult, Suspect
 from ..delivery.sender import Sender
-from ..dicom.types import Unreadable
+from ..dicom.types import SOPInstance, Unreadable
 from ..models import FileEntry, SendConfig
 from ..reasons import Kind, Reason
 from ..report.events import Observer
@@ -20,25 +20,21 @@ from ..report.file_counts import FileCounts
 from ..source import ImageSource
 from .background import Background
 from .downloads import Downloads
-from .earlier_images import EarlierImages
-from .existing_images import ExistingImages
 from .image import Image, Key
 from .image_queue import FileEnd, ImageQueue, ImageResult
+from .known_images import KnownImages
 from .quarantine import DEFAULT_QUARANTINE, Quarantine, Quarantined, QuarantinePolicy
-from .sent_images import Claim, SentImages
 from .work_folder import WorkFolder
 
 _MAX_UNCOUNTED = 1000
 _TIME_TO_FINISH = 4.0
-_SENT_EARLIER = AlreadyStored(Reason(Kind.SENT_EARLIER))
 
 
 @dataclass(frozen=True)
 class Resources:
     """Objects that all steps share.
 
-    `folder` is for temporary data. `existing` are images on the server and `earlier` images
-    of earlier runs; both are skipped. `sent` are the images of this run.
+    `folder` is for temporary data. `known` images are skipped.
     """
 
     config: SendConfig
@@ -46,11 +42,9 @@ class Resources:
     folder: Path
     sender: Sender
     observer: Observer
-    existing: ExistingImages | None = None
     room: WorkFolder = field(default_factory=WorkFolder)
-    sent: SentImages = field(default_factory=SentImages)
+    known: KnownImages = field(default_factory=KnownImages)
     quarantine: QuarantinePolicy = DEFAULT_QUARANTINE
-    earlier: EarlierImages | None = None
 
 
 def send(
@@ -150,7 +144,7 @@ def is_missing(
     content = image.content
     if isinstance(content, Unreadable) or content.sop_instance_uid not in missing[image.entry]:
         return False
-    known = _sent_crc32(resources, content.sop_instance_uid)
+    known = resources.known.crc32(content.sop_instance_uid)
     try:
         return known is None or known == content.dataset.crc32()
     except OSError:  # sending reports the same error
@@ -176,22 +170,18 @@ def _send_image(
     if isinstance(content, Unreadable):
         return NotSent(content.reason)
     try:
-        before = resources.earlier.claim(content) if resources.earlier else Claim.FIRST
-        claim = resources.sent.claim(content) if before is Claim.FIRST else before
+        claimed = resources.known.claim(content)
     except OSError as exc:
         return NotSent(Reason(Kind.NOT_READ, exc.strerror or str(exc)))
-    if claim is not Claim.FIRST:
-        if claim is Claim.DIFFERENT:
-            return NotSent(Reason(Kind.DUPLICATE_UID))
-        return _SENT_EARLIER if before is Claim.EQUAL else AlreadyStored()
-    content = resources.sent.watched(content)
+    if not isinstance(claimed, SOPInstance):
+        return claimed
     result: StoreResult | Suspect = AlreadyStored()
     try:
         # The server did not have an image that it failed to store.
-        if earlier or not (resources.existing and resources.existing.contains(content)):
-            result = resources.sender.send(content, earlier)
+        if earlier or not resources.known.is_on_server(claimed):
+            result = resources.sender.send(claimed, earlier)
     finally:
-        resources.sent.settle(content, is_sent=isinstance(result, Sent | Planned))
+        resources.known.settle(claimed, is_sent=isinstance(result, Sent | Planned))
     return result
 
 
@@ -242,12 +232,4 @@ def _crc32(resources: Resources, image: Image, result: StoreResult) -> int | Non
     content = image.content
     if isinstance(content, Unreadable) or isinstance(result, NotSent) or resources.config.dry_run:
         return None
-    return _sent_crc32(resources, content.sop_instance_uid)
-
-
-def _sent_crc32(resources: Resources, sop_instance_uid: str) -> int | None:
-    """Return the CRC-32 of the dataset that this run or an earlier one sent, None if unknown."""
-    known = resources.sent.crc32(sop_instance_uid)
-    if known is None and resources.earlier:
-        return resources.earlier.crc32(sop_instance_uid)
-    return known
+    return resources.known.crc32(content.sop_instance_uid)

@@ -19,7 +19,7 @@ from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.earlier_reports import EarlierImage, images_on, time_in
 from fw_gear_dicom_send.report.images_csv import COLUMNS, ImagesCSV
 from fw_gear_dicom_send.report.verification import Verdict, Verifications
-from fw_gear_dicom_send.run.earlier_images import EarlierImages
+from fw_gear_dicom_send.run.known_images import KnownImages
 from tests.support.results import judged, not_sent, sent
 
 SERVER = PeerAE("pacs.example.org", 104, "PACS", "flywheel").named("")
@@ -277,7 +277,7 @@ def test_any_damage_ends_no_run(
         path = Path(folder) / "r_instances.csv"
         path.write_bytes(bytes(content) + f"\n{','.join(COLUMNS)}\n{cells}\n".encode())
         found = list(images_on(SERVER, path))
-    table = EarlierImages()
+    table = KnownImages()
     for image in found:
         table.add(image)
         assert image.sop_instance_uid

@@ -7,13 +7,16 @@ from zlib import crc32
 
 import pytest
 
+from fw_gear_dicom_send.delivery.results import AlreadyStored, NotSent
 from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Span
+from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.earlier_reports import EarlierImage
-from fw_gear_dicom_send.run.earlier_images import EarlierImages
-from fw_gear_dicom_send.run.sent_images import Claim
+from fw_gear_dicom_send.run.known_images import KnownImages
 
 MANY = 50_000
 BYTES_EACH = 80
+EQUAL = AlreadyStored(Reason(Kind.SENT_EARLIER))
+DIFFERENT = NotSent(Reason(Kind.DUPLICATE_UID))
 
 
 def instance(uid: str, data: bytes = b"data") -> SOPInstance:
@@ -25,8 +28,8 @@ def reported(uid: str, data: bytes = b"data") -> EarlierImage:
     return EarlierImage(uid, len(data), crc32(data))
 
 
-def knowing(*images: EarlierImage) -> EarlierImages:
-    earlier = EarlierImages()
+def knowing(*images: EarlierImage) -> KnownImages:
+    earlier = KnownImages()
     for image in images:
         earlier.add(image)
     return earlier
@@ -35,10 +38,10 @@ def knowing(*images: EarlierImage) -> EarlierImages:
 def test_a_different_dataset_is_recognized() -> None:
     """A changed dataset with the same UID, even of the same size, is a different one."""
     earlier = knowing(reported("1.1"))
-    assert earlier.claim(instance("1.1")) is Claim.EQUAL
-    assert earlier.claim(instance("1.2")) is Claim.FIRST
+    assert earlier.claim(instance("1.1")) == EQUAL
+    assert isinstance(earlier.claim(instance("1.2")), SOPInstance)
     for data in (b"Data", b"data ", b""):
-        assert earlier.claim(instance("1.1", data)) is Claim.DIFFERENT
+        assert earlier.claim(instance("1.1", data)) == DIFFERENT
     assert earlier.crc32("1.1") == crc32(b"data")
     assert earlier.crc32("1.2") is None
 
@@ -46,8 +49,8 @@ def test_a_different_dataset_is_recognized() -> None:
 def test_the_last_of_two_datasets_counts() -> None:
     """A later run has replaced the first one."""
     earlier = knowing(reported("1.1", b"first"), reported("1.1"))
-    assert (len(earlier), earlier.claim(instance("1.1"))) == (1, Claim.EQUAL)
-    assert earlier.claim(instance("1.1", b"first")) is Claim.DIFFERENT
+    assert earlier.claim(instance("1.1")) == EQUAL
+    assert earlier.claim(instance("1.1", b"first")) == DIFFERENT
 
 
 LOST = EarlierImage("1.1", is_stored=False)
@@ -57,13 +60,13 @@ LOST = EarlierImage("1.1", is_stored=False)
 def test_an_image_that_was_lost_is_sent_again(images: list[EarlierImage]) -> None:
     """The order of these events is unknown, so another dataset with its UID is not sent."""
     earlier = knowing(*images)
-    assert earlier.claim(instance("1.1")) is Claim.FIRST
-    assert earlier.claim(instance("1.1", b"other")) is Claim.DIFFERENT
+    assert isinstance(earlier.claim(instance("1.1")), SOPInstance)
+    assert earlier.claim(instance("1.1", b"other")) == DIFFERENT
 
 
 def test_any_image_replaces_one_that_was_only_lost() -> None:
     """Nothing is overwritten."""
-    assert knowing(LOST).claim(instance("1.1")) is Claim.FIRST
+    assert isinstance(knowing(LOST).claim(instance("1.1")), SOPInstance)
 
 
 def test_an_unreadable_image_is_an_error() -> None:
@@ -80,7 +83,7 @@ def test_an_unreadable_image_is_an_error() -> None:
 
 def test_bounded_memory(caplog: pytest.LogCaptureFixture) -> None:
     """Images take about 40 bytes each, up to a maximum number; later ones are sent again."""
-    earlier = EarlierImages(MANY)
+    earlier = KnownImages(max_images=MANY)
     tracemalloc.start()
     with caplog.at_level(logging.WARNING):
         for number in range(MANY + 10):
@@ -90,8 +93,8 @@ def test_bounded_memory(caplog: pytest.LogCaptureFixture) -> None:
     assert size < MANY * BYTES_EACH
     for image in (reported("1.2.0", b"other"), LOST):
         earlier.add(image)
-    assert (len(earlier), earlier.claim(instance("1.2.0"))) == (MANY, Claim.DIFFERENT)
-    assert earlier.claim(instance(f"1.2.{MANY}")) is Claim.FIRST
+    assert earlier.claim(instance("1.2.0")) == DIFFERENT
+    assert isinstance(earlier.claim(instance(f"1.2.{MANY}")), SOPInstance)
     assert caplog.messages == [
         f"The earlier reports contain too many images: only the first {MANY:,} are compared, "
         "the others are sent again"
@@ -100,8 +103,9 @@ def test_bounded_memory(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_lost_images_take_memory_too(caplog: pytest.LogCaptureFixture) -> None:
     """The limit applies to the sum of sent and lost images."""
-    earlier = EarlierImages(2)
+    earlier = KnownImages(max_images=2)
     for image in (LOST, reported("1.1"), reported("1.2")):
         earlier.add(image)
-    assert [earlier.claim(instance(uid)) for uid in ("1.1", "1.2")] == [Claim.FIRST] * 2
-    assert (len(earlier), len(caplog.messages)) == (1, 1)
+    for uid in ("1.1", "1.2"):
+        assert isinstance(earlier.claim(instance(uid)), SOPInstance)
+    assert len(caplog.messages) == 1

@@ -15,6 +15,7 @@ from fw_gear_dicom_send.models import DownloadFailure, FileEntry
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.events import Observer
 from fw_gear_dicom_send.report.file_counts import FileCounts
+from fw_gear_dicom_send.run.known_images import KnownImages
 from fw_gear_dicom_send.run.steps import Resources, is_missing, send
 from fw_gear_dicom_send.source import Fetcher
 from tests.support.closing import nothing_left_open
@@ -26,14 +27,15 @@ THREADS = 3
 """Threads of a run: one for downloads, and one for each association."""
 
 
-class Stored:
+class Stored(KnownImages):
     """Images that are already on the server."""
 
     def __init__(self, uids: Collection[str]) -> None:
+        super().__init__()
         self.seen: list[SOPInstance] = []
         self._uids = uids
 
-    def contains(self, instance: SOPInstance) -> bool:
+    def is_on_server(self, instance: SOPInstance) -> bool:
         """Return whether the server has an image, and keep the image."""
         self.seen.append(instance)
         return instance.sop_instance_uid in self._uids
@@ -49,7 +51,7 @@ def test_an_existing_image_is_closed(files: Folder, tmp_path: Path) -> None:
     """It counts as stored and is not sent."""
     sender, stored = Sender(), Stored({uid_of(1), uid_of(3)})
     counts = FileCounts(files.entries)
-    send(Resources(CONFIG, files, tmp_path, sender, Observer(), stored), counts)
+    send(Resources(CONFIG, files, tmp_path, sender, Observer(), known=stored), counts)
     assert sender.uids == [uid_of(2)]
     assert len(stored.seen) == 3
     assert all(image.dataset.source.closed for image in stored.seen)

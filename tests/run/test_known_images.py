@@ -7,11 +7,15 @@ from threading import Thread
 
 import pytest
 
+from fw_gear_dicom_send.delivery.results import AlreadyStored, NotSent
 from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Span
-from fw_gear_dicom_send.run.sent_images import Claim, SentImages
+from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.run.known_images import KnownImages
 
 MANY = 50_000
 BYTES_EACH = 80
+EQUAL = AlreadyStored()
+DIFFERENT = NotSent(Reason(Kind.DUPLICATE_UID))
 
 
 def image(uid: str, data: bytes = b"data") -> SOPInstance:
@@ -19,72 +23,74 @@ def image(uid: str, data: bytes = b"data") -> SOPInstance:
     return SOPInstance("1.2", uid, "1.2.840.10008.1.2.1", dataset)
 
 
-def claimed_and_sent(sent: SentImages, instance: SOPInstance) -> Claim:
-    claim = sent.claim(instance)
-    if claim is Claim.FIRST:
-        sent.settle(instance, is_sent=True)
-    return claim
+def sent_now(known: KnownImages, instance: SOPInstance) -> bool | AlreadyStored | NotSent:
+    """Send an image if it is the first, and return True, or its result."""
+    claim = known.claim(instance)
+    if not isinstance(claim, SOPInstance):
+        return claim
+    known.settle(claim, is_sent=True)
+    return True
 
 
 def test_equal_and_different_images() -> None:
     """Images are compared by UID and by all bytes of their datasets."""
-    sent = SentImages()
-    assert claimed_and_sent(sent, image("1.1")) is Claim.FIRST
-    assert claimed_and_sent(sent, image("1.2")) is Claim.FIRST
-    assert claimed_and_sent(sent, image("1.1")) is Claim.EQUAL
+    known = KnownImages()
+    assert sent_now(known, image("1.1")) is True
+    assert sent_now(known, image("1.2")) is True
+    assert sent_now(known, image("1.1")) == EQUAL
     for data in (b"Data", b"data ", b""):
-        assert claimed_and_sent(sent, image("1.1", data)) is Claim.DIFFERENT
+        assert sent_now(known, image("1.1", data)) == DIFFERENT
 
 
 def test_the_division_into_pieces_does_not_matter() -> None:
     """Datasets are compared by their bytes."""
-    sent = SentImages()
-    claimed_and_sent(sent, image("1.1", b"a dataset"))
+    known = KnownImages()
+    sent_now(known, image("1.1", b"a dataset"))
     pieces = (Span(0, 2), b"data", Span(6, 9))
     same = SOPInstance("1.2", "1.1", "1.2", EncodedDataset(BytesIO(b"a xxxxset"), pieces))
-    assert sent.claim(same) is Claim.EQUAL
+    assert known.claim(same) == EQUAL
 
 
 def test_an_image_that_was_not_sent_does_not_count() -> None:
     """If the first is not sent, the next one is."""
-    sent = SentImages()
-    assert sent.claim(image("1.1")) is Claim.FIRST
-    sent.settle(image("1.1"), is_sent=False)
-    assert sent.claim(image("1.1", b"other")) is Claim.FIRST
+    known = KnownImages()
+    assert isinstance(known.claim(image("1.1")), SOPInstance)
+    known.settle(image("1.1"), is_sent=False)
+    assert isinstance(known.claim(image("1.1", b"other")), SOPInstance)
 
 
 def test_an_image_in_flight_is_waited_for() -> None:
     """The result of the image in flight decides whether the next one is the first."""
-    sent = SentImages()
+    known = KnownImages()
     first = image("1.1")
-    assert sent.claim(first) is Claim.FIRST
-    claims: list[Claim] = []
-    others = [Thread(target=lambda: claims.append(sent.claim(image("1.1")))) for _ in range(3)]
+    assert isinstance(known.claim(first), SOPInstance)
+    claims: list[object] = []
+    others = [Thread(target=lambda: claims.append(known.claim(image("1.1")))) for _ in range(3)]
     for thread in others:
         thread.start()
-    assert sent.claim(image("1.2")) is Claim.FIRST
+    assert isinstance(known.claim(image("1.2")), SOPInstance)
     assert claims == []
-    sent.settle(first, is_sent=True)
+    known.settle(first, is_sent=True)
     for thread in others:
         thread.join(60)
-    assert claims == [Claim.EQUAL] * 3
+    assert claims == [EQUAL] * 3
 
 
 def test_bounded_memory(caplog: pytest.LogCaptureFixture) -> None:
     """UIDs take about 40 bytes each, up to a maximum number; further images are not compared."""
-    sent = SentImages(MANY)
+    known = KnownImages(max_images=MANY)
     tracemalloc.start()
     with caplog.at_level(logging.WARNING):
         for number in range(MANY + 10):
-            assert claimed_and_sent(sent, image(f"1.2.{number}")) is Claim.FIRST
+            assert sent_now(known, image(f"1.2.{number}")) is True
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert size < BYTES_EACH * MANY
     assert len(caplog.records) == 1
     assert f"no longer detected after {MANY:,} images" in caplog.text
     for number in range(0, MANY, 100):
-        assert sent.claim(image(f"1.2.{number}")) is Claim.EQUAL
-    assert sent.claim(image(f"1.2.{MANY}", b"other")) is Claim.FIRST
+        assert known.claim(image(f"1.2.{number}")) == EQUAL
+    assert isinstance(known.claim(image(f"1.2.{MANY}", b"other")), SOPInstance)
 
 
 class CountedReads(BytesIO):
@@ -111,24 +117,24 @@ def large(last: bytes = b"a") -> tuple[SOPInstance, CountedReads]:
 @pytest.mark.parametrize("is_read", [True, False])
 def test_a_large_image_is_read_once(is_read: bool) -> None:
     """Equal and different ones are distinguished by the bytes read for sending, or at the end."""
-    sent = SentImages()
+    known = KnownImages()
     first, source = large()
-    assert sent.claim(first) is Claim.FIRST
-    watched = sent.watched(first)
+    watched = known.claim(first)
+    assert isinstance(watched, SOPInstance)
     if is_read:
         assert sum(map(len, watched.dataset.blocks())) == first.dataset.size
-    sent.settle(watched, is_sent=True)
+    known.settle(watched, is_sent=True)
     assert source.taken == first.dataset.size
-    assert sent.claim(large()[0]) is Claim.EQUAL
-    assert sent.claim(large(b"b")[0]) is Claim.DIFFERENT
+    assert known.claim(large()[0]) == EQUAL
+    assert known.claim(large(b"b")[0]) == DIFFERENT
 
 
 def test_a_large_image_lost_before_it_was_read_equals_none() -> None:
     """An unreadable image is not taken for another one."""
-    sent = SentImages()
+    known = KnownImages()
     first, source = large()
-    assert sent.claim(first) is Claim.FIRST
-    watched = sent.watched(first)
+    watched = known.claim(first)
+    assert isinstance(watched, SOPInstance)
     source.is_lost = True
-    sent.settle(watched, is_sent=True)
-    assert sent.claim(large()[0]) is Claim.DIFFERENT
+    known.settle(watched, is_sent=True)
+    assert known.claim(large()[0]) == DIFFERENT
