@@ -132,7 +132,7 @@ class Kind(Enum):
         "a member of the archive is larger than allowed",
         "Images larger than 16 GiB are not sent. Split the image, or send it another way.",
     )
-    NO_SPACE = ("disk-full", "no space left to unpack a member", _DISK_FULL)
+    NO_SPACE = ("disk-full", "no space left on disk", _DISK_FULL)
     UNREADABLE_FOLDER = (
         "folder-unreadable",
         "the folder cannot be read: {}",

@@ -59,7 +59,7 @@ def test_the_detail_is_inserted_into_the_text() -> None:
         (Reason(Kind.CORRUPT_MEMBER), "a member of the archive is corrupt"),
         (Reason(Kind.ENCRYPTED_MEMBER), "a member of the archive is encrypted"),
         (Reason(Kind.MEMBER_TOO_LARGE), "a member of the archive is larger than allowed"),
-        (Reason(Kind.NO_SPACE), "no space left to unpack a member"),
+        (Reason(Kind.NO_SPACE), "no space left on disk"),
         (Reason(Kind.CORRUPT_ARCHIVE), "the archive is corrupt or truncated"),
         (Reason(Kind.UNKNOWN_TYPE), "neither a DICOM file nor a zip or tar archive"),
         (

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from ..dicom.temporary_files import NO_ROOM, Room
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from .folder import folder_tasks, load, open_regular
@@ -62,7 +61,6 @@ class Archive:
         skips: Callable[[bytes], Skipped | None],
         limits: Limits = DEFAULT_LIMITS,
         *,
-        room: Room = NO_ROOM,
         selects: Callable[[str], bool] = _any_name,
     ) -> None:
         """Open an archive.
@@ -73,7 +71,6 @@ class Archive:
             skips: Returns why a member is skipped, or None if it is sent, from its first
                 `HEAD_SIZE` bytes.
             limits: Limits on the unpacked size.
-            room: Signals free space while the disk is full.
             selects: Returns whether to read a file of a folder, from its name.
 
         Raises:
@@ -83,7 +80,6 @@ class Archive:
         self._work = work
         self._skips = skips
         self._limits = limits
-        self._room = room
         self._selects = selects
         self._is_folder = self.is_listed = path.is_dir()
         self._files = ExitStack()
@@ -168,7 +164,7 @@ class Archive:
         file.seek(0)
         limits = self._limits
         budget = Budget(max(limits.archive, limits.ratio * size))
-        return Unpacker(self._work, self._skips, limits, budget, self._room)
+        return Unpacker(self._work, self._skips, limits, budget)
 
 
 def _with_position(item: Item, position: int) -> Item:

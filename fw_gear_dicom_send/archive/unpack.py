@@ -9,23 +9,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from ..dicom.temporary_files import (
-    MAX_IN_MEMORY,
-    NO_ROOM,
-    Room,
-    is_full,
-    new_temporary_file,
-    reserve,
-    retry_when_full,
-)
+from ..dicom.temporary_files import MAX_IN_MEMORY, new_temporary_file
 from ..dicom.types import Unreadable
 from ..reasons import Kind, Reason, Skipped
 from .formats import format_of
 from .limits import CHUNK_SIZE, HEAD_SIZE, Budget, ByteStream, Limits, reading
 from .types import Member, NestedArchive
 
-_LOSSLESS_RATIO = 3
-"""How much larger an image may become when it is decompressed from a lossless syntax."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -55,7 +45,6 @@ class Unpacker:
     skips: Callable[[bytes], Skipped | None]
     limits: Limits
     budget: Budget
-    room: Room = NO_ROOM
     is_nested: bool = False
 
     def from_stream(
@@ -124,8 +113,6 @@ class Unpacker:
         is_small = declared.size is not None and declared.size <= MAX_IN_MEMORY
         file: BinaryIO = BytesIO() if is_small else new_temporary_file(self.work)
         try:
-            # A member of a tar can be read only once, so reserve its disk space first.
-            self._reserve(file, min(declared.size or 0, self.budget.remaining))
             problem = copy_member(file, head, source, declared, max_size)
         except BaseException as exc:
             discard(file)
@@ -136,15 +123,6 @@ class Unpacker:
             discard(file)
             return Unreadable(Reason(problem), declared.number, declared.name)
         return Member(declared.number, file, declared.name, declared.position)
-
-    def _reserve(self, file: BinaryIO, size: int) -> None:
-        """Reserve space once a converted copy also fits, or once no more space will be freed."""
-        try:
-            retry_when_full(self.room, lambda: reserve(file, size, spare=_LOSSLESS_RATIO * size))
-        except OSError as exc:
-            if not is_full(exc):
-                raise
-            reserve(file, size)
 
 
 def classify(head: bytes, skips: Callable[[bytes], Skipped | None]) -> Skipped | Reason | None:

@@ -6,6 +6,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Self
 
 from ..reasons import Kind, Reason
+from .temporary_files import is_full
 from .types import SOPInstance, Unreadable
 from .uids import COMPRESSIONS
 
@@ -49,16 +50,21 @@ class Conversion:
         """Return the image in another transfer syntax, or the reason why that is impossible.
 
         None means that the image cannot be compressed, which is not a failure. Raises OSError if
-        the disk is full or fails.
+        the disk fails.
         """
         if transfer_syntax_uid in COMPRESSIONS:
             return self._compress(instance, transfer_syntax_uid)
         from .transcode import FrameDecoders, convert
 
-        with self._lock:
-            folder = self._temporary_folder()
-            decoders = self._decoders = self._decoders or FrameDecoders(folder)
-        return convert(instance, transfer_syntax_uid, decoders, folder)
+        try:
+            with self._lock:
+                folder = self._temporary_folder()
+                decoders = self._decoders = self._decoders or FrameDecoders(folder)
+            return convert(instance, transfer_syntax_uid, decoders, folder)
+        except OSError as error:
+            if is_full(error):
+                return Unreadable(Reason(Kind.NO_SPACE))
+            raise
 
     def _compress(
         self, instance: SOPInstance, transfer_syntax_uid: str

@@ -21,7 +21,7 @@ from .integrity import NOTED, check_integrity, check_pixel_data
 from .odd_lengths import odd_length_patches
 from .part10 import DatasetLocation, locate
 from .privacy import LAST_GROUP, Identity, identity_tags
-from .temporary_files import NO_ROOM, Room, retry_when_full, write_temporary_file
+from .temporary_files import is_full, write_temporary_file
 from .types import EncodedDataset, Patch, PrivateTag, SOPInstance, Span, Unreadable
 from .uids import DEFLATED
 
@@ -48,19 +48,17 @@ class _Header:
     scan: Scan
 
 
-def stamp(
-    content: BinaryIO, tag: PrivateTag | None, work: Path, room: Room = NO_ROOM
-) -> SOPInstance | Unreadable:
+def stamp(content: BinaryIO, tag: PrivateTag | None, work: Path) -> SOPInstance | Unreadable:
     """Return the dataset of a DICOM file with the private element inserted.
 
     An existing block of the creator is reused; otherwise the first free block is used. A dataset
-    that already has the element is not changed. A deflated dataset is unpacked in `work`, once
-    there is `room`. `content` becomes part of the result, or is closed.
+    that already has the element is not changed. A deflated dataset is unpacked in `work`.
+    `content` becomes part of the result, or is closed.
     """
     try:
         location = locate(content)
         if location.transfer_syntax_uid in DEFLATED:
-            instance = retry_when_full(room, lambda: _stamp_deflated(content, location, tag, work))
+            instance = _stamp_deflated(content, location, tag, work)
         else:
             instance = _stamp(content, location, tag)
     except (InflatedTooLargeError, MemoryError) as exc:
@@ -68,7 +66,8 @@ def stamp(
     except (MalformedError, InflationError) as exc:
         instance = Unreadable(Reason(Kind.MALFORMED, str(exc)))
     except OSError as exc:
-        instance = Unreadable(Reason(Kind.DATASET_UNREADABLE, exc.strerror or str(exc)))
+        reason = Reason(Kind.DATASET_UNREADABLE, exc.strerror or str(exc))
+        instance = Unreadable(Reason(Kind.NO_SPACE) if is_full(exc) else reason)
     if isinstance(instance, Unreadable) or instance.dataset.source is not content:
         content.close()
     return instance

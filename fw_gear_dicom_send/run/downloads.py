@@ -2,8 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 from math import inf
@@ -18,38 +17,29 @@ from ..retry import Retry
 from ..source import Fetcher
 from ..text import quantity
 from .background import MAX_CLOSE_TIME
-from .work_folder import WorkFolder
 
 log = logging.getLogger(__name__)
 
 LARGEST_FILES = 3
 MIN_MAX_BYTES = 16 << 20
 """Minimum disk limit in bytes. Many small files may download in parallel, which hides latency."""
-_FULL = Kind.DOWNLOAD_NOT_WRITTEN
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """Result of fetching a file, with an optional remark; `size` is its disk usage in bytes."""
+    """Result of fetching a file, with an optional remark."""
 
     entry: FileEntry
     outcome: Path | DownloadFailure
-    size: int
     remark: Reason | None = None
 
 
 @dataclass(eq=False)
 class _Download:
-    """A started download, which `can_be_overtaken` while it waits for disk space."""
+    """A started download, and its result once it is complete."""
 
     entry: FileEntry
     fetched: Fetched | None = None
-    can_be_overtaken: bool = False
-
-    @property
-    def size(self) -> int:
-        """Bytes reserved until the download is complete."""
-        return self.entry.size or 0
 
 
 class Downloads:
@@ -63,19 +53,21 @@ class Downloads:
     limit of the policy the source counts as lost, and all remaining files fail immediately.
 
     Files that are started and not released occupy at most the size of the three largest files, or
-    `MIN_MAX_BYTES` if that is more. A file of unknown size counts once it is on disk.
+    `MIN_MAX_BYTES` if that is more. A file of unknown size counts once it is on disk. A file that
+    finds no space lowers this limit. It is downloaded again after the others, while no other file
+    is on disk.
 
     The mutable state is the queue of files, the downloads that are started and not delivered, the
-    bytes reserved for files that are not released, the postponed files with their failures, the
-    end of the current round, the number of running downloads, and whether all downloads wait for
-    a round or for the source.
+    bytes of each file that is not released, the files that were on disk together with others,
+    those that must be alone there, the limit of bytes, the postponed files with their failures,
+    the end of the current round, the number of running downloads, and whether all downloads wait
+    for a round or for the source.
     """
 
     def __init__(
         self,
         fetcher: Fetcher,
         entries: Sequence[FileEntry],
-        room: WorkFolder,
         given_up: Callable[[], Reason | None],
     ) -> None:
         """Create the threads without starting them.
@@ -83,11 +75,12 @@ class Downloads:
         Once `given_up` returns a reason, all remaining files fail with that reason.
         """
         self._fetcher = fetcher
-        self._room = room
         self._given_up = given_up
         self._waiting = deque(entries)
         self._started: deque[_Download] = deque()
-        self._bytes = 0
+        self._on_disk: dict[FileEntry, int] = {}
+        self._shared: set[FileEntry] = set()
+        self._alone: set[FileEntry] = set()
         self._postponed: dict[FileEntry, DownloadFailure] = {}
         self._round_end = inf
         self._rounds = Retry(fetcher.late_policy)
@@ -109,46 +102,47 @@ class Downloads:
         return self
 
     def take(self, is_cancelled: Callable[[], bool] = lambda: False) -> Fetched | None:
-        """Wait for the next file and return it; return None after the last one or after `stop`.
+        """Wait for the next file and return it.
 
-        Also return None if `is_cancelled` becomes true, which is checked after each `wake`.
-        Downloaded files overtake a file that waits for disk space. An exception of a download is
-        raised here.
+        Return None after `stop`, or when the last file is released. Also return None if
+        `is_cancelled` becomes true, which is checked after each `wake`. An exception of a download
+        is raised here.
         """
         with self._changed:
             self._changed.wait_for(
                 lambda: (
-                    self._is_over or self._is_finished or self._first_complete() or is_cancelled()
+                    self._is_over or self._is_finished or self._is_next_complete or is_cancelled()
                 )
             )
             if self._error:
                 raise self._error
-            download = None if self._is_stopped else self._first_complete()
-            if not download:
+            if self._is_stopped or not self._is_next_complete:
                 return None
-            self._started.remove(download)
-            return download.fetched
-
-    def wait_for(self, condition: Callable[[], bool]) -> None:
-        """Wait until a condition is true or the downloads stop.
-
-        The condition is checked after each `wake` and `release`.
-        """
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_over or condition())
+            return self._started.popleft().fetched
 
     def wake(self) -> None:
-        """Wake the threads that wait for a condition."""
+        """Wake the thread that takes the next file."""
         with self._changed:
             self._changed.notify_all()
 
-    def release(self, file: Fetched) -> None:
-        """Free the space of a file that was deleted or was not downloaded."""
-        if isinstance(file.outcome, Path):
-            self._room.files.leave()
+    def release(self, file: Fetched, *, again: bool = False) -> None:
+        """Free the space of a file that was deleted or was not downloaded.
+
+        `again` downloads the file again, after the others and alone on disk.
+        """
         with self._changed:
-            self._bytes -= file.size
+            self._on_disk.pop(file.entry, None)
+            if again:
+                self._retry_alone(file.entry)
             self._changed.notify_all()
+
+    def wait_for_release(self) -> None:
+        """Wait until one of the files on disk is released, or the downloads stop."""
+        with self._changed:
+            files = set(self._on_disk)
+            self._changed.wait_for(
+                lambda: self._is_over or not files or not files <= self._on_disk.keys()
+            )
 
     def stop(self) -> None:
         """Stop all downloads."""
@@ -171,21 +165,18 @@ class Downloads:
 
     @property
     def _is_finished(self) -> bool:
-        return not (self._waiting or self._started or self._postponed)
+        return not (self._waiting or self._started or self._postponed or self._on_disk)
 
-    def _first_complete(self) -> _Download | None:
-        """Return the first file if it is complete; skip files that wait for disk space."""
-        for download in self._started:
-            if download.fetched:
-                return download
-            if not download.can_be_overtaken:
-                return None
-        return None
+    @property
+    def _is_next_complete(self) -> bool:
+        return bool(self._started and self._started[0].fetched)
 
     def _run(self) -> None:
         try:
             while download := self._start_next():
-                self._finish(download, self._fetch(download))
+                reason = self._given_up() or self._lost
+                failure = DownloadFailure(reason) if reason else None
+                self._finish(download, failure or self._fetcher.fetch(download.entry))
         except BaseException as exc:
             with self._changed:
                 self._error = self._error or exc
@@ -196,22 +187,24 @@ class Downloads:
         """Wait for space and start the next file; return None if no file is left."""
         with self._changed:
             while not self._is_stopped:
-                if self._waiting and self._fetcher.late_policy.clock.now() > self._round_end:
-                    self._deliver_failures(self._waiting)
+                if self._postponed and self._fetcher.late_policy.clock.now() > self._round_end:
+                    self._deliver_failures()
                 if self._waiting and not self._is_paused and self._fits(self._waiting[0]):
                     return self._start_download(self._waiting.popleft())
-                if not (self._waiting or self._running or self._is_paused):
-                    if not self._postponed:
-                        break
+                if self._postponed and not (self._waiting or self._running or self._is_paused):
                     self._start_round()
-                else:
+                elif self._waiting or self._postponed or self._on_disk:
                     self._changed.wait()
+                else:
+                    break
             return None
 
     def _start_download(self, entry: FileEntry) -> _Download:
         self._postponed.pop(entry, None)
         download = _Download(entry)
-        self._bytes += download.size
+        if self._on_disk:
+            self._shared |= {entry, *self._on_disk}
+        self._on_disk[entry] = entry.size or 0
         self._running += 1
         self._started.append(download)
         return download
@@ -223,7 +216,7 @@ class Downloads:
         is_over = self._lost or self._given_up()
         wait = None if is_over else self._rounds.wait_time(at_least=after)
         if wait is None:
-            self._deliver_failures(files)
+            self._deliver_failures()
             return
         log.info("Retrying the download of %s in %.1f s", quantity(len(files), "file"), wait)
         self._is_paused = True
@@ -233,35 +226,49 @@ class Downloads:
         self._waiting.extend(files)
         self._changed.notify_all()
 
-    def _deliver_failures(self, entries: Iterable[FileEntry]) -> None:
-        """Deliver postponed files as failed."""
-        for entry in tuple(entries):
-            failure = self._postponed.pop(entry)
+    def _deliver_failures(self) -> None:
+        """Deliver the postponed files as failed."""
+        for entry, failure in self._postponed.items():
             reason = self._given_up() or failure.reason
-            self._started.append(_Download(entry, Fetched(entry, DownloadFailure(reason), 0)))
-        self._waiting.clear()
+            self._started.append(_Download(entry, Fetched(entry, DownloadFailure(reason))))
+        self._waiting = deque(entry for entry in self._waiting if entry not in self._postponed)
+        self._postponed.clear()
         self._changed.notify_all()
 
     def _fits(self, entry: FileEntry) -> bool:
-        return self._bytes + (entry.size or 0) <= self._max_bytes
+        """Return whether a file may be on disk together with the files that are there."""
+        if not self._on_disk:
+            return True
+        size = sum(self._on_disk.values()) + (entry.size or 0)
+        return self._alone.isdisjoint((entry, *self._on_disk)) and size <= self._max_bytes
+
+    def _retry_alone(self, entry: FileEntry) -> None:
+        self._shared.discard(entry)
+        self._alone.add(entry)
+        self._waiting.append(entry)
 
     def _finish(self, download: _Download, fetch: Fetch) -> None:
-        remark, outcome = None, fetch
-        size = download.size
+        remark, outcome, entry = None, fetch, download.entry
         if isinstance(outcome, NewerVersion):
             remark, outcome = outcome.remark, outcome.path
-        if remark or download.entry.size is None:
-            size = _size(outcome)
+        size = _size(outcome) if remark or entry.size is None else entry.size
         with self._changed:
             self._running -= 1
             self._changed.notify_all()
+            if _found_no_space(outcome) and entry in self._shared:
+                log.info("%s: no space on disk; downloading it again at the end", entry.name)
+                self._max_bytes = min(self._max_bytes, sum(self._on_disk.values()) - 1)
+                self._started.remove(download)
+                del self._on_disk[entry]
+                self._retry_alone(entry)
+                return
             if not self._is_postponed(outcome):
-                self._bytes += size - download.size
-                download.fetched = Fetched(download.entry, outcome, size, remark)
+                self._on_disk[entry] = size
+                download.fetched = Fetched(entry, outcome, remark)
                 return
             self._started.remove(download)
-            self._bytes -= download.size
-            self._postponed[download.entry] = outcome
+            del self._on_disk[entry]
+            self._postponed[entry] = outcome
             if self._is_paused or self._lost:
                 return
             self._is_paused = True
@@ -292,29 +299,6 @@ class Downloads:
             self._is_paused = False
             self._changed.notify_all()
 
-    def _fetch(self, download: _Download) -> Fetch:
-        """Fetch a file; if the disk is full, retry each time something is deleted."""
-        if reason := self._given_up() or self._lost:
-            return DownloadFailure(reason)
-        files, images = self._room.files, self._room.images
-        files.enter()
-        while True:
-            # Retry one file at a time. Otherwise each would take the space of the others.
-            with files.turn(True) if download.can_be_overtaken else nullcontext():
-                marks = files.mark(), images.mark()
-                outcome = self._fetcher.fetch(download.entry)
-            is_full = isinstance(outcome, DownloadFailure) and outcome.reason.kind is _FULL
-            if not is_full:
-                break
-            with self._changed:
-                download.can_be_overtaken = True
-                self._changed.notify_all()
-            if not (files.wait_inside(marks[0]) or images.wait(marks[1])):
-                break
-        if isinstance(outcome, DownloadFailure):
-            files.leave()
-        return outcome
-
 
 def _size(outcome: Path | DownloadFailure) -> int:
     """Return the disk usage of a file in bytes; 0 if the file does not exist."""
@@ -322,3 +306,7 @@ def _size(outcome: Path | DownloadFailure) -> int:
         return 0 if isinstance(outcome, DownloadFailure) else outcome.stat().st_size
     except OSError:
         return 0
+
+
+def _found_no_space(outcome: Path | DownloadFailure) -> bool:
+    return isinstance(outcome, DownloadFailure) and outcome.reason.kind is Kind.DOWNLOAD_NOT_WRITTEN

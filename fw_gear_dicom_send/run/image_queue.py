@@ -1,27 +1,31 @@
 """Queue of the images of all files, processed by several threads."""
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Semaphore
 
 from ..archive import Archive, BrokenArchive, InnerItems, Item, Member, Task
-from ..delivery.results import StoreResult, Suspect
+from ..delivery.results import NotSent, StoreResult, Suspect
 from ..dicom.foreign import ForeignFormats
 from ..dicom.part10 import skips
 from ..dicom.stamp import stamp
-from ..dicom.types import Unreadable
+from ..dicom.types import SOPInstance, Unreadable
 from ..models import DownloadFailure, FileEntry, SendConfig
 from ..reasons import Kind, Reason, Skipped
 from ..source import ImageSource
-from .concurrency import AdaptiveLimit
+from ..text import quantity
 from .downloads import Downloads, Fetched
 from .image import Image
 from .open_file import OpenFile, not_unpacked
 from .quarantine import Quarantined
-from .work_folder import InnerRoom, WorkFolder
+
+log = logging.getLogger(__name__)
+
+_NO_SPACE = Reason(Kind.NO_SPACE)
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,13 @@ class ImageResult:
 class ImageQueue:
     """Images of all files in order, unpacked and sent by several threads.
 
-    The mutable state is the current file, the files to which a nested archive added members, and
-    all open files, which may still get such members. A thread that looks for the next file owns
-    the lock. Adding members and closing a file are atomic steps without the lock.
+    An image that finds no space on disk is put off. Its file is read again after the others, by
+    one thread, while no other file is on disk.
+
+    The mutable state is the current file, the files to which a nested archive added members, all
+    files that are open or will be read again, and the number of images that were put off. A thread
+    that looks for the next file owns the lock. Adding members and closing a file are atomic steps
+    without the lock.
     """
 
     def __init__(
@@ -63,57 +71,59 @@ class ImageQueue:
         source: ImageSource,
         downloads: Downloads,
         folder: Path,
-        room: WorkFolder,
         *,
+        threads: int,
+        max_put_off: int,
         is_wanted: Callable[[Image], bool],
         process: Callable[[Image], StoreResult | Suspect | Quarantined],
     ) -> None:
-        """Unpack images in `folder`; call `process` for each image that `is_wanted` accepts."""
+        """Unpack images in `folder`; call `process` for each image that `is_wanted` accepts.
+
+        `threads` threads read `results`. At most `max_put_off` images are put off; further ones
+        without space fail immediately.
+        """
         self._config = config
         self._source = source
         self._downloads = downloads
         self._folder = folder
         self._is_wanted = is_wanted
         self._process = process
-        self._images = room.images
-        self._room = InnerRoom(room.images)
         self._file: OpenFile | None = None
         self._extended: deque[OpenFile] = deque()
-        self._open: set[OpenFile] = set()
+        self._open: dict[FileEntry, OpenFile] = {}
         self._lock = Lock()
-        self._limit = AdaptiveLimit(config.associations)
+        self._may_wait = Semaphore(threads - 1)
+        self._remaining_put_offs = max_put_off
         self._formats = ForeignFormats()
 
     def results(self) -> Iterator[ImageResult | FileEnd]:
         """Process images on the calling thread; yield their results and the summaries of files."""
         while file := self._next_file():
-            if isinstance(file, FileEnd):
-                yield file
-                continue
-            while True:
-                with self._limit.slot():
-                    member = file.take()
-                    if member is None:
-                        break
-                    try:
-                        outcome = self._process_member(file, member)
-                    finally:
-                        file.done()
-                if outcome:
+            is_full = False
+            while not is_full and (member := file.take()) is not None:
+                try:
+                    outcome = self._process_member(file, member)
+                    is_full = outcome is not None and self._puts_off(file, outcome)
+                finally:
+                    file.done()
+                if outcome and not is_full:
                     yield outcome
             if file.is_over():
-                yield self._release(file)
-        self._limit.wake_all()
+                yield from self._release(file)
+            if is_full and self._may_wait.acquire(blocking=False):
+                # The last thread does not wait. All others leave it the space that there is.
+                self._downloads.wait_for_release()
+                self._may_wait.release()
 
-    def unfinished(self) -> Iterator[FileEnd]:
-        """Yield a summary of each file that was not read to its end; no thread may be at work."""
-        for file in tuple(self._open):
+    def unfinished(self) -> Iterator[ImageResult | FileEnd]:
+        """Yield the results of each file that is not done; no thread may be at work."""
+        for file in tuple(self._open.values()):
             unread = file.unread()
-            trouble = file.trouble or (Reason(Kind.INTERRUPTED) if unread is None else None)
-            yield _end_of(file, trouble, unread or 0)
+            file.trouble = file.trouble or (Reason(Kind.INTERRUPTED) if unread is None else None)
+            yield from self._end(file, unread or 0)
 
-    def _next_file(self) -> OpenFile | FileEnd | None:
-        """Return a file with members or the summary of a file; None if no file is left."""
+    def _next_file(self) -> OpenFile | None:
+        """Return a file that may have members; None if no file is left."""
         with self._lock:
             while True:
                 while self._extended and not self._extended[0].has_members:
@@ -125,42 +135,78 @@ class ImageQueue:
                 fetched = self._downloads.take(lambda: bool(self._extended))
                 if fetched:
                     return self._start_file(fetched)
-                self._downloads.wait_for(lambda: bool(self._extended) or not self._open)
                 if not self._extended:
                     return None
 
-    def _start_file(self, fetched: Fetched) -> OpenFile | FileEnd:
-        opened = self._open_archive(fetched)
-        if isinstance(opened, FileEnd):
-            self._downloads.release(fetched)
-        else:
-            self._file = opened
-            self._open.add(opened)
-        return opened
+    def _start_file(self, fetched: Fetched) -> OpenFile:
+        """Open a file, for the other threads as well unless it is a second reading."""
+        first = self._open.get(fetched.entry)
+        file = self._open[fetched.entry] = self._open_file(fetched, first)
+        if not first:
+            self._file = file
+        return file
 
-    def _open_archive(self, fetched: Fetched) -> OpenFile | FileEnd:
-        """Open a file; return its summary if it was not fetched or cannot be read."""
-        path = fetched.outcome
-        if isinstance(path, DownloadFailure):
-            return FileEnd(fetched.entry, 0, path.reason)
+    def _open_file(self, fetched: Fetched, first: OpenFile | None) -> OpenFile:
+        path, selects = fetched.outcome, self._config.names.selects
         try:
-            selects = self._config.names.selects
-            archive = Archive(path, self._folder, skips, room=self._room, selects=selects)
+            if isinstance(path, DownloadFailure):
+                trouble = path.reason
+            else:
+                archive = Archive(path, self._folder, skips, selects=selects)
+                return OpenFile(fetched, archive, first)
         except OSError as exc:
-            self._source.release(path)
-            return FileEnd(fetched.entry, 0, not_unpacked(exc))
-        return OpenFile(fetched, archive, self._images)
+            trouble = not_unpacked(exc)
+        file = OpenFile(fetched, None, first)
+        file.trouble = file.trouble if first else trouble
+        return file
 
-    def _release(self, file: OpenFile) -> FileEnd:
-        """Release a file that is completely processed."""
-        trouble = file.trouble
+    def _release(self, file: OpenFile) -> Iterator[ImageResult | FileEnd]:
+        """Release a file that is completely processed, and yield its summary.
+
+        If images were put off, the file is read again instead.
+        """
         if isinstance(path := file.fetched.outcome, Path):
-            if trouble and trouble.kind is Kind.UNKNOWN_TYPE:
-                trouble = self._other_format(path) or trouble
+            if file.trouble and file.trouble.kind is Kind.UNKNOWN_TYPE:
+                file.trouble = self._other_format(path) or file.trouble
             self._source.release(path)
-        self._open.discard(file)
-        self._downloads.release(file.fetched)
-        return _end_of(file, trouble)
+        again = bool(file.put_off) and not file.is_again
+        if again:
+            images = quantity(len(file.put_off), "image")
+            log.info("%s: no space on disk for %s; retrying at the end", file.entry.name, images)
+        else:
+            del self._open[file.entry]
+        self._downloads.release(file.fetched, again=again)
+        if not again:
+            yield from self._end(file)
+
+    def _end(self, file: OpenFile, unread: int = 0) -> Iterator[ImageResult | FileEnd]:
+        """Yield the failures of images that were put off and lost, and the summary of a file."""
+        for image in file.lost_images():
+            if isinstance(image.content, SOPInstance) or self._is_wanted(image):
+                file.add_image()
+                yield ImageResult(image, NotSent(_NO_SPACE))
+        yield FileEnd(
+            file.entry,
+            file.images,
+            file.trouble,
+            tuple(file.skipped.items()),
+            file.fetched.remark,
+            unread,
+        )
+
+    def _may_put_off(self, file: OpenFile) -> bool:
+        return not file.is_again and self._remaining_put_offs > 0
+
+    def _puts_off(self, file: OpenFile, outcome: ImageResult) -> bool:
+        """Put off an image that found no space; otherwise count it and return False."""
+        result, image = outcome.result, outcome.image
+        is_full = isinstance(result, NotSent) and result.reason == _NO_SPACE
+        if is_full and self._may_put_off(file):
+            self._remaining_put_offs -= 1
+            file.put_off[image.number] = image
+            return True
+        file.add_image()
+        return False
 
     def _other_format(self, path: Path) -> Reason | None:
         """Return the format of a file that is neither DICOM nor an archive, if it is known."""
@@ -177,10 +223,11 @@ class ImageQueue:
         if image is None:
             return None
         with closing(image):
-            if not self._is_wanted(image):
-                return None
-            file.add_image()
-            return ImageResult(image, self._process(image))
+            # Without its UIDs, only the second reading shows whether an image is wanted.
+            is_full = isinstance(image.content, Unreadable) and image.content.reason == _NO_SPACE
+            if (is_full and self._may_put_off(file)) or self._is_wanted(image):
+                return ImageResult(image, self._process(image))
+        return None
 
     def _unpack(self, file: OpenFile, member: Task | Item) -> Image | None:
         """Unpack and stamp a member; return None if it is not an image."""
@@ -190,8 +237,9 @@ class ImageQueue:
                 return None
             case InnerItems():
                 file.add(item.items)
-                self._extended.append(file)
-                self._downloads.wake()
+                if not file.is_again:
+                    self._extended.append(file)
+                    self._downloads.wake()
                 return None
             case BrokenArchive():
                 file.cut(item.reason)
@@ -199,20 +247,19 @@ class ImageQueue:
             case Skipped():
                 file.skip(item)
                 return None
-        return self._stamp(file.entry, item)
+        if file.wants(item.number):
+            return self._stamp(file.entry, item)
+        if isinstance(item, Member):
+            item.content.close()
+        return None
 
     def _stamp(self, entry: FileEntry, item: Member | Unreadable) -> Image:
         config = self._config
         name = _name_for_reports(item, config)
         if isinstance(item, Unreadable):
             return Image(entry, item.number, name, 0, item)
-        content = stamp(item.content, config.tag, self._folder, self._room)
+        content = stamp(item.content, config.tag, self._folder)
         return Image(entry, item.number, name, item.position, content)
-
-
-def _end_of(file: OpenFile, trouble: Reason | None, unread: int = 0) -> FileEnd:
-    skipped = tuple(file.skipped.items())
-    return FileEnd(file.entry, file.images, trouble, skipped, file.fetched.remark, unread)
 
 
 def _name_for_reports(item: Member | Unreadable, config: SendConfig) -> str:

@@ -5,30 +5,43 @@ from collections.abc import Iterator
 from threading import Lock
 
 from ..archive import Archive, Item, Task
+from ..dicom.types import MemberNumber
 from ..models import FileEntry
 from ..reasons import Kind, Reason, Skipped
 from .downloads import Fetched
-from .work_folder import InFlight
+from .image import Image
 
 
 class OpenFile:
     """A file that assigns each of its members to one thread.
 
+    Images that find no space on disk are put off. A second reading of the file finds them, and
+    counts everything else except the other images anew.
+
     The mutable state is the iterators with remaining members (the newest first), the number of
-    members that are in progress, and the counts and errors of the file. It changes under the lock.
-    A second lock lets one thread at a time take a member. While a thread unpacks the next member
-    of a tar, the others can still finish theirs.
+    members that are in progress, the images that are put off, those that the second reading has
+    found, and the counts and errors of the file. It changes under the lock. A second lock lets one
+    thread at a time take a member. While a thread unpacks the next member of a tar, the others can
+    still finish theirs.
     """
 
-    def __init__(self, fetched: Fetched, archive: Archive, images: InFlight) -> None:
-        """Read the members of `archive`; each counts in `images` until `done` is called for it."""
+    def __init__(
+        self, fetched: Fetched, archive: Archive | None, first: "OpenFile | None" = None
+    ) -> None:
+        """Read the members of `archive`, None if the file cannot be read.
+
+        `first` is the first reading of a file that is read again.
+        """
         self.fetched = fetched
-        self.images = 0
-        self.trouble: Reason | None = None
-        self.skipped: Counter[Skipped] = Counter()
+        self.images: int = first.images if first else 0
+        self.trouble: Reason | None = first.trouble if first and not archive else None
+        self.skipped: Counter[Skipped] = first.skipped if first and not archive else Counter()
+        self.put_off: dict[MemberNumber, Image] = first.put_off if first else {}
+        self.is_again = first is not None
+        self._found: set[MemberNumber] = set()
+        self._skipped_before = first.skipped.total() if first else 0
         self._archive = archive
-        self._in_flight = images
-        self._iterators: list[Iterator[Task | Item]] = [archive.tasks()]
+        self._iterators: list[Iterator[Task | Item]] = [archive.tasks()] if archive else []
         self._taken = 0
         self._is_cut = False
         self._is_ended = False
@@ -72,7 +85,6 @@ class OpenFile:
             if self._is_cut or not self._iterators:
                 return None
             self._taken += 1
-            self._in_flight.enter()
             return self._iterators[-1]
 
     def add(self, items: Iterator[Item]) -> None:
@@ -98,7 +110,6 @@ class OpenFile:
 
     def done(self) -> None:
         """Note that a member is processed and no longer in the work folder."""
-        self._in_flight.leave()
         with self._lock:
             self._taken -= 1
 
@@ -107,10 +118,10 @@ class OpenFile:
 
         Call this at the end of a run, as the members are dropped.
         """
-        if not self.has_members:
+        if self.is_again or not self.has_members:
             return 0
         # A thread that takes a member may wait for a slow disk.
-        if not (self._archive.is_listed and self._turn.acquire(blocking=False)):
+        if not (self._archive and self._archive.is_listed and self._turn.acquire(blocking=False)):
             return None
         try:
             is_nested = len(self._iterators) > 1
@@ -125,8 +136,29 @@ class OpenFile:
             if is_left or self._is_ended:
                 return False
             self._is_ended = True
-        self._archive.close()
+        if self._archive:
+            self._archive.close()
         return True
+
+    def wants(self, number: MemberNumber) -> bool:
+        """Return whether to send an image: in a second reading, only if it was put off.
+
+        If a nested archive was put off, all its images were.
+        """
+        if not self.is_again:
+            return True
+        outer = int(str(number).partition(".")[0])
+        numbers = {number, outer} & self.put_off.keys()
+        self._found |= numbers
+        return bool(numbers)
+
+    def lost_images(self) -> list[Image]:
+        """Return the images that were put off and not found in a second reading.
+
+        A nested archive that was put off may turn out to be another file, which is skipped.
+        """
+        lost = [image for number, image in self.put_off.items() if number not in self._found]
+        return lost[max(0, self.skipped.total() - self._skipped_before) if self.is_again else 0 :]
 
 
 def not_unpacked(error: OSError) -> Reason:

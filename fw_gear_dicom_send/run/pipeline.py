@@ -241,8 +241,8 @@ class _Sending:
                 folder,
                 sender,
                 ObserverGroup([progress, self.observer], [verifier] if verifier else []),
-                known=known,
-                quarantine=waits.quarantine,
+                known,
+                waits.quarantine,
             )
             send(resources, self._counts)
             if verifier:

@@ -24,7 +24,6 @@ from .image import Image, Key
 from .image_queue import FileEnd, ImageQueue, ImageResult
 from .known_images import KnownImages
 from .quarantine import DEFAULT_QUARANTINE, Quarantine, Quarantined, QuarantinePolicy
-from .work_folder import WorkFolder
 
 _MAX_UNCOUNTED = 1000
 _TIME_TO_FINISH = 4.0
@@ -42,7 +41,6 @@ class Resources:
     folder: Path
     sender: Sender
     observer: Observer
-    room: WorkFolder = field(default_factory=WorkFolder)
     known: KnownImages = field(default_factory=KnownImages)
     quarantine: QuarantinePolicy = DEFAULT_QUARANTINE
 
@@ -61,7 +59,7 @@ def send(
     count = partial(_count, resources, counts, quarantine)
     downloads = _downloads(resources, counts.entries)
     process = partial(_send_or_quarantine, resources, quarantine)
-    queue = _queue(resources, downloads, is_wanted, process)
+    queue = _queue(resources, downloads, is_wanted, process, config.associations)
     workers = (queue.results() for _ in range(config.associations))
     is_whole = False
     try:
@@ -100,7 +98,6 @@ def _run(
     finally:
         if not is_whole:
             sender.finish()
-            resources.room.close()
         if downloads:
             downloads.stop()
         remaining = results.close(_TIME_TO_FINISH)
@@ -114,7 +111,7 @@ def _run(
 
 def _downloads(resources: Resources, entries: Sequence[FileEntry]) -> Downloads:
     fetcher = resources.source.fetcher(resources.folder)
-    return Downloads(fetcher, entries, resources.room, lambda: resources.sender.health.given_up)
+    return Downloads(fetcher, entries, lambda: resources.sender.health.given_up)
 
 
 def _queue(
@@ -122,13 +119,15 @@ def _queue(
     downloads: Downloads,
     is_wanted: Callable[[Image], bool],
     process: Callable[[Image], StoreResult | Suspect | Quarantined],
+    threads: int,
 ) -> ImageQueue:
     return ImageQueue(
         resources.config,
         resources.source,
         downloads,
         resources.folder,
-        resources.room,
+        threads=threads,
+        max_put_off=resources.quarantine.max_images,
         is_wanted=is_wanted,
         process=process,
     )
@@ -199,7 +198,7 @@ def _reread(
     downloads = _downloads(resources, list(dict.fromkeys(entry for entry, _ in images)))
     try:
         downloads.start()
-        for item in _queue(resources, downloads, is_wanted, attempt).results():
+        for item in _queue(resources, downloads, is_wanted, attempt, 1).results():
             if isinstance(item, ImageResult) and not isinstance(item.result, Quarantined):
                 yield item.image, item.result
     finally:

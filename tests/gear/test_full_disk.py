@@ -62,7 +62,7 @@ def test_a_full_disk_costs_only_images_that_need_it(tmp_path: Path, session: Ses
     assert found["deflated.dcm"] == ("1", "0", "Failed")
     assert found["small.zip"] == ("2", "2", "Complete")
     assert "large.dcm: cannot be written to disk: File too large" in result.log
-    assert "unpacked.zip: 1 image not sent: no space left to unpack a member" in result.log
+    assert "unpacked.zip: 1 image not sent: no space left on disk" in result.log
     assert "converted.dcm: 1 image not sent: cannot be converted from RLE Lossless" in result.log
     reason = "the dataset could not be read or unpacked: File too large"
     assert f"deflated.dcm: 1 image not sent: {reason}" in result.log

@@ -55,7 +55,7 @@ def send(
 
 
 @pytest.mark.parametrize("pack", [zip_of, tar_of])
-def test_members_wait_for_earlier_images(
+def test_members_without_space_arrive(
     work: Path, tmp_path: Path, storescp: StoreSCP, pack: type
 ) -> None:
     """A complete archive arrives, although only part of it fits at a time."""
@@ -64,7 +64,7 @@ def test_members_wait_for_earlier_images(
     assert send(work, archive, storescp, tmp_path) == [(f"{IMAGES}", f"{IMAGES}", "Complete")]
 
 
-def test_deflated_images_and_conversions_also_wait(work: Path, tmp_path: Path) -> None:
+def test_deflated_images_and_conversions_without_space_arrive(work: Path, tmp_path: Path) -> None:
     """Inflated and decoded data is also in the work folder."""
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -80,10 +80,8 @@ def test_deflated_images_and_conversions_also_wait(work: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("associations", [1, 4])
-def test_conversions_have_priority_over_unpacking(
-    work: Path, tmp_path: Path, associations: int
-) -> None:
-    """Otherwise, images that wait behind a conversion would wait forever."""
+def test_large_conversions_arrive(work: Path, tmp_path: Path, associations: int) -> None:
+    """An image and its converted copy fit alone, but not with another image."""
     images = []
     for number in range(IMAGES):
         half = random.Random(number).randbytes(1200**2)
@@ -99,7 +97,7 @@ def test_conversions_have_priority_over_unpacking(
 def test_an_image_that_never_fits_fails_alone(
     work: Path, tmp_path: Path, python_scp: PythonSCP
 ) -> None:
-    """It waits for the images before it, and does not affect those after it."""
+    """It does not affect the images before and after it."""
     large = ArchiveMember("large", encoded(made(99, pixels=3000)))
     images = [ArchiveMember(f"{n}", encoded(made(n, pixels=1200))) for n in range(IMAGES)]
     archive = zip_of(tmp_path / "archive", [*images[:8], large, *images[8:]])

@@ -11,7 +11,6 @@ import pytest
 from fw_gear_dicom_send.models import Container, DownloadFailure, FileEntry
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.run.downloads import LARGEST_FILES, MIN_MAX_BYTES, Downloads, Fetched
-from fw_gear_dicom_send.run.work_folder import WorkFolder
 from fw_gear_dicom_send.source import Fetcher
 from tests.support.waiting import wait_for
 
@@ -32,12 +31,11 @@ def downloads(
     files: list[FileEntry],
     at_once: int,
     *,
-    room: WorkFolder | None = None,
     given_up: Callable[[], Reason | None] = lambda: None,
     stop: Callable[[], None] = lambda: None,
 ) -> Iterator[Downloads]:
     """Download files and stop at the end."""
-    running = Downloads(Fetcher(fetch, at_once, stop), files, room or WorkFolder(), given_up)
+    running = Downloads(Fetcher(fetch, at_once, stop), files, given_up)
     running.start()
     try:
         yield running

@@ -13,7 +13,6 @@ from fw_gear_dicom_send.models import Container, DownloadFailure, Fetch, FileEnt
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.retry import RetryPolicy
 from fw_gear_dicom_send.run.downloads import Downloads, Fetched
-from fw_gear_dicom_send.run.work_folder import WorkFolder
 from fw_gear_dicom_send.source import Fetcher
 from tests.support.clock import Clock
 from tests.support.waiting import wait_for
@@ -75,7 +74,7 @@ def downloads(
 ) -> Iterator[Downloads]:
     policy = RetryPolicy(max_time=max_time, max_wait=10, clock=clock)
     fetcher = Fetcher(fetch or source.fetch, at_once, late_policy=policy, outage=source.outage)
-    running = Downloads(fetcher, files, WorkFolder(), given_up).start()
+    running = Downloads(fetcher, files, given_up).start()
     try:
         yield running
     finally:
@@ -209,7 +208,7 @@ def test_stopping_ends_the_wait(is_down: bool) -> None:
     source.down = 10**6 * is_down
     policy = RetryPolicy(max_time=3600, min_wait=1800, max_wait=1800, jitter=False)
     fetcher = Fetcher(source.fetch, 2, late_policy=policy, outage=source.outage)
-    running = Downloads(fetcher, entries(1), WorkFolder(), lambda: None).start()
+    running = Downloads(fetcher, entries(1), lambda: None).start()
     assert wait_for(lambda: source.probes > 0, PATIENCE)
     running.close()
     assert running.take() is None
