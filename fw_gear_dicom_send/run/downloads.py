@@ -131,7 +131,7 @@ class Downloads:
         `again` downloads the file again, after the others and alone on disk.
         """
         with self._changed:
-            self._on_disk.pop(file.entry, None)
+            self._leave(file.entry)
             if again:
                 self._retry_alone(file.entry)
             self._changed.notify_all()
@@ -242,8 +242,11 @@ class Downloads:
         size = sum(self._on_disk.values()) + (entry.size or 0)
         return self._alone.isdisjoint((entry, *self._on_disk)) and size <= self._max_bytes
 
-    def _retry_alone(self, entry: FileEntry) -> None:
+    def _leave(self, entry: FileEntry) -> None:
+        self._on_disk.pop(entry, None)
         self._shared.discard(entry)
+
+    def _retry_alone(self, entry: FileEntry) -> None:
         self._alone.add(entry)
         self._waiting.append(entry)
 
@@ -259,7 +262,7 @@ class Downloads:
                 log.info("%s: no space on disk; downloading it again at the end", entry.name)
                 self._max_bytes = min(self._max_bytes, sum(self._on_disk.values()) - 1)
                 self._started.remove(download)
-                del self._on_disk[entry]
+                self._leave(entry)
                 self._retry_alone(entry)
                 return
             if not self._is_postponed(outcome):
@@ -267,7 +270,7 @@ class Downloads:
                 download.fetched = Fetched(entry, outcome, remark)
                 return
             self._started.remove(download)
-            del self._on_disk[entry]
+            self._leave(entry)
             self._postponed[entry] = outcome
             if self._is_paused or self._lost:
                 return

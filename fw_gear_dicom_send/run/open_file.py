@@ -15,8 +15,8 @@ from .image import Image
 class OpenFile:
     """A file that assigns each of its members to one thread.
 
-    Images that find no space on disk are put off. A second reading of the file finds them, and
-    counts everything else except the other images anew.
+    Images that find no space on disk are put off. A second reading of the file sends them. It
+    does not count the other images again, but everything else.
 
     The mutable state is the iterators with remaining members (the newest first), the number of
     members that are in progress, the images that are put off, those that the second reading has

@@ -1,6 +1,7 @@
 """Several files are downloaded in parallel, in order, and within a limit on disk space."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -272,7 +273,7 @@ class FullDisk:
 @pytest.mark.parametrize("room", [1, 3])
 @pytest.mark.parametrize("at_once", [1, 4])
 def test_all_are_downloaded_despite_a_full_disk(room: int, at_once: int) -> None:
-    """Files wait for others to leave, in any order."""
+    """Each failure lowers the limit, so few downloads are wasted."""
     disk = FullDisk(room)
     with downloads(disk.fetch, entries(*[1] * 30), at_once) as running:
         seen = []
@@ -282,6 +283,33 @@ def test_all_are_downloaded_despite_a_full_disk(room: int, at_once: int) -> None
             disk.release(file)
             running.release(file)
     assert sorted(seen, key=int) == [str(number) for number in range(30)]
+    assert len(disk.failed) <= 2 * at_once
+
+
+def test_a_file_without_space_is_downloaded_again_alone() -> None:
+    """No other file is on disk, not even another one without space."""
+    meeting, tries, beside = Barrier(3), Counter[str](), list[int]()
+    lying: set[str] = set()
+
+    def fetch(entry: FileEntry) -> Outcome:
+        tries[entry.name] += 1
+        lying.add(entry.name)
+        if tries[entry.name] > 1:
+            wait_for(lambda: len(lying) > 1, 0.2)
+            beside.append(len(lying) - 1)
+        elif entry.name in "012":
+            meeting.wait(PATIENCE)
+            if entry.name in "01":
+                lying.remove(entry.name)
+                return DownloadFailure(Reason(Kind.DOWNLOAD_NOT_WRITTEN))
+        return path_of(entry)
+
+    with downloads(fetch, entries(1, 1, 10 << 20, 1, 1), 3) as running:
+        for file in iter(running.take, None):
+            wait_for(lambda: tries["0"] > 1, 0.2)
+            lying.remove(file.entry.name)
+            running.release(file)
+    assert (tries["0"], tries["1"], beside) == (2, 2, [0, 0])
 
 
 def test_a_file_that_waits_for_room_lets_others_pass() -> None:

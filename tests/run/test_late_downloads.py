@@ -125,6 +125,28 @@ def test_many_take_no_longer_than_one(at_once: int) -> None:
     assert len({tries[str(n)] for n in range(200)}) == 1
 
 
+def test_no_file_is_retried_beside_one_without_space() -> None:
+    """The other file is downloaded when the first has left the disk."""
+    clock = Clock()
+    source = Source({"2": 1}, clock)
+
+    def fetch(entry: FileEntry) -> Fetch:
+        if entry.name == "0" and not source.tries.count("0"):
+            assert wait_for(lambda: "1" in source.tries, PATIENCE)
+            source.fetch(entry)
+            return DownloadFailure(Reason(Kind.DOWNLOAD_NOT_WRITTEN))
+        return source.fetch(entry)
+
+    order = []
+    with downloads(source, entries(3), clock, at_once=2, fetch=fetch) as running:
+        for file in iter(running.take, None):
+            order.append(file.entry.name)
+            if file.entry.name == "0":
+                assert not wait_for(lambda: source.tries.count("2") > 1, 0.2)
+            running.release(file)
+    assert order == ["1", "0", "2"]
+
+
 def test_slow_failures_are_limited() -> None:
     """A round of files that fail slowly ends after the retry time, too."""
     clock = Clock()

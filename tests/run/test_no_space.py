@@ -49,6 +49,11 @@ class Disk(Folder):
             members = [ArchiveMember(f"{n}", encoded(made(n))) for n in numbers]
             self.add(zip_of(path / f"{number}.zip", members).name)
 
+    @property
+    def is_read_again(self) -> bool:
+        """Whether a file was fetched again."""
+        return len(self.fetched) > len(self.entries)
+
     def fetcher(self, _: Path) -> Fetcher:
         """Return a fetcher with two threads."""
         return Fetcher(self.fetch, 2)
@@ -68,7 +73,10 @@ class Disk(Folder):
 
 
 class Crowded(Sender):
-    """Sender without space for some images in their first tries."""
+    """Sender without space for some images in their first tries.
+
+    `others` lists the numbers of images and files beside each image of a second reading.
+    """
 
     def __init__(self, full: dict[int, float], disk: Disk | None = None) -> None:
         super().__init__()
@@ -89,9 +97,9 @@ class Crowded(Sender):
         with self._counting:
             self.tries[number] += 1
             self.in_flight += 1
-            others = self.in_flight - 1 + (len(self._disk.lying) - 1 if self._disk else 0)
-            if self.tries[number] > 1:
-                self.others.append(others)
+        if self._disk and self._disk.is_read_again:
+            wait_for(lambda: self.in_flight > 1, 0.1)
+            self.others.append(self.in_flight - 1 + len(self._disk.lying) - 1)
         try:
             return self.answer(number, instance)
         finally:
@@ -281,7 +289,8 @@ def test_members_without_space_are_unpacked_again(
     nested = ArchiveMember("nested", stored_zip(member(4), member(5)))
     document = ArchiveMember("document", stored_zip())
     members = [member(1), member(2, LARGE), nested, document, member(3)]
-    disk, sender = Small(tmp_path), Sender()
+    disk = Small(tmp_path)
+    sender = Crowded({}, disk)
     pack(tmp_path / "archive", members)
     disk.add("archive")
     with disk.limited():
@@ -290,6 +299,7 @@ def test_members_without_space_are_unpacked_again(
     assert (row.images, row.sent, row.remarks) == (5, 5, ())
     assert sorted(map(number_of, sender.uids)) == [1, 2, 3, 4, 5]
     assert dict(row.skipped)[Skipped.NOT_DICOM] >= 1
+    assert sender.others == [0] * 3
 
 
 def test_a_missing_image_without_space_is_resent(tmp_path: Path) -> None:
@@ -310,6 +320,16 @@ class Patient(Healthy):
 
     def wait_until(self, moment: float) -> None:
         """Do not wait."""
+
+
+def test_missing_images_whose_file_is_lost_again_are_not_unknown_ones(tmp_path: Path) -> None:
+    """Only an image that was identified fails for lack of space."""
+    disk = Small(tmp_path)
+    zip_of(tmp_path / "archive", [member(1, LARGE), member(2), member(3)])
+    entry, disk.lost = disk.add("archive"), {"archive"}
+    with disk.limited():
+        (row,) = rows(disk, Crowded({2: 1}), missing={entry: frozenset({uid_of(1), uid_of(2)})})
+    assert (row.images, row.sent, codes(row)) == (1, 0, [("disk-full", 1)])
 
 
 class Refusing(Sender):
