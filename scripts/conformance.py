@@ -21,7 +21,7 @@ from fw_gear_dicom_send.network import (
     commitment,
     commitment_listener,
     inquiry,
-    protocol,
+    pdus,
     query,
     upper_layer,
 )
@@ -64,8 +64,8 @@ def statement() -> str:
     """Return the Conformance Statement."""
     return Template(TEMPLATE.read_text()).substitute(
         version=fw_gear_dicom_send.__version__,
-        implementation_uid=protocol.IMPLEMENTATION_UID,
-        implementation_version=protocol.IMPLEMENTATION_VERSION,
+        implementation_uid=pdus.IMPLEMENTATION_UID,
+        implementation_version=pdus.IMPLEMENTATION_VERSION,
         most_associations=config.MAX_ASSOCIATIONS,
         most_contexts=MAX_CONTEXTS,
         most_unverified=MAX_UNVERIFIED,
@@ -77,7 +77,7 @@ def statement() -> str:
         late_commitment_timeout=f"{DEFAULT_TIMEOUTS.late_commitment:g}",
         most_connections=commitment_listener.MAX_CONNECTIONS,
         most_references=commitment.MAX_REFERENCES,
-        largest_pdu_received=protocol.MAX_RECEIVED_PDU,
+        largest_pdu_received=pdus.MAX_RECEIVED_PDU,
         largest_pdu_sent=upper_layer.MAX_PDU,
         ways_out=table(("name", "UID"), map(named, FALLBACK_SYNTAXES)),
         decodable=table(("name", "UID"), map(named, sorted(SOURCES))),

@@ -180,15 +180,14 @@ def _listener(values: Namespace, config: SendConfig) -> "CommitmentListener | No
         raise UsageError(f"--commit-port: {port} was given; allowed: a port from 1 to {MAX_PORT}")
     if config.verify != "commit":
         raise UsageError("--commit-port needs --verify commit")
-    if config.tls:
-        raise UsageError("--commit-port does not support TLS; remove it or --tls-enabled")
+    if config.tls and not config.tls.certificate:
+        raise UsageError("--commit-port with --tls-enabled needs --key and --cert")
     if config.dry_run:
         return None
     # pynetdicom takes long to import, and few runs listen.
     from ..network.commitment_listener import CommitmentListener
 
-    peer = config.query_peer or config.peer
-    return CommitmentListener(port, peer.calling_ae, peer.called_ae)
+    return CommitmentListener(port, config.query_peer or config.peer, config.tls)
 
 
 def _progress(*, is_bar: bool) -> Callable[..., Progress]:

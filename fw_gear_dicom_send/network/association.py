@@ -29,7 +29,8 @@ from .errors import (
     TransientRejectionError,
 )
 from .identity import without_identity
-from .protocol import Accepted, Ended, Event, Message, Rejected
+from .pdus import Message
+from .protocol import Accepted, Ended, Event, Protocol, Rejected
 from .statuses import is_failure
 from .throttle import MAX_PIECE
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
@@ -101,7 +102,7 @@ class StorageAssociation:
         self._requests = 0
         self.images = 0
         self._ids: Mapping[Context, int] = {}
-        self._layer = UpperLayer(peer, contexts, transport.timeouts)
+        self._layer = UpperLayer(Protocol(peer, contexts), transport.timeouts)
         self._wait = Wait(self._layer.connection, 0)
         self._in_use = Lock()
         self._trace = Trace()

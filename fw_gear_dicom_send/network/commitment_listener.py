@@ -3,10 +3,10 @@
 import logging
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import BytesIO
+from ssl import SSLError
 from threading import Condition, Thread
-from time import monotonic
 from typing import Self
 
 from pydicom.dataset import Dataset
@@ -14,8 +14,13 @@ from pydicom.uid import UID
 from pynetdicom.dsutils import decode
 
 from ..errors import ConfigError
-from .acceptor import Acceptor, Report
+from .acceptor import Acceptor
+from .pdus import RELEASE_RESPONSE, Message
+from .protocol import ReleaseRequested, Requested, State
 from .timeouts import DEFAULT_TIMEOUTS, Timeouts
+from .tls import make_acceptor_context
+from .types import PeerAE, TLSConfig
+from .upper_layer import LostError, UpperLayer, Wait
 
 log = logging.getLogger(__name__)
 
@@ -23,39 +28,41 @@ MAX_CONNECTIONS = 8
 """Maximum simultaneous connections. A further one closes the oldest."""
 MAX_REFUSALS_LOGGED = 10
 """Maximum number of rejected associations and reports with a line in the log each."""
-_MAX_BYTES = 8 << 20
-"""Maximum bytes that are read from one connection."""
-_RECEIVED = 1 << 16
 _SUCCESS, _PROCESSING_FAILURE = 0x0000, 0x0110
 _PAUSE = 0.1
-"""Seconds to wait when the limit of connections or threads is reached."""
+"""Seconds to wait when the limit of open files is reached."""
 
 
 class CommitmentListener:
     """Listener that accepts only the expected reports of the peer.
 
     It identifies the peer by the AE titles of both sides and the Transaction UID, because its
-    address may be that of a NAT. The mutable state is the connections, the oldest first, the
-    reports of the expected transactions, None until they arrive, the number of rejections, and
-    whether it is closed. The lock of the condition guards it.
+    address may be that of a NAT. The mutable state is the connections with their threads, the
+    oldest first, the reports of the expected transactions, None until they arrive, the number of
+    rejections, and whether it is closed. The lock of the condition guards it.
     """
 
     def __init__(
-        self, port: int, own_ae: str, peer_ae: str, timeouts: Timeouts = DEFAULT_TIMEOUTS
+        self,
+        port: int,
+        peer: PeerAE,
+        tls: TLSConfig | None = None,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
-        """Prepare to listen on `port` of all addresses of this computer."""
+        """Prepare to listen on `port` of all addresses of this computer, over TLS with `tls`."""
         self.port = port
-        self._own_ae = own_ae
-        self._peer_ae = peer_ae
+        self._peer = peer
+        self._tls = tls
         self._timeouts = timeouts
-        self._connections: list[socket.socket] = []
+        self._visits: dict[UpperLayer, Thread] = {}
         self._reports: dict[str, Dataset | None] = {}
         self._refusals = 0
         self._is_closed = False
         self._changed = Condition()
 
     def __enter__(self) -> Self:
-        """Listen. Raises ConfigError if the port cannot be used."""
+        """Listen. Raises ConfigError if the port, the key or a certificate cannot be used."""
+        self._ssl_context = make_acceptor_context(self._tls) if self._tls else None
         has_both = socket.has_dualstack_ipv6()
         family = socket.AF_INET6 if has_both else socket.AF_INET
         try:
@@ -74,11 +81,15 @@ class CommitmentListener:
         """Close all connections, and stop listening."""
         with self._changed:
             self._is_closed = True
-            connections = tuple(self._connections)
-        for connection in connections:
-            _cut(connection)
+            self._changed.notify_all()
         self._thread.join()
         self._server.close()
+        with self._changed:
+            visits = dict(self._visits)
+        for layer in visits:
+            layer.connection.cut()
+        for thread in visits.values():
+            thread.join()
 
     @contextmanager
     def expecting(self, transaction_uid: str) -> Iterator[None]:
@@ -107,47 +118,65 @@ class CommitmentListener:
                 with self._changed:
                     self._changed.wait_for(lambda: self._is_closed, _PAUSE)
                 continue
-            with self._changed:
-                excess = self._connections[: len(self._connections) + 1 - MAX_CONNECTIONS]
-                del self._connections[: len(excess)]
-                self._connections.append(connection)
-            for oldest in excess:
-                _cut(oldest)
-            try:
-                Thread(target=self._serve, args=(connection,), daemon=True).start()
-            except RuntimeError:  # the limit of threads is reached
-                self._end(connection)
+            self._receive(connection)
 
-    def _serve(self, connection: socket.socket) -> None:
-        acceptor = Acceptor(self._own_ae, self._peer_ae)
+    def _receive(self, connection: socket.socket) -> None:
+        """Serve a connection on a thread, and cut the oldest one if there are too many."""
+        acceptor = Acceptor(self._peer)
+        layer = UpperLayer(acceptor, self._timeouts, lambda report: self._take(report, acceptor))
+        layer.connection.adopt(connection)
+        thread = Thread(target=self._serve, args=(layer, acceptor), daemon=True)
+        with self._changed:
+            self._visits[layer] = thread
+            excess = list(self._visits)[:-MAX_CONNECTIONS]
+        for oldest in excess:
+            oldest.connection.cut()
         try:
-            with suppress(OSError):
-                self._converse(connection, acceptor)
+            thread.start()
+        except RuntimeError:  # the limit of threads is reached
+            self._end(layer)
+
+    def _serve(self, layer: UpperLayer, acceptor: Acceptor) -> None:
+        try:
+            if self._ssl_context:
+                layer.connection.secure(self._ssl_context)
+            self._converse(layer)
+            if acceptor.state is State.BROKEN:
+                self._log_refusal(
+                    "Association rejected: it violates the protocol, or is not for storage "
+                    "commitment"
+                )
+        except SSLError as exc:
+            self._log_refusal(f"TLS handshake failed: {exc.reason or exc.strerror}")
+        except (OSError, LostError):
+            pass  # the peer ended the connection
         finally:
-            self._end(connection)
+            layer.abort()
+            self._end(layer)
 
-    def _converse(self, connection: socket.socket, acceptor: Acceptor) -> None:
-        """Read and answer until one side ends the connection, or a limit is reached."""
-        end, size = monotonic() + self._timeouts.commitment, 0
-        while not (acceptor.is_over or self._is_closed) and size <= _MAX_BYTES:
-            if (remaining := end - monotonic()) <= 0:
+    def _converse(self, layer: UpperLayer) -> None:
+        """Answer an association request, and reports until the association ends."""
+        wait = Wait(layer.connection, self._timeouts.commitment)
+        event = layer.next_event(wait)
+        if isinstance(event, Requested):
+            layer.answer(event.answer)
+            if event.refusal:
+                self._log_refusal(f"Association rejected: {event.refusal}")
+                layer.wait_for_end()
                 return
-            connection.settimeout(remaining)
-            data = connection.recv(_RECEIVED)
-            if not data:
-                return
-            size += len(data)
-            for report in acceptor.receive(data):
-                acceptor.answer(report, _SUCCESS if self._take(report) else _PROCESSING_FAILURE)
-            if acceptor.refusal:
-                self._log_refusal(f"Association rejected: {acceptor.refusal}")
-            answers = bytes(acceptor.answers)
-            acceptor.answers.clear()
-            connection.sendall(answers)
+            event = layer.next_event(wait)
+        if isinstance(event, ReleaseRequested):
+            layer.answer(RELEASE_RESPONSE)
+            layer.wait_for_end()
 
-    def _take(self, report: Report) -> bool:
-        """Keep an expected report; return whether it was expected."""
-        dataset, uid = self._decoded(report)
+    def _end(self, layer: UpperLayer) -> None:
+        layer.connection.close()
+        with self._changed:
+            del self._visits[layer]
+
+    def _take(self, report: Message, acceptor: Acceptor) -> int:
+        """Keep an expected report; return the status of the response (PS3.7 10.1.1)."""
+        dataset, uid = self._decoded(report, acceptor.transfer_syntaxes[report.context_id])
         with self._changed:
             is_expected = uid in self._reports
             if is_expected:
@@ -155,19 +184,18 @@ class CommitmentListener:
                 self._changed.notify_all()
         if not is_expected:
             self._log_refusal("Report rejected: its transaction is unknown, or has ended")
-        return is_expected
+        return _SUCCESS if is_expected else _PROCESSING_FAILURE
 
-    def _decoded(self, report: Report) -> tuple[Dataset | None, str]:
+    def _decoded(self, report: Message, transfer_syntax: str) -> tuple[Dataset | None, str]:
         """Return the dataset of a report with its Transaction UID, empty if it is invalid."""
-        encoded = report.message.dataset
         with self._changed:
             expected = tuple(self._reports)
         # Only reports that can be expected are decoded.
-        if not any(uid.encode("ascii") in encoded for uid in expected):
+        if not any(uid.encode("ascii") in report.dataset for uid in expected):
             return None, ""
         try:
-            is_implicit = UID(report.transfer_syntax).is_implicit_VR
-            dataset = decode(BytesIO(encoded), is_implicit, True)
+            is_implicit = UID(transfer_syntax).is_implicit_VR
+            dataset = decode(BytesIO(report.dataset), is_implicit, True)
             return dataset, str(dataset.get("TransactionUID", ""))
         except Exception:
             # pydicom raises any exception for invalid bytes.
@@ -181,14 +209,3 @@ class CommitmentListener:
         if number <= MAX_REFUSALS_LOGGED:
             end = ". Further rejections are not logged" if number == MAX_REFUSALS_LOGGED else ""
             log.warning("Port %d: %s%s", self.port, text, end)
-
-    def _end(self, connection: socket.socket) -> None:
-        connection.close()
-        with self._changed, suppress(ValueError):
-            self._connections.remove(connection)
-
-
-def _cut(connection: socket.socket) -> None:
-    """End a connection, also while another thread uses it."""
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)

@@ -107,13 +107,25 @@ class Connection:
                 return
         raise error or OSError("the host has no address")
 
-    def secure(self, ssl_context: SSLContext, host: str) -> None:
-        """Do the TLS handshake. Raises SSLError if TLS fails, and other OSErrors."""
+    def adopt(self, connection: socket.socket) -> None:
+        """Use a connection that the peer has opened."""
+        self._socket = connection
+        self._set_options(connection)
+        self._become_ready(connection)
+
+    def secure(self, ssl_context: SSLContext, host: str | None = None) -> None:
+        """Do the TLS handshake with `host`, or as a server with a peer that has connected.
+
+        Raises SSLError if TLS fails, and other OSErrors.
+        """
         plain = self._connected()
         # In a handshake, Python applies the timeout to the whole, not to each read.
         plain.settimeout(self.timeouts.connect)
         self._socket = self._tls = ssl_context.wrap_socket(
-            plain, server_hostname=host, do_handshake_on_connect=False
+            plain,
+            server_side=host is None,
+            server_hostname=host,
+            do_handshake_on_connect=False,
         )
         WATCHDOG.add(self)
         self._call_end = monotonic() + self.timeouts.connect

@@ -106,14 +106,14 @@ def message(
     return _writes(context_id, encoded, [dataset], len(dataset), max_pdu)
 
 
-def event_report_response(report: Command) -> dict[int, int | str]:
-    """Return the command set of a successful response to an event report (PS3.7 10.3.1)."""
+def event_report_response(report: Command, status: int) -> dict[int, int | str]:
+    """Return the command set of the response to an event report (PS3.7 10.3.1)."""
     return {
         AFFECTED_SOP_CLASS_UID: text(report, AFFECTED_SOP_CLASS_UID),
         COMMAND_FIELD: N_EVENT_REPORT_RQ | RESPONSE,
         MESSAGE_ID_BEING_RESPONDED_TO: number(report, MESSAGE_ID) or 0,
         COMMAND_DATA_SET_TYPE: NO_DATASET,
-        STATUS: 0x0000,
+        STATUS: status,
         AFFECTED_SOP_INSTANCE_UID: text(report, AFFECTED_SOP_INSTANCE_UID),
         EVENT_TYPE_ID: number(report, EVENT_TYPE_ID) or 0,
     }

@@ -114,10 +114,31 @@ def make_context(config: TLSConfig) -> TLSContext:
     return TLSContext(*contexts, shows_certificate=bool(own))
 
 
-def _context(config: TLSConfig, *, checks_name: bool = False) -> ssl.SSLContext:
+def make_acceptor_context(config: TLSConfig) -> ssl.SSLContext:
+    """Return the SSL context for connections that the peer opens. `config` has a certificate.
+
+    If `require_peer_cert` is set, the peer must show a certificate that a CA of `add_cert_file` or
+    of the system has signed. Its name is not checked, because the peer may connect from any
+    address. Raises ConfigError as `make_context` does.
+    """
+    if config.certificate:
+        _check(config.certificate)
+    context = _context(config, ssl.PROTOCOL_TLS_SERVER)
+    context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
+    if config.add_cert_file:
+        try:
+            context.load_verify_locations(config.add_cert_file)
+        except OSError as exc:
+            raise ConfigError("add_cert_file", config.add_cert_file.name, _AUTHORITIES) from exc
+    return context
+
+
+def _context(
+    config: TLSConfig, protocol: int = ssl.PROTOCOL_TLS_CLIENT, *, checks_name: bool = False
+) -> ssl.SSLContext:
     """Return a context without trusted certificates."""
     profile = PROFILES[config.profile]
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not profile.has_tls_1_3:
         context.maximum_version = ssl.TLSVersion.TLSv1_2

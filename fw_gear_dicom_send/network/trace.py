@@ -11,7 +11,8 @@ from ssl import SSLSocket
 from ..dicom.uids import known_name_of
 from ..text import day
 from .contexts import Context, describe_result
-from .protocol import MAX_RECEIVED_PDU, Accepted, Rejected
+from .pdus import MAX_RECEIVED_PDU
+from .protocol import Accepted, Rejected
 from .tls_errors import describe
 from .types import PeerAE
 

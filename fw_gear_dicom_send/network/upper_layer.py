@@ -12,20 +12,10 @@ from time import monotonic
 
 from . import dimse
 from .connection import Connection
-from .contexts import Context
 from .dimse import Buffer
-from .protocol import (
-    MAX_ANSWER,
-    RELEASE_RESPONSE,
-    Ended,
-    Event,
-    Message,
-    Protocol,
-    ReleaseRequested,
-    State,
-)
+from .pdus import MAX_ANSWER, RELEASE_RESPONSE, Message
+from .protocol import Ended, Event, Protocol, ReleaseRequested, State
 from .timeouts import Timeouts
-from .types import PeerAE
 
 MAX_PDU = 1 << 18
 """Maximum bytes after the header of a sent PDU, even if the peer allows more."""
@@ -84,16 +74,26 @@ class UpperLayer:
     `_writing`.
     """
 
-    def __init__(self, peer: PeerAE, contexts: Sequence[Context], timeouts: Timeouts) -> None:
-        """Prepare to connect to `peer` and to propose `contexts`."""
+    def __init__(
+        self,
+        protocol: Protocol,
+        timeouts: Timeouts,
+        take_report: Callable[[Message], int] | None = None,
+    ) -> None:
+        """Start without a connection.
+
+        `take_report` gets event reports and returns the status of the response. Without it, they
+        are accepted and kept in `reports`.
+        """
         self.connection = Connection(timeouts)
         self.reports: deque[Message] = deque()
         self.tls_failure: OSError | None = None
         self.max_pdu = MAX_PDU
-        self._protocol = Protocol(peer, contexts)
+        self._protocol = protocol
         self._timeouts = timeouts
         self._events: deque[Event] = deque()
-        self._new_reports: deque[Message] = deque()
+        self._take_report = take_report or self._keep
+        self._unanswered: deque[tuple[Message, int]] = deque()
         self._writing = Lock()
         self._is_aborted = False
         self._is_torn = False
@@ -180,9 +180,14 @@ class UpperLayer:
         while not (wait.is_over or is_done() or self._protocol.is_over or self._is_aborted):
             seconds = wait.remaining()
             self.listen(max(0.0, min(seconds, self._timeouts.tick)))
-            if self._new_reports:
+            if self._unanswered:
                 with suppress(LostError):
                     self._answer_reports()
+
+    def answer(self, pdu: bytes) -> None:
+        """Write an answer without waiting. Raises LostError if the peer does not read it."""
+        with self._writing:
+            self._write_at_once([pdu])
 
     def listen(self, seconds: float) -> None:
         """Wait up to `seconds` for data, and read it until the first event, up to 1 MiB."""
@@ -249,20 +254,23 @@ class UpperLayer:
     def _take(self, data: bytes) -> None:
         for event in self._protocol.receive(data):
             if isinstance(event, Message) and dimse.is_event_report(event.command):
-                self._new_reports.append(event)
+                self._unanswered.append((event, self._take_report(event)))
             else:
                 self._events.append(event)
-        is_flood = len(self._new_reports) + len(self.reports) > _MAX_REPORTS
+        is_flood = max(len(self._unanswered), len(self.reports)) > _MAX_REPORTS
         unread = sum(len(event.dataset) for event in self._events if isinstance(event, Message))
         if is_flood or len(self._events) > _MAX_EVENTS or unread > _MAX_UNREAD:
             self._protocol.break_off("the server sends too many unrequested messages")
 
+    def _keep(self, report: Message) -> int:
+        self.reports.append(report)
+        return 0
+
     def _answer_reports(self) -> None:
         """Answer event reports (PS3.7 10.3.1), without waiting for a peer that does not read."""
-        while self._new_reports and self._protocol.state is State.ESTABLISHED:
-            report = self._new_reports.popleft()
-            self.reports.append(report)
-            response = dimse.event_report_response(report.command)
+        while self._unanswered and self._protocol.state is State.ESTABLISHED:
+            report, status = self._unanswered.popleft()
+            response = dimse.event_report_response(report.command, status)
             for buffers in dimse.message(report.context_id, response, b"", self.max_pdu):
                 with self._writing:
                     self._write_at_once(buffers)

@@ -33,6 +33,7 @@ from tests.support.querying import (
     query_pool,
     read_commitment_request,
 )
+from tests.support.reporting import PACS
 from tests.support.results import final
 from tests.support.sending import unconverted
 from tests.support.series import SERIES, STUDY, reference
@@ -263,7 +264,7 @@ def reporting(pause: float) -> Script:
 @pytest.mark.parametrize("listens", [False, True])
 def test_reports_of_foreign_transactions_end(listens: bool, pause: float) -> None:
     """They do not extend the wait for the report of a storage commitment."""
-    listening = CommitmentListener(free_port(), "SENDER", "CALLED", SHORT)
+    listening = CommitmentListener(free_port(), PACS, timeouts=SHORT)
     with (
         no_hang(),
         FaultSCP(reporting(pause)) as server,

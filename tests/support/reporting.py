@@ -11,7 +11,11 @@ from pynetdicom.sop_class import (
     Verification,
 )
 
+from fw_gear_dicom_send.network.types import PeerAE
+
 COMMITTED = 1
+PACS = PeerAE("127.0.0.1", 104, "PACS", "SENDER")
+"""The peer whose reports are expected."""
 
 
 def connected(port: int, own: str = "PACS", called: str = "SENDER") -> Association:

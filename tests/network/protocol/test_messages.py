@@ -3,15 +3,8 @@
 import pytest
 
 from fw_gear_dicom_send.network import dimse
-from fw_gear_dicom_send.network.protocol import (
-    ABORT,
-    MAX_ANSWER,
-    Ended,
-    Message,
-    Protocol,
-    ReleaseRequested,
-    State,
-)
+from fw_gear_dicom_send.network.pdus import ABORT, MAX_ANSWER, Message
+from fw_gear_dicom_send.network.protocol import Ended, Protocol, ReleaseRequested, State
 from tests.support.pdus import (
     C_FIND_RSP,
     associate_ac,

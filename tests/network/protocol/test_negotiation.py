@@ -6,17 +6,13 @@ import pytest
 from pynetdicom.pdu import A_ASSOCIATE_RQ
 
 from fw_gear_dicom_send.network.contexts import Context
-from fw_gear_dicom_send.network.protocol import (
+from fw_gear_dicom_send.network.pdus import (
     APPLICATION_CONTEXT,
     IMPLEMENTATION_UID,
     IMPLEMENTATION_VERSION,
     MAX_RECEIVED_PDU,
-    Accepted,
-    Ended,
-    Protocol,
-    Rejected,
-    State,
 )
+from fw_gear_dicom_send.network.protocol import Accepted, Ended, Protocol, Rejected, State
 from tests.support.pdus import accepted_context, associate_ac, item, pdu, user_information
 
 from .conftest import CT, EXPLICIT, IMPLICIT, PEER

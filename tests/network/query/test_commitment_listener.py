@@ -14,7 +14,7 @@ from fw_gear_dicom_send.network.commitment_listener import (
     CommitmentListener,
 )
 from tests.support.pacs import free_port
-from tests.support.reporting import answer, connected, report
+from tests.support.reporting import PACS, answer, connected, report
 from tests.support.waiting import LONG_TIMEOUTS, PATIENCE, wait_for
 
 UID = "1.2.3"
@@ -24,7 +24,7 @@ SUCCESS, PROCESSING_FAILURE = 0x0000, 0x0110
 @pytest.fixture
 def listener() -> Iterator[CommitmentListener]:
     """Listener for reports of the AE PACS to the AE SENDER."""
-    with CommitmentListener(free_port(), "SENDER", "PACS", LONG_TIMEOUTS) as listening:
+    with CommitmentListener(free_port(), PACS, timeouts=LONG_TIMEOUTS) as listening:
         yield listening
 
 
@@ -143,7 +143,7 @@ def test_a_connection_has_a_time_limit() -> None:
     """A connection that sends a byte occasionally is closed as well."""
     timeouts = replace(LONG_TIMEOUTS, commitment=0.5)
     with (
-        CommitmentListener(free_port(), "SENDER", "PACS", timeouts) as listener,
+        CommitmentListener(free_port(), PACS, timeouts=timeouts) as listener,
         socket.create_connection(("127.0.0.1", listener.port), PATIENCE) as connection,
     ):
         connection.sendall(b"\x01")
@@ -163,11 +163,11 @@ def test_rejections_are_logged_a_few_times(
 def test_it_ends_with_its_connections() -> None:
     """A connected peer is disconnected, and the port is free."""
     port = free_port()
-    with CommitmentListener(port, "SENDER", "PACS", LONG_TIMEOUTS):
+    with CommitmentListener(port, PACS, timeouts=LONG_TIMEOUTS):
         assoc = connected(port)
         assert assoc.is_established
     assert wait_for(lambda: not assoc.is_established)
-    with CommitmentListener(port, "SENDER", "PACS", LONG_TIMEOUTS) as again:
+    with CommitmentListener(port, PACS, timeouts=LONG_TIMEOUTS) as again:
         reported(again)
 
 
@@ -175,6 +175,6 @@ def test_a_port_that_is_in_use_is_reported(listener: CommitmentListener) -> None
     """The run cannot begin."""
     with (
         pytest.raises(ConfigError, match=r"commit_port: .*Address already in use"),
-        CommitmentListener(listener.port, "SENDER", "PACS"),
+        CommitmentListener(listener.port, PACS),
     ):
         pass

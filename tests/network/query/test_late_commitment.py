@@ -17,7 +17,7 @@ from fw_gear_dicom_send.network.commitment_listener import CommitmentListener
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.pacs import free_port
 from tests.support.querying import query_pool
-from tests.support.reporting import answer, connected, report
+from tests.support.reporting import PACS, answer, connected, report
 from tests.support.series import image, reference, store, uids
 from tests.support.waiting import LONG_TIMEOUTS, without_timeout
 
@@ -58,7 +58,8 @@ class LateSCP(ArchiveSCP):
 @pytest.fixture
 def listener() -> Iterator[CommitmentListener]:
     """Listener for the reports of a server."""
-    with CommitmentListener(free_port(), "SENDER", "PYTHONSCP", TIMEOUTS) as listening:
+    peer = replace(PACS, called_ae="PYTHONSCP")
+    with CommitmentListener(free_port(), peer, timeouts=TIMEOUTS) as listening:
         yield listening
 
 
