@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.certificates import HOST
+from tests.support.certificates import HOST, issue
 from tests.support.pacs import Orthanc, free_port
-from tests.support.send_command import send
+from tests.support.send_command import send, tls_inputs
+from tests.support.tls_servers import orthanc_with_tls
 
 
 def orthanc_options(orthanc: Orthanc, port: int) -> list[object]:
@@ -27,6 +28,19 @@ def test_orthanc_commits(series: Path, tmp_path: Path) -> None:
     assert (json.loads(result.stdout)["verified"], result.exit_code) == (4, 0)
 
 
+def test_orthanc_commits_over_tls(series: Path, tmp_path: Path) -> None:
+    """The certificate of the command serves for both directions, as does the server's."""
+    port = free_port()
+    server, client = issue(tmp_path / "server"), issue(tmp_path / "client")
+    sender = {"AET": "SENDER", "Host": HOST, "Port": port, "UseDicomTls": True}
+    with orthanc_with_tls(
+        server, client, verifies=True, DicomModalities={"sender": sender}
+    ) as orthanc:
+        options = [*orthanc_options(orthanc, port), *tls_inputs(client, server)]
+        result = send(series, "--json", *options, cwd=tmp_path)
+    assert (json.loads(result.stdout)["verified"], result.exit_code) == (4, 0)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -35,7 +49,7 @@ def test_orthanc_commits(series: Path, tmp_path: Path) -> None:
         (["--verify", "commit", "--commit-port", "65536"], "--commit-port: 65536 was given"),
         (
             ["--verify", "commit", "--commit-port", "11113", "--tls-enabled"],
-            "--commit-port does not support TLS; remove it or --tls-enabled",
+            "--commit-port with --tls-enabled needs --key and --cert",
         ),
     ],
 )

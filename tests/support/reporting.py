@@ -1,6 +1,7 @@
 """Peer that reports storage commitments over separate associations, made with pynetdicom."""
 
 from collections.abc import Sequence
+from ssl import SSLContext
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, build_role
@@ -18,14 +19,17 @@ PACS = PeerAE("127.0.0.1", 104, "PACS", "SENDER")
 """The peer whose reports are expected."""
 
 
-def connected(port: int, own: str = "PACS", called: str = "SENDER") -> Association:
+def connected(
+    port: int, own: str = "PACS", called: str = "SENDER", tls: SSLContext | None = None
+) -> Association:
     """Return an association that proposes commitment reports and verification."""
     ae = AE(own)
     ae.add_requested_context(StorageCommitmentPushModel)
     ae.add_requested_context(Verification)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 30
     role = build_role(StorageCommitmentPushModel, scp_role=True)
-    return ae.associate("127.0.0.1", port, ae_title=called, ext_neg=[role])
+    secured = (tls, "127.0.0.1") if tls else None
+    return ae.associate("127.0.0.1", port, ae_title=called, ext_neg=[role], tls_args=secured)
 
 
 def report(transaction: str, uids: Sequence[str]) -> Dataset:

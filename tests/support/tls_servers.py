@@ -63,7 +63,9 @@ def secured(context: ssl.SSLContext, script: Script = serve) -> Script:
     return run
 
 
-def orthanc_with_tls(server: Identity, client: Identity, *, verifies: bool) -> Orthanc:
+def orthanc_with_tls(
+    server: Identity, client: Identity, *, verifies: bool, **settings: object
+) -> Orthanc:
     """Return an Orthanc that accepts TLS only and may check the client's certificate."""
     return Orthanc(
         DicomTlsEnabled=True,
@@ -71,6 +73,7 @@ def orthanc_with_tls(server: Identity, client: Identity, *, verifies: bool) -> O
         DicomTlsCertificate=str(server.cert),
         DicomTlsTrustedCertificates=str(client.ca),
         DicomTlsRemoteCertificateRequired=verifies,
+        **settings,
     )
 
 

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from fw_gear_dicom_send.network.acceptor import Acceptor
 from fw_gear_dicom_send.network.contexts import Context
+from fw_gear_dicom_send.network.pdus import Message
 from fw_gear_dicom_send.network.protocol import Ended, Protocol
 from tests.support.drawn_datasets import bounded
 from tests.support.fuzzing import Damage, damaged, many_damages
-from tests.support.pdus import item, pdu
+from tests.support.pdus import event_report, item, pdu
 from tests.support.reporting import PACS
 
 COMMITMENT = "1.2.840.10008.1.20.1"
@@ -31,6 +32,17 @@ def test_any_bytes_are_answered_or_rejected(changes: list[Damage], size: int, ta
 
 
 ROLE = len(COMMITMENT).to_bytes(2, "big") + COMMITMENT.encode() + b"\0\1"
+
+
+@pytest.mark.parametrize(("size", "reports"), [(8, 16), (600_000, 13)])
+def test_reports_without_end_end(size: int, reports: int) -> None:
+    """The number of reports over one association is limited, and their bytes are."""
+    acceptor = Acceptor(PACS)
+    list(acceptor.receive(REQUEST))
+    events = list(acceptor.receive(event_report(1, bytes(size)) * 20))
+    assert [type(event) for event in events] == [Message] * reports + [Ended]
+
+
 FLOODS = {
     "contexts": item(0x20, b"\1") * 200_000,
     "roles": item(0x50, item(0x54, ROLE) * 2_300),

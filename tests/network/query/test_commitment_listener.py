@@ -1,11 +1,13 @@
 """A listener accepts expected transaction reports and rejects everything else."""
 
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
+from pynetdicom.dsutils import encode
 
 from fw_gear_dicom_send.errors import ConfigError
 from fw_gear_dicom_send.network.commitment_listener import (
@@ -13,11 +15,15 @@ from fw_gear_dicom_send.network.commitment_listener import (
     MAX_REFUSALS_LOGGED,
     CommitmentListener,
 )
+from fw_gear_dicom_send.network.contexts import Context
+from fw_gear_dicom_send.network.protocol import Protocol
 from tests.support.pacs import free_port
+from tests.support.pdus import event_report
 from tests.support.reporting import PACS, answer, connected, report
 from tests.support.waiting import LONG_TIMEOUTS, PATIENCE, wait_for
 
 UID = "1.2.3"
+COMMITMENT = Context("1.2.840.10008.1.20.1", "1.2.840.10008.1.2")
 SUCCESS, PROCESSING_FAILURE = 0x0000, 0x0110
 
 
@@ -169,6 +175,28 @@ def test_it_ends_with_its_connections() -> None:
     assert wait_for(lambda: not assoc.is_established)
     with CommitmentListener(port, PACS, timeouts=LONG_TIMEOUTS) as again:
         reported(again)
+
+
+def test_it_leaves_no_thread() -> None:
+    """Silent connections end with it, and so do their threads."""
+    before = set(threading.enumerate())
+    with ExitStack() as stack:
+        with CommitmentListener(free_port(), PACS, timeouts=LONG_TIMEOUTS) as listener:
+            for _ in range(MAX_CONNECTIONS):
+                address = ("127.0.0.1", listener.port)
+                stack.enter_context(socket.create_connection(address, PATIENCE))
+            assert wait_for(lambda: threading.active_count() > len(before) + MAX_CONNECTIONS)
+        assert set(threading.enumerate()) <= before
+
+
+def test_a_report_with_the_end_of_the_connection_counts(listener: CommitmentListener) -> None:
+    """A server need not wait for the answer."""
+    asks = Protocol(replace(PACS, called_ae="SENDER", calling_ae="PACS"), [COMMITMENT])
+    encoded = encode(report(UID, ["1.2"]), True, True)
+    with listener.expecting(UID):
+        with socket.create_connection(("127.0.0.1", listener.port), PATIENCE) as connection:
+            connection.sendall(asks.request() + event_report(1, encoded))
+        assert listener.report(UID, PATIENCE)
 
 
 def test_a_port_that_is_in_use_is_reported(listener: CommitmentListener) -> None:
