@@ -1,9 +1,8 @@
 """Decides which thread gets which association, and which one to open, without locks or I/O."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from .contexts import Context
 
@@ -20,32 +19,20 @@ class Waiter(NamedTuple):
     alone: bool = False
 
 
-class Idle(NamedTuple):
-    """An unused association. One that is not alive can only be replaced."""
+class Idle(Protocol):
+    """An unused association."""
 
-    proposed: Sequence[Context]
-    opened_at: float
-    is_alive: bool = True
+    @property
+    def proposed(self) -> Sequence[Context]:
+        """The proposed contexts."""
 
-
-@dataclass(frozen=True)
-class Situation:
-    """The waiting threads, in their order, and the associations.
-
-    `lent` and `opening` are numbers of associations, `limit` is their maximum. `is_down` means
-    that no association is open, and that the latest request for one failed.
-    """
-
-    waiters: Sequence[Waiter]
-    idle: Sequence[Idle] = ()
-    lent: int = 0
-    opening: int = 0
-    limit: int = 1
-    is_down: bool = False
+    @property
+    def opened_at(self) -> float:
+        """Time on the clock of the pool."""
 
 
 class Lend(NamedTuple):
-    """Lend an idle association to a waiter; both are indices in the situation."""
+    """Lend an idle association to a waiter; both are indices."""
 
     waiter: int
     idle: int
@@ -61,38 +48,54 @@ class Open(NamedTuple):
 Decision = Lend | Open
 
 
-def assign(now: Situation) -> list[Decision]:
+def assign(
+    waiters: Sequence[Waiter],
+    associations: Sequence[Idle],
+    is_alive: Callable[[Any], bool],
+    *,
+    lent: int = 0,
+    opening: int = 0,
+    limit: int = 1,
+) -> list[Decision]:
     """Decide for each waiter, in their order. A waiter without a decision continues to wait.
 
-    Each association that is being opened is for one waiter, which may take an earlier one.
+    Each association that is being opened is for one waiter, which may take an earlier one. An idle
+    association that is not alive can only be replaced. `is_alive` makes a system call, so it is
+    called last. `lent` and `opening` are numbers of associations, `limit` is their maximum.
     """
     decisions: list[Decision] = []
-    idle = list(range(len(now.idle)))
-    lent, opening, coming = now.lent, now.opening, now.opening
-    limit = 1 if now.is_down else now.limit
-    for number, waiter in enumerate(now.waiters):
-        has_room = len(idle) + lent + opening < limit
-        fit = next((one for one in idle if fits(now.idle[one], waiter)), None)
-        if fit is not None:
-            decisions.append(Lend(number, fit))
-            idle.remove(fit)
-            lent += 1
-        elif coming and (lent or not idle):
-            coming -= 1
-        elif idle or has_room:
-            replaced = next((one for one in idle if not now.idle[one].is_alive), None)
-            if replaced is None and not has_room:
-                replaced = idle[0]
-            decisions.append(Open(number, replaced))
-            if replaced is not None:
-                idle.remove(replaced)
-            opening += 1
+    idle = list(range(len(associations)))
+    coming = opening
+    for number, waiter in enumerate(waiters):
+        for one in idle:
+            if _fits(associations[one], waiter) and is_alive(associations[one]):
+                decisions.append(Lend(number, one))
+                idle.remove(one)
+                lent += 1
+                break
+        else:
+            has_room = len(idle) + lent + opening < limit
+            if coming and (lent or not idle):
+                coming -= 1
+            elif idle or has_room:
+                replaced = next((one for one in idle if not is_alive(associations[one])), None)
+                if replaced is None and not has_room:
+                    replaced = idle[0]
+                decisions.append(Open(number, replaced))
+                if replaced is not None:
+                    idle.remove(replaced)
+                opening += 1
     return decisions
 
 
-def fits(idle: Idle, waiter: Waiter) -> bool:
+def _fits(association: Idle, waiter: Waiter) -> bool:
     """Return whether an association meets the needs of a waiter."""
-    is_new_enough = idle.opened_at > waiter.opened_after
-    sop_class = waiter.wanted.abstract_syntax
-    is_alone = not waiter.alone or all(one.abstract_syntax == sop_class for one in idle.proposed)
-    return idle.is_alive and is_new_enough and is_alone and waiter.wanted in idle.proposed
+    wanted, opened_after, alone = waiter
+    return (
+        association.opened_at > opened_after
+        and wanted in association.proposed
+        and not (
+            alone
+            and any(one.abstract_syntax != wanted.abstract_syntax for one in association.proposed)
+        )
+    )

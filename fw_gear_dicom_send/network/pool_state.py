@@ -6,7 +6,7 @@ from threading import Condition
 
 from ..reasons import Reason
 from ..retry import MonotonicClock
-from .assign import Idle, Lend, Open, Situation, Waiter, assign, fits
+from .assign import Lend, Open, Waiter, assign
 from .association import StorageAssociation
 from .contexts import Context, ContextPlan
 from .limit import AssociationLimit
@@ -89,10 +89,17 @@ class PoolState:
         decides how often to retry.
         """
         openings: list[Opening] = []
-        waiting, idle = self.waiting.copy(), self.idle.copy()
-        is_open = waiting and not (self.closed_reason or self.crash)
-        if is_open and not self._lend_to_the_only_one(new):
-            for decision in assign(self._situation(new)):
+        if self.waiting and not (self.closed_reason or self.crash):
+            waiting, idle = self.waiting.copy(), self.idle.copy()
+            decisions = assign(
+                [one.needs for one in waiting],
+                idle,
+                lambda assoc: self._is_alive(assoc, new),
+                lent=len(self.lent),
+                opening=len(self.openings),
+                limit=self._limit(),
+            )
+            for decision in decisions:
                 served = waiting[decision.waiter]
                 match decision:
                     case Lend():
@@ -102,17 +109,6 @@ class PoolState:
                         openings.append(self._note_opening(served.needs, replaced))
         self.changed.notify_all()
         return openings
-
-    def _lend_to_the_only_one(self, new: StorageAssociation | None) -> bool:
-        """Serve a single waiting thread, with the decision of `assign` but less work."""
-        if len(self.waiting) > 1:
-            return False
-        (waiting,) = self.waiting
-        for assoc in self.idle:
-            if fits(self._view(assoc, new), waiting.needs):
-                self._lend(waiting, assoc)
-                return True
-        return False
 
     def _lend(self, waiting: Waiting, assoc: StorageAssociation) -> None:
         waiting.assoc = assoc
@@ -129,16 +125,12 @@ class PoolState:
         if refusal and number and not self.closed_reason:
             self.limit.log_once(number, refusal)
 
-    def _situation(self, new: StorageAssociation | None) -> Situation:
+    def _limit(self) -> int:
+        """Return the maximum number of associations, one as long as none can be opened."""
+        if self.down_since is not None:
+            return 1
         may_request = not self.openings and self.limit.may_request(self.clock.now())
-        return Situation(
-            [one.needs for one in self.waiting],
-            [self._view(one, new) for one in self.idle],
-            len(self.lent),
-            len(self.openings),
-            self.limit.number + may_request,
-            self.down_since is not None,
-        )
+        return self.limit.number + may_request
 
     def _note_opening(self, needs: Waiter, replaced: StorageAssociation | None) -> Opening:
         if replaced:
@@ -150,11 +142,10 @@ class PoolState:
         self.openings.append(opening)
         return opening
 
-    def _view(self, assoc: StorageAssociation, new: StorageAssociation | None) -> Idle:
-        """Return an idle association as `assign` sees it.
+    def _is_alive(self, assoc: StorageAssociation, new: StorageAssociation | None) -> bool:
+        """Return whether an idle association can be lent.
 
-        An association without accepted contexts can be lent, so that its user learns this.
+        One without accepted contexts can, so that its user learns this.
         """
         has_room = not self.max_images or assoc.images < self.max_images
-        is_alive = has_room and (assoc is new or assoc.is_usable or not assoc.accepted)
-        return Idle(assoc.proposed, assoc.opened_at, is_alive)
+        return has_room and (assoc is new or assoc.is_usable or not assoc.accepted)

@@ -1,116 +1,124 @@
 """Assignment of associations to threads, and requests for new ones."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
+from operator import attrgetter
+from typing import NamedTuple
+
 import pytest
 
-from fw_gear_dicom_send.network.assign import (
-    Decision,
-    Idle,
-    Lend,
-    Open,
-    Situation,
-    Waiter,
-    assign,
-)
+from fw_gear_dicom_send.network.assign import Decision, Lend, Open, Waiter, assign
 from fw_gear_dicom_send.network.contexts import Context
 from tests.support.pool import CONTEXT, EXPLICIT, MR
 
 OTHER = Context(MR, EXPLICIT)
 CT, BOTH, ALONE = Waiter(CONTEXT), Waiter(OTHER), Waiter(CONTEXT, alone=True)
+
+
+class Idle(NamedTuple):
+    """An unused association."""
+
+    proposed: Sequence[Context]
+    opened_at: float
+    is_alive: bool = True
+
+
+decided = partial(partial, assign, is_alive=attrgetter("is_alive"))
 MIXED = Idle([CONTEXT, OTHER], 1.0)
 FREE, OLD, DEAD = Idle([CONTEXT], 1.0), Idle([CONTEXT], 0.0), Idle([CONTEXT], 1.0, False)
 OPEN = Open(0, None)
 
 
 @pytest.mark.parametrize(
-    ("situation", "decisions"),
+    ("decide", "decisions"),
     [
-        pytest.param(Situation([], [FREE]), [], id="no thread waits"),
-        pytest.param(Situation([CT], [FREE]), [Lend(0, 0)], id="an idle association is used"),
+        pytest.param(decided([], [FREE]), [], id="no thread waits"),
+        pytest.param(decided([CT], [FREE]), [Lend(0, 0)], id="an idle association is used"),
         pytest.param(
-            Situation([CT, CT], [FREE], limit=2),
+            decided([CT, CT], [FREE], limit=2),
             [Lend(0, 0), Open(1, None)],
             id="the first in line is served first",
         ),
-        pytest.param(Situation([CT], limit=1), [OPEN], id="the first association is opened"),
-        pytest.param(Situation([CT], lent=1, limit=1), [], id="no more than the limit"),
-        pytest.param(Situation([CT], lent=1, limit=2), [OPEN], id="up to the limit"),
+        pytest.param(decided([CT], [], limit=1), [OPEN], id="the first association is opened"),
+        pytest.param(decided([CT], [], lent=1, limit=1), [], id="no more than the limit"),
+        pytest.param(decided([CT], [], lent=1, limit=2), [OPEN], id="up to the limit"),
         pytest.param(
-            Situation([CT, CT, CT], limit=2),
+            decided([CT, CT, CT], [], limit=2),
             [OPEN, Open(1, None)],
             id="several are opened in parallel",
         ),
         pytest.param(
-            Situation([CT], lent=1, opening=1, limit=4),
+            decided([CT], [], lent=1, opening=1, limit=4),
             [],
             id="a thread waits for a pending association",
         ),
         pytest.param(
-            Situation([CT, CT], lent=1, opening=1, limit=4),
+            decided([CT, CT], [], lent=1, opening=1, limit=4),
             [Open(1, None)],
             id="a pending association is for one thread",
         ),
         pytest.param(
-            Situation([CT], [DEAD], limit=1),
+            decided([CT], [DEAD], limit=1),
             [Open(0, 0)],
             id="an ended association is replaced",
         ),
         pytest.param(
-            Situation([CT], [FREE, DEAD], limit=2),
+            decided([CT], [FREE, DEAD], limit=2),
             [Lend(0, 0)],
             id="an ended association is not replaced while others are idle",
         ),
         pytest.param(
-            Situation([BOTH], [FREE], limit=1),
+            decided([BOTH], [FREE], limit=1),
             [Open(0, 0)],
             id="an association without the context is replaced",
         ),
         pytest.param(
-            Situation([BOTH], [FREE], limit=2),
+            decided([BOTH], [FREE], limit=2),
             [Open(0, None)],
             id="an association without the context is kept below the limit",
         ),
         pytest.param(
-            Situation([BOTH], [FREE, DEAD], lent=2, limit=4),
+            decided([BOTH], [FREE, DEAD], lent=2, limit=4),
             [Open(0, 1)],
             id="an ended association is replaced before an open one",
         ),
         pytest.param(
-            Situation([Waiter(CONTEXT, 0.5)], [OLD, FREE], limit=2),
+            decided([Waiter(CONTEXT, 0.5)], [OLD, FREE], limit=2),
             [Lend(0, 1)],
             id="an association from before a loss is not used",
         ),
         pytest.param(
-            Situation([Waiter(CONTEXT, 0.0)], [OLD], limit=1),
+            decided([Waiter(CONTEXT, 0.0)], [OLD], limit=1),
             [Open(0, 0)],
             id="an association from before a loss is replaced",
         ),
         pytest.param(
-            Situation([CT, CT], limit=4, is_down=True),
+            decided([CT, CT], [], limit=1),
             [OPEN],
             id="after an outage only one association is opened",
         ),
         pytest.param(
-            Situation([CT], opening=1, limit=4, is_down=True),
+            decided([CT], [], opening=1, limit=1),
             [],
             id="after an outage no second one is opened",
         ),
         pytest.param(
-            Situation([ALONE], [FREE], limit=2),
+            decided([ALONE], [FREE], limit=2),
             [Lend(0, 0)],
             id="an association with one SOP class is used for that class alone",
         ),
         pytest.param(
-            Situation([ALONE], [MIXED], limit=1),
+            decided([ALONE], [MIXED], limit=1),
             [Open(0, 0)],
             id="an association with other SOP classes is replaced by one",
         ),
         pytest.param(
-            Situation([BOTH, ALONE], [MIXED, FREE], limit=2),
+            decided([BOTH, ALONE], [MIXED, FREE], limit=2),
             [Lend(0, 0), Lend(1, 1)],
             id="each thread gets a suitable association",
         ),
     ],
 )
-def test_decisions(situation: Situation, decisions: list[Decision]) -> None:
+def test_decisions(decide: Callable[[], list[Decision]], decisions: list[Decision]) -> None:
     """Each case has its own decisions."""
-    assert assign(situation) == decisions
+    assert decide() == decisions
