@@ -10,11 +10,10 @@ from .delivery.sender import Sender
 from .dicom.conversion import Conversion
 from .models import SendConfig
 from .network import identity, tls
-from .network.association import resolve
 from .network.store import RESEND_POLICY, StorageSCU
 from .network.throttle import Throttle
 from .network.timeouts import DEFAULT_TIMEOUTS, Timeouts
-from .network.transport import Transport
+from .network.transport import Transport, resolve
 from .retry import RetryPolicy
 from .text import MEGABYTE
 

@@ -17,7 +17,6 @@ from fw_gear_dicom_send import config
 from fw_gear_dicom_send.dicom.transcode.converter import SOURCES
 from fw_gear_dicom_send.dicom.uids import name_of
 from fw_gear_dicom_send.network import (
-    association,
     commitment,
     commitment_listener,
     inquiry,
@@ -26,6 +25,7 @@ from fw_gear_dicom_send.network import (
     upper_layer,
 )
 from fw_gear_dicom_send.network.contexts import FALLBACK_SYNTAXES, MAX_CONTEXTS
+from fw_gear_dicom_send.network.rejections import NO_REASON, REJECTED
 from fw_gear_dicom_send.network.statuses import meaning_of
 from fw_gear_dicom_send.network.timeouts import DEFAULT_TIMEOUTS
 from fw_gear_dicom_send.network.tls import PROFILES
@@ -132,9 +132,9 @@ def treatment(code: int) -> tuple[str, str]:
 def rejections() -> Iterator[tuple[str, ...]]:
     """Yield the text in the log for each reason of a rejection (PS3.8 9.3.4)."""
     titles = {"calling": "<calling AE title>", "called": "<called AE title>"}
-    for (source, reason), words in association.REJECTED.items():
+    for (source, reason), words in REJECTED.items():
         yield (str(source), str(reason), words.replace("!r", "").format(**titles))
-    yield ("any other", "", association.NO_REASON)
+    yield ("any other", "", NO_REASON)
 
 
 def timeouts() -> Iterator[tuple[str, str]]:

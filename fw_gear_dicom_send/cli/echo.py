@@ -93,7 +93,7 @@ def connection(chosen: settings.Settings) -> tuple[PeerAE, "TLSContext | None"]:
         identity_path = identity_file(chosen.options, chosen.inputs)
         # The network modules take long to import, and neither --help nor an error above needs them.
         from ..network import identity, tls
-        from ..network.association import resolve
+        from ..network.transport import resolve
 
         resolve(server)
         if identity_path:

@@ -7,35 +7,9 @@ from collections.abc import Iterator
 
 from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]
 
-from . import dimse
+from . import dimse, pdus
 from .contexts import FALLBACK_SYNTAXES, MAX_CONTEXTS
-from .pdus import (
-    A_ABORT,
-    ABSTRACT_SYNTAX,
-    APPLICATION_CONTEXT,
-    APPLICATION_CONTEXT_ITEM,
-    ASSOCIATE_AC,
-    ASSOCIATE_RJ,
-    ASSOCIATE_RQ,
-    CONTEXT_ITEM,
-    CONTEXT_RESULT,
-    FIXED_FIELDS,
-    P_DATA_TF,
-    PDU_HEADER,
-    PROTOCOL_VERSION,
-    RELEASE_RQ,
-    REQUEST_FIELDS,
-    ROLE_SELECTION,
-    TRANSFER_SYNTAX,
-    USER_INFORMATION,
-    Message,
-    ProtocolError,
-    associate_pdu,
-    item,
-    items,
-    name_of,
-    pdu,
-)
+from .pdus import Message, ProtocolError, associate_pdu, item, items, name_of, pdu
 from .protocol import Event, Protocol, Requested, State
 from .types import PeerAE
 
@@ -58,7 +32,7 @@ class Acceptor(Protocol):
     numbers of reports and bytes.
     """
 
-    expected = (ASSOCIATE_RQ, P_DATA_TF, RELEASE_RQ, A_ABORT)
+    expected = (pdus.ASSOCIATE_RQ, pdus.P_DATA_TF, pdus.RELEASE_RQ, pdus.A_ABORT)
 
     def __init__(self, peer: PeerAE) -> None:
         """Accept associations only between the AE titles of `peer`."""
@@ -67,10 +41,10 @@ class Acceptor(Protocol):
         self._reports = self._size = 0
 
     def _events(self, kind: int, body: bytes) -> Iterator[Event]:
-        self._size += PDU_HEADER.size + len(body)
+        self._size += pdus.PDU_HEADER.size + len(body)
         if self._size > _MAX_BYTES:
             raise ProtocolError
-        if kind == ASSOCIATE_RQ and self.state is State.IDLE:
+        if kind == pdus.ASSOCIATE_RQ and self.state is State.IDLE:
             yield self._requested(body)
             return
         for event in super()._events(kind, body):
@@ -89,28 +63,28 @@ class Acceptor(Protocol):
 
     def _requested(self, body: bytes) -> Requested:
         """Decode and answer an A-ASSOCIATE-RQ (PS3.8 9.3.2, 9.3.3)."""
-        if len(body) < FIXED_FIELDS:
+        if len(body) < pdus.FIXED_FIELDS:
             raise ProtocolError
-        version, called, calling = REQUEST_FIELDS.unpack_from(body)
+        version, called, calling = pdus.REQUEST_FIELDS.unpack_from(body)
         answered, role, application, proposed = bytearray(), b"", "", 0
-        for kind, value in items(body[FIXED_FIELDS:]):
-            if kind == APPLICATION_CONTEXT_ITEM:
+        for kind, value in items(body[pdus.FIXED_FIELDS :]):
+            if kind == pdus.APPLICATION_CONTEXT_ITEM:
                 application = name_of(value)
-            elif kind == CONTEXT_ITEM:
+            elif kind == pdus.CONTEXT_ITEM:
                 proposed += 1
                 if proposed > MAX_CONTEXTS:
                     raise ProtocolError
                 result, syntax = _chosen(value[4:])
                 if result == _ACCEPTED:
                     self.transfer_syntaxes[value[0]] = syntax
-                chosen = bytes((value[0], 0, result, 0)) + item(TRANSFER_SYNTAX, syntax)
-                answered += item(CONTEXT_RESULT, chosen)
-            elif kind == USER_INFORMATION:
+                chosen = bytes((value[0], 0, result, 0)) + item(pdus.TRANSFER_SYNTAX, syntax)
+                answered += item(pdus.CONTEXT_RESULT, chosen)
+            elif kind == pdus.USER_INFORMATION:
                 role = _role(value)
         peer = self._peer
-        if not version & PROTOCOL_VERSION:
+        if not version & pdus.PROTOCOL_VERSION:
             return self._rejection(_NO_PROTOCOL_VERSION, "unsupported protocol version")
-        if application != APPLICATION_CONTEXT:
+        if application != pdus.APPLICATION_CONTEXT:
             return self._rejection(_NO_APPLICATION_CONTEXT, "unsupported application context")
         if (name := name_of(called)) != peer.calling_ae:
             cause = f"called AE title {name!r}, not {peer.calling_ae!r}"
@@ -120,20 +94,20 @@ class Acceptor(Protocol):
             return self._rejection(_UNKNOWN_CALLING_AE, cause)
         self.state = State.ESTABLISHED
         titles = (peer.calling_ae, peer.called_ae)
-        return Requested(associate_pdu(ASSOCIATE_AC, *titles, bytes(answered), role=role))
+        return Requested(associate_pdu(pdus.ASSOCIATE_AC, *titles, bytes(answered), role=role))
 
     def _rejection(self, source_and_reason: tuple[int, int], cause: str) -> Requested:
         self.state = State.ENDED
-        return Requested(pdu(ASSOCIATE_RJ, bytes((0, _PERMANENT, *source_and_reason))), cause)
+        return Requested(pdu(pdus.ASSOCIATE_RJ, bytes((0, _PERMANENT, *source_and_reason))), cause)
 
 
 def _chosen(proposed: bytes) -> tuple[int, str]:
     """Return the result of a proposed context, and the accepted transfer syntax."""
     sop_class, syntaxes = "", []
     for kind, value in items(proposed):
-        if kind == ABSTRACT_SYNTAX:
+        if kind == pdus.ABSTRACT_SYNTAX:
             sop_class = name_of(value)
-        elif kind == TRANSFER_SYNTAX:
+        elif kind == pdus.TRANSFER_SYNTAX:
             syntaxes.append(name_of(value))
     if sop_class != _SOP_CLASS:
         return _NO_ABSTRACT_SYNTAX, FALLBACK_SYNTAXES[-1]
@@ -145,6 +119,6 @@ def _role(user_information: bytes) -> bytes:
     """Return the answer to a proposed role. The peer may be an SCP (PS3.7 D.3.3.4)."""
     for kind, value in items(user_information):
         uid = value[2 : 2 + int.from_bytes(value[:2], "big")]
-        if kind == ROLE_SELECTION and name_of(uid) == _SOP_CLASS:
-            return item(ROLE_SELECTION, f"\0{chr(len(_SOP_CLASS))}{_SOP_CLASS}{_AS_SCP}")
+        if kind == pdus.ROLE_SELECTION and name_of(uid) == _SOP_CLASS:
+            return item(pdus.ROLE_SELECTION, f"\0{chr(len(_SOP_CLASS))}{_SOP_CLASS}{_AS_SCP}")
     return b""

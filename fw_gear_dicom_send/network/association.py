@@ -8,67 +8,32 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from math import inf
-from ssl import SSLCertVerificationError
 from threading import Lock
 
 from ..dicom.types import SOPInstance
-from ..errors import ConfigError
 from ..reasons import Kind, Reason
 from ..retry import CLOCK, MonotonicClock
 from . import dimse
-from .connection import addresses
 from .contexts import Context
 from .dimse import Buffer, StoreResponse
-from .errors import (
-    AssociationError,
-    LostAnswerError,
-    NoAnswerError,
-    NoConnectionError,
-    NoHandshakeError,
-    TLSError,
-    TransientRejectionError,
-)
+from .errors import AssociationError, LostAnswerError, NoAnswerError, TLSError
 from .identity import without_identity
 from .pdus import Message
 from .protocol import Accepted, Ended, Event, Protocol, Rejected
+from .rejections import cause_of, rejection
 from .statuses import is_failure
 from .throttle import MAX_PIECE
-from .timeouts import DEFAULT_TIMEOUTS, Timeouts
-from .tls_errors import TLS_ONLY, describe, explain, is_untrusted
+from .tls_errors import TLS_ONLY, describe
 from .trace import Trace
 from .transport import DEFAULT_TRANSPORT, Transport
 from .types import PeerAE, TLSSession
 from .upper_layer import LostError, UpperLayer, Wait
 
-REJECTED = {
-    (1, 3): "it does not know the calling AE title {calling!r}",
-    (1, 7): "it does not know the called AE title {called!r}",
-    (1, 2): "it does not support the DICOM application context",
-    (2, 2): "it does not support this version of the protocol",
-    (3, 1): "it is temporarily congested",
-    (3, 2): "its limit of associations is reached",
-}
-"""Meanings of rejections, by source and reason (PS3.8 9.3.4)."""
-NO_REASON = "it gives no reason"
 MAX_USELESS_ANSWERS = 1000
 """Maximum number of answers to a request that bring nothing new."""
 
-_REJECTION_KINDS = {(1, 3): Kind.UNKNOWN_CALLING_AE, (1, 7): Kind.UNKNOWN_CALLED_AE}
-_TRANSIENT = 2
-_CONGESTION = 3
-"""Source of a rejection by a service provider that is congested or at its limit."""
-
 # pynetdicom quotes invalid values, such as UIDs, in its log.
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
-
-
-def resolve(peer: PeerAE, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
-    """Check that the peer's host name can be resolved. Raises ConfigError if not."""
-    try:
-        addresses(peer.host, peer.port, timeouts.resolve)
-    except (OSError, UnicodeError) as exc:
-        allowed = "a host name that can be resolved, or an IPv4 or IPv6 address"
-        raise ConfigError("destination", peer.host, allowed) from exc
 
 
 class StorageAssociation:
@@ -88,10 +53,10 @@ class StorageAssociation:
     ) -> None:
         """Prepare to propose `contexts` to `peer`."""
         self._throttle = transport.throttle
+        self._transport = transport
         self._clock = clock
         self._peer = peer
         self._timeouts = transport.timeouts
-        self._tls_context = transport.tls_context
         self.proposed = tuple(contexts)
         self.accepted: frozenset[Context] = frozenset()
         self.results: Mapping[Context, int] = {}
@@ -117,7 +82,7 @@ class StorageAssociation:
         """
         self.opened_at = self._clock.now()
         with self._using():
-            self._connect()
+            self._transport.connect(self._layer.connection, self._peer)
             self._negotiate()
 
     @property
@@ -265,38 +230,6 @@ class StorageAssociation:
             self.abort()
             raise
 
-    def _connect(self) -> None:
-        """Connect with one TLS context after another, until the peer is trusted."""
-        contexts = self._tls_context.contexts if self._tls_context else ()
-        refusals: list[OSError] = []
-        self._reach()
-        for context in contexts:
-            if refusals:
-                self._layer.connection.close()
-                self._reach()
-            try:
-                self._layer.connection.secure(context, self._peer.host)
-            except SSLCertVerificationError as exc:
-                refusals.append(exc)
-                continue
-            except OSError as exc:
-                raise self._tls_error(exc) from exc
-            if self._tls_context:
-                self._tls_context.prefer(context)
-            return
-        if refusals:
-            cause = min(refusals, key=is_untrusted)
-            raise self._tls_error(cause) from cause
-
-    def _reach(self) -> None:
-        peer = self._peer
-        try:
-            self._layer.connection.open(peer.host, peer.port)
-        except (OSError, UnicodeError) as exc:
-            reason = getattr(exc, "strerror", None) or exc
-            detail = f"cannot connect to {self._where}: {reason}"
-            raise NoConnectionError(Reason(Kind.NO_CONNECTION, detail)) from exc
-
     def _negotiate(self) -> None:
         layer = self._layer
         self._trace.requested(self._peer, self.proposed, layer.connection.tls)
@@ -312,41 +245,15 @@ class StorageAssociation:
                     self.confirms_identity = event.confirms_identity
                 self._trace.accepted(event, self.proposed, layer.max_pdu)
             case Rejected():
-                raise self._rejection(event)
+                self._trace.rejected(event, cause_of(event, self._peer))
+                raise rejection(event, self._peer)
             case _ if layer.tls_failure:
-                raise self._tls_error(layer.tls_failure)
-            case _ if layer.speaks_tls and not self._tls_context:
-                raise TLSError(self._where, TLS_ONLY)
+                raise self._transport.tls_error(layer.connection, self._peer, layer.tls_failure)
+            case _ if layer.speaks_tls and not self._transport.tls_context:
+                raise TLSError(self._peer.where, TLS_ONLY)
             case _:
-                detail = f"{self._where} sent no valid answer to the association request"
+                detail = f"{self._peer.where} sent no valid answer to the association request"
                 raise NoAnswerError(Reason(Kind.NO_ASSOCIATION, detail))
-
-    @property
-    def _where(self) -> str:
-        return f"{self._peer.host} port {self._peer.port}"
-
-    def _tls_error(self, error: OSError) -> TLSError:
-        context = self._tls_context
-        failure = explain(
-            error,
-            shows_certificate=context is None or context.shows_certificate,
-            is_agreed=self._layer.connection.is_agreed,
-        )
-        return (TLSError if failure.is_final else NoHandshakeError)(self._where, failure)
-
-    def _rejection(self, rejected: Rejected) -> AssociationError:
-        """Return an error with the cause of a rejection (PS3.8 9.3.4)."""
-        key = rejected.source, rejected.reason
-        cause = REJECTED.get(key, NO_REASON)
-        cause = cause.format(calling=self._peer.calling_ae, called=self._peer.called_ae)
-        self._trace.rejected(rejected, cause)
-        detail = f"{self._where} rejected the association: {cause}"
-        if self._peer.identity and rejected.source != _CONGESTION:
-            detail += "; it may not accept the user identity"
-        reason = Reason(_REJECTION_KINDS.get(key, Kind.REJECTED), detail)
-        if rejected.result == _TRANSIENT or rejected.source == _CONGESTION:
-            return TransientRejectionError(reason)
-        return AssociationError(reason)
 
     @property
     def _message_id(self) -> int:

@@ -8,38 +8,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from . import pdus
 from .contexts import Context
 from .identity import without_identity
-from .pdus import (
-    A_ABORT,
-    ABORT,
-    ABSTRACT_SYNTAX,
-    ASSOCIATE_AC,
-    ASSOCIATE_RJ,
-    ASSOCIATE_RQ,
-    CLASS_UID,
-    CONTEXT_ITEM,
-    CONTEXT_RESULT,
-    FIXED_FIELDS,
-    IDENTITY_RESPONSE,
-    MAX_ANSWER,
-    MAX_LENGTH,
-    P_DATA_TF,
-    PDU_HEADER,
-    RELEASE_REQUEST,
-    RELEASE_RP,
-    RELEASE_RQ,
-    TRANSFER_SYNTAX,
-    USER_INFORMATION,
-    VERSION_NAME,
-    Message,
-    MessageReader,
-    ProtocolError,
-    associate_pdu,
-    item,
-    items,
-    name_of,
-)
+from .pdus import Message, MessageReader, ProtocolError, associate_pdu, item, items, name_of
 from .types import PeerAE
 
 _TLS_ALERT = b"\x15\x03"
@@ -53,7 +25,7 @@ _ABORT_REASONS = {
     5: "unexpected PDU parameter",
     6: "invalid PDU parameter value",
 }
-"""Sources of an A-ABORT, and the reasons of a service provider (PS3.8 9.3.8)."""
+"""Sources of an A-pdus.ABORT, and the reasons of a service provider (PS3.8 9.3.8)."""
 
 
 class State(Enum):
@@ -129,7 +101,7 @@ class Protocol:
     and `ending`, the cause of the association's end as text for the log.
     """
 
-    expected: Collection[int] = range(ASSOCIATE_AC, A_ABORT + 1)
+    expected: Collection[int] = range(pdus.ASSOCIATE_AC, pdus.A_ABORT + 1)
     """Types of PDUs that the peer may send."""
 
     def __init__(self, peer: PeerAE, contexts: Sequence[Context]) -> None:
@@ -152,29 +124,29 @@ class Protocol:
         self.state = State.REQUESTED
         contexts = b"".join(
             item(
-                CONTEXT_ITEM,
+                pdus.CONTEXT_ITEM,
                 bytes((context_id, 0, 0, 0))
-                + item(ABSTRACT_SYNTAX, context.abstract_syntax)
-                + item(TRANSFER_SYNTAX, context.transfer_syntax),
+                + item(pdus.ABSTRACT_SYNTAX, context.abstract_syntax)
+                + item(pdus.TRANSFER_SYNTAX, context.transfer_syntax),
             )
             for context_id, context in self._contexts.items()
         )
         peer = self._peer
         return associate_pdu(
-            ASSOCIATE_RQ, peer.called_ae, peer.calling_ae, contexts, identity=peer.identity
+            pdus.ASSOCIATE_RQ, peer.called_ae, peer.calling_ae, contexts, identity=peer.identity
         )
 
     def release(self) -> bytes:
         """Return the A-RELEASE-RQ."""
         self.state = State.RELEASING
-        return RELEASE_REQUEST
+        return pdus.RELEASE_REQUEST
 
     def abort(self) -> bytes:
-        """Return the A-ABORT, empty if there is no association to abort."""
+        """Return the A-pdus.ABORT, empty if there is no association to abort."""
         was, self.state = self.state, State.ENDED
         if was is not State.IDLE:
             self.note_ending("this side aborted it")
-        return b"" if was in (State.IDLE, State.ENDED) else ABORT
+        return b"" if was in (State.IDLE, State.ENDED) else pdus.ABORT
 
     def receive(self, data: bytes) -> Iterator[Event]:
         """Decode received bytes into events. Empty `data` means the end of the connection."""
@@ -203,39 +175,39 @@ class Protocol:
     def _next_pdu(self) -> tuple[int, bytes] | None:
         """Remove the next PDU; return its type and body, None if it is incomplete (PS3.8 9.3)."""
         received = self._received
-        if len(received) < PDU_HEADER.size:
+        if len(received) < pdus.PDU_HEADER.size:
             return None
-        kind, length = PDU_HEADER.unpack_from(received)
-        if kind not in self.expected or length > MAX_ANSWER:
+        kind, length = pdus.PDU_HEADER.unpack_from(received)
+        if kind not in self.expected or length > pdus.MAX_ANSWER:
             raise ProtocolError
-        end = PDU_HEADER.size + length
+        end = pdus.PDU_HEADER.size + length
         if len(received) < end:
             return None
-        body = bytes(received[PDU_HEADER.size : end])
+        body = bytes(received[pdus.PDU_HEADER.size : end])
         del received[:end]
         return kind, body
 
     def _events(self, kind: int, body: bytes) -> Iterator[Event]:
         is_open = self.state in (State.ESTABLISHED, State.RELEASING)
-        if kind == P_DATA_TF and is_open:
+        if kind == pdus.P_DATA_TF and is_open:
             yield from self._reader.messages(body)
-        elif kind == ASSOCIATE_AC and self.state is State.REQUESTED:
+        elif kind == pdus.ASSOCIATE_AC and self.state is State.REQUESTED:
             self.state = State.ESTABLISHED
             yield self._accepted(body)
-        elif kind == ASSOCIATE_RJ and self.state is State.REQUESTED:
+        elif kind == pdus.ASSOCIATE_RJ and self.state is State.REQUESTED:
             _, result, source, reason = body[:4]
             if result not in _RESULTS or source not in _SOURCES:
                 raise ProtocolError
             self.state = State.ENDED
             self.note_ending("the server rejected it")
             yield Rejected(result, source, reason)
-        elif kind == RELEASE_RQ and is_open:
+        elif kind == pdus.RELEASE_RQ and is_open:
             self.note_ending("the server released it")
             yield ReleaseRequested()
-        elif kind == A_ABORT:
+        elif kind == pdus.A_ABORT:
             self.note_ending(_aborted(body))
             yield self._end(is_abort=True)
-        elif kind == RELEASE_RP and self.state is State.RELEASING:
+        elif kind == pdus.RELEASE_RP and self.state is State.RELEASING:
             self.note_ending("this side released it")
             yield self._end()
         else:
@@ -247,26 +219,25 @@ class Protocol:
 
     def _accepted(self, body: bytes) -> Accepted:
         """Decode an A-ASSOCIATE-AC (PS3.8 9.3.3)."""
-        if len(body) < FIXED_FIELDS:
+        if len(body) < pdus.FIXED_FIELDS:
             raise ProtocolError
         contexts: dict[int, Context] = {}
         results: dict[Context, int] = {}
         user_items: dict[int, bytes] = {}
-        for kind, value in items(body[FIXED_FIELDS:]):
-            if kind == CONTEXT_RESULT:
+        for kind, value in items(body[pdus.FIXED_FIELDS :]):
+            if kind == pdus.CONTEXT_RESULT:
                 context_id, result = value[0], value[2]
                 proposed = self._contexts.get(context_id)
                 if proposed:
                     results[proposed] = result
                 if proposed and result == 0 and _is_accepted(proposed, value[4:]):
                     contexts[context_id] = proposed
-            elif kind == USER_INFORMATION:
+            elif kind == pdus.USER_INFORMATION:
                 user_items |= items(value)
-        class_uid, version_name = (
-            self._own_name(user_items.get(kind, b"")) for kind in (CLASS_UID, VERSION_NAME)
-        )
-        max_pdu = int.from_bytes(user_items.get(MAX_LENGTH, b"")[:4], "big")
-        confirms_identity = IDENTITY_RESPONSE in user_items
+        class_uid = self._own_name(user_items.get(pdus.CLASS_UID, b""))
+        version_name = self._own_name(user_items.get(pdus.VERSION_NAME, b""))
+        max_pdu = int.from_bytes(user_items.get(pdus.MAX_LENGTH, b"")[:4], "big")
+        confirms_identity = pdus.IDENTITY_RESPONSE in user_items
         name = version_name or class_uid
         return Accepted(contexts, max_pdu, name, confirms_identity, class_uid, results)
 
@@ -279,7 +250,7 @@ class Protocol:
 
 
 def _aborted(body: bytes) -> str:
-    """Return the source and the reason of an A-ABORT in words (PS3.8 9.3.8)."""
+    """Return the source and the reason of an A-pdus.ABORT in words (PS3.8 9.3.8)."""
     source, reason = body[2:3], body[3:4]
     who = _ABORT_SOURCES.get(source[0]) if source else None
     if who is None:
@@ -291,5 +262,5 @@ def _aborted(body: bytes) -> str:
 
 def _is_accepted(proposed: Context, encoded: bytes) -> bool:
     """Return whether an accepted context has the proposed transfer syntax."""
-    syntax = dict(items(encoded)).get(TRANSFER_SYNTAX, b"")
+    syntax = dict(items(encoded)).get(pdus.TRANSFER_SYNTAX, b"")
     return name_of(syntax) == proposed.transfer_syntax

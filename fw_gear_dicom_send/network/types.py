@@ -45,6 +45,11 @@ class PeerAE:
     calling_ae: str
     identity: UserIdentity | None = field(default=None, repr=False)
 
+    @property
+    def where(self) -> str:
+        """Host and port, for people."""
+        return f"{self.host} port {self.port}"
+
     def named(self, profile: str) -> ServerName:
         """Return the names of the server; `profile` names its TLS profile, empty without TLS."""
         return ServerName(

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from fw_gear_dicom_send.errors import ConfigError
-from fw_gear_dicom_send.network.association import resolve
 from fw_gear_dicom_send.network.store import StorageSCU
+from fw_gear_dicom_send.network.transport import resolve
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind
 from tests.support.fault_scp import FaultSCP, Peer, Script
