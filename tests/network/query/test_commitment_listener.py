@@ -96,7 +96,7 @@ def test_other_ae_titles_are_rejected(
 ) -> None:
     """The response (PS3.8 9.3.4) and the log name the unknown title."""
     assoc = connected(listener.port, *titles)
-    assert assoc.is_rejected
+    assert wait_for(lambda: assoc.is_rejected)
     assert assoc.acceptor.primitive.result == 1
     assert assoc.acceptor.primitive.diagnostic == reason
     assert log_lines(caplog) == [f"Port {listener.port}: Association rejected: {cause}"]
