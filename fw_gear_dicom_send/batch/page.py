@@ -2,25 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from functools import partial
 
 from ..models import FileStatus
 from ..reasons import Kind
-from ..report.html import (
-    HTML,
-    LongTexts,
-    Minor,
-    Numbers,
-    Shown,
-    Words,
-    bar,
-    folded_tables,
-    link,
-    page,
-    paragraph,
-    section,
-    table,
-)
+from ..report import page
+from ..sections import Bar, Link, Part, Parts, Section, Table, folded
 from ..text import duration, natural_key, quantity
 from .models import Outcome
 
@@ -28,17 +14,17 @@ MAX_SESSIONS = 20_000
 """Maximum number of listed sessions in each table."""
 _KINDS = {kind.code: kind for kind in reversed(Kind)}
 """Kind of each code. If two kinds share a code, the first one."""
-_COLUMNS = (
-    "Subject",
-    "Session",
-    Words("Job"),
-    Numbers("Duration"),
-    Numbers("Images sent"),
-    Numbers("Images found"),
-    Minor("Share"),
-    LongTexts("What to do"),
-    "Outcome",
-)
+_COLUMNS = {
+    "Subject": "",
+    "Session": "",
+    "Job": "words",
+    "Duration": "number",
+    "Images sent": "number",
+    "Images found": "number",
+    "Share": "minor",
+    "What to do": "long",
+    "Outcome": "",
+}
 
 
 def render(batch_id: str, outcomes: Sequence[Outcome], gathered: datetime, *, is_dry: bool) -> str:
@@ -50,21 +36,21 @@ def render(batch_id: str, outcomes: Sequence[Outcome], gathered: datetime, *, is
     files, complete = sum(o.files for o in outcomes), sum(o.complete_files for o in outcomes)
     completed = sum(outcome.state == "complete" for outcome in outcomes)
     dry = " (dry run: nothing was sent)" * is_dry
-    return page(
+    return page.render(
         f"DICOM send: batch {batch_id}{dry}",
         f"{'All images of all sessions' if is_good else 'Not all images'} {verb} sent",
-        [("Reports merged", f"{gathered:%Y-%m-%d %H:%M:%S %z}".rstrip())],
-        (
+        is_good=is_good,
+        facts=[("Reports merged", f"{gathered:%Y-%m-%d %H:%M:%S %z}".rstrip())],
+        tiles=(
             ("Sessions complete", f"{good:,} of {len(outcomes):,}"),
             ("Jobs complete", f"{completed:,} of {len(outcomes):,}"),
             ("Images sent", f"{sent:,} of {images:,}"),
             ("Files complete", f"{complete:,} of {files:,}"),
         ),
-        (
-            section("What went wrong", _failures(outcomes)),
-            section("Sessions", *_sessions(outcomes, is_dry=is_dry)),
+        sections=(
+            Section("What went wrong", (_failures(outcomes),)),
+            Section("Sessions", _sessions(outcomes, is_dry=is_dry)),
         ),
-        is_good=is_good,
     )
 
 
@@ -77,7 +63,7 @@ def reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
     return sorted(found.items(), key=lambda item: item[1], reverse=True)
 
 
-def _failures(outcomes: Sequence[Outcome]) -> HTML:
+def _failures(outcomes: Sequence[Outcome]) -> Part:
     """Return a table of problems; a session can have several."""
     found: dict[tuple[str, str], tuple[int, int]] = {}
     for outcome in outcomes:
@@ -85,10 +71,10 @@ def _failures(outcomes: Sequence[Outcome]) -> HTML:
             sessions, others = found.get((text, advice), (0, 0))
             found[text, advice] = sessions + 1, others + images
     if not found:
-        return paragraph("Nothing went wrong.")
+        return "Nothing went wrong."
     groups = sorted(found.items(), key=lambda group: group[1], reverse=True)
-    return table(
-        ("Reason", Numbers("Sessions"), Numbers("Images"), "What to do"),
+    return Table(
+        {"Reason": "", "Sessions": "number", "Images": "number", "What to do": ""},
         [(text, *counts, advice) for (text, advice), counts in groups],
         name="reasons",
     )
@@ -105,43 +91,33 @@ def _causes(outcome: Outcome) -> Iterator[tuple[str, str, int]]:
         yield outcome.reason, outcome.advice, outcome.images - outcome.sent
 
 
-def _sessions(outcomes: Iterable[Outcome], *, is_dry: bool) -> Iterator[HTML]:
+def _sessions(outcomes: Iterable[Outcome], *, is_dry: bool) -> Parts:
     """Return tables of the sessions, incomplete ones first; many complete sessions are folded."""
-    ordered = sorted(
-        outcomes, key=lambda item: (natural_key(item.subject), natural_key(item.label))
+    rows = sorted(
+        outcomes,
+        key=lambda item: (not item.reason, natural_key(item.subject), natural_key(item.label)),
     )
-    incomplete = [outcome for outcome in ordered if outcome.reason]
-    complete = [outcome for outcome in ordered if not outcome.reason]
-    summary = quantity(len(complete), "complete session")
-    return folded_tables(incomplete, complete, summary, partial(_table, is_dry=is_dry), "sessions")
-
-
-def _table(outcomes: Sequence[Outcome], name: str, *, is_dry: bool) -> HTML:
-    listed = outcomes[:MAX_SESSIONS]
-    rows = (_row(outcome, is_dry=is_dry) for outcome in listed)
-    shown = table(_COLUMNS, rows, states=map(_state, listed), name=name)
-    more = len(outcomes) - len(listed)
-    if not more:
-        return shown
-    return HTML(shown + paragraph(f"And {more:,} more, which are in the CSV report."))
+    cells = [_row(outcome, is_dry=is_dry) for outcome in rows]
+    table = Table(_COLUMNS, cells, [_state(outcome) for outcome in rows], "sessions")
+    return folded(table, "session", MAX_SESSIONS, "the CSV report")
 
 
 def _state(outcome: Outcome) -> str:
     return "good" if not outcome.reason else "part" if outcome.sent else "bad"
 
 
-def _row(outcome: Outcome, *, is_dry: bool) -> tuple[Shown, ...]:
+def _row(outcome: Outcome, *, is_dry: bool) -> Parts:
     share = outcome.sent / outcome.images if outcome.images else 0
     causes = list(_causes(outcome))
     status = FileStatus.DRY_RUN if is_dry else FileStatus.COMPLETE
     return (
         outcome.subject,
-        link(outcome.label or outcome.session_id, outcome.url),
+        Link(outcome.label or outcome.session_id, outcome.url),
         outcome.state,
         "" if outcome.seconds is None else duration(outcome.seconds),
         outcome.sent,
         outcome.images,
-        bar(
+        Bar(
             share, _state(outcome), f"{outcome.sent:,} of {quantity(outcome.images, 'image')} sent"
         ),
         " ".join(dict.fromkeys(advice for _, advice, _ in causes)),

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from ..dicom.types import SOPInstance
 from ..reasons import Reason
+from ..sections import Section
 from .results import ImageReference, NotSent, Planned, Sent, Suspect, Verification
 
 
@@ -18,18 +19,23 @@ class QueryError(Exception):
         super().__init__(reason.text)
 
 
+ServerKey = tuple[str, str, str]
+"""Identity of a server in per-image reports: the cells of Host, Port and Called AE."""
+
+
 @dataclass(frozen=True)
 class ServerName:
     """Names of a server.
 
-    `key` identifies it in per-image reports: the cells of the columns Host, Port and Called AE.
-    `label` names it to people. `security` says how the connection is secured, and `details` are
-    further names and values for the page. `facts` are the same for programs.
+    `label` names it to people, and `security` says how the connection is secured. `request` is the
+    request that sends an image. `details` are further names and values for the page. `facts` are
+    the names for programs.
     """
 
-    key: tuple[str, str, str]
+    key: ServerKey
     label: str
     security: str
+    request: str
     details: tuple[tuple[str, str], ...] = ()
     facts: Mapping[str, str | int | bool] = field(default_factory=dict)
 
@@ -42,7 +48,8 @@ class SenderFacts:
     `max_rate` is the limit of all connections together, in bytes per second, 0 for none.
     `retries` is the number of resent images. `losses` is the number of connections that were lost
     with an image, and `lost_at` the times of the latest losses, on the clock of the retry policy.
-    `given_up` is the reason why the run gave up the server, None if it did not.
+    `given_up` is the reason why the run gave up the server, None if it did not. `sections` describe
+    the connections on the page.
     """
 
     connections: int = 0
@@ -52,7 +59,7 @@ class SenderFacts:
     losses: int = 0
     lost_at: tuple[float, ...] = ()
     given_up: Reason | None = None
-    contexts: Mapping[Any, bool] = field(default_factory=dict)
+    sections: tuple[Section, ...] = ()
 
 
 class Inquirer(Protocol):

@@ -56,6 +56,7 @@ class PeerAE:
             (self.host, str(self.port), self.called_ae),
             f"AE {self.called_ae} at {self.host}, port {self.port}",
             f"TLS ({profile})" if profile else "no TLS",
+            "C-STORE",
             (("Calling AE", self.calling_ae),),
             {
                 "host": self.host,

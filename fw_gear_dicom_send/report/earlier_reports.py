@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..delivery.sender import ServerName
+from ..delivery.sender import ServerKey
 from ..reasons import Kind
 from ..text import printable, quantity
 from .csv_rows import Row, read_table
@@ -43,8 +43,8 @@ def time_in(name: str) -> str:
     return found[1] if found else ""
 
 
-def images_on(server: ServerName, path: Path) -> Iterator[EarlierImage]:
-    """Yield the images of a report that are on a server with the same key.
+def images_on(server: ServerKey, path: Path) -> Iterator[EarlierImage]:
+    """Yield the images of a report that are on a server with this host, port and AE title.
 
     Damaged and truncated rows are skipped, and a warning has their number. A file without the
     needed columns is skipped with a warning.
@@ -74,17 +74,16 @@ def images_on(server: ServerName, path: Path) -> Iterator[EarlierImage]:
         log.warning("Skipping %s in the report %s", quantity(damaged, "damaged row"), name)
 
 
-def _image(row: Row | None, server: ServerName) -> EarlierImage | None:
+def _image(row: Row | None, server: ServerKey) -> EarlierImage | None:
     """Return the image in a row, None if the row is not about a known dataset on the server.
 
     Raises ValueError if the row is damaged.
     """
     if row is None:
         raise ValueError
-    host, *rest = server.key
+    host, *rest = server
     uid = row["SOP Instance UID"]
-    is_other = (row["Host"].lower(), row["Port"], row["Called AE"]) != (host.lower(), *rest)
-    if is_other or not uid:
+    if [row["Host"].lower(), row["Port"], row["Called AE"]] != [host.lower(), *rest] or not uid:
         return None
     if Kind.NOT_STORED.code == row.get("Code") or row.get("Verified") == Verdict.ABSENT.value:
         return EarlierImage(uid, is_stored=False)

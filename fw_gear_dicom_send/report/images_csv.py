@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ..delivery.results import AlreadyStored, NotSent, Planned, Sent, StoreResult, Transfer
-from ..delivery.sender import ServerName
+from ..delivery.sender import ServerKey
 from ..dicom.uids import name_of, printable_uid_or_empty
 from ..errors import DicomSendError
 from ..models import FileEntry, ImageRecord
@@ -62,13 +62,13 @@ class ImagesCSV(Observer):
     earlier rows.
     """
 
-    def __init__(self, path: Path, server: ServerName, program: Program = Program.GEAR) -> None:
-        """Create the report of images sent to `server`.
+    def __init__(self, path: Path, server: ServerKey, program: Program = Program.GEAR) -> None:
+        """Create the report of images sent to a server: its host, port and AE title.
 
         If the report cannot be written completely, it is deleted and the error is logged.
         """
         self.path = path
-        self._server = server.key
+        self._server = server
         self.has_failed = False
         """Whether the report cannot be written, so that there is none."""
         self._new_path = path.with_name(f"{path.name[:200]}.new")

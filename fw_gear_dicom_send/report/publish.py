@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from .. import __version__
+from ..delivery.sender import ServerName
 from ..errors import DicomSendError, SiteError
 from ..left_out import LeftOutFiles
 from ..models import (
@@ -23,8 +24,8 @@ from ..models import (
     Selection,
     SendConfig,
 )
-from ..network.contexts import Context
 from ..reasons import Kind, Program, Reason
+from ..sections import Section
 from ..text import quantity
 from . import files_csv, images_csv, run_page
 from .events import Observer, surviving
@@ -81,10 +82,16 @@ class Reports:
     """Enabled reports of a run: report on files, per-image report, page and summary."""
 
     def __init__(
-        self, config: SendConfig, selection: Selection, output: Path, time_format: str
+        self,
+        config: SendConfig,
+        server: ServerName,
+        selection: Selection,
+        output: Path,
+        time_format: str,
     ) -> None:
         """Start the reports in `output`; `time_format` is the format of the time in their names."""
         self._config = config
+        self._server = server
         self._selection = selection
         self._program = selection.origin.program
         self._output = output
@@ -99,7 +106,7 @@ class Reports:
         self._is_refused = False
         self.images: ImagesCSV | None = None
         if config.report and config.instance_report:
-            self.images = ImagesCSV(self._path(images_csv.SUFFIX), config.server, self._program)
+            self.images = ImagesCSV(self._path(images_csv.SUFFIX), server.key, self._program)
 
     @property
     def observers(self) -> tuple[Observer, ...]:
@@ -132,7 +139,7 @@ class Reports:
         destination: ReportDestination,
         rows: Sequence[FileReport],
         source_options: Mapping[str, str],
-        contexts: Mapping[Context, bool],
+        sections: Sequence[Section],
         verifications: Verifications | None = None,
         *,
         losses: Sequence[float] = (),
@@ -144,7 +151,7 @@ class Reports:
             destination: Receives the reports.
             rows: Rows of the report on files. They are logged if that report cannot be written.
             source_options: Options of the image source, for the page.
-            contexts: Proposed presentation contexts, and whether each was accepted.
+            sections: Sections about the server, for the page.
             verifications: Verdict on each image, None without the option `verify`.
             losses: Times of lost associations, on the clock of the retry policies.
             cause: Reason why the run ended early; it is logged first.
@@ -172,7 +179,7 @@ class Reports:
             if self.images and (self.images.close(verifications) or self.images.has_failed):
                 reports.append(None if self.images.has_failed else self.images.path)
             if self._config.html_report:
-                facts = partial(self._facts, source_options, contexts, summary, losses, reports)
+                facts = partial(self._facts, source_options, sections, summary, losses, reports)
                 reports.append(self._page(rows, facts))
             written = [path for path in reports if path]
             is_whole = len(written) == len(reports)
@@ -295,7 +302,7 @@ class Reports:
     def _facts(
         self,
         others: Mapping[str, str],
-        contexts: Mapping[Context, bool],
+        sections: Sequence[Section],
         verification: VerificationSummary | None,
         losses: Sequence[float],
         reports: Sequence[Path | None],
@@ -340,8 +347,8 @@ class Reports:
             title=f"DICOM send: {label}" + (" (dry run: nothing was sent)" * config.dry_run),
             started=self._started,
             throughput=self._throughput.counts(losses),
-            peer=peer,
-            tls=tls,
+            server=self._server,
+            sections=sections,
             origin=origin,
             verification=verification,
             modalities=self._modalities.counts(),
@@ -351,7 +358,6 @@ class Reports:
             images_csv=images.name if images in reports else "",
             skipped=self._skipped.text,
             left_out=[files.text for files in (*self._selection.left_out, *self._without_image)],
-            contexts=list(contexts.items()),
             config=[
                 (origin.program.option(name), _option_value(value))
                 for name, value in options.items()

@@ -3,33 +3,23 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
 
-from ..dicom.uids import name_of, printable_uid_or_empty
+from ..delivery.sender import ServerName
+from ..dicom.uids import printable_uid_or_empty
 from ..models import FileReport, Origin
-from ..network.contexts import Context
-from ..network.types import PeerAE, TLSConfig
-from ..text import MEGABYTE, duration, natural_key, quantity
-from . import charts, reason_groups
-from .html import (
-    HTML,
-    LongTexts,
-    Minor,
+from ..sections import (
+    Bar,
+    Details,
+    Link,
     Named,
-    Numbers,
-    Shown,
-    Words,
-    bar,
-    details,
-    folded_tables,
-    items,
-    link,
-    matrix,
-    page,
-    paragraph,
-    section,
-    table,
+    Part,
+    Parts,
+    Section,
+    Table,
+    folded,
 )
+from ..text import MEGABYTE, duration, natural_key, quantity
+from . import charts, page, reason_groups
 from .modality_counts import MAX_SERIES, ModalityCount
 from .reason_groups import ImageExample, ImageExamples, ReasonGroup
 from .throughput import ThroughputCounts
@@ -40,30 +30,28 @@ MAX_FILES = 1_000
 """Maximum number of listed incomplete files, and of listed complete files."""
 MAX_TEXTS = 10
 """Maximum number of texts of a cause."""
-MAX_CONTEXTS = 60
-"""Maximum number of SOP classes, and of transfer syntaxes, in the matrix."""
 
 
 @dataclass(frozen=True)
 class Facts:
     """Facts on the page besides the files; none of them is confidential.
 
-    `verification` is None without the option `verify`. `files_csv` and `images_csv` are the names
-    of the reports that come with the page; a name is empty if there is no such report.
+    `sections` are those of the server. `verification` is None without the option `verify`.
+    `files_csv` and `images_csv` are the names of the reports that come with the page; a name is
+    empty if there is no such report.
     """
 
     title: str
     started: datetime
     throughput: ThroughputCounts
-    peer: PeerAE
-    contexts: Sequence[tuple[Context, bool]] = ()
+    server: ServerName
+    sections: Sequence[Section] = ()
     config: Sequence[tuple[str, str]] = ()
     versions: Sequence[tuple[str, str]] = ()
     verification: VerificationSummary | None = None
     skipped: str = ""
     left_out: Sequence[str] = ()
     origin: Origin = field(default_factory=Origin)
-    tls: TLSConfig | None = None
     modalities: Sequence[ModalityCount] = ()
     is_series_cut: bool = False
     examples: ImageExamples = field(default_factory=ImageExamples)
@@ -71,53 +59,62 @@ class Facts:
     images_csv: str = ""
 
     @property
+    def noun(self) -> str:
+        """Noun for a row of the report."""
+        return self.origin.program.row_noun
+
+    @property
     def files(self) -> str:
         """Heading for the report's rows."""
-        return f"{self.origin.program.row_noun.capitalize()}s"
+        return f"{self.noun.capitalize()}s"
 
 
 def render(reports: Sequence[FileReport], facts: Facts) -> str:
     """Return the page."""
     verification = facts.verification
     is_verified = not verification or verification.is_whole
-    return page(
+    return page.render(
         facts.title,
         headline(*reports, is_verified=is_verified),
-        _head(facts),
-        _numbers(reports, facts),
-        (
-            section(
-                "What went wrong",
-                _verified(facts),
-                _failures(reports, facts, is_verified=is_verified),
-            ),
-            _notes(reports, facts),
-            section(facts.files, *_files(reports, facts), *map(paragraph, _left_out(facts))),
-            _modalities(facts),
-            section("Images per second", charts.rates(facts.throughput)),
-            section("C-STORE times", charts.store_times(facts.throughput)),
-            section("Presentation contexts", _contexts(facts.contexts)),
-            section("Configuration", details("Options", table(("Option", "Value"), facts.config))),
-            section("Versions", *_support_details(facts)),
-        ),
         is_good=is_complete(reports) and is_verified,
+        facts=_head(facts),
+        tiles=_numbers(reports, facts),
+        sections=_sections(reports, facts, is_verified=is_verified),
     )
+
+
+def _sections(
+    reports: Sequence[FileReport], facts: Facts, *, is_verified: bool
+) -> Iterator[Section]:
+    failures, notes = reason_groups.failures(reports), reason_groups.notes(reports)
+    wrong: Parts = (_causes(failures, facts),) if failures else ()
+    if not failures and is_verified:
+        wrong = ("Nothing went wrong.",)
+    yield Section("What went wrong", (*_verified(facts), *wrong))
+    if notes:
+        yield Section("Warnings and changes", (_causes(notes, facts, is_labelled=True),))
+    left_out = (f"{text}." for text in (*facts.left_out, facts.skipped) if text)
+    yield Section(facts.files, (*_files(reports, facts), *left_out))
+    if facts.modalities:
+        yield Section("Modalities", _modalities(facts))
+    yield charts.rates(facts.throughput)
+    yield charts.times(f"{facts.server.request} times", facts.throughput)
+    yield from facts.sections
+    options = Table({"Option": "", "Value": ""}, facts.config)
+    yield Section("Configuration", (Details("Options", (options,)),))
+    yield Section("Versions", _support_details(facts))
 
 
 def _head(facts: Facts) -> Iterator[Named]:
-    """Yield the server, the source, the calling AE title and the times of the run."""
-    peer, origin = facts.peer, facts.origin
-    secured = f"TLS ({facts.tls.profile})" if facts.tls else "no TLS"
-    yield "Server", f"AE {peer.called_ae} at {peer.host}, port {peer.port}, {secured}"
+    """Yield the server, the source, other facts about the server, and the times of the run."""
+    origin, seconds = facts.origin, facts.throughput.seconds
+    yield "Server", f"{facts.server.label}, {facts.server.security}"
     if origin.path:
-        yield "Source", link(origin.path, origin.url)
-    yield "Calling AE", peer.calling_ae
-    seconds = facts.throughput.seconds
+        yield "Source", Link(origin.path, origin.url)
+    yield from facts.server.details
     yield "Started", _format_time(facts.started)
-    yield (
-        "Ended",
-        f"{_format_time(facts.started + timedelta(seconds=seconds))}, {duration(seconds)}",
-    )
+    ended = _format_time(facts.started + timedelta(seconds=seconds))
+    yield "Ended", f"{ended}, {duration(seconds)}"
     if origin.job_id:
         yield "Job", origin.job_id
 
@@ -148,13 +145,6 @@ def _numbers(reports: Sequence[FileReport], facts: Facts) -> list[Named]:
     return numbers
 
 
-def _left_out(facts: Facts) -> Iterator[str]:
-    """Yield the texts about files that were left out or skipped."""
-    for text in (*facts.left_out, facts.skipped):
-        if text:
-            yield f"{text}."
-
-
 def _label(reports: Sequence[FileReport]) -> str:
     """Return the label for the good images of a file."""
     if is_dry(reports):
@@ -177,82 +167,48 @@ def _images(reports: Sequence[FileReport], label: str) -> Iterator[Named]:
             yield "Images sent", sum(report.sent for report in reports)
 
 
-def _verified(facts: Facts) -> str:
+def _verified(facts: Facts) -> Parts:
     """Return the number of verified images, and advice for the others."""
     if not (verification := facts.verification):
-        return ""
+        return ()
     advice = dict.fromkeys(
         reason.kind.advice_for(facts.origin.program) for reason, _ in verification.causes
     )
-    return paragraph(" ".join([f"{verification.text}.", *advice]))
+    return (" ".join([f"{verification.text}.", *advice]),)
 
 
-def _failures(reports: Iterable[FileReport], facts: Facts, *, is_verified: bool) -> str:
-    """Return a table of failures by cause."""
-    groups = reason_groups.failures(reports)
-    if not groups:
-        return paragraph("Nothing went wrong.") if is_verified else ""
-    return _causes(groups, facts)
-
-
-def _notes(reports: Iterable[FileReport], facts: Facts) -> str:
-    """Return a section with warnings of the server and changes of images, by cause."""
-    groups = reason_groups.notes(reports)
-    if not groups:
-        return ""
-    return section("Warnings and changes", _causes(groups, facts, _note_label))
-
-
-def _no_label(_: ReasonGroup) -> str:
-    return ""
-
-
-def _note_label(group: ReasonGroup) -> str:
-    """Return the label of a note; its text alone is only part of a sentence."""
-    return f"{group.cause.kind.code.replace('-', ' ').capitalize()}: "
-
-
-def _causes(
-    groups: Iterable[ReasonGroup],
-    facts: Facts,
-    label: Callable[[ReasonGroup], str] = _no_label,
-) -> HTML:
+def _causes(groups: Iterable[ReasonGroup], facts: Facts, *, is_labelled: bool = False) -> Table:
+    """Return a table of causes, with a label if their texts are only parts of sentences."""
     program = facts.origin.program
-    return table(
-        ("Reason", Numbers("Images"), Numbers(facts.files), "What to do"),
-        [
-            (
-                _cause(group, facts, label(group)),
-                group.images,
-                group.files,
-                group.cause.kind.advice_for(program),
-            )
-            for group in groups
-        ],
-    )
+    rows: list[Parts] = []
+    for group in groups:
+        kind = group.cause.kind
+        label = f"{kind.code.replace('-', ' ').capitalize()}: " if is_labelled else ""
+        cause = _cause(group, facts, label)
+        rows.append((cause, group.images, group.files, kind.advice_for(program)))
+    columns = {"Reason": "", "Images": "number", facts.files: "number", "What to do": ""}
+    return Table(columns, rows)
 
 
-def _cause(group: ReasonGroup, facts: Facts, label: str) -> HTML:
+def _cause(group: ReasonGroup, facts: Facts, label: str) -> Parts:
     """Return the label and text of a cause, its other texts, and its first images or files."""
     first, *others = sorted(group.texts, key=lambda text: -group.texts[text])
-    parts = [paragraph(f"{label}{first}")]
+    parts: list[Part] = [f"{label}{first}"]
     if others:
         texts = [f"{text} ({group.texts[text]:,})" for text in others[:MAX_TEXTS]]
         if more := len(others) - len(texts):
             texts.append(f"and {more:,} more")
-        parts.append(details(quantity(len(others), "similar message"), items(texts)))
+        parts.append(Details(quantity(len(others), "similar message"), (texts,)))
     examples = facts.examples.of(group.cause) if group.images else ()
-    named: list[Shown] = [_example(image) for image in examples] or list(group.paths)
-    total = group.images if examples else group.files
-    if named:
-        noun = "image" if examples else facts.origin.program.row_noun
+    if named := [_example(image) for image in examples] or group.paths:
+        total = group.images if examples else group.files
+        affected = quantity(total, f"affected {'image' if examples else facts.noun}")
         report = facts.images_csv if examples else facts.files_csv
         is_cut = total > len(named)
-        affected = quantity(total, f"affected {noun}")
+        rest = (f"The full list is in {report}.",) if is_cut and report else ()
         summary = f"First {len(named)} of {affected}" if is_cut else affected
-        rest = paragraph(f"The full list is in {report}.") if is_cut and report else ""
-        parts.append(details(summary, items(named), rest))
-    return HTML("".join(parts))
+        parts.append(Details(summary, (named, *rest)))
+    return tuple(parts)
 
 
 def _example(image: ImageExample) -> str:
@@ -260,107 +216,59 @@ def _example(image: ImageExample) -> str:
     return ", ".join(part for part in (image.path, image.member, uid) if part)
 
 
-def _files(reports: Sequence[FileReport], facts: Facts) -> Iterator[str]:
+def _files(reports: Sequence[FileReport], facts: Facts) -> Parts:
     """Return tables of the files, incomplete ones first; many complete files are collapsed."""
-    ordered = sorted(reports, key=lambda report: natural_key(report.entry.fw_path))
-    incomplete = [report for report in ordered if not report.is_complete]
-    incomplete.sort(key=lambda report: report.good > 0)
-    complete = [report for report in ordered if report.is_complete]
-    summary = quantity(len(complete), f"complete {facts.origin.program.row_noun}")
-    return folded_tables(incomplete, complete, summary, _Columns(reports, facts).table, "files")
+    rows = sorted(reports, key=lambda report: natural_key(report.entry.fw_path))
+    rows.sort(key=lambda row: ("bad", "part", "good").index(_state(row)))
+    is_dry_run = is_dry(reports)
+    columns: list[tuple[str, str, Callable[[FileReport], Part]]] = [
+        (facts.noun.capitalize(), "long", lambda row: row.entry.fw_path),
+        (_label(reports), "number", lambda row: row.planned or 0 if is_dry_run else row.good),
+        ("Already there", "number", lambda row: row.already_stored),
+        ("Verified", "number", lambda row: row.verified or 0),
+        ("Images found", "number", lambda row: row.images),
+        ("Share", "minor", _bar),
+        ("Status", "words", lambda row: row.status),
+    ]
+    if not facts.verification:
+        del columns[3]
+    if not any(report.already_stored for report in reports):
+        del columns[2]
+
+    table = Table(
+        {title: look for title, look, _ in columns},
+        [[cell(row) for _, _, cell in columns] for row in rows],
+        [_state(row) for row in rows],
+        "files",
+    )
+    return folded(table, facts.noun, MAX_FILES, facts.files_csv)
 
 
-class _Columns:
-    """Columns for the files of a run."""
-
-    def __init__(self, reports: Sequence[FileReport], facts: Facts) -> None:
-        self._is_dry = is_dry(reports)
-        self._has_existing = any(report.already_stored for report in reports)
-        self._is_verified = facts.verification is not None
-        self._label = _label(reports)
-        self._facts = facts
-
-    def table(self, reports: Sequence[FileReport], name: str) -> HTML:
-        """Return a table of files, with the number of files that are not listed."""
-        titles = [
-            LongTexts(self._facts.origin.program.row_noun.capitalize()),
-            Numbers(self._label),
-            *([Numbers("Already there")] if self._has_existing else ()),
-            *([Numbers("Verified")] if self._is_verified else ()),
-            Numbers("Images found"),
-            Minor("Share"),
-            Words("Status"),
-        ]
-        listed = list(islice(reports, MAX_FILES))
-        made = table(titles, map(self._row, listed), states=map(_state, listed), name=name)
-        if more := len(reports) - len(listed):
-            rest = f"{quantity(more, f'more {self._facts.origin.program.row_noun}')} not shown."
-            csv = self._facts.files_csv
-            report = f" The full list is in {csv}." if csv else ""
-            return HTML(made + paragraph(f"{rest}{report}"))
-        return made
-
-    def _row(self, report: FileReport) -> list[Shown]:
-        good = report.good - (report.already_stored if self._is_dry else 0)
-        share = report.good / report.images if report.images else 0
-        return [
-            report.entry.fw_path,
-            good,
-            *([report.already_stored] if self._has_existing else ()),
-            *([report.verified or 0] if self._is_verified else ()),
-            report.images,
-            bar(share, _state(report), image_counts(report)),
-            report.status,
-        ]
+def _bar(report: FileReport) -> Bar:
+    share = report.good / report.images if report.images else 0
+    return Bar(share, _state(report), image_counts(report))
 
 
 def _state(report: FileReport) -> str:
     return "good" if report.is_complete else "part" if report.good else "bad"
 
 
-def _modalities(facts: Facts) -> str:
-    """Return a section with the number of series and images of each modality."""
-    if not facts.modalities:
-        return ""
+def _modalities(facts: Facts) -> Parts:
+    """Return the number of series and images of each modality."""
     rows = [
         (count.modality, count.series, count.images, f"{count.bytes / MEGABYTE:,.1f} MB")
         for count in facts.modalities
     ]
-    titles = ("Modality", Numbers("Series"), Numbers("Images found"), Numbers("Data"))
-    cut = paragraph(f"Only the first {MAX_SERIES:,} series are counted.")
-    limit = cut if facts.is_series_cut else ""
-    return section("Modalities", table(titles, rows, name="modalities"), limit)
+    columns = {"Modality": "", "Series": "number", "Images found": "number", "Data": "number"}
+    cut = (f"Only the first {MAX_SERIES:,} series are counted.",) if facts.is_series_cut else ()
+    return (Table(columns, rows, name="modalities"), *cut)
 
 
-def _contexts(contexts: Sequence[tuple[Context, bool]]) -> str:
-    """Return a matrix of accepted transfer syntaxes by SOP class."""
-    if not contexts:
-        return paragraph("No presentation context was proposed.")
-    known = {(pair.abstract_syntax, pair.transfer_syntax): accepted for pair, accepted in contexts}
-    classes = list(dict.fromkeys(abstract for abstract, _ in known))
-    syntaxes = list(dict.fromkeys(transfer for _, transfer in known))
-    words = {True: "yes", False: "no", None: ""}
-    rows = [
-        (
-            name_of(abstract),
-            [words[known.get((abstract, transfer))] for transfer in syntaxes[:MAX_CONTEXTS]],
-        )
-        for abstract in classes[:MAX_CONTEXTS]
-    ]
-    accepted = sum(known.values())
-    more = len(classes) > MAX_CONTEXTS or len(syntaxes) > MAX_CONTEXTS
-    return details(
-        f"{accepted:,} of {len(known):,} accepted",
-        matrix("SOP class", [name_of(syntax) for syntax in syntaxes[:MAX_CONTEXTS]], rows),
-        paragraph(f"Only the first {MAX_CONTEXTS} rows and columns are shown.") if more else "",
-    )
-
-
-def _support_details(facts: Facts) -> Iterator[str]:
-    """Yield the details for support requests: job, session and software versions."""
+def _support_details(facts: Facts) -> Parts:
+    """Return the details for support requests: job, session and software versions."""
     origin = facts.origin
-    yield paragraph("Include these details in support requests.")
-    job: list[tuple[Shown, Shown]] = [("Job", origin.job_id)] if origin.job_id else []
+    rows: list[tuple[str, Part]] = [("Job", origin.job_id)] if origin.job_id else []
     if origin.url:
-        job.append(("Session", link(origin.url, origin.url)))
-    yield table(("Software", "Version"), [*job, *facts.versions])
+        rows.append(("Session", Link(origin.url, origin.url)))
+    table = Table({"Software": "", "Version": ""}, [*rows, *facts.versions])
+    return ("Include these details in support requests.", table)

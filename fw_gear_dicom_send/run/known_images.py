@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Condition, Lock
 
 from ..delivery.results import AlreadyStored, NotSent
-from ..delivery.sender import Finder, QueryError, ServerName
+from ..delivery.sender import Finder, QueryError, ServerKey
 from ..dicom.types import SOPInstance, WatchedDataset
 from ..reasons import Kind, Reason
 from ..report.earlier_reports import EarlierImage, images_on
@@ -58,7 +58,7 @@ class KnownImages:
         self._series: OrderedDict[tuple[str, str], frozenset[str]] = OrderedDict()
         self._query_lock = Lock()
 
-    def add_reports(self, reports: Iterable[Path], server: ServerName) -> None:
+    def add_reports(self, reports: Iterable[Path], server: ServerKey) -> None:
         """Add the images that were sent to a server according to per-image reports.
 
         The oldest report comes first.

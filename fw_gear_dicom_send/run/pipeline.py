@@ -91,7 +91,7 @@ def run(
     sent, and CancelledError if a signal stops the run.
     """
     selection = source.select()
-    reports = Reports(config, selection, output, destination.time_format)
+    reports = Reports(config, sender.server, selection, output, destination.time_format)
     watchers = ObserverGroup([*reports.observers, observer or Observer()])
     counts = FileCounts(selection.entries, is_dry=config.dry_run)
     sending = _Sending(config, sender, counts=counts, reports=reports, observer=watchers)
@@ -105,7 +105,7 @@ def run(
             _log_selection(selection, config, sender)
             known = KnownImages(sender.finder() if config.skip_existing else None)
             if earlier_reports:
-                known.add_reports(earlier_reports(folder), sender.server)
+                known.add_reports(earlier_reports(folder), sender.server.key)
             sending.run(source, folder, make_progress, waits, known)
     except DicomSendError as exc:
         error = exc
@@ -140,7 +140,7 @@ def _report(
         destination,
         rows,
         source_options,
-        facts.contexts,
+        facts.sections,
         verifications,
         losses=facts.lost_at,
         cause=(str(error or "") or given_up) if has_started else "",

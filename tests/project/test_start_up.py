@@ -21,6 +21,7 @@ HEAVY = {
     "gdcm",
     "imagecodecs",
     "inflate64",
+    "jinja2",
     "numpy",
     "pydantic",
     "pydicom",
@@ -96,9 +97,9 @@ def test_an_image_in_explicit_vr_needs_no_data_dictionary() -> None:
 
 
 def test_a_run_sends_without_libraries(storescp: StoreSCP, tmp_path: Path) -> None:
-    """Images in explicit VR are sent and reported without any library."""
+    """Images in explicit VR are sent and reported without any library but that of the page."""
     arguments = (SERIES, *to(storescp), "--report-folder", tmp_path / "reports")
-    assert imported(COMMAND, *map(str, arguments)) & HEAVY == set()
+    assert imported(COMMAND, *map(str, arguments)) & HEAVY == {"jinja2"}
     assert [row["Images Sent"] for row in rows_of(tmp_path / "reports")] == ["4"]
 
 

@@ -34,8 +34,8 @@ def test_a_wheel_contains_the_commands_and_the_manifest(tmp_path: Path) -> None:
     help_all = [sys.executable, "-m", "fw_gear_dicom_send", "--help-all"]
     environment = command.environment() | {"PYTHONPATH": str(installed)}
     subprocess.run(help_all, cwd=tmp_path, env=environment, check=True)
-    modules = {str(path.relative_to(source)) for path in package.rglob("*.py")}
-    assert modules <= set(names)
+    files = {str(path.relative_to(source)) for path in package.rglob("*") if path.is_file()}
+    assert files <= set(names)
     assert any(name.endswith("/share/man/man1/dicom-send.1") for name in names)
     assert "dicom-send = " in listed
     assert "dicom-send-batch = " in listed

@@ -33,8 +33,8 @@ THROUGHPUT = ThroughputCounts(4.0, (10, 40, 20), (1, 1, 1), COUNTS, 11.5)
 
 
 def page_of(throughput: ThroughputCounts, *reports: FileReport) -> Element:
-    peer = PeerAE("pacs.example.org", 104, "PACS", "flywheel")
-    return parsed(render(reports, Facts("T", datetime(2024, 1, 2), throughput, peer)))
+    server = PeerAE("pacs.example.org", 104, "PACS", "flywheel").named("")
+    return parsed(render(reports, Facts("T", datetime(2024, 1, 2), throughput, server)))
 
 
 @pytest.fixture(name="charts")

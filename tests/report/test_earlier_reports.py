@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fw_gear_dicom_send.delivery.results import AlreadyStored, Planned, StoreResult, Transfer
-from fw_gear_dicom_send.delivery.sender import ServerName
+from fw_gear_dicom_send.delivery.sender import ServerKey
 from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
-from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.earlier_reports import EarlierImage, images_on, time_in
 from fw_gear_dicom_send.report.images_csv import COLUMNS, ImagesCSV
@@ -22,7 +21,7 @@ from fw_gear_dicom_send.report.verification import Verdict, Verifications
 from fw_gear_dicom_send.run.known_images import KnownImages
 from tests.support.results import judged, not_sent, sent
 
-SERVER = PeerAE("pacs.example.org", 104, "PACS", "flywheel").named("")
+SERVER = ("pacs.example.org", "104", "PACS")
 ENTRY = FileEntry(Container("session", "s"), "a.zip", "lab/a.zip")
 CRC = 0xFF00_1234
 
@@ -31,7 +30,7 @@ def record(number: int, result: StoreResult | None = None, crc32: int | None = C
     return ImageRecord(ENTRY, f"{number}", result or sent(), "", f"1.{number}", size=9, crc32=crc32)
 
 
-def report(folder: Path, *records: ImageRecord, server: ServerName = SERVER) -> Path:
+def report(folder: Path, *records: ImageRecord, server: ServerKey = SERVER) -> Path:
     """Write the report of a run."""
     written = ImagesCSV(folder / "r_instances.csv", server)
     for one in records:
@@ -40,7 +39,7 @@ def report(folder: Path, *records: ImageRecord, server: ServerName = SERVER) -> 
     return written.path
 
 
-def uids(path: Path, server: ServerName = SERVER) -> Sequence[str]:
+def uids(path: Path, server: ServerKey = SERVER) -> Sequence[str]:
     return [image.sop_instance_uid for image in images_on(server, path)]
 
 
@@ -66,19 +65,19 @@ def test_an_image_with_an_unknown_dataset_is_not_returned(
 
 
 @pytest.mark.parametrize(
-    ("peer", "is_same"),
+    ("server", "is_same"),
     [
-        (PeerAE("PACS.example.org", 104, "PACS", "OTHER"), True),
-        (PeerAE("pacs2.example.org", 104, "PACS", "flywheel"), False),
-        (PeerAE("pacs.example.org", 105, "PACS", "flywheel"), False),
-        (PeerAE("pacs.example.org", 104, "pacs", "flywheel"), False),
+        (("PACS.example.org", "104", "PACS"), True),
+        (("pacs2.example.org", "104", "PACS"), False),
+        (("pacs.example.org", "105", "PACS"), False),
+        (("pacs.example.org", "104", "pacs"), False),
     ],
 )
 def test_a_server_is_identified_by_host_port_and_ae_title(
-    tmp_path: Path, peer: PeerAE, is_same: bool
+    tmp_path: Path, server: ServerKey, is_same: bool
 ) -> None:
     """Images sent to another server do not count; host names are not case-sensitive."""
-    assert uids(report(tmp_path, record(1)), peer.named("")) == ["1.1"] * is_same
+    assert uids(report(tmp_path, record(1)), server) == ["1.1"] * is_same
 
 
 def test_images_that_the_server_lost_are_returned_as_such(tmp_path: Path) -> None:
@@ -262,7 +261,7 @@ def test_any_damage_ends_no_run(
         "Bytes": "9",
         "Outcome": "sent",
         "CRC-32": f"{CRC:08X}",
-        **dict(zip(("Host", "Port", "Called AE"), SERVER.key, strict=True)),
+        **dict(zip(("Host", "Port", "Called AE"), SERVER, strict=True)),
     }
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(

@@ -18,7 +18,6 @@ from fw_gear_dicom_send.delivery.results import (
     Transfer,
 )
 from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
-from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.csv_rows import read_rows
 from fw_gear_dicom_send.report.earlier_reports import images_on
@@ -32,7 +31,7 @@ from tests.support.results import judged, not_sent, reason_with, sent
 CT = "1.2.840.10008.5.1.4.1.1.2"
 ENTRY = FileEntry(Container("acquisition", "a"), "a.zip", "lab/study/files/a.zip")
 EXPLICIT, IMPLICIT, RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.5"
-SERVER = PeerAE("pacs.example.org", 104, "PACS", "flywheel").named("")
+SERVER = ("pacs.example.org", "104", "PACS")
 SENT = sent(answer=judged(0), tries=1, seconds=0.0123, transfer_syntax_uid=EXPLICIT)
 
 

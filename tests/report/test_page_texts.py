@@ -9,7 +9,8 @@ from hypothesis import example, given
 
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Origin, Remark
 from fw_gear_dicom_send.network.contexts import Context
-from fw_gear_dicom_send.network.types import PeerAE, TLSConfig
+from fw_gear_dicom_send.network.page_sections import contexts_section
+from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind, Program, Reason
 from fw_gear_dicom_send.report.run_page import Facts, render
 from fw_gear_dicom_send.report.throughput import ThroughputCounts
@@ -29,7 +30,15 @@ STARTED = datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=5, minut
 
 
 def facts(title: str = "T", **changes: Any) -> Facts:
-    known = Facts(title, STARTED, NOTHING, PEER, config=[("port", "104")], versions=[("x", "1")])
+    known = Facts(
+        title,
+        STARTED,
+        NOTHING,
+        PEER.named(""),
+        [contexts_section({})],
+        config=[("port", "104")],
+        versions=[("x", "1")],
+    )
     return replace(known, **changes)
 
 
@@ -228,12 +237,12 @@ def test_modalities_have_their_series_and_images() -> None:
 def test_contexts_are_a_matrix() -> None:
     """Rows are SOP classes, columns are transfer syntaxes; unproposed pairs are empty."""
     ct, implicit, rle = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2", "1.2.840.10008.1.2.5"
-    contexts = [
-        (Context(ct, implicit), True),
-        (Context(ct, rle), False),
-        (Context("1.2.3", implicit), False),
-    ]
-    page = parsed(render([], facts(contexts=contexts)))
+    contexts = {
+        Context(ct, implicit): True,
+        Context(ct, rle): False,
+        Context("1.2.3", implicit): False,
+    }
+    page = parsed(render([], facts(sections=[contexts_section(contexts)])))
     (matrix,) = (one for one in page.all("table") if one.attributes.get("class") == "matrix")
     assert [row.texts("th") + row.texts("td") for row in matrix.all("tr")] == [
         ["SOP class", "Implicit VR Little Endian", "RLE Lossless"],
@@ -282,7 +291,7 @@ def test_the_head_shows_the_source_of_the_images() -> None:
     url = "https://fw.example.org/#/projects/p/sessions/s"
     known = facts(
         origin=Origin(Program.GEAR, "lab/Study/S1/V1", url, "65f0"),
-        tls=TLSConfig(None, None, "BCP 195", True, False),
+        server=PEER.named("BCP 195"),
         throughput=replace(NOTHING, seconds=3725.0),
     )
     page = parsed(render([], known))

@@ -22,6 +22,7 @@ from fw_gear_dicom_send.models import (
     SendConfig,
 )
 from fw_gear_dicom_send.network.contexts import Context
+from fw_gear_dicom_send.network.page_sections import contexts_section
 from fw_gear_dicom_send.network.types import PeerAE, TLSConfig
 from fw_gear_dicom_send.report.files_csv import COLUMNS
 from fw_gear_dicom_send.report.publish import Reports
@@ -77,13 +78,13 @@ def publish(
     options: Mapping[str, str] | None = None,
 ) -> bool:
     """Complete a run of one image; return whether all reports are written."""
-    reports = Reports(
-        config, Selection((ENTRY,), SESSION, "visit 1"), output, destination.time_format
-    )
+    selection = Selection((ENTRY,), SESSION, "visit 1")
+    server = config.server
+    reports = Reports(config, server, selection, output, destination.time_format)
     for observer in reports.observers:
         result = Planned(Transfer()) if config.dry_run else sent()
         observer.image(ImageRecord(ENTRY, "1.dcm", result, size=2_000_000))
-    is_written = reports.publish(destination, ROWS, options or {}, CONTEXTS)
+    is_written = reports.publish(destination, ROWS, options or {}, [contexts_section(CONTEXTS)])
     outcome = Outcome(
         status=FileStatus.INCOMPLETE,
         is_complete=False,

@@ -11,13 +11,15 @@ from selenium.webdriver.common.by import By
 
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
 from fw_gear_dicom_send.network.contexts import Context
+from fw_gear_dicom_send.network.page_sections import contexts_section
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.run_page import Facts, render
 from fw_gear_dicom_send.report.throughput import ThroughputCounts
 from tests.support.browser import CONTRASTS, MIN_CONTRAST, texts
 
-CT, RLE = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.5"
+CT = "1.2.840.10008.5.1.4.1.1.2"
+IMPLICIT, RLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.5"
 REFUSED = (Reason(Kind.REFUSED, "0xC000 Cannot Understand", "0xC000"),)
 EVIL = "<script>document.title='evil'</script><img src='http://127.0.0.1:9/x.png'>.zip"
 TIMINGS = ThroughputCounts(
@@ -43,8 +45,8 @@ def facts(**changes: Any) -> Facts:
         "title": "DICOM send: visit 1",
         "started": datetime(2024, 3, 5, 7, 8, 9),
         "throughput": TIMINGS,
-        "peer": PeerAE("pacs.example.org", 104, "PACS", "flywheel"),
-        "contexts": [(Context(CT, RLE), False), (Context(CT, "1.2.840.10008.1.2"), True)],
+        "server": PeerAE("pacs.example.org", 104, "PACS", "flywheel").named(""),
+        "sections": [contexts_section({Context(CT, RLE): False, Context(CT, IMPLICIT): True})],
         "config": [("destination", "pacs.example.org"), ("port", "104")],
         "versions": [("dicom-send", "0.1.0")],
     }

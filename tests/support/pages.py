@@ -15,7 +15,8 @@ from fw_gear_dicom_send.models import (
     Remark,
 )
 from fw_gear_dicom_send.network.contexts import Context
-from fw_gear_dicom_send.network.types import PeerAE, TLSConfig
+from fw_gear_dicom_send.network.page_sections import contexts_section
+from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind, Program, Reason
 from fw_gear_dicom_send.report.modality_counts import ModalityCount
 from fw_gear_dicom_send.report.reason_groups import ImageExamples
@@ -29,6 +30,11 @@ SYNTAXES = tuple(
     for end in ("", ".1", ".2", ".5", *(f".4.{number}" for number in (50, 51, 57, 70, 80, 90, 91)))
 )
 PEER = PeerAE("pacs.radiology.hospital.example.org", 11112, "ARCHIVE", "flywheel")
+CONTEXTS = {
+    Context(one, syntax): (place + len(one)) % 2 == 0
+    for one in (CT, MR)
+    for place, syntax in enumerate(SYNTAXES)
+}
 STARTED = datetime(2024, 3, 5, 7, 8, 9, tzinfo=UTC)
 THROUGHPUT = ThroughputCounts(
     2.0,
@@ -86,12 +92,8 @@ def facts(**changes: Any) -> Facts:
         "title": "DICOM send: visit 1",
         "started": STARTED,
         "throughput": THROUGHPUT,
-        "peer": PEER,
-        "contexts": [
-            (Context(one, syntax), (place + len(one)) % 2 == 0)
-            for one in (CT, MR)
-            for place, syntax in enumerate(SYNTAXES)
-        ],
+        "server": PEER.named("BCP 195"),
+        "sections": [contexts_section(CONTEXTS)],
         "config": [("destination", PEER.host), ("tls_security_profile", "BCP 195")],
         "versions": [("dicom-send", "5.0.0"), ("Python", "3.11.9")],
         "verification": VerificationSummary(
@@ -105,7 +107,6 @@ def facts(**changes: Any) -> Facts:
             "https://flywheel.example.org/#/projects/65f0aa11bb22cc33dd44ee55/sessions/65f0bb",
             "66f0aa11bb22cc33dd44ee55",
         ),
-        "tls": TLSConfig(None, None, "BCP 195", True, False),
         "modalities": [ModalityCount("CT", 12, 1_234_567, 9_000_000), ModalityCount("MR", 2, 9, 8)],
         "examples": examples(),
         "files_csv": "dicom-send_report-visit 1_2024-03-05_07:08:09.csv",
