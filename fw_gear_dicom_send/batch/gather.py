@@ -14,7 +14,8 @@ from pathlib import Path
 from ..errors import SiteError, UsageError
 from ..models import Container, FileStatus
 from ..report.csv_rows import Row, read_table, write_row
-from ..report.files_csv import COLUMNS, report_head, report_pattern
+from ..report.files_csv import COLUMNS
+from ..report_names import files_pattern, summary_beside
 from ..text import quantity
 from .models import Batch, Job, Outcome, Place, StoredFile
 
@@ -131,7 +132,7 @@ def _newest_report(
     The container may also have reports of single acquisitions and of other jobs. If the site does
     not name the job of a report, the report belongs to the only job that ran when it was attached.
     """
-    name = report_pattern(report_head(is_dry=job.is_dry_run), place.report_label)
+    name = files_pattern(place.report_label, is_dry=job.is_dry_run)
     reports = [file for file in place.files if name.fullmatch(file.name)]
     own = [file for file in reports if file.job_id == job.id]
     if not own:
@@ -153,7 +154,7 @@ def _causes(
     place: Place, report: StoredFile, read: Callable[[StoredFile], bytes]
 ) -> tuple[tuple[str, int], ...]:
     """Return the codes in the summary of a report, each with its number of images."""
-    name = f"{report.name.removesuffix('.csv')}_summary.json"
+    name = summary_beside(report.name)
     for file in place.files:
         if file.name == name and file.parent == report.parent:
             try:

@@ -18,6 +18,7 @@ from ..errors import CancelledError, ConfigError, ExitCode, SiteError, UsageErro
 from ..exit_codes import exit_code
 from ..models import GearConfig
 from ..report.output import write_whole
+from ..report_names import Report, batch_name
 from ..retry import Retry, RetryPolicy
 from ..text import quantity
 from . import contents, page, plan, selection
@@ -247,8 +248,8 @@ def _policy(arguments: Namespace, seconds: float) -> RetryPolicy:
 
 def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
     folder: Path = arguments.report_folder
-    csv_path = folder / f"dicom-send_batch-{batch.id}.csv"
-    html_path = csv_path.with_suffix(".html")
+    csv_path = folder / batch_name(batch.id, Report.FILES)
+    html_path = folder / batch_name(batch.id, Report.PAGE)
     log.info("Merging the reports of %s", quantity(len(batch.newest), "job"))
     outcomes = gather(batch, api.place_of, api.jobs_on, api.read, csv_path)
     is_dry = any(job.is_dry_run for job in batch.newest)

@@ -7,6 +7,7 @@ from ..errors import ExitCode
 from ..models import Outcome, SendConfig
 from ..report.summary import RunFacts
 from ..report.wording import at_least
+from ..report_names import Report
 from ..text import duration, quantity
 from . import server_words
 
@@ -36,7 +37,7 @@ def result_line(facts: RunFacts, outcome: Outcome, config: SendConfig, seconds: 
         parts.append(f"{incomplete:,} of {quantity(len(rows), 'path')} without DICOM images")
     if not outcome.is_reported:
         parts.append("a report could not be written")
-    page = next((path for path in facts.reports if path.endswith(".html")), "")
+    page = next((path for path in facts.reports if path.endswith(Report.PAGE.suffix)), "")
     if report := page or next(iter(facts.reports), ""):
         parts.append(f"see {_short(report)}")
     return "; ".join(parts)

@@ -17,10 +17,10 @@ from ..errors import ConfigError, DicomSendError, UsageError
 from ..exit_codes import exit_code, log_details, log_errors, silence_pydicom
 from ..models import SendConfig
 from ..reasons import Program
-from ..report.earlier_reports import time_in
 from ..report.events import ObserverGroup
 from ..report.progress import Progress
 from ..report.summary import summary
+from ..report_names import time_in
 from . import echo, options, server_words, servers, settings
 from .command_line import JSON, LOG_JSON, STAMP, parser
 from .console import begin_logging, write_json

@@ -5,7 +5,6 @@ All requests go to the REST API of the site
 """
 
 import logging
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +19,7 @@ from ..errors import ConfigError, SiteError
 from ..left_out import LeftOutFiles
 from ..models import Cause, Container, FileEntry, GearConfig, InputFile, Origin, Selection
 from ..reasons import Program
+from ..report_names import is_per_image
 from ..text import printable, quantity
 from .api import API, EXPIRED, MAX_SIGNED_URLS, unexpected_response
 
@@ -33,8 +33,6 @@ MAX_REPORT_BYTES = 256 << 20
 """Maximum total size, in bytes, of these reports."""
 NO_TICKET = (400, 404, 405, 409, 422, 501)
 """HTTP status of sites that do not support upload tickets."""
-_IMAGE_REPORT = re.compile(r"dicom-send_report-.*_instances\.csv", re.DOTALL)
-"""Matches the names of per-image reports, except those of dry runs."""
 _TYPES = {"dicom": ("dicom",), "dicom and archive": ("dicom", "archive")}
 """File types for each value of the option `file_types`."""
 
@@ -223,8 +221,8 @@ class Site:
 def _is_image_report(record: Mapping[str, Any]) -> bool:
     """Return whether a file is a per-image report of known size."""
     name, size = str(record.get("name")), record.get("size")
-    is_named = _IMAGE_REPORT.fullmatch(name) and not record.get("deleted")
-    return bool(is_named) and isinstance(size, int)
+    is_named = is_per_image(name) and not record.get("deleted")
+    return is_named and isinstance(size, int)
 
 
 def _select_files(

@@ -20,8 +20,6 @@ _ON_SERVER = (SENT, SENT_WITH_WARNING, ALREADY_THERE)
 _SIZE = re.compile(r"[0-9]{1,18}")
 _CRC32 = re.compile(r"[0-9A-Fa-f]{8}|[0-9]{1,7}")
 """A spreadsheet removes leading zeros of a number without letters."""
-_TIME = re.compile(r"_(\d{4}-\d\d-\d\d_\d\d.\d\d.\d\d)[^\d]*")
-"""The time at the end of a report's name."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +33,6 @@ class EarlierImage:
     size: int = 0
     crc32: int = 0
     is_stored: bool = True
-
-
-def time_in(name: str) -> str:
-    """Return the time in the name of a report, empty if it has none."""
-    found = _TIME.search(name)
-    return found[1] if found else ""
 
 
 def images_on(server: ServerKey, path: Path) -> Iterator[EarlierImage]:

@@ -1,11 +1,8 @@
 """Report on files: as CSV, as a table and as remarks."""
 
 import io
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-
-from pathvalidate import sanitize_filename
 
 from ..models import FileReport
 from ..reasons import NOT_SENT_AGAIN, Kind, Program
@@ -22,7 +19,6 @@ COLUMNS = (
 )
 _OWN_COLUMNS = ("Path", "Images", "Images Sent", "Status")
 """Columns for the command, whose files have no acquisition and no path on Flywheel."""
-MAX_NAME = 255
 MAX_LINES = 100
 """Maximum number of table rows, and of remarks, in the log."""
 
@@ -70,27 +66,6 @@ def render_remarks(reports: Sequence[FileReport]) -> list[str]:
     if (more := len(lines) - MAX_LINES) > 0:
         lines[MAX_LINES:] = [f"{quantity(more, 'more remark')} not shown"]
     return lines
-
-
-def report_head(*, is_dry: bool) -> str:
-    """Return the start of the names of all reports of a run."""
-    return "dicom-send_dry-run-" if is_dry else "dicom-send_report-"
-
-
-def report_name(head: str, label: str, time: str, suffix: str) -> str:
-    """Return the file name of a report, at most 255 bytes; the label is safe on any file system."""
-    tail = f"_{time}{suffix}"
-    safe = sanitize_filename(label) or "unnamed"
-    room = MAX_NAME - len(head) - len(tail)
-    # A character that is cut in the middle is dropped.
-    return f"{head}{safe.encode()[:room].decode(errors='ignore')}{tail}"
-
-
-def report_pattern(head: str, label: str) -> re.Pattern[str]:
-    """Return a pattern for the names of a label's reports on files with any time."""
-    any_time = "2000-01-01_00:00:00"
-    start = report_name(head, label, any_time, ".csv").removesuffix(f"_{any_time}.csv")
-    return re.compile(re.escape(start) + r"_\d{4}-\d\d-\d\d_\d\d.\d\d.\d\d\.csv")
 
 
 def _columns(program: Program) -> tuple[str, ...]:

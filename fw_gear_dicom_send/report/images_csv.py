@@ -44,8 +44,6 @@ COLUMNS = (
 )
 _OWN_COLUMNS = ("Path", *COLUMNS[1:])
 """Columns for the command, whose paths are not on Flywheel."""
-SUFFIX = "_instances.csv"
-"""End of the names of these reports."""
 SENT, SENT_WITH_WARNING, ALREADY_THERE = "sent", "sent, with a warning", "already there"
 """Outcomes of images that are on the server."""
 _NOT_SENT = "not sent"

@@ -25,9 +25,10 @@ from ..models import (
     SendConfig,
 )
 from ..reasons import Kind, Program, Reason
+from ..report_names import Report, report_name, report_of
 from ..sections import Section
 from ..text import quantity
-from . import files_csv, images_csv, run_page
+from . import files_csv, run_page
 from .events import Observer, surviving
 from .images_csv import ImagesCSV
 from .modality_counts import ModalityCounts
@@ -41,14 +42,6 @@ from .wording import image_counts, number_of_images_with
 
 log = logging.getLogger(__name__)
 
-_SUMMARY_SUFFIX = "_summary.json"
-_PAGE_SUFFIX = ".html"
-_NAMES = (
-    (images_csv.SUFFIX, "per-image report"),
-    (_PAGE_SUFFIX, "page"),
-    (_SUMMARY_SUFFIX, "summary"),
-)
-"""Names of the reports in the log, by the end of the file name."""
 _LIBRARIES = ("pynetdicom", "pydicom", "flywheel-gear-toolkit", "fw-core-client")
 
 
@@ -106,7 +99,7 @@ class Reports:
         self._is_refused = False
         self.images: ImagesCSV | None = None
         if config.report and config.instance_report:
-            self.images = ImagesCSV(self._path(images_csv.SUFFIX), server.key, self._program)
+            self.images = ImagesCSV(self._path(Report.IMAGES), server.key, self._program)
 
     @property
     def observers(self) -> tuple[Observer, ...]:
@@ -219,7 +212,7 @@ class Reports:
             ),
             indent=2,
         )
-        path = self._write("the summary", self._path(_SUMMARY_SUFFIX), f"{text}\n")
+        path = self._write("the summary", self._path(Report.SUMMARY), f"{text}\n")
         if path:
             self._deliver(destination, [path])
         return bool(path)
@@ -239,7 +232,7 @@ class Reports:
     def _files_report(self, rows: Sequence[FileReport]) -> Path | None:
         """Write the report on files; log its rows if that fails."""
         text = files_csv.render_csv(rows, self._program)
-        path = self._write("the report", self._path(".csv"), text)
+        path = self._write("the report", self._path(Report.FILES), text)
         if not path:
             log.error("Rows of the report:\n%s", text.rstrip())
         return path
@@ -248,7 +241,7 @@ class Reports:
         """Write the page about the run."""
         with surviving("The page about the run"):
             html = run_page.render(rows, facts())
-            return self._write("the page about the run", self._path(_PAGE_SUFFIX), html)
+            return self._write("the page about the run", self._path(Report.PAGE), html)
         return None
 
     def _write(self, what: str, path: Path, text: str) -> Path | None:
@@ -290,14 +283,12 @@ class Reports:
 
     def _report_name(self, path: Path | None = None) -> str:
         """Return the name of a report for the log; without a path, of the report on files."""
-        names = (name for suffix, name in _NAMES if path and path.name.endswith(suffix))
-        name = next(names, "report")
+        name = (report_of(path.name) if path else Report.FILES).text
         return f"{name} of a dry run" if self._config.dry_run else name
 
-    def _path(self, suffix: str) -> Path:
-        head = files_csv.report_head(is_dry=self._config.dry_run)
-        label = self._selection.report_label
-        return self._output / files_csv.report_name(head, label, self._time, suffix)
+    def _path(self, report: Report) -> Path:
+        label, is_dry = self._selection.report_label, self._config.dry_run
+        return self._output / report_name(report, label, self._time, is_dry=is_dry)
 
     def _facts(
         self,
@@ -309,7 +300,7 @@ class Reports:
     ) -> run_page.Facts:
         """Return the facts for the page; `reports` are the other reports of the run."""
         config, label = self._config, self._selection.report_label
-        origin, images = self._selection.origin, self._path(images_csv.SUFFIX)
+        origin, images = self._selection.origin, self._path(Report.IMAGES)
         peer, tag, tls = config.peer, config.tag, config.tls
         query = config.query_peer or peer
         options = {
@@ -354,7 +345,7 @@ class Reports:
             modalities=self._modalities.counts(),
             is_series_cut=self._modalities.is_cut,
             examples=self._examples,
-            files_csv=self._path(".csv").name,
+            files_csv=self._path(Report.FILES).name,
             images_csv=images.name if images in reports else "",
             skipped=self._skipped.text,
             left_out=[files.text for files in (*self._selection.left_out, *self._without_image)],

@@ -11,7 +11,7 @@ from tests.support.gear import REPOSITORY
 PACKAGE = "fw_gear_dicom_send"
 LAYERS = (
     {"reasons", "retry", "text", "imports", "name_patterns"},
-    {"errors", "sections"},
+    {"errors", "report_names", "sections"},
     {"exit_codes"},
     {"dicom"},
     {"archive", "delivery"},

@@ -15,7 +15,7 @@ from fw_gear_dicom_send.delivery.results import AlreadyStored, Planned, StoreRes
 from fw_gear_dicom_send.delivery.sender import ServerKey
 from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
 from fw_gear_dicom_send.reasons import Kind, Reason
-from fw_gear_dicom_send.report.earlier_reports import EarlierImage, images_on, time_in
+from fw_gear_dicom_send.report.earlier_reports import EarlierImage, images_on
 from fw_gear_dicom_send.report.images_csv import COLUMNS, ImagesCSV
 from fw_gear_dicom_send.report.verification import Verdict, Verifications
 from fw_gear_dicom_send.run.known_images import KnownImages
@@ -291,12 +291,6 @@ def test_an_unreadable_report_is_logged(tmp_path: Path, caplog: pytest.LogCaptur
     assert uids(tmp_path / "\x1br.csv") == []
     message = r"Cannot read all of the report \x1br.csv: No such file or directory"
     assert caplog.messages == [message]
-
-
-def test_the_time_in_the_name_of_a_report() -> None:
-    """The newest report decides about an image, in whatever order the reports are given."""
-    names = ["b_2026-01-02_10-00-00_instances.csv", "a_2026-01-02_11:00:00.csv", "other.csv"]
-    assert [time_in(name) for name in names] == ["2026-01-02_10-00-00", "2026-01-02_11:00:00", ""]
 
 
 def test_a_checksum_without_leading_zeros(tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
-"""Report as CSV, table and remarks, and its file name."""
+"""Report as CSV, table and remarks."""
 
 import io
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -15,8 +14,6 @@ from fw_gear_dicom_send.report.csv_rows import read_rows
 from fw_gear_dicom_send.text import printable
 from tests.support.drawn_datasets import bounded
 from tests.support.results import remark
-
-TIME = "2024-03-05_07:08:09"
 
 
 def report(
@@ -151,39 +148,6 @@ def test_remark_is_one_line() -> None:
     assert line == "a\\nERROR: lost"
 
 
-def test_name_has_label_and_time() -> None:
-    """The report is named after its label and time."""
-    name = reporter.report_name("dicom-send_report-", "Visit 1_T1", TIME, ".csv")
-    assert name == f"dicom-send_report-Visit 1_T1_{TIME}.csv"
-
-
-@pytest.mark.parametrize("label", ["a/b", "../../etc/passwd", "a\0b", 'a<b>:"|?*\\c', "line\n"])
-def test_name_is_a_plain_file_name(label: str) -> None:
-    """Characters that a file name cannot contain are removed from the label."""
-    stem = reporter.report_name("dicom-send_report-", label, TIME, ".csv").removesuffix(
-        f"_{TIME}.csv"
-    )
-    assert not set(stem) & set('/\\\0\n<>:"|?*')
-
-
-@pytest.mark.parametrize("label", ["", "???", "/"])
-def test_name_without_a_label_is_not_empty(label: str) -> None:
-    """A label without any valid character has a replacement."""
-    name = reporter.report_name("dicom-send_report-", label, TIME, ".csv")
-    assert name == f"dicom-send_report-unnamed_{TIME}.csv"
-
-
-@pytest.mark.parametrize("label", ["x" * 400, "画" * 200, "é" * 250])
-@pytest.mark.parametrize("suffix", [".csv", "_instances.csv", ".html"])
-def test_name_fits_the_file_system(tmp_path: Path, label: str, suffix: str) -> None:
-    """A long label is truncated so that the file can be created and keeps its extension."""
-    name = reporter.report_name("dicom-send_report-", label, TIME, suffix)
-    (tmp_path / name).touch()
-    assert len(name.encode()) > 250
-    assert name.endswith(f"_{TIME}{suffix}")
-    assert label.startswith(name[18 : -20 - len(suffix)])
-
-
 def test_table_of_many_files_has_only_incomplete_ones() -> None:
     """The log does not grow with the number of files; the report itself has them all."""
     reports = [report(f"{n}.dcm", images=1, sent=int(n % 3 > 0)) for n in range(240)]
@@ -244,18 +208,6 @@ def test_the_table_of_a_large_dry_run_has_only_failures() -> None:
     lines = reporter.render_table(reports).splitlines()
     assert [line.split()[2] for line in lines[1:-1]] == ["5"]
     assert lines[-1] == "Showing 1 of 200 files; totals: Dry run 200"
-
-
-def test_reports_of_a_label_are_found_again() -> None:
-    """Per-file reports of any time are found, but none of another label or kind."""
-    head = reporter.report_head(is_dry=False)
-    pattern = reporter.report_pattern(head, "a.b")
-    assert pattern.fullmatch(reporter.report_name(head, "a.b", TIME, ".csv"))
-    assert pattern.fullmatch("dicom-send_report-a.b_1999-12-31_23-59-59.csv")
-    for label, suffix in (("a.b", "_instances.csv"), ("aXb", ".csv"), ("a.b_c", ".csv")):
-        assert not pattern.fullmatch(reporter.report_name(head, label, TIME, suffix))
-    dry = reporter.report_head(is_dry=True)
-    assert not pattern.fullmatch(reporter.report_name(dry, "a.b", TIME, ".csv"))
 
 
 def test_unprocessed_files_are_one_line() -> None:

@@ -1,0 +1,74 @@
+"""Names of all reports, as they are written and as they are found again."""
+
+import re
+from enum import Enum
+
+from pathvalidate import sanitize_filename
+
+MAX_NAME = 255
+"""Maximum length of a file name in bytes."""
+_TIME = r"\d{4}-\d\d-\d\d_\d\d.\d\d.\d\d"
+"""The gear writes colons, the command dashes, as Windows does not allow colons."""
+_TIME_AT_END = re.compile(rf"_({_TIME})[^\d]*")
+_PER_IMAGE = re.compile(r"dicom-send_report-.*_instances\.csv", re.DOTALL)
+
+
+class Report(Enum):
+    """A report of a run: the end of its file name, and its name in the log."""
+
+    IMAGES = ("_instances.csv", "per-image report")
+    PAGE = (".html", "page")
+    SUMMARY = ("_summary.json", "summary")
+    FILES = (".csv", "report")
+
+    def __init__(self, suffix: str, text: str) -> None:
+        """Take the end of the file name, and the name in the log."""
+        self.suffix = suffix
+        self.text = text
+
+
+def report_name(report: Report, label: str, time: str, *, is_dry: bool = False) -> str:
+    """Return the file name of a report, at most 255 bytes; the label is safe on any file system."""
+    head, tail = _head(is_dry=is_dry), f"_{time}{report.suffix}"
+    safe = sanitize_filename(label) or "unnamed"
+    room = MAX_NAME - len(head) - len(tail)
+    # A character that is cut in the middle is dropped.
+    return f"{head}{safe.encode()[:room].decode(errors='ignore')}{tail}"
+
+
+def report_of(name: str) -> Report:
+    """Return the report with a file name."""
+    return next((report for report in Report if name.endswith(report.suffix)), Report.FILES)
+
+
+def files_pattern(label: str, *, is_dry: bool) -> re.Pattern[str]:
+    """Return a pattern for the names of a label's reports on files with any time."""
+    any_time = "2000-01-01_00:00:00"
+    name = report_name(Report.FILES, label, any_time, is_dry=is_dry)
+    start = name.removesuffix(f"{any_time}{Report.FILES.suffix}")
+    return re.compile(rf"{re.escape(start)}{_TIME}\.csv")
+
+
+def is_per_image(name: str) -> bool:
+    """Return whether a name is that of a per-image report, not of a dry run."""
+    return bool(_PER_IMAGE.fullmatch(name))
+
+
+def summary_beside(files_name: str) -> str:
+    """Return the name of the summary of the run that wrote a report on files."""
+    return f"{files_name.removesuffix(Report.FILES.suffix)}{Report.SUMMARY.suffix}"
+
+
+def time_in(name: str) -> str:
+    """Return the time in the name of a report, empty if it has none."""
+    found = _TIME_AT_END.search(name)
+    return found[1] if found else ""
+
+
+def batch_name(batch_id: str, report: Report) -> str:
+    """Return the file name of a report of a batch."""
+    return f"dicom-send_batch-{batch_id}{report.suffix}"
+
+
+def _head(*, is_dry: bool) -> str:
+    return "dicom-send_dry-run-" if is_dry else "dicom-send_report-"
