@@ -3,8 +3,6 @@
 import re
 from enum import Enum
 
-from pathvalidate import sanitize_filename
-
 MAX_NAME = 255
 """Maximum length of a file name in bytes."""
 _TIME = r"\d{4}-\d\d-\d\d_\d\d.\d\d.\d\d"
@@ -29,6 +27,8 @@ class Report(Enum):
 
 def report_name(report: Report, label: str, time: str, *, is_dry: bool = False) -> str:
     """Return the file name of a report, at most 255 bytes; the label is safe on any file system."""
+    from pathvalidate import sanitize_filename  # it takes 0.03 s to import
+
     head, tail = _head(is_dry=is_dry), f"_{time}{report.suffix}"
     safe = sanitize_filename(label) or "unnamed"
     room = MAX_NAME - len(head) - len(tail)

@@ -14,14 +14,12 @@ from pathlib import Path
 from ..errors import SiteError, UsageError
 from ..models import Container, FileStatus
 from ..report.csv_rows import Row, read_table, write_row
-from ..report.files_csv import COLUMNS
+from ..report.schemas import FILES, JOB, names, needed
 from ..report_names import files_pattern, summary_beside
 from ..text import quantity
 from .models import Batch, Job, Outcome, Place, StoredFile
 
 log = logging.getLogger(__name__)
-
-OWN_COLUMNS = ("Session ID", "Session", "Job ID", "Job State")
 
 _COUNTS = ("Images in Series", "Images Sent")
 _COUNT = re.compile(r"[0-9]{1,9}")
@@ -56,7 +54,7 @@ def gather(
     try:
         with part.open("w", encoding="utf-8", newline="") as file:
             write = partial(write_row, file)
-            write([*OWN_COLUMNS, *COLUMNS])
+            write([*JOB, *names(FILES)])
             outcomes = [
                 _gather_one(write, job, place_of, partial(_others, batch, job, jobs_on), read)
                 for job in batch.newest
@@ -102,10 +100,9 @@ def _gather_one(
             problem = str(exc)
     outcome = replace(_counted(outcome, job, rows, problem), causes=causes)
     own = (outcome.session_id, outcome.label, job.id, job.state)
-    for row in rows:
-        write([*own, *(row.get(column, "") for column in COLUMNS)])
-    if problem or not rows:
-        write([*own, *[""] * (len(COLUMNS) - 1), problem if rows else outcome.reason])
+    last = {"Status": problem if rows else outcome.reason}
+    for row in (*rows, last) if problem or not rows else rows:
+        write([*own, *(row.get(name, "") for name in names(FILES))])
     return outcome
 
 
@@ -172,7 +169,7 @@ def _causes(
 def _rows(name: str, content: bytes) -> tuple[Sequence[Row], str]:
     """Return the rows of a report without damaged ones, and the problem with it, if any."""
     # The last line may have no end.
-    table = read_table(io.BytesIO(content + b"\n"), (*_COUNTS, "Status"))
+    table = read_table(io.BytesIO(content + b"\n"), needed(FILES))
     if table is None:
         return (), _INVALID
     found = list(table)

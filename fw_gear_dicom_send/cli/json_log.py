@@ -10,7 +10,7 @@ from ..delivery.results import NotSent
 from ..dicom.uids import printable_uid_or_empty
 from ..models import FileReport, ImageRecord
 from ..report.events import Observer
-from ..report.images_csv import code_of, outcome_of
+from ..report.schemas import code_of, outcome_of
 
 log = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ from ..delivery.sender import ServerKey
 from ..reasons import Kind
 from ..text import printable, quantity
 from .csv_rows import Row, read_table
-from .images_csv import ALREADY_THERE, SENT, SENT_WITH_WARNING
+from .schemas import ALREADY_THERE, IMAGES, SENT, SENT_WITH_WARNING, SERVER, needed
 from .verification import Verdict
 
 log = logging.getLogger(__name__)
 
-_NEEDED = ("SOP Instance UID", "Bytes", "Outcome", "CRC-32", "Host", "Port", "Called AE")
+_NEEDED = (*needed(IMAGES), *SERVER)
 _ON_SERVER = (SENT, SENT_WITH_WARNING, ALREADY_THERE)
 _SIZE = re.compile(r"[0-9]{1,18}")
 _CRC32 = re.compile(r"[0-9A-Fa-f]{8}|[0-9]{1,7}")
@@ -73,9 +73,8 @@ def _image(row: Row | None, server: ServerKey) -> EarlierImage | None:
     """
     if row is None:
         raise ValueError
-    host, *rest = server
-    uid = row["SOP Instance UID"]
-    if [row["Host"].lower(), row["Port"], row["Called AE"]] != [host.lower(), *rest] or not uid:
+    uid, (host, *place) = row["SOP Instance UID"], (row[name] for name in SERVER)
+    if (host.lower(), *place) != (server[0].lower(), *server[1:]) or not uid:
         return None
     if Kind.NOT_STORED.code == row.get("Code") or row.get("Verified") == Verdict.ABSENT.value:
         return EarlierImage(uid, is_stored=False)

@@ -8,17 +8,8 @@ from ..models import FileReport
 from ..reasons import NOT_SENT_AGAIN, Kind, Program
 from ..text import printable, quantity
 from .csv_rows import write_row
+from .schemas import FILES, cells, names
 
-COLUMNS = (
-    "Acquisition ID",
-    "FW Path",
-    "Filename",
-    "Images in Series",
-    "Images Sent",
-    "Status",
-)
-_OWN_COLUMNS = ("Path", "Images", "Images Sent", "Status")
-"""Columns for the command, whose files have no acquisition and no path on Flywheel."""
 MAX_LINES = 100
 """Maximum number of table rows, and of remarks, in the log."""
 
@@ -26,8 +17,9 @@ MAX_LINES = 100
 def render_csv(reports: Sequence[FileReport], program: Program = Program.GEAR) -> str:
     r"""Return the report as CSV with one row per file; lines end with `\n`."""
     text = io.StringIO()
-    for row in (_columns(program), *(_row(report, program) for report in reports)):
-        write_row(text, row)
+    write_row(text, names(FILES, program))
+    for report in reports:
+        write_row(text, cells(FILES, report, program))
     return text.getvalue()
 
 
@@ -43,8 +35,8 @@ def render_table(reports: Sequence[FileReport]) -> str:
         words = ", ".join(f"{status} {count:,}" for status, count in sorted(counts.items()))
         files = quantity(len(reports), "file")
         left_out = f"\nShowing {len(shown):,} of {files}; totals: {words}"
-    cells = ([printable(cell) for cell in _row(report, Program.GEAR)] for report in shown)
-    rows = [COLUMNS, *cells]
+    lines = ([printable(cell) for cell in cells(FILES, report)] for report in shown)
+    rows = [names(FILES), *lines]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -66,18 +58,6 @@ def render_remarks(reports: Sequence[FileReport]) -> list[str]:
     if (more := len(lines) - MAX_LINES) > 0:
         lines[MAX_LINES:] = [f"{quantity(more, 'more remark')} not shown"]
     return lines
-
-
-def _columns(program: Program) -> tuple[str, ...]:
-    return COLUMNS if program is Program.GEAR else _OWN_COLUMNS
-
-
-def _row(report: FileReport, program: Program) -> tuple[str, ...]:
-    entry = report.entry
-    counts = (str(report.images), str(0 if report.planned is not None else report.stored))
-    if program is Program.COMMAND:
-        return (entry.fw_path, *counts, report.status)
-    return (entry.acquisition_id, entry.fw_path, entry.name, *counts, report.status)
 
 
 def _remarks(report: FileReport) -> Iterator[str]:

@@ -8,47 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
-from ..delivery.results import AlreadyStored, NotSent, Planned, Sent, StoreResult, Transfer
+from ..delivery.results import NotSent
 from ..delivery.sender import ServerKey
-from ..dicom.uids import name_of, printable_uid_or_empty
+from ..dicom.uids import printable_uid_or_empty
 from ..errors import DicomSendError
 from ..models import FileEntry, ImageRecord
 from ..reasons import Program, Reason
 from .csv_rows import read_rows, write_row
 from .events import Observer
 from .output import remove
+from .schemas import IMAGES, NOT_SENT, SERVER, cells, names
 from .verification import Verifications
 
 log = logging.getLogger(__name__)
 
-COLUMNS = (
-    "FW Path",
-    "Member",
-    "SOP Class",
-    "SOP Instance UID",
-    "Transfer Syntax",
-    "Sent As",
-    "Bytes",
-    "Status",
-    "Error Comment",
-    "Tries",
-    "Milliseconds",
-    "Outcome",
-    "Reason",
-    "Code",
-    "Verified",
-    "CRC-32",
-    "Host",
-    "Port",
-    "Called AE",
-)
-_OWN_COLUMNS = ("Path", *COLUMNS[1:])
-"""Columns for the command, whose paths are not on Flywheel."""
-SENT, SENT_WITH_WARNING, ALREADY_THERE = "sent", "sent, with a warning", "already there"
-"""Outcomes of images that are on the server."""
-_NOT_SENT = "not sent"
-_PATH, _UID = COLUMNS.index("FW Path"), COLUMNS.index("SOP Instance UID")
-_OUTCOME, _VERIFIED = COLUMNS.index("Outcome"), COLUMNS.index("Verified")
+_NAMES = names(IMAGES)
+_PATH, _UID = _NAMES.index("FW Path"), _NAMES.index("SOP Instance UID")
+_OUTCOME, _VERIFIED = _NAMES.index("Outcome"), _NAMES.index("Verified")
 
 
 class ImagesCSV(Observer):
@@ -76,7 +52,7 @@ class ImagesCSV(Observer):
         with self._abandon_on_error():
             # Line buffering: after a kill the report contains all images so far.
             self._file = path.open("w", buffering=1, encoding="utf-8", newline="")
-            write_row(self._file, COLUMNS if program is Program.GEAR else _OWN_COLUMNS)
+            write_row(self._file, [*names(IMAGES, program), *SERVER])
 
     def start_resending(self) -> None:
         """From now on, let each image replace its existing row."""
@@ -128,14 +104,14 @@ class ImagesCSV(Observer):
             for number, row in enumerate(rows):
                 record = revised.get((row[_PATH], row[_UID]))
                 # Only sent images are resent: another image may have the same UID.
-                cells = list(self._row(record)) if record and row[_OUTCOME] != _NOT_SENT else row
-                cells[_VERIFIED] = verifications.cell(number) if verifications else ""
-                write_row(target, cells)
+                revised_row = self._row(record) if record and row[_OUTCOME] != NOT_SENT else row
+                revised_row[_VERIFIED] = verifications.cell(number) if verifications else ""
+                write_row(target, revised_row)
         os.replace(self._new_path, self.path)
 
-    def _row(self, record: ImageRecord) -> tuple[str, ...]:
-        """Return the row of an image, in the order of `COLUMNS`."""
-        return (*_image_cells(record), *self._server)
+    def _row(self, record: ImageRecord) -> list[str]:
+        """Return the row of an image."""
+        return [*cells(IMAGES, record), *self._server]
 
     @contextmanager
     def _abandon_on_error(self) -> Iterator[None]:
@@ -155,56 +131,3 @@ class ImagesCSV(Observer):
             self._file = None
             remove(self.path)
             remove(self._new_path)
-
-
-def _image_cells(record: ImageRecord) -> tuple[str, ...]:
-    """Return the cells of a row except those about the server."""
-    result, transfer = record.result, record.result.transfer
-    answer = transfer.answer
-    return (
-        record.entry.fw_path,
-        record.name,
-        _name(record.sop_class_uid),
-        printable_uid_or_empty(record.sop_instance_uid),
-        _name(record.transfer_syntax_uid),
-        _name(transfer.transfer_syntax_uid),
-        str(record.size or ""),
-        answer.text if answer else "",
-        answer.comment if answer else "",
-        str(transfer.tries or ""),
-        f"{transfer.seconds * 1000:.1f}" if transfer.seconds else "",
-        outcome_of(result),
-        _reason(result),
-        code_of(result),
-        "",
-        "" if record.crc32 is None else f"{record.crc32:08X}",
-    )
-
-
-def outcome_of(result: StoreResult) -> str:
-    """Return the value of the column `Outcome`."""
-    match result:
-        case AlreadyStored():
-            return ALREADY_THERE
-        case NotSent():
-            return _NOT_SENT
-        case Planned():
-            return "would be sent"
-        case Sent(transfer=Transfer(answer=answer)):
-            return SENT if not answer or answer.is_success else SENT_WITH_WARNING
-
-
-def _reason(result: StoreResult) -> str:
-    if not isinstance(result, NotSent):
-        return ""
-    return "; ".join(reason.text for reason in (*result.remarks, result.reason))
-
-
-def code_of(result: StoreResult) -> str:
-    """Return the code of the failure or of the last remark, empty if there is none."""
-    reasons = (result.reason,) if isinstance(result, NotSent) else result.remarks
-    return reasons[-1].code if reasons else ""
-
-
-def _name(uid: str) -> str:
-    return name_of(uid) if uid else ""

@@ -9,7 +9,7 @@ import pytest
 
 from fw_gear_dicom_send.batch import main
 from fw_gear_dicom_send.config import manifest
-from fw_gear_dicom_send.report.files_csv import COLUMNS
+from fw_gear_dicom_send.report import schemas
 from tests.support.batch_world import (
     DRY_ROW,
     FAILED,
@@ -21,6 +21,8 @@ from tests.support.flywheel_engine import FlywheelEngine, Simulated
 from tests.support.flywheel_http import Flip, Status
 from tests.support.flywheel_lists import Record
 from tests.support.html_reading import parsed
+
+COLUMNS = tuple(schemas.names(schemas.FILES))
 
 
 def report(label: str, *rows: tuple[object, ...], head: str = "report") -> tuple[str, bytes]:

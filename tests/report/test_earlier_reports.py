@@ -15,12 +15,14 @@ from fw_gear_dicom_send.delivery.results import AlreadyStored, Planned, StoreRes
 from fw_gear_dicom_send.delivery.sender import ServerKey
 from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
 from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.report import schemas
 from fw_gear_dicom_send.report.earlier_reports import EarlierImage, images_on
-from fw_gear_dicom_send.report.images_csv import COLUMNS, ImagesCSV
+from fw_gear_dicom_send.report.images_csv import ImagesCSV
 from fw_gear_dicom_send.report.verification import Verdict, Verifications
 from fw_gear_dicom_send.run.known_images import KnownImages
 from tests.support.results import judged, not_sent, sent
 
+COLUMNS = (*schemas.names(schemas.IMAGES), *schemas.SERVER)
 SERVER = ("pacs.example.org", "104", "PACS")
 ENTRY = FileEntry(Container("session", "s"), "a.zip", "lab/a.zip")
 CRC = 0xFF00_1234

@@ -19,9 +19,10 @@ from fw_gear_dicom_send.delivery.results import (
 )
 from fw_gear_dicom_send.models import Container, FileEntry, ImageRecord
 from fw_gear_dicom_send.reasons import Kind, Reason
+from fw_gear_dicom_send.report import schemas
 from fw_gear_dicom_send.report.csv_rows import read_rows
 from fw_gear_dicom_send.report.earlier_reports import images_on
-from fw_gear_dicom_send.report.images_csv import COLUMNS, ImagesCSV
+from fw_gear_dicom_send.report.images_csv import ImagesCSV
 from fw_gear_dicom_send.report.verification import Verdict, Verifications
 from fw_gear_dicom_send.text import printable
 from tests.support.closing import nothing_left_open
@@ -31,6 +32,7 @@ from tests.support.results import judged, not_sent, reason_with, sent
 CT = "1.2.840.10008.5.1.4.1.1.2"
 ENTRY = FileEntry(Container("acquisition", "a"), "a.zip", "lab/study/files/a.zip")
 EXPLICIT, IMPLICIT, RLE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.5"
+COLUMNS = (*schemas.names(schemas.IMAGES), *schemas.SERVER)
 SERVER = ("pacs.example.org", "104", "PACS")
 SENT = sent(answer=judged(0), tries=1, seconds=0.0123, transfer_syntax_uid=EXPLICIT)
 

@@ -24,7 +24,7 @@ from fw_gear_dicom_send.models import (
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.page_sections import contexts_section
 from fw_gear_dicom_send.network.types import PeerAE, TLSConfig
-from fw_gear_dicom_send.report.files_csv import COLUMNS
+from fw_gear_dicom_send.report import schemas
 from fw_gear_dicom_send.report.publish import Reports
 from tests.support.html_reading import Element, parsed
 from tests.support.results import remark, sent
@@ -195,7 +195,8 @@ def test_an_unwritable_report_is_logged(tmp_path: Path, caplog: pytest.LogCaptur
     destination = Destination()
     assert not publish(tmp_path / "missing", destination)
     assert destination.delivered == []
-    rows = f"Rows of the report:\n{','.join(COLUMNS)}\n,lab/a.zip,a.zip,3,1,Incomplete"
+    columns = ",".join(schemas.names(schemas.FILES))
+    rows = f"Rows of the report:\n{columns}\n,lab/a.zip,a.zip,3,1,Incomplete"
     assert caplog.messages.count(rows) == 1
     reason = "No such file or directory"
     for what in ("the report", "the page about the run", "the summary"):

@@ -1,0 +1,141 @@
+"""Columns of the reports. A column is one row here, and all writers and readers follow.
+
+Rules for versions: a reader finds columns by their names, in any order. It ignores columns that it
+does not know. A report without a needed column is skipped, and any other missing cell is empty.
+So columns can be added. A needed column is never renamed or removed, and no column gets another
+meaning. The summary in `summary.py` has the same rules; its `schema_version` grows otherwise.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ..delivery.results import (
+    AlreadyStored,
+    Answer,
+    NotSent,
+    Planned,
+    Sent,
+    StoreResult,
+    Transfer,
+)
+from ..dicom.uids import name_of, printable_uid_or_empty
+from ..models import FileReport, ImageRecord
+from ..reasons import Program
+
+SENT, SENT_WITH_WARNING, ALREADY_THERE = "sent", "sent, with a warning", "already there"
+"""Outcomes of images that are on the server."""
+NOT_SENT = "not sent"
+_NO_ANSWER = Answer(0, "")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Column(Generic[T]):
+    """A column, with the cell of each row.
+
+    `is_needed` says whether readers need it. `own_name` is its name in reports of the command, by
+    default the same. It is empty if the command has no such column.
+    """
+
+    name: str
+    cell: Callable[[T], str]
+    is_needed: bool = False
+    own_name: str | None = None
+
+    def name_in(self, program: Program) -> str:
+        """Return the name in the reports of a program."""
+        is_own = program is Program.COMMAND and self.own_name is not None
+        return str(self.own_name) if is_own else self.name
+
+
+FILES: tuple[Column[FileReport], ...] = (
+    Column("Acquisition ID", lambda row: row.entry.acquisition_id, own_name=""),
+    Column("FW Path", lambda row: row.entry.fw_path, own_name="Path"),
+    Column("Filename", lambda row: row.entry.name, own_name=""),
+    Column("Images in Series", lambda row: str(row.images), is_needed=True, own_name="Images"),
+    Column("Images Sent", lambda row: str(_stored(row)), is_needed=True),
+    Column("Status", lambda row: row.status, is_needed=True),
+)
+"""The report on files."""
+
+IMAGES: tuple[Column[ImageRecord], ...] = (
+    Column("FW Path", lambda row: row.entry.fw_path, own_name="Path"),
+    Column("Member", lambda row: row.name),
+    Column("SOP Class", lambda row: _name(row.sop_class_uid)),
+    Column("SOP Instance UID", lambda row: printable_uid_or_empty(row.sop_instance_uid), True),
+    Column("Transfer Syntax", lambda row: _name(row.transfer_syntax_uid)),
+    Column("Sent As", lambda row: _name(row.result.transfer.transfer_syntax_uid)),
+    Column("Bytes", lambda row: str(row.size or ""), is_needed=True),
+    Column("Status", lambda row: _answer(row).text),
+    Column("Error Comment", lambda row: _answer(row).comment),
+    Column("Tries", lambda row: str(row.result.transfer.tries or "")),
+    Column("Milliseconds", lambda row: _milliseconds(row.result.transfer.seconds)),
+    Column("Outcome", lambda row: outcome_of(row.result), is_needed=True),
+    Column("Reason", lambda row: _reason(row.result)),
+    Column("Code", lambda row: code_of(row.result)),
+    Column("Verified", lambda _: ""),  # filled when the report is closed
+    Column("CRC-32", lambda row: "" if row.crc32 is None else f"{row.crc32:08X}", is_needed=True),
+)
+"""The per-image report. The columns `SERVER` follow."""
+
+SERVER = ("Host", "Port", "Called AE")
+"""Columns with the key of a server."""
+JOB = ("Session ID", "Session", "Job ID", "Job State")
+"""Columns of a batch's report before those of the reports on files."""
+
+
+def names(columns: Iterable[Column[T]], program: Program = Program.GEAR) -> list[str]:
+    """Return the names of the columns in the reports of a program."""
+    return [name for column in columns if (name := column.name_in(program))]
+
+
+def cells(columns: Iterable[Column[T]], row: T, program: Program = Program.GEAR) -> list[str]:
+    """Return the cells of a row in the reports of a program."""
+    return [column.cell(row) for column in columns if column.name_in(program)]
+
+
+def needed(columns: Iterable[Column[T]]) -> list[str]:
+    """Return the names of the columns that readers need."""
+    return [column.name for column in columns if column.is_needed]
+
+
+def outcome_of(result: StoreResult) -> str:
+    """Return the value of the column `Outcome`."""
+    match result:
+        case AlreadyStored():
+            return ALREADY_THERE
+        case NotSent():
+            return NOT_SENT
+        case Planned():
+            return "would be sent"
+        case Sent(transfer=Transfer(answer=answer)):
+            return SENT if not answer or answer.is_success else SENT_WITH_WARNING
+
+
+def code_of(result: StoreResult) -> str:
+    """Return the code of the failure or of the last remark, empty if there is none."""
+    reasons = (result.reason,) if isinstance(result, NotSent) else result.remarks
+    return reasons[-1].code if reasons else ""
+
+
+def _reason(result: StoreResult) -> str:
+    if not isinstance(result, NotSent):
+        return ""
+    return "; ".join(reason.text for reason in (*result.remarks, result.reason))
+
+
+def _stored(row: FileReport) -> int:
+    return 0 if row.planned is not None else row.stored
+
+
+def _answer(row: ImageRecord) -> Answer:
+    return row.result.transfer.answer or _NO_ANSWER
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.1f}" if seconds else ""
+
+
+def _name(uid: str) -> str:
+    return name_of(uid) if uid else ""
