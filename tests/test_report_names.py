@@ -9,7 +9,6 @@ from fw_gear_dicom_send.report_names import (
     files_pattern,
     is_per_image,
     report_name,
-    report_of,
     summary_beside,
     time_in,
 )
@@ -48,7 +47,6 @@ def test_name_fits_the_file_system(tmp_path: Path, label: str, report: Report) -
     assert len(name.encode()) > 250
     assert name.endswith(f"_{TIME}{report.suffix}")
     assert label.startswith(name[18 : -20 - len(report.suffix)])
-    assert report_of(name) is report
 
 
 def test_reports_of_a_label_are_found_again() -> None:

@@ -25,7 +25,7 @@ from ..models import (
     SendConfig,
 )
 from ..reasons import Kind, Program, Reason
-from ..report_names import Report, report_name, report_of
+from ..report_names import Report, report_name
 from ..sections import Section
 from ..text import quantity
 from . import files_csv, run_page
@@ -95,7 +95,7 @@ class Reports:
         self._modalities = ModalityCounts()
         self._examples = ImageExamples()
         self._without_image: Sequence[LeftOut] = ()
-        self._written_paths: Sequence[Path] = ()
+        self._written: Sequence[Report] = ()
         self._is_refused = False
         self.images: ImagesCSV | None = None
         if config.report and config.instance_report:
@@ -168,16 +168,19 @@ class Reports:
             log.info("%s", self._skipped.text)
         is_whole = True
         if self._config.report:
-            reports = [self._files_report(rows)]
+            text = files_csv.render_csv(rows, self._program)
+            reports = {Report.FILES: self._write(Report.FILES, text)}
+            if not reports[Report.FILES]:
+                log.error("Rows of the report:\n%s", text.rstrip())
             if self.images and (self.images.close(verifications) or self.images.has_failed):
-                reports.append(None if self.images.has_failed else self.images.path)
+                reports[Report.IMAGES] = not self.images.has_failed
             if self._config.html_report:
-                facts = partial(self._facts, source_options, sections, summary, losses, reports)
-                reports.append(self._page(rows, facts))
-            written = [path for path in reports if path]
-            is_whole = len(written) == len(reports)
-            self._written_paths = written
-            self._deliver(destination, written)
+                has_images = reports.get(Report.IMAGES, False)
+                facts = partial(self._facts, source_options, sections, summary, losses, has_images)
+                reports[Report.PAGE] = self._page(rows, facts)
+            is_whole = all(reports.values())
+            self._written = [report for report, is_written in reports.items() if is_written]
+            self._deliver(destination, self._written)
         return is_whole
 
     def discard(self) -> None:
@@ -206,16 +209,16 @@ class Reports:
                     verification=verifications.summary() if verifications else None,
                     skipped=self._skipped.by_name(),
                     left_out=self._selection.left_out,
-                    reports=[path.name for path in self._written_paths],
+                    reports=[self._path(report).name for report in self._written],
                     error=str(error or ""),
                 )
             ),
             indent=2,
         )
-        path = self._write("the summary", self._path(Report.SUMMARY), f"{text}\n")
-        if path:
-            self._deliver(destination, [path])
-        return bool(path)
+        is_written = self._write(Report.SUMMARY, f"{text}\n")
+        if is_written:
+            self._deliver(destination, [Report.SUMMARY])
+        return is_written
 
     def log_table(self, rows: Sequence[FileReport]) -> None:
         """Log the report on files as a table, which ends the log of the gear.
@@ -223,68 +226,53 @@ class Reports:
         The command has logged each path, and its closing line has the counts.
         """
         if self._program is Program.GEAR:
-            log.info("%s\n%s", self._report_name().capitalize(), files_csv.render_table(rows))
+            log.info("%s\n%s", self._text(Report.FILES).capitalize(), files_csv.render_table(rows))
 
     def work(self) -> ThroughputCounts:
         """Return the throughput so far."""
         return self._throughput.counts()
 
-    def _files_report(self, rows: Sequence[FileReport]) -> Path | None:
-        """Write the report on files; log its rows if that fails."""
-        text = files_csv.render_csv(rows, self._program)
-        path = self._write("the report", self._path(Report.FILES), text)
-        if not path:
-            log.error("Rows of the report:\n%s", text.rstrip())
-        return path
-
-    def _page(self, rows: Sequence[FileReport], facts: Callable[[], run_page.Facts]) -> Path | None:
+    def _page(self, rows: Sequence[FileReport], facts: Callable[[], run_page.Facts]) -> bool:
         """Write the page about the run."""
         with surviving("The page about the run"):
-            html = run_page.render(rows, facts())
-            return self._write("the page about the run", self._path(Report.PAGE), html)
-        return None
+            return self._write(Report.PAGE, run_page.render(rows, facts()))
+        return False
 
-    def _write(self, what: str, path: Path, text: str) -> Path | None:
-        """Write a report; return its path, None if it cannot be written."""
+    def _write(self, report: Report, text: str) -> bool:
+        """Write a report; return whether it is written."""
         try:
-            write_whole(path, text)
+            write_whole(self._path(report), text)
         except OSError as exc:
-            log.error("Cannot write %s to the %s folder: %s", what, self._folder_name, exc.strerror)
-            return None
-        return path
+            folder = "output" if self._program is Program.GEAR else "report"
+            log.error("Cannot write the %s to the %s folder: %s", report.text, folder, exc.strerror)
+            return False
+        return True
 
-    def _deliver(self, destination: ReportDestination, paths: Sequence[Path]) -> None:
-        """Deliver files until one is refused; that one and the rest stay in the output folder."""
+    def _deliver(self, destination: ReportDestination, reports: Iterable[Report]) -> None:
+        """Deliver reports until one is refused; it and the rest stay in the output folder."""
         parent = self._selection.report_parent
-        if self._is_refused:
-            return
-        for path in paths:
+        for report in reports if not self._is_refused else ():
+            path, name = self._path(report), self._text(report)
             try:
                 is_gone = destination.deliver(parent, path)
             except SiteError as exc:
                 log.warning(
                     "Flywheel did not accept the %s: %s. It stays in the output folder, like all "
                     "further reports; the engine attaches them",
-                    self._report_name(path),
+                    name,
                     exc,
                 )
                 self._is_refused = True
                 return
             if is_gone:
                 path.unlink()
-                name = self._report_name(path)
                 log.info("The %s is attached to the %s: %s", name, parent.type, path.name)
             else:
-                log.info("The %s is in %s", self._report_name(path), path)
+                log.info("The %s is in %s", name, path)
 
-    @property
-    def _folder_name(self) -> str:
-        return "output" if self._program is Program.GEAR else "report"
-
-    def _report_name(self, path: Path | None = None) -> str:
-        """Return the name of a report for the log; without a path, of the report on files."""
-        name = (report_of(path.name) if path else Report.FILES).text
-        return f"{name} of a dry run" if self._config.dry_run else name
+    def _text(self, report: Report) -> str:
+        """Return the name of a report for the log."""
+        return f"{report.text} of a dry run" if self._config.dry_run else report.text
 
     def _path(self, report: Report) -> Path:
         label, is_dry = self._selection.report_label, self._config.dry_run
@@ -296,11 +284,11 @@ class Reports:
         sections: Sequence[Section],
         verification: VerificationSummary | None,
         losses: Sequence[float],
-        reports: Sequence[Path | None],
+        has_images: bool,
     ) -> run_page.Facts:
-        """Return the facts for the page; `reports` are the other reports of the run."""
+        """Return the facts for the page; `has_images` says whether there is a per-image report."""
         config, label = self._config, self._selection.report_label
-        origin, images = self._selection.origin, self._path(Report.IMAGES)
+        origin = self._selection.origin
         peer, tag, tls = config.peer, config.tag, config.tls
         query = config.query_peer or peer
         options = {
@@ -346,7 +334,7 @@ class Reports:
             is_series_cut=self._modalities.is_cut,
             examples=self._examples,
             files_csv=self._path(Report.FILES).name,
-            images_csv=images.name if images in reports else "",
+            images_csv=self._path(Report.IMAGES).name if has_images else "",
             skipped=self._skipped.text,
             left_out=[files.text for files in (*self._selection.left_out, *self._without_image)],
             config=[

@@ -199,7 +199,7 @@ def test_an_unwritable_report_is_logged(tmp_path: Path, caplog: pytest.LogCaptur
     rows = f"Rows of the report:\n{columns}\n,lab/a.zip,a.zip,3,1,Incomplete"
     assert caplog.messages.count(rows) == 1
     reason = "No such file or directory"
-    for what in ("the report", "the page about the run", "the summary"):
+    for what in ("the report", "the page", "the summary"):
         logged = f"Cannot write {what} to the output folder: {reason}"
         assert caplog.messages.count(logged) == 1
     assert caplog.messages.count(f"Cannot write the per-image report: {reason}") == 1
