@@ -21,7 +21,7 @@ from tests.support.browser import CONTRASTS, MIN_CONTRAST, texts
 CT = "1.2.840.10008.5.1.4.1.1.2"
 IMPLICIT, RLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.5"
 REFUSED = (Reason(Kind.REFUSED, "0xC000 Cannot Understand", "0xC000"),)
-EVIL = "<script>document.title='evil'</script><img src='http://127.0.0.1:9/x.png'>.zip"
+EVIL = "<script>document.title='evil'</script><img src='http://127.0.0.1:9/x.png'>{{ 7 * 7 }}.zip"
 TIMINGS = ThroughputCounts(
     1.0, (120, 80, 0, 55), (4_000_000, 3_000_000, 0, 2_000_000), (0,) * 13, 4.2
 )
