@@ -22,17 +22,12 @@ from .unpack import classify, item_of
 _OPTIONAL_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
-def open_regular(path: Path | str) -> BinaryIO | None:
-    """Open a file to read; return None for a FIFO, a socket or a device, without waiting for it.
+def open_regular(path: Path | str, *, was_regular: bool = False) -> int | None:
+    """Open a file to read, and return its descriptor.
 
-    Raises OSError.
+    Returns None for a FIFO, a socket or a device, without waiting for it. `was_regular` skips the
+    check before opening. Raises OSError.
     """
-    descriptor = _descriptor(path)
-    return None if descriptor is None else open(descriptor, "rb")
-
-
-def _descriptor(path: Path | str, *, was_regular: bool = False) -> int | None:
-    """Open a file as `open_regular` does; `was_regular` skips the check before opening."""
     if not was_regular and is_special(os.stat(path).st_mode):
         return None
     try:
@@ -47,39 +42,26 @@ def _descriptor(path: Path | str, *, was_regular: bool = False) -> int | None:
     return descriptor
 
 
-def _load(descriptor: int) -> tuple[BinaryIO, int]:
-    """Return the content of a file as `load` does, with few system calls for a small file."""
+def load(descriptor: int) -> tuple[BinaryIO, int]:
+    """Return the content of a file that is open at its start, and its size in bytes.
+
+    A small file is read into memory and closed, with few system calls. Raises OSError, and closes
+    the file, if it cannot be read.
+    """
     try:
         size = os.fstat(descriptor).st_size
-        data = os.read(descriptor, size + 1) if size <= MAX_IN_MEMORY else b""
+        is_small = size <= MAX_IN_MEMORY
+        data = os.read(descriptor, size + 1) if is_small else b""
+        while 0 < len(data) < size and (more := os.read(descriptor, size + 1 - len(data))):
+            data += more
+        if not is_small or len(data) > size:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            return open(descriptor, "rb"), size
     except OSError:
         os.close(descriptor)
         raise
-    if 0 < len(data) == size:
-        os.close(descriptor)
-        return BytesIO(data), size
-    file = open(descriptor, "rb")
-    try:
-        file.seek(0)
-        return load(file)
-    except OSError:
-        file.close()
-        raise
-
-
-def load(file: BinaryIO) -> tuple[BinaryIO, int]:
-    """Return the content of an open file, and its size in bytes.
-
-    A small file is read into memory and closed. Raises OSError.
-    """
-    size = os.fstat(file.fileno()).st_size
-    if size <= MAX_IN_MEMORY:
-        data = file.read(size + 1)
-        if len(data) <= size:
-            file.close()
-            return BytesIO(data), len(data)
-        file.seek(0)
-    return file, size
+    os.close(descriptor)
+    return BytesIO(data), len(data)
 
 
 def _is_regular(entry: os.DirEntry[str]) -> bool:
@@ -143,7 +125,7 @@ def _folder_item(
 ) -> Member | NestedArchive | Unreadable | Skipped | None:
     """Open a file of a folder, unless it has the name of an archive."""
     try:
-        file = _descriptor(entry.path, was_regular=_is_regular(entry))
+        file = open_regular(entry.path, was_regular=_is_regular(entry))
     except OSError as exc:
         if is_archive_name(entry.name):
             return None
@@ -166,7 +148,7 @@ def _opened(
 ) -> Member | NestedArchive | Unreadable | Skipped:
     """Return the item for an open file; close the file if there is nothing to send."""
     try:
-        content, size = _load(file)
+        content, size = load(file)
     except OSError as exc:
         return Unreadable(Reason(Kind.UNREADABLE_FILE, str(exc.strerror)), number, name)
     try:

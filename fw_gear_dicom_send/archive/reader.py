@@ -83,9 +83,10 @@ class Archive:
         self._selects = selects
         self._is_folder = self.is_listed = path.is_dir()
         self._files = ExitStack()
-        self._file = None if self._is_folder else open_regular(path)
-        if self._file:
-            self._files.enter_context(self._file)
+        descriptor = None if self._is_folder else open_regular(path)
+        self._file = None
+        if descriptor is not None:
+            self._file = self._files.enter_context(open(descriptor, "rb"))
 
     def close(self) -> None:
         """Close the file, after all tasks have ended."""
@@ -124,7 +125,8 @@ class Archive:
         skipped = Skipped.NOT_DICOM if form else unpacker.skips(head)
         if skipped is None:
             self.is_listed = True
-            content, size = load(self._path.open("rb"))
+            os.lseek(file.fileno(), 0, os.SEEK_SET)
+            content, size = load(os.dup(file.fileno()))
             yield Member(1, content, position=size)
         elif is_marked or skipped is Skipped.DICOMDIR:
             yield skipped

@@ -61,7 +61,7 @@ def in_frames(code: str, folder: Path, attack: bytes) -> int:
     program = Program("program", ("-c", code), "", "", "")
     if ENCODER in code:
         rows = RawFrame(ExplicitVRLittleEndian, 1, len(attack), 1, 8, 8, False, False, False)
-        request = rows.request
+        request = rows.request(len(attack))
     else:
         request = Frame(ExplicitVRLittleEndian, 1, 1, 1, 8, 8).request(len(attack))
     with FrameProcesses(program, folder, DEFAULT_TIMEOUTS) as processes:

@@ -91,7 +91,7 @@ def compressed_by(
 
 def read(image: SOPInstance) -> Dataset:
     """Return the dataset of an image in explicit VR, and close the image."""
-    with closing(image.dataset):
+    with closing(image):
         found = read_dataset(DicomBytesIO(b"".join(image.dataset.blocks(1000))), False, True)
     found.file_meta = pydicom.dataset.FileMetaDataset()
     found.file_meta.TransferSyntaxUID = image.transfer_syntax_uid

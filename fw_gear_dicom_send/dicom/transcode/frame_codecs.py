@@ -93,6 +93,6 @@ class FrameEncoders(FrameProcesses):
         cannot be encoded, also while the chunks are read.
         """
         bound = 2 * frame.size + _OVERHEAD
-        with self.answer(frame.request, native, frame.size, bound) as chunks:
+        with self.answer(frame.request(frame.size), native, frame.size, bound) as chunks:
             (size,) = LENGTH.unpack(next(chunks))
             yield EncodedFrame(size, chunks)

@@ -15,7 +15,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import IntEnum
 from functools import cache
 from importlib import import_module
@@ -86,11 +86,10 @@ class Frame:
         """Length of its pixels, in bytes."""
         return self.rows * self.columns * self.samples * self.allocated // BYTE
 
-    def request(self, coded_size: int) -> bytes:
-        """Return the request to the decoder that precedes a bit stream of `coded_size` bytes."""
-        syntax = self.transfer_syntax_uid.encode()
-        shape = (self.rows, self.columns, self.samples, self.allocated, self.bits)
-        return REQUEST.pack(syntax, *shape, coded_size)
+    def request(self, size: int) -> bytes:
+        """Return the request to the decoder that precedes a bit stream of `size` bytes."""
+        syntax, *fields = astuple(self)
+        return REQUEST.pack(syntax.encode(), *fields, size)
 
 
 def decode(coded: bytes, frame: Frame) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ independent of the encoder's library. The result must equal the original bit for
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from importlib import import_module
 from typing import Any, BinaryIO
 
@@ -25,7 +25,7 @@ from .frame_decoder import (
 )
 
 JPEG_LS = "1.2.840.10008.1.2.4.80"
-REQUEST = struct.Struct("<64sIIBBBBBBQ")
+REQUEST = struct.Struct("<64sIIBBB???Q")
 LENGTH = struct.Struct("<Q")
 SPARE = 4096
 # Measured with 16-bit JPEG 2000: 23 bytes of address space and 18 bytes of memory per sample.
@@ -45,27 +45,16 @@ class MismatchError(FrameError):
 
 
 @dataclass(frozen=True)
-class RawFrame:
+class RawFrame(Frame):
     """Description of a native frame and of its encoding; samples have 8 or 16 bits.
 
-    For a colour frame, `is_planar` means that it is stored plane by plane. `is_rgb` means that
-    JPEG 2000 may transform its colours.
+    `bits` are those stored. For a colour frame, `is_planar` means that it is stored plane by plane,
+    and `is_rgb` that JPEG 2000 may transform its colours.
     """
 
-    transfer_syntax_uid: str
-    rows: int
-    columns: int
-    samples: int
-    allocated: int
-    stored: int
     is_signed: bool
     is_planar: bool
     is_rgb: bool
-
-    @property
-    def size(self) -> int:
-        """Length of its pixels, in bytes."""
-        return self.rows * self.columns * self.samples * self.allocated // BYTE
 
     @property
     def precision(self) -> int:
@@ -74,15 +63,13 @@ class RawFrame:
         JPEG-LS uses all allocated bits, so that decoders need not know the sign. JPEG 2000 encodes
         the sign. It uses only the stored bits if they need as many bytes as the allocated bits.
         """
-        is_exact = self.transfer_syntax_uid != JPEG_LS and self.stored > self.allocated - BYTE
-        return self.stored if is_exact else self.allocated
+        is_exact = self.transfer_syntax_uid != JPEG_LS and self.bits > self.allocated - BYTE
+        return self.bits if is_exact else self.allocated
 
-    @property
-    def request(self) -> bytes:
-        """The request to the encoder, which precedes the pixels."""
-        shape = (self.rows, self.columns, self.samples, self.allocated, self.stored)
-        flags = (self.is_signed, self.is_planar, self.is_rgb)
-        return REQUEST.pack(self.transfer_syntax_uid.encode(), *shape, *flags, self.size)
+    def request(self, size: int) -> bytes:
+        """Return the request to the encoder that precedes pixels of `size` bytes."""
+        syntax, *fields = astuple(self)
+        return REQUEST.pack(syntax.encode(), *fields, size)
 
 
 def encode(native: bytes, frame: RawFrame) -> bytes:
@@ -94,8 +81,8 @@ def encode(native: bytes, frame: RawFrame) -> bytes:
     codecs: Any = import_module("imagecodecs")
     width = frame.allocated // BYTE
     pixels = numpy.frombuffer(native, f"{'i' if frame.is_signed else 'u'}{width}")
-    lowest = -(1 << frame.stored - 1) if frame.is_signed else 0
-    if pixels.min() < lowest or pixels.max() >= lowest + (1 << frame.stored):
+    lowest = -(1 << frame.bits - 1) if frame.is_signed else 0
+    if pixels.min() < lowest or pixels.max() >= lowest + (1 << frame.bits):
         raise UnsuitableFrameError
     shape = (frame.rows, frame.columns)
     if frame.is_planar:
@@ -148,20 +135,8 @@ def _prepare() -> None:
     prepare_gdcm()
 
 
-def _encoded(source: BinaryIO, size: int, syntax: bytes, *fields: int) -> Iterator[bytes]:
-    rows, columns, samples, allocated, stored, *flags = fields
-    is_signed, is_planar, is_rgb = map(bool, flags)
-    frame = RawFrame(
-        syntax.rstrip(b"\0").decode(),
-        rows,
-        columns,
-        samples,
-        allocated,
-        stored,
-        is_signed=is_signed,
-        is_planar=is_planar,
-        is_rgb=is_rgb,
-    )
+def _encoded(source: BinaryIO, size: int, syntax: bytes, *fields: Any) -> Iterator[bytes]:
+    frame = RawFrame(syntax.rstrip(b"\0").decode(), *fields)
     bound_memory(ADDRESSES_PER_SAMPLE * frame.rows * frame.columns * frame.samples)
     coded = encode(source.read(size), frame)
     yield LENGTH.pack(len(coded))
