@@ -152,8 +152,7 @@ class ElementReader(HeaderReader):
         Notes the elements of `group`, and the first element at or after each of `marks`, which
         ascend and end with ITEM. Stops before an element that ends beyond the file.
 
-        This is `walk` as a tight loop, as each image passes through it. It raises the same errors;
-        `scan` then ends after the last good element.
+        This is `walk` as a tight loop. After an error, `scan` ends after the last good element.
         """
         headers = LAYOUTS[encoding.little]
         unpack = (headers.without_vr if encoding.implicit else headers.explicit).unpack_from

@@ -127,8 +127,8 @@ class WatchedDataset(EncodedDataset):
 class SOPInstance:
     """A dataset that is ready to be sent.
 
-    It owns the source of its dataset. Whoever has it from `stamp`, `convert` or `compress` closes
-    it once. Variants that share its source need no closing.
+    It owns the source of its dataset. The caller of `stamp`, `convert` or `compress` closes the
+    image once. Variants that share its source need no closing.
 
     `read_identity` reads the values that must not appear in a log. A comment of the server that
     quotes one of them is not shown. Study and series are empty if the dataset does not name them.

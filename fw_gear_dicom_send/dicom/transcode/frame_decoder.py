@@ -15,7 +15,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
 from importlib import import_module
@@ -88,7 +88,7 @@ class Frame:
 
     def request(self, size: int) -> bytes:
         """Return the request to the decoder that precedes a bit stream of `size` bytes."""
-        syntax, *fields = astuple(self)
+        syntax, *fields = vars(self).values()
         return REQUEST.pack(syntax.encode(), *fields, size)
 
 

@@ -7,7 +7,7 @@ independent of the encoder's library. The result must equal the original bit for
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, BinaryIO
 
@@ -68,7 +68,7 @@ class RawFrame(Frame):
 
     def request(self, size: int) -> bytes:
         """Return the request to the encoder that precedes pixels of `size` bytes."""
-        syntax, *fields = astuple(self)
+        syntax, *fields = vars(self).values()
         return REQUEST.pack(syntax.encode(), *fields, size)
 
 
