@@ -109,3 +109,10 @@ def test_lost_images_take_memory_too(caplog: pytest.LogCaptureFixture) -> None:
     for uid in ("1.1", "1.2"):
         assert isinstance(earlier.claim(instance(uid)), SOPInstance)
     assert len(caplog.messages) == 1
+
+
+def test_a_large_image_is_recognized() -> None:
+    """Its CRC-32 is computed before it is sent, not while it is sent."""
+    data = bytes(9_000_000)
+    known = knowing(reported("1.1", data))
+    assert known.claim(instance("1.1", data)) == EQUAL

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 
 import pytest
 
@@ -138,13 +138,33 @@ def test_no_file_is_retried_beside_one_without_space() -> None:
         return source.fetch(entry)
 
     order = []
-    with downloads(source, entries(3), clock, at_once=2, fetch=fetch) as running:
+    first, second, third = entries(3)
+    files = [first, replace(second, size=10 << 20), third]
+    with downloads(source, files, clock, at_once=2, fetch=fetch) as running:
         for file in iter(running.take, None):
             order.append(file.entry.name)
             if file.entry.name == "0":
                 assert not wait_for(lambda: source.tries.count("2") > 1, 0.2)
             running.release(file)
     assert order == ["1", "0", "2"]
+
+
+def test_a_file_that_is_read_again_outlives_the_last_round() -> None:
+    """When the time for the others is over, it is still downloaded."""
+    clock, is_released = Clock(), Event()
+    source = Source({"0": 10**6}, clock, seconds=100)
+
+    def fetch(entry: FileEntry) -> Fetch:
+        if source.tries.count(entry.name) == 1:
+            assert is_released.wait(PATIENCE)
+        return source.fetch(entry)
+
+    with downloads(source, entries(2), clock, fetch=fetch) as running:
+        file = running.take()
+        assert file
+        running.release(file, again=True)
+        is_released.set()
+        assert sorted(file.entry.name for file in consumed(running)) == ["0", "1"]
 
 
 def test_slow_failures_are_limited() -> None:
