@@ -1,5 +1,6 @@
 """Several threads unpack and send the images of one file."""
 
+import zipfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -74,8 +75,12 @@ def test_images_of_one_file_are_sent_in_parallel(tmp_path: Path, pack: type) -> 
 
 @pytest.mark.parametrize("pack", [zip_of, tar_of])
 def test_images_of_a_nested_archive_are_sent_in_parallel(tmp_path: Path, pack: type) -> None:
-    """They are distributed like others."""
-    inner = zip_of(tmp_path / "inner", members(range(IMAGES)))
+    """They are distributed like others, also if threads without work wait for them first."""
+    inner = tmp_path / "inner"
+    with zipfile.ZipFile(inner, "w") as archive:
+        for image in members(range(IMAGES)):
+            archive.writestr(image.name, image.content)
+        archive.writestr("padding", bytes(30_000_000))
     pack(tmp_path / "a", [ArchiveMember("inner", inner.read_bytes())])
     files = Folder(tmp_path)
     files.add("a")
