@@ -13,7 +13,7 @@
 # make bench-peer    the same, including the published gear in a separate environment
 # make bench-claims  measure single claims of the documentation
 # make pictures      make the pictures of README.md (needs Chromium)
-# make docs          write docs/CONFORMANCE.md, docs/reasons.md, docs/dicom-send.1 and manifest-rule.json from the code
+# make docs          write the manifests, the manual page and parts of docs/ from the code
 # make site          write the documentation as a searchable site to build/site
 # make lock          update the locked requirements (needs uv)
 # make audit         look up the locked requirements in PyPI's list of vulnerabilities
@@ -91,7 +91,7 @@ bench-claims: $(VENV)/.bench
 docs: $(VENV)/.dev
 	$(BIN)/python -m scripts.conformance
 	$(BIN)/python -m scripts.reasons
-	$(BIN)/python -m scripts.rule_manifest
+	$(BIN)/python -m scripts.options
 	$(BIN)/python -m scripts.man_page
 
 pictures: $(VENV)/.dev

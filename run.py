@@ -11,11 +11,11 @@ from flywheel_gear_toolkit import GearToolkitContext
 from flywheel_gear_toolkit.utils.metadata import Metadata
 
 from fw_gear_dicom_send import senders
-from fw_gear_dicom_send.config import parse
+from fw_gear_dicom_send.config import SendConfig, parse
 from fw_gear_dicom_send.delivery.sender import Sender
 from fw_gear_dicom_send.exit_codes import exit_code, log_details, silence_pydicom
 from fw_gear_dicom_send.flywheel import FlywheelSource
-from fw_gear_dicom_send.models import Outcome, SendConfig
+from fw_gear_dicom_send.models import Outcome
 from fw_gear_dicom_send.report.output import remove
 from fw_gear_dicom_send.report.progress import Progress
 from fw_gear_dicom_send.run.pipeline import DEFAULT_WAITS, ProgressFactory, Waits, run
@@ -44,7 +44,7 @@ def _run(waits: Waits, make_progress: ProgressFactory, make_sender: SenderFactor
         silence_pydicom()
         if context.config.get("debug"):
             log_details()
-        config = parse(context.config_json, context.manifest)
+        config = parse(context.config_json)
         context.log_config()
         source = FlywheelSource(config)
         with make_sender(config, context.work_dir) as sender:

@@ -1,327 +1,135 @@
-"""Reads and checks the gear's configuration. Only this module reads manifest keys."""
+"""Configuration of a run: the checked options, and what they make up."""
 
-import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from ipaddress import AddressValueError, IPv6Address
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from .delivery.sender import ServerName
 from .dicom.types import PrivateTag
 from .errors import ConfigError
-from .models import Container, GearConfig, InputFile, NameChoice, SendConfig
+from .models import Container, InputFile, NameChoice
 from .name_patterns import NamePatterns
-from .network.types import ClientCertificate, ConversionMode, PeerAE, TLSConfig
+from .network.types import ClientCertificate, PeerAE, TLSConfig, UserIdentity
+from .option_types import FILE, Option, Place, check_all
+from .options import OPTIONS, Options
 
-MAX_ASSOCIATIONS = 16
-MAX_DOWNLOADS = 16
-MAX_PORT = 65535
-
-_MAX_AE_TITLE = 16
-_MAX_LO = 64
-_MAX_HOST_NAME = 253
-_MAX_RETRY_TIME = 86400
-_MIN_RATE, _MAX_RATE = 0.1, 10_000
-_MAX_FLYWHEEL_TAG = 32
-_RESERVED_GROUPS = (0x0001, 0x0003, 0x0005, 0x0007, 0xFFFF)
-_MAX_GROUP = 0xFFFF
-_MAX_IMAGES = 1_000_000
+_OF_GEAR = frozenset(option.name for option in OPTIONS if option.where & Place.GEAR)
+_FILES = tuple(option.name for option in OPTIONS if option.type is FILE)
 
 
-@dataclass(frozen=True)
-class Option:
-    """Option of the manifest. `default` is None if a value is required."""
+@dataclass(frozen=True, kw_only=True)
+class SendConfig(Options):
+    """Options for sending, independent of the source of the images.
 
-    name: str
-    type: str
-    default: str | int | bool | None
-    description: str
-    choices: tuple[str, ...] = ()
-
-
-def manifest() -> Mapping[str, Any]:
-    """Return the gear's manifest, which is beside the package or, if installed, inside it."""
-    package = Path(__file__).parent
-    paths = (folder / "manifest.json" for folder in (package, package.parent))
-    text = next(filter(Path.is_file, paths)).read_text(encoding="utf-8")
-    found: dict[str, Any] = json.loads(text)
-    return found
-
-
-def options(manifest: Mapping[str, Any]) -> tuple[Option, ...]:
-    """Return the options of a manifest."""
-    return tuple(
-        Option(
-            name,
-            option["type"],
-            option.get("default"),
-            option["description"],
-            tuple(option.get("enum", ())),
-        )
-        for name, option in manifest["config"].items()
-    )
-
-
-def parse(config_json: Mapping[str, Any], manifest: Mapping[str, Any]) -> GearConfig:
-    """Return the checked configuration of a gear run.
-
-    Options that config.json lacks get the manifest's defaults. Raises ConfigError for the first
-    invalid option or input.
+    `user_identity` is read from the file `identity`.
     """
-    options = with_defaults(config_json.get("config", {}), manifest)
-    inputs = config_json.get("inputs", {})
-    downloads = _whole_number(options, "downloads", MAX_DOWNLOADS)
-    retry_time = _seconds(options, "file_download_retry_time")
+
+    place: ClassVar[Place] = Place.COMMAND
+    user_identity: UserIdentity | None = field(default=None, repr=False)
+
+    @cached_property
+    def peer(self) -> PeerAE:
+        """The server for images."""
+        titles = self.called_ae, self.calling_ae
+        return PeerAE(self.destination, self.port, *titles, self.user_identity)
+
+    @property
+    def server(self) -> ServerName:
+        """The names of the server."""
+        return self.peer.named(self.tls.profile if self.tls else "")
+
+    @cached_property
+    def query_peer(self) -> PeerAE | None:
+        """The AE for queries, None if it is that for images."""
+        title, port = self.query_ae or self.called_ae, self.query_port or self.port
+        found = replace(self.peer, port=port, called_ae=title)
+        return None if found == self.peer else found
+
+    @cached_property
+    def tls(self) -> TLSConfig | None:
+        """The TLS configuration, None without TLS."""
+        if not self.tls_enabled:
+            return None
+        return TLSConfig(
+            ClientCertificate(self.key, self.cert) if self.key and self.cert else None,
+            self.add_cert_file,
+            self.tls_security_profile,
+            self.tls_require_peer_cert,
+            self.tls_check_hostname,
+        )
+
+    @cached_property
+    def tag(self) -> PrivateTag | None:
+        """The private element, None if datasets stay unchanged."""
+        return PrivateTag(self.group, self.identifier, self.tag_value) if self.stamp else None
+
+    @cached_property
+    def names(self) -> NameChoice:
+        """The selection of files by their names."""
+        return NameChoice(NamePatterns(self.include), NamePatterns(self.exclude))
+
+    def in_effect(self) -> Iterator[tuple[Option, Any]]:
+        """Yield the options of the program that have an effect, with their values."""
+        for option in OPTIONS:
+            is_used = not option.needs or getattr(self, option.needs)
+            if option.where & self.place and option.type.schema and is_used:
+                yield option, getattr(self, option.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GearConfig(SendConfig):
+    """Valid configuration of a gear run on a `container`."""
+
+    place: ClassVar[Place] = Place.GEAR
+    container: Container
+    input_file: InputFile | None
+    api_key: str = field(repr=False)
+    job_id: str = ""
+
+
+def parse(config_json: Mapping[str, Any]) -> GearConfig:
+    """Return the checked configuration of a gear run, from config.json.
+
+    Raises ConfigError for the first invalid option or input.
+    """
+    given, inputs = config_json.get("config", {}), config_json.get("inputs", {})
+    options = {name: value for name, value in given.items() if name in _OF_GEAR}
+    files = {name: _input_path(name, inputs[name]) for name in _FILES if inputs.get(name)}
     return GearConfig(
-        **vars(parse_sending(options, inputs, manifest)),
-        destination=_container("destination container", config_json.get("destination")),
+        **_checked({**options, **files}),
+        container=_container("destination container", config_json.get("destination")),
         input_file=_input_file(inputs.get("file")),
         api_key=_api_key(inputs.get("api-key")),
-        downloads=downloads,
-        file_download_retry_time=retry_time,
-        sent_tag=_flywheel_tag(options, "sent_tag"),
-        file_types=_choice(options, "file_types", manifest),
-        modalities=_several(options, "modality", manifest),
-        file_tags=_several(options, "file_tags", manifest),
-        resume=_boolean(options, "resume"),
         job_id=_job_id(config_json.get("job")),
     )
 
 
-def parse_sending(
-    options: Mapping[str, Any], inputs: Mapping[str, Any], manifest: Mapping[str, Any]
-) -> SendConfig:
-    """Return the configuration for sending, from all options and the inputs for TLS.
+def parse_sending(given: Mapping[str, Any]) -> SendConfig:
+    """Return the checked configuration for sending, from options in JSON.
 
-    Raises ConfigError for the first invalid option or input.
+    Raises ConfigError for the first invalid option.
     """
-    _boolean(options, "debug")
-    return SendConfig(
-        peer=peer(options),
-        tls=tls(options, inputs, manifest),
-        identity_file=identity_file(options, inputs),
-        tag=PrivateTag(
-            group=_group(options, "group"),
-            creator=_text(options, "identifier", _MAX_LO),
-            value=_text(options, "tag_value", _MAX_LO),
-        ),
-        send_retry_time=_seconds(options, "send_retry_time"),
-        response_timeout=_seconds(options, "response_timeout", minimum=1),
-        associations=_whole_number(options, "associations", MAX_ASSOCIATIONS),
-        bandwidth_limit=_megabytes(options, "bandwidth_limit"),
-        conversion=ConversionMode(_choice(options, "conversion", manifest)),
-        report=_boolean(options, "report"),
-        instance_report=_boolean(options, "instance_report"),
-        html_report=_boolean(options, "html_report"),
-        summary_report=_boolean(options, "summary_report"),
-        show_member_names=_boolean(options, "show_member_names"),
-        verify=_choice(options, "verify", manifest),
-        skip_existing=_boolean(options, "skip_existing"),
-        dry_run=_boolean(options, "dry_run"),
-        max_images_per_association=_whole_number(
-            options, "max_images_per_association", _MAX_IMAGES, minimum=0
-        ),
-        query_peer=_query_peer(options),
-        names=NameChoice(
-            include=NamePatterns(_several(options, "include", manifest)),
-            exclude=NamePatterns(_several(options, "exclude", manifest)),
-        ),
-    )
+    return SendConfig(**_checked(given))
 
 
-def peer(options: Mapping[str, Any]) -> PeerAE:
-    """Return the DICOM server and the AE titles. Raises ConfigError as `parse_sending` does."""
-    return PeerAE(
-        host=_host(options, "destination"),
-        port=_whole_number(options, "port", MAX_PORT),
-        called_ae=_text(options, "called_ae", _MAX_AE_TITLE),
-        calling_ae=_text(options, "calling_ae", _MAX_AE_TITLE),
-    )
-
-
-def _query_peer(options: Mapping[str, Any]) -> PeerAE | None:
-    """Return the AE for queries, None if it is the same as for storage."""
-    storing = peer(options)
-    port = _whole_number(options, "query_port", MAX_PORT, minimum=0) or storing.port
-    given = options.get("query_ae")
-    title = storing.called_ae if given == "" else _text(options, "query_ae", _MAX_AE_TITLE)
-    querying = replace(storing, port=port, called_ae=title)
-    return None if querying == storing else querying
-
-
-def with_defaults(given: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all options: the given ones, and the manifest's defaults for the others."""
-    return {option.name: option.default for option in options(manifest)} | dict(given)
-
-
-def tls(
-    options: Mapping[str, Any], inputs: Mapping[str, Any], manifest: Mapping[str, Any]
-) -> TLSConfig | None:
-    """Return the TLS configuration, None without TLS.
-
-    The options are checked in any case, so that no invalid value goes unnoticed. Raises
-    ConfigError as `parse_sending` does.
-    """
-    profile = _choice(options, "tls_security_profile", manifest)
-    requires_peer_cert = _boolean(options, "tls_require_peer_cert")
-    checks_hostname = _boolean(options, "tls_check_hostname")
-    if not _boolean(options, "tls_enabled"):
-        return None
-    if checks_hostname and not requires_peer_cert:
-        raise ConfigError("tls_check_hostname", True, "false if tls_require_peer_cert is false")
-    added = inputs.get("add_cert_file")
-    return TLSConfig(
-        certificate=_client_certificate(inputs),
-        add_cert_file=_input_path("add_cert_file", added) if added else None,
-        profile=profile,
-        require_peer_cert=requires_peer_cert,
-        check_hostname=checks_hostname,
-    )
-
-
-def identity_file(options: Mapping[str, Any], inputs: Mapping[str, Any]) -> Path | None:
-    """Return the file with the user identity, None if none is given.
-
-    Raises ConfigError as `parse_sending` does, and if the identity would be sent unencrypted
-    without permission.
-    """
-    may_be_unencrypted = _boolean(options, "identity_without_tls")
-    given = inputs.get("identity")
-    if given is None:
-        return None
-    path = _input_path("identity", given)
-    if not (_boolean(options, "tls_enabled") or may_be_unencrypted):
+def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options by name; raise ConfigError if they are invalid, or contradict."""
+    options = check_all(OPTIONS, given)
+    if options["identity"] and not (options["tls_enabled"] or options["identity_without_tls"]):
         allowed = "with tls_enabled, or with identity_without_tls, which sends it unencrypted"
-        raise ConfigError("identity", path.name, allowed)
-    return path
-
-
-def _client_certificate(inputs: Mapping[str, Any]) -> ClientCertificate | None:
-    key, cert = inputs.get("key"), inputs.get("cert")
-    if key is None and cert is None:
-        return None
-    for name, given in (("key", key), ("cert", cert)):
-        if given is None:
-            raise ConfigError(name, None, "a PEM file, because key and cert need each other")
-    return ClientCertificate(_input_path("key", key), _input_path("cert", cert))
-
-
-def _text(options: Mapping[str, Any], name: str, max_length: int) -> str:
-    """Return a value of VR AE or LO in the default repertoire, stripped (PS3.5 6.1, 6.2)."""
-    given = options.get(name)
-    value = given.strip(" ") if isinstance(given, str) else ""
-    is_plain = value.isascii() and value.isprintable() and "\\" not in value
-    if not (is_plain and 0 < len(value) <= max_length):
-        allowed = f"1 to {max_length} ASCII characters, no backslash and no control character"
-        raise ConfigError(name, given, allowed)
-    return value
-
-
-def _flywheel_tag(options: Mapping[str, Any], name: str) -> str:
-    """Return a Flywheel tag, empty for none."""
-    given = options.get(name)
-    value = given.strip() if isinstance(given, str) else None
-    if value is None or not value.isprintable() or len(value) > _MAX_FLYWHEEL_TAG:
-        raise ConfigError(name, given, f"a tag of at most {_MAX_FLYWHEEL_TAG} characters, or none")
-    return value
-
-
-def _several(options: Mapping[str, Any], name: str, manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the comma-separated values of an option, stripped."""
-    max_length: int = manifest["config"][name]["maxLength"]
-    given = options.get(name)
-    if not isinstance(given, str) or len(given) > max_length:
-        allowed = f"text of at most {max_length} characters, several values separated by commas"
-        raise ConfigError(name, given, allowed)
-    return tuple(part for one in given.split(",") if (part := one.strip()))
-
-
-def _host(options: Mapping[str, Any], name: str) -> str:
-    given = options.get(name)
-    value = given.strip() if isinstance(given, str) else ""
-    if value.startswith("[") and value.endswith("]"):
-        value = value[1:-1]
-    is_plain = value.isprintable() and not set(value) & set(" /\\@?#[]")
-    is_plain = is_plain and (":" not in value or _is_ipv6(value))
-    if not (is_plain and 0 < len(value) <= _MAX_HOST_NAME):
-        allowed = "a host name, or an IPv4 or IPv6 address, without port or scheme"
-        raise ConfigError(name, given, allowed)
-    return value
-
-
-def _is_ipv6(value: str) -> bool:
-    try:
-        IPv6Address(value)
-    except AddressValueError:
-        return False
-    return True
-
-
-def _whole_number(options: Mapping[str, Any], name: str, maximum: int, minimum: int = 1) -> int:
-    given = options.get(name)
-    if isinstance(given, bool) or not isinstance(given, int) or not minimum <= given <= maximum:
-        raise ConfigError(name, given, f"a whole number from {minimum} to {maximum}")
-    return given
-
-
-def _group(options: Mapping[str, Any], name: str) -> int:
-    """Return a group for private elements (PS3.5 7.8)."""
-    given = options.get(name)
-    try:
-        value = int(given, 16) if isinstance(given, str) else given
-    except ValueError:
-        value = None
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int)
-        or not 0 < value <= _MAX_GROUP
-        or value % 2 == 0
-        or value in _RESERVED_GROUPS
-    ):
-        allowed = "an odd group from 0x0009 to 0xFFFD, as hexadecimal text or a number"
-        raise ConfigError(name, given, allowed)
-    return value
-
-
-def _seconds(options: Mapping[str, Any], name: str, minimum: int = 0) -> float:
-    given = options.get(name)
-    if (
-        isinstance(given, bool)
-        or not isinstance(given, int | float)
-        or not minimum <= given <= _MAX_RETRY_TIME
-    ):
-        raise ConfigError(name, given, f"a number of seconds from {minimum} to {_MAX_RETRY_TIME}")
-    return float(given)
-
-
-def _megabytes(options: Mapping[str, Any], name: str) -> float:
-    """Return a rate in MB/s, 0 for none."""
-    given = options.get(name)
-    if (
-        isinstance(given, bool)
-        or not isinstance(given, int | float)
-        or not (given == 0 or _MIN_RATE <= given <= _MAX_RATE)
-    ):
-        allowed = f"0 for no limit, or {_MIN_RATE:g} to {_MAX_RATE} MB/s"
-        raise ConfigError(name, given, allowed)
-    return float(given)
-
-
-def _boolean(options: Mapping[str, Any], name: str) -> bool:
-    given = options.get(name)
-    if not isinstance(given, bool):
-        raise ConfigError(name, given, "true or false")
-    return given
-
-
-def _choice(options: Mapping[str, Any], name: str, manifest: Mapping[str, Any]) -> str:
-    """Return one of the values that the manifest allows for an option."""
-    choices: list[str] = manifest["config"][name]["enum"]
-    given = options.get(name)
-    if not isinstance(given, str) or given not in choices:
-        raise ConfigError(name, given, f"one of {'; '.join(choices)}")
-    return given
+        raise ConfigError("identity", options["identity"].name, allowed)
+    if options["tls_enabled"]:
+        if options["tls_check_hostname"] and not options["tls_require_peer_cert"]:
+            allowed = "false if tls_require_peer_cert is false"
+            raise ConfigError("tls_check_hostname", True, allowed)
+        for name, other in (("key", "cert"), ("cert", "key")):
+            if options[other] and not options[name]:
+                allowed = "a PEM file, because key and cert need each other"
+                raise ConfigError(name, None, allowed)
+    return options
 
 
 def _container(name: str, given: Any) -> Container:

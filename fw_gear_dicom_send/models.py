@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from .delivery.results import StoreResult
-from .delivery.sender import ServerName
-from .dicom.types import PrivateTag
 from .errors import ExitCode
 from .name_patterns import NO_PATTERNS, NamePatterns
-from .network.types import ConversionMode, PeerAE, TLSConfig
 from .reasons import Kind, Program, Reason, Skipped
 from .text import quantity
 
@@ -75,59 +72,6 @@ class NameChoice:
 
 
 ANY_NAME = NameChoice()
-
-
-@dataclass(frozen=True, kw_only=True)
-class SendConfig:
-    """Configuration for sending, independent of the source of the images.
-
-    Without `tag`, datasets are not changed. Times are in seconds. `bandwidth_limit` is in MB/s, 0
-    for no limit. `identity_file` contains the user identity for the server. `query_peer` answers
-    queries, None if `peer` does.
-    """
-
-    peer: PeerAE
-    tls: TLSConfig | None
-    tag: PrivateTag | None
-    send_retry_time: float
-    associations: int
-    report: bool
-    instance_report: bool = True
-    html_report: bool = True
-    summary_report: bool = True
-    show_member_names: bool = False
-    verify: str = "none"
-    skip_existing: bool = False
-    dry_run: bool = False
-    response_timeout: float = 300.0
-    names: NameChoice = ANY_NAME
-    bandwidth_limit: float = 0.0
-    identity_file: Path | None = None
-    max_images_per_association: int = 0
-    query_peer: PeerAE | None = None
-    conversion: ConversionMode = ConversionMode.WHEN_NEEDED
-
-    @property
-    def server(self) -> ServerName:
-        """The names of the server."""
-        return self.peer.named(self.tls.profile if self.tls else "")
-
-
-@dataclass(frozen=True, kw_only=True)
-class GearConfig(SendConfig):
-    """Valid configuration of a gear run."""
-
-    destination: Container
-    input_file: InputFile | None
-    api_key: str = field(repr=False)
-    downloads: int
-    file_download_retry_time: float
-    sent_tag: str = ""
-    file_types: str = "dicom"
-    modalities: tuple[str, ...] = ()
-    file_tags: tuple[str, ...] = ()
-    resume: bool = False
-    job_id: str = ""
 
 
 @dataclass(frozen=True)

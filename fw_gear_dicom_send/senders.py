@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .config import SendConfig
 from .delivery.sender import Sender
 from .dicom.conversion import Conversion
-from .models import SendConfig
 from .network import identity, tls
 from .network.store import RESEND_POLICY, StorageSCU
 from .network.throttle import Throttle
@@ -37,17 +37,14 @@ def of(
 
     Raises ConfigError if the host is unknown, or if a certificate or the user identity is invalid.
     """
-    peer, query_peer = config.peer, config.query_peer
-    resolve(peer)
-    if config.identity_file:
-        user = identity.read(config.identity_file)
-        peer = replace(peer, identity=user)
-        query_peer = query_peer and replace(query_peer, identity=user)
+    resolve(config.peer)
+    if config.identity:
+        config = replace(config, user_identity=identity.read(config.identity))
     context = tls.make_context(config.tls) if config.tls else None
     limit = config.bandwidth_limit
     with Conversion(work) as conversion:
         yield StorageSCU(
-            peer,
+            config.peer,
             conversion,
             associations=config.associations,
             retry_time=config.send_retry_time,
@@ -61,7 +58,7 @@ def of(
             conversion=config.conversion,
             policy=resend,
             max_images=config.max_images_per_association,
-            query_peer=query_peer,
+            query_peer=config.query_peer,
             sends_queries=config.skip_existing or (config.verify != "none" and not config.dry_run),
             listener=listener,
         )

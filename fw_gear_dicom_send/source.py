@@ -1,6 +1,6 @@
 """Sources of the images of a run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -36,10 +36,6 @@ class Fetcher:
 
 class ImageSource(Protocol):
     """Source of the files of a run."""
-
-    @property
-    def options(self) -> Mapping[str, str]:
-        """The options of the source, as the report shows them."""
 
     def select(self) -> Selection:
         """Find the files to send. Raises DicomSendError on failure."""

@@ -13,7 +13,6 @@ from pynetdicom import (
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS, code_to_category
 
 import fw_gear_dicom_send
-from fw_gear_dicom_send import config
 from fw_gear_dicom_send.dicom.transcode.converter import SOURCES
 from fw_gear_dicom_send.dicom.uids import name_of
 from fw_gear_dicom_send.network import (
@@ -29,6 +28,7 @@ from fw_gear_dicom_send.network.rejections import NO_REASON, REJECTED
 from fw_gear_dicom_send.network.statuses import meaning_of
 from fw_gear_dicom_send.network.timeouts import DEFAULT_TIMEOUTS
 from fw_gear_dicom_send.network.tls import PROFILES
+from fw_gear_dicom_send.options import MAX_ASSOCIATIONS
 from fw_gear_dicom_send.run.verify import MAX_UNVERIFIED, MAX_UNVERIFIED_IN_FILE
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -66,7 +66,7 @@ def statement() -> str:
         version=fw_gear_dicom_send.__version__,
         implementation_uid=pdus.IMPLEMENTATION_UID,
         implementation_version=pdus.IMPLEMENTATION_VERSION,
-        most_associations=config.MAX_ASSOCIATIONS,
+        most_associations=MAX_ASSOCIATIONS,
         most_contexts=MAX_CONTEXTS,
         most_unverified=MAX_UNVERIFIED,
         most_in_file=MAX_UNVERIFIED_IN_FILE,

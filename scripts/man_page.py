@@ -1,7 +1,7 @@
 """Writes docs/dicom-send.1, the manual page of `dicom-send`, from its parsers."""
 
 import sys
-from argparse import SUPPRESS, Action
+from argparse import Action
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,10 +37,8 @@ def _lines() -> Iterator[str]:
 
 def _options(parser: Parser, heading: str) -> Iterator[str]:
     """Yield the options of a parser in their groups, below headings."""
-    for group in parser.groups():
-        actions = [action for action in group.actions if action.help != SUPPRESS]
-        if actions:
-            yield f"{heading} {_text(group.title.upper())}"
+    for title, actions in parser.groups.items():
+        yield f"{heading} {_text(title.upper())}"
         for action in actions:
             yield ".TP"
             yield _text(_invocation(action))

@@ -1,6 +1,5 @@
 """Valid values of the gear's configuration, and errors for invalid ones."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,9 @@ from fw_gear_dicom_send.config import parse
 from fw_gear_dicom_send.dicom.types import PrivateTag
 from fw_gear_dicom_send.errors import ConfigError
 from fw_gear_dicom_send.models import Container
-from fw_gear_dicom_send.network.types import ClientCertificate, ConversionMode, PeerAE, TLSConfig
+from fw_gear_dicom_send.network.types import ClientCertificate, PeerAE, TLSConfig
+from fw_gear_dicom_send.options import ConversionMode
 
-MANIFEST = json.loads((Path(__file__).parents[1] / "manifest.json").read_text())
 REQUIRED = {"destination": "pacs.example.org", "called_ae": "PACS"}
 
 
@@ -28,16 +27,16 @@ def config_json(**options: Any) -> dict[str, Any]:
 def refusal(**options: Any) -> str:
     """Return the error for `options`."""
     with pytest.raises(ConfigError) as caught:
-        parse(config_json(**options), MANIFEST)
+        parse(config_json(**options))
     return str(caught.value)
 
 
 def test_defaults_are_the_manifests() -> None:
     """Missing options have the defaults of the manifest."""
-    config = parse(config_json(), MANIFEST)
+    config = parse(config_json())
     assert config.peer == PeerAE("pacs.example.org", 104, "PACS", "flywheel")
     assert config.tag == PrivateTag(0x0021, "Flywheel", "DICOM send")
-    assert config.destination == Container("session", "5c0ffee")
+    assert config.container == Container("session", "5c0ffee")
     assert config.downloads == 4
     assert config.file_download_retry_time == 60
     assert config.send_retry_time == 300
@@ -65,7 +64,6 @@ def test_given_options_are_used() -> None:
             associations=16,
             report=False,
         ),
-        MANIFEST,
     )
     assert config.peer == PeerAE("pacs.example.org", 11112, "PACS", "SENDER")
     assert config.tag == PrivateTag(0x0029, "ACME", "sent")
@@ -80,7 +78,7 @@ def test_given_options_are_used() -> None:
 @pytest.mark.parametrize("port", [1, 104, 65535])
 def test_valid_ports_are_accepted(port: int) -> None:
     """A port from 1 to 65535 is accepted."""
-    assert parse(config_json(port=port), MANIFEST).peer.port == port
+    assert parse(config_json(port=port)).peer.port == port
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536, "104", 104.0, True, None])
@@ -102,7 +100,7 @@ def test_other_numbers_of_associations_are_rejected(associations: object) -> Non
 @pytest.mark.parametrize("number", [0, 1, 1_000_000])
 def test_an_association_may_carry_any_number_of_images(number: int) -> None:
     """0 means no limit."""
-    config = parse(config_json(max_images_per_association=number), MANIFEST)
+    config = parse(config_json(max_images_per_association=number))
     assert config.max_images_per_association == number
 
 
@@ -127,7 +125,7 @@ def test_queries_go_to_the_given_ae(
     given: dict[str, object], queried: tuple[str, int] | None
 ) -> None:
     """Without an AE title or port for queries, those for images are used."""
-    config = parse(config_json(called_ae="PACS", port=104, **given), MANIFEST)
+    config = parse(config_json(called_ae="PACS", port=104, **given))
     found = config.query_peer
     assert (found and (found.called_ae, found.port)) == queried
     assert found is None or (found.host, found.calling_ae) == (
@@ -156,7 +154,7 @@ def test_bad_ae_titles_are_rejected(option: str, title: object) -> None:
 @pytest.mark.parametrize(("given", "title"), [("A" * 16, "A" * 16), (" MY PACS ", "MY PACS")])
 def test_good_ae_titles_are_accepted(given: str, title: str) -> None:
     """Sixteen characters are valid; leading and trailing spaces are not part of the title."""
-    assert parse(config_json(called_ae=given), MANIFEST).peer.called_ae == title
+    assert parse(config_json(called_ae=given)).peer.called_ae == title
 
 
 @pytest.mark.parametrize(
@@ -165,7 +163,7 @@ def test_good_ae_titles_are_accepted(given: str, title: str) -> None:
 )
 def test_groups_are_hexadecimal_text_or_numbers(given: object, group: int) -> None:
     """A group may be written with or without 0x, or as a number."""
-    assert parse(config_json(group=given), MANIFEST).tag.group == group
+    assert parse(config_json(group=given)).tag.group == group
 
 
 @pytest.mark.parametrize(
@@ -194,7 +192,7 @@ def test_invalid_lo_texts_are_rejected(option: str, text: object) -> None:
 
 def test_a_lo_of_maximum_length_is_accepted() -> None:
     """Sixty-four characters are valid."""
-    assert parse(config_json(identifier="x" * 64), MANIFEST).tag.creator == "x" * 64
+    assert parse(config_json(identifier="x" * 64)).tag.creator == "x" * 64
 
 
 @pytest.mark.parametrize(
@@ -209,7 +207,7 @@ def test_a_lo_of_maximum_length_is_accepted() -> None:
 )
 def test_hosts_are_names_and_addresses(given: str, host: str) -> None:
     """A host is a name or an address of either IP version, with or without brackets."""
-    assert parse(config_json(destination=given), MANIFEST).peer.host == host
+    assert parse(config_json(destination=given)).peer.host == host
 
 
 @pytest.mark.parametrize(
@@ -240,7 +238,7 @@ def test_required_options_are_required() -> None:
         incomplete = config_json()
         del incomplete["config"][option]
         with pytest.raises(ConfigError, match=f"^{option}: None was given"):
-            parse(incomplete, MANIFEST)
+            parse(incomplete)
 
 
 @pytest.mark.parametrize("seconds", [-1, 86401, "60", None, True, float("nan")])
@@ -278,10 +276,10 @@ def test_switches_are_true_or_false(option: str, given: object) -> None:
 def test_commas_separate_several_values(given: str, parts: tuple[str, ...]) -> None:
     """Spaces around a value and empty values are ignored."""
     several = ("include", "exclude", "modality", "file_tags")
-    config = parse(config_json(**dict.fromkeys(several, given)), MANIFEST)
+    config = parse(config_json(**dict.fromkeys(several, given)))
     assert config.names.include.patterns == parts
     assert config.names.exclude.patterns == parts
-    assert (config.modalities, config.file_tags) == (parts, parts)
+    assert (config.modality, config.file_tags) == (parts, parts)
 
 
 @pytest.mark.parametrize("file_types", ["archive", "DICOM", "", None, ["dicom"]])
@@ -310,12 +308,12 @@ def test_tls_is_used_only_on_request(tmp_path: Path) -> None:
     """A key and a certificate alone do not turn it on."""
     given = config_json()
     given["inputs"] |= given_files(tmp_path, "key", "cert")
-    assert parse(given, MANIFEST).tls is None
+    assert parse(given).tls is None
 
 
 def test_tls_by_default(tmp_path: Path) -> None:
     """By default, the server's certificate is verified, but not its name."""
-    assert parse(with_tls(given_files(tmp_path, "key", "cert")), MANIFEST).tls == TLSConfig(
+    assert parse(with_tls(given_files(tmp_path, "key", "cert"))).tls == TLSConfig(
         certificate=ClientCertificate(tmp_path / "key.pem", tmp_path / "cert.pem"),
         add_cert_file=None,
         profile="BCP 195",
@@ -329,11 +327,11 @@ def test_all_options_of_tls(tmp_path: Path) -> None:
     inputs = given_files(tmp_path, "key", "cert", "add_cert_file")
     profile = "Modified BCP 195 RFC 8996, 9325"
     given = with_tls(inputs, tls_security_profile=profile, tls_check_hostname=True)
-    config = parse(given, MANIFEST).tls
+    config = parse(given).tls
     assert config is not None
     assert config.add_cert_file == tmp_path / "add_cert_file.pem"
     assert (config.profile, config.check_hostname) == (profile, True)
-    lax = parse(with_tls(inputs, tls_require_peer_cert=False), MANIFEST).tls
+    lax = parse(with_tls(inputs, tls_require_peer_cert=False)).tls
     assert lax is not None
     assert lax.require_peer_cert is False
 
@@ -344,12 +342,12 @@ def test_key_and_certificate_go_together(tmp_path: Path, missing: str) -> None:
     inputs = given_files(tmp_path, "key", "cert")
     del inputs[missing]
     with pytest.raises(ConfigError) as caught:
-        parse(with_tls(inputs), MANIFEST)
+        parse(with_tls(inputs))
     expected = (
         f"{missing}: None was given; allowed: a PEM file, because key and cert need each other"
     )
     assert str(caught.value) == expected
-    config = parse(with_tls({}), MANIFEST).tls
+    config = parse(with_tls({})).tls
     assert config is not None
     assert config.certificate is None
 
@@ -360,7 +358,7 @@ def test_a_missing_tls_file_is_rejected(tmp_path: Path, name: str) -> None:
     inputs = given_files(tmp_path, "key", "cert", "add_cert_file")
     (tmp_path / f"{name}.pem").unlink()
     with pytest.raises(ConfigError, match=rf"^{name}: '{name}\.pem' was given; allowed: a file"):
-        parse(with_tls(inputs), MANIFEST)
+        parse(with_tls(inputs))
 
 
 @pytest.mark.parametrize("profile", ["", "bcp 195", "TLS 1.0", None, 7])
@@ -378,7 +376,7 @@ def test_checking_the_name_requires_a_checked_certificate(tmp_path: Path) -> Non
         given_files(tmp_path, "key", "cert"), tls_check_hostname=True, tls_require_peer_cert=False
     )
     with pytest.raises(ConfigError, match=r"^tls_check_hostname: True was given; allowed: false"):
-        parse(given, MANIFEST)
+        parse(given)
 
 
 @pytest.mark.parametrize("given", [None, {}, {"base": "api-key"}, {"base": "api-key", "key": ""}])
@@ -387,12 +385,12 @@ def test_an_api_key_is_required(given: object) -> None:
     without = config_json()
     without["inputs"]["api-key"] = given
     with pytest.raises(ConfigError, match=r"^api-key: None was given"):
-        parse(without, MANIFEST)
+        parse(without)
 
 
 def test_the_api_key_is_not_shown() -> None:
     """The printed configuration does not contain the key."""
-    assert "secret" not in repr(parse(config_json(), MANIFEST))
+    assert "secret" not in repr(parse(config_json()))
 
 
 def test_an_input_file_has_a_path_a_name_and_a_container(tmp_path: Path) -> None:
@@ -405,7 +403,7 @@ def test_an_input_file_has_a_path_a_name_and_a_container(tmp_path: Path) -> None
         "hierarchy": {"type": "acquisition", "id": "acq"},
         "location": {"path": str(path), "name": "a b.zip"},
     }
-    chosen = parse(given, MANIFEST).input_file
+    chosen = parse(given).input_file
     assert chosen is not None
     assert (chosen.path, chosen.name) == (path, "a b.zip")
     assert chosen.parent == Container("acquisition", "acq")
@@ -419,7 +417,7 @@ def test_a_missing_input_file_is_rejected(tmp_path: Path) -> None:
         "location": {"path": str(tmp_path / "gone.dcm"), "name": "gone.dcm"},
     }
     with pytest.raises(ConfigError, match=r"^file: 'gone\.dcm' was given"):
-        parse(given, MANIFEST)
+        parse(given)
 
 
 @pytest.mark.parametrize("given", [None, {}, {"type": "session"}, {"type": "", "id": "x"}])
@@ -428,13 +426,13 @@ def test_a_destination_container_is_required(given: object) -> None:
     without = config_json()
     without["destination"] = given
     with pytest.raises(ConfigError, match=r"^destination container: "):
-        parse(without, MANIFEST)
+        parse(without)
 
 
 @pytest.mark.parametrize("rate", [0, 0.1, 2.5, 10_000])
 def test_a_rate_is_a_number(rate: float) -> None:
     """0 means no limit."""
-    assert parse(config_json(bandwidth_limit=rate), MANIFEST).bandwidth_limit == rate
+    assert parse(config_json(bandwidth_limit=rate)).bandwidth_limit == rate
 
 
 @pytest.mark.parametrize("rate", [-1, 0.05, 10_001, True, "2", None, float("nan")])
@@ -449,7 +447,7 @@ def test_an_invalid_rate_is_rejected(rate: object) -> None:
 @pytest.mark.parametrize("mode", list(ConversionMode))
 def test_each_conversion_mode_is_accepted(mode: ConversionMode) -> None:
     """The manifest's choices are known to the program."""
-    assert parse(config_json(conversion=mode.value), MANIFEST).conversion is mode
+    assert parse(config_json(conversion=mode.value)).conversion is mode
 
 
 def test_another_conversion_mode_is_rejected() -> None:

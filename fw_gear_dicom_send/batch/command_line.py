@@ -1,15 +1,17 @@
 """Command line of `dicom-send-batch`."""
 
 import re
-from argparse import ArgumentParser, ArgumentTypeError, _SubParsersAction
+from argparse import ArgumentTypeError, Namespace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
-from ..cli import options
 from ..cli.help import add_completion, add_version
 from ..cli.parser import Parser
-from ..cli.shells import COMPLETE_FILE
+from ..cli.shells import COMPLETE_FILE, COMPLETE_FOLDER
+from ..option_types import FILE, Group, OptionType, Place
+from ..options import OPTIONS
 
 DESCRIPTION = """\
 Run the gear dicom-send on many sessions of a Flywheel site, with one job for
@@ -53,36 +55,29 @@ _USAGE = {
     "start": "dicom-send-batch start --project GROUP/PROJECT --destination HOST\n"
     "                              --port N --called-ae AE [options]",
 }
-_TEXTS = {
-    "calling_ae": "AE title of the jobs.",
-    "instance_report": "Attach a report with a row for each image to each session (CSV).",
-    "html_report": "Attach a page with the results of its job to each session (HTML).",
-    "summary_report": "Attach a summary of its job for programs to each session (JSON).",
-    "debug": "Log details in the jobs.",
-}
-_DOWNLOADING = ("downloads", "file_download_retry_time", "sent_tag")
-_FILES = {
-    "key": "Private key for TLS: the name of a file on the session's project.",
-    "cert": "Certificate for TLS: the name of a file on the session's project.",
-    "add_cert_file": "Additional CA certificates to trust: the name of a file on the session's "
-    "project.",
-    "identity": "User identity for the server: the name of a file on the session's project. The "
-    "name must end with identity.json.",
-}
+_FILE_NAME = OptionType("a name", lambda given: isinstance(given, str), metavar="NAME")
+_OPTIONS = [
+    replace(row, type=_FILE_NAME) if row.type is FILE else row
+    for row in OPTIONS
+    if row.where & Place.BATCH
+]
+_TITLES = {Group.FILES: "files of the sessions"}
+
+
+class _Parser(Parser):
+    """Parser of this command and its subcommands."""
+
+    place = Place.BATCH
 
 
 def parser() -> Parser:
     """Return the parser of the command line."""
-    command = Parser("dicom-send-batch", DESCRIPTION, EPILOG)
+    command = _Parser("dicom-send-batch", DESCRIPTION, EPILOG)
     add_version(command)
     add_completion(command, _completion)
     commands = command.add_subparsers(
-        title="commands",
-        dest="command",
-        metavar="COMMAND",
-        required=True,
-        parser_class=Parser,
-    )
+        title="commands", dest="command", metavar="COMMAND", required=True, parser_class=_Parser
+    ).add_parser
     _add_start(_command(commands, "start", "Start a job for each session, and follow the jobs."))
     _add_batch(_command(commands, "follow", "Follow the jobs of an earlier batch."))
     stop = _command(commands, "stop", "Cancel the queued jobs of a batch.")
@@ -102,14 +97,14 @@ def _completion(shell: str) -> str:
     return script(parser(), shell, {})
 
 
-def files(namespace: Any) -> dict[str, str]:
+def files(namespace: Namespace) -> dict[str, str]:
     """Return the names of the project's files by input."""
-    named = {name: getattr(namespace, name) for name in _FILES}
-    return {name: file for name, file in named.items() if file}
+    names = [row.name for row in _OPTIONS if row.type is _FILE_NAME and row.name in namespace]
+    return {name: getattr(namespace, name) for name in names}
 
 
-def _command(commands: "_SubParsersAction[Any]", name: str, text: str) -> ArgumentParser:
-    command: ArgumentParser = commands.add_parser(
+def _command(add_parser: Callable[..., Parser], name: str, text: str) -> Parser:
+    command = add_parser(
         name, help=text, description=text, epilog=_EXAMPLES[name], usage=_USAGE.get(name)
     )
     command.add_argument(
@@ -120,7 +115,13 @@ def _command(commands: "_SubParsersAction[Any]", name: str, text: str) -> Argume
         "Default: ~/.config/flywheel/user.json.",
     ).complete = COMPLETE_FILE  # type: ignore[attr-defined]
     if name not in ("stop", "list"):
-        options.add_report_folder(command, "the table and the page")
+        command.add_argument(
+            "--report-folder",
+            metavar="FOLDER",
+            type=Path,
+            default=Path(),
+            help="Folder for the table and the page. Default: the current folder.",
+        ).complete = COMPLETE_FOLDER  # type: ignore[attr-defined]
     if name not in ("gather", "list"):
         command.add_argument("--yes", action="store_true", help="Do not ask for confirmation.")
     if name not in ("stop", "gather", "list"):
@@ -138,11 +139,11 @@ def _command(commands: "_SubParsersAction[Any]", name: str, text: str) -> Argume
     return command
 
 
-def _add_batch(command: ArgumentParser) -> None:
+def _add_batch(command: Parser) -> None:
     command.add_argument("batch", metavar="BATCH", help="Id of the batch, as printed by start.")
 
 
-def _add_start(command: ArgumentParser) -> None:
+def _add_start(command: Parser) -> None:
     where = command.add_argument_group("sessions (choose one)")
     chosen = where.add_mutually_exclusive_group(required=True)
     chosen.add_argument(
@@ -186,16 +187,9 @@ def _add_start(command: ArgumentParser) -> None:
         help="Skip sessions with the tag --sent-tag, and those that a complete, running or pending "
         "job sends to this server.",
     )
-    options.add_group(command, "files of the sessions", options.FILES)
-    options.add_group(command, "DICOM server", options.CONNECTION, _TEXTS)
-    tls = command.add_argument_group("TLS and identity")
-    options.add_options(tls, options.TLS)
-    for name, text in _FILES.items():
-        tls.add_argument(options.flag(name), dest=name, metavar="NAME", help=text)
-    options.add_group(command, "private element", options.TAG)
-    options.add_group(command, "sending", (*options.SENDING, *_DOWNLOADING))
-    options.add_group(command, "proof of delivery", (*options.PROOF, "resume"))
-    options.add_group(command, "reports", options.REPORTS[1:], _TEXTS)
+    for group in Group:
+        rows = [row for row in _OPTIONS if row.group is group]
+        command.add_options(_TITLES.get(group, group.title), rows)
     jobs = command.add_argument_group("jobs")
     jobs.add_argument(
         "--gear-version", metavar="V", help="Version of the gear. Default: the site's newest."
@@ -207,7 +201,6 @@ def _add_start(command: ArgumentParser) -> None:
         default=[],
         help="Tag for the jobs. Repeatable. A site can use tags to choose where jobs run.",
     )
-    options.add_options(jobs, ("debug",), _TEXTS)
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..archive import is_archive_name
+from ..config import GearConfig
 from ..flywheel.site import left_out_for
-from ..models import GearConfig
 from ..text import quantity
 
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))

@@ -14,9 +14,9 @@ from typing import Any
 
 from ..cli import options
 from ..cli.console import begin_logging, write
-from ..errors import CancelledError, ConfigError, ExitCode, SiteError, UsageError
+from ..config import GearConfig
+from ..errors import CancelledError, ExitCode, SiteError, UsageError
 from ..exit_codes import exit_code
-from ..models import GearConfig
 from ..report.output import write_whole
 from ..report_names import Report, batch_name
 from ..retry import Retry, RetryPolicy
@@ -79,10 +79,8 @@ def _command(argv: list[str], timeouts: SiteTimeouts) -> bool:
 
 def _start(arguments: Namespace) -> bool:
     config, named = options.given(arguments), files(arguments)
-    try:
+    with options.naming({}):
         checked = plan.check(config, named)
-    except ConfigError as exc:
-        raise options.as_usage(exc, {}) from exc
     ids = arguments.session or ()
     if arguments.sessions_file:
         ids = selection.read_ids(arguments.sessions_file)
@@ -276,7 +274,7 @@ def _log_failed(api: BatchAPI, failed: Sequence[Job]) -> None:
 
 def _connected(arguments: Namespace) -> BatchAPI:
     if "report_folder" in arguments:
-        options.report_folder(arguments)
+        options.report_folder(arguments.report_folder)
     return BatchAPI.connected(read_key(arguments.api_key_file))
 
 

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..cli.options import flag
-from ..config import manifest, parse
+from ..config import GearConfig, parse
 from ..errors import UsageError
-from ..models import GearConfig
+from ..option_types import flag
 from .models import Gear, Plan, Project, Session
 
 MAX_SHOWN = 20
@@ -29,8 +28,7 @@ def check(config: Mapping[str, Any], files: Mapping[str, str]) -> GearConfig:
             "config": config,
             "inputs": {**inputs, "api-key": {"key": "set by the engine"}},
             "destination": {"type": "session", "id": "any"},
-        },
-        manifest(),
+        }
     )
 
 

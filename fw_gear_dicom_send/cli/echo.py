@@ -4,17 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..config import identity_file, manifest, peer
-from ..config import tls as tls_options
+from ..config import SendConfig
 from ..dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT, STUDY_ROOT_FIND
-from ..errors import ConfigError, DicomSendError, ExitCode
+from ..errors import DicomSendError, ExitCode
 from ..network.types import PeerAE, ServerInfo, ServiceAnswer
+from ..option_types import Group
+from ..options import OPTIONS
 from ..text import day, quantity
 from . import options, settings
+from .command_options import ROWS
 from .console import write, write_json
 from .help import add_version
 from .matrix import AcceptedSyntaxes, by_class, wrapped
-from .parser import Arguments, Parser
+from .parser import Arguments, Parser, is_on
 
 if TYPE_CHECKING:
     from ..network.contexts import Context
@@ -34,6 +36,7 @@ exit codes:
   3  no connection, or association rejected
 """
 SUCCESS = 0
+_JSON = replace(ROWS["json"], text="Print the result as JSON.")
 
 _TITLES = {
     "C-FIND (Study Root)": STUDY_ROOT_FIND,
@@ -63,7 +66,7 @@ def run(argv: Sequence[str]) -> int:
     try:
         return _test(arguments)
     except DicomSendError as exc:
-        if arguments.values.json:
+        if is_on(_JSON, argv):
             write_json({"error": str(exc), "exit_code": exc.exit_code})
         raise
 
@@ -72,42 +75,37 @@ def parser() -> Parser:
     """Return the parser of the command line after `echo`."""
     command = Parser("dicom-send echo", DESCRIPTION, EPILOG)
     command.add_argument(
-        "word",
+        "words",
         nargs="?",
         metavar="AE@HOST:PORT",
         help="The server, or its name in servers.toml. Options can name it instead.",
     )
-    options.add_server(command)
-    options.add_tls(command)
-    command.add_argument("--json", action="store_true", help="Print the result as JSON.")
+    for group in (Group.SERVER, Group.TLS):
+        rows = [row for row in (*OPTIONS, ROWS["server"]) if row.group is group]
+        command.add_options(group.title, rows)
+    command.add_options("result", [_JSON])
     add_version(command)
     return command
 
 
-def connection(chosen: settings.Settings) -> tuple[PeerAE, "TLSContext | None"]:
-    """Return the server and the TLS context; raise UsageError for invalid options."""
-    try:
-        known = manifest()
-        server = peer(chosen.options)
-        tls_config = tls_options(chosen.options, chosen.inputs, known)
-        identity_path = identity_file(chosen.options, chosen.inputs)
-        # The network modules take long to import, and neither --help nor an error above needs them.
-        from ..network import identity, tls
-        from ..network.transport import resolve
+def connection(config: SendConfig) -> tuple[PeerAE, "TLSContext | None"]:
+    """Return the server and the TLS context. Raises ConfigError."""
+    # The network modules take long to import, and neither --help nor an error above needs them.
+    from ..network import identity, tls
+    from ..network.transport import resolve
 
-        resolve(server)
-        if identity_path:
-            server = replace(server, identity=identity.read(identity_path))
-        return server, tls.make_context(tls_config) if tls_config else None
-    except ConfigError as exc:
-        raise chosen.as_usage(exc) from exc
+    resolve(config.peer)
+    if config.identity:
+        config = replace(config, user_identity=identity.read(config.identity))
+    return config.peer, tls.make_context(config.tls) if config.tls else None
 
 
 def _test(arguments: Arguments) -> int:
     """Test the server and write the results; return the exit code."""
-    word = arguments.values.word
-    chosen = settings.read(arguments, [word] if word else [])
-    server, context = connection(chosen)
+    chosen = settings.read(arguments)
+    with options.naming(chosen.origins):
+        config = chosen.config()
+        server, context = connection(config)
     # The network modules take long to import, and neither --help nor a usage error needs them.
     from ..network import preflight
     from ..network.contexts import storage_contexts
@@ -120,12 +118,12 @@ def _test(arguments: Arguments) -> int:
     capabilities = _Capabilities(
         server,
         server_info,
-        is_verified=chosen.options["tls_require_peer_cert"] is True,
+        is_verified=config.tls_require_peer_cert,
         services={answer.sop_class_uid: answer for answer in answers},
         accepted=_by_class(proposed, accepted),
         proposed=list(dict.fromkeys(pair.transfer_syntax for pair in proposed)),
     )
-    if arguments.values.json:
+    if arguments.values.get("json"):
         write_json(capabilities.summary())
     else:
         write("".join(f"{line}\n" for line in capabilities.lines()))

@@ -1,7 +1,7 @@
 """Source of images in files and folders on disk."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..archive import is_archive_name, is_special
@@ -55,11 +55,6 @@ class LocalSource:
         self._shows_names = shows_names
         self.left_out = LeftOutFiles()
         self._folders: set[str] = set()
-
-    @property
-    def options(self) -> Mapping[str, str]:
-        """Return no options, as only Flywheel projects have them."""
-        return {}
 
     def select(self) -> Selection:
         """Find the files to send."""

@@ -8,30 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from . import options
+from ..option_types import FILE, Group, Place
+from ..options import OPTIONS
 
-_ALIASES = {"host": "destination"}
-_OPTIONS = {
-    *(set(options.CONNECTION) - set(_ALIASES.values())),
-    *options.TLS,
-    *options.TAG,
-    *options.SENDING,
-    *options.PROOF,
-    *options.REPORTS,
-    "stamp",
+_NAMES = {
+    row.name: "host" if row.name == "destination" else row.name
+    for row in OPTIONS
+    if row.where & Place.COMMAND and row.group not in (Group.FILES, Group.MESSAGES)
 }
+"""Key of each option in a table."""
+_REQUIRED = ("host", "called_ae")
+_FILES = {row.name for row in OPTIONS if row.type is FILE}
 
 
 @dataclass(frozen=True)
 class NamedServer:
-    """Table of the file: values of the manifest's options, and files for its inputs.
+    """Server with its options in JSON. `origins` has the name of each option in messages."""
 
-    `origins` has the name of each option or input in messages.
-    """
-
-    name: str
-    options: Mapping[str, Any]
-    files: Mapping[str, Path]
+    values: Mapping[str, Any]
     origins: Mapping[str, str]
 
 
@@ -63,26 +57,21 @@ def find(name: str, known: Mapping[str, Any]) -> NamedServer:
     if not isinstance(table, dict):
         names = ", ".join(known) or "none"
         raise UsageError(f"{name}: no such server in {path()}; known servers: {names}")
-    allowed = {*_ALIASES, *_OPTIONS, *options.INPUTS}
-    for key in table:
-        if key not in allowed:
-            raise UsageError(
-                f"{path()}: [{name}] {key}: unknown key; allowed: {', '.join(sorted(allowed))}"
-            )
-    if missing := [key for key in ("host", "called_ae") if key not in table]:
-        raise UsageError(f"{path()}: [{name}] {missing[0]}: missing")
-    named = {_ALIASES.get(key) or key: (key, value) for key, value in table.items()}
-    return NamedServer(
-        name,
-        options={key: value for key, (_, value) in named.items() if key not in options.INPUTS},
-        files={key: _file(name, key, table[key]) for key in options.INPUTS if key in table},
-        origins={key: f"{path()}: [{name}] {own}" for key, (own, _) in named.items()},
-    )
+    place = f"{path()}: [{name}]"
+    if unknown := [key for key in table if key not in _NAMES.values()]:
+        allowed = ", ".join(sorted(_NAMES.values()))
+        raise UsageError(f"{place} {unknown[0]}: unknown key; allowed: {allowed}")
+    if missing := [key for key in _REQUIRED if key not in table]:
+        raise UsageError(f"{place} {missing[0]}: missing")
+    origins = {name: f"{place} {key}" for name, key in _NAMES.items() if key in table}
+    values = {name: table[_NAMES[name]] for name in origins}
+    files = {name: _file(origins[name], values[name]) for name in _FILES & values.keys()}
+    return NamedServer(values | files, origins)
 
 
-def _file(name: str, key: str, value: Any) -> Path:
+def _file(origin: str, value: Any) -> Path:
     """Return the path of a file; a relative path starts at the folder of `servers.toml`."""
     if not isinstance(value, str):
-        raise UsageError(f"{path()}: [{name}] {key}: {value!r} was given; allowed: a path")
+        raise UsageError(f"{origin}: {value!r} was given; allowed: a path")
     # Path.expanduser raises an error for an unknown user.
     return path().parent / os.path.expanduser(value)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from ..errors import UsageError
 
-STANDARD_INPUT = "-"
+STANDARD_INPUT = Path("-")
 
 
-def read_paths(source: str, *, ends_with_nul: bool = False) -> Sequence[Path]:
-    """Return the paths in the file `source`, or on standard input if it is `-`.
+def read_paths(source: Path, *, ends_with_nul: bool = False) -> Sequence[Path]:
+    """Return the paths in the file `source`, or on standard input if that is `-`.
 
     Each line has one path, or each path ends with a NUL. Empty lines are ignored, and Windows
     line ends and a byte order mark are accepted. Raises UsageError.
@@ -27,10 +27,10 @@ def read_paths(source: str, *, ends_with_nul: bool = False) -> Sequence[Path]:
     return [Path(os.fsdecode(name)) for name in names if name]
 
 
-def _read(source: str) -> bytes:
+def _read(source: Path) -> bytes:
     if source == STANDARD_INPUT:
         return sys.stdin.buffer.read()
     try:
-        return Path(source).read_bytes()
+        return source.read_bytes()
     except OSError as exc:
         raise UsageError(f"--files-from: cannot read {source}: {exc.strerror}") from exc

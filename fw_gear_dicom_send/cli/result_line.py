@@ -3,8 +3,9 @@
 import logging
 from pathlib import Path
 
+from ..config import SendConfig
 from ..errors import ExitCode
-from ..models import Outcome, SendConfig
+from ..models import Outcome
 from ..report.summary import RunFacts
 from ..report.wording import at_least
 from ..report_names import Report

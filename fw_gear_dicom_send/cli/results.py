@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from ..config import SendConfig
 from ..errors import ExitCode
 from ..left_out import LeftOutFiles
-from ..models import FileReport, Outcome, SendConfig
+from ..models import FileReport, Outcome
 from ..report.events import Observer
 from ..report.skipped import SkippedFiles
 from ..report.summary import RunFacts

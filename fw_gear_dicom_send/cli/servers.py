@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import DicomSendError, ExitCode, UsageError
+from ..option_types import SWITCH, Group, Option
 from ..text import printable
-from . import named_servers, server_words, settings
+from . import named_servers, options, server_words, settings
 from .console import write
 from .echo import SUCCESS, connection, echo_result
 from .help import add_version
@@ -38,13 +39,14 @@ exit codes (the highest that applies):
   2  the command line or a table is invalid
   3  no connection, or association rejected
 """
+_TEST = Option("test", SWITCH, False, Group.SERVER, "Send a C-ECHO to each server.")
 
 
 def run(argv: Sequence[str]) -> int:
     """Run the command line after `servers`; return the exit code."""
     arguments = parser().read(argv)
     known = named_servers.tables()
-    names = arguments.values.names or sorted(known)
+    names = arguments.words or sorted(known)
     if not names:
         write(f"No servers in {named_servers.path()}; see dicom-send servers --help\n")
         return ExitCode.SUCCESS
@@ -56,7 +58,7 @@ def run(argv: Sequence[str]) -> int:
         except UsageError as exc:
             log.error("%s", exc)
             codes.append(ExitCode.USAGE)
-    if arguments.values.test:
+    if arguments.values.get("test"):
         codes.append(_test(chosen))
     else:
         write("".join(f"{line}\n" for line in _lines(chosen)))
@@ -67,9 +69,9 @@ def parser() -> Parser:
     """Return the parser of the command line after `servers`."""
     command = Parser("dicom-send servers", DESCRIPTION, EPILOG)
     command.add_argument(
-        "names", nargs="*", metavar="NAME", help="Name of a server. Default: all servers."
+        "words", nargs="*", metavar="NAME", help="Name of a server. Default: all servers."
     )
-    command.add_argument("--test", action="store_true", help="Send a C-ECHO to each server.")
+    command.add_options("test", [_TEST])
     add_version(command)
     return command
 
@@ -79,8 +81,8 @@ def _lines(chosen: Mapping[str, settings.Settings]) -> Iterator[str]:
     rows = [
         (
             printable(name),
-            printable(_address(server.options)),
-            "TLS" if server.options["tls_enabled"] is True else "",
+            printable(_address(server.values)),
+            "TLS" if server.values["tls_enabled"] is True else "",
         )
         for name, server in chosen.items()
     ]
@@ -99,10 +101,11 @@ def _test(chosen: Mapping[str, settings.Settings]) -> ExitCode:
     from ..network import preflight
 
     codes = [ExitCode.SUCCESS]
-    for line, options in zip(_lines(chosen), chosen.values(), strict=True):
+    for line, server in zip(_lines(chosen), chosen.values(), strict=True):
         try:
-            server, context = connection(options)
-            server_info = preflight.check(server, context)
+            with options.naming(server.origins):
+                peer, context = connection(server.config())
+            server_info = preflight.check(peer, context)
         except DicomSendError as exc:
             codes.append(ExitCode(exc.exit_code))
             write(f"{line}  failed: {exc}\n")

@@ -1,14 +1,15 @@
 """Merges the options of the command line, the environment, a named server and the defaults."""
 
 import os
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config import manifest, with_defaults
-from ..errors import ConfigError, UsageError
+from ..config import SendConfig, parse_sending
+from ..errors import UsageError
+from ..option_types import flag
+from ..options import OPTIONS
 from . import named_servers, options, server_words
 from .named_servers import NamedServer
 from .parser import Arguments
@@ -19,91 +20,81 @@ _ADDRESS = ("destination", "port", "called_ae")
 """Options that identify a server. A server in one word replaces all of them."""
 
 
+_DEFAULTS = {
+    row.name: row.default if row.command_default is None else row.command_default
+    for row in OPTIONS
+    if row.default is not None
+}
+
+
 @dataclass(frozen=True)
 class Settings:
-    """Options of a run, files for the gear's inputs, and paths to send.
+    """Options of a run in JSON, and paths to send.
 
     `origins` has the names in messages of options that are not from the command line.
     """
 
-    options: Mapping[str, Any]
-    inputs: Mapping[str, Any]
+    values: Mapping[str, Any]
     origins: Mapping[str, str]
-    paths: Sequence[Path]
+    paths: Sequence[Path] = ()
 
-    def as_usage(self, error: ConfigError) -> UsageError:
-        """Return an error that names the option as the user wrote it, with a hint if possible."""
-        usage = options.as_usage(error, self.origins)
-        if error.option == "destination":
-            hint = server_words.destination_hint(str(error.given))
-            return UsageError(f"{usage}; {hint}") if hint else usage
-        return usage
+    def config(self) -> SendConfig:
+        """Return the checked configuration. Raises UsageError."""
+        options.check_files(self.values, self.origins)
+        with options.naming(self.origins):
+            return parse_sending(self.values)
 
 
-def read(arguments: Arguments, words: Sequence[str] = ()) -> Settings:
-    """Return the settings for the arguments; the last of `words` may be the server.
+def read(arguments: Arguments) -> Settings:
+    """Return the settings for the arguments; the last word may be the server.
 
     Raises UsageError if the server is missing or ambiguous.
     """
-    known, typed = dict(vars(arguments.values)), arguments.typed
-    variables = arguments.variables
-    word, is_typed, paths = _server_word(arguments, words)
-    origins = dict(variables)
-    server: Mapping[str, Any] = {}
-    files: Mapping[str, Path] = {}
+    values, typed = dict(arguments.values), arguments.typed
+    word, is_typed, paths = _server_word(arguments)
+    server = NamedServer({}, {})
     if word is not None:
         address = server_words.parse(word)
         if address and is_typed and (twice := sorted(typed & set(_ADDRESS))):
-            raise UsageError(f"{options.flag(twice[0])} repeats a part of {word}; remove it")
+            raise UsageError(f"{flag(twice[0])} repeats a part of {word}; remove it")
         if address or is_typed:
             for name in set(_ADDRESS) - typed:
-                known[name] = None
-        found = NamedServer(word, address, {}, dict.fromkeys(address, word)) if address else None
-        found = found or _named(word)
-        server, files = found.options, found.files
-        origins |= {name: found.origins[name] for name in found.origins if known.get(name) is None}
-    given = options.given(Namespace(**known))
-    if "destination" not in {*given, *server}:
-        raise _no_server(words)
-    stamp = {"stamp": known["stamp"]} if known.get("stamp") is not None else {}
-    inputs = {name: known[name] or files.get(name) for name in options.INPUTS}
+                values.pop(name, None)
+        server = NamedServer(address, dict.fromkeys(address, word)) if address else _named(word)
+    if "destination" not in {*values, *server.values}:
+        raise _no_server(arguments.words)
     return Settings(
-        with_defaults(
-            {"stamp": False, **options.COMMAND_DEFAULTS, **server, **given, **stamp}, manifest()
-        ),
-        options.as_inputs(inputs, origins),
-        origins,
+        {**_DEFAULTS, **server.values, **values},
+        {name: origin for name, origin in server.origins.items() if name not in values}
+        | dict(arguments.variables),
         [Path(path) for path in paths],
     )
 
 
 def of_server(server: NamedServer) -> Settings:
-    """Return the settings of a named server, without other options."""
-    inputs = options.as_inputs(server.files, server.origins)
-    values = {**options.COMMAND_DEFAULTS, **server.options}
-    return Settings(with_defaults(values, manifest()), inputs, server.origins, ())
+    """Return the settings of a named server, without other options. Raises UsageError."""
+    options.check_files(server.values, server.origins)
+    return Settings({**_DEFAULTS, **server.values}, server.origins)
 
 
-def _server_word(
-    arguments: Arguments, words: Sequence[str]
-) -> tuple[str | None, bool, Sequence[str]]:
+def _server_word(arguments: Arguments) -> tuple[str | None, bool, Sequence[str]]:
     """Return the server, whether it is from the command line, and the words that are paths.
 
     The server is None if `--destination` names it, or if it is missing. Raises UsageError.
     """
-    paths, variables = list(words), arguments.variables
+    paths, variables = list(arguments.words), arguments.variables
     for names in (arguments.typed, variables.keys()):
         is_typed = names is arguments.typed
         if names >= set(_BOTH):
-            first, second = (variables.get(name, options.flag(name)) for name in _BOTH)
+            first, second = (variables.get(name, flag(name)) for name in _BOTH)
             raise UsageError(f"{first} and {second} both name a server; use only one")
-        given = [options.flag(name) for name in _BOTH if is_typed and name in names]
+        given = [flag(name) for name in _BOTH if is_typed and name in names]
         if given and paths and server_words.parse(paths[-1]) and not os.path.lexists(paths[-1]):
             raise UsageError(f"{given[0]} and {paths[-1]} both name a server; use only one")
         if is_typed and paths and not names & {*_BOTH} and _is_server(paths[-1]):
             return paths.pop(), is_typed, paths
         if "server" in names:
-            return arguments.values.server, is_typed, paths
+            return arguments.values["server"], is_typed, paths
         if "destination" in names:
             return None, False, paths
     return None, False, paths

@@ -1,11 +1,12 @@
 """How each shell completes files and folders, as shtab expects it."""
 
+from ..option_types import FILE, FILES, FOLDER
+
 SHELLS = ("bash", "zsh", "tcsh", "fish", "powershell")
 """Shells that shtab writes scripts for."""
 
-_DEFAULT = "_dicom_send_default"
 COMPLETE_FILE = {
-    "bash": _DEFAULT,
+    "bash": "_dicom_send_default",
     "zsh": "_files",
     "tcsh": "f",
     "fish": "(__fish_complete_path (commandline -ct))",
@@ -17,8 +18,10 @@ COMPLETE_FOLDER = COMPLETE_FILE | {
     "powershell": "_shtab_powershell_compgen_dirs",
     "tcsh": "d",
 }
+COMPLETIONS = {FILE: COMPLETE_FILE, FILES: COMPLETE_FILE, FOLDER: COMPLETE_FOLDER}
+"""Completions by the type of an option."""
 COMPLETE_FIRST = COMPLETE_FILE | {
     "zsh": "_dicom_send_first",
     "fish": "(__fish_complete_path (commandline -ct); printf 'echo\\nservers\\n')",
 }
-"""Completions of a file, a folder and the first argument. Bash uses its own default for all."""
+"""Completions of the first argument. Bash uses its own default for all."""

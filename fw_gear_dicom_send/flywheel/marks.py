@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from .. import __version__
-from ..models import Container, FileStatus, GearConfig, Outcome, Selection
+from ..config import GearConfig
+from ..models import Container, FileStatus, Outcome, Selection
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ def mark(
     if outcome.status is FileStatus.DRY_RUN:
         return
     chosen = config.input_file
-    if chosen and chosen.parent != config.destination:
+    if chosen and chosen.parent != config.container:
         log.info("Cannot mark the file as sent: the job's destination is another container")
         return
     info = {KEY: _summary(config, outcome)}
@@ -61,7 +62,7 @@ def mark(
         values[chosen.parent.type] = {"files": [file | ({"tags": tags} if tags else {})]}
     else:
         if tags:
-            values[config.destination.type] = {"tags": tags}
+            values[config.container.type] = {"tags": tags}
         if report:
             files = [{"name": report.name, "info": info}]
             values.setdefault(report.container.type, {})["files"] = files

@@ -15,9 +15,10 @@ from urllib.parse import quote
 
 from fw_core_client import CoreClient
 
+from ..config import GearConfig
 from ..errors import ConfigError, SiteError
 from ..left_out import LeftOutFiles
-from ..models import Cause, Container, FileEntry, GearConfig, InputFile, Origin, Selection
+from ..models import Cause, Container, FileEntry, InputFile, Origin, Selection
 from ..reasons import Program
 from ..report_names import is_per_image
 from ..text import printable, quantity
@@ -72,7 +73,7 @@ class Site:
         fails.
         """
         chosen = config.input_file
-        start = chosen.parent if chosen else config.destination
+        start = chosen.parent if chosen else config.container
         if start.type not in RUN_LEVELS:
             option = "container of the file" if chosen else "destination container"
             raise ConfigError(option, start.type, "acquisition, session or subject")
@@ -247,7 +248,7 @@ def left_out_for(record: Mapping[str, Any], config: GearConfig) -> Cause | None:
     file_type = record.get("type")
     if file_type not in _TYPES[config.file_types]:
         return Cause.ARCHIVE if file_type == "archive" else Cause.OTHER_TYPE
-    modalities = [modality.lower() for modality in config.modalities]
+    modalities = [modality.lower() for modality in config.modality]
     if modalities and str(record.get("modality") or "").lower() not in modalities:
         return Cause.MODALITY
     if config.file_tags and not {*config.file_tags} & {*(record.get("tags") or ())}:

@@ -1,20 +1,13 @@
 """Image source and report destination of the gear."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..config import GearConfig
 from ..errors import SiteError
-from ..models import (
-    Container,
-    DownloadFailure,
-    FileReport,
-    GearConfig,
-    NewerVersion,
-    Outcome,
-    Selection,
-)
+from ..models import Container, DownloadFailure, FileReport, NewerVersion, Outcome, Selection
 from ..retry import RetryPolicy
 from ..source import Fetcher
 from .client import connect
@@ -38,21 +31,7 @@ class FlywheelSource:
         self._config = config
         self._site = Site(connect(config.api_key, retries=_SITE_RETRIES))
         self._selection: Selection | None = None
-        self.reports = FlywheelReports(self._site, config.destination)
-
-    @property
-    def options(self) -> Mapping[str, str]:
-        """Options for the selection and the download of files, for the report."""
-        config = self._config
-        return {
-            "file_types": config.file_types,
-            "modality": ", ".join(config.modalities) or "any",
-            "file_tags": ", ".join(config.file_tags) or "any",
-            "downloads": f"{config.downloads}",
-            "file_download_retry_time": f"{config.file_download_retry_time:g} s",
-            "sent_tag": config.sent_tag or "no tag",
-            "resume": str(config.resume).lower(),
-        }
+        self.reports = FlywheelReports(self._site, config.container)
 
     def select(self) -> Selection:
         """Find the files to send; raises ConfigError or SiteError as `Site.select` does."""
@@ -82,7 +61,7 @@ class FlywheelSource:
 
         The oldest of them comes first. A report whose download fails is skipped with a warning.
         """
-        places = [self._config.destination]
+        places = [self._config.container]
         if self._selection:
             places.insert(0, self._selection.report_parent)
         try:

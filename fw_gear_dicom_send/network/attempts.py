@@ -10,6 +10,7 @@ from ..delivery.deliver import Closed, History, Judged, Lost, Try
 from ..delivery.results import NotSent, Planned, Transfer
 from ..dicom.types import SOPInstance, Unreadable
 from ..dicom.uids import COMPRESSIONS, name_of, printable_uid
+from ..options import ConversionMode
 from ..reasons import Kind, Reason
 from ..retry import MonotonicClock
 from .association import StorageAssociation
@@ -18,7 +19,6 @@ from .errors import AssociationError, LostAnswerError, NoAssociationError
 from .judgement import judge
 from .pool import AssociationPool
 from .statuses import describe as describe_status
-from .types import ConversionMode
 
 log = logging.getLogger(__name__)
 

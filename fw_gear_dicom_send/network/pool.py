@@ -6,6 +6,7 @@ from math import inf
 from threading import Thread
 
 from ..delivery.results import RUN_ENDED
+from ..options import ConversionMode
 from ..reasons import Reason
 from ..retry import DEFAULT_POLICY, RetryBudget, RetryPolicy
 from .assign import Waiter
@@ -16,7 +17,7 @@ from .limit import AssociationLimit
 from .opener import Opener
 from .pool_state import PoolState, Waiting
 from .transport import DEFAULT_TRANSPORT, Transport
-from .types import ConversionMode, PeerAE
+from .types import PeerAE
 
 
 class AssociationPool:

@@ -7,13 +7,14 @@ from ..delivery.deliver import Delivery
 from ..delivery.results import RUN_ENDED, NotSent, Planned, Sent, Suspect
 from ..delivery.sender import Finder, Inquirer, SenderFacts, ServerName
 from ..dicom.types import SOPInstance
+from ..options import ConversionMode
 from ..retry import RetryBudget, RetryPolicy
 from . import preflight
 from .attempts import Convert, StoreAttempts
 from .page_sections import contexts_section
 from .pool import AssociationPool
 from .transport import DEFAULT_TRANSPORT, Transport
-from .types import ConversionMode, PeerAE
+from .types import PeerAE
 
 if TYPE_CHECKING:  # importing the listener takes long, and few runs need it
     from .commitment_listener import CommitmentListener

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 from pathlib import Path
 
 from ..delivery.sender import ServerName
@@ -66,15 +66,6 @@ class PeerAE:
                 "tls": bool(profile),
             },
         )
-
-
-class ConversionMode(StrEnum):
-    """When to change the transfer syntax of an image."""
-
-    WHEN_NEEDED = "when needed"
-    NEVER = "never"
-    UNCOMPRESSED = "uncompressed"
-    LOSSLESS = "lossless"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import json
 import logging
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
@@ -11,19 +11,11 @@ from pathlib import Path
 from typing import Protocol
 
 from .. import __version__
+from ..config import SendConfig
 from ..delivery.sender import ServerName
 from ..errors import DicomSendError, SiteError
 from ..left_out import LeftOutFiles
-from ..models import (
-    Cause,
-    Container,
-    FileEntry,
-    FileReport,
-    LeftOut,
-    Outcome,
-    Selection,
-    SendConfig,
-)
+from ..models import Cause, Container, FileEntry, FileReport, LeftOut, Outcome, Selection
 from ..reasons import Kind, Program, Reason
 from ..report_names import Report, report_name
 from ..sections import Section
@@ -131,7 +123,6 @@ class Reports:
         self,
         destination: ReportDestination,
         rows: Sequence[FileReport],
-        source_options: Mapping[str, str],
         sections: Sequence[Section],
         verifications: Verifications | None = None,
         *,
@@ -143,7 +134,6 @@ class Reports:
         Args:
             destination: Receives the reports.
             rows: Rows of the report on files. They are logged if that report cannot be written.
-            source_options: Options of the image source, for the page.
             sections: Sections about the server, for the page.
             verifications: Verdict on each image, None without the option `verify`.
             losses: Times of lost associations, on the clock of the retry policies.
@@ -176,7 +166,7 @@ class Reports:
                 reports[Report.IMAGES] = not self.images.has_failed
             if self._config.html_report:
                 has_images = reports.get(Report.IMAGES, False)
-                facts = partial(self._facts, source_options, sections, summary, losses, has_images)
+                facts = partial(self._facts, sections, summary, losses, has_images)
                 reports[Report.PAGE] = self._page(rows, facts)
             is_whole = all(reports.values())
             self._written = [report for report, is_written in reports.items() if is_written]
@@ -280,7 +270,6 @@ class Reports:
 
     def _facts(
         self,
-        others: Mapping[str, str],
         sections: Sequence[Section],
         verification: VerificationSummary | None,
         losses: Sequence[float],
@@ -289,39 +278,6 @@ class Reports:
         """Return the facts for the page; `has_images` says whether there is a per-image report."""
         config, label = self._config, self._selection.report_label
         origin = self._selection.origin
-        peer, tag, tls = config.peer, config.tag, config.tls
-        query = config.query_peer or peer
-        options = {
-            "destination": peer.host,
-            "port": peer.port,
-            "called_ae": peer.called_ae,
-            "calling_ae": peer.calling_ae,
-            "group": f"0x{tag.group:04X}" if tag else "no tag",
-            "identifier": tag.creator if tag else "no tag",
-            "tag_value": tag.value if tag else "no tag",
-            "associations": config.associations,
-            "bandwidth_limit": f"{rate:g} MB/s" if (rate := config.bandwidth_limit) else "none",
-            "conversion": config.conversion,
-            "max_images_per_association": config.max_images_per_association or "no limit",
-            **others,
-            "include": ", ".join(config.names.include.patterns) or "all",
-            "exclude": ", ".join(config.names.exclude.patterns) or "none",
-            "send_retry_time": f"{config.send_retry_time:g} s",
-            "response_timeout": f"{config.response_timeout:g} s",
-            "verify": config.verify,
-            "skip_existing": config.skip_existing,
-            "query_ae": query.called_ae,
-            "query_port": query.port,
-            "dry_run": config.dry_run,
-            "show_member_names": config.show_member_names,
-            "tls_enabled": bool(tls),
-        }
-        if tls:
-            options |= {
-                "tls_security_profile": tls.profile,
-                "tls_require_peer_cert": tls.require_peer_cert,
-                "tls_check_hostname": tls.check_hostname,
-            }
         return run_page.Facts(
             title=f"DICOM send: {label}" + (" (dry run: nothing was sent)" * config.dry_run),
             started=self._started,
@@ -338,13 +294,8 @@ class Reports:
             skipped=self._skipped.text,
             left_out=[files.text for files in (*self._selection.left_out, *self._without_image)],
             config=[
-                (origin.program.option(name), _option_value(value))
-                for name, value in options.items()
+                (origin.program.option(option.name), option.show(value))
+                for option, value in config.in_effect()
             ],
             versions=versions(),
         )
-
-
-def _option_value(value: object) -> str:
-    """Return the value of an option as users write it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .. import __version__
-from ..models import FileReport, LeftOut, Outcome, Remark, SendConfig
+from ..config import SendConfig
+from ..models import FileReport, LeftOut, Outcome, Remark
 from ..reasons import Kind
 from ..text import MEGABYTE
 from .verification import VerificationSummary
@@ -44,6 +45,9 @@ def summary(facts: RunFacts) -> dict[str, Any]:
         "error": facts.error or None,
         "cause": facts.error or (outcome.given_up if outcome else "") or None,
         "server": dict(facts.config.server.facts) if facts.config else None,
+        "options": {option.name: value for option, value in facts.config.in_effect()}
+        if facts.config
+        else None,
         "images": sum(row.images for row in rows),
         "sent": sum(row.sent for row in rows),
         "already_there": sum(row.already_stored for row in rows),

@@ -9,12 +9,13 @@ from pathlib import Path
 from threading import Lock, Semaphore
 
 from ..archive import Archive, BrokenArchive, InnerItems, Item, Member, Task
+from ..config import SendConfig
 from ..delivery.results import NotSent, StoreResult, Suspect
 from ..dicom.foreign import ForeignFormats
 from ..dicom.part10 import skips
 from ..dicom.stamp import stamp
 from ..dicom.types import SOPInstance, Unreadable
-from ..models import DownloadFailure, FileEntry, SendConfig
+from ..models import DownloadFailure, FileEntry
 from ..reasons import Kind, Reason, Skipped
 from ..source import ImageSource
 from ..text import quantity

@@ -1,7 +1,7 @@
 """Sequence of a run: select, check, send, verify, report."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,9 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
+from ..config import SendConfig
 from ..delivery.sender import Sender
 from ..errors import DicomSendError, NothingToSendError, WorkFolderError
-from ..models import FileEntry, FileReport, Outcome, Selection, SendConfig
+from ..models import FileEntry, FileReport, Outcome, Selection
 from ..reasons import Kind, Reason
 from ..report.events import Observer, ObserverGroup
 from ..report.file_counts import FileCounts
@@ -111,16 +112,13 @@ def run(
         error = exc
         raise
     finally:
-        outcome = _report(sending, destination, source.options, error)
+        outcome = _report(sending, destination, error)
         conclude(outcome)
     return outcome
 
 
 def _report(
-    sending: "_Sending",
-    destination: ReportDestination,
-    source_options: Mapping[str, str],
-    error: DicomSendError | None,
+    sending: "_Sending", destination: ReportDestination, error: DicomSendError | None
 ) -> Outcome:
     """Write and publish the reports, unless the run failed before its first image."""
     reports, verifications, facts = sending.reports, sending.verifications, sending.sender.facts()
@@ -139,7 +137,6 @@ def _report(
     is_reported = reports.publish(
         destination,
         rows,
-        source_options,
         facts.sections,
         verifications,
         losses=facts.lost_at,

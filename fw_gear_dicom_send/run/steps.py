@@ -10,10 +10,11 @@ from functools import partial
 from itertools import starmap
 from pathlib import Path
 
+from ..config import SendConfig
 from ..delivery.results import AlreadyStored, NotSent, Planned, Sent, StoreResult, Suspect
 from ..delivery.sender import Sender
 from ..dicom.types import SOPInstance, Unreadable
-from ..models import FileEntry, SendConfig
+from ..models import FileEntry
 from ..reasons import Kind, Reason
 from ..report.events import Observer
 from ..report.file_counts import FileCounts

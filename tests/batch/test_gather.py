@@ -8,7 +8,6 @@ from threading import Barrier
 import pytest
 
 from fw_gear_dicom_send.batch import main
-from fw_gear_dicom_send.config import manifest
 from tests.support.batch_world import (
     DRY_ROW,
     FAILED,
@@ -20,6 +19,7 @@ from tests.support.flywheel_engine import REPORT_HEADER as COLUMNS
 from tests.support.flywheel_engine import FlywheelEngine, Simulated
 from tests.support.flywheel_http import Flip, Status
 from tests.support.flywheel_lists import Record
+from tests.support.gear import manifest
 from tests.support.html_reading import parsed
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from fw_gear_dicom_send.config import manifest
 from tests.support import command
 from tests.support.batch_world import FAILED, TO, World
 from tests.support.flywheel_http import Stall, Status
+from tests.support.gear import manifest
 
 
 def ask(world: World, *options: str) -> str:

@@ -10,12 +10,12 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from fw_gear_dicom_send.config import manifest
 from tests.support import command
 from tests.support.browser import CONTRASTS, MIN_CONTRAST, texts
 from tests.support.flywheel_engine import FlywheelEngine, Outcome, RunGear, Simulated
 from tests.support.flywheel_lists import Record
 from tests.support.flywheel_site import FlywheelSite
+from tests.support.gear import manifest
 from tests.support.pacs import Orthanc
 from tests.support.sample_files import encoded, made
 

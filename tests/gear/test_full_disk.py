@@ -7,12 +7,12 @@ import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless
 
 from fw_gear_dicom_send import senders
-from fw_gear_dicom_send.dicom.types import PrivateTag
 from fw_gear_dicom_send.flywheel.source import FlywheelSource
-from fw_gear_dicom_send.models import Container, DownloadFailure, FileEntry, GearConfig
+from fw_gear_dicom_send.models import Container, DownloadFailure, FileEntry
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.run import run
 from fw_gear_dicom_send.source import Fetcher
+from tests.support.configs import gear_config
 from tests.support.gear_runs import (
     CT,
     Session,
@@ -103,12 +103,9 @@ def test_an_archive_that_cannot_be_unpacked_is_reported(
     work, output = tmp_path / "work", tmp_path / "output"
     for folder in (work, output):
         folder.mkdir()
-    config = GearConfig(
-        peer=PeerAE("127.0.0.1", python_scp.port, "PACS", "flywheel"),
-        tls=None,
-        tag=PrivateTag(0x0021, "Flywheel", "DICOM send"),
-        destination=Container("session", session.session),
-        input_file=None,
+    config = gear_config(
+        PeerAE("127.0.0.1", python_scp.port, "PACS", "flywheel"),
+        container=Container("session", session.session),
         api_key=site.api_key,
         downloads=1,
         file_download_retry_time=0,

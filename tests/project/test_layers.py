@@ -12,7 +12,8 @@ PACKAGE = "fw_gear_dicom_send"
 LAYERS = (
     {"reasons", "retry", "text", "imports", "name_patterns"},
     {"errors", "report_names", "sections"},
-    {"exit_codes"},
+    {"exit_codes", "option_types"},
+    {"options"},
     {"dicom"},
     {"archive", "delivery"},
     {"network"},

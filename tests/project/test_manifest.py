@@ -17,13 +17,12 @@ from jsonschema import Draft4Validator, ValidationError
 import fw_gear_dicom_send
 from fw_gear_dicom_send.config import parse
 from fw_gear_dicom_send.errors import ConfigError
-from scripts import rule_manifest
+from scripts import options
 from tests.support.gear import REPOSITORY
 
-PATH = REPOSITORY / "manifest.json"
-PATHS = (PATH, rule_manifest.TARGET)
-MANIFEST: dict[str, Any] = json.loads(PATH.read_text())
-ROW = re.compile(r"^\| (`[^|]+`) \| ([^|]+) \|", re.MULTILINE)
+PATHS = (options.MANIFEST, options.RULE_MANIFEST)
+MANIFEST: dict[str, Any] = json.loads(options.MANIFEST.read_text())
+ROW = re.compile(r"^\| (`[^|]+`) \|", re.MULTILINE)
 
 
 def section(heading: str) -> str:
@@ -113,11 +112,15 @@ def test_each_option_and_input_is_described() -> None:
 # Agreement with other files
 
 
-def test_the_manifest_for_rules_is_generated_from_it() -> None:
-    """`make docs` generates it; apart from names, only the required file differs."""
-    is_in_step = rule_manifest.TARGET.read_text() == rule_manifest.document()
-    assert is_in_step, "make docs writes manifest-rule.json again"
-    made = rule_manifest.rule_manifest(MANIFEST)
+def test_the_files_of_the_table_of_options_are_generated() -> None:
+    """`make docs` writes the manifests and the reference again."""
+    for path, text in options.documents().items():
+        assert path.read_text() == text, path
+
+
+def test_the_manifest_for_rules_differs_in_the_file() -> None:
+    """Apart from names, only the required file differs."""
+    made = options.rule_manifest(MANIFEST)
     assert made["name"] == "dicom-send-rule"
     assert made["custom"]["gear-builder"]["image"] == f"dicom-send-rule:{MANIFEST['version']}"
     assert made["config"] == MANIFEST["config"]
@@ -149,23 +152,10 @@ def test_the_environment_is_that_of_the_image() -> None:
     assert variables == MANIFEST["environment"]
 
 
-def test_the_reference_has_each_option_with_its_default() -> None:
-    """The table of options has the manifest's options in order."""
-    documented = {
-        name.strip("`"): default.strip("` ") for name, default in ROW.findall(section("Config"))
-    }
-    assert documented == {
-        name: _written(option.get("default", "required"))
-        for name, option in MANIFEST["config"].items()
-    }
-
-
 def test_the_reference_has_each_input() -> None:
     """The table of inputs lists them all."""
     documented = {
-        name
-        for cell, _ in ROW.findall(section("Inputs"))
-        for name in re.findall(r"`([^`]+)`", cell)
+        name for cell in ROW.findall(section("Inputs")) for name in re.findall(r"`([^`]+)`", cell)
     }
     assert documented == set(MANIFEST["inputs"])
 
@@ -182,9 +172,9 @@ def test_the_reference_has_each_input() -> None:
 def test_limits_agree_with_the_code(name: str, bound: str, step: int) -> None:
     """Values within the manifest's limits are accepted, others are rejected."""
     limit = MANIFEST["config"][name][bound]
-    parse(config_with(**{name: limit}), MANIFEST)
+    parse(config_with(**{name: limit}))
     with pytest.raises(ConfigError, match=f"^{name}: "):
-        parse(config_with(**{name: limit + step}), MANIFEST)
+        parse(config_with(**{name: limit + step}))
 
 
 @pytest.mark.parametrize(
@@ -197,20 +187,16 @@ def test_limits_agree_with_the_code(name: str, bound: str, step: int) -> None:
 )
 def test_lengths_agree_with_the_code(name: str, limit: int) -> None:
     """A text of the manifest's maximum length is accepted, a longer one is rejected."""
-    parse(config_with(**{name: "A" * limit}), MANIFEST)
+    parse(config_with(**{name: "A" * limit}))
     with pytest.raises(ConfigError, match=f"^{name}: "):
-        parse(config_with(**{name: "A" * (limit + 1)}), MANIFEST)
+        parse(config_with(**{name: "A" * (limit + 1)}))
 
 
 @pytest.mark.parametrize("name", MANIFEST["config"])
 def test_each_option_is_read(name: str) -> None:
     """An impossible value is rejected for each option."""
     with pytest.raises(ConfigError, match=f"^{name}: "):
-        parse(config_with(**{name: ["nonsense"]}), MANIFEST)
-
-
-def _written(default: object) -> str:
-    return str(default).lower() if isinstance(default, bool) else str(default) or "empty"
+        parse(config_with(**{name: ["nonsense"]}))
 
 
 def _read(path: str) -> str:

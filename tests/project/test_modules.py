@@ -1,15 +1,13 @@
 """The commands run as modules, from any copy of the package."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from scripts import rule_manifest
 from tests.support import command
-from tests.support.gear import IN_THE_IMAGE, REPOSITORY
+from tests.support.gear import REPOSITORY
 from tests.support.pacs import PythonSCP
 from tests.support.sample_files import encoded, made
 from tests.support.send_command import to
@@ -48,18 +46,3 @@ def test_a_module_sends(python_scp: PythonSCP, tmp_path: Path, module: str) -> N
     (tmp_path / "1.dcm").write_bytes(encoded(made(1)))
     assert python("-m", module, "1.dcm", *to(python_scp), cwd=tmp_path) == (0, "")
     assert len(python_scp.stored) == 1
-
-
-@pytest.mark.parametrize("name", ["manifest.json", "manifest-rule.json"])
-def test_a_copy_needs_no_symbolic_link(tmp_path: Path, name: str) -> None:
-    """A copy has the manifest beside the package, as in the image, and that one is read."""
-    folder = tmp_path / "copy"
-    ignored = shutil.ignore_patterns("__pycache__")
-    for path in (REPOSITORY / part for part in IN_THE_IMAGE):
-        if path.is_dir():
-            shutil.copytree(path, folder / path.name, symlinks=True, ignore=ignored)
-    shutil.copy(REPOSITORY / name, folder / "manifest.json")
-    assert not [path for path in folder.rglob("*") if path.is_symlink()]
-    names = {"manifest.json": "dicom-send", rule_manifest.TARGET.name: rule_manifest.NAME}
-    code = "from fw_gear_dicom_send.config import manifest; print(manifest()['name'])"
-    assert python("-c", code, cwd=folder, path=folder) == (0, f"{names[name]}\n")

@@ -10,11 +10,11 @@ from tests.support import command
 from tests.support.gear import REPOSITORY
 
 
-def test_a_wheel_contains_the_commands_and_the_manifest(tmp_path: Path) -> None:
+def test_a_wheel_contains_the_commands(tmp_path: Path) -> None:
     """An installation by pip has all necessary files, without a repository beside it."""
     source = tmp_path / "source"
     source.mkdir()
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "manifest.json"):
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source)
     (source / "docs").mkdir()
     shutil.copy(REPOSITORY / "docs" / "dicom-send.1", source / "docs")
@@ -30,7 +30,6 @@ def test_a_wheel_contains_the_commands_and_the_manifest(tmp_path: Path) -> None:
         (scripts,) = (name for name in names if name.endswith("entry_points.txt"))
         listed = wheel.read(scripts).decode()
         wheel.extractall(installed := tmp_path / "installed")
-    (installed / "manifest.json").write_text("another package's")
     help_all = [sys.executable, "-m", "fw_gear_dicom_send", "--help-all"]
     environment = command.environment() | {"PYTHONPATH": str(installed)}
     subprocess.run(help_all, cwd=tmp_path, env=environment, check=True)
@@ -39,5 +38,3 @@ def test_a_wheel_contains_the_commands_and_the_manifest(tmp_path: Path) -> None:
     assert any(name.endswith("/share/man/man1/dicom-send.1") for name in names)
     assert "dicom-send = " in listed
     assert "dicom-send-batch = " in listed
-    manifest = installed / "fw_gear_dicom_send" / "manifest.json"
-    assert manifest.read_bytes() == (REPOSITORY / "manifest.json").read_bytes()

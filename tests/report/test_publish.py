@@ -2,14 +2,14 @@
 
 import csv
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from fw_gear_dicom_send.config import SendConfig
 from fw_gear_dicom_send.delivery.results import Planned, Transfer
-from fw_gear_dicom_send.dicom.types import PrivateTag
 from fw_gear_dicom_send.errors import SiteError
 from fw_gear_dicom_send.models import (
     Container,
@@ -19,13 +19,14 @@ from fw_gear_dicom_send.models import (
     ImageRecord,
     Outcome,
     Selection,
-    SendConfig,
 )
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.page_sections import contexts_section
-from fw_gear_dicom_send.network.types import PeerAE, TLSConfig
+from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.report import schemas
 from fw_gear_dicom_send.report.publish import Reports
+from tests.support.configs import gear_config, send_config
+from tests.support.gear import manifest
 from tests.support.html_reading import Element, parsed
 from tests.support.results import remark, sent
 
@@ -33,15 +34,12 @@ SESSION = Container("session", "s")
 ENTRY = FileEntry(SESSION, "a.zip", "lab/a.zip")
 ROWS = (FileReport(ENTRY, 3, 1, (remark("no", 2, failure=True),)),)
 CONTEXTS = {Context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2"): True}
-CONFIG = SendConfig(
-    peer=PeerAE("pacs.example.org", 104, "PACS", "flywheel"),
-    tls=None,
-    tag=None,
+CONFIG = send_config(
+    PeerAE("pacs.example.org", 104, "PACS", "flywheel"),
     send_retry_time=300.0,
     associations=4,
     report=True,
 )
-TLS = TLSConfig(None, None, "BCP 195", True, False)
 SUFFIXES = [".csv", "_instances.csv", ".html", "_summary.json"]
 NAMES = ["report", "per-image report", "page", "summary"]
 """Names of the reports in the log."""
@@ -74,8 +72,6 @@ def publish(
     output: Path,
     destination: Destination,
     config: SendConfig = CONFIG,
-    *,
-    options: Mapping[str, str] | None = None,
 ) -> bool:
     """Complete a run of one image; return whether all reports are written."""
     selection = Selection((ENTRY,), SESSION, "visit 1")
@@ -84,7 +80,7 @@ def publish(
     for observer in reports.observers:
         result = Planned(Transfer()) if config.dry_run else sent()
         observer.image(ImageRecord(ENTRY, "1.dcm", result, size=2_000_000))
-    is_written = reports.publish(destination, ROWS, options or {}, [contexts_section(CONTEXTS)])
+    is_written = reports.publish(destination, ROWS, [contexts_section(CONTEXTS)])
     outcome = Outcome(
         status=FileStatus.INCOMPLETE,
         is_complete=False,
@@ -221,7 +217,9 @@ def test_a_page_that_fails_costs_only_itself(
 ) -> None:
     """The other reports are delivered; the log has the place of the error but no data."""
     destination = Destination()
-    assert not publish(tmp_path, destination, options={"odd": Unwritable()})
+    assert not publish(
+        tmp_path, destination, replace(CONFIG, tls_security_profile=Unwritable(), tls_enabled=True)
+    )
     assert suffixes([name for _, name in destination.delivered]) == [*SUFFIXES[:2], "_summary.json"]
     assert "The page about the run failed; the run continues without it (ValueError" in caplog.text
     assert "Doe" not in caplog.text
@@ -244,45 +242,48 @@ def test_a_dry_run_is_marked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
 
 
 def test_the_page_shows_the_configuration(tmp_path: Path) -> None:
-    """Each option has its value, including those of the source; no key is shown."""
-    options = {"file_download_retry_time": "60 s"}
-    publish(tmp_path, Destination(is_elsewhere=False), options=options)
+    """Each option with an effect has its value as users write it; no key is shown."""
+    config = replace(CONFIG, include=("a*", "b"), key=Path("k.pem"), bandwidth_limit=2.5)
+    publish(tmp_path, Destination(is_elsewhere=False), config)
     assert shown_config(tmp_path) == {
         "destination": "pacs.example.org",
         "port": "104",
-        "include": "all",
-        "exclude": "none",
         "called_ae": "PACS",
         "calling_ae": "flywheel",
-        "group": "no tag",
-        "identifier": "no tag",
-        "tag_value": "no tag",
-        "associations": "4",
-        "file_download_retry_time": "60 s",
+        "stamp": "false",
+        "include": "a*, b",
+        "exclude": "empty",
+        "conversion": "when needed",
+        "bandwidth_limit": "2.5 MB/s",
         "send_retry_time": "300 s",
         "response_timeout": "300 s",
-        "bandwidth_limit": "none",
-        "conversion": "when needed",
-        "max_images_per_association": "no limit",
+        "associations": "4",
+        "max_images_per_association": "0",
+        "tls_enabled": "false",
+        "identity_without_tls": "false",
+        "report": "true",
+        "instance_report": "true",
+        "html_report": "true",
+        "summary_report": "true",
+        "show_member_names": "false",
         "verify": "none",
         "skip_existing": "false",
-        "query_ae": "PACS",
-        "query_port": "104",
+        "query_ae": "empty",
+        "query_port": "0",
         "dry_run": "false",
-        "show_member_names": "false",
-        "tls_enabled": "false",
+        "debug": "false",
     }
 
 
 def test_the_page_shows_the_private_element_and_tls(tmp_path: Path) -> None:
-    """The group is hexadecimal; only TLS options with an effect are shown."""
-    config = replace(CONFIG, tag=PrivateTag(0x21, "Creator", "Value"), tls=TLS)
+    """The group is hexadecimal; only options with an effect are shown."""
+    config = replace(CONFIG, stamp=True, identifier="Creator", tls_enabled=True)
     publish(tmp_path, Destination(is_elsewhere=False), config)
     shown = shown_config(tmp_path)
     assert [shown[name] for name in ("group", "identifier", "tag_value")] == [
         "0x0021",
         "Creator",
-        "Value",
+        "DICOM send",
     ]
     assert {name: value for name, value in shown.items() if name.startswith("tls_")} == {
         "tls_enabled": "true",
@@ -290,6 +291,15 @@ def test_the_page_shows_the_private_element_and_tls(tmp_path: Path) -> None:
         "tls_require_peer_cert": "true",
         "tls_check_hostname": "false",
     }
+
+
+def test_the_page_of_the_gear_shows_its_options(tmp_path: Path) -> None:
+    """These are the options of the manifest."""
+    config = gear_config(CONFIG.peer, container=SESSION, sent_tag="", tls_enabled=True)
+    publish(tmp_path, Destination(is_elsewhere=False), config)
+    shown = shown_config(tmp_path)
+    assert list(shown) == list(manifest()["config"])
+    assert (shown["sent_tag"], shown["file_download_retry_time"]) == ("empty", "60 s")
 
 
 def test_the_page_shows_counts_and_versions(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ import pytest
 from fw_gear_dicom_send import senders
 from fw_gear_dicom_send.cli.local_source import LocalReports, LocalSource
 from fw_gear_dicom_send.errors import CancelledError
-from fw_gear_dicom_send.models import SendConfig
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.retry import MonotonicClock, RetryPolicy
 from fw_gear_dicom_send.run import Waits, run
 from tests.support.archive_scp import ArchiveSCP
+from tests.support.configs import send_config
 from tests.support.sample_files import encoded, made, uid_of
 
 
@@ -35,10 +35,8 @@ def test_absent_images_do_not_count_as_sent(tmp_path: Path) -> None:
     waits = Waits(verify=RetryPolicy(clock=Cancelling()))
     reports = LocalReports()
     with ArchiveSCP(lambda uid: uid == uid_of(1)) as server:
-        config = SendConfig(
-            peer=PeerAE("127.0.0.1", server.port, server.ae_title, "flywheel"),
-            tls=None,
-            tag=None,
+        config = send_config(
+            PeerAE("127.0.0.1", server.port, server.ae_title, "flywheel"),
             send_retry_time=10,
             associations=1,
             report=True,

@@ -8,11 +8,12 @@ import pytest
 
 from fw_gear_dicom_send import senders
 from fw_gear_dicom_send.cli.local_source import LocalReports, LocalSource
-from fw_gear_dicom_send.models import FileEntry, FileReport, ImageRecord, SendConfig
+from fw_gear_dicom_send.models import FileEntry, FileReport, ImageRecord
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.report.events import Observer
 from fw_gear_dicom_send.report.progress import Progress
 from fw_gear_dicom_send.run import run
+from tests.support.configs import send_config
 from tests.support.pacs import PythonSCP
 from tests.support.sample_files import encoded, made
 
@@ -58,10 +59,8 @@ def send(tmp_path: Path, python_scp: PythonSCP) -> Callable[..., list[dict[str, 
         (folder / f"{number}.dcm").write_bytes(encoded(made(number)))
 
     def run_here(**how: object) -> list[dict[str, str]]:
-        config = SendConfig(
-            peer=PeerAE("127.0.0.1", python_scp.port, "PACS", "flywheel"),
-            tls=None,
-            tag=None,
+        config = send_config(
+            PeerAE("127.0.0.1", python_scp.port, "PACS", "flywheel"),
             send_retry_time=10,
             associations=2,
             report=True,

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from fw_gear_dicom_send.batch import main
-from fw_gear_dicom_send.config import manifest
 from tests.support.flywheel_engine import FlywheelEngine, Simulated
 from tests.support.flywheel_lists import Record
 from tests.support.flywheel_site import FlywheelSite
+from tests.support.gear import manifest
 
 TO = ("--destination", "pacs.example.org", "--called-ae", "ARCHIVE")
 DRY_ROW = ("a1", "lab/Study/S/v/T1/files/t.zip", "t.zip", 5, 0, "Dry run")

@@ -7,14 +7,7 @@ from pathlib import Path
 from threading import Lock
 
 from fw_gear_dicom_send.delivery.results import NotSent
-from fw_gear_dicom_send.models import (
-    Container,
-    DownloadFailure,
-    FileEntry,
-    FileReport,
-    ImageRecord,
-    SendConfig,
-)
+from fw_gear_dicom_send.models import Container, DownloadFailure, FileEntry, FileReport, ImageRecord
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.timeouts import Timeouts
 from fw_gear_dicom_send.network.transport import Transport
@@ -25,6 +18,7 @@ from fw_gear_dicom_send.run.quarantine import DEFAULT_QUARANTINE, QuarantinePoli
 from fw_gear_dicom_send.run.steps import Resources, send
 from fw_gear_dicom_send.source import Fetcher
 from tests.support.clock import Clock
+from tests.support.configs import send_config
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.peers import peer_of
 from tests.support.results import reason_with
@@ -152,10 +146,8 @@ def run_steps(
 ) -> Run:
     """Send all images of a source, on a clock that never really waits."""
     clock, records, counts = Clock(tick=1e-6), records or Records(), FileCounts(source.entries)
-    config = SendConfig(
-        peer=peer_of(server),
-        tls=None,
-        tag=None,
+    config = send_config(
+        peer_of(server),
         send_retry_time=retry_time,
         associations=associations,
         report=False,

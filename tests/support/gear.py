@@ -26,6 +26,12 @@ MAX_RUN_SECONDS = 600.0
 COVERAGE_VARIABLES = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 
 
+def manifest() -> dict[str, Any]:
+    """Return the gear's manifest."""
+    found: dict[str, Any] = json.loads((REPOSITORY / "manifest.json").read_text())
+    return found
+
+
 def ignores_sigterm(pid: int) -> bool:
     """Return whether a process ignores SIGTERM, as it does after the first signal."""
     status = Path(f"/proc/{pid}/status").read_text()

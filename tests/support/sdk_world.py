@@ -12,8 +12,8 @@ with warnings.catch_warnings():
 
 from fw_gear_dicom_send.batch.api import BatchAPI
 from fw_gear_dicom_send.batch.models import Gear, Plan
-from fw_gear_dicom_send.config import manifest
 from tests.support.flywheel_site import FlywheelSite
+from tests.support.gear import manifest
 from tests.support.stand_in_jobs import sdk_client
 
 CONFIG = {"destination": "pacs", "called_ae": "ARCHIVE", "port": 11112}

@@ -1,22 +1,20 @@
 """Clients of the stand-in site, and containers on it."""
 
-from fw_gear_dicom_send.dicom.types import PrivateTag
+from fw_gear_dicom_send.config import GearConfig
 from fw_gear_dicom_send.flywheel.client import connect
 from fw_gear_dicom_send.flywheel.site import Site
-from fw_gear_dicom_send.models import Container, GearConfig, InputFile
+from fw_gear_dicom_send.models import Container, InputFile
 from fw_gear_dicom_send.network.types import PeerAE
+from tests.support import configs
 from tests.support.flywheel_site import FlywheelSite
 
 
 def gear_config(destination: Container, input_file: InputFile | None = None) -> GearConfig:
     """Return the configuration of a run on a container or on a file."""
-    return GearConfig(
-        peer=PeerAE("localhost", 104, "CALLED", "CALLING"),
-        tls=None,
-        tag=PrivateTag(0x21, "Flywheel", "DICOM send"),
-        destination=destination,
+    return configs.gear_config(
+        PeerAE("localhost", 104, "CALLED", "CALLING"),
+        container=destination,
         input_file=input_file,
-        api_key="",
         downloads=1,
         file_download_retry_time=0,
         associations=1,

@@ -6,16 +6,15 @@ from threading import Lock
 
 from fw_gear_dicom_send.delivery.results import Sent, Suspect
 from fw_gear_dicom_send.dicom.types import SOPInstance
-from fw_gear_dicom_send.models import Container, FileEntry, SendConfig
+from fw_gear_dicom_send.models import Container, FileEntry
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.source import Fetcher
+from tests.support.configs import send_config
 from tests.support.results import sent
 from tests.support.sample_files import encoded, made
 
-CONFIG = SendConfig(
-    peer=PeerAE("pacs.example.org", 104, "PACS", "flywheel"),
-    tls=None,
-    tag=None,
+CONFIG = send_config(
+    PeerAE("pacs.example.org", 104, "PACS", "flywheel"),
     send_retry_time=0,
     associations=2,
     report=False,

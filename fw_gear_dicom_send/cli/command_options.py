@@ -1,0 +1,102 @@
+"""The table of the options that only `dicom-send` has."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..option_types import (
+    FILE,
+    FILES,
+    FOLDER,
+    MAX_PORT,
+    SWITCH,
+    Group,
+    OptionType,
+    option,
+    options_of,
+    whole,
+)
+
+_WORD = OptionType("a server", lambda given: isinstance(given, str), metavar="SERVER")
+_PORT = whole(1, MAX_PORT)
+_ANY_PORT = replace(_PORT, is_valid=lambda given: given is None or _PORT.is_valid(given))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandOptions:
+    """Values of the options that only `dicom-send` has."""
+
+    server: str = option(
+        Group.SERVER,
+        _WORD,
+        "",
+        "AE@host:port, or a name in servers.toml. Same as the last argument.",
+        brief="AE@host:port, or a name in servers.toml",
+    )
+    files_from: Path | None = option(
+        Group.FILES,
+        FILE,
+        None,
+        "A file with one path per line; - is standard input. Relative paths start at the current "
+        "folder. It can be combined with PATH.",
+        brief="Read paths from a file; - is standard input",
+        metavar="LIST",
+    )
+    from0: bool = option(
+        Group.FILES, SWITCH, False, "Paths in the list end with NUL, as from find -print0."
+    )
+    earlier_reports: tuple[Path, ...] = option(
+        Group.PROOF,
+        FILES,
+        [],
+        "Skip images that an earlier run has sent to the same server, according to its per-image "
+        "report (..._instances.csv).",
+        brief="Skip images that an earlier run has sent",
+        long="--resume",
+        metavar="REPORT",
+    )
+    commit_port: int | None = option(
+        Group.PROOF,
+        _ANY_PORT,
+        None,
+        "With --verify commit: local port to listen on, for servers that report over a new "
+        "association. Enter this computer's AE title, address and port on the server.",
+    )
+    work_folder: Path | None = option(
+        Group.SENDING,
+        FOLDER,
+        None,
+        "Folder for unpacking archives, one image at a time. Default: the system's folder for "
+        "temporary files.",
+    )
+    report_folder: Path = option(
+        Group.REPORTS,
+        FOLDER,
+        "",
+        "Folder for the reports. Default: the current folder.",
+        brief="Folder for reports (default: current)",
+    )
+    json: bool = option(
+        Group.REPORTS,
+        SWITCH,
+        False,
+        "Print a summary as JSON on standard output at the end, also after a failure.",
+        brief="Print a summary as JSON",
+    )
+    quiet: bool = option(
+        Group.MESSAGES,
+        SWITCH,
+        False,
+        "Log only errors and the result.",
+        brief="Print only errors and the result",
+        short="-q",
+    )
+    log_json: bool = option(
+        Group.MESSAGES,
+        SWITCH,
+        False,
+        "Log as JSON, one event per line: images, files, log messages, and the summary at the end.",
+    )
+
+
+COMMAND_OPTIONS = options_of(CommandOptions)
+ROWS = {row.name: row for row in COMMAND_OPTIONS}

@@ -1,0 +1,351 @@
+"""The table of options. The manifests, the help of the commands and the documentation show it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+
+from .option_types import (
+    BOOLEAN,
+    FILE,
+    HOST,
+    MAX_PORT,
+    PRIVATE_GROUP,
+    RATE,
+    Group,
+    Place,
+    choice,
+    flywheel_tag,
+    option,
+    options_of,
+    plain,
+    seconds,
+    several,
+    whole,
+)
+
+MAX_ASSOCIATIONS = 16
+
+_files = partial(option, Group.FILES)
+_server = partial(option, Group.SERVER)
+_tls = partial(option, Group.TLS, BOOLEAN)
+_element = partial(option, Group.ELEMENT)
+_sending = partial(option, Group.SENDING)
+_proof = partial(option, Group.PROOF)
+_reports = partial(option, Group.REPORTS, BOOLEAN)
+_NOT_COMMAND = Place.GEAR | Place.BATCH
+_flywheel_files = partial(option, Group.FILES, where=_NOT_COMMAND)
+_downloading = partial(option, Group.SENDING, where=_NOT_COMMAND)
+_tls_file = partial(option, Group.TLS, FILE, None, where=Place.COMMAND | Place.BATCH)
+_AE = plain(16, "AE")
+_LO = plain(64, "TEXT")
+
+
+class ConversionMode(StrEnum):
+    """When to change the transfer syntax of an image."""
+
+    WHEN_NEEDED = "when needed"
+    NEVER = "never"
+    UNCOMPRESSED = "uncompressed"
+    LOSSLESS = "lossless"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Values of the options. Each field is a row of the table, in the order of the manifest."""
+
+    destination: str = _server(
+        HOST,
+        None,
+        "Host name or IP address of the DICOM server.",
+        command="Host name or IP address of the DICOM server, if no argument names it.",
+    )
+    port: int = _server(whole(1, MAX_PORT), 104, "Port of the DICOM server.")
+    called_ae: str = _server(
+        _AE, None, "AE title of the DICOM server, 1 to 16 characters.", short="-aec"
+    )
+    calling_ae: str = _server(
+        _AE,
+        "flywheel",
+        "AE title of the gear, 1 to 16 characters. The server may need to know it.",
+        command="AE title of this computer. The server may need to know it.",
+        batch="AE title of the jobs.",
+        brief="AE title of this computer (default: DICOM_SEND)",
+        command_default="DICOM_SEND",
+        short="-aet",
+    )
+    stamp: bool = _element(
+        BOOLEAN,
+        True,
+        "Add the private element to each dataset, so that Flywheel does not import it again.",
+        where=Place.COMMAND,
+        brief="Mark images, so that Flywheel skips them",
+        command_default=False,
+    )
+    group: int = _element(
+        PRIVATE_GROUP,
+        "0x0021",
+        "Group of the private element that marks a dataset as sent: an odd hexadecimal number.",
+        needs="stamp",
+    )
+    identifier: str = _element(
+        _LO,
+        "Flywheel",
+        "Private creator of the private element, 1 to 64 characters.",
+        needs="stamp",
+    )
+    tag_value: str = _element(
+        _LO, "DICOM send", "Value of the private element, 1 to 64 characters.", needs="stamp"
+    )
+    file_types: str = _flywheel_files(
+        choice(("dicom", "dicom and archive")),
+        "dicom",
+        "Types of Flywheel files to send. Flywheel gives tar files the type archive, and zip files "
+        "too unless they are named .dcm.zip or .dicom.zip.",
+        more="See [File selection](#file-selection).",
+    )
+    include: tuple[str, ...] = _files(
+        several(1000, "GLOB"),
+        "",
+        "Send only files whose names match one of these patterns, such as '*.dcm.zip, t1*.zip'. "
+        "Separate patterns with commas. Case is ignored. Empty: all files.",
+        command="In folders, send only files whose names match one of these patterns, such as "
+        "'*.dcm'. Separate patterns with commas. Case is ignored.",
+        brief="Send only files with matching names: '*.dcm'",
+    )
+    exclude: tuple[str, ...] = _files(
+        several(1000, "GLOB"),
+        "",
+        "Skip files whose names match one of these patterns. Separate patterns with commas. Case "
+        "is ignored.",
+        command="In folders, skip files whose names match one of these patterns. Separate patterns "
+        "with commas. Case is ignored.",
+        brief="Skip files with matching names",
+    )
+    modality: tuple[str, ...] = _flywheel_files(
+        several(200, "MODALITY"),
+        "",
+        "Send only files of this modality on Flywheel, such as MR. Separate values with commas. "
+        "Empty: all files.",
+    )
+    file_tags: tuple[str, ...] = _flywheel_files(
+        several(1000, "TAG"),
+        "",
+        "Send only files with one of these tags on Flywheel. Separate values with commas. Empty: "
+        "all files.",
+    )
+    downloads: int = _downloading(
+        whole(1, 16),
+        4,
+        "Number of parallel downloads from Flywheel (1-16).",
+        more="Disk space is bounded: see [Threads and bounds](architecture.md#threads-and-bounds).",
+    )
+    conversion: ConversionMode = _sending(
+        choice(ConversionMode),
+        "when needed",
+        "When to change the transfer syntax of images. when needed: if the server does not accept "
+        "the original. never: such images fail. uncompressed: send all images uncompressed. "
+        "lossless: compress images without loss (JPEG-LS or JPEG 2000), for slow links.",
+    )
+    bandwidth_limit: float = _sending(
+        RATE,
+        0,
+        "Maximum rate of all associations together, in MB/s (0.1 or more). 0: no limit.",
+    )
+    sent_tag: str = _downloading(
+        flywheel_tag(32),
+        "dicom-send",
+        "Flywheel tag for the input file, or the container of the run, if all images were sent. "
+        "Empty: no tag.",
+    )
+    file_download_retry_time: float = _downloading(
+        seconds(),
+        60,
+        "Maximum time, in seconds, to keep retrying failed downloads at the end of the run. Also "
+        "the maximum wait for a site that does not respond.",
+    )
+    send_retry_time: float = _sending(
+        seconds(),
+        300,
+        "Maximum time, in seconds, to keep retrying when the server is unreachable or out of "
+        "resources. Each accepted image restarts this time. A single rejected image never stops "
+        "the run.",
+    )
+    response_timeout: float = _sending(
+        seconds(1),
+        300,
+        "Maximum time, in seconds, to wait for the server's response to an image. The first retry "
+        "waits twice as long. This time does not count towards send_retry_time.",
+    )
+    associations: int = _sending(
+        whole(1, MAX_ASSOCIATIONS),
+        4,
+        "Number of parallel associations (1-16). If the server allows fewer, the gear uses those "
+        "and logs a warning. With 1, images are sent in archive order, with retries at the end.",
+        command="Number of parallel associations (1-16). If the server allows fewer, those are "
+        "used, with a warning. With 1, images are sent in the order of their names or their "
+        "archive.",
+        brief="Parallel associations, 1 to 16 (default: 4)",
+        short="-j",
+    )
+    max_images_per_association: int = _sending(
+        whole(0, 1_000_000),
+        0,
+        "Maximum number of images per association, for archives that close a study when an "
+        "association ends. 0: no limit.",
+    )
+    tls_enabled: bool = _tls(
+        False,
+        "Encrypt all connections to the server with TLS. Add the inputs key and cert if the server "
+        "asks for a certificate.",
+        command="Encrypt all connections to the server with TLS. Add --key and --cert if the "
+        "server asks for a certificate.",
+        brief="Use TLS; see --key, --cert, --add-cert-file",
+    )
+    tls_security_profile: str = option(
+        Group.TLS,
+        choice(
+            (
+                "BCP 195",
+                "BCP 195 RFC 8996, 9325",
+                "Modified BCP 195 RFC 8996, 9325",
+                "Non-downgrading BCP 195",
+                "Extended BCP 195",
+            ),
+            "PROFILE",
+        ),
+        "BCP 195",
+        "Profile of DICOM PS3.15 that selects the cipher suites. All profiles need TLS 1.2 or "
+        "later.",
+        needs="tls_enabled",
+    )
+    tls_require_peer_cert: bool = _tls(
+        True,
+        "Send only to a server whose certificate is signed by a trusted CA: a public one, or one "
+        "in add_cert_file. If false, any certificate is accepted.",
+        needs="tls_enabled",
+    )
+    tls_check_hostname: bool = _tls(
+        False,
+        "With add_cert_file, also check that the server's certificate matches destination. "
+        "Certificates of public CAs are always checked.",
+        needs="tls_enabled",
+    )
+    identity_without_tls: bool = _tls(
+        False,
+        "Allow sending the user identity unencrypted, without TLS. If false, the run stops "
+        "instead.",
+    )
+    key: Path | None = _tls_file(
+        "Private key of this computer, an unencrypted PEM file.",
+        batch="Private key for TLS: the name of a file on the session's project.",
+    )
+    cert: Path | None = _tls_file(
+        "Certificate of this computer, a PEM file, with its chain if it has one.",
+        batch="Certificate for TLS: the name of a file on the session's project.",
+    )
+    add_cert_file: Path | None = _tls_file(
+        "A PEM file with additional CA certificates to trust. Needed if the server's certificate "
+        "is not signed by a public CA.",
+        batch="Additional CA certificates to trust: the name of a file on the session's project.",
+    )
+    identity: Path | None = _tls_file(
+        "A JSON file with a user identity for the server: username, username and password, jwt, "
+        "saml or kerberos.",
+        batch="User identity for the server: the name of a file on the session's project. The name "
+        "must end with identity.json.",
+    )
+    report: bool = _reports(
+        True,
+        "Write and attach a report with a row for each file (CSV). If false, the three other "
+        "reports are off too.",
+        where=Place.GEAR | Place.COMMAND,
+        command="Write a report with a row for each folder and archive (CSV). Without it, the "
+        "three other reports are off too.",
+        brief="Write no reports",
+    )
+    instance_report: bool = _reports(
+        True,
+        "Attach a report with a row for each image (CSV). Needs report.",
+        command="Write a report with a row for each image (CSV). Needs --report.",
+        batch="Attach a report with a row for each image to each session (CSV).",
+        needs="report",
+    )
+    html_report: bool = _reports(
+        True,
+        "Attach a page with the results of the run (HTML). Needs report.",
+        command="Write a page with the results of the run (HTML). Needs --report.",
+        batch="Attach a page with the results of its job to each session (HTML).",
+        needs="report",
+    )
+    summary_report: bool = _reports(
+        True,
+        "Attach a summary of the run for programs (JSON). Needs report.",
+        command="Write a summary of the run for programs (JSON). Needs --report.",
+        batch="Attach a summary of its job for programs to each session (JSON).",
+        needs="report",
+    )
+    show_member_names: bool = _reports(
+        False,
+        "Show the names of archive members in the log and the per-image report. These names may "
+        "identify patients. If false, members appear by number.",
+        command="Show the names of files in folders and archives in the log and the per-image "
+        "report. These names may identify patients. If false, files appear by number.",
+    )
+    verify: str = _proof(
+        choice(("none", "find", "commit")),
+        "none",
+        "Confirm delivery after sending. find: query the server (C-FIND) and resend missing "
+        "images. commit: request storage commitment. The job fails if an image is not confirmed.",
+        command="Confirm delivery after sending. find: query the server (C-FIND) and resend "
+        "missing images. commit: request storage commitment. If an image is not confirmed, the "
+        "exit code is 4.",
+        brief="Check delivery after sending",
+        more="See [Proof of delivery](#proof-of-delivery).",
+    )
+    skip_existing: bool = _proof(
+        BOOLEAN,
+        False,
+        "Query the server first (C-FIND), and send only missing images.",
+        brief="Send only missing images",
+    )
+    query_ae: str = _proof(
+        plain(16, "AE", may_be_empty=True),
+        "",
+        "AE title of the server for C-FIND and storage commitment. Empty: same as called_ae.",
+    )
+    query_port: int = _proof(
+        whole(0, MAX_PORT),
+        0,
+        "Port of the server for C-FIND and storage commitment. 0: same as port.",
+    )
+    resume: bool = _proof(
+        BOOLEAN,
+        False,
+        "Skip images that an earlier run has sent to the same server, according to the newest "
+        "per-image reports on the session. Works without C-FIND.",
+        where=_NOT_COMMAND,
+        more="See [resume](#resume).",
+    )
+    dry_run: bool = _proof(
+        BOOLEAN,
+        False,
+        "Do everything except sending. The log, the page and the per-image report list the images "
+        "to send, convert or skip.",
+        brief="Do everything except sending",
+        short="-n",
+    )
+    debug: bool = option(
+        Group.MESSAGES,
+        BOOLEAN,
+        False,
+        "Log details: associations, presentation contexts, images, waits, downloads. Also write "
+        "the log to a file in the output folder.",
+        command="Log details: associations, presentation contexts, images, waits.",
+        batch="Log details in the jobs.",
+        brief="Log in detail",
+        short="-v",
+    )
+
+
+OPTIONS = options_of(Options)
