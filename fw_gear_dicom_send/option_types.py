@@ -6,7 +6,7 @@ manifest, config.json and servers.toml, and a Python value in the program.
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import Enum, Flag, auto
 from ipaddress import AddressValueError, IPv6Address
 from pathlib import Path
@@ -18,7 +18,7 @@ MAX_PORT = 65535
 _DAY = 86400
 _MIN_RATE, _MAX_RATE = 0.1, 10_000
 _MAX_HOST_NAME = 253
-_RESERVED_GROUPS = (0x0001, 0x0003, 0x0005, 0x0007, 0xFFFF)
+_MAX_FLYWHEEL_TAG = 32
 _BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
@@ -170,10 +170,6 @@ def _number(text: str) -> Any:
     return text
 
 
-def _is_number(given: Any) -> bool:
-    return type(given) in (int, float)
-
-
 def whole(minimum: int, maximum: int) -> OptionType:
     """Return the type of a whole number."""
     return OptionType(
@@ -187,14 +183,13 @@ def whole(minimum: int, maximum: int) -> OptionType:
 
 def seconds(minimum: int = 0) -> OptionType:
     """Return the type of a time of at most a day."""
-    return OptionType(
-        f"a number of seconds from {minimum} to {_DAY}",
-        lambda given: _is_number(given) and minimum <= given <= _DAY,
-        float,
-        {"type": "integer", "minimum": minimum, "maximum": _DAY},
-        _number,
-        lambda value: f"{value:g} s",
-        "SECONDS",
+    return replace(
+        whole(minimum, _DAY),
+        allowed=f"a number of seconds from {minimum} to {_DAY}",
+        is_valid=lambda given: type(given) in (int, float) and minimum <= given <= _DAY,
+        convert=float,
+        show=lambda value: f"{value:g} s",
+        metavar="SECONDS",
     )
 
 
@@ -244,21 +239,6 @@ def plain(max_length: int, metavar: str, *, may_be_empty: bool = False) -> Optio
     )
 
 
-def flywheel_tag(max_length: int) -> OptionType:
-    """Return the type of a Flywheel tag."""
-    return OptionType(
-        f"a tag of at most {max_length} characters, or none",
-        lambda given: (
-            isinstance(given, str)
-            and given.strip().isprintable()
-            and len(given.strip()) <= max_length
-        ),
-        str.strip,
-        {"type": "string", "maxLength": max_length},
-        metavar="TAG",
-    )
-
-
 def _host(given: Any) -> str:
     text = given.strip() if isinstance(given, str) else ""
     return text[1:-1] if text.startswith("[") and text.endswith("]") else text
@@ -289,8 +269,12 @@ def _group(given: Any) -> Any:
 def _is_private(given: Any) -> bool:
     """Return whether a group may have private elements (PS3.5 7.8)."""
     group = _group(given)
-    is_odd = type(group) is int and 0 < group < 0xFFFF and group % 2 == 1
-    return is_odd and group not in _RESERVED_GROUPS
+    return type(group) is int and group in range(0x0009, 0xFFFF, 2)
+
+
+def _is_flywheel_tag(given: Any) -> bool:
+    tag = given.strip() if isinstance(given, str) else "\n"
+    return tag.isprintable() and len(tag) <= _MAX_FLYWHEEL_TAG
 
 
 def _is_path(given: Any) -> bool:
@@ -327,15 +311,22 @@ PRIVATE_GROUP = OptionType(
 )
 RATE = OptionType(
     f"0 for no limit, or {_MIN_RATE:g} to {_MAX_RATE} MB/s",
-    lambda given: _is_number(given) and (given == 0 or _MIN_RATE <= given <= _MAX_RATE),
+    lambda given: type(given) in (int, float) and (given == 0 or _MIN_RATE <= given <= _MAX_RATE),
     float,
     {"type": "number", "minimum": 0, "maximum": _MAX_RATE},
     _number,
     lambda value: f"{value:g} MB/s",
     "MB/S",
 )
+FLYWHEEL_TAG = OptionType(
+    f"a tag of at most {_MAX_FLYWHEEL_TAG} characters, or none",
+    _is_flywheel_tag,
+    str.strip,
+    {"type": "string", "maxLength": _MAX_FLYWHEEL_TAG},
+    metavar="TAG",
+)
 FILE = OptionType("a path", _is_path, _path, metavar="FILE")
-FOLDER = OptionType("a path", _is_path, _path, metavar="FOLDER")
+FOLDER = replace(FILE, metavar="FOLDER")
 FILES = OptionType(
     "paths",
     lambda given: isinstance(given, list),

@@ -8,6 +8,7 @@ from pathlib import Path
 from .option_types import (
     BOOLEAN,
     FILE,
+    FLYWHEEL_TAG,
     HOST,
     MAX_PORT,
     PRIVATE_GROUP,
@@ -15,7 +16,6 @@ from .option_types import (
     Group,
     Place,
     choice,
-    flywheel_tag,
     option,
     options_of,
     plain,
@@ -153,7 +153,7 @@ class Options:
         "Maximum rate of all associations together, in MB/s (0.1 or more). 0: no limit.",
     )
     sent_tag: str = _downloading(
-        flywheel_tag(32),
+        FLYWHEEL_TAG,
         "dicom-send",
         "Flywheel tag for the input file, or the container of the run, if all images were sent. "
         "Empty: no tag.",
@@ -342,7 +342,6 @@ class Options:
         "Log details: associations, presentation contexts, images, waits, downloads. Also write "
         "the log to a file in the output folder.",
         command="Log details: associations, presentation contexts, images, waits.",
-        batch="Log details in the jobs.",
         brief="Log in detail",
         short="-v",
     )
