@@ -232,6 +232,13 @@ def test_invalid_hosts_are_rejected(host: object) -> None:
     assert message.startswith(f"destination: {host!r} was given; allowed: a host name, or")
 
 
+def test_options_of_the_command_have_no_effect_on_the_gear() -> None:
+    """The gear always adds the private element, and its files are inputs."""
+    config = parse(config_json(stamp=False, key="k.pem", tls_enabled=True))
+    assert config.tag == PrivateTag(0x0021, "Flywheel", "DICOM send")
+    assert config.key is None
+
+
 def test_required_options_are_required() -> None:
     """Server and AE title have no default."""
     for option in REQUIRED:

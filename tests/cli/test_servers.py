@@ -155,6 +155,16 @@ def test_an_invalid_variable_is_named(series: Path, tmp_path: Path) -> None:
         assert result.exit_code == 2
 
 
+def test_an_invalid_value_in_a_table_is_named(tmp_path: Path) -> None:
+    """The error names the key of the table."""
+    file = tmp_path / "config" / "dicom-send" / "servers.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"[a]\n{ADDRESS}associations = 99\n")
+    result = run("echo", "a", cwd=tmp_path)
+    assert f"{file}: [a] associations: 99 was given; allowed: " in result.stderr
+    assert result.exit_code == 2
+
+
 def test_a_variable_without_an_option_is_logged(
     series: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:

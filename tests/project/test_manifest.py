@@ -17,6 +17,7 @@ from jsonschema import Draft4Validator, ValidationError
 import fw_gear_dicom_send
 from fw_gear_dicom_send.config import parse
 from fw_gear_dicom_send.errors import ConfigError
+from fw_gear_dicom_send.options import OPTIONS
 from scripts import options
 from tests.support.gear import REPOSITORY
 
@@ -116,6 +117,12 @@ def test_the_files_of_the_table_of_options_are_generated() -> None:
     """`make docs` writes the manifests and the reference again."""
     for path, text in options.documents().items():
         assert path.read_text() == text, path
+
+
+def test_only_the_server_is_required() -> None:
+    """The default of each other option is one of its allowed values."""
+    required = [row.name for row in OPTIONS if not row.type.is_valid(row.default)]
+    assert required == ["destination", "called_ae"]
 
 
 def test_the_manifest_for_rules_differs_in_the_file() -> None:

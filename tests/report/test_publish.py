@@ -1,6 +1,7 @@
 """The reports of a run are written, delivered to their containers, and never lost."""
 
 import csv
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -279,6 +280,19 @@ def test_the_page_shows_the_private_element_and_tls(tmp_path: Path) -> None:
         "tls_require_peer_cert": "true",
         "tls_check_hostname": "false",
     }
+
+
+def test_the_summary_has_the_options(tmp_path: Path) -> None:
+    """Their values have the types of the manifest."""
+    config = replace(CONFIG, include=("a*", "b"), key=Path("k.pem"), bandwidth_limit=2.5)
+    publish(tmp_path, Destination(is_elsewhere=False), config)
+    (path,) = tmp_path.glob("*_summary.json")
+    options = json.loads(path.read_text())["options"]
+    expected = {"include": ["a*", "b"], "bandwidth_limit": 2.5, "conversion": "when needed"}
+    assert expected | {"stamp": False, "port": 104} == {
+        name: options[name] for name in (*expected, "stamp", "port")
+    }
+    assert not {"key", "group", "downloads"} & options.keys()
 
 
 def test_the_page_of_the_gear_shows_its_options(tmp_path: Path) -> None:
