@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fw_gear_dicom_send.models import Container, NameChoice
-from fw_gear_dicom_send.name_patterns import NamePatterns
+from fw_gear_dicom_send.models import Container
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.site_clients import add_session, client_site, gear_config
 
@@ -29,16 +28,10 @@ def session(site: FlywheelSite) -> str:
 
 
 def chosen(
-    site: FlywheelSite,
-    session: str,
-    *,
-    include: tuple[str, ...] = (),
-    exclude: tuple[str, ...] = (),
-    **options: tuple[str, ...],
+    site: FlywheelSite, session: str, **options: tuple[str, ...]
 ) -> tuple[list[str], list[str]]:
     """Return the names of the selected files, and the log lines about excluded DICOM files."""
-    names = NameChoice(NamePatterns(include), NamePatterns(exclude))
-    config = replace(gear_config(Container("session", session)), names=names, **options)
+    config = replace(gear_config(Container("session", session)), **options)
     selection = client_site(site).select(config)
     assert selection.left_out[0].text == "1 file of other types was not selected: 1 tabular data"
     left_out = [files.text for files in selection.left_out[1:]]
@@ -68,12 +61,12 @@ def chosen(
             ],
         ),
         (
-            {"modalities": ("mr",)},
+            {"modality": ("mr",)},
             ["t1.dcm.zip", "T2.DCM.ZIP"],
             ["2 files of other modalities were not selected: ct.dcm, localizer.dcm"],
         ),
         (
-            {"modalities": ("CT", "PT")},
+            {"modality": ("CT", "PT")},
             ["ct.dcm"],
             [
                 "3 files of other modalities were not selected: "
@@ -94,7 +87,7 @@ def chosen(
             ],
         ),
         (
-            {"modalities": ("MR",), "file_tags": ("odd",), "exclude": ("T2*",)},
+            {"modality": ("MR",), "file_tags": ("odd",), "exclude": ("T2*",)},
             [],
             [
                 "2 files of other modalities were not selected: ct.dcm, localizer.dcm",
