@@ -23,15 +23,12 @@ class NamePatterns:
 
     def match(self, name: str) -> bool:
         """Return whether a pattern matches `name`, in linear time."""
-        return bool(self.patterns) and self._expression.match(_plain(name)) is not None
+        return bool(self.patterns) and self._expression.match(normalize("NFC", name)) is not None
 
     @cached_property
     def _expression(self) -> re.Pattern[str]:
-        return re.compile("|".join(translate(_plain(one)) for one in self.patterns), re.IGNORECASE)
+        plain = (translate(normalize("NFC", one)) for one in self.patterns)
+        return re.compile("|".join(plain), re.IGNORECASE)
 
 
 NO_PATTERNS = NamePatterns()
-
-
-def _plain(text: str) -> str:
-    return normalize("NFC", text)

@@ -1,6 +1,7 @@
 """The table of the options that only `dicom-send` has."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ..option_types import (
@@ -16,6 +17,7 @@ from ..option_types import (
     whole,
 )
 
+_switch = partial(option, kind=SWITCH, default=False)
 _WORD = OptionType("a server", lambda given: isinstance(given, str), metavar="SERVER")
 _PORT = whole(1, MAX_PORT)
 _ANY_PORT = replace(_PORT, is_valid=lambda given: given is None or _PORT.is_valid(given))
@@ -41,9 +43,7 @@ class CommandOptions:
         brief="Read paths from a file; - is standard input",
         metavar="LIST",
     )
-    from0: bool = option(
-        Group.FILES, SWITCH, False, "Paths in the list end with NUL, as from find -print0."
-    )
+    from0: bool = _switch(Group.FILES, text="Paths in the list end with NUL, as from find -print0.")
     earlier_reports: tuple[Path, ...] = option(
         Group.PROOF,
         FILES,
@@ -75,26 +75,21 @@ class CommandOptions:
         "Folder for the reports. Default: the current folder.",
         brief="Folder for reports (default: current)",
     )
-    json: bool = option(
+    json: bool = _switch(
         Group.REPORTS,
-        SWITCH,
-        False,
-        "Print a summary as JSON on standard output at the end, also after a failure.",
+        text="Print a summary as JSON on standard output at the end, also after a failure.",
         brief="Print a summary as JSON",
     )
-    quiet: bool = option(
+    quiet: bool = _switch(
         Group.MESSAGES,
-        SWITCH,
-        False,
-        "Log only errors and the result.",
+        text="Log only errors and the result.",
         brief="Print only errors and the result",
         short="-q",
     )
-    log_json: bool = option(
+    log_json: bool = _switch(
         Group.MESSAGES,
-        SWITCH,
-        False,
-        "Log as JSON, one event per line: images, files, log messages, and the summary at the end.",
+        text="Log as JSON, one event per line: images, files, log messages, and the summary at the "
+        "end.",
     )
 
 
