@@ -54,3 +54,8 @@ def test_help_shows_each_command_with_an_example(tmp_path: Path) -> None:
         assert example in script(name, "--help", cwd=tmp_path).stdout
     assert script("--version", cwd=tmp_path).stdout.startswith("dicom-send ")
     assert "--not-yet-sent" in script("--print-completion", "bash", cwd=tmp_path).stdout
+
+
+def test_help_names_the_required_options(tmp_path: Path) -> None:
+    """The server is required; each other option has a default."""
+    assert script("start", "--help", cwd=tmp_path).stdout.count("Required.") == 2
