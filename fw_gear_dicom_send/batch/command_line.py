@@ -10,7 +10,7 @@ from pathlib import Path
 from ..cli.help import add_completion, add_version
 from ..cli.parser import Parser
 from ..cli.shells import COMPLETE_FILE, COMPLETE_FOLDER
-from ..option_types import FILE, Group, OptionType, Place
+from ..option_types import FILE, Group, Place
 from ..options import OPTIONS
 
 DESCRIPTION = """\
@@ -55,7 +55,7 @@ _USAGE = {
     "start": "dicom-send-batch start --project GROUP/PROJECT --destination HOST\n"
     "                              --port N --called-ae AE [options]",
 }
-_FILE_NAME = OptionType("a name", lambda given: isinstance(given, str), metavar="NAME")
+_FILE_NAME = replace(FILE, metavar="NAME")
 _OPTIONS = [
     replace(row, type=_FILE_NAME) if row.type is FILE else row
     for row in OPTIONS
