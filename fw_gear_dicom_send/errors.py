@@ -77,12 +77,14 @@ class NothingToSendError(DicomSendError):
 class SiteError(DicomSendError):
     """A request to Flywheel failed.
 
-    `status` is the HTTP status of the answer, None without an answer.
+    `status` is the HTTP status of the answer, None without an answer. `retry_after` is the wait
+    that the site asks for, in seconds.
     """
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, retry_after: float = 0) -> None:
         """Name the request and its failure."""
         self.status = status
+        self.retry_after = retry_after
         super().__init__(message)
 
     @property

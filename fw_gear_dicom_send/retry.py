@@ -59,6 +59,8 @@ class RetryPolicy:
 
 
 DEFAULT_POLICY = RetryPolicy()
+ONCE = RetryPolicy(max_tries=1)
+"""No retry."""
 
 
 class Retry:
@@ -102,25 +104,27 @@ def retry(
     *,
     on: type[E],
     is_temporary: Callable[[E], bool] = lambda _: True,
+    at_least: Callable[[E], float] = lambda _: 0,
     before_wait: Callable[[E, float], object] = lambda *_: None,
+    sleep: Callable[[float], object] | None = None,
 ) -> T:
     """Call `action` until it does not raise `on`, and return its result.
 
     Raises the last error when the policy gives up, and an error that is not temporary immediately.
-    Error messages must be single lines, for the log. `before_wait` gets the error and the wait in
-    seconds.
+    Error messages must be single lines, for the log. `at_least` returns the minimum wait after an
+    error, in seconds. `before_wait` gets the error and the wait. `sleep` replaces the clock's.
     """
     state = Retry(policy)
     while True:
         try:
             return action()
         except on as error:
-            wait = state.wait_time() if is_temporary(error) else None
+            wait = state.wait_time(at_least(error)) if is_temporary(error) else None
             if wait is None:
                 raise
             before_wait(error, wait)
             log.debug("Try %d follows in %.1f s: %s", state.tries + 1, wait, error)
-        policy.clock.sleep(wait)
+        (sleep or policy.clock.sleep)(wait)
 
 
 def is_temporary_status(status: int) -> bool:

@@ -4,8 +4,8 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Self
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -19,6 +19,8 @@ from .models import STATES, Batch, Job
 
 MAX_FAILURES_SHOWN = 5
 """Maximum number of failed jobs below the bar, the newest first."""
+
+_Show = Callable[[Sequence[Job]], None]
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +36,10 @@ def follow(
     `describe` returns a message about a failed job. `policy` limits retries if the site does not
     respond. Raises SiteError if the site rejects a request, or after the last retry.
     """
-    with _View(describe) if sys.stderr.isatty() else _Lines() as view:
+    with _bar(describe) if sys.stderr.isatty() else _lines() as show:
         while True:
             batch = _polled(poll, policy)
-            view.show(batch.newest)
+            show(batch.newest)
             if not any(job.is_active for job in batch.newest):
                 return batch
             time.sleep(interval)
@@ -70,45 +72,33 @@ def _polled(poll: Callable[[], Batch], policy: RetryPolicy) -> Batch:
     )
 
 
-class _Lines:
-    """Lines in the log, one whenever the counts change."""
+@contextmanager
+def _lines() -> Iterator[_Show]:
+    """Log a line whenever the counts change."""
+    last = ""
 
-    def __init__(self) -> None:
-        self._last = ""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Do nothing, as nothing is open."""
-
-    def show(self, jobs: Sequence[Job]) -> None:
+    def show(jobs: Sequence[Job]) -> None:
+        nonlocal last
         line = counts(jobs)
-        if line != self._last:
+        if line != last:
             log.info("%s", line)
-            self._last = line
+            last = line
+
+    yield show
 
 
-class _View:
-    """Bar on a terminal, with the counts and the newest failures."""
+@contextmanager
+def _bar(describe: Callable[[Job], str]) -> Iterator[_Show]:
+    """Show a bar on a terminal, with the counts and the newest failures."""
+    bar = Progress(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    task = bar.add_task("", total=None)
 
-    def __init__(self, describe: Callable[[Job], str]) -> None:
-        self._describe = describe
-        self._bar = Progress(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._task = self._bar.add_task("", total=None)
-        self._live = Live(self._bar, console=Console(stderr=True))
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
-
-    def show(self, jobs: Sequence[Job]) -> None:
-        done = sum(not job.is_active for job in jobs)
-        self._bar.update(self._task, total=len(jobs), completed=done)
+    def show(jobs: Sequence[Job]) -> None:
+        bar.update(task, total=len(jobs), completed=sum(not job.is_active for job in jobs))
         failed = [job for job in jobs if job.state == "failed"]
         newest = sorted(failed, key=lambda job: job.ended or job.created)[-MAX_FAILURES_SHOWN:]
-        lines = map(self._describe, reversed(newest))
-        self._live.update(Group(self._bar, Text(counts(jobs)), *map(Text, lines)))
+        lines = map(describe, reversed(newest))
+        live.update(Group(bar, Text(counts(jobs)), *map(Text, lines)))
+
+    with Live(bar, console=Console(stderr=True)) as live:
+        yield show

@@ -4,25 +4,29 @@ import io
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 from ..errors import SiteError, UsageError
-from ..models import Container, FileStatus
+from ..models import FileStatus
 from ..report.csv_rows import Row, read_table, write_row
 from ..report.schemas import FILES, JOB, names, needed
 from ..report_names import files_pattern, summary_beside
 from ..text import quantity
-from .models import Batch, Job, Outcome, Place, StoredFile
+from .api import BatchAPI
+from .models import Batch, Job, JobResult, Place, StoredFile
 
 log = logging.getLogger(__name__)
 
+MAX_CODES = 100
+"""Maximum number of codes that are read from a summary."""
+
 _COUNTS = ("Images in Series", "Images Sent")
 _COUNT = re.compile(r"[0-9]{1,9}")
+_CODE = re.compile(r"[a-z0-9-]{1,40}")
 _INVALID = "the report is invalid"
 _SLACK = timedelta(minutes=1)
 """Maximum time between the end of a job and the attachment of its report."""
@@ -36,94 +40,84 @@ _ADVICE = {"pending": _RUNNING, "running": _RUNNING, "cancelled": _CANCELLED, "f
 """Advice for each state of a job."""
 
 
-def gather(
-    batch: Batch,
-    place_of: Callable[[Container], Place],
-    jobs_on: Callable[[str], Iterable[Job]],
-    read: Callable[[StoredFile], bytes],
-    path: Path,
-) -> list[Outcome]:
-    """Write the rows of all reports to `path`, and return the outcome of each session.
+def gather(api: BatchAPI, batch: Batch, path: Path) -> list[JobResult]:
+    """Write the rows of all reports to `path`, and return the result of each session's newest job.
 
     The table has the columns of this version. A cell is empty if a report lacks its column. A job
-    without a valid report has one more row, whose status is the reason. `place_of` returns the
-    place of a job's container, `jobs_on` the jobs on a session, `read` the content of a file.
-    Raises SiteError if the site does not respond, and UsageError if the file cannot be written.
+    without a valid report has one more row, whose status is the reason. Raises SiteError if the
+    site does not respond, and UsageError if the file cannot be written.
     """
     part = path.with_name(f"{path.name}.part")
     try:
         with part.open("w", encoding="utf-8", newline="") as file:
-            write = partial(write_row, file)
-            write([*JOB, *names(FILES)])
-            outcomes = [
-                _gather_one(write, job, place_of, partial(_others, batch, job, jobs_on), read)
-                for job in batch.newest
-            ]
+            write_row(file, [*JOB, *names(FILES)])
+            results = [_gather_one(api, batch, job, file) for job in batch.newest]
         part.replace(path)
     except OSError as exc:
         raise UsageError(f"--report-folder: cannot write {path}: {exc.strerror}") from exc
     finally:
         with suppress(OSError):
             part.unlink()
-    return outcomes
+    return results
 
 
-def _gather_one(
-    write: Callable[[Sequence[str]], object],
-    job: Job,
-    place_of: Callable[[Container], Place],
-    others: Callable[[str], Iterable[Job]],
-    read: Callable[[StoredFile], bytes],
-) -> Outcome:
-    seconds = (job.ended - job.started).total_seconds() if job.ended else None
-    outcome = Outcome(job.container.id, "", job.id, job.state, seconds=seconds)
+def _gather_one(api: BatchAPI, batch: Batch, job: Job, file: TextIO) -> JobResult:
+    session_id, label, subject, url = job.container.id, "", "", ""
     rows: Sequence[Row] = ()
+    codes: Mapping[str, int] = {}
     problem = "no report"
-    causes: tuple[tuple[str, int], ...] = ()
     try:
-        place = place_of(job.container)
-        outcome = replace(
-            outcome,
-            session_id=place.session.id,
-            label=place.session.label,
-            subject=place.session.subject,
-            url=place.url,
-        )
-        if report := _newest_report(job, place, others):
-            rows, problem = _rows(report.name, read(report))
+        place = api.place_of(job.container)
+        session = place.session
+        session_id, label, subject, url = session.id, session.label, session.subject, place.url
+        if report := _newest_report(api, batch, job, place):
+            rows, problem = _rows(report.name, api.read(report))
             if rows and job.state == "failed":
-                causes = _causes(place, report, read)
+                codes = _failed_codes(api, place, report)
     except SiteError as exc:
         if not exc.is_final:
             raise
         if not rows:
             problem = str(exc)
-    outcome = replace(_counted(outcome, job, rows, problem), causes=causes)
-    own = (outcome.session_id, outcome.label, job.id, job.state)
-    last = {"Status": problem if rows else outcome.reason}
+    # Only the exit code of a dry run says whether it would send all images.
+    is_good_dry_run = job.is_dry_run and job.state == "complete"
+    good = FileStatus.DRY_RUN if is_good_dry_run else FileStatus.COMPLETE
+    complete = sum(row["Status"] == good for row in rows)
+    reason, advice = _reason(job, problem, len(rows), complete)
+    own = (session_id, label, job.id, job.state)
+    last = {"Status": problem if rows else reason}
     for row in (*rows, last) if problem or not rows else rows:
-        write([*own, *(row.get(name, "") for name in names(FILES))])
-    return outcome
+        write_row(file, [*own, *(row.get(name, "") for name in names(FILES))])
+    return JobResult(
+        session_id=session_id,
+        label=label,
+        subject=subject,
+        url=url,
+        job_id=job.id,
+        state=job.state,
+        seconds=(job.ended - job.started).total_seconds() if job.ended else None,
+        images=sum(int(row["Images in Series"]) for row in rows),
+        sent=sum(int(row["Images Sent"]) for row in rows),
+        files=len(rows),
+        complete_files=complete,
+        reason=reason,
+        advice=advice,
+        codes=codes,
+    )
 
 
-def _others(
-    batch: Batch, job: Job, jobs_on: Callable[[str], Iterable[Job]], session_id: str
-) -> Iterator[Job]:
-    """Yield the other jobs on a job's container, without those that the site hides."""
-    found = {other.id: other for other in batch.jobs}
-    try:
-        found |= {other.id: other for other in jobs_on(session_id)}
-    except SiteError as exc:
-        if not exc.is_final:
-            raise
-    for other in found.values():
-        if other.container == job.container and other.id != job.id:
-            yield other
+def _reason(job: Job, problem: str, files: int, complete: int) -> tuple[str, str]:
+    """Return why a session is incomplete, and the advice; two empty strings if it is complete."""
+    if complete < files and job.state in ("complete", "failed"):
+        return f"not all images {'would be' if job.is_dry_run else 'were'} sent", _LOOK
+    if job.state != "complete":
+        return job.reason, _ADVICE.get(job.state, "")
+    if problem:
+        return problem, _NO_REPORT
+    return ("", "") if files else ("no files to send", _NO_FILE)
 
 
-def _newest_report(
-    job: Job, place: Place, others: Callable[[str], Iterable[Job]]
-) -> StoredFile | None:
+def _newest_report(api: BatchAPI, batch: Batch, job: Job, place: Place) -> StoredFile | None:
     """Return the newest report of a job on its whole container.
 
     The container may also have reports of single acquisitions and of other jobs. If the site does
@@ -133,37 +127,41 @@ def _newest_report(
     reports = [file for file in place.files if name.fullmatch(file.name)]
     own = [file for file in reports if file.job_id == job.id]
     if not own:
-        last = job.ended + _SLACK if job.ended else None
-        own = [
-            file
-            for file in reports
-            if not file.job_id
-            and file.created >= job.started
-            and (not last or file.created <= last)
-        ]
-        if own:
-            other_jobs = list(others(place.session.id))
-            own = [file for file in own if not any(job.ran_at(file.created) for job in other_jobs)]
+        unnamed = [file for file in reports if not file.job_id and job.ran_at(file.created, _SLACK)]
+        others = list(_others(api, batch, job, place.session.id)) if unnamed else []
+        own = [file for file in unnamed if not any(other.ran_at(file.created) for other in others)]
     return max(own, key=lambda file: file.created, default=None)
 
 
-def _causes(
-    place: Place, report: StoredFile, read: Callable[[StoredFile], bytes]
-) -> tuple[tuple[str, int], ...]:
+def _others(api: BatchAPI, batch: Batch, job: Job, session_id: str) -> Iterator[Job]:
+    """Yield the other jobs on a job's container, without those that the site hides."""
+    found = {other.id: other for other in batch.jobs}
+    try:
+        found |= {other.id: other for other in api.jobs_on(session_id)}
+    except SiteError as exc:
+        if not exc.is_final:
+            raise
+    for other in found.values():
+        if other.container == job.container and other.id != job.id:
+            yield other
+
+
+def _failed_codes(api: BatchAPI, place: Place, report: StoredFile) -> Mapping[str, int]:
     """Return the codes in the summary of a report, each with its number of images."""
     name = summary_beside(report.name)
     for file in place.files:
         if file.name == name and file.parent == report.parent:
             try:
-                failed = json.loads(read(file))["failed"]
-                return tuple(
-                    (code, images)
+                failed = json.loads(api.read(file))["failed"]
+                found = [
+                    (code, int(images))
                     for code, images in failed.items()
-                    if _COUNT.fullmatch(str(images))
-                )
+                    if _CODE.fullmatch(code) and _COUNT.fullmatch(str(images))
+                ]
             except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
-                return ()
-    return ()
+                break
+            return dict(found[:MAX_CODES])
+    return {}
 
 
 def _rows(name: str, content: bytes) -> tuple[Sequence[Row], str]:
@@ -177,29 +175,3 @@ def _rows(name: str, content: bytes) -> tuple[Sequence[Row], str]:
     if damaged := len(found) - len(rows):
         log.warning("Skipping %s in the report %s", quantity(damaged, "damaged row"), name)
     return rows, _INVALID if damaged else ""
-
-
-def _counted(outcome: Outcome, job: Job, rows: Sequence[Row], problem: str) -> Outcome:
-    """Return the outcome with the counts of the report, and with reason and advice."""
-    # Only the exit code of a dry run says whether it would send all images.
-    is_good_dry_run = job.is_dry_run and job.state == "complete"
-    good = FileStatus.DRY_RUN if is_good_dry_run else FileStatus.COMPLETE
-    complete = sum(row["Status"] == good for row in rows)
-    is_short = complete < len(rows)
-    if is_short and job.state in ("complete", "failed"):
-        reason, advice = f"not all images {'would be' if job.is_dry_run else 'were'} sent", _LOOK
-    elif job.state != "complete":
-        reason, advice = job.reason, _ADVICE.get(job.state, "")
-    elif problem:
-        reason, advice = problem, _NO_REPORT
-    else:
-        reason, advice = ("", "") if rows else ("no files to send", _NO_FILE)
-    return replace(
-        outcome,
-        images=sum(int(row["Images in Series"]) for row in rows),
-        sent=sum(int(row["Images Sent"]) for row in rows),
-        files=len(rows),
-        complete_files=complete,
-        reason=reason,
-        advice=advice,
-    )

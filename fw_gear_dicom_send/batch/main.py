@@ -2,15 +2,13 @@
 
 import logging
 import sys
-import time
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from ..cli import options
 from ..cli.console import begin_logging, write
@@ -19,11 +17,10 @@ from ..errors import CancelledError, ExitCode, SiteError, UsageError
 from ..exit_codes import exit_code
 from ..report.output import write_whole
 from ..report_names import Report, batch_name
-from ..retry import Retry, RetryPolicy
+from ..retry import RetryPolicy, retry
 from ..text import quantity
 from . import contents, page, plan, selection
 from .api import BatchAPI
-from .bulk import change_each
 from .command_line import files, parser
 from .follow import counts, follow
 from .gather import gather
@@ -123,16 +120,10 @@ def _start(arguments: Namespace) -> bool:
 def _amount(api: BatchAPI, sessions: Sequence[Session], config: GearConfig) -> str:
     """Return the amount of data for the question, or an empty string if the site fails."""
     try:
-        return f": {contents.count(_files_of(api, sessions), config)}"
+        return f": {contents.count(api.files_below(sessions), config)}"
     except SiteError as exc:
         log.warning("Cannot estimate the amount of data: %s", exc)
         return ""
-
-
-def _files_of(api: BatchAPI, sessions: Sequence[Session]) -> Iterator[Mapping[str, Any]]:
-    for project_id in dict.fromkeys(session.project_id for session in sessions):
-        ids = [session.id for session in sessions if session.project_id == project_id]
-        yield from api.files_below(project_id, ids)
 
 
 def _resume(api: BatchAPI, arguments: Namespace) -> bool:
@@ -162,7 +153,7 @@ def _stop(api: BatchAPI, arguments: Namespace) -> bool:
         active = {job.id for job in api.get(batch.id).newest if job.is_active}
         chosen = [job for job in chosen if job.id in active]
     # The site cancels a batch only once, so jobs that were retried later are cancelled one by one.
-    failures = change_each(chosen, api.cancel_job, "cannot cancel the job", api.label)
+    failures = _change_each(api, chosen, api.cancel_job, "cancel")
     still_running = sum(job.state == "running" for job in api.get(batch.id).newest)
     total = quantity(cancelled + len(chosen) - failures, "job")
     log.info(
@@ -185,8 +176,22 @@ def _retry(api: BatchAPI, arguments: Namespace) -> bool:
         log.info("No failed jobs")
     elif not confirmed(f"Retry {quantity(len(failed), 'job')}?", arguments.yes):
         return False
-    failures = change_each(failed, api.retry, "cannot retry the job", api.label)
+    failures = _change_each(api, failed, api.retry, "retry")
     return _follow(api, arguments.batch, arguments) and not failures
+
+
+def _change_each(
+    api: BatchAPI, jobs: Iterable[Job], change: Callable[[str], object], verb: str
+) -> int:
+    """Change each job by its id, and return the number of logged failures."""
+    failures = 0
+    for job in jobs:
+        try:
+            change(job.id)
+        except SiteError as exc:
+            failures += 1
+            log.error("%s: cannot %s the job: %s", api.label(job.container), verb, exc)
+    return failures
 
 
 def _list(api: BatchAPI) -> bool:
@@ -203,27 +208,20 @@ def _list(api: BatchAPI) -> bool:
 def _run(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
     """Run a batch once, and follow it. If the response is lost, wait until the batch runs."""
     try:
-        api.run(batch_id)
+        api.start(batch_id)
     except SiteError as exc:
         if exc.is_final:
             raise
         log.warning("%s; checking whether the batch runs", exc)
-        attempts = Retry(_policy(arguments, arguments.timeouts.start))
-        while _is_pending(api, batch_id):
-            wait = attempts.wait_time()
-            if wait is None:
-                raise SiteError(f"Batch {batch_id} does not run: {exc}") from exc
-            time.sleep(wait)
+        cause = str(exc)
+
+        def check() -> None:
+            if api.get(batch_id).state == "pending":
+                raise SiteError(f"Batch {batch_id} does not run: {cause}")
+
+        policy = _policy(arguments, arguments.timeouts.start)
+        retry(policy, check, on=SiteError, is_temporary=lambda error: not error.is_final)
     return _follow(api, batch_id, arguments)
-
-
-def _is_pending(api: BatchAPI, batch_id: str) -> bool:
-    try:
-        return api.get(batch_id).state == "pending"
-    except SiteError as exc:
-        if exc.is_final:
-            raise
-        return True
 
 
 def _follow(api: BatchAPI, batch_id: str, arguments: Namespace) -> bool:
@@ -249,33 +247,31 @@ def _gather(api: BatchAPI, batch: Batch, arguments: Namespace) -> bool:
     csv_path = folder / batch_name(batch.id, Report.FILES)
     html_path = folder / batch_name(batch.id, Report.PAGE)
     log.info("Merging the reports of %s", quantity(len(batch.newest), "job"))
-    outcomes = gather(batch, api.place_of, api.jobs_on, api.read, csv_path)
+    results = gather(api, batch, csv_path)
     is_dry = any(job.is_dry_run for job in batch.newest)
     try:
         write_whole(
-            html_path, page.render(batch.id, outcomes, datetime.now().astimezone(), is_dry=is_dry)
+            html_path, page.render(batch.id, results, datetime.now().astimezone(), is_dry=is_dry)
         )
     except OSError as exc:
         raise UsageError(f"--report-folder: cannot write {html_path}: {exc.strerror}") from exc
     log.info("%s", counts(batch.newest))
     _log_failed(api, [job for job in batch.newest if job.state == "failed"])
-    for reason, sessions in page.reasons(outcomes):
+    for reason, sessions in page.reasons(results):
         log.warning("%s: %s", quantity(sessions, "session"), reason)
     log.info("Reports: %s and %s", csv_path, html_path.name)
-    return bool(outcomes) and not any(outcome.reason for outcome in outcomes)
+    return bool(results) and not any(result.reason for result in results)
 
 
 def _log_failed(api: BatchAPI, failed: Sequence[Job]) -> None:
-    for job in failed[: plan.MAX_SHOWN]:
-        log.info("  %s", api.describe(job))
-    if len(failed) > plan.MAX_SHOWN:
-        log.info("  and %s more", f"{len(failed) - plan.MAX_SHOWN:,}")
+    for line in plan.first(failed, api.describe):
+        log.info("%s", line)
 
 
 def _connected(arguments: Namespace) -> BatchAPI:
     if "report_folder" in arguments:
         options.report_folder(arguments.report_folder)
-    return BatchAPI.connected(read_key(arguments.api_key_file))
+    return BatchAPI(read_key(arguments.api_key_file))
 
 
 def _found(
@@ -284,12 +280,11 @@ def _found(
     for kind, place in (("project", arguments.project), ("subject", arguments.subject)):
         if place:
             container_id = api.container(kind, place)
-            yield from api.sessions_of(kind, container_id, wanted.search)
-            if undated := wanted.search_undated:
-                yield from api.sessions_of(kind, container_id, undated)
+            for search in wanted.searches:
+                yield from api.sessions_of(kind, container_id, search)
     option = "--sessions-file" if arguments.sessions_file else "--session"
     for session_id in dict.fromkeys(ids):
-        yield api.named_session(option, session_id)
+        yield api.session(session_id, option)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Immutable types of a batch run."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from ..models import Container
@@ -11,6 +11,7 @@ GEARS = ("dicom-send", "dicom-send-rule")
 """The gear of batches, and the gear of gear rules, which differs only in its manifest."""
 
 GEAR = GEARS[0]
+SERVER_OPTIONS = ("destination", "port", "called_ae")
 ACTIVE = ("pending", "running")
 STATES = ("complete", "failed", "cancelled", "running", "pending")
 """All states of a job (the SDK's JobState)."""
@@ -25,6 +26,10 @@ class Gear:
     version: str
     options: Mapping[str, Mapping[str, Any]]
     inputs: frozenset[str]
+
+    def value(self, option: str, config: Mapping[str, Any]) -> Any:
+        """Return the value of an option in a job with this configuration."""
+        return config.get(option, self.options.get(option, {}).get("default"))
 
 
 @dataclass(frozen=True)
@@ -81,16 +86,6 @@ class Session:
 
 
 @dataclass(frozen=True)
-class Acquisition:
-    """Acquisition with its files."""
-
-    id: str
-    label: str
-    session_id: str
-    files: tuple[StoredFile, ...]
-
-
-@dataclass(frozen=True)
 class Place:
     """Session of a job, with the files among which its reports are.
 
@@ -130,9 +125,9 @@ class Job:
         """Whether the job is pending or running."""
         return self.state in ACTIVE
 
-    def ran_at(self, moment: datetime) -> bool:
-        """Return whether the job was running at a moment."""
-        return self.started <= moment and (not self.ended or moment <= self.ended)
+    def ran_at(self, moment: datetime, slack: timedelta = timedelta()) -> bool:
+        """Return whether the job was running at a moment, or had ended at most `slack` before."""
+        return self.started <= moment and (not self.ended or moment <= self.ended + slack)
 
     @property
     def is_dry_run(self) -> bool:
@@ -195,12 +190,12 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """Outcome of a session, from its newest job and the report of that job.
+class JobResult:
+    """Result of a session's newest job, from the job and its report.
 
-    `url` is the session's page on the site. `reason` is empty if all images were sent. `causes`
-    are codes of reasons with their numbers of images. `seconds` is the duration of the job, or
-    None while it is active.
+    `url` is the session's page on the site. `reason` is empty if all images were sent. `codes`
+    are codes of reasons with their numbers of images, also of other versions of the gear.
+    `seconds` is the duration of the job, or None while it is active.
     """
 
     session_id: str
@@ -216,4 +211,4 @@ class Outcome:
     subject: str = ""
     seconds: float | None = None
     advice: str = ""
-    causes: tuple[tuple[str, int], ...] = ()
+    codes: Mapping[str, int] = field(default_factory=dict)

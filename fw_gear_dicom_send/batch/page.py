@@ -8,12 +8,11 @@ from ..reasons import Kind
 from ..report import page
 from ..sections import Bar, Link, Part, Parts, Section, Table, folded
 from ..text import duration, natural_key, quantity
-from .models import Outcome
+from .models import JobResult
 
 MAX_SESSIONS = 20_000
 """Maximum number of listed sessions in each table."""
-_KINDS = {kind.code: kind for kind in reversed(Kind)}
-"""Kind of each code. If two kinds share a code, the first one."""
+_KINDS = {kind.code: kind for kind in Kind}
 _COLUMNS = {
     "Subject": "",
     "Session": "",
@@ -27,7 +26,9 @@ _COLUMNS = {
 }
 
 
-def render(batch_id: str, outcomes: Sequence[Outcome], gathered: datetime, *, is_dry: bool) -> str:
+def render(
+    batch_id: str, outcomes: Sequence[JobResult], gathered: datetime, *, is_dry: bool
+) -> str:
     """Return the page, with problems first. With `is_dry`, it says that nothing was sent."""
     verb = "would be" if is_dry else "were"
     good = sum(not outcome.reason for outcome in outcomes)
@@ -54,7 +55,7 @@ def render(batch_id: str, outcomes: Sequence[Outcome], gathered: datetime, *, is
     )
 
 
-def reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
+def reasons(outcomes: Iterable[JobResult]) -> list[tuple[str, int]]:
     """Return the reasons why sessions are incomplete with their numbers, the largest first."""
     found: dict[str, int] = {}
     for outcome in outcomes:
@@ -63,7 +64,7 @@ def reasons(outcomes: Iterable[Outcome]) -> list[tuple[str, int]]:
     return sorted(found.items(), key=lambda item: item[1], reverse=True)
 
 
-def _failures(outcomes: Sequence[Outcome]) -> Part:
+def _failures(outcomes: Sequence[JobResult]) -> Part:
     """Return a table of problems; a session can have several."""
     found: dict[tuple[str, str], tuple[int, int]] = {}
     for outcome in outcomes:
@@ -80,18 +81,20 @@ def _failures(outcomes: Sequence[Outcome]) -> Part:
     )
 
 
-def _causes(outcome: Outcome) -> Iterator[tuple[str, str, int]]:
+def _causes(outcome: JobResult) -> Iterator[tuple[str, str, int]]:
     """Yield each problem of a session with its advice and its number of images."""
-    known = [(_KINDS[code], images) for code, images in outcome.causes if code in _KINDS]
-    for kind, images in known:
-        is_detail = kind.template in ("{}", "status {}")
-        text = kind.name.lower().replace("_", " ") if is_detail else kind.template
-        yield text.replace("{}", "…"), kind.advice, images
-    if outcome.reason and not known:
+    for code, images in outcome.codes.items():
+        if kind := _KINDS.get(code):
+            is_detail = kind.template in ("{}", "status {}")
+            text = kind.name.lower().replace("_", " ") if is_detail else kind.template
+            yield text.replace("{}", "…"), kind.advice, images
+        else:
+            yield code.replace("-", " "), outcome.advice, images
+    if outcome.reason and not outcome.codes:
         yield outcome.reason, outcome.advice, outcome.images - outcome.sent
 
 
-def _sessions(outcomes: Iterable[Outcome], *, is_dry: bool) -> Parts:
+def _sessions(outcomes: Iterable[JobResult], *, is_dry: bool) -> Parts:
     """Return tables of the sessions, incomplete ones first; many complete sessions are folded."""
     rows = sorted(
         outcomes,
@@ -102,11 +105,11 @@ def _sessions(outcomes: Iterable[Outcome], *, is_dry: bool) -> Parts:
     return folded(table, "session", MAX_SESSIONS, "the CSV report")
 
 
-def _state(outcome: Outcome) -> str:
+def _state(outcome: JobResult) -> str:
     return "good" if not outcome.reason else "part" if outcome.sent else "bad"
 
 
-def _row(outcome: Outcome, *, is_dry: bool) -> Parts:
+def _row(outcome: JobResult, *, is_dry: bool) -> Parts:
     share = outcome.sent / outcome.images if outcome.images else 0
     causes = list(_causes(outcome))
     status = FileStatus.DRY_RUN if is_dry else FileStatus.COMPLETE

@@ -1,16 +1,16 @@
 """Checks the options and files of a batch, and describes it before it starts."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..config import GearConfig, parse
 from ..errors import UsageError
 from ..option_types import flag
-from .models import Gear, Plan, Project, Session
+from .models import SERVER_OPTIONS, Gear, Plan, Project, Session
 
 MAX_SHOWN = 20
-_PLACE = ("destination", "port", "called_ae")
+T = TypeVar("T")
 
 
 def check(config: Mapping[str, Any], files: Mapping[str, str]) -> GearConfig:
@@ -53,25 +53,31 @@ def check_files(files: Mapping[str, str], projects: Mapping[str, Project]) -> No
 
 def describe(plan: Plan, link: Callable[[Session], str]) -> Iterator[str]:
     """Yield lines that describe a batch; `link` returns the URL of a session."""
-    config = plan.config
-    port = config.get("port") or plan.gear.options.get("port", {}).get("default")
+    host, port, title = (plan.gear.value(name, plan.config) for name in SERVER_OPTIONS)
     yield f"Gear: {plan.gear.name} {plan.gear.version}"
-    yield f"Destination: {config['called_ae']} at {config['destination']}, port {port}"
-    others = {**config, **plan.files}
-    shown = [_option(name, value) for name, value in others.items() if name not in _PLACE]
+    yield f"Destination: {title} at {host}, port {port}"
+    others = {**plan.config, **plan.files}
+    shown = [_option(name, value) for name, value in others.items() if name not in SERVER_OPTIONS]
     if shown:
         yield f"Options: {', '.join(shown)}"
     if plan.tags:
         yield f"Job tags: {', '.join(plan.tags)}"
     yield f"Sessions: {len(plan.sessions):,}"
-    for session in plan.sessions[:MAX_SHOWN]:
-        yield f"  {plan.projects[session.project_id].path}/{session.path}: {link(session)}"
-    if len(plan.sessions) > MAX_SHOWN:
-        yield f"  and {len(plan.sessions) - MAX_SHOWN:,} more"
+    yield from first(
+        plan.sessions,
+        lambda session: f"{plan.projects[session.project_id].path}/{session.path}: {link(session)}",
+    )
     if plan.already_sent:
         yield f"Skipped (already sent): {plan.already_sent:,}"
     if plan.undated:
         yield f"Skipped (no scan date): {plan.undated:,}"
+
+
+def first(items: Sequence[T], line: Callable[[T], str]) -> Iterator[str]:
+    """Yield lines about the first items, and the number of the others."""
+    yield from (f"  {line(item)}" for item in items[:MAX_SHOWN])
+    if len(items) > MAX_SHOWN:
+        yield f"  and {len(items) - MAX_SHOWN:,} more"
 
 
 def _option(name: str, value: object) -> str:

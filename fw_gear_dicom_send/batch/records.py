@@ -4,14 +4,14 @@ All functions raise AttributeError, KeyError, TypeError or ValueError for an inc
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from ..models import Container
 from ..text import printable
-from .models import Acquisition, Batch, Gear, Job, Project, Session, StoredFile
+from .models import Batch, Gear, Job, Project, Session, StoredFile
 
 Record = Mapping[str, Any]
 MAX_LINE = 200
@@ -65,19 +65,20 @@ def session(record: Record) -> Session:
     )
 
 
-def session_id(record: Record) -> str:
-    """Return the id of a container's session, or an empty string if the container is deleted."""
-    return "" if record.get("deleted") else str(record["parents"]["session"])
+def files(record: Record) -> tuple[str, Sequence[Record]]:
+    """Return the id of an acquisition's session and the records of its files.
+
+    A deleted acquisition has none.
+    """
+    files = () if record.get("deleted") else record.get("files") or ()
+    return str(record["parents"]["session"]), files
 
 
-def acquisition(record: Record) -> Acquisition:
-    """Read an acquisition."""
-    return Acquisition(
-        id=record_id(record),
-        label=printable(record.get("label") or record_id(record)),
-        session_id=record["parents"]["session"],
-        files=_stored(Container("acquisition", record_id(record)), record),
-    )
+def acquisition(record: Record) -> tuple[str, str, tuple[StoredFile, ...]]:
+    """Return the id of an acquisition's session, its label and its files."""
+    label = printable(record.get("label") or record_id(record))
+    files = _stored(Container("acquisition", record_id(record)), record)
+    return record["parents"]["session"], label, files
 
 
 def job(record: Record) -> Job:
@@ -87,7 +88,7 @@ def job(record: Record) -> Job:
     place = record.get("destination") or config["destination"]
     transitions = record.get("transitions") or {}
     ended = transitions.get(state) or record.get("modified")
-    since = created(record)
+    since = _created(record)
     started = transitions.get("running")
     is_over = state not in ("pending", "running")
     return Job(
@@ -114,15 +115,16 @@ def batch(record: Record) -> Batch:
     return Batch(
         id=record_id(record),
         state=record["state"],
-        created=created(record),
+        created=_created(record),
         owner=printable(str((record.get("origin") or {}).get("id") or "unknown")),
         jobs=tuple(map(job, record.get("jobs") or ())),
     )
 
 
-def created(record: Record) -> datetime:
-    """Return the time at which a record was created."""
-    return _time(record["created"])
+def batch_ids(listed: Sequence[Record]) -> list[str]:
+    """Return the ids of batches, the newest first."""
+    found = [(_created(record), record_id(record)) for record in listed]
+    return [batch_id for _, batch_id in sorted(found, reverse=True)]
 
 
 def last_line(record: Record) -> str:
@@ -157,6 +159,10 @@ def _job_of(file: Record) -> str:
         if source.get("type") == "job":
             return str(source["id"])
     return ""
+
+
+def _created(record: Record) -> datetime:
+    return _time(record["created"])
 
 
 def _time(text: str) -> datetime:

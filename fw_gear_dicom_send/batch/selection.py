@@ -24,29 +24,23 @@ class Filter:
     tags: Sequence[str] = ()
 
     @property
-    def search(self) -> str:
-        """Filter in the syntax of the site, which may match more sessions.
+    def searches(self) -> list[str]:
+        """Filters in the syntax of the site, which may match more sessions.
 
         The site compares dates in UTC, but sessions have different time zones. So the filter
-        includes an additional day on either side. The site supports only one tag.
+        includes an additional day on either side. A second one is for sessions without a date. The
+        site supports only one tag.
         """
-        parts = self._parts()
-        if self.since and self.since > date.min:
-            parts.append(f"timestamp>={self.since - timedelta(days=1)}")
-        if self.until and self.until < date.max - timedelta(days=1):
-            parts.append(f"timestamp<{self.until + timedelta(days=2)}")
-        return ",".join(parts)
-
-    @property
-    def search_undated(self) -> str:
-        """Filter for sessions without a date, empty if the date does not matter."""
-        return ",".join([*self._parts(), "timestamp=null"]) if self.since or self.until else ""
-
-    def _parts(self) -> list[str]:
-        parts = []
+        parts = [f"tags={tag}" for tag in self.tags if not _CAST.search(tag)][:1]
         if self.label and not _CAST.search(self.label.pattern):
-            parts.append(f"label=~{self.label.pattern}")
-        return parts + [f"tags={tag}" for tag in self.tags if not _CAST.search(tag)][:1]
+            parts.insert(0, f"label=~{self.label.pattern}")
+        days = []
+        if self.since and self.since > date.min:
+            days.append(f"timestamp>={self.since - timedelta(days=1)}")
+        if self.until and self.until < date.max - timedelta(days=1):
+            days.append(f"timestamp<{self.until + timedelta(days=2)}")
+        undated = [[*parts, "timestamp=null"]] if self.since or self.until else []
+        return [",".join(search) for search in ([*parts, *days], *undated)]
 
     def passes(self, session: Session) -> bool:
         """Return whether a session matches."""

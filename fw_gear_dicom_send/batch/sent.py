@@ -7,9 +7,7 @@ from typing import Any
 from ..errors import SiteError
 from ..text import quantity
 from .api import BatchAPI
-from .models import GEARS, Gear, Job, Session
-
-_SAME_PLACE = ("destination", "port", "called_ae")
+from .models import GEARS, SERVER_OPTIONS, Gear, Job, Session
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +21,7 @@ def already_sent(
     project, query the user's own jobs, and then the jobs on each other session. Raises SiteError
     if the site does not respond.
     """
-    tag = str(_option("sent_tag", gear, config) or "").strip()
+    tag = str(gear.value("sent_tag", config) or "").strip()
     found = {session.id for session in sessions if tag in session.tags}
     for project_id in dict.fromkeys(session.project_id for session in sessions):
         jobs = _shown(api.jobs_of(project_id))
@@ -74,9 +72,5 @@ def sent(jobs: Iterable[Job], gear: Gear, config: Mapping[str, Any]) -> set[str]
 
 def _place(gear: Gear, config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the server of a job; missing options have the gear's defaults."""
-    host, port, title = (str(_option(name, gear, config)).strip() for name in _SAME_PLACE)
+    host, port, title = (str(gear.value(name, config)).strip() for name in SERVER_OPTIONS)
     return (host.lower(), port, title)
-
-
-def _option(name: str, gear: Gear, config: Mapping[str, Any]) -> Any:
-    return config.get(name, gear.options.get(name, {}).get("default"))

@@ -6,33 +6,47 @@ Pages are requested with `limit` and `after_id`, like in the public flywheel-sdk
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any, BinaryIO, TypeVar
 
 import requests
 from fw_core_client import CoreClient
 
 from ..errors import SiteError
+from ..retry import ONCE, RetryPolicy, retry
 
 PAGE_SIZE = 250
-MAX_SIGNED_URLS = 3
-"""Number of consecutive signed URLs that a storage may refuse before the request fails."""
-EXPIRED = (400, 401, 403)
+SITE_POLICY = RetryPolicy(max_tries=6, min_wait=0.5, max_time=300, jitter=False)
+"""Retries of a request that the site may get more than once."""
+MAX_RETRY_AFTER = 60
+"""Maximum wait, in seconds, that a site can ask for before one of these retries."""
+NEW_URL_POLICY = RetryPolicy(max_tries=3, min_wait=0)
+"""Requests for another signed URL if the storage refuses one."""
+_EXPIRED = (400, 401, 403)
 """HTTP status for an expired signed URL: Google 400, Azure 403, S3 either."""
 EXHAUSTIVE = {"exhaustive": "true"}
 """Includes projects without the site admin as a member."""
 
 
-class _ExpiredError(SiteError):
-    """The storage refused the signed URL that the site returned."""
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class ExpiredURLError(SiteError):
+    """The storage refused a signed URL of the site."""
 
 
 class API:
     """REST API of a site."""
 
-    def __init__(self, client: CoreClient) -> None:
-        """Use `client` for all requests."""
+    def __init__(self, client: CoreClient, policy: RetryPolicy = ONCE) -> None:
+        """Use `client` for all requests, and retry them by `policy`."""
         self._client = client
+        self._policy = policy
         self._may_see_all: bool | None = None
 
     @property
@@ -45,47 +59,72 @@ class API:
         """URL of the site."""
         return str(self._client.baseurl)
 
-    def json(
-        self, method: str, url: str, kind: type | tuple[type, ...] = dict, **options: Any
-    ) -> Any:
-        """Send a request and return the JSON value of type `kind` in the response.
+    def read(
+        self,
+        convert: Callable[[Any], T],
+        method: str,
+        url: str,
+        kind: type | tuple[type, ...] = dict,
+        **options: Any,
+    ) -> T:
+        """Send a request, and convert the JSON value of type `kind` in the response.
 
-        Raises SiteError.
+        Raises SiteError, also if `convert` fails because the value does not match the API.
         """
         body = self.ask(method, url, **options)
-        try:
+        with suppress(AttributeError, KeyError, TypeError, ValueError, RecursionError):
             answer = json.loads(body)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, kind):
-            raise unexpected_response(method, url)
-        return answer
+            if isinstance(answer, kind):
+                return convert(answer)
+        raise SiteError(f"{method} {url}: unexpected response")
 
-    def ask(self, method: str, url: str, *, what: str = "", **options: Any) -> bytes:
+    def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        what: str = "",
+        upload: BinaryIO | None = None,
+        **options: Any,
+    ) -> bytes:
         """Send a request and return the body; request another signed URL if one has expired.
 
-        Raises SiteError, whose message names `what`, or else the URL.
+        Each try reads the file `upload` from its start. Raises SiteError, whose message names
+        `what`, or else the URL.
         """
-        for _ in range(MAX_SIGNED_URLS - 1):
-            try:
-                return self._request(method, url, what, options)
-            except _ExpiredError:
-                continue
-        return self._request(method, url, what, options)
 
-    def _request(self, method: str, url: str, what: str, options: Mapping[str, Any]) -> bytes:
-        cause: str
-        status, kind = None, SiteError
+        def attempt() -> bytes:
+            if upload:
+                upload.seek(0)
+            with self.open(method, url, what or url, **options) as response:
+                content: bytes = response.content
+                return content
+
+        return retry(
+            self._policy,
+            # A signed URL itself is not requested again: only the site can return another one.
+            partial(with_new_urls, attempt) if url.startswith("/") else attempt,
+            on=SiteError,
+            is_temporary=lambda error: not error.is_final,
+            at_least=lambda error: min(error.retry_after, MAX_RETRY_AFTER),
+            before_wait=lambda error, wait: log.info("%s; retrying in %.1f s", error, wait),
+        )
+
+    @contextmanager
+    def open(self, method: str, url: str, what: str, **options: Any) -> Iterator[requests.Response]:
+        """Send a request once, for a block that reads the response; raise SiteError."""
+        status, after, kind = None, 0.0, SiteError
         try:
             # With stream=True the client returns the response instead of its JSON value.
             with self._client.request(method, url, stream=True, **options) as response:
-                content: bytes = response.content
-                return content
+                yield response
+                return
         except requests.HTTPError as error:
             status = error.response.status_code
-            cause = f"{status} {http.client.responses.get(status, '')}".rstrip()
-            if error.response.history and is_expired(error.response):
-                kind = _ExpiredError
+            cause, after = reason_of(status), _retry_after(error.response)
+            # Requests to the site itself have a key.
+            if status in _EXPIRED and "Authorization" not in error.response.request.headers:
+                kind = ExpiredURLError
         except requests.Timeout:
             cause = "request timed out"
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
@@ -93,46 +132,53 @@ class API:
         except requests.RequestException:
             cause = "invalid response"
         # The original errors quote URLs, headers and bodies, so they are not chained.
-        raise kind(f"{method} {what or url}: {cause}", status)
+        raise kind(f"{method} {what}: {cause}", status, after) from None
 
-    def pages(
-        self, url: str, query: Mapping[str, Any] | None = None, *, key: str = ""
-    ) -> Iterator[list[Any]]:
-        """Yield a list page by page; raise SiteError.
+    def records(
+        self,
+        convert: Callable[[Any], T],
+        url: str,
+        query: Mapping[str, Any] | None = None,
+        *,
+        key: str = "",
+    ) -> Iterator[T]:
+        """Yield the converted records of a list, which is requested page by page; raise SiteError.
 
         `key` is for a response that is an object with the list under that key.
         """
         params = {**(query or {}), "limit": PAGE_SIZE}
+
+        def page(answer: Any) -> tuple[list[T], Any]:
+            found = answer[key] if key else answer
+            return list(map(convert, found)), _record_id(found[-1]) if found else None
+
         while True:
-            answer = self.json("GET", url, dict if key else list, params=params)
-            try:
-                records = answer[key] if key else answer
-                last = _record_id(records[-1]) if records else None
-            except (KeyError, TypeError):
-                raise unexpected_response("GET", url) from None
+            records, last = self.read(page, "GET", url, dict if key else list, params=params)
             # A site that does not support after_id returns the same page again.
             if last is None or last == params.get("after_id"):
                 return
-            yield records
+            yield from records
             params["after_id"] = last
 
-    def containers(self, url: str, query: Mapping[str, Any] | None = None) -> Iterator[list[Any]]:
-        """Yield a list of containers page by page; raise SiteError.
+    def containers(
+        self, convert: Callable[[Any], T], url: str, query: Mapping[str, Any] | None = None
+    ) -> Iterator[T]:
+        """Yield the converted records of a list of containers; raise SiteError.
 
         A site admin who is not a member of a project sees its containers only with `exhaustive`.
         The site refuses that parameter to all other users.
         """
         exhaustive = {**(query or {}), **EXHAUSTIVE}
         if self._may_see_all:
-            yield from self.pages(url, exhaustive)
+            yield from self.records(convert, url, exhaustive)
             return
         is_empty = True
-        for records in self.pages(url, query):
+        for record in self.records(convert, url, query):
             is_empty = False
-            yield records
+            yield record
         if is_empty and self._may_see_all is None:
             try:
-                yield from self.pages(url, exhaustive)
+                yield from self.records(convert, url, exhaustive)
                 self._may_see_all = True
             except SiteError as error:
                 if not error.is_final:
@@ -145,11 +191,17 @@ def _record_id(record: Mapping[str, Any]) -> Any:
     return record["_id"] if "_id" in record else record["id"]
 
 
-def is_expired(response: requests.Response) -> bool:
-    """Return whether a storage refused a signed URL; requests to the site itself have a key."""
-    return response.status_code in EXPIRED and "Authorization" not in response.request.headers
+def with_new_urls(action: Callable[[], T]) -> T:
+    """Call `action` until a storage accepts its signed URL; raise ExpiredURLError otherwise."""
+    return retry(NEW_URL_POLICY, action, on=ExpiredURLError)
 
 
-def unexpected_response(method: str, url: str) -> SiteError:
-    """Return the error for a response that does not match the API."""
-    return SiteError(f"{method} {url}: unexpected response")
+def reason_of(status: int) -> str:
+    """Return an HTTP status with its name."""
+    return f"{status} {http.client.responses.get(status, '')}".rstrip()
+
+
+def _retry_after(response: requests.Response) -> float:
+    """Return the wait in seconds that the site asks for (RFC 9110 10.2.3), or 0."""
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isdecimal() else 0

@@ -14,7 +14,6 @@ from ..errors import ConfigError
 
 CONNECT_TIMEOUT = 15
 READ_TIMEOUT = 60
-MAX_RETRY_AFTER = 60
 FEATURES = ("Safe-Redirect", "Subject-Container", "Slim-Containers")
 """Values of X-Accept-Feature.
 
@@ -44,15 +43,16 @@ class _Adapter(HTTPAdapter):
             request.headers["Authorization"] = self._credentials
 
 
-def connect(api_key: str, *, retries: int, connections: int = 1) -> CoreClient:
+def connect(api_key: str, *, connections: int = 1) -> CoreClient:
     """Create a client for the site in the API key, without sending a request.
+
+    The client never retries: `API` and `Downloader` do.
 
     Proxies and certificates come from the environment (HTTPS_PROXY, NO_PROXY,
     REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE).
 
     Args:
         api_key: `<host>:<key>`, or `<host>:<port>:<key>`.
-        retries: Number of retries that the client makes on its own.
         connections: Number of threads that share the client. Each gets a keep-alive connection.
 
     Raises ConfigError if the key does not contain a host.
@@ -69,7 +69,6 @@ def connect(api_key: str, *, retries: int, connections: int = 1) -> CoreClient:
         client_name="dicom-send",
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,
-        retry_total=retries,
         headers={"X-Accept-Feature": ",".join(FEATURES)},
     )
     credentials = _credentials(api_key.rpartition(":")[2])
@@ -78,10 +77,8 @@ def connect(api_key: str, *, retries: int, connections: int = 1) -> CoreClient:
         is_elsewhere = client.should_strip_auth(site, url)
         return not is_elsewhere and urlsplit(url).path.startswith("/api/")
 
-    for scheme, adapter in list(client.adapters.items()):
-        retry = adapter.max_retries.new(retry_after_max=MAX_RETRY_AFTER)
-        options = {"pool_maxsize": connections, "max_retries": retry}
-        client.mount(scheme, _Adapter(is_api, credentials, **options))
+    for scheme in list(client.adapters):
+        client.mount(scheme, _Adapter(is_api, credentials, pool_maxsize=connections))
     # urllib3 logs the URL of each request. A signed URL must stay as secret as a key.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     return client

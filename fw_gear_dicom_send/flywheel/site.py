@@ -7,7 +7,7 @@ All requests go to the REST API of the site
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from io import SEEK_END
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,8 +21,9 @@ from ..left_out import LeftOutFiles
 from ..models import Cause, Container, FileEntry, InputFile, Origin, Selection
 from ..reasons import Program
 from ..report_names import is_per_image
+from ..retry import ONCE, RetryPolicy
 from ..text import printable, quantity
-from .api import API, EXPIRED, MAX_SIGNED_URLS, unexpected_response
+from .api import API, with_new_urls
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +63,9 @@ class _File:
 class Site:
     """Requests of a run to a Flywheel site."""
 
-    def __init__(self, client: CoreClient) -> None:
-        """Use `client` for all requests."""
-        self._api = API(client)
+    def __init__(self, client: CoreClient, policy: RetryPolicy = ONCE) -> None:
+        """Use `client` for all requests, and retry them by `policy`."""
+        self._api = API(client, policy)
 
     def select(self, config: GearConfig) -> Selection:
         """Find the files to send: the input file, or the selected files under the destination.
@@ -139,18 +140,16 @@ class Site:
     @cached_property
     def _takes_signed_urls(self) -> bool:
         """Whether uploads go directly to a storage; requested from the site once."""
-        config = self._api.json("GET", "/api/config")
-        # Older sites have the flag outside of the features.
-        return bool((config.get("features") or {}).get("signed_url") or config.get("signed_url"))
+        return self._api.read(_has_signed_urls, "GET", "/api/config")
 
     def attach(self, container: Container, path: Path) -> None:
         """Attach a file to a container, under the file's name; raise SiteError on failure."""
         url = f"{_url(container)}/files"
         try:
             with path.open("rb") as file:
-                if not (self._takes_signed_urls and self._put(url, path.name, file)):
-                    file.seek(0)
-                    self._api.ask("POST", url, files={"file": (path.name, file)})
+                put = partial(self._put, url, path.name, file)
+                if not (self._takes_signed_urls and with_new_urls(put)):
+                    self._api.ask("POST", url, upload=file, files={"file": (path.name, file)})
         except OSError as error:
             raise SiteError(f"POST {url}: the file cannot be read: {error.strerror}") from error
 
@@ -159,39 +158,34 @@ class Site:
 
         Returns False without an upload if the storage does not support signed URLs.
         """
-        for remaining in reversed(range(MAX_SIGNED_URLS)):
-            upload = self._ticket(url, name, file)
-            if not upload:
-                return False
-            ticket, target, headers = upload
-            file.seek(0)
-            try:
-                self._api.ask("PUT", target, what="the site's storage", headers=headers, data=file)
-            except SiteError as error:
-                if error.status not in EXPIRED or not remaining:
-                    raise
-                continue
-            self._api.ask("POST", url, params={"ticket": ticket})
-            break
+        found = self._ticket(url, name, file)
+        if not found:
+            return False
+        ticket, target, headers = found
+        what = "the site's storage"
+        self._api.ask("PUT", target, what=what, upload=file, headers=headers, data=file)
+        self._api.ask("POST", url, params={"ticket": ticket})
         return True
 
-    def _ticket(
-        self, url: str, name: str, file: BinaryIO
-    ) -> tuple[str, str, dict[str, str]] | None:
-        """Return a ticket, the signed URL and its headers, or None if the site has no tickets."""
+    def _ticket(self, url: str, name: str, file: BinaryIO) -> "_Ticket | None":
+        """Return a ticket, or None if the site has no tickets."""
         body = {
             "filenames": [name],
             "metadata": {"name": name, "size": file.seek(0, SEEK_END)},
         }
         try:
-            upload = self._api.json("POST", url, (dict, list), params={"ticket": ""}, json=body)
-            return upload["ticket"], upload["urls"][name], upload.get("headers") or {}
+            return self._api.read(
+                partial(_ticket_in, name),
+                "POST",
+                url,
+                (dict, list),
+                params={"ticket": ""},
+                json=body,
+            )
         except SiteError as error:
             if error.status in NO_TICKET:
                 return None
             raise
-        except (KeyError, TypeError):
-            return None
 
     def _files_below(self, node: _Node, path: str) -> Iterator[_File]:
         """Yield the files of a container and of its descendants."""
@@ -205,18 +199,32 @@ class Site:
 
     def _get(self, container: Container, *, files: bool = True) -> _Node:
         url = _url(container)
-        record = self._api.json("GET", url, headers={} if files else self._without_files())
-        return _node(url, container.type, record)
+        headers = {} if files else self._without_files()
+        return self._api.read(partial(_node, container.type), "GET", url, headers=headers)
 
     def _list(self, parent: Container, level: str) -> Iterator[_Node]:
         """Yield the children of a container."""
-        url = f"{_url(parent)}/{level}s"
-        for records in self._api.containers(url):
-            page = (_node(url, level, record) for record in records)
-            yield from (node for node in page if not node.deleted)
+        nodes = self._api.containers(partial(_node, level), f"{_url(parent)}/{level}s")
+        yield from (node for node in nodes if not node.deleted)
 
     def _without_files(self) -> dict[str, str]:
         return {"X-Accept-Feature": f"{self._api.features},Exclude-Files"}
+
+
+_Ticket = tuple[str, str, dict[str, str]]
+"""A ticket for an upload, its signed URL and the headers for that."""
+
+
+def _ticket_in(name: str, answer: Any) -> _Ticket | None:
+    try:
+        return answer["ticket"], answer["urls"][name], answer.get("headers") or {}
+    except (KeyError, TypeError):
+        return None
+
+
+def _has_signed_urls(config: Mapping[str, Any]) -> bool:
+    # Older sites have the flag outside of the features.
+    return bool((config.get("features") or {}).get("signed_url") or config.get("signed_url"))
 
 
 def _is_image_report(record: Mapping[str, Any]) -> bool:
@@ -272,17 +280,14 @@ def _url(container: Container) -> str:
     return f"/api/{container.type}s/{quote(container.id, safe='')}"
 
 
-def _node(url: str, level: str, record: Any) -> _Node:
-    """Convert the record of a container; raise SiteError if it does not match the API."""
-    try:
-        parents = record["parents"]
-        return _Node(
-            container=Container(level, record["_id"]),
-            label=printable(record.get("label") or record["_id"]),
-            above={above: parents[above] for above in LEVELS[: LEVELS.index(level)]},
-            files=tuple(record.get("files") or ()),
-            tags=tuple(record.get("tags") or ()),
-            deleted=bool(record.get("deleted")),
-        )
-    except (AttributeError, KeyError, TypeError):
-        raise unexpected_response("GET", url) from None
+def _node(level: str, record: Any) -> _Node:
+    """Convert the record of a container."""
+    parents = record["parents"]
+    return _Node(
+        container=Container(level, record["_id"]),
+        label=printable(record.get("label") or record["_id"]),
+        above={above: parents[above] for above in LEVELS[: LEVELS.index(level)]},
+        files=tuple(record.get("files") or ()),
+        tags=tuple(record.get("tags") or ()),
+        deleted=bool(record.get("deleted")),
+    )

@@ -10,6 +10,7 @@ from ..errors import SiteError
 from ..models import Container, DownloadFailure, FileReport, NewerVersion, Outcome, Selection
 from ..retry import RetryPolicy
 from ..source import Fetcher
+from .api import SITE_POLICY
 from .client import connect
 from .download import Downloader
 from .marks import Attached, Metadata, mark
@@ -17,7 +18,6 @@ from .site import Site
 
 log = logging.getLogger(__name__)
 
-_SITE_RETRIES = 5
 _MAX_WAIT = 10.0
 _FIRST_TRY_TIME = 2.0
 """Seconds of retries before a download is postponed and other files go first."""
@@ -29,7 +29,7 @@ class FlywheelSource:
     def __init__(self, config: GearConfig) -> None:
         """Connect to the site in the API key; raise ConfigError if the key contains no host."""
         self._config = config
-        self._site = Site(connect(config.api_key, retries=_SITE_RETRIES))
+        self._site = Site(connect(config.api_key), SITE_POLICY)
         self._selection: Selection | None = None
         self.reports = FlywheelReports(self._site, config.container)
 
@@ -48,7 +48,7 @@ class FlywheelSource:
         config = self._config
         if chosen := config.input_file:
             return Fetcher(lambda _: chosen.path)
-        client = connect(config.api_key, retries=0, connections=config.downloads)
+        client = connect(config.api_key, connections=config.downloads)
         late = RetryPolicy(max_time=config.file_download_retry_time, max_wait=_MAX_WAIT)
         first = replace(late, max_time=min(late.max_time, _FIRST_TRY_TIME))
         downloader = Downloader(client, folder, first)
@@ -69,7 +69,7 @@ class FlywheelSource:
         except SiteError as exc:
             log.warning("Cannot find reports of earlier runs: %s", exc)
             return
-        client = connect(self._config.api_key, retries=0)
+        client = connect(self._config.api_key)
         policy = RetryPolicy(max_time=self._config.file_download_retry_time, max_wait=_MAX_WAIT)
         downloader = Downloader(client, folder, policy)
         for entry in reversed(reports):

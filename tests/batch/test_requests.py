@@ -73,12 +73,13 @@ SAME: dict[str, tuple[Asks, Asks]] = {
     ),
     "session": (lambda w: w.fw.get_session(w.session), lambda w: w.api.session(w.session)),
     "acquisitions of sessions": (
-        lambda w: list(
-            Finder(w.fw, "get_project_acquisitions", w.project).iter_find(
+        lambda w: [
+            w.fw.get_session(w.session),
+            *Finder(w.fw, "get_project_acquisitions", w.project).iter_find(
                 f"parents.session=|[{w.session}]"
-            )
-        ),
-        lambda w: list(w.api.files_below(w.project, [w.session])),
+            ),
+        ],
+        lambda w: list(w.api.files_below([w.api.session(w.session)])),
     ),
     "sessions of a project": (
         lambda w: list(w.fw.get_project(w.project).sessions.iter_find("label=~Visit")),
@@ -138,7 +139,7 @@ def test_proposal_equals_that_of_the_sdk(world: World) -> None:
 
 
 CHANGES: dict[str, tuple[Callable[[World], str], Callable[[World, str], object], Any]] = {
-    "run": (World.batch, lambda w, one: w.fw.start_batch(one), lambda w, one: w.api.run(one)),
+    "run": (World.batch, lambda w, one: w.fw.start_batch(one), lambda w, one: w.api.start(one)),
     "batch with its jobs": (
         World.started,
         lambda w, one: w.fw.get_batch(one, jobs=True),

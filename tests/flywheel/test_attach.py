@@ -8,6 +8,8 @@ import pytest
 
 from fw_gear_dicom_send.errors import SiteError
 from fw_gear_dicom_send.models import Container
+from fw_gear_dicom_send.retry import RetryPolicy
+from tests.support.clock import Clock
 from tests.support.flywheel_http import Expired, Reset, Status
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.site_clients import add_session, add_subject, client_site
@@ -53,6 +55,23 @@ def test_the_upload_method_is_requested_once(
         client.attach(session, tmp_path / name)
     assert [upload.name for upload in site.uploads] == ["1.csv", "2.csv", "3.csv"]
     assert site.requested("GET").count("/api/config") == 1
+
+
+@pytest.mark.parametrize("signed_url", [False, True])
+def test_a_retried_upload_sends_the_whole_file(
+    site: FlywheelSite, tmp_path: Path, signed_url: bool
+) -> None:
+    """Each try begins at the start of the file."""
+    site.signed_url = signed_url
+    session = Container("session", add_session(site))
+    path = tmp_path / "report.csv"
+    path.write_bytes(b"a" * 200_000)
+    client = client_site(site, RetryPolicy(max_tries=3, clock=(clock := Clock())))
+    client.attach(session, path)
+    site.fault("storage" if signed_url else "any", Status(503), Status(503))
+    client.attach(session, path)
+    assert len(clock.waits) == 2
+    assert [upload.content for upload in site.uploads] == [path.read_bytes()] * 2
 
 
 def test_storage_does_not_get_the_key(site: FlywheelSite, tmp_path: Path) -> None:
@@ -106,9 +125,13 @@ def test_signed_urls_are_not_logged(
     site.fault("storage", Status(503), Reset())
     path = tmp_path / "report.csv"
     path.write_bytes(b"a")
-    client_site(site, retries=3).attach(Container("session", add_session(site)), path)
+    client_site(site, RetryPolicy(max_tries=4, clock=Clock())).attach(
+        Container("session", add_session(site)), path
+    )
     assert len(site.uploads) == 1
-    assert "storage" not in caplog.text
+    assert caplog.text.count("; retrying in ") == 2
+    assert "/storage/" not in caplog.text
+    assert "hush" not in caplog.text
 
 
 @pytest.mark.parametrize("status", [200, 400, 404, 405, 409])

@@ -18,7 +18,7 @@ from fw_gear_dicom_send.flywheel.client import connect
 from fw_gear_dicom_send.flywheel.download import Downloader
 from fw_gear_dicom_send.flywheel.site import Site
 from fw_gear_dicom_send.models import Container, FileEntry
-from fw_gear_dicom_send.retry import RetryPolicy
+from fw_gear_dicom_send.retry import ONCE, RetryPolicy
 from tests.support.certificates import issue
 from tests.support.flywheel_site import ENHANCED_KEY, OLD_KEY, FlywheelSite
 from tests.support.site_clients import add_session, selected
@@ -50,20 +50,20 @@ def ask_all(site: FlywheelSite, folder: Path) -> None:
     site.add_file(acquisition, "a.dcm", b"image")
     site.add_file(session, "r.csv", b"report")
     selected(site, "session", session)
-    client = connect(site.api_key, retries=0)
+    client = connect(site.api_key)
     entry = FileEntry(Container("acquisition", acquisition), "a.dcm", "a.dcm", 5, key="a.dcm")
     outcome = Downloader(client, folder, RetryPolicy(max_time=0)).download(entry)
     assert isinstance(outcome, Path)
     Site(client).attach(Container("session", session), outcome)
     report = StoredFile(Container("session", session), "r.csv", datetime.now(UTC))
-    assert BatchAPI.connected(site.api_key).read(report) == b"report"
+    assert BatchAPI(site.api_key).read(report) == b"report"
 
 
 @pytest.mark.parametrize("key", ["", "justtext", ":secret"])
 def test_key_without_a_host_is_refused(key: str) -> None:
     """A key without a site is an invalid input, and the error does not show it."""
     with pytest.raises(ConfigError) as caught:
-        connect(key, retries=0)
+        connect(key)
     assert caught.value.option == "api-key"
     shown = "".join(traceback.format_exception(caught.value))
     assert not key or key not in shown.replace("<host>:<key>", "")
@@ -89,7 +89,7 @@ def test_scheme_follows_from_the_length_of_the_key(tmp_path: Path, key: str, sch
 def test_key_may_begin_with_a_scheme(site: FlywheelSite, prefix: str) -> None:
     """A scheme before the key is not part of it."""
     session = add_session(site)
-    client = connect(f"{prefix}{site.api_key}", retries=0)
+    client = connect(f"{prefix}{site.api_key}")
     assert client.get(f"/api/sessions/{session}")["_id"] == session
 
 
@@ -128,7 +128,7 @@ def test_proxy_of_the_environment_is_used(
     session = add_session(site)
     monkeypatch.setenv("HTTP_PROXY", site.url)
     monkeypatch.setenv("NO_PROXY", "other.invalid")
-    client = connect(f"http://site.invalid:{ENHANCED_KEY}", retries=0)
+    client = connect(f"http://site.invalid:{ENHANCED_KEY}")
     assert client.get(f"/api/sessions/{session}")["_id"] == session
 
 
@@ -166,7 +166,7 @@ def test_proxy_for_https_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HTTPS_PROXY", url)
         monkeypatch.setenv("NO_PROXY", "other.invalid")
         with pytest.raises(SiteError, match="connection failed"):
-            BatchAPI.connected(f"site.invalid:{ENHANCED_KEY}").get("1")
+            BatchAPI(f"site.invalid:{ENHANCED_KEY}", ONCE).get("1")
     assert set(asked) == {"site.invalid:443"}
 
 

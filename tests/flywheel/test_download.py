@@ -77,7 +77,7 @@ def download(
     clock: MonotonicClock = CLOCK,
 ) -> Fetch:
     policy = RetryPolicy(max_time=retry_time, max_wait=max_wait, jitter=jitter, clock=clock)
-    return Downloader(connect(site.api_key, retries=0), folder, policy).download(entry)
+    return Downloader(connect(site.api_key), folder, policy).download(entry)
 
 
 def reason_of(outcome: Fetch) -> str:
@@ -287,7 +287,7 @@ BUSY = FileEntry(Container("acquisition", "1"), "a.dcm", "path/a.dcm", 4, key="a
 def test_retry_after_of_a_busy_site_is_respected(folder: Path, clock: Clock) -> None:
     """Each wait is at least as long as Retry-After."""
     with busy_site(retry_after="7", times=3) as asked:
-        client = connect(asked[0], retries=0)
+        client = connect(asked[0])
         outcome = Downloader(client, folder, replace(POLICY, clock=clock)).download(BUSY)
         assert len(asked) == 1 + 4
     assert content(outcome) == b"file"
@@ -298,7 +298,7 @@ def test_retry_after_of_a_busy_site_is_respected(folder: Path, clock: Clock) -> 
 def test_a_site_that_stays_busy_is_reported(folder: Path, clock: Clock) -> None:
     """If Retry-After exceeds the retry time, the download fails immediately with this reason."""
     with busy_site(retry_after="3600", times=MANY) as asked:
-        client = connect(asked[0], retries=0)
+        client = connect(asked[0])
         outcome = Downloader(client, folder, replace(POLICY, clock=clock)).download(BUSY)
         assert len(asked) == 1 + 1
     assert reason_of(outcome) == "429 Too Many Requests after retries"
@@ -311,9 +311,7 @@ def test_a_site_that_stays_busy_is_reported(folder: Path, clock: Clock) -> None:
 def test_an_invalid_retry_after_is_ignored(folder: Path, clock: Clock, value: str) -> None:
     """Back-off continues as without it."""
     with busy_site(retry_after=value, times=3) as asked:
-        outcome = Downloader(
-            connect(asked[0], retries=0), folder, replace(POLICY, clock=clock)
-        ).download(BUSY)
+        outcome = Downloader(connect(asked[0]), folder, replace(POLICY, clock=clock)).download(BUSY)
     assert content(outcome) == b"file"
     assert max(clock.waits) <= 4
 
@@ -345,7 +343,7 @@ def test_stopping_ends_the_wait_before_a_retry(site: FlywheelSite, folder: Path)
     """A download that is being retried ends immediately, and no new one begins."""
     entry = add_file(site, *[Status(503)] * MANY)
     policy = RetryPolicy(max_time=3600, min_wait=1800, max_wait=1800, jitter=False)
-    downloader = Downloader(connect(site.api_key, retries=0), folder, policy)
+    downloader = Downloader(connect(site.api_key), folder, policy)
     assert stopped(downloader, entry, lambda: bool(site.requests))
     assert downloader.download(entry) == DownloadFailure(Reason(Kind.INTERRUPTED))
     assert len(site.requests) == 1
@@ -355,7 +353,7 @@ def test_stopping_ends_the_wait_before_a_retry(site: FlywheelSite, folder: Path)
 def test_stopping_ends_a_stalled_download(site: FlywheelSite, folder: Path, after: int) -> None:
     """It does not wait for a stalled site, and leaves no file."""
     entry = add_file(site, Stall(600, after=after))
-    downloader = Downloader(connect(site.api_key, retries=0), folder, POLICY)
+    downloader = Downloader(connect(site.api_key), folder, POLICY)
     assert stopped(downloader, entry, lambda: any(folder.iterdir()))
     assert list(folder.iterdir()) == []
 

@@ -29,7 +29,7 @@ def add_file(site: FlywheelSite, *faults: Fault) -> tuple[FileEntry, str]:
 
 def download(site: FlywheelSite, folder: Path, entry: FileEntry, retry_time: float = 60) -> Fetch:
     policy = RetryPolicy(max_time=retry_time, max_wait=0.01)
-    return Downloader(connect(site.api_key, retries=0), folder, policy).download(entry)
+    return Downloader(connect(site.api_key), folder, policy).download(entry)
 
 
 @pytest.mark.parametrize("signed_url", [False, True])

@@ -48,7 +48,7 @@ def download(world: World, folder: Path) -> None:
     """Download a file."""
     parent = Container("acquisition", world.acquisition)
     entry = FileEntry(parent, NAME, "", 5, key=NAME)
-    Downloader(connect(world.site.api_key, retries=0), folder, RetryPolicy(0)).download(entry)
+    Downloader(connect(world.site.api_key), folder, RetryPolicy(0)).download(entry)
 
 
 def attach(world: World, folder: Path) -> None:

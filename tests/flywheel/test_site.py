@@ -1,11 +1,17 @@
 """Requests of a run to a Flywheel site, their number, and the handling of bad responses."""
 
 import traceback
+from dataclasses import replace
 
 import pytest
 
 from fw_gear_dicom_send.errors import SiteError
+from fw_gear_dicom_send.flywheel.api import API, SITE_POLICY
+from fw_gear_dicom_send.flywheel.client import connect
 from fw_gear_dicom_send.models import Container
+from fw_gear_dicom_send.retry import RetryPolicy
+from tests.flywheel.test_download import busy_site
+from tests.support.clock import Clock
 from tests.support.flywheel_http import Cut, Flip, Reset, Status
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.site_clients import add_session, add_subject, client_site, gear_config, selected
@@ -15,8 +21,36 @@ def test_client_retries_as_often_as_configured(site: FlywheelSite) -> None:
     """A request is retried after a server error if retries are configured."""
     session = add_session(site)
     site.fault(session, Status(503))
-    selection = client_site(site, retries=1).select(gear_config(Container("session", session)))
+    selection = client_site(site, RetryPolicy(max_tries=2, clock=Clock())).select(
+        gear_config(Container("session", session))
+    )
     assert selection.report_label == "Visit 1"
+
+
+@pytest.mark.parametrize(
+    "fault", [Status(500), Status(408), Status(429), Reset(), Cut(after=5)], ids=str
+)
+def test_temporary_failures_are_retried_with_growing_waits(
+    site: FlywheelSite, fault: Status | Reset | Cut
+) -> None:
+    """The run continues if the site responds within five retries."""
+    session, clock = add_session(site), Clock()
+    site.fault(session, *[fault] * 5)
+    selection = client_site(site, replace(SITE_POLICY, clock=clock)).select(
+        gear_config(Container("session", session))
+    )
+    assert selection.report_label == "Visit 1"
+    assert clock.waits == [0.5, 1, 2, 4, 8]
+
+
+@pytest.mark.parametrize(("asked", "wait"), [("7", 7), ("61", 60), ("soon", 0.5)])
+def test_site_can_ask_for_a_wait(asked: str, wait: float) -> None:
+    """Retry-After is obeyed, up to a minute."""
+    clock = Clock()
+    with busy_site(retry_after=asked, times=1) as (key, *_):
+        api = API(connect(key), replace(SITE_POLICY, clock=clock))
+        assert api.ask("GET", "/api/config") == b"file"
+    assert clock.waits == [wait]
 
 
 def test_client_without_retries_sends_one_request(site: FlywheelSite) -> None:

@@ -6,7 +6,7 @@ with FlywheelSite() as site:
     acquisition = site.add_acquisition(session, "T1")
     file_id = site.add_file(acquisition, "t1.zip", Path("t1.zip"))
     site.fault(file_id, Status(503), Cut(after=1000))
-    ... connect(site.api_key, retries=0), sdk_client(site) ...
+    ... connect(site.api_key), sdk_client(site) ...
 
 Its responses and faults are in tests/support/flywheel_http.py, its gears, jobs and batches in
 tests/support/flywheel_jobs.py, and the engine that runs jobs in tests/support/flywheel_engine.py.

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fw_gear_dicom_send.batch import page as batch_page
-from fw_gear_dicom_send.batch.models import Outcome
+from fw_gear_dicom_send.batch.models import JobResult
 from fw_gear_dicom_send.delivery.results import NotSent
 from fw_gear_dicom_send.models import (
     Container,
@@ -134,10 +134,10 @@ def command_page() -> str:
     )
 
 
-def outcomes(number: int) -> list[Outcome]:
+def outcomes(number: int) -> list[JobResult]:
     """Return the results of this many sessions, some of them failed."""
     return [
-        Outcome(
+        JobResult(
             f"65f0aa11bb22cc33dd44{place:04}",
             f"visit {place}",
             f"66f0aa11bb22cc33dd44{place:04}",
@@ -151,7 +151,7 @@ def outcomes(number: int) -> list[Outcome]:
             subject=f"sub-{place}",
             seconds=75.0,
             advice="" if place % 50 else "See the page of the run.",
-            causes=() if place % 50 else (("refused", 150), ("not-accepted", 50)),
+            codes={} if place % 50 else {"refused": 150, "not-accepted": 50},
         )
         for place in range(number)
     ]

@@ -84,6 +84,6 @@ def sdk_world(site: FlywheelSite) -> Iterator[World]:
     site.add_file(session, "a report.csv", b"a,b\n")
     fw = sdk_client(site)
     acquisition = site.add_acquisition(session, "T1")
-    api = BatchAPI.connected(site.api_key)
+    api = BatchAPI(site.api_key)
     yield World(site, fw, api, gear, project, subject, session, acquisition)
     fw.shutdown()

@@ -5,6 +5,7 @@ from fw_gear_dicom_send.flywheel.client import connect
 from fw_gear_dicom_send.flywheel.site import Site
 from fw_gear_dicom_send.models import Container, InputFile
 from fw_gear_dicom_send.network.types import PeerAE
+from fw_gear_dicom_send.retry import ONCE, RetryPolicy
 from tests.support import configs
 from tests.support.flywheel_site import FlywheelSite
 
@@ -33,9 +34,9 @@ def add_session(site: FlywheelSite, label: str | None = "Visit 1") -> str:
     return site.add_session(add_subject(site), label)
 
 
-def client_site(site: FlywheelSite, *, retries: int = 0) -> Site:
+def client_site(site: FlywheelSite, policy: RetryPolicy = ONCE) -> Site:
     """Return the site as seen by a run."""
-    return Site(connect(site.api_key, retries=retries))
+    return Site(connect(site.api_key), policy)
 
 
 def selected(site: FlywheelSite, kind: str, container_id: str) -> list[str]:
