@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from fw_gear_dicom_send.batch.models import JobResult
 from fw_gear_dicom_send.batch.page import render
 from fw_gear_dicom_send.reasons import Kind
 from tests.support import pages
@@ -12,6 +13,7 @@ from tests.support.flywheel_engine import Simulated
 from tests.support.flywheel_lists import Record
 from tests.support.html_reading import Element, parsed
 
+LOOK = "See the page of the run, which is attached to the session."
 SHORT = ("a2", "lab/Study/S/v/T2/files/u.zip", "u.zip", 4, 1, "Incomplete")
 
 
@@ -50,7 +52,7 @@ def gathered(world: World, summary: bytes) -> Element:
 
 def test_causes_of_a_session_come_from_its_summary(world: World) -> None:
     """The summary of the run has codes; the page shows their texts and advice."""
-    failed = {"refused": 2, "not-accepted": 1, "of-a-later-version": 5}
+    failed = {"refused": 2, "not-accepted": 1}
     page = gathered(world, json.dumps({"failed": failed}).encode())
     assert rows_of(page, "reasons") == [
         ["refused", "1", "2", Kind.REFUSED.advice],
@@ -62,6 +64,42 @@ def test_causes_of_a_session_come_from_its_summary(world: World) -> None:
     assert advice == f"{Kind.REFUSED.advice} {Kind.NOT_ACCEPTED.advice}"
     assert outcome == "refused; the server does not accept …"
     assert (good[1], good[-1]) == ("Visit 1", "Complete")
+
+
+def test_codes_of_other_versions_have_no_wrong_advice(world: World) -> None:
+    """A code that is unknown, or had two meanings, is shown with the advice for any failed job."""
+    failed = {"of-a-later-version": 5, "disk-full": 4, "file-unreadable": 3, "refused": 2}
+    page = gathered(world, json.dumps({"failed": failed}).encode())
+    assert rows_of(page, "reasons") == [
+        ["of a later version", "1", "5", LOOK],
+        ["disk full", "1", "4", LOOK],
+        ["file unreadable", "1", "3", LOOK],
+        ["refused", "1", "2", Kind.REFUSED.advice],
+    ]
+    assert rows_of(page, "sessions")[0][-2] == f"{LOOK} {Kind.REFUSED.advice}"
+
+
+@pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.name)
+def test_each_code_has_the_advice_of_its_kind(kind: Kind) -> None:
+    """No code shows the advice of another kind."""
+    result = JobResult("s", "v", "j", "failed", 1, reason="r", advice=LOOK, codes={kind.code: 1})
+    page = parsed(render("b", [result], pages.STARTED, is_dry=False))
+    (row,) = rows_of(page, "reasons")
+    assert row[-1] in (kind.advice, LOOK)
+
+
+def test_codes_are_limited(world: World) -> None:
+    """A summary from outside cannot fill the page with codes."""
+    failed = {"No code": 1, "x" * 41: 1} | {f"code-{number}": 1 for number in range(1000)}
+    page = gathered(world, json.dumps({"failed": failed}).encode())
+    rows = rows_of(page, "reasons")
+    assert [len(rows), rows[0][0], rows[-1][0]] == [100, "code 0", "code 99"]
+
+
+def test_counts_may_be_texts(world: World) -> None:
+    """A count in quotes is a number."""
+    page = gathered(world, b'{"failed": {"refused": "2"}}')
+    assert rows_of(page, "reasons") == [["refused", "1", "2", Kind.REFUSED.advice]]
 
 
 @pytest.mark.parametrize(
@@ -80,9 +118,8 @@ def test_causes_of_a_session_come_from_its_summary(world: World) -> None:
 )
 def test_unreadable_summary_is_ignored(world: World, summary: bytes) -> None:
     """The page then says where to look."""
-    for_whom = "See the page of the run, which is attached to the session."
     page = gathered(world, summary)
-    assert rows_of(page, "reasons") == [["not all images were sent", "1", "3", for_whom]]
+    assert rows_of(page, "reasons") == [["not all images were sent", "1", "3", LOOK]]
 
 
 def test_failed_sessions_come_first_in_natural_order() -> None:
