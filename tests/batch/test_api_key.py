@@ -73,6 +73,6 @@ def test_key_is_not_printed(world: World, caplog: pytest.LogCaptureFixture) -> N
     for name in ("follow", "stop", "retry"):
         world.run(name, batch_id, "--yes", *(["--no-follow"] if name == "retry" else []))
     world.run("gather", batch_id)
-    world.site.fault("lookup", Status(500))
+    world.site.fault("lookup", Status(401))
     assert world.run("start", "--subject", "lab/Study/DOE^JANE", *TO, "--yes") == 1
     assert "secret" not in caplog.text

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from threading import Barrier
 
 import pytest
@@ -170,6 +171,25 @@ def test_report_without_a_job_belongs_to_the_only_job(world: World, is_shown: bo
 
     world.ended(outcome)
     assert world.run("gather", batch_id) == 0
+
+
+@pytest.mark.parametrize(
+    ("since_start", "since_end", "exit_code"),
+    [(-1, None, 1), (0, None, 0), (None, 59, 0), (None, 61, 1)],
+)
+def test_report_without_a_job_was_attached_in_its_time(
+    world: World, since_start: int | None, since_end: int | None, exit_code: int
+) -> None:
+    """It was attached after the start of the job, and within a minute after its end."""
+    batch_id = world.prepare("Visit 1")
+    world.ended(lambda _: Simulated())
+    (job,) = world.site.jobs.values()
+    state, seconds = ("running", since_start) if since_end is None else ("complete", since_end)
+    moment = datetime.fromisoformat(job["transitions"][state]) + timedelta(seconds=seconds or 0)
+    session = world.session_of("Visit 1")
+    world.site.attach(session, *report("Visit 1", ROW))
+    world.site.containers[session]["files"][-1]["created"] = moment.isoformat()
+    assert world.run("gather", batch_id) == exit_code
 
 
 def test_report_without_a_job_is_ignored_after_two_jobs(world: World) -> None:

@@ -2,12 +2,14 @@
 
 import traceback
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from fw_gear_dicom_send.errors import SiteError
 from fw_gear_dicom_send.flywheel.api import API, SITE_POLICY
 from fw_gear_dicom_send.flywheel.client import connect
+from fw_gear_dicom_send.flywheel.download import Downloader
 from fw_gear_dicom_send.models import Container
 from fw_gear_dicom_send.retry import RetryPolicy
 from tests.flywheel.test_download import busy_site
@@ -141,6 +143,26 @@ def test_response_that_is_not_json_is_a_site_error(site: FlywheelSite) -> None:
     site.fault(session, Flip())
     with pytest.raises(SiteError, match="unexpected response"):
         selected(site, "session", session)
+
+
+def test_deeply_nested_json_is_a_site_error(site: FlywheelSite) -> None:
+    """JSON that Python cannot parse without a limit of its stack is an unexpected response."""
+    acquisition = site.add_acquisition(add_session(site), "T1")
+    site.add_file(acquisition, "a", b"[" * 200_000 + b"]" * 200_000)
+    with pytest.raises(SiteError, match="unexpected response"):
+        API(connect(site.api_key)).read(
+            len, "GET", f"/api/acquisitions/{acquisition}/files/a", list
+        )
+
+
+@pytest.mark.parametrize(("code", "is_out"), [(403, False), (404, False), (429, True), (502, True)])
+def test_a_site_that_rejects_a_request_is_there(
+    site: FlywheelSite, tmp_path: Path, code: int, is_out: bool
+) -> None:
+    """Downloads wait for a site only while it has temporary failures."""
+    site.fault("any", Status(code))
+    downloader = Downloader(connect(site.api_key), tmp_path, RetryPolicy(max_time=0))
+    assert bool(downloader.outage()) is is_out
 
 
 @pytest.mark.parametrize("key", ["_id", "parents"])
