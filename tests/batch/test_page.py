@@ -67,13 +67,11 @@ def test_causes_of_a_session_come_from_its_summary(world: World) -> None:
 
 
 def test_codes_of_other_versions_have_no_wrong_advice(world: World) -> None:
-    """A code that is unknown, or had two meanings, is shown with the advice for any failed job."""
-    failed = {"of-a-later-version": 5, "disk-full": 4, "file-unreadable": 3, "refused": 2}
+    """An unknown code is shown with the advice for any failed job."""
+    failed = {"of-a-later-version": 5, "refused": 2}
     page = gathered(world, json.dumps({"failed": failed}).encode())
     assert rows_of(page, "reasons") == [
         ["of a later version", "1", "5", LOOK],
-        ["disk full", "1", "4", LOOK],
-        ["file unreadable", "1", "3", LOOK],
         ["refused", "1", "2", Kind.REFUSED.advice],
     ]
     assert rows_of(page, "sessions")[0][-2] == f"{LOOK} {Kind.REFUSED.advice}"
@@ -85,7 +83,7 @@ def test_each_code_has_the_advice_of_its_kind(kind: Kind) -> None:
     result = JobResult("s", "v", "j", "failed", 1, reason="r", advice=LOOK, codes={kind.code: 1})
     page = parsed(render("b", [result], pages.STARTED, is_dry=False))
     (row,) = rows_of(page, "reasons")
-    assert row[-1] == (LOOK if kind.code in ("disk-full", "file-unreadable") else kind.advice)
+    assert row[-1] == kind.advice
 
 
 def test_codes_are_limited(world: World) -> None:
