@@ -1,5 +1,7 @@
 """Malformed, truncated and unreadable datasets are rejected or sent unchanged."""
 
+import errno
+import os
 from io import BytesIO
 from pathlib import Path
 
@@ -63,17 +65,28 @@ def test_damage_after_the_patient_is_ignored_without_a_tag(
 
 
 class Unplugged(BytesIO):
-    """File on a failed disk."""
+    """File on a disk with an error."""
+
+    def __init__(self, error: int) -> None:
+        super().__init__()
+        self._error = error
 
     def read(self, *_: object) -> bytes:
-        raise OSError(5, "Input/output error", "/secret/path")
+        raise OSError(self._error, os.strerror(self._error), "/secret/path")
 
 
-def test_unreadable_file(tmp_path: Path) -> None:
-    """An unreadable file is rejected with a reason that does not contain its path."""
-    content = Unplugged()
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (errno.EIO, Reason(Kind.DATASET_UNREADABLE, "Input/output error")),
+        (errno.ENOSPC, Reason(Kind.NO_SPACE)),
+        (errno.EDQUOT, Reason(Kind.NO_SPACE)),
+    ],
+)
+def test_a_disk_with_an_error(tmp_path: Path, error: int, reason: Reason) -> None:
+    """A full disk has a reason of its own, and no reason contains a path."""
+    content = Unplugged(error)
     outcome = stamp(content, TAG, tmp_path)
-    reason = Reason(Kind.DATASET_UNREADABLE, "Input/output error")
     assert (outcome, content.closed) == (Unreadable(reason), True)
 
 
