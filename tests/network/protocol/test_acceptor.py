@@ -12,7 +12,7 @@ from fw_gear_dicom_send.network.pdus import Message
 from fw_gear_dicom_send.network.protocol import Ended, Protocol
 from tests.support.drawn_datasets import bounded
 from tests.support.fuzzing import Damage, damaged, many_damages
-from tests.support.pdus import event_report, item, pdu
+from tests.support.pdus import element, event_report, item, message, pdu
 from tests.support.reporting import PACS
 
 COMMITMENT = "1.2.840.10008.1.20.1"
@@ -32,6 +32,21 @@ def test_any_bytes_are_answered_or_rejected(changes: list[Damage], size: int, ta
 
 
 ROLE = len(COMMITMENT).to_bytes(2, "big") + COMMITMENT.encode() + b"\0\1"
+
+
+OTHERS = {
+    "C-ECHO": message(element(0x0002, COMMITMENT.encode()) + element(0x0100, 0x0030)),
+    "another context": event_report(3),
+    "another SOP class": event_report(1).replace(COMMITMENT.encode(), b"1.2.840.10008.1.20.2"),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_only_reports_are_accepted(other: str) -> None:
+    """Any other message ends the association."""
+    acceptor = Acceptor(PACS)
+    list(acceptor.receive(REQUEST))
+    assert list(acceptor.receive(OTHERS[other])) == [Ended()]
 
 
 @pytest.mark.parametrize(("size", "reports"), [(8, 16), (600_000, 13)])
