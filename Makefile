@@ -2,9 +2,10 @@
 # make demo PACS=orthanc   the same, with Orthanc as the DICOM server
 # make check         linters, types and the tests without servers
 # make test          linters, types and all tests
-# make check-pythons the tests without servers, on each other Python on this machine
+# make check-pythons the tests without servers, with each other version of Python on this machine
 # make check-next    the network tests with pydicom 3 and pynetdicom 3
 # make check-manifests  validate the manifests with the current fw-gear
+# make check-wheel   build the wheel, install it in an empty environment, and send an image with it
 # make image         build the gear's image; BASE_IMAGE=... selects another base, BASE_DIGEST=... pins it
 # make image MANIFEST=manifest-rule.json   build the image of the gear for gear rules
 # make image-test    build the image, and run it like the engine
@@ -36,7 +37,7 @@ PEER := .venv-peer
 RIVALS := .rivals
 AXE := .axe
 
-.PHONY: FORCE demo check lint test check-pythons check-next check-manifests image image-test soak bench bench-peer bench-claims \
+.PHONY: FORCE demo check lint test check-pythons check-next check-manifests check-wheel image image-test soak bench bench-peer bench-claims \
 	docs pictures site lock audit clean
 
 demo: $(VENV)/.runtime
@@ -50,7 +51,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict fw_gear_dicom_send run.py
 
-test: lint $(AXE)/.installed
+test: lint $(AXE)/.installed $(RIVALS)/.installed
 	sh scripts/servers.sh
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n $(WORKERS)
@@ -62,10 +63,13 @@ check-pythons: $(VENV)/.dev
 
 check-next: $(NEXT)/.installed
 	sh scripts/servers.sh
-	$(NEXT)/bin/python -m pytest -n $(WORKERS) -p no:cacheprovider tests/network
+	$(NEXT)/bin/python -m pytest -n $(WORKERS) -p no:cacheprovider --fuzz-seconds 1 tests/network
 
 check-manifests: $(FW_GEAR)/.installed
 	$(FW_GEAR)/bin/python scripts/check_manifests.py manifest.json manifest-rule.json
+
+check-wheel: $(VENV)/.dev
+	sh scripts/check_wheel.sh $(BIN)/python
 
 image:
 	MANIFEST=$(MANIFEST) sh scripts/image.sh
@@ -103,11 +107,11 @@ site: $(SITE)/.installed
 	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/python -m mkdocs build --strict
 	@echo "build/site/index.html is the first page"
 
-# The environment is rebuilt for another Python.
+# Each environment is rebuilt for another Python.
 FORCE:
 
-$(VENV)/.python: FORCE
-	@sh scripts/venv.sh $(PYTHON) $(VENV)
+%/.python: FORCE
+	@sh scripts/venv.sh $(PYTHON) $*
 
 $(VENV)/.runtime: requirements.txt $(VENV)/.python
 	@sh scripts/install.sh $(VENV) $<
@@ -121,33 +125,28 @@ $(VENV)/.bench: requirements-bench.txt $(VENV)/.python
 	@sh scripts/install.sh $(VENV) $<
 	@touch $@ $(VENV)/.dev $(VENV)/.runtime
 
-$(NEXT)/.installed: requirements-next.txt
-	$(PYTHON) -m venv --clear $(NEXT)
+$(NEXT)/.installed: requirements-next.txt $(NEXT)/.python
 	@sh scripts/install.sh $(NEXT) $<
 	@touch $@
 
-$(SITE)/.installed: requirements-site.txt
-	$(PYTHON) -m venv --clear $(SITE)
+$(SITE)/.installed: requirements-site.txt $(SITE)/.python
 	@sh scripts/install.sh $(SITE) $<
 	@touch $@
 
-$(AUDIT)/.installed: requirements-audit.txt
-	$(PYTHON) -m venv --clear $(AUDIT)
+$(AUDIT)/.installed: requirements-audit.txt $(AUDIT)/.python
 	@sh scripts/install.sh $(AUDIT) $<
 	@touch $@
 
-$(FW_GEAR)/.installed:
-	$(PYTHON) -m venv --clear $(FW_GEAR)
+$(FW_GEAR)/.installed: $(FW_GEAR)/.python
 	$(FW_GEAR)/bin/python -m pip install -qq --disable-pip-version-check fw-gear==0.3.7
 	touch $@
 
-$(PEER)/.peer:
-	$(PYTHON) -m venv --clear $(PEER)
+$(PEER)/.peer: $(PEER)/.python
 	$(PEER)/bin/python -m pip install -qq --disable-pip-version-check fw-gear-dicom-send==4.2.0
 	touch $@
 
-$(RIVALS)/.installed: scripts/rivals.sh
-	sh scripts/rivals.sh $(PYTHON) $(RIVALS)
+$(RIVALS)/.installed: scripts/rivals.sh $(RIVALS)/pynetdicom/.python
+	sh scripts/rivals.sh $(RIVALS)
 	touch $@
 
 $(AXE)/.installed: scripts/axe.sh

@@ -1,10 +1,9 @@
 #!/bin/sh
 # Install other DICOM senders for the benchmarks: pynetdicom's storescu and dcmjs-dimse.
-# usage: rivals.sh PYTHON FOLDER
+# usage: rivals.sh FOLDER   (with an environment for pynetdicom in it)
 set -eu
-python=$1 folder=$2
+folder=$1
 mkdir -p "$folder/dcmjs"
-"$python" -m venv --clear "$folder/pynetdicom"
 "$folder/pynetdicom/bin/python" -m pip install -qq --disable-pip-version-check pynetdicom==3.0.4
 if command -v npm >/dev/null; then
     npm install --silent --no-audit --no-fund --prefix "$folder/dcmjs" dcmjs-dimse@0.3.3

@@ -11,6 +11,11 @@ fail() {
 
 command -v "$python" >/dev/null ||
     fail "$python is not installed: install Python 3.11 or later, or set PYTHON=<path>"
+# A shim of pyenv runs only a selected version. Select the newest version that has this command.
+if ! "$python" -c '' 2>/dev/null && versions=$(pyenv whence "$python" 2>/dev/null); then
+    PYENV_VERSION=$(echo "$versions" | sort -V | tail -n 1)
+    export PYENV_VERSION
+fi
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail "$("$python" --version) is too old: install Python 3.11 or later, or set PYTHON=<path>"
 

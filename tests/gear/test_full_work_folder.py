@@ -11,6 +11,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, 
 from tests.support import command
 from tests.support.gear_runs import CT
 from tests.support.pacs import PythonSCP, StoreSCP
+from tests.support.programs import skip_outside_ci
 from tests.support.sample_files import ArchiveMember, encoded, made, tar_of, zip_of
 from tests.support.send_command import rows_of, to
 
@@ -26,7 +27,7 @@ def work(tmp_path: Path) -> Path:
     folder.mkdir()
     mounted = subprocess.run(_mounting(folder, "true"), capture_output=True, check=False)
     if mounted.returncode:
-        pytest.skip("this machine does not permit mounting a file system")
+        skip_outside_ci("this machine does not permit mounting a file system")
     return folder
 
 

@@ -10,6 +10,16 @@ import pytest
 
 from tests.support.gear import REPOSITORY
 
+PATH = "/usr/bin:/bin"
+
+
+def write_programs(folder: Path, bodies: Mapping[str, str]) -> None:
+    """Write shell scripts with these names."""
+    for name, body in bodies.items():
+        program = folder / name
+        program.write_text(f"#!/bin/sh\n{body}\n")
+        program.chmod(0o755)
+
 
 def printed_by(*command: str | Path, env: Mapping[str, str] | None = None) -> str:
     """Run a command in the repository and return its output."""
@@ -52,28 +62,46 @@ def test_an_unsuitable_python_is_named(tmp_path: Path, python: str, message: str
     assert not (tmp_path / "venv").exists()
 
 
-def test_a_skipped_image_test_says_so_last(tmp_path: Path) -> None:
-    """If the machine cannot create networks, the last line says SKIPPED and the reason."""
-    programs = dict.fromkeys(("podman", "buildah", "runc", "mmdebstrap"), "exit 0")
-    for name, body in {**programs, "id": "echo 0", "unshare": "exit 1"}.items():
-        program = tmp_path / name
-        program.write_text(f"#!/bin/sh\n{body}\n")
-        program.chmod(0o755)
-    path = f"{tmp_path}:/usr/bin:/bin"
-    *_, last = printed_by(
-        "sh", "scripts/image_test.sh", sys.executable, env={"PATH": path}
-    ).splitlines()
-    assert last == "image-test SKIPPED: this machine does not allow isolated networks"
+def test_a_shim_of_an_unselected_python_works(tmp_path: Path) -> None:
+    """A shim of pyenv fails unless a version is selected. The newest with the command is used."""
+    versions = 'test "$*" = "whence python-x" && printf "9.9.1\\n9.10.0\\n"'
+    shim = f'test "$PYENV_VERSION" = 9.10.0 && exec "{sys.executable}" "$@"'
+    write_programs(tmp_path, {"pyenv": versions, "python-x": shim})
+    folder = tmp_path / "venv"
+    printed_by("sh", "scripts/venv.sh", "python-x", folder, env={"PATH": f"{tmp_path}:{PATH}"})
+    assert (folder / "bin" / "python").resolve() == Path(sys.executable).resolve()
+
+
+@pytest.mark.parametrize(
+    ("variables", "exit_code"),
+    [({}, 0), ({"CI": "true"}, 1), ({"CI": "true", "MAY_SKIP": "1"}, 0)],
+)
+def test_a_skipped_check_says_so_last_and_fails_in_ci(
+    tmp_path: Path, variables: dict[str, str], exit_code: int
+) -> None:
+    """Without networks for containers, or a second Python, the last line says SKIPPED and why."""
+    tools = dict.fromkeys(("podman", "buildah", "runc", "mmdebstrap"), "exit 0")
+    write_programs(tmp_path, {**tools, "id": "echo 0", "unshare": "exit 1"})
+    for name in ("sh", "dirname", "mktemp", "rm", "sed"):
+        (tmp_path / name).symlink_to(f"/bin/{name}")
+    for script in ("image_test", "check_pythons"):
+        ended = subprocess.run(
+            ["/bin/sh", f"scripts/{script}.sh", sys.executable],
+            cwd=REPOSITORY,
+            env={"PATH": str(tmp_path), "PYENV_ROOT": str(tmp_path), **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == exit_code
+        assert " SKIPPED: " in ended.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "manifest-rule.json"])
 def test_the_image_matches_its_manifest(tmp_path: Path, name: str) -> None:
     """MANIFEST selects the gear; its image has the name and version in that file."""
-    engine = tmp_path / "engine"
-    engine.write_text('#!/bin/sh\necho "$@"\n')
-    engine.chmod(0o755)
-    path = f"{tmp_path}:/usr/bin:/bin"
-    env = {"PATH": path, "ENGINES": "engine", "MANIFEST": name}
+    write_programs(tmp_path, {"engine": 'echo "$@"'})
+    env = {"PATH": f"{tmp_path}:{PATH}", "ENGINES": "engine", "MANIFEST": name}
     asked, message = printed_by("sh", "scripts/image.sh", env=env).splitlines()
     image = json.loads((REPOSITORY / name).read_text())["custom"]["gear-builder"]["image"]
     assert asked == f"build --build-arg MANIFEST={name} --tag {image} ."
@@ -82,11 +110,9 @@ def test_the_image_matches_its_manifest(tmp_path: Path, name: str) -> None:
 
 def test_the_base_image_can_be_pinned(tmp_path: Path) -> None:
     """BASE_IMAGE and BASE_DIGEST reach the build."""
-    engine = tmp_path / "engine"
-    engine.write_text('#!/bin/sh\necho "$@"\n')
-    engine.chmod(0o755)
+    write_programs(tmp_path, {"engine": 'echo "$@"'})
     env = {
-        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "PATH": f"{tmp_path}:{PATH}",
         "ENGINES": "engine",
         "BASE_IMAGE": "base:1",
         "BASE_DIGEST": "sha256:0",

@@ -110,7 +110,16 @@ def test_only_the_dockerfile_names_the_base_image() -> None:
     suite = tag.partition("-")[2]
     found = [
         path
-        for folder in (".", "docs", "scripts", "tests", "tests/image", "tests/project", ".ci")
+        for folder in (
+            ".",
+            "docs",
+            "scripts",
+            "tests",
+            "tests/image",
+            "tests/project",
+            "tests/wheel",
+            ".ci",
+        )
         for path in (REPOSITORY / folder).iterdir()
         if path.suffix in ("", ".md", ".sh", ".py", ".yml") and path.is_file()
         if suite.encode() in path.read_bytes().replace(BASE.pattern.encode(), b"")

@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from tests.support.programs import path_of
+from tests.support.programs import path_of, skip_outside_ci
 
 ARGUMENTS = (
     "--headless=new",
@@ -70,7 +69,7 @@ def axe_violations(browser: webdriver.Chrome) -> list[str]:
     Skip the test if `scripts/axe.sh` has not installed axe-core.
     """
     if not _AXE.is_file():
-        pytest.skip("axe-core is not installed: sh scripts/axe.sh .axe")
+        skip_outside_ci("axe-core is not installed: sh scripts/axe.sh .axe")
     # The page's own policy blocks scripts; the browser's debugger can still run one.
     browser.execute_script(_AXE.read_text(encoding="utf-8"))
     found: list[dict[str, Any]] = browser.execute_async_script(

@@ -3,8 +3,7 @@
 import os
 from pathlib import Path
 
-import pytest
-
+from tests.support.programs import skip_outside_ci
 from tests.support.servers.process import ServerProcess, free_port
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
@@ -23,7 +22,7 @@ class DcmjsSCP(ServerProcess):
     def __init__(self, username: str, password: str) -> None:
         super().__init__()
         if not (_MODULES / "dcmjs-dimse").is_dir():
-            pytest.skip("dcmjs-dimse is not installed: sh scripts/rivals.sh python3 .rivals")
+            skip_outside_ci("dcmjs-dimse is not installed: make .rivals/.installed")
         self._user = (username, password)
 
     def _prepare(self) -> list[str]:

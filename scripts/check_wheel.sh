@@ -1,0 +1,22 @@
+#!/bin/sh
+# Build the wheel from the sdist, install it in an empty environment, and send an image with it.
+# usage: check_wheel.sh PYTHON   (one with the packages of requirements-dev.txt)
+set -eu
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+
+sh scripts/venv.sh "$1" "$work/venv"
+python=$work/venv/bin/python
+"$python" -m pip install -qq --require-hashes --only-binary :all: --target "$work/tools" \
+    -r requirements-build.txt
+export PYTHONPATH="$work/tools"
+"$python" setup.py -q egg_info --egg-base "$work" sdist --dist-dir "$work"
+"$python" -m pip wheel -qq --no-deps --no-build-isolation --wheel-dir "$work" "$work"/*.tar.gz
+unset PYTHONPATH
+
+sh scripts/install.sh "$work/venv" requirements.txt
+"$python" -m pip install -qq --no-deps --no-index "$work"/*.whl
+"$python" -m pip check
+"$1" -m tests.wheel "$work/venv"

@@ -1,0 +1,72 @@
+"""Send an image with a wheel that is installed in an environment of its own.
+
+python -m tests.wheel ENVIRONMENT
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.support.gear import REPOSITORY, SYSTEM_PATH
+from tests.support.instances import dataset_of
+from tests.support.pacs import PythonSCP
+from tests.support.sample_files import encoded, made
+from tests.support.send_command import to
+
+MAX_SECONDS = 60
+FIND_PACKAGE = "import fw_gear_dicom_send; print(fw_gear_dicom_send.__file__)"
+
+
+def main(environment: Path) -> None:
+    """Check the installed files, and run each command in an empty folder."""
+    image = encoded(made(1))
+    with tempfile.TemporaryDirectory() as name, PythonSCP() as server:
+        folder = Path(name)
+        (folder / "a.dcm").write_bytes(image)
+        package = Path(run(folder, environment, "python", "-c", FIND_PACKAGE).strip()).parent
+        run(folder, environment, "dicom-send-batch", "--help")
+        run(folder, environment, "dicom-send", "a.dcm", *to(server))
+        received = [each.dataset for each in server.stored]
+    source = REPOSITORY / package.name
+    checks = {
+        "the package is in the environment": package.is_relative_to(environment),
+        "each module is installed": modules_in(package) == modules_in(source),
+        "the manifest is installed": is_same(package, REPOSITORY, "manifest.json"),
+        "the manual page is installed": is_same(
+            environment / "share/man/man1", REPOSITORY / "docs", "dicom-send.1"
+        ),
+        "the image arrives unchanged": received == [dataset_of(image)],
+    }
+    for check, holds in checks.items():
+        sys.stdout.write(f"{check}: {'ok' if holds else 'FAILED'}\n")
+    failed = list(checks.values()).count(False)
+    sys.stdout.write(f"{len(checks) - failed} passed, {failed} failed\n")
+    sys.exit(failed)
+
+
+def run(folder: Path, environment: Path, program: str, *arguments: object) -> str:
+    """Run an installed program without the repository, and return its output."""
+    return subprocess.run(
+        [environment / "bin" / program, *map(str, arguments)],
+        cwd=folder,
+        env={"PATH": SYSTEM_PATH},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=MAX_SECONDS,
+        check=True,
+    ).stdout
+
+
+def modules_in(package: Path) -> set[Path]:
+    """Return the paths of the modules in a folder, relative to it."""
+    return {path.relative_to(package) for path in package.rglob("*.py")}
+
+
+def is_same(one: Path, other: Path, name: str) -> bool:
+    """Return whether two folders have the same file."""
+    return (one / name).is_file() and (one / name).read_bytes() == (other / name).read_bytes()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).absolute())
