@@ -11,6 +11,7 @@ from fw_gear_dicom_send.errors import ConfigError
 from fw_gear_dicom_send.models import Container
 from fw_gear_dicom_send.network.types import ClientCertificate, PeerAE, TLSConfig
 from fw_gear_dicom_send.options import ConversionMode
+from tests.support import wording
 
 REQUIRED = {"destination": "pacs.example.org", "called_ae": "PACS"}
 
@@ -85,7 +86,7 @@ def test_valid_ports_are_accepted(port: int) -> None:
 def test_other_ports_are_rejected(port: object) -> None:
     """Any other value is rejected."""
     message = refusal(port=port)
-    assert message == f"port: {port!r} was given; allowed: a whole number from 1 to 65535"
+    assert message == f"port: {port!r} {wording.ALLOWED}: a whole number from 1 to 65535"
 
 
 @pytest.mark.parametrize("associations", [0, -1, 17, "4", 4.0, True, None])
@@ -93,7 +94,7 @@ def test_other_numbers_of_associations_are_rejected(associations: object) -> Non
     """There can be 1 to 16 associations."""
     message = refusal(associations=associations)
     assert message == (
-        f"associations: {associations!r} was given; allowed: a whole number from 1 to 16"
+        f"associations: {associations!r} {wording.ALLOWED}: a whole number from 1 to 16"
     )
 
 
@@ -108,7 +109,7 @@ def test_an_association_may_carry_any_number_of_images(number: int) -> None:
 @pytest.mark.parametrize("number", [-1, 1_000_001, "4", 4.0, True, None])
 def test_other_whole_numbers_are_rejected(option: str, number: object) -> None:
     """The error has the valid range."""
-    expected = f"{option}: {number!r} was given; allowed: a whole number from 0 to "
+    expected = f"{option}: {number!r} {wording.ALLOWED}: a whole number from 0 to "
     assert refusal(**{option: number}).startswith(expected)
 
 
@@ -137,7 +138,7 @@ def test_queries_go_to_the_given_ae(
 @pytest.mark.parametrize("title", [" ", "A" * 17, "A\\B", None])
 def test_bad_query_ae_titles_are_rejected(title: object) -> None:
     """An empty title means none."""
-    assert refusal(query_ae=title).startswith(f"query_ae: {title!r} was given; allowed: 1 to 16")
+    assert refusal(query_ae=title).startswith(f"query_ae: {title!r} {wording.ALLOWED}: 1 to 16")
 
 
 @pytest.mark.parametrize("option", ["called_ae", "calling_ae"])
@@ -147,7 +148,7 @@ def test_bad_query_ae_titles_are_rejected(title: object) -> None:
 def test_bad_ae_titles_are_rejected(option: str, title: object) -> None:
     """An AE title has 1 to 16 characters, no backslash and no control character."""
     message = refusal(**{option: title})
-    assert message.startswith(f"{option}: {title!r} was given; allowed: 1 to 16 ASCII characters")
+    assert message.startswith(f"{option}: {title!r} {wording.ALLOWED}: 1 to 16 ASCII characters")
     assert "\n" not in message
 
 
@@ -172,14 +173,14 @@ def test_groups_are_hexadecimal_text_or_numbers(given: object, group: int) -> No
 )
 def test_group_texts_that_are_not_private_are_rejected(group: str) -> None:
     """A group is odd and not reserved by the standard (PS3.5 7.8)."""
-    assert refusal(group=group).startswith(f"group: {group!r} was given; allowed: an odd group")
+    assert refusal(group=group).startswith(f"group: {group!r} {wording.ALLOWED}: an odd group")
 
 
 @pytest.mark.parametrize("group", [0, 32, 7, 65535, -33, 33.0, True, None])
 def test_group_numbers_that_are_not_private_are_rejected(group: object) -> None:
     """The same rule applies to a group given as a number."""
     message = refusal(group=group)
-    assert message.startswith(f"group: {group!r} was given; allowed: an odd group from 0x0009")
+    assert message.startswith(f"group: {group!r} {wording.ALLOWED}: an odd group from 0x0009")
 
 
 @pytest.mark.parametrize("option", ["identifier", "tag_value"])
@@ -187,7 +188,7 @@ def test_group_numbers_that_are_not_private_are_rejected(group: object) -> None:
 def test_invalid_lo_texts_are_rejected(option: str, text: object) -> None:
     """Creator and value are of VR LO: 1 to 64 characters, no backslash, no control character."""
     message = refusal(**{option: text})
-    assert message.startswith(f"{option}: {text!r} was given; allowed: 1 to 64 ASCII characters")
+    assert message.startswith(f"{option}: {text!r} {wording.ALLOWED}: 1 to 64 ASCII characters")
 
 
 def test_a_lo_of_maximum_length_is_accepted() -> None:
@@ -229,7 +230,7 @@ def test_hosts_are_names_and_addresses(given: str, host: str) -> None:
 def test_invalid_hosts_are_rejected(host: object) -> None:
     """A URL, a host with a port, an empty text and a text with inner spaces are not hosts."""
     message = refusal(destination=host)
-    assert message.startswith(f"destination: {host!r} was given; allowed: a host name, or")
+    assert message.startswith(f"destination: {host!r} {wording.ALLOWED}: a host name, or")
 
 
 def test_options_of_the_command_have_no_effect_on_the_gear() -> None:
@@ -258,7 +259,7 @@ def test_invalid_retry_times_are_rejected(seconds: object) -> None:
 def test_the_response_timeout_is_positive() -> None:
     """A timeout of 0 would fail each image."""
     allowed = "a number of seconds from 1 to 86400"
-    assert refusal(response_timeout=0) == f"response_timeout: 0 was given; allowed: {allowed}"
+    assert refusal(response_timeout=0) == f"response_timeout: 0 {wording.ALLOWED}: {allowed}"
 
 
 @pytest.mark.parametrize(
@@ -267,7 +268,7 @@ def test_the_response_timeout_is_positive() -> None:
 @pytest.mark.parametrize("given", ["true", 1, None])
 def test_switches_are_true_or_false(option: str, given: object) -> None:
     """A switch accepts only a boolean."""
-    assert refusal(**{option: given}) == f"{option}: {given!r} was given; allowed: true or false"
+    assert refusal(**{option: given}) == f"{option}: {given!r} {wording.ALLOWED}: true or false"
 
 
 @pytest.mark.parametrize(
@@ -372,8 +373,9 @@ def test_a_missing_tls_file_is_rejected(tmp_path: Path, name: str) -> None:
 def test_other_profiles_are_rejected(profile: object) -> None:
     """Only the manifest's profiles are valid, with or without TLS."""
     assert refusal(tls_security_profile=profile) == (
-        f"tls_security_profile: {profile!r} was given; allowed: one of BCP 195; BCP 195 RFC 8996, "
-        "9325; Modified BCP 195 RFC 8996, 9325; Non-downgrading BCP 195; Extended BCP 195"
+        f"tls_security_profile: {profile!r} {wording.ALLOWED}: one of BCP 195; BCP "
+        "195 RFC 8996, 9325; Modified BCP 195 RFC 8996, 9325; Non-downgrading BCP 195; "
+        "Extended BCP 195"
     )
 
 
@@ -447,7 +449,7 @@ def test_an_invalid_rate_is_rejected(rate: object) -> None:
     """The error has the valid range."""
     expected = "0 for no limit, or 0.1 to 10000 MB/s"
     assert (
-        refusal(bandwidth_limit=rate) == f"bandwidth_limit: {rate!r} was given; allowed: {expected}"
+        refusal(bandwidth_limit=rate) == f"bandwidth_limit: {rate!r} {wording.ALLOWED}: {expected}"
     )
 
 
@@ -460,5 +462,5 @@ def test_each_conversion_mode_is_accepted(mode: ConversionMode) -> None:
 def test_another_conversion_mode_is_rejected() -> None:
     """The error lists the modes."""
     ways = "; ".join(ConversionMode)
-    expected = f"conversion: 'always' was given; allowed: one of {ways}"
+    expected = f"conversion: 'always' {wording.ALLOWED}: one of {ways}"
     assert refusal(conversion="always") == expected

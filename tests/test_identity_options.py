@@ -7,6 +7,7 @@ import pytest
 
 from fw_gear_dicom_send.config import parse
 from fw_gear_dicom_send.errors import ConfigError
+from tests.support import wording
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_an_unencrypted_identity_is_rejected(path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(config_json(path))
     assert str(caught.value) == (
-        "identity: 'identity.json' was given; allowed: with tls_enabled, or with "
+        f"identity: 'identity.json' {wording.ALLOWED}: with tls_enabled, or with "
         "identity_without_tls, which sends it unencrypted"
     )
 
@@ -48,6 +49,6 @@ def test_an_identity_is_optional(path: Path) -> None:
     assert parse(config_json(None, identity_without_tls=True)).identity is None
     path.unlink()
     with pytest.raises(
-        ConfigError, match=r"^identity: 'identity\.json' was given; allowed: a file"
+        ConfigError, match=rf"^identity: 'identity\.json' {wording.ALLOWED}: a file"
     ):
         parse(config_json(path, tls_enabled=True))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import wording
 from tests.support.certificates import HOST
 from tests.support.gear import REPOSITORY
 from tests.support.pacs import PythonSCP
@@ -64,11 +65,11 @@ def test_help_names_each_option_of_the_gear(tmp_path: Path) -> None:
                 "--key",
                 "{file}",
             ],
-            "--cert is required: a PEM file, because key and cert need each other",
+            f"--cert is required: {wording.KEY_NEEDS_CERT}",
         ),
         (
             ["{series}", "--destination", HOST, "--called-ae", "X", "--key", "none.pem"],
-            "--key: none.pem: file not found",
+            f"--key: none.pem: {wording.FILE_NOT_FOUND}",
         ),
         (
             ["{series}", "--destination", HOST, "--called-ae", "X", "--report-folder", "{file}/x"],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import wording
 from tests.support.certificates import HOST, issue
 from tests.support.pacs import Orthanc, free_port
 from tests.support.send_command import send, tls_inputs
@@ -70,6 +71,6 @@ def test_a_port_that_is_in_use_ends_the_run_immediately(
     with socket.create_server(("", 0)) as other:
         port = other.getsockname()[1]
         result = send(series, *orthanc_options(orthanc, port), cwd=tmp_path)
-    message = f"--commit-port: {port} was given; allowed: a port that this computer can listen on "
+    message = f"--commit-port: {port} {wording.ALLOWED}: a port that this computer can listen on "
     assert message in result.stderr
     assert (orthanc.ids(), result.exit_code) == ({}, 2)

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydicom.uid import JPEGBaseline8Bit, MRImageStorage
 from pynetdicom import evt
 
-from tests.support import command
+from tests.support import command, wording
 from tests.support.certificates import HOST, issue
 from tests.support.fault_scp import FaultSCP
 from tests.support.odd_certificates import PRINTABLE, TIME, name, odd_certificate, tlv
@@ -30,7 +30,7 @@ def test_echo_shows_what_orthanc_accepts(orthanc: Orthanc, tmp_path: Path) -> No
     assert "Implementation: OFFIS_DCMTK_" in result.stdout
     assert "C-ECHO: success in " in result.stdout
     assert "TLS: not used" in lines
-    assert "C-FIND (Study Root): accepted" in lines
+    assert f"{wording.STUDY_ROOT}: accepted" in lines
     assert "C-FIND (Patient Root): accepted" in lines
     assert "Storage commitment: accepted" in lines
     assert "verify find, skip_existing: possible" in lines
@@ -53,9 +53,9 @@ def test_echo_shows_what_a_server_rejects(tmp_path: Path) -> None:
         r"SOP classes\n   A  JPEG Baseline \(Process 1\)\n",
         result.stdout,
     )
-    no_find = "C-FIND (Study Root): not accepted: abstract syntax not supported (3)"
+    no_find = f"{wording.STUDY_ROOT}: not accepted: {wording.NO_ABSTRACT_SYNTAX} (3)"
     assert no_find in result.stdout
-    assert "verify find, skip_existing: not possible without C-FIND (Study Root)" in result.stdout
+    assert f"verify find, skip_existing: not possible without {wording.STUDY_ROOT}" in result.stdout
     assert "verify commit: not possible without Storage commitment" in result.stdout
     answer = json.loads(printed.stdout)
     assert answer["echo_status"] == 0
@@ -65,7 +65,7 @@ def test_echo_shows_what_a_server_rejects(tmp_path: Path) -> None:
         "sop_class_uid": "1.2.840.10008.1.20.1",
         "is_accepted": False,
         "is_alone": False,
-        "refusal": "abstract syntax not supported (3)",
+        "refusal": f"{wording.NO_ABSTRACT_SYNTAX} (3)",
     }
 
 
@@ -137,7 +137,7 @@ def test_echo_shows_an_odd_certificate(tmp_path: Path) -> None:
         printed = send("echo", *to(scp), *lax, "--json", cwd=tmp_path)
 
     assert (result.exit_code, printed.exit_code) == (0, 0), result.stderr
-    shown = "Certificate: CN=pacs_1, issued by CN=pacs_1, valid until an unreadable date; "
+    shown = f"Certificate: CN=pacs_1, issued by CN=pacs_1, valid until {wording.UNREADABLE_DATE}; "
     assert shown in " ".join(result.stdout.split())
     tls = json.loads(printed.stdout)["tls"]
     assert (tls["subject"], tls["issuer"], tls["expires"]) == ("CN=pacs_1", "CN=pacs_1", None)

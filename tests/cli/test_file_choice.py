@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import wording
 from tests.support.command import CommandResult
 from tests.support.pacs import PythonSCP
 from tests.support.sample_files import ArchiveMember, encoded, made, zip_of
@@ -62,7 +63,7 @@ def test_names_in_folders_stay_private(python_scp: PythonSCP, tmp_path: Path) ->
     """Excluded archives are named; other excluded files only with --show-member-names."""
     arguments = ("--include", "*.ima", *to(python_scp))
     result = send("study", *arguments, cwd=tmp_path)
-    text = "4 files not matched by include were not selected"
+    text = f"4 files {wording.NO_INCLUDE} were not selected"
     assert f"{text}: study/e.zip and 3 more" in result.stderr
     shown = send("study", "--show-member-names", *arguments, cwd=tmp_path).stderr
     assert f"{text}: study/a.dcm, study/b.DCM, study/e.zip, study/below/d.dcm" in shown
@@ -84,7 +85,7 @@ def test_patterns_without_a_match_are_an_error(
     """The exit code is 1 with a reason, and the server is not contacted."""
     result = send(study, "--include", "*.nii", "--json", *to(python_scp), cwd=tmp_path)
     assert result.exit_code == 2
-    message = "Nothing to send: none of the 5 files found is selected"
+    message = f"{wording.NOTHING_TO_SEND}: none of the 5 {wording.NONE_SELECTED}"
     assert message in result.stderr
     assert summary(result)["error"] == message
     assert python_scp.associations == ()
@@ -135,7 +136,7 @@ def test_a_missing_listed_file_costs_only_itself(
     (tmp_path / "list").write_text("".join(f"{line}\n" for line in lines))
     result = send("--files-from", "list", *to(python_scp), cwd=tmp_path)
     assert result.exit_code == 1
-    assert "gone.dcm: a file cannot be opened: No such file or directory" in result.stderr
+    assert f"gone.dcm: {wording.FILE_UNOPENED}: No such file or directory" in result.stderr
     assert "\x1b" not in result.stderr
     assert [row["Status"] for row in rows_of(tmp_path)] == ["Failed"] * 3 + ["Complete"]
 
@@ -145,7 +146,7 @@ def test_a_missing_listed_file_costs_only_itself(
     [
         (None, "--files-from: cannot read list: No such file or directory"),
         (b"a\0b", "--files-from: the list contains a NUL; add --from0"),
-        (b"\n\n", "Nothing to send: no file was found"),
+        (b"\n\n", f"{wording.NOTHING_TO_SEND}: {wording.NO_FILE}"),
     ],
 )
 def test_a_list_without_paths_is_an_error(

@@ -14,6 +14,7 @@ from fw_gear_dicom_send.errors import UsageError
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, NameChoice, Remark
 from fw_gear_dicom_send.name_patterns import NamePatterns
 from fw_gear_dicom_send.reasons import Kind, Reason, Skipped
+from tests.support import wording
 from tests.support.archive_reading import SKIPS
 from tests.support.archive_reading import read as read_archive
 from tests.support.archives import dicom
@@ -109,14 +110,14 @@ def test_a_dangling_link_is_reported(top: Path) -> None:
     """It counts as an image that could not be sent, because its target is unknown."""
     (top / "c").symlink_to(top / "gone")
 
-    assert read(top) == [A, B, "a file cannot be opened: No such file or directory"]
+    assert read(top) == [A, B, f"{wording.FILE_UNOPENED}: No such file or directory"]
 
 
 def test_a_link_to_itself_is_reported(top: Path) -> None:
     """It does not affect the other files of its folder."""
     (top / "c").symlink_to(top / "c")
 
-    reason = f"a file cannot be opened: {os.strerror(errno.ELOOP)}"
+    reason = f"{wording.FILE_UNOPENED}: {os.strerror(errno.ELOOP)}"
     assert read(top) == [A, B, reason]
 
 
@@ -192,7 +193,7 @@ def test_rows_are_left_out_by_their_kind_and_not_by_their_text(tmp_path: Path) -
     good = FileReport(FileEntry(parent, "a", "a"), 2, 2)
     sounding = Reason(Kind.DOWNLOAD_REFUSED, Reason(Kind.NO_IMAGE).text)
     odd = FileReport(FileEntry(parent, "b", "b"), 0, 0, (Remark((sounding,), 0, failure=True),))
-    assert odd.remarks[0].text == "it contains no DICOM image"
+    assert odd.remarks[0].text == wording.NO_IMAGE
 
     assert LocalReports().rows([good, odd]) == [good, odd]
 
@@ -216,7 +217,7 @@ def test_the_list_of_excluded_files_is_short_and_printable(tmp_path: Path) -> No
     assert selection.entries == ()
     (left_out,) = selection.left_out
     assert left_out.text.startswith(
-        r"3,002 files matched by exclude were not selected: top/\n\x1b[2J.zip, top/0000xxx"
+        rf"3,002 files {wording.EXCLUDED} were not selected: top/\n\x1b[2J.zip, top/0000xxx"
     )
     assert left_out.text.endswith(" and 2,992 more")
     assert len(left_out.text) < 1000
@@ -230,7 +231,7 @@ def test_files_in_folders_have_no_names_unless_they_are_shown(top: Path) -> None
         for shows_names in (False, True)
         for files in LocalSource([top], names, shows_names=shows_names).select().left_out
     ]
-    start = "4 files not matched by include were not selected: "
+    start = f"4 files {wording.NO_INCLUDE} were not selected: "
     assert texts == [
         f"{start}top/old.ZIP and 3 more",
         f"{start}top/b, top/notes.txt, top/old.ZIP, top/below/deep/c",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import command
+from tests.support import command, wording
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.gear import MAX_RUN_SECONDS
 from tests.support.pacs import CStore, PythonSCP
@@ -110,5 +110,5 @@ def test_an_interrupted_run_reports_its_sent_images(many_images: Path, tmp_path:
 
     (row,) = rows_of(tmp_path)
     assert 0 < int(row["Images Sent"]) < 100
-    assert "The run was stopped by SIGINT" in result.stdout
+    assert f"{wording.STOPPED_BY} SIGINT" in result.stdout
     assert result.exit_code == 130

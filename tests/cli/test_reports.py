@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import wording
 from tests.support.certificates import HOST
 from tests.support.html_reading import parsed
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP, free_port
@@ -32,7 +33,7 @@ def test_reports_equal_those_of_the_gear_in_the_chosen_folder(
     ]
     page = parsed(next((tmp_path / "new/reports").glob("*.html")).read_text()).one("main")
     shown = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
-    assert "All images were sent" in page.texts("p")
+    assert wording.ALL_SENT in page.texts("p")
     assert (shown["Source"], shown["Paths complete"]) == (str(series), "1 of 1")
     assert {"--destination", "--send-retry-time"} <= set(page.texts("td"))
     assert not re.search(r"gear's|FW Path|Acquisition ID|Upload", page.text)
@@ -129,7 +130,7 @@ def test_json_shows_the_number_of_verified_images(
         )
 
     cause = {
-        "text": "the server does not support C-FIND (Study Root)",
+        "text": f"{wording.NOT_SUPPORTED} {wording.STUDY_ROOT}",
         "code": "verification-not-offered",
         "images": 4,
     }
@@ -168,6 +169,8 @@ def test_json_shows_why_nothing_was_sent(series: Path, tmp_path: Path) -> None:
     )
 
     summary = json.loads(result.stdout)
-    assert summary["error"].startswith(f"cannot connect to {HOST} port {port}: Connection refused")
+    assert summary["error"].startswith(
+        f"{wording.CANNOT_CONNECT} {HOST} port {port}: Connection refused"
+    )
     assert summary["sent"] == 0
     assert result.exit_code == 3

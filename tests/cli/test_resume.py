@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import wording
 from tests.support.command import CommandResult
 from tests.support.pacs import CStore, Orthanc, PythonSCP, StoreSCP
 from tests.support.sample_files import encoded, made, uid_of
@@ -67,7 +68,7 @@ def test_sent_images_are_skipped(runs: Runs, storescp: StoreSCP) -> None:
 
     assert [counts(one) for one in (second, third)] == [(3, 2), (0, 5)]
     assert (second.exit_code, third.exit_code) == (0, 0)
-    assert "images: 2 images sent by an earlier run" in second.stderr
+    assert f"images: 2 images {wording.SENT_EARLIER}" in second.stderr
     assert "Earlier runs sent 2 images to this server" in second.stderr
     assert ",already there,,sent-earlier," in runs.reports[1].read_text()
 
@@ -211,5 +212,5 @@ def test_a_missing_report_is_an_error(runs: Runs, storescp: StoreSCP, name: str)
     result = runs.send(storescp, "--resume", name)
 
     (line,) = result.stderr.splitlines()
-    assert f"--resume: {name}: file not found" in line
+    assert f"--resume: {name}: {wording.FILE_NOT_FOUND}" in line
     assert result.exit_code == 2

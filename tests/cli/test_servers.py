@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import command
+from tests.support import command, wording
 from tests.support.certificates import HOST
 from tests.support.command import CommandResult
 from tests.support.pacs import PythonSCP
@@ -73,7 +73,7 @@ def test_the_command_calls_itself_dicom_send(
 def test_an_ipv6_address_has_brackets(series: Path, tmp_path: Path) -> None:
     """The brackets are not part of the address."""
     result = run(series, f"X@[::1]:{free_port()}", "--send-retry-time", 0, cwd=tmp_path)
-    assert "cannot connect to ::1 port " in result.stderr
+    assert f"{wording.CANNOT_CONNECT} ::1 port " in result.stderr
     assert result.exit_code == 3
 
 
@@ -125,8 +125,8 @@ def test_a_word_that_is_both_a_path_and_a_server_is_an_error(
         (["@pacs:104"], "the AE title is missing: AE@pacs:104"),
         (["A@pacs"], "the port is missing: A@pacs:104"),
         (["A@::1:104"], "IPv6 addresses need brackets: A@[::1]:104"),
-        (["dicom://pacs:104/A"], "write the server as A@pacs:104, without a scheme"),
-        (["dicom://A@pacs:104"], "write the server as A@pacs:104, without a scheme"),
+        (["dicom://pacs:104/A"], f"{wording.WRITE_THE_SERVER_AS} A@pacs:104, without a scheme"),
+        (["dicom://A@pacs:104"], f"{wording.WRITE_THE_SERVER_AS} A@pacs:104, without a scheme"),
         (["nothing"], "nothing is neither a path nor a server: end with AE@host:port"),
         (["A@pacs:99999"], "A@pacs:99999: 99999 was given"),
         (["A@pacs:104", "--port", "11112"], "--port repeats a part of A@pacs:104; remove it"),
@@ -135,7 +135,10 @@ def test_a_word_that_is_both_a_path_and_a_server_is_an_error(
         (["--server", "nobody"], "known servers: archive, lost, wrong"),
         (["--destination", "pacs:104", "-aec", "A"], "write --destination pacs --port 104"),
         (["--destination", "pacs:104"], "write --destination pacs --port 104"),
-        (["--destination", "dicom://pacs:104/A", "-aec", "A"], "write the server as A@pacs:104"),
+        (
+            ["--destination", "dicom://pacs:104/A", "-aec", "A"],
+            f"{wording.WRITE_THE_SERVER_AS} A@pacs:104",
+        ),
     ],
 )
 @pytest.mark.usefixtures("named")
@@ -182,7 +185,9 @@ def test_a_table_names_files_relative_to_itself(
     table = f'[secret]\nhost = "{HOST}"\nport = {named.port}\ncalled_ae = "X"\nstamp = true\n'
     file.write_text(f'{table}identity = "who.json"\nidentity_without_tls = true\n')
     absent = run(series, "secret", cwd=tmp_path)
-    assert f"[secret] identity: {file.parent / 'who.json'}: file not found" in absent.stderr
+    assert (
+        f"[secret] identity: {file.parent / 'who.json'}: {wording.FILE_NOT_FOUND}" in absent.stderr
+    )
     (file.parent / "who.json").write_text('{"username": "alice"}')
     result = run(series, "secret", cwd=tmp_path)
     assert result.exit_code == 0, result.stderr
@@ -208,7 +213,7 @@ def test_servers_are_listed_and_tested(named: PythonSCP, tmp_path: Path) -> None
     tested = run("servers", "--test", "archive", "lost", cwd=tmp_path)
     first, second = tested.stdout.splitlines()
     assert "C-ECHO: success in " in first
-    assert "failed: cannot connect to " in second
+    assert f"failed: {wording.CANNOT_CONNECT} " in second
     assert (listed.exit_code, tested.exit_code) == (2, 3)
 
 
@@ -248,7 +253,7 @@ def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     ("table", "line"),
     [
         ("a = " + "[" * 100_000, "servers.toml: invalid TOML"),
-        (f'[a]\n{ADDRESS}key = "~nobody-here/k"\n', "~nobody-here/k: file not found"),
+        (f'[a]\n{ADDRESS}key = "~nobody-here/k"\n', f"~nobody-here/k: {wording.FILE_NOT_FOUND}"),
         (f'[a]\n{ADDRESS}key = "{"k" * 5000}"\n', "[a] key: "),
         (f'[a]\n{ADDRESS}key = "k\\u0000"\n', "[a] key: "),
     ],
@@ -273,7 +278,7 @@ def test_a_secret_that_others_can_read_is_logged(tmp_path: Path, mode: int, line
         table += f"{name} = {str(tmp_path / name)!r}\n"
     listed = servers(tmp_path, table)
     assert len(listed.stderr.splitlines()) == lines
-    words = f"[a] key: other users can read {tmp_path / 'key'}"
+    words = f"[a] key: {wording.OTHERS_CAN_READ} {tmp_path / 'key'}"
     assert listed.stderr.count(words) == lines
     assert listed.exit_code == 0
 
@@ -285,7 +290,7 @@ def test_an_identity_that_others_can_read_is_logged(tmp_path: Path) -> None:
     identity.chmod(0o644)
     server = f"X@{HOST}:{free_port()}"
     result = run("echo", server, "--identity", identity, "--identity-without-tls", cwd=tmp_path)
-    assert result.stderr.count(f"--identity: other users can read {identity}") == 1
+    assert result.stderr.count(f"--identity: {wording.OTHERS_CAN_READ} {identity}") == 1
     assert result.exit_code == 3
 
 

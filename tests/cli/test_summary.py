@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.support import command
+from tests.support import command, wording
 from tests.support.certificates import HOST
 from tests.support.fault_scp import FaultSCP, Peer, serve
 from tests.support.gear import REPOSITORY
@@ -101,7 +101,7 @@ def test_a_server_lost_during_the_run(folder: Path, tmp_path: Path) -> None:
     assert "calling AE title" in summary["cause"]
     assert summary["lost_associations"] == 1
     page = next(tmp_path.glob("*.html")).read_text()
-    assert "1 association lost while sending (after" in page
+    assert f"1 association {wording.LOST_WHILE_SENDING}" in page
     assert "The server does not know dicom-send." in page
 
 

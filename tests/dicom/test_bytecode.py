@@ -13,6 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from fw_gear_dicom_send.dicom.foreign import ForeignFormats
 from fw_gear_dicom_send.dicom.transcode import FrameDecoders, FrameEncoders, convert
 from fw_gear_dicom_send.dicom.types import SOPInstance
+from tests.support import wording
 from tests.support.compressing import JPEG_LS, Shape, compressed_by
 from tests.support.instances import instance
 from tests.support.sample_files import shipped
@@ -63,7 +64,7 @@ def encode(work: Path) -> None:
 def name(work: Path) -> None:
     path = work / "raw"
     path.write_bytes(b">>> Begin of header <<<\r\nPatientName: Doe\r\n>>> End of header <<<\r\n")
-    assert ForeignFormats().name(path) == "Siemens spectroscopy (RDA)"
+    assert ForeignFormats().name(path) == wording.SIEMENS_RDA
 
 
 @pytest.mark.parametrize("use", [decode, encode, name])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fw_gear_dicom_send.dicom.foreign import MAX_FILES, ForeignFormats
+from tests.support import wording
 from tests.support.pacs import PythonSCP
 from tests.support.sample_files import encoded, made
 from tests.support.send_command import send, to
@@ -27,8 +28,8 @@ def test_known_formats_are_named(tmp_path: Path) -> None:
     """Users often take raw scanner data for DICOM."""
     image = encoded(made(1))
     raw = b"preamble" + image + struct.pack("i", len(image)) + b"LARGE_PET_LM_RAWDATA"
-    assert named(tmp_path / "a", raw) == "raw data of Siemens PET (PTD)"
-    assert named(tmp_path / "a", RDA) == "Siemens spectroscopy (RDA)"
+    assert named(tmp_path / "a", raw) == wording.SIEMENS_PTD
+    assert named(tmp_path / "a", RDA) == wording.SIEMENS_RDA
     assert named(tmp_path / "a", PAR) == "the header of Philips PAR/REC"
 
 
@@ -59,9 +60,6 @@ def test_a_run_names_the_format_of_a_file(tmp_path: Path, python_scp: PythonSCP)
     paths = (tmp_path / "raw.rda", tmp_path / "a.dcm")
     result = send(*paths, *to(python_scp), cwd=tmp_path)
     assert result.exit_code == 1
-    assert (
-        "raw.rda: neither a DICOM file nor an archive, but Siemens spectroscopy (RDA)"
-        in result.stderr
-    )
+    assert f"raw.rda: {wording.NEITHER_BUT} {wording.SIEMENS_RDA}" in result.stderr
     assert "Doe" not in result.stderr
     assert len(python_scp.stored) == 1

@@ -15,6 +15,7 @@ import pytest
 
 from fw_gear_dicom_send.dicom.foreign import ForeignFormats
 from tests.dicom.test_foreign import RDA
+from tests.support import wording
 from tests.support.footprint import Peak, children, is_gone
 from tests.support.gear import REPOSITORY
 from tests.support.sample_files import encoded, made, sparse
@@ -98,13 +99,13 @@ def test_a_header_at_the_end_of_a_large_file_is_found(tmp_path: Path) -> None:
     path = sparse(tmp_path / "large", 250_000_000)
     with path.open("ab") as file:
         file.write(end)
-    assert ForeignFormats(PATIENCE).name(path) == "raw data of Siemens PET (PTD)"
+    assert ForeignFormats(PATIENCE).name(path) == wording.SIEMENS_PTD
 
 
 def test_a_header_at_the_start_of_a_large_file_is_found(tmp_path: Path) -> None:
     """The rest of the file is not read."""
     path = sparse(tmp_path / "large", 250_000_000, RDA)
-    assert ForeignFormats(PATIENCE).name(path) == "Siemens spectroscopy (RDA)"
+    assert ForeignFormats(PATIENCE).name(path) == wording.SIEMENS_RDA
 
 
 def test_one_file_is_inspected_at_a_time(tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_one_file_is_inspected_at_a_time(tmp_path: Path) -> None:
         ThreadPoolExecutor(3) as threads,
     ):
         names = list(threads.map(lambda _: formats.name(path), range(3)))
-    assert names == ["Siemens spectroscopy (RDA)"] * 3
+    assert names == [wording.SIEMENS_RDA] * 3
     assert peak.value == 1
 
 

@@ -18,6 +18,7 @@ from fw_gear_dicom_send.dicom.stamp import stamp
 from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance, Unreadable
 from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support import datasets as raw
+from tests.support import wording
 from tests.support.datasets import EXPLICIT, IMPLICIT, RawElement, Wire, deflated, each_wire
 from tests.support.stamping import TAG, stamped
 
@@ -101,7 +102,7 @@ def test_native_pixels_of_implicit_vr(tmp_path: Path) -> None:
     outcome = stamp(content, TAG, tmp_path)
     detail = "not encapsulated, but RLE Lossless requires that"
     assert outcome == Unreadable(Reason(Kind.PIXEL_DATA_ENCODING, detail))
-    assert outcome.reason.text == f"its Pixel Data is {detail}"
+    assert outcome.reason.text == f"{wording.PIXEL_DATA_IS} {detail}"
 
 
 @each_tag

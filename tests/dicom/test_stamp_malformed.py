@@ -12,6 +12,7 @@ from fw_gear_dicom_send.dicom.stamp import stamp
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support import datasets as raw
+from tests.support import wording
 from tests.support.datasets import (
     DEFLATED,
     EXPLICIT,
@@ -48,7 +49,7 @@ def test_file_meta_cut_short(tmp_path: Path) -> None:
     """A file that is truncated within its file meta group is rejected, deflated or not."""
     cut = raw.element(0x00020102, "OB", b"", EXPLICIT, length=99).data
     assert "no SOP Class UID" in refused(raw.part10(b"", EXPLICIT.uid) + cut, tmp_path)
-    assert "its deflated data ends early" in refused(raw.part10(b"", DEFLATED.uid) + cut, tmp_path)
+    assert wording.DEFLATED_ENDS_EARLY in refused(raw.part10(b"", DEFLATED.uid) + cut, tmp_path)
 
 
 @pytest.mark.parametrize(("group", "is_sent"), [(0x0010, False), (0x0020, True)])

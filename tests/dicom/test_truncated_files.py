@@ -9,6 +9,7 @@ from fw_gear_dicom_send.dicom.stamp import stamp
 from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance, Span, Unreadable
 from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support import datasets as raw
+from tests.support import wording
 from tests.support.datasets import EXPLICIT, IMPLICIT, Wire, content_of, each_wire
 from tests.support.element_places import element_starts
 from tests.support.sample_files import encoded, made, shipped
@@ -55,7 +56,7 @@ def test_truncated_header(wire: Wire, size: int, tmp_path: Path) -> None:
     """A partial element header, even of a tag only, is not padding."""
     header = raw.element(0x0040A730, "OB", bytes(100), wire).data[:size]
     file = raw.part10(raw.joined(raw.uids(wire)) + header, wire.uid)
-    assert "the file is truncated: " in refused(file, tmp_path)
+    assert f"{wording.FILE_TRUNCATED}: " in refused(file, tmp_path)
 
 
 def test_a_single_byte_is_singular(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pynetdicom import evt
 
+from tests.support import wording
 from tests.support.gear_runs import Session, counts, gear_on, images
 from tests.support.pacs import CStore, PythonSCP
 from tests.support.sample_files import (
@@ -119,6 +120,6 @@ def test_a_server_with_fewer_associations_is_not_a_failure(
         assert sorted(r.sop_instance_uid for r in scp.stored) == sorted(map(uid_of, range(60)))
     assert result.exit_code == 0, result.log
     assert counts(session.site.reports[0].content) == {"a.zip": ("60", "60", "Complete")}
-    line = r"Continuing with [12] of 4 associations: .* its limit of associations is reached"
+    line = rf"{wording.CONTINUING_WITH} [12] of 4 associations: .* {wording.LIMIT_REACHED}"
     assert len(re.findall(line, result.log)) == 1
-    assert result.log.count("Continuing with") == 1
+    assert result.log.count(wording.CONTINUING_WITH) == 1

@@ -10,6 +10,7 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from fw_gear_dicom_send.network.timeouts import DEFAULT_TIMEOUTS
+from tests.support import wording
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.fault_scripts import never_respond
 from tests.support.flywheel_http import Stall
@@ -63,8 +64,8 @@ def test_a_cancelled_job_reports_its_results(tmp_path: Path, session: Session) -
     assert found["a.zip"][2] == "Incomplete"
     assert int(found["a.zip"][1]) >= 2
     assert found["b.zip"] == ("0", "0", "Failed")
-    assert "The run was stopped by SIGTERM" in result.log
-    assert "b.zip: the run stopped before it was processed" in result.log
+    assert f"{wording.STOPPED_BY} SIGTERM" in result.log
+    assert f"b.zip: {wording.NOT_REACHED}" in result.log
 
 
 @pytest.mark.parametrize("associations", [1, 4])
@@ -105,7 +106,7 @@ def assert_cancelled(
     """Check that the report is attached, one log line names the signal, and no file is left."""
     assert result.exit_code == 1
     assert len(session.site.reports) == 1
-    assert f"The run was stopped by {number.name}" in result.stderr
+    assert f"{wording.STOPPED_BY} {number.name}" in result.stderr
     assert "Traceback" not in result.log
     assert_work_is_empty(gear)
 
@@ -165,7 +166,7 @@ def test_a_job_is_cancelled_while_a_file_is_downloaded(
     assert_ended_soon(result, cancelled_after)
     assert_cancelled(session, gear, result)
     assert counts(site.reports[0].content) == {"a.dcm": ("0", "0", "Failed")}
-    assert "a.dcm: the run stopped before it was processed" in result.log
+    assert f"a.dcm: {wording.NOT_REACHED}" in result.log
 
 
 def test_a_job_is_cancelled_while_an_archive_is_unpacked(

@@ -4,18 +4,22 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import wording
 from tests.support.gear_runs import Session, gear_on
 
 
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({"port": 70000}, "port: 70000 was given; allowed: a whole number from 1 to 65535"),
-        ({"called_ae": ""}, "called_ae: '' was given; allowed: 1 to 16 ASCII characters"),
-        ({"group": "0x0020"}, "group: '0x0020' was given; allowed: an odd group"),
+        (
+            {"port": 70000},
+            f"port: 70000 {wording.ALLOWED}: a whole number from 1 to 65535",
+        ),
+        ({"called_ae": ""}, f"called_ae: '' {wording.ALLOWED}: 1 to 16 ASCII characters"),
+        ({"group": "0x0020"}, f"group: '0x0020' {wording.ALLOWED}: an odd group"),
         (
             {"destination": "no-such-host.invalid"},
-            "destination: 'no-such-host.invalid' was given; allowed: a host name that can be",
+            (f"destination: 'no-such-host.invalid' {wording.ALLOWED}: a host name that can be"),
         ),
     ],
 )
@@ -37,7 +41,7 @@ def test_a_project_is_rejected_as_destination(tmp_path: Path, session: Session) 
     """An unsupported container is reported together with the supported ones."""
     result = gear_on(tmp_path, session.site, 104, session.project, "project").run()
     assert result.exit_code == 1
-    line = "destination container: 'project' was given; allowed: acquisition, session or subject"
+    line = f"destination container: 'project' {wording.ALLOWED}: acquisition, session or subject"
     assert line in result.stderr
 
 

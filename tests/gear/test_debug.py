@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import datasets as raw
+from tests.support import wording
 from tests.support.datasets import EXPLICIT
 from tests.support.flywheel_http import Status
 from tests.support.gear import GearResult
@@ -65,7 +66,7 @@ def test_the_gears_log_has_only_its_own_details(
     assert "C-STORE of (not a UID), association " in text
     assert re.search(r"Downloaded a\.zip: [\d,]+ bytes in ", text)
     assert text.count("Downloading a.zip") == 2
-    assert "this side released it" in text
+    assert wording.RELEASED in text
     assert len(sent) >= 2
     everything = (result.log + "".join(path.read_text() for path in result.output)).lower()
     for secret in (*SECRETS, site.api_key.rpartition(":")[2].lower()):

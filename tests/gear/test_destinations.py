@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from tests.support import wording
 from tests.support.compare import added_elements
 from tests.support.gear_runs import (
     TEXT,
@@ -163,6 +164,6 @@ def test_an_empty_session_is_not_a_success(
     """A run without files to send ends with exit code 1 and a message; its report has no rows."""
     result = gear_on(tmp_path, session.site, python_scp.port, session.session).run()
     assert result.exit_code == 1
-    assert "Nothing to send: no file was found" in result.log
+    assert f"{wording.NOTHING_TO_SEND}: {wording.NO_FILE}" in result.log
     assert rows(session.site.reports[0].content) == []
     assert python_scp.associations == ()

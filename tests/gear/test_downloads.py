@@ -5,6 +5,7 @@ from threading import Barrier
 
 import pytest
 
+from tests.support import wording
 from tests.support.flywheel_http import Meet, Stall, Status
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.gear import MAX_START_SECONDS
@@ -96,7 +97,7 @@ def test_a_job_is_cancelled_while_all_downloads_stall(
     result = running.finish()
     assert result.exit_code == 1
     assert result.seconds - cancelled_after < MAX_START_SECONDS / 10
-    assert "The run was stopped by SIGTERM" in result.stderr
+    assert f"{wording.STOPPED_BY} SIGTERM" in result.stderr
     assert "Traceback" not in result.log
     assert_work_is_empty(gear)
     assert set(counts(session.site.reports[0].content).values()) == {("0", "0", "Failed")}

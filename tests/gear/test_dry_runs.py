@@ -5,6 +5,7 @@ from collections import Counter
 
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
+from tests.support import wording
 from tests.support.gear_runs import CT
 from tests.support.pacs import Orthanc, PythonSCP
 from tests.support.sample_files import ArchiveMember, encoded, made, zip_of
@@ -41,10 +42,10 @@ def test_a_dry_run_sends_nothing(runs: SessionRuns) -> None:
     assert "Dry run: nothing is sent" in log
     assert "a.dcm: 1 of 1 image would be sent" in log
     assert "2 of 3 images would be sent" in log
-    converted = "the server accepts CT Image Storage in RLE Lossless only as"
+    converted = f"{wording.ACCEPTED} CT Image Storage in RLE Lossless only as"
     assert f"b.zip: 1 image would be converted and sent ({converted}" in log
     assert not re.search(r"\d images? sent", log)
-    assert "Not all images would be sent" in ended.page
+    assert wording.NOT_ALL_WOULD_BE_SENT in ended.page
 
 
 def test_a_successful_dry_run_ends_with_0(runs: SessionRuns, orthanc: Orthanc) -> None:
@@ -66,5 +67,5 @@ def test_a_dry_run_shows_existing_images(runs: SessionRuns, orthanc: Orthanc) ->
     assert ended.rows == {"a.zip": ("3", "0", "Dry run"), "b.zip": ("2", "0", "Dry run")}
     assert ended.outcomes == Counter({"already there": 4, "would be sent": 1})
     assert "1 of 5 images would be sent, 4 already there" in ended.result.log
-    assert "All images would be sent or are already on the server" in ended.page
+    assert wording.ALL_WOULD_BE_SENT in ended.page
     assert len(orthanc.ids()) == 3

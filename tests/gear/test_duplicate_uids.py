@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from tests.support import wording
 from tests.support.pacs import PythonSCP, StoreSCP
 from tests.support.sample_files import ArchiveMember, encoded, made, zip_of
 from tests.support.session_runs import SessionRuns
@@ -38,7 +39,7 @@ def test_a_different_image_does_not_replace_the_first(
     ended = runs.send(storescp, associations=associations)
     assert ended.result.exit_code == 1
     assert ended.rows == {"a.zip": ("3", "2", "Incomplete")}
-    reason = "a different image with this UID was already sent"
+    reason = wording.ALREADY_SENT
     assert f"a.zip: 1 image not sent: {reason}" in ended.result.log
     numbers = {dcmread(path).InstanceNumber for path in storescp.received()}
     assert 2 in numbers

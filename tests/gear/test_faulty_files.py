@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from tests.support import archives
+from tests.support import archives, wording
 from tests.support.flywheel_http import Cut, Flip, Reset, Status
 from tests.support.gear_runs import TEXT, Session, counts, gear_on, images
 from tests.support.pacs import PythonSCP, StoreSCP
@@ -56,8 +56,8 @@ def test_each_kind_of_fault_has_its_row_and_the_run_continues(
         "fine.zip": ("3", "3", "Complete"),
     }
     assert "gone.zip: 404 Not Found" in result.log
-    assert "broken.zip: the archive is corrupt or truncated" in result.log
-    assert "no dicom.zip: it contains no DICOM image" in result.log
+    assert f"broken.zip: {wording.ARCHIVE_CORRUPT}" in result.log
+    assert f"no dicom.zip: {wording.NO_IMAGE}" in result.log
     received = {dcmread(path).SOPInstanceUID: path for path in storescp.received()}
     assert len(received) == 7
     for source in sources:
@@ -86,9 +86,9 @@ def test_a_truncated_image_fails_alone(
 
     assert result.exit_code == 1
     assert counts(session.site.reports[0].content) == {"a.zip": ("3", "2", "Incomplete")}
-    reason = "the file is truncated: Pixel Data has 412 of 512 bytes"
+    reason = f"{wording.FILE_TRUNCATED}: Pixel Data has 412 of 512 bytes"
     assert f"a.zip: 1 image not sent: {reason}" in result.log
-    assert "a.zip: 1 image sent (it has Rows and Columns, but no Pixel Data)" in result.log
+    assert f"a.zip: 1 image sent ({wording.NO_PIXEL_DATA})" in result.log
     received = {dcmread(path).SOPInstanceUID for path in storescp.received()}
     assert received == {uid_of(1), uid_of(3)}
 
@@ -168,9 +168,9 @@ def test_broken_archives_over_any_number_of_associations(
         "fine.zip: 10 of 10 images sent",
         "short.zip: 28 of 29 images sent",
     ]
-    assert "cut.tar: the archive is corrupt or truncated" in result.log
-    assert "short.zip: the archive is corrupt or truncated" in result.log
-    assert "damaged.zip: 1 image not sent: a member of the archive is corrupt" in result.log
+    assert f"cut.tar: {wording.ARCHIVE_CORRUPT}" in result.log
+    assert f"short.zip: {wording.ARCHIVE_CORRUPT}" in result.log
+    assert f"damaged.zip: 1 image not sent: {wording.MEMBER_CORRUPT}" in result.log
     numbers = [*range(7), *range(10, 15), *range(16, 58)]
     assert {r.sop_instance_uid for r in python_scp.stored} == set(map(uid_of, numbers))
     assert len(python_scp.stored) == len(numbers)

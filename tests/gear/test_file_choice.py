@@ -3,6 +3,7 @@
 from html import unescape
 from pathlib import Path
 
+from tests.support import wording
 from tests.support.gear_runs import Session, counts, gear_on
 from tests.support.pacs import PythonSCP
 from tests.support.sample_files import encoded, made
@@ -38,7 +39,7 @@ def test_files_that_match_all_options_are_sent(
     for text in (result.log, page):
         assert "1 file of other modalities was not selected: ct.dcm" in text
         assert "1 file without any of the file_tags was not selected: t1.dcm" in text
-        assert "1 file matched by exclude was not selected: t2 localizer.dcm" in text
+        assert f"1 file {wording.EXCLUDED} was not selected: t2 localizer.dcm" in text
     for value in ("T*.dcm, *.zip", "*localizer*", "mr", "ready, more"):
         assert f">{value}</td>" in page
 
@@ -51,6 +52,6 @@ def test_no_matching_file_is_not_a_success(
     gear = gear_on(tmp_path, session.site, python_scp.port, session.session, include="*.ima")
     result = gear.run()
     assert result.exit_code == 1
-    assert "Nothing to send: none of the 4 files found is selected" in result.log
+    assert f"{wording.NOTHING_TO_SEND}: none of the 4 {wording.NONE_SELECTED}" in result.log
     assert counts(session.site.reports[0].content) == {}
     assert python_scp.associations == ()

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import wording
 from tests.support.gear_runs import TEXT, Session, counts, gear_on, images
 from tests.support.pacs import PythonSCP
 from tests.support.sample_files import encoded, made, tar_of, zip_of
 
-LEFT_OUT = "2 files of type archive were not selected: b.tgz, c.zip (see the option file_types)"
+LEFT_OUT = (
+    f"2 files {wording.OF_TYPE_ARCHIVE} were not selected: b.tgz, c.zip (see the option file_types)"
+)
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def test_excluded_archives_are_named(tmp_path: Path, mixed: Session, python_scp:
     assert len(python_scp.stored) == 1
     for text in (result.log, page(mixed)):
         assert LEFT_OUT in text
-        assert "1 file of other types was not selected: 1 text" in text
+        assert f"1 file {wording.OTHER_TYPES} was not selected: 1 text" in text
 
 
 def test_archives_are_sent_on_request(
@@ -49,8 +52,8 @@ def test_archives_are_sent_on_request(
     assert result.exit_code == 0, result.log
     assert set(counts(mixed.site.reports[0].content)) == {"a.dcm", "b.tgz", "c.zip"}
     assert len(python_scp.stored) == 4
-    assert "of type archive" not in result.log
-    assert "1 file of other types was not selected: 1 text" in page(mixed)
+    assert wording.OF_TYPE_ARCHIVE not in result.log
+    assert f"1 file {wording.OTHER_TYPES} was not selected: 1 text" in page(mixed)
 
 
 def test_an_archive_without_images_is_skipped(
@@ -65,7 +68,7 @@ def test_an_archive_without_images_is_skipped(
     assert result.exit_code == 0, result.log
     assert set(counts(site.reports[0].content)) == {"a.dcm", "b.tgz", "c.zip"}
     for text in (result.log, page(mixed)):
-        message = "1 file of type archive without a DICOM image was skipped: notes.zip"
+        message = f"1 file {wording.OF_TYPE_ARCHIVE} without a DICOM image was skipped: notes.zip"
         assert text.count(message) == 1
 
 
@@ -92,8 +95,8 @@ def test_a_session_of_excluded_archives_is_not_a_success(
     site.add_file(session.acquisition("A"), "a.tar", tar_of(tmp_path / "a.tar", images(1)))
     result = gear_on(tmp_path, site, python_scp.port, session.session).run()
     assert result.exit_code == 1
-    assert "Nothing to send: the only file found is not selected" in result.log
+    assert f"{wording.NOTHING_TO_SEND}: the only file found is not selected" in result.log
     for text in (result.log, page(session)):
-        assert "1 file of type archive was not selected: a.tar" in text
+        assert f"1 file {wording.OF_TYPE_ARCHIVE} was not selected: a.tar" in text
     assert counts(site.reports[0].content) == {}
     assert python_scp.associations == ()

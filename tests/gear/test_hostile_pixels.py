@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
-from tests.support import hostile
+from tests.support import hostile, wording
 from tests.support.footprint import Peak, peak_resident_of_all
 from tests.support.gear_runs import CT, Session, counts, gear_on
 from tests.support.pacs import PythonSCP
@@ -60,7 +60,7 @@ def test_few_bytes_that_claim_gigabytes(
     """Such images fail, another is sent, and all processes together stay below 300 MB."""
     number, memory, log = sent([*contents, encoded(made(2))], tmp_path, session)
     assert number == "1", log
-    assert "it needs too much memory or disk space" in log
+    assert wording.IMAGE_TOO_LARGE in log
     assert 0 < memory < MAX_MEMORY
 
 

@@ -6,7 +6,7 @@ from threading import Event
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
-from tests.support import archives
+from tests.support import archives, wording
 from tests.support.compressing import JPEG_LS, Shape
 from tests.support.gear import MAX_START_SECONDS
 from tests.support.gear_runs import CT
@@ -85,7 +85,7 @@ def test_members_are_named_on_request(runs: SessionRuns, shows_names: bool) -> N
     ]
     log = ended.result.log
     assert f"a.zip: 1 image not sent: it has no SOP Instance UID ({names[1]})\n" in log
-    assert f"a.zip: 1 image not sent: a member of the archive is corrupt ({names[2]})\n" in log
+    assert f"a.zip: 1 image not sent: {wording.MEMBER_CORRUPT} ({names[2]})\n" in log
     assert "b.dcm: 1 image not sent: it has no SOP Instance UID\n" in log
     assert ("Doe" in log) == shows_names
     assert [row["Tries"] for row in ended.instances] == ["1", "", "", "1", ""]

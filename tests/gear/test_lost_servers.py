@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tests.support import wording
 from tests.support.fault_scp import FaultSCP, Peer, serve
 from tests.support.gear import MAX_START_SECONDS
 from tests.support.gear_runs import Session, counts, downloads, gear_on, images
@@ -49,7 +50,7 @@ def test_nothing_is_downloaded_after_giving_up(tmp_path: Path, session: Session)
     found = counts(site.reports[0].content)
     assert list(found) == names
     assert {status for _, _, status in found.values()} == {"Failed"}
-    reason = "rejected the association: it does not know the called AE title 'PACS'"
+    reason = f"{wording.REJECTED}: {wording.UNKNOWN_CALLED_AE} 'PACS'"
     assert result.log.count(reason) == 1 + len(names)
 
 
@@ -62,7 +63,7 @@ def test_a_server_that_aborts_in_each_image_gets_none(tmp_path: Path, session: S
         result = gear_on(tmp_path, session.site, scp.port, session.session, **options).run()
     assert result.exit_code == 1
     assert counts(session.site.reports[0].content) == {"a.zip": ("3", "0", "Failed")}
-    assert "3 images not sent: the connection was lost" in result.log
+    assert f"3 images not sent: {wording.CONNECTION_LOST}" in result.log
 
 
 def test_rejected_images_are_reported(tmp_path: Path, session: Session) -> None:

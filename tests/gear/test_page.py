@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from tests.support import wording
 from tests.support.gear_runs import Session, gear_on, images
 from tests.support.html_reading import parsed
 from tests.support.pacs import CStore, PythonSCP
@@ -30,8 +31,8 @@ def test_the_page_has_the_session_the_job_and_the_images(tmp_path: Path, session
     assert page.all("a")[0].attributes["href"] == page.all("a")[1].text
     assert shown["Job"] == "66f0aa11bb22cc33dd44ee55"
     assert "UTC" in shown["Started"]
-    assert "Nothing went wrong." in page.texts("p")
-    assert "Warnings and changes" in page.texts("h2")
+    assert f"{wording.NOTHING_WRONG}." in page.texts("p")
+    assert wording.WARNINGS_AND_CHANGES in page.texts("h2")
     warned = page.all("tbody")[0]
     assert warned.texts("summary") == ["3 affected images"]
     assert sorted(text.split(", ")[1:] for text in warned.texts("li")) == [

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import wording
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.pacs import CStore, PythonSCP, free_port
 from tests.support.session_runs import SessionRuns
@@ -78,7 +79,7 @@ def test_a_wrong_query_ae_ends_the_run_immediately(
     ended = runs.send(storing, verify="find", query_ae="WRONG", query_port=querying.port)
     assert ended.result.exit_code == 1
     assert "queries: 127.0.0.1 port" in ended.result.log
-    assert "it does not know the called AE title 'WRONG'" in ended.result.log
+    assert f"{wording.UNKNOWN_CALLED_AE} 'WRONG'" in ended.result.log
     assert storing.stored == ()
 
 

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import wording
 from tests.support.flywheel_http import Replace
 from tests.support.gear_runs import Session, counts, gear_on, images
 from tests.support.pacs import PythonSCP
 from tests.support.sample_files import uid_of, zip_of
 
-REMARK = "it was replaced on Flywheel during the run; the newer version was read"
+REMARK = wording.REPLACED
 
 
 @pytest.mark.parametrize("number", [1, 5])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 
+from tests.support import wording
 from tests.support.flywheel_http import Status
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.pacs import StoreSCP
@@ -25,7 +26,7 @@ def test_a_second_run_sends_the_rest(runs: SessionRuns, storescp: StoreSCP) -> N
     assert second.rows == {"a.zip": ("4", "4", "Complete"), "b.zip": ("2", "2", "Complete")}
     assert (second.result.exit_code, third.result.exit_code) == (0, 0)
     log = second.result.log
-    assert "a.zip: 4 images sent by an earlier run" in log
+    assert f"a.zip: 4 images {wording.SENT_EARLIER}" in log
     assert "Earlier runs sent 4 images to this server, according to 1 per-image report" in log
 
 
@@ -79,4 +80,6 @@ def test_a_report_that_cannot_be_downloaded_costs_only_itself(
     site.fault(report, Status(404))
     ended = runs.send(storescp, resume=True)
     assert ended.outcomes == Counter(sent=2)
-    assert re.search(r"Skipping the report \S.*_instances\.csv: 404 Not Found", ended.result.log)
+    assert re.search(
+        rf"{wording.SKIPPED_REPORT} \S.*_instances\.csv: 404 Not Found", ended.result.log
+    )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import wording
 from tests.support.fault_scp import FaultSCP, Peer, Script
 from tests.support.gear import GearFolder, GearResult
 from tests.support.gear_runs import (
@@ -39,7 +40,9 @@ def test_an_unreachable_server_ends_the_run_before_any_download(
     gear = gear_on(tmp_path, session.site, port, session.session)
     result = gear.run()
     assert_failed_at_once(session, gear, result, ["a.zip", "b.zip"])
-    message = f"cannot connect to 127.0.0.1 port {port}: Connection refused: check destination and"
+    message = (
+        f"{wording.CANNOT_CONNECT} 127.0.0.1 port {port}: Connection refused: check destination and"
+    )
     assert message in result.stderr
 
 

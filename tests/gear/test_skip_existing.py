@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from tests.support import wording
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.pacs import Orthanc, StoreSCP
 from tests.support.sample_files import encoded, made
@@ -44,7 +45,7 @@ def test_a_second_run_sends_nothing(runs: SessionRuns, orthanc: Orthanc) -> None
     assert "b.zip: 2 of 2 images sent" in log
     assert "7 of 7 images on the server: 5 already there, 2 sent" in log
     assert "a.zip: 5 images already there" in log
-    assert "All images are on the server" in second.page
+    assert wording.ALL_ON_SERVER in second.page
     changes = orthanc.get(f"/changes?since={received}&limit=1000").json()["Changes"]
     assert [one["ChangeType"] for one in changes].count("NewInstance") == 2
 
@@ -57,4 +58,4 @@ def test_all_images_are_sent_to_a_server_without_queries(
     ended = runs.send(storescp, skip_existing=True)
     assert ended.result.exit_code == 0
     assert ended.outcomes == Counter(sent=3)
-    assert "Cannot check for existing images; sending all: " in ended.result.log
+    assert f"{wording.CANNOT_CHECK_EXISTING}: " in ended.result.log

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fw_gear_dicom_send.network.tls import PROFILES
+from tests.support import wording
 from tests.support.certificates import HOST, Identity, issue
 from tests.support.fault_scp import FaultSCP
 from tests.support.flywheel_site import FlywheelSite
@@ -97,7 +98,7 @@ def test_the_gear_does_not_send_to_an_untrusted_server(
         assert len(orthanc.ids()) == 1
     assert strict.exit_code == 1
     assert site.reports[0].content.endswith(b"ct.dcm,0,0,Failed\n")
-    assert "the server's certificate is not trusted" in strict.stderr
+    assert wording.NOT_TRUSTED in strict.stderr
     assert "set add_cert_file to the certificate of its CA" in strict.stderr
     assert lax.exit_code == 0, lax.log
 
@@ -108,7 +109,7 @@ def test_the_gear_names_an_invalid_key(gear: GearFolder, client: Identity) -> No
     gear.give("cert.pem", client.cert, parent_id="p", input_name="cert")
     result = gear.run()
     assert result.exit_code == 1
-    assert "key: 'key.pem' was given; allowed: an unencrypted PEM file" in result.stderr
+    assert f"key: 'key.pem' {wording.ALLOWED}: an unencrypted PEM file" in result.stderr
     assert "Traceback" not in result.log
 
 

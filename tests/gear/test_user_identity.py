@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pynetdicom import evt
 
+from tests.support import wording
 from tests.support.certificates import issue
 from tests.support.gear_runs import Session, gear_on
 from tests.support.pacs import PythonSCP, StoreSCP
@@ -66,7 +67,7 @@ def test_the_gear_rejects_an_unencrypted_identity(
     gear.give("identity.json", identity, parent_id="p", input_name="identity")
     result = gear.run()
     assert result.exit_code == 1
-    assert "identity: 'identity.json' was given; allowed: with tls_enabled, or" in result.stderr
+    assert f"identity: 'identity.json' {wording.ALLOWED}: with tls_enabled, or" in result.stderr
     assert_not_shown(result.log)
 
 

@@ -4,13 +4,14 @@ from collections import Counter
 
 import pytest
 
+from tests.support import wording
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.pacs import Orthanc, StoreSCP
 from tests.support.sample_files import encoded, made, uid_of
 from tests.support.session_runs import Ended, SessionRuns
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
-NOT_THERE = "the server acknowledged it, but does not have it"
+NOT_THERE = wording.NOT_STORED
 
 
 def verified(ended: Ended) -> dict[str, str]:
@@ -104,8 +105,8 @@ def test_a_server_without_queries_verifies_nothing(runs: SessionRuns, storescp: 
     ended = runs.send(storescp, verify="find")
     assert ended.result.exit_code == 1
     assert ended.rows == {"a.zip": ("3", "3", "Complete"), "b.zip": ("2", "2", "Complete")}
-    cause = "the server does not support C-FIND (Study Root)"
-    assert ended.result.log.count(f"Cannot verify images: {cause}") == 1
+    cause = f"{wording.NOT_SUPPORTED} {wording.STUDY_ROOT}"
+    assert ended.result.log.count(f"{wording.CANNOT_VERIFY}: {cause}") == 1
     assert ended.result.log.count(f"0 of 5 images verified: {cause}") == 1
     assert list(verified(ended).values()) == [cause] * 5
 
@@ -127,7 +128,7 @@ def test_an_incomplete_commitment_verifies_the_other_images(runs: SessionRuns) -
         ended = runs.send(server, verify="commit")
     assert ended.result.exit_code == 1
     assert ended.rows == {"a.zip": ("4", "4", "Complete")}
-    cause = "the server's storage commitment report does not list it"
+    cause = wording.NOT_COMMITTED
     assert verified(ended) == {uid_of(n): cause if n == 1 else "yes" for n in range(4)}
     assert f"3 of 4 images verified: {cause}" in ended.result.log
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import pydicom
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
+from tests.support import wording
 from tests.support.certificates import HOST, issue
 from tests.support.flywheel_http import Upload
 from tests.support.flywheel_site import FlywheelSite
@@ -235,7 +236,7 @@ def cancelled_job_is_reported(image: Image, folder: Path) -> None:
         output, _ = process.communicate(timeout=RUN_SECONDS)
         expect(time.monotonic() - begun < 12, "it took too long")
         expect(process.returncode == 1, output)
-        expect("The run was stopped by SIGTERM" in output, output)
+        expect(f"{wording.STOPPED_BY} SIGTERM" in output, output)
         expect(_rows(site.reports)[0][3] == "Incomplete", output)
 
 

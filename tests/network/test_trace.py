@@ -14,6 +14,7 @@ from fw_gear_dicom_send.network.association import StorageAssociation
 from fw_gear_dicom_send.network.errors import AssociationError
 from fw_gear_dicom_send.network.tls import make_context
 from fw_gear_dicom_send.network.types import IdentityType, TLSConfig, UserIdentity
+from tests.support import wording
 from tests.support.associations import CONTEXTS, CT, associate
 from tests.support.certificates import issue
 from tests.support.fault_scp import FaultSCP, Peer, serve
@@ -77,7 +78,7 @@ def test_each_context_has_its_result(caplog: pytest.LogCaptureFixture) -> None:
     assert [line.partition(": ")[2] for line in results] == [
         "accepted (0)",
         "transfer syntax not supported (4)",
-        "abstract syntax not supported (3)",
+        f"{wording.NO_ABSTRACT_SYNTAX} (3)",
         "rejected by the service user (1)",
         "rejected without a reason (2)",
         "rejected for an unknown reason (99)",
@@ -92,8 +93,8 @@ def test_a_rejection_has_its_codes(caplog: pytest.LogCaptureFixture) -> None:
     with FaultSCP(rejecting(UNKNOWN_CALLING_AE)) as server, pytest.raises(AssociationError):
         associate(server)
     assert (
-        "rejected: result 1 (permanent), source 1 (service user), reason 3 (it does not know the "
-        "calling AE title 'CALLING')"
+        "rejected: result 1 (permanent), source 1 (service user), reason 3 "
+        f"({wording.UNKNOWN_CALLING_AE} 'CALLING')"
     ) in log_lines(caplog)
 
 
@@ -103,13 +104,13 @@ def test_a_rejection_has_its_codes(caplog: pytest.LogCaptureFixture) -> None:
         (Peer.close, "the connection was closed without a release"),
         (Peer.reset, "the connection failed: Connection reset by peer"),
         (Peer.request_release, "the server released it"),
-        (Peer.abort, "the server aborted it (service user)"),
+        (Peer.abort, f"{wording.SERVER_ABORTED} (service user)"),
         (
             lambda peer: peer.send_pdu(7, b"\0\0\2\6"),
-            "the server aborted it (service provider: invalid PDU parameter value)",
+            f"{wording.SERVER_ABORTED} (service provider: invalid PDU parameter value)",
         ),
-        (lambda peer: peer.send_pdu(7, b"\0\0\x09\x09"), "the server aborted it"),
-        (lambda peer: peer.send_pdu(7, b""), "the server aborted it"),
+        (lambda peer: peer.send_pdu(7, b"\0\0\x09\x09"), wording.SERVER_ABORTED),
+        (lambda peer: peer.send_pdu(7, b""), wording.SERVER_ABORTED),
         (lambda peer: peer.send_pdu(99, b""), "the server violates the protocol"),
     ],
 )
@@ -133,7 +134,7 @@ def test_the_end_has_its_cause(
 @pytest.mark.parametrize(
     ("end", "line"),
     [
-        (StorageAssociation.release, "this side released it"),
+        (StorageAssociation.release, wording.RELEASED),
         (StorageAssociation.abort, "this side aborted it"),
     ],
 )
@@ -193,7 +194,7 @@ def test_a_lost_store_is_logged_with_each_try(caplog: pytest.LogCaptureFixture) 
         scu.close()
     first, second = (one for one in caplog.messages if one.startswith("C-STORE"))
     assert ", try 1, " in first
-    assert "no answer: the connection was lost" in first
+    assert f"no answer: {wording.CONNECTION_LOST}" in first
     assert ", try 2, " in second
     assert second.endswith("status 0x0000 Success")
 

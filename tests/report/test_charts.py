@@ -11,6 +11,7 @@ from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.report.run_page import Facts, render
 from fw_gear_dicom_send.report.throughput import StoreTimes, ThroughputCounts
 from fw_gear_dicom_send.text import quantity
+from tests.support import wording
 from tests.support.html_reading import Element, parsed
 
 RANGES = (
@@ -100,7 +101,7 @@ def test_the_chart_of_rates_shows_duration_and_maximum(charts: list[Element]) ->
     """The axis ends with the last slot; the number is the maximum rate."""
     chart = charts[0]
     assert chart.attributes["role"] == "img"
-    assert chart.attributes["aria-label"] == ("Images per second during the run (12 s), maximum 10")
+    assert chart.attributes["aria-label"] == (f"{wording.IMAGES_PER_SECOND} (12 s), maximum 10")
     assert chart.texts("text") == ["10/s", "0 s", "12 s"]
     assert chart.text == "10/s0 s12 s"
     anchors = [label.attributes["text-anchor"] for label in chart.all("text")[1:]]
@@ -115,7 +116,7 @@ def test_the_chart_of_rates_shows_duration_and_maximum(charts: list[Element]) ->
 def test_the_chart_of_times_names_each_range(charts: list[Element]) -> None:
     """Each bar has a title; each limit has a label between two bars."""
     chart = charts[1]
-    assert chart.attributes["aria-label"] == "C-STORE times, most often 5 s to 10 s"
+    assert chart.attributes["aria-label"] == f"{wording.STORE_TIMES} 5 s to 10 s"
     assert chart.texts("title") == [
         f"{words}: {quantity(count, 'image')}" for words, count in zip(RANGES, COUNTS, strict=True)
     ]
@@ -139,7 +140,7 @@ def test_nothing_is_drawn_without_sent_images() -> None:
     """There is neither a rate nor a time."""
     page = page_of(ThroughputCounts(1.0, (0, 0), (0, 0), (0,) * 13, 2.0))
     assert page.all("svg") == []
-    assert page.texts("p").count("No image was sent.") == 2
+    assert page.texts("p").count(f"{wording.NO_IMAGE_SENT}.") == 2
 
 
 def test_lost_associations_are_on_the_time_axis() -> None:
@@ -155,14 +156,14 @@ def test_lost_associations_are_on_the_time_axis() -> None:
         "association lost after 6.0 s",
         "association lost after 24.0 s",
     ]
-    assert "2 associations lost while sending (after 6.0 s, 24.0 s)." in page.texts("p")
+    assert f"2 associations {wording.LOST_WHILE_SENDING} 6.0 s, 24.0 s)." in page.texts("p")
 
 
 def test_many_lost_associations_are_counted() -> None:
     """The text lists ten of them."""
     page = page_of(replace(THROUGHPUT, losses=tuple(map(float, range(1000)))))
     (line,) = (text for text in page.texts("p") if "associations" in text)
-    assert line.startswith("1,000 associations lost while sending (after 0.0 s, 1.0 s,")
+    assert line.startswith(f"1,000 associations {wording.LOST_WHILE_SENDING} 0.0 s, 1.0 s,")
     assert line.endswith(", 9.0 s and 990 more).")
 
 

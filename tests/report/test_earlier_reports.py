@@ -20,6 +20,7 @@ from fw_gear_dicom_send.report.earlier_reports import EarlierImage, images_on
 from fw_gear_dicom_send.report.images_csv import ImagesCSV
 from fw_gear_dicom_send.report.verification import Verdict, Verifications
 from fw_gear_dicom_send.run.known_images import KnownImages
+from tests.support import wording
 from tests.support.results import judged, not_sent, sent
 
 COLUMNS = (*schemas.names(schemas.IMAGES), *schemas.SERVER)
@@ -237,7 +238,7 @@ def test_other_files_are_logged_and_ignored(
     path.write_bytes(content)
     assert uids(path) == []
     message = f"not a per-image report with the columns {', '.join(NEEDED)}"
-    assert caplog.messages == [f"Skipping the report old_instances.csv: {message}"]
+    assert caplog.messages == [f"{wording.SKIPPED_REPORT} old_instances.csv: {message}"]
 
 
 TEXT = (

@@ -7,6 +7,7 @@ import pytest
 from fw_gear_dicom_send.errors import CancelledError
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord
 from fw_gear_dicom_send.report.events import Observer, ObserverGroup
+from tests.support import wording
 from tests.support.results import sent
 
 RECORD = ImageRecord(FileEntry(Container("session", "s"), "a", "g/a"), "", sent())
@@ -33,9 +34,7 @@ def test_a_failed_observer_receives_nothing_more(caplog: pytest.LogCaptureFixtur
         observers.image(RECORD)
     assert (first.images, failing.images, last.images) == (3, 1, 3)
     (message,) = caplog.messages
-    assert message.startswith(
-        "ImageCounter failed; the run continues without it (ValueError in image"
-    )
+    assert message.startswith(f"ImageCounter {wording.CONTINUES_WITHOUT} (ValueError in image")
     assert "Doe" not in message
 
 

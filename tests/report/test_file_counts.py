@@ -7,6 +7,7 @@ from fw_gear_dicom_send.models import Container, FileEntry, FileReport, Remark
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.file_counts import FileCount, FileCounts
 from fw_gear_dicom_send.report.wording import image_counts
+from tests.support import wording
 from tests.support.results import not_sent, reason_with, remark, sent
 
 SENT, UNSENT = sent(), not_sent("the server said no")
@@ -212,5 +213,5 @@ def test_fifty_distinct_remarks_are_kept(reasons: int, shown: int) -> None:
     """Further remarks are combined into one."""
     report = ended(*[not_sent(f"reason {n}") for n in range(reasons)])
     assert len(report.remarks) == shown
-    others = [remark.images for remark in report.remarks if remark.text == "for other reasons"]
+    others = [remark.images for remark in report.remarks if remark.text == wording.OTHER_REASONS]
     assert others == [reasons - 50] * (reasons > 50)

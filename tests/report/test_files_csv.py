@@ -12,6 +12,7 @@ from fw_gear_dicom_send.reasons import Kind, Program, Reason
 from fw_gear_dicom_send.report import files_csv as reporter
 from fw_gear_dicom_send.report.csv_rows import read_rows
 from fw_gear_dicom_send.text import printable
+from tests.support import wording
 from tests.support.drawn_datasets import bounded
 from tests.support.results import remark
 
@@ -97,7 +98,7 @@ def test_table_has_one_line_for_each_file(name: str) -> None:
         (remark("decoded", images=1, failure=False), "t1.zip: 1 image sent (decoded)"),
         (
             Remark((Reason(Kind.CONVERTED, "A only as B"),), 1, failure=False),
-            "t1.zip: 1 image converted and sent (the server accepts A only as B)",
+            f"t1.zip: 1 image converted and sent ({wording.ACCEPTED} A only as B)",
         ),
         (remark("404 Not Found", images=0, failure=True), "t1.zip: 404 Not Found"),
     ],
@@ -215,7 +216,7 @@ def test_unprocessed_files_are_one_line() -> None:
     unreached = Remark((Reason(Kind.NOT_REACHED),), 0, failure=True)
     some = [report(name, images=0, sent=0, remarks=(unreached,)) for name in "abc"]
     assert reporter.render_remarks(some) == ["3 files not processed: the run stopped early"]
-    assert reporter.render_remarks(some[:1]) == ["a: the run stopped before it was processed"]
+    assert reporter.render_remarks(some[:1]) == [f"a: {wording.NOT_REACHED}"]
 
 
 def test_the_command_has_its_own_columns() -> None:

@@ -25,6 +25,7 @@ from fw_gear_dicom_send.report.earlier_reports import images_on
 from fw_gear_dicom_send.report.images_csv import ImagesCSV
 from fw_gear_dicom_send.report.verification import Verdict, Verifications
 from fw_gear_dicom_send.text import printable
+from tests.support import wording
 from tests.support.closing import nothing_left_open
 from tests.support.drawn_datasets import bounded
 from tests.support.results import judged, not_sent, reason_with, sent
@@ -227,7 +228,7 @@ def test_verification_fills_its_column_at_the_end(tmp_path: Path) -> None:
     assert found == [
         ("0.dcm", "yes"),
         ("1.dcm", ""),
-        ("2.dcm", "the server's storage commitment report does not list it"),
+        ("2.dcm", wording.NOT_COMMITTED),
         ("3.dcm", "no"),
     ]
 
@@ -251,7 +252,7 @@ def test_a_report_that_cannot_be_started_is_logged_once(
     for number in range(100):
         report.image(record(number))
     assert not report.close()
-    message = "Cannot write the per-image report: No such file or directory"
+    message = f"{wording.CANNOT_WRITE_IMAGES}: No such file or directory"
     assert caplog.messages == [message]
 
 
@@ -294,7 +295,7 @@ def test_a_full_disk_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     for number in range(100):
         report.image(record(number))
     assert not report.close()
-    message = "Cannot write the per-image report: No space left on device"
+    message = f"{wording.CANNOT_WRITE_IMAGES}: No space left on device"
     assert caplog.messages == [message]
 
 

@@ -15,7 +15,7 @@ from fw_gear_dicom_send.reasons import Kind, Program, Reason
 from fw_gear_dicom_send.report.run_page import Facts, render
 from fw_gear_dicom_send.report.throughput import ThroughputCounts
 from fw_gear_dicom_send.report.verification import VerificationSummary
-from tests.support import pages
+from tests.support import pages, wording
 from tests.support.drawn_datasets import bounded
 from tests.support.html_reading import Element, parsed
 from tests.support.html_texts import EVIL, TEXTS
@@ -106,16 +106,15 @@ def test_many_complete_files_are_collapsed() -> None:
     [
         (
             VerificationSummary("C-FIND", 176, 176, 0),
-            "All images were sent",
+            wording.ALL_SENT,
             "176 of 176",
             "176 of 176 images verified by C-FIND.",
         ),
         (
             VerificationSummary("C-FIND", 176, 0, 0, ((Reason(Kind.NOT_OFFERED, "C-FIND"), 176),)),
-            "All images were sent, but not all were verified",
+            f"{wording.ALL_SENT}, {wording.BUT_NOT_ALL_VERIFIED}",
             "0 of 176",
-            "0 of 176 images verified: the server does not support C-FIND. "
-            + Kind.NOT_OFFERED.advice,
+            f"0 of 176 images verified: {wording.NOT_SUPPORTED} C-FIND. " + Kind.NOT_OFFERED.advice,
         ),
     ],
     ids=["all", "none"],
@@ -131,7 +130,7 @@ def test_verification_has_a_number_and_a_line(
     message, *lines = page.texts("p")
     assert message == outcome
     assert line in lines
-    assert ("Nothing went wrong." in lines) == verification.is_whole
+    assert (f"{wording.NOTHING_WRONG}." in lines) == verification.is_whole
 
 
 def test_existing_images_are_distinguished_from_sent_ones() -> None:
@@ -148,7 +147,7 @@ def test_existing_images_are_distinguished_from_sent_ones() -> None:
         "Time": "4.0 s",
         "Rate": "0.5 images/s",
     }
-    assert page.texts("p")[0] == "Not all images are on the server"
+    assert page.texts("p")[0] == wording.NOT_ALL_ON_SERVER
     assert rows_of(page, "files") == [
         ["b", "2", "0", "4", "", "Incomplete"],
         ["a", "300", "300", "300", "", "Complete"],
@@ -218,14 +217,14 @@ def test_a_cause_lists_its_first_images_and_its_other_texts() -> None:
 def test_warnings_and_changes_have_a_section() -> None:
     """Coerced, converted and replaced images are not failures, and the page names them."""
     page = parsed(pages.run_page())
-    assert "Warnings and changes" in page.texts("h2")
+    assert wording.WARNINGS_AND_CHANGES in page.texts("h2")
     rows = page.all("tbody")[1].all("tr")
     assert [row.texts("p")[0] for row in rows] == [
-        "Converted: the server accepts MR only as Explicit VR",
+        f"Converted: {wording.ACCEPTED} MR only as Explicit VR",
         "Stored with warning: status 0xB000 Coercion of Data Elements",
         f"File replaced: {Kind.REPLACED.template}",
     ]
-    assert "Warnings and changes" not in page_of(report("a", 1, 1)).texts("h2")
+    assert wording.WARNINGS_AND_CHANGES not in page_of(report("a", 1, 1)).texts("h2")
 
 
 def test_modalities_have_their_series_and_images() -> None:
@@ -265,10 +264,10 @@ def test_a_page_without_files_says_so_in_each_part() -> None:
         "Versions",
     ]
     assert page.texts("p") == [
-        "Not all images were sent",
-        "Nothing went wrong.",
-        "No image was sent.",
-        "No image was sent.",
+        wording.NOT_ALL_SENT,
+        f"{wording.NOTHING_WRONG}.",
+        f"{wording.NO_IMAGE_SENT}.",
+        f"{wording.NO_IMAGE_SENT}.",
         "No presentation context was proposed.",
         "Include these details in support requests.",
     ]

@@ -26,6 +26,7 @@ from fw_gear_dicom_send.network.page_sections import contexts_section
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.report import schemas
 from fw_gear_dicom_send.report.publish import Reports
+from tests.support import wording
 from tests.support.configs import gear_config, send_config
 from tests.support.gear import manifest
 from tests.support.html_reading import Element, parsed
@@ -199,7 +200,7 @@ def test_an_unwritable_report_is_logged(tmp_path: Path, caplog: pytest.LogCaptur
     for what in ("the report", "the page", "the summary"):
         logged = f"Cannot write {what} to the output folder: {reason}"
         assert caplog.messages.count(logged) == 1
-    assert caplog.messages.count(f"Cannot write the per-image report: {reason}") == 1
+    assert caplog.messages.count(f"{wording.CANNOT_WRITE_IMAGES}: {reason}") == 1
     assert caplog.messages[-1].splitlines()[0] == "Report"
 
 
@@ -222,7 +223,7 @@ def test_a_page_that_fails_costs_only_itself(
         tmp_path, destination, replace(CONFIG, tls_security_profile=Unwritable(), tls_enabled=True)
     )
     assert suffixes([name for _, name in destination.delivered]) == [*SUFFIXES[:2], "_summary.json"]
-    assert "The page about the run failed; the run continues without it (ValueError" in caplog.text
+    assert f"The page about the run {wording.CONTINUES_WITHOUT} (ValueError" in caplog.text
     assert "Doe" not in caplog.text
 
 

@@ -13,6 +13,7 @@ from fw_gear_dicom_send.report.reason_groups import (
     failures,
     notes,
 )
+from tests.support import wording
 
 REFUSED = Reason(Kind.REFUSED, "0xC000 Cannot Understand, comment 1", "0xC000")
 COERCED = Reason(Kind.WARNING, "0xB000 Coercion of Data Elements", "0xB000")
@@ -35,7 +36,7 @@ def test_one_cause_for_twelve_transfer_syntaxes_is_one_group() -> None:
     remarks = [failed(Reason(Kind.NOT_ACCEPTED, f"CT in {n}"), n) for n in range(1, 13)]
     (group,) = failures([report("a", *remarks), report("b", remarks[0])])
     assert (group.images, group.files, len(group.texts)) == (79, 2, 12)
-    assert group.texts["the server does not accept CT in 1"] == 2
+    assert group.texts[f"{wording.NOT_ACCEPTED} CT in 1"] == 2
 
 
 def test_each_status_is_a_separate_cause() -> None:

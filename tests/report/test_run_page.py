@@ -16,6 +16,7 @@ from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.run_page import Facts, render
 from fw_gear_dicom_send.report.throughput import ThroughputCounts
+from tests.support import wording
 from tests.support.browser import CONTRASTS, MIN_CONTRAST, texts
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -69,7 +70,7 @@ def show(browser: webdriver.Chrome, folder: Path, page: str) -> None:
 def test_the_outcome_is_visible_at_a_glance(browser: webdriver.Chrome) -> None:
     """The outcome of the run comes first, with its numbers."""
     assert browser.title == "DICOM send: visit 1"
-    assert texts(browser, ".outcome") == ["Not all images were sent"]
+    assert texts(browser, ".outcome") == [wording.NOT_ALL_SENT]
     tiles = zip(texts(browser, ".tiles dt"), texts(browser, ".tiles dd"), strict=True)
     assert dict(tiles) == {
         "Images sent": "255 of 281",
@@ -83,8 +84,8 @@ def test_the_outcome_is_visible_at_a_glance(browser: webdriver.Chrome) -> None:
 def test_a_successful_run_says_so(chromium: webdriver.Chrome, tmp_path: Path) -> None:
     """If all images were sent, no problem is shown."""
     show(chromium, tmp_path, render(REPORTS[:1], facts()))
-    assert texts(chromium, ".outcome") == ["All images were sent"]
-    assert "Nothing went wrong." in texts(chromium, "p")
+    assert texts(chromium, ".outcome") == [wording.ALL_SENT]
+    assert f"{wording.NOTHING_WRONG}." in texts(chromium, "p")
 
 
 def test_each_file_has_a_row_with_a_bar(browser: webdriver.Chrome) -> None:
@@ -106,7 +107,7 @@ def test_failures_are_grouped_with_advice(browser: webdriver.Chrome) -> None:
     ]
     assert cells[0][:3] == ["status 0xC000 Cannot Understand", "26", "2"]
     assert cells[0][3].startswith("The server rejected")
-    assert cells[1][0].startswith("the archive is corrupt or truncated")
+    assert cells[1][0].startswith(wording.ARCHIVE_CORRUPT)
     assert cells[1][1:3] == ["0", "1"]
     assert cells[1][3].startswith("The file on Flywheel")
 
@@ -188,14 +189,12 @@ def test_charts_show_rates_and_times(chromium: webdriver.Chrome, tmp_path: Path)
         render(REPORTS, facts(throughput=ThroughputCounts(2.0, (10, 30), (1, 1), durations, 4))),
     )
     rate, times = chromium.find_elements(By.CSS_SELECTOR, "svg.chart")
-    assert rate.get_attribute("aria-label") == (
-        "Images per second during the run (4 s), maximum 15"
-    )
+    assert rate.get_attribute("aria-label") == (f"{wording.IMAGES_PER_SECOND} (4 s), maximum 15")
     heights = [
         float(one.get_attribute("height") or 0) for one in rate.find_elements(By.TAG_NAME, "rect")
     ]
     assert heights[0] * 3 == pytest.approx(heights[1], rel=0.01)
-    assert times.get_attribute("aria-label") == "C-STORE times, most often 5 ms to 10 ms"
+    assert times.get_attribute("aria-label") == f"{wording.STORE_TIMES} 5 ms to 10 ms"
     assert len(times.find_elements(By.TAG_NAME, "rect")) == 13
 
 
@@ -206,5 +205,5 @@ def test_a_run_without_images_has_a_page(chromium: webdriver.Chrome, tmp_path: P
         tmp_path,
         render([], facts(throughput=ThroughputCounts(1.0, (), (), (0,) * 13, 0.0))),
     )
-    assert texts(chromium, ".outcome") == ["Not all images were sent"]
-    assert "No image was sent." in texts(chromium, "p")
+    assert texts(chromium, ".outcome") == [wording.NOT_ALL_SENT]
+    assert f"{wording.NO_IMAGE_SENT}." in texts(chromium, "p")

@@ -3,6 +3,7 @@
 from fw_gear_dicom_send.models import Container, FileEntry
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.verification import Verdict, Verifications, VerificationSummary
+from tests.support import wording
 
 ENTRY = FileEntry(Container("acquisition", "a"), "a.zip", "p/a.zip")
 NOT_OFFERED = Reason(Kind.NOT_OFFERED, "C-FIND")
@@ -31,7 +32,7 @@ def test_all_verified_names_the_method() -> None:
 def test_a_single_cause_is_shown_directly() -> None:
     """The line has the number of verified images and the cause for the others."""
     summary = of(*[NOT_OFFERED] * 300).summary()
-    assert summary.text == "0 of 300 images verified: the server does not support C-FIND"
+    assert summary.text == f"0 of 300 images verified: {wording.NOT_SUPPORTED} C-FIND"
     assert not summary.is_whole
     assert of(Verdict.VERIFIED, Verdict.ABSENT).summary().text == (
         "1 of 2 images verified: not on the server"
@@ -44,14 +45,14 @@ def test_several_causes_have_their_numbers() -> None:
     assert summary == VerificationSummary("C-FIND", 5, 1, 1, ((FAILED, 2), (NOT_OFFERED, 1)))
     assert summary.text == (
         "1 of 5 images verified: not on the server (1); status 0xC000 (2); "
-        "the server does not support C-FIND (1)"
+        f"{wording.NOT_SUPPORTED} C-FIND (1)"
     )
 
 
 def test_each_image_has_a_cell() -> None:
     """It is empty for an image that was not sent, and never `yes` without a response."""
     known = of(Verdict.VERIFIED, Verdict.ABSENT, FAILED, Verdict.NOT_SENT, None)
-    cells = ["yes", "no", "status 0xC000", "", "the run stopped before it was verified"]
+    cells = ["yes", "no", "status 0xC000", "", wording.NOT_VERIFIED]
     assert [known.cell(number) for number in range(5)] == cells
 
 
@@ -75,5 +76,5 @@ def test_the_number_of_reasons_is_limited() -> None:
         news += known.note(ENTRY, number, Reason(Kind.QUERY_FAILED, str(number)))
     assert 200 < news < 256
     assert known.cell(0) == "0"
-    assert known.cell(999) == "for other reasons"
+    assert known.cell(999) == wording.OTHER_REASONS
     assert sum(count for _, count in known.summary().causes) == 1000

@@ -4,6 +4,7 @@ import pytest
 
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport
 from fw_gear_dicom_send.report.wording import headline, image_counts, is_complete
+from tests.support import wording
 
 ENTRY = FileEntry(Container("session", "s"), "a.zip", "p/a.zip")
 
@@ -15,30 +16,30 @@ def file(images: int, sent: int = 0, already: int = 0, planned: int | None = Non
 @pytest.mark.parametrize(
     ("files", "numbers", "sentence"),
     [
-        ([file(3, 3)], "3 of 3 images sent", "All images were sent"),
-        ([file(3, 3), file(2, 1)], "4 of 5 images sent", "Not all images were sent"),
+        ([file(3, 3)], "3 of 3 images sent", wording.ALL_SENT),
+        ([file(3, 3), file(2, 1)], "4 of 5 images sent", wording.NOT_ALL_SENT),
         (
             [file(300, 0, 300)],
             "300 of 300 images on the server: 300 already there, 0 sent",
-            "All images are on the server",
+            wording.ALL_ON_SERVER,
         ),
         (
             [file(5, 2, 1), file(2, 2)],
             "5 of 7 images on the server: 1 already there, 4 sent",
-            "Not all images are on the server",
+            wording.NOT_ALL_ON_SERVER,
         ),
         ([file(3, planned=3)], "3 of 3 images would be sent", "All images would be sent"),
         (
             [file(3, planned=2), file(0, planned=0)],
             "2 of 3 images would be sent",
-            "Not all images would be sent",
+            wording.NOT_ALL_WOULD_BE_SENT,
         ),
         (
             [file(3, 0, 1, planned=2)],
             "2 of 3 images would be sent, 1 already there",
-            "All images would be sent or are already on the server",
+            wording.ALL_WOULD_BE_SENT,
         ),
-        ([], "0 of 0 images sent", "Not all images were sent"),
+        ([], "0 of 0 images sent", wording.NOT_ALL_SENT),
     ],
     ids=[
         "sent",
@@ -62,9 +63,9 @@ def test_sent_existing_and_planned_images_are_distinguished(
 def test_a_run_that_was_not_verified_says_so() -> None:
     """The verification is not mentioned if some images were not sent."""
     assert headline(file(3, 3), is_verified=False) == (
-        "All images were sent, but not all were verified"
+        f"{wording.ALL_SENT}, {wording.BUT_NOT_ALL_VERIFIED}"
     )
-    assert headline(file(3, 2), is_verified=False) == "Not all images were sent"
+    assert headline(file(3, 2), is_verified=False) == wording.NOT_ALL_SENT
 
 
 @pytest.mark.parametrize(

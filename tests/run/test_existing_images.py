@@ -4,6 +4,7 @@ import pytest
 
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.run.known_images import KnownImages
+from tests.support import wording
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.instances import made_instance
 from tests.support.pacs import StoreSCP
@@ -50,6 +51,5 @@ def test_a_server_without_queries_has_no_existing_images(
     stored_images = KnownImages(find)
     assert not any(stored_images.is_on_server(image(0, f"1.2.9.{n % 70}")) for n in range(140))
     assert caplog.messages == [
-        "Cannot check for existing images; sending all: the server does not support "
-        "C-FIND (Study Root)"
+        f"{wording.CANNOT_CHECK_EXISTING}: {wording.NOT_SUPPORTED} {wording.STUDY_ROOT}"
     ]

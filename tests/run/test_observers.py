@@ -13,6 +13,7 @@ from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.report.events import Observer
 from fw_gear_dicom_send.report.progress import Progress
 from fw_gear_dicom_send.run import run
+from tests.support import wording
 from tests.support.configs import send_config
 from tests.support.pacs import PythonSCP
 from tests.support.sample_files import encoded, made
@@ -83,7 +84,7 @@ def test_a_failed_observer_is_ignored(
     (row,) = send(observer=Failing(method))
     assert (row["Images Sent"], row["Status"]) == ("10", "Complete")
     (message,) = (one.getMessage() for one in caplog.records if one.levelname == "ERROR")
-    assert message.startswith("Failing failed; the run continues without it (UnicodeEncodeError")
+    assert message.startswith(f"Failing {wording.CONTINUES_WITHOUT} (UnicodeEncodeError")
     assert "Doe" not in caplog.text
 
 
@@ -94,4 +95,4 @@ def test_failed_progress_is_ignored(
     (row,) = send(make_progress=FailingProgress)
     assert (row["Images Sent"], row["Status"]) == ("10", "Complete")
     (message,) = (one.getMessage() for one in caplog.records if one.levelname == "ERROR")
-    assert message.startswith("FailingProgress failed; the run continues without it (OSError")
+    assert message.startswith(f"FailingProgress {wording.CONTINUES_WITHOUT} (OSError")

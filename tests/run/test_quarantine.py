@@ -11,6 +11,7 @@ from fw_gear_dicom_send.errors import CancelledError
 from fw_gear_dicom_send.models import ImageRecord
 from fw_gear_dicom_send.reasons import Kind
 from fw_gear_dicom_send.run.quarantine import QuarantinePolicy
+from tests.support import wording
 from tests.support.choosy import Archives, Choosy, Records, number_of, run_steps
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.sample_files import uid_of
@@ -233,7 +234,7 @@ def test_a_server_that_answers_no_image_fails(tmp_path: Path, associations: int)
             timeouts=timeouts,
         )
         assert len(server.images) < 3 + 2 * associations + 1
-    reason = f"gave up after {2 + associations} images in a row without an answer"
+    reason = f"{wording.GIVEN_UP} {2 + associations} images in a row without an answer"
     assert any(result.reason.text.startswith(reason) for result in run.not_sent.values())
     assert len(run.not_sent) == 50
 

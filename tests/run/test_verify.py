@@ -15,6 +15,7 @@ from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.verification import Verifications
 from fw_gear_dicom_send.retry import RetryPolicy
 from fw_gear_dicom_send.run.verify import Verifier
+from tests.support import wording
 from tests.support.clock import Clock
 from tests.support.gear_runs import CT
 from tests.support.results import not_sent, sent
@@ -197,7 +198,7 @@ def test_no_wait_after_the_end_of_queries(
     assert verifier.missing() == {}
     assert server.numbers == [1000]
     assert clock.waits == []
-    assert caplog.messages == ["Cannot verify images: no"]
+    assert caplog.messages == [f"{wording.CANNOT_VERIFY}: no"]
     summary = verifications.summary()
     assert (summary.images, summary.verified, summary.causes) == (2500, 0, ((FAILED, 2500),))
 
@@ -208,7 +209,7 @@ def test_the_state_of_an_image_changes_when_it_is_resent() -> None:
     verifier = Verifier(server, verifications, NO_RETRY)
     images = [record_of(file(1), f"1.2.{n}") for n in range(3)]
     take(verifier, file(1), *images)
-    assert list(map(verifications.cell, range(3))) == ["the run stopped before it was verified"] * 3
+    assert list(map(verifications.cell, range(3))) == [wording.NOT_VERIFIED] * 3
     verifier.missing()
     assert list(map(verifications.cell, range(3))) == ["yes", "no", "no"]
     take(verifier, file(1), *images[1:])

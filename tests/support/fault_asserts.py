@@ -1,9 +1,10 @@
 """Assertions for all runs against a faulty server: a true report and a timely end."""
 
+from tests.support import wording
 from tests.support.fault_runs import ALL_SENT, FILES, FaultRun
 from tests.support.waiting import NEVER
 
-GIVEN_UP = "gave up after "
+GIVEN_UP = f"{wording.GIVEN_UP} "
 
 
 def assert_true_report(run: FaultRun) -> None:

@@ -23,6 +23,7 @@ from fw_gear_dicom_send.report.reason_groups import ImageExamples
 from fw_gear_dicom_send.report.run_page import Facts, render
 from fw_gear_dicom_send.report.throughput import StoreTimes, ThroughputCounts
 from fw_gear_dicom_send.report.verification import VerificationSummary
+from tests.support import wording
 
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 SYNTAXES = tuple(
@@ -100,7 +101,7 @@ def facts(**changes: Any) -> Facts:
             "C-FIND", 300, 200, 50, ((Reason(Kind.NOT_OFFERED, "C-FIND"), 50),)
         ),
         "skipped": "Skipped 3 files: not DICOM (2), DICOMDIR (1)",
-        "left_out": ["1 file of other types was not selected: 1 text"],
+        "left_out": [f"1 file {wording.OTHER_TYPES} was not selected: 1 text"],
         "origin": Origin(
             Program.GEAR,
             "lab/Study/sub-01/visit 1",

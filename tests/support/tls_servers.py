@@ -13,6 +13,7 @@ from fw_gear_dicom_send.network.tls import TLSContext, make_context
 from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.network.types import TLSConfig
 from fw_gear_dicom_send.retry import RetryPolicy
+from tests.support import wording
 from tests.support.certificates import HOST, Identity
 from tests.support.fault_scp import FaultSCP, Peer, Script, serve
 from tests.support.instances import made_instance
@@ -22,10 +23,7 @@ from tests.support.results import Outcome, outcomes
 from tests.support.sending import send_all, unconverted
 from tests.support.waiting import LONG_TIMEOUTS, without_timeout
 
-NOTHING_IN_COMMON = (
-    "server and client have no TLS version or cipher suite in common: choose another "
-    "tls_security_profile, or have TLS 1.2 or 1.3 with AES-GCM and ECDHE enabled on the server"
-)
+NOTHING_IN_COMMON = f"{wording.NOTHING_IN_COMMON}: {wording.OTHER_PROFILE}"
 
 
 def server_context(

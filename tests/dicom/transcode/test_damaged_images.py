@@ -8,6 +8,7 @@ import pytest
 from pydicom.encaps import encapsulate
 from pydicom.uid import ImplicitVRLittleEndian, RLELossless
 
+from tests.support import wording
 from tests.support.instances import instance
 from tests.support.sample_files import encoded, shipped
 from tests.support.transcoding import BOTH, RLE_FRAME, bare, by_dcmtk, compressed, refused
@@ -16,9 +17,9 @@ from tests.support.transcoding import BOTH, RLE_FRAME, bare, by_dcmtk, compresse
 @pytest.mark.parametrize(
     ("name", "cause"),
     [
-        ("MR_small_RLE.dcm", "a frame is damaged"),
-        ("MR_small_jp2klossless.dcm", "a frame is truncated"),
-        ("MR_small_jpeg_ls_lossless.dcm", "a frame is truncated"),
+        ("MR_small_RLE.dcm", wording.FRAME_DAMAGED),
+        ("MR_small_jp2klossless.dcm", wording.FRAME_TRUNCATED),
+        ("MR_small_jpeg_ls_lossless.dcm", wording.FRAME_TRUNCATED),
     ],
 )
 def test_truncated_fragment_is_refused(name: str, cause: str, tmp_path: Path) -> None:
@@ -37,7 +38,7 @@ def test_jpeg_data_invented_by_the_decoder_is_refused(name: str, tmp_path: Path)
     frame = pydicom.encaps.defragment_data(dataset.PixelData)
     dataset.PixelData = encapsulate([frame[: len(frame) * 3 // 4] + b"\xff\xd9"])
 
-    assert refused(instance(encoded(dataset)), tmp_path) == "a frame is damaged"
+    assert refused(instance(encoded(dataset)), tmp_path) == wording.FRAME_DAMAGED
 
 
 def test_broken_huffman_table_does_not_end_the_run(tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_broken_huffman_table_does_not_end_the_run(tmp_path: Path) -> None:
     frame[table + 5 : table + 21] = b"\xff" * 16
     dataset.PixelData = encapsulate([bytes(frame)])
 
-    assert refused(instance(encoded(dataset)), tmp_path) == "a frame is damaged"
+    assert refused(instance(encoded(dataset)), tmp_path) == wording.FRAME_DAMAGED
 
 
 def test_sequence_delimiter_within_a_fragment_is_ignored(tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ def test_sequence_delimiter_within_a_fragment_is_ignored(tmp_path: Path) -> None
 
     cause = refused(instance(content), tmp_path)
 
-    assert cause == "the size of a frame differs from the dataset"
+    assert cause == wording.OTHER_FRAME_SIZE
 
 
 def test_frame_of_another_size_is_refused(tmp_path: Path) -> None:
@@ -68,14 +69,14 @@ def test_frame_of_another_size_is_refused(tmp_path: Path) -> None:
 
     cause = refused(instance(encoded(dataset)), tmp_path)
 
-    assert cause == "the size of a frame differs from the dataset"
+    assert cause == wording.OTHER_FRAME_SIZE
 
 
 def test_more_than_four_gibibytes_are_refused(tmp_path: Path) -> None:
     """Pixels that exceed the maximum element length are not decoded."""
     dataset = compressed(RLELossless, [RLE_FRAME], NumberOfFrames=2**31)
 
-    assert refused(instance(encoded(dataset)), tmp_path) == "its pixel data is larger than 4 GiB"
+    assert refused(instance(encoded(dataset)), tmp_path) == wording.PIXELS_OVER_4_GIB
 
 
 @pytest.mark.parametrize("name", ["MR_truncated.dcm", "rtplan_truncated.dcm"])

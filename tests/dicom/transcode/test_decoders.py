@@ -16,7 +16,7 @@ from fw_gear_dicom_send.dicom.transcode import FrameDecoders, convert
 from fw_gear_dicom_send.dicom.transcode.frame_timeouts import FrameTimeouts
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.reasons import Kind
-from tests.support import hostile
+from tests.support import hostile, wording
 from tests.support.footprint import children, is_gone
 from tests.support.gear import REPOSITORY
 from tests.support.instances import instance
@@ -92,7 +92,7 @@ def test_a_decoder_that_hangs_is_ended(tmp_path: Path) -> None:
         decode(decoders, tmp_path)
         (decoder,) = children(os.getpid()) - before
         os.kill(decoder, signal.SIGSTOP)
-        assert decode(decoders, tmp_path).endswith(": a frame takes more than 3 s")
+        assert decode(decoders, tmp_path).endswith(f": {wording.FRAME_TOO_SLOW} 3 s")
         assert decoder not in children(os.getpid())
     with FrameDecoders(tmp_path) as decoders:
         assert decode(decoders, tmp_path) == ""
@@ -147,7 +147,7 @@ def test_a_decoder_that_ended_is_replaced(tmp_path: Path) -> None:
     ("end", "cause"),
     [
         (signal.SIGKILL, "decoding a frame takes too much memory"),
-        (signal.SIGXCPU, "a frame takes more than 13 s of CPU time"),
+        (signal.SIGXCPU, f"{wording.FRAME_TOO_SLOW} 13 s of CPU time"),
     ],
 )
 def test_a_decoder_that_the_system_kills(end: signal.Signals, cause: str, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_closed_decoders_decode_nothing(tmp_path: Path) -> None:
     """A later image fails because the run has ended."""
     decoders = FrameDecoders(tmp_path)
     decoders.close()
-    assert decode(decoders, tmp_path).endswith(": the run ended before it was decoded")
+    assert decode(decoders, tmp_path).endswith(f": {wording.RUN_ENDED} decoded")
 
 
 def test_closing_interrupts_decoding(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_closing_interrupts_decoding(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(decode, decoders, tmp_path, LARGE)
         decoders.close()
-        assert waiting.result().endswith(": the run ended before it was decoded")
+        assert waiting.result().endswith(f": {wording.RUN_ENDED} decoded")
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])

@@ -8,6 +8,7 @@ import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from tests.support import wording
 from tests.support.sample_files import shipped
 from tests.support.transcoding import BOTH, bare, converted, differences, refused
 
@@ -30,5 +31,5 @@ def test_damaged_deflated_data_is_refused(tmp_path: Path) -> None:
     early = refused(bare(data[:-3], DeflatedExplicitVRLittleEndian), tmp_path)
     damaged = refused(bare(b"\xff" + data, DeflatedExplicitVRLittleEndian), tmp_path)
 
-    assert early == "its deflated data ends early"
+    assert early == wording.DEFLATED_ENDS_EARLY
     assert damaged == "its deflated data is damaged"

@@ -13,6 +13,7 @@ from fw_gear_dicom_send.dicom.conversion import Conversion
 from fw_gear_dicom_send.dicom.transcode import FrameEncoders
 from fw_gear_dicom_send.dicom.transcode.frame_timeouts import FrameTimeouts
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
+from tests.support import wording
 from tests.support.compressing import JPEG_LS, SYNTAXES, Shape, compressed_by
 from tests.support.footprint import children
 from tests.support.instances import instance
@@ -66,7 +67,7 @@ def test_an_encoder_that_hangs_is_ended(tmp_path: Path) -> None:
         encode(encoders, tmp_path)
         (encoder,) = children(os.getpid()) - before
         os.kill(encoder, signal.SIGSTOP)
-        assert encode(encoders, tmp_path) == "a frame takes more than 3 s"
+        assert encode(encoders, tmp_path) == f"{wording.FRAME_TOO_SLOW} 3 s"
         assert encoder not in children(os.getpid())
         assert encode(encoders, tmp_path) == ""
 
@@ -78,7 +79,7 @@ def test_frames_that_take_too_long_stop_the_encoding(tmp_path: Path) -> None:
         encode(encoders, tmp_path)
         (encoder,) = children(os.getpid()) - before
         os.kill(encoder, signal.SIGSTOP)
-        assert encode(encoders, tmp_path) == "a frame takes more than 1 s"
+        assert encode(encoders, tmp_path) == f"{wording.FRAME_TOO_SLOW} 1 s"
         assert encode(encoders, tmp_path) == "too many frames took too long to be encoded"
 
 
@@ -110,7 +111,7 @@ def test_closed_encoders_encode_nothing(tmp_path: Path) -> None:
     """A later image is not compressed because the run has ended."""
     encoders = FrameEncoders(tmp_path)
     encoders.close()
-    assert encode(encoders, tmp_path) == "the run ended before it was encoded"
+    assert encode(encoders, tmp_path) == f"{wording.RUN_ENDED} encoded"
 
 
 @pytest.mark.parametrize("syntax", [*SYNTAXES, ExplicitVRLittleEndian])

@@ -8,6 +8,7 @@ from pydicom.uid import MPEG2MPML, ExplicitVRLittleEndian, ImplicitVRLittleEndia
 
 from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.reasons import Kind
+from tests.support import wording
 from tests.support.instances import instance
 from tests.support.sample_files import shipped
 from tests.support.transcoding import bare, convert, converted, differences
@@ -29,8 +30,8 @@ def test_other_syntaxes_are_refused(tmp_path: Path) -> None:
     assert isinstance(result, Unreadable)
     assert result.reason.kind is Kind.NOT_CONVERTIBLE
     assert result.reason.text == (
-        "cannot be converted from MPEG2 Main Profile / Main Level to "
-        "Explicit VR Little Endian: no decoder is available"
+        f"{wording.CANNOT_CONVERT} MPEG2 Main Profile / Main Level to Explicit VR Little "
+        "Endian: no decoder is available"
     )
 
 

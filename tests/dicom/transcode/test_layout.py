@@ -8,6 +8,7 @@ from pydicom.uid import JPEGBaseline8Bit, RLELossless
 
 from fw_gear_dicom_send.dicom.transcode.layout import Layout
 from fw_gear_dicom_send.dicom.transcode.recoding import UnconvertibleError
+from tests.support import wording
 from tests.support.transcoding import decode
 
 SAMPLES, PHOTOMETRIC, FRAMES, ROWS, COLUMNS = (
@@ -59,24 +60,24 @@ def test_missing_or_invalid_values_cannot_be_decoded(tag: int, value: bytes | No
     description = {one: data for one, data in GREY.items() if one != tag}
     if value is not None:
         description[tag] = value
-    with pytest.raises(UnconvertibleError, match=r"^its pixel description is missing or invalid$"):
+    with pytest.raises(UnconvertibleError, match=rf"^{wording.NO_PIXEL_DESCRIPTION}$"):
         Layout.of(description)
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({FRAMES: b"many"}, "its pixel description is missing or invalid"),
-        ({FRAMES: b"0"}, "its pixel layout is not supported"),
-        ({FRAMES: b"-1"}, "its pixel layout is not supported"),
-        ({ROWS: pack("<H", 0)}, "its pixel layout is not supported"),
-        ({COLUMNS: pack("<H", 0)}, "its pixel layout is not supported"),
-        ({ALLOCATED: pack("<H", 0)}, "its pixel layout is not supported"),
-        ({ALLOCATED: pack("<H", 12)}, "its pixel layout is not supported"),
-        ({SAMPLES: pack("<H", 2)}, "its colours cannot be decoded"),
-        ({SAMPLES: pack("<H", 4), PHOTOMETRIC: b"RGB"}, "its colours cannot be decoded"),
-        ({SAMPLES: pack("<H", 3)}, "its colours cannot be decoded"),
-        ({FRAMES: b"1000001"}, "it has more than 1000000 frames"),
+        ({FRAMES: b"many"}, wording.NO_PIXEL_DESCRIPTION),
+        ({FRAMES: b"0"}, wording.OTHER_LAYOUT),
+        ({FRAMES: b"-1"}, wording.OTHER_LAYOUT),
+        ({ROWS: pack("<H", 0)}, wording.OTHER_LAYOUT),
+        ({COLUMNS: pack("<H", 0)}, wording.OTHER_LAYOUT),
+        ({ALLOCATED: pack("<H", 0)}, wording.OTHER_LAYOUT),
+        ({ALLOCATED: pack("<H", 12)}, wording.OTHER_LAYOUT),
+        ({SAMPLES: pack("<H", 2)}, wording.OTHER_COLOURS),
+        ({SAMPLES: pack("<H", 4), PHOTOMETRIC: b"RGB"}, wording.OTHER_COLOURS),
+        ({SAMPLES: pack("<H", 3)}, wording.OTHER_COLOURS),
+        ({FRAMES: b"1000001"}, f"{wording.MORE_THAN} 1000000 frames"),
     ],
 )
 def test_an_image_that_cannot_be_decoded(changes: dict[int, bytes], reason: str) -> None:
@@ -89,7 +90,7 @@ def test_pixels_of_maximum_length() -> None:
     """They fit into a length of 32 bits."""
     large = GREY | {ROWS: pack("<H", 3000), COLUMNS: pack("<H", 5000)}
     assert Layout.of(large | {FRAMES: b"143"}).size == 4_290_000_000
-    with pytest.raises(UnconvertibleError, match=r"^its pixel data is larger than 4 GiB$"):
+    with pytest.raises(UnconvertibleError, match=rf"^{wording.PIXELS_OVER_4_GIB}$"):
         Layout.of(large | {FRAMES: b"144"})
 
 
@@ -99,7 +100,7 @@ def test_the_maximum_number_of_frames() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "reason"), [(0, "a frame is damaged"), (1, "a frame is far larger than its pixels")]
+    ("more", "reason"), [(0, wording.FRAME_DAMAGED), (1, "a frame is far larger than its pixels")]
 )
 def test_the_size_of_a_frame_is_bounded(more: int, reason: str, tmp_path: Path) -> None:
     """The limit is twice the native length plus 64 KiB, in any number of fragments."""
@@ -122,5 +123,5 @@ def test_the_size_of_a_frame_is_bounded(more: int, reason: str, tmp_path: Path) 
 )
 def test_an_rle_header_must_be_consistent(frame: bytes, tmp_path: Path) -> None:
     """It has a segment for each byte of a word, in order, after the header and within the frame."""
-    with pytest.raises(UnconvertibleError, match="a frame is damaged"):
+    with pytest.raises(UnconvertibleError, match=wording.FRAME_DAMAGED):
         decode([[frame]], RLELossless, Layout.of(GREY), tmp_path)

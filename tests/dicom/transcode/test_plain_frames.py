@@ -9,6 +9,7 @@ from pydicom.uid import RLELossless
 
 from fw_gear_dicom_send.dicom.transcode.layout import Layout
 from fw_gear_dicom_send.dicom.transcode.recoding import UnconvertibleError
+from tests.support import wording
 from tests.support.transcoding import decode
 
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
@@ -51,10 +52,10 @@ def deflated(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("frame", "reason"),
     [
-        (deflated(bytes(126)), "the size of a frame differs from the dataset"),
-        (deflated(bytes(130)), "a frame is damaged"),
-        (deflated(PLANE * 2)[:-4], "a frame is damaged"),
-        (b"\xff" + deflated(PLANE * 2), "a frame is damaged"),
+        (deflated(bytes(126)), wording.OTHER_FRAME_SIZE),
+        (deflated(bytes(130)), wording.FRAME_DAMAGED),
+        (deflated(PLANE * 2)[:-4], wording.FRAME_DAMAGED),
+        (b"\xff" + deflated(PLANE * 2), wording.FRAME_DAMAGED),
     ],
     ids=["short", "long", "cut", "damaged"],
 )

@@ -9,6 +9,7 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEGLosslessSV1
 
 from fw_gear_dicom_send.dicom.types import Unreadable
 from fw_gear_dicom_send.reasons import Kind
+from tests.support import wording
 from tests.support.instances import instance
 from tests.support.lossless_jpeg import lossless_jpeg
 from tests.support.sample_files import encoded
@@ -100,7 +101,7 @@ def test_no_precision(tmp_path: Path) -> None:
     """A bit stream of samples without bits is refused."""
     content = image(noise(8), 8).replace(b"\xff\xc3\0\x0b\x08", b"\xff\xc3\0\x0b\0")
     cause = refused(instance(content), tmp_path)
-    assert cause == "the precision of a frame differs from the dataset"
+    assert cause == wording.OTHER_PRECISION
 
 
 @pytest.mark.parametrize("allocated", [8, 16])

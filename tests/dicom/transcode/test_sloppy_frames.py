@@ -19,6 +19,7 @@ from pydicom.uid import (
 
 from fw_gear_dicom_send.dicom.types import SOPInstance
 from fw_gear_dicom_send.reasons import Kind, Reason
+from tests.support import wording
 from tests.support.instances import instance
 from tests.support.sample_files import encoded, shipped
 from tests.support.transcoding import (
@@ -68,7 +69,7 @@ def test_a_lossy_jpeg_without_end(tmp_path: Path) -> None:
 def test_a_truncated_jpeg_without_end(tmp_path: Path) -> None:
     """The missing pixels are not invented, and the reason says so."""
     frame = lossless_jpeg(tmp_path)
-    assert refused(instance(with_frame(frame[:-40])), tmp_path) == "a frame is truncated"
+    assert refused(instance(with_frame(frame[:-40])), tmp_path) == wording.FRAME_TRUNCATED
 
 
 @pytest.mark.parametrize("frame", [b"Invalid data string\0", b"\xff\x4f\xff\x51" + bytes(99) + EOI])
@@ -138,7 +139,7 @@ def test_a_single_frame_of_another_size(tmp_path: Path) -> None:
     frame = imagecodecs.jpeg8_encode(np.full((9, 16), 150, "u1"))
     dataset = compressed(JPEGBaseline8Bit, [frame], BitsAllocated=8, BitsStored=8, HighBit=7)
     cause = refused(instance(encoded(dataset)), tmp_path)
-    assert cause == "the size of a frame differs from the dataset"
+    assert cause == wording.OTHER_FRAME_SIZE
 
 
 def test_a_large_frame_fits_the_address_space_limit(tmp_path: Path) -> None:
@@ -224,4 +225,4 @@ def test_bytes_in_words_whose_sign_is_unknown(tmp_path: Path) -> None:
         JPEGBaseline8Bit, [frame], BitsStored=12, HighBit=11, PixelRepresentation=1
     )
     cause = refused(instance(encoded(dataset)), tmp_path)
-    assert cause == "the precision of a frame differs from the dataset"
+    assert cause == wording.OTHER_PRECISION

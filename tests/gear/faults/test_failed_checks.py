@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import wording
 from tests.support.fault_asserts import assert_ended_soon, assert_nothing_lost
 from tests.support.fault_runs import (
     NOT_REACHED,
@@ -30,13 +31,13 @@ def test_a_transient_rejection_of_the_check_is_waited_out(tmp_path: Path) -> Non
     """The gear retries the check of a busy server and logs this once."""
     for run in run_gear(tmp_path, lambda _: (*[rejecting(AT_LIMIT)] * 2, serve)):
         assert_nothing_lost(run)
-        assert run.result.log.count(". Retrying for up to 300 s") == 1
+        assert run.result.log.count(f". {wording.RETRYING} 300 s") == 1
 
 
 def test_retry_time_limits_the_check(tmp_path: Path) -> None:
     """With a retry time of 0, the server is checked once."""
     for run in run_gear(tmp_path, lambda _: (rejecting(AT_LIMIT),), send_retry_time=0):
-        assert "its limit of associations is reached: try again later" in run.result.log
+        assert f"{wording.LIMIT_REACHED}: try again later" in run.result.log
         assert (run.connections, run.fetched, run.result.exit_code) == (1, frozenset(), 1)
 
 
@@ -46,13 +47,13 @@ CHECK: dict[str, tuple[Script, str]] = {
         "the called AE title 'PACS': check called_ae",
     ),
     "calling AE title": (rejecting(UNKNOWN_CALLING_AE), "the calling AE title 'flywheel': check"),
-    "limit": (rejecting(AT_LIMIT), "its limit of associations is reached: try again later"),
+    "limit": (rejecting(AT_LIMIT), f"{wording.LIMIT_REACHED}: try again later"),
     "silence": (Peer.stall, "association request: check that destination and port belong"),
     "close": (Peer.close, "association request: check that destination and port belong"),
     "abort": (abort_on_request, "association request: check that destination and port belong"),
     "no answer to the C-ECHO": (
         accept_and_stall,
-        f"the server did not answer within {SHORT_TIMEOUT:.0f} s: check",
+        f"{wording.NO_ANSWER_WITHIN} {SHORT_TIMEOUT:.0f} s: check",
     ),
 }
 SILENT = ("silence", "no answer to the C-ECHO")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import wording
 from tests.support.fault_asserts import assert_given_up, assert_true_report
 from tests.support.fault_runs import (
     IMAGES,
@@ -27,11 +28,11 @@ from tests.support.scripted import (
 PERMANENT: dict[str, tuple[Script, str]] = {
     "dies with each image": (
         partial(after_pdus, 3, Peer.reset),
-        "the connection was lost",
+        wording.CONNECTION_LOST,
     ),
     "never answers": (never_respond, " answer"),
-    "congested": (rejecting(CONGESTED), "rejected the association: it is temporarily"),
-    "silent": (Peer.stall, "sent no valid answer to the association request"),
+    "congested": (rejecting(CONGESTED), f"{wording.REJECTED}: it is temporarily"),
+    "silent": (Peer.stall, wording.NO_VALID_ANSWER),
 }
 SILENT = ("never answers", "silent")
 WITHOUT_ASSOCIATION = ("congested", "silent")
@@ -69,8 +70,8 @@ def test_the_gear_gives_up_on_a_server_that_never_restarts(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("rejection", "reason"),
     [
-        (UNKNOWN_CALLED_AE, "it does not know the called AE title 'PACS'"),
-        (UNKNOWN_CALLING_AE, "it does not know the calling AE title 'flywheel'"),
+        (UNKNOWN_CALLED_AE, f"{wording.UNKNOWN_CALLED_AE} 'PACS'"),
+        (UNKNOWN_CALLING_AE, f"{wording.UNKNOWN_CALLING_AE} 'flywheel'"),
     ],
 )
 def test_a_permanent_rejection_during_the_run_ends_it(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fw_gear_dicom_send.network.errors import AssociationError
+from tests.support import wording
 from tests.support.associations import CONTEXTS, associate, connection_to, connections_to
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.gear import REPOSITORY
@@ -61,7 +62,10 @@ def test_a_server_that_stops_reading_times_out() -> None:
         assoc = associate(server, timeouts=replace(LONG_TIMEOUTS, write=0.5))
         with connection_to(server) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
-        with without_timeout(), pytest.raises(AssociationError, match="lost during a request"):
+        with (
+            without_timeout(),
+            pytest.raises(AssociationError, match=f"lost {wording.DURING_A_REQUEST}"),
+        ):
             assoc.send_c_store(of_source(source, 1 << 30), CONTEXTS[0])
         assert 0 < source.taken < 1 << 23
         assert connections_to(server.port) == 0

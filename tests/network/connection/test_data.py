@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from fw_gear_dicom_send.network.errors import AssociationError
+from tests.support import wording
 from tests.support.associations import CONTEXTS, associate, connection_to
 from tests.support.fault_scp import A_RELEASE_RP, MAXIMUM_LENGTH, FaultSCP, Peer
 from tests.support.instances import made_instance, of_source
@@ -98,7 +99,7 @@ def test_an_abort_within_an_image_is_noticed() -> None:
         assoc = associate(server)
         with connection_to(server) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
-        with pytest.raises(AssociationError, match="lost during a request"):
+        with pytest.raises(AssociationError, match=f"lost {wording.DURING_A_REQUEST}"):
             assoc.send_c_store(of_source(source, 1 << 28), CONTEXTS[0])
         assert wait_for(lambda: bool(server.ends))
     assert source.taken < 1 << 22

@@ -10,6 +10,7 @@ import pytest
 from fw_gear_dicom_send.errors import ConfigError
 from fw_gear_dicom_send.network.identity import ALLOWED, MAX_FILE, MAX_IDENTITY, read
 from fw_gear_dicom_send.network.types import IdentityType, PeerAE, UserIdentity
+from tests.support import wording
 
 SECRET = "hunter2"
 
@@ -68,7 +69,7 @@ def test_an_invalid_file_is_rejected_without_quoting_it(tmp_path: Path, content:
     path.write_bytes(content)
     with pytest.raises(ConfigError) as caught:
         read(path)
-    assert str(caught.value) == f"identity: 'who.json' was given; allowed: {ALLOWED}"
+    assert str(caught.value) == f"identity: 'who.json' {wording.ALLOWED}: {ALLOWED}"
     assert caught.value.__context__ is None
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 

@@ -10,6 +10,7 @@ from fw_gear_dicom_send.network.errors import NoAssociationError
 from fw_gear_dicom_send.network.pool import AssociationPool
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.reasons import Kind
+from tests.support import wording
 from tests.support.associations import connections_to
 from tests.support.fault_scp import A_RELEASE_RP, A_RELEASE_RQ, FaultSCP, Peer
 from tests.support.pool import (
@@ -25,7 +26,7 @@ from tests.support.pool import (
 from tests.support.results import SENT, Outcome, outcome, reason_with
 from tests.support.waiting import PATIENCE, wait_for, without_timeout
 
-ENDED = Outcome(False, Kind.NOT_REACHED, "the run stopped before it was processed")
+ENDED = Outcome(False, Kind.NOT_REACHED, wording.NOT_REACHED)
 
 
 def accept_and_read(peer: Peer) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from fw_gear_dicom_send.network.association import StorageAssociation
 from fw_gear_dicom_send.reasons import Kind
+from tests.support import wording
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.pool import ct, limit_warning, results_of, scu_of, send_in_threads, start
 from tests.support.results import SENT, outcome
@@ -48,7 +49,10 @@ def test_fewer_files_mean_fewer_associations(
         assert send_in_threads(scu, ct(*range(40))) == [SENT] * 40
         scu.close()
         assert server.connections == 1
-    assert limit_warning(caplog) == "Continuing with 1 of 4 associations: Too many open files"
+    assert (
+        limit_warning(caplog)
+        == f"{wording.CONTINUING_WITH} 1 of 4 associations: Too many open files"
+    )
 
 
 def test_lack_of_files_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +110,10 @@ def test_fewer_threads_mean_fewer_associations(
         assert results_of(sending) == [SENT]
         scu.close()
         assert server.connections == 1
-    assert limit_warning(caplog) == "Continuing with 1 of 2 associations: can't start new thread"
+    assert (
+        limit_warning(caplog)
+        == f"{wording.CONTINUING_WITH} 1 of 2 associations: can't start new thread"
+    )
 
 
 def test_the_first_association_needs_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from fw_gear_dicom_send.network.association import StorageAssociation
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.transport import Transport
 from fw_gear_dicom_send.reasons import Kind
+from tests.support import wording
 from tests.support.fault_scp import FaultSCP
 from tests.support.instances import made_instance
 from tests.support.pacs import PythonSCP
@@ -61,5 +62,5 @@ def test_a_conversion_that_raises_fails_its_image_alone() -> None:
         results = [scu.send(made_instance(n)) for n in range(3)]
         scu.close()
         assert len(server.associations) == 1
-    message = "the image could not be converted: No space left on device"
+    message = f"{wording.NOT_CONVERTED}: No space left on device"
     assert outcomes(results) == [Outcome(False, Kind.NOT_CONVERTED, message)] * 3

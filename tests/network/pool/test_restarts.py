@@ -8,6 +8,7 @@ import pytest
 
 from fw_gear_dicom_send.reasons import Kind
 from fw_gear_dicom_send.retry import RetryPolicy
+from tests.support import wording
 from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, Peer, serve
 from tests.support.pool import (
@@ -69,8 +70,8 @@ def test_a_lost_server_gets_one_request_at_a_time(clock: Clock) -> None:
         assert server.connections == 8 + 8 + 7
     assert [wait for wait in clock.waits if wait] == [1, 2, 4, 8, 15, 15, 15]
     reason = (
-        f"gave up after 60 s without a stored image: 127.0.0.1 port {server.port} "
-        "sent no valid answer to the association request"
+        f"{wording.GIVEN_UP} 60 s {wording.WITHOUT_STORED_IMAGE}: 127.0.0.1 port "
+        f"{server.port} {wording.NO_VALID_ANSWER}"
     )
     assert Counter(results) == {SENT: 8, Outcome(False, Kind.GIVEN_UP, reason): 32}
 
@@ -90,8 +91,8 @@ def test_a_server_that_returns_gets_as_many_associations_as_before(
         scu.close()
         assert server.connections == 8
     (warning,) = (one for one in caplog.messages if "lost with an image" not in one)
-    assert warning.startswith("No association: cannot connect to 127.0.0.1 port ")
-    assert warning.endswith("Connection refused. Retrying for up to 600 s")
+    assert warning.startswith(f"No association: {wording.CANNOT_CONNECT} 127.0.0.1 port ")
+    assert warning.endswith(f"Connection refused. {wording.RETRYING} 600 s")
 
 
 def test_a_lowered_number_is_forgotten_after_an_outage(
@@ -123,8 +124,10 @@ def test_a_lowered_number_is_forgotten_after_an_outage(
         server.listen()
         assert results_of(sending) == [SENT] * 37
         scu.close()
-    assert warning.startswith("Continuing with 1 of 4 associations: ")
-    assert sum(message.startswith("Continuing with ") for message in caplog.messages) == 1
+    assert warning.startswith(f"{wording.CONTINUING_WITH} 1 of 4 associations: ")
+    assert (
+        sum(message.startswith(f"{wording.CONTINUING_WITH} ") for message in caplog.messages) == 1
+    )
 
 
 def test_a_limit_from_before_the_outage_is_not_logged(
@@ -157,4 +160,4 @@ def test_a_limit_from_before_the_outage_is_not_logged(
         all_refused.set()
         assert results_of(sending) == [SENT] * 30
         scu.close()
-    assert not any(message.startswith("Continuing with ") for message in caplog.messages)
+    assert not any(message.startswith(f"{wording.CONTINUING_WITH} ") for message in caplog.messages)

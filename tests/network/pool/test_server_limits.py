@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from fw_gear_dicom_send.retry import MonotonicClock, RetryPolicy
+from tests.support import wording
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import made_instance
 from tests.support.pacs import CStore, PythonSCP, StoreSCP
@@ -45,8 +46,8 @@ def test_a_limit_of_the_server_is_logged_once(caplog: pytest.LogCaptureFixture) 
         assert outcome(scu.send(made_instance(40, SOPClassUID=MR))) == SENT
         scu.close()
     assert message == (
-        f"Continuing with 2 of 4 associations: 127.0.0.1 port {server.port} "
-        "rejected the association: its limit of associations is reached"
+        f"{wording.CONTINUING_WITH} 2 of 4 associations: 127.0.0.1 port {server.port} "
+        f"{wording.REJECTED}: {wording.LIMIT_REACHED}"
     )
     assert len(caplog.records) == 1
 
@@ -76,8 +77,8 @@ def test_a_server_that_refuses_further_connections(caplog: pytest.LogCaptureFixt
         scu.close()
         assert server.connections == 1
     assert message == (
-        "Continuing with 1 of 4 associations: "
-        f"cannot connect to 127.0.0.1 port {server.port}: Connection refused"
+        f"{wording.CONTINUING_WITH} 1 of 4 associations: {wording.CANNOT_CONNECT} 127.0.0.1 "
+        f"port {server.port}: Connection refused"
     )
     assert len(caplog.records) == 1
 
@@ -121,8 +122,10 @@ def test_a_limit_under_retry_is_logged_at_the_end(
         scu.close()
         clock.is_over.set()
     assert caplog.messages == [
-        f"Continuing with 1 of 2 associations: 127.0.0.1 port {server.port} "
-        "rejected the association: its limit of associations is reached"
+        (
+            f"{wording.CONTINUING_WITH} 1 of 2 associations: 127.0.0.1 port {server.port} "
+            f"{wording.REJECTED}: {wording.LIMIT_REACHED}"
+        )
     ]
 
 

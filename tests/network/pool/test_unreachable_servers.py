@@ -10,6 +10,7 @@ import pytest
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind
+from tests.support import wording
 from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, serve
 from tests.support.pool import SHORT_WAITS, ct, pool_of, scu_of, send_in_threads, threads_ended
@@ -26,7 +27,7 @@ def test_a_missing_server(caplog: pytest.LogCaptureFixture) -> None:
         port = listener.getsockname()[1]
     peer = PeerAE("127.0.0.1", port, "A", "B")
     scu = StorageSCU(peer, unconverted, associations=4, retry_time=0)
-    reason = f"cannot connect to 127.0.0.1 port {port}: Connection refused"
+    reason = f"{wording.CANNOT_CONNECT} 127.0.0.1 port {port}: Connection refused"
     failed = Outcome(False, Kind.NO_CONNECTION, reason)
     assert send_in_threads(scu, ct(*range(12))) == [failed] * 12
     assert wait_for(threads_ended(before))
@@ -50,8 +51,7 @@ def test_a_permanent_rejection_ends_all_threads() -> None:
         assert send_in_threads(scu, ct(1, 2, 3, 4)) == results[:4]
         assert server.connections == connections
     reason = (
-        f"127.0.0.1 port {server.port} rejected the association: "
-        "it does not know the called AE title 'CALLED'"
+        f"127.0.0.1 port {server.port} {wording.REJECTED}: {wording.UNKNOWN_CALLED_AE} 'CALLED'"
     )
     assert set(results) == {Outcome(False, Kind.UNKNOWN_CALLED_AE, reason)}
 
@@ -73,8 +73,8 @@ def test_persistent_rejections_exhaust_the_retry_time(clock: Clock) -> None:
             scu_of(server, retry_time=1, policy=replace(SHORT_WAITS, clock=clock)), ct(*range(12))
         )
     reason = (
-        f"gave up after 1 s without a stored image: 127.0.0.1 port {server.port} "
-        "rejected the association: it is temporarily congested"
+        f"{wording.GIVEN_UP} 1 s {wording.WITHOUT_STORED_IMAGE}: 127.0.0.1 port {server.port} "
+        f"{wording.REJECTED}: {wording.CONGESTED}"
     )
     assert set(results) == {Outcome(False, Kind.GIVEN_UP, reason)}
 

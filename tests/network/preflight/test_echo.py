@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support import wording
 from tests.support.checks import check_failure
 from tests.support.fault_scp import FaultSCP, Script
 from tests.support.peers import peer_of
@@ -18,9 +19,9 @@ from tests.support.waiting import LONG_TIMEOUTS, NEVER
 @pytest.mark.parametrize(
     ("script", "echo_timeout", "reason"),
     [
-        (accept_and_stall, 0.3, "the server did not answer within 0 s"),
-        (close_in_first_message, NEVER, "the connection was lost before the answer to a request"),
-        (abort_in_first_message, NEVER, "the connection was lost before the answer to a request"),
+        (accept_and_stall, 0.3, f"{wording.NO_ANSWER_WITHIN} 0 s"),
+        (close_in_first_message, NEVER, f"{wording.CONNECTION_LOST} {wording.BEFORE_THE_ANSWER}"),
+        (abort_in_first_message, NEVER, f"{wording.CONNECTION_LOST} {wording.BEFORE_THE_ANSWER}"),
     ],
 )
 def test_an_echo_that_is_not_answered(script: Script, echo_timeout: float, reason: str) -> None:

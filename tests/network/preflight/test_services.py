@@ -4,13 +4,14 @@ from fw_gear_dicom_send.dicom.uids import PATIENT_ROOT_FIND, STORAGE_COMMITMENT,
 from fw_gear_dicom_send.network.contexts import Context
 from fw_gear_dicom_send.network.preflight import services
 from fw_gear_dicom_send.network.types import ServiceAnswer
+from tests.support import wording
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.pacs import DcmQRSCP, Orthanc
 from tests.support.peers import peer_of
 
 IMAGES = [Context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1")]
-NOT_SUPPORTED = "abstract syntax not supported (3)"
+NOT_SUPPORTED = f"{wording.NO_ABSTRACT_SYNTAX} (3)"
 
 
 def test_real_servers_show_their_services(orthanc: Orthanc) -> None:
@@ -56,4 +57,4 @@ def test_a_server_that_rejects_the_association_offers_nothing() -> None:
     with FaultSCP(lambda peer: peer.reject(1, 1, 1)) as server:
         found = services(peer_of(server), IMAGES)
     assert not any(answer.is_accepted for answer in found)
-    assert all("rejected the association: it gives no reason" in one.refusal for one in found)
+    assert all(f"{wording.REJECTED}: {wording.NO_REASON}" in one.refusal for one in found)

@@ -10,6 +10,7 @@ import trustme
 from fw_gear_dicom_send.network.preflight import REJECTION_POLICY, check
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.retry import RetryPolicy
+from tests.support import wording
 from tests.support.checks import check_failure
 from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, Peer, Script, serve
@@ -28,22 +29,18 @@ from tests.support.scripted import (
 )
 from tests.support.waiting import LONG_TIMEOUTS
 
-CHECK_TITLES = ": check called_ae and calling_ae, and that the server knows both"
-CHECK_PORT = (
-    ": check that destination and port belong to a DICOM server, and whether it requires TLS"
-)
-CHECK_REACH = (
-    ": check destination and port, that the server runs, and that no firewall blocks the connection"
-)
+CHECK_TITLES = f": {wording.CHECK_TITLES}"
+CHECK_PORT = f": {wording.CHECK_DICOM}"
+CHECK_REACH = f": {wording.CHECK_ADDRESS}"
 HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
-TRY_LATER = ": try again later, or have the server's limit of associations raised"
+TRY_LATER = f": {wording.CHECK_LIMIT}"
 
 
 def test_a_refused_connection() -> None:
     """A refused connection names host and port and possible causes."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    reason = f"cannot connect to 127.0.0.1 port {port}: Connection refused"
+    reason = f"{wording.CANNOT_CONNECT} 127.0.0.1 port {port}: Connection refused"
     assert check_failure(PeerAE("127.0.0.1", port, "A", "B")) == reason + CHECK_REACH
 
 
@@ -51,7 +48,7 @@ def test_a_connection_that_times_out() -> None:
     """A connection to a host that drops all packets times out."""
     with FaultSCP(Peer.stall) as server:
         message = check_failure(peer_of(server), timeouts=replace(LONG_TIMEOUTS, associate=0.3))
-    assert message == "sent no valid answer to the association request" + CHECK_PORT
+    assert message == wording.NO_VALID_ANSWER + CHECK_PORT
 
 
 @pytest.mark.parametrize(
@@ -70,7 +67,7 @@ def test_a_server_that_does_not_speak_dicom(script: Script) -> None:
     with FaultSCP(script) as server:
         message = check_failure(peer_of(server))
         assert server.connections == 1
-    assert message == "sent no valid answer to the association request" + CHECK_PORT
+    assert message == wording.NO_VALID_ANSWER + CHECK_PORT
 
 
 def test_a_server_with_tls_only() -> None:
@@ -85,16 +82,16 @@ def test_a_server_with_tls_only() -> None:
 
     with FaultSCP(shake_hands) as server:
         message = check_failure(peer_of(server))
-    assert message == "sent no valid answer to the association request" + CHECK_PORT
+    assert message == wording.NO_VALID_ANSWER + CHECK_PORT
 
 
 @pytest.mark.parametrize(
     ("rejection", "reason"),
     [
-        (UNKNOWN_CALLING_AE, "it does not know the calling AE title 'CALLING'"),
-        (UNKNOWN_CALLED_AE, "it does not know the called AE title 'CALLED'"),
-        ((1, 1, 2), "it does not support the DICOM application context"),
-        ((1, 1, 1), "it gives no reason"),
+        (UNKNOWN_CALLING_AE, f"{wording.UNKNOWN_CALLING_AE} 'CALLING'"),
+        (UNKNOWN_CALLED_AE, f"{wording.UNKNOWN_CALLED_AE} 'CALLED'"),
+        ((1, 1, 2), wording.OTHER_CONTEXT_NAME),
+        ((1, 1, 1), wording.NO_REASON),
     ],
 )
 def test_a_permanent_rejection_fails_immediately(rejection: Rejection, reason: str) -> None:
@@ -102,7 +99,7 @@ def test_a_permanent_rejection_fails_immediately(rejection: Rejection, reason: s
     with FaultSCP(rejecting(rejection), serve) as server:
         message = check_failure(peer_of(server))
         assert server.connections == 1
-    assert message == f"rejected the association: {reason}{CHECK_TITLES}"
+    assert message == f"{wording.REJECTED}: {reason}{CHECK_TITLES}"
 
 
 def test_a_transient_rejection_is_waited_out(
@@ -122,7 +119,7 @@ def test_a_persistent_transient_rejection_is_reported(clock: Clock) -> None:
         message = check_failure(peer_of(server), policy=replace(REJECTION_POLICY, clock=clock))
         assert server.connections > 1
     assert sum(clock.waits) == pytest.approx(10, abs=0.01)
-    assert message == f"rejected the association: its limit of associations is reached{TRY_LATER}"
+    assert message == f"{wording.REJECTED}: {wording.LIMIT_REACHED}{TRY_LATER}"
 
 
 def test_a_long_wait_is_logged_once(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
@@ -132,8 +129,10 @@ def test_a_long_wait_is_logged_once(clock: Clock, caplog: pytest.LogCaptureFixtu
         assert server.connections == 3
     assert len(clock.waits) == 2
     assert caplog.messages == [
-        f"127.0.0.1 port {server.port} rejected the association: its limit of associations is "
-        "reached. Retrying for up to 300 s"
+        (
+            f"127.0.0.1 port {server.port} {wording.REJECTED}: {wording.LIMIT_REACHED}. "
+            f"{wording.RETRYING} 300 s"
+        )
     ]
 
 

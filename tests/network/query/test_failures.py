@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pynetdicom import evt
 
 from fw_gear_dicom_send.delivery.results import ImageReference
+from tests.support import wording
 from tests.support.pacs import PythonSCP
 from tests.support.peers import peer_of
 from tests.support.querying import find_scu
@@ -51,7 +52,7 @@ def test_a_failed_query_costs_its_own_images() -> None:
     assert answer.verified == uids(1, 4)
     assert answer.absent == frozenset()
     assert answer.unknown.keys() == uids(2, 3)
-    text = "the server answered the C-FIND with status 0xC000 Unable to Process"
+    text = f"{wording.FIND_FAILED} 0xC000 Unable to Process"
     assert {reason.text for reason in answer.unknown.values()} == {text}
     assert find.given_up is None
 

@@ -10,6 +10,7 @@ from fw_gear_dicom_send.delivery.sender import QueryError
 from fw_gear_dicom_send.network.commitment import CommitmentSCU
 from fw_gear_dicom_send.network.query import FindSCU
 from fw_gear_dicom_send.reasons import Kind, Reason
+from tests.support import wording
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.pacs import DcmQRSCP, Orthanc, PythonSCP, StoreSCP
 from tests.support.peers import peer_of
@@ -45,7 +46,7 @@ def test_a_missing_series_is_empty(kind: type[Orthanc] | type[DcmQRSCP]) -> None
 @pytest.mark.parametrize(
     ("kind", "service"),
     [
-        (FindSCU, "C-FIND (Study Root)"),
+        (FindSCU, wording.STUDY_ROOT),
         (CommitmentSCU, "storage commitment requests"),
     ],
 )
@@ -59,7 +60,7 @@ def test_a_server_without_the_service(
     (uid,) = uids(1)
     assert scu.verify([reference(1)]) == Verification(unknown={uid: reason})
     assert scu.given_up == reason
-    assert reason.text == f"the server does not support {service}"
+    assert reason.text == f"{wording.NOT_SUPPORTED} {service}"
 
 
 def test_a_failed_query_shows_its_status() -> None:

@@ -14,6 +14,7 @@ from pynetdicom.pdu import P_DATA_TF
 from fw_gear_dicom_send.delivery.results import Verification
 from fw_gear_dicom_send.network.commitment import CommitmentSCU
 from fw_gear_dicom_send.network.commitment_listener import CommitmentListener
+from tests.support import wording
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.pacs import free_port
 from tests.support.querying import query_pool
@@ -105,4 +106,4 @@ def test_a_missing_report_is_explained(listener: CommitmentListener) -> None:
     with ArchiveSCP(reports=False) as server, without_timeout():
         (reason,) = scu(server, listener, late_commitment=1).verify([reference(1)]).unknown.values()
     where = f"in 1 s, neither on the same association nor on port {listener.port}"
-    assert reason.text == f"the server did not report a storage commitment {where}"
+    assert reason.text == f"{wording.NOT_REPORTED} {where}"

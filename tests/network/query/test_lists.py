@@ -8,6 +8,7 @@ import pytest
 from fw_gear_dicom_send.delivery.results import ImageReference, Verification
 from fw_gear_dicom_send.network.query import MAX_LIST, FindSCU
 from fw_gear_dicom_send.reasons import Kind, Reason
+from tests.support import wording
 from tests.support.archive_scp import ArchiveSCP
 from tests.support.matching import (
     OUT_OF_RESOURCES,
@@ -197,7 +198,7 @@ def test_a_rejected_image_is_not_absent() -> None:
     """Status A7xx for a single image leaves it unknown."""
     with finder(lambda *_: ((), OUT_OF_RESOURCES)) as (find, _):
         answer = find.verify(references(1))
-    text = "the server answered the C-FIND with status 0xA700 Refused: Out of Resources"
+    text = f"{wording.FIND_FAILED} 0xA700 Refused: Out of Resources"
     assert [reason.text for reason in answer.unknown.values()] == [text]
 
 

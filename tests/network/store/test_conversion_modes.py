@@ -7,6 +7,7 @@ import pytest
 
 from fw_gear_dicom_send.options import ConversionMode
 from fw_gear_dicom_send.reasons import Kind
+from tests.support import wording
 from tests.support.instances import instance
 from tests.support.pacs import PythonSCP, StoreSCP
 from tests.support.results import SENT, Outcome, outcome, outcomes
@@ -25,8 +26,8 @@ def test_never_sends_only_images_accepted_unchanged(scu: SCUFactory) -> None:
         results = send_all(sender, [instance(shipped(name)) for name in names])
         assert len(server.received()) == 2
     message = (
-        "the server accepts Secondary Capture Image Storage in JPEG 2000 Image Compression only as "
-        "Explicit VR Little Endian, but conversion is set to never"
+        f"{wording.ACCEPTED} Secondary Capture Image Storage in JPEG 2000 Image Compression "
+        "only as Explicit VR Little Endian, but conversion is set to never"
     )
     assert outcomes(results) == [SENT, Outcome(False, Kind.CONVERSION_OFF, message), SENT]
 

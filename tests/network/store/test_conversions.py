@@ -11,7 +11,7 @@ from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support import datasets as raw
-from tests.support import transcoding
+from tests.support import transcoding, wording
 from tests.support.instances import dataset_of, instance, made_instance
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP
 from tests.support.peers import peer_of
@@ -31,7 +31,7 @@ def test_images_are_decompressed_if_necessary(scu: SCUFactory, syntax: str) -> N
         (result,) = send_all(scu(server), [instance(shipped("MR_small_RLE.dcm"))])
         (record,) = server.stored
     name = pydicom.uid.UID(syntax).name
-    message = f"the server accepts MR Image Storage in RLE Lossless only as {name}"
+    message = f"{wording.ACCEPTED} MR Image Storage in RLE Lossless only as {name}"
     assert outcome(result) == Outcome(True, Kind.CONVERTED, message)
     assert record.transfer_syntax == syntax
     arrived = pydicom.dcmread(io.BytesIO(record.file()))
@@ -117,7 +117,7 @@ def test_a_failed_conversion_has_its_reason() -> None:
     with PythonSCP({MR: [EXPLICIT], CT: [EXPLICIT]}) as server:
         sender = StorageSCU(peer_of(server), refuse)
         results = send_all(sender, [instance(shipped("MR_small_RLE.dcm")), made_instance()])
-    message = "cannot be converted from RLE Lossless"
+    message = f"{wording.CANNOT_CONVERT} RLE Lossless"
     assert outcomes(results) == [Outcome(False, Kind.NOT_CONVERTIBLE, message), SENT]
 
 

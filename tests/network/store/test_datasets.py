@@ -7,6 +7,7 @@ import warnings
 import pytest
 
 from fw_gear_dicom_send.reasons import Kind
+from tests.support import wording
 from tests.support.associations import CONTEXTS, opened
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.instances import dataset_of, instance, made_instance, of_source, relabelled
@@ -27,7 +28,7 @@ def test_a_dataset_that_cannot_be_read_completely(scu: SCUFactory, storescp: Sto
     whole, cut = instance(file), instance(file)
     cut.dataset.source.truncate(len(file) - 1000)
     results = send_all(scu(storescp), [cut, whole])
-    message = "the image could not be read: the file was truncated during sending"
+    message = f"{wording.NOT_READ}: the file was truncated during sending"
     assert outcomes(results) == [Outcome(False, Kind.NOT_READ, message), SENT]
     assert [dataset_of(path) for path in storescp.received()] == [dataset_of(file)]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from fw_gear_dicom_send.network.errors import AssociationError, LostAnswerError
+from tests.support import wording
 from tests.support.associations import CONTEXTS, associate, connection_to
 from tests.support.fault_scp import FaultSCP, Image, Peer
 from tests.support.instances import big_instance, made_instance
@@ -45,7 +46,7 @@ def test_an_early_success_does_not_count() -> None:
         assoc = associate(server)
         with connection_to(server) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
-        with pytest.raises(AssociationError, match="lost during a request") as raised:
+        with pytest.raises(AssociationError, match=f"lost {wording.DURING_A_REQUEST}") as raised:
             assoc.send_c_store(big_instance(8_000_000), CONTEXTS[0])
         assert not isinstance(raised.value, LostAnswerError)
 

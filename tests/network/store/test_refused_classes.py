@@ -1,6 +1,7 @@
 """A SOP class that the server does not accept costs only the images of that class."""
 
 from fw_gear_dicom_send.reasons import Kind
+from tests.support import wording
 from tests.support.fault_scp import FaultSCP
 from tests.support.instances import instance, made_instance
 from tests.support.pacs import PythonSCP
@@ -20,7 +21,7 @@ def test_an_unaccepted_class_costs_only_its_images(scu: SCUFactory) -> None:
         results = send_all(scu(server), images)
         assert len(server.associations) == 2
         assert len(server.stored) == 2
-    message = "the server does not accept MR Image Storage in RLE Lossless"
+    message = f"{wording.NOT_ACCEPTED} MR Image Storage in RLE Lossless"
     refused = Outcome(False, Kind.NOT_ACCEPTED, message)
     assert outcomes(results) == [SENT, *[refused] * 5, SENT]
 
@@ -38,5 +39,5 @@ def test_an_accepted_context_without_transfer_syntax_is_ignored(scu: SCUFactory)
     """Without a transfer syntax in the response, the context cannot be used."""
     with FaultSCP(lambda peer: peer.accept(syntaxes=False)) as server:
         (result,) = send_all(scu(server), [made_instance()])
-    message = "the server does not accept CT Image Storage in Explicit VR Little Endian"
+    message = f"{wording.NOT_ACCEPTED} CT Image Storage in Explicit VR Little Endian"
     assert outcome(result) == Outcome(False, Kind.NOT_ACCEPTED, message)

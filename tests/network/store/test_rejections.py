@@ -6,6 +6,7 @@ import pytest
 
 from fw_gear_dicom_send.network.store import RESEND_POLICY
 from fw_gear_dicom_send.reasons import Kind
+from tests.support import wording
 from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, serve
 from tests.support.instances import made_instance
@@ -23,9 +24,7 @@ def test_a_called_title_that_is_not_recognised(scu: SCUFactory) -> None:
         kind, message = fail_to_send(scu(server, called_ae="WRONG"), server)
         assert len(server.associations) == 1
     assert kind is Kind.UNKNOWN_CALLED_AE
-    assert message.endswith(
-        "rejected the association: it does not know the called AE title 'WRONG'"
-    )
+    assert message.endswith(f"{wording.REJECTED}: {wording.UNKNOWN_CALLED_AE} 'WRONG'")
 
 
 def test_a_calling_title_that_is_not_recognised(scu: SCUFactory) -> None:
@@ -36,20 +35,18 @@ def test_a_calling_title_that_is_not_recognised(scu: SCUFactory) -> None:
         kind, message = fail_to_send(scu(server, calling_ae="ELSE"), server)
         assert len(server.associations) == 1
     assert kind is Kind.UNKNOWN_CALLING_AE
-    assert message.endswith(
-        "rejected the association: it does not know the calling AE title 'ELSE'"
-    )
+    assert message.endswith(f"{wording.REJECTED}: {wording.UNKNOWN_CALLING_AE} 'ELSE'")
 
 
 @pytest.mark.parametrize(
     ("rejection", "reason"),
     [
-        (AT_LIMIT, "its limit of associations is reached"),
-        (CONGESTED, "it is temporarily congested"),
-        ((1, 1, 2), "it does not support the DICOM application context"),
+        (AT_LIMIT, wording.LIMIT_REACHED),
+        (CONGESTED, wording.CONGESTED),
+        ((1, 1, 2), wording.OTHER_CONTEXT_NAME),
         ((1, 2, 2), "it does not support this version of the protocol"),
-        ((1, 1, 1), "it gives no reason"),
-        ((1, 2, 1), "it gives no reason"),
+        ((1, 1, 1), wording.NO_REASON),
+        ((1, 2, 1), wording.NO_REASON),
     ],
 )
 def test_a_rejection_has_its_reason(scu: SCUFactory, rejection: Rejection, reason: str) -> None:
@@ -58,7 +55,7 @@ def test_a_rejection_has_its_reason(scu: SCUFactory, rejection: Rejection, reaso
         kind, message = fail_to_send(scu(server, retry_time=0), server)
         assert server.connections == 1
     assert kind is Kind.REJECTED
-    assert message.endswith(f"rejected the association: {reason}")
+    assert message.endswith(f"{wording.REJECTED}: {reason}")
 
 
 def test_a_transient_rejection_is_waited_out(scu: SCUFactory, clock: Clock) -> None:

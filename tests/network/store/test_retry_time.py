@@ -8,6 +8,7 @@ from fw_gear_dicom_send.delivery.results import Sent, Suspect
 from fw_gear_dicom_send.network.contexts import ECHO
 from fw_gear_dicom_send.network.store import RESEND_POLICY
 from fw_gear_dicom_send.reasons import Kind
+from tests.support import wording
 from tests.support.clock import Clock
 from tests.support.fault_scp import FaultSCP, Peer, Script, serve
 from tests.support.instances import made_instance
@@ -23,7 +24,7 @@ from tests.support.sending import SCUFactory, send_all
 
 MAX_WAITS = replace(RESEND_POLICY, jitter=False)
 serve_one = answering_one(Peer.close)
-LOST = "the connection was lost before the answer to a request"
+LOST = f"{wording.CONNECTION_LOST} {wording.BEFORE_THE_ANSWER}"
 
 
 @pytest.fixture
@@ -147,7 +148,9 @@ def test_a_server_that_accepts_no_image_exhausts_the_retry_time(
     assert 64 < number < 300
     assert set(kinds[number:]) == {Kind.GIVEN_UP}
     assert {result.transfer.tries for result in results[number:]} == {0}
-    assert outcomes(results)[-1].text.startswith("gave up after 300 s without a stored image")
+    assert outcomes(results)[-1].text.startswith(
+        f"{wording.GIVEN_UP} 300 s {wording.WITHOUT_STORED_IMAGE}"
+    )
 
 
 def test_a_server_that_answers_no_echo_is_at_fault(scu: SCUFactory, ticking: Clock) -> None:

@@ -6,6 +6,7 @@ from pydicom.dataset import Dataset
 from fw_gear_dicom_send.dicom.privacy import Identity
 from fw_gear_dicom_send.network.statuses import describe
 from fw_gear_dicom_send.reasons import Kind
+from tests.support import wording
 from tests.support.fault_scp import FaultSCP
 from tests.support.instances import instance, made_instance
 from tests.support.pacs import PythonSCP
@@ -22,10 +23,10 @@ from tests.support.sending import SCUFactory, send_all
         (0xB000, True, Kind.WARNING, "status 0xB000 Coercion of Data Elements"),
         (0xB006, True, Kind.WARNING, "status 0xB006 Element Discarded"),
         (0xB007, True, Kind.WARNING, "status 0xB007 Data Set Does Not Match SOP Class"),
-        (0xB123, True, Kind.WARNING, "status 0xB123 of unknown meaning"),
+        (0xB123, True, Kind.WARNING, f"status 0xB123 {wording.UNKNOWN_MEANING}"),
         (0x0107, True, Kind.WARNING, "status 0x0107 Attribute List Error"),
         (0x0116, True, Kind.WARNING, "status 0x0116 Attribute Value Out of Range"),
-        (0x0001, True, Kind.WARNING, "status 0x0001 of unknown meaning"),
+        (0x0001, True, Kind.WARNING, f"status 0x0001 {wording.UNKNOWN_MEANING}"),
         (0xA700, False, Kind.OUT_OF_RESOURCES, "status 0xA700 Refused: Out of Resources"),
         (0xA900, False, Kind.REFUSED, "status 0xA900 Data Set Does Not Match SOP Class"),
         (0xC000, False, Kind.REFUSED, "status 0xC000 Cannot Understand"),
@@ -34,8 +35,8 @@ from tests.support.sending import SCUFactory, send_all
         (0x0122, False, Kind.REFUSED, "status 0x0122 Refused: SOP Class Not Supported"),
         (0x0124, False, Kind.REFUSED, "status 0x0124 Refused: Not Authorised"),
         (0x0213, False, Kind.OUT_OF_RESOURCES, "status 0x0213 Resource Limitation"),
-        (0xFE00, False, Kind.REFUSED, "status 0xFE00 of unknown meaning"),
-        (0x1234, False, Kind.REFUSED, "status 0x1234 of unknown meaning"),
+        (0xFE00, False, Kind.REFUSED, f"status 0xFE00 {wording.UNKNOWN_MEANING}"),
+        (0x1234, False, Kind.REFUSED, f"status 0x1234 {wording.UNKNOWN_MEANING}"),
     ],
 )
 def test_the_status_shows_whether_an_image_was_stored(

@@ -10,6 +10,7 @@ from fw_gear_dicom_send.network.store import StorageSCU
 from fw_gear_dicom_send.network.transport import resolve
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.reasons import Kind
+from tests.support import wording
 from tests.support.fault_scp import FaultSCP, Peer, Script
 from tests.support.instances import made_instance
 from tests.support.results import Outcome, outcome
@@ -24,7 +25,7 @@ def test_no_connection() -> None:
         port = listener.getsockname()[1]
     peer = PeerAE("127.0.0.1", port, "A", "B")
     sender = StorageSCU(peer, unconverted, retry_time=0)
-    message = f"cannot connect to 127.0.0.1 port {port}: Connection refused"
+    message = f"{wording.CANNOT_CONNECT} 127.0.0.1 port {port}: Connection refused"
     failed = Outcome(False, Kind.NO_CONNECTION, message)
     assert outcome(sender.send(made_instance())) == failed
     with socket.create_server(("127.0.0.1", port)) as listener:
@@ -67,7 +68,7 @@ def test_a_server_that_does_not_speak_dicom(scu: SCUFactory, script: Script) -> 
     with FaultSCP(script) as server, without_timeout():
         kind, message = fail_to_send(scu(server, retry_time=0), server)
         assert server.connections == 1
-    no_answer = "sent no valid answer to the association request"
+    no_answer = wording.NO_VALID_ANSWER
     assert (kind, message.endswith(no_answer)) == (Kind.NO_ASSOCIATION, True) or (
         kind is Kind.NO_CONNECTION and message.endswith("Connection reset by peer")
     )

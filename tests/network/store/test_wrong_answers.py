@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fw_gear_dicom_send.reasons import Kind
+from tests.support import wording
 from tests.support.fault_scp import (
     A_ASSOCIATE_RQ,
     C_ECHO_RSP,
@@ -142,5 +143,5 @@ def test_a_server_that_never_answers_an_image(scu: SCUFactory) -> None:
         sender = scu(server, retry_time=0, timeouts=timeouts)
         (result,) = send_all(sender, [made_instance()])
         assert wait_for(lambda: server.ends == ["aborted"] * 2)
-    message = "the server did not answer within 0 s; it may have stored the image"
+    message = f"{wording.NO_ANSWER_WITHIN} 0 s; it may have stored the image"
     assert outcome(result) == Outcome(False, Kind.NO_ANSWER, message)

@@ -3,6 +3,7 @@
 from fw_gear_dicom_send.network.tls import make_context
 from fw_gear_dicom_send.network.types import TLSConfig
 from fw_gear_dicom_send.reasons import Kind
+from tests.support import wording
 from tests.support.certificates import HOST, Identity
 from tests.support.fault_scp import FaultSCP, Peer, PeerLeftError
 from tests.support.results import SENT, Outcome
@@ -30,7 +31,7 @@ def test_a_server_that_drops_tls_during_the_run_gets_nothing(
     with FaultSCP(secured(server_context(server), serve_one), unencrypted) as scp:
         results = send(scu_of(scp, make_context(config), retry_time=NEVER), 4)
     assert results[0] == SENT
-    message = f"{HOST} port {scp.port}: the server does not speak TLS"
+    message = f"{HOST} port {scp.port}: {wording.NO_TLS}"
     assert results[1:] == [Outcome(False, Kind.TLS_FAILED, message)] * 3
     assert seen
     assert all(data[:2] == b"\x16\x03" for data in seen)

@@ -6,33 +6,32 @@ import pytest
 
 from fw_gear_dicom_send.network.tls_errors import HandshakeFailure, explain
 from fw_gear_dicom_send.reasons import Kind
+from tests.support import wording
 
-PORT = "check port (usually 2762 for TLS), and that the server accepts TLS on it"
-PLAIN_TEXT = HandshakeFailure("the server does not speak TLS", PORT)
+PORT = wording.TLS_PORT
+PLAIN_TEXT = HandshakeFailure(wording.NO_TLS, PORT)
 NO_VERSION = HandshakeFailure(
-    "the server supports neither TLS 1.2 nor, if the profile allows it, TLS 1.3",
-    "have a current version enabled on the server, or choose another tls_security_profile",
+    wording.NO_TLS_VERSION,
+    wording.ENABLE_A_VERSION,
 )
 NOTHING_IN_COMMON = HandshakeFailure(
-    "server and client have no TLS version or cipher suite in common",
-    "choose another tls_security_profile, or have TLS 1.2 or 1.3 with AES-GCM and ECDHE enabled on "
-    "the server",
+    wording.NOTHING_IN_COMMON,
+    wording.OTHER_PROFILE,
 )
 NOT_TRUSTED = (
-    "the server's certificate is not trusted",
-    "set add_cert_file to the certificate of its CA, or to its own certificate",
+    wording.NOT_TRUSTED,
+    wording.ADD_ITS_CA,
 )
 OTHER_NAME = (
-    "the name in the server's certificate does not match destination",
-    "set destination to the name in the certificate; or set add_cert_file to the server's own "
-    "certificate, without tls_check_hostname",
+    wording.OTHER_NAME,
+    wording.CORRECT_THE_NAME,
 )
 WEAK = (
-    "the server's certificate is too weak",
+    wording.WEAK_CERTIFICATE,
     "replace it with one that has at least RSA 2048 bits or EC 256 bits, and SHA-256",
 )
 NOT_ACCEPTED = (
-    "the server's certificate is not accepted",
+    wording.CERTIFICATE_NOT_ACCEPTED,
     "have a valid certificate installed on the server",
 )
 
@@ -83,8 +82,8 @@ def test_each_reason_is_explained(reason: str, failure: HandshakeFailure) -> Non
 def test_an_alert_about_the_gears_certificate_is_explained(reason: str, words: str) -> None:
     """The server's alert has the reason (RFC 8446 6.2)."""
     assert failed(reason) == HandshakeFailure(
-        f"the server rejected the client certificate ({words})",
-        "have the server trust the CA of cert, or use the cert and key that it expects",
+        f"{wording.CLIENT_REJECTED} ({words})",
+        wording.TRUST_OUR_CA,
         kind=Kind.TLS_CERTIFICATE,
     )
 
@@ -92,8 +91,8 @@ def test_an_alert_about_the_gears_certificate_is_explained(reason: str, words: s
 @pytest.mark.parametrize(
     ("code", "cause", "advice"),
     [
-        (9, "the server's certificate is not valid yet", "check the clocks of both sides"),
-        (10, "the server's certificate has expired", "have it renewed"),
+        (9, wording.CERTIFICATE_NOT_YET_VALID, wording.CHECK_CLOCKS),
+        (10, wording.CERTIFICATE_EXPIRED, wording.RENEW_IT),
         *[(code, *NOT_TRUSTED) for code in (2, 18, 19, 20, 21)],
         *[(code, *OTHER_NAME) for code in (62, 64)],
         *[(code, *WEAK) for code in (66, 67, 68)],

@@ -12,6 +12,7 @@ from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.tls import make_context
 from fw_gear_dicom_send.network.tls_errors import HandshakeFailure, explain
 from fw_gear_dicom_send.network.types import TLSConfig
+from tests.support import wording
 from tests.support.certificates import HOST, Identity
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.fuzzing import no_hang
@@ -39,10 +40,7 @@ def test_a_server_in_plain_text(config: TLSConfig) -> None:
         peer.abort()
         peer.close()
 
-    assert tls_failure(config, abort) == (
-        "the server does not speak TLS: check port (usually 2762 for TLS), and that the server "
-        "accepts TLS on it"
-    )
+    assert tls_failure(config, abort) == (f"{wording.NO_TLS}: {wording.TLS_PORT}")
 
 
 @pytest.mark.parametrize(
@@ -63,8 +61,7 @@ def test_a_server_that_does_not_answer_the_handshake(
         end(peer)
 
     assert tls_failure(config, read_and_end, replace(LONG_TIMEOUTS, connect=timeout)) == (
-        f"no answer to the TLS handshake ({words}): check port (usually 2762 for TLS), "
-        "and that the server accepts TLS on it"
+        f"{wording.NO_HANDSHAKE} ({words}): {wording.TLS_PORT}"
     )
 
 
@@ -84,7 +81,7 @@ def test_a_server_that_trickles_its_handshake(config: TLSConfig, server: Identit
 
     timeouts = replace(LONG_TIMEOUTS, connect=0.5)
     assert tls_failure(config, trickle, timeouts).startswith(
-        "no answer to the TLS handshake (timed out): "
+        f"{wording.NO_HANDSHAKE} (timed out): "
     )
     assert len(sent) > 1
 
@@ -98,8 +95,7 @@ def test_a_server_that_closes_tls_during_the_handshake(config: TLSConfig) -> Non
         peer.close()
 
     assert tls_failure(config, say_close) == (
-        "no answer to the TLS handshake (connection lost): check port (usually 2762 for TLS), and "
-        "that the server accepts TLS on it"
+        f"{wording.NO_HANDSHAKE} (connection lost): {wording.TLS_PORT}"
     )
 
 
@@ -108,8 +104,8 @@ def test_an_error_without_a_reason_may_be_transient() -> None:
     error = ssl.SSLError("A failure in the SSL library occurred")
     error.reason = None
     assert explain(error) == HandshakeFailure(
-        "no answer to the TLS handshake (connection lost)",
-        "check port (usually 2762 for TLS), and that the server accepts TLS on it",
+        f"{wording.NO_HANDSHAKE} (connection lost)",
+        wording.TLS_PORT,
         is_final=False,
     )
 
@@ -133,8 +129,7 @@ def test_a_server_that_rejects_the_gears_certificate(
     verifying.verify_mode = ssl.CERT_REQUIRED
     verifying.load_verify_locations(server.ca)
     assert tls_failure(config, secured(verifying)) == (
-        "the server rejected the client certificate (unknown ca): have the server trust the CA of "
-        "cert, or use the cert and key that it expects"
+        f"{wording.CLIENT_REJECTED} (unknown ca): {wording.TRUST_OUR_CA}"
     )
 
 

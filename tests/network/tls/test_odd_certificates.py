@@ -17,6 +17,7 @@ from fw_gear_dicom_send.network.types import (
     TLSConfig,
     UserIdentity,
 )
+from tests.support import wording
 from tests.support.certificates import DAY, Identity
 from tests.support.fault_scp import FaultSCP, Peer
 from tests.support.odd_certificates import (
@@ -75,9 +76,9 @@ DATES = {
     "without seconds": (tlv(UTC_TIME, b"4001012359Z"), "2040-01-01"),
     "with an offset": (tlv(UTC_TIME, b"400101000000+0100"), "2039-12-31"),
     "with a part of a second": (tlv(TIME, b"20400101000000.5Z"), "2040-01-01"),
-    "30 February": (tlv(TIME, b"20400230000000Z"), "an unreadable date"),
-    "beyond the last year": (tlv(TIME, b"99991231235959-2300"), "an unreadable date"),
-    "not a date": (tlv(TIME, LATIN), "an unreadable date"),
+    "30 February": (tlv(TIME, b"20400230000000Z"), wording.UNREADABLE_DATE),
+    "beyond the last year": (tlv(TIME, b"99991231235959-2300"), wording.UNREADABLE_DATE),
+    "not a date": (tlv(TIME, LATIN), wording.UNREADABLE_DATE),
 }
 
 
@@ -110,7 +111,7 @@ def test_a_server_whose_certificate_has_an_odd_date(
     odd = odd_certificate(tmp_path / "odd", end=end)
     trusting = replace(config, add_cert_file=odd.ca)
     message = tls_failure(trusting, secured(server_context(odd)))
-    assert message.startswith("the server's certificate is not accepted (format error in ")
+    assert message.startswith(f"{wording.CERTIFICATE_NOT_ACCEPTED} (format error in ")
     context = make_context(replace(trusting, require_peer_cert=False))
     with FaultSCP(secured(server_context(odd))) as scp, caplog.at_level("DEBUG"):
         preflight.check(peer_of(scp), context)
@@ -166,8 +167,8 @@ def test_an_odd_certificate_that_expires_soon_is_logged(
             peer_of(scp), make_context(replace(config, certificate=own, add_cert_file=odd.ca))
         )
     assert caplog.messages == [
-        f"The certificate in cert.pem is valid until {end:%Y-%m-%d}",
-        f"The server's certificate is valid until {end:%Y-%m-%d}",
+        f"{wording.OWN_CERTIFICATE} cert.pem {wording.VALID_UNTIL} {end:%Y-%m-%d}",
+        f"{wording.SERVER_VALID_UNTIL} {end:%Y-%m-%d}",
     ]
 
 

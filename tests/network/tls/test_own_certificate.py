@@ -13,6 +13,7 @@ from fw_gear_dicom_send.errors import ConfigError
 from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.tls import make_context
 from fw_gear_dicom_send.network.types import ClientCertificate, TLSConfig
+from tests.support import wording
 from tests.support.certificates import DAY, Identity, issue, make_self_signed
 from tests.support.fault_scp import FaultSCP
 from tests.support.odd_certificates import UTF8, name, odd_certificate
@@ -78,8 +79,8 @@ def test_an_encrypted_key_is_rejected(tmp_path: Path, config: TLSConfig, client:
         )
     )
     assert refusal(showing(config, key=encrypted)) == (
-        "key: 'encrypted.pem (encrypted)' was given; allowed: an unencrypted PEM file with "
-        "one private key, RSA or EC (openssl pkey -in encrypted.pem -out decrypted.pem)"
+        f"key: 'encrypted.pem (encrypted)' {wording.ALLOWED}: {wording.ONE_KEY} "
+        "(openssl pkey -in encrypted.pem -out decrypted.pem)"
     )
 
 
@@ -90,13 +91,9 @@ def test_files_that_are_not_pem_are_rejected(
     """Each unreadable file is named with its expected content."""
     bad = tmp_path / "bad.pem"
     bad.write_bytes(content)
-    text = "bad.pem' was given; allowed: "
-    assert refusal(showing(config, key=bad)) == (
-        f"key: '{text}an unencrypted PEM file with one private key, RSA or EC"
-    )
-    assert refusal(showing(config, cert=bad)) == (
-        f"cert: '{text}a PEM file with the key's certificate first, then those of its chain, if any"
-    )
+    text = f"bad.pem' {wording.ALLOWED}: "
+    assert refusal(showing(config, key=bad)) == (f"key: '{text}{wording.ONE_KEY}")
+    assert refusal(showing(config, cert=bad)) == (f"cert: '{text}{wording.A_CHAIN}")
     assert refusal(replace(config, add_cert_file=bad)) == (
         f"add_cert_file: '{text}a PEM file with one or more CA certificates"
     )
@@ -115,7 +112,7 @@ def test_a_key_of_another_certificate_is_rejected(
     """The error says that the files do not belong together."""
     other = issue(tmp_path / "other", key_type=key_type)
     assert refusal(showing(config, key=other.key)).startswith(
-        "cert: 'cert.pem (its first certificate does not match key.pem)' was given; allowed: "
+        f"cert: 'cert.pem (its first certificate does not match key.pem)' {wording.ALLOWED}: "
     )
 
 
@@ -125,8 +122,8 @@ def test_a_certificate_that_openssl_cannot_read_is_rejected(
     """It is called damaged, and its key is not blamed."""
     odd = odd_certificate(tmp_path / "odd", subject=name(UTF8, b"K\xf6ln"))
     assert refusal(showing(config, odd.key, odd.cert)) == (
-        "cert: 'cert.pem (OpenSSL does not accept it: damaged)' was given; allowed: a PEM file "
-        "with the key's certificate first, then those of its chain, if any"
+        f"cert: 'cert.pem ({wording.OPENSSL_REJECTS}: damaged)' {wording.ALLOWED}: "
+        f"{wording.A_CHAIN}"
     )
 
 
@@ -140,8 +137,8 @@ def test_a_certificate_outside_its_validity_is_rejected(
     now = datetime.datetime.now(datetime.UTC)
     old = issue(tmp_path / "old", not_before=now + begin, not_after=now + end)
     assert refusal(showing(config, old.key, old.cert)) == (
-        f"cert: 'cert.pem (valid from {now + begin:%Y-%m-%d} to {now + end:%Y-%m-%d})' was "
-        "given; allowed: a certificate that is valid today"
+        f"cert: 'cert.pem (valid from {now + begin:%Y-%m-%d} to {now + end:%Y-%m-%d})' "
+        f"{wording.ALLOWED}: a certificate that is valid today"
     )
 
 
@@ -150,8 +147,8 @@ def test_a_weak_key_is_rejected(tmp_path: Path, config: TLSConfig) -> None:
     key, cert = tmp_path / "weak-key.pem", tmp_path / "weak.pem"
     make_self_signed(key, cert, bits=1024)
     assert refusal(showing(config, key, cert)) == (
-        "cert: 'weak.pem (OpenSSL does not accept it: ee key too small)' was given; allowed: a "
-        "key of at least 2048 bits RSA or 256 bits EC"
+        f"cert: 'weak.pem ({wording.OPENSSL_REJECTS}: ee key too small)' "
+        f"{wording.ALLOWED}: a key of at least 2048 bits RSA or 256 bits EC"
     )
 
 
@@ -175,8 +172,7 @@ def test_a_server_that_requests_a_certificate(
     """If the gear has none, the error says that the server requires one."""
     demanding = demanding_context(server, client.ca, version, version)
     assert tls_failure(replace(config, certificate=None), secured(demanding)) == (
-        "the server requires a client certificate: set key and cert, signed by a CA that the "
-        "server trusts"
+        f"{wording.CLIENT_REQUIRED}: set key and cert, signed by a CA that the server trusts"
     )
 
 
@@ -194,6 +190,6 @@ def test_a_certificate_that_expires_soon_is_logged(
     trusting = replace(showing(config, own.key, own.cert), add_cert_file=peer.ca)
     with FaultSCP(secured(server_context(peer))) as scp, caplog.at_level("WARNING"):
         preflight.check(peer_of(scp), make_context(trusting))
-    ends = f"is valid until {end:%Y-%m-%d}"
-    text = [f"The certificate in cert.pem {ends}", f"The server's certificate {ends}"]
+    ends = f"{wording.VALID_UNTIL} {end:%Y-%m-%d}"
+    text = [f"{wording.OWN_CERTIFICATE} cert.pem {ends}", f"The server's certificate {ends}"]
     assert caplog.messages == (text if is_logged else [])

@@ -8,6 +8,7 @@ import pytest
 
 from fw_gear_dicom_send.network.tls import PROFILES, make_context
 from fw_gear_dicom_send.network.types import TLSConfig
+from tests.support import wording
 from tests.support.certificates import Identity
 from tests.support.client_hello import client_hello
 from tests.support.fault_scp import FaultSCP
@@ -30,10 +31,7 @@ RENEGOTIATION_SCSV = 0x00FF
 SECP256R1, X25519 = 23, 29
 STRONG_GROUPS = {23, 24, 25, 29, 30, *range(0x0100, 0x0105), 0x11EB, 0x11EC, 0x11ED}
 EXTENDED = "Extended BCP 195"
-NO_VERSION = (
-    "the server supports neither TLS 1.2 nor, if the profile allows it, TLS 1.3: have a current "
-    "version enabled on the server, or choose another tls_security_profile"
-)
+NO_VERSION = f"{wording.NO_TLS_VERSION}: {wording.ENABLE_A_VERSION}"
 
 
 def test_the_manifest_offers_each_profile() -> None:

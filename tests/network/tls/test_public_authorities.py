@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.tls import make_context
 from fw_gear_dicom_send.network.types import TLSConfig
+from tests.support import wording
 from tests.support.certificates import DAY, HOST, Identity
 from tests.support.fault_scp import FaultSCP
 from tests.support.odd_certificates import AUTHORITY, PRINTABLE, name, odd_certificate, tlv
@@ -26,7 +27,7 @@ from tests.support.programs import path_of
 from tests.support.results import SENT
 from tests.support.tls_servers import scu_of, secured, send, server_context, tls_failure
 
-OTHER_NAME = "the name in the server's certificate does not match destination ("
+OTHER_NAME = f"{wording.OTHER_NAME} ("
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from fw_gear_dicom_send.errors import ServerError
 from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.tls import PROFILES, make_context
 from fw_gear_dicom_send.network.types import TLSConfig
+from tests.support import wording
 from tests.support.certificates import Identity
 from tests.support.instances import dataset_of, instance
 from tests.support.pacs import Orthanc, StoreSCP
@@ -39,7 +40,7 @@ def test_storescp_rejects_an_unknown_certificate(config: TLSConfig, server: Iden
     options = ("+tls", str(server.key), str(server.cert), "+cf", str(server.ca))
     with StoreSCP(*options, "-rc", "+xa") as scp, pytest.raises(ServerError) as caught:
         preflight.check(peer_of(scp), make_context(config))
-    assert "the server rejected the client certificate (unknown ca)" in str(caught.value)
+    assert f"{wording.CLIENT_REJECTED} (unknown ca)" in str(caught.value)
 
 
 @pytest.mark.parametrize("asks", [False, True])
@@ -53,7 +54,7 @@ def test_storescp_without_a_certificate_of_the_gear(
         if not asks:
             assert send(scu_of(scp, context)) == [SENT] * 3
             return
-        with pytest.raises(ServerError, match="the server requires a client certificate"):
+        with pytest.raises(ServerError, match=wording.CLIENT_REQUIRED):
             preflight.check(peer_of(scp), context)
 
 

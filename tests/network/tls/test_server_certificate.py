@@ -11,6 +11,7 @@ import trustme
 from fw_gear_dicom_send.network import preflight
 from fw_gear_dicom_send.network.tls import make_context
 from fw_gear_dicom_send.network.types import TLSConfig
+from tests.support import wording
 from tests.support.certificates import DAY, Identity, issue, make_self_signed
 from tests.support.fault_scp import FaultSCP
 from tests.support.peers import peer_of
@@ -21,7 +22,7 @@ from tests.support.tls_servers import scu_of, secured, send, server_context, tls
 def test_an_untrusted_server(config: TLSConfig, server: Identity) -> None:
     """A server of an unknown authority receives nothing; the error names the input that helps."""
     message = tls_failure(replace(config, add_cert_file=None), secured(server_context(server)))
-    assert message.startswith("the server's certificate is not trusted (")
+    assert message.startswith(f"{wording.NOT_TRUSTED} (")
     assert "): set add_cert_file to the certificate of its CA, or to its own" in message
 
 
@@ -55,7 +56,7 @@ def test_any_certificate_is_accepted_if_none_is_required(
         preflight.check(peer_of(scp), make_context(lax))
         assert send(scu_of(scp, make_context(lax))) == [SENT] * 3
     line, warning = caplog.messages
-    assert warning == f"The server's certificate is valid until {now - DAY:%Y-%m-%d}"
+    assert warning == f"{wording.SERVER_VALID_UNTIL} {now - DAY:%Y-%m-%d}"
     assert re.fullmatch(
         r"TLSv1\.3 with TLS_AES_256_GCM_SHA384; server certificate: "
         r"OU=Testing cert .*,O=trustme .*, issued by OU=Testing CA .*,O=trustme .*",
@@ -69,13 +70,15 @@ def test_any_certificate_is_accepted_if_none_is_required(
         (
             -9 * DAY,
             -DAY,
-            "the server's certificate has expired (certificate has expired): have it renewed",
+            f"{wording.CERTIFICATE_EXPIRED} (certificate has expired): {wording.RENEW_IT}",
         ),
         (
             DAY,
             9 * DAY,
-            "the server's certificate is not valid yet (certificate is not yet valid): check the "
-            "clocks of both sides",
+            (
+                f"{wording.CERTIFICATE_NOT_YET_VALID} (certificate is not yet valid): "
+                f"{wording.CHECK_CLOCKS}"
+            ),
         ),
     ],
 )
@@ -100,10 +103,8 @@ def test_a_server_with_another_name(tmp_path: Path, config: TLSConfig) -> None:
     trusting = replace(config, add_cert_file=other.ca)
     script = secured(server_context(other))
     assert tls_failure(replace(trusting, check_hostname=True), script) == (
-        "the name in the server's certificate does not match destination (IP address mismatch, "
-        "certificate is not valid for '127.0.0.1'.): set destination to the name in the "
-        "certificate; or set add_cert_file to the server's own certificate, without "
-        "tls_check_hostname"
+        f"{wording.OTHER_NAME} (IP address mismatch, certificate is not valid for "
+        f"'127.0.0.1'.): {wording.CORRECT_THE_NAME}"
     )
     with FaultSCP(script) as scp:
         assert send(scu_of(scp, make_context(trusting))) == [SENT] * 3
@@ -124,7 +125,7 @@ def test_a_server_with_a_weak_key(tmp_path: Path, config: TLSConfig) -> None:
     make_self_signed(key, cert, bits=1024)
     script = secured(server_context(Identity(cert, cert, key)))
     message = tls_failure(replace(config, add_cert_file=cert), script)
-    assert message.startswith("the server's certificate is too weak (")
+    assert message.startswith(f"{wording.WEAK_CERTIFICATE} (")
 
 
 @pytest.fixture
@@ -144,7 +145,7 @@ def test_a_public_authority_requires_the_name(
     trusting = config if adds else replace(config, add_cert_file=None)
     evil = issue(tmp_path / "evil", "evil.example.org", authority=public)
     message = tls_failure(trusting, secured(server_context(evil)))
-    assert message.startswith("the name in the server's certificate does not match destination (")
+    assert message.startswith(f"{wording.OTHER_NAME} (")
     good = issue(tmp_path / "good", authority=public)
     with FaultSCP(secured(server_context(good))) as scp:
         assert send(scu_of(scp, make_context(trusting))) == [SENT] * 3
@@ -156,7 +157,7 @@ def test_an_expired_certificate_of_an_added_authority(tmp_path: Path, config: TL
     now = datetime.datetime.now(datetime.UTC)
     old = issue(tmp_path / "old", not_before=now - 9 * DAY, not_after=now - DAY)
     message = tls_failure(replace(config, add_cert_file=old.ca), secured(server_context(old)))
-    assert message.startswith("the server's certificate has expired (")
+    assert message.startswith(f"{wording.CERTIFICATE_EXPIRED} (")
 
 
 def test_each_association_of_a_run_shakes_hands_once(
