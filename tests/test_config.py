@@ -86,7 +86,7 @@ def test_valid_ports_are_accepted(port: int) -> None:
 def test_other_ports_are_rejected(port: object) -> None:
     """Any other value is rejected."""
     message = refusal(port=port)
-    assert message == f"port: {port!r} {wording.ALLOWED}: a whole number from 1 to 65535"
+    assert message == f"port: {port!r} {wording.ALLOWED}: {wording.PORT_NUMBER}"
 
 
 @pytest.mark.parametrize("associations", [0, -1, 17, "4", 4.0, True, None])
@@ -148,7 +148,7 @@ def test_bad_query_ae_titles_are_rejected(title: object) -> None:
 def test_bad_ae_titles_are_rejected(option: str, title: object) -> None:
     """An AE title has 1 to 16 characters, no backslash and no control character."""
     message = refusal(**{option: title})
-    assert message.startswith(f"{option}: {title!r} {wording.ALLOWED}: 1 to 16 ASCII characters")
+    assert message.startswith(f"{option}: {title!r} {wording.ALLOWED}: {wording.AE_TITLE}")
     assert "\n" not in message
 
 
@@ -173,14 +173,18 @@ def test_groups_are_hexadecimal_text_or_numbers(given: object, group: int) -> No
 )
 def test_group_texts_that_are_not_private_are_rejected(group: str) -> None:
     """A group is odd and not reserved by the standard (PS3.5 7.8)."""
-    assert refusal(group=group).startswith(f"group: {group!r} {wording.ALLOWED}: an odd group")
+    assert refusal(group=group).startswith(
+        f"group: {group!r} {wording.ALLOWED}: {wording.ODD_GROUP}"
+    )
 
 
 @pytest.mark.parametrize("group", [0, 32, 7, 65535, -33, 33.0, True, None])
 def test_group_numbers_that_are_not_private_are_rejected(group: object) -> None:
     """The same rule applies to a group given as a number."""
     message = refusal(group=group)
-    assert message.startswith(f"group: {group!r} {wording.ALLOWED}: an odd group from 0x0009")
+    assert message.startswith(
+        f"group: {group!r} {wording.ALLOWED}: {wording.ODD_GROUP} from 0x0009"
+    )
 
 
 @pytest.mark.parametrize("option", ["identifier", "tag_value"])
@@ -230,7 +234,7 @@ def test_hosts_are_names_and_addresses(given: str, host: str) -> None:
 def test_invalid_hosts_are_rejected(host: object) -> None:
     """A URL, a host with a port, an empty text and a text with inner spaces are not hosts."""
     message = refusal(destination=host)
-    assert message.startswith(f"destination: {host!r} {wording.ALLOWED}: a host name, or")
+    assert message.startswith(f"destination: {host!r} {wording.ALLOWED}: {wording.HOST_NAME}, or")
 
 
 def test_options_of_the_command_have_no_effect_on_the_gear() -> None:

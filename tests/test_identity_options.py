@@ -39,7 +39,7 @@ def test_an_unencrypted_identity_is_rejected(path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(config_json(path))
     assert str(caught.value) == (
-        f"identity: 'identity.json' {wording.ALLOWED}: with tls_enabled, or with "
+        f"identity: 'identity.json' {wording.ALLOWED}: {wording.WITH_TLS} with "
         "identity_without_tls, which sends it unencrypted"
     )
 

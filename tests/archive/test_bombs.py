@@ -84,8 +84,7 @@ def test_archive_limit_of_a_tar(work: Path, place: str) -> None:
     path.write_bytes(gzip.compress(data))
     *members, last = items(path, work, limits=Limits(archive=1_000_000, ratio=1))
     assert members == images(A)
-    assert isinstance(last, BrokenArchive)
-    assert "1 times its size" in last.reason.text
+    assert last == BrokenArchive(Reason(Kind.ARCHIVE_TOO_LARGE, "1"))
 
 
 def test_sparse_member(work: Path) -> None:
@@ -101,8 +100,7 @@ def test_sparse_member_over_the_limit(work: Path) -> None:
     path = work.parent / "a"
     path.write_bytes(sparse_entry("a", {0: A}, 50_000_000) + END_OF_TAR)
     (last,) = items(path, work, limits=Limits(archive=1_000_000, ratio=1))
-    assert isinstance(last, BrokenArchive)
-    assert "1 times its size" in last.reason.text
+    assert last == BrokenArchive(Reason(Kind.ARCHIVE_TOO_LARGE, "1"))
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_patterns_without_a_match_are_an_error(
     """The exit code is 1 with a reason, and the server is not contacted."""
     result = send(study, "--include", "*.nii", "--json", *to(python_scp), cwd=tmp_path)
     assert result.exit_code == 2
-    message = f"{wording.NOTHING_TO_SEND}: none of the 5 {wording.NONE_SELECTED}"
+    message = wording.NONE_SELECTED.format(5)
     assert message in result.stderr
     assert summary(result)["error"] == message
     assert python_scp.associations == ()

@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks.datasets import make_multiframe
 from fw_gear_dicom_send.run.downloads import MIN_MAX_BYTES
+from tests.support import wording
 from tests.support.command import arguments_of, environment
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.footprint import Peak, bytes_on_disk, peak_resident, peak_resident_of_all
@@ -136,7 +137,7 @@ def test_memory_does_not_grow_with_files_that_are_not_dicom(
         Peak(partial(peak_resident_of_all, command.pid), PAUSE) as memory,
     ):
         _, log = command.communicate()
-    assert log.count("neither a DICOM file nor") == len(files)
+    assert log.count(wording.NEITHER) == len(files)
     assert "image.dcm: 1 of 1 image sent" in log
     assert memory.value < MAX_MEMORY
 

@@ -13,13 +13,13 @@ from tests.support.gear_runs import Session, gear_on
     [
         (
             {"port": 70000},
-            f"port: 70000 {wording.ALLOWED}: a whole number from 1 to 65535",
+            f"port: 70000 {wording.ALLOWED}: {wording.PORT_NUMBER}",
         ),
-        ({"called_ae": ""}, f"called_ae: '' {wording.ALLOWED}: 1 to 16 ASCII characters"),
-        ({"group": "0x0020"}, f"group: '0x0020' {wording.ALLOWED}: an odd group"),
+        ({"called_ae": ""}, f"called_ae: '' {wording.ALLOWED}: {wording.AE_TITLE}"),
+        ({"group": "0x0020"}, f"group: '0x0020' {wording.ALLOWED}: {wording.ODD_GROUP}"),
         (
             {"destination": "no-such-host.invalid"},
-            (f"destination: 'no-such-host.invalid' {wording.ALLOWED}: a host name that can be"),
+            (f"destination: 'no-such-host.invalid' {wording.ALLOWED}: {wording.HOST_NAME}"),
         ),
     ],
 )

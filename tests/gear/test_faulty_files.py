@@ -120,7 +120,7 @@ def test_images_that_cannot_be_sent_are_counted(
 
     assert result.exit_code == 1
     assert counts(session.site.reports[0].content) == {"odd.zip": ("3", "1", "Incomplete")}
-    assert "odd.zip: 1 image not sent: it has no SOP Instance UID" in result.log
+    assert f"odd.zip: 1 image not sent: {wording.NO_INSTANCE_UID}" in result.log
     assert "odd.zip: 1 image not sent: it has no SOP Class UID" in result.log
     (stored,) = python_scp.stored
     assert stored.sop_instance_uid == made(3).SOPInstanceUID

@@ -52,6 +52,6 @@ def test_no_matching_file_is_not_a_success(
     gear = gear_on(tmp_path, session.site, python_scp.port, session.session, include="*.ima")
     result = gear.run()
     assert result.exit_code == 1
-    assert f"{wording.NOTHING_TO_SEND}: none of the 4 {wording.NONE_SELECTED}" in result.log
+    assert wording.NONE_SELECTED.format(4) in result.log
     assert counts(session.site.reports[0].content) == {}
     assert python_scp.associations == ()

@@ -12,6 +12,7 @@ from fw_gear_dicom_send.models import Container, DownloadFailure, FileEntry
 from fw_gear_dicom_send.network.types import PeerAE
 from fw_gear_dicom_send.run import run
 from fw_gear_dicom_send.source import Fetcher
+from tests.support import wording
 from tests.support.configs import gear_config
 from tests.support.gear_runs import (
     CT,
@@ -135,7 +136,7 @@ def test_an_unwritable_work_folder_is_reported(tmp_path: Path, session: Session)
     assert result.exit_code == 1
     assert counts(site.reports[0].content) == {"a.dcm": ("0", "0", "Failed")}
     assert "ERROR" in result.stderr
-    assert "Cannot write to the work folder: " in result.stderr
+    assert f"{wording.CANNOT_WRITE_TO_WORK}: " in result.stderr
     assert "Unexpected" not in result.log
     assert "Traceback" not in result.log
     assert not downloads(site)

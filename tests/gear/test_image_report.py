@@ -84,9 +84,9 @@ def test_members_are_named_on_request(runs: SessionRuns, shows_names: bool) -> N
         ("", "uid-missing"),
     ]
     log = ended.result.log
-    assert f"a.zip: 1 image not sent: it has no SOP Instance UID ({names[1]})\n" in log
+    assert f"a.zip: 1 image not sent: {wording.NO_INSTANCE_UID} ({names[1]})\n" in log
     assert f"a.zip: 1 image not sent: {wording.MEMBER_CORRUPT} ({names[2]})\n" in log
-    assert "b.dcm: 1 image not sent: it has no SOP Instance UID\n" in log
+    assert f"b.dcm: 1 image not sent: {wording.NO_INSTANCE_UID}\n" in log
     assert ("Doe" in log) == shows_names
     assert [row["Tries"] for row in ended.instances] == ["1", "", "", "1", ""]
 

@@ -49,9 +49,15 @@ def test_an_unreachable_server_ends_the_run_before_any_download(
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        (partial(Peer.reject, result=1, source=1, reason=7), "the called AE title 'PACS': check "),
-        (partial(Peer.reject, result=1, source=1, reason=3), "AE title 'flywheel': check "),
-        (Peer.close, "association request: check that destination and port belong"),
+        (
+            partial(Peer.reject, result=1, source=1, reason=7),
+            f"{wording.UNKNOWN_CALLED_AE} 'PACS'",
+        ),
+        (
+            partial(Peer.reject, result=1, source=1, reason=3),
+            wording.UNKNOWN_CALLING_AE,
+        ),
+        (Peer.close, f"{wording.NO_VALID_ANSWER}: {wording.CHECK_DICOM}"),
     ],
 )
 def test_a_server_that_fails_the_check_ends_the_run_before_any_download(

@@ -99,7 +99,7 @@ def test_the_gear_does_not_send_to_an_untrusted_server(
     assert strict.exit_code == 1
     assert site.reports[0].content.endswith(b"ct.dcm,0,0,Failed\n")
     assert wording.NOT_TRUSTED in strict.stderr
-    assert "set add_cert_file to the certificate of its CA" in strict.stderr
+    assert wording.ADD_ITS_CA in strict.stderr
     assert lax.exit_code == 0, lax.log
 
 
@@ -109,7 +109,7 @@ def test_the_gear_names_an_invalid_key(gear: GearFolder, client: Identity) -> No
     gear.give("cert.pem", client.cert, parent_id="p", input_name="cert")
     result = gear.run()
     assert result.exit_code == 1
-    assert f"key: 'key.pem' {wording.ALLOWED}: an unencrypted PEM file" in result.stderr
+    assert f"key: 'key.pem' {wording.ALLOWED}: {wording.ONE_KEY}" in result.stderr
     assert "Traceback" not in result.log
 
 

@@ -67,7 +67,7 @@ def test_the_gear_rejects_an_unencrypted_identity(
     gear.give("identity.json", identity, parent_id="p", input_name="identity")
     result = gear.run()
     assert result.exit_code == 1
-    assert f"identity: 'identity.json' {wording.ALLOWED}: with tls_enabled, or" in result.stderr
+    assert f"identity: 'identity.json' {wording.ALLOWED}: {wording.WITH_TLS}" in result.stderr
     assert_not_shown(result.log)
 
 
@@ -109,7 +109,7 @@ def test_over_tls_an_identity_needs_no_other_option(
     ("content", "options", "line"),
     [
         ("{}", ["--identity-without-tls"], "allowed: a JSON file"),
-        (json.dumps(IDENTITY), [], "allowed: with tls_enabled, or"),
+        (json.dumps(IDENTITY), [], f"allowed: {wording.WITH_TLS}"),
     ],
 )
 @pytest.mark.parametrize("first", ["echo", "."])

@@ -20,12 +20,12 @@ def file(images: int, sent: int = 0, already: int = 0, planned: int | None = Non
         ([file(3, 3), file(2, 1)], "4 of 5 images sent", wording.NOT_ALL_SENT),
         (
             [file(300, 0, 300)],
-            "300 of 300 images on the server: 300 already there, 0 sent",
+            f"300 of 300 {wording.ON_SERVER}: 300 already there, 0 sent",
             wording.ALL_ON_SERVER,
         ),
         (
             [file(5, 2, 1), file(2, 2)],
-            "5 of 7 images on the server: 1 already there, 4 sent",
+            f"5 of 7 {wording.ON_SERVER}: 1 already there, 4 sent",
             wording.NOT_ALL_ON_SERVER,
         ),
         ([file(3, planned=3)], "3 of 3 images would be sent", "All images would be sent"),

@@ -51,5 +51,6 @@ def test_a_server_without_queries_has_no_existing_images(
     stored_images = KnownImages(find)
     assert not any(stored_images.is_on_server(image(0, f"1.2.9.{n % 70}")) for n in range(140))
     assert caplog.messages == [
-        f"{wording.CANNOT_CHECK_EXISTING}: {wording.NOT_SUPPORTED} {wording.STUDY_ROOT}"
+        f"{wording.CANNOT_CHECK_EXISTING}; {wording.SENDING_ALL}: {wording.NOT_SUPPORTED} "
+        f"{wording.STUDY_ROOT}"
     ]

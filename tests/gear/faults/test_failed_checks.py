@@ -37,20 +37,23 @@ def test_a_transient_rejection_of_the_check_is_waited_out(tmp_path: Path) -> Non
 def test_retry_time_limits_the_check(tmp_path: Path) -> None:
     """With a retry time of 0, the server is checked once."""
     for run in run_gear(tmp_path, lambda _: (rejecting(AT_LIMIT),), send_retry_time=0):
-        assert f"{wording.LIMIT_REACHED}: try again later" in run.result.log
+        assert f"{wording.LIMIT_REACHED}: {wording.CHECK_LIMIT}" in run.result.log
         assert (run.connections, run.fetched, run.result.exit_code) == (1, frozenset(), 1)
 
 
 CHECK: dict[str, tuple[Script, str]] = {
     "called AE title": (
         rejecting(UNKNOWN_CALLED_AE),
-        "the called AE title 'PACS': check called_ae",
+        f"{wording.UNKNOWN_CALLED_AE} 'PACS': check",
     ),
-    "calling AE title": (rejecting(UNKNOWN_CALLING_AE), "the calling AE title 'flywheel': check"),
-    "limit": (rejecting(AT_LIMIT), f"{wording.LIMIT_REACHED}: try again later"),
-    "silence": (Peer.stall, "association request: check that destination and port belong"),
-    "close": (Peer.close, "association request: check that destination and port belong"),
-    "abort": (abort_on_request, "association request: check that destination and port belong"),
+    "calling AE title": (
+        rejecting(UNKNOWN_CALLING_AE),
+        f"{wording.UNKNOWN_CALLING_AE} 'flywheel': check",
+    ),
+    "limit": (rejecting(AT_LIMIT), f"{wording.LIMIT_REACHED}: {wording.CHECK_LIMIT}"),
+    "silence": (Peer.stall, f"{wording.NO_VALID_ANSWER}: {wording.CHECK_DICOM}"),
+    "close": (Peer.close, f"{wording.NO_VALID_ANSWER}: {wording.CHECK_DICOM}"),
+    "abort": (abort_on_request, f"{wording.NO_VALID_ANSWER}: {wording.CHECK_DICOM}"),
     "no answer to the C-ECHO": (
         accept_and_stall,
         f"{wording.NO_ANSWER_WITHIN} {SHORT_TIMEOUT:.0f} s: check",

@@ -90,7 +90,7 @@ def test_a_server_that_returns_gets_as_many_associations_as_before(
         assert results_of(sending) == [SENT] * 40
         scu.close()
         assert server.connections == 8
-    (warning,) = (one for one in caplog.messages if "lost with an image" not in one)
+    (warning,) = (one for one in caplog.messages if wording.ASSOCIATION_LOST not in one)
     assert warning.startswith(f"No association: {wording.CANNOT_CONNECT} 127.0.0.1 port ")
     assert warning.endswith(f"Connection refused. {wording.RETRYING} 600 s")
 

@@ -23,7 +23,7 @@ def test_an_untrusted_server(config: TLSConfig, server: Identity) -> None:
     """A server of an unknown authority receives nothing; the error names the input that helps."""
     message = tls_failure(replace(config, add_cert_file=None), secured(server_context(server)))
     assert message.startswith(f"{wording.NOT_TRUSTED} (")
-    assert "): set add_cert_file to the certificate of its CA, or to its own" in message
+    assert f"): {wording.ADD_ITS_CA}" in message
 
 
 def test_a_servers_own_certificate_can_be_trusted(config: TLSConfig, server: Identity) -> None:
