@@ -1,5 +1,6 @@
 """Storage SCU: the sender for a DICOM server (PS3.4 annex B)."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from ..options import ConversionMode
 from ..retry import RetryBudget, RetryPolicy
 from . import preflight
 from .attempts import Convert, StoreAttempts
+from .contexts import Context
 from .page_sections import contexts_section
 from .pool import AssociationPool
 from .transport import DEFAULT_TRANSPORT, Transport
@@ -145,6 +147,11 @@ class StorageSCU:
             shares_associations=self._query_peer is None,
         )
 
+    @property
+    def contexts(self) -> Mapping[Context, bool]:
+        """The proposed presentation contexts, and whether they were accepted."""
+        return {**self._queries.contexts, **self._pool.contexts}
+
     def facts(self) -> SenderFacts:
         """Return the current facts."""
         throttle, health = self._transport.throttle, self.health
@@ -156,7 +163,7 @@ class StorageSCU:
             losses=health.losses,
             lost_at=tuple(health.lost_at),
             given_up=None if health.given_up is RUN_ENDED else health.given_up,
-            sections=(contexts_section({**self._queries.contexts, **self._pool.contexts}),),
+            sections=(contexts_section(self.contexts),),
         )
 
     def finish(self) -> None:

@@ -32,7 +32,7 @@ class OneWay(io.RawIOBase):
 def streamed(*contents: bytes, method: int, is_zip64: bool = False) -> bytes:
     """Return a zip with data descriptors; a zip64 has 64-bit sizes."""
     target = OneWay()
-    with zipfile.ZipFile(target, "w", method) as file:  # type: ignore[arg-type]
+    with zipfile.ZipFile(target, "w", method) as file:
         for number, content in enumerate(contents):
             with file.open(f"{number}.dcm", "w", force_zip64=is_zip64) as member:
                 member.write(content)

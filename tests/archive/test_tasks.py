@@ -36,7 +36,7 @@ def opened(path: Path, work: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[
 
 def contents(items: list[Item | object]) -> dict[object, bytes]:
     """Return the contents of members by number, and close the members."""
-    found = {}
+    found: dict[object, bytes] = {}
     for item in items:
         assert isinstance(item, Member)
         with closing(item.content):

@@ -23,7 +23,7 @@ def test_jobs_are_run_and_followed(world: World, caplog: pytest.LogCaptureFixtur
     """A batch is run once, followed by lines of counts, and its reports are gathered."""
     for number in range(3):
         world.add(f"Visit {number}")
-    seen = []
+    seen: list[object] = []
 
     def outcome(_: Record) -> Simulated:
         """Let a job run until the command has logged it as running."""

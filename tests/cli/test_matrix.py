@@ -45,8 +45,8 @@ def test_equal_classes_and_syntaxes_share_a_row_and_a_column() -> None:
 
 def test_the_largest_row_has_no_names() -> None:
     """It contains the SOP classes that are in no other row; other long rows name some of theirs."""
-    many = {f"1.2.{n}": (RLELossless,) for n in range(MAX_NAMED + 2)}
-    few = {f"1.3.{n}": () for n in range(MAX_NAMED + 1)}
+    many: dict[str, tuple[str, ...]] = {f"1.2.{n}": (RLELossless,) for n in range(MAX_NAMED + 2)}
+    few: dict[str, tuple[str, ...]] = {f"1.3.{n}": () for n in range(MAX_NAMED + 1)}
     lines = list(by_class(many | few, PROPOSED))
     assert "   1  the 14 other SOP classes" in lines
     assert "; and 1 more" in " ".join(lines)

@@ -40,7 +40,7 @@ def check_choice(source: Sequence[RawElement], found: Sequence[RawElement], wire
             assert not own
             assert block == min(set(range(0x10, 0x100)) - blocks)
             assert element == block << 8
-    for element in found:
+    for element in found:  # type: ignore[assignment]
         if element.tag == LENGTH:
             everything = [e for e in [*source, *found] if e.tag >> 16 == GROUP and e.tag != LENGTH]
             length = unpack(wire.order + "L", element.data[8:])

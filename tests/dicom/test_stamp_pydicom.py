@@ -72,7 +72,7 @@ def written(dataset: Dataset, wire: Wire) -> bytes:
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.preamble = bytes(128)
     dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = wire.uid
+    dataset.file_meta.TransferSyntaxUID = wire.uid  # type: ignore[assignment]
     dataset.is_implicit_VR = wire.implicit
     dataset.is_little_endian = wire.order == "<"
     target = BytesIO()
@@ -89,8 +89,8 @@ def without(dataset: bytes, numbers: set[int], read: Dataset, start: int) -> byt
     """Return an encoded dataset without these elements of our group."""
     for tag in sorted(numbers, reverse=True):
         raw_element = read.get_item(tag)
-        value = raw_element.value_tell - start
-        dataset = dataset[: value - 8] + dataset[value + raw_element.length :]
+        value = raw_element.value_tell - start  # type: ignore[attr-defined]
+        dataset = dataset[: value - 8] + dataset[value + raw_element.length :]  # type: ignore[attr-defined]
     return dataset
 
 

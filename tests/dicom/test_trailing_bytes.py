@@ -167,7 +167,7 @@ def test_group_of_the_tag(wire: Wire, tmp_path: Path) -> None:
 def test_a_deflated_stream_of_any_size_is_whole(number: int, tmp_path: Path) -> None:
     """The last inflated chunk may be as large as zlib returns at once, or smaller."""
     image = made(number, pixels=1200)
-    image.file_meta.TransferSyntaxUID = DEFLATED.uid
+    image.file_meta.TransferSyntaxUID = DEFLATED.uid  # type: ignore[assignment]
     file = encoded(image)
     instance = sent(file, tmp_path, None)
     assert instance.remarks == ()

@@ -2,7 +2,7 @@
 
 import pytest
 from pydicom.uid import UID
-from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
+from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts  # type: ignore[attr-defined]
 
 from fw_gear_dicom_send.dicom.uids import NAMES, name_of
 

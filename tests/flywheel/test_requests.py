@@ -102,7 +102,7 @@ def recorded(world: World, ask: Ask, folder: Path) -> list[tuple[object, ...]]:
     """Return the requests received by the site, without parts that always differ."""
     world.site.requests.clear()
     ask(world, folder)
-    found = []
+    found: list[tuple[object, ...]] = []
     for request in world.site.requests:
         if request.path in ASKED_BY_THE_SDK_ALONE:
             continue

@@ -63,8 +63,8 @@ def zip_with(names: Iterable[bytes], first: int) -> bytes:
     # "0008" is part of every UID defined by DICOM.
     stand_ins = [f"~{number:03}{'é' * (len(name) // 2)}" for number, name in enumerate(known)]
     with zipfile.ZipFile(file, "w") as archive:
-        for number, name in enumerate(stand_ins):
-            archive.writestr(name, encoded(made(first + number)))
+        for number, stand_in in enumerate(stand_ins):
+            archive.writestr(stand_in, encoded(made(first + number)))
     data = file.getvalue()
     for stand_in, name in zip(stand_ins, known, strict=True):
         size = len(stand_in.encode())
@@ -144,8 +144,8 @@ def test_the_command_accepts_names_of_any_bytes(
     assert stored == images, result.stderr
     assert result.exit_code == 0
     assert_is_text(result.stderr)
-    for name, text in reports.items():
-        is_of_images = name.endswith("_instances.csv")
+    for report, text in reports.items():
+        is_of_images = report.endswith("_instances.csv")
         assert_are_rows(text, images if is_of_images else len(folders) + 2)
 
 

@@ -76,7 +76,8 @@ def test_disk_has_at_most_three_archives_and_a_few_images(
         deflated_zip(tmp_path / f"{number}.zip", range(start, start + IMAGES_IN_ZIP))
         for number, start in enumerate(range(0, ZIPS * IMAGES_IN_ZIP, IMAGES_IN_ZIP))
     ]
-    size, holds = max(file.stat().st_size for file in files), []
+    size = max(file.stat().st_size for file in files)
+    holds: list[bool] = []
     assert 3 * size > MIN_MAX_BYTES
     watching = threading.Event()
 

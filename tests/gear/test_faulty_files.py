@@ -190,7 +190,7 @@ def test_site_faults_are_reported_and_the_run_continues(
         "fine.dcm": [],
     }
     for number, (name, faults) in enumerate(files.items()):
-        site.fault(
+        site.fault(  # type: ignore[misc]
             site.add_file(acquisition, name, encoded(made(number)), file_type="dicom"), *faults
         )
     site.add_file(acquisition, "longer.dcm", encoded(made(8)), size=10)

@@ -28,8 +28,8 @@ def scp(seen: list[bytes]) -> PythonSCP:
     """Return a server that accepts only this identity and records each passcode."""
 
     def check(event: evt.Event) -> tuple[bool, None]:
-        seen.append(event.secondary_field)
-        return event.secondary_field == IDENTITY["password"].encode(), None
+        seen.append(event.secondary_field)  # type: ignore[attr-defined]
+        return event.secondary_field == IDENTITY["password"].encode(), None  # type: ignore[attr-defined]
 
     return PythonSCP(handlers=[(evt.EVT_USER_ID, check)])
 

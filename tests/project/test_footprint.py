@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ MEGABYTE = 1 << 20
 @pytest.mark.parametrize("error", [FileNotFoundError, ProcessLookupError, PermissionError])
 def test_a_starting_or_ending_process_does_not_stop_the_measurement(error: type[OSError]) -> None:
     """Only root can read such a process briefly; the numbers before and after count."""
-    looks = iter([5, error(), 7, error()])
+    looks: Iterator[int | OSError] = iter([5, error(), 7, error()])
 
     def look() -> int:
         found = next(looks, 0)

@@ -220,7 +220,7 @@ def rule_and_inputs() -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 
 def modelled(model: type, values: dict[str, Any]) -> Any:
-    return model(**{model.rattribute_map[key]: value for key, value in values.items()})
+    return model(**{model.rattribute_map[key]: value for key, value in values.items()})  # type: ignore[attr-defined]
 
 
 def test_the_rule_is_completely_known_to_the_sdk() -> None:

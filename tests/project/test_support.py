@@ -7,13 +7,12 @@ import select
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pydicom
 import pytest
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE
+from pynetdicom import AE  # type: ignore[attr-defined]
 
 from tests.support.gear import GearFolder
 from tests.support.pacs import HOST, Orthanc, PythonSCP, ServerError, StoreSCP
@@ -25,7 +24,7 @@ OUT_OF_RESOURCES = 0xA700
 
 
 @pytest.fixture
-def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Parent folder of the servers' folders."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     return tmp_path

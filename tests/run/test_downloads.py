@@ -182,8 +182,8 @@ def test_files_of_unknown_size_count_after_their_download(tmp_path: Path) -> Non
 
     with downloads(fetch, entries(*[None] * 4), 1) as running:
         for number in range(4):
-            assert wait_for(lambda number=number: len(begun) > number, PATIENCE)
-            assert not wait_for(lambda number=number: len(begun) > number + 1, 0.1)
+            assert wait_for(lambda number=number: len(begun) > number, PATIENCE)  # type: ignore[misc]
+            assert not wait_for(lambda number=number: len(begun) > number + 1, 0.1)  # type: ignore[misc]
             file = running.take()
             assert file
             running.release(file)

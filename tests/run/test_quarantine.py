@@ -153,7 +153,7 @@ def test_a_retried_image_is_alone(tmp_path: Path) -> None:
                 most[0] = max(most[0], in_flight[0])
             return image
 
-        peer.answer, peer.read_image = watch, count
+        peer.answer, peer.read_image = watch, count  # type: ignore[assignment]
         choosy(peer)
 
     with FaultSCP(script) as server:

@@ -94,7 +94,7 @@ def read(image: SOPInstance) -> Dataset:
     with closing(image):
         found = read_dataset(DicomBytesIO(b"".join(image.dataset.blocks(1000))), False, True)
     found.file_meta = pydicom.dataset.FileMetaDataset()
-    found.file_meta.TransferSyntaxUID = image.transfer_syntax_uid
+    found.file_meta.TransferSyntaxUID = image.transfer_syntax_uid  # type: ignore[assignment]
     return found
 
 

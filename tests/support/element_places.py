@@ -15,8 +15,8 @@ def element_starts(file: bytes) -> list[int]:
     for tag in list(dataset.keys()):
         element = dataset.get_item(tag)
         is_raw = isinstance(element, RawDataElement)
-        value = element.value_tell if is_raw else element.file_tell
+        value = element.value_tell if is_raw else element.file_tell  # type: ignore[attr-defined]
         encoded = pack(order + "HH", tag.group, tag.element)
-        sizes = [size for size in (8, 12) if file.startswith(encoded, value - size)]
-        starts.append(value - sizes[0])
+        sizes = [size for size in (8, 12) if file.startswith(encoded, value - size)]  # type: ignore[operator]
+        starts.append(value - sizes[0])  # type: ignore[operator]
     return sorted(starts)

@@ -195,7 +195,7 @@ class Handler(BaseHTTPRequestHandler):
                 "api",
                 plural,
                 wanted_id,
-                ("subjects" | "sessions" | "acquisitions") as children,
+                ("subjects" | "sessions" | "acquisitions") as children,  # type: ignore[misc]
             ):
                 self._container(plural, wanted_id)
                 self._send_json(self._page(wanted_id, children, query), wanted_id)
@@ -206,7 +206,7 @@ class Handler(BaseHTTPRequestHandler):
                 files = self._container(plural, container_id)["files"]
                 record = {f["name"]: f for f in files}[name]
                 self._send_json(record, f"{record['file_id']}/info")
-            case "POST", "api", plural, container_id, ("files" | "rules") as what:
+            case "POST", "api", plural, container_id, ("files" | "rules") as what:  # type: ignore[misc]
                 self._container(plural, container_id)
                 take = self._take_upload if what == "files" else self._take_rule
                 take(plural.removesuffix("s"), container_id, query, body)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from ssl import SSLContext
 
 from pydicom.dataset import Dataset
-from pynetdicom import AE, build_role
+from pynetdicom import AE, build_role  # type: ignore[attr-defined]
 from pynetdicom.association import Association
-from pynetdicom.sop_class import (
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
     StorageCommitmentPushModelInstance,
     Verification,
@@ -50,4 +50,5 @@ def answer(assoc: Association, said: Dataset) -> int | None:
     status, _ = assoc.send_n_event_report(
         said, COMMITTED, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
     )
-    return status.get("Status")
+    reported: int | None = status.get("Status")
+    return reported

@@ -63,7 +63,7 @@ class Row:
 def rows() -> tuple[Row, ...]:
     """Return the rows of the table."""
     cells = [line for line in _table_lines() if line[0].startswith("`")]
-    return tuple(Row(one.strip("`"), *rest, call.strip("`")) for one, *rest, call in cells)
+    return tuple(Row(one.strip("`"), *rest, call.strip("`")) for one, *rest, call in cells)  # type: ignore[call-arg]
 
 
 def pruned(request: Request, answer: Any) -> Any:
@@ -137,7 +137,7 @@ def _fields(text: str) -> Fields:
         name, _, part = path.partition(".")
         inner = _fields(kinds[kind]) if kind else {part: None} if part else None
         before = found.get(name)
-        found[name] = {**before, **inner} if before and inner else inner
+        found[name] = {**before, **inner} if before and inner else inner  # type: ignore[assignment]
     for kind in re.findall(r"\w+", re.sub(r"`[^`]*`(: \w+)?", "", text)):
         found |= _fields(kinds[kind]) if kind in kinds else {}
     return found

@@ -50,7 +50,7 @@ def zip_of(path: Path, members: Iterable[ArchiveMember]) -> Path:
 
 def tar_of(path: Path, members: Iterable[ArchiveMember], compression: str = "") -> Path:
     """Write a tar of the members, in order; `compression` is `gz`, `bz2`, `xz` or empty."""
-    with tarfile.open(path, f"w:{compression}") as archive:
+    with tarfile.open(path, f"w:{compression}") as archive:  # type: ignore[call-overload]
         for item in members:
             entry = tarfile.TarInfo(item.name)
             entry.size = len(item.content)

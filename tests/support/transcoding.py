@@ -100,7 +100,7 @@ def differences(one: Dataset, other: Dataset, but: Iterable[BaseTag] = ()) -> li
 def compressed(syntax: str, frames: Iterable[bytes], **elements: object) -> Dataset:
     """Return a 16 x 16 image of the given frames, one fragment each."""
     dataset = made(1, **elements)
-    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.file_meta.TransferSyntaxUID = syntax  # type: ignore[assignment]
     dataset.PixelData = encapsulate(list(frames), has_bot=False)
     dataset["PixelData"].VR = "OB"
     dataset["PixelData"].is_undefined_length = True

@@ -68,7 +68,7 @@ def result_of(
     data = b"".join(result.dataset.blocks(1000))
     dataset = read_dataset(DicomBytesIO(data), target == ImplicitVRLittleEndian, True)
     places = [element.file_tell for element in dataset if isinstance(element, pydicom.DataElement)]
-    assert places == sorted(places)
+    assert places == sorted(places)  # type: ignore[type-var]
     return dataset, result.remarks
 
 

@@ -32,11 +32,13 @@ def identified(peer: PeerAE) -> PeerAE:
     return replace(peer, identity=ALICE)
 
 
-def noting(seen: Seen, answer: tuple[bool, bytes | None]) -> tuple[evt.EventType, Callable]:
+def noting(
+    seen: Seen, answer: tuple[bool, bytes | None]
+) -> tuple[evt.EventType, Callable[[evt.Event], object]]:
     """Return a pynetdicom handler that records identities and returns an answer."""
 
     def note(event: evt.Event) -> tuple[bool, bytes | None]:
-        seen.append((event.user_id_type, event.primary_field, event.secondary_field))
+        seen.append((event.user_id_type, event.primary_field, event.secondary_field))  # type: ignore[attr-defined]
         return answer
 
     return (evt.EVT_USER_ID, note)

@@ -32,7 +32,7 @@ def test_any_bytes_to_the_requestor(fuzz: Fuzz) -> None:
             list(protocol.receive(ACCEPTANCE))
         if state == "release":
             protocol.release()
-        events = []
+        events: list[object] = []
         for start in range(0, len(data), size):
             events += protocol.receive(data[start : start + size])
         events += protocol.receive(b"")
@@ -49,7 +49,7 @@ def test_any_bytes_to_the_acceptor(fuzz: Fuzz) -> None:
     @given(streams, st.integers(1, 400))
     def check(data: bytes, size: int) -> None:
         acceptor = Acceptor(PEER)
-        events = []
+        events: list[object] = []
         for start in range(0, len(data), size):
             events += acceptor.receive(data[start : start + size])
         assert sum(isinstance(event, Message) for event in events) <= 16

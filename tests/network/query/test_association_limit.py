@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from pynetdicom import evt
-from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind  # type: ignore[attr-defined]
 
 from fw_gear_dicom_send.delivery.sender import QueryError
 from fw_gear_dicom_send.network.store import StorageSCU

@@ -102,7 +102,7 @@ def test_a_server_that_closes_tls_during_the_handshake(config: TLSConfig) -> Non
 def test_an_error_without_a_reason_may_be_transient() -> None:
     """Python 3.11.2 raises a bare SSLError without a reason if a server just closes."""
     error = ssl.SSLError("A failure in the SSL library occurred")
-    error.reason = None
+    error.reason = None  # type: ignore[assignment]
     assert explain(error) == HandshakeFailure(
         f"{wording.NO_HANDSHAKE} (connection lost)",
         wording.TLS_PORT,

@@ -11,9 +11,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
-from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt, register_uid
+from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt, register_uid  # type: ignore[attr-defined]
 from pynetdicom.service_class import StorageServiceClass
-from pynetdicom.sop_class import Verification, uid_to_service_class
+from pynetdicom.sop_class import Verification, uid_to_service_class  # type: ignore[attr-defined]
 
 from tests.support.servers.process import HOST
 
@@ -36,9 +36,9 @@ class CStore:
     def file(self) -> bytes:
         """Return the request as a DICOM file (PS3.10 7.1)."""
         meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID = self.sop_class_uid
-        meta.MediaStorageSOPInstanceUID = self.sop_instance_uid
-        meta.TransferSyntaxUID = self.transfer_syntax
+        meta.MediaStorageSOPClassUID = self.sop_class_uid  # type: ignore[assignment]
+        meta.MediaStorageSOPInstanceUID = self.sop_instance_uid  # type: ignore[assignment]
+        meta.TransferSyntaxUID = self.transfer_syntax  # type: ignore[assignment]
         target = DicomBytesIO()
         target.write(bytes(128) + b"DICM")
         write_file_meta_info(target, meta, enforce_standard=True)
