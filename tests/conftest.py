@@ -8,6 +8,7 @@ from selenium import webdriver
 from tests.support import browser, programs
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP
+from tests.support.preloaded import INTERPRETER
 from tests.support.request_table import unlisted
 
 
@@ -25,6 +26,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """With `--no-servers`, let no test start a program."""
     if config.getoption("--no-servers"):
         programs.withhold()
+
+
+@pytest.fixture
+def real_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start a new interpreter for each run of the gear or a command, as users do."""
+    monkeypatch.setattr(INTERPRETER, "is_allowed", False)
 
 
 @pytest.fixture

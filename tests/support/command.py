@@ -5,12 +5,14 @@ import pty
 import signal
 import subprocess
 import sys
+import tempfile
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.gear import COVERAGE_VARIABLES, MAX_RUN_SECONDS, REPOSITORY, SYSTEM_PATH
+from tests.support.preloaded import INTERPRETER, ForkedProcess
 
 TERMINAL_WIDTH = 80
 
@@ -24,10 +26,15 @@ class CommandResult:
     stderr: str
 
 
+def place_of(script: str) -> str:
+    """Return module and function of a script of pyproject.toml."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    return str(project["scripts"][script])
+
+
 def arguments_of(script: str, *arguments: object) -> list[str]:
     """Return the command line for a script of pyproject.toml."""
-    scripts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
-    module, function = scripts[script].split(":")
+    module, function = place_of(script).split(":")
     code = f"import sys; from {module} import {function}; sys.exit({function}())"
     return [sys.executable, "-c", code, *map(str, arguments)]
 
@@ -44,17 +51,27 @@ def run(
 
     `variables` are added to its environment.
     """
-    done = subprocess.run(
-        arguments_of(script, *arguments),
-        cwd=cwd,
-        env=environment() | dict(variables or {}),
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-    return CommandResult(done.returncode, done.stdout, done.stderr)
+    with (
+        tempfile.TemporaryFile("w+") as stdin,
+        tempfile.TemporaryFile("w+") as stdout,
+        tempfile.TemporaryFile("w+") as stderr,
+    ):
+        stdin.write(given)
+        stdin.seek(0)
+        process = _started(
+            script,
+            arguments,
+            cwd=cwd,
+            env=environment() | dict(variables or {}),
+            files=(stdin.fileno(), stdout.fileno(), stderr.fileno()),
+        )
+        try:
+            process.wait(timeout)
+        finally:
+            process.kill()
+        for file in (stdout, stderr):
+            file.seek(0)
+        return CommandResult(process.wait(), stdout.read(), stderr.read())
 
 
 def run_on_terminal(
@@ -72,14 +89,12 @@ def run_on_terminal(
     soon as `interrupt_at` returns true for the output so far.
     """
     master, slave = pty.openpty()
-    process = subprocess.Popen(
-        arguments_of(script, *arguments),
+    process = _started(
+        script,
+        arguments,
         cwd=cwd,
         env={**environment(), "TERM": "xterm", "COLUMNS": str(columns), **(variables or {})},
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        start_new_session=True,
+        files=(slave, slave, slave),
     )
     os.close(slave)
     os.write(master, typed.encode())
@@ -119,6 +134,31 @@ def environment() -> dict[str, str]:
     path = f"{Path(sys.executable).parent}:{SYSTEM_PATH}"
     fixed = {"PYTHONPATH": str(REPOSITORY), "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
     return {"PATH": path, **fixed, **kept}
+
+
+def _started(
+    script: str,
+    arguments: Sequence[object],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    files: Sequence[int],
+) -> "subprocess.Popen[str] | ForkedProcess":
+    """Start a script in a session of its own; an option of Python needs a real start."""
+    if INTERPRETER.is_allowed and "PYTHONIOENCODING" not in env:
+        args = [place_of(script), *map(str, arguments)]
+        return INTERPRETER.start(args, cwd=cwd, env=env, files=files)
+    stdin, stdout, stderr = files
+    return subprocess.Popen(
+        arguments_of(script, *arguments),
+        cwd=cwd,
+        env=env,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def _read(terminal: int) -> bytes:

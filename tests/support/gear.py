@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.support.preloaded import INTERPRETER, REPOSITORY, ForkedProcess
+
 IN_THE_IMAGE = ("run.py", "manifest.json", "fw_gear_dicom_send")
 MOUNTED = ("input", "output", "work", "config.json", "manifest.json")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -62,12 +64,18 @@ class GearResult:
 class RunningGear:
     """Running gear; `pid` is the process that the engine would signal."""
 
-    def __init__(self, folder: Path, process: "subprocess.Popen[str]") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        process: "subprocess.Popen[str] | ForkedProcess",
+        stdout: IO[str],
+        stderr: IO[str],
+    ) -> None:
         self.pid = process.pid
         self._folder = folder
         self._process = process
         self._started = time.monotonic()
-        self._stdout, self._stderr = _Output(process.stdout), _Output(process.stderr)
+        self._stdout, self._stderr = _Output(stdout), _Output(stderr)
 
     @property
     def log(self) -> str:
@@ -122,8 +130,7 @@ class RunningGear:
 class _Output:
     """Output of a process to a pipe, read continuously."""
 
-    def __init__(self, pipe: IO[str] | None) -> None:
-        assert pipe is not None
+    def __init__(self, pipe: IO[str]) -> None:
         self._lines: list[str] = []
         self._thread = threading.Thread(target=self._read, args=(pipe,), daemon=True)
         self._thread.start()
@@ -230,17 +237,31 @@ class GearFolder:
     def start(self) -> RunningGear:
         """Start the manifest's command as the engine does, with a minimal environment."""
         (self.folder / "config.json").write_text(json.dumps(self.config))
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", self._manifest["command"]],
-            cwd=self.folder,
-            env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        return RunningGear(self.folder, process)
+        (stdout, its_stdout), (stderr, its_stderr) = os.pipe(), os.pipe()
+        process: subprocess.Popen[str] | ForkedProcess
+        match shlex.split(self._manifest["command"]):
+            case ["exec", "python", *args] if INTERPRETER.is_allowed:
+                with open(os.devnull) as empty:
+                    process = INTERPRETER.start(
+                        args,
+                        cwd=self.folder,
+                        env=self._environment(),
+                        files=(empty.fileno(), its_stdout, its_stderr),
+                    )
+            case _:
+                process = subprocess.Popen(
+                    ["/bin/sh", "-c", self._manifest["command"]],
+                    cwd=self.folder,
+                    env=self._environment(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=its_stdout,
+                    stderr=its_stderr,
+                    text=True,
+                    start_new_session=True,
+                )
+        os.close(its_stdout)
+        os.close(its_stderr)
+        return RunningGear(self.folder, process, open(stdout), open(stderr))
 
     def run(self, timeout: float = MAX_RUN_SECONDS) -> GearResult:
         """Run the gear to its end; after `timeout` seconds kill it and raise TimeoutExpired."""

@@ -1,6 +1,8 @@
 """Storage SCP of pynetdicom that answers as a test specifies and records the requests."""
 
 import contextlib
+import copy
+import functools
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,7 +13,15 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
-from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt, register_uid  # type: ignore[attr-defined]
+from pynetdicom import (  # type: ignore[attr-defined]
+    AE,
+    ALL_TRANSFER_SYNTAXES,
+    AllStoragePresentationContexts,
+    build_context,
+    evt,
+    register_uid,
+)
+from pynetdicom.presentation import PresentationContext
 from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.sop_class import Verification, uid_to_service_class  # type: ignore[attr-defined]
 
@@ -98,12 +108,8 @@ class PythonSCP:
         self._released = 0
         self._aborted = 0
         self.ae.add_supported_context(Verification, ALL_TRANSFER_SYNTAXES)
-        if accept is None:
-            accept = {
-                str(context.abstract_syntax): ALL_TRANSFER_SYNTAXES
-                for context in AllStoragePresentationContexts
-            }
-        for sop_class, transfer_syntaxes in accept.items():
+        self._standard = _standard_contexts() if accept is None else ()
+        for sop_class, transfer_syntaxes in (accept or {}).items():
             if uid_to_service_class(sop_class) is not StorageServiceClass:
                 name = "Private" + sop_class.replace(".", "_")
                 register_uid(UID(sop_class), name, StorageServiceClass)
@@ -120,7 +126,12 @@ class PythonSCP:
 
     def __enter__(self) -> Self:
         """Listen on a free port."""
-        self._server = self.ae.start_server((HOST, 0), block=False, evt_handlers=self._handlers)
+        self._server = self.ae.start_server(
+            (HOST, 0),
+            block=False,
+            evt_handlers=self._handlers,
+            contexts=_Contexts([*self.ae.supported_contexts, *self._standard]),
+        )
         self.port = self._server.socket.getsockname()[1]
         return self
 
@@ -204,6 +215,21 @@ class PythonSCP:
     def _on_aborted(self, _event: evt.Event) -> None:
         with self._lock:
             self._aborted += 1
+
+
+class _Contexts(list[PresentationContext]):
+    """Contexts that pynetdicom copies for each association; deep copies would take 60 ms."""
+
+    def __deepcopy__(self, _memo: object) -> list[PresentationContext]:
+        """Share the lists of transfer syntaxes, which no association changes."""
+        return [copy.copy(context) for context in self]
+
+
+@functools.cache
+def _standard_contexts() -> tuple[PresentationContext, ...]:
+    """Return every standard storage class with every transfer syntax."""
+    classes = (str(context.abstract_syntax) for context in AllStoragePresentationContexts)
+    return tuple(build_context(name, ALL_TRANSFER_SYNTAXES) for name in classes)
 
 
 def _status_source(
