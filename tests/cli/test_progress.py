@@ -13,6 +13,8 @@ from tests.support.pacs import CStore, PythonSCP
 from tests.support.sample_files import uid_of
 from tests.support.send_command import rows_of, send, to
 
+pytestmark = pytest.mark.usefixtures("real_starts")
+
 
 def lines_of(printed: str) -> list[str]:
     """Return the lines sent to a terminal, without control sequences."""

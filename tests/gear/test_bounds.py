@@ -34,7 +34,10 @@ IMAGES_IN_ZIP = 3
 ZIPS = 14
 ASSOCIATIONS = 2
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
+    pytest.mark.usefixtures("real_starts"),
+]
 
 
 def deflated_zip(path: Path, numbers: Iterable[int]) -> Path:

@@ -32,6 +32,8 @@ from tests.support.sample_files import (
     zip_of,
 )
 
+pytestmark = pytest.mark.usefixtures("real_starts")
+
 
 def test_a_full_disk_costs_only_images_that_need_it(tmp_path: Path, session: Session) -> None:
     """Failed downloads, unpacking, stamping and conversion are reported; small images are sent."""

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -205,13 +206,33 @@ def _opened(number: int, mode: str, like: Any) -> Any:
 
 
 def _run(args: Sequence[str]) -> None:
+    """Run a script, or a function of a module, and end the process like the interpreter does.
+
+    The interpreter would also delete all modules, which takes longer than most runs.
+    """
     target, *_ = sys.argv = list(args)
     module, colon, function = target.partition(":")
-    sys.path[0] = "" if colon else os.getcwd()
-    if colon:
-        sys.argv[0] = "-c"
-        sys.exit(getattr(import_module(module), function)())
-    runpy.run_path(target, run_name="__main__")
+    code: object = None
+    try:
+        if colon:
+            sys.argv[0], sys.path[0] = "-c", ""
+            code = getattr(import_module(module), function)()
+        else:
+            sys.path[0] = os.getcwd()
+            runpy.run_path(target, run_name="__main__")
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    if isinstance(code, str):
+        sys.stderr.write(f"{code}\n")
+    for thread in threading.enumerate():
+        if not (thread.daemon or thread is threading.main_thread()):
+            thread.join()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def _main() -> None:
