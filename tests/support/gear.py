@@ -179,8 +179,7 @@ class GearFolder:
         for name in IN_THE_IMAGE:
             source = REPOSITORY / name
             if source.is_dir():
-                ignore = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(source, folder / name, ignore=ignore)
+                (folder / name).symlink_to(source)  # Its modules are compiled once.
             else:
                 shutil.copy2(source, folder / name)
         self._manifest = json.loads((folder / "manifest.json").read_text())
@@ -200,7 +199,7 @@ class GearFolder:
 
     def compile(self) -> None:
         """Compile all Python files, as the image build does."""
-        compileall.compile_dir(self.folder, quiet=1)
+        compileall.compile_dir((self.folder / "fw_gear_dicom_send").resolve(), quiet=1)
 
     def give(
         self,

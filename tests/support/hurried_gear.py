@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support.gear import REPOSITORY, GearFolder
+from tests.support.gear import GearFolder
 from tests.support.waiting import NEVER
 
 DRIVER = Path(__file__).with_name("hurried_run.py")
@@ -28,7 +28,5 @@ class HurriedGear(GearFolder):
     ) -> None:
         hurried = {**config, "response_timeout": timeout}
         super().__init__(folder, hurried, api_key=api_key, destination_id=destination_id)
-        package = REPOSITORY / "fw_gear_dicom_send"
-        shutil.copytree(package, folder / package.name, dirs_exist_ok=True)  # already compiled
         shutil.copy2(DRIVER, folder)
         self._manifest["command"] = f"exec python {DRIVER.name} {timeout}"

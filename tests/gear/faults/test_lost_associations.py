@@ -79,6 +79,7 @@ def lost(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
     )
 
 
+@pytest.mark.xdist_group("lost associations")
 @pytest.mark.parametrize("name", LOST)
 def test_a_lost_association_loses_no_image(lost: FaultRuns, name: str) -> None:
     """An unacknowledged image is resent once over another association."""
