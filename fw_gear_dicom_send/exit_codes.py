@@ -5,7 +5,9 @@ import logging
 import signal
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 from .errors import CancelledError, DicomSendError, ExitCode
@@ -15,6 +17,17 @@ _OWN = "dicom-send"
 log = logging.getLogger(_OWN)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass
+class _Deferral:
+    """Whether signals are deferred now, and the signal that was deferred."""
+
+    is_active: bool = False
+    signal: int | None = None
+
+
+_deferral = _Deferral()
 
 
 def exit_code(body: Callable[[], int]) -> int:
@@ -70,8 +83,31 @@ def log_errors() -> None:
     logging.getLogger().setLevel(logging.ERROR)
 
 
+@contextmanager
+def deferred_signals() -> Iterator[None]:
+    """Let a signal end the main thread only in `raise_deferred` and after the block.
+
+    Elsewhere its exception may leave a lock taken, or a thread of which `start` has not returned.
+    """
+    _deferral.is_active = True
+    try:
+        yield
+    finally:
+        _deferral.is_active = False
+        raise_deferred()
+
+
+def raise_deferred() -> None:
+    """Raise CancelledError once if a signal was deferred."""
+    number, _deferral.signal = _deferral.signal, None
+    if number is not None:
+        raise CancelledError(signal.Signals(number))
+
+
 def _cancel(number: int, _: FrameType | None) -> None:
     """End the run with CancelledError, and ignore further signals."""
     for other in SIGNALS:
         signal.signal(other, signal.SIG_IGN)
-    raise CancelledError(signal.Signals(number))
+    _deferral.signal = number
+    if not _deferral.is_active:
+        raise_deferred()

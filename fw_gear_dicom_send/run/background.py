@@ -6,6 +6,8 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import Generic, Self, TypeVar
 
+from ..exit_codes import raise_deferred
+
 T = TypeVar("T")
 
 MAX_CLOSE_TIME = 2.0
@@ -40,8 +42,13 @@ class Background(Generic[T]):
         return self
 
     def __iter__(self) -> Iterator[T]:
-        """Yield items as they arrive until all iterators end or `stop` is called."""
+        """Yield items as they arrive until all iterators end or `stop` is called.
+
+        Raises:
+            CancelledError: A deferred signal arrived.
+        """
         while not self._is_closed:
+            raise_deferred()
             is_last = self._has_ended
             while self._items and not self._is_closed:
                 yield self._items.popleft()

@@ -14,6 +14,7 @@ from ..config import SendConfig
 from ..delivery.results import AlreadyStored, NotSent, Planned, Sent, StoreResult, Suspect
 from ..delivery.sender import Sender
 from ..dicom.types import SOPInstance, Unreadable
+from ..exit_codes import deferred_signals
 from ..models import FileEntry
 from ..reasons import Kind, Reason
 from ..report.events import Observer
@@ -79,6 +80,7 @@ def send(
             count(ImageResult(quarantined.image, suspect if is_whole else suspect.stopped))
 
 
+@deferred_signals()
 def _run(
     resources: Resources,
     results: Background[ImageResult | FileEnd],
@@ -89,7 +91,6 @@ def _run(
     sender = resources.sender
     is_whole = False
     try:
-        # A signal may arrive at any time, also between the start of two threads.
         if downloads:
             downloads.start()
         results.start()

@@ -1,17 +1,18 @@
 """Datasets are closed immediately, not by garbage collection."""
 
-from collections.abc import Collection
+import logging
+import signal
+from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
-from signal import Signals
 from threading import Event, Thread
 
 import pytest
 
 from fw_gear_dicom_send.delivery.results import NotSent, Sent, Suspect
 from fw_gear_dicom_send.dicom.types import SOPInstance
-from fw_gear_dicom_send.errors import CancelledError
-from fw_gear_dicom_send.models import DownloadFailure, FileEntry
+from fw_gear_dicom_send.exit_codes import SIGNALS, exit_code
+from fw_gear_dicom_send.models import DownloadFailure, FileEntry, ImageRecord
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.events import Observer
 from fw_gear_dicom_send.report.file_counts import FileCounts
@@ -115,25 +116,59 @@ class Held(Sender):
         self._is_over.set()
 
 
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """Restore the handlers of signals and the log records after the test."""
+    handlers, records = [signal.getsignal(one) for one in SIGNALS], logging.getLogRecordFactory()
+    yield
+    for number, handler in zip(SIGNALS, handlers, strict=True):
+        signal.signal(number, handler)
+    logging.setLogRecordFactory(records)
+
+
 @pytest.mark.parametrize("number", range(THREADS))
-def test_a_signal_between_the_starts_of_threads_leaves_no_thread(
+@pytest.mark.usefixtures("own_signals")
+def test_a_signal_does_not_interrupt_the_start_of_threads(
     files: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """A signal during the start of any thread ends all, and each sent image is counted."""
+    """It ends the run after all starts, and each sent image is counted."""
     start, begun = Thread.start, list[Thread]()
 
-    def interrupted(thread: Thread) -> None:
+    def signalled(thread: Thread) -> None:
+        if len(begun) == number:
+            signal.raise_signal(signal.SIGTERM)
         begun.append(thread)
         start(thread)
-        if len(begun) > number:
-            raise CancelledError(Signals.SIGTERM)
 
-    monkeypatch.setattr(Thread, "start", interrupted)
+    monkeypatch.setattr(Thread, "start", signalled)
     sender, counts = Held(), FileCounts(files.entries)
-    with pytest.raises(CancelledError):
-        send(Resources(CONFIG, files, tmp_path, sender, Observer()), counts)
+    resources = Resources(CONFIG, files, tmp_path, sender, Observer())
+    assert exit_code(lambda: send(resources, counts) or 0) == 128 + signal.SIGTERM
+    assert len(begun) == THREADS
     assert not any(thread.is_alive() for thread in begun)
     assert sum(row.sent for row in counts.reports()) == len(sender.uids)
+
+
+class SignalledObserver(Observer):
+    """Observer that gets a signal at the first image."""
+
+    def __init__(self) -> None:
+        self.images = 0
+
+    def image(self, record: ImageRecord) -> None:
+        """Count an image."""
+        assert record.sop_instance_uid
+        signal.raise_signal(signal.SIGTERM)
+        self.images += 1
+
+
+@pytest.mark.usefixtures("own_signals")
+def test_a_signal_does_not_interrupt_the_count_of_an_image(files: Folder, tmp_path: Path) -> None:
+    """It ends the run after an image was counted."""
+    counts, observer = FileCounts(files.entries), SignalledObserver()
+    resources = Resources(CONFIG, files, tmp_path, Sender(), observer)
+    assert exit_code(lambda: send(resources, counts) or 0) == 128 + signal.SIGTERM
+    assert observer.images == sum(row.sent for row in counts.reports()) > 0
 
 
 class Crowded(Folder):
