@@ -87,7 +87,7 @@ def log_errors() -> None:
 def deferred_signals() -> Iterator[None]:
     """Let a signal end the main thread only in `raise_deferred` and after the block.
 
-    Elsewhere its exception may leave a lock taken, or a thread of which `start` has not returned.
+    Elsewhere its exception may leave a lock taken or a thread half started.
     """
     _deferral.is_active = True
     try:
