@@ -1,8 +1,9 @@
 # make demo          run the gear as Flywheel would, against servers on this machine
 # make demo PACS=orthanc   the same, with Orthanc as the DICOM server
-# make check         linters, types and the tests without servers
+# make check         linters, types and the fast tests that need no other program
 # make test          linters, types and all tests
-# make check-pythons the tests without servers, with each other version of Python on this machine
+# make coverage      linters, types, all tests and their coverage
+# make check-pythons the tests that need no other program, with each other version of Python on this machine
 # make check-next    the tests of what imports pydicom and pynetdicom, with version 3 of both
 # make check-manifests  validate the manifests with the current fw-gear
 # make check-wheel   build the wheel, install it in an empty environment, and send an image with it
@@ -39,14 +40,14 @@ PEER := .venv-peer
 RIVALS := .rivals
 AXE := .axe
 
-.PHONY: FORCE demo check lint test check-pythons check-next check-manifests check-wheel image image-test soak bench bench-peer bench-claims \
+.PHONY: FORCE demo check lint test coverage check-pythons check-next check-manifests check-wheel image image-test soak bench bench-peer bench-claims \
 	docs pictures site lock audit clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/python -m demo --pacs $(PACS)
 
 check: lint
-	$(BIN)/python -m pytest --no-servers -n $(WORKERS)
+	$(BIN)/python -m pytest --no-servers -m "not slow" -n $(WORKERS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -54,6 +55,10 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 test: lint $(AXE)/.installed $(RIVALS)/.installed
+	sh scripts/servers.sh
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+coverage: lint $(AXE)/.installed $(RIVALS)/.installed
 	sh scripts/servers.sh
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n $(WORKERS)

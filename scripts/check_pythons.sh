@@ -30,7 +30,7 @@ for folder in ${PYENV_ROOT:-$HOME/.pyenv}/versions/*/bin $PATH; do
         echo "Testing with Python $version ($python)"
         "$work/venv/bin/python" -m pytest -p no:cacheprovider tests/network/tls/test_handshake.py
         "$work/venv/bin/python" -m pytest -n auto -p no:cacheprovider --no-servers \
-            --fuzz-seconds 1 --ignore tests/project
+            -m "not slow" --fuzz-seconds 1 --ignore tests/project
         passed=$((passed + 1))
     done
 done

@@ -1,15 +1,26 @@
-"""Servers for the tests."""
+"""Options, time limit, and servers of the tests."""
 
+import faulthandler
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from selenium import webdriver
 
 from tests.support import browser, programs
+from tests.support.examples import examples
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP
 from tests.support.preloaded import INTERPRETER
 from tests.support.request_table import unlisted
+
+MAX_TEST_SECONDS = 900.0
+"""Time limit of a test with its fixtures, on a very slow machine."""
+STDERR = pytest.StashKey[int]()
+
+settings.register_profile("tests", settings.default, max_examples=examples(100))
+settings.load_profile("tests")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,14 +29,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--no-servers",
         action="store_true",
-        help="skip tests that start servers, browsers or other programs besides the gear",
+        help="skip tests that start servers, browsers or tools; servers in Python run",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """With `--no-servers`, let no test start a program."""
+    config.stash[STDERR] = os.dup(2)
     if config.getoption("--no-servers"):
         programs.withhold()
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return two workers for each core: tests wait for servers half of the time."""
+    return 2 * (os.cpu_count() or 1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """End this process with the stack of each thread if a test takes too long."""
+    stderr = item.config.stash[STDERR]
+    faulthandler.dump_traceback_later(MAX_TEST_SECONDS, exit=True, file=stderr)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fw_gear_dicom_send.archive.types import BrokenArchive
 from tests.support.archive_reading import Image, items_of
 from tests.support.archives import END_OF_TAR, ORIGINALS, tar_entry, zipped
+from tests.support.examples import examples
 
 
 def damaged(whole: bytes, flips: list[tuple[int, int]], cut: int) -> bytes:
@@ -27,7 +28,7 @@ damage = given(
     method=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]),
 )
 many_examples = settings(
-    max_examples=150,
+    max_examples=examples(150),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

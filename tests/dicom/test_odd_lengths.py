@@ -25,6 +25,7 @@ from tests.support.datasets import (
     nested,
 )
 from tests.support.drawn_datasets import bounded
+from tests.support.examples import examples
 from tests.support.padded_datasets import TEXT, Frames, Sequence, Tree, Value, trees
 from tests.support.stamping import TAG, WORK, ours
 
@@ -50,7 +51,7 @@ def test_each_vr_is_padded_with_its_byte(wire: Wire, vr: str) -> None:
     assert instance.remarks == REPAIRED
 
 
-@settings(bounded, max_examples=150)
+@settings(bounded, max_examples=examples(150))
 @given(st.data(), WIRES, st.sampled_from([None, TAG]))
 def test_all_lengths_are_corrected(data: st.DataObject, wire: Wire, tag: PrivateTag | None) -> None:
     """The result equals a dataset that its writer had padded.

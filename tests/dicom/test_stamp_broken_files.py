@@ -11,6 +11,7 @@ from fw_gear_dicom_send.dicom.types import PrivateTag, SOPInstance, Unreadable
 from tests.support import datasets as raw
 from tests.support.datasets import content_of
 from tests.support.drawn_datasets import GROUP, WIRES, bounded, raw_datasets
+from tests.support.examples import examples
 from tests.support.sample_files import shipped
 from tests.support.stamping import TAG, WORK
 
@@ -42,7 +43,7 @@ def check_outcome(content: BytesIO, group: int = GROUP) -> SOPInstance | Unreada
     return outcome
 
 
-@settings(bounded, max_examples=300)
+@settings(bounded, max_examples=examples(300))
 @given(
     st.sampled_from(SMALL),
     st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=8),

@@ -14,6 +14,7 @@ from tests.support import datasets as raw
 from tests.support.datasets import EXPLICIT, IMPLICIT, content_of
 from tests.support.drawn_datasets import bounded
 from tests.support.element_places import element_starts
+from tests.support.examples import examples
 from tests.support.sample_files import encoded, made, shipped
 from tests.support.stamping import TAG, WORK, ours
 
@@ -56,7 +57,7 @@ def check(file: bytes, starts: list[int], tag: PrivateTag) -> None:
     assert {span.end for span in spans} <= {*starts, len(file)}
 
 
-@settings(bounded, max_examples=500)
+@settings(bounded, max_examples=examples(500))
 @given(st.data(), files(), GROUPS)
 def test_damaged_length(data: st.DataObject, file: bytes, group: int) -> None:
     """Whatever length one element claims, ours is between two others or not inserted."""
@@ -71,7 +72,7 @@ def test_damaged_length(data: st.DataObject, file: bytes, group: int) -> None:
     check(file[:at] + length + file[at + size :], starts, PrivateTag(group, "a", "b"))
 
 
-@settings(bounded, max_examples=500)
+@settings(bounded, max_examples=examples(500))
 @given(st.data(), files(), GROUPS)
 def test_damaged_vr(data: st.DataObject, file: bytes, group: int) -> None:
     """Whatever VR one element has, ours is between two others or not inserted."""

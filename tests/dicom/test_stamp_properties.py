@@ -12,6 +12,7 @@ from fw_gear_dicom_send.dicom.types import SOPInstance
 from tests.support import datasets as raw
 from tests.support.datasets import RawElement, Wire, content_of, insertions
 from tests.support.drawn_datasets import GROUP, LENGTH, WIRES, bounded, raw_datasets
+from tests.support.examples import examples
 from tests.support.stamping import TAG, WORK
 
 
@@ -81,7 +82,7 @@ def positions(
     return content_of(instance.dataset).startswith(b"".join(elements[tag] for tag in tags))
 
 
-@settings(bounded, max_examples=50)
+@settings(bounded, max_examples=examples(50))
 @given(st.data())
 def test_stamping_twice_changes_nothing(data: st.DataObject) -> None:
     """Stamping a stamped dataset again changes nothing."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from fw_gear_dicom_send.network.certificates import Certificate, in_pem, read
 from fw_gear_dicom_send.text import printable
+from tests.support.examples import examples
 from tests.support.fuzzing import Damage, damages
 
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -36,7 +37,7 @@ TIMES = st.datetimes(datetime(1950, 1, 1), datetime(9999, 12, 31)).map(
     lambda time: time.replace(microsecond=0)
 )
 NO_NAME = x509.Name([])
-many = settings(max_examples=200, deadline=None, database=None)
+many = settings(max_examples=examples(200), deadline=None, database=None)
 
 
 def certificate(

@@ -21,6 +21,7 @@ from fw_gear_dicom_send.report.images_csv import ImagesCSV
 from fw_gear_dicom_send.report.verification import Verdict, Verifications
 from fw_gear_dicom_send.run.known_images import KnownImages
 from tests.support import wording
+from tests.support.examples import examples
 from tests.support.results import judged, not_sent, sent
 
 COLUMNS = (*schemas.names(schemas.IMAGES), *schemas.SERVER)
@@ -254,7 +255,7 @@ TEXT = (
     rows=st.lists(st.dictionaries(st.sampled_from(COLUMNS), TEXT), max_size=6),
     damage=st.lists(st.tuples(st.integers(0, 5000), st.binary(max_size=3), st.integers(0, 9))),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_any_damage_ends_no_run(
     rows: list[dict[str, str]], damage: list[tuple[int, bytes, int]]
 ) -> None:

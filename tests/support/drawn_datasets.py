@@ -5,12 +5,13 @@ from hypothesis import strategies as st
 
 from tests.support import datasets as raw
 from tests.support.datasets import BIG, EXPLICIT, IMPLICIT, RawElement, Wire
+from tests.support.examples import examples
 from tests.support.stamping import TAG
 
 bounded = settings(
     deadline=None,
     derandomize=True,
-    max_examples=100,
+    max_examples=examples(100),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 GROUP = TAG.group

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import SHARE
 from tests.support.footprint import peak_resident
 
-SECONDS = 6.0
+SECONDS = 6.0 * SHARE
 """Default duration of each test."""
 EXAMPLES = 20
 MAX_SECONDS = 60.0

@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from tests.support.preloaded import INTERPRETER, ForkedProcess
-from tests.support.preloaded import REPOSITORY as REPOSITORY
+from tests.support.preloaded import INTERPRETER, REPOSITORY, ForkedProcess
 
 IN_THE_IMAGE = ("run.py", "manifest.json", "fw_gear_dicom_send")
 MOUNTED = ("input", "output", "work", "config.json", "manifest.json")

@@ -184,9 +184,9 @@ def _become(files: Sequence[int]) -> dict[str, Any]:
     os.environ.update(request["env"])
     time.tzset()
     tempfile.tempdir = None
-    sys.stdin = sys.__stdin__ = _opened(0, "r", sys.stdin)
-    sys.stdout = sys.__stdout__ = _opened(1, "w", sys.stdout)
-    sys.stderr = sys.__stderr__ = _opened(2, "w", sys.stderr)
+    sys.stdin = sys.__stdin__ = _opened(0, "r", sys.stdin)  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = _opened(1, "w", sys.stdout)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _opened(2, "w", sys.stderr)  # type: ignore[misc]
     if "COVERAGE_PROCESS_CONFIG" in os.environ:
         import coverage
 

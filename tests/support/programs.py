@@ -1,7 +1,7 @@
 """Programs that tests start: servers, DCMTK's tools, OpenSSL, a browser.
 
 Tests locate each program here. With `pytest --no-servers`, every test that needs a program is
-skipped, whether it is installed or not. So is every test that listens on a port.
+skipped, whether it is installed or not. Servers in Python run in the process of the tests.
 """
 
 import os
@@ -25,15 +25,8 @@ _permission = _Permission()
 
 
 def withhold() -> None:
-    """From now on, skip each test that locates a program or starts a server."""
-    import pytest
-
-    def skip_servers(event: str, _: tuple[object, ...]) -> None:
-        if event == "socket.bind":
-            pytest.skip("skipped by --no-servers")
-
+    """From now on, skip each test that locates a program."""
     _permission.is_given = False
-    sys.addaudithook(skip_servers)
 
 
 def skip_outside_ci(reason: str) -> NoReturn:

@@ -28,6 +28,7 @@ from tests.support.compressing import (
     read,
 )
 from tests.support.datasets import EXPLICIT
+from tests.support.examples import examples
 from tests.support.instances import instance
 from tests.support.sample_files import encoded
 from tests.support.transcoding import by_dcmtk, differences
@@ -62,7 +63,7 @@ def shapes(draw: Any) -> Shape:
 
 @given(shape=shapes(), syntax=st.sampled_from(SYNTAXES), seed=st.integers(0, 99))
 @settings(
-    max_examples=150,
+    max_examples=examples(150),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
