@@ -15,8 +15,9 @@ from benchmarks.results import TLS_SUFFIX
 from benchmarks.session import session_with
 from benchmarks.targets import Destination
 from tests.support.command import arguments_of
-from tests.support.gear import REPOSITORY, GearFolder
+from tests.support.gear import GearFolder
 from tests.support.pacs import HOST
+from tests.support.preloaded import REPOSITORY
 
 RUN_SECONDS = 3600
 

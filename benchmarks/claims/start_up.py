@@ -16,7 +16,7 @@ from benchmarks.claims.outcome import Outcome
 from benchmarks.claims.small_images import small_image
 from tests.support.command import arguments_of
 from tests.support.fault_scp import FaultSCP, Peer
-from tests.support.gear import REPOSITORY
+from tests.support.preloaded import REPOSITORY
 
 RUNS = 5
 IMAGES = 3

@@ -9,8 +9,8 @@ import pytest
 
 from tests.support import wording
 from tests.support.certificates import HOST
-from tests.support.gear import REPOSITORY
 from tests.support.pacs import PythonSCP
+from tests.support.preloaded import REPOSITORY
 from tests.support.send_command import send
 
 ONLY_ON_FLYWHEEL = {

@@ -11,8 +11,8 @@ import pytest
 from tests.support import command, wording
 from tests.support.certificates import HOST
 from tests.support.fault_scp import FaultSCP, Peer, serve
-from tests.support.gear import REPOSITORY
 from tests.support.pacs import PythonSCP, StoreSCP
+from tests.support.preloaded import REPOSITORY
 from tests.support.sample_files import encoded, made
 from tests.support.scripted import UNKNOWN_CALLING_AE, leave_after_an_image, rejecting
 from tests.support.send_command import send, to

@@ -21,8 +21,8 @@ from fw_gear_dicom_send.dicom.types import SOPInstance
 from tests.support.attacked import COMPATIBLE, OPENING, OTHERS, can_filter_calls
 from tests.support.compressing import JPEG_LS, Shape, compressed_by
 from tests.support.footprint import children
-from tests.support.gear import REPOSITORY
 from tests.support.instances import instance
+from tests.support.preloaded import REPOSITORY
 from tests.support.sample_files import shipped
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

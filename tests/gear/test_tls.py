@@ -12,9 +12,10 @@ from tests.support import wording
 from tests.support.certificates import HOST, Identity, issue
 from tests.support.fault_scp import FaultSCP
 from tests.support.flywheel_site import FlywheelSite
-from tests.support.gear import REPOSITORY, GearFolder
+from tests.support.gear import GearFolder
 from tests.support.odd_certificates import PRINTABLE, name, odd_certificate
 from tests.support.pacs import Orthanc
+from tests.support.preloaded import REPOSITORY
 from tests.support.programs import path_of
 from tests.support.sample_files import encoded, made
 from tests.support.tls_servers import demanding_context, orthanc_with_tls, secured

@@ -12,8 +12,9 @@ import pytest
 
 from scripts import conformance, man_page, reasons
 from tests.support.flywheel_site import FlywheelSite
-from tests.support.gear import IN_THE_IMAGE, MOUNTED, REPOSITORY
+from tests.support.gear import IN_THE_IMAGE, MOUNTED
 from tests.support.pacs import PythonSCP
+from tests.support.preloaded import REPOSITORY
 from tests.support.sample_files import ArchiveMember, encoded, made, zip_of
 
 NAMED_TEST = re.compile(r"`([\w/]+\.py)::(test_\w+)`")

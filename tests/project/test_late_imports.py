@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.support.gear import REPOSITORY
+from tests.support.preloaded import REPOSITORY
 
 CALLS = {
     "dicom.dictionary": ["is_known(0x00100010)", "vr_of(0x00100010)", "description_of(0x00100010)"],

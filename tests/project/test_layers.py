@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gear import REPOSITORY
+from tests.support.preloaded import REPOSITORY
 
 PACKAGE = "fw_gear_dicom_send"
 LAYERS = (

@@ -19,7 +19,7 @@ from fw_gear_dicom_send.config import parse
 from fw_gear_dicom_send.errors import ConfigError
 from fw_gear_dicom_send.options import OPTIONS
 from scripts import options
-from tests.support.gear import REPOSITORY
+from tests.support.preloaded import REPOSITORY
 from tests.support.programs import skip_outside_ci
 
 PATHS = (options.MANIFEST, options.RULE_MANIFEST)

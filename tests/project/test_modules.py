@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import command
-from tests.support.gear import REPOSITORY
 from tests.support.pacs import PythonSCP
+from tests.support.preloaded import REPOSITORY
 from tests.support.sample_files import encoded, made
 from tests.support.send_command import to
 

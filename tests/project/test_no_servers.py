@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gear import REPOSITORY
+from tests.support.preloaded import REPOSITORY
 
 A_SERVER = "tests/project/test_support.py::test_orthanc_clear"
 A_BROWSER = "tests/report/test_run_page.py::test_a_successful_run_says_so"

@@ -13,7 +13,7 @@ from fw_gear_dicom_send.cli import command_line, echo, servers
 from fw_gear_dicom_send.cli.parser import Parser
 from fw_gear_dicom_send.reasons import Kind, Program
 from tests.project.test_readme import PAGES, prose
-from tests.support.gear import REPOSITORY
+from tests.support.preloaded import REPOSITORY
 
 MAX_WORDS = 25
 """Maximum number of words in a sentence of the README or of an option's description."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.results import load
-from tests.support.gear import REPOSITORY
+from tests.support.preloaded import REPOSITORY
 
 README = REPOSITORY / "README.md"
 PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")])

@@ -15,7 +15,7 @@ from flywheel.models import (
     JobPriority,
 )
 
-from tests.support.gear import REPOSITORY
+from tests.support.preloaded import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
 PAGE = (DOCS / "SCALING.md").read_text()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gear import REPOSITORY
+from tests.support.preloaded import REPOSITORY
 
 PATH = "/usr/bin:/bin"
 

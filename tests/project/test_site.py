@@ -10,7 +10,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.support.gear import REPOSITORY
+from tests.support.preloaded import REPOSITORY
 from tests.support.programs import skip_outside_ci
 
 PYTHON = REPOSITORY / ".venv-site" / "bin" / "python"

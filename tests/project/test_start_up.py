@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gear import REPOSITORY
 from tests.support.pacs import StoreSCP
+from tests.support.preloaded import REPOSITORY
 from tests.support.sample_files import TEST_FILES
 from tests.support.send_command import rows_of, to
 

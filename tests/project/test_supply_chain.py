@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts.audit import EXPLAINED
-from tests.support.gear import REPOSITORY
+from tests.support.preloaded import REPOSITORY
 
 LOCKED_FILES = sorted(REPOSITORY.glob("requirements*.txt"))
 REQUIREMENT = re.compile(r"^[\w.-]+==\S+.*(?:\n    .*)*", re.MULTILINE)

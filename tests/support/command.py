@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.gear import COVERAGE_VARIABLES, MAX_RUN_SECONDS, REPOSITORY, SYSTEM_PATH
-from tests.support.preloaded import INTERPRETER, ForkedProcess
+from tests.support.gear import MAX_RUN_SECONDS, SYSTEM_PATH
+from tests.support.preloaded import COVERAGE_VARIABLES, INTERPRETER, REPOSITORY, ForkedProcess
 
 TERMINAL_WIDTH = 80
 

@@ -17,7 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from tests.support.preloaded import INTERPRETER, REPOSITORY, ForkedProcess
+from tests.support.preloaded import (
+    COVERAGE_VARIABLES,
+    INTERPRETER,
+    REPOSITORY,
+    ForkedProcess,
+)
 
 IN_THE_IMAGE = ("run.py", "manifest.json", "fw_gear_dicom_send")
 MOUNTED = ("input", "output", "work", "config.json", "manifest.json")
@@ -25,7 +30,6 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MAX_START_SECONDS = 300.0
 """Seconds to wait for an action of a gear that has just started, on a very slow machine."""
 MAX_RUN_SECONDS = 600.0
-COVERAGE_VARIABLES = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 
 
 def manifest() -> dict[str, Any]:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+COVERAGE_VARIABLES = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 PR_SET_CHILD_SUBREAPER = 36
 MODULES = (
     "run",
@@ -130,10 +131,11 @@ def _started() -> socket.socket:
     control, its_end = socket.socketpair()
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     fixed = {"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
+    measured = {name: os.environ[name] for name in COVERAGE_VARIABLES if name in os.environ}
     server = subprocess.Popen(
         [sys.executable, "-m", __name__, str(its_end.fileno())],
         cwd=REPOSITORY,
-        env={"PATH": path, "OPENBLAS_NUM_THREADS": "1", **fixed},
+        env={"PATH": path, "OPENBLAS_NUM_THREADS": "1", **fixed, **measured},
         stdin=subprocess.DEVNULL,
         pass_fds=[its_end.fileno()],
         start_new_session=True,
@@ -187,10 +189,9 @@ def _become(files: Sequence[int]) -> dict[str, Any]:
     sys.stdin = sys.__stdin__ = _opened(0, "r", sys.stdin)  # type: ignore[misc]
     sys.stdout = sys.__stdout__ = _opened(1, "w", sys.stdout)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _opened(2, "w", sys.stderr)  # type: ignore[misc]
-    if "COVERAGE_PROCESS_CONFIG" in os.environ:
-        import coverage
-
-        coverage.process_startup()
+    if coverage := sys.modules.get("coverage"):  # It has measured the imports.
+        coverage.Coverage.current().stop()
+        coverage.process_startup(force=True)
     return request
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from tests.support.flywheel_http import Request
-from tests.support.gear import REPOSITORY
+from tests.support.preloaded import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "flywheel.md"
 PLACES = {

@@ -8,9 +8,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.support.gear import REPOSITORY, SYSTEM_PATH
+from tests.support.gear import SYSTEM_PATH
 from tests.support.instances import dataset_of
 from tests.support.pacs import PythonSCP
+from tests.support.preloaded import REPOSITORY
 from tests.support.sample_files import encoded, made
 from tests.support.send_command import to
 

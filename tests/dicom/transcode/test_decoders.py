@@ -18,8 +18,8 @@ from fw_gear_dicom_send.dicom.types import SOPInstance, Unreadable
 from fw_gear_dicom_send.reasons import Kind
 from tests.support import hostile, wording
 from tests.support.footprint import children, is_gone
-from tests.support.gear import REPOSITORY
 from tests.support.instances import instance
+from tests.support.preloaded import REPOSITORY
 from tests.support.sample_files import shipped
 from tests.support.waiting import wait_for
 

@@ -18,8 +18,8 @@ from fw_gear_dicom_send.dicom.transcode.recoding import UnconvertibleError
 from fw_gear_dicom_send.dicom.types import EncodedDataset, SOPInstance, Span, Unreadable
 from fw_gear_dicom_send.reasons import Kind, Reason
 from tests.support.compressing import JPEG_LS, SYNTAXES, Shape, compressed_by
-from tests.support.gear import REPOSITORY
 from tests.support.instances import dataset_of, instance
+from tests.support.preloaded import REPOSITORY
 from tests.support.sample_files import encoded, shipped
 
 PLAIN = Shape()

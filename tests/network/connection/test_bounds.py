@@ -15,10 +15,10 @@ from fw_gear_dicom_send.network.errors import AssociationError
 from tests.support import wording
 from tests.support.associations import CONTEXTS, associate, connection_to, connections_to
 from tests.support.fault_scp import FaultSCP, Peer
-from tests.support.gear import REPOSITORY
 from tests.support.instances import of_source
 from tests.support.pacs import StoreSCP
 from tests.support.pdus import element, event_report, message, response
+from tests.support.preloaded import REPOSITORY
 from tests.support.scripted import accept_and_stall
 from tests.support.sources import CountedSource
 from tests.support.waiting import LONG_TIMEOUTS, NEVER, wait_for, without_timeout

@@ -12,7 +12,7 @@ from tests.support import wording
 from tests.support.certificates import Identity
 from tests.support.client_hello import client_hello
 from tests.support.fault_scp import FaultSCP
-from tests.support.gear import REPOSITORY
+from tests.support.preloaded import REPOSITORY
 from tests.support.tls_servers import (
     NOTHING_IN_COMMON,
     scu_of,

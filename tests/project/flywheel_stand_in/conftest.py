@@ -6,7 +6,7 @@ import flywheel
 import pytest
 
 from tests.support.flywheel_site import FlywheelSite
-from tests.support.gear import REPOSITORY
+from tests.support.preloaded import REPOSITORY
 from tests.support.stand_in_jobs import sdk_client
 
 MANIFEST = json.loads((REPOSITORY / "manifest.json").read_text())

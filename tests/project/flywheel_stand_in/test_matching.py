@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft4Validator
 
 from tests.support.flywheel_site import FlywheelSite
-from tests.support.gear import REPOSITORY
+from tests.support.preloaded import REPOSITORY
 from tests.support.site_clients import add_session
 from tests.support.stand_in_jobs import OPTIONS
 

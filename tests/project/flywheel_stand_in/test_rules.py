@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.flywheel_engine import FlywheelEngine
 from tests.support.flywheel_site import FlywheelSite
-from tests.support.gear import REPOSITORY
 from tests.support.pacs import PythonSCP
+from tests.support.preloaded import REPOSITORY
 from tests.support.sample_files import encoded, made
 from tests.support.stand_in_jobs import sdk_client
 
