@@ -85,9 +85,10 @@ def log_errors() -> None:
 
 @contextmanager
 def deferred_signals() -> Iterator[None]:
-    """Let a signal end the main thread only in `raise_deferred` and after the block.
+    """Let a signal end the main thread only where `raise_deferred` or `accepted_signals` allow it.
 
-    Elsewhere its exception may leave a lock taken or a thread half started.
+    Elsewhere its exception may leave a lock taken or a thread half started. A signal during the
+    block is raised at its end at the latest.
     """
     _deferral.is_active = True
     try:
@@ -95,6 +96,17 @@ def deferred_signals() -> Iterator[None]:
     finally:
         _deferral.is_active = False
         raise_deferred()
+
+
+@contextmanager
+def accepted_signals() -> Iterator[None]:
+    """Let a signal end the main thread at once: it waits, and holds no lock."""
+    before, _deferral.is_active = _deferral.is_active, False
+    try:
+        raise_deferred()
+        yield
+    finally:
+        _deferral.is_active = before
 
 
 def raise_deferred() -> None:

@@ -2,11 +2,11 @@
 
 from collections import deque
 from collections.abc import Iterator
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 from time import monotonic
 from typing import Generic, Self, TypeVar
 
-from ..exit_codes import raise_deferred
+from ..exit_codes import accepted_signals, raise_deferred
 
 T = TypeVar("T")
 
@@ -21,8 +21,8 @@ class Background(Generic[T]):
 
     If an iterator raises an exception, all threads stop and the consumer gets the exception.
 
-    The mutable state is the buffered items, the number of running iterators, the first error and
-    whether the threads must stop.
+    The mutable state is the buffered items, the number of running iterators, the first error,
+    whether the threads must stop, and a lock that is taken until the consumer must wake.
     """
 
     def __init__(self, *sources: Iterator[T], ahead: int) -> None:
@@ -33,6 +33,8 @@ class Background(Generic[T]):
         self._error: BaseException | None = None
         self._is_closed = False
         self._changed = Condition()
+        self._asleep = Lock()
+        self._asleep.acquire()
         self._threads = [Thread(target=self._run, args=(each,), daemon=True) for each in sources]
 
     def start(self) -> Self:
@@ -45,7 +47,7 @@ class Background(Generic[T]):
         """Yield items as they arrive until all iterators end or `stop` is called.
 
         Raises:
-            CancelledError: A deferred signal arrived.
+            CancelledError: A signal arrived.
         """
         while not self._is_closed:
             raise_deferred()
@@ -56,8 +58,10 @@ class Background(Generic[T]):
                 self._changed.notify_all()
                 if is_last and not self._items:
                     break
-                if not (self._items or self._has_ended or self._is_closed):
-                    self._changed.wait(_PAUSE)
+                is_idle = not (self._items or self._has_ended or self._is_closed)
+            if is_idle:
+                with accepted_signals():
+                    self._asleep.acquire(timeout=_PAUSE)
         if self._error and not self._is_closed:
             raise self._error
 
@@ -65,7 +69,7 @@ class Background(Generic[T]):
         """Stop each thread after its current item."""
         with self._changed:
             self._is_closed = True
-            self._changed.notify_all()
+            self._wake_all()
 
     def close(self, timeout: float = MAX_CLOSE_TIME) -> list[T]:
         """Stop the threads and return the items that were not consumed.
@@ -95,7 +99,7 @@ class Background(Generic[T]):
         with self._changed:
             self._at_work -= 1
             self._error = self._error or error
-            self._changed.notify_all()
+            self._wake_all()
 
     @property
     def _has_ended(self) -> bool:
@@ -107,5 +111,10 @@ class Background(Generic[T]):
 
     def _wait_for_consumer(self) -> None:
         with self._changed:
-            self._changed.notify_all()
+            self._wake_all()
             self._changed.wait_for(lambda: len(self._items) < self._ahead or self._is_over)
+
+    def _wake_all(self) -> None:
+        self._changed.notify_all()
+        if self._asleep.locked():
+            self._asleep.release()

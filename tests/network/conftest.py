@@ -1,11 +1,12 @@
-"""Fixture shared by all network tests."""
+"""Fixtures shared by all network tests, and a check after each."""
 
 import pytest
 
 from tests.support.clock import Clock
 from tests.support.fuzzing import fuzz
+from tests.support.leftovers import nothing_is_left
 
-__all__ = ["fuzz"]
+__all__ = ["fuzz", "nothing_is_left"]
 
 
 @pytest.fixture

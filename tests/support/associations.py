@@ -63,7 +63,7 @@ def _sockets_to(port: int) -> list[socket.socket]:
         with suppress(OSError):
             connection = socket.socket(fileno=os.dup(number))
             with suppress(OSError):
-                if connection.getpeername()[1] == port:
+                if connection.getpeername()[1:2] == (port,):
                     found.append(connection)
                     continue
             connection.close()

@@ -1,0 +1,35 @@
+"""Threads, sockets and files that a test leaves behind."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from tests.support.waiting import wait_for
+
+FOLDER = "/proc/self/fd"
+TIME_TO_END = 30.0
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """Check that a test leaves no thread, socket or open file; they have time to end."""
+    threads, files = set(threading.enumerate()), _open_files()
+    yield
+
+    def left() -> set[object]:
+        return {*threading.enumerate(), *_open_files()} - threads - files
+
+    wait_for(lambda: not left(), TIME_TO_END)
+    assert left() == set()
+
+
+def _open_files() -> set[str]:
+    """Return what is open, except pipes, which belong to other processes."""
+    found = set()
+    for name in os.listdir(FOLDER) if os.path.isdir(FOLDER) else ():
+        with suppress(OSError):
+            found.add(os.readlink(f"{FOLDER}/{name}"))
+    return {one for one in found if not one.startswith(("pipe:", "/proc/", "/dev/"))}
