@@ -3,7 +3,7 @@
 from collections import Counter
 from itertools import islice
 
-from .models import Cause, LeftOut
+from .models import Exclusion, LeftOut
 from .text import printable
 
 MAX_EXAMPLES = 10
@@ -16,11 +16,11 @@ class LeftOutFiles:
 
     def __init__(self) -> None:
         """Start without files."""
-        self._counts: Counter[Cause] = Counter()
-        self._names: dict[Cause, list[str]] = {}
+        self._counts: Counter[Exclusion] = Counter()
+        self._names: dict[Exclusion, list[str]] = {}
         self._types: Counter[str] = Counter()
 
-    def add(self, cause: Cause, name: str = "") -> None:
+    def add(self, cause: Exclusion, name: str = "") -> None:
         """Count a file, and keep its name if one is given."""
         self._counts[cause] += 1
         names = self._names.setdefault(cause, [])
@@ -29,16 +29,16 @@ class LeftOutFiles:
 
     def add_type(self, file_type: object) -> None:
         """Count a file of another type. `file_type` is the value from the site."""
-        self._counts[Cause.OTHER_TYPE] += 1
+        self._counts[Exclusion.OTHER_TYPE] += 1
         self._types[_short(file_type) if isinstance(file_type, str) else "without type"] += 1
 
     def counted(self) -> tuple[LeftOut, ...]:
         """Return the left-out files, in the order of the causes."""
-        return tuple(self._of(cause) for cause in Cause if self._counts[cause])
+        return tuple(self._of(cause) for cause in Exclusion if self._counts[cause])
 
-    def _of(self, cause: Cause) -> LeftOut:
+    def _of(self, cause: Exclusion) -> LeftOut:
         number = self._counts[cause]
-        if cause is Cause.OTHER_TYPE:
+        if cause is Exclusion.OTHER_TYPE:
             common = self._types.most_common(MAX_EXAMPLES)
             examples = tuple(f"{count} {name}" for name, count in common)
             return LeftOut(cause, number, examples, number - sum(count for _, count in common))

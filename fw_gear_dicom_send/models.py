@@ -15,7 +15,10 @@ from .text import quantity
 
 @dataclass(frozen=True)
 class Container:
-    """A Flywheel container: its type (`session`, `acquisition`, ...) and its id."""
+    """What contains files at their source: a Flywheel container, or a folder on disk.
+
+    `type` is `session`, `acquisition` or another one of Flywheel, or `folder`. `id` identifies it.
+    """
 
     type: str
     id: str
@@ -35,8 +38,8 @@ class InputFile:
     info: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-class Cause(Enum):
-    """Cause why a run leaves files out, as a part of a sentence."""
+class Exclusion(Enum):
+    """Exclusion why a run leaves files out, as a part of a sentence."""
 
     ARCHIVE = ("of type archive", " (see the option file_types)")
     OTHER_TYPE = ("of other types",)
@@ -60,11 +63,11 @@ class NameChoice:
     include: NamePatterns = NO_PATTERNS
     exclude: NamePatterns = NO_PATTERNS
 
-    def cause(self, name: str) -> Cause | None:
+    def cause(self, name: str) -> Exclusion | None:
         """Return the cause why a file of this name is left out, None if it is selected."""
         if self.include and not self.include.match(name):
-            return Cause.NOT_INCLUDED
-        return Cause.EXCLUDED if self.exclude.match(name) else None
+            return Exclusion.NOT_INCLUDED
+        return Exclusion.EXCLUDED if self.exclude.match(name) else None
 
     def selects(self, name: str) -> bool:
         """Return whether a file of this name is selected."""
@@ -76,16 +79,16 @@ ANY_NAME = NameChoice()
 
 @dataclass(frozen=True)
 class FileEntry:
-    """A Flywheel file to send.
+    """A file to send, or a folder or archive of files.
 
-    `name` and `fw_path` are printable text for people. `size` (bytes) and `hash` come from the
-    site's file record, if it has them. `key` identifies the file for the source. `is_any_archive`
-    means that the site knows the file only as an archive, which may contain no image.
+    `name` and `path` are printable text for people. `size` (bytes) and `hash` are those that the
+    source knows, if any. `key` identifies the file for the source. `is_any_archive` means that the
+    source knows the file only as an archive, which may contain no image.
     """
 
     parent: Container
     name: str
-    fw_path: str
+    path: str
     size: int | None = None
     hash: str | None = None
     key: str = field(default="", kw_only=True)
@@ -105,7 +108,7 @@ class LeftOut:
     printable. `more` is the number of files without an example.
     """
 
-    cause: Cause
+    cause: Exclusion
     number: int
     examples: tuple[str, ...]
     more: int = 0

@@ -57,7 +57,7 @@ _NEEDS = {
 """Service that each option needs. The gear queries with Study Root."""
 
 
-def run(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     """Run the command line after `echo`, and return the exit code.
 
     Raises DicomSendError if the command line is invalid or there is no association.

@@ -37,7 +37,7 @@ class JSONEvents(Observer):
         result, transfer = record.result, record.result.transfer
         log_event(
             "image",
-            path=record.entry.fw_path,
+            path=record.entry.path,
             member=record.name,
             sop_class_uid=printable_uid_or_empty(record.sop_class_uid),
             sop_instance_uid=printable_uid_or_empty(record.sop_instance_uid),
@@ -56,7 +56,7 @@ class JSONEvents(Observer):
         """Log a file."""
         log_event(
             "file",
-            path=report.entry.fw_path,
+            path=report.entry.path,
             images=report.images,
             sent=report.sent,
             already_there=report.already_stored,

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_SUBCOMMANDS = {"echo": echo.run, "servers": servers.run}
+_SUBCOMMANDS = {"echo": echo.main, "servers": servers.main}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

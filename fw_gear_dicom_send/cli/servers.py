@@ -42,7 +42,7 @@ exit codes (the highest that applies):
 _TEST = Option("test", SWITCH, False, Group.SERVER, "Send a C-ECHO to each server.")
 
 
-def run(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     """Run the command line after `servers`; return the exit code."""
     arguments = parser().read(argv)
     known = named_servers.tables()

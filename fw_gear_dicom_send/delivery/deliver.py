@@ -194,9 +194,8 @@ class Delivery:
             if not may_resend or was_resent:
                 break
             self._log_loss(result.reason)
-            was_resent = self._await_server(instance, lost_at) or (
-                self._may_resend_now(result, is_retry=bool(earlier))
-            )
+            was_away = self._await_server(instance, lost_at)
+            was_resent = was_away or self._may_resend_now(result, is_retry=bool(earlier))
             if not was_resent:
                 break
         if was_resent:

@@ -18,7 +18,7 @@ from fw_core_client import CoreClient
 from ..config import GearConfig
 from ..errors import ConfigError, SiteError
 from ..left_out import LeftOutFiles
-from ..models import Cause, Container, FileEntry, InputFile, Origin, Selection
+from ..models import Container, Exclusion, FileEntry, InputFile, Origin, Selection
 from ..reasons import Program
 from ..report_names import is_per_image
 from ..retry import ONCE, RetryPolicy
@@ -245,22 +245,22 @@ def _select_files(
             size, digest = record.get("size"), record.get("hash")
             entry = _entry(file.parent, file.path, record["name"], size, digest)
             yield replace(entry, is_any_archive=record.get("type") == "archive")
-        elif cause is Cause.OTHER_TYPE:
+        elif cause is Exclusion.OTHER_TYPE:
             left_out.add_type(record.get("type"))
         else:
             left_out.add(cause, str(record.get("name")))
 
 
-def left_out_for(record: Mapping[str, Any], config: GearConfig) -> Cause | None:
+def left_out_for(record: Mapping[str, Any], config: GearConfig) -> Exclusion | None:
     """Return why a file is not selected, None if it is selected."""
     file_type = record.get("type")
     if file_type not in _TYPES[config.file_types]:
-        return Cause.ARCHIVE if file_type == "archive" else Cause.OTHER_TYPE
+        return Exclusion.ARCHIVE if file_type == "archive" else Exclusion.OTHER_TYPE
     modalities = [modality.lower() for modality in config.modality]
     if modalities and str(record.get("modality") or "").lower() not in modalities:
-        return Cause.MODALITY
+        return Exclusion.MODALITY
     if config.file_tags and not {*config.file_tags} & {*(record.get("tags") or ())}:
-        return Cause.NO_TAG
+        return Exclusion.NO_TAG
     return config.names.cause(str(record.get("name")))
 
 

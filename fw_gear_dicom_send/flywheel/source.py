@@ -1,4 +1,4 @@
-"""Image source and report destination of the gear."""
+"""Image source and report sink of the gear."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -87,7 +87,7 @@ class FlywheelSource:
 
 
 class FlywheelReports:
-    """Report destination that attaches reports to containers of the site.
+    """Report sink that attaches reports to containers of the site.
 
     The mutable state is `first`, the report that was delivered first. It is the report on files.
     """

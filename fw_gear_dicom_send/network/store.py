@@ -48,12 +48,10 @@ class StorageSCU:
 
         Args:
             peer: The server that stores the images.
-            convert: Changes the transfer syntax of an image. Returns None for an image that it
-                cannot compress; the image is then sent unchanged.
+            convert: Changes the transfer syntax of an image.
             associations: Maximum number of associations at the same time.
             retry_time: Seconds to continue without an accepted image.
-            transport: TLS, timeouts and rate limit of all associations. The rate limit does not
-                apply to `query_peer`.
+            transport: TLS, timeouts and rate limit of all associations for images.
             is_dry: Whether to do everything except the C-STORE requests.
             conversion: When to change transfer syntaxes.
             policy: Waits while the server is at fault.

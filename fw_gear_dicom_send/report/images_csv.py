@@ -60,7 +60,7 @@ class ImagesCSV(Observer):
 
     def mark_missing(self, entry: FileEntry, sop_instance_uid: str, reason: Reason) -> None:
         """Change an image that was added after `start_resending` to not sent."""
-        key = entry.fw_path, printable_uid_or_empty(sop_instance_uid)
+        key = entry.path, printable_uid_or_empty(sop_instance_uid)
         if self._revised and (record := self._revised.get(key)):
             result = record.result
             missing = NotSent(reason, result.transfer)
@@ -69,7 +69,7 @@ class ImagesCSV(Observer):
     def image(self, record: ImageRecord) -> None:
         """Write a row."""
         if self._revised is not None:
-            self._revised[record.entry.fw_path, printable_uid_or_empty(record.sop_instance_uid)] = (
+            self._revised[record.entry.path, printable_uid_or_empty(record.sop_instance_uid)] = (
                 record
             )
         elif self._file:

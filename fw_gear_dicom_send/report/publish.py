@@ -15,7 +15,7 @@ from ..config import SendConfig
 from ..delivery.sender import ServerName
 from ..errors import DicomSendError, SiteError
 from ..left_out import LeftOutFiles
-from ..models import Cause, Container, FileEntry, FileReport, LeftOut, Outcome, Selection
+from ..models import Container, Exclusion, FileEntry, FileReport, LeftOut, Outcome, Selection
 from ..reasons import Kind, Program, Reason
 from ..report_names import Report, report_name
 from ..sections import Section
@@ -43,8 +43,8 @@ def versions() -> tuple[tuple[str, str], ...]:
     return (*own, *((name, version(name)) for name in _LIBRARIES))
 
 
-class ReportDestination(Protocol):
-    """Destination of the reports of a run.
+class ReportSink(Protocol):
+    """Receiver of the reports of a run.
 
     `time_format` is the format of the time in their names. `reports_failed_starts` enables reports
     of runs that fail before the first image.
@@ -59,7 +59,7 @@ class ReportDestination(Protocol):
     def deliver(self, parent: Container, path: Path, /) -> bool:
         """Deliver a report; return whether the caller can delete the file.
 
-        Raises SiteError if the destination refuses the report.
+        Raises SiteError if the sink refuses the report.
         """
 
 
@@ -116,12 +116,12 @@ class Reports:
         passed_over = LeftOutFiles()
         for report in reports:
             if report.entry.is_any_archive:
-                passed_over.add(Cause.NO_IMAGE, report.entry.name)
+                passed_over.add(Exclusion.NO_IMAGE, report.entry.name)
         self._without_image = passed_over.counted()
 
     def publish(
         self,
-        destination: ReportDestination,
+        sink: ReportSink,
         rows: Sequence[FileReport],
         sections: Sequence[Section],
         verifications: Verifications | None = None,
@@ -132,7 +132,7 @@ class Reports:
         """Log the results, and write and deliver all reports except the summary.
 
         Args:
-            destination: Receives the reports.
+            sink: Receives the reports.
             rows: Rows of the report on files. They are logged if that report cannot be written.
             sections: Sections about the server, for the page.
             verifications: Verdict on each image, None without the option `verify`.
@@ -170,7 +170,7 @@ class Reports:
                 reports[Report.PAGE] = self._page(rows, facts)
             is_whole = all(reports.values())
             self._written = [report for report, is_written in reports.items() if is_written]
-            self._deliver(destination, self._written)
+            self._deliver(sink, self._written)
         return is_whole
 
     def discard(self) -> None:
@@ -180,7 +180,7 @@ class Reports:
 
     def publish_summary(
         self,
-        destination: ReportDestination,
+        sink: ReportSink,
         rows: Sequence[FileReport],
         outcome: Outcome,
         error: DicomSendError | None,
@@ -207,7 +207,7 @@ class Reports:
         )
         is_written = self._write(Report.SUMMARY, f"{text}\n")
         if is_written:
-            self._deliver(destination, [Report.SUMMARY])
+            self._deliver(sink, [Report.SUMMARY])
         return is_written
 
     def log_table(self, rows: Sequence[FileReport]) -> None:
@@ -238,13 +238,13 @@ class Reports:
             return False
         return True
 
-    def _deliver(self, destination: ReportDestination, reports: Iterable[Report]) -> None:
+    def _deliver(self, sink: ReportSink, reports: Iterable[Report]) -> None:
         """Deliver reports until one is refused; it and the rest stay in the output folder."""
         parent = self._selection.report_parent
         for report in reports if not self._is_refused else ():
             path, name = self._path(report), self._text(report)
             try:
-                is_gone = destination.deliver(parent, path)
+                is_gone = sink.deliver(parent, path)
             except SiteError as exc:
                 log.warning(
                     "Flywheel did not accept the %s: %s. It stays in the output folder, like all "

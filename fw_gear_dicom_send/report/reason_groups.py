@@ -113,7 +113,7 @@ class ImageExamples(Observer):
             return
         images = self._images.setdefault(cause, {})
         if len(images) < MAX_EXAMPLES:
-            images[ImageExample(entry.fw_path, member, uid)] = None
+            images[ImageExample(entry.path, member, uid)] = None
 
 
 def _remarks(reports: Iterable[FileReport]) -> Iterator[tuple[FileReport, Remark]]:
@@ -127,5 +127,5 @@ def _group(found: Iterable[tuple[FileReport, Reason, str, Remark]]) -> list[Reas
     for report, reason, text, remark in found:
         cause = cause_of(reason)
         group = groups.setdefault(cause, ReasonGroup(cause))
-        group.add(report.entry.fw_path, text, remark.images)
+        group.add(report.entry.path, text, remark.images)
     return sorted(groups.values(), key=lambda group: (-group.images, -group.files))

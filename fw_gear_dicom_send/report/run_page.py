@@ -218,11 +218,11 @@ def _example(image: ImageExample) -> str:
 
 def _files(reports: Sequence[FileReport], facts: Facts) -> Parts:
     """Return tables of the files, incomplete ones first; many complete files are collapsed."""
-    rows = sorted(reports, key=lambda report: natural_key(report.entry.fw_path))
+    rows = sorted(reports, key=lambda report: natural_key(report.entry.path))
     rows.sort(key=lambda row: ("bad", "part", "good").index(_state(row)))
     is_dry_run = is_dry(reports)
     columns: list[tuple[str, str, Callable[[FileReport], Part]]] = [
-        (facts.noun.capitalize(), "long", lambda row: row.entry.fw_path),
+        (facts.noun.capitalize(), "long", lambda row: row.entry.path),
         (_label(reports), "number", lambda row: row.planned or 0 if is_dry_run else row.good),
         ("Already there", "number", lambda row: row.already_stored),
         ("Verified", "number", lambda row: row.verified or 0),

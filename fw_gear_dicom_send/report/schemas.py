@@ -51,7 +51,7 @@ class Column(Generic[T]):
 
 FILES: tuple[Column[FileReport], ...] = (
     Column("Acquisition ID", lambda row: row.entry.acquisition_id, own_name=""),
-    Column("FW Path", lambda row: row.entry.fw_path, own_name="Path"),
+    Column("FW Path", lambda row: row.entry.path, own_name="Path"),
     Column("Filename", lambda row: row.entry.name, own_name=""),
     Column("Images in Series", lambda row: str(row.images), is_needed=True, own_name="Images"),
     Column("Images Sent", lambda row: str(_stored(row)), is_needed=True),
@@ -60,7 +60,7 @@ FILES: tuple[Column[FileReport], ...] = (
 """The report on files."""
 
 IMAGES: tuple[Column[ImageRecord], ...] = (
-    Column("FW Path", lambda row: row.entry.fw_path, own_name="Path"),
+    Column("FW Path", lambda row: row.entry.path, own_name="Path"),
     Column("Member", lambda row: row.name),
     Column("SOP Class", lambda row: _name(row.sop_class_uid)),
     Column("SOP Instance UID", lambda row: printable_uid_or_empty(row.sop_instance_uid), True),

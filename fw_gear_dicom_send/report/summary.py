@@ -90,7 +90,7 @@ def _failed(rows: Sequence[FileReport]) -> dict[str, int]:
 
 def _file(row: FileReport) -> dict[str, Any]:
     return {
-        "path": row.entry.fw_path,
+        "path": row.entry.path,
         "images": row.images,
         "sent": row.sent,
         "already_there": row.already_stored,

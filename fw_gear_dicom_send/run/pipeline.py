@@ -17,7 +17,7 @@ from ..reasons import Kind, Reason
 from ..report.events import Observer, ObserverGroup
 from ..report.file_counts import FileCounts
 from ..report.progress import Progress
-from ..report.publish import ReportDestination, Reports, versions
+from ..report.publish import Reports, ReportSink, versions
 from ..report.verification import Verifications
 from ..report.wording import is_complete, status_of
 from ..retry import RetryPolicy
@@ -59,7 +59,7 @@ def run(
     config: SendConfig,
     source: ImageSource,
     sender: Sender,
-    destination: ReportDestination,
+    sink: ReportSink,
     *,
     work: Path,
     output: Path,
@@ -75,10 +75,10 @@ def run(
         config: How to send.
         source: Selects and fetches the files.
         sender: Sends the images.
-        destination: Receives the reports. It decides whether a run that fails before the first
+        sink: Receives the reports. It decides whether a run that fails before the first
             image has a report.
         work: Folder for temporary data.
-        output: Folder for reports that `destination` does not move elsewhere.
+        output: Folder for reports that `sink` does not move elsewhere.
         observer: Gets the events of the run.
         make_progress: Creates the progress display.
         waits: Retry policies.
@@ -92,7 +92,7 @@ def run(
     sent, and CancelledError if a signal stops the run.
     """
     selection = source.select()
-    reports = Reports(config, sender.server, selection, output, destination.time_format)
+    reports = Reports(config, sender.server, selection, output, sink.time_format)
     watchers = ObserverGroup([*reports.observers, observer or Observer()])
     counts = FileCounts(selection.entries, is_dry=config.dry_run)
     sending = _Sending(config, sender, counts=counts, reports=reports, observer=watchers)
@@ -112,30 +112,28 @@ def run(
         error = exc
         raise
     finally:
-        outcome = _report(sending, destination, error)
+        outcome = _report(sending, sink, error)
         conclude(outcome)
     return outcome
 
 
-def _report(
-    sending: "_Sending", destination: ReportDestination, error: DicomSendError | None
-) -> Outcome:
+def _report(sending: "_Sending", sink: ReportSink, error: DicomSendError | None) -> Outcome:
     """Write and publish the reports, unless the run failed before its first image."""
     reports, verifications, facts = sending.reports, sending.verifications, sending.sender.facts()
     all_rows = sending.rows.current()
     has_started = any(row.images for row in all_rows) or not error
-    rows = destination.rows(all_rows)
+    rows = sink.rows(all_rows)
     reported = {row.entry for row in rows}
     reports.add_without_image(row for row in all_rows if row.entry not in reported)
     if verifications:
         sending.observer.verified(verifications.summary())
     sending.observer.done(rows)
-    if not (has_started or destination.reports_failed_starts):
+    if not (has_started or sink.reports_failed_starts):
         reports.discard()
         return sending.outcome(rows, is_reported=True)
     given_up = facts.given_up.text if facts.given_up else ""
     is_reported = reports.publish(
-        destination,
+        sink,
         rows,
         facts.sections,
         verifications,
@@ -143,7 +141,7 @@ def _report(
         cause=(str(error or "") or given_up) if has_started else "",
     )
     outcome = sending.outcome(rows, is_reported=is_reported)
-    if not reports.publish_summary(destination, rows, outcome, error, verifications):
+    if not reports.publish_summary(sink, rows, outcome, error, verifications):
         outcome = replace(outcome, is_reported=False)
     reports.log_table(rows)
     return outcome

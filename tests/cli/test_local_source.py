@@ -94,7 +94,7 @@ def test_duplicate_paths_are_sent_once(top: Path) -> None:
 
     entries = LocalSource([top, top / "below", top.parent / "link", top]).select().entries
 
-    assert len({Path(one.fw_path).resolve() for one in entries}) == len(entries) == 3
+    assert len({Path(one.path).resolve() for one in entries}) == len(entries) == 3
 
 
 def test_links_to_files_are_followed_and_links_to_folders_are_not(top: Path) -> None:

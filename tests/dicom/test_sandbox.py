@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from fw_gear_dicom_send.dicom.transcode import FrameDecoders, FrameEncoders, convert
 from fw_gear_dicom_send.dicom.transcode.frame_decoder import Frame
 from fw_gear_dicom_send.dicom.transcode.frame_encoder import RawFrame
-from fw_gear_dicom_send.dicom.transcode.frame_processes import FrameProcesses, Program
+from fw_gear_dicom_send.dicom.transcode.frame_processes import FrameProcesses, FrameProgram
 from fw_gear_dicom_send.dicom.transcode.frame_timeouts import DEFAULT_TIMEOUTS
 from fw_gear_dicom_send.dicom.transcode.recoding import UnconvertibleError
 from fw_gear_dicom_send.dicom.types import SOPInstance
@@ -58,7 +58,7 @@ program.main(int(sys.argv[1]))
 
 def in_frames(code: str, folder: Path, attack: bytes) -> int:
     """Return the result of an attack by a frame in a decoder or encoder, with this code."""
-    program = Program("program", ("-c", code), "", "", "")
+    program = FrameProgram("program", ("-c", code), "", "", "")
     if ENCODER in code:
         rows = RawFrame(ExplicitVRLittleEndian, 1, len(attack), 1, 8, 8, False, False, False)
         request = rows.request(len(attack))
@@ -174,7 +174,7 @@ class UnfilteredDecoders(FrameDecoders):
     def __init__(self, work: Path) -> None:
         module = "fw_gear_dicom_send.dicom.transcode"
         code = f"from {module} import frame_decoder; frame_decoder.main(sys.argv[1:])"
-        program = Program("decoder", ("-c", START + UNKNOWN_MACHINE + code), "", "", "")
+        program = FrameProgram("decoder", ("-c", START + UNKNOWN_MACHINE + code), "", "", "")
         FrameProcesses.__init__(self, program, work, DEFAULT_TIMEOUTS)
 
 

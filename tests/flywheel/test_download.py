@@ -171,7 +171,7 @@ def test_transient_failures_are_retried(site: FlywheelSite, folder: Path, fault:
 def test_truncated_body_is_detected_without_a_record(site: FlywheelSite, folder: Path) -> None:
     """A truncated body is retried even if the file's size is unknown."""
     known = add_file(site, Cut(after=1_500_000))
-    entry = FileEntry(known.parent, known.name, known.fw_path, key=known.key)
+    entry = FileEntry(known.parent, known.name, known.path, key=known.key)
     assert content(download(site, folder, entry, max_wait=0.01)) == CONTENT
 
 
@@ -227,7 +227,7 @@ def test_excess_data_is_not_read(site: FlywheelSite, folder: Path) -> None:
 def test_unknown_hash_is_not_checked(site: FlywheelSite, folder: Path, file_hash: str) -> None:
     """A hash of another kind does not prevent the download."""
     known = add_file(site)
-    entry = FileEntry(known.parent, known.name, known.fw_path, known.size, file_hash, key=known.key)
+    entry = FileEntry(known.parent, known.name, known.path, known.size, file_hash, key=known.key)
     assert content(download(site, folder, entry, retry_time=0)) == CONTENT
 
 

@@ -23,7 +23,7 @@ def test_session_selects_the_files_of_its_acquisitions(site: FlywheelSite) -> No
     site.add_file(site.add_acquisition(other, "T3"), "d.zip", b"1", file_type="dicom")
     selection = client_site(site).select(gear_config(Container("session", session)))
     path = "radiology/Trial/S1/Visit 1"
-    assert [(entry.acquisition_id, entry.name, entry.fw_path) for entry in selection.entries] == [
+    assert [(entry.acquisition_id, entry.name, entry.path) for entry in selection.entries] == [
         (acquisitions[0], "b.zip", f"{path}/T2/files/b.zip"),
         (acquisitions[0], "a.dcm", f"{path}/T2/files/a.dcm"),
         (acquisitions[1], "c.zip", f"{path}/T1/files/c.zip"),
@@ -144,7 +144,7 @@ def test_report_of_an_acquisition_belongs_to_its_session(site: FlywheelSite) -> 
 
 
 @pytest.mark.parametrize(
-    ("kind", "fw_path", "report_type", "label"),
+    ("kind", "path", "report_type", "label"),
     [
         ("acquisition", "radiology/Trial/S1/Visit 1/T1/files/x.zip", "session", "Visit 1_T1"),
         ("session", "radiology/Trial/S1/Visit 1/files/x.zip", "session", "Visit 1"),
@@ -152,7 +152,7 @@ def test_report_of_an_acquisition_belongs_to_its_session(site: FlywheelSite) -> 
     ],
 )
 def test_input_file_is_sent_alone(
-    site: FlywheelSite, kind: str, fw_path: str, report_type: str, label: str
+    site: FlywheelSite, kind: str, path: str, report_type: str, label: str
 ) -> None:
     """This is true for an input file of any level; its report goes to the session or subject."""
     session = add_session(site)
@@ -164,7 +164,7 @@ def test_input_file_is_sent_alone(
     destination = Container("session", session)
     selection = client_site(site).select(gear_config(destination, file))
     (entry,) = selection.entries
-    assert (entry.parent, entry.name, entry.fw_path) == (file.parent, "x.zip", fw_path)
+    assert (entry.parent, entry.name, entry.path) == (file.parent, "x.zip", path)
     assert selection.report_parent == Container(report_type, ids[report_type])
     assert selection.report_label == label
 
@@ -193,7 +193,7 @@ def test_id_replaces_a_missing_label(site: FlywheelSite) -> None:
     site.add_file(acquisition, "a.dcm", b"1")
     selection = client_site(site).select(gear_config(Container("acquisition", acquisition)))
     assert selection.report_label == f"{session}_{acquisition}"
-    assert selection.entries[0].fw_path.endswith(f"/{session}/{acquisition}/files/a.dcm")
+    assert selection.entries[0].path.endswith(f"/{session}/{acquisition}/files/a.dcm")
 
 
 def test_labels_are_unchanged(site: FlywheelSite) -> None:

@@ -92,10 +92,8 @@ def test_an_input_file_is_sent(
     (upload,) = session.site.reports
     assert upload.container_id == session.session
     assert upload.name.startswith("dicom-send_report-visit 1_T2flair_")
-    fw_path = f"lab/Study A/sub-01/visit 1/T2/flair/files/{path.name}"
-    assert rows(upload.content) == [
-        [acquisition, fw_path, path.name, expected, expected, "Complete"]
-    ]
+    place = f"lab/Study A/sub-01/visit 1/T2/flair/files/{path.name}"
+    assert rows(upload.content) == [[acquisition, place, path.name, expected, expected, "Complete"]]
     assert len(python_scp.stored) == int(expected)
     assert path.name in {p.name for p in (gear.folder / "input" / "file").iterdir()}
     assert_work_is_empty(gear)

@@ -205,7 +205,7 @@ def test_a_cause_lists_its_first_images_and_its_other_texts() -> None:
     assert refused.texts("summary") == ["First 20 of 21,000 affected images"]
     images = refused.texts("li")
     uid = f"1.2.826.0.1.3680043.8.498.{1:040}"
-    assert (len(images), images[1]) == (20, f"{pages.ENTRY.fw_path}, member 1, {uid}")
+    assert (len(images), images[1]) == (20, f"{pages.ENTRY.path}, member 1, {uid}")
     assert refused.texts("p")[-1].endswith("_instances.csv.")
     assert not_accepted.texts("summary") == ["10 similar messages"]
     assert len(not_accepted.texts("li")) == 10

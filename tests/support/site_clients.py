@@ -42,4 +42,4 @@ def client_site(site: FlywheelSite, policy: RetryPolicy = ONCE) -> Site:
 def selected(site: FlywheelSite, kind: str, container_id: str) -> list[str]:
     """Return the paths of the files that a run on a container selects."""
     selection = client_site(site).select(gear_config(Container(kind, container_id)))
-    return [entry.fw_path for entry in selection.entries]
+    return [entry.path for entry in selection.entries]

@@ -9,20 +9,20 @@ from typing import BinaryIO, NamedTuple
 from . import frame_decoder
 from .frame_decoder import CHUNK, Frame
 from .frame_encoder import LENGTH, RawFrame
-from .frame_processes import OTHER_SIZE, FrameProcesses, Program
+from .frame_processes import OTHER_SIZE, FrameProcesses, FrameProgram
 from .frame_timeouts import DEFAULT_TIMEOUTS, FrameTimeouts
 from .recoding import UnconvertibleError
 
 _PACKAGE = str(__package__)
 _ROOT = Path(__file__).parents[_PACKAGE.count(".") + 1]
-_DECODER = Program(
+_DECODER = FrameProgram(
     "decoder",
     (str(frame_decoder.__file__),),
     "decoded",
     "a frame is damaged",
     "decoding a frame takes too much memory",
 )
-_ENCODER = Program(
+_ENCODER = FrameProgram(
     "encoder",
     (
         "-c",

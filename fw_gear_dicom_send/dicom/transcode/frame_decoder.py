@@ -45,7 +45,7 @@ SPARE_ADDRESSES = 64 << 20
 SANDBOX = os.path.join(os.path.dirname(__file__), os.pardir, "sandbox.py")
 
 
-class Outcome(IntEnum):
+class FrameOutcome(IntEnum):
     """Result for a frame; only an encoder returns UNSUITABLE and MISMATCH."""
 
     DONE = 0
@@ -58,13 +58,13 @@ class Outcome(IntEnum):
 class FrameError(Exception):
     """A frame cannot be decoded or encoded."""
 
-    outcome: Outcome
+    outcome: FrameOutcome
 
 
 class DamagedError(FrameError):
     """A frame cannot be decoded."""
 
-    outcome = Outcome.DAMAGED
+    outcome = FrameOutcome.DAMAGED
 
 
 @dataclass(frozen=True)
@@ -294,15 +294,15 @@ def serve(
     while request := source.read(SECONDS.size + requests.size):
         bound_time(*SECONDS.unpack_from(request))
         *fields, size = requests.unpack_from(request, SECONDS.size)
-        outcome = Outcome.DONE
+        outcome = FrameOutcome.DONE
         try:
             for chunk in respond(source, size, *fields):
-                target.write(ANSWER.pack(Outcome.DONE, len(chunk)))
+                target.write(ANSWER.pack(FrameOutcome.DONE, len(chunk)))
                 target.write(chunk)
         except FrameError as error:
             outcome = error.outcome
         except MemoryError:
-            outcome = Outcome.OUT_OF_MEMORY
+            outcome = FrameOutcome.OUT_OF_MEMORY
         target.write(ANSWER.pack(outcome, 0))
         target.flush()
 

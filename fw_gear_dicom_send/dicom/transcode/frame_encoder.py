@@ -17,7 +17,7 @@ from .frame_decoder import (
     DamagedError,
     Frame,
     FrameError,
-    Outcome,
+    FrameOutcome,
     bound_memory,
     decode,
     prepare_gdcm,
@@ -35,13 +35,13 @@ ADDRESSES_PER_SAMPLE = 32
 class UnsuitableFrameError(FrameError):
     """A sample of a frame exceeds Bits Stored."""
 
-    outcome = Outcome.UNSUITABLE
+    outcome = FrameOutcome.UNSUITABLE
 
 
 class MismatchError(FrameError):
     """An encoded frame does not decode to its original pixels."""
 
-    outcome = Outcome.MISMATCH
+    outcome = FrameOutcome.MISMATCH
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from threading import Condition
 from time import monotonic
 from typing import Self
 
-from .frame_decoder import ANSWER, MEMORY_ERROR, READY, SECONDS, Outcome
+from .frame_decoder import ANSWER, MEMORY_ERROR, READY, SECONDS, FrameOutcome
 from .frame_timeouts import PATIENCE, FrameTimeouts
 from .recoding import StoppedError, TooLargeError, TooSlowError, UnconvertibleError
 
@@ -26,7 +26,7 @@ _KILLED, _LATE = (-getattr(signal, name, 256) for name in ("SIGKILL", "SIGXCPU")
 
 
 @dataclass(frozen=True)
-class Program:
+class FrameProgram:
     """Command of a process, and the words for its error messages.
 
     `arguments` are the arguments of Python; the process id of the gear is added. `done` is a
@@ -57,7 +57,7 @@ class FrameProcesses:
     it.
     """
 
-    def __init__(self, program: Program, work: Path, timeouts: FrameTimeouts) -> None:
+    def __init__(self, program: FrameProgram, work: Path, timeouts: FrameTimeouts) -> None:
         """Start no process yet; `work` is the folder for small temporary files."""
         self._program = program
         self._work = work
@@ -168,7 +168,7 @@ class FrameProcesses:
 class _Process:
     """A process that handles one frame after another; used by one thread at a time."""
 
-    def __init__(self, program: Program, work: Path, timeouts: FrameTimeouts) -> None:
+    def __init__(self, program: FrameProgram, work: Path, timeouts: FrameTimeouts) -> None:
         """Start the process; raises UnconvertibleError if that fails."""
         self._program = program
         self._seconds = 0.0
@@ -225,7 +225,7 @@ class _Process:
     def _length(self) -> int:
         """Receive the length of a chunk; raises UnconvertibleError if the frame failed."""
         code, length = ANSWER.unpack(self._receive(ANSWER.size))
-        if (outcome := Outcome(code)) is not Outcome.DONE:
+        if (outcome := FrameOutcome(code)) is not FrameOutcome.DONE:
             self.is_idle = True
             raise self._error_for(outcome)
         return int(length)
@@ -240,7 +240,7 @@ class _Process:
         self._stderr.seek(0)
         # The system kills processes that use too much memory.
         is_short = status == _KILLED or MEMORY_ERROR.search(self._stderr.read())
-        return self._error_for(Outcome.OUT_OF_MEMORY if is_short else Outcome.DAMAGED)
+        return self._error_for(FrameOutcome.OUT_OF_MEMORY if is_short else FrameOutcome.DAMAGED)
 
     def kill(self) -> None:
         """Kill the process, from any thread; the thread that uses it gets an error."""
@@ -280,11 +280,11 @@ class _Process:
         finally:
             self.waited += monotonic() - begin
 
-    def _error_for(self, outcome: Outcome) -> UnconvertibleError:
-        if outcome is Outcome.OUT_OF_MEMORY:
+    def _error_for(self, outcome: FrameOutcome) -> UnconvertibleError:
+        if outcome is FrameOutcome.OUT_OF_MEMORY:
             return TooLargeError(self._program.shortage)
-        if outcome is Outcome.UNSUITABLE:
+        if outcome is FrameOutcome.UNSUITABLE:
             return UnsuitableError("a sample exceeds Bits Stored")
-        if outcome is Outcome.MISMATCH:
+        if outcome is FrameOutcome.MISMATCH:
             return UnconvertibleError("an encoded frame does not decode to its original pixels")
         return UnconvertibleError(self._program.failure)
