@@ -12,7 +12,7 @@ python=$work/venv/bin/python
 "$python" -m pip install -qq --require-hashes --only-binary :all: --target "$work/tools" \
     -r requirements-build.txt
 export PYTHONPATH="$work/tools"
-"$python" setup.py -q egg_info --egg-base "$work" sdist --dist-dir "$work"
+"$python" -c "from setuptools import build_meta; build_meta.build_sdist('$work')" >"$work/log"
 "$python" -m pip wheel -qq --no-deps --no-build-isolation --wheel-dir "$work" "$work"/*.tar.gz
 unset PYTHONPATH
 

@@ -32,8 +32,7 @@ def main(environment: Path) -> None:
     source = REPOSITORY / package.name
     checks = {
         "the package is in the environment": package.is_relative_to(environment),
-        "each module is installed": modules_in(package) == modules_in(source),
-        "the manifest is installed": is_same(package, REPOSITORY, "manifest.json"),
+        "each file is installed": files_in(package) == files_in(source),
         "the manual page is installed": is_same(
             environment / "share/man/man1", REPOSITORY / "docs", "dicom-send.1"
         ),
@@ -59,9 +58,13 @@ def run(folder: Path, environment: Path, program: str, *arguments: object) -> st
     ).stdout
 
 
-def modules_in(package: Path) -> set[Path]:
-    """Return the paths of the modules in a folder, relative to it."""
-    return {path.relative_to(package) for path in package.rglob("*.py")}
+def files_in(package: Path) -> dict[Path, bytes]:
+    """Return the files in a folder without bytecode, by their paths relative to it."""
+    return {
+        path.relative_to(package): path.read_bytes()
+        for path in package.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
 
 
 def is_same(one: Path, other: Path, name: str) -> bool:
