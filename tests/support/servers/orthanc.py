@@ -22,6 +22,8 @@ class Orthanc(ServerProcess):
         self._settings = settings
         self._http_port = 0
         self._session = requests.Session()
+        # A connection that stays open would belong to no single test.
+        self._session.headers["Connection"] = "close"
         self._session.trust_env = False
 
     def _prepare(self) -> list[str]:
