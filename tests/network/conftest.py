@@ -5,8 +5,9 @@ import pytest
 from tests.support.clock import Clock
 from tests.support.fuzzing import fuzz
 from tests.support.leftovers import nothing_is_left
+from tests.support.querying import pools_end
 
-__all__ = ["fuzz", "nothing_is_left"]
+__all__ = ["fuzz", "nothing_is_left", "pools_end"]
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def send(tmp_path: Path, python_scp: PythonSCP) -> Callable[..., list[dict[str, 
             outcome = run(config, source, sender, reports, work=tmp_path, output=output, **how)
         assert outcome.is_success
         assert len(reports.paths) == 4
-        return list(csv.DictReader(reports.paths[0].open(newline="")))
+        return list(csv.DictReader(reports.paths[0].read_text().splitlines()))
 
     return run_here
 

@@ -50,6 +50,8 @@ class Stop(Observer):
             raise CancelledError(Signals.SIGTERM)
 
 
+# The stopped run leaves the archive that it read to the garbage collector.
+@pytest.mark.filterwarnings("default::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("pack", [zip_of, tar_of])
 def test_an_archive_that_was_read_to_its_end_has_no_rest(
     tmp_path: Path, pack: Callable[[Path, list[ArchiveMember]], Path]

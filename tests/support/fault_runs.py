@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -130,15 +131,15 @@ def run_gear(
         connected_after: list[float] = []
 
         def check(peer: Peer) -> None:
-            connected_after.append(running.seconds)
+            connected_after.append(time.monotonic() - begun)
             first(peer)
 
         first, *others = scripts(associations)
         with FaultSCP(check, *others) as server, FlywheelSite() as site:
             gear = _gear(parent, site, server, size_of_last, timeout)
             gear.config["config"] |= {"associations": associations, **options}
-            running = gear.start()
-            result = running.finish()
+            begun = time.monotonic()
+            result = gear.run()
         (upload,) = site.reports
         _, *rows = csv.reader(io.StringIO(upload.content.decode()))
         not_sent: dict[str, int] = {}

@@ -1,6 +1,9 @@
 """Query SCUs with a pool of their own, and the answers of a scripted server."""
 
 import struct
+from collections.abc import Iterator
+
+import pytest
 
 from fw_gear_dicom_send.network.commitment import CommitmentSCU
 from fw_gear_dicom_send.network.pool import AssociationPool
@@ -16,7 +19,16 @@ from tests.support.pdus import C_FIND_RSP, element, message
 from tests.support.peers import peer_of
 from tests.support.pool import SHORT_WAITS
 
+_pools: list[AssociationPool] = []
 Asked = PeerAE | ArchiveSCP | PythonSCP | StoreSCP | Orthanc | DcmQRSCP
+
+
+@pytest.fixture(autouse=True)
+def pools_end() -> Iterator[None]:
+    """Close the pools of a test at its end."""
+    yield
+    while _pools:
+        _pools.pop().abort()
 
 
 def find_scu(server: Asked, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> FindSCU:
@@ -33,7 +45,8 @@ def query_pool(server: Asked, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Associat
     """Return a pool of one association that does not wait for an unavailable server."""
     peer = server if isinstance(server, PeerAE) else peer_of(server, server.ae_title)
     transport = Transport(timeouts=timeouts)
-    return AssociationPool(peer, 1, RetryBudget(0), transport, policy=SHORT_WAITS)
+    _pools.append(AssociationPool(peer, 1, RetryBudget(0), transport, policy=SHORT_WAITS))
+    return _pools[-1]
 
 
 def query_answer(request: Image, status: int, identifier: bytes | None = None) -> bytes:

@@ -77,7 +77,9 @@ def test_a_late_report_is_rejected(listener: CommitmentListener) -> None:
     """No thread waits for it any more."""
     with listener.expecting(UID):
         assert listener.report(UID, 0) is None
-    assert answer(connected(listener.port), report(UID, ["1.2"])) == PROCESSING_FAILURE
+    assoc = connected(listener.port)
+    assert answer(assoc, report(UID, ["1.2"])) == PROCESSING_FAILURE
+    assoc.release()
 
 
 @pytest.mark.parametrize(
@@ -173,6 +175,7 @@ def test_it_ends_with_its_connections() -> None:
         assoc = connected(port)
         assert assoc.is_established
     assert wait_for(lambda: not assoc.is_established)
+    assoc.dul.socket.close()
     with CommitmentListener(port, PACS, timeouts=LONG_TIMEOUTS) as again:
         reported(again)
 

@@ -56,14 +56,10 @@ class Orthanc(ServerProcess):
     def _ports(self) -> list[int]:
         return [self.port, self._http_port]
 
-    def __exit__(self, *exception: object) -> None:
-        """Stop the server."""
-        self._session.close()
-        super().__exit__(*exception)
-
     def get(self, path: str) -> requests.Response:
         """Query Orthanc's REST API."""
         response = self._session.get(f"http://{HOST}:{self._http_port}{path}", timeout=60)
+        self._session.close()  # A test leaves no connection behind.
         response.raise_for_status()
         return response
 
@@ -89,3 +85,4 @@ class Orthanc(ServerProcess):
         for identifier in self.get("/patients").json():
             url = f"http://{HOST}:{self._http_port}/patients/{identifier}"
             self._session.delete(url, timeout=60).raise_for_status()
+        self._session.close()

@@ -144,6 +144,7 @@ class PythonSCP:
         stopping.join()
         for association in self.ae.active_associations:
             association.abort()
+            association.dul.socket.close()
 
     @property
     def stored(self) -> tuple[CStore, ...]:
