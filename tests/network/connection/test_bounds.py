@@ -95,6 +95,8 @@ def test_answers_to_reports_do_not_wait() -> None:
     is_full = threading.Event()
 
     def script(peer: Peer) -> None:
+        # A fixed size: otherwise the system enlarges the buffer, and the association has space.
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
         peer.accept()
         is_full.wait()
         peer.socket.sendall(event_report(peer.context_id))

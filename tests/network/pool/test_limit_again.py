@@ -102,6 +102,7 @@ def test_a_server_that_is_still_full_costs_one_request_each_minute(
     for minute in range(3):
         script.answer(3)
         assert wait_for(lambda number=4 * minute + 3: len(server.answers) == number)  # type: ignore[misc]
+        assert wait_for(lambda number=before + minute: script.requests >= number)  # type: ignore[misc]
         assert script.requests == before + minute
         clock.time += 60
         script.answer(1)
