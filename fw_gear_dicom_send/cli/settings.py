@@ -65,8 +65,8 @@ def read(arguments: Arguments) -> Settings:
         raise _no_server(arguments.words)
     return Settings(
         {**_DEFAULTS, **server.values, **values},
-        {name: origin for name, origin in server.origins.items() if name not in values}
-        | dict(arguments.variables),
+        dict(arguments.variables)
+        | {name: origin for name, origin in server.origins.items() if name not in values},
         [Path(path) for path in paths],
     )
 

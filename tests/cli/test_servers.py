@@ -168,6 +168,17 @@ def test_an_invalid_value_in_a_table_is_named(tmp_path: Path) -> None:
     assert result.exit_code == 2
 
 
+def test_an_invalid_value_in_a_table_is_named_despite_a_variable(tmp_path: Path) -> None:
+    """A server on the command line replaces the address in variables, so none is to blame."""
+    file = tmp_path / "config" / "dicom-send" / "servers.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text('[a]\nhost = "pacs"\nport = "104"\ncalled_ae = "A"\n')
+    result = run("echo", "a", cwd=tmp_path, PORT="11112")
+    assert f"{file}: [a] port: '104' was given; allowed: " in result.stderr
+    assert "DICOM_SEND_PORT" not in result.stderr
+    assert result.exit_code == 2
+
+
 def test_a_variable_without_an_option_is_logged(
     series: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
