@@ -62,9 +62,8 @@ def main(argv: Sequence[str]) -> int:
 
     Raises DicomSendError if the command line is invalid or there is no association.
     """
-    arguments = parser().read(argv)
     try:
-        return _test(arguments)
+        return _test(parser().read(argv))
     except DicomSendError as exc:
         if is_on(_JSON, argv):
             write_json({"error": str(exc), "exit_code": exc.exit_code})

@@ -81,6 +81,15 @@ def test_echo_fails_without_a_server(tmp_path: Path) -> None:
     assert (plain.exit_code, printed.exit_code) == (3, 3)
 
 
+def test_echo_prints_usage_errors_as_json(tmp_path: Path) -> None:
+    """--json prints the error of an invalid command line, too."""
+    printed = send("echo", f"X@{HOST}:104", "--associations=1", "--json", cwd=tmp_path)
+    assert json.loads(printed.stdout)["exit_code"] == printed.exit_code == 2
+    options = ["--destination", HOST, "--port", 0, "--called-ae", "X"]
+    printed = send("echo", *options, "--json", cwd=tmp_path)
+    assert "--port: 0 was given" in json.loads(printed.stdout)["error"]
+
+
 def test_echo_fails_if_it_is_not_accepted(tmp_path: Path) -> None:
     """A server that does not accept C-ECHO is reported as such."""
     with StoreSCP(accept={MRImageStorage: [JPEGBaseline8Bit]}) as server:
