@@ -24,11 +24,11 @@ def check_files(values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
     """Raise UsageError for a missing file; warn of each secret that other users can read."""
     for row in OPTIONS:
         path = values.get(row.name)
-        if row.type is FILE and path:
+        if row.type is FILE and path is not None:
             origin = origins.get(row.name, row.flag)
             # Path.is_file raises an error for a name that is too long.
             if not os.path.isfile(path):
-                raise UsageError(f"{origin}: {path}: file not found")
+                raise UsageError(f"{origin}: {Path(path)}: file not found")
             if row.name in _SECRETS:
                 warn_of_readers(origin, Path(path))
 
