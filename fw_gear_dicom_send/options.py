@@ -39,6 +39,13 @@ _downloading = partial(option, Group.SENDING, where=_NOT_COMMAND)
 _tls_file = partial(option, Group.TLS, FILE, None, where=Place.COMMAND | Place.BATCH)
 _AE = plain(16, "AE")
 _LO = plain(64, "TEXT")
+_TLS_PROFILES = (
+    "BCP 195",
+    "BCP 195 RFC 8996, 9325",
+    "Modified BCP 195 RFC 8996, 9325",
+    "Non-downgrading BCP 195",
+    "Extended BCP 195",
+)
 
 
 class ConversionMode(StrEnum):
@@ -200,20 +207,12 @@ class Options:
         "asks for a certificate.",
         command="Encrypt all connections to the server with TLS. Add --key and --cert if the "
         "server asks for a certificate.",
+        batch="Use TLS for all connections. Add --key and --cert if the server asks for them.",
         brief="Use TLS; see --key, --cert, --add-cert-file",
     )
     tls_security_profile: str = option(
         Group.TLS,
-        choice(
-            (
-                "BCP 195",
-                "BCP 195 RFC 8996, 9325",
-                "Modified BCP 195 RFC 8996, 9325",
-                "Non-downgrading BCP 195",
-                "Extended BCP 195",
-            ),
-            "PROFILE",
-        ),
+        choice(_TLS_PROFILES, "PROFILE"),
         "BCP 195",
         "Profile of DICOM PS3.15 that selects the cipher suites. All profiles need TLS 1.2 or "
         "later.",
@@ -227,8 +226,8 @@ class Options:
     )
     tls_check_hostname: bool = _tls(
         False,
-        "With add_cert_file, also check that the server's certificate matches destination. "
-        "Certificates of public CAs are always checked.",
+        "With add_cert_file, also check that the server's certificate matches its name or "
+        "address. Certificates of public CAs are always checked.",
         needs="tls_enabled",
     )
     identity_without_tls: bool = _tls(
@@ -342,6 +341,7 @@ class Options:
         "Log details: associations, presentation contexts, images, waits, downloads. Also write "
         "the log to a file in the output folder.",
         command="Log details: associations, presentation contexts, images, waits.",
+        batch="Log details in the jobs.",
         brief="Log in detail",
         short="-v",
     )

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import wording
 from tests.support.certificates import HOST
+from tests.support.command import run
 from tests.support.pacs import PythonSCP
 from tests.support.preloaded import REPOSITORY
 from tests.support.send_command import send
@@ -90,6 +91,24 @@ def test_usage_errors_are_reported_in_one_line(
     (line,) = result.stderr.splitlines()
     assert message in line
     assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("option", ["--key", "--cert", "--add-cert-file", "--identity"])
+def test_an_empty_path_is_a_missing_file(tmp_path: Path, option: str) -> None:
+    """A script whose variable is empty must not send without the file."""
+    result = send("echo", f"A@{HOST}:104", "--tls-enabled", f"{option}=", cwd=tmp_path)
+    assert f"{option}: .: file not found" in result.stderr
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("program", ["dicom-send", "dicom-send-batch start"])
+def test_help_speaks_of_the_command_line(tmp_path: Path, program: str) -> None:
+    """Inputs, and `destination` without dashes, exist only in the gear."""
+    name, *subcommand = program.split()
+    option = "--help" if subcommand else "--help-all"
+    shown = " ".join(run(name, *subcommand, option, cwd=tmp_path).stdout.split())
+    assert "Add --key and --cert if" in shown
+    assert not re.search(r"inputs|[^-]\bdestination\b", shown)
 
 
 def test_help_fits_a_screen(tmp_path: Path) -> None:
