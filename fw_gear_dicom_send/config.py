@@ -97,7 +97,8 @@ def parse(config_json: Mapping[str, Any]) -> GearConfig:
     """
     given, inputs = config_json.get("config", {}), config_json.get("inputs", {})
     options = {name: value for name, value in given.items() if name in _OF_GEAR}
-    files = {name: _input_path(name, inputs[name]) for name in _FILES if inputs.get(name)}
+    given_files = {name: inputs[name] for name in _FILES if inputs.get(name) is not None}
+    files = {name: _input_path(name, file) for name, file in given_files.items()}
     return GearConfig(
         **_checked({**options, **files}),
         container=_container("destination container", config_json.get("destination")),

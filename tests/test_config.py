@@ -422,6 +422,16 @@ def test_an_input_file_has_a_path_a_name_and_a_container(tmp_path: Path) -> None
     assert chosen.parent == Container("acquisition", "acq")
 
 
+@pytest.mark.parametrize("name", ["key", "cert", "add_cert_file", "identity"])
+def test_an_empty_input_is_not_a_missing_one(name: str) -> None:
+    """Nothing is sent without the certificate or the identity that the user selected."""
+    given = config_json(tls_enabled=True)
+    given["inputs"][name] = {}
+    with pytest.raises(ConfigError) as caught:
+        parse(given)
+    assert (caught.value.option, caught.value.given) == (name, {})
+
+
 def test_a_missing_input_file_is_rejected(tmp_path: Path) -> None:
     """A missing input file is reported before anything is sent."""
     given = config_json()
