@@ -170,13 +170,14 @@ def _number(text: str) -> Any:
     return text
 
 
-def whole(minimum: int, maximum: int) -> OptionType:
-    """Return the type of a whole number."""
+def whole(minimum: int, maximum: int, zero: str = "0") -> OptionType:
+    """Return the type of a whole number; `zero` is shown instead of 0."""
     return OptionType(
         f"a whole number from {minimum} to {maximum}",
         lambda given: type(given) is int and minimum <= given <= maximum,
         schema={"type": "integer", "minimum": minimum, "maximum": maximum},
         read=_number,
+        show=lambda value: str(value or zero),
         metavar="N",
     )
 
@@ -315,7 +316,7 @@ RATE = OptionType(
     float,
     {"type": "number", "minimum": 0, "maximum": _MAX_RATE},
     _number,
-    lambda value: f"{value:g} MB/s",
+    lambda value: f"{value:g} MB/s" if value else "no limit",
     "MB/S",
 )
 FLYWHEEL_TAG = OptionType(

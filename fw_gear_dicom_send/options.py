@@ -196,7 +196,7 @@ class Options:
         short="-j",
     )
     max_images_per_association: int = _sending(
-        whole(0, 1_000_000),
+        whole(0, 1_000_000, zero="no limit"),
         0,
         "Maximum number of images per association, for archives that close a study when an "
         "association ends. 0: no limit.",

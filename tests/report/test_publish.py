@@ -265,6 +265,13 @@ def test_the_page_shows_the_configuration(tmp_path: Path) -> None:
     assert not {"key", "group", "tls_security_profile", "downloads"} & shown.keys()
 
 
+def test_the_page_says_that_there_is_no_limit(tmp_path: Path) -> None:
+    """0 means no limit, and 0 MB/s would be one."""
+    publish(tmp_path, Destination(is_elsewhere=False))
+    shown = shown_config(tmp_path)
+    assert shown["bandwidth_limit"] == shown["max_images_per_association"] == "no limit"
+
+
 def test_the_page_shows_the_private_element_and_tls(tmp_path: Path) -> None:
     """The group is hexadecimal; only options with an effect are shown."""
     config = replace(CONFIG, stamp=True, identifier="Creator", tls_enabled=True)
