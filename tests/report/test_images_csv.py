@@ -150,6 +150,7 @@ def test_a_row_is_written_immediately(tmp_path: Path) -> None:
         assert [row["Member"] for row in rows(tmp_path / "r.csv")] == [
             f"{n}.dcm" for n in range(number + 1)
         ]
+    report.close()
 
 
 def test_without_an_image_there_is_no_report(tmp_path: Path) -> None:
