@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..config import GearConfig, parse
-from ..errors import UsageError
+from ..errors import ConfigError, UsageError
 from ..option_types import flag
+from ..options import OPTIONS
 from .models import SERVER_OPTIONS, Gear, Plan, Project, Session
 
 MAX_SHOWN = 20
@@ -23,13 +24,18 @@ def check(config: Mapping[str, Any], files: Mapping[str, str]) -> GearConfig:
         raise UsageError(f"{flag(for_tls[0])} needs --tls-enabled")
     # The files are on the site, so any local file can represent them in this check.
     inputs = {name: {"location": {"path": str(Path(__file__))}} for name in files}
-    return parse(
+    checked = parse(
         {
             "config": config,
             "inputs": {**inputs, "api-key": {"key": "set by the engine"}},
             "destination": {"type": "session", "id": "any"},
         }
     )
+    for row in OPTIONS:
+        # The site rejects jobs with other types than those of the manifest.
+        if row.type.schema.get("type") == "integer" and isinstance(config.get(row.name), float):
+            raise ConfigError(row.name, config[row.name], "a whole number")
+    return checked
 
 
 def check_gear(config: Mapping[str, Any], files: Mapping[str, str], gear: Gear) -> None:

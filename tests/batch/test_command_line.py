@@ -18,6 +18,7 @@ script = partial(command.run, "dicom-send-batch")
         (["--project", "lab/Study", *TO, "--port", "0"], "--port: 0 was given"),
         (["--project", "lab/Study", *TO, "--group", "0x20"], "--group"),
         (["--project", "p/q", *TO, "--file-download-retry-time", "-1"], "--file-download-retry"),
+        (["--project", "p/q", *TO, "--send-retry-time", "1.5"], "--send-retry-time: 1.5 was given"),
         (["--project", "lab/Study", "--session", "1", *TO], "not allowed with"),
         ([*TO], "is required"),
         (
