@@ -328,6 +328,8 @@ FLYWHEEL_TAG = OptionType(
 )
 FILE = OptionType("a path", _is_path, _path, metavar="FILE")
 FOLDER = replace(FILE, metavar="FOLDER")
+LIST = replace(FILE, convert=_same, metavar="LIST")
+"""A file or -, which are different from each other only as text: ./- is a file."""
 FILES = OptionType(
     "paths",
     lambda given: isinstance(given, list),

@@ -5,9 +5,9 @@ from functools import partial
 from pathlib import Path
 
 from ..option_types import (
-    FILE,
     FILES,
     FOLDER,
+    LIST,
     MAX_PORT,
     SWITCH,
     Group,
@@ -34,14 +34,13 @@ class CommandOptions:
         "AE@host:port, or a name in servers.toml. Same as the last argument.",
         brief="AE@host:port, or a name in servers.toml",
     )
-    files_from: Path | None = option(
+    files_from: str | None = option(
         Group.FILES,
-        FILE,
+        LIST,
         None,
         "A file with one path per line; - is standard input. Relative paths start at the current "
         "folder. It can be combined with PATH.",
         brief="Read paths from a file; - is standard input",
-        metavar="LIST",
     )
     from0: bool = _switch(Group.FILES, text="Paths in the list end with NUL, as from find -print0.")
     earlier_reports: tuple[Path, ...] = option(

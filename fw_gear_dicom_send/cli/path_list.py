@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ..errors import UsageError
 
-STANDARD_INPUT = Path("-")
+STANDARD_INPUT = "-"
 
 
-def read_paths(source: Path, *, ends_with_nul: bool = False) -> Sequence[Path]:
+def read_paths(source: str, *, ends_with_nul: bool = False) -> Sequence[Path]:
     """Return the paths in the file `source`, or on standard input if that is `-`.
 
     Each line has one path, or each path ends with a NUL. Empty lines are ignored, and Windows
@@ -27,10 +27,10 @@ def read_paths(source: Path, *, ends_with_nul: bool = False) -> Sequence[Path]:
     return [Path(os.fsdecode(name)) for name in names if name]
 
 
-def _read(source: Path) -> bytes:
+def _read(source: str) -> bytes:
     if source == STANDARD_INPUT:
         return sys.stdin.buffer.read()
     try:
-        return source.read_bytes()
+        return Path(source).read_bytes()
     except OSError as exc:
         raise UsageError(f"--files-from: cannot read {source}: {exc.strerror}") from exc

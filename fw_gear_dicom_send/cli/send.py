@@ -113,7 +113,7 @@ def _run(arguments: Arguments, results: Results) -> int:
     with options.naming(chosen.origins):
         command = CommandOptions(**check_all(COMMAND_OPTIONS, values))
         listed: Sequence[Path] = ()
-        if command.files_from:
+        if command.files_from is not None:
             listed = read_paths(command.files_from, ends_with_nul=command.from0)
         config = results.config = chosen.config()
         _check_stamp(config, arguments)

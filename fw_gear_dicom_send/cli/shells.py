@@ -1,6 +1,6 @@
 """How each shell completes files and folders, as shtab expects it."""
 
-from ..option_types import FILE, FILES, FOLDER
+from ..option_types import FILE, FILES, FOLDER, LIST
 
 SHELLS = ("bash", "zsh", "tcsh", "fish", "powershell")
 """Shells that shtab writes scripts for."""
@@ -18,7 +18,7 @@ COMPLETE_FOLDER = COMPLETE_FILE | {
     "powershell": "_shtab_powershell_compgen_dirs",
     "tcsh": "d",
 }
-COMPLETIONS = {FILE: COMPLETE_FILE, FILES: COMPLETE_FILE, FOLDER: COMPLETE_FOLDER}
+COMPLETIONS = dict.fromkeys((FILE, FILES, LIST), COMPLETE_FILE) | {FOLDER: COMPLETE_FOLDER}
 """Completions by the type of an option."""
 COMPLETE_FIRST = COMPLETE_FILE | {
     "zsh": "_dicom_send_first",

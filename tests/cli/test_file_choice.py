@@ -111,6 +111,15 @@ def test_a_list_is_read_from_standard_input(python_scp: PythonSCP, tmp_path: Pat
     assert sent(result) == 3
 
 
+@pytest.mark.usefixtures("study")
+def test_a_list_may_have_the_name_of_standard_input(python_scp: PythonSCP, tmp_path: Path) -> None:
+    """./- is a file, as for other programs."""
+    (tmp_path / "-").write_text("study/a.dcm")
+    result = send("--files-from", "./-", "--json", *to(python_scp), cwd=tmp_path, given="")
+    assert result.exit_code == 0, result.stderr
+    assert sent(result) == 1
+
+
 def test_any_name_is_read_from_a_nul_separated_list(
     study: Path, python_scp: PythonSCP, tmp_path: Path
 ) -> None:
