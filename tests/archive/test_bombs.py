@@ -103,6 +103,7 @@ def test_sparse_member_over_the_limit(work: Path) -> None:
     assert last == BrokenArchive(Reason(Kind.ARCHIVE_TOO_LARGE, "1"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "start",
     [
@@ -141,6 +142,7 @@ def test_many_endless_headers(work: Path) -> None:
     assert found[-1] == BROKEN
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_members(work: Path) -> None:
     """The reader keeps no header data of earlier tar members."""
     path = work.parent / "a"
@@ -160,6 +162,7 @@ def test_memory_does_not_grow_with_members(work: Path) -> None:
     assert peak < 3 * 1024**2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [0, 10], ids=["whole", "cut short"])
 def test_memory_does_not_grow_with_members_of_a_zip(work: Path, cut: int) -> None:
     """The reader keeps no directory data of earlier zip members."""

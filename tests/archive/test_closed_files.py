@@ -12,6 +12,8 @@ from tests.support.archive_reading import CORRUPT, NO_SPACE, Image, items
 from tests.support.archives import A, dicom, set_zip_field, zipped
 from tests.support.closing import nothing_left_open
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads from /proc")
 def test_files_that_are_not_images_are_closed(tmp_path: Path, work: Path) -> None:

@@ -35,6 +35,7 @@ def test_compressed_tar_cut_anywhere(work: Path, compress: Callable[[bytes], byt
     assert set(last[beginning:]) == {BROKEN}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compress", COMPRESSORS)
 def test_compressed_tar_cut_at_a_member(work: Path, compress: Callable[[bytes], bytes]) -> None:
     """The members before the truncation of a stream are read."""
@@ -72,6 +73,7 @@ def test_sparse_header_cut_short(work: Path) -> None:
     assert items_of(tarred(A) + with_checksum(header), work) == [Image(1, A), BROKEN]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compress", COMPRESSORS)
 def test_damage_within_a_compressed_tar(work: Path, compress: Callable[[bytes], bytes]) -> None:
     """A compressed tar with a changed byte is broken."""

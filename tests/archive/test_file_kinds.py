@@ -27,6 +27,7 @@ from tests.support.archives import (
 from tests.support.sample_files import ArchiveMember, tar_of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
 )
@@ -36,6 +37,7 @@ def test_zip(tmp_path: Path, work: Path, method: int) -> None:
     assert items(path, work) == images(A, B, dicom(3, 3_000_000), dicom(4, 132))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", ["", "gz", "bz2", "xz"])
 def test_tar(tmp_path: Path, work: Path, compression: str) -> None:
     """The members of a tar are read unchanged and in order, with any compression."""

@@ -32,6 +32,8 @@ from tests.support.fuzzing import (
     open_files,
 )
 
+pytestmark = pytest.mark.slow
+
 OTHERS = [b"", b"notes", bytes(3000)]
 SPARSE = {0: ORIGINALS[1], 4096: b"end"}
 BOMB = bytes(128) + b"DICM" + bytes(2 << 20)

@@ -23,6 +23,8 @@ from tests.support.archives import (
     tarred,
 )
 
+pytestmark = pytest.mark.slow
+
 TOO_LONG = (1 << 20) + 1
 GIBIBYTE = 1 << 30
 PARTS = {0: B, 20_000: C}

@@ -146,6 +146,7 @@ def test_no_space_left(tmp_path: Path, work: Path) -> None:
     assert found == [[NO_SPACE, Image(2, A)]] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=str
 )

@@ -23,6 +23,8 @@ from tests.support.flywheel_lists import Record
 from tests.support.gear import manifest
 from tests.support.html_reading import parsed
 
+pytestmark = pytest.mark.slow
+
 INVALID = "the report is invalid"
 
 

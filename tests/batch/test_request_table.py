@@ -23,6 +23,8 @@ from tests.support.request_table import Row, is_ours, pruned, row_of, rows, unli
 from tests.support.sample_files import encoded, made
 from tests.support.sdk_world import World, sdk_world
 
+pytestmark = pytest.mark.slow
+
 NAME = "a b.dcm"
 
 

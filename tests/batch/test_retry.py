@@ -6,6 +6,8 @@ from tests.support.batch_world import FAILED, GOOD, World, posts
 from tests.support.flywheel_engine import FlywheelEngine, Simulated
 from tests.support.flywheel_http import Status
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("is_admin", [False, True])
 @pytest.mark.parametrize("replaces_retried", [False, True])

@@ -9,6 +9,8 @@ from tests.support.batch_world import FAILED, GOOD, TO, World
 from tests.support.flywheel_engine import Endless
 from tests.support.flywheel_http import Status
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def months(world: World) -> World:

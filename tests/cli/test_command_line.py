@@ -14,6 +14,8 @@ from tests.support.pacs import PythonSCP
 from tests.support.preloaded import REPOSITORY
 from tests.support.send_command import send
 
+pytestmark = pytest.mark.slow
+
 ONLY_ON_FLYWHEEL = {
     "file_types",
     "modality",

@@ -7,6 +7,7 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from pydicom.uid import JPEGBaseline8Bit, MRImageStorage
 from pynetdicom import evt
 
@@ -152,6 +153,7 @@ def test_echo_shows_an_odd_certificate(tmp_path: Path) -> None:
     assert (tls["subject"], tls["issuer"], tls["expires"]) == ("CN=pacs_1", "CN=pacs_1", None)
 
 
+@pytest.mark.slow
 def test_echo_shows_whether_the_identity_is_confirmed(tmp_path: Path) -> None:
     """An unconfirmed identity may be ignored; without an identity, nothing is shown."""
     path = tmp_path / "who.json"

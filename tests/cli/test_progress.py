@@ -13,7 +13,7 @@ from tests.support.pacs import CStore, PythonSCP
 from tests.support.sample_files import uid_of
 from tests.support.send_command import rows_of, send, to
 
-pytestmark = pytest.mark.usefixtures("real_starts")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_starts")]
 
 
 def lines_of(printed: str) -> list[str]:
@@ -47,11 +47,13 @@ def test_a_run_continues_if_its_output_is_closed(
 ) -> None:
     """With `2>&1 | head`, all images are sent and reported, and the exit code is 0."""
     process = command.start("dicom-send", many_images, *to(python_scp), cwd=tmp_path)
+    assert process.stdout
     assert process.stderr
     process.stderr.readline()
     process.stderr.close()
 
     assert process.wait(MAX_RUN_SECONDS) == 0
+    process.stdout.close()
     assert [row["Status"] for row in rows_of(tmp_path)] == ["Complete"]
     assert len(list(tmp_path.glob("*.html"))) == 1
 

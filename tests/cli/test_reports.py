@@ -56,7 +56,7 @@ def test_files_in_a_folder_are_named_on_request(
     send(folder, *options, "--associations", 1, *to(python_scp), cwd=tmp_path)
 
     (report,) = tmp_path.glob("*_instances.csv")
-    assert [row["Member"] for row in csv.DictReader(report.open(newline=""))] == names
+    assert [row["Member"] for row in csv.DictReader(report.read_text().splitlines())] == names
 
 
 def test_no_report_is_written_on_request(

@@ -1,6 +1,7 @@
 """`dicom-send --resume` skips images that an earlier report lists as sent."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.support.command import CommandResult
 from tests.support.pacs import CStore, Orthanc, PythonSCP, StoreSCP
 from tests.support.sample_files import encoded, made, uid_of
 from tests.support.send_command import send, to
+from tests.support.waiting import wait_for
 
 IMAGES = 5
 
@@ -105,6 +107,9 @@ def test_a_changed_dataset_replaces_nothing(runs: Runs, storescp: StoreSCP) -> N
     assert runs.reports[-1].read_text().count(",not sent,") == 1
     assert runs.reports[-1].read_text().count(",uid-duplicate,") == 1
     assert contents(storescp) == before
+    # The names of the reports have the second of their runs.
+    started = int(time.time())
+    assert wait_for(lambda: int(time.time()) > started)
     assert (counts(runs.send(storescp)), contents(storescp) == before) == ((5, 0), False)
     runs.reports.reverse()
     assert counts(runs.resume(storescp)) == (0, 5)

@@ -11,6 +11,8 @@ from tests.support.command import CommandResult
 from tests.support.pacs import PythonSCP
 from tests.support.servers.process import free_port
 
+pytestmark = pytest.mark.slow
+
 TABLES = """
 [archive]
 host = "{host}"

@@ -20,6 +20,8 @@ from tests.support.sample_files import ArchiveMember, encoded, made, zip_of
 from tests.support.send_command import rows_of, to
 from tests.support.waiting import PATIENCE, wait_for
 
+pytestmark = pytest.mark.slow
+
 
 class AnswerTwo:
     """Script that answers two images, and the third one only when `answering` is set."""

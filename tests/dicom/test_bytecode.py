@@ -67,6 +67,7 @@ def name(work: Path) -> None:
     assert ForeignFormats().name(path) == wording.SIEMENS_RDA
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", [decode, encode, name])
 def test_a_program_writes_no_bytecode(use: Callable[[Path], None], site_packages: Path) -> None:
     """Its limit for files would truncate the bytecode, so that no program could import them."""

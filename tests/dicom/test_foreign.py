@@ -24,6 +24,7 @@ def named(path: Path, content: bytes) -> str:
     return ForeignFormats().name(path)
 
 
+@pytest.mark.slow
 def test_known_formats_are_named(tmp_path: Path) -> None:
     """Users often take raw scanner data for DICOM."""
     image = encoded(made(1))
@@ -33,12 +34,14 @@ def test_known_formats_are_named(tmp_path: Path) -> None:
     assert named(tmp_path / "a", PAR) == "the header of Philips PAR/REC"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [*OTHERS, random.Random(5).randbytes(50_000)])
 def test_other_files_have_no_name(tmp_path: Path, content: bytes) -> None:
     """No format is reported for an unknown file."""
     assert named(tmp_path / "a", content) == ""
 
 
+@pytest.mark.slow
 def test_few_files_of_a_run_are_examined(tmp_path: Path) -> None:
     """A thousand files that are not DICOM do not take a thousand seconds."""
     path = tmp_path / "a"

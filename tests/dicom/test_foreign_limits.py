@@ -85,6 +85,7 @@ def hanging_reader(folder: Path) -> Iterator[tuple["subprocess.Popen[str]", int]
             parent.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"\n" * MEBIBYTE], ids=["zeros", "lines"])
 def test_a_large_file_takes_little_memory(content: bytes, tmp_path: Path) -> None:
     """250 MB take no more than an empty file, and fw-file may use 32 MiB for any content."""
@@ -108,6 +109,7 @@ def test_a_header_at_the_start_of_a_large_file_is_found(tmp_path: Path) -> None:
     assert ForeignFormats(PATIENCE).name(path) == wording.SIEMENS_RDA
 
 
+@pytest.mark.slow
 def test_one_file_is_inspected_at_a_time(tmp_path: Path) -> None:
     """Several threads do not multiply the memory."""
     path, before = tmp_path / "a", children(os.getpid())

@@ -29,6 +29,8 @@ from tests.support.examples import examples
 from tests.support.padded_datasets import TEXT, Frames, Sequence, Tree, Value, trees
 from tests.support.stamping import TAG, WORK, ours
 
+pytestmark = pytest.mark.slow
+
 REPAIRED = (Reason(Kind.REPAIRED),)
 WIRES = st.sampled_from([IMPLICIT, EXPLICIT, BIG])
 

@@ -46,7 +46,7 @@ for number in range(int(sys.argv[2])):
     except Exception:
         print(0)
 """
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning:pydicom")]
 
 
 def dataset(wire: Wire) -> bytes:

@@ -102,6 +102,7 @@ def results(
     return found
 
 
+@pytest.mark.slow
 @PROGRAMS
 def test_a_program_opens_no_file_and_no_socket(
     attack_in: Callable[[str, Path, bytes], int], code: str, tmp_path: Path
@@ -114,6 +115,7 @@ def test_a_program_opens_no_file_and_no_socket(
     assert found == dict.fromkeys(OPENING, errno.EMFILE)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not can_filter_calls(), reason="the system has no seccomp filter")
 @PROGRAMS
 def test_a_program_reaches_no_other_process(

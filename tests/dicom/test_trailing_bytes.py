@@ -122,6 +122,7 @@ def test_pixels_shorter_than_described(
     assert isinstance(outcome, SOPInstance) is is_whole
 
 
+@pytest.mark.slow
 @each_tag
 @pytest.mark.parametrize("is_inside", [False, True])
 @pytest.mark.parametrize("rest", [bytes(100), TEXT, SECOND])

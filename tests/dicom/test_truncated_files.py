@@ -76,6 +76,7 @@ def test_the_number_of_an_unknown_element_is_not_a_value(wire: Wire, tmp_path: P
     assert "truncated" in text or "damaged" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["MR_small.dcm", "rtplan.dcm", "reportsi.dcm", "MR_small_bigendian.dcm"]
 )

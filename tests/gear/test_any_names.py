@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from tests.support.pacs import PythonSCP
 from tests.support.sample_files import encoded, made
 from tests.support.send_command import send, to
 from tests.support.session_runs import SessionRuns
+
+pytestmark = pytest.mark.slow
 
 few_runs = settings(
     max_examples=4, deadline=None, database=None, suppress_health_check=list(HealthCheck)

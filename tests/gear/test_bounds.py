@@ -71,6 +71,7 @@ def check(result: GearResult) -> None:
     assert result.exit_code == 0, result.log
 
 
+@pytest.mark.slow
 def test_disk_has_at_most_three_archives_and_a_few_images(
     site: FlywheelSite, tmp_path: Path
 ) -> None:
@@ -105,6 +106,7 @@ def test_disk_has_at_most_three_archives_and_a_few_images(
     assert not list((gear.folder / "work").iterdir())
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_an_image(site: FlywheelSite, tmp_path: Path) -> None:
     """An image of 315 MB in a zip needs less than 150 MB beyond the imported modules."""
     (tmp_path / "made").mkdir()

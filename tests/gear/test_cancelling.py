@@ -34,7 +34,7 @@ from tests.support.sample_files import (
 )
 from tests.support.waiting import wait_for
 
-pytestmark = pytest.mark.usefixtures("real_starts")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_starts")]
 
 SILENCE = DEFAULT_TIMEOUTS.response
 """Seconds that the gear would wait for a response."""

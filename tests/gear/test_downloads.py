@@ -20,6 +20,8 @@ from tests.support.pacs import PythonSCP
 from tests.support.sample_files import encoded, made, uid_of
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 FILES = 12
 PARTIES = 4
 REQUESTS_OF_A_RUN = 2

@@ -24,6 +24,8 @@ from tests.support.sample_files import (
     zip_of,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_each_kind_of_fault_has_its_row_and_the_run_continues(
     tmp_path: Path, session: Session, storescp: StoreSCP

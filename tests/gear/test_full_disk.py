@@ -32,7 +32,7 @@ from tests.support.sample_files import (
     zip_of,
 )
 
-pytestmark = pytest.mark.usefixtures("real_starts")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_starts")]
 
 
 def test_a_full_disk_costs_only_images_that_need_it(tmp_path: Path, session: Session) -> None:

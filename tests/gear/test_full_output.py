@@ -13,7 +13,7 @@ from tests.support.sample_files import encoded, made
 from tests.support.send_command import to
 from tests.support.session_runs import SessionRuns
 
-pytestmark = pytest.mark.usefixtures("real_starts")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_starts")]
 
 MAX_FILE = 2000
 """Maximum file size in bytes: larger than an image, smaller than a report."""

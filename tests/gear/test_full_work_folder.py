@@ -65,6 +65,7 @@ def test_members_without_space_arrive(
     assert send(work, archive, storescp, tmp_path) == [(f"{IMAGES}", f"{IMAGES}", "Complete")]
 
 
+@pytest.mark.slow
 def test_deflated_images_and_conversions_without_space_arrive(work: Path, tmp_path: Path) -> None:
     """Inflated and decoded data is also in the work folder."""
     folder = tmp_path / "folder"
@@ -80,6 +81,7 @@ def test_deflated_images_and_conversions_without_space_arrive(work: Path, tmp_pa
         assert send(work, folder, server, tmp_path) == [(f"{IMAGES}", f"{IMAGES}", "Complete")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("associations", [1, 4])
 def test_large_conversions_arrive(work: Path, tmp_path: Path, associations: int) -> None:
     """An image and its converted copy fit alone, but not with another image."""

@@ -34,6 +34,7 @@ def ascending() -> bytes:
     return b"".join(headers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [same, ascending])
 def test_millions_of_elements(
     make: Callable[[], bytes], tmp_path: Path, session: Session, python_scp: PythonSCP

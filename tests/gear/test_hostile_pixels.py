@@ -49,6 +49,7 @@ def sent(contents: list[bytes], folder: Path, session: Session) -> tuple[str, in
     return counts(session.site.reports[0].content)["a.zip"][1], memory.value, result.log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "contents",
     [*([content, again(content)] for content in CLAIMS.values()), [hostile.deflated(1100)]],
@@ -64,6 +65,7 @@ def test_few_bytes_that_claim_gigabytes(
     assert 0 < memory < MAX_MEMORY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "rows", "columns"),
     [

@@ -14,6 +14,8 @@ from tests.support.pacs import CStore, PythonSCP, StoreSCP
 from tests.support.sample_files import ArchiveMember, encoded, made, uid_of, zip_of
 from tests.support.session_runs import SessionRuns
 
+pytestmark = pytest.mark.slow
+
 PROGRESS_INTERVAL = 1.0
 """Duration in seconds, as in tests/support/hurried_run.py."""
 
@@ -137,7 +139,7 @@ def test_a_killed_job_leaves_its_rows(runs: SessionRuns) -> None:
         ended.set()
     (left,) = (gear.folder / "output").iterdir()
     assert left.name.endswith("_instances.csv")
-    rows = list(csv.DictReader(left.open(newline="")))
+    rows = list(csv.DictReader(left.read_text().splitlines()))
     assert len(rows) > 30
     assert all(row["Outcome"] == "sent" for row in rows)
 

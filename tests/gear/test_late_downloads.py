@@ -22,6 +22,7 @@ def add_files(session: Session, *faulty: Fault) -> None:
             session.site.fault(file_id, *faulty)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Status(500), Cut(after=100)])
 def test_an_unavailable_file_does_not_delay_others(
     tmp_path: Path, session: Session, python_scp: PythonSCP, fault: Fault

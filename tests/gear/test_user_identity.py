@@ -13,6 +13,8 @@ from tests.support.pacs import PythonSCP, StoreSCP
 from tests.support.sample_files import encoded, made
 from tests.support.send_command import send, tls_inputs, tls_options, to
 
+pytestmark = pytest.mark.slow
+
 IDENTITY = {"username": "alice-of-the-gear", "password": "hunter2-of-the-gear"}
 
 

@@ -10,6 +10,8 @@ from tests.support.pacs import Orthanc, StoreSCP
 from tests.support.sample_files import encoded, made, uid_of
 from tests.support.session_runs import Ended, SessionRuns
 
+pytestmark = pytest.mark.slow
+
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 NOT_THERE = wording.NOT_STORED
 

@@ -100,6 +100,7 @@ def empty_pdu(_peer: Peer, _request: Image) -> bytes:
     return EMPTY_PDU
 
 
+@pytest.mark.slow
 @PACES
 @pytest.mark.parametrize("flood", [pending, empty_pdu])
 def test_an_image_with_endless_answers_fails(flood: Flood, pause: float) -> None:
@@ -134,6 +135,7 @@ def test_answers_to_an_earlier_image_do_not_extend_the_wait(pause: float) -> Non
     assert error.value.reason.kind is kind
 
 
+@pytest.mark.slow
 @PACES
 @pytest.mark.parametrize("flood", ["pending", "empty"])
 def test_an_echo_with_endless_answers_fails(flood: str, pause: float) -> None:
@@ -155,6 +157,7 @@ def test_an_echo_with_endless_answers_fails(flood: str, pause: float) -> None:
         preflight.check(peer_of(server), timeouts=SHORT)
 
 
+@pytest.mark.slow
 @PACES
 @pytest.mark.parametrize("flood", [pending, empty_pdu])
 def test_messages_after_a_release_request_end(flood: Flood, pause: float) -> None:
@@ -210,6 +213,7 @@ def test_a_query_with_endless_answers_fails(identifier: bytes | None, pause: flo
             find.present(STUDY, SERIES)
 
 
+@pytest.mark.slow
 @PACES
 @FLOODS
 def test_a_verification_with_endless_answers_ends(identifier: bytes | None, pause: float) -> None:

@@ -99,6 +99,7 @@ def test_proxy_keeps_order_and_bytes_of_several_connections(echo_port: int) -> N
     assert 5 * ROUND_TRIP <= seconds < 4 * 5 * ROUND_TRIP
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "images", "sop_class", "pixels"),
     [

@@ -17,6 +17,8 @@ from tests.support.pacs import PythonSCP
 from tests.support.preloaded import REPOSITORY
 from tests.support.sample_files import ArchiveMember, encoded, made, zip_of
 
+pytestmark = pytest.mark.slow
+
 NAMED_TEST = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
 
 

@@ -32,6 +32,7 @@ def python(*arguments: object, cwd: Path, path: Path = REPOSITORY) -> tuple[int,
     return done.returncode, done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "program"), MODULES.items())
 def test_a_module_runs_its_command(tmp_path: Path, module: str, program: str) -> None:
     """It prints the help of the command, and an invalid command line fails."""

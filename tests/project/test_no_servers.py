@@ -18,6 +18,7 @@ A_SITE = "tests/gear/test_server_check.py::test_a_name_of_the_local_machine_work
 NEITHER = "tests/test_retry.py::test_equal_waits_are_an_interval"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_programs", [True, False])
 def test_tests_that_start_programs_are_skipped(tmp_path: Path, has_programs: bool) -> None:
     """They are skipped and never fail, even if their programs are missing."""

@@ -30,6 +30,7 @@ def printed_by(*command: str | Path, env: Mapping[str, str] | None = None) -> st
     return ended.stdout
 
 
+@pytest.mark.slow
 def test_an_environment_is_recreated_for_another_python(tmp_path: Path) -> None:
     """It is kept for the same Python; for another one, the installed packages are removed."""
     folder = tmp_path / "venv"
@@ -123,6 +124,7 @@ def test_the_base_image_can_be_pinned(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_demo_keeps_its_reports(tmp_path: Path) -> None:
     """It prints their folder, no row twice, and no heading without content."""
     output = tmp_path / "kept"

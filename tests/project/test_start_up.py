@@ -12,6 +12,8 @@ from tests.support.preloaded import REPOSITORY
 from tests.support.sample_files import TEST_FILES
 from tests.support.send_command import rows_of, to
 
+pytestmark = pytest.mark.slow
+
 HEAVY = {
     "asyncio",
     "backoff",

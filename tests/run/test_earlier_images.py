@@ -81,6 +81,7 @@ def test_an_unreadable_image_is_an_error() -> None:
         knowing(reported("1.1")).claim(broken)
 
 
+@pytest.mark.slow
 def test_bounded_memory(caplog: pytest.LogCaptureFixture) -> None:
     """Images take about 40 bytes each, up to a maximum number; later ones are sent again."""
     earlier = KnownImages(max_images=MANY)

@@ -76,6 +76,7 @@ def test_an_image_in_flight_is_waited_for() -> None:
     assert claims == [EQUAL] * 3
 
 
+@pytest.mark.slow
 def test_bounded_memory(caplog: pytest.LogCaptureFixture) -> None:
     """UIDs take about 40 bytes each, up to a maximum number; further images are not compared."""
     known = KnownImages(max_images=MANY)

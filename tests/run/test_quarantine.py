@@ -26,6 +26,7 @@ PLACES: dict[str, list[int]] = {
 NOT_HELD = QuarantinePolicy(max_bytes=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("associations", [1, 4])
 @pytest.mark.parametrize("place", PLACES)
 def test_bad_images_do_not_delay_the_others(tmp_path: Path, place: str, associations: int) -> None:
@@ -162,6 +163,7 @@ def test_a_retried_image_is_alone(tmp_path: Path) -> None:
     assert most == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("associations", [1, 4])
 def test_a_server_permanently_out_of_resources_exhausts_the_retry_time(
     tmp_path: Path, associations: int

@@ -19,6 +19,8 @@ from tests.support.sample_files import ArchiveMember, encoded, made, tar_of, uid
 from tests.support.steps import CONFIG, Folder, Sender
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 30
 IMAGES = 12
 ASSOCIATIONS = 4

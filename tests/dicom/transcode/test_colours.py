@@ -10,6 +10,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 from tests.support.sample_files import encoded, shipped
 from tests.support.transcoding import by_dcmtk, converted
 
+pytestmark = pytest.mark.slow
+
 
 def test_decoded_colours_are_interleaved(tmp_path: Path) -> None:
     """Planar or subsampled colours are declared as neither after decoding."""

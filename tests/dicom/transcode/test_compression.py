@@ -61,6 +61,7 @@ def shapes(draw: Any) -> Shape:
     )
 
 
+@pytest.mark.slow
 @given(shape=shapes(), syntax=st.sampled_from(SYNTAXES), seed=st.integers(0, 99))
 @settings(
     max_examples=examples(150),

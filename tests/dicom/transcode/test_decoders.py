@@ -23,7 +23,10 @@ from tests.support.preloaded import REPOSITORY
 from tests.support.sample_files import shipped
 from tests.support.waiting import wait_for
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
+]
 
 LARGE = hostile.blank_rle(2048, 2048)
 ENDLESS = hostile.endless_jpeg()

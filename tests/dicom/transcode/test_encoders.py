@@ -19,7 +19,10 @@ from tests.support.footprint import children
 from tests.support.instances import instance
 from tests.support.sample_files import shipped
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
+]
 
 SMALL, LARGE = Shape(), Shape(1500, 1500)
 

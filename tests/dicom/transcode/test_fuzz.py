@@ -34,6 +34,8 @@ from tests.support.coded_frames import SHAPE, Array, deflated, j2k, picture, run
 from tests.support.fuzzing import Damage, Fuzz, damages, in_rounds, no_hang
 from tests.support.lossless_jpeg import lossless_jpeg
 
+pytestmark = pytest.mark.slow
+
 LOSSY_JPEG = (JPEGBaseline8Bit, JPEGExtended12Bit)
 HTJ2K_LOSSLESS, DEFLATED_FRAMES, RLE = (
     "1.2.840.10008.1.2.4.201",

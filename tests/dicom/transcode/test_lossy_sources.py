@@ -38,6 +38,8 @@ from tests.support.transcoding import (
     differences,
 )
 
+pytestmark = pytest.mark.slow
+
 LOSSY = 0x00282110
 HTJ2K_LOSSLESS, HTJ2K = "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.203"
 REMARK = Reason(Kind.LOSSY_COMPRESSION)

@@ -57,6 +57,7 @@ WIDE = {"BitsAllocated": 32, "BitsStored": 32, "HighBit": 31, "PixelData": bytes
 BIT = {"BitsAllocated": 1, "BitsStored": 1, "HighBit": 0, "PixelData": bytes(50)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "dataset",
     [

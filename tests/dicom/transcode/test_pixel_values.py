@@ -12,6 +12,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 from tests.support.sample_files import shipped
 from tests.support.transcoding import BOTH, by_dcmtk, converted, differences
 
+pytestmark = pytest.mark.slow
+
 PIXELS = {Tag("PixelData"), Tag("PhotometricInterpretation"), Tag("PlanarConfiguration")}
 
 

@@ -15,6 +15,8 @@ from tests.support.lossless_jpeg import lossless_jpeg
 from tests.support.sample_files import encoded
 from tests.support.transcoding import compressed, convert, converted, refused
 
+pytestmark = pytest.mark.slow
+
 Array = np.ndarray[Any, Any]
 SHAPE = (11, 13)
 PRECISIONS = (2, 7, 8, 9, 12, 15)

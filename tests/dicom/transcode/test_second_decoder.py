@@ -27,6 +27,8 @@ from tests.support.instances import instance
 from tests.support.sample_files import encoded, made, shipped
 from tests.support.transcoding import bare, by_dcmtk, compressed, converted, encoded_by
 
+pytestmark = pytest.mark.slow
+
 HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, HTJ2K = (f"1.2.840.10008.1.2.4.20{n}" for n in (1, 2, 3))
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 

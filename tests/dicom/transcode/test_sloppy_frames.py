@@ -32,6 +32,8 @@ from tests.support.transcoding import (
     refused,
 )
 
+pytestmark = pytest.mark.slow
+
 EOI = b"\xff\xd9"
 
 

@@ -24,6 +24,8 @@ from tests.support.fault_scripts import after_pdus, has_read_all, never_respond
 from tests.support.hurried_gear import SHORT_TIMEOUT
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 
 def answer_with(data: bytes, peer: Peer) -> None:
     """Answer an image with these bytes, then read on."""

@@ -44,6 +44,7 @@ def permanent(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
     return run_gears(tmp_path_factory, scripts, SILENT, send_retry_time=RETRY_SECONDS)
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("permanent faults")
 @pytest.mark.parametrize("name", PERMANENT)
 def test_the_gear_gives_up_on_a_server_that_never_recovers(permanent: FaultRuns, name: str) -> None:

@@ -41,6 +41,7 @@ def not_opened(tmp_path_factory: pytest.TempPathFactory) -> FaultRuns:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("refused associations")
 @pytest.mark.parametrize("name", NOT_OPENED)
 def test_a_server_that_rejects_associations_temporarily(not_opened: FaultRuns, name: str) -> None:

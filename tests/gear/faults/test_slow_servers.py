@@ -3,6 +3,8 @@
 import socket
 from pathlib import Path
 
+import pytest
+
 from tests.support.fault_asserts import (
     assert_nothing_lost,
 )
@@ -15,6 +17,8 @@ from tests.support.fault_runs import (
 )
 from tests.support.fault_scp import Peer, serve
 from tests.support.hurried_gear import SHORT_TIMEOUT
+
+pytestmark = pytest.mark.slow
 
 SMALL_BUFFER = 1 << 15
 LARGE, LARGER = 600, 2048

@@ -39,6 +39,7 @@ class Losing:
             answered += 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answered", [1, 7])
 @pytest.mark.parametrize("lose", [Peer.close, Peer.abort, Peer.reset])
 def test_lost_associations_are_replaced_and_their_images_resent(

@@ -34,6 +34,7 @@ def test_no_more_associations_are_opened_than_needed(threads: int) -> None:
         assert server.connections == threads
 
 
+@pytest.mark.slow
 def test_many_small_images_share_four_associations(caplog: pytest.LogCaptureFixture) -> None:
     """None of 4,000 images is lost or sent twice."""
     together = threading.Barrier(4, timeout=PATIENCE)

@@ -1,5 +1,6 @@
 """Any bytes of a peer become events, and never an error."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ streams = st.lists(
 ).map(b"".join)
 
 
+@pytest.mark.slow
 def test_any_bytes_to_the_requestor(fuzz: Fuzz) -> None:
     """Nothing follows the end of the association, and an incomplete PDU is bounded."""
 
@@ -42,6 +44,7 @@ def test_any_bytes_to_the_requestor(fuzz: Fuzz) -> None:
     fuzz(check)
 
 
+@pytest.mark.slow
 def test_any_bytes_to_the_acceptor(fuzz: Fuzz) -> None:
     """It accepts only reports, and its answers are bounded."""
 

@@ -44,6 +44,7 @@ def test_committed_images_are_not_missing() -> None:
     ] == [(reference(n).sop_class_uid, reference(n).sop_instance_uid) for n in range(10)]
 
 
+@pytest.mark.slow
 def test_a_thousand_images_are_requested_at_a_time() -> None:
     """Each image is in exactly one request, and each request has its own transaction UID."""
     asked = [ImageReference(CT, f"1.2.{n}", STUDY, SERIES) for n in range(1001)]

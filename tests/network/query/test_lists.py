@@ -27,6 +27,8 @@ from tests.support.pacs import DcmQRSCP, Orthanc
 from tests.support.querying import find_scu
 from tests.support.series import CT, SERIES, STUDY, image, reference, store, uids
 
+pytestmark = pytest.mark.slow
+
 STORED = 12
 WARNING = 0xB000
 UNABLE_TO_PROCESS = 0xC000

@@ -124,6 +124,7 @@ def test_the_server_is_at_fault_after_many_images_in_a_row(scu: SCUFactory, tick
     assert ticking.waits == [2, 4, 8, 15]
 
 
+@pytest.mark.slow
 def test_a_recovered_server_has_its_whole_retry_time_again(scu: SCUFactory, ticking: Clock) -> None:
     """Repeated short failures of a server do not end the run."""
     statuses = ([0xA700] * 80 + [0x0000]) * 12
@@ -134,6 +135,7 @@ def test_a_recovered_server_has_its_whole_retry_time_again(scu: SCUFactory, tick
     assert not sender.health.given_up
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", [answering(0xA700), close_before_answer])
 def test_a_server_that_accepts_no_image_exhausts_the_retry_time(
     scu: SCUFactory, ticking: Clock, script: Script

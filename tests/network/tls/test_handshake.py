@@ -150,6 +150,7 @@ def test_an_unencrypted_check_detects_tls() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_flood_in_the_handshake_ends(config: TLSConfig) -> None:
     """OpenSSL skips requests to begin again (RFC 5246 7.4.1.1) for as long as they arrive."""
     hello_requests = b"\x16\x03\x03\0\x04\0\0\0\0" * 30_000

@@ -82,6 +82,7 @@ DATES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verifies", [True, False])
 @pytest.mark.parametrize("case", CASES)
 def test_a_server_with_an_odd_certificate_receives_images(
@@ -103,6 +104,7 @@ def test_a_server_with_an_odd_certificate_receives_images(
     assert logged.endswith(f"server certificate: {shown}, issued by {shown}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("end", "shown"), DATES.values(), ids=DATES)
 def test_a_server_whose_certificate_has_an_odd_date(
     tmp_path: Path, config: TLSConfig, caplog: pytest.LogCaptureFixture, end: bytes, shown: str
@@ -119,6 +121,7 @@ def test_a_server_whose_certificate_has_an_odd_date(
     assert f"issued by CN=pacs, valid until {shown}" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_an_odd_certificate_of_the_gear_is_presented(
     tmp_path: Path, config: TLSConfig, server: Identity, case: tuple[dict[str, Any], str]
@@ -140,6 +143,7 @@ def test_an_odd_certificate_of_the_gear_is_presented(
     assert presented == [ssl.PEM_cert_to_DER_cert(own.cert.read_text())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [end for end, _ in DATES.values()], ids=DATES)
 def test_an_odd_date_of_the_gears_certificate(
     tmp_path: Path, config: TLSConfig, server: Identity, end: bytes
@@ -197,6 +201,7 @@ def hello_with(certificate: bytes) -> bytes:
     return b"\x16\x03\x03" + sized(2, messages)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verifies", [True, False])
 @pytest.mark.parametrize(
     "fields",

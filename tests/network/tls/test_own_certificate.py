@@ -28,6 +28,8 @@ from tests.support.tls_servers import (
     tls_failure,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def showing(config: TLSConfig, key: Path | None = None, cert: Path | None = None) -> TLSConfig:
     """Return the configuration with another key or certificate."""

@@ -22,6 +22,8 @@ from tests.support.tls_servers import (
     tls_failure,
 )
 
+pytestmark = pytest.mark.slow
+
 TLS_1_2, TLS_1_3 = 0x0303, 0x0304
 SUITES_OF_TLS_1_3 = {0x1301, 0x1302, 0x1303}
 ECDHE_AES_GCM = {0xC02B, 0xC02C, 0xC02F, 0xC030}

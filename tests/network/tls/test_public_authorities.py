@@ -27,6 +27,8 @@ from tests.support.programs import path_of
 from tests.support.results import SENT
 from tests.support.tls_servers import scu_of, secured, send, server_context, tls_failure
 
+pytestmark = pytest.mark.slow
+
 OTHER_NAME = f"{wording.OTHER_NAME} ("
 
 

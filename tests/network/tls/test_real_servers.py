@@ -18,6 +18,8 @@ from tests.support.sample_files import shipped
 from tests.support.tls_servers import orthanc_with_tls, scu_of, send
 from tests.support.waiting import LONG_TIMEOUTS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("of_storescp", ["+px", "+py", "+pz"])

@@ -18,6 +18,8 @@ from tests.support.peers import peer_of
 from tests.support.results import SENT
 from tests.support.tls_servers import scu_of, secured, send, server_context, tls_failure
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_untrusted_server(config: TLSConfig, server: Identity) -> None:
     """A server of an unknown authority receives nothing; the error names the input that helps."""
