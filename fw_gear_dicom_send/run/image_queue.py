@@ -227,7 +227,9 @@ class ImageQueue:
         with closing(image):
             # Without its UIDs, only the second reading shows whether an image is wanted.
             is_full = isinstance(image.content, Unreadable) and image.content.reason == _NO_SPACE
-            if (is_full and self._may_put_off(file)) or self._is_wanted(image):
+            if is_full and self._may_put_off(file):
+                return ImageResult(image, NotSent(_NO_SPACE))
+            if self._is_wanted(image):
                 return ImageResult(image, self._process(image))
         return None
 

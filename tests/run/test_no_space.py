@@ -367,17 +367,26 @@ def test_missing_images_whose_file_is_lost_again_are_not_unknown_ones(tmp_path: 
 
 
 class Refusing(Sender):
-    """Sender whose server stores each image in the second try."""
+    """Sender whose server stores images in the second try, some of them in the first."""
 
     health = Patient()
 
+    def __init__(self, *at_once: int) -> None:
+        super().__init__()
+        self._at_once = at_once
+
     def send(self, instance: SOPInstance, earlier: Suspect | None = None) -> Sent | Suspect:  # type: ignore[override]
         """Fail the first time."""
-        return super().send(instance) if earlier else Suspect(NO_SPACE, 0.0, may_be_stored=False)
+        if earlier or number_of(instance.sop_instance_uid) in self._at_once:
+            return super().send(instance)
+        return Suspect(NO_SPACE, 0.0, may_be_stored=False)
 
 
-def test_an_image_to_retry_finds_no_space_when_read_again(tmp_path: Path) -> None:
-    """It is read once more, alone, and sent; images that were sent are not."""
+@pytest.mark.parametrize("at_once", [(), (1, 3)])
+def test_an_image_to_retry_finds_no_space_when_read_again(
+    tmp_path: Path, at_once: tuple[int, ...]
+) -> None:
+    """Images to retry are read once more, alone, and sent; images that were sent are not."""
 
     class Late(Small):
         def fetch(self, entry: FileEntry) -> Path | DownloadFailure:
@@ -386,11 +395,12 @@ def test_an_image_to_retry_finds_no_space_when_read_again(tmp_path: Path) -> Non
                 return Disk.fetch(self, entry)
             return super().fetch(entry) if self.fetched else Disk.fetch(self, entry)
 
-    disk, sender = Late(tmp_path), Refusing()
-    zip_of(tmp_path / "archive", [member(1, LARGE), member(2)])
+    disk, sender = Late(tmp_path), Refusing(*at_once)
+    zip_of(tmp_path / "archive", [member(1, LARGE), member(2), member(3, LARGE)])
     disk.add("archive")
     with disk.limited():
         resource.setrlimit(resource.RLIMIT_FSIZE, (disk._hard, disk._hard))
         (row,) = rows(disk, sender, associations=1, quarantine=QuarantinePolicy(max_bytes=0))
-    assert (row.images, row.sent) == (2, 2)
+    assert (row.images, row.sent) == (3, 3)
+    assert sorted(map(number_of, sender.uids)) == [1, 2, 3]
     assert disk.fetched == ["archive"] * 3
