@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..delivery.results import ImageReference, NotSent, Verification
 from ..delivery.sender import Inquirer
+from ..exit_codes import accepted_signals
 from ..models import FileEntry, FileReport, ImageRecord
 from ..reasons import Kind, Reason
 from ..report.events import Observer
@@ -113,7 +114,8 @@ class Verifier(Observer):
         batch, self._unverified = self._unverified, {}
         if not batch:
             return
-        answer = self._inquirer.verify([image.reference for image in batch.values()])
+        with accepted_signals():  # the server may take minutes to answer
+            answer = self._inquirer.verify([image.reference for image in batch.values()])
         for key, image in batch.items():
             entry, uid = key
             verdict = _verdict(answer, uid)

@@ -1,8 +1,7 @@
 """Datasets are closed immediately, not by garbage collection."""
 
-import logging
 import signal
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
@@ -11,7 +10,7 @@ import pytest
 
 from fw_gear_dicom_send.delivery.results import NotSent, Sent, Suspect
 from fw_gear_dicom_send.dicom.types import SOPInstance
-from fw_gear_dicom_send.exit_codes import SIGNALS, exit_code
+from fw_gear_dicom_send.exit_codes import exit_code
 from fw_gear_dicom_send.models import DownloadFailure, FileEntry, ImageRecord
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.events import Observer
@@ -114,16 +113,6 @@ class Held(Sender):
     def finish(self) -> None:
         """Release the images."""
         self._is_over.set()
-
-
-@pytest.fixture
-def own_signals() -> Iterator[None]:
-    """Restore the handlers of signals and the log records after the test."""
-    handlers, records = [signal.getsignal(one) for one in SIGNALS], logging.getLogRecordFactory()
-    yield
-    for number, handler in zip(SIGNALS, handlers, strict=True):
-        signal.signal(number, handler)
-    logging.setLogRecordFactory(records)
 
 
 @pytest.mark.parametrize("number", range(THREADS))

@@ -1,5 +1,6 @@
 """Images are verified together, in limited numbers."""
 
+import signal
 from collections.abc import Collection
 
 import pytest
@@ -10,6 +11,7 @@ from fw_gear_dicom_send.delivery.results import (
     StoreResult,
     Verification,
 )
+from fw_gear_dicom_send.exit_codes import deferred_signals, exit_code
 from fw_gear_dicom_send.models import Container, FileEntry, FileReport, ImageRecord
 from fw_gear_dicom_send.reasons import Kind, Reason
 from fw_gear_dicom_send.report.verification import Verifications
@@ -99,6 +101,30 @@ def test_images_of_a_file_are_queried_together() -> None:
     assert server.numbers == [1500]
     assert verifier.missing() == {file(1): frozenset({"1.2.7"})}
     assert [sorted(uids) for uids in server.asked[1:]] == [["1.2.7", "1.4.1"]]
+
+
+class Silent(Server):
+    """Server that answers only after a signal."""
+
+    def verify(self, images: Collection[ImageReference]) -> Verification:
+        """Send a signal to this process, and answer."""
+        signal.raise_signal(signal.SIGTERM)
+        return super().verify(images)
+
+
+@pytest.mark.usefixtures("own_signals")
+def test_a_signal_ends_the_wait_for_an_answer() -> None:
+    """The server may take minutes to answer, which is more time than a cancelled job has."""
+    server = Silent()
+    verifier = Verifier(server, Verifications("find"))
+
+    @deferred_signals()
+    def verify() -> int:
+        take(verifier, file(1), *(record_of(file(1), f"1.2.{n}") for n in range(1000)))
+        return 0
+
+    assert exit_code(verify) == 128 + signal.SIGTERM
+    assert server.numbers == []
 
 
 def test_missing_images_are_queried_again_once() -> None:
