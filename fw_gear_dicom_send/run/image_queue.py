@@ -121,6 +121,7 @@ class ImageQueue:
         for file in tuple(self._open.values()):
             unread = file.unread()
             file.trouble = file.trouble or (Reason(Kind.INTERRUPTED) if unread is None else None)
+            file.abandon()
             yield from self._end(file, unread or 0)
             file.close()
 

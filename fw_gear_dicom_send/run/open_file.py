@@ -129,6 +129,13 @@ class OpenFile:
         finally:
             self._turn.release()
 
+    def abandon(self) -> None:
+        """Close the archive at the end of a run, unless a thread still reads it."""
+        with self._lock:
+            is_read = self._taken > 0
+        if self._archive and not is_read:
+            self._archive.close()
+
     def is_over(self) -> bool:
         """Close the archive and return True once, when all members are processed."""
         with self._lock:
