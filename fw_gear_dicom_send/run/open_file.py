@@ -16,7 +16,8 @@ class OpenFile:
     """A file that assigns each of its members to one thread.
 
     Images that find no space on disk are put off. A second reading of the file sends them. It
-    does not count the other images again, but everything else.
+    does not count the other images again, but everything else. If the first reading was cut, the
+    images after the cut remain unsent.
 
     The mutable state is the iterators with remaining members (the newest first), the number of
     members that are in progress, the images that are put off, those that the second reading has
@@ -34,7 +35,7 @@ class OpenFile:
         """
         self.fetched = fetched
         self.images: int = first.images if first else 0
-        self.trouble: Reason | None = first.trouble if first and not archive else None
+        self.trouble: Reason | None = first.trouble if first else None
         self.skipped: Counter[Skipped] = first.skipped if first and not archive else Counter()
         self.put_off: dict[MemberNumber, Image] = first.put_off if first else {}
         self.is_again = first is not None

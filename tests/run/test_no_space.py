@@ -232,6 +232,24 @@ def test_a_file_that_cannot_be_read_again_keeps_its_counts(tmp_path: Path) -> No
     assert (row.images, row.sent, codes(row)) == (5, 3, [("disk-full", 2)])
 
 
+def test_a_file_that_was_cut_is_incomplete_when_read_again(tmp_path: Path) -> None:
+    """Images after the cut remain unsent."""
+
+    class Moving(Disk):
+        def fetch(self, entry: FileEntry) -> Path | DownloadFailure:
+            if self.fetched:
+                self.path.mkdir()
+            super().fetch(entry)
+            return tmp_path / entry.name
+
+    disk = Moving(tmp_path)
+    zip_of(tmp_path / "archive", [member(1), member(2), member(3, LARGE), member(4)])
+    disk.add("archive")
+    disk.path = tmp_path / "work"
+    (row,) = rows(disk, Crowded({1: 1}), associations=1)
+    assert (row.images, row.sent, codes(row)) == (3, 2, [("not-unpacked", 0)])
+
+
 class Cancelling(Observer):
     """Observer that stops the run after a number of images."""
 
