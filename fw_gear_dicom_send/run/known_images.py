@@ -118,10 +118,13 @@ class KnownImages:
     def settle(self, instance: SOPInstance, *, is_sent: bool) -> None:
         """Store a claimed image if it was sent; otherwise release its UID."""
         uid = instance.sop_instance_uid
+        own = self._in_flight[uid]
+        if is_sent and own is None:  # may read a large image, for which no other image waits
+            own = _watched_digest(instance)
         with self._changed:
-            own = self._in_flight.pop(uid)
+            del self._in_flight[uid]
             if is_sent and len(self._sent) < self._max_images:
-                self._sent.put(uid, _watched_digest(instance) if own is None else own)
+                self._sent.put(uid, own or 0)
             elif is_sent:
                 self._warn(
                     "Duplicate UIDs are no longer detected after %s images. If two later images "

@@ -2,6 +2,7 @@
 
 import logging
 import tracemalloc
+from dataclasses import replace
 from io import BytesIO
 from threading import Thread
 
@@ -128,6 +129,28 @@ def test_a_large_image_is_read_once(is_read: bool) -> None:
     assert source.taken == first.dataset.size
     assert known.claim(large()[0]) == EQUAL
     assert known.claim(large(b"b")[0]) == DIFFERENT
+
+
+def test_no_image_waits_until_a_large_one_is_read() -> None:
+    """A large image that a dry run has not read is read at its end."""
+    known, waiting = KnownImages(), []
+
+    class Slow(CountedReads):
+        def read(self, size: int | None = -1, /) -> bytes:
+            other = Thread(target=known.claim, args=(image(f"1.2.{self.taken}"),), daemon=True)
+            other.start()
+            other.join(5)
+            waiting.append(other.is_alive())
+            return super().read(size)
+
+    source = Slow(bytes(9_000_000))
+    claimed = known.claim(
+        replace(large()[0], dataset=EncodedDataset(source, (Span(0, 9_000_000),)))
+    )
+    assert isinstance(claimed, SOPInstance)
+    known.settle(claimed, is_sent=True)
+    assert waiting
+    assert not any(waiting)
 
 
 def test_a_large_image_lost_before_it_was_read_equals_none() -> None:
