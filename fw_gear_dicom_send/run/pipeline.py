@@ -11,7 +11,8 @@ from typing import Protocol
 
 from ..config import SendConfig
 from ..delivery.sender import Sender
-from ..errors import DicomSendError, NothingToSendError, WorkFolderError
+from ..errors import CancelledError, DicomSendError, NothingToSendError, WorkFolderError
+from ..exit_codes import deferred_signals
 from ..models import FileEntry, FileReport, Outcome, Selection
 from ..reasons import Kind, Reason
 from ..report.events import Observer, ObserverGroup
@@ -112,8 +113,24 @@ def run(
         error = exc
         raise
     finally:
-        outcome = _report(sending, sink, error)
-        conclude(outcome)
+        outcome = _conclude(sending, sink, error, conclude)
+    return outcome
+
+
+def _conclude(
+    sending: "_Sending",
+    sink: ReportSink,
+    error: DicomSendError | None,
+    conclude: Callable[[Outcome], object],
+) -> Outcome:
+    """Report a run. A signal ends it only after the report, which therefore cannot name it."""
+    try:
+        with deferred_signals():
+            outcome = _report(sending, sink, error)
+            conclude(outcome)
+    except CancelledError as exc:
+        log.error("%s", exc)
+        raise
     return outcome
 
 
