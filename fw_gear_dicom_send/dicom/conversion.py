@@ -77,6 +77,8 @@ class Conversion:
                 encoders = self._encoders = self._encoders or FrameEncoders(folder)
             return compress(instance, transfer_syntax_uid, encoders, folder)
         except OSError as error:
+            if is_full(error):
+                return Unreadable(Reason(Kind.NO_SPACE))
             return Unreadable(Reason(Kind.NOT_COMPRESSED, error.strerror or str(error)))
 
     def _temporary_folder(self) -> Path:

@@ -26,8 +26,19 @@ Convert = Callable[[SOPInstance, str], SOPInstance | Unreadable | None]
 """Changes the transfer syntax of an image. Returns None for an image that it cannot compress."""
 
 
+MAX_WITHOUT_SPACE = 1000
+"""Maximum number of images that fail at first if they find no space when they are compressed."""
+_NO_SPACE = Reason(Kind.NO_SPACE)
+
+
 class StoreAttempts:
-    """Tries to send images over the associations of a pool."""
+    """Tries to send images over the associations of a pool.
+
+    An image that finds no space when it is compressed fails the first time, so that the caller
+    can send it last and alone. After that, it is sent uncompressed.
+
+    The mutable state is the UIDs of these images.
+    """
 
     def __init__(
         self,
@@ -46,6 +57,7 @@ class StoreAttempts:
         self._clock = clock
         self._conversion = conversion
         self._is_dry = is_dry
+        self._without_space: set[str] = set()
 
     @property
     def closed_reason(self) -> Reason | None:
@@ -115,7 +127,9 @@ class StoreAttempts:
         is_compressed = mode is ConversionMode.LOSSLESS and context.transfer_syntax in COMPRESSIONS
         converted = self._converted(instance, context)
         if not isinstance(converted, SOPInstance):
-            if not is_compressed:
+            if is_compressed and converted == _NO_SPACE and not self._fails(instance, history):
+                converted = Reason(Kind.NOT_COMPRESSED, _NO_SPACE.text)
+            if not is_compressed or converted == _NO_SPACE:
                 return Judged(NotSent(converted or Reason(Kind.NOT_CONVERTIBLE, _describe(own))))
             judged = self._store(assoc, instance, history, ConversionMode.WHEN_NEEDED)
             return _with_remark(judged, converted) if converted else judged
@@ -134,6 +148,14 @@ class StoreAttempts:
         except OSError as exc:
             return Reason(Kind.NOT_CONVERTED, exc.strerror or str(exc))
         return converted.reason if isinstance(converted, Unreadable) else converted
+
+    def _fails(self, instance: SOPInstance, history: History) -> bool:
+        """Return whether an image without space when compressed fails, or is sent uncompressed."""
+        uid, seen = instance.sop_instance_uid, self._without_space
+        if history.tries or uid in seen or len(seen) >= MAX_WITHOUT_SPACE:
+            return False
+        seen.add(uid)
+        return True
 
     def _request(
         self,

@@ -130,6 +130,23 @@ def test_a_failed_compression_is_a_remark() -> None:
     assert record.transfer_syntax == EXPLICIT
 
 
+def test_an_image_without_space_is_sent_uncompressed_in_its_second_try() -> None:
+    """The first one fails, so that the run can put the image off until it is alone."""
+
+    def fail(_image: SOPInstance, _syntax: str) -> Unreadable:
+        return Unreadable(Reason(Kind.NO_SPACE))
+
+    with PythonSCP({CT: [JPEG_LS, EXPLICIT]}) as server:
+        scu = StorageSCU(peer_of(server), fail, conversion=ConversionMode.LOSSLESS)
+        results = send_all(scu, images("CT_small.dcm", "CT_small.dcm"))
+        (record,) = server.stored
+    assert [one[:2] for one in outcomes(results)] == [
+        (False, Kind.NO_SPACE),
+        (True, Kind.NOT_COMPRESSED),
+    ]
+    assert record.transfer_syntax == EXPLICIT
+
+
 def test_compressed_datasets_are_closed(conversion: Conversion) -> None:
     """A compressed dataset is closed after it is sent or rejected."""
     made: list[SOPInstance] = []
