@@ -123,7 +123,6 @@ class ImageQueue:
             file.trouble = file.trouble or (Reason(Kind.INTERRUPTED) if unread is None else None)
             file.abandon()
             yield from self._end(file, unread or 0)
-            file.close()
 
     def _next_file(self) -> OpenFile | None:
         """Return a file that may have members; None if no file is left."""

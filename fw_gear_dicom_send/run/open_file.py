@@ -144,13 +144,9 @@ class OpenFile:
             if is_left or self._is_ended:
                 return False
             self._is_ended = True
-        self.close()
-        return True
-
-    def close(self) -> None:
-        """Close the archive; no thread may use it."""
         if self._archive:
             self._archive.close()
+        return True
 
     def wants(self, number: MemberNumber) -> bool:
         """Return whether to send an image: in a second reading, only if it was put off.

@@ -29,7 +29,10 @@ def connected(
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 30
     role = build_role(StorageCommitmentPushModel, scp_role=True)
     secured = (tls, "127.0.0.1") if tls else None
-    return ae.associate("127.0.0.1", port, ae_title=called, ext_neg=[role], tls_args=secured)
+    assoc = ae.associate("127.0.0.1", port, ae_title=called, ext_neg=[role], tls_args=secured)
+    if not assoc.is_established and assoc.dul.socket:
+        assoc.dul.socket.close()  # pynetdicom leaves it open
+    return assoc
 
 
 def report(transaction: str, uids: Sequence[str]) -> Dataset:
