@@ -101,7 +101,8 @@ def test_other_ae_titles_are_rejected(
     assert wait_for(lambda: assoc.is_rejected)
     assert assoc.acceptor.primitive.result == 1
     assert assoc.acceptor.primitive.diagnostic == reason
-    assert log_lines(caplog) == [f"Port {listener.port}: Association rejected: {cause}"]
+    line = f"Port {listener.port}: Association rejected: {cause}"
+    assert wait_for(lambda: log_lines(caplog) == [line])
     reported(listener)
 
 
