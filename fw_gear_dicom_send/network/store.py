@@ -88,7 +88,6 @@ class StorageSCU:
             is_dry=is_dry,
         )
         self.health = Delivery(attempts, associations, budget, policy)
-        """Sends the images, and judges whether the server is at fault."""
 
     def __repr__(self) -> str:
         """Show the state of its pool."""
