@@ -16,6 +16,7 @@ from tests.support.session_runs import SessionRuns
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_starts")]
 
 MAX_FILE = 2000
+MAX_SUMMARY = 4000
 """Maximum file size in bytes: larger than an image, smaller than a report."""
 FILES = 30
 
@@ -50,7 +51,7 @@ def test_the_command_leaves_no_incomplete_report(
     for image in range(number):
         (made_folder / f"{image}.dcm").write_bytes(encoded(made(image)))
     process = command.start("dicom-send", made_folder, *to(python_scp), cwd=tmp_path)
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (MAX_FILE, MAX_FILE))
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (MAX_SUMMARY, MAX_SUMMARY))
     _, errors = process.communicate(timeout=100)
     assert process.returncode == 1, errors
     assert len(python_scp.stored) == number

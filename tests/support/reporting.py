@@ -30,8 +30,10 @@ def connected(
     role = build_role(StorageCommitmentPushModel, scp_role=True)
     secured = (tls, "127.0.0.1") if tls else None
     assoc = ae.associate("127.0.0.1", port, ae_title=called, ext_neg=[role], tls_args=secured)
-    if not assoc.is_established and assoc.dul.socket:
-        assoc.dul.socket.close()  # pynetdicom leaves it open
+    if not assoc.is_established:
+        assoc.dul.join(30)
+        if assoc.dul.socket:
+            assoc.dul.socket.close()  # pynetdicom leaves it open
     return assoc
 
 

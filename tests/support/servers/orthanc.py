@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from tests.support.servers.process import HOST, ServerProcess, free_port
 
@@ -22,8 +24,9 @@ class Orthanc(ServerProcess):
         self._settings = settings
         self._http_port = 0
         self._session = requests.Session()
-        # A connection that stays open would belong to no single test.
+        # A connection that stays open would belong to no single test. Orthanc sometimes drops one.
         self._session.headers["Connection"] = "close"
+        self._session.mount("http://", HTTPAdapter(max_retries=Retry(3, allowed_methods=None)))
         self._session.trust_env = False
 
     def _prepare(self) -> list[str]:
