@@ -70,7 +70,7 @@ check-pythons: $(VENV)/.dev
 
 check-next: $(NEXT)/.installed
 	sh scripts/servers.sh
-	$(NEXT)/bin/python -m pytest -n $(WORKERS) -p no:cacheprovider --fuzz-seconds 1 $(NEXT_TESTS)
+	$(NEXT)/bin/python -m pytest -n $(WORKERS) -p no:cacheprovider -W default::DeprecationWarning --fuzz-seconds 1 $(NEXT_TESTS)
 
 check-manifests: $(FW_GEAR)/.installed
 	$(FW_GEAR)/bin/python scripts/check_manifests.py manifest.json manifest-rule.json

@@ -28,8 +28,8 @@ for folder in ${PYENV_ROOT:-$HOME/.pyenv}/versions/*/bin $PATH; do
             continue
         fi
         echo "Testing with Python $version ($python)"
-        "$work/venv/bin/python" -m pytest -p no:cacheprovider tests/network/tls/test_handshake.py
-        "$work/venv/bin/python" -m pytest -n auto -p no:cacheprovider --no-servers \
+        "$work/venv/bin/python" -m pytest -p no:cacheprovider -W default::DeprecationWarning tests/network/tls/test_handshake.py
+        "$work/venv/bin/python" -m pytest -n auto -p no:cacheprovider -W default::DeprecationWarning --no-servers \
             -m "not slow" --fuzz-seconds 1 --ignore tests/project
         passed=$((passed + 1))
     done
