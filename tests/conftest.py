@@ -1,5 +1,6 @@
 """Options, time limit, and servers of the tests."""
 
+import compileall
 import faulthandler
 import os
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from tests.support import browser, programs
 from tests.support.examples import examples
 from tests.support.flywheel_site import FlywheelSite
 from tests.support.pacs import Orthanc, PythonSCP, StoreSCP
-from tests.support.preloaded import INTERPRETER
+from tests.support.preloaded import INTERPRETER, REPOSITORY
 from tests.support.request_table import unlisted
 
 MAX_TEST_SECONDS = 900.0
@@ -60,6 +61,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 def real_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start a new interpreter for each run of the gear or a command, as users do."""
     monkeypatch.setattr(INTERPRETER, "is_allowed", False)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile the package once: a process with a limit for files would truncate its bytecode."""
+    if not hasattr(session.config, "workerinput"):
+        compileall.compile_dir(str(REPOSITORY / "fw_gear_dicom_send"), quiet=2)
+        compileall.compile_file(str(REPOSITORY / "run.py"), quiet=2)
 
 
 @pytest.fixture
