@@ -52,34 +52,36 @@ class Conversion:
         None means that the image cannot be compressed, which is not a failure. Raises OSError if
         the disk fails.
         """
-        if transfer_syntax_uid in COMPRESSIONS:
-            return self._compress(instance, transfer_syntax_uid)
-        from .transcode import FrameDecoders, convert
-
+        is_compression = transfer_syntax_uid in COMPRESSIONS
+        change = self._compressed if is_compression else self._converted
         try:
-            with self._lock:
-                folder = self._temporary_folder()
-                decoders = self._decoders = self._decoders or FrameDecoders(folder)
-            return convert(instance, transfer_syntax_uid, decoders, folder)
+            return change(instance, transfer_syntax_uid)
         except OSError as error:
             if is_full(error):
                 return Unreadable(Reason(Kind.NO_SPACE))
+            if is_compression:
+                return Unreadable(Reason(Kind.NOT_COMPRESSED, error.strerror or str(error)))
             raise
 
-    def _compress(
+    def _converted(
+        self, instance: SOPInstance, transfer_syntax_uid: str
+    ) -> SOPInstance | Unreadable:
+        from .transcode import FrameDecoders, convert
+
+        with self._lock:
+            folder = self._temporary_folder()
+            decoders = self._decoders = self._decoders or FrameDecoders(folder)
+        return convert(instance, transfer_syntax_uid, decoders, folder)
+
+    def _compressed(
         self, instance: SOPInstance, transfer_syntax_uid: str
     ) -> SOPInstance | Unreadable | None:
         from .transcode import FrameEncoders, compress
 
-        try:
-            with self._lock:
-                folder = self._temporary_folder()
-                encoders = self._encoders = self._encoders or FrameEncoders(folder)
-            return compress(instance, transfer_syntax_uid, encoders, folder)
-        except OSError as error:
-            if is_full(error):
-                return Unreadable(Reason(Kind.NO_SPACE))
-            return Unreadable(Reason(Kind.NOT_COMPRESSED, error.strerror or str(error)))
+        with self._lock:
+            folder = self._temporary_folder()
+            encoders = self._encoders = self._encoders or FrameEncoders(folder)
+        return compress(instance, transfer_syntax_uid, encoders, folder)
 
     def _temporary_folder(self) -> Path:
         """Return the folder, which the first call creates. Raises OSError if that fails."""
